@@ -1,0 +1,137 @@
+"""Intents that the planner returns. Equal by value means the same effect, so a command is its own
+idempotency key: the engine starts what is wanted and not in flight, and cancels what is in flight
+and no longer wanted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from interlock.core.events import PauseReason, RunStatus
+from interlock.core.ids import AttemptId
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareInput:
+    """Merge `sources` (commits, in written order) into the input of a stage; one source passes as it is."""
+
+    subject: AttemptId
+    sources: tuple[str, ...]
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckWhen:
+    subject: AttemptId
+    commit: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartAttempt:
+    """`feedback` are digests, oldest first. `source` is a commit that a person made, or a rejected candidate
+    to go on from; both are laid over the input."""
+
+    attempt: AttemptId
+    agent: str
+    input_commit: str
+    input_tree: str
+    feedback: tuple[str, ...] = ()
+    source: str = ""
+    by: str = ""  # set: the candidate is `source` itself, submitted by that person
+    conflicts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoseAttempt:
+    attempt: AttemptId
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateGate:
+    """`baseline` is the digest of the gate's own report on the accepted input, where one is due."""
+
+    subject: AttemptId
+    gate: str  # STAGE/GATE
+    number: int
+    commit: str
+    tree: str
+    input_commit: str
+    input_tree: str
+    baseline: str = ""
+    decided_on_input: bool = False  # the same gate could decide on the accepted input
+    conflicts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AskApproval:
+    subject: AttemptId
+    gate: str
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptHandoff:
+    attempt: AttemptId
+    commit: str
+    tree: str
+    override_by: str
+    by: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class RejectCandidate:
+    attempt: AttemptId
+    commit: str
+    tree: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendBack:
+    attempt: AttemptId
+    target: str
+    rule: int
+    feedback: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    stage: str
+    reason: PauseReason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitUntil:
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverBranch:
+    commit: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class FinishRun:
+    status: RunStatus
+    why: str
+
+
+Command = (
+    PrepareInput
+    | CheckWhen
+    | StartAttempt
+    | LoseAttempt
+    | EvaluateGate
+    | AskApproval
+    | AcceptHandoff
+    | RejectCandidate
+    | SendBack
+    | Pause
+    | WaitUntil
+    | DeliverBranch
+    | FinishRun
+)

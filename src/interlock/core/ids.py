@@ -1,0 +1,54 @@
+"""Names of things inside a run, derived and never random.
+
+`code/2.1` is the first attempt at stage `code` in its second epoch. Two numbers are reserved:
+`code/2.0` is the accepted *input* of that epoch before anybody worked on it, and `code/0.0` is the
+run's *base* seen by the gates of `code`. Both are judged like candidates, so they are named like them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+STAGE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,47}")
+_ATTEMPT = re.compile(r"(?P<stage>[a-z][a-z0-9_-]*)(?:\[(?P<item>[^\]]+)\])?/(?P<epoch>\d+)\.(?P<number>\d+)")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class AttemptId:
+    """One try at a stage in an epoch. `item` is empty but for stages that fan out."""
+
+    stage: str
+    epoch: int
+    number: int
+    item: str = ""
+
+    def __str__(self) -> str:
+        key = f"[{self.item}]" if self.item else ""
+        return f"{self.stage}{key}/{self.epoch}.{self.number}"
+
+    @property
+    def is_base(self) -> bool:
+        return self.epoch == 0
+
+    @property
+    def is_input(self) -> bool:
+        return self.epoch > 0 and self.number == 0
+
+
+def base_of(stage: str) -> AttemptId:
+    """The run's base, as the gates of `stage` see it."""
+    return AttemptId(stage, 0, 0)
+
+
+def input_of(stage: str, epoch: int) -> AttemptId:
+    """The accepted input of `stage` in `epoch`."""
+    return AttemptId(stage, epoch, 0)
+
+
+def parse_attempt(text: str) -> AttemptId:
+    """Read `stage[item]/epoch.number`. Raises ValueError where the text has another shape."""
+    match = _ATTEMPT.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is no attempt: expected STAGE/EPOCH.NUMBER such as code/1.2")
+    return AttemptId(match["stage"], int(match["epoch"]), int(match["number"]), match["item"] or "")

@@ -1,0 +1,298 @@
+"""The frozen pipeline: what the file says, parsed once, every default filled in.
+
+Nothing here reads a file or checks a rule; `spec` builds these values and answers for them.
+Durations are whole seconds, sizes are bytes, globs are gitignore-like patterns relative to the
+repository's root (a stage's `dir` is already joined in).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from graphlib import TopologicalSorter
+
+
+class GateKind(StrEnum):
+    SCOPE = "scope"  # built in, always first
+    PRODUCES = "produces"  # built in where a stage declares artifacts
+    RUN = "run"  # `use` is resolved to `run` when the file is loaded
+    APPROVE = "approve"
+    REVIEW = "review"
+    CI = "ci"
+
+
+class GateClass(StrEnum):
+    HARD = "hard"
+    SOFT = "soft"
+    HUMAN = "human"
+
+
+class Report(StrEnum):
+    NONE = "none"
+    JUNIT = "junit"
+    SARIF = "sarif"
+
+
+class Baseline(StrEnum):
+    KEEP = "keep"  # what passed in the accepted input must pass
+    NO_WORSE = "no_worse"  # and what failed there may go on failing
+
+
+class Expect(StrEnum):
+    PASS = "pass"
+    NEW_TESTS_FAIL = "new_tests_fail"
+
+
+class WorkspaceMode(StrEnum):
+    FRESH = "fresh"
+    CONTINUE = "continue"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to execute: an argv, or a line for `bash -euo pipefail -c`. Exactly one is set."""
+
+    argv: tuple[str, ...] = ()
+    shell: str = ""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return self.argv or ("bash", "-euo", "pipefail", "-c", self.shell)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A prompt, rubric or schema: its content as read when the run started, and where it came from."""
+
+    content: str
+    origin: str = ""  # path relative to the pipeline's folder, or empty for text written in place
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    name: str
+    file: str  # relative to the stage's artifact folder
+    schema: Text | None = None  # JSON Schema
+    sections: tuple[str, ...] = ()  # Markdown headings that must be there
+    max_bytes: int = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    id: str
+    kind: GateKind
+    command: Command | None = None
+    report: Report = Report.NONE
+    timeout_s: int = 600
+    repeat: int = 1
+    base_green: bool = False
+    baseline: Baseline = Baseline.KEEP
+    expect: Expect = Expect.PASS
+    held_out: str = ""  # absolute path outside the repository
+    env: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    dir: str = ""
+    network: bool = False
+    exclusive: tuple[str, ...] = ()
+    cached: bool = True
+    question: str = ""  # of a human gate
+    used: str = ""  # the gate set member this came from, such as python.test
+    digest: str = ""  # of the definition, by content
+
+    @property
+    def gate_class(self) -> GateClass:
+        match self.kind:
+            case GateKind.APPROVE:
+                return GateClass.HUMAN
+            case GateKind.REVIEW:
+                return GateClass.SOFT
+            case GateKind.SCOPE | GateKind.PRODUCES | GateKind.RUN | GateKind.CI:
+                return GateClass.HARD
+
+    @property
+    def judges_base(self) -> bool:
+        """Whether it can say something of a tree on its own, without a stage having worked on it."""
+        return self.kind is GateKind.RUN
+
+    @property
+    def needs_baseline(self) -> bool:
+        """Whether its verdict compares with its own report on the accepted input."""
+        return self.kind is GateKind.RUN and (
+            self.report is Report.JUNIT or self.expect is Expect.NEW_TESTS_FAIL
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of `on_reject`. The conditions that are set must all hold; exactly one action is set."""
+
+    gate: str = ""
+    reason: str = ""
+    after: int = 0  # rejections in this epoch
+    goto: str = ""
+    agent: str = ""
+    pause: bool = False
+    drop: bool = False
+    max: int = 3  # of a goto, per run
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """`artifact` is stage/name, `at` a JSON pointer into it, `equals` the JSON text to compare with."""
+
+    artifact: str
+    at: str
+    equals: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a candidate of the stage may change."""
+
+    writes: tuple[str, ...] | None = None  # None: everything not protected
+    authors: tuple[str, ...] = ()
+    protect: tuple[str, ...] = ()
+    max_files: int = 0  # 0: no limit of its own
+    max_lines: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    id: str
+    needs: tuple[str, ...] = ()
+    agent: str = ""
+    command: Command | None = None
+    prompt: Text = Text("{{ task }}")
+    scope: Scope = Scope()
+    produces: tuple[Artifact, ...] = ()
+    gates: tuple[Gate, ...] = ()  # judged in this order within their class; scope and produces are in it
+    on_reject: tuple[Rule, ...] = ()
+    when: When | None = None
+    attempts_max: int = 3
+    timeout_s: int = 1800
+    idle_timeout_s: int = 300
+    env: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    dir: str = ""
+    may_be_empty: bool = False
+    workspace: WorkspaceMode = WorkspaceMode.FRESH
+    digest: str = ""  # of the definition, by content
+
+    @property
+    def has_worker(self) -> bool:
+        return bool(self.agent) or self.command is not None
+
+    def gate(self, gate_id: str) -> Gate:
+        """Raises KeyError where the stage has no such gate."""
+        for gate in self.gates:
+            if gate.id == gate_id:
+                return gate
+        raise KeyError(gate_id)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSpec:
+    name: str
+    use: str  # the adapter: command, scripted, ...
+    command: Command | None = None
+    model: str = ""
+    fallback: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    options: tuple[tuple[str, str], ...] = ()  # of the adapter, as JSON text
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    name: str
+    type: str = "string"  # string | integer | boolean
+    required: bool = True
+    default: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    command: Command
+    key: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    settle: Command | None = None
+    timeout_s: int = 1800
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of a run; 0 is no bound of that kind, but attempts are always bounded."""
+
+    attempts: int = 40
+    tokens: int = 0
+    cost_usd: float = 0.0
+    wall_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    branch: str = "interlock/{{ run.id }}"
+    series: bool = False  # the handoffs as a series instead of one commit
+    author: str = ""  # Name <mail>; empty: the user's configured identity
+    sign: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    name: str
+    stages: tuple[Stage, ...]
+    agents: tuple[AgentSpec, ...] = ()
+    inputs: tuple[Input, ...] = ()
+    setup: tuple[Setup, ...] = ()
+    carry: tuple[str, ...] = ()
+    limits: Limits = Limits()
+    deliver: Deliver = Deliver()
+    digest: str = ""  # of all of it, prompts and includes by content
+    _by_id: dict[str, Stage] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._by_id.update({stage.id: stage for stage in self.stages})
+
+    def stage(self, stage_id: str) -> Stage:
+        """Raises KeyError where there is no such stage."""
+        return self._by_id[stage_id]
+
+    def agent(self, name: str) -> AgentSpec:
+        """Raises KeyError where there is no such agent."""
+        for agent in self.agents:
+            if agent.name == name:
+                return agent
+        raise KeyError(name)
+
+    def downstream(self, stage_id: str) -> tuple[str, ...]:
+        """The stage and all that hangs on it, in topological order."""
+        reached = {stage_id}
+        for stage in self.ordered():
+            if reached.intersection(stage.needs):
+                reached.add(stage.id)
+        return tuple(stage.id for stage in self.ordered() if stage.id in reached)
+
+    def upstream(self, stage_id: str) -> tuple[str, ...]:
+        """All that the stage hangs on, without itself, in topological order."""
+        reached = {stage_id}
+        for stage in reversed(self.ordered()):
+            if stage.id in reached:
+                reached.update(stage.needs)
+        return tuple(stage.id for stage in self.ordered() if stage.id in reached and stage.id != stage_id)
+
+    def ordered(self) -> tuple[Stage, ...]:
+        """Topological, stable. Raises graphlib.CycleError, which `spec` turns into a finding."""
+        order = TopologicalSorter({stage.id: stage.needs for stage in self.stages}).static_order()
+        return tuple(self._by_id[name] for name in order)
+
+    def last(self) -> tuple[Stage, ...]:
+        """The stages that nothing needs."""
+        needed = {need for stage in self.stages for need in stage.needs}
+        return tuple(stage for stage in self.stages if stage.id not in needed)
+
+
+def until(pipeline: Pipeline, stage_id: str) -> Iterator[Stage]:
+    """The stages of `run --until STAGE`: it and all that it hangs on."""
+    kept = {*pipeline.upstream(stage_id), stage_id}
+    return (stage for stage in pipeline.stages if stage.id in kept)
