@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from interlock.core.events import PauseReason, RunStatus
+from interlock.core.events import Finding, PauseReason, RunStatus, VerdictGiven
 from interlock.core.ids import AttemptId
 
 
@@ -40,6 +40,7 @@ class StartAttempt:
     source: str = ""
     by: str = ""  # set: the candidate is `source` itself, submitted by that person
     conflicts: tuple[str, ...] = ()
+    broken: tuple[Finding, ...] = ()  # what the merged input's gates found
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,8 @@ class AcceptHandoff:
     attempt: AttemptId
     commit: str
     tree: str
+    input_tree: str
+    verdicts: tuple[VerdictGiven, ...]
     override_by: str
     by: str
     number: int
@@ -85,6 +88,8 @@ class RejectCandidate:
     attempt: AttemptId
     commit: str
     tree: str
+    input_tree: str
+    verdicts: tuple[VerdictGiven, ...]
     number: int
 
 
@@ -94,6 +99,7 @@ class SendBack:
     target: str
     rule: int
     feedback: str
+    resets: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,7 @@ class RunStarted:
     task: str
     base_commit: str
     base_tree: str
+    stages: tuple[str, ...]  # those that take part, in topological order
     inputs: tuple[tuple[str, str], ...] = ()
     until: str = ""
     sandbox: str = "none"
@@ -194,6 +195,15 @@ class VerdictGiven:
     permanent: bool = False  # errored, and trying again cannot help
     by: str = ""  # a person, for human gates
     sandbox: str = ""
+    hard: bool = True
+
+    @property
+    def decided(self) -> bool:
+        return self.status is not VerdictStatus.ERRORED
+
+    def evidence_of(self, name: str) -> str:
+        """Digest of the evidence of that name, or empty."""
+        return next((item.digest for item in self.evidence if item.name == name), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +231,10 @@ class CandidateRejected:
     tree: str
     feedback: str
     fingerprint: str
-    empty: bool = False
+    empty: bool = False  # it changed nothing
+    hard: bool = True  # a hard gate said no
+    gates: tuple[str, ...] = ()  # those that said no, as STAGE/GATE
+    reasons: tuple[str, ...] = ()  # reason classes among the findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +245,7 @@ class SentBack:
     target: str
     rule: int  # index in on_reject, or -1 where a person asked
     feedback: str
+    resets: tuple[str, ...]  # the target and all that hangs on it
 
 
 @dataclass(frozen=True, slots=True)

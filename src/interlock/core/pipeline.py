@@ -250,6 +250,7 @@ class Pipeline:
     deliver: Deliver = Deliver()
     digest: str = ""  # of all of it, prompts and includes by content
     _by_id: dict[str, Stage] = field(default_factory=dict, repr=False, compare=False)
+    _order: list[Stage] = field(default_factory=list, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._by_id.update({stage.id: stage for stage in self.stages})
@@ -283,8 +284,10 @@ class Pipeline:
 
     def ordered(self) -> tuple[Stage, ...]:
         """Topological, stable. Raises graphlib.CycleError, which `spec` turns into a finding."""
-        order = TopologicalSorter({stage.id: stage.needs for stage in self.stages}).static_order()
-        return tuple(self._by_id[name] for name in order)
+        if not self._order:
+            order = TopologicalSorter({stage.id: stage.needs for stage in self.stages}).static_order()
+            self._order.extend([self._by_id[name] for name in order])
+        return tuple(self._order)
 
     def last(self) -> tuple[Stage, ...]:
         """The stages that nothing needs."""

@@ -1,0 +1,47 @@
+"""What a rejection says: to the next attempt, to no-progress, to the reader. Pure text and hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+
+from interlock.core.events import Finding, VerdictGiven, VerdictStatus
+
+_NUMBER = re.compile(r"\d+")
+_BLANK = re.compile(r"\s+")
+
+
+def failed(verdicts: Iterable[VerdictGiven]) -> tuple[VerdictGiven, ...]:
+    return tuple(verdict for verdict in verdicts if verdict.status is VerdictStatus.FAILED)
+
+
+def fingerprint(verdicts: Iterable[VerdictGiven]) -> str:
+    """The same for the same findings, whatever their lines, numbers, blanks and order."""
+    said = {
+        "\x1f".join((verdict.gate, finding.rule, finding.file, _plain(finding.message)))
+        for verdict in failed(verdicts)
+        for finding in verdict.findings
+    }
+    return hashlib.sha256("\x1e".join(sorted(said)).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def for_agent(verdicts: Iterable[VerdictGiven]) -> tuple[tuple[str, Finding], ...]:
+    """Gate and finding, as an agent may see them: held-out ones as a count only."""
+    shown: list[tuple[str, Finding]] = []
+    for verdict in failed(verdicts):
+        open_ones = [finding for finding in verdict.findings if not finding.secret]
+        hidden = len(verdict.findings) - len(open_ones)
+        shown.extend((verdict.gate, finding) for finding in open_ones)
+        if hidden:
+            shown.append((verdict.gate, Finding(rule="held-out", message=f"{hidden} held-out checks failed")))
+    return tuple(shown)
+
+
+def reasons(verdicts: Iterable[VerdictGiven]) -> tuple[str, ...]:
+    said = {finding.reason for verdict in failed(verdicts) for finding in verdict.findings if finding.reason}
+    return tuple(sorted(said))
+
+
+def _plain(message: str) -> str:
+    return _BLANK.sub(" ", _NUMBER.sub("#", message)).strip().lower()

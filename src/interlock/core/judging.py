@@ -1,0 +1,100 @@
+"""Which gates judge what: the base, an input, a candidate. Pure arithmetic over pipeline and state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from interlock.core.events import VerdictStatus
+from interlock.core.pipeline import Expect, Gate, GateClass, GateKind, Pipeline, Stage
+from interlock.core.state import Phase, RunState
+
+
+def qualified(stage: Stage, gate: Gate) -> str:
+    return f"{stage.id}/{gate.id}"
+
+
+def find_gate(pipeline: Pipeline, name: str) -> tuple[Stage, Gate]:
+    """The stage and the gate of STAGE/GATE. Raises KeyError."""
+    stage_id, gate_id = name.split("/", 1)
+    stage = pipeline.stage(stage_id)
+    return stage, stage.gate(gate_id)
+
+
+def base_gates(pipeline: Pipeline, state: RunState) -> Iterator[tuple[Stage, Gate]]:
+    """Gates that can say something of the base, of the stages that take part."""
+    for stage in pipeline.ordered():
+        if stage.id in state.stages:
+            yield from ((stage, gate) for gate in stage.gates if gate.judges_base)
+
+
+def gates_of_input(pipeline: Pipeline, state: RunState, stage: Stage) -> tuple[tuple[Stage, Gate], ...]:
+    """On the accepted input: the gates of what was merged, then own ones whose report is a baseline.
+
+    A stage without a worker has its input as candidate, and an input in conflict has markers in it:
+    there all of this is asked of the candidate instead. The base was judged already.
+    """
+    now = state.stages[stage.id]
+    if now.input is None or not stage.has_worker or now.input.conflicts:
+        return ()
+    inherited = inherited_gates(pipeline, state, stage)
+    if state.started is not None and now.input.tree == state.started.base_tree:
+        return inherited
+    own = tuple((stage, gate) for gate in stage.gates if gate.needs_baseline)
+    return (*inherited, *own)
+
+
+def gates_of_candidate(pipeline: Pipeline, state: RunState, stage: Stage) -> tuple[tuple[Stage, Gate], ...]:
+    """Scope first; then, on a merge that is not proven sound, the gates of what was merged; then own ones."""
+    now = state.stages[stage.id]
+    own = tuple((stage, gate) for gate in stage.gates)
+    if now.input is None:
+        return own
+    inherited = inherited_gates(pipeline, state, stage)
+    sound = all(_passed(now.input_verdicts.get(qualified(*pair))) for pair in inherited)
+    if stage.has_worker and sound and not now.input.conflicts:
+        return own
+    scope = tuple(pair for pair in own if pair[1].kind is GateKind.SCOPE)
+    rest = tuple(pair for pair in own if pair[1].kind is not GateKind.SCOPE)
+    return (*scope, *inherited, *rest)
+
+
+def inherited_gates(pipeline: Pipeline, state: RunState, stage: Stage) -> tuple[tuple[Stage, Gate], ...]:
+    """Hard gates of all merged stages, each definition once; none where the input is an accepted candidate."""
+    now = state.stages[stage.id]
+    if now.input is None or now.input.commit in now.input.sources:
+        return ()
+    found: dict[str, tuple[Stage, Gate]] = {}
+    for name in pipeline.upstream(stage.id):
+        upstream = state.stages.get(name)
+        if upstream is None or upstream.phase is Phase.SKIPPED:
+            continue
+        for gate in pipeline.stage(name).gates:
+            if _judges_merges(gate):
+                found.setdefault(gate.digest or f"{name}/{gate.id}", (pipeline.stage(name), gate))
+    return tuple(found.values())
+
+
+def baseline_of(state: RunState, stage: Stage, owner: Stage, gate: Gate) -> str:
+    """Digest of the report that `stage` is compared with by a gate of `owner`, empty where there is none.
+
+    A stage's own candidates are compared with their input; a merge with what its direct needs were accepted
+    with. Of earlier stages only the gate counts: later ones were free to change what their reports list.
+    """
+    if not gate.needs_baseline or state.started is None:
+        return ""
+    name, now = qualified(owner, gate), state.stages[owner.id]
+    if stage.id != owner.id:
+        verdict = now.verdicts.get(name) if now.settled and owner.id in stage.needs else None
+    elif now.input is not None and now.input.tree != state.started.base_tree:
+        verdict = now.input_verdicts.get(name)
+    else:
+        verdict = state.base_verdicts.get(name)
+    return verdict.evidence_of("report") if verdict is not None else ""
+
+
+def _judges_merges(gate: Gate) -> bool:
+    return gate.kind is GateKind.RUN and gate.gate_class is GateClass.HARD and gate.expect is Expect.PASS
+
+
+def _passed(verdict: object) -> bool:
+    return getattr(verdict, "status", None) is VerdictStatus.PASSED

@@ -1,0 +1,179 @@
+"""The state of a run: a fold of its journal.
+
+Rules: `admit` says whether an event fits, `apply` puts a fitting one in; both read the one table
+below, from which the documentation draws its picture. What does not fit is refused, never raised:
+a late report of a dead attempt, of a stale epoch or of a former owner changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from types import MappingProxyType
+
+from interlock.core.events import (
+    AnswerTaken,
+    ApprovalAsked,
+    AttemptErrored,
+    AttemptLost,
+    AttemptStarted,
+    CandidateProduced,
+    CandidateRejected,
+    Delivered,
+    EffectErrored,
+    HandoffAccepted,
+    InputPrepared,
+    Paused,
+    RunFinished,
+    RunStarted,
+    SentBack,
+    StageSkipped,
+    Usage,
+    VerdictGiven,
+    WhenHeld,
+)
+from interlock.core.ids import AttemptId
+
+
+class Phase(StrEnum):
+    WAITING = "waiting"  # for its needs, or for its input to be prepared
+    READY = "ready"  # its input is there; the next attempt is due
+    WORKING = "working"  # an attempt is claimed
+    JUDGING = "judging"  # a candidate awaits verdicts
+    REJECTED = "rejected"  # next: another attempt, a loop back, or a pause
+    PAUSED = "paused"  # for a human
+    ACCEPTED = "accepted"
+    SKIPPED = "skipped"
+
+
+TRANSITIONS: Mapping[tuple[Phase, type], Phase] = MappingProxyType(
+    {
+        (Phase.WAITING, InputPrepared): Phase.READY,
+        (Phase.WAITING, Paused): Phase.PAUSED,
+        (Phase.READY, WhenHeld): Phase.READY,
+        (Phase.READY, StageSkipped): Phase.SKIPPED,
+        (Phase.READY, AttemptStarted): Phase.WORKING,
+        (Phase.READY, Paused): Phase.PAUSED,
+        (Phase.WORKING, CandidateProduced): Phase.JUDGING,
+        (Phase.WORKING, AttemptErrored): Phase.READY,
+        (Phase.WORKING, AttemptLost): Phase.READY,
+        (Phase.JUDGING, VerdictGiven): Phase.JUDGING,
+        (Phase.JUDGING, ApprovalAsked): Phase.JUDGING,
+        (Phase.JUDGING, CandidateRejected): Phase.REJECTED,
+        (Phase.JUDGING, HandoffAccepted): Phase.ACCEPTED,
+        (Phase.JUDGING, AttemptLost): Phase.READY,  # a person ended it: retry --now
+        (Phase.JUDGING, Paused): Phase.PAUSED,
+        (Phase.REJECTED, AttemptStarted): Phase.WORKING,
+        (Phase.REJECTED, SentBack): Phase.WAITING,
+        (Phase.REJECTED, Paused): Phase.PAUSED,
+        (Phase.REJECTED, HandoffAccepted): Phase.ACCEPTED,
+        (Phase.PAUSED, AnswerTaken): Phase.READY,  # retry; continue goes back to where it paused from
+        (Phase.PAUSED, SentBack): Phase.WAITING,
+        (Phase.PAUSED, HandoffAccepted): Phase.ACCEPTED,
+        (Phase.READY, HandoffAccepted): Phase.ACCEPTED,
+        (Phase.ACCEPTED, SentBack): Phase.WAITING,
+        (Phase.SKIPPED, SentBack): Phase.WAITING,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A candidate that was said no to, in the current epoch."""
+
+    event: CandidateRejected
+    commit: str
+    verdicts: tuple[VerdictGiven, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StageState:
+    epoch: int = 1
+    phase: Phase = Phase.WAITING
+    input: InputPrepared | None = None
+    input_verdicts: Mapping[str, VerdictGiven] = field(default_factory=dict)
+    when_held: bool = False
+    number: int = 0  # of the newest attempt in this epoch
+    attempt: AttemptStarted | None = None  # the newest
+    candidate: CandidateProduced | None = None  # of the newest attempt
+    verdicts: Mapping[str, VerdictGiven] = field(default_factory=dict)  # on that candidate
+    asked: frozenset[str] = frozenset()  # human gates that wait
+    rejections: tuple[Rejection, ...] = ()
+    charged: int = 0  # rejections since the epoch began or a person gave new attempts
+    feedback: tuple[str, ...] = ()  # digests, oldest first, for the next attempt
+    errors: int = 0  # infrastructure failures of attempts in a row
+    failure: AttemptErrored | None = None  # the last one
+    retry_at: float = 0.0
+    output: tuple[str, str] | None = None  # commit and tree, once accepted or skipped
+    accepted: HandoffAccepted | None = None
+    pause: Paused | None = None
+    paused_from: Phase = Phase.WAITING
+    orphaned: bool = False  # the claim is of a former owner
+    answer: AnswerTaken | None = None  # of a person, still to be carried out
+
+    @property
+    def settled(self) -> bool:
+        return self.phase in (Phase.ACCEPTED, Phase.SKIPPED)
+
+    @property
+    def busy(self) -> bool:
+        """Whether time spent now is the run's and not a human's or a quota's."""
+        return self.phase is Phase.WORKING or (self.phase is Phase.JUDGING and not self.asked)
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Charges of a run. `cost_known` is false as soon as one attempt could not say."""
+
+    attempts: int = 0
+    tokens: int = 0
+    cost_usd: float = 0.0
+    cost_known: bool = True
+    wall_s: float = 0.0
+
+    def plus(self, usage: Usage, attempts: int) -> Spent:
+        return replace(
+            self,
+            attempts=self.attempts + attempts,
+            tokens=self.tokens + (usage.tokens_in or 0) + (usage.tokens_out or 0),
+            cost_usd=self.cost_usd + (usage.cost_usd or 0.0),
+            cost_known=self.cost_known and usage.cost_usd is not None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    started: RunStarted | None = None
+    started_at: float = 0.0
+    seq: int = 0
+    at: float = 0.0  # when the newest event was appended
+    now: float = 0.0  # the newest time that reached the run as a fact
+    fence: int = 0
+    stages: Mapping[str, StageState] = field(default_factory=dict)
+    base_verdicts: Mapping[str, VerdictGiven] = field(default_factory=dict)
+    loops: Mapping[tuple[str, int], int] = field(default_factory=dict)  # gotos taken by (stage, rule)
+    spent: Spent = Spent()
+    raised: Mapping[str, float] = field(default_factory=dict)
+    errors: Mapping[str, EffectErrored] = field(default_factory=dict)  # by effect and subject
+    pause: Paused | None = None  # of the run: delivery
+    cancelled_by: str = ""
+    delivered: Delivered | None = None
+    finished: RunFinished | None = None
+
+    def stage(self, stage_id: str) -> StageState:
+        """Raises KeyError where the stage takes no part in the run."""
+        return self.stages[stage_id]
+
+    def rejection(self, attempt: AttemptId) -> Rejection | None:
+        stage = self.stages.get(attempt.stage)
+        found = (item for item in (stage.rejections if stage else ()) if item.event.attempt == attempt)
+        return next(found, None)
+
+
+def pictured(transitions: Mapping[tuple[Phase, type], Phase] = TRANSITIONS) -> Iterable[str]:
+    """The table as lines of a Mermaid state diagram, for the documentation."""
+    yield "stateDiagram-v2"
+    yield "    [*] --> waiting"
+    for (phase, event), target in transitions.items():
+        yield f"    {phase} --> {target}: {event.__name__}"
