@@ -1,0 +1,125 @@
+"""What holds for every test: it has a home of its own, no identity but ours, and no network beyond loopback.
+
+Touching the user's home or connecting to another machine raises `OutOfBounds`, so a test that does it fails.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import os
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+_REPOSITORY = Path(__file__).resolve().parent.parent
+_HOME = os.path.realpath(Path.home())
+_GIT_IDENTITY = {
+    "GIT_AUTHOR_NAME": "Test Author",
+    "GIT_AUTHOR_EMAIL": "author@example.invalid",
+    "GIT_COMMITTER_NAME": "Test Committer",
+    "GIT_COMMITTER_EMAIL": "committer@example.invalid",
+}
+_CLEARED_PREFIXES = ("GIT_", "INTERLOCK_", "XDG_")
+_CLEARED = ("CI", "COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "PAGER", "EDITOR", "VISUAL")
+_PATH_EVENTS = frozenset(
+    {
+        "open", "os.chmod", "os.listdir", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.scandir", "os.symlink",
+        "os.truncate", "shutil.rmtree",
+    }
+)  # fmt: skip
+_ADDRESS_EVENTS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
+_NAME_EVENTS = frozenset({"socket.getaddrinfo", "socket.gethostbyname"})
+
+hypothesis.settings.register_profile("interlock", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("interlock")
+
+
+class OutOfBounds(AssertionError):
+    """A test touched what is not its own."""
+
+
+@pytest.fixture(scope="session")
+def _homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    base = tmp_path_factory.mktemp("homes")
+    return (base / str(number) for number in itertools.count())
+
+
+@pytest.fixture(autouse=True)
+def own_home(_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """HOME and XDG_* of this test alone, git identity by environment, and nothing of the caller's GIT_*."""
+    home = next(_homes)
+    home.mkdir()
+    for name in list(os.environ):
+        if name.startswith(_CLEARED_PREFIXES) or name in _CLEARED:
+            monkeypatch.delenv(name)
+    own = {
+        "HOME": str(home),
+        "XDG_STATE_HOME": str(home / ".local" / "state"),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "XDG_CACHE_HOME": str(home / ".cache"),
+        "XDG_DATA_HOME": str(home / ".local" / "share"),
+        **_GIT_IDENTITY,
+    }
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    return home
+
+
+def _allowed_under_home() -> tuple[str, ...]:
+    """The places that Python and the tests need and that may lie in a home: themselves and the interpreter."""
+    places = [
+        _REPOSITORY, tempfile.gettempdir(), sys.prefix, sys.base_prefix, sys.exec_prefix,
+        *sysconfig.get_paths().values(), *filter(None, sys.path),
+    ]  # fmt: skip
+    return tuple(os.path.realpath(place) for place in places)
+
+
+_ALLOWED = _allowed_under_home()
+
+
+def _within(path: str, place: str) -> bool:
+    return path == place or path.startswith(place.rstrip("/") + "/")
+
+
+def _guard(event: str, arguments: tuple[object, ...]) -> None:
+    if event in _PATH_EVENTS:
+        _guard_path(arguments[0])
+    elif event in _ADDRESS_EVENTS:
+        _guard_address(arguments[1])
+    elif event in _NAME_EVENTS:
+        _guard_host(arguments[0])
+
+
+def _guard_path(argument: object) -> None:
+    if _HOME == "/" or not isinstance(argument, str | bytes | os.PathLike):
+        return
+    path = os.path.abspath(os.fsdecode(argument))  # noqa: PTH100 - pathlib here would recurse
+    if _within(path, _HOME) and not any(_within(path, place) for place in _ALLOWED):
+        raise OutOfBounds(f"a test touched the user's home: {path}")
+
+
+def _guard_address(address: object) -> None:
+    if isinstance(address, tuple) and address:
+        _guard_host(address[0])
+
+
+def _guard_host(host: object) -> None:
+    if isinstance(host, bytes):
+        host = host.decode("ascii", "replace")
+    if host in (None, "", "localhost"):
+        return
+    try:
+        loopback = ipaddress.ip_address(str(host).split("%")[0]).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise OutOfBounds(f"a test used the network beyond loopback: {host}")
+
+
+sys.addaudithook(_guard)

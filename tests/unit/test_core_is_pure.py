@@ -1,0 +1,34 @@
+"""The core imports the standard library and itself, and no part of either that touches the world."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import interlock.core
+
+ALLOWED = {
+    "__future__", "bisect", "collections", "dataclasses", "enum", "functools", "graphlib", "hashlib", "heapq",
+    "itertools", "json", "math", "operator", "re", "string", "textwrap", "types", "typing",
+}  # fmt: skip
+
+
+def test_core_imports_only_what_is_pure() -> None:
+    folder = Path(interlock.core.__file__).parent
+    strays = {
+        f"{path.name}: {name}"
+        for path in sorted(folder.rglob("*.py"))
+        for name in _imported(ast.parse(path.read_text(encoding="utf-8")))
+        if name.split(".")[0] not in ALLOWED and not name.startswith("interlock.core")
+    }
+    assert strays == set()
+
+
+def _imported(tree: ast.Module) -> set[str]:
+    names: set[str] = set()
+    for found in ast.walk(tree):
+        if isinstance(found, ast.Import):
+            names.update(alias.name for alias in found.names)
+        elif isinstance(found, ast.ImportFrom):
+            names.add(found.module or "")
+    return names
