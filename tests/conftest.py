@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import os
+import pwd
 import sys
 import sysconfig
 import tempfile
@@ -18,7 +19,7 @@ import hypothesis
 import pytest
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
-_HOME = os.path.realpath(Path.home())
+_HOMES = {os.path.realpath(home) for home in (Path.home(), pwd.getpwuid(os.getuid()).pw_dir)} - {"/"}
 _GIT_IDENTITY = {
     "GIT_AUTHOR_NAME": "Test Author",
     "GIT_AUTHOR_EMAIL": "author@example.invalid",
@@ -97,10 +98,10 @@ def _guard(event: str, arguments: tuple[object, ...]) -> None:
 
 
 def _guard_path(argument: object) -> None:
-    if _HOME == "/" or not isinstance(argument, str | bytes | os.PathLike):
+    if not isinstance(argument, str | bytes | os.PathLike):
         return
     path = os.path.abspath(os.fsdecode(argument))  # noqa: PTH100 - pathlib here would recurse
-    if _within(path, _HOME) and not any(_within(path, place) for place in _ALLOWED):
+    if any(_within(path, home) for home in _HOMES) and not any(_within(path, place) for place in _ALLOWED):
         raise OutOfBounds(f"a test touched the user's home: {path}")
 
 

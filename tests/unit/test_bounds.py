@@ -15,7 +15,7 @@ def test_the_users_home_is_out_of_bounds() -> None:
     if not real.is_dir() or real == Path("/"):
         pytest.skip("this user has no home")
     with pytest.raises(AssertionError, match="home"):
-        (real / ".interlock-out-of-bounds").open("w")
+        (real / ".interlock-out-of-bounds").open()
 
 
 def test_home_is_the_tests_own(own_home: Path) -> None:
