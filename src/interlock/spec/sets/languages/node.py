@@ -1,0 +1,160 @@
+"""Node: node:test, vitest, jest or mocha; eslint or biome; tsc; the build script.
+
+Rule: a script of package.json is taken as it reads where the user stands, so a candidate that edits its
+own package.json changes nothing. A tool of the project is run from node_modules, never from the network.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from interlock.core.pipeline import Report
+from interlock.spec.sets import folder as look
+from interlock.spec.sets.ready import Ready, lines, missing, need, plain, reporting
+
+NODE_TEST_REPORT = (
+    "--test-reporter=spec --test-reporter-destination=stdout "
+    '--test-reporter=junit --test-reporter-destination="$REPORT"'
+)
+TEST_FILE = re.compile(r"(^|/)(test|tests|__tests__)/.*\.[cm]?[jt]sx?$|(^|[/.\-_])(test|spec)\.[cm]?[jt]sx?$")
+NO_TEST = "no test specified"  # what `npm init` writes
+INSTALL = "let the pipeline's setup install the packages"
+
+
+def test(folder: Path) -> Ready:
+    """What the test script runs, made to report where that is known how; else the script as it is."""
+    script = _script(folder, "test")
+    words = _simple_words(script)
+    if words[:1] == ["node"] and "--test" in words:
+        return _node_test(_with_report(words), "node:test, from the test script")
+    if words and words[0] in _RUNNERS and _depends_on(folder, words[0]):
+        return _RUNNERS[words[0]](folder, words[1:])
+    if script:
+        return _as_written(folder, "test", script)
+    for runner in _RUNNERS:
+        if _depends_on(folder, runner):
+            return _RUNNERS[runner](folder, [])
+    if any(TEST_FILE.search(name) for name in look.files(folder)):
+        return _node_test(f"node --test {NODE_TEST_REPORT}", "node:test: there are tests, and no test script")
+    return missing("node.test", "package.json has no test script, and there are no test files")
+
+
+def lint(folder: Path) -> Ready:
+    """eslint or biome where configured, else the lint script."""
+    if look.has(folder, "eslint.config.*", ".eslintrc*") or "eslintConfig" in _package(folder):
+        return _eslint(folder)
+    if look.has(folder, "biome.json", "biome.jsonc"):
+        return _tool("node.lint", "biome", "lint .", "biome, because it is configured")
+    if script := _script(folder, "lint"):
+        return _as_written(folder, "lint", script)
+    return missing("node.lint", "no linter is configured and package.json has no lint script")
+
+
+def types(folder: Path) -> Ready:
+    """The script for types where there is one, else tsc where there is a tsconfig.json."""
+    for name in ("typecheck", "type-check", "types", "check-types", "tsc"):
+        if script := _script(folder, name):
+            return _as_written(folder, name, script, member="types")
+    if look.has(folder, "tsconfig.json"):
+        return _tool("node.types", "tsc", "--noEmit -p tsconfig.json", "tsc, because there is a tsconfig.json")
+    return missing("node.types", "there is no tsconfig.json and no typecheck script")
+
+
+def build(folder: Path) -> Ready:
+    """The build script."""
+    if script := _script(folder, "build"):
+        return _as_written(folder, "build", script)
+    return missing("node.build", "package.json has no build script")
+
+
+def _node_test(command: str, why: str) -> Ready:
+    return reporting(Report.JUNIT, lines(_node("node.test"), command), why, "node")
+
+
+def _with_report(words: Sequence[str]) -> str:
+    """The reporter's options must stand before any path, which would end node's own options."""
+    return f"node {NODE_TEST_REPORT} {shlex.join(words[1:])}"
+
+
+def _vitest(_folder: Path, rest: Sequence[str]) -> Ready:
+    rest = [word for word in rest if word not in ("run", "watch", "dev", "--watch")]
+    options = 'run --reporter=default --reporter=junit --outputFile.junit="$REPORT"'
+    return _reporting_tool("vitest", f"{options} {shlex.join(rest)}".rstrip(), "vitest")
+
+
+def _jest(folder: Path, rest: Sequence[str]) -> Ready:
+    rest = [word for word in rest if not word.startswith("--watch")]
+    if not _depends_on(folder, "jest-junit"):
+        why = "jest by its exit code: with jest-junit among the devDependencies it would be judged test by test"
+        return _tool("node.test", "jest", f"--ci {shlex.join(rest)}".rstrip(), why)
+    options = f"--ci --reporters=default --reporters=jest-junit {shlex.join(rest)}".rstrip()
+    places = 'export JEST_JUNIT_OUTPUT_FILE="$REPORT" JEST_JUNIT_ADD_FILE_ATTRIBUTE=true'
+    return _reporting_tool("jest", options, "jest with jest-junit", places)
+
+
+def _mocha(_folder: Path, rest: Sequence[str]) -> Ready:
+    options = f'--reporter xunit --reporter-option output="$REPORT" {shlex.join(rest)}'.rstrip()
+    return _reporting_tool("mocha", options, "mocha with its xunit report")
+
+
+_RUNNERS = {"vitest": _vitest, "jest": _jest, "mocha": _mocha}
+
+
+def _eslint(folder: Path) -> Ready:
+    formatter = "@microsoft/eslint-formatter-sarif"
+    if not _depends_on(folder, formatter):
+        return _tool("node.lint", "eslint", ".", "eslint by its exit code, because it is configured")
+    path = "node_modules/.bin/eslint"
+    run = lines(_node("node.lint"), need("node.lint", path, INSTALL), f'{path} -f {formatter} -o "$REPORT" .')
+    return reporting(Report.SARIF, run, "eslint with its SARIF formatter", "node")
+
+
+def _reporting_tool(program: str, options: str, why: str, before: str = "") -> Ready:
+    path = f"node_modules/.bin/{program}"
+    run = lines(_node("node.test"), need("node.test", path, INSTALL), before, f"{path} {options}")
+    return reporting(Report.JUNIT, run, f"{why}, because the project depends on it", "node")
+
+
+def _tool(gate: str, program: str, options: str, why: str) -> Ready:
+    path = f"node_modules/.bin/{program}"
+    return plain(lines(_node(gate), need(gate, path, INSTALL), f"{path} {options}"), why, "node")
+
+
+def _as_written(folder: Path, name: str, script: str, *, member: str = "") -> Ready:
+    """A script in the way npm runs it: by sh, with the project's programs on PATH, after its `pre` script."""
+    gate = f"node.{member or name}"
+    scripts = [part for part in (_script(folder, f"pre{name}"), script, _script(folder, f"post{name}")) if part]
+    path = 'export PATH="$PWD/node_modules/.bin:$PATH"'
+    run = lines(_node(gate), path, *(f"sh -c {shlex.quote(part)}" for part in scripts))
+    return plain(run, f"the {name} script of package.json, by its exit code", "node")
+
+
+def _node(gate: str) -> str:
+    return need(gate, "node", "install Node where the gate runs")
+
+
+def _package(folder: Path) -> dict[str, object]:
+    return dict(look.json_object(folder, "package.json"))
+
+
+def _script(folder: Path, name: str) -> str:
+    script = look.at(_package(folder), "scripts").get(name)
+    return script if isinstance(script, str) and NO_TEST not in script else ""
+
+
+def _depends_on(folder: Path, package: str) -> bool:
+    content = _package(folder)
+    return any(package in look.at(content, kind) for kind in ("devDependencies", "dependencies"))
+
+
+def _simple_words(script: str) -> list[str]:
+    """The words of a script that is one plain command, nothing for the shell in it; else none."""
+    if re.search(r"[;&|<>$`\n(){}*?\[\]~#]", script):
+        return []
+    try:
+        return shlex.split(script)
+    except ValueError:
+        return []

@@ -1,0 +1,76 @@
+"""Rust: cargo nextest or cargo test; clippy; cargo check and build.
+
+Rule: the toolchain is the user's, and packages come from the checkout's `.cargo-home`, which setup leaves,
+where it is there; the lock file is never rewritten.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from pathlib import Path
+
+from interlock.core.pipeline import Report
+from interlock.spec.sets import folder as look
+from interlock.spec.sets.ready import Ready, lines, need, plain, reporting
+
+PACKAGES = 'if [ -d .cargo-home ]; then export CARGO_HOME="$PWD/.cargo-home" CARGO_NET_OFFLINE=true; fi'
+# nextest takes its report's place from a configuration alone, and puts it below its own folder.
+NEXTEST = r"""printf '[profile.default.junit]\npath = "interlock.xml"\n' > "${TMPDIR:-/tmp}/interlock-nextest.toml"
+code=0
+cargo nextest run --workspace%s --no-fail-fast --profile default \
+  --tool-config-file "interlock:${TMPDIR:-/tmp}/interlock-nextest.toml" || code=$?
+cp "${CARGO_TARGET_DIR:-target}/nextest/default/interlock.xml" "$REPORT" || true
+exit "$code\""""
+
+
+def test(folder: Path) -> Ready:
+    """nextest, which reports, where it is installed; else cargo test by its exit code."""
+    tools = ("cargo",)
+    if shutil.which("cargo-nextest"):
+        run = lines(need("rust.test", "cargo-nextest", "install it where the gate runs"), NEXTEST % _locked(folder))
+        why = "cargo nextest, because it is installed; it runs no tests in documentation"
+        return reporting(Report.JUNIT, _line("rust.test", run), why, "cargo", "cargo-nextest", applies=_is_rust(folder))
+    why = "cargo test by its exit code: with cargo-nextest installed it would be judged test by test"
+    return plain(_cargo(folder, "test", "test --workspace"), why, *tools, applies=_is_rust(folder))
+
+
+def lint(folder: Path) -> Ready:
+    """clippy, with warnings as errors where it is configured."""
+    configured = bool(look.has(folder, "clippy.toml", ".clippy.toml")) or "[lints" in look.text(folder, "Cargo.toml")
+    why = "clippy, because it is configured" if configured else "clippy: errors alone count, since it is not configured"
+    clippy = need("rust.lint", "cargo-clippy", "rustup component add clippy")
+    command = f"cargo clippy --workspace --all-targets{_locked(folder)}{' -- -D warnings' if configured else ''}"
+    return plain(_line("rust.lint", lines(clippy, command)), why, "cargo", "cargo-clippy", applies=_is_rust(folder))
+
+
+def types(folder: Path) -> Ready:
+    why = "everything compiles, tests included"
+    run = _cargo(folder, "types", "check --workspace --all-targets")
+    return plain(run, why, "cargo", applies=_is_rust(folder))
+
+
+def build(folder: Path) -> Ready:
+    return plain(_cargo(folder, "build", "build --workspace"), "cargo build", "cargo", applies=_is_rust(folder))
+
+
+def _is_rust(folder: Path) -> bool:
+    return bool(look.has(folder, "Cargo.toml"))
+
+
+def _locked(folder: Path) -> str:
+    return " --locked" if look.has(folder, "Cargo.lock") else ""
+
+
+def _cargo(folder: Path, member: str, arguments: str) -> str:
+    return _line(f"rust.{member}", f"cargo {arguments}{_locked(folder)}")
+
+
+def _line(gate: str, command: str) -> str:
+    return lines(need(gate, "cargo", "install Rust where the gate runs"), _toolchain(), PACKAGES, command)
+
+
+def _toolchain() -> str:
+    """Where rustup keeps its toolchains: it looks below HOME, and a checkout has a home of its own."""
+    place = Path.home() / ".rustup"
+    return f'export RUSTUP_HOME="${{RUSTUP_HOME:-{shlex.quote(str(place))}}}"' if place.is_dir() else ""

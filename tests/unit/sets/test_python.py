@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.unit.sets.projects import PYTEST, UNITTEST, lay, run
+
+from interlock.core.pipeline import Report
+from interlock.spec.sets import resolve
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return tmp_path / "project"
+
+
+@pytest.fixture
+def tmp(tmp_path: Path) -> Path:
+    return tmp_path / "tmp"
+
+
+def test_pytest_green_and_red(project: Path, tmp: Path):
+    ready = resolve("python.test", lay(project, PYTEST))
+    assert ready.report is Report.JUNIT
+    assert ready.applies
+    green = run(ready, project, tmp)
+    assert green.code == 0, green.output
+    assert green.cases() == {"tests.test_adder::test_adds": "passed"}
+    lay(project, {"src/adder.py": "def add(a, b):\n    return a - b\n"})
+    red = run(ready, project, tmp)
+    assert red.code == 1
+    assert red.cases() == {"tests.test_adder::test_adds": "failure"}
+
+
+def test_a_pytest_in_the_checkout_does_not_pose_as_pytest(project: Path, tmp: Path):
+    ready = resolve("python.test", lay(project, PYTEST))
+    lay(project, {"src/adder.py": "add = None\n", "pytest.py": "raise SystemExit(0)\n"})
+    red = run(ready, project, tmp)
+    assert red.code == 1
+    assert "failure" in red.cases().values()
+
+
+def test_without_pytest_the_line_ends_with_127(project: Path, tmp: Path):
+    ready = resolve("python.test", lay(project, PYTEST))
+    bare = tmp / "bin"
+    bare.mkdir(parents=True)
+    interpreter = Path("/usr/bin/python3")
+    if not interpreter.exists():
+        pytest.skip("no second Python here")
+    (bare / "python3").write_text(f'#!/bin/sh\nexec {interpreter} -S "$@"\n')
+    (bare / "python3").chmod(0o755)
+    ran = run(ready, project, tmp, path=str(bare))
+    assert ran.code == 127
+    assert "pytest is not installed" in ran.output
+
+
+def test_sources_of_the_checkout_come_before_an_editable_install_elsewhere(project: Path, tmp: Path, monkeypatch):
+    elsewhere = lay(tmp / "elsewhere", {"adder.py": "def add(a, b):\n    return 3\n"})
+    ready = resolve("python.test", lay(project, PYTEST))
+    lay(project, {"src/adder.py": "def add(a, b):\n    return 4\n"})
+    ready_with_path = type(ready)(f"export PYTHONPATH={elsewhere}\n{ready.run}", ready.report, False, "")
+    assert run(ready_with_path, project, tmp).code == 1
+
+
+def test_unittest_where_nothing_asks_for_pytest(project: Path, tmp: Path):
+    ready = resolve("python.test", lay(project, UNITTEST))
+    assert "unittest" in ready.why
+    green = run(ready, project, tmp)
+    assert green.code == 0, green.output
+    assert green.cases() == {
+        "tests.test_adder.Adds::test_adds": "passed",
+        "tests.test_adder.Adds::test_each": "passed",
+        "tests.test_adder.Adds::test_later": "skipped",
+    }
+    lay(project, {"adder.py": "def add(a, b):\n    return a + b + 1\n"})
+    red = run(ready, project, tmp)
+    assert red.code == 1
+    assert red.cases()["tests.test_adder.Adds::test_adds"] == "failure"
+    assert red.cases()["tests.test_adder.Adds::test_each"] == "failure"
+
+
+def test_a_test_module_that_cannot_be_imported_is_an_error_of_its_own(project: Path, tmp: Path):
+    ready = resolve("python.test", lay(project, UNITTEST))
+    lay(project, {"tests/test_broken.py": "import nothing_of_this_name\n"})
+    red = run(ready, project, tmp)
+    assert red.code == 1
+    assert red.cases()["tests::test_broken"] == "error"
+
+
+def test_a_unittest_run_cut_short_leaves_no_report(project: Path, tmp: Path):
+    ready = resolve("python.test", lay(project, UNITTEST))
+    lay(project, {"adder.py": "import os\nos._exit(0)\n"})
+    cut = run(ready, project, tmp)
+    assert not cut.report.exists()
+
+
+def test_unittest_without_a_package_and_with_text_that_xml_cannot_hold(project: Path, tmp: Path):
+    files = {
+        "test/test_a.py": (
+            "import unittest\n\n\nclass A(unittest.TestCase):\n"
+            "    def test_a(self):\n        self.fail('\\x00 \\ud800 <&')\n"
+        )
+    }
+    red = run(resolve("python.test", lay(project, files)), project, tmp)
+    assert red.code == 1
+    assert red.cases() == {"test_a.A::test_a": "failure"}
+
+
+def test_no_tests_found_is_no_pass(project: Path, tmp: Path):
+    ready = resolve("python.test", lay(project, UNITTEST))
+    (project / "tests/test_adder.py").unlink()
+    assert run(ready, project, tmp).code == 5
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({"pytest.ini": "[pytest]\n"}, "pytest.ini"),
+        ({"requirements-dev.txt": "pytest>=8\n"}, "requirements-dev.txt"),
+        ({"tests/test_a.py": "def test_a():\n    pass\n"}, "tests/test_a.py"),
+        ({"tests/test_a.py": "import unittest\nimport pytest\n"}, "tests/test_a.py"),
+        ({"uv.lock": 'name = "pytest"\n'}, "uv.lock"),
+    ],
+)
+def test_what_speaks_for_pytest(project: Path, files: dict[str, str], reason: str):
+    assert resolve("python.test", lay(project, files)).why == f"pytest, because of {reason}"
+
+
+def test_ruff_reports_sarif_green_and_red(project: Path, tmp: Path):
+    ready = resolve("python.lint", lay(project, {**PYTEST, "ruff.toml": "line-length = 100\n"}))
+    assert ready.report is Report.SARIF
+    assert run(ready, project, tmp).code == 0
+    lay(project, {"src/adder.py": "import os\n"})
+    red = run(ready, project, tmp)
+    assert red.code == 1
+    assert json.loads(red.report.read_text())["runs"][0]["results"][0]["ruleId"] == "F401"
+
+
+@pytest.mark.parametrize(
+    ("files", "tool", "applies"),
+    [
+        ({"setup.cfg": "[flake8]\n"}, "flake8", True),
+        ({".pylintrc": ""}, "pylint", True),
+        ({"pyproject.toml": "[tool.ruff]\nline-length = 90\n"}, "ruff", True),
+        ({"pyproject.toml": "this is [ no toml"}, "ruff", False),
+        ({}, "ruff", False),
+    ],
+)
+def test_the_configured_linter_is_taken(project: Path, files: dict[str, str], tool: str, applies: bool):
+    project.mkdir()
+    ready = resolve("python.lint", lay(project, files))
+    assert tool in ready.run
+    assert ready.applies is applies
+
+
+def test_mypy_green_and_red(project: Path, tmp: Path):
+    ready = resolve("python.types", lay(project, {**PYTEST, "mypy.ini": "[mypy]\nstrict = true\n"}))
+    green = run(ready, project, tmp)
+    assert green.code == 0, green.output
+    lay(project, {"src/adder.py": "def add(a: int, b: int) -> str:\n    return a + b\n"})
+    assert run(ready, project, tmp).code == 1
+
+
+def test_a_tool_that_is_not_there_ends_with_127(project: Path, tmp: Path):
+    ready = resolve("python.lint", lay(project, {".flake8": "[flake8]\n"}))
+    ran = run(ready, project, tmp)
+    assert ran.code == 127
+    assert "flake8 is missing" in ran.output
+
+
+def test_every_file_must_compile(project: Path, tmp: Path):
+    ready = resolve("python.build", lay(project, PYTEST))
+    lay(project, {"tests/broken_on_purpose.py": "def (\n"})
+    assert run(ready, project, tmp).code == 0
+    lay(project, {"src/broken.py": "def (\n"})
+    assert run(ready, project, tmp).code == 1
