@@ -1,11 +1,27 @@
 """Programs: started with an argv, an explicit folder and a scrubbed environment, and ended with all their children.
 
-Rule: the only package that imports subprocess.
+Rule: the only package that imports subprocess. `capture` for our own short calls of trusted programs, `supervise`
+for what we do not trust (agents, scripts, gates), `detach` for an owner of a run that outlives its terminal.
 """
 
 from interlock.process.captured import capture
+from interlock.process.detached import detach
 from interlock.process.environment import scrubbed
-from interlock.process.supervised import supervise
+from interlock.process.identity import alive, identity, kill_tree
+from interlock.process.supervised import prepare, supervise
 from interlock.process.work import Captured, Finished, How, Supervised
 
-__all__ = ["Captured", "Finished", "How", "Supervised", "capture", "scrubbed", "supervise"]
+__all__ = [
+    "Captured",
+    "Finished",
+    "How",
+    "Supervised",
+    "alive",
+    "capture",
+    "detach",
+    "identity",
+    "kill_tree",
+    "prepare",
+    "scrubbed",
+    "supervise",
+]

@@ -24,19 +24,17 @@ def capture(
     longer than `timeout_s` seconds. A code other than 0 is for the caller to judge.
     """
     try:
-        done = subprocess.run(
-            argv, cwd=cwd, env=env, input=stdin, timeout=timeout_s, capture_output=True, check=False
-        )
+        done = subprocess.run(argv, cwd=cwd, env=env, input=stdin, timeout=timeout_s, capture_output=True, check=False)
     except subprocess.TimeoutExpired as error:
         raise InfrastructureError(
             f"{argv[0]}: no end after {timeout_s:g} s ({' '.join(argv)}): is the machine or the disk overloaded?"
         ) from error
     except OSError as error:
-        raise _cannot_start(argv, cwd, error) from error
+        raise cannot_start(argv, cwd, error) from error
     return Captured(done.returncode, done.stdout, done.stderr)
 
 
-def _cannot_start(argv: Sequence[str], cwd: Path | None, error: OSError) -> InfrastructureError:
+def cannot_start(argv: Sequence[str], cwd: Path | None, error: OSError) -> InfrastructureError:
     if cwd is not None and not cwd.is_dir():
         return InfrastructureError(f"{argv[0]}: cannot run in {cwd}: there is no such folder", permanent=True)
     if isinstance(error, FileNotFoundError):

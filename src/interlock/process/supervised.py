@@ -1,32 +1,229 @@
-"""Untrusted programs: started under a supervisor, bounded in time and output, the whole tree ended."""
+"""Untrusted programs: started under a supervisor, bounded in time and output, the whole tree ended.
+
+Rule: the supervisor ends the tree, here we only say when; we return only after it said that all are dead.
+"""
 
 from __future__ import annotations
 
-import subprocess
+import errno
+import os
+import select
+import signal
+import socket
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
-from interlock.ports import Cancel
+from interlock.ports import Cancel, InfrastructureError
+from interlock.process.log import BoundedLog
+from interlock.process.pulse import Pulse
+from interlock.process.spawner import Spawner, spawner
 from interlock.process.work import Finished, How, Supervised
 
+_TICK_S = 0.05  # how late a cancel may be seen
+_CHUNK = 1 << 20
+_ENDS_MAX_S = 40.0  # for the supervisor to report after it should have ended the program; it needs 21 at most
+_READS_MAX = 64  # of what is left in the pipe; more comes only from a process out of reach
 
-def supervise(work: Supervised, cancel: Cancel, on_output: Callable[[bytes], None] | None = None) -> Finished:
+OnOutput = Callable[[bytes], None]
+
+
+def supervise(
+    work: Supervised, cancel: Cancel, on_output: OnOutput | None = None, by: Spawner | None = None
+) -> Finished:
     """Run `work` until it ends or must end. When this returns, every process it started is dead.
 
-    `on_output` gets the output as it comes, in chunks. Raises InfrastructureError where the machine
-    cannot start a supervisor.
+    `on_output` gets the output as it comes, in chunks; what it raises ends the program and is raised.
+    `by` is the process's own spawner unless given. Raises InfrastructureError where the machine cannot
+    start the program, the log cannot be written, or processes stay that nobody can end.
     """
-    began = time.monotonic()
+    _check(work)
+    with BoundedLog(work.log, work.log_bytes_max) as log, _stdin(work.stdin) as stdin, _pipe() as (reads, writes):
+        try:
+            control = (by or spawner()).spawn(work, stdin, writes)
+        finally:
+            os.close(writes)
+        with control:
+            program = _Program(work, control, reads, log, on_output)
+            try:
+                return program.run(cancel)
+            finally:
+                program.end()
+
+
+def prepare() -> None:
+    """Start what the first `supervise` would have to wait for, while there is other work."""
+    spawner().prepare()
+
+
+def _check(work: Supervised) -> None:
+    words = [*work.argv, *work.env.keys(), *work.env.values()]
+    if any("\0" in word for word in words):
+        raise InfrastructureError(f"{work.argv[0]}: an argument or variable holds a NUL character", permanent=True)
+
+
+@contextmanager
+def _stdin(content: bytes) -> Iterator[int]:
+    """A file, not a pipe: it can neither fill up nor break."""
+    if not content:
+        with open(os.devnull, "rb") as nothing:  # noqa: PTH123
+            yield nothing.fileno()
+        return
+    with tempfile.TemporaryFile(buffering=0) as file:
+        file.write(content)
+        file.seek(0)
+        yield file.fileno()
+
+
+@contextmanager
+def _pipe() -> Iterator[tuple[int, int]]:
+    """The writing end is for the body to close."""
+    reads, writes = os.pipe()
+    if sys.platform == "linux":
+        import fcntl
+
+        with suppress(OSError):  # beyond the user's share of pipe memory
+            fcntl.fcntl(writes, fcntl.F_SETPIPE_SZ, _CHUNK)
+    os.set_blocking(reads, False)
     try:
-        done = subprocess.run(
-            work.argv, cwd=work.cwd, env=work.env, input=work.stdin, timeout=work.timeout_s,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return Finished(How.TIMED_OUT, None, time.monotonic() - began, False, b"")
-    except FileNotFoundError:
-        return Finished(How.NOT_FOUND, None, 0.0, False, work.argv[0].encode() + b": not found")
-    if on_output is not None:
-        on_output(done.stdout)
-    work.log.write_bytes(done.stdout)
-    return Finished(How.EXITED, done.returncode, time.monotonic() - began, False, done.stdout[-65536:])
+        yield reads, writes
+    finally:
+        os.close(reads)
+
+
+class _Program:
+    """A program under its supervisor, as the controller sees it: a control socket and a pipe."""
+
+    def __init__(
+        self, work: Supervised, control: socket.socket, output: int, log: BoundedLog, on_output: OnOutput | None
+    ) -> None:
+        self._work = work
+        self._control = control
+        self._output = output
+        self._log = log
+        self._on_output = on_output
+        self._pulse: Pulse | None = None  # from when it started
+        self._supervisor = 0
+        self._asked: How | None = None
+        self._late_at = time.monotonic() + work.timeout_s + _ENDS_MAX_S
+        self._received = b""
+        self._is_over = False
+
+    def run(self, cancel: Cancel) -> Finished:
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        poll.register(self._output, select.POLLIN)
+        while not self._is_over:
+            ready = {file for file, _ in poll.poll(_TICK_S * 1000)}
+            if self._output in ready and not self._read_output():
+                poll.unregister(self._output)
+            if self._control.fileno() in ready:
+                self._read_control()
+            self._ask_to_end(cancel)
+            self._kill_where_late()
+        for _ in range(_READS_MAX):
+            if not self._read_output():
+                break
+        return self._finished()
+
+    def end(self) -> None:
+        """Whatever was raised: have the tree ended at once and wait until it is."""
+        with suppress(OSError):
+            self._control.shutdown(socket.SHUT_WR)
+        self._late_at = min(self._late_at, time.monotonic() + _ENDS_MAX_S)
+        while not self._is_over:
+            if select.select([self._control], [], [], _TICK_S)[0]:
+                self._read_control()
+            self._kill_where_late()
+
+    def _read_output(self) -> bool:
+        """Whether there may be more."""
+        try:
+            chunk = os.read(self._output, _CHUNK)
+        except BlockingIOError:
+            return False
+        if chunk:
+            if self._pulse:
+                self._pulse.beat()
+            self._log.add(chunk)
+            if self._on_output:
+                self._on_output(chunk)
+        return bool(chunk)
+
+    def _read_control(self) -> None:
+        try:
+            part = self._control.recv(4096)
+        except OSError:
+            part = b""
+        self._received += part
+        words = self._received.split()
+        if self._pulse is None and self._received.startswith(b"started") and b"\n" in self._received:
+            self._supervisor = int(words[1])
+            self._pulse = Pulse(self._supervisor, self._work.idle_timeout_s, self._work.watch)
+        self._is_over = not part or (b"ended" in words and self._received.endswith(b"\n"))
+
+    def _ask_to_end(self, cancel: Cancel) -> None:
+        if self._asked or self._is_over:
+            return
+        if cancel.is_set():
+            self._asked = How.CANCELLED
+        elif self._pulse and self._pulse.has_stopped():
+            self._asked = How.IDLE
+        if self._asked:
+            self._late_at = time.monotonic() + _ENDS_MAX_S
+            with suppress(OSError):  # it has just ended by itself
+                self._control.send(b"e")
+
+    def _kill_where_late(self) -> None:
+        """Somebody stopped the supervisor: without it, the fork server ends what it left."""
+        if time.monotonic() < self._late_at or self._is_over:
+            return
+        if not self._supervisor:
+            self._is_over = True
+            return
+        with suppress(ProcessLookupError):
+            os.kill(self._supervisor, signal.SIGKILL)
+        self._late_at += _ENDS_MAX_S
+        self._supervisor = 0
+
+    def _finished(self) -> Finished:
+        name = self._work.argv[0]
+        for line in self._received.decode().splitlines():
+            match line.split():
+                case ["failed", what, number]:
+                    return self._not_started(what, int(number))
+                case ["ended", how, code, took_s, "0"]:
+                    return self._ended(how, int(code), float(took_s))
+                case ["ended", _, _, _, left]:
+                    raise InfrastructureError(f"{name}: {left} of its processes cannot be killed; `ps` shows them")
+                case _:
+                    continue  # started
+        raise InfrastructureError(f"{name}: its supervisor was killed, and the program with it")
+
+    def _not_started(self, what: str, number: int) -> Finished:
+        name, why = self._work.argv[0], os.strerror(number)
+        if what == "folder":
+            raise InfrastructureError(f"{name}: cannot work in {self._work.cwd}: {why}", permanent=True)
+        if what != "program":
+            raise InfrastructureError(f"{name}: cannot be started: {why}; is there room for more processes?")
+        self._log.add(os.fsencode(_refusal(self._work, number)))
+        return Finished(How.NOT_FOUND, None, 0.0, False, self._log.tail)
+
+    def _ended(self, how: str, code: int, took_s: float) -> Finished:
+        truncated = self._log.left_out > 0
+        if how == "exited":
+            return Finished(How.EXITED, code, took_s, truncated, self._log.tail)
+        ended = self._asked if how == "asked" and self._asked else How.TIMED_OUT
+        return Finished(ended, None, took_s, truncated, self._log.tail)
+
+
+def _refusal(work: Supervised, number: int) -> str:
+    name = work.argv[0]
+    if number not in (errno.ENOENT, errno.ENOTDIR):
+        return f"{name}: cannot be executed: {os.strerror(number)}\n"
+    if "/" in name and (work.cwd / name).exists():
+        return f"{name}: cannot be executed: the interpreter in its first line is not there\n"
+    where = "there is no such file" if "/" in name else f"not on the PATH ({work.env.get('PATH', 'unset')})"
+    return f"{name}: not found: {where}\n"

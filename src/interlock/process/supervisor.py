@@ -1,0 +1,336 @@
+"""The supervisor: a small program of its own that starts untrusted programs and ends them with all their children.
+
+Rule: standard library and the process table alone, because it runs as a program of its own and must start fast.
+
+A controller has one *fork server*, this module. Each byte on its socket brings three descriptors (control, stdin,
+output), for which it forks a *supervisor*. That one makes itself the reaper of all orphans below it, so
+neither `setsid` nor a double fork leads away from it; starts the program; and ends the whole tree when the program
+exits, its deadline passes, the controller asks, or the controller's end of the control socket closes.
+The fork server adopts and ends what a killed supervisor leaves. Where there is no such reaper (macOS) it is best
+effort: the process group, and every descendant that was seen while its parents still lived.
+
+Control socket, towards the supervisor: 8 bytes of length, the marshalled request, then `e` to end the program;
+back: lines, `failed WHAT ERRNO` or `started SUPERVISOR PROGRAM` and then `ended HOW CODE TOOK_S LEFT`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import marshal
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+
+from interlock.process.table import Process, descendants, processes, send_signal
+
+GRACE_S = 0.5  # between SIGTERM and SIGKILL
+END_MAX_S = 20.0  # for SIGKILL to work; longer only where the kernel itself hangs
+_LOOK_S = 1.0  # how often descendants are noted where there is no reaper
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_EXEC_FAILED = 127
+
+Request = tuple[list[bytes], bytes, dict[bytes, bytes], float]  # argv, cwd, env, timeout_s
+
+
+def main() -> None:
+    """Fork a supervisor for each message on the socket with descriptor argv[1] until the controller closes it."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    reaper = "portable" not in sys.argv and _become_reaper()
+    _serve(socket.socket(fileno=int(sys.argv[1])), reaper=reaper)
+
+
+# --- the fork server ---------------------------------------------------------------------------
+
+
+def _become_reaper() -> bool:
+    """Whether orphans below us become our children from now on (PR_SET_CHILD_SUBREAPER, Linux)."""
+    return sys.platform == "linux" and bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+
+
+def _serve(requests: socket.socket, *, reaper: bool) -> None:
+    bell = _bell()
+    live: dict[int, int] = {}  # supervisor's pid: a copy of its control socket
+    poll = select.poll()
+    poll.register(bell, select.POLLIN)
+    poll.register(requests, select.POLLIN)
+    is_open = True
+    while is_open or live:
+        ready = {file for file, _ in poll.poll()}
+        if bell in ready:
+            _drain(bell)
+            _reap_supervisors(live)
+        if requests.fileno() in ready and not _fork_supervisor(requests, live, bell, reaper=reaper):
+            poll.unregister(requests)
+            is_open = False
+
+
+def _bell() -> int:
+    """A descriptor that is readable after a child ended."""
+    hears, rings = os.pipe()
+    os.set_blocking(hears, False)
+    os.set_blocking(rings, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(rings, warn_on_full_buffer=False)
+    return hears
+
+
+def _drain(bell: int) -> None:
+    with suppress(BlockingIOError):
+        os.read(bell, 65536)
+
+
+def _reap_supervisors(live: dict[int, int]) -> None:
+    """The copy of the control socket closes last: the controller's end of file means that all is swept."""
+    while (ended := _reap()) is not None:
+        pid, code = ended
+        control = live.pop(pid, None)
+        if control is None:
+            continue
+        if code != 0:
+            _sweep(frozenset(live))
+        os.close(control)
+
+
+def _sweep(supervisors: frozenset[int]) -> None:
+    """End what a killed supervisor left to us."""
+    until = time.monotonic() + END_MAX_S
+    while (orphans := descendants({os.getpid()}, supervisors)) and time.monotonic() < until:
+        send_signal(orphans, signal.SIGKILL)
+        time.sleep(0.002)
+        for each in orphans:
+            with suppress(ChildProcessError):
+                os.waitpid(each.pid, os.WNOHANG)
+
+
+def _fork_supervisor(requests: socket.socket, live: dict[int, int], bell: int, *, reaper: bool) -> bool:
+    """Whether the controller is still there."""
+    message, files, _, _ = socket.recv_fds(requests, 1, 3)
+    if not message:
+        return False
+    for file in files:
+        os.set_inheritable(file, False)
+    control, stdin, output = files
+    pid = _fork(control)
+    if pid == 0:
+        code = 1
+        try:
+            for file in (requests.fileno(), bell, *live.values()):
+                os.close(file)
+            _supervise(socket.socket(fileno=control), stdin, output, reaper=reaper)
+            code = 0
+        finally:
+            os._exit(code)
+    if pid > 0:
+        live[pid] = control
+    os.close(stdin)
+    os.close(output)
+    return True
+
+
+def _fork(control: int) -> int:
+    """As os.fork; -1 where the machine has no room, after saying so."""
+    try:
+        return os.fork()
+    except OSError as error:
+        os.write(control, b"failed fork %d\n" % (error.errno or 0))
+        os.close(control)
+        return -1
+
+
+# --- a supervisor ------------------------------------------------------------------------------
+
+
+def _supervise(control: socket.socket, stdin: int, output: int, *, reaper: bool) -> None:
+    request = _receive(control)
+    if request is None:
+        return
+    bell = _bell()
+    began = time.monotonic()
+    tree = _Tree(reaper=reaper and _become_reaper())
+    failed = tree.start(request, stdin, output)
+    os.close(stdin)
+    os.close(output)
+    if failed:
+        _say(control, failed)
+        return
+    _say(control, f"started {os.getpid()} {tree.program}")
+    how, code = _watch(tree, control, bell, began + request[3])
+    took_s = time.monotonic() - began
+    left = tree.end(bell, 0.0 if how == "gone" else GRACE_S)
+    _say(control, f"ended {how} {code} {took_s:.6f} {left}")
+
+
+def _receive(control: socket.socket) -> Request | None:
+    """None where the controller went away while it was sending."""
+    size = _receive_exactly(control, 8)
+    body = _receive_exactly(control, int.from_bytes(size, "big")) if size else b""
+    return marshal.loads(body) if body else None  # our own controller wrote it, with this very Python
+
+
+def _receive_exactly(control: socket.socket, count: int) -> bytes:
+    parts = []
+    while count and (part := control.recv(min(count, 1 << 20))):
+        parts.append(part)
+        count -= len(part)
+    return b"" if count else b"".join(parts)
+
+
+def _say(control: socket.socket, line: str) -> None:
+    with suppress(OSError):  # nobody listens any more
+        control.sendall(line.encode() + b"\n")
+
+
+def _watch(tree: _Tree, control: socket.socket, bell: int, until: float) -> tuple[str, int]:
+    """Wait for the first reason to end: exited (with the code) | deadline | asked | gone."""
+    poll = select.poll()
+    poll.register(bell, select.POLLIN)
+    poll.register(control, select.POLLIN)
+    while True:
+        tree.reap()
+        if tree.code is not None:
+            return "exited", tree.code
+        left_s = until - time.monotonic()
+        if left_s <= 0:
+            return "deadline", 0
+        ready = {file for file, _ in poll.poll(int(tree.note(left_s) * 1000) + 1)}
+        if bell in ready:
+            _drain(bell)
+        if control.fileno() in ready:
+            return ("asked" if _receive_exactly(control, 1) else "gone"), 0
+
+
+class _Tree:
+    """The program and all that came of it."""
+
+    def __init__(self, *, reaper: bool) -> None:
+        self.program = 0
+        self.code: int | None = None  # of the program, when it ended
+        self._reaper = reaper
+        self._seen: dict[int, str] = {}  # pid: started
+
+    def start(self, request: Request, stdin: int, output: int) -> str:
+        """Returns the line that says why not, or nothing."""
+        hears, says = os.pipe()
+        try:
+            self.program = os.fork()
+        except OSError as error:
+            return f"failed fork {error.errno}"
+        if self.program == 0:
+            _become(request, (stdin, output), says)
+        os.close(says)
+        line = os.read(hears, 100).decode()
+        os.close(hears)
+        return line
+
+    def reap(self) -> bool:
+        """Bury the dead. Whether children are left."""
+        while (ended := _reap()) is not None:
+            if ended[0] == self.program:
+                self.code = ended[1]
+        try:
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return False
+        return True
+
+    def note(self, left_s: float) -> float:
+        """Remember who is there, where that matters. Returns how long one may sleep, in seconds."""
+        if self._reaper:
+            return left_s
+        self._seen.update({each.pid: each.started for each in self.members()})
+        return min(left_s, _LOOK_S)
+
+    def members(self) -> list[Process]:
+        """All that live, but for us."""
+        if self._reaper:
+            return descendants({os.getpid()})
+        table = processes()
+        roots = {pid for pid, started in self._seen.items() if pid in table and table[pid].started == started}
+        grouped = {each.pid for each in table.values() if each.group == self.program}
+        below = {each.pid for each in descendants({os.getpid()} | roots | grouped)}
+        return [table[pid] for pid in roots | grouped | below if pid in table and not table[pid].dead]
+
+    def end(self, bell: int, grace_s: float) -> int:
+        """Ask, then kill, until none is left. Returns how many could not be ended."""
+        if self._is_empty():
+            return 0
+        if grace_s:
+            targets = self.members()
+            send_signal(targets, signal.SIGTERM)
+            send_signal(targets, signal.SIGCONT)  # a stopped one would not hear it
+            self._wait(bell, grace_s)
+        until = time.monotonic() + END_MAX_S
+        while not self._is_empty() and time.monotonic() < until:
+            self._kill()
+            self._wait(bell, 0.02)
+        return 0 if self._is_empty() else len(self.members())
+
+    def _is_empty(self) -> bool:
+        return not self.reap() and (self._reaper or not self.members())
+
+    def _wait(self, bell: int, limit_s: float) -> None:
+        """Until all are dead, or for `limit_s` seconds."""
+        until = time.monotonic() + limit_s
+        while not self._is_empty() and (left_s := until - time.monotonic()) > 0:
+            select.select([bell], [], [], left_s if self._reaper else min(left_s, 0.05))
+            _drain(bell)
+
+    def _kill(self) -> None:
+        """Without a reaper a dead parent hides its children: stop all before any dies."""
+        if not self._reaper:
+            send_signal(self.members(), signal.SIGSTOP)
+            self.note(0)
+        send_signal(self.members(), signal.SIGKILL)
+
+
+def _reap() -> tuple[int, int] | None:
+    """A child that ended, and its code (-N for signal N). None where none did."""
+    try:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return (pid, os.waitstatus_to_exitcode(status)) if pid else None
+
+
+def _become(request: Request, files: tuple[int, int], says: int) -> None:
+    """Turn this process, a fresh fork, into the program. Does not return."""
+    what = "start"
+    try:
+        argv, cwd, env, _ = request
+        os.setsid()
+        _die_with_parent()
+        for target, file in enumerate((files[0], files[1], files[1])):
+            os.dup2(file, target)
+        what = "folder"
+        os.chdir(cwd)
+        what = "program"
+        _reset_signals()
+        os.execvpe(argv[0], argv, env)
+    except OSError as error:
+        os.write(says, b"failed %s %d" % (what.encode(), error.errno or 0))
+    finally:
+        os._exit(_EXEC_FAILED)
+
+
+def _die_with_parent() -> None:
+    """Should somebody kill the supervisor itself, at least the program goes at once."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _reset_signals() -> None:
+    """What is ignored stays ignored over exec, and Python and we ignore some."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        with suppress(OSError):
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+if __name__ == "__main__":
+    main()
