@@ -185,8 +185,9 @@ class Stamp:
 
 
 class Workspaces(Protocol):
-    def merge(self, sources: Sequence[str], stamp: Stamp) -> Merged:
-        """The sources merged pairwise in order. One source is itself."""
+    def merge(self, sources: Sequence[str], stamp: Stamp, ref: str) -> Merged:
+        """The sources merged pairwise in order, kept by `ref`. One source is itself, and so is one that holds
+        all the others already."""
 
     def open(self, run: str, attempt: AttemptId, commit: str, room: Room, *, overlay: str = "") -> Place:
         """A fresh place with the files of `commit` (those of commit `overlay` laid over it), a throw-away
@@ -200,6 +201,12 @@ class Workspaces(Protocol):
         """A person's own commit (or the input itself) as a candidate: its tree, on `parent`."""
 
     def wipe(self, place: Place) -> None: ...
+
+    def discard(self, run: str, attempt: AttemptId) -> None:
+        """Remove whatever a lost attempt left behind, if anything."""
+
+    def has(self, commit: str) -> bool:
+        """Whether the store holds the commit."""
 
     def clean_room(self, commit: str, base: str, room: Room) -> AbstractContextManager[Place]:
         """A checkout of `commit` that no agent touched, with a throw-away `.git` of `base` and `commit`."""
@@ -353,5 +360,3 @@ class World:
     clock: Clock
     render: Render
     fenced: Callable[[], bool]  # asked right before each effect that outlives the process
-
-

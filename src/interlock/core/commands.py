@@ -41,6 +41,7 @@ class StartAttempt:
     by: str = ""  # set: the candidate is `source` itself, submitted by that person
     conflicts: tuple[str, ...] = ()
     broken: tuple[Finding, ...] = ()  # what the merged input's gates found
+    errors: int = 0  # infrastructure failures in a row before this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,10 @@ class WaitUntil:
 
 @dataclass(frozen=True, slots=True)
 class DeliverBranch:
+    """`series` are the accepted commits in order, where the handoffs are delivered one by one."""
+
     commit: str
+    series: tuple[str, ...]
     number: int
 
 

@@ -446,6 +446,4 @@ def _human_verdict(event: AnswerTaken) -> VerdictGiven:
 def _retry(stage: StageState, event: AnswerTaken) -> StageState:
     feedback = (*stage.feedback, event.feedback) if event.feedback else stage.feedback
     phase = Phase.READY if stage.input is not None else Phase.WAITING
-    return replace(
-        _unpause(stage), phase=phase, charged=0, feedback=feedback, answer=event if event.commit else None
-    )
+    return replace(_unpause(stage), phase=phase, charged=0, feedback=feedback, answer=event if event.commit else None)

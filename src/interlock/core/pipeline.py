@@ -118,9 +118,7 @@ class Gate:
     @property
     def needs_baseline(self) -> bool:
         """Whether its verdict compares with its own report on the accepted input."""
-        return self.kind is GateKind.RUN and (
-            self.report is Report.JUNIT or self.expect is Expect.NEW_TESTS_FAIL
-        )
+        return self.kind is GateKind.RUN and (self.report is Report.JUNIT or self.expect is Expect.NEW_TESTS_FAIL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,9 @@ def _judge_base(pipeline: Pipeline, state: RunState) -> Iterator[Command]:
             why = f"gate {verdict.gate} cannot run on the base: {_first_message(verdict)}"
             yield FinishRun(RunStatus.STOPPED, why)
         elif verdict.status is VerdictStatus.FAILED and gate.base_green:
-            yield FinishRun(RunStatus.STOPPED, f"gate {verdict.gate} must be green on the base: {_first_message(verdict)}")
+            yield FinishRun(
+                RunStatus.STOPPED, f"gate {verdict.gate} must be green on the base: {_first_message(verdict)}"
+            )
 
 
 def _finish(pipeline: Pipeline, state: RunState) -> Iterator[Command]:
@@ -122,7 +124,15 @@ def _finish(pipeline: Pipeline, state: RunState) -> Iterator[Command]:
     last = next(stage.id for stage in reversed(pipeline.ordered()) if stage.id in state.stages)
     output = state.stages[last].output
     if output is not None:
-        yield from _bounded(state, DeliverBranch(output[0], 1), "", PauseReason.DELIVERY)
+        command = DeliverBranch(output[0], _series(pipeline, state), 1)
+        yield from _bounded(state, command, "", PauseReason.DELIVERY)
+
+
+def _series(pipeline: Pipeline, state: RunState) -> tuple[str, ...]:
+    if not pipeline.deliver.series:
+        return ()
+    accepted = (state.stages[stage.id].accepted for stage in pipeline.ordered() if stage.id in state.stages)
+    return tuple(dict.fromkeys(handoff.commit for handoff in accepted if handoff is not None))
 
 
 def _bounded(state: RunState, command: Numbered, stage: str, reason: PauseReason) -> Iterator[Command]:
@@ -233,12 +243,10 @@ def _next_attempt(pipeline: Pipeline, state: RunState, stage: Stage, agent: str)
         yield Pause(stage.id, PauseReason.LIMIT, limit)
     else:
         attempt = AttemptId(stage.id, now.epoch, now.number + 1)
-        yield _attempt_command(pipeline, state, stage, attempt, _escalated(stage, now, agent))
+        yield _attempt_command(state, stage, attempt, _escalated(stage, now, agent))
 
 
-def _attempt_command(
-    pipeline: Pipeline, state: RunState, stage: Stage, attempt: AttemptId, agent: str
-) -> StartAttempt:
+def _attempt_command(state: RunState, stage: Stage, attempt: AttemptId, agent: str) -> StartAttempt:
     now = state.stages[stage.id]
     if now.input is None:
         raise ValueError(f"{attempt} has no input")
@@ -255,7 +263,8 @@ def _attempt_command(
         source=source,
         by=submitted.by if submitted else "",
         conflicts=now.input.conflicts,
-        broken=_broken(pipeline, state, stage),
+        broken=_broken(state, stage),
+        errors=now.errors,
     )
 
 
@@ -266,7 +275,7 @@ def _go_on(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Comman
     if now.orphaned:
         yield LoseAttempt(now.attempt.attempt, "its owner is gone")
         return
-    yield _attempt_command(pipeline, state, stage, now.attempt.attempt, now.attempt.agent)
+    yield _attempt_command(state, stage, now.attempt.attempt, now.attempt.agent)
     yield from (command for command in _judge_input(pipeline, state, stage) if not isinstance(command, Pause))
 
 
@@ -473,7 +482,7 @@ def _limit_reached(pipeline: Pipeline, state: RunState) -> str:
     return ""
 
 
-def _broken(pipeline: Pipeline, state: RunState, stage: Stage) -> tuple[Finding, ...]:
+def _broken(state: RunState, stage: Stage) -> tuple[Finding, ...]:
     now = state.stages[stage.id]
     own = {qualified(stage, gate) for gate in stage.gates}
     verdicts = [verdict for gate, verdict in now.input_verdicts.items() if gate not in own]

@@ -1,0 +1,1 @@
+"""Engines: a loop around the planner. Fold, plan, perform, append."""

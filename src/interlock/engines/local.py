@@ -1,0 +1,126 @@
+"""The local engine: one process owns the run, effects are performed on threads.
+
+Rule: this loop decides nothing. It starts what the planner wants, cancels what it no longer wants,
+and leaves when only a human can move the run.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field, replace
+
+from interlock.core.commands import AskApproval, Command, FinishRun, Pause, SendBack
+from interlock.core.events import Recorded, TimeReached
+from interlock.engines.reconcile import Turn, reconcile
+from interlock.execution.context import Context
+from interlock.execution.ledger import Ledger
+from interlock.execution.perform import perform
+from interlock.ports import Cancelled, World
+
+INBOX_S = 0.2  # how often the inbox is looked at
+REPEATS_MAX = 20  # of one command by value without its fact being taken: a defect of ours, not of the run's
+
+_AT_ONCE = (Pause, SendBack, AskApproval, FinishRun)
+
+
+@dataclass(slots=True)
+class _Flight:
+    cancel: threading.Event
+    thread: threading.Thread | None = None
+
+
+@dataclass(slots=True)
+class LocalEngine:
+    """Drives one run in this process. `places` bounds attempts and gates at work at once."""
+
+    ledger: Ledger
+    world: World
+    context: Context
+    places: int = 4
+    stop: threading.Event = field(default_factory=threading.Event)
+    _flights: dict[Command, _Flight] = field(default_factory=dict)
+    _moved: threading.Condition = field(default_factory=threading.Condition)
+    _errors: list[BaseException] = field(default_factory=list)
+    _repeats: dict[Command, int] = field(default_factory=dict)
+    _events: int = 0
+
+    def drive(self) -> None:
+        """Go on until the run is finished, waits for a human, or `stop` is set. All effects have ended
+        when this returns. Raises Fenced where another process took the run; InfrastructureError where
+        the journal cannot be written."""
+        self.world = replace(self.world, fenced=self.ledger.holds)
+        self.ledger.listen(self._on_event)
+        try:
+            while not self.stop.is_set() and self._turn():
+                pass
+        finally:
+            self._end_all()
+        if self._errors:
+            raise self._errors[0]
+
+    def _turn(self) -> bool:
+        """One round; false where there is nothing left to do without a human."""
+        self.ledger.take_answers(self.world.blobs)
+        seen = self._events
+        with self._moved:
+            turn = reconcile(self.ledger.next_commands(), tuple(self._flights), self.places)
+        for command in turn.cancel:
+            self._flights[command].cancel.set()
+        for command in turn.start:
+            self._start(command)
+        if self._errors or self.ledger.state.finished is not None:
+            return False
+        if turn.rests and not self._flights and turn.alarm is None:
+            return False
+        self._sleep(turn, seen)
+        return True
+
+    def _start(self, command: Command) -> None:
+        self._repeats[command] = self._repeats.get(command, 0) + 1
+        if self._repeats[command] > REPEATS_MAX:
+            raise RuntimeError(f"the planner wants {command} again and again")
+        flight = _Flight(threading.Event())
+        if isinstance(command, _AT_ONCE):
+            self._perform(command, flight)
+            return
+        flight.thread = threading.Thread(target=self._perform, args=(command, flight), name=type(command).__name__)
+        with self._moved:
+            self._flights[command] = flight
+        flight.thread.start()
+
+    def _perform(self, command: Command, flight: _Flight) -> None:
+        try:
+            effects = perform(self.world, self.context, command, flight.cancel)
+            event = next(effects, None)
+            while event is not None:
+                event = effects.send(self.ledger.record(event))
+        except (StopIteration, Cancelled):
+            pass
+        except BaseException as error:  # noqa: BLE001 - it is raised again by drive, on the owner's thread
+            self._errors.append(error)
+        finally:
+            with self._moved:
+                self._flights.pop(command, None)
+                self._events += 1
+                self._moved.notify_all()
+
+    def _on_event(self, record: Recorded) -> None:
+        with self._moved:
+            self._events += 1
+            self._moved.notify_all()
+
+    def _sleep(self, turn: Turn, seen: int) -> None:
+        """Until something moved, the next alarm, or the next look at the inbox."""
+        now = self.world.clock.now()
+        timeout = INBOX_S if turn.alarm is None else min(INBOX_S, max(0.0, turn.alarm - now))
+        with self._moved:
+            self._moved.wait_for(lambda: self._events != seen, timeout)
+        if turn.alarm is not None and self.world.clock.now() >= turn.alarm:
+            self.ledger.record(TimeReached(turn.alarm))
+
+    def _end_all(self) -> None:
+        for flight in tuple(self._flights.values()):
+            flight.cancel.set()
+        for flight in tuple(self._flights.values()):
+            if flight.thread is not None:
+                flight.thread.join()

@@ -1,0 +1,177 @@
+"""One attempt: claim, work, candidate. Judgement comes later and from elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Generator
+
+from interlock.core.commands import StartAttempt
+from interlock.core.events import AttemptErrored, AttemptStarted, CandidateProduced, Event, Evidence, Recorded
+from interlock.core.ids import AttemptId
+from interlock.core.pipeline import AgentSpec, Scope, Stage
+from interlock.execution.brief import compose
+from interlock.execution.context import Context
+from interlock.execution.documents import worker_environment
+from interlock.ports import (
+    Brief,
+    Cancel,
+    Cancelled,
+    Candidate,
+    Ended,
+    Fenced,
+    InfrastructureError,
+    Outcome,
+    Place,
+    Stamp,
+    UnfitTree,
+    UsageError,
+    World,
+)
+
+Effects = Generator[Event, Recorded | None, None]
+
+_INFRASTRUCTURE = (Ended.RATE_LIMITED, Ended.OUT_OF_BUDGET, Ended.UNAVAILABLE)
+
+
+def start_attempt(world: World, context: Context, command: StartAttempt, cancel: Cancel) -> Effects:
+    """Claim the attempt, have the work done, make the candidate. Raises Fenced, Cancelled."""
+    spec = _spec(context, command)
+    record = yield AttemptStarted(command.attempt, command.agent, spec.model, command.input_tree, command.by)
+    if record is None:
+        return
+    stamp = Stamp(_message(context, command), int(record.at))
+    try:
+        yield _work(world, context, command, stamp, cancel)
+    except UnfitTree as unfit:
+        yield _errored(world, context, command, Outcome(Ended.CRASHED, f"what it left cannot be taken: {unfit}"))
+    except (InfrastructureError, UsageError) as error:
+        permanent = isinstance(error, UsageError) or error.permanent
+        yield _errored(world, context, command, Outcome(Ended.UNAVAILABLE, str(error), permanent=permanent))
+
+
+def _work(world: World, context: Context, command: StartAttempt, stamp: Stamp, cancel: Cancel) -> Event:
+    stage = context.pipeline.stage(command.attempt.stage)
+    if command.by or not stage.has_worker:
+        return _adopted(world, context, command, command.source or command.input_commit, stamp)
+    key = _script_key(context, stage, command) if stage.command is not None else ""
+    known = world.journal.recall("script", key) if key else None
+    if known is not None and world.workspaces.has(known):
+        return _adopted(world, context, command, known, stamp, cached=True)
+    place = _open(world, context, command, stage, stamp)
+    try:
+        return _worked(world, context, command, place, stamp, cancel, key)
+    finally:
+        world.workspaces.wipe(place)
+
+
+def _worked(  # noqa: PLR0913 - the attempt's parts meet here once
+    world: World, context: Context, command: StartAttempt, place: Place, stamp: Stamp, cancel: Cancel, key: str
+) -> Event:
+    spec = _spec(context, command)
+    brief = _brief(world, context, command, spec, place)
+    outcome = world.agents[spec.use].work(spec, brief, place, cancel)
+    if cancel.is_set() or outcome.ended is Ended.CANCELLED:
+        raise Cancelled(f"{command.attempt} is no longer wanted")
+    if not world.fenced():
+        raise Fenced(f"run {context.run} has another owner")
+    if outcome.ended in _INFRASTRUCTURE or (key and outcome.ended is not Ended.COMPLETED):
+        return _errored(world, context, command, outcome)
+    candidate = world.workspaces.snapshot(
+        place, command.input_commit, context.room, stamp, context.ref(command.attempt)
+    )
+    unchanged = candidate.tree == command.input_tree
+    if unchanged and outcome.ended in (Ended.CRASHED, Ended.TIMED_OUT):
+        return _errored(world, context, command, outcome)
+    if key:
+        world.journal.remember("script", key, candidate.commit)
+    return _produced(world, command.attempt, candidate, outcome)
+
+
+def _open(world: World, context: Context, command: StartAttempt, stage: Stage, stamp: Stamp) -> Place:
+    overlay = ""
+    if command.source:
+        put_back = _not_its_own(stage.scope)
+        overlay = world.workspaces.restore(command.source, command.input_commit, put_back, stamp)
+    return world.workspaces.open(context.run, command.attempt, command.input_commit, context.room, overlay=overlay)
+
+
+def _not_its_own(scope: Scope) -> tuple[str, ...]:
+    """Globs that a continued workspace gets back as they were: protected, unless the stage authors them."""
+    return tuple(glob for glob in scope.protect if glob not in scope.authors)
+
+
+def _adopted(  # noqa: PLR0913
+    world: World, context: Context, command: StartAttempt, commit: str, stamp: Stamp, *, cached: bool = False
+) -> CandidateProduced:
+    adopted = world.workspaces.adopt(commit, command.input_commit, stamp, context.ref(command.attempt))
+    return CandidateProduced(command.attempt, adopted.commit, adopted.tree, cached=cached)
+
+
+def _produced(world: World, attempt: AttemptId, candidate: Candidate, outcome: Outcome) -> CandidateProduced:
+    return CandidateProduced(
+        attempt=attempt,
+        commit=candidate.commit,
+        tree=candidate.tree,
+        claim=outcome.message[:2000],
+        outcome=outcome.ended,
+        usage=outcome.usage,
+        left_out=len(candidate.left_out),
+        evidence=_evidence(world, outcome),
+    )
+
+
+def _errored(world: World, context: Context, command: StartAttempt, outcome: Outcome) -> AttemptErrored:
+    retry_at = outcome.retry_at or context.retry_at(world.clock.now(), command.errors)
+    return AttemptErrored(
+        attempt=command.attempt,
+        why=f"{outcome.ended}: {outcome.message[:2000]}" if outcome.message else str(outcome.ended),
+        retry_at=retry_at,
+        permanent=outcome.permanent,
+        quota=outcome.ended is Ended.RATE_LIMITED,
+        usage=outcome.usage,
+        evidence=_evidence(world, outcome),
+    )
+
+
+def _evidence(world: World, outcome: Outcome) -> tuple[Evidence, ...]:
+    files = (("log", outcome.log), ("transcript", outcome.transcript))
+    kept = ((name, world.blobs.put_file(path)) for name, path in files if path is not None and path.is_file())
+    return tuple(Evidence(name, digest, size) for name, (digest, size) in kept)
+
+
+def _spec(context: Context, command: StartAttempt) -> AgentSpec:
+    """The agent, or the stage's own script as one."""
+    stage = context.pipeline.stage(command.attempt.stage)
+    if stage.command is not None:
+        return AgentSpec(stage.id, "command", stage.command)
+    if not command.agent:
+        return AgentSpec(stage.id, "")
+    return context.pipeline.agent(command.agent)
+
+
+def _brief(world: World, context: Context, command: StartAttempt, spec: AgentSpec, place: Place) -> Brief:
+    stage = context.pipeline.stage(command.attempt.stage)
+    return Brief(
+        run=context.run,
+        attempt=command.attempt,
+        text="" if stage.command is not None else compose(world, context, command),
+        task=context.started.task,
+        model=spec.model,
+        env=worker_environment(context, stage, spec, place),
+        timeout_s=stage.timeout_s,
+        idle_timeout_s=stage.idle_timeout_s,
+        dir=stage.dir,
+    )
+
+
+def _script_key(context: Context, stage: Stage, command: StartAttempt) -> str:
+    """A script is deterministic: its definition, its input and what it sees of the environment decide."""
+    seen = {name: context.environ.get(name, "") for name in (*stage.env, *stage.secrets)}
+    said = [stage.digest, command.input_tree, context.started.task, context.started.inputs, seen]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _message(context: Context, command: StartAttempt) -> str:
+    who = command.by or command.agent or "script"
+    return f"interlock: {command.attempt} by {who}\n\nRun: {context.run}"

@@ -1,0 +1,83 @@
+"""The brief: the rendered prompt, what to produce, the bounds, and what was wrong last time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from interlock.core.commands import StartAttempt
+from interlock.core.events import Finding
+from interlock.core.pipeline import Stage
+from interlock.execution.context import Context
+from interlock.execution.documents import ARTIFACTS
+from interlock.ports import World
+
+ARTIFACT_MAX = 200_000  # bytes of one artifact in a prompt
+
+
+def compose(world: World, context: Context, command: StartAttempt) -> str:
+    """The text that an agent is given. Raises UsageError where a template fails."""
+    stage = context.pipeline.stage(command.attempt.stage)
+    parts = [world.render(stage.prompt.content, _values(world, context, command))]
+    parts.extend(_bounds(stage))
+    if command.conflicts:
+        parts.append(
+            "## Conflicts\nMerging left markers in these files; resolve them all:\n" + _bullets(command.conflicts)
+        )
+    if command.broken:
+        parts.append("## The merged input fails its gates\n" + _bullets(_said("", item) for item in command.broken))
+    parts.extend(_feedback(world, digest) for digest in command.feedback)
+    return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
+
+
+def _values(world: World, context: Context, command: StartAttempt) -> dict[str, object]:
+    stage_id = command.attempt.stage
+    feedback = "\n\n".join(_feedback(world, digest) for digest in command.feedback)
+    return {
+        "task": context.started.task,
+        "inputs": dict(context.started.inputs),
+        "run": {"id": context.run},
+        "stage": {"id": stage_id},
+        "artifacts": dict(_artifacts(world, context, command)),
+        "feedback": feedback,
+    }
+
+
+def _artifacts(world: World, context: Context, command: StartAttempt) -> Iterator[tuple[str, str]]:
+    for name in context.pipeline.upstream(command.attempt.stage):
+        for artifact in context.pipeline.stage(name).produces:
+            path = f"{ARTIFACTS}/{name}/{artifact.file}"
+            content = world.workspaces.read(command.input_commit, path, max_bytes=artifact.max_bytes)
+            if content is not None:
+                yield f"{name}/{artifact.name}", content[:ARTIFACT_MAX].decode("utf-8", "replace")
+
+
+def _bounds(stage: Stage) -> Iterator[str]:
+    if stage.produces:
+        documents = (f"{ARTIFACTS}/{stage.id}/{artifact.file}" for artifact in stage.produces)
+        yield "## Write these documents\n" + _bullets(documents)
+    if stage.scope.writes is not None:
+        allowed = (*stage.scope.writes, *stage.scope.authors)
+        yield "## Change nothing but\n" + (_bullets(allowed) if allowed else "the documents named above.")
+    if stage.gates:
+        yield "## Your work is judged by\n" + _bullets(gate.id for gate in stage.gates)
+
+
+def _feedback(world: World, digest: str) -> str:
+    document = json.loads(world.blobs.get(digest))
+    if "comment" in document:
+        return f"## {document['by']} says\n{document['comment']}"
+    lines = [f"## {document['attempt']} was rejected", *(f"- {line}" for line in document["findings"])]
+    for gate, tail in document["output"].items():
+        lines.append(f"\nEnd of the output of {gate}:\n```\n{tail}\n```")
+    lines.append(f"\nThe rejected patch: {document['patch']}")
+    return "\n".join(lines)
+
+
+def _said(gate: str, finding: Finding) -> str:
+    where = f"{finding.file}:{finding.line}: " if finding.line else f"{finding.file}: " if finding.file else ""
+    return f"{gate} {where}{finding.message}".strip()
+
+
+def _bullets(lines: object) -> str:
+    return "\n".join(f"- {line}" for line in lines)  # type: ignore[attr-defined]

@@ -1,0 +1,35 @@
+"""What performing needs to know of a run, apart from the command itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from interlock.core.events import RunStarted
+from interlock.core.ids import AttemptId
+from interlock.core.pipeline import Pipeline
+from interlock.ports import Room
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """`environ` is the owner's environment, of which stages get what they name. `backoff_s` is the first wait."""
+
+    run: str
+    pipeline: Pipeline
+    started: RunStarted
+    started_at: float
+    environ: Mapping[str, str] = field(default_factory=dict)
+    backoff_s: float = 1.0
+
+    @property
+    def room(self) -> Room:
+        return Room(self.pipeline.setup, self.pipeline.carry)
+
+    def ref(self, attempt: AttemptId) -> str:
+        """The ref that keeps a candidate's objects alive. It is created once and decides nothing."""
+        return f"refs/interlock/{self.run}/{attempt.stage}/{attempt.epoch}.{attempt.number}"
+
+    def retry_at(self, now: float, tries: int) -> float:
+        """When to try again after `tries` failures: 1, 4, 16... times the backoff, a minute at most."""
+        return now + min(60.0, self.backoff_s * float(4 ** min(tries, 6)))

@@ -1,0 +1,109 @@
+"""The owner's copy of a run: its journal, folded, and the one door for new events.
+
+Rule: an event is admitted, appended and applied in that order, under one lock. What does not fit is
+appended as `Refused`; what a former owner says is fenced off by the journal.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+
+from interlock.core.commands import Command
+from interlock.core.events import AnswerTaken, Event, OwnerChanged, Recorded, Refused
+from interlock.core.fold import admit, apply, fold, stage_of
+from interlock.core.ids import AttemptId, parse_attempt
+from interlock.core.pipeline import Pipeline
+from interlock.core.plan import plan
+from interlock.core.state import RunState
+from interlock.ports import Answer, Blobs, Clock, Journal
+
+
+class Ledger:
+    """Holds the fence of one run. Safe to use from several threads of its process."""
+
+    def __init__(self, run: str, pipeline: Pipeline, journal: Journal, clock: Clock, fence: int) -> None:
+        self.run, self.pipeline, self.fence = run, pipeline, fence
+        self._journal, self._clock = journal, clock
+        self._lock = threading.RLock()
+        self._state = fold(journal.records(run))
+        self._listeners: list[Callable[[Recorded], None]] = []
+
+    @property
+    def state(self) -> RunState:
+        return self._state
+
+    def listen(self, listener: Callable[[Recorded], None]) -> None:
+        """Call `listener` after each append, on the appending thread."""
+        self._listeners.append(listener)
+
+    def claim(self, owner: str) -> None:
+        """Say in the journal that this process owns the run; what the former one had at work is lost."""
+        self.record(OwnerChanged(self.fence, owner))
+
+    def record(self, event: Event) -> Recorded | None:
+        """Append `event`, or a refusal of it and return None. Raises Fenced, InfrastructureError."""
+        with self._lock:
+            why = admit(self._state, event)
+            if why:
+                self._append(Refused(type(event).__name__, _about(event), why))
+                return None
+            return self._append(event)
+
+    def holds(self) -> bool:
+        """Whether this process still owns the run."""
+        return self._journal.holds(self.run, self.fence)
+
+    def next_commands(self) -> tuple[Command, ...]:
+        """All that is wanted now, effects in flight included."""
+        return plan(self.pipeline, self._state)
+
+    def take_answers(self, blobs: Blobs) -> int:
+        """Journal what lies in the inbox, in the order it came. Returns how many there were."""
+        answers = self._journal.answers(self.run)
+        for answer in answers:
+            event = _taken(answer, blobs)
+            with self._lock:
+                why = admit(self._state, event)
+                self._append(Refused("answer", answer.id, why) if why else event)
+        return len(answers)
+
+    def _append(self, event: Event) -> Recorded:
+        record = self._journal.append(self.run, self.fence, self._state.seq, self._clock.now(), event)
+        self._state = apply(self._state, record)
+        for listener in self._listeners:
+            listener(record)
+        return record
+
+
+def _taken(answer: Answer, blobs: Blobs) -> AnswerTaken:
+    feedback = ""
+    if answer.comment:
+        feedback = blobs.put(json.dumps({"by": answer.by, "comment": answer.comment}, sort_keys=True).encode())
+    return AnswerTaken(
+        answer=answer.id,
+        action=answer.action,
+        by=answer.by,
+        stage=answer.stage,
+        subject=_attempt_or_none(answer.subject),
+        gate=answer.gate,
+        comment=answer.comment,
+        feedback=feedback,
+        commit=answer.commit,
+        override=answer.override,
+        now=answer.now,
+        limits=answer.limits,
+    )
+
+
+def _attempt_or_none(text: str) -> AttemptId | None:
+    try:
+        return parse_attempt(text)
+    except ValueError:
+        return None
+
+
+def _about(event: Event) -> str:
+    subject = getattr(event, "attempt", None) or getattr(event, "subject", None)
+    return str(subject) if subject is not None else stage_of(event)

@@ -1,0 +1,232 @@
+"""Performing a command: effects first, the fact last.
+
+`perform` is a generator of events. The engine journals each one and sends back its record, or None
+where the event came too late; then the effect ends there. Nothing here looks at the run's state, so
+the same code runs on a thread, in a simulation and on another machine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from typing import assert_never
+
+from interlock.core.commands import (
+    AcceptHandoff,
+    AskApproval,
+    CheckWhen,
+    Command,
+    DeliverBranch,
+    EvaluateGate,
+    FinishRun,
+    LoseAttempt,
+    Pause,
+    PrepareInput,
+    RejectCandidate,
+    SendBack,
+    StartAttempt,
+    WaitUntil,
+)
+from interlock.core.events import (
+    ApprovalAsked,
+    AttemptLost,
+    CandidateRejected,
+    Delivered,
+    EffectErrored,
+    Event,
+    Finding,
+    HandoffAccepted,
+    InputPrepared,
+    Paused,
+    Recorded,
+    RunFinished,
+    SentBack,
+    StageSkipped,
+    TimeReached,
+    VerdictGiven,
+    VerdictStatus,
+    WhenHeld,
+)
+from interlock.core.feedback import failed, fingerprint, reasons
+from interlock.core.judging import find_gate
+from interlock.core.pipeline import GateClass
+from interlock.core.plan import Numbered, effect_key
+from interlock.execution.attempt import start_attempt
+from interlock.execution.context import Context
+from interlock.execution.documents import artifact_path, gate_values, pointed_at
+from interlock.execution.records import delivery_message, feedback_document, handoff_record
+from interlock.ports import Cancel, Case, DeliveryRefused, Fenced, InfrastructureError, Judgement, Stamp, World
+
+Effects = Generator[Event, Recorded | None, None]
+
+
+def perform(world: World, context: Context, command: Command, cancel: Cancel) -> Effects:
+    """Carry `command` out. Raises Fenced and Cancelled; infrastructure becomes an event."""
+    match command:
+        case StartAttempt():
+            yield from start_attempt(world, context, command, cancel)
+        case EvaluateGate():
+            yield from _evaluate_gate(world, context, command, cancel)
+        case LoseAttempt():
+            yield from _lose_attempt(world, context, command)
+        case AskApproval():
+            _, gate = find_gate(context.pipeline, command.gate)
+            yield ApprovalAsked(command.subject, command.gate, gate.question)
+        case SendBack():
+            yield SentBack(command.attempt, command.target, command.rule, command.feedback, command.resets)
+        case Pause():
+            yield Paused(command.stage, command.reason, command.detail)
+        case WaitUntil():
+            yield TimeReached(command.at)
+        case FinishRun():
+            yield RunFinished(command.status, command.why)
+        case PrepareInput() | CheckWhen() | AcceptHandoff() | RejectCandidate() | DeliverBranch():
+            yield from _counted(world, context, command)
+        case _:
+            assert_never(command)
+
+
+def _counted(world: World, context: Context, command: Numbered) -> Effects:
+    """Effects whose failures are counted by the planner, which then waits or asks a person."""
+    if not world.fenced():
+        raise Fenced(f"run {context.run} has another owner")
+    try:
+        event = _event_of(world, context, command)
+    except (InfrastructureError, DeliveryRefused) as error:
+        permanent = isinstance(error, DeliveryRefused) or error.permanent
+        retry_at = context.retry_at(world.clock.now(), command.number - 1)
+        event = EffectErrored(effect_key(command), command.number, str(error), retry_at, permanent)
+    yield event
+
+
+def _event_of(world: World, context: Context, command: Numbered) -> Event:
+    match command:
+        case PrepareInput():
+            return _prepare_input(world, context, command)
+        case CheckWhen():
+            return _check_when(world, context, command)
+        case AcceptHandoff():
+            return _accept(world, context, command)
+        case RejectCandidate():
+            return _reject(world, context, command)
+        case DeliverBranch():
+            return _deliver(world, context, command)
+        case _:
+            assert_never(command)
+
+
+# --- inputs -------------------------------------------------------------------------------------
+
+
+def _prepare_input(world: World, context: Context, command: PrepareInput) -> InputPrepared:
+    stamp = Stamp(f"interlock: input of {command.subject}", int(context.started_at))
+    merged = world.workspaces.merge(command.sources, stamp, context.ref(command.subject))
+    return InputPrepared(command.subject, merged.commit, merged.tree, command.sources, merged.conflicts)
+
+
+def _check_when(world: World, context: Context, command: CheckWhen) -> Event:
+    when = context.pipeline.stage(command.subject.stage).when
+    if when is None:
+        return WhenHeld(command.subject)
+    path = artifact_path(context.pipeline, when.artifact)
+    content = world.workspaces.read(command.commit, path, max_bytes=10_000_000)
+    try:
+        value = pointed_at(json.loads(content or b"null"), when.at)
+    except ValueError as error:
+        raise InfrastructureError(f"when: {when.artifact} is not JSON: {error}", permanent=True) from error
+    if value == json.loads(when.equals):
+        return WhenHeld(command.subject)
+    return StageSkipped(command.subject, f"{when.artifact}{when.at} is {json.dumps(value)}, not {when.equals}")
+
+
+# --- judgement ----------------------------------------------------------------------------------
+
+
+def _evaluate_gate(world: World, context: Context, command: EvaluateGate, cancel: Cancel) -> Effects:
+    try:
+        judgement = world.gates.evaluate(_case(world, context, command), cancel)
+    except InfrastructureError as error:
+        judgement = Judgement(VerdictStatus.ERRORED, (_trouble(error),), permanent=error.permanent)
+    _, gate = find_gate(context.pipeline, command.gate)
+    errored = judgement.status is VerdictStatus.ERRORED
+    yield VerdictGiven(
+        subject=command.subject,
+        gate=command.gate,
+        number=command.number,
+        status=judgement.status,
+        findings=judgement.findings,
+        evidence=judgement.evidence,
+        tree=command.tree,
+        digest=judgement.digest,
+        cached=judgement.cached,
+        flaky=judgement.flaky,
+        retry_at=context.retry_at(world.clock.now(), command.number - 1) if errored else 0.0,
+        permanent=judgement.permanent,
+        sandbox=context.started.sandbox,
+        hard=gate.gate_class is GateClass.HARD,
+    )
+
+
+def _case(world: World, context: Context, command: EvaluateGate) -> Case:
+    stage, gate = find_gate(context.pipeline, command.gate)
+    return Case(
+        run=context.run,
+        subject=command.subject,
+        stage=stage,
+        gate=gate,
+        pipeline=context.pipeline,
+        commit=command.commit,
+        tree=command.tree,
+        input_commit=command.input_commit,
+        input_tree=command.input_tree,
+        base_commit=context.started.base_commit,
+        values=gate_values(context, stage),
+        baseline=world.blobs.get(command.baseline) if command.baseline else None,
+        decided_on_input=command.decided_on_input,
+        conflicts=command.conflicts,
+        sandbox=context.started.sandbox,
+    )
+
+
+def _trouble(error: InfrastructureError) -> Finding:
+    return Finding(rule="infrastructure", message=str(error))
+
+
+def _accept(world: World, context: Context, command: AcceptHandoff) -> HandoffAccepted:
+    record = world.blobs.put(handoff_record(context, command))
+    hard_no = any(verdict.hard for verdict in failed(command.verdicts))
+    override = command.override_by if hard_no or command.override_by else ""
+    return HandoffAccepted(command.attempt, command.commit, command.tree, record, override, command.by)
+
+
+def _reject(world: World, context: Context, command: RejectCandidate) -> CandidateRejected:
+    said_no = failed(command.verdicts)
+    patch = world.blobs.put(world.workspaces.patch(command.input_tree, command.tree))
+    return CandidateRejected(
+        attempt=command.attempt,
+        tree=command.tree,
+        feedback=world.blobs.put(feedback_document(world, context, command, patch)),
+        fingerprint=fingerprint(command.verdicts),
+        empty=command.tree == command.input_tree,
+        hard=any(verdict.hard for verdict in said_no),
+        gates=tuple(verdict.gate for verdict in said_no),
+        reasons=reasons(command.verdicts),
+    )
+
+
+def _lose_attempt(world: World, context: Context, command: LoseAttempt) -> Effects:
+    world.workspaces.discard(context.run, command.attempt)
+    yield AttemptLost(command.attempt, command.why)
+
+
+# --- delivery -----------------------------------------------------------------------------------
+
+
+def _deliver(world: World, context: Context, command: DeliverBranch) -> Delivered:
+    deliver = context.pipeline.deliver
+    values = {"run": {"id": context.run}, "task": context.started.task, "inputs": dict(context.started.inputs)}
+    branch = world.render(deliver.branch, values)
+    stamp = Stamp(delivery_message(context), int(context.started_at), deliver.author)
+    base = context.started.base_commit
+    commit = world.workspaces.deliver(command.commit, base, branch, stamp, command.series, sign=deliver.sign)
+    return Delivered(branch, commit)

@@ -1,0 +1,100 @@
+"""Documents that outlive a run: handoff records, feedback, the message of the delivered commit.
+
+A handoff's record is an in-toto Statement v1 whose predicate is a SLSA verification summary v1.
+"""
+
+from __future__ import annotations
+
+import json
+
+from interlock.core.commands import AcceptHandoff, RejectCandidate
+from interlock.core.events import VerdictGiven
+from interlock.core.feedback import failed, for_agent
+from interlock.core.judging import find_gate
+from interlock.execution.context import Context
+from interlock.ports import World
+
+TAIL = 4_000  # bytes of a failed gate's output that an agent is shown
+
+
+def handoff_record(context: Context, command: AcceptHandoff) -> bytes:
+    """Everything that the acceptance hangs on, by digest."""
+    stage = context.pipeline.stage(command.attempt.stage)
+    statement = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [
+            {
+                "name": f"{context.run}/{command.attempt}",
+                "digest": {"gitCommit": command.commit, "gitTree": command.tree},
+            }
+        ],
+        "predicateType": "https://slsa.dev/verification_summary/v1",
+        "predicate": {
+            "verifier": {"id": "interlock"},
+            "resourceUri": f"interlock:{context.run}/{command.attempt}",
+            "policy": {"uri": f"interlock:{context.pipeline.name}", "digest": {"sha256": context.pipeline.digest}},
+            "inputAttestations": [{"digest": {"gitTree": command.input_tree}}],
+            "verificationResult": "FAILED" if command.override_by else "PASSED",
+            "interlock": {
+                "version": 1,
+                "stage": {"id": stage.id, "sha256": stage.digest},
+                "base": {"gitCommit": context.started.base_commit, "gitTree": context.started.base_tree},
+                "sandbox": context.started.sandbox,
+                "override_by": command.override_by,
+                "accepted_by": command.by,
+                "verdicts": [_verdict(context, verdict) for verdict in command.verdicts],
+            },
+        },
+    }
+    return json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
+
+
+def feedback_document(world: World, context: Context, command: RejectCandidate, patch: str) -> bytes:
+    """Findings and the useful end of the output, without anything of held-out gates but counts."""
+    findings = [
+        _line(gate, finding.file, finding.line, finding.message) for gate, finding in for_agent(command.verdicts)
+    ]
+    document = {
+        "attempt": str(command.attempt),
+        "findings": findings,
+        "output": {
+            verdict.gate: tail for verdict in failed(command.verdicts) if (tail := _tail(world, context, verdict))
+        },
+        "patch": str(world.blobs.path(patch)),
+    }
+    return json.dumps(document, sort_keys=True).encode()
+
+
+def delivery_message(context: Context) -> str:
+    first, _, rest = context.started.task.strip().partition("\n")
+    subject = first if len(first) <= 72 else f"{first[:69]}..."
+    body = context.started.task.strip() if len(first) > 72 else rest.strip()
+    parts = [subject or f"interlock: {context.pipeline.name}", body, f"Interlock-Run: {context.run}"]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _verdict(context: Context, verdict: VerdictGiven) -> dict[str, object]:
+    _, gate = find_gate(context.pipeline, verdict.gate)
+    return {
+        "gate": verdict.gate,
+        "definition": gate.digest,
+        "status": verdict.status,
+        "hard": verdict.hard,
+        "tree": verdict.tree,
+        "digest": verdict.digest,
+        "by": verdict.by,
+        "evidence": {item.name: item.digest for item in verdict.evidence},
+    }
+
+
+def _tail(world: World, context: Context, verdict: VerdictGiven) -> str:
+    _, gate = find_gate(context.pipeline, verdict.gate)
+    log = verdict.evidence_of("log")
+    if gate.held_out or not log:
+        return ""
+    return world.blobs.get(log)[-TAIL:].decode("utf-8", "replace")
+
+
+def _line(gate: str, file: str, line: int, message: str) -> str:
+    where = f"{file}:{line}: " if line else f"{file}: " if file else ""
+    return f"{gate}: {where}{message}"
