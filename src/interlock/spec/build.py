@@ -1,0 +1,274 @@
+"""The model to the frozen pipeline. Rule: every default is filled in here, and nowhere else.
+
+What cannot be built is told and replaced by something harmless, so that the checks after it see the rest.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from interlock.core.pipeline import (
+    AgentSpec,
+    Artifact,
+    Baseline,
+    Deliver,
+    Expect,
+    Gate,
+    GateKind,
+    Input,
+    Limits,
+    Pipeline,
+    Report,
+    Rule,
+    Scope,
+    Setup,
+    Stage,
+    Text,
+    When,
+    WorkspaceMode,
+)
+from interlock.spec.codec import digest_of
+from interlock.spec.protected import ALWAYS
+from interlock.spec.ready import ready_gate
+
+if TYPE_CHECKING:
+    from interlock.spec import models
+    from interlock.spec.fields import Source
+    from interlock.spec.mistakes import Mistakes
+    from interlock.spec.shape import Shaped
+    from interlock.spec.sources import Sources
+    from interlock.spec.where import Path, Where
+
+GATE_TIMEOUT_S = 600
+ARTIFACT_BYTES_MAX = 10_000_000
+THE_TASK = Text("{{ task }}")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is being built, and where to say what is wrong with it."""
+
+    shaped: Shaped
+    sources: Sources
+    mistakes: Mistakes
+
+    @property
+    def file(self) -> models.PipelineFile:
+        return self.shaped.file
+
+    @property
+    def where(self) -> Where:
+        return self.shaped.where
+
+
+def build(draft: Draft, name: str) -> Pipeline:
+    """The pipeline, digests not yet filled in."""
+    file = draft.file
+    return Pipeline(
+        name=name,
+        stages=tuple(_stage(draft, stage, part) for stage, part in file.stages.items()),
+        agents=tuple(_agent(agent, part) for agent, part in file.agents.items()),
+        inputs=tuple(_input(draft, known, part) for known, part in file.inputs.items()),
+        setup=tuple(_setup(part) for part in file.setup),
+        carry=tuple(file.carry),
+        limits=_limits(file.limits),
+        deliver=_deliver(file.deliver),
+    )
+
+
+def protect_read(pipeline: Pipeline, sources: tuple[str, ...]) -> Pipeline:
+    """The files that the pipeline was read from are protected like what it lists itself."""
+    judges = tuple(f"/{path}" for path in sources)
+    stages = (
+        replace(stage, scope=replace(stage.scope, protect=tuple(dict.fromkeys((*stage.scope.protect, *judges)))))
+        for stage in pipeline.stages
+    )
+    return replace(pipeline, stages=tuple(stages), _by_id={})
+
+
+def with_digests(pipeline: Pipeline) -> Pipeline:
+    """Each definition's digest, from the inside out."""
+    stages = []
+    for stage in pipeline.stages:
+        gates = tuple(replace(gate, digest=digest_of(gate)) for gate in stage.gates)
+        dated = replace(stage, gates=gates)
+        stages.append(replace(dated, digest=digest_of(dated)))
+    done = replace(pipeline, stages=tuple(stages), _by_id={})
+    return replace(done, digest=digest_of(done), _by_id={})
+
+
+def join_dir(folder: str, path: str) -> str:
+    return "/".join(part for part in (folder, path) if part)
+
+
+def join_glob(folder: str, glob: str) -> str:
+    """A stage's glob from the repository's root. One that begins with a slash is from there already."""
+    sign = "!" if glob.startswith("!") else ""
+    pattern = glob.removeprefix("!")
+    if not folder or pattern.startswith("/"):
+        return sign + pattern
+    anchored = "/" in pattern.rstrip("/")
+    return f"{sign}/{folder}/{pattern}" if anchored else f"{sign}/{folder}/**/{pattern}"
+
+
+def _stage(draft: Draft, name: str, part: models.StagePart) -> Stage:
+    at: Path = ("stages", name)
+    defaults = draft.file.defaults
+    timeout_s = part.timeout or defaults.timeout or 1800
+    produces = tuple(
+        _artifact(draft, known, artifact, (*at, "produces", known)) for known, artifact in part.produces.items()
+    )
+    return Stage(
+        id=name,
+        needs=tuple(part.needs),
+        agent=part.agent,
+        command=part.run,
+        prompt=_text(draft, part.prompt, (*at, "prompt")) or THE_TASK,
+        scope=_scope(draft.file, part),
+        produces=produces,
+        gates=(*_built_in(bool(produces), timeout_s), *_gates(draft, part, at)),
+        on_reject=tuple(_rule(rule) for rule in part.on_reject),
+        when=_when(part.when),
+        attempts_max=part.attempts or defaults.attempts or 3,
+        timeout_s=timeout_s,
+        idle_timeout_s=min(part.idle_timeout or defaults.idle_timeout or 300, timeout_s),
+        env=tuple(part.env),
+        secrets=tuple(part.secrets),
+        dir=part.dir,
+        may_be_empty=part.may_be_empty,
+        workspace=WorkspaceMode(part.workspace),
+    )
+
+
+def _scope(file: models.PipelineFile, part: models.StagePart) -> Scope:
+    writes = None if part.writes is None else tuple(join_glob(part.dir, glob) for glob in part.writes)
+    return Scope(
+        writes=writes,
+        authors=tuple(join_glob(part.dir, glob) for glob in part.authors),
+        protect=tuple(dict.fromkeys((*ALWAYS, *file.protect))),
+        max_files=part.max_files or 0,
+        max_lines=part.max_lines or 0,
+    )
+
+
+def _built_in(produces: bool, timeout_s: int) -> tuple[Gate, ...]:
+    scope = Gate("scope", GateKind.SCOPE, timeout_s=GATE_TIMEOUT_S)
+    return (scope, Gate("produces", GateKind.PRODUCES, timeout_s=GATE_TIMEOUT_S)) if produces else (scope,)
+
+
+def _artifact(draft: Draft, name: str, part: models.ArtifactPart, at: Path) -> Artifact:
+    return Artifact(
+        name=name,
+        file=part.file,
+        schema=_text(draft, part.content, (*at, "schema")),
+        sections=tuple(part.sections),
+        max_bytes=part.max_bytes or ARTIFACT_BYTES_MAX,
+    )
+
+
+def _text(draft: Draft, source: Source | None, at: Path) -> Text | None:
+    if source is None:
+        return None
+    if source.file is None:
+        return Text(source.text or "")
+    found = draft.sources.read(source.file, draft.where.value(*at, "file"))
+    return Text(*found) if found else Text("")
+
+
+def _gates(draft: Draft, part: models.StagePart, at: Path) -> tuple[Gate, ...]:
+    return tuple(_gate(draft, part, gate, (*at, "gates", index)) for index, gate in enumerate(part.gates))
+
+
+def _gate(draft: Draft, stage: models.StagePart, part: models.GatePart, at: Path) -> Gate:
+    gate = Gate(
+        id=part.id,
+        kind=_kind(part),
+        command=part.run,
+        report=Report(part.report or "none"),
+        timeout_s=part.timeout or GATE_TIMEOUT_S,
+        repeat=part.repeat or 1,
+        base_green=part.base == "green",
+        baseline=Baseline(part.baseline or "keep"),
+        expect=Expect(part.expect or "pass"),
+        held_out=part.held_out or "",
+        env=tuple(part.env),
+        secrets=tuple(part.secrets),
+        dir=join_dir(stage.dir, part.dir),
+        network=bool(part.network),
+        exclusive=tuple(part.exclusive),
+        cached=part.cache != "none",
+        question=part.approve or "",
+    )
+    if part.review is not None:
+        _text(draft, part.review.rubric, (*at, "review", "rubric"))  # read, so that it is checked and recorded
+    if part.use:
+        return ready_gate(gate, part, draft.sources.root, draft.where.value(*at, "use"), draft.mistakes)
+    return gate
+
+
+def _kind(part: models.GatePart) -> GateKind:
+    if part.approve is not None:
+        return GateKind.APPROVE
+    if part.review is not None:
+        return GateKind.REVIEW
+    return GateKind.CI if part.ci is not None else GateKind.RUN
+
+
+def _rule(part: models.RulePart) -> Rule:
+    return Rule(
+        gate=part.gate,
+        reason=part.reason,
+        after=part.after or 0,
+        goto=part.goto,
+        agent=part.agent,
+        pause=part.pause,
+        drop=part.drop,
+        max=part.max or 3,
+    )
+
+
+def _when(part: models.WhenPart | None) -> When | None:
+    if part is None:
+        return None
+    return When(part.artifact, part.at, json.dumps(part.equals))
+
+
+def _agent(name: str, part: models.AgentPart) -> AgentSpec:
+    extra = part.model_extra or {}
+    return AgentSpec(
+        name=name,
+        use=part.use,
+        command=part.run,
+        model=part.model,
+        fallback=tuple(part.fallback),
+        env=tuple(part.env),
+        secrets=tuple(part.secrets),
+        options=tuple((key, json.dumps(extra[key], sort_keys=True)) for key in sorted(extra)),
+    )
+
+
+def _input(draft: Draft, name: str, part: models.InputPart) -> Input:
+    required = part.default is None if part.required is None else part.required
+    if part.default is None:
+        return Input(name, part.type, required)
+    kinds = {"string": str, "integer": int, "boolean": bool}
+    if type(part.default) is not kinds[part.type]:
+        mark = draft.where.value("inputs", name, "default")
+        draft.mistakes.add(mark, f"the default of {name} is no {part.type}", f"write a value of type {part.type}")
+    default = part.default if isinstance(part.default, str) else json.dumps(part.default)
+    return Input(name, part.type, required, default)
+
+
+def _setup(part: models.SetupPart) -> Setup:
+    return Setup(part.run, tuple(part.key), tuple(part.paths), part.settle, part.timeout or 1800)
+
+
+def _limits(part: models.LimitsPart) -> Limits:
+    return Limits(part.attempts or 40, part.tokens or 0, part.cost_usd or 0.0, part.wall or 0)
+
+
+def _deliver(part: models.DeliverPart) -> Deliver:
+    deliver = Deliver(series=part.series, author=part.author, sign=part.sign)
+    return deliver if part.branch is None else replace(deliver, branch=part.branch)

@@ -1,0 +1,88 @@
+"""A pipeline file, read once, into the frozen pipeline. Rule: every mistake at once, each with its place.
+
+The order: text to tree (with includes), tree to model, model to pipeline, and then the rules that need
+two places of the file to be seen. What is broken on one step is left out of the next.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from interlock.ports import UsageError
+from interlock.spec.include import read_tree
+from interlock.spec.mistakes import InvalidPipeline, Level, Mistake, Mistakes
+from interlock.spec.sources import Sources
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from interlock.core.pipeline import Pipeline
+    from interlock.spec.yaml import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """`findings` are warnings, and what comes later. `sources` is every file read, with its content,
+    by path relative to the root: the pipeline first."""
+
+    pipeline: Pipeline
+    findings: tuple[Mistake, ...] = ()
+    sources: tuple[tuple[str, str], ...] = ()
+
+
+def load_pipeline(path: Path, root: Path, *, name: str = "") -> Loaded:
+    """The pipeline in file `path` of the repository at `root`. Its name is `name`, or what the file says,
+    or the file's own. Raises InvalidPipeline with all that is wrong."""
+    mistakes = Mistakes()
+    sources = Sources(root, mistakes)
+    file = _relative(path, root)
+    pipeline = None
+    try:
+        tree = read_tree(file, sources, mistakes)
+        pipeline = _load(tree, sources, mistakes, name or None) if tree else None
+    except InvalidPipeline as error:
+        mistakes.extend(error.mistakes)
+    found = mistakes.listed(file)
+    if pipeline is None or mistakes.fatal:
+        raise InvalidPipeline(found)
+    return Loaded(pipeline, found, sources.listed())
+
+
+def require_runnable(loaded: Loaded) -> None:
+    """Raises UsageError where the pipeline asks for what this version cannot carry out yet."""
+    later = [str(finding) for finding in loaded.findings if finding.level is Level.LATER]
+    if later:
+        raise UsageError("this pipeline is valid, and cannot be run yet:\n" + "\n".join(later))
+
+
+def _load(tree: Mapping, sources: Sources, mistakes: Mistakes, name: str | None) -> Pipeline | None:
+    from interlock.spec.build import Draft, build, protect_read, with_digests  # late: pydantic is slow to import
+    from interlock.spec.checks import check
+    from interlock.spec.shape import shape
+
+    shaped = shape(tree, mistakes)
+    if shaped is None:
+        return None
+    draft = Draft(shaped, sources, mistakes)
+    pipeline = build(draft, name or shaped.file.name or _stem(tree.mark.file))
+    check(draft, pipeline)
+    files = tuple(path for path, _ in sources.listed())
+    return with_digests(protect_read(pipeline, files))
+
+
+def _relative(path: Path, root: Path) -> str:
+    full, base = path.absolute(), root.absolute()
+    if not full.is_relative_to(base):
+        full, base = path.resolve(), root.resolve()
+    if not full.is_relative_to(base):
+        hint = "keep the pipeline in interlock.yaml or in .interlock/pipelines/"
+        raise InvalidPipeline((Mistake(str(path), 1, 1, f"it lies outside of the repository at {root}", hint),))
+    return os.path.normpath(full.relative_to(base))
+
+
+def _stem(file: str) -> str:
+    stem = os.path.basename(file).rsplit(".", 1)[0].lower()  # noqa: PTH119
+    return re.sub(r"[^a-z0-9_-]", "-", stem).lstrip("-_0123456789") or "pipeline"

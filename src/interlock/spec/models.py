@@ -1,0 +1,174 @@
+"""The pipeline file's shape, as pydantic models. Rule: shape only; what needs two places of the file to be
+seen is checked by `checks`, and no default is filled in here that depends on another key.
+
+Imported late: it costs more than reading a file does. What an editor tells of each key lies in `described`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from interlock.spec.fields import Bare, CommandField, Duration, Glob, Name, RelativePath, TextField, Variable
+
+Count: TypeAlias = Annotated[int, Field(ge=1, le=1000)]
+
+
+class _Part(BaseModel):
+    """Strict and closed. Keys that begin with `x-` belong to the user and are left out before."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"patternProperties": {"^x-": {}}},
+    )
+
+
+class InputPart(_Part):
+    type: Literal["string", "integer", "boolean"] = "string"
+    required: bool | None = None
+    default: Bare = None
+
+
+class AgentPart(_Part):
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue] = Field(init=False)
+
+    use: str
+    run: CommandField | None = None
+    model: str = ""
+    fallback: list[str] = []
+    env: list[Variable] = []
+    secrets: list[Variable] = []
+
+
+class DefaultsPart(_Part):
+    attempts: Count | None = None
+    timeout: Duration | None = None
+    idle_timeout: Duration | None = None
+
+
+class LimitsPart(_Part):
+    attempts: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    tokens: Annotated[int, Field(ge=1)] | None = None
+    cost_usd: Annotated[float, Field(gt=0)] | None = None
+    wall: Duration | None = None
+
+
+class SetupPart(_Part):
+    run: CommandField
+    key: list[Glob] = []
+    paths: list[RelativePath] = []
+    settle: CommandField | None = None
+    timeout: Duration | None = None
+
+
+class ArtifactPart(_Part):
+    file: RelativePath
+    content: TextField | None = Field(None, alias="schema")
+    sections: list[str] = []
+    max_bytes: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+
+
+class ReviewPart(_Part):
+    by: Annotated[list[str], Field(min_length=1)]
+    rubric: TextField | None = None
+    approvals: Count | None = None
+
+
+class GatePart(_Part):
+    id: Name
+    run: CommandField | None = None
+    use: str | None = None
+    review: ReviewPart | None = None
+    approve: str | None = None
+    ci: JsonValue = None
+    report: Literal["none", "junit", "sarif"] | None = None
+    timeout: Duration | None = None
+    repeat: Annotated[int, Field(ge=1, le=20)] | None = None
+    base: Literal["green"] | None = None
+    baseline: Literal["keep", "no_worse"] | None = None
+    expect: Literal["pass", "new_tests_fail"] | None = None
+    held_out: str | None = None
+    env: list[Variable] = []
+    secrets: list[Variable] = []
+    dir: RelativePath = ""
+    network: bool | None = None
+    exclusive: list[Name] = []
+    cache: Literal["none"] | None = None
+
+
+class RulePart(_Part):
+    gate: str = ""
+    reason: Literal["", "code", "design", "plan", "requirement"] = ""
+    after: Count | None = None
+    goto: str = ""
+    agent: str = ""
+    pause: bool = False
+    drop: bool = False
+    max: Count | None = None
+
+
+class WhenPart(_Part):
+    artifact: str
+    at: str = ""
+    equals: Bare
+
+
+class ForEachPart(_Part):
+    source: str = Field(alias="in")
+    name: Name = Field("item", alias="as")
+    key: str = ""
+    parallel: Count | None = None
+    max: Count | None = None
+
+
+class StagePart(_Part):
+    needs: list[str] = []
+    agent: str = ""
+    run: CommandField | None = None
+    prompt: TextField | None = None
+    writes: list[Glob] | None = None
+    authors: list[Glob] = []
+    max_files: Annotated[int, Field(ge=1)] | None = None
+    max_lines: Annotated[int, Field(ge=1)] | None = None
+    produces: dict[Name, ArtifactPart] = {}
+    gates: list[GatePart] = []
+    on_reject: list[RulePart] = []
+    when: WhenPart | None = None
+    attempts: Count | None = None
+    timeout: Duration | None = None
+    idle_timeout: Duration | None = None
+    env: list[Variable] = []
+    secrets: list[Variable] = []
+    dir: RelativePath = ""
+    may_be_empty: bool = False
+    workspace: Literal["fresh", "continue"] = "fresh"
+    for_each: ForEachPart | None = None
+    matrix: dict[Name, list[Bare]] | None = None
+
+
+class DeliverPart(_Part):
+    branch: str | None = None
+    series: bool = False
+    author: str = ""
+    sign: bool = False
+
+
+class PipelineFile(_Part):
+    """An Interlock pipeline: stages, each with gates that judge what it made."""
+
+    version: Literal[1]
+    name: Name | None = None
+    include: list[str] = []
+    inputs: dict[Name, InputPart] = {}
+    agents: dict[Name, AgentPart] = {}
+    defaults: DefaultsPart = DefaultsPart()
+    limits: LimitsPart = LimitsPart()
+    protect: list[Glob] = []
+    setup: list[SetupPart] = []
+    carry: list[RelativePath] = []
+    stages: Annotated[dict[Name, StagePart], Field(min_length=1)]
+    deliver: DeliverPart = DeliverPart()

@@ -1,0 +1,48 @@
+"""The JSON Schema that editors complete with. Rule: made from the models, so it cannot drift."""
+
+from __future__ import annotations
+
+from interlock.spec.models import PipelineFile
+
+DESCRIBED = {
+    ("InputPart", "type"): "What kind of value `-i NAME=VALUE` takes.",
+    ("InputPart", "required"): "Whether a run has to name it. True unless there is a default.",
+    ("AgentPart", "use"): "The adapter: command, scripted, codex, claude, aider, ...",
+    ("AgentPart", "run"): "The program, for `use: command`. The brief comes on its standard input.",
+    ("AgentPart", "fallback"): "Agents that take over when this one is down (not when it is wrong).",
+    ("SetupPart", "run"): "Run once per contents of `key`, with the user's environment.",
+    ("SetupPart", "key"): "Files that it depends on: made anew when these change.",
+    ("SetupPart", "paths"): "What it leaves behind.",
+    ("SetupPart", "settle"): "Run in each checkout, offline.",
+    ("ArtifactPart", "file"): "Where it lies, relative to $ARTIFACTS.",
+    ("ArtifactPart", "schema"): "The JSON Schema that it has to fit.",
+    ("ArtifactPart", "sections"): "Markdown headings that must be there.",
+    ("GatePart", "run"): "A command that says yes with exit code 0.",
+    ("GatePart", "use"): "A ready gate, such as python.test.",
+    ("GatePart", "approve"): "The question put to a human.",
+    ("GatePart", "report"): "What it writes to $REPORT.",
+    ("GatePart", "repeat"): "How often it runs on the same tree; all must agree.",
+    ("GatePart", "base"): "The run stops where the gate fails on the base.",
+    ("GatePart", "held_out"): "An absolute path outside the repository, seen by the referee alone.",
+    ("GatePart", "exclusive"): "Names of things that only one gate may use at a time.",
+    ("RulePart", "after"): "Matches from this many rejections in the epoch on.",
+    ("RulePart", "max"): "How often the goto is taken, per run.",
+    ("WhenPart", "at"): "A JSON pointer, such as /size.",
+    ("StagePart", "run"): "A script in place of an agent: deterministic, cached by what it depends on.",
+    ("StagePart", "prompt"): "What the agent is told. Without one it is the task.",
+    ("StagePart", "writes"): "What may be changed. Absent: all that is not protected. []: only its own artifacts.",
+    ("StagePart", "authors"): "Protected paths that this stage alone may change.",
+    ("PipelineFile", "include"): "Other files of the same shape, relative to this one.",
+    ("PipelineFile", "protect"): "What no stage may change, but one that `authors` it.",
+    ("PipelineFile", "carry"): "Untracked files that come along.",
+}
+
+
+def json_schema() -> dict[str, object]:
+    """The schema of a pipeline file, draft 2020-12."""
+    schema = PipelineFile.model_json_schema(by_alias=True)
+    definitions = schema["$defs"]
+    for (part, key), description in DESCRIBED.items():
+        owner = schema if part == "PipelineFile" else definitions[part]
+        owner["properties"][key]["description"] = description
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Interlock pipeline"}
