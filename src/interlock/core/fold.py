@@ -419,7 +419,7 @@ def _unpause(stage: StageState) -> StageState:
 def _answer_stage(stage: StageState, event: AnswerTaken) -> StageState:
     match event.action:
         case Action.APPROVE | Action.REJECT:
-            return _judge(stage, _human_verdict(event))
+            return _judge(stage, human_verdict(event))
         case Action.RETRY if stage.phase in _ASKED_BY_PERSON:
             return _retry(stage, event)
         case Action.RETRY if not stage.settled:
@@ -429,7 +429,7 @@ def _answer_stage(stage: StageState, event: AnswerTaken) -> StageState:
             return replace(stage, answer=event)
 
 
-def _human_verdict(event: AnswerTaken) -> VerdictGiven:
+def human_verdict(event: AnswerTaken) -> VerdictGiven:
     approved = event.action is Action.APPROVE
     finding = Finding(rule="human", message=event.comment or "rejected without a comment")
     return VerdictGiven(
