@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from interlock.ports import InfrastructureError
@@ -24,14 +27,35 @@ def capture(
     longer than `timeout_s` seconds. A code other than 0 is for the caller to judge.
     """
     try:
-        done = subprocess.run(argv, cwd=cwd, env=env, input=stdin, timeout=timeout_s, capture_output=True, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise InfrastructureError(
-            f"{argv[0]}: no end after {timeout_s:g} s ({' '.join(argv)}): is the machine or the disk overloaded?"
-        ) from error
+        program = subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # so that it ends with its children, and cannot ask on the terminal
+        )
     except OSError as error:
         raise cannot_start(argv, cwd, error) from error
-    return Captured(done.returncode, done.stdout, done.stderr)
+    with program:
+        try:
+            out, err = program.communicate(stdin, timeout_s)
+        except subprocess.TimeoutExpired as error:
+            _kill(program)
+            raise InfrastructureError(
+                f"{argv[0]}: no end after {timeout_s:g} s ({' '.join(argv)}): is the machine or the disk overloaded?"
+            ) from error
+        except BaseException:
+            _kill(program)
+            raise
+    return Captured(program.returncode, out, err)
+
+
+def _kill(program: subprocess.Popen[bytes]) -> None:
+    """With all of its session's first group; it is not waited for yet, so the number is still its own."""
+    with suppress(ProcessLookupError):
+        os.killpg(program.pid, signal.SIGKILL)
 
 
 def cannot_start(argv: Sequence[str], cwd: Path | None, error: OSError) -> InfrastructureError:
