@@ -1,0 +1,100 @@
+"""Starting a run: what is asked for, checked and written down as its first fact."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from interlock.core.events import RunStarted
+from interlock.core.pipeline import Input, Pipeline, until
+from interlock.ports import Journal, UsageError
+from interlock.spec import decode_pipeline, encode_pipeline
+
+TASK_MAX = 100_000  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """`base` is a commit and its tree in the store; `sources` the files that the pipeline was read from."""
+
+    pipeline: Pipeline
+    task: str
+    base_commit: str
+    base_tree: str
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    until: str = ""
+    sandbox: str = "none"
+    by: str = ""
+    sources: tuple[tuple[str, str], ...] = ()
+
+
+def begin(journal: Journal, run: str, at: float, request: RunRequest) -> RunStarted:
+    """Record the pipeline by content and append the first event. Raises UsageError."""
+    pipeline = request.pipeline
+    event = RunStarted(
+        run=run,
+        pipeline=pipeline.name,
+        pipeline_digest=pipeline.digest,
+        task=_task(request.task),
+        base_commit=request.base_commit,
+        base_tree=request.base_tree,
+        stages=_stages(pipeline, request.until),
+        inputs=tuple(_inputs(pipeline, request.inputs)),
+        until=request.until,
+        sandbox=request.sandbox,
+        by=request.by,
+    )
+    journal.remember("pipeline", run, encode_pipeline(pipeline))
+    journal.remember("sources", run, json.dumps(request.sources))
+    journal.create(run, at, event)
+    return event
+
+
+def pipeline_of(journal: Journal, run: str) -> Pipeline:
+    """The pipeline as it was when the run started. Raises UsageError where there is no such run."""
+    text = journal.recall("pipeline", run)
+    if text is None:
+        raise UsageError(f"no run {run} in this repository: `interlock list` shows those there are")
+    return decode_pipeline(text)
+
+
+def _task(task: str) -> str:
+    if not task.strip():
+        raise UsageError("the task is empty: say it with -t TEXT, --task-file FILE or on standard input")
+    if len(task) > TASK_MAX:
+        raise UsageError(
+            f"the task has {len(task)} characters, {TASK_MAX} at most: put the rest into a file of the repository"
+        )
+    return task
+
+
+def _stages(pipeline: Pipeline, last: str) -> tuple[str, ...]:
+    if not last:
+        return tuple(stage.id for stage in pipeline.ordered())
+    known = [stage.id for stage in pipeline.ordered()]
+    if last not in known:
+        raise UsageError(f"--until {last}: no such stage, there are {', '.join(known)}")
+    kept = {stage.id for stage in until(pipeline, last)}
+    return tuple(name for name in known if name in kept)
+
+
+def _inputs(pipeline: Pipeline, given: Mapping[str, str]) -> list[tuple[str, str]]:
+    known = {declared.name: declared for declared in pipeline.inputs}
+    for name in given:
+        if name not in known:
+            raise UsageError(f"-i {name}: no such input, there are: {', '.join(known) or 'none'}")
+    return [(name, _value(declared, given)) for name, declared in known.items()]
+
+
+def _value(declared: Input, given: Mapping[str, str]) -> str:
+    if declared.name not in given:
+        if declared.required and not declared.default:
+            raise UsageError(f"input {declared.name} is required: give it with -i {declared.name}=VALUE")
+        return declared.default
+    value = given[declared.name]
+    if declared.type == "integer" and not value.lstrip("-").isdigit():
+        raise UsageError(f"-i {declared.name}={value}: expected a whole number")
+    if declared.type == "boolean" and value not in ("true", "false"):
+        raise UsageError(f"-i {declared.name}={value}: expected true or false")
+    return value

@@ -1,0 +1,130 @@
+"""The service: one object that every surface calls. It holds the stores and decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from interlock.core.events import Recorded
+from interlock.core.ids import AttemptId, parse_attempt
+from interlock.core.pipeline import Pipeline
+from interlock.core.views import RunPhase, RunView, describe
+from interlock.ports import Answer, Blobs, Clock, Gates, Journal, UsageError, Workspaces
+from interlock.service.answers import Said, to_answer
+from interlock.service.checks import Checked, CheckRequest, check
+from interlock.service.runs import RunRequest, begin, pipeline_of
+
+_OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """`owner_of` says who drives a run now (empty for nobody); the `new_*_id` functions name new things."""
+
+    journal: Journal
+    blobs: Blobs
+    workspaces: Workspaces
+    gates: Gates
+    clock: Clock
+    owner_of: Callable[[str], str]
+    new_run_id: Callable[[], str]
+    new_answer_id: Callable[[], str]
+
+    def start_run(self, request: RunRequest) -> str:
+        """Write a run down and return its id; an engine then drives it. Raises UsageError."""
+        run = self.new_run_id()
+        begin(self.journal, run, self.clock.now(), request)
+        return run
+
+    def pipeline_of(self, run: str) -> Pipeline:
+        return pipeline_of(self.journal, run)
+
+    def describe_run(self, run: str) -> RunView:
+        """Raises UsageError where there is no such run."""
+        return describe(self.pipeline_of(run), self.journal.records(run), self.owner_of(run))
+
+    def list_runs(self, count: int = 50) -> list[RunView]:
+        """The newest runs, newest first."""
+        return [self.describe_run(run) for run in reversed(self.journal.runs()[-count:])]
+
+    def history(self, run: str, after: int = 0) -> list[Recorded]:
+        """Events beyond seq `after`, for those who follow."""
+        return self.journal.records(run, after)
+
+    def choose_run(self, name: str, fits: Callable[[RunView], bool] = lambda _: True) -> RunView:
+        """The run of that id or unique beginning; without a name the only one that fits. Raises UsageError."""
+        if name:
+            return self.describe_run(self._named(name))
+        fitting = [view for view in self.list_runs() if fits(view)]
+        if len(fitting) == 1:
+            return fitting[0]
+        if not fitting:
+            raise UsageError("no run fits: `interlock list` shows those there are, `interlock run` starts one")
+        named = ", ".join(view.id for view in fitting[:5])
+        raise UsageError(f"say which run: {named}{', ...' if len(fitting) > 5 else ''}")
+
+    def latest_run(self, name: str = "") -> RunView:
+        """The run of that name; without one the only unfinished run, else the newest. Raises UsageError."""
+        if name:
+            return self.choose_run(name)
+        runs = self.journal.runs()
+        if not runs:
+            raise UsageError("no runs in this repository yet: `interlock run -t TASK` starts one")
+        views = self.list_runs()
+        unfinished = [view for view in views if view.phase not in _OVER]
+        return unfinished[0] if len(unfinished) == 1 else views[0]
+
+    def answer(self, view: RunView, said: Said) -> Answer:
+        """Put an answer into the inbox. The owner journals it; where nobody owns the run, drive it next."""
+        answer = to_answer(view, said, self.new_answer_id, self.clock.now())
+        self.journal.put_answer(answer)
+        return answer
+
+    def check(self, request: CheckRequest) -> Iterator[Checked]:
+        return check(self.gates, self.blobs, request)
+
+    def commit_of(self, view: RunView, name: str) -> str:
+        """The commit that `base`, STAGE (accepted) or STAGE/EPOCH.NUMBER names in a run. Raises UsageError."""
+        if name == "base":
+            return view.base_commit
+        if name in {stage.id for stage in view.stages}:
+            commit = view.stage(name).commit
+            if not commit:
+                raise UsageError(f"stage {name} of run {view.id} is {view.stage(name).phase}: nothing accepted yet")
+            return commit
+        return self._commit_of_attempt(view, _attempt(view, name))
+
+    def _commit_of_attempt(self, view: RunView, attempt: AttemptId) -> str:
+        if attempt.is_base:
+            return view.base_commit
+        stage = view.stage(attempt.stage)
+        if attempt.is_input and stage.input is not None and stage.input.subject == attempt:
+            return stage.input.commit
+        try:
+            commit = view.attempt(attempt).commit
+        except KeyError as error:
+            raise UsageError(f"run {view.id} has no attempt {attempt}") from error
+        if not commit:
+            raise UsageError(f"{attempt} has no candidate: it is {view.attempt(attempt).phase}")
+        return commit
+
+    def _named(self, name: str) -> str:
+        runs = self.journal.runs()
+        found = [run for run in runs if run == name] or [
+            run for run in runs if run.startswith(name) or run.endswith(name)
+        ]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise UsageError(f"no run {name} in this repository: `interlock list` shows those there are")
+        raise UsageError(f"{name} is the name of several runs: {', '.join(found[:5])}")
+
+
+def _attempt(view: RunView, name: str) -> AttemptId:
+    known = ", ".join(stage.id for stage in view.stages)
+    try:
+        attempt = parse_attempt(name)
+        view.stage(attempt.stage)
+    except (ValueError, KeyError) as error:
+        raise UsageError(f"{name}: expected base, a stage ({known}) or STAGE/EPOCH.NUMBER") from error
+    return attempt
