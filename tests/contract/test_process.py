@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from interlock.ports import InfrastructureError
-from interlock.process import Finished, How, Supervised, identity, kill_tree, scrubbed, supervise
+from interlock.process import Finished, How, Supervised, identity, kill_tree, scrubbed, supervise, supervised
 from interlock.process.spawner import Spawner
 
 Run = Callable[..., Finished]
@@ -201,6 +201,17 @@ def test_a_stopped_child_is_ended(run: Run, pids: Callable[[], list[int]], by: S
     assert dead(pids())
 
 
+def test_a_stopped_child_hears_the_end(run: Run, tmp_path: Path, by: Spawner) -> None:
+    child = "trap 'echo heard > ../heard; exit' TERM; kill -STOP $$; sleep 600; true"
+    code = f"""
+import os, subprocess
+child = subprocess.Popen(["sh", "-c", {child!r}])
+os.waitid(os.P_PID, child.pid, os.WSTOPPED)
+"""
+    assert run((sys.executable, "-W", "ignore", "-c", code), by=by).code == 0
+    assert (tmp_path / "heard").read_text() == "heard\n"
+
+
 @linux
 def test_a_grandchild_that_holds_the_pipe_does_not_block(run: Run, pids: Callable[[], list[int]]) -> None:
     done = run("setsid sh -c 'trap \"\" TERM; echo held; echo $$ >> ../pids; sleep 600; true' & sleep 0.2")
@@ -250,6 +261,16 @@ def test_killing_the_supervisor_leaves_nothing(run: Run, tmp_path: Path, pids: C
     line = f"{sys.executable} -c '{DAEMON}' ../pids; kill -9 $PPID; sleep 600"
     with pytest.raises(InfrastructureError, match="supervisor was killed"):
         run(line)
+    assert dead(pids())
+
+
+@linux
+def test_stopping_the_supervisor_does_not_stop_us(
+    run: Run, pids: Callable[[], list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervised, "_ENDS_MAX_S", 0.3)
+    with pytest.raises(InfrastructureError, match="supervisor was killed"):
+        run("echo $$ >> ../pids; kill -STOP $PPID; sleep 600; true", timeout_s=0.3)
     assert dead(pids())
 
 

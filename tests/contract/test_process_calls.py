@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,13 @@ from interlock.ports import InfrastructureError
 from interlock.process import alive, capture, detach, identity, kill_tree, scrubbed, table
 
 ENV = {"PATH": os.environ["PATH"]}
+
+
+def wait_until_gone(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        file = os.pidfd_open(pid)
+        assert select.select([file], [], [], 10)[0], "still there after 10 s"
+        os.close(file)
 
 
 def test_capture_keeps_out_and_err_apart(tmp_path: Path) -> None:
@@ -38,8 +47,7 @@ def test_capture_ends_what_takes_too_long_with_its_children(tmp_path: Path) -> N
     with pytest.raises(InfrastructureError, match=r"no end after 0\.5 s") as raised:
         capture(["sh", "-c", "sleep 600 & echo $! > pid; sleep 600"], cwd=tmp_path, env=ENV, timeout_s=0.5)
     assert not raised.value.permanent
-    child = int((tmp_path / "pid").read_text())
-    assert not identity(child)
+    wait_until_gone(int((tmp_path / "pid").read_text()))
 
 
 def test_scrubbed_keeps_the_base_and_what_is_allowed() -> None:
