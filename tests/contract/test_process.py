@@ -196,6 +196,13 @@ def test_a_session_below_a_living_parent_is_dead(run: Run, pids: Callable[[], li
     assert dead(pids())
 
 
+@pytest.mark.slow
+def test_an_orphan_that_was_seen_with_its_parent_is_dead(run: Run, pids: Callable[[], list[int]], by: Spawner) -> None:
+    line = "(setsid sh -c 'echo $$ >> ../pids; exec sleep 600' & sleep 2.5); true"  # portable ones look every second
+    assert run(line, by=by).code == 0
+    assert dead(pids())
+
+
 def test_a_stopped_child_is_ended(run: Run, pids: Callable[[], list[int]], by: Spawner) -> None:
     assert run("sleep 600 & echo $! >> ../pids; kill -STOP $!", by=by).code == 0
     assert dead(pids())
@@ -269,8 +276,9 @@ def test_stopping_the_supervisor_does_not_stop_us(
     run: Run, pids: Callable[[], list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervised, "_ENDS_MAX_S", 0.3)
+    cancel = threading.Event()
     with pytest.raises(InfrastructureError, match="supervisor was killed"):
-        run("echo $$ >> ../pids; kill -STOP $PPID; sleep 600; true", timeout_s=0.3)
+        run("echo $$ >> ../pids; kill -STOP $PPID; echo; sleep 600; true", cancel, on_output=lambda _: cancel.set())
     assert dead(pids())
 
 
