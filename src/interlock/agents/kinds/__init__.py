@@ -1,0 +1,1 @@
+"""Kinds of agents, one module each, named like what `use:` says."""

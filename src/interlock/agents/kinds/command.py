@@ -1,0 +1,24 @@
+"""Any program as an agent: the brief on standard input and as a file, the work in its current folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from interlock.agents.program import run_program
+from interlock.core.pipeline import AgentSpec
+from interlock.ports import Agent, Brief, Cancel, Ended, Outcome, Place
+
+
+def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
+    return Command()
+
+
+class Command:
+    """Implements ports.Agent. Also does the work of stages that are a script: their command is the agent's."""
+
+    def work(self, spec: AgentSpec, brief: Brief, place: Place, cancel: Cancel) -> Outcome:
+        if spec.command is None:
+            message = f"agent {spec.name}: `use: command` has no `run`: say which program it is"
+            return Outcome(Ended.UNAVAILABLE, message, permanent=True)
+        return run_program(spec.command.words, brief, place, cancel)

@@ -1,0 +1,152 @@
+"""Running an agent's program in its place, and reading what it says of itself.
+
+Rule: the program sees the brief's environment and our own few variables, and nothing else. Exit code 0 is
+completed, another one crashed, no program is unavailable; a deadline or silence is timed out. What it wrote
+to $INTERLOCK_USAGE is taken where it has the right shape, and else as if it were not there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from interlock.core.events import Usage
+from interlock.core.text import ending
+from interlock.ports import Brief, Cancel, Ended, Outcome, Place
+from interlock.process import Finished, How, Supervised, supervise
+
+LOG_BYTES_MAX = 10_000_000
+_CLAIM_MAX = 2_000
+_USAGE_BYTES_MAX = 65_536
+# How a program may say that it ended, where its exit code cannot.
+_SAID = frozenset({Ended.REFUSED, Ended.RATE_LIMITED, Ended.OUT_OF_BUDGET, Ended.UNAVAILABLE})
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the program wrote to $INTERLOCK_USAGE."""
+
+    usage: Usage = Usage()
+    ended: Ended | None = None
+    message: str = ""
+    model: str = ""
+    session: str = ""
+    retry_at: float = 0.0
+
+
+def run_program(
+    argv: tuple[str, ...], brief: Brief, place: Place, cancel: Cancel, *, idle_timeout_s: float | None = None
+) -> Outcome:
+    """Run `argv` in the checkout with the brief on standard input and as the file $BRIEF.
+    Raises InfrastructureError where the machine cannot start anything."""
+    aside = place.root / "agent"
+    aside.mkdir(exist_ok=True)
+    cwd = place.tree / brief.dir
+    if not cwd.is_dir():
+        return Outcome(Ended.CRASHED, f"{brief.dir}: no such folder in the checkout: correct the stage's `dir`")
+    (aside / "brief.md").write_text(brief.text, encoding="utf-8")
+    own = {
+        "BRIEF": str(aside / "brief.md"),
+        "INTERLOCK_USAGE": str(aside / "usage.json"),
+        "INTERLOCK_ATTEMPT": str(brief.attempt),
+        "INTERLOCK_MODEL": brief.model,
+    }
+    work = Supervised(
+        argv,
+        cwd,
+        {**brief.env, **own},
+        aside / "log",
+        timeout_s=brief.timeout_s,
+        stdin=brief.text.encode(),
+        idle_timeout_s=brief.idle_timeout_s if idle_timeout_s is None else idle_timeout_s,
+        log_bytes_max=LOG_BYTES_MAX,
+        watch=(place.tree,),
+    )
+    finished = supervise(work, cancel)
+    return _outcome(argv[0], brief, finished, _said(aside / "usage.json"), aside / "log")
+
+
+def _outcome(program: str, brief: Brief, finished: Finished, said: _Said, log: Path) -> Outcome:
+    ended, message = _ended(program, brief, finished)
+    if finished.how is How.EXITED and said.ended is not None:
+        ended, message = said.ended, said.message or message
+    return Outcome(
+        ended,
+        said.message if ended is Ended.COMPLETED and said.message else message,
+        finished.code,
+        usage=said.usage,
+        model=said.model or brief.model,
+        session=said.session,
+        log=log if log.is_file() else None,
+        retry_at=said.retry_at,
+        permanent=finished.how is How.NOT_FOUND,
+    )
+
+
+def _ended(program: str, brief: Brief, finished: Finished) -> tuple[Ended, str]:
+    tail = ending(finished.tail, _CLAIM_MAX)
+    match finished.how:
+        case How.EXITED if finished.code == 0:
+            return Ended.COMPLETED, tail
+        case How.EXITED:
+            return Ended.CRASHED, f"{program} ended with {_code(finished.code)}\n{tail}".rstrip()
+        case How.NOT_FOUND:
+            return (
+                Ended.UNAVAILABLE,
+                f"{program}: not found: install it, or correct the agent's `run`",
+            )
+        case How.TIMED_OUT:
+            return Ended.TIMED_OUT, f"{program} did not end within {brief.timeout_s} s\n{tail}".rstrip()
+        case How.IDLE:
+            return Ended.TIMED_OUT, f"{program} was silent: no output, no write, no computing\n{tail}".rstrip()
+        case How.CANCELLED:
+            return Ended.CANCELLED, f"{program} was ended: its work is no longer wanted"
+
+
+def _code(code: int | None) -> str:
+    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+
+
+def _said(path: Path) -> _Said:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return _Said()
+            told = json.loads(file.read(_USAGE_BYTES_MAX))
+    except (OSError, ValueError, RecursionError):
+        return _Said()
+    return _parsed(cast(Mapping[str, object], told)) if isinstance(told, dict) else _Said()
+
+
+def _parsed(told: Mapping[str, object]) -> _Said:
+    ended = told.get("ended")
+    retry_at = told.get("retry_at")
+    return _Said(
+        Usage(_tokens(told, "tokens_in"), _tokens(told, "tokens_out"), _tokens(told, "tokens_cached"), _cost(told)),
+        Ended(ended) if isinstance(ended, str) and ended in _SAID else None,
+        _text(told, "message", _CLAIM_MAX),
+        _text(told, "model", 200),
+        _text(told, "session", 200),
+        float(retry_at) if isinstance(retry_at, int | float) and 0 <= retry_at < 1e11 else 0.0,
+    )
+
+
+def _tokens(told: Mapping[str, object], name: str) -> int | None:
+    value = told.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**15 else None
+
+
+def _cost(told: Mapping[str, object]) -> float | None:
+    value = told.get("cost_usd")
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9 else None
+
+
+def _text(told: Mapping[str, object], name: str, limit: int) -> str:
+    value = told.get(name)
+    return value[:limit] if isinstance(value, str) else ""

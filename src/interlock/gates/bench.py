@@ -1,0 +1,31 @@
+"""What a gate may use: the ports it judges with and the folders it locks in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from interlock.gates.caching import Flights
+from interlock.ports import Blobs, Cancel, Case, Journal, Judgement, Workspaces
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """`environ` is our own environment, of which gates see what they name. `locks` is the repository's
+    folder of locks; `slots` one that all repositories of this machine share."""
+
+    workspaces: Workspaces
+    blobs: Blobs
+    journal: Journal
+    environ: Mapping[str, str]
+    locks: Path
+    slots: Path
+    flights: Flights = field(default_factory=Flights)
+
+
+class Kind(Protocol):
+    """A module of `interlock.gates.kinds`."""
+
+    def judge(self, bench: Bench, case: Case, cancel: Cancel) -> Judgement: ...

@@ -1,0 +1,1 @@
+"""What artifacts are made of: JSON that follows a schema, Markdown with its headings."""

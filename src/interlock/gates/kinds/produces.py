@@ -1,0 +1,64 @@
+"""The produces gate: a stage's declared artifacts are there, are regular files, and have the shape they must have.
+
+Rule: read from the candidate's tree, never from a checkout; a schema can refer to nothing outside of itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from interlock.core.events import Finding, VerdictStatus
+from interlock.core.pipeline import Artifact
+from interlock.gates.bench import Bench
+from interlock.gates.documents import headings, json_schema
+from interlock.gates.kinds.scope import ARTIFACTS
+from interlock.ports import Cancel, Case, Judgement, UsageError
+
+
+def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
+    """Failed with what each artifact lacks; errored where a schema itself is wrong."""
+    findings: list[Finding] = []
+    try:
+        for artifact in case.stage.produces:
+            findings.extend(_artifact(bench, case, artifact))
+    except json_schema.BadSchema as error:
+        return Judgement(VerdictStatus.ERRORED, (Finding("schema", str(error)),), permanent=True)
+    return Judgement(VerdictStatus.FAILED if findings else VerdictStatus.PASSED, tuple(findings))
+
+
+def _artifact(bench: Bench, case: Case, artifact: Artifact) -> Iterator[Finding]:
+    path = f"{ARTIFACTS}/{case.stage.id}/{artifact.file}"
+    try:
+        content = bench.workspaces.read(case.commit, path, artifact.max_bytes)
+    except UsageError:
+        yield Finding("size", f"{path}: larger than {artifact.max_bytes} bytes: make it shorter", file=path)
+        return
+    if content is None:
+        yield Finding("missing", f"{path}: {_instead(bench, case, path)}: write the artifact there", file=path)
+    elif not content.strip():
+        yield Finding("empty", f"{path}: the artifact is empty: write what the stage is to produce", file=path)
+    else:
+        yield from _shape(artifact, path, content)
+
+
+def _instead(bench: Bench, case: Case, path: str) -> str:
+    """What is there in place of a regular file."""
+    for change in bench.workspaces.changes(case.input_tree, case.tree):
+        if change.path == path and change.new_mode.startswith("12"):
+            return "is a symbolic link, not a regular file"
+        if change.path.startswith(f"{path}/"):
+            return "is a folder, not a regular file"
+    return "there is no such file"
+
+
+def _shape(artifact: Artifact, path: str, content: bytes) -> Iterator[Finding]:
+    if artifact.schema is not None:
+        for line, message in json_schema.mistakes(artifact.schema, content):
+            yield Finding("schema", f"{path}:{line}: {message}", file=path, line=line)
+    if artifact.sections:
+        there = headings.headings(content.decode("utf-8", "replace"))
+        for section in artifact.sections:
+            if headings.normal(section) not in there:
+                shown = ", ".join(list(there.values())[:12]) or "none"
+                message = f"{path}: no section {section!r}: add the heading `## {section}` (headings there: {shown})"
+                yield Finding("section", message, file=path)

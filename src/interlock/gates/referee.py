@@ -1,0 +1,38 @@
+"""The referee: finds the kind of a gate by its name, lets it judge, and bounds what it says.
+
+Rule: whatever a candidate does ends in a judgement; only the machine raises.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import import_module
+from typing import cast
+
+from interlock.core.pipeline import GateKind
+from interlock.gates.bench import Bench, Kind
+from interlock.gates.findings import bounded
+from interlock.ports import Cancel, Cancelled, Case, Judgement, UsageError
+
+_JUDGED = frozenset({GateKind.SCOPE, GateKind.PRODUCES, GateKind.RUN})
+
+
+class Referee:
+    """Implements ports.Gates. Safe to use from several threads."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    def evaluate(self, case: Case, cancel: Cancel) -> Judgement:
+        """Judge `case`. Raises Cancelled, InfrastructureError for the machine, and UsageError for a kind
+        that no program can judge (human gates are asked for, not evaluated)."""
+        if cancel.is_set():
+            raise Cancelled(f"{case.stage.id}/{case.gate.id}: no longer wanted")
+        judgement = _kind(case.gate.kind).judge(self._bench, case, cancel)
+        return replace(judgement, findings=bounded(judgement.findings, secret=bool(case.gate.held_out)))
+
+
+def _kind(kind: GateKind) -> Kind:
+    if kind not in _JUDGED:
+        raise UsageError(f"a gate of kind {kind} is no matter of the referee: a person or another program answers it")
+    return cast(Kind, import_module(f"interlock.gates.kinds.{kind}"))

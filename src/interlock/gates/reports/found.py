@@ -1,0 +1,58 @@
+"""The file, or the folder of XML files, that a gate left at $REPORT.
+
+Rule: regular files only, never through a symbolic link, and no more than REPORT_BYTES_MAX in all.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+REPORT_BYTES_MAX = 50_000_000
+_FILES_MAX = 5_000
+
+
+class Unreadable(Exception):
+    """There is no report that can be judged. The text says what is wrong with it."""
+
+
+def read_report(path: Path) -> tuple[bytes, ...]:
+    """The contents of the report's files, in the order of their names. Raises Unreadable."""
+    if path.is_dir() and not path.is_symlink():
+        return _read_folder(path)
+    return (_read_file(path, REPORT_BYTES_MAX),)
+
+
+def _read_folder(folder: Path) -> tuple[bytes, ...]:
+    """Test runners that write one file for each suite are given $REPORT as a folder."""
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".xml"))
+    if not names:
+        raise Unreadable("the report is a folder without any .xml file")
+    if len(names) > _FILES_MAX:
+        raise Unreadable(f"the report is a folder of {len(names)} files, at most {_FILES_MAX} are read")
+    contents: list[bytes] = []
+    left = REPORT_BYTES_MAX
+    for name in names:
+        contents.append(_read_file(folder / name, left))
+        left -= len(contents[-1])
+    return tuple(contents)
+
+
+def _read_file(path: Path, bytes_max: int) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise Unreadable("the report is missing: nothing was written to $REPORT") from None
+    except OSError as error:
+        raise Unreadable(f"the report cannot be read: {error.strerror}") from None
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise Unreadable("the report is not a regular file")
+        if status.st_size > bytes_max:
+            raise Unreadable(f"the report has {status.st_size} bytes, more than the {REPORT_BYTES_MAX} that are read")
+        content = file.read(bytes_max)
+    if not content.strip():
+        raise Unreadable("the report is empty")
+    return content

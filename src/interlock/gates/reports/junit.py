@@ -1,0 +1,205 @@
+"""JUnit XML as pytest, jest-junit, go-junit-report, surefire, gradle, cargo-nextest and node's runner write it.
+
+Rule: a streaming parse that refuses document types (and so entities) and bounds depth, count and text.
+There is no standard; the shapes were taken from the programs themselves. A test's id is its class and name,
+or where there is no telling class, the names of the suites around it and its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from xml.parsers import expat
+
+from interlock.gates.reports.found import Unreadable
+
+_TESTS_MAX = 200_000
+_DEPTH_MAX = 50
+_TEXT_MAX = 8_000  # characters of one failure
+_ID_MAX = 1_000
+_PLACE = re.compile(r"(?m)^(?:\s*(?:File \"|at .*\()?)(?P<file>[\w./\\@+-]+\.\w+)\"?(?::|, line )(?P<line>\d+)")
+_CONTROL = bytes(code for code in range(32) if code not in b"\t\n\r")
+
+
+class Status(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One test case as it ran. `retried` says that it passed only after it had failed."""
+
+    id: str
+    status: Status
+    message: str = ""
+    file: str = ""
+    line: int = 0
+    retried: bool = False
+
+
+def parse(contents: Iterable[bytes]) -> tuple[Test, ...]:
+    """The tests of all files, in their order; ids may repeat. Raises Unreadable."""
+    tests: list[Test] = []
+    for content in contents:
+        tests.extend(_parse_one(content))
+        if len(tests) > _TESTS_MAX:
+            raise Unreadable(f"the report has more than {_TESTS_MAX} tests")
+    return tuple(tests)
+
+
+def merged(contents: tuple[bytes, ...]) -> bytes:
+    """The files as one that `split` takes apart again: a single one stays what it is."""
+    return contents[0] if len(contents) == 1 else _BETWEEN.join(contents)
+
+
+def split(content: bytes) -> tuple[bytes, ...]:
+    return tuple(content.split(_BETWEEN))
+
+
+_BETWEEN = b"\n<!-- interlock: next file -->\n"
+
+
+@dataclass(slots=True)
+class _Open:
+    """The test case that is being read."""
+
+    test: Test
+    depth: int
+    text: list[str] = field(default_factory=list)
+    length: int = 0
+
+
+class _Reading:
+    """State of one parse: expat calls the three methods."""
+
+    def __init__(self) -> None:
+        self.tests: list[Test] = []
+        self._depth = 0
+        self._suites: list[tuple[int, str]] = []
+        self._open: _Open | None = None
+        self._unexplained = 0  # failures that suites count
+        self.is_report = False
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > _DEPTH_MAX:
+            raise Unreadable(f"the report is nested deeper than {_DEPTH_MAX}")
+        name = name.rpartition(":")[2]
+        if self._depth == 1:
+            self.is_report = name in {"testsuites", "testsuite"}
+        if name == "testsuite":
+            self._suites.append((self._depth, attributes.get("name", "")))
+            self._unexplained += _count(attributes, "failures") + _count(attributes, "errors")
+        elif name == "testcase" and self._open is None:
+            self._open = _Open(self._test(attributes), self._depth)
+        elif self._open is not None and self._depth == self._open.depth + 1:
+            self._result(self._open, name, attributes)
+
+    def text(self, data: str) -> None:
+        if self._open is not None and self._open.length < _TEXT_MAX:
+            self._open.text.append(data[:_TEXT_MAX])
+            self._open.length += len(data)
+
+    def end(self, name: str) -> None:
+        if self._open is not None and self._depth == self._open.depth:
+            self.tests.append(_closed(self._open))
+            self._open = None
+            if len(self.tests) > _TESTS_MAX:
+                raise Unreadable(f"the report has more than {_TESTS_MAX} tests")
+        while self._suites and self._suites[-1][0] >= self._depth:
+            self._suites.pop()
+        self._depth -= 1
+
+    def finished(self) -> list[Test]:
+        """The tests, and a failing one of our own where suites count failures that no test shows."""
+        if self._unexplained and not any(test.status is Status.FAILED for test in self.tests):
+            message = "a suite counts failures or errors that no test case shows"
+            self.tests.append(Test("(suite)", Status.FAILED, message))
+        return self.tests
+
+    def _test(self, attributes: dict[str, str]) -> Test:
+        suites = [name for _, name in self._suites if name]
+        group = attributes.get("classname", "")
+        name = attributes.get("name", "")
+        parts = [group, name] if group not in {"", "test"} else [*suites, name]
+        idle = attributes.get("status", "") in {"notrun", "disabled", "skipped"}
+        return Test(
+            "::".join(parts)[:_ID_MAX],
+            Status.SKIPPED if idle else Status.PASSED,
+            file=attributes.get("file", ""),
+            line=_count(attributes, "line"),
+        )
+
+    def _result(self, opened: _Open, name: str, attributes: dict[str, str]) -> None:
+        test = opened.test
+        message = attributes.get("message", "")[:_TEXT_MAX]
+        if name in {"failure", "error"}:
+            opened.text.clear()
+            opened.length = 0
+            opened.test = replace(test, status=Status.FAILED, message=message)
+        elif name == "skipped" and test.status is Status.PASSED:
+            opened.test = replace(test, status=Status.SKIPPED, message=message)
+        elif name in {"flakyFailure", "flakyError"}:
+            opened.test = replace(test, retried=True)
+
+
+def _parse_one(content: bytes) -> list[Test]:
+    reading = _Reading()
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartDoctypeDeclHandler = _refuse
+    parser.EntityDeclHandler = _refuse
+    parser.StartElementHandler = reading.start
+    parser.CharacterDataHandler = reading.text
+    parser.EndElementHandler = reading.end
+    try:
+        parser.Parse(_cleaned(content), True)
+    except expat.ExpatError as error:
+        raise Unreadable(f"the report is no well-formed XML ({error}): it is cut short, or no JUnit at all") from None
+    except (ValueError, LookupError) as error:
+        raise Unreadable(f"the report cannot be decoded: {error}") from None
+    if not reading.is_report:
+        raise Unreadable("the report is XML, but not JUnit: its outermost element is neither testsuites nor testsuite")
+    return reading.finished()
+
+
+def _refuse(*_: object) -> None:
+    raise Unreadable("the report declares a document type, which no test runner does")
+
+
+def _cleaned(content: bytes) -> bytes:
+    """UTF-8 without the control characters that some runners copy from a test's output."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content
+    content = content.translate(None, _CONTROL)
+    declared = re.search(rb"""^\s*<\?xml[^>]*encoding=["']([\w.-]+)""", content[:200])
+    if declared and declared[1].lower() not in {b"utf-8", b"utf8"}:
+        return content
+    return content.decode("utf-8", "replace").encode()
+
+
+def _closed(opened: _Open) -> Test:
+    """The test with the text of its failure, and the place that the text names last."""
+    if opened.test.status is not Status.FAILED:
+        return opened.test
+    text = "".join(opened.text).strip()
+    places = list(_PLACE.finditer(text))
+    test = replace(opened.test, message="\n".join(part for part in (opened.test.message, text) if part))
+    if places and not test.line:
+        test = replace(test, file=places[-1]["file"], line=int(places[-1]["line"][:9]))
+    return test
+
+
+def _count(attributes: dict[str, str], name: str) -> int:
+    text = attributes.get(name, "")
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
+
+
+def counted(tests: Iterable[Test], status: Status) -> Counter[str]:
+    """How often each id ended so."""
+    return Counter(test.id for test in tests if test.status is status)

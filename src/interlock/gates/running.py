@@ -1,0 +1,120 @@
+"""One run of a gate's command in a clean room, and what is left of it: how it ended, log and report.
+
+Rule: the report goes to a fresh path outside of the checkout; the command sees the base environment, what the
+gate names, what setup adds, and our own few variables; values of `secrets` do not reach the evidence.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from interlock.core.events import Evidence
+from interlock.core.pipeline import Report
+from interlock.gates import held_out
+from interlock.gates.bench import Bench
+from interlock.gates.locks import ports
+from interlock.gates.reports import Unreadable, junit, read_report
+from interlock.ports import Cancel, Cancelled, Case, Place, Room
+from interlock.process import Finished, How, Supervised, scrubbed, supervise
+
+LOG_BYTES_MAX = 10_000_000
+_SECRET_CHARACTERS_MIN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """`report` is None where none is due. `tree` is where the checkout was; it is gone by now. `how` None:
+    it could not begin in the candidate's tree, for the reason `why`."""
+
+    how: How | None
+    code: int | None
+    tail: bytes
+    report: tuple[bytes, ...] | Unreadable | None
+    evidence: tuple[Evidence, ...]
+    tree: Path
+    why: str = ""
+
+
+def run_once(bench: Bench, case: Case, number: int, cancel: Cancel) -> Ran:
+    """Run the gate's command with slot `number`. Raises Cancelled and InfrastructureError."""
+    room = Room(setup=case.pipeline.setup, carry=case.pipeline.carry, protected=case.stage.scope.protect)
+    with bench.workspaces.clean_room(case.commit, case.base_commit, room) as place:
+        aside = Path(tempfile.mkdtemp(prefix="gate-", dir=place.root))
+        hidden = aside / "held_out"
+        try:
+            if case.gate.held_out:
+                held_out.lay_out(Path(case.gate.held_out), hidden)
+            return _ran(bench, case, place, _environment(bench, case, place, aside, number), cancel)
+        finally:
+            held_out.take_away(hidden)
+
+
+def _environment(bench: Bench, case: Case, place: Place, aside: Path, number: int) -> dict[str, str]:
+    """Complete. What the gate names comes last but for our own, so that it can change what setup adds."""
+    gate = case.gate
+    first, last = ports(number)
+    own = {
+        "HOME": str(place.home),
+        "TMPDIR": str(place.tmp),
+        "INTERLOCK_SLOT": str(number),
+        "INTERLOCK_PORT": str(first),
+        "INTERLOCK_PORT_LAST": str(last),
+        "REPORT": str(aside / "report"),
+    }
+    if gate.held_out:
+        own["HELD_OUT"] = str(aside / "held_out")
+    named = {name: bench.environ[name] for name in (*gate.env, *gate.secrets) if name in bench.environ}
+    return {**scrubbed(bench.environ), **dict(place.env), **case.values, **named, **own}
+
+
+def _ran(bench: Bench, case: Case, place: Place, env: Mapping[str, str], cancel: Cancel) -> Ran:
+    assert case.gate.command is not None
+    cwd = place.tree / case.gate.dir
+    if not cwd.is_dir() or not cwd.resolve().is_relative_to(place.tree.resolve()):
+        why = f"{case.gate.dir}: no such folder in the checkout: the gate's `dir` must be one"
+        return Ran(None, None, b"", None, (), place.tree, why)
+    aside = Path(env["REPORT"]).parent
+    work = Supervised(
+        case.gate.command.words, cwd, env, aside / "log", timeout_s=case.gate.timeout_s, log_bytes_max=LOG_BYTES_MAX
+    )
+    finished = supervise(work, cancel)
+    if finished.how is How.CANCELLED:
+        raise Cancelled(f"{case.stage.id}/{case.gate.id}: no longer wanted")
+    return _kept(bench, case, finished, aside, place.tree)
+
+
+def _kept(bench: Bench, case: Case, finished: Finished, aside: Path, tree: Path) -> Ran:
+    secrets = [bench.environ.get(name, "").encode() for name in case.gate.secrets]
+    evidence = [_put(bench, "log", _masked(_read(aside / "log"), secrets))]
+    found = _found(case.gate.report, aside / "report")
+    if isinstance(found, tuple):
+        found = tuple(_masked(content, secrets) for content in found)
+        evidence.append(_put(bench, "report", junit.merged(found)))
+    return Ran(finished.how, finished.code, _masked(finished.tail, secrets), found, tuple(evidence), tree)
+
+
+def _read(log: Path) -> bytes:
+    return log.read_bytes() if log.is_file() else b""
+
+
+def _found(kind: Report, path: Path) -> tuple[bytes, ...] | Unreadable | None:
+    if kind is Report.NONE:
+        return None
+    try:
+        return read_report(path)
+    except Unreadable as error:
+        return error
+
+
+def _masked(content: bytes, secrets: list[bytes]) -> bytes:
+    for secret in secrets:
+        if len(secret) >= _SECRET_CHARACTERS_MIN:
+            content = content.replace(secret, b"***")
+    return content
+
+
+def _put(bench: Bench, name: str, content: bytes) -> Evidence:
+    return Evidence(name, bench.blobs.put(content), len(content))

@@ -1,0 +1,110 @@
+"""From how a command ended and what it reported to a verdict. Pure but for looking names up in the checkout.
+
+Rule: exit code and report must both be in order. What hinders deciding (no such command, no time left, no
+report) is the candidate's failure where the same gate could decide on the accepted input, and else `errored`.
+An exit code other than 0 is passed over only where tests fail that are allowed to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from interlock.core.events import Finding, Severity, VerdictStatus
+from interlock.core.pipeline import Expect, Report
+from interlock.core.text import ending
+from interlock.gates.baseline import Compared, compare
+from interlock.gates.findings import MESSAGE_MAX
+from interlock.gates.reports import Unreadable, junit, sarif
+from interlock.gates.running import Ran
+from interlock.ports import Case, Judgement
+from interlock.process import How
+
+_NOT_RUNNABLE = frozenset({126, 127})  # what a shell says of a command that it cannot run or find
+
+
+@dataclass(frozen=True, slots=True)
+class _Undecided:
+    """Nothing can be said of the candidate. `permanent`: not by trying again, either."""
+
+    rule: str
+    message: str
+    permanent: bool = False
+
+
+def verdict(case: Case, ran: Ran) -> Judgement:
+    """The verdict, without its evidence."""
+    undecided = _hindered(case, ran)
+    if undecided is not None:
+        return _without_decision(case, ran, undecided)
+    try:
+        compared = _reported(case, ran)
+    except Unreadable as error:
+        return _without_decision(case, ran, _Undecided("report", str(error)))
+    findings = (*compared.findings, *_exit(ran, compared))
+    status = VerdictStatus.FAILED if findings else VerdictStatus.PASSED
+    return Judgement(status, (*findings, *compared.notes))
+
+
+def _hindered(case: Case, ran: Ran) -> _Undecided | None:
+    """What kept the command from deciding, the content of its report aside."""
+    if ran.how is None:
+        return _Undecided("dir", ran.why, permanent=True)
+    if ran.how is How.NOT_FOUND:
+        return _Undecided("not_found", "the command was not found: install it, or correct the gate", permanent=True)
+    if ran.how is not How.EXITED:
+        message = f"no end after {case.gate.timeout_s} s: make it faster, or raise the gate's `timeout`"
+        return _Undecided("timeout", message)
+    if ran.code in _NOT_RUNNABLE and not isinstance(ran.report, tuple):
+        message = f"exit code {ran.code}: a command was not found or cannot be run: install it, or correct the gate"
+        return _Undecided("not_found", message, permanent=True)
+    if isinstance(ran.report, Unreadable):
+        return _Undecided("report", f"{ran.report} (exit code {ran.code})")
+    if case.gate.expect is Expect.NEW_TESTS_FAIL and case.baseline is None and not _stands_alone(case):
+        message = "`expect: new_tests_fail` needs the gate's own report on the accepted input, and there is none"
+        return _Undecided("baseline", message, permanent=True)
+    return None
+
+
+def _without_decision(case: Case, ran: Ran, undecided: _Undecided) -> Judgement:
+    tail = ending(ran.tail, MESSAGE_MAX)
+    message = f"{undecided.message}\n{tail}" if tail else undecided.message
+    if case.decided_on_input and undecided.rule != "baseline":
+        message = f"{message}\n(on the accepted input the same gate could decide)"
+        return Judgement(VerdictStatus.FAILED, (Finding(undecided.rule, message),))
+    return Judgement(VerdictStatus.ERRORED, (Finding(undecided.rule, message),), permanent=undecided.permanent)
+
+
+def _reported(case: Case, ran: Ran) -> Compared:
+    """What the report says. Raises Unreadable."""
+    match case.gate.report:
+        case Report.NONE:
+            return Compared(())
+        case Report.JUNIT:
+            assert isinstance(ran.report, tuple)
+            return compare(case.gate, junit.parse(ran.report), _before(case))
+        case Report.SARIF:
+            assert isinstance(ran.report, tuple)
+            results = sarif.parse(ran.report[0], ran.tree, case.gate.dir)
+            errors = tuple(finding for finding in results if finding.severity is Severity.ERROR)
+            return Compared(errors, tuple(finding for finding in results if finding not in errors))
+
+
+def _stands_alone(case: Case) -> bool:
+    """The base and accepted inputs are judged by themselves."""
+    return case.subject.is_base or case.subject.is_input
+
+
+def _before(case: Case) -> tuple[junit.Test, ...] | None:
+    if case.baseline is None or _stands_alone(case):
+        return None
+    return junit.parse(junit.split(case.baseline))
+
+
+def _exit(ran: Ran, compared: Compared) -> tuple[Finding, ...]:
+    if ran.code == 0 or compared.findings or compared.explained:
+        return ()
+    tail = ending(ran.tail, MESSAGE_MAX)
+    ended = f"exit code {ran.code}" if ran.code is not None and ran.code >= 0 else f"ended by signal {-(ran.code or 0)}"
+    if ran.report is not None:
+        ended += ", though its report shows nothing wrong"
+    return (Finding("exit", f"{ended}\n{tail}" if tail else ended),)

@@ -1,0 +1,154 @@
+"""What the tests of gates need of the world, small and real: git trees, clean rooms, blobs, a journal's cache."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from interlock.core.ids import AttemptId
+from interlock.core.pipeline import Command, Gate, GateKind, Pipeline, Scope, Stage
+from interlock.gates import Referee
+from interlock.gates.bench import Bench
+from interlock.ports import Case, Change, Judgement, Place, Room, UsageError
+
+
+def git(*arguments: str, cwd: Path) -> str:
+    done = subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, check=True)
+    return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n")
+
+
+class Trees:
+    """As much of ports.Workspaces as gates use, on one repository."""
+
+    def __init__(self, root: Path) -> None:
+        self.repository = root / "repository"
+        self.repository.mkdir(parents=True)
+        git("init", "-q", cwd=self.repository)
+        self.rooms = 0
+        self._root = root
+
+    def commit(self, files: Mapping[str, str | bytes | None], parent: str = "") -> str:
+        """`parent` with `files` written (None: deleted), as a commit."""
+        if parent:
+            git("checkout", "-qf", parent, cwd=self.repository)
+        for name, content in files.items():
+            path = self.repository / name
+            if content is None:
+                path.unlink()
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return self.seal()
+
+    def seal(self) -> str:
+        git("add", "-Af", cwd=self.repository)
+        git("commit", "-q", "--allow-empty", "-m", "test", cwd=self.repository)
+        return git("rev-parse", "HEAD", cwd=self.repository)
+
+    def tree(self, commit: str) -> str:
+        return git("rev-parse", f"{commit}^{{tree}}", cwd=self.repository)
+
+    def read(self, commit: str, path: str, max_bytes: int) -> bytes | None:
+        entry = git("ls-tree", commit, "--", path, cwd=self.repository).split()
+        if not entry or not entry[0].startswith("100"):
+            return None
+        content = subprocess.run(
+            ["git", "cat-file", "blob", entry[2]], cwd=self.repository, capture_output=True, check=True
+        ).stdout
+        if len(content) > max_bytes:
+            raise UsageError(f"{path} is larger than {max_bytes}")
+        return content
+
+    def changes(self, old: str, new: str) -> tuple[Change, ...]:
+        raw = git("diff-tree", "-r", "-z", "--no-renames", old, new, cwd=self.repository).split("\0")
+        stat = git("diff-tree", "-r", "-z", "--no-renames", "--numstat", old, new, cwd=self.repository).split("\0")
+        lines = {line.split("\t")[2]: line.split("\t")[:2] for line in stat if line}
+        found = []
+        for meta, path in zip(raw[0::2], raw[1::2], strict=False):
+            old_mode, new_mode, _, _, status = meta.removeprefix(":").split()
+            status = "T" if status == "M" and meta.split()[2] == meta.split()[3] else status
+            added, removed = (int(n) if n.isdecimal() else 0 for n in lines.get(path, ("0", "0")))
+            found.append(Change(path, status, old_mode, new_mode, added, removed))
+        return tuple(found)
+
+    @contextmanager
+    def clean_room(self, commit: str, base: str, room: Room) -> Iterator[Place]:
+        self.rooms += 1
+        root = self._root / f"room-{self.rooms}"
+        place = Place(root, root / "tree", root / "home", root / "tmp")
+        for folder in (place.tree, place.home, place.tmp):
+            folder.mkdir(parents=True)
+        git("--work-tree", str(place.tree), "checkout", "-qf", commit, "--", ".", cwd=self.repository)
+        try:
+            yield place
+        finally:
+            shutil.rmtree(root)
+
+
+class Cellar:
+    """Blobs in a folder, and the journal's cache in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._folder.mkdir()
+        self.kept: dict[tuple[str, str], str] = {}
+
+    def put(self, content: bytes) -> str:
+        digest = hashlib.sha256(content).hexdigest()
+        self.path(digest).write_bytes(content)
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        return self.path(digest).read_bytes()
+
+    def path(self, digest: str) -> Path:
+        return self._folder / digest
+
+    def remember(self, kind: str, key: str, value: str) -> None:
+        self.kept.setdefault((kind, key), value)
+
+    def recall(self, kind: str, key: str) -> str | None:
+        return self.kept.get((kind, key))
+
+
+class World:
+    """A repository, a referee, and shorthands for cases."""
+
+    def __init__(self, root: Path, environ: Mapping[str, str] | None = None) -> None:
+        self.trees = Trees(root)
+        self.cellar = Cellar(root / "blobs")
+        self.cancel = threading.Event()
+        self.bench = Bench(
+            self.trees, self.cellar, self.cellar, {**os.environ, **(environ or {})}, root / "locks", root / "slots"
+        )
+        self.referee = Referee(self.bench)
+
+    def case(self, gate: Gate, commit: str, input_commit: str, stage: Stage | None = None, **more: object) -> Case:
+        stage = stage or Stage("code", agent="coder", gates=(gate,))
+        pipeline = Pipeline("test", (stage,))
+        values = {
+            "run": "r", "subject": AttemptId(stage.id, 1, 1), "stage": stage, "gate": gate, "pipeline": pipeline,
+            "commit": commit, "tree": self.trees.tree(commit), "input_commit": input_commit,
+            "input_tree": self.trees.tree(input_commit), "base_commit": input_commit, "values": {}, **more,
+        }  # fmt: skip
+        return Case(**values)
+
+    def judge(self, gate: Gate, commit: str, input_commit: str, stage: Stage | None = None, **more) -> Judgement:
+        return self.referee.evaluate(self.case(gate, commit, input_commit, stage, **more), self.cancel)
+
+    def scope(self, scope: Scope, commit: str, input_commit: str, **more: object) -> Judgement:
+        gate = Gate("scope", GateKind.SCOPE)
+        may_be_empty = bool(more.pop("may_be_empty", False))
+        stage = Stage("code", agent="coder", scope=scope, gates=(gate,), may_be_empty=may_be_empty)
+        return self.judge(gate, commit, input_commit, stage, **more)
+
+    def evidence(self, judgement: Judgement, name: str) -> bytes:
+        return next(self.cellar.get(item.digest) for item in judgement.evidence if item.name == name)
+
+
+def run_gate(shell: str, **more: object) -> Gate:
+    return Gate("check", GateKind.RUN, Command(shell=shell), **more)

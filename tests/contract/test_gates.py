@@ -1,0 +1,190 @@
+"""The referee on real trees and real commands."""
+
+from pathlib import Path
+
+import pytest
+from tests.contract.gates_world import World, git, run_gate
+
+from interlock.core.events import VerdictStatus
+from interlock.core.ids import base_of
+from interlock.core.pipeline import Command, Gate, GateKind, Report, Scope, Stage
+from interlock.ports import Cancelled, UsageError
+
+PASSED, FAILED, ERRORED = VerdictStatus
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path / "world")
+
+
+@pytest.fixture
+def base(world: World) -> str:
+    return world.trees.commit({"src/app.py": "one = 1\n", "tests/test_app.py": "...\n", "Makefile": "all:\n"})
+
+
+def rules(judgement) -> list[str]:
+    return [finding.rule for finding in judgement.findings]
+
+
+@pytest.mark.parametrize(
+    ("files", "scope", "rule"),
+    [
+        ({"src/app.py": "one = 2\n"}, Scope(writes=("src/**",)), None),
+        ({"src/app.py": "one = 2\n"}, Scope(), None),
+        ({"README.md": "x"}, Scope(writes=("src/**",)), "outside_writes"),
+        ({"src/app.py": "x"}, Scope(writes=()), "outside_writes"),
+        ({"tests/test_app.py": "x"}, Scope(protect=("tests/**",)), "protected"),
+        ({"tests/test_app.py": None}, Scope(protect=("tests/**",)), "protected"),
+        ({"tests/test_app.py": "x"}, Scope(writes=("**",), protect=("tests/**",)), "protected"),
+        ({"tests/test_app.py": "x"}, Scope(writes=("src/**",), protect=("tests/**",), authors=("tests/**",)), None),
+        ({"makefile": "x"}, Scope(protect=("Makefile",)), "protected"),
+        ({"src/conftest.py": "x"}, Scope(protect=("conftest.py",)), "protected"),
+        ({".interlock/agents.yaml": "x"}, Scope(), "reserved"),
+        ({".interlock/agents.yaml": "x"}, Scope(writes=("**",), authors=("**",)), "reserved"),
+        ({".INTERLOCK/agents.yaml": "x"}, Scope(), "reserved"),
+        ({".interlock/artifacts/plan/plan.md": "x"}, Scope(), "reserved"),
+        ({".interlock/artifacts/code/note.md": "x"}, Scope(writes=()), None),
+        ({".gitattributes": "* -diff"}, Scope(), "delicate"),
+        ({".github/workflows/ci.yml": "x"}, Scope(), "delicate"),
+        ({".github/workflows/ci.yml": "x"}, Scope(writes=(".github/**",)), None),
+        ({"a": "x", "b": "x"}, Scope(max_files=1), "max_files"),
+        ({"a": "1\n2\n3\n"}, Scope(max_lines=2), "max_lines"),
+        ({"a": "1\n2\n"}, Scope(max_lines=2, max_files=1), None),
+        ({}, Scope(), "empty"),
+    ],
+)
+def test_scope(world: World, base: str, files, scope: Scope, rule: str | None) -> None:
+    judgement = world.scope(scope, world.trees.commit(files, base), base)
+    assert rules(judgement) == ([rule] if rule else [])
+    assert judgement.status is (FAILED if rule else PASSED)
+
+
+def test_scope_names_path_and_what_would_be_right(world: World, base: str) -> None:
+    judgement = world.scope(Scope(writes=("src/**",)), world.trees.commit({"README.md": "x"}, base), base)
+    assert judgement.findings[0].file == "README.md"
+    assert judgement.findings[0].message == (
+        "README.md: was added but this stage may write only src/**: put it back, and keep to these"
+    )
+
+
+def test_scope_lets_a_stage_be_empty(world: World, base: str) -> None:
+    assert world.scope(Scope(), base, base, may_be_empty=True).status is PASSED
+    stage = Stage("ship", gates=(Gate("scope", GateKind.SCOPE),))
+    assert world.judge(stage.gates[0], base, base, stage).status is PASSED
+
+
+def test_scope_sees_modes_and_links(world: World, base: str) -> None:
+    (world.trees.repository / "tests/test_app.py").chmod(0o755)
+    mode = world.scope(Scope(writes=("src/**",)), world.trees.seal(), base)
+    assert "mode changed from 100644 to 100755" in mode.findings[0].message
+    world.trees.commit({"src/app.py": None}, base)
+    (world.trees.repository / "src").rmdir()
+    (world.trees.repository / "src").symlink_to("tests")
+    link = world.scope(Scope(writes=("src/**",)), world.trees.seal(), base)
+    assert rules(link) == ["outside_writes"]
+    assert "as a symbolic link" in link.findings[0].message
+
+
+def test_scope_refuses_submodules(world: World, base: str) -> None:
+    world.trees.commit({}, base)
+    git("update-index", "--add", "--cacheinfo", f"160000,{base},vendored", cwd=world.trees.repository)
+    git("commit", "-qm", "link", cwd=world.trees.repository)
+    commit = git("rev-parse", "HEAD", cwd=world.trees.repository)
+    assert rules(world.scope(Scope(writes=("**",)), commit, base)) == ["submodule"]
+
+
+def test_conflicts_join_what_may_be_written_and_markers_must_go(world: World, base: str) -> None:
+    marked = world.trees.commit({"README.md": "a\n<<<<<<< ours\nb\n=======\nc\n>>>>>>> theirs\n"}, base)
+    scope = Scope(writes=("src/**",))
+    left = world.scope(scope, world.trees.commit({"src/app.py": "x"}, marked), marked, conflicts=("README.md",))
+    assert [(finding.rule, finding.line) for finding in left.findings] == [("conflict", 2)]
+    merged = world.trees.commit({"README.md": "a\nb\nc\n"}, marked)
+    assert world.scope(scope, merged, marked, conflicts=("README.md",)).status is PASSED
+
+
+@pytest.mark.parametrize(
+    ("shell", "decided", "status", "rule"),
+    [
+        ("true", False, PASSED, None),
+        ("echo broken; exit 3", False, FAILED, "exit"),
+        ("kill -9 $$", False, FAILED, "exit"),
+        ("no-such-program", False, ERRORED, "not_found"),
+        ("no-such-program", True, FAILED, "not_found"),
+        ("false | true", False, FAILED, "exit"),
+        ("test -f src/app.py && test ! -e .interlock", False, PASSED, None),
+        ('test "$UNDECLARED" = ""', False, FAILED, "exit"),
+    ],
+)
+def test_exit_codes(world: World, base: str, shell: str, decided: bool, status, rule: str | None) -> None:
+    judgement = world.judge(run_gate(shell), base, base, decided_on_input=decided)
+    assert judgement.status is status
+    assert rules(judgement) == ([rule] if rule else [])
+
+
+def test_the_end_of_the_output_is_the_finding_and_all_of_it_the_log(world: World, base: str) -> None:
+    judgement = world.judge(run_gate("seq 1 2000; printf '\\033[31mbad\\033[0m\\n::error::x\\n'; exit 1"), base, base)
+    message = judgement.findings[0].message
+    assert message.startswith("exit code 1\n")
+    assert message.endswith("2000\nbad\n| ::error::x")
+    assert len(message) <= 2000
+    assert world.evidence(judgement, "log").startswith(b"1\n2\n3\n")
+
+
+def test_an_argv_that_is_not_there(world: World, base: str) -> None:
+    gate = Gate("check", GateKind.RUN, Command(argv=("./missing",)))
+    assert world.judge(gate, base, base).status is ERRORED
+    assert world.judge(gate, base, base).permanent
+    assert world.judge(gate, base, base, decided_on_input=True).status is FAILED
+
+
+@pytest.mark.parametrize(("decided", "status"), [(False, ERRORED), (True, FAILED)])
+@pytest.mark.parametrize(
+    "shell",
+    [
+        "true",
+        ": > $REPORT",
+        "echo '<testsuites><testsuite><testcase' > $REPORT",
+        "echo '{}' > $REPORT",
+        "echo '<html></html>' > $REPORT",
+        'ln -s "$PWD/src/app.py" $REPORT',
+        "mkfifo $REPORT",
+        "mkdir $REPORT",
+        """echo '<!DOCTYPE x [<!ENTITY a "b">]><testsuites/>' > $REPORT""",
+    ],
+)
+def test_what_is_no_report_decides_nothing(world: World, base: str, shell: str, decided: bool, status) -> None:
+    judgement = world.judge(run_gate(shell, report=Report.JUNIT), base, base, decided_on_input=decided)
+    assert (judgement.status, rules(judgement)) == (status, ["report"])
+
+
+@pytest.mark.parametrize(("decided", "status"), [(False, ERRORED), (True, FAILED)])
+def test_no_time_left(world: World, base: str, decided: bool, status) -> None:
+    judgement = world.judge(run_gate("sleep 60", timeout_s=1), base, base, decided_on_input=decided)
+    assert (judgement.status, rules(judgement)) == (status, ["timeout"])
+
+
+def test_cancelled(world: World, base: str) -> None:
+    world.cancel.set()
+    with pytest.raises(Cancelled):
+        world.judge(run_gate("true"), base, base)
+
+
+def test_human_gates_are_not_for_the_referee(world: World, base: str) -> None:
+    with pytest.raises(UsageError, match="approve"):
+        world.judge(Gate("merge", GateKind.APPROVE), base, base)
+
+
+def test_a_folder_of_reports(world: World, base: str) -> None:
+    shell = (
+        "mkdir $REPORT; for n in a b; do"
+        " echo \"<testsuite name='$n'><testcase classname='$n' name='t'/></testsuite>\" > $REPORT/TEST-$n.xml; done"
+    )
+    gate = run_gate(shell, report=Report.JUNIT)
+    judgement = world.judge(gate, base, base, subject=base_of("code"))
+    assert judgement.status is PASSED
+    again = world.judge(gate, world.trees.commit({"x": ""}, base), base, baseline=world.evidence(judgement, "report"))
+    assert again.status is PASSED
+    fewer = run_gate(shell.replace("a b", "a"), report=Report.JUNIT)
+    lost = world.judge(fewer, base, base, baseline=world.evidence(judgement, "report"))
+    assert rules(lost) == ["test_vanished"]
