@@ -1,11 +1,22 @@
-"""The pipeline file: read, checked, built, shown. Rule: the only package that knows YAML, pydantic and templates."""
+"""The pipeline file: read, checked, built, shown. Rule: the only package that knows YAML, pydantic and templates.
+
+Importing it is cheap; what reads YAML, checks shapes or fills templates is imported when it is called.
+"""
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from interlock.spec.codec import decode_pipeline, encode_pipeline
 from interlock.spec.find import find_pipelines, locate_pipeline
 from interlock.spec.load import Loaded, load_pipeline, require_runnable
 from interlock.spec.mistakes import InvalidPipeline, Level, Mistake
+
+if TYPE_CHECKING:
+    from interlock.spec.resolved import resolved_yaml
+    from interlock.spec.schema import json_schema
+    from interlock.spec.templates import render
 
 __all__ = [
     "InvalidPipeline",
@@ -15,7 +26,18 @@ __all__ = [
     "decode_pipeline",
     "encode_pipeline",
     "find_pipelines",
+    "json_schema",
     "load_pipeline",
     "locate_pipeline",
+    "render",
     "require_runnable",
+    "resolved_yaml",
 ]
+
+_LATE = {"json_schema": "schema", "render": "templates", "resolved_yaml": "resolved"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATE[name]}"), name)

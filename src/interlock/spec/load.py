@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from interlock.ports import UsageError
-from interlock.spec.include import read_tree
 from interlock.spec.mistakes import InvalidPipeline, Level, Mistake, Mistakes
-from interlock.spec.sources import Sources
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from interlock.core.pipeline import Pipeline
+    from interlock.spec.sources import Sources
     from interlock.spec.yaml import Mapping
 
 
@@ -36,6 +35,9 @@ class Loaded:
 def load_pipeline(path: Path, root: Path, *, name: str = "") -> Loaded:
     """The pipeline in file `path` of the repository at `root`. Its name is `name`, or what the file says,
     or the file's own. Raises InvalidPipeline with all that is wrong."""
+    from interlock.spec.include import read_tree  # late, as all that reads YAML
+    from interlock.spec.sources import Sources
+
     mistakes = Mistakes()
     sources = Sources(root, mistakes)
     file = _relative(path, root)
@@ -60,7 +62,7 @@ def require_runnable(loaded: Loaded) -> None:
 
 def _load(tree: Mapping, sources: Sources, mistakes: Mistakes, name: str | None) -> Pipeline | None:
     from interlock.spec.build import Draft, build, protect_read, with_digests  # late: pydantic is slow to import
-    from interlock.spec.checks import check
+    from interlock.spec.checks import check, view_of
     from interlock.spec.shape import shape
 
     shaped = shape(tree, mistakes)
@@ -68,7 +70,7 @@ def _load(tree: Mapping, sources: Sources, mistakes: Mistakes, name: str | None)
         return None
     draft = Draft(shaped, sources, mistakes)
     pipeline = build(draft, name or shaped.file.name or _stem(tree.mark.file))
-    check(draft, pipeline)
+    check(view_of(draft, pipeline))
     files = tuple(path for path, _ in sources.listed())
     return with_digests(protect_read(pipeline, files))
 

@@ -48,6 +48,12 @@ class Shaped:
     file: models.PipelineFile
     where: Where
     broken: frozenset[Mark]
+    names: Mapping  # the tree with nothing left out
+
+    def declared(self, section: str) -> frozenset[str]:
+        """The names that the user defined in a section, sound or not."""
+        node = self.names.get(section)
+        return frozenset(key.text for key, _ in node.entries) if isinstance(node, Mapping) else frozenset()
 
     def is_broken(self, *path: str | int) -> bool:
         """Whether a key or item right in the collection at `path` was left out, so that nothing may be
@@ -58,6 +64,7 @@ class Shaped:
 def shape(root: Mapping, mistakes: Mistakes) -> Shaped | None:
     """None where nothing sound is left."""
     broken: set[Mark] = set()
+    names = root
     if not root.get("version"):
         mistakes.add(root.mark, "the file has no version", "begin with `version: 1`")
     for empty in list(_empty_keys(root, ())):
@@ -77,7 +84,7 @@ def shape(root: Mapping, mistakes: Mistakes) -> Shaped | None:
             for path in sorted(places, key=_deepest_and_last_first):
                 root = _without(root, path, broken)
         else:
-            return Shaped(file, where, frozenset(broken))
+            return Shaped(file, where, frozenset(broken), names)
     return None
 
 

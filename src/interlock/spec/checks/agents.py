@@ -1,0 +1,82 @@
+"""Agents: who they are, who stands in for whom, and that each is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from interlock.spec.checks.common import passed_on
+from interlock.spec.mistakes import nearest
+
+if TYPE_CHECKING:
+    from interlock.core.pipeline import AgentSpec
+    from interlock.spec.checks.view import View
+
+NOW = {"command": frozenset[str](), "scripted": frozenset({"script", "seed", "rate"})}  # and their own options
+LATER = ("acp", "aider", "claude", "codex", "gemini", "goose", "mini-swe-agent", "model", "opencode")
+
+
+def check(view: View) -> None:
+    for agent in view.pipeline.agents:
+        _adapter(view, agent)
+        _fallback(view, agent)
+        passed_on(view, ("agents", agent.name), agent.env, agent.secrets)
+    _circles(view)
+    used = _used(view)
+    for agent in view.pipeline.agents:
+        if agent.name not in used and not view.is_broken("stages"):
+            view.warn(("agents", agent.name), f"no stage uses the agent {agent.name}", "use it, or take it out")
+
+
+def unknown_agent(view: View, name: str) -> str:
+    """The hint where `name` is no agent of the pipeline, empty where it is one."""
+    known = view.declared("agents")
+    return "" if name in known else nearest(name, known, f"define {name} under agents")
+
+
+def _adapter(view: View, agent: AgentSpec) -> None:
+    at = ("agents", agent.name)
+    if agent.use in LATER:
+        hint = "use `command` with a program of your own until then"
+        view.later((*at, "use"), f"the agent {agent.use} comes later", hint)
+    elif agent.use not in NOW:
+        view.error((*at, "use"), f"there is no agent program {agent.use}", nearest(agent.use, {*NOW, *LATER}))
+    else:
+        for option, _ in agent.options:
+            if option not in NOW[agent.use]:
+                known = {"use", "run", "model", "fallback", "env", "secrets", *NOW[agent.use]}
+                view.at_key((*at, option), f"unknown key {option}", nearest(option, known))
+    if agent.use == "command" and agent.command is None and not view.is_broken(*at):
+        view.at_key(at, f"the agent {agent.name} has no program", "add `run:` with the command to start")
+    if agent.use in {"scripted", *LATER} - {"acp"} and agent.command is not None:
+        view.at_key((*at, "run"), f"`use: {agent.use}` starts its own program", "take run out, or write `use: command`")
+
+
+def _fallback(view: View, agent: AgentSpec) -> None:
+    for index, name in enumerate(agent.fallback):
+        path = ("agents", agent.name, "fallback", index)
+        if name == agent.name:
+            view.error(path, f"{name} falls back on itself", "take it out")
+        elif hint := unknown_agent(view, name):
+            view.error(path, f"there is no agent {name}", hint)
+
+
+def _circles(view: View) -> None:
+    fallback = {agent.name: [name for name in agent.fallback if name != agent.name] for agent in view.pipeline.agents}
+    for start in fallback:
+        way = [start]
+        while (names := fallback.get(way[-1])) and names[0] not in way:
+            way.append(names[0])
+        if names and names[0] == start and start == min(way):
+            hint = "end the row with an agent that has no fallback"
+            view.error(
+                ("agents", start, "fallback"), f"agents fall back in a circle ({' -> '.join([*way, start])})", hint
+            )
+
+
+def _used(view: View) -> set[str]:
+    used = {stage.agent for stage in view.pipeline.stages}
+    used |= {rule.agent for stage in view.pipeline.stages for rule in stage.on_reject}
+    used |= {name for _, _, part, _ in view.gates() if part.review for name in part.review.by}
+    for _ in view.pipeline.agents:
+        used |= {name for agent in view.pipeline.agents if agent.name in used for name in agent.fallback}
+    return used

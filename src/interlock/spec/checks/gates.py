@@ -1,0 +1,154 @@
+"""Gates: one kind each, what fits it, and that each can run and say something."""
+
+from __future__ import annotations
+
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING
+
+from interlock.core.pipeline import Expect, GateKind, Report
+from interlock.spec.checks.agents import unknown_agent
+from interlock.spec.checks.common import no_templates, passed_on
+
+if TYPE_CHECKING:
+    from interlock.core.pipeline import Gate, Stage
+    from interlock.spec.checks.view import View
+    from interlock.spec.models import GatePart
+    from interlock.spec.where import Path
+
+_KINDS = ("run", "use", "review", "approve", "ci")
+_OF_COMMANDS = (
+    "report", "repeat", "base", "baseline", "expect", "held_out",
+    "env", "secrets", "dir", "network", "exclusive", "cache",
+)  # fmt: skip
+_FITTING = {
+    GateKind.RUN: (*_OF_COMMANDS, "timeout"),
+    GateKind.REVIEW: ("timeout", "env", "secrets", "network"),
+    GateKind.APPROVE: (),
+    GateKind.CI: ("timeout", "env", "secrets"),
+}
+_OWN_IDS = ("scope", "produces")
+
+
+def check(view: View) -> None:
+    seen: dict[tuple[str, str], str] = {}
+    same: dict[tuple[str, object], str] = {}
+    for stage, gate, part, at in view.gates():
+        _identity(view, stage, gate, at, seen)
+        if _kind(view, part, at):
+            _modifiers(view, gate, part, at)
+            _decides(view, gate, part, at)
+            _again(view, stage, gate, at, same)
+        _held_out(view, gate, at)
+        no_templates(view, gate.command if part.run else None, (*at, "run"))
+        passed_on(view, at, gate.env, gate.secrets)
+        _later(view, part, at)
+
+
+def _identity(view: View, stage: Stage, gate: Gate, at: Path, seen: dict[tuple[str, str], str]) -> None:
+    if gate.id in _OWN_IDS:
+        hint = "give it another id: this one is built in, and there in each stage that it applies to"
+        view.error((*at, "id"), f"the id {gate.id} is taken", hint)
+    elif (stage.id, gate.id) in seen:
+        view.error((*at, "id"), f"{stage.id} has two gates {gate.id}", "give each gate of a stage its own id")
+    seen[stage.id, gate.id] = gate.id
+
+
+def _kind(view: View, part: GatePart, at: Path) -> bool:
+    kinds = [kind for kind in _KINDS if getattr(part, kind) is not None]
+    if len(kinds) == 1:
+        return True
+    if kinds:
+        hint = "keep one, or make two gates of it"
+        view.at_key((*at, kinds[1]), f"the gate {part.id} is of two kinds ({' and '.join(kinds)})", hint)
+    elif not view.is_broken(*at):
+        view.at_key(at, f"the gate {part.id} has no kind", f"add one of {', '.join(_KINDS)}")
+    return False
+
+
+def _modifiers(view: View, gate: Gate, part: GatePart, at: Path) -> None:
+    kind = next(kind for kind in _KINDS if getattr(part, kind) is not None)
+    for key in (*_OF_COMMANDS, "timeout"):
+        if view.has(*at, key) and key not in _FITTING[gate.kind]:
+            view.at_key((*at, key), f"{key} has no meaning for `{kind}`", "take it out")
+    if part.use and view.has(*at, "report"):
+        view.at_key(
+            (*at, "report"), "a ready gate knows its report", "take report out, or write `run:` in place of use"
+        )
+    if gate.kind is GateKind.APPROVE and not gate.question.strip():
+        view.error((*at, "approve"), "the question is empty", "write what a human is asked")
+    if gate.kind is GateKind.APPROVE and "{{" in gate.question:
+        hint = "templates are filled in in prompts and in the branch's name alone; write the question out"
+        view.error((*at, "approve"), "a template in a question", hint)
+
+
+def _decides(view: View, gate: Gate, part: GatePart, at: Path) -> None:
+    """Whether what it is told to look at is there."""
+    if gate.kind is not GateKind.RUN or view.is_broken(*at) or (part.use and gate.command is None):
+        return
+    if gate.expect is Expect.NEW_TESTS_FAIL and gate.report is not Report.JUNIT:
+        hint = "add `report: junit`, so that tests can be told apart"
+        view.at_key((*at, "expect"), "`expect: new_tests_fail` without a report of tests", hint)
+    if part.baseline and gate.report is not Report.JUNIT:
+        view.at_key((*at, "baseline"), "a baseline without a report of tests", "add `report: junit`, or take it out")
+    if part.base and gate.expect is Expect.NEW_TESTS_FAIL:
+        hint = "take one of them out: new tests are not in the base"
+        view.at_key((*at, "base"), "`base: green` and `expect: new_tests_fail` contradict each other", hint)
+    _report(view, gate, part, at)
+
+
+def _report(view: View, gate: Gate, part: GatePart, at: Path) -> None:
+    if part.run is None:
+        return
+    text = " ".join(part.run.words)
+    if gate.report is Report.NONE and "$REPORT" in text.replace("{", ""):
+        view.error((*at, "run"), "it writes $REPORT, and nothing reads that", "add `report: junit` or `report: sarif`")
+    program = (part.run.argv or part.run.shell.split())[0] if text.strip() else ""
+    if gate.report is not Report.NONE and "REPORT" not in text and "/" not in program:
+        hint = f'let it write its {gate.report} report to "$REPORT"'
+        view.warn((*at, "report"), f"nothing in the command of {gate.id} names the report", hint)
+    if gate.held_out and "HELD_OUT" not in text and "/" not in program:
+        hint = 'give "$HELD_OUT" to the command'
+        view.warn((*at, "held_out"), f"nothing in the command of {gate.id} names what is held out", hint)
+
+
+def _again(view: View, stage: Stage, gate: Gate, at: Path, same: dict[tuple[str, object], str]) -> None:
+    """A second gate of the same definition would only repeat the first one's verdict."""
+    if gate.command is None:
+        return
+    look = (gate.command, gate.dir, gate.held_out, gate.expect, gate.report, gate.baseline, gate.env, gate.secrets)
+    first = same.setdefault((stage.id, look), gate.id)
+    if first != gate.id:
+        hint = f"take one out, or use `repeat` to run {first} more often"
+        view.at_key(at, f"the gate {gate.id} is never run: it is the same as {first}", hint)
+
+
+def _held_out(view: View, gate: Gate, at: Path) -> None:
+    if not gate.held_out:
+        return
+    path, path_at = FilePath(gate.held_out), (*at, "held_out")
+    root = view.draft.sources.root
+    if not path.is_absolute():
+        view.error(
+            path_at, f"{gate.held_out} is not an absolute path", "write one that begins with /, outside the repository"
+        )
+    elif path.resolve().is_relative_to(root):
+        hint = "move it outside, where no agent can read it"
+        view.error(path_at, f"{gate.held_out} lies in the repository", hint)
+    elif root.is_relative_to(path.resolve()):
+        view.error(path_at, f"{gate.held_out} holds the repository itself", "name the folder of the checks alone")
+    elif not path.exists():
+        view.error(path_at, f"there is no {gate.held_out}", "create it, or name the right path")
+
+
+def _later(view: View, part: GatePart, at: Path) -> None:
+    if part.ci is not None:
+        view.later((*at, "ci"), "`ci` gates come later", "run the same commands with `run` until then")
+    if part.review is None:
+        return
+    view.later((*at, "review"), "`review` gates come later", "use `approve` to ask a human until then")
+    for index, name in enumerate(part.review.by):
+        if hint := unknown_agent(view, name):
+            view.error((*at, "review", "by", index), f"there is no agent {name}", hint)
+    if (part.review.approvals or 1) > len(part.review.by):
+        hint = f"name more reviewers, or ask for {len(part.review.by)} at most"
+        view.error((*at, "review", "approvals"), f"{part.review.approvals} approvals of {len(part.review.by)}", hint)

@@ -1,0 +1,70 @@
+"""Numbers and names that cannot come true: limits, timeouts, inputs, the branch."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from interlock.spec.checks.view import View
+    from interlock.spec.where import Path
+
+_AUTHOR = re.compile(r"[^<>\n]+ <[^<>\s]+@?[^<>\s]*>")
+_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
+_BAD_BRANCH = re.compile(r"[\s~^:?*\[\\\x7f]|\.\.|@\{|//|/\.|^[-./]|[/.]$|\.lock(/|$)|^@$|^$")
+
+
+def check(view: View) -> None:
+    _attempts(view)
+    _timeouts(view)
+    _inputs(view)
+    _branch(view)
+
+
+def _attempts(view: View) -> None:
+    working = [stage.id for stage in view.pipeline.stages if stage.has_worker]
+    if view.draft.file.limits.attempts and view.pipeline.limits.attempts < len(working):
+        hint = f"write {len(working)} at least: that many stages have work to do"
+        view.error(("limits", "attempts"), f"{view.pipeline.limits.attempts} attempts can never finish a run", hint)
+
+
+def _timeouts(view: View) -> None:
+    defaults = view.draft.file.defaults
+    _idle(view, ("defaults",), defaults.timeout, defaults.idle_timeout)
+    for stage, part in view.stages():
+        _idle(view, ("stages", stage.id), part.timeout, part.idle_timeout)
+    wall = view.pipeline.limits.wall_s
+    longest = max((stage.timeout_s for stage in view.pipeline.stages if stage.has_worker), default=0)
+    if wall and wall < longest:
+        hint = f"write {longest}s or more, or shorten the stages' timeout"
+        view.warn(("limits", "wall"), "limits.wall is shorter than one attempt may take", hint)
+
+
+def _idle(view: View, at: Path, timeout: int | None, idle: int | None) -> None:
+    if timeout and idle and idle > timeout:
+        hint = f"write {timeout}s at most"
+        view.error((*at, "idle_timeout"), "idle_timeout is longer than timeout and never ends anything", hint)
+
+
+def _inputs(view: View) -> None:
+    for name, part in view.draft.file.inputs.items():
+        if part.required and part.default is not None:
+            hint = "take `required` out, or the default"
+            view.at_key(("inputs", name, "required"), f"{name} is required and has a default", hint)
+
+
+def _branch(view: View) -> None:
+    deliver = view.pipeline.deliver
+    if view.has("deliver", "branch"):
+        sample = _TAG.sub("x", deliver.branch)
+        if _BAD_BRANCH.search(sample):
+            view.error(
+                ("deliver", "branch"),
+                f"{deliver.branch} is no name of a branch",
+                "write one such as interlock/{{ run.id }}",
+            )
+        elif "run" not in "".join(_TAG.findall(deliver.branch)):
+            hint = "put {{ run.id }} into it, since a branch that is there is never moved"
+            view.warn(("deliver", "branch"), "every run would deliver the same branch", hint)
+    if deliver.author and not _AUTHOR.fullmatch(deliver.author):
+        view.error(("deliver", "author"), f"{deliver.author} is no author", "write NAME <MAIL>")

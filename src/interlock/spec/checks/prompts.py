@@ -1,0 +1,85 @@
+"""Variables in prompts and in the branch's name: known, and there when the stage begins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from interlock.spec.mistakes import Mark
+from interlock.spec.yaml import Scalar
+
+if TYPE_CHECKING:
+    from interlock.core.pipeline import Stage
+    from interlock.spec.checks.view import View
+    from interlock.spec.templates import Flaw, Known
+    from interlock.spec.where import Path
+
+NAMES = frozenset({"task", "inputs", "run.id", "stage.id", "artifacts", "feedback", "item"})
+BRANCH_NAMES = frozenset({"run.id", "inputs"})
+
+
+def check(view: View) -> None:
+    from interlock.spec.templates import Known
+
+    inputs = view.declared("inputs")
+    for stage, part in view.stages():
+        if part.prompt is not None and stage.id not in view.partial:
+            key = "file" if part.prompt.file else "text"
+            at: Path = ("stages", stage.id, "prompt")
+            at = (*at, key) if view.has(*at, key) else at
+            _tell(view, stage.prompt.content, stage.prompt.origin, at, _known(view, stage, inputs))
+    branch = view.pipeline.deliver.branch
+    if view.has("deliver", "branch"):
+        _tell(view, branch, "", ("deliver", "branch"), Known(BRANCH_NAMES, inputs))
+
+
+def _known(view: View, stage: Stage, inputs: frozenset[str]) -> Known:
+    from interlock.spec.templates import Known
+
+    upstream = view.upstream[stage.id]
+    made, elsewhere = set(), {}
+    for other in view.pipeline.stages:
+        for artifact in other.produces:
+            name = f"{other.id}/{artifact.name}"
+            if other.id in upstream:
+                made.add(name)
+            elif other.id == stage.id:
+                elsewhere[name] = f"{stage.id} makes it itself, name one from before"
+            else:
+                elsewhere[name] = f"add {other.id} to the needs of {stage.id}"
+    return Known(NAMES, inputs, frozenset(made), elsewhere)
+
+
+def _tell(view: View, template: str, origin: str, at: Path, known: Known) -> None:
+    from interlock.spec.templates import flaws  # late: pipelines without templates need no engine
+
+    for flaw in flaws(template, known):
+        mark = _in_file(template, origin, flaw.offset) if origin else _in_place(view, template, at, flaw)
+        view.draft.mistakes.add(mark, flaw.message, flaw.hint)
+
+
+def _in_file(template: str, file: str, offset: int) -> Mark:
+    before = template[:offset]
+    return Mark(file, before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1)
+
+
+def _in_place(view: View, template: str, at: Path, flaw: Flaw) -> Mark:
+    """The place in the pipeline's own text: that of the same tag after the value begins. Where quotes or
+    folding changed the tag, the value's."""
+    from interlock.spec.templates import tag_at
+
+    mark, node = view.draft.where.value(*at), view.draft.where.node(*at)
+    source = dict(view.draft.sources.listed()).get(mark.file, "")
+    tag, begins = tag_at(template, flaw.offset)
+    if not tag or not isinstance(node, Scalar):
+        return mark
+    index = _index_of(source, mark)
+    for _ in range(template[:begins].count(tag) + 1):
+        index = source.find(tag, index + 1)
+        if index < 0:
+            return mark
+    return _in_file(source, mark.file, index + flaw.offset - begins)
+
+
+def _index_of(source: str, mark: Mark) -> int:
+    lines = source.splitlines(keepends=True)[: mark.line - 1]
+    return sum(map(len, lines)) + mark.column - 2

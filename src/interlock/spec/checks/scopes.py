@@ -1,0 +1,73 @@
+"""What stages may change: writes, authors, protect. Rule: a pattern that can never do anything is a mistake."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from interlock.core.globs import matches
+from interlock.spec.checks.common import no_templates, passed_on
+from interlock.spec.protected import NEVER
+
+if TYPE_CHECKING:
+    from interlock.core.pipeline import Stage
+    from interlock.spec.checks.view import View
+
+_WILD = frozenset("*?[")
+
+
+def check(view: View) -> None:
+    for stage, part in view.stages():
+        no_templates(view, part.run, ("stages", stage.id, "run"))
+        passed_on(view, ("stages", stage.id), stage.env, stage.secrets)
+        _writes(view, stage)
+        _authors(view, stage)
+    _setup(view)
+
+
+def covers(outer: str, inner: str) -> bool:
+    """Whether whatever `inner` matches is matched by `outer` too, as far as can be told without files."""
+    if outer.strip("/") == inner.strip("/") or outer.strip("/") == "**":
+        return True
+    folder = inner.strip("/").removesuffix("/**")
+    if not _WILD & set(folder):
+        return matches(outer, f"{folder}/x" if folder != inner.strip("/") else folder)
+    fixed = folder.split("*")[0].split("?")[0].split("[")[0].rpartition("/")[0]
+    return bool(fixed) and "/" in folder and matches(outer, f"{fixed}/x") and matches(outer, f"{fixed}/x/y")
+
+
+def _writes(view: View, stage: Stage) -> None:
+    scope, at = stage.scope, ("stages", stage.id, "writes")
+    for index, glob in enumerate(scope.writes or ()):
+        by = next((known for known in scope.protect if covers(known, glob)), None)
+        if by and not any(covers(own, glob) for own in scope.authors):
+            where = "always" if by not in view.draft.file.protect else f"by {by}"
+            hint = "take it out, or list it under `authors`" if by != NEVER else "take it out: artifacts need no entry"
+            view.error((*at, index), f"{glob} can never be written: it is protected {where}", hint)
+    nothing = scope.writes == () and not scope.authors and not stage.produces and stage.has_worker
+    if nothing and not stage.may_be_empty and not view.is_broken("stages", stage.id):
+        hint = "let it produce an artifact, list what it writes, or say `may_be_empty: true`"
+        view.at_key(at, f"{stage.id} may change nothing, and an empty candidate is rejected", hint)
+
+
+def _authors(view: View, stage: Stage) -> None:
+    at = ("stages", stage.id, "authors")
+    for index, glob in enumerate(stage.scope.authors):
+        if covers(NEVER, glob) or covers(glob, NEVER):
+            view.error((*at, index), f"{glob} takes in .interlock/, which nobody may change", "name less")
+        elif not any(covers(known, glob) or covers(glob, known) for known in stage.scope.protect):
+            hint = "list it under `protect`, so that the other stages are kept from it"
+            view.warn((*at, index), f"{glob} is protected from nobody", hint)
+
+
+def _setup(view: View) -> None:
+    for index, setup in enumerate(view.pipeline.setup):
+        no_templates(view, setup.command, ("setup", index, "run"))
+        no_templates(view, setup.settle, ("setup", index, "settle"))
+        if setup.settle and not setup.paths:
+            hint = "name what it leaves under `paths`, or take settle out"
+            view.at_key(("setup", index, "settle"), "settle without paths", hint)
+    for agent in view.pipeline.agents:
+        no_templates(view, agent.command, ("agents", agent.name, "run"))
+    for index, path in enumerate(view.pipeline.carry):
+        if not (view.draft.sources.root / path).exists():
+            view.warn(("carry", index), f"there is no {path} to carry", "create it before a run, or take it out")

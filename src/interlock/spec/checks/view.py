@@ -1,0 +1,82 @@
+"""What the checks look at: the pipeline, where it stands, and its graph as far as it is sound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from interlock.spec.mistakes import Level
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from interlock.core.pipeline import Gate, Pipeline, Stage
+    from interlock.spec.build import Draft
+    from interlock.spec.models import GatePart, StagePart
+    from interlock.spec.where import Path
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """`upstream` holds all that a stage hangs on; `partial` the stages of which that is not fully known."""
+
+    draft: Draft
+    pipeline: Pipeline
+    upstream: Mapping[str, frozenset[str]]
+    partial: frozenset[str]
+
+    def error(self, path: Path, message: str, hint: str) -> None:
+        self.draft.mistakes.add(self.draft.where.value(*path), message, hint)
+
+    def at_key(self, path: Path, message: str, hint: str) -> None:
+        self.draft.mistakes.add(self.draft.where.key(*path), message, hint)
+
+    def warn(self, path: Path, message: str, hint: str) -> None:
+        self.draft.mistakes.add(self.draft.where.key(*path), message, hint, Level.WARNING)
+
+    def later(self, path: Path, message: str, hint: str) -> None:
+        self.draft.mistakes.add(self.draft.where.key(*path), message, hint, Level.LATER)
+
+    def is_broken(self, *path: str | int) -> bool:
+        return self.draft.shaped.is_broken(*path)
+
+    def has(self, *path: str | int) -> bool:
+        return self.draft.where.has(*path)
+
+    def declared(self, section: str) -> frozenset[str]:
+        return self.draft.shaped.declared(section)
+
+    def stages(self) -> Iterator[tuple[Stage, StagePart]]:
+        for stage in self.pipeline.stages:
+            yield stage, self.draft.file.stages[stage.id]
+
+    def gates(self) -> Iterator[tuple[Stage, Gate, GatePart, Path]]:
+        """The gates that the file lists, with their places."""
+        for stage, part in self.stages():
+            own = stage.gates[len(stage.gates) - len(part.gates) :]
+            for index, (gate, written) in enumerate(zip(own, part.gates, strict=True)):
+                yield stage, gate, written, ("stages", stage.id, "gates", index)
+
+
+def view_of(draft: Draft, pipeline: Pipeline) -> View:
+    needs = {stage.id: [need for need in stage.needs if need in draft.file.stages] for stage in pipeline.stages}
+    upstream = {stage: frozenset(_reached(stage, needs)) for stage in needs}
+    unsure = {stage.id for stage in pipeline.stages if _is_unsure(draft, stage)}
+    partial = frozenset(stage for stage in needs if unsure & {stage, *upstream[stage]})
+    return View(draft, pipeline, upstream, partial)
+
+
+def _is_unsure(draft: Draft, stage: Stage) -> bool:
+    lost = draft.shaped.is_broken("stages", stage.id) and not stage.needs
+    return lost or any(need not in draft.file.stages for need in stage.needs)
+
+
+def _reached(start: str, needs: Mapping[str, list[str]]) -> set[str]:
+    reached: set[str] = set()
+    waiting = list(needs[start])
+    while waiting:
+        stage = waiting.pop()
+        if stage not in reached:
+            reached.add(stage)
+            waiting.extend(needs[stage])
+    return reached

@@ -1,0 +1,187 @@
+"""The pipeline with everything that was filled in, as a file of the same shape. Rule: what is printed here can
+be loaded again and means the same, so nobody has to guess what a default or a ready gate stands for."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from interlock.core.pipeline import GateKind, Pipeline, Report
+from interlock.spec.protected import ALWAYS
+
+if TYPE_CHECKING:
+    from interlock.core.pipeline import AgentSpec, Artifact, Command, Gate, Input, Rule, Setup, Stage, Text
+    from interlock.spec.load import Loaded
+
+_Tree = dict[str, Any]
+
+
+def resolved_yaml(pipeline: Pipeline | Loaded) -> str:
+    """Block style, texts in place, durations in seconds, globs from the root. What a ready gate was
+    called stands beside its command as `x-use`."""
+    spec = pipeline if isinstance(pipeline, Pipeline) else pipeline.pipeline
+    return yaml.dump(_file(spec), Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=120)
+
+
+def _file(spec: Pipeline) -> _Tree:
+    listed = [glob for stage in spec.stages[:1] for glob in stage.scope.protect if glob not in ALWAYS]
+    return _filled(
+        version=1,
+        name=spec.name,
+        inputs={known.name: _input(known) for known in spec.inputs},
+        agents={agent.name: _agent(agent) for agent in spec.agents},
+        limits=_filled(
+            attempts=spec.limits.attempts,
+            tokens=spec.limits.tokens,
+            cost_usd=spec.limits.cost_usd,
+            wall=spec.limits.wall_s,
+        ),
+        protect=listed,
+        setup=[_setup(setup) for setup in spec.setup],
+        carry=list(spec.carry),
+        stages={stage.id: _stage(stage) for stage in spec.stages},
+        deliver=_filled(
+            branch=spec.deliver.branch,
+            series=spec.deliver.series,
+            author=spec.deliver.author,
+            sign=spec.deliver.sign,
+        ),
+    )
+
+
+def _filled(**keys: object) -> _Tree:
+    """Less what is empty, which means the same as absent."""
+    return {key: value for key, value in keys.items() if value not in ("", [], {}, None, False, 0)}
+
+
+def _input(known: Input) -> _Tree:
+    default = None
+    if known.default:
+        default = known.default if known.type == "string" else json.loads(known.default)
+    written: _Tree = {"type": known.type, "required": known.required}
+    return {"type": known.type, "default": default} if default is not None else written
+
+
+def _agent(agent: AgentSpec) -> _Tree:
+    options = {key: json.loads(value) for key, value in agent.options}
+    return {
+        **_filled(
+            use=agent.use,
+            run=_command(agent.command),
+            model=agent.model,
+            fallback=list(agent.fallback),
+            env=list(agent.env),
+            secrets=list(agent.secrets),
+        ),
+        **options,
+    }
+
+
+def _setup(setup: Setup) -> _Tree:
+    return _filled(
+        run=_command(setup.command),
+        key=list(setup.key),
+        paths=list(setup.paths),
+        settle=_command(setup.settle),
+        timeout=setup.timeout_s,
+    )
+
+
+def _stage(stage: Stage) -> _Tree:
+    prompt = _text(stage.prompt) if stage.agent else None
+    tree = _filled(
+        needs=list(stage.needs),
+        agent=stage.agent,
+        run=_command(stage.command),
+        prompt=prompt,
+        dir=stage.dir,
+        when={"artifact": stage.when.artifact, "at": stage.when.at, "equals": json.loads(stage.when.equals)}
+        if stage.when
+        else None,
+        authors=list(stage.scope.authors),
+        max_files=stage.scope.max_files,
+        max_lines=stage.scope.max_lines,
+        produces={artifact.name: _artifact(artifact) for artifact in stage.produces},
+        may_be_empty=stage.may_be_empty,
+        attempts=stage.attempts_max,
+        timeout=stage.timeout_s,
+        idle_timeout=stage.idle_timeout_s,
+        env=list(stage.env),
+        secrets=list(stage.secrets),
+        gates=[_gate(gate, stage.dir) for gate in stage.gates if gate.kind not in (GateKind.SCOPE, GateKind.PRODUCES)],
+        on_reject=[_rule(rule) for rule in stage.on_reject],
+    )
+    if stage.has_worker:
+        tree["workspace"] = stage.workspace.value
+        tree |= {} if stage.scope.writes is None else {"writes": list(stage.scope.writes)}
+    return tree
+
+
+def _artifact(artifact: Artifact) -> _Tree:
+    schema = _text(artifact.schema) if artifact.schema else None
+    return _filled(file=artifact.file, schema=schema, sections=list(artifact.sections), max_bytes=artifact.max_bytes)
+
+
+def _gate(gate: Gate, folder: str) -> _Tree:
+    if gate.kind is GateKind.APPROVE:
+        return {"id": gate.id, "approve": gate.question}
+    if gate.kind is not GateKind.RUN:
+        return {"id": gate.id, f"x-{gate.kind.value}": "comes later", "approve": "Is it right?"}
+    return _filled(
+        id=gate.id,
+        **({"x-use": gate.used} if gate.used else {}),
+        run=_command(gate.command),
+        report=gate.report.value,
+        timeout=gate.timeout_s,
+        repeat=gate.repeat,
+        base="green" if gate.base_green else "",
+        baseline=gate.baseline.value if gate.report is Report.JUNIT else "",
+        expect=gate.expect.value,
+        held_out=gate.held_out,
+        env=list(gate.env),
+        secrets=list(gate.secrets),
+        dir=gate.dir.removeprefix(folder).strip("/"),
+        network=gate.network,
+        exclusive=list(gate.exclusive),
+        cache="" if gate.cached else "none",
+    )
+
+
+def _rule(rule: Rule) -> _Tree:
+    return _filled(
+        gate=rule.gate,
+        reason=rule.reason,
+        after=rule.after,
+        goto=rule.goto,
+        agent=rule.agent,
+        pause=rule.pause,
+        drop=rule.drop,
+        max=rule.max if rule.goto else 0,
+    )
+
+
+def _command(command: Command | None) -> object:
+    if command is None:
+        return None
+    return list(command.argv) or command.shell
+
+
+def _text(text: Text) -> _Tree:
+    return {"text": text.content}
+
+
+def _dumper() -> type[yaml.SafeDumper]:
+    class Dumper(yaml.SafeDumper):
+        """Long texts as blocks, and no aliases."""
+
+        def ignore_aliases(self, data: object) -> bool:
+            return True
+
+    Dumper.add_representer(str, _represent)
+    return Dumper
+
+
+def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
