@@ -1,0 +1,13 @@
+"""What `init` writes: two pipelines on top of gate sets, for what is found in a folder and on PATH.
+
+Rule: planning only reads, writing never replaces a file unless it is forced to, and only gates that
+something in the folder asks for are written, so that they can be green at once.
+"""
+
+from __future__ import annotations
+
+from interlock.spec.scaffold.found import Found, Which
+from interlock.spec.scaffold.planned import Scaffold, plan_files
+from interlock.spec.scaffold.written import write
+
+__all__ = ["Found", "Scaffold", "Which", "plan_files", "write"]

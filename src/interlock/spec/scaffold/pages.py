@@ -1,0 +1,187 @@
+"""The YAML pages, written as text: block style, under 30 lines for a pipeline.
+
+Rule: what is not a plain word is in double quotes, so that no value can be read as anything but text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from interlock.spec.scaffold.agents import Program
+from interlock.spec.scaffold.choices import Choice, reports_tests
+from interlock.spec.scaffold.setups import Recipe
+
+GATES_IN_BLOCK_MAX = 4  # more of them are written one to a line, to keep the page under 30 lines
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_ ./-]*")
+_WORDS_OF_YAML = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """All that the pages are made of. The first of `programs` does the work."""
+
+    programs: tuple[Program, ...]
+    recipes: tuple[Recipe, ...]
+    protect: tuple[str, ...]
+    gates: tuple[Choice, ...]
+    languages: tuple[str, ...]
+
+    @property
+    def agent(self) -> str:
+        return self.programs[0].name
+
+
+def feature_page(content: Content) -> str:
+    """Tests that fail first, then code that makes them pass; plan and ship are included."""
+    return _page(
+        "# yaml-language-server: $schema=../schema.json",
+        "version: 1",
+        "name: feature",
+        "include: [../common.yaml, ../plan-and-ship.yaml]  # plan before, ship after",
+        "stages:",
+        "  tests:",
+        "    needs: [plan]",
+        f"    agent: {content.agent}",
+        "    prompt:",
+        "      file: ../prompts/tests.md",
+        *_test_scope(content),
+        "    gates:",
+        *_red(content),
+        "  code:",
+        "    needs: [tests]",
+        f"    agent: {content.agent}",
+        "    prompt:",
+        "      file: ../prompts/code.md",
+        "    gates:",
+        *_gates(content),
+    )
+
+
+def quick_page(content: Content) -> str:
+    """One stage: the task is the prompt, and the gates judge."""
+    return _page(
+        "# yaml-language-server: $schema=../schema.json",
+        "version: 1",
+        "name: quick",
+        "include: [../common.yaml]",
+        "stages:",
+        "  code:",
+        f"    agent: {content.agent}",
+        "    gates:",
+        *_gates(content),
+    )
+
+
+def plan_and_ship_page(content: Content) -> str:
+    return _page(
+        "# yaml-language-server: $schema=./schema.json",
+        "# The first and the last stage of feature.",
+        "version: 1",
+        "stages:",
+        "  plan:",
+        f"    agent: {content.agent}",
+        "    prompt:",
+        "      file: prompts/plan.md",
+        "    writes: []  # nothing but its artifact",
+        "    produces:",
+        "      plan:",
+        "        file: plan.md",
+        "        sections: [Goal, Approach, Out of scope]",
+        "  ship:",
+        "    needs: [code]",
+        "    gates:",
+        "      - id: merge",
+        "        approve: Is this what was asked for?",
+        "    on_reject:",
+        "      - goto: code",
+        "        max: 3",
+    )
+
+
+def common_page(content: Content) -> str:
+    """What the pipelines share: who works, what is protected, how a checkout is set up."""
+    return _page(
+        "# yaml-language-server: $schema=./schema.json",
+        "# What the pipelines share. An agent is any program: the brief is on its standard input and in $BRIEF.",
+        "version: 1",
+        "agents:",
+        *(line for program in content.programs for line in _agent(program)),
+        *_protect(content),
+        *(["setup:"] if content.recipes else []),
+        *(line for each in content.recipes for line in _setup(each)),
+    )
+
+
+def scalar(text: str) -> str:
+    """`text` as a YAML scalar."""
+    if _PLAIN.fullmatch(text) and text == text.strip() and text.lower() not in _WORDS_OF_YAML:
+        return text
+    return json.dumps(text)
+
+
+def _test_scope(content: Content) -> list[str]:
+    globs = [glob for glob in content.protect if "*" in glob]
+    return [f"    authors: {_flow(globs)}"] if globs else []
+
+
+def _red(content: Content) -> list[str]:
+    """New tests must fail before the code is there, if one gate can tell; else a person reads them."""
+    able = [gate for gate in content.gates if reports_tests(gate)]
+    if len(able) == 1 and len(content.languages) == 1:
+        return ["      - id: red", f"        use: {able[0].use}", "        expect: new_tests_fail"]
+    return ["      - id: read", "        approve: Do these tests say what the task asks for?"]
+
+
+def _gates(content: Content) -> list[str]:
+    if not content.gates:
+        return ["      - id: look", "        approve: Is this change right?"]
+    if len(content.gates) > GATES_IN_BLOCK_MAX:
+        return [f"      - {{id: {gate.id}, use: {gate.use}}}" for gate in content.gates]
+    return [line for gate in content.gates for line in (f"      - id: {gate.id}", f"        use: {gate.use}")]
+
+
+def _agent(program: Program) -> list[str]:
+    return [
+        f"  {program.name}:",
+        "    use: command",
+        *_command("    run", program.run),
+        *([f"    secrets: {_flow(program.secrets)}"] if program.secrets else []),
+        *([f"    env: {_flow(program.env)}"] if program.env else []),
+    ]
+
+
+def _protect(content: Content) -> list[str]:
+    if not content.protect:
+        return []
+    return ["protect:  # what judges: only a stage that authors it may change it", *_items("  ", content.protect)]
+
+
+def _setup(each: Recipe) -> list[str]:
+    first, *rest = _command("run", each.run)
+    lines = [f"  - {first}", *(f"    {line}" for line in rest)]
+    for name, values in (("key", each.key), ("paths", each.paths)):
+        lines += [f"    {name}: {_flow(values)}"] if values else []
+    return [*lines, *([f"    settle: {scalar(each.settle)}"] if each.settle else [])]
+
+
+def _command(key: str, run: str) -> list[str]:
+    """A command: on the key's line where it is short, else as a block."""
+    if "\n" not in run and len(run) < 90:
+        return [f"{key}: {scalar(run)}"]
+    indent = " " * (len(key) - len(key.lstrip()) + 2)
+    return [f"{key}: |", *(f"{indent}{line}" for line in run.split("\n"))]
+
+
+def _items(indent: str, values: Iterable[str]) -> list[str]:
+    return [f"{indent}- {scalar(value)}" for value in values]
+
+
+def _flow(values: Iterable[str]) -> str:
+    return f"[{', '.join(scalar(value) for value in values)}]"
+
+
+def _page(*lines: str) -> str:
+    return "\n".join(lines) + "\n"

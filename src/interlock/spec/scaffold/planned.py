@@ -1,0 +1,83 @@
+"""From what was found to the files of `.interlock/`, without writing any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from interlock.spec.scaffold.agents import PLACEHOLDER, PROGRAMS, Program
+from interlock.spec.scaffold.choices import choose, configuration_of, tests_of
+from interlock.spec.scaffold.found import Found, Which, find
+from interlock.spec.scaffold.pages import Content, common_page, feature_page, plan_and_ship_page, quick_page
+from interlock.spec.scaffold.setups import recipe
+
+FOLDER = ".interlock"
+PROMPTS = ("plan.md", "tests.md", "code.md")
+
+
+@dataclass(frozen=True, slots=True)
+class Scaffold:
+    """`files` are paths relative to the root, with their content; `notes` are for the user, a line each."""
+
+    files: tuple[tuple[str, str], ...]
+    found: Found
+    notes: tuple[str, ...]
+
+
+def plan_files(root: Path, environ: Mapping[str, str], which: Which) -> Scaffold:
+    """What `init` would write into the repository at `root`. `environ` tells which keys of agents are set,
+    `which` finds programs as shutil.which does. Writes nothing."""
+    found = find(root, which)
+    gates, notes = choose(found.languages, root, which)
+    recipes = tuple(each for language in found.languages if (each := recipe(language, root, which)))
+    programs = tuple(program for program in PROGRAMS if program.name in found.agents) or (PLACEHOLDER,)
+    content = Content(
+        programs, recipes, (*tests_of(found.languages, root), *configuration_of(root)), gates, found.languages
+    )
+    notes = (
+        *notes,
+        *(each.note for each in recipes if each.note),
+        *_gate_notes(content),
+        *_agent_notes(programs, environ),
+    )
+    return Scaffold(_files(content), found, notes)
+
+
+def _files(content: Content) -> tuple[tuple[str, str], ...]:
+    prompts = resources.files("interlock.spec.scaffold").joinpath("prompts")
+    return (
+        (f"{FOLDER}/pipelines/feature.yaml", feature_page(content)),
+        (f"{FOLDER}/pipelines/quick.yaml", quick_page(content)),
+        (f"{FOLDER}/common.yaml", common_page(content)),
+        (f"{FOLDER}/plan-and-ship.yaml", plan_and_ship_page(content)),
+        *((f"{FOLDER}/prompts/{name}", prompts.joinpath(name).read_text(encoding="utf-8")) for name in PROMPTS),
+        (f"{FOLDER}/schema.json", _schema()),
+    )
+
+
+def _schema() -> str:
+    import json
+
+    from interlock.spec.schema import json_schema  # late: pydantic is slow to import
+
+    return json.dumps(json_schema(), indent=1) + "\n"
+
+
+def _gate_notes(content: Content) -> tuple[str, ...]:
+    if not content.languages:
+        return ("no language was recognised: a person judges, until the pipelines are given gates of their own",)
+    if not content.gates:
+        return ("no tests and no linter were found: a person judges, until the pipelines are given gates",)
+    return ()
+
+
+def _agent_notes(programs: tuple[Program, ...], environ: Mapping[str, str]) -> tuple[str, ...]:
+    first = programs[0]
+    if first is PLACEHOLDER:
+        return (f"no coding agent was found on PATH: put the line that starts yours into {FOLDER}/common.yaml",)
+    if any(environ.get(name) for name in (*first.secrets, *first.env)):
+        return ()
+    names = " or ".join(first.secrets)
+    return (f"{first.name} needs {names} to be set: each attempt has a home of its own, without your logins",)
