@@ -1,0 +1,25 @@
+"""The command line: parse, call the service, render. Rule: data on stdout, all else on stderr."""
+
+from __future__ import annotations
+
+import sys
+
+from interlock import __version__
+
+_WINDOWS = (
+    "error: Interlock runs on Linux and macOS; on Windows use it inside WSL 2: "
+    "https://learn.microsoft.com/windows/wsl/install"
+)
+
+
+def main() -> int:
+    """Run the command line of `sys.argv` and return its exit code (see exits.py)."""
+    if sys.argv[1:] in (["--version"], ["-V"]):
+        print(f"interlock {__version__}")
+        return 0
+    if sys.platform == "win32":
+        print(_WINDOWS, file=sys.stderr)
+        return 2
+    from interlock.cli.app import call  # late: --version pays for nothing
+
+    return call(sys.argv[1:])

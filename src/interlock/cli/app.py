@@ -1,0 +1,95 @@
+"""The verbs, each in its own module that is imported when it is called. Rule: no verb pays for another."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from interlock import __version__
+from interlock.cli.errors import report
+from interlock.cli.exits import Exit
+
+# verb: (module and click command, one line of help); in the order of `--help`
+VERBS: dict[str, tuple[str, str]] = {
+    "init": ("interlock.cli.verbs.init:init", "Write pipelines that fit this repository."),
+    "validate": ("interlock.cli.verbs.validate:validate", "Say everything that is wrong with a pipeline file."),
+    "plan": ("interlock.cli.verbs.plan:plan", "Show what a run would do."),
+    "run": ("interlock.cli.verbs.run:run", "Start a run and follow it to its end."),
+    "status": ("interlock.cli.verbs.status:status", "Where a run is, in a few lines."),
+    "list": ("interlock.cli.verbs.list:list_runs", "The runs of this repository, newest first."),
+    "show": ("interlock.cli.verbs.show:show", "Attempts, verdicts, findings, digests, cost."),
+    "logs": ("interlock.cli.verbs.logs:logs", "What an attempt or a gate printed."),
+    "diff": ("interlock.cli.verbs.diff:diff", "What differs between attempts, stages and the base."),
+    "watch": ("interlock.cli.verbs.watch:watch", "Follow a run."),
+    "shell": ("interlock.cli.verbs.shell:shell", "A shell in a fresh checkout of a candidate."),
+    "resume": ("interlock.cli.verbs.resume:resume", "Go on with a run."),
+    "retry": ("interlock.cli.verbs.retry:retry", "Give a stage another attempt, with a word or a fix of yours."),
+    "approve": ("interlock.cli.verbs.approve:approve", "Say yes to what waits for an approval."),
+    "reject": ("interlock.cli.verbs.reject:reject", "Say no to what waits for an approval."),
+    "accept": ("interlock.cli.verbs.accept:accept", "Accept a rejected candidate."),
+    "cancel": ("interlock.cli.verbs.cancel:cancel", "End a run for good."),
+    "check": ("interlock.cli.verbs.check:check", "Ask the gates outside any run."),
+    "transform": ("interlock.cli.verbs.transform:transform", "Turn a document into text."),
+    "schema": ("interlock.cli.verbs.schema:schema", "Print the JSON Schema of the pipeline file."),
+    "doctor": ("interlock.cli.verbs.doctor:doctor", "Look at what Interlock needs and uses on this machine."),
+    "gc": ("interlock.cli.verbs.gc:gc", "Remove what no run needs any more."),
+    "completion": ("interlock.cli.verbs.completion:completion", "Print the script for shell completion."),
+}
+
+
+class _Verbs(click.Group):
+    """Finds commands by the table; `--help` reads the table alone."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module, _, name = VERBS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, line) for name, (_, line) in VERBS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            ctx.fail(f"no such verb: {args[0]}{_nearest(args[0])}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "-V", "--version", message="interlock %(version)s")
+@click.option("-C", "folder", metavar="DIR", type=click.Path(exists=True, file_okay=False), help="Work as if from DIR.")
+def app(folder: str | None) -> None:
+    """Checked handoffs between coding agents: stages that each produce a candidate, and gates that judge it."""
+    if folder:
+        os.chdir(Path(folder))
+
+
+def call(arguments: Sequence[str]) -> int:
+    """Run the verb and return the exit code. Expected errors are one message, bugs leave a trace in a file."""
+    try:
+        code = app.main(args=list(arguments), prog_name="interlock", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except BaseException as error:  # noqa: BLE001 - the surface: every error becomes a message and a code
+        return report(error, os.environ)
+    return int(code) if isinstance(code, int) else Exit.ACCEPTED
+
+
+def _nearest(name: str) -> str:
+    from difflib import get_close_matches  # late: only for a mistake
+
+    close = get_close_matches(name, VERBS, 1)
+    return f" (did you mean {close[0]}?)" if close else ", `interlock --help` lists them"

@@ -1,0 +1,81 @@
+"""What went wrong, said once on stderr. Rule: an expected error is a message; a bug is a trace, kept in a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+from interlock import __version__
+from interlock.cli.exits import Exit, of_error
+from interlock.core.text import plain
+from interlock.ports import InterlockError
+
+_MESSAGE_MAX = 20_000  # characters; an invalid pipeline may have much to say
+
+
+def report(error: BaseException, environ: Mapping[str, str]) -> int:
+    """Say `error` on stderr and return the exit code."""
+    match error:
+        case InterlockError():
+            return _said(str(error), of_error(error))
+        case click.Abort() | KeyboardInterrupt():
+            return Exit.INTERRUPTED
+        case click.ClickException():
+            return _said(_of_click(error), Exit.USAGE)
+        case BrokenPipeError():
+            return _broken_pipe()
+        case SystemExit():
+            return error.code if isinstance(error.code, int) else Exit.USAGE
+        case _:
+            return _bug(error, environ)
+
+
+def _said(message: str, code: Exit) -> int:
+    click.echo(f"error: {plain(message, _MESSAGE_MAX)}", err=True)
+    return code
+
+
+def _of_click(error: click.ClickException) -> str:
+    message = error.format_message()
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is None:
+        return message
+    return f"{message.rstrip('.')}: see `{context.command_path} --help`"
+
+
+def _broken_pipe() -> int:
+    """The reader went away, such as `head`: no error. What is still buffered goes nowhere."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Exit.ACCEPTED
+
+
+def _bug(error: BaseException, environ: Mapping[str, str]) -> int:
+    trace = "".join(traceback.format_exception(error))
+    place = _keep(f"interlock {__version__}, Python {sys.version}, {sys.platform}\n{sys.argv}\n\n{trace}", environ)
+    click.echo(f"error: a defect of Interlock: {type(error).__name__}: {plain(str(error), 400)}", err=True)
+    if place is None:
+        click.echo(trace, err=True)
+    else:
+        click.echo(f"The trace is in {place}; please report it. The run, if there was one, can be resumed.", err=True)
+    return Exit.INFRASTRUCTURE
+
+
+def _keep(text: str, environ: Mapping[str, str]) -> Path | None:
+    """Beside the state, or in the temporary folder, or nowhere."""
+    home = environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
+    for folder in (Path(home) / "interlock" / "traces", Path(tempfile.gettempdir())):
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle, name = tempfile.mkstemp(prefix="trace-", suffix=".txt", dir=folder)
+            with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+            return Path(name)
+    return None
