@@ -1,0 +1,132 @@
+"""Evidence in files named by the sha256 of their content.
+
+A file is written beside its place, synced, then renamed into it, so that a name always stands for whole
+content; putting the same again changes nothing. Reading checks the digest.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO
+
+from interlock.ports import InfrastructureError, UsageError
+
+_CHUNK_BYTES = 1 << 20
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class FileBlobs:
+    """Implements `ports.Blobs` under `root`, which is made at the first put. Raises InfrastructureError."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(self, content: bytes) -> str:
+        digest = sha256(content).hexdigest()
+        place = self.path(digest)
+        if not place.exists():
+            with _explained(place), self._fresh() as (file, name):
+                file.write(content)
+                _settle(file, name, place)
+        return digest
+
+    def put_file(self, path: Path) -> tuple[str, int]:
+        """Raises UsageError where `path` is a link, a device or anything else but a regular file."""
+        with _explained(self._root), _opened(path) as source, self._fresh() as (file, name):
+            digest, size = _copy(source, file)
+            place = self.path(digest)
+            if not place.exists():
+                _settle(file, name, place)
+        return digest, size
+
+    def get(self, digest: str) -> bytes:
+        place = self.path(digest)
+        try:
+            content = place.read_bytes()
+        except FileNotFoundError:
+            raise KeyError(digest) from None
+        if sha256(content).hexdigest() != digest:
+            raise InfrastructureError(
+                f"{place} does not hold what its name says: the disk is failing or somebody changed it", permanent=True
+            )
+        return content
+
+    def path(self, digest: str) -> Path:
+        """Where the content lies, if it does. Raises KeyError for what is no digest."""
+        if _DIGEST.fullmatch(digest) is None:
+            raise KeyError(digest)
+        return self._root / digest[:2] / digest[2:]
+
+    @contextmanager
+    def _fresh(self) -> Iterator[tuple[BinaryIO, Path]]:
+        """A new file under a name of its own, gone at the end if it has not been renamed."""
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor, text = tempfile.mkstemp(prefix="put-", dir=self._root)
+        name = Path(text)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                yield file, name
+        finally:
+            with suppress(FileNotFoundError):
+                name.unlink()
+
+
+def _settle(file: BinaryIO, name: Path, place: Path) -> None:
+    file.flush()
+    os.fchmod(file.fileno(), 0o444)
+    os.fsync(file.fileno())
+    if not place.parent.is_dir():
+        place.parent.mkdir(exist_ok=True, mode=0o700)
+        _sync_folder(place.parent.parent)
+    name.rename(place)
+    _sync_folder(place.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _copy(source: BinaryIO, target: BinaryIO) -> tuple[str, int]:
+    seen, size = sha256(), 0
+    while chunk := source.read(_CHUNK_BYTES):
+        seen.update(chunk)
+        size += len(chunk)
+        target.write(chunk)
+    return seen.hexdigest(), size
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """What an agent left may be a link or a pipe, so it is opened without following or waiting."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be kept as evidence: {error.strerror}") from error
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise UsageError(f"{path} cannot be kept as evidence: it is not a regular file")
+        yield file
+
+
+@contextmanager
+def _explained(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            what = "the disk is full: free some space, then resume the run"
+        else:
+            what = f"{error.strerror or error}: make it writable, or name another place in INTERLOCK_STATE_HOME"
+        raise InfrastructureError(f"evidence could not be written to {place}: {what}", permanent=True) from error

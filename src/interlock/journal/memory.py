@@ -1,0 +1,110 @@
+"""The journal and the blobs in memory: for tests and simulations, and for trying things out.
+
+The same rules as on disk, nothing encoded, nothing written. Shared by the threads of one process.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from interlock.core.events import Event, Recorded
+from interlock.journal.rules import check_place, no_such_run, settles
+from interlock.ports import Answer, InfrastructureError, UsageError
+
+
+@dataclass(slots=True)
+class _Run:
+    history: list[Recorded]
+    fence: int = 0
+    inbox: dict[str, Answer] = field(default_factory=dict)
+
+
+class MemoryJournal:
+    """Implements `ports.Journal`."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, _Run] = {}
+        self._answered: set[str] = set()
+        self._remembered: dict[tuple[str, str], str] = {}
+        self._lock = threading.Lock()
+
+    def create(self, run: str, at: float, event: Event) -> None:
+        with self._lock:
+            if run in self._runs:
+                raise UsageError(f"run {run} exists already: a new run needs an id of its own")
+            self._runs[run] = _Run([Recorded(1, at, event)])
+
+    def runs(self) -> list[str]:
+        return list(self._runs)
+
+    def records(self, run: str, after: int = 0) -> list[Recorded]:
+        found = self._runs.get(run)
+        return found.history[after:] if found else []
+
+    def take(self, run: str) -> int:
+        with self._lock:
+            found = self._find(run)
+            found.fence += 1
+            return found.fence
+
+    def append(self, run: str, fence: int, after: int, at: float, event: Event) -> Recorded:
+        with self._lock:
+            found = self._find(run)
+            check_place(run, (fence, found.fence), (after, len(found.history)))
+            recorded = Recorded(after + 1, at, event)
+            found.history.append(recorded)
+            if answer := settles(event):
+                found.inbox.pop(answer, None)
+            return recorded
+
+    def holds(self, run: str, fence: int) -> bool:
+        found = self._runs.get(run)
+        return found is not None and found.fence == fence
+
+    def put_answer(self, answer: Answer) -> None:
+        with self._lock:
+            found = self._find(answer.run)
+            if answer.id not in self._answered:
+                self._answered.add(answer.id)
+                found.inbox[answer.id] = answer
+
+    def answers(self, run: str) -> list[Answer]:
+        with self._lock:
+            return list(self._runs[run].inbox.values()) if run in self._runs else []
+
+    def remember(self, kind: str, key: str, value: str) -> None:
+        self._remembered.setdefault((kind, key), value)
+
+    def recall(self, kind: str, key: str) -> str | None:
+        return self._remembered.get((kind, key))
+
+    def _find(self, run: str) -> _Run:
+        found = self._runs.get(run)
+        if found is None:
+            raise no_such_run(run)
+        return found
+
+
+class MemoryBlobs:
+    """Implements `ports.Blobs`, but for `path`: what lies in memory has none."""
+
+    def __init__(self) -> None:
+        self._contents: dict[str, bytes] = {}
+
+    def put(self, content: bytes) -> str:
+        digest = sha256(content).hexdigest()
+        self._contents[digest] = content
+        return digest
+
+    def put_file(self, path: Path) -> tuple[str, int]:
+        content = path.read_bytes()
+        return self.put(content), len(content)
+
+    def get(self, digest: str) -> bytes:
+        return self._contents[digest]
+
+    def path(self, digest: str) -> Path:
+        raise InfrastructureError(f"blob {digest} lies in memory and has no path", permanent=True)

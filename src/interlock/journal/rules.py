@@ -1,0 +1,31 @@
+"""What every journal holds to, whatever it is kept in."""
+
+from __future__ import annotations
+
+from interlock.core.events import AnswerTaken, Event, Refused
+from interlock.ports import Fenced, UsageError
+
+
+def check_place(run: str, fences: tuple[int, int], seqs: tuple[int, int]) -> None:
+    """Whether an event may be appended; each pair is what the writer believes and what is so. Raises Fenced."""
+    fence, newest_fence = fences
+    if fence != newest_fence:
+        raise Fenced(f"another process has taken run {run}: this one stops here")
+    after, newest = seqs
+    if after != newest:
+        raise Fenced(f"the history of run {run} has {newest} events where {after} were expected: read it again")
+
+
+def settles(event: Event) -> str:
+    """The id of the answer that the event puts out of the inbox, taken or refused; empty where there is none."""
+    match event:
+        case AnswerTaken():
+            return event.answer
+        case Refused():
+            return event.subject
+        case _:
+            return ""
+
+
+def no_such_run(run: str) -> UsageError:
+    return UsageError(f"there is no run {run} in this journal: `interlock list` shows the runs there are")

@@ -1,0 +1,126 @@
+"""The journal in one SQLite file, for all runs of a repository.
+
+Rule: what `append` has returned is on disk. Threads that write at once share a transaction, and several
+processes may use the same file. Each check stands in the transaction of what it guards.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from interlock.core.events import Event, Recorded
+from interlock.journal import codec, faults, schema
+from interlock.journal.rules import check_place, no_such_run, settles
+from interlock.journal.statements import statement
+from interlock.journal.transactions import GroupCommit
+from interlock.ports import Answer, UsageError
+
+_Value = str | int | float
+
+
+class SqliteJournal:
+    """Implements `ports.Journal`. Open one per process, share it among threads, close it at the end."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens or makes the file. Raises InfrastructureError that says what is in the way."""
+        self._path = path
+        self._writes = GroupCommit(schema.open_journal(path), path)
+        self._reader = schema.open_reader(path)
+        self._reading = threading.Lock()
+
+    def __enter__(self) -> SqliteJournal:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        with self._reading:
+            self._reader.close()
+        self._writes.close()
+
+    def create(self, run: str, at: float, event: Event) -> None:
+        body = codec.encode(event)
+
+        def write(connection: apsw.Connection) -> None:
+            if connection.execute(statement("run_number"), {"run": run}).get is not None:
+                raise UsageError(f"run {run} exists already: a new run needs an id of its own")
+            number = connection.execute(statement("create_run"), {"run": run}).get
+            _insert(connection, number, Recorded(1, at, event), body)
+
+        self._writes.run(write)
+
+    def runs(self) -> list[str]:
+        return [row[0] for row in self._read("run_ids", {})]
+
+    def records(self, run: str, after: int = 0) -> list[Recorded]:
+        return codec.decode_rows(self._read("events_after", {"run": run, "after": after}))
+
+    def take(self, run: str) -> int:
+        def write(connection: apsw.Connection) -> int:
+            fence: int | None = connection.execute(statement("take_run"), {"run": run}).get
+            if fence is None:
+                raise no_such_run(run)
+            return fence
+
+        return self._writes.run(write)
+
+    def append(self, run: str, fence: int, after: int, at: float, event: Event) -> Recorded:
+        recorded, body = Recorded(after + 1, at, event), codec.encode(event)
+
+        def write(connection: apsw.Connection) -> None:
+            head = connection.execute(statement("run_head"), {"run": run}).get
+            if head is None:
+                raise no_such_run(run)
+            number, newest_fence, newest = head
+            check_place(run, (fence, newest_fence), (after, newest))
+            _insert(connection, number, recorded, body)
+            if answer := settles(event):
+                connection.execute(statement("settle_answer"), {"id": answer, "run": number, "seq": recorded.seq})
+
+        self._writes.run(write)
+        return recorded
+
+    def holds(self, run: str, fence: int) -> bool:
+        return self._read("run_fence", {"run": run}) == [(fence,)]
+
+    def put_answer(self, answer: Answer) -> None:
+        body = codec.encode_answer(answer)
+
+        def write(connection: apsw.Connection) -> None:
+            number = connection.execute(statement("run_number"), {"run": answer.run}).get
+            if number is None:
+                raise no_such_run(answer.run)
+            values = {"id": answer.id, "run": number, "version": codec.VERSION, "body": body}
+            connection.execute(statement("put_answer"), values)
+
+        self._writes.run(write)
+
+    def answers(self, run: str) -> list[Answer]:
+        return [codec.decode_answer(*row) for row in self._read("unsettled_answers", {"run": run})]
+
+    def remember(self, kind: str, key: str, value: str) -> None:
+        values = {"kind": kind, "key": key, "value": value}
+        self._writes.run(lambda connection: connection.execute(statement("remember"), values).get)
+
+    def recall(self, kind: str, key: str) -> str | None:
+        return next((row[0] for row in self._read("recall", {"kind": kind, "key": key})), None)
+
+    def _read(self, name: str, values: dict[str, _Value]) -> list[tuple[Any, ...]]:
+        try:
+            with self._reading:
+                return self._reader.execute(statement(name), values).fetchall()
+        except apsw.Error as error:
+            raise faults.explain(error, self._path) from error
+
+
+def _insert(connection: apsw.Connection, number: int, recorded: Recorded, body: str) -> None:
+    values = {
+        "run": number, "seq": recorded.seq, "at": recorded.at,
+        "kind": codec.kind_of(recorded.event), "version": codec.VERSION, "body": body,
+    }  # fmt: skip
+    connection.execute(statement("append_event"), values)
