@@ -1,0 +1,154 @@
+"""The scripted agent as a real process: each behaviour, and the same again for the same seed."""
+
+import json
+import os
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from interlock.agents import adapters
+from interlock.agents.scripted.behaviour import FAULTS, Behaviour, draw
+from interlock.core.ids import AttemptId
+from interlock.core.pipeline import AgentSpec
+from interlock.ports import Brief, Ended, Outcome, Place
+
+SCRIPT = {
+    "stages": {
+        "code": {
+            "right": [
+                {"replace": {"file": "app.py", "old": "- b", "new": "+ b"}},
+                {"write": {"docs/new.md": "x" * 40}},
+            ],
+            "wrong": [{"replace": {"file": "app.py", "old": "- b", "new": "* b"}}],
+            "tamper": [{"write": {"test_app.py": "pass\n"}}],
+            "usage": {"tokens_in": 1000, "tokens_out": 100, "cost_usd": 0.1},
+        },
+        "plan": {"right": [{"write": {"$ARTIFACTS/plan.md": "# Goal\n"}}]},
+    }
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    place = Place(tmp_path / "p", tmp_path / "p/tree", tmp_path / "p/home", tmp_path / "p/tmp")
+    for folder in (place.tree, place.home, place.tmp):
+        folder.mkdir(parents=True)
+    (place.tree / "app.py").write_text("def add(a, b):\n    return a - b\n")
+    (place.tree / "test_app.py").write_text("assert add(1, 1) == 2\n")
+    return place
+
+
+def work(place: Place, stage: str = "code", number: int = 1, script: object = SCRIPT, **options: object) -> Outcome:
+    told = {"script": script, **options}
+    spec = AgentSpec("coder", "scripted", options=tuple((name, json.dumps(value)) for name, value in told.items()))
+    env = {"PATH": os.environ["PATH"], "ARTIFACTS": str(place.tree / ".interlock/artifacts" / stage)}
+    brief = Brief("r", AttemptId(stage, 1, number), "Mend it.", "Mend it.", "", env, 30, 20)
+    return adapters({}, place.root)["scripted"].work(spec, brief, place, threading.Event())
+
+
+def files(place: Place) -> dict[str, str]:
+    return {str(path.relative_to(place.tree)): path.read_text() for path in place.tree.rglob("*") if path.is_file()}
+
+
+def test_right_work_with_pretended_usage(place: Place) -> None:
+    outcome = work(place, rate=0)
+    assert (outcome.ended, outcome.session) == (Ended.COMPLETED, "scripted:right")
+    assert files(place)["app.py"].endswith("a + b\n")
+    assert files(place)["docs/new.md"] == "x" * 40
+    assert outcome.usage.tokens_in is not None
+    assert 800 <= outcome.usage.tokens_in <= 1200
+    assert outcome.message.endswith("all tests pass.")
+
+
+def test_artifacts(place: Place) -> None:
+    work(place, "plan", rate=0)
+    assert files(place)[".interlock/artifacts/plan/plan.md"] == "# Goal\n"
+
+
+def test_wrong_fix(place: Place) -> None:
+    assert work(place, rate=1, kinds=["wrong_fix"]).ended is Ended.COMPLETED
+    assert files(place)["app.py"].endswith("a * b\n")
+
+
+def test_edited_test(place: Place) -> None:
+    work(place, rate=1, kinds=["edited_test"])
+    assert files(place)["test_app.py"] == "pass\n"
+
+
+def test_crash_leaves_a_part(place: Place) -> None:
+    outcome = work(place, rate=1, kinds=["crash"])
+    assert (outcome.ended, outcome.exit_code) == (Ended.CRASHED, 70)
+    assert "docs/new.md" not in files(place)
+    assert files(place)["app.py"] == "def add(a, b):\n "
+
+
+def test_lie(place: Place) -> None:
+    before = files(place)
+    outcome = work(place, rate=1, kinds=["lie"])
+    assert outcome.ended is Ended.COMPLETED
+    assert "tests pass" in outcome.message
+    assert files(place) == before
+
+
+def test_hang(place: Place) -> None:
+    before = files(place)
+    assert work(place, rate=1, kinds=["hang"], hang_s=0.3).ended is Ended.TIMED_OUT
+    assert files(place) == before
+
+
+def test_a_fault_that_the_script_has_no_work_for_is_not_drawn(place: Place) -> None:
+    assert work(place, "plan", rate=1, kinds=["wrong_fix", "edited_test"]).session == "scripted:right"
+
+
+def test_a_sequence_takes_the_place_of_chance(place: Place) -> None:
+    script = json.loads(json.dumps(SCRIPT))
+    script["stages"]["code"]["sequence"] = ["lie", "wrong_fix", "right"]
+    said = [work(place, number=number, script=script).session for number in (1, 2)]
+    assert said == ["scripted:lie", "scripted:wrong_fix"]
+
+
+def test_a_script_in_a_file_with_patch_copy_and_delete(place: Place, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=place.tree, check=True)
+    beside = place.root / "scripts"
+    (beside / "up").mkdir(parents=True)
+    (beside / "up/lib.py").write_text("lib = 1\n")
+    (beside / "fix.patch").write_text(
+        "--- a/app.py\n+++ b/app.py\n@@ -1,2 +1,2 @@\n def add(a, b):\n-    return a - b\n+    return a + b\n"
+    )
+    (beside / "script.yaml").write_text(
+        "stages: {code: {right: [{patch: fix.patch}, {copy: {from: up, to: src}}, {delete: test_app.py}]}}"
+    )
+    assert work(place, script="scripts/script.yaml", rate=0).ended is Ended.COMPLETED
+    there = {name: text for name, text in files(place).items() if not name.startswith(".git/")}
+    assert there == {"app.py": "def add(a, b):\n    return a + b\n", "src/lib.py": "lib = 1\n"}
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"script": "missing.yaml"}, "missing.yaml: the script cannot be read"),
+        ({"script": {"stages": {"other": {}}}}, "nothing for the stage 'code'"),
+        ({"script": {"stages": {"code": {"rihgt": []}}}}, "'rihgt' is none of"),
+        ({"script": {"stages": {"code": {"right": [{"write": {"../x": ""}}]}}}}, "stays inside"),
+        ({"script": {"stages": {"code": {"right": [{"patch": "none"}]}}}}, "no such file"),
+        ({"rate": 2}, "between 0 and 1"),
+        ({"kinds": ["sulk"]}, "'sulk' is none of"),
+        ({"sede": 2}, "'sede' is none of"),
+    ],
+)
+def test_what_is_wrong_with_a_script_is_said(place: Place, options, what: str) -> None:
+    outcome = work(place, **options)
+    assert (outcome.ended, outcome.permanent) == (Ended.UNAVAILABLE, True)
+    assert what in outcome.message
+
+
+def test_draws_are_the_same_for_the_same_seed_and_as_often_as_the_rate_says() -> None:
+    attempts = [f"code/1.{number}" for number in range(1, 2001)]
+    drawn = [draw(7, attempt, 0.2, FAULTS) for attempt in attempts]
+    assert drawn == [draw(7, attempt, 0.2, FAULTS) for attempt in attempts]
+    assert drawn != [draw(8, attempt, 0.2, FAULTS) for attempt in attempts]
+    faults = [behaviour for behaviour in drawn if behaviour is not Behaviour.RIGHT]
+    assert 340 <= len(faults) <= 460
+    assert set(faults) == set(FAULTS)
