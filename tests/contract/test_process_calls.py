@@ -65,6 +65,7 @@ print(detach(["sleep", "600"], dict(os.environ), pathlib.Path(sys.argv[1])))
     done = subprocess.run([sys.executable, "-W", "error", "-c", code, log], capture_output=True, text=True, check=True)
     pid = int(done.stdout)
     assert identity(pid)
+    assert os.getsid(pid) == pid
     assert kill_tree(pid)
     assert (done.stderr, identity(pid)) == ("", "")
 
@@ -93,7 +94,9 @@ def test_ps_tells_what_proc_tells() -> None:
     by_ps, known = table._ps("-p", str(ours))[ours], table.process(ours)
     assert known is not None
     assert (by_ps.parent, by_ps.group, by_ps.dead) == (known.parent, known.group, False)
-    assert ours in table._ps("-ax")
+    everyone = table._ps("-ax")
+    assert ours in everyone
+    assert not [each for each in everyone.values() if each.parent == ours and not table.process(each.pid)]
 
 
 @pytest.mark.parametrize(("text", "expected"), [("00:01:02", 62), ("1-01:00:00", 90000), ("0:01.50", 1.5)])
