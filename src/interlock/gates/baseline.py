@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from interlock.core.events import Finding, Severity
 from interlock.core.pipeline import Baseline, Expect, Gate
-from interlock.gates.reports.junit import Status, Test, counted
+from interlock.gates.reports.junit import RanTest, Status, counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Compared:
     explained: bool = False
 
 
-def compare(gate: Gate, tests: Sequence[Test], before: Sequence[Test] | None) -> Compared:
+def compare(gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest] | None) -> Compared:
     """`before` is None where there is no accepted input to compare with (the base, or an input itself)."""
     tolerated = _tolerated(gate, tests, before)
     findings = (
@@ -38,7 +38,7 @@ def compare(gate: Gate, tests: Sequence[Test], before: Sequence[Test] | None) ->
     return Compared(findings, tuple(_notes(tests)), explained=failing > 0)
 
 
-def _tolerated(gate: Gate, tests: Sequence[Test], before: Sequence[Test] | None) -> Counter[str]:
+def _tolerated(gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest] | None) -> Counter[str]:
     """How many failures of each id are no reason to reject."""
     failing = counted(tests, Status.FAILED)
     if gate.expect is Expect.NEW_TESTS_FAIL:
@@ -52,7 +52,7 @@ def _tolerated(gate: Gate, tests: Sequence[Test], before: Sequence[Test] | None)
     return Counter()
 
 
-def _nothing_ran(gate: Gate, tests: Sequence[Test], before: Sequence[Test] | None) -> Iterator[Finding]:
+def _nothing_ran(gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest] | None) -> Iterator[Finding]:
     """A report of no test has judged nothing."""
     if any(test.status is not Status.SKIPPED for test in tests):
         return
@@ -61,7 +61,7 @@ def _nothing_ran(gate: Gate, tests: Sequence[Test], before: Sequence[Test] | Non
     yield Finding("no_tests", "the report shows no test that ran: add one that the gate collects, or correct the gate")
 
 
-def _lost(tests: Sequence[Test], before: Sequence[Test]) -> Iterator[Finding]:
+def _lost(tests: Sequence[RanTest], before: Sequence[RanTest]) -> Iterator[Finding]:
     """Tests that passed in the accepted input, and of which fewer ran now. Those that fail are named elsewhere."""
     passed, skipped = counted(tests, Status.PASSED), counted(tests, Status.SKIPPED)
     worse = counted(tests, Status.FAILED) - counted(before, Status.FAILED)
@@ -78,7 +78,7 @@ def _lost(tests: Sequence[Test], before: Sequence[Test]) -> Iterator[Finding]:
         yield Finding("test_vanished", message)
 
 
-def _failing(tests: Sequence[Test], before: Sequence[Test], tolerated: Counter[str]) -> Iterator[Finding]:
+def _failing(tests: Sequence[RanTest], before: Sequence[RanTest], tolerated: Counter[str]) -> Iterator[Finding]:
     passed_before = counted(before, Status.PASSED)
     left = tolerated.copy()
     for test in tests:
@@ -91,7 +91,7 @@ def _failing(tests: Sequence[Test], before: Sequence[Test], tolerated: Counter[s
             yield Finding("test_failed", message, file=test.file, line=test.line)
 
 
-def _new(tests: Sequence[Test], before: Sequence[Test]) -> Iterator[Finding]:
+def _new(tests: Sequence[RanTest], before: Sequence[RanTest]) -> Iterator[Finding]:
     """New tests must be there, and must show that what they ask for is missing."""
     known = {test.id for test in before}
     new = [test for test in tests if test.id not in known]
@@ -104,7 +104,7 @@ def _new(tests: Sequence[Test], before: Sequence[Test]) -> Iterator[Finding]:
             yield Finding("new_test_" + test.status, message, file=test.file, line=test.line)
 
 
-def _notes(tests: Sequence[Test]) -> Iterator[Finding]:
+def _notes(tests: Sequence[RanTest]) -> Iterator[Finding]:
     for test in tests:
         if test.retried:
             message = f"{test.id} passed only after it had failed: it is flaky, or the candidate is"

@@ -7,7 +7,7 @@ An exit code other than 0 is passed over only where tests fail that are allowed 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from interlock.core.events import Finding, Severity, VerdictStatus
 from interlock.core.pipeline import Expect, Report
@@ -15,6 +15,7 @@ from interlock.core.text import ending
 from interlock.gates.baseline import Compared, compare
 from interlock.gates.findings import MESSAGE_MAX
 from interlock.gates.reports import Unreadable, junit, sarif
+from interlock.gates.reports.places import in_repository
 from interlock.gates.running import Ran
 from interlock.ports import Case, Judgement
 from interlock.process import How
@@ -81,7 +82,7 @@ def _reported(case: Case, ran: Ran) -> Compared:
             return Compared(())
         case Report.JUNIT:
             assert isinstance(ran.report, tuple)
-            return compare(case.gate, junit.parse(ran.report), _before(case))
+            return compare(case.gate, _placed(case, ran, junit.parse(ran.report)), _before(case))
         case Report.SARIF:
             assert isinstance(ran.report, tuple)
             results = sarif.parse(ran.report[0], ran.tree, case.gate.dir)
@@ -89,12 +90,16 @@ def _reported(case: Case, ran: Ran) -> Compared:
             return Compared(errors, tuple(finding for finding in results if finding not in errors))
 
 
+def _placed(case: Case, ran: Ran, tests: tuple[junit.RanTest, ...]) -> tuple[junit.RanTest, ...]:
+    return tuple(replace(test, file=in_repository(test.file, ran.tree, case.gate.dir)) for test in tests)
+
+
 def _stands_alone(case: Case) -> bool:
     """The base and accepted inputs are judged by themselves."""
     return case.subject.is_base or case.subject.is_input
 
 
-def _before(case: Case) -> tuple[junit.Test, ...] | None:
+def _before(case: Case) -> tuple[junit.RanTest, ...] | None:
     if case.baseline is None or _stands_alone(case):
         return None
     return junit.parse(junit.split(case.baseline))

@@ -20,7 +20,11 @@ _TESTS_MAX = 200_000
 _DEPTH_MAX = 50
 _TEXT_MAX = 8_000  # characters of one failure
 _ID_MAX = 1_000
-_PLACE = re.compile(r"(?m)^(?:\s*(?:File \"|at .*\()?)(?P<file>[\w./\\@+-]+\.\w+)\"?(?::|, line )(?P<line>\d+)")
+_PLACE = re.compile(
+    r"^(?:.{0,200}panicked at |\s{0,20}File \"|\s{0,20}at .{0,200}\(|\s{0,20})"
+    r"(?P<file>[\w./\\@+-]{1,300}\.\w{1,10})\"?(?::|, line )(?P<line>\d{1,9})",
+    re.MULTILINE,
+)
 _CONTROL = bytes(code for code in range(32) if code not in b"\t\n\r")
 
 
@@ -31,7 +35,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class RanTest:
     """One test case as it ran. `retried` says that it passed only after it had failed."""
 
     id: str
@@ -42,9 +46,9 @@ class Test:
     retried: bool = False
 
 
-def parse(contents: Iterable[bytes]) -> tuple[Test, ...]:
+def parse(contents: Iterable[bytes]) -> tuple[RanTest, ...]:
     """The tests of all files, in their order; ids may repeat. Raises Unreadable."""
-    tests: list[Test] = []
+    tests: list[RanTest] = []
     for content in contents:
         tests.extend(_parse_one(content))
         if len(tests) > _TESTS_MAX:
@@ -68,7 +72,7 @@ _BETWEEN = b"\n<!-- interlock: next file -->\n"
 class _Open:
     """The test case that is being read."""
 
-    test: Test
+    test: RanTest
     depth: int
     text: list[str] = field(default_factory=list)
     length: int = 0
@@ -78,7 +82,7 @@ class _Reading:
     """State of one parse: expat calls the three methods."""
 
     def __init__(self) -> None:
-        self.tests: list[Test] = []
+        self.tests: list[RanTest] = []
         self._depth = 0
         self._suites: list[tuple[int, str]] = []
         self._open: _Open | None = None
@@ -115,20 +119,20 @@ class _Reading:
             self._suites.pop()
         self._depth -= 1
 
-    def finished(self) -> list[Test]:
+    def finished(self) -> list[RanTest]:
         """The tests, and a failing one of our own where suites count failures that no test shows."""
         if self._unexplained and not any(test.status is Status.FAILED for test in self.tests):
             message = "a suite counts failures or errors that no test case shows"
-            self.tests.append(Test("(suite)", Status.FAILED, message))
+            self.tests.append(RanTest("(suite)", Status.FAILED, message))
         return self.tests
 
-    def _test(self, attributes: dict[str, str]) -> Test:
+    def _test(self, attributes: dict[str, str]) -> RanTest:
         suites = [name for _, name in self._suites if name]
         group = attributes.get("classname", "")
         name = attributes.get("name", "")
         parts = [group, name] if group not in {"", "test"} else [*suites, name]
         idle = attributes.get("status", "") in {"notrun", "disabled", "skipped"}
-        return Test(
+        return RanTest(
             "::".join(parts)[:_ID_MAX],
             Status.SKIPPED if idle else Status.PASSED,
             file=attributes.get("file", ""),
@@ -148,7 +152,7 @@ class _Reading:
             opened.test = replace(test, retried=True)
 
 
-def _parse_one(content: bytes) -> list[Test]:
+def _parse_one(content: bytes) -> list[RanTest]:
     reading = _Reading()
     parser = expat.ParserCreate()
     parser.buffer_text = True
@@ -183,7 +187,7 @@ def _cleaned(content: bytes) -> bytes:
     return content.decode("utf-8", "replace").encode()
 
 
-def _closed(opened: _Open) -> Test:
+def _closed(opened: _Open) -> RanTest:
     """The test with the text of its failure, and the place that the text names last."""
     if opened.test.status is not Status.FAILED:
         return opened.test
@@ -191,7 +195,7 @@ def _closed(opened: _Open) -> Test:
     places = list(_PLACE.finditer(text))
     test = replace(opened.test, message="\n".join(part for part in (opened.test.message, text) if part))
     if places and not test.line:
-        test = replace(test, file=places[-1]["file"], line=int(places[-1]["line"][:9]))
+        test = replace(test, file=places[-1]["file"], line=int(places[-1]["line"]))
     return test
 
 
@@ -200,6 +204,6 @@ def _count(attributes: dict[str, str], name: str) -> int:
     return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
-def counted(tests: Iterable[Test], status: Status) -> Counter[str]:
+def counted(tests: Iterable[RanTest], status: Status) -> Counter[str]:
     """How often each id ended so."""
     return Counter(test.id for test in tests if test.status is status)

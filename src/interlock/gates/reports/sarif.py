@@ -10,10 +10,11 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from interlock.core.events import Finding, Severity
 from interlock.gates.reports.found import Unreadable
+from interlock.gates.reports.places import in_repository
 
 _RESULTS_MAX = 100_000
 _FAILING_KINDS = frozenset({"fail", "open", "review"})
@@ -69,20 +70,11 @@ def _finding(result: _Json, defaults: Mapping[str, str], tree: Path, folder: str
     line = _mapping(place.get("region")).get("startLine", 0)
     message = _mapping(result.get("message"))
     text = str(message.get("text") or message.get("markdown") or "no message")
-    return Finding(rule, text, severity, _relative(uri, tree, folder), line if isinstance(line, int) else 0)
+    return Finding(rule, text, severity, _path(uri, tree, folder), line if isinstance(line, int) else 0)
 
 
-def _relative(uri: str, tree: Path, folder: str) -> str:
-    """The path below the checkout that a URI names, or the URI's own path where it leads elsewhere."""
-    if not uri:
-        return ""
-    path = unquote(urlsplit(uri).path) if uri.startswith("file:") else unquote(uri)
-    for root in (str(tree), str(tree.resolve())):
-        if path.startswith(f"{root}/"):
-            return path.removeprefix(f"{root}/")
-    if folder and not path.startswith("/") and (tree / folder / path).exists():
-        return f"{folder}/{path}"
-    return path.removeprefix("./")
+def _path(uri: str, tree: Path, folder: str) -> str:
+    return in_repository(uri if uri.startswith("file:") else unquote(uri), tree, folder)
 
 
 def _mapping(value: object) -> _Json:
