@@ -1,0 +1,182 @@
+"""Importing from the user's repository: a commit at depth 1, or the dirty working tree as a commit of ours.
+
+Rule: the user's repository is read and nothing in it changes, not its index nor FETCH_HEAD. These calls alone
+run under the user's configuration (`safe.directory`, filters), and without fsck: old histories have bad stamps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from interlock.ports import InfrastructureError, UsageError
+from interlock.process import Captured
+from interlock.workspaces import storage, trees
+from interlock.workspaces.git import Git, Trust, complaint
+from interlock.workspaces.objects import Objects, commit_object, disk_trouble
+
+WORKTREE = "worktree"
+_IDENTITY = "Interlock <interlock@localhost>"
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What a run starts from. `branch` is empty for a detached HEAD; `notes` are for people."""
+
+    commit: str
+    tree: str
+    ref: str
+    branch: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The user's repository as found. `worktree` is None where it is bare."""
+
+    git_dir: Path
+    common_dir: Path
+    worktree: Path | None
+    algorithm: str
+    shallow: bool
+    commit: str = ""
+    tree: str = ""
+    branch: str = ""
+
+
+def find(repository: Path, environ: Mapping[str, str], ref: str = "") -> Origin:
+    """Look at the repository around `repository`, and at `ref` in it if given. Raises UsageError."""
+    if ref.startswith("-"):
+        raise UsageError(f"base {ref!r}: a commit, branch or tag was expected")
+    git = Git(environ, cwd=repository, trust=Trust.USER)
+    queries = ("--show-object-format", "--is-shallow-repository", "--is-bare-repository", "--absolute-git-dir")
+    common = ("--path-format=absolute", "--git-common-dir")
+    wanted = (f"{ref}^{{commit}}", f"{ref}^{{tree}}", "--symbolic-full-name", ref) if ref else ()
+    done = git.call("rev-parse", *queries, *common, *wanted, codes=range(256))
+    lines = os.fsdecode(done.out).split("\n")[:-1]
+    if len(lines) < 5:
+        raise UsageError(_no_repository(repository, done))
+    if ref and (done.code or len(lines) < 7):
+        raise UsageError(_no_commit(ref, git))
+    bare, git_dir, common_dir = lines[2] == "true", Path(lines[3]), Path(lines[4])
+    commit, tree, name = [*lines[5:], "", "", ""][:3]
+    branch = name.removeprefix("refs/heads/") if name.startswith("refs/heads/") else ""
+    worktree = None if bare else _worktree(git, repository)
+    return Origin(git_dir, common_dir, worktree, lines[0], lines[1] == "true", commit, tree, branch)
+
+
+def import_commit(store: Path, origin: Origin, environ: Mapping[str, str]) -> None:
+    """Bring `origin.commit` into the store without its history, and keep it. Nothing where it is there."""
+    ref = storage.base_ref(origin.commit)
+    with contextlib.suppress(OSError):
+        os.utime(store / ref)  # in use again, for gc
+        return
+    with storage.locked(store):
+        for name in ("shallow.lock", f"{ref}.lock"):  # nobody else fetches while we hold the lock: it is a dead one's
+            (store / name).unlink(missing_ok=True)
+        git = Git(environ, store, trust=Trust.USER)
+        quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance")
+        options = ("-c", "protocol.version=2", "-c", "protocol.file.allow=always", "-c", "fetch.unpackLimit=1")
+        unchecked = ("-c", "transfer.fsckObjects=false", "-c", "fetch.fsckObjects=false")
+        source = f"file://{origin.common_dir}"
+        refspec = f"{origin.commit}:{ref}"
+        done = git.call(*options, *unchecked, "fetch", *quiet, "--depth=1", source, refspec, codes=range(256))
+    if done.code:
+        raise InfrastructureError(f"cannot import {origin.commit[:12]} from {origin.common_dir}: {complaint(done)}")
+
+
+def import_worktree(store: Path, objects: Objects, origin: Origin, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The working tree (tracked, and untracked but not ignored) as a commit on HEAD in the store: its id and tree.
+
+    The same files give the same commit. Raises UsageError where there is no working tree.
+    """
+    if origin.worktree is None:
+        raise UsageError(f"{origin.git_dir} is a bare repository: it has no working tree to start from; give a commit")
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="worktree-", dir=storage.own(store, "tmp")))
+    except OSError as error:
+        raise disk_trouble(store, error) from error
+    try:
+        tree = _written(store, origin, environ, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if tree == origin.tree:
+        return origin.commit, tree
+    stamp = objects.commit(origin.commit).author.rpartition("> ")[2]
+    who = f"{_IDENTITY} {stamp}"
+    commit = objects.write("commit", commit_object(tree, (origin.commit,), who, who, "interlock: the working tree"))
+    storage.create_ref(store, storage.base_ref(commit), commit)
+    return commit, tree
+
+
+def notes(origin: Origin, environ: Mapping[str, str], *, head: bool) -> tuple[str, ...]:
+    """What a person should know of the base. `head`: it is HEAD, so that uncommitted changes stay behind."""
+    said = []
+    if origin.shallow:
+        said.append("the repository is a shallow clone")
+    if head and not origin.branch:
+        said.append("HEAD is detached")
+    if head and origin.worktree is not None:
+        git = Git(environ, cwd=origin.worktree, trust=Trust.USER)
+        status = git.call("status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=dirty").out
+        changed = len([line for line in status.split(b"\0") if line[2:3] == b" "])
+        if changed:
+            files = "1 file has" if changed == 1 else f"{changed} files have"
+            said.append(f"{files} uncommitted changes that do not come along: --base worktree takes them")
+    return tuple(said)
+
+
+def _written(store: Path, origin: Origin, environ: Mapping[str, str], folder: Path) -> str:
+    """Write the working tree's tree and all its objects into the store, by a copy of the user's index."""
+    git = Git(environ, cwd=origin.worktree, trust=Trust.USER)
+    index = folder / "index"
+    if (origin.git_dir / "index").exists():
+        shutil.copyfile(origin.git_dir / "index", index)
+    extra = {
+        "GIT_DIR": str(origin.git_dir),
+        "GIT_WORK_TREE": str(origin.worktree),
+        "GIT_INDEX_FILE": str(index),
+        "GIT_OBJECT_DIRECTORY": str(store / "objects"),
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(origin.common_dir / "objects"),
+    }
+    plain = ("-c", "core.splitIndex=false", "-c", "core.untrackedCache=false", "-c", "advice.addEmbeddedRepo=false")
+    done = git.call(*plain, "add", "--all", "--", ":/", extra=extra, codes=range(256))
+    if done.code:
+        raise UsageError(f"the working tree cannot be taken: {complaint(done)}: mend it, or commit and use --base HEAD")
+    tree = git.call(*plain, "write-tree", extra=extra).out.decode().strip()
+    raw = ("-r", "-t", "--raw", "-z", "--no-abbrev", "--no-renames")
+    changed = git.call("diff-tree", *raw, origin.tree, tree, extra=extra)
+    wanted = {tree}
+    for field in changed.out.split(b"\0"):
+        words = field.decode("ascii", "replace").split(" ")
+        if len(words) == 5 and words[0].startswith(":") and words[1] not in (trees.ABSENT, trees.SUBMODULE):
+            wanted.add(words[3])
+    names = "\n".join(sorted(wanted)) + "\n"
+    pack = git.call("pack-objects", "-q", "--stdout", extra=extra, stdin=names.encode()).out
+    Git(environ, store).call("unpack-objects", "-q", stdin=pack)
+    return tree
+
+
+def _worktree(git: Git, repository: Path) -> Path | None:
+    done = replace(git, cwd=repository).call("rev-parse", "--show-toplevel", codes=range(256))
+    return None if done.code else Path(os.fsdecode(done.out).removesuffix("\n"))
+
+
+def _no_repository(repository: Path, done: Captured) -> str:
+    if b"dubious ownership" in done.err:
+        return f"{repository}: it belongs to another user: run `git config --global --add safe.directory {repository}`"
+    if not done.err or b"not a git repository" in done.err:
+        return f"{repository} is not in a git repository: run `git init`, commit, and run again from there"
+    return f"{repository}: git cannot read it: {complaint(done)}"
+
+
+def _no_commit(ref: str, git: Git) -> str:
+    head = git.call("rev-parse", "--verify", "-q", "HEAD^{commit}", codes=range(256))
+    if head.code:
+        return "the repository has no commits yet: commit something first, such as `git commit --allow-empty -m start`"
+    return f"base {ref!r} is no commit of this repository: give a branch, a tag or a commit (see `git branch -a`)"

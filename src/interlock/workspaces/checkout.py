@@ -1,0 +1,205 @@
+"""Plain checkouts: lay a tree's files out, read what changed, remove it.
+
+These three functions are all that the rest knows of checkouts; another kind (an overlay over a template)
+would replace them. Rule: content goes byte for byte, without filters, in both directions.
+"""
+
+# Paths are bytes here, which pathlib cannot hold.
+# ruff: noqa: PTH101, PTH102, PTH104, PTH106, PTH108, PTH119, PTH120, PTH211
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from interlock.ports import InfrastructureError
+from interlock.workspaces import trees
+from interlock.workspaces.objects import Objects, disk_trouble
+from interlock.workspaces.trees import Entry, Listing
+
+_TICK_NS = 20_000_000  # coarsest clock of a file system in use, but for those that keep whole seconds only
+_COARSE_NS = 2_000_000_000
+_DEPTH_MAX = 64  # folders are moved up when they lie deeper, so that no path grows too long
+
+Seen = tuple[int, int, int, int, int]  # mode, size, mtime, ctime (ns), inode
+
+
+@dataclass(slots=True)
+class Laid:
+    """What a checkout looked like when it was handed over, to see cheaply what has changed since.
+
+    A file is unchanged where mode, size, times and inode are. An agent can set the mtime back but not the
+    ctime; files whose ctime is too close to `until_ns` are read in any case.
+    """
+
+    seen: dict[bytes, Seen] = field(default_factory=dict)
+    until_ns: int = 0
+    left: frozenset[bytes] = frozenset()  # what setup and carry left, relative to the root
+
+    def unchanged(self, path: bytes, now: os.stat_result) -> bool:
+        return self.seen.get(path) == seen(now) and now.st_ctime_ns < self.until_ns
+
+
+def seen(status: os.stat_result) -> Seen:
+    return status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def lay_out(objects: Objects, listing: Listing, tree: Path) -> Laid:
+    """Write the files of `listing` into the empty folder `tree`; submodules become empty folders.
+
+    Raises InfrastructureError (disk full, an object is missing).
+    """
+    laid = Laid()
+    root = os.fsencode(tree)
+    try:
+        for folder in sorted(listing):
+            if folder:
+                os.mkdir(root + b"/" + folder)
+        files, links = [], []
+        for path, entry in trees.leaves(listing):
+            if entry.mode == trees.LINK:
+                links.append((path, entry))
+            elif entry.mode == trees.SUBMODULE:
+                os.mkdir(root + b"/" + path)
+            else:
+                files.append((path, entry))
+        _write_files(objects, root, files, laid)
+        _write_links(objects, root, links, laid)
+    except OSError as error:
+        raise disk_trouble(tree, error) from error
+    except KeyError as error:
+        raise InfrastructureError(f"object {error.args[0]} is missing in the store", permanent=True) from error
+    return laid
+
+
+def lay_again(objects: Objects, paths: Iterable[tuple[bytes, Entry]], tree: Path, laid: Laid) -> None:
+    """Put files back as the tree has them, whatever lies there now."""
+    root = os.fsencode(tree)
+    wanted = list(paths)
+    for path, _ in wanted:
+        _make_way(root, path)
+    _write_files(objects, root, [item for item in wanted if item[1].mode != trees.LINK], laid)
+    _write_links(objects, root, [item for item in wanted if item[1].mode == trees.LINK], laid)
+
+
+def hand_over(laid: Laid) -> None:
+    """From here on somebody else may write. What was written within the last tick cannot be told by its times."""
+    whole = all(status[3] % 1_000_000_000 == 0 for status in laid.seen.values())
+    laid.until_ns = time.time_ns() - (_COARSE_NS if whole else _TICK_NS)
+
+
+def remove(place: Path) -> None:
+    """Remove a folder whatever is in it: read-only folders, deep ones, odd names. No error where it is gone.
+
+    Raises InfrastructureError where something cannot be removed.
+    """
+    try:
+        _remove_all(os.fsencode(place))
+    except OSError as error:
+        raise InfrastructureError(
+            f"{error.filename or place}: cannot be removed: {error.strerror}: unmount or remove it by hand"
+        ) from error
+
+
+def _make_way(root: bytes, path: bytes) -> None:
+    parts = path.split(b"/")
+    for depth in range(1, len(parts)):
+        folder = root + b"/" + b"/".join(parts[:depth])
+        if not _is_folder(folder):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(folder)
+            os.mkdir(folder)
+    _remove_all(root + b"/" + path)
+
+
+def _write_files(objects: Objects, root: bytes, files: list[tuple[bytes, Entry]], laid: Laid) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    contents = objects.stream(entry.oid for _, entry in files)
+    for (path, entry), (_, chunks) in zip(files, contents, strict=True):
+        fd = os.open(root + b"/" + path, flags, 0o777 if entry.mode == trees.PROGRAM else 0o666)
+        try:
+            for chunk in chunks:
+                write_all(fd, chunk)
+            laid.seen[path] = seen(os.fstat(fd))
+        finally:
+            os.close(fd)
+
+
+def _write_links(objects: Objects, root: bytes, links: list[tuple[bytes, Entry]], laid: Laid) -> None:
+    contents = objects.stream(entry.oid for _, entry in links) if links else ()
+    for (path, _), (_, chunks) in zip(links, contents, strict=True):
+        target = b"".join(chunks)
+        os.symlink(target, root + b"/" + path)
+        laid.seen[path] = seen(os.lstat(root + b"/" + path))
+
+
+def write_all(fd: int, content: bytes) -> None:
+    """os.write until all of it is written."""
+    written = os.write(fd, content)
+    while written < len(content):
+        written += os.write(fd, content[written:])
+
+
+def _remove_all(place: bytes) -> None:
+    """Depth first; folders below `_DEPTH_MAX` are moved up beside `place` and removed later."""
+    if not _is_folder(place):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(place)
+        return
+    waiting, moved = [place], 0
+    while waiting:
+        top = waiting.pop()
+        stack = [(top, _strip(top))]
+        while stack:
+            folder, below = stack[-1]
+            if not below:
+                stack.pop()
+                _insisting(folder, partial(os.rmdir, folder))
+            elif len(stack) < _DEPTH_MAX:
+                child = below.pop()
+                stack.append((child, _strip(child)))
+            else:
+                moved += 1
+                child, aside = below.pop(), place + b".deep-%d" % moved
+                _insisting(child, partial(os.rename, child, aside))
+                waiting.append(aside)
+
+
+def _is_folder(path: bytes) -> bool:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _strip(folder: bytes) -> list[bytes]:
+    """Remove all in `folder` but folders, which are returned."""
+    try:
+        entries = list(os.scandir(folder))
+    except PermissionError:
+        os.chmod(folder, 0o700)
+        entries = list(os.scandir(folder))
+    below = []
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            below.append(entry.path)
+        else:
+            _insisting(entry.path, partial(os.unlink, entry.path))
+    return below
+
+
+def _insisting(path: bytes, act: Callable[[], None]) -> None:
+    """Do it; where the folder around `path` forbids it, give us the right and do it again."""
+    try:
+        act()
+    except FileNotFoundError:
+        pass
+    except PermissionError:
+        os.chmod(os.path.dirname(path), 0o700)
+        act()

@@ -1,0 +1,119 @@
+"""Merging and comparing commits of the store, and taking paths back. Rule: the same arguments, the same commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from interlock.core.globs import matches_any
+from interlock.ports import Change, Merged, Stamp
+from interlock.workspaces import trees
+from interlock.workspaces.git import Git
+from interlock.workspaces.objects import Objects, commit_object
+from interlock.workspaces.trees import Entry
+
+COMMITTER = "Interlock <interlock@localhost>"
+ANCESTORS_MAX = 100_000
+
+
+def write_commit(objects: Objects, tree: str, parents: Sequence[str], stamp: Stamp) -> str:
+    """A commit that is a function of its arguments alone."""
+    date = f"{stamp.at} +0000"
+    author, committer = f"{identity(stamp.author or COMMITTER)} {date}", f"{COMMITTER} {date}"
+    return objects.write("commit", commit_object(tree, parents, author, committer, stamp.message))
+
+
+def identity(text: str) -> str:
+    """`Name <mail>` without what would break a commit object."""
+    name, _, mail = text.partition("<")
+    plain = "".join(letter for letter in name if letter >= " " and letter != ">").strip()
+    address = "".join(letter for letter in mail if letter > " " and letter not in "<>")
+    return f"{plain or 'Interlock'} <{address}>"
+
+
+def merge(git: Git, objects: Objects, sources: Sequence[str], stamp: Stamp) -> Merged:
+    """The sources merged pairwise in order; one that holds all the others is itself."""
+    current, *others = sources
+    conflicts: dict[str, None] = {}
+    for other in others:
+        if other in ancestors(objects, current):
+            continue
+        if current in ancestors(objects, other):
+            current = other
+            continue
+        tree, paths = _merged_tree(git, objects, current, other)
+        conflicts.update(dict.fromkeys(paths))
+        current = write_commit(objects, tree, (current, other), stamp)
+    return Merged(current, objects.commit(current).tree, tuple(conflicts))
+
+
+def ancestors(objects: Objects, commit: str) -> set[str]:
+    """The commit and all before it that the store has."""
+    found: set[str] = set()
+    waiting = [commit]
+    while waiting and len(found) < ANCESTORS_MAX:
+        oid = waiting.pop()
+        if oid not in found and objects.look(oid) is not None:
+            found.add(oid)
+            waiting += objects.commit(oid).parents
+    return found
+
+
+def changes(git: Git, objects: Objects, old: str, new: str) -> tuple[Change, ...]:
+    """Between two trees, sorted by path; lines are counted by git, in one call."""
+    found = trees.differences(objects.listing(old), objects.listing(new))
+    if not found:
+        return ()
+    lines = _lines(git, old, new)
+    return tuple(_change(path, *found[path], lines.get(path, (0, 0))) for path in sorted(found))
+
+
+def patch(git: Git, old: str, new: str) -> bytes:
+    """The difference of two commits or trees, for people and `git apply`."""
+    options = ("-r", "-p", "--binary", "--full-index", "-M", "--no-color", "--no-ext-diff", "--no-textconv")
+    return git.call("diff-tree", *options, old, new).out
+
+
+def restored(objects: Objects, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:
+    """`commit` with the paths that match `globs` as they are in `onto`: the same commit where they are already."""
+    made = objects.commit(commit)
+    wanted = objects.commit(onto).tree
+    differing = trees.differences(objects.listing(made.tree), objects.listing(wanted))
+    edits: dict[bytes, Entry | None] = {}
+    for path, (_, then) in differing.items():
+        if matches_any(globs, path.decode("utf-8", "surrogateescape")):
+            edits[path] = then
+    if not edits:
+        return commit
+    return write_commit(objects, objects.write_edited(made.tree, edits), made.parents, stamp)
+
+
+def _merged_tree(git: Git, objects: Objects, ours: str, theirs: str) -> tuple[str, list[str]]:
+    tree = objects.commit(ours).tree
+    if tree == objects.commit(theirs).tree:
+        return tree, []
+    done = git.call("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs, codes=(0, 1))
+    written, *paths = done.out.decode("utf-8", "surrogateescape").split("\0")
+    return written, [path for path in paths if path]
+
+
+def _lines(git: Git, old: str, new: str) -> dict[bytes, tuple[int, int]]:
+    """Added and removed lines by path, without those of binary files."""
+    out = git.call("diff-tree", "-r", "-z", "--numstat", "--no-renames", "--no-ext-diff", old, new).out
+    counted = {}
+    for record in out.split(b"\0"):
+        added, _, rest = record.partition(b"\t")
+        removed, _, path = rest.partition(b"\t")
+        if added.isdigit() and removed.isdigit():
+            counted[path] = int(added), int(removed)
+    return counted
+
+
+def _change(path: bytes, old: Entry | None, new: Entry | None, lines: tuple[int, int]) -> Change:
+    before, after = old.mode if old else trees.ABSENT, new.mode if new else trees.ABSENT
+    if old is None:
+        status = "A"
+    elif new is None:
+        status = "D"
+    else:
+        status = "M" if before == after else "T"
+    return Change(path.decode("utf-8", "surrogateescape"), status, before, after, *lines)

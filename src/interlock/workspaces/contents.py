@@ -1,0 +1,161 @@
+"""What a tree only points to: submodules and Git LFS files, laid in from the user's checkout.
+
+Rule: exactly the content that the tree names, whatever the user's checkout has on top; what is not to be had is
+said before the run starts. A submodule's commit is imported into the store, like a base.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from interlock.ports import InfrastructureError, UsageError
+from interlock.workspaces import base, checkout, trees
+from interlock.workspaces.base import Origin
+from interlock.workspaces.checkout import Laid
+from interlock.workspaces.objects import Objects, disk_trouble
+from interlock.workspaces.scan import shown
+from interlock.workspaces.trees import Listing
+
+_POINTER = re.compile(  # the specification of Git LFS, version 1
+    rb"version https://git-lfs\.github\.com/spec/v1\n(?:ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\nsize (\d+)\n"
+)
+_POINTER_MAX = 1024
+_MISSING_MAX = 20
+_NESTED_MAX = 8
+
+
+class Contents:
+    """Finds and lays in what trees of one repository point to."""
+
+    def __init__(self, store: Path, objects: Objects, origin: Callable[[], Origin], environ: Mapping[str, str]) -> None:
+        self._store = store
+        self._objects = objects
+        self._origin = origin
+        self._environ = environ
+        self._pointers: dict[str, dict[bytes, str]] = {}
+
+    def check(self, tree: str) -> None:
+        """Raises UsageError that lists what is missing, with the command that gets it."""
+        listing = self._objects.listing(tree)
+        missing = [*self._missing_submodules(listing, self._origin().worktree, b"", 0)]
+        for path, sha256 in self.pointers(tree).items():
+            if self._lfs_file(path, sha256) is None:
+                missing.append(f"{shown(path)}: its content is not here: run `git lfs pull`")
+        if missing:
+            more = "" if len(missing) <= _MISSING_MAX else f"\n  … and {len(missing) - _MISSING_MAX} more"
+            raise UsageError("the base is not complete here:\n  " + "\n  ".join(missing[:_MISSING_MAX]) + more)
+
+    def pointers(self, tree: str) -> dict[bytes, str]:
+        """Files that Git LFS keeps, with the sha256 of their content. Empty where no attribute says filter=lfs."""
+        if tree not in self._pointers:
+            self._pointers[tree] = self._find_pointers(self._objects.listing(tree))
+        return self._pointers[tree]
+
+    def lay_in(self, tree: str, into: Path, laid: Laid) -> None:
+        """Fill a checkout of `tree`. Raises UsageError where something is missing."""
+        listing = self._objects.listing(tree)
+        for path, sha256 in self.pointers(tree).items():
+            self._lay_pointer(path, sha256, into, laid, trees.get(listing, path))
+        self._lay_submodules(listing, into, b"", laid, 0)
+
+    def _lay_submodules(self, listing: Listing, into: Path, prefix: bytes, laid: Laid, depth: int) -> None:
+        for path, oid in _submodules(listing):
+            if self._objects.look(oid) is None:
+                self.check_submodule(prefix + path, oid, self._origin().worktree, depth)
+            inner = self._objects.listing(self._objects.commit(oid).tree)
+            below = into / os.fsdecode(path)
+            found = checkout.lay_out(self._objects, inner, below)
+            laid.seen.update({prefix + path + b"/" + name: status for name, status in found.seen.items()})
+            self._lay_submodules(inner, below, prefix + path + b"/", laid, depth + 1)
+
+    def check_submodule(self, path: bytes, oid: str, worktree: Path | None, depth: int) -> None:
+        """Import a submodule's commit. Raises UsageError where it is not to be had."""
+        problem = self._import(path, oid, worktree)
+        if problem or depth > _NESTED_MAX:
+            raise UsageError(problem or f"{shown(path)}: submodules nested deeper than {_NESTED_MAX}")
+
+    def _missing_submodules(self, listing: Listing, worktree: Path | None, prefix: bytes, depth: int) -> list[str]:
+        missing: list[str] = []
+        for path, oid in _submodules(listing):
+            problem = self._import(prefix + path, oid, worktree)
+            if problem:
+                missing.append(problem)
+            elif depth < _NESTED_MAX:
+                inner = self._objects.listing(self._objects.commit(oid).tree)
+                missing += self._missing_submodules(inner, worktree, prefix + path + b"/", depth + 1)
+        return missing
+
+    def _import(self, path: bytes, oid: str, worktree: Path | None) -> str:
+        """Empty where it went well, else what is wrong."""
+        mend = f"run `git submodule update --init --recursive -- {shown(path)}`"
+        if worktree is None:
+            return f"{shown(path)}: a submodule, and the repository is bare: run from a checkout"
+        folder = worktree / os.fsdecode(path)
+        if not (folder / ".git").exists():
+            return f"{shown(path)}: the submodule is not checked out: {mend}"
+        try:
+            origin = base.find(folder, self._environ, oid)
+            base.import_commit(self._store, origin, self._environ)
+        except UsageError:
+            return f"{shown(path)}: the submodule does not have commit {oid[:12]}: {mend}"
+        return ""
+
+    def _find_pointers(self, listing: Listing) -> dict[bytes, str]:
+        attributes = [entries[b".gitattributes"].oid for entries in listing.values() if b".gitattributes" in entries]
+        if not any(b"filter=lfs" in self._objects.read(oid) for oid in attributes):
+            return {}
+        files = {path: entry.oid for path, entry in trees.leaves(listing) if entry.mode in trees.REGULAR}
+        small = {oid for oid, size in self._objects.sizes(set(files.values())).items() if size <= _POINTER_MAX}
+        found = {}
+        for path, oid in files.items():
+            match = _POINTER.fullmatch(self._objects.read(oid)) if oid in small else None
+            if match:
+                found[path] = match[1].decode()
+        return found
+
+    def _lfs_file(self, path: bytes, sha256: str) -> Path | None:
+        """Where the content lies: in the user's LFS folder, or in the user's checkout."""
+        kept = self._origin().common_dir / "lfs/objects" / sha256[:2] / sha256[2:4] / sha256
+        if kept.is_file():
+            return kept
+        worktree = self._origin().worktree
+        if worktree is None:
+            return None
+        file = worktree / os.fsdecode(path)
+        if file.is_symlink() or not file.is_file() or _sha256(file) != sha256:
+            return None
+        return file
+
+    def _lay_pointer(self, path: bytes, sha256: str, into: Path, laid: Laid, entry: trees.Entry | None) -> None:
+        source = self._lfs_file(path, sha256)
+        if source is None:
+            raise UsageError(f"{shown(path)}: its content is not here: run `git lfs pull`")
+        target = into / os.fsdecode(path)
+        mode = 0o777 if entry is not None and entry.mode == trees.PROGRAM else 0o666
+        try:
+            target.unlink()
+            with source.open("rb") as content:
+                fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+                digest = hashlib.sha256()
+                with os.fdopen(fd, "wb") as file:
+                    while chunk := content.read(1 << 20):
+                        digest.update(chunk)
+                        file.write(chunk)
+            laid.seen[path] = checkout.seen(target.lstat())
+        except OSError as error:
+            raise disk_trouble(target, error) from error
+        if digest.hexdigest() != sha256:
+            raise InfrastructureError(f"{source}: damaged: run `git lfs fsck`", permanent=True)
+
+
+def _submodules(listing: Listing) -> list[tuple[bytes, str]]:
+    return sorted((path, entry.oid) for path, entry in trees.leaves(listing) if entry.mode == trees.SUBMODULE)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

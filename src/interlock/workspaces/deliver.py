@@ -1,0 +1,222 @@
+"""Delivery: the accepted tree becomes a branch of the user's repository, and nothing else there changes.
+
+Rule: objects first, then the branch, created with its old value as zero; hooks and configuration are off but
+where the user's own is asked for (identity, signing). Doing it again is the same as doing it once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from interlock.ports import DeliveryRefused, InfrastructureError, Stamp, UsageError
+from interlock.workspaces import trees
+from interlock.workspaces.base import Origin
+from interlock.workspaces.compare import COMMITTER, identity, write_commit
+from interlock.workspaces.git import Git, Trust, complaint
+from interlock.workspaces.objects import Commit, Objects, commit_object
+from interlock.workspaces.scan import ARTIFACTS
+from interlock.workspaces.trees import Entry
+
+_KEEP_PACK = 500  # objects; from here on they stay in a pack
+_BAD_NAME = re.compile(r"(^|/)[.-]|\.\.|[\x00-\x20\x7f~^:?*\[\\]|@\{|\.lock(/|$)|//|/$|\.$|^/|^@$|^$")
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What to deliver. `series`: the accepted commits in their order; empty: one commit in all."""
+
+    commit: str
+    base: str
+    branch: str
+    stamp: Stamp
+    series: Sequence[str] = ()
+    sign: bool = False
+
+
+def deliver(git: Git, objects: Objects, origin: Origin, environ: Mapping[str, str], parcel: Parcel) -> str:
+    """Create the branch and return its commit. Raises DeliveryRefused where a person must decide."""
+    if _BAD_NAME.search(parcel.branch):
+        raise UsageError(f"deliver.branch: {parcel.branch!r} is no name for a branch: see `git help check-ref-format`")
+    user = Git(environ, origin.common_dir)
+    there = _there(user, parcel.branch)
+    planned = _planned(git, objects, parcel)
+    own = _identity(origin, environ) if not parcel.stamp.author else ""
+    commits = _written(objects, planned, parcel, own)
+    if there.commit:
+        return _the_same(user, there, commits, parcel)
+    if there.worktree:
+        raise DeliveryRefused(f"branch {parcel.branch} is checked out in {there.worktree}: switch it to another branch")
+    _send(git, user, objects, commits, parcel.base)
+    tip = commits[-1].oid
+    if parcel.sign:
+        tip = _signed(origin, environ, commits)
+    _create(user, parcel.branch, tip)
+    return tip
+
+
+@dataclass(frozen=True, slots=True)
+class _There:
+    """The branch as it is now: its commit, and where it is checked out; empty for neither."""
+
+    commit: str = ""
+    worktree: str = ""
+
+
+def _there(user: Git, branch: str) -> _There:
+    """One call tells both, even for a branch that is checked out and has no commit yet."""
+    ref = f"refs/heads/{branch}"
+    found = user.call("rev-parse", "--verify", "-q", ref, codes=(0, 1)).out.decode().strip()
+    worktree = ""
+    for record in os.fsdecode(user.call("worktree", "list", "--porcelain", "-z").out).split("\0\0"):
+        lines = record.split("\0")
+        if f"branch {ref}" in lines:
+            worktree = lines[0].removeprefix("worktree ")
+    return _There(found, worktree)
+
+
+def _planned(git: Git, objects: Objects, parcel: Parcel) -> list[tuple[str, str, str]]:
+    """Tree, message and author of each commit, in order. The last tree is the accepted one."""
+    wanted = _without_artifacts(objects, objects.commit(parcel.commit).tree, parcel.base)
+    planned: list[tuple[str, str, str]] = []
+    tree = objects.commit(parcel.base).tree
+    for oid in parcel.series:
+        handoff = objects.commit(oid)
+        applied = _without_artifacts(objects, _applied(git, objects, tree, handoff), parcel.base)
+        if applied != tree:
+            planned.append((applied, handoff.message, handoff.author.partition("> ")[0] + ">"))
+            tree = applied
+    if tree != wanted or not planned:
+        planned.append((wanted, parcel.stamp.message, ""))
+    return planned
+
+
+def _without_artifacts(objects: Objects, tree: str, base: str) -> str:
+    """The tree with `.interlock/artifacts` as it is in the base, where it is not."""
+    listing = objects.listing(tree)
+    then = objects.listing(objects.commit(base).tree)
+    edits: dict[bytes, Entry | None] = {}
+    for path, (_, old) in trees.differences(listing, then).items():
+        if path.startswith(ARTIFACTS + b"/"):
+            edits[path] = old
+    return objects.write_edited(tree, edits)
+
+
+def _applied(git: Git, objects: Objects, tree: str, handoff: Commit) -> str:
+    """What the handoff changed, on top of `tree`; `tree` itself where that conflicts, for the last commit mends it."""
+    if not handoff.parents:
+        return handoff.tree
+    before = objects.commit(handoff.parents[0]).tree
+    if before == tree:
+        return handoff.tree
+    at = Stamp("interlock: series", 0)
+    root = write_commit(objects, before, (), at)
+    ours = write_commit(objects, tree, (root,), at)
+    theirs = write_commit(objects, handoff.tree, (root,), at)
+    done = git.call("merge-tree", "--write-tree", "--no-messages", ours, theirs, codes=(0, 1))
+    return tree if done.code else done.out.decode().strip()
+
+
+def _identity(origin: Origin, environ: Mapping[str, str]) -> str:
+    """Who the user is by their own configuration; Interlock where they have not said."""
+    git = Git(environ, origin.git_dir, trust=Trust.USER)
+    done = git.call("var", "GIT_COMMITTER_IDENT", codes=range(256))
+    return COMMITTER if done.code else identity(done.out.decode(errors="replace").rpartition("> ")[0])
+
+
+def _written(objects: Objects, planned: list[tuple[str, str, str]], parcel: Parcel, own: str) -> list[Commit]:
+    """The commits on the base, in the store."""
+    commits: list[Commit] = []
+    parent = parcel.base
+    date = f"{parcel.stamp.at} +0000"
+    for tree, message, who in planned:
+        author = identity(parcel.stamp.author or (who if who and not who.startswith("Interlock ") else own))
+        committer = own or author
+        content = commit_object(tree, (parent,), f"{author} {date}", f"{committer} {date}", message)
+        parent = objects.write("commit", content)
+        commits.append(objects.commit(parent))
+    return commits
+
+
+def _the_same(user: Git, there: _There, commits: list[Commit], parcel: Parcel) -> str:
+    """The branch exists: done where it is what we would create, but for a signature."""
+    if there.commit == commits[-1].oid:
+        return there.commit
+    if parcel.sign and _unsigned(user, there.commit, len(commits)) == [_said(commit) for commit in commits]:
+        return there.commit
+    raise DeliveryRefused(
+        f"branch {parcel.branch} exists at {there.commit[:12]} and would become {commits[-1].oid[:12]}: "
+        f"delete or rename it (git branch -m {parcel.branch} NEW), or deliver under another name"
+    )
+
+
+def _unsigned(user: Git, commit: str, count: int) -> list[tuple[str, str]]:
+    format_ = "--format=%T%x00%B%x00%x00"
+    out = user.call("log", "--first-parent", f"-{count}", "--no-show-signature", format_, commit).out
+    records = [record.strip("\n").partition("\0") for record in out.decode(errors="replace").split("\0\0")]
+    return [(tree, message.strip("\n")) for tree, _, message in reversed(records) if tree]
+
+
+def _said(commit: Commit) -> tuple[str, str]:
+    return commit.tree, commit.message.strip("\n")
+
+
+def _send(git: Git, user: Git, objects: Objects, commits: list[Commit], base: str) -> None:
+    """Put the objects that the base does not have into the user's repository."""
+    wanted = _new_objects(objects, commits, base)
+    known = user.call("cat-file", "--batch-check", stdin=f"{base}\n".encode()).out
+    if known.rstrip().endswith(b"missing"):  # the base is a snapshot of the working tree, or its commit is gone there
+        snapshot = objects.commit(base)
+        if not snapshot.parents or objects.look(snapshot.parents[0]) is None:
+            raise DeliveryRefused(f"the base {base[:12]} is no longer in the repository: fetch it again")
+        wanted |= _new_objects(objects, [snapshot], snapshot.parents[0])
+    names = "".join(f"{oid}\n" for oid in sorted(wanted))
+    pack = git.call("pack-objects", "-q", "--stdout", stdin=names.encode()).out
+    if len(wanted) < _KEEP_PACK:
+        user.call("unpack-objects", "-q", stdin=pack)
+    else:
+        user.call("index-pack", "--stdin", stdin=pack)
+
+
+def _new_objects(objects: Objects, commits: list[Commit], base: str) -> set[str]:
+    there = objects.commit(base).tree
+    known = trees.oids(objects.listing(there), there)
+    wanted = {commit.oid for commit in commits}
+    for commit in commits:
+        wanted |= trees.oids(objects.listing(commit.tree), commit.tree) - known
+    return wanted
+
+
+def _signed(origin: Origin, environ: Mapping[str, str], commits: list[Commit]) -> str:
+    """The same commits, signed under the user's configuration."""
+    git = Git(environ, origin.git_dir, trust=Trust.USER)
+    parent = commits[0].parents[0]
+    for commit in commits:
+        extra = {**_who("AUTHOR", commit.author), **_who("COMMITTER", commit.committer)}
+        message = commit.message.encode("utf-8", "replace")
+        done = git.call("commit-tree", "-S", commit.tree, "-p", parent, stdin=message, codes=range(256), extra=extra)
+        if done.code:
+            raise DeliveryRefused(f"signing failed: {complaint(done)}: mend `git commit -S`, or deliver without `sign`")
+        parent = done.out.decode().strip()
+    return parent
+
+
+def _who(role: str, said: str) -> dict[str, str]:
+    name, _, rest = said.partition(" <")
+    mail, _, date = rest.partition("> ")
+    return {f"GIT_{role}_NAME": name, f"GIT_{role}_EMAIL": mail, f"GIT_{role}_DATE": f"@{date}"}
+
+
+def _create(user: Git, branch: str, commit: str) -> None:
+    ref = f"refs/heads/{branch}"
+    user = replace(user, environ={**user.environ, "HOME": "/nonexistent"})
+    who = {"GIT_COMMITTER_NAME": "Interlock", "GIT_COMMITTER_EMAIL": "interlock@localhost"}
+    zero = "0" * len(commit)
+    done = user.call("update-ref", "-m", "interlock: delivered", ref, commit, zero, codes=range(256), extra=who)
+    if done.code == 0:
+        return
+    if b"cannot lock ref" in done.err and (b"exists" in done.err and b".lock" not in done.err):
+        raise DeliveryRefused(f"branch {branch} cannot be created: {complaint(done)}: deliver under another name")
+    raise InfrastructureError(f"branch {branch} cannot be created: {complaint(done)}")

@@ -1,0 +1,292 @@
+"""The store's objects: read through one long-lived git, written by ourselves.
+
+Rule: an object is complete and on the disk before its name is; a kill at any moment leaves the store whole.
+A loose object is `KIND SIZE NUL CONTENT`, zlib-compressed (git's gitformat documentation); writing it here
+saves a process for each. Objects that are already there are made young again, as git does, for gc's sake.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import tempfile
+import threading
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from interlock.ports import InfrastructureError, UsageError
+from interlock.process.dialogue import Dialogue
+from interlock.workspaces import trees
+from interlock.workspaces.git import Git
+from interlock.workspaces.trees import Listing
+
+CHUNK = 1 << 20
+_AHEAD = 256  # questions asked before the first answer is read; fits a pipe
+_LISTED_MAX = 400_000  # entries kept in memory, over all listings
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What we read of a commit object."""
+
+    oid: str
+    tree: str
+    parents: tuple[str, ...]
+    author: str  # Name <mail> SECONDS ZONE
+    committer: str
+    message: str
+
+
+class Objects:
+    """Objects of one bare repository. Threads may share it; `close` ends the git programs."""
+
+    def __init__(self, git: Git, algorithm: str) -> None:
+        assert git.git_dir is not None
+        self._git = git
+        self._folder = git.git_dir / "objects"
+        self.algorithm = algorithm
+        self.oid_bytes = hashlib.new(algorithm).digest_size
+        self._idle: list[Dialogue] = []
+        self._listed: OrderedDict[str, tuple[Listing, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for dialogue in idle:
+            dialogue.close()
+
+    # --- reading
+
+    def stream(self, oids: Iterable[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """Each object's kind and its content in chunks, in order. Raises KeyError for one that is missing.
+
+        The one who iterates must not fail in between for a reason that is not passed on: answers would be lost.
+        """
+        wanted = list(oids)
+        with self._dialogue() as dialogue:
+            for at in range(0, len(wanted), _AHEAD):
+                batch = wanted[at : at + _AHEAD]
+                dialogue.ask("".join(f"contents {oid}\n" for oid in batch).encode())
+                for oid in batch:
+                    kind, size = _header(dialogue.line(), oid)
+                    chunks = _chunks(dialogue, size)
+                    yield kind, chunks
+                    for _ in chunks:
+                        pass
+                    dialogue.take(1)
+
+    def read(self, oid: str) -> bytes:
+        """An object's content. Raises KeyError where there is none."""
+        for _, chunks in self.stream([oid]):
+            return b"".join(chunks)
+        raise KeyError(oid)
+
+    def look(self, oid: str) -> tuple[str, int] | None:
+        """Kind and size in bytes, None where there is no such object."""
+        with self._dialogue() as dialogue:
+            dialogue.ask(f"info {oid}\n".encode())
+            try:
+                return _header(dialogue.line(), oid)
+            except KeyError:
+                return None
+
+    def sizes(self, oids: Iterable[str]) -> dict[str, int]:
+        """Sizes in bytes. Raises KeyError for one that is missing."""
+        wanted = list(oids)
+        found = {}
+        with self._dialogue() as dialogue:
+            for at in range(0, len(wanted), _AHEAD):
+                batch = wanted[at : at + _AHEAD]
+                dialogue.ask("".join(f"info {oid}\n" for oid in batch).encode())
+                found.update({oid: _header(dialogue.line(), oid)[1] for oid in batch})
+        return found
+
+    def commit(self, oid: str) -> Commit:
+        """Raises UsageError where `oid` is no commit of the store."""
+        try:
+            content = self.read(oid)
+        except KeyError as error:
+            raise UsageError(f"commit {oid} is not in the store: is it of another run, or collected?") from error
+        head, _, message = content.partition(b"\n\n")
+        fields = [line.partition(b" ") for line in head.split(b"\n") if not line.startswith(b" ")]
+        trees_ = [value.decode() for name, _, value in fields if name == b"tree"]
+        if not trees_:
+            raise UsageError(f"{oid} is no commit")
+        parents = tuple(value.decode() for name, _, value in fields if name == b"parent")
+        who = {name: value.decode(errors="replace") for name, _, value in fields}
+        text = message.decode(errors="replace")
+        return Commit(oid, trees_[0], parents, who.get(b"author", ""), who.get(b"committer", ""), text)
+
+    def listing(self, tree: str) -> Listing:
+        """All folders of a tree. Raises KeyError where an object is missing."""
+        with self._lock:
+            if tree in self._listed:
+                self._listed.move_to_end(tree)
+                return self._listed[tree][0]
+        listing = self._list(tree)
+        self.keep_listing(tree, listing)
+        return listing
+
+    def keep_listing(self, tree: str, listing: Listing) -> None:
+        """Keep a listing in memory, and forget the oldest ones beyond the bound."""
+        with self._lock:
+            self._listed[tree] = listing, sum(map(len, listing.values()))
+            while len(self._listed) > 1 and sum(size for _, size in self._listed.values()) > _LISTED_MAX:
+                self._listed.popitem(last=False)
+
+    # --- writing
+
+    def write(self, kind: str, content: bytes) -> str:
+        """Store an object and return its id. Raises InfrastructureError (disk full, read-only)."""
+        head = f"{kind} {len(content)}\0".encode()
+        oid = hashlib.new(self.algorithm, head + content).hexdigest()
+        if not self._freshened(oid):
+            self._put(oid, [zlib.compress(head + content, 1)])
+        return oid
+
+    def write_file(self, fd: int, size: int, known: str = "") -> str:
+        """Store an open file of `size` bytes as a blob, unless it is the `known` one, which is there.
+
+        Raises OSError where the file changes meanwhile.
+        """
+        digest = hashlib.new(self.algorithm, f"blob {size}\0".encode())
+        for chunk in _contents(fd, size):
+            digest.update(chunk)
+        oid = digest.hexdigest()
+        if oid != known and not self._freshened(oid):
+            self._put(oid, _compressed(fd, size))
+        return oid
+
+    def write_edited(self, tree: str, edits: dict[bytes, trees.Entry | None]) -> str:
+        """`tree` with leaves put in or taken out (None). Returns the new tree's id."""
+        if not edits:
+            return tree
+        listing = self.listing(tree)
+        root, touched = trees.edited(listing, edits, lambda content: self.write("tree", content))
+        merged = {folder: entries for folder, entries in {**listing, **touched}.items() if entries or not folder}
+        self.keep_listing(root, merged)
+        return root
+
+    def loose(self, oid: str) -> Path:
+        return self._folder / oid[:2] / oid[2:]
+
+    # --- below
+
+    @contextlib.contextmanager
+    def _dialogue(self) -> Iterator[Dialogue]:
+        with self._lock:
+            dialogue = self._idle.pop() if self._idle else None
+        if dialogue is None:
+            dialogue = Dialogue(self._git.argv("cat-file", "--batch-command"), env=self._git.env())
+        try:
+            yield dialogue
+        except BaseException:
+            dialogue.close()  # answers that nobody will read are still in the pipe
+            raise
+        with self._lock:
+            self._idle.append(dialogue)
+
+    def _list(self, tree: str) -> Listing:
+        listing: dict[bytes, dict[bytes, trees.Entry]] = {}
+        level: list[tuple[bytes, str]] = [(b"", tree)]
+        while level:
+            below: list[tuple[bytes, str]] = []
+            for (path, _), (_, chunks) in zip(level, self.stream(oid for _, oid in level), strict=True):
+                entries = trees.parse(b"".join(chunks), self.oid_bytes)
+                listing[path] = entries
+                below += [
+                    (trees.joined(path, name), entry.oid)
+                    for name, entry in entries.items()
+                    if entry.mode == trees.FOLDER
+                ]
+            level = below
+        return listing
+
+    def _freshened(self, oid: str) -> bool:
+        try:
+            os.utime(self.loose(oid))
+        except OSError:
+            return False
+        return True
+
+    def _put(self, oid: str, chunks: Iterable[bytes]) -> None:
+        path = self.loose(oid)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            put_file(path, chunks, prefix="tmp_obj_")
+        except OSError as error:
+            raise disk_trouble(path, error) from error
+
+
+def put_file(path: Path, chunks: Iterable[bytes], *, prefix: str = "tmp_", mode: int = 0o444) -> None:
+    """Write a file that is there in full or not at all, and on the disk when this returns. Raises OSError."""
+    fd, name = tempfile.mkstemp(prefix=prefix, dir=path.parent)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def disk_trouble(path: Path | str, error: OSError) -> InfrastructureError:
+    """What to raise where the disk is in the way."""
+    mend = {
+        errno.ENOSPC: "the disk is full: make room",
+        errno.EDQUOT: "the quota is used up: make room",
+        errno.EROFS: "the file system is read-only: choose another state directory, or mount it writable",
+        errno.EACCES: "no permission: choose another state directory, or mend its rights",
+    }
+    said = mend.get(error.errno or 0, error.strerror or str(error))
+    return InfrastructureError(f"{path}: {said}", permanent=error.errno in (errno.EROFS, errno.EACCES))
+
+
+def commit_object(tree: str, parents: Sequence[str], author: str, committer: str, message: str) -> bytes:
+    """The content of a commit. `author` and `committer` are `Name <mail> SECONDS ZONE`."""
+    lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents), f"author {author}", f"committer {committer}"]
+    text = message.replace("\0", "\\0").strip("\n") + "\n"
+    return ("\n".join(lines) + "\n\n" + text).encode("utf-8", "replace")
+
+
+def _header(line: bytes, oid: str) -> tuple[str, int]:
+    words = line.decode().split(" ")
+    if len(words) != 3:
+        raise KeyError(oid)
+    return words[1], int(words[2])
+
+
+def _chunks(dialogue: Dialogue, size: int) -> Iterator[bytes]:
+    while size > 0:
+        chunk = dialogue.take(min(size, CHUNK))
+        size -= len(chunk)
+        yield chunk
+
+
+def _contents(fd: int, size: int) -> Iterator[bytes]:
+    os.lseek(fd, 0, os.SEEK_SET)
+    left = size
+    while chunk := os.read(fd, CHUNK):
+        left -= len(chunk)
+        yield chunk
+    if left:
+        raise OSError(errno.EAGAIN, "the file changes while it is read")
+
+
+def _compressed(fd: int, size: int) -> Iterator[bytes]:
+    packer = zlib.compressobj(1)
+    yield packer.compress(f"blob {size}\0".encode())
+    for chunk in _contents(fd, size):
+        yield packer.compress(chunk)
+    yield packer.flush()

@@ -1,0 +1,71 @@
+"""The folders of attempts and gates: places/RUN/STAGE-EPOCH.NUMBER-N, and places/gate-X, each with tree, home and tmp.
+
+Rule: every place has a path that was not there before, so that what still writes to an old one meets nobody.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from urllib.parse import quote
+
+from interlock.core.ids import AttemptId
+from interlock.ports import InfrastructureError, Place
+from interlock.workspaces.checkout import remove
+from interlock.workspaces.objects import disk_trouble
+
+_TRIES_MAX = 1000
+
+
+class Places:
+    """Makes and removes places below one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def of_attempt(self, run: str, attempt: AttemptId) -> Place:
+        """A new place for the attempt; what it had before is removed."""
+        last = self.discard(run, attempt)
+        parent = self.folder / run
+        for number in range(last + 1, last + _TRIES_MAX):
+            root = parent / f"{_stem(attempt)}-{number}"
+            try:
+                root.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise disk_trouble(root, error) from error
+            return _furnished(root)
+        raise InfrastructureError(f"{parent}: no free place for {attempt}")
+
+    def of(self, kind: str) -> Place:
+        """A new place for a gate or a setup."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return _furnished(Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=self.folder)))
+        except OSError as error:
+            raise disk_trouble(self.folder, error) from error
+
+    def discard(self, run: str, attempt: AttemptId) -> int:
+        """Remove what the attempt has. Returns the highest number among its places, 0 for none."""
+        last = 0
+        for root in sorted((self.folder / run).glob(f"{_stem(attempt)}-*")):
+            number = root.name.rpartition("-")[2]
+            last = max(last, int(number) if number.isdigit() else 0)
+            remove(root)
+        return last
+
+
+def _stem(attempt: AttemptId) -> str:
+    item = f"@{quote(attempt.item, safe='')[:80]}" if attempt.item else ""
+    return f"{attempt.stage}{item}-{attempt.epoch}.{attempt.number}"
+
+
+def _furnished(root: Path) -> Place:
+    place = Place(root, root / "tree", root / "home", root / "tmp")
+    try:
+        for folder in (place.tree, place.home, place.tmp):
+            folder.mkdir()
+    except OSError as error:
+        raise disk_trouble(root, error) from error
+    return place

@@ -1,0 +1,126 @@
+"""The private bare store: made once, its refs created once and never moved.
+
+Rule: only Interlock writes here. A ref is a file linked into place, so that exactly one writer wins and a kill
+leaves neither half a ref nor a lock behind. Refs keep objects alive; what is accepted, the journal says.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from interlock.ports import InfrastructureError
+from interlock.workspaces.objects import disk_trouble, put_file
+from interlock.workspaces.throwaway import ATTRIBUTES
+
+BASES = "refs/bases"
+_OWN = "interlock"  # the folder in the store for what is not git's
+
+
+def own(store: Path, name: str) -> Path:
+    """A folder of ours in the store, such as for kits; git does not look into it."""
+    return store / _OWN / name
+
+
+def create(store: Path, algorithm: str) -> None:
+    """Make the store where there is none. Raises InfrastructureError where the disk is in the way."""
+    if store.is_dir():
+        return
+    try:
+        store.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{store.name}-", dir=store.parent))
+        for folder in ("objects/pack", "objects/info", "refs", "info", f"{_OWN}/tmp"):
+            (made / folder).mkdir(parents=True)
+        (made / "HEAD").write_text("ref: refs/heads/none\n")
+        (made / "config").write_text(_config(algorithm))
+        (made / "info/attributes").write_text(ATTRIBUTES)
+        try:
+            made.rename(store)
+        except OSError:
+            if not store.is_dir():
+                raise
+            shutil.rmtree(made)  # somebody else was quicker
+    except OSError as error:
+        raise disk_trouble(store, error) from error
+
+
+def exists(store: Path) -> bool:
+    return (store / "config").is_file()
+
+
+def algorithm_of(store: Path) -> str:
+    """sha1 or sha256. Raises InfrastructureError where there is no store."""
+    try:
+        config = (store / "config").read_text()
+    except OSError as error:
+        raise InfrastructureError(f"{store}: no store there: no run has begun in this repository") from error
+    return "sha256" if "objectFormat = sha256" in config else "sha1"
+
+
+def create_ref(store: Path, ref: str, oid: str) -> None:
+    """Keep `oid` by `ref`. Doing it again with the same value is no error; another value raises
+    InfrastructureError, for a ref never moves."""
+    path = store / ref
+    temporary = own(store, "tmp") / f"ref-{os.getpid()}-{oid}-{path.name}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        put_file(temporary, [f"{oid}\n".encode()], mode=0o644)
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, path)
+        temporary.unlink()
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise disk_trouble(path, error) from error
+    there = read_ref(store, ref)
+    if there != oid:
+        raise InfrastructureError(f"{ref} is {there} and was to become {oid}: refs never move", permanent=True)
+
+
+def read_ref(store: Path, ref: str) -> str | None:
+    """The value of a ref, None where there is none."""
+    try:
+        return (store / ref).read_text().strip()
+    except OSError:
+        return None
+
+
+def base_ref(commit: str) -> str:
+    """What keeps an imported commit."""
+    return f"{BASES}/{commit}"
+
+
+@contextlib.contextmanager
+def locked(store: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold the store's lock, which the kernel frees with the process: shared by writers, alone for import and gc."""
+    path = own(store, "lock")
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise disk_trouble(path, error) from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _config(algorithm: str) -> str:
+    if algorithm == "sha1":
+        return "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"
+    return (
+        "[core]\n\trepositoryformatversion = 1\n\tfilemode = true\n\tbare = true\n"
+        f"[extensions]\n\tobjectFormat = {algorithm}\n"
+    )
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,255 @@
+"""The Workspaces of one repository: its private store, its places, and the user's repository around them.
+
+Rule: this file only puts the parts together; each of them can be read alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+
+from interlock.core.events import Finding
+from interlock.core.ids import AttemptId
+from interlock.ports import Candidate, Change, Merged, Place, Room, Stamp, UnfitTree, UsageError
+from interlock.workspaces import base, checkout, compare, furnish, gc, scan, storage, trees
+from interlock.workspaces.base import Base, Origin
+from interlock.workspaces.checkout import Laid
+from interlock.workspaces.contents import Contents
+from interlock.workspaces.deliver import Parcel, deliver
+from interlock.workspaces.gc import Collected, DiskUsage
+from interlock.workspaces.git import Git, check_version
+from interlock.workspaces.ignores import Ignores
+from interlock.workspaces.objects import Commit, Objects
+from interlock.workspaces.places import Places
+from interlock.workspaces.setup import Recipes
+from interlock.workspaces.throwaway import Kits
+
+
+class GitWorkspaces:
+    """Implements the port `Workspaces`. Threads may share it. `close` ends the git programs that it keeps."""
+
+    def __init__(self, store: Path, places: Path, repository: Path, environ: Mapping[str, str]) -> None:
+        self._store = store
+        self._places = Places(places)
+        self._repository = repository
+        self._environ = dict(environ)
+        self._git = Git(self._environ, store)
+        self._laid: dict[Path, Laid] = {}
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> GitWorkspaces:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the git programs. What is asked later starts them again."""
+        if "_objects" in self.__dict__:
+            self._objects.close()
+
+    # --- the user's repository
+
+    def import_base(self, ref: str | None = None, worktree: bool = False) -> Base:
+        """Bring the base of a run into the store: `ref`, else HEAD; with `worktree` the dirty tree on HEAD.
+
+        Raises UsageError (no git, no repository, no commits, no such commit).
+        """
+        check_version(self._environ)
+        name = "HEAD" if worktree or ref is None else ref
+        origin = base.find(self._repository, self._environ, name)
+        storage.create(self._store, origin.algorithm)
+        base.import_commit(self._store, origin, self._environ)
+        notes = base.notes(origin, self._environ, head=ref is None and not worktree)
+        if not worktree:
+            return Base(origin.commit, origin.tree, name, origin.branch, notes)
+        commit, tree = base.import_worktree(self._store, self._objects, origin, self._environ)
+        return Base(commit, tree, base.WORKTREE, origin.branch, notes)
+
+    def check_contents(self, base: Base, carry: Sequence[str] = ()) -> None:
+        """Raises UsageError that lists what the run would miss: submodules, Git LFS files, files to carry."""
+        self._contents.check(base.tree)
+        furnish.check_carried(carry, self._origin)
+
+    def deliver(  # noqa: PLR0913 - the port's
+        self, commit: str, base: str, branch: str, stamp: Stamp, series: Sequence[str], *, sign: bool
+    ) -> str:
+        """As the port says. An empty author is the user's configured identity."""
+        parcel = Parcel(commit, base, branch, stamp, tuple(series), sign)
+        with storage.locked(self._store, shared=True):
+            return deliver(self._git, self._objects, self._origin, self._environ, parcel)
+
+    # --- attempts
+
+    def open(self, run: str, attempt: AttemptId, commit: str, room: Room, *, overlay: str = "") -> Place:
+        """As the port says. Raises UsageError where submodules, LFS or carried files are missing, and
+        InfrastructureError where setup fails or the disk is in the way."""
+        made = self._commit(commit)
+        place = self._places.of_attempt(run, attempt)
+        shown = self._commit(overlay).tree if overlay else made.tree
+        with self._cleaned(place):
+            return self._furnish(place, (made,), shown, room)
+
+    def snapshot(self, place: Place, parent: str, room: Room, stamp: Stamp, ref: str) -> Candidate:
+        """As the port says. What is left out is listed, at most about a thousand paths."""
+        tree = self._commit(parent).tree
+        with self._lock:
+            laid = self._laid.get(place.root) or Laid(left=furnish.left_by(room))
+        with storage.locked(self._store, shared=True):
+            found = scan.read_changes(self._objects, place.tree, self._known(tree, laid))
+            if found.findings:
+                raise UnfitTree(tuple(found.findings))
+            written = self._objects.write_edited(tree, found.edits)
+            self._refuse_links(written, tree)
+            commit = compare.write_commit(self._objects, written, (parent,), stamp)
+            storage.create_ref(self._store, ref, commit)
+        return Candidate(commit, written, tuple(found.left_out))
+
+    def adopt(self, commit: str, parent: str, stamp: Stamp, ref: str) -> Candidate:
+        """As the port says. A commit that is not in the store yet is taken from the user's repository."""
+        if not self.has(commit):
+            commit = self.import_base(commit).commit
+        with storage.locked(self._store, shared=True):
+            tree = self._commit(commit).tree
+            made = compare.write_commit(self._objects, tree, (parent,), stamp)
+            storage.create_ref(self._store, ref, made)
+        return Candidate(made, tree)
+
+    def wipe(self, place: Place) -> None:
+        """Remove the place whatever is in it. Raises InfrastructureError where that cannot be."""
+        with self._lock:
+            self._laid.pop(place.root, None)
+        checkout.remove(place.root)
+
+    def discard(self, run: str, attempt: AttemptId) -> None:
+        """Remove whatever a lost attempt left behind, if anything."""
+        self._places.discard(run, attempt)
+
+    @contextlib.contextmanager
+    def clean_room(self, commit: str, base: str, room: Room) -> Iterator[Place]:
+        """As the port says; it is removed at the end."""
+        commits = (self._commit(base), self._commit(commit))
+        place = self._places.of("gate")
+        with self._cleaned(place):
+            place = self._furnish(place, commits, commits[-1].tree, room)
+        try:
+            yield place
+        finally:
+            self.wipe(place)
+
+    # --- commits
+
+    def has(self, commit: str) -> bool:
+        """Whether the store holds the commit."""
+        found = self._objects.look(commit) if storage.exists(self._store) else None
+        return found is not None and found[0] == "commit"
+
+    def merge(self, sources: Sequence[str], stamp: Stamp, ref: str = "") -> Merged:
+        """As the port says. `ref` keeps the result, if given."""
+        with storage.locked(self._store, shared=True):
+            merged = compare.merge(self._git, self._objects, sources, stamp)
+            if ref and merged.commit not in sources:
+                storage.create_ref(self._store, ref, merged.commit)
+        return merged
+
+    def read(self, commit: str, path: str, max_bytes: int) -> bytes | None:
+        """As the port says: None for symlinks and folders too."""
+        entry = trees.get(self._objects.listing(self._tree(commit)), path.encode("utf-8", "surrogateescape"))
+        if entry is None or entry.mode not in trees.REGULAR:
+            return None
+        size = self._objects.sizes([entry.oid])[entry.oid]
+        if size > max_bytes:
+            raise UsageError(f"{path}: {size:,} bytes, and at most {max_bytes:,} are read")
+        return self._objects.read(entry.oid)
+
+    def changes(self, old: str, new: str) -> tuple[Change, ...]:
+        """Between two commits or trees, sorted by path."""
+        return compare.changes(self._git, self._objects, self._tree(old), self._tree(new))
+
+    def patch(self, old: str, new: str) -> bytes:
+        """Between two commits or trees, for `git apply`."""
+        return compare.patch(self._git, old, new)
+
+    def restore(self, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:
+        """`commit` with the paths that match `globs` as they are in `onto`: a commit's hash."""
+        with storage.locked(self._store, shared=True):
+            return compare.restored(self._objects, commit, onto, globs, stamp)
+
+    # --- disk
+
+    def collect(self, live_refs: Sequence[str], older_than_s: float, now: float) -> Collected:
+        """Remove what no live ref needs and what is older; see `gc`."""
+        return gc.collect(self._git, self._store, self._places.folder, gc.Wish(tuple(live_refs), older_than_s, now))
+
+    def usage(self) -> DiskUsage:
+        """Bytes on the disk."""
+        return gc.usage(self._store, self._places.folder)
+
+    # --- below
+
+    @cached_property
+    def _objects(self) -> Objects:
+        return Objects(self._git, storage.algorithm_of(self._store))
+
+    @cached_property
+    def _kits(self) -> Kits:
+        return Kits(self._git, self._objects, storage.own(self._store, "kits"))
+
+    @cached_property
+    def _origin(self) -> Origin:
+        return base.find(self._repository, self._environ)
+
+    @cached_property
+    def _contents(self) -> Contents:
+        return Contents(self._store, self._objects, lambda: self._origin, self._environ)
+
+    @cached_property
+    def _recipes(self) -> Recipes:
+        return Recipes(storage.own(self._store, "setup"), self._environ)
+
+    def _commit(self, commit: str) -> Commit:
+        return self._objects.commit(commit)
+
+    def _tree(self, name: str) -> str:
+        """The tree of a commit, or the tree itself. Raises UsageError where it is neither."""
+        found = self._objects.look(name)
+        return name if found is not None and found[0] == "tree" else self._commit(name).tree
+
+    @contextlib.contextmanager
+    def _cleaned(self, place: Place) -> Iterator[None]:
+        """Whatever goes wrong while a place is made leaves nothing behind."""
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(Exception):  # what went wrong first is what counts
+                self.wipe(place)
+            raise
+
+    def _furnish(self, place: Place, commits: tuple[Commit, ...], shown: str, room: Room) -> Place:
+        parts = furnish.Parts(self._objects, self._kits, self._contents, self._recipes, self._places)
+        place, laid = furnish.furnish(parts, place, commits, shown, room, lambda: self._origin)
+        with self._lock:
+            self._laid[place.root] = laid
+        return place
+
+    def _known(self, tree: str, laid: Laid) -> scan.Known:
+        listing = self._objects.listing(tree)
+        files = {folder: entries[b".gitignore"] for folder, entries in listing.items() if b".gitignore" in entries}
+        contents = {
+            folder: self._objects.read(entry.oid) for folder, entry in files.items() if entry.mode in trees.REGULAR
+        }
+        return scan.Known(listing, Ignores(contents), laid, self._contents.pointers(tree))
+
+    def _refuse_links(self, tree: str, parent: str) -> None:
+        paths = scan.unfit_links(self._objects.listing(tree), self._objects.listing(parent), self._objects.read)
+        if paths:
+            raise UnfitTree(tuple(_link_finding(path) for path in paths[: scan.FINDINGS_MAX]))
+
+
+def _link_finding(path: bytes) -> Finding:
+    said = f"{scan.shown(path)}: a symlink that leads out of the tree"
+    return Finding("workspace.link", said, file=scan.shown(path))

@@ -1,0 +1,171 @@
+"""The throw-away `.git` of a place: one commit, or a gate's two, without history and without a way to the store.
+
+It is only a convenience to who works there; nothing of it is ever read back. It is written as files: a pack of
+the nearest tree that one was made for (a kit, kept beside the store), the objects beyond it, and an index that
+agrees with the files, so that the first `git status` is quick.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import struct
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from interlock.workspaces import trees
+from interlock.workspaces.checkout import Laid
+from interlock.workspaces.git import Git
+from interlock.workspaces.objects import Commit, Objects, disk_trouble
+from interlock.workspaces.trees import Listing
+
+BRANCH = "work"
+ATTRIBUTES = "* -text !eol -ident -filter !working-tree-encoding\n"
+_LOOSE_MAX = 200  # objects beyond the kit; above, a new kit is made
+_ANCESTORS_MAX = 64
+
+
+class Kits:
+    """Packs of whole trees, by the tree's id, in a folder of their own."""
+
+    def __init__(self, git: Git, objects: Objects, folder: Path) -> None:
+        self._git = git
+        self._objects = objects
+        self._folder = folder
+
+    def nearest(self, commit: Commit) -> str:
+        """The tree of `commit` or of one before it that has a kit; else one is made for its own."""
+        at: Commit | None = commit
+        wanted: set[str] | None = None
+        for _ in range(_ANCESTORS_MAX):
+            if at is None:
+                break
+            if self._pack(at.tree).with_suffix(".idx").exists():
+                if at.tree == commit.tree:
+                    return at.tree
+                wanted = wanted or self.objects_of(commit.tree)
+                if len(wanted - self.objects_of(at.tree)) <= _LOOSE_MAX:
+                    return at.tree
+            at = self._parent(at)
+        self._make(commit.tree)
+        return commit.tree
+
+    def objects_of(self, tree: str) -> set[str]:
+        return trees.oids(self._objects.listing(tree), tree)
+
+    def copy(self, tree: str, into: Path) -> None:
+        """The kit of `tree` as a pack in the folder `into`."""
+        for suffix in (".pack", ".idx"):
+            source = self._pack(tree).with_suffix(suffix)
+            copy_file(source, into / f"pack-{tree}{suffix}")
+        os.utime(source)  # its last use, for gc
+
+    def _pack(self, tree: str) -> Path:
+        return self._folder / f"{tree}.pack"
+
+    def _parent(self, commit: Commit) -> Commit | None:
+        if not commit.parents or self._objects.look(commit.parents[0]) is None:
+            return None
+        return self._objects.commit(commit.parents[0])
+
+    def _make(self, tree: str) -> None:
+        wanted = "\n".join(sorted(self.objects_of(tree))) + "\n"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        stem = self._folder / f"new-{os.getpid()}-{tree}"
+        done = self._git.call("pack-objects", "-q", "--window=0", "--threads=1", str(stem), stdin=wanted.encode())
+        made = f"{stem}-{done.out.decode().strip()}"
+        for suffix in (".pack", ".idx"):  # the index last: it says that the kit is complete
+            Path(made + suffix).replace(self._pack(tree).with_suffix(suffix))
+        with contextlib.suppress(FileNotFoundError):
+            Path(made + ".rev").unlink()
+
+
+def write_repository(objects: Objects, kits: Kits, tree: Path, commits: Sequence[Commit]) -> None:
+    """Make `tree/.git`: HEAD on the last of `commits`, the branch `base` on the first. The index comes later."""
+    root = tree / ".git"
+    head, base = commits[-1], commits[0]
+    try:
+        for folder in ("objects/pack", "objects/info", "refs/heads", "info"):
+            (root / folder).mkdir(parents=True)
+        _objects(objects, kits, root / "objects", commits)
+        refs = {f"refs/heads/{BRANCH}": head.oid, "refs/heads/base": base.oid}
+        _file(root / "HEAD", f"ref: refs/heads/{BRANCH}\n")
+        _file(root / "packed-refs", _PACKED + "".join(f"{oid} {ref}\n" for ref, oid in sorted(refs.items())))
+        _file(root / "config", _config(objects.algorithm))
+        _file(root / "info/attributes", ATTRIBUTES)
+        _file(root / "shallow", "".join(f"{oid}\n" for oid in _shallow(commits)))
+    except OSError as error:
+        raise disk_trouble(root, error) from error
+
+
+def write_index(objects: Objects, listing: Listing, laid: Laid, tree: Path) -> None:
+    """Make `tree/.git/index` agree with the files as they were laid out (git's index-format, version 2)."""
+    entries = sorted(trees.leaves(listing))
+    parts = [b"DIRC" + struct.pack(">II", 2, len(entries))]
+    for path, entry in entries:
+        parts.append(_index_entry(path, entry, laid))
+    content = b"".join(parts)
+    try:
+        (tree / ".git/index").write_bytes(content + hashlib.new(objects.algorithm, content).digest())
+    except OSError as error:
+        raise disk_trouble(tree, error) from error
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """A copy that shares nothing with the source that a writer could reach."""
+    shutil.copyfile(source, target)
+
+
+_PACKED = "# pack-refs with: peeled fully-peeled sorted \n"
+
+
+def _config(algorithm: str) -> str:
+    plain = algorithm == "sha1"
+    return (
+        f"[core]\n\trepositoryformatversion = {0 if plain else 1}\n\tfilemode = true\n\tbare = false\n"
+        "\tlogallrefupdates = true\n\ttrustctime = false\n\tcheckStat = minimal\n"
+        "[gc]\n\tauto = 0\n"
+        "[user]\n\tname = Agent\n\temail = agent@localhost\n"
+        + ("" if plain else f"[extensions]\n\tobjectFormat = {algorithm}\n")
+    )
+
+
+def _shallow(commits: Sequence[Commit]) -> Iterable[str]:
+    """The commits whose parents are not there."""
+    there = {commit.oid for commit in commits}
+    return sorted(commit.oid for commit in {c.oid: c for c in commits}.values() if not set(commit.parents) <= there)
+
+
+def _objects(objects: Objects, kits: Kits, folder: Path, commits: Sequence[Commit]) -> None:
+    kit = kits.nearest(commits[0])
+    kits.copy(kit, folder / "pack")
+    have = kits.objects_of(kit)
+    wanted = {commit.oid for commit in commits}
+    for tree in {commit.tree for commit in commits} - {kit}:
+        wanted |= kits.objects_of(tree) - have
+    beyond = sorted(wanted)
+    for oid, (kind, chunks) in zip(beyond, objects.stream(beyond), strict=True):
+        content = b"".join(chunks)
+        path = folder / oid[:2] / oid[2:]
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(zlib.compress(f"{kind} {len(content)}\0".encode() + content, 1))
+
+
+def _index_entry(path: bytes, entry: trees.Entry, laid: Laid) -> bytes:
+    mode, size, mtime, ctime, inode = laid.seen.get(path, (0, 0, 0, 0, 0))
+    del mode
+    head = struct.pack(
+        ">10I",
+        *(ctime // 10**9 & 0xFFFFFFFF, ctime % 10**9, mtime // 10**9 & 0xFFFFFFFF, mtime % 10**9),
+        *(0, inode & 0xFFFFFFFF, int(entry.mode, 8), 0, 0, size & 0xFFFFFFFF),
+    )
+    oid = bytes.fromhex(entry.oid)
+    body = head + oid + struct.pack(">H", min(len(path), 0xFFF)) + path
+    return body + b"\0" * (8 - len(body) % 8)
+
+
+def _file(path: Path, text: str) -> None:
+    path.write_text(text)
