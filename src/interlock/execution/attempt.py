@@ -52,8 +52,10 @@ def start_attempt(world: World, context: Context, command: StartAttempt, cancel:
 
 def _work(world: World, context: Context, command: StartAttempt, stamp: Stamp, cancel: Cancel) -> Event:
     stage = context.pipeline.stage(command.attempt.stage)
-    if command.by or not stage.has_worker:
-        return _adopted(world, context, command, command.source or command.input_commit, stamp)
+    if command.by:
+        return _adopted(world, context, command, command.source, stamp)
+    if not stage.has_worker:
+        return CandidateProduced(command.attempt, command.input_commit, command.input_tree)
     key = _script_key(context, stage, command) if stage.command is not None else ""
     known = world.journal.recall("script", key) if key else None
     if known is not None and world.workspaces.has(known):

@@ -1,0 +1,117 @@
+"""Wiring, by hand: from a folder and an environment to everything a surface needs."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from interlock.agents import adapters
+from interlock.engines.owner import Owner
+from interlock.gates import Referee
+from interlock.gates.bench import Bench
+from interlock.journal import FileBlobs, SqliteJournal
+from interlock.ports import UsageError, World
+from interlock.process import capture, scrubbed
+from interlock.service import Service
+from interlock.settings import RepositoryPaths, RunLock, Settings, load_settings, new_run_id, owner_of, paths_of
+from interlock.settings import Owner as Holder
+from interlock.spec.templates import render
+from interlock.workspaces import GitWorkspaces
+
+
+class SystemClock:
+    """Implements ports.Clock."""
+
+    def now(self) -> float:
+        return time.time()
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """One repository's Interlock. `repository` is the root of the working tree; `close` ends its helpers."""
+
+    repository: Path
+    paths: RepositoryPaths
+    settings: Settings
+    service: Service
+    owner: Owner
+    workspaces: GitWorkspaces
+    journal: SqliteJournal
+    blobs: FileBlobs
+    environ: Mapping[str, str]
+
+    @property
+    def state(self) -> Path:
+        return self.paths.root
+
+    def close(self) -> None:
+        self.workspaces.close()
+        self.journal.close()
+
+
+def build(cwd: Path, environ: Mapping[str, str]) -> Application:
+    """Raises UsageError (no repository, wrong settings), InfrastructureError (state folder not to be had)."""
+    top, common_dir = repository_of(cwd, environ)
+    general = paths_of(environ)
+    settings = load_settings(general.config)
+    paths = general.repository(common_dir)
+    journal, blobs = SqliteJournal(paths.journal), FileBlobs(paths.blobs)
+    workspaces = GitWorkspaces(paths.store, paths.places, top, environ)
+    gates = Referee(Bench(workspaces, blobs, journal, environ, paths.locks, general.state / "slots"))
+    clock = SystemClock()
+    world = World(workspaces, adapters(environ, top), gates, blobs, journal, clock, render, lambda: True)
+    holder = _holder()
+    owner = Owner(
+        world=world,
+        lock=partial(_lock, paths, holder),
+        name=f"{holder.pid}@{holder.host}",
+        environ=environ,
+        places=settings.max_parallel,
+        backoff_s=float(environ.get("INTERLOCK_BACKOFF_S", "1")),
+    )
+    service = Service(
+        journal=journal,
+        blobs=blobs,
+        workspaces=workspaces,
+        gates=gates,
+        clock=clock,
+        owner_of=partial(_owner, paths),
+        new_run_id=lambda: new_run_id(clock.now(), secrets.token_bytes(8)),
+        new_answer_id=lambda: secrets.token_hex(8),
+    )
+    return Application(top, paths, settings, service, owner, workspaces, journal, blobs, environ)
+
+
+def repository_of(cwd: Path, environ: Mapping[str, str]) -> tuple[Path, Path]:
+    """The root of the working tree and the common git directory, absolute. Raises UsageError."""
+    words = ("git", "rev-parse", "--path-format=absolute", "--show-toplevel", "--git-common-dir")
+    done = capture(words, cwd=cwd, env=scrubbed(environ, ("HOME", "XDG_CONFIG_HOME")))
+    lines = os.fsdecode(done.out).splitlines()
+    if done.code != 0 or len(lines) != 2:
+        said = done.err.decode("utf-8", "replace").strip().removeprefix("fatal: ").splitlines()
+        raise UsageError(
+            f"{cwd} is not in the working tree of a git repository"
+            f"{f' ({said[0]})' if said else ''}: go to one, or make one with `git init` and a first commit"
+        )
+    return Path(lines[0]), Path(lines[1]).resolve()
+
+
+def _lock(paths: RepositoryPaths, holder: Holder, run: str) -> AbstractContextManager[object]:
+    return RunLock(paths.run_lock(run), holder)
+
+
+def _owner(paths: RepositoryPaths, run: str) -> str:
+    holder = owner_of(paths.run_lock(run))
+    return str(holder) if holder else ""
+
+
+def _holder() -> Holder:
+    return Holder(os.getpid(), socket.gethostname(), datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"))
