@@ -41,15 +41,28 @@ def _compiled(glob: str) -> re.Pattern[str]:
 
 
 def _joined(segments: list[str]) -> str:
-    """The segments with their slashes: `**` is any number of folders, and as the last one all that lies below."""
-    out = ""
-    for index, segment in enumerate(segments):
-        last = index == len(segments) - 1
+    """The segments with their slashes: `**` is any number of folders, and as the last one all that lies below.
+
+    What stands between two `**` is taken where it comes first and never given back, as in `_segment`.
+    """
+    first, *others = _split(segments)
+    if not others:
+        return "/".join(first)
+    *middle, last = others
+    out = "".join(f"{segment}/" for segment in first)
+    out += "".join(f"(?>(?:[^/]+/)*?{'/'.join(group)}/)" for group in middle if group)
+    return out + ("(?:[^/]+/)*" + "/".join(last) if last else ".+")
+
+
+def _split(segments: list[str]) -> list[list[str]]:
+    """The segments as regular expressions, in groups between `**`."""
+    groups: list[list[str]] = [[]]
+    for segment in segments:
         if segment == "**":
-            out += ".+" if last else "(?:[^/]+/)*"
+            groups.append([])
         else:
-            out += _segment(segment) + ("" if last else "/")
-    return out
+            groups[-1].append(_segment(segment))
+    return groups
 
 
 def _segment(text: str) -> str:
