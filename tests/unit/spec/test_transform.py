@@ -69,7 +69,7 @@ def test_a_page_of_images_is_named_among_others(brief: Path):
 
 def test_a_document_of_images_is_refused(brief: Path):
     brief.write_bytes(pdf(b"/I Do", image=True))
-    with pytest.raises(UsageError, match="holds no text .1 pages.: if these are images"):
+    with pytest.raises(UsageError, match=r"holds no text .1 pages.: if these are images"):
         pdf_to_text(brief)
 
 

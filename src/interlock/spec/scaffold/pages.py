@@ -21,9 +21,9 @@ _WORDS_OF_YAML = frozenset({"true", "false", "null", "yes", "no", "on", "off", "
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """All that the pages are made of. The first of `programs` does the work."""
+    """All that the pages are made of."""
 
-    programs: tuple[Program, ...]
+    program: Program  # the agent that does the work
     recipes: tuple[Recipe, ...]
     protect: tuple[str, ...]
     gates: tuple[Choice, ...]
@@ -31,7 +31,7 @@ class Content:
 
     @property
     def agent(self) -> str:
-        return self.programs[0].name
+        return self.program.name
 
 
 def feature_page(content: Content) -> str:
@@ -108,7 +108,7 @@ def common_page(content: Content) -> str:
         "# What the pipelines share. An agent is any program: the brief is on its standard input and in $BRIEF.",
         "version: 1",
         "agents:",
-        *(line for program in content.programs for line in _agent(program)),
+        *_agent(content.program),
         *_protect(content),
         *(["setup:"] if content.recipes else []),
         *(line for each in content.recipes for line in _setup(each)),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from interlock.ports import UsageError
 from interlock.spec.scaffold.agents import PLACEHOLDER, PROGRAMS, Program
 from interlock.spec.scaffold.choices import choose, configuration_of, tests_of
 from interlock.spec.scaffold.found import Found, Which, find
@@ -26,23 +27,31 @@ class Scaffold:
     notes: tuple[str, ...]
 
 
-def plan_files(root: Path, environ: Mapping[str, str], which: Which) -> Scaffold:
+def plan_files(root: Path, environ: Mapping[str, str], which: Which, *, agent: str = "") -> Scaffold:
     """What `init` would write into the repository at `root`. `environ` tells which keys of agents are set,
-    `which` finds programs as shutil.which does. Writes nothing."""
+    `which` finds programs as shutil.which does, `agent` is the known one to take, found or not; without it the
+    first that is found. Writes nothing. Raises UsageError where `agent` is not known."""
     found = find(root, which)
     gates, notes = choose(found.languages, root, which)
     recipes = tuple(each for language in found.languages if (each := recipe(language, root, which)))
-    programs = tuple(program for program in PROGRAMS if program.name in found.agents) or (PLACEHOLDER,)
-    content = Content(
-        programs, recipes, (*tests_of(found.languages, root), *configuration_of(root)), gates, found.languages
-    )
+    program = _program(agent or next(iter(found.agents), PLACEHOLDER.name))
+    protect = (*tests_of(found.languages, root), *configuration_of(root))
+    content = Content(program, recipes, protect, gates, found.languages)
     notes = (
         *notes,
         *(each.note for each in recipes if each.note),
         *_gate_notes(content),
-        *_agent_notes(programs, environ),
+        *_agent_notes(program, found, environ),
     )
     return Scaffold(_files(content), found, notes)
+
+
+def _program(name: str) -> Program:
+    for program in (*PROGRAMS, PLACEHOLDER):
+        if program.name == name:
+            return program
+    known = ", ".join(program.name for program in PROGRAMS)
+    raise UsageError(f"there is no agent {name} that init knows how to start: take one of {known}")
 
 
 def _files(content: Content) -> tuple[tuple[str, str], ...]:
@@ -73,11 +82,13 @@ def _gate_notes(content: Content) -> tuple[str, ...]:
     return ()
 
 
-def _agent_notes(programs: tuple[Program, ...], environ: Mapping[str, str]) -> tuple[str, ...]:
-    first = programs[0]
-    if first is PLACEHOLDER:
+def _agent_notes(program: Program, found: Found, environ: Mapping[str, str]) -> tuple[str, ...]:
+    if program is PLACEHOLDER:
         return (f"no coding agent was found on PATH: put the line that starts yours into {FOLDER}/common.yaml",)
-    if any(environ.get(name) for name in (*first.secrets, *first.env)):
-        return ()
-    names = " or ".join(first.secrets)
-    return (f"{first.name} needs {names} to be set: each attempt has a home of its own, without your logins",)
+    notes = []
+    if others := [name for name in found.agents if name != program.name]:
+        notes.append(f"the agent is {program.name}; {', '.join(others)} would do as well (init --agent NAME)")
+    if not any(environ.get(name) for name in (*program.secrets, *program.env)):
+        names = " or ".join(program.secrets)
+        notes.append(f"{program.name} needs {names} to be set: each attempt has a home of its own, without your logins")
+    return tuple(notes)

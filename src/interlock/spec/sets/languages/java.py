@@ -28,7 +28,7 @@ if [ -s "$found" ]; then
     echo '</testsuites>'
   } > "$REPORT"
 fi
-exit "$code\""""
+exit $code"""
 
 
 def test(folder: Path) -> Ready:

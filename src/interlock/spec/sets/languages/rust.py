@@ -21,7 +21,7 @@ code=0
 cargo nextest run --workspace%s --no-fail-fast --profile default \
   --tool-config-file "interlock:${TMPDIR:-/tmp}/interlock-nextest.toml" || code=$?
 cp "${CARGO_TARGET_DIR:-target}/nextest/default/interlock.xml" "$REPORT" || true
-exit "$code\""""
+exit $code"""
 
 
 def test(folder: Path) -> Ready:

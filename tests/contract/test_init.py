@@ -1,0 +1,256 @@
+"""What `init` writes: valid at once, small, never over what is there, and its gates green on real projects."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.unit.sets.projects import GO, JAVA, NODE, PYTEST, RUST, UNITTEST, lay, run
+
+from interlock.core.pipeline import Expect, Gate, GateKind
+from interlock.ports import UsageError
+from interlock.spec import load_pipeline
+from interlock.spec.scaffold import Scaffold, plan_files, write
+from interlock.spec.scaffold.agents import PROGRAMS
+from interlock.spec.sets import Ready
+
+PROJECTS = {"go": GO, "java": JAVA, "node": NODE, "python": PYTEST, "rust": RUST}
+TOOLCHAINS = ("python3", "pytest", "node", "npm", "go", "gotestsum", "cargo", "cargo-nextest", "cargo-clippy", "mvn")
+
+
+def named(*names: str) -> Callable[[str], str | None]:
+    """A machine that has programs of these names."""
+    return lambda name: f"/usr/bin/{name}" if name in names else None
+
+
+def everything(name: str) -> str | None:
+    return f"/usr/bin/{name}"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    return folder
+
+
+def initialised(root: Path, files: dict[str, str], which: Callable[[str], str | None]) -> Scaffold:
+    scaffold = plan_files(lay(root, files), {}, which)
+    write(scaffold, root, force=False)
+    return scaffold
+
+
+def page(root: Path, name: str) -> Path:
+    return root / ".interlock" / "pipelines" / f"{name}.yaml"
+
+
+@pytest.mark.parametrize("language", PROJECTS)
+def test_each_language_is_found_and_its_pipelines_are_valid(root: Path, language: str):
+    scaffold = initialised(root, PROJECTS[language], named(*TOOLCHAINS, "claude"))
+    assert scaffold.found.languages == (language,)
+    assert scaffold.found.agents == ("claude",)
+    for name in ("feature", "quick"):
+        loaded = load_pipeline(page(root, name), root)
+        assert loaded.findings == ()
+        assert loaded.pipeline.name == name
+        assert f"{language}.test" in {gate.used for gate in loaded.pipeline.stage("code").gates}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {**PYTEST, **NODE},
+        {**PYTEST, **NODE, **GO, **RUST, **JAVA},
+        {**PYTEST, "uv.lock": 'name = "pytest"\nname = "ruff"\n', "ruff.toml": "", "mypy.ini": "[mypy]\n"},
+        {"pyproject.toml": "broken [", "package.json": "{", "Cargo.toml": "=", "pom.xml": "<"},
+    ],
+)
+@pytest.mark.parametrize("which", [named(), everything])
+def test_whatever_is_there_the_pipelines_are_valid_and_small(root: Path, files: dict[str, str], which):
+    initialised(root, files, which)
+    for name in ("feature", "quick"):
+        assert load_pipeline(page(root, name), root).findings == ()
+        lines = page(root, name).read_text().splitlines()
+        assert len(lines) < 30
+        assert lines[0] == "# yaml-language-server: $schema=../schema.json"
+
+
+def test_the_schema_is_written_and_the_pages_fit_it(root: Path):
+    import jsonschema
+
+    initialised(root, PYTEST, everything)
+    schema = json.loads((root / ".interlock/schema.json").read_text())
+    for name in ("pipelines/feature", "pipelines/quick", "common", "plan-and-ship"):
+        content = yaml.safe_load((root / f".interlock/{name}.yaml").read_text())
+        schema["required"] = ["version"]  # an included file need not have stages
+        jsonschema.validate(content, schema)
+
+
+def test_feature_is_plan_tests_code_ship(root: Path):
+    initialised(root, PYTEST, named("python3", "pytest", "codex"))
+    pipeline = load_pipeline(page(root, "feature"), root).pipeline
+    assert [stage.id for stage in pipeline.ordered()] == ["plan", "tests", "code", "ship"]
+    assert pipeline.stage("plan").scope.writes == ()
+    assert pipeline.stage("tests").gate("red").expect is Expect.NEW_TESTS_FAIL
+    assert "tests/**" in pipeline.stage("tests").scope.authors
+    assert pipeline.stage("code").scope.authors == ()
+    assert "tests/**" in pipeline.stage("code").scope.protect
+    assert pipeline.stage("ship").gate("merge").kind is GateKind.APPROVE
+    assert pipeline.agent("codex").command is not None
+
+
+def test_where_no_gate_tells_test_from_test_a_person_reads_the_tests(root: Path):
+    initialised(root, GO, named("go"))
+    stage = load_pipeline(page(root, "feature"), root).pipeline.stage("tests")
+    assert stage.gate("read").kind is GateKind.APPROVE
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_every_known_agent_gets_a_line_of_sound_shell(root: Path, program):
+    initialised(root, PYTEST, named("python3", "pytest", program.name))
+    agent = load_pipeline(page(root, "quick"), root).pipeline.agent(program.name)
+    assert agent.command is not None
+    subprocess.run(["/bin/bash", "-n", "-c", agent.command.shell], check=True)
+    assert "$BRIEF" in agent.command.shell
+    assert set(agent.secrets) == set(program.secrets)
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_the_line_starts_the_program_with_the_brief(root: Path, program):
+    initialised(root, PYTEST, named("python3", "pytest", program.name))
+    agent = load_pipeline(page(root, "quick"), root).pipeline.agent(program.name)
+    folder = root.parent / "bin"
+    folder.mkdir()
+    (folder / program.name).write_text(
+        '#!/bin/sh\nfor word; do test -f "$word" && cat "$word"; echo "$word"; done\ncat\n'
+    )
+    (folder / program.name).chmod(0o755)
+    brief = root.parent / "brief"
+    brief.write_text("Mend the adder")
+    env = {"PATH": f"{folder}:/usr/bin:/bin", "BRIEF": str(brief), "TMPDIR": str(root.parent)}
+    done = subprocess.run(
+        agent.command.words, env=env, input="", capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout.count("Mend the adder") == 1
+    assert done.stderr == ""
+
+
+def test_without_an_agent_a_placeholder_fails_and_says_what_to_do(root: Path):
+    scaffold = initialised(root, PYTEST, named("python3", "pytest"))
+    assert any("no coding agent was found" in note for note in scaffold.notes)
+    agent = load_pipeline(page(root, "quick"), root).pipeline.agent("placeholder")
+    done = subprocess.run(agent.command.words, capture_output=True, text=True, check=False)
+    assert done.returncode == 127
+    assert ".interlock/common.yaml" in done.stderr
+
+
+def test_a_missing_key_is_noted_and_a_set_one_is_not(root: Path):
+    lay(root, PYTEST)
+    assert any("ANTHROPIC_API_KEY" in note for note in plan_files(root, {}, named("claude")).notes)
+    notes = plan_files(root, {"ANTHROPIC_API_KEY": "x"}, named("claude")).notes
+    assert not any("ANTHROPIC_API_KEY" in note for note in notes)
+
+
+def test_of_several_agents_the_chosen_one_is_taken(root: Path):
+    lay(root, PYTEST)
+    assert any("would do as well" in note for note in plan_files(root, {}, everything).notes)
+    write(plan_files(root, {}, everything, agent="goose"), root, force=False)
+    assert [agent.name for agent in load_pipeline(page(root, "quick"), root).pipeline.agents] == ["goose"]
+    with pytest.raises(UsageError, match="take one of claude"):
+        plan_files(root, {}, everything, agent="gosse")
+
+
+def test_planning_writes_nothing_and_is_the_same_every_time(root: Path):
+    lay(root, PYTEST)
+    before = sorted(root.rglob("*"))
+    assert plan_files(root, {}, everything) == plan_files(root, {}, everything)
+    assert sorted(root.rglob("*")) == before
+
+
+def test_nothing_is_replaced_unless_forced(root: Path):
+    scaffold = initialised(root, PYTEST, everything)
+    assert write(scaffold, root, force=False) == ()
+    page(root, "quick").write_text("mine\n")
+    page(root, "feature").unlink()
+    with pytest.raises(UsageError, match=r"quick\.yaml would be replaced"):
+        write(scaffold, root, force=False)
+    assert page(root, "quick").read_text() == "mine\n"
+    assert not page(root, "feature").exists()
+    assert write(scaffold, root, force=True) == (page(root, "feature"), page(root, "quick"))
+
+
+def test_a_symlink_is_not_written_through(root: Path):
+    theirs = root / "theirs.yaml"
+    theirs.write_text("theirs\n")
+    page(root, "quick").parent.mkdir(parents=True)
+    page(root, "quick").symlink_to(theirs)
+    scaffold = plan_files(lay(root, PYTEST), {}, everything)
+    with pytest.raises(UsageError, match="would be replaced"):
+        write(scaffold, root, force=False)
+    write(scaffold, root, force=True)
+    assert theirs.read_text() == "theirs\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({**PYTEST, "uv.lock": "pytest"}, "uv sync --frozen"),
+        ({**PYTEST, "requirements.txt": "attrs\n"}, "python3 -m venv .venv"),
+        ({**NODE, "package.json": '{"dependencies": {"a": "1"}}', "package-lock.json": "{}"}, "npm ci"),
+        ({**NODE, "package.json": '{"dependencies": {"a": "1"}}', "pnpm-lock.yaml": ""}, "pnpm install"),
+        ({**GO, "go.sum": "x"}, "go mod vendor"),
+        ({**RUST, "Cargo.lock": 'source = "registry"\n'}, "cargo fetch --locked"),
+        (PYTEST, None),
+        (UNITTEST, None),
+        (NODE, None),
+        (GO, None),
+        (RUST, None),
+        (JAVA, None),
+    ],
+)
+def test_setup_is_written_only_where_packages_are_needed(root: Path, files: dict[str, str], expected: str | None):
+    initialised(root, files, everything)
+    setup = load_pipeline(page(root, "quick"), root).pipeline.setup
+    assert len(setup) == (0 if expected is None else 1)
+    assert expected is None or expected in setup[0].command.shell
+
+
+def test_a_gate_whose_tool_is_not_there_is_left_out_and_noted(root: Path):
+    scaffold = initialised(root, {**PYTEST, "ruff.toml": "", ".flake8": ""}, named("python3", "pytest"))
+    gates = load_pipeline(page(root, "quick"), root).pipeline.stage("code").gates
+    assert "python.lint" not in {gate.used for gate in gates}
+    assert any(note.startswith("python.lint is left out: ruff is not installed") for note in scaffold.notes)
+
+
+@pytest.mark.parametrize("files", [PYTEST, UNITTEST, NODE, {**PYTEST, "ruff.toml": "", "mypy.ini": "[mypy]\n"}])
+def test_the_gates_are_green_at_once_in_a_fresh_clone(root: Path, tmp_path: Path, files: dict[str, str]):
+    if "package.json" in files and shutil.which("node") is None:
+        pytest.skip("Node is not installed")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    initialised(root, files, lambda name: shutil.which(name, path=path))
+    for words in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["commit", "-qm", "all"],
+        ["clone", "-q", ".", str(tmp_path / "clone")],
+    ):
+        subprocess.run(["git", *words], cwd=root, check=True)
+    gates = load_pipeline(page(root, "quick"), root).pipeline.stage("code").gates
+    hard = [gate for gate in gates if gate.kind is GateKind.RUN]
+    assert hard
+    for gate in hard:
+        ran = run(_ready(gate), tmp_path / "clone", tmp_path / "tmp")
+        assert ran.code == 0, ran.output
+
+
+def _ready(gate: Gate) -> Ready:
+    assert gate.command is not None
+    return Ready(gate.command.shell, gate.report, gate.network, "")
