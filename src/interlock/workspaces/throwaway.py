@@ -12,6 +12,7 @@ import hashlib
 import os
 import shutil
 import struct
+import threading
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -74,7 +75,7 @@ class Kits:
     def _make(self, tree: str) -> None:
         wanted = "\n".join(sorted(self.objects_of(tree))) + "\n"
         self._folder.mkdir(parents=True, exist_ok=True)
-        stem = self._folder / f"new-{os.getpid()}-{tree}"
+        stem = self._folder / f"new-{os.getpid()}-{threading.get_ident()}-{tree}"  # several may make the same one
         done = self._git.call("pack-objects", "-q", "--window=0", "--threads=1", str(stem), stdin=wanted.encode())
         made = f"{stem}-{done.out.decode().strip()}"
         for suffix in (".pack", ".idx"):  # the index last: it says that the kit is complete
