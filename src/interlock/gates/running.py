@@ -6,7 +6,6 @@ gate names, what setup adds, and our own few variables; values of `secrets` do n
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +41,8 @@ def run_once(bench: Bench, case: Case, number: int, cancel: Cancel) -> Ran:
     """Run the gate's command with slot `number`. Raises Cancelled and InfrastructureError."""
     room = Room(setup=case.pipeline.setup, carry=case.pipeline.carry, protected=case.stage.scope.protect)
     with bench.workspaces.clean_room(case.commit, case.base_commit, room) as place:
-        aside = Path(tempfile.mkdtemp(prefix="gate-", dir=place.root))
+        aside = place.root / "gate"  # fresh with the room, and named alike in each: test ids may hold its path
+        aside.mkdir()
         hidden = aside / "held_out"
         try:
             if case.gate.held_out:
@@ -67,7 +67,14 @@ def _environment(bench: Bench, case: Case, place: Place, aside: Path, number: in
     if gate.held_out:
         own["HELD_OUT"] = str(aside / "held_out")
     named = {name: bench.environ[name] for name in (*gate.env, *gate.secrets) if name in bench.environ}
-    return {**scrubbed(bench.environ), **dict(place.env), **case.values, **named, **own}
+    return {**scrubbed(bench.environ), **dict(place.env), **_values(case, place), **named, **own}
+
+
+def _values(case: Case, place: Place) -> dict[str, str]:
+    """Paths of artifacts are absolute here, so that they hold in any `dir`."""
+    return {
+        name: str(place.tree / value) if name.startswith("ARTIFACT_") else value for name, value in case.values.items()
+    }
 
 
 def _ran(bench: Bench, case: Case, place: Place, env: Mapping[str, str], cancel: Cancel) -> Ran:
