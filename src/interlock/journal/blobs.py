@@ -32,10 +32,9 @@ class FileBlobs:
     def put(self, content: bytes) -> str:
         digest = sha256(content).hexdigest()
         place = self.path(digest)
-        if not place.exists():
-            with _explained(place), self._fresh() as (file, name):
-                file.write(content)
-                _settle(file, name, place)
+        with _explained(place):
+            if not place.exists():
+                self._put_new(content, place)
         return digest
 
     def put_file(self, path: Path) -> tuple[str, int]:
@@ -64,6 +63,11 @@ class FileBlobs:
         if _DIGEST.fullmatch(digest) is None:
             raise KeyError(digest)
         return self._root / digest[:2] / digest[2:]
+
+    def _put_new(self, content: bytes, place: Path) -> None:
+        with self._fresh() as (file, name):
+            file.write(content)
+            _settle(file, name, place)
 
     @contextmanager
     def _fresh(self) -> Iterator[tuple[BinaryIO, Path]]:
@@ -114,9 +118,10 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise UsageError(f"{path} cannot be kept as evidence: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UsageError(f"{path} cannot be kept as evidence: it is not a regular file")
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise UsageError(f"{path} cannot be kept as evidence: it is not a regular file")
         yield file
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -26,7 +27,9 @@ def explain(error: apsw.Error | OSError, path: Path) -> InfrastructureError:
             return damaged(path, str(error))
         case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError():
             return read_only(path, str(error))
-        case apsw.IOError() | OSError() if _nearly_full(path):
+        case apsw.IOError() if _nearly_full(path):
+            return _full(path)
+        case OSError() if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return _full(path)
         case OSError():
             return read_only(path, error.strerror or str(error))

@@ -1,0 +1,20 @@
+"""Where things lie, what the user has set, who owns a run, and how runs are named."""
+
+from interlock.settings.file import Settings, load_settings
+from interlock.settings.lock import Owned, Owner, RunLock, owner_of
+from interlock.settings.paths import Paths, RepositoryPaths, paths_of, repository_key
+from interlock.settings.run_id import new_run_id
+
+__all__ = [
+    "Owned",
+    "Owner",
+    "Paths",
+    "RepositoryPaths",
+    "RunLock",
+    "Settings",
+    "load_settings",
+    "new_run_id",
+    "owner_of",
+    "paths_of",
+    "repository_key",
+]

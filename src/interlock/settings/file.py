@@ -1,0 +1,92 @@
+"""The user's settings: `settings.yaml` or `settings.toml` in Interlock's config folder.
+
+Every mistake in the file is reported at once, each with what would be right.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from types import MappingProxyType
+
+from interlock.ports import UsageError
+
+SANDBOX_LEVELS = ("none",)
+_COUNT_MAX = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`slots` bounds INTERLOCK_SLOT, so how many checkouts run programs at once; `max_parallel` all effects."""
+
+    sandbox: str = "none"
+    slots: int = 16
+    max_parallel: int = 4
+
+
+_EXPECTED = MappingProxyType(
+    {
+        "sandbox": f"one of {', '.join(SANDBOX_LEVELS)}",
+        "slots": f"an integer from 1 to {_COUNT_MAX}",
+        "max_parallel": f"an integer from 1 to {_COUNT_MAX}",
+    }
+)
+
+
+def load_settings(config: Path) -> Settings:
+    """What the file in the folder `config` says, the defaults where there is none. Raises UsageError."""
+    found = [path for name in ("settings.yaml", "settings.toml") if (path := config / name).is_file()]
+    if not found:
+        return Settings()
+    if len(found) > 1:
+        raise UsageError(f"{found[0]} and {found[1]} are both there: keep one of them")
+    return _settings(found[0], _parse(found[0]))
+
+
+def _parse(path: Path) -> object:
+    try:
+        text = path.read_text(encoding="utf-8")
+        return tomllib.loads(text) if path.suffix == ".toml" else _parse_yaml(path, text)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from error
+
+
+def _parse_yaml(path: Path, text: str) -> object:
+    import yaml  # late: most commands find no file
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        raise UsageError(f"{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
+
+
+def _settings(path: Path, found: object) -> Settings:
+    if found is None:
+        return Settings()
+    if not isinstance(found, dict):
+        raise UsageError(f"{path}: names with values are needed, such as `max_parallel: 4`")
+    mistakes = [f"{path}: {mistake}" for name, value in found.items() for mistake in _mistakes(name, value)]
+    if mistakes:
+        raise UsageError("\n".join(mistakes))
+    return Settings(**found)
+
+
+def _mistakes(name: object, value: object) -> Iterator[str]:
+    if name not in _EXPECTED:
+        near = get_close_matches(str(name), _EXPECTED, n=1)
+        yield f"{name}: no such setting: " + (
+            f"did you mean {near[0]}?" if near else f"there are {', '.join(_EXPECTED)}"
+        )
+    elif not _fits(str(name), value):
+        yield f"{name}: {value!r} does not fit: {_EXPECTED[str(name)]} is needed"
+
+
+def _fits(name: str, value: object) -> bool:
+    if name == "sandbox":
+        return value in SANDBOX_LEVELS
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _COUNT_MAX

@@ -1,0 +1,123 @@
+"""One owner for each run: a lock that the kernel frees when its holder ends, however it ends.
+
+The file says who holds it, for the message; the lock alone decides. The file stays when the lock goes,
+because removing it would let two processes lock two files of one name.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from interlock.ports import InfrastructureError
+
+# Somebody who only looks holds the lock for an instant, so one refusal says nothing yet.
+_TRIES_MAX = 20
+_PAUSE_S = 0.01
+_TEXT_BYTES_MAX = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A process, as it names itself. `started` is text for people."""
+
+    pid: int
+    host: str
+    started: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}, since {self.started}"
+
+
+class Owned(InfrastructureError):
+    """Somebody else holds the lock. `owner` is None where the file does not say who."""
+
+    def __init__(self, message: str, owner: Owner | None) -> None:
+        super().__init__(message)
+        self.owner = owner
+
+
+class RunLock:
+    """Holds a run from `with` to its end. Not to be shared by threads, nor used twice at once."""
+
+    def __init__(self, path: Path, owner: Owner) -> None:
+        self._path = path
+        self._owner = owner
+        self._descriptor = -1
+
+    def __enter__(self) -> RunLock:
+        """Raises Owned, which says who has it, or InfrastructureError."""
+        descriptor = _open(self._path)
+        if not _try_lock(descriptor):
+            holder = _read_owner(descriptor)
+            os.close(descriptor)
+            raise Owned(f"{self._path.stem} is being run by {holder or 'another process'}", holder)
+        self._descriptor = descriptor
+        _write(descriptor, json.dumps(asdict(self._owner)), self._path)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        with suppress(OSError):
+            os.ftruncate(self._descriptor, 0)
+        os.close(self._descriptor)
+        self._descriptor = -1
+
+
+def owner_of(path: Path) -> Owner | None:
+    """Who holds the lock now; None where nobody does. An owner that does not say who it is has pid 0."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _read_owner(descriptor) or Owner(0, "an unknown host", "an unknown time")
+    else:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise InfrastructureError(
+            f"the lock {path} could not be made ({error.strerror}): make {path.parent} writable, or name another"
+            " place in INTERLOCK_STATE_HOME",
+            permanent=True,
+        ) from error
+
+
+def _try_lock(descriptor: int) -> bool:
+    for tries in range(_TRIES_MAX):
+        if tries:
+            time.sleep(_PAUSE_S)
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    return False
+
+
+def _read_owner(descriptor: int) -> Owner | None:
+    try:
+        found = json.loads(os.pread(descriptor, _TEXT_BYTES_MAX, 0))
+        return Owner(int(found["pid"]), str(found["host"]), str(found["started"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _write(descriptor: int, text: str, path: Path) -> None:
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, text.encode(), 0)
+    except OSError as error:
+        os.close(descriptor)
+        raise InfrastructureError(f"the lock {path} could not be written: {error.strerror}", permanent=True) from error

@@ -1,0 +1,22 @@
+"""Names of runs: sorted by time, unique in the world, short enough to type, fit for a ref and a file."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+# Crockford's base 32 in lower case: no i, l, o or u, so that it can be read out.
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_SUFFIX_LENGTH = 6
+ENTROPY_BYTES = 4
+
+
+def new_run_id(now: float, random_bytes: bytes) -> str:
+    """Such as `20261123-224507-k3f9xq`: the second in UTC, then 30 bits of chance.
+
+    `now` is unix seconds. Raises ValueError for fewer than ENTROPY_BYTES random bytes.
+    """
+    if len(random_bytes) < ENTROPY_BYTES:
+        raise ValueError(f"{len(random_bytes)} random bytes are too few: {ENTROPY_BYTES} are needed")
+    chance = int.from_bytes(random_bytes, "big")
+    suffix = "".join(_ALPHABET[chance >> (5 * place) & 31] for place in range(_SUFFIX_LENGTH))
+    return f"{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}-{suffix}"

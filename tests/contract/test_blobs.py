@@ -1,0 +1,90 @@
+"""One suite for every blob store, and what only files can go through."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from interlock.journal import FileBlobs, MemoryBlobs
+from interlock.ports import Blobs, InfrastructureError, UsageError
+
+
+@pytest.fixture(params=["memory", "files"])
+def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
+    return MemoryBlobs() if request.param == "memory" else FileBlobs(tmp_path / "blobs")
+
+
+@pytest.mark.parametrize("content", [b"", b"log\n", bytes(range(256)) * 10_000])
+def test_content_comes_back_by_its_digest(blobs: Blobs, tmp_path: Path, content: bytes) -> None:
+    digest = blobs.put(content)
+    assert digest == sha256(content).hexdigest() == blobs.put(content)
+    (tmp_path / "file").write_bytes(content)
+    assert blobs.put_file(tmp_path / "file") == (digest, len(content))
+    assert blobs.get(digest) == content
+
+
+@pytest.mark.parametrize("digest", ["0" * 64, "", "../../etc/passwd"])
+def test_what_is_not_there_is_a_key_error(blobs: Blobs, digest: str) -> None:
+    with pytest.raises(KeyError):
+        blobs.get(digest)
+
+
+def test_threads_put_the_same_at_once(blobs: Blobs) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(blobs.put, [b"same"] * 40))) == 1
+
+
+def test_files_have_paths_and_cannot_be_written(tmp_path: Path) -> None:
+    blobs = FileBlobs(tmp_path / "blobs")
+    path = blobs.path(blobs.put(b"log"))
+    assert path.read_bytes() == b"log"
+    assert path.stat().st_mode & 0o777 == 0o444
+    assert [each for each in (tmp_path / "blobs").iterdir() if each.is_file()] == []
+
+
+def test_changed_content_is_noticed(tmp_path: Path) -> None:
+    blobs = FileBlobs(tmp_path / "blobs")
+    path = blobs.path(blobs.put(b"log"))
+    path.chmod(0o644)
+    path.write_bytes(b"lag")
+    with pytest.raises(InfrastructureError, match="does not hold what its name says"):
+        blobs.get(sha256(b"log").hexdigest())
+
+
+def test_only_regular_files_are_taken(tmp_path: Path) -> None:
+    blobs = FileBlobs(tmp_path / "blobs")
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "link").symlink_to("secret")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link", "pipe", "nothing", "."):
+        with pytest.raises(UsageError, match="cannot be kept"):
+            blobs.put_file(tmp_path / name)
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "blobs").touch()
+    with pytest.raises(InfrastructureError, match="INTERLOCK_STATE_HOME"):
+        FileBlobs(tmp_path / "blobs").put(b"log")
+
+
+def test_a_killed_put_leaves_whole_content_only(tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom interlock.journal import FileBlobs\n"
+        "blobs = FileBlobs(Path(sys.argv[1]))\n"
+        "for number in range(100_000): print(blobs.put(str(number).encode() * 5000), flush=True)"
+    )
+    root = tmp_path / "blobs"
+    for lines in (1, 7, 20):
+        with subprocess.Popen([sys.executable, "-c", program, str(root)], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            told = [process.stdout.readline().strip() for _ in range(lines)]
+            process.kill()
+        assert all(FileBlobs(root).get(digest) for digest in told)
+    for path in root.glob("??/*"):
+        assert sha256(path.read_bytes()).hexdigest() == path.parent.name + path.name

@@ -1,0 +1,296 @@
+"""The journal on disk: several processes, kill -9, older and newer files, and disks that are in the way."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import apsw
+import pytest
+
+from interlock.core.events import TimeReached
+from interlock.journal import SqliteJournal, schema
+from interlock.ports import InfrastructureError
+
+FIRST = TimeReached(0.5)
+
+APPEND = """
+import sys
+from pathlib import Path
+from interlock.core.events import TimeReached
+from interlock.journal import SqliteJournal
+from interlock.ports import Fenced
+path, run, count, mode = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
+sys.stdin.read(1)
+journal = SqliteJournal(path)
+if mode == "create":
+    journal.create(run, 0.0, TimeReached(0.0))
+fence = journal.take(run)
+after = len(journal.records(run))
+print("fence", fence, flush=True)
+for _ in range(count):
+    try:
+        after = journal.append(run, fence, after, 0.0, TimeReached(float(fence))).seq
+    except Fenced:
+        print("fenced", after, flush=True)
+        break
+    print(after, flush=True)
+"""
+
+
+@contextmanager
+def _writer(path: Path, run: str, count: int, mode: str = "take") -> Iterator[subprocess.Popen[str]]:
+    argv = [sys.executable, "-c", APPEND, str(path), run, str(count), mode]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _go(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("g")
+    process.stdin.flush()
+
+
+def test_processes_share_a_new_file(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "journal.db"
+    with _writer(path, "a", 100, "create") as one, _writer(path, "b", 100, "create") as other:
+        _go(one)
+        _go(other)
+        told = [process.communicate()[0].split() for process in (one, other)]
+    assert [each[-1] for each in told] == ["101", "101"]
+    with SqliteJournal(path) as journal:
+        assert sorted(journal.runs()) == ["a", "b"]
+        assert [each.seq for each in journal.records("a")] == list(range(1, 102))
+
+
+def test_of_two_owners_in_two_processes_the_later_wins(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with SqliteJournal(path) as journal:
+        journal.create("r1", 0.0, FIRST)
+    with _writer(path, "r1", 100_000) as former, _writer(path, "r1", 20) as later:
+        assert former.stdout is not None
+        assert later.stdout is not None
+        _go(former)
+        while former.stdout.readline().strip() != "10":
+            pass
+        _go(later)
+        assert later.stdout.readline().split() == ["fence", "2"]
+        tail = former.communicate()[0].split("\n")
+        assert any(line.startswith("fenced") for line in tail)
+        later.communicate()
+    with SqliteJournal(path) as journal:
+        owners = [each.event.at for each in journal.records("r1")[1:]]  # type: ignore[union-attr]
+    # The later one may itself be beaten to a place by the last append of the former, and then stops too.
+    assert owners == sorted(owners)
+    assert owners.count(1.0) >= 9
+
+
+def test_a_killed_writer_tears_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    chance = random.Random(11)
+    with SqliteJournal(path) as journal:
+        journal.create("r1", 0.0, FIRST)
+    for _ in range(12):
+        with _writer(path, "r1", 100_000) as process:
+            assert process.stdout is not None
+            _go(process)
+            told = process.stdout.readline()
+            for _ in range(chance.randrange(60)):
+                told = process.stdout.readline()
+            process.kill()
+            told = (told + process.stdout.read()).rpartition("\n")[0].split("\n")[-1]
+        with SqliteJournal(path) as journal:
+            history = journal.records("r1")
+        assert [each.seq for each in history] == list(range(1, len(history) + 1))
+        assert told.startswith("fence") or len(history) >= int(told)
+    assert apsw.Connection(str(path)).pragma("integrity_check") == "ok"
+
+
+def test_appends_at_once_share_a_transaction(tmp_path: Path) -> None:
+    with SqliteJournal(tmp_path / "journal.db") as journal:
+        runs = [f"r{number}" for number in range(16)]
+        for run in runs:
+            journal.create(run, 0.0, FIRST)
+        fences = {run: journal.take(run) for run in runs}
+        before = _transactions(tmp_path)
+        turn = journal._writes._turn
+        with ThreadPoolExecutor(len(runs)) as pool, turn:
+            appends = [pool.submit(journal.append, run, fences[run], 1, 0.0, FIRST) for run in runs]
+            queued = journal._writes._queue
+            while len(queued) < len(runs):
+                threading.Event().wait(0.001)
+            turn.release()
+            assert [append.result().seq for append in appends] == [2] * len(runs)
+            turn.acquire()
+        assert _transactions(tmp_path) - before == 1
+
+
+def _transactions(folder: Path) -> int:
+    """Commits in the write-ahead log: the frames that carry a database size (bytes 4 to 8 of their header)."""
+    log = (folder / "journal.db-wal").read_bytes()
+    page = int.from_bytes(log[8:12], "big")
+    frames = range(32, len(log), 24 + page)
+    return sum(int.from_bytes(log[frame + 4 : frame + 8], "big") > 0 for frame in frames)
+
+
+def test_what_sqlite_refuses_undoes_the_whole_batch(tmp_path: Path) -> None:
+    with SqliteJournal(tmp_path / "journal.db") as journal:
+        journal.create("r1", 0.0, FIRST)
+        fence = journal.take("r1")
+        with pytest.raises(InfrastructureError):
+            journal._writes.run(lambda connection: connection.execute("DELETE FROM event; SELECT nothing").get)
+        assert journal.append("r1", fence, 1, 0.0, FIRST).seq == 2
+
+
+def test_history_cannot_be_changed(tmp_path: Path) -> None:
+    with SqliteJournal(tmp_path / "journal.db") as journal:
+        journal.create("r1", 0.0, FIRST)
+    with pytest.raises(apsw.ConstraintError, match="never changed"):
+        apsw.Connection(str(tmp_path / "journal.db")).execute("UPDATE event SET at = 0")
+
+
+def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    connection = apsw.Connection(str(path))
+    schema.migrate(connection, path, schema.migrations()[:1])
+    connection.execute("INSERT INTO run (id, fence) VALUES ('old', 4)")
+    connection.execute("INSERT INTO event VALUES (1, 1, 2.5, 'TimeReached', 1, '[0.5]')")
+    connection.close()
+    with SqliteJournal(path) as journal:
+        assert [(each.at, each.event) for each in journal.records("old")] == [(2.5, FIRST)]
+        assert journal.take("old") == 5
+        assert journal.recall("verdict", "none") is None
+
+
+def test_migrations_are_numbered_without_a_gap() -> None:
+    known = schema.migrations()
+    assert [migration.number for migration in known] == list(range(1, len(known) + 1))
+
+
+def test_a_newer_file_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    SqliteJournal(path).close()
+    connection = apsw.Connection(str(path))
+    connection.execute("PRAGMA user_version = 9999")
+    connection.close()
+    with pytest.raises(InfrastructureError, match=r"newer Interlock \(its schema is 9999.*upgrade"):
+        SqliteJournal(path)
+
+
+@pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_file_that_is_none_is_said(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "journal.db"
+    path.write_bytes(content)
+    with pytest.raises(InfrastructureError, match="damaged"):
+        SqliteJournal(path)
+    assert path.read_bytes() == content
+
+
+def test_the_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    apsw.Connection(str(path)).execute("CREATE TABLE bookmarks (url)")
+    with pytest.raises(InfrastructureError, match="another program"):
+        SqliteJournal(path)
+
+
+def test_a_damaged_page_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with SqliteJournal(path) as journal:
+        journal.create("r1", 0.0, FIRST)
+        fence = journal.take("r1")
+        _append_many(journal, "r1", fence)
+    content = bytearray(path.read_bytes())
+    content[4096 * 3 :] = os.urandom(len(content) - 4096 * 3)
+    path.write_bytes(content)
+    with pytest.raises(InfrastructureError, match=r"damaged|cannot be read"):
+        _read_all(path)
+
+
+def _read_all(path: Path) -> None:
+    with SqliteJournal(path) as journal:
+        for run in journal.runs():
+            journal.records(run)
+
+
+# --- disks that are in the way -----------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "disk"
+    place.mkdir()
+    argv = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(argv, capture_output=True, check=False).returncode:
+        pytest.skip("a small file system can be mounted as root only")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def _fill(folder: Path) -> Path:
+    ballast = folder / "ballast"
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    return ballast
+
+
+def _append_many(journal: SqliteJournal, run: str, fence: int) -> None:
+    for after in range(len(journal.records(run)), 1000):
+        journal.append(run, fence, after, 0.0, FIRST)
+
+
+@pytest.mark.root
+def test_a_full_disk_is_said_and_nothing_is_lost(small_disk: Path) -> None:
+    journal = SqliteJournal(small_disk / "journal.db")
+    journal.create("r1", 0.0, FIRST)
+    fence = journal.take("r1")
+    ballast = _fill(small_disk)
+    with pytest.raises(InfrastructureError, match="full: free some space") as raised:
+        _append_many(journal, "r1", fence)
+    assert raised.value.permanent
+    after = len(journal.records("r1"))
+    ballast.unlink()
+    assert journal.append("r1", fence, after, 0.0, FIRST).seq == after + 1
+    journal.close()
+
+
+@pytest.mark.root
+def test_a_full_disk_at_the_start_is_said(small_disk: Path) -> None:
+    _fill(small_disk)
+    with pytest.raises(InfrastructureError, match="full"):
+        SqliteJournal(small_disk / "journal.db")
+
+
+@pytest.mark.root
+def test_a_read_only_disk_is_said(small_disk: Path) -> None:
+    SqliteJournal(small_disk / "journal.db").close()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    for path in (small_disk / "journal.db", small_disk / "new" / "journal.db"):
+        with pytest.raises(InfrastructureError, match=r"cannot be written.*INTERLOCK_STATE_HOME"):
+            SqliteJournal(path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_read_only_folder_is_said(tmp_path: Path) -> None:
+    tmp_path.chmod(0o555)
+    with pytest.raises(InfrastructureError, match="cannot be written"):
+        SqliteJournal(tmp_path / "state" / "journal.db")
+    tmp_path.chmod(0o755)
+
+
+def test_a_state_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
+    (tmp_path / "state").touch()
+    with pytest.raises(InfrastructureError, match="cannot be written"):
+        SqliteJournal(tmp_path / "state" / "journal.db")

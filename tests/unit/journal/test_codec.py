@@ -1,0 +1,88 @@
+"""Events as text and back, exactly; and the form of what is on users' disks, pinned."""
+
+from __future__ import annotations
+
+import gc
+import json
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from interlock.core import events
+from interlock.core.events import Event, Evidence, Finding, Recorded, Usage, VerdictGiven, VerdictStatus
+from interlock.core.ids import AttemptId
+from interlock.journal import codec
+from interlock.ports import Answer, InfrastructureError
+
+_VERDICT = VerdictGiven(
+    AttemptId("code", 1, 2),
+    "code/test",
+    1,
+    VerdictStatus.FAILED,
+    (Finding("test", "1 != 2", file="a\udcff.py"),),
+    (Evidence("log", "ab", 3),),
+)
+
+
+def test_the_form_is_compact() -> None:
+    assert codec.encode(_VERDICT) == (
+        r'["code/1.2","code/test",1,"failed",[["test","1 != 2","error","a\udcff.py"]],[["log","ab",3]]]'
+    )
+
+
+def test_export_names_the_fields() -> None:
+    (line,) = codec.export("r1", [Recorded(7, 1.5, _VERDICT)])
+    told = json.loads(line)
+    assert (told["run"], told["seq"], told["at"], told["event"]) == ("r1", 7, 1.5, "VerdictGiven")
+    assert told["subject"] == "code/1.2"
+    assert told["findings"][0]["file"] == "a\udcff.py"
+    assert told["findings"][0]["line"] == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "body", "message"),
+    [
+        ("VerdictGiven", 99, "[]", "newer Interlock"),
+        ("Unheard", 1, "[]", "Unheard"),
+        ("WhenHeld", 1, "[]", "0 of at least 1"),
+        ("WhenHeld", 1, '["code/1.1",2]', "too many"),
+        ("WhenHeld", 1, '["nothing"]', "no attempt"),
+        ("WhenHeld", 1, "{", "damaged"),
+        ("RunFinished", 1, '["unheard"]', "unheard"),
+    ],
+)
+def test_what_cannot_be_read_is_said(kind: str, version: int, body: str, message: str) -> None:
+    with pytest.raises(InfrastructureError, match=message):
+        codec.decode(kind, version, body)
+    with pytest.raises(InfrastructureError, match=message):
+        codec.decode_rows([(5, 0.0, kind, version, body)])
+
+
+def test_a_number_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        codec.encode(events.TimeReached(float("nan")))
+
+
+def test_decoding_leaves_the_collector_as_it_was() -> None:
+    assert gc.isenabled()
+    codec.decode_rows([(1, 0.0, "WhenHeld", 1, '["code/1.1"]')])
+    assert gc.isenabled()
+
+
+# --- the form on disk ----------------------------------------------------------------------------
+# A change here is a change of what lies on users' disks. A new field at the end with a default is fine: bring
+# stored_form.txt up to date. Anything else needs a higher codec.VERSION, and a step that lifts what is older.
+
+FORM = Path(__file__).with_name("stored_form.txt")
+
+
+def test_the_stored_form_has_not_changed_unawares() -> None:
+    kinds = (*get_args(Event), Answer, Finding, Evidence, Usage)
+    form = [f"{kind.__name__}({', '.join(map(_field, fields(kind)))})" for kind in kinds]
+    assert form == FORM.read_text(encoding="utf-8").splitlines()
+
+
+def _field(field) -> str:
+    return field.name if field.default is MISSING else f"{field.name}={field.default!r}"

@@ -1,0 +1,63 @@
+"""The user's settings file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from interlock.ports import UsageError
+from interlock.settings import Settings, load_settings
+
+
+def test_without_a_file_there_are_defaults(tmp_path: Path) -> None:
+    assert load_settings(tmp_path / "none") == Settings()
+
+
+def test_yaml_and_toml_say_the_same(tmp_path: Path) -> None:
+    yaml, toml = tmp_path / "y", tmp_path / "t"
+    yaml.mkdir()
+    toml.mkdir()
+    (yaml / "settings.yaml").write_text("sandbox: none\nslots: 3\n")
+    (toml / "settings.toml").write_text('sandbox = "none"\nslots = 3\n')
+    assert load_settings(yaml) == load_settings(toml) == Settings(slots=3)
+
+
+def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").write_text("# later\n")
+    assert load_settings(tmp_path) == Settings()
+
+
+def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("slot: 3\nsandbox: full\nmax_parallel: true\nwhatever: 1\n")
+    with pytest.raises(UsageError) as raised:
+        load_settings(tmp_path)
+    assert str(raised.value).splitlines() == [
+        f"{file}: slot: no such setting: did you mean slots?",
+        f"{file}: sandbox: 'full' does not fit: one of none is needed",
+        f"{file}: max_parallel: True does not fit: an integer from 1 to 256 is needed",
+        f"{file}: whatever: no such setting: there are sandbox, slots, max_parallel",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("settings.yaml", b"a: [\n", r"settings.yaml:2:1: not valid YAML"),
+        ("settings.yaml", b"- 1\n", "names with values"),
+        ("settings.yaml", b"\xff\xfe\x00", "cannot be read"),
+        ("settings.toml", b"slots =", "cannot be read"),
+    ],
+)
+def test_what_cannot_be_read_is_said(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UsageError, match=message):
+        load_settings(tmp_path)
+
+
+def test_two_files_are_one_too_many(tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").touch()
+    (tmp_path / "settings.toml").touch()
+    with pytest.raises(UsageError, match="keep one"):
+        load_settings(tmp_path)

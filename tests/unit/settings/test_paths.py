@@ -1,0 +1,72 @@
+"""Where things lie, as a pure function of the environment."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from interlock.ports import UsageError
+from interlock.settings import paths_of, repository_key
+
+
+def test_home_is_the_fallback() -> None:
+    paths = paths_of({"HOME": "/h"})
+    assert (paths.state, paths.config, paths.cache) == (
+        Path("/h/.local/state/interlock"),
+        Path("/h/.config/interlock"),
+        Path("/h/.cache/interlock"),
+    )
+
+
+def test_xdg_wins_and_a_relative_one_is_ignored() -> None:
+    paths = paths_of({"HOME": "/h", "XDG_STATE_HOME": "/s", "XDG_CACHE_HOME": "relative"})
+    assert paths.state == Path("/s/interlock")
+    assert paths.cache == Path("/h/.cache/interlock")
+
+
+def test_the_state_folder_can_be_named() -> None:
+    assert paths_of({"HOME": "/h", "INTERLOCK_STATE_HOME": "/here"}).state == Path("/here")
+    with pytest.raises(UsageError, match="absolute"):
+        paths_of({"HOME": "/h", "INTERLOCK_STATE_HOME": "here"})
+
+
+def test_no_home_is_said() -> None:
+    with pytest.raises(UsageError, match="HOME"):
+        paths_of({})
+
+
+@pytest.mark.parametrize(
+    ("common_dir", "name"),
+    [
+        ("/src/Shop/.git", "shop"),
+        ("/srv/shop.git", "shop"),
+        ("/src/Ünï code!/.git", "n-code"),
+        ("/src/日本/.git", "repository"),
+        ("/.git", "repository"),
+    ],
+)
+def test_a_repository_has_a_readable_key(common_dir: str, name: str) -> None:
+    key = repository_key(Path(common_dir))
+    assert key.rpartition("-")[0] == name
+    assert len(key.rpartition("-")[2]) == 12
+
+
+def test_two_repositories_of_one_name_differ() -> None:
+    assert repository_key(Path("/a/shop/.git")) != repository_key(Path("/b/shop/.git"))
+
+
+def test_what_is_kept_of_a_repository(tmp_path: Path) -> None:
+    kept = paths_of({"HOME": str(tmp_path)}).repository(Path("/src/shop/.git"))
+    names = (kept.journal, kept.store, kept.blobs, kept.places, kept.run_lock("r1"))
+    assert [str(path.relative_to(kept.root)) for path in names] == [
+        "journal.db", "store.git", "blobs", "places", "locks/r1.lock",
+    ]  # fmt: skip
+
+
+def test_a_run_id_fits_a_ref() -> None:
+    from interlock.settings import new_run_id
+
+    ref = f"refs/interlock/{new_run_id(0.0, bytes(4))}/code/1.1"
+    assert subprocess.run(["git", "check-ref-format", ref], check=False).returncode == 0
