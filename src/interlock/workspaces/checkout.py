@@ -5,7 +5,7 @@ would replace them. Rule: content goes byte for byte, without filters, in both d
 """
 
 # Paths are bytes here, which pathlib cannot hold.
-# ruff: noqa: PTH101, PTH102, PTH104, PTH106, PTH108, PTH119, PTH120, PTH211
+# ruff: noqa: PTH101, PTH102, PTH108, PTH120, PTH211
 
 from __future__ import annotations
 

@@ -4,9 +4,6 @@ Rule: the tracked files are the tree's when it is handed over, whatever setup di
 by then is known, and stays out of the candidate.
 """
 
-# Paths are bytes here, which pathlib cannot hold.
-# ruff: noqa: PTH101, PTH102, PTH104, PTH106, PTH108, PTH119, PTH120, PTH211
-
 from __future__ import annotations
 
 import os

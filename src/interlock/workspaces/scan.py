@@ -5,7 +5,7 @@ O_NOFOLLOW; what cannot be part of a commit is a finding, and what the accepted 
 """
 
 # Paths are bytes here, which pathlib cannot hold.
-# ruff: noqa: PTH101, PTH102, PTH104, PTH106, PTH108, PTH119, PTH120, PTH211
+# ruff: noqa: PTH119
 
 from __future__ import annotations
 

@@ -1,0 +1,583 @@
+"""Attempts: opened from the accepted input alone, read back as files, merged, compared, judged in clean rooms."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from interlock.core.ids import AttemptId
+from interlock.ports import Change, InfrastructureError, Room, Stamp, UnfitTree, UsageError, Workspaces
+from interlock.workspaces import GitWorkspaces
+from tests.contract.workspaces_world import STAMP, World, commit_all, git, make_repository, make_world, write
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = make_world(tmp_path)
+    with made.workspaces:
+        yield made
+
+
+def test_it_is_the_port(world: World) -> None:
+    port: Workspaces = world.workspaces
+    assert port is world.workspaces
+
+
+# --- opening
+
+
+def test_a_place_holds_the_files_and_one_commit_without_history(world: World) -> None:
+    base = world.base()
+    place = world.open(base.commit)
+    assert (place.tree / "a.txt").read_text() == "one\ntwo\n"
+    assert (place.tree / "run.sh").stat().st_mode & stat.S_IXUSR
+    assert os.readlink(place.tree / "link") == "src/lib.py"
+    assert git(place.tree, "log", "--format=%H").split() == [base.commit]
+    assert git(place.tree, "status", "--porcelain") == ""
+    assert git(place.tree, "fsck", "--full", "--strict") == ""
+    assert "secret of history" not in git(place.tree, "cat-file", "--batch-all-objects", "--batch")
+    assert place.home.is_dir()
+    assert place.tmp.is_dir()
+    assert place.root == world.places / "run1/code-1.1-1"
+
+
+def test_the_agents_git_works_and_changes_nothing_of_ours(world: World) -> None:
+    base = world.base()
+    place = world.open(base.commit)
+    (place.tree / "a.txt").write_text("changed\n")
+    assert git(place.tree, "diff", "--stat").startswith(" a.txt")
+    commit_all(place.tree, "mine")
+    candidate = world.snapshot(place, base.commit)
+    assert world.in_store("rev-parse", f"{candidate.commit}^").strip() == base.commit
+    assert "mine" not in world.in_store("log", "--all", "--format=%s")
+
+
+def test_opening_again_removes_what_was_there_and_takes_a_new_path(world: World) -> None:
+    base = world.base()
+    first = world.open(base.commit)
+    (first.tree / "left-over").write_text("x")
+    again = world.open(base.commit)
+    assert again.root != first.root
+    assert not first.root.exists()
+    assert not (again.tree / "left-over").exists()
+
+
+def test_an_overlay_lies_over_the_input_as_uncommitted_changes(world: World) -> None:
+    base = world.base()
+    rejected = world.attempted({"a.txt": "better\n", "new.txt": "new\n"}, base.commit, 1)
+    place = world.workspaces.open("run1", world.attempt(2), base.commit, Room(), overlay=rejected.commit)
+    assert (place.tree / "a.txt").read_text() == "better\n"
+    assert git(place.tree, "status", "--porcelain").split() == ["M", "a.txt", "??", "new.txt"]
+    assert git(place.tree, "log", "--format=%H").split() == [base.commit]
+    candidate = world.snapshot(place, base.commit, 2)
+    assert candidate.tree == rejected.tree
+
+
+def test_a_commit_that_is_not_there_is_a_usage_error(world: World) -> None:
+    world.base()
+    with pytest.raises(UsageError, match="not in the store"):
+        world.open("1" * 40)
+
+
+def test_items_of_a_stage_have_places_of_their_own(world: World) -> None:
+    base = world.base()
+    roots = {
+        world.workspaces.open("run1", AttemptId("code", 1, 1, item), base.commit, Room()).root.name
+        for item in ("", "a/b", "../..", "ä")
+    }
+    assert roots == {"code-1.1-1", "code@a%2Fb-1.1-1", "code@..%2F..-1.1-1", "code@%C3%A4-1.1-1"}
+
+
+def test_discard_removes_what_a_lost_attempt_left(world: World) -> None:
+    place = world.open(world.base().commit)
+    world.workspaces.discard("run1", world.attempt())
+    assert not place.root.exists()
+    world.workspaces.discard("run1", world.attempt(7))
+
+
+# --- snapshots
+
+
+def test_nothing_changed_is_the_same_tree(world: World) -> None:
+    base = world.base()
+    candidate = world.snapshot(world.open(base.commit), base.commit)
+    assert candidate.tree == base.tree
+    assert candidate.left_out == ()
+
+
+def test_every_kind_of_change_is_seen(world: World) -> None:
+    base = world.base()
+    place = world.open(base.commit)
+    (place.tree / "a.txt").write_text("three\n")
+    (place.tree / "src/lib.py").chmod(0o755)
+    (place.tree / "run.sh").unlink()
+    (place.tree / "src/deep/er/x.txt").unlink()
+    (place.tree / "src/deep/er").rmdir()
+    (place.tree / "src/deep/er").write_text("a file where a folder was")
+    (place.tree / "link").unlink()
+    (place.tree / "link").mkdir()
+    (place.tree / "link/in").write_text("a folder where a link was")
+    (place.tree / "empty").mkdir()
+    (place.tree / "here").symlink_to("a.txt")
+    candidate = world.snapshot(place, base.commit)
+    assert world.files(candidate.commit) == {
+        ".gitignore": "100644", "a.txt": "100644", "src/lib.py": "100755", "src/deep/er": "100644",
+        "link/in": "100644", "here": "120000",
+    }  # fmt: skip
+    assert world.in_store("fsck", "--full", "--strict", candidate.commit) == ""
+
+
+def test_a_snapshot_is_a_function_of_its_arguments(world: World) -> None:
+    base = world.base()
+    first = world.attempted({"a.txt": "same\n"}, base.commit, 1)
+    second = world.attempted({"a.txt": "same\n"}, base.commit, 2)
+    assert first == second
+    said = world.in_store("cat-file", "commit", first.commit)
+    assert said.count("Interlock <interlock@localhost> 1700000000 +0000") == 2
+
+
+def test_a_ref_is_created_once_and_never_moved(world: World) -> None:
+    base = world.base()
+    place = world.open(base.commit)
+    first = world.snapshot(place, base.commit)
+    assert world.snapshot(place, base.commit) == first
+    (place.tree / "a.txt").write_text("moved\n")
+    with pytest.raises(InfrastructureError, match="refs never move"):
+        world.snapshot(place, base.commit)
+    assert world.in_store("rev-parse", "refs/interlock/run1/code/1.1").strip() == first.commit
+
+
+def test_an_edit_of_the_same_size_with_the_time_set_back_is_seen(world: World) -> None:
+    base = world.base()
+    place = world.open(base.commit)
+    file = place.tree / "a.txt"
+    before = file.stat()
+    file.write_text("ONE\ntwo\n")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    candidate = world.snapshot(place, base.commit)
+    assert world.workspaces.read(candidate.commit, "a.txt", 100) == b"ONE\ntwo\n"
+
+
+def test_what_the_input_ignores_is_left_out_and_listed(world: World) -> None:
+    base = world.base()
+    place = world.open(base.commit)
+    write(place.tree, {"x.log": "", "build/out/y": "", "src/z.log": "", "kept.txt": "k"})
+    candidate = world.snapshot(place, base.commit)
+    assert sorted(candidate.left_out) == ["build/", "src/z.log", "x.log"]
+    assert "kept.txt" in world.files(candidate.commit)
+
+
+def test_the_candidates_own_ignore_rules_hide_nothing(world: World) -> None:
+    base = world.base()
+    place = world.open(base.commit)
+    write(place.tree, {".gitignore": "*\n", "hidden.py": "evil", "src/.gitignore": "*\n"})
+    candidate = world.snapshot(place, base.commit)
+    assert {"hidden.py", "src/.gitignore"} <= world.files(candidate.commit).keys()
+
+
+def test_a_tracked_file_that_is_ignored_stays_tracked(world: World) -> None:
+    write(world.repository, {"kept.log": "1\n", "build/kept": "1\n"})
+    git(world.repository, "add", "-f", "kept.log", "build/kept")
+    commit_all(world.repository)
+    base = world.base()
+    candidate = world.attempted({"kept.log": "2\n", "build/kept": "2\n", "build/other": "x"}, base.commit, 1)
+    assert [change.path for change in world.workspaces.changes(base.commit, candidate.commit)] == [
+        "build/kept", "kept.log",
+    ]  # fmt: skip
+
+
+def test_artifacts_come_along_even_where_they_are_ignored(world: World) -> None:
+    write(world.repository, {".gitignore": ".interlock/\n*.md\n"})
+    commit_all(world.repository)
+    base = world.base()
+    files = {".interlock/artifacts/code/plan.md": "p", ".interlock/other.yaml": "o", "x.md": "x"}
+    candidate = world.attempted(files, base.commit, 1)
+    assert ".interlock/artifacts/code/plan.md" in world.files(candidate.commit)
+    assert sorted(candidate.left_out) == [".interlock/other.yaml", "x.md"]
+
+
+def test_odd_names_come_along_byte_for_byte(world: World) -> None:
+    base = world.base()
+    place = world.open(base.commit)
+    names = [b"new\nline", b"\xff\xfe", b" lead", b"-dash", "ümlaut".encode(), b"tab\t", b'quo"te', b"back\\slash"]
+    for name in names:
+        (place.tree / os.fsdecode(name)).write_bytes(b"in " + name)
+    candidate = world.snapshot(place, base.commit)
+    assert {os.fsdecode(name) for name in names} <= world.files(candidate.commit).keys()
+    changes = world.workspaces.changes(base.commit, candidate.commit)
+    assert [change.path for change in changes] == [os.fsdecode(name) for name in sorted(names)]
+    assert all(change.added == 1 for change in changes if change.path != "new\nline")
+    again = world.open(candidate.commit, 2)
+    for name in names:
+        assert (again.tree / os.fsdecode(name)).read_bytes() == b"in " + name
+    assert git(again.tree, "status", "--porcelain") == ""
+
+
+def test_attributes_rewrite_nothing_in_either_direction(world: World) -> None:
+    files: dict[str, str | bytes] = {".gitattributes": "*.crlf text eol=crlf\n*.id ident\n*.lf text eol=lf\n"}
+    write(world.repository, {**files, "a.crlf": "1\r\n2\r\n", "b.id": "$Id$\n", "c.lf": "1\n"})
+    commit_all(world.repository)
+    base = world.base()
+    place = world.open(base.commit)
+    assert (place.tree / "a.crlf").read_bytes() == b"1\n2\n"  # as it is stored
+    assert (place.tree / "b.id").read_bytes() == b"$Id$\n"
+    assert git(place.tree, "status", "--porcelain") == ""
+    write(place.tree, {"a.crlf": b"1\r\n", "c.lf": b"1\r\n"})
+    candidate = world.snapshot(place, base.commit)
+    assert world.workspaces.read(candidate.commit, "a.crlf", 100) == b"1\r\n"
+    assert world.workspaces.read(candidate.commit, "c.lf", 100) == b"1\r\n"
+    assert world.workspaces.read(candidate.commit, "b.id", 100) == b"$Id$\n"
+
+
+def test_a_file_of_100_mb(world: World) -> None:
+    base = world.base()
+    place = world.open(base.commit)
+    with (place.tree / "big").open("wb") as file:
+        file.truncate(100_000_000)
+    candidate = world.snapshot(place, base.commit)
+    assert world.in_store("cat-file", "-s", f"{candidate.commit}:big").strip() == "100000000"
+    with world.workspaces.clean_room(candidate.commit, base.commit, Room()) as room:
+        assert (room.tree / "big").stat().st_size == 100_000_000
+    with pytest.raises(UsageError, match="at most 10"):
+        world.workspaces.read(candidate.commit, "big", 10)
+
+
+def test_many_new_files(world: World) -> None:
+    base = world.base()
+    candidate = world.attempted({f"many/{number % 50}/{number}": f"{number}\n" for number in range(2000)}, base.commit, 1)
+    assert len(world.files(candidate.commit)) == 2000 + 6
+    assert world.in_store("fsck", "--full", "--strict", candidate.commit) == ""
+    place = world.open(candidate.commit, 2)
+    assert git(place.tree, "status", "--porcelain") == ""
+    assert git(place.tree, "fsck", "--full", "--strict") == ""
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o200])
+def test_unreadable_files_and_folders_are_read_all_the_same(world: World, mode: int) -> None:
+    base = world.base()
+    place = world.open(base.commit)
+    (place.tree / "a.txt").write_text("locked\n")
+    (place.tree / "a.txt").chmod(mode)
+    (place.tree / "src").chmod(mode)
+    candidate = world.snapshot(place, base.commit)
+    assert world.workspaces.read(candidate.commit, "a.txt", 100) == b"locked\n"
+    world.workspaces.wipe(place)
+    assert not place.root.exists()
+
+
+# --- what cannot be taken
+
+
+def rules_of(world: World, place_file: str, make: object) -> set[str]:
+    base = world.base()
+    place = world.open(base.commit)
+    path = place.tree / place_file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert callable(make)
+    make(path)
+    with pytest.raises(UnfitTree) as unfit:
+        world.snapshot(place, base.commit)
+    assert world.in_store("for-each-ref", "refs/interlock").strip() == ""
+    world.workspaces.wipe(place)
+    return {finding.rule for finding in unfit.value.findings}
+
+
+def listen(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        before = Path.cwd()
+        os.chdir(path.parent)
+        try:
+            server.bind(path.name)
+        finally:
+            os.chdir(before)
+
+
+@pytest.mark.parametrize(
+    ("file", "make", "rule"),
+    [
+        ("fifo", os.mkfifo, "workspace.special"),
+        ("socket", listen, "workspace.special"),
+        ("vendor/.git", Path.mkdir, "workspace.nested_repository"),
+        ("vendor/.git", lambda path: path.write_text("gitdir: /x"), "workspace.nested_repository"),
+        ("vendor/.GIT", Path.mkdir, "workspace.nested_repository"),
+        (".Git", Path.mkdir, "workspace.nested_repository"),
+        ("src/git~1", Path.mkdir, "workspace.nested_repository"),
+        ("src/.g\u200cit", Path.mkdir, "workspace.nested_repository"),
+        ("out", lambda path: path.symlink_to("/etc/passwd"), "workspace.link"),
+        ("out", lambda path: path.symlink_to("../secret"), "workspace.link"),
+        ("src/out", lambda path: path.symlink_to("../../x"), "workspace.link"),
+        ("in", lambda path: path.symlink_to(".git/config"), "workspace.link"),
+    ],
+)
+def test_what_no_commit_may_hold_is_a_finding(world: World, file: str, make: object, rule: str) -> None:
+    assert rules_of(world, file, make) == {rule}
+
+
+@pytest.mark.root
+def test_a_device_is_a_finding(world: World) -> None:
+    if os.getuid() != 0:
+        pytest.skip("needs to be root to make a device")
+    assert rules_of(world, "null", lambda path: os.mknod(path, stat.S_IFCHR, os.makedev(1, 3))) == {"workspace.special"}
+
+
+def test_a_symlink_that_leaves_through_another_one_is_a_finding(world: World) -> None:
+    def make(path: Path) -> None:
+        (path.parent / "d").symlink_to("..")  # src/deep/er/d -> src/deep
+        path.symlink_to("d/../../../up")  # from src/deep: out of the tree, though its own text stays in
+
+    assert rules_of(world, "src/deep/er/sly", make) == {"workspace.link"}
+
+
+def test_symlink_loops_stay_in_the_tree_and_come_along(world: World) -> None:
+    base = world.base()
+    place = world.open(base.commit)
+    (place.tree / "loop").symlink_to("loop")
+    (place.tree / "ping").symlink_to("pong")
+    (place.tree / "pong").symlink_to("ping")
+    (place.tree / "src/up").symlink_to("..")
+    (place.tree / "dangling").symlink_to("nowhere")
+    candidate = world.snapshot(place, base.commit)
+    assert {"loop", "ping", "pong", "src/up", "dangling"} <= world.files(candidate.commit).keys()
+
+
+def test_an_outward_symlink_of_the_base_passes_unchanged(world: World) -> None:
+    (world.repository / "old").symlink_to("/usr/share/dict")
+    commit_all(world.repository)
+    base = world.base()
+    candidate = world.attempted({"a.txt": "x"}, base.commit, 1)
+    assert world.files(candidate.commit)["old"] == "120000"
+    place = world.open(base.commit, 2)
+    (place.tree / "old").unlink()
+    (place.tree / "old").symlink_to("/etc")
+    with pytest.raises(UnfitTree, match="old: a symlink that leads out"):
+        world.snapshot(place, base.commit, 2)
+
+
+def test_a_removed_workspace_is_a_finding(world: World) -> None:
+    base = world.base()
+    place = world.open(base.commit)
+    world.workspaces.wipe(place)
+    with pytest.raises(UnfitTree, match="removed its own workspace"):
+        world.snapshot(place, base.commit)
+
+
+def test_a_workspace_swapped_for_a_symlink_is_not_followed(world: World, tmp_path: Path) -> None:
+    base = world.base()
+    place = world.open(base.commit)
+    (place.tree).rename(tmp_path / "moved")
+    place.tree.symlink_to(tmp_path / "moved")
+    with pytest.raises(UnfitTree):
+        world.snapshot(place, base.commit)
+    world.workspaces.wipe(place)
+    assert (tmp_path / "moved/a.txt").exists()
+
+
+def test_folders_nested_without_end(world: World) -> None:
+    base = world.base()
+    place = world.open(base.commit)
+    before = Path.cwd()
+    os.chdir(place.tree)
+    try:
+        for _ in range(1500):
+            os.mkdir("d" * 20)  # noqa: PTH102
+            os.chdir("d" * 20)
+    finally:
+        os.chdir(before)
+    with pytest.raises(UnfitTree, match="deeper than"):
+        world.snapshot(place, base.commit)
+    world.workspaces.wipe(place)
+    assert not place.root.exists()
+    assert list(place.root.parent.iterdir()) == []
+
+
+def test_wiping_removes_read_only_folders_and_leaves_what_links_point_to(world: World, tmp_path: Path) -> None:
+    place = world.open(world.base().commit)
+    outside = tmp_path / "outside"
+    write(outside, {"kept": "k"})
+    (place.tree / "to").symlink_to(outside)
+    write(place.home, {"a/b/c": "x", "a/d": "y"})
+    for folder in (place.home / "a/b", place.home / "a", place.home):
+        folder.chmod(0o500)
+    world.workspaces.wipe(place)
+    assert not place.root.exists()
+    assert (outside / "kept").exists()
+    world.workspaces.wipe(place)
+
+
+# --- another process
+
+
+def test_a_snapshot_by_another_process_reads_every_file(world: World) -> None:
+    base = world.base()
+    place = world.open(base.commit)
+    (place.tree / "a.txt").write_text("elsewhere\n")
+    with GitWorkspaces(world.store, world.places, world.repository, os.environ) as other:
+        candidate = other.snapshot(place, base.commit, Room(), STAMP, "refs/interlock/run1/code/1.1")
+    assert candidate == world.snapshot(place, base.commit)
+
+
+# --- adopting, merging, reading
+
+
+def test_adopting_takes_the_tree_onto_the_parent(world: World) -> None:
+    base = world.base()
+    write(world.repository, {"a.txt": "by hand\n"})
+    mine = commit_all(world.repository, "my own fix")
+    adopted = world.workspaces.adopt(mine, base.commit, STAMP, "refs/interlock/run1/code/1.3")
+    assert world.workspaces.read(adopted.commit, "a.txt", 100) == b"by hand\n"
+    assert world.in_store("rev-parse", f"{adopted.commit}^").strip() == base.commit
+    assert world.workspaces.has(mine)
+    assert not world.workspaces.has("2" * 40)
+
+
+def test_a_clean_merge_holds_both_and_is_the_same_each_time(world: World) -> None:
+    base = world.base()
+    left = world.attempted({"left": "l\n"}, base.commit, 1, "left").commit
+    right = world.attempted({"right": "r\n"}, base.commit, 1, "right").commit
+    third = world.attempted({"third": "t\n"}, base.commit, 1, "third").commit
+    merged = world.workspaces.merge([left, right, third], STAMP, "refs/interlock/run1/join/1.0")
+    assert merged.conflicts == ()
+    assert {"left", "right", "third"} <= world.files(merged.commit).keys()
+    assert world.workspaces.merge([left, right, third], STAMP, "refs/interlock/run1/join/1.0") == merged
+    assert world.in_store("rev-parse", "refs/interlock/run1/join/1.0").strip() == merged.commit
+
+
+def test_one_source_is_itself_and_so_is_one_that_holds_the_others(world: World) -> None:
+    base = world.base()
+    first = world.attempted({"x": "1\n"}, base.commit, 1)
+    second = world.attempted({"x": "2\n"}, first.commit, 2)
+    for sources in ([second.commit], [first.commit, second.commit], [second.commit, base.commit, first.commit]):
+        assert world.workspaces.merge(sources, STAMP, "refs/interlock/run1/join/1.0").commit == second.commit
+
+
+def test_conflicts_are_listed_and_marked(world: World) -> None:
+    base = world.base()
+    left = world.attempted({"a.txt": "left\ntwo\n", "b\nb": "l"}, base.commit, 1, "left").commit
+    right = world.attempted({"a.txt": "right\ntwo\n", "b\nb": "r"}, base.commit, 1, "right").commit
+    merged = world.workspaces.merge([left, right], STAMP, "refs/interlock/run1/join/1.0")
+    assert sorted(merged.conflicts) == ["a.txt", "b\nb"]
+    content = world.workspaces.read(merged.commit, "a.txt", 1000)
+    assert content is not None
+    assert b"<<<<<<< " in content
+    assert b">>>>>>> " in content
+    place = world.open(merged.commit, 5)
+    assert git(place.tree, "log", "--format=%H").split() == [merged.commit]
+
+
+def test_reading_a_file_of_a_commit(world: World) -> None:
+    base = world.base()
+    assert world.workspaces.read(base.commit, "a.txt", 8) == b"one\ntwo\n"
+    assert world.workspaces.read(base.commit, "link", 100) is None
+    assert world.workspaces.read(base.commit, "src", 100) is None
+    assert world.workspaces.read(base.commit, "nowhere/x", 100) is None
+    with pytest.raises(UsageError, match=r"a\.txt: 8 bytes"):
+        world.workspaces.read(base.commit, "a.txt", 7)
+
+
+def test_changes_count_lines_and_tell_modes(world: World) -> None:
+    base = world.base()
+    place = world.open(base.commit)
+    write(place.tree, {"a.txt": "one\n2\n3\n", "bin": b"\0\1\2", "new": "1\n2\n"})
+    (place.tree / "run.sh").chmod(0o644)
+    (place.tree / "src/lib.py").unlink()
+    candidate = world.snapshot(place, base.commit)
+    expected = (
+        Change("a.txt", "M", "100644", "100644", 2, 1),
+        Change("bin", "A", "000000", "100644", 0, 0),
+        Change("new", "A", "000000", "100644", 2, 0),
+        Change("run.sh", "T", "100755", "100644", 0, 0),
+        Change("src/lib.py", "D", "100644", "000000", 0, 2),
+    )
+    assert world.workspaces.changes(base.commit, candidate.commit) == expected
+    assert world.workspaces.changes(base.tree, candidate.tree) == expected
+    assert world.workspaces.changes(base.tree, base.commit) == ()
+
+
+def test_a_patch_applies(world: World) -> None:
+    base = world.base()
+    candidate = world.attempted({"a.txt": "p\n", "bin": bytes(range(256))}, base.commit, 1)
+    place = world.open(base.commit, 2)
+    (place.tmp / "p").write_bytes(world.workspaces.patch(base.tree, candidate.tree))
+    git(place.tree, "apply", str(place.tmp / "p"))
+    assert world.snapshot(place, base.commit, 2).tree == candidate.tree
+
+
+def test_restoring_puts_matching_paths_back(world: World) -> None:
+    base = world.base()
+    rejected = world.attempted({"a.txt": "bad\n", "src/lib.py": "good\n", "src/added.txt": "x"}, base.commit, 1)
+    restored = world.workspaces.restore(rejected.commit, base.commit, ["*.txt"], STAMP)
+    assert world.workspaces.read(restored, "a.txt", 100) == b"one\ntwo\n"
+    assert world.workspaces.read(restored, "src/lib.py", 100) == b"good\n"
+    assert world.workspaces.read(restored, "src/added.txt", 100) is None
+    assert world.workspaces.restore(rejected.commit, base.commit, [], STAMP) == rejected.commit
+
+
+# --- clean rooms
+
+
+def test_a_clean_room_shows_base_and_candidate(world: World) -> None:
+    base = world.base()
+    first = world.attempted({"a.txt": "1\n"}, base.commit, 1)
+    second = world.attempted({"a.txt": "2\n"}, first.commit, 2)
+    with world.workspaces.clean_room(second.commit, base.commit, Room()) as room:
+        assert (room.tree / "a.txt").read_text() == "2\n"
+        assert git(room.tree, "rev-parse", "HEAD", "base").split() == [second.commit, base.commit]
+        assert git(room.tree, "diff", "--name-only", "base", "HEAD").split() == ["a.txt"]
+        assert git(room.tree, "status", "--porcelain") == ""
+        assert git(room.tree, "fsck", "--full", "--strict") == ""
+        assert first.commit not in git(room.tree, "cat-file", "--batch-all-objects", "--batch-check")
+    assert not room.root.exists()
+
+
+def test_clean_rooms_are_removed_when_a_gate_raises(world: World) -> None:
+    base = world.base()
+    with (
+        pytest.raises(RuntimeError, match="the gate"),
+        world.workspaces.clean_room(base.commit, base.commit, Room()),
+    ):
+        raise RuntimeError("the gate")
+    assert list(world.places.iterdir()) == []
+
+
+def test_many_objects_beyond_the_first_kit_make_a_new_one(world: World) -> None:
+    base = world.base()
+    world.open(base.commit)
+    big = world.attempted({f"n/{number}": str(number) for number in range(300)}, base.commit, 2)
+    place = world.open(big.commit, 3)
+    assert git(place.tree, "status", "--porcelain") == ""
+    assert len(list((world.store / "interlock/kits").glob("*.idx"))) == 2
+
+
+# --- disks
+
+
+def test_a_sha256_repository(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "sha256", None, "--object-format=sha256")
+    world = make_world(tmp_path, repository)
+    with world.workspaces:
+        base = world.base()
+        assert len(base.commit) == 64
+        candidate = world.attempted({"a.txt": "256\n"}, base.commit, 1)
+        place = world.open(candidate.commit, 2)
+        assert git(place.tree, "status", "--porcelain") == ""
+        assert git(place.tree, "fsck", "--strict", "--no-dangling") == ""
+        tip = world.workspaces.deliver(candidate.commit, base.commit, "out", Stamp("d", 1), [], sign=False)
+        assert git(repository, "show", f"{tip}:a.txt") == "256\n"
+
+
+def test_a_file_where_places_should_be_is_an_infrastructure_error_with_the_path(world: World) -> None:
+    base = world.base()
+    world.places.write_text("")
+    with pytest.raises(InfrastructureError, match="places"):
+        world.open(base.commit)
+
+
+def test_use_after_close_starts_git_again(world: World) -> None:
+    base = world.base()
+    world.workspaces.close()
+    assert world.workspaces.read(base.commit, "a.txt", 100) == b"one\ntwo\n"
