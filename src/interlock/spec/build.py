@@ -219,7 +219,7 @@ def _kind(part: models.GatePart) -> GateKind:
 def _rule(part: models.RulePart) -> Rule:
     return Rule(
         gate=part.gate,
-        reason=part.reason,
+        reason=part.reason or "",
         after=part.after or 0,
         goto=part.goto,
         agent=part.agent,

@@ -25,7 +25,7 @@ def read_tree(file: str, sources: Sources, mistakes: Mistakes) -> Mapping | None
 
 
 def _read(path: str, mark: Mark, above: tuple[str, ...], sources: Sources, mistakes: Mistakes) -> Mapping | None:
-    found = sources.read(path, mark)
+    found = sources.read(path, mark) if above else sources.read(path, mark, folder="")
     if found is None:
         return None
     content, file = found

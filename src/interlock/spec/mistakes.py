@@ -65,6 +65,9 @@ class Mistakes:
         """In the order of lines, those of file `main` first."""
         return tuple(sorted(self._found, key=lambda found: (found.file != main, found.file, found.line, found.column)))
 
+    def places(self) -> frozenset[Mark]:
+        return frozenset(Mark(found.file, found.line, found.column) for found in self._found)
+
     @property
     def fatal(self) -> bool:
         return any(mistake.level is Level.ERROR for mistake in self._found)

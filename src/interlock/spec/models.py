@@ -102,7 +102,7 @@ class GatePart(_Part):
 
 class RulePart(_Part):
     gate: str = ""
-    reason: Literal["", "code", "design", "plan", "requirement"] = ""
+    reason: Literal["code", "design", "plan", "requirement"] | None = None
     after: Count | None = None
     goto: str = ""
     agent: str = ""

@@ -128,7 +128,7 @@ def _gate(gate: Gate, folder: str) -> _Tree:
     if gate.kind is GateKind.APPROVE:
         return {"id": gate.id, "approve": gate.question}
     if gate.kind is not GateKind.RUN:
-        return {"id": gate.id, f"x-{gate.kind.value}": "comes later", "approve": "Is it right?"}
+        return {"id": gate.id, f"x-{gate.kind.value}": "comes later"}
     return _filled(
         id=gate.id,
         **({"x-use": gate.used} if gate.used else {}),
@@ -169,7 +169,7 @@ def _command(command: Command | None) -> object:
 
 
 def _text(text: Text) -> _Tree:
-    return {"text": text.content}
+    return _filled(**{"x-file": text.origin}, text=text.content)
 
 
 def _dumper() -> type[yaml.SafeDumper]:

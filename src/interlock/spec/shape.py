@@ -64,11 +64,12 @@ class Shaped:
 def shape(root: Mapping, mistakes: Mistakes) -> Shaped | None:
     """None where nothing sound is left."""
     broken: set[Mark] = set()
-    names = root
+    names, told = root, mistakes.places()  # what reading told of a place is said once
     if not root.get("version"):
         mistakes.add(root.mark, "the file has no version", "begin with `version: 1`")
     for empty in list(_empty_keys(root, ())):
-        mistakes.add(Where(root).key(*empty), f"{empty[-1]} has no value", "give it one, or take the key out")
+        if (mark := Where(root).key(*empty)) not in told:
+            mistakes.add(mark, f"{empty[-1]} has no value", "give it one, or take the key out")
         root = _without(root, empty, broken)
     for _ in range(_ROUNDS):
         where = Where(root)
@@ -77,7 +78,9 @@ def shape(root: Mapping, mistakes: Mistakes) -> Shaped | None:
         except ValidationError as error:
             details = error.errors(include_url=False)
             for detail in details:
-                _tell(detail, where, mistakes, broken)
+                path = _real(detail["loc"], where)
+                if not {where.value(*path), where.key(*path)} & told:
+                    _tell(detail, where, mistakes, broken)
             places = {_real(detail["loc"], where) for detail in details}
             if () in places:
                 return None
@@ -167,6 +170,8 @@ def _tell(detail: ErrorDetails, where: Where, mistakes: Mistakes, broken: set[Ma
             mistakes.add(where.key(*path), f"{_owner(path)} has no {name}", f"add {name}")
     elif kind == "extra_forbidden":
         mistakes.add(where.key(*path), f"unknown key {name}", nearest(name, _known_keys(path)))
+    elif kind == "too_short" and where.value(*path) in broken:
+        return  # what was in it is told already
     elif kind == "mistake":
         mistakes.add(where.value(*path), *_mistake(detail))
     else:
@@ -199,7 +204,7 @@ def _mistake(detail: ErrorDetails) -> tuple[str, str]:
 def _plainly(detail: ErrorDetails, path: Path) -> tuple[str, str]:
     """Pydantic's finding in our words."""
     context, kind = detail.get("ctx", {}), detail["type"]
-    name = _owner(path[-1:]) if path else "the file"
+    name = _owner(path[-2:] if path and isinstance(path[-1], int) else path[-1:])
     if kind in _EXPECTED:
         return f"{name} is {_said(detail['input'])}, not {_EXPECTED[kind]}", _wanted(kind, detail["input"], name)
     if kind == "literal_error":
@@ -209,7 +214,7 @@ def _plainly(detail: ErrorDetails, path: Path) -> tuple[str, str]:
     if kind in ("greater_than_equal", "greater_than"):
         least = context.get("ge", context.get("gt"))
         relation = "at least" if "ge" in context else "more than"
-        return f"{name} is {_said(detail['input'])}", f"it has to be {relation} {least}"
+        return f"{name} is {_said(detail['input'])}", f"it has to be {relation} {least:g}"
     if kind == "less_than_equal":
         return f"{name} is {_said(detail['input'])}", f"it can be {context['le']} at most"
     if kind == "too_short":
@@ -242,6 +247,8 @@ def _wanted(kind: str, value: object, name: str) -> str:
         return "write true or false, without quotes"
     if kind == "list_type" and isinstance(value, str):
         return f"write it as a list: [{value}]"
+    if kind == "model_type" and isinstance(value, str) and re.fullmatch(r"[\w-]+:\S.*", value):
+        return "put a space after the colon"
     if name == "deliver":
         return "write {branch: NAME}; what is accepted always becomes a branch of its own"
     return f"write {_EXPECTED[kind]}"

@@ -23,10 +23,10 @@ class Sources:
         self._mistakes = mistakes
         self._read: dict[str, str] = {}
 
-    def read(self, path: str, mark: Mark) -> tuple[str, str] | None:
-        """Content and path relative to the root, of the file that the text at `mark` names. None where
-        that is a mistake, which is added."""
-        relative = self._relative(path, mark)
+    def read(self, path: str, mark: Mark, *, folder: str | None = None) -> tuple[str, str] | None:
+        """Content and path relative to the root, of the file that the text at `mark` names, relative
+        to its own folder (or to `folder`). None where that is a mistake, which is added."""
+        relative = self._relative(path, mark, os.path.dirname(mark.file) if folder is None else folder)  # noqa: PTH120
         if relative is None:
             return None
         if relative not in self._read:
@@ -39,13 +39,13 @@ class Sources:
     def listed(self) -> tuple[tuple[str, str], ...]:
         return tuple(self._read.items())
 
-    def _relative(self, path: str, mark: Mark) -> str | None:
+    def _relative(self, path: str, mark: Mark, folder: str) -> str | None:
         if path.startswith(("/", "~")):
             self._mistakes.add(
                 mark, f"{path} is not a relative path", f"write it relative to the folder of {mark.file}"
             )
             return None
-        relative = os.path.normpath(os.path.join(os.path.dirname(mark.file), path))  # noqa: PTH118, PTH120
+        relative = os.path.normpath(os.path.join(folder, path))  # noqa: PTH118
         inside = (self.root / relative).resolve().is_relative_to(self.root)
         if relative.startswith("..") or not inside:
             self._mistakes.add(mark, f"{path} leads out of the repository", "keep what a pipeline reads inside of it")
@@ -55,6 +55,9 @@ class Sources:
     def _content(self, relative: str, path: str, mark: Mark) -> str | None:
         full = self.root / relative
         try:
+            if full.is_dir():
+                self._mistakes.add(mark, f"{relative} is a folder", "name a file in it")
+                return None
             if not full.is_file():
                 self._mistakes.add(mark, f"there is no file {relative}", self._hint(relative, path))
                 return None

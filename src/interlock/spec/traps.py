@@ -17,9 +17,10 @@ def explain_syntax(error: yaml.YAMLError, text: str) -> tuple[int, int, str, str
     if error.context_mark and "quoted scalar" in (error.context or ""):
         mark = error.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
-    lines = text.splitlines()
+    lines = text.splitlines() or [""]
     problem = error.problem or error.context or "it cannot be read"
-    line = min(line, max(len(lines) - 1, 0))
+    if line >= len(lines):
+        line, column = len(lines) - 1, len(lines[-1])
     return line + 1, column + 1, f"this is not YAML ({problem})", _hint(error, lines, line)
 
 
@@ -46,10 +47,15 @@ def _hint(error: yaml.MarkedYAMLError, lines: list[str], line: int) -> str:
         return "a tab cannot indent in YAML, use spaces"
     if any(re.search(r"(^|[:\-\[,])\s*\{\{", candidate) for candidate in {here, *lines[begun : begun + 1]}):
         return "put text with {{ }} in quotes"
+    above = lines[line - 1] if line else ""
+    if "mapping values are not allowed" in problem and re.match(r"\s*(- )?[\w-]+:[^\s/]\S*\s*$", above):
+        return f"put a space after the colon on line {line}"
     return _hint_by_problem(problem, error.context or "", here, begun)
 
 
 def _hint_by_problem(problem: str, context: str, here: str, begun: int) -> str:
+    if "flow node" in context:
+        return "close the bracket or brace that is open, and put commas between its items"
     if "mapping values are not allowed" in problem:
         return f"{_QUOTE} if it holds a colon and a space, or check the indentation"
     if "alias" in context or "alias" in problem:

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from interlock.core.pipeline import AgentSpec
     from interlock.spec.checks.view import View
 
-NOW = {"command": frozenset[str](), "scripted": frozenset({"script", "seed", "rate"})}  # and their own options
+NOW = {
+    "command": frozenset[str](),
+    "scripted": frozenset({"script", "seed", "rate", "kinds", "hang_s", "pace_s"}),
+}  # and their own options
 LATER = ("acp", "aider", "claude", "codex", "gemini", "goose", "mini-swe-agent", "model", "opencode")
 
 
@@ -21,7 +24,13 @@ def check(view: View) -> None:
         _fallback(view, agent)
         passed_on(view, ("agents", agent.name), agent.env, agent.secrets)
     _circles(view)
+    known = view.declared("agents")
+    for stage in view.pipeline.stages:
+        if stage.agent and (hint := unknown_agent(view, stage.agent)):
+            view.error(("stages", stage.id, "agent"), f"there is no agent {stage.agent}", hint)
     used = _used(view)
+    if not used <= known:
+        return  # a name that is misspelt is not one that is unused
     for agent in view.pipeline.agents:
         if agent.name not in used and not view.is_broken("stages"):
             view.warn(("agents", agent.name), f"no stage uses the agent {agent.name}", "use it, or take it out")
@@ -79,4 +88,4 @@ def _used(view: View) -> set[str]:
     used |= {name for _, _, part, _ in view.gates() if part.review for name in part.review.by}
     for _ in view.pipeline.agents:
         used |= {name for agent in view.pipeline.agents if agent.name in used for name in agent.fallback}
-    return used
+    return used - {""}

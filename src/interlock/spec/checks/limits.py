@@ -25,7 +25,9 @@ def _attempts(view: View) -> None:
     working = [stage.id for stage in view.pipeline.stages if stage.has_worker]
     if view.draft.file.limits.attempts and view.pipeline.limits.attempts < len(working):
         hint = f"write {len(working)} at least: that many stages have work to do"
-        view.error(("limits", "attempts"), f"{view.pipeline.limits.attempts} attempts can never finish a run", hint)
+        view.error(
+            ("limits", "attempts"), f"with limits.attempts of {view.pipeline.limits.attempts} no run can finish", hint
+        )
 
 
 def _timeouts(view: View) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from interlock.spec.mistakes import Mark
@@ -27,6 +28,7 @@ def check(view: View) -> None:
             at: Path = ("stages", stage.id, "prompt")
             at = (*at, key) if view.has(*at, key) else at
             _tell(view, stage.prompt.content, stage.prompt.origin, at, _known(view, stage, inputs))
+            _skipped(view, stage, at)
     branch = view.pipeline.deliver.branch
     if view.has("deliver", "branch"):
         _tell(view, branch, "", ("deliver", "branch"), Known(BRANCH_NAMES, inputs))
@@ -47,6 +49,19 @@ def _known(view: View, stage: Stage, inputs: frozenset[str]) -> Known:
             else:
                 elsewhere[name] = f"add {other.id} to the needs of {stage.id}"
     return Known(NAMES, inputs, frozenset(made), elsewhere)
+
+
+def _skipped(view: View, stage: Stage, at: Path) -> None:
+    """Artifacts of a stage that may be skipped may not be there."""
+    prompt = stage.prompt.content
+    if re.search(r"\bin\s+artifacts|is\s+(not\s+)?defined|\|\s*default", prompt):
+        return
+    for other in view.pipeline.stages:
+        for artifact in other.produces if other.when and other.id in view.upstream[stage.id] else ():
+            name = f"{other.id}/{artifact.name}"
+            if re.search(rf"artifacts\s*\[\s*['\"]{name}['\"]", prompt):
+                hint = f"put it into {{% if '{name}' in artifacts %}} ... {{% endif %}}"
+                view.warn(at, f"{name} is not there when {other.id} is skipped", hint)
 
 
 def _tell(view: View, template: str, origin: str, at: Path, known: Known) -> None:

@@ -52,10 +52,8 @@ def _goto(view: View, stage: Stage, rule: Rule, at: Path) -> None:
     if rule.goto not in known:
         view.error(path, f"there is no stage {rule.goto}", nearest(rule.goto, known))
     elif rule.goto == stage.id and not stage.has_worker and not view.is_broken("stages", stage.id):
-        hint = nearest("", upstream, "go to a stage that somebody works in")
-        view.error(
-            path, f"{stage.id} would judge the same tree again: nobody works in it", f"go to one before it; {hint}"
-        )
+        hint = f"go to one before it: {', '.join(sorted(upstream)) or 'there is none yet'}"
+        view.error(path, f"{stage.id} would judge the same tree again: nobody works in it", hint)
     elif rule.goto not in upstream and rule.goto != stage.id and stage.id not in view.partial:
         hint = f"it can go to {', '.join(sorted(upstream | {stage.id}))}"
         view.error(path, f"{rule.goto} is not upstream of {stage.id}", hint)

@@ -37,12 +37,13 @@ def covers(outer: str, inner: str) -> bool:
 
 def _writes(view: View, stage: Stage) -> None:
     scope, at = stage.scope, ("stages", stage.id, "writes")
+    written = view.draft.file.stages[stage.id].writes or []
     for index, glob in enumerate(scope.writes or ()):
         by = next((known for known in scope.protect if covers(known, glob)), None)
         if by and not any(covers(own, glob) for own in scope.authors):
             where = "always" if by not in view.draft.file.protect else f"by {by}"
             hint = "take it out, or list it under `authors`" if by != NEVER else "take it out: artifacts need no entry"
-            view.error((*at, index), f"{glob} can never be written: it is protected {where}", hint)
+            view.error((*at, index), f"{written[index]} can never be written, it is protected {where}", hint)
     nothing = scope.writes == () and not scope.authors and not stage.produces and stage.has_worker
     if nothing and not stage.may_be_empty and not view.is_broken("stages", stage.id):
         hint = "let it produce an artifact, list what it writes, or say `may_be_empty: true`"

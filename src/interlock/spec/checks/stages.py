@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from interlock.core.pipeline import GateKind
@@ -73,8 +74,9 @@ def _cycle(view: View) -> bool:
         way = list(reversed(error.args[1]))
         start = way.index(min(way[:-1], key=list(needs).index))
         turned = way[start:-1] + way[: start + 1]
+        way_round = ", ".join(f"{one} needs {other}" for one, other in pairwise(turned))
         hint = "take one of these needs out; to go back after a rejection use on_reject with goto"
-        view.error(("stages", turned[0], "needs"), f"stages need each other ({' -> '.join(turned)})", hint)
+        view.error(("stages", turned[0], "needs"), f"stages need each other ({way_round})", hint)
         return True
     return False
 

@@ -1,0 +1,46 @@
+"""Broken files and what is said of them, word by word. Rule: the `.txt` beside a file is all of it, and nothing else.
+
+To see what changed after an edit of the words: `INTERLOCK_WRITE_EXPECTED=1 pytest tests/unit/spec/test_broken.py`,
+then read the difference in git.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from interlock.spec import InvalidPipeline, load_pipeline
+
+HERE = Path(__file__).parent
+WRITE = bool(os.environ.get("INTERLOCK_WRITE_EXPECTED"))  # read now: tests run without it
+BROKEN = sorted((HERE / "broken").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", BROKEN, ids=lambda path: path.stem)
+def test_every_mistake_is_told_at_its_place(file: Path, tmp_path: Path) -> None:
+    said = said_of(file, tmp_path)
+    expected = file.with_suffix(".txt")
+    if WRITE:
+        expected.write_text(said)
+    assert said == expected.read_text()
+
+
+def test_there_are_at_least_sixty() -> None:
+    assert len(BROKEN) >= 60
+
+
+def said_of(file: Path, folder: Path) -> str:
+    """All findings, one a line, with the folder's own path made neutral."""
+    root = folder / "repository"
+    shutil.copytree(HERE / "repository", root)
+    content = file.read_bytes().replace(b"/placeholder", os.fsencode(root))
+    (root / "interlock.yaml").write_bytes(content)
+    try:
+        findings = load_pipeline(root / "interlock.yaml", root).findings
+    except InvalidPipeline as error:
+        findings = error.mistakes
+    lines = (f"{found.level}: {found}\n" for found in findings)
+    return "".join(lines).replace(str(root), "/placeholder")
