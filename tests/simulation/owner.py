@@ -1,0 +1,146 @@
+"""One owner of a simulated run: the local engine's loop, without threads.
+
+Effects are generators that are moved on in a random order, one half-step at a time: a fact that an effect
+has yielded lies in its flight until some later step records it, so that others overtake it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+
+from interlock.core.commands import AskApproval, Command, FinishRun, Pause, SendBack
+from interlock.core.events import Event, Recorded, TimeReached
+from interlock.core.pipeline import Pipeline
+from interlock.engines.reconcile import Turn, reconcile
+from interlock.execution.context import Context
+from interlock.execution.ledger import Ledger
+from interlock.execution.perform import perform
+from interlock.ports import Cancelled, Clock, Fenced, Journal, World
+from tests.simulation.chance import Chance
+from tests.simulation.fate import require
+
+AT_ONCE = (Pause, SendBack, AskApproval, FinishRun)
+REPEATS_MAX = 25
+
+
+class _Flag:
+    """Fits ports.Cancel, at a tenth of the price of an Event of threading."""
+
+    __slots__ = ("_set",)
+
+    def __init__(self) -> None:
+        self._set = False
+
+    def set(self) -> None:
+        self._set = True
+
+    def is_set(self) -> bool:
+        return self._set
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return self._set
+
+
+@dataclass(slots=True)
+class Flight:
+    effects: Generator[Event, Recorded | None, None]
+    cancel: _Flag = field(default_factory=_Flag)
+    begun: bool = False
+    fact: Event | None = None  # yielded and not recorded yet
+
+
+@dataclass(slots=True)
+class Owner:
+    ledger: Ledger
+    world: World
+    context: Context
+    places: int
+    chance: Chance  # of the order of things
+    duplicates: Chance
+    flights: dict[Command, Flight] = field(default_factory=dict)
+    gone: bool = False  # fenced off
+    _wanted: tuple[int, tuple[Command, ...]] = (-1, ())
+    _starts: dict[Command, tuple[int, int]] = field(default_factory=dict)
+
+    def turn(self) -> Turn:
+        """One round of the engine's loop: start what is wanted, cancel what is not."""
+        self.ledger.take_answers(self.world.blobs)
+        turn = reconcile(self._next_commands(), tuple(self.flights), self.places)
+        for command in turn.cancel:
+            flight = self.flights[command]
+            flight.cancel.set()
+            if not flight.begun:
+                del self.flights[command]
+        for command in turn.start:
+            self._start(command)
+        return turn
+
+    def step(self) -> None:
+        """Move one random effect on by half a step."""
+        command = self.chance.choice(list(self.flights))
+        flight = self.flights[command]
+        try:
+            if flight.fact is None:
+                flight.begun = True
+                flight.fact = next(flight.effects)
+            else:
+                self._record(flight)
+        except (StopIteration, Cancelled):
+            self.flights.pop(command, None)
+
+    def reach(self, at: float) -> None:
+        self.ledger.record(TimeReached(at))
+
+    def facts(self) -> list[Event]:
+        """What was done and not recorded."""
+        return [flight.fact for flight in self.flights.values() if flight.fact is not None]
+
+    def _record(self, flight: Flight) -> None:
+        fact = flight.fact
+        if fact is None:
+            return
+        record = self.ledger.record(fact)
+        flight.fact = None
+        if self.duplicates.happens():
+            self.ledger.record(fact)
+        flight.fact = flight.effects.send(record)
+
+    def _next_commands(self) -> tuple[Command, ...]:
+        seq = self.ledger.state.seq
+        if self._wanted[0] != seq:
+            self._wanted = (seq, self.ledger.next_commands())
+        return self._wanted[1]
+
+    def _start(self, command: Command) -> None:
+        self._count(command)
+        flag = _Flag()
+        flight = Flight(perform(self.world, self.context, command, flag), flag)
+        if not isinstance(command, AT_ONCE):
+            self.flights[command] = flight
+            return
+        for fact in flight.effects:
+            self.ledger.record(fact)
+
+    def _count(self, command: Command) -> None:
+        """The same command again and again, with nothing else between, is a loop without a bound."""
+        count, seq = self._starts.get(command, (0, 0))
+        now = self.ledger.state.seq
+        count = count + 1 if now - seq <= 3 else 1
+        require(count < REPEATS_MAX, "L1", lambda: f"wanted again and again: {command}")
+        self._starts[command] = (count, now)
+
+
+def take_run(
+    run: str,
+    pipeline: Pipeline,
+    journal: Journal,
+    clock: Clock,
+    owner: str,
+) -> Ledger:
+    """A new owner's ledger, its claim appended."""
+    ledger = Ledger(run, pipeline, journal, clock, journal.take(run))
+    if ledger.state.finished is None:
+        ledger.claim(owner)
+    return ledger

@@ -1,0 +1,266 @@
+"""One simulated run from its seed to its end, every promise checked after every event."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from interlock.core.events import AnswerTaken, Event, Recorded, RunStarted, SentBack
+from interlock.core.fold import fold, stage_of
+from interlock.core.pipeline import Pipeline, until
+from interlock.core.state import TRANSITIONS, RunState
+from interlock.execution.context import Context
+from interlock.execution.ledger import Ledger
+from interlock.journal.memory import MemoryJournal
+from interlock.ports import Answer, Fenced, World
+from tests.simulation.chance import Chance, Fault, Scenario, fault_chance
+from tests.simulation.fate import Died, Violation, require
+from tests.simulation.human import Human
+from tests.simulation.oracle import Oracle
+from tests.simulation.owner import Owner
+from tests.simulation.pipelines import random_pipeline
+from tests.simulation.store import Commit, Store
+from tests.simulation.world import KEPT, Nature, SimAgent, SimBlobs, SimGates, SimWorkspaces
+
+RUN = "run-1"
+STEPS_MAX = 6_000
+HELPED_MAX = 6  # rounds of a human who mends; then one who says yes or ends it
+OWNERS_DEEP_MAX = 2  # stopped ones at a time
+RATES = (0.0, 0.0, 0.01, 0.05)
+
+
+@dataclass(slots=True)
+class Result:
+    scenario: Scenario
+    events: int = 0
+    steps: int = 0
+    owners: int = 0
+    status: str = ""
+    seen: Counter[tuple[str, str]] = field(default_factory=Counter)
+    violation: Violation | None = None
+    history: list[Recorded] = field(default_factory=list)
+
+
+class SimJournal(MemoryJournal):
+    """Shows each event to the oracle, and lets the owner die around an append."""
+
+    def __init__(self, sim: Simulation) -> None:
+        super().__init__()
+        self._sim = sim
+
+    def append(self, run: str, fence: int, after: int, at: float, event: Event) -> Recorded:
+        self._sim.maybe_die()
+        record = super().append(run, fence, after, at, event)
+        self._sim.appended(record)
+        self._sim.maybe_die()
+        return record
+
+
+@dataclass(slots=True)
+class OwnersFate:
+    """What happens to one owner at its ports."""
+
+    sim: Simulation
+    ledger: Ledger | None = None
+
+    def before(self, effect: str, *, lasting: bool = False) -> None:
+        stale = lasting and self.ledger is not None and not self.ledger.holds()
+        require(not stale, "S4", lambda: f"{effect} by a former owner")
+        self.sim.maybe_die()
+
+    def after(self, effect: str) -> None:
+        self.sim.maybe_die()
+        self.sim.maybe_stop()
+
+
+class Simulation:
+    def __init__(self, scenario: Scenario, pipeline: Pipeline | None = None, nature: Nature | None = None) -> None:
+        seed = scenario.seed
+        self.scenario = scenario
+        self.pipeline = pipeline or random_pipeline(Chance(seed, "pipeline"), scenario.stages_max)
+        self.store = Store()
+        self.oracle = Oracle(self.pipeline, self.store)
+        self.journal = SimJournal(self)
+        self.blobs = SimBlobs()
+        self.time = 1_000.0
+        self.result = Result(scenario)
+        self.crashes = fault_chance(scenario, Fault.CRASHES, (0.0, 0.005, 0.03))
+        self.stops = fault_chance(scenario, Fault.STOPS, (0.0, 0.01, 0.05))
+        self.strays = fault_chance(scenario, Fault.STRAYS, (0.0, 0.05, 0.2))
+        self.duplicates = fault_chance(scenario, Fault.DUPLICATES, (0.0, 0.05, 0.3))
+        self.noise = fault_chance(scenario, Fault.NOISE, (0.0, 0.0, 0.02, 0.1))
+        self.nature = nature or self._nature(scenario)
+        self.order = Chance(seed, "order")
+        self.lost_facts: list[Event] = []
+        self.deep = 0
+        self.last = RunState()
+        self.base = self.store.commit(Commit(self.store.tree(frozenset({KEPT})), frozenset()), "base")
+        self.human = Human(RUN, Chance(seed, "human"), self.store, self.base)
+
+    def _nature(self, scenario: Scenario) -> Nature:
+        seed = scenario.seed
+        return Nature(
+            seed=seed,
+            agents=fault_chance(scenario, Fault.BAD, (0.0, 0.2, 0.5, 0.9)),
+            gates=Chance(seed, "gates", fault_chance(scenario, Fault.TROUBLE, (0.0, 0.02, 0.1, 0.4)).rate),
+            trouble=fault_chance(scenario, Fault.TROUBLE, (0.0, 0.02, 0.1, 0.4)),
+        )
+
+    # --- what the owners' ports and the clock ask ------------------------------------------------
+
+    def now(self) -> float:
+        self.time += 0.25
+        return self.time
+
+    def maybe_die(self) -> None:
+        if self._quiet():
+            return
+        if self.crashes.happens():
+            raise Died
+
+    def maybe_stop(self) -> None:
+        """The owner is stopped here; another takes the run over, moves it on, and then the first goes on."""
+        if self._quiet() or self.deep >= OWNERS_DEEP_MAX or not self.stops.happens():
+            return
+        self.deep += 1
+        try:
+            self._drive(self._own(), steps=self.order.randrange(1, 30))
+        finally:
+            self.deep -= 1
+
+    def appended(self, record: Recorded) -> None:
+        self.result.history.append(record)
+        self.oracle.appended(record)
+
+    # --- the run ---------------------------------------------------------------------------------
+
+    def run(self) -> Result:
+        """Until it is finished. The result holds the violation, if there was one."""
+        try:
+            self._begin()
+            self._go_on()
+        except Violation as violation:
+            self.result.violation = violation
+        except (Died, RecursionError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug that raises is a finding like any other
+            self.result.violation = Violation("raises", f"{type(error).__name__}: {error}")
+            self.result.violation.__cause__ = error
+        self.result.events = len(self.result.history)
+        finished = self.oracle.finished
+        self.result.status = finished.status if finished else "unfinished"
+        return self.result
+
+    def _begin(self) -> None:
+        chance = Chance(self.scenario.seed, "until")
+        stop_at = chance.choice(self.pipeline.ordered()).id if chance.one_in(0.1) else ""
+        taking_part = {stage.id for stage in until(self.pipeline, stop_at)} if stop_at else None
+        stages = tuple(s.id for s in self.pipeline.ordered() if taking_part is None or s.id in taking_part)
+        tree = self.store.commits[self.base].tree
+        started = RunStarted(RUN, self.pipeline.name, "digest", "task", self.base, tree, stages, until=stop_at)
+        self.journal.create(RUN, self.now(), started)
+        self.appended(self.journal.records(RUN)[0])
+
+    def _go_on(self) -> None:
+        rounds = 0
+        while self.oracle.finished is None:
+            require(rounds < 400, "L1", "more than 400 owners and no end")
+            rounds += 1
+            try:
+                owner = self._own()
+                rested = self._drive(owner, STEPS_MAX)
+            except Died:
+                continue
+            if rested and self.oracle.finished is None:
+                self.oracle.check_rest()
+                self._answer(owner.ledger.state, rounds)
+
+    def _answer(self, state: RunState, rounds: int) -> None:
+        helped = self.human.help(state) if rounds <= HELPED_MAX else self.human.settle(state)
+        for answer in helped or [self.human.noise(state)]:
+            self.journal.put_answer(answer)
+
+    def _own(self) -> Owner:
+        """A new owner takes the run: the fold of the history is what the former one knew."""
+        self.result.owners += 1
+        fate = OwnersFate(self)
+        ledger = Ledger(RUN, self.pipeline, self.journal, self, self.journal.take(RUN))
+        fate.ledger = ledger
+        self.last = ledger.state
+        ledger.listen(lambda record: self._count(record, ledger.state))
+        ports = (self.store, self.nature, self.oracle, fate)
+        world = World(
+            workspaces=SimWorkspaces(*ports),
+            agents={"sim": SimAgent(*ports), "command": SimAgent(*ports)},
+            gates=SimGates(*ports, self.blobs),
+            blobs=self.blobs,
+            journal=self.journal,
+            clock=self,
+            render=lambda template, values: template,
+            fenced=ledger.holds,
+        )
+        started = ledger.state.started
+        if started is None:
+            raise AssertionError("the run has not begun")
+        context = Context(RUN, self.pipeline, started, ledger.state.started_at, {})
+        places = 1 + self.scenario.seed % 4
+        owner = Owner(ledger, world, context, places, self.order, self.duplicates)
+        if ledger.state.finished is None:
+            ledger.claim(f"owner-{self.result.owners}")
+        return owner
+
+    def _drive(self, owner: Owner, steps: int) -> bool:
+        """Whether the owner came to rest; false where it was fenced off or `steps` were done."""
+        try:
+            for _ in range(steps):
+                self.result.steps += 1
+                require(self.result.steps < STEPS_MAX, "L1", "no end in sight")
+                self._disturb(owner)
+                turn = owner.turn()
+                if owner.ledger.state.finished is not None:
+                    return True
+                if owner.flights:
+                    owner.step()
+                elif turn.alarm is not None:
+                    self.time = max(self.time, turn.alarm)
+                    owner.reach(turn.alarm)
+                elif turn.rests and not self.journal.answers(RUN):
+                    return True
+                if not self._quiet() and self.stops.happens():
+                    self.maybe_stop()
+        except Fenced:
+            require(not owner.ledger.holds(), "S4", "fenced off and still the owner")
+        finally:
+            if not owner.ledger.holds() or self.deep == 0:
+                self.lost_facts.extend(owner.facts())
+        return False
+
+    def _disturb(self, owner: Owner) -> None:
+        if self._quiet():
+            return
+        if self.noise.happens():
+            self.journal.put_answer(self.human.noise(owner.ledger.state))
+        if self.lost_facts and self.strays.happens():
+            owner.ledger.record(self.order.choice(self.lost_facts))
+
+    def _quiet(self) -> bool:
+        return len(self.result.history) > self.scenario.quiet_after
+
+    def _count(self, record: Recorded, state: RunState) -> None:
+        """Which transitions of the table were taken."""
+        before, self.last = self.last, state
+        event = record.event
+        names = event.resets if isinstance(event, SentBack) else (stage_of(event),)
+        for name in names:
+            stage = before.stages.get(name)
+            if stage is not None and (stage.phase, type(event)) in TRANSITIONS:
+                self.result.seen[stage.phase, type(event).__name__] += 1
+
+
+def simulate(scenario: Scenario) -> Result:
+    return Simulation(scenario).run()
+
+
+def check_fold(simulation: Simulation) -> None:
+    """The whole history folds to what its last owner knew."""
+    require(fold(simulation.journal.records(RUN)) == simulation.last, "S6", "the history folds to something else")

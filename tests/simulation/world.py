@@ -1,0 +1,296 @@
+"""The ports over a simulated world, as one owner of a run sees them.
+
+Before and after each effect the owner's fate is asked, so that it may die with the effect done and not
+recorded, or be stopped there while another owner takes the run and moves it on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Protocol
+
+from interlock.core.events import Evidence, Finding, Usage, VerdictStatus
+from interlock.core.ids import AttemptId
+from interlock.core.pipeline import AgentSpec, GateKind
+from interlock.journal.memory import MemoryBlobs
+from interlock.ports import (
+    Brief,
+    Cancel,
+    Cancelled,
+    Candidate,
+    Case,
+    Change,
+    DeliveryRefused,
+    Ended,
+    InfrastructureError,
+    Judgement,
+    Merged,
+    Outcome,
+    Place,
+    Room,
+    Stamp,
+    UnfitTree,
+    UsageError,
+)
+from tests.simulation.chance import Chance, portion
+from tests.simulation.oracle import Oracle
+from tests.simulation.store import CONFLICT, NOTHING, Commit, Store
+
+SECRET = "held-out-secret"
+KEPT = "kept"  # the protected content of the base
+
+
+class Fate(Protocol):
+    def before(self, effect: str, *, lasting: bool = False) -> None: ...
+    def after(self, effect: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Nature:
+    """How good the work is and how often things fail; all of it seeded."""
+
+    seed: int
+    agents: Chance
+    gates: Chance
+    trouble: Chance
+
+
+class SimBlobs(MemoryBlobs):
+    def path(self, digest: str) -> Path:
+        return Path("/blobs") / digest
+
+
+class SimWorkspaces:
+    def __init__(self, store: Store, nature: Nature, oracle: Oracle, fate: Fate) -> None:
+        self._store, self._nature, self._oracle, self._fate = store, nature, oracle, fate
+
+    def merge(self, sources: Sequence[str], stamp: Stamp, ref: str) -> Merged:
+        self._begin("merge", lasting=True)
+        self._oracle.merging(ref)
+        commits = [self._store.commits[source] for source in sources]
+        work = NOTHING.union(*(commit.work for commit in commits))
+        contents = NOTHING.union(*(self._store.contents[commit.tree] for commit in commits))
+        for source, commit in zip(sources, commits, strict=True):
+            if commit.work == work and self._store.contents[commit.tree] == contents:
+                self._store.keep(ref, source)
+                return Merged(source, commit.tree)
+        conflicts = ("clash.txt",) if self._clash(sources) else ()
+        tree = self._store.tree(contents | {CONFLICT} if conflicts else contents)
+        merged = self._store.commit(Commit(tree, work), "merge", tuple(sources))
+        self._store.keep(ref, merged)
+        self._fate.after("merge")
+        return Merged(merged, tree, conflicts)
+
+    def open(self, run: str, attempt: AttemptId, commit: str, room: Room, *, overlay: str = "") -> Place:
+        self._begin("open")
+        self._oracle.opening(attempt, commit, overlay)
+        found = self._store.commits[commit]
+        if overlay:
+            over = self._store.commits[overlay]
+            tree = self._store.tree(self._store.contents[found.tree] | self._store.contents[over.tree])
+            found = Commit(tree, found.work | over.work)
+        root = Path("/places") / str(attempt)
+        self._store.places[str(root)] = found
+        self._fate.after("open")
+        return Place(root, root / "tree", root / "home", root / "tmp")
+
+    def snapshot(self, place: Place, parent: str, room: Room, stamp: Stamp, ref: str) -> Candidate:
+        self._begin("snapshot", lasting=True)
+        if self._nature.agents.one_in(0.01):
+            raise UnfitTree((Finding("unfit", "a fifo"),))
+        found = self._store.places[str(place.root)]
+        name = self._store.commit(found, parent, stamp)
+        self._store.keep(ref, name)
+        self._fate.after("snapshot")
+        return Candidate(name, found.tree)
+
+    def adopt(self, commit: str, parent: str, stamp: Stamp, ref: str) -> Candidate:
+        self._begin("adopt", lasting=True)
+        found = self._store.commits.get(commit)
+        if found is None:
+            raise UsageError(f"no commit {commit} here")
+        name = self._store.commit(Commit(found.tree, found.work), parent, stamp)
+        self._store.keep(ref, name)
+        self._fate.after("adopt")
+        return Candidate(name, found.tree)
+
+    def wipe(self, place: Place) -> None:
+        self._store.places.pop(str(place.root), None)
+
+    def discard(self, run: str, attempt: AttemptId) -> None:
+        self._begin("discard")
+        self._store.places.pop(f"/places/{attempt}", None)
+
+    def has(self, commit: str) -> bool:
+        return commit in self._store.commits
+
+    @contextmanager
+    def _room(self, commit: str) -> Iterator[Place]:
+        yield Place(Path("/room"), Path("/room/tree"), Path("/room/home"), Path("/room/tmp"))
+
+    def clean_room(self, commit: str, base: str, room: Room) -> AbstractContextManager[Place]:
+        return self._room(commit)
+
+    def read(self, commit: str, path: str, max_bytes: int) -> bytes | None:
+        self._begin("read")
+        stage = path.split("/")[2]
+        said = sorted(item for item in self._store.of(commit) if item.startswith(f"{stage}:"))
+        if not said:
+            return None
+        return json.dumps({"size": "large" if portion("size", said[-1]) < 0.5 else "small"}).encode()
+
+    def changes(self, old: str, new: str) -> tuple[Change, ...]:
+        return ()
+
+    def patch(self, old: str, new: str) -> bytes:
+        self._begin("patch")
+        return f"{old}..{new}".encode()
+
+    def restore(self, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:
+        self._begin("restore")
+        found = self._store.commits.get(commit)
+        if found is None:
+            raise UsageError(f"no commit {commit} here")
+        tree = self._store.tree(self._store.contents[found.tree] | {KEPT})
+        return self._store.commit(Commit(tree, found.work, commit), "restored", commit, onto)
+
+    def deliver(self, commit: str, base: str, branch: str, stamp: Stamp, series: Sequence[str], *, sign: bool) -> str:
+        self._begin("deliver", lasting=True)
+        self._oracle.delivering(commit)
+        if self._nature.trouble.one_in(self._nature.trouble.rate / 2):
+            raise DeliveryRefused(f"{branch} is checked out")
+        delivered = f"d{commit}"
+        if self._store.branches.setdefault(branch, delivered) != delivered:
+            raise DeliveryRefused(f"{branch} is at {self._store.branches[branch]}")
+        self._fate.after("deliver")
+        return delivered
+
+    def _begin(self, effect: str, *, lasting: bool = False) -> None:
+        self._fate.before(effect, lasting=lasting)
+        _maybe_trouble(self._nature, effect)
+
+    def _clash(self, sources: Sequence[str]) -> bool:
+        trees = (self._store.commits[source].tree for source in sources)
+        return any(portion(self._nature.seed, "clash", *sorted(pair)) < 0.1 for pair in combinations(trees, 2))
+
+
+class SimAgent:
+    """Does the work of an attempt: adds a content of its stage, wrong at times, or fails in every known way."""
+
+    def __init__(self, store: Store, nature: Nature, oracle: Oracle, fate: Fate) -> None:
+        self._store, self._nature, self._oracle, self._fate = store, nature, oracle, fate
+
+    def work(self, spec: AgentSpec, brief: Brief, place: Place, cancel: Cancel) -> Outcome:
+        self._fate.before("work")
+        attempt = brief.attempt
+        self._oracle.working(attempt, brief.text, SECRET)
+        if cancel.is_set() and self._nature.agents.one_in(0.5):
+            return Outcome(Ended.CANCELLED)
+        found = self._store.places.get(str(place.root))
+        ended, changes = self._ending(spec.command is not None)
+        if changes and found is not None:
+            self._store.places[str(place.root)] = self._change(found, attempt, scripted=spec.command is not None)
+        self._fate.after("work")
+        known = self._nature.agents.one_in(0.8)
+        usage = Usage(100, 50, None, 0.2) if known else Usage()
+        retry_at = 0.0 if self._nature.agents.one_in(0.5) else 5.0
+        return Outcome(ended, "done", usage=usage, retry_at=retry_at, permanent=self._nature.agents.one_in(0.02))
+
+    def _ending(self, scripted: bool) -> tuple[Ended, bool]:
+        chance = self._nature.trouble
+        if not chance.happens():
+            return Ended.COMPLETED, self._nature.agents.one_in(0.95) or scripted
+        ended = chance.choice(
+            (Ended.CRASHED, Ended.TIMED_OUT, Ended.REFUSED, Ended.RATE_LIMITED, Ended.UNAVAILABLE, Ended.OUT_OF_BUDGET)
+        )
+        return ended, chance.one_in(0.5)
+
+    def _change(self, found: Commit, attempt: AttemptId, *, scripted: bool) -> Commit:
+        contents = self._store.contents[found.tree]
+        if CONFLICT in contents and self._nature.agents.one_in(0.8):
+            contents = contents - {CONFLICT}
+        draw = 0 if scripted else self._nature.agents.randrange(6)
+        good = scripted or not self._nature.agents.happens()
+        added = f"{attempt.stage}:{'g' if good else 'b'}{draw}"
+        return Commit(self._store.tree(contents | {added}), found.work | {str(attempt)})
+
+
+class SimGates:
+    """What a gate says of a tree hangs on its contents alone; at times it cannot say."""
+
+    def __init__(self, store: Store, nature: Nature, oracle: Oracle, fate: Fate, blobs: MemoryBlobs) -> None:
+        self._store, self._nature, self._oracle, self._fate, self._blobs = store, nature, oracle, fate, blobs
+
+    def evaluate(self, case: Case, cancel: Cancel) -> Judgement:
+        self._fate.before("evaluate")
+        if cancel.is_set() and self._nature.gates.one_in(0.5):
+            raise Cancelled("no longer wanted")
+        self._oracle.evaluating(case)
+        _maybe_trouble(self._nature, "evaluate")
+        if self._nature.gates.happens():
+            finding = Finding("cannot", "the gate could not run")
+            return Judgement(VerdictStatus.ERRORED, (finding,), permanent=self._nature.gates.one_in(0.1))
+        wrong = tuple(self._wrong(case))
+        status = VerdictStatus.FAILED if wrong else VerdictStatus.PASSED
+        self._oracle.evaluated(case, status)
+        self._fate.after("evaluate")
+        return Judgement(status, wrong, self._report(case), digest="key")
+
+    def _report(self, case: Case) -> tuple[Evidence, ...]:
+        if not case.gate.needs_baseline:
+            return ()
+        content = f"{case.gate.digest} on {case.tree}".encode()
+        return (Evidence("report", self._blobs.put(content), len(content)),)
+
+    def _wrong(self, case: Case) -> Iterator[Finding]:
+        contents = self._store.contents[case.tree]
+        if case.gate.kind is GateKind.SCOPE:
+            yield from self._out_of_scope(case, contents)
+            return
+        for content in sorted(contents):
+            stage, _, variant = content.partition(":")
+            if not variant or variant.startswith("p"):
+                continue
+            if portion(self._nature.seed, case.gate.digest, content) < self._fails(case, stage, variant):
+                yield self._finding(case, content)
+        if case.gate.kind is GateKind.RUN:
+            yield from self._broken_together(case, contents)
+
+    def _fails(self, case: Case, stage: str, variant: str) -> float:
+        """Bad work of the judged stage mostly fails; of an earlier one only seldom, seen too late."""
+        if stage == case.stage.id:
+            return 0.8 if variant.startswith("b") else 0.05
+        return 0.15 if variant.startswith("b") else 0.0
+
+    def _out_of_scope(self, case: Case, contents: frozenset[str]) -> Iterator[Finding]:
+        if CONFLICT in contents:
+            yield Finding("scope.markers", "left-over markers")
+        if case.tree == case.input_tree and not case.stage.may_be_empty:
+            yield Finding("scope.empty", "it changed nothing")
+
+    def _broken_together(self, case: Case, contents: frozenset[str]) -> Iterator[Finding]:
+        worked = sorted(content for content in contents if ":" in content)
+        for pair in combinations(worked, 2):
+            if portion(self._nature.seed, case.gate.digest, *pair) < 0.01:
+                yield Finding("together", f"{pair[0]} and {pair[1]} do not fit")
+        if CONFLICT in contents:
+            yield Finding("syntax", "conflict markers")
+        if portion(self._nature.seed, case.gate.digest, "base") < 0.1 and len(contents) < 3:
+            yield Finding("base", "red from the start")
+
+    def _finding(self, case: Case, content: str) -> Finding:
+        reason = ("", "design", "code")[int(portion(content, case.gate.id) * 3)]
+        secret = bool(case.gate.held_out)
+        message = f"{SECRET if secret else ''} wrong {'' if portion(content) < 0.3 else content}"
+        return Finding("wrong", message, file="a.py", line=len(content), reason=reason, secret=secret)
+
+
+def _maybe_trouble(nature: Nature, effect: str) -> None:
+    if nature.trouble.one_in(nature.trouble.rate / 4):
+        raise InfrastructureError(f"{effect}: the disk is full", permanent=nature.trouble.one_in(0.15))
+
