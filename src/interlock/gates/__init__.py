@@ -4,6 +4,7 @@ Rule: a gate that could not decide (`errored`) is not a gate that said no (`fail
 candidate does may turn either into `passed`.
 """
 
+from interlock.gates.bench import Bench
 from interlock.gates.referee import Referee
 
-__all__ = ["Referee"]
+__all__ = ["Bench", "Referee"]

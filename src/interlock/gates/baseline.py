@@ -1,7 +1,8 @@
 """The baseline rule: what tests may do between the accepted input and the candidate. Pure.
 
 Rule: ids are compared as multisets. What passed in the accepted input may not vanish, be skipped or fail.
-`keep`: no test fails at all. `no_worse`: a test may fail no more often than it did there.
+`keep`: no test fails at all, and what failed in the accepted input is mended by passing, not by vanishing or being
+skipped (it may be what the stage is to make pass). `no_worse`: a test may fail no more often than it did there.
 `new_tests_fail`: there are new ids, each of them fails, and what failed before may go on failing.
 """
 
@@ -31,6 +32,7 @@ def compare(gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest] | No
     findings = (
         *_nothing_ran(gate, tests, before),
         *_lost(tests, before or ()),
+        *(_evaded(tests, before or ()) if gate.baseline is Baseline.KEEP and gate.expect is Expect.PASS else ()),
         *_failing(tests, before or (), tolerated),
         *(_new(tests, before) if before is not None and gate.expect is Expect.NEW_TESTS_FAIL else ()),
     )
@@ -76,6 +78,18 @@ def _lost(tests: Sequence[RanTest], before: Sequence[RanTest]) -> Iterator[Findi
         times = f" {missing} of {count} times" if count > 1 else ""
         message = f"{name}: it passed in the accepted input and did not run now{times}: bring it back"
         yield Finding("test_vanished", message)
+
+
+def _evaded(tests: Sequence[RanTest], before: Sequence[RanTest]) -> Iterator[Finding]:
+    """Tests that failed in the accepted input, and did not run now. What only stood for a file that could not be
+    loaded gives way to the tests of that file."""
+    ran = {test.id for test in tests if test.status is not Status.SKIPPED}
+    skipped = {test.id for test in tests if test.status is Status.SKIPPED}
+    for test in dict.fromkeys(test.id for test in before if test.status is Status.FAILED and not test.stood_in):
+        if test in skipped - ran:
+            yield Finding("test_skipped", f"{test}: it failed in the accepted input and is skipped now: make it pass")
+        elif test not in ran:
+            yield Finding("test_vanished", f"{test}: it failed in the accepted input and did not run now: make it pass")
 
 
 def _failing(tests: Sequence[RanTest], before: Sequence[RanTest], tolerated: Counter[str]) -> Iterator[Finding]:

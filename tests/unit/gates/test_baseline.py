@@ -10,12 +10,14 @@ KEEP = Gate("t", GateKind.RUN)
 NO_WORSE = Gate("t", GateKind.RUN, baseline=Baseline.NO_WORSE)
 RED = Gate("t", GateKind.RUN, expect=Expect.NEW_TESTS_FAIL)
 RED_GREEN = Gate("t", GateKind.RUN, expect=Expect.NEW_TESTS_FAIL, base_green=True)
-STATUS = {"+": Status.PASSED, "-": Status.FAILED, "o": Status.SKIPPED}
+STATUS = {"+": Status.PASSED, "-": Status.FAILED, "o": Status.SKIPPED, "!": Status.FAILED}
 
 
 def parsed(text: str | None) -> list[RanTest] | None:
-    """`a+ b- co`: a passed, b failed, c was skipped."""
-    return None if text is None else [RanTest(word[:-1], STATUS[word[-1]]) for word in text.split()]
+    """`a+ b- co d!`: a passed, b failed, c was skipped, d could not be loaded."""
+    if text is None:
+        return None
+    return [RanTest(word[:-1], STATUS[word[-1]], stood_in=word[-1] == "!") for word in text.split()]
 
 
 @pytest.mark.parametrize(
@@ -26,7 +28,11 @@ def parsed(text: str | None) -> list[RanTest] | None:
         (KEEP, "a+ b+", "a+", ["test_vanished"]),
         (KEEP, "a+ b+", "a+ bo", ["test_skipped"]),
         (KEEP, "a+ b+", "a+ b-", ["test_failed"]),
-        (KEEP, "a+ b-", "a+", []),
+        (KEEP, "a+ b-", "a+", ["test_vanished"]),
+        (KEEP, "a+ b-", "a+ bo", ["test_skipped"]),
+        (KEEP, "a+ b-", "a+ b+", []),
+        (KEEP, "a+ b!", "a+ c+", []),
+        (RED, "a+ b-", "a+ n-", []),
         (KEEP, "a+ b-", "a+ b-", ["test_failed"]),
         (KEEP, "a+ bo", "a+", []),
         (KEEP, "a+", "a+ c-", ["test_failed"]),

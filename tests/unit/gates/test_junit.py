@@ -59,6 +59,7 @@ def test_pytest() -> None:
     }
     failed = junit.parse([PYTEST])[1]
     assert (failed.file, failed.line) == ("tests/test_a.py", 12)
+    assert [test.stood_in for test in junit.parse([PYTEST])] == [False] * 4 + [True]
     assert failed.message.startswith("assert 1 == 2\ndef test():")
 
 

@@ -25,6 +25,7 @@ _PLACE = re.compile(
     r"(?P<file>[\w./\\@+-]{1,300}\.\w{1,10})\"?(?::|, line )(?P<line>\d{1,9})",
     re.MULTILINE,
 )
+_FILE_NAME = re.compile(r"[/\\][^/\\:]+\.\w+$")
 _CONTROL = bytes(code for code in range(32) if code not in b"\t\n\r")
 
 
@@ -36,7 +37,8 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RanTest:
-    """One test case as it ran. `retried` says that it passed only after it had failed."""
+    """One test case as it ran. `retried` says that it passed only after it had failed, `stood_in` that it is no test
+    by itself but stands for a file that could not be loaded."""
 
     id: str
     status: Status
@@ -44,6 +46,7 @@ class RanTest:
     file: str = ""
     line: int = 0
     retried: bool = False
+    stood_in: bool = False
 
 
 def parse(contents: Iterable[bytes]) -> tuple[RanTest, ...]:
@@ -145,7 +148,8 @@ class _Reading:
         if name in {"failure", "error"}:
             opened.text.clear()
             opened.length = 0
-            opened.test = replace(test, status=Status.FAILED, message=message)
+            stood_in = name == "error" or _FILE_NAME.search(test.id) is not None
+            opened.test = replace(test, status=Status.FAILED, message=message, stood_in=stood_in)
         elif name == "skipped" and test.status is Status.PASSED:
             opened.test = replace(test, status=Status.SKIPPED, message=message)
         elif name in {"flakyFailure", "flakyError"}:

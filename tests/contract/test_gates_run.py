@@ -1,0 +1,304 @@
+"""What surrounds a run: environment, secrets, held-out files, repeats, the cache, locks and slots."""
+
+import json
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.contract.gates_world import World, run_gate
+
+from interlock.core.events import Severity, VerdictStatus
+from interlock.core.ids import base_of
+from interlock.core.pipeline import Artifact, Baseline, Expect, Gate, GateKind, Report, Setup, Stage, Text
+from interlock.core.pipeline import Command as Line
+from interlock.gates.locks import PORTS_EACH, held, ports, slot
+from interlock.ports import Cancelled
+
+PASSED, FAILED, ERRORED = VerdictStatus
+CASE = "<testcase classname='t' name='%s'>%s</testcase>"
+
+
+def suite(**tests: str) -> str:
+    inner = {"passed": "", "failed": "<failure message='no'/>", "skipped": "<skipped/>"}
+    return "<testsuite>" + "".join(CASE % (name, inner[status]) for name, status in tests.items()) + "</testsuite>"
+
+
+def reporting(report: str, code: int = 0, **more: object) -> Gate:
+    return run_gate(f'cat > "$REPORT" <<"END"\n{report}\nEND\nexit {code}', report=Report.JUNIT, **more)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path / "world", {"WANTED": "yes", "TOKEN": "hunter2", "UNWANTED": "no", "GIT_DIR": "/nowhere"})
+
+
+@pytest.fixture
+def base(world: World) -> str:
+    return world.trees.commit({"src/app.py": "one = 1\n", "sub/here": ""})
+
+
+# --- environment ---------------------------------------------------------------------------------
+
+
+def test_a_gate_sees_what_it_names_and_no_more(world: World, base: str) -> None:
+    gate = run_gate("env", env=("WANTED", "GIT_DIR"), secrets=("TOKEN",))
+    log = world.evidence(world.judge(gate, base, base, values={"TASK": "mend it"}), "log").decode()
+    seen = dict(line.split("=", 1) for line in log.splitlines() if "=" in line)
+    assert (seen["WANTED"], seen["TASK"], seen["INTERLOCK_SLOT"]) == ("yes", "mend it", "0")
+    assert "UNWANTED" not in seen
+    assert int(seen["INTERLOCK_PORT_LAST"]) - int(seen["INTERLOCK_PORT"]) == PORTS_EACH - 1
+    assert "/room-" in seen["HOME"]
+    assert "/room-" in seen["TMPDIR"]
+
+
+def test_values_of_secrets_stay_out_of_evidence_and_findings(world: World, base: str) -> None:
+    report = suite(a="failed").replace("'no'", "'$TOKEN'")
+    gate = run_gate(f'echo $TOKEN; echo "{report}" > $REPORT; exit 1', secrets=("TOKEN",), report=Report.JUNIT)
+    judgement = world.judge(gate, base, base)
+    assert world.evidence(judgement, "log") == b"***\n"
+    assert b"hunter2" not in world.evidence(judgement, "report")
+    assert "hunter2" not in str(judgement)
+
+
+def test_dir(world: World, base: str) -> None:
+    assert world.judge(run_gate("test -f here", dir="sub"), base, base).status is PASSED
+    assert world.judge(run_gate("true", dir="none"), base, base).status is ERRORED
+    (world.trees.repository / "out").symlink_to("/")
+    out = world.trees.seal()
+    assert world.judge(run_gate("true", dir="out"), out, base, decided_on_input=True).status is FAILED
+
+
+# --- held-out files ------------------------------------------------------------------------------
+
+
+def test_held_out_files_are_given_to_the_gate_alone_and_read_only(world: World, base: str, tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden"
+    (hidden / "deep").mkdir(parents=True)
+    (hidden / "deep/answer").write_text("42")
+    shell = (
+        "python3 -c 'import os; print(*(oct(os.stat(p).st_mode)[-3:] for p in"
+        ' [os.environ["HELD_OUT"] + "/deep/answer", os.environ["HELD_OUT"] + "/deep"]))\';'
+        ' grep 42 "$HELD_OUT/deep/answer"; case $HELD_OUT in "$PWD"*) exit 9;; esac; exit 5'
+    )
+    judgement = world.judge(run_gate(shell, held_out=str(hidden)), base, base)
+    assert world.evidence(judgement, "log") == b"444 555\n42\n"
+    assert [finding.secret for finding in judgement.findings] == [True]
+    assert (hidden / "deep").stat().st_mode & 0o777 != 0o555
+
+
+def test_held_out_files_that_are_gone(world: World, base: str, tmp_path: Path) -> None:
+    judgement = world.judge(run_gate("true", held_out=str(tmp_path / "gone")), base, base, decided_on_input=True)
+    assert (judgement.status, judgement.permanent, judgement.findings[0].secret) == (ERRORED, True, True)
+
+
+# --- reports against the baseline ----------------------------------------------------------------
+
+
+def test_a_report_becomes_the_baseline_of_later_ones(world: World, base: str) -> None:
+    before = world.judge(reporting(suite(a="passed", b="passed")), base, base, subject=base_of("code"))
+    assert before.status is PASSED
+    baseline = world.evidence(before, "report")
+    now = world.judge(reporting(suite(a="passed")), base, base, baseline=baseline)
+    assert [finding.rule for finding in now.findings] == ["test_vanished"]
+
+
+@pytest.mark.parametrize(
+    ("report", "code", "more", "status"),
+    [
+        (suite(a="passed"), 0, {}, PASSED),
+        (suite(a="passed"), 2, {}, FAILED),
+        (suite(a="passed", b="failed"), 0, {}, FAILED),
+        (suite(a="passed", b="failed"), 1, {"baseline": Baseline.NO_WORSE}, PASSED),
+        (suite(a="passed", b="passed"), 3, {"baseline": Baseline.NO_WORSE}, FAILED),
+        (suite(a="passed", b="failed", n="failed"), 1, {"expect": Expect.NEW_TESTS_FAIL}, PASSED),
+        (suite(a="passed", b="failed", n="passed"), 1, {"expect": Expect.NEW_TESTS_FAIL}, FAILED),
+    ],
+)
+def test_exit_code_and_report(world: World, base: str, report: str, code: int, more, status) -> None:
+    baseline = suite(a="passed", b="failed").encode()
+    if not more:
+        baseline = suite(a="passed").encode()
+    assert world.judge(reporting(report, code, **more), base, base, baseline=baseline).status is status
+
+
+def test_new_tests_cannot_be_told_without_a_baseline(world: World, base: str) -> None:
+    gate = reporting(suite(n="failed"), 1, expect=Expect.NEW_TESTS_FAIL)
+    assert world.judge(gate, base, base, decided_on_input=True).status is ERRORED
+    assert world.judge(gate, base, base, subject=base_of("code")).status is PASSED
+
+
+def test_sarif(world: World, base: str) -> None:
+    place = {"physicalLocation": {"artifactLocation": {"uri": "here"}, "region": {"startLine": 4}}}
+    results = [
+        {"ruleId": "A", "level": "error", "message": {"text": "bad"}, "locations": [place]},
+        {"ruleId": "B", "level": "warning", "message": {"text": "meh"}},
+    ]
+
+    def gate(*chosen: int, code: int) -> Gate:
+        document = json.dumps({"version": "2.1.0", "runs": [{"results": [results[index] for index in chosen]}]})
+        return run_gate(f"echo '{document}' > $REPORT; exit {code}", report=Report.SARIF, dir="sub")
+
+    failed = world.judge(gate(1, 0, code=0), base, base)
+    assert [(finding.rule, finding.file, finding.line) for finding in failed.findings] == [
+        ("A", "sub/here", 4),
+        ("B", "", 0),
+    ]
+    assert failed.status is FAILED
+    warned = world.judge(gate(1, code=0), base, base)
+    assert (warned.status, [finding.severity for finding in warned.findings]) == (PASSED, [Severity.WARNING])
+    assert world.judge(gate(1, code=1), base, base).status is FAILED
+    assert world.judge(gate(code=0), base, base).status is PASSED
+
+
+# --- repeats and the cache -----------------------------------------------------------------------
+
+
+def test_runs_that_agree(world: World, base: str) -> None:
+    judgement = world.judge(run_gate("echo run", repeat=3), base, base)
+    assert judgement.status is PASSED
+    assert [item.name for item in judgement.evidence] == ["log", "log.2", "log.3"]
+    assert world.trees.rooms == 3
+
+
+def test_runs_that_disagree_decide_nothing(world: World, base: str, tmp_path: Path) -> None:
+    count = tmp_path / "count"
+    gate = run_gate(f"echo x >> {count}; test $(wc -l < {count}) != 2", repeat=3)
+    judgement = world.judge(gate, base, base)
+    assert (judgement.status, judgement.flaky, judgement.findings[0].rule) == (ERRORED, True, "flaky")
+    assert len(judgement.evidence) == 3
+    assert world.judge(gate, base, base).status is PASSED  # it was not kept
+
+
+def test_the_same_is_judged_once(world: World, base: str) -> None:
+    first = world.judge(run_gate("echo one; exit 1"), base, base)
+    again = world.judge(run_gate("echo one; exit 1"), base, base)
+    assert (first.cached, again.cached, world.trees.rooms) == (False, True, 1)
+    assert replace(again, cached=False) == first
+
+
+def test_what_a_verdict_hangs_on_is_in_its_key(world: World, base: str, tmp_path: Path) -> None:
+    (tmp_path / "hidden").write_text("a")
+    gate = run_gate("true", held_out=str(tmp_path / "hidden"), env=("WANTED",))
+    first = world.judge(gate, base, base)
+    other = world.trees.commit({"x": "y"}, base)
+    pipeline = world.case(gate, base, base).pipeline
+    assert world.judge(gate, base, base).cached
+    different = [
+        world.judge(replace(gate, timeout_s=5), base, base),
+        world.judge(gate, other, base),
+        world.judge(gate, base, base, baseline=b"x"),
+        world.judge(gate, base, base, sandbox="full"),
+        world.judge(gate, base, base, values={"TASK": "x"}),
+        world.judge(gate, base, base, subject=base_of("code")),
+        world.judge(gate, base, base, pipeline=replace(pipeline, setup=(Setup(Line(shell="true")),))),
+    ]
+    (tmp_path / "hidden").write_text("b")
+    different.append(world.judge(gate, base, base))
+    assert not any(judgement.cached for judgement in different)
+    assert len({judgement.digest for judgement in (first, *different)}) == 9
+
+
+def test_what_is_not_kept(world: World, base: str) -> None:
+    for gate in (run_gate("no-such-program"), run_gate("true", cached=False)):
+        world.judge(gate, base, base)
+        assert not world.judge(gate, base, base).cached
+
+
+def test_a_kept_verdict_without_its_evidence_is_judged_anew(world: World, base: str) -> None:
+    judgement = world.judge(run_gate("echo evidence"), base, base)
+    world.cellar.path(judgement.evidence[0].digest).unlink()
+    assert not world.judge(run_gate("echo evidence"), base, base).cached
+
+
+def test_two_at_once_are_judged_once(world: World, base: str, tmp_path: Path) -> None:
+    gate = run_gate(f"echo x >> {tmp_path}/count; sleep 0.3")
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(world.judge(gate, base, base))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(judgement.cached for judgement in found) == [False, True, True, True]
+    assert (tmp_path / "count").read_text() == "x\n"
+
+
+# --- locks and slots -----------------------------------------------------------------------------
+
+
+def test_exclusive_gates_take_turns(world: World, base: str, tmp_path: Path) -> None:
+    shell = f"mkdir {tmp_path}/alone; sleep 0.2; rmdir {tmp_path}/alone; : "
+    gates = [run_gate(shell + str(number), exclusive=("db", "a/b")) for number in range(3)]
+    found = []
+    threads = [threading.Thread(target=lambda gate=gate: found.append(world.judge(gate, base, base))) for gate in gates]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [judgement.status for judgement in found] == [PASSED] * 3
+
+
+def test_waiting_for_a_lock_can_be_cancelled(tmp_path: Path) -> None:
+    cancel = threading.Event()
+    cancel.set()
+    with held(tmp_path, ["db"], threading.Event()), pytest.raises(Cancelled), held(tmp_path, ["db"], cancel):
+        pytest.fail("the lock was held twice")
+
+
+def test_slots_differ_and_their_ports_do_not_meet(tmp_path: Path) -> None:
+    none = threading.Event()
+    with slot(tmp_path, none) as one, slot(tmp_path, none) as two:
+        assert (one, two) == (0, 1)
+    with slot(tmp_path, none) as again:
+        assert again == 0
+    assert ports(0)[1] < ports(1)[0]
+
+
+# --- produces ------------------------------------------------------------------------------------
+
+SCHEMA = Text('{"type": "object", "properties": {"size": {"enum": ["small", "large"]}}}')
+PRODUCES = (
+    Artifact("plan", "plan.md", sections=("Goal", "Out of scope"), max_bytes=1000),
+    Artifact("size", "size.json", schema=SCHEMA),
+)
+PLAN = ".interlock/artifacts/plan/plan.md"
+SIZE = ".interlock/artifacts/plan/size.json"
+GOOD = {PLAN: "# Goal\nx\n\nOut of scope\n---\n", SIZE: '{\n"size": "small"}'}
+
+
+@pytest.mark.parametrize(
+    ("files", "rules"),
+    [
+        (GOOD, []),
+        ({SIZE: GOOD[SIZE]}, [("missing", PLAN, 0)]),
+        ({**GOOD, PLAN: "# Goal\n"}, [("section", PLAN, 0)]),
+        ({**GOOD, PLAN: " \n"}, [("empty", PLAN, 0)]),
+        ({**GOOD, PLAN: "# Goal\n# Out of scope\n" + "x" * 1000}, [("size", PLAN, 0)]),
+        ({**GOOD, SIZE: '{\n"size": "big"}'}, [("schema", SIZE, 2)]),
+        ({**GOOD, SIZE: "{\n\n"}, [("schema", SIZE, 3)]),
+    ],
+)
+def test_produces(world: World, base: str, files, rules) -> None:
+    gate = Gate("produces", GateKind.PRODUCES)
+    stage = Stage("plan", agent="planner", produces=PRODUCES, gates=(gate,))
+    judgement = world.judge(gate, world.trees.commit(files, base), base, stage)
+    assert [(finding.rule, finding.file, finding.line) for finding in judgement.findings] == rules
+    assert judgement.status is (FAILED if rules else PASSED)
+
+
+def test_an_artifact_that_is_a_link(world: World, base: str) -> None:
+    world.trees.commit({SIZE: GOOD[SIZE]}, base)
+    (world.trees.repository / PLAN).symlink_to("/etc/passwd")
+    gate = Gate("produces", GateKind.PRODUCES)
+    stage = Stage("plan", agent="planner", produces=PRODUCES, gates=(gate,))
+    (finding,) = world.judge(gate, world.trees.seal(), base, stage).findings
+    assert "is a symbolic link, not a regular file" in finding.message
+
+
+def test_a_schema_that_is_none_decides_nothing(world: World, base: str) -> None:
+    gate = Gate("produces", GateKind.PRODUCES)
+    artifact = Artifact("size", "size.json", schema=Text('{"type": 7}', "size.schema.json"))
+    stage = Stage("plan", agent="planner", produces=(artifact,), gates=(gate,))
+    judgement = world.judge(gate, world.trees.commit(GOOD, base), base, stage)
+    assert (judgement.status, judgement.permanent) == (ERRORED, True)
+    assert "size.schema.json" in judgement.findings[0].message
