@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import types
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from enum import StrEnum
 from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from interlock.core import pipeline as core
-from interlock.core.pipeline import Pipeline
+from interlock.core.pipeline import Pipeline, Stage
 from interlock.ports import UsageError
 
 FORMAT = 1
+_BARE = frozenset({str, int, float, bool})
 
 
 def encode_pipeline(pipeline: Pipeline) -> str:
@@ -35,11 +36,24 @@ def decode_pipeline(text: str) -> Pipeline:
 
 
 def digest_of(definition: object) -> str:
-    """sha256 in hex of a definition's canonical JSON, its own `digest` left out."""
-    plain = _plain(definition)
-    if isinstance(plain, dict):
-        plain.pop("digest", None)
+    """sha256 in hex of a definition's canonical JSON, its own `digest` left out. Stages and gates within
+    stand for themselves by their digests, which must be there."""
+    plain = _shallow(definition)
+    plain.pop("digest", None)
     return hashlib.sha256(_canonical(plain).encode()).hexdigest()
+
+
+def _shallow(definition: object) -> dict[str, Any]:
+    match definition:
+        case Pipeline():
+            return {
+                **_fields(replace(definition, stages=(), _by_id={})),
+                "stages": [x.digest for x in definition.stages],
+            }
+        case Stage():
+            return {**_fields(replace(definition, gates=())), "gates": [x.digest for x in definition.gates]}
+        case _:
+            return _fields(definition)
 
 
 def _canonical(value: object) -> str:
@@ -47,15 +61,19 @@ def _canonical(value: object) -> str:
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401
-    if isinstance(value, StrEnum):
-        return value.value
-    if value is None or isinstance(value, str | int | float):
+    if value is None or type(value) in _BARE:
         return value
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        return {name: _plain(getattr(value, name)) for name in _names(type(value))}
-    raise TypeError(f"a {type(value).__name__} is not part of a pipeline")
+        return [item if type(item) is str else _plain(item) for item in value]
+    if isinstance(value, StrEnum):
+        return value.value
+    return _fields(value)
+
+
+def _fields(value: object) -> dict[str, Any]:
+    if not is_dataclass(value) or isinstance(value, type):
+        raise TypeError(f"a {type(value).__name__} is not part of a pipeline")
+    return {name: _plain(getattr(value, name)) for name in _names(type(value))}
 
 
 @cache
@@ -90,5 +108,7 @@ def _read_tuple(kinds: tuple[Any, ...], value: Any) -> tuple[Any, ...]:  # noqa:
     if not isinstance(value, list):
         raise TypeError(f"{value!r} is no list")
     if len(kinds) == 2 and kinds[1] is Ellipsis:
+        if kinds[0] is str and all(type(item) is str for item in value):
+            return tuple(value)
         return tuple(_read(kinds[0], item) for item in value)
     return tuple(_read(kind, item) for kind, item in zip(kinds, value, strict=True))

@@ -48,23 +48,18 @@ class Shaped:
     file: models.PipelineFile
     where: Where
     broken: frozenset[Mark]
-    names: Mapping  # the tree with nothing left out
-
-    def declared(self, section: str) -> frozenset[str]:
-        """The names that the user defined in a section, sound or not."""
-        node = self.names.get(section)
-        return frozenset(key.text for key, _ in node.entries) if isinstance(node, Mapping) else frozenset()
+    declared: dict[str, frozenset[str]]  # by section: the names that the user defined, sound or not
 
     def is_broken(self, *path: str | int) -> bool:
         """Whether a key or item right in the collection at `path` was left out, so that nothing may be
         said of its absence."""
-        return self.where.value(*path) in self.broken
+        return bool(self.broken) and self.where.value(*path) in self.broken
 
 
 def shape(root: Mapping, mistakes: Mistakes) -> Shaped | None:
     """None where nothing sound is left."""
     broken: set[Mark] = set()
-    names, told = root, mistakes.places()  # what reading told of a place is said once
+    declared, told = _declared(root), mistakes.places()  # what reading told of a place is said once
     if not root.get("version"):
         mistakes.add(root.mark, "the file has no version", "begin with `version: 1`")
     for empty in list(_empty_keys(root, ())):
@@ -87,8 +82,15 @@ def shape(root: Mapping, mistakes: Mistakes) -> Shaped | None:
             for path in sorted(places, key=_deepest_and_last_first):
                 root = _without(root, path, broken)
         else:
-            return Shaped(file, where, frozenset(broken), names)
+            return Shaped(file, where, frozenset(broken), declared)
     return None
+
+
+def _declared(root: Mapping) -> dict[str, frozenset[str]]:
+    sections = ((key.text, node) for key, node in root.entries if key.text in _NAMED)
+    return {
+        name: frozenset(key.text for key, _ in node.entries) for name, node in sections if isinstance(node, Mapping)
+    }
 
 
 def _empty_keys(node: Node, path: Path) -> Iterator[Path]:

@@ -26,13 +26,14 @@ _SUBSCRIPT = re.compile(r"(?<![\w.])(artifacts|inputs)\s*\[\s*(['\"])(.*?)\2\s*\
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a template may name. `inputs` and `artifacts` are there for this stage; `elsewhere` are
-    artifacts that exist and are not, with the reason."""
+    """What a template may name. `inputs` and `artifacts` are there for stage `stage`;
+    `makers` tells of each artifact of the pipeline which stage makes it."""
 
     names: frozenset[str]
     inputs: frozenset[str] = frozenset()
     artifacts: frozenset[str] = frozenset()
-    elsewhere: Mapping[str, str] | None = None
+    makers: Mapping[str, str] | None = None
+    stage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +141,12 @@ def _subscripts(template: str, known: Known) -> Iterator[Flaw]:
 
 
 def _missing_artifact(name: str, known: Known) -> str:
-    reason = (known.elsewhere or {}).get(name, "")
-    return reason or nearest(name, known.artifacts, "no stage that this one needs makes any")
+    maker = (known.makers or {}).get(name, "")
+    if maker and maker == known.stage:
+        return f"{maker} makes it itself, name one from before"
+    if maker:
+        return f"add {maker} to the needs of {known.stage}"
+    return nearest(name, known.artifacts, "no stage that this one needs makes any")
 
 
 def _find(template: str, name: str) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from interlock.spec.yaml import Mapping, Node, Scalar, Sequence
+from interlock.spec.yaml import Mapping, Node, Sequence
 
 if TYPE_CHECKING:
     from interlock.spec.mistakes import Mark
@@ -18,6 +18,7 @@ class Where:
     """The tree, asked by path such as ("stages", "code", "gates", 0, "run")."""
 
     root: Mapping
+    _indexes: dict[int, dict[str, tuple[Mark, Node]]] = field(default_factory=dict, repr=False, compare=False)
 
     def value(self, *path: str | int) -> Mark:
         """The value's place; that of the nearest thing above it where it is not there."""
@@ -38,11 +39,20 @@ class Where:
         node: Node = self.root
         mark = self.root.mark
         for part in path:
-            found = step(node, part)
+            found = self._step(node, part)
             if found is None:
                 return None, mark
             mark, node = found
         return node, mark
+
+    def _step(self, node: Node, part: str | int) -> tuple[Mark, Node] | None:
+        if not isinstance(node, Mapping) or not isinstance(part, str):
+            return step(node, part)
+        index = self._indexes.get(id(node))
+        if index is None:
+            index = {key.text: (key.mark, value) for key, value in node.entries}
+            self._indexes[id(node)] = index
+        return index.get(part)
 
 
 def step(node: Node, part: str | int) -> tuple[Mark, Node] | None:
@@ -52,7 +62,3 @@ def step(node: Node, part: str | int) -> tuple[Mark, Node] | None:
     if isinstance(node, Sequence) and isinstance(part, int) and part < len(node.items):
         return node.items[part].mark, node.items[part]
     return None
-
-
-def is_text(node: Node | None) -> bool:
-    return isinstance(node, Scalar) and isinstance(node.value, str)

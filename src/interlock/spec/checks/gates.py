@@ -68,9 +68,9 @@ def _kind(view: View, part: GatePart, at: Path) -> bool:
 def _modifiers(view: View, gate: Gate, part: GatePart, at: Path) -> None:
     kind = next(kind for kind in _KINDS if getattr(part, kind) is not None)
     for key in (*_OF_COMMANDS, "timeout"):
-        if view.has(*at, key) and key not in _FITTING[gate.kind]:
+        if key in part.model_fields_set and key not in _FITTING[gate.kind]:
             view.at_key((*at, key), f"{key} has no meaning for `{kind}`", "take it out")
-    if part.use and view.has(*at, "report"):
+    if part.use and part.report:
         view.at_key(
             (*at, "report"), "a ready gate knows its report", "take report out, or write `run:` in place of use"
         )

@@ -22,33 +22,19 @@ def check(view: View) -> None:
     from interlock.spec.templates import Known
 
     inputs = view.declared("inputs")
+    makers = {f"{stage.id}/{artifact.name}": stage.id for stage in view.pipeline.stages for artifact in stage.produces}
     for stage, part in view.stages():
         if part.prompt is not None and stage.id not in view.partial:
             key = "file" if part.prompt.file else "text"
             at: Path = ("stages", stage.id, "prompt")
             at = (*at, key) if view.has(*at, key) else at
-            _tell(view, stage.prompt.content, stage.prompt.origin, at, _known(view, stage, inputs))
+            made = frozenset(name for name, maker in makers.items() if maker in view.upstream[stage.id])
+            known = Known(NAMES, inputs, made, makers, stage.id)
+            _tell(view, stage.prompt.content, stage.prompt.origin, at, known)
             _skipped(view, stage, at)
     branch = view.pipeline.deliver.branch
     if view.has("deliver", "branch"):
         _tell(view, branch, "", ("deliver", "branch"), Known(BRANCH_NAMES, inputs))
-
-
-def _known(view: View, stage: Stage, inputs: frozenset[str]) -> Known:
-    from interlock.spec.templates import Known
-
-    upstream = view.upstream[stage.id]
-    made, elsewhere = set(), {}
-    for other in view.pipeline.stages:
-        for artifact in other.produces:
-            name = f"{other.id}/{artifact.name}"
-            if other.id in upstream:
-                made.add(name)
-            elif other.id == stage.id:
-                elsewhere[name] = f"{stage.id} makes it itself, name one from before"
-            else:
-                elsewhere[name] = f"add {other.id} to the needs of {stage.id}"
-    return Known(NAMES, inputs, frozenset(made), elsewhere)
 
 
 def _skipped(view: View, stage: Stage, at: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from interlock.core.globs import matches
@@ -24,6 +25,7 @@ def check(view: View) -> None:
     _setup(view)
 
 
+@lru_cache(maxsize=4096)
 def covers(outer: str, inner: str) -> bool:
     """Whether whatever `inner` matches is matched by `outer` too, as far as can be told without files."""
     if outer.strip("/") == inner.strip("/") or outer.strip("/") == "**":

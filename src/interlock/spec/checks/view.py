@@ -44,7 +44,7 @@ class View:
         return self.draft.where.has(*path)
 
     def declared(self, section: str) -> frozenset[str]:
-        return self.draft.shaped.declared(section)
+        return self.draft.shaped.declared.get(section, frozenset())
 
     def stages(self) -> Iterator[tuple[Stage, StagePart]]:
         for stage in self.pipeline.stages:
