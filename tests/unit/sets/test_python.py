@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,28 @@ def test_a_pytest_in_the_checkout_does_not_pose_as_pytest(project: Path, tmp: Pa
     red = run(ready, project, tmp)
     assert red.code == 1
     assert "failure" in red.cases().values()
+
+
+def test_a_project_that_pytest_itself_needs_is_judged_and_not_the_installed_one(project: Path, tmp: Path):
+    import iniconfig
+
+    content = (
+        "from pathlib import Path\n\nimport iniconfig\n\n\ndef test_it():\n"
+        "    assert Path(iniconfig.__file__).is_relative_to(Path.cwd())\n"
+    )
+    ready = resolve("python.test", lay(project, {"pytest.ini": "[pytest]\n", "tests/test_it.py": content}))
+    assert run(ready, project, tmp).code == 1
+    shutil.copytree(Path(iniconfig.__file__).parent, project / "src" / "iniconfig")
+    ready = resolve("python.test", project)
+    green = run(ready, project, tmp)
+    assert green.code == 0, green.output
+
+
+def test_mypy_takes_no_targets_from_another_section(project: Path):
+    lay(project, {**PYTEST, "setup.cfg": "[options]\npackages = find:\n[mypy]\nstrict = true\n"})
+    assert "mypy --cache-dir=/dev/null src" in resolve("python.types", project).run
+    lay(project, {"setup.cfg": "[mypy]\npackages = adder\n"})
+    assert "mypy --cache-dir=/dev/null src" not in resolve("python.types", project).run
 
 
 def test_without_pytest_the_line_ends_with_127(project: Path, tmp: Path):

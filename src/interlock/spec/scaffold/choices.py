@@ -7,6 +7,7 @@ from pathlib import Path
 
 from interlock.core.pipeline import Report
 from interlock.spec.scaffold.found import Which
+from interlock.spec.scaffold.setups import installs
 from interlock.spec.sets import Ready, resolve
 from interlock.spec.sets import folder as look
 
@@ -51,11 +52,11 @@ def choose(languages: tuple[str, ...], root: Path, which: Which) -> tuple[tuple[
         for member in (*WANTED[language], "build"):
             use = f"{language}.{member}"
             ready = resolve(use, root)
-            absent = [tool for tool in ready.tools if not _will_be_there(tool, root, which)]
+            absent = _absent(use, ready, root, which)
             if member == "build" and any(choice.use.startswith(f"{language}.") for choice in chosen):
                 continue
             if ready.applies and absent:
-                notes.append(f"{use} is left out: {', '.join(absent)} is not installed ({ready.why})")
+                notes.append(f"{use} is left out: {absent} ({ready.why})")
             elif ready.applies:
                 chosen.append(Choice(f"{prefix}{member}", use, ready))
     notes += [f"{choice.use}: {choice.ready.why}" for choice in chosen]
@@ -79,6 +80,13 @@ def configuration_of(root: Path) -> tuple[str, ...]:
     return tuple(name for name in CONFIGURATION if look.has(root, name))
 
 
-def _will_be_there(tool: str, root: Path, which: Which) -> bool:
-    """On PATH already, or among the packages that setup installs."""
-    return bool(which(tool)) or tool in look.text(root, "uv.lock", "poetry.lock", "Pipfile.lock")
+def _absent(use: str, ready: Ready, root: Path, which: Which) -> str:
+    """What keeps a gate from being green at once, in words. A linter or type checker of Python has to be one
+    that setup installs: another version than the project's own says other things."""
+    for tool in ready.tools:
+        if use in ("python.lint", "python.types"):
+            if not installs(tool, root):
+                return f"{tool} is not among the packages that setup installs"
+        elif not which(tool):
+            return f"{tool} is not installed"
+    return ""

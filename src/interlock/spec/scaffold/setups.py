@@ -37,6 +37,16 @@ def recipe(language: str, root: Path, which: Which) -> Recipe | None:
     return find(root, which) if find else None
 
 
+def installs(tool: str, root: Path) -> bool:
+    """Whether the Python recipe brings `tool` along, in the version that the project says."""
+    content = look.toml(root, "pyproject.toml")
+    project, groups = look.at(content, "project"), look.at(content, "dependency-groups")
+    extras = look.at(project, "optional-dependencies")
+    declared = [project.get("dependencies"), *(table.get(name) for table in (extras, groups) for name in FOR_TESTS)]
+    files = look.text(root, "uv.lock", "poetry.lock", "Pipfile.lock", *REQUIREMENTS)
+    return bool(re.search(rf"\b{re.escape(tool)}\b", f"{files} {declared}"))
+
+
 def _python(root: Path, which: Which) -> Recipe | None:
     if look.has(root, "uv.lock"):
         note = "" if which("uv") else "there is a uv.lock, but no uv on PATH: setup needs it"

@@ -111,10 +111,17 @@ def _ruff(why: str, *, applies: bool = True) -> Ready:
 
 
 def _mypy(folder: Path, why: str, *, applies: bool = True) -> Ready:
-    configured = look.at(look.toml(folder, "pyproject.toml"), "tool", "mypy").keys() & {"files", "packages", "modules"}
-    ini = re.search(r"^(files|packages|modules)\s*=", look.text(folder, "mypy.ini", ".mypy.ini", "setup.cfg"), re.M)
-    target = "" if configured or ini else (" src" if look.has(folder, "src") else " .")
+    target = "" if _names_mypy_targets(folder) else (" src" if look.has(folder, "src") else " .")
     return _module("python.types", "mypy", f"mypy --cache-dir=/dev/null{target}", why, applies=applies)
+
+
+def _names_mypy_targets(folder: Path) -> bool:
+    if look.at(look.toml(folder, "pyproject.toml"), "tool", "mypy").keys() & {"files", "packages", "modules"}:
+        return True
+    sections = re.findall(
+        r"^\[mypy\]$(.*?)(?=^\[|\Z)", look.text(folder, "mypy.ini", ".mypy.ini", "setup.cfg"), re.M | re.S
+    )
+    return any(re.search(r"^(files|packages|modules)\s*=", section, re.M) for section in sections)
 
 
 def _module(gate: str, module: str, command: str, why: str, *, applies: bool = True) -> Ready:
