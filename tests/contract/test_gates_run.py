@@ -9,7 +9,7 @@ import pytest
 from tests.contract.gates_world import World, run_gate
 
 from interlock.core.events import Severity, VerdictStatus
-from interlock.core.ids import base_of
+from interlock.core.ids import base_of, input_of
 from interlock.core.pipeline import Artifact, Baseline, Expect, Gate, GateKind, Report, Setup, Stage, Text
 from interlock.core.pipeline import Command as Line
 from interlock.gates.locks import PORTS_EACH, held, ports, slot
@@ -120,6 +120,12 @@ def test_exit_code_and_report(world: World, base: str, report: str, code: int, m
     if not more:
         baseline = suite(a="passed").encode()
     assert world.judge(reporting(report, code, **more), base, base, baseline=baseline).status is status
+
+
+def test_a_merge_is_compared_with_what_its_parts_were_accepted_with(world: World, base: str) -> None:
+    baseline = suite(a="passed", b="passed").encode()
+    merged = world.judge(reporting(suite(a="passed")), base, base, baseline=baseline, subject=input_of("code", 1))
+    assert [finding.rule for finding in merged.findings] == ["test_vanished"]
 
 
 def test_new_tests_cannot_be_told_without_a_baseline(world: World, base: str) -> None:
