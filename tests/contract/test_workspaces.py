@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.contract.workspaces_world import STAMP, World, commit_all, git, make_repository, make_world, write
 
 from interlock.core.ids import AttemptId
 from interlock.ports import Change, InfrastructureError, Room, Stamp, UnfitTree, UsageError, Workspaces
 from interlock.workspaces import GitWorkspaces
-from tests.contract.workspaces_world import STAMP, World, commit_all, git, make_repository, make_world, write
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def test_a_place_holds_the_files_and_one_commit_without_history(world: World) ->
     place = world.open(base.commit)
     assert (place.tree / "a.txt").read_text() == "one\ntwo\n"
     assert (place.tree / "run.sh").stat().st_mode & stat.S_IXUSR
-    assert os.readlink(place.tree / "link") == "src/lib.py"
+    assert (place.tree / "link").readlink() == Path("src/lib.py")
     assert git(place.tree, "log", "--format=%H").split() == [base.commit]
     assert git(place.tree, "status", "--porcelain") == ""
     assert git(place.tree, "fsck", "--full", "--strict") == ""
@@ -249,7 +251,9 @@ def test_a_file_of_100_mb(world: World) -> None:
 
 def test_many_new_files(world: World) -> None:
     base = world.base()
-    candidate = world.attempted({f"many/{number % 50}/{number}": f"{number}\n" for number in range(2000)}, base.commit, 1)
+    candidate = world.attempted(
+        {f"many/{number % 50}/{number}": f"{number}\n" for number in range(2000)}, base.commit, 1
+    )
     assert len(world.files(candidate.commit)) == 2000 + 6
     assert world.in_store("fsck", "--full", "--strict", candidate.commit) == ""
     place = world.open(candidate.commit, 2)
@@ -380,14 +384,8 @@ def test_a_workspace_swapped_for_a_symlink_is_not_followed(world: World, tmp_pat
 def test_folders_nested_without_end(world: World) -> None:
     base = world.base()
     place = world.open(base.commit)
-    before = Path.cwd()
-    os.chdir(place.tree)
-    try:
-        for _ in range(1500):
-            os.mkdir("d" * 20)  # noqa: PTH102
-            os.chdir("d" * 20)
-    finally:
-        os.chdir(before)
+    dig = "import os\nfor _ in range(1500):\n    os.mkdir('d' * 20)\n    os.chdir('d' * 20)\n"
+    subprocess.run([sys.executable, "-c", dig], cwd=place.tree, check=True)
     with pytest.raises(UnfitTree, match="deeper than"):
         world.snapshot(place, base.commit)
     world.workspaces.wipe(place)

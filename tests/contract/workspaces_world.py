@@ -66,7 +66,7 @@ def fingerprint(folder: Path) -> dict[str, str]:
     for path in sorted(folder.rglob("*")):
         status = path.lstat()
         if path.is_symlink():
-            said = os.readlink(path)
+            said = str(path.readlink())
         elif path.is_file():
             said = hashlib.sha256(path.read_bytes()).hexdigest()
         else:

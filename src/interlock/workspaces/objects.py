@@ -8,6 +8,7 @@ saves a process for each. Objects that are already there are made young again, a
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import hashlib
 import os
@@ -15,7 +16,7 @@ import tempfile
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from interlock.workspaces.trees import Listing
 
 CHUNK = 1 << 20
 _AHEAD = 256  # questions asked before the first answer is read; fits a pipe
+_SYNC_EACH_MAX = 32  # files; above, one call syncs the whole file system
 _LISTED_MAX = 400_000  # entries kept in memory, over all listings
 
 
@@ -54,6 +56,7 @@ class Objects:
         self._idle: list[Dialogue] = []
         self._listed: OrderedDict[str, tuple[Listing, int]] = OrderedDict()
         self._lock = threading.Lock()
+        self._batches = threading.local()
 
     def close(self) -> None:
         with self._lock:
@@ -173,6 +176,20 @@ class Objects:
         self.keep_listing(root, merged)
         return root
 
+    @contextlib.contextmanager
+    def batch(self) -> Iterator[None]:
+        """What this thread writes within is on the disk and to be read at the end of it, at once and not before."""
+        batch: dict[str, Path] = {}
+        self._batches.now = batch
+        try:
+            yield
+            self._settle(batch)
+        finally:
+            self._batches.now = None
+            for temporary in batch.values():
+                with contextlib.suppress(OSError):
+                    temporary.unlink()
+
     def loose(self, oid: str) -> Path:
         return self._folder / oid[:2] / oid[2:]
 
@@ -209,6 +226,9 @@ class Objects:
         return listing
 
     def _freshened(self, oid: str) -> bool:
+        batch: dict[str, Path] | None = getattr(self._batches, "now", None)
+        if batch is not None and oid in batch:
+            return True
         try:
             os.utime(self.loose(oid))
         except OSError:
@@ -216,29 +236,81 @@ class Objects:
         return True
 
     def _put(self, oid: str, chunks: Iterable[bytes]) -> None:
+        batch: dict[str, Path] | None = getattr(self._batches, "now", None)
         path = self.loose(oid)
         try:
+            if batch is not None:
+                batch[oid] = write_temporary(self._folder, chunks, prefix="tmp_obj_")
+                return
             path.parent.mkdir(exist_ok=True)
             put_file(path, chunks, prefix="tmp_obj_")
         except OSError as error:
             raise disk_trouble(path, error) from error
 
+    def _settle(self, batch: Mapping[str, Path]) -> None:
+        """Onto the disk, then under their names."""
+        try:
+            if len(batch) > _SYNC_EACH_MAX:
+                sync_around(self._folder, batch.values())
+            else:
+                sync_files(batch.values())
+            for oid, temporary in batch.items():
+                path = self.loose(oid)
+                path.parent.mkdir(exist_ok=True)
+                temporary.replace(path)
+        except OSError as error:
+            raise disk_trouble(self._folder, error) from error
+
 
 def put_file(path: Path, chunks: Iterable[bytes], *, prefix: str = "tmp_", mode: int = 0o444) -> None:
     """Write a file that is there in full or not at all, and on the disk when this returns. Raises OSError."""
-    fd, name = tempfile.mkstemp(prefix=prefix, dir=path.parent)
+    temporary = write_temporary(path.parent, chunks, prefix=prefix, mode=mode, sync=True)
+    temporary.replace(path)
+
+
+def write_temporary(
+    folder: Path, chunks: Iterable[bytes], *, prefix: str, mode: int = 0o444, sync: bool = False
+) -> Path:
+    """A new file in `folder` with this content. Raises OSError, and leaves nothing then."""
+    fd, name = tempfile.mkstemp(prefix=prefix, dir=folder)
     try:
         with os.fdopen(fd, "wb") as file:
             for chunk in chunks:
                 file.write(chunk)
             file.flush()
             os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        Path(name).replace(path)
+            if sync:
+                os.fsync(file.fileno())
     except BaseException:
         with contextlib.suppress(OSError):
             Path(name).unlink()
         raise
+    return Path(name)
+
+
+def sync_files(paths: Iterable[Path]) -> None:
+    """Onto the disk, one by one. Raises OSError."""
+    for path in paths:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def sync_around(folder: Path, paths: Iterable[Path]) -> None:
+    """All of the file system around `folder`, in one call where the system has it; else `paths` one by one."""
+    try:
+        syncfs = ctypes.CDLL(None, use_errno=True).syncfs
+    except (AttributeError, OSError):
+        sync_files(paths)
+        return
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if syncfs(fd):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    finally:
+        os.close(fd)
 
 
 def disk_trouble(path: Path | str, error: OSError) -> InfrastructureError:

@@ -100,10 +100,12 @@ class GitWorkspaces:
         with self._lock:
             laid = self._laid.get(place.root) or Laid(left=furnish.left_by(room))
         with storage.locked(self._store, shared=True):
-            found = scan.read_changes(self._objects, place.tree, self._known(tree, laid))
-            if found.findings:
-                raise UnfitTree(tuple(found.findings))
-            written = self._objects.write_edited(tree, found.edits)
+            known = self._known(tree, laid)
+            with self._objects.batch():
+                found = scan.read_changes(self._objects, place.tree, known)
+                if found.findings:
+                    raise UnfitTree(tuple(found.findings))
+                written = self._objects.write_edited(tree, found.edits)
             self._refuse_links(written, tree)
             commit = compare.write_commit(self._objects, written, (parent,), stamp)
             storage.create_ref(self._store, ref, commit)
