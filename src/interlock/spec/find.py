@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from interlock.ports import UsageError
 from interlock.spec.mistakes import nearest
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ROOT_NAME = "interlock"  # what the one at the root is called
 
@@ -26,7 +23,7 @@ def find_pipelines(root: Path) -> dict[str, Path]:
 
 
 def locate_pipeline(root: Path, choice: str = "") -> Path:
-    """The file of `-p NAME` or `-p PATH`, or of the only pipeline there is. Raises UsageError."""
+    """The file of `-p NAME` or `-p PATH` (from where we stand, or from the root), or of the only pipeline there is. Raises UsageError."""
     found = find_pipelines(root)
     if choice in found:
         return found[choice]
@@ -40,8 +37,8 @@ def locate_pipeline(root: Path, choice: str = "") -> Path:
 
 
 def _by_path(root: Path, choice: str, found: dict[str, Path]) -> Path:
-    path = root / choice
-    if ("/" in choice or choice.endswith((".yaml", ".yml"))) and path.is_file():
-        return path
+    for path in (Path.cwd() / choice, root / choice):
+        if ("/" in choice or choice.endswith((".yaml", ".yml"))) and path.is_file():
+            return path
     hint = nearest(choice, found, "run `interlock init` to get some")
     raise UsageError(f"there is no pipeline {choice}: {hint}")

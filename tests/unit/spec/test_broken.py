@@ -19,9 +19,14 @@ WRITE = bool(os.environ.get("INTERLOCK_WRITE_EXPECTED"))  # read now: tests run 
 BROKEN = sorted((HERE / "broken").glob("*.yaml"))
 
 
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(HERE / "repository", tmp_path_factory.mktemp("broken") / "repository"))
+
+
 @pytest.mark.parametrize("file", BROKEN, ids=lambda path: path.stem)
-def test_every_mistake_is_told_at_its_place(file: Path, tmp_path: Path) -> None:
-    said = said_of(file, tmp_path)
+def test_every_mistake_is_told_at_its_place(file: Path, root: Path) -> None:
+    said = said_of(file, root)
     expected = file.with_suffix(".txt")
     if WRITE:
         expected.write_text(said)
@@ -32,10 +37,8 @@ def test_there_are_at_least_sixty() -> None:
     assert len(BROKEN) >= 60
 
 
-def said_of(file: Path, folder: Path) -> str:
+def said_of(file: Path, root: Path) -> str:
     """All findings, one a line, with the folder's own path made neutral."""
-    root = folder / "repository"
-    shutil.copytree(HERE / "repository", root)
     content = file.read_bytes().replace(b"/placeholder", os.fsencode(root))
     (root / "interlock.yaml").write_bytes(content)
     try:
