@@ -23,7 +23,8 @@ def find_pipelines(root: Path) -> dict[str, Path]:
 
 
 def locate_pipeline(root: Path, choice: str = "") -> Path:
-    """The file of `-p NAME` or `-p PATH` (from where we stand, or from the root), or of the only pipeline there is. Raises UsageError."""
+    """The file of `-p NAME`, or of `-p PATH` (from where we stand, or from the root), or of the only
+    pipeline there is. Raises UsageError."""
     found = find_pipelines(root)
     if choice in found:
         return found[choice]
