@@ -70,8 +70,12 @@ def _bug(error: BaseException, environ: Mapping[str, str]) -> int:
 
 def _keep(text: str, environ: Mapping[str, str]) -> Path | None:
     """Beside the state, or in the temporary folder, or nowhere."""
-    home = environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
-    for folder in (Path(home) / "interlock" / "traces", Path(tempfile.gettempdir())):
+    from interlock.settings import paths_of  # late: only for a defect
+
+    folders = [Path(tempfile.gettempdir())]
+    with suppress(InterlockError):
+        folders.insert(0, paths_of(environ).state / "traces")
+    for folder in folders:
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             handle, name = tempfile.mkstemp(prefix="trace-", suffix=".txt", dir=folder)

@@ -1,0 +1,93 @@
+"""Answers of a person, from the command line to the journal.
+
+Rule: an answer goes to the inbox. Where nobody owns the run, this process drives it; else it waits
+until the owner has taken or refused the answer, and says which.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+from interlock.bootstrap import Application
+from interlock.cli.driving import Manner, drive
+from interlock.cli.exits import Exit
+from interlock.cli.jsons import line
+from interlock.cli.opened import note, say
+from interlock.cli.words import safe
+from interlock.core.events import Action, AnswerTaken, PauseReason, Recorded, Refused
+from interlock.core.views import RunView
+from interlock.service import Said
+
+_TAKEN_S = 30.0
+_LOOK_S = 0.1
+_CONTINUES = (PauseReason.INFRASTRUCTURE, PauseReason.LIMIT, PauseReason.DELIVERY)
+
+
+def going_on(view: RunView, limits: tuple[tuple[str, float], ...], by: str) -> Iterator[Said]:
+    """What `resume` says to a run: more of a limit, and to go on where it paused for the world's sake."""
+    if limits:
+        yield Said(Action.RAISE, by, limits=limits)
+    if any(wait.reason in _CONTINUES for wait in view.waits):
+        yield Said(Action.CONTINUE, by)
+
+
+def answer(app: Application, view: RunView, said: Said, manner: Manner) -> int:
+    """Put it into the inbox, see it taken, and go on with the run where nobody else does."""
+    put = app.service.answer(view, said)
+    if not app.service.owner_of(view.id):
+        code = drive(app, view.id, manner, after=view.seq)
+        refused = _fate(app, view, put.id)
+        return Exit.USAGE if isinstance(refused, Refused) else code
+    note(f"the answer went to {app.service.owner_of(view.id)}, who drives run {view.id}")
+    fate = _waited(app, view, put.id)
+    if fate is None and not app.service.owner_of(view.id):  # it left at that very moment
+        return drive(app, view.id, manner, after=view.seq)
+    return _said(view, fate, manner)
+
+
+def _waited(app: Application, view: RunView, answer_id: str) -> AnswerTaken | Refused | None:
+    """What became of the answer; None where nobody took it in time, or its owner is gone."""
+    pause = threading.Event()
+    for _ in range(int(_TAKEN_S / _LOOK_S)):
+        fate = _fate(app, view, answer_id)
+        if fate is not None:
+            return fate
+        if not app.service.owner_of(view.id):
+            return _fate(app, view, answer_id)
+        pause.wait(_LOOK_S)
+    return None
+
+
+def _fate(app: Application, view: RunView, answer_id: str) -> AnswerTaken | Refused | None:
+    return next(
+        (found for record in app.service.history(view.id, view.seq) if (found := _about(record, answer_id))), None
+    )
+
+
+def _about(record: Recorded, answer_id: str) -> AnswerTaken | Refused | None:
+    match record.event:
+        case AnswerTaken() as event if event.answer == answer_id:
+            return event
+        case Refused() as event if event.subject == answer_id:
+            return event
+        case _:
+            return None
+
+
+def _said(view: RunView, fate: AnswerTaken | Refused | None, manner: Manner) -> int:
+    match fate:
+        case AnswerTaken():
+            words, code = f"{fate.action} taken by run {view.id}", Exit.ACCEPTED
+        case Refused():
+            words, code = f"refused by run {view.id}: {safe(fate.why)}", Exit.USAGE
+        case None:
+            words = f"run {view.id} did not look at the answer in {_TAKEN_S:g} s; it stays in its inbox"
+            code = Exit.INFRASTRUCTURE
+    if manner.json:
+        say(line(run=view.id, kind="answer", taken=isinstance(fate, AnswerTaken), said=words))
+    elif code is Exit.ACCEPTED:
+        say([words, f"next: interlock watch {view.id}"])
+    else:
+        note(f"error: {words}\nnext: interlock status {view.id}")
+    return code

@@ -1,0 +1,178 @@
+"""Driving a run in this process while showing it, and what an interrupt means meanwhile.
+
+The engine works on a thread; the main thread follows the journal, so that all who watch see the same.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+
+import click
+
+from interlock.bootstrap import Application
+from interlock.cli.exits import Exit, of_phase
+from interlock.cli.follow import Screen, follow, screen
+from interlock.cli.jsons import line
+from interlock.cli.opened import asks, note, person, say
+from interlock.cli.words import closing
+from interlock.core.events import Action
+from interlock.process import detach
+from interlock.service import Said
+
+_DETACH_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How to show: `plain` never redraws, `json` gives NDJSON on stdout."""
+
+    plain: bool = False
+    json: bool = False
+
+
+@dataclass(slots=True)
+class _Drive:
+    """The engine on its thread."""
+
+    app: Application
+    run: str
+    take_over: bool
+    stop: threading.Event = field(default_factory=threading.Event)
+    moved: threading.Event = field(default_factory=threading.Event)
+    done: threading.Event = field(default_factory=threading.Event)
+    error: BaseException | None = None
+
+    def work(self) -> None:
+        try:
+            self.app.owner.drive(
+                self.run, take_over=self.take_over, listener=lambda _: self.moved.set(), stop=self.stop
+            )
+        except BaseException as error:  # noqa: BLE001 - raised again on the main thread
+            self.error = error
+        finally:
+            self.done.set()
+            self.moved.set()
+
+    def wait(self, seconds: float) -> None:
+        self.moved.wait(seconds)
+        self.moved.clear()
+
+
+def drive(app: Application, run: str, manner: Manner, *, take_over: bool = False, after: int = 0) -> int:
+    """Own the run, show events beyond seq `after`, and say how it ended. Returns the exit code."""
+    with _signals_stop():
+        wish = _driven(app, run, manner, take_over=take_over, after=after)
+    match wish:
+        case "detach":
+            return detached(app, run)
+        case "cancel":
+            seen = app.service.describe_run(run).seq
+            app.service.answer(app.service.describe_run(run), Said(Action.CANCEL, person()))
+            with _signals_stop():
+                _driven(app, run, manner, after=seen)
+            return conclude(app, run, manner)
+        case "stop":
+            conclude(app, run, manner)
+            return Exit.INTERRUPTED
+        case _:
+            return conclude(app, run, manner)
+
+
+def conclude(app: Application, run: str, manner: Manner) -> int:
+    """Say how the run stands and the exact next command. Returns the exit code."""
+    view = app.service.describe_run(run)
+    if manner.json:
+        say(line(run=run, kind="outcome", phase=view.phase, branch=view.branch, commit=view.commit, waits=view.waits))
+    else:
+        say(closing(view))
+    return of_phase(view.phase)
+
+
+def detached(app: Application, run: str) -> int:
+    """Have another process drive the run, one that outlives this one. Returns the exit code."""
+    log = app.state / "logs" / f"{run}.log"
+    words = (sys.executable, "-m", "interlock", "resume", run, "--plain")
+    detach(words, app.environ, log, cwd=app.repository)
+    if not _took_over(app, run):
+        note(f"error: nobody took run {run} within {_DETACH_S:g} s: see {log}")
+        return Exit.INFRASTRUCTURE
+    say(f"run {run} goes on in the background\nnext: interlock watch {run}")
+    return Exit.ACCEPTED
+
+
+def _took_over(app: Application, run: str) -> bool:
+    """Whether the run got an owner, or moved so fast that it needs none any more."""
+    seen = app.service.describe_run(run).seq
+    pause = threading.Event()
+    for _ in range(int(_DETACH_S / 0.1)):
+        if app.service.owner_of(run) or app.service.history(run, seen):
+            return True
+        pause.wait(0.1)
+    return False
+
+
+def _driven(app: Application, run: str, manner: Manner, *, take_over: bool = False, after: int = 0) -> str:
+    """What the person at the terminal wishes: empty where the engine came to its own end."""
+    work = _Drive(app, run, take_over)
+    thread = threading.Thread(target=work.work, name="drive")
+    view = screen(app.service.pipeline_of(run), run, app.service, sys.stderr, plain=manner.plain, json=manner.json)
+    thread.start()
+    wish = ""
+    try:
+        while not wish:
+            after = _shown(app, work, view, after)
+            if work.done.is_set():
+                break
+            wish = _asked(run)
+    finally:
+        work.stop.set()
+        thread.join()
+    if work.error is not None:
+        raise work.error
+    return wish
+
+
+def _shown(app: Application, work: _Drive, view: Screen, after: int) -> int:
+    """Show events until the engine ends or somebody interrupts. Returns the newest seq shown."""
+    with view:
+        try:
+            for batch in follow(app.service, work.run, work.done.is_set, work.wait, after):
+                view.show(batch)
+                after = batch[-1].seq if batch else after
+        except KeyboardInterrupt:
+            pass
+    return after
+
+
+def _asked(run: str) -> str:
+    """What Ctrl-C means: on a terminal the person says, elsewhere the run stops and stays resumable."""
+    if not asks():
+        return "stop"
+    note("")
+    question = "[d]etach: go on in the background, [s]top: resume later, [c]ancel for good, [k]eep going"
+    try:
+        answer = click.prompt(question, default="s", err=True, show_default=True).strip().lower()[:1]
+    except (KeyboardInterrupt, click.Abort):
+        return "stop"
+    return {"d": "detach", "c": "cancel", "k": ""}.get(answer, "stop")
+
+
+@contextmanager
+def _signals_stop() -> Iterator[None]:
+    """A polite end (terminal closed, `kill`) is as Ctrl-C without a terminal: the run stays resumable."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

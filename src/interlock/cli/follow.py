@@ -1,0 +1,97 @@
+"""Following a run through its journal. Rule: whoever follows reads events and never touches the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TextIO
+
+import click
+
+from interlock.cli.jsons import event_line
+from interlock.cli.lines import Story, Told
+from interlock.cli.opened import redraws
+from interlock.core.events import Recorded
+from interlock.core.pipeline import Pipeline
+from interlock.service import Service
+
+POLL_S = 0.15
+
+
+class Screen(Protocol):
+    """Where events are shown, from `with` to its end. `show` gets each batch, an empty one now and then."""
+
+    def __enter__(self) -> Screen: ...
+
+    def __exit__(self, *raised: object) -> None: ...
+
+    def show(self, batch: Sequence[Recorded]) -> None: ...
+
+
+def follow(
+    service: Service, run: str, ended: Callable[[], bool], wait: Callable[[float], object], after: int = 0
+) -> Iterator[Sequence[Recorded]]:
+    """Batches of events beyond seq `after` as they come, an empty one at each look that finds nothing.
+    The last one comes after `ended()` was seen true, so that none is missed."""
+    while True:
+        last = ended()
+        batch = service.history(run, after)
+        if batch:
+            after = batch[-1].seq
+        yield batch
+        if last:
+            return
+        if not batch:
+            wait(POLL_S)
+
+
+def screen(pipeline: Pipeline, run: str, service: Service, stream: TextIO, *, plain: bool, json: bool) -> Screen:
+    """The one that fits: NDJSON, a live view on a terminal, else one line for each transition."""
+    if json:
+        return JsonScreen(run)
+    if plain or not redraws(stream):
+        return LineScreen(Story(pipeline), stream)
+    from interlock.cli.live import LiveScreen  # late: rich is slow to import
+
+    return LiveScreen(pipeline, run, service, stream)
+
+
+class JsonScreen:
+    """Events of the journal as NDJSON on stdout."""
+
+    def __init__(self, run: str) -> None:
+        self._run = run
+
+    def __enter__(self) -> JsonScreen:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        pass
+
+    def show(self, batch: Sequence[Recorded]) -> None:
+        for record in batch:
+            click.echo(event_line(self._run, record))
+
+
+class LineScreen:
+    """One line for each transition."""
+
+    def __init__(self, story: Story, stream: TextIO) -> None:
+        self._story, self._stream = story, stream
+
+    def __enter__(self) -> LineScreen:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        pass
+
+    def show(self, batch: Sequence[Recorded]) -> None:
+        for record in batch:
+            told = self._story.told(record)
+            if told is not None:
+                click.echo(painted(told), file=self._stream)
+
+
+def painted(told: Told) -> str:
+    """With colour where the stream takes it: click leaves it out elsewhere."""
+    tone = "red" if told.bad else "green" if told.good else None
+    return click.style(str(told), fg=tone) if tone else str(told)

@@ -1,0 +1,233 @@
+"""Events as lines for people: `12:03:01 code/1.2  gate test failed: 2 findings (tests/test_x.py:14)`.
+
+Rule: every surface that tells a run's story event by event takes its words from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from interlock.cli.words import clock, count, gate_name, lasted, place, safe, short, traits, usage
+from interlock.core.events import (
+    AnswerTaken,
+    ApprovalAsked,
+    AttemptErrored,
+    AttemptLost,
+    AttemptStarted,
+    CandidateProduced,
+    CandidateRejected,
+    Delivered,
+    EffectErrored,
+    Event,
+    HandoffAccepted,
+    InputPrepared,
+    OwnerChanged,
+    Paused,
+    Recorded,
+    Refused,
+    RunFinished,
+    RunStarted,
+    SentBack,
+    StageSkipped,
+    TimeReached,
+    VerdictGiven,
+    VerdictStatus,
+    WhenHeld,
+)
+from interlock.core.ids import AttemptId
+from interlock.core.pipeline import Pipeline
+
+_QUIET = (WhenHeld, TimeReached)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One transition: when, about what (attempt, stage, or empty for the run), and the words."""
+
+    at: float
+    about: str
+    text: str
+    bad: bool = False
+    good: bool = False
+
+    def __str__(self) -> str:
+        return f"{clock(self.at)} {self.about or 'run':<{_ABOUT_WIDTH}} {self.text}"
+
+
+_ABOUT_WIDTH = 12
+
+
+@dataclass(slots=True)
+class Story:
+    """Turns records into lines, in order. It remembers when attempts began, and nothing else."""
+
+    pipeline: Pipeline
+    _began: dict[AttemptId, float] = field(default_factory=dict)
+
+    def told(self, record: Recorded) -> Told | None:
+        """None for what only the machine cares for."""
+        if isinstance(record.event, _QUIET):
+            return None
+        if isinstance(record.event, AttemptStarted):
+            self._began[record.event.attempt] = record.at
+        text = self._of_attempt(record) or _of_stage(record.event) or _of_run(record.event)
+        if not text:
+            return None
+        bad, good = _mood(record.event)
+        return Told(record.at, _about(record.event), text, bad, good)
+
+    def _of_attempt(self, record: Recorded) -> str:
+        match record.event:
+            case AttemptStarted() as event:
+                return self._started(event)
+            case CandidateProduced() as event:
+                return self._produced(event, record.at)
+            case AttemptErrored() as event:
+                again = "a person must mend it" if event.permanent else f"again at {clock(event.retry_at)}"
+                return f"infrastructure: {safe(event.why)}; {again}; no attempt is charged"
+            case AttemptLost() as event:
+                return f"lost: {safe(event.why)}; no attempt is charged"
+            case VerdictGiven() as event:
+                return verdict_words(event)
+            case _:
+                return ""
+
+    def _started(self, event: AttemptStarted) -> str:
+        if event.by:
+            return f"submitted by {safe(event.by, 60)}"
+        if event.agent:
+            model = f" ({safe(event.model, 60)})" if event.model else ""
+            return f"{event.agent}{model} works"
+        stage = self.pipeline.stage(event.attempt.stage)
+        return "script runs" if stage.command is not None else "judges its input"
+
+    def _produced(self, event: CandidateProduced, at: float) -> str:
+        if not self.pipeline.stage(event.attempt.stage).has_worker:
+            return ""
+        took = lasted(at - self._began.get(event.attempt, at))
+        parts = ["cached"] if event.cached else [part for part in (took, usage(event.usage)) if part]
+        ended = "" if event.outcome == "completed" else f", its agent {event.outcome.replace('_', ' ')}"
+        return f"candidate {short(event.commit)}{ended} ({', '.join(parts)})"
+
+
+def verdict_words(event: VerdictGiven) -> str:
+    """`gate test failed: 2 findings (tests/test_x.py:14 message)`."""
+    name = f"gate {gate_name(event.gate, '' if event.subject.is_base else event.subject.stage)}"
+    match event.status:
+        case VerdictStatus.PASSED:
+            return f"{name} passed{traits(event)}"
+        case VerdictStatus.FAILED:
+            return f"{name} failed{traits(event)}: {_findings(event)}"
+        case VerdictStatus.ERRORED:
+            said = safe(event.findings[0].message) if event.findings else "no reason given"
+            return f"{name} could not decide{traits(event)}: {said}"
+
+
+def _findings(event: VerdictGiven) -> str:
+    if not event.findings:
+        return "no findings given"
+    first = event.findings[0]
+    where = " ".join(part for part in (place(first), safe(first.message, 100)) if part)
+    more = " ..." if len(event.findings) > 1 else ""
+    return f"{count(len(event.findings), 'finding')} ({where}{more})"
+
+
+def _of_stage(event: Event) -> str:
+    match event:
+        case InputPrepared():
+            return _input(event)
+        case StageSkipped():
+            return f"skipped: {safe(event.why)}"
+        case ApprovalAsked():
+            return f"waits for a person: {safe(event.question)}"
+        case CandidateRejected():
+            empty = "it changed nothing" if event.empty else ""
+            gates = ", ".join(gate_name(gate, event.attempt.stage) for gate in event.gates)
+            return "rejected" + (f" by {gates}" if gates else "") + (f": {empty}" if empty else "")
+        case HandoffAccepted():
+            over = f" by {safe(event.override_by, 60)} OVER A FAILED GATE" if event.override_by else ""
+            return f"accepted{over}" + (f" by {safe(event.by, 60)}" if event.by and not over else "")
+        case SentBack():
+            return f"sent back to {event.target}: {', '.join(event.resets)} start anew"
+        case Paused():
+            return f"paused ({event.reason.replace('_', ' ')}): {safe(event.detail)}"
+        case _:
+            return ""
+
+
+def _input(event: InputPrepared) -> str:
+    if event.conflicts:
+        files = ", ".join(safe(path, 80) for path in event.conflicts[:5])
+        return f"input merged with {count(len(event.conflicts), 'conflict')}: {files}"
+    if len(event.sources) > 1:
+        return f"input merged from {len(event.sources)} accepted stages"
+    return ""
+
+
+def _of_run(event: Event) -> str:
+    match event:
+        case RunStarted():
+            return f"{event.run} started: {event.pipeline} on {short(event.base_commit)}, sandbox {event.sandbox}"
+        case OwnerChanged():
+            return f"driven by {safe(event.owner, 80)}"
+        case AnswerTaken():
+            return _answer(event)
+        case Refused():
+            return f"refused {event.what} {safe(event.subject, 80)}: {safe(event.why)}".replace("  ", " ")
+        case EffectErrored():
+            again = "a person must mend it" if event.permanent else f"again at {clock(event.retry_at)}"
+            return f"infrastructure: {event.effect}: {safe(event.why)}; {again}"
+        case Delivered():
+            return f"delivered: branch {safe(event.branch)} at {short(event.commit)}"
+        case RunFinished():
+            return f"{event.status}" + (f": {safe(event.why)}" if event.why else "")
+        case _:
+            return ""
+
+
+def _answer(event: AnswerTaken) -> str:
+    about = " ".join(part for part in (event.gate.rpartition("/")[2], *_limits(event)) if part)
+    said = f': "{safe(event.comment, 160)}"' if event.comment else ""
+    override = " with --override" if event.override else ""
+    return f"{safe(event.by, 60)} says {event.action}{' ' + about if about else ''}{override}{said}"
+
+
+def _limits(event: AnswerTaken) -> tuple[str, ...]:
+    return tuple(f"{name} +{amount:g}" for name, amount in event.limits)
+
+
+def _about(event: Event) -> str:
+    match event:
+        case VerdictGiven() if event.subject.is_base:
+            return "base"
+        case VerdictGiven() | ApprovalAsked():
+            return str(event.subject)
+        case InputPrepared() | StageSkipped():
+            return event.subject.stage
+        case (
+            AttemptStarted() | AttemptErrored() | AttemptLost() | CandidateProduced() | CandidateRejected()
+            | HandoffAccepted() | SentBack()
+        ):  # fmt: skip
+            return str(event.attempt)
+        case Paused():
+            return event.stage
+        case AnswerTaken():
+            return str(event.subject) if event.subject else event.stage
+        case _:
+            return ""
+
+
+def _mood(event: Event) -> tuple[bool, bool]:
+    match event:
+        case VerdictGiven():
+            return event.status is not VerdictStatus.PASSED, event.status is VerdictStatus.PASSED
+        case AttemptErrored() | AttemptLost() | CandidateRejected() | EffectErrored() | Refused() | Paused():
+            return True, False
+        case HandoffAccepted():
+            return bool(event.override_by), not event.override_by
+        case Delivered():
+            return False, True
+        case RunFinished():
+            return event.status != "accepted", event.status == "accepted"
+        case _:
+            return False, False

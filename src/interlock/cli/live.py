@@ -1,0 +1,186 @@
+"""The live view: stages as a list with phase, attempt, who works, for how long, cost, and gate marks as they fall.
+
+Rule: drawn from the view of the run alone; the journal is the only source.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from interlock.cli.lines import verdict_words
+from interlock.cli.words import MARKS, OVER, RUN_TONES, STAGE_MARKS, gate_name, lasted, safe, spent, usage, waiting
+from interlock.core.events import Recorded, VerdictStatus
+from interlock.core.pipeline import GateKind, Pipeline
+from interlock.core.state import Phase
+from interlock.core.views import AttemptPhase, AttemptView, RunPhase, RunView, StageView, VerdictView, describe
+from interlock.service import Service
+
+_FRESH_S = 0.3  # how old a picture may be while time alone goes on
+_REJECTIONS_SHOWN = 2
+_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+
+
+class LiveScreen:
+    """Redraws the run in place on `stream`; what was drawn last stays there."""
+
+    def __init__(self, pipeline: Pipeline, run: str, service: Service, stream: TextIO) -> None:
+        self._pipeline, self._run, self._service = pipeline, run, service
+        self._console = Console(file=stream, highlight=False, soft_wrap=False)
+        self._records: list[Recorded] = []
+        self._live: Live | None = None
+        self._drawn_at = 0.0
+
+    def __enter__(self) -> LiveScreen:
+        self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="ellipsis")
+        self._live.start()
+        self._draw(time.time())
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self._live is not None:
+            self._draw(time.time())
+            self._live.stop()
+            self._live = None
+
+    def show(self, batch: Sequence[Recorded]) -> None:
+        self._records.extend(batch)
+        now = time.time()
+        if batch or now - self._drawn_at >= _FRESH_S:
+            self._draw(now)
+
+    def _draw(self, now: float) -> None:
+        self._drawn_at = now
+        if self._live is None:
+            return
+        records = self._records or self._service.history(self._run)
+        if not self._records or self._records[0].seq != 1:
+            self._records = records = self._service.history(self._run)
+        view = describe(self._pipeline, records, self._service.owner_of(self._run))
+        self._live.update(picture(self._pipeline, view, now), refresh=True)
+
+
+def picture(pipeline: Pipeline, view: RunView, now: float) -> RenderableType:
+    """The run at `now` (unix seconds)."""
+    rows = Table.grid(padding=(0, 1))
+    for _ in range(5):
+        rows.add_column(no_wrap=True)
+    rows.add_column(overflow="ellipsis", no_wrap=True)
+    below: list[Text] = []
+    for stage in view.stages:
+        rows.add_row(*_row(pipeline, stage, now))
+        for line in _rejections(stage):
+            rows.add_row("", "", "", "", "", line)
+    if view.phase not in OVER:
+        below.extend(Text(line, style="yellow") for wait in view.waits for line in waiting(wait))
+    return Group(_head(pipeline, view, now), rows, *below)
+
+
+def _head(pipeline: Pipeline, view: RunView, now: float) -> Text:
+    head = Text(f"{view.pipeline} ", style="bold")
+    head.append(f"{view.id} ", style="default")
+    head.append(view.phase, style=f"bold {RUN_TONES[view.phase]}")
+    if view.phase is RunPhase.SLEEPING:
+        head.append(f" for {lasted(view.sleeps_until - now)}")
+    head.append(f"  {lasted((view.at if view.phase in OVER else now) - view.started_at)}")
+    head.append(f"  {spent(view)} of {pipeline.limits.attempts} attempts", style="dim")
+    head.append(f"  sandbox {view.sandbox}", style="dim")
+    if view.overrides:
+        head.append(f"  OVERRIDDEN {', '.join(view.overrides)}", style="bold red")
+    return head
+
+
+def _row(pipeline: Pipeline, stage: StageView, now: float) -> tuple[Text | str, ...]:
+    mark, tone = STAGE_MARKS[stage.phase]
+    if stage.phase is Phase.WORKING or (stage.phase is Phase.JUDGING and not _asked(stage)):
+        mark = _SPINNER[int(now * 8) % len(_SPINNER)]
+    newest = stage.attempts[-1] if stage.attempts and stage.attempts[-1].id.epoch == stage.epoch else None
+    style = tone.replace("bright_black", "dim")
+    number = str(newest.id).rpartition("/")[2] if newest else ""
+    return (
+        Text(f"{mark} {stage.id}", style=style),
+        Text(number, style="dim"),
+        Text(_who(stage, newest)),
+        Text(_time(newest, now) if newest else ""),
+        _word(stage, style),
+        _marks(pipeline, stage, newest),
+    )
+
+
+def _asked(stage: StageView) -> bool:
+    return bool(stage.attempts and stage.attempts[-1].asked)
+
+
+def _who(stage: StageView, newest: AttemptView | None) -> str:
+    if newest is None or not newest.agent:
+        return safe(newest.by, 40) if newest and newest.by else stage.worker
+    return f"{newest.agent} ({safe(newest.model, 40)})" if newest.model else newest.agent
+
+
+def _time(attempt: AttemptView, now: float) -> str:
+    if attempt.cached:
+        return "cached"
+    open_end = now if attempt.phase is AttemptPhase.WORKING else attempt.started_at
+    used = usage(attempt.usage)
+    return lasted((attempt.ended_at or open_end) - attempt.started_at) + (f", {used}" if used else "")
+
+
+def _word(stage: StageView, style: str) -> Text:
+    if stage.phase is Phase.JUDGING and _asked(stage):
+        return Text("waits", style="yellow")
+    return Text("" if stage.phase is Phase.WAITING else stage.phase, style=style)
+
+
+def _marks(pipeline: Pipeline, stage: StageView, newest: AttemptView | None) -> Text:
+    """Gates with what they said, in the order of the file, those to come in grey."""
+    match stage.phase:
+        case Phase.WAITING:
+            return Text(f"waits for {', '.join(stage.needs)}" if stage.needs else "", style="dim")
+        case Phase.SKIPPED:
+            return Text(safe(stage.skipped), style="dim")
+        case Phase.PAUSED:
+            return Text(safe(stage.waits), style="yellow")
+        case _:
+            return _gates(pipeline, stage, newest)
+
+
+def _gates(pipeline: Pipeline, stage: StageView, newest: AttemptView | None) -> Text:
+    said = {view.verdict.gate: view for view in newest.verdicts} if newest else {}
+    names = [f"{stage.id}/{gate.id}" for gate in pipeline.stage(stage.id).gates if gate.kind is not GateKind.SCOPE]
+    line = Text()
+    for name in [*(gate for gate in said if gate not in names), *names]:
+        line.append_text(_gate(name, stage.id, said.get(name), asked=newest is not None and name in newest.asked))
+        line.append("  ")
+    if newest is not None and newest.override_by:
+        line.append(f"OVERRIDDEN by {safe(newest.override_by, 60)}", style="bold red")
+    return line
+
+
+def _gate(name: str, stage: str, view: VerdictView | None, *, asked: bool) -> Text:
+    shown = gate_name(name, stage)
+    if view is None:
+        return Text(f"? {shown}", style="yellow") if asked else Text(f"· {shown}", style="dim")
+    mark, tone = MARKS[view.verdict.status]
+    extra = "".join(
+        f" ({word})" for word, holds in (("cached", view.verdict.cached), ("flaky", view.verdict.flaky)) if holds
+    )
+    return Text(f"{mark} {shown}{extra}", style=tone)
+
+
+def _rejections(stage: StageView) -> Iterator[Text]:
+    """Why the last attempts were sent away."""
+    gone = [
+        item
+        for item in stage.attempts
+        if item.phase in (AttemptPhase.REJECTED, AttemptPhase.ERRORED, AttemptPhase.LOST)
+    ]
+    for attempt in gone[-_REJECTIONS_SHOWN:]:
+        said = [view.verdict for view in attempt.verdicts if view.verdict.status is not VerdictStatus.PASSED]
+        why = verdict_words(said[0]) if said else f"{attempt.phase}: {safe(attempt.why)}"
+        yield Text(f"└ {str(attempt.id).rpartition('/')[2]} {why}", style="dim")

@@ -1,0 +1,67 @@
+"""The application as a verb needs it, and the two streams. Rule: stdout carries data, stderr all else."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from interlock.ports import UsageError
+
+if TYPE_CHECKING:
+    from interlock.bootstrap import Application
+
+
+@contextmanager
+def application() -> Iterator[Application]:
+    """Everything wired for the repository around the current folder. Raises UsageError outside of one."""
+    from interlock.bootstrap import build  # late: `--help` of a verb needs nothing of it
+
+    wired = build(_here(), os.environ)
+    try:
+        yield wired
+    finally:
+        wired.close()
+
+
+def person() -> str:
+    """Who answers, as the journal is told."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no such user in this container
+        return f"uid {os.getuid()}"
+
+
+def say(lines: str | Iterable[str]) -> None:
+    """Data, to stdout."""
+    for line in [lines] if isinstance(lines, str) else lines:
+        click.echo(line)
+
+
+def note(lines: str | Iterable[str]) -> None:
+    """All that is not data, to stderr."""
+    for line in [lines] if isinstance(lines, str) else lines:
+        click.echo(line, err=True)
+
+
+def redraws(stream: TextIO) -> bool:
+    """Whether a view on `stream` may be redrawn in place."""
+    return stream.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
+
+
+def asks() -> bool:
+    """Whether there is a person at a terminal to be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty() and not os.environ.get("CI")
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise UsageError("the current folder is gone: go to one that exists") from error

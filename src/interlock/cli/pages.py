@@ -1,0 +1,198 @@
+"""Runs, stages and attempts as text for people. Rule: blocked is never shown as passed; claims are shown as claims.
+
+Overrides and the sandbox level stand in every page, because they say how far a verdict can be trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import click
+
+from interlock.cli.words import (
+    ATTEMPT_TONES,
+    MARKS,
+    RUN_TONES,
+    STAGE_MARKS,
+    clock,
+    closing,
+    gate_name,
+    lasted,
+    moment,
+    place,
+    safe,
+    short,
+    spent,
+    traits,
+    usage,
+)
+from interlock.core.events import Finding, VerdictStatus
+from interlock.core.state import Phase
+from interlock.core.views import AttemptPhase, AttemptView, RunPhase, RunView, StageView, VerdictView
+
+_FINDINGS_MAX = 50
+_NOTHING = "-"
+
+
+def status_page(view: RunView) -> Iterator[str]:
+    """A few lines: the run, one line for each stage, what is next."""
+    yield from _head(view)
+    for stage in view.stages:
+        yield _stage_line(stage)
+    yield from ["", *closing(view)] if view.phase is not RunPhase.ACCEPTED else closing(view)[:1]
+
+
+def list_page(views: Sequence[RunView]) -> Iterator[str]:
+    """One line for each run."""
+    for view in views:
+        tone = click.style(f"{view.phase:<11}", fg=RUN_TONES[view.phase])
+        over = " OVERRIDDEN" if view.overrides else ""
+        yield f"{view.id}  {tone} {view.pipeline:<12} {moment(view.started_at)}  {safe(view.task, 60)}{over}"
+
+
+def run_page(view: RunView) -> Iterator[str]:
+    """The whole run."""
+    yield from _head(view)
+    yield f"task     {safe(view.task, 400)}"
+    yield f"base     {view.base_commit}"
+    yield f"spent    {spent(view)}"
+    if view.refused:
+        yield f"refused  {view.refused} reports or answers came too late and changed nothing"
+    for verdict in view.base_verdicts:
+        yield from _verdict(verdict, "base")
+    for stage in view.stages:
+        yield ""
+        yield from stage_lines(stage)
+    yield ""
+    yield from closing(view)
+
+
+def stage_page(view: RunView, stage: StageView) -> Iterator[str]:
+    yield from _head(view)
+    yield from stage_lines(stage)
+
+
+def attempt_page(view: RunView, attempt: AttemptView) -> Iterator[str]:
+    """One attempt with its digests."""
+    yield from _head(view)
+    yield from _attempt(attempt, deep=True)
+    yield ""
+    yield f"next: interlock logs {view.id} {attempt.id}"
+    if attempt.commit:
+        yield f"      interlock diff {view.id} base {attempt.id}"
+        yield f"      interlock shell {view.id}/{attempt.id}"
+
+
+def stage_lines(stage: StageView) -> Iterator[str]:
+    """A stage with all its attempts."""
+    yield _stage_line(stage)
+    if stage.input and stage.input.conflicts:
+        yield f"    input has conflicts in {', '.join(safe(path) for path in stage.input.conflicts)}"
+    for verdict in stage.input_verdicts:
+        yield from _verdict(verdict, stage.id, "on its input: ")
+    for attempt in stage.attempts:
+        yield from _attempt(attempt)
+
+
+def _head(view: RunView) -> Iterator[str]:
+    phase = click.style(view.phase, fg=RUN_TONES[view.phase], bold=True)
+    owner = f", driven by {safe(view.owner)}" if view.owner else ""
+    yield f"run {view.id}  {phase}  {view.pipeline}, {moment(view.started_at)}, sandbox {view.sandbox}{owner}"
+    if view.overrides:
+        yield click.style(f"OVERRIDDEN by a person: {', '.join(view.overrides)}", fg="red", bold=True)
+
+
+def _stage_line(stage: StageView) -> str:
+    mark, tone = STAGE_MARKS[stage.phase]
+    phase = click.style(f"{stage.phase:<9}", fg=tone)
+    return f"{click.style(mark, fg=tone)} {stage.id:<14} {phase} {_state(stage)}".rstrip()
+
+
+def _state(stage: StageView) -> str:
+    """What is to be known of a stage beside its phase."""
+    newest = stage.attempts[-1] if stage.attempts else None
+    match stage.phase:
+        case Phase.WAITING:
+            return f"for {', '.join(stage.needs)}" if stage.needs else ""
+        case Phase.SKIPPED:
+            return safe(stage.skipped)
+        case Phase.PAUSED:
+            return safe(stage.waits)
+        case Phase.JUDGING if newest and newest.asked:
+            return f"{newest.id} waits for a person: {', '.join(gate_name(gate, stage.id) for gate in newest.asked)}"
+        case _:
+            return f"{newest.id} {_worker(newest)}{_overridden(newest)}".rstrip() if newest else ""
+
+
+def _worker(attempt: AttemptView) -> str:
+    if attempt.by:
+        return f"by {safe(attempt.by, 60)}"
+    model = f" ({safe(attempt.model, 60)})" if attempt.model else ""
+    return f"{attempt.agent}{model}"
+
+
+def _overridden(attempt: AttemptView) -> str:
+    return f" OVERRIDDEN by {safe(attempt.override_by, 60)}" if attempt.override_by else ""
+
+
+def _attempt(attempt: AttemptView, *, deep: bool = False) -> Iterator[str]:
+    facts = [click.style(attempt.phase, fg=ATTEMPT_TONES[attempt.phase]) + _overridden(attempt), _worker(attempt)]
+    if attempt.ended_at:
+        facts.append("cached" if attempt.cached else lasted(attempt.ended_at - attempt.started_at))
+    facts.append(usage(attempt.usage))
+    yield f"  {attempt.id}  {', '.join(fact for fact in facts if fact)}"
+    yield from _digests(attempt, deep=deep)
+    if attempt.why:
+        yield f"    why      {safe(attempt.why, 400)}"
+    if attempt.outcome not in ("", "completed"):
+        yield f"    ended    the agent {attempt.outcome.replace('_', ' ')}"
+    if attempt.claim:
+        yield f"    claims   {safe(attempt.claim, 2000 if deep else 160)}"
+    for verdict in attempt.verdicts:
+        yield from _verdict(verdict, attempt.id.stage, deep=deep)
+    for gate in attempt.asked:
+        yield f"    {click.style('?', fg='yellow')} {gate_name(gate, attempt.id.stage):<12} waits for a person"
+    if attempt.phase is AttemptPhase.JUDGING and not attempt.asked:
+        yield f"    {click.style('?', fg='cyan')} being judged"
+    if attempt.sent_back_to:
+        yield f"    sent back to {attempt.sent_back_to}"
+
+
+def _digests(attempt: AttemptView, *, deep: bool) -> Iterator[str]:
+    if not deep:
+        if attempt.commit:
+            yield f"    commit   {short(attempt.commit)}"
+        return
+    yield f"    began    {moment(attempt.started_at)} from tree {attempt.input_tree or _NOTHING}"
+    yield f"    commit   {attempt.commit or _NOTHING}"
+    yield f"    tree     {attempt.tree or _NOTHING}"
+    if attempt.record:
+        yield f"    record   {attempt.record}"
+    for item in attempt.evidence:
+        yield f"    evidence {item.name} {item.digest} ({item.size} bytes)"
+
+
+def _verdict(view: VerdictView, stage: str, before: str = "", *, deep: bool = False) -> Iterator[str]:
+    verdict = view.verdict
+    mark, tone = MARKS[verdict.status]
+    name = gate_name(verdict.gate, stage)
+    status = "could not decide" if verdict.status is VerdictStatus.ERRORED else str(verdict.status)
+    prefix = "base: " if stage == "base" else before
+    yield f"    {click.style(mark, fg=tone)} {prefix}{name:<12} {status}{traits(verdict)}"
+    for finding in verdict.findings[:_FINDINGS_MAX]:
+        yield f"        {_finding(finding)}"
+    if len(verdict.findings) > _FINDINGS_MAX:
+        yield f"        and {len(verdict.findings) - _FINDINGS_MAX} more: --json shows all"
+    if deep:
+        level = f", sandbox {verdict.sandbox}" if verdict.sandbox else ""
+        yield f"        {clock(view.at)}, key {verdict.digest or _NOTHING}{level}"
+        for item in verdict.evidence:
+            yield f"        evidence {item.name} {item.digest} ({item.size} bytes)"
+
+
+def _finding(finding: Finding) -> str:
+    where = place(finding)
+    severity = "" if finding.severity == "error" else f"{finding.severity}: "
+    rule = f" [{safe(finding.rule, 80)}]" if finding.rule else ""
+    hidden = " (held out)" if finding.secret else ""
+    return f"{where + ': ' if where else ''}{severity}{safe(finding.message, 400)}{rule}{hidden}"

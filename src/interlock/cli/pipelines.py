@@ -1,0 +1,76 @@
+"""Which pipeline a verb is about, and its mistakes as lines. Rule: `file:line:column: what: what would be right`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from interlock.core.text import plain
+from interlock.ports import InterlockError, UsageError
+from interlock.spec import InvalidPipeline, Level, Loaded, Mistake, find_pipelines, load_pipeline, locate_pipeline
+
+if TYPE_CHECKING:
+    from interlock.core.pipeline import Pipeline
+
+_LINE_MAX = 2_000  # characters
+
+
+def repository_here() -> Path:
+    """The root of the working tree around the current folder. Raises UsageError."""
+    from interlock.bootstrap import repository_of  # late: `--help` of a verb needs nothing of it
+
+    try:
+        return repository_of(Path.cwd(), os.environ)[0]
+    except FileNotFoundError as error:
+        raise UsageError("the current folder is gone: go to one that exists") from error
+
+
+def locate(root: Path, name: str) -> Path:
+    """The file of `-p NAME|PATH`; a path is looked for where the user stands, then at the root. Raises UsageError."""
+    if name.endswith((".yaml", ".yml")) and (here := Path.cwd() / name).is_file():
+        return here
+    return locate_pipeline(root, name)
+
+
+def locate_all(root: Path, name: str) -> list[Path]:
+    """The file of `-p`; without it every pipeline of the repository. Raises UsageError where there is none."""
+    found = list(find_pipelines(root).values())
+    return found if found and not name else [locate(root, name)]
+
+
+def load(root: Path, name: str) -> Loaded:
+    """Raises UsageError, or InvalidPipeline with all mistakes."""
+    return load_pipeline(locate(root, name), root)
+
+
+def line(mistake: Mistake) -> str:
+    """As compilers write it. A warning, or what comes later, says so after its place."""
+    level = "" if mistake.level is Level.ERROR else f"{mistake.level.value}: "
+    where = f"{mistake.file}:{mistake.line}:{mistake.column}"
+    return _flat(f"{where}: {level}{mistake.message}: {mistake.hint}")
+
+
+def lines(mistakes: Iterable[Mistake]) -> list[str]:
+    return [line(mistake) for mistake in mistakes]
+
+
+def mistakes_of(error: InterlockError) -> tuple[Mistake, ...]:
+    return error.mistakes if isinstance(error, InvalidPipeline) else ()
+
+
+def worst_case(pipeline: Pipeline, stages: Iterable[str] = ()) -> dict[str, int]:
+    """How many attempts each stage with a worker can take at most: its own bound in each of its epochs,
+    and an epoch more for each goto that resets it. `stages` are those that take part; empty means all."""
+    kept = tuple(stages) or tuple(stage.id for stage in pipeline.ordered())
+    epochs = dict.fromkeys(kept, 1)
+    for rule in (rule for name in kept for rule in pipeline.stage(name).on_reject if rule.goto):
+        for reset in pipeline.downstream(rule.goto):
+            if reset in epochs:
+                epochs[reset] += rule.max
+    return {name: epochs[name] * pipeline.stage(name).attempts_max for name in kept if pipeline.stage(name).has_worker}
+
+
+def _flat(text: str) -> str:
+    return " ".join(plain(text, _LINE_MAX).split())

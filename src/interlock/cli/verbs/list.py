@@ -1,0 +1,26 @@
+"""`interlock list`: the runs of this repository, newest first."""
+
+from __future__ import annotations
+
+import click
+
+from interlock.cli.opened import application, note, say
+
+
+@click.command("list")
+@click.option("-n", "--count", default=20, show_default=True, type=click.IntRange(1, 10_000), help="How many at most.")
+@click.option("--json", "json", is_flag=True, help="As JSON.")
+def list_runs(count: int, json: bool) -> int:
+    """The runs of this repository, newest first."""
+    from interlock.cli.jsons import document
+    from interlock.cli.pages import list_page
+
+    with application() as app:
+        views = app.service.list_runs(count)
+        if json:
+            say(document(runs=views))
+        elif views:
+            say(list_page(views))
+        else:
+            note("no runs in this repository yet: `interlock run -t TASK` starts one")
+    return 0

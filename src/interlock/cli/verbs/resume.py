@@ -1,0 +1,45 @@
+"""`interlock resume`: go on with a run."""
+
+from __future__ import annotations
+
+import click
+
+from interlock.cli.opened import application, note, person
+from interlock.ports import UsageError
+
+
+@click.command()
+@click.argument("run", required=False, default="")
+@click.option("--take-over", is_flag=True, help="Also from an owner that is stopped but not dead.")
+@click.option("--raise", "raised", metavar="LIMIT=N", multiple=True, help="More of a limit, such as cost_usd=10.")
+@click.option("-d", "--detach", "detach", is_flag=True, help="In the background.")
+@click.option("--plain", is_flag=True, help="One line for each transition, never redrawn.")
+@click.option("--json", "json", is_flag=True, help="Events as NDJSON on stdout.")
+def resume(run: str, take_over: bool, raised: tuple[str, ...], detach: bool, plain: bool, json: bool) -> int:
+    """Go on with RUN: after a crash, an interrupt, or a pause of the run's own."""
+    from interlock.cli.answering import going_on
+    from interlock.cli.driving import Manner, conclude, detached, drive
+    from interlock.cli.words import OVER
+
+    limits = tuple(_limit(text) for text in raised)
+    manner = Manner(plain, json)
+    with application() as app:
+        view = app.service.choose_run(run, lambda view: view.phase not in OVER)
+        if view.phase in OVER:
+            note(f"run {view.id} is over")
+            return conclude(app, view.id, manner)
+        for said in going_on(view, limits, person()):
+            app.service.answer(view, said)
+        if detach:
+            return detached(app, view.id)
+        return drive(app, view.id, manner, take_over=take_over, after=view.seq)
+
+
+def _limit(text: str) -> tuple[str, float]:
+    name, equals, amount = text.partition("=")
+    try:
+        if equals:
+            return name, float(amount)
+    except ValueError:
+        pass
+    raise UsageError(f"--raise {text}: expected LIMIT=N, such as cost_usd=10")

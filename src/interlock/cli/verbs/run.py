@@ -1,0 +1,113 @@
+"""`interlock run`: start a run and follow it to its end."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from interlock.cli.opened import application, note, person
+from interlock.ports import UsageError
+
+if TYPE_CHECKING:
+    from interlock.bootstrap import Application
+    from interlock.service import RunRequest
+
+
+@click.command()
+@click.option("-t", "--task", metavar="TEXT", help="What is to be done.")
+@click.option("--task-file", metavar="FILE", type=click.Path(dir_okay=False), help="A file that says it; - is stdin.")
+@click.option("-i", "--input", "inputs", metavar="KEY=VALUE", multiple=True, help="An input of the pipeline.")
+@click.option("-p", "--pipeline", "name", metavar="NAME", default="", help="Which pipeline, by name or path.")
+@click.option("--base", metavar="REF", help="Start from this commit; `worktree` takes what is uncommitted along.")
+@click.option("--until", metavar="STAGE", default="", help="Leave out what comes after.")
+@click.option("-d", "--detach", "detach", is_flag=True, help="Run in the background.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and write nothing.")
+@click.option("--sandbox", type=click.Choice(["none"]), help="How agents are confined; `none` is the only level yet.")
+@click.option("--plain", is_flag=True, help="One line for each transition, never redrawn.")
+@click.option("--json", "json", is_flag=True, help="Events as NDJSON on stdout.")
+def run(
+    task: str | None, task_file: str | None, inputs: tuple[str, ...], name: str, base: str | None, until: str,
+    detach: bool, dry_run: bool, sandbox: str | None, plain: bool, json: bool,
+) -> int:  # fmt: skip
+    """Start a run and follow it to its end. The task is TEXT, a file, or what comes on standard input."""
+    from interlock.cli.driving import Manner, detached, drive
+    from interlock.cli.words import NO_SANDBOX
+
+    given = _inputs(inputs)
+    if dry_run:
+        return _dry(name, until)
+    words = _task(task, task_file)
+    with application() as app:
+        request = _request(app, (words, given), name, until, base)
+        note(f"warning: {NO_SANDBOX}")
+        started = app.service.start_run(request)
+        note(f"run {started}")
+        return detached(app, started) if detach else drive(app, started, Manner(plain, json))
+
+
+def _inputs(pairs: tuple[str, ...]) -> dict[str, str]:
+    split = [pair.partition("=") for pair in pairs]
+    for name, equals, _ in split:
+        if not name or not equals:
+            raise UsageError(f"-i {name}: expected KEY=VALUE")
+    return {name: value for name, _, value in split}
+
+
+def _task(text: str | None, file: str | None) -> str:
+    if text is not None and file is not None:
+        raise UsageError("-t and --task-file exclude each other: give one of them")
+    if text is not None:
+        return text
+    if file is not None and file != "-":
+        return _read(Path(file))
+    if file is None and sys.stdin.isatty():
+        raise UsageError("there is no task: say it with -t TEXT, --task-file FILE or on standard input")
+    return sys.stdin.buffer.read().decode("utf-8", "replace")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--task-file {path}: cannot be read as UTF-8 text: {error}") from error
+
+
+def _request(app: Application, said: tuple[str, dict[str, str]], name: str, until: str, base: str | None) -> RunRequest:
+    """Everything is checked before anything is written."""
+    from interlock.service import RunRequest
+    from interlock.spec import load_pipeline, locate_pipeline, require_runnable
+
+    loaded = load_pipeline(locate_pipeline(app.repository, name), app.repository)
+    note(f"warning: {finding}" for finding in loaded.findings if finding.level == "warning")
+    require_runnable(loaded)
+    worktree = base == "worktree"
+    found = app.workspaces.import_base(None if worktree else base, worktree=worktree)
+    note(f"note: {line}" for line in found.notes)
+    app.workspaces.check_contents(found, loaded.pipeline.carry)
+    task, inputs = said
+    return RunRequest(
+        pipeline=loaded.pipeline,
+        task=task,
+        base_commit=found.commit,
+        base_tree=found.tree,
+        inputs=inputs,
+        until=until,
+        sandbox=app.settings.sandbox,
+        by=person(),
+        sources=loaded.sources,
+    )
+
+
+def _dry(name: str, until: str) -> int:
+    """What `plan` prints, of what would take part."""
+    from interlock.cli.app import VERBS, app
+
+    command = app.get_command(click.get_current_context(), "plan")
+    if command is None:
+        raise UsageError(f"--dry-run needs the verb plan, there are {', '.join(VERBS)}")
+    arguments = [*(["-p", name] if name else []), *(["--until", until] if until else [])]
+    code = command.main(args=arguments, prog_name="interlock plan", standalone_mode=False)
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,30 @@
+"""`interlock show`: attempts, verdicts with findings, digests, cost."""
+
+from __future__ import annotations
+
+import click
+
+from interlock.cli.opened import application, say
+
+
+@click.command()
+@click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2]")
+@click.option("--json", "json", is_flag=True, help="As JSON.")
+def show(target: tuple[str, ...], json: bool) -> int:
+    """All of a run, of one stage, or of one attempt."""
+    from interlock.cli.jsons import document
+    from interlock.cli.pages import attempt_page, run_page, stage_page
+    from interlock.cli.targets import find_attempt, find_target, no_more
+
+    with application() as app:
+        found = no_more(find_target(app.service, target, app.service.latest_run))
+        view = found.view
+        if found.attempt:
+            attempt = find_attempt(found)
+            say(document(run=view.id, attempt=attempt) if json else attempt_page(view, attempt))
+        elif found.stage:
+            stage = view.stage(found.stage)
+            say(document(run=view.id, stage=stage) if json else stage_page(view, stage))
+        else:
+            say(document(run=view) if json else run_page(view))
+    return 0

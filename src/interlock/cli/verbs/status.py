@@ -1,0 +1,21 @@
+"""`interlock status`: where a run is, in a few lines."""
+
+from __future__ import annotations
+
+import click
+
+from interlock.cli.opened import application, say
+
+
+@click.command()
+@click.argument("run", required=False, default="")
+@click.option("--json", "json", is_flag=True, help="As JSON.")
+def status(run: str, json: bool) -> int:
+    """Where RUN is, in a few lines: the only unfinished one, else the newest."""
+    from interlock.cli.jsons import document
+    from interlock.cli.pages import status_page
+
+    with application() as app:
+        view = app.service.latest_run(run)
+        say(document(run=view) if json else status_page(view))
+    return 0

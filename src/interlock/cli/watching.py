@@ -1,0 +1,47 @@
+"""Following a run that somebody else drives."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+
+from interlock.bootstrap import Application
+from interlock.cli.driving import Manner, conclude
+from interlock.cli.follow import follow, screen
+from interlock.cli.words import OVER
+from interlock.core.views import RunPhase
+
+_ALONE_S = 3.0  # how long a run may be without an owner before it counts as left: one may be about to take it
+
+
+@dataclass(slots=True)
+class _Left:
+    """Whether a run has come to rest: over, waiting for a person, or left by its owner."""
+
+    app: Application
+    run: str
+    since: float = 0.0
+    seen: int = -1
+
+    def __call__(self) -> bool:
+        if self.app.service.owner_of(self.run):
+            self.since = 0.0
+            return False
+        view = self.app.service.describe_run(self.run)
+        if view.phase in OVER or view.phase is RunPhase.WAITING:
+            return True
+        now = time.monotonic()
+        if not self.since or view.seq != self.seen:
+            self.since, self.seen = now, view.seq
+        return now - self.since >= _ALONE_S
+
+
+def watched(app: Application, run: str, manner: Manner) -> int:
+    """Show all events of the run, then those to come. Returns the exit code."""
+    pipeline = app.service.pipeline_of(run)
+    shown = screen(pipeline, run, app.service, sys.stdout, plain=manner.plain, json=manner.json)
+    with shown:
+        for batch in follow(app.service, run, _Left(app, run), time.sleep):
+            shown.show(batch)
+    return conclude(app, run, manner)

@@ -1,0 +1,203 @@
+"""Words that verbs share: amounts, times, marks, and how a run ended. Rule: what others wrote goes through `safe`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from interlock.core.events import Finding, Usage, VerdictGiven, VerdictStatus
+from interlock.core.state import Phase, Spent
+from interlock.core.text import plain
+from interlock.core.views import AttemptPhase, RunPhase, RunView, WaitView
+
+NO_SANDBOX = "agents and gates run with your user's rights: there is no sandbox yet"
+
+MARKS = {
+    VerdictStatus.PASSED: ("✓", "green"),
+    VerdictStatus.FAILED: ("✗", "red"),
+    VerdictStatus.ERRORED: ("!", "yellow"),
+}
+STAGE_MARKS = {
+    Phase.WAITING: ("·", "bright_black"),
+    Phase.READY: ("○", "bright_black"),
+    Phase.WORKING: ("▶", "cyan"),
+    Phase.JUDGING: ("?", "cyan"),
+    Phase.REJECTED: ("✗", "red"),
+    Phase.PAUSED: ("‖", "yellow"),
+    Phase.ACCEPTED: ("✓", "green"),
+    Phase.SKIPPED: ("-", "bright_black"),
+}
+RUN_TONES = {
+    RunPhase.RUNNING: "cyan",
+    RunPhase.WAITING: "yellow",
+    RunPhase.SLEEPING: "cyan",
+    RunPhase.INTERRUPTED: "yellow",
+    RunPhase.ACCEPTED: "green",
+    RunPhase.CANCELLED: "red",
+    RunPhase.STOPPED: "red",
+}
+ATTEMPT_TONES = {
+    AttemptPhase.WORKING: "cyan",
+    AttemptPhase.JUDGING: "cyan",
+    AttemptPhase.ACCEPTED: "green",
+    AttemptPhase.REJECTED: "red",
+    AttemptPhase.ERRORED: "yellow",
+    AttemptPhase.LOST: "yellow",
+    AttemptPhase.RESET: "bright_black",
+}
+OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
+
+
+def safe(text: str, limit: int = 300) -> str:
+    """One line that a terminal can be shown."""
+    return " ".join(plain(text, limit).split())
+
+
+def short(commit: str) -> str:
+    return commit[:10]
+
+
+def count(number: int, thing: str) -> str:
+    """`1 finding`, `2 findings`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def clock(at: float) -> str:
+    """Local time of day."""
+    return time.strftime("%H:%M:%S", time.localtime(at))
+
+
+def moment(at: float) -> str:
+    """Local date and time."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+def lasted(seconds: float) -> str:
+    """`42 s`, `3 min 20 s`, `2 h 5 min`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{max(0.0, seconds):.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def tokens(number: int) -> str:
+    for size, letter in ((1_000_000, "M"), (1_000, "k")):
+        if number >= size:
+            return f"{number / size:.1f}{letter} tokens"
+    return count(number, "token")
+
+
+def cost(dollars: float, *, known: bool = True) -> str:
+    """A sum of which a part is unknown is at least that."""
+    amount = f"${dollars:.2f}" if dollars >= 0.01 or dollars == 0 else f"${dollars:.4f}"
+    return amount if known else f"at least {amount}"
+
+
+def usage(used: Usage) -> str:
+    """Empty where the agent said nothing: unknown is not zero."""
+    said = []
+    if used.tokens_in is not None or used.tokens_out is not None:
+        said.append(tokens((used.tokens_in or 0) + (used.tokens_out or 0)))
+    if used.cost_usd is not None:
+        said.append(cost(used.cost_usd))
+    return ", ".join(said)
+
+
+def spent(view: RunView) -> str:
+    return ", ".join([count(view.spent.attempts, "attempt"), *_paid(view.spent), lasted(view.spent.wall_s)])
+
+
+def _paid(amount: Spent) -> Iterator[str]:
+    if amount.tokens:
+        yield tokens(amount.tokens)
+    if amount.cost_usd or (amount.cost_known and amount.tokens):
+        yield cost(amount.cost_usd, known=amount.cost_known)
+
+
+def place(finding: Finding) -> str:
+    """`file:line`, or less of it."""
+    if not finding.file:
+        return ""
+    return safe(finding.file) + (f":{finding.line}" if finding.line else "")
+
+
+def gate_name(verdict_gate: str, stage: str) -> str:
+    """A gate as people name it: alone within its own stage, else STAGE/GATE."""
+    owner, _, gate = verdict_gate.partition("/")
+    return gate if owner == stage else verdict_gate
+
+
+def traits(verdict: VerdictGiven) -> str:
+    """What a reader should know of a verdict beside its status, in brackets."""
+    said = []
+    if not verdict.hard and not verdict.by:
+        said.append("soft")
+    if verdict.cached:
+        said.append("cached")
+    if verdict.flaky:
+        said.append("flaky")
+    if verdict.by:
+        said.append(f"by {safe(verdict.by, 60)}")
+    return f" ({', '.join(said)})" if said else ""
+
+
+# --- how a run ended, or what it waits for -------------------------------------------------------
+
+
+def closing(view: RunView) -> list[str]:
+    """The outcome and the exact next command."""
+    return [_outcome(view), *_overrides(view), *_next(view)]
+
+
+def waiting(wait: WaitView) -> list[str]:
+    """One thing that waits for a human, with the commands that answer it."""
+    return [_waits_for(wait), *(f"  {command}" for command in wait.commands)]
+
+
+def _outcome(view: RunView) -> str:
+    used = spent(view)
+    match view.phase:
+        case RunPhase.ACCEPTED if view.branch:
+            return f"run {view.id} accepted: branch {safe(view.branch)} at {short(view.commit)} ({used})"
+        case RunPhase.WAITING:
+            return f"run {view.id} waits for a person ({used})"
+        case RunPhase.INTERRUPTED:
+            return f"run {view.id} is interrupted: nobody drives it ({used})"
+        case _:
+            why = f": {safe(view.why)}" if view.why else ""
+            return f"run {view.id} {view.phase}{why} ({used})"
+
+
+def _overrides(view: RunView) -> list[str]:
+    if not view.overrides:
+        return []
+    return [f"accepted by a person although not every hard gate passed: {', '.join(view.overrides)}"]
+
+
+def _next(view: RunView) -> list[str]:
+    match view.phase:
+        case RunPhase.ACCEPTED if view.branch:
+            return [
+                f"next: git diff {short(view.base_commit)} {safe(view.branch)}",
+                f"      git merge {safe(view.branch)}",
+            ]
+        case RunPhase.ACCEPTED:
+            return [f"next: interlock show {view.id}"]
+        case RunPhase.WAITING:
+            return [line for wait in view.waits for line in waiting(wait)]
+        case RunPhase.INTERRUPTED:
+            return [f"next: interlock resume {view.id}"]
+        case RunPhase.RUNNING | RunPhase.SLEEPING:
+            return [f"next: interlock watch {view.id}"]
+        case RunPhase.CANCELLED | RunPhase.STOPPED:
+            return [f"next: interlock show {view.id}"]
+
+
+def _waits_for(wait: WaitView) -> str:
+    about = wait.subject or wait.stage or "the run"
+    if wait.reason == "approval":
+        question = f": {safe(wait.detail)}" if wait.detail else ""
+        return f"{about} waits for an approval of gate {gate_name(wait.gate, wait.stage)}{question}. One of:"
+    return f"{about} is paused ({wait.reason.replace('_', ' ')}): {safe(wait.detail)}. One of:"
