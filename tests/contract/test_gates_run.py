@@ -209,6 +209,10 @@ def test_what_is_not_kept(world: World, base: str) -> None:
     for gate in (run_gate("no-such-program"), run_gate("true", cached=False)):
         world.judge(gate, base, base)
         assert not world.judge(gate, base, base).cached
+    slow = run_gate("sleep 60", timeout_s=1)
+    for _ in range(2):
+        judgement = world.judge(slow, base, base, decided_on_input=True)
+        assert (judgement.status, judgement.cached) == (FAILED, False)
 
 
 def test_a_kept_verdict_without_its_evidence_is_judged_anew(world: World, base: str) -> None:

@@ -20,6 +20,9 @@ from interlock.gates.running import Ran
 from interlock.ports import Case, Judgement
 from interlock.process import How
 
+# Rules of findings that say what kept a gate from deciding.
+HINDRANCES = frozenset({"baseline", "dir", "not_found", "report", "timeout"})
+
 _NOT_RUNNABLE = frozenset({126, 127})  # what a shell says of a command that it cannot run or find
 
 

@@ -18,7 +18,7 @@ from interlock.gates.fingerprint import verdict_key
 from interlock.gates.held_out import HeldOutMissing
 from interlock.gates.locks import held, slot
 from interlock.gates.running import Ran, run_once
-from interlock.gates.verdicts import verdict
+from interlock.gates.verdicts import HINDRANCES, verdict
 from interlock.ports import Cancel, Case, Judgement
 
 
@@ -35,7 +35,8 @@ def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
         if kept is not None:
             return kept
         judgement = replace(_judged(bench, case, cancel), digest=key)
-        remember(bench.journal, key, judgement)
+        if not any(finding.rule in HINDRANCES for finding in judgement.findings):  # a slow machine is no verdict
+            remember(bench.journal, key, judgement)
         return judgement
 
 
