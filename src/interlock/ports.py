@@ -222,7 +222,9 @@ class Workspaces(Protocol):
     def restore(self, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:
         """`commit` with the paths that match `globs` as they are in `onto`: a new commit's hash."""
 
-    def deliver(self, commit: str, base: str, branch: str, stamp: Stamp, series: Sequence[str], *, sign: bool) -> str:
+    def deliver(  # noqa: PLR0913 - what is delivered, where, and how, is six things
+        self, commit: str, base: str, branch: str, stamp: Stamp, series: Sequence[str], *, sign: bool
+    ) -> str:
         """Create `branch` in the user's repository. Returns the commit there. Doing it again is the same as
         doing it once. Raises DeliveryRefused where the branch has another value or is checked out."""
 

@@ -16,6 +16,7 @@ from interlock.engines.local import LocalEngine
 from interlock.execution.context import Context
 from interlock.execution.ledger import Ledger
 from interlock.ports import UsageError, World
+from interlock.process import prepare
 from interlock.spec import decode_pipeline
 
 
@@ -44,6 +45,7 @@ class Owner:
         text = self.world.journal.recall("pipeline", run)
         if text is None:
             raise UsageError(f"no run {run} in this repository: `interlock list` shows those there are")
+        prepare()
         with nullcontext() if take_over else self.lock(run):
             fence = self.world.journal.take(run)
             ledger = Ledger(run, decode_pipeline(text), self.world.journal, self.world.clock, fence)
