@@ -21,8 +21,8 @@ from interlock.journal import FileBlobs, SqliteJournal
 from interlock.ports import UsageError, World
 from interlock.process import capture, scrubbed
 from interlock.service import Service
-from interlock.settings import RepositoryPaths, RunLock, Settings, load_settings, new_run_id, owner_of, paths_of
 from interlock.settings import Owner as Holder
+from interlock.settings import RepositoryPaths, RunLock, Settings, load_settings, new_run_id, owner_of, paths_of
 from interlock.spec.templates import render
 from interlock.workspaces import GitWorkspaces
 
