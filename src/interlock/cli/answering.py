@@ -14,7 +14,7 @@ from interlock.cli.driving import Manner, drive
 from interlock.cli.exits import Exit
 from interlock.cli.jsons import line
 from interlock.cli.opened import note, say
-from interlock.cli.words import safe
+from interlock.cli.words import OVER, safe
 from interlock.core.events import Action, AnswerTaken, PauseReason, Recorded, Refused
 from interlock.core.views import RunView
 from interlock.service import Said
@@ -30,6 +30,14 @@ def going_on(view: RunView, limits: tuple[tuple[str, float], ...], by: str) -> I
         yield Said(Action.RAISE, by, limits=limits)
     if any(wait.reason in _CONTINUES for wait in view.waits):
         yield Said(Action.CONTINUE, by)
+
+
+def unfinished(view: RunView) -> bool:
+    return view.phase not in OVER
+
+
+def waits_for_approval(view: RunView) -> bool:
+    return any(wait.reason == "approval" for wait in view.waits)
 
 
 def answer(app: Application, view: RunView, said: Said, manner: Manner) -> int:

@@ -5,13 +5,9 @@ The engine works on a thread; the main thread follows the journal, so that all w
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import FrameType
 
 import click
 
@@ -19,7 +15,7 @@ from interlock.bootstrap import Application
 from interlock.cli.exits import Exit, of_phase
 from interlock.cli.follow import Screen, follow, screen
 from interlock.cli.jsons import line
-from interlock.cli.opened import asks, note, person, say
+from interlock.cli.opened import asks, ended_politely, note, person, say
 from interlock.cli.words import closing
 from interlock.core.events import Action
 from interlock.process import detach
@@ -66,7 +62,7 @@ class _Drive:
 
 def drive(app: Application, run: str, manner: Manner, *, take_over: bool = False, after: int = 0) -> int:
     """Own the run, show events beyond seq `after`, and say how it ended. Returns the exit code."""
-    with _signals_stop():
+    with ended_politely():
         wish = _driven(app, run, manner, take_over=take_over, after=after)
     match wish:
         case "detach":
@@ -74,7 +70,7 @@ def drive(app: Application, run: str, manner: Manner, *, take_over: bool = False
         case "cancel":
             seen = app.service.describe_run(run).seq
             app.service.answer(app.service.describe_run(run), Said(Action.CANCEL, person()))
-            with _signals_stop():
+            with ended_politely():
                 _driven(app, run, manner, after=seen)
             return conclude(app, run, manner)
         case "stop":
@@ -161,18 +157,3 @@ def _asked(run: str) -> str:
     except (KeyboardInterrupt, click.Abort):
         return "stop"
     return {"d": "detach", "c": "cancel", "k": ""}.get(answer, "stop")
-
-
-@contextmanager
-def _signals_stop() -> Iterator[None]:
-    """A polite end (terminal closed, `kill`) is as Ctrl-C without a terminal: the run stays resumable."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import getpass
 import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
 import click
@@ -58,6 +60,21 @@ def redraws(stream: TextIO) -> bool:
 def asks() -> bool:
     """Whether there is a person at a terminal to be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty() and not os.environ.get("CI")
+
+
+@contextmanager
+def ended_politely() -> Iterator[None]:
+    """A polite end (terminal closed, `kill`) is as Ctrl-C without a terminal: the run stays resumable."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _here() -> Path:

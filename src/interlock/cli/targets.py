@@ -27,17 +27,23 @@ class Target:
     rest: tuple[str, ...] = ()
 
 
+def choosing(service: Service, fits: Callable[[RunView], bool]) -> Choose:
+    """A named run, or the only one that fits."""
+    return lambda name: service.choose_run(name, fits)
+
+
 def find_target(service: Service, words: Sequence[str], choose: Choose) -> Target:
     """`choose` finds the run of a name, or the one that is meant without a name. Raises UsageError."""
-    view, words = _run(service, tuple(words), choose)
+    view, words = find_run(service, words, choose)
     if not words:
         return Target(view)
     stage, attempt = _part(view, words[0])
     return Target(view, stage, attempt, words[1:])
 
 
-def _run(service: Service, words: tuple[str, ...], choose: Choose) -> tuple[RunView, tuple[str, ...]]:
-    """The run, and the words that are not its name."""
+def find_run(service: Service, given: Sequence[str], choose: Choose) -> tuple[RunView, tuple[str, ...]]:
+    """The run, and the words that are not its name. Raises UsageError."""
+    words = tuple(given)
     if not words:
         return choose(""), ()
     first, rest = words[0], words[1:]
@@ -48,25 +54,6 @@ def _run(service: Service, words: tuple[str, ...], choose: Choose) -> tuple[RunV
     if _names_run(service, first):
         return choose(first), rest
     return choose(""), words
-
-
-def _names_run(service: Service, word: str) -> bool:
-    """A word that could be a stage is a run only by its whole id, or where no stage is called so."""
-    runs = service.journal.runs()
-    if word in runs or not STAGE_NAME.fullmatch(word):
-        return word != "base"
-    if not any(run.endswith(word) for run in runs):
-        return False
-    return all(word not in (stage.id for stage in service.pipeline_of(run).stages) for run in runs[-1:])
-
-
-def _part(view: RunView, word: str) -> tuple[str, str]:
-    """Stage, and attempt where one is named."""
-    stage = word.partition("/")[0].partition("[")[0]
-    known = [item.id for item in view.stages]
-    if stage not in known:
-        raise UsageError(f"run {view.id} has no stage {stage}: it has {', '.join(known)}")
-    return (stage, word) if "/" in word else (stage, "")
 
 
 def no_more(target: Target) -> Target:
@@ -88,3 +75,22 @@ def find_attempt(target: Target) -> AttemptView:
             return attempt
     known = ", ".join(str(attempt.id) for attempt in stage.attempts) or "none yet"
     raise UsageError(f"run {target.view.id} has no attempt {target.attempt}: there are {known}")
+
+
+def _names_run(service: Service, word: str) -> bool:
+    """A word that could be a stage is a run only by its whole id, or where no stage is called so."""
+    runs = service.journal.runs()
+    if word in runs or not STAGE_NAME.fullmatch(word):
+        return word != "base"
+    if not any(run.endswith(word) for run in runs):
+        return False
+    return all(word not in (stage.id for stage in service.pipeline_of(run).stages) for run in runs[-1:])
+
+
+def _part(view: RunView, word: str) -> tuple[str, str]:
+    """Stage, and attempt where one is named."""
+    stage = word.partition("/")[0].partition("[")[0]
+    known = [item.id for item in view.stages]
+    if stage not in known:
+        raise UsageError(f"run {view.id} has no stage {stage}: it has {', '.join(known)}")
+    return (stage, word) if "/" in word else (stage, "")

@@ -4,6 +4,7 @@ Rule: the only package that imports subprocess. `capture` for our own short call
 for what we do not trust (agents, scripts, gates), `detach` for an owner of a run that outlives its terminal.
 """
 
+from interlock.process.attended import attended
 from interlock.process.captured import capture
 from interlock.process.detached import detach
 from interlock.process.environment import scrubbed
@@ -17,6 +18,7 @@ __all__ = [
     "How",
     "Supervised",
     "alive",
+    "attended",
     "capture",
     "detach",
     "identity",

@@ -1,0 +1,26 @@
+"""`interlock cancel`: end a run for good."""
+
+from __future__ import annotations
+
+import click
+
+from interlock.cli.opened import application, person
+
+
+@click.command()
+@click.argument("run", required=False, default="")
+@click.option("-m", "--message", metavar="TEXT", default="", help="Why; it stays with the run.")
+@click.option("--plain", is_flag=True, help="One line for each transition, never redrawn.")
+@click.option("--json", "json", is_flag=True, help="Events as NDJSON on stdout.")
+def cancel(run: str, message: str, plain: bool, json: bool) -> int:
+    """End RUN for good. What was accepted in it stays to be seen; nothing is delivered."""
+    from interlock.cli.answering import answer, unfinished
+    from interlock.cli.driving import Manner
+    from interlock.cli.exits import Exit
+    from interlock.core.events import Action
+    from interlock.service import Said
+
+    with application() as app:
+        view = app.service.choose_run(run, unfinished)
+        code = answer(app, view, Said(Action.CANCEL, person(), comment=message), Manner(plain, json))
+        return Exit.ACCEPTED if code == Exit.NO else code

@@ -1,0 +1,103 @@
+"""`interlock diff`: what differs between attempts, stages and the base."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from interlock.cli.opened import application, say
+from interlock.ports import UsageError
+
+if TYPE_CHECKING:
+    from interlock.core.views import RunView
+    from interlock.service import Service
+
+_BYTES_MAX = 50_000_000
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="[RUN] A [B]")
+@click.option("--stat", is_flag=True, help="Files and numbers of lines only.")
+@click.option("--raw", is_flag=True, help="Byte for byte, fit for `git apply`.")
+@click.option("--json", "json", is_flag=True, help="The files as JSON.")
+def diff(words: tuple[str, ...], stat: bool, raw: bool, json: bool) -> int:
+    """From A to B, each one of: base, a stage (what was accepted), STAGE/1.2. With A alone: from its input to it."""
+    from interlock.cli.jsons import document
+
+    with application() as app:
+        view, names = _about(app.service, words)
+        old, new = _ends(app.service, view, names)
+        if json:
+            changes = app.workspaces.changes(old, new)
+            say(document(run=view.id, old=old, new=new, changes=changes))
+        elif stat:
+            changes = app.workspaces.changes(old, new)
+            say(f"{change.status} {_name(change.path)} +{change.added} -{change.removed}" for change in changes)
+        else:
+            _page(app.workspaces.patch(old, new), raw=raw or not sys.stdout.isatty())
+    return 0
+
+
+def _about(service: Service, words: tuple[str, ...]) -> tuple[RunView, tuple[str, ...]]:
+    """The run, and one or two names in it."""
+    from interlock.cli.targets import find_run
+
+    view, names = find_run(service, words, service.latest_run)
+    if not names:
+        names = ("base", _last_with_candidate(view))
+    if len(names) > 2:
+        raise UsageError(f"one word too many: {names[2]}: expected [RUN] A [B]")
+    return view, tuple(name.removeprefix(f"{view.id}/") for name in names)
+
+
+def _last_with_candidate(view: RunView) -> str:
+    attempts = [attempt for stage in view.stages for attempt in stage.attempts if attempt.commit]
+    if not attempts:
+        raise UsageError(f"run {view.id} has no candidate yet")
+    return str(attempts[-1].id)
+
+
+def _ends(service: Service, view: RunView, names: tuple[str, ...]) -> tuple[str, str]:
+    new = service.commit_of(view, names[-1])
+    if len(names) == 2:
+        return service.commit_of(view, names[0]), new
+    return _input_of(view, names[0]), new
+
+
+def _input_of(view: RunView, name: str) -> str:
+    """What the stage started from, as a tree: an attempt's own, or that of the accepted one."""
+    if name == "base":
+        raise UsageError("diff base needs a second name: expected [RUN] A [B]")
+    for stage in view.stages:
+        for attempt in stage.attempts:
+            if str(attempt.id) == name or (stage.id == name and attempt.commit == stage.commit):
+                return attempt.input_tree
+    return view.base_commit
+
+
+def _page(patch: bytes, *, raw: bool) -> None:
+    if raw:
+        sys.stdout.buffer.write(patch)
+        sys.stdout.buffer.flush()
+        return
+    os.environ.setdefault("LESS", "FRX")
+    from interlock.core.text import plain
+
+    click.echo_via_pager(
+        "\n".join(_toned(line) for line in plain(patch.decode("utf-8", "replace"), _BYTES_MAX).split("\n"))
+    )
+
+
+def _toned(line: str) -> str:
+    tones = {"+": "green", "-": "red", "@": "cyan", "d": "bright_white"}
+    tone = tones.get(line[:1])
+    return click.style(line, fg=tone) if tone and not os.environ.get("NO_COLOR") else line
+
+
+def _name(path: str) -> str:
+    from interlock.cli.words import safe
+
+    return safe(path, 1000)

@@ -1,0 +1,73 @@
+"""`interlock shell`: a shell in a fresh checkout of a candidate, with the environment of its gates."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from interlock.cli.opened import application, ended_politely, note
+from interlock.ports import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from interlock.bootstrap import Application
+    from interlock.cli.targets import Target
+    from interlock.core.pipeline import Stage
+    from interlock.ports import Place
+
+
+@click.command()
+@click.argument("target", nargs=-1, metavar="[RUN] STAGE | STAGE/1.2 | base")
+@click.option("-c", "--command", "command", metavar="COMMAND", default="", help="Run this instead of $SHELL.")
+def shell(target: tuple[str, ...], command: str) -> int:
+    """A shell in a fresh checkout, as the gates of the stage see it. It is removed when the shell ends."""
+    from interlock.cli.targets import find_target, no_more
+
+    with application() as app:
+        found = no_more(find_target(app.service, target, app.service.latest_run))
+        if not found.stage:
+            raise UsageError(f"say of what: expected STAGE or STAGE/1.2: `interlock show {found.view.id}` lists them")
+        return _shell(app, found, command)
+
+
+def _shell(app: Application, found: Target, command: str) -> int:
+    from interlock.cli.targets import find_attempt
+    from interlock.core.ids import parse_attempt
+    from interlock.ports import Room
+    from interlock.process import attended
+
+    input_wanted = found.attempt and parse_attempt(found.attempt).number == 0
+    name = found.attempt if input_wanted else str(find_attempt(found).id)
+    commit = app.service.commit_of(found.view, name)
+    pipeline = app.service.pipeline_of(found.view.id)
+    stage = pipeline.stage(found.stage)
+    room = Room(setup=pipeline.setup, carry=pipeline.carry, protected=stage.scope.protect)
+    with ended_politely(), app.workspaces.clean_room(commit, found.view.base_commit, room) as place:
+        note(f"{name} at {commit[:10]} in {place.tree}; it is removed when this shell ends")
+        words = ("bash", "-c", command) if command else (app.environ.get("SHELL") or "/bin/sh",)
+        return attended(words, cwd=place.tree / stage.dir, env=_environment(app, found, stage, place))
+
+
+def _environment(app: Application, found: Target, stage: Stage, place: Place) -> Mapping[str, str]:
+    """What all gates of the stage see together, and what a terminal needs."""
+    from interlock.core.events import RunStarted
+    from interlock.execution.context import Context
+    from interlock.execution.documents import gate_values
+    from interlock.process import scrubbed
+
+    started = app.service.history(found.view.id)[0].event
+    assert isinstance(started, RunStarted)  # the first event of every history
+    context = Context(found.view.id, app.service.pipeline_of(found.view.id), started, found.view.started_at)
+    named = [name for gate in stage.gates for name in (*gate.env, *gate.secrets)]
+    return {
+        **scrubbed(app.environ, (*named, "TERM", "COLORTERM", "SHELL")),
+        **dict(place.env),
+        **gate_values(context, stage),
+        "HOME": str(place.home),
+        "TMPDIR": str(place.tmp),
+        "REPORT": str(place.tmp / "report"),
+        "PWD": os.fspath(place.tree / stage.dir),
+    }
