@@ -22,9 +22,12 @@ class PrepareInput:
 
 @dataclass(frozen=True, slots=True)
 class CheckWhen:
+    """`broken` says what is wrong with a merged input: such a one may not pass through a skipped stage."""
+
     subject: AttemptId
     commit: str
     number: int
+    broken: str = ""
 
 
 @dataclass(frozen=True, slots=True)

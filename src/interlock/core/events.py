@@ -304,6 +304,7 @@ class EffectErrored:
 class Delivered:
     branch: str
     commit: str
+    source: str = ""  # the accepted commit that it was made from
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from interlock.core.events import VerdictStatus
+from interlock.core.events import VerdictGiven, VerdictStatus
 from interlock.core.pipeline import Expect, Gate, GateClass, GateKind, Pipeline, Stage
 from interlock.core.state import Phase, RunState
 
@@ -30,14 +30,18 @@ def base_gates(pipeline: Pipeline, state: RunState) -> Iterator[tuple[Stage, Gat
 def gates_of_input(pipeline: Pipeline, state: RunState, stage: Stage) -> tuple[tuple[Stage, Gate], ...]:
     """On the accepted input: the gates of what was merged, then own ones whose report is a baseline.
 
-    A stage without a worker has its input as candidate, and an input in conflict has markers in it:
-    there all of this is asked of the candidate instead. The base was judged already.
+    A stage without a worker has its input as candidate, and an input in conflict has markers in it: there all
+    of this is asked of the candidate instead. But a merge that a skipped stage may pass on is judged first.
+    The base was judged already.
     """
     now = state.stages[stage.id]
-    if now.input is None or not stage.has_worker or now.input.conflicts:
+    if now.input is None or now.input.conflicts:
+        return ()
+    undecided = stage.when is not None and not now.when_held
+    if not stage.has_worker and not undecided:
         return ()
     inherited = inherited_gates(pipeline, state, stage)
-    if state.started is not None and now.input.tree == state.started.base_tree:
+    if undecided or (state.started is not None and now.input.tree == state.started.base_tree):
         return inherited
     own = tuple((stage, gate) for gate in stage.gates if gate.needs_baseline)
     return (*inherited, *own)
@@ -72,6 +76,13 @@ def inherited_gates(pipeline: Pipeline, state: RunState, stage: Stage) -> tuple[
             if _judges_merges(gate):
                 found.setdefault(gate.digest or f"{name}/{gate.id}", (pipeline.stage(name), gate))
     return tuple(found.values())
+
+
+def hard_gates_passed(pipeline: Pipeline, state: RunState, stage: Stage, verdicts: Iterable[VerdictGiven]) -> bool:
+    """Whether every hard gate that judges candidates of the stage passed."""
+    passed = {verdict.gate for verdict in verdicts if verdict.status is VerdictStatus.PASSED}
+    pairs = gates_of_candidate(pipeline, state, stage)
+    return all(qualified(*pair) in passed for pair in pairs if pair[1].gate_class is GateClass.HARD)
 
 
 def baseline_of(state: RunState, stage: Stage, owner: Stage, gate: Gate) -> str:

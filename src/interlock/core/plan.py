@@ -8,8 +8,8 @@ what is in flight and not wanted; there is nothing else to decide.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
+from interlock.core.attempts import after_rejection, attempt_command, next_attempt, taking_part, within_limit
 from interlock.core.commands import (
     AcceptHandoff,
     AskApproval,
@@ -23,17 +23,9 @@ from interlock.core.commands import (
     PrepareInput,
     RejectCandidate,
     SendBack,
-    StartAttempt,
     WaitUntil,
 )
-from interlock.core.events import (
-    Action,
-    Finding,
-    PauseReason,
-    RunStatus,
-    VerdictGiven,
-    VerdictStatus,
-)
+from interlock.core.events import Action, PauseReason, RunStatus, VerdictGiven, VerdictStatus
 from interlock.core.feedback import failed
 from interlock.core.ids import AttemptId, base_of, input_of
 from interlock.core.judging import (
@@ -41,14 +33,13 @@ from interlock.core.judging import (
     baseline_of,
     gates_of_candidate,
     gates_of_input,
+    hard_gates_passed,
+    inherited_gates,
     qualified,
 )
-from interlock.core.pipeline import Gate, GateClass, GateKind, Pipeline, Rule, Stage, WorkspaceMode
+from interlock.core.pipeline import Gate, GateClass, GateKind, Pipeline, Stage
 from interlock.core.state import Phase, RunState, StageState
-
-Numbered = PrepareInput | CheckWhen | AcceptHandoff | RejectCandidate | DeliverBranch
-
-TRIES_MAX = 3  # of one effect that infrastructure lets down, before a person is asked
+from interlock.core.tries import TRIES_MAX, bounded, first_message, undecided
 
 
 def plan(pipeline: Pipeline, state: RunState) -> tuple[Command, ...]:
@@ -66,18 +57,7 @@ def plan(pipeline: Pipeline, state: RunState) -> tuple[Command, ...]:
         wanted.extend(_plan_stage(pipeline, state, stage, base_judged=not base))
     if all(stage.settled for stage in state.stages.values()):
         wanted.extend(_finish(pipeline, state))
-    return tuple(wanted)
-
-
-def effect_key(command: Command) -> str:
-    """The name under which failures of a command are counted: its kind and its target."""
-    match command:
-        case PrepareInput() | CheckWhen():
-            return f"{type(command).__name__} {command.subject}"
-        case AcceptHandoff() | RejectCandidate():
-            return f"{type(command).__name__} {command.attempt}"
-        case _:
-            return type(command).__name__
+    return tuple(within_limit(pipeline, state, wanted))
 
 
 # --- the run ------------------------------------------------------------------------------------
@@ -106,11 +86,11 @@ def _judge_base(pipeline: Pipeline, state: RunState) -> Iterator[Command]:
             base = (started.base_commit, started.base_tree)
             yield _evaluate(base_of(stage.id), stage, gate, verdict, base, base)
         elif not verdict.decided:
-            why = f"gate {verdict.gate} cannot run on the base: {_first_message(verdict)}"
+            why = f"gate {verdict.gate} cannot run on the base: {first_message(verdict)}"
             yield FinishRun(RunStatus.STOPPED, why)
         elif verdict.status is VerdictStatus.FAILED and gate.base_green:
             yield FinishRun(
-                RunStatus.STOPPED, f"gate {verdict.gate} must be green on the base: {_first_message(verdict)}"
+                RunStatus.STOPPED, f"gate {verdict.gate} must be green on the base: {first_message(verdict)}"
             )
 
 
@@ -120,12 +100,9 @@ def _finish(pipeline: Pipeline, state: RunState) -> Iterator[Command]:
         return
     if started.until or state.delivered is not None:
         yield FinishRun(RunStatus.ACCEPTED, f"up to {started.until}" if started.until else "")
-        return
-    last = next(stage.id for stage in reversed(pipeline.ordered()) if stage.id in state.stages)
-    output = state.stages[last].output
-    if output is not None:
-        command = DeliverBranch(output[0], _series(pipeline, state), 1)
-        yield from _bounded(state, command, "", PauseReason.DELIVERY)
+    elif state.output is not None:
+        command = DeliverBranch(state.output[0], _series(pipeline, state), 1)
+        yield from bounded(state, command, "", PauseReason.DELIVERY)
 
 
 def _series(pipeline: Pipeline, state: RunState) -> tuple[str, ...]:
@@ -133,19 +110,6 @@ def _series(pipeline: Pipeline, state: RunState) -> tuple[str, ...]:
         return ()
     accepted = (state.stages[stage.id].accepted for stage in pipeline.ordered() if stage.id in state.stages)
     return tuple(dict.fromkeys(handoff.commit for handoff in accepted if handoff is not None))
-
-
-def _bounded(state: RunState, command: Numbered, stage: str, reason: PauseReason) -> Iterator[Command]:
-    """`command` with its try number; a wait or a pause where it has failed before."""
-    error = state.errors.get(effect_key(command))
-    if error is None:
-        yield command
-    elif error.permanent or error.number >= TRIES_MAX:
-        yield Pause(stage, reason, error.why)
-    elif error.retry_at > state.now:
-        yield WaitUntil(error.retry_at)
-    else:
-        yield replace(command, number=error.number + 1)
 
 
 # --- a stage ------------------------------------------------------------------------------------
@@ -168,7 +132,7 @@ def _plan_stage(pipeline: Pipeline, state: RunState, stage: Stage, *, base_judge
         case Phase.JUDGING:
             yield from _judge(pipeline, state, stage)
         case Phase.REJECTED:
-            yield from _after_rejection(pipeline, state, stage)
+            yield from after_rejection(pipeline, state, stage)
         case Phase.PAUSED | Phase.ACCEPTED | Phase.SKIPPED:
             return
 
@@ -182,13 +146,13 @@ def _carry_out(pipeline: Pipeline, state: RunState, stage: Stage, now: StageStat
     if busy and (answer.now or answer.action is Action.ACCEPT) and now.attempt is not None:
         yield LoseAttempt(now.attempt.attempt, f"ended by {answer.by}")
     elif answer.action is Action.ACCEPT:
-        yield from _accept_as_told(state, now)
+        yield from _accept_as_told(pipeline, state, stage, now)
     elif now.settled:
         attempt = now.attempt.attempt if now.attempt else input_of(stage.id, now.epoch)
-        yield SendBack(attempt, stage.id, -1, answer.feedback, _taking_part(pipeline, state, stage.id))
+        yield SendBack(attempt, stage.id, -1, answer.feedback, taking_part(pipeline, state, stage.id))
 
 
-def _accept_as_told(state: RunState, now: StageState) -> Iterator[Command]:
+def _accept_as_told(pipeline: Pipeline, state: RunState, stage: Stage, now: StageState) -> Iterator[Command]:
     answer, subject = now.answer, now.answer.subject if now.answer else None
     if answer is None or subject is None or now.input is None:
         return
@@ -199,9 +163,12 @@ def _accept_as_told(state: RunState, now: StageState) -> Iterator[Command]:
         commit, tree, verdicts = now.candidate.commit, now.candidate.tree, tuple(now.verdicts.values())
     else:
         return
-    override = answer.by if answer.override else ""
+    override = answer.by if answer.override and not hard_gates_passed(pipeline, state, stage, verdicts) else ""
     accept = AcceptHandoff(subject, commit, tree, now.input.tree, verdicts, override, answer.by, 1)
-    yield from _bounded(state, accept, stage=subject.stage, reason=PauseReason.INFRASTRUCTURE)
+    paused = now.pause is not None and now.pause.reason is PauseReason.INFRASTRUCTURE
+    for command in bounded(state, accept, stage.id, PauseReason.INFRASTRUCTURE):
+        if not (paused and isinstance(command, Pause)):  # it is said already
+            yield command
 
 
 def _prepare(state: RunState, stage: Stage, now: StageState) -> Iterator[Command]:
@@ -211,61 +178,44 @@ def _prepare(state: RunState, stage: Stage, now: StageState) -> Iterator[Command
     outputs = [need.output[0] for need in needs if need.output]
     sources = tuple(dict.fromkeys(outputs)) or (state.started.base_commit,)
     command = PrepareInput(input_of(stage.id, now.epoch), sources, 1)
-    yield from _bounded(state, command, stage.id, PauseReason.INFRASTRUCTURE)
+    yield from bounded(state, command, stage.id, PauseReason.INFRASTRUCTURE)
 
 
 def _start(pipeline: Pipeline, state: RunState, stage: Stage, *, base_judged: bool) -> Iterator[Command]:
+    """Judge a merge, see whether the stage is to run, make an attempt."""
     now = state.stages[stage.id]
     if now.input is None:
         return
-    if stage.when is not None and not now.when_held:
-        command = CheckWhen(now.input.subject, now.input.commit, 1)
-        yield from _bounded(state, command, stage.id, PauseReason.INFRASTRUCTURE)
-        return
-    if now.input.conflicts and not stage.has_worker:
-        yield Pause(stage.id, PauseReason.CONFLICT, f"conflict in {', '.join(now.input.conflicts[:10])}")
+    held = stage.when is None or now.when_held
+    if held and now.input.conflicts and not stage.has_worker:
+        yield Pause(stage.id, PauseReason.CONFLICT, _conflict(now.input.conflicts))
         return
     waiting = tuple(_judge_input(pipeline, state, stage))
     yield from waiting
-    if any(isinstance(command, Pause) for command in waiting):
+    if any(isinstance(command, Pause) or _is_merge_gate(stage, command) for command in waiting):
         return
-    if base_judged and not any(_is_merge_gate(stage, command) for command in waiting):
-        yield from _next_attempt(pipeline, state, stage, agent=stage.agent)
+    if not held:
+        command = CheckWhen(now.input.subject, now.input.commit, 1, _broken_merge(pipeline, state, stage))
+        yield from bounded(state, command, stage.id, PauseReason.INFRASTRUCTURE)
+    elif base_judged:
+        yield from next_attempt(pipeline, state, stage)
 
 
-def _next_attempt(pipeline: Pipeline, state: RunState, stage: Stage, agent: str) -> Iterator[Command]:
-    now = state.stages[stage.id]
-    if now.retry_at > state.now:
-        yield WaitUntil(now.retry_at)
-    elif now.failure is not None and (now.failure.permanent or now.errors >= TRIES_MAX):
-        yield Pause(stage.id, PauseReason.INFRASTRUCTURE, now.failure.why)
-    elif stage.has_worker and (limit := _limit_reached(pipeline, state)):
-        yield Pause(stage.id, PauseReason.LIMIT, limit)
-    else:
-        attempt = AttemptId(stage.id, now.epoch, now.number + 1)
-        yield _attempt_command(state, stage, attempt, _escalated(stage, now, agent))
-
-
-def _attempt_command(state: RunState, stage: Stage, attempt: AttemptId, agent: str) -> StartAttempt:
+def _broken_merge(pipeline: Pipeline, state: RunState, stage: Stage) -> str:
+    """Why the input may not be passed on as it is; empty where it may."""
     now = state.stages[stage.id]
     if now.input is None:
-        raise ValueError(f"{attempt} has no input")
-    submitted = now.answer if now.answer is not None and now.answer.commit else None
-    source = submitted.commit if submitted else ""
-    if not source and stage.workspace is WorkspaceMode.CONTINUE and now.rejections:
-        source = now.rejections[-1].commit
-    return StartAttempt(
-        attempt=attempt,
-        agent=agent if stage.has_worker and submitted is None else "",
-        input_commit=now.input.commit,
-        input_tree=now.input.tree,
-        feedback=now.feedback,
-        source=source,
-        by=submitted.by if submitted else "",
-        conflicts=now.input.conflicts,
-        broken=_broken(state, stage),
-        errors=now.errors,
-    )
+        return ""
+    if now.input.conflicts:
+        return _conflict(now.input.conflicts)
+    names = [qualified(*pair) for pair in inherited_gates(pipeline, state, stage)]
+    said_no = [verdict.gate for verdict in failed(now.input_verdicts.values()) if verdict.gate in names]
+    return f"the merged input fails {', '.join(said_no)}" if said_no else ""
+
+
+def _conflict(paths: tuple[str, ...]) -> str:
+    more = f" and {len(paths) - 10} more" if len(paths) > 10 else ""
+    return f"conflict in {', '.join(paths[:10])}{more}"
 
 
 def _go_on(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Command]:
@@ -275,7 +225,7 @@ def _go_on(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Comman
     if now.orphaned:
         yield LoseAttempt(now.attempt.attempt, "its owner is gone")
         return
-    yield _attempt_command(state, stage, now.attempt.attempt, now.attempt.agent)
+    yield attempt_command(state, stage, now.attempt.attempt, now.attempt.agent)
     yield from (command for command in _judge_input(pipeline, state, stage) if not isinstance(command, Pause))
 
 
@@ -292,21 +242,12 @@ def _judge_input(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[
         verdict = now.input_verdicts.get(qualified(owner, gate))
         if verdict is not None and verdict.decided:
             continue
-        due = _due(state, stage, gate, verdict)
+        due = undecided(stage.id, gate.id, verdict, state.now) if verdict is not None else None
         if due is not None:
             yield due
             continue
         baseline = baseline_of(state, stage, owner, gate) if owner.id != stage.id else ""
         yield _evaluate(now.input.subject, owner, gate, verdict, own_input, own_input, baseline)
-
-
-def _due(state: RunState, stage: Stage, gate: Gate, verdict: VerdictGiven | None) -> Command | None:
-    """A wait or a pause where the gate could not decide before; None where it is to be asked now."""
-    if verdict is None:
-        return None
-    if verdict.permanent or verdict.number >= TRIES_MAX:
-        return Pause(stage.id, PauseReason.INFRASTRUCTURE, f"gate {gate.id}: {_first_message(verdict)}")
-    return WaitUntil(verdict.retry_at) if verdict.retry_at > state.now else None
 
 
 def _judge(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Command]:
@@ -323,7 +264,7 @@ def _judge(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Comman
             verdict = now.verdicts.get(qualified(owner, gate))
             if verdict is None or not verdict.decided:
                 yield from waiting
-                yield from _ask(state, stage, owner, gate)
+                yield from _ask(pipeline, state, stage, (owner, gate))
                 return
             if verdict.status is VerdictStatus.FAILED and gate.kind is GateKind.SCOPE:
                 break
@@ -333,8 +274,8 @@ def _judge(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Comman
     yield from _accept(state, now)
 
 
-def _ask(state: RunState, stage: Stage, owner: Stage, gate: Gate) -> Iterator[Command]:
-    now = state.stages[stage.id]
+def _ask(pipeline: Pipeline, state: RunState, stage: Stage, pair: tuple[Stage, Gate]) -> Iterator[Command]:
+    now, (owner, gate) = state.stages[stage.id], pair
     candidate, verdict = now.candidate, now.verdicts.get(qualified(owner, gate))
     if candidate is None or now.input is None:
         return
@@ -342,11 +283,11 @@ def _ask(state: RunState, stage: Stage, owner: Stage, gate: Gate) -> Iterator[Co
         if qualified(owner, gate) not in now.asked:
             yield AskApproval(candidate.attempt, qualified(owner, gate))
         return
-    due = _due(state, stage, gate, verdict)
+    due = undecided(stage.id, gate.id, verdict, state.now) if verdict is not None else None
     if due is not None:
         yield due
         return
-    if gate.needs_baseline and not _baseline_decided(state, stage, owner, gate):
+    if not _baseline_decided(pipeline, state, stage, (owner, gate)):
         return  # the report on the input is on its way
     own_input = (now.input.commit, now.input.tree)
     baseline = baseline_of(state, stage, owner, gate)
@@ -356,13 +297,11 @@ def _ask(state: RunState, stage: Stage, owner: Stage, gate: Gate) -> Iterator[Co
     )  # fmt: skip
 
 
-def _baseline_decided(state: RunState, stage: Stage, owner: Stage, gate: Gate) -> bool:
-    now = state.stages[stage.id]
-    if owner.id != stage.id or now.input is None or state.started is None or not stage.has_worker:
+def _baseline_decided(pipeline: Pipeline, state: RunState, stage: Stage, pair: tuple[Stage, Gate]) -> bool:
+    owner, gate = pair
+    if not gate.needs_baseline or owner.id != stage.id or pair not in gates_of_input(pipeline, state, stage):
         return True
-    if now.input.tree == state.started.base_tree:
-        return True
-    verdict = now.input_verdicts.get(qualified(owner, gate))
+    verdict = state.stages[stage.id].input_verdicts.get(qualified(owner, gate))
     return verdict is not None and verdict.decided
 
 
@@ -397,7 +336,7 @@ def _accept(state: RunState, now: StageState) -> Iterator[Command]:
     verdicts = tuple(now.verdicts.values())
     by = now.attempt.by if now.attempt else ""
     accept = AcceptHandoff(candidate.attempt, candidate.commit, candidate.tree, now.input.tree, verdicts, "", by, 1)
-    yield from _bounded(state, accept, candidate.attempt.stage, PauseReason.INFRASTRUCTURE)
+    yield from bounded(state, accept, candidate.attempt.stage, PauseReason.INFRASTRUCTURE)
 
 
 def _reject(state: RunState, now: StageState) -> Iterator[Command]:
@@ -406,96 +345,8 @@ def _reject(state: RunState, now: StageState) -> Iterator[Command]:
         return
     verdicts = tuple(now.verdicts.values())
     reject = RejectCandidate(candidate.attempt, candidate.commit, candidate.tree, now.input.tree, verdicts, 1)
-    yield from _bounded(state, reject, candidate.attempt.stage, PauseReason.INFRASTRUCTURE)
-
-
-# --- after a rejection --------------------------------------------------------------------------
-
-
-def _after_rejection(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Command]:
-    now = state.stages[stage.id]
-    index, rule = _matching(stage, now)
-    rejection = now.rejections[-1].event
-    if rule.goto and state.loops.get((stage.id, index), 0) < rule.max:
-        resets = _taking_part(pipeline, state, rule.goto)
-        yield SendBack(rejection.attempt, rule.goto, index, rejection.feedback, resets)
-    elif rule.goto:
-        yield Pause(stage.id, PauseReason.LOOP, f"sent back to {rule.goto} {rule.max} times already")
-    elif rule.pause:
-        yield Pause(stage.id, PauseReason.RULE, f"gate {', '.join(rejection.gates)} said no and on_reject says pause")
-    elif not stage.has_worker:
-        yield Pause(stage.id, PauseReason.NO_RULE, "no on_reject rule leads anywhere from here")
-    elif now.charged >= stage.attempts_max:
-        yield Pause(stage.id, PauseReason.ATTEMPTS, f"all {now.charged} attempts were rejected")
-    elif stuck := _no_progress(now):
-        yield Pause(stage.id, PauseReason.NO_PROGRESS, stuck)
-    else:
-        yield from _next_attempt(pipeline, state, stage, rule.agent or stage.agent)
-
-
-def _matching(stage: Stage, now: StageState) -> tuple[int, Rule]:
-    """The first rule that matches the newest rejection, or an empty one."""
-    rejection = now.rejections[-1].event
-    said_no = {gate.split("/", 1)[1] for gate in rejection.gates}
-    for index, rule in enumerate(stage.on_reject):
-        gate_fits = not rule.gate or rule.gate in said_no
-        reason_fits = not rule.reason or rule.reason in rejection.reasons
-        if gate_fits and reason_fits and len(now.rejections) >= rule.after:
-            return index, rule
-    return -1, Rule()
-
-
-def _escalated(stage: Stage, now: StageState, agent: str) -> str:
-    """The agent that a rule gave the stage, which also holds after an attempt was lost."""
-    if not now.rejections:
-        return agent
-    return _matching(stage, now)[1].agent or agent
-
-
-def _no_progress(now: StageState) -> str:
-    """The same tree again, or the same findings three times. One that changed nothing has no tree of its own."""
-    recent = now.rejections[-now.charged :]
-    newest = recent[-1].event
-    if not newest.empty and any(item.event.tree == newest.tree for item in recent[:-1]):
-        return f"{newest.attempt} is the same tree as one that was rejected before"
-    if sum(item.event.fingerprint == newest.fingerprint for item in recent) >= 3:
-        return "the same findings for the third time"
-    return ""
-
-
-# --- limits -------------------------------------------------------------------------------------
-
-
-def _limit_reached(pipeline: Pipeline, state: RunState) -> str:
-    spent, limits = state.spent, pipeline.limits
-    at_work = sum(stage.phase is Phase.WORKING for stage in state.stages.values())
-    amounts: tuple[tuple[str, float, float], ...] = (
-        ("attempts", spent.attempts + at_work, limits.attempts),
-        ("tokens", spent.tokens, limits.tokens),
-        ("cost_usd", spent.cost_usd, limits.cost_usd),
-        ("wall", spent.wall_s, limits.wall_s),
-    )
-    for name, used, bound in amounts:
-        raised = bound + state.raised.get(name, 0.0)
-        if bound and used >= raised:
-            return f"{name}: {used:g} of {raised:g} used"
-    return ""
-
-
-def _broken(state: RunState, stage: Stage) -> tuple[Finding, ...]:
-    now = state.stages[stage.id]
-    own = {qualified(stage, gate) for gate in stage.gates}
-    verdicts = [verdict for gate, verdict in now.input_verdicts.items() if gate not in own]
-    return tuple(finding for verdict in failed(verdicts) for finding in verdict.findings if not finding.secret)
-
-
-def _taking_part(pipeline: Pipeline, state: RunState, stage_id: str) -> tuple[str, ...]:
-    return tuple(name for name in pipeline.downstream(stage_id) if name in state.stages)
+    yield from bounded(state, reject, candidate.attempt.stage, PauseReason.INFRASTRUCTURE)
 
 
 def _is_merge_gate(stage: Stage, command: Command) -> bool:
     return not (isinstance(command, EvaluateGate) and command.gate.startswith(f"{stage.id}/"))
-
-
-def _first_message(verdict: VerdictGiven) -> str:
-    return verdict.findings[0].message if verdict.findings else verdict.status

@@ -13,6 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from interlock.core.events import (
+    Action,
     AnswerTaken,
     ApprovalAsked,
     AttemptErrored,
@@ -22,6 +23,7 @@ from interlock.core.events import (
     CandidateRejected,
     Delivered,
     EffectErrored,
+    Event,
     HandoffAccepted,
     InputPrepared,
     Paused,
@@ -51,27 +53,32 @@ TRANSITIONS: Mapping[tuple[Phase, type], Phase] = MappingProxyType(
     {
         (Phase.WAITING, InputPrepared): Phase.READY,
         (Phase.WAITING, Paused): Phase.PAUSED,
+        (Phase.WAITING, SentBack): Phase.WAITING,  # with what it hangs on, as from every phase
         (Phase.READY, WhenHeld): Phase.READY,
         (Phase.READY, StageSkipped): Phase.SKIPPED,
         (Phase.READY, AttemptStarted): Phase.WORKING,
         (Phase.READY, Paused): Phase.PAUSED,
+        (Phase.READY, HandoffAccepted): Phase.ACCEPTED,  # a person accepts an earlier candidate
+        (Phase.READY, SentBack): Phase.WAITING,
         (Phase.WORKING, CandidateProduced): Phase.JUDGING,
         (Phase.WORKING, AttemptErrored): Phase.READY,
         (Phase.WORKING, AttemptLost): Phase.READY,
+        (Phase.WORKING, SentBack): Phase.WAITING,
         (Phase.JUDGING, VerdictGiven): Phase.JUDGING,
         (Phase.JUDGING, ApprovalAsked): Phase.JUDGING,
         (Phase.JUDGING, CandidateRejected): Phase.REJECTED,
         (Phase.JUDGING, HandoffAccepted): Phase.ACCEPTED,
         (Phase.JUDGING, AttemptLost): Phase.READY,  # a person ended it: retry --now
         (Phase.JUDGING, Paused): Phase.PAUSED,
+        (Phase.JUDGING, SentBack): Phase.WAITING,
         (Phase.REJECTED, AttemptStarted): Phase.WORKING,
         (Phase.REJECTED, SentBack): Phase.WAITING,
         (Phase.REJECTED, Paused): Phase.PAUSED,
         (Phase.REJECTED, HandoffAccepted): Phase.ACCEPTED,
         (Phase.PAUSED, AnswerTaken): Phase.READY,  # retry; continue goes back to where it paused from
+        (Phase.PAUSED, Paused): Phase.PAUSED,  # what a person asked for could not be done
         (Phase.PAUSED, SentBack): Phase.WAITING,
         (Phase.PAUSED, HandoffAccepted): Phase.ACCEPTED,
-        (Phase.READY, HandoffAccepted): Phase.ACCEPTED,
         (Phase.ACCEPTED, SentBack): Phase.WAITING,
         (Phase.SKIPPED, SentBack): Phase.WAITING,
     }
@@ -103,6 +110,7 @@ class StageState:
     charged: int = 0  # rejections since the epoch began or a person gave new attempts
     feedback: tuple[str, ...] = ()  # digests, oldest first, for the next attempt
     errors: int = 0  # infrastructure failures of attempts in a row
+    quota_waits: int = 0  # attempts in a row that a quota ended
     failure: AttemptErrored | None = None  # the last one
     retry_at: float = 0.0
     output: tuple[str, str] | None = None  # commit and tree, once accepted or skipped
@@ -117,9 +125,20 @@ class StageState:
         return self.phase in (Phase.ACCEPTED, Phase.SKIPPED)
 
     @property
+    def submission(self) -> AnswerTaken | None:
+        """`retry --with COMMIT`: the next candidate is a person's own."""
+        answer = self.answer
+        mine = answer is not None and answer.action is Action.RETRY and bool(answer.commit) and not answer.now
+        return answer if mine else None
+
+    @property
     def busy(self) -> bool:
         """Whether time spent now is the run's and not a human's or a quota's."""
         return self.phase is Phase.WORKING or (self.phase is Phase.JUDGING and not self.asked)
+
+    def judged(self, verdict: VerdictGiven) -> StageState:
+        """With a verdict on its newest candidate."""
+        return replace(self, verdicts={**self.verdicts, verdict.gate: verdict}, asked=self.asked - {verdict.gate})
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +184,42 @@ class RunState:
         """Raises KeyError where the stage takes no part in the run."""
         return self.stages[stage_id]
 
+    @property
+    def output(self) -> tuple[str, str] | None:
+        """Commit and tree that the run comes to, once every stage is settled."""
+        if self.started is None or not all(stage.settled for stage in self.stages.values()):
+            return None
+        return self.stages[self.started.stages[-1]].output
+
     def rejection(self, attempt: AttemptId) -> Rejection | None:
         stage = self.stages.get(attempt.stage)
         found = (item for item in (stage.rejections if stage else ()) if item.event.attempt == attempt)
         return next(found, None)
+
+
+def stage_of(event: Event) -> str:
+    """The stage that an event is about; empty for events of the run."""
+    match event:
+        case Paused() | AnswerTaken():
+            return event.stage
+        case VerdictGiven():
+            return event.subject.stage
+        case _:
+            subject = subject_of(event)
+            return subject.stage if subject is not None else ""
+
+
+def subject_of(event: Event) -> AttemptId | None:
+    """The attempt or input that an event of a stage is about, where it must be of the current epoch."""
+    match event:
+        case AttemptStarted() | AttemptLost() | AttemptErrored() | CandidateProduced() | HandoffAccepted():
+            return event.attempt
+        case CandidateRejected() | SentBack():
+            return event.attempt
+        case InputPrepared() | StageSkipped() | WhenHeld() | ApprovalAsked():
+            return event.subject
+        case _:
+            return None
 
 
 def pictured(transitions: Mapping[tuple[Phase, type], Phase] = TRANSITIONS) -> Iterable[str]:

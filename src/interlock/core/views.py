@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from interlock.core.answers import human_verdict
 from interlock.core.commands import WaitUntil
 from interlock.core.events import (
     AnswerTaken,
@@ -26,7 +27,7 @@ from interlock.core.events import (
     Usage,
     VerdictGiven,
 )
-from interlock.core.fold import fold, human_verdict
+from interlock.core.fold import fold
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.core.plan import plan

@@ -52,6 +52,8 @@ def start_attempt(world: World, context: Context, command: StartAttempt, cancel:
 
 def _work(world: World, context: Context, command: StartAttempt, stamp: Stamp, cancel: Cancel) -> Event:
     stage = context.pipeline.stage(command.attempt.stage)
+    if not world.fenced():
+        raise Fenced(f"run {context.run} has another owner")
     if command.by:
         return _adopted(world, context, command, command.source, stamp)
     if not stage.has_worker:
@@ -86,7 +88,7 @@ def _worked(  # noqa: PLR0913 - the attempt's parts meet here once
     if unchanged and outcome.ended in (Ended.CRASHED, Ended.TIMED_OUT):
         return _errored(world, context, command, outcome)
     if key:
-        world.journal.remember("script", key, candidate.commit)
+        world.journal.remember("script-key", candidate.commit, key)  # it is known once it is accepted
     return _produced(world, command.attempt, candidate, outcome)
 
 

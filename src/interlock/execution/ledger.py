@@ -10,13 +10,14 @@ import json
 import threading
 from collections.abc import Callable
 
+from interlock.core.admission import admit
 from interlock.core.commands import Command
 from interlock.core.events import AnswerTaken, Event, OwnerChanged, Recorded, Refused
-from interlock.core.fold import admit, apply, fold, stage_of
+from interlock.core.fold import apply, fold
 from interlock.core.ids import AttemptId, parse_attempt
 from interlock.core.pipeline import Pipeline
 from interlock.core.plan import plan
-from interlock.core.state import RunState
+from interlock.core.state import RunState, stage_of
 from interlock.ports import Answer, Blobs, Clock, Journal
 
 

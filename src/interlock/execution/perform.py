@@ -38,6 +38,7 @@ from interlock.core.events import (
     HandoffAccepted,
     InputPrepared,
     Paused,
+    PauseReason,
     Recorded,
     RunFinished,
     SentBack,
@@ -50,7 +51,7 @@ from interlock.core.events import (
 from interlock.core.feedback import failed, fingerprint, reasons
 from interlock.core.judging import find_gate
 from interlock.core.pipeline import GateClass
-from interlock.core.plan import Numbered, effect_key
+from interlock.core.tries import Numbered, effect_key
 from interlock.execution.attempt import start_attempt
 from interlock.execution.context import Context
 from interlock.execution.documents import artifact_path, gate_values, pointed_at
@@ -62,6 +63,8 @@ Effects = Generator[Event, Recorded | None, None]
 
 def perform(world: World, context: Context, command: Command, cancel: Cancel) -> Effects:
     """Carry `command` out. Raises Fenced and Cancelled; infrastructure becomes an event."""
+    if not world.fenced():
+        raise Fenced(f"run {context.run} has another owner")
     match command:
         case StartAttempt():
             yield from start_attempt(world, context, command, cancel)
@@ -88,8 +91,6 @@ def perform(world: World, context: Context, command: Command, cancel: Cancel) ->
 
 def _counted(world: World, context: Context, command: Numbered) -> Effects:
     """Effects whose failures are counted by the planner, which then waits or asks a person."""
-    if not world.fenced():
-        raise Fenced(f"run {context.run} has another owner")
     try:
         event = _event_of(world, context, command)
     except (InfrastructureError, DeliveryRefused) as error:
@@ -136,6 +137,9 @@ def _check_when(world: World, context: Context, command: CheckWhen) -> Event:
         raise InfrastructureError(f"when: {when.artifact} is not JSON: {error}", permanent=True) from error
     if value == json.loads(when.equals):
         return WhenHeld(command.subject)
+    if command.broken:
+        stage = command.subject.stage
+        return Paused(stage, PauseReason.CONFLICT, f"{command.broken}, and {stage} would be skipped: nobody mends it")
     return StageSkipped(command.subject, f"{when.artifact}{when.at} is {json.dumps(value)}, not {when.equals}")
 
 
@@ -194,9 +198,15 @@ def _trouble(error: InfrastructureError) -> Finding:
 
 def _accept(world: World, context: Context, command: AcceptHandoff) -> HandoffAccepted:
     record = world.blobs.put(handoff_record(context, command))
-    hard_no = any(verdict.hard for verdict in failed(command.verdicts))
-    override = command.override_by if hard_no or command.override_by else ""
-    return HandoffAccepted(command.attempt, command.commit, command.tree, record, override, command.by)
+    _keep_script(world, context, command)
+    return HandoffAccepted(command.attempt, command.commit, command.tree, record, command.override_by, command.by)
+
+
+def _keep_script(world: World, context: Context, command: AcceptHandoff) -> None:
+    """What a script made is known from now on; what was rejected, or accepted by a person, is made anew."""
+    key = world.journal.recall("script-key", command.commit)
+    if key and not command.override_by and not command.by:
+        world.journal.remember("script", key, command.commit)
 
 
 def _reject(world: World, context: Context, command: RejectCandidate) -> CandidateRejected:
@@ -215,8 +225,12 @@ def _reject(world: World, context: Context, command: RejectCandidate) -> Candida
 
 
 def _lose_attempt(world: World, context: Context, command: LoseAttempt) -> Effects:
-    world.workspaces.discard(context.run, command.attempt)
-    yield AttemptLost(command.attempt, command.why)
+    try:
+        world.workspaces.discard(context.run, command.attempt)
+    except InfrastructureError as error:  # its place is its own: it is in nobody's way, and gc finds it
+        yield AttemptLost(command.attempt, f"{command.why}; its place is still there: {error}")
+    else:
+        yield AttemptLost(command.attempt, command.why)
 
 
 # --- delivery -----------------------------------------------------------------------------------
@@ -229,4 +243,4 @@ def _deliver(world: World, context: Context, command: DeliverBranch) -> Delivere
     stamp = Stamp(delivery_message(context), int(context.started_at), deliver.author)
     base = context.started.base_commit
     commit = world.workspaces.deliver(command.commit, base, branch, stamp, command.series, sign=deliver.sign)
-    return Delivered(branch, commit)
+    return Delivered(branch, commit, command.commit)

@@ -1,0 +1,195 @@
+"""`admit`: whether an event fits the state of a run, and if not, why not.
+
+Rule: what does not fit is refused, never raised. A late report of a dead attempt, of a stale epoch or of a
+former owner, a report that comes twice, an answer to what no longer waits: all of them change nothing.
+"""
+
+from __future__ import annotations
+
+from interlock.core.answers import admit_answer
+from interlock.core.events import (
+    Action,
+    AnswerTaken,
+    ApprovalAsked,
+    AttemptErrored,
+    AttemptLost,
+    AttemptStarted,
+    CandidateProduced,
+    CandidateRejected,
+    Delivered,
+    EffectErrored,
+    Event,
+    HandoffAccepted,
+    OwnerChanged,
+    Paused,
+    Refused,
+    RunFinished,
+    RunStarted,
+    RunStatus,
+    SentBack,
+    TimeReached,
+    VerdictGiven,
+)
+from interlock.core.ids import AttemptId
+from interlock.core.state import TRANSITIONS, Phase, RunState, StageState, stage_of, subject_of
+
+
+def admit(state: RunState, event: Event) -> str:
+    """Why `event` does not fit the state, or empty where it does."""
+    if isinstance(event, Refused | OwnerChanged | TimeReached):
+        return ""
+    if isinstance(event, RunStarted):
+        return "the run has started" if state.started else ""
+    if state.started is None:
+        return "the run has not started"
+    if state.finished is not None:
+        return f"the run is {state.finished.status}"
+    match event:
+        case EffectErrored() | Delivered() | RunFinished() | Paused(stage=""):
+            return _admit_run_event(state, event)
+        case AnswerTaken():
+            return admit_answer(state, event)
+        case VerdictGiven():
+            return _admit_verdict(state, event)
+        case SentBack():
+            return _admit_sent_back(state, event)
+        case _:
+            return _admit_stage_event(state, event)
+
+
+# --- the run ------------------------------------------------------------------------------------
+
+
+def _admit_run_event(state: RunState, event: Event) -> str:
+    match event:
+        case EffectErrored():
+            former = state.errors.get(event.effect)
+            return _in_turn(former.number if former else 0, event.number)
+        case Delivered():
+            return _admit_delivered(state, event)
+        case RunFinished():
+            return _admit_finish(state, event)
+        case _:
+            return "already paused" if state.pause else ""
+
+
+def _admit_delivered(state: RunState, event: Delivered) -> str:
+    if state.delivered is not None:
+        return "the branch is delivered"
+    if state.output is None or state.output[0] != event.source:
+        return "it is not what the run has accepted"
+    return ""
+
+
+def _admit_finish(state: RunState, event: RunFinished) -> str:
+    match event.status:
+        case RunStatus.ACCEPTED:
+            until = state.started is not None and bool(state.started.until)
+            done = state.output is not None and (state.delivered is not None or until)
+            return "" if done else "not all of it is accepted and delivered"
+        case RunStatus.CANCELLED:
+            return "" if state.cancelled_by else "nobody cancelled it"
+        case RunStatus.STOPPED:
+            return ""
+
+
+# --- a stage ------------------------------------------------------------------------------------
+
+
+def _admit_stage_event(state: RunState, event: Event) -> str:
+    stage = state.stages.get(stage_of(event))
+    if stage is None:
+        return "the stage takes no part in this run"
+    subject = subject_of(event)
+    if subject is not None and subject.epoch != stage.epoch:
+        return _stale(subject, stage)
+    if (stage.phase, type(event)) not in TRANSITIONS:
+        return f"the stage is {stage.phase}"
+    match event:
+        case AttemptStarted():
+            return _admit_claim(stage, event)
+        case AttemptErrored() | CandidateProduced():
+            return "its owner is gone" if stage.orphaned else _admit_newest(stage, event.attempt)
+        case AttemptLost():
+            return _admit_newest(stage, event.attempt)
+        case CandidateRejected():
+            return "a person answered first" if stage.answer else _admit_newest(stage, event.attempt)
+        case ApprovalAsked():
+            asked = event.gate in stage.asked or event.gate in stage.verdicts
+            return "it was asked before" if asked else _admit_newest(stage, event.subject)
+        case HandoffAccepted():
+            return _admit_accept(stage, event)
+        case _:
+            return ""
+
+
+def _admit_claim(stage: StageState, event: AttemptStarted) -> str:
+    if event.attempt.number != stage.number + 1:
+        return "the attempt has another number"
+    if stage.answer is not None and stage.submission is None:
+        return "a person answered first"
+    if event.by != (stage.submission.by if stage.submission else ""):
+        return "the candidate comes from someone else"
+    return ""
+
+
+def _admit_newest(stage: StageState, attempt: AttemptId) -> str:
+    if stage.attempt is None or stage.attempt.attempt != attempt:
+        return "it is not the attempt at work"
+    return ""
+
+
+def _admit_accept(stage: StageState, event: HandoffAccepted) -> str:
+    answer = stage.answer
+    if answer is None:
+        if event.override_by:
+            return "nobody overrode a gate"
+        return _admit_newest(stage, event.attempt) if stage.phase is Phase.JUDGING else f"the stage is {stage.phase}"
+    if answer.action is not Action.ACCEPT or answer.subject != event.attempt:
+        return "a person answered otherwise"
+    if event.override_by and not (answer.override and event.override_by == answer.by):
+        return "nobody overrode a gate"
+    return ""
+
+
+def _admit_verdict(state: RunState, event: VerdictGiven) -> str:
+    stage = state.stages.get(event.subject.stage)
+    if stage is None:
+        return "the stage takes no part in this run"
+    if event.subject.is_base:
+        return _admit_try(state.base_verdicts.get(event.gate), event)
+    if event.subject.epoch != stage.epoch:
+        return _stale(event.subject, stage)
+    if event.subject.is_input:
+        return _admit_try(stage.input_verdicts.get(event.gate), event) if stage.input else "it has no input yet"
+    if stage.phase is not Phase.JUDGING:
+        return f"the stage is {stage.phase}"
+    return _admit_newest(stage, event.subject) or _admit_try(stage.verdicts.get(event.gate), event)
+
+
+def _admit_try(former: VerdictGiven | None, event: VerdictGiven) -> str:
+    if former is not None and former.decided:
+        return "the gate has decided"
+    return _in_turn(former.number if former else 0, event.number)
+
+
+def _in_turn(former: int, number: int) -> str:
+    return "" if number == former + 1 else f"it is try {number}, due is {former + 1}"
+
+
+def _admit_sent_back(state: RunState, event: SentBack) -> str:
+    """A rule sends back what was just rejected; a person sends back what is settled."""
+    stage = state.stages.get(event.attempt.stage)
+    if stage is None or event.target not in state.stages:
+        return "the stage takes no part in this run"
+    if event.attempt.epoch != stage.epoch:
+        return _stale(event.attempt, stage)
+    if event.rule >= 0:
+        rejected = stage.phase is Phase.REJECTED and stage.rejections[-1].event.attempt == event.attempt
+        return "" if rejected else f"the stage is {stage.phase}"
+    asked = stage.settled and stage.answer is not None and stage.answer.action is Action.RETRY
+    return "" if asked else f"the stage is {stage.phase} and nobody asked for it"
+
+
+def _stale(subject: AttemptId, stage: StageState) -> str:
+    return f"epoch {subject.epoch} is over, the stage is in epoch {stage.epoch}"

@@ -1,0 +1,165 @@
+"""What a human's answer does to a run: whether it fits, and how it changes the state.
+
+Rule: an answer that names an attempt is about that attempt and no other; the newest answer to a stage is the
+one that is carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import assert_never
+
+from interlock.core.events import Action, AnswerTaken, Finding, PauseReason, VerdictGiven, VerdictStatus
+from interlock.core.ids import AttemptId
+from interlock.core.state import Phase, RunState, StageState
+
+LIMITS = ("attempts", "tokens", "cost_usd", "wall")
+
+
+def admit_answer(state: RunState, event: AnswerTaken) -> str:
+    """Why the answer does not fit the state, or empty where it does."""
+    match event.action:
+        case Action.CANCEL | Action.CONTINUE:
+            return ""
+        case Action.RAISE:
+            return _admit_raise(event)
+        case Action.APPROVE | Action.REJECT | Action.ACCEPT | Action.RETRY:
+            if state.delivered is not None:
+                return "the branch is delivered"
+            stage = state.stages.get(event.stage)
+            return _admit_to_stage(stage, event) if stage else "the stage takes no part in this run"
+        case _:
+            assert_never(event.action)
+
+
+def take_answer(state: RunState, event: AnswerTaken) -> RunState:
+    """The state after an admitted answer."""
+    match event.action:
+        case Action.CANCEL:
+            return replace(state, cancelled_by=event.by or "someone")
+        case Action.RAISE:
+            return _lift(replace(state, raised=_raised(state.raised, event)), (PauseReason.LIMIT,))
+        case Action.CONTINUE:
+            return replace(_lift(state, (PauseReason.INFRASTRUCTURE, PauseReason.DELIVERY)), errors={})
+        case Action.APPROVE | Action.REJECT | Action.ACCEPT | Action.RETRY:
+            stage = _answered(state.stages[event.stage], event)
+            errors = {name: error for name, error in state.errors.items() if f" {event.stage}/" not in name}
+            return replace(state, errors=errors, stages={**state.stages, event.stage: stage})
+        case _:
+            assert_never(event.action)
+
+
+def human_verdict(event: AnswerTaken) -> VerdictGiven:
+    """`approve` and `reject` as the verdict of the human gate that they answer."""
+    approved = event.action is Action.APPROVE
+    finding = Finding(rule="human", message=event.comment or "rejected without a comment")
+    return VerdictGiven(
+        subject=event.subject or AttemptId(event.stage, 0, 0),
+        gate=event.gate,
+        number=1,
+        status=VerdictStatus.PASSED if approved else VerdictStatus.FAILED,
+        findings=() if approved else (finding,),
+        by=event.by,
+        hard=False,
+    )
+
+
+# --- whether it fits ----------------------------------------------------------------------------
+
+
+def _admit_raise(event: AnswerTaken) -> str:
+    unknown = [name for name, _ in event.limits if name not in LIMITS]
+    if unknown or not event.limits:
+        return f"there is no limit {', '.join(unknown) or 'named'}: expected one of {', '.join(LIMITS)}"
+    fits = all(0 < amount < float("inf") for _, amount in event.limits)
+    return "" if fits else "a limit is raised by a positive number"
+
+
+def _admit_to_stage(stage: StageState, event: AnswerTaken) -> str:
+    if event.subject is not None and event.subject.epoch != stage.epoch:
+        return f"epoch {event.subject.epoch} is over, the stage is in epoch {stage.epoch}"
+    newest = stage.attempt.attempt if stage.attempt is not None else None
+    if event.action is Action.ACCEPT:
+        return _admit_acceptance(stage, event)
+    if event.action is Action.RETRY:
+        return _admit_retry(stage, event, newest)
+    waiting = stage.phase is Phase.JUDGING and event.gate in stage.asked and event.subject == newest
+    return "" if waiting else "nothing of that attempt waits for this answer"
+
+
+def _admit_retry(stage: StageState, event: AnswerTaken, newest: AttemptId | None) -> str:
+    if event.subject is not None and event.subject != newest:
+        return f"{event.subject} is not the newest attempt, that is {newest}"
+    if stage.phase in (Phase.WORKING, Phase.JUDGING) and not event.now:
+        return f"the stage is {stage.phase}; --now ends that first"
+    return ""
+
+
+def _admit_acceptance(stage: StageState, event: AnswerTaken) -> str:
+    """A candidate is needed, and `--override` unless every hard gate passed on it."""
+    current = stage.candidate is not None and stage.candidate.attempt == event.subject
+    rejected = next((item for item in stage.rejections if item.event.attempt == event.subject), None)
+    if stage.settled:
+        return f"the stage is {stage.phase}"
+    if not current and rejected is None:
+        return f"{event.subject or 'it'} has no candidate"
+    passed = not rejected.event.hard if rejected else bool(stage.asked)
+    if not passed and not event.override:
+        return "not every hard gate passed on it; --override accepts it all the same, and stays visible"
+    return ""
+
+
+# --- what it changes ----------------------------------------------------------------------------
+
+
+def _raised(former: Mapping[str, float], event: AnswerTaken) -> Mapping[str, float]:
+    raised = dict(former)
+    for name, amount in event.limits:
+        raised[name] = raised.get(name, 0.0) + amount
+    return raised
+
+
+def _lift(state: RunState, reasons: tuple[PauseReason, ...]) -> RunState:
+    """End the pauses of these reasons; the failures of those stages are forgotten."""
+    stages = {name: _unpause(stage) if _paused_for(stage, reasons) else stage for name, stage in state.stages.items()}
+    pause = None if state.pause and state.pause.reason in reasons else state.pause
+    return replace(state, stages=stages, pause=pause)
+
+
+def _paused_for(stage: StageState, reasons: tuple[PauseReason, ...]) -> bool:
+    return stage.phase is Phase.PAUSED and stage.pause is not None and stage.pause.reason in reasons
+
+
+def _unpause(stage: StageState) -> StageState:
+    return replace(
+        stage,
+        phase=stage.paused_from if stage.phase is Phase.PAUSED else stage.phase,
+        pause=None,
+        errors=0,
+        quota_waits=0,
+        failure=None,
+        retry_at=0.0,
+        verdicts={gate: verdict for gate, verdict in stage.verdicts.items() if verdict.decided},
+        input_verdicts={gate: verdict for gate, verdict in stage.input_verdicts.items() if verdict.decided},
+    )
+
+
+def _answered(stage: StageState, event: AnswerTaken) -> StageState:
+    if event.action is Action.RETRY:
+        return _retry(stage, event)
+    if event.action is Action.ACCEPT:
+        return replace(stage, answer=event)
+    return stage.judged(human_verdict(event))
+
+
+def _retry(stage: StageState, event: AnswerTaken) -> StageState:
+    """At once where nothing is in the way; else the planner sees to it that it is out of the way first."""
+    if stage.settled:
+        return replace(stage, answer=event)
+    feedback = (*stage.feedback, event.feedback) if event.feedback else stage.feedback
+    if stage.phase in (Phase.WORKING, Phase.JUDGING):
+        return replace(stage, answer=event, feedback=feedback, charged=0)
+    phase = Phase.READY if stage.input is not None else Phase.WAITING
+    answer = replace(event, now=False) if event.commit else None
+    return replace(_unpause(stage), phase=phase, charged=0, feedback=feedback, answer=answer)

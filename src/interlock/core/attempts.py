@@ -1,0 +1,163 @@
+"""The next attempt at a stage: when it is due, who does it, what it is given, and what a rejection leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from interlock.core.commands import Command, Pause, SendBack, StartAttempt, WaitUntil
+from interlock.core.events import Finding, PauseReason
+from interlock.core.feedback import failed
+from interlock.core.ids import AttemptId
+from interlock.core.judging import qualified
+from interlock.core.pipeline import Pipeline, Rule, Stage, WorkspaceMode
+from interlock.core.state import Phase, RunState, StageState
+from interlock.core.tries import QUOTA_WAITS_MAX, TRIES_MAX
+
+
+def next_attempt(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Command]:
+    """The attempt that is due; or what it waits for, or why a person is asked."""
+    now = state.stages[stage.id]
+    if now.retry_at > state.now:
+        yield WaitUntil(now.retry_at)
+    elif now.failure is not None and _let_down(now):
+        yield Pause(stage.id, PauseReason.INFRASTRUCTURE, now.failure.why)
+    elif _is_charged(stage, now) and (limit := _limit_reached(pipeline, state)):
+        yield Pause(stage.id, PauseReason.LIMIT, limit)
+    else:
+        yield attempt_command(state, stage, AttemptId(stage.id, now.epoch, now.number + 1), _agent(stage, now))
+
+
+def attempt_command(state: RunState, stage: Stage, attempt: AttemptId, agent: str) -> StartAttempt:
+    """The same command before its claim and after it, for as long as the attempt is at work."""
+    now = state.stages[stage.id]
+    if now.input is None:
+        raise ValueError(f"{attempt} has no input")
+    submitted = now.submission
+    source = submitted.commit if submitted else ""
+    if not source and stage.workspace is WorkspaceMode.CONTINUE and now.rejections:
+        source = now.rejections[-1].commit
+    return StartAttempt(
+        attempt=attempt,
+        agent=agent if stage.has_worker and submitted is None else "",
+        input_commit=now.input.commit,
+        input_tree=now.input.tree,
+        feedback=now.feedback,
+        source=source,
+        by=submitted.by if submitted else "",
+        conflicts=now.input.conflicts,
+        broken=_broken(stage, now),
+        errors=now.errors + now.quota_waits,
+    )
+
+
+def after_rejection(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Command]:
+    """Back to where a rule says, to a person, or on to the next attempt."""
+    now = state.stages[stage.id]
+    index, rule = _matching(stage, now)
+    rejection = now.rejections[-1].event
+    if rule.goto and state.loops.get((stage.id, index), 0) < rule.max:
+        resets = taking_part(pipeline, state, rule.goto)
+        yield SendBack(rejection.attempt, rule.goto, index, rejection.feedback, resets)
+    elif rule.goto:
+        yield Pause(stage.id, PauseReason.LOOP, f"sent back to {rule.goto} {rule.max} times already")
+    elif rule.pause:
+        yield Pause(stage.id, PauseReason.RULE, f"gate {', '.join(rejection.gates)} said no and on_reject says pause")
+    elif not stage.has_worker:
+        yield Pause(stage.id, PauseReason.NO_RULE, "no on_reject rule leads anywhere from here")
+    elif now.charged >= stage.attempts_max:
+        yield Pause(stage.id, PauseReason.ATTEMPTS, f"all {now.charged} attempts were rejected")
+    elif stuck := _no_progress(now):
+        yield Pause(stage.id, PauseReason.NO_PROGRESS, stuck)
+    else:
+        yield from next_attempt(pipeline, state, stage)
+
+
+def within_limit(pipeline: Pipeline, state: RunState, wanted: list[Command]) -> Iterator[Command]:
+    """`wanted` without the new attempts for which those at work leave no room: they wait for these to end."""
+    free = _bound(state, "attempts", pipeline.limits.attempts) - state.spent.attempts - _at_work(state)
+    for command in wanted:
+        if isinstance(command, StartAttempt) and command.agent and not _claimed(state, command):
+            free -= 1
+            if free < 0:
+                continue
+        yield command
+
+
+def taking_part(pipeline: Pipeline, state: RunState, stage_id: str) -> tuple[str, ...]:
+    """The stage and all of the run that hangs on it."""
+    return tuple(name for name in pipeline.downstream(stage_id) if name in state.stages)
+
+
+def _let_down(now: StageState) -> bool:
+    permanent = now.failure is not None and now.failure.permanent
+    return permanent or now.errors >= TRIES_MAX or now.quota_waits >= QUOTA_WAITS_MAX
+
+
+def _is_charged(stage: Stage, now: StageState) -> bool:
+    """Whether limits stop it: what a person submits costs nothing."""
+    return stage.has_worker and now.submission is None
+
+
+def _agent(stage: Stage, now: StageState) -> str:
+    """The stage's own agent, or the one that a rule gave it, which also holds after an attempt was lost."""
+    return (_matching(stage, now)[1].agent if now.rejections else "") or stage.agent
+
+
+def _matching(stage: Stage, now: StageState) -> tuple[int, Rule]:
+    """The first rule that matches the newest rejection, or an empty one."""
+    rejection = now.rejections[-1].event
+    said_no = {gate.split("/", 1)[1] for gate in rejection.gates}
+    for index, rule in enumerate(stage.on_reject):
+        gate_fits = not rule.gate or rule.gate in said_no
+        reason_fits = not rule.reason or rule.reason in rejection.reasons
+        if gate_fits and reason_fits and len(now.rejections) >= rule.after:
+            return index, rule
+    return -1, Rule()
+
+
+def _no_progress(now: StageState) -> str:
+    """The same tree again, or the same findings three times. One that changed nothing has no tree of its own."""
+    recent = now.rejections[-now.charged :]
+    newest = recent[-1].event
+    if not newest.empty and any(item.event.tree == newest.tree for item in recent[:-1]):
+        return f"{newest.attempt} is the same tree as one that was rejected before"
+    if sum(item.event.fingerprint == newest.fingerprint for item in recent) >= 3:
+        return "the same findings for the third time"
+    return ""
+
+
+def _limit_reached(pipeline: Pipeline, state: RunState) -> str:
+    spent, limits = state.spent, pipeline.limits
+    amounts: tuple[tuple[str, float, float], ...] = (
+        ("attempts", spent.attempts, limits.attempts),
+        ("tokens", spent.tokens, limits.tokens),
+        ("cost_usd", spent.cost_usd, limits.cost_usd),
+        ("wall", spent.wall_s, limits.wall_s),
+    )
+    for name, used, limit in amounts:
+        bound = _bound(state, name, limit)
+        if limit and used >= bound:
+            return f"{name}: {used:g} of {bound:g} used"
+    return ""
+
+
+def _bound(state: RunState, name: str, limit: float) -> float:
+    return limit + state.raised.get(name, 0.0)
+
+
+def _at_work(state: RunState) -> int:
+    """Attempts of agents that are claimed and not yet charged."""
+    return sum(
+        stage.phase is Phase.WORKING and stage.attempt is not None and bool(stage.attempt.agent)
+        for stage in state.stages.values()
+    )
+
+
+def _claimed(state: RunState, command: StartAttempt) -> bool:
+    return state.stages[command.attempt.stage].phase is Phase.WORKING
+
+
+def _broken(stage: Stage, now: StageState) -> tuple[Finding, ...]:
+    own = {qualified(stage, gate) for gate in stage.gates}
+    verdicts = [verdict for gate, verdict in now.input_verdicts.items() if gate not in own]
+    return tuple(finding for verdict in failed(verdicts) for finding in verdict.findings if not finding.secret)

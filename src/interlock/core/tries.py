@@ -1,0 +1,59 @@
+"""Bounds on trying again: how often an effect that infrastructure lets down is tried before a person is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from interlock.core.commands import (
+    AcceptHandoff,
+    CheckWhen,
+    Command,
+    DeliverBranch,
+    Pause,
+    PrepareInput,
+    RejectCandidate,
+    WaitUntil,
+)
+from interlock.core.events import PauseReason, VerdictGiven
+from interlock.core.state import RunState
+
+Numbered = PrepareInput | CheckWhen | AcceptHandoff | RejectCandidate | DeliverBranch
+
+TRIES_MAX = 3  # of one effect, gate or attempt in a row
+QUOTA_WAITS_MAX = 50  # of one stage in a row: a quota that never resets is no quota
+
+
+def effect_key(command: Command) -> str:
+    """The name under which failures of a command are counted: its kind and its target."""
+    match command:
+        case PrepareInput() | CheckWhen():
+            return f"{type(command).__name__} {command.subject}"
+        case AcceptHandoff() | RejectCandidate():
+            return f"{type(command).__name__} {command.attempt}"
+        case _:
+            return type(command).__name__
+
+
+def bounded(state: RunState, command: Numbered, stage: str, reason: PauseReason) -> Iterator[Command]:
+    """`command` with its try number; a wait or a pause where it has failed before."""
+    error = state.errors.get(effect_key(command))
+    if error is None:
+        yield command
+    elif error.permanent or error.number >= TRIES_MAX:
+        yield Pause(stage, reason, error.why)
+    elif error.retry_at > state.now:
+        yield WaitUntil(error.retry_at)
+    else:
+        yield replace(command, number=error.number + 1)
+
+
+def undecided(stage: str, gate: str, verdict: VerdictGiven, now: float) -> Command | None:
+    """A wait or a pause where the gate could not decide before; None where it is to be asked again."""
+    if verdict.permanent or verdict.number >= TRIES_MAX:
+        return Pause(stage, PauseReason.INFRASTRUCTURE, f"gate {gate}: {first_message(verdict)}")
+    return WaitUntil(verdict.retry_at) if verdict.retry_at > now else None
+
+
+def first_message(verdict: VerdictGiven) -> str:
+    return verdict.findings[0].message if verdict.findings else verdict.status
