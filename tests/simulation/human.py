@@ -103,9 +103,7 @@ class Human:
 
     def _settle_stage(self, name: str, stage: StageState) -> Answer | None:
         if stage.asked and stage.attempt is not None and stage.phase is Phase.JUDGING:
-            return self._say(
-                Action.APPROVE, name, subject=str(stage.attempt.attempt), gate=sorted(stage.asked)[0]
-            )
+            return self._say(Action.APPROVE, name, subject=str(stage.attempt.attempt), gate=sorted(stage.asked)[0])
         if stage.phase is not Phase.PAUSED:
             return None
         rejected = [str(item.event.attempt) for item in stage.rejections]

@@ -67,6 +67,7 @@ class Book:
     newest: Tried | None = None
     number: int = 0
     output: str = ""
+    skipped: bool = False
     rejected: list[AttemptId] = field(default_factory=list)
     charged: int = 0
     errors: int = 0
@@ -190,7 +191,7 @@ class Oracle:
         if book.merged:
             require(not book.input.conflicts, "S1", lambda: f"{event.subject} passes a conflict on")
             self._check_merge(event.subject.stage, book, passed=True)
-        book.output = book.input.commit
+        book.output, book.skipped = book.input.commit, True
 
     def _attempt_started(self, event: AttemptStarted) -> None:
         book = self._current(event.attempt, event)
@@ -274,7 +275,7 @@ class Oracle:
             case Action.ACCEPT if event.subject is not None:
                 self._current(event.subject, event)
                 self.accepts[event.subject] = event
-                self.failures.pop(f"AcceptHandoff {event.subject}", None)
+                self._forget(event.stage)
             case Action.RETRY if book is not None:
                 book.paused = ""
                 book.charged = book.errors = book.quotas = 0
@@ -325,6 +326,7 @@ class Oracle:
             if former.newest is not None:
                 former.newest.ended = True
             self.books[name] = Book(epoch=former.epoch + 1)
+        self.failures.pop("DeliverBranch", None)
         self.delivered, self.run_paused = "", False
 
     def _paused(self, event: Paused) -> None:
@@ -418,8 +420,7 @@ class Oracle:
         found = []
         for name in self._upstream[stage_id]:
             book, stage = self.books.get(name), self.pipeline.stage(name)
-            skipped = book is None or (book.input is not None and book.output == book.input.commit)
-            if not skipped:
+            if book is not None and not book.skipped:
                 found.extend((name, gate) for gate in stage.gates if _hard_on_merges(gate))
         return found
 
@@ -470,6 +471,10 @@ class Oracle:
         self.failures[what] += 1
         require(self.failures[what] <= TRIES_MAX, "L1", lambda: f"{what} failed {self.failures[what]} times")
 
+    def _forget(self, stage_id: str) -> None:
+        for what in [what for what in self.failures if f"{stage_id}/" in what]:
+            del self.failures[what]
+
     def _forget_failures(self, action: Action, stage_id: str = "") -> None:
         """A person gave leave to try again."""
         if action is Action.CONTINUE:
@@ -480,8 +485,7 @@ class Oracle:
                 if book.paused == _LIFTED.get(action):
                     book.paused = ""
                 book.errors = book.quotas = 0
-                for what in [what for what in self.failures if f"{name}/" in what]:
-                    del self.failures[what]
+                self._forget(name)
 
 
 _LIFTED = {Action.CONTINUE: PauseReason.INFRASTRUCTURE, Action.RAISE: PauseReason.LIMIT}

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
-from interlock.core.commands import AskApproval, Command, FinishRun, Pause, SendBack
+from interlock.core.commands import AskApproval, Command, FinishRun, Pause, SendBack, StartAttempt
 from interlock.core.events import Event, Recorded, TimeReached
 from interlock.core.pipeline import Pipeline
 from interlock.engines.reconcile import Turn, reconcile
@@ -48,6 +48,7 @@ class Flight:
     effects: Generator[Event, Recorded | None, None]
     cancel: _Flag = field(default_factory=_Flag)
     begun: bool = False
+    claim: Recorded | None = None  # of an attempt whose work has not begun
     fact: Event | None = None  # yielded and not recorded yet
 
 
@@ -83,8 +84,8 @@ class Owner:
         flight = self.flights[command]
         try:
             if flight.fact is None:
-                flight.begun = True
-                flight.fact = next(flight.effects)
+                claim, flight.begun, flight.claim = flight.claim, True, None
+                flight.fact = flight.effects.send(claim)
             else:
                 self._record(flight)
         except (StopIteration, Cancelled):
@@ -117,11 +118,21 @@ class Owner:
         self._count(command)
         flag = _Flag()
         flight = Flight(perform(self.world, self.context, command, flag), flag)
+        if isinstance(command, StartAttempt):
+            self._claim(command, flight)
+            return
         if not isinstance(command, AT_ONCE):
             self.flights[command] = flight
             return
         for fact in flight.effects:
             self.ledger.record(fact)
+
+    def _claim(self, command: Command, flight: Flight) -> None:
+        """The loop itself claims, in the turn that decided it; the work comes in its own time."""
+        record = self.ledger.record(next(flight.effects))
+        if record is not None:
+            flight.claim = record
+            self.flights[command] = flight
 
     def _count(self, command: Command) -> None:
         """The same command again and again, with nothing else between, is a loop without a bound."""

@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from interlock.core.events import AnswerTaken, Event, Recorded, RunStarted, SentBack
-from interlock.core.fold import fold, stage_of
+from interlock.core.fold import fold
 from interlock.core.pipeline import Pipeline, until
-from interlock.core.state import TRANSITIONS, RunState
+from interlock.core.state import TRANSITIONS, RunState, stage_of
 from interlock.execution.context import Context
 from interlock.execution.ledger import Ledger
 from interlock.journal.memory import MemoryJournal

@@ -293,4 +293,3 @@ class SimGates:
 def _maybe_trouble(nature: Nature, effect: str) -> None:
     if nature.trouble.one_in(nature.trouble.rate / 4):
         raise InfrastructureError(f"{effect}: the disk is full", permanent=nature.trouble.one_in(0.15))
-
