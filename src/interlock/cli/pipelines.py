@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interlock.core.text import plain
-from interlock.ports import InterlockError, UsageError
-from interlock.spec import InvalidPipeline, Level, Loaded, Mistake, find_pipelines, load_pipeline, locate_pipeline
+from interlock.ports import UsageError
+from interlock.spec import Level, Loaded, Mistake, find_pipelines, load_pipeline, locate_pipeline
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import Pipeline
@@ -45,6 +45,11 @@ def load(root: Path, name: str) -> Loaded:
     return load_pipeline(locate(root, name), root)
 
 
+def load_all(root: Path, name: str) -> list[Loaded]:
+    """The pipeline of `-p`; without it every one of the repository. Raises UsageError, or InvalidPipeline."""
+    return [load_pipeline(path, root) for path in locate_all(root, name)]
+
+
 def line(mistake: Mistake) -> str:
     """As compilers write it. A warning, or what comes later, says so after its place."""
     level = "" if mistake.level is Level.ERROR else f"{mistake.level.value}: "
@@ -54,10 +59,6 @@ def line(mistake: Mistake) -> str:
 
 def lines(mistakes: Iterable[Mistake]) -> list[str]:
     return [line(mistake) for mistake in mistakes]
-
-
-def mistakes_of(error: InterlockError) -> tuple[Mistake, ...]:
-    return error.mistakes if isinstance(error, InvalidPipeline) else ()
 
 
 def worst_case(pipeline: Pipeline, stages: Iterable[str] = ()) -> dict[str, int]:

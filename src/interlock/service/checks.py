@@ -16,7 +16,10 @@ from interlock.ports import Blobs, Cancel, Case, Gates, InfrastructureError, Jud
 
 @dataclass(frozen=True, slots=True)
 class CheckRequest:
-    """`commit` is judged against `base`; both lie in the store. `stages` are those whose gates are asked."""
+    """`commit` is judged against `base`; both lie in the store. `stages` are those whose gates are asked.
+
+    `scoped`: the difference is the work of one stage, so that what this stage may change is judged too.
+    """
 
     pipeline: Pipeline
     stages: tuple[str, ...]
@@ -26,6 +29,7 @@ class CheckRequest:
     base_tree: str
     environ: tuple[tuple[str, str], ...] = ()
     task: str = "check"
+    scoped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ def _does_not_apply(stage: Stage, gate: Gate, request: CheckRequest) -> str:
         return "comes later"
     if gate.kind in (GateKind.SCOPE, GateKind.PRODUCES) and request.tree == request.base_tree:
         return "nothing differs from the base"
+    if gate.kind is GateKind.SCOPE and not request.scoped:
+        return "judges the work of one stage: --stage asks it"
     if gate.kind is GateKind.PRODUCES:
         return "artifacts exist inside a run"
     if gate.expect != "pass":

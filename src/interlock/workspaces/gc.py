@@ -67,14 +67,27 @@ def collect(git: Git, store: Path, places: Path, wish: Wish) -> Collected:
     gone = _places(places, wish)
     with storage.locked(store):
         refs = _refs(store, wish)
-        _old(storage.own(store, "kits"), wish)
-        _old(storage.own(store, "setup"), wish)
-        _old(storage.own(store, "tmp"), wish)
+        for name in ("kits", "setup", "tmp"):
+            for path in _old(storage.own(store, name), wish):
+                remove(path)
         objects = _count(git)
         _prune(git, store, wish)
         left = _count(git)
     after = sum(_all(usage(store, places)))
     return Collected(max(0, before - after), max(0, objects - left), refs, gone)
+
+
+def foresee(git: Git, store: Path, places: Path, wish: Wish) -> Collected:
+    """What `collect` would remove, with nothing removed. Bytes and objects are upper bounds: an object in a pack is
+    taken for old when the pack is."""
+    if not storage.exists(store):
+        return Collected()
+    old = [path for name in ("kits", "setup", "tmp") for path in _old(storage.own(store, name), wish)]
+    roots = list(_old_places(places, wish))
+    refs = list(_old_refs(store, wish))
+    objects, size = _unneeded(git, store, {str(path.relative_to(store)) for path in refs}, wish)
+    files = sum(_size(path) for path in (*old, *roots))
+    return Collected(size + files, objects, len(refs), len(roots))
 
 
 def usage(store: Path, places: Path) -> DiskUsage:
@@ -91,36 +104,62 @@ def _all(used: DiskUsage) -> tuple[int, ...]:
 def _refs(store: Path, wish: Wish) -> int:
     """Remove refs that are old and not live. Bases of live refs are parents of theirs, and stay as objects."""
     removed = 0
-    for path in [path for path in (store / "refs").rglob("*") if path.is_file()]:
-        if not wish.spares(str(path.relative_to(store))) and path.stat().st_mtime < wish.before:
-            path.unlink()
-            removed += 1
+    for path in _old_refs(store, wish):
+        path.unlink()
+        removed += 1
     for folder in sorted((path for path in (store / "refs").rglob("*") if path.is_dir()), reverse=True):
         if not any(folder.iterdir()):
             folder.rmdir()
     return removed
 
 
+def _old_refs(store: Path, wish: Wish) -> Iterator[Path]:
+    for path in [path for path in (store / "refs").rglob("*") if path.is_file()]:
+        if not wish.spares(str(path.relative_to(store))) and path.stat().st_mtime < wish.before:
+            yield path
+
+
 def _places(places: Path, wish: Wish) -> int:
-    """Places of runs are folders of attempts; gates and setups lie beside them."""
     removed = 0
-    for root in [*places.glob("*/*-*.*-*"), *places.glob("gate-*"), *places.glob("setup-*")]:
-        run = root.parent.name if root.parent != places else ""
-        if run and wish.spares(f"refs/interlock/{run}/x"):
-            continue
-        if root.lstat().st_mtime < wish.before:
-            remove(root)
-            removed += 1
+    for root in _old_places(places, wish):
+        remove(root)
+        removed += 1
     for folder in places.glob("*"):
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
     return removed
 
 
-def _old(folder: Path, wish: Wish) -> None:
-    for path in folder.glob("*"):
-        if path.lstat().st_mtime < wish.before:
-            remove(path)
+def _old_places(places: Path, wish: Wish) -> Iterator[Path]:
+    """Places of runs are folders of attempts; gates and setups lie beside them."""
+    for root in [*places.glob("*/*-*.*-*"), *places.glob("gate-*"), *places.glob("setup-*")]:
+        run = root.parent.name if root.parent != places else ""
+        if not (run and wish.spares(f"refs/interlock/{run}/x")) and root.lstat().st_mtime < wish.before:
+            yield root
+
+
+def _old(folder: Path, wish: Wish) -> list[Path]:
+    return [path for path in folder.glob("*") if path.lstat().st_mtime < wish.before]
+
+
+def _unneeded(git: Git, store: Path, gone: set[str], wish: Wish) -> tuple[int, int]:
+    """How many old objects no other ref than `gone` reaches, and their bytes."""
+    listed = git.call("for-each-ref", "--format=%(refname)").out.decode("utf-8", "surrogateescape").split("\n")
+    kept = "".join(f"{ref}\n" for ref in listed if ref and ref not in gone)
+    walk = ("rev-list", "--objects", "--no-object-names", "--stdin")
+    needed = set(git.call(*walk, stdin=os.fsencode(kept)).out.decode().split()) if kept else set()
+    format_ = "--batch-check=%(objectname) %(objectsize:disk)"
+    known = git.call("cat-file", "--batch-all-objects", format_).out.decode().splitlines()
+    sizes = [int(size) for oid, size in map(str.split, known) if oid not in needed and _is_old(store, oid, wish)]
+    return len(sizes), sum(sizes)
+
+
+def _is_old(store: Path, oid: str, wish: Wish) -> bool:
+    try:
+        return (store / "objects" / oid[:2] / oid[2:]).stat().st_mtime < wish.before
+    except OSError:  # in a pack
+        packs = [pack.stat().st_mtime for pack in (store / "objects" / "pack").glob("*.pack")]
+        return min(packs, default=0.0) < wish.before
 
 
 def _prune(git: Git, store: Path, wish: Wish) -> None:

@@ -61,6 +61,8 @@ class GitWorkspaces:
         """
         check_version(self._environ)
         name = "HEAD" if worktree or ref is None else ref
+        if not name:
+            raise UsageError("base: it is empty: give a commit, a branch or a tag, or leave it out for HEAD")
         origin = base.find(self._repository, self._environ, name)
         storage.create(self._store, origin.algorithm)
         base.import_commit(self._store, origin, self._environ)
@@ -186,6 +188,10 @@ class GitWorkspaces:
     def collect(self, live_refs: Sequence[str], older_than_s: float, now: float) -> Collected:
         """Remove what no live ref needs and what is older; see `gc`."""
         return gc.collect(self._git, self._store, self._places.folder, gc.Wish(tuple(live_refs), older_than_s, now))
+
+    def foresee(self, live_refs: Sequence[str], older_than_s: float, now: float) -> Collected:
+        """What `collect` would remove, at most."""
+        return gc.foresee(self._git, self._store, self._places.folder, gc.Wish(tuple(live_refs), older_than_s, now))
 
     def usage(self) -> DiskUsage:
         """Bytes on the disk."""

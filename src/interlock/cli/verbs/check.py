@@ -1,0 +1,211 @@
+"""`interlock check`: the gates outside any run, for pre-push hooks and CI."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from interlock.cli.exits import Exit
+from interlock.cli.opened import application, note, say
+from interlock.ports import UsageError
+
+if TYPE_CHECKING:
+    from interlock.bootstrap import Application
+    from interlock.core.pipeline import Pipeline
+    from interlock.service import Checked, CheckRequest
+    from interlock.spec import Loaded
+    from interlock.workspaces import Base
+
+FINDINGS_SHOWN_MAX = 20  # of a gate; --json has all
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the user asked for. Empty: every pipeline, every stage, the working tree, HEAD."""
+
+    name: str
+    stages: tuple[str, ...]
+    commit: str
+    base: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A gate with its result. `status` is passed, failed, errored or skipped."""
+
+    pipeline: str
+    checked: Checked
+
+    @property
+    def status(self) -> str:
+        return self.checked.judgement.status.value if self.checked.judgement else "skipped"
+
+
+@click.command()
+@click.option("-p", "--pipeline", "name", metavar="NAME|PATH", default="", help="One of them; without it all.")
+@click.option("--stage", "stages", metavar="S", multiple=True, help="The gates of this stage, its scope included.")
+@click.option("--all", "every", is_flag=True, help="The gates of every stage. That is the default.")
+@click.option("--commit", metavar="C", default="", help="Judge this commit; without it the working tree as it is.")
+@click.option(
+    "--base", metavar="REF", default="", help="Compare with REF and read the pipeline there; without it HEAD."
+)
+@click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
+def check(name: str, stages: tuple[str, ...], every: bool, commit: str, base: str, json: bool) -> int:
+    """Ask the gates outside any run. Exit code 0: none said no; 1: one did; 5: one could not decide."""
+    if stages and every:
+        raise UsageError("--stage and --all exclude each other: give one of them")
+    asked = _Asked(name, stages, commit, base)
+    with application() as app:
+        compared = _compared(app, asked)
+        told: list[_Told] = []
+        with _pipelines(app, asked, compared[0]) as pipelines:
+            for pipeline in pipelines:
+                for one in _ask(app, pipeline, asked, compared):
+                    told.append(one)
+                    if not json:
+                        _show(app, one, several=len(pipelines) > 1)
+        if json:
+            _as_json(told, compared)
+        else:
+            note(_summary(told))
+    return _code(told)
+
+
+def _compared(app: Application, asked: _Asked) -> tuple[Base, Base]:
+    """Base, and what is judged; both in the store."""
+    base = app.workspaces.import_base(asked.base or "HEAD")
+    if asked.commit:
+        return base, app.workspaces.import_base(asked.commit)
+    return base, app.workspaces.import_base(worktree=True)
+
+
+@contextmanager
+def _pipelines(app: Application, asked: _Asked, base: Base) -> Iterator[list[Pipeline]]:
+    """From where the user stands; from the base if one is named, so that a change cannot loosen its own gates."""
+    from interlock.cli.pipelines import lines, load_all
+    from interlock.ports import Room
+    from interlock.spec import find_pipelines
+
+    if not asked.base:
+        loaded = load_all(app.repository, asked.name)
+        note(line for one in loaded for line in lines(one.findings))
+        yield _with_stages(loaded, asked)
+        return
+    with app.workspaces.clean_room(base.commit, base.commit, Room()) as place:
+        if not find_pipelines(place.tree):
+            raise UsageError(f"{asked.base} has no pipeline, and `check --base` reads it there: commit one first")
+        yield _with_stages(load_all(place.tree, asked.name), asked)
+
+
+def _with_stages(loaded: list[Loaded], asked: _Asked) -> list[Pipeline]:
+    """Those that have one of the stages asked for. Raises UsageError for a stage that none has."""
+    pipelines = [one.pipeline for one in loaded]
+    known = {stage.id for pipeline in pipelines for stage in pipeline.stages}
+    for name in asked.stages:
+        if name not in known:
+            raise UsageError(f"--stage {name}: no such stage, there are {', '.join(sorted(known))}")
+    if not asked.stages:
+        return pipelines
+    wanted = set(asked.stages)
+    return [pipeline for pipeline in pipelines if wanted & {stage.id for stage in pipeline.stages}]
+
+
+def _ask(app: Application, pipeline: Pipeline, asked: _Asked, compared: tuple[Base, Base]) -> Iterator[_Told]:
+    app.workspaces.check_contents(compared[1], pipeline.carry)
+    for checked in app.service.check(_request(app, pipeline, asked, compared)):
+        yield _Told(pipeline.name, checked)
+
+
+def _request(app: Application, pipeline: Pipeline, asked: _Asked, compared: tuple[Base, Base]) -> CheckRequest:
+    from interlock.service import CheckRequest
+
+    base, judged = compared
+    known = [stage.id for stage in pipeline.ordered()]
+    return CheckRequest(
+        pipeline=pipeline,
+        stages=tuple(name for name in known if not asked.stages or name in asked.stages),
+        commit=judged.commit,
+        tree=judged.tree,
+        base_commit=base.commit,
+        base_tree=base.tree,
+        environ=tuple(app.environ.items()),
+        scoped=bool(asked.stages),
+    )
+
+
+def _show(app: Application, told: _Told, *, several: bool) -> None:
+    say(_line(told, several=several))
+    judgement = told.checked.judgement
+    if judgement is None or told.status == "passed":
+        return
+    say(_findings(told))
+    for evidence in judgement.evidence:
+        note(f"    {evidence.name}: {_kept(app, evidence.digest)}")
+
+
+def _line(told: _Told, *, several: bool) -> str:
+    from interlock.cli.words import MARKS
+
+    judgement = told.checked.judgement
+    name = f"{told.pipeline}: " if several else ""
+    about = f"{name}{told.checked.stage}/{told.checked.gate.id}"
+    if judgement is None:
+        return f"{click.style('-', fg='bright_black')} {about} skipped: {told.checked.skipped}"
+    mark, tone = MARKS[judgement.status]
+    traits = [word for word, holds in (("cached", judgement.cached), ("flaky", judgement.flaky)) if holds]
+    return f"{click.style(mark, fg=tone)} {about} {told.status}" + (f" ({', '.join(traits)})" if traits else "")
+
+
+def _findings(told: _Told) -> Iterator[str]:
+    """As compilers write them where the place is known, so that editors find it."""
+    from interlock.cli.words import count, place, safe
+
+    findings = told.checked.judgement.findings if told.checked.judgement else ()
+    for finding in findings[:FINDINGS_SHOWN_MAX]:
+        where = place(finding)
+        yield f"    {where + ': ' if where else ''}{safe(finding.rule, 100)}: {safe(finding.message, 1000)}"
+    if len(findings) > FINDINGS_SHOWN_MAX:
+        yield f"    and {count(len(findings) - FINDINGS_SHOWN_MAX, 'finding')} more: --json has all"
+
+
+def _kept(app: Application, digest: str) -> Path:
+    return app.blobs.path(digest)
+
+
+def _summary(told: list[_Told]) -> str:
+    from interlock.cli.words import count
+
+    numbers = {name: sum(one.status == name for one in told) for name in ("passed", "failed", "errored", "skipped")}
+    said = ", ".join(f"{number} {name}" for name, number in numbers.items() if number)
+    return f"{count(len(told), 'gate')}: {said}" if told else "no gates: nothing was judged"
+
+
+def _code(told: list[_Told]) -> Exit:
+    statuses = {one.status for one in told}
+    if "failed" in statuses:
+        return Exit.NO
+    return Exit.INFRASTRUCTURE if "errored" in statuses else Exit.ACCEPTED
+
+
+def _as_json(told: list[_Told], compared: tuple[Base, Base]) -> None:
+    from interlock.cli.jsons import document
+
+    base, judged = compared
+    gates = [
+        {
+            "pipeline": one.pipeline,
+            "stage": one.checked.stage,
+            "gate": one.checked.gate.id,
+            "class": one.checked.gate.gate_class,
+            "status": one.status,
+            "skipped": one.checked.skipped,
+            "judgement": one.checked.judgement,
+        }
+        for one in told
+    ]
+    say(document(base=base.commit, commit=judged.commit, tree=judged.tree, passed=_code(told) == 0, gates=gates))

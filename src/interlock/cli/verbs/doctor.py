@@ -1,0 +1,218 @@
+"""`interlock doctor`: what Interlock needs and uses on this machine. Rule: it reports trouble and never stops at it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from interlock import __version__
+from interlock.cli.exits import Exit
+from interlock.cli.opened import say
+from interlock.ports import InterlockError, UsageError
+
+if TYPE_CHECKING:
+    from interlock.settings import RepositoryPaths
+
+_MARKS = {"ok": ("✓", "green"), "note": ("-", "bright_black"), "bad": ("✗", "red")}
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """One thing that was looked at. `level` is ok, note (nothing wrong, and worth knowing) or bad."""
+
+    topic: str
+    level: str
+    text: str
+    code: Exit = Exit.ACCEPTED  # what the command ends with where it is bad
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    looked: tuple[Looked, ...]
+    agents: Mapping[str, str] = field(default_factory=dict)
+    disk: Mapping[str, int] = field(default_factory=dict)
+    pipelines: Mapping[str, bool] = field(default_factory=dict)
+    state: str = ""
+
+
+@click.command()
+@click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
+def doctor(json: bool) -> int:
+    """Look at git, Python, agents, the state folder, the disk and the pipelines."""
+    from interlock.cli.jsons import document
+
+    seen = _look(Path.cwd(), os.environ)
+    if json:
+        say(document(interlock=__version__, **_parts(seen)))
+    else:
+        say(_line(one) for one in seen.looked)
+    return max((one.code for one in seen.looked if one.level == "bad"), default=Exit.ACCEPTED)
+
+
+def _parts(seen: _Seen) -> dict[str, object]:
+    return {
+        "state": seen.state, "agents": seen.agents, "disk_bytes": seen.disk, "pipelines": seen.pipelines,
+        "looked": seen.looked,
+    }  # fmt: skip
+
+
+def _line(one: Looked) -> str:
+    from interlock.cli.words import safe
+
+    mark, tone = _MARKS[one.level]
+    return f"{click.style(mark, fg=tone)} {one.topic}: {safe(one.text, 1000)}"
+
+
+def _look(cwd: Path, environ: Mapping[str, str]) -> _Seen:
+    agents = _agents(environ)
+    looked = [*_machine(environ), _of_agents(agents)]
+    paths, root, trouble = _repository(cwd, environ)
+    looked.append(_of_state(paths.root if paths else None, environ))
+    if paths is None or root is None:
+        return _Seen((*looked, trouble), agents)
+    disk = _disk(paths)
+    pipelines = dict(_pipelines(root))
+    looked += [trouble, _of_disk(disk), *_of_pipelines(pipelines)]
+    valid = {name: not wrong for name, wrong in pipelines.items()}
+    return _Seen(tuple(looked), agents, disk, valid, str(paths.root))
+
+
+# --- the machine -----------------------------------------------------------------------------------
+
+
+def _machine(environ: Mapping[str, str]) -> Iterator[Looked]:
+    yield Looked("interlock", "ok", f"{__version__}, in {Path(__file__).parents[2]}")
+    yield Looked("python", "ok", f"{platform.python_version()} ({sys.executable})")
+    yield _git(environ)
+    yield _settings(environ)
+    yield Looked("sandbox", "note", "none: agents and gates run with your user's rights")
+
+
+def _git(environ: Mapping[str, str]) -> Looked:
+    from interlock.process import capture, scrubbed
+    from interlock.workspaces import check_version
+
+    try:
+        check_version(environ)
+        said = capture(["git", "version"], env=scrubbed(environ)).out.decode("utf-8", "replace").strip()
+    except InterlockError as error:
+        return Looked("git", "bad", str(error), Exit.INFRASTRUCTURE)
+    return Looked("git", "ok", f"{said} ({shutil.which('git', path=environ.get('PATH'))})")
+
+
+def _settings(environ: Mapping[str, str]) -> Looked:
+    from interlock.settings import load_settings, paths_of
+
+    try:
+        config = paths_of(environ).config
+        found = load_settings(config)
+    except InterlockError as error:
+        return Looked("settings", "bad", str(error), Exit.USAGE)
+    return Looked(
+        "settings", "ok", f"{config}: at most {found.max_parallel} effects and {found.slots} checkouts at once"
+    )
+
+
+def _agents(environ: Mapping[str, str]) -> dict[str, str]:
+    from interlock.spec.scaffold.agents import PROGRAMS
+
+    found = {program.name: shutil.which(program.name, path=environ.get("PATH")) for program in PROGRAMS}
+    return {name: place for name, place in found.items() if place}
+
+
+def _of_agents(agents: Mapping[str, str]) -> Looked:
+    from interlock.spec.scaffold.agents import PROGRAMS
+
+    if agents:
+        return Looked("agents", "ok", ", ".join(f"{name} ({place})" for name, place in agents.items()))
+    known = ", ".join(program.name for program in PROGRAMS)
+    return Looked("agents", "note", f"none of {known} is on the PATH; any command can be an agent")
+
+
+# --- the repository --------------------------------------------------------------------------------
+
+
+def _repository(cwd: Path, environ: Mapping[str, str]) -> tuple[RepositoryPaths | None, Path | None, Looked]:
+    from interlock.bootstrap import repository_of
+    from interlock.settings import paths_of
+
+    try:
+        root, common = repository_of(cwd, environ)
+        return paths_of(environ).repository(common), root, Looked("repository", "ok", str(root))
+    except UsageError as error:
+        return None, None, Looked("repository", "note", str(error))
+    except InterlockError as error:
+        return None, None, Looked("repository", "bad", str(error), Exit.INFRASTRUCTURE)
+
+
+def _of_state(state: Path | None, environ: Mapping[str, str]) -> Looked:
+    """Whether it can be written, judged by what there is of it, and nothing is made."""
+    from interlock.settings import paths_of
+
+    try:
+        folder = state or paths_of(environ).state
+    except InterlockError as error:
+        return Looked("state", "bad", str(error), Exit.INFRASTRUCTURE)
+    there = next((path for path in (folder, *folder.parents) if path.exists()), Path("/"))
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        text = f"{folder} cannot be written: make it writable, or name another place in INTERLOCK_STATE_HOME"
+        return Looked("state", "bad", text, Exit.INFRASTRUCTURE)
+    return Looked("state", "ok", str(folder))
+
+
+def _disk(paths: RepositoryPaths) -> dict[str, int]:
+    """Bytes on the disk for each kind of thing that is kept of this repository."""
+    from interlock.cli.amounts import on_disk
+    from interlock.workspaces.gc import usage
+
+    used = usage(paths.store, paths.places)
+    journal = [paths.journal, *paths.root.glob("journal.db-*")]
+    return {
+        "journal": sum(on_disk(path) for path in journal),
+        "evidence": on_disk(paths.blobs),
+        "objects": used.objects,
+        "kits": used.kits,
+        "setups": used.setups,
+        "checkouts": used.places,
+    }
+
+
+def _of_disk(disk: Mapping[str, int]) -> Looked:
+    from interlock.cli.amounts import size
+
+    parts = ", ".join(f"{name} {size(number)}" for name, number in disk.items())
+    return Looked("disk", "ok", f"{size(sum(disk.values()))} ({parts}); interlock gc frees what no run needs")
+
+
+def _pipelines(root: Path) -> Iterator[tuple[str, int]]:
+    """Each with the number of its mistakes, 0 where it is valid."""
+    from interlock.spec import InvalidPipeline, find_pipelines, load_pipeline
+
+    for path in find_pipelines(root).values():
+        name = str(path.relative_to(root))
+        try:
+            load_pipeline(path, root)
+        except InvalidPipeline as error:
+            yield name, sum(mistake.level == "error" for mistake in error.mistakes)
+        else:
+            yield name, 0
+
+
+def _of_pipelines(pipelines: Mapping[str, int]) -> Iterator[Looked]:
+    from interlock.cli.words import count
+
+    if not pipelines:
+        yield Looked("pipelines", "note", "none yet: interlock init writes two")
+    for name, wrong in pipelines.items():
+        if wrong:
+            yield Looked("pipeline", "bad", f"{name}: {count(wrong, 'mistake')}: run interlock validate", Exit.USAGE)
+        else:
+            yield Looked("pipeline", "ok", f"{name} is valid")

@@ -1,0 +1,58 @@
+"""`interlock gc`: remove what no run needs any more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from interlock.cli.opened import application, note, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from interlock.bootstrap import Application
+
+DAY_S = 86_400.0
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
+@click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
+def gc(dry_run: bool, json: bool) -> int:
+    """Remove objects, setups and checkouts that no unfinished run needs and that are older than a day.
+
+    The history of every run and its evidence stay."""
+    from interlock.cli.amounts import size
+    from interlock.cli.jsons import document
+    from interlock.cli.words import count
+
+    with application() as app:
+        live = tuple(_live(app))
+        now = app.service.clock.now()
+        gone = app.workspaces.foresee(live, DAY_S, now) if dry_run else app.workspaces.collect(live, DAY_S, now)
+    if json:
+        say(document(dry_run=dry_run, collected=gone))
+        return 0
+    what = [count(gone.objects, "object"), count(gone.refs, "ref"), count(gone.places, "checkout")]
+    say(f"{'would free at most' if dry_run else 'freed'} {size(gone.bytes)} ({', '.join(what)})")
+    if dry_run:
+        note("nothing was removed: interlock gc does it")
+    return 0
+
+
+def _live(app: Application) -> Iterator[str]:
+    """The refs that are to stay: all of each unfinished run, and its base. What cannot be read stays too."""
+    from interlock.cli.words import OVER
+    from interlock.ports import InterlockError
+    from interlock.workspaces import base_ref
+
+    for run in app.journal.runs():
+        try:
+            view = app.service.describe_run(run)
+        except InterlockError:
+            yield f"refs/interlock/{run}/"
+            continue
+        if view.phase not in OVER:
+            yield f"refs/interlock/{run}/"
+            yield base_ref(view.base_commit)

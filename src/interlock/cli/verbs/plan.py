@@ -1,0 +1,181 @@
+"""`interlock plan`: what a run would do, and the most that it can cost in attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from interlock.cli.opened import note, say
+from interlock.ports import UsageError
+
+if TYPE_CHECKING:
+    from interlock.core.pipeline import Gate, Pipeline, Rule, Stage
+
+
+@click.command()
+@click.option("-p", "--pipeline", "name", metavar="NAME|PATH", default="", help="Which pipeline.")
+@click.option("--until", metavar="STAGE", default="", help="Leave out what comes after.")
+@click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
+def plan(name: str, until: str, json: bool) -> int:
+    """Show the stages in order, their gates, loops and limits, and the worst case in attempts."""
+    from interlock.cli.pipelines import lines, load, repository_here, worst_case
+
+    loaded = load(repository_here(), name)
+    note(lines(loaded.findings))
+    pipeline = loaded.pipeline
+    stages = _taking_part(pipeline, until)
+    worst = worst_case(pipeline, [stage.id for stage in stages])
+    if json:
+        _as_json(pipeline, stages, worst)
+    else:
+        say(_told(pipeline, stages, worst))
+    return 0
+
+
+def _taking_part(pipeline: Pipeline, last: str) -> list[Stage]:
+    from interlock.core.pipeline import until
+
+    ordered = pipeline.ordered()
+    if not last:
+        return list(ordered)
+    if last not in {stage.id for stage in ordered}:
+        raise UsageError(f"--until {last}: no such stage, there are {', '.join(stage.id for stage in ordered)}")
+    kept = {stage.id for stage in until(pipeline, last)}
+    return [stage for stage in ordered if stage.id in kept]
+
+
+def _told(pipeline: Pipeline, stages: list[Stage], worst: Mapping[str, int]) -> Iterator[str]:
+    yield f"pipeline {pipeline.name}"
+    for number, stage in enumerate(stages, 1):
+        yield f"{number}. {stage.id}{_after(stage)}: {_worker(stage)}"
+        yield from (f"     {line}" for line in _of_stage(pipeline, stage))
+    yield from _bounds(pipeline, worst)
+    if len(stages) == len(pipeline.stages):
+        yield f"delivers: branch {pipeline.deliver.branch}, {_manner(pipeline)}"
+    else:
+        yield "delivers: nothing, since stages are left out"
+
+
+def _after(stage: Stage) -> str:
+    return f" (after {', '.join(stage.needs)})" if stage.needs else ""
+
+
+def _worker(stage: Stage) -> str:
+    from interlock.cli.words import count
+
+    if stage.agent:
+        return f"agent {stage.agent}, {count(stage.attempts_max, 'attempt')} of at most {_time(stage.timeout_s)}"
+    if stage.command is not None:
+        return f"script, {count(stage.attempts_max, 'attempt')} of at most {_time(stage.timeout_s)}"
+    return "judges its input"
+
+
+def _of_stage(pipeline: Pipeline, stage: Stage) -> Iterator[str]:
+    if stage.when is not None:
+        yield f"only when {stage.when.artifact}{stage.when.at} is {stage.when.equals}"
+    if stage.has_worker and stage.scope.writes is not None:
+        yield f"may change: {', '.join(stage.scope.writes) or 'nothing but its artifacts'}"
+    if stage.scope.authors:
+        yield f"authors: {', '.join(stage.scope.authors)}"
+    if stage.produces:
+        yield f"produces: {', '.join(f'{stage.id}/{artifact.name}' for artifact in stage.produces)}"
+    for gate in in_order(stage):
+        yield f"gate {gate.id}: {_gate(gate)}"
+    for rule in stage.on_reject:
+        yield f"if rejected{_condition(rule)}: {_action(rule)}"
+
+
+def in_order(stage: Stage) -> list[Gate]:
+    """Gates as they are asked: hard, then soft, then human."""
+    from interlock.core.pipeline import GateClass
+
+    classes = list(GateClass)
+    return sorted(stage.gates, key=lambda gate: classes.index(gate.gate_class))
+
+
+def _gate(gate: Gate) -> str:
+    from interlock.cli.words import safe
+
+    words = [gate.gate_class.value, f"{gate.kind.value}" + (f" ({gate.used})" if gate.used else "")]
+    if gate.command is not None and not gate.used:
+        words.append(safe(gate.command.shell or " ".join(gate.command.argv), 80))
+    if gate.question:
+        words.append(safe(gate.question, 120))
+    if gate.expect != "pass":
+        words.append("new tests must fail")
+    if gate.base_green:
+        words.append("must be green on the base")
+    if gate.held_out:
+        words.append("held out")
+    if gate.repeat > 1:
+        words.append(f"{gate.repeat} times on the same tree")
+    return ", ".join(words)
+
+
+def _condition(rule: Rule) -> str:
+    said = [
+        f"by {rule.gate}" if rule.gate else "",
+        f"for reason {rule.reason}" if rule.reason else "",
+        f"{rule.after} times" if rule.after else "",
+    ]
+    return "".join(f" {words}" for words in said if words)
+
+
+def _action(rule: Rule) -> str:
+    if rule.goto:
+        return f"back to {rule.goto}, at most {rule.max} times"
+    return f"agent {rule.agent} takes over" if rule.agent else ("drop the item" if rule.drop else "pause for a person")
+
+
+def _bounds(pipeline: Pipeline, worst: Mapping[str, int]) -> Iterator[str]:
+    limits = pipeline.limits
+    most = min(sum(worst.values()), limits.attempts)
+    each = ", ".join(f"{name} {number}" for name, number in worst.items())
+    yield f"worst case: {most} attempts" + (f" ({each}; the limit is {limits.attempts})" if each else "")
+    said = [f"{limits.attempts} attempts"]
+    said += [f"{limits.tokens} tokens"] if limits.tokens else []
+    said += [f"${limits.cost_usd:g}"] if limits.cost_usd else []
+    said += [f"{_time(limits.wall_s)} of work"] if limits.wall_s else []
+    yield f"limits: {', '.join(said)}"
+
+
+def _time(seconds: int) -> str:
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _manner(pipeline: Pipeline) -> str:
+    kind = "the handoffs as a series" if pipeline.deliver.series else "one commit"
+    return f"{kind}, signed" if pipeline.deliver.sign else kind
+
+
+def _as_json(pipeline: Pipeline, stages: list[Stage], worst: Mapping[str, int]) -> None:
+    from interlock.cli.jsons import document
+
+    listed = [
+        {
+            "id": stage.id,
+            "needs": stage.needs,
+            "worker": stage.agent or ("script" if stage.command else ""),
+            "attempts": stage.attempts_max if stage.has_worker else 0,
+            "attempts_worst": worst.get(stage.id, 0),
+            "gates": [
+                {"id": gate.id, "class": gate.gate_class, "kind": gate.kind, "used": gate.used}
+                for gate in in_order(stage)
+            ],
+            "on_reject": stage.on_reject,
+        }
+        for stage in stages
+    ]
+    most = min(sum(worst.values()), pipeline.limits.attempts)
+    delivers = pipeline.deliver if len(stages) == len(pipeline.stages) else None
+    say(
+        document(
+            pipeline=pipeline.name, digest=pipeline.digest, stages=listed, attempts_worst=most,
+            limits=pipeline.limits, deliver=delivers,
+        )
+    )  # fmt: skip
