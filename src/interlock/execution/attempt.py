@@ -9,10 +9,10 @@ from collections.abc import Generator
 from interlock.core.commands import StartAttempt
 from interlock.core.events import AttemptErrored, AttemptStarted, CandidateProduced, Event, Evidence, Recorded
 from interlock.core.ids import AttemptId
-from interlock.core.pipeline import AgentSpec, Scope, Stage
+from interlock.core.pipeline import AgentSpec, Stage
 from interlock.execution.brief import compose
 from interlock.execution.context import Context
-from interlock.execution.documents import worker_environment
+from interlock.execution.documents import ARTIFACTS, worker_environment
 from interlock.ports import (
     Brief,
     Cancel,
@@ -95,14 +95,17 @@ def _worked(  # noqa: PLR0913 - the attempt's parts meet here once
 def _open(world: World, context: Context, command: StartAttempt, stage: Stage, stamp: Stamp) -> Place:
     overlay = ""
     if command.source:
-        put_back = _not_its_own(stage.scope)
+        put_back = _not_its_own(stage)
         overlay = world.workspaces.restore(command.source, command.input_commit, put_back, stamp)
     return world.workspaces.open(context.run, command.attempt, command.input_commit, context.room, overlay=overlay)
 
 
-def _not_its_own(scope: Scope) -> tuple[str, ...]:
-    """Globs that a continued workspace gets back as they were: protected, unless the stage authors them."""
-    return tuple(glob for glob in scope.protect if glob not in scope.authors)
+def _not_its_own(stage: Stage) -> tuple[str, ...]:
+    """Globs that a continued workspace gets back as they were; the last one that matches a path decides."""
+    scope = stage.scope
+    writes = () if scope.writes is None else ("**", *(f"!{glob}" for glob in scope.writes))
+    own = (*scope.authors, f"{ARTIFACTS}/{stage.id}/**")
+    return (*writes, *scope.protect, *(f"!{glob}" for glob in own))
 
 
 def _adopted(  # noqa: PLR0913
