@@ -51,7 +51,7 @@ class Origin:
 
 def find(repository: Path, environ: Mapping[str, str], ref: str = "") -> Origin:
     """Look at the repository around `repository`, and at `ref` in it if given. Raises UsageError."""
-    if ref.startswith("-"):
+    if ref.startswith("-") or ".." in ref:
         raise UsageError(f"base {ref!r}: a commit, branch or tag was expected")
     git = Git(environ, cwd=repository, trust=Trust.USER)
     queries = ("--show-object-format", "--is-shallow-repository", "--is-bare-repository", "--absolute-git-dir")
@@ -102,7 +102,7 @@ def import_worktree(store: Path, objects: Objects, origin: Origin, environ: Mapp
     except OSError as error:
         raise disk_trouble(store, error) from error
     try:
-        tree = _written(store, origin, environ, folder)
+        tree = _written(store, objects, origin, environ, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if tree == origin.tree:
@@ -131,8 +131,11 @@ def notes(origin: Origin, environ: Mapping[str, str], *, head: bool) -> tuple[st
     return tuple(said)
 
 
-def _written(store: Path, origin: Origin, environ: Mapping[str, str], folder: Path) -> str:
-    """Write the working tree's tree and all its objects into the store, by a copy of the user's index."""
+def _written(store: Path, objects: Objects, origin: Origin, environ: Mapping[str, str], folder: Path) -> str:
+    """Write the working tree's tree and all its objects into the store, by a copy of the user's index.
+
+    The user's objects are no alternate of the store meanwhile: git would make those that it meets young again.
+    """
     git = Git(environ, cwd=origin.worktree, trust=Trust.USER)
     index = folder / "index"
     if (origin.git_dir / "index").exists():
@@ -142,23 +145,20 @@ def _written(store: Path, origin: Origin, environ: Mapping[str, str], folder: Pa
         "GIT_WORK_TREE": str(origin.worktree),
         "GIT_INDEX_FILE": str(index),
         "GIT_OBJECT_DIRECTORY": str(store / "objects"),
-        "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(origin.common_dir / "objects"),
     }
     plain = ("-c", "core.splitIndex=false", "-c", "core.untrackedCache=false", "-c", "advice.addEmbeddedRepo=false")
     done = git.call(*plain, "add", "--all", "--", ":/", extra=extra, codes=range(256))
     if done.code:
         raise UsageError(f"the working tree cannot be taken: {complaint(done)}: mend it, or commit and use --base HEAD")
-    tree = git.call(*plain, "write-tree", extra=extra).out.decode().strip()
-    raw = ("-r", "-t", "--raw", "-z", "--no-abbrev", "--no-renames")
-    changed = git.call("diff-tree", *raw, origin.tree, tree, extra=extra)
-    wanted = {tree}
-    for field in changed.out.split(b"\0"):
-        words = field.decode("ascii", "replace").split(" ")
-        if len(words) == 5 and words[0].startswith(":") and words[1] not in (trees.ABSENT, trees.SUBMODULE):
-            wanted.add(words[3])
-    names = "\n".join(sorted(wanted)) + "\n"
-    pack = git.call("pack-objects", "-q", "--stdout", extra=extra, stdin=names.encode()).out
-    Git(environ, store).call("unpack-objects", "-q", stdin=pack)
+    tree = git.call(*plain, "write-tree", "--missing-ok", extra=extra).out.decode().strip()
+    changed = trees.differences(objects.listing(origin.tree), objects.listing(tree)).values()
+    wanted = {new.oid for _, new in changed if new is not None and new.mode != trees.SUBMODULE}
+    staged = sorted(oid for oid in wanted if objects.look(oid) is None)  # in the index and nowhere else
+    if staged:
+        names = "".join(f"{oid}\n" for oid in staged)
+        user = Git(environ, origin.git_dir, trust=Trust.USER)
+        pack = user.call("pack-objects", "-q", "--stdout", stdin=names.encode()).out
+        Git(environ, store).call("unpack-objects", "-q", stdin=pack)
     return tree
 
 

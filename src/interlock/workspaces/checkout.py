@@ -40,6 +40,7 @@ class Laid:
 
     seen: dict[bytes, Seen] = field(default_factory=dict)
     until_ns: int = 0
+    inner: dict[bytes, str] = field(default_factory=dict)  # files of submodules, and the blobs that they are
     left: frozenset[bytes] = frozenset()  # what setup and carry left, relative to the root
 
     def unchanged(self, path: bytes, now: os.stat_result) -> bool:
@@ -181,10 +182,10 @@ def _is_folder(path: bytes) -> bool:
 def _strip(folder: bytes) -> list[bytes]:
     """Remove all in `folder` but folders, which are returned."""
     try:
-        entries = list(os.scandir(folder))
+        entries = _entries(folder)
     except PermissionError:
         os.chmod(folder, 0o700)
-        entries = list(os.scandir(folder))
+        entries = _entries(folder)
     below = []
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
@@ -192,6 +193,11 @@ def _strip(folder: bytes) -> list[bytes]:
         else:
             _insisting(entry.path, partial(os.unlink, entry.path))
     return below
+
+
+def _entries(folder: bytes) -> list[os.DirEntry[bytes]]:
+    with os.scandir(folder) as entries:
+        return list(entries)
 
 
 def _insisting(path: bytes, act: Callable[[], None]) -> None:

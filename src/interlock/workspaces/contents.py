@@ -69,6 +69,8 @@ class Contents:
             inner = self._objects.listing(self._objects.commit(oid).tree)
             below = into / os.fsdecode(path)
             found = checkout.lay_out(self._objects, inner, below)
+            inside = {prefix + path + b"/" + name: entry.oid for name, entry in trees.leaves(inner)}
+            laid.inner.update({name: blob for name, blob in inside.items() if name not in laid.inner})
             laid.seen.update({prefix + path + b"/" + name: status for name, status in found.seen.items()})
             self._lay_submodules(inner, below, prefix + path + b"/", laid, depth + 1)
 

@@ -158,13 +158,17 @@ class Objects:
 
         Raises OSError where the file changes meanwhile.
         """
-        digest = hashlib.new(self.algorithm, f"blob {size}\0".encode())
-        for chunk in _contents(fd, size):
-            digest.update(chunk)
-        oid = digest.hexdigest()
+        oid = self.name_of(fd, size)
         if oid != known and not self._freshened(oid):
             self._put(oid, _compressed(fd, size))
         return oid
+
+    def name_of(self, fd: int, size: int) -> str:
+        """The id that an open file of `size` bytes has as a blob. Raises OSError where it changes meanwhile."""
+        digest = hashlib.new(self.algorithm, f"blob {size}\0".encode())
+        for chunk in _contents(fd, size):
+            digest.update(chunk)
+        return digest.hexdigest()
 
     def write_edited(self, tree: str, edits: dict[bytes, trees.Entry | None]) -> str:
         """`tree` with leaves put in or taken out (None). Returns the new tree's id."""

@@ -4,9 +4,6 @@ Rule: nothing is followed and nothing is executed. The walk opens folders relati
 O_NOFOLLOW; what cannot be part of a commit is a finding, and what the accepted input ignores stays out.
 """
 
-# Paths are bytes here, which pathlib cannot hold.
-# ruff: noqa: PTH119
-
 from __future__ import annotations
 
 import hashlib
@@ -19,7 +16,7 @@ from pathlib import Path
 from interlock.core.events import Finding
 from interlock.ports import InfrastructureError, UnfitTree
 from interlock.workspaces import trees
-from interlock.workspaces.checkout import Laid
+from interlock.workspaces.checkout import Laid, seen
 from interlock.workspaces.ignores import Ignores
 from interlock.workspaces.objects import Objects, disk_trouble
 from interlock.workspaces.trees import Entry, Listing
@@ -177,7 +174,7 @@ class _Walk:
     def _leaf(self, here: _Here, path: bytes, status: os.stat_result, tracked: Entry | None) -> None:
         self._met.add(path)
         if stat.S_ISLNK(status.st_mode):
-            target = os.readlink(os.path.basename(path), dir_fd=here.fd)
+            target = os.readlink(trees.split(path)[1], dir_fd=here.fd)
             now = Entry(trees.LINK, self._objects.write("blob", target))
         elif not stat.S_ISREG(status.st_mode):
             self._found.refuse("special", f"{shown(path)}: {_kind(status)}, which no commit can hold", path)
@@ -195,7 +192,7 @@ class _Walk:
         mode = trees.PROGRAM if status.st_mode & 0o100 else trees.FILE
         if tracked is not None and tracked.mode == "100664" and mode == trees.FILE:
             mode = tracked.mode  # of old histories; git takes it for a plain file
-        fd = _open(here.fd, os.path.basename(path))
+        fd = _open(here.fd, trees.split(path)[1])
         try:
             size = os.fstat(fd).st_size
             pointer = self._known.pointers.get(path)
@@ -218,18 +215,19 @@ class _Walk:
         """Its files were laid in as they are; a change of them has nowhere to go."""
         self._met.add(path)
         prefix = path + b"/"
-        expected = {seen for seen in self._known.laid.seen if seen.startswith(prefix)}
+        expected = {inner for inner in self._known.laid.seen if inner.startswith(prefix)}
         fd = os.open(name, _FOLDER_FLAGS, dir_fd=here.fd)
-        changed = _Inside(self._known.laid, path, expected).first_change(fd)
+        changed = _Inside(self._objects, self._known.laid, path, expected).first_change(fd)
         if changed is not None:
             said = f"{shown(changed)}: changed inside the submodule {shown(path)}: change it in its own repository"
             self._found.refuse("submodule", said, changed)
 
 
 class _Inside:
-    """Compares a submodule's files with what was laid in, by what `lstat` says."""
+    """Compares a submodule's files with what was laid in."""
 
-    def __init__(self, laid: Laid, path: bytes, expected: set[bytes]) -> None:
+    def __init__(self, objects: Objects, laid: Laid, path: bytes, expected: set[bytes]) -> None:
+        self._objects = objects
         self._laid = laid
         self._path = path
         self._expected = expected
@@ -243,7 +241,9 @@ class _Inside:
 
     def _below(self, folder: bytes, fd: int, depth: int) -> bytes | None:
         try:
-            for entry in os.scandir(fd):
+            with os.scandir(fd) as found:
+                entries = list(found)
+            for entry in entries:
                 path = trees.joined(folder, os.fsencode(entry.name))
                 status = entry.stat(follow_symlinks=False)
                 if stat.S_ISDIR(status.st_mode):
@@ -251,16 +251,23 @@ class _Inside:
                     changed = path if depth > DEPTH_MAX else self._below(path, inner, depth + 1)
                     if changed:
                         return changed
-                elif path not in self._expected or self._differs(path, status):
+                elif path not in self._expected or self._differs(fd, path, status):
                     return path
                 self._expected.discard(path)
         finally:
             os.close(fd)
         return None
 
-    def _differs(self, path: bytes, status: os.stat_result) -> bool:
-        seen = self._laid.seen[path]
-        return (status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino) != seen
+    def _differs(self, folder: int, path: bytes, status: os.stat_result) -> bool:
+        if self._laid.unchanged(path, status):
+            return False
+        if self._laid.seen[path] != seen(status) or not stat.S_ISREG(status.st_mode):
+            return self._laid.seen[path] != seen(status)
+        fd = _open(folder, trees.split(path)[1])  # laid in a moment before it was handed over: times cannot tell
+        try:
+            return self._objects.name_of(fd, status.st_size) != self._laid.inner[path]
+        finally:
+            os.close(fd)
 
 
 def leaving(links: Mapping[bytes, bytes]) -> set[bytes]:

@@ -141,7 +141,7 @@ def _shallow(commits: Sequence[Commit]) -> Iterable[str]:
 
 
 def _objects(objects: Objects, kits: Kits, folder: Path, commits: Sequence[Commit]) -> None:
-    kit = kits.nearest(commits[0])
+    kit = kits.nearest(commits[-1])
     kits.copy(kit, folder / "pack")
     have = kits.objects_of(kit)
     wanted = {commit.oid for commit in commits}

@@ -1,0 +1,333 @@
+"""Importing the base: whatever the user's repository looks like, and without a trace in it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.contract.workspaces_world import (
+    World,
+    commit_all,
+    fingerprint,
+    git,
+    make_repository,
+    make_world,
+    write,
+)
+
+from interlock.ports import InfrastructureError, Room, Stamp, UnfitTree, UsageError
+from interlock.workspaces import Base, GitWorkspaces, base_ref
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = make_world(tmp_path)
+    with made.workspaces:
+        yield made
+
+
+def imported(world: World, repository: Path, **options: bool) -> Base:
+    """Import from another repository, and see that nothing in it changed."""
+    before = fingerprint(repository)
+    other = make_world(world.root / f"of-{repository.name}", repository)
+    with other.workspaces:
+        base = other.workspaces.import_base(**options)
+        place = other.open(base.commit)
+        assert (place.tree / "a.txt").exists()
+        assert git(place.tree, "status", "--porcelain") == ""
+    assert fingerprint(repository) == before
+    return base
+
+
+def test_the_base_comes_without_its_history(world: World) -> None:
+    before = fingerprint(world.repository)
+    base = world.base()
+    assert base == Base(git(world.repository, "rev-parse", "HEAD").strip(), base.tree, "HEAD", "main", ())
+    assert world.in_store("rev-list", "--all").split() == [base.commit]
+    assert world.in_store("rev-parse", base_ref(base.commit)).strip() == base.commit
+    assert world.base() == base
+    assert fingerprint(world.repository) == before
+
+
+def test_other_branches_tags_and_commits(world: World) -> None:
+    first = git(world.repository, "rev-parse", "HEAD").strip()
+    write(world.repository, {"a.txt": "later\n"})
+    second = commit_all(world.repository, "later")
+    git(world.repository, "tag", "-a", "-m", "t", "v1", first)
+    git(world.repository, "branch", "old", first)
+    assert world.workspaces.import_base("v1").commit == first
+    assert world.workspaces.import_base("old").branch == "old"
+    assert world.workspaces.import_base(first[:12]).branch == ""
+    assert world.workspaces.import_base("HEAD").commit == second
+    assert world.workspaces.import_base("HEAD~1").commit == first
+
+
+def test_a_subfolder_of_the_repository_is_in_it(world: World, tmp_path: Path) -> None:
+    with GitWorkspaces(world.store, world.places, world.repository / "src/deep", os.environ) as inner:
+        assert inner.import_base().commit == git(world.repository, "rev-parse", "HEAD").strip()
+
+
+def test_a_shallow_clone(world: World, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", "--depth=1", f"file://{world.repository}", "shallow")
+    assert imported(world, tmp_path / "shallow").notes == ("the repository is a shallow clone",)
+
+
+def test_a_detached_head(world: World) -> None:
+    git(world.repository, "checkout", "-q", "--detach")
+    base = imported(world, world.repository)
+    assert base.branch == ""
+    assert base.notes == ("HEAD is detached",)
+
+
+def test_a_linked_worktree(world: World, tmp_path: Path) -> None:
+    git(world.repository, "worktree", "add", "-q", "-b", "side", str(tmp_path / "linked"))
+    assert imported(world, tmp_path / "linked").branch == "side"
+    write(tmp_path / "linked", {"a.txt": "dirty\n"})
+    assert imported(world, tmp_path / "linked", worktree=True).branch == "side"
+
+
+def test_a_repository_with_alternates(world: World, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", "--shared", str(world.repository), "shared")
+    imported(world, tmp_path / "shared")
+    write(tmp_path / "shared", {"a.txt": "dirty\n"})
+    imported(world, tmp_path / "shared", worktree=True)
+
+
+def test_a_bare_repository(world: World, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", "--bare", str(world.repository), "bare")
+    imported(world, tmp_path / "bare")
+    with pytest.raises(UsageError, match="bare repository"):
+        imported(world, tmp_path / "bare", worktree=True)
+
+
+def test_old_histories_with_bad_stamps_pass(world: World) -> None:
+    tree = git(world.repository, "rev-parse", "HEAD^{tree}").strip()
+    bad = f"tree {tree}\nauthor A <a@x> 99999999999999999999 +99999\ncommitter A <a@x> 1 +0000\n\nbad\n"
+    (world.root / "bad").write_text(bad)
+    oid = git(world.repository, "hash-object", "-t", "commit", "-w", "--literally", str(world.root / "bad")).strip()
+    git(world.repository, "update-ref", "refs/heads/bad", oid)
+    base = world.workspaces.import_base("bad")
+    assert world.snapshot(world.open(base.commit), base.commit).tree == base.tree
+
+
+def test_a_killed_import_leaves_no_lock_that_matters(world: World) -> None:
+    first = world.base()
+    (world.store / "shallow.lock").write_text("")
+    write(world.repository, {"a.txt": "next\n"})
+    commit_all(world.repository)
+    assert world.base().commit != first.commit
+
+
+# --- the working tree as the base
+
+
+def test_the_dirty_tree_is_a_commit_of_ours(world: World) -> None:
+    write(world.repository, {"a.txt": "dirty\n", "new": "untracked\n", "x.log": "ignored\n", "staged": "s\n"})
+    git(world.repository, "add", "staged")
+    (world.repository / "run.sh").unlink()
+    before = fingerprint(world.repository)
+    base = world.workspaces.import_base(worktree=True)
+    assert fingerprint(world.repository) == before
+    head = git(world.repository, "rev-parse", "HEAD").strip()
+    assert world.in_store("rev-parse", f"{base.commit}^").strip() == head
+    changed = {change.path: change.status for change in world.workspaces.changes(head, base.commit)}
+    assert changed == {"a.txt": "M", "new": "A", "run.sh": "D", "staged": "A"}
+    assert world.workspaces.import_base(worktree=True) == base
+    place = world.open(base.commit)
+    assert (place.tree / "staged").read_text() == "s\n"
+
+
+def test_a_clean_tree_is_head_itself(world: World) -> None:
+    assert world.workspaces.import_base(worktree=True).commit == world.base().commit
+
+
+def test_uncommitted_changes_are_noted(world: World) -> None:
+    write(world.repository, {"a.txt": "dirty\n"})
+    assert world.base().notes == ("1 file has uncommitted changes that do not come along: --base worktree takes them",)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path: said.split(" ")[2] for path, said in fingerprint(folder).items()}
+
+
+def test_a_split_index_and_sparse_files(world: World) -> None:
+    git(world.repository, "update-index", "--split-index")
+    git(world.repository, "sparse-checkout", "set", "--no-cone", "/a.txt", "/new")
+    write(world.repository, {"new": "n\n"})
+    before = contents(world.repository)
+    base = world.workspaces.import_base(worktree=True)
+    assert contents(world.repository) == before  # git makes a shared index young again whenever it reads it
+    assert {"src/lib.py", "a.txt", "new"} <= world.files(base.commit).keys()
+
+
+# --- what cannot be a base
+
+
+def test_not_a_repository(tmp_path: Path) -> None:
+    with (
+        GitWorkspaces(tmp_path / "s", tmp_path / "p", tmp_path, os.environ) as none,
+        pytest.raises(UsageError, match="is not in a git repository: run `git init`"),
+    ):
+        none.import_base()
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize("worktree", [False, True])
+def test_no_commits(tmp_path: Path, worktree: bool) -> None:
+    git(tmp_path, "init", "-q", "empty")
+    with (
+        GitWorkspaces(tmp_path / "s", tmp_path / "p", tmp_path / "empty", os.environ) as none,
+        pytest.raises(UsageError, match="no commits yet"),
+    ):
+        none.import_base(worktree=worktree)
+
+
+@pytest.mark.parametrize("ref", ["nowhere", "--all", "HEAD:a.txt", "", "main..main"])
+def test_no_such_base(world: World, ref: str) -> None:
+    with pytest.raises(UsageError, match="base"):
+        world.workspaces.import_base(ref)
+
+
+def test_no_git(world: World, tmp_path: Path) -> None:
+    with (
+        GitWorkspaces(world.store, world.places, world.repository, {"PATH": str(tmp_path)}) as none,
+        pytest.raises(UsageError, match=r"install git 2\.38 or newer"),
+    ):
+        none.import_base()
+
+
+def test_an_old_git(world: World, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/git").write_text("#!/bin/sh\necho git version 2.37.9\n")
+    (tmp_path / "bin/git").chmod(0o755)
+    environ = {**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    with (
+        GitWorkspaces(world.store, world.places, world.repository, environ) as old,
+        pytest.raises(UsageError, match=r"git 2\.38 or newer is needed, and .*2\.37\.9"),
+    ):
+        old.import_base()
+
+
+def test_a_state_folder_that_is_a_file(world: World, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        GitWorkspaces(tmp_path / "file/store.git", world.places, world.repository, os.environ) as none,
+        pytest.raises(InfrastructureError, match="file"),
+    ):
+        none.import_base()
+
+
+# --- submodules and Git LFS
+
+
+@pytest.fixture
+def with_submodule(world: World, tmp_path: Path) -> World:
+    library = make_repository(tmp_path / "library", {"lib.c": "int x;\n", "inc/h.h": "h\n"})
+    git(world.repository, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "vendor/lib")
+    commit_all(world.repository, "with a submodule")
+    return world
+
+
+def test_submodules_are_laid_in_as_committed(with_submodule: World) -> None:
+    world = with_submodule
+    write(world.repository, {"vendor/lib/lib.c": "int dirty;\n"})
+    before = fingerprint(world.repository)
+    base = world.base()
+    world.workspaces.check_contents(base)
+    place = world.open(base.commit)
+    assert (place.tree / "vendor/lib/lib.c").read_text() == "int x;\n"
+    assert git(place.tree, "status", "--porcelain") == ""
+    (place.tree / "a.txt").write_text("changed\n")
+    candidate = world.snapshot(place, base.commit)
+    assert world.files(candidate.commit)["vendor/lib"] == "160000"
+    with world.workspaces.clean_room(candidate.commit, base.commit, Room()) as room:
+        assert (room.tree / "vendor/lib/inc/h.h").read_text() == "h\n"
+    assert fingerprint(world.repository) == before
+
+
+@pytest.mark.parametrize("change", ["edit", "add", "delete"])
+def test_a_change_inside_a_submodule_is_a_finding(with_submodule: World, change: str) -> None:
+    world = with_submodule
+    base = world.base()
+    place = world.open(base.commit)
+    if change == "delete":
+        (place.tree / "vendor/lib/inc/h.h").unlink()
+    else:
+        write(place.tree, {f"vendor/lib/{'lib.c' if change == 'edit' else 'new.c'}": "int y;\n"})
+    with pytest.raises(UnfitTree, match="changed inside the submodule vendor/lib"):
+        world.snapshot(place, base.commit)
+
+
+def test_a_missing_submodule_stops_before_the_run(with_submodule: World, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", str(with_submodule.repository), "fresh")
+    fresh = make_world(tmp_path / "w", tmp_path / "fresh")
+    with fresh.workspaces:
+        base = fresh.base()
+        with pytest.raises(UsageError, match="git submodule update --init --recursive -- vendor/lib"):
+            fresh.workspaces.check_contents(base)
+        with pytest.raises(UsageError, match="vendor/lib"):
+            fresh.open(base.commit)
+        assert list(fresh.places.glob("*/*")) == []
+
+
+CONTENT = b"big content" * 1000
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{SHA256}\nsize {len(CONTENT)}\n"
+
+
+@pytest.fixture
+def with_lfs(world: World) -> World:
+    """A repository as Git LFS leaves it: a pointer in the tree, the content in its folder."""
+    write(world.repository, {".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n", "x.bin": POINTER})
+    commit_all(world.repository, "a pointer")
+    oid = hashlib.sha256(CONTENT).hexdigest()
+    write(world.repository, {f".git/lfs/objects/{oid[:2]}/{oid[2:4]}/{oid}": CONTENT})
+    return world
+
+
+def test_lfs_files_are_laid_in_and_stay_pointers(with_lfs: World) -> None:
+    world = with_lfs
+    base = world.base()
+    world.workspaces.check_contents(base)
+    place = world.open(base.commit)
+    assert (place.tree / "x.bin").read_bytes() == CONTENT
+    (place.tree / "x.bin").write_bytes(CONTENT)  # touched, not changed
+    (place.tree / "a.txt").write_text("changed\n")
+    candidate = world.snapshot(place, base.commit)
+    assert world.workspaces.read(candidate.commit, "x.bin", 1000) == POINTER.encode()
+    (place.tree / "x.bin").write_bytes(b"other")
+    with pytest.raises(UnfitTree, match="kept in Git LFS"):
+        world.snapshot(place, base.commit, 2)
+
+
+def test_lfs_content_may_lie_in_the_checkout_only(with_lfs: World) -> None:
+    world = with_lfs
+    for path in sorted((world.repository / ".git/lfs").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    base = world.base()
+    with pytest.raises(UsageError, match="git lfs pull"):
+        world.workspaces.check_contents(base)
+    (world.repository / "x.bin").write_bytes(CONTENT)
+    world.workspaces.check_contents(base)
+    assert (world.open(base.commit).tree / "x.bin").read_bytes() == CONTENT
+
+
+def test_a_pointer_without_the_attribute_is_a_file_like_any_other(world: World) -> None:
+    write(world.repository, {"x.bin": POINTER})
+    commit_all(world.repository)
+    base = world.base()
+    world.workspaces.check_contents(base)
+    assert (world.open(base.commit).tree / "x.bin").read_text() == POINTER
+
+
+def test_delivering_on_a_working_tree_base(world: World) -> None:
+    write(world.repository, {"a.txt": "dirty\n", "new": "n\n"})
+    base = world.workspaces.import_base(worktree=True)
+    candidate = world.attempted({"b.txt": "b\n"}, base.commit, 1)
+    tip = world.workspaces.deliver(candidate.commit, base.commit, "out", Stamp("done", 5), [], sign=False)
+    assert git(world.repository, "rev-list", "--count", f"HEAD..{tip}").strip() == "2"
+    assert git(world.repository, "show", f"{tip}:new") == "n\n"
+    assert git(world.repository, "fsck", "--full", "--no-dangling") == ""
