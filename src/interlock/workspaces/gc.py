@@ -171,8 +171,8 @@ def _prune(git: Git, store: Path, wish: Wish) -> None:
 
 
 def _count(git: Git) -> int:
-    words = git.call("count-objects", "-v").out.decode().split()
-    return int(words[words.index("count:") + 1]) + int(words[words.index("in-pack:") + 1])
+    """Objects of the store, each once."""
+    return git.call("cat-file", "--batch-all-objects", "--batch-check=%(objecttype)").out.count(b"\n")
 
 
 def _size(folder: Path) -> int:

@@ -1,0 +1,194 @@
+"""Delivery: a branch in the user's repository, created once, and nothing else there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.contract.workspaces_world import World, commit_all, fingerprint, git, make_world, write
+
+from interlock.ports import DeliveryRefused, InfrastructureError, Stamp, UsageError
+
+DONE = Stamp("Make it so\n\nAll of it.", 1_700_000_000, "")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = make_world(tmp_path)
+    with made.workspaces:
+        yield made
+
+
+@pytest.fixture
+def accepted(world: World) -> str:
+    files: dict[str, str | bytes] = {"a.txt": "delivered\n", ".interlock/artifacts/code/plan.md": "p"}
+    return world.attempted(files, world.base().commit, 1).commit
+
+
+def deliver(world: World, commit: str, branch: str = "interlock/run1", **more: object) -> str:
+    stamp = more.get("stamp", DONE)
+    series = more.get("series", ())
+    assert isinstance(stamp, Stamp)
+    assert isinstance(series, tuple | list)
+    base = world.workspaces.import_base("main").commit
+    return world.workspaces.deliver(commit, base, branch, stamp, series, sign=bool(more.get("sign")))
+
+
+def test_one_commit_on_the_base_without_artifacts(world: World, accepted: str) -> None:
+    tip = deliver(world, accepted)
+    assert git(world.repository, "rev-parse", "interlock/run1").strip() == tip
+    assert git(world.repository, "log", "--format=%an <%ae> %at %s", "main..interlock/run1").splitlines() == [
+        "Ursula User <ursula@example.invalid> 1700000000 Make it so"
+    ]
+    assert git(world.repository, "diff", "--name-only", "main", tip).split() == ["a.txt"]
+    assert git(world.repository, "fsck", "--full", "--strict", "--no-dangling") == ""
+
+
+def test_nothing_but_the_branch_and_its_objects_changes(world: World, accepted: str) -> None:
+    world.base()
+    before = fingerprint(world.repository)
+    deliver(world, accepted)
+    after = fingerprint(world.repository)
+    new = {path for path in after if path not in before and "folder" not in after[path]}
+    assert {path for path in new if not path.startswith(".git/objects/")} == {
+        ".git/refs/heads/interlock/run1",
+        ".git/logs/refs/heads/interlock/run1",
+    }
+    assert all(after[path] == said for path, said in before.items() if "folder" not in said)
+
+
+def test_doing_it_again_is_doing_it_once(world: World, accepted: str) -> None:
+    tip = deliver(world, accepted)
+    git(world.repository, "checkout", "-q", "interlock/run1")
+    before = fingerprint(world.repository)
+    assert deliver(world, accepted) == tip
+    assert fingerprint(world.repository) == before
+
+
+def test_an_author_of_the_pipelines_choice(world: World, accepted: str) -> None:
+    tip = deliver(world, accepted, stamp=replace(DONE, author="Bot <bot@example.invalid>"))
+    assert git(world.repository, "log", "-1", "--format=%an <%ae>", tip).strip() == "Bot <bot@example.invalid>"
+
+
+def test_a_branch_that_is_elsewhere_is_refused(world: World, accepted: str) -> None:
+    git(world.repository, "branch", "taken")
+    with pytest.raises(DeliveryRefused, match="git branch -m taken NEW"):
+        deliver(world, accepted, "taken")
+    assert git(world.repository, "rev-parse", "taken") == git(world.repository, "rev-parse", "main")
+
+
+def test_a_branch_that_is_checked_out_is_refused_even_unborn(world: World, accepted: str, tmp_path: Path) -> None:
+    git(world.repository, "worktree", "add", "-q", "--detach", str(tmp_path / "linked"))
+    git(tmp_path / "linked", "checkout", "-q", "--orphan", "unborn")
+    with pytest.raises(DeliveryRefused, match="checked out in .*linked"):
+        deliver(world, accepted, "unborn")
+
+
+def test_a_branch_in_the_way_of_the_name_is_refused(world: World, accepted: str) -> None:
+    git(world.repository, "branch", "interlock")
+    with pytest.raises(DeliveryRefused, match="another name"):
+        deliver(world, accepted)
+
+
+@pytest.mark.parametrize("name", ["", "-x", "a..b", "a b", "a/.b", "x.lock", "/a", "a/", "a//b", "@", "a~1", "a\nb"])
+def test_a_bad_name_is_a_usage_error(world: World, accepted: str, name: str) -> None:
+    with pytest.raises(UsageError, match=r"deliver\.branch"):
+        deliver(world, accepted, name)
+
+
+def test_a_locked_branch_can_be_tried_again(world: World, accepted: str) -> None:
+    lock = world.repository / ".git/refs/heads/locked.lock"
+    lock.write_text("")
+    with pytest.raises(InfrastructureError, match="locked"):
+        deliver(world, accepted, "locked")
+    lock.unlink()
+    deliver(world, accepted, "locked")
+
+
+def test_into_a_shallow_clone(world: World, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", "--depth=1", f"file://{world.repository}", "shallow")
+    shallow = make_world(tmp_path / "w", tmp_path / "shallow")
+    with shallow.workspaces:
+        base = shallow.base().commit
+        candidate = shallow.attempted({"a.txt": "s\n"}, base, 1).commit
+        tip = shallow.workspaces.deliver(candidate, base, "out", DONE, [], sign=False)
+    assert git(tmp_path / "shallow", "show", f"{tip}:a.txt") == "s\n"
+    assert git(tmp_path / "shallow", "fsck", "--no-dangling") == ""
+
+
+def test_from_a_linked_worktree(world: World, tmp_path: Path) -> None:
+    git(world.repository, "worktree", "add", "-q", "-b", "side", str(tmp_path / "linked"))
+    linked = make_world(tmp_path / "w", tmp_path / "linked")
+    with linked.workspaces:
+        base = linked.base().commit
+        candidate = linked.attempted({"a.txt": "l\n"}, base, 1).commit
+        tip = linked.workspaces.deliver(candidate, base, "out", DONE, [], sign=False)
+    assert git(world.repository, "rev-parse", "out").strip() == tip
+
+
+def test_many_objects(world: World) -> None:
+    base = world.base().commit
+    candidate = world.attempted({f"n/{number}": str(number) for number in range(700)}, base, 1).commit
+    tip = deliver(world, candidate)
+    assert git(world.repository, "ls-tree", "-r", "--name-only", tip).count("n/") == 700
+    assert git(world.repository, "fsck", "--full", "--no-dangling") == ""
+
+
+def test_a_series_has_a_commit_for_each_handoff(world: World) -> None:
+    base = world.base().commit
+    plan = world.attempted({".interlock/artifacts/plan/plan.md": "p"}, base, 1, "plan").commit
+    left = world.attempted({"left": "l\n"}, plan, 1, "left").commit
+    right = world.attempted({"a.txt": "right\n"}, plan, 1, "right").commit
+    joined = world.workspaces.merge([left, right], DONE, "refs/interlock/run1/join/1.0").commit
+    last = world.attempted({"last": "z\n"}, joined, 1, "last").commit
+    tip = deliver(world, last, series=[plan, left, right, last])
+    names = git(world.repository, "log", "--reverse", "--name-only", "--format=", f"main..{tip}").split()
+    assert names == ["left", "a.txt", "last"]
+    assert git(world.repository, "rev-list", "--count", f"main..{tip}").strip() == "3"
+    assert deliver(world, last, series=[plan, left, right, last]) == tip
+
+
+def test_signed_by_the_users_own_key(world: World, accepted: str, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    made = subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=False)
+    if made.returncode:
+        pytest.skip("no ssh-keygen here")
+    (tmp_path / "allowed").write_text(f"ursula@example.invalid {key.with_suffix('.pub').read_text()}")
+    git(world.repository, "config", "gpg.format", "ssh")
+    git(world.repository, "config", "user.signingKey", str(key))
+    git(world.repository, "config", "gpg.ssh.allowedSignersFile", str(tmp_path / "allowed"))
+    tip = deliver(world, accepted, sign=True)
+    git(world.repository, "verify-commit", tip)
+    assert git(world.repository, "log", "-1", "--format=%at %cn %B", tip).startswith(
+        "1700000000 Ursula User Make it so"
+    )
+    assert deliver(world, accepted, sign=True) == tip
+
+
+def test_a_failing_signature_is_refused_and_leaves_no_branch(world: World, accepted: str) -> None:
+    git(world.repository, "config", "gpg.program", "/bin/false")
+    with pytest.raises(DeliveryRefused, match="signing failed"):
+        deliver(world, accepted, sign=True)
+    assert git(world.repository, "branch", "--list", "interlock/*") == ""
+
+
+def test_a_base_that_moved_does_not_matter(world: World, accepted: str) -> None:
+    base = world.base().commit
+    write(world.repository, {"a.txt": "moved on\n"})
+    commit_all(world.repository)
+    tip = world.workspaces.deliver(accepted, base, "out", DONE, [], sign=False)
+    assert git(world.repository, "rev-parse", f"{tip}^").strip() == base
+
+
+def test_an_identity_that_nobody_configured(world: World, accepted: str, tmp_path: Path) -> None:
+    git(world.repository, "config", "--unset", "user.name")
+    git(world.repository, "config", "--unset", "user.email")
+    git(world.repository, "config", "user.useConfigOnly", "true")
+    environ = {**os.environ, "GIT_CONFIG_NOSYSTEM": "1"}
+    assert environ["HOME"] != "/root"
+    tip = deliver(world, accepted)
+    assert git(world.repository, "log", "-1", "--format=%an", tip).strip()

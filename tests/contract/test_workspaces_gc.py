@@ -1,0 +1,100 @@
+"""Collecting: what is old and not live goes, all else stays; and the bytes on the disk."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.contract.workspaces_world import World, make_world
+
+from interlock.workspaces import Collected, base_ref
+
+DAY = 86_400.0
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = make_world(tmp_path)
+    with made.workspaces:
+        yield made
+
+
+def collect(world: World, *live: str, days: float = 0.0, older_than_s: float = 0.0) -> Collected:
+    """Collect as if `days` had passed."""
+    return world.workspaces.collect(live, older_than_s, time.time() + days * DAY)
+
+
+def test_what_is_younger_than_a_day_stays(world: World) -> None:
+    candidate = world.attempted({"a.txt": "x\n"}, world.base().commit, 1)
+    done = collect(world, days=0.9)
+    assert (done.refs, done.objects, done.places) == (0, 0, 0)
+    assert world.workspaces.read(candidate.commit, "a.txt", 10) == b"x\n"
+
+
+def test_what_is_older_and_not_live_goes(world: World) -> None:
+    candidate = world.attempted({"a.txt": os.urandom(100_000)}, world.base().commit, 1)
+    world.open(world.base().commit, 2)
+    before = world.workspaces.usage()
+    done = collect(world, days=1.1)
+    assert done.refs == 2
+    assert done.objects > 3
+    assert done.places == 1
+    assert done.bytes > 100_000
+    world.workspaces.close()
+    assert not world.workspaces.has(candidate.commit)
+    after = world.workspaces.usage()
+    assert after.objects < before.objects
+    assert after.kits < before.kits
+
+
+def test_a_live_run_keeps_its_refs_places_and_bases(world: World) -> None:
+    base = world.base().commit
+    first = world.attempted({"a.txt": "1\n"}, base, 1)
+    second = world.attempted({"a.txt": "2\n"}, base, 2)
+    place = world.open(base, 3)
+    done = collect(world, "refs/interlock/run1/", days=30)
+    assert done.refs == 1  # the base's own: it is kept as a parent
+    assert place.root.exists()
+    for commit in (base, first.commit, second.commit):
+        assert world.workspaces.has(commit)
+    assert world.in_store("fsck", "--full", "--no-dangling") == ""
+    again = world.open(base, 4)
+    assert world.snapshot(again, base, 4).tree == world.base().tree
+
+
+def test_single_refs_can_be_live(world: World) -> None:
+    base = world.base().commit
+    first = world.attempted({"a.txt": "1\n"}, base, 1).commit
+    second = world.attempted({"a.txt": "2\n"}, base, 2).commit
+    collect(world, "refs/interlock/run1/code/1.2", base_ref(base), days=30)
+    world.workspaces.close()
+    assert not world.workspaces.has(first)
+    assert world.workspaces.has(second)
+    assert world.in_store("rev-parse", base_ref(base)).strip() == base
+
+
+def test_older_than_spares_more_than_a_day(world: World) -> None:
+    candidate = world.attempted({"a.txt": "x\n"}, world.base().commit, 1)
+    assert collect(world, days=6, older_than_s=7 * DAY).refs == 0
+    assert world.workspaces.has(candidate.commit)
+
+
+def test_a_store_that_was_collected_works_on(world: World) -> None:
+    world.attempted({"a.txt": "x\n"}, world.base().commit, 1)
+    collect(world, days=30)
+    world.workspaces.close()
+    base = world.base().commit
+    assert world.workspaces.read(world.attempted({"a.txt": "y\n"}, base, 2).commit, "a.txt", 10) == b"y\n"
+
+
+def test_no_store_is_nothing_to_collect(world: World) -> None:
+    assert collect(world) == Collected()
+    assert sum(vars_of(world)) == 0
+
+
+def vars_of(world: World) -> tuple[int, ...]:
+    used = world.workspaces.usage()
+    return used.objects, used.kits, used.setups, used.places
