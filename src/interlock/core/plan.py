@@ -8,6 +8,7 @@ what is in flight and not wanted; there is nothing else to decide.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import assert_never
 
 from interlock.core.attempts import after_rejection, attempt_command, next_attempt, taking_part, within_limit
 from interlock.core.commands import (
@@ -23,6 +24,7 @@ from interlock.core.commands import (
     PrepareInput,
     RejectCandidate,
     SendBack,
+    StartAttempt,
     WaitUntil,
 )
 from interlock.core.events import Action, PauseReason, RunStatus, VerdictGiven, VerdictStatus
@@ -57,7 +59,31 @@ def plan(pipeline: Pipeline, state: RunState) -> tuple[Command, ...]:
         wanted.extend(_plan_stage(pipeline, state, stage, base_judged=not base))
     if all(stage.settled for stage in state.stages.values()):
         wanted.extend(_finish(pipeline, state))
-    return tuple(within_limit(pipeline, state, wanted))
+    return tuple(within_limit(pipeline, state, _less_resets(wanted)))
+
+
+def _less_resets(wanted: list[Command]) -> list[Command]:
+    """Where something is sent back, nothing else of what is reset by it is begun, and nothing is delivered."""
+    resets = {name for command in wanted if isinstance(command, SendBack) for name in command.resets}
+    if not resets:
+        return wanted
+    return [command for command in wanted if isinstance(command, SendBack) or not _hangs_on(command, resets)]
+
+
+def _hangs_on(command: Command, resets: set[str]) -> bool:
+    match command:
+        case StartAttempt() | LoseAttempt() | AcceptHandoff() | RejectCandidate() | SendBack():
+            return command.attempt.stage in resets
+        case PrepareInput() | CheckWhen() | EvaluateGate() | AskApproval():
+            return command.subject.stage in resets and not command.subject.is_base
+        case Pause():
+            return command.stage in resets
+        case DeliverBranch() | FinishRun():
+            return True
+        case WaitUntil():
+            return False
+        case _:
+            assert_never(command)
 
 
 # --- the run ------------------------------------------------------------------------------------
