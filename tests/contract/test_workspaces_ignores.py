@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,12 +17,12 @@ NAMES = st.text(alphabet="ab-.#! ]", min_size=1, max_size=3).filter(lambda name:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ignores")
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     git(folder, "init", "-q", env=environ)
     git(folder, "config", "core.excludesFile", "/dev/null")
-    yield folder
+    return folder
 
 
 def ours(root: list[str], inner: list[str], path: str) -> bool:

@@ -72,7 +72,8 @@ def test_a_changed_key_file_makes_it_anew(world: World) -> None:
 
 def test_settle_runs_in_each_checkout_and_what_it_leaves_stays_out(world: World) -> None:
     base = world.base().commit
-    settle = "pwd > deps/where; mkdir -p src/egg; touch src/egg/info; echo broken > a.txt; rm -r src/deep; chmod +x src/lib.py"
+    breaks = "echo broken > a.txt; rm -r src/deep; chmod +x src/lib.py"
+    settle = f"pwd > deps/where; mkdir -p src/egg; touch src/egg/info; {breaks}"
     room = Room(setup=(counting(world, settle=settle),))
     place = world.open(base, 1, room)
     assert (place.tree / "deps/where").read_text().strip() == str(place.tree)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from interlock.ports import InfrastructureError, UsageError
@@ -21,6 +22,7 @@ from interlock.workspaces.git import Git, Trust, complaint
 from interlock.workspaces.objects import Objects, commit_object, disk_trouble
 
 WORKTREE = "worktree"
+_HEX = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _IDENTITY = "Interlock <interlock@localhost>"
 
 
@@ -57,17 +59,19 @@ def find(repository: Path, environ: Mapping[str, str], ref: str = "") -> Origin:
     queries = ("--show-object-format", "--is-shallow-repository", "--is-bare-repository", "--absolute-git-dir")
     common = ("--path-format=absolute", "--git-common-dir")
     wanted = (f"{ref}^{{commit}}", f"{ref}^{{tree}}", "--symbolic-full-name", ref) if ref else ()
-    done = git.call("rev-parse", *queries, *common, *wanted, codes=range(256))
+    done = git.call("rev-parse", *queries, *common, *wanted, "--show-toplevel", codes=range(256))
     lines = os.fsdecode(done.out).split("\n")[:-1]
     if len(lines) < 5:
         raise UsageError(_no_repository(repository, done))
-    if ref and (done.code or len(lines) < 7):
+    found = lines[5:] if ref else ["", "", "", *lines[5:]]
+    if ref and not all(_HEX.fullmatch(oid) for oid in (*found, "", "")[:2]):
         raise UsageError(_no_commit(ref, git))
-    bare, git_dir, common_dir = lines[2] == "true", Path(lines[3]), Path(lines[4])
-    commit, tree, name = [*lines[5:], "", "", ""][:3]
+    commit, tree, name, worktree = (*found, "", "", "", "")[:4]  # git stops at --show-toplevel where there is none
+    if not name.startswith(("refs/", "HEAD")):
+        name, worktree = "", name  # a plain commit has no name, and prints none
     branch = name.removeprefix("refs/heads/") if name.startswith("refs/heads/") else ""
-    worktree = None if bare else _worktree(git, repository)
-    return Origin(git_dir, common_dir, worktree, lines[0], lines[1] == "true", commit, tree, branch)
+    top = Path(worktree) if worktree else None
+    return Origin(Path(lines[3]), Path(lines[4]), top, lines[0], lines[1] == "true", commit, tree, branch)
 
 
 def import_commit(store: Path, origin: Origin, environ: Mapping[str, str]) -> None:
@@ -160,11 +164,6 @@ def _written(store: Path, objects: Objects, origin: Origin, environ: Mapping[str
         pack = user.call("pack-objects", "-q", "--stdout", stdin=names.encode()).out
         Git(environ, store).call("unpack-objects", "-q", stdin=pack)
     return tree
-
-
-def _worktree(git: Git, repository: Path) -> Path | None:
-    done = replace(git, cwd=repository).call("rev-parse", "--show-toplevel", codes=range(256))
-    return None if done.code else Path(os.fsdecode(done.out).removesuffix("\n"))
 
 
 def _no_repository(repository: Path, done: Captured) -> str:

@@ -86,9 +86,8 @@ class Objects:
 
     def read(self, oid: str) -> bytes:
         """An object's content. Raises KeyError where there is none."""
-        for _, chunks in self.stream([oid]):
-            return b"".join(chunks)
-        raise KeyError(oid)
+        (content,) = [b"".join(chunks) for _, chunks in self.stream([oid])]  # to its end, or git is ended with it
+        return content
 
     def look(self, oid: str) -> tuple[str, int] | None:
         """Kind and size in bytes, None where there is no such object."""

@@ -64,6 +64,7 @@ class GitWorkspaces:
         if not name:
             raise UsageError("base: it is empty: give a commit, a branch or a tag, or leave it out for HEAD")
         origin = base.find(self._repository, self._environ, name)
+        self.__dict__["_origin"] = origin
         storage.create(self._store, origin.algorithm)
         base.import_commit(self._store, origin, self._environ)
         notes = base.notes(origin, self._environ, head=ref is None and not worktree)
