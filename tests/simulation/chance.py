@@ -43,10 +43,10 @@ class Scenario:
 class Chance:
     """Draws of one concern. `rate` is how often `happens` is true."""
 
-    __slots__ = ("_random", "rate", "choice", "randrange", "uniform")
+    __slots__ = ("_random", "choice", "randrange", "rate", "uniform")
 
     def __init__(self, seed: int, name: str, rate: float = 0.0) -> None:
-        self._random = random.Random(seed * 1_000_003 + crc32(name.encode()))  # noqa: S311
+        self._random = random.Random(seed * 1_000_003 + crc32(name.encode()))
         self.rate = rate
         self.choice = self._random.choice
         self.randrange = self._random.randrange

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tests.simulation.chance import Chance
+from tests.simulation.store import Commit, Store
+
 from interlock.core.events import Action, PauseReason
 from interlock.core.state import Phase, RunState, StageState
 from interlock.ports import Answer
-from tests.simulation.chance import Chance
-from tests.simulation.store import Commit, Store
 
 LIMITS = ("attempts", "tokens", "cost_usd", "wall")
 
@@ -27,6 +28,10 @@ class Human:
         if self.said and self.chance.one_in(0.3):
             old = self.chance.choice(self.said)
             return self._say(old.action, old.stage, subject=old.subject, gate=old.gate, override=old.override)
+        rejected = [item.event.attempt for stage in state.stages.values() for item in stage.rejections]
+        if rejected and self.chance.one_in(0.3):
+            attempt = self.chance.choice(rejected)
+            return self._say(Action.ACCEPT, attempt.stage, subject=str(attempt), override=True)
         stage_id = self.chance.choice([*state.stages, "nowhere"])
         epoch, number = self.chance.randrange(0, 3), self.chance.randrange(0, 4)
         action = self.chance.choice(

@@ -7,6 +7,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from tests.simulation.fate import Violation, require
+from tests.simulation.store import Store
+
 from interlock.core.events import (
     Action,
     AnswerTaken,
@@ -38,8 +41,6 @@ from interlock.core.events import (
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Expect, Gate, GateClass, GateKind, Pipeline, Stage, WorkspaceMode
 from interlock.ports import Case
-from tests.simulation.fate import Violation, require
-from tests.simulation.store import Store
 
 TRIES_MAX = 3  # as the protocol's bound on one effect; written again here on purpose
 QUOTA_WAITS_MAX = 60
@@ -432,7 +433,7 @@ class Oracle:
             passed = verdict is not None and verdict.status is VerdictStatus.PASSED
             true = not hard or (gate.digest, event.tree, VerdictStatus.PASSED) in self.truth
             needed = hard or not by_person
-            require(passed and true or not needed, "S2", lambda g=gate: f"{event.attempt} was accepted without {g.id}")
+            require((passed and true) or not needed, "S2", lambda g=gate: f"{event.attempt} was accepted without {g.id}")
         if book.merged and book.input is not None:
             unproven = bool(book.input.conflicts) or not stage.has_worker or not self._input_sound(book, stage)
             for _name, gate in self._merge_gates(stage.id) if unproven else ():

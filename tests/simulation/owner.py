@@ -6,9 +6,11 @@ has yielded lies in its flight until some later step records it, so that others 
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass, field
+
+from tests.simulation.chance import Chance
+from tests.simulation.fate import require
 
 from interlock.core.commands import AskApproval, Command, FinishRun, Pause, SendBack, StartAttempt
 from interlock.core.events import Event, Recorded, TimeReached
@@ -17,9 +19,7 @@ from interlock.engines.reconcile import Turn, reconcile
 from interlock.execution.context import Context
 from interlock.execution.ledger import Ledger
 from interlock.execution.perform import perform
-from interlock.ports import Cancelled, Clock, Fenced, Journal, World
-from tests.simulation.chance import Chance
-from tests.simulation.fate import require
+from interlock.ports import Cancelled, Clock, Journal, World
 
 AT_ONCE = (Pause, SendBack, AskApproval, FinishRun)
 REPEATS_MAX = 25

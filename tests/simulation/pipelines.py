@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.simulation.chance import Chance
+
 from interlock.core.pipeline import (
     AgentSpec,
     Artifact,
@@ -21,7 +23,6 @@ from interlock.core.pipeline import (
     When,
     WorkspaceMode,
 )
-from tests.simulation.chance import Chance
 
 TRUE = Command(argv=("true",))
 AGENTS = (AgentSpec("coder", "sim"), AgentSpec("strong", "sim"))

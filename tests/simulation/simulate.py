@@ -5,14 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from interlock.core.events import AnswerTaken, Event, Recorded, RunStarted, SentBack
-from interlock.core.fold import fold
-from interlock.core.pipeline import Pipeline, until
-from interlock.core.state import TRANSITIONS, RunState, stage_of
-from interlock.execution.context import Context
-from interlock.execution.ledger import Ledger
-from interlock.journal.memory import MemoryJournal
-from interlock.ports import Answer, Fenced, World
 from tests.simulation.chance import Chance, Fault, Scenario, fault_chance
 from tests.simulation.fate import Died, Violation, require
 from tests.simulation.human import Human
@@ -21,6 +13,15 @@ from tests.simulation.owner import Owner
 from tests.simulation.pipelines import random_pipeline
 from tests.simulation.store import Commit, Store
 from tests.simulation.world import KEPT, Nature, SimAgent, SimBlobs, SimGates, SimWorkspaces
+
+from interlock.core.events import Event, Recorded, RunStarted, SentBack
+from interlock.core.fold import fold
+from interlock.core.pipeline import Pipeline, until
+from interlock.core.state import TRANSITIONS, RunState, stage_of
+from interlock.execution.context import Context
+from interlock.execution.ledger import Ledger
+from interlock.journal.memory import MemoryJournal
+from interlock.ports import Fenced, World
 
 RUN = "run-1"
 STEPS_MAX = 6_000

@@ -14,6 +14,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Protocol
 
+from tests.simulation.chance import Chance, portion
+from tests.simulation.oracle import Oracle
+from tests.simulation.store import CONFLICT, NOTHING, Commit, Store
+
 from interlock.core.events import Evidence, Finding, Usage, VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec, GateKind
@@ -37,9 +41,6 @@ from interlock.ports import (
     UnfitTree,
     UsageError,
 )
-from tests.simulation.chance import Chance, portion
-from tests.simulation.oracle import Oracle
-from tests.simulation.store import CONFLICT, NOTHING, Commit, Store
 
 SECRET = "held-out-secret"
 KEPT = "kept"  # the protected content of the base

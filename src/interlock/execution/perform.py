@@ -97,7 +97,9 @@ def _counted(world: World, context: Context, command: Numbered) -> Effects:
         permanent = isinstance(error, DeliveryRefused) or error.permanent
         retry_at = context.retry_at(world.clock.now(), command.number - 1)
         event = EffectErrored(effect_key(command), command.number, str(error), retry_at, permanent)
-    yield event
+    record = yield event
+    if record is not None and isinstance(command, AcceptHandoff):
+        _keep_script(world, command)
 
 
 def _event_of(world: World, context: Context, command: Numbered) -> Event:
@@ -198,11 +200,10 @@ def _trouble(error: InfrastructureError) -> Finding:
 
 def _accept(world: World, context: Context, command: AcceptHandoff) -> HandoffAccepted:
     record = world.blobs.put(handoff_record(context, command))
-    _keep_script(world, context, command)
     return HandoffAccepted(command.attempt, command.commit, command.tree, record, command.override_by, command.by)
 
 
-def _keep_script(world: World, context: Context, command: AcceptHandoff) -> None:
+def _keep_script(world: World, command: AcceptHandoff) -> None:
     """What a script made is known from now on; what was rejected, or accepted by a person, is made anew."""
     key = world.journal.recall("script-key", command.commit)
     if key and not command.override_by and not command.by:
