@@ -1,6 +1,7 @@
 """Artifacts: Markdown headings, JSON that follows a schema, and the line of each mistake."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -100,6 +101,12 @@ def test_what_is_no_json_or_lacks_something(content: str | bytes, line: int, wha
 def test_a_schema_refers_to_nothing_outside(schema: object) -> None:
     with pytest.raises(json_schema.BadSchema):
         said("{}", schema)
+
+
+def test_not_even_a_file_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(json_schema.BadSchema):
+        said("{}", {"$ref": (tmp_path / "other.json").as_uri()})
 
 
 def test_a_schema_that_refers_to_itself_without_end_is_a_mistake_not_a_crash() -> None:
