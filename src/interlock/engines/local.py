@@ -7,10 +7,11 @@ and leaves when only a human can move the run.
 from __future__ import annotations
 
 import threading
+from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 
-from interlock.core.commands import AskApproval, Command, FinishRun, Pause, SendBack
-from interlock.core.events import Recorded, TimeReached
+from interlock.core.commands import AskApproval, Command, FinishRun, Pause, SendBack, StartAttempt
+from interlock.core.events import Event, Recorded, TimeReached
 from interlock.engines.reconcile import Turn, reconcile
 from interlock.execution.context import Context
 from interlock.execution.ledger import Ledger
@@ -26,6 +27,8 @@ _AT_ONCE = (Pause, SendBack, AskApproval, FinishRun)
 @dataclass(slots=True)
 class _Flight:
     cancel: threading.Event
+    effects: Generator[Event, Recorded | None, None]
+    claim: Recorded | None = None  # of an attempt whose work has not begun
     thread: threading.Thread | None = None
 
 
@@ -64,36 +67,54 @@ class LocalEngine:
         seen = self._events
         with self._moved:
             turn = reconcile(self.ledger.next_commands(), tuple(self._flights), self.places)
-        for command in turn.cancel:
-            self._flights[command].cancel.set()
+            for command in turn.cancel:
+                self._flights[command].cancel.set()
         for command in turn.start:
             self._start(command)
         if self._errors or self.ledger.state.finished is not None:
             return False
-        if turn.rests and not self._flights and turn.alarm is None:
+        if turn.rests and turn.alarm is None and self._is_idle(seen):
             return False
         self._sleep(turn, seen)
         return True
+
+    def _is_idle(self, seen: int) -> bool:
+        """Whether nothing is in flight, and nothing landed since the planner was asked."""
+        with self._moved:
+            return not self._flights and self._events == seen
 
     def _start(self, command: Command) -> None:
         self._repeats[command] = self._repeats.get(command, 0) + 1
         if self._repeats[command] > REPEATS_MAX:
             raise RuntimeError(f"the planner wants {command} again and again")
-        flight = _Flight(threading.Event())
+        cancel = threading.Event()
+        flight = _Flight(cancel, perform(self.world, self.context, command, cancel))
         if isinstance(command, _AT_ONCE):
             self._perform(command, flight)
+            return
+        if isinstance(command, StartAttempt) and not self._claim(command, flight):
             return
         flight.thread = threading.Thread(target=self._perform, args=(command, flight), name=type(command).__name__)
         with self._moved:
             self._flights[command] = flight
         flight.thread.start()
 
+    def _claim(self, command: StartAttempt, flight: _Flight) -> bool:
+        """The loop itself claims, in the turn that decided it, so that nothing comes between the two."""
+        flight.claim = self._record(command, next(flight.effects))
+        return flight.claim is not None
+
+    def _record(self, command: Command, event: Event) -> Recorded | None:
+        record = self.ledger.record(event)
+        if record is not None:
+            self._repeats.pop(command, None)
+        return record
+
     def _perform(self, command: Command, flight: _Flight) -> None:
         try:
-            effects = perform(self.world, self.context, command, flight.cancel)
-            event = next(effects, None)
-            while event is not None:
-                event = effects.send(self.ledger.record(event))
+            event = flight.effects.send(flight.claim)
+            while True:
+                event = flight.effects.send(self._record(command, event))
         except (StopIteration, Cancelled):
             pass
         except BaseException as error:  # noqa: BLE001 - it is raised again by drive, on the owner's thread
@@ -119,8 +140,10 @@ class LocalEngine:
             self.ledger.record(TimeReached(turn.alarm))
 
     def _end_all(self) -> None:
-        for flight in tuple(self._flights.values()):
+        with self._moved:
+            flights = tuple(self._flights.values())
+        for flight in flights:
             flight.cancel.set()
-        for flight in tuple(self._flights.values()):
+        for flight in flights:
             if flight.thread is not None:
                 flight.thread.join()
