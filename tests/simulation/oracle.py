@@ -433,7 +433,8 @@ class Oracle:
             passed = verdict is not None and verdict.status is VerdictStatus.PASSED
             true = not hard or (gate.digest, event.tree, VerdictStatus.PASSED) in self.truth
             needed = hard or not by_person
-            require((passed and true) or not needed, "S2", lambda g=gate: f"{event.attempt} was accepted without {g.id}")
+            fits = (passed and true) or not needed
+            require(fits, "S2", lambda g=gate: f"{event.attempt} was accepted without {g.id}")
         if book.merged and book.input is not None:
             unproven = bool(book.input.conflicts) or not stage.has_worker or not self._input_sound(book, stage)
             for _name, gate in self._merge_gates(stage.id) if unproven else ():
