@@ -21,7 +21,7 @@ from tests.simulation.simulate import Result, simulate
 from interlock.core.state import TRANSITIONS
 
 CHUNK = 250  # runs that a worker does before it reports
-NEIGHBOURS = 150  # seeds tried for each simpler scenario while shrinking
+NEIGHBOURS = 50  # seeds tried for each simpler scenario while shrinking
 
 
 @dataclass(slots=True)
@@ -83,6 +83,21 @@ def missing(tally: Tally) -> list[str]:
     return sorted(f"{phase} on {event}" for phase, event in wanted - {(str(p), e) for p, e in tally.seen})
 
 
+def summary(tally: Tally) -> str:
+    """The campaign as text: how many, how they ended, how often each transition was taken."""
+    ends = ", ".join(f"{count} {status}" for status, count in sorted(tally.status.items()))
+    counts = {(str(phase), event): count for (phase, event), count in tally.seen.items()}
+    lines = [
+        f"{tally.runs} runs, {tally.events} events, {tally.owners} owners, {tally.took_s:.1f} s: {ends}",
+        *(
+            f"  {phase:9} {event.__name__:18} {counts.get((str(phase), event.__name__), 0):8}"
+            for phase, event in TRANSITIONS
+        ),
+        f"never taken: {', '.join(missing(tally)) or 'none'}; promises broken: {len(tally.failures)}",
+    ]
+    return "\n".join(lines)
+
+
 def shrink(scenario: Scenario) -> Result:
     """The shortest failing history found with fewer stages, fewer faults and a shorter prefix of them."""
     best = simulate(scenario)
@@ -120,7 +135,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count())
     chosen = parser.parse_args(arguments)
     tally = campaign_on(chosen.workers, chosen.seed, chosen.runs)
-    _print_summary(tally)
+    print(summary(tally))
     for scenario, _ in tally.failures[:3]:
         print(tell(shrink(scenario)), file=sys.stderr)
     return 1 if tally.failures or missing(tally) else 0
@@ -150,16 +165,6 @@ def _first_failure(scenario: Scenario, promise: str, shorter_than: int) -> Resul
 
 def _fails(result: Result, promise: str) -> bool:
     return isinstance(result.violation, Violation) and result.violation.promise == promise
-
-
-def _print_summary(tally: Tally) -> None:
-    print(f"{tally.runs} runs, {tally.events} events, {tally.owners} owners, {tally.took_s:.1f} s")
-    print(", ".join(f"{count} {status}" for status, count in sorted(tally.status.items())))
-    for phase, event in sorted((str(phase), event.__name__) for phase, event in TRANSITIONS):
-        print(f"  {phase:9} {event:18} {tally.seen.get((phase, event), 0):8}")
-    if names := missing(tally):
-        print(f"never taken: {', '.join(names)}")
-    print(f"promises broken: {len(tally.failures)}")
 
 
 if __name__ == "__main__":
