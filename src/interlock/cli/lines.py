@@ -141,9 +141,8 @@ def _of_stage(event: Event) -> str:
         case ApprovalAsked():
             return f"waits for a person: {safe(event.question)}"
         case CandidateRejected():
-            empty = "it changed nothing" if event.empty else ""
             gates = ", ".join(gate_name(gate, event.attempt.stage) for gate in event.gates)
-            return "rejected" + (f" by {gates}" if gates else "") + (f": {empty}" if empty else "")
+            return f"rejected by {gates}" if gates else "rejected: it changed nothing" if event.empty else "rejected"
         case HandoffAccepted():
             over = f" by {safe(event.override_by, 60)} OVER A FAILED GATE" if event.override_by else ""
             return f"accepted{over}" + (f" by {safe(event.by, 60)}" if event.by and not over else "")

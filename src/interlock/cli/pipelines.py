@@ -29,8 +29,8 @@ def repository_here() -> Path:
 
 def locate(root: Path, name: str) -> Path:
     """The file of `-p NAME|PATH`; a path is looked for where the user stands, then at the root. Raises UsageError."""
-    if name.endswith((".yaml", ".yml")) and (here := Path.cwd() / name).is_file():
-        return here
+    if name.endswith((".yaml", ".yml")) and (Path.cwd() / name).is_file():
+        return Path(os.path.normpath(Path.cwd() / name))
     return locate_pipeline(root, name)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,12 +15,14 @@ from interlock.ports import UsageError
 
 if TYPE_CHECKING:
     from interlock.bootstrap import Application
+    from interlock.core.events import Finding
     from interlock.core.pipeline import Pipeline
     from interlock.service import Checked, CheckRequest
     from interlock.spec import Loaded
     from interlock.workspaces import Base
 
 FINDINGS_SHOWN_MAX = 20  # of a gate; --json has all
+LINES_SHOWN_MAX = 8  # of a finding, beyond its first
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +145,7 @@ def _show(app: Application, told: _Told, *, several: bool) -> None:
     if judgement is None or told.status == "passed":
         return
     say(_findings(told))
-    for evidence in judgement.evidence:
-        note(f"    {evidence.name}: {_kept(app, evidence.digest)}")
+    note(f"    log: {app.blobs.path(kept.digest)}" for kept in judgement.evidence if kept.name == "log")
 
 
 def _line(told: _Told, *, several: bool) -> str:
@@ -162,19 +162,24 @@ def _line(told: _Told, *, several: bool) -> str:
 
 
 def _findings(told: _Told) -> Iterator[str]:
-    """As compilers write them where the place is known, so that editors find it."""
-    from interlock.cli.words import count, place, safe
+    from interlock.cli.words import count
 
     findings = told.checked.judgement.findings if told.checked.judgement else ()
     for finding in findings[:FINDINGS_SHOWN_MAX]:
-        where = place(finding)
-        yield f"    {where + ': ' if where else ''}{safe(finding.rule, 100)}: {safe(finding.message, 1000)}"
+        yield from _finding(finding)
     if len(findings) > FINDINGS_SHOWN_MAX:
         yield f"    and {count(len(findings) - FINDINGS_SHOWN_MAX, 'finding')} more: --json has all"
 
 
-def _kept(app: Application, digest: str) -> Path:
-    return app.blobs.path(digest)
+def _finding(finding: Finding) -> Iterator[str]:
+    """As compilers write it where the place is known, so that editors find it; then what else was said."""
+    from interlock.cli.words import place, safe
+    from interlock.core.text import plain
+
+    where = place(finding)
+    first, *others = plain(finding.message, 2_000).splitlines() or [""]
+    yield f"    {where + ': ' if where else ''}{safe(finding.rule, 100)}: {first}"
+    yield from (f"        {line}" for line in others[:LINES_SHOWN_MAX])
 
 
 def _summary(told: list[_Told]) -> str:
