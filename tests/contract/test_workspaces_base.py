@@ -70,6 +70,19 @@ def test_a_subfolder_of_the_repository_is_in_it(world: World, tmp_path: Path) ->
         assert inner.import_base().commit == git(world.repository, "rev-parse", "HEAD").strip()
 
 
+def test_a_change_that_git_tells_by_the_time_of_the_index_alone(world: World) -> None:
+    """Same size, and all in one second, in which the index was written too: git must read the file again."""
+    clean = world.workspaces.import_base("HEAD")
+    file, index = world.repository / "a.txt", world.repository / ".git/index"
+    whole_second = (file.stat().st_mtime_ns // 10**9 - 10) * 10**9
+    os.utime(file, ns=(whole_second, whole_second))
+    git(world.repository, "update-index", "--refresh")
+    file.write_bytes(file.read_bytes().swapcase())
+    for path in (file, index):
+        os.utime(path, ns=(whole_second, whole_second))
+    assert world.workspaces.import_base(worktree=True).tree != clean.tree
+
+
 def test_a_shallow_clone(world: World, tmp_path: Path) -> None:
     git(tmp_path, "clone", "-q", "--depth=1", f"file://{world.repository}", "shallow")
     assert imported(world, tmp_path / "shallow").notes == ("the repository is a shallow clone",)

@@ -143,7 +143,7 @@ def _written(store: Path, objects: Objects, origin: Origin, environ: Mapping[str
     git = Git(environ, cwd=origin.worktree, trust=Trust.USER)
     index = folder / "index"
     if (origin.git_dir / "index").exists():
-        shutil.copyfile(origin.git_dir / "index", index)
+        shutil.copy2(origin.git_dir / "index", index)  # with its time: by it git knows what it must read again
     extra = {
         "GIT_DIR": str(origin.git_dir),
         "GIT_WORK_TREE": str(origin.worktree),
