@@ -15,6 +15,7 @@ from pathlib import Path
 
 from interlock.agents import adapters
 from interlock.engines.owner import Owner
+from interlock.execution.histories import Histories
 from interlock.gates import Referee
 from interlock.gates.bench import Bench
 from interlock.journal import FileBlobs, SqliteJournal
@@ -66,12 +67,13 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
     journal, blobs = SqliteJournal(paths.journal), FileBlobs(paths.blobs)
     workspaces = GitWorkspaces(paths.store, paths.places, top, environ)
     gates = Referee(Bench(workspaces, blobs, journal, environ, paths.locks, general.state / "slots"))
-    clock = SystemClock()
+    clock, histories = SystemClock(), Histories(journal)
     world = World(workspaces, adapters(environ, top), gates, blobs, journal, clock, render, lambda: True)
     holder = _holder()
     owner = Owner(
         world=world,
         lock=partial(_lock, paths, holder),
+        state_of=histories.state,
         name=f"{holder.pid}@{holder.host}",
         environ=environ,
         places=settings.max_parallel,
@@ -79,6 +81,7 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
     )
     service = Service(
         journal=journal,
+        histories=histories,
         blobs=blobs,
         workspaces=workspaces,
         gates=gates,

@@ -14,6 +14,7 @@ from tests.simulation.fate import require
 
 from interlock.core.commands import AskApproval, Command, FinishRun, Pause, SendBack, StartAttempt
 from interlock.core.events import Event, Recorded, TimeReached
+from interlock.core.fold import fold
 from interlock.core.pipeline import Pipeline
 from interlock.engines.reconcile import Turn, reconcile
 from interlock.execution.context import Context
@@ -151,7 +152,8 @@ def take_run(
     owner: str,
 ) -> Ledger:
     """A new owner's ledger, its claim appended."""
-    ledger = Ledger(run, pipeline, journal, clock, journal.take(run))
+    fence = journal.take(run)
+    ledger = Ledger(fold(journal.records(run)), pipeline, journal, clock, fence)
     if ledger.state.finished is None:
         ledger.claim(owner)
     return ledger

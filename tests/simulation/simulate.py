@@ -185,7 +185,8 @@ class Simulation:
         """A new owner takes the run: the fold of the history is what the former one knew."""
         self.result.owners += 1
         fate = OwnersFate(self)
-        ledger = Ledger(RUN, self.pipeline, self.journal, self, self.journal.take(RUN))
+        fence = self.journal.take(RUN)
+        ledger = Ledger(fold(self.journal.records(RUN)), self.pipeline, self.journal, self, fence)
         fate.ledger = ledger
         self.last = ledger.state
         ledger.listen(lambda record: self._count(record, ledger.state))

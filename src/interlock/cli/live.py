@@ -17,9 +17,10 @@ from rich.text import Text
 from interlock.cli.lines import verdict_words
 from interlock.cli.words import MARKS, OVER, RUN_TONES, STAGE_MARKS, gate_name, lasted, safe, spent, usage, waiting
 from interlock.core.events import Recorded, VerdictStatus
+from interlock.core.history import AttemptPhase, AttemptView, VerdictView
 from interlock.core.pipeline import GateKind, Pipeline
 from interlock.core.state import Phase
-from interlock.core.views import AttemptPhase, AttemptView, RunPhase, RunView, StageView, VerdictView, describe
+from interlock.core.views import RunPhase, RunView, StageView
 from interlock.service import Service
 
 _FRESH_S = 0.3  # how old a picture may be while time alone goes on
@@ -33,7 +34,6 @@ class LiveScreen:
     def __init__(self, pipeline: Pipeline, run: str, service: Service, stream: TextIO) -> None:
         self._pipeline, self._run, self._service = pipeline, run, service
         self._console = Console(file=stream, highlight=False, soft_wrap=False)
-        self._records: list[Recorded] = []
         self._live: Live | None = None
         self._drawn_at = 0.0
 
@@ -50,7 +50,6 @@ class LiveScreen:
             self._live = None
 
     def show(self, batch: Sequence[Recorded]) -> None:
-        self._records.extend(batch)
         now = time.time()
         if batch or now - self._drawn_at >= _FRESH_S:
             self._draw(now)
@@ -59,10 +58,7 @@ class LiveScreen:
         self._drawn_at = now
         if self._live is None:
             return
-        records = self._records or self._service.history(self._run)
-        if not self._records or self._records[0].seq != 1:
-            self._records = records = self._service.history(self._run)
-        view = describe(self._pipeline, records, self._service.owner_of(self._run))
+        view = self._service.describe_run(self._run)
         self._live.update(picture(self._pipeline, view, now), refresh=True)
 
 

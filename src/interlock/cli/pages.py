@@ -27,8 +27,9 @@ from interlock.cli.words import (
     usage,
 )
 from interlock.core.events import Finding, VerdictStatus
+from interlock.core.history import AttemptPhase, AttemptView, VerdictView
 from interlock.core.state import Phase
-from interlock.core.views import AttemptPhase, AttemptView, RunPhase, RunView, StageView, VerdictView
+from interlock.core.views import RunPhase, RunView, StageView
 
 _FINDINGS_MAX = 50
 _NOTHING = "-"

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from interlock.core.history import AttemptView
 from interlock.core.ids import STAGE_NAME
-from interlock.core.views import AttemptView, RunView
+from interlock.core.views import RunView
 from interlock.ports import UsageError
 from interlock.service import Service
 

@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterator
 
 from interlock.core.events import Finding, Usage, VerdictGiven, VerdictStatus
+from interlock.core.history import AttemptPhase
 from interlock.core.state import Phase, Spent
 from interlock.core.text import plain
-from interlock.core.views import AttemptPhase, RunPhase, RunView, WaitView
+from interlock.core.views import RunPhase, RunView, WaitView
 
 NO_SANDBOX = "agents and gates run with your user's rights: there is no sandbox yet"
 

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 
-from interlock.core.answers import human_verdict
 from interlock.core.commands import WaitUntil
 from interlock.core.events import (
     AnswerTaken,
-    ApprovalAsked,
-    AttemptErrored,
-    AttemptLost,
-    AttemptStarted,
-    CandidateProduced,
-    CandidateRejected,
-    Evidence,
-    HandoffAccepted,
     InputPrepared,
     PauseReason,
-    Recorded,
-    Refused,
-    SentBack,
-    StageSkipped,
-    Usage,
-    VerdictGiven,
 )
-from interlock.core.fold import fold
+from interlock.core.history import AttemptView, History, Past, VerdictView
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.core.plan import plan
@@ -42,47 +27,6 @@ class RunPhase(StrEnum):
     ACCEPTED = "accepted"
     CANCELLED = "cancelled"
     STOPPED = "stopped"
-
-
-class AttemptPhase(StrEnum):
-    WORKING = "working"
-    JUDGING = "judging"
-    ACCEPTED = "accepted"
-    REJECTED = "rejected"
-    ERRORED = "errored"
-    LOST = "lost"
-    RESET = "reset"  # a goto or a person ended it
-
-
-@dataclass(frozen=True, slots=True)
-class VerdictView:
-    at: float
-    verdict: VerdictGiven
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptView:
-    id: AttemptId
-    phase: AttemptPhase
-    agent: str
-    model: str
-    by: str
-    input_tree: str
-    started_at: float
-    ended_at: float = 0.0  # of the work; 0 while it goes on
-    commit: str = ""
-    tree: str = ""
-    outcome: str = ""
-    claim: str = ""
-    why: str = ""  # it errored or was lost
-    cached: bool = False
-    usage: Usage = Usage()
-    evidence: tuple[Evidence, ...] = ()
-    verdicts: tuple[VerdictView, ...] = ()
-    record: str = ""  # digest of the handoff's record
-    override_by: str = ""
-    sent_back_to: str = ""
-    asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,17 +96,16 @@ class RunView:
         raise KeyError(str(attempt))
 
 
-def describe(pipeline: Pipeline, records: Sequence[Recorded], owner: str = "") -> RunView:
-    """The view of a run from its whole history. `owner` is who drives it now, empty for nobody.
+def describe(pipeline: Pipeline, history: History, owner: str = "") -> RunView:
+    """The view of a run. `owner` is who drives it now, empty for nobody.
     Raises ValueError where the history is empty."""
-    state = fold(records)
+    state, past = history.state, history.past
     started = state.started
     if started is None:
         raise ValueError("a run without a beginning")
-    seen = _collect(records)
     phase, sleeps_until = _phase(pipeline, state, owner)
     stages = tuple(
-        _stage_view(stage, state.stages[stage.id], seen) for stage in pipeline.ordered() if stage.id in state.stages
+        _stage_view(stage, state.stages[stage.id], past) for stage in pipeline.ordered() if stage.id in state.stages
     )
     return RunView(
         id=started.run,
@@ -179,14 +122,14 @@ def describe(pipeline: Pipeline, records: Sequence[Recorded], owner: str = "") -
         owner=owner,
         spent=state.spent,
         stages=stages,
-        base_verdicts=tuple(seen.base),
+        base_verdicts=tuple(past.base),
         waits=tuple(_waits(state)),
         branch=state.delivered.branch if state.delivered else "",
         commit=state.delivered.commit if state.delivered else "",
         sleeps_until=sleeps_until,
-        refused=seen.refused,
-        overrides=tuple(str(view.id) for view in seen.attempts.values() if view.override_by),
-        answers=tuple(seen.answers),
+        refused=past.refused,
+        overrides=tuple(str(view.id) for view in past.overridden()),
+        answers=tuple(past.answers),
     )
 
 
@@ -252,128 +195,20 @@ def _limit_named(stage: StageState) -> str:
     return stage.pause.detail.split(":", 1)[0] if stage.pause else "attempts"
 
 
-# --- history ---------------------------------------------------------------------------------------
+# --- stages ---------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Seen:
-    attempts: dict[AttemptId, AttemptView] = field(default_factory=dict)
-    base: list[VerdictView] = field(default_factory=list)
-    on_input: dict[str, list[VerdictView]] = field(default_factory=dict)
-    skipped: dict[str, str] = field(default_factory=dict)
-    answers: list[AnswerTaken] = field(default_factory=list)
-    refused: int = 0
-
-
-def _collect(records: Iterable[Recorded]) -> _Seen:
-    seen = _Seen()
-    for record in records:
-        _see(seen, record)
-    return seen
-
-
-def _see(seen: _Seen, record: Recorded) -> None:
-    match record.event:
-        case VerdictGiven() as event if event.subject.is_base:
-            seen.base.append(VerdictView(record.at, event))
-        case VerdictGiven() as event if event.subject.is_input:
-            seen.on_input.setdefault(event.subject.stage, []).append(VerdictView(record.at, event))
-        case VerdictGiven() as event:
-            _see_verdict(seen, record.at, event)
-        case StageSkipped() as event:
-            seen.skipped[event.subject.stage] = event.why
-        case SentBack() as event:
-            _see_sent_back(seen, event)
-        case AnswerTaken() as event:
-            _see_answer(seen, record.at, event)
-        case Refused():
-            seen.refused += 1
-        case _:
-            _see_attempt(seen, record)
-
-
-def _see_attempt(seen: _Seen, record: Recorded) -> None:
-    match record.event:
-        case AttemptStarted() as event:
-            seen.attempts[event.attempt] = AttemptView(
-                event.attempt,
-                AttemptPhase.WORKING,
-                event.agent,
-                event.model,
-                event.by,
-                event.input_tree,
-                record.at,
-            )
-        case AttemptLost() as event:
-            _change(seen, event.attempt, phase=AttemptPhase.LOST, ended_at=record.at, why=event.why)
-        case AttemptErrored() as event:
-            changes = {"phase": AttemptPhase.ERRORED, "why": event.why, "usage": event.usage}
-            _change(seen, event.attempt, ended_at=record.at, evidence=event.evidence, **changes)
-        case CandidateProduced() as event:
-            _change(
-                seen,
-                event.attempt,
-                phase=AttemptPhase.JUDGING,
-                ended_at=record.at,
-                commit=event.commit,
-                tree=event.tree,
-                outcome=event.outcome,
-                claim=event.claim,
-                cached=event.cached,
-                usage=event.usage,
-                evidence=event.evidence,
-            )
-        case ApprovalAsked() as event:
-            _change(seen, event.subject, asked=(*seen.attempts[event.subject].asked, event.gate))
-        case CandidateRejected() as event:
-            _change(seen, event.attempt, phase=AttemptPhase.REJECTED, asked=())
-        case HandoffAccepted() as event:
-            changes = {"record": event.record, "override_by": event.override_by}
-            _change(seen, event.attempt, phase=AttemptPhase.ACCEPTED, asked=(), **changes)
-        case _:
-            return
-
-
-def _see_verdict(seen: _Seen, at: float, event: VerdictGiven) -> None:
-    view = seen.attempts.get(event.subject)
-    if view is not None:
-        seen.attempts[event.subject] = replace(view, verdicts=(*view.verdicts, VerdictView(at, event)))
-
-
-def _see_answer(seen: _Seen, at: float, event: AnswerTaken) -> None:
-    seen.answers.append(event)
-    if event.subject is None or not event.gate:
-        return
-    verdict = human_verdict(event)
-    _see_verdict(seen, at, verdict)
-    asked = tuple(gate for gate in seen.attempts[event.subject].asked if gate != event.gate)
-    _change(seen, event.subject, asked=asked)
-
-
-def _see_sent_back(seen: _Seen, event: SentBack) -> None:
-    _change(seen, event.attempt, sent_back_to=event.target)
-    for attempt, view in seen.attempts.items():
-        if attempt.stage in event.resets and view.phase in (AttemptPhase.WORKING, AttemptPhase.JUDGING):
-            seen.attempts[attempt] = replace(view, phase=AttemptPhase.RESET)
-
-
-def _change(seen: _Seen, attempt: AttemptId, **changes: object) -> None:
-    view = seen.attempts.get(attempt)
-    if view is not None:
-        seen.attempts[attempt] = replace(view, **changes)  # type: ignore[arg-type]
-
-
-def _stage_view(stage: Stage, now: StageState, seen: _Seen) -> StageView:
+def _stage_view(stage: Stage, now: StageState, past: Past) -> StageView:
     return StageView(
         id=stage.id,
         needs=stage.needs,
         phase=now.phase,
         epoch=now.epoch,
         worker=stage.agent or ("script" if stage.command else ""),
-        attempts=tuple(view for attempt, view in seen.attempts.items() if attempt.stage == stage.id),
+        attempts=past.of_stage(stage.id),
         input=now.input,
         commit=now.output[0] if now.output else "",
-        skipped=seen.skipped.get(stage.id, "") if now.phase is Phase.SKIPPED else "",
+        skipped=past.skipped.get(stage.id, "") if now.phase is Phase.SKIPPED else "",
         waits=now.pause.detail if now.phase is Phase.PAUSED and now.pause else "",
-        input_verdicts=tuple(seen.on_input.get(stage.id, ())),
+        input_verdicts=tuple(past.on_input.get(stage.id, ())),
     )

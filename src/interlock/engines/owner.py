@@ -23,10 +23,11 @@ from interlock.spec import decode_pipeline
 @dataclass(frozen=True, slots=True)
 class Owner:
     """Drives runs in this process. `lock` raises UsageError, naming the owner, where a run is taken.
-    `name` is how this process signs (`pid@host`)."""
+    `state_of` reads the whole history; `name` is how this process signs (`pid@host`)."""
 
     world: World
     lock: Callable[[str], AbstractContextManager[object]]
+    state_of: Callable[[str], RunState]
     name: str
     environ: Mapping[str, str] = field(default_factory=dict)
     places: int = 4
@@ -48,7 +49,7 @@ class Owner:
         prepare()
         with nullcontext() if take_over else self.lock(run):
             fence = self.world.journal.take(run)
-            ledger = Ledger(run, decode_pipeline(text), self.world.journal, self.world.clock, fence)
+            ledger = Ledger(self.state_of(run), decode_pipeline(text), self.world.journal, self.world.clock, fence)
             if ledger.state.finished is not None:
                 return ledger.state
             if listener is not None:
@@ -59,9 +60,5 @@ class Owner:
             return ledger.state
 
     def _context(self, ledger: Ledger) -> Context:
-        state = ledger.state
-        if state.started is None:
-            raise UsageError(f"run {ledger.run} has no beginning in the journal")
-        return Context(
-            ledger.run, ledger.pipeline, state.started, state.started_at, self.environ, backoff_s=self.backoff_s
-        )
+        began = ledger.state.started_at
+        return Context(ledger.run, ledger.pipeline, ledger.started, began, self.environ, backoff_s=self.backoff_s)

@@ -13,23 +13,30 @@ from collections.abc import Callable
 from interlock.core.admission import admit
 from interlock.core.commands import Command
 from interlock.core.events import AnswerTaken, Event, OwnerChanged, Recorded, Refused
-from interlock.core.fold import apply, fold
+from interlock.core.fold import apply
 from interlock.core.ids import AttemptId, parse_attempt
 from interlock.core.pipeline import Pipeline
 from interlock.core.plan import plan
 from interlock.core.state import RunState, stage_of
-from interlock.ports import Answer, Blobs, Clock, Journal
+from interlock.ports import Answer, Blobs, Clock, InfrastructureError, Journal
 
 
 class Ledger:
     """Holds the fence of one run. Safe to use from several threads of its process."""
 
-    def __init__(self, run: str, pipeline: Pipeline, journal: Journal, clock: Clock, fence: int) -> None:
-        self.run, self.pipeline, self.fence = run, pipeline, fence
+    def __init__(self, state: RunState, pipeline: Pipeline, journal: Journal, clock: Clock, fence: int) -> None:
+        """`state` is of the whole history, read after `fence` was taken."""
+        if state.started is None:
+            raise InfrastructureError("a run that has no beginning in the journal: it is damaged", permanent=True)
+        self.started, self.pipeline, self.fence = state.started, pipeline, fence
         self._journal, self._clock = journal, clock
         self._lock = threading.RLock()
-        self._state = fold(journal.records(run))
+        self._state = state
         self._listeners: list[Callable[[Recorded], None]] = []
+
+    @property
+    def run(self) -> str:
+        return self.started.run
 
     @property
     def state(self) -> RunState:

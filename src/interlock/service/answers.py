@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from interlock.core.events import Action
+from interlock.core.history import AttemptPhase
 from interlock.core.ids import parse_attempt
 from interlock.core.state import Phase
-from interlock.core.views import AttemptPhase, RunView, StageView, WaitView
+from interlock.core.views import RunView, StageView, WaitView
 from interlock.ports import Answer, UsageError
 
 LIMITS = ("attempts", "tokens", "cost_usd", "wall")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from interlock.core.events import Recorded
 from interlock.core.ids import AttemptId, parse_attempt
 from interlock.core.pipeline import Pipeline
-from interlock.core.views import RunPhase, RunView, describe
+from interlock.core.views import RunPhase, RunView
+from interlock.execution.histories import Histories
 from interlock.ports import Answer, Blobs, Clock, Gates, Journal, UsageError, Workspaces
 from interlock.service.answers import Said, to_answer
 from interlock.service.checks import Checked, CheckRequest, check
@@ -22,6 +23,7 @@ class Service:
     """`owner_of` says who drives a run now (empty for nobody); the `new_*_id` functions name new things."""
 
     journal: Journal
+    histories: Histories
     blobs: Blobs
     workspaces: Workspaces
     gates: Gates
@@ -41,7 +43,7 @@ class Service:
 
     def describe_run(self, run: str) -> RunView:
         """Raises UsageError where there is no such run."""
-        return describe(self.pipeline_of(run), self.journal.records(run), self.owner_of(run))
+        return self.histories.view(self.pipeline_of(run), run, self.owner_of(run))
 
     def list_runs(self, count: int = 50) -> list[RunView]:
         """The newest runs, newest first."""

@@ -1,0 +1,226 @@
+"""What the events of a run say of its attempts, one by one: the past that its state forgets. Pure.
+
+Rule: a history grows by its newest events; nothing is read twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from interlock.core.answers import human_verdict
+from interlock.core.changed import changed
+from interlock.core.events import (
+    AnswerTaken,
+    ApprovalAsked,
+    AttemptErrored,
+    AttemptLost,
+    AttemptStarted,
+    CandidateProduced,
+    CandidateRejected,
+    Evidence,
+    HandoffAccepted,
+    Recorded,
+    Refused,
+    SentBack,
+    StageSkipped,
+    Usage,
+    VerdictGiven,
+)
+from interlock.core.fold import fold
+from interlock.core.ids import AttemptId
+from interlock.core.state import RunState
+
+
+class AttemptPhase(StrEnum):
+    WORKING = "working"
+    JUDGING = "judging"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    ERRORED = "errored"
+    LOST = "lost"
+    RESET = "reset"  # a goto or a person ended it
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictView:
+    at: float
+    verdict: VerdictGiven
+
+
+@dataclass(frozen=True)
+class AttemptView:
+    id: AttemptId
+    phase: AttemptPhase
+    agent: str
+    model: str
+    by: str
+    input_tree: str
+    started_at: float
+    ended_at: float = 0.0  # of the work; 0 while it goes on
+    commit: str = ""
+    tree: str = ""
+    outcome: str = ""
+    claim: str = ""
+    why: str = ""  # it errored or was lost
+    cached: bool = False
+    usage: Usage = Usage()
+    evidence: tuple[Evidence, ...] = ()
+    verdicts: tuple[VerdictView, ...] = ()
+    record: str = ""  # digest of the handoff's record
+    override_by: str = ""
+    sent_back_to: str = ""
+    asked: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Past:
+    """Of a run: every attempt, verdict and answer, oldest first."""
+
+    attempts: dict[str, dict[AttemptId, AttemptView]] = field(default_factory=dict)  # by stage
+    base: list[VerdictView] = field(default_factory=list)
+    on_input: dict[str, list[VerdictView]] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    answers: list[AnswerTaken] = field(default_factory=list)
+    refused: int = 0
+
+    def attempt(self, attempt: AttemptId) -> AttemptView | None:
+        return self.attempts.get(attempt.stage, {}).get(attempt)
+
+    def of_stage(self, stage: str) -> tuple[AttemptView, ...]:
+        """Attempts of all epochs, oldest first."""
+        return tuple(self.attempts.get(stage, {}).values())
+
+    def overridden(self) -> tuple[AttemptView, ...]:
+        """Attempts that a person accepted over a failed gate."""
+        return tuple(view for views in self.attempts.values() for view in views.values() if view.override_by)
+
+
+class History:
+    """The state and the past of one run. Not for several threads at once."""
+
+    __slots__ = ("_past", "_unseen", "state")
+
+    def __init__(self, records: Iterable[Recorded] = ()) -> None:
+        self.state = RunState()
+        self._past = Past()
+        self._unseen: list[Recorded] = []
+        self.grow(records)
+
+    def grow(self, records: Iterable[Recorded]) -> None:
+        """Take in what is newer than `state.seq`, in order."""
+        newer = [record for record in records if record.seq > self.state.seq]
+        self.state = fold(newer, self.state)
+        self._unseen += newer
+
+    @property
+    def past(self) -> Past:
+        """Up to `state.seq`. It is gathered when it is asked for: who needs the state alone does not pay for it."""
+        for record in self._unseen:
+            _see(self._past, record)
+        self._unseen.clear()
+        return self._past
+
+
+def _see(past: Past, record: Recorded) -> None:
+    see = _SEES.get(type(record.event))
+    if see is not None:
+        see(past, record.at, record.event)
+
+
+def _started(past: Past, at: float, event: AttemptStarted) -> None:
+    view = AttemptView(
+        event.attempt, AttemptPhase.WORKING, event.agent, event.model, event.by, event.input_tree, started_at=at
+    )
+    past.attempts.setdefault(event.attempt.stage, {})[event.attempt] = view
+
+
+def _lost(past: Past, at: float, event: AttemptLost) -> None:
+    _change(past, event.attempt, phase=AttemptPhase.LOST, ended_at=at, why=event.why)
+
+
+def _errored(past: Past, at: float, event: AttemptErrored) -> None:
+    said = {"why": event.why, "usage": event.usage, "evidence": event.evidence}
+    _change(past, event.attempt, phase=AttemptPhase.ERRORED, ended_at=at, **said)
+
+
+def _produced(past: Past, at: float, event: CandidateProduced) -> None:
+    said = {"outcome": event.outcome, "claim": event.claim, "usage": event.usage, "evidence": event.evidence}
+    made = {"commit": event.commit, "tree": event.tree, "cached": event.cached}
+    _change(past, event.attempt, phase=AttemptPhase.JUDGING, ended_at=at, **made, **said)
+
+
+def _asked(past: Past, at: float, event: ApprovalAsked) -> None:
+    view = past.attempt(event.subject)
+    if view is not None:
+        _change(past, event.subject, asked=(*view.asked, event.gate))
+
+
+def _rejected(past: Past, at: float, event: CandidateRejected) -> None:
+    _change(past, event.attempt, phase=AttemptPhase.REJECTED, asked=())
+
+
+def _accepted(past: Past, at: float, event: HandoffAccepted) -> None:
+    said = {"record": event.record, "override_by": event.override_by}
+    _change(past, event.attempt, phase=AttemptPhase.ACCEPTED, asked=(), **said)
+
+
+def _judged(past: Past, at: float, event: VerdictGiven) -> None:
+    verdict = VerdictView(at, event)
+    if event.subject.is_base:
+        past.base.append(verdict)
+    elif event.subject.is_input:
+        past.on_input.setdefault(event.subject.stage, []).append(verdict)
+    elif (view := past.attempt(event.subject)) is not None:
+        _change(past, event.subject, verdicts=(*view.verdicts, verdict))
+
+
+def _skipped(past: Past, at: float, event: StageSkipped) -> None:
+    past.skipped[event.subject.stage] = event.why
+
+
+def _sent_back(past: Past, at: float, event: SentBack) -> None:
+    _change(past, event.attempt, sent_back_to=event.target)
+    for stage in event.resets:
+        newest = next(reversed(past.attempts.get(stage, {}).values()), None)
+        if newest is not None and newest.phase in (AttemptPhase.WORKING, AttemptPhase.JUDGING):
+            _change(past, newest.id, phase=AttemptPhase.RESET)
+
+
+def _answered(past: Past, at: float, event: AnswerTaken) -> None:
+    past.answers.append(event)
+    view = past.attempt(event.subject) if event.subject is not None and event.gate else None
+    if view is not None:
+        _judged(past, at, human_verdict(event))
+        _change(past, view.id, asked=tuple(gate for gate in view.asked if gate != event.gate))
+
+
+def _refused(past: Past, at: float, event: Refused) -> None:
+    past.refused += 1
+
+
+def _change(past: Past, attempt: AttemptId, **changes: object) -> None:
+    views = past.attempts.get(attempt.stage, {})
+    if attempt in views:
+        views[attempt] = changed(views[attempt], **changes)
+
+
+_SEES: Mapping[type, Callable[[Past, float, Any], None]] = MappingProxyType(
+    {
+        AttemptStarted: _started,
+        AttemptLost: _lost,
+        AttemptErrored: _errored,
+        CandidateProduced: _produced,
+        ApprovalAsked: _asked,
+        CandidateRejected: _rejected,
+        HandoffAccepted: _accepted,
+        VerdictGiven: _judged,
+        StageSkipped: _skipped,
+        SentBack: _sent_back,
+        AnswerTaken: _answered,
+        Refused: _refused,
+    }
+)

@@ -1,0 +1,44 @@
+"""Histories of runs as far as this process has read them, so that nothing is decoded and folded twice.
+
+Rule: the journal is asked for what is newer at every look; what is kept here can only save time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from interlock.core.history import History
+from interlock.core.pipeline import Pipeline
+from interlock.core.state import RunState
+from interlock.core.views import RunView, describe
+from interlock.ports import Journal
+
+KEPT = 8  # runs, those looked at last
+
+
+class Histories:
+    """Share one per journal. Safe to use from several threads."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._known: OrderedDict[str, History] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def state(self, run: str) -> RunState:
+        """The state now; of a run without events the empty one."""
+        with self._lock:
+            return self._grown(run).state
+
+    def view(self, pipeline: Pipeline, run: str, owner: str) -> RunView:
+        """Raises ValueError for a run without events."""
+        with self._lock:
+            return describe(pipeline, self._grown(run), owner)
+
+    def _grown(self, run: str) -> History:
+        history = self._known.pop(run, None) or History()
+        history.grow(self._journal.records(run, history.state.seq))
+        self._known[run] = history
+        while len(self._known) > KEPT:
+            self._known.popitem(last=False)
+        return history
