@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
+from interlock.core.changed import changed
 from interlock.core.events import Action, AnswerTaken, Finding, PauseReason, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.core.state import Phase, RunState, StageState
@@ -37,15 +38,15 @@ def take_answer(state: RunState, event: AnswerTaken) -> RunState:
     """The state after an admitted answer."""
     match event.action:
         case Action.CANCEL:
-            return replace(state, cancelled_by=event.by or "someone")
+            return changed(state, cancelled_by=event.by or "someone")
         case Action.RAISE:
-            return _lift(replace(state, raised=_raised(state.raised, event)), (PauseReason.LIMIT,))
+            return _lift(changed(state, raised=_raised(state.raised, event)), (PauseReason.LIMIT,))
         case Action.CONTINUE:
-            return replace(_lift(state, (PauseReason.INFRASTRUCTURE, PauseReason.DELIVERY)), errors={})
+            return changed(_lift(state, (PauseReason.INFRASTRUCTURE, PauseReason.DELIVERY)), errors={})
         case Action.APPROVE | Action.REJECT | Action.ACCEPT | Action.RETRY:
             stage = _answered(state.stages[event.stage], event)
             errors = {name: error for name, error in state.errors.items() if f" {event.stage}/" not in name}
-            return replace(state, errors=errors, stages={**state.stages, event.stage: stage})
+            return changed(state, errors=errors, stages={**state.stages, event.stage: stage})
         case _:
             assert_never(event.action)
 
@@ -124,7 +125,7 @@ def _lift(state: RunState, reasons: tuple[PauseReason, ...]) -> RunState:
     """End the pauses of these reasons; the failures of those stages are forgotten."""
     stages = {name: _unpause(stage) if _paused_for(stage, reasons) else stage for name, stage in state.stages.items()}
     pause = None if state.pause and state.pause.reason in reasons else state.pause
-    return replace(state, stages=stages, pause=pause)
+    return changed(state, stages=stages, pause=pause)
 
 
 def _paused_for(stage: StageState, reasons: tuple[PauseReason, ...]) -> bool:
@@ -132,7 +133,7 @@ def _paused_for(stage: StageState, reasons: tuple[PauseReason, ...]) -> bool:
 
 
 def _unpause(stage: StageState) -> StageState:
-    return replace(
+    return changed(
         stage,
         phase=stage.paused_from if stage.phase is Phase.PAUSED else stage.phase,
         pause=None,
@@ -149,17 +150,17 @@ def _answered(stage: StageState, event: AnswerTaken) -> StageState:
     if event.action is Action.RETRY:
         return _retry(stage, event)
     if event.action is Action.ACCEPT:
-        return replace(stage, answer=event)
+        return changed(stage, answer=event)
     return stage.judged(human_verdict(event))
 
 
 def _retry(stage: StageState, event: AnswerTaken) -> StageState:
     """At once where nothing is in the way; else the planner sees to it that it is out of the way first."""
     if stage.settled:
-        return replace(stage, answer=event)
+        return changed(stage, answer=event)
     feedback = (*stage.feedback, event.feedback) if event.feedback else stage.feedback
     if stage.phase in (Phase.WORKING, Phase.JUDGING):
-        return replace(stage, answer=event, feedback=feedback, charged=0)
+        return changed(stage, answer=event, feedback=feedback, charged=0)
     phase = Phase.READY if stage.input is not None else Phase.WAITING
     answer = replace(event, now=False) if event.commit else None
-    return replace(_unpause(stage), phase=phase, charged=0, feedback=feedback, answer=answer)
+    return changed(_unpause(stage), phase=phase, charged=0, feedback=feedback, answer=answer)

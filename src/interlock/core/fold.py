@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from interlock.core.answers import take_answer
+from interlock.core.changed import changed
 from interlock.core.events import (
     Action,
     AnswerTaken,
@@ -52,8 +53,8 @@ def apply(state: RunState, record: Recorded) -> RunState:
     event = record.event
     spent = state.spent
     if not isinstance(event, OwnerChanged) and any(stage.busy for stage in state.stages.values()):
-        spent = replace(spent, wall_s=spent.wall_s + max(0.0, record.at - state.at))  # not while nobody owned it
-    state = replace(state, seq=record.seq, at=record.at, spent=spent, now=max(state.now, record.at))
+        spent = changed(spent, wall_s=spent.wall_s + max(0.0, record.at - state.at))  # not while nobody owned it
+    state = changed(state, seq=record.seq, at=record.at, spent=spent, now=max(state.now, record.at))
     if isinstance(event, _OF_RUN):
         return _apply_to_run(state, event)
     return _apply_to_stage(state, event)
@@ -69,23 +70,23 @@ def _apply_to_run(state: RunState, event: Event) -> RunState:
     match event:
         case RunStarted():
             stages = {stage: StageState() for stage in event.stages}
-            return replace(state, started=event, started_at=state.at, stages=stages)
+            return changed(state, started=event, started_at=state.at, stages=stages)
         case OwnerChanged():
-            return replace(state, fence=event.fence, stages={k: _orphan(v) for k, v in state.stages.items()})
+            return changed(state, fence=event.fence, stages={k: _orphan(v) for k, v in state.stages.items()})
         case TimeReached():
-            return replace(state, now=max(state.now, event.at))
+            return changed(state, now=max(state.now, event.at))
         case EffectErrored():
-            return replace(state, errors={**state.errors, event.effect: event})
+            return changed(state, errors={**state.errors, event.effect: event})
         case Delivered():
-            return replace(state, delivered=event)
+            return changed(state, delivered=event)
         case RunFinished():
-            return replace(state, finished=event)
+            return changed(state, finished=event)
         case _:
             return state
 
 
 def _orphan(stage: StageState) -> StageState:
-    return replace(stage, orphaned=True) if stage.phase is Phase.WORKING else stage
+    return changed(stage, orphaned=True) if stage.phase is Phase.WORKING else stage
 
 
 # --- a stage ------------------------------------------------------------------------------------
@@ -94,21 +95,21 @@ def _orphan(stage: StageState) -> StageState:
 def _apply_to_stage(state: RunState, event: Event) -> RunState:
     match event:
         case VerdictGiven() if event.subject.is_base:
-            return replace(state, base_verdicts={**state.base_verdicts, event.gate: event})
+            return changed(state, base_verdicts={**state.base_verdicts, event.gate: event})
         case SentBack():
             return _send_back(state, event)
         case AnswerTaken():
             return take_answer(state, event)
         case Paused(stage=""):
-            return replace(state, pause=event)
+            return changed(state, pause=event)
         case AttemptErrored():
-            state = replace(state, spent=state.spent.plus(event.usage, 0))
+            state = changed(state, spent=state.spent.plus(event.usage, 0))
         case CandidateProduced() if _by_agent(state, event):
-            state = replace(state, spent=state.spent.plus(event.usage, 1))
+            state = changed(state, spent=state.spent.plus(event.usage, 1))
         case _:
             pass
     name = stage_of(event)
-    return replace(state, stages={**state.stages, name: _advance(state.stages[name], event)})
+    return changed(state, stages={**state.stages, name: _advance(state.stages[name], event)})
 
 
 def _by_agent(state: RunState, event: CandidateProduced) -> bool:
@@ -120,39 +121,39 @@ def _advance(stage: StageState, event: Event) -> StageState:
     phase = TRANSITIONS.get((stage.phase, type(event)), stage.phase)
     match event:
         case InputPrepared():
-            return replace(stage, phase=phase, input=event)
+            return changed(stage, phase=phase, input=event)
         case WhenHeld():
-            return replace(stage, when_held=True)
+            return changed(stage, when_held=True)
         case StageSkipped():
             output = (stage.input.commit, stage.input.tree) if stage.input else None
-            return replace(stage, phase=phase, output=output)
+            return changed(stage, phase=phase, output=output)
         case AttemptStarted():
             return _begin(stage, event)
         case AttemptLost():
-            return replace(stage, phase=phase, orphaned=False, answer=_after_end(stage), asked=frozenset())
+            return changed(stage, phase=phase, orphaned=False, answer=_after_end(stage), asked=frozenset())
         case AttemptErrored():
             return _let_down(stage, event)
         case CandidateProduced():
             return _produce(stage, event)
         case VerdictGiven() if event.subject.is_input:
-            return replace(stage, input_verdicts={**stage.input_verdicts, event.gate: event})
+            return changed(stage, input_verdicts={**stage.input_verdicts, event.gate: event})
         case VerdictGiven():
             return stage.judged(event)
         case ApprovalAsked():
-            return replace(stage, asked=stage.asked | {event.gate})
+            return changed(stage, asked=stage.asked | {event.gate})
         case CandidateRejected():
             return _reject(stage, event)
         case HandoffAccepted():
             return _accept(stage, event)
         case Paused():
             came_from = stage.paused_from if stage.phase is Phase.PAUSED else stage.phase
-            return replace(stage, phase=phase, pause=event, paused_from=came_from)
+            return changed(stage, phase=phase, pause=event, paused_from=came_from)
         case _:
             return stage
 
 
 def _begin(stage: StageState, event: AttemptStarted) -> StageState:
-    return replace(
+    return changed(
         stage,
         phase=Phase.WORKING,
         attempt=event,
@@ -166,7 +167,7 @@ def _begin(stage: StageState, event: AttemptStarted) -> StageState:
 
 
 def _let_down(stage: StageState, event: AttemptErrored) -> StageState:
-    return replace(
+    return changed(
         stage,
         phase=Phase.READY,
         errors=stage.errors + (not event.quota),
@@ -180,7 +181,7 @@ def _let_down(stage: StageState, event: AttemptErrored) -> StageState:
 def _produce(stage: StageState, event: CandidateProduced) -> StageState:
     """An answer stays to be carried out, unless this candidate is what it asked for."""
     submitted = stage.attempt is not None and bool(stage.attempt.by)
-    return replace(
+    return changed(
         stage,
         phase=Phase.JUDGING,
         candidate=event,
@@ -194,7 +195,7 @@ def _produce(stage: StageState, event: CandidateProduced) -> StageState:
 def _reject(stage: StageState, event: CandidateRejected) -> StageState:
     commit = stage.candidate.commit if stage.candidate else ""
     rejection = Rejection(event, commit, tuple(stage.verdicts.values()))
-    return replace(
+    return changed(
         stage,
         phase=Phase.REJECTED,
         rejections=(*stage.rejections, rejection),
@@ -208,7 +209,7 @@ def _accept(stage: StageState, event: HandoffAccepted) -> StageState:
     """A person may accept an earlier candidate: then its verdicts are those of the stage."""
     earlier = next((item for item in stage.rejections if item.event.attempt == event.attempt), None)
     verdicts = {verdict.gate: verdict for verdict in earlier.verdicts} if earlier else stage.verdicts
-    return replace(
+    return changed(
         stage,
         phase=Phase.ACCEPTED,
         accepted=event,
@@ -245,4 +246,4 @@ def _send_back(state: RunState, event: SentBack) -> RunState:
         key = (event.attempt.stage, event.rule)
         loops[key] = loops.get(key, 0) + 1
     errors = {name: error for name, error in state.errors.items() if " " in name}
-    return replace(state, stages=stages, loops=loops, errors=errors, pause=None)
+    return changed(state, stages=stages, loops=loops, errors=errors, pause=None)

@@ -205,7 +205,7 @@ def _refused(past: Past, at: float, event: Refused) -> None:
 def _change(past: Past, attempt: AttemptId, **changes: object) -> None:
     views = past.attempts.get(attempt.stage, {})
     if attempt in views:
-        views[attempt] = changed(views[attempt], **changes)
+        views[attempt] = changed(views[attempt], **changes)  # type: ignore[arg-type]
 
 
 _SEES: Mapping[type, Callable[[Past, float, Any], None]] = MappingProxyType(

@@ -8,10 +8,11 @@ a late report of a dead attempt, of a stale epoch or of a former owner changes n
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from interlock.core.changed import changed
 from interlock.core.events import (
     Action,
     AnswerTaken,
@@ -94,7 +95,7 @@ class Rejection:
     verdicts: tuple[VerdictGiven, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StageState:
     epoch: int = 1
     phase: Phase = Phase.WAITING
@@ -138,10 +139,10 @@ class StageState:
 
     def judged(self, verdict: VerdictGiven) -> StageState:
         """With a verdict on its newest candidate."""
-        return replace(self, verdicts={**self.verdicts, verdict.gate: verdict}, asked=self.asked - {verdict.gate})
+        return changed(self, verdicts={**self.verdicts, verdict.gate: verdict}, asked=self.asked - {verdict.gate})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Spent:
     """Charges of a run. `cost_known` is false as soon as one attempt could not say."""
 
@@ -152,7 +153,7 @@ class Spent:
     wall_s: float = 0.0
 
     def plus(self, usage: Usage, attempts: int) -> Spent:
-        return replace(
+        return changed(
             self,
             attempts=self.attempts + attempts,
             tokens=self.tokens + (usage.tokens_in or 0) + (usage.tokens_out or 0),
@@ -161,7 +162,7 @@ class Spent:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunState:
     started: RunStarted | None = None
     started_at: float = 0.0
