@@ -16,7 +16,7 @@ from interlock.cli.jsons import line
 from interlock.cli.opened import note, say
 from interlock.cli.words import OVER, safe
 from interlock.core.events import Action, AnswerTaken, PauseReason, Recorded, Refused
-from interlock.core.views import RunView
+from interlock.core.views import RunView, Standing
 from interlock.service import Said
 
 _TAKEN_S = 30.0
@@ -24,7 +24,7 @@ _LOOK_S = 0.1
 _CONTINUES = (PauseReason.INFRASTRUCTURE, PauseReason.LIMIT, PauseReason.DELIVERY)
 
 
-def going_on(view: RunView, limits: tuple[tuple[str, float], ...], by: str) -> Iterator[Said]:
+def going_on(view: Standing, limits: tuple[tuple[str, float], ...], by: str) -> Iterator[Said]:
     """What `resume` says to a run: more of a limit, and to go on where it paused for the world's sake."""
     if limits:
         yield Said(Action.RAISE, by, limits=limits)
@@ -32,11 +32,11 @@ def going_on(view: RunView, limits: tuple[tuple[str, float], ...], by: str) -> I
         yield Said(Action.CONTINUE, by)
 
 
-def unfinished(view: RunView) -> bool:
+def unfinished(view: Standing) -> bool:
     return view.phase not in OVER
 
 
-def waits_for_approval(view: RunView) -> bool:
+def waits_for_approval(view: Standing) -> bool:
     return any(wait.reason == "approval" for wait in view.waits)
 
 

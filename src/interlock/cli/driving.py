@@ -68,10 +68,10 @@ def drive(app: Application, run: str, manner: Manner, *, take_over: bool = False
         case "detach":
             return detached(app, run)
         case "cancel":
-            seen = app.service.describe_run(run).seq
-            app.service.answer(app.service.describe_run(run), Said(Action.CANCEL, person()))
+            view = app.service.describe_run(run)
+            app.service.answer(view, Said(Action.CANCEL, person()))
             with ended_politely():
-                _driven(app, run, manner, after=seen)
+                _driven(app, run, manner, after=view.seq)
             return conclude(app, run, manner)
         case "stop":
             conclude(app, run, manner)
@@ -82,7 +82,7 @@ def drive(app: Application, run: str, manner: Manner, *, take_over: bool = False
 
 def conclude(app: Application, run: str, manner: Manner) -> int:
     """Say how the run stands and the exact next command. Returns the exit code."""
-    view = app.service.describe_run(run)
+    view = app.service.locate_run(run)
     if manner.json:
         say(line(run=run, kind="outcome", phase=view.phase, branch=view.branch, commit=view.commit, waits=view.waits))
     else:
@@ -104,7 +104,7 @@ def detached(app: Application, run: str) -> int:
 
 def _took_over(app: Application, run: str) -> bool:
     """Whether the run got an owner, or moved so fast that it needs none any more."""
-    seen = app.service.describe_run(run).seq
+    seen = app.service.locate_run(run).seq
     pause = threading.Event()
     for _ in range(int(_DETACH_S / 0.1)):
         if app.service.owner_of(run) or app.service.history(run, seen):

@@ -29,7 +29,7 @@ from interlock.cli.words import (
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.history import AttemptPhase, AttemptView, VerdictView
 from interlock.core.state import Phase
-from interlock.core.views import RunPhase, RunView, StageView
+from interlock.core.views import RunPhase, RunView, StageView, Standing
 
 _FINDINGS_MAX = 50
 _NOTHING = "-"
@@ -43,12 +43,12 @@ def status_page(view: RunView) -> Iterator[str]:
     yield from ["", *closing(view)] if view.phase is not RunPhase.ACCEPTED else closing(view)[:1]
 
 
-def list_page(views: Sequence[RunView]) -> Iterator[str]:
+def list_page(runs: Sequence[Standing]) -> Iterator[str]:
     """One line for each run."""
-    for view in views:
-        tone = click.style(f"{view.phase:<11}", fg=RUN_TONES[view.phase])
-        over = " OVERRIDDEN" if view.overrides else ""
-        yield f"{view.id}  {tone} {view.pipeline:<12} {moment(view.started_at)}  {safe(view.task, 60)}{over}"
+    for run in runs:
+        tone = click.style(f"{run.phase:<11}", fg=RUN_TONES[run.phase])
+        over = " OVERRIDDEN" if run.overrides else ""
+        yield f"{run.id}  {tone} {run.pipeline:<12} {moment(run.started_at)}  {safe(run.task, 60)}{over}"
 
 
 def run_page(view: RunView) -> Iterator[str]:

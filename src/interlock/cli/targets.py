@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from interlock.core.history import AttemptView
 from interlock.core.ids import STAGE_NAME
-from interlock.core.views import RunView
+from interlock.core.views import RunView, Standing
 from interlock.ports import UsageError
 from interlock.service import Service
 
 _ATTEMPT = re.compile(r"(?:(?P<run>[^/]+)/)?(?P<attempt>[^/]+/\d+\.\d+)")
 _RUN_STAGE = re.compile(r"(?P<run>[^/]+)/(?P<stage>[^/]+)")
 
-Choose = Callable[[str], RunView]
+Choose = Callable[[str], Standing]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Target:
     rest: tuple[str, ...] = ()
 
 
-def choosing(service: Service, fits: Callable[[RunView], bool]) -> Choose:
+def choosing(service: Service, fits: Callable[[Standing], bool]) -> Choose:
     """A named run, or the only one that fits."""
     return lambda name: service.choose_run(name, fits)
 
@@ -44,17 +44,21 @@ def find_target(service: Service, words: Sequence[str], choose: Choose) -> Targe
 
 def find_run(service: Service, given: Sequence[str], choose: Choose) -> tuple[RunView, tuple[str, ...]]:
     """The run, and the words that are not its name. Raises UsageError."""
+
+    def meant(name: str) -> RunView:
+        return service.describe_run(choose(name).id)
+
     words = tuple(given)
     if not words:
-        return choose(""), ()
+        return meant(""), ()
     first, rest = words[0], words[1:]
     if match := _ATTEMPT.fullmatch(first):
-        return choose(match["run"] or ""), (match["attempt"], *rest)
+        return meant(match["run"] or ""), (match["attempt"], *rest)
     if match := _RUN_STAGE.fullmatch(first):
-        return choose(match["run"]), (match["stage"], *rest)
+        return meant(match["run"]), (match["stage"], *rest)
     if _names_run(service, first):
-        return choose(first), rest
-    return choose(""), words
+        return meant(first), rest
+    return meant(""), words
 
 
 def no_more(target: Target) -> Target:

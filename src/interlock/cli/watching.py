@@ -28,7 +28,7 @@ class _Left:
         if self.app.service.owner_of(self.run):
             self.since = 0.0
             return False
-        view = self.app.service.describe_run(self.run)
+        view = self.app.service.locate_run(self.run)
         if view.phase in OVER or view.phase is RunPhase.WAITING:
             return True
         now = time.monotonic()

@@ -9,7 +9,7 @@ from interlock.core.events import Finding, Usage, VerdictGiven, VerdictStatus
 from interlock.core.history import AttemptPhase
 from interlock.core.state import Phase, Spent
 from interlock.core.text import plain
-from interlock.core.views import RunPhase, RunView, WaitView
+from interlock.core.views import RunPhase, Standing, WaitView
 
 NO_SANDBOX = "agents and gates run with your user's rights: there is no sandbox yet"
 
@@ -106,7 +106,7 @@ def usage(used: Usage) -> str:
     return ", ".join(said)
 
 
-def spent(view: RunView) -> str:
+def spent(view: Standing) -> str:
     return ", ".join([count(view.spent.attempts, "attempt"), *_paid(view.spent), lasted(view.spent.wall_s)])
 
 
@@ -147,7 +147,7 @@ def traits(verdict: VerdictGiven) -> str:
 # --- how a run ended, or what it waits for -------------------------------------------------------
 
 
-def closing(view: RunView) -> list[str]:
+def closing(view: Standing) -> list[str]:
     """The outcome and the exact next command."""
     return [_outcome(view), *_overrides(view), *_next(view)]
 
@@ -157,7 +157,7 @@ def waiting(wait: WaitView) -> list[str]:
     return [_waits_for(wait), *(f"  {command}" for command in wait.commands)]
 
 
-def _outcome(view: RunView) -> str:
+def _outcome(view: Standing) -> str:
     used = spent(view)
     match view.phase:
         case RunPhase.ACCEPTED if view.branch:
@@ -171,13 +171,13 @@ def _outcome(view: RunView) -> str:
             return f"run {view.id} {view.phase}{why} ({used})"
 
 
-def _overrides(view: RunView) -> list[str]:
+def _overrides(view: Standing) -> list[str]:
     if not view.overrides:
         return []
     return [f"accepted by a person although not every hard gate passed: {', '.join(view.overrides)}"]
 
 
-def _next(view: RunView) -> list[str]:
+def _next(view: Standing) -> list[str]:
     match view.phase:
         case RunPhase.ACCEPTED if view.branch:
             return [

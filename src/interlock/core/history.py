@@ -94,10 +94,6 @@ class Past:
         """Attempts of all epochs, oldest first."""
         return tuple(self.attempts.get(stage, {}).values())
 
-    def overridden(self) -> tuple[AttemptView, ...]:
-        """Attempts that a person accepted over a failed gate."""
-        return tuple(view for views in self.attempts.values() for view in views.values() if view.override_by)
-
 
 class History:
     """The state and the past of one run. Not for several threads at once."""

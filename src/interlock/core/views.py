@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
 from interlock.core.commands import WaitUntil
@@ -57,7 +57,9 @@ class WaitView:
 
 
 @dataclass(frozen=True, slots=True)
-class RunView:
+class Standing:
+    """Where a run is: what its state alone tells."""
+
     id: str
     pipeline: str
     task: str
@@ -71,14 +73,20 @@ class RunView:
     seq: int
     owner: str
     spent: Spent
-    stages: tuple[StageView, ...]
-    base_verdicts: tuple[VerdictView, ...]
     waits: tuple[WaitView, ...]
     branch: str
     commit: str  # delivered
     sleeps_until: float
+    overrides: tuple[str, ...]  # attempts that a person accepted over a failed gate, and that count
+
+
+@dataclass(frozen=True, slots=True)
+class RunView(Standing):
+    """A run with all its past."""
+
+    stages: tuple[StageView, ...]
+    base_verdicts: tuple[VerdictView, ...]
     refused: int
-    overrides: tuple[str, ...]
     answers: tuple[AnswerTaken, ...]
 
     def stage(self, stage_id: str) -> StageView:
@@ -100,14 +108,22 @@ def describe(pipeline: Pipeline, history: History, owner: str = "") -> RunView:
     """The view of a run. `owner` is who drives it now, empty for nobody.
     Raises ValueError where the history is empty."""
     state, past = history.state, history.past
+    standing = locate(pipeline, state, owner)
+    known = {each.name: getattr(standing, each.name) for each in fields(Standing)}
+    stages = tuple(
+        _stage_view(stage, state.stages[stage.id], past) for stage in pipeline.ordered() if stage.id in state.stages
+    )
+    verdicts, answers = tuple(past.base), tuple(past.answers)
+    return RunView(**known, stages=stages, base_verdicts=verdicts, refused=past.refused, answers=answers)
+
+
+def locate(pipeline: Pipeline, state: RunState, owner: str = "") -> Standing:
+    """As `describe`, without the past: this costs the same for a run of any length."""
     started = state.started
     if started is None:
         raise ValueError("a run without a beginning")
     phase, sleeps_until = _phase(pipeline, state, owner)
-    stages = tuple(
-        _stage_view(stage, state.stages[stage.id], past) for stage in pipeline.ordered() if stage.id in state.stages
-    )
-    return RunView(
+    return Standing(
         id=started.run,
         pipeline=started.pipeline,
         task=started.task,
@@ -121,15 +137,11 @@ def describe(pipeline: Pipeline, history: History, owner: str = "") -> RunView:
         seq=state.seq,
         owner=owner,
         spent=state.spent,
-        stages=stages,
-        base_verdicts=tuple(past.base),
         waits=tuple(_waits(state)),
         branch=state.delivered.branch if state.delivered else "",
         commit=state.delivered.commit if state.delivered else "",
         sleeps_until=sleeps_until,
-        refused=past.refused,
-        overrides=tuple(str(view.id) for view in past.overridden()),
-        answers=tuple(past.answers),
+        overrides=tuple(_overrides(state)),
     )
 
 
@@ -153,6 +165,12 @@ def _phase(pipeline: Pipeline, state: RunState, owner: str) -> tuple[RunPhase, f
     if len(alarms) == len(wanted):
         return RunPhase.SLEEPING, min(alarms)
     return RunPhase.RUNNING, 0.0
+
+
+def _overrides(state: RunState) -> Iterator[str]:
+    for stage in state.stages.values():
+        if stage.accepted is not None and stage.accepted.override_by:
+            yield str(stage.accepted.attempt)
 
 
 def _waits(state: RunState) -> Iterable[WaitView]:

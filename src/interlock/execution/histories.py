@@ -11,7 +11,7 @@ from collections import OrderedDict
 from interlock.core.history import History
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import RunState
-from interlock.core.views import RunView, describe
+from interlock.core.views import RunView, Standing, describe, locate
 from interlock.ports import Journal
 
 KEPT = 8  # runs, those looked at last
@@ -29,6 +29,10 @@ class Histories:
         """The state now; of a run without events the empty one."""
         with self._lock:
             return self._grown(run).state
+
+    def standing(self, pipeline: Pipeline, run: str, owner: str) -> Standing:
+        """Raises ValueError for a run without events."""
+        return locate(pipeline, self.state(run), owner)
 
     def view(self, pipeline: Pipeline, run: str, owner: str) -> RunView:
         """Raises ValueError for a run without events."""

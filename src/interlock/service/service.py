@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from interlock.core.events import Recorded
 from interlock.core.ids import AttemptId, parse_attempt
 from interlock.core.pipeline import Pipeline
-from interlock.core.views import RunPhase, RunView
+from interlock.core.views import RunPhase, RunView, Standing
 from interlock.execution.histories import Histories
 from interlock.ports import Answer, Blobs, Clock, Gates, Journal, UsageError, Workspaces
 from interlock.service.answers import Said, to_answer
@@ -45,36 +45,39 @@ class Service:
         """Raises UsageError where there is no such run."""
         return self.histories.view(self.pipeline_of(run), run, self.owner_of(run))
 
-    def list_runs(self, count: int = 50) -> list[RunView]:
+    def locate_run(self, run: str) -> Standing:
+        """Where a run is, without its past. Raises UsageError where there is no such run."""
+        return self.histories.standing(self.pipeline_of(run), run, self.owner_of(run))
+
+    def list_runs(self, count: int = 50) -> list[Standing]:
         """The newest runs, newest first."""
-        return [self.describe_run(run) for run in reversed(self.journal.runs()[-count:])]
+        return [self.locate_run(run) for run in reversed(self.journal.runs()[-count:])]
 
     def history(self, run: str, after: int = 0) -> list[Recorded]:
         """Events beyond seq `after`, for those who follow."""
         return self.journal.records(run, after)
 
-    def choose_run(self, name: str, fits: Callable[[RunView], bool] = lambda _: True) -> RunView:
-        """The run of that id or unique beginning; without a name the only one that fits. Raises UsageError."""
+    def choose_run(self, name: str, fits: Callable[[Standing], bool] = lambda _: True) -> Standing:
+        """The run of that id or unique beginning or end; without a name the only one that fits. Raises UsageError."""
         if name:
-            return self.describe_run(self._named(name))
-        fitting = [view for view in self.list_runs() if fits(view)]
+            return self.locate_run(self._named(name))
+        fitting = [run for run in self.list_runs() if fits(run)]
         if len(fitting) == 1:
             return fitting[0]
         if not fitting:
             raise UsageError("no run fits: `interlock list` shows those there are, `interlock run` starts one")
-        named = ", ".join(view.id for view in fitting[:5])
+        named = ", ".join(run.id for run in fitting[:5])
         raise UsageError(f"say which run: {named}{', ...' if len(fitting) > 5 else ''}")
 
-    def latest_run(self, name: str = "") -> RunView:
+    def latest_run(self, name: str = "") -> Standing:
         """The run of that name; without one the only unfinished run, else the newest. Raises UsageError."""
         if name:
             return self.choose_run(name)
-        runs = self.journal.runs()
+        runs = self.list_runs()
         if not runs:
             raise UsageError("no runs in this repository yet: `interlock run -t TASK` starts one")
-        views = self.list_runs()
-        unfinished = [view for view in views if view.phase not in _OVER]
-        return unfinished[0] if len(unfinished) == 1 else views[0]
+        unfinished = [run for run in runs if run.phase not in _OVER]
+        return unfinished[0] if len(unfinished) == 1 else runs[0]
 
     def answer(self, view: RunView, said: Said) -> Answer:
         """Put an answer into the inbox. The owner journals it; where nobody owns the run, drive it next."""

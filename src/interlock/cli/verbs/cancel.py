@@ -21,6 +21,6 @@ def cancel(run: str, message: str, plain: bool, json: bool) -> int:
     from interlock.service import Said
 
     with application() as app:
-        view = app.service.choose_run(run, unfinished)
+        view = app.service.describe_run(app.service.choose_run(run, unfinished).id)
         code = answer(app, view, Said(Action.CANCEL, person(), comment=message), Manner(plain, json))
         return Exit.ACCEPTED if code == Exit.NO else code

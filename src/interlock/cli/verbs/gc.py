@@ -49,7 +49,7 @@ def _live(app: Application) -> Iterator[str]:
 
     for run in app.journal.runs():
         try:
-            view = app.service.describe_run(run)
+            view = app.service.locate_run(run)
         except InterlockError:
             yield f"refs/interlock/{run}/"
             continue

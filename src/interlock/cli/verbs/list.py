@@ -16,11 +16,11 @@ def list_runs(count: int, json: bool) -> int:
     from interlock.cli.pages import list_page
 
     with application() as app:
-        views = app.service.list_runs(count)
+        runs = app.service.list_runs(count)
         if json:
-            say(document(runs=views))
-        elif views:
-            say(list_page(views))
+            say(document(runs=runs))
+        elif runs:
+            say(list_page(runs))
         else:
             note("no runs in this repository yet: `interlock run -t TASK` starts one")
     return 0

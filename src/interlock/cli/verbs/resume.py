@@ -17,22 +17,22 @@ from interlock.ports import UsageError
 @click.option("--json", "json", is_flag=True, help="Events as NDJSON on stdout.")
 def resume(run: str, take_over: bool, raised: tuple[str, ...], detach: bool, plain: bool, json: bool) -> int:
     """Go on with RUN: after a crash, an interrupt, or a pause of the run's own."""
-    from interlock.cli.answering import going_on
+    from interlock.cli.answering import going_on, unfinished
     from interlock.cli.driving import Manner, conclude, detached, drive
     from interlock.cli.words import OVER
 
     limits = tuple(_limit(text) for text in raised)
     manner = Manner(plain, json)
     with application() as app:
-        view = app.service.choose_run(run, lambda view: view.phase not in OVER)
-        if view.phase in OVER:
-            note(f"run {view.id} is over")
-            return conclude(app, view.id, manner)
-        for said in going_on(view, limits, person()):
-            app.service.answer(view, said)
+        found = app.service.choose_run(run, unfinished)
+        if found.phase in OVER:
+            note(f"run {found.id} is over")
+            return conclude(app, found.id, manner)
+        for said in going_on(found, limits, person()):
+            app.service.answer(app.service.describe_run(found.id), said)
         if detach:
-            return detached(app, view.id)
-        return drive(app, view.id, manner, take_over=take_over, after=view.seq)
+            return detached(app, found.id)
+        return drive(app, found.id, manner, take_over=take_over, after=found.seq)
 
 
 def _limit(text: str) -> tuple[str, float]:

@@ -16,6 +16,6 @@ def status(run: str, json: bool) -> int:
     from interlock.cli.pages import status_page
 
     with application() as app:
-        view = app.service.latest_run(run)
+        view = app.service.describe_run(app.service.latest_run(run).id)
         say(document(run=view) if json else status_page(view))
     return 0
