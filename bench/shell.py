@@ -92,10 +92,17 @@ def measure() -> dict[str, float]:
 
 
 def environment(root: Path) -> dict[str, str]:
-    """Of a user who lives in `root`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "INTERLOCK_"))}
+    """Of a user who lives in `root`, whose Python keeps what it compiles."""
+    ours = ("GIT_", "INTERLOCK_", "PYTHON")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     who = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}
-    return {**kept, **who, "HOME": str(root), "XDG_STATE_HOME": str(root / "state")}
+    return {
+        **kept,
+        **who,
+        "HOME": str(root),
+        "XDG_STATE_HOME": str(root / "state"),
+        "PYTHONPYCACHEPREFIX": str(root / "pyc"),
+    }
 
 
 def repository(folder: Path, environ: dict[str, str], pipeline: str, files: int) -> Path:

@@ -37,27 +37,41 @@ from interlock.core.events import (
     VerdictGiven,
     WhenHeld,
 )
-from interlock.core.state import TRANSITIONS, Phase, Rejection, RunState, StageState, stage_of
+from interlock.core.state import TRANSITIONS, Phase, Rejection, RunState, Spent, StageState, stage_of
 
 
 def fold(records: Iterable[Recorded], state: RunState | None = None) -> RunState:
     """The state after `records`, beginning with `state` or with nothing."""
-    folded = state or RunState()
+    draft = _draft(state or RunState())
     for record in records:
-        folded = apply(folded, record)
-    return folded
+        _take(draft, record)
+    return draft
 
 
 def apply(state: RunState, record: Recorded) -> RunState:
     """The state after one admitted event."""
-    event = record.event
-    spent = state.spent
-    if not isinstance(event, OwnerChanged) and any(stage.busy for stage in state.stages.values()):
-        spent = changed(spent, wall_s=spent.wall_s + max(0.0, record.at - state.at))  # not while nobody owned it
-    state = changed(state, seq=record.seq, at=record.at, spent=spent, now=max(state.now, record.at))
+    return fold((record,), state)
+
+
+def _draft(state: RunState) -> RunState:
+    """A copy that nobody else has seen: until it is given away, fields and stages are put into it in place."""
+    return changed(state, stages=dict(state.stages))
+
+
+def _put(draft: RunState, **changes: object) -> None:
+    draft.__dict__.update(changes)
+
+
+def _take(draft: RunState, record: Recorded) -> None:
+    event, spent = record.event, draft.spent
+    passed = record.at - draft.at
+    if passed > 0 and not isinstance(event, OwnerChanged) and any(stage.busy for stage in draft.stages.values()):
+        spent = changed(spent, wall_s=spent.wall_s + passed)  # not while nobody owned it
+    _put(draft, seq=record.seq, at=record.at, spent=spent, now=max(draft.now, record.at))
     if isinstance(event, _OF_RUN):
-        return _apply_to_run(state, event)
-    return _apply_to_stage(state, event)
+        _take_by_run(draft, event)
+    else:
+        _take_by_stage(draft, event)
 
 
 _OF_RUN = (RunStarted, OwnerChanged, Refused, TimeReached, EffectErrored, Delivered, RunFinished)
@@ -66,23 +80,22 @@ _OF_RUN = (RunStarted, OwnerChanged, Refused, TimeReached, EffectErrored, Delive
 # --- the run ------------------------------------------------------------------------------------
 
 
-def _apply_to_run(state: RunState, event: Event) -> RunState:
+def _take_by_run(draft: RunState, event: Event) -> None:
     match event:
         case RunStarted():
-            stages = {stage: StageState() for stage in event.stages}
-            return changed(state, started=event, started_at=state.at, stages=stages)
+            _put(draft, started=event, started_at=draft.at, stages={stage: StageState() for stage in event.stages})
         case OwnerChanged():
-            return changed(state, fence=event.fence, stages={k: _orphan(v) for k, v in state.stages.items()})
+            _put(draft, fence=event.fence, stages={name: _orphan(stage) for name, stage in draft.stages.items()})
         case TimeReached():
-            return changed(state, now=max(state.now, event.at))
+            _put(draft, now=max(draft.now, event.at))
         case EffectErrored():
-            return changed(state, errors={**state.errors, event.effect: event})
+            _put(draft, errors={**draft.errors, event.effect: event})
         case Delivered():
-            return changed(state, delivered=event)
+            _put(draft, delivered=event)
         case RunFinished():
-            return changed(state, finished=event)
+            _put(draft, finished=event)
         case _:
-            return state
+            pass
 
 
 def _orphan(stage: StageState) -> StageState:
@@ -92,24 +105,30 @@ def _orphan(stage: StageState) -> StageState:
 # --- a stage ------------------------------------------------------------------------------------
 
 
-def _apply_to_stage(state: RunState, event: Event) -> RunState:
+def _take_by_stage(draft: RunState, event: Event) -> None:
     match event:
         case VerdictGiven() if event.subject.is_base:
-            return changed(state, base_verdicts={**state.base_verdicts, event.gate: event})
+            _put(draft, base_verdicts={**draft.base_verdicts, event.gate: event})
         case SentBack():
-            return _send_back(state, event)
+            _put(draft, **vars(_send_back(draft, event)))
         case AnswerTaken():
-            return take_answer(state, event)
+            _put(draft, **vars(take_answer(draft, event)))
         case Paused(stage=""):
-            return changed(state, pause=event)
-        case AttemptErrored():
-            state = changed(state, spent=state.spent.plus(event.usage, 0))
-        case CandidateProduced() if _by_agent(state, event):
-            state = changed(state, spent=state.spent.plus(event.usage, 1))
+            _put(draft, pause=event)
         case _:
-            pass
-    name = stage_of(event)
-    return changed(state, stages={**state.stages, name: _advance(state.stages[name], event)})
+            _put(draft, spent=_charged(draft, event))
+            name = stage_of(event)
+            draft.stages[name] = _advance(draft.stages[name], event)  # type: ignore[index] # a draft's are a dict
+
+
+def _charged(state: RunState, event: Event) -> Spent:
+    match event:
+        case AttemptErrored():
+            return state.spent.plus(event.usage, 0)
+        case CandidateProduced() if _by_agent(state, event):
+            return state.spent.plus(event.usage, 1)
+        case _:
+            return state.spent
 
 
 def _by_agent(state: RunState, event: CandidateProduced) -> bool:
