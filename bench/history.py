@@ -20,7 +20,7 @@ from interlock.core.events import (
     PauseReason,
     TimeReached,
 )
-from interlock.core.history import History
+from interlock.core.fold import fold
 from interlock.core.ids import AttemptId
 from interlock.journal.codec import VERSION, encode, kind_of
 from interlock.service import RunRequest
@@ -63,7 +63,7 @@ def _measure(application: Application, place: Path, environ: dict[str, str]) -> 
     long = _resume(place, environ, application, long_run, EVENTS)
     records = application.journal.records(long_run)
     began = time.perf_counter()
-    History(records).past
+    fold(records)
     folds = len(records) / (time.perf_counter() - began)
     return {
         "appends_per_s": APPENDS / seconds,
