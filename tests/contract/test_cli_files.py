@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.unit.sets.projects import NODE, PYTEST, lay
+from tests.contract.sets.projects import NODE, PYTEST, lay
 
 from interlock.bootstrap import build
 from interlock.ports import UsageError

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.unit.sets.projects import GO, JAVA, NODE, PYTEST, RUST, UNITTEST, lay, run
+from tests.contract.sets.projects import GO, JAVA, NODE, PYTEST, RUST, UNITTEST, lay, run
 
 from interlock.core.pipeline import Expect, Gate, GateKind
 from interlock.ports import UsageError

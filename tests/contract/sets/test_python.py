@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.unit.sets.projects import PYTEST, UNITTEST, lay, run
+from tests.contract.sets.projects import PYTEST, UNITTEST, lay, run
 
 from interlock.core.pipeline import Report
 from interlock.spec.sets import resolve

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.unit.sets.projects import GO, JAVA, RUST, lay, run
+from tests.contract.sets.projects import GO, JAVA, RUST, lay, run
 
 from interlock.core.pipeline import Report
 from interlock.spec.sets import resolve
