@@ -268,6 +268,7 @@ class Brief:
     timeout_s: int
     idle_timeout_s: int
     dir: str = ""  # where to work, relative to the checkout
+    answer_schema: str = ""  # JSON Schema of the answer that is due, empty where the work itself is all
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +285,7 @@ class Outcome:
     transcript: Path | None = None
     retry_at: float = 0.0
     permanent: bool = False
+    answer: str = ""  # what it answered in full, where the brief asks for one: JSON, or text that holds it
 
 
 class Agent(Protocol):
