@@ -66,9 +66,10 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
     paths = general.repository(common_dir)
     journal, blobs = SqliteJournal(paths.journal), FileBlobs(paths.blobs)
     workspaces = GitWorkspaces(paths.store, paths.places, top, environ)
-    gates = Referee(Bench(workspaces, blobs, journal, environ, paths.locks, general.state / "slots"))
+    agents = adapters(environ, top)
+    gates = Referee(Bench(workspaces, blobs, journal, environ, paths.locks, general.state / "slots", agents))
     clock, histories = SystemClock(), Histories(journal)
-    world = World(workspaces, adapters(environ, top), gates, blobs, journal, clock, render, lambda: True)
+    world = World(workspaces, agents, gates, blobs, journal, clock, render, lambda: True)
     holder = _holder()
     owner = Owner(
         world=world,

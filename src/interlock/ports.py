@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from interlock.core.events import Action, Event, Evidence, Finding, Recorded, Usage, VerdictStatus
+from interlock.core.events import Action, Event, Evidence, Finding, Recorded, Usage, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec, Gate, Pipeline, Setup, Stage
 
@@ -319,6 +319,9 @@ class Case:
     decided_on_input: bool = False
     conflicts: tuple[str, ...] = ()
     sandbox: str = "none"
+    number: int = 1  # of the try
+    said: tuple[VerdictGiven, ...] = ()  # for a review: of the hard gates
+    former: VerdictGiven | None = None  # for a review: its own, on the candidate that was rejected last
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +335,8 @@ class Judgement:
     cached: bool = False
     flaky: bool = False
     permanent: bool = False
+    usage: Usage = Usage()  # of reviewers
+    retry_at: float = 0.0  # when a quota resets
 
 
 class Gates(Protocol):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from interlock.agents import adapters
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Command, Gate, GateKind, Pipeline, Scope, Stage
 from interlock.gates import Referee
@@ -29,6 +30,7 @@ class Trees:
         self.repository.mkdir(parents=True)
         git("init", "-q", cwd=self.repository)
         self.rooms = 0
+        self._one = threading.Lock()  # git has one index
         self._root = root
 
     def commit(self, files: Mapping[str, str | bytes | None], parent: str = "") -> str:
@@ -75,14 +77,18 @@ class Trees:
             found.append(Change(path, status, old_mode, new_mode, added, removed))
         return tuple(found)
 
+    def patch(self, old: str, new: str) -> bytes:
+        return git("diff", old, new, cwd=self.repository).encode()
+
     @contextmanager
     def clean_room(self, commit: str, base: str, room: Room) -> Iterator[Place]:
-        self.rooms += 1
-        root = self._root / f"room-{self.rooms}"
-        place = Place(root, root / "tree", root / "home", root / "tmp")
-        for folder in (place.tree, place.home, place.tmp):
-            folder.mkdir(parents=True)
-        git("--work-tree", str(place.tree), "checkout", "-qf", commit, "--", ".", cwd=self.repository)
+        with self._one:
+            self.rooms += 1
+            root = self._root / f"room-{self.rooms}"
+            place = Place(root, root / "tree", root / "home", root / "tmp")
+            for folder in (place.tree, place.home, place.tmp):
+                folder.mkdir(parents=True)
+            git("--work-tree", str(place.tree), "checkout", "-qf", commit, "--", ".", cwd=self.repository)
         try:
             yield place
         finally:
@@ -96,6 +102,9 @@ class Cellar:
         self._folder = folder
         self._folder.mkdir()
         self.kept: dict[tuple[str, str], str] = {}
+
+    def put_file(self, path: Path) -> tuple[str, int]:
+        return self.put(path.read_bytes()), path.stat().st_size
 
     def put(self, content: bytes) -> str:
         digest = hashlib.sha256(content).hexdigest()
@@ -123,8 +132,9 @@ class World:
         self.cellar = Cellar(root / "blobs")
         self.cancel = threading.Event()
         self.bench = Bench(
-            self.trees, self.cellar, self.cellar, {**os.environ, **(environ or {})}, root / "locks", root / "slots"
-        )
+            self.trees, self.cellar, self.cellar, {**os.environ, **(environ or {})}, root / "locks", root / "slots",
+            adapters({}, self.trees.repository),
+        )  # fmt: skip
         self.referee = Referee(self.bench)
 
     def case(self, gate: Gate, commit: str, input_commit: str, stage: Stage | None = None, **more: object) -> Case:

@@ -11,7 +11,7 @@ import json
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +21,7 @@ from interlock.ports import Brief, Cancel, Ended, Outcome, Place
 from interlock.process import Finished, How, Supervised, supervise
 
 LOG_BYTES_MAX = 10_000_000
+ANSWER_BYTES_MAX = 400_000
 _CLAIM_MAX = 2_000
 _USAGE_BYTES_MAX = 65_536
 # How a program may say that it ended, where its exit code cannot.
@@ -55,6 +56,7 @@ def run_program(
         "INTERLOCK_USAGE": str(aside / "usage.json"),
         "INTERLOCK_ATTEMPT": str(brief.attempt),
         "INTERLOCK_MODEL": brief.model,
+        **({"INTERLOCK_ANSWER": str(aside / "answer")} if brief.answer_schema else {}),
     }
     work = Supervised(
         argv,
@@ -68,7 +70,14 @@ def run_program(
         watch=(place.tree,),
     )
     finished = supervise(work, cancel)
-    return _outcome(argv[0], brief, finished, _said(aside / "usage.json"), aside / "log")
+    outcome = _outcome(argv[0], brief, finished, _said(aside / "usage.json"), aside / "log")
+    return replace(outcome, answer=_answer(aside, finished)) if brief.answer_schema else outcome
+
+
+def _answer(aside: Path, finished: Finished) -> str:
+    """What it wrote to $INTERLOCK_ANSWER, or else all that it printed, if that is short enough to be an answer."""
+    written = _content(aside / "answer", ANSWER_BYTES_MAX)
+    return (written or finished.tail).decode("utf-8", "replace")
 
 
 def _outcome(program: str, brief: Brief, finished: Finished, said: _Said, log: Path) -> Outcome:
@@ -114,14 +123,20 @@ def _code(code: int | None) -> str:
 
 def _said(path: Path) -> _Said:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return _Said()
-            told = json.loads(file.read(_USAGE_BYTES_MAX))
-    except (OSError, ValueError, RecursionError):
+        told = json.loads(_content(path, _USAGE_BYTES_MAX))
+    except (ValueError, RecursionError):
         return _Said()
     return _parsed(cast(Mapping[str, object], told)) if isinstance(told, dict) else _Said()
+
+
+def _content(path: Path, bytes_max: int) -> bytes:
+    """The beginning of a regular file that the program left, empty where there is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read(bytes_max) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+    except OSError:
+        return b""
 
 
 def _parsed(told: Mapping[str, object]) -> _Said:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from interlock.core.commands import Command, Pause, SendBack, StartAttempt, WaitUntil
 from interlock.core.events import Finding, PauseReason
-from interlock.core.feedback import failed
+from interlock.core.feedback import ESCALATE, failed
 from interlock.core.ids import AttemptId
 from interlock.core.judging import qualified
 from interlock.core.pipeline import Pipeline, Rule, Stage, WorkspaceMode
@@ -21,7 +21,7 @@ def next_attempt(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[
         yield WaitUntil(now.retry_at)
     elif now.failure is not None and _let_down(now):
         yield Pause(stage.id, PauseReason.INFRASTRUCTURE, now.failure.why)
-    elif _is_charged(stage, now) and (limit := _limit_reached(pipeline, state)):
+    elif _is_charged(stage, now) and (limit := limit_reached(pipeline, state)):
         yield Pause(stage.id, PauseReason.LIMIT, limit)
     else:
         yield attempt_command(state, stage, AttemptId(stage.id, now.epoch, now.number + 1), _agent(stage, now))
@@ -55,7 +55,9 @@ def after_rejection(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterat
     now = state.stages[stage.id]
     index, rule = _matching(stage, now)
     rejection = now.rejections[-1].event
-    if rule.goto and state.loops.get((stage.id, index), 0) < rule.max:
+    if ESCALATE in rejection.reasons:
+        yield Pause(stage.id, PauseReason.ESCALATED, f"gate {', '.join(rejection.gates)} asks for a person")
+    elif rule.goto and state.loops.get((stage.id, index), 0) < rule.max:
         resets = taking_part(pipeline, state, rule.goto)
         yield SendBack(rejection.attempt, rule.goto, index, rejection.feedback, resets)
     elif rule.goto:
@@ -126,7 +128,8 @@ def _no_progress(now: StageState) -> str:
     return ""
 
 
-def _limit_reached(pipeline: Pipeline, state: RunState) -> str:
+def limit_reached(pipeline: Pipeline, state: RunState, *, reviewing: bool = False) -> str:
+    """The limit that stops a new attempt, or a review, and how much of it is used; empty where none does."""
     spent, limits = state.spent, pipeline.limits
     amounts: tuple[tuple[str, float, float], ...] = (
         ("attempts", spent.attempts, limits.attempts),
@@ -136,7 +139,7 @@ def _limit_reached(pipeline: Pipeline, state: RunState) -> str:
     )
     for name, used, limit in amounts:
         bound = _bound(state, name, limit)
-        if limit and used >= bound:
+        if limit and used >= bound and not (reviewing and name == "attempts"):
             return f"{name}: {used:g} of {bound:g} used"
     return ""
 

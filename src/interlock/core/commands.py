@@ -67,6 +67,8 @@ class EvaluateGate:
     baseline: str = ""
     decided_on_input: bool = False  # the same gate could decide on the accepted input
     conflicts: tuple[str, ...] = ()
+    said: tuple[VerdictGiven, ...] = ()  # for a review: of the hard gates, on this candidate
+    former: VerdictGiven | None = None  # for a review: its own, on the candidate that was rejected last
 
 
 @dataclass(frozen=True, slots=True)

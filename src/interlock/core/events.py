@@ -51,6 +51,7 @@ class PauseReason(StrEnum):
     CONFLICT = "conflict"  # a join in conflict, and no agent to mend it
     NO_RULE = "no_rule"  # a stage without a worker was rejected and no rule leads anywhere
     DELIVERY = "delivery"
+    ESCALATED = "escalated"  # a reviewer asks for a person, or takes back what it asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +197,7 @@ class VerdictGiven:
     by: str = ""  # a person, for human gates
     sandbox: str = ""
     hard: bool = True
+    usage: Usage = Usage()  # of reviewers
 
     @property
     def decided(self) -> bool:

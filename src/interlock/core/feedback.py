@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from interlock.core.events import Finding, VerdictGiven, VerdictStatus
 
+ESCALATE = "escalate"  # the reason class of a finding that only a person can answer
 _NUMBER = re.compile(r"\d+")
 _BLANK = re.compile(r"\s+")
 

@@ -127,6 +127,8 @@ def _charged(state: RunState, event: Event) -> Spent:
             return state.spent.plus(event.usage, 0)
         case CandidateProduced() if _by_agent(state, event):
             return state.spent.plus(event.usage, 1)
+        case VerdictGiven() if not event.hard:
+            return state.spent.plus(event.usage, 0)
         case _:
             return state.spent
 

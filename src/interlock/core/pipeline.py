@@ -79,6 +79,17 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True)
+class Review:
+    """Agents that judge a candidate. `approvals` of them must approve; `preserves` are STAGE/NAME of documents
+    whose every requirement the candidate must keep."""
+
+    by: tuple[str, ...]
+    rubric: Text | None = None
+    approvals: int = 1
+    preserves: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Gate:
     id: str
     kind: GateKind
@@ -97,6 +108,7 @@ class Gate:
     exclusive: tuple[str, ...] = ()
     cached: bool = True
     question: str = ""  # of a human gate
+    review: Review | None = None
     used: str = ""  # the gate set member this came from, such as python.test
     digest: str = ""  # of the definition, by content
 

@@ -8,9 +8,17 @@ what is in flight and not wanted; there is nothing else to decide.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import assert_never
 
-from interlock.core.attempts import after_rejection, attempt_command, next_attempt, taking_part, within_limit
+from interlock.core.attempts import (
+    after_rejection,
+    attempt_command,
+    limit_reached,
+    next_attempt,
+    taking_part,
+    within_limit,
+)
 from interlock.core.commands import (
     AcceptHandoff,
     AskApproval,
@@ -317,10 +325,21 @@ def _ask(pipeline: Pipeline, state: RunState, stage: Stage, pair: tuple[Stage, G
         return  # the report on the input is on its way
     own_input = (now.input.commit, now.input.tree)
     baseline = baseline_of(state, stage, owner, gate)
-    yield _evaluate(
+    command = _evaluate(
         candidate.attempt, owner, gate, verdict, (candidate.commit, candidate.tree), own_input, baseline,
         now.input.conflicts,
     )  # fmt: skip
+    yield command if gate.gate_class is GateClass.HARD else _review(pipeline, state, now, command)
+
+
+def _review(pipeline: Pipeline, state: RunState, now: StageState, command: EvaluateGate) -> Command:
+    """A review is paid, and so within the limits; it is told what the hard gates noted, and what it said before."""
+    if limit := limit_reached(pipeline, state, reviewing=True):
+        return Pause(command.subject.stage, PauseReason.LIMIT, limit)
+    hard = tuple(verdict for verdict in now.verdicts.values() if verdict.hard)
+    earlier = now.rejections[-1].verdicts if now.rejections else ()
+    former = next((verdict for verdict in earlier if verdict.gate == command.gate), None)
+    return replace(command, said=hard, former=former)
 
 
 def _baseline_decided(pipeline: Pipeline, state: RunState, stage: Stage, pair: tuple[Stage, Gate]) -> bool:

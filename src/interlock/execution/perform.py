@@ -166,11 +166,16 @@ def _evaluate_gate(world: World, context: Context, command: EvaluateGate, cancel
         digest=judgement.digest,
         cached=judgement.cached,
         flaky=judgement.flaky,
-        retry_at=context.retry_at(world.clock.now(), command.number - 1) if errored else 0.0,
+        retry_at=_retry_at(world, context, command, judgement) if errored else 0.0,
         permanent=judgement.permanent,
         sandbox=context.started.sandbox,
         hard=gate.gate_class is GateClass.HARD,
+        usage=judgement.usage,
     )
+
+
+def _retry_at(world: World, context: Context, command: EvaluateGate, judgement: Judgement) -> float:
+    return judgement.retry_at or context.retry_at(world.clock.now(), command.number - 1)
 
 
 def _case(world: World, context: Context, command: EvaluateGate) -> Case:
@@ -191,6 +196,9 @@ def _case(world: World, context: Context, command: EvaluateGate) -> Case:
         decided_on_input=command.decided_on_input,
         conflicts=command.conflicts,
         sandbox=context.started.sandbox,
+        number=command.number,
+        said=command.said,
+        former=command.former,
     )
 
 

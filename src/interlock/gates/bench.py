@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from interlock.gates.caching import Flights
-from interlock.ports import Blobs, Cancel, Case, Journal, Judgement, Workspaces
+from interlock.ports import Agent, Blobs, Cancel, Case, Journal, Judgement, Workspaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class Bench:
     environ: Mapping[str, str]
     locks: Path
     slots: Path
+    agents: Mapping[str, Agent] = field(default_factory=dict)  # reviewers, by the adapter's name
     flights: Flights = field(default_factory=Flights)
 
 

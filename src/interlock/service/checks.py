@@ -61,7 +61,9 @@ def check(gates: Gates, blobs: Blobs, request: CheckRequest, cancel: Cancel | No
 def _does_not_apply(stage: Stage, gate: Gate, request: CheckRequest) -> str:
     if gate.gate_class is GateClass.HUMAN:
         return "a person decides"
-    if gate.kind in (GateKind.REVIEW, GateKind.CI):
+    if gate.kind is GateKind.REVIEW:
+        return "agents are asked inside a run"
+    if gate.kind is GateKind.CI:
         return "comes later"
     if gate.kind in (GateKind.SCOPE, GateKind.PRODUCES) and request.tree == request.base_tree:
         return "nothing differs from the base"

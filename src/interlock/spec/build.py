@@ -21,6 +21,7 @@ from interlock.core.pipeline import (
     Limits,
     Pipeline,
     Report,
+    Review,
     Rule,
     Scope,
     Setup,
@@ -202,10 +203,15 @@ def _gate(draft: Draft, stage: models.StagePart, part: models.GatePart, at: Path
         question=part.approve or "",
     )
     if part.review is not None:
-        _text(draft, part.review.rubric, (*at, "review", "rubric"))  # read, so that it is checked and recorded
+        gate = replace(gate, review=_review(draft, part.review, (*at, "review")))
     if part.use:
         return ready_gate(gate, part, draft.sources.root, draft.where.value(*at, "use"), draft.mistakes)
     return gate
+
+
+def _review(draft: Draft, part: models.ReviewPart, at: Path) -> Review:
+    rubric = _text(draft, part.rubric, (*at, "rubric"))
+    return Review(tuple(part.by), rubric, part.approvals or len(part.by), tuple(part.preserves))
 
 
 def _kind(part: models.GatePart) -> GateKind:

@@ -76,6 +76,7 @@ class ReviewPart(_Part):
     by: Annotated[list[str], Field(min_length=1)]
     rubric: TextField | None = None
     approvals: Count | None = None
+    preserves: list[str] = []
 
 
 class GatePart(_Part):

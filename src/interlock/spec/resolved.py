@@ -12,7 +12,7 @@ from interlock.core.pipeline import GateKind, Pipeline, Report
 from interlock.spec.protected import ALWAYS
 
 if TYPE_CHECKING:
-    from interlock.core.pipeline import AgentSpec, Artifact, Command, Gate, Input, Rule, Setup, Stage, Text
+    from interlock.core.pipeline import AgentSpec, Artifact, Command, Gate, Input, Review, Rule, Setup, Stage, Text
     from interlock.spec.load import Loaded
 
 _Tree = dict[str, Any]
@@ -127,6 +127,8 @@ def _artifact(artifact: Artifact) -> _Tree:
 def _gate(gate: Gate, folder: str) -> _Tree:
     if gate.kind is GateKind.APPROVE:
         return {"id": gate.id, "approve": gate.question}
+    if gate.review is not None:
+        return _filled(id=gate.id, review=_review(gate.review), timeout=gate.timeout_s, env=list(gate.env))
     if gate.kind is not GateKind.RUN:
         return {"id": gate.id, f"x-{gate.kind.value}": "comes later"}
     return _filled(
@@ -147,6 +149,12 @@ def _gate(gate: Gate, folder: str) -> _Tree:
         exclusive=list(gate.exclusive),
         cache="" if gate.cached else "none",
     )
+
+
+def _review(review: Review) -> _Tree:
+    rubric = _text(review.rubric) if review.rubric else None
+    preserves = list(review.preserves)
+    return _filled(by=list(review.by), rubric=rubric, approvals=review.approvals, preserves=preserves)
 
 
 def _rule(rule: Rule) -> _Tree:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from interlock.core.pipeline import Expect, GateKind, Report
 from interlock.spec.checks.agents import unknown_agent
 from interlock.spec.checks.common import no_templates, passed_on
+from interlock.spec.mistakes import nearest
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import Gate, Stage
@@ -41,7 +42,9 @@ def check(view: View) -> None:
         _held_out(view, gate, at)
         no_templates(view, gate.command if part.run else None, (*at, "run"))
         passed_on(view, at, gate.env, gate.secrets)
-        _later(view, part, at)
+        _review(view, stage, gate, part, at)
+        if part.ci is not None:
+            view.later((*at, "ci"), "`ci` gates come later", "run the same commands with `run` until then")
 
 
 def _identity(view: View, stage: Stage, gate: Gate, at: Path, seen: dict[tuple[str, str], str]) -> None:
@@ -140,15 +143,34 @@ def _held_out(view: View, gate: Gate, at: Path) -> None:
         view.error(path_at, f"there is no {gate.held_out}", "create it, or name the right path")
 
 
-def _later(view: View, part: GatePart, at: Path) -> None:
-    if part.ci is not None:
-        view.later((*at, "ci"), "`ci` gates come later", "run the same commands with `run` until then")
-    if part.review is None:
+def _review(view: View, stage: Stage, gate: Gate, part: GatePart, at: Path) -> None:
+    review = gate.review
+    if review is None:
         return
-    view.later((*at, "review"), "`review` gates come later", "use `approve` to ask a human until then")
-    for index, name in enumerate(part.review.by):
+    path = (*at, "review")
+    for index, name in enumerate(review.by):
         if hint := unknown_agent(view, name):
-            view.error((*at, "review", "by", index), f"there is no agent {name}", hint)
-    if (part.review.approvals or 1) > len(part.review.by):
-        hint = f"name more reviewers, or ask for {len(part.review.by)} at most"
-        view.error((*at, "review", "approvals"), f"{part.review.approvals} approvals of {len(part.review.by)}", hint)
+            view.error((*path, "by", index), f"there is no agent {name}", hint)
+        elif name in review.by[:index]:
+            view.error((*path, "by", index), f"{name} is named twice", "name each reviewer once")
+        elif stage.agent and _alike(view, stage.agent, name):
+            hint = "let another model review: the same one is blind to its own mistakes"
+            view.warn((*path, "by", index), f"{name} is the same model as the writer {stage.agent}", hint)
+    if review.approvals > len(review.by):
+        hint = f"name more reviewers, or ask for {len(review.by)} at most"
+        view.error((*path, "approvals"), f"{review.approvals} approvals of {len(review.by)}", hint)
+    known = _documents(view, stage)
+    for index, name in enumerate(review.preserves):
+        if name not in known:
+            hint = nearest(name, known, f"name a document of {stage.id} or of a stage that it hangs on, as STAGE/NAME")
+            view.error((*path, "preserves", index), f"there is no document {name}", hint)
+
+
+def _alike(view: View, writer: str, reviewer: str) -> bool:
+    specs = {spec.name: (spec.use, spec.model, spec.command) for spec in view.pipeline.agents}
+    return writer in specs and specs[writer] == specs.get(reviewer)
+
+
+def _documents(view: View, stage: Stage) -> set[str]:
+    names = {*view.upstream[stage.id], stage.id}
+    return {f"{one.id}/{made.name}" for one in view.pipeline.stages if one.id in names for made in one.produces}

@@ -1,0 +1,154 @@
+"""What a reviewer must answer, and reading it.
+
+Rule: strict. Prose, two answers, a wrong type, an unknown id, a no without a finding: all are no answer, and the
+text of `NoAnswer` tells the reviewer what was wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, cast
+
+from interlock.core.events import Finding, Severity
+from interlock.core.pipeline import Text
+from interlock.gates.documents import json_schema
+
+ANSWER_MAX = 200_000  # characters
+REASONS = ("code", "design", "plan", "requirement")
+_FENCED = re.compile(r"^```(?:json)?[ \t]*\n(.*?)^```[ \t]*$", re.DOTALL | re.MULTILINE)
+
+
+class Said(StrEnum):
+    APPROVE = "approve"
+    REVISE = "revise"
+    ESCALATE = "escalate"
+
+
+class NoAnswer(Exception):
+    """It cannot be taken as an answer. The text says why, to the one who gave it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    said: Said
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an answer must speak of: `earlier` findings by number from 1, and requirements by their ids."""
+
+    reviewer: str
+    earlier: tuple[Finding, ...] = ()
+    requirements: tuple[str, ...] = ()
+
+
+def schema() -> str:
+    """JSON Schema of an answer. Closed, with every key required, as providers of structured output want it."""
+    finding = _object(
+        file={"type": "string", "description": "path in the repository, or empty"},
+        line={"type": "integer", "minimum": 0, "description": "from 1; 0 where it is about no line"},
+        severity={"enum": [str(severity) for severity in Severity]},
+        reason={"enum": list(REASONS), "description": "what is at fault: the code itself, or what it came from"},
+        message={"type": "string", "minLength": 1, "maxLength": 4_000},
+    )
+    earlier = _object(
+        id={"type": "string"},
+        status={"enum": ["answered", "open", "reversed"], "description": "reversed: you now ask for the opposite"},
+    )
+    requirement = _object(
+        id={"type": "string"},
+        status={"enum": ["kept", "changed", "lost"]},
+        evidence={"type": "string", "maxLength": 2_000, "description": "file and line, or what is missing"},
+    )
+    answer = _object(
+        verdict={"enum": [str(said) for said in Said]},
+        findings={"type": "array", "maxItems": 100, "items": finding},
+        earlier={"type": "array", "maxItems": 100, "items": earlier},
+        requirements={"type": "array", "maxItems": 500, "items": requirement},
+    )
+    return json.dumps(answer)
+
+
+def read(text: str, asked: Asked) -> Answer:
+    """The answer in what a reviewer said last. Raises NoAnswer."""
+    document = _document(text)
+    wrong = [f"line {line}: {message}" for line, message in json_schema.mistakes(Text(schema()), document)]
+    if wrong:
+        raise NoAnswer("; ".join(wrong[:5]))
+    answer = cast(dict[str, Any], json.loads(document))
+    said = Said(answer["verdict"])
+    findings = [
+        *(_finding(asked, item) for item in answer["findings"]),
+        *_earlier(asked, answer["earlier"]),
+        *_requirements(asked, answer["requirements"]),
+    ]
+    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+    if said is Said.REVISE and not errors:
+        raise NoAnswer("`revise` needs at least one finding of severity error that says what to change")
+    if said is Said.ESCALATE and not findings:
+        raise NoAnswer("`escalate` needs a finding that says what a person is to decide")
+    if said is Said.APPROVE and errors:
+        raise NoAnswer("`approve` and something of severity error, open, or lost: approve, or ask for a revision")
+    return Answer(said, tuple(findings))
+
+
+def _document(text: str) -> bytes:
+    """The one JSON object: all of the text, or the only fenced block in it."""
+    if len(text) > ANSWER_MAX:
+        raise NoAnswer(f"{len(text)} characters, {ANSWER_MAX} at most")
+    whole = text.strip()
+    if whole.startswith("{"):
+        return whole.encode("utf-8", "replace")
+    fenced = _FENCED.findall(text)
+    if len(fenced) != 1:
+        found = "there is no JSON object" if not fenced else f"there are {len(fenced)} blocks"
+        raise NoAnswer(f"{found}: answer with one JSON object and nothing else")
+    return cast(str, fenced[0]).encode("utf-8", "replace")
+
+
+def _finding(asked: Asked, item: dict[str, Any]) -> Finding:
+    severity = Severity(item["severity"])
+    return Finding(asked.reviewer, item["message"], severity, item["file"], item["line"], reason=item["reason"])
+
+
+def _earlier(asked: Asked, said: Sequence[dict[str, Any]]) -> Iterable[Finding]:
+    """What is still open is said again in its first words, so that saying it for ever is seen."""
+    status = _by_id("earlier", [str(number) for number in range(1, len(asked.earlier) + 1)], said)
+    for number, finding in enumerate(asked.earlier, 1):
+        said_of_it = status[str(number)]["status"]
+        if said_of_it == "open":
+            yield finding
+        elif said_of_it == "reversed":
+            yield Finding(asked.reviewer, f"takes back what it asked for: {finding.message}", reason="escalate")
+
+
+def _requirements(asked: Asked, said: Sequence[dict[str, Any]]) -> Iterable[Finding]:
+    status = _by_id("requirements", asked.requirements, said)
+    for name in asked.requirements:
+        item = status[name]
+        message = f"{name} is {item['status']}: {item['evidence'] or 'no evidence given'}"
+        if item["status"] == "lost":
+            yield Finding(asked.reviewer, message, reason="requirement")
+        elif item["status"] == "changed":
+            yield Finding(asked.reviewer, message, Severity.WARNING, reason="requirement")
+
+
+def _by_id(key: str, wanted: Sequence[str], said: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    status = {str(item["id"]): item for item in said}
+    if set(status) != set(wanted) or len(status) != len(said):
+        raise NoAnswer(f"`{key}` must have exactly these ids, each once: {', '.join(wanted) or 'none'}")
+    return status
+
+
+def _object(**properties: object) -> dict[str, object]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
