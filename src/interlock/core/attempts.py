@@ -11,20 +11,21 @@ from interlock.core.ids import AttemptId
 from interlock.core.judging import qualified
 from interlock.core.pipeline import Pipeline, Rule, Stage, WorkspaceMode
 from interlock.core.state import Phase, RunState, StageState
-from interlock.core.tries import QUOTA_WAITS_MAX, TRIES_MAX
+from interlock.core.tries import QUOTA_WAITS_MAX
 
 
 def next_attempt(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Command]:
     """The attempt that is due; or what it waits for, or why a person is asked."""
     now = state.stages[stage.id]
-    if now.retry_at > state.now:
+    agent, stands_in = _able(pipeline, stage, now)
+    if now.retry_at > state.now and not stands_in:
         yield WaitUntil(now.retry_at)
-    elif now.failure is not None and _let_down(now):
+    elif now.failure is not None and _let_down(now) and not stands_in:
         yield Pause(stage.id, PauseReason.INFRASTRUCTURE, now.failure.why)
     elif _is_charged(stage, now) and (limit := limit_reached(pipeline, state)):
         yield Pause(stage.id, PauseReason.LIMIT, limit)
     else:
-        yield attempt_command(state, stage, AttemptId(stage.id, now.epoch, now.number + 1), _agent(stage, now))
+        yield attempt_command(state, stage, AttemptId(stage.id, now.epoch, now.number + 1), agent)
 
 
 def attempt_command(state: RunState, stage: Stage, attempt: AttemptId, agent: str) -> StartAttempt:
@@ -90,9 +91,34 @@ def taking_part(pipeline: Pipeline, state: RunState, stage_id: str) -> tuple[str
     return tuple(name for name in pipeline.downstream(stage_id) if name in state.stages)
 
 
+def _able(pipeline: Pipeline, stage: Stage, now: StageState) -> tuple[str, bool]:
+    """Who does the next attempt, and whether it is one that takes over at once from another that is down."""
+    agents = tuple(_in_a_row(pipeline, _agent(stage, now)))
+    able = next((name for name in agents if name not in now.down), "")
+    if not able:
+        return (agents[0] if agents else ""), False
+    failed = now.attempt.agent if now.failure is not None and now.attempt is not None else able
+    return able, failed in agents and able != failed
+
+
+def _in_a_row(pipeline: Pipeline, agent: str) -> Iterator[str]:
+    """The agent, then those that stand in for it, each before its own."""
+    waiting, seen = [agent], set[str]()
+    while waiting:
+        name = waiting.pop(0)
+        if name and name not in seen:
+            seen.add(name)
+            yield name
+            waiting += pipeline.agent(name).fallback
+
+
 def _let_down(now: StageState) -> bool:
-    permanent = now.failure is not None and now.failure.permanent
-    return permanent or now.errors >= TRIES_MAX or now.quota_waits >= QUOTA_WAITS_MAX
+    quota = now.failure is not None and now.failure.quota
+    return now.quota_waits >= QUOTA_WAITS_MAX if quota else bool(now.failure and _was_given_up(now))
+
+
+def _was_given_up(now: StageState) -> bool:
+    return now.attempt is not None and now.attempt.agent in now.down
 
 
 def _is_charged(stage: Stage, now: StageState) -> bool:

@@ -38,6 +38,7 @@ from interlock.core.events import (
     WhenHeld,
 )
 from interlock.core.state import TRANSITIONS, Phase, Rejection, RunState, Spent, StageState, stage_of
+from interlock.core.tries import TRIES_MAX
 
 
 def fold(records: Iterable[Recorded], state: RunState | None = None) -> RunState:
@@ -188,10 +189,15 @@ def _begin(stage: StageState, event: AttemptStarted) -> StageState:
 
 
 def _let_down(stage: StageState, event: AttemptErrored) -> StageState:
+    """An agent is down once retrying cannot help, its quota is used up, or it failed too often in a row."""
+    agent = stage.attempt.agent if stage.attempt is not None else ""
+    errors = stage.errors + (not event.quota)
+    down = event.permanent or event.quota or errors >= TRIES_MAX
     return changed(
         stage,
         phase=Phase.READY,
-        errors=stage.errors + (not event.quota),
+        errors=0 if down and not event.quota else errors,
+        down=(*stage.down, agent) if down else stage.down,
         quota_waits=stage.quota_waits + event.quota,
         failure=event,
         retry_at=event.retry_at,
@@ -209,6 +215,7 @@ def _produce(stage: StageState, event: CandidateProduced) -> StageState:
         errors=0,
         quota_waits=0,
         failure=None,
+        down=(),
         answer=None if submitted else stage.answer,
     )
 

@@ -113,6 +113,7 @@ class StageState:
     errors: int = 0  # infrastructure failures of attempts in a row
     quota_waits: int = 0  # attempts in a row that a quota ended
     failure: AttemptErrored | None = None  # the last one
+    down: tuple[str, ...] = ()  # agents that infrastructure has kept from working, since the last candidate
     retry_at: float = 0.0
     output: tuple[str, str] | None = None  # commit and tree, once accepted or skipped
     accepted: HandoffAccepted | None = None
