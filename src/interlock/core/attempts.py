@@ -18,10 +18,10 @@ def next_attempt(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[
     """The attempt that is due; or what it waits for, or why a person is asked."""
     now = state.stages[stage.id]
     agent, stands_in = _able(pipeline, stage, now)
-    if now.retry_at > state.now and not stands_in:
-        yield WaitUntil(now.retry_at)
-    elif now.failure is not None and _let_down(now) and not stands_in:
+    if now.failure is not None and _let_down(now) and not stands_in:
         yield Pause(stage.id, PauseReason.INFRASTRUCTURE, now.failure.why)
+    elif now.retry_at > state.now and not stands_in:
+        yield WaitUntil(now.retry_at)
     elif _is_charged(stage, now) and (limit := limit_reached(pipeline, state)):
         yield Pause(stage.id, PauseReason.LIMIT, limit)
     else:
