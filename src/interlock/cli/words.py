@@ -139,6 +139,8 @@ def traits(verdict: VerdictGiven) -> str:
         said.append("cached")
     if verdict.flaky:
         said.append("flaky")
+    if used := usage(verdict.usage):
+        said.append(used)
     if verdict.by:
         said.append(f"by {safe(verdict.by, 60)}")
     return f" ({', '.join(said)})" if said else ""
