@@ -127,7 +127,8 @@ def _findings(event: VerdictGiven) -> str:
     if not event.findings:
         return "no findings given"
     first = event.findings[0]
-    where = " ".join(part for part in (place(first), safe(first.message, 100)) if part)
+    said = first.message.strip().partition("\n")[0]  # what follows is for `logs`
+    where = " ".join(part for part in (place(first), safe(said, 100)) if part)
     more = " ..." if len(event.findings) > 1 else ""
     return f"{count(len(event.findings), 'finding')} ({where}{more})"
 
