@@ -31,7 +31,7 @@ agents:
   own:
     use: command
     run: [bash, -c, {agent}]
-defaults: {{attempts: {attempts}, timeout: {timeout}, idle_timeout: 60s}}
+defaults: {{attempts: {attempts}, timeout: {timeout}, idle_timeout: {timeout}}}
 stages:
   code:
     agent: own
@@ -113,8 +113,7 @@ class Ground:
     ) -> Path:
         """A pipeline of one stage: `agent` and `gate` are lines of bash."""
         path = self.repository / "interlock.yaml"
-        quoted = "'" + agent.replace("'", "''").replace("\n", "\n\n") + "'"
-        path.write_text(_PIPELINE.format(agent=quoted, gate=gate, attempts=attempts, timeout=timeout))
+        path.write_text(_PIPELINE.format(agent=_quoted(agent), gate=_quoted(gate), attempts=attempts, timeout=timeout))
         return path
 
     def ask(self, *words: str | bytes, stdin: bytes = b"", cwd: Path | None = None, **environ: str | None) -> Said:
@@ -198,6 +197,10 @@ def end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.send_signal(signal.SIGKILL)
     process.communicate()
+
+
+def _quoted(line: str) -> str:
+    return "'" + line.replace("'", "''").replace("\n", "\n\n") + "'"
 
 
 def _looks(path: Path) -> str:
