@@ -19,13 +19,13 @@ from interlock.execution.histories import Histories
 from interlock.gates import Referee
 from interlock.gates.bench import Bench
 from interlock.journal import FileBlobs, SqliteJournal
-from interlock.ports import UsageError, World
+from interlock.ports import InfrastructureError, UsageError, World
 from interlock.process import capture, scrubbed
 from interlock.service import Service
 from interlock.settings import Owner as Holder
 from interlock.settings import RepositoryPaths, RunLock, Settings, load_settings, new_run_id, owner_of, paths_of
 from interlock.spec.templates import render
-from interlock.workspaces import GitWorkspaces
+from interlock.workspaces import GitWorkspaces, check_version
 
 
 class SystemClock:
@@ -96,8 +96,14 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
 def repository_of(cwd: Path, environ: Mapping[str, str]) -> tuple[Path, Path]:
     """The root of the working tree and the common git directory, absolute. Raises UsageError."""
     words = ("git", "rev-parse", "--path-format=absolute", "--show-toplevel", "--git-common-dir")
-    done = capture(words, cwd=cwd, env=scrubbed(environ, ("HOME", "XDG_CONFIG_HOME")))
+    try:
+        done = capture(words, cwd=cwd, env=scrubbed(environ, ("HOME", "XDG_CONFIG_HOME")))
+    except InfrastructureError:
+        check_version(environ)
+        raise
     lines = os.fsdecode(done.out).split("\n")[:-1]
+    if done.code != 0 or len(lines) != 2:
+        check_version(environ)  # an old git does not know our options, and says other things
     if done.code == 0 and len(lines) != 2:
         raise UsageError(f"{os.fsdecode(done.out)!r}: a path with a line break cannot be used: rename the folder")
     if done.code != 0:
