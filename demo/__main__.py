@@ -19,6 +19,7 @@ from demo.scene import Scene, interlock, set_scene, show
 
 TASK = 'naturalsize(999999) returns "1000.0 kB". Where rounding reaches the next unit, use that unit: "1.0 MB".'
 APPROVAL = "approved by the demo: nobody else is here"
+SEED = 13208  # one with which much goes wrong
 INTERRUPTED = 130
 
 
@@ -69,7 +70,9 @@ def _options(words: list[str]) -> argparse.Namespace:
         description="A real defect in a real project, mended through plan, design, tests, code and ship by a scripted "
         "agent that fails on purpose. No key, no model, no network.",
     )
-    parser.add_argument("--seed", type=int, default=1, help="decides which attempts fail, and how (default: 1)")
+    parser.add_argument(
+        "--seed", type=int, default=SEED, help=f"decides which attempts fail, and how (default: {SEED})"
+    )
     parser.add_argument("--rate", type=_rate, default=0.2, help="how often an attempt fails, 0 to 1 (default: 0.2)")
     parser.add_argument("--pace", type=float, default=0.15, metavar="S", help="pause after each line of the agent")
     parser.add_argument("--folder", type=Path, help="a new folder for all of it (default: a temporary one, kept)")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _TOLD = re.compile(r"^scripted agent, seed -?\d+, attempt \S+: (\w+)", re.M)
-_EMPTY = "changed nothing"
+_HINT = re.compile(r": (?=(?:add|bring|make|put) )")  # where a finding goes on to say what would be right
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Outcome:
     failures: tuple[Failure, ...]
     tokens: int
     cost_usd: float
-    wall_s: float
+    cost_known: bool
     waits: tuple[str, ...]
 
     @property
@@ -57,7 +57,7 @@ def outcome_of(run: dict[str, Any]) -> Outcome:
         failures=tuple(_failures(attempts)),
         tokens=run["spent"]["tokens"],
         cost_usd=run["spent"]["cost_usd"],
-        wall_s=run["spent"]["wall_s"],
+        cost_known=run["spent"]["cost_known"],
         waits=tuple(wait["detail"] for wait in run["waits"]),
     )
 
@@ -88,6 +88,7 @@ def _first(findings: list[dict[str, Any]]) -> str:
     if not findings:
         return ""
     first = findings[0]
-    message = str(first["message"]).splitlines()[0]
+    message = _HINT.split(str(first["message"]).splitlines()[0])[0]
+    said = re.sub(r"^[\w.]+::", "", message)
     more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-    return f"{message}{more}"
+    return f"{said}{more}"

@@ -71,6 +71,7 @@ def environment(scene: Scene) -> dict[str, str]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "INTERLOCK_BACKOFF_S": "0.2",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # half of the time that pytest takes
     }
 
 
@@ -121,7 +122,7 @@ def _agents(seed: int, rate: float, pace_s: float) -> str:
 
 def _write_launcher(scene: Scene) -> None:
     told = environment(scene)
-    names = ("PATH", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "INTERLOCK_BACKOFF_S")
+    names = [name for name in told if told[name] != os.environ.get(name) and not name.startswith("GIT_")]
     lines = ["unset INTERLOCK_STATE_HOME", *(f"export {name}={shlex.quote(told[name])}" for name in names)]
     program = f"exec {shlex.quote(sys.executable)} -m interlock"
     text = "\n".join(["#!/bin/sh", "# Interlock, with the state of this demo.", *lines, f'{program} "$@"', ""])

@@ -78,7 +78,8 @@ def _spent(outcome: Outcome, took_s: float) -> None:
     wasted = sum(failure.took_s for failure in outcome.failures)
     _fact("attempts", f"{outcome.attempts}: {caught}")
     _fact("time", f"{took_s:.1f} s, {wasted:.1f} s of it in attempts that failed")
-    _fact("cost", f"{outcome.tokens / 1000:.1f}k tokens, ${outcome.cost_usd:.2f} (pretended by the script)")
+    least = "" if outcome.cost_known else "at least "
+    _fact("cost", f"{outcome.tokens / 1000:.1f}k tokens, {least}${outcome.cost_usd:.2f} (pretended by the script)")
 
 
 def _result(scene: Scene, outcome: Outcome, before: Proof, after: Proof) -> None:
@@ -105,8 +106,10 @@ def _look_around(scene: Scene, outcome: Outcome) -> None:
     _say()
     _say(_bold("Look around"))
     _say(f"  cd {_quoted(scene.repository)}")
-    for line, why in _commands(scene, outcome):
-        _say(f"  {line:<44} {_dim(f'# {why}')}")
+    commands = _commands(scene, outcome)
+    width = max(len(line) for line, _ in commands)
+    for line, why in commands:
+        _say(f"  {line:<{width}}  {_dim(f'# {why}')}")
 
 
 def _commands(scene: Scene, outcome: Outcome) -> list[tuple[str, str]]:
