@@ -19,13 +19,13 @@ from interlock.execution.histories import Histories
 from interlock.gates import Referee
 from interlock.gates.bench import Bench
 from interlock.journal import FileBlobs, SqliteJournal
-from interlock.ports import UsageError, World
+from interlock.ports import InfrastructureError, UsageError, World
 from interlock.process import capture, scrubbed
 from interlock.service import Service
 from interlock.settings import Owner as Holder
 from interlock.settings import RepositoryPaths, RunLock, Settings, load_settings, new_run_id, owner_of, paths_of
 from interlock.spec.templates import render
-from interlock.workspaces import GitWorkspaces
+from interlock.workspaces import GitWorkspaces, check_version
 
 
 class SystemClock:
@@ -97,15 +97,33 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
 def repository_of(cwd: Path, environ: Mapping[str, str]) -> tuple[Path, Path]:
     """The root of the working tree and the common git directory, absolute. Raises UsageError."""
     words = ("git", "rev-parse", "--path-format=absolute", "--show-toplevel", "--git-common-dir")
-    done = capture(words, cwd=cwd, env=scrubbed(environ, ("HOME", "XDG_CONFIG_HOME")))
-    lines = os.fsdecode(done.out).splitlines()
+    try:
+        done = capture(words, cwd=cwd, env=scrubbed(environ, ("HOME", "XDG_CONFIG_HOME")))
+    except InfrastructureError:
+        check_version(environ)
+        raise
+    lines = os.fsdecode(done.out).split("\n")[:-1]
     if done.code != 0 or len(lines) != 2:
-        said = done.err.decode("utf-8", "replace").strip().removeprefix("fatal: ").splitlines()
-        raise UsageError(
-            f"{cwd} is not in the working tree of a git repository"
-            f"{f' ({said[0]})' if said else ''}: go to one, or make one with `git init` and a first commit"
-        )
+        check_version(environ)  # an old git does not know our options, and says other things
+    if done.code == 0 and len(lines) != 2:
+        raise UsageError(f"{os.fsdecode(done.out)!r}: a path with a line break cannot be used: rename the folder")
+    if done.code != 0:
+        raise UsageError(_no_repository(cwd, done.err.decode("utf-8", "replace").strip().removeprefix("fatal: ")))
     return Path(lines[0]), Path(lines[1]).resolve()
+
+
+def _no_repository(cwd: Path, said: str) -> str:
+    """`said` is git's own word for it."""
+    why = said.partition("\n")[0]
+    if "dubious ownership" in why:
+        return (
+            f"{cwd}: git does not trust it ({why}): run `git config --global --add safe.directory PATH` with that path"
+        )
+    because = f" ({why})" if why else ""
+    return (
+        f"{cwd} is not in the working tree of a git repository{because}: go to one, or make one with `git init` and a"
+        " first commit"
+    )
 
 
 def _lock(paths: RepositoryPaths, holder: Holder, run: str) -> AbstractContextManager[object]:

@@ -72,6 +72,17 @@ def test_wrong_fix(place: Place) -> None:
     assert files(place)["app.py"].endswith("a * b\n")
 
 
+def test_takes_turns_where_there_are_several_ways_to_be_wrong(place: Place) -> None:
+    ways = [[{"write": {"app.py": name}}] for name in ("one", "two", "three")]
+    script = {"stages": {"code": {"right": [], "wrong": ways}}}
+    seen = []
+    for number in (1, 2, 3, 4):
+        work(place, number=number, script=script, rate=1, kinds=["wrong_fix"])
+        seen.append(files(place)["app.py"])
+    assert set(seen[:3]) == {"one", "two", "three"}
+    assert seen[3] == seen[0]
+
+
 def test_edited_test(place: Place) -> None:
     work(place, rate=1, kinds=["edited_test"])
     assert files(place)["test_app.py"] == "pass\n"

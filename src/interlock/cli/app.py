@@ -13,6 +13,7 @@ import click
 from interlock import __version__
 from interlock.cli.errors import report
 from interlock.cli.exits import Exit
+from interlock.cli.streams import ready
 
 # verb: (module and click command, one line of help); in the order of `--help`
 VERBS: dict[str, tuple[str, str]] = {
@@ -79,6 +80,7 @@ def app(folder: str | None) -> None:
 def call(arguments: Sequence[str]) -> int:
     """Run the verb and return the exit code. Expected errors are one message, bugs leave a trace in a file."""
     try:
+        ready()
         code = app.main(args=list(arguments), prog_name="interlock", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Exit as done:

@@ -16,6 +16,7 @@ from interlock.cli.exits import Exit, of_phase
 from interlock.cli.follow import Screen, follow, screen
 from interlock.cli.jsons import line
 from interlock.cli.opened import asks, ended_politely, note, person, say
+from interlock.cli.streams import unheard
 from interlock.cli.words import closing
 from interlock.core.events import Action
 from interlock.process import detach
@@ -83,10 +84,12 @@ def drive(app: Application, run: str, manner: Manner, *, take_over: bool = False
 def conclude(app: Application, run: str, manner: Manner) -> int:
     """Say how the run stands and the exact next command. Returns the exit code."""
     view = app.service.locate_run(run)
-    if manner.json:
-        say(line(run=run, kind="outcome", phase=view.phase, branch=view.branch, commit=view.commit, waits=view.waits))
-    else:
-        say(closing(view))
+    with unheard():
+        if manner.json:
+            told = {"phase": view.phase, "branch": view.branch, "commit": view.commit, "waits": view.waits}
+            say(line(run=run, kind="outcome", **told))
+        else:
+            say(closing(view))
     return of_phase(view.phase)
 
 
@@ -139,7 +142,8 @@ def _shown(app: Application, work: _Drive, view: Screen, after: int) -> int:
     with view:
         try:
             for batch in follow(app.service, work.run, work.done.is_set, work.wait, after):
-                view.show(batch)
+                with unheard():
+                    view.show(batch)
                 after = batch[-1].seq if batch else after
         except KeyboardInterrupt:
             pass

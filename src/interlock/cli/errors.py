@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -14,9 +15,11 @@ import click
 
 from interlock import __version__
 from interlock.cli.exits import Exit, of_error
+from interlock.cli.streams import note, silence
 from interlock.core.text import plain
 from interlock.ports import InterlockError
 
+_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _MESSAGE_MAX = 20_000  # characters; an invalid pipeline may have much to say
 
 
@@ -31,6 +34,12 @@ def report(error: BaseException, environ: Mapping[str, str]) -> int:
             return _said(_of_click(error), Exit.USAGE)
         case BrokenPipeError():
             return _broken_pipe()
+        case SystemExit(code=1) if (
+            sys.stdout is not sys.__stdout__
+        ):  # click put another there, for the reader went away
+            return _broken_pipe()
+        case OSError() if error.errno in _MACHINE:
+            return _machine(error)
         case SystemExit():
             return error.code if isinstance(error.code, int) else Exit.USAGE
         case _:
@@ -38,7 +47,7 @@ def report(error: BaseException, environ: Mapping[str, str]) -> int:
 
 
 def _said(message: str, code: Exit) -> int:
-    click.echo(f"error: {plain(message, _MESSAGE_MAX)}", err=True)
+    note(f"error: {plain(message, _MESSAGE_MAX)}")
     return code
 
 
@@ -52,19 +61,25 @@ def _of_click(error: click.ClickException) -> str:
 
 def _broken_pipe() -> int:
     """The reader went away, such as `head`: no error. What is still buffered goes nowhere."""
-    with suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    silence(sys.stdout)
     return Exit.ACCEPTED
+
+
+def _machine(error: OSError) -> int:
+    """The disk is full, files ran out: nothing that a trace would tell."""
+    silence(sys.stdout)
+    about = f" at {error.filename}" if error.filename else ""
+    return _said(f"the system refused{about}: {error.strerror}: make room, then try again", Exit.INFRASTRUCTURE)
 
 
 def _bug(error: BaseException, environ: Mapping[str, str]) -> int:
     trace = "".join(traceback.format_exception(error))
     place = _keep(f"interlock {__version__}, Python {sys.version}, {sys.platform}\n{sys.argv}\n\n{trace}", environ)
-    click.echo(f"error: a defect of Interlock: {type(error).__name__}: {plain(str(error), 400)}", err=True)
+    note(f"error: a defect of Interlock: {type(error).__name__}: {plain(str(error), 400)}")
     if place is None:
-        click.echo(trace, err=True)
+        note(trace)
     else:
-        click.echo(f"The trace is in {place}; please report it. The run, if there was one, can be resumed.", err=True)
+        note(f"The trace is in {place}; please report it. The run, if there was one, can be resumed.")
     return Exit.INFRASTRUCTURE
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TextIO
 
@@ -10,6 +11,7 @@ import click
 from interlock.cli.jsons import event_line
 from interlock.cli.lines import Story, Told
 from interlock.cli.opened import redraws
+from interlock.cli.streams import note, say
 from interlock.core.events import Recorded
 from interlock.core.pipeline import Pipeline
 from interlock.service import Service
@@ -69,14 +71,14 @@ class JsonScreen:
 
     def show(self, batch: Sequence[Recorded]) -> None:
         for record in batch:
-            click.echo(event_line(self._run, record))
+            say(event_line(self._run, record))
 
 
 class LineScreen:
     """One line for each transition."""
 
     def __init__(self, story: Story, stream: TextIO) -> None:
-        self._story, self._stream = story, stream
+        self._story, self._write = story, note if stream is sys.stderr else say
 
     def __enter__(self) -> LineScreen:
         return self
@@ -88,7 +90,7 @@ class LineScreen:
         for record in batch:
             told = self._story.told(record)
             if told is not None:
-                click.echo(painted(told), file=self._stream)
+                self._write(painted(told))
 
 
 def painted(told: Told) -> str:

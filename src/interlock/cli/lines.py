@@ -84,7 +84,7 @@ class Story:
                 return self._produced(event, record.at)
             case AttemptErrored() as event:
                 again = "a person must mend it" if event.permanent else f"again at {clock(event.retry_at)}"
-                return f"infrastructure: {safe(event.why)}; {again}; no attempt is charged"
+                return f"infrastructure: {_first(event.why)}; {again}; no attempt is charged"
             case AttemptLost() as event:
                 return f"lost: {safe(event.why)}; no attempt is charged"
             case VerdictGiven() as event:
@@ -127,9 +127,16 @@ def _findings(event: VerdictGiven) -> str:
     if not event.findings:
         return "no findings given"
     first = event.findings[0]
-    where = " ".join(part for part in (place(first), safe(first.message, 100)) if part)
+    said = _first(first.message)
+    named = "" if first.file and said.startswith(first.file) else place(first)
+    where = " ".join(part for part in (named, said) if part)
     more = " ..." if len(event.findings) > 1 else ""
     return f"{count(len(event.findings), 'finding')} ({where}{more})"
+
+
+def _first(text: str) -> str:
+    """The first line: what follows is for `logs`."""
+    return safe(text.strip().partition("\n")[0], 140)
 
 
 def _of_stage(event: Event) -> str:
@@ -199,6 +206,8 @@ def _about(event: Event) -> str:
     match event:
         case VerdictGiven() if event.subject.is_base:
             return "base"
+        case VerdictGiven() if event.subject.is_input:
+            return f"{event.subject.stage} input"
         case VerdictGiven() | ApprovalAsked():
             return str(event.subject)
         case InputPrepared() | StageSkipped():
@@ -218,6 +227,8 @@ def _about(event: Event) -> str:
 
 def _mood(event: Event) -> tuple[bool, bool]:
     match event:
+        case VerdictGiven() if event.subject.is_base or event.subject.is_input:
+            return event.status is VerdictStatus.ERRORED, False  # what fails here may be what the work is to mend
         case VerdictGiven():
             return event.status is not VerdictStatus.PASSED, event.status is VerdictStatus.PASSED
         case AttemptErrored() | AttemptLost() | CandidateRejected() | EffectErrored() | Refused() | Paused():

@@ -1,4 +1,4 @@
-"""The application as a verb needs it, and the two streams. Rule: stdout carries data, stderr all else."""
+"""The application as a verb needs it, and the person in front of it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import getpass
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
-import click
-
+from interlock.cli.streams import note, say
 from interlock.ports import UsageError
 
 if TYPE_CHECKING:
     from interlock.bootstrap import Application
+
+__all__ = ["application", "asks", "ended_politely", "note", "person", "redraws", "say"]
 
 
 @contextmanager
@@ -38,18 +39,6 @@ def person() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # no such user in this container
         return f"uid {os.getuid()}"
-
-
-def say(lines: str | Iterable[str]) -> None:
-    """Data, to stdout."""
-    for line in [lines] if isinstance(lines, str) else lines:
-        click.echo(line)
-
-
-def note(lines: str | Iterable[str]) -> None:
-    """All that is not data, to stderr."""
-    for line in [lines] if isinstance(lines, str) else lines:
-        click.echo(line, err=True)
 
 
 def redraws(stream: TextIO) -> bool:

@@ -91,7 +91,7 @@ def import_commit(store: Path, origin: Origin, environ: Mapping[str, str]) -> No
         refspec = f"{origin.commit}:{ref}"
         done = git.call(*options, *unchecked, "fetch", *quiet, "--depth=1", source, refspec, codes=range(256))
     if done.code:
-        raise InfrastructureError(f"cannot import {origin.commit[:12]} from {origin.common_dir}: {complaint(done)}")
+        raise _not_imported(origin, environ, complaint(done))
 
 
 def import_worktree(store: Path, objects: Objects, origin: Origin, environ: Mapping[str, str]) -> tuple[str, str]:
@@ -164,6 +164,16 @@ def _written(store: Path, objects: Objects, origin: Origin, environ: Mapping[str
         pack = user.call("pack-objects", "-q", "--stdout", stdin=names.encode()).out
         Git(environ, store).call("unpack-objects", "-q", stdin=pack)
     return tree
+
+
+def _not_imported(origin: Origin, environ: Mapping[str, str], said: str) -> UsageError | InfrastructureError:
+    user = Git(environ, origin.git_dir, trust=Trust.USER)
+    if user.call("config", "--get-regexp", r"^remote\..*\.promisor$", codes=range(256)).code == 0:
+        return UsageError(
+            f"{origin.common_dir} is a partial clone that lacks objects of {origin.commit[:12]}, and runs fetch none:"
+            f" check that commit out once, or run `git archive {origin.commit[:12]} > /dev/null`, which fetches them"
+        )
+    return InfrastructureError(f"cannot import {origin.commit[:12]} from {origin.common_dir}: {said}")
 
 
 def _no_repository(repository: Path, done: Captured) -> str:

@@ -161,7 +161,7 @@ class _Walk:
 
     def _enter(self, here: _Here, path: bytes, name: bytes) -> None:
         if here.depth >= DEPTH_MAX:
-            self._found.refuse("too_deep", f"{shown(path)[:200]}: folders nested deeper than {DEPTH_MAX}", path[:200])
+            self._found.refuse("too_deep", f"{shown(path)[:40]}…: folders nested deeper than {DEPTH_MAX}", path[:200])
             return
         try:
             fd = os.open(name, _FOLDER_FLAGS, dir_fd=here.fd)

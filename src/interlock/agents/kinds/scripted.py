@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -73,17 +73,23 @@ def _behaviour(options: _Options, part: Part, brief: Brief) -> Behaviour:
 
 
 def _plan(options: _Options, part: Part, brief: Brief, behaves: Behaviour) -> dict[str, object]:
-    edits: dict[Behaviour, tuple[Edit, ...]] = {Behaviour.WRONG_FIX: part.wrong, Behaviour.EDITED_TEST: part.tamper}
+    ways = {Behaviour.WRONG_FIX: part.wrong, Behaviour.EDITED_TEST: part.tamper}.get(behaves, (part.right,))
     factor = spread(options.seed, str(brief.attempt))
     usage = {name: value * factor for name, value in part.usage.items()}
     return {
         "behaviour": behaves,
-        "edits": [asdict(edit) for edit in edits.get(behaves, part.right)],
+        "edits": [asdict(edit) for edit in _way(options.seed, ways, brief)],
         "usage": {name: value if name == "cost_usd" else int(value) for name, value in usage.items()},
         "say": part.say or _CLAIM,
         "seed": options.seed,
         "pace_s": options.pace_s,
     }
+
+
+def _way(seed: int, ways: Sequence[tuple[Edit, ...]], brief: Brief) -> tuple[Edit, ...]:
+    """Begins anywhere, then takes turns: no agent errs in the same way twice in a row, if it has the choice."""
+    first = int(spread(seed, brief.attempt.stage) * 1_000)
+    return ways[(first + brief.attempt.number) % len(ways)] if ways else ()
 
 
 def _options(spec: AgentSpec) -> _Options:

@@ -10,8 +10,8 @@ Rule: read strictly, every odd thing is a BadScript that says where and what wou
           - patch: fix.patch                   # a file beside the script
           - copy: {from: upstream, to: src}    # a file or folder beside the script
           - delete: src/old.py
-        wrong: [...]                 # a plausible change that does not do
-        tamper: [...]                # a change to what is protected
+        wrong: [...]                 # a plausible change that does not do; or a list of such lists, to take turns
+        tamper: [...]                # a change to what is protected; the same
         sequence: [wrong_fix, edited_test, right]   # of attempts 1, 2, 3... instead of chance
         usage: {tokens_in: 9000, tokens_out: 1200, cost_usd: 0.04}
         say: All done.
@@ -53,8 +53,8 @@ class Part:
     """What the script has for one stage."""
 
     right: tuple[Edit, ...] = ()
-    wrong: tuple[Edit, ...] = ()
-    tamper: tuple[Edit, ...] = ()
+    wrong: tuple[tuple[Edit, ...], ...] = ()  # ways to be wrong, of which each attempt takes another
+    tamper: tuple[tuple[Edit, ...], ...] = ()
     sequence: tuple[Behaviour, ...] = ()
     usage: Mapping[str, float] = field(default_factory=dict)
     say: str = ""
@@ -87,16 +87,15 @@ def _read(path: Path) -> object:
 def _part(value: object, where: str, folder: Path) -> Part:
     table = _table(value, where)
     _known(table, {"right", "wrong", "tamper", "sequence", "usage", "say"}, where)
-    edits = {
-        name: tuple(edit for item in _list(table.get(name), f"{where}.{name}") for edit in _edits(item, where, folder))
-        for name in ("right", "wrong", "tamper")
-    }
+    right = _row(table.get("right"), f"{where}.right", folder)
+    wrong, tamper = (_ways(table.get(name), f"{where}.{name}", folder) for name in ("wrong", "tamper"))
     usage = _table(table.get("usage") or {}, f"{where}.usage")
     _known(usage, _USAGE, f"{where}.usage")
     if not all(isinstance(number, int | float) for number in usage.values()):
         raise BadScript(f"{where}.usage: only numbers")
     sequence = tuple(behaviour(name, f"{where}.sequence") for name in _list(table.get("sequence"), f"{where}.sequence"))
-    return Part(**edits, sequence=sequence, usage=cast(Mapping[str, float], usage), say=str(table.get("say") or ""))
+    told = cast(Mapping[str, float], usage)
+    return Part(right, wrong, tamper, sequence=sequence, usage=told, say=str(table.get("say") or ""))
 
 
 def behaviour(name: object, where: str) -> Behaviour:
@@ -105,6 +104,18 @@ def behaviour(name: object, where: str) -> Behaviour:
         return Behaviour(str(name))
     except ValueError:
         raise BadScript(f"{where}: {name!r} is none of {', '.join(Behaviour)}") from None
+
+
+def _ways(value: object, where: str, folder: Path) -> tuple[tuple[Edit, ...], ...]:
+    """One way for a list of actions, several for a list of such lists."""
+    items = _list(value, where)
+    if not any(isinstance(item, list) for item in items):
+        return (_row(items, where, folder),) if items else ()
+    return tuple(_row(item, where, folder) for item in items)
+
+
+def _row(value: object, where: str, folder: Path) -> tuple[Edit, ...]:
+    return tuple(edit for item in _list(value, where) for edit in _edits(item, where, folder))
 
 
 def _edits(item: object, where: str, folder: Path) -> list[Edit]:

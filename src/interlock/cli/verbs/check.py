@@ -11,6 +11,7 @@ import click
 
 from interlock.cli.exits import Exit
 from interlock.cli.opened import application, note, say
+from interlock.cli.streams import unheard
 from interlock.ports import UsageError
 
 if TYPE_CHECKING:
@@ -69,9 +70,11 @@ def check(name: str, stages: tuple[str, ...], every: bool, commit: str, base: st
                 for one in _ask(app, pipeline, asked, compared):
                     told.append(one)
                     if not json:
-                        _show(app, one, several=len(pipelines) > 1)
+                        with unheard():
+                            _show(app, one, several=len(pipelines) > 1)
         if json:
-            _as_json(told, compared)
+            with unheard():
+                _as_json(told, compared)
         else:
             note(_summary(told))
     return _code(told)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from interlock.cli.opened import application, say
+from interlock.cli.streams import say_bytes
 from interlock.ports import UsageError
 
 if TYPE_CHECKING:
@@ -80,8 +81,7 @@ def _input_of(view: RunView, name: str) -> str:
 
 def _page(patch: bytes, *, raw: bool) -> None:
     if raw:
-        sys.stdout.buffer.write(patch)
-        sys.stdout.buffer.flush()
+        say_bytes(patch)
         return
     os.environ.setdefault("LESS", "FRX")
     from interlock.core.text import plain

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from interlock.cli.opened import application, say
+from interlock.cli.streams import say_bytes
 from interlock.ports import UsageError
 
 if TYPE_CHECKING:
@@ -102,8 +102,7 @@ def _of_gate(verdicts: Sequence[VerdictGiven], gate: str, name: str, about: str)
 
 def _print(content: bytes, *, raw: bool) -> None:
     if raw:
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        say_bytes(content)
         return
     from interlock.core.text import plain
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from interlock.cli.streams import say_bytes
 from interlock.core.text import plain
 from interlock.ports import UsageError
 
@@ -23,5 +24,5 @@ def transform(kind: str, file: Path) -> int:
     text = TRANSFORMS[kind](file)
     if sys.stdout.isatty():  # a document may hold escape sequences; a file gets it as it is
         text = plain(text, len(text) + 20) + "\n"
-    sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+    say_bytes(text.encode("utf-8", "replace"))
     return 0
