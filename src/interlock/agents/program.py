@@ -12,7 +12,7 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import cast
 
 from interlock.core.events import Usage
@@ -98,23 +98,23 @@ def _outcome(program: str, brief: Brief, finished: Finished, said: _Said, log: P
 
 
 def _ended(program: str, brief: Brief, finished: Finished) -> tuple[Ended, str]:
-    tail = ending(finished.tail, _CLAIM_MAX)
+    tail, name = ending(finished.tail, _CLAIM_MAX), PurePath(program).name
     match finished.how:
         case How.EXITED if finished.code == 0:
             return Ended.COMPLETED, tail
         case How.EXITED:
-            return Ended.CRASHED, f"{program} ended with {_code(finished.code)}\n{tail}".rstrip()
+            return Ended.CRASHED, f"{name} ended with {_code(finished.code)}\n{tail}".rstrip()
         case How.NOT_FOUND:
             return (
                 Ended.UNAVAILABLE,
                 f"{program}: not found: install it, or correct the agent's `run`",
             )
         case How.TIMED_OUT:
-            return Ended.TIMED_OUT, f"{program} did not end within {brief.timeout_s} s\n{tail}".rstrip()
+            return Ended.TIMED_OUT, f"{name} did not end within {brief.timeout_s} s\n{tail}".rstrip()
         case How.IDLE:
-            return Ended.TIMED_OUT, f"{program} was silent: no output, no write, no computing\n{tail}".rstrip()
+            return Ended.TIMED_OUT, f"{name} was silent: no output, no write, no computing\n{tail}".rstrip()
         case How.CANCELLED:
-            return Ended.CANCELLED, f"{program} was ended: its work is no longer wanted"
+            return Ended.CANCELLED, f"{name} was ended: its work is no longer wanted"
 
 
 def _code(code: int | None) -> str:

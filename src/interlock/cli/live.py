@@ -11,11 +11,10 @@ from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from interlock.cli.lines import verdict_words
-from interlock.cli.words import MARKS, OVER, RUN_TONES, STAGE_MARKS, gate_name, lasted, safe, spent, usage, waiting
+from interlock.cli.words import MARKS, OVER, RUN_TONES, STAGE_MARKS, gate_name, lasted, paid, safe, usage, waiting
 from interlock.core.events import Recorded, VerdictStatus
 from interlock.core.history import AttemptPhase, AttemptView, VerdictView
 from interlock.core.pipeline import GateKind, Pipeline
@@ -25,6 +24,8 @@ from interlock.service import Service
 
 _FRESH_S = 0.3  # how old a picture may be while time alone goes on
 _REJECTIONS_SHOWN = 2
+_END = "\n"
+_ALIGNED = 5  # columns before the gates
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
@@ -45,7 +46,7 @@ class LiveScreen:
 
     def __exit__(self, *raised: object) -> None:
         if self._live is not None:
-            self._draw(time.time())
+            self._draw(time.time(), last=True)
             self._live.stop()
             self._live = None
 
@@ -54,28 +55,36 @@ class LiveScreen:
         if batch or now - self._drawn_at >= _FRESH_S:
             self._draw(now)
 
-    def _draw(self, now: float) -> None:
+    def _draw(self, now: float, *, last: bool = False) -> None:
         self._drawn_at = now
         if self._live is None:
             return
         view = self._service.describe_run(self._run)
-        self._live.update(picture(self._pipeline, view, now), refresh=True)
+        self._live.update(picture(self._pipeline, view, now, last=last), refresh=True)
 
 
-def picture(pipeline: Pipeline, view: RunView, now: float) -> RenderableType:
-    """The run at `now` (unix seconds)."""
-    rows = Table.grid(padding=(0, 1))
-    for _ in range(5):
-        rows.add_column(no_wrap=True)
-    rows.add_column(overflow="ellipsis", no_wrap=True)
-    below: list[Text] = []
-    for stage in view.stages:
-        rows.add_row(*_row(pipeline, stage, now))
-        for line in _rejections(stage):
-            rows.add_row("", "", "", "", "", line)
-    if view.phase not in OVER:
-        below.extend(Text(line, style="yellow") for wait in view.waits for line in waiting(wait))
-    return Group(_head(pipeline, view, now), rows, *below)
+def picture(pipeline: Pipeline, view: RunView, now: float, *, last: bool = False) -> RenderableType:
+    """The run at `now` (unix seconds). The last picture leaves out what waits: that is said after it."""
+    rows = [_row(pipeline, stage, now) for stage in view.stages]
+    widths = [max(len(row[column]) for row in rows) for column in range(_ALIGNED)]
+    lines = [_head(pipeline, view, now)]
+    for stage, row in zip(view.stages, rows, strict=True):
+        lines.append(_joined(row, widths))
+        lines.extend(_rejections(stage))
+    if view.phase not in OVER and not last:
+        lines.extend(Text(line, style="yellow") for wait in view.waits for line in waiting(wait))
+    for line in lines[1:]:
+        line.no_wrap, line.overflow = True, "ellipsis"
+    return Group(*lines)
+
+
+def _joined(row: tuple[Text, ...], widths: list[int]) -> Text:
+    """The cells side by side, each but the last as wide as its column."""
+    line = Text()
+    for cell, width in zip(row, [*widths, 0], strict=True):
+        line.append_text(cell).append(" " * max(1, width + 1 - len(cell)))
+    line.rstrip()
+    return line
 
 
 def _head(pipeline: Pipeline, view: RunView, now: float) -> Text:
@@ -85,14 +94,15 @@ def _head(pipeline: Pipeline, view: RunView, now: float) -> Text:
     if view.phase is RunPhase.SLEEPING:
         head.append(f" for {lasted(view.sleeps_until - now)}")
     head.append(f"  {lasted((view.at if view.phase in OVER else now) - view.started_at)}")
-    head.append(f"  {spent(view)} of {pipeline.limits.attempts} attempts", style="dim")
+    used = [f"{view.spent.attempts} of {pipeline.limits.attempts} attempts", *paid(view.spent)]
+    head.append(f"  {', '.join(used)}", style="dim")
     head.append(f"  sandbox {view.sandbox}", style="dim")
     if view.overrides:
         head.append(f"  OVERRIDDEN {', '.join(view.overrides)}", style="bold red")
     return head
 
 
-def _row(pipeline: Pipeline, stage: StageView, now: float) -> tuple[Text | str, ...]:
+def _row(pipeline: Pipeline, stage: StageView, now: float) -> tuple[Text, ...]:
     mark, tone = STAGE_MARKS[stage.phase]
     if stage.phase is Phase.WORKING or (stage.phase is Phase.JUDGING and not _asked(stage)):
         mark = _SPINNER[int(now * 8) % len(_SPINNER)]
@@ -178,5 +188,5 @@ def _rejections(stage: StageView) -> Iterator[Text]:
     ]
     for attempt in gone[-_REJECTIONS_SHOWN:]:
         said = [view.verdict for view in attempt.verdicts if view.verdict.status is not VerdictStatus.PASSED]
-        why = verdict_words(said[0]) if said else f"{attempt.phase}: {safe(attempt.why)}"
-        yield Text(f"└ {str(attempt.id).rpartition('/')[2]} {why}", style="dim")
+        why = verdict_words(said[0]) if said else f"{attempt.phase}: {safe(attempt.why.partition(_END)[0])}"
+        yield Text(f"  └ {str(attempt.id).rpartition('/')[2]} {why}", style="dim")

@@ -107,10 +107,11 @@ def usage(used: Usage) -> str:
 
 
 def spent(view: Standing) -> str:
-    return ", ".join([count(view.spent.attempts, "attempt"), *_paid(view.spent), lasted(view.spent.wall_s)])
+    return ", ".join([count(view.spent.attempts, "attempt"), *paid(view.spent), lasted(view.spent.wall_s)])
 
 
-def _paid(amount: Spent) -> Iterator[str]:
+def paid(amount: Spent) -> Iterator[str]:
+    """Tokens and money, as far as they are known."""
     if amount.tokens:
         yield tokens(amount.tokens)
     if amount.cost_usd or (amount.cost_known and amount.tokens):

@@ -130,9 +130,10 @@ def _produced(world: World, attempt: AttemptId, candidate: Candidate, outcome: O
 
 def _errored(world: World, context: Context, command: StartAttempt, outcome: Outcome) -> AttemptErrored:
     retry_at = outcome.retry_at or context.retry_at(world.clock.now(), command.errors)
+    ended = outcome.ended.replace("_", " ")
     return AttemptErrored(
         attempt=command.attempt,
-        why=f"{outcome.ended}: {outcome.message[:2000]}" if outcome.message else str(outcome.ended),
+        why=f"{ended}: {outcome.message[:2000]}" if outcome.message else ended,
         retry_at=retry_at,
         permanent=outcome.permanent,
         quota=outcome.ended is Ended.RATE_LIMITED,
