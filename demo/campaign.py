@@ -1,0 +1,78 @@
+"""`python -m demo.campaign`: twenty demos, two at a time. Each must end accepted, with all that failed caught.
+
+Half of them fail twice as often as the demo does by itself. Together they must show every kind of failure.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+PLAYS = (*((seed, 0.2) for seed in range(1, 11)), *((seed, 0.4) for seed in (*range(11, 14), *range(15, 22))))
+AT_ONCE = 2
+KINDS = frozenset({"wrong fix", "edited test", "crash", "lie", "hang"})
+_TIMEOUT_S = 120
+_FAILURE = re.compile(r"^  ✓ \S+ +(\w+(?: \w+)?)  ", re.M)
+_ATTEMPTS = re.compile(r"^  attempts +(.*)$", re.M)
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """`said` is all that the demo printed."""
+
+    seed: int
+    rate: float
+    code: int
+    said: str
+    took_s: float
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory(prefix="interlock-demos-") as folder, ThreadPoolExecutor(AT_ONCE) as pool:
+        plays = list(pool.map(lambda play: _play(Path(folder), *play), PLAYS))
+    kinds = {kind for play in plays for kind in _FAILURE.findall(play.said)}
+    if missing := sorted(KINDS - kinds):
+        _say(f"no demo failed by {', '.join(missing)}: choose other seeds")
+    bad = [play for play in plays if play.code != 0]
+    for play in bad:
+        _say(f"\n--- seed {play.seed}, rate {play.rate:g} ended with {play.code}\n{play.said}")
+    _say(f"{len(plays)} demos, {len(plays) - len(bad)} accepted; failures of {len(kinds)} kinds")
+    return 1 if bad or missing else 0
+
+
+def _play(folder: Path, seed: int, rate: float) -> Played:
+    own = folder / f"{seed}"
+    words = (sys.executable, "-m", "demo", f"--seed={seed}", f"--rate={rate}", "--pace=0", f"--folder={own}")
+    began = time.monotonic()
+    try:
+        done = subprocess.run(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={**os.environ, "CI": "true"}, timeout=_TIMEOUT_S,
+        )  # fmt: skip
+        code, said = done.returncode, done.stdout
+    except subprocess.TimeoutExpired as late:
+        code, said = 1, f"not done within {_TIMEOUT_S} s\n{late.output!r}"
+    shutil.rmtree(own, ignore_errors=True)
+    play = Played(seed, rate, code, said, time.monotonic() - began)
+    found = _ATTEMPTS.search(said)
+    _say(
+        f"seed {seed:<3} rate {rate:g}  exit {code}  {play.took_s:4.1f} s  attempts {found.group(1) if found else '?'}"
+    )
+    return play
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
