@@ -71,13 +71,13 @@ class Owner:
         self.ledger.take_answers(self.world.blobs)
         turn = reconcile(self._next_commands(), tuple(self.flights), self.places)
         for command in turn.cancel:
-            flight = self.flights[command]
-            flight.cancel.set()
-            if not flight.begun:
-                del self.flights[command]
+            self.flights[command].cancel.set()
+        ended = [command for command in turn.cancel if not self.flights[command].begun]
+        for command in ended:
+            del self.flights[command]
         for command in turn.start:
             self._start(command)
-        return turn
+        return self.turn() if ended else turn  # an effect that ended is a reason to look again, as in the engine
 
     def step(self) -> None:
         """Move one random effect on by half a step."""

@@ -12,7 +12,7 @@ SHARE = 2_000
 
 # Seeds that once broke a promise: a branch delivered beside the answer that sent it back, inputs prepared and gates
 # asked by a former owner, a script's refused result kept, a claim after an answer.
-REGRESSIONS = (37, 46, 81, 107, 150, 206, 230, 247, 268, 273, 339, 394, 501034, 501726)
+REGRESSIONS = (37, 46, 81, 107, 150, 206, 230, 247, 268, 273, 339, 394, 5546, 52511, 501034, 501726)
 
 
 @pytest.mark.slow
