@@ -11,7 +11,7 @@ from interlock.core.pipeline import Input, Pipeline, until
 from interlock.ports import Journal, UsageError
 from interlock.spec import decode_pipeline, encode_pipeline
 
-TASK_MAX = 100_000  # characters
+TASK_BYTES_MAX = 100_000  # of the task and of each input, as UTF-8: they become variables, and Linux takes 128 KiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,17 @@ def pipeline_of(journal: Journal, run: str) -> Pipeline:
 def _task(task: str) -> str:
     if not task.strip():
         raise UsageError("the task is empty: say it with -t TEXT, --task-file FILE or on standard input")
-    if len(task) > TASK_MAX:
-        raise UsageError(
-            f"the task has {len(task)} characters, {TASK_MAX} at most: put the rest into a file of the repository"
-        )
+    _require_fit("the task", task)
     return task
+
+
+def _require_fit(what: str, text: str) -> None:
+    if "\0" in text:
+        raise UsageError(f"{what} holds a NUL character: give text")
+    if len(text.encode("utf-8", "surrogatepass")) > TASK_BYTES_MAX:
+        raise UsageError(
+            f"{what} is longer than {TASK_BYTES_MAX} bytes: put the rest into a file of the repository and name it"
+        )
 
 
 def _stages(pipeline: Pipeline, last: str) -> tuple[str, ...]:
@@ -93,6 +99,7 @@ def _value(declared: Input, given: Mapping[str, str]) -> str:
             raise UsageError(f"input {declared.name} is required: give it with -i {declared.name}=VALUE")
         return declared.default
     value = given[declared.name]
+    _require_fit(f"input {declared.name}", value)
     if declared.type == "integer" and not value.lstrip("-").isdigit():
         raise UsageError(f"-i {declared.name}={value}: expected a whole number")
     if declared.type == "boolean" and value not in ("true", "false"):

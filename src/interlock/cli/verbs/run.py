@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from interlock.bootstrap import Application
     from interlock.service import RunRequest
 
+_TASK_BYTES_READ_MAX = 1_000_000  # more than any task may have: an endless file is not read to its end
+
 
 @click.command()
 @click.option("-t", "--task", metavar="TEXT", help="What is to be done.")
@@ -65,12 +67,15 @@ def _task(text: str | None, file: str | None) -> str:
         return _read(Path(file))
     if file is None and sys.stdin.isatty():
         raise UsageError("there is no task: say it with -t TEXT, --task-file FILE or on standard input")
-    return sys.stdin.buffer.read().decode("utf-8", "replace")
+    return sys.stdin.buffer.read(_TASK_BYTES_READ_MAX).decode("utf-8", "replace")
 
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(_TASK_BYTES_READ_MAX)
+        # A long one is refused for its length, and may be cut within a letter.
+        return content.decode("utf-8", "strict" if len(content) < _TASK_BYTES_READ_MAX else "replace")
     except (OSError, ValueError) as error:
         raise UsageError(f"--task-file {path}: cannot be read as UTF-8 text: {error}") from error
 
