@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.simulation.chance import Chance, Fault, Scenario, fault_chance
 from tests.simulation.fate import Died, Violation, require
@@ -107,6 +108,24 @@ class Simulation:
             trouble=fault_chance(scenario, Fault.TROUBLE, (0.0, 0.02, 0.1, 0.4)),
         )
 
+    # --- what another simulation may replace -----------------------------------------------------
+
+    def agent(self, *ports: Any) -> SimAgent:
+        return SimAgent(*ports)
+
+    def gates(self, *ports: Any) -> SimGates:
+        return SimGates(*ports, self.blobs)
+
+    def stop_at(self) -> str:
+        """The stage of `--until`, empty for the whole pipeline."""
+        chance = Chance(self.scenario.seed, "until")
+        return chance.choice(self.pipeline.ordered()).id if chance.one_in(0.1) else ""
+
+    def answer(self, state: RunState, rounds: int) -> None:
+        helped = self.human.help(state) if rounds <= HELPED_MAX else self.human.settle(state)
+        for answer in helped or [self.human.noise(state)]:
+            self.journal.put_answer(answer)
+
     # --- what the owners' ports and the clock ask ------------------------------------------------
 
     def now(self) -> float:
@@ -153,8 +172,7 @@ class Simulation:
         return self.result
 
     def _begin(self) -> None:
-        chance = Chance(self.scenario.seed, "until")
-        stop_at = chance.choice(self.pipeline.ordered()).id if chance.one_in(0.1) else ""
+        stop_at = self.stop_at()
         taking_part = {stage.id for stage in until(self.pipeline, stop_at)} if stop_at else None
         stages = tuple(s.id for s in self.pipeline.ordered() if taking_part is None or s.id in taking_part)
         tree = self.store.commits[self.base].tree
@@ -174,12 +192,7 @@ class Simulation:
                 continue
             if rested and self.oracle.finished is None:
                 self.oracle.check_rest()
-                self._answer(owner.ledger.state, rounds)
-
-    def _answer(self, state: RunState, rounds: int) -> None:
-        helped = self.human.help(state) if rounds <= HELPED_MAX else self.human.settle(state)
-        for answer in helped or [self.human.noise(state)]:
-            self.journal.put_answer(answer)
+                self.answer(owner.ledger.state, rounds)
 
     def _own(self) -> Owner:
         """A new owner takes the run: the fold of the history is what the former one knew."""
@@ -193,8 +206,8 @@ class Simulation:
         ports = (self.store, self.nature, self.oracle, fate)
         world = World(
             workspaces=SimWorkspaces(*ports),
-            agents={"sim": SimAgent(*ports), "command": SimAgent(*ports)},
-            gates=SimGates(*ports, self.blobs),
+            agents=dict.fromkeys(("sim", "command"), self.agent(*ports)),
+            gates=self.gates(*ports),
             blobs=self.blobs,
             journal=self.journal,
             clock=self,
