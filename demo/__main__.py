@@ -74,7 +74,7 @@ def _options(words: list[str]) -> argparse.Namespace:
         "--seed", type=int, default=SEED, help=f"decides which attempts fail, and how (default: {SEED})"
     )
     parser.add_argument("--rate", type=_rate, default=0.2, help="how often an attempt fails, 0 to 1 (default: 0.2)")
-    parser.add_argument("--pace", type=float, default=0.15, metavar="S", help="pause after each line of the agent")
+    parser.add_argument("--pace", type=float, default=0.1, metavar="S", help="pause after each line of the agent")
     parser.add_argument("--folder", type=Path, help="a new folder for all of it (default: a temporary one, kept)")
     return parser.parse_args(words)
 
