@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 import pytest
+from tests.contract.docs.pages import DOCS, PAGES, ROOT, generated
 
 from interlock.cli.app import VERBS, app
 from interlock.cli.exits import Exit
 from interlock.core.state import pictured
 from interlock.settings import Settings
-from tests.contract.docs.pages import DOCS, PAGES, ROOT, generated
 
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 _PATH = re.compile(r"`((?:src|tests|docs|scripts|bench|demo)/[^`*\s{}]+)`")

@@ -1,0 +1,81 @@
+"""The reference of the pipeline file: every key is on the page with its place, and every example is valid."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+from tests.contract.docs.pages import DOCS, Block, blocks
+
+from interlock.ports import InterlockError
+from interlock.spec import json_schema, load_pipeline
+
+PAGE = (DOCS / "pipeline.md").read_text()
+EXAMPLES = [block for block in blocks(PAGE) if block.language == "yaml"]
+SECTIONS = {
+    "PipelineFile": "Top level", "InputPart": "inputs", "AgentPart": "agents", "DefaultsPart": "defaults",
+    "LimitsPart": "limits", "SetupPart": "setup", "StagePart": "stages", "ArtifactPart": "produces",
+    "GatePart": "gates", "ReviewPart": "review", "RulePart": "on_reject", "WhenPart": "when",
+    "DeliverPart": "deliver", "ForEachPart": "Reserved",
+}  # fmt: skip
+AGENTS = {name: f"{{use: command, run: {name}-agent}}" for name in ("coder", "critic")}
+
+
+def test_the_keys_on_the_page_are_those_of_the_schema():
+    schema = json_schema()
+    definitions = {**schema["$defs"], "PipelineFile": schema}  # type: ignore[dict-item]
+    parts = {name: set(part["properties"]) for name, part in definitions.items() if "properties" in part}
+    assert parts.keys() == SECTIONS.keys()
+    for name, keys in parts.items():
+        text = _section(SECTIONS[name])
+        if name == "ForEachPart":
+            assert all(f"`{key}`" in text for key in keys)
+        else:
+            assert set(re.findall(r"^\| `(\w+)` \|", text.partition("\n### ")[0], re.MULTILINE)) == keys, name
+
+
+@pytest.mark.parametrize("block", EXAMPLES, ids=lambda block: f"line-{PAGE[: block.start].count(chr(10))}")
+def test_every_example_is_valid(block: Block, tmp_path: Path):
+    (tmp_path / "agents.yaml").write_text("version: 1\n")
+    (tmp_path / "testdata").mkdir()
+    (tmp_path / "testdata/large.bin").touch()
+    path = tmp_path / "interlock.yaml"
+    path.write_text(_whole(block))
+    try:
+        findings = load_pipeline(path, tmp_path).findings
+    except InterlockError as error:
+        pytest.fail(f"{error}\n{path.read_text()}")
+    assert [finding for finding in findings if "no stage uses" not in str(finding)] == []
+
+
+def test_a_wrong_example_would_be_seen(tmp_path: Path):
+    path = tmp_path / "interlock.yaml"
+    path.write_text(_whole(Block("yaml", "stage", "gates:\n  - id: test\n    rum: make\n", 0)))
+    with pytest.raises(InterlockError, match="rum"):
+        load_pipeline(path, tmp_path)
+
+
+def _whole(block: Block) -> str:
+    """A pipeline around the example, by what stands after `yaml`: complete, part (of the top level), stage."""
+    if block.words == "complete":
+        return block.text
+    agents = "" if "\nagents:" in f"\n{block.text}" else _mapping("agents", AGENTS)
+    if block.words == "part":
+        gates = "    gates: [{id: test, run: make test}]\n"
+        return f"version: 1\n{agents}{block.text}stages:\n  code:\n    agent: coder\n{gates}"
+    assert block.words == "stage", f"say what this example is: {block.text}"
+    return f"version: 1\n{agents}stages:\n  code:\n    agent: coder\n{textwrap.indent(block.text, '    ')}"
+
+
+def _mapping(name: str, values: dict[str, str]) -> str:
+    return f"{name}:\n" + "".join(f"  {key}: {value}\n" for key, value in values.items())
+
+
+def _section(title: str) -> str:
+    found = re.search(
+        rf"^(##+) {re.escape(title)}\n(.*?)(?=^## |^### (?!Templates)|\Z)", PAGE, re.MULTILINE | re.DOTALL
+    )
+    assert found, f"the page has no section {title}"
+    return found[2]
