@@ -121,7 +121,7 @@ class Blobs(Protocol):
         """Digest and size of a file's content, copied in."""
 
     def get(self, digest: str) -> bytes:
-        """Raises KeyError where there is none."""
+        """Raises InfrastructureError where there is none."""
 
     def path(self, digest: str) -> Path: ...
 

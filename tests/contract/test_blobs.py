@@ -30,8 +30,8 @@ def test_content_comes_back_by_its_digest(blobs: Blobs, tmp_path: Path, content:
 
 
 @pytest.mark.parametrize("digest", ["0" * 64, "", "../../etc/passwd"])
-def test_what_is_not_there_is_a_key_error(blobs: Blobs, digest: str) -> None:
-    with pytest.raises(KeyError):
+def test_what_is_not_there_is_said_so(blobs: Blobs, digest: str) -> None:
+    with pytest.raises(InfrastructureError, match="is missing"):
         blobs.get(digest)
 
 

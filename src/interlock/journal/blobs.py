@@ -17,6 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
+from interlock.journal.rules import missing
 from interlock.ports import InfrastructureError, UsageError
 
 _CHUNK_BYTES = 1 << 20
@@ -47,11 +48,11 @@ class FileBlobs:
         return digest, size
 
     def get(self, digest: str) -> bytes:
-        place = self.path(digest)
         try:
+            place = self.path(digest)
             content = place.read_bytes()
-        except FileNotFoundError:
-            raise KeyError(digest) from None
+        except (KeyError, OSError) as error:
+            raise missing(digest, self._root) from error
         if sha256(content).hexdigest() != digest:
             raise InfrastructureError(
                 f"{place} does not hold what its name says: the disk is failing or somebody changed it", permanent=True

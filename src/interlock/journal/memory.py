@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from interlock.core.events import Event, Recorded
-from interlock.journal.rules import check_place, no_such_run, settles
+from interlock.journal.rules import check_place, missing, no_such_run, settles
 from interlock.ports import Answer, InfrastructureError, UsageError
 
 
@@ -104,7 +104,10 @@ class MemoryBlobs:
         return self.put(content), len(content)
 
     def get(self, digest: str) -> bytes:
-        return self._contents[digest]
+        try:
+            return self._contents[digest]
+        except KeyError as error:
+            raise missing(digest, "memory") from error
 
     def path(self, digest: str) -> Path:
         raise InfrastructureError(f"blob {digest} lies in memory and has no path", permanent=True)

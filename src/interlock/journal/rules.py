@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from interlock.core.events import AnswerTaken, Event, Refused
-from interlock.ports import Fenced, UsageError
+from interlock.ports import Fenced, InfrastructureError, UsageError
 
 
 def check_place(run: str, fences: tuple[int, int], seqs: tuple[int, int]) -> None:
@@ -29,3 +29,10 @@ def settles(event: Event) -> str:
 
 def no_such_run(run: str) -> UsageError:
     return UsageError(f"there is no run {run} in this journal: `interlock list` shows the runs there are")
+
+
+def missing(digest: str, place: object) -> InfrastructureError:
+    """Evidence that the history names is gone from `place`."""
+    return InfrastructureError(
+        f"the evidence {digest} is missing in {place}: put a copy back, or start a new run", permanent=True
+    )
