@@ -29,7 +29,7 @@ def main(words: list[str]) -> int:
     try:
         return _played(root, options)
     except KeyboardInterrupt:
-        telling.interrupted(root)
+        _left(Scene(root))
         return INTERRUPTED
 
 
@@ -46,6 +46,14 @@ def _played(root: Path, options: argparse.Namespace) -> int:
     after = prove(scene, outcome.branch) if outcome.branch else None
     telling.closing(scene, outcome, before, after, time.monotonic() - began)
     return code or _verdict(outcome, after)
+
+
+def _left(scene: Scene) -> None:
+    """A run that has begun can be gone on with; before that there is nothing worth keeping."""
+    begun = scene.launcher.is_file() and show(scene) is not None
+    if not begun:
+        shutil.rmtree(scene.root, ignore_errors=True)
+    telling.interrupted(scene.root, begun=begun)
 
 
 def _run(scene: Scene) -> int:

@@ -47,8 +47,11 @@ def closing(scene: Scene, outcome: Outcome, before: Proof, after: Proof | None, 
     _look_around(scene, outcome)
 
 
-def interrupted(root: Path) -> None:
+def interrupted(root: Path, *, begun: bool) -> None:
     _say()
+    if not begun:
+        _say("Interrupted before the run began. Nothing is left of it.")
+        return
     _say("Interrupted. Nothing is lost: what was accepted stays accepted.")
     _say(f"  cd {_quoted(root / 'humanize')} && ../interlock resume   # go on")
     _say(f"  rm -rf {_quoted(root)}   # or forget it")

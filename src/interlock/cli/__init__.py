@@ -10,6 +10,7 @@ _WINDOWS = (
     "error: Interlock runs on Linux and macOS; on Windows use it inside WSL 2: "
     "https://learn.microsoft.com/windows/wsl/install"
 )
+_INTERRUPTED = 130  # as in exits.py, which may be what could not be imported
 
 
 def main() -> int:
@@ -20,6 +21,9 @@ def main() -> int:
     if sys.platform == "win32":
         print(_WINDOWS, file=sys.stderr)
         return 2
-    from interlock.cli.app import call  # late: --version pays for nothing
+    try:
+        from interlock.cli.app import call  # late: --version pays for nothing
 
-    return call(sys.argv[1:])
+        return call(sys.argv[1:])
+    except KeyboardInterrupt:  # while it still imports, or where it ends
+        return _INTERRUPTED
