@@ -71,7 +71,7 @@ class Book:
     skipped: bool = False
     rejected: list[AttemptId] = field(default_factory=list)
     charged: int = 0
-    errors: int = 0
+    errors: Counter[str] = field(default_factory=Counter)  # by agent, since the last candidate
     quotas: int = 0
     paused: str = ""  # why
     asked: set[str] = field(default_factory=set)
@@ -218,7 +218,8 @@ class Oracle:
         tried, book = self._alive(event.attempt, event, judged=False)
         stage = self.pipeline.stage(event.attempt.stage)
         tried.candidate = event
-        book.errors = book.quotas = 0
+        book.quotas = 0
+        book.errors.clear()
         self.paid += bool(tried.started.agent)
         carried = self.store.commits[event.commit].work - self.blessed - {str(event.attempt)}
         allowed = stage.workspace is WorkspaceMode.CONTINUE or bool(tried.started.by)
@@ -227,9 +228,10 @@ class Oracle:
     def _errored(self, event: AttemptErrored) -> None:
         tried, book = self._alive(event.attempt, event, judged=False)
         tried.ended = True
-        book.errors += not event.quota
+        book.errors[tried.started.agent] += not event.quota
         book.quotas += event.quota
-        require(book.errors <= TRIES_MAX, "L1", lambda: f"{event.attempt} is tried {book.errors} times")
+        most = max(book.errors.values())  # one that stands in has tries of its own
+        require(most <= TRIES_MAX, "L1", lambda: f"{event.attempt} is tried {most} times")
         require(book.quotas <= QUOTA_WAITS_MAX, "L1", lambda: f"{event.attempt} waits for quota {book.quotas} times")
 
     def _lost(self, event: AttemptLost) -> None:
@@ -279,7 +281,8 @@ class Oracle:
                 self._forget(event.stage)
             case Action.RETRY if book is not None:
                 book.paused = ""
-                book.charged = book.errors = book.quotas = 0
+                book.charged = book.quotas = 0
+                book.errors.clear()
                 self._forget_failures(event.action, event.stage)
             case _:
                 raise Violation("S4", f"{event} names nothing")
@@ -486,7 +489,8 @@ class Oracle:
             if action is not Action.RETRY or name == stage_id:
                 if book.paused == _LIFTED.get(action):
                     book.paused = ""
-                book.errors = book.quotas = 0
+                book.quotas = 0
+                book.errors.clear()
                 self._forget(name)
 
 

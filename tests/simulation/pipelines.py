@@ -26,6 +26,7 @@ from interlock.core.pipeline import (
 
 TRUE = Command(argv=("true",))
 AGENTS = (AgentSpec("coder", "sim"), AgentSpec("strong", "sim"))
+WITH_ONE_STANDING_IN = (AgentSpec("coder", "sim", fallback=("strong",)), AgentSpec("strong", "sim"))
 SIZE = Artifact("size", "size.json")
 
 
@@ -35,12 +36,13 @@ def random_pipeline(chance: Chance, stages_max: int) -> Pipeline:
     for number in range(count):
         needs = _needs(chance, stages, last=number == count - 1)
         stages.append(_stage(chance, f"s{number}", needs, stages))
+    limits, deliver = _limits(chance), Deliver(series=chance.one_in(0.1))
     return Pipeline(
         name="random",
         stages=tuple(stages),
-        agents=AGENTS,
-        limits=_limits(chance),
-        deliver=Deliver(series=chance.one_in(0.1)),
+        agents=WITH_ONE_STANDING_IN if chance.one_in(0.3) else AGENTS,
+        limits=limits,
+        deliver=deliver,
         digest="pipeline",
     )
 

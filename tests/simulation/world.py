@@ -240,7 +240,8 @@ class SimGates:
         status = VerdictStatus.FAILED if wrong else VerdictStatus.PASSED
         self._oracle.evaluated(case, status)
         self._fate.after("evaluate")
-        return Judgement(status, wrong, self._report(case), digest="key")
+        paid = Usage(30, 5, None, 0.05) if case.gate.kind is GateKind.REVIEW else Usage()
+        return Judgement(status, wrong, self._report(case), digest="key", usage=paid)
 
     def _report(self, case: Case) -> tuple[Evidence, ...]:
         if not case.gate.needs_baseline:
@@ -286,6 +287,8 @@ class SimGates:
 
     def _finding(self, case: Case, content: str) -> Finding:
         reason = ("", "design", "code")[int(portion(content, case.gate.id) * 3)]
+        if case.gate.kind is GateKind.REVIEW and portion(content, "escalate") < 0.1:
+            reason = "escalate"
         secret = bool(case.gate.held_out)
         message = f"{SECRET if secret else ''} wrong {'' if portion(content) < 0.3 else content}"
         return Finding("wrong", message, file="a.py", line=len(content), reason=reason, secret=secret)
