@@ -70,10 +70,8 @@ def test_binary_junk_on_the_output_comes_out_harmless(ground: Ground, gate: str 
     junk = script(ground, JUNK)
     ground.pipeline(junk, gate) if gate else ground.pipeline(gate=junk)
     said = paused(ground.run())
-    for answer in (said, *(ground.ask(*words) for words in (("status",), ("show",), ("show", "code/1.1")))):
+    for answer in (said, *(ground.ask(*words) for words in (("status",), ("show",), ("list",)))):
         is_harmless(answer)
-    assert ground.ask("show", "--json").code == 0
-    is_harmless(ground.ask("list"))
 
 
 def test_a_gate_that_prints_a_gigabyte_without_a_line_break_is_bounded(ground: Ground):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.contract.bad_input_world import Ground, committed, git, repository
 
-VERBS = (("run", "-t", "x"), ("check",), ("status",), ("show",), ("init",))
+VERBS = (("run", "-t", "x"), ("check",), ("status",), ("init",))
 
 
 @pytest.fixture

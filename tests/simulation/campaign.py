@@ -6,6 +6,7 @@ scripts/simulate --runs N --seed S [--workers W]
 from __future__ import annotations
 
 import argparse
+import gc
 import multiprocessing
 import sys
 import time
@@ -20,6 +21,7 @@ from tests.simulation.simulate import Result, simulate
 
 from interlock.core.state import TRANSITIONS
 
+BATCH = 50  # runs between two collections
 CHUNK = 250  # runs that a worker does before it reports
 NEIGHBOURS = 50  # seeds tried for each simpler scenario while shrinking
 
@@ -60,8 +62,14 @@ class Tally:
 def campaign(seed: int, runs: int) -> Tally:
     """`runs` simulated runs from `seed` on, in this process."""
     tally = Tally()
-    for number in range(seed, seed + runs):
-        tally.add(simulate(Scenario(number)))
+    gc.disable()  # what a run leaves behind is one large cycle: collected a batch at a time
+    try:
+        for number in range(seed, seed + runs):
+            tally.add(simulate(Scenario(number)))
+            if number % BATCH == 0:
+                gc.collect(1)
+    finally:
+        gc.enable()
     return tally
 
 

@@ -159,6 +159,7 @@ class Simulation:
         try:
             self._begin()
             self._go_on()
+            check_fold(self)
         except Violation as violation:
             self.result.violation = violation
         except (Died, RecursionError):
@@ -195,13 +196,14 @@ class Simulation:
                 self.answer(owner.ledger.state, rounds)
 
     def _own(self) -> Owner:
-        """A new owner takes the run: the fold of the history is what the former one knew."""
+        """A new owner takes the run: what the former one knew, and what was appended since. That the whole history
+        folds to the same is checked when the run has ended."""
         self.result.owners += 1
         fate = OwnersFate(self)
         fence = self.journal.take(RUN)
-        ledger = Ledger(fold(self.journal.records(RUN)), self.pipeline, self.journal, self, fence)
+        self.last = fold(self.journal.records(RUN, self.last.seq), self.last)
+        ledger = Ledger(self.last, self.pipeline, self.journal, self, fence)
         fate.ledger = ledger
-        self.last = ledger.state
         ledger.listen(lambda record: self._count(record, ledger.state))
         ports = (self.store, self.nature, self.oracle, fate)
         world = World(

@@ -66,16 +66,23 @@ def _put(draft: RunState, **changes: object) -> None:
 def _take(draft: RunState, record: Recorded) -> None:
     event, spent = record.event, draft.spent
     passed = record.at - draft.at
-    if passed > 0 and not isinstance(event, OwnerChanged) and any(stage.busy for stage in draft.stages.values()):
+    if passed > 0 and type(event) is not OwnerChanged and _is_busy(draft):
         spent = changed(spent, wall_s=spent.wall_s + passed)  # not while nobody owned it
     _put(draft, seq=record.seq, at=record.at, spent=spent, now=max(draft.now, record.at))
-    if isinstance(event, _OF_RUN):
+    if type(event) in _OF_RUN:
         _take_by_run(draft, event)
     else:
         _take_by_stage(draft, event)
 
 
-_OF_RUN = (RunStarted, OwnerChanged, Refused, TimeReached, EffectErrored, Delivered, RunFinished)
+_OF_RUN = frozenset((RunStarted, OwnerChanged, Refused, TimeReached, EffectErrored, Delivered, RunFinished))
+
+
+def _is_busy(draft: RunState) -> bool:
+    for stage in draft.stages.values():  # noqa: SIM110 - asked of every event, and a generator costs twice
+        if stage.busy:
+            return True
+    return False
 
 
 # --- the run ------------------------------------------------------------------------------------
@@ -197,7 +204,7 @@ def _let_down(stage: StageState, event: AttemptErrored) -> StageState:
         stage,
         phase=Phase.READY,
         errors=0 if down and not event.quota else errors,
-        down=(*stage.down, agent) if down else stage.down,
+        down=(*stage.down, agent) if down and agent not in stage.down else stage.down,
         quota_waits=stage.quota_waits + event.quota,
         failure=event,
         retry_at=event.retry_at,

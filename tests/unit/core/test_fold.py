@@ -1,0 +1,98 @@
+"""The fold: event by event or all at once, the same state; what it is given stays as it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interlock.core.admission import admit
+from interlock.core.events import (
+    AttemptErrored,
+    AttemptLost,
+    AttemptStarted,
+    CandidateProduced,
+    CandidateRejected,
+    Event,
+    HandoffAccepted,
+    InputPrepared,
+    OwnerChanged,
+    Recorded,
+    Refused,
+    RunStarted,
+    SentBack,
+    TimeReached,
+    VerdictGiven,
+    VerdictStatus,
+)
+from interlock.core.fold import apply, fold
+from interlock.core.ids import AttemptId
+from interlock.core.state import RunState
+
+STAGES = ("one", "two")
+BEGUN = Recorded(1, 1.0, RunStarted("run", "pipeline", "digest", "task", "base", "tree", STAGES))
+
+attempts = st.builds(AttemptId, st.sampled_from(STAGES), st.integers(1, 2), st.integers(1, 3))
+events: st.SearchStrategy[Event] = st.one_of(
+    attempts.map(lambda one: InputPrepared(replace(one, number=0), "base", "tree", ("base",))),
+    attempts.map(lambda one: AttemptStarted(one, "coder", "model", "tree")),
+    attempts.map(lambda one: CandidateProduced(one, "commit", "new tree")),
+    attempts.map(lambda one: AttemptErrored(one, "limited", 5.0, quota=True)),
+    attempts.map(lambda one: AttemptErrored(one, "gone", 0.0, permanent=True)),
+    attempts.map(lambda one: AttemptLost(one, "its owner is gone")),
+    attempts.map(lambda one: VerdictGiven(one, f"{one.stage}/test", 1, VerdictStatus.FAILED)),
+    attempts.map(
+        lambda one: VerdictGiven(replace(one, epoch=0, number=0), f"{one.stage}/test", 1, VerdictStatus.PASSED)
+    ),
+    attempts.map(lambda one: CandidateRejected(one, "new tree", "feedback", "print")),
+    attempts.map(lambda one: HandoffAccepted(one, "commit", "new tree", "record")),
+    attempts.map(lambda one: SentBack(one, "one", 0, "", STAGES)),
+    st.integers(1, 9).map(lambda fence: OwnerChanged(fence, "owner")),
+    st.floats(0, 100).map(TimeReached),
+    st.just(Refused("AttemptStarted", "one/1.1", "late")),
+)
+
+
+def _admitted(proposed: list[tuple[Event, float]]) -> list[Recorded]:
+    """As a ledger does it: what does not fit stands in the history as refused."""
+    state, history = apply(RunState(), BEGUN), [BEGUN]
+    for event, passed in proposed:
+        why = admit(state, event)
+        told = Refused(type(event).__name__, "", why) if why else event
+        history.append(Recorded(state.seq + 1, state.at + passed, told))
+        state = apply(state, history[-1])
+    return history
+
+
+@given(st.lists(st.tuples(events, st.floats(0, 5)), max_size=60), st.data())
+def test_a_history_folds_to_what_its_events_come_to_one_by_one(
+    proposed: list[tuple[Event, float]], data: st.DataObject
+) -> None:
+    history = _admitted(proposed)
+    state = RunState()
+    for record in history:
+        state = apply(state, record)
+    cut = data.draw(st.integers(0, len(history)))
+    assert fold(history) == state
+    assert fold(history[cut:], fold(history[:cut])) == state
+
+
+@given(st.lists(st.tuples(events, st.floats(0, 5)), min_size=1, max_size=30))
+def test_a_state_that_was_given_away_stays_as_it_was(proposed: list[tuple[Event, float]]) -> None:
+    history = _admitted(proposed)
+    before, again = fold(history[:-1]), fold(history[:-1])
+    apply(before, history[-1])
+    assert before == again
+
+
+def test_an_agent_that_is_down_is_remembered_once_however_long_the_history() -> None:
+    history = [BEGUN, Recorded(2, 2.0, InputPrepared(AttemptId("one", 1, 0), "base", "tree", ("base",)))]
+    for number in range(1, 20):
+        attempt = AttemptId("one", 1, number)
+        for event in (
+            AttemptStarted(attempt, "coder", "", "tree"),
+            AttemptErrored(attempt, "limited", 0.0, quota=True),
+        ):
+            history.append(Recorded(len(history) + 1, 3.0, event))
+    assert fold(history).stages["one"].down == ("coder",)
