@@ -12,5 +12,6 @@ def test_simulated_runs_come_to_what_theory_says() -> None:
         (found.ungated_success, found.ungated_in_theory),
     ):
         assert abs(measured - theory) < 4 * sqrt(theory * (1 - theory) / found.runs)
-    assert abs(found.attempts_per_handoff - found.attempts_in_theory) < 0.2
+    handoffs = found.runs * found.success * 3  # at least; failures for each are geometric: variance p / (1 - p)^2
+    assert abs(found.attempts_per_handoff - found.attempts_in_theory) < 4 * sqrt(0.3) / 0.7 / sqrt(handoffs)
     assert found.success > 2 * found.ungated_success

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +25,7 @@ from interlock.core.events import (
     VerdictStatus,
 )
 from interlock.core.fold import apply, fold
-from interlock.core.ids import AttemptId
+from interlock.core.ids import AttemptId, base_of, input_of
 from interlock.core.state import RunState
 
 STAGES = ("one", "two")
@@ -35,16 +33,14 @@ BEGUN = Recorded(1, 1.0, RunStarted("run", "pipeline", "digest", "task", "base",
 
 attempts = st.builds(AttemptId, st.sampled_from(STAGES), st.integers(1, 2), st.integers(1, 3))
 events: st.SearchStrategy[Event] = st.one_of(
-    attempts.map(lambda one: InputPrepared(replace(one, number=0), "base", "tree", ("base",))),
+    attempts.map(lambda one: InputPrepared(input_of(one.stage, one.epoch), "base", "tree", ("base",))),
     attempts.map(lambda one: AttemptStarted(one, "coder", "model", "tree")),
     attempts.map(lambda one: CandidateProduced(one, "commit", "new tree")),
     attempts.map(lambda one: AttemptErrored(one, "limited", 5.0, quota=True)),
     attempts.map(lambda one: AttemptErrored(one, "gone", 0.0, permanent=True)),
     attempts.map(lambda one: AttemptLost(one, "its owner is gone")),
     attempts.map(lambda one: VerdictGiven(one, f"{one.stage}/test", 1, VerdictStatus.FAILED)),
-    attempts.map(
-        lambda one: VerdictGiven(replace(one, epoch=0, number=0), f"{one.stage}/test", 1, VerdictStatus.PASSED)
-    ),
+    attempts.map(lambda one: VerdictGiven(base_of(one.stage), f"{one.stage}/test", 1, VerdictStatus.PASSED)),
     attempts.map(lambda one: CandidateRejected(one, "new tree", "feedback", "print")),
     attempts.map(lambda one: HandoffAccepted(one, "commit", "new tree", "record")),
     attempts.map(lambda one: SentBack(one, "one", 0, "", STAGES)),

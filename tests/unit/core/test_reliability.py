@@ -1,5 +1,8 @@
 """The arithmetic of gates."""
 
+from itertools import product
+from math import prod
+
 import pytest
 
 from interlock.core.reliability import attempts_per_handoff, handoff_success, run_success, ungated_success
@@ -21,3 +24,15 @@ def test_what_is_no_probability_is_refused(p: float, attempts: int) -> None:
 def test_what_is_never_accepted_has_no_price() -> None:
     with pytest.raises(ValueError, match="p is 1"):
         attempts_per_handoff(1.0)
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 3, 5])
+@pytest.mark.parametrize("p", [0.0, 0.2, 0.5, 0.9])
+def test_the_formulas_are_what_counting_every_case_gives(p: float, attempts: int) -> None:
+    succeeded = tried = 0.0
+    for fails in product((False, True), repeat=attempts):
+        chance = prod(p if failed else 1 - p for failed in fails)
+        succeeded += chance * (not all(fails))
+        tried += chance * (attempts if all(fails) else fails.index(False) + 1)
+    assert handoff_success(p, attempts) == pytest.approx(succeeded)
+    assert attempts_per_handoff(p) == pytest.approx(tried / succeeded)
