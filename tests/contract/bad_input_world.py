@@ -169,9 +169,9 @@ def changed(before: dict[str, str], after: dict[str, str]) -> list[str]:
     return [path for path in differing if path in before or not _of_delivery(path)]
 
 
-def alive(root: Path) -> list[str]:
+def alive(root: Path, patience_s: float = 5) -> list[str]:
     """Processes that have to do with `root`, after they had a moment to vanish; nothing where there is no /proc."""
-    until = time.monotonic() + 5
+    until = time.monotonic() + patience_s
     while (found := list(_of(os.fsencode(root)))) and time.monotonic() < until:
         time.sleep(0.02)
     return found

@@ -74,8 +74,8 @@ def test_binary_junk_on_the_output_comes_out_harmless(ground: Ground, gate: str 
         is_harmless(answer)
 
 
-def test_a_gate_that_prints_a_gigabyte_without_a_line_break_is_bounded(ground: Ground):
-    ground.pipeline(gate="head -c 200000000 /dev/zero; exit 1")
+def test_a_gate_that_prints_much_without_a_line_break_is_bounded(ground: Ground):
+    ground.pipeline(gate="head -c 100000000 /dev/zero; exit 1")
     paused(ground.run(), "done")
     kept = sum(path.stat().st_size for path in ground.state.rglob("*") if path.is_file())
     assert kept < 30_000_000
@@ -177,7 +177,7 @@ def test_what_no_commit_can_hold_is_refused_by_name(ground: Ground, misdeeds: di
     is_harmless(shown)
 
 
-@pytest.mark.parametrize("then", ["", "; echo x > tree", "; ln -s /etc tree"], ids=["gone", "a file", "a link"])
+@pytest.mark.parametrize("then", ["", "; ln -s /etc tree"], ids=["gone", "a link"])
 def test_one_that_removes_its_own_workspace_is_told_so(ground: Ground, then: str):
     ground.pipeline(f"cd ..; rm -rf tree{then}", gate="true")
     paused(ground.run(), "removed its own workspace")

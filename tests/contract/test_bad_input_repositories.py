@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.contract.bad_input_world import Ground, committed, git, repository
+from tests.contract.bad_input_world import Ground, alive, changed, committed, fingerprint, git, repository
 
 VERBS = (("run", "-t", "x"), ("check",), ("status",), ("init",))
 
@@ -15,6 +15,20 @@ VERBS = (("run", "-t", "x"), ("check",), ("status",), ("init",))
 @pytest.fixture
 def ground(tmp_path: Path) -> Ground:
     return Ground(tmp_path, repository(tmp_path / "project"))
+
+
+# --- the tests themselves --------------------------------------------------------------------------
+
+
+def test_what_changes_the_repository_or_stays_alive_is_noticed(ground: Ground):
+    before = fingerprint(ground.repository)
+    with subprocess.Popen(["sleep", "100"], cwd=ground.repository) as left:
+        assert len(alive(ground.root, patience_s=0)) == 1 or not Path("/proc/self").exists()
+        left.kill()
+    for path, content in ((".git/config", "x"), ("a.txt", "x"), ("new", ""), (".git/refs/heads/new", "x")):
+        (ground.repository / path).write_text(content)
+    noticed = changed(before, fingerprint(ground.repository))
+    assert sorted(noticed) == [".git/config", ".git/refs/heads/new", "a.txt", "new"]
 
 
 # --- where nothing can run ------------------------------------------------------------------------
