@@ -105,3 +105,15 @@ def test_it_works_in_the_stages_folder(place: Place) -> None:
     where = Brief("r", AttemptId("code", 1, 1), "", "", "", {"PATH": os.environ["PATH"]}, 30, 0, dir="sub")
     work(place, "touch here", where)
     assert (place.tree / "sub/here").exists()
+
+
+def test_the_folder_of_documents_is_there(place: Place) -> None:
+    folder = place.tree / ".interlock/artifacts/plan"
+    assert work(place, 'echo > "$ARTIFACTS/plan.md"', brief(ARTIFACTS=str(folder))).ended is Ended.COMPLETED
+
+
+def test_no_folder_is_made_through_a_link_out_of_the_checkout(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (place.tree / ".interlock").symlink_to(tmp_path / "outside")
+    work(place, "true", brief(ARTIFACTS=str(place.tree / ".interlock/artifacts/plan")))
+    assert list((tmp_path / "outside").iterdir()) == []

@@ -11,6 +11,7 @@ import json
 import os
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import cast
@@ -51,6 +52,7 @@ def run_program(
     if not cwd.is_dir():
         return Outcome(Ended.CRASHED, f"{brief.dir}: no such folder in the checkout: correct the stage's `dir`")
     (aside / "brief.md").write_text(brief.text, encoding="utf-8")
+    _make_folder(brief.env.get("ARTIFACTS", ""), place)
     own = {
         "BRIEF": str(aside / "brief.md"),
         "INTERLOCK_USAGE": str(aside / "usage.json"),
@@ -72,6 +74,14 @@ def run_program(
     finished = supervise(work, cancel)
     outcome = _outcome(argv[0], brief, finished, _said(aside / "usage.json"), aside / "log")
     return replace(outcome, answer=_answer(aside, finished)) if brief.answer_schema else outcome
+
+
+def _make_folder(artifacts: str, place: Place) -> None:
+    """So that a shell can write `> "$ARTIFACTS/plan.md"`; not where a link leads out of the checkout."""
+    folder = Path(artifacts)
+    if artifacts and folder.resolve().is_relative_to(place.tree.resolve()):
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
 
 
 def _answer(aside: Path, finished: Finished) -> str:
