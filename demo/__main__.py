@@ -20,7 +20,7 @@ from demo.scene import Scene, interlock, set_scene, show
 TASK = 'naturalsize(999999) returns "1000.0 kB". Where rounding reaches the next unit, use that unit: "1.0 MB".'
 APPROVAL = "approved by the demo: nobody else is here"
 SEED = 13208  # one with which much goes wrong
-INTERRUPTED = 130
+INFRASTRUCTURE, INTERRUPTED = 5, 130
 
 
 def main(words: list[str]) -> int:
@@ -88,24 +88,32 @@ def _options(words: list[str]) -> argparse.Namespace:
 
 
 def _rate(text: str) -> float:
-    rate = float(text)
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = -1
     if not 0 <= rate <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+        raise argparse.ArgumentTypeError(f"{text} is no number between 0 and 1")
     return rate
 
 
 def _folder(wanted: Path | None) -> Path:
     if shutil.which("git") is None:
-        sys.exit("demo: there is no git on PATH: install it")
+        raise _cannot("there is no git on PATH: install it")
     if wanted is None:
         return Path(tempfile.mkdtemp(prefix="interlock-demo-")).resolve()
     try:
         wanted.mkdir(parents=True)
     except FileExistsError:
-        sys.exit(f"demo: {wanted} is there already: name a new folder")
+        raise _cannot(f"{wanted} is there already: name a new folder") from None
     except OSError as error:
-        sys.exit(f"demo: {wanted} cannot be made: {error.strerror}")
+        raise _cannot(f"{wanted} cannot be made: {error.strerror}") from error
     return wanted.resolve()
+
+
+def _cannot(why: str) -> SystemExit:
+    sys.stderr.write(f"demo: {why}\n")
+    return SystemExit(INFRASTRUCTURE)
 
 
 if __name__ == "__main__":

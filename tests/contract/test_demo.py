@@ -100,6 +100,6 @@ def test_interrupted_it_can_be_gone_on_with(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
     code, said = ended(demo(tmp_path))
-    assert code == 1
+    assert code == 5
     assert "is there already" in said
     assert list(tmp_path.iterdir()) == []
