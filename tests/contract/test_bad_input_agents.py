@@ -142,7 +142,6 @@ def test_an_agent_cannot_reach_the_programs_own_streams(ground: Ground):
     ground.pipeline("ls -l /proc/self/fd > fds.txt; echo x > /dev/tty || true; echo done > made.txt")
     branch = ground.delivered(ground.run())
     fds = ground.content(branch, "fds.txt").decode()
-    assert str(ground.state) not in fds.replace("fds.txt", "").split("fd.txt")[0] or "journal" not in fds
     assert "journal" not in fds
     assert "socket" not in fds
 

@@ -155,8 +155,9 @@ def _written(store: Path, objects: Objects, origin: Origin, environ: Mapping[str
     if done.code:
         raise UsageError(f"the working tree cannot be taken: {complaint(done)}: mend it, or commit and use --base HEAD")
     tree = git.call(*plain, "write-tree", "--missing-ok", extra=extra).out.decode().strip()
-    changed = trees.differences(objects.listing(origin.tree), objects.listing(tree)).values()
-    wanted = {new.oid for _, new in changed if new is not None and new.mode != trees.SUBMODULE}
+    changed = trees.differences(objects.listing(origin.tree), objects.listing(tree))
+    _refuse_embedded(changed, Path(origin.worktree or "") / ".gitmodules")
+    wanted = {new.oid for _, new in changed.values() if new is not None and new.mode != trees.SUBMODULE}
     staged = sorted(oid for oid in wanted if objects.look(oid) is None)  # in the index and nowhere else
     if staged:
         names = "".join(f"{oid}\n" for oid in staged)
@@ -164,6 +165,19 @@ def _written(store: Path, objects: Objects, origin: Origin, environ: Mapping[str
         pack = user.call("pack-objects", "-q", "--stdout", stdin=names.encode()).out
         Git(environ, store).call("unpack-objects", "-q", stdin=pack)
     return tree
+
+
+def _refuse_embedded(changed: Mapping[bytes, tuple[trees.Entry | None, trees.Entry | None]], modules: Path) -> None:
+    """git would take a repository inside the tree for a submodule that nobody can get."""
+    declared = modules.read_bytes() if modules.is_file() else b""
+    for path, (old, new) in changed.items():
+        is_new = new is not None and new.mode == trees.SUBMODULE and (old is None or old.mode != trees.SUBMODULE)
+        if is_new and path not in declared:
+            name = os.fsdecode(path)
+            raise UsageError(
+                f"the working tree cannot be taken: {name} is a repository of its own: ignore it, or make it a"
+                f" submodule with `git submodule add`"
+            )
 
 
 def _not_imported(origin: Origin, environ: Mapping[str, str], said: str) -> UsageError | InfrastructureError:
