@@ -124,3 +124,14 @@ def _guard_host(host: object) -> None:
 
 
 sys.addaudithook(_guard)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How often the simulated runs took each transition of the state table, over all processes."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    parts = [value for one in reports for name, value in one.user_properties if name == "simulated"]
+    if parts:
+        from tests.simulation.campaign import report  # only where runs were simulated
+
+        terminalreporter.section("simulated runs: transitions taken")
+        terminalreporter.write_line("\n".join(report(parts)))

@@ -11,7 +11,7 @@ import multiprocessing
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -104,6 +104,23 @@ def summary(tally: Tally) -> str:
         f"never taken: {', '.join(missing(tally)) or 'none'}; promises broken: {len(tally.failures)}",
     ]
     return "\n".join(lines)
+
+
+def coverage(tally: Tally) -> dict[str, int]:
+    """The counts of a campaign by name, in a form that passes between processes."""
+    taken = {f"{phase} on {event}": count for (phase, event), count in tally.seen.items()}
+    return {"runs": tally.runs, "events": tally.events, "failures": len(tally.failures), **taken}
+
+
+def report(parts: Iterable[dict[str, int]]) -> Iterator[str]:
+    """Several of these together: each transition of the table, and how often it was taken."""
+    counts: Counter[str] = Counter()
+    for part in parts:
+        counts.update(part)
+    yield f"{counts['runs']} runs, {counts['events']} events; promises broken: {counts['failures']}"
+    for phase, event in TRANSITIONS:
+        taken = counts[f"{phase} on {event.__name__}"]
+        yield f"  {phase:9} {event.__name__:18} {taken or 'never taken':>11}"
 
 
 def shrink(scenario: Scenario) -> Result:

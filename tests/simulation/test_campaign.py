@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+
 import pytest
-from tests.simulation.campaign import campaign, missing, shrink, summary, tell
+from tests.simulation.campaign import Tally, campaign, coverage, main, missing, report, shrink, tell
 from tests.simulation.chance import Scenario
 from tests.simulation.simulate import Simulation, check_fold, simulate
+
+from interlock.core.state import TRANSITIONS
 
 RUNS = 20_000
 SHARE = 2_000
@@ -17,9 +22,11 @@ REGRESSIONS = (37, 46, 81, 107, 150, 206, 230, 247, 268, 273, 339, 394, 5546, 52
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(0, RUNS, SHARE))
-def test_every_promise_holds_after_every_event_and_every_transition_is_taken(seed: int) -> None:
+def test_every_promise_holds_after_every_event_and_every_transition_is_taken(
+    seed: int, record_property: Callable[[str, object], None]
+) -> None:
     tally = campaign(seed, SHARE)
-    print(summary(tally))
+    record_property("simulated", coverage(tally))  # the end of the test session reports the sum
     for scenario, _ in tally.failures[:1]:
         pytest.fail(f"{len(tally.failures)} of {SHARE} runs:\n{tell(shrink(scenario))}")
     assert missing(tally) == []
@@ -30,6 +37,30 @@ def test_every_promise_holds_after_every_event_and_every_transition_is_taken(see
 def test_a_seed_that_once_failed_holds(seed: int) -> None:
     result = simulate(Scenario(seed))
     assert result.violation is None, tell(result)
+
+
+def test_a_transition_that_is_never_taken_is_named_and_fails_the_campaign(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--runs", "1", "--seed", "3", "--workers", "1"]) == 1
+    said = capsys.readouterr().out
+    assert "never taken: " in said
+    assert "never taken: none" not in said
+    assert "promises broken: 0" in said
+
+
+def test_each_transition_of_the_table_is_asked_for() -> None:
+    tally = Tally()
+    tally.seen.update((phase, event.__name__) for phase, event in TRANSITIONS)
+    assert missing(tally) == []
+    for phase, event in TRANSITIONS:
+        without = Tally(seen=tally.seen - Counter({(phase, event.__name__): 1}))
+        assert missing(without) == [f"{phase} on {event.__name__}"]
+
+
+def test_the_report_sums_what_several_processes_saw() -> None:
+    parts = [coverage(campaign(seed, 2)) for seed in (0, 2)]
+    text = "\n".join(report(parts))
+    assert "4 runs" in text
+    assert all(f"{phase:9} {event.__name__:18}" in text for phase, event in TRANSITIONS)
 
 
 def test_the_same_seed_is_the_same_run() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from tests.simulation import campaign
 from tests.simulation.campaign import shrink, tell
 from tests.simulation.chance import Scenario
 from tests.simulation.simulate import simulate
@@ -81,6 +82,7 @@ def test_a_planted_bug_is_caught(promise: str, plant: Plant, monkeypatch: pytest
 
 
 def test_a_failure_is_shrunk_and_told_with_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(campaign, "NEIGHBOURS", 8)
     merges_are_not_judged(monkeypatch)
     found = _first_breach("S1")
     assert found is not None
