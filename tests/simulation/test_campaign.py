@@ -16,8 +16,29 @@ RUNS = 20_000
 SHARE = 2_000
 
 # Seeds that once broke a promise: a branch delivered beside the answer that sent it back, inputs prepared and gates
-# asked by a former owner, a script's refused result kept, a claim after an answer.
-REGRESSIONS = (37, 46, 81, 107, 150, 206, 230, 247, 268, 273, 339, 394, 5546, 52511, 501034, 501726)
+# asked by a former owner, a script's refused result kept, a claim after an answer, an agent tried after it was
+# given up because another waited for its quota.
+REGRESSIONS = (
+    37,
+    46,
+    81,
+    107,
+    150,
+    206,
+    230,
+    247,
+    268,
+    273,
+    339,
+    394,
+    5546,
+    52511,
+    501034,
+    501726,
+    2000403,
+    2003074,
+    2011091,
+)
 
 
 @pytest.mark.slow

@@ -141,6 +141,8 @@ def _unpause(stage: StageState) -> StageState:
         quota_waits=0,
         failure=None,
         down=(),
+        limited=(),
+        failures={},
         retry_at=0.0,
         verdicts={gate: verdict for gate, verdict in stage.verdicts.items() if verdict.decided},
         input_verdicts={gate: verdict for gate, verdict in stage.input_verdicts.items() if verdict.decided},

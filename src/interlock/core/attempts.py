@@ -96,7 +96,8 @@ def _able(pipeline: Pipeline, stage: Stage, now: StageState) -> tuple[str, bool]
     agents = tuple(_in_a_row(pipeline, _agent(stage, now)))
     able = next((name for name in agents if name not in now.down), "")
     if not able:
-        return (agents[0] if agents else ""), False
+        waited_for = (name for name in agents if name in now.limited)  # the others were given up
+        return next(waited_for, agents[0] if agents else ""), False
     failed = now.attempt.agent if now.failure is not None and now.attempt is not None else able
     return able, failed in agents and able != failed
 
@@ -118,7 +119,9 @@ def _let_down(now: StageState) -> bool:
 
 
 def _was_given_up(now: StageState) -> bool:
-    return now.attempt is not None and now.attempt.agent in now.down
+    """Whether the agent that failed last will not be tried again; one that waits for its quota will."""
+    agent = now.attempt.agent if now.attempt is not None else ""
+    return agent in now.down and agent not in now.limited
 
 
 def _is_charged(stage: Stage, now: StageState) -> bool:

@@ -198,13 +198,17 @@ def _begin(stage: StageState, event: AttemptStarted) -> StageState:
 def _let_down(stage: StageState, event: AttemptErrored) -> StageState:
     """An agent is down once retrying cannot help, its quota is used up, or it failed too often in a row."""
     agent = stage.attempt.agent if stage.attempt is not None else ""
-    errors = stage.errors + (not event.quota)
-    down = event.permanent or event.quota or errors >= TRIES_MAX
+    failures = stage.failures if event.quota else {**stage.failures, agent: stage.failures.get(agent, 0) + 1}
+    given_up = not event.quota and (event.permanent or failures[agent] >= TRIES_MAX)
+    down = event.quota or given_up
+    limited = tuple(name for name in stage.limited if name != agent or not given_up)
     return changed(
         stage,
         phase=Phase.READY,
-        errors=0 if down and not event.quota else errors,
+        errors=0 if given_up else stage.errors + (not event.quota),
+        failures=failures,
         down=(*stage.down, agent) if down and agent not in stage.down else stage.down,
+        limited=(*limited, agent) if event.quota and agent not in limited else limited,
         quota_waits=stage.quota_waits + event.quota,
         failure=event,
         retry_at=event.retry_at,
@@ -223,6 +227,8 @@ def _produce(stage: StageState, event: CandidateProduced) -> StageState:
         quota_waits=0,
         failure=None,
         down=(),
+        limited=(),
+        failures={},
         answer=None if submitted else stage.answer,
     )
 

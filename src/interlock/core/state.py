@@ -114,6 +114,8 @@ class StageState:
     quota_waits: int = 0  # attempts in a row that a quota ended
     failure: AttemptErrored | None = None  # the last one
     down: tuple[str, ...] = ()  # agents that infrastructure has kept from working, since the last candidate
+    limited: tuple[str, ...] = ()  # those of them that only a quota keeps: they may be waited for
+    failures: Mapping[str, int] = field(default_factory=dict)  # of infrastructure, by agent, since the last candidate
     retry_at: float = 0.0
     output: tuple[str, str] | None = None  # commit and tree, once accepted or skipped
     accepted: HandoffAccepted | None = None

@@ -95,6 +95,22 @@ def test_where_all_have_no_quota_the_last_one_is_waited_for() -> None:
     assert agent_of(next_of(pipeline(), *down, now=100.0)) == "first"
 
 
+def test_who_was_given_up_is_not_waited_for_beside_one_that_has_no_quota() -> None:
+    down = [*[("first", "crashed")] * 3, ("second", "quota"), ("third", "permanent")]
+    assert isinstance(next_of(pipeline(), *down), Pause)
+    waits = [*[("first", "crashed")] * 3, ("second", "permanent"), ("third", "quota")]
+    assert agent_of(next_of(pipeline(), *waits, now=100.0)) == "third"
+
+
+def test_a_crash_after_a_quota_is_waited_for_like_any_other() -> None:
+    assert next_of(pipeline("third"), ("third", "quota"), ("third", "crashed")) == WaitUntil(100.0)
+
+
+def test_crashes_before_and_after_a_quota_are_counted_together() -> None:
+    ends = [("third", "crashed"), ("third", "crashed"), ("third", "quota"), ("third", "crashed")]
+    assert isinstance(next_of(pipeline("third"), *ends), Pause)
+
+
 def test_being_wrong_is_not_being_down() -> None:
     assert agent_of(next_of(pipeline(), ("first", "rejected"))) == "first"
 
