@@ -24,7 +24,9 @@ def base_gates(pipeline: Pipeline, state: RunState) -> Iterator[tuple[Stage, Gat
     """Gates that can say something of the base, of the stages that take part."""
     for stage in pipeline.ordered():
         if stage.id in state.stages:
-            yield from ((stage, gate) for gate in stage.gates if gate.judges_base)
+            for gate in stage.gates:
+                if gate.judges_base:
+                    yield stage, gate
 
 
 def gates_of_input(pipeline: Pipeline, state: RunState, stage: Stage) -> tuple[tuple[Stage, Gate], ...]:

@@ -260,7 +260,8 @@ class Pipeline:
     deliver: Deliver = Deliver()
     digest: str = ""  # of all of it, prompts and includes by content
     _by_id: dict[str, Stage] = field(default_factory=dict, repr=False, compare=False)
-    _order: list[Stage] = field(default_factory=list, repr=False, compare=False)
+    _order: list[Stage] = field(default_factory=list, repr=False, compare=False, init=False)
+    _upstream: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False, init=False)
 
     def __post_init__(self) -> None:
         self._by_id.update({stage.id: stage for stage in self.stages})
@@ -286,11 +287,14 @@ class Pipeline:
 
     def upstream(self, stage_id: str) -> tuple[str, ...]:
         """All that the stage hangs on, without itself, in topological order."""
-        reached = {stage_id}
-        for stage in reversed(self.ordered()):
-            if stage.id in reached:
-                reached.update(stage.needs)
-        return tuple(stage.id for stage in self.ordered() if stage.id in reached and stage.id != stage_id)
+        if stage_id not in self._upstream:
+            reached = {stage_id}
+            for stage in reversed(self.ordered()):
+                if stage.id in reached:
+                    reached.update(stage.needs)
+            found = tuple(stage.id for stage in self.ordered() if stage.id in reached and stage.id != stage_id)
+            self._upstream[stage_id] = found
+        return self._upstream[stage_id]
 
     def ordered(self) -> tuple[Stage, ...]:
         """Topological, stable. Raises graphlib.CycleError, which `spec` turns into a finding."""
