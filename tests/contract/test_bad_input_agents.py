@@ -168,7 +168,7 @@ LINKS = {
 @pytest.mark.parametrize("misdeeds", [REFUSED, LINKS], ids=["files", "links"])
 def test_what_no_commit_can_hold_is_refused_by_name(ground: Ground, misdeeds: dict[str, str]):
     ground.pipeline("; ".join([GOOD, *misdeeds.values()]), gate="true")
-    paused(ground.run(), "what it left cannot be taken")
+    paused(ground.run(), "gate scope failed")
     assert not list(ground.state.glob("*/places/*/*")), "its place is gone"
     shown = ground.ask("show", "code/1.1")
     for said in misdeeds:

@@ -168,6 +168,8 @@ class Oracle:
         tried, book = self.known.alive(event.attempt, event, judged=False)
         stage = self.known.pipeline.stage(event.attempt.stage)
         tried.candidate = event
+        if event.refusal is not None:
+            tried.verdicts[event.refusal.gate] = event.refusal
         book.quotas = 0
         book.errors.clear()
         self.known.paid += bool(tried.started.agent)

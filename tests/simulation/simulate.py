@@ -242,7 +242,7 @@ class Simulation:
                     self.time = max(self.time, turn.alarm)
                     owner.reach(turn.alarm)
                 elif turn.rests and not self.journal.answers(RUN):
-                    return True
+                    return owner.ledger.holds()  # a former owner may find nothing to do and not know better
                 if not self._quiet() and self.stops.happens():
                     self.maybe_stop()
         except Fenced:

@@ -104,6 +104,8 @@ class Story:
     def _produced(self, event: CandidateProduced, at: float) -> str:
         if not self.pipeline.stage(event.attempt.stage).has_worker:
             return ""
+        if event.refusal is not None:
+            return verdict_words(event.refusal)
         took = lasted(at - self._began.get(event.attempt, at))
         parts = ["cached"] if event.cached else [part for part in (took, usage(event.usage)) if part]
         ended = "" if event.outcome == "completed" else f", its agent {event.outcome.replace('_', ' ')}"

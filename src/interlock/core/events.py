@@ -176,6 +176,15 @@ class CandidateProduced:
     left_out: int = 0  # files that did not come along
     evidence: tuple[Evidence, ...] = ()
     cached: bool = False
+    unfit: tuple[Finding, ...] = ()  # what no commit can hold, for which it was not taken: it is the input then
+
+    @property
+    def refusal(self) -> VerdictGiven | None:
+        """What the scope gate has to say before it looks at any tree."""
+        if not self.unfit:
+            return None
+        gate = f"{self.attempt.stage}/scope"
+        return VerdictGiven(self.attempt, gate, 1, VerdictStatus.FAILED, self.unfit, tree=self.tree)
 
 
 @dataclass(frozen=True, slots=True)

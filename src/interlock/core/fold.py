@@ -219,10 +219,12 @@ def _let_down(stage: StageState, event: AttemptErrored) -> StageState:
 def _produce(stage: StageState, event: CandidateProduced) -> StageState:
     """An answer stays to be carried out, unless this candidate is what it asked for."""
     submitted = stage.attempt is not None and bool(stage.attempt.by)
+    refusal = event.refusal
     return changed(
         stage,
         phase=Phase.JUDGING,
         candidate=event,
+        verdicts={refusal.gate: refusal} if refusal else {},
         errors=0,
         quota_waits=0,
         failure=None,

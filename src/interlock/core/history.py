@@ -147,6 +147,8 @@ def _produced(past: Past, at: float, event: CandidateProduced) -> None:
     said = {"outcome": event.outcome, "claim": event.claim, "usage": event.usage, "evidence": event.evidence}
     made = {"commit": event.commit, "tree": event.tree, "cached": event.cached}
     _change(past, event.attempt, phase=AttemptPhase.JUDGING, ended_at=at, **made, **said)
+    if event.refusal is not None:
+        _judged(past, at, event.refusal)
 
 
 def _asked(past: Past, at: float, event: ApprovalAsked) -> None:

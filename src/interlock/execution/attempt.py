@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Generator
+from dataclasses import replace
 
 from interlock.core.commands import StartAttempt
 from interlock.core.events import AttemptErrored, AttemptStarted, CandidateProduced, Event, Evidence, Recorded
@@ -81,9 +82,13 @@ def _worked(  # noqa: PLR0913 - the attempt's parts meet here once
         raise Fenced(f"run {context.run} has another owner")
     if outcome.ended in _INFRASTRUCTURE or (key and outcome.ended is not Ended.COMPLETED):
         return _errored(world, context, command, outcome)
-    candidate = world.workspaces.snapshot(
-        place, command.input_commit, context.room, stamp, context.ref(command.attempt)
-    )
+    try:
+        candidate = world.workspaces.snapshot(
+            place, command.input_commit, context.room, stamp, context.ref(command.attempt)
+        )
+    except UnfitTree as unfit:
+        untouched = Candidate(command.input_commit, command.input_tree)
+        return replace(_produced(world, command.attempt, untouched, outcome), unfit=unfit.findings)
     unchanged = candidate.tree == command.input_tree
     if unchanged and outcome.ended in (Ended.CRASHED, Ended.TIMED_OUT):
         return _errored(world, context, command, outcome)
