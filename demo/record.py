@@ -18,7 +18,7 @@ _README = _CLONE / "README.md"
 _BEGIN, _END = "<!-- recorded by python -m demo.record -->\n```console\n$ ./scripts/demo\n", "```\n<!-- end -->"
 _STORY = re.compile(r"^\d\d:\d\d:\d\d (\S+)")
 _WIDTH = 118
-_SHAPE = 90  # beyond it, where a line is cut hangs on the numbers in it
+_SHAPE = 8  # words of a line: where a longer one is cut hangs on the numbers in it
 
 
 def main() -> int:
@@ -63,7 +63,7 @@ def shape(lines: Iterator[str] | list[str]) -> list[str]:
     text = re.sub(r"/\S*(?=/humanize|$)|rm -rf \S+", "PLACE", text, flags=re.M)
     text = re.sub(r"\d{8}-\d{6}-[a-z0-9]{6}", "RUN", text)
     text = re.sub(r"\b[0-9a-f]{10}\b", "DIGEST", text)
-    return [re.sub(r" +", " ", re.sub(r"\d+(?:\.\d+)?", "#", line))[:_SHAPE] for line in text.splitlines()]
+    return [" ".join(re.sub(r"\d+(?:\.\d+)?", "#", line).split()[:_SHAPE]) for line in text.splitlines()]
 
 
 def _cleaned(line: str) -> str:
