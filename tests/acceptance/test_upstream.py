@@ -109,6 +109,7 @@ stages:
   code:
     needs: [plan]
     agent: coder
+    authors: [".github/**"]
     prompt:
       text: "{{{{ task }}}} Follow this plan: {{{{ artifacts['plan/plan'] }}}}"
     gates:
