@@ -1,0 +1,59 @@
+"""kill -9 of the controller at every write to the journal and to git, found by a trace of an unharmed run.
+
+By default each Nth of them; INTERLOCK_KILL_EVERY=1 takes all, as scripts/kill does.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from tests.kill.scene import Scene, was_killed
+
+EVERY = int(os.environ.get("INTERLOCK_KILL_EVERY", "6"))
+SHARES = 8
+PHASES = {"begun": ("run", "-t", "both", "--plain"), "waiting": ("approve", "--plain")}
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs signals")]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    return Scene(tmp_path_factory.mktemp("kill"))
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_death_at_a_write_changes_nothing_of_what_the_run_comes_to(
+    scene: Scene, phase: str, share: int, tmp_path: Path
+) -> None:
+    writes = traced(scene, phase, tmp_path / "trace")
+    deaths = 0
+    for number in [at for at in range(1, len(writes) + 1, EVERY) if at // EVERY % SHARES == share]:
+        scene.put_back(phase)
+        deaths += was_killed(scene.die(number, *PHASES[phase]))
+        scene.end()
+        try:
+            scene.hold()
+        except AssertionError as error:
+            error.add_note(f"killed at write {number} of {len(writes)}: {writes[number - 1]}")
+            raise
+    dealt = len(range(1, len(writes) + 1, EVERY))
+    assert deaths or dealt <= share, "nothing was killed"
+
+
+def test_the_trace_holds_every_kind_of_write(scene: Scene, tmp_path: Path) -> None:
+    seen = {line.partition(" ")[2] for phase in PHASES for line in traced(scene, phase, tmp_path / phase)}
+    assert seen >= {
+        *("journal.create", "journal.take", "journal.append", "journal.put_answer", "journal.remember"),
+        *("objects.write", "objects.write_file", "objects._settle", "create_ref"),
+        *("git.fetch", "git.merge-tree", "git.unpack-objects", "git.update-ref"),
+    }
+
+
+def traced(scene: Scene, phase: str, trace: Path) -> list[str]:
+    """Its writes in order, of a run that was left alive. Threads may order a few of them differently each time."""
+    scene.put_back(phase)
+    assert not was_killed(scene.die(0, *PHASES[phase], trace=str(trace)))
+    return trace.read_text().splitlines()
