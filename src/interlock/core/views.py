@@ -14,6 +14,7 @@ from interlock.core.events import (
 )
 from interlock.core.history import AttemptView, History, Past, VerdictView
 from interlock.core.ids import AttemptId
+from interlock.core.judging import find_gate
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.core.plan import plan
 from interlock.core.state import Phase, RunState, Spent, StageState
@@ -137,7 +138,7 @@ def locate(pipeline: Pipeline, state: RunState, owner: str = "") -> Standing:
         seq=state.seq,
         owner=owner,
         spent=state.spent,
-        waits=tuple(_waits(state)),
+        waits=tuple(_waits(pipeline, state)),
         branch=state.delivered.branch if state.delivered else "",
         commit=state.delivered.commit if state.delivered else "",
         sleeps_until=sleeps_until,
@@ -173,7 +174,7 @@ def _overrides(state: RunState) -> Iterator[str]:
             yield str(stage.accepted.attempt)
 
 
-def _waits(state: RunState) -> Iterable[WaitView]:
+def _waits(pipeline: Pipeline, state: RunState) -> Iterable[WaitView]:
     run = state.started.run if state.started else ""
     if state.finished is not None:
         return
@@ -188,7 +189,7 @@ def _waits(state: RunState) -> Iterable[WaitView]:
         for gate in sorted(stage.asked):
             subject = str(stage.attempt.attempt) if stage.attempt else ""
             commands = (f"interlock approve {run} {name}", f'interlock reject {run} {name} -m "what is wrong"')
-            yield WaitView(name, subject, gate, "approval", "", commands)
+            yield WaitView(name, subject, gate, "approval", find_gate(pipeline, gate)[1].question, commands)
 
 
 def _answers_to_pause(run: str, name: str, stage: StageState) -> tuple[str, ...]:

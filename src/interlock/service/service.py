@@ -95,7 +95,9 @@ class Service:
         if name in {stage.id for stage in view.stages}:
             commit = view.stage(name).commit
             if not commit:
-                raise UsageError(f"stage {name} of run {view.id} is {view.stage(name).phase}: nothing accepted yet")
+                stage = view.stage(name)
+                hint = f": name an attempt, such as {stage.attempts[-1].id}" if stage.attempts else ""
+                raise UsageError(f"stage {name} of run {view.id} is {stage.phase}: nothing accepted yet{hint}")
             return commit
         return self._commit_of_attempt(view, _attempt(view, name))
 
