@@ -52,7 +52,7 @@ def run_program(
     if not cwd.is_dir():
         return Outcome(Ended.CRASHED, f"{brief.dir}: no such folder in the checkout: correct the stage's `dir`")
     (aside / "brief.md").write_text(brief.text, encoding="utf-8")
-    _make_folder(brief.env.get("ARTIFACTS", ""), place)
+    make_artifacts(brief.env.get("ARTIFACTS", ""), place)
     own = {
         "BRIEF": str(aside / "brief.md"),
         "INTERLOCK_USAGE": str(aside / "usage.json"),
@@ -76,7 +76,7 @@ def run_program(
     return replace(outcome, answer=_answer(aside, finished)) if brief.answer_schema else outcome
 
 
-def _make_folder(artifacts: str, place: Place) -> None:
+def make_artifacts(artifacts: str, place: Place) -> None:
     """So that a shell can write `> "$ARTIFACTS/plan.md"`; not where a link leads out of the checkout."""
     folder = Path(artifacts)
     if artifacts and folder.resolve().is_relative_to(place.tree.resolve()):

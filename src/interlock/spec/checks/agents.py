@@ -11,11 +11,14 @@ if TYPE_CHECKING:
     from interlock.core.pipeline import AgentSpec
     from interlock.spec.checks.view import View
 
+_DRIVEN = frozenset({"endpoint", "login"})
 NOW = {
+    "claude": _DRIVEN,
+    "codex": _DRIVEN,
     "command": frozenset[str](),
     "scripted": frozenset({"script", "seed", "rate", "kinds", "hang_s", "pace_s"}),
 }  # and their own options
-LATER = ("acp", "aider", "claude", "codex", "gemini", "goose", "mini-swe-agent", "model", "opencode")
+LATER = ("acp", "aider", "gemini", "goose", "mini-swe-agent", "model", "opencode")
 
 
 def check(view: View) -> None:
@@ -56,7 +59,7 @@ def _adapter(view: View, agent: AgentSpec) -> None:
                 view.at_key((*at, option), f"unknown key {option}", nearest(option, known))
     if agent.use == "command" and agent.command is None and not view.is_broken(*at):
         view.at_key(at, f"the agent {agent.name} has no program", "add `run:` with the command to start")
-    if agent.use in {"scripted", *LATER} - {"acp"} and agent.command is not None:
+    if agent.use in {*NOW, *LATER} - {"acp", "command"} and agent.command is not None:
         view.at_key((*at, "run"), f"`use: {agent.use}` starts its own program", "take run out, or write `use: command`")
 
 

@@ -1,0 +1,214 @@
+"""The one runner of the known agent programs: what each kind adds is how to start it and how to read it.
+
+Rule: a program has succeeded only where its exit code and its own last word say so. It has its own home, state and
+TMPDIR per attempt, outside the checkout; of the environment it sees what the brief holds and what its kind adds.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import cast
+
+from interlock.agents.logins import lent
+from interlock.agents.program import ANSWER_BYTES_MAX, LOG_BYTES_MAX, make_artifacts
+from interlock.agents.trouble import trouble
+from interlock.core.events import Usage
+from interlock.core.pipeline import AgentSpec
+from interlock.ports import Brief, Cancel, Cancelled, Ended, Outcome, Place
+from interlock.process import Finished, How, Supervised, supervise
+
+Event = Mapping[str, object]
+_MESSAGE_MAX = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One attempt, as a kind sees it. `state` is a folder of its own outside of checkout, home and TMPDIR."""
+
+    brief: Brief
+    endpoint: str  # the address of the model's API without /v1, empty for the provider's own
+    login: bool
+    state: Path
+    tree: Path
+
+    @property
+    def reviews(self) -> bool:
+        return bool(self.brief.answer_schema)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How a program is started: the arguments after its name, and what is added to its environment."""
+
+    arguments: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    stdin: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a program said of itself. `done` is its own word that all went well; `trouble` is an error that it
+    reported and `status` its HTTP status."""
+
+    done: bool = False
+    refused: bool = False
+    message: str = ""
+    trouble: str = ""
+    status: int = 0
+    retry_at: float = 0.0
+    usage: Usage = Usage()
+    model: str = ""
+    session: str = ""
+    transcript: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A program: its name on PATH, where it keeps a login (below the user's home, and below `state`)."""
+
+    program: str
+    start: Callable[[Asked], Start]
+    read: Callable[[Asked, Path], Told]
+    login: tuple[str, str] | None = None
+    login_home: str = ""  # the variable that names another folder for the login
+
+
+class Driven:
+    """Implements ports.Agent for one kind. `environ` is our own, asked only where the login lies."""
+
+    def __init__(self, kind: Kind, environ: Mapping[str, str]) -> None:
+        self._kind, self._environ = kind, environ
+
+    def work(self, spec: AgentSpec, brief: Brief, place: Place, cancel: Cancel) -> Outcome:
+        cwd = place.tree / brief.dir
+        if not cwd.is_dir():
+            return Outcome(Ended.CRASHED, f"{brief.dir}: no such folder in the checkout: correct the stage's `dir`")
+        asked = _asked(spec, brief, place)
+        program = shutil.which(self._kind.program, path=brief.env.get("PATH", ""))
+        if program is None:
+            message = f"{self._kind.program}: not found on PATH: install it (interlock doctor says which are there)"
+            return Outcome(Ended.UNAVAILABLE, message, permanent=True)
+        make_artifacts(brief.env.get("ARTIFACTS", ""), place)
+        start = self._kind.start(asked)
+        log = asked.state.parent / "log"
+        work = Supervised(
+            (program, *start.arguments),
+            cwd,
+            {**brief.env, **start.env},
+            log,
+            timeout_s=brief.timeout_s,
+            stdin=start.stdin,
+            idle_timeout_s=brief.idle_timeout_s,
+            log_bytes_max=LOG_BYTES_MAX,
+            watch=(place.tree,),
+        )
+        try:
+            with ExitStack() as stack:
+                if asked.login and self._kind.login is not None:
+                    stack.enter_context(lent(self._original(), asked.state / self._kind.login[1], cancel))
+                finished = supervise(work, cancel)
+        except Cancelled as cancelled:
+            return Outcome(Ended.CANCELLED, str(cancelled))
+        return _outcome(self._kind.program, asked, finished, self._kind.read(asked, log), log)
+
+    def _original(self) -> Path:
+        assert self._kind.login is not None
+        folder = self._environ.get(self._kind.login_home, "")
+        own = Path(self._kind.login[0])
+        return Path(folder) / own.name if folder else Path(self._environ.get("HOME", "/")) / own
+
+
+def events(log: Path) -> Iterator[Event]:
+    """Each line of the log that is a JSON object. Others, and what was cut, are passed over."""
+    try:
+        with log.open("rb") as file:
+            for line in file:
+                if line.lstrip().startswith(b"{"):
+                    yield from _event(line)
+    except OSError:
+        return
+
+
+def inner(event: Event, *names: str) -> Event:
+    """The object below `names`, empty where there is none."""
+    for name in names:
+        value = event.get(name)
+        event = cast(Event, value) if isinstance(value, dict) else {}
+    return event
+
+
+def text(event: Event, name: str) -> str:
+    value = event.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def count(event: Event, *names: str) -> int | None:
+    """The sum of the numbers that are there, None where none is."""
+    found = [v for v in map(event.get, names) if isinstance(v, int) and not isinstance(v, bool) and 0 <= v < 10**15]
+    return sum(found) if found else None
+
+
+def _event(line: bytes) -> Iterator[Event]:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return
+    if isinstance(value, dict):
+        yield cast(Event, value)
+
+
+def _asked(spec: AgentSpec, brief: Brief, place: Place) -> Asked:
+    told = {name: json.loads(value) for name, value in spec.options}
+    state = place.root / "agent" / "state"
+    state.mkdir(parents=True, exist_ok=True)
+    endpoint = str(told.get("endpoint") or "").rstrip("/").removesuffix("/v1")
+    return Asked(brief, endpoint, told.get("login") is True, state, place.tree)
+
+
+def _outcome(program: str, asked: Asked, finished: Finished, told: Told, log: Path) -> Outcome:
+    common = Outcome(
+        Ended.COMPLETED,
+        exit_code=finished.code,
+        usage=told.usage,
+        model=told.model or asked.brief.model,
+        session=told.session,
+        log=log if log.is_file() else None,
+        transcript=told.transcript,
+        answer=told.message[:ANSWER_BYTES_MAX] if asked.reviews else "",
+    )
+    return _judged(program, asked.brief, finished, told, common)
+
+
+def _judged(program: str, brief: Brief, finished: Finished, told: Told, common: Outcome) -> Outcome:
+    match finished.how:
+        case How.CANCELLED:
+            return replace(common, ended=Ended.CANCELLED, message=f"{program} was ended: its work is no longer wanted")
+        case How.TIMED_OUT:
+            return replace(common, ended=Ended.TIMED_OUT, message=f"{program} did not end within {brief.timeout_s} s")
+        case How.IDLE:
+            return replace(common, ended=Ended.TIMED_OUT, message=f"{program} was silent")
+        case How.NOT_FOUND:
+            return replace(common, ended=Ended.UNAVAILABLE, message=f"{program}: cannot be started", permanent=True)
+        case How.EXITED:
+            return _exited(program, finished, told, common)
+
+
+def _exited(program: str, finished: Finished, told: Told, common: Outcome) -> Outcome:
+    said = told.message[:_MESSAGE_MAX]
+    if told.done and told.refused:
+        return replace(common, ended=Ended.REFUSED, message=said or "the model refused")
+    if told.done and finished.code == 0:
+        return replace(common, message=said)
+    why = told.trouble or finished.tail.decode("utf-8", "replace")[-_MESSAGE_MAX:].strip()
+    known = trouble(why, time.time(), status=told.status) if told.trouble else trouble("", 0.0)
+    message = ": ".join(
+        part for part in (program, why[:_MESSAGE_MAX] or f"exit code {finished.code}", known.advice) if part
+    )
+    retry_at = told.retry_at or known.retry_at
+    return replace(common, ended=known.ended, message=message, permanent=known.permanent, retry_at=retry_at)

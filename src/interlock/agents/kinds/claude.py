@@ -1,0 +1,76 @@
+"""Claude Code: `claude -p` with a stream of JSON. It succeeded where its `result` says `is_error: false`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, text
+from interlock.core.events import Usage
+from interlock.ports import Agent
+
+_QUIET = (
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_AUTOUPDATER", "DISABLE_TELEMETRY", "DISABLE_ERROR_REPORTING",
+)  # fmt: skip
+_ALWAYS = ("-p", "--output-format", "stream-json", "--verbose", "--strict-mcp-config", "--setting-sources=")
+
+
+def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
+    login = (".claude/.credentials.json", ".credentials.json")
+    return Driven(Kind("claude", _start, _read, login, "CLAUDE_CONFIG_DIR"), environ)
+
+
+def _start(asked: Asked) -> Start:
+    may = ("--tools", "Read,Grep,Glob", "--permission-mode", "dontAsk")
+    if not asked.reviews:
+        may = ("--permission-mode", "acceptEdits", "--allowedTools", "Bash")
+    model = ("--model", asked.brief.model) if asked.brief.model else ()
+    env = {"CLAUDE_CONFIG_DIR": str(asked.state), "CLAUDE_CODE_MAX_RETRIES": "0", **dict.fromkeys(_QUIET, "1")}
+    if asked.endpoint:
+        env["ANTHROPIC_BASE_URL"] = asked.endpoint
+    return Start((*_ALWAYS, *may, *model), env, asked.brief.text.encode())
+
+
+def _read(asked: Asked, log: Path) -> Told:
+    result: Event = {}
+    limited = 0.0
+    refused, model = False, ""
+    for event in events(log):
+        kind = text(event, "type")
+        if kind == "result":
+            result = event
+        elif kind == "assistant":
+            refused = text(inner(event, "message"), "stop_reason") == "refusal"
+        elif kind == "system":
+            model = text(event, "model") or model
+        elif kind == "rate_limit_event":
+            limited = _reset(inner(event, "rate_limit_info")) or limited
+    if not result:
+        return Told(model=model, trouble="its stream ended without a result" if model else "")
+    return _told(result, limited, refused, model)
+
+
+def _told(result: Event, limited: float, refused: bool, model: str) -> Told:
+    refused = refused or text(result, "stop_reason") == "refusal"
+    done = result.get("is_error") is False
+    said = text(result, "result")
+    used = inner(result, "usage")
+    cached = count(used, "cache_read_input_tokens")
+    tokens_in = count(used, "input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+    cost = result.get("total_cost_usd")
+    spent = float(cost) if isinstance(cost, int | float) and cost > 0 else None
+    return Told(
+        done=done or refused,
+        refused=refused,
+        message=said,
+        trouble="" if done else said or text(result, "subtype"),
+        status=count(result, "api_error_status") or 0,
+        retry_at=limited,
+        usage=Usage(tokens_in, count(used, "output_tokens"), cached, spent),
+        model=model,
+        session=text(result, "session_id"),
+    )
+
+
+def _reset(limit: Event) -> float:
+    return float(count(limit, "resetsAt") or 0) if text(limit, "status") == "rejected" else 0.0

@@ -1,0 +1,66 @@
+"""codex: `codex exec --json`, in its own CODEX_HOME. It succeeded where its last event is `turn.completed`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from interlock.agents.driven import Asked, Driven, Kind, Start, Told, count, events, inner, text
+from interlock.core.events import Usage
+from interlock.ports import Agent
+
+_KEYS = ("CODEX_API_KEY", "OPENAI_API_KEY")
+
+
+def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
+    return Driven(Kind("codex", _start, _read, (".codex/auth.json", "auth.json"), "CODEX_HOME"), environ)
+
+
+def _start(asked: Asked) -> Start:
+    key = next((name for name in _KEYS if asked.brief.env.get(name)), "")
+    (asked.state / "config.toml").write_text(_config(asked, key or "OPENAI_API_KEY"), encoding="utf-8")
+    env = {"CODEX_HOME": str(asked.state)}
+    if key:
+        env["CODEX_API_KEY"] = asked.brief.env[key]
+    may = "read-only" if asked.reviews else "workspace-write"
+    arguments = ("exec", "--json", "--skip-git-repo-check", "-s", may, "-")
+    return Start(arguments, env, asked.brief.text.encode())
+
+
+def _config(asked: Asked, key: str) -> str:
+    model = f"model = {json.dumps(asked.brief.model)}\n" if asked.brief.model else ""
+    common = (
+        "check_for_update_on_startup = false\n"
+        'cli_auth_credentials_store = "file"\n'
+        "[analytics]\nenabled = false\n"
+        "[shell_environment_policy]\nignore_default_excludes = false\n"
+    )
+    if not asked.endpoint:
+        return model + common
+    provider = (
+        f"[model_providers.own]\nname = {json.dumps('own')}\nbase_url = {json.dumps(asked.endpoint + '/v1')}\n"
+        f'env_key = {json.dumps(key)}\nwire_api = "responses"\n'
+        "request_max_retries = 0\nstream_max_retries = 0\n"
+        f"stream_idle_timeout_ms = {(asked.brief.idle_timeout_s or asked.brief.timeout_s) * 1000}\n"
+    )
+    return f'{model}model_provider = "own"\n{common}{provider}'
+
+
+def _read(asked: Asked, log: Path) -> Told:
+    session = message = wrong = last = ""
+    usage = Usage()
+    for event in events(log):
+        kind = text(event, "type")
+        last = kind or last
+        if kind == "thread.started":
+            session = text(event, "thread_id")
+        elif kind == "item.completed" and text(inner(event, "item"), "type") == "agent_message":
+            message = text(inner(event, "item"), "text")
+        elif kind == "turn.completed":
+            used = inner(event, "usage")
+            usage = Usage(count(used, "input_tokens"), count(used, "output_tokens"), count(used, "cached_input_tokens"))
+        elif kind in ("error", "turn.failed"):
+            wrong = text(event, "message") or text(inner(event, "error"), "message") or wrong
+    done = last == "turn.completed"
+    return Told(done, message=message, trouble="" if done else wrong, usage=usage, session=session)

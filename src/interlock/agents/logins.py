@@ -1,0 +1,92 @@
+"""The user's own login, lent to one attempt at a time.
+
+Rule: a login that refreshes itself holds a refresh token that works once. So the file is copied in under a lock,
+and a refreshed copy replaces the original, in one step, where nobody else has changed the original meanwhile.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from interlock.ports import Cancel, Cancelled, InfrastructureError
+
+_POLL_S = 0.2
+
+
+@contextmanager
+def lent(original: Path, copy: Path, cancel: Cancel) -> Iterator[None]:
+    """Keep `copy` beside the attempt while the block lasts. Waits for another attempt that has the login.
+    Raises InfrastructureError (permanent) where nobody is logged in, Cancelled while it waits."""
+    try:
+        lock = os.open(original.with_name(".interlock-login.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise InfrastructureError(_absent(original, error), permanent=True) from error
+    try:
+        _wait(lock, cancel)
+        before = _content(original)
+        _write(copy, before)
+        try:
+            yield
+        finally:
+            _give_back(original, copy, before)
+    finally:
+        os.close(lock)
+
+
+def _wait(lock: int, cancel: Cancel) -> None:
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if cancel.wait(_POLL_S):
+                raise Cancelled("no longer wanted, while another attempt had the login") from None
+
+
+def _content(original: Path) -> bytes:
+    try:
+        return original.read_bytes()
+    except OSError as error:
+        raise InfrastructureError(_absent(original, error), permanent=True) from error
+
+
+def _absent(original: Path, error: OSError) -> str:
+    return f"{original}: no login there ({error.strerror}): log in with the program itself, or name a key in `secrets`"
+
+
+def _give_back(original: Path, copy: Path, before: bytes) -> None:
+    """What the attempt left is taken only where it is still a login."""
+    with suppress(OSError):
+        if copy.is_symlink():
+            return
+        after = copy.read_bytes()
+        if after != before and _is_login(after, before) and original.read_bytes() == before:
+            fresh = original.with_name(f".{original.name}.interlock")
+            _write(fresh, after)
+            fresh.replace(original.resolve())
+
+
+def _is_login(after: bytes, before: bytes) -> bool:
+    """The same keys at the top, so that a file that was emptied or logged out never replaces a login."""
+    try:
+        new, old = json.loads(after), json.loads(before)
+    except (ValueError, RecursionError):
+        return False
+    return (
+        isinstance(new, dict)
+        and isinstance(old, dict)
+        and {key for key in old if old[key]} <= set(filter(new.get, new))
+    )
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,120 @@
+"""The real programs against the scripted model server: work, faults, refusals, and what they leave running."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.contract.agents.world import bin_of, place_in, work
+from tests.model_server.script import Step
+from tests.model_server.server import ModelServer, serving
+
+from interlock.ports import Ended, Place
+
+_ERROR = '{"type": "error", "error": {"type": "%s", "message": "%s"}}'
+_DONE = Step("say", "All done.")
+_RESET = int(time.time()) + 3600
+_USED_UP = json.dumps({"error": {"type": "usage_limit_reached", "message": "used up", "resets_at": _RESET}})
+_LIMITED = Step(
+    "status",
+    _ERROR % ("rate_limit_error", "Rate limit reached. Please try again in 300s."),
+    code=429,
+    headers={"retry-after": "300"},
+)
+SCENARIOS = {
+    "edit": (Step("edit", "two\n", "a.txt", "one\n"), _DONE),
+    "nothing": (_DONE,),
+    "refuse": (Step("refuse", "I will not do that."),),
+    "down": (Step("status", _ERROR % ("api_error", "Internal server error"), code=500),),
+    "key": (Step("status", _ERROR % ("authentication_error", "invalid api key"), code=401),),
+    "limit": (_LIMITED,),
+    "used-up": (Step("status", _USED_UP, code=429),),
+    "hang": (Step("hang"),),
+    "cut": (Step("cut"),),
+    "garbage": (Step("garbage"),),
+    "daemon": (Step("shell", "setsid nohup sleep 987 >/dev/null 2>&1 & echo $! > pid"), _DONE),
+}
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[ModelServer]:
+    with serving(SCENARIOS) as server:
+        yield server
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return place_in(tmp_path / "place")
+
+
+@pytest.fixture(params=["codex", "claude"])
+def name(request: pytest.FixtureRequest) -> str:
+    bin_of(request.param)
+    return str(request.param)
+
+
+def test_a_real_edit_and_tokens_to_the_digit(name: str, model: ModelServer, place: Place) -> None:
+    before = model.tokens("edit")
+    outcome = work(name, model.base, "edit", place)
+    assert (outcome.ended, outcome.message) == (Ended.COMPLETED, "All done."), outcome
+    assert (place.tree / "a.txt").read_text() == "two\n"
+    served = tuple(now - then for now, then in zip(model.tokens("edit"), before, strict=True))
+    assert (outcome.usage.tokens_in, outcome.usage.tokens_out, outcome.usage.tokens_cached) == served
+    assert outcome.session
+    assert sorted(path.name for path in place.tree.iterdir()) == ["a.txt"]
+
+
+def test_no_change_at_all_is_completed_and_changes_nothing(name: str, model: ModelServer, place: Place) -> None:
+    assert work(name, model.base, "nothing", place).ended is Ended.COMPLETED
+    assert (place.tree / "a.txt").read_text() == "one\n"
+
+
+@pytest.mark.parametrize(
+    ("scenario", "ended", "permanent"),
+    [
+        ("down", Ended.UNAVAILABLE, False),
+        ("key", Ended.UNAVAILABLE, True),
+        ("limit", Ended.RATE_LIMITED, False),
+        ("cut", Ended.UNAVAILABLE, False),
+    ],
+)
+def test_a_failing_model(
+    name: str, model: ModelServer, place: Place, scenario: str, ended: Ended, permanent: bool
+) -> None:
+    outcome = work(name, model.base, scenario, place)
+    assert (outcome.ended, outcome.permanent) == (ended, permanent), outcome
+    if permanent:
+        assert "secrets" in outcome.message
+
+
+def test_the_time_that_the_provider_named_is_handed_on(model: ModelServer, tmp_path: Path) -> None:
+    told = work("codex", model.base, "used-up", place_in(tmp_path / "codex"))
+    assert told.ended is Ended.RATE_LIMITED, told
+    assert 0 < told.retry_at - _RESET <= 60
+    told = work("claude", model.base, "limit", place_in(tmp_path / "claude"))
+    assert 0 < told.retry_at - time.time() <= 300
+
+
+def test_a_refusal_is_no_success(model: ModelServer, place: Place) -> None:
+    assert work("claude", model.base, "refuse", place).ended is Ended.REFUSED
+
+
+def test_a_model_that_never_answers_is_a_timeout(name: str, model: ModelServer, place: Place) -> None:
+    assert work(name, model.base, "hang", place, timeout_s=4).ended is Ended.TIMED_OUT
+
+
+def test_a_daemon_is_dead_when_the_work_returns(name: str, model: ModelServer, place: Place) -> None:
+    outcome = work(name, model.base, "daemon", place)
+    assert outcome.ended is Ended.COMPLETED, outcome
+    assert int((place.tree / "pid").read_text()) > 0
+    assert not any(_is_sleeper(path) for path in Path("/proc").iterdir() if path.name.isdigit())
+
+
+def _is_sleeper(process: Path) -> bool:
+    try:
+        return (process / "cmdline").read_bytes() == b"sleep\x00987\x00"
+    except OSError:
+        return False

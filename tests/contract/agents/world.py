@@ -1,0 +1,48 @@
+"""Where the real programs are, and one attempt with one of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import threading
+from pathlib import Path
+
+import pytest
+
+from interlock.agents import adapters
+from interlock.core.ids import AttemptId
+from interlock.core.pipeline import AgentSpec
+from interlock.ports import Brief, Outcome, Place
+
+_CACHE = os.environ.get("XDG_CACHE_HOME") or str(Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache")
+_VERSIONS = {"codex": "0.169.0", "claude": "2.1.330", "aider": "0.86.2", "mini": "2.4.6"}
+KEYS = {"codex": "OPENAI_API_KEY", "claude": "ANTHROPIC_API_KEY", "aider": "OPENAI_API_KEY", "mini": "OPENAI_API_KEY"}
+MODELS = {"codex": "gpt-5", "claude": "claude-sonnet-4-5", "aider": "openai/small", "mini": "openai/small"}
+
+
+def bin_of(name: str) -> str:
+    """The folder of the installed program. Skips the test where scripts/agents has not put it there."""
+    folder = Path(_CACHE) / "interlock-agents" / name / _VERSIONS[name]
+    if not (folder / "installed").exists():
+        pytest.skip(f"{name} {_VERSIONS[name]} is not installed: scripts/agents {name}")
+    return str(folder / "bin")
+
+
+def place_in(folder: Path) -> Place:
+    place = Place(folder, folder / "tree", folder / "home", folder / "tmp")
+    for one in (place.tree, place.home, place.tmp):
+        one.mkdir(parents=True)
+    (place.tree / "a.txt").write_text("one\n")
+    return place
+
+
+def work(name: str, base: str, scenario: str, place: Place, *, timeout_s: int = 60, schema: str = "") -> Outcome:
+    env = {
+        "PATH": f"{bin_of(name)}:{os.environ['PATH']}", "HOME": str(place.home), "TMPDIR": str(place.tmp),
+        KEYS[name]: "sk-test",
+    }  # fmt: skip
+    asked = f"Please do it. SCENARIO:{scenario}"
+    brief = Brief("r", AttemptId("code", 1, 1), asked, asked, MODELS[name], env, timeout_s, 0, answer_schema=schema)
+    spec = AgentSpec("own", name, model=MODELS[name], options=(("endpoint", json.dumps(base)),))
+    return adapters(os.environ)[name].work(spec, brief, place, threading.Event())

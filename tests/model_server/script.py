@@ -1,0 +1,133 @@
+"""What the model does, in neutral steps, and how these become calls of the tools that a program has.
+
+Rule: the scenario comes from the marker `SCENARIO:name` in the newest message of the user that has one, the step
+from the tool-call ids of the conversation. So the server keeps no state between requests.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+MARKER = re.compile(r"SCENARIO:([a-z0-9_-]+)")
+CALL = re.compile(r"call_il(\d+)_")
+FAULTS = frozenset({"status", "hang", "stall", "cut", "garbage"})
+_SUBMIT = "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`kind` is shell, edit, write, structured, say, refuse, or one of FAULTS."""
+
+    kind: str
+    text: str = ""  # the command, the content, what is said, the body of a fault
+    path: str = ""
+    old: str = ""
+    code: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What any of the four languages asks."""
+
+    api: str
+    model: str
+    newest: str  # of the user, with the marker
+    everything: str  # the whole body as text
+    tools: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Either text, or one call of a tool."""
+
+    text: str = ""
+    tool: str = ""
+    call: str = ""
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One answer that was given in full. `tokens_in` includes the cached ones."""
+
+    scenario: str
+    model: str
+    tokens_in: int
+    tokens_out: int
+    tokens_cached: int
+
+
+def scenario_of(request: Request) -> str:
+    found = MARKER.findall(request.newest) or MARKER.findall(request.everything)
+    return found[-1] if found else ""
+
+
+def number_of(request: Request) -> int:
+    """Of the step that is due, from 0."""
+    return max((int(number) + 1 for number in CALL.findall(request.everything)), default=0)
+
+
+def reply(request: Request, step: Step, number: int) -> Reply:
+    """The step in the words of the program that asks."""
+    if not request.tools:
+        return _without_tools(request, step)
+    if step.kind in ("say", "refuse", "structured"):
+        return _said(request, step, number)
+    tool, arguments = _tool(request.tools, step)
+    return Reply(tool=tool, call=f"call_il{number}_{tool}", arguments=arguments)
+
+
+def _said(request: Request, step: Step, number: int) -> Reply:
+    if step.kind == "structured" and "StructuredOutput" in request.tools:
+        done = f"call_il{number}_StructuredOutput"
+        return Reply(tool="StructuredOutput", call=done, arguments=json.loads(step.text))
+    if step.kind == "say" and "COMPLETE_TASK_AND_SUBMIT" in request.everything and "bash" in request.tools:
+        return Reply(tool="bash", call=f"call_il{number}_bash", arguments={"command": f"{_SUBMIT}"})
+    return Reply(text=step.text, refused=step.kind == "refuse")
+
+
+def _without_tools(request: Request, step: Step) -> Reply:
+    if step.kind in ("edit", "write") and "SEARCH/REPLACE" in request.everything:
+        block = f"<<<<<<< SEARCH\n{step.old}=======\n{step.text}>>>>>>> REPLACE"
+        return Reply(f"Here it is.\n\n{step.path}\n```\n{block}\n```\n")
+    return Reply(step.text if step.kind in ("say", "refuse", "structured") else "A title")
+
+
+def _tool(tools: frozenset[str], step: Step) -> tuple[str, dict[str, object]]:
+    if step.kind == "write" and "Write" in tools and step.path.startswith("/"):
+        return "Write", {"file_path": step.path, "content": step.text}
+    command = _command(step)
+    for name, arguments in _shells(command).items():
+        if name in tools:
+            return name, arguments
+    raise ValueError(f"no shell among the tools {sorted(tools)}")
+
+
+def _command(step: Step) -> str:
+    if step.kind == "write":
+        return f"printf %s {shlex.quote(step.text)} > {shlex.quote(step.path)}"
+    if step.kind == "edit":
+        program = "import sys,pathlib;p,o,n=sys.argv[1:];f=pathlib.Path(p);f.write_text(f.read_text().replace(o,n))"
+        return shlex.join(["python3", "-c", program, step.path, step.old, step.text])
+    return step.text
+
+
+def _shells(command: str) -> dict[str, dict[str, object]]:
+    plain: dict[str, object] = {"command": command}
+    described = {**plain, "description": "work"}
+    return {
+        "exec_command": {"cmd": command},
+        "shell_command": plain,
+        "shell": {"command": command},
+        "local_shell": plain,
+        "Bash": described,
+        "bash": described,
+        "run_shell_command": described,
+        "developer__shell": plain,
+    }
