@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from interlock.ports import InfrastructureError
-from interlock.process import Finished, How, Supervised, identity, kill_tree, scrubbed, supervise, supervised
+from interlock.process import Finished, How, Supervised, end_left, identity, kill_tree, scrubbed, supervise, supervised
 from interlock.process.spawner import Spawner
 
 Run = Callable[..., Finished]
@@ -318,11 +318,49 @@ def test_kill_9_of_the_controller_leaves_nothing(tmp_path: Path) -> None:
         os.close(file)
 
 
+STOPPED = """
+import os, sys, threading
+from pathlib import Path
+from interlock.process import Supervised, supervise
+folder = Path(sys.argv[1])
+line = "echo $$ > ../fifo; setsid sh -c 'echo $$ > ../fifo; sleep 600; true' & kill -STOP $PPID; sleep 600; true"
+work = Supervised(("sh", "-c", line), folder / "work", dict(os.environ), folder / "agent/log", 600)
+supervise(work, threading.Event())
+"""
+
+
+@linux
+def test_what_a_stopped_supervisor_leaves_is_ended_by_who_clears_the_place(tmp_path: Path) -> None:
+    for folder in ("work", "agent"):
+        (tmp_path / folder).mkdir()
+    os.mkfifo(tmp_path / "fifo")
+    controller = subprocess.Popen([sys.executable, "-c", STOPPED, str(tmp_path)])
+    found: list[int] = []
+    while len(found) < 2:
+        found += [int(line) for line in (tmp_path / "fifo").read_text().split()]
+    controller.kill()
+    controller.wait()
+    assert not dead(found)
+    end_left(tmp_path)
+    assert dead(found)
+    end_left(tmp_path)  # and again, where there is nothing any more
+
+
+def test_a_note_about_another_process_of_that_pid_ends_nobody(tmp_path: Path) -> None:
+    (tmp_path / "agent").mkdir()
+    other = subprocess.Popen(["sleep", "600"])
+    (tmp_path / "agent/supervisor").write_text(f"{other.pid} boot:1")
+    end_left(tmp_path)
+    assert other.poll() is None
+    other.kill()
+    other.wait()
+
+
 # --- bounds ------------------------------------------------------------------------------------
 
 
 def test_the_deadline_ends_it(run: Run, pids: Callable[[], list[int]], by: Spawner) -> None:
-    done = run("echo $$ >> ../pids; echo begun; sleep 600", timeout_s=0.5, by=by)
+    done = run("echo $$ >> ../pids; echo begun; sleep 600", timeout_s=3, by=by)
     assert (done.how, done.code, done.tail) == (How.TIMED_OUT, None, b"begun\n")
     assert dead(pids())
 

@@ -9,6 +9,7 @@ from interlock.process.captured import capture
 from interlock.process.detached import detach
 from interlock.process.environment import scrubbed
 from interlock.process.identity import alive, identity, kill_tree
+from interlock.process.left import end_left
 from interlock.process.supervised import prepare, supervise
 from interlock.process.work import Captured, Finished, How, Supervised
 
@@ -21,6 +22,7 @@ __all__ = [
     "attended",
     "capture",
     "detach",
+    "end_left",
     "identity",
     "kill_tree",
     "prepare",

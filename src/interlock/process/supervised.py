@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from interlock.ports import Cancel, InfrastructureError
+from interlock.process.left import note_supervisor
 from interlock.process.log import BoundedLog
 from interlock.process.pulse import Pulse
 from interlock.process.spawner import Spawner, spawner
@@ -105,7 +106,7 @@ class _Program:
         self._log = log
         self._on_output = on_output
         self._pulse: Pulse | None = None  # from when it started
-        self._supervisor = 0
+        self._supervisor: int | None = None  # 0 once it was killed
         self._asked: How | None = None
         self._late_at = time.monotonic() + work.timeout_s + _ENDS_MAX_S
         self._received = b""
@@ -159,8 +160,10 @@ class _Program:
             part = b""
         self._received += part
         words = self._received.split()
-        if self._pulse is None and self._received.startswith(b"started") and b"\n" in self._received:
+        if self._supervisor is None and words[:1] == [b"at"] and b"\n" in self._received:
             self._supervisor = int(words[1])
+            note_supervisor(self._work.log.parent, self._supervisor)
+        if self._pulse is None and self._supervisor and b"started" in words:
             self._pulse = Pulse(self._supervisor, self._work.idle_timeout_s, self._work.watch)
         self._is_over = not part or (b"ended" in words and self._received.endswith(b"\n"))
 
@@ -199,7 +202,7 @@ class _Program:
                 case ["ended", _, _, _, left]:
                     raise InfrastructureError(f"{name}: {left} of its processes cannot be killed; `ps` shows them")
                 case _:
-                    continue  # started
+                    continue  # at, started
         raise InfrastructureError(f"{name}: its supervisor was killed, and the program with it")
 
     def _not_started(self, what: str, number: int) -> Finished:

@@ -150,6 +150,7 @@ def _supervise(control: socket.socket, stdin: int, output: int, *, reaper: bool)
     request = _receive(control)
     if request is None:
         return
+    _say(control, f"at {os.getpid()}")  # before the program can stop us
     bell = _bell()
     began = time.monotonic()
     tree = _Tree(reaper=reaper and _become_reaper())
@@ -159,7 +160,7 @@ def _supervise(control: socket.socket, stdin: int, output: int, *, reaper: bool)
     if failed:
         _say(control, failed)
         return
-    _say(control, f"started {os.getpid()} {tree.program}")
+    _say(control, "started")
     how, code = _watch(tree, control, bell, began + request[3])
     took_s = time.monotonic() - began
     left = tree.end(bell, 0.0 if how == "gone" else GRACE_S)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from interlock.process import end_left
 from interlock.workspaces import storage
 from interlock.workspaces.checkout import remove
 from interlock.workspaces.git import Git
@@ -122,6 +123,7 @@ def _old_refs(store: Path, wish: Wish) -> Iterator[Path]:
 def _places(places: Path, wish: Wish) -> int:
     removed = 0
     for root in _old_places(places, wish):
+        end_left(root)
         remove(root)
         removed += 1
     for folder in places.glob("*"):

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from interlock.core.ids import AttemptId
 from interlock.ports import InfrastructureError, Place
+from interlock.process import end_left
 from interlock.workspaces.checkout import remove
 from interlock.workspaces.objects import disk_trouble
 
@@ -52,6 +53,7 @@ class Places:
         for root in sorted((self.folder / run).glob(f"{_stem(attempt)}-*")):
             number = root.name.rpartition("-")[2]
             last = max(last, int(number) if number.isdigit() else 0)
+            end_left(root)
             remove(root)
         return last
 
