@@ -124,7 +124,8 @@ def _driven(app: Application, run: str, manner: Manner, *, take_over: bool = Fal
     thread.start()
     wish = ""
     try:
-        while not wish:
+        work.moved.wait()  # it owns the run, or was refused: nobody is shown what another one does
+        while not wish and work.error is None:
             after = _shown(app, work, view, after)
             if work.done.is_set():
                 break
