@@ -13,6 +13,7 @@ from tests.kill.scene import Scene, was_killed
 
 EVERY = int(os.environ.get("INTERLOCK_KILL_EVERY", "6"))
 SHARES = 8
+SLACK = 6  # writes fewer than traced where threads take turns differently
 PHASES = {"begun": ("run", "-t", "both", "--plain"), "waiting": ("approve", "--plain")}
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs signals")]
@@ -32,7 +33,9 @@ def test_a_death_at_a_write_changes_nothing_of_what_the_run_comes_to(
     deaths = 0
     for number in [at for at in range(1, len(writes) + 1, EVERY) if at // EVERY % SHARES == share]:
         scene.put_back(phase)
-        deaths += was_killed(scene.die(number, *PHASES[phase]))
+        killed = was_killed(scene.die(number, *PHASES[phase]))
+        assert killed or number > len(writes) - SLACK, f"write {number} of {len(writes)} was never reached"
+        deaths += killed
         scene.end()
         try:
             scene.hold()

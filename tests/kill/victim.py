@@ -23,7 +23,19 @@ from interlock.workspaces.objects import Objects
 
 JOURNAL = ("create", "take", "append", "put_answer", "remember")
 OBJECTS = ("write", "write_file", "_settle")
-WRITING = {"init", "fetch", "add", "write-tree", "unpack-objects", "index-pack", "update-ref", "merge-tree", "config"}
+WRITING = {
+    "init",
+    "fetch",
+    "pack-objects",
+    "commit-tree",
+    "add",
+    "write-tree",
+    "unpack-objects",
+    "index-pack",
+    "update-ref",
+    "merge-tree",
+    "config",
+}
 
 
 class Heart:
