@@ -25,6 +25,7 @@ from interlock.process import Finished, How, Supervised, supervise
 
 Event = Mapping[str, object]
 _MESSAGE_MAX = 2_000
+_OF_THE_ENDPOINT = (Ended.RATE_LIMITED, Ended.UNAVAILABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Kind:
     read: Callable[[Asked, Path], Told]
     login: tuple[str, str] | None = None
     login_home: str = ""  # the variable that names another folder for the login
+    leaves: str = ""  # a glob of what it puts at the top of the checkout for itself, and which is no work
 
 
 class Driven:
@@ -112,10 +114,16 @@ class Driven:
             with ExitStack() as stack:
                 if asked.login and self._kind.login is not None:
                     stack.enter_context(lent(self._original(), asked.state / self._kind.login[1], cancel))
+                before = self._left(place)
                 finished = supervise(work, cancel)
+                for path in self._left(place) - before:
+                    shutil.rmtree(path, ignore_errors=True)
         except Cancelled as cancelled:
             return Outcome(Ended.CANCELLED, str(cancelled))
         return _outcome(self._kind.program, asked, finished, self._kind.read(asked, log), log)
+
+    def _left(self, place: Place) -> set[Path]:
+        return set(place.tree.glob(self._kind.leaves)) if self._kind.leaves else set()
 
     def _original(self) -> Path:
         assert self._kind.login is not None
@@ -186,6 +194,9 @@ def _outcome(program: str, asked: Asked, finished: Finished, told: Told, log: Pa
 
 
 def _judged(program: str, brief: Brief, finished: Finished, told: Told, common: Outcome) -> Outcome:
+    ended_at_errors = told.trouble and trouble(told.trouble, time.time(), status=told.status).ended in _OF_THE_ENDPOINT
+    if finished.how in (How.TIMED_OUT, How.IDLE) and ended_at_errors:
+        return _exited(program, finished, told, common)  # it was trying again and again
     match finished.how:
         case How.CANCELLED:
             return replace(common, ended=Ended.CANCELLED, message=f"{program} was ended: its work is no longer wanted")

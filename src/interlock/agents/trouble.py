@@ -21,8 +21,9 @@ _KEY = re.compile(
 )
 _MODEL = re.compile(r"model.{0,60}(?:not found|does not exist|not supported)|unknown model|model_not_found", re.I)
 _DOWN = re.compile(
-    r"overloaded|high demand|unexpected e(?:of|nd)|internal server error"
-    r"|bad gateway|service unavailable|stream (?:disconnected|closed|ended)|timed? ?out"
+    r"overloaded|high demand|unexpected e(?:of|nd)|internal ?server ?error"
+    r"|APIConnectionError|ServiceUnavailable|bad gateway|service unavailable"
+    r"|stream (?:disconnected|closed|ended)|timed? ?out"
     r"|connection (?:error|refused|reset|closed)|error sending request|unable to connect|peer closed|econnre",
     re.I,
 )

@@ -50,7 +50,7 @@ def place(tmp_path: Path) -> Place:
     return place_in(tmp_path / "place")
 
 
-@pytest.fixture(params=["codex", "claude"])
+@pytest.fixture(params=["codex", "claude", "aider", "mini"])
 def name(request: pytest.FixtureRequest) -> str:
     bin_of(request.param)
     return str(request.param)
@@ -59,12 +59,14 @@ def name(request: pytest.FixtureRequest) -> str:
 def test_a_real_edit_and_tokens_to_the_digit(name: str, model: ModelServer, place: Place) -> None:
     before = model.tokens("edit")
     outcome = work(name, model.base, "edit", place)
-    assert (outcome.ended, outcome.message) == (Ended.COMPLETED, "All done."), outcome
+    assert outcome.ended is Ended.COMPLETED, outcome
+    assert name in ("aider", "mini") or outcome.message == "All done."
     assert (place.tree / "a.txt").read_text() == "two\n"
     served = tuple(now - then for now, then in zip(model.tokens("edit"), before, strict=True))
-    assert (outcome.usage.tokens_in, outcome.usage.tokens_out, outcome.usage.tokens_cached) == served
-    assert outcome.session
-    assert sorted(path.name for path in place.tree.iterdir()) == ["a.txt"]
+    assert (outcome.usage.tokens_in, outcome.usage.tokens_out) == served[:2]
+    assert outcome.usage.tokens_cached == (None if name == "aider" else served[2])
+    assert outcome.session or outcome.transcript
+    assert sorted(path.name for path in place.tree.iterdir()) == [".git", "a.txt"]
 
 
 def test_no_change_at_all_is_completed_and_changes_nothing(name: str, model: ModelServer, place: Place) -> None:
@@ -84,7 +86,7 @@ def test_no_change_at_all_is_completed_and_changes_nothing(name: str, model: Mod
 def test_a_failing_model(
     name: str, model: ModelServer, place: Place, scenario: str, ended: Ended, permanent: bool
 ) -> None:
-    outcome = work(name, model.base, scenario, place)
+    outcome = work(name, model.base, scenario, place, timeout_s=15 if name == "aider" else 60)
     assert (outcome.ended, outcome.permanent) == (ended, permanent), outcome
     if permanent:
         assert "secrets" in outcome.message
@@ -107,6 +109,8 @@ def test_a_model_that_never_answers_is_a_timeout(name: str, model: ModelServer, 
 
 
 def test_a_daemon_is_dead_when_the_work_returns(name: str, model: ModelServer, place: Place) -> None:
+    if name == "aider":
+        pytest.skip("aider starts no commands here")
     outcome = work(name, model.base, "daemon", place)
     assert outcome.ended is Ended.COMPLETED, outcome
     assert int((place.tree / "pid").read_text()) > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import subprocess
 import threading
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from interlock.ports import Brief, Outcome, Place
 _CACHE = os.environ.get("XDG_CACHE_HOME") or str(Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache")
 _VERSIONS = {"codex": "0.169.0", "claude": "2.1.330", "aider": "0.86.2", "mini": "2.4.6"}
 KEYS = {"codex": "OPENAI_API_KEY", "claude": "ANTHROPIC_API_KEY", "aider": "OPENAI_API_KEY", "mini": "OPENAI_API_KEY"}
-MODELS = {"codex": "gpt-5", "claude": "claude-sonnet-4-5", "aider": "openai/small", "mini": "openai/small"}
+MODELS = {"codex": "gpt-5", "claude": "claude-sonnet-4-5", "aider": "openai/gpt-4o", "mini": "openai/small"}
 
 
 def bin_of(name: str) -> str:
@@ -34,6 +35,8 @@ def place_in(folder: Path) -> Place:
     for one in (place.tree, place.home, place.tmp):
         one.mkdir(parents=True)
     (place.tree / "a.txt").write_text("one\n")
+    subprocess.run(["git", "init", "-q", str(place.tree)], check=True)
+    subprocess.run(["git", "-C", str(place.tree), "add", "a.txt"], check=True)
     return place
 
 

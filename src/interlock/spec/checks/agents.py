@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
 _DRIVEN = frozenset({"endpoint", "login"})
 NOW = {
+    "aider": _DRIVEN - {"login"},
     "claude": _DRIVEN,
     "codex": _DRIVEN,
     "command": frozenset[str](),
+    "mini": _DRIVEN - {"login"},
     "scripted": frozenset({"script", "seed", "rate", "kinds", "hang_s", "pace_s"}),
 }  # and their own options
-LATER = ("acp", "aider", "gemini", "goose", "mini-swe-agent", "model", "opencode")
+LATER = ("acp", "gemini", "goose", "model", "opencode")
 
 
 def check(view: View) -> None:

@@ -1,0 +1,86 @@
+"""mini-swe-agent: `mini` with one task. It succeeded where its trajectory ends as `Submitted`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import cast
+
+from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, inner, text
+from interlock.core.events import Usage
+from interlock.ports import Agent
+
+_BYTES_MAX = 50_000_000
+_FAILED = "the work was not submitted"
+
+
+def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
+    return Driven(Kind("mini", _start, _read), environ)
+
+
+def _start(asked: Asked) -> Start:
+    env = {
+        "MSWEA_CONFIGURED": "true",
+        "MSWEA_SILENT_STARTUP": "1",
+        "MSWEA_COST_TRACKING": "ignore_errors",
+        "MSWEA_GLOBAL_CONFIG_DIR": str(asked.state),
+        "MSWEA_MODEL_RETRY_STOP_AFTER_ATTEMPT": "1",
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    }
+    if asked.endpoint:
+        env |= {"OPENAI_API_BASE": f"{asked.endpoint}/v1", "ANTHROPIC_API_BASE": asked.endpoint}
+    model = ("-m", asked.brief.model) if asked.brief.model else ()
+    trajectory = ("-o", str(asked.state / "trajectory.json"))
+    return Start((*model, "-y", "--exit-immediately", "-l", "0", *trajectory, "-t", asked.brief.text), env)
+
+
+def _read(asked: Asked, log: Path) -> Told:
+    path = asked.state / "trajectory.json"
+    trajectory = _content(path)
+    status = text(inner(trajectory, "info"), "exit_status")
+    messages = list(_messages(trajectory))
+    said = [text(one, "content") for one in messages if text(one, "role") == "assistant" and text(one, "content")]
+    done = status == "Submitted"
+    tail = log.read_bytes()[-4_000:].decode("utf-8", "replace") if log.is_file() else ""
+    return Told(
+        done,
+        message=said[-1] if said else "",
+        trouble="" if done else f"{status or _FAILED}: {_errors(tail)}",
+        usage=_usage(messages),
+        transcript=path if path.is_file() else None,
+    )
+
+
+def _content(path: Path) -> Event:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        with os.fdopen(descriptor, "rb") as file:
+            value = json.loads(file.read(_BYTES_MAX))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return cast(Event, value) if isinstance(value, dict) else {}
+
+
+def _messages(trajectory: Event) -> Iterator[Event]:
+    messages = trajectory.get("messages")
+    for message in messages if isinstance(messages, list) else ():
+        if isinstance(message, dict):
+            yield cast(Event, message)
+
+
+def _usage(messages: list[Event]) -> Usage:
+    used = [inner(message, "extra", "response", "usage") for message in messages]
+    cached = [inner(one, "prompt_tokens_details") for one in used]
+    return Usage(_sum(used, "prompt_tokens"), _sum(used, "completion_tokens"), _sum(cached, "cached_tokens"))
+
+
+def _sum(parts: list[Event], name: str) -> int | None:
+    found = [number for part in parts if (number := count(part, name)) is not None]
+    return sum(found) if found else None
+
+
+def _errors(tail: str) -> str:
+    lines = [line for line in tail.splitlines() if "Error" in line]
+    return lines[-1] if lines else tail[-500:]

@@ -1,0 +1,67 @@
+"""A lent login: what comes back, and what never does."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from interlock.agents.logins import lent
+from interlock.ports import Cancelled, InfrastructureError
+
+_OLD = json.dumps({"tokens": {"refresh": "1"}, "last": "a"})
+_NEW = json.dumps({"tokens": {"refresh": "2"}, "last": "b"})
+
+
+@pytest.fixture
+def original(tmp_path: Path) -> Path:
+    path = tmp_path / "auth.json"
+    path.write_text(_OLD)
+    return path
+
+
+def lend(original: Path, left: str | None, meanwhile: str = "") -> str:
+    copy = original.parent / "copy.json"
+    with lent(original, copy, threading.Event()):
+        assert copy.read_text() == _OLD
+        copy.unlink() if left is None else copy.write_text(left)
+        if meanwhile:
+            original.write_text(meanwhile)
+    return original.read_text()
+
+
+def test_a_refreshed_login_comes_back_for_its_owner_alone(original: Path) -> None:
+    assert lend(original, _NEW) == _NEW
+    assert original.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("left", [None, "", "{}", "[]", "garbage", '{"tokens": null, "last": "b"}'])
+def test_what_is_no_login_never_comes_back(original: Path, left: str | None) -> None:
+    assert lend(original, left) == _OLD
+
+
+def test_what_the_user_refreshed_meanwhile_stays(original: Path) -> None:
+    newer = json.dumps({"tokens": {"refresh": "3"}, "last": "c"})
+    assert lend(original, _NEW, meanwhile=newer) == newer
+
+
+def test_one_attempt_at_a_time(original: Path) -> None:
+    wanted = threading.Event()
+    wanted.set()
+    with (
+        lent(original, original.parent / "one", threading.Event()),
+        pytest.raises(Cancelled),
+        lent(original, original.parent / "two", wanted),
+    ):
+        pass
+
+
+def test_nobody_logged_in_is_for_good(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InfrastructureError, match="log in with the program") as error,
+        lent(tmp_path / "no" / "auth.json", tmp_path / "copy", threading.Event()),
+    ):
+        pass
+    assert error.value.permanent
