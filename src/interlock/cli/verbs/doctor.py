@@ -73,7 +73,7 @@ def _line(one: Looked) -> str:
 
 def _look(cwd: Path, environ: Mapping[str, str]) -> _Seen:
     agents = _agents(environ)
-    looked = [*_machine(environ), _of_agents(agents)]
+    looked = [*_machine(environ), _of_agents(agents), *_probed(environ)]
     paths, root, trouble = _repository(cwd, environ)
     looked.append(_of_state(paths.root if paths else None, environ))
     if paths is None or root is None:
@@ -135,6 +135,16 @@ def _of_agents(agents: Mapping[str, str]) -> Looked:
         return Looked("agents", "ok", ", ".join(f"{name} ({place})" for name, place in agents.items()))
     known = ", ".join(program.name for program in PROGRAMS)
     return Looked("agents", "note", f"none of {known} is on the PATH; any command can be an agent")
+
+
+def _probed(environ: Mapping[str, str]) -> Iterator[Looked]:
+    """The programs with an adapter of their own, those that are there."""
+    from interlock.agents.probe import probe
+
+    for one in probe(environ):
+        if one.path:
+            known = f"{one.version or 'of unknown version'} ({one.path}), {one.access or 'no key and no login seen'}"
+            yield Looked(f"agent {one.name}", "ok" if one.access else "note", f"{known}: {one.advice}")
 
 
 # --- the repository --------------------------------------------------------------------------------
