@@ -46,7 +46,7 @@ def _read(asked: Asked, log: Path) -> Told:
         elif kind == "rate_limit_event":
             limited = _reset(inner(event, "rate_limit_info")) or limited
     if not result:
-        return Told(model=model, trouble="its stream ended without a result" if model else "")
+        return Told(model=model)
     return _told(result, limited, refused, model)
 
 

@@ -55,8 +55,10 @@ def _read(asked: Asked, log: Path) -> Told:
         last = kind or last
         if kind == "thread.started":
             session = text(event, "thread_id")
-        elif kind == "item.completed" and text(inner(event, "item"), "type") == "agent_message":
-            message = text(inner(event, "item"), "text")
+        elif kind == "item.completed":
+            item = inner(event, "item")
+            message = text(item, "text") if text(item, "type") == "agent_message" else message
+            wrong = ""  # it went on after an error that it got over
         elif kind == "turn.completed":
             used = inner(event, "usage")
             usage = Usage(count(used, "input_tokens"), count(used, "output_tokens"), count(used, "cached_input_tokens"))
