@@ -24,7 +24,7 @@ _SHAPE = 8  # words of a line: where a longer one is cut hangs on the numbers in
 def main() -> int:
     readme = _README.read_text(encoding="utf-8")
     start, end = readme.index(_BEGIN) + len(_BEGIN), readme.index(_END)
-    env = {**os.environ, "CI": "true", "LOGNAME": "you"}
+    env = {**os.environ, "CI": "true", "COLUMNS": "120", "LOGNAME": "you"}
     done = subprocess.run(
         [str(_CLONE / "scripts/demo")], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True,

@@ -11,7 +11,7 @@ import pytest
 from demo.record import excerpt, recorded, shape
 
 CLONE = Path(__file__).resolve().parents[2]
-ENV = {"CI": "true", "LOGNAME": "you", "PYTHONDONTWRITEBYTECODE": "1"}
+ENV = {"CI": "true", "COLUMNS": "120", "LOGNAME": "you", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def demo(folder: Path, *words: str) -> subprocess.Popen[str]:
