@@ -13,7 +13,7 @@ from tests.kill.scene import Scene, was_killed
 
 EVERY = int(os.environ.get("INTERLOCK_KILL_EVERY", "6"))
 SHARES = 8
-SLACK = 6  # writes fewer than traced where threads take turns differently
+SLACK = 1 / 8  # of the writes: two stages at once pack the same base twice, or one finds what the other has packed
 PHASES = {"begun": ("run", "-t", "both", "--plain"), "waiting": ("approve", "--plain")}
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs signals")]
@@ -34,7 +34,7 @@ def test_a_death_at_a_write_changes_nothing_of_what_the_run_comes_to(
     for number in [at for at in range(1, len(writes) + 1, EVERY) if at // EVERY % SHARES == share]:
         scene.put_back(phase)
         killed = was_killed(scene.die(number, *PHASES[phase]))
-        assert killed or number > len(writes) - SLACK, f"write {number} of {len(writes)} was never reached"
+        assert killed or number > len(writes) * (1 - SLACK), f"write {number} of {len(writes)} was never reached"
         deaths += killed
         scene.end()
         try:
