@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,10 +13,11 @@ import click
 from interlock.cli.exits import Exit
 from interlock.cli.opened import application, note, say
 from interlock.cli.streams import unheard
-from interlock.ports import UsageError
+from interlock.ports import InfrastructureError, UsageError
 
 if TYPE_CHECKING:
     from interlock.bootstrap import Application
+    from interlock.cli.ci import Result
     from interlock.core.events import Finding
     from interlock.core.pipeline import Pipeline
     from interlock.service import Checked, CheckRequest
@@ -34,6 +36,8 @@ class _Asked:
     stages: tuple[str, ...]
     commit: str
     base: str
+    junit: Path | None = None
+    sarif: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +60,28 @@ class _Told:
 @click.option(
     "--base", metavar="REF", default="", help="Compare with REF and read the pipeline there; without it HEAD."
 )
+@click.option(
+    "--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write the results to FILE as JUnit XML."
+)
+@click.option("--sarif", type=click.Path(path_type=Path), metavar="FILE", help="Write the findings to FILE as SARIF.")
 @click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
-def check(name: str, stages: tuple[str, ...], every: bool, commit: str, base: str, json: bool) -> int:
-    """Ask the gates outside any run. Exit code 0: none said no; 1: one did; 5: one could not decide."""
+def check(
+    name: str,
+    stages: tuple[str, ...],
+    every: bool,
+    commit: str,
+    base: str,
+    junit: Path | None,
+    sarif: Path | None,
+    json: bool,
+) -> int:
+    """Ask the gates outside any run. Exit code 0: none said no; 1: one did; 5: one could not decide.
+
+    Under GitHub Actions findings become annotations too, and the job gets a summary.
+    """
     if stages and every:
         raise UsageError("--stage and --all exclude each other: give one of them")
-    asked = _Asked(name, stages, commit, base)
+    asked = _Asked(name, stages, commit, base, junit, sarif)
     with application() as app:
         compared = _compared(app, asked)
         told: list[_Told] = []
@@ -77,6 +97,7 @@ def check(name: str, stages: tuple[str, ...], every: bool, commit: str, base: st
                 _as_json(told, compared)
         else:
             note(_summary(told))
+        _report(app, asked, told)
     return _code(told)
 
 
@@ -198,6 +219,36 @@ def _code(told: list[_Told]) -> Exit:
     if "failed" in statuses:
         return Exit.NO
     return Exit.INFRASTRUCTURE if "errored" in statuses else Exit.ACCEPTED
+
+
+def _report(app: Application, asked: _Asked, told: list[_Told]) -> None:
+    """For machines: the files that were asked for, and what GitHub Actions shows."""
+    from interlock.cli import ci
+
+    results = [_result(one) for one in told]
+    for path, render in ((asked.junit, ci.junit), (asked.sarif, ci.sarif)):
+        if path is not None:
+            _write(path, render(results), "w")
+    if app.environ.get("GITHUB_ACTIONS") == "true":
+        note(ci.workflow_commands(results))
+        if page := app.environ.get("GITHUB_STEP_SUMMARY"):
+            _write(Path(page), ci.summary(results), "a")
+
+
+def _result(told: _Told) -> Result:
+    from interlock.cli.ci import Result
+
+    checked = told.checked
+    findings = checked.judgement.findings if checked.judgement else ()
+    return Result(told.pipeline, checked.stage, checked.gate.id, told.status, checked.skipped, findings)
+
+
+def _write(path: Path, text: str, mode: str) -> None:
+    try:
+        with path.open(mode, encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+    except OSError as error:
+        raise InfrastructureError(f"{path}: the report could not be written: {error.strerror}") from error
 
 
 def _as_json(told: list[_Told], compared: tuple[Base, Base]) -> None:

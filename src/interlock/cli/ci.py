@@ -1,0 +1,190 @@
+"""What a check came to, for machines: JUnit, SARIF, and the annotations and the job summary of GitHub Actions.
+
+Rule: nothing that a candidate chose is markup or a command to whoever reads this; of a held-out gate only the
+number of its findings is told.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+from xml.etree import ElementTree as Xml
+
+from interlock import __version__
+from interlock.core.events import Finding, Severity
+from interlock.core.text import plain
+
+ANNOTATIONS_MAX = 50  # GitHub shows no more of a job
+_MESSAGE_MAX = 2_000
+_NO_XML = re.compile("[\ufffe\uffff]")
+_MARKUP = re.compile(r"[^\w\s.,/]", re.ASCII)
+_COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
+_MARKS = {"passed": "✅", "failed": "❌", "errored": "⚠️", "skipped": "⏭️"}
+_SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A gate with what came of it. `status` is passed, failed, errored or skipped; `skipped` says why."""
+
+    pipeline: str
+    stage: str
+    gate: str
+    status: str
+    skipped: str = ""
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"{self.stage}/{self.gate}"
+
+
+def junit(results: Sequence[Result]) -> str:
+    """A test suite for each stage, a test case for each gate."""
+    root = Xml.Element("testsuites", {"name": "interlock", **_counts(results)})
+    for suite in dict.fromkeys((one.pipeline, one.stage) for one in results):
+        of_suite = [one for one in results if (one.pipeline, one.stage) == suite]
+        element = Xml.SubElement(root, "testsuite", {"name": ".".join(suite), **_counts(of_suite)})
+        for one in of_suite:
+            _case(element, one)
+    Xml.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(root, encoding="unicode") + "\n"
+
+
+def sarif(results: Sequence[Result]) -> str:
+    """SARIF 2.1.0. What could not decide is a notification and makes the invocation a failed one."""
+    rules = dict.fromkeys(_rule(one, finding) for one in results for finding in _of_failed(one))
+    driver = {"name": "interlock", "version": __version__, "rules": [{"id": rule} for rule in rules]}
+    troubled = [_notification(one) for one in results if one.status == "errored"]
+    run = {
+        "tool": {"driver": driver},
+        "invocations": [{"executionSuccessful": not troubled, "toolExecutionNotifications": troubled}],
+        "results": [_sarif_result(one, finding) for one in results for finding in _of_failed(one)],
+    }
+    return json.dumps({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+
+
+def workflow_commands(results: Sequence[Result]) -> Iterator[str]:
+    """Workflow commands, a line each; the last one tells how many are not shown."""
+    found = [(one, finding) for one in results for finding in _told(one) if one.status in ("failed", "errored")]
+    shown = found if len(found) <= ANNOTATIONS_MAX else found[: ANNOTATIONS_MAX - 1]
+    for one, finding in shown:
+        yield _annotation(one, finding)
+    if len(found) > len(shown):
+        yield f"::error title=interlock::{len(found) - len(shown)} more findings are in the log"
+
+
+def summary(results: Sequence[Result]) -> str:
+    """Markdown for a job's page."""
+    rows = [f"| {_MARKS[one.status]} | {_cell(one.name)} | {one.status} | {_cell(_why(one))} |" for one in results]
+    verdict = _verdict(results)
+    return "\n".join(
+        [f"### Interlock: {verdict}", "", "| | gate | verdict | why |", "|---|---|---|---|", *rows, "", ""]
+    )
+
+
+def _verdict(results: Sequence[Result]) -> str:
+    statuses = {one.status for one in results}
+    if "failed" in statuses:
+        return "a gate said no"
+    if "errored" in statuses:
+        return "a gate could not decide"
+    return "no gate said no" if "passed" in statuses else "nothing was judged"
+
+
+def _why(one: Result) -> str:
+    first = next(_told(one), None) if one.status in ("failed", "errored") else None
+    return one.skipped or (_message(first, 200) if first else "")
+
+
+def _told(one: Result) -> Iterator[Finding]:
+    """A gate that says no without a finding has one all the same; those that are held out are one together."""
+    hidden = sum(finding.secret for finding in one.findings)
+    if hidden:
+        yield Finding("held_out", f"{hidden} of its findings are held out")
+    yield from (finding for finding in one.findings if not finding.secret)
+    if not one.findings:
+        yield Finding(one.status, f"the gate {one.name} {one.status}")
+
+
+def _of_failed(one: Result) -> Iterator[Finding]:
+    return _told(one) if one.status == "failed" else iter(())
+
+
+def _counts(results: Sequence[Result]) -> dict[str, str]:
+    names = {"failures": "failed", "errors": "errored", "skipped": "skipped"}
+    counted = {name: sum(one.status == status for one in results) for name, status in names.items()}
+    return {name: str(number) for name, number in {"tests": len(results), **counted}.items()}
+
+
+def _case(suite: Xml.Element, one: Result) -> None:
+    case = Xml.SubElement(suite, "testcase", classname=f"{one.pipeline}.{one.stage}", name=one.gate)
+    if one.status == "skipped":
+        Xml.SubElement(case, "skipped", message=_xml(plain(one.skipped, _MESSAGE_MAX)))
+    elif one.status != "passed":
+        told = list(_told(one))
+        said = Xml.SubElement(case, "failure" if one.status == "failed" else "error")
+        said.set("message", _xml(_message(told[0], 200)))
+        said.set("type", _xml(plain(told[0].rule, 100)))
+        said.text = _xml("\n".join(_line(finding) for finding in told))
+
+
+def _line(finding: Finding) -> str:
+    where = f"{plain(finding.file, 300)}:{finding.line}: " if finding.file else ""
+    return f"{where}{plain(finding.rule, 100)}: {_message(finding)}"
+
+
+def _xml(text: str) -> str:
+    return _NO_XML.sub("", text)
+
+
+def _rule(one: Result, finding: Finding) -> str:
+    return f"{one.name}/{plain(finding.rule, 100)}"
+
+
+def _sarif_result(one: Result, finding: Finding) -> dict[str, object]:
+    result: dict[str, object] = {
+        "ruleId": _rule(one, finding),
+        "level": finding.severity.value,
+        "message": {"text": _message(finding)},
+    }
+    if finding.file:
+        uri = quote(finding.file.encode("utf-8", "surrogateescape"))
+        physical: dict[str, object] = {"artifactLocation": {"uri": uri, "uriBaseId": "%SRCROOT%"}}
+        if finding.line:
+            physical["region"] = {"startLine": finding.line}
+        result["locations"] = [{"physicalLocation": physical}]
+    return result
+
+
+def _notification(one: Result) -> dict[str, object]:
+    said = "\n".join(_line(finding) for finding in _told(one))
+    return {"level": "error", "descriptor": {"id": one.name}, "message": {"text": said}}
+
+
+def _annotation(one: Result, finding: Finding) -> str:
+    properties = {"title": one.name}
+    if finding.file:
+        properties = {"file": plain(finding.file, 300), "line": str(finding.line or 1), **properties}
+    listed = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
+    return f"::{_COMMANDS[finding.severity]} {listed}::{_data(f'{plain(finding.rule, 100)}: {_message(finding)}')}"
+
+
+def _message(finding: Finding, limit: int = _MESSAGE_MAX) -> str:
+    return plain(finding.message, limit)
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _cell(text: str) -> str:
+    """As entities, which are never structure in Markdown, nor markup in HTML."""
+    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", " ".join(text.split()))
