@@ -79,11 +79,16 @@ def workflow_commands(results: Sequence[Result]) -> Iterator[str]:
 
 def summary(results: Sequence[Result]) -> str:
     """Markdown for a job's page."""
-    rows = [f"| {_MARKS[one.status]} | {_cell(one.name)} | {one.status} | {_cell(_why(one))} |" for one in results]
+    rows = [f"| {_MARKS[one.status]} | {cell(one.name)} | {one.status} | {cell(_why(one))} |" for one in results]
     verdict = _verdict(results)
     return "\n".join(
         [f"### Interlock: {verdict}", "", "| | gate | verdict | why |", "|---|---|---|---|", *rows, "", ""]
     )
+
+
+def cell(text: str) -> str:
+    """One line as entities, which are never structure in Markdown, nor markup in HTML."""
+    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", " ".join(text.split()))
 
 
 def _verdict(results: Sequence[Result]) -> str:
@@ -183,8 +188,3 @@ def _data(text: str) -> str:
 
 def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def _cell(text: str) -> str:
-    """As entities, which are never structure in Markdown, nor markup in HTML."""
-    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", " ".join(text.split()))

@@ -1,0 +1,87 @@
+"""Interlock itself, asked by its verbs: an agent is told exactly what a person at the terminal is told.
+
+Rule: what an agent sends is a value, never an option; whatever goes wrong is a ToolError that says what to do next.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio.to_thread
+from mcp.server.mcpserver.exceptions import ToolError
+
+from interlock.bootstrap import Application, build
+from interlock.ports import InterlockError
+from interlock.process import Captured, capture
+
+PAGE = 16_000  # characters
+_CALL_S = 120
+_SAID_MAX = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The repository around `folder`, with the environment of whoever started the server."""
+
+    folder: Path
+    environ: Mapping[str, str]
+
+    async def document(self, *words: str, timeout_s: float = _CALL_S) -> dict[str, object]:
+        """What a verb prints as JSON, whatever its exit code says of it. Raises ToolError."""
+        done = await self.call(*words, timeout_s=timeout_s)
+        try:
+            said = json.loads(done.out)
+        except ValueError:
+            raise ToolError(_why(done)) from None
+        if not isinstance(said, dict):
+            raise ToolError(_why(done))
+        return said
+
+    async def text(self, *words: str) -> str:
+        """What a verb prints for people. Raises ToolError where it did not do its work."""
+        done = await self.call(*words)
+        if done.code != 0:
+            raise ToolError(_why(done))
+        return done.out.decode("utf-8", "replace")
+
+    async def call(self, *words: str, stdin: str = "", timeout_s: float = _CALL_S) -> Captured:
+        argv = (sys.executable, "-m", "interlock", *words)
+        env = {**self.environ, "NO_COLOR": "1", "CI": "true"}
+
+        def asked() -> Captured:
+            return capture(argv, cwd=self.folder, env=env, stdin=stdin.encode("utf-8"), timeout_s=timeout_s)
+
+        try:
+            return await anyio.to_thread.run_sync(asked)
+        except (InterlockError, ValueError) as error:  # ValueError: a NUL in a word
+            raise ToolError(str(error)) from error
+
+    @contextmanager
+    def opened(self) -> Iterator[Application]:
+        """The application, for what no verb prints. Raises ToolError for every expected error."""
+        try:
+            app = build(self.folder, self.environ)
+            try:
+                yield app
+            finally:
+                app.close()
+        except InterlockError as error:
+            raise ToolError(str(error)) from error
+
+
+def page(text: str, offset: int) -> dict[str, object]:
+    """A piece of `text` from character `offset` (below 0: counted from the end), and where the next one begins."""
+    total = len(text)
+    start = max(0, total + offset) if offset < 0 else min(offset, total)
+    end = min(total, start + PAGE)
+    return {"text": text[start:end], "offset": start, "next_offset": end if end < total else None, "total": total}
+
+
+def _why(done: Captured) -> str:
+    said = (done.err or done.out).decode("utf-8", "replace").strip()[-_SAID_MAX:]
+    return said or f"it ended with exit code {done.code} and said nothing"

@@ -1,0 +1,245 @@
+"""The tools, resources and prompts. Rule: answers for people are off unless the server was started with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import anyio
+from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
+
+from interlock import __version__
+from interlock.core.events import Action
+from interlock.mcp.program import Program, page
+from interlock.service import Said
+
+CHECK_S = 3_600
+WAIT_S_MAX = 600
+_LOOK_S = 0.5
+_MOVING = ("running", "sleeping")
+_ARTIFACT_BYTES_MAX = 5_000_000
+_STARTED = re.compile(r"^run (\S+) goes on", re.MULTILINE)
+_INSTRUCTIONS = """\
+Interlock runs pipelines of stages. A stage's candidate is accepted only when every gate passed on exactly that tree;
+what an agent says of its own work counts for nothing. Call list_pipelines, then start_run, then wait_run. When a gate
+says no, get_verdicts tells why and where; get_diff shows the work. `check` asks the same gates about the working tree.
+A phase of `waiting` means that a person is needed: tell them what it waits for, with the commands that it names."""
+
+Verb = Literal["approve", "reject", "retry", "cancel"]
+Document = dict[str, object]
+
+
+def mcp_server(folder: Path, environ: Mapping[str, str], *, allow_answers: bool = False) -> MCPServer:
+    """A server for the repository around `folder`; run it with `run("stdio")`. With `allow_answers` an agent may
+    approve, reject, retry and cancel in the name of whoever started it."""
+    server = MCPServer("interlock", instructions=_INSTRUCTIONS, version=__version__, log_level="ERROR")
+    program = Program(folder, environ)
+    _pipelines(server, program)
+    _runs(server, program)
+    _details(server, program)
+    _resources(server, program)
+    _prompts(server)
+    if allow_answers:
+        _answers(server, program)
+    return server
+
+
+def _pipelines(server: MCPServer, program: Program) -> None:
+    @server.tool()
+    async def list_pipelines() -> Document:
+        """The pipelines of this repository, by name and file, and whether they are valid."""
+        return await program.document("validate", "--json")
+
+    @server.tool()
+    async def validate_pipeline(pipeline: str) -> Document:
+        """Everything that is wrong with a pipeline (by name or path), each with file, line and what would be right."""
+        return await program.document("validate", "--json", f"--pipeline={pipeline}")
+
+    @server.tool()
+    async def check(stage: str = "", pipeline: str = "") -> Document:
+        """Ask the gates of a stage (or of all) about the working tree as it is. `passed` tells whether none said no;
+        each gate that did has findings with file and line. What does not apply outside a run is `skipped`."""
+        words = ["check", "--json"]
+        words += [f"--stage={stage}"] if stage else []
+        words += [f"--pipeline={pipeline}"] if pipeline else []
+        return await program.document(*words, timeout_s=CHECK_S)
+
+
+def _runs(server: MCPServer, program: Program) -> None:
+    @server.tool()
+    async def start_run(
+        task: str, pipeline: str = "", inputs: dict[str, str] | None = None, base: str = "", until: str = ""
+    ) -> Document:
+        """Start a run in the background. Returns its id for wait_run. `base` is a commit, or `worktree` for what is
+        uncommitted; `until` leaves out what comes after that stage."""
+        if not task.strip():
+            raise ToolError("say in `task` what is to be done")
+        words = ["run", "--detach", "--task-file=-"]
+        named = {"pipeline": pipeline, "base": base, "until": until}
+        words += [f"--{name}={value}" for name, value in named.items() if value]
+        words += [f"--input={name}={value}" for name, value in (inputs or {}).items()]
+        done = await program.call(*words, stdin=task)
+        said = (done.err + done.out).decode("utf-8", "replace")
+        started = _STARTED.search(said)
+        if done.code != 0 or started is None:
+            raise ToolError(said.strip() or "the run did not start, and nothing was said")
+        return {"run": started[1], "next": "wait_run"}
+
+    @server.tool()
+    async def list_runs(count: int = 20) -> Document:
+        """The newest runs, newest first."""
+        return await program.document("list", "--json", f"--count={count}")
+
+    @server.tool()
+    async def get_run(run: str = "") -> Document:
+        """Where a run is: its phase, what it waits for and the commands that answer it, what it spent, each stage.
+        Without a name the only unfinished run, else the newest."""
+        return await _standing(program, run)
+
+    @server.tool()
+    async def wait_run(ctx: Context, run: str = "", timeout_s: float = 60) -> Document:
+        """As get_run, once the run waits for a person or is over, or after `timeout_s` seconds (600 at most): then
+        `timed_out` is true, and wait_run may be called again."""
+        with anyio.move_on_after(min(max(timeout_s, 0), WAIT_S_MAX)):
+            seen = -1
+            while (standing := await _standing(program, run))["phase"] in _MOVING:
+                if standing["seq"] != seen:
+                    seen = int(str(standing["seq"]))
+                    await ctx.report_progress(seen, message=f"{standing['phase']}: event {seen}")
+                await anyio.sleep(_LOOK_S)
+            return {**standing, "timed_out": False}
+        standing = await _standing(program, run)
+        return {**standing, "timed_out": standing["phase"] in _MOVING}
+
+
+def _details(server: MCPServer, program: Program) -> None:
+    @server.tool()
+    async def get_stage(run: str, stage: str, attempts: int = 5) -> Document:
+        """A stage with its newest attempts: outcome, claim, verdicts with findings, digests, cost."""
+        said = await program.document("show", "--json", "--", run, stage)
+        found = said.get("stage")
+        if not isinstance(found, dict):
+            raise ToolError(f"{stage} is no stage: get_run lists them")
+        every = found.get("attempts") or []
+        return {**said, "stage": {**found, "attempts": every[-max(1, attempts) :]}, "attempts_total": len(every)}
+
+    @server.tool()
+    async def get_verdicts(run: str, attempt: str, offset: int = 0, count: int = 20) -> Document:
+        """The verdicts on an attempt (STAGE/EPOCH.NUMBER, such as code/1.2), each with its findings."""
+        said = await program.document("show", "--json", "--", run, attempt)
+        found = said.get("attempt")
+        if not isinstance(found, dict):
+            raise ToolError(f"{attempt} is no attempt: say STAGE/EPOCH.NUMBER, get_stage lists them")
+        every = found.get("verdicts") or []
+        piece = every[max(0, offset) : max(0, offset) + max(1, count)]
+        return {
+            "run": said["run"],
+            "attempt": attempt,
+            "phase": found.get("phase"),
+            "verdicts": piece,
+            "total": len(every),
+        }
+
+    @server.tool()
+    async def get_diff(run: str, attempt: str = "", offset: int = 0) -> Document:
+        """What an attempt changed against its input (without one: the newest candidate), a page at a time."""
+        return page(await program.text("diff", "--", run, *([attempt] if attempt else [])), offset)
+
+    @server.tool()
+    async def read_log(run: str, attempt: str, gate: str = "", offset: int = 0) -> Document:
+        """What an attempt's worker printed, or what a gate printed about it, a page at a time. An `offset` below 0
+        counts from the end."""
+        return page(await program.text("logs", "--", run, attempt, *([gate] if gate else [])), offset)
+
+    @server.tool()
+    async def get_artifact(run: str, subject: str, file: str, offset: int = 0) -> Document:
+        """A document that a stage produced, by its file name (such as plan.md). `subject` is a stage, for what was
+        accepted, or an attempt such as plan/1.2."""
+        return page(await anyio.to_thread.run_sync(_artifact, program, run, subject, file), offset)
+
+
+def _resources(server: MCPServer, program: Program) -> None:
+    @server.resource("run://{run}", mime_type="application/json")
+    async def run_resource(run: str) -> Document:
+        """Where a run is."""
+        return await _standing(program, run)
+
+    @server.resource("artifact://{run}/{stage}/{file}", mime_type="text/plain")
+    async def artifact_resource(run: str, stage: str, file: str) -> str:
+        """An accepted document."""
+        return await anyio.to_thread.run_sync(_artifact, program, run, stage, file)
+
+
+def _prompts(server: MCPServer) -> None:
+    @server.prompt()
+    def work_under_interlock(task: str) -> str:
+        """How to have a task done by a pipeline."""
+        rule = "Have this done, and do not report it as done unless the run's phase is `accepted`:"
+        return f"{_INSTRUCTIONS}\n\n{rule}\n\n{task}"
+
+    @server.prompt()
+    def mend_a_rejection(run: str, stage: str) -> str:
+        """How to find out why a stage was rejected."""
+        return (
+            f"In run {run} the stage {stage} was rejected. Read get_stage, then get_verdicts of its newest attempt,"
+            " then get_diff and read_log where a finding needs them. Say what is wrong, where, and what would mend it."
+            " Do not change the gates or what is protected."
+        )
+
+
+def _answers(server: MCPServer, program: Program) -> None:
+    @server.tool()
+    async def answer(  # noqa: PLR0913 - an argument each
+        run: str, action: Verb, stage: str = "", gate: str = "", comment: str = "", now: bool = False
+    ) -> Document:
+        """Answer for a person: approve or reject what waits, retry a stage (`now` ends its attempt first), or cancel
+        the run. A rejection needs a comment: the next attempt is told. It is journalled as given through MCP."""
+        if action == "reject" and not comment.strip():
+            raise ToolError("say in `comment` what is wrong: the next attempt is told")
+        found = await anyio.to_thread.run_sync(_answer, program, run, (action, stage, gate, comment, now))
+        name, owned = found
+        if not owned:
+            await program.call("resume", "--detach", "--", name)
+        return {"run": name, "taken_by": owned or "a new owner in the background", "next": "wait_run"}
+
+
+def _answer(program: Program, run: str, given: tuple[Verb, str, str, str, bool]) -> tuple[str, str]:
+    """The run's id, and who owns it."""
+    action, stage, gate, comment, now = given
+    with program.opened() as app:
+        view = app.service.describe_run(app.service.latest_run(run).id)
+        by = f"{program.environ.get('USER') or program.environ.get('LOGNAME') or 'somebody'} (MCP)"
+        app.service.answer(view, Said(Action(action), by, stage=stage, gate=gate, comment=comment, now=now))
+        return view.id, app.service.owner_of(view.id)
+
+
+def _artifact(program: Program, run: str, subject: str, file: str) -> str:
+    stage = subject.partition("/")[0]
+    with program.opened() as app:
+        view = app.service.describe_run(app.service.latest_run(run).id)
+        known = [one.id for one in view.stages]
+        if stage not in known:
+            raise ToolError(f"run {view.id} has no stage {stage!r}: it has {', '.join(known)}")
+        commit = app.service.commit_of(view, subject)
+        folder = f".interlock/artifacts/{stage}/"
+        content = None if ".." in file.split("/") else app.workspaces.read(commit, folder + file, _ARTIFACT_BYTES_MAX)
+        if content is None:
+            there = [one.path.removeprefix(folder) for one in app.workspaces.changes(view.base_commit, commit)
+                     if one.path.startswith(folder)]  # fmt: skip
+            raise ToolError(f"{subject} has no artifact {file!r}: it has {', '.join(there) or 'none'}")
+        return content.decode("utf-8", "replace")
+
+
+async def _standing(program: Program, run: str) -> Document:
+    """The run without its attempts, which are for get_stage."""
+    said = await program.document("status", "--json", *(["--", run] if run else []))
+    found = said.get("run")
+    if not isinstance(found, dict):
+        raise ToolError("no such run: list_runs shows those there are")
+    stages = [{**stage, "attempts": len(stage["attempts"])} for stage in found.get("stages", [])]
+    kept = {name: value for name, value in found.items() if name not in ("base_verdicts", "answers")}
+    return {**kept, "stages": stages}
