@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import cast
 
 from interlock.agents.logins import lent
+from interlock.agents.prices import priced
 from interlock.agents.program import ANSWER_BYTES_MAX, LOG_BYTES_MAX, make_artifacts
 from interlock.agents.trouble import trouble
 from interlock.core.events import Usage
@@ -37,6 +38,7 @@ class Asked:
     login: bool
     state: Path
     tree: Path
+    price: object = None  # as the user wrote it
 
     @property
     def reviews(self) -> bool:
@@ -176,14 +178,14 @@ def _asked(spec: AgentSpec, brief: Brief, place: Place) -> Asked:
     state = place.root / "agent" / "state"
     state.mkdir(parents=True, exist_ok=True)
     endpoint = str(told.get("endpoint") or "").rstrip("/").removesuffix("/v1")
-    return Asked(brief, endpoint, told.get("login") is True, state, place.tree)
+    return Asked(brief, endpoint, told.get("login") is True, state, place.tree, told.get("price"))
 
 
 def _outcome(program: str, asked: Asked, finished: Finished, told: Told, log: Path) -> Outcome:
     common = Outcome(
         Ended.COMPLETED,
         exit_code=finished.code,
-        usage=told.usage,
+        usage=priced(told.usage, asked.price),
         model=told.model or asked.brief.model,
         session=told.session,
         log=log if log.is_file() else None,

@@ -69,6 +69,18 @@ def test_a_real_edit_and_tokens_to_the_digit(name: str, model: ModelServer, plac
     assert sorted(path.name for path in place.tree.iterdir()) == [".git", "a.txt"]
 
 
+def test_a_price_makes_the_cost_known_where_the_program_tells_none(model: ModelServer, place: Place) -> None:
+    unknown = work("codex", model.base, "nothing", place_in(place.root / "other"))
+    assert unknown.usage.cost_usd is None
+    used = work("codex", model.base, "nothing", place, price={"input": 2, "output": 10, "cached": 1}).usage
+    assert used.tokens_in is not None
+    assert used.tokens_out is not None
+    cached = used.tokens_cached or 0
+    whole = (used.tokens_in - cached) * 2 + cached + used.tokens_out * 10
+    assert used.cost_usd == pytest.approx(whole / 1_000_000)
+    assert used.cost_usd
+
+
 def test_no_change_at_all_is_completed_and_changes_nothing(name: str, model: ModelServer, place: Place) -> None:
     assert work(name, model.base, "nothing", place).ended is Ended.COMPLETED
     assert (place.tree / "a.txt").read_text() == "one\n"

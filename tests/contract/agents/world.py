@@ -40,12 +40,19 @@ def place_in(folder: Path) -> Place:
     return place
 
 
-def work(name: str, base: str, scenario: str, place: Place, *, timeout_s: int = 60, schema: str = "") -> Outcome:
+def work(
+    name: str, base: str, scenario: str, place: Place, *, timeout_s: int = 60, schema: str = "", **options: object
+) -> Outcome:
     env = {
         "PATH": f"{bin_of(name)}:{os.environ['PATH']}", "HOME": str(place.home), "TMPDIR": str(place.tmp),
         KEYS[name]: "sk-test",
     }  # fmt: skip
     asked = f"Please do it. SCENARIO:{scenario}"
     brief = Brief("r", AttemptId("code", 1, 1), asked, asked, MODELS[name], env, timeout_s, 0, answer_schema=schema)
-    spec = AgentSpec("own", name, model=MODELS[name], options=(("endpoint", json.dumps(base)),))
+    spec = AgentSpec(
+        "own",
+        name,
+        model=MODELS[name],
+        options=tuple((key, json.dumps(value)) for key, value in {"endpoint": base, **options}.items()),
+    )
     return adapters(os.environ)[name].work(spec, brief, place, threading.Event())

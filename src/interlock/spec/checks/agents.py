@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING
 
 from interlock.spec.checks.common import passed_on
@@ -11,7 +13,10 @@ if TYPE_CHECKING:
     from interlock.core.pipeline import AgentSpec
     from interlock.spec.checks.view import View
 
-_DRIVEN = frozenset({"endpoint", "login"})
+_DRIVEN = frozenset({"endpoint", "login", "price"})
+TELL_NO_COST = ("codex", "mini")
+_ADDRESS = re.compile(r"https?://[^\s/]+")
+_PRICE = "price: {input: 1.25, output: 10}"
 NOW = {
     "aider": _DRIVEN - {"login"},
     "claude": _DRIVEN,
@@ -33,7 +38,7 @@ def check(view: View) -> None:
     for stage in view.pipeline.stages:
         if stage.agent and (hint := unknown_agent(view, stage.agent)):
             view.error(("stages", stage.id, "agent"), f"there is no agent {stage.agent}", hint)
-    used = _used(view)
+    used = used_agents(view)
     if not used <= known:
         return  # a name that is misspelt is not one that is unused
     for agent in view.pipeline.agents:
@@ -47,6 +52,16 @@ def unknown_agent(view: View, name: str) -> str:
     return "" if name in known else nearest(name, known, f"define {name} under agents")
 
 
+def used_agents(view: View) -> set[str]:
+    """Those that a stage, a rule, a review or another agent's fallback names."""
+    used = {stage.agent for stage in view.pipeline.stages}
+    used |= {rule.agent for stage in view.pipeline.stages for rule in stage.on_reject}
+    used |= {name for _, _, part, _ in view.gates() if part.review for name in part.review.by}
+    for _ in view.pipeline.agents:
+        used |= {name for agent in view.pipeline.agents if agent.name in used for name in agent.fallback}
+    return used - {""}
+
+
 def _adapter(view: View, agent: AgentSpec) -> None:
     at = ("agents", agent.name)
     if agent.use in LATER:
@@ -55,7 +70,9 @@ def _adapter(view: View, agent: AgentSpec) -> None:
     elif agent.use not in NOW:
         view.error((*at, "use"), f"there is no agent program {agent.use}", nearest(agent.use, {*NOW, *LATER}))
     else:
-        for option, _ in agent.options:
+        for option, value in agent.options:
+            if hint := _misfit(option, json.loads(value)) if agent.use != "scripted" else "":
+                view.error((*at, option), f"{option} does not fit", hint)
             if option not in NOW[agent.use]:
                 known = {"use", "run", "model", "fallback", "env", "secrets", *NOW[agent.use]}
                 view.at_key((*at, option), f"unknown key {option}", nearest(option, known))
@@ -63,6 +80,25 @@ def _adapter(view: View, agent: AgentSpec) -> None:
         view.at_key(at, f"the agent {agent.name} has no program", "add `run:` with the command to start")
     if agent.use in {*NOW, *LATER} - {"acp", "command"} and agent.command is not None:
         view.at_key((*at, "run"), f"`use: {agent.use}` starts its own program", "take run out, or write `use: command`")
+
+
+def _misfit(option: str, value: object) -> str:
+    """What an option of the agent programs has to be, empty where it is that."""
+    match option:
+        case "endpoint" if not (isinstance(value, str) and _ADDRESS.match(value)):
+            return "write an address such as https://gateway.example"
+        case "login" if not isinstance(value, bool):
+            return "write true or false"
+        case "price" if not _is_price(value):
+            return f"write dollars per million tokens, such as `{_PRICE}`; cached: is what cached ones cost"
+        case _:
+            return ""
+
+
+def _is_price(value: object) -> bool:
+    if not isinstance(value, dict) or not {"input", "output"} <= set(value) <= {"input", "output", "cached"}:
+        return False
+    return all(isinstance(rate, int | float) and not isinstance(rate, bool) and rate >= 0 for rate in value.values())
 
 
 def _fallback(view: View, agent: AgentSpec) -> None:
@@ -85,12 +121,3 @@ def _circles(view: View) -> None:
             view.error(
                 ("agents", start, "fallback"), f"agents fall back in a circle ({' -> '.join([*way, start])})", hint
             )
-
-
-def _used(view: View) -> set[str]:
-    used = {stage.agent for stage in view.pipeline.stages}
-    used |= {rule.agent for stage in view.pipeline.stages for rule in stage.on_reject}
-    used |= {name for _, _, part, _ in view.gates() if part.review for name in part.review.by}
-    for _ in view.pipeline.agents:
-        used |= {name for agent in view.pipeline.agents if agent.name in used for name in agent.fallback}
-    return used - {""}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from interlock.spec.checks.agents import TELL_NO_COST, used_agents
+
 if TYPE_CHECKING:
     from interlock.spec.checks.view import View
     from interlock.spec.where import Path
@@ -16,6 +18,7 @@ _BAD_BRANCH = re.compile(r"[\s~^:?*\[\\\x7f]|\.\.|@\{|//|/\.|^[-./]|[/.]$|\.lock
 
 def check(view: View) -> None:
     _attempts(view)
+    _cost(view)
     _timeouts(view)
     _inputs(view)
     _branch(view)
@@ -28,6 +31,21 @@ def _attempts(view: View) -> None:
         view.error(
             ("limits", "attempts"), f"with limits.attempts of {view.pipeline.limits.attempts} no run can finish", hint
         )
+
+
+def _cost(view: View) -> None:
+    """A limit in dollars needs to know what everybody costs."""
+    if not view.draft.file.limits.cost_usd:
+        return
+    used = used_agents(view)
+    for agent in view.pipeline.agents:
+        if agent.name in used and agent.use in TELL_NO_COST and "price" not in dict(agent.options):
+            view.error(
+                ("limits", "cost_usd"),
+                f"limits.cost_usd cannot bind: {agent.use} reports no cost, and the agent {agent.name} has no price",
+                f"add `price: {{input: 1.25, output: 10}}` to {agent.name}, in dollars per million tokens, or limit"
+                " tokens instead",
+            )
 
 
 def _timeouts(view: View) -> None:
