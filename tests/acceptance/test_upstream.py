@@ -70,6 +70,7 @@ def upgrade(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def sources(package: Package, root: Path) -> tuple[Path, Path]:
     """The unpacked older and newer version."""
+    (root / "sources").mkdir()  # before both threads want to
     with ThreadPoolExecutor(2) as pool:
         older, newer = pool.map(lambda release: unpacked(package, release, root), (package.older, package.newer))
     return older, newer
