@@ -214,6 +214,9 @@ class Workspaces(Protocol):
     def read(self, commit: str, path: str, max_bytes: int) -> bytes | None:
         """A regular file of the commit's tree, None where there is none. Raises UsageError above `max_bytes`."""
 
+    def files(self, commit: str, globs: Sequence[str]) -> tuple[str, ...]:
+        """The paths of the commit's regular files that the globs match, sorted."""
+
     def changes(self, old: str, new: str) -> tuple[Change, ...]:
         """Between two commits or trees, sorted by path."""
 

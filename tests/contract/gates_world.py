@@ -5,11 +5,12 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from interlock.agents import adapters
+from interlock.core.globs import matches_any
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Command, Gate, GateKind, Pipeline, Scope, Stage
 from interlock.gates import Referee
@@ -64,6 +65,10 @@ class Trees:
         if len(content) > max_bytes:
             raise UsageError(f"{path} is larger than {max_bytes}")
         return content
+
+    def files(self, commit: str, globs: Sequence[str]) -> tuple[str, ...]:
+        names = git("ls-tree", "-r", "-z", "--name-only", commit, cwd=self.repository).split("\0")
+        return tuple(name for name in names if name and matches_any(globs, name))
 
     def changes(self, old: str, new: str) -> tuple[Change, ...]:
         raw = git("diff-tree", "-r", "-z", "--no-renames", old, new, cwd=self.repository).split("\0")

@@ -145,6 +145,9 @@ class SimWorkspaces:
             return None
         return json.dumps({"size": "large" if portion("size", said[-1]) < 0.5 else "small"}).encode()
 
+    def files(self, commit: str, globs: Sequence[str]) -> tuple[str, ...]:
+        return ()
+
     def changes(self, old: str, new: str) -> tuple[Change, ...]:
         return ()
 

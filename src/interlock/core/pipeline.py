@@ -18,6 +18,7 @@ class GateKind(StrEnum):
     PRODUCES = "produces"  # built in where a stage declares artifacts
     RUN = "run"  # `use` is resolved to `run` when the file is loaded
     APPROVE = "approve"
+    TRACES = "traces"
     REVIEW = "review"
     CI = "ci"
 
@@ -90,6 +91,15 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True)
+class Traces:
+    """Each id that `pattern` finds in the document `of` (STAGE/NAME) is named in a file that `within` matches."""
+
+    of: str
+    within: tuple[str, ...] = ()  # globs from the root; empty: the stage's own documents, or all files if it has none
+    pattern: str = ""  # a regular expression; empty: ids such as REQ-12
+
+
+@dataclass(frozen=True, slots=True)
 class Gate:
     id: str
     kind: GateKind
@@ -109,6 +119,7 @@ class Gate:
     cached: bool = True
     question: str = ""  # of a human gate
     review: Review | None = None
+    traces: Traces | None = None
     used: str = ""  # the gate set member this came from, such as python.test
     digest: str = ""  # of the definition, by content
 
@@ -119,7 +130,7 @@ class Gate:
                 return GateClass.HUMAN
             case GateKind.REVIEW:
                 return GateClass.SOFT
-            case GateKind.SCOPE | GateKind.PRODUCES | GateKind.RUN | GateKind.CI:
+            case GateKind.SCOPE | GateKind.PRODUCES | GateKind.RUN | GateKind.TRACES | GateKind.CI:
                 return GateClass.HARD
 
     @property

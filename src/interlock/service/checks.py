@@ -69,7 +69,7 @@ def _does_not_apply(stage: Stage, gate: Gate, request: CheckRequest) -> str:
         return "nothing differs from the base"
     if gate.kind is GateKind.SCOPE and not request.scoped:
         return "judges the work of one stage: --stage asks it"
-    if gate.kind is GateKind.PRODUCES:
+    if gate.kind in (GateKind.PRODUCES, GateKind.TRACES):
         return "artifacts exist inside a run"
     if gate.expect != "pass":
         return "compares an attempt with its input"

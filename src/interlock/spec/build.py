@@ -27,6 +27,7 @@ from interlock.core.pipeline import (
     Setup,
     Stage,
     Text,
+    Traces,
     When,
     WorkspaceMode,
 )
@@ -204,6 +205,8 @@ def _gate(draft: Draft, stage: models.StagePart, part: models.GatePart, at: Path
     )
     if part.review is not None:
         gate = replace(gate, review=_review(draft, part.review, (*at, "review")))
+    if part.traces is not None:
+        gate = replace(gate, traces=Traces(part.traces.of, tuple(part.traces.within), part.traces.pattern))
     if part.use:
         return ready_gate(gate, part, draft.sources.root, draft.where.value(*at, "use"), draft.mistakes)
     return gate
@@ -219,6 +222,8 @@ def _kind(part: models.GatePart) -> GateKind:
         return GateKind.APPROVE
     if part.review is not None:
         return GateKind.REVIEW
+    if part.traces is not None:
+        return GateKind.TRACES
     return GateKind.CI if part.ci is not None else GateKind.RUN
 
 

@@ -79,11 +79,18 @@ class ReviewPart(_Part):
     preserves: list[str] = []
 
 
+class TracesPart(_Part):
+    of: str
+    within: list[Glob] = Field([], alias="in")
+    pattern: str = ""
+
+
 class GatePart(_Part):
     id: Name
     run: CommandField | None = None
     use: str | None = None
     review: ReviewPart | None = None
+    traces: TracesPart | None = None
     approve: str | None = None
     ci: JsonValue = None
     report: Literal["none", "junit", "sarif"] | None = None

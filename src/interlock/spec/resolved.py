@@ -12,7 +12,19 @@ from interlock.core.pipeline import GateKind, Pipeline, Report
 from interlock.spec.protected import ALWAYS
 
 if TYPE_CHECKING:
-    from interlock.core.pipeline import AgentSpec, Artifact, Command, Gate, Input, Review, Rule, Setup, Stage, Text
+    from interlock.core.pipeline import (
+        AgentSpec,
+        Artifact,
+        Command,
+        Gate,
+        Input,
+        Review,
+        Rule,
+        Setup,
+        Stage,
+        Text,
+        Traces,
+    )
     from interlock.spec.load import Loaded
 
 _Tree = dict[str, Any]
@@ -129,6 +141,8 @@ def _gate(gate: Gate, folder: str) -> _Tree:
         return {"id": gate.id, "approve": gate.question}
     if gate.review is not None:
         return _filled(id=gate.id, review=_review(gate.review), timeout=gate.timeout_s, env=list(gate.env))
+    if gate.traces is not None:
+        return {"id": gate.id, "traces": _traces(gate.traces)}
     if gate.kind is not GateKind.RUN:
         return {"id": gate.id, f"x-{gate.kind.value}": "comes later"}
     return _filled(
@@ -155,6 +169,10 @@ def _review(review: Review) -> _Tree:
     rubric = _text(review.rubric) if review.rubric else None
     preserves = list(review.preserves)
     return _filled(by=list(review.by), rubric=rubric, approvals=review.approvals, preserves=preserves)
+
+
+def _traces(traces: Traces) -> _Tree:
+    return _filled(of=traces.of, **{"in": list(traces.within)}, pattern=traces.pattern)
 
 
 def _rule(rule: Rule) -> _Tree:

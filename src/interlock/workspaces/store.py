@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from interlock.core.events import Finding
+from interlock.core.globs import matches_any
 from interlock.core.ids import AttemptId
 from interlock.ports import Candidate, Change, Merged, Place, Room, Stamp, UnfitTree, UsageError
 from interlock.workspaces import base, checkout, compare, furnish, gc, scan, storage, trees
@@ -170,6 +171,12 @@ class GitWorkspaces:
         if size > max_bytes:
             raise UsageError(f"{path}: {size:,} bytes, and at most {max_bytes:,} are read")
         return self._objects.read(entry.oid)
+
+    def files(self, commit: str, globs: Sequence[str]) -> tuple[str, ...]:
+        """As the port says: no symlinks."""
+        leaves = trees.leaves(self._objects.listing(self._tree(commit)))
+        paths = (path.decode("utf-8", "surrogateescape") for path, entry in leaves if entry.mode in trees.REGULAR)
+        return tuple(sorted(path for path in paths if matches_any(globs, path)))
 
     def changes(self, old: str, new: str) -> tuple[Change, ...]:
         """Between two commits or trees, sorted by path."""

@@ -8,19 +8,16 @@ marks that it cannot have foreseen.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 
 from interlock.core.events import Finding, Severity
-from interlock.core.pipeline import Artifact, Review
+from interlock.core.pipeline import Review
 from interlock.gates.bench import Bench
-from interlock.gates.kinds.scope import ARTIFACTS
+from interlock.gates.requirements import content, document, ids_in
 from interlock.gates.reviews.answers import Asked, schema
 from interlock.ports import Case
 
 DIFF_MAX = 200_000  # characters
-DOCUMENT_MAX = 100_000
-_REQUIREMENT = re.compile(r"\b[A-Z][A-Z0-9]{0,15}(?:-[A-Z0-9]{1,15})*-\d{1,6}\b")
 
 _FRAME = """You are a reviewer. Judge the change below and change nothing yourself: what you write in this checkout \
 is thrown away. The files of the changed repository are in the current folder.
@@ -42,7 +39,7 @@ def requirements(bench: Bench, case: Case, review: Review) -> tuple[str, ...]:
     """The ids, such as REQ-12, in the documents that are to be preserved, in order."""
     found: dict[str, None] = {}
     for name in review.preserves:
-        found.update(dict.fromkeys(_REQUIREMENT.findall(_document(bench, case, name))))
+        found.update(dict.fromkeys(ids_in(document(bench, case, name))))
     return tuple(found)
 
 
@@ -78,21 +75,9 @@ def _diff(bench: Bench, case: Case) -> str:
 def _documents(bench: Bench, case: Case, mark: str) -> Iterator[str]:
     for stage in (*case.pipeline.upstream(case.stage.id), case.stage.id):
         for artifact in case.pipeline.stage(stage).produces:
-            content = _content(bench, case, stage, artifact)
-            if content:
-                yield _marked(f"the document {stage}/{artifact.name}", content, mark)
-
-
-def _document(bench: Bench, case: Case, name: str) -> str:
-    stage, _, wanted = name.partition("/")
-    artifact = next(artifact for artifact in case.pipeline.stage(stage).produces if artifact.name == wanted)
-    return _content(bench, case, stage, artifact)
-
-
-def _content(bench: Bench, case: Case, stage: str, artifact: Artifact) -> str:
-    path = f"{ARTIFACTS}/{stage}/{artifact.file}"
-    content = bench.workspaces.read(case.commit, path, artifact.max_bytes)
-    return (content or b"")[:DOCUMENT_MAX].decode("utf-8", "replace")
+            text = content(bench, case, stage, artifact)
+            if text:
+                yield _marked(f"the document {stage}/{artifact.name}", text, mark)
 
 
 def _noted(case: Case) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from interlock.spec.models import GatePart
     from interlock.spec.where import Path
 
-_KINDS = ("run", "use", "review", "approve", "ci")
+_KINDS = ("run", "use", "traces", "review", "approve", "ci")
 _OF_COMMANDS = (
     "report", "repeat", "base", "baseline", "expect", "held_out",
     "env", "secrets", "dir", "network", "exclusive", "cache",
@@ -24,6 +25,7 @@ _OF_COMMANDS = (
 _FITTING = {
     GateKind.RUN: (*_OF_COMMANDS, "timeout"),
     GateKind.REVIEW: ("timeout", "env", "secrets", "network"),
+    GateKind.TRACES: (),
     GateKind.APPROVE: (),
     GateKind.CI: ("timeout", "env", "secrets"),
 }
@@ -43,6 +45,7 @@ def check(view: View) -> None:
         no_templates(view, gate.command if part.run else None, (*at, "run"))
         passed_on(view, at, gate.env, gate.secrets)
         _review(view, stage, gate, part, at)
+        _traces(view, stage, gate, at)
         if part.ci is not None:
             view.later((*at, "ci"), "`ci` gates come later", "run the same commands with `run` until then")
 
@@ -164,6 +167,21 @@ def _review(view: View, stage: Stage, gate: Gate, part: GatePart, at: Path) -> N
         if name not in known:
             hint = nearest(name, known, f"name a document of {stage.id} or of a stage that it hangs on, as STAGE/NAME")
             view.error((*path, "preserves", index), f"there is no document {name}", hint)
+
+
+def _traces(view: View, stage: Stage, gate: Gate, at: Path) -> None:
+    traces = gate.traces
+    if traces is None:
+        return
+    known = _documents(view, stage) - {f"{stage.id}/{made.name}" for made in stage.produces}
+    if traces.of not in known and stage.id not in view.partial:
+        hint = nearest(traces.of, known, f"name a document of a stage that {stage.id} hangs on, as STAGE/NAME")
+        view.error((*at, "traces", "of"), f"there is no document {traces.of} before {stage.id}", hint)
+    try:
+        re.compile(f"(?:{traces.pattern})")
+    except re.error as error:
+        hint = r"write one such as REQ-\d+"
+        view.error((*at, "traces", "pattern"), f"{traces.pattern} is no regular expression: {error}", hint)
 
 
 def _alike(view: View, writer: str, reviewer: str) -> bool:

@@ -1,0 +1,69 @@
+"""The traces gate: each id of a document from before is named in what came of it.
+
+Rule: it says that an id is there, not that it is fulfilled: that is for tests and reviews. A document without ids
+can be traced by nobody, and is never a pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from interlock.core.events import Finding, VerdictStatus
+from interlock.core.pipeline import Traces
+from interlock.gates.bench import Bench
+from interlock.gates.kinds.scope import ARTIFACTS
+from interlock.gates.requirements import document, ids_in
+from interlock.ports import Cancel, Cancelled, Case, Judgement, UsageError
+
+_FILE_MAX = 1_000_000  # bytes; larger files are data, and name no requirement
+_FILES_MAX = 20_000
+_EVERYWHERE = ("**", "!/.interlock/**")
+
+
+def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
+    """Failed with each id that is named nowhere; errored where there is none, or where there is too much to read."""
+    traces = case.gate.traces
+    if traces is None:
+        raise UsageError(f"{case.stage.id}/{case.gate.id}: a traces gate without a document")
+    wanted = dict.fromkeys(ids_in(document(bench, case, traces.of), traces.pattern))
+    if not wanted:
+        shown = f"that {traces.pattern} matches" if traces.pattern else "such as REQ-1"
+        return _undecided(f"{traces.of} holds no id {shown}: its stage is to give each requirement one")
+    globs = traces.within or _own(case)
+    paths = bench.workspaces.files(case.commit, globs)
+    if len(paths) > _FILES_MAX:
+        return _undecided(f"{len(paths)} files to look through: name fewer than {_FILES_MAX} with `in`")
+    for found in _named(bench, case, paths, cancel):
+        for name in found & wanted.keys():
+            del wanted[name]
+        if not wanted:
+            return Judgement(VerdictStatus.PASSED)
+    return Judgement(VerdictStatus.FAILED, tuple(_untraced(traces, name, globs) for name in wanted))
+
+
+def _own(case: Case) -> tuple[str, ...]:
+    """The stage's own documents, or every file where it writes none."""
+    made = tuple(f"/{ARTIFACTS}/{case.stage.id}/{artifact.file}" for artifact in case.stage.produces)
+    return made or _EVERYWHERE
+
+
+def _named(bench: Bench, case: Case, paths: tuple[str, ...], cancel: Cancel) -> Iterator[set[str]]:
+    """The ids in each file."""
+    pattern = case.gate.traces.pattern if case.gate.traces else ""
+    for path in paths:
+        if cancel.is_set():
+            raise Cancelled(f"{case.stage.id}/{case.gate.id}: no longer wanted")
+        try:
+            content = bench.workspaces.read(case.commit, path, _FILE_MAX)
+        except UsageError:
+            continue
+        yield set(ids_in((content or b"").decode("utf-8", "replace"), pattern))
+
+
+def _untraced(traces: Traces, name: str, globs: tuple[str, ...]) -> Finding:
+    where = "any file" if globs is _EVERYWHERE else ", ".join(globs)
+    return Finding("untraced", f"{name} of {traces.of} is not named in {where}: say there where it is met")
+
+
+def _undecided(why: str) -> Judgement:
+    return Judgement(VerdictStatus.ERRORED, (Finding("traces", why),), permanent=True)
