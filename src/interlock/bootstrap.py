@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from interlock.agents import adapters
+from interlock.agents.daily import DailyCap, capped
 from interlock.engines.owner import Owner
 from interlock.execution.histories import Histories
 from interlock.gates import Referee
@@ -64,11 +65,13 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
     general = paths_of(environ)
     settings = load_settings(general.config)
     paths = general.repository(common_dir)
+    clock = SystemClock()
     journal, blobs = SqliteJournal(paths.journal), FileBlobs(paths.blobs)
     workspaces = GitWorkspaces(paths.store, paths.places, top, environ)
-    agents = adapters(environ, top)
+    cap = DailyCap(general.state / "spent", settings.daily_tokens, settings.daily_cost_usd, clock.now)
+    agents = capped(adapters(environ, top), cap)
     gates = Referee(Bench(workspaces, blobs, journal, environ, paths.locks, general.state / "slots", agents))
-    clock, histories = SystemClock(), Histories(journal)
+    histories = Histories(journal)
     world = World(workspaces, agents, gates, blobs, journal, clock, render, lambda: True)
     holder = _holder()
     owner = Owner(

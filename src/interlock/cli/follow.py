@@ -12,11 +12,14 @@ from interlock.cli.jsons import event_line
 from interlock.cli.lines import Story, Told
 from interlock.cli.opened import redraws
 from interlock.cli.streams import note, say
-from interlock.core.events import Recorded
+from interlock.cli.words import nearly_used
+from interlock.core.events import AttemptErrored, CandidateProduced, Recorded, VerdictGiven
 from interlock.core.pipeline import Pipeline
+from interlock.core.views import Standing
 from interlock.service import Service
 
 POLL_S = 0.15
+_PAID = (AttemptErrored, CandidateProduced, VerdictGiven)
 
 
 class Screen(Protocol):
@@ -51,7 +54,7 @@ def screen(pipeline: Pipeline, run: str, service: Service, stream: TextIO, *, pl
     if json:
         return JsonScreen(run)
     if plain or not redraws(stream):
-        return LineScreen(Story(pipeline), stream)
+        return LineScreen(Story(pipeline), stream, lambda: service.locate_run(run))
     from interlock.cli.live import LiveScreen  # late: rich is slow to import
 
     return LiveScreen(pipeline, run, service, stream)
@@ -75,10 +78,11 @@ class JsonScreen:
 
 
 class LineScreen:
-    """One line for each transition."""
+    """One line for each transition, and one where most of a limit is used."""
 
-    def __init__(self, story: Story, stream: TextIO) -> None:
-        self._story, self._write = story, note if stream is sys.stderr else say
+    def __init__(self, story: Story, stream: TextIO, now: Callable[[], Standing]) -> None:
+        self._story, self._write, self._now = story, note if stream is sys.stderr else say, now
+        self._near: set[str] = set()
 
     def __enter__(self) -> LineScreen:
         return self
@@ -91,6 +95,16 @@ class LineScreen:
             told = self._story.told(record)
             if told is not None:
                 self._write(painted(told))
+        if any(isinstance(record.event, _PAID) for record in batch):
+            self._tell_limits(batch[-1].at)
+
+    def _tell_limits(self, at: float) -> None:
+        view = self._now()
+        near = [amount.name for amount in view.limits if amount.near]
+        for name, words in zip(near, nearly_used(view), strict=True):
+            if name not in self._near:
+                self._write(painted(Told(at, "", words, bad=True)))
+        self._near.update(near)
 
 
 def painted(told: Told) -> str:

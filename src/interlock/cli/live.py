@@ -14,7 +14,19 @@ from rich.live import Live
 from rich.text import Text
 
 from interlock.cli.lines import verdict_words
-from interlock.cli.words import MARKS, OVER, RUN_TONES, STAGE_MARKS, gate_name, lasted, paid, safe, usage, waiting
+from interlock.cli.words import (
+    MARKS,
+    OVER,
+    RUN_TONES,
+    STAGE_MARKS,
+    gate_name,
+    lasted,
+    nearly_used,
+    paid,
+    safe,
+    usage,
+    waiting,
+)
 from interlock.core.events import Recorded, VerdictStatus
 from interlock.core.history import AttemptPhase, AttemptView, VerdictView
 from interlock.core.pipeline import GateKind, Pipeline
@@ -96,6 +108,8 @@ def _head(pipeline: Pipeline, view: RunView, now: float) -> Text:
     head.append(f"  {lasted((view.at if view.phase in OVER else now) - view.started_at)}")
     used = [f"{view.spent.attempts} of {pipeline.limits.attempts} attempts", *paid(view.spent)]
     head.append(f"  {', '.join(used)}", style="dim")
+    for near in nearly_used(view):
+        head.append(f"  {near}", style="bold yellow")
     head.append(f"  sandbox {view.sandbox}", style="dim")
     if view.overrides:
         head.append(f"  OVERRIDDEN {', '.join(view.overrides)}", style="bold red")

@@ -16,9 +16,12 @@ from interlock.cli.words import (
     STAGE_MARKS,
     clock,
     closing,
+    count,
     gate_name,
     lasted,
     moment,
+    nearly_used,
+    paid,
     place,
     safe,
     short,
@@ -28,7 +31,7 @@ from interlock.cli.words import (
 )
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.history import AttemptPhase, AttemptView, VerdictView
-from interlock.core.state import Phase
+from interlock.core.state import Phase, Spent
 from interlock.core.views import RunPhase, RunView, StageView, Standing
 
 _FINDINGS_MAX = 50
@@ -57,6 +60,7 @@ def run_page(view: RunView) -> Iterator[str]:
     yield f"task     {safe(view.task, 400)}"
     yield f"base     {view.base_commit}"
     yield f"spent    {spent(view)}"
+    yield from _costs(view)
     if view.refused:
         yield f"refused  {view.refused} reports or answers came too late and changed nothing"
     for verdict in view.base_verdicts:
@@ -66,6 +70,22 @@ def run_page(view: RunView) -> Iterator[str]:
         yield from stage_lines(stage)
     yield ""
     yield from closing(view)
+
+
+def _costs(view: RunView) -> Iterator[str]:
+    """Where it went, once there is more than one place."""
+    for words, shares in (("by stage", view.costs.by_stage), ("by agent", view.costs.by_agent)):
+        for share in shares if len(shares) > 1 else ():
+            yield f"         {words} {safe(share.of, 60)}: {_worth(share.spent)}"
+    lost = view.costs.rejected
+    if lost.attempts or lost.tokens:
+        yield f"         into work that was not taken: {_worth(lost)}"
+    for used in nearly_used(view):
+        yield f"         {click.style(used, fg='yellow')}"
+
+
+def _worth(spent: Spent) -> str:
+    return ", ".join([count(spent.attempts, "attempt"), *paid(spent)])
 
 
 def stage_page(view: RunView, stage: StageView) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,6 +71,12 @@ def worst_case(pipeline: Pipeline, stages: Iterable[str] = ()) -> dict[str, int]
             if reset in epochs:
                 epochs[reset] += rule.max
     return {name: epochs[name] * pipeline.stage(name).attempts_max for name in kept if pipeline.stage(name).has_worker}
+
+
+def reviews_worst(pipeline: Pipeline, worst: Mapping[str, int]) -> int:
+    """How often a reviewer can be asked at most, each for every attempt, if each answers in due form."""
+    reviews = ((stage, gate.review) for stage in worst for gate in pipeline.stage(stage).gates if gate.review)
+    return sum(worst[stage] * len(review.by) for stage, review in reviews)
 
 
 def _flat(text: str) -> str:

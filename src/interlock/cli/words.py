@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from interlock.core.budget import Amount
 from interlock.core.events import Finding, Usage, VerdictGiven, VerdictStatus
 from interlock.core.history import AttemptPhase
 from interlock.core.state import Phase, Spent
@@ -110,6 +111,26 @@ def spent(view: Standing) -> str:
     return ", ".join([count(view.spent.attempts, "attempt"), *paid(view.spent), lasted(view.spent.wall_s)])
 
 
+def nearly_used(view: Standing) -> Iterator[str]:
+    """The limits of which four fifths are gone, with how much is used."""
+    for amount in view.limits:
+        if amount.near:
+            used, bound = _measured(amount, amount.used), _measured(amount, amount.bound)
+            yield f"{round(100 * amount.used / amount.bound)} % of {amount.name} used: {used} of {bound}"
+
+
+def _measured(amount: Amount, number: float) -> str:
+    match amount.name.rpartition(".")[2]:
+        case "cost_usd":
+            return cost(number)
+        case "wall":
+            return lasted(number)
+        case "tokens":
+            return tokens(round(number)).removesuffix(" tokens").removesuffix(" token")
+        case _:
+            return f"{number:g}"
+
+
 def paid(amount: Spent) -> Iterator[str]:
     """Tokens and money, as far as they are known."""
     if amount.tokens:
@@ -152,7 +173,7 @@ def traits(verdict: VerdictGiven) -> str:
 
 def closing(view: Standing) -> list[str]:
     """The outcome and the exact next command."""
-    return [_outcome(view), *_overrides(view), *_next(view)]
+    return [_outcome(view), *_overrides(view), *nearly_used(view), *_next(view)]
 
 
 def waiting(wait: WaitView) -> list[str]:

@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
+from interlock.core.budget import limit_names
 from interlock.core.changed import changed
 from interlock.core.events import Action, AnswerTaken, Finding, PauseReason, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.core.state import Phase, RunState, StageState
-
-LIMITS = ("attempts", "tokens", "cost_usd", "wall")
 
 
 def admit_answer(state: RunState, event: AnswerTaken) -> str:
@@ -24,7 +23,7 @@ def admit_answer(state: RunState, event: AnswerTaken) -> str:
         case Action.CANCEL | Action.CONTINUE:
             return ""
         case Action.RAISE:
-            return _admit_raise(event)
+            return _admit_raise(state, event)
         case Action.APPROVE | Action.REJECT | Action.ACCEPT | Action.RETRY:
             if state.delivered is not None:
                 return "the branch is delivered"
@@ -69,10 +68,11 @@ def human_verdict(event: AnswerTaken) -> VerdictGiven:
 # --- whether it fits ----------------------------------------------------------------------------
 
 
-def _admit_raise(event: AnswerTaken) -> str:
-    unknown = [name for name, _ in event.limits if name not in LIMITS]
+def _admit_raise(state: RunState, event: AnswerTaken) -> str:
+    known = limit_names(state.stages)
+    unknown = [name for name, _ in event.limits if name not in known]
     if unknown or not event.limits:
-        return f"there is no limit {', '.join(unknown) or 'named'}: expected one of {', '.join(LIMITS)}"
+        return f"there is no limit {', '.join(unknown) or 'named'}: expected one of {', '.join(known)}"
     fits = all(0 < amount < float("inf") for _, amount in event.limits)
     return "" if fits else "a limit is raised by a positive number"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from interlock.core.budget import attempts_left, limit_reached
 from interlock.core.commands import Command, Pause, SendBack, StartAttempt, WaitUntil
 from interlock.core.events import Finding, PauseReason
 from interlock.core.feedback import ESCALATE, failed
@@ -22,7 +23,7 @@ def next_attempt(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[
         yield Pause(stage.id, PauseReason.INFRASTRUCTURE, now.failure.why)
     elif now.retry_at > state.now and not stands_in:
         yield WaitUntil(now.retry_at)
-    elif _is_charged(stage, now) and (limit := limit_reached(pipeline, state)):
+    elif _is_charged(stage, now) and (limit := limit_reached(pipeline, state, stage.id)):
         yield Pause(stage.id, PauseReason.LIMIT, limit)
     else:
         yield attempt_command(state, stage, AttemptId(stage.id, now.epoch, now.number + 1), agent)
@@ -77,7 +78,7 @@ def after_rejection(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterat
 
 def within_limit(pipeline: Pipeline, state: RunState, wanted: list[Command]) -> Iterator[Command]:
     """`wanted` without the new attempts for which those at work leave no room: they wait for these to end."""
-    free = _bound(state, "attempts", pipeline.limits.attempts) - state.spent.attempts - _at_work(state)
+    free = attempts_left(pipeline, state) - _at_work(state)
     for command in wanted:
         if isinstance(command, StartAttempt) and command.agent and not _claimed(state, command):
             free -= 1
@@ -155,26 +156,6 @@ def _no_progress(now: StageState) -> str:
     if sum(item.event.fingerprint == newest.fingerprint for item in recent) >= 3:
         return "the same findings for the third time"
     return ""
-
-
-def limit_reached(pipeline: Pipeline, state: RunState, *, reviewing: bool = False) -> str:
-    """The limit that stops a new attempt, or a review, and how much of it is used; empty where none does."""
-    spent, limits = state.spent, pipeline.limits
-    amounts: tuple[tuple[str, float, float], ...] = (
-        ("attempts", spent.attempts, limits.attempts),
-        ("tokens", spent.tokens, limits.tokens),
-        ("cost_usd", spent.cost_usd, limits.cost_usd),
-        ("wall", spent.wall_s, limits.wall_s),
-    )
-    for name, used, limit in amounts:
-        bound = _bound(state, name, limit)
-        if limit and used >= bound and not (reviewing and name == "attempts"):
-            return f"{name}: {used:g} of {bound:g} used"
-    return ""
-
-
-def _bound(state: RunState, name: str, limit: float) -> float:
-    return limit + state.raised.get(name, 0.0)
 
 
 def _at_work(state: RunState) -> int:

@@ -124,21 +124,25 @@ def _take_by_stage(draft: RunState, event: Event) -> None:
         case Paused(stage=""):
             _put(draft, pause=event)
         case _:
-            _put(draft, spent=_charged(draft, event))
             name = stage_of(event)
+            _charge(draft, name, event)
             draft.stages[name] = _advance(draft.stages[name], event)  # type: ignore[index] # a draft's are a dict
 
 
-def _charged(state: RunState, event: Event) -> Spent:
+def _charge(draft: RunState, stage: str, event: Event) -> None:
+    """What it cost, to the run and to the stage."""
     match event:
         case AttemptErrored():
-            return state.spent.plus(event.usage, 0)
-        case CandidateProduced() if _by_agent(state, event):
-            return state.spent.plus(event.usage, 1)
+            usage, attempts = event.usage, 0
+        case CandidateProduced() if _by_agent(draft, event):
+            usage, attempts = event.usage, 1
         case VerdictGiven() if not event.hard:
-            return state.spent.plus(event.usage, 0)
+            usage, attempts = event.usage, 0
         case _:
-            return state.spent
+            return
+    former = draft.charges.get(stage, Spent())
+    charges = {**draft.charges, stage: former.plus(usage, attempts)}
+    _put(draft, spent=draft.spent.plus(usage, attempts), charges=charges)
 
 
 def _by_agent(state: RunState, event: CandidateProduced) -> bool:

@@ -179,6 +179,17 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of a run, or of a stage over all its epochs; 0 is no bound of that kind. A run's attempts are always
+    bounded, and a stage has no bound in time of its own."""
+
+    attempts: int = 40
+    tokens: int = 0
+    cost_usd: float = 0.0
+    wall_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     id: str
     needs: tuple[str, ...] = ()
@@ -198,6 +209,7 @@ class Stage:
     dir: str = ""
     may_be_empty: bool = False
     workspace: WorkspaceMode = WorkspaceMode.FRESH
+    limits: Limits = Limits(attempts=0)
     digest: str = ""  # of the definition, by content
 
     @property
@@ -239,16 +251,6 @@ class Setup:
     paths: tuple[str, ...] = ()
     settle: Command | None = None
     timeout_s: int = 1800
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of a run; 0 is no bound of that kind, but attempts are always bounded."""
-
-    attempts: int = 40
-    tokens: int = 0
-    cost_usd: float = 0.0
-    wall_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)

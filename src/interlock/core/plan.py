@@ -14,11 +14,11 @@ from typing import assert_never
 from interlock.core.attempts import (
     after_rejection,
     attempt_command,
-    limit_reached,
     next_attempt,
     taking_part,
     within_limit,
 )
+from interlock.core.budget import limit_reached
 from interlock.core.commands import (
     AcceptHandoff,
     AskApproval,
@@ -334,7 +334,7 @@ def _ask(pipeline: Pipeline, state: RunState, stage: Stage, pair: tuple[Stage, G
 
 def _review(pipeline: Pipeline, state: RunState, now: StageState, command: EvaluateGate) -> Command:
     """A review is paid, and so within the limits; it is told what the hard gates noted, and what it said before."""
-    if limit := limit_reached(pipeline, state, reviewing=True):
+    if limit := limit_reached(pipeline, state, command.subject.stage, reviewing=True):
         return Pause(command.subject.stage, PauseReason.LIMIT, limit)
     hard = tuple(verdict for verdict in now.verdicts.values() if verdict.hard)
     earlier = now.rejections[-1].verdicts if now.rejections else ()

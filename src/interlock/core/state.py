@@ -177,6 +177,7 @@ class RunState:
     base_verdicts: Mapping[str, VerdictGiven] = field(default_factory=dict)
     loops: Mapping[tuple[str, int], int] = field(default_factory=dict)  # gotos taken by (stage, rule)
     spent: Spent = Spent()
+    charges: Mapping[str, Spent] = field(default_factory=dict)  # by stage, over all its epochs; without time
     raised: Mapping[str, float] = field(default_factory=dict)
     errors: Mapping[str, EffectErrored] = field(default_factory=dict)  # by effect and subject
     pause: Paused | None = None  # of the run: delivery

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
+from interlock.core.budget import Amount, amounts
 from interlock.core.commands import WaitUntil
+from interlock.core.costs import Costs, costs
 from interlock.core.events import (
     AnswerTaken,
     InputPrepared,
@@ -74,6 +76,7 @@ class Standing:
     seq: int
     owner: str
     spent: Spent
+    limits: tuple[Amount, ...]
     waits: tuple[WaitView, ...]
     branch: str
     commit: str  # delivered
@@ -89,6 +92,7 @@ class RunView(Standing):
     base_verdicts: tuple[VerdictView, ...]
     refused: int
     answers: tuple[AnswerTaken, ...]
+    costs: Costs
 
     def stage(self, stage_id: str) -> StageView:
         """Raises KeyError."""
@@ -115,7 +119,8 @@ def describe(pipeline: Pipeline, history: History, owner: str = "") -> RunView:
         _stage_view(stage, state.stages[stage.id], past) for stage in pipeline.ordered() if stage.id in state.stages
     )
     verdicts, answers = tuple(past.base), tuple(past.answers)
-    return RunView(**known, stages=stages, base_verdicts=verdicts, refused=past.refused, answers=answers)
+    where = costs(pipeline, state, past)
+    return RunView(**known, stages=stages, base_verdicts=verdicts, refused=past.refused, answers=answers, costs=where)
 
 
 def locate(pipeline: Pipeline, state: RunState, owner: str = "") -> Standing:
@@ -138,6 +143,7 @@ def locate(pipeline: Pipeline, state: RunState, owner: str = "") -> Standing:
         seq=state.seq,
         owner=owner,
         spent=state.spent,
+        limits=amounts(pipeline, state),
         waits=tuple(_waits(pipeline, state)),
         branch=state.delivered.branch if state.delivered else "",
         commit=state.delivered.commit if state.delivered else "",

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from interlock.core.budget import limit_names
 from interlock.core.events import Action
 from interlock.core.history import AttemptPhase
 from interlock.core.ids import parse_attempt
 from interlock.core.state import Phase
 from interlock.core.views import RunView, StageView, WaitView
 from interlock.ports import Answer, UsageError
-
-LIMITS = ("attempts", "tokens", "cost_usd", "wall")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ def to_answer(view: RunView, said: Said, new_id: Callable[[], str], at: float) -
         commit=said.commit,
         override=said.override,
         now=said.now,
-        limits=_limits(said),
+        limits=_limits(view, said),
     )
 
 
@@ -122,10 +121,11 @@ def _the_candidate(view: RunView, said: Said) -> tuple[str, str, str]:
     return attempt.stage, str(attempt), ""
 
 
-def _limits(said: Said) -> tuple[tuple[str, float], ...]:
+def _limits(view: RunView, said: Said) -> tuple[tuple[str, float], ...]:
+    known = limit_names(stage.id for stage in view.stages)
     for name, amount in said.limits:
-        if name not in LIMITS:
-            raise UsageError(f"--raise {name}: no such limit, there are {', '.join(LIMITS)}")
+        if name not in known:
+            raise UsageError(f"--raise {name}: no such limit, there are {', '.join(known)}")
         if amount <= 0:
             raise UsageError(f"--raise {name}={amount:g}: say how much more, above zero")
     return said.limits

@@ -20,11 +20,14 @@ _COUNT_MAX = 256
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`slots` bounds INTERLOCK_SLOT, so how many checkouts run programs at once; `max_parallel` all effects."""
+    """`slots` bounds INTERLOCK_SLOT, so how many checkouts run programs at once; `max_parallel` all effects.
+    `daily_*` bound what agents spend between two midnights, over all runs; 0 is no bound."""
 
     sandbox: str = "none"
     slots: int = 16
     max_parallel: int = 4
+    daily_tokens: int = 0
+    daily_cost_usd: float = 0.0
 
 
 _EXPECTED = MappingProxyType(
@@ -32,6 +35,8 @@ _EXPECTED = MappingProxyType(
         "sandbox": f"one of {', '.join(SANDBOX_LEVELS)}",
         "slots": f"an integer from 1 to {_COUNT_MAX}",
         "max_parallel": f"an integer from 1 to {_COUNT_MAX}",
+        "daily_tokens": "a positive integer",
+        "daily_cost_usd": "a positive number",
     }
 )
 
@@ -89,4 +94,7 @@ def _mistakes(name: object, value: object) -> Iterator[str]:
 def _fits(name: str, value: object) -> bool:
     if name == "sandbox":
         return value in SANDBOX_LEVELS
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _COUNT_MAX
+    if name == "daily_cost_usd":
+        return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
+    most = float("inf") if name == "daily_tokens" else _COUNT_MAX
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most

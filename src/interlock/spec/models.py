@@ -57,6 +57,12 @@ class LimitsPart(_Part):
     wall: Duration | None = None
 
 
+class StageLimitsPart(_Part):
+    attempts: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    tokens: Annotated[int, Field(ge=1)] | None = None
+    cost_usd: Annotated[float, Field(gt=0)] | None = None
+
+
 class SetupPart(_Part):
     run: CommandField
     key: list[Glob] = []
@@ -149,6 +155,7 @@ class StagePart(_Part):
     attempts: Count | None = None
     timeout: Duration | None = None
     idle_timeout: Duration | None = None
+    limits: StageLimitsPart = StageLimitsPart()
     env: list[Variable] = []
     secrets: list[Variable] = []
     dir: RelativePath = ""

@@ -16,8 +16,10 @@ PAGE = (DOCS / "pipeline.md").read_text()
 EXAMPLES = [block for block in blocks(PAGE) if block.language == "yaml"]
 SECTIONS = {
     "PipelineFile": "Top level", "InputPart": "inputs", "AgentPart": "agents", "DefaultsPart": "defaults",
-    "LimitsPart": "limits", "SetupPart": "setup", "StagePart": "stages", "ArtifactPart": "produces",
-    "GatePart": "gates", "ReviewPart": "review", "RulePart": "on_reject", "WhenPart": "when",
+    "LimitsPart": "limits", "StageLimitsPart": "limits of a stage",
+    "SetupPart": "setup", "StagePart": "stages", "ArtifactPart": "produces",
+    "GatePart": "gates", "ReviewPart": "review", "TracesPart": "traces",
+    "RulePart": "on_reject", "WhenPart": "when",
     "DeliverPart": "deliver", "ForEachPart": "Reserved",
 }  # fmt: skip
 AGENTS = {name: f"{{use: command, run: {name}-agent}}" for name in ("coder", "critic")}

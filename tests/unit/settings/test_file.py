@@ -30,14 +30,16 @@ def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
 
 def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
-    file.write_text("slot: 3\nsandbox: full\nmax_parallel: true\nwhatever: 1\n")
+    file.write_text("slot: 3\nsandbox: full\nmax_parallel: true\nwhatever: 1\ndaily_tokens: 0\ndaily_cost_usd: x\n")
     with pytest.raises(UsageError) as raised:
         load_settings(tmp_path)
     assert str(raised.value).splitlines() == [
         f"{file}: slot: no such setting: did you mean slots?",
         f"{file}: sandbox: 'full' does not fit: one of none is needed",
         f"{file}: max_parallel: True does not fit: an integer from 1 to 256 is needed",
-        f"{file}: whatever: no such setting: there are sandbox, slots, max_parallel",
+        f"{file}: whatever: no such setting: there are sandbox, slots, max_parallel, daily_tokens, daily_cost_usd",
+        f"{file}: daily_tokens: 0 does not fit: a positive integer is needed",
+        f"{file}: daily_cost_usd: 'x' does not fit: a positive number is needed",
     ]
 
 

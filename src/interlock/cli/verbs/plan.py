@@ -11,7 +11,7 @@ from interlock.cli.opened import note, say
 from interlock.ports import UsageError
 
 if TYPE_CHECKING:
-    from interlock.core.pipeline import Gate, Pipeline, Rule, Stage
+    from interlock.core.pipeline import Gate, Limits, Pipeline, Rule, Stage
 
 
 @click.command()
@@ -83,6 +83,9 @@ def _of_stage(pipeline: Pipeline, stage: Stage) -> Iterator[str]:
         yield f"produces: {', '.join(f'{stage.id}/{artifact.name}' for artifact in stage.produces)}"
     for gate in in_order(stage):
         yield f"gate {gate.id}: {_gate(gate)}"
+    limits = ", ".join(_amounts(stage.limits))
+    if limits:
+        yield f"limits: {limits}"
     for rule in stage.on_reject:
         yield f"if rejected{_condition(rule)}: {_action(rule)}"
 
@@ -101,6 +104,10 @@ def _gate(gate: Gate) -> str:
     words = [gate.gate_class.value, f"{gate.kind.value}" + (f" ({gate.used})" if gate.used else "")]
     if gate.command is not None and not gate.used:
         words.append(safe(gate.command.shell or " ".join(gate.command.argv), 80))
+    if gate.review is not None:
+        words.append(f"{gate.review.approvals} of {', '.join(gate.review.by)} must approve")
+    if gate.traces is not None:
+        words.append(f"each id of {gate.traces.of}")
     if gate.question:
         words.append(safe(gate.question, 120))
     if gate.expect != "pass":
@@ -130,15 +137,27 @@ def _action(rule: Rule) -> str:
 
 
 def _bounds(pipeline: Pipeline, worst: Mapping[str, int]) -> Iterator[str]:
+    from interlock.cli.pipelines import reviews_worst
+    from interlock.cli.words import count
+
     limits = pipeline.limits
     most = min(sum(worst.values()), limits.attempts)
     each = ", ".join(f"{name} {number}" for name, number in worst.items())
     yield f"worst case: {most} attempts" + (f" ({each}; the limit is {limits.attempts})" if each else "")
-    said = [f"{limits.attempts} attempts"]
-    said += [f"{limits.tokens} tokens"] if limits.tokens else []
-    said += [f"${limits.cost_usd:g}"] if limits.cost_usd else []
-    said += [f"{_time(limits.wall_s)} of work"] if limits.wall_s else []
-    yield f"limits: {', '.join(said)}"
+    if reviews := reviews_worst(pipeline, worst):
+        yield f"and at most {count(reviews, 'review')}, each asked again where its answer is none"
+    yield f"limits: {', '.join(_amounts(limits))}"
+
+
+def _amounts(limits: Limits) -> Iterator[str]:
+    if limits.attempts:
+        yield f"{limits.attempts} attempts"
+    if limits.tokens:
+        yield f"{limits.tokens} tokens"
+    if limits.cost_usd:
+        yield f"${limits.cost_usd:g}"
+    if limits.wall_s:
+        yield f"{_time(limits.wall_s)} of work"
 
 
 def _time(seconds: int) -> str:
@@ -155,6 +174,7 @@ def _manner(pipeline: Pipeline) -> str:
 
 def _as_json(pipeline: Pipeline, stages: list[Stage], worst: Mapping[str, int]) -> None:
     from interlock.cli.jsons import document
+    from interlock.cli.pipelines import reviews_worst
 
     listed = [
         {
@@ -176,6 +196,7 @@ def _as_json(pipeline: Pipeline, stages: list[Stage], worst: Mapping[str, int]) 
     say(
         document(
             pipeline=pipeline.name, digest=pipeline.digest, stages=listed, attempts_worst=most,
+            reviews_worst=reviews_worst(pipeline, worst),
             limits=pipeline.limits, deliver=delivers,
         )
     )  # fmt: skip

@@ -10,7 +10,7 @@ from interlock.spec.checks.common import passed_on
 from interlock.spec.mistakes import nearest
 
 if TYPE_CHECKING:
-    from interlock.core.pipeline import AgentSpec
+    from interlock.core.pipeline import AgentSpec, Stage
     from interlock.spec.checks.view import View
 
 _DRIVEN = frozenset({"endpoint", "login", "price"})
@@ -54,9 +54,13 @@ def unknown_agent(view: View, name: str) -> str:
 
 def used_agents(view: View) -> set[str]:
     """Those that a stage, a rule, a review or another agent's fallback names."""
-    used = {stage.agent for stage in view.pipeline.stages}
-    used |= {rule.agent for stage in view.pipeline.stages for rule in stage.on_reject}
-    used |= {name for _, _, part, _ in view.gates() if part.review for name in part.review.by}
+    return {name for stage in view.pipeline.stages for name in agents_of(view, stage)}
+
+
+def agents_of(view: View, stage: Stage) -> set[str]:
+    """Those that may work for one stage, its reviewers and those that stand in among them."""
+    used = {stage.agent, *(rule.agent for rule in stage.on_reject)}
+    used |= {name for gate in stage.gates if gate.review for name in gate.review.by}
     for _ in view.pipeline.agents:
         used |= {name for agent in view.pipeline.agents if agent.name in used for name in agent.fallback}
     return used - {""}

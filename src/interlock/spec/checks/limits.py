@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from interlock.spec.checks.agents import TELL_NO_COST, used_agents
+from interlock.spec.checks.agents import TELL_NO_COST, agents_of, used_agents
 
 if TYPE_CHECKING:
     from interlock.spec.checks.view import View
@@ -34,15 +34,21 @@ def _attempts(view: View) -> None:
 
 
 def _cost(view: View) -> None:
-    """A limit in dollars needs to know what everybody costs."""
-    if not view.draft.file.limits.cost_usd:
-        return
-    used = used_agents(view)
+    """A limit in dollars needs to know what everybody costs who is under it."""
+    if view.draft.file.limits.cost_usd:
+        _known_costs(view, used_agents(view), ("limits", "cost_usd"))
+    for stage, part in view.stages():
+        if part.limits.cost_usd:
+            _known_costs(view, agents_of(view, stage), ("stages", stage.id, "limits", "cost_usd"))
+
+
+def _known_costs(view: View, used: set[str], at: Path) -> None:
     for agent in view.pipeline.agents:
         if agent.name in used and agent.use in TELL_NO_COST and "price" not in dict(agent.options):
+            name = "limits.cost_usd" if at[0] == "limits" else f"cost_usd of {at[1]}"
             view.error(
-                ("limits", "cost_usd"),
-                f"limits.cost_usd cannot bind: {agent.use} reports no cost, and the agent {agent.name} has no price",
+                at,
+                f"{name} cannot bind: {agent.use} reports no cost, and the agent {agent.name} has no price",
                 f"add `price: {{input: 1.25, output: 10}}` to {agent.name}, in dollars per million tokens, or limit"
                 " tokens instead",
             )
