@@ -87,8 +87,10 @@ def _said(request: Request, step: Step, number: int) -> Reply:
     if step.kind == "structured" and "StructuredOutput" in request.tools:
         done = f"call_il{number}_StructuredOutput"
         return Reply(tool="StructuredOutput", call=done, arguments=json.loads(step.text))
-    if step.kind == "say" and "COMPLETE_TASK_AND_SUBMIT" in request.everything and "bash" in request.tools:
-        return Reply(tool="bash", call=f"call_il{number}_bash", arguments={"command": f"{_SUBMIT}"})
+    submits = "COMPLETE_TASK_AND_SUBMIT" in request.everything and "bash" in request.tools
+    if submits and step.kind in ("say", "structured"):
+        command = _SUBMIT if step.kind == "say" else f"{_SUBMIT}; printf %s {shlex.quote(step.text)}"
+        return Reply(tool="bash", call=f"call_il{number}_bash", arguments={"command": command})
     return Reply(text=step.text, refused=step.kind == "refuse")
 
 

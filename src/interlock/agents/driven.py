@@ -26,6 +26,7 @@ from interlock.process import Finished, How, Supervised, supervise
 
 Event = Mapping[str, object]
 _MESSAGE_MAX = 2_000
+_TAIL_BYTES = 100_000
 _OF_THE_ENDPOINT = (Ended.RATE_LIMITED, Ended.UNAVAILABLE)
 
 
@@ -143,6 +144,16 @@ def events(log: Path) -> Iterator[Event]:
                     yield from _event(line)
     except OSError:
         return
+
+
+def tail(path: Path) -> str:
+    """The end of a log that the program keeps for itself, empty where there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+            return file.read(_TAIL_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def inner(event: Event, *names: str) -> Event:

@@ -25,6 +25,9 @@ _KNOWN: Mapping[str, tuple[tuple[str, ...], tuple[str, str, str] | None]] = {
     "codex": (("CODEX_API_KEY", "OPENAI_API_KEY"), ("CODEX_HOME", ".codex", "auth.json")),
     "aider": (_MODELS, None),
     "mini": (_MODELS, None),
+    "gemini": (("GEMINI_API_KEY",), None),
+    "opencode": (_MODELS, ("", ".local/share/opencode", "auth.json")),
+    "goose": (_MODELS, None),
 }
 _TIMEOUT_S = 20
 

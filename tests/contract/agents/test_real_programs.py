@@ -12,9 +12,11 @@ from tests.contract.agents.world import bin_of, place_in, work
 from tests.model_server.script import Step
 from tests.model_server.server import ModelServer, serving
 
+from interlock.gates.reviews.answers import Asked, NoAnswer, read, schema
 from interlock.ports import Ended, Place
 
 _ERROR = '{"type": "error", "error": {"type": "%s", "message": "%s"}}'
+_TRY_AGAIN = ("aider", "goose", "opencode")  # for as long as they are let
 _DONE = Step("say", "All done.")
 _RESET = int(time.time()) + 3600
 _USED_UP = json.dumps({"error": {"type": "usage_limit_reached", "message": "used up", "resets_at": _RESET}})
@@ -24,6 +26,7 @@ _LIMITED = Step(
     code=429,
     headers={"retry-after": "300"},
 )
+_APPROVE = {"verdict": "approve", "findings": [], "earlier": [], "requirements": []}
 SCENARIOS = {
     "edit": (Step("edit", "two\n", "a.txt", "one\n"), _DONE),
     "nothing": (_DONE,),
@@ -35,6 +38,8 @@ SCENARIOS = {
     "hang": (Step("hang"),),
     "cut": (Step("cut"),),
     "garbage": (Step("garbage"),),
+    "approve": (Step("structured", json.dumps(_APPROVE)),),
+    "prose": (Step("say", "APPROVE. It is fine."),),
     "daemon": (Step("shell", "setsid nohup sleep 987 >/dev/null 2>&1 & echo $! > pid"), _DONE),
 }
 
@@ -50,7 +55,7 @@ def place(tmp_path: Path) -> Place:
     return place_in(tmp_path / "place")
 
 
-@pytest.fixture(params=["codex", "claude", "aider", "mini"])
+@pytest.fixture(params=["codex", "claude", "aider", "mini", "gemini", "opencode", "goose"])
 def name(request: pytest.FixtureRequest) -> str:
     bin_of(request.param)
     return str(request.param)
@@ -64,8 +69,8 @@ def test_a_real_edit_and_tokens_to_the_digit(name: str, model: ModelServer, plac
     assert (place.tree / "a.txt").read_text() == "two\n"
     served = tuple(now - then for now, then in zip(model.tokens("edit"), before, strict=True))
     assert (outcome.usage.tokens_in, outcome.usage.tokens_out) == served[:2]
-    assert outcome.usage.tokens_cached == (None if name == "aider" else served[2])
-    assert outcome.session or outcome.transcript
+    assert outcome.usage.tokens_cached == (None if name in ("aider", "goose") else served[2])
+    assert name == "goose" or outcome.session or outcome.transcript
     assert sorted(path.name for path in place.tree.iterdir()) == [".git", "a.txt"]
 
 
@@ -98,7 +103,7 @@ def test_no_change_at_all_is_completed_and_changes_nothing(name: str, model: Mod
 def test_a_failing_model(
     name: str, model: ModelServer, place: Place, scenario: str, ended: Ended, permanent: bool
 ) -> None:
-    outcome = work(name, model.base, scenario, place, timeout_s=15 if name == "aider" else 60)
+    outcome = work(name, model.base, scenario, place, timeout_s=15 if name in _TRY_AGAIN else 60)
     assert (outcome.ended, outcome.permanent) == (ended, permanent), outcome
     if permanent:
         assert "secrets" in outcome.message
@@ -127,6 +132,26 @@ def test_a_daemon_is_dead_when_the_work_returns(name: str, model: ModelServer, p
     assert outcome.ended is Ended.COMPLETED, outcome
     assert int((place.tree / "pid").read_text()) > 0
     assert not any(_is_sleeper(path) for path in Path("/proc").iterdir() if path.name.isdigit())
+
+
+def test_a_reviewer_gives_a_typed_answer_and_changes_nothing(name: str, model: ModelServer, place: Place) -> None:
+    outcome = work(name, model.base, "approve", place, schema=schema())
+    assert outcome.ended is Ended.COMPLETED, outcome
+    assert read(outcome.answer or outcome.message, Asked("own", (), ())).said == "approve"
+    assert sorted(path.name for path in place.tree.iterdir()) == [".git", "a.txt"]
+    assert (place.tree / "a.txt").read_text() == "one\n"
+
+
+def test_prose_of_a_reviewer_is_no_answer(name: str, model: ModelServer, place: Place) -> None:
+    outcome = work(name, model.base, "prose", place, schema=schema())
+    with pytest.raises(NoAnswer):
+        read(outcome.answer or outcome.message, Asked("own", (), ()))
+
+
+def test_a_brief_longer_than_an_argument_may_be(name: str, model: ModelServer, place: Place) -> None:
+    outcome = work(name, model.base, "nothing", place, before="x" * 200 + "\n", times=1000)
+    assert name == "mini" or outcome.ended is Ended.COMPLETED, outcome
+    assert "Argument list too long" not in outcome.message
 
 
 def _is_sleeper(process: Path) -> bool:

@@ -17,9 +17,33 @@ from interlock.core.pipeline import AgentSpec
 from interlock.ports import Brief, Outcome, Place
 
 _CACHE = os.environ.get("XDG_CACHE_HOME") or str(Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache")
-_VERSIONS = {"codex": "0.169.0", "claude": "2.1.330", "aider": "0.86.2", "mini": "2.4.6"}
-KEYS = {"codex": "OPENAI_API_KEY", "claude": "ANTHROPIC_API_KEY", "aider": "OPENAI_API_KEY", "mini": "OPENAI_API_KEY"}
-MODELS = {"codex": "gpt-5", "claude": "claude-sonnet-4-5", "aider": "openai/gpt-4o", "mini": "openai/small"}
+_VERSIONS = {
+    "codex": "0.169.0",
+    "claude": "2.1.330",
+    "aider": "0.86.2",
+    "mini": "2.4.6",
+    "gemini": "0.61.0",
+    "opencode": "1.18.33",
+    "goose": "1.37.0",
+}
+KEYS = {
+    "codex": "OPENAI_API_KEY",
+    "claude": "ANTHROPIC_API_KEY",
+    "aider": "OPENAI_API_KEY",
+    "mini": "OPENAI_API_KEY",
+    "gemini": "GEMINI_API_KEY",
+    "opencode": "OPENAI_API_KEY",
+    "goose": "OPENAI_API_KEY",
+}
+MODELS = {
+    "codex": "gpt-5",
+    "claude": "claude-sonnet-4-5",
+    "aider": "openai/gpt-4o",
+    "mini": "openai/small",
+    "gemini": "gemini-2.5-pro",
+    "opencode": "small",
+    "goose": "small",
+}
 
 
 def bin_of(name: str) -> str:
@@ -41,13 +65,22 @@ def place_in(folder: Path) -> Place:
 
 
 def work(
-    name: str, base: str, scenario: str, place: Place, *, timeout_s: int = 60, schema: str = "", **options: object
+    name: str,
+    base: str,
+    scenario: str,
+    place: Place,
+    *,
+    timeout_s: int = 60,
+    schema: str = "",
+    before: str = "",
+    times: int = 1,
+    **options: object,
 ) -> Outcome:
     env = {
         "PATH": f"{bin_of(name)}:{os.environ['PATH']}", "HOME": str(place.home), "TMPDIR": str(place.tmp),
         KEYS[name]: "sk-test",
     }  # fmt: skip
-    asked = f"Please do it. SCENARIO:{scenario}"
+    asked = f"{before * times}Please do it. SCENARIO:{scenario}"
     brief = Brief("r", AttemptId("code", 1, 1), asked, asked, MODELS[name], env, timeout_s, 0, answer_schema=schema)
     spec = AgentSpec(
         "own",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, events, inner, text
+from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, events, inner, tail, text
 from interlock.core.events import Usage
 from interlock.ports import Agent
 
@@ -46,12 +46,19 @@ def _read(asked: Asked, log: Path) -> Told:
     chat = asked.state / "chat.md"
     return Told(
         done,
-        message="\n".join(lines[-_LINES_MAX:]),
+        message=_said(chat) or "\n".join(lines[-_LINES_MAX:]),
         trouble="" if done else "\n".join(wrong[:5]),
         usage=_usage(answered),
         model=text(answered[-1], "main_model") if answered else "",
         transcript=chat if chat.is_file() else None,
     )
+
+
+def _said(chat: Path) -> str:
+    """What the model said: in aider's own record of the chat, less what was asked (`####`) and aider's notes (`>`)."""
+    lines = tail(chat).splitlines()
+    asked = next((number for number, line in enumerate(lines) if line.startswith("#### ")), len(lines))
+    return "\n".join(line for line in lines[asked:] if not line.startswith(("#### ", "> "))).strip()
 
 
 def _usage(answered: list[Event]) -> Usage:

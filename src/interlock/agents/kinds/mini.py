@@ -13,6 +13,7 @@ from interlock.core.events import Usage
 from interlock.ports import Agent
 
 _BYTES_MAX = 50_000_000
+_ARGUMENT_MAX = 100_000  # bytes; Linux takes 131,071
 _FAILED = "the work was not submitted"
 
 
@@ -33,7 +34,17 @@ def _start(asked: Asked) -> Start:
         env |= {"OPENAI_API_BASE": f"{asked.endpoint}/v1", "ANTHROPIC_API_BASE": asked.endpoint}
     model = ("-m", asked.brief.model) if asked.brief.model else ()
     trajectory = ("-o", str(asked.state / "trajectory.json"))
-    return Start((*model, "-y", "--exit-immediately", "-l", "0", *trajectory, "-t", asked.brief.text), env)
+    return Start((*model, "-y", "--exit-immediately", "-l", "0", *trajectory, "-t", _task(asked)), env)
+
+
+def _task(asked: Asked) -> str:
+    """One argument: longer texts than the system takes are read from a file."""
+    text = asked.brief.text
+    if len(text.encode()) < _ARGUMENT_MAX:
+        return text
+    path = asked.state / "brief.md"
+    path.write_text(text, encoding="utf-8")
+    return f"Read the file {path} from its beginning to its end, in parts, and do what it says."
 
 
 def _read(asked: Asked, log: Path) -> Told:
@@ -46,7 +57,7 @@ def _read(asked: Asked, log: Path) -> Told:
     tail = log.read_bytes()[-4_000:].decode("utf-8", "replace") if log.is_file() else ""
     return Told(
         done,
-        message=said[-1] if said else "",
+        message=text(inner(trajectory, "info"), "submission") or (said[-1] if said else ""),
         trouble="" if done else f"{status or _FAILED}: {_errors(tail)}",
         usage=_usage(messages),
         transcript=path if path.is_file() else None,

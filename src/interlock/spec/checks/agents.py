@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from interlock.spec.checks.view import View
 
 _DRIVEN = frozenset({"endpoint", "login", "price"})
-TELL_NO_COST = ("codex", "mini")
+TELL_NO_COST = ("codex", "gemini", "goose", "mini")
 _ADDRESS = re.compile(r"https?://[^\s/]+")
 _PRICE = "price: {input: 1.25, output: 10}"
 NOW = {
@@ -22,10 +22,13 @@ NOW = {
     "claude": _DRIVEN,
     "codex": _DRIVEN,
     "command": frozenset[str](),
+    "gemini": _DRIVEN - {"login"},
+    "goose": _DRIVEN - {"login"},
     "mini": _DRIVEN - {"login"},
+    "opencode": _DRIVEN,
     "scripted": frozenset({"script", "seed", "rate", "kinds", "hang_s", "pace_s"}),
 }  # and their own options
-LATER = ("acp", "gemini", "goose", "model", "opencode")
+LATER = ("acp", "model")
 
 
 def check(view: View) -> None:

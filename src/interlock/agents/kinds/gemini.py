@@ -1,0 +1,66 @@
+"""Gemini CLI: `gemini -o stream-json`. It succeeded where its `result` says `success` and its exit code is 0."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, text
+from interlock.core.events import Usage
+from interlock.ports import Agent
+
+_SETTINGS = {
+    "security": {"auth": {"selectedType": "gemini-api-key"}, "folderTrust": {"enabled": False}},
+    "privacy": {"usageStatisticsEnabled": False},
+    "telemetry": {"enabled": False},
+    "general": {"maxAttempts": 1, "disableAutoUpdate": True, "disableUpdateNag": True, "enableAutoUpdate": False},
+}
+
+
+def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
+    return Driven(Kind("gemini", _start, _read), environ)
+
+
+def _start(asked: Asked) -> Start:
+    home = asked.state / "home"
+    (home / ".gemini").mkdir(parents=True, exist_ok=True)
+    (home / ".gemini" / "settings.json").write_text(json.dumps(_SETTINGS), encoding="utf-8")
+    env = {"GEMINI_CLI_HOME": str(home), "GEMINI_CLI_NO_RELAUNCH": "true", "GEMINI_TELEMETRY_ENABLED": "false"}
+    env["HOME"] = str(home)
+    if asked.endpoint:
+        env["GOOGLE_GEMINI_BASE_URL"] = asked.endpoint
+    model = ("-m", asked.brief.model) if asked.brief.model else ()
+    mode = "plan" if asked.reviews else "yolo"
+    arguments = (*model, "-o", "stream-json", "--skip-trust", "--approval-mode", mode)
+    return Start(arguments, env, asked.brief.text.encode())
+
+
+def _read(asked: Asked, log: Path) -> Told:
+    said: list[str] = []
+    result: Event = {}
+    errors, session, model = "", "", ""
+    for event in events(log):
+        match text(event, "type"):
+            case "init":
+                session, model = text(event, "session_id"), text(event, "model")
+            case "message" if text(event, "role") == "assistant":
+                said.append(text(event, "content"))
+            case "tool_use":
+                said.clear()
+            case "error":
+                errors = text(event, "message")
+            case "result":
+                result = event
+            case _:
+                pass
+    done = text(result, "status") == "success" and not errors
+    stats = inner(result, "stats")
+    return Told(
+        done,
+        message="".join(said),
+        trouble="" if done else text(inner(result, "error"), "message") or errors,
+        usage=Usage(count(stats, "input_tokens"), count(stats, "output_tokens"), count(stats, "cached")),
+        model=model,
+        session=session,
+    )

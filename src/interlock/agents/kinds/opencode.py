@@ -1,0 +1,97 @@
+"""opencode: `opencode run --format json`. It succeeded where its exit code is 0, no error was told, and its last
+step ended with `stop`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, tail, text
+from interlock.core.events import Usage
+from interlock.ports import Agent
+
+_QUIET = (
+    "OPENCODE_DISABLE_AUTOUPDATE", "OPENCODE_DISABLE_MODELS_FETCH", "OPENCODE_DISABLE_LSP_DOWNLOAD",
+    "OPENCODE_DISABLE_DEFAULT_PLUGINS",
+)  # fmt: skip
+_PROVIDER = "own"  # of an endpoint that the user names
+
+
+def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
+    login = (".local/share/opencode/auth.json", "data/opencode/auth.json")
+    return Driven(Kind("opencode", _start, _read, login), environ)
+
+
+def _start(asked: Asked) -> Start:
+    env = dict.fromkeys(_QUIET, "1")
+    for name in ("data", "config", "cache", "state"):
+        folder = asked.state / name
+        (folder / "opencode").mkdir(parents=True, exist_ok=True)
+        env[f"XDG_{name.upper()}_HOME"] = str(folder)
+    env["OPENCODE_CONFIG_CONTENT"] = json.dumps(_config(asked))
+    return Start(("run", "--format", "json", "--title", str(asked.brief.attempt)), env, asked.brief.text.encode())
+
+
+def _config(asked: Asked) -> dict[str, object]:
+    may = "deny" if asked.reviews else "allow"
+    config: dict[str, object] = {
+        "autoupdate": False,
+        "share": "disabled",
+        "permission": {"edit": may, "bash": may, "webfetch": "deny"},
+    }
+    model = asked.brief.model
+    if asked.endpoint:
+        options = {"baseURL": f"{asked.endpoint}/v1", "apiKey": "{env:OPENAI_API_KEY}"}
+        own = {"npm": "@ai-sdk/openai-compatible", "name": _PROVIDER, "options": options, "models": {model: {}}}
+        config |= {"provider": {_PROVIDER: own}, "model": f"{_PROVIDER}/{model}", "small_model": f"{_PROVIDER}/{model}"}
+    elif model:
+        config["model"] = model
+    return config
+
+
+def _read(asked: Asked, log: Path) -> Told:
+    steps: list[Event] = []
+    errors, said, session = "", "", ""
+    status = 0
+    for event in events(log):
+        session = text(event, "sessionID") or session
+        part = inner(event, "part")
+        match text(event, "type"):
+            case "step_finish":
+                steps.append(part)
+            case "text":
+                said = text(part, "text")
+            case "error":
+                error = inner(event, "error")
+                errors = text(inner(error, "data"), "message") or text(error, "name") or "it told of an error"
+                status = count(inner(error, "data"), "statusCode") or 0
+            case _:
+                pass
+    reason = text(steps[-1], "reason") if steps else ""
+    done = not errors and reason == "stop"
+    if not done and not errors:
+        errors = "the stream ended before the answer was whole" if reason == "unknown" else _in_its_log(asked)
+    return Told(done, message=said, trouble=errors, status=status, usage=_usage(steps), session=session)
+
+
+def _in_its_log(asked: Asked) -> str:
+    """The last error in the log that it keeps: it tells of none while it tries again."""
+    log = tail(asked.state / "data" / "opencode" / "log" / "opencode.log")
+    found = re.findall(r'error\.error="([^"\n]*)"', log)
+    return found[-1] if found else ""
+
+
+def _usage(steps: list[Event]) -> Usage:
+    used = [inner(step, "tokens") for step in steps]
+    cached = [count(inner(one, "cache"), "read") or 0 for one in used]
+    if not used:
+        return Usage()
+    # What came from the cache is not in `input`.
+    tokens_in = sum(count(one, "input") or 0 for one in used) + sum(cached)
+    tokens_in += sum(count(inner(one, "cache"), "write") or 0 for one in used)
+    costs = [cost for step in steps if isinstance(cost := step.get("cost"), int | float)]
+    return Usage(
+        tokens_in, sum(count(one, "output", "reasoning") or 0 for one in used), sum(cached), sum(costs) or None
+    )
