@@ -104,7 +104,7 @@ def test_feature_is_plan_tests_code_ship(root: Path):
     assert pipeline.stage("code").scope.authors == ()
     assert "tests/**" in pipeline.stage("code").scope.protect
     assert pipeline.stage("ship").gate("merge").kind is GateKind.APPROVE
-    assert pipeline.agent("codex").command is not None
+    assert pipeline.agent("codex").use == "codex"
 
 
 def test_where_no_gate_tells_test_from_test_a_person_reads_the_tests(root: Path):
@@ -114,33 +114,24 @@ def test_where_no_gate_tells_test_from_test_a_person_reads_the_tests(root: Path)
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
-def test_every_known_agent_gets_a_line_of_sound_shell(root: Path, program):
+def test_every_known_agent_is_driven_by_its_own_adapter(root: Path, program):
     initialised(root, PYTEST, named("python3", "pytest", program.name))
-    agent = load_pipeline(page(root, "quick"), root).pipeline.agent(program.name)
-    assert agent.command is not None
-    subprocess.run(["/bin/bash", "-n", "-c", agent.command.shell], check=True)
-    assert "$BRIEF" in agent.command.shell
+    loaded = load_pipeline(page(root, "quick"), root)
+    assert loaded.findings == ()
+    agent = loaded.pipeline.agent(program.name)
+    assert (agent.use, agent.command) == (program.name, None)
     assert set(agent.secrets) == set(program.secrets)
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
-def test_the_line_starts_the_program_with_the_brief(root: Path, program):
-    initialised(root, PYTEST, named("python3", "pytest", program.name))
-    agent = load_pipeline(page(root, "quick"), root).pipeline.agent(program.name)
-    folder = root.parent / "bin"
-    folder.mkdir()
-    (folder / program.name).write_text(
-        '#!/bin/sh\nfor word; do test -f "$word" && cat "$word"; echo "$word"; done\ncat\n'
-    )
-    (folder / program.name).chmod(0o755)
-    brief = root.parent / "brief"
-    brief.write_text("Mend the adder")
-    env = {"PATH": f"{folder}:/usr/bin:/bin", "BRIEF": str(brief), "TMPDIR": str(root.parent)}
-    done = subprocess.run(
-        agent.command.words, env=env, input="", capture_output=True, text=True, timeout=30, check=True
-    )
-    assert done.stdout.count("Mend the adder") == 1
-    assert done.stderr == ""
+def test_a_login_is_lent_where_no_key_is_set(root: Path):
+    lay(root, PYTEST)
+    logins = frozenset({"claude"})
+    scaffold = plan_files(root, {}, named("claude"), logins=logins)
+    assert not any("ANTHROPIC_API_KEY" in note for note in scaffold.notes)
+    write(scaffold, root, force=False)
+    assert dict(load_pipeline(page(root, "quick"), root).pipeline.agent("claude").options) == {"login": "true"}
+    with_key = plan_files(root, {"ANTHROPIC_API_KEY": "x"}, named("claude"), logins=logins)
+    assert "login: true" not in dict(with_key.files)[".interlock/common.yaml"]
 
 
 def test_without_an_agent_a_placeholder_fails_and_says_what_to_do(root: Path):

@@ -27,7 +27,8 @@ class Step:
     path: str = ""
     old: str = ""
     code: int = 0
-    headers: Mapping[str, str] = field(default_factory=dict)
+    times: int = 0  # of a fault: it happens so often, then never again; 0 is always
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,15 @@ class ModelServer:
     closing: threading.Event = field(default_factory=threading.Event)
     served: list[Served] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
+    happened: dict[tuple[str, Step], int] = field(default_factory=dict)
+
+    def due(self, scenario: str, steps: Sequence[Step], number: int) -> Step:
+        """The step of this number, faults that have happened often enough left out."""
+        left = [step for step in steps if not step.times or self.happened.get((scenario, step), 0) < step.times]
+        step = left[min(number, len(left) - 1)]
+        if step.times:
+            self.happened[scenario, step] = self.happened.get((scenario, step), 0) + 1
+        return step
 
     def tokens(self, scenario: str) -> tuple[int, int, int]:
         """In (cached ones included), out and cached, of all answers of a scenario."""
@@ -75,7 +84,7 @@ class _Asked(BaseHTTPRequestHandler):
         request = read(path, told)
         number, name = number_of(request), scenario_of(request)
         steps = model.scenarios.get(name, (Step("say", "No such scenario."),))
-        step = steps[min(number, len(steps) - 1)]
+        step = model.due(name, steps, number)
         stream = bool(told.get("stream")) or "stream" in path
         with suppress(OSError):
             return self._answer(model, request, (name, number, step), stream)

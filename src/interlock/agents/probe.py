@@ -48,6 +48,25 @@ def probe(environ: Mapping[str, str]) -> tuple[Probed, ...]:
     return tuple(_probed(name, environ) for name in _KNOWN)
 
 
+def logged_in(environ: Mapping[str, str]) -> frozenset[str]:
+    """The programs whose login lies where they keep it."""
+    return frozenset(name for name in _KNOWN if _login(name, environ) is not None)
+
+
+def keys_of(name: str) -> tuple[str, ...]:
+    """The variables that may hold a key of the program. Raises KeyError for one without an adapter of its own."""
+    return _KNOWN[name][0]
+
+
+def _login(name: str, environ: Mapping[str, str]) -> Path | None:
+    where = _KNOWN[name][1]
+    if where is None:
+        return None
+    variable, folder, file = where
+    path = Path(environ.get(variable) or Path(environ.get("HOME", "/")) / folder) / file
+    return path if path.is_file() else None
+
+
 def _probed(name: str, environ: Mapping[str, str]) -> Probed:
     path = shutil.which(name, path=environ.get("PATH"))
     if path is None:
@@ -72,9 +91,6 @@ def _access(name: str, environ: Mapping[str, str]) -> tuple[str, str]:
     for key in keys:
         if environ.get(key):
             return f"{key} is set", f"name it under the agent's `secrets`: secrets: [{key}]"
-    if login is not None:
-        variable, folder, file = login
-        home = Path(environ.get(variable) or Path(environ.get("HOME", "/")) / folder)
-        if (home / file).is_file():
-            return f"a login in {home / file}", "lend it with `login: true`"
+    if (path := _login(name, environ)) is not None:
+        return f"a login in {path}", "lend it with `login: true`"
     return "", f"set {' or '.join(keys)}" + (f", or log in with {name}" if login else "")

@@ -28,7 +28,7 @@ def _start(asked: Asked) -> Start:
         "GOOSE_DISABLE_KEYRING": "1",
         "GOOSE_TELEMETRY_ENABLED": "false",
         "GOOSE_DISABLE_SESSION_NAMING": "true",
-        "GOOSE_PROVIDER": provider if slash else "openai",
+        "GOOSE_PROVIDER": provider if slash else asked.brief.env.get("GOOSE_PROVIDER", "openai"),
     }
     if asked.brief.model:
         env["GOOSE_MODEL"] = model or provider

@@ -19,6 +19,7 @@ from interlock.cli.opened import say
 from interlock.ports import InterlockError, UsageError
 
 if TYPE_CHECKING:
+    from interlock.core.pipeline import AgentSpec
     from interlock.settings import RepositoryPaths
 
 _MARKS = {"ok": ("✓", "green"), "note": ("-", "bright_black"), "bad": ("✗", "red")}
@@ -44,11 +45,16 @@ class _Seen:
 
 
 @click.command()
+@click.option(
+    "--live", "live", metavar="AGENT", default="", help="Make one tiny call of this agent. It costs a little."
+)
 @click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
-def doctor(json: bool) -> int:
+def doctor(live: str, json: bool) -> int:
     """Look at git, Python, agents, the state folder, the disk and the pipelines."""
     from interlock.cli.jsons import document
 
+    if live:
+        return _live(live, Path.cwd(), os.environ, json=json)
     seen = _look(Path.cwd(), os.environ)
     if json:
         say(document(interlock=__version__, **_parts(seen)))
@@ -145,6 +151,49 @@ def _probed(environ: Mapping[str, str]) -> Iterator[Looked]:
         if one.path:
             known = f"{one.version or 'of unknown version'} ({one.path}), {one.access or 'no key and no login seen'}"
             yield Looked(f"agent {one.name}", "ok" if one.access else "note", f"{known}: {one.advice}")
+
+
+def _live(name: str, cwd: Path, environ: Mapping[str, str], *, json: bool) -> int:
+    """The agent of this name in a pipeline here, or the program of this name; one call, and what came of it."""
+    import time
+
+    from interlock.agents import adapters
+    from interlock.agents.live import call
+    from interlock.cli.jsons import document
+    from interlock.cli.words import lasted, usage
+    from interlock.ports import Ended
+
+    _, root, _ = _repository(cwd, environ)
+    spec = _spec_of(name, root, environ)
+    began = time.monotonic()
+    outcome = call(adapters(environ, root or cwd)[spec.use], spec, environ)
+    passed = time.monotonic() - began
+    done = outcome.ended is Ended.COMPLETED
+    if json:
+        parts = {"agent": name, "ended": outcome.ended, "message": outcome.message, "model": outcome.model}
+        say(document(**parts, usage=outcome.usage, seconds=passed))
+    else:
+        used = usage(outcome.usage) or "what it used is not known"
+        model = f" ({outcome.model})" if outcome.model else ""
+        words = f"{outcome.ended.replace('_', ' ')} in {lasted(passed)}{model}, {used}: {outcome.message}"
+        say(_line(Looked(f"agent {name}", "ok" if done else "bad", words)))
+    return Exit.ACCEPTED if done else Exit.INFRASTRUCTURE
+
+
+def _spec_of(name: str, root: Path | None, environ: Mapping[str, str]) -> AgentSpec:
+    from interlock.agents.live import known_spec
+    from interlock.spec import find_pipelines, load_pipeline
+
+    known: dict[str, AgentSpec] = {}
+    for path in find_pipelines(root).values() if root else ():
+        known |= {agent.name: agent for agent in load_pipeline(path, root or path.parent).pipeline.agents}
+    if name in known:
+        return known[name]
+    try:
+        return known_spec(name, environ)
+    except KeyError:
+        there = f": the pipelines here have {', '.join(known)}" if known else ""
+        raise UsageError(f"--live {name}: there is no such agent{there}") from None
 
 
 # --- the repository --------------------------------------------------------------------------------

@@ -17,13 +17,15 @@ from interlock.cli.opened import note, say
 @click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
 def init(force: bool, agent: str, json: bool) -> int:
     """Find language, tools and agents, and write the pipelines `feature` and `quick` into .interlock/."""
+    from interlock.agents.probe import logged_in
     from interlock.cli.jsons import document
     from interlock.cli.pipelines import repository_here
     from interlock.cli.words import safe
     from interlock.spec.scaffold import plan_files, write
 
     root = repository_here()
-    scaffold = plan_files(root, os.environ, partial(shutil.which, path=os.environ.get("PATH")), agent=agent)
+    which = partial(shutil.which, path=os.environ.get("PATH"))
+    scaffold = plan_files(root, os.environ, which, agent=agent, logins=logged_in(os.environ))
     written = [str(path.relative_to(root)) for path in write(scaffold, root, force)]
     if json:
         say(document(written=written, found=scaffold.found, notes=scaffold.notes))

@@ -28,6 +28,7 @@ class Content:
     protect: tuple[str, ...]
     gates: tuple[Choice, ...]
     languages: tuple[str, ...]
+    login: bool = False  # the agent is lent the user's own
 
     @property
     def agent(self) -> str:
@@ -105,10 +106,10 @@ def common_page(content: Content) -> str:
     """What the pipelines share: who works, what is protected, how a checkout is set up."""
     return _page(
         "# yaml-language-server: $schema=./schema.json",
-        "# What the pipelines share. An agent is any program: the brief is on its standard input and in $BRIEF.",
+        "# What the pipelines share. Any program can be an agent: `use: command` and `run:`, the brief on its stdin.",
         "version: 1",
         "agents:",
-        *_agent(content.program),
+        *_agent(content.program, login=content.login),
         *_protect(content),
         *(["setup:"] if content.recipes else []),
         *(line for each in content.recipes for line in _setup(each)),
@@ -143,11 +144,11 @@ def _gates(content: Content) -> list[str]:
     return [line for gate in content.gates for line in (f"      - id: {gate.id}", f"        use: {gate.use}")]
 
 
-def _agent(program: Program) -> list[str]:
+def _agent(program: Program, *, login: bool) -> list[str]:
     return [
         f"  {program.name}:",
-        "    use: command",
-        *_command("    run", program.run),
+        *(["    use: command", *_command("    run", program.run)] if program.run else [f"    use: {program.name}"]),
+        *(["    login: true  # your own, lent to one attempt at a time"] if login else []),
         *([f"    secrets: {_flow(program.secrets)}"] if program.secrets else []),
         *([f"    env: {_flow(program.env)}"] if program.env else []),
     ]

@@ -27,21 +27,25 @@ class Scaffold:
     notes: tuple[str, ...]
 
 
-def plan_files(root: Path, environ: Mapping[str, str], which: Which, *, agent: str = "") -> Scaffold:
+def plan_files(
+    root: Path, environ: Mapping[str, str], which: Which, *, agent: str = "", logins: frozenset[str] = frozenset()
+) -> Scaffold:
     """What `init` would write into the repository at `root`. `environ` tells which keys of agents are set,
     `which` finds programs as shutil.which does, `agent` is the known one to take, found or not; without it the
-    first that is found. Writes nothing. Raises UsageError where `agent` is not known."""
+    first that is found. `logins` names the agents that the user is logged in with. Writes nothing. Raises UsageError
+    where `agent` is not known."""
     found = find(root, which)
     gates, notes = choose(found.languages, root, which)
     recipes = tuple(each for language in found.languages if (each := recipe(language, root, which)))
     program = _program(agent or next(iter(found.agents), PLACEHOLDER.name))
     protect = (*tests_of(found.languages, root), *configuration_of(root))
-    content = Content(program, recipes, protect, gates, found.languages)
+    login = program.name in logins and not any(environ.get(name) for name in program.secrets)
+    content = Content(program, recipes, protect, gates, found.languages, login)
     notes = (
         *notes,
         *(each.note for each in recipes if each.note),
         *_gate_notes(content),
-        *_agent_notes(program, found, environ),
+        *_agent_notes(content, found, environ),
     )
     return Scaffold(_files(content), found, notes)
 
@@ -82,13 +86,15 @@ def _gate_notes(content: Content) -> tuple[str, ...]:
     return ()
 
 
-def _agent_notes(program: Program, found: Found, environ: Mapping[str, str]) -> tuple[str, ...]:
+def _agent_notes(content: Content, found: Found, environ: Mapping[str, str]) -> tuple[str, ...]:
+    program = content.program
     if program is PLACEHOLDER:
         return (f"no coding agent was found on PATH: put the line that starts yours into {FOLDER}/common.yaml",)
     notes = []
     if others := [name for name in found.agents if name != program.name]:
         notes.append(f"the agent is {program.name}; {', '.join(others)} would do as well (init --agent NAME)")
-    if not any(environ.get(name) for name in (*program.secrets, *program.env)):
+    if not content.login and not any(environ.get(name) for name in program.secrets):
         names = " or ".join(program.secrets)
         notes.append(f"{program.name} needs {names} to be set: each attempt has a home of its own, without your logins")
+    notes.append(f"to see whether it answers, for a few tokens: interlock doctor --live {program.name}")
     return tuple(notes)

@@ -1,0 +1,47 @@
+"""One tiny call of an agent, to see whether it works: the only thing here that spends.
+
+Rule: it is started as in an attempt, in a repository of its own that is thrown away, with what its own definition
+lets it see.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from interlock.agents.probe import keys_of, logged_in
+from interlock.core.ids import AttemptId
+from interlock.core.pipeline import AgentSpec
+from interlock.ports import Agent, Brief, Outcome, Place
+from interlock.process import capture, scrubbed
+
+_ASKED = "Answer with the one word OK. Read nothing and change nothing."
+_TIMEOUT_S = 120
+
+
+def known_spec(name: str, environ: Mapping[str, str]) -> AgentSpec:
+    """A program as `init` would define it. Raises KeyError for one without an adapter of its own."""
+    keys = keys_of(name)
+    login = name in logged_in(environ) and not any(environ.get(key) for key in keys)
+    return AgentSpec(name, name, secrets=keys, options=(("login", "true"),) if login else ())
+
+
+def call(agent: Agent, spec: AgentSpec, environ: Mapping[str, str]) -> Outcome:
+    """What came back. Raises InfrastructureError where the machine cannot start anything."""
+    with TemporaryDirectory(prefix="interlock-") as folder:
+        place = _place(Path(folder), environ)
+        env = {**scrubbed(environ, (*spec.env, *spec.secrets)), "HOME": str(place.home), "TMPDIR": str(place.tmp)}
+        attempt = AttemptId("doctor", 1, 1)
+        brief = Brief("doctor", attempt, _ASKED, _ASKED, spec.model, env, _TIMEOUT_S, _TIMEOUT_S)
+        return agent.work(spec, brief, place, threading.Event())
+
+
+def _place(folder: Path, environ: Mapping[str, str]) -> Place:
+    place = Place(folder, folder / "tree", folder / "home", folder / "tmp")
+    for one in (place.tree, place.home, place.tmp):
+        one.mkdir()
+    (place.tree / "README").write_text("A repository of nothing.\n", encoding="utf-8")
+    capture(("git", "init", "-q"), cwd=place.tree, env=scrubbed(environ))
+    return place
