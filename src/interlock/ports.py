@@ -271,6 +271,7 @@ class Brief:
     timeout_s: int
     idle_timeout_s: int
     dir: str = ""  # where to work, relative to the checkout
+    secrets: tuple[str, ...] = ()  # values that must not be in anything that is kept
     answer_schema: str = ""  # JSON Schema of the answer that is due, empty where the work itself is all
 
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
-from interlock.agents.logins import lent
+from interlock.agents.logins import lent, tokens_in
 from interlock.agents.prices import priced
-from interlock.agents.program import ANSWER_BYTES_MAX, LOG_BYTES_MAX, make_artifacts
+from interlock.agents.program import ANSWER_BYTES_MAX, LOG_BYTES_MAX, discreet, make_artifacts
 from interlock.agents.trouble import trouble
 from interlock.core.events import Usage
 from interlock.core.pipeline import AgentSpec
@@ -102,28 +102,33 @@ class Driven:
         make_artifacts(brief.env.get("ARTIFACTS", ""), place)
         start = self._kind.start(asked)
         log = asked.state.parent / "log"
-        work = Supervised(
-            (program, *start.arguments),
-            cwd,
-            {**brief.env, **start.env},
-            log,
-            timeout_s=brief.timeout_s,
-            stdin=start.stdin,
-            idle_timeout_s=brief.idle_timeout_s,
-            log_bytes_max=LOG_BYTES_MAX,
-            watch=(place.tree,),
-        )
+        secrets = brief.secrets
         try:
             with ExitStack() as stack:
                 if asked.login and self._kind.login is not None:
-                    stack.enter_context(lent(self._original(), asked.state / self._kind.login[1], cancel))
+                    copy = asked.state / self._kind.login[1]
+                    stack.enter_context(lent(self._original(), copy, cancel))
+                    secrets += tokens_in(copy)
+                work = Supervised(
+                    (program, *start.arguments),
+                    cwd,
+                    {**brief.env, **start.env},
+                    log,
+                    timeout_s=brief.timeout_s,
+                    stdin=start.stdin,
+                    idle_timeout_s=brief.idle_timeout_s,
+                    log_bytes_max=LOG_BYTES_MAX,
+                    watch=(place.tree,),
+                    secrets=secrets,
+                )
                 before = self._left(place)
                 finished = supervise(work, cancel)
                 for path in self._left(place) - before:
                     shutil.rmtree(path, ignore_errors=True)
         except Cancelled as cancelled:
             return Outcome(Ended.CANCELLED, str(cancelled))
-        return _outcome(self._kind.program, asked, finished, self._kind.read(asked, log), log)
+        outcome = _outcome(self._kind.program, asked, finished, self._kind.read(asked, log), log)
+        return discreet(outcome, secrets)
 
     def _left(self, place: Place) -> set[Path]:
         return set(place.tree.glob(self._kind.leaves)) if self._kind.leaves else set()

@@ -16,6 +16,7 @@ from pathlib import Path
 from interlock.ports import Cancel, Cancelled, InfrastructureError
 
 _POLL_S = 0.2
+_TOKEN_CHARACTERS_MIN = 20
 
 
 @contextmanager
@@ -36,6 +37,24 @@ def lent(original: Path, copy: Path, cancel: Cancel) -> Iterator[None]:
             _give_back(original, copy, before)
     finally:
         os.close(lock)
+
+
+def tokens_in(login: Path) -> tuple[str, ...]:
+    """What is secret in a login: its long words, wherever they stand. Not what a refresh brings meanwhile."""
+    try:
+        waiting: list[object] = [json.loads(login.read_bytes())]
+    except (OSError, ValueError):
+        return ()
+    found: list[str] = []
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str) and len(value) >= _TOKEN_CHARACTERS_MIN:
+            found.append(value)
+    return tuple(found)
 
 
 def _wait(lock: int, cancel: Cancel) -> None:

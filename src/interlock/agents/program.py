@@ -19,7 +19,7 @@ from typing import cast
 from interlock.core.events import Usage
 from interlock.core.text import ending
 from interlock.ports import Brief, Cancel, Ended, Outcome, Place
-from interlock.process import Finished, How, Supervised, supervise
+from interlock.process import Finished, How, Supervised, masked, supervise
 
 LOG_BYTES_MAX = 10_000_000
 ANSWER_BYTES_MAX = 400_000
@@ -70,10 +70,22 @@ def run_program(
         idle_timeout_s=brief.idle_timeout_s if idle_timeout_s is None else idle_timeout_s,
         log_bytes_max=LOG_BYTES_MAX,
         watch=(place.tree,),
+        secrets=brief.secrets,
     )
     finished = supervise(work, cancel)
     outcome = _outcome(argv[0], brief, finished, _said(aside / "usage.json"), aside / "log")
-    return replace(outcome, answer=_answer(aside, finished)) if brief.answer_schema else outcome
+    return discreet(
+        replace(outcome, answer=_answer(aside, finished)) if brief.answer_schema else outcome, brief.secrets
+    )
+
+
+def discreet(outcome: Outcome, secrets: tuple[str, ...]) -> Outcome:
+    """Without the secrets in what it said; its transcript is rewritten. The log never held them."""
+    if outcome.transcript is not None:
+        with suppress(OSError):
+            outcome.transcript.write_bytes(masked(outcome.transcript.read_bytes(), secrets))
+    message, answer = (masked(text.encode(), secrets).decode() for text in (outcome.message, outcome.answer))
+    return replace(outcome, message=message, answer=answer)
 
 
 def make_artifacts(artifacts: str, place: Place) -> None:

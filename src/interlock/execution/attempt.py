@@ -175,6 +175,7 @@ def _brief(world: World, context: Context, command: StartAttempt, spec: AgentSpe
         timeout_s=stage.timeout_s,
         idle_timeout_s=stage.idle_timeout_s,
         dir=stage.dir,
+        secrets=tuple(context.environ.get(name, "") for name in (*stage.secrets, *spec.secrets)),
     )
 
 

@@ -17,10 +17,9 @@ from interlock.gates.bench import Bench
 from interlock.gates.locks import ports
 from interlock.gates.reports import Unreadable, junit, read_report
 from interlock.ports import Cancel, Cancelled, Case, Place, Room
-from interlock.process import Finished, How, Supervised, scrubbed, supervise
+from interlock.process import Finished, How, Supervised, masked, scrubbed, supervise
 
 LOG_BYTES_MAX = 10_000_000
-_SECRET_CHARACTERS_MIN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +84,9 @@ def _ran(bench: Bench, case: Case, place: Place, env: Mapping[str, str], cancel:
         return Ran(None, None, b"", None, (), place.tree, why)
     aside = Path(env["REPORT"]).parent
     work = Supervised(
-        case.gate.command.words, cwd, env, aside / "log", timeout_s=case.gate.timeout_s, log_bytes_max=LOG_BYTES_MAX
-    )
+        case.gate.command.words, cwd, env, aside / "log", timeout_s=case.gate.timeout_s, log_bytes_max=LOG_BYTES_MAX,
+        secrets=_secrets(bench, case),
+    )  # fmt: skip
     finished = supervise(work, cancel)
     if finished.how is How.CANCELLED:
         raise Cancelled(f"{case.stage.id}/{case.gate.id}: no longer wanted")
@@ -94,13 +94,16 @@ def _ran(bench: Bench, case: Case, place: Place, env: Mapping[str, str], cancel:
 
 
 def _kept(bench: Bench, case: Case, finished: Finished, aside: Path, tree: Path) -> Ran:
-    secrets = [bench.environ.get(name, "").encode() for name in case.gate.secrets]
-    evidence = [_put(bench, "log", _masked(_read(aside / "log"), secrets))]
+    evidence = [_put(bench, "log", _read(aside / "log"))]
     found = _found(case.gate.report, aside / "report")
     if isinstance(found, tuple):
-        found = tuple(_masked(content, secrets) for content in found)
+        found = tuple(masked(content, _secrets(bench, case)) for content in found)
         evidence.append(_put(bench, "report", junit.merged(found)))
-    return Ran(finished.how, finished.code, _masked(finished.tail, secrets), found, tuple(evidence), tree)
+    return Ran(finished.how, finished.code, finished.tail, found, tuple(evidence), tree)
+
+
+def _secrets(bench: Bench, case: Case) -> tuple[str, ...]:
+    return tuple(bench.environ.get(name, "") for name in case.gate.secrets)
 
 
 def _read(log: Path) -> bytes:
@@ -114,13 +117,6 @@ def _found(kind: Report, path: Path) -> tuple[bytes, ...] | Unreadable | None:
         return read_report(path)
     except Unreadable as error:
         return error
-
-
-def _masked(content: bytes, secrets: list[bytes]) -> bytes:
-    for secret in secrets:
-        if len(secret) >= _SECRET_CHARACTERS_MIN:
-            content = content.replace(secret, b"***")
-    return content
 
 
 def _put(bench: Bench, name: str, content: bytes) -> Evidence:

@@ -10,6 +10,7 @@ from interlock.process.detached import detach
 from interlock.process.environment import scrubbed
 from interlock.process.identity import alive, identity, kill_tree
 from interlock.process.left import end_left
+from interlock.process.masking import masked
 from interlock.process.supervised import prepare, supervise
 from interlock.process.work import Captured, Finished, How, Supervised
 
@@ -25,6 +26,7 @@ __all__ = [
     "end_left",
     "identity",
     "kill_tree",
+    "masked",
     "prepare",
     "scrubbed",
     "supervise",

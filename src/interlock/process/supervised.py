@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from interlock.ports import Cancel, InfrastructureError
 from interlock.process.left import note_supervisor
 from interlock.process.log import BoundedLog
+from interlock.process.masking import Mask
 from interlock.process.pulse import Pulse
 from interlock.process.spawner import Spawner, spawner
 from interlock.process.work import Finished, How, Supervised
@@ -105,6 +106,7 @@ class _Program:
         self._output = output
         self._log = log
         self._on_output = on_output
+        self._mask = Mask(work.secrets)
         self._pulse: Pulse | None = None  # from when it started
         self._supervisor: int | None = None  # 0 once it was killed
         self._asked: How | None = None
@@ -127,6 +129,7 @@ class _Program:
         for _ in range(_READS_MAX):
             if not self._read_output():
                 break
+        self._tell(self._mask.rest())
         return self._finished()
 
     def end(self) -> None:
@@ -148,10 +151,13 @@ class _Program:
         if chunk:
             if self._pulse:
                 self._pulse.beat()
-            self._log.add(chunk)
-            if self._on_output:
-                self._on_output(chunk)
+            self._tell(self._mask.feed(chunk))
         return bool(chunk)
+
+    def _tell(self, said: bytes) -> None:
+        self._log.add(said)
+        if self._on_output and said:
+            self._on_output(said)
 
     def _read_control(self) -> None:
         try:

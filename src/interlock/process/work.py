@@ -24,7 +24,7 @@ class Supervised:
 
     `env` is complete: nothing is added but PWD. `log` receives stdout and stderr merged, at most about
     `log_bytes_max` bytes of it (first and last part). Changes below `watch` count as life; an
-    `idle_timeout_s` of 0 is none.
+    `idle_timeout_s` of 0 is none. `secrets` are values that reach neither the log nor anybody else.
     """
 
     argv: tuple[str, ...]
@@ -36,6 +36,7 @@ class Supervised:
     idle_timeout_s: float = 0
     log_bytes_max: int = 10_000_000
     watch: tuple[Path, ...] = ()
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,6 +180,7 @@ def _brief(bench: Bench, case: Case, spec: AgentSpec, text: str, place: Place) -
         timeout_s=case.gate.timeout_s,
         idle_timeout_s=case.stage.idle_timeout_s,
         answer_schema=schema(),
+        secrets=tuple(bench.environ.get(name, "") for name in (*case.gate.secrets, *spec.secrets)),
     )
 
 
