@@ -271,6 +271,8 @@ class Brief:
     timeout_s: int
     idle_timeout_s: int
     dir: str = ""  # where to work, relative to the checkout
+    session: Path | None = None  # of the attempt before, as that one left it in its outcome
+    resumed: str = ""  # the text in place of `text`, where that session can be gone on with
     secrets: tuple[str, ...] = ()  # values that must not be in anything that is kept
     answer_schema: str = ""  # JSON Schema of the answer that is due, empty where the work itself is all
 
@@ -287,6 +289,7 @@ class Outcome:
     session: str = ""
     log: Path | None = None
     transcript: Path | None = None
+    kept_session: Path | None = None  # to be handed to the next attempt
     retry_at: float = 0.0
     permanent: bool = False
     answer: str = ""  # what it answered in full, where the brief asks for one: JSON, or text that holds it

@@ -18,6 +18,7 @@ from typing import cast
 from interlock.agents.logins import lent, tokens_in
 from interlock.agents.prices import priced
 from interlock.agents.program import ANSWER_BYTES_MAX, LOG_BYTES_MAX, discreet, make_artifacts
+from interlock.agents.sessions import Session, found, keep, kept, since
 from interlock.agents.trouble import trouble
 from interlock.core.events import Usage
 from interlock.core.pipeline import AgentSpec
@@ -40,6 +41,12 @@ class Asked:
     state: Path
     tree: Path
     price: object = None  # as the user wrote it
+    session: Session | None = None  # that it goes on with
+
+    @property
+    def text(self) -> str:
+        """What it is told: the brief, or what is new in it."""
+        return self.brief.resumed if self.session is not None else self.brief.text
 
     @property
     def reviews(self) -> bool:
@@ -81,6 +88,9 @@ class Kind:
     read: Callable[[Asked, Path], Told]
     login: tuple[str, str] | None = None
     login_home: str = ""  # the variable that names another folder for the login
+    sessions: str = ""  # a glob below `state` of the file that holds a session, with {} for its name
+    resume: Callable[[Asked, Session], None] | None = None  # puts a kept session where the program looks for it
+    cumulative: frozenset[str] = frozenset()  # of Usage: what it tells of the whole session when it goes on
     leaves: str = ""  # a glob of what it puts at the top of the checkout for itself, and which is no work
 
 
@@ -94,7 +104,7 @@ class Driven:
         cwd = place.tree / brief.dir
         if not cwd.is_dir():
             return Outcome(Ended.CRASHED, f"{brief.dir}: no such folder in the checkout: correct the stage's `dir`")
-        asked = _asked(spec, brief, place)
+        asked = self._resuming(_asked(spec, brief, place))
         program = shutil.which(self._kind.program, path=brief.env.get("PATH", ""))
         if program is None:
             message = f"{self._kind.program}: not found on PATH: install it (interlock doctor says which are there)"
@@ -127,8 +137,20 @@ class Driven:
                     shutil.rmtree(path, ignore_errors=True)
         except Cancelled as cancelled:
             return Outcome(Ended.CANCELLED, str(cancelled))
-        outcome = _outcome(self._kind.program, asked, finished, self._kind.read(asked, log), log)
+        told = self._kind.read(asked, log)
+        left = found(asked.state, self._kind.sessions, told.session, told.usage) if self._kind.sessions else None
+        outcome = _outcome(self._kind, asked, finished, told, log)
+        if left is not None:
+            outcome = replace(outcome, kept_session=keep(asked.state.parent / "session", left, secrets))
         return discreet(outcome, secrets)
+
+    def _resuming(self, asked: Asked) -> Asked:
+        """With the session that is to be gone on with, put in its place; a fresh one where there is none."""
+        session = kept(asked.brief.session) if asked.brief.session is not None else None
+        if session is None or self._kind.resume is None:
+            return asked
+        self._kind.resume(asked, session)
+        return replace(asked, session=session)
 
     def _left(self, place: Place) -> set[Path]:
         return set(place.tree.glob(self._kind.leaves)) if self._kind.leaves else set()
@@ -197,18 +219,19 @@ def _asked(spec: AgentSpec, brief: Brief, place: Place) -> Asked:
     return Asked(brief, endpoint, told.get("login") is True, state, place.tree, told.get("price"))
 
 
-def _outcome(program: str, asked: Asked, finished: Finished, told: Told, log: Path) -> Outcome:
+def _outcome(kind: Kind, asked: Asked, finished: Finished, told: Told, log: Path) -> Outcome:
+    before = asked.session.used if asked.session is not None else Usage()
     common = Outcome(
         Ended.COMPLETED,
         exit_code=finished.code,
-        usage=priced(told.usage, asked.price),
+        usage=priced(since(told.usage, before, kind.cumulative), asked.price),
         model=told.model or asked.brief.model,
         session=told.session,
         log=log if log.is_file() else None,
         transcript=told.transcript,
         answer=told.message[:ANSWER_BYTES_MAX] if asked.reviews else "",
     )
-    return _judged(program, asked.brief, finished, told, common)
+    return _judged(kind.program, asked.brief, finished, told, common)
 
 
 def _judged(program: str, brief: Brief, finished: Finished, told: Told, common: Outcome) -> Outcome:

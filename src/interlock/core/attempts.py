@@ -49,6 +49,7 @@ def attempt_command(state: RunState, stage: Stage, attempt: AttemptId, agent: st
         conflicts=now.input.conflicts,
         broken=_broken(stage, now),
         errors=now.errors + now.quota_waits,
+        session=now.session[1] if stage.resumes and now.session[0] == agent and now.rejections else "",
     )
 
 

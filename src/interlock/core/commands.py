@@ -45,6 +45,7 @@ class StartAttempt:
     conflicts: tuple[str, ...] = ()
     broken: tuple[Finding, ...] = ()  # what the merged input's gates found
     errors: int = 0  # infrastructure failures in a row before this one
+    session: str = ""  # digest of the agent's own, to go on with
 
 
 @dataclass(frozen=True, slots=True)

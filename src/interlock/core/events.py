@@ -77,6 +77,9 @@ class Usage:
     cost_usd: float | None = None
 
 
+SESSION = "session"  # the name of the evidence that an agent can go on from
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """A log or report in the blob store, by its sha256."""

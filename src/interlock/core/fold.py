@@ -12,6 +12,7 @@ from dataclasses import replace
 from interlock.core.answers import take_answer
 from interlock.core.changed import changed
 from interlock.core.events import (
+    SESSION,
     Action,
     AnswerTaken,
     ApprovalAsked,
@@ -235,8 +236,14 @@ def _produce(stage: StageState, event: CandidateProduced) -> StageState:
         down=(),
         limited=(),
         failures={},
+        session=_session(stage, event),
         answer=None if submitted else stage.answer,
     )
+
+
+def _session(stage: StageState, event: CandidateProduced) -> tuple[str, str]:
+    agent = stage.attempt.agent if stage.attempt is not None else ""
+    return agent, next((item.digest for item in event.evidence if item.name == SESSION), "")
 
 
 def _reject(stage: StageState, event: CandidateRejected) -> StageState:

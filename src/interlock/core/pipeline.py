@@ -210,6 +210,7 @@ class Stage:
     may_be_empty: bool = False
     workspace: WorkspaceMode = WorkspaceMode.FRESH
     limits: Limits = Limits(attempts=0)
+    resumes: bool = False  # a retry goes on with the agent's own session
     digest: str = ""  # of the definition, by content
 
     @property

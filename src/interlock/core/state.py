@@ -122,6 +122,7 @@ class StageState:
     pause: Paused | None = None
     paused_from: Phase = Phase.WAITING
     orphaned: bool = False  # the claim is of a former owner
+    session: tuple[str, str] = ("", "")  # of the newest candidate: its agent, and the digest of the agent's session
     answer: AnswerTaken | None = None  # of a person, still to be carried out
 
     @property

@@ -8,10 +8,10 @@ from collections.abc import Generator
 from dataclasses import replace
 
 from interlock.core.commands import StartAttempt
-from interlock.core.events import AttemptErrored, AttemptStarted, CandidateProduced, Event, Evidence, Recorded
+from interlock.core.events import SESSION, AttemptErrored, AttemptStarted, CandidateProduced, Event, Evidence, Recorded
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec, Stage
-from interlock.execution.brief import compose
+from interlock.execution.brief import compose, compose_resumed
 from interlock.execution.context import Context
 from interlock.execution.documents import ARTIFACTS, worker_environment
 from interlock.ports import (
@@ -148,7 +148,7 @@ def _errored(world: World, context: Context, command: StartAttempt, outcome: Out
 
 
 def _evidence(world: World, outcome: Outcome) -> tuple[Evidence, ...]:
-    files = (("log", outcome.log), ("transcript", outcome.transcript))
+    files = (("log", outcome.log), ("transcript", outcome.transcript), (SESSION, outcome.kept_session))
     kept = ((name, world.blobs.put_file(path)) for name, path in files if path is not None and path.is_file())
     return tuple(Evidence(name, digest, size) for name, (digest, size) in kept)
 
@@ -175,6 +175,8 @@ def _brief(world: World, context: Context, command: StartAttempt, spec: AgentSpe
         timeout_s=stage.timeout_s,
         idle_timeout_s=stage.idle_timeout_s,
         dir=stage.dir,
+        session=world.blobs.path(command.session) if command.session else None,
+        resumed=compose_resumed(world, command) if command.session else "",
         secrets=tuple(context.environ.get(name, "") for name in (*stage.secrets, *spec.secrets)),
     )
 

@@ -13,6 +13,10 @@ from interlock.execution.documents import ARTIFACTS
 from interlock.ports import World
 
 ARTIFACT_MAX = 200_000  # bytes of one artifact in a prompt
+_TAKEN_BACK = (
+    "Your work was judged and rejected. The files are again as they were before you began, so do all of it anew, "
+    "within the same bounds, and mend what was wrong. This may be another folder than before: work in the current one."
+)
 
 
 def compose(world: World, context: Context, command: StartAttempt) -> str:
@@ -28,6 +32,12 @@ def compose(world: World, context: Context, command: StartAttempt) -> str:
         parts.append("## The merged input fails its gates\n" + _bullets(_said("", item) for item in command.broken))
     parts.extend(_feedback(world, digest) for digest in command.feedback)
     return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
+
+
+def compose_resumed(world: World, command: StartAttempt) -> str:
+    """The text for an agent that goes on with its own session, and knows the brief."""
+    parts = [_TAKEN_BACK, *(_feedback(world, digest) for digest in command.feedback[-1:])]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
 def _values(world: World, context: Context, command: StartAttempt) -> dict[str, object]:

@@ -141,6 +141,7 @@ def _stage(draft: Draft, name: str, part: models.StagePart) -> Stage:
         dir=part.dir,
         may_be_empty=part.may_be_empty,
         workspace=WorkspaceMode(part.workspace),
+        resumes=part.session == "resume",
         limits=Limits(part.limits.attempts or 0, part.limits.tokens or 0, part.limits.cost_usd or 0.0),
     )
 

@@ -161,6 +161,7 @@ class StagePart(_Part):
     dir: RelativePath = ""
     may_be_empty: bool = False
     workspace: Literal["fresh", "continue"] = "fresh"
+    session: Literal["fresh", "resume"] = "fresh"
     for_each: ForEachPart | None = None
     matrix: dict[Name, list[Bare]] | None = None
 

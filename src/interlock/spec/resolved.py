@@ -118,6 +118,7 @@ def _stage(stage: Stage) -> _Tree:
         produces={artifact.name: _artifact(artifact) for artifact in stage.produces},
         may_be_empty=stage.may_be_empty,
         attempts=stage.attempts_max,
+        session="resume" if stage.resumes else "",
         limits=_filled(attempts=stage.limits.attempts, tokens=stage.limits.tokens, cost_usd=stage.limits.cost_usd),
         timeout=stage.timeout_s,
         idle_timeout=stage.idle_timeout_s,

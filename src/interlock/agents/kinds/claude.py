@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, text
+from interlock.agents.sessions import Session
 from interlock.core.events import Usage
 from interlock.ports import Agent
 
@@ -17,7 +19,19 @@ _ALWAYS = ("-p", "--output-format", "stream-json", "--verbose", "--strict-mcp-co
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     login = (".claude/.credentials.json", ".credentials.json")
-    return Driven(Kind("claude", _start, _read, login, "CLAUDE_CONFIG_DIR"), environ)
+    kind = Kind(
+        "claude", _start, _read, login, "CLAUDE_CONFIG_DIR",
+        sessions="projects/*/{}.jsonl", resume=_resume, cumulative=frozenset({"cost_usd"}),
+    )  # fmt: skip
+    return Driven(kind, environ)
+
+
+def _resume(asked: Asked, session: Session) -> None:
+    """It looks for a session by the folder that it is started in."""
+    project = re.sub(r"[^A-Za-z0-9]", "-", str((asked.tree / asked.brief.dir).resolve()))
+    path = asked.state / "projects" / project / f"{session.name}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(session.content, encoding="utf-8")
 
 
 def _start(asked: Asked) -> Start:
@@ -28,7 +42,8 @@ def _start(asked: Asked) -> Start:
     env = {"CLAUDE_CONFIG_DIR": str(asked.state), "CLAUDE_CODE_MAX_RETRIES": "0", **dict.fromkeys(_QUIET, "1")}
     if asked.endpoint:
         env["ANTHROPIC_BASE_URL"] = asked.endpoint
-    return Start((*_ALWAYS, *may, *model), env, asked.brief.text.encode())
+    session = ("--resume", asked.session.name) if asked.session is not None else ()
+    return Start((*_ALWAYS, *may, *model, *session), env, asked.text.encode())
 
 
 def _read(asked: Asked, log: Path) -> Told:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from interlock.agents.driven import Asked, Driven, Kind, Start, Told, count, events, inner, text
+from interlock.agents.sessions import Session
 from interlock.core.events import Usage
 from interlock.ports import Agent
 
@@ -14,7 +15,18 @@ _KEYS = ("CODEX_API_KEY", "OPENAI_API_KEY")
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    return Driven(Kind("codex", _start, _read, (".codex/auth.json", "auth.json"), "CODEX_HOME"), environ)
+    kind = Kind(
+        "codex", _start, _read, (".codex/auth.json", "auth.json"), "CODEX_HOME",
+        sessions="sessions/*/*/*/rollout-*{}.jsonl", resume=_resume,
+        cumulative=frozenset({"tokens_in", "tokens_out", "tokens_cached"}),
+    )  # fmt: skip
+    return Driven(kind, environ)
+
+
+def _resume(asked: Asked, session: Session) -> None:
+    path = asked.state / session.file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(session.content, encoding="utf-8")
 
 
 def _start(asked: Asked) -> Start:
@@ -24,8 +36,11 @@ def _start(asked: Asked) -> Start:
     if key:
         env["CODEX_API_KEY"] = asked.brief.env[key]
     may = "read-only" if asked.reviews else "workspace-write"
-    arguments = ("exec", "--json", "--skip-git-repo-check", "-s", may, "-")
-    return Start(arguments, env, asked.brief.text.encode())
+    common = ("--json", "--skip-git-repo-check")
+    arguments: tuple[str, ...] = ("exec", *common, "-s", may, "-")
+    if asked.session is not None:  # which has no flag for the sandbox, and would fall back to read-only
+        arguments = ("exec", "resume", *common, "-c", f'sandbox_mode="{may}"', asked.session.name, "-")
+    return Start(arguments, env, asked.text.encode())
 
 
 def _config(asked: Asked, key: str) -> str:

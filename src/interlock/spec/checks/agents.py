@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _DRIVEN = frozenset({"endpoint", "login", "price"})
 TELL_NO_COST = ("codex", "gemini", "goose", "mini")
+RESUMING = ("claude", "codex")
 _ADDRESS = re.compile(r"https?://[^\s/]+")
 _PRICE = "price: {input: 1.25, output: 10}"
 NOW = {
@@ -41,12 +42,26 @@ def check(view: View) -> None:
     for stage in view.pipeline.stages:
         if stage.agent and (hint := unknown_agent(view, stage.agent)):
             view.error(("stages", stage.id, "agent"), f"there is no agent {stage.agent}", hint)
+    _sessions(view)
     used = used_agents(view)
     if not used <= known:
         return  # a name that is misspelt is not one that is unused
     for agent in view.pipeline.agents:
         if agent.name not in used and not view.is_broken("stages"):
             view.warn(("agents", agent.name), f"no stage uses the agent {agent.name}", "use it, or take it out")
+
+
+def _sessions(view: View) -> None:
+    """A session is gone on with by agents that keep one."""
+    uses = {agent.name: agent.use for agent in view.pipeline.agents}
+    for stage in view.pipeline.stages:
+        workers = (stage.agent, *(rule.agent for rule in stage.on_reject)) if stage.resumes else ()
+        for name in dict.fromkeys(workers):
+            if uses.get(name, RESUMING[0]) not in RESUMING:
+                hint = f"take session out, or let one of {', '.join(RESUMING)} do the work"
+                view.error(("stages", stage.id, "session"), f"{name} ({uses[name]}) keeps no session", hint)
+        if stage.resumes and not stage.agent:
+            view.error(("stages", stage.id, "session"), f"{stage.id} has no agent that keeps a session", "take it out")
 
 
 def unknown_agent(view: View, name: str) -> str:
