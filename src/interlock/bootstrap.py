@@ -19,6 +19,7 @@ from interlock.engines.owner import Owner
 from interlock.execution.histories import Histories
 from interlock.gates import Referee
 from interlock.gates.bench import Bench
+from interlock.gates.outside.api import Outside
 from interlock.journal import FileBlobs, SqliteJournal
 from interlock.ports import InfrastructureError, UsageError, World
 from interlock.process import capture, scrubbed
@@ -70,7 +71,9 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
     workspaces = GitWorkspaces(paths.store, paths.places, top, environ)
     cap = DailyCap(general.state / "spent", settings.daily_tokens, settings.daily_cost_usd, clock.now)
     agents = capped(adapters(environ, top), cap)
-    gates = Referee(Bench(workspaces, blobs, journal, environ, paths.locks, general.state / "slots", agents))
+    outside = Outside(settings.ci.endpoint, settings.ci.token, settings.ci.poll_s, settings.ci.grace_s)
+    slots = general.state / "slots"
+    gates = Referee(Bench(workspaces, blobs, journal, environ, paths.locks, slots, agents, outside))
     histories = Histories(journal)
     world = World(workspaces, agents, gates, blobs, journal, clock, render, lambda: True)
     holder = _holder()

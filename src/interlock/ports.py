@@ -225,6 +225,14 @@ class Workspaces(Protocol):
     def restore(self, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:
         """`commit` with the paths that match `globs` as they are in `onto`: a new commit's hash."""
 
+    def publish(self, commit: str, remote: str, branch: str) -> str:
+        """Push `commit` as `branch` to a remote of the user's repository, under the user's own configuration.
+        Returns the remote's address. Doing it again is the same as doing it once. Raises UsageError where there is
+        no such remote, InfrastructureError where it cannot be reached or has another commit there."""
+
+    def withdraw(self, commit: str, remote: str, branch: str) -> None:
+        """Delete `branch` at the remote where it is still at `commit`. Raises InfrastructureError."""
+
     def deliver(  # noqa: PLR0913 - what is delivered, where, and how, is six things
         self, commit: str, base: str, branch: str, stamp: Stamp, series: Sequence[str], *, sign: bool
     ) -> str:

@@ -100,6 +100,16 @@ class Traces:
 
 
 @dataclass(frozen=True, slots=True)
+class Ci:
+    """An outside CI that judges: `checks` must all have said yes; without names all that there are. `repository` is
+    OWNER/NAME there; empty: as the remote's address says."""
+
+    remote: str = "origin"
+    checks: tuple[str, ...] = ()
+    repository: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Gate:
     id: str
     kind: GateKind
@@ -120,6 +130,7 @@ class Gate:
     question: str = ""  # of a human gate
     review: Review | None = None
     traces: Traces | None = None
+    ci: Ci | None = None
     used: str = ""  # the gate set member this came from, such as python.test
     digest: str = ""  # of the definition, by content
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from interlock.gates.caching import Flights
+from interlock.gates.outside.api import Outside
 from interlock.ports import Agent, Blobs, Cancel, Case, Journal, Judgement, Workspaces
 
 
@@ -23,6 +24,7 @@ class Bench:
     locks: Path
     slots: Path
     agents: Mapping[str, Agent] = field(default_factory=dict)  # reviewers, by the adapter's name
+    outside: Outside = field(default_factory=Outside)  # the CI that `ci` gates ask
     flights: Flights = field(default_factory=Flights)
 
 

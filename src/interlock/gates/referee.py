@@ -14,7 +14,7 @@ from interlock.gates.bench import Bench, Kind
 from interlock.gates.findings import bounded
 from interlock.ports import Cancel, Cancelled, Case, Judgement, UsageError
 
-_JUDGED = frozenset({GateKind.SCOPE, GateKind.PRODUCES, GateKind.RUN, GateKind.TRACES, GateKind.REVIEW})
+_JUDGED = frozenset({GateKind.SCOPE, GateKind.PRODUCES, GateKind.RUN, GateKind.TRACES, GateKind.REVIEW, GateKind.CI})
 
 
 class Referee:

@@ -64,7 +64,7 @@ def _does_not_apply(stage: Stage, gate: Gate, request: CheckRequest) -> str:
     if gate.kind is GateKind.REVIEW:
         return "agents are asked inside a run"
     if gate.kind is GateKind.CI:
-        return "comes later"
+        return "an outside CI is asked inside a run"
     if gate.kind in (GateKind.SCOPE, GateKind.PRODUCES) and request.tree == request.base_tree:
         return "nothing differs from the base"
     if gate.kind is GateKind.SCOPE and not request.scoped:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 
 from interlock.ports import UsageError
+from interlock.settings import sections
+from interlock.settings.sections import CiSettings
 
 SANDBOX_LEVELS = ("none",)
 _COUNT_MAX = 256
@@ -28,6 +30,7 @@ class Settings:
     max_parallel: int = 4
     daily_tokens: int = 0
     daily_cost_usd: float = 0.0
+    ci: CiSettings = field(default_factory=CiSettings)
 
 
 _EXPECTED = MappingProxyType(
@@ -37,6 +40,7 @@ _EXPECTED = MappingProxyType(
         "max_parallel": f"an integer from 1 to {_COUNT_MAX}",
         "daily_tokens": "a positive integer",
         "daily_cost_usd": "a positive number",
+        "ci": "a mapping",
     }
 )
 
@@ -78,10 +82,14 @@ def _settings(path: Path, found: object) -> Settings:
     mistakes = [f"{path}: {mistake}" for name, value in found.items() for mistake in _mistakes(name, value)]
     if mistakes:
         raise UsageError("\n".join(mistakes))
-    return Settings(**found)
+    known = sections.SECTIONS
+    return Settings(**{name: known[name].read(value) if name in known else value for name, value in found.items()})
 
 
 def _mistakes(name: object, value: object) -> Iterator[str]:
+    if name in sections.SECTIONS:
+        yield from sections.SECTIONS[str(name)].mistakes(value)
+        return
     if name not in _EXPECTED:
         near = get_close_matches(str(name), _EXPECTED, n=1)
         yield f"{name}: no such setting: " + (

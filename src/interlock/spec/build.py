@@ -13,6 +13,7 @@ from interlock.core.pipeline import (
     AgentSpec,
     Artifact,
     Baseline,
+    Ci,
     Deliver,
     Expect,
     Gate,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from interlock.spec.where import Path, Where
 
 GATE_TIMEOUT_S = 600
+CI_TIMEOUT_S = 3600
 ARTIFACT_BYTES_MAX = 10_000_000
 THE_TASK = Text("{{ task }}")
 
@@ -191,7 +193,7 @@ def _gate(draft: Draft, stage: models.StagePart, part: models.GatePart, at: Path
         kind=_kind(part),
         command=part.run,
         report=Report(part.report or "none"),
-        timeout_s=part.timeout or GATE_TIMEOUT_S,
+        timeout_s=part.timeout or (CI_TIMEOUT_S if part.ci else GATE_TIMEOUT_S),
         repeat=part.repeat or 1,
         base_green=part.base == "green",
         baseline=Baseline(part.baseline or "keep"),
@@ -209,6 +211,8 @@ def _gate(draft: Draft, stage: models.StagePart, part: models.GatePart, at: Path
         gate = replace(gate, review=_review(draft, part.review, (*at, "review")))
     if part.traces is not None:
         gate = replace(gate, traces=Traces(part.traces.of, tuple(part.traces.within), part.traces.pattern))
+    if part.ci is not None:
+        gate = replace(gate, ci=Ci(part.ci.remote, tuple(part.ci.checks), part.ci.repository))
     if part.use:
         return ready_gate(gate, part, draft.sources.root, draft.where.value(*at, "use"), draft.mistakes)
     return gate

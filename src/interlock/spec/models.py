@@ -91,6 +91,12 @@ class TracesPart(_Part):
     pattern: str = ""
 
 
+class CiPart(_Part):
+    remote: str = "origin"
+    checks: list[str] = []
+    repository: str = ""
+
+
 class GatePart(_Part):
     id: Name
     run: CommandField | None = None
@@ -98,7 +104,7 @@ class GatePart(_Part):
     review: ReviewPart | None = None
     traces: TracesPart | None = None
     approve: str | None = None
-    ci: JsonValue = None
+    ci: CiPart | None = None
     report: Literal["none", "junit", "sarif"] | None = None
     timeout: Duration | None = None
     repeat: Annotated[int, Field(ge=1, le=20)] | None = None

@@ -145,8 +145,9 @@ def _gate(gate: Gate, folder: str) -> _Tree:
         return _filled(id=gate.id, review=_review(gate.review), timeout=gate.timeout_s, env=list(gate.env))
     if gate.traces is not None:
         return {"id": gate.id, "traces": _traces(gate.traces)}
-    if gate.kind is not GateKind.RUN:
-        return {"id": gate.id, f"x-{gate.kind.value}": "comes later"}
+    if gate.ci is not None:
+        ci = _filled(remote=gate.ci.remote, checks=list(gate.ci.checks), repository=gate.ci.repository)
+        return {"id": gate.id, "ci": ci, "timeout": gate.timeout_s}
     return _filled(
         id=gate.id,
         **({"x-use": gate.used} if gate.used else {}),

@@ -35,7 +35,7 @@ _PARTS: dict[str, type[BaseModel]] = {
     "inputs": models.InputPart, "agents": models.AgentPart, "defaults": models.DefaultsPart,
     "limits": models.LimitsPart, "setup": models.SetupPart, "stages": models.StagePart,
     "produces": models.ArtifactPart, "gates": models.GatePart, "review": models.ReviewPart,
-    "traces": models.TracesPart,
+    "traces": models.TracesPart, "ci": models.CiPart,
     "on_reject": models.RulePart, "when": models.WhenPart, "for_each": models.ForEachPart,
     "deliver": models.DeliverPart,
 }  # fmt: skip

@@ -16,13 +16,13 @@ from interlock.core.events import Finding
 from interlock.core.globs import matches_any
 from interlock.core.ids import AttemptId
 from interlock.ports import Candidate, Change, Merged, Place, Room, Stamp, UnfitTree, UsageError
-from interlock.workspaces import base, checkout, compare, furnish, gc, scan, storage, trees
+from interlock.workspaces import base, checkout, compare, furnish, gc, publish, scan, storage, trees
 from interlock.workspaces.base import Base, Origin
 from interlock.workspaces.checkout import Laid
 from interlock.workspaces.contents import Contents
 from interlock.workspaces.deliver import Parcel, deliver
 from interlock.workspaces.gc import Collected, DiskUsage
-from interlock.workspaces.git import Git, check_version
+from interlock.workspaces.git import Git, Trust, check_version
 from interlock.workspaces.ignores import Ignores
 from interlock.workspaces.objects import Commit, Objects
 from interlock.workspaces.places import Places
@@ -86,6 +86,16 @@ class GitWorkspaces:
         parcel = Parcel(commit, base, branch, stamp, tuple(series), sign)
         with storage.locked(self._store, shared=True):
             return deliver(self._git, self._objects, self._origin, self._environ, parcel)
+
+    def publish(self, commit: str, remote: str, branch: str) -> str:
+        """As the port says."""
+        self._commit(commit)
+        with storage.locked(self._store, shared=True):
+            return publish.publish(self._users, self._store, publish.Notice(commit, remote, branch))
+
+    def withdraw(self, commit: str, remote: str, branch: str) -> None:
+        """As the port says."""
+        publish.withdraw(self._users, publish.Notice(commit, remote, branch))
 
     # --- attempts
 
@@ -218,6 +228,11 @@ class GitWorkspaces:
     @cached_property
     def _origin(self) -> Origin:
         return base.find(self._repository, self._environ)
+
+    @property
+    def _users(self) -> Git:
+        """The user's own git, from where they would call it: an address can be a relative path."""
+        return Git(self._environ, self._origin.common_dir, self._repository, Trust.USER)
 
     @cached_property
     def _contents(self) -> Contents:

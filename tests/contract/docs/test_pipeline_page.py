@@ -18,7 +18,7 @@ SECTIONS = {
     "PipelineFile": "Top level", "InputPart": "inputs", "AgentPart": "agents", "DefaultsPart": "defaults",
     "LimitsPart": "limits", "StageLimitsPart": "limits of a stage",
     "SetupPart": "setup", "StagePart": "stages", "ArtifactPart": "produces",
-    "GatePart": "gates", "ReviewPart": "review", "TracesPart": "traces",
+    "GatePart": "gates", "ReviewPart": "review", "TracesPart": "traces", "CiPart": "ci",
     "RulePart": "on_reject", "WhenPart": "when",
     "DeliverPart": "deliver", "ForEachPart": "Reserved",
 }  # fmt: skip

@@ -30,16 +30,24 @@ def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
 
 def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
-    file.write_text("slot: 3\nsandbox: full\nmax_parallel: true\nwhatever: 1\ndaily_tokens: 0\ndaily_cost_usd: x\n")
+    file.write_text(
+        "slot: 3\nsandbox: full\nmax_parallel: true\nwhatever: 1\ndaily_tokens: 0\ndaily_cost_usd: x\n"
+        "ci: {endpoint: 'http://example.org', token: a-b, pol_s: 1, grace_s: 0}\n"
+    )
     with pytest.raises(UsageError) as raised:
         load_settings(tmp_path)
     assert str(raised.value).splitlines() == [
         f"{file}: slot: no such setting: did you mean slots?",
         f"{file}: sandbox: 'full' does not fit: one of none is needed",
         f"{file}: max_parallel: True does not fit: an integer from 1 to 256 is needed",
-        f"{file}: whatever: no such setting: there are sandbox, slots, max_parallel, daily_tokens, daily_cost_usd",
+        f"{file}: whatever: no such setting: there are sandbox, slots, max_parallel, daily_tokens, daily_cost_usd, ci",
         f"{file}: daily_tokens: 0 does not fit: a positive integer is needed",
         f"{file}: daily_cost_usd: 'x' does not fit: a positive number is needed",
+        f"{file}: ci.endpoint: 'http://example.org' does not fit: an address that begins with https://"
+        " (http:// on this machine alone) is needed",
+        f"{file}: ci.token: 'a-b' does not fit: the name of an environment variable is needed",
+        f"{file}: ci.pol_s: no such setting: did you mean poll_s?",
+        f"{file}: ci.grace_s: 0 does not fit: a number of seconds, at most 86400, is needed",
     ]
 
 

@@ -106,6 +106,8 @@ def _gate(gate: Gate) -> str:
         words.append(safe(gate.command.shell or " ".join(gate.command.argv), 80))
     if gate.review is not None:
         words.append(f"{gate.review.approvals} of {', '.join(gate.review.by)} must approve")
+    if gate.ci is not None:
+        words.append(f"{', '.join(gate.ci.checks) or 'all checks'} at {gate.ci.remote}")
     if gate.traces is not None:
         words.append(f"each id of {gate.traces.of}")
     if gate.question:

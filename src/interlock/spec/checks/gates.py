@@ -27,7 +27,7 @@ _FITTING = {
     GateKind.REVIEW: ("timeout", "env", "secrets", "network"),
     GateKind.TRACES: (),
     GateKind.APPROVE: (),
-    GateKind.CI: ("timeout", "env", "secrets"),
+    GateKind.CI: ("timeout",),
 }
 _OWN_IDS = ("scope", "produces")
 
@@ -46,8 +46,7 @@ def check(view: View) -> None:
         passed_on(view, at, gate.env, gate.secrets)
         _review(view, stage, gate, part, at)
         _traces(view, stage, gate, at)
-        if part.ci is not None:
-            view.later((*at, "ci"), "`ci` gates come later", "run the same commands with `run` until then")
+        _ci(view, gate, at)
 
 
 def _identity(view: View, stage: Stage, gate: Gate, at: Path, seen: dict[tuple[str, str], str]) -> None:
@@ -182,6 +181,22 @@ def _traces(view: View, stage: Stage, gate: Gate, at: Path) -> None:
     except re.error as error:
         hint = r"write one such as REQ-\d+"
         view.error((*at, "traces", "pattern"), f"{traces.pattern} is no regular expression: {error}", hint)
+
+
+def _ci(view: View, gate: Gate, at: Path) -> None:
+    ci = gate.ci
+    if ci is None:
+        return
+    path = (*at, "ci")
+    if not re.fullmatch(r"[A-Za-z0-9_][\w./-]*", ci.remote) or "://" in ci.remote:
+        hint = "write the name that `git remote` prints, such as origin"
+        view.error((*path, "remote"), f"{ci.remote!r} is no name of a remote", hint)
+    if ci.repository and not re.fullmatch(r"[\w.-]+/[\w.-]+", ci.repository):
+        view.error((*path, "repository"), f"{ci.repository!r} is no repository", "write OWNER/NAME")
+    for index, name in enumerate(ci.checks):
+        if not name.strip() or name in ci.checks[:index]:
+            hint = "write each name once, as the CI shows it"
+            view.error((*path, "checks", index), f"the check {name!r} is empty or named twice", hint)
 
 
 def _alike(view: View, writer: str, reviewer: str) -> bool:

@@ -1,0 +1,1 @@
+"""Asking an outside CI: its API, and what its answers come to."""
