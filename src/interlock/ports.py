@@ -13,9 +13,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from interlock.core.budget import Left
 from interlock.core.events import Action, Event, Evidence, Finding, Recorded, Usage, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
-from interlock.core.pipeline import AgentSpec, Gate, Pipeline, Setup, Stage
+from interlock.core.pipeline import AgentSpec, Gate, Pipeline, Scope, Setup, Stage
 
 
 class InterlockError(Exception):
@@ -281,6 +282,8 @@ class Brief:
     dir: str = ""  # where to work, relative to the checkout
     session: Path | None = None  # of the attempt before, as that one left it in its outcome
     resumed: str = ""  # the text in place of `text`, where that session can be gone on with
+    left: Left = Left()  # of the limits: an agent that tells as it goes is ended there
+    scope: Scope = Scope()  # what may be changed: a courtesy, the scope gate judges
     secrets: tuple[str, ...] = ()  # values that must not be in anything that is kept
     answer_schema: str = ""  # JSON Schema of the answer that is due, empty where the work itself is all
 
@@ -372,6 +375,11 @@ class Engine(Protocol):
         """Own the run and go on until nothing moves without a human."""
 
 
+def unlimited(stage: str) -> Left:
+    """Without an owner nothing is bounded."""
+    return Left()
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """The ports that effects are performed with."""
@@ -384,3 +392,4 @@ class World:
     clock: Clock
     render: Render
     fenced: Callable[[], bool]  # asked right before each effect that outlives the process
+    left: Callable[[str], Left] = unlimited  # what an attempt at a stage may still use

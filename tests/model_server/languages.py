@@ -117,7 +117,7 @@ def _anthropic(reply: Reply, served: Served, stream: bool) -> tuple[str, list[st
     block: dict[str, Any] = {"type": "text", "text": reply.text}
     if reply.tool:
         block = {"type": "tool_use", "id": reply.call, "name": reply.tool, "input": reply.arguments}
-    head = {"id": "msg_1", "type": "message", "role": "assistant", "model": served.model}
+    head = {"id": f"msg_{served.tokens_in}", "type": "message", "role": "assistant", "model": served.model}
     if not stream:
         usage = {**given, "output_tokens": served.tokens_out}
         whole = {**head, "content": [block], "stop_reason": end, "stop_sequence": None, "usage": usage}

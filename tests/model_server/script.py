@@ -20,7 +20,7 @@ _SUBMIT = "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`kind` is shell, edit, write, structured, say, refuse, or one of FAULTS."""
+    """`kind` is shell, edit, write, structured, say, refuse, tool (`path` names it, `text` is its JSON), or a fault."""
 
     kind: str
     text: str = ""  # the command, the content, what is said, the body of a fault
@@ -80,7 +80,7 @@ def reply(request: Request, step: Step, number: int) -> Reply:
         return _without_tools(request, step)
     if step.kind in ("say", "refuse", "structured"):
         return _said(request, step, number)
-    tool, arguments = _tool(request.tools, step)
+    tool, arguments = (step.path, json.loads(step.text)) if step.kind == "tool" else _tool(request.tools, step)
     return Reply(tool=tool, call=f"call_il{number}_{tool}", arguments=arguments)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import cast
 
 from interlock.agents.logins import lent, tokens_in
+from interlock.agents.metering import Meter, OverBudget
 from interlock.agents.prices import priced
 from interlock.agents.program import ANSWER_BYTES_MAX, LOG_BYTES_MAX, discreet, make_artifacts
 from interlock.agents.sessions import Session, found, keep, kept, since
@@ -73,6 +74,7 @@ class Told:
     trouble: str = ""
     status: int = 0
     retry_at: float = 0.0
+    over_budget: bool = False  # it ended itself at what was left of the limits
     usage: Usage = Usage()
     model: str = ""
     session: str = ""
@@ -91,6 +93,8 @@ class Kind:
     sessions: str = ""  # a glob below `state` of the file that holds a session, with {} for its name
     resume: Callable[[Asked, Session], None] | None = None  # puts a kept session where the program looks for it
     cumulative: frozenset[str] = frozenset()  # of Usage: what it tells of the whole session when it goes on
+    streamed: Callable[[Event], tuple[str, int] | None] | None = None  # a call of the model, and its tokens by now
+    label: str = ""  # what it is called, where its program says nothing to people
     leaves: str = ""  # a glob of what it puts at the top of the checkout for itself, and which is no work
 
 
@@ -132,11 +136,15 @@ class Driven:
                     secrets=secrets,
                 )
                 before = self._left(place)
-                finished = supervise(work, cancel)
+                meter = Meter(self._kind.streamed, brief.left.tokens)
+                finished = supervise(work, cancel, meter if self._kind.streamed else None)
                 for path in self._left(place) - before:
                     shutil.rmtree(path, ignore_errors=True)
         except Cancelled as cancelled:
             return Outcome(Ended.CANCELLED, str(cancelled))
+        except OverBudget as over:
+            told = replace(self._kind.read(asked, log), usage=Usage(over.tokens))
+            return discreet(_over(self._kind, asked, told, str(over), log), secrets)
         told = self._kind.read(asked, log)
         left = found(asked.state, self._kind.sessions, told.session, told.usage) if self._kind.sessions else None
         outcome = _outcome(self._kind, asked, finished, told, log)
@@ -231,7 +239,12 @@ def _outcome(kind: Kind, asked: Asked, finished: Finished, told: Told, log: Path
         transcript=told.transcript,
         answer=told.message[:ANSWER_BYTES_MAX] if asked.reviews else "",
     )
-    return _judged(kind.program, asked.brief, finished, told, common)
+    return _judged(kind.label or kind.program, asked.brief, finished, told, common)
+
+
+def _over(kind: Kind, asked: Asked, told: Told, why: str, log: Path) -> Outcome:
+    finished = Finished(How.CANCELLED, None, 0.0, truncated=False, tail=b"")
+    return replace(_outcome(kind, asked, finished, told, log), ended=Ended.OUT_OF_BUDGET, message=why)
 
 
 def _judged(program: str, brief: Brief, finished: Finished, told: Told, common: Outcome) -> Outcome:
@@ -253,6 +266,8 @@ def _judged(program: str, brief: Brief, finished: Finished, told: Told, common: 
 
 def _exited(program: str, finished: Finished, told: Told, common: Outcome) -> Outcome:
     said = told.message[:_MESSAGE_MAX]
+    if told.over_budget:
+        return replace(common, ended=Ended.OUT_OF_BUDGET, message=f"{program}: {told.trouble}")
     if told.done and told.refused:
         return replace(common, ended=Ended.REFUSED, message=said or "the model refused")
     if told.done and finished.code == 0:

@@ -21,7 +21,7 @@ _KEY = re.compile(
 )
 _MODEL = re.compile(r"model.{0,60}(?:not found|does not exist|not supported)|unknown model|model_not_found", re.I)
 _DOWN = re.compile(
-    r"incomplete json|in json at position|json parsing failed|failed to parse streaming|"
+    r"incomplete json|in json at position|json pars(?:e error|ing failed)|failed to parse streaming|"
     r"overloaded|high demand|unexpected e(?:of|nd)|internal ?server ?error"
     r"|APIConnectionError|ServiceUnavailable|bad gateway|service unavailable"
     r"|stream (?:disconnected|closed|ended)|timed? ?out"

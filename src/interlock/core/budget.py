@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import inf
 
 from interlock.core.pipeline import Limits, Pipeline
 from interlock.core.state import RunState, Spent
@@ -39,6 +40,23 @@ def limit_reached(pipeline: Pipeline, state: RunState, stage: str, *, reviewing:
         if amount.used >= amount.bound and not (reviewing and counts_attempts):
             return f"{amount.name}: {amount.used:g} of {amount.bound:g} used"
     return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What an attempt may still use of the limits above it, infinite where there is none."""
+
+    tokens: float = inf
+    cost_usd: float = inf
+
+
+def left(pipeline: Pipeline, state: RunState, stage: str) -> Left:
+    """Of the run's limits and the stage's own, the least."""
+    rest: dict[str, float] = {}
+    for amount in _all(pipeline, state, (stage,)):
+        unit = amount.name.rpartition(".")[2]
+        rest[unit] = min(rest.get(unit, inf), max(0.0, amount.bound - amount.used))
+    return Left(rest.get("tokens", inf), rest.get("cost_usd", inf))
 
 
 def attempts_left(pipeline: Pipeline, state: RunState) -> float:

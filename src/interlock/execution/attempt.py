@@ -175,6 +175,8 @@ def _brief(world: World, context: Context, command: StartAttempt, spec: AgentSpe
         timeout_s=stage.timeout_s,
         idle_timeout_s=stage.idle_timeout_s,
         dir=stage.dir,
+        left=world.left(stage.id),
+        scope=stage.scope,
         session=world.blobs.path(command.session) if command.session else None,
         resumed=compose_resumed(world, command) if command.session else "",
         secrets=tuple(context.environ.get(name, "") for name in (*stage.secrets, *spec.secrets)),

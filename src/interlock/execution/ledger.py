@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 
 from interlock.core.admission import admit
+from interlock.core.budget import Left, left
 from interlock.core.commands import Command
 from interlock.core.events import AnswerTaken, Event, OwnerChanged, Recorded, Refused
 from interlock.core.fold import apply
@@ -62,6 +63,10 @@ class Ledger:
     def holds(self) -> bool:
         """Whether this process still owns the run."""
         return self._journal.holds(self.run, self.fence)
+
+    def left(self, stage: str) -> Left:
+        """What an attempt at the stage may still use of the limits."""
+        return left(self.pipeline, self._state, stage)
 
     def next_commands(self) -> tuple[Command, ...]:
         """All that is wanted now, effects in flight included."""

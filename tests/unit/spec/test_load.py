@@ -311,10 +311,9 @@ def test_the_schema_fits_what_is_valid(root: Path) -> None:
 
 
 def test_what_comes_later_is_valid_and_not_run(tmp_path: Path) -> None:
-    agents = "agents:\n  a: {use: acp}\n"
-    loaded = load_text(tmp_path, agents + SMALL.replace("run: make\n", "agent: a\n", 1))
+    loaded = load_text(tmp_path, SMALL + "      - id: outside\n        ci: {remote: origin}\n")
     assert [finding.level for finding in loaded.findings] == [Level.LATER]
-    with pytest.raises(UsageError, match=r"interlock\.yaml:2:7: the agent acp comes later"):
+    with pytest.raises(UsageError, match=r"`ci` gates come later"):
         require_runnable(loaded)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 
 from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, text
@@ -21,7 +22,7 @@ def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     login = (".claude/.credentials.json", ".credentials.json")
     kind = Kind(
         "claude", _start, _read, login, "CLAUDE_CONFIG_DIR",
-        sessions="projects/*/{}.jsonl", resume=_resume, cumulative=frozenset({"cost_usd"}),
+        sessions="projects/*/{}.jsonl", resume=_resume, cumulative=frozenset({"cost_usd"}), streamed=_streamed,
     )  # fmt: skip
     return Driven(kind, environ)
 
@@ -42,8 +43,10 @@ def _start(asked: Asked) -> Start:
     env = {"CLAUDE_CONFIG_DIR": str(asked.state), "CLAUDE_CODE_MAX_RETRIES": "0", **dict.fromkeys(_QUIET, "1")}
     if asked.endpoint:
         env["ANTHROPIC_BASE_URL"] = asked.endpoint
+    left = asked.brief.left.cost_usd
+    budget = ("--max-budget-usd", f"{left:.4f}") if left < inf else ()
     session = ("--resume", asked.session.name) if asked.session is not None else ()
-    return Start((*_ALWAYS, *may, *model, *session), env, asked.text.encode())
+    return Start((*_ALWAYS, *may, *model, *budget, *session), env, asked.text.encode())
 
 
 def _read(asked: Asked, log: Path) -> Told:
@@ -81,10 +84,20 @@ def _told(result: Event, limited: float, refused: bool, model: str) -> Told:
         trouble="" if done else said or text(result, "subtype"),
         status=count(result, "api_error_status") or 0,
         retry_at=limited,
+        over_budget=text(result, "subtype") == "error_max_budget_usd",
         usage=Usage(tokens_in, count(used, "output_tokens"), cached, spent),
         model=model,
         session=text(result, "session_id"),
     )
+
+
+def _streamed(event: Event) -> tuple[str, int] | None:
+    """What is said of output in the middle of an answer is partial: the end counts it in full."""
+    message = inner(event, "message")
+    if text(event, "type") != "assistant" or not text(message, "id"):
+        return None
+    names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
+    return text(message, "id"), count(inner(message, "usage"), *names) or 0
 
 
 def _reset(limit: Event) -> float:

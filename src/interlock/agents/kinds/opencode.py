@@ -21,7 +21,7 @@ _PROVIDER = "own"  # of an endpoint that the user names
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     login = (".local/share/opencode/auth.json", "data/opencode/auth.json")
-    return Driven(Kind("opencode", _start, _read, login), environ)
+    return Driven(Kind("opencode", _start, _read, login, streamed=_streamed), environ)
 
 
 def _start(asked: Asked) -> Start:
@@ -74,6 +74,14 @@ def _read(asked: Asked, log: Path) -> Told:
     if not done and not errors:
         errors = "the stream ended before the answer was whole" if reason == "unknown" else _in_its_log(asked)
     return Told(done, message=said, trouble=errors, status=status, usage=_usage(steps), session=session)
+
+
+def _streamed(event: Event) -> tuple[str, int] | None:
+    part = inner(event, "part")
+    if text(event, "type") != "step_finish":
+        return None
+    used = _usage([part])
+    return text(part, "id"), (used.tokens_in or 0) + (used.tokens_out or 0)
 
 
 def _in_its_log(asked: Asked) -> str:

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from interlock.spec.checks.view import View
 
 _DRIVEN = frozenset({"endpoint", "login", "price"})
-TELL_NO_COST = ("codex", "gemini", "goose", "mini")
+TELL_NO_COST = ("acp", "codex", "gemini", "goose", "mini", "model")
+_STARTED = frozenset({"acp", "command"})  # with `run`
 RESUMING = ("claude", "codex")
 _ADDRESS = re.compile(r"https?://[^\s/]+")
 _PRICE = "price: {input: 1.25, output: 10}"
 NOW = {
+    "acp": frozenset({"price"}),
     "aider": _DRIVEN - {"login"},
     "claude": _DRIVEN,
     "codex": _DRIVEN,
@@ -26,10 +28,11 @@ NOW = {
     "gemini": _DRIVEN - {"login"},
     "goose": _DRIVEN - {"login"},
     "mini": _DRIVEN - {"login"},
+    "model": _DRIVEN - {"login"},
     "opencode": _DRIVEN,
     "scripted": frozenset({"script", "seed", "rate", "kinds", "hang_s", "pace_s"}),
 }  # and their own options
-LATER = ("acp", "model")
+PROVIDERS = ("anthropic", "google", "openai", "openai-responses")  # of `use: model`
 
 
 def check(view: View) -> None:
@@ -86,11 +89,8 @@ def agents_of(view: View, stage: Stage) -> set[str]:
 
 def _adapter(view: View, agent: AgentSpec) -> None:
     at = ("agents", agent.name)
-    if agent.use in LATER:
-        hint = "use `command` with a program of your own until then"
-        view.later((*at, "use"), f"the agent {agent.use} comes later", hint)
-    elif agent.use not in NOW:
-        view.error((*at, "use"), f"there is no agent program {agent.use}", nearest(agent.use, {*NOW, *LATER}))
+    if agent.use not in NOW:
+        view.error((*at, "use"), f"there is no agent program {agent.use}", nearest(agent.use, set(NOW)))
     else:
         for option, value in agent.options:
             if hint := _misfit(option, json.loads(value)) if agent.use != "scripted" else "":
@@ -98,10 +98,26 @@ def _adapter(view: View, agent: AgentSpec) -> None:
             if option not in NOW[agent.use]:
                 known = {"use", "run", "model", "fallback", "env", "secrets", *NOW[agent.use]}
                 view.at_key((*at, option), f"unknown key {option}", nearest(option, known))
-    if agent.use == "command" and agent.command is None and not view.is_broken(*at):
+    if agent.use in _STARTED and agent.command is None and not view.is_broken(*at):
         view.at_key(at, f"the agent {agent.name} has no program", "add `run:` with the command to start")
-    if agent.use in {*NOW, *LATER} - {"acp", "command"} and agent.command is not None:
+    if agent.use == "model":
+        _model(view, agent)
+    if agent.use in NOW.keys() - _STARTED and agent.command is not None:
         view.at_key((*at, "run"), f"`use: {agent.use}` starts its own program", "take run out, or write `use: command`")
+
+
+def _model(view: View, agent: AgentSpec) -> None:
+    """It needs to be named, and writes nothing but documents."""
+    provider, _, name = agent.model.partition(":")
+    if provider not in PROVIDERS or not name:
+        hint = f"write `model: PROVIDER:NAME` with one of {', '.join(PROVIDERS)}"
+        at = ("agents", agent.name, "model") if agent.model else ("agents", agent.name)
+        (view.error if agent.model else view.at_key)(at, f"{agent.name} names no model", hint)
+    for stage in view.pipeline.stages:
+        if stage.agent == agent.name and not stage.produces:
+            hint = "let a program do the work, or add `produces`"
+            message = f"{agent.name} is a model, which writes documents alone, and {stage.id} produces none"
+            view.error(("stages", stage.id, "agent"), message, hint)
 
 
 def _misfit(option: str, value: object) -> str:

@@ -1,0 +1,181 @@
+"""A model without a program: it reads the checkout with tools of ours, and writes the stage's documents."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from interlock.agents.own.reading import NotReadable, Reader
+from interlock.agents.own.result import Result, config_given, tell, tell_result
+from interlock.core.events import Usage
+
+if TYPE_CHECKING:
+    from pydantic_ai.models import Model
+
+_REQUESTS_MAX = 60
+_DOCUMENT_MAX = 1_000_000  # characters
+T = TypeVar("T")
+_GOOGLE_KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+
+
+def main() -> None:
+    asyncio.run(_answered(config_given()))
+
+
+async def _answered(config: Mapping[str, object]) -> None:
+    from pydantic_ai import Agent, UsageLimits
+    from pydantic_ai.exceptions import AgentRunError, UserError
+
+    documents = cast(dict[str, str], config["documents"])
+    written: dict[str, str] = {}
+    try:
+        model = model_of(str(config["model"]), str(config["endpoint"]), os.environ)
+        tools = _tools(Reader(Path(str(config["tree"])).resolve()), documents, written)
+        agent = Agent(model, tools=tools, retries=2)
+        limits = UsageLimits(request_limit=_REQUESTS_MAX)
+        run = await agent.run(str(config["text"]), usage_limits=limits)
+    except (AgentRunError, UserError) as error:
+        return tell_result(_failed(error))
+    _write(documents, written, run.output)
+    used = run.usage
+    usage = Usage(used.input_tokens, used.output_tokens, used.cache_read_tokens)
+    return tell_result(Result(True, message=run.output, usage=usage, model=str(config["model"])))
+
+
+def model_of(name: str, endpoint: str, environ: Mapping[str, str]) -> Model:
+    """`PROVIDER:NAME` as pydantic-ai knows it, at the provider's own address where `endpoint` is empty. It asks once:
+    what fails is tried again by the run. Raises UserError for a provider that is not known, or without a key."""
+    from pydantic_ai.exceptions import UserError
+
+    provider, _, model = name.partition(":")
+    make = _MAKERS.get(provider)
+    if make is None or not model:
+        raise UserError(f"{name}: no such model: write PROVIDER:NAME with one of {', '.join(_MAKERS)}")
+    return make(model, endpoint, environ)
+
+
+def _openai(model: str, endpoint: str, environ: Mapping[str, str]) -> Model:
+    from pydantic_ai.models.openai import OpenAIChatModel
+
+    return OpenAIChatModel(model, provider=_openai_provider(endpoint, environ))
+
+
+def _responses(model: str, endpoint: str, environ: Mapping[str, str]) -> Model:
+    from pydantic_ai.models.openai import OpenAIResponsesModel
+
+    return OpenAIResponsesModel(model, provider=_openai_provider(endpoint, environ))
+
+
+def _openai_provider(endpoint: str, environ: Mapping[str, str]) -> Any:  # noqa: ANN401 - of a library that is loaded late
+    from openai import AsyncOpenAI
+    from pydantic_ai.providers.openai import OpenAIProvider
+
+    key, base = _key(environ, "OPENAI_API_KEY"), f"{endpoint}/v1" if endpoint else None
+    return OpenAIProvider(openai_client=AsyncOpenAI(api_key=key, base_url=base, max_retries=0))
+
+
+def _anthropic(model: str, endpoint: str, environ: Mapping[str, str]) -> Model:
+    from anthropic import AsyncAnthropic
+    from pydantic_ai.models.anthropic import AnthropicModel
+    from pydantic_ai.providers.anthropic import AnthropicProvider
+
+    client = AsyncAnthropic(api_key=_key(environ, "ANTHROPIC_API_KEY"), base_url=endpoint or None, max_retries=0)
+    return AnthropicModel(model, provider=AnthropicProvider(anthropic_client=client))
+
+
+def _google(model: str, endpoint: str, environ: Mapping[str, str]) -> Model:
+    from pydantic_ai.models.google import GoogleModel
+    from pydantic_ai.providers.google import GoogleProvider
+
+    return GoogleModel(model, provider=GoogleProvider(api_key=_key(environ, *_GOOGLE_KEYS), base_url=endpoint or None))
+
+
+_MAKERS: Mapping[str, Callable[[str, str, Mapping[str, str]], Model]] = {
+    "openai": _openai,
+    "openai-responses": _responses,
+    "anthropic": _anthropic,
+    "google": _google,
+}
+
+
+def _key(environ: Mapping[str, str], *names: str) -> str:
+    from pydantic_ai.exceptions import UserError
+
+    for name in names:
+        if environ.get(name):
+            return environ[name]
+    raise UserError(f"not logged in: {' or '.join(names)} is not set")
+
+
+def _tools(reader: Reader, documents: Mapping[str, str], written: dict[str, str]) -> list[Callable[..., object]]:
+    def list_files(folder: str = "") -> list[str]:
+        """The files below a folder of the repository."""
+        return _said(reader.listed, folder)
+
+    def read_file(file: str, first_line: int = 1, lines: int = 1000) -> str:
+        """Lines of a file of the repository, with their numbers."""
+        return _said(reader.lines, file, first_line, lines)
+
+    def search(words: str, folder: str = "") -> list[str]:
+        """Lines of the repository that hold exactly these words."""
+        return _said(reader.found, words, folder)
+
+    def write_document(name: str, content: str) -> str:
+        """Write one of the documents that are asked for, by its file name."""
+        from pydantic_ai import ModelRetry
+
+        if name not in documents or len(content) > _DOCUMENT_MAX:
+            raise ModelRetry(f"{name}: write one of {', '.join(documents)}, of {_DOCUMENT_MAX:,} characters at most")
+        written[name] = content
+        return f"{name} is written"
+
+    return [list_files, read_file, search, *([write_document] if documents else [])]
+
+
+def _said(read: Callable[..., T], *what: object) -> T:
+    from pydantic_ai import ModelRetry
+
+    tell("read", what=what)
+    try:
+        return read(*what)
+    except (NotReadable, OSError, ValueError) as error:
+        raise ModelRetry(str(error)) from error
+
+
+def _write(documents: Mapping[str, str], written: Mapping[str, str], answer: str) -> None:
+    """An only document that was not written is the answer itself."""
+    contents = dict(written) or (dict.fromkeys(documents, answer) if len(documents) == 1 else {})
+    for name, content in contents.items():
+        path = Path(documents[name])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+
+
+def _failed(error: Exception) -> Result:
+    from pydantic_ai.exceptions import ContentFilterError
+
+    if isinstance(error, ContentFilterError):
+        return Result(True, refused=True, message=str(error))
+    status = getattr(error, "status_code", 0)
+    return Result(
+        trouble=str(error)[:2_000], status=status if isinstance(status, int) else 0, retry_at=_retry_at(error)
+    )
+
+
+def _retry_at(error: BaseException | None) -> float:
+    """From the header of the answer that the library's error came from, 0 where it named no time."""
+    while error is not None:
+        headers = getattr(getattr(error, "response", None), "headers", None) or {}
+        after = str(headers.get("retry-after", ""))
+        if after.isdecimal():
+            return time.time() + int(after)
+        error = error.__cause__
+    return 0.0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""What our own programs print, and how it is read."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from interlock.agents.driven import Asked, Event, Start, Told, count, events, inner, text
+from interlock.core.events import Usage
+
+_TEXT_MAX = 400_000  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """As `Told`, to be printed."""
+
+    done: bool = False
+    refused: bool = False
+    message: str = ""
+    trouble: str = ""
+    status: int = 0
+    retry_at: float = 0.0
+    usage: Usage = field(default_factory=Usage)
+    model: str = ""
+    session: str = ""
+
+
+def started(module: str, config: Mapping[str, object], env: Mapping[str, str] | None = None) -> Start:
+    """How a program of ours is started."""
+    return Start(("-I", "-m", f"interlock.agents.own.{module}"), env or {}, json.dumps(config).encode())
+
+
+def config_given() -> dict[str, object]:
+    """What `started` handed over, in the program itself."""
+    given: dict[str, object] = json.loads(sys.stdin.buffer.read())
+    return given
+
+
+def tell(kind: str, **parts: object) -> None:
+    """One line of the log."""
+    sys.stdout.write(json.dumps({"type": kind, **parts}, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def tell_result(result: Result) -> None:
+    tell("result", **{**asdict(result), "message": result.message[:_TEXT_MAX]})
+
+
+def read_result(asked: Asked, log: Path) -> Told:
+    """The last result in the log: what an agent below us prints comes before it."""
+    result: Event = {}
+    for event in events(log):
+        result = event if text(event, "type") == "result" else result
+    used = inner(result, "usage")
+    cost, retry_at = used.get("cost_usd"), result.get("retry_at")
+    return Told(
+        done=result.get("done") is True,
+        refused=result.get("refused") is True,
+        message=text(result, "message"),
+        trouble=text(result, "trouble"),
+        status=count(result, "status") or 0,
+        retry_at=float(retry_at) if isinstance(retry_at, int | float) else 0.0,
+        usage=Usage(
+            count(used, "tokens_in"),
+            count(used, "tokens_out"),
+            count(used, "tokens_cached"),
+            float(cost) if isinstance(cost, int | float) and cost >= 0 else None,
+        ),
+        model=text(result, "model"),
+        session=text(result, "session"),
+    )

@@ -1,0 +1,99 @@
+"""An agent that speaks the Agent Client Protocol, for tests: it does what the marker in its prompt says."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import acp
+from acp import schema
+
+
+class Agent:
+    def __init__(self) -> None:
+        self.cwd = Path()
+        self.client: Any = None
+
+    def on_connect(self, conn: Any) -> None:
+        self.client = conn
+
+    async def initialize(self, protocol_version: int, **more: Any) -> schema.InitializeResponse:
+        return schema.InitializeResponse(protocol_version=protocol_version)
+
+    async def new_session(self, cwd: str, **more: Any) -> schema.NewSessionResponse:
+        self.cwd = Path(cwd)
+        return schema.NewSessionResponse(session_id="session-1")
+
+    async def prompt(self, prompt: list[Any], session_id: str, **more: Any) -> schema.PromptResponse:
+        name = re.findall(r"SCENARIO:([a-z-]+)", prompt[0].text)[-1]
+        stop = await getattr(self, name.replace("-", "_"))(session_id) or "end_turn"
+        usage = schema.Usage(total_tokens=120, input_tokens=100, output_tokens=20, cached_read_tokens=30)
+        return schema.PromptResponse(stop_reason=stop, usage=usage)
+
+    async def edit(self, session: str) -> None:
+        path = str(self.cwd / "a.txt")
+        if await self._permitted(session, "edit", path):
+            await self.client.write_text_file(session_id=session, path=path, content="two\n")
+        await self._say(session, "All done.")
+
+    async def sneak(self, session: str) -> None:
+        """Asks, is denied, tries all the same, and says what came of it."""
+        said = []
+        for path in ("protected.txt", "../outside.txt", ".git/config", ".interlock/x"):
+            permitted = await self._permitted(session, "edit", str(self.cwd / path))
+            try:
+                await self.client.write_text_file(session_id=session, path=str(self.cwd / path), content="x")
+                said.append(f"{path} {permitted} written")
+            except acp.RequestError:
+                said.append(f"{path} {permitted} refused")
+        await self._say(session, "; ".join(said))
+
+    async def shell(self, session: str) -> None:
+        await self._say(session, f"run: {await self._permitted(session, 'execute', '')}")
+
+    async def nothing(self, session: str) -> None:
+        await self._say(session, "All done.")
+
+    async def refuse(self, session: str) -> str:
+        await self._say(session, "I will not do that.")
+        return "refusal"
+
+    async def long(self, session: str) -> str:
+        return "max_tokens"
+
+    async def lie(self, session: str) -> None:
+        await self._say(session, "Ran into this error: Rate limit exceeded. Status: 429 Too Many Requests")
+
+    async def fail(self, session: str) -> None:
+        raise acp.RequestError(-32603, "Internal error", {"details": "status 503 service unavailable"})
+
+    async def key(self, session: str) -> None:
+        raise acp.RequestError(-32000, "Authentication required")
+
+    async def crash(self, session: str) -> None:
+        sys.exit(3)
+
+    async def hang(self, session: str) -> None:
+        await asyncio.sleep(1000)
+
+    async def cancel(self, session_id: str, **more: Any) -> None: ...
+
+    async def _say(self, session: str, words: str) -> None:
+        await self.client.session_update(session_id=session, update=acp.update_agent_message_text(words))
+
+    async def _permitted(self, session: str, kind: str, path: str) -> bool:
+        locations = [schema.ToolCallLocation(path=path)] if path else []
+        call = schema.ToolCallUpdate(tool_call_id="1", kind=kind, title="work", locations=locations)
+        options = [
+            schema.PermissionOption(option_id="yes", name="Yes", kind="allow_once"),
+            schema.PermissionOption(option_id="no", name="No", kind="reject_once"),
+        ]
+        answer = await self.client.request_permission(session_id=session, tool_call=call, options=options)
+        return getattr(answer.outcome, "option_id", "") == "yes"
+
+
+if __name__ == "__main__":
+    asyncio.run(acp.run_agent(Agent()))

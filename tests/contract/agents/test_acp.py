@@ -1,0 +1,131 @@
+"""Agents that speak the Agent Client Protocol: one of our own that does everything wrong, and real ones."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from tests.contract.agents.world import bin_of, place_in
+from tests.model_server.script import Step
+from tests.model_server.server import serving
+
+from interlock.agents import adapters
+from interlock.core.ids import AttemptId
+from interlock.core.pipeline import AgentSpec, Command, Scope
+from interlock.ports import Brief, Ended, Outcome, Place
+
+AGENT = (sys.executable, str(Path(__file__).with_name("acp_agent.py")))
+SCOPE = Scope(writes=("a.txt", "protected.txt"), protect=("/protected.txt",))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return place_in(tmp_path / "place")
+
+
+def work(
+    scenario: str, place: Place, argv: tuple[str, ...] = AGENT, *, timeout_s: int = 60, schema: str = "", **env: str
+) -> Outcome:
+    given = {"PATH": os.environ["PATH"], "HOME": str(place.home), "TMPDIR": str(place.tmp), **env}
+    asked = f"Please do it. SCENARIO:{scenario}"
+    brief = Brief(
+        "r", AttemptId("code", 1, 1), asked, asked, "", given, timeout_s, 0, scope=SCOPE, answer_schema=schema
+    )
+    spec = AgentSpec("own", "acp", Command(argv))
+    return adapters(os.environ)["acp"].work(spec, brief, place, threading.Event())
+
+
+def test_an_edit_within_the_bounds(place: Place) -> None:
+    outcome = work("edit", place)
+    assert (outcome.ended, outcome.message, outcome.session) == (Ended.COMPLETED, "All done.", "session-1"), outcome
+    assert (place.tree / "a.txt").read_text() == "two\n"
+    assert (outcome.usage.tokens_in, outcome.usage.tokens_out, outcome.usage.tokens_cached) == (100, 20, 30)
+
+
+def test_what_the_stage_may_not_change_is_denied_and_refused(place: Place) -> None:
+    said = work("sneak", place).message
+    assert said == "; ".join(
+        f"{path} False refused" for path in ("protected.txt", "../outside.txt", ".git/config", ".interlock/x")
+    )
+    assert not (place.tree.parent / "outside.txt").exists()
+
+
+def test_a_command_is_allowed_to_a_worker_and_nothing_to_a_reviewer(place: Place) -> None:
+    assert work("shell", place).message == "run: True"
+    assert work("shell", place, schema="{}").message == "run: False"
+    work("edit", place, schema="{}")
+    assert (place.tree / "a.txt").read_text() == "one\n"
+
+
+@pytest.mark.parametrize(
+    ("scenario", "ended", "permanent"),
+    [
+        ("nothing", Ended.COMPLETED, False),
+        ("refuse", Ended.REFUSED, False),
+        ("long", Ended.CRASHED, False),
+        ("lie", Ended.RATE_LIMITED, False),
+        ("fail", Ended.UNAVAILABLE, False),
+        ("key", Ended.UNAVAILABLE, True),
+        ("crash", Ended.CRASHED, False),
+    ],
+)
+def test_how_it_ends(place: Place, scenario: str, ended: Ended, permanent: bool) -> None:
+    outcome = work(scenario, place)
+    assert (outcome.ended, outcome.permanent) == (ended, permanent), outcome
+
+
+def test_a_hang_is_a_timeout_and_no_process_is_left(place: Place) -> None:
+    assert work("hang", place, timeout_s=4).ended is Ended.TIMED_OUT
+    left = [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"acp_agent.py" in _content(path)]
+    assert left == []
+
+
+def test_a_program_that_is_not_there(place: Place) -> None:
+    outcome = work("edit", place, ("no-such-agent", "--acp"))
+    assert (outcome.ended, outcome.permanent) == (Ended.UNAVAILABLE, True)
+    assert "no-such-agent: not found" in outcome.message
+
+
+_SCENARIOS = {
+    "edit": (Step("edit", "two\n", "a.txt", "one\n"), Step("say", "All done.")),
+    "key": (Step("status", '{"error": {"message": "invalid api key"}}', code=401),),
+}
+
+
+def _real(name: str, base: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    path = {"PATH": f"{bin_of(name)}:{os.environ['PATH']}"}
+    if name == "gemini":
+        return ("gemini", "--acp", "--skip-trust", "-m", "gemini-2.5-pro"), {
+            **path,
+            "GEMINI_API_KEY": "sk-test",
+            "GOOGLE_GEMINI_BASE_URL": base,
+        }
+    own = {"GOOSE_PROVIDER": "openai", "GOOSE_MODEL": "small", "OPENAI_HOST": base, "OPENAI_API_KEY": "sk-test"}
+    return ("goose", "acp", "--with-builtin", "developer"), {
+        **path,
+        **own,
+        "GOOSE_DISABLE_KEYRING": "1",
+        "GOOSE_MODE": "auto",
+    }
+
+
+@pytest.mark.parametrize("name", ["gemini", "goose"])
+def test_a_real_agent_edits_and_its_failure_is_told(name: str, place: Place, tmp_path: Path) -> None:
+    with serving(_SCENARIOS) as model:
+        argv, env = _real(name, model.base)
+        outcome = work("edit", place, argv, **env)
+        assert outcome.ended is Ended.COMPLETED, outcome
+        assert (place.tree / "a.txt").read_text() == "two\n"
+        assert outcome.message.endswith("All done.")
+        failed = work("key", place_in(tmp_path / "other"), argv, **env)
+    assert (failed.ended, failed.permanent) == (Ended.UNAVAILABLE, True), failed
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
