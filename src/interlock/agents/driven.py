@@ -94,6 +94,7 @@ class Kind:
     resume: Callable[[Asked, Session], None] | None = None  # puts a kept session where the program looks for it
     cumulative: frozenset[str] = frozenset()  # of Usage: what it tells of the whole session when it goes on
     streamed: Callable[[Event], tuple[str, int] | None] | None = None  # a call of the model, and its tokens by now
+    silent_s: int = 0  # how long it may well say nothing, beyond what the stage allows
     label: str = ""  # what it is called, where its program says nothing to people
     leaves: str = ""  # a glob of what it puts at the top of the checkout for itself, and which is no work
 
@@ -130,7 +131,7 @@ class Driven:
                     log,
                     timeout_s=brief.timeout_s,
                     stdin=start.stdin,
-                    idle_timeout_s=brief.idle_timeout_s,
+                    idle_timeout_s=max(brief.idle_timeout_s, self._kind.silent_s) if brief.idle_timeout_s else 0,
                     log_bytes_max=LOG_BYTES_MAX,
                     watch=(place.tree,),
                     secrets=secrets,

@@ -125,6 +125,12 @@ def test_a_model_that_never_answers_is_a_timeout(name: str, model: ModelServer, 
     assert work(name, model.base, "hang", place, timeout_s=4).ended is Ended.TIMED_OUT
 
 
+@pytest.mark.parametrize("name", ["aider", "mini"])
+def test_a_program_that_is_silent_by_nature_may_be(name: str, model: ModelServer, place: Place) -> None:
+    outcome = work(name, model.base, "hang", place, timeout_s=9, idle_s=3)
+    assert (outcome.ended, outcome.message) == (Ended.TIMED_OUT, f"{name} did not end within 9 s")
+
+
 def test_a_daemon_is_dead_when_the_work_returns(name: str, model: ModelServer, place: Place) -> None:
     if name == "aider":
         pytest.skip("aider starts no commands here")

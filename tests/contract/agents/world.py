@@ -71,6 +71,7 @@ def work(
     place: Place,
     *,
     timeout_s: int = 60,
+    idle_s: int = 0,
     schema: str = "",
     before: str = "",
     times: int = 1,
@@ -81,7 +82,9 @@ def work(
         KEYS[name]: "sk-test",
     }  # fmt: skip
     asked = f"{before * times}Please do it. SCENARIO:{scenario}"
-    brief = Brief("r", AttemptId("code", 1, 1), asked, asked, MODELS[name], env, timeout_s, 0, answer_schema=schema)
+    brief = Brief(
+        "r", AttemptId("code", 1, 1), asked, asked, MODELS[name], env, timeout_s, idle_s, answer_schema=schema
+    )
     spec = AgentSpec(
         "own",
         name,

@@ -16,10 +16,11 @@ _ALWAYS = (
 )  # fmt: skip
 _ERROR_MARKS = ("litellm.", "Error:", "did not conform", "API provider")
 _LINES_MAX = 40
+_SILENT_S = 900  # it is told not to stream, and says nothing before an answer is whole
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    return Driven(Kind("aider", _start, _read, leaves=".aider.tags.cache*"), environ)
+    return Driven(Kind("aider", _start, _read, silent_s=_SILENT_S, leaves=".aider.tags.cache*"), environ)
 
 
 def _start(asked: Asked) -> Start:

@@ -13,12 +13,13 @@ from interlock.core.events import Usage
 from interlock.ports import Agent
 
 _BYTES_MAX = 50_000_000
+_SILENT_S = 900  # it does not stream
 _ARGUMENT_MAX = 100_000  # bytes; Linux takes 131,071
 _FAILED = "the work was not submitted"
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    return Driven(Kind("mini", _start, _read), environ)
+    return Driven(Kind("mini", _start, _read, silent_s=_SILENT_S), environ)
 
 
 def _start(asked: Asked) -> Start:

@@ -13,9 +13,11 @@ from interlock.agents.own.result import read_result, started
 from interlock.core.pipeline import AgentSpec
 from interlock.ports import Agent, Brief, Cancel, Ended, Outcome, Place
 
+_SILENT_S = 900  # an answer comes whole
+
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    return Model(Driven(Kind(sys.executable, _start, read_result, label="model"), environ))
+    return Model(Driven(Kind(sys.executable, _start, read_result, silent_s=_SILENT_S, label="model"), environ))
 
 
 class Model:

@@ -17,7 +17,7 @@ class Program:
 
 _OF_MODELS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY")
 PROGRAMS = (
-    Program("claude", ("ANTHROPIC_API_KEY",), ("ANTHROPIC_BASE_URL",)),
+    Program("claude", ("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"), ("ANTHROPIC_BASE_URL",)),
     Program("codex", ("CODEX_API_KEY", "OPENAI_API_KEY")),
     Program("gemini", ("GEMINI_API_KEY",), ("GOOGLE_GEMINI_BASE_URL",)),
     Program("opencode", _OF_MODELS),
