@@ -150,6 +150,23 @@ def test_a_change_cannot_loosen_its_own_gates_where_a_base_is_named(repository: 
     assert interlock(repository, "check", "--base", "HEAD~1").code == 1
 
 
+def test_a_proposal_that_edits_the_pipeline_and_its_gate_scripts_is_judged_by_those_of_the_base(repository: Path):
+    pipeline = (
+        "version: 1\nname: t\nprotect: [gate.sh]\nstages:\n  code:\n    run: make\n    gates:\n"
+        "      - id: judge\n        run: bash gate.sh\n"
+    )
+    base = {"interlock.yaml": pipeline, "gate.sh": "grep -q good a\n", "a": "good\n"}
+    committed(repository, base)
+    git(repository, "checkout", "-qb", "proposal")
+    loose = pipeline.replace("bash gate.sh", "'true'").replace("protect: [gate.sh]\n", "")
+    committed(repository, {"interlock.yaml": loose, "gate.sh": "exit 0\n", "a": "bad\n"})
+    words = ("check", "--stage", "code", "--base", "HEAD~1", "--commit", "HEAD", "--json")
+    said = interlock(repository, *words)
+    assert said.code == 1
+    scope = next(gate for gate in said.json()["gates"] if gate["gate"] == "scope")
+    assert {one["file"] for one in scope["judgement"]["findings"]} >= {"interlock.yaml", "gate.sh"}
+
+
 def test_a_gate_that_cannot_decide_is_not_a_gate_that_said_no(repository: Path):
     pipeline = TOUCHES.replace("grep -q hi notes.txt", "[no-such-program-here]")
     committed(repository, {"interlock.yaml": pipeline})

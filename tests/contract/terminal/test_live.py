@@ -1,0 +1,73 @@
+"""The live view of `run` in a real tmux: three sizes, a resize, and that what an agent says cannot steer the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.contract.cli_world import World, new_world
+from tests.contract.terminal.world import SIZES, Terminal, opened
+
+PIPELINE = """\
+version: 1
+name: feature
+agents:
+  own: {use: command, run: [bash, agent.sh]}
+stages:
+  code:
+    agent: own
+    writes: [a.txt]
+    gates:
+      - {id: done, run: "grep -q two a.txt"}
+  ship:
+    needs: [code]
+    gates:
+      - {id: merge, approve: "Merge this?"}
+    on_reject: [{pause: true}]
+"""
+AGENT = r"""printf '\033[2J\033]0;owned\007::error::owned\n'
+for _ in $(seq 300); do [ ! -e "$GO" ] || break; sleep 0.1; done
+echo two > a.txt
+"""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    pipeline = PIPELINE.replace("agent.sh]", "agent.sh], env: [GO]")
+    return new_world(tmp_path / "w", {"interlock.yaml": pipeline, "agent.sh": AGENT, "a.txt": "one\n"})
+
+
+@pytest.fixture(params=SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def terminal(world: World, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Terminal]:
+    made = opened(world, ("run", "-t", "Make it two."), request.param, GO=str(tmp_path / "go"))
+    yield made
+    made.close()
+
+
+def test_a_run_is_seen_at_work_and_ends_with_what_it_waits_for(terminal: Terminal, tmp_path: Path) -> None:
+    at_work = terminal.until("code", "own", "working", "ship")
+    assert "owned" not in at_work
+    (tmp_path / "go").touch()
+    code, said = terminal.ended()
+    assert code == 3, said
+    assert "interlock approve" in said
+    assert "owned" not in said
+
+
+def test_it_survives_a_resize_while_it_works(terminal: Terminal, tmp_path: Path) -> None:
+    terminal.until("code", "working")
+    for width, height in ((30, 10), (120, 40), (60, 20)):
+        terminal.resize(width, height)
+        terminal.until("code", "ship")
+    (tmp_path / "go").touch()
+    assert terminal.ended()[0] == 3
+
+
+def test_ctrl_c_asks_and_the_run_can_be_cancelled(terminal: Terminal, world: World) -> None:
+    terminal.until("code", "working")
+    terminal.keys("C-c")
+    terminal.until("ancel for good")
+    terminal.keys("c", "Enter")
+    assert terminal.ended()[0] == 1
+    assert world.show()["phase"] == "cancelled"
