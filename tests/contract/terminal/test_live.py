@@ -1,4 +1,4 @@
-"""The live view of `run` in a real tmux: three sizes, a resize, and that what an agent says cannot steer the terminal."""
+"""The live view of `run` in a real tmux: three sizes, a resize, Ctrl-C; and what an agent says cannot steer it."""
 
 from __future__ import annotations
 
