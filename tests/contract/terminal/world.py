@@ -62,6 +62,7 @@ class Terminal:
         subprocess.run(
             ["tmux", "-S", str(self.socket), "kill-server"], capture_output=True, check=False, timeout=LIMIT_S
         )
+        self.socket.unlink(missing_ok=True)
 
 
 def opened(world: World, words: tuple[str, ...], size: tuple[int, int], **environ: str) -> Terminal:
