@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -22,7 +23,7 @@ from interlock.gates.bench import Bench
 from interlock.gates.outside.api import Outside
 from interlock.journal import FileBlobs, SqliteJournal
 from interlock.ports import InfrastructureError, UsageError, World
-from interlock.process import capture, scrubbed
+from interlock.process import capture, detach, scrubbed
 from interlock.service import Service
 from interlock.settings import Owner as Holder
 from interlock.settings import RepositoryPaths, RunLock, Settings, load_settings, new_run_id, owner_of, paths_of
@@ -54,6 +55,12 @@ class Application:
     @property
     def state(self) -> Path:
         return self.paths.root
+
+    def go_on(self, run: str) -> Path:
+        """Have another process drive the run, one that outlives this one. Returns where it writes what it says."""
+        log = self.state / "logs" / f"{run}.log"
+        detach((sys.executable, "-m", "interlock", "resume", run, "--plain"), self.environ, log, cwd=self.repository)
+        return log
 
     def close(self) -> None:
         self.workspaces.close()

@@ -7,29 +7,19 @@ until the owner has taken or refused the answer, and says which.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 from interlock.bootstrap import Application
 from interlock.cli.driving import Manner, drive
 from interlock.cli.exits import Exit
-from interlock.cli.jsons import line
 from interlock.cli.opened import note, say
 from interlock.cli.words import OVER, safe
-from interlock.core.events import Action, AnswerTaken, PauseReason, Recorded, Refused
+from interlock.core.events import AnswerTaken, Recorded, Refused
 from interlock.core.views import RunView, Standing
 from interlock.service import Said
+from interlock.service.jsons import line
 
 _TAKEN_S = 30.0
 _LOOK_S = 0.1
-_CONTINUES = (PauseReason.INFRASTRUCTURE, PauseReason.LIMIT, PauseReason.DELIVERY)
-
-
-def going_on(view: Standing, limits: tuple[tuple[str, float], ...], by: str) -> Iterator[Said]:
-    """What `resume` says to a run: more of a limit, and to go on where it paused for the world's sake."""
-    if limits:
-        yield Said(Action.RAISE, by, limits=limits)
-    if any(wait.reason in _CONTINUES for wait in view.waits):
-        yield Said(Action.CONTINUE, by)
 
 
 def unfinished(view: Standing) -> bool:

@@ -38,6 +38,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "transform": ("interlock.cli.verbs.transform:transform", "Turn a document into text."),
     "schema": ("interlock.cli.verbs.schema:schema", "Print the JSON Schema of the pipeline file."),
     "export": ("interlock.cli.verbs.export:export", "A run as JSON, JUnit, SARIF or Markdown."),
+    "serve": ("interlock.cli.verbs.serve:serve", "Show the runs in a browser, and steer them."),
     "mcp": ("interlock.cli.verbs.mcp:mcp", "Serve agents over MCP, on stdin and stdout."),
     "doctor": ("interlock.cli.verbs.doctor:doctor", "Look at what Interlock needs and uses on this machine."),
     "gc": ("interlock.cli.verbs.gc:gc", "Remove what no run needs any more."),

@@ -14,13 +14,12 @@ import click
 from interlock.bootstrap import Application
 from interlock.cli.exits import Exit, of_phase
 from interlock.cli.follow import Screen, follow, screen
-from interlock.cli.jsons import line
 from interlock.cli.opened import asks, ended_politely, note, person, say
 from interlock.cli.streams import unheard
 from interlock.cli.words import closing
 from interlock.core.events import Action
-from interlock.process import detach
 from interlock.service import Said
+from interlock.service.jsons import line
 
 _DETACH_S = 20.0
 
@@ -95,9 +94,7 @@ def conclude(app: Application, run: str, manner: Manner) -> int:
 
 def detached(app: Application, run: str) -> int:
     """Have another process drive the run, one that outlives this one. Returns the exit code."""
-    log = app.state / "logs" / f"{run}.log"
-    words = (sys.executable, "-m", "interlock", "resume", run, "--plain")
-    detach(words, app.environ, log, cwd=app.repository)
+    log = app.go_on(run)
     if not _took_over(app, run):
         note(f"error: nobody took run {run} within {_DETACH_S:g} s: see {log}")
         return Exit.INFRASTRUCTURE

@@ -8,7 +8,6 @@ from typing import Protocol, TextIO
 
 import click
 
-from interlock.cli.jsons import event_line
 from interlock.cli.lines import Story, Told
 from interlock.cli.opened import redraws
 from interlock.cli.streams import note, say
@@ -17,6 +16,7 @@ from interlock.core.events import AttemptErrored, CandidateProduced, Recorded, V
 from interlock.core.pipeline import Pipeline
 from interlock.core.views import Standing
 from interlock.service import Service
+from interlock.service.jsons import event_line
 
 POLL_S = 0.15
 _PAID = (AttemptErrored, CandidateProduced, VerdictGiven)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from interlock.core.budget import limit_names
-from interlock.core.events import Action
+from interlock.core.events import Action, PauseReason
 from interlock.core.history import AttemptPhase
 from interlock.core.ids import parse_attempt
 from interlock.core.state import Phase
-from interlock.core.views import RunView, StageView, WaitView
+from interlock.core.views import RunView, StageView, Standing, WaitView
 from interlock.ports import Answer, UsageError
+
+_CONTINUES = (PauseReason.INFRASTRUCTURE, PauseReason.LIMIT, PauseReason.DELIVERY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,14 @@ def to_answer(view: RunView, said: Said, new_id: Callable[[], str], at: float) -
         now=said.now,
         limits=_limits(view, said),
     )
+
+
+def going_on(view: Standing, limits: tuple[tuple[str, float], ...], by: str) -> Iterator[Said]:
+    """What `resume` says to a run: more of a limit, and to go on where it paused for the world's sake."""
+    if limits:
+        yield Said(Action.RAISE, by, limits=limits)
+    if any(wait.reason in _CONTINUES for wait in view.waits):
+        yield Said(Action.CONTINUE, by)
 
 
 def _about(view: RunView, said: Said) -> tuple[str, str, str]:

@@ -127,6 +127,15 @@ class Service:
         raise UsageError(f"{name} is the name of several runs: {', '.join(found[:5])}")
 
 
+def input_of(view: RunView, name: str) -> str:
+    """What a stage started from, as a tree: an attempt's own, or that of the accepted one."""
+    for stage in view.stages:
+        for attempt in stage.attempts:
+            if str(attempt.id) == name or (stage.id == name and attempt.commit == stage.commit):
+                return attempt.input_tree
+    return view.base_commit
+
+
 def _attempt(view: RunView, name: str) -> AttemptId:
     known = ", ".join(stage.id for stage in view.stages)
     try:

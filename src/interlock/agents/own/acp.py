@@ -23,6 +23,7 @@ _CHANGES = frozenset({"edit", "delete", "move"})
 # Agents that say at the end of a turn that all went well, and tell the endpoint's error as chat.
 _ERRORS = ("Ran into this error", "[API Error", "API Error", "unexpected status")
 _AUTH_REQUIRED = -32000
+_LOOKS_MAX, _LOOK_S = 20, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,8 @@ class Client:
         if isinstance(update, schema.AgentMessageChunk):
             self.said.append(getattr(update.content, "text", ""))
         elif isinstance(update, schema.ToolCallStart | schema.ToolCallProgress):
-            self.said.clear()
+            if isinstance(update, schema.ToolCallStart):
+                self.said.clear()
             self._about(update)
 
     async def write_text_file(self, session_id: str, path: str, content: str, **more: object) -> None:
@@ -142,6 +144,10 @@ async def _worked(config: Mapping[str, object]) -> Result:
         session = await _session(connection, str(config["cwd"]))
         blocks: list[Any] = [acp.text_block(str(config["text"]))]
         answer = await connection.prompt(prompt=blocks, session_id=session)
+        for _ in range(_LOOKS_MAX):  # what it said last may come after its answer
+            if client.said:
+                break
+            await asyncio.sleep(_LOOK_S)
     said = "".join(client.said)
     wrong = said if said.lstrip().startswith(_ERRORS) else ""
     refused = answer.stop_reason == "refusal"

@@ -252,7 +252,7 @@ def _write(path: Path, text: str, mode: str) -> None:
 
 
 def _as_json(told: list[_Told], compared: tuple[Base, Base]) -> None:
-    from interlock.cli.jsons import document
+    from interlock.service.jsons import document
 
     base, judged = compared
     gates = [

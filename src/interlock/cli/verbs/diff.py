@@ -26,7 +26,7 @@ _BYTES_MAX = 50_000_000
 @click.option("--json", "json", is_flag=True, help="The files as JSON.")
 def diff(words: tuple[str, ...], stat: bool, raw: bool, json: bool) -> int:
     """From A to B, each one of: base, a stage (what was accepted), STAGE/1.2. With A alone: from its input to it."""
-    from interlock.cli.jsons import document
+    from interlock.service.jsons import document
 
     with application() as app:
         view, names = _about(app.service, words)
@@ -62,21 +62,14 @@ def _last_with_candidate(view: RunView) -> str:
 
 
 def _ends(service: Service, view: RunView, names: tuple[str, ...]) -> tuple[str, str]:
+    from interlock.service.service import input_of
+
     new = service.commit_of(view, names[-1])
     if len(names) == 2:
         return service.commit_of(view, names[0]), new
-    return _input_of(view, names[0]), new
-
-
-def _input_of(view: RunView, name: str) -> str:
-    """What the stage started from, as a tree: an attempt's own, or that of the accepted one."""
-    if name == "base":
+    if names[0] == "base":
         raise UsageError("diff base needs a second name: expected [RUN] A [B]")
-    for stage in view.stages:
-        for attempt in stage.attempts:
-            if str(attempt.id) == name or (stage.id == name and attempt.commit == stage.commit):
-                return attempt.input_tree
-    return view.base_commit
+    return input_of(view, names[0]), new
 
 
 def _page(patch: bytes, *, raw: bool) -> None:

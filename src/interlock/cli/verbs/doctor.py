@@ -51,7 +51,7 @@ class _Seen:
 @click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
 def doctor(live: str, json: bool) -> int:
     """Look at git, Python, agents, the state folder, the disk and the pipelines."""
-    from interlock.cli.jsons import document
+    from interlock.service.jsons import document
 
     if live:
         return _live(live, Path.cwd(), os.environ, json=json)
@@ -159,9 +159,9 @@ def _live(name: str, cwd: Path, environ: Mapping[str, str], *, json: bool) -> in
 
     from interlock.agents import adapters
     from interlock.agents.live import call
-    from interlock.cli.jsons import document
     from interlock.cli.words import lasted, usage
     from interlock.ports import Ended
+    from interlock.service.jsons import document
 
     _, root, _ = _repository(cwd, environ)
     spec = _spec_of(name, root, environ)

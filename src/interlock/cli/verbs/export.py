@@ -27,7 +27,7 @@ FORMATS = ("json", "junit", "sarif", "markdown")
 def export(run: str, form: str) -> int:
     """RUN on stdout, for other tools. Without RUN the only unfinished one, else the newest."""
     from interlock.cli import ci
-    from interlock.cli.jsons import document
+    from interlock.service.jsons import document
 
     with application() as app:
         view = app.service.describe_run(app.service.latest_run(run).id)

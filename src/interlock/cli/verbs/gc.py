@@ -24,8 +24,8 @@ def gc(dry_run: bool, json: bool) -> int:
 
     The history of every run and its evidence stay."""
     from interlock.cli.amounts import size
-    from interlock.cli.jsons import document
     from interlock.cli.words import count
+    from interlock.service.jsons import document
 
     with application() as app:
         live = tuple(_live(app))

@@ -18,9 +18,9 @@ from interlock.cli.opened import note, say
 def init(force: bool, agent: str, json: bool) -> int:
     """Find language, tools and agents, and write the pipelines `feature` and `quick` into .interlock/."""
     from interlock.agents.probe import logged_in
-    from interlock.cli.jsons import document
     from interlock.cli.pipelines import repository_here
     from interlock.cli.words import safe
+    from interlock.service.jsons import document
     from interlock.spec.scaffold import plan_files, write
 
     root = repository_here()

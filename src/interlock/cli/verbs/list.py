@@ -12,8 +12,8 @@ from interlock.cli.opened import application, note, say
 @click.option("--json", "json", is_flag=True, help="As JSON.")
 def list_runs(count: int, json: bool) -> int:
     """The runs of this repository, newest first."""
-    from interlock.cli.jsons import document
     from interlock.cli.pages import list_page
+    from interlock.service.jsons import document
 
     with application() as app:
         runs = app.service.list_runs(count)

@@ -41,8 +41,8 @@ def logs(target: tuple[str, ...], raw: bool, report: bool, json: bool) -> int:
 
 
 def _history(service: Service, found: Target) -> Iterator[str]:
-    from interlock.cli.jsons import event_line
     from interlock.core.state import stage_of
+    from interlock.service.jsons import event_line
 
     for record in service.history(found.view.id):
         if not found.stage or stage_of(record.event) == found.stage:

@@ -175,8 +175,8 @@ def _manner(pipeline: Pipeline) -> str:
 
 
 def _as_json(pipeline: Pipeline, stages: list[Stage], worst: Mapping[str, int]) -> None:
-    from interlock.cli.jsons import document
     from interlock.cli.pipelines import reviews_worst
+    from interlock.service.jsons import document
 
     listed = [
         {

@@ -17,9 +17,10 @@ from interlock.ports import UsageError
 @click.option("--json", "json", is_flag=True, help="Events as NDJSON on stdout.")
 def resume(run: str, take_over: bool, raised: tuple[str, ...], detach: bool, plain: bool, json: bool) -> int:
     """Go on with RUN: after a crash, an interrupt, or a pause of the run's own."""
-    from interlock.cli.answering import going_on, unfinished
+    from interlock.cli.answering import unfinished
     from interlock.cli.driving import Manner, conclude, detached, drive
     from interlock.cli.words import OVER
+    from interlock.service.answers import going_on
 
     limits = tuple(_limit(text) for text in raised)
     manner = Manner(plain, json)

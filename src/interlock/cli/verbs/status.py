@@ -12,8 +12,8 @@ from interlock.cli.opened import application, say
 @click.option("--json", "json", is_flag=True, help="As JSON.")
 def status(run: str, json: bool) -> int:
     """Where RUN is, in a few lines: the only unfinished one, else the newest."""
-    from interlock.cli.jsons import document
     from interlock.cli.pages import status_page
+    from interlock.service.jsons import document
 
     with application() as app:
         view = app.service.describe_run(app.service.latest_run(run).id)

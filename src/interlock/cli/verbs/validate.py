@@ -94,7 +94,7 @@ def _summary(loaded: Loaded) -> str:
 
 
 def _as_json(seen: list[_Seen], *, resolved: bool) -> None:
-    from interlock.cli.jsons import document
+    from interlock.service.jsons import document
     from interlock.spec import resolved_yaml
 
     files = [

@@ -1,0 +1,107 @@
+"""`interlock serve`: the web page, the JSON API, and with `--mcp` the MCP server, on one address."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from typing import TYPE_CHECKING
+
+import click
+
+from interlock.cli.opened import application, note, person, say
+from interlock.ports import InfrastructureError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.types import ASGIApp
+
+    from interlock.bootstrap import Application
+    from interlock.web.site import Lifespan
+
+PORT = 7475
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@click.command()
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="The interface; others than loopback need --allow-remote."
+)
+@click.option("--port", default=PORT, show_default=True, type=click.IntRange(0, 65_535), help="0: any that is free.")
+@click.option(
+    "--allow-remote", "remote", metavar="NAME", multiple=True, help="Also answer to this Host, from elsewhere."
+)
+@click.option("--new-token", is_flag=True, help="Make a new token: pages that are open must be opened again.")
+@click.option("--mcp", "with_mcp", is_flag=True, help="Also serve agents over MCP, under /mcp with the same token.")
+@click.option("--allow-answers", is_flag=True, help="Let agents on /mcp approve, reject, retry and cancel.")
+def serve(host: str, port: int, remote: tuple[str, ...], new_token: bool, with_mcp: bool, allow_answers: bool) -> int:
+    """Show the runs of this repository in a browser, and steer them."""
+    import uvicorn
+
+    from interlock.web import application as site
+    from interlock.web.guard import Keys
+
+    if host not in _LOOPBACK and not remote:
+        raise UsageError(
+            f"--host {host} is open to others: say by which name with --allow-remote NAME, or leave it out"
+        )
+    if allow_answers and not with_mcp:
+        raise UsageError("--allow-answers is about agents: it needs --mcp")
+    with application() as app, _listening(host, port) as listening:
+        port = listening.getsockname()[1]
+        keys = Keys(_token(app, new_token))
+        names = frozenset(f"{name}:{port}".lower() for name in ("127.0.0.1", "localhost", "[::1]", *remote))
+        mounts = _mcp(app, names, allow_answers) if with_mcp else {}
+        shown = f"[{host}]" if ":" in host else host
+        address = f"http://{remote[0] if host not in _LOOPBACK else shown}:{port}/"
+        say(f"{address}?token={keys.token}")
+        if with_mcp:
+            say(f"{address}mcp for agents, with the header `Authorization: Bearer {keys.token}`")
+        if host not in _LOOPBACK:
+            note("this is plain HTTP: whoever sees the traffic sees the token; put TLS or a tunnel in front")
+        config = uvicorn.Config(
+            site(app, keys, person(), names, mounts), log_level="error", access_log=False, server_header=False,
+            timeout_graceful_shutdown=2, lifespan="on",
+        )  # fmt: skip
+        uvicorn.Server(config).run([listening])
+    return 0
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=256)
+    except OSError as error:
+        raise InfrastructureError(
+            f"{host}:{port}: {error.strerror}: another `interlock serve`? `--port 0` takes a free one", permanent=True
+        ) from error
+
+
+def _token(app: Application, new: bool) -> str:
+    """Random, and kept for this user alone, so that an open page outlives a restart."""
+    path = app.state / "web-token"
+    if not new:
+        try:
+            return path.read_text().strip()
+        except FileNotFoundError:
+            pass
+    token = secrets.token_urlsafe(32)
+    fresh = path.with_name(f".web-token.{os.getpid()}")
+    fresh.touch(mode=0o600)
+    fresh.write_text(token + "\n")
+    fresh.replace(path)
+    return token
+
+
+def _mcp(app: Application, names: frozenset[str], allow_answers: bool) -> Mapping[str, tuple[ASGIApp, Lifespan]]:
+    from mcp.server.transport_security import TransportSecuritySettings
+
+    from interlock.mcp import mcp_server
+
+    server = mcp_server(app.repository, os.environ, allow_answers=allow_answers)
+    safety = TransportSecuritySettings(
+        allowed_hosts=sorted(names), allowed_origins=[f"http://{name}" for name in sorted(names)]
+    )
+    made = server.streamable_http_app(streamable_http_path="/", transport_security=safety)
+    return {"/mcp": (made, server.session_manager.run)}

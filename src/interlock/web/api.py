@@ -1,0 +1,114 @@
+"""The read-only JSON API. Rule: the shapes of `--json`; nothing here that the command line does not print."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from interlock import __version__
+from interlock.ports import UsageError
+from interlock.service.jsons import document, event_line
+from interlock.web.site import site_of
+
+_DOCUMENTS: Mapping[str, tuple[str, str]] = {
+    "/api/v1/runs": ("The newest runs, newest first, as `interlock list --json`", "runs"),
+    "/api/v1/runs/{run}": ("A run with all its past, as `interlock show RUN --json`", "run"),
+    "/api/v1/runs/{run}/stages/{stage}": ("A stage, as `interlock show RUN STAGE --json`", "stage"),
+    "/api/v1/runs/{run}/attempts/{stage}/{number}": ("An attempt, as `interlock show RUN STAGE/1.2 --json`", "attempt"),
+    "/api/v1/runs/{run}/changes/{stage}/{number}": ("Files changed, as `interlock diff --json`", "changes"),
+}
+
+
+def _json(**parts: object) -> Response:
+    return Response(document(**parts), media_type="application/json")
+
+
+def runs(request: Request) -> Response:
+    try:
+        count = min(max(int(request.query_params.get("count", "50")), 1), 10_000)
+    except ValueError:
+        raise UsageError("count: expected a whole number") from None
+    return _json(runs=site_of(request).app.service.list_runs(count))
+
+
+def run(request: Request) -> Response:
+    return _json(run=site_of(request).view(request))
+
+
+def stage(request: Request) -> Response:
+    view = site_of(request).view(request)
+    return _json(run=view.id, stage=site_of(request).stage(request, view))
+
+
+def attempt(request: Request) -> Response:
+    view = site_of(request).view(request)
+    return _json(run=view.id, attempt=site_of(request).attempt(request, view))
+
+
+def changes(request: Request) -> Response:
+    site = site_of(request)
+    view = site.view(request)
+    made = site.attempt(request, view)
+    new = site.app.service.commit_of(view, str(made.id))
+    found = site.app.workspaces.changes(made.input_tree, new)
+    return _json(run=view.id, old=made.input_tree, new=new, changes=found)
+
+
+async def events(request: Request) -> Response:
+    """Server-sent events: the id of each is its number in the journal, and `Last-Event-ID` goes on behind it."""
+    site = site_of(request)
+    name = request.path_params["run"]
+    after = request.headers.get("last-event-id") or request.query_params.get("after", "0")
+    if not after.isdigit():
+        raise UsageError("Last-Event-ID: expected the number of an event")
+    if name not in site.app.journal.runs():
+        raise UsageError(f"no run {name} in this repository")
+
+    async def told() -> AsyncIterator[ServerSentEvent]:
+        yield ServerSentEvent(comment="here", retry=1000)
+        async for record in site.hub.events(name, int(after)):
+            kind = type(record.event).__name__
+            yield ServerSentEvent(event_line(name, record), event=kind, id=str(record.seq))
+
+    return EventSourceResponse(told(), ping=15, headers={"x-accel-buffering": "no"}, send_timeout=30)
+
+
+def openapi(request: Request) -> Response:
+    paths: dict[str, object] = {path: _path(path, words, part) for path, (words, part) in _DOCUMENTS.items()}
+    streamed = {"200": {"description": "The events", "content": {"text/event-stream": {}}}}
+    said = {"summary": "Events of the journal as they come; ids are their numbers", "responses": streamed}
+    paths["/api/v1/runs/{run}/events"] = {"get": {**said, "parameters": _parameters("{run}")}}
+    return _json(
+        openapi="3.1.0",
+        info={"title": "Interlock", "version": __version__},
+        security=[{"token": []}],
+        components={"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+        paths=paths,
+    )
+
+
+def _path(path: str, words: str, part: str) -> object:
+    shape = {"type": "object", "required": ["version", part], "properties": {"version": {"const": 1}, part: {}}}
+    found = {"description": "found", "content": {"application/json": {"schema": shape}}}
+    known = {"200": found, "401": {"description": "no token"}, "404": {"description": "no such thing"}}
+    return {"get": {"summary": words, "parameters": _parameters(path), "responses": known}}
+
+
+def _parameters(path: str) -> list[object]:
+    names = [word[1:-1] for word in path.split("/") if word.startswith("{")]
+    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+
+
+ROUTES = (
+    Route("/api/v1/openapi.json", openapi),
+    Route("/api/v1/runs", runs),
+    Route("/api/v1/runs/{run}", run),
+    Route("/api/v1/runs/{run}/events", events),
+    Route("/api/v1/runs/{run}/stages/{stage}", stage),
+    Route("/api/v1/runs/{run}/attempts/{stage}/{number}", attempt),
+    Route("/api/v1/runs/{run}/changes/{stage}/{number}", changes),
+)

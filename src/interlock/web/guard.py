@@ -1,0 +1,129 @@
+"""Who may ask: the token, the Host, the Origin, and the headers of every answer.
+
+Rule: nothing behind this sees a request that did not bring the token to a name that we answer to. A page of another
+site can neither read (no cookie: SameSite=Strict) nor write (Origin, and a CSRF token in each form).
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
+from starlette.responses import PlainTextResponse, RedirectResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HEADERS: Mapping[str, str] = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",  # with none at all a browser hides the Origin of our own forms too
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "x-frame-options": "DENY",
+}
+_SAFE = ("GET", "HEAD")
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """All that is derived from the one random token."""
+
+    token: str
+
+    @property
+    def cookie(self) -> str:
+        return self._derived("cookie")
+
+    @property
+    def csrf(self) -> str:
+        return self._derived("csrf")
+
+    def _derived(self, use: str) -> str:
+        return hmac.new(self.token.encode(), use.encode(), sha256).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """`hosts` are the values of Host that are answered, ports included. Implements an ASGI middleware."""
+
+    app: ASGIApp
+    keys: Keys
+    hosts: frozenset[str]
+    cookie_name: str
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._asked(scope, receive, _with_headers(scope, send))
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _asked(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        refusal = self._refusal(scope, headers)
+        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        given = next((value for name, value in query if name == "token"), None)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+        elif given is not None and scope["method"] in _SAFE and _same(given, self.keys.token):
+            await self._let_in(scope, query)(scope, receive, send)
+        elif self._is_known(headers):
+            await self.app(scope, receive, send)
+        else:
+            words = "the token is missing or wrong: open the address that `interlock serve` printed\n"
+            await PlainTextResponse(words, 401)(scope, receive, send)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
+        host = headers.get("host", "")
+        if host.lower() not in self.hosts:
+            return PlainTextResponse("this server does not answer to that Host: see --allow-remote\n", 421)
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
+        if scope["method"] in _SAFE:
+            return None
+        foreign = origin is not None and origin.lower() not in (f"http://{host.lower()}", f"https://{host.lower()}")
+        by_program = origin is None and "authorization" in headers
+        if foreign or site not in ("same-origin", "none") or (origin is None and not by_program):
+            return PlainTextResponse("a request of another site: refused\n", 403)
+        return None
+
+    def _is_known(self, headers: Headers) -> bool:
+        kind, _, word = headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer" and _same(word.strip(), self.keys.token):
+            return True
+        cookies = cookie_parser(headers.get("cookie", ""))
+        return _same(cookies.get(self.cookie_name, ""), self.keys.cookie)
+
+    def _let_in(self, scope: Scope, query: list[tuple[str, str]]) -> RedirectResponse:
+        """The token leaves the address, so that it is in no history and no screenshot."""
+        rest = urlencode([(name, value) for name, value in query if name != "token"])
+        path = "/" + scope["path"].lstrip("/")
+        response = RedirectResponse(path + (f"?{rest}" if rest else ""), 303)
+        response.set_cookie(
+            self.cookie_name, self.keys.cookie, httponly=True, samesite="strict", path="/", max_age=30 * 86_400
+        )
+        return response
+
+
+def _same(given: str, wanted: str) -> bool:
+    return hmac.compare_digest(given.encode(), wanted.encode())
+
+
+def _with_headers(scope: Scope, send: Send) -> Send:
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers[name] = value
+            if not scope["path"].startswith("/static/"):
+                headers.setdefault("cache-control", "no-store")
+        await send(message)
+
+    return sent

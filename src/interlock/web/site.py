@@ -1,0 +1,106 @@
+"""The site: what its pages share, and the Starlette application around them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from interlock.bootstrap import Application
+from interlock.core.history import AttemptView
+from interlock.core.views import RunView, StageView
+from interlock.ports import InterlockError, UsageError
+from interlock.web.guard import Guard, Keys
+from interlock.web.live import Hub
+
+Lifespan = Callable[[], AbstractAsyncContextManager[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What a request is answered from. `person` is who started the server."""
+
+    app: Application
+    keys: Keys
+    person: str
+    hub: Hub
+
+    def view(self, request: Request) -> RunView:
+        """The run in the path, by its whole id. Raises UsageError."""
+        name = request.path_params["run"]
+        if name not in self.app.journal.runs():
+            raise UsageError(f"no run {name} in this repository")
+        return self.app.service.describe_run(name)
+
+    def stage(self, request: Request, view: RunView) -> StageView:
+        """Raises UsageError."""
+        try:
+            return view.stage(request.path_params["stage"])
+        except KeyError:
+            known = ", ".join(stage.id for stage in view.stages)
+            raise UsageError(f"run {view.id} has no stage of that name: it has {known}") from None
+
+    def attempt(self, request: Request, view: RunView) -> AttemptView:
+        """Raises UsageError."""
+        stage = self.stage(request, view)
+        name = f"{stage.id}/{request.path_params['number']}"
+        for attempt in stage.attempts:
+            if str(attempt.id) == name:
+                return attempt
+        raise UsageError(f"run {view.id} has no attempt {name}")
+
+
+def site_of(request: Request) -> Site:
+    site: Site = request.app.state.site
+    return site
+
+
+def application(
+    app: Application,
+    keys: Keys,
+    person: str,
+    hosts: frozenset[str],
+    mounts: Mapping[str, tuple[ASGIApp, Lifespan]],
+) -> ASGIApp:
+    """The whole site behind its guard. `mounts` are other surfaces under a path, with what they need while it runs."""
+    from interlock.web import api, pages  # late: they know the site
+
+    site = Site(app, keys, person, Hub(app.service.history))
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for _app, alive in mounts.values():
+                await stack.enter_async_context(alive())
+            yield
+
+    static = Mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
+    others: list[BaseRoute] = [Mount(path, mounted) for path, (mounted, _) in mounts.items()]
+    routes: list[BaseRoute] = [*api.ROUTES, *pages.ROUTES, static, *others]
+    made = Starlette(routes=routes, lifespan=lifespan, exception_handlers={InterlockError: _wrong})
+    made.state.site = site
+    return Guard(made, keys, hosts, f"interlock_{_port(hosts)}")
+
+
+def _port(hosts: frozenset[str]) -> str:
+    return min(hosts).rpartition(":")[2]
+
+
+def _wrong(request: Request, error: Exception) -> Response:
+    if request.url.path.startswith("/api/"):
+        from interlock.service.jsons import document
+
+        return Response(document(error=str(error)), 404, media_type="application/json")
+    if isinstance(error, UsageError):
+        from interlock.web.pages import wrong_page
+
+        return wrong_page(request, str(error))
+    return PlainTextResponse(f"{error}\n", 500)

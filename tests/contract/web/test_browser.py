@@ -1,0 +1,85 @@
+"""The page in a real browser: watched live, approved, seen to finish; at two widths, light and dark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.contract.cli_world import new_world
+from tests.contract.web.world import chromium, served
+
+playwright = pytest.importorskip("playwright.sync_api")
+
+_PIPELINE = """\
+version: 1
+agents:
+  own:
+    use: command
+    run: |
+      sleep 1
+      if grep -q rejected $BRIEF; then echo right; else echo wrong; fi > app.txt
+stages:
+  code:
+    agent: own
+    gates:
+      - {id: right, run: "grep -q right app.txt || { echo 'app.txt:1: it is wrong'; false; }"}
+      - {id: look, approve: Is this what was asked for?}
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    path = chromium()
+    with playwright.sync_playwright() as play:
+        one = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield one
+        one.close()
+
+
+def test_a_run_is_watched_approved_and_seen_to_finish(browser, tmp_path: Path) -> None:
+    world = new_world(tmp_path, {"interlock.yaml": _PIPELINE})
+    wrong: list[str] = []
+    with served(world) as site:
+        context = browser.new_context(viewport={"width": 1200, "height": 900})
+        page = context.new_page()
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda asked: wrong.append(asked.url) if site.base not in asked.url else None)
+        page.goto(f"{site.base}/?token={site.token}")
+        assert "token" not in page.url
+        assert world.ask("run", "-t", "Make it right.", "--plain", "-d").code == 0
+        page.reload()
+        page.get_by_role("link", name="2026").or_(page.locator("tbody a")).first.click()
+        page.get_by_text("waits for an approval of gate look").wait_for(timeout=60_000)  # nobody reloads it
+        page.locator("summary", has_text="code").first.click()
+        if not page.get_by_role("link", name="code/1.1").is_visible():
+            page.locator("summary", has_text="code").first.click()
+        page.get_by_role("link", name="code/1.1").click()
+        page.get_by_text("+wrong").wait_for()
+        page.go_back()
+        page.get_by_text("Approve …").click()
+        page.get_by_label("A word that stays with it").first.fill("good")
+        page.get_by_role("button", name="Yes, approve code/1.2").click()
+        page.get_by_text("Delivered: branch").wait_for(timeout=60_000)
+        assert page.locator("h1").inner_text() == "Make it right."
+        context.close()
+    assert wrong == []
+    assert world.show()["phase"] == "accepted"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 390])
+def test_nothing_is_wider_than_the_screen(browser, tmp_path: Path, scheme: str, width: int) -> None:
+    world = new_world(tmp_path, {"interlock.yaml": _PIPELINE})
+    assert world.ask("run", "-t", "Make it right, with " + "averylongword" * 20, "--plain").code == 3
+    run = world.show()["id"]
+    with served(world) as site:
+        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        page = context.new_page()
+        page.goto(f"{site.base}/?token={site.token}")
+        for number, path in enumerate(("/", f"/runs/{run}", f"/runs/{run}/attempts/code/1.1")):
+            page.goto(site.base + path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+            page.screenshot(path=str(tmp_path / f"{number}-{scheme}-{width}.png"))
+        context.close()
