@@ -59,7 +59,8 @@ class Application:
     def go_on(self, run: str) -> Path:
         """Have another process drive the run, one that outlives this one. Returns where it writes what it says."""
         log = self.state / "logs" / f"{run}.log"
-        detach((sys.executable, "-m", "interlock", "resume", run, "--plain"), self.environ, log, cwd=self.repository)
+        words = (sys.executable, "-P", "-m", "interlock", "resume", run, "--plain")  # never what lies in the repository
+        detach(words, self.environ, log, cwd=self.repository)
         return log
 
     def close(self) -> None:

@@ -286,6 +286,7 @@ class Brief:
     scope: Scope = Scope()  # what may be changed: a courtesy, the scope gate judges
     secrets: tuple[str, ...] = ()  # values that must not be in anything that is kept
     answer_schema: str = ""  # JSON Schema of the answer that is due, empty where the work itself is all
+    rehearsal: str = ""  # what `interlock mcp --inside` reads: the gates that the agent may ask of its own work
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,10 +78,16 @@ def _chat(reply: Reply, served: Served, stream: bool) -> tuple[str, list[str]]:
     return "text/event-stream", [*_sse(events, named=False), "data: [DONE]\n\n"]
 
 
+def _named(tool: str) -> dict[str, str]:
+    """A tool of an MCP server has its server as a namespace."""
+    namespace, _, name = tool.rpartition("__")
+    return {"namespace": namespace, "name": name} if tool.startswith("mcp__") else {"name": tool}
+
+
 def _responses(reply: Reply, served: Served, stream: bool) -> tuple[str, list[str]]:
     if reply.tool:
         arguments = json.dumps(reply.arguments)
-        item = {"type": "function_call", "id": "fc_1", "call_id": reply.call, "name": reply.tool}
+        item = {"type": "function_call", "id": "fc_1", "call_id": reply.call, **_named(reply.tool)}
         item |= {"arguments": arguments, "status": "completed"}
     else:
         content = [{"type": "output_text", "text": reply.text, "annotations": []}]

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
+from interlock.agents.checking import ADVICE, Check, offer
 from interlock.agents.logins import lent, tokens_in
 from interlock.agents.metering import Meter, OverBudget
 from interlock.agents.prices import priced
@@ -43,11 +44,13 @@ class Asked:
     tree: Path
     price: object = None  # as the user wrote it
     session: Session | None = None  # that it goes on with
+    check: Check | None = None  # the MCP server by which it can ask the gates
 
     @property
     def text(self) -> str:
         """What it is told: the brief, or what is new in it."""
-        return self.brief.resumed if self.session is not None else self.brief.text
+        told = self.brief.resumed if self.session is not None else self.brief.text
+        return f"{told}\n{ADVICE}\n" if self.check is not None else told
 
     @property
     def reviews(self) -> bool:
@@ -94,6 +97,7 @@ class Kind:
     resume: Callable[[Asked, Session], None] | None = None  # puts a kept session where the program looks for it
     cumulative: frozenset[str] = frozenset()  # of Usage: what it tells of the whole session when it goes on
     streamed: Callable[[Event], tuple[str, int] | None] | None = None  # a call of the model, and its tokens by now
+    checks: bool = False  # it is given `check` as an MCP server
     silent_s: int = 0  # how long it may well say nothing, beyond what the stage allows
     label: str = ""  # what it is called, where its program says nothing to people
     leaves: str = ""  # a glob of what it puts at the top of the checkout for itself, and which is no work
@@ -115,6 +119,8 @@ class Driven:
             message = f"{self._kind.program}: not found on PATH: install it (interlock doctor says which are there)"
             return Outcome(Ended.UNAVAILABLE, message, permanent=True)
         make_artifacts(brief.env.get("ARTIFACTS", ""), place)
+        if self._kind.checks:
+            asked = replace(asked, check=offer(brief, place))
         start = self._kind.start(asked)
         log = asked.state.parent / "log"
         secrets = brief.secrets

@@ -14,6 +14,7 @@ from interlock.core.pipeline import AgentSpec, Stage
 from interlock.execution.brief import compose, compose_resumed
 from interlock.execution.context import Context
 from interlock.execution.documents import ARTIFACTS, worker_environment
+from interlock.execution.rehearsal import encode_rehearsal
 from interlock.ports import (
     Brief,
     Cancel,
@@ -180,6 +181,7 @@ def _brief(world: World, context: Context, command: StartAttempt, spec: AgentSpe
         session=world.blobs.path(command.session) if command.session else None,
         resumed=compose_resumed(world, command) if command.session else "",
         secrets=tuple(context.environ.get(name, "") for name in (*stage.secrets, *spec.secrets)),
+        rehearsal=encode_rehearsal(context, stage) if stage.agent else "",
     )
 
 

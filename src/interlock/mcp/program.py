@@ -20,6 +20,7 @@ from interlock.ports import InterlockError
 from interlock.process import Captured, capture
 
 PAGE = 16_000  # characters
+CHECK_S = 3_600
 _CALL_S = 120
 _SAID_MAX = 4_000
 
@@ -50,7 +51,7 @@ class Program:
         return done.out.decode("utf-8", "replace")
 
     async def call(self, *words: str, stdin: str = "", timeout_s: float = _CALL_S) -> Captured:
-        argv = (sys.executable, "-m", "interlock", *words)
+        argv = (sys.executable, "-P", "-m", "interlock", *words)  # never what lies in the folder
         env = {**self.environ, "NO_COLOR": "1", "CI": "true"}
 
         def asked() -> Captured:

@@ -14,10 +14,9 @@ from mcp.server.mcpserver.exceptions import ToolError
 
 from interlock import __version__
 from interlock.core.events import Action
-from interlock.mcp.program import Program, page
+from interlock.mcp.program import CHECK_S, Program, page
 from interlock.service import Said
 
-CHECK_S = 3_600
 WAIT_S_MAX = 600
 _LOOK_S = 0.5
 _MOVING = ("running", "sleeping")

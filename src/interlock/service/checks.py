@@ -19,6 +19,7 @@ class CheckRequest:
     """`commit` is judged against `base`; both lie in the store. `stages` are those whose gates are asked.
 
     `scoped`: the difference is the work of one stage, so that what this stage may change is judged too.
+    `inside`: it is that of one attempt on its input, so that documents and comparisons are judged as well.
     """
 
     pipeline: Pipeline
@@ -29,7 +30,9 @@ class CheckRequest:
     base_tree: str
     environ: tuple[tuple[str, str], ...] = ()
     task: str = "check"
+    inputs: tuple[tuple[str, str], ...] = ()
     scoped: bool = False
+    inside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +68,15 @@ def _does_not_apply(stage: Stage, gate: Gate, request: CheckRequest) -> str:
         return "agents are asked inside a run"
     if gate.kind is GateKind.CI:
         return "an outside CI is asked inside a run"
-    if gate.kind in (GateKind.SCOPE, GateKind.PRODUCES) and request.tree == request.base_tree:
+    if gate.kind is GateKind.SCOPE and request.tree == request.base_tree:
+        return "nothing differs from the base"
+    if gate.kind is GateKind.PRODUCES and request.tree == request.base_tree and not request.inside:
         return "nothing differs from the base"
     if gate.kind is GateKind.SCOPE and not request.scoped:
         return "judges the work of one stage: --stage asks it"
-    if gate.kind in (GateKind.PRODUCES, GateKind.TRACES):
+    if gate.kind in (GateKind.PRODUCES, GateKind.TRACES) and not request.inside:
         return "artifacts exist inside a run"
-    if gate.expect != "pass":
+    if gate.expect != "pass" and not request.inside:
         return "compares an attempt with its input"
     return ""
 
@@ -118,5 +123,6 @@ def _context(request: CheckRequest) -> Context:
         request.base_commit,
         request.base_tree,
         (),
+        request.inputs,
     )
     return Context("check", request.pipeline, started, 0.0, dict(request.environ))

@@ -20,7 +20,7 @@ from interlock.workspaces.contents import Contents
 from interlock.workspaces.objects import Commit, Objects, disk_trouble
 from interlock.workspaces.places import Places
 from interlock.workspaces.setup import Recipes, copy_tree
-from interlock.workspaces.throwaway import Kits, write_index, write_repository
+from interlock.workspaces.throwaway import Kits, exclude, write_index, write_repository
 from interlock.workspaces.trees import Listing
 
 
@@ -52,6 +52,7 @@ def furnish(  # noqa: PLR0913 - a place's parts meet here once
     if room.setup or room.carry:
         named = left_by(room)
         laid.left = named | frozenset(_untracked(place.tree, listing, named))
+        exclude(place.tree, laid.left)
     accepted = parts.objects.listing(commits[-1].tree)
     for path in trees.differences(accepted, listing):
         laid.seen.pop(path, None)  # laid over the input: to be read as a change of it

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import struct
 import threading
@@ -113,6 +114,12 @@ def write_index(objects: Objects, listing: Listing, laid: Laid, tree: Path) -> N
         (tree / ".git/index").write_bytes(content + hashlib.new(objects.algorithm, content).digest())
     except OSError as error:
         raise disk_trouble(tree, error) from error
+
+
+def exclude(tree: Path, left: Iterable[bytes]) -> None:
+    """Tell git in the checkout `tree` not to speak of what lies there and is nobody's work: paths from its root."""
+    escaped = (re.sub(rb"([\\*?\[ ])", rb"\\\1", path) for path in left if b"\n" not in path)
+    (tree / ".git" / "info" / "exclude").write_bytes(b"".join(b"/" + path + b"\n" for path in sorted(escaped)))
 
 
 def copy_file(source: Path, target: Path) -> None:

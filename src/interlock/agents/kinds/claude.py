@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from math import inf
 from pathlib import Path
 
+from interlock.agents.checking import SERVER, TOOL, Check
 from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, text
 from interlock.agents.sessions import Session
 from interlock.core.events import Usage
@@ -23,6 +25,7 @@ def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     kind = Kind(
         "claude", _start, _read, login, "CLAUDE_CONFIG_DIR",
         sessions="projects/*/{}.jsonl", resume=_resume, cumulative=frozenset({"cost_usd"}), streamed=_streamed,
+        checks=True,
     )  # fmt: skip
     return Driven(kind, environ)
 
@@ -38,15 +41,27 @@ def _resume(asked: Asked, session: Session) -> None:
 def _start(asked: Asked) -> Start:
     may = ("--tools", "Read,Grep,Glob", "--permission-mode", "dontAsk")
     if not asked.reviews:
-        may = ("--permission-mode", "acceptEdits", "--allowedTools", "Bash")
+        tools = f"Bash,mcp__{SERVER}__{TOOL}" if asked.check is not None else "Bash"
+        may = ("--permission-mode", "acceptEdits", "--allowedTools", tools)
     model = ("--model", asked.brief.model) if asked.brief.model else ()
     env = {"CLAUDE_CONFIG_DIR": str(asked.state), "CLAUDE_CODE_MAX_RETRIES": "0", **dict.fromkeys(_QUIET, "1")}
     if asked.endpoint:
         env["ANTHROPIC_BASE_URL"] = asked.endpoint
+    servers: tuple[str, ...] = ()
+    if asked.check is not None:
+        servers = ("--mcp-config", str(_servers(asked, asked.check)))
+        env["MCP_TOOL_TIMEOUT"] = str(asked.check.timeout_s * 1000)
     left = asked.brief.left.cost_usd
     budget = ("--max-budget-usd", f"{left:.4f}") if left < inf else ()
     session = ("--resume", asked.session.name) if asked.session is not None else ()
-    return Start((*_ALWAYS, *may, *model, *budget, *session), env, asked.text.encode())
+    return Start((*_ALWAYS, *may, *servers, *model, *budget, *session), env, asked.text.encode())
+
+
+def _servers(asked: Asked, check: Check) -> Path:
+    path = asked.state / "servers.json"
+    own = {"command": check.command[0], "args": check.command[1:], "env": dict(check.env)}
+    path.write_text(json.dumps({"mcpServers": {SERVER: own}}), encoding="utf-8")
+    return path
 
 
 def _read(asked: Asked, log: Path) -> Told:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from interlock.agents.checking import SERVER, TOOL, Check
 from interlock.agents.driven import Asked, Driven, Kind, Start, Told, count, events, inner, text
 from interlock.agents.sessions import Session
 from interlock.core.events import Usage
@@ -18,7 +19,7 @@ def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     kind = Kind(
         "codex", _start, _read, (".codex/auth.json", "auth.json"), "CODEX_HOME",
         sessions="sessions/*/*/*/rollout-*{}.jsonl", resume=_resume,
-        cumulative=frozenset({"tokens_in", "tokens_out", "tokens_cached"}),
+        cumulative=frozenset({"tokens_in", "tokens_out", "tokens_cached"}), checks=True,
     )  # fmt: skip
     return Driven(kind, environ)
 
@@ -51,6 +52,8 @@ def _config(asked: Asked, key: str) -> str:
         "[analytics]\nenabled = false\n"
         "[shell_environment_policy]\nignore_default_excludes = false\n"
     )
+    if asked.check is not None:
+        common += _server(asked.check)
     if not asked.endpoint:
         return model + common
     provider = (
@@ -60,6 +63,17 @@ def _config(asked: Asked, key: str) -> str:
         f"stream_idle_timeout_ms = {(asked.brief.idle_timeout_s or asked.brief.timeout_s) * 1000}\n"
     )
     return f'{model}model_provider = "own"\n{common}{provider}'
+
+
+def _server(check: Check) -> str:
+    """It hands little of its own environment on, and asks a person before each call unless it is told not to."""
+    env = "".join(f"{json.dumps(name)} = {json.dumps(value)}\n" for name, value in check.env.items())
+    return (
+        f"[mcp_servers.{SERVER}]\ncommand = {json.dumps(check.command[0])}\n"
+        f"args = {json.dumps(check.command[1:])}\nenabled_tools = {json.dumps([TOOL])}\n"
+        f'default_tools_approval_mode = "approve"\nstartup_timeout_sec = 60\ntool_timeout_sec = {check.timeout_s}\n'
+        f"[mcp_servers.{SERVER}.env]\n{env}"
+    )
 
 
 def _read(asked: Asked, log: Path) -> Told:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from interlock.cli.ci import Result
     from interlock.core.events import Finding
     from interlock.core.pipeline import Pipeline
+    from interlock.execution.rehearsal import Rehearsal
     from interlock.service import Checked, CheckRequest
     from interlock.spec import Loaded
     from interlock.workspaces import Base
@@ -38,6 +39,7 @@ class _Asked:
     base: str
     junit: Path | None = None
     sarif: Path | None = None
+    inside: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class _Told:
     "--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write the results to FILE as JUnit XML."
 )
 @click.option("--sarif", type=click.Path(path_type=Path), metavar="FILE", help="Write the findings to FILE as SARIF.")
+@click.option("--inside", type=click.Path(path_type=Path), hidden=True, help="As an agent asks, in its own checkout.")
 @click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
 def check(
     name: str,
@@ -73,6 +76,7 @@ def check(
     base: str,
     junit: Path | None,
     sarif: Path | None,
+    inside: Path | None,
     json: bool,
 ) -> int:
     """Ask the gates outside any run. Exit code 0: none said no; 1: one did; 5: one could not decide.
@@ -81,7 +85,7 @@ def check(
     """
     if stages and every:
         raise UsageError("--stage and --all exclude each other: give one of them")
-    asked = _Asked(name, stages, commit, base, junit, sarif)
+    asked = _Asked(name, stages, commit, base, junit, sarif, inside)
     with application() as app:
         compared = _compared(app, asked)
         told: list[_Told] = []
@@ -116,6 +120,9 @@ def _pipelines(app: Application, asked: _Asked, base: Base) -> Iterator[list[Pip
     from interlock.ports import Room
     from interlock.spec import find_pipelines
 
+    if asked.inside is not None:
+        yield [_rehearsal(asked.inside).pipeline]
+        return
     if not asked.base:
         loaded = load_all(app.repository, asked.name)
         note(line for one in loaded for line in lines(one.findings))
@@ -151,7 +158,7 @@ def _request(app: Application, pipeline: Pipeline, asked: _Asked, compared: tupl
 
     base, judged = compared
     known = [stage.id for stage in pipeline.ordered()]
-    return CheckRequest(
+    request = CheckRequest(
         pipeline=pipeline,
         stages=tuple(name for name in known if not asked.stages or name in asked.stages),
         commit=judged.commit,
@@ -161,6 +168,19 @@ def _request(app: Application, pipeline: Pipeline, asked: _Asked, compared: tupl
         environ=tuple(app.environ.items()),
         scoped=bool(asked.stages),
     )
+    if asked.inside is None:
+        return request
+    given = _rehearsal(asked.inside)
+    return replace(request, stages=(given.stage,), task=given.task, inputs=given.inputs, scoped=True, inside=True)
+
+
+def _rehearsal(path: Path) -> Rehearsal:
+    from interlock.execution.rehearsal import decode_rehearsal
+
+    try:
+        return decode_rehearsal(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: it cannot be read: {error}") from error
 
 
 def _show(app: Application, told: _Told, *, several: bool) -> None:

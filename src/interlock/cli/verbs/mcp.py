@@ -10,11 +10,15 @@ import click
 
 @click.command()
 @click.option("--allow-answers", is_flag=True, help="Also let the agent approve, reject, retry and cancel.")
-def mcp(allow_answers: bool) -> int:
+@click.option("--inside", type=click.Path(path_type=Path), hidden=True, help="Only `check`, for an agent in a stage.")
+def mcp(allow_answers: bool, inside: Path | None) -> int:
     """Serve MCP on stdin and stdout, for the repository around the current folder."""
     from interlock.cli.pipelines import repository_here
-    from interlock.mcp import mcp_server  # late: no other verb pays for it
+    from interlock.mcp import checking_server, mcp_server  # late: no other verb pays for it
 
     repository_here()
+    if inside is not None:
+        checking_server(Path.cwd(), os.environ, inside.absolute()).run("stdio")
+        return 0
     mcp_server(Path.cwd(), os.environ, allow_answers=allow_answers).run("stdio")
     return 0

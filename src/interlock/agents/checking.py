@@ -1,0 +1,43 @@
+"""`check` for an agent in a stage: an MCP server of its own, that asks the stage's gates about the work as it is.
+
+Rule: it runs with what the agent has and keeps its state in the agent's place, so that nothing it does or says
+reaches the run.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from interlock.ports import Brief, Place
+
+SERVER = "interlock"
+TOOL = "check"
+ADVICE = (
+    f"Before you end, call the tool `{TOOL}` of the MCP server `{SERVER}`: it tells what the gates say of your work as "
+    "it is. They judge again when you have ended."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How the server is started, and how long a call may take."""
+
+    command: tuple[str, ...]
+    env: Mapping[str, str]
+    timeout_s: int
+
+
+def offer(brief: Brief, place: Place) -> Check | None:
+    """None where there is no gate for the agent to ask."""
+    if not brief.rehearsal:
+        return None
+    aside = place.root / "agent"
+    aside.mkdir(exist_ok=True)
+    given = aside / "rehearsal.json"
+    given.write_text(brief.rehearsal, encoding="utf-8")
+    env = {name: value for name, value in brief.env.items() if not value or value not in brief.secrets}
+    env["INTERLOCK_STATE_HOME"] = str(aside / "checks")
+    command = (sys.executable, "-I", "-m", "interlock", "mcp", "--inside", str(given))
+    return Check(command, env, brief.timeout_s)

@@ -1,0 +1,71 @@
+"""What an agent may ask of its own gates before it hands over: its stage, less the gates that are not for it.
+
+Rule: a courtesy. Nothing that is said there counts. It never holds a gate that is held out, that asks people, other
+agents or an outside CI, that needs secrets, or that must be alone on this machine.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+
+from interlock.core.pipeline import Gate, GateClass, GateKind, Pipeline, Stage
+from interlock.execution.context import Context
+from interlock.ports import UsageError
+from interlock.spec import decode_pipeline, encode_pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """The gates of `stage` in a pipeline of its own, and the values that they see. `left_out` are the names of gates
+    that will judge all the same."""
+
+    pipeline: Pipeline
+    stage: str
+    task: str
+    inputs: tuple[tuple[str, str], ...]
+    left_out: tuple[str, ...]
+
+
+def encode_rehearsal(context: Context, stage: Stage) -> str:
+    """JSON text for `decode_rehearsal`, empty where no gate is for the agent."""
+    offered = tuple(gate for gate in stage.gates if _is_offered(gate))
+    if not offered:
+        return ""
+    before = tuple(Stage(one.id, one.needs, produces=one.produces) for one in _upstream(context.pipeline, stage))
+    own = replace(stage, gates=offered, on_reject=())
+    known = context.pipeline
+    cut = Pipeline(known.name, (*before, own), setup=known.setup, carry=known.carry, digest=known.digest)
+    return json.dumps(
+        {
+            "pipeline": encode_pipeline(cut),
+            "stage": stage.id,
+            "task": context.started.task,
+            "inputs": context.started.inputs,
+            "left_out": [gate.id for gate in stage.gates if gate not in offered and not gate.held_out],
+        }
+    )
+
+
+def decode_rehearsal(text: str) -> Rehearsal:
+    """Raises UsageError where it is something else."""
+    try:
+        said = json.loads(text)
+        return Rehearsal(
+            decode_pipeline(said["pipeline"]),
+            str(said["stage"]),
+            str(said["task"]),
+            tuple((str(name), str(value)) for name, value in said["inputs"]),
+            tuple(map(str, said["left_out"])),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"this is not what an agent was given to check itself with ({error!r})") from error
+
+
+def _upstream(pipeline: Pipeline, stage: Stage) -> list[Stage]:
+    return [pipeline.stage(name) for name in pipeline.upstream(stage.id)]
+
+
+def _is_offered(gate: Gate) -> bool:
+    alone = gate.held_out or gate.secrets or gate.exclusive
+    return gate.gate_class is GateClass.HARD and gate.kind is not GateKind.CI and not alone

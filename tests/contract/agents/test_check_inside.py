@@ -1,0 +1,152 @@
+"""An agent in a stage asks its own gates by the MCP tool `check`, and mends its work before it hands over."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client, StdioServerParameters
+from tests.contract.agents.world import KEYS, MODELS, bin_of
+from tests.contract.cli_world import World, new_world, stage_of
+from tests.model_server.script import Step
+from tests.model_server.server import serving
+
+from interlock.core.events import RunStarted
+from interlock.core.pipeline import Pipeline, Stage
+from interlock.execution.context import Context
+from interlock.execution.rehearsal import decode_rehearsal, encode_rehearsal
+from interlock.spec import load_pipeline
+
+PIPELINE = """\
+version: 1
+name: own
+inputs:
+  colour: {{default: red}}
+setup:
+  - run: mkdir -p made && date +%N > made/one
+    paths: [made]
+agents:
+  coder: {{use: {name}, model: {model}, endpoint: "{base}", secrets: [{key}]}}
+stages:
+  plan:
+    run: echo "# Plan" > "$ARTIFACTS/plan.md"
+    produces: {{plan: {{file: plan.md}}}}
+    writes: []
+  code:
+    needs: [plan]
+    agent: coder
+    prompt: "Make it three. SCENARIO:work"
+    writes: [a.txt]
+    gates:
+      - {{id: three, run: "grep -q three a.txt || {{ echo no three in a.txt; false; }}"}}
+      - {{id: values, run: "test $INPUT_COLOUR = blue && test -s $ARTIFACT_PLAN_PLAN && test $TASK = Go"}}
+      - {{id: hidden, run: "test -d \\"$HELD_OUT/held\\"", held_out: {held}}}
+      - {{id: lone, run: "true", exclusive: [port]}}
+      - {{id: secret, run: "test -n \\"$DEPLOY\\"", secrets: [DEPLOY]}}
+"""
+
+
+def page(tmp_path: Path, name: str = "command", base: str = "http://127.0.0.1:1") -> str:
+    held = tmp_path / "held"
+    (held / "held").mkdir(parents=True, exist_ok=True)
+    (held / "held" / "file").write_text("x")
+    if name == "command":
+        text = PIPELINE.replace("coder: {{use: {name}, model: {model}, endpoint: \"{base}\", secrets: [{key}]}}\n",
+                                "coder: {{use: command, run: [echo, hello]}}\n")  # fmt: skip
+        return text.format(held=held)
+    return PIPELINE.format(name=name, model=MODELS[name], base=base, key=KEYS[name], held=held)
+
+
+@pytest.mark.parametrize("name", ["codex", "claude"])
+def test_a_real_agent_asks_mends_and_is_accepted_at_once(name: str, tmp_path: Path) -> None:
+    path = os.pathsep.join((bin_of(name), os.environ["PATH"]))
+    tool = Step("tool", "{}", "mcp__interlock__check")
+    steps = (
+        Step("edit", "two\n", "a.txt", "one\n"), tool,
+        Step("edit", "three\n", "a.txt", "two\n"), tool,
+        Step("say", "It is three."),
+    )  # fmt: skip
+    keys = {KEYS[name]: "sk-test-key", "DEPLOY": "s3cr3t"}
+    with serving({"work": steps}) as model:
+        world = new_world(tmp_path, {"a.txt": "one\n", "interlock.yaml": page(tmp_path, name, model.base)},
+                          PATH=path, **keys)  # fmt: skip
+        said = world.ask("run", "-t", "Go", "-i", "colour=blue", "--plain")
+        bodies = [body for _, body in model.requests if "SCENARIO:work" in body]
+    assert said.code == 0, said.text
+    assert len(stage_of(world.show(), "code")["attempts"]) == 1
+    assert "call the tool `check`" in bodies[0]
+    told = bodies[-1].replace("\\", "")
+    assert "no three in a.txt" in told
+    assert "mend what did not pass" in told
+    assert "end your work" in told
+    assert str(tmp_path / "held") not in told
+    assert "s3cr3t" not in told
+
+
+def rehearsed(tmp_path: Path) -> tuple[World, Path]:
+    """A checkout such as an agent has, and what it was given to check itself with."""
+    world = new_world(tmp_path / "w", {"a.txt": "one\n", "interlock.yaml": page(tmp_path)})
+    pipeline = load_pipeline(world.repository / "interlock.yaml", world.repository).pipeline
+    started = RunStarted("r", "own", pipeline.digest, "Go", "0" * 40, "0" * 40, (), (("colour", "blue"),))
+    file = tmp_path / "rehearsal.json"
+    file.write_text(encode_rehearsal(Context("r", pipeline, started, 0.0), pipeline.stage("code")))
+    folder = world.repository / ".interlock" / "artifacts" / "plan"
+    folder.mkdir(parents=True)
+    (folder / "plan.md").write_text("# Plan\n")
+    world.git("add", "-f", ".interlock")
+    world.git("commit", "-qm", "plan")
+    return world, file
+
+
+def test_the_server_offers_nothing_but_check(tmp_path: Path) -> None:
+    world, file = rehearsed(tmp_path)
+    (world.repository / "a.txt").write_text("two\n")
+    (world.repository / "b.txt").write_text("beyond the scope\n")
+
+    async def talk() -> tuple[list[str], dict[str, Any]]:
+        argv = ["-I", "-m", "interlock", "mcp", "--inside", str(file)]
+        started = StdioServerParameters(
+            command=sys.executable, args=argv, env=world.environment(), cwd=str(world.repository)
+        )
+        with anyio.fail_after(120):
+            async with Client(started) as client:
+                names = [tool.name for tool in (await client.list_tools()).tools]
+                result = await client.call_tool("check", {})
+                assert not result.is_error, result.content
+                assert isinstance(result.structured_content, dict)
+                return names, result.structured_content
+
+    names, said = anyio.run(talk)
+    assert names == ["check"]
+    assert said["passed"] is False
+    status = {one["gate"]: one["status"] for one in said["gates"]}
+    assert status == {"scope": "failed", "three": "failed", "values": "passed"}
+    assert said["asked_later"] == ["lone", "secret"]
+    assert "b.txt" in json.dumps(said["gates"])
+
+
+def test_what_is_no_rehearsal_is_refused(tmp_path: Path) -> None:
+    world, file = rehearsed(tmp_path)
+    file.write_text('{"stage": "code"}')
+    said = world.ask("check", "--inside", str(file))
+    assert said.code == 2
+    assert "not what an agent was given" in said.text
+
+
+def test_without_gates_for_the_agent_there_is_nothing_to_ask() -> None:
+    stage = Stage("code", agent="coder")
+    started = RunStarted("r", "p", "", "Go", "0" * 40, "0" * 40, ())
+    assert encode_rehearsal(Context("r", Pipeline("p", (stage,)), started, 0.0), stage) == ""
+
+
+def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
+    _, file = rehearsed(tmp_path)
+    back = decode_rehearsal(file.read_text())
+    assert (back.stage, back.task, back.inputs) == ("code", "Go", (("colour", "blue"),))
+    assert [gate.id for gate in back.pipeline.stage("code").gates] == ["scope", "three", "values"]
+    assert "hidden" not in file.read_text()
