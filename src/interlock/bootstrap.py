@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import socket
 import sys
@@ -62,6 +63,19 @@ class Application:
         words = (sys.executable, "-P", "-m", "interlock", "resume", run, "--plain")  # never what lies in the repository
         detach(words, self.environ, log, cwd=self.repository)
         return log
+
+    def begin(self, task: str, pipeline: str, inputs: Mapping[str, str]) -> str:
+        """Have another process start a run and drive it, as `interlock run --detach`. Returns the run's id.
+        Raises UsageError with what it said where there is none."""
+        words = ["run", "--detach", "--json", "--task-file=-", f"--pipeline={pipeline}"]
+        words += [f"--input={name}={value}" for name, value in inputs.items()]
+        argv = (sys.executable, "-P", "-m", "interlock", *words)
+        done = capture(argv, cwd=self.repository, env=self.environ, stdin=task.encode(), timeout_s=120)
+        said = (done.err + done.out).decode("utf-8", "replace").strip()
+        started = re.search(r"^run (\S+)$", said, re.MULTILINE)
+        if done.code != 0 or started is None:
+            raise UsageError(said.removeprefix("error: ") or "the run did not start, and nothing was said")
+        return started[1]
 
     def close(self) -> None:
         self.workspaces.close()

@@ -304,6 +304,7 @@ class Outcome:
     kept_session: Path | None = None  # to be handed to the next attempt
     retry_at: float = 0.0
     permanent: bool = False
+    told: str = ""  # the brief as it was sent
     answer: str = ""  # what it answered in full, where the brief asks for one: JSON, or text that holds it
 
 

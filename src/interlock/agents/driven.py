@@ -242,6 +242,7 @@ def _outcome(kind: Kind, asked: Asked, finished: Finished, told: Told, log: Path
         usage=priced(since(told.usage, before, kind.cumulative), asked.price),
         model=told.model or asked.brief.model,
         session=told.session,
+        told=asked.text,
         log=log if log.is_file() else None,
         transcript=told.transcript,
         answer=told.message[:ANSWER_BYTES_MAX] if asked.reviews else "",

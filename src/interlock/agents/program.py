@@ -79,13 +79,19 @@ def run_program(
     )
 
 
+def log_in(root: Path) -> Path:
+    """What the program in the place at `root` prints, while it is at work."""
+    return root / "agent" / "log"
+
+
 def discreet(outcome: Outcome, secrets: tuple[str, ...]) -> Outcome:
     """Without the secrets in what it said; its transcript is rewritten. The log never held them."""
     if outcome.transcript is not None:
         with suppress(OSError):
             outcome.transcript.write_bytes(masked(outcome.transcript.read_bytes(), secrets))
-    message, answer = (masked(text.encode(), secrets).decode() for text in (outcome.message, outcome.answer))
-    return replace(outcome, message=message, answer=answer)
+    said = (outcome.message, outcome.answer, outcome.told)
+    message, answer, told = (masked(text.encode("utf-8", "replace"), secrets).decode() for text in said)
+    return replace(outcome, message=message, answer=answer, told=told)
 
 
 def make_artifacts(artifacts: str, place: Place) -> None:
@@ -113,6 +119,7 @@ def _outcome(program: str, brief: Brief, finished: Finished, said: _Said, log: P
         usage=said.usage,
         model=said.model or brief.model,
         session=said.session,
+        told=brief.text,
         log=log if log.is_file() else None,
         retry_at=said.retry_at,
         permanent=finished.how is How.NOT_FOUND,

@@ -150,8 +150,10 @@ def _errored(world: World, context: Context, command: StartAttempt, outcome: Out
 
 def _evidence(world: World, outcome: Outcome) -> tuple[Evidence, ...]:
     files = (("log", outcome.log), ("transcript", outcome.transcript), (SESSION, outcome.kept_session))
+    brief = world.blobs.put(outcome.told.encode("utf-8", "surrogateescape")) if outcome.told else ""
+    sent = (Evidence("brief", brief, len(outcome.told.encode("utf-8", "surrogateescape"))),) if brief else ()
     kept = ((name, world.blobs.put_file(path)) for name, path in files if path is not None and path.is_file())
-    return tuple(Evidence(name, digest, size) for name, (digest, size) in kept)
+    return (*sent, *(Evidence(name, digest, size) for name, (digest, size) in kept))
 
 
 def _spec(context: Context, command: StartAttempt) -> AgentSpec:

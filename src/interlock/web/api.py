@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
@@ -10,15 +11,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from interlock import __version__
+from interlock.agents.program import log_in
+from interlock.core.history import AttemptPhase
+from interlock.core.text import plain
 from interlock.ports import UsageError
 from interlock.service.jsons import document, event_line
 from interlock.web.site import site_of
 
+_PIECE_MAX = 200_000  # bytes
 _DOCUMENTS: Mapping[str, tuple[str, str]] = {
     "/api/v1/runs": ("The newest runs, newest first, as `interlock list --json`", "runs"),
     "/api/v1/runs/{run}": ("A run with all its past, as `interlock show RUN --json`", "run"),
     "/api/v1/runs/{run}/stages/{stage}": ("A stage, as `interlock show RUN STAGE --json`", "stage"),
     "/api/v1/runs/{run}/attempts/{stage}/{number}": ("An attempt, as `interlock show RUN STAGE/1.2 --json`", "attempt"),
+    "/api/v1/runs/{run}/log/{stage}/{number}": ("What an attempt at work printed, from byte `offset` on", "log"),
     "/api/v1/runs/{run}/changes/{stage}/{number}": ("Files changed, as `interlock diff --json`", "changes"),
 }
 
@@ -56,6 +62,33 @@ def changes(request: Request) -> Response:
     new = site.app.service.commit_of(view, str(made.id))
     found = site.app.workspaces.changes(made.input_tree, new)
     return _json(run=view.id, old=made.input_tree, new=new, changes=found)
+
+
+def log(request: Request) -> Response:
+    """What an attempt at work has printed beyond byte `offset`, in whole lines; `over` once its work is done."""
+    site = site_of(request)
+    view = site.view(request)
+    made = site.attempt(request, view)
+    asked = request.query_params.get("offset", "0")
+    if not asked.isdigit():
+        raise UsageError("offset: expected a number of bytes")
+    over = made.phase is not AttemptPhase.WORKING
+    place = None if over else site.app.workspaces.place_of(view.id, made.id)
+    text, end = _piece(log_in(place), int(asked)) if place is not None else ("", int(asked))
+    return _json(run=view.id, log={"text": text, "next_offset": end, "over": over})
+
+
+def _piece(path: Path, offset: int) -> tuple[str, int]:
+    """Whole lines from `offset` on, and where the next ones begin; a line that is too long comes in pieces."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            content = file.read(_PIECE_MAX)
+    except OSError:
+        return "", offset
+    whole = content.rfind(b"\n") + 1 or (len(content) if len(content) == _PIECE_MAX else 0)
+    shown = plain(content[:whole].decode("utf-8", "replace"), 2 * _PIECE_MAX)
+    return shown + "\n" if shown else "", offset + whole
 
 
 async def events(request: Request) -> Response:
@@ -110,5 +143,6 @@ ROUTES = (
     Route("/api/v1/runs/{run}/events", events),
     Route("/api/v1/runs/{run}/stages/{stage}", stage),
     Route("/api/v1/runs/{run}/attempts/{stage}/{number}", attempt),
+    Route("/api/v1/runs/{run}/log/{stage}/{number}", log),
     Route("/api/v1/runs/{run}/changes/{stage}/{number}", changes),
 )

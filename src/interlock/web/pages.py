@@ -4,15 +4,15 @@ templates escape everything."""
 from __future__ import annotations
 
 import hmac
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import PurePosixPath
+from typing import Any
 from urllib.parse import parse_qsl, quote
 
+import anyio.to_thread
 from minijinja import Environment
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
@@ -26,24 +26,16 @@ from interlock.core.views import RunPhase, RunView, WaitView
 from interlock.ports import UsageError
 from interlock.service import Said
 from interlock.service.answers import going_on
+from interlock.web.changes import Line, lines
+from interlock.web.pictures import graph, timeline
+from interlock.web.rendering import markdown
 from interlock.web.site import Site, site_of
 
 _RUNS_MAX = 500
 _FORM_MAX = 100_000  # bytes
-_DIFF_LINES_MAX = 5_000
 _LOG_MAX = 400_000  # characters; of a longer one its two ends
 _OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
-_HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)")
 _MARKS = {"passed": "✓", "failed": "✗", "errored": "!"}
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Of a diff. `anchor` is FILE:LINE of the new side, empty where there is none."""
-
-    kind: str  # file | hunk | added | removed | same
-    text: str
-    anchor: str = ""
 
 
 def runs(request: Request) -> Response:
@@ -56,15 +48,37 @@ def runs(request: Request) -> Response:
         if (not phase or run.phase == phase) and words in f"{run.id} {run.pipeline} {run.task}".lower()
     ]
     history = list(reversed(found[:60]))
-    return _page(request, "runs.html", runs=shown, history=history, q=words, phase=phase, phases=[*RunPhase])
+    return _page(
+        request,
+        "runs.html",
+        runs=shown,
+        history=history,
+        q=words,
+        phase=phase,
+        phases=[*RunPhase],
+        pipelines=_pipelines(site_of(request)),
+    )
+
+
+def _pipelines(site: Site) -> list[str]:
+    from interlock.spec import find_pipelines
+
+    return [str(path) for path in find_pipelines(site.app.repository)]
 
 
 def run(request: Request) -> Response:
     """One run with its stages; it follows the events from the seq that it shows."""
     view = site_of(request).view(request)
     over = view.phase in _OVER
-    waits = [_wait(wait) for wait in view.waits]
-    return _page(request, "run.html", run=view, stages=view.stages, waits=waits, over=over, now=time.time())
+    now = time.time()
+    shown: dict[str, Any] = {
+        "waits": [_wait(wait) for wait in view.waits],
+        "over": over,
+        "now": now,
+        "timeline": timeline(view, now),
+    }
+    drawn = graph(site_of(request).app.service.pipeline_of(view.id), view)
+    return _page(request, "run.html", run=view, stages=view.stages, graph=drawn, **shown)
 
 
 def attempt(request: Request) -> Response:
@@ -72,9 +86,11 @@ def attempt(request: Request) -> Response:
     site = site_of(request)
     view = site.view(request)
     made = site.attempt(request, view)
-    changed = list(_changes(site, view, made)) if made.commit else []
+    others = [one for one in view.stage(made.id.stage).attempts if one.commit and one.id != made.id]
+    old = next((one for one in others if str(one.id) == request.query_params.get("against")), None)
+    changed = _changes(site, view, made, old) if made.commit else []
     documents = list(_documents(site, view, made)) if made.commit else []
-    logs = [(item.name, _log(site, item)) for item in made.evidence if item.name == "log"]
+    logs = [(item.name, _log(site, item)) for item in made.evidence if item.name in ("log", "transcript")]
     logs += [
         (f"{verdict.verdict.gate} {item.name}", _log(site, item))
         for verdict in made.verdicts
@@ -82,23 +98,37 @@ def attempt(request: Request) -> Response:
         if item.name.endswith(("log", "answer"))
     ]
     known = frozenset(line.anchor for line in changed if line.anchor)
-    return _page(
-        request, "attempt.html", run=view, attempt=made, lines=changed, documents=documents, logs=logs, anchors=known
+    told = next((_log(site, item) for item in made.evidence if item.name == "brief"), "")
+    parts: dict[str, Any] = {
+        "documents": documents,
+        "logs": logs,
+        "anchors": known,
+        "others": others,
+        "old": old,
+        "told": told,
+    }
+    return _page(request, "attempt.html", run=view, attempt=made, lines=changed, **parts)
+
+
+async def start(request: Request) -> Response:
+    """A form of the list of runs: as `interlock run --detach` does it."""
+    given = await _form(request)
+    if isinstance(given, Response):
+        return given
+    site = site_of(request)
+    run = await anyio.to_thread.run_sync(
+        site.app.begin, given.get("task", ""), given.get("pipeline", ""), _inputs(given)
     )
+    return RedirectResponse(f"/runs/{quote(run)}", 303)
 
 
 async def answer(request: Request) -> Response:
     """A form of the run's page: into the inbox, and the run goes on."""
+    given = await _form(request)
+    if isinstance(given, Response):
+        return given
     site = site_of(request)
     view = site.view(request)
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _FORM_MAX:
-            return PlainTextResponse("the answer is too long\n", 413)
-    given = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
-    if not hmac.compare_digest(given.get("csrf", "").encode(), site.keys.csrf.encode()):
-        return PlainTextResponse("this form is of another visit: open the page again\n", 403)
     for said in _said(view, given, f"{site.person} (web)"):
         site.app.service.answer(site.app.service.describe_run(view.id), said)
     if not site.app.service.owner_of(view.id):
@@ -109,6 +139,29 @@ async def answer(request: Request) -> Response:
 def wrong_page(request: Request, why: str) -> Response:
     """What was asked for is not there, or cannot be done."""
     return _page(request, "wrong.html", status=404 if request.method == "GET" else 400, why=why)
+
+
+async def _form(request: Request) -> Mapping[str, str] | Response:
+    """What was filled in, or why it is not taken."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > _FORM_MAX:
+            return PlainTextResponse("the answer is too long\n", 413)
+    pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
+    given = {name: value.replace("\r\n", "\n") for name, value in pairs}  # as a browser ends its lines
+    if not hmac.compare_digest(given.get("csrf", "").encode(), site_of(request).keys.csrf.encode()):
+        return PlainTextResponse("this form is of another visit: open the page again\n", 403)
+    return given
+
+
+def _inputs(given: Mapping[str, str]) -> dict[str, str]:
+    """A line each. Raises UsageError."""
+    pairs = [line.strip().partition("=") for line in given.get("inputs", "").splitlines() if line.strip()]
+    for name, equals, _ in pairs:
+        if not name or not equals:
+            raise UsageError(f"{plain(name, 60)}: an input is NAME=VALUE, one in a line")
+    return {name: value for name, _, value in pairs}
 
 
 # --- answers ----------------------------------------------------------------------------------------
@@ -161,35 +214,23 @@ def _wait(wait: WaitView) -> dict[str, object]:
 # --- an attempt -------------------------------------------------------------------------------------
 
 
-def _changes(site: Site, view: RunView, made: AttemptView) -> Iterator[Line]:
-    patch = site.app.workspaces.patch(made.input_tree, site.app.service.commit_of(view, str(made.id)))
-    file, number = "", 0
-    for count, text in enumerate(plain(patch.decode("utf-8", "replace"), 20_000_000).split("\n")):
-        if count >= _DIFF_LINES_MAX:
-            yield Line("hunk", f"more lines: interlock diff {view.id} {made.id}")
-            return
-        if text.startswith("+++ "):
-            file, number = text.removeprefix("+++ ").removeprefix("b/"), 0
-            yield Line("file", text)
-        elif found := _HUNK.match(text):
-            number = int(found[1])
-            yield Line("hunk", text)
-        elif not number:
-            yield Line("file", text)
-        elif text.startswith("-"):
-            yield Line("removed", text)
-        else:
-            yield Line("added" if text.startswith("+") else "same", text, f"{file}:{number}")
-            number += 1
+def _changes(site: Site, view: RunView, made: AttemptView, old: AttemptView | None) -> list[Line]:
+    """Against its input, or against the attempt `old`."""
+    commit = site.app.service.commit_of(view, str(made.id))
+    before = made.input_tree if old is None else site.app.service.commit_of(view, str(old.id))
+    return list(lines(site.app.workspaces.patch(before, commit), f"interlock diff {view.id} {made.id}"))
 
 
-def _documents(site: Site, view: RunView, made: AttemptView) -> Iterator[tuple[str, str]]:
+def _documents(site: Site, view: RunView, made: AttemptView) -> Iterator[tuple[str, str, str]]:
+    """Name, text, and the text as HTML where it is Markdown."""
     stage = site.app.service.pipeline_of(view.id).stage(made.id.stage)
     for artifact in stage.produces:
         path = PurePosixPath(".interlock/artifacts") / stage.id / artifact.file
         content = site.app.workspaces.read(made.commit, str(path), artifact.max_bytes)
         if content is not None:
-            yield f"{stage.id}/{artifact.name}", plain(content.decode("utf-8", "replace"), _LOG_MAX)
+            text = plain(content.decode("utf-8", "replace"), _LOG_MAX)
+            shown = markdown(text) if path.suffix.lower() in (".md", ".markdown") else ""
+            yield f"{stage.id}/{artifact.name}", text, shown
 
 
 def _log(site: Site, item: Evidence) -> str:
@@ -252,6 +293,7 @@ def _usage(used: Usage) -> str:
 
 ROUTES = (
     Route("/", runs),
+    Route("/runs", start, methods=["POST"]),
     Route("/runs/{run}", run),
     Route("/runs/{run}/attempts/{stage}/{number}", attempt),
     Route("/runs/{run}/answers", answer, methods=["POST"]),

@@ -39,6 +39,11 @@ class Places:
             return _furnished(root)
         raise InfrastructureError(f"{parent}: no free place for {attempt}")
 
+    def newest(self, run: str, attempt: AttemptId) -> Path | None:
+        """The root of the place that the attempt has, None where it has none."""
+        roots = (self.folder / run).glob(f"{_stem(attempt)}-*")
+        return max(roots, key=lambda root: int(root.name.rpartition("-")[2]), default=None)
+
     def of(self, kind: str) -> Place:
         """A new place for a gate or a setup."""
         try:

@@ -145,6 +145,10 @@ class GitWorkspaces:
         """Remove whatever a lost attempt left behind, if anything."""
         self._places.discard(run, attempt)
 
+    def place_of(self, run: str, attempt: AttemptId) -> Path | None:
+        """The root of the place of an attempt that is at work, None where there is none."""
+        return self._places.newest(run, attempt)
+
     @contextlib.contextmanager
     def clean_room(self, commit: str, base: str, room: Room) -> Iterator[Place]:
         """As the port says; it is removed at the end."""

@@ -63,7 +63,7 @@ def test_the_second_attempt_remembers_the_first_and_tokens_count_once(name: str,
     assert view["spent"]["tokens"] == served
     first, second = stage_of(view, "code")["attempts"]
     assert second["usage"]["cost_usd"] < 3 * first["usage"]["cost_usd"]
-    assert [item["name"] for item in second["evidence"]] == ["log", "session"]
+    assert [item["name"] for item in second["evidence"]] == ["brief", "log", "session"]
 
 
 def test_a_session_that_is_gone_or_odd_is_none(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ async function draw() {
     }
     document.querySelector("main").replaceWith(main);
     document.title = page.title;
+    document.dispatchEvent(new Event("drawn"));
   } finally {
     drawing = false;
     if (again && !isBusy()) { again = false; setTimeout(draw, 300); }

@@ -1,0 +1,164 @@
+"""Graph, timeline, documents, colours, the log of an attempt at work, and a run that is started from the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.contract.cli_world import World, new_world
+from tests.contract.web.world import Served, chromium, served
+
+playwright = pytest.importorskip("playwright.sync_api")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+
+_PLAN = """# The plan
+
+| a | b |
+|---|---|
+| 1 | 2 |
+
+<script>document.title = "taken"</script> ![x](http://127.0.0.1:1/x.png) [no](javascript:alert(1)) [yes](https://example.org)
+"""
+_PIPELINE = """\
+version: 1
+agents:
+  writer:
+    use: command
+    run: |
+      cp "$OWN_PLAN" "$ARTIFACTS/plan.md"
+    env: [OWN_PLAN]
+  coder:
+    use: command
+    run: |
+      for i in 1 2 3 4 5 6 7 8; do echo "line $i <b>bold</b>"; sleep 0.4; done
+      case $INTERLOCK_ATTEMPT in
+        code/1.*) echo 'def wrong(): pass' ;;
+        *) echo 'def right(): return "x"  # yes' ;;
+      esac > app.py
+stages:
+  plan:
+    agent: writer
+    produces:
+      plan: {file: plan.md}
+  code:
+    needs: [plan]
+    agent: coder
+    gates:
+      - {id: right, run: "grep -q right app.py || { echo 'app.py:1: it is wrong'; false; }"}
+    on_reject:
+      - {gate: right, after: 1, goto: plan, max: 2}
+  look:
+    needs: [code]
+    gates:
+      - {id: look, approve: Is it good?}
+    on_reject: [{pause: true}]
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    path = chromium()
+    with playwright.sync_playwright() as play:
+        one = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield one
+        one.close()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Served]]:
+    folder = tmp_path_factory.mktemp("pictures")
+    (folder / "plan.md").write_text(_PLAN)
+    world = new_world(folder, {"interlock.yaml": _PIPELINE}, OWN_PLAN=str(folder / "plan.md"))
+    with served(world) as one:
+        yield world, one
+
+
+def opened(browser, site: Served, path: str = "/", width: int = 1200, scheme: str = "light"):
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(f"{site.base}/?token={site.token}")
+    page.goto(site.base + path)
+    return page
+
+
+def shot(page, tmp_path: Path, name: str) -> None:
+    page.screenshot(path=str(tmp_path / f"{name}.png"), full_page=True)
+
+
+def test_a_run_is_started_from_the_page_and_its_log_is_followed(browser, site, tmp_path: Path) -> None:
+    world, one = site
+    page = opened(browser, one)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if one.base not in request.url else None)
+    page.get_by_text("Start a run …").click()
+    page.get_by_label("What is to be done").fill("Make it right.\nWith care.")
+    page.get_by_role("button", name="Yes, start it").click()
+    page.wait_for_url("**/runs/2*")
+    page.locator("#graph a.node.working", has_text="code").wait_for(timeout=60_000)
+    page.goto(f"{page.url}/attempts/code/1.1")
+    page.locator(".log pre", has_text="line 3 <b>bold</b>").wait_for(timeout=60_000)  # while it is at work
+    page.get_by_text("What log printed").wait_for(timeout=60_000)  # it came by itself when the work was done
+    page.get_by_text("What log printed").click()
+    page.locator("details.log input[type=search]").first.fill("line 5")
+    page.locator("details.log output", has_text="1 lines").wait_for()
+    assert page.locator("details.log[open] pre span:visible").count() == 1
+    page.goto(page.url.split("/attempts")[0])
+    page.get_by_text("waits for an approval of gate look").wait_for(timeout=120_000)
+    assert page.locator("#graph a.node").count() == 3
+    assert page.locator("#graph .loop.gone").text_content() == "back, 1 of 2"
+    assert page.locator(".lane").count() == 3
+    page.locator("#zoom").fill("8")
+    assert page.evaluate(
+        "document.querySelector('.axis').clientWidth > 4 * document.querySelector('.timeline .wide').clientWidth"
+    )
+    shot(page, tmp_path, "run")
+    assert asked == []
+    assert world.show()["task"] == "Make it right.\nWith care."
+
+
+def test_documents_are_rendered_and_harmless(browser, site, tmp_path: Path) -> None:
+    world, one = site
+    page = opened(browser, one, f"/runs/{world.show()['id']}/attempts/plan/1.1")
+    rendered = page.locator(".rendered")
+    assert rendered.locator("h1").inner_text() == "The plan"
+    assert rendered.locator("td").count() == 2
+    assert rendered.locator("script, img").count() == 0
+    assert [link.get_attribute("href") for link in rendered.locator("a").all()] == [
+        "http://127.0.0.1:1/x.png",  # a link, and no picture
+        "https://example.org",
+    ]
+    assert page.title() != "taken"
+    page.get_by_text("The brief as it was sent").click()
+    page.locator("details[open] pre.document", has_text="Make it right.").wait_for()
+    shot(page, tmp_path, "document")
+
+
+def test_lines_have_colours_and_attempts_are_compared(browser, site, tmp_path: Path) -> None:
+    world, one = site
+    page = opened(browser, one, f"/runs/{world.show()['id']}/attempts/code/2.1")
+    assert page.locator(".diff .added .c-k", has_text="def").count() == 1
+    assert page.locator(".diff .added").all_inner_texts() == ['+def right(): return "x"  # yes\n']
+    page.get_by_role("link", name="code/1.1").last.click()
+    page.get_by_role("heading", name="against code/1.1").wait_for()
+    assert page.locator(".diff .removed").all_inner_texts() == ["-def wrong(): pass\n"]
+    shot(page, tmp_path, "diff")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 390])
+def test_axe_finds_nothing_and_nothing_is_too_wide(browser, site, tmp_path: Path, scheme: str, width: int) -> None:
+    world, one = site
+    run = world.show()["id"]
+    page = opened(browser, one, "/", width, scheme)
+    for number, path in enumerate(
+        ("/", f"/runs/{run}", f"/runs/{run}/attempts/code/1.1", f"/runs/{run}/attempts/plan/1.1")
+    ):
+        page.goto(one.base + path)
+        page.wait_for_load_state("networkidle") if "attempts" in path else page.wait_for_timeout(500)
+        for summary in page.locator("summary").all():
+            summary.click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        shot(page, tmp_path, f"{number}-{scheme}-{width}")
+        found = axe.Axe().run(page)
+        assert found.violations_count == 0, (path, found.generate_report()[:3000])
