@@ -105,7 +105,7 @@ def _node(stage: StageView) -> dict[str, object]:
     waits = stage.phase is Phase.JUDGING and bool(stage.attempts and stage.attempts[-1].asked)
     return {
         "id": stage.id,
-        "phase": "waiting" if waits else stage.phase.value,
+        "phase": "asked" if waits else stage.phase.value,
         "says": "waits for a person" if waits else stage.phase.value,
         "worker": stage.worker,
         "detail": ", ".join(part for part in (said, epoch) if part),

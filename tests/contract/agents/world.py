@@ -25,6 +25,7 @@ _VERSIONS = {
     "gemini": "0.61.0",
     "opencode": "1.18.33",
     "goose": "1.37.0",
+    "mcp-inspector": "0.15.0",
 }
 KEYS = {
     "codex": "OPENAI_API_KEY",

@@ -74,6 +74,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Serv
         yield world, one
 
 
+@pytest.fixture(scope="module")
+def run(site: tuple[World, Served]) -> str:
+    """One that waits for a person, after a loop back."""
+    world, _ = site
+    world.ask("run", "-t", "Make it right.", "--plain").ended(3)
+    return str(world.show()["id"])
+
+
 def opened(browser, site: Served, path: str = "/", width: int = 1200, scheme: str = "light"):
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page = context.new_page()
@@ -98,8 +106,8 @@ def test_a_run_is_started_from_the_page_and_its_log_is_followed(browser, site, t
     page.locator("#graph a.node.working", has_text="code").wait_for(timeout=60_000)
     page.goto(f"{page.url}/attempts/code/1.1")
     page.locator(".log pre", has_text="line 3 <b>bold</b>").wait_for(timeout=60_000)  # while it is at work
-    page.get_by_text("What log printed").wait_for(timeout=60_000)  # it came by itself when the work was done
-    page.get_by_text("What log printed").click()
+    page.get_by_text("What it printed").wait_for(timeout=60_000)  # it came by itself when the work was done
+    page.get_by_text("What it printed").click()
     page.locator("details.log input[type=search]").first.fill("line 5")
     page.locator("details.log output", has_text="1 lines").wait_for()
     assert page.locator("details.log[open] pre span:visible").count() == 1
@@ -114,12 +122,11 @@ def test_a_run_is_started_from_the_page_and_its_log_is_followed(browser, site, t
     )
     shot(page, tmp_path, "run")
     assert asked == []
-    assert world.show()["task"] == "Make it right.\nWith care."
+    assert world.show(page.url.rpartition("/")[2])["task"] == "Make it right.\nWith care."
 
 
-def test_documents_are_rendered_and_harmless(browser, site, tmp_path: Path) -> None:
-    world, one = site
-    page = opened(browser, one, f"/runs/{world.show()['id']}/attempts/plan/1.1")
+def test_documents_are_rendered_and_harmless(browser, site, run: str, tmp_path: Path) -> None:
+    page = opened(browser, site[1], f"/runs/{run}/attempts/plan/1.1")
     rendered = page.locator(".rendered")
     assert rendered.locator("h1").inner_text() == "The plan"
     assert rendered.locator("td").count() == 2
@@ -134,9 +141,8 @@ def test_documents_are_rendered_and_harmless(browser, site, tmp_path: Path) -> N
     shot(page, tmp_path, "document")
 
 
-def test_lines_have_colours_and_attempts_are_compared(browser, site, tmp_path: Path) -> None:
-    world, one = site
-    page = opened(browser, one, f"/runs/{world.show()['id']}/attempts/code/2.1")
+def test_lines_have_colours_and_attempts_are_compared(browser, site, run: str, tmp_path: Path) -> None:
+    page = opened(browser, site[1], f"/runs/{run}/attempts/code/2.1")
     assert page.locator(".diff .added .c-k", has_text="def").count() == 1
     assert page.locator(".diff .added").all_inner_texts() == ['+def right(): return "x"  # yes\n']
     page.get_by_role("link", name="code/1.1").last.click()
@@ -147,9 +153,8 @@ def test_lines_have_colours_and_attempts_are_compared(browser, site, tmp_path: P
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1200, 390])
-def test_axe_finds_nothing_and_nothing_is_too_wide(browser, site, tmp_path: Path, scheme: str, width: int) -> None:
-    world, one = site
-    run = world.show()["id"]
+def test_axe_finds_nothing(browser, site, run: str, tmp_path: Path, scheme: str, width: int) -> None:
+    one = site[1]
     page = opened(browser, one, "/", width, scheme)
     for number, path in enumerate(
         ("/", f"/runs/{run}", f"/runs/{run}/attempts/code/1.1", f"/runs/{run}/attempts/plan/1.1")

@@ -12,13 +12,17 @@ function made(name, attributes, text) {
   return element;
 }
 
+function saysOf(node) {
+  return [node.says, node.detail].filter(Boolean).join(", ");
+}
+
 function laidOut(said, across) {
   const graph = new Graph();
   graph.setGraph({ rankdir: across ? "LR" : "TB", nodesep: 26, ranksep: 46, marginx: MARGIN, marginy: MARGIN });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const node of said.nodes) {
-    const longest = Math.max(node.id.length, node.says.length + 2, node.detail.length);
-    graph.setNode(node.id, { width: Math.min(230, Math.max(110, 26 + longest * 7.4)), height: HEIGHT });
+    const width = Math.max(110, 24 + 8.2 * node.id.length, 24 + 6.1 * saysOf(node).length);
+    graph.setNode(node.id, { width: Math.min(320, width), height: HEIGHT });
   }
   for (const [from, to] of said.edges) graph.setEdge(from, to);
   layout(graph);
@@ -36,7 +40,7 @@ function boxOf(node, place) {
   link.append(
     made("rect", { x: left, y: top, width: place.width, height: HEIGHT, rx: 6 }),
     made("text", { x: place.x, y: top + 20, class: "name" }, node.id),
-    made("text", { x: place.x, y: top + 38, class: "says" }, [node.says, node.detail].filter(Boolean).join(", ")),
+    made("text", { x: place.x, y: top + 38, class: "says" }, saysOf(node)),
   );
   link.addEventListener("click", () => { document.getElementById(`stage-${node.id}`).open = true; });
   return link;
@@ -52,7 +56,7 @@ function loopOf(loop, graph, across, number) {
     : [[from.x + from.width / 2, from.y], [to.x + to.width / 2, to.y], [Math.max(from.x + from.width / 2, to.x + to.width / 2) + 2 * away, (from.y + to.y) / 2], 0];
   const group = made("g", { class: loop.gone ? "loop gone" : "loop" });
   group.append(made("path", { d: `M${start} Q${control} ${end}`, "marker-end": "url(#arrow)" }));
-  const middle = [0, 1].map((axis) => (start[axis] + 2 * control[axis] + end[axis]) / 4 + (axis === 1 ? -3 : label));
+  const middle = [0, 1].map((axis) => (start[axis] + 2 * control[axis] + end[axis]) / 4 + (axis === 1 ? across * 16 : label));
   group.append(made("text", { x: middle[0], y: middle[1] }, `back, ${loop.gone} of ${loop.max}`));
   return group;
 }
