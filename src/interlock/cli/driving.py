@@ -77,18 +77,32 @@ def drive(app: Application, run: str, manner: Manner, *, take_over: bool = False
             conclude(app, run, manner)
             return Exit.INTERRUPTED
         case _:
-            return conclude(app, run, manner)
+            return finish(app, run, manner)
+
+
+def finish(app: Application, run: str, manner: Manner) -> int:
+    """As `conclude`, of a run that came to its own end here: what is still to be done with it is done first."""
+    from interlock.cli.proposing import propose
+
+    proposal = propose(app, run)
+    code = conclude(app, run, manner)
+    if proposal is not None and not proposal.url:
+        note(proposal.lines())
+    return code
 
 
 def conclude(app: Application, run: str, manner: Manner) -> int:
     """Say how the run stands and the exact next command. Returns the exit code."""
+    from interlock.cli.proposing import proposed
+
     view = app.service.locate_run(run)
+    url = proposed(app, run)
     with unheard():
         if manner.json:
             told = {"phase": view.phase, "branch": view.branch, "commit": view.commit, "waits": view.waits}
-            say(line(run=run, kind="outcome", **told))
+            say(line(run=run, kind="outcome", **told, **({"pull_request": url} if url else {})))
         else:
-            say(closing(view))
+            say([*closing(view), *([f"pull request: {url}"] if url else [])])
     return of_phase(view.phase)
 
 

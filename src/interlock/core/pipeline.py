@@ -266,11 +266,21 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
+class PullRequest:
+    """The delivered branch is pushed to `remote`, and proposed for `base`; empty: the default branch there."""
+
+    remote: str = "origin"
+    base: str = ""
+    draft: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Deliver:
     branch: str = "interlock/{{ run.id }}"
     series: bool = False  # the handoffs as a series instead of one commit
     author: str = ""  # Name <mail>; empty: the user's configured identity
     sign: bool = False
+    pull_request: PullRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from interlock.core.pipeline import (
     Input,
     Limits,
     Pipeline,
+    PullRequest,
     Report,
     Review,
     Rule,
@@ -287,5 +288,7 @@ def _limits(part: models.LimitsPart) -> Limits:
 
 
 def _deliver(part: models.DeliverPart) -> Deliver:
-    deliver = Deliver(series=part.series, author=part.author, sign=part.sign)
+    asked = part.pull_request
+    proposed = PullRequest(asked.remote, asked.base, asked.draft) if asked is not None else None
+    deliver = Deliver(series=part.series, author=part.author, sign=part.sign, pull_request=proposed)
     return deliver if part.branch is None else replace(deliver, branch=part.branch)

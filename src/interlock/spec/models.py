@@ -172,11 +172,18 @@ class StagePart(_Part):
     matrix: dict[Name, list[Bare]] | None = None
 
 
+class PullRequestPart(_Part):
+    remote: str = "origin"
+    base: str = ""
+    draft: bool = False
+
+
 class DeliverPart(_Part):
     branch: str | None = None
     series: bool = False
     author: str = ""
     sign: bool = False
+    pull_request: PullRequestPart | None = None
 
 
 class PipelineFile(_Part):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Command,
         Gate,
         Input,
+        PullRequest,
         Review,
         Rule,
         Setup,
@@ -59,8 +60,13 @@ def _file(spec: Pipeline) -> _Tree:
             series=spec.deliver.series,
             author=spec.deliver.author,
             sign=spec.deliver.sign,
+            pull_request=_pull_request(spec.deliver.pull_request),
         ),
     )
+
+
+def _pull_request(asked: PullRequest | None) -> _Tree | None:
+    return None if asked is None else {"remote": asked.remote, **_filled(base=asked.base, draft=asked.draft)}
 
 
 def _filled(**keys: object) -> _Tree:

@@ -93,6 +93,10 @@ class GitWorkspaces:
         with storage.locked(self._store, shared=True):
             return publish.publish(self._users, self._store, publish.Notice(commit, remote, branch))
 
+    def propose(self, commit: str, remote: str, branch: str) -> None:
+        """Push a delivered `branch` as it is in the user's repository. Raises UsageError, InfrastructureError."""
+        publish.publish(self._users, self._store, publish.Notice(commit, remote, branch))
+
     def withdraw(self, commit: str, remote: str, branch: str) -> None:
         """As the port says."""
         publish.withdraw(self._users, publish.Notice(commit, remote, branch))

@@ -20,7 +20,7 @@ SECTIONS = {
     "SetupPart": "setup", "StagePart": "stages", "ArtifactPart": "produces",
     "GatePart": "gates", "ReviewPart": "review", "TracesPart": "traces", "CiPart": "ci",
     "RulePart": "on_reject", "WhenPart": "when",
-    "DeliverPart": "deliver", "ForEachPart": "Reserved",
+    "DeliverPart": "deliver", "PullRequestPart": "pull_request", "ForEachPart": "Reserved",
 }  # fmt: skip
 AGENTS = {name: f"{{use: command, run: {name}-agent}}" for name in ("coder", "critic")}
 

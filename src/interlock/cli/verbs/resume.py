@@ -18,7 +18,7 @@ from interlock.ports import UsageError
 def resume(run: str, take_over: bool, raised: tuple[str, ...], detach: bool, plain: bool, json: bool) -> int:
     """Go on with RUN: after a crash, an interrupt, or a pause of the run's own."""
     from interlock.cli.answering import unfinished
-    from interlock.cli.driving import Manner, conclude, detached, drive
+    from interlock.cli.driving import Manner, detached, drive, finish
     from interlock.cli.words import OVER
     from interlock.service.answers import going_on
 
@@ -28,7 +28,7 @@ def resume(run: str, take_over: bool, raised: tuple[str, ...], detach: bool, pla
         found = app.service.choose_run(run, unfinished)
         if found.phase in OVER:
             note(f"run {found.id} is over")
-            return conclude(app, found.id, manner)
+            return finish(app, found.id, manner)
         for said in going_on(found, limits, person()):
             app.service.answer(app.service.describe_run(found.id), said)
         if detach:

@@ -13,6 +13,7 @@ from interlock.cli.opened import application, say
 def show(target: tuple[str, ...], json: bool) -> int:
     """All of a run, of one stage, or of one attempt."""
     from interlock.cli.pages import attempt_page, run_page, stage_page
+    from interlock.cli.proposing import proposed, standing
     from interlock.cli.targets import find_attempt, find_target, no_more
     from interlock.service.jsons import document
 
@@ -26,5 +27,7 @@ def show(target: tuple[str, ...], json: bool) -> int:
             stage = view.stage(found.stage)
             say(document(run=view.id, stage=stage) if json else stage_page(view, stage))
         else:
-            say(document(run=view) if json else run_page(view))
+            url = proposed(app, view.id)
+            told = {"pull_request": url} if url else {}
+            say(document(run=view, **told) if json else [*run_page(view), *standing(app, view)])
     return 0

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from interlock.spec.checks.agents import TELL_NO_COST, agents_of, used_agents
 
 if TYPE_CHECKING:
+    from interlock.core.pipeline import PullRequest
     from interlock.spec.checks.view import View
     from interlock.spec.where import Path
 
+_REMOTE = re.compile(r"[A-Za-z0-9_][\w./-]*")
 _AUTHOR = re.compile(r"[^<>\n]+ <[^<>\s]+@?[^<>\s]*>")
 _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
 _BAD_BRANCH = re.compile(r"[\s~^:?*\[\\\x7f]|\.\.|@\{|//|/\.|^[-./]|[/.]$|\.lock(/|$)|^@$|^$")
@@ -94,3 +96,14 @@ def _branch(view: View) -> None:
             view.warn(("deliver", "branch"), "every run would deliver the same branch", hint)
     if deliver.author and not _AUTHOR.fullmatch(deliver.author):
         view.error(("deliver", "author"), f"{deliver.author} is no author", "write NAME <MAIL>")
+    if deliver.pull_request is not None:
+        _proposed(view, deliver.pull_request)
+
+
+def _proposed(view: View, asked: PullRequest) -> None:
+    at = ("deliver", "pull_request")
+    if not _REMOTE.fullmatch(asked.remote):
+        hint = "write the name that `git remote` prints, such as origin"
+        view.error((*at, "remote"), f"{asked.remote!r} is no name of a remote", hint)
+    if asked.base and (asked.base.startswith("-") or _BAD_BRANCH.search(asked.base)):
+        view.error((*at, "base"), f"{asked.base} is no name of a branch", "write one such as main")
