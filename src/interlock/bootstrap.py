@@ -8,7 +8,7 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,11 +23,21 @@ from interlock.gates import Referee
 from interlock.gates.bench import Bench
 from interlock.gates.outside.api import Outside
 from interlock.journal import FileBlobs, SqliteJournal
+from interlock.notify import Channel, Command, Notices, Untold, Webhook
 from interlock.ports import InfrastructureError, UsageError, World
 from interlock.process import capture, detach, scrubbed
 from interlock.service import Service
+from interlock.settings import (
+    NotifySettings,
+    RepositoryPaths,
+    RunLock,
+    Settings,
+    load_settings,
+    new_run_id,
+    owner_of,
+    paths_of,
+)
 from interlock.settings import Owner as Holder
-from interlock.settings import RepositoryPaths, RunLock, Settings, load_settings, new_run_id, owner_of, paths_of
 from interlock.spec.templates import render
 from interlock.workspaces import GitWorkspaces, check_version
 
@@ -52,6 +62,7 @@ class Application:
     journal: SqliteJournal
     blobs: FileBlobs
     environ: Mapping[str, str]
+    notices: Notices
 
     @property
     def state(self) -> Path:
@@ -77,6 +88,10 @@ class Application:
             raise UsageError(said.removeprefix("error: ") or "the run did not start, and nothing was said")
         return started[1]
 
+    def untold(self, run: str) -> tuple[Untold, ...]:
+        """Who should have been told of the run and was not."""
+        return self.notices.untold(run)
+
     def close(self) -> None:
         self.workspaces.close()
         self.journal.close()
@@ -99,15 +114,7 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
     histories = Histories(journal)
     world = World(workspaces, agents, gates, blobs, journal, clock, render, lambda: True)
     holder = _holder()
-    owner = Owner(
-        world=world,
-        lock=partial(_lock, paths, holder),
-        state_of=histories.state,
-        name=f"{holder.pid}@{holder.host}",
-        environ=environ,
-        places=settings.max_parallel,
-        backoff_s=float(environ.get("INTERLOCK_BACKOFF_S", "1")),
-    )
+    backoff_s = float(environ.get("INTERLOCK_BACKOFF_S", "1"))
     service = Service(
         journal=journal,
         histories=histories,
@@ -119,7 +126,36 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
         new_run_id=lambda: new_run_id(clock.now(), secrets.token_bytes(8)),
         new_answer_id=lambda: secrets.token_hex(8),
     )
-    return Application(top, paths, settings, service, owner, workspaces, journal, blobs, environ)
+    notify = settings.notify
+    notices = Notices(
+        channels=tuple(_channels(notify, general.config, environ)),
+        events=frozenset(notify.events),
+        attempts=notify.attempts,
+        backoff_s=backoff_s,
+        repository=str(top),
+        journal=journal,
+        clock=clock,
+        locate=service.locate_run,
+    )
+    owner = Owner(
+        world=world,
+        lock=partial(_lock, paths, holder),
+        state_of=histories.state,
+        name=f"{holder.pid}@{holder.host}",
+        environ=environ,
+        places=settings.max_parallel,
+        backoff_s=backoff_s,
+        attendants=(notices.attend,) if notices.channels else (),
+    )
+    return Application(top, paths, settings, service, owner, workspaces, journal, blobs, environ, notices)
+
+
+def _channels(notify: NotifySettings, config: Path, environ: Mapping[str, str]) -> Iterator[Channel]:
+    if notify.webhook:
+        yield Webhook(notify.webhook, notify.secret, environ, notify.timeout_s)
+    if notify.command:
+        secrets = (notify.secret,) if notify.secret else ()
+        yield Command(notify.command, config, environ, notify.timeout_s, secrets)
 
 
 def repository_of(cwd: Path, environ: Mapping[str, str]) -> tuple[Path, Path]:

@@ -33,6 +33,7 @@ from interlock.core.events import Finding, VerdictStatus
 from interlock.core.history import AttemptPhase, AttemptView, VerdictView
 from interlock.core.state import Phase, Spent
 from interlock.core.views import RunPhase, RunView, StageView, Standing
+from interlock.notify import Untold
 
 _FINDINGS_MAX = 50
 _NOTHING = "-"
@@ -54,8 +55,8 @@ def list_page(runs: Sequence[Standing]) -> Iterator[str]:
         yield f"{run.id}  {tone} {run.pipeline:<12} {moment(run.started_at)}  {safe(run.task, 60)}{over}"
 
 
-def run_page(view: RunView) -> Iterator[str]:
-    """The whole run."""
+def run_page(view: RunView, untold: Sequence[Untold] = ()) -> Iterator[str]:
+    """The whole run, and who could not be told of it."""
     yield from _head(view)
     yield f"task     {safe(view.task, 400)}"
     yield f"base     {view.base_commit}"
@@ -63,6 +64,7 @@ def run_page(view: RunView) -> Iterator[str]:
     yield from _costs(view)
     if view.refused:
         yield f"refused  {view.refused} reports or answers came too late and changed nothing"
+    yield from _untold(view, untold)
     for verdict in view.base_verdicts:
         yield from _verdict(verdict, "base")
     for stage in view.stages:
@@ -70,6 +72,15 @@ def run_page(view: RunView) -> Iterator[str]:
         yield from stage_lines(stage)
     yield ""
     yield from closing(view)
+
+
+def _untold(view: RunView, untold: Sequence[Untold]) -> Iterator[str]:
+    for item in untold:
+        why = safe(item.why) or "nobody has tried to the end yet"
+        said = f"{safe(item.channel, 100)} of {item.event} at {moment(item.at)}: {why}"
+        yield f"not told {click.style(said, fg='yellow')}"
+    if untold:
+        yield f"         told again when the run goes on: interlock resume {view.id}"
 
 
 def _costs(view: RunView) -> Iterator[str]:

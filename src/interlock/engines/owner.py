@@ -6,9 +6,10 @@ Rule: the kernel frees the lock of a dead owner; the fence shuts out one that is
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from interlock.core.events import Recorded
 from interlock.core.state import RunState
@@ -20,10 +21,21 @@ from interlock.process import prepare
 from interlock.spec import decode_pipeline
 
 
+class Attendant(Protocol):
+    """Somebody who is there while a run is driven, and never in its way."""
+
+    def hear(self, record: Recorded) -> None:
+        """After each append, on the appending thread."""
+
+    def close(self) -> None:
+        """The driving is over, whatever ended it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """Drives runs in this process. `lock` raises UsageError, naming the owner, where a run is taken.
-    `state_of` reads the whole history; `name` is how this process signs (`pid@host`)."""
+    `state_of` reads the whole history; `name` is how this process signs (`pid@host`). Each of `attendants` makes
+    one for a run."""
 
     world: World
     lock: Callable[[str], AbstractContextManager[object]]
@@ -32,6 +44,7 @@ class Owner:
     environ: Mapping[str, str] = field(default_factory=dict)
     places: int = 4
     backoff_s: float = 1.0
+    attendants: tuple[Callable[[str], Attendant], ...] = ()
 
     def drive(
         self,
@@ -54,10 +67,23 @@ class Owner:
                 return ledger.state
             if listener is not None:
                 ledger.listen(listener)
-            ledger.claim(self.name)
-            engine = LocalEngine(ledger, self.world, self._context(ledger), self.places, stop or threading.Event())
-            engine.drive()
+            with self._attended(run) as attendants:
+                for attendant in attendants:
+                    ledger.listen(attendant.hear)
+                ledger.claim(self.name)
+                engine = LocalEngine(ledger, self.world, self._context(ledger), self.places, stop or threading.Event())
+                engine.drive()
             return ledger.state
+
+    def attend(self, run: str) -> None:
+        """Let the attendants do what a former driving of the run has left to them."""
+        with self._attended(run):
+            pass
+
+    @contextmanager
+    def _attended(self, run: str) -> Iterator[list[Attendant]]:
+        with ExitStack() as stack:
+            yield [stack.enter_context(closing(attendant(run))) for attendant in self.attendants]
 
     def _context(self, ledger: Ledger) -> Context:
         began = ledger.state.started_at

@@ -4,8 +4,10 @@ from interlock.settings.file import Settings, load_settings
 from interlock.settings.lock import Owned, Owner, RunLock, owner_of
 from interlock.settings.paths import Paths, RepositoryPaths, paths_of, repository_key
 from interlock.settings.run_id import new_run_id
+from interlock.settings.sections import NotifySettings
 
 __all__ = [
+    "NotifySettings",
     "Owned",
     "Owner",
     "Paths",

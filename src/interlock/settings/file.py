@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from interlock.ports import UsageError
 from interlock.settings import sections
-from interlock.settings.sections import CiSettings
+from interlock.settings.sections import CiSettings, NotifySettings
 
 SANDBOX_LEVELS = ("none",)
 _COUNT_MAX = 256
@@ -31,6 +31,7 @@ class Settings:
     daily_tokens: int = 0
     daily_cost_usd: float = 0.0
     ci: CiSettings = field(default_factory=CiSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
 
 
 _EXPECTED = MappingProxyType(
@@ -41,6 +42,7 @@ _EXPECTED = MappingProxyType(
         "daily_tokens": "a positive integer",
         "daily_cost_usd": "a positive number",
         "ci": "a mapping",
+        "notify": "a mapping",
     }
 )
 

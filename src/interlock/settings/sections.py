@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LOCAL = ("localhost", "127.0.0.1", "::1")
+NOTIFY_EVENTS = ("waiting", "accepted", "failed")
+_ATTEMPTS_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,19 @@ class CiSettings:
     token: str = "GITHUB_TOKEN"
     poll_s: float = 15
     grace_s: float = 120
+
+
+@dataclass(frozen=True, slots=True)
+class NotifySettings:
+    """Who is told when a run needs somebody or has ended: an address, a program, or both; none where both are empty.
+    `secret` names the environment variable with the key of the signature."""
+
+    webhook: str = ""
+    secret: str = ""
+    command: tuple[str, ...] = ()
+    events: tuple[str, ...] = NOTIFY_EVENTS
+    timeout_s: float = 10
+    attempts: int = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +68,55 @@ def is_seconds(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 86_400
 
 
+def is_webhook(value: object) -> bool:
+    """An address without a name and password in it, and without what no request can hold."""
+    return (
+        is_address(value)
+        and isinstance(value, str)
+        and value.isascii()
+        and value.isprintable()
+        and not (" " in value or "@" in urlsplit(value).netloc)
+    )
+
+
+def is_argv(value: object) -> bool:
+    words = value if isinstance(value, list) else [None]
+    return bool(words) and all(isinstance(word, str) and "\0" not in word for word in words) and bool(words[0])
+
+
+def is_events(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(name in NOTIFY_EVENTS for name in value)
+
+
+def is_attempts(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _ATTEMPTS_MAX
+
+
 ADDRESS = "an address that begins with https:// (http:// on this machine alone)"
 VARIABLE = "the name of an environment variable"
+SECONDS = "a number of seconds, at most 86400,"
 Known = Mapping[str, tuple[Callable[[object], bool], str]]
 
 _CI: Known = MappingProxyType(
     {
         "endpoint": (is_address, ADDRESS),
         "token": (is_variable, VARIABLE),
-        "poll_s": (is_seconds, "a number of seconds, at most 86400,"),
-        "grace_s": (is_seconds, "a number of seconds, at most 86400,"),
+        "poll_s": (is_seconds, SECONDS),
+        "grace_s": (is_seconds, SECONDS),
     }
 )
+
+_NOTIFY: Known = MappingProxyType(
+    {
+        "webhook": (is_webhook, f"{ADDRESS} and holds no password"),
+        "secret": (is_variable, VARIABLE),
+        "command": (is_argv, "a list of words, the program first,"),
+        "events": (is_events, f"a list of some of {', '.join(NOTIFY_EVENTS)}"),
+        "timeout_s": (is_seconds, SECONDS),
+        "attempts": (is_attempts, f"an integer from 1 to {_ATTEMPTS_MAX}"),
+    }
+)
+_UNSAID = frozenset({"notify.webhook", "notify.secret"})  # whose wrong value may be a secret
 
 
 def wrong_keys(value: object, known: Known, at: str) -> Iterator[str]:
@@ -74,13 +126,40 @@ def wrong_keys(value: object, known: Known, at: str) -> Iterator[str]:
         return
     for name, item in value.items():
         if name not in known:
-            near = get_close_matches(str(name), known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-            yield f"{at}.{name}: no such setting: {hint}"
+            yield f"{at}.{_written(name)}: no such setting: {_meant(name, known)}"
         elif not known[name][0](item):
-            yield f"{at}.{name}: {item!r} does not fit: {known[name][1]} is needed"
+            said = "this" if f"{at}.{name}" in _UNSAID else repr(item)
+            yield f"{at}.{name}: {said} does not fit: {known[name][1]} is needed"
+
+
+def _written(name: object) -> str:
+    """YAML 1.1 takes `on` for true."""
+    return {True: "on", False: "off"}[name] if isinstance(name, bool) else str(name)
+
+
+def _meant(name: object, known: Known) -> str:
+    near = get_close_matches(str(name), known, n=1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+
+
+def _wrong_notify(value: object) -> Iterator[str]:
+    yield from wrong_keys(value, _NOTIFY, "notify")
+    if not isinstance(value, dict):
+        return
+    if "webhook" not in value and "command" not in value:
+        yield "notify: nobody is told: webhook or command is needed"
+    elif "secret" in value and "webhook" not in value:
+        yield "notify.secret: it signs what a webhook is sent, and there is none: webhook is needed"
+
+
+def _notify(value: Mapping[str, Any]) -> NotifySettings:
+    lists = {name: tuple(value[name]) for name in ("command", "events") if name in value}
+    return NotifySettings(**{**value, **lists})
 
 
 SECTIONS: Mapping[str, Section] = MappingProxyType(
-    {"ci": Section(lambda value: wrong_keys(value, _CI, "ci"), lambda value: CiSettings(**value))}
+    {
+        "ci": Section(lambda value: wrong_keys(value, _CI, "ci"), lambda value: CiSettings(**value)),
+        "notify": Section(_wrong_notify, _notify),
+    }
 )

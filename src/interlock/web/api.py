@@ -42,7 +42,8 @@ def runs(request: Request) -> Response:
 
 
 def run(request: Request) -> Response:
-    return _json(run=site_of(request).view(request))
+    view = site_of(request).view(request)
+    return _json(run=view, untold=site_of(request).app.untold(view.id))
 
 
 def stage(request: Request) -> Response:

@@ -14,6 +14,7 @@ from interlock.cli.app import VERBS, app
 from interlock.cli.exits import Exit
 from interlock.core.state import pictured
 from interlock.settings import Settings
+from interlock.settings.sections import SECTIONS
 
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 _PATH = re.compile(r"`((?:src|tests|docs|scripts|bench|demo)/[^`*\s{}]+)`")
@@ -35,10 +36,13 @@ def test_every_exit_code_is_told():
 
 def test_every_setting_is_told_with_its_default():
     page = (DOCS / "cli.md").read_text()
-    told = {name: getattr(Settings(), name) for name in Settings.__dataclass_fields__ if name != "ci"}
-    told |= {f"ci.{name}": value for name, value in asdict(Settings().ci).items()}
+    told = {name: getattr(Settings(), name) for name in Settings.__dataclass_fields__ if name not in SECTIONS}
+    for section in SECTIONS:
+        told |= {f"{section}.{name}": value for name, value in asdict(getattr(Settings(), section)).items()}
     for name, value in told.items():
-        assert re.search(rf"^\| `{re.escape(name)}` \| `?{value}`? \|", page, re.MULTILINE), name
+        text = ", ".join(value) if isinstance(value, tuple) else value
+        default = rf" `?{re.escape(str(text))}`? " if text != "" else " "
+        assert re.search(rf"^\| `{re.escape(name)}` \|{default}\|", page, re.MULTILINE), name
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -40,7 +40,8 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
         f"{file}: slot: no such setting: did you mean slots?",
         f"{file}: sandbox: 'full' does not fit: one of none is needed",
         f"{file}: max_parallel: True does not fit: an integer from 1 to 256 is needed",
-        f"{file}: whatever: no such setting: there are sandbox, slots, max_parallel, daily_tokens, daily_cost_usd, ci",
+        f"{file}: whatever: no such setting: there are sandbox, slots, max_parallel, daily_tokens, daily_cost_usd, ci,"
+        " notify",
         f"{file}: daily_tokens: 0 does not fit: a positive integer is needed",
         f"{file}: daily_cost_usd: 'x' does not fit: a positive number is needed",
         f"{file}: ci.endpoint: 'http://example.org' does not fit: an address that begins with https://"

@@ -27,6 +27,7 @@ def resume(run: str, take_over: bool, raised: tuple[str, ...], detach: bool, pla
     with application() as app:
         found = app.service.choose_run(run, unfinished)
         if found.phase in OVER:
+            app.owner.attend(found.id)
             note(f"run {found.id} is over")
             return finish(app, found.id, manner)
         for said in going_on(found, limits, person()):

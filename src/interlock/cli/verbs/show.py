@@ -27,7 +27,7 @@ def show(target: tuple[str, ...], json: bool) -> int:
             stage = view.stage(found.stage)
             say(document(run=view.id, stage=stage) if json else stage_page(view, stage))
         else:
-            url = proposed(app, view.id)
-            told = {"pull_request": url} if url else {}
-            say(document(run=view, **told) if json else [*run_page(view), *standing(app, view)])
+            url, untold = proposed(app, view.id), app.untold(view.id)
+            told = {"untold": untold, **({"pull_request": url} if url else {})}
+            say(document(run=view, **told) if json else [*run_page(view, untold), *standing(app, view)])
     return 0

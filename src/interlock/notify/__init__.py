@@ -1,0 +1,12 @@
+"""Telling somebody that a run waits for a person, was accepted, or failed.
+
+Rule: what is due follows from the journal, never from a queue, so nothing of it can be lost; it is told at least once,
+on threads of its own, and a run neither waits for it nor fails because of it.
+"""
+
+from interlock.notify.channels import Channel, Command, Refusal, Webhook
+from interlock.notify.messages import Message, kind_of
+from interlock.notify.notices import Notices
+from interlock.notify.told import Untold
+
+__all__ = ["Channel", "Command", "Message", "Notices", "Refusal", "Untold", "Webhook", "kind_of"]
