@@ -82,12 +82,16 @@ def drive(app: Application, run: str, manner: Manner, *, take_over: bool = False
 
 def finish(app: Application, run: str, manner: Manner) -> int:
     """As `conclude`, of a run that came to its own end here: what is still to be done with it is done first."""
+    from interlock.cli.asking import answered
     from interlock.cli.proposing import propose
 
     proposal = propose(app, run)
+    seen = app.service.locate_run(run).seq
     code = conclude(app, run, manner)
     if proposal is not None and not proposal.url:
         note(proposal.lines())
+    if not manner.json and answered(app, run):
+        return drive(app, run, manner, after=seen)
     return code
 
 
@@ -131,7 +135,7 @@ def _driven(app: Application, run: str, manner: Manner, *, take_over: bool = Fal
     """What the person at the terminal wishes: empty where the engine came to its own end."""
     work = _Drive(app, run, take_over)
     thread = threading.Thread(target=work.work, name="drive")
-    view = screen(app.service.pipeline_of(run), run, app.service, sys.stderr, plain=manner.plain, json=manner.json)
+    view = screen(app, run, sys.stderr, plain=manner.plain, json=manner.json)
     thread.start()
     wish = ""
     try:
@@ -163,13 +167,14 @@ def _shown(app: Application, work: _Drive, view: Screen, after: int) -> int:
 
 
 def _asked(run: str) -> str:
-    """What Ctrl-C means: on a terminal the person says, elsewhere the run stops and stays resumable."""
+    """What Ctrl-C means: on a terminal the person says, and a second one cancels; elsewhere the run stops and stays
+    resumable."""
     if not asks():
         return "stop"
     note("")
-    question = "[d]etach: go on in the background, [s]top: resume later, [c]ancel for good, [k]eep going"
+    question = "[d]etach: go on in the background, [s]top: resume later, [c]ancel for good (or Ctrl-C), [k]eep going"
     try:
         answer = click.prompt(question, default="s", err=True, show_default=True).strip().lower()[:1]
-    except (KeyboardInterrupt, click.Abort):
-        return "stop"
+    except click.Abort as aborted:  # the end of the input is one too
+        return "cancel" if isinstance(aborted.__context__, KeyboardInterrupt) else "stop"
     return {"d": "detach", "c": "cancel", "k": ""}.get(answer, "stop")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Protocol, TextIO
 
 import click
 
+from interlock.bootstrap import Application
 from interlock.cli.lines import Story, Told
 from interlock.cli.opened import redraws
 from interlock.cli.streams import note, say
 from interlock.cli.words import nearly_used
 from interlock.core.events import AttemptErrored, CandidateProduced, Recorded, VerdictGiven
-from interlock.core.pipeline import Pipeline
 from interlock.core.views import Standing
 from interlock.service import Service
 from interlock.service.jsons import event_line
@@ -49,15 +50,18 @@ def follow(
             wait(POLL_S)
 
 
-def screen(pipeline: Pipeline, run: str, service: Service, stream: TextIO, *, plain: bool, json: bool) -> Screen:
+def screen(app: Application, run: str, stream: TextIO, *, plain: bool, json: bool) -> Screen:
     """The one that fits: NDJSON, a live view on a terminal, else one line for each transition."""
+    service = app.service
+    pipeline = service.pipeline_of(run)
     if json:
         return JsonScreen(run)
     if plain or not redraws(stream):
         return LineScreen(Story(pipeline), stream, lambda: service.locate_run(run))
+    from interlock.cli.activity import last_line
     from interlock.cli.live import LiveScreen  # late: rich is slow to import
 
-    return LiveScreen(pipeline, run, service, stream)
+    return LiveScreen(pipeline, run, service, stream, partial(last_line, app, run))
 
 
 class JsonScreen:

@@ -6,7 +6,7 @@ Rule: drawn from the view of the run alone; the journal is the only source.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -29,6 +29,7 @@ from interlock.cli.words import (
 )
 from interlock.core.events import Recorded, VerdictStatus
 from interlock.core.history import AttemptPhase, AttemptView, VerdictView
+from interlock.core.ids import AttemptId
 from interlock.core.pipeline import GateKind, Pipeline
 from interlock.core.state import Phase
 from interlock.core.views import RunPhase, RunView, StageView
@@ -44,8 +45,10 @@ _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 class LiveScreen:
     """Redraws the run in place on `stream`; what was drawn last stays there."""
 
-    def __init__(self, pipeline: Pipeline, run: str, service: Service, stream: TextIO) -> None:
-        self._pipeline, self._run, self._service = pipeline, run, service
+    def __init__(
+        self, pipeline: Pipeline, run: str, service: Service, stream: TextIO, activity: Callable[[AttemptId], str]
+    ) -> None:
+        self._pipeline, self._run, self._service, self._activity = pipeline, run, service, activity
         self._console = Console(file=stream, highlight=False, soft_wrap=False)
         self._live: Live | None = None
         self._drawn_at = 0.0
@@ -72,17 +75,29 @@ class LiveScreen:
         if self._live is None:
             return
         view = self._service.describe_run(self._run)
-        self._live.update(picture(self._pipeline, view, now, last=last), refresh=True)
+        drawn = picture(self._pipeline, view, now, self._activity, width=self._console.width, last=last)
+        self._live.update(drawn, refresh=True)
 
 
-def picture(pipeline: Pipeline, view: RunView, now: float, *, last: bool = False) -> RenderableType:
-    """The run at `now` (unix seconds). The last picture leaves out what waits: that is said after it."""
-    rows = [_row(pipeline, stage, now) for stage in view.stages]
+def picture(
+    pipeline: Pipeline,
+    view: RunView,
+    now: float,
+    activity: Callable[[AttemptId], str],
+    *,
+    width: int,
+    last: bool = False,
+) -> RenderableType:
+    """The run at `now` (unix seconds), `width` columns wide; `activity` tells what an attempt printed last. The last
+    picture leaves out what waits: that is said after it."""
+    rows = [_row(stage, now) for stage in view.stages]
     widths = [max(len(row[column]) for row in rows) for column in range(_ALIGNED)]
     lines = [_head(pipeline, view, now)]
     for stage, row in zip(view.stages, rows, strict=True):
-        lines.append(_joined(row, widths))
+        lines.extend(_stage_lines(_joined(row, widths), _marks(pipeline, stage), width))
         lines.extend(_rejections(stage))
+        if stage.phase is Phase.WORKING and stage.attempts and (said := activity(stage.attempts[-1].id)):
+            lines.append(Text(f"  │ {said}", style="dim"))
     if view.phase not in OVER and not last:
         lines.extend(Text(line, style="yellow") for wait in view.waits for line in waiting(wait))
     for line in lines[1:]:
@@ -90,10 +105,27 @@ def picture(pipeline: Pipeline, view: RunView, now: float, *, last: bool = False
     return Group(*lines)
 
 
+def _stage_lines(row: Text, marks: list[Text], width: int) -> Iterator[Text]:
+    """The row with its marks, which go to lines of their own where the screen is too narrow."""
+    whole = Text("  ").join([row, *marks]) if marks else row
+    if len(whole) <= width:
+        yield whole
+        return
+    yield row
+    line = Text("   ")
+    for mark in marks:
+        if len(line) + 1 + len(mark) > width and len(line) > len("   "):
+            yield line
+            line = Text("   ")
+        line.append(" ").append_text(mark)
+    if marks:
+        yield line
+
+
 def _joined(row: tuple[Text, ...], widths: list[int]) -> Text:
-    """The cells side by side, each but the last as wide as its column."""
+    """The cells side by side, each as wide as its column."""
     line = Text()
-    for cell, width in zip(row, [*widths, 0], strict=True):
+    for cell, width in zip(row, widths, strict=True):
         line.append_text(cell).append(" " * max(1, width + 1 - len(cell)))
     line.rstrip()
     return line
@@ -116,11 +148,16 @@ def _head(pipeline: Pipeline, view: RunView, now: float) -> Text:
     return head
 
 
-def _row(pipeline: Pipeline, stage: StageView, now: float) -> tuple[Text, ...]:
+def _newest(stage: StageView) -> AttemptView | None:
+    """Of this epoch."""
+    return stage.attempts[-1] if stage.attempts and stage.attempts[-1].id.epoch == stage.epoch else None
+
+
+def _row(stage: StageView, now: float) -> tuple[Text, ...]:
     mark, tone = STAGE_MARKS[stage.phase]
     if stage.phase is Phase.WORKING or (stage.phase is Phase.JUDGING and not _asked(stage)):
         mark = _SPINNER[int(now * 8) % len(_SPINNER)]
-    newest = stage.attempts[-1] if stage.attempts and stage.attempts[-1].id.epoch == stage.epoch else None
+    newest = _newest(stage)
     style = tone.replace("bright_black", "dim")
     number = str(newest.id).rpartition("/")[2] if newest else ""
     return (
@@ -129,7 +166,6 @@ def _row(pipeline: Pipeline, stage: StageView, now: float) -> tuple[Text, ...]:
         Text(_who(stage, newest)),
         Text(_time(newest, now) if newest else ""),
         _word(stage, style),
-        _marks(pipeline, stage, newest),
     )
 
 
@@ -157,29 +193,26 @@ def _word(stage: StageView, style: str) -> Text:
     return Text("" if stage.phase is Phase.WAITING else stage.phase, style=style)
 
 
-def _marks(pipeline: Pipeline, stage: StageView, newest: AttemptView | None) -> Text:
+def _marks(pipeline: Pipeline, stage: StageView) -> list[Text]:
     """Gates with what they said, in the order of the file, those to come in grey."""
     match stage.phase:
         case Phase.WAITING:
-            return Text(f"waits for {', '.join(stage.needs)}" if stage.needs else "", style="dim")
+            return [Text(f"waits for {', '.join(stage.needs)}", style="dim")] if stage.needs else []
         case Phase.SKIPPED:
-            return Text(safe(stage.skipped), style="dim")
+            return [Text(safe(stage.skipped), style="dim")]
         case Phase.PAUSED:
-            return Text(safe(stage.waits), style="yellow")
+            return [Text(safe(stage.waits), style="yellow")]
         case _:
-            return _gates(pipeline, stage, newest)
+            return list(_gates(pipeline, stage, _newest(stage)))
 
 
-def _gates(pipeline: Pipeline, stage: StageView, newest: AttemptView | None) -> Text:
+def _gates(pipeline: Pipeline, stage: StageView, newest: AttemptView | None) -> Iterator[Text]:
     said = {view.verdict.gate: view for view in newest.verdicts} if newest else {}
     names = [f"{stage.id}/{gate.id}" for gate in pipeline.stage(stage.id).gates if gate.kind is not GateKind.SCOPE]
-    line = Text()
     for name in [*(gate for gate in said if gate not in names), *names]:
-        line.append_text(_gate(name, stage.id, said.get(name), asked=newest is not None and name in newest.asked))
-        line.append("  ")
+        yield _gate(name, stage.id, said.get(name), asked=newest is not None and name in newest.asked)
     if newest is not None and newest.override_by:
-        line.append(f"OVERRIDDEN by {safe(newest.override_by, 60)}", style="bold red")
-    return line
+        yield Text(f"OVERRIDDEN by {safe(newest.override_by, 60)}", style="bold red")
 
 
 def _gate(name: str, stage: str, view: VerdictView | None, *, asked: bool) -> Text:

@@ -30,7 +30,12 @@ def say(lines: str | Iterable[str]) -> None:
     """Data, to stdout. Raises click.exceptions.Exit where the reader went away."""
     with _heard():
         for line in [lines] if isinstance(lines, str) else lines:
-            click.echo(line)
+            click.echo(line, color=_coloured())
+
+
+def _coloured() -> bool | None:
+    """Never where the user or the terminal wants none; else as the stream is."""
+    return False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
 
 
 def say_bytes(content: bytes) -> None:
@@ -45,7 +50,7 @@ def note(lines: str | Iterable[str]) -> None:
     """All that is not data, to stderr."""
     for line in [lines] if isinstance(lines, str) else lines:
         with suppress(OSError):
-            click.echo(line, err=True)
+            click.echo(line, err=True, color=_coloured())
 
 
 def unheard() -> AbstractContextManager[None]:

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 from interlock.bootstrap import Application
+from interlock.cli.asking import answered
 from interlock.cli.driving import Manner, conclude
 from interlock.cli.follow import follow, screen
 from interlock.cli.words import OVER
@@ -39,9 +40,15 @@ class _Left:
 
 def watched(app: Application, run: str, manner: Manner) -> int:
     """Show all events of the run, then those to come. Returns the exit code."""
-    pipeline = app.service.pipeline_of(run)
-    shown = screen(pipeline, run, app.service, sys.stdout, plain=manner.plain, json=manner.json)
-    with shown:
-        for batch in follow(app.service, run, _Left(app, run), time.sleep):
-            shown.show(batch)
-    return conclude(app, run, manner)
+    after = 0
+    while True:
+        shown = screen(app, run, sys.stdout, plain=manner.plain, json=manner.json)
+        with shown:
+            for batch in follow(app.service, run, _Left(app, run), time.sleep, after):
+                shown.show(batch)
+                after = batch[-1].seq if batch else after
+        code = conclude(app, run, manner)
+        if manner.json or not answered(app, run):
+            return code
+        if not app.service.owner_of(run):
+            app.go_on(run)

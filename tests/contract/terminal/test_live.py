@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,7 @@ stages:
       - {id: merge, approve: "Merge this?"}
     on_reject: [{pause: true}]
 """
-AGENT = r"""printf '\033[2J\033]0;owned\007::error::owned\n'
+AGENT = r"""printf '\033[2J\033]0;owned\007::error::owned\n'; printf '\033[31mreading the code\033[0m\033]0;owned\007\n'
 for _ in $(seq 300); do [ ! -e "$GO" ] || break; sleep 0.1; done
 echo two > a.txt
 """
@@ -46,9 +47,11 @@ def terminal(world: World, tmp_path: Path, request: pytest.FixtureRequest) -> It
 
 
 def test_a_run_is_seen_at_work_and_ends_with_what_it_waits_for(terminal: Terminal, tmp_path: Path) -> None:
-    at_work = terminal.until("code", "own", "working", "ship")
+    at_work = terminal.until("code", "own", "working", "ship", "│ reading the code", "· done")
     assert "owned" not in at_work
     (tmp_path / "go").touch()
+    terminal.until("[a]pprove", "✓ done")
+    terminal.keys("l", "Enter")
     code, said = terminal.ended()
     assert code == 3, said
     assert "interlock approve" in said
@@ -61,6 +64,8 @@ def test_it_survives_a_resize_while_it_works(terminal: Terminal, tmp_path: Path)
         terminal.resize(width, height)
         terminal.until("code", "ship")
     (tmp_path / "go").touch()
+    terminal.until("[a]pprove")
+    terminal.keys("Enter")
     assert terminal.ended()[0] == 3
 
 
@@ -71,3 +76,44 @@ def test_ctrl_c_asks_and_the_run_can_be_cancelled(terminal: Terminal, world: Wor
     terminal.keys("c", "Enter")
     assert terminal.ended()[0] == 1
     assert world.show()["phase"] == "cancelled"
+
+
+def test_a_second_ctrl_c_cancels(terminal: Terminal, world: World) -> None:
+    terminal.until("code", "working")
+    terminal.keys("C-c")
+    terminal.until("ancel for good")
+    terminal.keys("C-c")
+    assert terminal.ended()[0] == 1
+    assert world.show()["phase"] == "cancelled"
+
+
+def test_an_approval_is_answered_in_place(terminal: Terminal, world: World, tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
+    terminal.until("[a]pprove")
+    terminal.keys("x", "Enter", "a", "Enter")
+    code, said = terminal.ended()
+    assert code == 0, said
+    assert world.show()["phase"] == "accepted"
+
+
+def test_a_rejection_in_place_says_why(terminal: Terminal, world: World, tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
+    terminal.until("[a]pprove")
+    terminal.keys("r", "Enter")
+    terminal.until("what is wrong")
+    terminal.keys("too short", "Enter")
+    assert terminal.ended()[0] == 3
+    assert "too short" in world.ask("show").text
+
+
+@pytest.mark.parametrize("setting", [{"TERM": "dumb"}, {"NO_COLOR": "1"}], ids=["dumb", "no-colour"])
+def test_without_colours_nothing_is_coloured(world: World, tmp_path: Path, setting: dict[str, str]) -> None:
+    (tmp_path / "go").touch()
+    terminal = opened(world, ("run", "-t", "Make it two."), (80, 24), GO=str(tmp_path / "go"), **setting)
+    try:
+        terminal.until("[a]pprove")
+        assert not re.search(r"\x1b\[[0-9;]*(3[0-7]|9[0-7])m", terminal.screen(history=True, raw=True))
+        terminal.keys("a", "Enter")
+        assert terminal.ended()[0] == 0
+    finally:
+        terminal.close()

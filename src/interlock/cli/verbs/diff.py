@@ -87,7 +87,7 @@ def _page(patch: bytes, *, raw: bool) -> None:
 def _toned(line: str) -> str:
     tones = {"+": "green", "-": "red", "@": "cyan", "d": "bright_white"}
     tone = tones.get(line[:1])
-    return click.style(line, fg=tone) if tone and not os.environ.get("NO_COLOR") else line
+    return click.style(line, fg=tone) if tone else line
 
 
 def _name(path: str) -> str:

@@ -1,0 +1,25 @@
+"""What an attempt that is at work printed last, for those who watch. Rule: it is never more than one harmless line."""
+
+from __future__ import annotations
+
+from interlock.agents.program import log_in
+from interlock.bootstrap import Application
+from interlock.core.ids import AttemptId
+from interlock.core.text import ending
+
+_TAIL_BYTES = 4_000
+_LINE_MAX = 400
+
+
+def last_line(app: Application, run: str, attempt: AttemptId) -> str:
+    """Empty where it is not at work here, or printed nothing yet."""
+    place = app.workspaces.place_of(run, attempt)
+    if place is None:
+        return ""
+    try:
+        with log_in(place).open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - _TAIL_BYTES))
+            said = ending(file.read(), _LINE_MAX)
+    except OSError:
+        return ""
+    return said.rpartition("\n")[2].strip()

@@ -1,0 +1,58 @@
+"""A pending approval, answered where it is shown.
+
+Rule: only a person at a terminal is asked, and silence is no answer.
+"""
+
+from __future__ import annotations
+
+import click
+
+from interlock.bootstrap import Application
+from interlock.cli.opened import asks, note, person
+from interlock.core.events import Action
+from interlock.core.text import plain
+from interlock.core.views import RunView, WaitView
+from interlock.service import Said
+
+_DIFF_MAX = 5_000_000
+_LATER = "later"
+
+
+def answered(app: Application, run: str) -> bool:
+    """Ask about the first approval that waits, and put the answer into the inbox. False where there is none."""
+    view = app.service.describe_run(run)
+    wait = next((one for one in view.waits if one.reason == "approval"), None)
+    if wait is None or not asks():
+        return False
+    try:
+        said = _asked(app, view, wait)
+    except click.Abort:
+        note("")
+        return False
+    if said is None:
+        return False
+    app.service.answer(view, said)
+    return True
+
+
+def _asked(app: Application, view: RunView, wait: WaitView) -> Said | None:
+    question = f"{wait.subject}: [a]pprove, [r]eject, show the [d]iff, [l]ater"
+    while True:
+        match click.prompt(question, default=_LATER, err=True, show_default=False).strip().lower()[:1]:
+            case "a":
+                return Said(Action.APPROVE, person(), wait.stage, wait.subject, wait.gate)
+            case "r":
+                why = click.prompt("what is wrong (the next attempt is told)", err=True).strip()
+                return Said(Action.REJECT, person(), wait.stage, wait.subject, wait.gate, plain(why, 10_000))
+            case "d":
+                click.echo_via_pager(_diff(app, view, wait))
+            case "l":
+                return None
+            case _:
+                note("say one of the letters in brackets")
+
+
+def _diff(app: Application, view: RunView, wait: WaitView) -> str:
+    """All that the run changed, up to what waits."""
+    patch = app.workspaces.patch(view.base_commit, app.service.commit_of(view, wait.subject))
+    return plain(patch.decode("utf-8", "replace"), _DIFF_MAX) + "\n"
