@@ -6,10 +6,14 @@ import hashlib
 import hmac
 import json
 import re
+import shutil
+import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -56,7 +60,7 @@ class Hook:
 
 
 @contextmanager
-def served(hook: Hook, port: int = 0) -> Iterator[int]:
+def served(hook: Hook, port: int = 0, context: ssl.SSLContext | None = None) -> Iterator[int]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -80,6 +84,8 @@ def served(hook: Hook, port: int = 0) -> Iterator[int]:
             pass
 
     server = Server(("127.0.0.1", port), Handler)
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
@@ -260,6 +266,46 @@ def test_a_server_that_hangs_does_not_hold_the_run(world: World) -> None:
         (item,) = untold(world)
     assert (item["event"], item["why"]) == ("waiting", "no answer before the run was left")
     world.ask("show").ended(0, f"not told webhook 127.0.0.1:{port} of waiting", "interlock resume")
+
+
+def test_a_try_ends_in_time_also_where_the_answer_drips(world: World) -> None:
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            for _ in range(2):
+                talk, _ = server.accept()
+                threading.Thread(target=dripped, args=(talk,), daemon=True).start()
+
+        def dripped(talk: socket.socket) -> None:
+            with talk, suppress(OSError):
+                talk.sendall(b"HTTP/1.1 204 yes\r\n")
+                while not over.wait(0.05):
+                    talk.sendall(b"X-More: 1\r\n")
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        hooked(world, server.getsockname()[1], ", timeout_s: 0.4, attempts: 2")
+        start(world)
+        thread.join(60)
+        assert not thread.is_alive()  # it was asked twice
+        over.set()
+    assert untold(world)[0]["why"] == "no answer in 0.4 s"
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate with")
+def test_https_is_verified(world: World) -> None:
+    key, certificate, hook = world.root / "key.pem", world.root / "certificate.pem", Hook()
+    words = f"openssl req -x509 -newkey rsa:2048 -nodes -keyout {key} -out {certificate} -days 2 -subj /CN=localhost"
+    subprocess.run([*words.split(), "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with served(hook, context=context) as port:
+        settings(world, f"{{webhook: 'https://localhost:{port}/', attempts: 1}}")
+        start(world)
+        assert (hook.got, "CERTIFICATE_VERIFY_FAILED" in untold(world)[0]["why"]) == ([], True)
+        world.ask("resume", SSL_CERT_FILE=str(certificate)).ended(3)
+    assert hook.events() == ["waiting"]
 
 
 def test_a_dead_server_is_told_at_the_next_resume(world: World) -> None:
