@@ -23,6 +23,8 @@ import pytest
 from tests.contract.cli_world import Said, World, new_world
 from tests.contract.docs.pages import DOCS, blocks
 
+from interlock.notify import Command, Message, Refusal
+
 KEY = "the-key-of-the-signature"
 PIPELINE = """\
 version: 1
@@ -386,6 +388,12 @@ def test_a_command_that_is_not_there_is_told_of(world: World) -> None:
     start(world)
     (item,) = untold(world)
     assert (item["channel"], item["why"][:24]) == ("command no-such-program", "there is no such program")
+
+
+def test_a_machine_in_the_way_is_a_refusal(tmp_path: Path) -> None:
+    command = Command(("true",), tmp_path / "gone", {}, 5)
+    with pytest.raises(Refusal, match="the machine is in the way: true: cannot work in"):
+        command.tell(Message("r/1", "waiting", b"{}"), threading.Event())
 
 
 def test_a_key_that_is_not_set_signs_nothing_and_sends_nothing(world: World) -> None:

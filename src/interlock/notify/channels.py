@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from interlock import __version__
 from interlock.core.text import ending
 from interlock.notify.messages import Message
-from interlock.ports import Cancel
+from interlock.ports import Cancel, InfrastructureError
 from interlock.process import How, Supervised, supervise
 
 _TICK_S = 0.05
@@ -177,12 +177,15 @@ class Command:
     def tell(self, message: Message, cancel: Cancel) -> None:
         env = {name: value for name, value in self.environ.items() if not name.startswith("GIT_")}
         hidden = tuple(value for name in self.secrets if (value := env.pop(name, "")))
-        with tempfile.TemporaryDirectory(prefix="interlock-notify-") as folder:
-            log = Path(folder) / "log"
-            work = Supervised(
-                self.argv, self.cwd, env, log, self.timeout_s, message.body, log_bytes_max=_LOG_MAX, secrets=hidden
-            )
-            ended = supervise(work, cancel)
+        try:
+            with tempfile.TemporaryDirectory(prefix="interlock-notify-") as folder:
+                log = Path(folder) / "log"
+                work = Supervised(
+                    self.argv, self.cwd, env, log, self.timeout_s, message.body, log_bytes_max=_LOG_MAX, secrets=hidden
+                )
+                ended = supervise(work, cancel)
+        except (InfrastructureError, OSError) as error:
+            raise Refusal(f"the machine is in the way: {error}") from error
         if ended.how is How.NOT_FOUND:
             raise Refusal("there is no such program, or it may not be executed", lasting=True)
         said = ending(ended.tail, _SAID_MAX).rpartition("\n")[2]
