@@ -8,7 +8,7 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +17,8 @@ from pathlib import Path
 
 from interlock.agents import adapters
 from interlock.agents.daily import DailyCap, capped
-from interlock.engines.owner import Owner
+from interlock.core.views import RunView
+from interlock.engines.owner import Attendant, Owner
 from interlock.execution.histories import Histories
 from interlock.gates import Referee
 from interlock.gates.bench import Bench
@@ -39,6 +40,7 @@ from interlock.settings import (
 )
 from interlock.settings import Owner as Holder
 from interlock.spec.templates import render
+from interlock.telemetry import Telemetry, lacking, wanted
 from interlock.workspaces import GitWorkspaces, check_version
 
 
@@ -145,9 +147,18 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
         environ=environ,
         places=settings.max_parallel,
         backoff_s=backoff_s,
-        attendants=(notices.attend,) if notices.channels else (),
+        attendants=tuple(_attendants(notices, service.describe_run, environ)),
     )
     return Application(top, paths, settings, service, owner, workspaces, journal, blobs, environ, notices)
+
+
+def _attendants(
+    notices: Notices, view: Callable[[str], RunView], environ: Mapping[str, str]
+) -> Iterator[Callable[[str], Attendant]]:
+    if notices.channels:
+        yield notices.attend
+    if wanted(environ) and not lacking(environ):
+        yield Telemetry(view).attend
 
 
 def _channels(notify: NotifySettings, config: Path, environ: Mapping[str, str]) -> Iterator[Channel]:

@@ -20,6 +20,7 @@ from interlock.cli.words import closing
 from interlock.core.events import Action
 from interlock.service import Said
 from interlock.service.jsons import line
+from interlock.telemetry import lacking
 
 _DETACH_S = 20.0
 
@@ -62,6 +63,7 @@ class _Drive:
 
 def drive(app: Application, run: str, manner: Manner, *, take_over: bool = False, after: int = 0) -> int:
     """Own the run, show events beyond seq `after`, and say how it ended. Returns the exit code."""
+    note(f"warning: {word}" for word in (lacking(app.environ),) if word)
     with ended_politely():
         wish = _driven(app, run, manner, take_over=take_over, after=after)
     match wish:

@@ -6,7 +6,7 @@ import click
 
 from interlock.cli.opened import application, say
 
-FORMATS = ("json", "junit", "sarif", "markdown")
+FORMATS = ("json", "junit", "sarif", "markdown", "otlp")
 
 
 @click.command()
@@ -28,6 +28,10 @@ def export(run: str, form: str) -> int:
             say(ci.sarif(results(pipeline, view)).rstrip("\n"))
         case "markdown":
             say(markdown(pipeline, view))
+        case "otlp":
+            from interlock.telemetry import otlp, spans
+
+            say(otlp(spans(view)).rstrip("\n"))
         case _:
             say(document(run=view))
     return 0

@@ -1,0 +1,209 @@
+"""Spans and metrics while a run is driven, to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names.
+
+Rule: a run never waits for it, but for two seconds at its end, and never fails by it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from interlock.core.events import AttemptErrored, AttemptLost, CandidateProduced, Recorded, Usage, VerdictGiven
+from interlock.core.ids import AttemptId
+from interlock.core.views import RunView
+from interlock.telemetry import names
+from interlock.telemetry.spans import Span, nanoseconds, spans
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+
+CLOSE_S = 2.0
+_SEND_S = 1.5
+_ENDPOINTS = (
+    "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+)  # fmt: skip
+_NEEDED = "opentelemetry.exporter.otlp.proto.http"
+
+
+def wanted(environ: Mapping[str, str]) -> bool:
+    """Whether the user named a collector, and did not switch the SDK off."""
+    off = environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    return not off and any(environ.get(name) for name in _ENDPOINTS)
+
+
+def lacking(environ: Mapping[str, str]) -> str:
+    """What to tell a user who named a collector and has no SDK; empty where nothing is lacking."""
+    if not wanted(environ) or _is_installed():
+        return ""
+    return "nothing is sent to the OpenTelemetry collector: the extra is missing: pip install 'interlock[otel]'"
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """Looks on at the runs of one repository. `view` says how a run stands."""
+
+    view: Callable[[str], RunView]
+
+    def attend(self, run: str) -> Attendance:
+        made = Attendance(run, self.view)
+        made.thread.start()
+        return made
+
+
+@dataclass(slots=True)
+class Attendance:
+    """One run. Spans are sent once they have ended."""
+
+    run: str
+    view: Callable[[str], RunView]
+    heard: list[Recorded] = field(default_factory=list)
+    wake: threading.Event = field(default_factory=threading.Event)
+    closing: threading.Event = field(default_factory=threading.Event)
+    sent: set[str] = field(default_factory=set)
+    thread: threading.Thread = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.thread = threading.Thread(target=self._work, name="telemetry", daemon=True)
+
+    def hear(self, record: Recorded) -> None:
+        self.heard.append(record)
+        self.wake.set()
+
+    def close(self) -> None:
+        self.closing.set()
+        self.wake.set()
+        self.thread.join(CLOSE_S)
+
+    def _work(self) -> None:
+        with suppress(Exception):  # whatever is wrong with it is not the run's
+            exporter, metrics = _Exporter(), _Metrics()
+            while not self.closing.is_set():
+                self.wake.wait()
+                self.wake.clear()
+                time.sleep(0.05)  # what comes together is sent together
+                self._tell(exporter, metrics)
+            self._tell(exporter, metrics)
+            metrics.close()
+
+    def _tell(self, exporter: _Exporter, metrics: _Metrics) -> None:
+        heard, self.heard = self.heard, []
+        view = self.view(self.run)
+        made = [span for span in spans(view) if not span.is_open and span.id not in self.sent]
+        if made and exporter.send(made):
+            self.sent.update(span.id for span in made)
+        for record in heard:
+            metrics.count(view, record)
+
+
+class _Exporter:
+    """Of spans, with the ids that they have."""
+
+    def __init__(self) -> None:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        self._exporter = OTLPSpanExporter(timeout=_SEND_S)
+        self._resource = _resource()
+
+    def send(self, made: list[Span]) -> bool:
+        from opentelemetry.sdk.trace.export import SpanExportResult
+
+        return self._exporter.export([self._readable(span) for span in made]) is SpanExportResult.SUCCESS
+
+    def _readable(self, span: Span) -> ReadableSpan:
+        from opentelemetry.sdk.trace import ReadableSpan
+        from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+        from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
+
+        def context(one: str) -> SpanContext:
+            flags = TraceFlags(TraceFlags.SAMPLED)
+            return SpanContext(int(span.trace, 16), int(one, 16), is_remote=False, trace_flags=flags)
+
+        return ReadableSpan(
+            span.name,
+            context=context(span.id),
+            parent=context(span.parent) if span.parent else None,
+            resource=self._resource,
+            attributes=dict(span.attributes),
+            status=Status(StatusCode[span.status.upper()]),
+            start_time=nanoseconds(span.start),
+            end_time=nanoseconds(span.end),
+            instrumentation_scope=InstrumentationScope(names.SCOPE),
+        )
+
+
+class _Metrics:
+    """Counted from what happened while this process drove the run."""
+
+    def __init__(self) -> None:
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+        from opentelemetry.sdk.metrics import MeterProvider
+        from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+        reader = PeriodicExportingMetricReader(
+            OTLPMetricExporter(timeout=_SEND_S), export_timeout_millis=_SEND_S * 1000
+        )
+        self._provider = MeterProvider([reader], resource=_resource(), shutdown_on_exit=False)
+        meter = self._provider.get_meter(names.SCOPE)
+        self._attempts = meter.create_counter(names.ATTEMPTS, "{attempt}", "attempts whose work ended")
+        self._lasted = meter.create_histogram(names.ATTEMPT_DURATION, "s", "how long an attempt worked")
+        self._verdicts = meter.create_counter(names.VERDICTS, "{verdict}", "verdicts of gates")
+        self._tokens = meter.create_counter(names.TOKENS, "{token}", "tokens that agents told")
+        self._cost = meter.create_counter(names.COSTS, "{USD}", "dollars that agents told")
+
+    def count(self, view: RunView, record: Recorded) -> None:
+        match record.event:
+            case CandidateProduced() as event:
+                self._attempt(view, event.attempt, event.outcome or "completed", record.at, event.usage)
+            case AttemptErrored() as event:
+                self._attempt(view, event.attempt, "errored", record.at, event.usage)
+            case AttemptLost() as event:
+                self._attempt(view, event.attempt, "lost", record.at, Usage())
+            case VerdictGiven() as event if event.subject.number:  # 0 is an input, which is nobody's attempt
+                labels = _labels(view, event.subject)
+                told = {**labels, names.GATE: event.gate, names.VERDICT: event.status.value}
+                self._verdicts.add(1, told)
+                self._used(event.usage, labels)
+            case _:
+                pass
+
+    def close(self) -> None:
+        self._provider.force_flush(_SEND_S * 1000)
+
+    def _attempt(self, view: RunView, attempt: AttemptId, result: str, at: float, usage: Usage) -> None:
+        seen = view.attempt(attempt)
+        labels = _labels(view, attempt)
+        if seen.agent:
+            labels[names.AGENT] = seen.agent
+        told = {**labels, names.ATTEMPT_RESULT: str(result)}
+        self._attempts.add(1, told)
+        self._lasted.record(max(0.0, at - seen.started_at), told)
+        self._used(usage, labels)
+
+    def _used(self, usage: Usage, labels: dict[str, str]) -> None:
+        for kind, number in (("input", usage.tokens_in), ("output", usage.tokens_out)):
+            if number:
+                self._tokens.add(number, {**labels, names.TOKEN_TYPE: kind})
+        if usage.cost_usd:
+            self._cost.add(usage.cost_usd, labels)
+
+
+def _labels(view: RunView, attempt: AttemptId) -> dict[str, str]:
+    return {names.PIPELINE: view.pipeline, names.STAGE: attempt.stage}
+
+
+def _resource() -> Any:  # noqa: ANN401 - of the SDK, which may be missing
+    from opentelemetry.sdk.resources import Resource
+
+    return Resource.create({names.SERVICE: "interlock"})
+
+
+def _is_installed() -> bool:
+    try:
+        return find_spec(_NEEDED) is not None
+    except ModuleNotFoundError:
+        return False
