@@ -81,6 +81,20 @@ def test_another_host_or_site_is_refused(site: Served, run: str) -> None:
         assert client.post(path, content=b"x" * 200_000, headers=own).status_code == 413
 
 
+def test_a_run_is_started_by_our_own_form_alone(site: Served, world: World) -> None:
+    own = {"origin": site.base}
+    with site.client() as client:
+        before = len(client.get("/api/v1/runs").json()["runs"])
+        form = {"task": "Do it.", "pipeline": "interlock.yaml", "csrf": _csrf(client.get("/").text)}
+        assert client.post("/runs", data={**form, "csrf": "wrong"}, headers=own).status_code == 403
+        assert client.post("/runs", data=form, headers={"origin": "http://evil.example"}).status_code == 403
+        for wrong in ({"pipeline": "/etc/passwd"}, {"pipeline": "--help"}, {"inputs": "no equals"}, {"task": ""}):
+            refused = client.post("/runs", data={**form, **wrong}, headers=own)
+            assert refused.status_code == 400, wrong
+            assert "root:" not in refused.text
+        assert len(client.get("/api/v1/runs").json()["runs"]) == before
+
+
 def test_every_answer_carries_the_headers_that_keep_scripts_out(site: Served) -> None:
     with site.client() as client:
         for path in ("/", "/static/page.css", "/nothing"):
