@@ -15,6 +15,7 @@ from interlock.core.views import RunPhase, RunView, StageView
 
 WIDTH = 1000.0  # units from the run's beginning to its end
 _MARKS = 5
+_SHOWN_MAX = 100  # attempts of a stage, the newest
 _LEAST = 2.0  # units: what is shorter is still seen
 _OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
 
@@ -59,7 +60,8 @@ class _Axis:
 
 
 def timeline(view: RunView, now: float) -> Timeline:
-    """Attempts, gates and waits on one axis, up to the newest event of a run that is over, else to `now`."""
+    """The newest attempts of each stage, gates and waits on one axis, up to the newest event of a run that is over,
+    else to `now`."""
     end = view.at if view.phase in _OVER else now
     span = max(end - view.started_at, 0.1)
     axis = _Axis(view.started_at, span)
@@ -68,7 +70,7 @@ def timeline(view: RunView, now: float) -> Timeline:
 
 
 def _bars(stage: StageView, axis: _Axis, end: float) -> Iterator[Bar]:
-    for attempt in stage.attempts:
+    for attempt in stage.attempts[-_SHOWN_MAX:]:
         done = attempt.ended_at or (end if attempt.phase is AttemptPhase.WORKING else attempt.started_at)
         words = f"{attempt.id} {attempt.phase}"
         yield axis.bar("work", attempt.phase.value, (attempt.started_at, done), words, attempt)
