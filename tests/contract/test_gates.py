@@ -9,6 +9,7 @@ from interlock.core.events import VerdictStatus
 from interlock.core.ids import base_of
 from interlock.core.pipeline import Command, Gate, GateKind, Report, Scope, Stage
 from interlock.ports import Cancelled, UsageError
+from interlock.spec.protected import ALWAYS
 
 PASSED, FAILED, ERRORED = VerdictStatus
 
@@ -38,15 +39,16 @@ def rules(judgement) -> list[str]:
         ({"tests/test_app.py": None}, Scope(protect=("tests/**",)), "protected"),
         ({"tests/test_app.py": "x"}, Scope(writes=("**",), protect=("tests/**",)), "protected"),
         ({"tests/test_app.py": "x"}, Scope(writes=("src/**",), protect=("tests/**",), authors=("tests/**",)), None),
-        ({"makefile": "x"}, Scope(protect=("Makefile",)), "protected"),
+        ({"conftest.PY": "x"}, Scope(protect=("conftest.py",)), "protected"),
+        ({"SRC/app.py": "x"}, Scope(), "letter_case"),
         ({"src/conftest.py": "x"}, Scope(protect=("conftest.py",)), "protected"),
         ({".interlock/agents.yaml": "x"}, Scope(), "reserved"),
         ({".interlock/agents.yaml": "x"}, Scope(writes=("**",), authors=("**",)), "reserved"),
         ({".INTERLOCK/agents.yaml": "x"}, Scope(), "reserved"),
         ({".interlock/artifacts/plan/plan.md": "x"}, Scope(), "reserved"),
         ({".interlock/artifacts/code/note.md": "x"}, Scope(writes=()), None),
-        ({".gitattributes": "* -diff"}, Scope(), "delicate"),
-        ({".github/workflows/ci.yml": "x"}, Scope(), "delicate"),
+        ({".gitattributes": "* -diff"}, Scope(protect=ALWAYS), "protected"),
+        ({".github/workflows/ci.yml": "x"}, Scope(protect=ALWAYS), "protected"),
         ({".github/workflows/ci.yml": "x"}, Scope(writes=(".github/**",)), None),
         ({"a": "x", "b": "x"}, Scope(max_files=1), "max_files"),
         ({"a": "1\n2\n3\n"}, Scope(max_lines=2), "max_lines"),

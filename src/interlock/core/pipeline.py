@@ -43,6 +43,14 @@ class Baseline(StrEnum):
 class Expect(StrEnum):
     PASS = "pass"
     NEW_TESTS_FAIL = "new_tests_fail"
+    TESTS_PROVE_CHANGE = "tests_prove_change"  # new tests fail on the accepted input and pass on the candidate
+
+
+class Tests(StrEnum):
+    """Whose tests a gate runs."""
+
+    OWN = "own"  # those of the tree that it judges
+    BASE = "base"  # those of the base, laid over that tree
 
 
 class WorkspaceMode(StrEnum):
@@ -97,6 +105,7 @@ class Traces:
     of: str
     within: tuple[str, ...] = ()  # globs from the root; empty: the stage's own documents, or all files if it has none
     pattern: str = ""  # a regular expression; empty: ids such as REQ-12
+    proven: bool = False  # an id counts where a test names it that fails on the input and passes on the candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +140,8 @@ class Gate:
     review: Review | None = None
     traces: Traces | None = None
     ci: Ci | None = None
+    tests: Tests = Tests.OWN
+    canary: str = ""  # the recipe of a test that must fail, such as pytest; empty: none is added
     used: str = ""  # the gate set member this came from, such as python.test
     digest: str = ""  # of the definition, by content
 
@@ -161,6 +172,7 @@ class Rule:
 
     gate: str = ""
     reason: str = ""
+    within: tuple[str, ...] = ()  # globs: every finding that fails the candidate lies in a file that they match
     after: int = 0  # rejections in this epoch
     goto: str = ""
     agent: str = ""
@@ -183,7 +195,8 @@ class Scope:
     """What a candidate of the stage may change."""
 
     writes: tuple[str, ...] | None = None  # None: everything not protected
-    authors: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()  # globs, and tables of mixed files such as pyproject.toml#tool.ruff
+    adds: tuple[str, ...] = ()  # tests and their data that may be added, and never changed or deleted
     protect: tuple[str, ...] = ()
     max_files: int = 0  # 0: no limit of its own
     max_lines: int = 0

@@ -28,6 +28,7 @@ from interlock.core.pipeline import (
     Scope,
     Setup,
     Stage,
+    Tests,
     Text,
     Traces,
     When,
@@ -81,16 +82,6 @@ def build(draft: Draft, name: str) -> Pipeline:
         limits=_limits(file.limits),
         deliver=_deliver(file.deliver),
     )
-
-
-def protect_read(pipeline: Pipeline, sources: tuple[str, ...]) -> Pipeline:
-    """The files that the pipeline was read from are protected like what it lists itself."""
-    judges = tuple(f"/{path}" for path in sources)
-    stages = (
-        replace(stage, scope=replace(stage.scope, protect=tuple(dict.fromkeys((*stage.scope.protect, *judges)))))
-        for stage in pipeline.stages
-    )
-    return replace(pipeline, stages=tuple(stages), _by_id={})
 
 
 def with_digests(pipeline: Pipeline) -> Pipeline:
@@ -154,6 +145,7 @@ def _scope(file: models.PipelineFile, part: models.StagePart) -> Scope:
     return Scope(
         writes=writes,
         authors=tuple(join_glob(part.dir, glob) for glob in part.authors),
+        adds=tuple(join_glob(part.dir, glob) for glob in part.adds),
         protect=tuple(dict.fromkeys((*ALWAYS, *file.protect))),
         max_files=part.max_files or 0,
         max_lines=part.max_lines or 0,
@@ -199,6 +191,8 @@ def _gate(draft: Draft, stage: models.StagePart, part: models.GatePart, at: Path
         base_green=part.base == "green",
         baseline=Baseline(part.baseline or "keep"),
         expect=Expect(part.expect or "pass"),
+        tests=Tests(part.tests or "own"),
+        canary=part.canary or "",
         held_out=part.held_out or "",
         env=tuple(part.env),
         secrets=tuple(part.secrets),
@@ -211,7 +205,9 @@ def _gate(draft: Draft, stage: models.StagePart, part: models.GatePart, at: Path
     if part.review is not None:
         gate = replace(gate, review=_review(draft, part.review, (*at, "review")))
     if part.traces is not None:
-        gate = replace(gate, traces=Traces(part.traces.of, tuple(part.traces.within), part.traces.pattern))
+        gate = replace(
+            gate, traces=Traces(part.traces.of, tuple(part.traces.within), part.traces.pattern, part.traces.proven)
+        )
     if part.ci is not None:
         gate = replace(gate, ci=Ci(part.ci.remote, tuple(part.ci.checks), part.ci.repository))
     if part.use:
@@ -238,6 +234,7 @@ def _rule(part: models.RulePart) -> Rule:
     return Rule(
         gate=part.gate,
         reason=part.reason or "",
+        within=tuple(part.within),
         after=part.after or 0,
         goto=part.goto,
         agent=part.agent,

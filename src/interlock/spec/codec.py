@@ -96,7 +96,8 @@ def _read(kind: Any, value: Any) -> Any:  # noqa: ANN401
     if origin is tuple:
         return _read_tuple(get_args(kind), value)
     if is_dataclass(kind) and isinstance(kind, type):
-        return kind(**{name: _read(hint, value[name]) for name, hint in _hints(kind).items()})
+        known = {name: hint for name, hint in _hints(kind).items() if name in value}  # an older record lacks newer ones
+        return kind(**{name: _read(hint, value[name]) for name, hint in known.items()})
     if issubclass(kind, StrEnum):
         return kind(value)
     if type(value) is not kind:

@@ -61,8 +61,9 @@ def require_runnable(loaded: Loaded) -> None:
 
 
 def _load(tree: Mapping, sources: Sources, mistakes: Mistakes, name: str | None) -> Pipeline | None:
-    from interlock.spec.build import Draft, build, protect_read, with_digests  # late: pydantic is slow to import
+    from interlock.spec.build import Draft, build, with_digests  # late: pydantic is slow to import
     from interlock.spec.checks import check, view_of
+    from interlock.spec.protected import protect_judges
     from interlock.spec.shape import shape
 
     shaped = shape(tree, mistakes)
@@ -72,7 +73,7 @@ def _load(tree: Mapping, sources: Sources, mistakes: Mistakes, name: str | None)
     pipeline = build(draft, name or shaped.file.name or _stem(tree.mark.file))
     check(view_of(draft, pipeline))
     files = tuple(path for path, _ in sources.listed())
-    return with_digests(protect_read(pipeline, files))
+    return with_digests(protect_judges(pipeline, files, sources.root))
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -89,6 +89,7 @@ class TracesPart(_Part):
     of: str
     within: list[Glob] = Field([], alias="in")
     pattern: str = ""
+    proven: bool = False
 
 
 class CiPart(_Part):
@@ -110,7 +111,9 @@ class GatePart(_Part):
     repeat: Annotated[int, Field(ge=1, le=20)] | None = None
     base: Literal["green"] | None = None
     baseline: Literal["keep", "no_worse"] | None = None
-    expect: Literal["pass", "new_tests_fail"] | None = None
+    expect: Literal["pass", "new_tests_fail", "tests_prove_change"] | None = None
+    tests: Literal["base"] | None = None
+    canary: Literal[False] | str | None = None
     held_out: str | None = None
     env: list[Variable] = []
     secrets: list[Variable] = []
@@ -123,6 +126,7 @@ class GatePart(_Part):
 class RulePart(_Part):
     gate: str = ""
     reason: Literal["code", "design", "plan", "requirement"] | None = None
+    within: list[Glob] = Field([], alias="in")
     after: Count | None = None
     goto: str = ""
     agent: str = ""
@@ -152,6 +156,7 @@ class StagePart(_Part):
     prompt: TextField | None = None
     writes: list[Glob] | None = None
     authors: list[Glob] = []
+    adds: list[Glob] = []
     max_files: Annotated[int, Field(ge=1)] | None = None
     max_lines: Annotated[int, Field(ge=1)] | None = None
     produces: dict[Name, ArtifactPart] = {}

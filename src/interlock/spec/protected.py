@@ -1,21 +1,30 @@
-"""What no stage may change unless it `authors` it. Rule: whatever decides how a repository is checked, built or read.
+"""What no stage may change unless it `authors` it. Rule: whatever decides how a repository is judged, built or read.
 
-A candidate that edits one of these could pass here and do harm later: in CI, in a hook, in a checkout.
+A candidate that edits one of these could pass here, or do harm later: in CI, in a hook, in a checkout.
 """
 
 from __future__ import annotations
 
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from interlock.core.judge_files import CONFIGURATION, TESTS
+from interlock.core.pipeline import Command, Gate, Pipeline, Stage
+
 NEVER = ".interlock/**"  # not even by a stage that authors it; its own artifacts aside
 
-ALWAYS = (
-    NEVER,
-    "/interlock.yaml",
-    "/interlock.yml",
+_SERVICES = (
     ".gitattributes",
-    "/.gitmodules",
+    ".gitmodules",
+    ".lfsconfig",
     "/.githooks/**",
     "/.husky/**",
-    "/.pre-commit-config.yaml",
+    "lefthook.y*ml",
+    ".lintstagedrc*",
+    ".pre-commit-config.yaml",
     "/.pre-commit-hooks.yaml",
     "/.github/workflows/**",
     "/.github/actions/**",
@@ -35,3 +44,76 @@ ALWAYS = (
     "/appveyor.yml",
     "/.cirrus.yml",
 )
+ALWAYS = (NEVER, "/interlock.yaml", "/interlock.yml", *_SERVICES, *CONFIGURATION, *TESTS)
+
+_INTERPRETERS = re.compile(r"(ba|da|z|k)?sh|python[\d.]*|node|deno|bun|ruby|perl|php|source|\.")
+_BEFORE = frozenset(
+    {
+        "exec", "env", "time", "command", "nice", "xvfb-run", "uv", "poetry", "pdm", "hatch", "run", "npx",
+        "if", "then", "else", "elif", "while", "until", "do", "!", "{",
+    }
+)  # fmt: skip
+_NO_SCRIPT = frozenset({"-c", "-m", "-e", "-p", "--check", "--eval", "--print"})  # code follows, or a file is only read
+_BETWEEN = frozenset(";&|()\n")
+
+
+def protect_judges(pipeline: Pipeline, read: tuple[str, ...], root: Path) -> Pipeline:
+    """The files that the pipeline was read from, and those that its gates run, are protected like what it lists itself;
+    but for a stage that says by its very name that it writes such a file."""
+    run = [path for stage in pipeline.stages for gate in stage.gates for path in run_by(gate, root)]
+    stages = tuple(_protecting(stage, read, run) for stage in pipeline.stages)
+    return replace(pipeline, stages=stages, _by_id={})
+
+
+def run_by(gate: Gate, root: Path) -> Iterator[str]:
+    """Files of the repository that the gate's command starts, by path from the root."""
+    if gate.command is None or gate.used:
+        return
+    for words in _commands(gate.command):
+        paths = (_joined(gate.dir, name) for name in _startable(words) if not name.startswith("/"))
+        found = next((path for path in paths if (root / path).is_file()), "")
+        if found:
+            yield found
+
+
+def _joined(folder: str, name: str) -> str:
+    return "/".join(part for part in (folder, name.removeprefix("./")) if part)
+
+
+def _protecting(stage: Stage, read: tuple[str, ...], run: list[str]) -> Stage:
+    own = {glob.strip("/") for glob in stage.scope.writes or ()}
+    judges = [*(f"/{path}" for path in read), *(f"/{path}" for path in run if path not in own)]
+    scope = replace(stage.scope, protect=tuple(dict.fromkeys((*stage.scope.protect, *judges))))
+    return replace(stage, scope=scope)
+
+
+def _commands(command: Command) -> Iterator[list[str]]:
+    """The simple commands of a command line, as far as words tell."""
+    if command.argv:
+        yield list(command.argv)
+        return
+    for line in command.shell.splitlines():
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.commenters = "#"
+        words: list[str] = []
+        try:
+            for word in lexer:
+                if _BETWEEN.issuperset(word):
+                    yield words
+                    words = []
+                else:
+                    words.append(word)
+        except ValueError:  # a quote that another line closes
+            pass
+        yield words
+
+
+def _startable(words: list[str]) -> list[str]:
+    """What a simple command may start, likeliest first: the program that it names, or an interpreter's script."""
+    rest = [word for word in words if not re.fullmatch(r"\w+=.*", word)]
+    while rest and rest[0] in _BEFORE:
+        rest = rest[1:]
+    if not rest or not _INTERPRETERS.fullmatch(rest[0].rpartition("/")[2]):
+        return [word for word in rest[:1] if "/" in word]
+    script = next((index for index, word in enumerate(rest) if word in _NO_SCRIPT), len(rest))
+    return [word for word in rest[1:script] if not word.startswith("-")]

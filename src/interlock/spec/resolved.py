@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from interlock.core.pipeline import GateKind, Pipeline, Report
+from interlock.core.pipeline import GateKind, Pipeline, Report, Tests
 from interlock.spec.protected import ALWAYS
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ def _stage(stage: Stage) -> _Tree:
         if stage.when
         else None,
         authors=list(stage.scope.authors),
+        adds=list(stage.scope.adds),
         max_files=stage.scope.max_files,
         max_lines=stage.scope.max_lines,
         produces={artifact.name: _artifact(artifact) for artifact in stage.produces},
@@ -164,6 +165,7 @@ def _gate(gate: Gate, folder: str) -> _Tree:
         base="green" if gate.base_green else "",
         baseline=gate.baseline.value if gate.report is Report.JUNIT else "",
         expect=gate.expect.value,
+        tests="base" if gate.tests is Tests.BASE else "",
         held_out=gate.held_out,
         env=list(gate.env),
         secrets=list(gate.secrets),
@@ -171,6 +173,7 @@ def _gate(gate: Gate, folder: str) -> _Tree:
         network=gate.network,
         exclusive=list(gate.exclusive),
         cache="" if gate.cached else "none",
+        canary=gate.canary,
     )
 
 
@@ -181,13 +184,14 @@ def _review(review: Review) -> _Tree:
 
 
 def _traces(traces: Traces) -> _Tree:
-    return _filled(of=traces.of, **{"in": list(traces.within)}, pattern=traces.pattern)
+    return _filled(of=traces.of, **{"in": list(traces.within)}, pattern=traces.pattern, proven=traces.proven)
 
 
 def _rule(rule: Rule) -> _Tree:
     return _filled(
         gate=rule.gate,
         reason=rule.reason,
+        **{"in": list(rule.within)},
         after=rule.after,
         goto=rule.goto,
         agent=rule.agent,

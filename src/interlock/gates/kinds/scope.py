@@ -1,16 +1,19 @@
 """The scope gate: what a candidate may change, judged on trees and never on what an agent says.
 
 Rule: in this order a path is reserved (`.interlock/`, gitlinks), protected, or outside of `writes`; the
-first that holds is named with what would be right. A candidate that changed nothing rejects itself.
+first that holds is named with what would be right. Of a mixed file such as pyproject.toml its tables are judged. A
+candidate that changed nothing rejects itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from interlock.core import judge_files
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.globs import matches_any
-from interlock.core.pipeline import Stage
+from interlock.core.pipeline import Scope, Stage
+from interlock.gates import tables
 from interlock.gates.bench import Bench
 from interlock.ports import Cancel, Case, Change, Judgement, UsageError, Workspaces
 
@@ -20,27 +23,14 @@ _GITLINK = "160000"
 _SYMLINK = "120000"
 _MARKERS = (b"<<<<<<< ", b">>>>>>> ", b"||||||| ")
 _MARKED_BYTES_MAX = 20_000_000
-
-# Git itself or a build service acts on these, so they change only where `writes` names them.
-DELICATE = (
-    ".gitattributes",
-    ".gitmodules",
-    "/.github/workflows/**",
-    "/.gitlab-ci.yml",
-    "/.circleci/**",
-    "/.travis.yml",
-    "/azure-pipelines.yml",
-    "/bitbucket-pipelines.yml",
-    "/Jenkinsfile",
-    "/.buildkite/**",
-    "/.pre-commit-config.yaml",
-)
+_TABLES_MAX = 2_000_000
 
 
 def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     """Failed with one finding for each path out of scope, else passed."""
     changes = bench.workspaces.changes(case.input_tree, case.tree)
-    of_paths = (*_emptiness(case), *_paths(case, changes), *_sizes(case.stage, changes))
+    of_paths = (*_emptiness(case), *_paths(bench.workspaces, case, changes), *_sizes(case.stage, changes))
+    of_paths = (*of_paths, *_collisions(bench.workspaces, case, changes))
     findings = (*of_paths, *_markers(bench.workspaces, case))
     return Judgement(VerdictStatus.FAILED if findings else VerdictStatus.PASSED, findings)
 
@@ -52,12 +42,64 @@ def _emptiness(case: Case) -> Iterator[Finding]:
         )
 
 
-def _paths(case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
+def _paths(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
     for change in changes:
         complaint = _complaint(case.stage, change, case.conflicts)
-        if complaint is not None:
+        tabled = tables.is_mixed(change.path) and not matches_any(_whole(case.stage.scope.authors), change.path)
+        own = _authored_tables(case.stage.scope, change.path) if tabled else ()
+        if tabled and (complaint is None or (own and complaint[0] in ("protected", "outside_writes"))):
+            yield from _tables(workspaces, case, change, own, strict=complaint is not None)
+        elif complaint is not None:
             rule, what = complaint
             yield Finding(rule, f"{change.path}: {_done(change)} {what}", file=change.path)
+
+
+def _tables(
+    workspaces: Workspaces, case: Case, change: Change, own: Sequence[str], *, strict: bool
+) -> Iterator[Finding]:
+    """What judges in a mixed file stays as it is. `strict`: so does all but the `own` tables."""
+    if _SYMLINK in (change.old_mode, change.new_mode):
+        message = "was made, or was, a symbolic link, and it steers what judges: let it be a regular file as before"
+        yield Finding("judged_table", f"{change.path}: {message}", file=change.path)
+        return
+    try:
+        old, new = (workspaces.read(commit, change.path, _TABLES_MAX) for commit in (case.input_commit, case.commit))
+        differing = tables.changed(change.path, old, new)
+    except (tables.Unparsable, UsageError) as error:
+        message = f"it cannot be read ({error}), and it steers what judges: mend it"
+        yield Finding("judged_table", f"{change.path}: {message}", file=change.path)
+        return
+    for table in differing:
+        if (table.judges or strict) and not any(f"{table.name}.".startswith(f"{name}.") for name in own):
+            why = "steers what judges" if table.judges else "is not among the tables that this stage may change"
+            message = f"{table.name} was changed, but it {why}: put it back as it was; only a stage with"
+            message = f'{change.path}: {message} `authors: ["{change.path}#{table.name}"]` may change it'
+            yield Finding("judged_table", message, file=change.path)
+
+
+def _whole(authors: Sequence[str]) -> tuple[str, ...]:
+    return tuple(glob for glob in authors if "#" not in glob)
+
+
+def _authored_tables(scope: Scope, path: str) -> tuple[str, ...]:
+    """The tables of the file that the stage may change: what stands behind the `#` of its `authors`."""
+    named = (glob.partition("#") for glob in scope.authors if "#" in glob)
+    return tuple(table for glob, _, table in named if matches_any((glob,), path))
+
+
+def _collisions(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
+    """Two paths that differ by letter case alone are one file on some systems: which one, nobody knows."""
+    added = [change.path for change in changes if change.status == "A"]
+    if not added:
+        return
+    there: dict[str, list[str]] = {}
+    for path in workspaces.files(case.commit, ("**",)):
+        there.setdefault(path.casefold(), []).append(path)
+    for path in added:
+        others = [other for other in there.get(path.casefold(), ()) if other != path]
+        if others:
+            message = f"{path}: was added, and differs from {others[0]} by letter case alone: give it another name"
+            yield Finding("letter_case", message, file=path)
 
 
 def _complaint(stage: Stage, change: Change, conflicts: Sequence[str]) -> tuple[str, str] | None:
@@ -67,16 +109,17 @@ def _complaint(stage: Stage, change: Change, conflicts: Sequence[str]) -> tuple[
         return "submodule", "as a submodule: submodules are changed by people; leave it as it was"
     if _is_below(change.path, _RESERVED):
         return _reserved(stage, change)
-    if matches_any(scope.authors, change.path):
+    if matches_any(_whole(scope.authors), change.path):
         return None
-    if _is_protected(scope.protect, change.path):
-        return "protected", "but it is protected: put it back as it was; only a stage that `authors` it may change it"
+    may_add = matches_any(scope.adds, change.path)
+    if may_add and change.status == "A" and change.new_mode != _SYMLINK and judge_files.may_be_added(change.path):
+        return None
+    if judge_files.matches_in_any_case(scope.protect, change.path):
+        return "protected", _of_protected(change, may_add=may_add)
     if change.path in conflicts or (scope.writes is not None and matches_any(scope.writes, change.path)):
         return None
     if scope.writes is not None:
         return "outside_writes", f"but this stage may write {_listed(scope.writes)}: put it back, and keep to these"
-    if matches_any(DELICATE, change.path):
-        return "delicate", "but it steers git or a build service: put it back, or name it in the stage's `writes`"
     return None
 
 
@@ -96,9 +139,12 @@ def _is_below(path: str, folder: str) -> bool:
     return f"{path.casefold()}/".startswith(folder.casefold()) if folder == _RESERVED else path.startswith(folder)
 
 
-def _is_protected(globs: Sequence[str], path: str) -> bool:
-    """Also by another letter case: `makefile` shadows a protected `Makefile`."""
-    return matches_any(globs, path) or matches_any([glob.casefold() for glob in globs], path.casefold())
+def _of_protected(change: Change, *, may_add: bool) -> str:
+    if may_add and change.status == "A":
+        return "but this stage adds tests and data alone, no configuration, no other code and no link: take it out"
+    if may_add:
+        return "but this stage only adds tests: put it back as it was, and write a new file"
+    return "but it is protected: put it back as it was; only a stage that `authors` it may change it"
 
 
 def _done(change: Change) -> str:

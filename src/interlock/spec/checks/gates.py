@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _KINDS = ("run", "use", "traces", "review", "approve", "ci")
 _OF_COMMANDS = (
-    "report", "repeat", "base", "baseline", "expect", "held_out",
+    "report", "repeat", "base", "baseline", "expect", "tests", "canary", "held_out",
     "env", "secrets", "dir", "network", "exclusive", "cache",
 )  # fmt: skip
 _FITTING = {
@@ -90,14 +90,17 @@ def _decides(view: View, gate: Gate, part: GatePart, at: Path) -> None:
     """Whether what it is told to look at is there."""
     if gate.kind is not GateKind.RUN or view.is_broken(*at) or (part.use and gate.command is None):
         return
-    if gate.expect is Expect.NEW_TESTS_FAIL and gate.report is not Report.JUNIT:
+    if gate.expect is not Expect.PASS and gate.report is not Report.JUNIT:
         hint = "add `report: junit`, so that tests can be told apart"
-        view.at_key((*at, "expect"), "`expect: new_tests_fail` without a report of tests", hint)
+        view.at_key((*at, "expect"), f"`expect: {gate.expect}` without a report of tests", hint)
     if part.baseline and gate.report is not Report.JUNIT:
         view.at_key((*at, "baseline"), "a baseline without a report of tests", "add `report: junit`, or take it out")
     if part.base and gate.expect is Expect.NEW_TESTS_FAIL:
         hint = "take one of them out: new tests are not in the base"
         view.at_key((*at, "base"), "`base: green` and `expect: new_tests_fail` contradict each other", hint)
+    if part.tests and gate.expect is not Expect.PASS:
+        hint = "take one of them out: new tests are not among the tests of the base"
+        view.at_key((*at, "tests"), f"`tests: base` and `expect: {gate.expect}` contradict each other", hint)
     _report(view, gate, part, at)
 
 
@@ -120,7 +123,17 @@ def _again(view: View, stage: Stage, gate: Gate, at: Path, same: dict[tuple[str,
     """A second gate of the same definition would only repeat the first one's verdict."""
     if gate.command is None:
         return
-    look = (gate.command, gate.dir, gate.held_out, gate.expect, gate.report, gate.baseline, gate.env, gate.secrets)
+    look = (
+        gate.command,
+        gate.dir,
+        gate.held_out,
+        gate.expect,
+        gate.tests,
+        gate.report,
+        gate.baseline,
+        gate.env,
+        gate.secrets,
+    )
     first = same.setdefault((stage.id, look), gate.id)
     if first != gate.id:
         hint = f"take one out, or use `repeat` to run {first} more often"

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from interlock.core.globs import matches
+from interlock.core.judge_files import MIXED
 from interlock.spec.checks.common import no_templates, passed_on
 from interlock.spec.protected import NEVER
 
@@ -44,9 +45,10 @@ def _writes(view: View, stage: Stage) -> None:
         by = next((known for known in scope.protect if covers(known, glob)), None)
         if by and not any(covers(own, glob) for own in scope.authors):
             where = "always" if by not in view.draft.file.protect else f"by {by}"
-            hint = "take it out, or list it under `authors`" if by != NEVER else "take it out: artifacts need no entry"
+            hint = "take it out, or list it under `authors`, or tests under `adds`"
+            hint = hint if by != NEVER else "take it out: artifacts need no entry"
             view.error((*at, index), f"{written[index]} can never be written, it is protected {where}", hint)
-    nothing = scope.writes == () and not scope.authors and not stage.produces and stage.has_worker
+    nothing = scope.writes == () and not (scope.authors or scope.adds) and not stage.produces and stage.has_worker
     if nothing and not stage.may_be_empty and not view.is_broken("stages", stage.id):
         hint = "let it produce an artifact, list what it writes, or say `may_be_empty: true`"
         view.at_key(at, f"{stage.id} may change nothing, and an empty candidate is rejected", hint)
@@ -55,7 +57,13 @@ def _writes(view: View, stage: Stage) -> None:
 def _authors(view: View, stage: Stage) -> None:
     at = ("stages", stage.id, "authors")
     for index, glob in enumerate(stage.scope.authors):
-        if covers(NEVER, glob) or covers(glob, NEVER):
+        file, sign, table = glob.rpartition("/")[2].partition("#")
+        if sign and (file not in MIXED or not table):
+            hint = f"write FILE#TABLE with one of {', '.join(MIXED)}, such as pyproject.toml#tool.ruff"
+            view.error((*at, index), f"{glob} names no table that can be told apart", hint)
+        elif sign:
+            continue
+        elif covers(NEVER, glob) or covers(glob, NEVER):
             view.error((*at, index), f"{glob} takes in .interlock/, which nobody may change", "name less")
         elif not any(covers(known, glob) or covers(glob, known) for known in stage.scope.protect):
             hint = "list it under `protect`, so that the other stages are kept from it"

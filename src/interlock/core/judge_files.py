@@ -1,0 +1,179 @@
+"""Judge files: everything in a repository that decides a verdict and is not the work. Pure.
+
+Rule: one definition, used alike by detection, `init`, protection, gates and reports. Files are known by name, at any
+depth, whether or not they exist yet. Globs are those of `globs`; letter case is no way around them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+
+from interlock.core.globs import matches_any
+
+_SCRIPTS = ("[jt]s", "[cm][jt]s", "[jt]sx")  # endings of JavaScript and TypeScript
+
+
+def _scripts(*stems: str) -> tuple[str, ...]:
+    return tuple(f"{stem}.{ending}" for stem in stems for ending in _SCRIPTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """`named` are test files by their own name, `folders` all below a folder of tests, data included; `sources` are the
+    endings of code. `configuration` steers what tests, linters, type checkers and the interpreter itself do."""
+
+    named: tuple[str, ...]
+    folders: tuple[str, ...]
+    configuration: tuple[str, ...]
+    sources: tuple[str, ...]
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        return (*self.folders, *self.named)
+
+
+_TEST_FOLDERS = ("**/test/**", "**/tests/**")
+PYTHON = Language(
+    named=("test_*.py", "*_test.py", "tests.py", "test.py"),
+    folders=(*_TEST_FOLDERS, "**/testdata/**"),
+    configuration=(
+        "conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "tox.toml", "noxfile.py",
+        "hatch.toml", "ruff.toml", ".ruff.toml", ".flake8", "mypy.ini", ".mypy.ini", ".pylintrc", "pylintrc",
+        "pylintrc.toml", ".pylintrc.toml", "pyrightconfig.json", "pyrefly.toml", "ty.toml", "pytype.cfg", ".coveragerc",
+        ".coveragerc.toml", ".isort.cfg", ".pydocstyle", ".pydocstyle.ini", ".bandit", ".style.yapf", ".yapfignore",
+        ".pycodestyle", ".importlinter", ".pyre_configuration", ".python-version", "uv.toml", "pip.conf", "pyvenv.cfg",
+        "sitecustomize.py", "usercustomize.py", "*.pth", "*._pth", "*.egg-link", "**/*.dist-info/**",
+        "**/*.egg-info/**", "**/site-packages/**", "**/__pycache__/**", "*.py[co]",
+    ),
+    sources=("*.py", "*.pyi", "*.pyx", "*.so", "*.pyd"),
+)  # fmt: skip
+NODE = Language(
+    named=(
+        *_scripts("test", "tests", "spec", "*.test", "*.tests", "*.spec", "*-test", "*-tests", "*-spec", "*_test"),
+        *_scripts("*_tests", "*_spec", "test-*", "*.test-d", "*.bench", "*.cy", "*.e2e"),
+    ),
+    folders=(
+        *_TEST_FOLDERS, "**/__tests__/**", "**/__mocks__/**", "**/__snapshots__/**", "**/__fixtures__/**",
+        "**/cypress/**", *_scripts("**/spec/**/*", "**/specs/**/*", "**/e2e/**/*"), "*.snap",
+    ),
+    configuration=(
+        *_scripts("vite.config", "vitest.*", "vitest", "jest.*", "jest", "babel.config", "ava.config", "nyc.config"),
+        *_scripts("karma.conf", "playwright*.config", "cypress.config", "wdio.conf", "web-test-runner.config"),
+        *_scripts("eslint.config", ".eslintrc", "prettier.config", ".prettierrc", "stylelint.config", "xo.config"),
+        *_scripts("test-setup", "setup-tests", "setupTests", "jasmine.*", "gulpfile", "Gruntfile", "tap.config"),
+        *_scripts("next.config", "webpack.config", "rollup.config", "tsup.config", "esbuild.config"),
+        "vite.config.*", "vitest.config.*", "vitest.workspace.*", "jest.config.*", "babel.config.*", ".babelrc*",
+        ".swcrc", ".mocharc*", "mocha.opts", ".nycrc*", ".c8rc*", ".taprc*", "jasmine.json", ".jasmine.json",
+        ".eslintrc*", ".eslintignore", ".eslint.config.*", "biome.json", "biome.jsonc", ".biome.json*", ".oxlintrc*",
+        "oxlint.json", "tslint.json", ".jshintrc", ".jshintignore", ".jscsrc", ".prettierrc*", ".prettierignore",
+        ".stylelintrc*", ".xo-config*", "tsconfig*.json", "tsconfig*.jsonc", "jsconfig*.json", ".npmrc", ".yarnrc",
+        ".yarnrc.yml", "**/.yarn/**", ".pnpmfile.*", "pnpm-workspace.yaml", ".pnp.*", "bunfig.toml", "deno.json*",
+        "node.config.json", ".node-version", ".nvmrc", ".ncurc*", ".browserslistrc", "turbo.json", "nx.json",
+        "lerna.json", "**/node_modules/**",
+    ),
+    sources=(*_scripts("*"), "*.node", "*.wasm"),
+)  # fmt: skip
+GO = Language(
+    named=("*_test.go",),
+    folders=("**/testdata/**",),
+    configuration=(
+        ".golangci.*", "staticcheck.conf", "go.work", "go.work.sum", "go.env", "/vendor/**", ".testcoverage.yml",
+        "revive.toml",
+    ),
+    sources=("*.go", "*.s"),
+)  # fmt: skip
+RUST = Language(
+    named=("tests.rs", "test.rs", "*_test.rs", "*_tests.rs"),
+    folders=("**/tests/**", "**/benches/**"),
+    configuration=(
+        "clippy.toml", ".clippy.toml", "rustfmt.toml", ".rustfmt.toml", "rust-toolchain", "rust-toolchain.toml",
+        "**/.cargo/**", "**/.config/nextest.toml", "deny.toml", "**/.cargo-home/**",
+    ),
+    sources=("*.rs",),
+)  # fmt: skip
+JAVA = Language(
+    named=("*Test.java", "*Tests.java", "*TestCase.java", "*IT.java", "Test*.java", "*Test.kt", "*Tests.kt", "*Spec.kt",
+           "*Test.groovy", "*Spec.groovy", "*Test.scala", "*Spec.scala"),
+    folders=(
+        "**/src/test/**", "**/src/integrationTest/**", "**/src/functionalTest/**", "**/src/androidTest/**",
+        "**/src/it/**", "**/src/testFixtures/**",
+    ),
+    configuration=(
+        "checkstyle*.xml", "**/config/checkstyle/**", "pmd*.xml", "**/config/pmd/**", "spotbugs*.xml",
+        "findbugs*.xml", "**/config/spotbugs/**", "**/config/detekt/**", "detekt*.yml", ".editorconfig", "**/.mvn/**",
+        "mvnw", "mvnw.cmd", "gradlew", "gradlew.bat", "**/gradle/wrapper/**", "gradle.properties", "*.gradle",
+        "*.gradle.kts", "**/buildSrc/**", "junit-platform.properties", "testng*.xml", "lombok.config",
+    ),
+    sources=("*.java", "*.kt", "*.groovy", "*.scala"),
+)  # fmt: skip
+
+LANGUAGES = MappingProxyType({"python": PYTHON, "node": NODE, "go": GO, "rust": RUST, "java": JAVA})
+
+# What a build or a hook starts, whatever the language.
+BUILD = (
+    "Makefile", "GNUmakefile", "makefile", "*.mk", "justfile", ".justfile", "Taskfile.y*ml", "Rakefile", "Vagrantfile",
+    "Dockerfile*", ".envrc", ".env", ".env.*", ".tool-versions", "mise.toml", ".mise.toml", "codecov.y*ml",
+    ".codecov.y*ml", "sonar-project.properties",
+)  # fmt: skip
+# What agent programs read or obey: instructions, settings, plugins, hooks, servers to start.
+AGENT_FILES = (
+    "AGENTS.md", "AGENTS.override.md", "AGENT.md", "CLAUDE.md", "CLAUDE.local.md", "GEMINI.md", "QWEN.md",
+    "CONVENTIONS.md", ".goosehints", ".goose/**", "**/.goose/**", "**/.claude/**", "**/.codex/**", "**/.gemini/**",
+    "**/.agents/**", "**/.opencode/**", "opencode.json*", "**/.cursor/**", ".cursorrules", ".cursorignore",
+    ".windsurfrules", "**/.windsurf/**", ".clinerules", "**/.clinerules/**", ".roorules*", "**/.roo/**",
+    "**/.continue/**", "**/.github/copilot-instructions.md", "**/.github/instructions/**", ".aider*", ".mcp.json",
+    "mcp.json", ".geminiignore", ".aiexclude", ".llmignore",
+)  # fmt: skip
+
+# Dependencies and tables that steer judges lie side by side in these: judged table by table, see `gates.tables`.
+MIXED = ("pyproject.toml", "setup.cfg", "package.json", "Cargo.toml", "pom.xml")
+
+TESTS = tuple(dict.fromkeys(glob for language in LANGUAGES.values() for glob in language.tests))
+CONFIGURATION = (
+    *dict.fromkeys(glob for language in LANGUAGES.values() for glob in language.configuration),
+    *BUILD,
+    *AGENT_FILES,
+)
+_NAMED = tuple(dict.fromkeys(glob for language in LANGUAGES.values() for glob in language.named))
+_SOURCES = tuple(dict.fromkeys(glob for language in LANGUAGES.values() for glob in language.sources))
+
+
+def matches_in_any_case(globs: Iterable[str], path: str) -> bool:
+    """As `matches_any`, but a fixed name counts in any letter case: some file systems take `makefile` for `Makefile`,
+    and `Contest.java` is no `*Test.java` on any."""
+    known = tuple(globs)
+    return matches_any(known, path) or matches_any(_folded(known), path.casefold())
+
+
+@lru_cache(maxsize=256)
+def _folded(globs: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(glob.casefold() for glob in globs if "*" not in glob.removesuffix("/**").rpartition("/")[2])
+
+
+def is_test(path: str, language: str = "") -> bool:
+    """Whether the file is a test or test data, of one language or of any."""
+    globs = LANGUAGES[language].tests if language in LANGUAGES else TESTS
+    return matches_in_any_case(globs, path)
+
+
+def is_configuration(path: str) -> bool:
+    """Whether the file steers a judge, a build or an agent, of any language."""
+    return matches_in_any_case(CONFIGURATION, path)
+
+
+def may_be_added(path: str) -> bool:
+    """Whether a stage that only `adds` tests may bring this file: a test by its own name, or data. A module beside the
+    tests could stand in for the product (the folder of a test is first on its import path), and a configuration could
+    change what other tests say."""
+    if is_configuration(path) or matches_in_any_case(MIXED, path):
+        return False
+    return matches_in_any_case(_NAMED, path) or not matches_in_any_case(_SOURCES, path)
+
+
+def tests_of(use: str) -> tuple[str, ...]:
+    """Globs of the tests that a ready gate such as python.test judges by; those of every language for another name."""
+    language = LANGUAGES.get(use.partition(".")[0])
+    return language.tests if language else TESTS
