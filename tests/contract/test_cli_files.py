@@ -167,6 +167,77 @@ def test_a_proposal_that_edits_the_pipeline_and_its_gate_scripts_is_judged_by_th
     assert {one["file"] for one in scope["judgement"]["findings"]} >= {"interlock.yaml", "gate.sh"}
 
 
+JUDGED = """\
+version: 1
+name: t
+stages:
+  tests:
+    run: make
+    writes: []
+    adds: [tests/**]
+    gates:
+      - {id: kept, run: bash checks/kept.sh}
+  code:
+    needs: [tests]
+    run: make
+    writes: [src/**]
+    gates:
+      - {id: judge, run: bash checks/judge.sh}
+"""
+JUDGED_FILES = {
+    "interlock.yaml": JUDGED,
+    "checks/kept.sh": 'test -z "$(ls conftest.py pytest.ini 2>/dev/null)"\n',
+    "checks/judge.sh": "! grep -rq BAD src && grep -q one tests/test_a.py\n",
+    "src/a.py": "ok\n",
+    "tests/test_a.py": "one\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("proposed", "failing", "put_back"),
+    [
+        ({"src/a.py": "fine\n"}, set(), 0),
+        ({"src/a.py": "BAD\n"}, {"judge"}, 0),
+        ({"src/a.py": "BAD\n", "checks/judge.sh": "exit 0\n"}, {"scope", "judge"}, 1),
+        ({"checks/judge.sh": None}, {"scope"}, 1),
+        ({"tests/test_a.py": "two\n"}, {"scope"}, 1),
+        ({"tests/test_b.py": "new\n"}, set(), 0),
+        ({"tests/conftest.py": "new\n"}, {"scope"}, 1),
+        ({"conftest.py": "new\n", "src/pytest.ini": "[pytest]\n"}, {"scope"}, 2),
+        ({"docs/a.md": "new\n"}, {"scope"}, 0),
+        ({"a [x]*.pth": "new\n"}, {"scope"}, 1),
+    ],
+)
+def test_a_proposal_is_judged_with_what_is_protected_in_the_base(repository: Path, proposed, failing, put_back):
+    """By `check --base` as docs/ci.md shows it, with no stage named and nothing listed under `protect`."""
+    committed(repository, JUDGED_FILES)
+    git(repository, "checkout", "-qb", "proposal")
+    for name in [name for name, content in proposed.items() if content is None]:
+        (repository / name).unlink()
+    committed(repository, {name: content for name, content in proposed.items() if content is not None})
+    said = interlock(repository, "check", "--base", "main", "--commit", "HEAD", "--json")
+    gates = said.json()["gates"]
+    assert {gate["gate"] for gate in gates if gate["status"] == "failed"} == failing, said.out
+    assert said.code == (1 if failing else 0)
+    assert ("judged as in main, not as proposed" in said.err) == bool(put_back)
+    if put_back:
+        assert said.err.startswith(f"{put_back} protected file")
+
+
+def test_a_stage_that_is_asked_by_name_keeps_what_it_authors(repository: Path):
+    authored = JUDGED.replace("    adds: [tests/**]\n", "    authors: [tests/**]\n")
+    committed(repository, {**JUDGED_FILES, "interlock.yaml": authored})
+    git(repository, "checkout", "-qb", "proposal")
+    committed(repository, {"tests/test_a.py": "two\n"})
+    words = ("check", "--base", "main", "--commit", "HEAD", "--json")
+    named = interlock(repository, *words, "--stage", "tests")
+    assert named.code == 0
+    assert "not as proposed" not in named.err
+    whole = interlock(repository, *words)
+    assert whole.code == 0, "the stages together may change it, and the old test is what judges"
+    assert "1 protected file judged as in main" in whole.err
+
+
 def test_a_gate_that_cannot_decide_is_not_a_gate_that_said_no(repository: Path):
     pipeline = TOUCHES.replace("grep -q hi notes.txt", "[no-such-program-here]")
     committed(repository, {"interlock.yaml": pipeline})

@@ -62,6 +62,68 @@ def test_scope(world: World, base: str, files, scope: Scope, rule: str | None) -
     assert judgement.status is (FAILED if rule else PASSED)
 
 
+AUTHORED = "pyproject.toml#tool.ruff"
+
+
+@pytest.mark.parametrize(
+    ("files", "scope", "blamed"),
+    [
+        ({"pyproject.toml": '[tool.ruff]\nselect = ["E"]\n'}, Scope(), ["tool.ruff.select"]),
+        ({"pyproject.toml": '[tool.ruff]\nselect = ["E"]\n'}, Scope(authors=(AUTHORED,)), []),
+        ({"pyproject.toml": '[tool.ruff]\nselect = ["E"]\n'}, Scope(authors=("pyproject.toml",)), []),
+        ({"pyproject.toml": '[tool.ruff]\nselect = ["E"]\n'}, Scope(authors=("*.toml",), writes=()), []),
+        ({"pyproject.toml": "[tool.mypy]\n"}, Scope(authors=(AUTHORED,)), ["tool.mypy"]),
+        ({"pyproject.toml": "[tool.ruffian]\nx = 1\n"}, Scope(authors=(AUTHORED,)), ["tool.ruffian.x"]),
+        ({"pyproject.toml": "[project]\nname = 'x'\n"}, Scope(), []),
+        (
+            {"pyproject.toml": "[project]\nname = 'x'\n"},
+            Scope(writes=("src/**",), authors=(AUTHORED,)),
+            ["project.name"],
+        ),
+        ({"pyproject.toml": "[tool.ruff]\nx = 1\n"}, Scope(writes=("src/**",), authors=(AUTHORED,)), []),
+        ({"pyproject.toml": "[tool.ruff]\nx = 1\n"}, Scope(protect=("pyproject.toml",), authors=(AUTHORED,)), []),
+        ({"deep/package.json": '{"jest": {}}'}, Scope(), ["jest"]),
+        ({"package.json": "{"}, Scope(), ["cannot be read"]),
+    ],
+)
+def test_scope_judges_a_mixed_file_table_by_table(world: World, base: str, files, scope: Scope, blamed) -> None:
+    judgement = world.scope(scope, world.trees.commit(files, base), base)
+    assert [finding.rule for finding in judgement.findings] == ["judged_table"] * len(blamed)
+    assert all(words in finding.message for words, finding in zip(blamed, judgement.findings, strict=True))
+
+
+def test_scope_names_file_and_table_and_who_may_change_it(world: World, base: str) -> None:
+    commit = world.trees.commit({"pyproject.toml": '[tool.ruff]\nselect = ["E"]\n'}, base)
+    assert world.scope(Scope(), commit, base).findings[0].message == (
+        "pyproject.toml: tool.ruff.select was changed, but it steers what judges: put it back as it was; only a stage"
+        ' with `authors: ["pyproject.toml#tool.ruff.select"]` may change it'
+    )
+
+
+def test_scope_takes_no_link_for_a_mixed_file(world: World, base: str) -> None:
+    world.trees.commit({"src/app.py": "x"}, base)
+    (world.trees.repository / "package.json").symlink_to("src/app.py")
+    judgement = world.scope(Scope(), world.trees.seal(), base)
+    assert rules(judgement) == ["judged_table"]
+
+
+@pytest.mark.parametrize(
+    ("files", "rule"),
+    [
+        ({"tests/test_new.py": "x"}, None),
+        ({"tests/data/x.bin": b"\0"}, None),
+        ({"tests/test_app.py": "x"}, "protected"),
+        ({"tests/test_app.py": None}, "protected"),
+        ({"tests/conftest.py": "x"}, "protected"),
+        ({"tests/app.py": "x"}, "protected"),
+        ({"src/app.py": "x"}, "outside_writes"),
+    ],
+)
+def test_a_stage_that_adds_tests_changes_none(world: World, base: str, files, rule: str | None) -> None:
+    scope = Scope(writes=(), adds=("tests/**",), protect=ALWAYS)
+    assert rules(world.scope(scope, world.trees.commit(files, base), base)) == ([rule] if rule else [])
+
+
 def test_scope_names_path_and_what_would_be_right(world: World, base: str) -> None:
     judgement = world.scope(Scope(writes=("src/**",)), world.trees.commit({"README.md": "x"}, base), base)
     assert judgement.findings[0].file == "README.md"

@@ -135,10 +135,8 @@ def _package(content: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _setup_cfg(content: bytes) -> Iterator[tuple[str, str]]:
-    parser = configparser.RawConfigParser(strict=True)
+    parser = configparser.RawConfigParser(strict=True, default_section="")  # DEFAULT is read as any other
     parser.read_string(content.decode())
-    if parser.defaults():
-        yield "DEFAULT", _text(dict(parser.defaults()))
     for section in parser.sections():
         items = dict(parser.items(section))
         if section == "options.entry_points":

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from interlock.core.events import Finding, RunStarted, VerdictStatus
+from interlock.core.globs import matches_any
 from interlock.core.ids import AttemptId, base_of
-from interlock.core.pipeline import Gate, GateClass, GateKind, Pipeline, Stage
+from interlock.core.judge_files import matches_in_any_case, may_be_added
+from interlock.core.pipeline import Gate, GateClass, GateKind, Pipeline, Scope, Stage
 from interlock.execution.context import Context
 from interlock.execution.documents import gate_values
-from interlock.ports import Blobs, Cancel, Case, Gates, InfrastructureError, Judgement
+from interlock.ports import Blobs, Cancel, Case, Gates, InfrastructureError, Judgement, Stamp, Workspaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,8 @@ class CheckRequest:
     """`commit` is judged against `base`; both lie in the store. `stages` are those whose gates are asked.
 
     `scoped`: the difference is the work of one stage, so that what this stage may change is judged too.
+    `proposed`: commit and tree as somebody proposes them, where `commit` has the judges of the base put back. Then it
+    is judged whether any stage asked for may change what differs.
     `inside`: it is that of one attempt on its input, so that documents and comparisons are judged as well.
     """
 
@@ -32,6 +37,7 @@ class CheckRequest:
     task: str = "check"
     inputs: tuple[tuple[str, str], ...] = ()
     scoped: bool = False
+    proposed: tuple[str, str] | None = None
     inside: bool = False
 
 
@@ -53,12 +59,55 @@ def check(gates: Gates, blobs: Blobs, request: CheckRequest, cancel: Cancel | No
     """Ask every gate of the stages, in written order, and yield each as it is done."""
     stop = cancel or threading.Event()
     context = _context(request)
+    if request.proposed is not None and not request.scoped and request.proposed[1] != request.base_tree:
+        stage = _any_stage(request)
+        yield Checked(stage.id, stage.gates[0], _judge(gates, blobs, context, (stage, stage.gates[0]), request, stop))
     for name in request.stages:
         stage = replace(request.pipeline.stage(name), may_be_empty=True)
         for gate in stage.gates:
             skipped = _does_not_apply(stage, gate, request)
             judgement = None if skipped else _judge(gates, blobs, context, (stage, gate), request, stop)
             yield Checked(name, gate, judgement, skipped)
+
+
+def with_judges_of_base(workspaces: Workspaces, request: CheckRequest) -> tuple[CheckRequest, tuple[str, ...]]:
+    """The request with every protected file as it is in the base, and the paths that were put back. What a stage asked
+    for authors stays, where the request is of stages by name; so do tests that one of them may add."""
+    stages = [request.pipeline.stage(name) for name in request.stages]
+    protect = tuple(dict.fromkeys(glob for stage in stages for glob in stage.scope.protect))
+    may_add = tuple(glob for stage in stages for glob in (*stage.scope.adds, *stage.scope.authors))
+    own = tuple(glob for stage in stages for glob in stage.scope.authors) if request.scoped else ()
+    paths = tuple(
+        change.path
+        for change in workspaces.changes(request.base_tree, request.tree)
+        if matches_in_any_case(protect, change.path)
+        and not matches_any(own, change.path)
+        and not (change.status == "A" and matches_any(may_add, change.path) and may_be_added(change.path))
+    )
+    proposed = replace(request, proposed=(request.commit, request.tree))
+    if not paths:
+        return proposed, ()
+    exactly = tuple("/" + re.sub(r"([*?\[\]\\!])", r"\\\1", path) for path in paths)
+    stamp = Stamp("interlock: the proposal with the judges of its base", 0)
+    commit = workspaces.restore(request.commit, request.base_commit, exactly, stamp)
+    return replace(proposed, commit=commit, tree=workspaces.merge((commit,), stamp, "").tree), paths
+
+
+def _any_stage(request: CheckRequest) -> Stage:
+    """A stage that may change what one of those asked for may."""
+    stages = [request.pipeline.stage(name) for name in request.stages]
+    open_ended = any(stage.scope.writes is None and stage.has_worker for stage in stages)
+    scope = Scope(
+        writes=None if open_ended else tuple(glob for stage in stages for glob in stage.scope.writes or ()),
+        authors=tuple(glob for stage in stages for glob in stage.scope.authors),
+        adds=tuple(glob for stage in stages for glob in stage.scope.adds),
+        protect=tuple(dict.fromkeys(glob for stage in stages for glob in stage.scope.protect)),
+    )
+    return Stage("proposal", scope=scope, gates=(Gate("scope", GateKind.SCOPE),), may_be_empty=True)
+
+
+def _as_proposed(request: CheckRequest) -> tuple[str, str]:
+    return request.proposed or (request.commit, request.tree)
 
 
 def _does_not_apply(stage: Stage, gate: Gate, request: CheckRequest) -> str:
@@ -68,7 +117,7 @@ def _does_not_apply(stage: Stage, gate: Gate, request: CheckRequest) -> str:
         return "agents are asked inside a run"
     if gate.kind is GateKind.CI:
         return "an outside CI is asked inside a run"
-    if gate.kind is GateKind.SCOPE and request.tree == request.base_tree:
+    if gate.kind is GateKind.SCOPE and _as_proposed(request)[1] == request.base_tree:
         return "nothing differs from the base"
     if gate.kind is GateKind.PRODUCES and request.tree == request.base_tree and not request.inside:
         return "nothing differs from the base"
@@ -85,18 +134,19 @@ def _judge(  # noqa: PLR0913
     gates: Gates, blobs: Blobs, context: Context, which: tuple[Stage, Gate], request: CheckRequest, cancel: Cancel
 ) -> Judgement:
     stage, gate = which
+    commit, tree = _as_proposed(request) if gate.kind is GateKind.SCOPE else (request.commit, request.tree)
     case = Case(
         run=context.run,
         subject=AttemptId(stage.id, 1, 1),
         stage=stage,
         gate=gate,
         pipeline=request.pipeline,
-        commit=request.commit,
-        tree=request.tree,
+        commit=commit,
+        tree=tree,
         input_commit=request.base_commit,
         input_tree=request.base_tree,
         base_commit=request.base_commit,
-        values=gate_values(context, stage),
+        values={} if gate.kind is GateKind.SCOPE else gate_values(context, stage),
     )
     try:
         if gate.needs_baseline:

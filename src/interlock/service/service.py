@@ -12,7 +12,7 @@ from interlock.core.views import RunPhase, RunView, Standing
 from interlock.execution.histories import Histories
 from interlock.ports import Answer, Blobs, Clock, Gates, Journal, UsageError, Workspaces
 from interlock.service.answers import Said, to_answer
-from interlock.service.checks import Checked, CheckRequest, check
+from interlock.service.checks import Checked, CheckRequest, check, with_judges_of_base
 from interlock.service.runs import RunRequest, begin, pipeline_of
 
 _OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
@@ -87,6 +87,9 @@ class Service:
 
     def check(self, request: CheckRequest) -> Iterator[Checked]:
         return check(self.gates, self.blobs, request)
+
+    def with_judges_of_base(self, request: CheckRequest) -> tuple[CheckRequest, tuple[str, ...]]:
+        return with_judges_of_base(self.workspaces, request)
 
     def commit_of(self, view: RunView, name: str) -> str:
         """The commit that `base`, STAGE (accepted) or STAGE/EPOCH.NUMBER names in a run. Raises UsageError."""

@@ -149,8 +149,20 @@ def _with_stages(loaded: list[Loaded], asked: _Asked) -> list[Pipeline]:
 
 def _ask(app: Application, pipeline: Pipeline, asked: _Asked, compared: tuple[Base, Base]) -> Iterator[_Told]:
     app.workspaces.check_contents(compared[1], pipeline.carry)
-    for checked in app.service.check(_request(app, pipeline, asked, compared)):
+    request = _request(app, pipeline, asked, compared)
+    if asked.base:
+        request, put_back = app.service.with_judges_of_base(request)
+        note(_put_back(asked.base, put_back))
+    for checked in app.service.check(request):
         yield _Told(pipeline.name, checked)
+
+
+def _put_back(base: str, paths: tuple[str, ...]) -> Iterator[str]:
+    from interlock.cli.words import count, safe
+
+    if paths:
+        shown = ", ".join(safe(path) for path in paths[:5]) + (", ..." if len(paths) > 5 else "")
+        yield f"{count(len(paths), 'protected file')} judged as in {safe(base)}, not as proposed: {shown}"
 
 
 def _request(app: Application, pipeline: Pipeline, asked: _Asked, compared: tuple[Base, Base]) -> CheckRequest:
