@@ -100,6 +100,22 @@ def test_scope_names_file_and_table_and_who_may_change_it(world: World, base: st
     )
 
 
+@pytest.mark.parametrize(
+    ("files", "scope", "rule"),
+    [
+        ({"requirements.txt": "a\n"}, Scope(), None),
+        ({"requirements.txt": "./a\n"}, Scope(), "dependency"),
+        ({"requirements.txt": "./a\n"}, Scope(authors=("requirements.txt",)), None),
+        ({"web/package.json": '{"devDependencies": {"mocha": "file:fake"}}'}, Scope(), "dependency"),
+        ({"package-lock.json": '{"packages": {"a": {"resolved": "https://x.example/a"}}}'}, Scope(), "dependency"),
+    ],
+)
+def test_scope_judges_where_dependencies_come_from(world: World, base: str, files, scope: Scope, rule) -> None:
+    judgement = world.scope(scope, world.trees.commit(files, base), base)
+    assert rules(judgement) == ([rule] if rule else [])
+    assert all(finding.file in files for finding in judgement.findings)
+
+
 def test_scope_takes_no_link_for_a_mixed_file(world: World, base: str) -> None:
     world.trees.commit({"src/app.py": "x"}, base)
     (world.trees.repository / "package.json").symlink_to("src/app.py")

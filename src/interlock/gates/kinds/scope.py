@@ -13,7 +13,7 @@ from interlock.core import judge_files
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.globs import matches_any
 from interlock.core.pipeline import Scope, Stage
-from interlock.gates import tables
+from interlock.gates import origins, tables
 from interlock.gates.bench import Bench
 from interlock.ports import Cancel, Case, Change, Judgement, UsageError, Workspaces
 
@@ -24,13 +24,18 @@ _SYMLINK = "120000"
 _MARKERS = (b"<<<<<<< ", b">>>>>>> ", b"||||||| ")
 _MARKED_BYTES_MAX = 20_000_000
 _TABLES_MAX = 2_000_000
+_LOCK_MAX = 50_000_000
 
 
 def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     """Failed with one finding for each path out of scope, else passed."""
     changes = bench.workspaces.changes(case.input_tree, case.tree)
     of_paths = (*_emptiness(case), *_paths(bench.workspaces, case, changes), *_sizes(case.stage, changes))
-    of_paths = (*of_paths, *_collisions(bench.workspaces, case, changes))
+    of_paths = (
+        *of_paths,
+        *_dependencies(bench.workspaces, case, changes),
+        *_collisions(bench.workspaces, case, changes),
+    )
     findings = (*of_paths, *_markers(bench.workspaces, case))
     return Judgement(VerdictStatus.FAILED if findings else VerdictStatus.PASSED, findings)
 
@@ -75,6 +80,21 @@ def _tables(
             message = f"{table.name} was changed, but it {why}: put it back as it was; only a stage with"
             message = f'{change.path}: {message} `authors: ["{change.path}#{table.name}"]` may change it'
             yield Finding("judged_table", message, file=change.path)
+
+
+def _dependencies(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
+    """A candidate adds dependencies by name: it brings no judge, and no place to fetch one from."""
+    for change in changes:
+        if not origins.names_dependencies(change.path) or matches_any(_whole(case.stage.scope.authors), change.path):
+            continue
+        try:
+            old, new = (workspaces.read(commit, change.path, _LOCK_MAX) for commit in (case.input_commit, case.commit))
+        except UsageError as error:
+            yield Finding("dependency", f"{error}: it cannot be looked through for where dependencies come from")
+            continue
+        for why in origins.complaints(change.path, old, new):
+            message = f"{change.path}: {why}: put it back; only a stage that `authors` the file may change that"
+            yield Finding("dependency", message, file=change.path)
 
 
 def _whole(authors: Sequence[str]) -> tuple[str, ...]:
