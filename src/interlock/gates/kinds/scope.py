@@ -108,7 +108,7 @@ def _authored_tables(scope: Scope, path: str) -> tuple[str, ...]:
 
 
 def _collisions(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
-    """Two paths that differ by letter case alone are one file on some systems: which one, nobody knows."""
+    """Two paths that differ by letter case alone are one file on some systems, and one of them judges."""
     added = [change.path for change in changes if change.status == "A"]
     if not added:
         return
@@ -117,7 +117,7 @@ def _collisions(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -
         there.setdefault(path.casefold(), []).append(path)
     for path in added:
         others = [other for other in there.get(path.casefold(), ()) if other != path]
-        if others:
+        if any(matches_any(case.stage.scope.protect, other) for other in others):
             message = f"{path}: was added, and differs from {others[0]} by letter case alone: give it another name"
             yield Finding("letter_case", message, file=path)
 
