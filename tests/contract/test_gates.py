@@ -117,6 +117,24 @@ def test_scope_judges_where_dependencies_come_from(world: World, base: str, file
     assert all(finding.file in files for finding in judgement.findings)
 
 
+@pytest.mark.parametrize(
+    ("files", "hidden"),
+    [
+        ({".gitignore": "*.log\n/dist/\n# src\n!src\n"}, ""),
+        ({".gitignore": "app.py\n"}, "app.py hides src/app.py"),
+        ({".gitignore": "/src/\n"}, "/src/ hides src/app.py"),
+        ({"src/.gitignore": "/app.*\n"}, "/app.* hides src/app.py"),
+        ({"src/.gitignore": "*.py\n"}, "*.py hides src/app.py"),
+        ({".ignore": "*\n"}, "* hides "),
+        ({"src/.gitignore": "/test_app.py\n"}, ""),
+    ],
+)
+def test_a_candidate_hides_none_of_its_files_from_linters(world: World, base: str, files, hidden: str) -> None:
+    judgement = world.scope(Scope(), world.trees.commit(files, base), base)
+    assert rules(judgement) == (["ignored"] if hidden else [])
+    assert all(hidden in finding.message for finding in judgement.findings)
+
+
 def test_scope_takes_no_link_for_a_mixed_file(world: World, base: str) -> None:
     world.trees.commit({"src/app.py": "x"}, base)
     (world.trees.repository / "package.json").symlink_to("src/app.py")

@@ -64,7 +64,6 @@ NODE = Language(
         *_scripts("karma.conf", "playwright*.config", "cypress.config", "wdio.conf", "web-test-runner.config"),
         *_scripts("eslint.config", ".eslintrc", "prettier.config", ".prettierrc", "stylelint.config", "xo.config"),
         *_scripts("test-setup", "setup-tests", "setupTests", "jasmine.*", "gulpfile", "Gruntfile", "tap.config"),
-        *_scripts("next.config", "webpack.config", "rollup.config", "tsup.config", "esbuild.config"),
         "vite.config.*", "vitest.config.*", "vitest.workspace.*", "jest.config.*", "babel.config.*", ".babelrc*",
         ".swcrc", ".mocharc*", "mocha.opts", ".nycrc*", ".c8rc*", ".taprc*", "jasmine.json", ".jasmine.json",
         ".eslintrc*", ".eslintignore", ".eslint.config.*", "biome.json", "biome.jsonc", ".biome.json*", ".oxlintrc*",
@@ -114,8 +113,8 @@ LANGUAGES = MappingProxyType({"python": PYTHON, "node": NODE, "go": GO, "rust": 
 
 # What a build or a hook starts, whatever the language.
 BUILD = (
-    "Makefile", "GNUmakefile", "makefile", "*.mk", "justfile", ".justfile", "Taskfile.y*ml", "Rakefile", "Vagrantfile",
-    "Dockerfile*", ".envrc", ".env", ".env.*", ".tool-versions", "mise.toml", ".mise.toml", "codecov.y*ml",
+    "Makefile", "GNUmakefile", "makefile", "*.mk", "justfile", ".justfile", "Taskfile.y*ml", "Rakefile", ".envrc",
+    ".env", ".env.test*", ".env.local", ".env.ci", ".tool-versions", "mise.toml", ".mise.toml", "codecov.y*ml",
     ".codecov.y*ml", "sonar-project.properties",
 )  # fmt: skip
 # What agent programs read or obey: instructions, settings, plugins, hooks, servers to start.

@@ -21,6 +21,8 @@ ARTIFACTS = ".interlock/artifacts"
 _RESERVED = ".interlock/"
 _GITLINK = "160000"
 _SYMLINK = "120000"
+_ABSENT = "000000"
+_IGNORE_FILES = frozenset({".gitignore", ".ignore"})
 _MARKERS = (b"<<<<<<< ", b">>>>>>> ", b"||||||| ")
 _MARKED_BYTES_MAX = 20_000_000
 _TABLES_MAX = 2_000_000
@@ -31,11 +33,8 @@ def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     """Failed with one finding for each path out of scope, else passed."""
     changes = bench.workspaces.changes(case.input_tree, case.tree)
     of_paths = (*_emptiness(case), *_paths(bench.workspaces, case, changes), *_sizes(case.stage, changes))
-    of_paths = (
-        *of_paths,
-        *_dependencies(bench.workspaces, case, changes),
-        *_collisions(bench.workspaces, case, changes),
-    )
+    for look in (_dependencies, _ignored, _collisions):
+        of_paths = (*of_paths, *look(bench.workspaces, case, changes))
     findings = (*of_paths, *_markers(bench.workspaces, case))
     return Judgement(VerdictStatus.FAILED if findings else VerdictStatus.PASSED, findings)
 
@@ -95,6 +94,27 @@ def _dependencies(workspaces: Workspaces, case: Case, changes: Sequence[Change])
         for why in origins.complaints(change.path, old, new):
             message = f"{change.path}: {why}: put it back; only a stage that `authors` the file may change that"
             yield Finding("dependency", message, file=change.path)
+
+
+def _ignored(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
+    """Linters heed ignore files: a candidate must not have its own files left out."""
+    for change in changes:
+        folder, _, name = change.path.rpartition("/")
+        if name not in _IGNORE_FILES or change.new_mode == _ABSENT:
+            continue
+        now, before = (_patterns(workspaces, commit, change.path) for commit in (case.commit, case.input_commit))
+        for pattern in sorted(now - before):
+            deep = "" if "/" in pattern.rstrip("/") else "**/"
+            glob = f"/{folder}/{deep}{pattern.lstrip('/')}" if folder else pattern
+            if hidden := workspaces.files(case.commit, (glob,)):
+                message = f"{pattern} hides {hidden[0]} from tools that heed ignore files: ignore what is not tracked"
+                yield Finding("ignored", f"{change.path}: {message}", file=change.path)
+
+
+def _patterns(workspaces: Workspaces, commit: str, path: str) -> set[str]:
+    text = (workspaces.read(commit, path, _TABLES_MAX) or b"").decode("utf-8", "replace")
+    lines = (line.strip() for line in text.splitlines())
+    return {line for line in lines if line and not line.startswith(("#", "!"))}
 
 
 def _whole(authors: Sequence[str]) -> tuple[str, ...]:
