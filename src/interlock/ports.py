@@ -14,7 +14,17 @@ from pathlib import Path
 from typing import Protocol
 
 from interlock.core.budget import Left
-from interlock.core.events import Action, Event, Evidence, Finding, Recorded, Usage, VerdictGiven, VerdictStatus
+from interlock.core.events import (
+    Action,
+    Event,
+    Evidence,
+    Finding,
+    Recorded,
+    Undecided,
+    Usage,
+    VerdictGiven,
+    VerdictStatus,
+)
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec, Gate, Pipeline, Scope, Setup, Stage
 
@@ -135,6 +145,7 @@ class Merged:
     commit: str
     tree: str
     conflicts: tuple[str, ...] = ()
+    undecided: tuple[Undecided, ...] = ()  # those of them that no marker in a file shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,13 +197,18 @@ class Stamp:
 
 
 class Workspaces(Protocol):
-    def merge(self, sources: Sequence[str], stamp: Stamp, ref: str) -> Merged:
-        """The sources merged pairwise in order, kept by `ref`. One source is itself, and so is one that holds
-        all the others already."""
+    def merge(self, sources: Sequence[str], stamp: Stamp, ref: str, names: Sequence[str] = ()) -> Merged:
+        """The sources merged pairwise in order, kept by `ref`; `names` are of the stages that they are of. One
+        source is itself, and so is one that holds all the others already. Raises InfrastructureError where git
+        has merged them into something that the sides do not account for."""
 
-    def open(self, run: str, attempt: AttemptId, commit: str, room: Room, *, overlay: str = "") -> Place:
+    def open(  # noqa: PLR0913 - a place is made of these
+        self, run: str, attempt: AttemptId, commit: str, room: Room, *, overlay: str = "",
+        sides: Sequence[tuple[str, str]] = (),
+    ) -> Place:  # fmt: skip
         """A fresh place with the files of `commit` (those of commit `overlay` laid over it), a throw-away
-        `.git` of one commit, setup and carried files. A place that is already there is wiped first."""
+        `.git` of one commit, setup and carried files. A place that is already there is wiped first. `sides` are
+        names and commits that were merged into it: each is the branch `from/NAME` of the `.git`."""
 
     def snapshot(self, place: Place, parent: str, room: Room, stamp: Stamp, ref: str) -> Candidate:
         """Read the files, make the commit on `parent`, keep it by `ref` (created once, never moved).
@@ -338,6 +354,7 @@ class Case:
     baseline: bytes | None = None
     decided_on_input: bool = False
     conflicts: tuple[str, ...] = ()
+    undecided: tuple[Undecided, ...] = ()  # conflicts that no marker shows: the candidate must name what holds
     sandbox: str = "none"
     number: int = 1  # of the try
     said: tuple[VerdictGiven, ...] = ()  # for a review: of the hard gates

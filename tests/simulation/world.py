@@ -70,7 +70,7 @@ class SimWorkspaces:
     def __init__(self, store: Store, nature: Nature, oracle: Oracle, fate: Fate) -> None:
         self._store, self._nature, self._oracle, self._fate = store, nature, oracle, fate
 
-    def merge(self, sources: Sequence[str], stamp: Stamp, ref: str) -> Merged:
+    def merge(self, sources: Sequence[str], stamp: Stamp, ref: str, names: Sequence[str] = ()) -> Merged:
         self._begin("merge", lasting=True)
         self._oracle.merging(ref)
         commits = [self._store.commits[source] for source in sources]
@@ -87,7 +87,10 @@ class SimWorkspaces:
         self._fate.after("merge")
         return Merged(merged, tree, conflicts)
 
-    def open(self, run: str, attempt: AttemptId, commit: str, room: Room, *, overlay: str = "") -> Place:
+    def open(
+        self, run: str, attempt: AttemptId, commit: str, room: Room, *, overlay: str = "",
+        sides: Sequence[tuple[str, str]] = (),
+    ) -> Place:  # fmt: skip
         self._begin("open")
         self._oracle.opening(attempt, commit, overlay)
         found = self._store.commits[commit]

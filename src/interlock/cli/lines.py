@@ -165,7 +165,8 @@ def _of_stage(event: Event) -> str:
 
 def _input(event: InputPrepared) -> str:
     if event.conflicts:
-        files = ", ".join(safe(path, 80) for path in event.conflicts[:5])
+        kinds = {item.path: f" ({item.kind})" for item in event.undecided}
+        files = ", ".join(f"{safe(path, 80)}{kinds.get(path, '')}" for path in event.conflicts[:5])
         return f"input merged with {count(len(event.conflicts), 'conflict')}: {files}"
     if len(event.sources) > 1:
         return f"input merged from {len(event.sources)} accepted stages"

@@ -31,6 +31,7 @@ from interlock.cli.words import (
 )
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.history import AttemptPhase, AttemptView, VerdictView
+from interlock.core.joins import conflict_text
 from interlock.core.state import Phase, Spent
 from interlock.core.views import RunPhase, RunView, StageView, Standing
 from interlock.notify import Untold
@@ -119,7 +120,7 @@ def stage_lines(stage: StageView) -> Iterator[str]:
     """A stage with all its attempts."""
     yield _stage_line(stage)
     if stage.input and stage.input.conflicts:
-        yield f"    input has conflicts in {', '.join(safe(path) for path in stage.input.conflicts)}"
+        yield f"    input: {safe(conflict_text(stage.input))}"
     for verdict in stage.input_verdicts:
         yield from _verdict(verdict, stage.id, "on its input: ")
     for attempt in stage.attempts:

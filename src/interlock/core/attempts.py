@@ -9,7 +9,8 @@ from interlock.core.commands import Command, Pause, SendBack, StartAttempt, Wait
 from interlock.core.events import Finding, PauseReason
 from interlock.core.feedback import ESCALATE, failed
 from interlock.core.ids import AttemptId
-from interlock.core.judging import qualified
+from interlock.core.joins import sides_of
+from interlock.core.judging import gates_of_candidate, qualified
 from interlock.core.pipeline import Pipeline, Rule, Stage, WorkspaceMode
 from interlock.core.state import Phase, RunState, StageState
 from interlock.core.tries import QUOTA_WAITS_MAX
@@ -26,10 +27,10 @@ def next_attempt(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[
     elif _is_charged(stage, now) and (limit := limit_reached(pipeline, state, stage.id)):
         yield Pause(stage.id, PauseReason.LIMIT, limit)
     else:
-        yield attempt_command(state, stage, AttemptId(stage.id, now.epoch, now.number + 1), agent)
+        yield attempt_command(pipeline, state, stage, AttemptId(stage.id, now.epoch, now.number + 1), agent)
 
 
-def attempt_command(state: RunState, stage: Stage, attempt: AttemptId, agent: str) -> StartAttempt:
+def attempt_command(pipeline: Pipeline, state: RunState, stage: Stage, attempt: AttemptId, agent: str) -> StartAttempt:
     """The same command before its claim and after it, for as long as the attempt is at work."""
     now = state.stages[stage.id]
     if now.input is None:
@@ -47,6 +48,11 @@ def attempt_command(state: RunState, stage: Stage, attempt: AttemptId, agent: st
         source=source,
         by=submitted.by if submitted else "",
         conflicts=now.input.conflicts,
+        undecided=now.input.undecided,
+        sides=sides_of(now.input),
+        inherited=tuple(
+            qualified(*pair) for pair in gates_of_candidate(pipeline, state, stage) if pair[0].id != stage.id
+        ),
         broken=_broken(stage, now),
         errors=now.errors + now.quota_waits,
         session=now.session[1] if stage.resumes and now.session[0] == agent and now.rejections else "",

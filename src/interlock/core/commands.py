@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from interlock.core.events import Finding, PauseReason, RunStatus, VerdictGiven
+from interlock.core.events import Finding, PauseReason, RunStatus, Undecided, VerdictGiven
 from interlock.core.ids import AttemptId
 
 
@@ -18,6 +18,7 @@ class PrepareInput:
     subject: AttemptId
     sources: tuple[str, ...]
     number: int
+    names: tuple[str, ...] = ()  # of the stages that they are of, where there are several
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,9 @@ class StartAttempt:
     source: str = ""
     by: str = ""  # set: the candidate is `source` itself, submitted by that person
     conflicts: tuple[str, ...] = ()
+    undecided: tuple[Undecided, ...] = ()
+    sides: tuple[tuple[str, str], ...] = ()  # stage and commit of each that was merged, where there are conflicts
+    inherited: tuple[str, ...] = ()  # gates of merged stages that judge the candidate too, as STAGE/GATE
     broken: tuple[Finding, ...] = ()  # what the merged input's gates found
     errors: int = 0  # infrastructure failures in a row before this one
     session: str = ""  # digest of the agent's own, to go on with
@@ -68,6 +72,7 @@ class EvaluateGate:
     baseline: str = ""
     decided_on_input: bool = False  # the same gate could decide on the accepted input
     conflicts: tuple[str, ...] = ()
+    undecided: tuple[Undecided, ...] = ()
     said: tuple[VerdictGiven, ...] = ()  # for a review: of the hard gates, on this candidate
     former: VerdictGiven | None = None  # for a review: its own, on the candidate that was rejected last
 

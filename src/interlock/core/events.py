@@ -77,6 +77,35 @@ class Usage:
     cost_usd: float | None = None
 
 
+class Did(StrEnum):
+    """What a side of a merge did to a path."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    DELETED = "deleted"
+    FOLDER = "made a folder of"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the merged stages, and what it did to a path in conflict."""
+
+    stage: str
+    commit: str
+    did: Did
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """A path in conflict of which no marker in a file says so: somebody must name what holds."""
+
+    path: str
+    kind: str  # as git calls it: modify/delete, binary, file/directory...
+    sides: tuple[Side, ...]
+    left: str = ""  # what the merge has there for now
+    marked: bool = False  # there are markers beside
+
+
 SESSION = "session"  # the name of the evidence that an agent can go on from
 
 
@@ -114,13 +143,16 @@ class OwnerChanged:
 
 @dataclass(frozen=True, slots=True)
 class InputPrepared:
-    """The accepted input of a stage in an epoch. `conflicts` are paths with markers in them."""
+    """The accepted input of a stage in an epoch. `conflicts` are paths; those that have no markers in them are
+    `undecided` too."""
 
     subject: AttemptId
     commit: str
     tree: str
     sources: tuple[str, ...]
     conflicts: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # of the stages that the sources are of, where there are several
+    undecided: tuple[Undecided, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ from interlock.core.commands import (
 from interlock.core.events import Action, PauseReason, RunStatus, VerdictGiven, VerdictStatus
 from interlock.core.feedback import failed
 from interlock.core.ids import AttemptId, base_of, input_of
+from interlock.core.joins import conflict_text, merged_from
 from interlock.core.judging import (
     base_gates,
     baseline_of,
@@ -209,9 +210,9 @@ def _prepare(state: RunState, stage: Stage, now: StageState) -> Iterator[Command
     needs = [state.stages[need] for need in stage.needs]
     if state.started is None or not all(need.settled and need.output for need in needs):
         return
-    outputs = [need.output[0] for need in needs if need.output]
-    sources = tuple(dict.fromkeys(outputs)) or (state.started.base_commit,)
-    command = PrepareInput(input_of(stage.id, now.epoch), sources, 1)
+    names = merged_from(state, stage)
+    sources = tuple(names) or (state.started.base_commit,)
+    command = PrepareInput(input_of(stage.id, now.epoch), sources, 1, tuple(names.values()) if len(sources) > 1 else ())
     yield from bounded(state, command, stage.id, PauseReason.INFRASTRUCTURE)
 
 
@@ -222,7 +223,7 @@ def _start(pipeline: Pipeline, state: RunState, stage: Stage, *, base_judged: bo
         return
     held = stage.when is None or now.when_held
     if held and now.input.conflicts and not stage.has_worker:
-        yield Pause(stage.id, PauseReason.CONFLICT, _conflict(now.input.conflicts))
+        yield Pause(stage.id, PauseReason.CONFLICT, conflict_text(now.input))
         return
     waiting = tuple(_judge_input(pipeline, state, stage))
     yield from waiting
@@ -241,15 +242,10 @@ def _broken_merge(pipeline: Pipeline, state: RunState, stage: Stage) -> str:
     if now.input is None:
         return ""
     if now.input.conflicts:
-        return _conflict(now.input.conflicts)
+        return conflict_text(now.input)
     names = [qualified(*pair) for pair in inherited_gates(pipeline, state, stage)]
     said_no = [verdict.gate for verdict in failed(now.input_verdicts.values()) if verdict.gate in names]
     return f"the merged input fails {', '.join(said_no)}" if said_no else ""
-
-
-def _conflict(paths: tuple[str, ...]) -> str:
-    more = f" and {len(paths) - 10} more" if len(paths) > 10 else ""
-    return f"conflict in {', '.join(paths[:10])}{more}"
 
 
 def _go_on(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Command]:
@@ -259,7 +255,7 @@ def _go_on(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Comman
     if now.orphaned:
         yield LoseAttempt(now.attempt.attempt, "its owner is gone")
         return
-    yield attempt_command(state, stage, now.attempt.attempt, now.attempt.agent)
+    yield attempt_command(pipeline, state, stage, now.attempt.attempt, now.attempt.agent)
     yield from (command for command in _judge_input(pipeline, state, stage) if not isinstance(command, Pause))
 
 
@@ -325,10 +321,12 @@ def _ask(pipeline: Pipeline, state: RunState, stage: Stage, pair: tuple[Stage, G
         return  # the report on the input is on its way
     own_input = (now.input.commit, now.input.tree)
     baseline = baseline_of(state, stage, owner, gate)
-    command = _evaluate(
-        candidate.attempt, owner, gate, verdict, (candidate.commit, candidate.tree), own_input, baseline,
-        now.input.conflicts,
-    )  # fmt: skip
+    judged = (candidate.commit, candidate.tree)
+    command = replace(
+        _evaluate(candidate.attempt, owner, gate, verdict, judged, own_input, baseline),
+        conflicts=now.input.conflicts,
+        undecided=now.input.undecided,
+    )
     yield command if gate.gate_class is GateClass.HARD else _review(pipeline, state, now, command)
 
 
@@ -358,7 +356,6 @@ def _evaluate(  # noqa: PLR0913 - a command has many parts, and this is where th
     judged: tuple[str, str],
     own_input: tuple[str, str],
     baseline: str = "",
-    conflicts: tuple[str, ...] = (),
 ) -> EvaluateGate:
     return EvaluateGate(
         subject=subject,
@@ -370,7 +367,6 @@ def _evaluate(  # noqa: PLR0913 - a command has many parts, and this is where th
         input_tree=own_input[1],
         baseline=baseline,
         decided_on_input=not subject.is_base,
-        conflicts=conflicts,
     )
 
 

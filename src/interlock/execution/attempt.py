@@ -103,7 +103,8 @@ def _open(world: World, context: Context, command: StartAttempt, stage: Stage, s
     if command.source:
         put_back = _not_its_own(stage)
         overlay = world.workspaces.restore(command.source, command.input_commit, put_back, stamp)
-    return world.workspaces.open(context.run, command.attempt, command.input_commit, context.room, overlay=overlay)
+    at = (context.run, command.attempt, command.input_commit, context.room)
+    return world.workspaces.open(*at, overlay=overlay, sides=command.sides)
 
 
 def _not_its_own(stage: Stage) -> tuple[str, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from interlock.core.commands import StartAttempt
 from interlock.core.events import Finding
+from interlock.core.joins import DECISIONS, DELETED, EDITED, choices, described
 from interlock.core.pipeline import Stage
 from interlock.execution.context import Context
 from interlock.execution.documents import ARTIFACTS
@@ -23,11 +24,8 @@ def compose(world: World, context: Context, command: StartAttempt) -> str:
     """The text that an agent is given. Raises UsageError where a template fails."""
     stage = context.pipeline.stage(command.attempt.stage)
     parts = [world.render(stage.prompt.content, _values(world, context, command))]
-    parts.extend(_bounds(stage))
-    if command.conflicts:
-        parts.append(
-            "## Conflicts\nMerging left markers in these files; resolve them all:\n" + _bullets(command.conflicts)
-        )
+    parts.extend(_bounds(stage, command.inherited))
+    parts.extend(_conflicts(command))
     if command.broken:
         parts.append("## The merged input fails its gates\n" + _bullets(_said("", item) for item in command.broken))
     parts.extend(_feedback(world, digest) for digest in command.feedback)
@@ -62,15 +60,51 @@ def _artifacts(world: World, context: Context, command: StartAttempt) -> Iterato
                 yield f"{name}/{artifact.name}", content[:ARTIFACT_MAX].decode("utf-8", "replace")
 
 
-def _bounds(stage: Stage) -> Iterator[str]:
+def _bounds(stage: Stage, inherited: Sequence[str]) -> Iterator[str]:
     if stage.produces:
         documents = (f"{ARTIFACTS}/{stage.id}/{artifact.file}" for artifact in stage.produces)
         yield "## Write these documents\n" + _bullets(documents)
     if stage.scope.writes is not None:
         allowed = (*stage.scope.writes, *stage.scope.authors)
         yield "## Change nothing but\n" + (_bullets(allowed) if allowed else "the documents named above.")
-    if stage.gates:
-        yield "## Your work is judged by\n" + _bullets(gate.id for gate in stage.gates)
+    names = [gate.id for gate in stage.gates]
+    if inherited:
+        names += [f"{gate}, as the work that was merged was" for gate in inherited]
+    if names:
+        yield "## Your work is judged by\n" + _bullets(names)
+
+
+def _conflicts(command: StartAttempt) -> Iterator[str]:
+    """What merging could not do: where markers are, and what is to be decided by name."""
+    if not command.conflicts:
+        return
+    names = [name for name, _ in command.sides]
+    of = f" of {', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else ""
+    yield f"## Conflicts\nYou start from a merge{of}, which are in conflict."
+    bare = {item.path for item in command.undecided if not item.marked}
+    marked = [path for path in command.conflicts if path not in bare]
+    if marked:
+        yield "Merging left markers in these files. Merge both sides and remove the markers:\n" + _bullets(marked)
+    if command.undecided:
+        yield "These paths have no markers that show the conflict. Decide each:\n" + _bullets(
+            f"{item.path}: {described(item)}. Now it is {item.left}." for item in command.undecided
+        )
+        yield _how_to_decide(command)
+    if names:
+        branches = ", ".join(f"`from/{name}`" for name in names)
+        yield f"Each side is a branch here ({branches}): `git checkout from/{names[0]} -- PATH` takes its version."
+
+
+def _how_to_decide(command: StartAttempt) -> str:
+    file = f"{ARTIFACTS}/{command.attempt.stage}/{DECISIONS}"
+    options = ", ".join(f"{json.dumps(item.path)}: {' | '.join(map(json.dumps, choices(item)))}"
+                        for item in command.undecided)  # fmt: skip
+    return (
+        f"Make each of them as it should be, and write what you decided into `{file}`: a JSON object with one entry for"
+        " each path. The name of a stage means that the path is exactly as that stage left it;"
+        f' "{DELETED}", that no file is there; "{EDITED}", that you made the file of both. The choices:\n'
+        f"```\n{{{options}}}\n```\nWhat is not decided there, or not as decided, is rejected."
+    )
 
 
 def _feedback(world: World, digest: str) -> str:

@@ -123,8 +123,9 @@ def _event_of(world: World, context: Context, command: Numbered) -> Event:
 
 def _prepare_input(world: World, context: Context, command: PrepareInput) -> InputPrepared:
     stamp = Stamp(f"interlock: input of {command.subject}", int(context.started_at))
-    merged = world.workspaces.merge(command.sources, stamp, context.ref(command.subject))
-    return InputPrepared(command.subject, merged.commit, merged.tree, command.sources, merged.conflicts)
+    merged = world.workspaces.merge(command.sources, stamp, context.ref(command.subject), command.names)
+    found = (merged.conflicts, command.names, merged.undecided)
+    return InputPrepared(command.subject, merged.commit, merged.tree, command.sources, *found)
 
 
 def _check_when(world: World, context: Context, command: CheckWhen) -> Event:
@@ -195,6 +196,7 @@ def _case(world: World, context: Context, command: EvaluateGate) -> Case:
         baseline=world.blobs.get(command.baseline) if command.baseline else None,
         decided_on_input=command.decided_on_input,
         conflicts=command.conflicts,
+        undecided=command.undecided,
         sandbox=context.started.sandbox,
         number=command.number,
         said=command.said,

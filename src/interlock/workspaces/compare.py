@@ -1,11 +1,11 @@
-"""Merging and comparing commits of the store, and taking paths back. Rule: the same arguments, the same commit."""
+"""Writing and comparing commits of the store, and taking paths back. Rule: the same arguments, the same commit."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from interlock.core.globs import matches_any
-from interlock.ports import Change, Merged, Stamp
+from interlock.ports import Change, Stamp
 from interlock.workspaces import trees
 from interlock.workspaces.git import Git
 from interlock.workspaces.objects import Objects, commit_object
@@ -28,22 +28,6 @@ def identity(text: str) -> str:
     plain = "".join(letter for letter in name if letter >= " " and letter != ">").strip()
     address = "".join(letter for letter in mail if letter > " " and letter not in "<>")
     return f"{plain or 'Interlock'} <{address}>"
-
-
-def merge(git: Git, objects: Objects, sources: Sequence[str], stamp: Stamp) -> Merged:
-    """The sources merged pairwise in order; one that holds all the others is itself."""
-    current, *others = sources
-    conflicts: dict[str, None] = {}
-    for other in others:
-        if other in ancestors(objects, current):
-            continue
-        if current in ancestors(objects, other):
-            current = other
-            continue
-        tree, paths = _merged_tree(git, objects, current, other)
-        conflicts.update(dict.fromkeys(paths))
-        current = write_commit(objects, tree, (current, other), stamp)
-    return Merged(current, objects.commit(current).tree, tuple(conflicts))
 
 
 def ancestors(objects: Objects, commit: str) -> set[str]:
@@ -85,15 +69,6 @@ def restored(objects: Objects, commit: str, onto: str, globs: Sequence[str], sta
     if not edits:
         return commit
     return write_commit(objects, objects.write_edited(made.tree, edits), made.parents, stamp)
-
-
-def _merged_tree(git: Git, objects: Objects, ours: str, theirs: str) -> tuple[str, list[str]]:
-    tree = objects.commit(ours).tree
-    if tree == objects.commit(theirs).tree:
-        return tree, []
-    done = git.call("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs, codes=(0, 1))
-    written, *paths = done.out.decode("utf-8", "surrogateescape").split("\0")
-    return written, [path for path in paths if path]
 
 
 def _lines(git: Git, old: str, new: str) -> dict[bytes, tuple[int, int]]:

@@ -38,7 +38,7 @@ _QUIET = (
     *("-c", "maintenance.auto=false"),
     *("-c", "core.fsync=all"),
 )
-_STRICT = ("-c", "transfer.fsckObjects=true")
+_STRICT = (*("-c", "transfer.fsckObjects=true"), *("-c", "core.attributesFile=/dev/null"))
 
 
 class Trust(Enum):

@@ -9,6 +9,7 @@ import contextlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
 
@@ -16,7 +17,7 @@ from interlock.core.events import Finding
 from interlock.core.globs import matches_any
 from interlock.core.ids import AttemptId
 from interlock.ports import Candidate, Change, Merged, Place, Room, Stamp, UnfitTree, UsageError
-from interlock.workspaces import base, checkout, compare, furnish, gc, publish, scan, storage, trees
+from interlock.workspaces import base, checkout, compare, furnish, gc, merging, publish, scan, storage, throwaway, trees
 from interlock.workspaces.base import Base, Origin
 from interlock.workspaces.checkout import Laid
 from interlock.workspaces.contents import Contents
@@ -103,14 +104,19 @@ class GitWorkspaces:
 
     # --- attempts
 
-    def open(self, run: str, attempt: AttemptId, commit: str, room: Room, *, overlay: str = "") -> Place:
+    def open(  # noqa: PLR0913 - the port's
+        self, run: str, attempt: AttemptId, commit: str, room: Room, *, overlay: str = "",
+        sides: Sequence[tuple[str, str]] = (),
+    ) -> Place:  # fmt: skip
         """As the port says. Raises UsageError where submodules, LFS or carried files are missing, and
         InfrastructureError where setup fails or the disk is in the way."""
         made = self._commit(commit)
         place = self._places.of_attempt(run, attempt)
         shown = self._commit(overlay).tree if overlay else made.tree
         with self._cleaned(place):
-            return self._furnish(place, (made,), shown, room)
+            furnished = self._furnish(place, (made,), shown, room)
+            throwaway.add_branches(self._objects, place.tree, made, {f"from/{name}": oid for name, oid in sides})
+            return furnished
 
     def snapshot(self, place: Place, parent: str, room: Room, stamp: Stamp, ref: str) -> Candidate:
         """As the port says. What is left out is listed, at most about a thousand paths."""
@@ -172,10 +178,11 @@ class GitWorkspaces:
         found = self._objects.look(commit) if storage.exists(self._store) else None
         return found is not None and found[0] == "commit"
 
-    def merge(self, sources: Sequence[str], stamp: Stamp, ref: str = "") -> Merged:
+    def merge(self, sources: Sequence[str], stamp: Stamp, ref: str = "", names: Sequence[str] = ()) -> Merged:
         """As the port says. `ref` keeps the result, if given."""
+        heads = [merging.Head(*each) for each in zip_longest(sources, names, fillvalue="")]
         with storage.locked(self._store, shared=True):
-            merged = compare.merge(self._git, self._objects, sources, stamp)
+            merged = merging.merge(self._git, self._objects, heads, stamp)
             if ref and merged.commit not in sources:
                 storage.create_ref(self._store, ref, merged.commit)
         return merged

@@ -15,7 +15,7 @@ import shutil
 import struct
 import threading
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from interlock.workspaces import trees
@@ -103,6 +103,28 @@ def write_repository(objects: Objects, kits: Kits, tree: Path, commits: Sequence
         raise disk_trouble(root, error) from error
 
 
+def add_branches(objects: Objects, tree: Path, beside: Commit, branches: Mapping[str, str]) -> None:
+    """Branches of further commits in `tree/.git`, each without its history, where `beside` is there already."""
+    if not branches:
+        return
+    root = tree / ".git"
+    commits = {name: objects.commit(oid) for name, oid in branches.items()}
+    wanted = {commit.oid for commit in commits.values()} - {beside.oid}
+    for commit in commits.values():
+        wanted |= trees.oids(objects.listing(commit.tree), commit.tree)
+    wanted -= trees.oids(objects.listing(beside.tree), beside.tree)
+    try:
+        _loose(objects, root / "objects", wanted)
+        for name, commit in commits.items():
+            ref = root / "refs/heads" / name
+            ref.parent.mkdir(parents=True, exist_ok=True)
+            _file(ref, f"{commit.oid}\n")
+        with (root / "shallow").open("a") as shallow:
+            shallow.write("".join(f"{oid}\n" for oid in sorted({c.oid for c in commits.values()} - {beside.oid})))
+    except OSError as error:
+        raise disk_trouble(root, error) from error
+
+
 def write_index(objects: Objects, listing: Listing, laid: Laid, tree: Path) -> None:
     """Make `tree/.git/index` agree with the files as they were laid out (git's index-format, version 2)."""
     entries = sorted(trees.leaves(listing))
@@ -154,6 +176,10 @@ def _objects(objects: Objects, kits: Kits, folder: Path, commits: Sequence[Commi
     wanted = {commit.oid for commit in commits}
     for tree in {commit.tree for commit in commits} - {kit}:
         wanted |= kits.objects_of(tree) - have
+    _loose(objects, folder, wanted)
+
+
+def _loose(objects: Objects, folder: Path, wanted: Iterable[str]) -> None:
     beyond = sorted(wanted)
     for oid, (kind, chunks) in zip(beyond, objects.stream(beyond), strict=True):
         content = b"".join(chunks)

@@ -13,7 +13,7 @@ from interlock.core import judge_files
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.globs import matches_any
 from interlock.core.pipeline import Scope, Stage
-from interlock.gates import origins, tables
+from interlock.gates import decisions, origins, tables
 from interlock.gates.bench import Bench
 from interlock.ports import Cancel, Case, Change, Judgement, UsageError, Workspaces
 
@@ -35,7 +35,8 @@ def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     of_paths = (*_emptiness(case), *_paths(bench.workspaces, case, changes), *_sizes(case.stage, changes))
     for look in (_dependencies, _ignored, _collisions):
         of_paths = (*of_paths, *look(bench.workspaces, case, changes))
-    findings = (*of_paths, *_markers(bench.workspaces, case))
+    of_conflicts = (*_markers(bench.workspaces, case), *decisions.judge(bench.workspaces, case, changes, ARTIFACTS))
+    findings = (*of_paths, *of_conflicts)
     return Judgement(VerdictStatus.FAILED if findings else VerdictStatus.PASSED, findings)
 
 
@@ -47,8 +48,9 @@ def _emptiness(case: Case) -> Iterator[Finding]:
 
 
 def _paths(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
+    conflicts = decisions.writable(case, changes)
     for change in changes:
-        complaint = _complaint(case.stage, change, case.conflicts)
+        complaint = _complaint(case.stage, change, conflicts)
         tabled = tables.is_mixed(change.path) and not matches_any(_whole(case.stage.scope.authors), change.path)
         own = _authored_tables(case.stage.scope, change.path) if tabled else ()
         if tabled and (complaint is None or (own and complaint[0] in ("protected", "outside_writes"))):
@@ -217,7 +219,7 @@ def _sizes(stage: Stage, changes: Sequence[Change]) -> Iterator[Finding]:
 
 
 def _markers(workspaces: Workspaces, case: Case) -> Iterator[Finding]:
-    for path in case.conflicts:
+    for path in decisions.marked(case):
         try:
             content = workspaces.read(case.commit, path, _MARKED_BYTES_MAX) or b""
         except UsageError:

@@ -1,0 +1,116 @@
+"""Conflicts that leave no markers: the candidate of a join must name what holds, and be so.
+
+Rule: a decision is believed as far as the tree shows it. The sides are compared whole: content, mode, or absence.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+from interlock.core.events import Did, Finding, Side, Undecided
+from interlock.core.joins import DECISIONS, DELETED, EDITED, choices, described
+from interlock.ports import Case, Change, UsageError, Workspaces
+
+_BYTES_MAX = 10_000_000
+_ABSENT = "000000"
+
+
+def judge(workspaces: Workspaces, case: Case, changes: Sequence[Change], folder: str) -> Iterator[Finding]:
+    """A finding for each path that nobody decided, or not as the tree has it. `folder` holds the stage's artifacts."""
+    if not case.undecided:
+        return
+    file = f"{folder}/{case.stage.id}/{DECISIONS}"
+    said: Mapping[str, object] = {}
+    if any(change.path == file and change.new_mode != _ABSENT for change in changes):
+        try:
+            said = _read(workspaces.read(case.commit, file, _BYTES_MAX) or b"")
+        except (UsageError, ValueError) as error:
+            message = f"{file}: {error}: a JSON object was expected, from each path to its decision"
+            yield Finding("undecided", message, file=file)
+    trees = _Trees(workspaces, case)
+    for item in case.undecided:
+        finding = _complaint(trees, item, said.get(item.path), file)
+        if finding:
+            yield Finding("undecided", finding, file=item.path)
+
+
+def marked(case: Case) -> tuple[str, ...]:
+    """The conflicts that left markers."""
+    bare = {item.path for item in case.undecided if not item.marked}
+    return tuple(path for path in case.conflicts if path not in bare)
+
+
+def writable(case: Case, changes: Sequence[Change]) -> tuple[str, ...]:
+    """The conflicts, and what of the changes lies below a path that one side made a folder of."""
+    folders = [f"{item.path}/" for item in case.undecided if any(side.did is Did.FOLDER for side in item.sides)]
+    below = (change.path for change in changes if any(change.path.startswith(folder) for folder in folders))
+    return (*case.conflicts, *below)
+
+
+def _read(content: bytes) -> Mapping[str, object]:
+    """Raises ValueError for what is no object, or has a path twice."""
+    found = json.loads(content, object_pairs_hook=_once)
+    if not isinstance(found, dict):
+        raise ValueError("it is no object")
+    return found
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a path is there twice")
+    return found
+
+
+class _Trees:
+    """The candidate compared with the sides, each of them once."""
+
+    def __init__(self, workspaces: Workspaces, case: Case) -> None:
+        self._workspaces, self._commit = workspaces, case.commit
+        self._known: dict[str, Mapping[str, Change]] = {}
+
+    def differs(self, side: Side, path: str) -> Change | None:
+        """How the candidate differs from the side at the path; None where it does not."""
+        if side.commit not in self._known:
+            changes = self._workspaces.changes(side.commit, self._commit)
+            self._known[side.commit] = {change.path: change for change in changes}
+        return self._known[side.commit].get(path)
+
+    def is_gone(self, item: Undecided) -> bool:
+        """Whether the candidate has no file at the path."""
+        side = item.sides[0]
+        change = self.differs(side, item.path)
+        return change.new_mode == _ABSENT if change else side.did in (Did.DELETED, Did.FOLDER)
+
+
+def _complaint(trees: _Trees, item: Undecided, said: object, file: str) -> str:
+    """What is wrong with the decision of a path, and what would be right; empty where nothing is."""
+    options = ", ".join(f'"{word}"' for word in choices(item))
+    key = json.dumps(item.path)
+    if said is None:
+        return (
+            f"{item.path}: nobody decided this conflict ({described(item)}; the merge has it {item.left}):"
+            f" write {key} into {file}, with one of {options}, and let the file be so"
+        )
+    if said not in choices(item):
+        return f"{item.path}: {file} says {json.dumps(said)[:80]}: write one of {options}"
+    if _shows(trees, item, str(said)):
+        return ""
+    actual = _actual(trees, item)
+    return f'{item.path}: {file} says "{said}", but the file is {actual}: make it so, or decide otherwise'
+
+
+def _shows(trees: _Trees, item: Undecided, word: str) -> bool:
+    same = {side.stage for side in item.sides if trees.differs(side, item.path) is None}
+    if word in same:
+        return True
+    gone = trees.is_gone(item)
+    return (word == DELETED and gone) or (word == EDITED and not gone and not same)
+
+
+def _actual(trees: _Trees, item: Undecided) -> str:
+    same = [side.stage for side in item.sides if trees.differs(side, item.path) is None]
+    if same:
+        return f"as {' and '.join(same)} left it"
+    return "not there" if trees.is_gone(item) else "as no side left it"
