@@ -51,9 +51,9 @@ def an_attempt_is_done_again_by_the_next_owner(patch: pytest.MonkeyPatch) -> Non
 def every_attempt_goes_on_from_the_rejected_one(patch: pytest.MonkeyPatch) -> None:
     honest = attempts.attempt_command
 
-    def command(run, stage, attempt, agent) -> StartAttempt:
+    def command(pipeline, run, stage, attempt, agent) -> StartAttempt:
         rejections = run.stages[stage.id].rejections
-        due = honest(run, stage, attempt, agent)
+        due = honest(pipeline, run, stage, attempt, agent)
         return replace(due, source=rejections[-1].commit) if rejections and not due.by else due
 
     for module in (attempts, plan):

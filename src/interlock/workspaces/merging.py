@@ -1,14 +1,15 @@
 """Joining accepted commits of the store into one input. Rule: the same arguments, the same commit.
 
-Git merges the contents of files. Where a file goes is decided path by path: nothing is taken for a rename, so
-no side can move what the other one wrote. Each merge is then compared with the two sides and their merge base:
-what one side alone changed is as that side left it. What git could not mark in a file is named for a decision.
+What becomes of each path follows from the two sides and their merge base; git merges the contents of files that
+both changed, and nothing else, for it would take a file for a renamed one and move what a side never touched. Each
+merge is then compared with the sides again: what one of them alone changed is as that side left it. What cannot
+be marked in a file is named for a decision.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from interlock.core.events import Did, Side, Undecided
@@ -19,12 +20,13 @@ from interlock.workspaces.git import Git
 from interlock.workspaces.objects import Objects
 from interlock.workspaces.trees import Entry, Listing
 
+IN_THE_WAY = "file/directory"
 CONTENT = "content"  # the one kind that leaves markers
-UNCLEAR = "unclear"  # git says so, and the two sides do not show why
 _UNSETTLED = b"Several merge bases, and they are in conflict here.\n"
-_BY_PATH = ("-c", "merge.renames=false", "-c", "merge.directoryRenames=false")
 _PLAIN = Stamp("interlock: merge base", 0)
 _SHOWN_MAX = 5
+
+_Differences = Mapping[bytes, tuple[Entry | None, Entry | None]]  # by path: what was in the base, and what is
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,207 +78,186 @@ class _Pair:
 
     tree: str
     base: Listing
-    ours: Mapping[bytes, tuple[Entry | None, Entry | None]]  # what differs from the base
-    theirs: Mapping[bytes, tuple[Entry | None, Entry | None]]
+    ours: _Differences
+    theirs: _Differences
     conflicts: Mapping[bytes, str]
 
     def mode_clash(self, path: bytes) -> bool:
         """Whether both set the mode of a file, and not alike."""
-        if path not in self.ours or path not in self.theirs:
-            return False
         (was, our), (_, their) = self.ours[path], self.theirs[path]
         if our is None or their is None or our.mode == their.mode:
             return False
         return was is None or was.mode not in (our.mode, their.mode)
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """What git made of it: the tree, and the paths that it says are in conflict."""
-
-    tree: str
-    paths: frozenset[bytes]
-    labels: tuple[str, str]  # of the sides, as they stand in markers
-
-
 def _merged(git: Git, objects: Objects, our: Head, their: Head) -> _Pair:
     our_tree, their_tree = objects.commit(our.commit).tree, objects.commit(their.commit).tree
-    base_tree, bases = _base(git, objects, our.commit, their.commit)
+    base_tree = _base(git, objects, our.commit, their.commit)
     base = objects.listing(base_tree)
     ours = trees.differences(base, objects.listing(our_tree))
     theirs = trees.differences(base, objects.listing(their_tree))
-    if our_tree == their_tree:
-        return _Pair(our_tree, base, ours, theirs, {})
-    sides = (our.commit, their.commit)
-    if bases > 1:  # git would make a base of its own, and settle silently what these left open
-        root = write_commit(objects, base_tree, (), _PLAIN)
-        sides = (
-            write_commit(objects, our_tree, (root,), _PLAIN),
-            write_commit(objects, their_tree, (root,), _PLAIN),
-        )
-    written = _by_git(git, *sides)
-    made = trees.differences(base, objects.listing(written.tree))
-    strays = frozenset(_strays(base, ours, theirs, made) & written.paths)
-    conflicts = _conflicts(ours, theirs, made, written.paths - strays)
-    _check(our, their, _Pair(written.tree, base, ours, theirs, conflicts), made, strays)
-    edits: dict[bytes, Entry | None] = dict.fromkeys(strays)
-    if our.name:
-        edits |= _labelled(objects, written, (our.name, their.name), made, conflicts)
-    return _Pair(objects.write_edited(written.tree, edits), base, ours, theirs, conflicts)
+    contents = _contents(git, objects, ours, theirs, (our.name or our.commit, their.name or their.commit))
+    conflicts = _conflicts(ours, theirs, contents)
+    tree = objects.write_edited(our_tree, _edits(ours, theirs, contents, conflicts))
+    pair = _Pair(tree, base, ours, theirs, conflicts)
+    _check(our, their, pair, trees.differences(base, objects.listing(tree)))
+    return pair
 
 
-def _base(git: Git, objects: Objects, ours: str, theirs: str) -> tuple[str, int]:
-    """The tree that both are compared with, and of how many commits it is made."""
+def _base(git: Git, objects: Objects, ours: str, theirs: str) -> str:
+    """The tree that both are compared with. Of several it is their merge, and what they left in conflict is there
+    as no side has it: so both have changed it, and settle nothing silently."""
     found = git.call("merge-base", "--all", ours, theirs, codes=(0, 1)).out.decode().split()
     if not found:
         raise InfrastructureError(f"{ours[:12]} and {theirs[:12]} have no commit in common", permanent=True)
-    first, *others = sorted(found)
-    current = first
+    current, *others = sorted(found)
     for other in others:
         pair = _merged(git, objects, Head(current), Head(other))
-        unsettled = objects.write("blob", _UNSETTLED)  # is as no side has it, so that both have changed it
-        open_ = (path for path, kind in pair.conflicts.items() if kind != CONTENT)
-        edits = {path: Entry(trees.FILE, unsettled) for path in open_ if not _holds(objects, pair.tree, path)}
-        tree = objects.write_edited(pair.tree, dict(edits))
-        current = write_commit(objects, tree, (current, other), _PLAIN)
-    return objects.commit(current).tree, len(found)
+        unsettled = Entry(trees.FILE, objects.write("blob", _UNSETTLED))
+        listing = objects.listing(pair.tree)
+        bare = (path for path, kind in pair.conflicts.items() if kind != CONTENT)
+        edits: dict[bytes, Entry | None] = {path: unsettled for path in bare if not _is_taken(listing, path)}
+        current = write_commit(objects, objects.write_edited(pair.tree, edits), (current, other), _PLAIN)
+    return objects.commit(current).tree
 
 
-def _holds(objects: Objects, tree: str, path: bytes) -> bool:
-    """Whether `path` is a folder there, or lies below a file."""
-    listing = objects.listing(tree)
-    return path in listing or any(_is_file(listing, above) for above in _above(path))
+def _is_taken(listing: Listing, path: bytes) -> bool:
+    """Whether there is a folder, or a file above."""
+    return path in listing or any(_leaf(listing, above) for above in _above(path))
 
 
-def _is_file(listing: Listing, path: bytes) -> bool:
-    return path not in listing and trees.get(listing, path) is not None
+def _above(path: bytes) -> Iterator[bytes]:
+    return (path[:at] for at in range(len(path)) if path[at : at + 1] == b"/")
 
 
-def _by_git(git: Git, ours: str, theirs: str) -> _Written:
-    args = (*_BY_PATH, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs)
-    tree, *paths = git.call(*args, codes=(0, 1)).out.split(b"\0")
-    return _Written(tree.decode().strip(), frozenset(path for path in paths if path), (ours, theirs))
-
-
-def _strays(base: Listing, *sides: Mapping[bytes, tuple[Entry | None, Entry | None]]) -> set[bytes]:
-    """Files that only the merge has: git puts one aside (as NAME~SIDE) where it cannot stand beside the other."""
-    *known, made = sides
-    there = {path for path, (was, now) in made.items() if was is None and now is not None}
-    return there - {path for side in known for path, (_, now) in side.items() if now is not None}
-
-
-def _labelled(
-    objects: Objects,
-    written: _Written,
-    names: tuple[str, str],
-    made: Mapping[bytes, tuple[Entry | None, Entry | None]],
-    conflicts: Mapping[bytes, str],
+def _edits(
+    ours: _Differences, theirs: _Differences, contents: Mapping[bytes, _Content], conflicts: Mapping[bytes, str]
 ) -> dict[bytes, Entry | None]:
-    """The marked files with the stages' names in their markers."""
-    edits: dict[bytes, Entry | None] = {}
-    for path in (path for path, kind in conflicts.items() if kind == CONTENT):
-        now = made[path][1]
-        assert now is not None
-        content = objects.read(now.oid)
-        for sign, label, name in zip((b"<<<<<<<", b">>>>>>>"), written.labels, names, strict=True):
-            content = re.sub(b"(?m)^%b %b" % (sign, label.encode()), b"%b %b" % (sign, name.encode()), content)
-        edits[path] = Entry(now.mode, objects.write("blob", content))
+    """What makes our tree the merge: what they alone changed, and the contents of both. What is in conflict stays
+    as it is ours, or as it is theirs where we have none; a file gives way to a folder."""
+    edits: dict[bytes, Entry | None] = {path: now for path, (_, now) in theirs.items() if path not in ours}
+    edits |= {path: now for path, (_, now) in theirs.items() if path in ours and ours[path][1] is None}
+    edits |= {path: content.entry for path, content in contents.items()}
+    edits |= {path: None for path, kind in conflicts.items() if kind == IN_THE_WAY}
     return edits
+
+
+# --- the contents of files ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What git made of a file that both changed."""
+
+    entry: Entry
+    conflict: bool
+
+
+def _contents(
+    git: Git, objects: Objects, ours: _Differences, theirs: _Differences, names: tuple[str, str]
+) -> dict[bytes, _Content]:
+    """The files that both changed, merged by git in trees that hold these and nothing else."""
+    paths = [path for path in ours.keys() & theirs.keys() if _is_of_contents(ours[path][1], theirs[path][1])]
+    if not paths:
+        return {}
+    empty = objects.write("tree", b"")
+    files: dict[bytes, Entry | None] = {path: ours[path][0] for path in paths if _is_file(ours[path][0])}
+    root = write_commit(objects, objects.write_edited(empty, files), (), _PLAIN)
+    sides = []
+    for side in (ours, theirs):
+        tree = objects.write_edited(empty, {path: side[path][1] for path in paths})
+        sides.append(write_commit(objects, tree, (root,), _PLAIN))
+    args = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", *sides)
+    tree, *said = git.call(*args, codes=(0, 1)).out.decode("utf-8", "surrogateescape").split("\0")
+    listing, marked = objects.listing(tree), {path.encode("utf-8", "surrogateescape") for path in said if path}
+    found = {}
+    for path in paths:
+        entry = _leaf(listing, path)
+        if entry is None:
+            raise InfrastructureError(f"git merge-tree left out {_text(path)}, which both sides have", permanent=True)
+        if path in marked:
+            entry = Entry(entry.mode, _labelled(objects, entry.oid, sides, names))
+        found[path] = _Content(entry, path in marked)
+    return found
+
+
+def _is_of_contents(our: Entry | None, their: Entry | None) -> bool:
+    return our != their and _is_file(our) and _is_file(their)
+
+
+def _is_file(entry: Entry | None) -> bool:
+    return entry is not None and entry.mode in trees.REGULAR
+
+
+def _labelled(objects: Objects, oid: str, sides: Sequence[str], names: Sequence[str]) -> str:
+    """The file with the stages' names in its markers."""
+    content = before = objects.read(oid)
+    for sign, side, name in zip((b"<<<<<<<", b">>>>>>>"), sides, names, strict=True):
+        content = re.sub(b"(?m)^%b %b" % (sign, side.encode()), b"%b %b" % (sign, name.encode()), content)
+    return oid if content == before else objects.write("blob", content)
 
 
 # --- what is in conflict ------------------------------------------------------------------------
 
 
-def _conflicts(
-    ours: Mapping[bytes, tuple[Entry | None, Entry | None]],
-    theirs: Mapping[bytes, tuple[Entry | None, Entry | None]],
-    made: Mapping[bytes, tuple[Entry | None, Entry | None]],
-    said: Iterable[bytes],
-) -> dict[bytes, str]:
-    """The kind of each conflict by path: from what both sides did, and what git says beyond it."""
-    found = dict.fromkeys(_in_the_way(ours, theirs) | _in_the_way(theirs, ours), "file/directory")
-    named = set(said)
+def _conflicts(ours: _Differences, theirs: _Differences, contents: Mapping[bytes, _Content]) -> dict[bytes, str]:
+    """The kind of each conflict, by path."""
+    found = dict.fromkeys(_in_the_way(ours, theirs) | _in_the_way(theirs, ours), IN_THE_WAY)
     for path in ours.keys() & theirs.keys() - found.keys():
-        (was, our), (_, their) = ours[path], theirs[path]
-        if our == their:
-            continue
-        kind = _kind(was, our, their, made.get(path, (None, None))[1])
-        if kind or path in named:
-            found[path] = kind or CONTENT
-    found.update((path, UNCLEAR) for path in named - found.keys())
+        our, their = ours[path][1], theirs[path][1]
+        if our != their and (kind := _kind(our, their, contents.get(path))):
+            found[path] = kind
     return {path: found[path] for path in sorted(found)}
 
 
-def _in_the_way(
-    files: Mapping[bytes, tuple[Entry | None, Entry | None]],
-    others: Mapping[bytes, tuple[Entry | None, Entry | None]],
-) -> set[bytes]:
+def _in_the_way(files: _Differences, others: _Differences) -> set[bytes]:
     """Files that one side wrote where the other one wrote something below."""
     written = {path for path, (_, now) in files.items() if now is not None}
     below = (path for path, (_, now) in others.items() if now is not None)
     return {above for path in below for above in _above(path) if above in written}
 
 
-def _above(path: bytes) -> Iterable[bytes]:
-    return (path[:at] for at in range(len(path)) if path[at : at + 1] == b"/")
-
-
-def _kind(was: Entry | None, our: Entry | None, their: Entry | None, now: Entry | None) -> str:
-    """What keeps two changes of a path from being merged, as git names it; empty where contents can be."""
-    modes = {entry.mode for entry in (was, our, their) if entry is not None}
-    if trees.SUBMODULE in modes:
+def _kind(our: Entry | None, their: Entry | None, content: _Content | None) -> str:
+    """What keeps two changes of a path from being one, as git calls it; empty where nothing does."""
+    if content is not None and our is not None and their is not None:
+        if not content.conflict:
+            return ""
+        if our.oid == their.oid:
+            return "mode"
+        return "binary" if content.entry.oid in (our.oid, their.oid) else CONTENT
+    if trees.SUBMODULE in (entry.mode for entry in (our, their) if entry is not None):
         return "submodule"
     if our is None or their is None:
         return "modify/delete"
-    if our.mode == their.mode == trees.LINK:
-        return "symlink"
-    if trees.LINK in (our.mode, their.mode):
-        return "distinct types"
-    if our.oid == their.oid:
-        return "" if was is not None and was.mode in (our.mode, their.mode) else "mode"
-    if now is not None and now.oid in (our.oid, their.oid):
-        one_sided = was is not None and was.oid in (our.oid, their.oid)
-        return "" if one_sided else "binary"
-    return ""
+    return "symlink" if our.mode == their.mode else "distinct types"
 
 
 # --- the second rule ----------------------------------------------------------------------------
 
 
-def _check(
-    our: Head,
-    their: Head,
-    pair: _Pair,
-    made: Mapping[bytes, tuple[Entry | None, Entry | None]],
-    strays: frozenset[bytes],
-) -> None:
+def _check(our: Head, their: Head, pair: _Pair, made: _Differences) -> None:
     """Raises InfrastructureError where a path is not as the only side that changed it left it."""
     wrong = []
-    exempt = strays | {path for path, kind in pair.conflicts.items() if kind != UNCLEAR}
-    for path in (pair.ours.keys() | pair.theirs.keys() | made.keys()) - exempt:
+    for path in (pair.ours.keys() | pair.theirs.keys() | made.keys()) - pair.conflicts.keys():
         was = _leaf(pair.base, path)
-        our_now = pair.ours.get(path, (was, was))[1]
-        their_now = pair.theirs.get(path, (was, was))[1]
-        now = made.get(path, (was, was))[1]
+        our_now, their_now, now = (each.get(path, (was, was))[1] for each in (pair.ours, pair.theirs, made))
         if not _is_right(was, our_now, their_now, now):
             wrong.append(path)
     if wrong:
         shown = ", ".join(_text(path) for path in sorted(wrong)[:_SHOWN_MAX])
         who = f"{our.name or our.commit[:12]} and {their.name or their.commit[:12]}"
         raise InfrastructureError(
-            f"git's merge of {who} is not as the two sides left it, at {shown}: one side alone changed it, or both"
-            " did alike, and the merge has something else. Nothing was built on it; try another version of git",
+            f"the merge of {who} is not as the two sides left it, at {shown}: what one side alone changed must be as"
+            " that side left it. Nothing was built on it; this is a defect of git or of Interlock: please report it",
             permanent=True,
         )
 
 
 def _is_right(was: Entry | None, our: Entry | None, their: Entry | None, now: Entry | None) -> bool:
-    if our == their or their == was:
-        return now == our
-    if our == was:
-        return now == their
+    if our in (their, was) or their == was:
+        return now == (their if our == was else our)
     if was is None or our is None or their is None or now is None:
-        return False  # not merged by content, and not in conflict
+        return False  # neither merged by content nor in conflict
     mode = our.mode if their.mode == was.mode else their.mode
     oids = {our.oid, their.oid} - {was.oid}
     return now.mode == mode and (len(oids) > 1 or now.oid in (oids or {was.oid}))

@@ -71,6 +71,18 @@ def test_decoding_leaves_the_collector_as_it_was() -> None:
     assert gc.isenabled()
 
 
+def test_an_input_kept_before_conflicts_had_kinds_is_still_read() -> None:
+    old = codec.decode("InputPrepared", 1, '["join/1.0","c","t",["a","b"],["f.txt"]]')
+    assert old == events.InputPrepared(AttemptId("join", 1, 0), "c", "t", ("a", "b"), ("f.txt",))
+
+
+def test_undecided_conflicts_are_read_back_as_they_were() -> None:
+    sides = (events.Side("a", "c1", events.Did.DELETED), events.Side("b", "c2", events.Did.CHANGED))
+    item = events.Undecided("f\udcff.txt", "modify/delete", sides, "as b left it")
+    made = events.InputPrepared(AttemptId("join", 1, 0), "c", "t", ("c1", "c2"), (item.path,), ("a", "b"), (item,))
+    assert codec.decode("InputPrepared", 1, codec.encode(made)) == made
+
+
 # --- the form on disk ----------------------------------------------------------------------------
 # A change here is a change of what lies on users' disks. A new field at the end with a default is fine: bring
 # stored_form.txt up to date. Anything else needs a higher codec.VERSION, and a step that lifts what is older.
@@ -79,7 +91,7 @@ FORM = Path(__file__).with_name("stored_form.txt")
 
 
 def test_the_stored_form_has_not_changed_unawares() -> None:
-    kinds = (*get_args(Event), Answer, Finding, Evidence, Usage)
+    kinds = (*get_args(Event), Answer, Finding, Evidence, Usage, events.Side, events.Undecided)
     form = [f"{kind.__name__}({', '.join(map(_field, fields(kind)))})" for kind in kinds]
     assert form == FORM.read_text(encoding="utf-8").splitlines()
 
