@@ -231,8 +231,9 @@ def test_crossed_joins_that_decided_otherwise_are_in_conflict(store: Store) -> N
     base = store.commit(FILES)
     a, b = store.changed(base, {"f.txt": None}), store.changed(base, {"f.txt": "b\n"})
     first, second = store.merge(a, b).commit, store.merge(b, a).commit
-    deleted, restored = store.changed(first, {"f.txt": None}), store.changed(second, {"f.txt": FILES["f.txt"]})
-    for sources in ((deleted, restored), (restored, deleted)):
+    deleted, kept = store.changed(first, {"f.txt": None}), store.changed(second, {"pic": b"\0x"})
+    restored = store.changed(second, {"f.txt": FILES["f.txt"]})
+    for sources in ((deleted, kept), (kept, deleted), (deleted, restored), (restored, deleted)):
         merged = store.merge(*sources)
         assert [(item.path, item.kind) for item in merged.undecided] == [("f.txt", "modify/delete")]
     alike = store.merge(deleted, store.changed(second, {"f.txt": None, "run": "x\n"}))

@@ -48,9 +48,20 @@ def writable(case: Case, changes: Sequence[Change]) -> tuple[str, ...]:
     return (*case.conflicts, *below)
 
 
+def taken(workspaces: Workspaces, case: Case) -> frozenset[str]:
+    """The paths to decide that are as one side left them: that was accepted, so a protected one may be so too."""
+    trees = _Trees(workspaces, case)
+    return frozenset(
+        item.path for item in case.undecided if any(trees.differs(side, item.path) is None for side in item.sides)
+    )
+
+
 def _read(content: bytes) -> Mapping[str, object]:
     """Raises ValueError for what is no object, or has a path twice."""
-    found = json.loads(content, object_pairs_hook=_once)
+    try:
+        found = json.loads(content, object_pairs_hook=_once)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
     if not isinstance(found, dict):
         raise ValueError("it is no object")
     return found

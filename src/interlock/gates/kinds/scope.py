@@ -32,7 +32,9 @@ _LOCK_MAX = 50_000_000
 def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     """Failed with one finding for each path out of scope, else passed."""
     changes = bench.workspaces.changes(case.input_tree, case.tree)
-    of_paths = (*_emptiness(case), *_paths(bench.workspaces, case, changes), *_sizes(case.stage, changes))
+    taken = decisions.taken(bench.workspaces, case)
+    judged = tuple(change for change in changes if change.path not in taken)
+    of_paths = (*_emptiness(case), *_paths(bench.workspaces, case, judged), *_sizes(case.stage, changes))
     for look in (_dependencies, _ignored, _collisions):
         of_paths = (*of_paths, *look(bench.workspaces, case, changes))
     of_conflicts = (*_markers(bench.workspaces, case), *decisions.judge(bench.workspaces, case, changes, ARTIFACTS))
