@@ -92,7 +92,10 @@ def _conflicts(command: StartAttempt) -> Iterator[str]:
         yield _how_to_decide(command)
     if names:
         branches = ", ".join(f"`from/{name}`" for name in names)
-        yield f"Each side is a branch here ({branches}): `git checkout from/{names[0]} -- PATH` takes its version."
+        yield (
+            f"Each side is a branch here ({branches}): `git checkout from/{names[0]} -- PATH` takes its version, and"
+            f" `git diff -M from/{names[0]} from/{names[-1]}` shows what was moved elsewhere."
+        )
 
 
 def _how_to_decide(command: StartAttempt) -> str:

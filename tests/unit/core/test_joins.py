@@ -1,0 +1,89 @@
+"""What a join is made from, and its conflicts in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from interlock.core.commands import Command, Pause, PrepareInput, StartAttempt
+from interlock.core.events import (
+    Did,
+    InputPrepared,
+    PauseReason,
+    Recorded,
+    RunStarted,
+    Side,
+    Undecided,
+    VerdictGiven,
+    VerdictStatus,
+)
+from interlock.core.fold import fold
+from interlock.core.ids import base_of, input_of
+from interlock.core.joins import choices, conflict_text, merged_from, sides_of
+from interlock.core.pipeline import AgentSpec, Gate, GateKind, Pipeline, Stage
+from interlock.core.plan import plan
+from interlock.core.state import Phase, RunState, StageState
+
+SCOPE = Gate("scope", GateKind.SCOPE)
+TEST = Gate("test", GateKind.RUN)
+JOIN = Stage("j", needs=("a", "b"), agent="one", gates=(SCOPE,))
+SIDES = (Side("a", "ca", Did.DELETED), Side("b", "cb", Did.CHANGED))
+ITEM = Undecided("f", "modify/delete", SIDES, "as b left it")
+PREPARED = InputPrepared(input_of("j", 1), "m", "tm", ("ca", "cb"), ("f", "g"), ("a", "b"), (ITEM,))
+
+
+def settled(**phases: tuple[Phase, str]) -> dict[str, StageState]:
+    return {name: StageState(phase=phase, output=(commit, f"t{commit}")) for name, (phase, commit) in phases.items()}
+
+
+def began() -> RunState:
+    return fold([Recorded(1, 1.0, RunStarted("r", "p", "d", "task", "c0", "t0", ("a", "b", "j")))])
+
+
+def planned(join: Stage, prepared: InputPrepared | None = None) -> list[Command]:
+    stages = settled(a=(Phase.ACCEPTED, "ca"), b=(Phase.ACCEPTED, "cb"))
+    stages["j"] = StageState(phase=Phase.READY, input=prepared) if prepared else StageState()
+    pipeline = Pipeline("p", (Stage("a", gates=(SCOPE, TEST)), Stage("b"), join), (AgentSpec("one", "command"),))
+    base = {"a/test": VerdictGiven(base_of("a"), "a/test", 1, VerdictStatus.PASSED)}
+    commands = plan(pipeline, replace(began(), stages=stages, base_verdicts=base))
+    return [each for each in commands if isinstance(each, (PrepareInput, StartAttempt, Pause))]
+
+
+def names(**phases: tuple[Phase, str]) -> dict[str, str]:
+    return dict(merged_from(replace(began(), stages=settled(**phases)), JOIN))
+
+
+def test_each_source_is_named_by_the_stage_that_made_it() -> None:
+    assert names(a=(Phase.ACCEPTED, "ca"), b=(Phase.ACCEPTED, "cb")) == {"ca": "a", "cb": "b"}
+    assert names(a=(Phase.SKIPPED, "c"), b=(Phase.ACCEPTED, "c")) == {"c": "b"}
+    assert names(a=(Phase.ACCEPTED, "c"), b=(Phase.SKIPPED, "c")) == {"c": "a"}
+    assert names(a=(Phase.SKIPPED, "c"), b=(Phase.SKIPPED, "c")) == {"c": "a"}
+
+
+def test_names_are_recorded_for_several_sources_only() -> None:
+    (command,) = planned(JOIN)
+    assert command == PrepareInput(input_of("j", 1), ("ca", "cb"), 1, ("a", "b"))
+
+
+def test_conflicts_are_told_with_kind_and_sides() -> None:
+    assert conflict_text(PREPARED) == "conflict in f (modify/delete: a deleted it, b changed it), g"
+    old = InputPrepared(input_of("j", 1), "m", "tm", ("ca", "cb"), ("f",))
+    assert (conflict_text(old), sides_of(old)) == ("conflict in f", ())
+
+
+def test_the_choices_are_the_sides_and_what_they_make_possible() -> None:
+    assert choices(ITEM) == ("a", "b", "deleted", "edited")
+    binary = Undecided("f", "binary", (Side("a", "ca", Did.CHANGED), Side("b", "cb", Did.CHANGED)))
+    assert choices(binary) == ("a", "b", "edited")
+
+
+def test_the_attempt_is_told_of_conflicts_sides_and_inherited_gates() -> None:
+    (command,) = planned(JOIN, PREPARED)
+    assert isinstance(command, StartAttempt)
+    assert (command.conflicts, command.undecided) == (("f", "g"), (ITEM,))
+    assert command.sides == (("a", "ca"), ("b", "cb"))
+    assert command.inherited == ("a/test",)
+
+
+def test_without_a_worker_a_conflict_pauses() -> None:
+    (command,) = planned(Stage("j", needs=("a", "b"), gates=(SCOPE,)), PREPARED)
+    assert command == Pause("j", PauseReason.CONFLICT, conflict_text(PREPARED))
