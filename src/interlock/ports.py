@@ -14,17 +14,8 @@ from pathlib import Path
 from typing import Protocol
 
 from interlock.core.budget import Left
-from interlock.core.events import (
-    Action,
-    Event,
-    Evidence,
-    Finding,
-    Recorded,
-    Undecided,
-    Usage,
-    VerdictGiven,
-    VerdictStatus,
-)
+from interlock.core.conflicts import Undecided
+from interlock.core.events import Action, Event, Evidence, Finding, Recorded, Usage, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec, Gate, Pipeline, Scope, Setup, Stage
 
@@ -145,7 +136,7 @@ class Merged:
     commit: str
     tree: str
     conflicts: tuple[str, ...] = ()
-    undecided: tuple[Undecided, ...] = ()  # those of them that no marker in a file shows
+    undecided: tuple[Undecided, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +176,7 @@ class Room:
     setup: tuple[Setup, ...] = ()
     carry: tuple[str, ...] = ()
     protected: tuple[str, ...] = ()
+    sides: tuple[tuple[str, str], ...] = ()  # names and commits that are branches `from/NAME` of the `.git`
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,17 +190,12 @@ class Stamp:
 
 class Workspaces(Protocol):
     def merge(self, sources: Sequence[str], stamp: Stamp, ref: str, names: Sequence[str] = ()) -> Merged:
-        """The sources merged pairwise in order, kept by `ref`; `names` are of the stages that they are of. One
-        source is itself, and so is one that holds all the others already. Raises InfrastructureError where git
-        has merged them into something that the sides do not account for."""
+        """The sources merged pairwise in order, kept by `ref`; `names` are their stages. One source is itself, and so
+        is one that holds all the others. Raises InfrastructureError where a merge is not as its sides left it."""
 
-    def open(  # noqa: PLR0913 - a place is made of these
-        self, run: str, attempt: AttemptId, commit: str, room: Room, *, overlay: str = "",
-        sides: Sequence[tuple[str, str]] = (),
-    ) -> Place:  # fmt: skip
+    def open(self, run: str, attempt: AttemptId, commit: str, room: Room, *, overlay: str = "") -> Place:
         """A fresh place with the files of `commit` (those of commit `overlay` laid over it), a throw-away
-        `.git` of one commit, setup and carried files. A place that is already there is wiped first. `sides` are
-        names and commits that were merged into it: each is the branch `from/NAME` of the `.git`."""
+        `.git` of one commit, setup and carried files. A place that is already there is wiped first."""
 
     def snapshot(self, place: Place, parent: str, room: Room, stamp: Stamp, ref: str) -> Candidate:
         """Read the files, make the commit on `parent`, keep it by `ref` (created once, never moved).
@@ -243,9 +230,8 @@ class Workspaces(Protocol):
         """`commit` with the paths that match `globs` as they are in `onto`: a new commit's hash."""
 
     def publish(self, commit: str, remote: str, branch: str) -> str:
-        """Push `commit` as `branch` to a remote of the user's repository, under the user's own configuration.
-        Returns the remote's address. Doing it again is the same as doing it once. Raises UsageError where there is
-        no such remote, InfrastructureError where it cannot be reached or has another commit there."""
+        """Push `commit` as `branch` to a remote under the user's own configuration, once or again. Returns its address.
+        Raises UsageError where there is none, InfrastructureError where it is out of reach or has another commit."""
 
     def withdraw(self, commit: str, remote: str, branch: str) -> None:
         """Delete `branch` at the remote where it is still at `commit`. Raises InfrastructureError."""

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from tests.contract.gates_world import World
 
-from interlock.core.events import Did, Side, Undecided, VerdictStatus
+from interlock.core.conflicts import Did, Side, Undecided
+from interlock.core.events import VerdictStatus
 from interlock.core.pipeline import Scope
 
 FILE = ".interlock/artifacts/code/conflicts.json"

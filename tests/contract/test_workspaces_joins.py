@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.core.events import Did
+from interlock.core.conflicts import Did
 from interlock.ports import InfrastructureError, Merged, Stamp
 from interlock.workspaces import merging, storage, trees
 from interlock.workspaces.compare import write_commit

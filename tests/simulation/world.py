@@ -87,10 +87,7 @@ class SimWorkspaces:
         self._fate.after("merge")
         return Merged(merged, tree, conflicts)
 
-    def open(
-        self, run: str, attempt: AttemptId, commit: str, room: Room, *, overlay: str = "",
-        sides: Sequence[tuple[str, str]] = (),
-    ) -> Place:  # fmt: skip
+    def open(self, run: str, attempt: AttemptId, commit: str, room: Room, *, overlay: str = "") -> Place:
         self._begin("open")
         self._oracle.opening(attempt, commit, overlay)
         found = self._store.commits[commit]

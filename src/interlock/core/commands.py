@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from interlock.core.events import Finding, PauseReason, RunStatus, Undecided, VerdictGiven
+from interlock.core.conflicts import Undecided
+from interlock.core.events import Finding, PauseReason, RunStatus, VerdictGiven
 from interlock.core.ids import AttemptId
 
 

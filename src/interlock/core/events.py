@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from interlock.core.conflicts import Undecided
 from interlock.core.ids import AttemptId
 
 
@@ -75,35 +76,6 @@ class Usage:
     tokens_out: int | None = None
     tokens_cached: int | None = None
     cost_usd: float | None = None
-
-
-class Did(StrEnum):
-    """What a side of a merge did to a path."""
-
-    ADDED = "added"
-    CHANGED = "changed"
-    DELETED = "deleted"
-    FOLDER = "made a folder of"
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One of the merged stages, and what it did to a path in conflict."""
-
-    stage: str
-    commit: str
-    did: Did
-
-
-@dataclass(frozen=True, slots=True)
-class Undecided:
-    """A path in conflict of which no marker in a file says so: somebody must name what holds."""
-
-    path: str
-    kind: str  # as git calls it: modify/delete, binary, file/directory...
-    sides: tuple[Side, ...]
-    left: str = ""  # what the merge has there for now
-    marked: bool = False  # there are markers beside
 
 
 SESSION = "session"  # the name of the evidence that an agent can go on from

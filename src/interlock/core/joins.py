@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from interlock.core.events import Did, InputPrepared, Undecided
+from interlock.core.conflicts import Did, Undecided
+from interlock.core.events import InputPrepared
 from interlock.core.pipeline import Stage
 from interlock.core.state import Phase, RunState
 

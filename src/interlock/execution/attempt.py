@@ -103,8 +103,8 @@ def _open(world: World, context: Context, command: StartAttempt, stage: Stage, s
     if command.source:
         put_back = _not_its_own(stage)
         overlay = world.workspaces.restore(command.source, command.input_commit, put_back, stamp)
-    at = (context.run, command.attempt, command.input_commit, context.room)
-    return world.workspaces.open(*at, overlay=overlay, sides=command.sides)
+    room = replace(context.room, sides=command.sides)
+    return world.workspaces.open(context.run, command.attempt, command.input_commit, room, overlay=overlay)
 
 
 def _not_its_own(stage: Stage) -> tuple[str, ...]:

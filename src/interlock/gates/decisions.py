@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from interlock.core.events import Did, Finding, Side, Undecided
+from interlock.core.conflicts import Did, Side, Undecided
+from interlock.core.events import Finding
 from interlock.core.joins import DECISIONS, DELETED, EDITED, choices, described
 from interlock.ports import Case, Change, UsageError, Workspaces
 

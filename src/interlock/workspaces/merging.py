@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from interlock.core.events import Did, Side, Undecided
+from interlock.core.conflicts import Did, Side, Undecided
 from interlock.ports import InfrastructureError, Merged, Stamp
 from interlock.workspaces import trees
 from interlock.workspaces.compare import ancestors, write_commit

@@ -104,10 +104,7 @@ class GitWorkspaces:
 
     # --- attempts
 
-    def open(  # noqa: PLR0913 - the port's
-        self, run: str, attempt: AttemptId, commit: str, room: Room, *, overlay: str = "",
-        sides: Sequence[tuple[str, str]] = (),
-    ) -> Place:  # fmt: skip
+    def open(self, run: str, attempt: AttemptId, commit: str, room: Room, *, overlay: str = "") -> Place:
         """As the port says. Raises UsageError where submodules, LFS or carried files are missing, and
         InfrastructureError where setup fails or the disk is in the way."""
         made = self._commit(commit)
@@ -115,7 +112,7 @@ class GitWorkspaces:
         shown = self._commit(overlay).tree if overlay else made.tree
         with self._cleaned(place):
             furnished = self._furnish(place, (made,), shown, room)
-            throwaway.add_branches(self._objects, place.tree, made, {f"from/{name}": oid for name, oid in sides})
+            throwaway.add_branches(self._objects, place.tree, made, {f"from/{name}": oid for name, oid in room.sides})
             return furnished
 
     def snapshot(self, place: Place, parent: str, room: Room, stamp: Stamp, ref: str) -> Candidate:

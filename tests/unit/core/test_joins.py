@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from interlock.core.commands import Command, Pause, PrepareInput, StartAttempt
+from interlock.core.conflicts import Did, Side, Undecided
 from interlock.core.events import (
-    Did,
     InputPrepared,
     PauseReason,
     Recorded,
     RunStarted,
-    Side,
-    Undecided,
     VerdictGiven,
     VerdictStatus,
 )

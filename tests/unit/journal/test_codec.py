@@ -10,7 +10,7 @@ from typing import get_args
 
 import pytest
 
-from interlock.core import events
+from interlock.core import conflicts, events
 from interlock.core.events import Event, Evidence, Finding, Recorded, Usage, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.journal import codec
@@ -77,8 +77,8 @@ def test_an_input_kept_before_conflicts_had_kinds_is_still_read() -> None:
 
 
 def test_undecided_conflicts_are_read_back_as_they_were() -> None:
-    sides = (events.Side("a", "c1", events.Did.DELETED), events.Side("b", "c2", events.Did.CHANGED))
-    item = events.Undecided("f\udcff.txt", "modify/delete", sides, "as b left it")
+    sides = (conflicts.Side("a", "c1", conflicts.Did.DELETED), conflicts.Side("b", "c2", conflicts.Did.CHANGED))
+    item = conflicts.Undecided("f\udcff.txt", "modify/delete", sides, "as b left it")
     made = events.InputPrepared(AttemptId("join", 1, 0), "c", "t", ("c1", "c2"), (item.path,), ("a", "b"), (item,))
     assert codec.decode("InputPrepared", 1, codec.encode(made)) == made
 
@@ -91,7 +91,7 @@ FORM = Path(__file__).with_name("stored_form.txt")
 
 
 def test_the_stored_form_has_not_changed_unawares() -> None:
-    kinds = (*get_args(Event), Answer, Finding, Evidence, Usage, events.Side, events.Undecided)
+    kinds = (*get_args(Event), Answer, Finding, Evidence, Usage, conflicts.Side, conflicts.Undecided)
     form = [f"{kind.__name__}({', '.join(map(_field, fields(kind)))})" for kind in kinds]
     assert form == FORM.read_text(encoding="utf-8").splitlines()
 
