@@ -13,6 +13,7 @@ from pathlib import Path
 
 from interlock.core.judge_files import CONFIGURATION, TESTS
 from interlock.core.pipeline import Command, Gate, Pipeline, Stage
+from interlock.spec.sets.configured import configured_tests
 
 NEVER = ".interlock/**"  # not even by a stage that authors it; its own artifacts aside
 
@@ -60,8 +61,14 @@ _BETWEEN = frozenset(";&|()\n")
 def protect_judges(pipeline: Pipeline, read: tuple[str, ...], root: Path) -> Pipeline:
     """The files that the pipeline was read from, and those that its gates run, are protected like what it lists itself;
     but for a stage that says by its very name that it writes such a file."""
-    run = [path for stage in pipeline.stages for gate in stage.gates for path in run_by(gate, root)]
-    stages = tuple(_protecting(stage, read, run) for stage in pipeline.stages)
+    gates = [gate for stage in pipeline.stages for gate in stage.gates if gate.command is not None]
+    run = [path for gate in gates for path in run_by(gate, root)]
+    tests = [
+        _below(folder, glob)
+        for folder in {gate.dir: None for gate in gates}
+        for glob in configured_tests(root / folder)
+    ]
+    stages = tuple(_protecting(stage, read, run, tests) for stage in pipeline.stages)
     return replace(pipeline, stages=stages, _by_id={})
 
 
@@ -80,9 +87,14 @@ def _joined(folder: str, name: str) -> str:
     return "/".join(part for part in (folder, name.removeprefix("./")) if part)
 
 
-def _protecting(stage: Stage, read: tuple[str, ...], run: list[str]) -> Stage:
+def _below(folder: str, glob: str) -> str:
+    """A glob relative to `folder` from the root; one of a name alone still holds at any depth."""
+    return f"/{folder}{glob}" if folder and glob.startswith("/") else glob
+
+
+def _protecting(stage: Stage, read: tuple[str, ...], run: list[str], tests: list[str]) -> Stage:
     own = {glob.strip("/") for glob in stage.scope.writes or ()}
-    judges = [*(f"/{path}" for path in read), *(f"/{path}" for path in run if path not in own)]
+    judges = [*(f"/{path}" for path in read), *(f"/{path}" for path in run if path not in own), *tests]
     scope = replace(stage.scope, protect=tuple(dict.fromkeys((*stage.scope.protect, *judges))))
     return replace(stage, scope=scope)
 
