@@ -123,7 +123,10 @@ def _agents(seed: int, rate: float, pace_s: float) -> str:
 def _write_launcher(scene: Scene) -> None:
     told = environment(scene)
     names = [name for name in told if told[name] != os.environ.get(name) and not name.startswith("GIT_")]
-    lines = ["unset INTERLOCK_STATE_HOME", *(f"export {name}={shlex.quote(told[name])}" for name in names)]
+    lines = [
+        "unset INTERLOCK_STATE_HOME INTERLOCK_CACHE_HOME",
+        *(f"export {name}={shlex.quote(told[name])}" for name in names),
+    ]
     program = f"exec {shlex.quote(sys.executable)} -m interlock"
     text = "\n".join(["#!/bin/sh", "# Interlock, with the state of this demo.", *lines, f'{program} "$@"', ""])
     scene.launcher.write_text(text, encoding="utf-8")

@@ -107,7 +107,7 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
     paths = general.repository(common_dir)
     clock = SystemClock()
     journal, blobs = SqliteJournal(paths.journal), FileBlobs(paths.blobs)
-    workspaces = GitWorkspaces(paths.store, paths.places, top, environ)
+    workspaces = GitWorkspaces(paths.store, paths.places, top, environ, former=paths.former_places)
     cap = DailyCap(general.state / "spent", settings.daily_tokens, settings.daily_cost_usd, clock.now)
     agents = capped(adapters(environ, top), cap)
     outside = Outside(settings.ci.endpoint, settings.ci.token, settings.ci.poll_s, settings.ci.grace_s)
