@@ -52,8 +52,9 @@ def set_scene(root: Path, seed: int, rate: float, pace_s: float) -> Scene:
             path = Path(folder, name)
             path.chmod(path.stat().st_mode | 0o200)
     (scene.repository / "agents.yaml").write_text(_agents(seed, rate, pace_s), encoding="utf-8")
-    pipeline = scene.repository / "interlock.yaml"
-    pipeline.write_text(pipeline.read_text("utf-8").replace("../held_out", json.dumps(str(scene.held_out))), "utf-8")
+    settings = root / "config" / "interlock" / "settings.yaml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(f"held_out: {{rounding: {json.dumps(str(scene.held_out))}}}\n", encoding="utf-8")
     _write_launcher(scene)
     _commit(scene)
     return scene

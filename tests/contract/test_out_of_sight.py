@@ -73,6 +73,7 @@ stages:
     prompt: "Mend it. {{{{ feedback }}}}"
     writes: [a.txt]
     gates:
+      - {{id: hidden, run: 'test "$(cat "$HELD_OUT/least")" -lt "$(cat a.txt)"', held_out: least}}
       - {{id: fifth, run: "cat a.txt; test $(cat a.txt) -ge 5"}}
 """
 
@@ -87,11 +88,18 @@ def world(tmp_path: Path) -> World:
         (spies / name).chmod(0o755)
     path = os.pathsep.join((str(spies), os.environ["PATH"]))
     pipeline = _PIPELINE.format(spy=spies / "spy")
-    return new_world(tmp_path / "world", {"a.txt": "-1\n", "interlock.yaml": pipeline}, PATH=path)
+    made = new_world(tmp_path / "world", {"a.txt": "-1\n", "interlock.yaml": pipeline}, PATH=path)
+    hidden, settings = tmp_path / "hidden-away", tmp_path / "world/home/.config/interlock/settings.yaml"
+    hidden.mkdir()
+    (hidden / "least").write_text("1\n")
+    settings.parent.mkdir(parents=True)
+    settings.write_text(f"held_out: {{least: {hidden}}}\n")
+    return made
 
 
 def test_nothing_of_ours_is_named_to_an_agent(world: World) -> None:
-    world.ask("run", "-t", "Go", "--plain").ended(0)
+    hidden = world.root.parent / "hidden-away"
+    world.ask("run", "-t", "Go", "--plain", INTERLOCK_HELD_OUT_OTHER=str(hidden)).ended(0)
     seen = {path.name: path.read_text() for path in sorted((world.root.parent / "kept").iterdir())}
     names = [name.partition("-")[2] for name in sorted(seen)]
     assert sorted(names) == ["claude", "claude", "claude", "spy", "spy", "spy"]
@@ -99,6 +107,8 @@ def test_nothing_of_ours_is_named_to_an_agent(world: World) -> None:
     assert len(stage_of(world.show(), "two")["attempts"]) == 2
     for name, text in seen.items():
         assert str(world.root / "state") not in text, name
+        assert "hidden-away" not in text, name
+        assert "INTERLOCK_HELD_OUT" not in text, name
     assert "--resume" in seen["5-claude"]
     assert "rehearsal.json" in seen["4-claude"]
     retries = [text for text in seen.values() if "was rejected" in text]
@@ -126,3 +136,40 @@ def test_feedback_that_an_earlier_version_wrote_can_be_told(tmp_path: Path) -> N
     assert laid.is_relative_to(place.root)
     assert laid.read_text() == "the patch\n"
     assert str(tmp_path / "state") not in text
+
+
+HELD = """\
+version: 1
+name: own
+stages:
+  code:
+    run: echo more >> a.txt
+    gates:
+      - {{id: hidden, run: 'grep right "$HELD_OUT"', held_out: {held_out}}}
+"""
+
+
+def test_a_name_that_nothing_explains_stops_the_run_and_says_what_to_write(tmp_path: Path) -> None:
+    world = new_world(tmp_path / "w", {"interlock.yaml": HELD.format(held_out="prices")})
+    world.ask("validate").ended(0)
+    said = world.ask("run", "-t", "Go", "--plain")
+    assert said.code != 0
+    assert "held_out: {prices: /where/they/are}" in said.text
+    assert "INTERLOCK_HELD_OUT_PRICES" in said.text
+    doctor = world.ask("doctor").ended(2, "held out: prices: nothing says where", "code/hidden cannot be judged")
+    assert "settings" in doctor.text
+    file = tmp_path / "file"
+    file.write_text("right")
+    found = {"INTERLOCK_HELD_OUT_PRICES": str(file)}
+    world.ask("doctor", **found).ended(0, f"held out: prices: {file}")
+    world.ask("check", **found).ended(0)
+    world.ask("run", "-t", "Go", "--plain", **found).ended(0)
+
+
+def test_a_path_in_a_pipeline_works_and_is_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "Some checks").write_text("right")
+    held_out = json.dumps(str(tmp_path / "Some checks"))
+    world = new_world(tmp_path / "w", {"interlock.yaml": HELD.format(held_out=held_out)})
+    said = world.ask("validate").ended(0, "interlock.yaml:7:", "warning: an agent can read here where")
+    assert f"held_out: {{some-checks: {tmp_path}/Some checks}}" in said.text
+    world.ask("check").ended(0)

@@ -86,7 +86,7 @@ def _look(cwd: Path, environ: Mapping[str, str]) -> _Seen:
         return _Seen((*looked, trouble), agents)
     disk = _disk(paths)
     pipelines = dict(_pipelines(root))
-    looked += [trouble, _of_disk(disk), *_of_pipelines(pipelines)]
+    looked += [trouble, _of_disk(disk), *_of_pipelines(pipelines), *_held_out(root, environ)]
     valid = {name: not wrong for name, wrong in pipelines.items()}
     return _Seen(tuple(looked), agents, disk, valid, str(paths.root))
 
@@ -282,3 +282,39 @@ def _of_pipelines(pipelines: Mapping[str, int]) -> Iterator[Looked]:
             yield Looked("pipeline", "bad", f"{name}: {count(wrong, 'mistake')}: run interlock validate", Exit.USAGE)
         else:
             yield Looked("pipeline", "ok", f"{name} is valid")
+
+
+def _held_out(root: Path, environ: Mapping[str, str]) -> Iterator[Looked]:
+    """The names that settings and environment know, and those that pipelines here name."""
+    from interlock.core.held_out import is_name
+    from interlock.gates.held_out import HeldOut, HeldOutMissing
+    from interlock.settings import load_settings, paths_of
+
+    try:
+        known = HeldOut(load_settings(paths_of(environ).config).held_out, environ, root)
+    except InterlockError:
+        return  # it was said of the settings
+    needed = _named(root)
+    for name in sorted({*known.names(), *filter(is_name, needed)}):
+        try:
+            yield Looked("held out", "ok", f"{name}: {known.source(name)}")
+        except HeldOutMissing as error:
+            users = f" ({', '.join(needed[name])} cannot be judged)" if name in needed else ""
+            yield Looked("held out", "bad" if users else "note", f"{name}: {error}{users}", Exit.USAGE)
+
+
+def _named(root: Path) -> dict[str, list[str]]:
+    """What gates of the pipelines here hold out, with the gates."""
+    from interlock.spec import InvalidPipeline, find_pipelines, load_pipeline
+
+    found: dict[str, list[str]] = {}
+    for path in find_pipelines(root).values():
+        try:
+            stages = load_pipeline(path, root).pipeline.stages
+        except InvalidPipeline:
+            continue
+        for stage in stages:
+            for gate in stage.gates:
+                if gate.held_out:
+                    found.setdefault(gate.held_out, []).append(f"{stage.id}/{gate.id}")
+    return found

@@ -11,18 +11,12 @@ import shutil
 from pathlib import Path
 
 from interlock.core.globs import matches_any
-
-# To be interlock.core.judge_files.AGENT_FILES.
-_AGENT_FILES = (
-    "**/AGENTS.md", "**/AGENTS.override.md", "**/CLAUDE.md", "**/CLAUDE.local.md", "**/GEMINI.md", "**/.claude/**",
-    "**/.codex/**", "**/.gemini/**", "**/.aider*", "**/.cursor/**", "**/.cursorrules", "**/.opencode/**",
-    "**/opencode.json", "**/opencode.jsonc", "**/.goosehints", "**/.mcp.json", "**/.github/copilot-instructions.md",
-)  # fmt: skip
+from interlock.core.judge_files import AGENT_FILES
 
 
 def remove_instructions(tree: Path) -> None:
     """Remove them from a checkout that nobody has worked in."""
-    globs = tuple(glob.lower() for glob in _AGENT_FILES)
+    globs = tuple(glob.lower() for glob in AGENT_FILES)
     for folder, folders, files in os.walk(tree):
         below = os.path.relpath(folder, tree)
         for name in (*folders, *files):
