@@ -173,3 +173,18 @@ def test_a_path_in_a_pipeline_works_and_is_warned_of(tmp_path: Path) -> None:
     said = world.ask("validate").ended(0, "interlock.yaml:7:", "warning: an agent can read here where")
     assert f"held_out: {{some-checks: {tmp_path}/Some checks}}" in said.text
     world.ask("check").ended(0)
+
+
+def test_no_pipeline_can_pass_on_where_they_are(tmp_path: Path) -> None:
+    text = HELD.format(held_out="prices").replace("    run:", "    env: [INTERLOCK_HELD_OUT_PRICES]\n    run:")
+    world = new_world(tmp_path / "w", {"interlock.yaml": text})
+    world.ask("validate").ended(2, "interlock.yaml:5:", "INTERLOCK_HELD_OUT_PRICES")
+
+
+def test_doctor_tells_where_checkouts_lie_and_whether_they_can(tmp_path: Path) -> None:
+    world = new_world(tmp_path / "w", {"a.txt": ""})
+    world.ask("doctor").ended(0, f"cache: {world.root}/home/.cache/interlock/project-")
+    file = tmp_path / "file"
+    file.write_text("")
+    said = world.ask("doctor", INTERLOCK_CACHE_HOME=str(file / "cache"))
+    said.ended(5, "cannot be written: make it writable, or name another place in INTERLOCK_CACHE_HOME")
