@@ -101,6 +101,7 @@ def environment(root: Path) -> dict[str, str]:
         **who,
         "HOME": str(root),
         "XDG_STATE_HOME": str(root / "state"),
+        "XDG_CACHE_HOME": str(root / "cache"),
         "PYTHONPYCACHEPREFIX": str(root / "pyc"),
     }
 

@@ -52,8 +52,9 @@ def set_scene(root: Path, seed: int, rate: float, pace_s: float) -> Scene:
             path = Path(folder, name)
             path.chmod(path.stat().st_mode | 0o200)
     (scene.repository / "agents.yaml").write_text(_agents(seed, rate, pace_s), encoding="utf-8")
-    pipeline = scene.repository / "interlock.yaml"
-    pipeline.write_text(pipeline.read_text("utf-8").replace("../held_out", json.dumps(str(scene.held_out))), "utf-8")
+    settings = root / "config" / "interlock" / "settings.yaml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(f"held_out: {{rounding: {json.dumps(str(scene.held_out))}}}\n", encoding="utf-8")
     _write_launcher(scene)
     _commit(scene)
     return scene
@@ -123,7 +124,10 @@ def _agents(seed: int, rate: float, pace_s: float) -> str:
 def _write_launcher(scene: Scene) -> None:
     told = environment(scene)
     names = [name for name in told if told[name] != os.environ.get(name) and not name.startswith("GIT_")]
-    lines = ["unset INTERLOCK_STATE_HOME", *(f"export {name}={shlex.quote(told[name])}" for name in names)]
+    lines = [
+        "unset INTERLOCK_STATE_HOME INTERLOCK_CACHE_HOME",
+        *(f"export {name}={shlex.quote(told[name])}" for name in names),
+    ]
     program = f"exec {shlex.quote(sys.executable)} -m interlock"
     text = "\n".join(["#!/bin/sh", "# Interlock, with the state of this demo.", *lines, f'{program} "$@"', ""])
     scene.launcher.write_text(text, encoding="utf-8")

@@ -22,6 +22,7 @@ from interlock.engines.owner import Attendant, Owner
 from interlock.execution.histories import Histories
 from interlock.gates import Referee
 from interlock.gates.bench import Bench
+from interlock.gates.held_out import HeldOut
 from interlock.gates.outside.api import Outside
 from interlock.journal import FileBlobs, SqliteJournal
 from interlock.notify import Channel, Command, Notices, Untold, Webhook
@@ -107,12 +108,14 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
     paths = general.repository(common_dir)
     clock = SystemClock()
     journal, blobs = SqliteJournal(paths.journal), FileBlobs(paths.blobs)
-    workspaces = GitWorkspaces(paths.store, paths.places, top, environ)
+    workspaces = GitWorkspaces(paths.store, paths.places, top, environ, former=paths.former_places)
     cap = DailyCap(general.state / "spent", settings.daily_tokens, settings.daily_cost_usd, clock.now)
     agents = capped(adapters(environ, top), cap)
     outside = Outside(settings.ci.endpoint, settings.ci.token, settings.ci.poll_s, settings.ci.grace_s)
     slots = general.state / "slots"
-    gates = Referee(Bench(workspaces, blobs, journal, environ, paths.locks, slots, agents, outside))
+    held_out = HeldOut(settings.held_out, environ, top)
+    bench = Bench(workspaces, blobs, journal, environ, paths.locks, slots, agents, outside, held_out=held_out)
+    gates = Referee(bench)
     histories = Histories(journal)
     world = World(workspaces, agents, gates, blobs, journal, clock, render, lambda: True)
     holder = _holder()

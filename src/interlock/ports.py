@@ -204,6 +204,8 @@ class Workspaces(Protocol):
     def adopt(self, commit: str, parent: str, stamp: Stamp, ref: str) -> Candidate:
         """A person's own commit (or the input itself) as a candidate: its tree, on `parent`."""
 
+    def put_beside(self, place: Place, name: str, content: bytes) -> Path: ...  # for who works in the checkout
+
     def wipe(self, place: Place) -> None: ...
 
     def discard(self, run: str, attempt: AttemptId) -> None:

@@ -103,9 +103,14 @@ class Ground:
     def state(self) -> Path:
         return self.root / "state"
 
+    @property
+    def cache(self) -> Path:
+        return self.root / "cache"
+
     def environment(self, **more: str | None) -> dict[str, str]:
         """The test's own, with `more`; None takes a name away."""
-        given = {"XDG_STATE_HOME": str(self.state), "INTERLOCK_BACKOFF_S": "0.01", **self.environ, **more}
+        own = {"XDG_STATE_HOME": str(self.state), "XDG_CACHE_HOME": str(self.cache)}
+        given = {**own, "INTERLOCK_BACKOFF_S": "0.01", **self.environ, **more}
         return {name: value for name, value in {**os.environ, **given}.items() if value is not None}
 
     def pipeline(

@@ -169,7 +169,7 @@ LINKS = {
 def test_what_no_commit_can_hold_is_refused_by_name(ground: Ground, misdeeds: dict[str, str]):
     ground.pipeline("; ".join([GOOD, *misdeeds.values()]), gate="true")
     paused(ground.run(), "gate scope failed")
-    assert not list(ground.state.glob("*/places/*/*")), "its place is gone"
+    assert not list(ground.cache.glob("*/*/places/*/*")), "its place is gone"
     shown = ground.ask("show", "code/1.1")
     for said in misdeeds:
         assert said in shown.text, shown.text
@@ -180,7 +180,7 @@ def test_what_no_commit_can_hold_is_refused_by_name(ground: Ground, misdeeds: di
 def test_one_that_removes_its_own_workspace_is_told_so(ground: Ground, then: str):
     ground.pipeline(f"cd ..; rm -rf tree{then}", gate="true")
     paused(ground.run(), "removed its own workspace")
-    assert not list(ground.state.glob("*/places/*/*")), "its place is gone"
+    assert not list(ground.cache.glob("*/*/places/*/*")), "its place is gone"
 
 
 @LINUX
@@ -234,4 +234,4 @@ def test_one_that_fills_its_home_and_temporary_folder_leaves_nothing(ground: Gro
     ground.pipeline('mkdir -p "$HOME/a"; head -c 1000000 /dev/zero > "$HOME/a/b"; chmod 000 "$HOME/a";'
                     ' mkfifo "$TMPDIR/f"; echo done > made.txt')  # fmt: skip
     assert ground.delivered(ground.run())
-    assert not list(ground.state.glob("*/places/*/*"))
+    assert not list(ground.cache.glob("*/*/places/*/*"))

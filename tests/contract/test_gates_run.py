@@ -1,6 +1,7 @@
 """What surrounds a run: environment, secrets, held-out files, repeats, the cache, locks and slots."""
 
 import json
+import re
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,8 @@ from interlock.core.events import Severity, VerdictStatus
 from interlock.core.ids import base_of, input_of
 from interlock.core.pipeline import Artifact, Baseline, Expect, Gate, GateKind, Report, Setup, Stage, Text
 from interlock.core.pipeline import Command as Line
+from interlock.gates import Referee
+from interlock.gates.held_out import HeldOut
 from interlock.gates.locks import PORTS_EACH, held, ports, slot
 from interlock.ports import Cancelled
 
@@ -90,6 +93,56 @@ def test_held_out_files_are_given_to_the_gate_alone_and_read_only(world: World, 
 def test_held_out_files_that_are_gone(world: World, base: str, tmp_path: Path) -> None:
     judgement = world.judge(run_gate("true", held_out=str(tmp_path / "gone")), base, base, decided_on_input=True)
     assert (judgement.status, judgement.permanent, judgement.findings[0].secret) == (ERRORED, True, True)
+
+
+def knowing(world: World, settings: dict[str, str], **environ: str) -> World:
+    held_out = HeldOut(settings, environ, world.trees.repository)
+    world.bench = replace(world.bench, held_out=held_out)
+    world.referee = Referee(world.bench)
+    return world
+
+
+def test_a_name_is_looked_up_in_the_environment_then_in_the_settings(world: World, base: str, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "which").write_text(name)
+    gate = run_gate('cat "$HELD_OUT/which"', held_out="which-one")
+    knowing(world, {"which-one": str(tmp_path / "one")})
+    first = world.judge(gate, base, base)
+    assert world.evidence(first, "log") == b"one"
+    (tmp_path / "one").rename(tmp_path / "moved")
+    knowing(world, {"which-one": str(tmp_path / "moved")})
+    assert world.judge(gate, base, base).cached  # the contents count, not where they lie
+    knowing(world, {"which-one": str(tmp_path / "moved")}, INTERLOCK_HELD_OUT_WHICH_ONE=str(tmp_path / "two"))
+    other = world.judge(gate, base, base)
+    assert (world.evidence(other, "log"), other.cached) == (b"two", False)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("", r"nothing says where .*`held_out: \{feature: .*settings.*INTERLOCK_HELD_OUT_FEATURE"),
+        ("beside", "need an absolute path"),
+        ("/no/such/folder", "are not there"),
+        ("@", "lie in the repository"),
+    ],
+)
+def test_a_name_that_leads_nowhere_decides_nothing(world: World, base: str, path: str, said: str) -> None:
+    named = {"feature": path.replace("@", str(world.trees.repository / "src"))} if path else {}
+    judgement = knowing(world, named).judge(run_gate("true", held_out="feature"), base, base, decided_on_input=True)
+    assert (judgement.status, judgement.permanent, judgement.findings[0].secret) == (ERRORED, True, True)
+    assert re.search(said, judgement.findings[0].message)
+
+
+def test_where_they_are_laid_out_says_nothing_and_never_changes(world: World, base: str, tmp_path: Path) -> None:
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "test_a.py").write_text("")
+    (tmp_path / "test_b.py").write_text("")
+    said = []
+    for number, source in enumerate(("hidden", "hidden", "test_b.py")):
+        gate = run_gate(f'echo "${{HELD_OUT#$(dirname "$PWD")}}" {number}', held_out=str(tmp_path / source))
+        said.append(world.evidence(world.judge(gate, base, base), "log").decode().split()[0])
+    assert said == ["/beside/extra", "/beside/extra", "/beside/extra.py"]  # by its ending a program knows what it is
 
 
 # --- reports against the baseline ----------------------------------------------------------------

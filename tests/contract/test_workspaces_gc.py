@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from tests.contract.workspaces_world import World, make_world
 
-from interlock.workspaces import Collected, base_ref
+from interlock.core.ids import AttemptId
+from interlock.workspaces import Collected, GitWorkspaces, base_ref
 
 DAY = 86_400.0
 
@@ -88,6 +89,24 @@ def test_a_store_that_was_collected_works_on(world: World) -> None:
     world.workspaces.close()
     base = world.base().commit
     assert world.workspaces.read(world.attempted({"a.txt": "y\n"}, base, 2).commit, "a.txt", 10) == b"y\n"
+
+
+def test_what_an_earlier_version_left_where_checkouts_were_is_removed(world: World) -> None:
+    world.base()
+    former = world.root / "state/former"
+    names = ("run1/code-1.1-1", "run2/code-1.1-1", "gate-abc", "setup-abc")
+    for name in names:
+        (former / name / "tree").mkdir(parents=True)
+    (world.places / "room-abc" / "tree").mkdir(parents=True)
+    with GitWorkspaces(world.store, world.places, world.repository, os.environ, former=former) as workspaces:
+        assert workspaces.foresee(("refs/interlock/run1/",), 0.0, time.time() + 2 * DAY).places == 4
+        assert workspaces.collect(("refs/interlock/run1/",), 0.0, time.time() + 2 * DAY).places == 4
+        assert [path.name for path in former.iterdir()] == ["run1"]
+        workspaces.discard("run1", AttemptId("code", 1, 1))
+        assert list((former / "run1").iterdir()) == []
+        workspaces.collect((), 0.0, time.time() + 2 * DAY)
+    assert not former.exists()
+    assert list(world.places.iterdir()) == []
 
 
 def test_no_store_is_nothing_to_collect(world: World) -> None:

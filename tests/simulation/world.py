@@ -120,6 +120,10 @@ class SimWorkspaces:
         self._fate.after("adopt")
         return Candidate(name, found.tree)
 
+    def put_beside(self, place: Place, name: str, content: bytes) -> Path:
+        assert content
+        return place.root / name
+
     def wipe(self, place: Place) -> None:
         self._store.places.pop(str(place.root), None)
 

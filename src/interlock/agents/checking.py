@@ -38,6 +38,6 @@ def offer(brief: Brief, place: Place) -> Check | None:
     given = aside / "rehearsal.json"
     given.write_text(brief.rehearsal, encoding="utf-8")
     env = {name: value for name, value in brief.env.items() if not value or value not in brief.secrets}
-    env["INTERLOCK_STATE_HOME"] = str(aside / "checks")
+    env |= {"INTERLOCK_STATE_HOME": str(aside / "checks"), "INTERLOCK_CACHE_HOME": str(aside / "rooms")}
     command = (sys.executable, "-I", "-m", "interlock", "mcp", "--inside", str(given))
     return Check(command, env, brief.timeout_s)

@@ -103,9 +103,12 @@ def make_artifacts(artifacts: str, place: Place) -> None:
 
 
 def _answer(aside: Path, finished: Finished) -> str:
-    """What it wrote to $INTERLOCK_ANSWER, or else all that it printed, if that is short enough to be an answer."""
+    """What it wrote to $INTERLOCK_ANSWER, or else what it printed; where only the end of that is known, it says so:
+    what follows may be in the middle of a quotation."""
     written = _content(aside / "answer", ANSWER_BYTES_MAX)
-    return (written or finished.tail).decode("utf-8", "replace")
+    cut = not written and (aside / "log").is_file() and (aside / "log").stat().st_size > len(finished.tail)
+    said = (written or finished.tail).decode("utf-8", "replace")
+    return f"[the beginning is left out]\n{said}" if cut else said
 
 
 def _outcome(program: str, brief: Brief, finished: Finished, said: _Said, log: Path) -> Outcome:

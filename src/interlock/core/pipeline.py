@@ -129,7 +129,7 @@ class Gate:
     base_green: bool = False
     baseline: Baseline = Baseline.KEEP
     expect: Expect = Expect.PASS
-    held_out: str = ""  # absolute path outside the repository
+    held_out: str = ""  # the name of files outside the repository, or their absolute path
     env: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     dir: str = ""

@@ -172,7 +172,7 @@ def _brief(world: World, context: Context, command: StartAttempt, spec: AgentSpe
     return Brief(
         run=context.run,
         attempt=command.attempt,
-        text="" if stage.command is not None else compose(world, context, command),
+        text="" if stage.command is not None else compose(world, context, command, place),
         task=context.started.task,
         model=spec.model,
         env=worker_environment(context, stage, spec, place),
@@ -182,7 +182,7 @@ def _brief(world: World, context: Context, command: StartAttempt, spec: AgentSpe
         left=world.left(stage.id),
         scope=stage.scope,
         session=world.blobs.path(command.session) if command.session else None,
-        resumed=compose_resumed(world, command) if command.session else "",
+        resumed=compose_resumed(world, command, place) if command.session else "",
         secrets=tuple(context.environ.get(name, "") for name in (*stage.secrets, *spec.secrets)),
         rehearsal=encode_rehearsal(context, stage) if stage.agent else "",
     )

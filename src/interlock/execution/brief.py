@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from interlock.core.commands import StartAttempt
 from interlock.core.events import Finding
@@ -11,43 +13,44 @@ from interlock.core.joins import DECISIONS, DELETED, EDITED, choices, described
 from interlock.core.pipeline import Stage
 from interlock.execution.context import Context
 from interlock.execution.documents import ARTIFACTS
-from interlock.ports import World
+from interlock.ports import Place, World
 
 ARTIFACT_MAX = 200_000  # bytes of one artifact in a prompt
+_DIGEST_LENGTH = 64
 _TAKEN_BACK = (
     "Your work was judged and rejected. The files are again as they were before you began, so do all of it anew, "
     "within the same bounds, and mend what was wrong. This may be another folder than before: work in the current one."
 )
 
 
-def compose(world: World, context: Context, command: StartAttempt) -> str:
-    """The text that an agent is given. Raises UsageError where a template fails."""
+def compose(world: World, context: Context, command: StartAttempt, place: Place) -> str:
+    """The text that an agent is given; what it names is laid into `place`. Raises UsageError where a template fails."""
     stage = context.pipeline.stage(command.attempt.stage)
-    parts = [world.render(stage.prompt.content, _values(world, context, command))]
+    said = [_feedback(world, place, digest) for digest in command.feedback]
+    parts = [world.render(stage.prompt.content, _values(world, context, command, said))]
     parts.extend(_bounds(stage, command.inherited))
     parts.extend(_conflicts(command))
     if command.broken:
         parts.append("## The merged input fails its gates\n" + _bullets(_said("", item) for item in command.broken))
-    parts.extend(_feedback(world, digest) for digest in command.feedback)
+    parts.extend(said)
     return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
 
 
-def compose_resumed(world: World, command: StartAttempt) -> str:
+def compose_resumed(world: World, command: StartAttempt, place: Place) -> str:
     """The text for an agent that goes on with its own session, and knows the brief."""
-    parts = [_TAKEN_BACK, *(_feedback(world, digest) for digest in command.feedback[-1:])]
+    parts = [_TAKEN_BACK, *(_feedback(world, place, digest) for digest in command.feedback[-1:])]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def _values(world: World, context: Context, command: StartAttempt) -> dict[str, object]:
+def _values(world: World, context: Context, command: StartAttempt, feedback: list[str]) -> dict[str, object]:
     stage_id = command.attempt.stage
-    feedback = "\n\n".join(_feedback(world, digest) for digest in command.feedback)
     return {
         "task": context.started.task,
         "inputs": dict(context.started.inputs),
         "run": {"id": context.run},
         "stage": {"id": stage_id},
         "artifacts": dict(_artifacts(world, context, command)),
-        "feedback": feedback,
+        "feedback": "\n\n".join(feedback),
     }
 
 
@@ -110,15 +113,23 @@ def _how_to_decide(command: StartAttempt) -> str:
     )
 
 
-def _feedback(world: World, digest: str) -> str:
+def _feedback(world: World, place: Place, digest: str) -> str:
     document = json.loads(world.blobs.get(digest))
     if "comment" in document:
         return f"## {document['by']} says\n{document['comment']}"
     lines = [f"## {document['attempt']} was rejected", *(f"- {line}" for line in document["findings"])]
     for gate, tail in document["output"].items():
         lines.append(f"\nEnd of the output of {gate}:\n```\n{tail}\n```")
-    lines.append(f"\nThe rejected patch: {document['patch']}")
+    lines.append(f"\nThe rejected patch: {_laid(world, place, document)}")
     return "\n".join(lines)
+
+
+def _laid(world: World, place: Place, document: Mapping[str, str]) -> Path:
+    """A copy of the patch, which the agent may know of: nothing of ours is named to it. Earlier versions kept the
+    path of a blob, whose last two parts are the digest."""
+    digest = document["patch"].replace("/", "")[-_DIGEST_LENGTH:]
+    name = re.sub(r"[^\w.@-]", "-", document["attempt"])
+    return world.workspaces.put_beside(place, f"{name}.patch", world.blobs.get(digest))
 
 
 def _said(gate: str, finding: Finding) -> str:

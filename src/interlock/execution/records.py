@@ -50,7 +50,7 @@ def handoff_record(context: Context, command: AcceptHandoff) -> bytes:
 
 
 def feedback_document(world: World, context: Context, command: RejectCandidate, patch: str) -> bytes:
-    """Findings and the useful end of the output, without anything of held-out gates but counts."""
+    """Findings and the useful end of the output, without anything of held-out gates but counts. `patch` is a digest."""
     findings = [
         _line(gate, finding.file, finding.line, finding.message) for gate, finding in for_agent(command.verdicts)
     ]
@@ -60,7 +60,7 @@ def feedback_document(world: World, context: Context, command: RejectCandidate, 
         "output": {
             verdict.gate: tail for verdict in failed(command.verdicts) if (tail := _tail(world, context, verdict))
         },
-        "patch": str(world.blobs.path(patch)),
+        "patch": patch,
     }
     return json.dumps(document, sort_keys=True).encode()
 

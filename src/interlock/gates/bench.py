@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from interlock.gates.caching import Flights
+from interlock.gates.held_out import HeldOut
 from interlock.gates.outside.api import Outside
 from interlock.ports import Agent, Blobs, Cancel, Case, Journal, Judgement, Workspaces
 
@@ -26,6 +27,7 @@ class Bench:
     agents: Mapping[str, Agent] = field(default_factory=dict)  # reviewers, by the adapter's name
     outside: Outside = field(default_factory=Outside)  # the CI that `ci` gates ask
     flights: Flights = field(default_factory=Flights)
+    held_out: HeldOut = field(default_factory=HeldOut)  # where the files are that gates name
 
 
 class Kind(Protocol):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from interlock.core.pipeline import Command
 from interlock.gates.caching import digest_of
+from interlock.gates.held_out import HeldOut
 from interlock.gates.held_out import digest as digest_held_out
 from interlock.ports import Case
 from interlock.process import scrubbed
@@ -21,7 +22,7 @@ from interlock.process import scrubbed
 _WORDS_MAX = 100
 
 
-def verdict_key(case: Case, environ: Mapping[str, str]) -> str:
+def verdict_key(case: Case, environ: Mapping[str, str], held_out: HeldOut) -> str:
     """Hex. Raises HeldOutMissing where the held-out files are not there."""
     gate = case.gate
     env = scrubbed(environ, (*gate.env, *gate.secrets))
@@ -32,7 +33,7 @@ def verdict_key(case: Case, environ: Mapping[str, str]) -> str:
         case.baseline,
         (case.decided_on_input, case.subject.is_base),
         case.pipeline.setup,
-        digest_held_out(Path(gate.held_out)) if gate.held_out else "",
+        digest_held_out(held_out.source(gate.held_out)) if gate.held_out else "",
         tuple(sorted({**env, **case.values}.items())),
         _programs(gate.command or Command(), env.get("PATH", os.defpath)),
         tuple(os.uname())[0:1] + tuple(os.uname())[2:],  # not the machine's name

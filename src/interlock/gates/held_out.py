@@ -1,6 +1,7 @@
 """Held-out files: given to the referee alone, copied in beside the checkout for the time of one run.
 
-Rule: their digest is part of the verdict's key, they are read-only where they are copied to, and all that
+Rule: a pipeline names them, and only the user's settings or environment say where they are: agents can read a
+pipeline. Their digest is part of the verdict's key, they are read-only where they are copied to, and all that
 a gate says of them is secret.
 """
 
@@ -9,18 +10,54 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from interlock.core.held_out import is_name, variable_of
 
 _FILES_MAX = 20_000
 
 
 class HeldOutMissing(Exception):
-    """The files are not where the pipeline says. The text says what would be right."""
+    """Nothing says where the files are, or they are not there. The text says what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Where they are: `settings` by name, `environ` above them. `repository` is what they may not lie in."""
+
+    settings: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
+    repository: Path | None = None
+
+    def names(self) -> Mapping[str, str]:
+        """All that is known, with where it is said to be."""
+        start = variable_of("")
+        variables = {name for name, value in self.environ.items() if name.startswith(start) and value}
+        named = {name.removeprefix(start).lower().replace("_", "-"): self.environ[name] for name in variables}
+        return {**self.settings, **named}
+
+    def source(self, said: str) -> Path:
+        """Where the files are that a gate names, or gives the path of. Raises HeldOutMissing."""
+        known = self.names()
+        if is_name(said) and said not in known:
+            raise HeldOutMissing(
+                f"nothing says where the held-out files `{said}` are: write `held_out: {{{said}: /where/they/are}}` "
+                f"into your settings (interlock doctor tells in which folder), or set {variable_of(said)}"
+            )
+        source = Path(known.get(said, said))
+        if not source.is_absolute():
+            raise HeldOutMissing(f"{source}: the held-out files need an absolute path")
+        if self.repository is not None and source.resolve().is_relative_to(self.repository.resolve()):
+            raise HeldOutMissing(f"{source}: the held-out files lie in the repository: move them out, agents read it")
+        if not source.exists():
+            raise HeldOutMissing(f"{source}: the held-out files are not there: restore them, or correct `held_out`")
+        return source
 
 
 def digest(source: Path) -> str:
-    """Over names and contents. Raises HeldOutMissing."""
+    """Over names and contents. Raises HeldOutMissing where there are too many."""
     whole = hashlib.sha256()
     for path in _files(source):
         name = os.fsencode(path.relative_to(source))
@@ -30,7 +67,7 @@ def digest(source: Path) -> str:
 
 
 def lay_out(source: Path, target: Path) -> None:
-    """Copy `source` (a file or a folder) to `target`, read-only. Raises HeldOutMissing."""
+    """Copy `source` (a file or a folder) to `target`, read-only."""
     if source.is_file():
         shutil.copyfile(source, target)
     else:
@@ -51,8 +88,6 @@ def take_away(target: Path) -> None:
 
 
 def _files(source: Path) -> Iterator[Path]:
-    if not source.exists():
-        raise HeldOutMissing(f"{source}: the held-out files are not there: restore them, or correct `held_out`")
     if source.is_file():
         yield source
         return

@@ -6,7 +6,8 @@ gate names, what setup adds, and our own few variables; values of `secrets` do n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,15 +41,26 @@ def run_once(bench: Bench, case: Case, number: int, cancel: Cancel) -> Ran:
     """Run the gate's command with slot `number`. Raises Cancelled and InfrastructureError."""
     room = Room(setup=case.pipeline.setup, carry=case.pipeline.carry, protected=case.stage.scope.protect)
     with bench.workspaces.clean_room(case.commit, case.base_commit, room) as place:
-        aside = place.root / "gate"  # fresh with the room, and named alike in each: test ids may hold its path
+        aside = place.root / "beside"  # fresh with the room, and named alike in each: test ids may hold its path
         aside.mkdir()
-        hidden = aside / "held_out"
-        try:
-            if case.gate.held_out:
-                held_out.lay_out(Path(case.gate.held_out), hidden)
-            return _ran(bench, case, place, _environment(bench, case, place, aside, number), cancel)
-        finally:
-            held_out.take_away(hidden)
+        env = _environment(bench, case, place, aside, number)
+        with _laid_out(bench, case, aside) as own:
+            return _ran(bench, case, place, {**env, **own}, cancel)
+
+
+@contextmanager
+def _laid_out(bench: Bench, case: Case, aside: Path) -> Iterator[Mapping[str, str]]:
+    """The held-out files for one run, and the variable that says where. The name tells the product nothing."""
+    if not case.gate.held_out:
+        yield {}
+        return
+    source = bench.held_out.source(case.gate.held_out)
+    hidden = aside / (f"extra{source.suffix}" if source.is_file() else "extra")
+    try:
+        held_out.lay_out(source, hidden)
+        yield {"HELD_OUT": str(hidden)}
+    finally:
+        held_out.take_away(hidden)
 
 
 def _environment(bench: Bench, case: Case, place: Place, aside: Path, number: int) -> dict[str, str]:
@@ -63,8 +75,6 @@ def _environment(bench: Bench, case: Case, place: Place, aside: Path, number: in
         "INTERLOCK_PORT_LAST": str(last),
         "REPORT": str(aside / "report"),
     }
-    if gate.held_out:
-        own["HELD_OUT"] = str(aside / "held_out")
     named = {name: bench.environ[name] for name in (*gate.env, *gate.secrets) if name in bench.environ}
     return {**scrubbed(bench.environ), **dict(place.env), **_values(case, place), **named, **own}
 

@@ -6,7 +6,7 @@ Every mistake in the file is reported at once, each with what would be right.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -32,6 +32,7 @@ class Settings:
     daily_cost_usd: float = 0.0
     ci: CiSettings = field(default_factory=CiSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
+    held_out: Mapping[str, str] = field(default_factory=dict)  # where the files are that pipelines name
 
 
 _EXPECTED = MappingProxyType(
@@ -43,6 +44,7 @@ _EXPECTED = MappingProxyType(
         "daily_cost_usd": "a positive number",
         "ci": "a mapping",
         "notify": "a mapping",
+        "held_out": "a mapping",
     }
 )
 

@@ -27,14 +27,18 @@ class Paths:
 
     def repository(self, common_dir: Path) -> RepositoryPaths:
         """Of the repository with this common git directory, as an absolute path without links."""
-        return RepositoryPaths(self.state / repository_key(common_dir))
+        key = repository_key(common_dir)
+        root = self.state / key
+        of_this_state = f"{key.rpartition('-')[0]}-{_digest(root)}"  # two state folders never share checkouts
+        return RepositoryPaths(root, self.cache / of_this_state / "places")
 
 
 @dataclass(frozen=True, slots=True)
 class RepositoryPaths:
-    """What is kept of one repository."""
+    """What is kept of one repository. `places`, where agents and gates work, lies outside of `root`."""
 
     root: Path
+    places: Path
 
     @property
     def journal(self) -> Path:
@@ -53,7 +57,8 @@ class RepositoryPaths:
         return self.root / "locks"
 
     @property
-    def places(self) -> Path:
+    def former_places(self) -> Path:
+        """Where earlier versions had them."""
         return self.root / "places"
 
     def run_lock(self, run: str) -> Path:
@@ -61,18 +66,21 @@ class RepositoryPaths:
 
 
 def paths_of(environ: Mapping[str, str]) -> Paths:
-    """The folders by XDG_* and HOME; INTERLOCK_STATE_HOME takes the place of the state folder.
+    """The folders by XDG_* and HOME; INTERLOCK_STATE_HOME and INTERLOCK_CACHE_HOME take the place of two of them.
 
-    Raises UsageError where neither says where to go.
+    Raises UsageError where neither says where to go, and where the state and the checkouts would lie in each other.
     """
-    own = environ.get("INTERLOCK_STATE_HOME", "")
-    if own and not Path(own).is_absolute():
-        raise UsageError(f"INTERLOCK_STATE_HOME is {own!r}: an absolute path is needed")
-    return Paths(
-        state=Path(own) if own else _base(environ, "XDG_STATE_HOME", ".local/state"),
+    paths = Paths(
+        state=_own(environ, "INTERLOCK_STATE_HOME") or _base(environ, "XDG_STATE_HOME", ".local/state"),
         config=_base(environ, "XDG_CONFIG_HOME", ".config"),
-        cache=_base(environ, "XDG_CACHE_HOME", ".cache"),
+        cache=_own(environ, "INTERLOCK_CACHE_HOME") or _base(environ, "XDG_CACHE_HOME", ".cache"),
     )
+    if paths.cache.is_relative_to(paths.state) or paths.state.is_relative_to(paths.cache):
+        raise UsageError(
+            f"the state folder {paths.state} and the cache folder {paths.cache}, where agents work, lie in each other: "
+            "name another place in INTERLOCK_STATE_HOME or INTERLOCK_CACHE_HOME"
+        )
+    return paths
 
 
 def repository_key(common_dir: Path) -> str:
@@ -82,8 +90,18 @@ def repository_key(common_dir: Path) -> str:
     """
     named = common_dir.parent if common_dir.name == ".git" else common_dir
     name = _UNFIT.sub("-", named.name.removesuffix(".git").lower()).strip("-")[:_NAME_LENGTH_MAX]
-    digest = sha256(str(common_dir).encode("utf-8", "surrogateescape")).hexdigest()
-    return f"{name or 'repository'}-{digest[:12]}"
+    return f"{name or 'repository'}-{_digest(common_dir)}"
+
+
+def _digest(path: Path) -> str:
+    return sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+def _own(environ: Mapping[str, str], name: str) -> Path | None:
+    given = environ.get(name, "")
+    if given and not Path(given).is_absolute():
+        raise UsageError(f"{name} is {given!r}: an absolute path is needed")
+    return Path(given) if given else None
 
 
 def _base(environ: Mapping[str, str], name: str, below_home: str) -> Path:

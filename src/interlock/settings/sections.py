@@ -9,9 +9,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
+
+from interlock.core.held_out import is_name
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -157,9 +160,21 @@ def _notify(value: Mapping[str, Any]) -> NotifySettings:
     return NotifySettings(**{**value, **lists})
 
 
+def _wrong_held_out(value: object) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield f"held_out: {value!r} does not fit: a mapping of names to absolute paths is needed"
+        return
+    for name, path in value.items():
+        if not isinstance(name, str) or not is_name(name):
+            yield f"held_out: {name!r} is no name: lower case letters, digits and - are, such as feature-a"
+        elif not isinstance(path, str) or not PurePath(path).is_absolute():
+            yield f"held_out.{name}: {path!r} does not fit: an absolute path is needed"
+
+
 SECTIONS: Mapping[str, Section] = MappingProxyType(
     {
         "ci": Section(lambda value: wrong_keys(value, _CI, "ci"), lambda value: CiSettings(**value)),
         "notify": Section(_wrong_notify, _notify),
+        "held_out": Section(_wrong_held_out, dict),
     }
 )

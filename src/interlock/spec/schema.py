@@ -27,7 +27,7 @@ DESCRIBED = {
     ("GatePart", "report"): "What it writes to $REPORT.",
     ("GatePart", "repeat"): "How often it runs on the same tree; all must agree.",
     ("GatePart", "base"): "The run stops where the gate fails on the base.",
-    ("GatePart", "held_out"): "An absolute path outside the repository, seen by the referee alone.",
+    ("GatePart", "held_out"): "The name of files that the referee alone sees; the user's settings say where they are.",
     ("GatePart", "tests"): "base: with the tests of the base laid over the candidate.",
     ("GatePart", "canary"): "The runner that a test which must fail is added for; false: none is.",
     ("TracesPart", "proven"): "An id counts where a test names it that fails on the input and passes on the candidate.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from interlock.workspaces.checkout import remove
 from interlock.workspaces.git import Git
 
 YOUNG_S = 86_400.0
+_ROOTS = ("*/*-*.*-*", "room-*", "gate-*", "setup-*")
 _TEMPORARY = re.compile(r"tmp_|worktree-|ref-")
 
 
@@ -60,7 +61,7 @@ class DiskUsage:
     places: int
 
 
-def collect(git: Git, store: Path, places: Path, wish: Wish) -> Collected:
+def collect(git: Git, store: Path, places: Sequence[Path], wish: Wish) -> Collected:
     """Remove refs, objects, kits, setups and places that are old and not live."""
     if not storage.exists(store):
         return Collected()
@@ -78,7 +79,7 @@ def collect(git: Git, store: Path, places: Path, wish: Wish) -> Collected:
     return Collected(max(0, before - after), max(0, objects - left), refs, gone)
 
 
-def foresee(git: Git, store: Path, places: Path, wish: Wish) -> Collected:
+def foresee(git: Git, store: Path, places: Sequence[Path], wish: Wish) -> Collected:
     """What `collect` would remove, with nothing removed. Bytes and objects are upper bounds: an object in a pack is
     taken for old when the pack is."""
     if not storage.exists(store):
@@ -91,11 +92,11 @@ def foresee(git: Git, store: Path, places: Path, wish: Wish) -> Collected:
     return Collected(size + files, objects, len(refs), len(roots))
 
 
-def usage(store: Path, places: Path) -> DiskUsage:
-    """Bytes on the disk; 0 for what is not there."""
+def usage(store: Path, places: Sequence[Path]) -> DiskUsage:
+    """Bytes on the disk; 0 for what is not there. `places` are the folders that hold them."""
     own = (storage.own(store, name) for name in ("kits", "setup"))
     kits, setups = (_size(folder) for folder in own)
-    return DiskUsage(_size(store / "objects"), kits, setups, _size(places))
+    return DiskUsage(_size(store / "objects"), kits, setups, sum(map(_size, places)))
 
 
 def _all(used: DiskUsage) -> tuple[int, ...]:
@@ -120,22 +121,23 @@ def _old_refs(store: Path, wish: Wish) -> Iterator[Path]:
             yield path
 
 
-def _places(places: Path, wish: Wish) -> int:
+def _places(places: Sequence[Path], wish: Wish) -> int:
     removed = 0
     for root in _old_places(places, wish):
         end_left(root)
         remove(root)
         removed += 1
-    for folder in places.glob("*"):
+    for folder in [*(below for one in places for below in one.glob("*")), *places[1:]]:
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
     return removed
 
 
-def _old_places(places: Path, wish: Wish) -> Iterator[Path]:
-    """Places of runs are folders of attempts; gates and setups lie beside them."""
-    for root in [*places.glob("*/*-*.*-*"), *places.glob("gate-*"), *places.glob("setup-*")]:
-        run = root.parent.name if root.parent != places else ""
+def _old_places(places: Sequence[Path], wish: Wish) -> Iterator[Path]:
+    """Places of runs are folders of attempts; those of gates (`gate-` in earlier versions) and setups lie beside
+    them."""
+    for root in [root for folder in places for glob in _ROOTS for root in folder.glob(glob)]:
+        run = root.parent.name if root.parent not in places else ""
         if not (run and wish.spares(f"refs/interlock/{run}/x")) and root.lstat().st_mtime < wish.before:
             yield root
 

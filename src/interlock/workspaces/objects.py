@@ -30,6 +30,7 @@ CHUNK = 1 << 20
 _AHEAD = 256  # questions asked before the first answer is read; fits a pipe
 _SYNC_EACH_MAX = 32  # files; above, one call syncs the whole file system
 _LISTED_MAX = 400_000  # entries kept in memory, over all listings
+_ELSEWHERE = "name another folder in INTERLOCK_STATE_HOME or INTERLOCK_CACHE_HOME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,8 +322,8 @@ def disk_trouble(path: Path | str, error: OSError) -> InfrastructureError:
     mend = {
         errno.ENOSPC: "the disk is full: make room",
         errno.EDQUOT: "the quota is used up: make room",
-        errno.EROFS: "the file system is read-only: choose another state directory, or mount it writable",
-        errno.EACCES: "no permission: choose another state directory, or mend its rights",
+        errno.EROFS: f"the file system is read-only: mount it writable, or {_ELSEWHERE}",
+        errno.EACCES: f"no permission: mend its rights, or {_ELSEWHERE}",
     }
     said = mend.get(error.errno or 0, error.strerror or str(error))
     return InfrastructureError(f"{path}: {said}", permanent=error.errno in (errno.EROFS, errno.EACCES))

@@ -1,4 +1,4 @@
-"""The folders of attempts and gates: places/RUN/STAGE-EPOCH.NUMBER-N, and places/gate-X, each with tree, home and tmp.
+"""The folders of attempts and gates: places/RUN/STAGE-EPOCH.NUMBER-N, and places/room-X, each with tree, home and tmp.
 
 Rule: every place has a path that was not there before, so that what still writes to an old one meets nobody.
 """
@@ -19,10 +19,11 @@ _TRIES_MAX = 1000
 
 
 class Places:
-    """Makes and removes places below one folder."""
+    """Makes and removes places below one folder. In a `former` one, of an earlier version, they are only removed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, former: Path | None = None) -> None:
         self.folder = folder
+        self.folders = (folder,) if former is None else (folder, former)
 
     def of_attempt(self, run: str, attempt: AttemptId) -> Place:
         """A new place for the attempt; what it had before is removed."""
@@ -55,7 +56,7 @@ class Places:
     def discard(self, run: str, attempt: AttemptId) -> int:
         """Remove what the attempt has. Returns the highest number among its places, 0 for none."""
         last = 0
-        for root in sorted((self.folder / run).glob(f"{_stem(attempt)}-*")):
+        for root in sorted(root for folder in self.folders for root in (folder / run).glob(f"{_stem(attempt)}-*")):
             number = root.name.rpartition("-")[2]
             last = max(last, int(number) if number.isdigit() else 0)
             end_left(root)

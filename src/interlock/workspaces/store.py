@@ -25,7 +25,7 @@ from interlock.workspaces.deliver import Parcel, deliver
 from interlock.workspaces.gc import Collected, DiskUsage
 from interlock.workspaces.git import Git, Trust, check_version
 from interlock.workspaces.ignores import Ignores
-from interlock.workspaces.objects import Commit, Objects
+from interlock.workspaces.objects import Commit, Objects, disk_trouble
 from interlock.workspaces.places import Places
 from interlock.workspaces.setup import Recipes
 from interlock.workspaces.throwaway import Kits
@@ -34,9 +34,11 @@ from interlock.workspaces.throwaway import Kits
 class GitWorkspaces:
     """Implements the port `Workspaces`. Threads may share it. `close` ends the git programs that it keeps."""
 
-    def __init__(self, store: Path, places: Path, repository: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, store: Path, places: Path, repository: Path, environ: Mapping[str, str], *, former: Path | None = None
+    ) -> None:
         self._store = store
-        self._places = Places(places)
+        self._places = Places(places, former)
         self._repository = repository
         self._environ = dict(environ)
         self._git = Git(self._environ, store)
@@ -142,6 +144,16 @@ class GitWorkspaces:
             storage.create_ref(self._store, ref, made)
         return Candidate(made, tree)
 
+    def put_beside(self, place: Place, name: str, content: bytes) -> Path:
+        """As the port says: below `place.root`, and gone with it. Raises InfrastructureError."""
+        path = place.root / "beside" / name
+        try:
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
+        except OSError as error:
+            raise disk_trouble(path, error) from error
+        return path
+
     def wipe(self, place: Place) -> None:
         """Remove the place whatever is in it. Raises InfrastructureError where that cannot be."""
         with self._lock:
@@ -160,7 +172,7 @@ class GitWorkspaces:
     def clean_room(self, commit: str, base: str, room: Room) -> Iterator[Place]:
         """As the port says; it is removed at the end."""
         commits = (self._commit(base), self._commit(commit))
-        place = self._places.of("gate")
+        place = self._places.of("room")
         with self._cleaned(place):
             place = self._furnish(place, commits, commits[-1].tree, room)
         try:
@@ -217,15 +229,15 @@ class GitWorkspaces:
 
     def collect(self, live_refs: Sequence[str], older_than_s: float, now: float) -> Collected:
         """Remove what no live ref needs and what is older; see `gc`."""
-        return gc.collect(self._git, self._store, self._places.folder, gc.Wish(tuple(live_refs), older_than_s, now))
+        return gc.collect(self._git, self._store, self._places.folders, gc.Wish(tuple(live_refs), older_than_s, now))
 
     def foresee(self, live_refs: Sequence[str], older_than_s: float, now: float) -> Collected:
         """What `collect` would remove, at most."""
-        return gc.foresee(self._git, self._store, self._places.folder, gc.Wish(tuple(live_refs), older_than_s, now))
+        return gc.foresee(self._git, self._store, self._places.folders, gc.Wish(tuple(live_refs), older_than_s, now))
 
     def usage(self) -> DiskUsage:
         """Bytes on the disk."""
-        return gc.usage(self._store, self._places.folder)
+        return gc.usage(self._store, self._places.folders)
 
     # --- below
 

@@ -2,7 +2,8 @@
 
 A chapter begins at a `<!-- new repository -->` and gets a repository of its own. A block whose fence names a file
 (```yaml interlock.yaml) is that file. In a ```console block each line `$ command` is run by bash, and what it prints
-follows it; another exit code than 0 is a line of its own. /srv stands for a folder beside the repository.
+follows it; another exit code than 0 is a line of its own. /srv stands for a folder beside the repository, and ~ for
+the home of who runs the commands.
 
 Rule: times, ids, digests and durations are replaced by ones that are always the same.
 """
@@ -70,6 +71,8 @@ def stable(text: str) -> str:
 def _write(world: World, block: Block) -> None:
     name = Path(block.words)
     path = world.root / name.relative_to("/") if name.is_absolute() else world.repository / name
+    if name.parts[0] == "~":
+        path = world.root / "home" / name.relative_to("~")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(block.text.replace("/srv/", f"{world.root}/srv/"))
 

@@ -41,7 +41,7 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
         f"{file}: sandbox: 'full' does not fit: one of none is needed",
         f"{file}: max_parallel: True does not fit: an integer from 1 to 256 is needed",
         f"{file}: whatever: no such setting: there are sandbox, slots, max_parallel, daily_tokens, daily_cost_usd, ci,"
-        " notify",
+        " notify, held_out",
         f"{file}: daily_tokens: 0 does not fit: a positive integer is needed",
         f"{file}: daily_cost_usd: 'x' does not fit: a positive number is needed",
         f"{file}: ci.endpoint: 'http://example.org' does not fit: an address that begins with https://"
@@ -50,6 +50,25 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
         f"{file}: ci.pol_s: no such setting: did you mean poll_s?",
         f"{file}: ci.grace_s: 0 does not fit: a number of seconds, at most 86400, is needed",
     ]
+
+
+def test_held_out_files_have_names_and_absolute_paths(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("held_out: {feature-a: /srv/checks/a, b: /srv/b}\n")
+    assert load_settings(tmp_path).held_out == {"feature-a": "/srv/checks/a", "b": "/srv/b"}
+    file.write_text("held_out: {Feature_A: /srv/a, b: srv/b, 1: /srv/c, d: 2}\n")
+    with pytest.raises(UsageError) as raised:
+        load_settings(tmp_path)
+    named = "is no name: lower case letters, digits and - are, such as feature-a"
+    assert str(raised.value).splitlines() == [
+        f"{file}: held_out: 'Feature_A' {named}",
+        f"{file}: held_out.b: 'srv/b' does not fit: an absolute path is needed",
+        f"{file}: held_out: 1 {named}",
+        f"{file}: held_out.d: 2 does not fit: an absolute path is needed",
+    ]
+    file.write_text("held_out: [/srv/a]\n")
+    with pytest.raises(UsageError, match="a mapping of names to absolute paths is needed"):
+        load_settings(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,18 @@ def test_the_state_folder_can_be_named() -> None:
         paths_of({"HOME": "/h", "INTERLOCK_STATE_HOME": "here"})
 
 
+def test_the_cache_folder_can_be_named() -> None:
+    assert paths_of({"HOME": "/h", "INTERLOCK_CACHE_HOME": "/here"}).cache == Path("/here")
+    with pytest.raises(UsageError, match="INTERLOCK_CACHE_HOME is 'here'"):
+        paths_of({"HOME": "/h", "INTERLOCK_CACHE_HOME": "here"})
+
+
+@pytest.mark.parametrize(("state", "cache"), [("/i", "/i"), ("/i", "/i/cache"), ("/i/state", "/i")])
+def test_checkouts_and_state_do_not_lie_in_each_other(state: str, cache: str) -> None:
+    with pytest.raises(UsageError, match="lie in each other"):
+        paths_of({"HOME": "/h", "INTERLOCK_STATE_HOME": state, "INTERLOCK_CACHE_HOME": cache})
+
+
 def test_no_home_is_said() -> None:
     with pytest.raises(UsageError, match="HOME"):
         paths_of({})
@@ -59,10 +71,22 @@ def test_two_repositories_of_one_name_differ() -> None:
 
 def test_what_is_kept_of_a_repository(tmp_path: Path) -> None:
     kept = paths_of({"HOME": str(tmp_path)}).repository(Path("/src/shop/.git"))
-    names = (kept.journal, kept.store, kept.blobs, kept.places, kept.run_lock("r1"))
+    names = (kept.journal, kept.store, kept.blobs, kept.former_places, kept.run_lock("r1"))
     assert [str(path.relative_to(kept.root)) for path in names] == [
         "journal.db", "store.git", "blobs", "places", "locks/r1.lock",
     ]  # fmt: skip
+    assert kept.places.name == "places"
+    assert kept.places.parent.parent == tmp_path / ".cache/interlock"
+    assert kept.places.parent.name.startswith("shop-")
+
+
+def test_two_states_of_a_repository_share_no_checkouts() -> None:
+    of = {
+        name: paths_of({"HOME": "/h", "XDG_STATE_HOME": name}).repository(Path("/src/shop/.git"))
+        for name in ["/a", "/b"]
+    }
+    assert of["/a"].places != of["/b"].places
+    assert of["/a"].root.name == of["/b"].root.name
 
 
 def test_a_run_id_fits_a_ref() -> None:

@@ -47,7 +47,7 @@ def _read(asked: Asked, log: Path) -> Told:
     chat = asked.state / "chat.md"
     return Told(
         done,
-        message=_said(chat) or "\n".join(lines[-_LINES_MAX:]),
+        message=_said(chat) or ("" if asked.reviews else "\n".join(lines[-_LINES_MAX:])),  # which quote the work
         trouble="" if done else "\n".join(wrong[:5]),
         usage=_usage(answered),
         model=text(answered[-1], "main_model") if answered else "",

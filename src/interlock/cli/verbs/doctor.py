@@ -81,12 +81,12 @@ def _look(cwd: Path, environ: Mapping[str, str]) -> _Seen:
     agents = _agents(environ)
     looked = [*_machine(environ), _of_agents(agents), *_probed(environ)]
     paths, root, trouble = _repository(cwd, environ)
-    looked.append(_of_state(paths.root if paths else None, environ))
+    looked += _of_folders(paths, environ)
     if paths is None or root is None:
         return _Seen((*looked, trouble), agents)
     disk = _disk(paths)
     pipelines = dict(_pipelines(root))
-    looked += [trouble, _of_disk(disk), *_of_pipelines(pipelines)]
+    looked += [trouble, _of_disk(disk), *_of_pipelines(pipelines), *_held_out(root, environ)]
     valid = {name: not wrong for name, wrong in pipelines.items()}
     return _Seen(tuple(looked), agents, disk, valid, str(paths.root))
 
@@ -212,19 +212,26 @@ def _repository(cwd: Path, environ: Mapping[str, str]) -> tuple[RepositoryPaths 
         return None, None, Looked("repository", "bad", str(error), Exit.INFRASTRUCTURE)
 
 
-def _of_state(state: Path | None, environ: Mapping[str, str]) -> Looked:
-    """Whether it can be written, judged by what there is of it, and nothing is made."""
+def _of_folders(paths: RepositoryPaths | None, environ: Mapping[str, str]) -> Iterator[Looked]:
     from interlock.settings import paths_of
 
     try:
-        folder = state or paths_of(environ).state
+        general = paths_of(environ)
     except InterlockError as error:
-        return Looked("state", "bad", str(error), Exit.INFRASTRUCTURE)
+        yield Looked("state", "bad", str(error), Exit.INFRASTRUCTURE)
+        return
+    yield _of_folder("state", paths.root if paths else general.state)
+    yield _of_folder("cache", paths.places if paths else general.cache)
+
+
+def _of_folder(topic: str, folder: Path) -> Looked:
+    """Whether it can be written, judged by what there is of it, and nothing is made."""
     there = next((path for path in (folder, *folder.parents) if path.exists()), Path("/"))
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        text = f"{folder} cannot be written: make it writable, or name another place in INTERLOCK_STATE_HOME"
-        return Looked("state", "bad", text, Exit.INFRASTRUCTURE)
-    return Looked("state", "ok", str(folder))
+        name = f"INTERLOCK_{topic.upper()}_HOME"
+        text = f"{folder} cannot be written: make it writable, or name another place in {name}"
+        return Looked(topic, "bad", text, Exit.INFRASTRUCTURE)
+    return Looked(topic, "ok", str(folder))
 
 
 def _disk(paths: RepositoryPaths) -> dict[str, int]:
@@ -232,7 +239,7 @@ def _disk(paths: RepositoryPaths) -> dict[str, int]:
     from interlock.cli.amounts import on_disk
     from interlock.workspaces.gc import usage
 
-    used = usage(paths.store, paths.places)
+    used = usage(paths.store, (paths.places, paths.former_places))
     journal = [paths.journal, *paths.root.glob("journal.db-*")]
     return {
         "journal": sum(on_disk(path) for path in journal),
@@ -275,3 +282,39 @@ def _of_pipelines(pipelines: Mapping[str, int]) -> Iterator[Looked]:
             yield Looked("pipeline", "bad", f"{name}: {count(wrong, 'mistake')}: run interlock validate", Exit.USAGE)
         else:
             yield Looked("pipeline", "ok", f"{name} is valid")
+
+
+def _held_out(root: Path, environ: Mapping[str, str]) -> Iterator[Looked]:
+    """The names that settings and environment know, and those that pipelines here name."""
+    from interlock.core.held_out import is_name
+    from interlock.gates.held_out import HeldOut, HeldOutMissing
+    from interlock.settings import load_settings, paths_of
+
+    try:
+        known = HeldOut(load_settings(paths_of(environ).config).held_out, environ, root)
+    except InterlockError:
+        return  # it was said of the settings
+    needed = _named(root)
+    for name in sorted({*known.names(), *filter(is_name, needed)}):
+        try:
+            yield Looked("held out", "ok", f"{name}: {known.source(name)}")
+        except HeldOutMissing as error:
+            users = f" ({', '.join(needed[name])} cannot be judged)" if name in needed else ""
+            yield Looked("held out", "bad" if users else "note", f"{name}: {error}{users}", Exit.USAGE)
+
+
+def _named(root: Path) -> dict[str, list[str]]:
+    """What gates of the pipelines here hold out, with the gates."""
+    from interlock.spec import InvalidPipeline, find_pipelines, load_pipeline
+
+    found: dict[str, list[str]] = {}
+    for path in find_pipelines(root).values():
+        try:
+            stages = load_pipeline(path, root).pipeline.stages
+        except InvalidPipeline:
+            continue
+        for stage in stages:
+            for gate in stage.gates:
+                if gate.held_out:
+                    found.setdefault(gate.held_out, []).append(f"{stage.id}/{gate.id}")
+    return found

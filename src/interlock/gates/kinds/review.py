@@ -1,8 +1,9 @@
 """The review gate: agents read the candidate and say approve, revise or escalate.
 
 Rule: it is asked only of what passed every hard gate, and overrules none. Each reviewer works alone in a checkout
-that is thrown away. Who gives no answer of the asked shape counts for nobody; where the others cannot decide
-without it, nothing is decided. What was answered is kept, so that a crash pays no reviewer twice.
+that is thrown away and holds no instruction files for agents. Who gives no answer of the asked shape counts for
+nobody; where the others cannot decide without it, nothing is decided. What was answered is kept, so that a crash
+pays no reviewer twice.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from interlock.core.pipeline import AgentSpec, Review
 from interlock.gates.bench import Bench
 from interlock.gates.caching import digest_of
 from interlock.gates.reviews.answers import Answer, Asked, NoAnswer, Said, read, schema
-from interlock.gates.reviews.asking import again, earlier_of, question, requirements
+from interlock.gates.reviews.asking import again, earlier_of, mark_of, question, requirements
+from interlock.gates.reviews.instructions import remove_instructions
 from interlock.ports import Brief, Cancel, Cancelled, Case, Ended, Judgement, Outcome, Place, Room
 from interlock.process import scrubbed
 
@@ -46,7 +48,7 @@ def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     assert review is not None
     wanted = requirements(bench, case, review)
     with ThreadPoolExecutor(len(review.by)) as pool:
-        asked = [Asked(name, earlier_of(case, name), wanted) for name in review.by]
+        asked = [Asked(name, earlier_of(case, name), wanted, mark_of(case, name)) for name in review.by]
         opinions = list(pool.map(lambda one: _opinion(bench, case, review, one, cancel), asked))
     if cancel.is_set():
         raise Cancelled(f"{case.stage.id}/{case.gate.id}: no longer wanted")
@@ -144,7 +146,7 @@ def _asked(bench: Bench, case: Case, review: Review, asked: Asked, cancel: Cance
     evidence: list[Evidence] = []
     why = ""
     for _ in range(ASKED_MAX):
-        outcome, kept = _once(bench, case, asked.reviewer, text, cancel)
+        outcome, kept = _once(bench, case, asked, text, cancel)
         usages.append(outcome.usage)
         evidence += kept
         if outcome.ended is not Ended.COMPLETED:
@@ -160,26 +162,27 @@ def _asked(bench: Bench, case: Case, review: Review, asked: Asked, cancel: Cance
     return _Opinion(asked.reviewer, None, why, _sum(usages), tuple(evidence), outcome.retry_at, outcome.permanent)
 
 
-def _once(bench: Bench, case: Case, reviewer: str, text: str, cancel: Cancel) -> tuple[Outcome, list[Evidence]]:
+def _once(bench: Bench, case: Case, asked: Asked, text: str, cancel: Cancel) -> tuple[Outcome, list[Evidence]]:
     """One run of the reviewer's program in a checkout of its own, and what is kept of it."""
-    spec = case.pipeline.agent(reviewer)
+    spec = case.pipeline.agent(asked.reviewer)
     with bench.workspaces.clean_room(case.commit, case.input_commit, Room()) as place:
+        remove_instructions(place.tree)
         _write_protect(place.tree)
-        outcome = bench.agents[spec.use].work(spec, _brief(bench, case, spec, text, place), place, cancel)
-        return outcome, _evidence(bench, reviewer, outcome)
+        brief = replace(_brief(bench, case, spec, place), text=text, answer_schema=schema(asked.mark))
+        outcome = bench.agents[spec.use].work(spec, brief, place, cancel)
+        return outcome, _evidence(bench, asked.reviewer, outcome)
 
 
-def _brief(bench: Bench, case: Case, spec: AgentSpec, text: str, place: Place) -> Brief:
+def _brief(bench: Bench, case: Case, spec: AgentSpec, place: Place) -> Brief:
     return Brief(
         run=case.run,
         attempt=case.subject,
-        text=text,
+        text="",
         task=case.values.get("TASK", ""),
         model=spec.model,
         env=_environment(bench, case, spec, place),
         timeout_s=case.gate.timeout_s,
         idle_timeout_s=case.stage.idle_timeout_s,
-        answer_schema=schema(),
         secrets=tuple(bench.environ.get(name, "") for name in (*case.gate.secrets, *spec.secrets)),
     )
 

@@ -25,7 +25,7 @@ from interlock.ports import Cancel, Case, Judgement
 def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     """What the command said of the candidate. Raises Cancelled, and InfrastructureError for the machine."""
     try:
-        key = verdict_key(case, bench.environ)
+        key = verdict_key(case, bench.environ, bench.held_out)
     except HeldOutMissing as error:
         return Judgement(VerdictStatus.ERRORED, (Finding("held_out", str(error), secret=True),), permanent=True)
     if not case.gate.cached or case.pipeline.carry:  # what is carried in has no digest that we know of

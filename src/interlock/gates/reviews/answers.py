@@ -7,7 +7,6 @@ text of `NoAnswer` tells the reviewer what was wrong.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,10 +15,10 @@ from typing import Any, cast
 from interlock.core.events import Finding, Severity
 from interlock.core.pipeline import Text
 from interlock.gates.documents import json_schema
+from interlock.gates.reviews.final import MARK, NoFinal, final_object
 
 ANSWER_MAX = 200_000  # characters
 REASONS = ("code", "design", "plan", "requirement")
-_FENCED = re.compile(r"^```(?:json)?[ \t]*\n(.*?)^```[ \t]*$", re.DOTALL | re.MULTILINE)
 
 
 class Said(StrEnum):
@@ -40,14 +39,18 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What an answer must speak of: `earlier` findings by number from 1, and requirements by their ids."""
+    """What an answer must speak of: `earlier` findings by number from 1, and requirements by their ids.
+
+    `mark` is what tells an answer to this question from one that stands in the work under review.
+    """
 
     reviewer: str
     earlier: tuple[Finding, ...] = ()
     requirements: tuple[str, ...] = ()
+    mark: str = ""
 
 
-def schema() -> str:
+def schema(mark: str = "") -> str:
     """JSON Schema of an answer. Closed, with every key required, as providers of structured output want it."""
     finding = _object(
         file={"type": "string", "description": "path in the repository, or empty"},
@@ -65,7 +68,9 @@ def schema() -> str:
         status={"enum": ["kept", "changed", "lost"]},
         evidence={"type": "string", "maxLength": 2_000, "description": "file and line, or what is missing"},
     )
+    marked = {MARK: {"enum": [mark], "description": "copy it: it shows that this is your answer"}} if mark else {}
     answer = _object(
+        **marked,
         verdict={"enum": [str(said) for said in Said]},
         findings={"type": "array", "maxItems": 100, "items": finding},
         earlier={"type": "array", "maxItems": 100, "items": earlier},
@@ -76,11 +81,7 @@ def schema() -> str:
 
 def read(text: str, asked: Asked) -> Answer:
     """The answer in what a reviewer said last. Raises NoAnswer."""
-    document = _document(text)
-    wrong = [f"line {line}: {message}" for line, message in json_schema.mistakes(Text(schema()), document)]
-    if wrong:
-        raise NoAnswer("; ".join(wrong[:5]))
-    answer = cast(dict[str, Any], json.loads(document))
+    answer = _document(text, asked.mark)
     said = Said(answer["verdict"])
     findings = [
         *(_finding(asked, item) for item in answer["findings"]),
@@ -97,18 +98,21 @@ def read(text: str, asked: Asked) -> Answer:
     return Answer(said, tuple(findings))
 
 
-def _document(text: str) -> bytes:
-    """The one JSON object: all of the text, or the only fenced block in it."""
+def _document(text: str, mark: str) -> dict[str, Any]:
+    """The one answer in the text, of the asked shape."""
     if len(text) > ANSWER_MAX:
         raise NoAnswer(f"{len(text)} characters, {ANSWER_MAX} at most")
-    whole = text.strip()
-    if whole.startswith("{"):
-        return whole.encode("utf-8", "replace")
-    fenced = _FENCED.findall(text)
-    if len(fenced) != 1:
-        found = "there is no JSON object" if not fenced else f"there are {len(fenced)} blocks"
-        raise NoAnswer(f"{found}: answer with one JSON object and nothing else")
-    return cast(str, fenced[0]).encode("utf-8", "replace")
+    try:
+        said = final_object(text, mark)
+    except NoFinal as error:
+        raise NoAnswer(str(error)) from error
+    shape = Text(schema(mark if f'"{MARK}"' in said else ""))  # a text that is the answer alone may go without
+    wrong = [
+        f"line {line}: {message}" for line, message in json_schema.mistakes(shape, said.encode("utf-8", "replace"))
+    ]
+    if wrong:
+        raise NoAnswer("; ".join(wrong[:5]))
+    return cast(dict[str, Any], json.loads(said))
 
 
 def _finding(asked: Asked, item: dict[str, Any]) -> Finding:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
+from interlock.core.held_out import is_name
 from interlock.core.pipeline import Expect, GateKind, Report
 from interlock.spec.checks.agents import unknown_agent
 from interlock.spec.checks.common import no_templates, passed_on
@@ -141,14 +142,13 @@ def _again(view: View, stage: Stage, gate: Gate, at: Path, same: dict[tuple[str,
 
 
 def _held_out(view: View, gate: Gate, at: Path) -> None:
-    if not gate.held_out:
+    if not gate.held_out or is_name(gate.held_out):
         return
     path, path_at = FilePath(gate.held_out), (*at, "held_out")
     root = view.draft.sources.root
     if not path.is_absolute():
-        view.error(
-            path_at, f"{gate.held_out} is not an absolute path", "write one that begins with /, outside the repository"
-        )
+        hint = "write a name such as feature, and in your settings `held_out: {feature: /where/they/are}`"
+        view.error(path_at, f"{gate.held_out} is neither a name nor an absolute path", hint)
     elif path.resolve().is_relative_to(root):
         hint = "move it outside, where no agent can read it"
         view.error(path_at, f"{gate.held_out} lies in the repository", hint)
@@ -156,6 +156,11 @@ def _held_out(view: View, gate: Gate, at: Path) -> None:
         view.error(path_at, f"{gate.held_out} holds the repository itself", "name the folder of the checks alone")
     elif not path.exists():
         view.error(path_at, f"there is no {gate.held_out}", "create it, or name the right path")
+    else:
+        name = re.sub(r"[^a-z0-9]+", "-", path.name.lower()).strip("-") or "checks"
+        name = name if is_name(name) else "checks"
+        hint = f"write `held_out: {name}` here, and in your settings `held_out: {{{name}: {gate.held_out}}}`"
+        view.warn(path_at, "an agent can read here where the held-out files are", hint)
 
 
 def _review(view: View, stage: Stage, gate: Gate, part: GatePart, at: Path) -> None:
