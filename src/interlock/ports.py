@@ -171,12 +171,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What to lay out beside a commit's files."""
+    """What to lay out beside a commit's files. `control` is a commit that setup worked on: where it fails on the
+    files at hand and works there, it is the files that are wrong. `number` is that of the try: what failed in it is not
+    tried once more; 0: it is."""
 
     setup: tuple[Setup, ...] = ()
     carry: tuple[str, ...] = ()
     protected: tuple[str, ...] = ()
     sides: tuple[tuple[str, str], ...] = ()  # names and commits that are branches `from/NAME` of the `.git`
+    control: str = ""
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +219,12 @@ class Workspaces(Protocol):
         """Whether the store holds the commit."""
 
     def clean_room(self, commit: str, base: str, room: Room) -> AbstractContextManager[Place]:
-        """A checkout of `commit` that no agent touched, with a throw-away `.git` of `base` and `commit`."""
+        """A checkout of `commit` that no agent touched, with a throw-away `.git` of `base` and `commit`. Raises
+        UnfitSetup where setup fails on its files and works on those of `room.control`."""
+
+    def installed(self, commit: str, base: str, room: Room) -> str:
+        """A digest of what setup makes for the clean room, made where it is not there yet; empty without setup. Raises
+        as `clean_room`."""
 
     def read(self, commit: str, path: str, max_bytes: int) -> bytes | None:
         """A regular file of the commit's tree, None where there is none. Raises UsageError above `max_bytes`."""
@@ -251,6 +260,14 @@ class UnfitTree(InterlockError):
     def __init__(self, findings: tuple[Finding, ...]) -> None:
         super().__init__("; ".join(finding.message for finding in findings))
         self.findings = findings
+
+
+class UnfitSetup(InterlockError):
+    """Setup fails on these files, and works on those that they are compared with. `output` is what it printed last."""
+
+    def __init__(self, message: str, output: bytes) -> None:
+        super().__init__(message)
+        self.output = output
 
 
 class DeliveryRefused(InterlockError):

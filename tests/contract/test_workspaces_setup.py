@@ -90,7 +90,7 @@ def test_a_failure_tells_the_end_of_the_output_and_leaves_nothing(world: World, 
     fails = "seq 100; echo the reason >&2; exit 3"
     setup = Setup(Command(shell=fails if which == "setup" else "true"), settle=Command(shell=fails))
     base = world.base().commit
-    with pytest.raises(InfrastructureError, match=r"(?s)exit code 3\n.*99\n100\nthe reason") as failed:
+    with pytest.raises(InfrastructureError, match=r"(?s)exit code 3: the reason\n.*99\n100\nthe reason") as failed:
         world.open(base, 1, Room(setup=(setup,)))
     assert "\n50\n" not in str(failed.value)
     assert [path for path in world.places.rglob("*") if path.is_file()] == []

@@ -276,6 +276,7 @@ class Setup:
     paths: tuple[str, ...] = ()
     settle: Command | None = None
     timeout_s: int = 1800
+    env: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

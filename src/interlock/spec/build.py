@@ -277,7 +277,7 @@ def _input(draft: Draft, name: str, part: models.InputPart) -> Input:
 
 
 def _setup(part: models.SetupPart) -> Setup:
-    return Setup(part.run, tuple(part.key), tuple(part.paths), part.settle, part.timeout or 1800)
+    return Setup(part.run, tuple(part.key), tuple(part.paths), part.settle, part.timeout or 1800, tuple(part.env))
 
 
 def _limits(part: models.LimitsPart) -> Limits:

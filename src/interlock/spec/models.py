@@ -69,6 +69,7 @@ class SetupPart(_Part):
     paths: list[RelativePath] = []
     settle: CommandField | None = None
     timeout: Duration | None = None
+    env: list[Variable] = []
 
 
 class ArtifactPart(_Part):

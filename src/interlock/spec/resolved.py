@@ -104,6 +104,7 @@ def _setup(setup: Setup) -> _Tree:
         paths=list(setup.paths),
         settle=_command(setup.settle),
         timeout=setup.timeout_s,
+        env=list(setup.env),
     )
 
 

@@ -42,9 +42,14 @@ class Laid:
     until_ns: int = 0
     inner: dict[bytes, str] = field(default_factory=dict)  # files of submodules, and the blobs that they are
     left: frozenset[bytes] = frozenset()  # what setup and carry left, relative to the root
+    replaced: frozenset[bytes] = frozenset()  # where what setup made stands in place of what the tree has
 
     def unchanged(self, path: bytes, now: os.stat_result) -> bool:
         return self.seen.get(path) == seen(now) and now.st_ctime_ns < self.until_ns
+
+    def is_replaced(self, path: bytes) -> bool:
+        """Whether a tracked file of this path is not the tree's here, but setup's or not there."""
+        return bool(self.replaced) and any(path == at or path.startswith(at + b"/") for at in self.replaced)
 
 
 def seen(status: os.stat_result) -> Seen:

@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from interlock.ports import Place, Room, UsageError
-from interlock.workspaces import checkout, trees
+from interlock.workspaces import checkout, setup_paths, trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.checkout import Laid
 from interlock.workspaces.contents import Contents
 from interlock.workspaces.objects import Commit, Objects, disk_trouble
 from interlock.workspaces.places import Places
-from interlock.workspaces.setup import Recipes, copy_tree
+from interlock.workspaces.setup import Ground, Recipes
+from interlock.workspaces.setup_paths import copy_tree
 from interlock.workspaces.throwaway import Kits, exclude, write_index, write_repository
 from interlock.workspaces.trees import Listing
 
@@ -35,23 +36,34 @@ class Parts:
     places: Places
 
 
-def furnish(  # noqa: PLR0913 - a place's parts meet here once
-    parts: Parts, place: Place, commits: Sequence[Commit], shown: str, room: Room, origin: Callable[[], Origin]
-) -> tuple[Place, Laid]:
-    """Fill `place` with the files of tree `shown` on a `.git` of `commits`. Returns it with what setup adds."""
-    laid = _files(parts, place, commits, shown)
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The files of tree `shown` on a `.git` of `commits`, and what is laid out beside them. What setup makes is made
+    from tree `made_from`; empty: `shown`."""
+
+    commits: Sequence[Commit]
+    shown: str
+    room: Room
+    origin: Callable[[], Origin]
+    made_from: str = ""
+
+
+def furnish(parts: Parts, place: Place, wanted: Wanted) -> tuple[Place, Laid]:
+    """Fill `place`. Returns it with what setup adds. Raises SetupFailed, InfrastructureError, UsageError."""
+    room, commits = wanted.room, wanted.commits
+    laid = _files(parts, place, wanted)
     if room.carry:
-        _carry(room.carry, origin(), place.tree)
-    listing = parts.objects.listing(shown)
+        _carry(room.carry, wanted.origin(), place.tree)
+    listing = parts.objects.listing(wanted.shown)
     if room.setup:
         head = parts.objects.listing(commits[-1].tree)
         write_index(parts.objects, head, laid, place.tree)
-        parts.recipes.furnish(room.setup, listing, place, lambda: _plain(parts, commits, shown, room, origin))
+        parts.recipes.furnish(room.setup, ground(parts, wanted), place)
         place = replace(place, env=parts.recipes.variables(room.setup, place))
         _put_back(parts, place.tree, listing, laid)
     if room.setup or room.carry:
         named = left_by(room)
-        laid.left = named | frozenset(_untracked(place.tree, listing, named))
+        laid.left = named | frozenset(_untracked(place.tree, listing, laid.replaced, named))
         exclude(place.tree, laid.left)
     accepted = parts.objects.listing(commits[-1].tree)
     for path in trees.differences(accepted, listing):
@@ -59,6 +71,12 @@ def furnish(  # noqa: PLR0913 - a place's parts meet here once
     write_index(parts.objects, accepted, laid, place.tree)
     checkout.hand_over(laid)
     return place, laid
+
+
+def ground(parts: Parts, wanted: Wanted) -> Ground:
+    """What setup works on."""
+    source = replace(wanted, shown=wanted.made_from or wanted.shown)
+    return Ground(parts.objects.listing(source.shown), lambda: _plain(parts, source), wanted.room.number)
 
 
 def left_by(room: Room) -> frozenset[bytes]:
@@ -73,19 +91,21 @@ def check_carried(carry: Sequence[str], origin: Origin) -> None:
         _carried(path, origin)
 
 
-def _files(parts: Parts, place: Place, commits: Sequence[Commit], shown: str) -> Laid:
-    laid = checkout.lay_out(parts.objects, parts.objects.listing(shown), place.tree)
-    parts.contents.lay_in(shown, place.tree, laid)
-    write_repository(parts.objects, parts.kits, place.tree, commits)
+def _files(parts: Parts, place: Place, wanted: Wanted) -> Laid:
+    """The tree's files, but for those where setup's will stand."""
+    laid = checkout.lay_out(parts.objects, parts.objects.listing(wanted.shown), place.tree)
+    laid.replaced = setup_paths.names(wanted.room.setup)
+    parts.contents.lay_in(wanted.shown, place.tree, laid)
+    write_repository(parts.objects, parts.kits, place.tree, wanted.commits)
     return laid
 
 
-def _plain(parts: Parts, commits: Sequence[Commit], shown: str, room: Room, origin: Callable[[], Origin]) -> Place:
+def _plain(parts: Parts, wanted: Wanted) -> Place:
     """A checkout for setup to work in."""
-    place = parts.places.of("setup")
-    laid = _files(parts, place, commits, shown)
-    _carry(room.carry, origin() if room.carry else None, place.tree)
-    write_index(parts.objects, parts.objects.listing(commits[-1].tree), laid, place.tree)
+    place, room = parts.places.of("setup"), wanted.room
+    laid = _files(parts, place, wanted)
+    _carry(room.carry, wanted.origin() if room.carry else None, place.tree)
+    write_index(parts.objects, parts.objects.listing(wanted.commits[-1].tree), laid, place.tree)
     return place
 
 
@@ -114,7 +134,7 @@ def _put_back(parts: Parts, tree: Path, listing: Listing, laid: Laid) -> None:
     root = os.fsencode(tree)
     changed = []
     for path, entry in trees.leaves(listing):
-        if entry.mode == trees.SUBMODULE:
+        if entry.mode == trees.SUBMODULE or laid.is_replaced(path):
             continue
         try:
             now = os.lstat(root + b"/" + path)
@@ -129,7 +149,7 @@ def _put_back(parts: Parts, tree: Path, listing: Listing, laid: Laid) -> None:
         raise disk_trouble(tree, error) from error
 
 
-def _untracked(tree: Path, listing: Listing, named: frozenset[bytes]) -> list[bytes]:
+def _untracked(tree: Path, listing: Listing, replaced: frozenset[bytes], named: frozenset[bytes]) -> list[bytes]:
     """What lies in the tree's folders and is not the tree's; a folder for all below it, but above a named path."""
     above = {path[:at] for path in named for at in range(len(path)) if path[at : at + 1] == b"/"}
     found, waiting = [], [b""]
@@ -138,6 +158,8 @@ def _untracked(tree: Path, listing: Listing, named: frozenset[bytes]) -> list[by
         tracked = listing.get(folder, {})
         for entry in os.scandir(os.fsencode(tree) + b"/" + folder):
             path = trees.joined(folder, entry.name)
+            if path in replaced:
+                continue
             is_folder = stat.S_ISDIR(entry.stat(follow_symlinks=False).st_mode)
             if entry.name in tracked:
                 if is_folder and tracked[entry.name].mode == trees.FOLDER:

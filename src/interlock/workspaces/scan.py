@@ -120,7 +120,7 @@ class _Walk:
             for here in self._waiting:
                 os.close(here.fd)
         for path, _ in trees.leaves(self._known.listing):
-            if path not in self._met:
+            if path not in self._met and not self._known.laid.is_replaced(path):
                 self._found.edits[path] = None
         return self._found
 
@@ -141,7 +141,7 @@ class _Walk:
         is_folder = stat.S_ISDIR(status.st_mode)
         if tracked is not None and tracked.mode == trees.SUBMODULE and is_folder:
             self._submodule(here, path, name)
-        elif tracked is None and self._stays_out(here, path, is_folder):
+        elif path in self._known.laid.replaced or (tracked is None and self._stays_out(here, path, is_folder)):
             self._found.leave_out(path + b"/" if is_folder else path)
         elif trees.is_git_name(name):
             self._found.refuse("nested_repository", f"{shown(path)}: a repository inside the tree", path)

@@ -1,35 +1,73 @@
 """Setup recipes: made once per key in a checkout that is then gone, copied into each place, settled there.
 
 Rule: a copy must not lead back to where it was made. The setup checkout is removed, so that a stale path in
-what was made fails loudly, and `settle` mends it in each checkout.
+what was made fails loudly, and `settle` mends it in each checkout. What failed is remembered for a while, so that
+it fails once for each key and not once for each gate.
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import json
 import os
-import platform
 import shlex
-import shutil
-import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from interlock.core.globs import matches_any
 from interlock.core.pipeline import Command, Setup
 from interlock.ports import InfrastructureError, Place
-from interlock.process import How, Supervised, capture, supervise
-from interlock.workspaces import trees
+from interlock.process import Finished, How, Supervised, scrubbed, supervise
+from interlock.workspaces import setup_paths
 from interlock.workspaces.checkout import remove
 from interlock.workspaces.objects import disk_trouble
+from interlock.workspaces.setup_environment import environment, held_back
+from interlock.workspaces.setup_key import digest_of, key_of
+from interlock.workspaces.setup_output import error_line
 from interlock.workspaces.trees import Listing
 
 TAIL_LINES = 30
+REMEMBERED_S = 300.0  # how long a failure holds for the same try
+
+
+class SetupFailed(InfrastructureError):
+    """A command of setup failed, or left something else than it was to. `index` is that of the recipe. `again`: this
+    is what came of it before, in the same try. `by_files`: the files decide it, whatever the machine does."""
+
+    def __init__(self, what: str, why: str, index: int, output: bytes = b"", *, by_files: bool = False) -> None:
+        super().__init__(f"{what}: {why}", permanent=by_files)
+        self.what = what
+        self.why = why
+        self.index = index
+        self.output = output
+        self.by_files = by_files
+        self.again = False
+
+    def repeated(self) -> SetupFailed:
+        """The same, as it is told again."""
+        told = SetupFailed(self.what, self.why, self.index, self.output, by_files=self.by_files)
+        told.again = True
+        return told
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What setup works on: the files, and how an unfurnished checkout of them is had. `number` is that of the try:
+    what failed in it is not tried again; 0: it is."""
+
+    listing: Listing
+    fresh: Callable[[], Place]
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    number: int
+    at: float
+    error: SetupFailed
 
 
 class Recipes:
@@ -37,26 +75,45 @@ class Recipes:
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self._folder = folder
-        self._environ = {
-            name: value
-            for name, value in environ.items()
-            if not name.startswith("GIT_") and name not in ("VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH")
-        }
+        self._environ = dict(environ)
+        self._failed: dict[str, _Failure] = {}
+        self._proved: dict[str, float] = {}  # when a setup was last seen to work from nothing
 
-    def furnish(self, setups: Sequence[Setup], listing: Listing, place: Place, fresh: Callable[[], Place]) -> None:
-        """Put what the recipes make into `place`, making it first where it is not there, and settle it.
-
-        `fresh` gives an unfurnished checkout of the same files. Raises InfrastructureError with the end of the
-        output where a command fails.
-        """
+    def furnish(self, setups: Sequence[Setup], ground: Ground, place: Place) -> None:
+        """Put what the recipes make in place of what `place` has there, making it first where it is not there, and
+        settle it. Raises SetupFailed, and InfrastructureError for the disk."""
         for index, setup in enumerate(setups):
-            made = self._made(setups[: index + 1], listing, fresh)
+            made = self._made(setups[: index + 1], ground)
             for path in setup.paths:
-                if (made / path).exists() or (made / path).is_symlink():
-                    copy_tree(made / path, place.tree / path, self._environ)
-        for setup in setups:
+                with _placing(index):
+                    setup_paths.lay(made, path, place.tree, scrubbed(self._environ))
+        for index, setup in enumerate(setups):
             if setup.settle is not None:
-                self._run(setup.settle, setup.timeout_s, place, "settle")
+                self._run(setup, setup.settle, place, "settle", index)
+
+    def installed(self, setups: Sequence[Setup], ground: Ground) -> str:
+        """A digest of what the recipes make for these files; made where it is not there. Raises as `furnish`."""
+        digests = []
+        for index in range(len(setups)):
+            made = self._made(setups[: index + 1], ground)
+            try:
+                digests.append(self._digest(made))
+            except OSError as error:
+                raise disk_trouble(made, error) from error
+        return "".join(digests)
+
+    def key(self, setups: Sequence[Setup], listing: Listing) -> str:
+        return key_of(setups, listing, self._environ)
+
+    def proved(self, setups: Sequence[Setup], ground: Ground) -> None:
+        """Have it all made once more from nothing, and keep nothing: can this machine do it now? What it could a moment
+        ago it can. Raises SetupFailed."""
+        key = self.key(setups, ground.listing)
+        with self._alone(key):
+            if time.monotonic() - self._proved.get(key, -REMEMBERED_S) < REMEMBERED_S:
+                return
+            self._rehearse(setups, ground)
+            self._proved[key] = time.monotonic()
 
     def variables(self, setups: Sequence[Setup], place: Place) -> tuple[tuple[str, str], ...]:
         """What a place's programs need to find what setup left: PATH, VIRTUAL_ENV."""
@@ -73,41 +130,76 @@ class Recipes:
         found = [("PATH", os.pathsep.join([*folders, self._environ.get("PATH", os.defpath)]))]
         return (*found, ("VIRTUAL_ENV", virtual)) if virtual else tuple(found)
 
-    def _made(self, setups: Sequence[Setup], listing: Listing, fresh: Callable[[], Place]) -> Path:
+    def _made(self, setups: Sequence[Setup], ground: Ground) -> Path:
         """The folder with what the last of `setups` leaves."""
-        made = self._folder / key_of(setups, listing, self._environ)
+        made = self._folder / self.key(setups, ground.listing)
         if not made.is_dir():
             with self._alone(made.name):
                 if not made.is_dir():
-                    self._make(setups, listing, fresh, made)
-        os.utime(made)  # its last use, for gc
+                    self._tried(setups, ground, made)
+        for used in (made, self._digest_file(made)):  # their last use, for gc
+            with suppress(FileNotFoundError):
+                os.utime(used)
         return made
 
-    def _make(self, setups: Sequence[Setup], listing: Listing, fresh: Callable[[], Place], made: Path) -> None:
-        setup = setups[-1]
-        place = fresh()
+    def _tried(self, setups: Sequence[Setup], ground: Ground, made: Path) -> None:
+        """Make it, unless that failed a moment ago in this try."""
+        known = self._failed.get(made.name)
+        if known and ground.number and ground.number <= known.number and time.monotonic() - known.at < REMEMBERED_S:
+            raise known.error.repeated()
         try:
-            self.furnish(setups[:-1], listing, place, fresh)
-            self._run(setup.command, setup.timeout_s, place, "setup")
+            self._make(setups, ground, made)
+        except SetupFailed as error:
+            if error.index == len(setups) - 1:  # else it is remembered by the key of the earlier one
+                number = max(ground.number, known.number if known else 0)
+                self._failed[made.name] = _Failure(number, time.monotonic(), error)
+            raise
+
+    def _make(self, setups: Sequence[Setup], ground: Ground, made: Path) -> None:
+        index, setup = len(setups) - 1, setups[-1]
+        place = ground.fresh()
+        try:
+            self.furnish(setups[:-1], ground, place)
+            _make_room(place, [setup], index)
+            self._run(setup, setup.command, place, "setup", index)
             aside = Path(tempfile.mkdtemp(prefix="making-", dir=self._folder))
             for path in setup.paths:
-                _move(place.tree / path, aside / path)
+                with _placing(index):
+                    setup_paths.take(place.tree, path, aside)
+            self._digest_file(made).write_text(digest_of(aside))
             aside.rename(made)
         except OSError as error:
             raise disk_trouble(made, error) from error
         finally:
             remove(place.root)
 
-    def _run(self, command: Command, timeout_s: int, place: Place, what: str) -> None:
+    def _rehearse(self, setups: Sequence[Setup], ground: Ground) -> None:
+        place = ground.fresh()
+        try:
+            for index, setup in enumerate(setups):
+                _make_room(place, [setup], index)
+                self._run(setup, setup.command, place, "setup", index)
+        finally:
+            remove(place.root)
+
+    def _digest(self, made: Path) -> str:
+        kept = self._digest_file(made)
+        if not kept.is_file():
+            kept.write_text(digest_of(made))
+        return kept.read_text()
+
+    def _digest_file(self, made: Path) -> Path:
+        return made.with_name(f"{made.name}.digest")
+
+    def _run(self, setup: Setup, command: Command, place: Place, what: str, index: int) -> None:
         log = place.tmp / f"{what}.log"
-        work = Supervised(command.words, place.tree, self._environ, log, timeout_s)
-        done = supervise(work, threading.Event())
+        env = environment(self._environ, setup, place.tmp)
+        done = supervise(Supervised(command.words, place.tree, env, log, setup.timeout_s), threading.Event())
         log.unlink(missing_ok=True)
-        if done.how is How.EXITED and done.code == 0:
-            return
-        why = f"exit code {done.code}" if done.how is How.EXITED else done.how.value.replace("_", " ")
-        tail = "\n".join(done.tail.decode(errors="replace").strip().splitlines()[-TAIL_LINES:])
-        raise InfrastructureError(f"{what}: `{shlex.join(command.words)}`: {why}\n{tail}".rstrip())
+        if done.how is not How.EXITED or done.code != 0:
+            why = f"`{_shown(command)}`: {_ending(done)}{_hint(held_back(self._environ, setup))}"
+            tail = done.tail.decode(errors="replace").strip().splitlines()[-TAIL_LINES:]
+            raise SetupFailed(what, "\n".join([why, *tail]).rstrip(), index, done.tail)
 
     @contextmanager
     def _alone(self, key: str) -> Iterator[None]:
@@ -124,54 +216,35 @@ class Recipes:
             os.close(fd)
 
 
-def key_of(setups: Sequence[Setup], listing: Listing, environ: Mapping[str, str]) -> str:
-    """What the last of `setups` (and those before it) hang on: commands, key files, programs, system."""
-    said = [
-        [setup.command.words, setup.paths, setup.key, _key_files(setup.key, listing), _programs(setup.command, environ)]
-        for setup in setups
-    ]
-    system = [platform.platform(), platform.machine(), sys.version]
-    return hashlib.sha256(json.dumps([said, system]).encode()).hexdigest()
+def _make_room(place: Place, setups: Sequence[Setup], index: int) -> None:
+    """Setup begins without what the tree has at its paths: nothing of it is in what is made."""
+    for path in (path for setup in setups for path in setup.paths):
+        with _placing(index):
+            setup_paths.clear(place.tree, path)
 
 
-def copy_tree(source: Path, target: Path, environ: Mapping[str, str]) -> None:
-    """A copy with modes, times and symlinks, sharing no file with the source. Raises InfrastructureError."""
-    clone = ["-cRp"] if sys.platform == "darwin" else ["-a", "--reflink=auto"]
+@contextmanager
+def _placing(index: int) -> Iterator[None]:
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise disk_trouble(target, error) from error
-    done = capture(["cp", *clone, "--", str(source), str(target)], env=environ, timeout_s=1800)
-    if done.code:
-        raise InfrastructureError(f"{target}: cannot be copied: {done.err.decode(errors='replace').strip()[-500:]}")
+        yield
+    except setup_paths.Misplaced as error:
+        raise SetupFailed("setup", str(error), index, by_files=True) from error
 
 
-def _key_files(globs: Sequence[str], listing: Listing) -> list[tuple[str, str]]:
-    if not globs:
-        return []
-    paths = ((os.fsdecode(path), entry) for path, entry in trees.leaves(listing))
-    found = ((path, f"{entry.mode} {entry.oid}") for path, entry in paths if matches_any(globs, path))
-    return sorted((path.encode("utf-8", "backslashreplace").decode(), said) for path, said in found)
+def _shown(command: Command) -> str:
+    """On one line."""
+    first, *others = (shlex.join(command.argv) or command.shell).strip().splitlines()
+    return f"{first} …" if others else first
 
 
-def _programs(command: Command, environ: Mapping[str, str]) -> list[tuple[str, int, int]]:
-    """The programs that a command names, by what tells one version from another without running it."""
-    try:
-        words = command.argv or tuple(shlex.split(command.shell, comments=True))
-    except ValueError:
-        words = tuple(command.shell.split())
-    found = []
-    for word in dict.fromkeys(words):
-        path = shutil.which(word, path=environ.get("PATH")) if word and "=" not in word else None
-        if path:
-            real = Path(path).resolve()
-            status = real.stat()
-            found.append((str(real), status.st_size, status.st_mtime_ns))
-    return found
+def _ending(done: Finished) -> str:
+    how = f"exit code {done.code}" if done.how is How.EXITED else done.how.value.replace("_", " ")
+    said = error_line(done.tail.decode(errors="replace"))
+    return f"{how}: {said}" if said else how
 
 
-def _move(source: Path, target: Path) -> None:
-    if not source.exists() and not source.is_symlink():
-        raise InfrastructureError(f"setup: the command left no {source.name}, which `paths` names", permanent=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(source, target)
+def _hint(names: Sequence[str]) -> str:
+    """Why an index may have said no."""
+    if not names:
+        return ""
+    return f"\n(not passed on, for they look like credentials: {', '.join(names)}; a setup's `env` can name them)"

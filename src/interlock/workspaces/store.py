@@ -7,28 +7,48 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from interlock.core.events import Finding
 from interlock.core.globs import matches_any
 from interlock.core.ids import AttemptId
 from interlock.ports import Candidate, Change, Merged, Place, Room, Stamp, UnfitTree, UsageError
-from interlock.workspaces import base, checkout, compare, furnish, gc, merging, publish, scan, storage, throwaway, trees
+from interlock.workspaces import (
+    base,
+    blame,
+    checkout,
+    compare,
+    furnish,
+    gc,
+    merging,
+    publish,
+    scan,
+    setup_paths,
+    storage,
+    throwaway,
+    trees,
+)
 from interlock.workspaces.base import Base, Origin
+from interlock.workspaces.blame import Attempted
 from interlock.workspaces.checkout import Laid
 from interlock.workspaces.contents import Contents
 from interlock.workspaces.deliver import Parcel, deliver
+from interlock.workspaces.furnish import Parts, Wanted
 from interlock.workspaces.gc import Collected, DiskUsage
 from interlock.workspaces.git import Git, Trust, check_version
 from interlock.workspaces.ignores import Ignores
 from interlock.workspaces.objects import Commit, Objects, disk_trouble
 from interlock.workspaces.places import Places
-from interlock.workspaces.setup import Recipes
+from interlock.workspaces.setup import Recipes, SetupFailed
 from interlock.workspaces.throwaway import Kits
+
+Done = TypeVar("Done")
 
 
 class GitWorkspaces:
@@ -111,17 +131,25 @@ class GitWorkspaces:
         InfrastructureError where setup fails or the disk is in the way."""
         made = self._commit(commit)
         place = self._places.of_attempt(run, attempt)
-        shown = self._commit(overlay).tree if overlay else made.tree
+        wanted = self._wanted((made,), room)
+        if overlay:
+            wanted = replace(wanted, shown=self._commit(overlay).tree)
+        try:
+            place = self._furnish(place, wanted)
+        except SetupFailed:  # what is gone on with may be what broke it: then it is the accepted input's
+            if not overlay:
+                raise
+            place = self._furnish(self._places.of_attempt(run, attempt), replace(wanted, made_from=made.tree))
         with self._cleaned(place):
-            furnished = self._furnish(place, (made,), shown, room)
             throwaway.add_branches(self._objects, place.tree, made, {f"from/{name}": oid for name, oid in room.sides})
-            return furnished
+        return place
 
     def snapshot(self, place: Place, parent: str, room: Room, stamp: Stamp, ref: str) -> Candidate:
         """As the port says. What is left out is listed, at most about a thousand paths."""
         tree = self._commit(parent).tree
         with self._lock:
-            laid = self._laid.get(place.root) or Laid(left=furnish.left_by(room))
+            handed = self._laid.get(place.root)
+        laid = handed or Laid(left=furnish.left_by(room), replaced=setup_paths.names(room.setup))
         with storage.locked(self._store, shared=True):
             known = self._known(tree, laid)
             with self._objects.batch():
@@ -171,14 +199,20 @@ class GitWorkspaces:
     @contextlib.contextmanager
     def clean_room(self, commit: str, base: str, room: Room) -> Iterator[Place]:
         """As the port says; it is removed at the end."""
-        commits = (self._commit(base), self._commit(commit))
-        place = self._places.of("room")
-        with self._cleaned(place):
-            place = self._furnish(place, commits, commits[-1].tree, room)
+        place = self._tried(commit, base, room, lambda wanted: self._furnish(self._places.of("room"), wanted))
         try:
             yield place
         finally:
             self.wipe(place)
+
+    def installed(self, commit: str, base: str, room: Room) -> str:
+        """As the port says."""
+        if not room.setup:
+            return ""
+        recipes = self._recipes
+        return self._tried(
+            commit, base, room, lambda wanted: recipes.installed(room.setup, furnish.ground(self._parts, wanted))
+        )
 
     # --- commits
 
@@ -246,6 +280,10 @@ class GitWorkspaces:
         return Objects(self._git, storage.algorithm_of(self._store))
 
     @cached_property
+    def _parts(self) -> Parts:
+        return Parts(self._objects, self._kits, self._contents, self._recipes, self._places)
+
+    @cached_property
     def _kits(self) -> Kits:
         return Kits(self._git, self._objects, storage.own(self._store, "kits"))
 
@@ -284,9 +322,18 @@ class GitWorkspaces:
                 self.wipe(place)
             raise
 
-    def _furnish(self, place: Place, commits: tuple[Commit, ...], shown: str, room: Room) -> Place:
-        parts = furnish.Parts(self._objects, self._kits, self._contents, self._recipes, self._places)
-        place, laid = furnish.furnish(parts, place, commits, shown, room, lambda: self._origin)
+    def _tried(self, commit: str, base: str, room: Room, act: Callable[[Wanted], Done]) -> Done:
+        """`act` on what is judged. Raises as `clean_room`."""
+        wanted = self._wanted((self._commit(base), self._commit(commit)), room)
+        control = self._wanted((self._commit(base), self._commit(room.control)), room) if room.control else None
+        return blame.tried(self._parts, Attempted(wanted, control), act)
+
+    def _wanted(self, commits: tuple[Commit, ...], room: Room) -> Wanted:
+        return Wanted(commits, commits[-1].tree, room, lambda: self._origin)
+
+    def _furnish(self, place: Place, wanted: Wanted) -> Place:
+        with self._cleaned(place):
+            place, laid = furnish.furnish(self._parts, place, wanted)
         with self._lock:
             self._laid[place.root] = laid
         return place

@@ -28,6 +28,7 @@ BRANCH = "work"
 ATTRIBUTES = "* -text !eol -ident -filter !working-tree-encoding\n"
 _LOOSE_MAX = 200  # objects beyond the kit; above, a new kit is made
 _ANCESTORS_MAX = 64
+_ASSUME_VALID = 0x8000  # git does not look at the file
 
 
 class Kits:
@@ -197,7 +198,8 @@ def _index_entry(path: bytes, entry: trees.Entry, laid: Laid) -> bytes:
         *(0, inode & 0xFFFFFFFF, int(entry.mode, 8), 0, 0, size & 0xFFFFFFFF),
     )
     oid = bytes.fromhex(entry.oid)
-    body = head + oid + struct.pack(">H", min(len(path), 0xFFF)) + path
+    flags = min(len(path), 0xFFF) | (_ASSUME_VALID if laid.is_replaced(path) else 0)
+    body = head + oid + struct.pack(">H", flags) + path
     return body + b"\0" * (8 - len(body) % 8)
 
 

@@ -6,12 +6,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from interlock.core.globs import matches
+from interlock.core.installs import installs_copy
 from interlock.core.judge_files import MIXED
 from interlock.spec.checks.common import no_templates, passed_on
 from interlock.spec.protected import NEVER
 
 if TYPE_CHECKING:
-    from interlock.core.pipeline import Stage
+    from interlock.core.pipeline import Setup, Stage
     from interlock.spec.checks.view import View
 
 _WILD = frozenset("*?[")
@@ -74,11 +75,26 @@ def _setup(view: View) -> None:
     for index, setup in enumerate(view.pipeline.setup):
         no_templates(view, setup.command, ("setup", index, "run"))
         no_templates(view, setup.settle, ("setup", index, "settle"))
+        passed_on(view, ("setup", index), setup.env, ())
         if setup.settle and not setup.paths:
             hint = "name what it leaves under `paths`, or take settle out"
             view.at_key(("setup", index, "settle"), "settle without paths", hint)
+        if "" in setup.paths:
+            view.at_key(("setup", index, "paths"), "the root itself is no path to leave", "name what is below it")
+        _installs(view, index, setup)
     for agent in view.pipeline.agents:
         no_templates(view, agent.command, ("agents", agent.name, "run"))
     for index, path in enumerate(view.pipeline.carry):
         if not (view.draft.sources.root / path).exists():
             view.warn(("carry", index), f"there is no {path} to carry", "create it before a run, or take it out")
+
+
+def _installs(view: View, index: int, setup: Setup) -> None:
+    """A copy of the project stays behind when its sources change."""
+    if installs_copy(setup.command):
+        message = "it installs a copy of the project, which would be judged in place of the checkout"
+        hint = "install dependencies only, or `-e .` with `settle`; until then it is made anew for each candidate"
+        view.warn(("setup", index, "run"), message, hint)
+    elif not setup.key and setup.paths:
+        hint = "list what it installs from under `key`"
+        view.warn(("setup", index, "run"), "without `key` it is made anew for each candidate", hint)

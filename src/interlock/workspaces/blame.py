@@ -1,0 +1,72 @@
+"""Who is to blame where setup fails: the files at hand, or the machine.
+
+Rule: the files are, where they alone differ: setup fails on them twice, and then works on the files that they are
+compared with. All else is infrastructure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from interlock.ports import InfrastructureError, UnfitSetup
+from interlock.workspaces.checkout import remove
+from interlock.workspaces.furnish import Parts, Wanted, furnish, ground
+from interlock.workspaces.setup import SetupFailed
+
+Done = TypeVar("Done")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """`wanted` is what is tried, `control` what it is compared with, None where there is nothing."""
+
+    wanted: Wanted
+    control: Wanted | None
+
+
+def tried(parts: Parts, attempted: Attempted, act: Callable[[Wanted], Done]) -> Done:
+    """`act(wanted)`, once more where it fails. Raises UnfitSetup, or what `act` raised."""
+    wanted, control = attempted.wanted, attempted.control
+    try:
+        return act(wanted)
+    except SetupFailed as failed:
+        if control is None or not _may_differ(parts, wanted, control, failed):
+            raise
+        last = failed
+    if not last.again and not last.by_files:
+        try:
+            return act(replace(wanted, room=replace(wanted.room, number=0)))
+        except SetupFailed as failed:
+            last = failed
+    _prove(parts, control, last)
+    worked = "the same setup works on what was accepted last"
+    raise UnfitSetup(f"{last.what} fails on these files, and {worked}: {last.why}", last.output) from last
+
+
+def _may_differ(parts: Parts, wanted: Wanted, control: Wanted, failed: SetupFailed) -> bool:
+    """Whether the two trees can be told apart by what failed."""
+    if failed.what == "settle" or failed.by_files:
+        return wanted.shown != control.shown
+    setups = wanted.room.setup[: failed.index + 1]
+    keys = {parts.recipes.key(setups, parts.objects.listing(each.shown)) for each in (wanted, control)}
+    return len(keys) > 1
+
+
+def _prove(parts: Parts, control: Wanted, failed: SetupFailed) -> None:
+    """Raises InfrastructureError where the control fails too: then nothing is said of the files."""
+    setups = control.room.setup
+    try:
+        if failed.what == "settle":
+            place = parts.places.of("setup")
+            try:
+                furnish(parts, place, control)
+            finally:
+                remove(place.root)
+        elif not failed.by_files:
+            parts.recipes.proved(setups[: failed.index + 1], ground(parts, control))
+        else:
+            parts.recipes.installed(setups[: failed.index + 1], ground(parts, control))
+    except SetupFailed as error:
+        raise InfrastructureError(f"{failed}\n(it fails on the accepted input as well: {error})") from error
