@@ -73,15 +73,16 @@ def own_home(_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _allowed_under_home() -> tuple[str, ...]:
-    """The places that Python and the tests need and that may lie in a home: themselves and the interpreter."""
+    """The places that Python and the tests need and that may lie in a home: themselves, the interpreter, programs."""
     places = [
         _REPOSITORY, tempfile.gettempdir(), sys.prefix, sys.base_prefix, sys.exec_prefix,
-        *sysconfig.get_paths().values(), *filter(None, sys.path),
+        *sysconfig.get_paths().values(), *filter(None, sys.path), *filter(None, os.environ["PATH"].split(os.pathsep)),
     ]  # fmt: skip
     return tuple(os.path.realpath(place) for place in places)
 
 
 _ALLOWED = _allowed_under_home()
+_PACKAGES = ("/site-packages", "/dist-packages", "/node_modules")  # of other interpreters: looked at, never used
 
 
 def _within(path: str, place: str) -> bool:
@@ -101,7 +102,9 @@ def _guard_path(argument: object) -> None:
     if not isinstance(argument, str | bytes | os.PathLike):
         return
     path = os.path.abspath(os.fsdecode(argument))  # noqa: PTH100 - pathlib here would recurse
-    if any(_within(path, home) for home in _HOMES) and not any(_within(path, place) for place in _ALLOWED):
+    if not any(_within(path, home) for home in _HOMES) or path.endswith(_PACKAGES):
+        return
+    if not any(_within(path, place) for place in _ALLOWED):
         raise OutOfBounds(f"a test touched the user's home: {path}")
 
 

@@ -31,6 +31,8 @@ class Trees:
         self.repository.mkdir(parents=True)
         git("init", "-q", cwd=self.repository)
         self.rooms = 0
+        self.setup = "what setup made"  # its digest
+        self.unfit: Exception | None = None  # what setup fails with
         self._one = threading.Lock()  # git has one index
         self._root = root
 
@@ -84,6 +86,11 @@ class Trees:
 
     def patch(self, old: str, new: str) -> bytes:
         return git("diff", old, new, cwd=self.repository).encode()
+
+    def installed(self, commit: str, base: str, room: Room) -> str:
+        if isinstance(self.unfit, Exception):
+            raise self.unfit
+        return self.setup if room.setup else ""
 
     @contextmanager
     def clean_room(self, commit: str, base: str, room: Room) -> Iterator[Place]:

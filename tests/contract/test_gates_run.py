@@ -16,7 +16,7 @@ from interlock.core.pipeline import Command as Line
 from interlock.gates import Referee
 from interlock.gates.held_out import HeldOut
 from interlock.gates.locks import PORTS_EACH, held, ports, slot
-from interlock.ports import Cancelled
+from interlock.ports import Cancelled, UnfitSetup
 
 PASSED, FAILED, ERRORED = VerdictStatus
 CASE = "<testcase classname='t' name='%s'>%s</testcase>"
@@ -236,26 +236,111 @@ def test_the_same_is_judged_once(world: World, base: str) -> None:
     assert replace(again, cached=False) == first
 
 
-def test_what_a_verdict_hangs_on_is_in_its_key(world: World, base: str, tmp_path: Path) -> None:
+def test_what_a_run_hangs_on_is_in_its_key(world: World, base: str, tmp_path: Path) -> None:
     (tmp_path / "hidden").write_text("a")
     gate = run_gate("true", held_out=str(tmp_path / "hidden"), env=("WANTED",))
+    setup = replace(world.case(gate, base, base).pipeline, setup=(Setup(Line(shell="true")),))
     first = world.judge(gate, base, base)
     other = world.trees.commit({"x": "y"}, base)
-    pipeline = world.case(gate, base, base).pipeline
+    again = world.trees.commit({}, base)
     assert world.judge(gate, base, base).cached
     different = [
         world.judge(replace(gate, timeout_s=5), base, base),
+        world.judge(replace(gate, command=Line(shell="true; true")), base, base),
+        world.judge(replace(gate, repeat=2), base, base),
         world.judge(gate, other, base),
-        world.judge(gate, base, base, baseline=b"x"),
+        world.judge(gate, again, base),  # the same files, but `git log` says something else
+        world.judge(gate, base, base, base_commit=again),
         world.judge(gate, base, base, sandbox="full"),
         world.judge(gate, base, base, values={"TASK": "x"}),
-        world.judge(gate, base, base, subject=base_of("code")),
-        world.judge(gate, base, base, pipeline=replace(pipeline, setup=(Setup(Line(shell="true")),))),
+        world.judge(gate, base, base, pipeline=setup),
     ]
+    world.trees.setup = "another package"
+    different.append(world.judge(gate, base, base, pipeline=setup))
     (tmp_path / "hidden").write_text("b")
     different.append(world.judge(gate, base, base))
     assert not any(judgement.cached for judgement in different)
-    assert len({judgement.digest for judgement in (first, *different)}) == 9
+    assert len({judgement.digest for judgement in (first, *different)}) == 12
+
+
+def test_the_same_run_is_judged_by_each_gate_anew(world: World, base: str) -> None:
+    """Who asks, and what it is compared with, is no part of the run: another gate of another stage and pipeline."""
+    gate = reporting(suite(a="passed", n="failed"), 1)
+    failed = world.judge(gate, base, base, subject=base_of("code"))
+    red = replace(gate, id="red", expect=Expect.NEW_TESTS_FAIL, digest="another")
+    other = Stage("tests", agent="tester", gates=(red,))
+    passed = world.judge(red, base, base, other, baseline=suite(a="passed").encode(), number=2, run="another")
+    worse = world.judge(gate, base, base, baseline=suite(a="passed", b="passed", n="failed").encode())
+    tolerant = replace(gate, baseline=Baseline.NO_WORSE)
+    same = world.judge(tolerant, base, base, baseline=suite(a="passed", n="failed").encode())
+    assert [one.status for one in (failed, passed, worse, same)] == [FAILED, PASSED, FAILED, PASSED]
+    assert [one.cached for one in (failed, passed, worse, same)] == [False, True, True, True]
+    assert [finding.rule for finding in worse.findings] == ["test_vanished", "test_failed"]
+    assert failed.evidence == passed.evidence == worse.evidence
+    assert len({one.digest for one in (failed, passed, worse, same)}) == 4
+    assert world.trees.rooms == 1
+
+
+def test_a_kept_run_says_what_it_said(world: World, base: str) -> None:
+    for shell in ("seq 5000; exit 3", "echo fine"):
+        first, again = (world.judge(run_gate(shell), base, base) for _ in range(2))
+        assert again == replace(first, cached=True)
+    assert "5000" in world.judge(run_gate("seq 5000; exit 3"), base, base).findings[0].message
+
+
+def test_repeats_that_are_kept_are_judged_together(world: World, base: str) -> None:
+    gate = run_gate("echo run", repeat=3)
+    first, again = (world.judge(gate, base, base) for _ in range(2))
+    assert again == replace(first, cached=True)
+    assert world.trees.rooms == 3
+
+
+def test_a_ready_gate_sees_nothing_of_the_run(world: World, base: str) -> None:
+    ready = run_gate("env", used="python.test")
+    values = {"TASK": "one", "INPUT_X": "1", "ARTIFACT_PLAN_PLAN": ".interlock/artifacts/plan/plan.md"}
+    log = world.evidence(world.judge(ready, base, base, values=values), "log").decode()
+    assert not [line for line in log.splitlines() if line.startswith(("TASK", "INPUT", "ARTIFACT", "INTERLOCK_RUN"))]
+    assert world.judge(ready, base, base, values={"TASK": "another"}).cached
+
+
+def test_documents_that_are_there_or_that_the_command_names(world: World, base: str) -> None:
+    plan = ".interlock/artifacts/plan/plan.md"
+    values = {"ARTIFACT_PLAN_PLAN": plan, "ARTIFACT_TESTS_NOTES": ".interlock/artifacts/tests/notes.md"}
+    made = world.trees.commit({plan: "# Plan\n"}, base)
+    log = world.evidence(world.judge(run_gate("env"), made, base, values=values), "log").decode()
+    assert f"/{plan}\n" in log
+    assert "ARTIFACT_TESTS_NOTES" not in log
+    assert world.judge(run_gate("env"), made, base, values={"ARTIFACT_PLAN_PLAN": plan}).cached
+    named = world.judge(run_gate("env; echo ${ARTIFACT_TESTS_NOTES:-}"), made, base, values=values)
+    assert "/notes.md\n" in world.evidence(named, "log").decode()
+
+
+def test_setup_that_is_unfit_is_the_candidates_failure(world: World, base: str) -> None:
+    world.trees.unfit = UnfitSetup("setup fails on these files: no such package", b"all of it")
+    pipeline = replace(world.case(run_gate("true"), base, base).pipeline, setup=(Setup(Line(shell="true")),))
+    for _ in range(2):
+        judgement = world.judge(run_gate("true"), base, base, pipeline=pipeline)
+        assert (judgement.status, [finding.rule for finding in judgement.findings]) == (FAILED, ["setup"])
+        assert world.evidence(judgement, "log") == b"all of it"
+        assert not judgement.cached
+
+
+def test_a_package_that_is_installed_meanwhile_changes_the_answer(world: World, base: str, tmp_path: Path) -> None:
+    python = tmp_path / "venv/bin/python3"
+    site = tmp_path / "venv/lib/python3/site-packages"
+    python.parent.mkdir(parents=True)
+    site.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\necho '[\"{site}\"]'\n")
+    python.chmod(0o755)
+    world.bench.environ["PATH"] = f"{python.parent}:{world.bench.environ['PATH']}"
+    gate = run_gate("test ! -e /nowhere")
+    world.judge(gate, base, base)
+    assert world.judge(gate, base, base).cached
+    (site / "plugin-1.0.dist-info").mkdir()
+    assert not world.judge(gate, base, base).cached
+    assert world.judge(gate, base, base).cached
+    (site / "plugin-1.0.dist-info").rename(site / "plugin-1.1.dist-info")
+    assert not world.judge(gate, base, base).cached
 
 
 def test_what_is_not_kept(world: World, base: str) -> None:

@@ -41,7 +41,8 @@ def pointed_at(document: object, pointer: str) -> object:
 
 
 def gate_values(context: Context, stage: Stage) -> Mapping[str, str]:
-    """TASK, INPUT_* and ARTIFACT_* for a gate; paths are relative to the checkout's root."""
+    """TASK, INPUT_* and ARTIFACT_* for a gate; paths are relative to the checkout's root. Not the run's name: what a
+    gate says must not hang on it."""
     return {**_common(context), **_artifact_values(context.pipeline, stage, root="")}
 
 
@@ -54,6 +55,7 @@ def worker_environment(context: Context, stage: Stage, spec: AgentSpec, place: P
         "HOME": str(place.home),
         "TMPDIR": str(place.tmp),
         "ARTIFACTS": str(place.tree / ARTIFACTS / stage.id),
+        "INTERLOCK_RUN": context.run,
         **_common(context),
         **_artifact_values(context.pipeline, stage, root=f"{place.tree}/"),
     }
@@ -65,7 +67,7 @@ def attempt_name(run: str, attempt: AttemptId) -> str:
 
 def _common(context: Context) -> dict[str, str]:
     inputs = {f"INPUT_{_upper(name)}": value for name, value in context.started.inputs}
-    return {"TASK": context.started.task, "INTERLOCK_RUN": context.run, **inputs}
+    return {"TASK": context.started.task, **inputs}
 
 
 def _artifact_values(pipeline: Pipeline, stage: Stage, root: str) -> dict[str, str]:

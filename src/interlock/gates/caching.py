@@ -1,23 +1,17 @@
-"""The verdict cache: the same judgement is never paid for twice.
+"""What caches of gates share: digests as keys, and taking turns.
 
-Rule: the key holds all that a verdict may hang on; what could not be decided is never kept. Equal keys in
-one process are judged one after the other, so that the second finds the first one's verdict.
+Rule: equal keys in one process are judged one after the other, so that the second finds what the first one left.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
-from typing import Any
 
-from interlock.core.events import Evidence, Finding, Severity, VerdictStatus
-from interlock.ports import Blobs, Cancel, Cancelled, Journal, Judgement
+from interlock.ports import Cancel, Cancelled
 
-_KIND = "verdict/1"
 _POLL_S = 0.05
 
 
@@ -28,21 +22,6 @@ def digest_of(*parts: object) -> str:
         text = repr(part).encode("utf-8", "surrogateescape")
         digest.update(b"%d:" % len(text) + text)
     return digest.hexdigest()
-
-
-def recall(journal: Journal, blobs: Blobs, key: str) -> Judgement | None:
-    """The verdict kept by `key`, where its evidence is still there."""
-    text = journal.recall(_KIND, key)
-    if text is None:
-        return None
-    judgement = _decoded(text, key)
-    return judgement if all(blobs.path(item.digest).exists() for item in judgement.evidence) else None
-
-
-def remember(journal: Journal, key: str, judgement: Judgement) -> None:
-    """Keep a verdict, unless it could not decide."""
-    if judgement.status is not VerdictStatus.ERRORED:
-        journal.remember(_KIND, key, _encoded(judgement))
 
 
 class Flights:
@@ -67,24 +46,3 @@ class Flights:
             with self._lock:
                 self._keys.discard(key)
                 self._lock.notify_all()
-
-
-def _encoded(judgement: Judgement) -> str:
-    return json.dumps(
-        {
-            "status": judgement.status,
-            "findings": [asdict(finding) for finding in judgement.findings],
-            "evidence": [asdict(item) for item in judgement.evidence],
-        }
-    )
-
-
-def _decoded(text: str, key: str) -> Judgement:
-    kept: dict[str, Any] = json.loads(text)
-    return Judgement(
-        VerdictStatus(kept["status"]),
-        tuple(Finding(**{**item, "severity": Severity(item["severity"])}) for item in kept["findings"]),
-        tuple(Evidence(**item) for item in kept["evidence"]),
-        digest=key,
-        cached=True,
-    )

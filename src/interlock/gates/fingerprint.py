@@ -1,53 +1,57 @@
-"""The key of a verdict: a digest of all that it may hang on.
+"""The keys of a run and of a verdict: digests of all that they may hang on.
 
-Rule: when in doubt it is in the key. In it are the gate's definition, tree, baseline, base, setup, held-out
-files, what the gate sees of the environment, the programs that its command names, the system, and the sandbox level.
+Rule: when in doubt it is in the key. A run hangs on what its command can see: the files, base and candidate in
+`.git`, what setup installed, held-out files, the environment, the programs and packages of this machine. It does not
+hang on who asks: the names of pipeline, stage and gate, the baseline and what is expected belong to the verdict.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from interlock.core.pipeline import Command
+from interlock.core.pipeline import Baseline, Command, Expect
 from interlock.gates.caching import digest_of
 from interlock.gates.held_out import HeldOut
 from interlock.gates.held_out import digest as digest_held_out
+from interlock.gates.surroundings import packages, programs
 from interlock.ports import Case
 from interlock.process import scrubbed
 
-_WORDS_MAX = 100
 
-
-def verdict_key(case: Case, environ: Mapping[str, str], held_out: HeldOut) -> str:
-    """Hex. Raises HeldOutMissing where the held-out files are not there."""
-    gate = case.gate
+def run_key(
+    case: Case, environ: Mapping[str, str], values: Mapping[str, str], installed: str, held_out: HeldOut
+) -> str:
+    """Hex. `values` are those of the run that the command sees, `installed` is a digest of what setup made. Raises
+    HeldOutMissing where the held-out files are not there."""
+    gate, command = case.gate, case.gate.command or Command()
     env = scrubbed(environ, (*gate.env, *gate.secrets))
+    asked = replace(
+        gate, id="", digest="", used="", held_out="", base_green=False, baseline=Baseline.KEEP, expect=Expect.PASS
+    )
+    found = programs(command, env.get("PATH", os.defpath))
     return digest_of(
-        gate,
+        asked,
         case.tree,
-        case.base_commit,
-        case.baseline,
-        (case.decided_on_input, case.subject.is_base),
-        case.pipeline.setup,
-        digest_held_out(held_out.source(gate.held_out)) if gate.held_out else "",
-        tuple(sorted({**env, **case.values}.items())),
-        _programs(gate.command or Command(), env.get("PATH", os.defpath)),
+        (case.commit, case.base_commit),
+        installed,
+        _held_out(held_out.source(gate.held_out)) if gate.held_out else (),
+        tuple(sorted({**env, **values}.items())),
+        found,
+        packages([name for name, *_ in found], env),
         tuple(os.uname())[0:1] + tuple(os.uname())[2:],  # not the machine's name
         case.sandbox,
     )
 
 
-def _programs(command: Command, path: str) -> tuple[tuple[str, int, int], ...]:
-    """Every program that a word of the command may name: where it really is, its size and when it was written."""
-    words = re.findall(r"[\w./+-]+", " ".join(command.words))[:_WORDS_MAX]
-    found = {shutil.which(word, path=path) for word in words}
-    return tuple(_identity(Path(program)) for program in sorted(filter(None, found)))
+def verdict_key(case: Case, run: str) -> str:
+    """Hex. What was run, and what it is judged by."""
+    alone = (case.subject.is_base, case.subject.is_input)
+    return digest_of(run, case.gate, case.baseline, case.decided_on_input, alone)
 
 
-def _identity(program: Path) -> tuple[str, int, int]:
-    status = program.stat()
-    return str(program.resolve()), status.st_size, status.st_mtime_ns
+def _held_out(source: Path) -> tuple[str, str]:
+    """What is in it, and what the command sees of its name."""
+    return digest_held_out(source), source.suffix if source.is_file() else ""

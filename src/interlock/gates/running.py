@@ -15,6 +15,7 @@ from interlock.core.events import Evidence
 from interlock.core.pipeline import Report
 from interlock.gates import held_out
 from interlock.gates.bench import Bench
+from interlock.gates.kinds.scope import ARTIFACTS
 from interlock.gates.locks import ports
 from interlock.gates.reports import Unreadable, junit, read_report
 from interlock.ports import Cancel, Cancelled, Case, Place, Room
@@ -37,10 +38,34 @@ class Ran:
     why: str = ""
 
 
+def room_of(case: Case) -> Room:
+    """The clean room. Where setup fails on a candidate, it is compared with what was accepted before: of an input in
+    conflict, which has markers in it, with the base."""
+    alone = case.subject.is_base or case.subject.is_input or case.tree == case.input_tree
+    control = "" if alone else case.base_commit if case.conflicts else case.input_commit
+    return Room(
+        setup=case.pipeline.setup,
+        carry=case.pipeline.carry,
+        protected=case.stage.scope.protect,
+        control=control,
+        number=case.number,
+    )
+
+
+def values_seen(bench: Bench, case: Case) -> dict[str, str]:
+    """What of the run's values the command sees. A ready gate sees none of them: it judges files alone, so that it says
+    the same whatever the task is. Of documents, those that are there, or that the command names."""
+    if case.gate.used or case.gate.command is None:
+        return {}
+    values = case.values
+    there = set(bench.workspaces.files(case.commit, [f"/{ARTIFACTS}/**"])) if any(map(_is_path, values)) else set()
+    words = " ".join(case.gate.command.words)
+    return {name: value for name, value in values.items() if not _is_path(name) or value in there or name in words}
+
+
 def run_once(bench: Bench, case: Case, number: int, cancel: Cancel) -> Ran:
-    """Run the gate's command with slot `number`. Raises Cancelled and InfrastructureError."""
-    room = Room(setup=case.pipeline.setup, carry=case.pipeline.carry, protected=case.stage.scope.protect)
-    with bench.workspaces.clean_room(case.commit, case.base_commit, room) as place:
+    """Run the gate's command with slot `number`. Raises Cancelled, UnfitSetup and InfrastructureError."""
+    with bench.workspaces.clean_room(case.commit, case.base_commit, room_of(case)) as place:
         aside = place.root / "beside"  # fresh with the room, and named alike in each: test ids may hold its path
         aside.mkdir()
         env = _environment(bench, case, place, aside, number)
@@ -76,14 +101,17 @@ def _environment(bench: Bench, case: Case, place: Place, aside: Path, number: in
         "REPORT": str(aside / "report"),
     }
     named = {name: bench.environ[name] for name in (*gate.env, *gate.secrets) if name in bench.environ}
-    return {**scrubbed(bench.environ), **dict(place.env), **_values(case, place), **named, **own}
+    return {**scrubbed(bench.environ), **dict(place.env), **_values(bench, case, place), **named, **own}
 
 
-def _values(case: Case, place: Place) -> dict[str, str]:
+def _values(bench: Bench, case: Case, place: Place) -> dict[str, str]:
     """Paths of artifacts are absolute here, so that they hold in any `dir`."""
-    return {
-        name: str(place.tree / value) if name.startswith("ARTIFACT_") else value for name, value in case.values.items()
-    }
+    seen = values_seen(bench, case)
+    return {name: str(place.tree / value) if _is_path(name) else value for name, value in seen.items()}
+
+
+def _is_path(name: str) -> bool:
+    return name.startswith("ARTIFACT_")
 
 
 def _ran(bench: Bench, case: Case, place: Place, env: Mapping[str, str], cancel: Cancel) -> Ran:

@@ -20,8 +20,8 @@ from interlock.gates.running import Ran
 from interlock.ports import Case, Judgement
 from interlock.process import How
 
-# Rules of findings that say what kept a gate from deciding.
-HINDRANCES = frozenset({"baseline", "dir", "not_found", "report", "timeout"})
+# Rules of findings that say that a run came to no end that could be judged.
+UNFINISHED = frozenset({"dir", "not_found", "report", "timeout"})
 
 _NOT_RUNNABLE = frozenset({126, 127})  # what a shell says of a command that it cannot run or find
 

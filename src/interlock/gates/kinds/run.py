@@ -1,7 +1,7 @@
 """The run gate: a command in a checkout of its own, judged by its exit code and its report.
 
-Rule: exactly the same is judged once; `repeat` runs it again on the same tree, keeps every run, and
-where they disagree nothing is decided.
+Rule: exactly the same is run once, and judged by each gate anew; `repeat` runs it again on the same tree, keeps
+every run, and where they disagree nothing is decided. A slow machine is no verdict, and is not kept.
 """
 
 from __future__ import annotations
@@ -12,38 +12,47 @@ from dataclasses import replace
 
 from interlock.core.events import Evidence, Finding, VerdictStatus
 from interlock.gates.bench import Bench
-from interlock.gates.caching import recall, remember
 from interlock.gates.findings import bounded
-from interlock.gates.fingerprint import verdict_key
+from interlock.gates.fingerprint import run_key, verdict_key
 from interlock.gates.held_out import HeldOutMissing
+from interlock.gates.kept import recall, remember
 from interlock.gates.locks import held, slot
-from interlock.gates.running import Ran, run_once
-from interlock.gates.verdicts import HINDRANCES, verdict
-from interlock.ports import Cancel, Case, Judgement
+from interlock.gates.running import Ran, room_of, run_once, values_seen
+from interlock.gates.verdicts import UNFINISHED, verdict
+from interlock.ports import Cancel, Case, Judgement, UnfitSetup
 
 
 def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     """What the command said of the candidate. Raises Cancelled, and InfrastructureError for the machine."""
     try:
-        key = verdict_key(case, bench.environ, bench.held_out)
+        installed = bench.workspaces.installed(case.commit, case.base_commit, room_of(case))
+        key = run_key(case, bench.environ, values_seen(bench, case), installed, bench.held_out)
+        return replace(_judged(bench, case, key, cancel), digest=verdict_key(case, key))
     except HeldOutMissing as error:
         return Judgement(VerdictStatus.ERRORED, (Finding("held_out", str(error), secret=True),), permanent=True)
+    except UnfitSetup as error:
+        log = Evidence("log", bench.blobs.put(error.output), len(error.output))
+        return Judgement(VerdictStatus.FAILED, (Finding("setup", str(error)),), (log,))
+
+
+def _judged(bench: Bench, case: Case, key: str, cancel: Cancel) -> Judgement:
     if not case.gate.cached or case.pipeline.carry:  # what is carried in has no digest that we know of
-        return replace(_judged(bench, case, cancel), digest=key)
+        return _said(case, _run(bench, case, cancel))
     with bench.flights.alone(key, cancel):
-        kept = recall(bench.journal, bench.blobs, key)
-        if kept is not None:
-            return kept
-        judgement = replace(_judged(bench, case, cancel), digest=key)
-        if not any(finding.rule in HINDRANCES for finding in judgement.findings):  # a slow machine is no verdict
-            remember(bench.journal, key, judgement)
+        kept = recall(bench, key)
+        judgement = replace(_said(case, kept), cached=True) if kept else None
+        if judgement is not None and not judgement.flaky:
+            return judgement
+        runs = _run(bench, case, cancel)
+        judgement = _said(case, runs)
+        if not judgement.flaky and not any(finding.rule in UNFINISHED for finding in judgement.findings):
+            remember(bench, key, runs)
         return judgement
 
 
-def _judged(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
+def _run(bench: Bench, case: Case, cancel: Cancel) -> list[Ran]:
     with _turn(bench, case, cancel) as number:
-        judgements = [_judged_once(bench, case, number, cancel) for _ in range(max(1, case.gate.repeat))]
-    return judgements[0] if len(judgements) == 1 else _agreed(judgements)
+        return [run_once(bench, case, number, cancel) for _ in range(max(1, case.gate.repeat))]
 
 
 @contextmanager
@@ -52,8 +61,12 @@ def _turn(bench: Bench, case: Case, cancel: Cancel) -> Iterator[int]:
         yield number
 
 
-def _judged_once(bench: Bench, case: Case, number: int, cancel: Cancel) -> Judgement:
-    ran: Ran = run_once(bench, case, number, cancel)
+def _said(case: Case, runs: Sequence[Ran]) -> Judgement:
+    judgements = [_said_once(case, ran) for ran in runs]
+    return judgements[0] if len(judgements) == 1 else _agreed(judgements)
+
+
+def _said_once(case: Case, ran: Ran) -> Judgement:
     judgement = verdict(case, ran)
     findings = bounded(judgement.findings, secret=bool(case.gate.held_out))
     return replace(judgement, findings=findings, evidence=ran.evidence)

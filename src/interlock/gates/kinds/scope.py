@@ -13,7 +13,7 @@ from interlock.core import judge_files
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.globs import matches_any
 from interlock.core.pipeline import Scope, Stage
-from interlock.gates import decisions, origins, tables
+from interlock.gates import decisions, origins, setups, tables
 from interlock.gates.bench import Bench
 from interlock.ports import Cancel, Case, Change, Judgement, UsageError, Workspaces
 
@@ -52,8 +52,10 @@ def _emptiness(case: Case) -> Iterator[Finding]:
 def _paths(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
     conflicts = decisions.writable(case, changes)
     for change in changes:
-        complaint = _complaint(case.stage, change, conflicts)
+        of_setup = setups.complaint(case.pipeline.setup, change)
+        complaint = of_setup or _complaint(case.stage, change, conflicts)
         tabled = tables.is_mixed(change.path) and not matches_any(_whole(case.stage.scope.authors), change.path)
+        tabled = tabled and of_setup is None
         own = _authored_tables(case.stage.scope, change.path) if tabled else ()
         if tabled and (complaint is None or (own and complaint[0] in ("protected", "outside_writes"))):
             yield from _tables(workspaces, case, change, own, strict=complaint is not None)

@@ -1,0 +1,84 @@
+"""What a command finds on PATH: the programs that it names, and the packages of the interpreters there.
+
+Rule: seen from outside, by names, sizes and times. A package that is installed, removed or replaced changes it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from interlock.core.pipeline import Command
+from interlock.ports import InfrastructureError
+from interlock.process import capture
+
+_WORDS_MAX = 100
+_PATHS = "import json, sys; print(json.dumps(sys.path))"
+_DATED = (".dist-info", ".egg-info", ".egg-link", ".pth")
+
+Program = tuple[str, int, int]  # where it is, its size and when it was written
+
+
+def programs(command: Command, path: str) -> tuple[Program, ...]:
+    """Every program that a word of the command may name."""
+    words = re.findall(r"[\w./+-]+", " ".join(command.words))[:_WORDS_MAX]
+    found = {shutil.which(word, path=path) for word in words}
+    return tuple(_identity(Path(program)) for program in sorted(filter(None, found)))
+
+
+def packages(named: Sequence[str], env: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
+    """What the interpreters on PATH, and those that the programs `named` are scripts of, can import: names, and for
+    what tells of a version its time."""
+    path = env.get("PATH", os.defpath)
+    pythons = {shutil.which("python3", path=path), shutil.which("python", path=path), *map(_python_of, named)}
+    folders: list[str] = []
+    for python in sorted(filter(None, pythons)):
+        folders += _import_path(python, path, _identity(Path(python)))
+    node = shutil.which("node", path=path)
+    modules = [str(Path(node).resolve().parent.parent / "lib/node_modules")] if node else []
+    return tuple((folder, *sorted(_entries(folder))) for folder in dict.fromkeys([*folders, *modules]))
+
+
+def _identity(program: Path) -> Program:
+    status = program.stat()
+    return str(program.resolve()), status.st_size, status.st_mtime_ns
+
+
+def _python_of(program: str) -> str | None:
+    """The interpreter of a script, such as of a `pytest` that was installed by itself."""
+    try:
+        with Path(program).open("rb") as file:
+            first = file.read(500).split(b"\n")[0]
+    except OSError:
+        return None
+    found = re.match(rb"#!\s*(/\S*python[\d.]*)\s*", first)
+    return found[1].decode(errors="surrogateescape") if found and Path(os.fsdecode(found[1])).exists() else None
+
+
+@lru_cache(maxsize=64)
+def _import_path(python: str, path: str, identity: Program) -> tuple[str, ...]:
+    """The folders of packages of an interpreter, asked of itself. None where it says nothing."""
+    del identity  # another program at the same place is asked anew
+    try:
+        done = capture([python, "-I", "-c", _PATHS], cwd=Path("/"), env={"PATH": path}, timeout_s=20)
+        found = json.loads(done.out) if done.code == 0 else []
+    except (InfrastructureError, ValueError):
+        found = []
+    return tuple(folder for folder in found if folder.endswith(("site-packages", "dist-packages")))
+
+
+def _entries(folder: str) -> Iterator[str]:
+    try:
+        with os.scandir(folder) as entries:
+            found = list(entries)
+    except OSError:
+        return
+    for entry in found:
+        dated = entry.name.endswith(_DATED) or folder.endswith("node_modules")
+        if entry.name != "__pycache__":
+            yield f"{entry.name} {entry.stat(follow_symlinks=False).st_mtime_ns}" if dated else entry.name
