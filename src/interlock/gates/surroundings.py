@@ -35,13 +35,25 @@ def packages(named: Sequence[str], env: Mapping[str, str]) -> tuple[tuple[str, .
     """What the interpreters on PATH, and those that the programs `named` are scripts of, can import: names, and for
     what tells of a version its time."""
     path = env.get("PATH", os.defpath)
-    pythons = {shutil.which("python3", path=path), shutil.which("python", path=path), *map(_python_of, named)}
     folders: list[str] = []
-    for python in sorted(filter(None, pythons)):
+    for python in sorted({*_pythons(path), *filter(None, map(_python_of, named))}):
         folders += _import_path(python, path, _identity(Path(python)))
     node = shutil.which("node", path=path)
     modules = [str(Path(node).resolve().parent.parent / "lib/node_modules")] if node else []
     return tuple((folder, *sorted(_entries(folder))) for folder in dict.fromkeys([*folders, *modules]))
+
+
+def _pythons(path: str) -> Iterator[str]:
+    """python3 and python: where both lie in one folder and are alike (a link, or a version manager's wrapper), one."""
+    first, second = (shutil.which(name, path=path) for name in ("python3", "python"))
+    if first:
+        yield first
+    if second and not (first and _are_alike(Path(first), Path(second))):
+        yield second
+
+
+def _are_alike(one: Path, other: Path) -> bool:
+    return one.parent == other.parent and one.stat().st_size == other.stat().st_size
 
 
 def _identity(program: Path) -> Program:
