@@ -222,9 +222,10 @@ class Workspaces(Protocol):
         """A checkout of `commit` that no agent touched, with a throw-away `.git` of `base` and `commit`. Raises
         UnfitSetup where setup fails on its files and works on those of `room.control`."""
 
-    def installed(self, commit: str, base: str, room: Room) -> str:
-        """A digest of what setup makes for the clean room, made where it is not there yet; empty without setup. Raises
-        as `clean_room`."""
+    def room_digest(self, commit: str, base: str, room: Room) -> str:
+        """A digest of what the clean room shows beside the files of `commit`: what `.git` says, and what setup makes,
+        which is made where it is not there yet. Of a candidate's commit the message and date are ours, and do not
+        count. Raises as `clean_room`."""
 
     def read(self, commit: str, path: str, max_bytes: int) -> bytes | None:
         """A regular file of the commit's tree, None where there is none. Raises UsageError above `max_bytes`."""

@@ -87,10 +87,10 @@ class Trees:
     def patch(self, old: str, new: str) -> bytes:
         return git("diff", old, new, cwd=self.repository).encode()
 
-    def installed(self, commit: str, base: str, room: Room) -> str:
+    def room_digest(self, commit: str, base: str, room: Room) -> str:
         if isinstance(self.unfit, Exception):
             raise self.unfit
-        return self.setup if room.setup else ""
+        return f"{commit} {base} {self.setup if room.setup else ''}"
 
     @contextmanager
     def clean_room(self, commit: str, base: str, room: Room) -> Iterator[Place]:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.contract.workspaces_world import World, commit_all, make_world, write
+from tests.contract.workspaces_world import World, commit_all, git, make_world, write
 
 from interlock.core.pipeline import Command, Setup
-from interlock.ports import InfrastructureError, Room
+from interlock.ports import InfrastructureError, Room, Stamp
 
 COPY = Setup(Command(shell="pip install . "), ("pyproject.toml",), ("site",))
 
@@ -52,15 +52,38 @@ def test_a_digest_of_what_was_made(world: World) -> None:
     changed = world.attempted({"src/lib.py": "2\n"}, base, 1).commit
     locked = world.attempted({"deps.lock": "2\n"}, base, 2).commit
     shell = "mkdir deps; echo $RANDOM > deps/id; chmod 700 deps/id; ln -s /bin/sh deps/sh"
-    one = Room(setup=(Setup(Command(shell=shell), ("deps.lock",), ("deps",)),))
-    first = world.workspaces.installed(base, base, one)
+    room = Room(setup=(Setup(Command(shell=shell), ("deps.lock",), ("deps",)),))
+
+    def installed(commit: str, room: Room = room) -> str:
+        """What it adds to the digest of the history."""
+        history = world.workspaces.room_digest(commit, base, Room())
+        return world.workspaces.room_digest(commit, base, room).removeprefix(history)
+
+    first = installed(base)
     assert first
-    assert world.workspaces.installed(changed, base, one) == first
-    assert world.workspaces.installed(locked, base, one) != first
-    assert world.workspaces.installed(base, base, Room()) == ""
+    assert installed(changed) == first
+    assert installed(locked) != first
+    settled = replace(room.setup[0], settle=Command(shell="true"))
+    assert installed(base, Room(setup=(settled,))) != first
     for file in (world.store / "interlock/setup").glob("*.digest"):
         file.unlink()
-    assert world.workspaces.installed(base, base, one) == first  # from the files themselves
+    assert installed(base) == first  # from the files themselves
+
+
+def test_a_digest_of_what_git_shows(world: World) -> None:
+    base = world.base().commit
+    one = world.attempted({"a.txt": "1\n"}, base, 1).commit
+    again = world.workspaces.adopt(one, base, Stamp("another message", 1_800_000_000), "refs/interlock/run1/x").commit
+    other = world.attempted({"a.txt": "2\n"}, base, 2).commit
+    later = world.attempted({"a.txt": "1\n"}, other, 3).commit
+    git(world.repository, "commit", "-q", "--allow-empty", "-m", "a person's")
+    persons = world.base().commit
+    digests = [
+        world.workspaces.room_digest(commit, base, Room()) for commit in (base, one, again, other, later, persons)
+    ]
+    assert one != again
+    assert digests[1] == digests[2]  # message and date of a candidate are ours
+    assert len({*digests}) == 5  # the same files as `one`, but there HEAD~1 is the base, and what a person wrote counts
 
 
 def test_setup_sees_what_it_is_declared_to_see(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,10 +21,8 @@ from interlock.ports import Case
 from interlock.process import scrubbed
 
 
-def run_key(
-    case: Case, environ: Mapping[str, str], values: Mapping[str, str], installed: str, held_out: HeldOut
-) -> str:
-    """Hex. `values` are those of the run that the command sees, `installed` is a digest of what setup made. Raises
+def run_key(case: Case, environ: Mapping[str, str], values: Mapping[str, str], room: str, held_out: HeldOut) -> str:
+    """Hex. `values` are those of the run that the command sees, `room` is the digest of the clean room. Raises
     HeldOutMissing where the held-out files are not there."""
     gate, command = case.gate, case.gate.command or Command()
     env = scrubbed(environ, (*gate.env, *gate.secrets))
@@ -35,8 +33,7 @@ def run_key(
     return digest_of(
         asked,
         case.tree,
-        (case.commit, case.base_commit),
-        installed,
+        room,
         _held_out(held_out.source(gate.held_out)) if gate.held_out else (),
         tuple(sorted({**env, **values}.items())),
         found,

@@ -8,6 +8,8 @@ it fails once for each key and not once for each gate.
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import json
 import os
 import shlex
 import tempfile
@@ -24,7 +26,7 @@ from interlock.process import Finished, How, Supervised, scrubbed, supervise
 from interlock.workspaces import setup_paths
 from interlock.workspaces.checkout import remove
 from interlock.workspaces.objects import disk_trouble
-from interlock.workspaces.setup_environment import environment, held_back
+from interlock.workspaces.setup_environment import environment, held_back, in_key
 from interlock.workspaces.setup_key import digest_of, key_of
 from interlock.workspaces.setup_output import error_line
 from interlock.workspaces.trees import Listing
@@ -92,15 +94,18 @@ class Recipes:
                 self._run(setup, setup.settle, place, "settle", index)
 
     def installed(self, setups: Sequence[Setup], ground: Ground) -> str:
-        """A digest of what the recipes make for these files; made where it is not there. Raises as `furnish`."""
-        digests = []
-        for index in range(len(setups)):
+        """A digest of what the recipes make for these files, and of what settles it; made where it is not there. Raises
+        as `furnish`."""
+        whole = hashlib.sha256()
+        for index, setup in enumerate(setups):
             made = self._made(setups[: index + 1], ground)
+            settle = setup.settle.words if setup.settle else ()
             try:
-                digests.append(self._digest(made))
+                said = [self._digest(made), setup.paths, settle, in_key(self._environ, setup)]
             except OSError as error:
                 raise disk_trouble(made, error) from error
-        return "".join(digests)
+            whole.update(json.dumps(said).encode())
+        return whole.hexdigest()
 
     def key(self, setups: Sequence[Setup], listing: Listing) -> str:
         return key_of(setups, listing, self._environ)

@@ -205,14 +205,18 @@ class GitWorkspaces:
         finally:
             self.wipe(place)
 
-    def installed(self, commit: str, base: str, room: Room) -> str:
+    def room_digest(self, commit: str, base: str, room: Room) -> str:
         """As the port says."""
+        head, first = self._commit(commit), self._commit(base)
+        ours = all(who.startswith(f"{compare.COMMITTER} ") for who in (head.author, head.committer))
+        history = f"{head.tree if ours else head.oid} {first.oid} {first.oid in head.parents} {head.oid == first.oid}"
         if not room.setup:
-            return ""
+            return history
         recipes = self._recipes
-        return self._tried(
+        installed = self._tried(
             commit, base, room, lambda wanted: recipes.installed(room.setup, furnish.ground(self._parts, wanted))
         )
+        return f"{history} {installed}"
 
     # --- commits
 

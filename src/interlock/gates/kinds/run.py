@@ -25,8 +25,8 @@ from interlock.ports import Cancel, Case, Judgement, UnfitSetup
 def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     """What the command said of the candidate. Raises Cancelled, and InfrastructureError for the machine."""
     try:
-        installed = bench.workspaces.installed(case.commit, case.base_commit, room_of(case))
-        key = run_key(case, bench.environ, values_seen(bench, case), installed, bench.held_out)
+        room = bench.workspaces.room_digest(case.commit, case.base_commit, room_of(case))
+        key = run_key(case, bench.environ, values_seen(bench, case), room, bench.held_out)
         return replace(_judged(bench, case, key, cancel), digest=verdict_key(case, key))
     except HeldOutMissing as error:
         return Judgement(VerdictStatus.ERRORED, (Finding("held_out", str(error), secret=True),), permanent=True)
