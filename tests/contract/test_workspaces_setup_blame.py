@@ -119,3 +119,12 @@ def test_work_that_goes_on_with_a_broken_lock_file_has_the_inputs_setup(world: W
     place = world.workspaces.open("run1", world.attempt(2), base, room(world), overlay=commit)
     assert (place.tree / "deps.lock").read_text() == "bad\n"
     assert (place.tree / "deps").is_dir()
+
+
+def test_what_takes_too_long_is_not_waited_for_twice(world: World) -> None:
+    base, commit = candidate(world, {"deps.lock": "bad\n"})
+    shell = f"cat deps.lock >> {world.root}/runs; mkdir deps; if grep -q bad deps.lock; then sleep 60; fi"
+    setup = Setup(Command(shell=shell), ("deps.lock",), ("deps",), timeout_s=2)
+    with pytest.raises(UnfitSetup, match="timed out"):
+        enter(world, commit, base, Room(setup=(setup,), control=base))
+    assert runs(world) == ["bad", "good"]

@@ -105,3 +105,10 @@ def test_a_failure_names_what_was_held_back(world: World) -> None:
     with pytest.raises(InfrastructureError) as told:
         world.open(world.base().commit, 1, Room(setup=(replace(setup, env=("UV_PUBLISH_TOKEN",)),)))
     assert "not passed on" not in str(told.value)
+
+
+def test_a_credential_that_setup_names_is_masked_in_what_is_told(world: World) -> None:
+    setup = Setup(Command(shell="echo error: no access for $GITHUB_TOKEN; exit 1"), env=("GITHUB_TOKEN",))
+    with pytest.raises(InfrastructureError, match=r"no access for \*\*\*") as told:
+        world.open(world.base().commit, 1, Room(setup=(setup,)))
+    assert "hunter2" not in str(told.value)

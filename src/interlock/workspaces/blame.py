@@ -35,7 +35,7 @@ def tried(parts: Parts, attempted: Attempted, act: Callable[[Wanted], Done]) -> 
         if control is None or not _may_differ(parts, wanted, control, failed):
             raise
         last = failed
-    if not last.again and not last.by_files:
+    if not (last.again or last.by_files or last.slow):
         try:
             return act(replace(wanted, room=replace(wanted.room, number=0)))
         except SetupFailed as failed:

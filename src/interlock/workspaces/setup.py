@@ -26,7 +26,7 @@ from interlock.process import Finished, How, Supervised, scrubbed, supervise
 from interlock.workspaces import setup_paths
 from interlock.workspaces.checkout import remove
 from interlock.workspaces.objects import disk_trouble
-from interlock.workspaces.setup_environment import environment, held_back, in_key
+from interlock.workspaces.setup_environment import credentials, environment, held_back, in_key
 from interlock.workspaces.setup_key import digest_of, key_of
 from interlock.workspaces.setup_output import error_line
 from interlock.workspaces.trees import Listing
@@ -37,7 +37,8 @@ REMEMBERED_S = 300.0  # how long a failure holds for the same try
 
 class SetupFailed(InfrastructureError):
     """A command of setup failed, or left something else than it was to. `index` is that of the recipe. `again`: this
-    is what came of it before, in the same try. `by_files`: the files decide it, whatever the machine does."""
+    is what came of it before, in the same try. `by_files`: the files decide it, whatever the machine does. `slow`: it
+    came to no end."""
 
     def __init__(self, what: str, why: str, index: int, output: bytes = b"", *, by_files: bool = False) -> None:
         super().__init__(f"{what}: {why}", permanent=by_files)
@@ -47,11 +48,12 @@ class SetupFailed(InfrastructureError):
         self.output = output
         self.by_files = by_files
         self.again = False
+        self.slow = False
 
     def repeated(self) -> SetupFailed:
         """The same, as it is told again."""
         told = SetupFailed(self.what, self.why, self.index, self.output, by_files=self.by_files)
-        told.again = True
+        told.again, told.slow = True, self.slow
         return told
 
 
@@ -157,7 +159,9 @@ class Recipes:
         except SetupFailed as error:
             if error.index == len(setups) - 1:  # else it is remembered by the key of the earlier one
                 number = max(ground.number, known.number if known else 0)
-                self._failed[made.name] = _Failure(number, time.monotonic(), error)
+                now = time.monotonic()
+                self._failed = {key: one for key, one in self._failed.items() if now - one.at < REMEMBERED_S}
+                self._failed[made.name] = _Failure(number, now, error)
             raise
 
     def _make(self, setups: Sequence[Setup], ground: Ground, made: Path) -> None:
@@ -199,12 +203,16 @@ class Recipes:
     def _run(self, setup: Setup, command: Command, place: Place, what: str, index: int) -> None:
         log = place.tmp / f"{what}.log"
         env = environment(self._environ, setup, place.tmp)
-        done = supervise(Supervised(command.words, place.tree, env, log, setup.timeout_s), threading.Event())
+        secrets = credentials(self._environ, setup)
+        work = Supervised(command.words, place.tree, env, log, setup.timeout_s, secrets=secrets)
+        done = supervise(work, threading.Event())
         log.unlink(missing_ok=True)
         if done.how is not How.EXITED or done.code != 0:
             why = f"`{_shown(command)}`: {_ending(done)}{_hint(held_back(self._environ, setup))}"
             tail = done.tail.decode(errors="replace").strip().splitlines()[-TAIL_LINES:]
-            raise SetupFailed(what, "\n".join([why, *tail]).rstrip(), index, done.tail)
+            failed = SetupFailed(what, "\n".join([why, *tail]).rstrip(), index, done.tail)
+            failed.slow = done.how is How.TIMED_OUT
+            raise failed
 
     @contextmanager
     def _alone(self, key: str) -> Iterator[None]:

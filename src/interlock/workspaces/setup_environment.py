@@ -45,6 +45,11 @@ def held_back(environ: Mapping[str, str], setup: Setup) -> tuple[str, ...]:
     return tuple(sorted(name for name in found if name not in setup.env))
 
 
+def credentials(environ: Mapping[str, str], setup: Setup) -> tuple[str, ...]:
+    """Values of what it names that must not be in anything that is kept."""
+    return tuple(environ[name] for name in setup.env if name in environ and _is_secret(name, environ[name]))
+
+
 def in_key(environ: Mapping[str, str], setup: Setup) -> list[tuple[str, str]]:
     """What of the environment decides on what is installed."""
     seen = environment(environ, setup, Path())
