@@ -105,7 +105,7 @@ def test_a_link_above_it_is_refused_and_nothing_is_written_through_it(world: Wor
     outside = world.root / "outside"
     base, commit, room = linked_parent(world, outside)
     for control, error in (("", InfrastructureError), (base, UnfitSetup)):
-        told = pytest.raises(error, match="web is a symbolic link, and setup leaves web/deps: let web be a folder")
+        told = pytest.raises(error, match="web is a symbolic link, and web/deps is to lie below it: let web be")
         with told, world.workspaces.clean_room(commit, base, Room(room.setup, control=control)):
             pytest.fail("it was furnished")
     assert below(outside) == []
@@ -116,7 +116,7 @@ def test_a_link_above_it_is_refused_and_nothing_is_written_through_it(world: Wor
     ("shell", "said"),
     [
         ("ln -s {outside} deps", "deps is a symbolic link out of the checkout"),
-        ("ln -s {outside} web", "web is a symbolic link, and setup leaves web/deps"),
+        ("ln -s {outside} web", "web is a symbolic link, and web/deps is to lie below it"),
     ],
 )
 def test_a_link_that_setup_leaves_leads_nowhere_else(world: World, shell: str, said: str) -> None:
@@ -127,3 +127,20 @@ def test_a_link_that_setup_leaves_leads_nowhere_else(world: World, shell: str, s
     with pytest.raises(InfrastructureError, match=said):
         world.open(world.base().commit, 1, Room(setup=(setup,)))
     assert (outside / "deps").is_dir()
+
+
+def test_what_is_carried_in_does_not_follow_a_link_either(world: World) -> None:
+    outside = world.root / "outside"
+    outside.mkdir()
+    base = world.base().commit
+    (world.repository / "data").symlink_to(outside)
+    commit = commit_all(world.repository)
+    world.workspaces.import_base(commit)
+    (world.repository / "data").unlink()
+    write(world.repository, {"data/large.bin": "mine\n"})
+    told = pytest.raises(
+        InfrastructureError, match=r"carry: data is a symbolic link, and data/large\.bin is to lie below"
+    )
+    with told, world.workspaces.clean_room(commit, base, Room(carry=("data/large.bin",))):
+        pytest.fail("it was furnished")
+    assert below(outside) == []

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from interlock.ports import Place, Room, UsageError
+from interlock.ports import InfrastructureError, Place, Room, UsageError
 from interlock.workspaces import checkout, setup_paths, trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.checkout import Laid
@@ -113,7 +113,10 @@ def _carry(carry: Sequence[str], origin: Origin | None, tree: Path) -> None:
     for path in carry:
         assert origin is not None
         source = _carried(path, origin)
-        target = tree / path
+        try:
+            target = setup_paths.within(tree, path)
+        except setup_paths.Misplaced as error:
+            raise InfrastructureError(f"carry: {error}", permanent=True) from error
         if not target.exists() and not target.is_symlink():
             copy_tree(source, target, os.environ)
 

@@ -20,7 +20,7 @@ from interlock.workspaces.objects import disk_trouble
 
 
 class Misplaced(Exception):
-    """A path that setup is to leave cannot lie there. The text says why."""
+    """What setup is to leave, or what is carried in, cannot lie there. The text says why."""
 
 
 def names(setups: Sequence[Setup]) -> frozenset[bytes]:
@@ -50,7 +50,7 @@ def within(tree: Path, path: str) -> Path:
         if not stat.S_ISDIR(mode):
             what = "a symbolic link" if stat.S_ISLNK(mode) else "no folder"
             where = at.relative_to(tree)
-            raise Misplaced(f"{where} is {what}, and setup leaves {path}: let {where} be a folder")
+            raise Misplaced(f"{where} is {what}, and {path} is to lie below it: let {where} be a folder")
     return tree.joinpath(*parts)
 
 
