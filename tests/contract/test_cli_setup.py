@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from tests.contract.cli_world import World, new_world, stage_of
 
 AGENT = "#!/bin/sh\ncat > brief.log\nsh ./work.sh\n"
@@ -67,13 +66,11 @@ def test_setup_that_fails_on_the_base_is_infrastructure(tmp_path: Path) -> None:
     assert len((tmp_path / "runs").read_text().split()) == 3  # once for each try, not once for each gate
 
 
-@pytest.mark.parametrize("scoped", [True, False])
-def test_check_replaces_a_tracked_tool_and_scope_tells_of_it(tmp_path: Path, scoped: bool) -> None:
+def test_check_replaces_a_tracked_tool_and_scope_tells_of_it(tmp_path: Path) -> None:
     world = made(tmp_path, "true")
     world.commit({"deps/deps.lock": "bad\n", "app.txt": "b\n"})
-    asked = ("check", "--base", "HEAD~1", *(("--stage", "code") if scoped else ()))
-    said = world.ask(*asked).ended(1 if scoped else 0, "code/test passed", "code/lint passed")
-    assert ("deps/deps.lock: setup_path: " in said.text) == scoped
+    said = world.ask("check", "--base", "HEAD~1").ended(1, "code/test passed", "code/lint passed")
+    assert "deps/deps.lock: setup_path: " in said.text
 
 
 def test_the_same_command_in_two_pipelines_of_check_runs_once(tmp_path: Path) -> None:
