@@ -22,7 +22,7 @@ _NAMES = frozenset(
 )  # fmt: skip
 _PREFIXES = (
     "PIP_", "UV_", "POETRY_", "PDM_", "PIPENV_", "HATCH_", "PYENV_", "SETUPTOOLS_SCM_PRETEND_", "NPM_CONFIG_", "YARN_",
-    "PNPM_", "BUN_", "COREPACK_", "CARGO_", "RUSTUP_", "MAVEN_", "GRADLE_", "MISE_", "ASDF_",
+    "PNPM_", "BUN_", "COREPACK_", "CARGO_", "RUSTUP_", "RUSTFLAGS", "MAVEN_", "GRADLE_", "MISE_", "ASDF_",
 )  # fmt: skip
 _GO = re.compile(r"GO[A-Z0-9]+")  # GOPROXY, GOFLAGS, GOMODCACHE...
 _PROXY = re.compile(r"(HTTPS?|FTP|ALL|NO)_PROXY")

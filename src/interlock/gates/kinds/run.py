@@ -45,7 +45,8 @@ def _judged(bench: Bench, case: Case, key: str, cancel: Cancel) -> Judgement:
             return judgement
         runs = _run(bench, case, cancel)
         judgement = _said(case, runs)
-        if not judgement.flaky and not any(finding.rule in UNFINISHED for finding in judgement.findings):
+        finished = not any(finding.rule in UNFINISHED for finding in judgement.findings)
+        if finished and not judgement.flaky and not any(_was_killed(ran) for ran in runs):
             remember(bench, key, runs)
         return judgement
 
@@ -53,6 +54,11 @@ def _judged(bench: Bench, case: Case, key: str, cancel: Cancel) -> Judgement:
 def _run(bench: Bench, case: Case, cancel: Cancel) -> list[Ran]:
     with _turn(bench, case, cancel) as number:
         return [run_once(bench, case, number, cancel) for _ in range(max(1, case.gate.repeat))]
+
+
+def _was_killed(ran: Ran) -> bool:
+    """By a signal, as a shell tells of it too: that may have been the machine, short of memory."""
+    return ran.code is None or ran.code < 0 or 128 < ran.code < 160
 
 
 @contextmanager
