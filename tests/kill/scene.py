@@ -30,8 +30,16 @@ PIPELINE = """\
 version: 1
 name: scene
 agents:
-  left: {use: command, run: [bash, -c, 'echo "$INTERLOCK_ATTEMPT" | cut -d. -f1 > left.txt']}
-  right: {use: command, run: [bash, -c, 'echo right > right.txt']}
+  left:
+    use: command
+    run: |
+      echo "$INTERLOCK_ATTEMPT" | cut -d. -f1 > left.txt
+      { echo left; seq 9; echo last; } > shared.txt
+  right:
+    use: command
+    run: |
+      echo right > right.txt
+      { echo first; seq 9; echo right; } > shared.txt
 stages:
   left:
     agent: left
@@ -58,6 +66,9 @@ stages:
 """
 
 
+SHARED = "\n".join(["first", *"123456789", "last", ""])  # both stages change it, so that git merges contents
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a run comes to, without what a death may change: names, times, numbers of lost attempts."""
@@ -78,7 +89,9 @@ class Scene:
     before: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.world = new_world(self.root / "world", {"interlock.yaml": PIPELINE, "start.txt": "start\n"})
+        self.world = new_world(
+            self.root / "world", {"interlock.yaml": PIPELINE, "start.txt": "start\n", "shared.txt": SHARED}
+        )
         self.world.environ["PYTHONPATH"] = os.pathsep.join([str(PROJECT), str(PROJECT / "src")])
         self.before = fingerprint(self.world.repository)
         self._keep("begun")
