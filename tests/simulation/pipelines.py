@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.simulation.chance import Chance
 
 from interlock.core.pipeline import (
@@ -123,7 +125,8 @@ def _rules(chance: Chance, stage: str, gates: tuple[Gate, ...], upstream: list[s
     for _ in range(chance.choice((0, 0, 1, 1, 2))):
         gate = chance.choice([gate.id for gate in gates]) if gates and chance.one_in(0.4) else ""
         reason = chance.choice(("", "", "design", "code"))
-        rules.append(_rule(chance, (gate, reason), [*upstream, stage]))
+        rule = _rule(chance, (gate, reason), [*upstream, stage])
+        rules.append(replace(rule, within=chance.choice((("*.py",), ("b/**",)))) if chance.one_in(0.25) else rule)
     return tuple(rules)
 
 

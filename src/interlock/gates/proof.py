@@ -144,17 +144,22 @@ class _Compared:
 
 
 def _judged(compared: _Compared) -> tuple[tuple[Proven, ...], tuple[Finding, ...]]:
+    """What is proven, and which new tests prove nothing. Where a report tells of which file a test is, only tests of
+    changed files count: the product itself may have brought others, as cases of an old test. Where it does not, such a
+    case is a new test that did not run without the change."""
     known = {test.id for test in compared.before}
+    tests = {test.id: test for test in compared.now if not test.stands_for}.values()
+    own = [test for test in tests if _is_of(compared.changed, test)]
     proven: list[Proven] = []
     findings: list[Finding] = []
-    for test in {test.id: test for test in compared.now if not test.stands_for}.values():
+    for test in own or tests:
         is_new = test.id not in known and not _was_unloaded(compared, test)
-        if not is_new and not _is_of(compared.changed, test):
+        if not is_new and not own:
             continue
         shown = _shown(compared, test)
         if isinstance(shown, Reason) and test.status is Status.PASSED:
             proven.append(Proven(test.id, test.file, test.line, shown.value))
-        elif is_new:
+        elif is_new and (own or shown is not None):
             findings.append(_unproven(test, shown))
     return tuple(proven), tuple(findings)
 

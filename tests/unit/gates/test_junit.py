@@ -155,7 +155,8 @@ VITEST = b"""<testsuites name="vitest tests"><testsuite name="test/b.test.js" fa
 </testcase></testsuite><testsuite name="test/a.test.js">
 <testcase classname="test/a.test.js" name="good"/></testsuite></testsuites>"""
 MOCHA = b"""<testsuite name="Mocha Tests"><testcase classname="outer" \
-name="&quot;before all&quot; hook for &quot;works&quot;" file="/r/gate-x/tree/test/a.js"><failure>no</failure></testcase>
+name="&quot;before all&quot; hook for &quot;works&quot;" file="/r/gate-x/tree/test/a.js">
+<failure>no</failure></testcase>
 <testcase classname="outer" name="works"/></testsuite>"""
 GO_BUILD = b"""<testsuites><testsuite name="example.com/m/p"><testcase classname="" name="TestMain">\
 <failure message="Failed">p/a_test.go:8:5: undefined: Mul
