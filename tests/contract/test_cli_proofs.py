@@ -136,3 +136,94 @@ def test_a_linter_in_tests_keeps_the_fault_there(tmp_path: Path) -> None:
     world = begin(tmp_path, FEATURE % OWN_LINT, staged(**{"tests_1.1": first, "tests_": second, "code_": FIX}))
     said = world.ask("run", "-t", "add must add", "--plain").ended(0, "tests/1.1    rejected by lint")
     assert "sent back" not in said.text
+
+
+# --- old tests, traces, check ---------------------------------------------------------------------
+
+AUTHORED = """\
+version: 1
+name: authored
+agents:
+  coder: {use: command, run: sh agent.sh}
+stages:
+  tests:
+    agent: coder
+    writes: []
+    authors: ["tests/**"]
+  code:
+    needs: [tests]
+    agent: coder
+    attempts: 1
+    gates:
+      - {id: test, use: python.test}
+      - {id: old, use: python.test, tests: base}
+"""
+
+
+def test_old_tests_judge_the_code_where_a_stage_has_changed_them(tmp_path: Path) -> None:
+    weak = write("tests/test_old.py", "def test_zero():\n    pass\n")
+    world = begin(tmp_path, AUTHORED, staged(tests_=weak, code_=write("calc.py", "def add(a, b):\n    return 7\n")))
+    said = world.ask("run", "-t", "add must add", "--plain").ended(3, "gate test passed", "rejected by old")
+    assert "test_zero failed (it passed in the accepted input)" in world.ask("show").out.replace("\n", " "), said.text
+
+
+TRACED = """\
+version: 1
+name: traced
+agents:
+  coder: {use: command, run: sh agent.sh}
+stages:
+  plan:
+    agent: coder
+    writes: []
+    produces: {plan: {file: plan.md}}
+  code:
+    needs: [plan]
+    agent: coder
+    attempts: 1
+    adds: ["**/tests/**"]
+    gates:
+      - {id: test, use: python.test, expect: tests_prove_change}
+      - {id: traced, traces: {of: plan/plan, proven: true}}
+"""
+
+
+@pytest.mark.parametrize(("named", "code"), [("# REQ-1\n", 0), ("# REQ-2\n", 3)])
+def test_a_requirement_counts_where_a_test_proves_it(tmp_path: Path, named: str, code: int) -> None:
+    plan = 'echo "REQ-1: it adds" > "$ARTIFACTS/plan.md"\n'
+    proves = write(
+        "tests/test_add.py", f"from calc import add\n\n\n{named}def test_add():\n    assert add(2, 3) == 5\n"
+    )
+    world = begin(tmp_path, TRACED, staged(plan_=plan, code_=FIX + proves + "echo '# REQ-1' >> calc.py\n"))
+    said = world.ask("run", "-t", "add must add", "--plain").ended(code)
+    assert ("rejected by traced" in said.text) == bool(code)
+
+
+def test_check_asks_for_a_proof_of_the_work_of_one_stage(tmp_path: Path) -> None:
+    world = begin(tmp_path, QUICK, FIX)
+    world.ask("check").ended(0, "code/test passed")
+    world.commit({"calc.py": CALC.replace("-", "+")})
+    world.ask("check", "--base", "HEAD~1", "--commit", "HEAD").ended(0, "code/test passed")
+    named = ("check", "--base", "HEAD~1", "--commit", "HEAD", "--stage", "code")
+    world.ask(*named).ended(1, "no_new_tests")
+    test = "from calc import add\n\n\ndef test_add():\n    assert add(2, 3) == 5\n"
+    world.commit({"tests/test_add.py": test})
+    world.ask("check", "--base", "HEAD~2", "--commit", "HEAD", "--stage", "code").ended(0, "code/test passed")
+
+
+def test_what_an_agent_is_told_of_the_tests_that_it_adds(tmp_path: Path) -> None:
+    world = begin(tmp_path, QUICK, 'cp "$BRIEF" brief.txt\n' + FIX + PROVES)
+    world.ask("run", "-t", "add must add").ended(0)
+    branch = world.git("branch", "--list", "interlock/*", "--format", "%(refname:short)")
+    brief = world.git("show", f"{branch}:brief.txt")
+    assert "You may add\n- new test files in **/tests/**" in brief
+    assert "each must fail without it and pass with it" in brief
+
+
+def test_a_continued_workspace_keeps_added_tests_and_no_changed_ones(tmp_path: Path) -> None:
+    pipeline = QUICK.replace("attempts: 1", "attempts: 2\n    workspace: continue")
+    first = PROVES + "echo '# weaker' >> tests/test_old.py\n"
+    world = begin(tmp_path, pipeline, f"if [ -e tests/test_add.py ]; then\n{FIX}else\n{first}fi\n")
+    world.ask("run", "-t", "add must add", "--plain").ended(
+        0, "code/1.1     rejected by scope", "code/1.2     accepted"
+    )

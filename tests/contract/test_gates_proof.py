@@ -79,8 +79,9 @@ def test_a_fix_with_a_test_that_fails_without_it(world: World, base: str) -> Non
          "    pytest.skip('later', allow_module_level=True)\n\n\ndef test_add():\n    pass\n", ["new_test_unproven"]),
         ("import pytest\n\n\n@pytest.mark.skip\ndef test_add():\n    pass\n", ["new_test_skipped"]),
         ("# nothing\n", ["no_new_tests"]),
+        ("def test_add(request):\n    assert len(request.session.items) > 1\n", ["new_test_unproven"]),
     ],
-    ids=["tautology", "syntax", "one-of-two", "load", "fixture", "skips-itself", "skipped", "none"],
+    ids=["tautology", "syntax", "one-of-two", "load", "fixture", "skips-itself", "skipped", "none", "together"],
 )  # fmt: skip
 def test_what_proves_nothing(world: World, base: str, test: str, found: list[str]) -> None:
     commit = world.trees.commit({"calc.py": FIXED, "done": "", "tests/test_add.py": test}, base)
@@ -112,6 +113,12 @@ def test_a_changed_test_proves_the_change_by_failing_without_it(world: World, ba
     assert judged(world, gate, commit, base, stage).status is PASSED
     weak = world.trees.commit({"calc.py": FIXED, "tests/test_old.py": OLD + "# the same\n"}, base)
     assert rules(judged(world, gate, weak, base, stage)) == ["no_new_tests"]
+
+
+def test_a_configuration_beside_the_tests_gives_them_other_names_when_they_run_alone(world: World) -> None:
+    base = world.trees.commit({"calc.py": PRODUCT, "tests/test_old.py": OLD, "tests/pytest.ini": "[pytest]\n"})
+    commit = world.trees.commit({"calc.py": FIXED, "tests/test_add.py": NEW}, base)
+    assert judged(world, proving(world), commit, base).status is PASSED
 
 
 def test_old_tests_hold_as_ever(world: World, base: str) -> None:

@@ -69,17 +69,24 @@ def proved(bench: Bench, case: Case, ran: Ran, passed: Judgement, run: Callable[
     changed = _changed_tests(bench, case)
     if not changed:
         return replace(passed, status=VerdictStatus.FAILED, findings=(Finding("no_new_tests", NOTHING_NEW),))
-    over = run(_without_change(bench, case, changed))
+    now, without = _placed(case, ran) or (), _without_change(bench, case, changed)
+    over = run(without)
+    if without.gate.command != case.gate.command and not _alike(now, _placed(case, over) or ()):
+        without = replace(without, gate=replace(without.gate, command=case.gate.command))
+        over = run(without)
     there, log = _placed(case, over), _log(bench, over)
     compared = _Compared(
         before=junit.parse(junit.split(case.baseline or b"<testsuite/>")),
-        now=_placed(case, ran) or (),
+        now=now,
         there=there or (),
         changed=tuple(changed),
         otherwise=_of_whole(over, log) if there is None else None,
         log=log,
     )
     proven, findings = _judged(compared)
+    if proven and not findings and without.gate.command != case.gate.command:
+        alone = _placed(case, run(replace(without, commit=case.commit, tree=case.tree)))
+        findings = tuple(_only_together(proven, alone or ()))
     if not proven and not findings:
         findings = (Finding("no_new_tests", NOTHING_NEW),)
     notes = (*passed.findings, *map(_note, proven))
@@ -125,6 +132,13 @@ def _narrowed(gate: Gate, changed: Sequence[str]) -> Command | None:
     if gate.used != "python.test" or "--junitxml" not in last or not 0 < len(files) == len(changed) <= _FILES_MAX:
         return gate.command
     return Command(shell=f"{gate.command.shell} {shlex.join(files)}") if gate.command else None
+
+
+def _alike(now: Sequence[RanTest], there: Sequence[RanTest]) -> bool:
+    """Whether the run of a few files names tests as the whole one does, or something stands there for their file: a
+    configuration beside the tests can change the names."""
+    known = {test.id for test in now}
+    return any(test.stands_for or test.id in known for test in there)
 
 
 # --- what it shows --------------------------------------------------------------------------------
@@ -215,6 +229,16 @@ def _unproven(test: RanTest, shown: Reason | RanTest | None) -> Finding:
         return Finding(f"new_test_{shown.status}", message, **place)  # type: ignore[arg-type]
     message = f"{test.id} is new and did not run without the change: put it into a test file of its own"
     return Finding("new_test_unproven", message, **place)  # type: ignore[arg-type]
+
+
+def _only_together(proven: Sequence[Proven], alone: Sequence[RanTest]) -> Iterator[Finding]:
+    """Tests that pass on the candidate among all others, and not where the changed files run alone, as they did without
+    the change: it was not the change that they failed for."""
+    passed = {test.id for test in alone if test.status is Status.PASSED}
+    for test in proven:
+        if test.id not in passed:
+            message = f"{test.id} passes only together with tests of other files: let it pass by itself"
+            yield Finding("new_test_unproven", message, file=test.file, line=test.line)
 
 
 def _was_unloaded(compared: _Compared, test: RanTest) -> bool:
