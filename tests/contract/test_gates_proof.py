@@ -199,3 +199,22 @@ def test_node(world: World, test: str, status: VerdictStatus, word: str) -> None
     judgement = judged(world, gate, world.trees.commit({**product, "test/new.test.js": test}, base), base)
     assert judgement.status is status, judgement.findings
     assert word in judgement.findings[0].message
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
+@pytest.mark.parametrize(
+    ("test", "found"),
+    [
+        (NODE_NEW % ("mul", "mul", 6), []),
+        ("import { mul } from '../nothing.js';\nmul();\n", []),
+        ("import { test } from 'node:test';\ntest('new', (\n", ["new_test_broken"]),
+        ("console.log('no tests');\n", ["no_new_tests"]),
+    ],
+    ids=["missing export", "missing file", "syntax", "no tests"],
+)
+def test_node_tests_that_come_first(world: World, test: str, found: list[str]) -> None:
+    files = {"package.json": '{"type": "module"}', "calc.js": "export const add = (a, b) => a + b;\n"}
+    base = world.trees.commit({**files, "test/old.test.js": NODE_OLD})
+    command = Command(shell=resolve("node.test", world.trees.repository).run)
+    gate = replace(proving(world), command=command, used="node.test", expect=Expect.NEW_TESTS_FAIL)
+    assert rules(judged(world, gate, world.trees.commit({"test/new.test.js": test}, base), base)) == found

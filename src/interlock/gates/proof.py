@@ -22,7 +22,7 @@ from interlock.gates.bench import Bench
 from interlock.gates.reports import Unreadable, junit
 from interlock.gates.reports.junit import RanTest, Status
 from interlock.gates.reports.places import in_repository
-from interlock.gates.reports.reasons import Reason, load_reason, reason_of
+from interlock.gates.reports.reasons import Reason, explained, load_reason, reason_of
 from interlock.gates.reports.standins import belongs
 from interlock.gates.running import Ran
 from interlock.ports import Case, Judgement, Stamp
@@ -89,7 +89,7 @@ def proved(bench: Bench, case: Case, ran: Ran, passed: Judgement, run: Callable[
         findings = tuple(_only_together(proven, alone or ()))
     if not proven and not findings:
         findings = (Finding("no_new_tests", NOTHING_NEW),)
-    notes = (*passed.findings, *map(_note, proven))
+    notes = passed.findings if findings else (*passed.findings, *map(_note, proven))
     kept = bench.blobs.put(json.dumps({"tests": [_as_json(test) for test in proven], "files": changed}).encode())
     evidence = (
         *passed.evidence,
@@ -185,8 +185,8 @@ def _shown(compared: _Compared, test: RanTest) -> Reason | RanTest | None:
     if failed is None and not same:
         failed = _stands_in(compared, test)
     if failed is not None:
-        reason = reason_of(_explained(failed, compared.log))
-        return reason if reason.proves else _explained(failed, compared.log)
+        reason = reason_of(explained(failed, compared.log))
+        return reason if reason.proves else explained(failed, compared.log)
     if not same and compared.otherwise is not None:
         text = f"nothing ran without the change\n{compared.log[-2_000:]}"
         return (
@@ -204,16 +204,6 @@ def _stands_in(compared: _Compared, test: RanTest) -> RanTest | None:
     if test.file:
         return None
     return next((other for other in loads if other.stands_for.endswith(compared.changed)), None)
-
-
-def _explained(failed: RanTest, log: str) -> RanTest:
-    """With what the log says near the file's name, where the report gives no reason: node:test tells it there alone."""
-    if not failed.stands_for or reason_of(failed) is not Reason.UNLOADED:
-        return failed
-    lines = log.splitlines()
-    near = [index for index, line in enumerate(lines) if failed.stands_for in line][:20]
-    said = dict.fromkeys(line for index in near for line in lines[max(0, index - 5) : index + 12])
-    return replace(failed, message="\n".join((failed.message, *said)))
 
 
 def _unproven(test: RanTest, shown: Reason | RanTest | None) -> Finding:

@@ -17,6 +17,7 @@ from interlock.gates.findings import MESSAGE_MAX
 from interlock.gates.proof import is_due
 from interlock.gates.reports import Unreadable, junit, sarif
 from interlock.gates.reports.places import in_repository
+from interlock.gates.reports.reasons import explained
 from interlock.gates.running import Ran
 from interlock.ports import Case, Judgement
 from interlock.process import How
@@ -103,7 +104,10 @@ def _reported(case: Case, ran: Ran) -> Compared:
 
 
 def _placed(case: Case, ran: Ran, tests: tuple[junit.RanTest, ...]) -> tuple[junit.RanTest, ...]:
-    return tuple(replace(test, file=in_repository(test.file, ran.tree, case.gate.dir)) for test in tests)
+    """With paths of the repository, and with what the output says of files that could not be loaded."""
+    said = ran.tail.decode("utf-8", "replace")
+    placed = (replace(test, file=in_repository(test.file, ran.tree, case.gate.dir)) for test in tests)
+    return tuple(explained(test, said) for test in placed)
 
 
 def _stands_alone(case: Case) -> bool:

@@ -7,6 +7,7 @@ timeout, and a file that could not be loaded for anything but a missing name (a 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from enum import StrEnum
 
 from interlock.gates.reports.junit import RanTest
@@ -71,6 +72,16 @@ def reason_of(test: RanTest) -> Reason:
     if _MISSING.search(last):
         return Reason.MISSING
     return Reason.ASSERTION if _ASSERTION.search(test.message) else Reason.RAISED
+
+
+def explained(failed: RanTest, log: str) -> RanTest:
+    """With what the log says near the file's name, where the report gives no reason: node:test tells it there alone."""
+    if not failed.stands_for or reason_of(failed) is not Reason.UNLOADED:
+        return failed
+    lines = log.splitlines()
+    near = [index for index, line in enumerate(lines) if failed.stands_for in line][:20]
+    said = dict.fromkeys(line for index in near for line in lines[max(0, index - 5) : index + 12])
+    return replace(failed, message="\n".join((failed.message, *said)))
 
 
 def load_reason(text: str) -> Reason:
