@@ -60,7 +60,7 @@ def with_tests_of_base(bench: Bench, case: Case) -> Case:
         return case
     stamp = Stamp("interlock: the candidate with the tests of the base", 0)
     commit = bench.workspaces.restore(case.commit, case.base_commit, _tests(case), stamp)
-    return replace(case, commit=commit)
+    return replace(case, commit=commit, tree=commit)  # any name of the tree does
 
 
 def proved(bench: Bench, case: Case, ran: Ran, passed: Judgement, run: Callable[[Case], Ran]) -> Judgement:

@@ -150,6 +150,9 @@ JEST_SUITE = b"""<testsuites name="jest tests"><testsuite name="test/broken.test
 <testcase classname="Test suite failed to run" name="test/broken.test.js" file="test/broken.test.js">
 <error>  * Test suite
  Cannot find module './nothing.js' from 'test/broken.test.js'</error></testcase></testsuite></testsuites>"""
+JEST_OWN = b"""<testsuites><testsuite name="jest">
+<testcase classname="" name="test/b.test.js" file="test/b.test.js"><error>Cannot find module './x.js'</error></testcase>
+<testcase classname="test/a.test.js" name="good" file="test/a.test.js"></testcase></testsuite></testsuites>"""
 VITEST = b"""<testsuites name="vitest tests"><testsuite name="test/b.test.js" failures="1">
 <testcase classname="test/b.test.js" name="test/b.test.js"><failure message="Cannot find module './nothing.js'"/>
 </testcase></testsuite><testsuite name="test/a.test.js">
@@ -174,6 +177,7 @@ SETUP = b"""<testsuites><testsuite name="pytest">
         (UNITTEST, {"tests::test_v": "tests.test_v", "unittest::setUpClass (tests.test_u.A)": "tests.test_u.A"}),
         (NODE_FILES, {"test/broken.test.js": "test/broken.test.js", "test/empty.test.js": "test/empty.test.js"}),
         (JEST_SUITE, {"Test suite failed to run::test/broken.test.js": "test/broken.test.js"}),
+        (JEST_OWN, {"test/b.test.js": "test/b.test.js"}),
         (VITEST, {"test/b.test.js": "test/b.test.js"}),
         (MOCHA, {'outer::"before all" hook for "works"': "outer"}),
         (GO_BUILD, {"example.com/m/p::TestMain": "example.com/m/p"}),
@@ -190,6 +194,7 @@ def test_what_stands_for_a_file_and_is_no_test(content: bytes, expected: dict[st
         (PYTEST, ["ASSERTION", "MISSING"]),
         (UNITTEST, ["RAISED", "MISSING", "UNLOADED"]),
         (JEST_SUITE, ["MISSING"]),
+        (JEST_OWN, ["MISSING"]),
         (VITEST, ["MISSING"]),
         (GO_BUILD, ["MISSING"]),
         (SETUP, ["FIXTURE"]),

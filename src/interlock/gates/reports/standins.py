@@ -23,7 +23,8 @@ def stands_for(group: str, name: str, suites: list[str], file: str) -> str:
     """What an entry stands for by its names alone, whatever became of it; empty: a test."""
     if group == "test" and not suites and _NODE_FILE.fullmatch(name):
         return _CHECKOUT.sub("", name)
-    if group == name and file in ("", name) and name in suites and _NODE_FILE.fullmatch(name):  # vitest
+    named_twice = group == name and file in ("", name) and name in suites  # vitest
+    if (named_twice or (file == name and not group)) and _NODE_FILE.fullmatch(name):
         return name
     return ""
 

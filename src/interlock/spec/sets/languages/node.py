@@ -92,7 +92,6 @@ def _jest(folder: Path, rest: Sequence[str]) -> Ready:
         return _tool("node.test", "jest", f"--ci {shlex.join(rest)}".rstrip(), why)
     options = f"--ci --reporters=default --reporters=jest-junit {shlex.join(rest)}".rstrip()
     places = 'export JEST_JUNIT_OUTPUT_FILE="$REPORT" JEST_JUNIT_ADD_FILE_ATTRIBUTE=true'
-    places += " JEST_JUNIT_REPORT_TEST_SUITE_ERRORS=true"  # else a file that cannot be loaded is not in it
     return _reporting_tool("jest", options, "jest with jest-junit", places)
 
 
