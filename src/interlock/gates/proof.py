@@ -119,7 +119,7 @@ def _without_change(bench: Bench, case: Case, changed: Sequence[str]) -> Case:
     others = ("**", *(f"!{glob}" for glob in _tests(case)))
     stamp = Stamp("interlock: the accepted input with the candidate's tests", 0)
     commit = bench.workspaces.restore(case.commit, case.input_commit, others, stamp)
-    gate = replace(case.gate, expect=Expect.PASS, canary="", command=_narrowed(case.gate, changed))
+    gate = replace(case.gate, expect=Expect.PASS, canary="", repeat=1, command=_narrowed(case.gate, changed))
     return replace(case, gate=gate, commit=commit, tree=commit, baseline=None)
 
 
