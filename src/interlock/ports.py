@@ -363,7 +363,7 @@ class Case:
     undecided: tuple[Undecided, ...] = ()  # conflicts that no marker shows: the candidate must name what holds
     sandbox: str = "none"
     number: int = 1  # of the try
-    said: tuple[VerdictGiven, ...] = ()  # for a review: of the hard gates
+    said: tuple[VerdictGiven, ...] = ()  # for a review, and for traces in proofs: of the hard gates
     former: VerdictGiven | None = None  # for a review: its own, on the candidate that was rejected last
 
 

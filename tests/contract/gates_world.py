@@ -15,7 +15,7 @@ from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Command, Gate, GateKind, Pipeline, Scope, Stage
 from interlock.gates import Referee
 from interlock.gates.bench import Bench
-from interlock.ports import Case, Change, Judgement, Place, Room, UsageError
+from interlock.ports import Case, Change, Judgement, Place, Room, Stamp, UsageError
 
 
 def git(*arguments: str, cwd: Path) -> str:
@@ -92,11 +92,20 @@ class Trees:
             raise self.unfit
         return f"{commit} {base} {self.setup if room.setup else ''}"
 
+    def restore(self, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:
+        git("checkout", "-qf", commit, cwd=self.repository)
+        for change in self.changes(commit, onto):
+            if matches_any(globs, change.path) and change.status == "D":
+                git("rm", "-qf", "--", change.path, cwd=self.repository)
+            elif matches_any(globs, change.path):
+                git("checkout", "-q", onto, "--", change.path, cwd=self.repository)
+        return self.seal()
+
     @contextmanager
     def clean_room(self, commit: str, base: str, room: Room) -> Iterator[Place]:
         with self._one:
             self.rooms += 1
-            root = self._root / f"room-{self.rooms}"
+            root = self._root / f"gate-{self.rooms}"
             place = Place(root, root / "tree", root / "home", root / "tmp")
             for folder in (place.tree, place.home, place.tmp):
                 folder.mkdir(parents=True)

@@ -51,8 +51,8 @@ def test_a_gate_sees_what_it_names_and_no_more(world: World, base: str) -> None:
     assert (seen["WANTED"], seen["TASK"], seen["INTERLOCK_SLOT"]) == ("yes", "mend it", "0")
     assert "UNWANTED" not in seen
     assert int(seen["INTERLOCK_PORT_LAST"]) - int(seen["INTERLOCK_PORT"]) == PORTS_EACH - 1
-    assert "/room-" in seen["HOME"]
-    assert "/room-" in seen["TMPDIR"]
+    assert "/gate-" in seen["HOME"]
+    assert "/gate-" in seen["TMPDIR"]
 
 
 def test_values_of_secrets_stay_out_of_evidence_and_findings(world: World, base: str) -> None:

@@ -1,13 +1,16 @@
 """The traces gate on real trees: what is forgotten is named, and what cannot be traced is never a pass."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.contract.gates_world import World
 
-from interlock.core.events import VerdictStatus
+from interlock.core.events import Evidence, VerdictGiven, VerdictStatus
+from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Artifact, Gate, GateKind, Pipeline, Stage, Traces
+from interlock.gates.proof import PROVEN
 from interlock.ports import Judgement
 
 PASSED, FAILED, ERRORED = VerdictStatus
@@ -78,3 +81,59 @@ def test_a_document_without_ids_is_never_a_pass(trace) -> None:
 def test_junk_and_large_files_are_no_trouble(trace) -> None:
     junk = {"a.bin": b"\xff\xfe\0REQ-1\0", "big": b"x" * 1_000_001 + b" REQ-12", "b": "REQ-12 NET-API-3"}
     assert trace(junk).status is PASSED
+
+
+# --- proven --------------------------------------------------------------------------------------
+
+TESTS = """\
+import pytest
+
+
+# REQ-1
+def test_one():
+    pass
+
+
+class TestMore:
+    @pytest.mark.slow  # REQ-12
+    def test_two(self):
+        pass
+
+    def test_three(self):
+        "NET-API-3"
+"""
+
+
+@pytest.fixture
+def proven(tmp_path: Path) -> Callable[..., Judgement]:
+    world = World(tmp_path / "world")
+
+    def judged(files: dict[str, str], *tests: tuple[str, str], status: VerdictStatus = PASSED) -> Judgement:
+        base = world.trees.commit({".interlock/artifacts/plan/plan.md": PLAN})
+        made = world.trees.commit(files, base)
+        gate = Gate("traced", GateKind.TRACES, traces=Traces("plan/plan", proven=True))
+        told = [{"id": name, "file": file, "line": 1, "reason": "for an assertion"} for name, file in tests]
+        kept = world.cellar.put(json.dumps({"tests": told, "files": sorted(files)}).encode())
+        subject = AttemptId("code", 1, 1)
+        said = VerdictGiven(subject, "code/test", 1, status, evidence=(Evidence(PROVEN, kept, 1),))
+        pipeline = Pipeline("test", (Stage("plan", produces=(Artifact("plan", "plan.md"),)), Stage("code")))
+        return world.judge(gate, made, base, pipeline=pipeline, said=(said,))
+
+    return judged
+
+
+def test_an_id_counts_where_a_test_names_it_that_proves_the_change(proven) -> None:
+    files = {"tests/test_a.py": TESTS, "src/a.py": "# REQ-1 REQ-12 NET-API-3\n"}
+    one, two = ("tests.test_a::test_one", "tests/test_a.py"), ("tests.test_a.TestMore::test_two", "")
+    three = ("tests.test_a.TestMore::test_three[1]", "tests/test_a.py")
+    assert proven(files, one, two, three).status is PASSED
+    assert named(proven(files, one)) == ["REQ-12", "NET-API-3"]
+    assert named(proven(files, one, two, three, status=FAILED)) == ["REQ-1", "REQ-12", "NET-API-3"]
+    assert named(proven(files)) == ["REQ-1", "REQ-12", "NET-API-3"]
+
+
+def test_in_other_languages_the_id_or_the_whole_file_names_it(proven) -> None:
+    files = {"test/a.test.js": "// REQ-1\n", "test/b.test.js": ""}
+    judgement = proven(files, ("REQ-12: is fast", ""), ("test/b.test.js::NET-API-3 works", "test/b.test.js"))
+    assert judgement.status is PASSED
+    assert named(proven(files, ("NET-API-3 works", "test/b.test.js"))) == ["REQ-1", "REQ-12"]

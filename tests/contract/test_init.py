@@ -100,11 +100,30 @@ def test_feature_is_plan_tests_code_ship(root: Path):
     assert [stage.id for stage in pipeline.ordered()] == ["plan", "tests", "code", "ship"]
     assert pipeline.stage("plan").scope.writes == ()
     assert pipeline.stage("tests").gate("red").expect is Expect.NEW_TESTS_FAIL
-    assert "tests/**" in pipeline.stage("tests").scope.authors
-    assert pipeline.stage("code").scope.authors == ()
+    tests, code = pipeline.stage("tests").scope, pipeline.stage("code").scope
+    assert (tests.writes, tests.authors, code.authors, code.adds) == ((), (), (), ())
+    assert {"**/tests/**", "test_*.py"} < set(tests.adds)
     assert "tests/**" in pipeline.stage("code").scope.protect
     assert pipeline.stage("ship").gate("merge").kind is GateKind.APPROVE
     assert pipeline.agent("codex").use == "codex"
+
+
+def test_quick_lets_one_agent_write_fix_and_tests_where_a_gate_can_tell(root: Path):
+    initialised(root, PYTEST, named("python3", "pytest", "codex"))
+    code = load_pipeline(page(root, "quick"), root).pipeline.stage("code")
+    assert (code.gate("test").expect, "test_*.py" in code.scope.adds) == (Expect.TESTS_PROVE_CHANGE, True)
+    assert "take this line out" in page(root, "quick").read_text()
+    initialised(root / "go", GO, named("go"))
+    code = load_pipeline(page(root / "go", "quick"), root / "go").pipeline.stage("code")
+    assert (code.gate("test").expect, code.scope.adds) == (Expect.PASS, ())
+
+
+def test_tests_are_linted_where_they_are_written_and_code_goes_back_for_them(root: Path):
+    initialised(root, {**PYTEST, "uv.lock": 'name = "pytest"\nname = "ruff"\n', "ruff.toml": ""}, everything)
+    pipeline = load_pipeline(page(root, "feature"), root).pipeline
+    assert pipeline.stage("tests").gate("lint").used == "python.lint"
+    (rule,) = pipeline.stage("code").on_reject
+    assert (rule.gate, rule.goto, rule.within) == ("lint", "tests", pipeline.stage("tests").scope.adds)
 
 
 def test_where_no_gate_tells_test_from_test_a_person_reads_the_tests(root: Path):

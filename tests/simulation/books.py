@@ -26,6 +26,7 @@ from interlock.core.events import (
 )
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Expect, Gate, GateClass, GateKind, Pipeline, Stage, WorkspaceMode
+from interlock.core.pipeline import Tests as Whose
 from interlock.ports import Case
 
 TRIES_MAX = 3  # as the protocol's bound on one effect; written again here on purpose
@@ -133,7 +134,8 @@ class Known:
     def check_baseline(self, case: Case, book: Book) -> None:
         if book.input is None or book.input.conflicts:
             return
-        expected = f"{case.gate.digest} on {book.input.tree}".encode()
+        tree = self.store.commits[self.base].tree if case.gate.tests is Whose.BASE else book.input.tree
+        expected = f"{case.gate.digest} on {tree}".encode()
         require(case.baseline == expected, "S2", lambda: f"{case.subject} is compared with {case.baseline!r}")
 
     def check_clean(self, commit: str, what: str) -> None:
@@ -229,4 +231,4 @@ _LIFTED = {Action.CONTINUE: PauseReason.INFRASTRUCTURE, Action.RAISE: PauseReaso
 
 
 def _hard_on_merges(gate: Gate) -> bool:
-    return gate.kind is GateKind.RUN and gate.expect is Expect.PASS
+    return gate.kind is GateKind.RUN and gate.expect in (Expect.PASS, Expect.TESTS_PROVE_CHANGE)

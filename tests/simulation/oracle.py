@@ -34,6 +34,7 @@ from interlock.core.events import (
     VerdictStatus,
     WhenHeld,
 )
+from interlock.core.globs import matches_any
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline, WorkspaceMode
 from interlock.ports import Case
@@ -274,6 +275,7 @@ class Oracle:
             count = self.known.loops[event.attempt.stage, event.rule]
             require(count <= rule.max, "L1", lambda: f"{event.attempt.stage} is sent back {count} times")
             fits = rule.goto == event.target and book.rejected and book.rejected[-1] == event.attempt
+            fits = fits and self._lies_within(event.attempt, rule.within)
             require(fits, "S4", lambda: f"{event} fits no rejection")
         expected = {name for name in self.known.pipeline.downstream(event.target) if name in self.known.books}
         require(set(event.resets) == expected, "S1", lambda: f"{event.target} resets {event.resets}")
@@ -284,6 +286,12 @@ class Oracle:
             self.known.books[name] = Book(epoch=former.epoch + 1)
         self.known.failures.pop("DeliverBranch", None)
         self.known.delivered, self.known.run_paused = "", False
+
+    def _lies_within(self, attempt: AttemptId, globs: tuple[str, ...]) -> bool:
+        verdicts = self.known.tried[attempt].verdicts.values()
+        said = [verdict for verdict in verdicts if verdict.status is VerdictStatus.FAILED]
+        found = [finding for verdict in said for finding in verdict.findings if finding.severity == "error"]
+        return not globs or all(not one.secret and matches_any(globs, one.file) for one in found)
 
     def _paused(self, event: Paused) -> None:
         if event.stage:

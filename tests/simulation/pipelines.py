@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.simulation.chance import Chance
 
 from interlock.core.pipeline import (
@@ -23,6 +25,7 @@ from interlock.core.pipeline import (
     When,
     WorkspaceMode,
 )
+from interlock.core.pipeline import Tests as Whose
 
 TRUE = Command(argv=("true",))
 AGENTS = (AgentSpec("coder", "sim"), AgentSpec("strong", "sim"))
@@ -104,17 +107,19 @@ def _gates(chance: Chance, stage: str, kind: str) -> tuple[Gate, ...]:
 
 def _run_gate(chance: Chance, stage: str, name: str) -> Gate:
     shared = chance.one_in(0.2)
-    expect = Expect.NEW_TESTS_FAIL if chance.one_in(0.1) else Expect.PASS
+    expect = chance.choice((Expect.NEW_TESTS_FAIL, Expect.TESTS_PROVE_CHANGE)) if chance.one_in(0.2) else Expect.PASS
+    whose = Whose.BASE if expect is Expect.PASS and chance.one_in(0.1) else Whose.OWN
     return Gate(
         name,
         GateKind.RUN,
         command=TRUE,
         report=chance.choice((Report.NONE, Report.JUNIT)),
         expect=expect,
+        tests=whose,
         baseline=chance.choice((Baseline.KEEP, Baseline.NO_WORSE)),
         base_green=chance.one_in(0.03),
         held_out="/held/out" if chance.one_in(0.15) else "",
-        digest=f"shared-{expect}" if shared else f"{stage}/{name}",
+        digest=f"shared-{expect}-{whose}" if shared else f"{stage}/{name}",
     )
 
 
@@ -123,7 +128,8 @@ def _rules(chance: Chance, stage: str, gates: tuple[Gate, ...], upstream: list[s
     for _ in range(chance.choice((0, 0, 1, 1, 2))):
         gate = chance.choice([gate.id for gate in gates]) if gates and chance.one_in(0.4) else ""
         reason = chance.choice(("", "", "design", "code"))
-        rules.append(_rule(chance, (gate, reason), [*upstream, stage]))
+        rule = _rule(chance, (gate, reason), [*upstream, stage])
+        rules.append(replace(rule, within=chance.choice((("*.py",), ("b/**",)))) if chance.one_in(0.25) else rule)
     return tuple(rules)
 
 

@@ -298,7 +298,8 @@ class SimGates:
             reason = "escalate"
         secret = bool(case.gate.held_out)
         message = f"{SECRET if secret else ''} wrong {'' if portion(content) < 0.3 else content}"
-        return Finding("wrong", message, file="a.py", line=len(content), reason=reason, secret=secret)
+        file = ("a.py", "b/c.txt", "")[int(portion(content, case.gate.id, "file") * 3)]
+        return Finding("wrong", message, file=file, line=len(content), reason=reason, secret=secret)
 
 
 def _maybe_trouble(nature: Nature, effect: str) -> None:

@@ -8,6 +8,7 @@ from interlock.core.budget import attempts_left, limit_reached
 from interlock.core.commands import Command, Pause, SendBack, StartAttempt, WaitUntil
 from interlock.core.events import Finding, PauseReason
 from interlock.core.feedback import ESCALATE, failed
+from interlock.core.globs import matches_any
 from interlock.core.ids import AttemptId
 from interlock.core.joins import sides_of
 from interlock.core.judging import gates_of_candidate, qualified
@@ -149,9 +150,14 @@ def _matching(stage: Stage, now: StageState) -> tuple[int, Rule]:
     for index, rule in enumerate(stage.on_reject):
         gate_fits = not rule.gate or rule.gate in said_no
         reason_fits = not rule.reason or rule.reason in rejection.reasons
-        if gate_fits and reason_fits and len(now.rejections) >= rule.after:
+        if gate_fits and reason_fits and _within(rule, rejection.files) and len(now.rejections) >= rule.after:
             return index, rule
     return -1, Rule()
+
+
+def _within(rule: Rule, files: tuple[str, ...]) -> bool:
+    """Whether all that failed the candidate lies in files that the rule names."""
+    return not rule.within or (bool(files) and all(matches_any(rule.within, file) for file in files))
 
 
 def _no_progress(now: StageState) -> str:

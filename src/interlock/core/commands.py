@@ -74,7 +74,7 @@ class EvaluateGate:
     decided_on_input: bool = False  # the same gate could decide on the accepted input
     conflicts: tuple[str, ...] = ()
     undecided: tuple[Undecided, ...] = ()
-    said: tuple[VerdictGiven, ...] = ()  # for a review: of the hard gates, on this candidate
+    said: tuple[VerdictGiven, ...] = ()  # for a review, and for traces in proofs: of hard gates, on this candidate
     former: VerdictGiven | None = None  # for a review: its own, on the candidate that was rejected last
 
 

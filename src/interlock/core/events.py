@@ -253,6 +253,7 @@ class CandidateRejected:
     hard: bool = True  # a hard gate said no
     gates: tuple[str, ...] = ()  # those that said no, as STAGE/GATE
     reasons: tuple[str, ...] = ()  # reason classes among the findings
+    files: tuple[str, ...] = ()  # those of the findings that failed it; an empty one where some name none
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 
-from interlock.core.events import Finding, VerdictGiven, VerdictStatus
+from interlock.core.events import Finding, Severity, VerdictGiven, VerdictStatus
 
 ESCALATE = "escalate"  # the reason class of a finding that only a person can answer
 _NUMBER = re.compile(r"\d+")
@@ -41,6 +41,18 @@ def for_agent(verdicts: Iterable[VerdictGiven]) -> tuple[tuple[str, Finding], ..
 
 def reasons(verdicts: Iterable[VerdictGiven]) -> tuple[str, ...]:
     said = {finding.reason for verdict in failed(verdicts) for finding in verdict.findings if finding.reason}
+    return tuple(sorted(said))
+
+
+def files(verdicts: Iterable[VerdictGiven]) -> tuple[str, ...]:
+    """The files in which the findings lie that fail the candidate; an empty name among them where some name none. What
+    is held out names none."""
+    said = {
+        "" if finding.secret else finding.file
+        for verdict in failed(verdicts)
+        for finding in verdict.findings
+        if finding.severity is Severity.ERROR and finding.rule != "more"  # that one only counts others
+    }
     return tuple(sorted(said))
 
 

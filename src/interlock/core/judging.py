@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from interlock.core.events import VerdictGiven, VerdictStatus
-from interlock.core.pipeline import Expect, Gate, GateClass, GateKind, Pipeline, Stage
+from interlock.core.pipeline import Expect, Gate, GateClass, GateKind, Pipeline, Stage, Tests
 from interlock.core.state import Phase, RunState
 
 
@@ -45,7 +45,7 @@ def gates_of_input(pipeline: Pipeline, state: RunState, stage: Stage) -> tuple[t
     inherited = inherited_gates(pipeline, state, stage)
     if undecided or (state.started is not None and now.input.tree == state.started.base_tree):
         return inherited
-    own = tuple((stage, gate) for gate in stage.gates if gate.needs_baseline)
+    own = tuple((stage, gate) for gate in stage.gates if gate.needs_baseline and gate.tests is Tests.OWN)
     return (*inherited, *own)
 
 
@@ -91,12 +91,15 @@ def baseline_of(state: RunState, stage: Stage, owner: Stage, gate: Gate) -> str:
     """Digest of the report that `stage` is compared with by a gate of `owner`, empty where there is none.
 
     A stage's own candidates are compared with their input; a merge with what its direct needs were accepted
-    with. Of earlier stages only the gate counts: later ones were free to change what their reports list.
+    with. Of earlier stages only the gate counts: later ones were free to change what their reports list. What runs the
+    tests of the base is compared with the base alone.
     """
     if not gate.needs_baseline or state.started is None:
         return ""
     name, now = qualified(owner, gate), state.stages[owner.id]
-    if stage.id != owner.id:
+    if gate.tests is Tests.BASE:
+        verdict = state.base_verdicts.get(name)
+    elif stage.id != owner.id:
         verdict = now.verdicts.get(name) if now.settled and owner.id in stage.needs else None
     elif now.input is not None and now.input.tree != state.started.base_tree:
         verdict = now.input_verdicts.get(name)
@@ -106,7 +109,8 @@ def baseline_of(state: RunState, stage: Stage, owner: Stage, gate: Gate) -> str:
 
 
 def _judges_merges(gate: Gate) -> bool:
-    return gate.kind is GateKind.RUN and gate.gate_class is GateClass.HARD and gate.expect is Expect.PASS
+    """What asks for new tests of one stage has nothing to say of a merge; what asks for a proof has: its tests pass."""
+    return gate.kind is GateKind.RUN and gate.gate_class is GateClass.HARD and gate.expect is not Expect.NEW_TESTS_FAIL
 
 
 def _passed(verdict: object) -> bool:

@@ -327,6 +327,8 @@ def _ask(pipeline: Pipeline, state: RunState, stage: Stage, pair: tuple[Stage, G
         conflicts=now.input.conflicts,
         undecided=now.input.undecided,
     )
+    if gate.traces is not None and gate.traces.proven:
+        command = replace(command, said=tuple(verdict for verdict in now.verdicts.values() if verdict.hard))
     yield command if gate.gate_class is GateClass.HARD else _review(pipeline, state, now, command)
 
 

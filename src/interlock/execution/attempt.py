@@ -101,7 +101,8 @@ def _worked(  # noqa: PLR0913 - the attempt's parts meet here once
 def _open(world: World, context: Context, command: StartAttempt, stage: Stage, stamp: Stamp) -> Place:
     overlay = ""
     if command.source:
-        put_back = _not_its_own(stage)
+        there = world.workspaces.files(command.input_commit, stage.scope.adds) if stage.scope.adds else ()
+        put_back = (*_not_its_own(stage), *map(_exactly, there))
         overlay = world.workspaces.restore(command.source, command.input_commit, put_back, stamp)
     room = replace(context.room, sides=command.sides)
     return world.workspaces.open(context.run, command.attempt, command.input_commit, room, overlay=overlay)
@@ -111,8 +112,13 @@ def _not_its_own(stage: Stage) -> tuple[str, ...]:
     """Globs that a continued workspace gets back as they were; the last one that matches a path decides."""
     scope = stage.scope
     writes = () if scope.writes is None else ("**", *(f"!{glob}" for glob in scope.writes))
-    own = (*scope.authors, f"{ARTIFACTS}/{stage.id}/**")
+    own = (*scope.authors, *scope.adds, f"{ARTIFACTS}/{stage.id}/**")
     return (*writes, *scope.protect, *(f"!{glob}" for glob in own))
+
+
+def _exactly(path: str) -> str:
+    """A glob for one path; what is special in globs is any character."""
+    return "/" + "".join("?" if char in "*?[]\\" else char for char in path)
 
 
 def _adopted(  # noqa: PLR0913

@@ -10,7 +10,7 @@ from pathlib import Path
 from interlock.core.commands import StartAttempt
 from interlock.core.events import Finding
 from interlock.core.joins import DECISIONS, DELETED, EDITED, choices, described
-from interlock.core.pipeline import Stage
+from interlock.core.pipeline import Expect, Stage
 from interlock.execution.context import Context
 from interlock.execution.documents import ARTIFACTS
 from interlock.ports import Place, World
@@ -67,9 +67,16 @@ def _bounds(stage: Stage, inherited: Sequence[str]) -> Iterator[str]:
     if stage.produces:
         documents = (f"{ARTIFACTS}/{stage.id}/{artifact.file}" for artifact in stage.produces)
         yield "## Write these documents\n" + _bullets(documents)
+    added = tuple(f"new test files in {glob}" for glob in stage.scope.adds)
     if stage.scope.writes is not None:
-        allowed = (*stage.scope.writes, *stage.scope.authors)
+        allowed = (*stage.scope.writes, *stage.scope.authors, *added)
         yield "## Change nothing but\n" + (_bullets(allowed) if allowed else "the documents named above.")
+    elif added:
+        yield "## Tests\nThe tests that are there stay as they are. You may add\n" + _bullets(added)
+    if any(gate.expect is Expect.TESTS_PROVE_CHANGE for gate in stage.gates):
+        yield "Write new tests for your change: each must fail without it and pass with it."
+    if any(gate.expect is Expect.NEW_TESTS_FAIL for gate in stage.gates):
+        yield "Each new test must fail now, for an assertion or a missing name, and nothing else may fail."
     names = [gate.id for gate in stage.gates]
     if inherited:
         names += [f"{gate}, as the work that was merged was" for gate in inherited]

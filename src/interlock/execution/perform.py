@@ -48,7 +48,7 @@ from interlock.core.events import (
     VerdictStatus,
     WhenHeld,
 )
-from interlock.core.feedback import failed, fingerprint, reasons
+from interlock.core.feedback import failed, files, fingerprint, reasons
 from interlock.core.judging import find_gate
 from interlock.core.pipeline import GateClass
 from interlock.core.tries import Numbered, effect_key
@@ -232,6 +232,7 @@ def _reject(world: World, context: Context, command: RejectCandidate) -> Candida
         hard=any(verdict.hard for verdict in said_no),
         gates=tuple(verdict.gate for verdict in said_no),
         reasons=reasons(command.verdicts),
+        files=files(command.verdicts),
     )
 
 

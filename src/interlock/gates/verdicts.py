@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from interlock.core.events import Finding, Severity, VerdictStatus
-from interlock.core.pipeline import Expect, Report
+from interlock.core.pipeline import Expect, Report, Tests
 from interlock.core.text import ending
 from interlock.gates.baseline import Compared, compare
 from interlock.gates.findings import MESSAGE_MAX
+from interlock.gates.proof import is_due
 from interlock.gates.reports import Unreadable, junit, sarif
 from interlock.gates.reports.places import in_repository
+from interlock.gates.reports.reasons import explained
 from interlock.gates.running import Ran
 from interlock.ports import Case, Judgement
 from interlock.process import How
@@ -63,10 +65,18 @@ def _hindered(case: Case, ran: Ran) -> _Undecided | None:
         return _Undecided("not_found", message, permanent=True)
     if isinstance(ran.report, Unreadable):
         return _Undecided("report", f"{ran.report} (exit code {ran.code})")
-    if case.gate.expect is Expect.NEW_TESTS_FAIL and case.baseline is None and not _stands_alone(case):
-        message = "`expect: new_tests_fail` needs the gate's own report on the accepted input, and there is none"
+    asked = _needing_a_baseline(case)
+    if asked and case.baseline is None and not _stands_alone(case):
+        message = f"{asked} needs the gate's own report on the accepted input, and there is none"
         return _Undecided("baseline", message, permanent=True)
     return None
+
+
+def _needing_a_baseline(case: Case) -> str:
+    """What the gate asks that only a report on the accepted input (or the base) can tell, as it is written."""
+    if case.gate.expect is Expect.NEW_TESTS_FAIL or is_due(case):
+        return f"`expect: {case.gate.expect}`"
+    return "`tests: base`" if case.gate.tests is Tests.BASE and case.gate.report is Report.JUNIT else ""
 
 
 def _without_decision(case: Case, ran: Ran, undecided: _Undecided) -> Judgement:
@@ -94,7 +104,10 @@ def _reported(case: Case, ran: Ran) -> Compared:
 
 
 def _placed(case: Case, ran: Ran, tests: tuple[junit.RanTest, ...]) -> tuple[junit.RanTest, ...]:
-    return tuple(replace(test, file=in_repository(test.file, ran.tree, case.gate.dir)) for test in tests)
+    """With paths of the repository, and with what the output says of files that could not be loaded."""
+    said = ran.tail.decode("utf-8", "replace")
+    placed = (replace(test, file=in_repository(test.file, ran.tree, case.gate.dir)) for test in tests)
+    return tuple(explained(test, said) for test in placed)
 
 
 def _stands_alone(case: Case) -> bool:

@@ -11,7 +11,7 @@ from interlock.core.events import Finding, RunStarted, VerdictStatus
 from interlock.core.globs import matches_any
 from interlock.core.ids import AttemptId, base_of
 from interlock.core.judge_files import matches_in_any_case, may_be_added
-from interlock.core.pipeline import Gate, GateClass, GateKind, Pipeline, Scope, Stage
+from interlock.core.pipeline import Expect, Gate, GateClass, GateKind, Pipeline, Scope, Stage
 from interlock.execution.context import Context
 from interlock.execution.documents import gate_values
 from interlock.ports import Blobs, Cancel, Case, Gates, InfrastructureError, Judgement, Stamp, Workspaces
@@ -65,6 +65,7 @@ def check(gates: Gates, blobs: Blobs, request: CheckRequest, cancel: Cancel | No
     for name in request.stages:
         stage = replace(request.pipeline.stage(name), may_be_empty=True)
         for gate in stage.gates:
+            gate = _as_asked(gate, request)
             skipped = _does_not_apply(stage, gate, request)
             judgement = None if skipped else _judge(gates, blobs, context, (stage, gate), request, stop)
             yield Checked(name, gate, judgement, skipped)
@@ -110,6 +111,14 @@ def _as_proposed(request: CheckRequest) -> tuple[str, str]:
     return request.proposed or (request.commit, request.tree)
 
 
+def _as_asked(gate: Gate, request: CheckRequest) -> Gate:
+    """A proof is asked of the work of one stage. Of other trees the gate says whether their tests pass."""
+    worked = (request.scoped or request.inside) and request.tree != request.base_tree
+    if gate.expect is Expect.TESTS_PROVE_CHANGE and not worked:
+        return replace(gate, expect=Expect.PASS)
+    return gate
+
+
 def _does_not_apply(stage: Stage, gate: Gate, request: CheckRequest) -> str:
     if gate.gate_class is GateClass.HUMAN:
         return "a person decides"
@@ -125,7 +134,9 @@ def _does_not_apply(stage: Stage, gate: Gate, request: CheckRequest) -> str:
         return "judges the work of one stage: --stage asks it"
     if gate.kind in (GateKind.PRODUCES, GateKind.TRACES) and not request.inside:
         return "artifacts exist inside a run"
-    if gate.expect != "pass" and not request.inside:
+    if gate.traces is not None and gate.traces.proven:
+        return "hangs on what another gate proved of an attempt"
+    if gate.expect is Expect.NEW_TESTS_FAIL and not request.inside:
         return "compares an attempt with its input"
     return ""
 

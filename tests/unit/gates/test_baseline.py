@@ -3,6 +3,7 @@
 import pytest
 
 from interlock.core.pipeline import Baseline, Expect, Gate, GateKind
+from interlock.core.pipeline import Tests as Whose
 from interlock.gates.baseline import compare
 from interlock.gates.reports.junit import RanTest, Status
 
@@ -10,14 +11,29 @@ KEEP = Gate("t", GateKind.RUN)
 NO_WORSE = Gate("t", GateKind.RUN, baseline=Baseline.NO_WORSE)
 RED = Gate("t", GateKind.RUN, expect=Expect.NEW_TESTS_FAIL)
 RED_GREEN = Gate("t", GateKind.RUN, expect=Expect.NEW_TESTS_FAIL, base_green=True)
-STATUS = {"+": Status.PASSED, "-": Status.FAILED, "o": Status.SKIPPED, "!": Status.FAILED}
+BASES = Gate("t", GateKind.RUN, tests=Whose.BASE)
+STATUS = {
+    "+": Status.PASSED,
+    "-": Status.FAILED,
+    "o": Status.SKIPPED,
+    "!": Status.FAILED,
+    "?": Status.FAILED,
+    "~": Status.SKIPPED,
+    ".": Status.PASSED,
+}
 
 
 def parsed(text: str | None) -> list[RanTest] | None:
-    """`a+ b- co d!`: a passed, b failed, c was skipped, d could not be loaded."""
+    """`a+ b- co d! e? f~ g.`: a passed, b failed, c was skipped, d could not be loaded for a missing name, e for a
+    syntax error; f was skipped as a whole, and g passed and has no tests."""
     if text is None:
         return None
-    return [RanTest(word[:-1], STATUS[word[-1]], stood_in=word[-1] == "!") for word in text.split()]
+    return [one(word[:-1], word[-1]) for word in text.split()]
+
+
+def one(name: str, how: str) -> RanTest:
+    message = {"!": "ImportError: cannot import name", "?": "SyntaxError: no", "-": "assert 1 == 2"}.get(how, "")
+    return RanTest(name, STATUS[how], message, stands_for=name if how in "!?~." else "")
 
 
 @pytest.mark.parametrize(
@@ -31,7 +47,27 @@ def parsed(text: str | None) -> list[RanTest] | None:
         (KEEP, "a+ b-", "a+", ["test_vanished"]),
         (KEEP, "a+ b-", "a+ bo", ["test_skipped"]),
         (KEEP, "a+ b-", "a+ b+", []),
-        (KEEP, "a+ b!", "a+ c+", []),
+        (KEEP, "a+ b!", "a+ b::c+", []),
+        (KEEP, "a+ b!", "a+ b::c+ b::d-", ["test_failed"]),
+        (KEEP, "a+ b!", "a+ b!", ["test_failed"]),
+        (KEEP, "a+ b!", "a+", ["test_vanished"]),
+        (KEEP, "a+ b!", "a+ c+", ["test_vanished"]),
+        (KEEP, "a+ b!", "a+ bc+", ["test_vanished"]),
+        (KEEP, "a+ b!", "a+ b::co", ["test_skipped"]),
+        (KEEP, "a+ b!", "a+ b::c+ b::do", ["test_skipped"]),
+        (KEEP, "a+ b!", "a+ b~", ["test_skipped"]),
+        (KEEP, "a+ b!", "a+ b.", ["test_vanished"]),
+        (KEEP, "a+ t/b.js!", "a+ c+", []),
+        (KEEP, "a+ t/b.js!", "a+", ["test_vanished"]),
+        (KEEP, "a+ t/b.js!", "a+ t/b.js.", ["test_vanished"]),
+        (KEEP, "a+ t/b.js! t/c.js!", "a+ c+", ["test_vanished"]),
+        (KEEP, "t/a.js::a+ t/b.js!", "t/a.js::a+ t/a.js::c+", ["test_vanished"]),
+        (KEEP, "b::a+ b::c+", "b!", ["test_failed"]),
+        (KEEP, "a.", "a.", ["no_tests"]),
+        (KEEP, "a. b+", "b+", []),
+        (NO_WORSE, "a+ b!", "a+ b!", []),
+        (NO_WORSE, "a+ b!", "a+ b::c+", []),
+        (NO_WORSE, "a+ b!", "a+", ["test_vanished"]),
         (RED, "a+ b-", "a+ n-", []),
         (KEEP, "a+ b-", "a+ b-", ["test_failed"]),
         (KEEP, "a+ bo", "a+", []),
@@ -63,6 +99,16 @@ def parsed(text: str | None) -> list[RanTest] | None:
         (RED, "a+", "n-", ["test_vanished"]),
         (RED, "a+ b-", "a+ b- n-", []),
         (RED, "", "n-", []),
+        (RED, "a+", "a+ n!", []),
+        (RED, "a+", "a+ n?", ["new_test_broken"]),
+        (RED, "a+", "a+ n~", ["new_test_skipped"]),
+        (RED, "a+", "a+ n.", ["no_new_tests"]),
+        (RED, "a+ b!", "a+ b! n-", []),
+        (RED, "b::a+", "b!", ["test_vanished"]),
+        (BASES, "a+ b-", "a+ b-", []),
+        (BASES, "a+ b-", "a+", []),
+        (BASES, "a+ b-", "a- b-", ["test_failed"]),
+        (BASES, "a+ b!", "a+", []),
         (RED, None, "", []),
         (RED, None, "a+ b-", []),
         (RED_GREEN, None, "a+ b-", ["test_failed"]),

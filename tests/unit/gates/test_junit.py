@@ -4,6 +4,7 @@ import pytest
 
 from interlock.gates.reports import Unreadable, junit
 from interlock.gates.reports.junit import RanTest, Status
+from interlock.gates.reports.reasons import reason_of
 
 PYTEST = b"""<?xml version="1.0" encoding="utf-8"?>
 <testsuites name="pytest tests"><testsuite name="pytest" errors="1" failures="1" skipped="1" tests="5" time="0.1" \
@@ -59,7 +60,7 @@ def test_pytest() -> None:
     }
     failed = junit.parse([PYTEST])[1]
     assert (failed.file, failed.line) == ("tests/test_a.py", 12)
-    assert [test.stood_in for test in junit.parse([PYTEST])] == [False] * 4 + [True]
+    assert [test.stands_for for test in junit.parse([PYTEST])] == [""] * 4 + ["tests.test_b"]
     assert failed.message.startswith("assert 1 == 2\ndef test():")
 
 
@@ -127,3 +128,110 @@ def test_what_is_no_report(content: bytes, what: str) -> None:
 def test_too_many_tests() -> None:
     with pytest.raises(Unreadable, match="more than"):
         junit.parse([b"<testsuite>" + b'<testcase name="a"/>' * 200_001 + b"</testsuite>"])
+
+
+UNITTEST = b"""<testsuite name="unittest" tests="4">
+<testcase classname="tests.test_u.B" name="test_b"><error message="RuntimeError: b">Traceback (most recent call last):
+  File "/r/gate-x/tree/tests/test_u.py", line 7, in setUp</error></testcase>
+<testcase classname="tests" name="test_v"><error message="ModuleNotFoundError: No module named 'x'">
+ImportError: Failed to import test module: tests.test_v
+Traceback (most recent call last):
+ModuleNotFoundError: No module named 'x'</error></testcase>
+<testcase classname="" name="setUpClass (tests.test_u.A)"><error message="RuntimeError: x">Traceback</error></testcase>
+</testsuite>"""
+NODE_FILES = b"""<testsuites>
+<testcase name="/r/gate-a1b2/tree/test/broken.test.js" classname="test" failure="test failed">
+<failure type="testCodeFailure" message="test failed">[Error: test failed]</failure></testcase>
+<testcase name="test/empty.test.js" classname="test"/>
+<testcase name="GET /index.html" classname="test"><failure message="no"/></testcase>
+<testsuite name="app.js"><testcase name="lib.js" classname="test"><failure message="no"/></testcase></testsuite>
+</testsuites>"""
+JEST_SUITE = b"""<testsuites name="jest tests"><testsuite name="test/broken.test.js" errors="1">
+<testcase classname="Test suite failed to run" name="test/broken.test.js" file="test/broken.test.js">
+<error>  * Test suite
+ Cannot find module './nothing.js' from 'test/broken.test.js'</error></testcase></testsuite></testsuites>"""
+JEST_OWN = b"""<testsuites><testsuite name="jest">
+<testcase classname="" name="test/b.test.js" file="test/b.test.js"><error>Cannot find module './x.js'</error></testcase>
+<testcase classname="test/a.test.js" name="good" file="test/a.test.js"></testcase></testsuite></testsuites>"""
+VITEST = b"""<testsuites name="vitest tests"><testsuite name="test/b.test.js" failures="1">
+<testcase classname="test/b.test.js" name="test/b.test.js"><failure message="Cannot find module './nothing.js'"/>
+</testcase></testsuite><testsuite name="test/a.test.js">
+<testcase classname="test/a.test.js" name="good"/></testsuite></testsuites>"""
+MOCHA = b"""<testsuite name="Mocha Tests"><testcase classname="outer" \
+name="&quot;before all&quot; hook for &quot;works&quot;" file="/r/gate-x/tree/test/a.js">
+<failure>no</failure></testcase>
+<testcase classname="outer" name="works"/></testsuite>"""
+GO_BUILD = b"""<testsuites><testsuite name="example.com/m/p"><testcase classname="" name="TestMain">\
+<failure message="Failed">p/a_test.go:8:5: undefined: Mul
+FAIL example.com/m/p [build failed]</failure></testcase></testsuite></testsuites>"""
+SETUP = b"""<testsuites><testsuite name="pytest">
+<testcase classname="tests.test_a" name="test_fx" file="tests/test_a.py">
+<error message="failed on setup with &quot;RuntimeError: x&quot;">E   RuntimeError: x</error></testcase>
+<testcase classname="" name="tests.test_s" file="tests/test_s.py"><skipped message="collection skipped">no</skipped>
+</testcase></testsuite></testsuites>"""
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (UNITTEST, {"tests::test_v": "tests.test_v", "unittest::setUpClass (tests.test_u.A)": "tests.test_u.A"}),
+        (NODE_FILES, {"test/broken.test.js": "test/broken.test.js", "test/empty.test.js": "test/empty.test.js"}),
+        (JEST_SUITE, {"Test suite failed to run::test/broken.test.js": "test/broken.test.js"}),
+        (JEST_OWN, {"test/b.test.js": "test/b.test.js"}),
+        (VITEST, {"test/b.test.js": "test/b.test.js"}),
+        (MOCHA, {'outer::"before all" hook for "works"': "outer"}),
+        (GO_BUILD, {"example.com/m/p::TestMain": "example.com/m/p"}),
+        (SETUP, {"pytest::tests.test_s": "tests/test_s.py"}),
+    ],
+)
+def test_what_stands_for_a_file_and_is_no_test(content: bytes, expected: dict[str, str]) -> None:
+    assert {test.id: test.stands_for for test in junit.parse([content]) if test.stands_for} == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "reasons"),
+    [
+        (PYTEST, ["ASSERTION", "MISSING"]),
+        (UNITTEST, ["RAISED", "MISSING", "UNLOADED"]),
+        (JEST_SUITE, ["MISSING"]),
+        (JEST_OWN, ["MISSING"]),
+        (VITEST, ["MISSING"]),
+        (GO_BUILD, ["MISSING"]),
+        (SETUP, ["FIXTURE"]),
+        (NEXTEST, ["ASSERTION"]),
+    ],
+)
+def test_why_tests_failed(content: bytes, reasons: list[str]) -> None:
+    failed = [test for test in junit.parse([content]) if test.status is Status.FAILED]
+    assert [reason_of(test).name for test in failed] == reasons
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("SyntaxError: The requested module './a.js' does not provide an export named 'mul'", "MISSING"),
+        ('E   File "/x/test_a.py", line 1\nE   SyntaxError: invalid syntax', "SYNTAX"),
+        ("E   RuntimeError: no", "UNLOADED"),
+        ("Failed: Timeout >5.0s", "TIMEOUT"),
+    ],
+)
+def test_why_a_file_could_not_be_loaded(message: str, reason: str) -> None:
+    assert reason_of(RanTest("a", Status.FAILED, message, stands_for="a")).name == reason
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (
+            "failed on setup with \"AttributeError: module 'calc' has no attribute 'x'\"\nE   AttributeError: no",
+            "MISSING",
+        ),
+        ("failed on setup with \"file /x/test_a.py, line 3\"\nE   fixture 'nothing' not found", "FIXTURE"),
+        ("ZeroDivisionError: division by zero\nE   ZeroDivisionError: division by zero", "RAISED"),
+        ("TypeError: (0 , _calc.mul) is not a function", "MISSING"),
+        ("Test timed out in 5000ms.", "TIMEOUT"),
+        ("SyntaxError: from the parser under test", "RAISED"),
+    ],
+)
+def test_why_a_test_failed(message: str, reason: str) -> None:
+    assert reason_of(RanTest("a", Status.FAILED, message)).name == reason

@@ -79,6 +79,8 @@ def _of_stage(pipeline: Pipeline, stage: Stage) -> Iterator[str]:
         yield f"may change: {', '.join(stage.scope.writes) or 'nothing but its artifacts'}"
     if stage.scope.authors:
         yield f"authors: {', '.join(stage.scope.authors)}"
+    if stage.scope.adds:
+        yield f"adds tests: {', '.join(stage.scope.adds)}"
     if stage.produces:
         yield f"produces: {', '.join(f'{stage.id}/{artifact.name}' for artifact in stage.produces)}"
     for gate in in_order(stage):
@@ -109,11 +111,15 @@ def _gate(gate: Gate) -> str:
     if gate.ci is not None:
         words.append(f"{', '.join(gate.ci.checks) or 'all checks'} at {gate.ci.remote}")
     if gate.traces is not None:
-        words.append(f"each id of {gate.traces.of}")
+        words.append(f"each id of {gate.traces.of}" + (" in tests that prove the change" if gate.traces.proven else ""))
     if gate.question:
         words.append(safe(gate.question, 120))
-    if gate.expect != "pass":
+    if gate.expect == "new_tests_fail":
         words.append("new tests must fail")
+    if gate.expect == "tests_prove_change":
+        words.append("new tests must fail without the change")
+    if gate.tests == "base":
+        words.append("with the tests of the base")
     if gate.base_green:
         words.append("must be green on the base")
     if gate.held_out:
@@ -127,6 +133,7 @@ def _condition(rule: Rule) -> str:
     said = [
         f"by {rule.gate}" if rule.gate else "",
         f"for reason {rule.reason}" if rule.reason else "",
+        f"in {', '.join(rule.within)} alone" if rule.within else "",
         f"{rule.after} times" if rule.after else "",
     ]
     return "".join(f" {words}" for words in said if words)

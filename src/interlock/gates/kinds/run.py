@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from interlock.core.events import Evidence, Finding, VerdictStatus
+from interlock.gates import proof
 from interlock.gates.bench import Bench
 from interlock.gates.findings import bounded
 from interlock.gates.fingerprint import run_key, verdict_key
@@ -24,10 +25,13 @@ from interlock.ports import Cancel, Case, Judgement, UnfitSetup
 
 def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     """What the command said of the candidate. Raises Cancelled, and InfrastructureError for the machine."""
+    case = proof.with_tests_of_base(bench, case)
     try:
-        room = bench.workspaces.room_digest(case.commit, case.base_commit, room_of(case))
-        key = run_key(case, bench.environ, values_seen(bench, case), room, bench.held_out)
-        return replace(_judged(bench, case, key, cancel), digest=verdict_key(case, key))
+        judgement, runs = _judged(bench, case, cancel)
+        if judgement.status is not VerdictStatus.PASSED or not proof.is_due(case):
+            return judgement
+        proved = proof.proved(bench, case, runs[0], judgement, lambda other: _judged(bench, other, cancel)[1][0])
+        return replace(proved, findings=bounded(proved.findings, secret=bool(case.gate.held_out)))
     except HeldOutMissing as error:
         return Judgement(VerdictStatus.ERRORED, (Finding("held_out", str(error), secret=True),), permanent=True)
     except UnfitSetup as error:
@@ -35,20 +39,29 @@ def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
         return Judgement(VerdictStatus.FAILED, (Finding("setup", str(error)),), (log,))
 
 
-def _judged(bench: Bench, case: Case, key: str, cancel: Cancel) -> Judgement:
+def _judged(bench: Bench, case: Case, cancel: Cancel) -> tuple[Judgement, Sequence[Ran]]:
+    """The judgement, and the runs that it is of."""
+    room = bench.workspaces.room_digest(case.commit, case.base_commit, room_of(case))
+    key = run_key(case, bench.environ, values_seen(bench, case), room, bench.held_out)
+    judgement, runs = _kept_or_run(bench, case, key, cancel)
+    return replace(judgement, digest=verdict_key(case, key)), runs
+
+
+def _kept_or_run(bench: Bench, case: Case, key: str, cancel: Cancel) -> tuple[Judgement, Sequence[Ran]]:
     if not case.gate.cached or case.pipeline.carry:  # what is carried in has no digest that we know of
-        return _said(case, _run(bench, case, cancel))
+        runs = _run(bench, case, cancel)
+        return _said(case, runs), runs
     with bench.flights.alone(key, cancel):
         kept = recall(bench, key)
         judgement = replace(_said(case, kept), cached=True) if kept else None
-        if judgement is not None and not judgement.flaky:
-            return judgement
+        if kept and judgement is not None and not judgement.flaky:
+            return judgement, kept
         runs = _run(bench, case, cancel)
         judgement = _said(case, runs)
         finished = not any(finding.rule in UNFINISHED for finding in judgement.findings)
         if finished and not judgement.flaky and not any(_was_killed(ran) for ran in runs):
             remember(bench, key, runs)
-        return judgement
+        return judgement, runs
 
 
 def _run(bench: Bench, case: Case, cancel: Cancel) -> list[Ran]:

@@ -1,7 +1,8 @@
 """The traces gate: each id of a document from before is named in what came of it.
 
-Rule: it says that an id is there, not that it is fulfilled: that is for tests and reviews. A document without ids
-can be traced by nobody, and is never a pass.
+Rule: it says that an id is there, not that it is fulfilled: that is for tests and reviews. With `proven` an id counts
+only where a test names it, in its id or in its source, that fails without the change and passes with it. A document
+without ids can be traced by nobody, and is never a pass.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from interlock.core.events import Finding, VerdictStatus
 from interlock.core.pipeline import Traces
 from interlock.gates.bench import Bench
 from interlock.gates.kinds.scope import ARTIFACTS
+from interlock.gates.proof import PROVEN
+from interlock.gates.proof_sources import sources
 from interlock.gates.requirements import document, ids_in
 from interlock.ports import Cancel, Cancelled, Case, Judgement, UsageError
 
@@ -29,6 +32,8 @@ def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     if not wanted:
         shown = f"that {traces.pattern} matches" if traces.pattern else "such as REQ-1"
         return _undecided(f"{traces.of} holds no id {shown}: its stage is to give each requirement one")
+    if traces.proven:
+        return _in_proofs(bench, case, traces, wanted)
     globs = traces.within or _own(case)
     paths = bench.workspaces.files(case.commit, globs)
     if len(paths) > _FILES_MAX:
@@ -39,6 +44,20 @@ def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
         if not wanted:
             return Judgement(VerdictStatus.PASSED)
     return Judgement(VerdictStatus.FAILED, tuple(_untraced(traces, name, globs) for name in wanted))
+
+
+def _in_proofs(bench: Bench, case: Case, traces: Traces, wanted: dict[str, None]) -> Judgement:
+    """Judged by what the stage's own gates proved of this candidate."""
+    found: set[str] = set()
+    for verdict in case.said:
+        digest = verdict.evidence_of(PROVEN)
+        if verdict.status is VerdictStatus.PASSED and digest:
+            for text in sources(bench, case, bench.blobs.get(digest)):
+                found |= set(ids_in(text, traces.pattern))
+    where = "a test that fails without the change and passes with it"
+    message = f"%s of {traces.of} is not named in {where}: name it in the test that shows it"
+    missing = tuple(Finding("unproven", message % name) for name in wanted if name not in found)
+    return Judgement(VerdictStatus.FAILED if missing else VerdictStatus.PASSED, missing)
 
 
 def _own(case: Case) -> tuple[str, ...]:

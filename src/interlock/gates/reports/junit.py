@@ -15,6 +15,7 @@ from enum import StrEnum
 from xml.parsers import expat
 
 from interlock.gates.reports.found import Unreadable
+from interlock.gates.reports.standins import failed_for, stands_for
 
 _TESTS_MAX = 200_000
 _DEPTH_MAX = 50
@@ -25,7 +26,6 @@ _PLACE = re.compile(
     r"(?P<file>[\w./\\@+-]{1,300}\.\w{1,10})\"?(?::|, line )(?P<line>\d{1,9})",
     re.MULTILINE,
 )
-_FILE_NAME = re.compile(r"[/\\][^/\\:]+\.\w+$")
 _CONTROL = bytes(code for code in range(32) if code not in b"\t\n\r")
 
 
@@ -37,8 +37,9 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RanTest:
-    """One test case as it ran. `retried` says that it passed only after it had failed, `stood_in` that it is no test
-    by itself but stands for a file that could not be loaded."""
+    """One test case as it ran. `retried` says that it passed only after it had failed. `stands_for` names the file,
+    class or package that an entry stands for which is no test: it failed where that could not be loaded, is skipped
+    where it was skipped as a whole, and passed where it has no tests."""
 
     id: str
     status: Status
@@ -46,7 +47,12 @@ class RanTest:
     file: str = ""
     line: int = 0
     retried: bool = False
-    stood_in: bool = False
+    stands_for: str = ""
+
+    @property
+    def ran(self) -> bool:
+        """Whether it is a test that passed or failed."""
+        return not self.stands_for and self.status is not Status.SKIPPED
 
 
 def parse(contents: Iterable[bytes]) -> tuple[RanTest, ...]:
@@ -77,6 +83,7 @@ class _Open:
 
     test: RanTest
     depth: int
+    names: tuple[str, str, str]  # its class, its own name, and that of the innermost suite
     text: list[str] = field(default_factory=list)
     length: int = 0
 
@@ -103,7 +110,8 @@ class _Reading:
             self._suites.append((self._depth, attributes.get("name", "")))
             self._unexplained += _count(attributes, "failures") + _count(attributes, "errors")
         elif name == "testcase" and self._open is None:
-            self._open = _Open(self._test(attributes), self._depth)
+            names = (attributes.get("classname", ""), attributes.get("name", ""), self._suite())
+            self._open = _Open(self._test(attributes), self._depth, names)
         elif self._open is not None and self._depth == self._open.depth + 1:
             self._result(self._open, name, attributes)
 
@@ -129,17 +137,22 @@ class _Reading:
             self.tests.append(RanTest("(suite)", Status.FAILED, message))
         return self.tests
 
+    def _suite(self) -> str:
+        return self._suites[-1][1] if self._suites else ""
+
     def _test(self, attributes: dict[str, str]) -> RanTest:
         suites = [name for _, name in self._suites if name]
         group = attributes.get("classname", "")
         name = attributes.get("name", "")
         parts = [group, name] if group not in {"", "test"} else [*suites, name]
         idle = attributes.get("status", "") in {"notrun", "disabled", "skipped"}
+        of = stands_for(group, name, suites, attributes.get("file", ""))
         return RanTest(
-            "::".join(parts)[:_ID_MAX],
+            (of or "::".join(parts))[:_ID_MAX],
             Status.SKIPPED if idle else Status.PASSED,
             file=attributes.get("file", ""),
             line=_count(attributes, "line"),
+            stands_for=of,
         )
 
     def _result(self, opened: _Open, name: str, attributes: dict[str, str]) -> None:
@@ -148,8 +161,7 @@ class _Reading:
         if name in {"failure", "error"}:
             opened.text.clear()
             opened.length = 0
-            stood_in = name == "error" or _FILE_NAME.search(test.id) is not None
-            opened.test = replace(test, status=Status.FAILED, message=message, stood_in=stood_in)
+            opened.test = replace(test, status=Status.FAILED, message=message)
         elif name == "skipped" and test.status is Status.PASSED:
             opened.test = replace(test, status=Status.SKIPPED, message=message)
         elif name in {"flakyFailure", "flakyError"}:
@@ -192,13 +204,17 @@ def _cleaned(content: bytes) -> bytes:
 
 
 def _closed(opened: _Open) -> RanTest:
-    """The test with the text of its failure, and the place that the text names last."""
-    if opened.test.status is not Status.FAILED:
+    """The test with the text of its failure, what it stands for, and the place that the text names last."""
+    if opened.test.status is Status.PASSED:
         return opened.test
     text = "".join(opened.text).strip()
+    message = "\n".join(part for part in (opened.test.message, text) if part)
+    of = opened.test.stands_for or failed_for(*opened.names, opened.test.file, message)
+    if opened.test.status is Status.SKIPPED:
+        return replace(opened.test, stands_for=of)
     places = list(_PLACE.finditer(text))
-    test = replace(opened.test, message="\n".join(part for part in (opened.test.message, text) if part))
-    if places and not test.line:
+    test = replace(opened.test, message=message, stands_for=of)
+    if places and not test.line and not (of and test.file):
         test = replace(test, file=places[-1]["file"], line=int(places[-1]["line"]))
     return test
 

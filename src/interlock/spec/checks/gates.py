@@ -194,6 +194,10 @@ def _traces(view: View, stage: Stage, gate: Gate, at: Path) -> None:
     if traces.of not in known and stage.id not in view.partial:
         hint = nearest(traces.of, known, f"name a document of a stage that {stage.id} hangs on, as STAGE/NAME")
         view.error((*at, "traces", "of"), f"there is no document {traces.of} before {stage.id}", hint)
+    before = stage.gates[: stage.gates.index(gate)]
+    if traces.proven and not any(other.expect is Expect.TESTS_PROVE_CHANGE for other in before):
+        hint = "put a gate with `expect: tests_prove_change` before it"
+        view.at_key((*at, "traces", "proven"), f"no gate of {stage.id} before {gate.id} proves anything", hint)
     try:
         re.compile(f"(?:{traces.pattern})")
     except re.error as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from interlock.core.pipeline import GateKind
+from interlock.core.pipeline import GateKind, Report
 from interlock.spec.checks.agents import unknown_agent
 from interlock.spec.mistakes import nearest
 
@@ -77,12 +77,29 @@ def _conditions(view: View, stage: Stage, rule: Rule, at: Path) -> None:
     if rule.reason and not lost and not _gives_reasons(stage, rule.gate):
         hint = "only reviews give reasons: take it out, or name a review"
         view.at_key((*at, "reason"), f"no gate of {stage.id} gives reasons", hint)
+    if rule.within and rule.gate in ids and not lost and not _names_files(stage, rule.gate):
+        hint = "take it out, or let the gate write a report that names files"
+        view.at_key((*at, "in"), f"findings of {rule.gate} name no files", hint)
     if rule.after > stage.attempts_max:
         hint = f"write a smaller number, or more attempts: there are {stage.attempts_max}"
         view.error((*at, "after"), f"{rule.after} rejections are never reached", hint)
     elif rule.agent and rule.after == stage.attempts_max and stage.has_worker:
         hint = f"write {stage.attempts_max - 1} at most, or more attempts" if rule.after > 1 else "allow more attempts"
         view.error((*at, "after"), f"after {rule.after} rejections no attempt is left for {rule.agent}", hint)
+
+
+def _is_wide(rule: Rule) -> bool:
+    """Whether it holds of whatever its gate may say."""
+    return rule.after < 2 and not rule.reason and not rule.within
+
+
+def _names_files(stage: Stage, gate_id: str) -> bool:
+    """Whether findings of the gate (of any, where none is named) can lie in files."""
+    for gate in stage.gates:
+        silent = gate.kind in (GateKind.APPROVE, GateKind.CI, GateKind.TRACES)
+        if gate_id in ("", gate.id) and not silent and not (gate.kind is GateKind.RUN and gate.report is Report.NONE):
+            return True
+    return False
 
 
 def _gives_reasons(stage: Stage, gate_id: str) -> bool:
@@ -96,6 +113,7 @@ def _reached(view: View, stage: Stage, index: int, at: Path) -> None:
         if (
             before.gate in ("", rule.gate)
             and before.reason in ("", rule.reason)
+            and before.within in ((), rule.within)
             and before.after <= max(rule.after, 1)
             and not view.is_broken(*at)
         ):
@@ -111,7 +129,7 @@ def _leads_somewhere(view: View, stage: Stage) -> None:
     for gate in stage.gates:
         if gate.kind in (GateKind.SCOPE, GateKind.PRODUCES):
             continue
-        leads = [rule for rule in stage.on_reject if rule.gate in ("", gate.id) and rule.after < 2 and not rule.reason]
+        leads = [rule for rule in stage.on_reject if rule.gate in ("", gate.id) and _is_wide(rule)]
         if not any(rule.goto or rule.pause or rule.drop for rule in leads):
             hint = "add to on_reject a rule with goto (or pause), or an agent that works in it"
             view.at_key(

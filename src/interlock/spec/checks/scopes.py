@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from interlock.core.globs import matches
 from interlock.core.installs import installs_copy
-from interlock.core.judge_files import MIXED
+from interlock.core.judge_files import MIXED, is_test
+from interlock.core.pipeline import GateKind, Tests
 from interlock.spec.checks.common import no_templates, passed_on
 from interlock.spec.protected import NEVER
 
@@ -24,6 +25,7 @@ def check(view: View) -> None:
         passed_on(view, ("stages", stage.id), stage.env, stage.secrets)
         _writes(view, stage)
         _authors(view, stage)
+        _old_tests(view, stage)
     _setup(view)
 
 
@@ -69,6 +71,25 @@ def _authors(view: View, stage: Stage) -> None:
         elif not any(covers(known, glob) or covers(glob, known) for known in stage.scope.protect):
             hint = "list it under `protect`, so that the other stages are kept from it"
             view.warn((*at, index), f"{glob} is protected from nobody", hint)
+
+
+def _old_tests(view: View, stage: Stage) -> None:
+    """Who changes tests could weaken them: a person looks at it, or the old ones judge what comes of it."""
+    changed = [index for index, glob in enumerate(stage.scope.authors) if _takes_in_tests(glob)]
+    later = [one for one in view.pipeline.stages if one.id == stage.id or stage.id in view.upstream[one.id]]
+    asked = any(gate.kind is GateKind.APPROVE for gate in stage.gates)
+    old = any(gate.tests is Tests.BASE for one in later for gate in one.gates)
+    if changed and not asked and not old and not view.is_broken("stages", stage.id):
+        hint = "list new tests under `adds` instead; or add an `approve` gate here, or a gate with `tests: base` later"
+        message = f"{stage.id} may change tests that are there, and nothing asks for the old ones"
+        view.warn(("stages", stage.id, "authors", changed[0]), message, hint)
+
+
+def _takes_in_tests(glob: str) -> bool:
+    if "#" in glob:
+        return False
+    probe = glob.removeprefix("/").replace("**", "x").replace("*", "x").rstrip("/")
+    return covers(glob, "tests/**") or is_test(probe) or is_test(f"{probe}/x")
 
 
 def _setup(view: View) -> None:

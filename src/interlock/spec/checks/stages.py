@@ -45,7 +45,17 @@ def _work(view: View, stage: Stage, part: StagePart) -> None:
         view.at_key((*at, "prompt"), "a script has no prompt", "take it out, or name an agent")
     if stage.has_worker or view.is_broken(*at):
         return
-    for key in ("prompt", "writes", "authors", "produces", "workspace", "may_be_empty", "max_files", "max_lines"):
+    for key in (
+        "prompt",
+        "writes",
+        "authors",
+        "adds",
+        "produces",
+        "workspace",
+        "may_be_empty",
+        "max_files",
+        "max_lines",
+    ):
         if view.has(*at, key):
             hint = "add agent or run, or take it out"
             view.at_key((*at, key), f"{key} has no meaning: nobody works in {stage.id}", hint)

@@ -10,11 +10,20 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from interlock.core.pipeline import Report
 from interlock.spec.scaffold.agents import Program
 from interlock.spec.scaffold.choices import Choice, reports_tests
 from interlock.spec.scaffold.setups import Recipe
 
 GATES_IN_BLOCK_MAX = 4  # more of them are written one to a line, to keep the page under 30 lines
+# Where new tests go: what is protected by name holds more, and a stage that adds tests needs no more.
+TEST_FILES = {
+    "python": ("**/tests/**", "**/test/**", "test_*.py", "*_test.py"),
+    "node": ("**/test/**", "**/tests/**", "**/__tests__/**", "*.test.*", "*.spec.*"),
+    "go": ("*_test.go", "**/testdata/**"),
+    "rust": ("**/tests/**",),
+    "java": ("**/src/test/**",),
+}
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_ ./-]*")
 _WORDS_OF_YAML = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 
@@ -46,18 +55,18 @@ def feature_page(content: Content) -> str:
         "  tests:",
         "    needs: [plan]",
         f"    agent: {content.agent}",
-        "    prompt:",
-        "      file: ../prompts/tests.md",
+        "    prompt: {file: ../prompts/tests.md}",
         *_test_scope(content),
         "    gates:",
+        *_lint(content),
         *_red(content),
         "  code:",
         "    needs: [tests]",
         f"    agent: {content.agent}",
-        "    prompt:",
-        "      file: ../prompts/code.md",
+        "    prompt: {file: ../prompts/code.md}",
         "    gates:",
         *_gates(content),
+        *_back_to_tests(content),
     )
 
 
@@ -71,8 +80,9 @@ def quick_page(content: Content) -> str:
         "stages:",
         "  code:",
         f"    agent: {content.agent}",
+        *([f"    adds: {_flow(_added(content))}  # new tests; those that are there stay"] if _prover(content) else []),
         "    gates:",
-        *_gates(content),
+        *_gates(content, _prover(content)),
     )
 
 
@@ -124,8 +134,19 @@ def scalar(text: str) -> str:
 
 
 def _test_scope(content: Content) -> list[str]:
-    globs = [glob for glob in content.protect if "*" in glob]
-    return [f"    authors: {_flow(globs)}"] if globs else []
+    """The stage writes tests alone, and leaves those that are there as they are."""
+    globs = _added(content)
+    return ["    writes: []", f"    adds: {_flow(globs)}  # new tests; those that are there stay"] if globs else []
+
+
+def _added(content: Content) -> list[str]:
+    return list(dict.fromkeys(glob for language in content.languages for glob in TEST_FILES.get(language, ())))
+
+
+def _prover(content: Content) -> str:
+    """The id of the one gate that tells test from test; empty where there is none, or several."""
+    able = [gate.id for gate in content.gates if reports_tests(gate)]
+    return able[0] if len(able) == 1 and len(content.languages) == 1 and _added(content) else ""
 
 
 def _red(content: Content) -> list[str]:
@@ -136,12 +157,39 @@ def _red(content: Content) -> list[str]:
     return ["      - id: read", "        approve: Do these tests say what the task asks for?"]
 
 
-def _gates(content: Content) -> list[str]:
+def _linters(content: Content) -> list[Choice]:
+    return [gate for gate in content.gates if gate.use.endswith(".lint")]
+
+
+def _lint(content: Content) -> list[str]:
+    """Tests are linted where they are written: in the next stage nobody may mend them."""
+    return [f"      - {{id: {gate.id}, use: {gate.use}}}" for gate in _linters(content)]
+
+
+def _back_to_tests(content: Content) -> list[str]:
+    """Where a linter or a type checker finds fault with tests alone, their own stage mends them."""
+    globs = _added(content)
+    checkers = [gate for gate in content.gates if gate.use.endswith((".lint", ".types"))]
+    rules = [gate for gate in checkers if gate.ready.report is not Report.NONE]
+    lines = [f"      - {{gate: {gate.id}, in: {_flow(globs)}, goto: tests, max: 2}}" for gate in rules if globs]
+    return ["    on_reject:", *lines] if lines else []
+
+
+def _gates(content: Content, prover: str = "") -> list[str]:
     if not content.gates:
         return ["      - id: look", "        approve: Is this change right?"]
     if len(content.gates) > GATES_IN_BLOCK_MAX:
-        return [f"      - {{id: {gate.id}, use: {gate.use}}}" for gate in content.gates]
-    return [line for gate in content.gates for line in (f"      - id: {gate.id}", f"        use: {gate.use}")]
+        return [f"      - {{id: {gate.id}, use: {gate.use}{_proof(gate, prover)}}}" for gate in content.gates]
+    return [line for gate in content.gates for line in _gate(gate, prover)]
+
+
+def _gate(gate: Choice, prover: str) -> list[str]:
+    proof = ["        expect: tests_prove_change  # take this line out for work that needs no new test"]
+    return [f"      - id: {gate.id}", f"        use: {gate.use}", *(proof if gate.id == prover else [])]
+
+
+def _proof(gate: Choice, prover: str) -> str:
+    return ", expect: tests_prove_change" if gate.id == prover else ""
 
 
 def _agent(program: Program, *, login: bool) -> list[str]:

@@ -64,7 +64,7 @@ def build(folder: Path) -> Ready:
 
 
 def _pytest(folder: Path, why: str, *, applies: bool) -> Ready:
-    options = '-q -p no:cacheprovider -o junit_family=xunit1 --junitxml="$REPORT"'
+    options = '-q -p no:cacheprovider --continue-on-collection-errors -o junit_family=xunit1 --junitxml="$REPORT"'
     run = f"python3 -I -c {inlined('run_pytest.py')} {options}"
     line = lines(_python("python.test"), _sources_first(folder), run)
     return reporting(Report.JUNIT, line, why, "python3", applies=applies)

@@ -1,0 +1,279 @@
+"""Proof by tests: new tests fail on the accepted input and pass on the candidate.
+
+Rule: the accepted input gets the candidate's test files, and nothing else of it, in a checkout of its own. A test
+proves the change where it fails there for an assertion, a missing name or an exception of the code under test. A syntax
+error, a fixture or a timeout proves nothing. A test that was changed proves it in the same way; whether it was weakened
+is asked by another gate, with `tests: base`, which lays the base's test files over the candidate.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from interlock.core.events import Evidence, Finding, Severity, VerdictStatus
+from interlock.core.globs import matches_any
+from interlock.core.judge_files import tests_of
+from interlock.core.pipeline import Command, Expect, Gate, Tests
+from interlock.gates.baseline import broken
+from interlock.gates.bench import Bench
+from interlock.gates.reports import Unreadable, junit
+from interlock.gates.reports.junit import RanTest, Status
+from interlock.gates.reports.places import in_repository
+from interlock.gates.reports.reasons import Reason, explained, load_reason, reason_of
+from interlock.gates.reports.standins import belongs
+from interlock.gates.running import Ran
+from interlock.ports import Case, Judgement, Stamp
+from interlock.process import How
+
+PROVEN = "proven"  # the evidence that names the tests which prove the change, and the rule of the notes on them
+NOTHING_NEW = (
+    "no test shows the change: add a test that fails without it and passes with it; "
+    "if the work needs none, a person accepts it, or the gate is written without `expect: tests_prove_change`"
+)
+_LOG_MAX = 1_000_000
+_FILES_MAX = 200  # on a command line
+_SUPPORT = ("conftest.py",)  # what tests of Python may need beside them; protected where the stage does not author it
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A test that fails without the change and passes with it."""
+
+    id: str
+    file: str
+    line: int
+    reason: str
+
+
+def is_due(case: Case) -> bool:
+    """Whether the gate is to be shown a proof: of a candidate by its own stage, not of an input or a merge."""
+    own = case.subject.stage == case.stage.id and not (case.subject.is_base or case.subject.is_input)
+    return own and case.gate.expect is Expect.TESTS_PROVE_CHANGE and not case.conflicts
+
+
+def with_tests_of_base(bench: Bench, case: Case) -> Case:
+    """The case with the test files as the base has them, where the gate asks for these."""
+    if case.gate.tests is not Tests.BASE or case.commit == case.base_commit:
+        return case
+    stamp = Stamp("interlock: the candidate with the tests of the base", 0)
+    commit = bench.workspaces.restore(case.commit, case.base_commit, _tests(case), stamp)
+    return replace(case, commit=commit, tree=commit)  # any name of the tree does
+
+
+def proved(bench: Bench, case: Case, ran: Ran, passed: Judgement, run: Callable[[Case], Ran]) -> Judgement:
+    """The judgement of a candidate whose tests all pass: `passed`, or failed with what is not proven. `run` runs the
+    gate of a case. The evidence is that of both runs."""
+    changed = _changed_tests(bench, case)
+    if not changed:
+        return replace(passed, status=VerdictStatus.FAILED, findings=(Finding("no_new_tests", NOTHING_NEW),))
+    now, without = _placed(case, ran) or (), _without_change(bench, case, changed)
+    over = run(without)
+    if without.gate.command != case.gate.command and not _alike(now, _placed(case, over) or ()):
+        without = replace(without, gate=replace(without.gate, command=case.gate.command))
+        over = run(without)
+    there, log = _placed(case, over), _log(bench, over)
+    compared = _Compared(
+        before=junit.parse(junit.split(case.baseline or b"<testsuite/>")),
+        now=now,
+        there=there or (),
+        changed=tuple(changed),
+        otherwise=_of_whole(over, log) if there is None else None,
+        log=log,
+    )
+    proven, findings = _judged(compared)
+    if proven and not findings and without.gate.command != case.gate.command:
+        alone = _placed(case, run(replace(without, commit=case.commit, tree=case.tree)))
+        findings = tuple(_only_together(proven, alone or ()))
+    if not proven and not findings:
+        findings = (Finding("no_new_tests", NOTHING_NEW),)
+    notes = passed.findings if findings else (*passed.findings, *map(_note, proven))
+    kept = bench.blobs.put(json.dumps({"tests": [_as_json(test) for test in proven], "files": changed}).encode())
+    evidence = (
+        *passed.evidence,
+        *(replace(item, name=f"proof.{item.name}") for item in over.evidence),
+        Evidence(PROVEN, kept, bench.blobs.path(kept).stat().st_size),
+    )
+    status = VerdictStatus.FAILED if findings else VerdictStatus.PASSED
+    return replace(passed, status=status, findings=(*findings, *notes), evidence=evidence)
+
+
+# --- the checkout ---------------------------------------------------------------------------------
+
+
+def _tests(case: Case) -> tuple[str, ...]:
+    """Globs of test files: by the language of a ready gate, or of all; and what the stage adds."""
+    return (*tests_of(case.gate.used), *_SUPPORT, *case.stage.scope.adds)
+
+
+def _changed_tests(bench: Bench, case: Case) -> list[str]:
+    globs = _tests(case)
+    changes = bench.workspaces.changes(case.input_tree, case.tree)
+    return [change.path for change in changes if change.status != "D" and matches_any(globs, change.path)]
+
+
+def _without_change(bench: Bench, case: Case, changed: Sequence[str]) -> Case:
+    """The accepted input with the candidate's tests, judged by the same gate: nothing that it says is a verdict."""
+    others = ("**", *(f"!{glob}" for glob in _tests(case)))
+    stamp = Stamp("interlock: the accepted input with the candidate's tests", 0)
+    commit = bench.workspaces.restore(case.commit, case.input_commit, others, stamp)
+    gate = replace(case.gate, expect=Expect.PASS, canary="", repeat=1, command=_narrowed(case.gate, changed))
+    return replace(case, gate=gate, commit=commit, tree=commit, baseline=None)
+
+
+def _narrowed(gate: Gate, changed: Sequence[str]) -> Command | None:
+    """Only the changed test files, where the command is one of ours that takes them."""
+    inside = f"{gate.dir}/" if gate.dir else ""
+    modules = [path.removeprefix(inside) for path in changed if path.startswith(inside) and path.endswith(".py")]
+    files = [path for path in modules if not path.endswith(("conftest.py", "__init__.py"))]
+    last = gate.command.shell.splitlines()[-1] if gate.command and gate.command.shell else ""
+    if gate.used != "python.test" or "--junitxml" not in last or not 0 < len(files) == len(changed) <= _FILES_MAX:
+        return gate.command
+    return Command(shell=f"{gate.command.shell} {shlex.join(files)}") if gate.command else None
+
+
+def _alike(now: Sequence[RanTest], there: Sequence[RanTest]) -> bool:
+    """Whether the run of a few files names tests as the whole one does, or something stands there for their file: a
+    configuration beside the tests can change the names."""
+    known = {test.id for test in now}
+    return any(test.stands_for or test.id in known for test in there)
+
+
+# --- what it shows --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """Three reports: of the accepted input, of the candidate, and of the input with the candidate's tests, `there`.
+    `changed` are test files, `otherwise` is why nothing at all ran there, or None."""
+
+    before: tuple[RanTest, ...]
+    now: tuple[RanTest, ...]
+    there: tuple[RanTest, ...]
+    changed: tuple[str, ...]
+    otherwise: Reason | None
+    log: str
+
+
+def _judged(compared: _Compared) -> tuple[tuple[Proven, ...], tuple[Finding, ...]]:
+    """What is proven, and which new tests prove nothing. Where a report tells of which file a test is, only tests of
+    changed files count: the product itself may have brought others, as cases of an old test. Where it does not, such a
+    case is a new test that did not run without the change."""
+    known = {test.id for test in compared.before}
+    tests = {test.id: test for test in compared.now if not test.stands_for}.values()
+    own = [test for test in tests if _is_of(compared.changed, test)]
+    proven: list[Proven] = []
+    findings: list[Finding] = []
+    for test in own or tests:
+        is_new = test.id not in known and not _was_unloaded(compared, test)
+        if not is_new and not own:
+            continue
+        shown = _shown(compared, test)
+        if isinstance(shown, Reason) and test.status is Status.PASSED:
+            proven.append(Proven(test.id, test.file, test.line, shown.value))
+        elif is_new and (own or shown is not None):
+            findings.append(_unproven(test, shown))
+    return tuple(proven), tuple(findings)
+
+
+def _shown(compared: _Compared, test: RanTest) -> Reason | RanTest | None:
+    """Why the test fails without the change; or how it ended there, which shows nothing; None where it did not run."""
+    same = [other for other in compared.there if other.id == test.id]
+    failed = next((other for other in same if other.status is Status.FAILED), None)
+    if failed is None and not same:
+        failed = _stands_in(compared, test)
+    if failed is not None:
+        reason = reason_of(explained(failed, compared.log))
+        return reason if reason.proves else explained(failed, compared.log)
+    if not same and compared.otherwise is not None:
+        text = f"nothing ran without the change\n{compared.log[-2_000:]}"
+        return (
+            compared.otherwise if compared.otherwise.proves else RanTest(test.id, Status.FAILED, text, stands_for="*")
+        )
+    return same[0] if same else None
+
+
+def _stands_in(compared: _Compared, test: RanTest) -> RanTest | None:
+    """What stands there for the file of the test; where a report tells no files, for any that was changed."""
+    loads = [other for other in compared.there if other.stands_for and other.status is Status.FAILED]
+    for other in loads:
+        if belongs(other.stands_for, test.id, test.file):
+            return other
+    if test.file:
+        return None
+    return next((other for other in loads if other.stands_for.endswith(compared.changed)), None)
+
+
+def _unproven(test: RanTest, shown: Reason | RanTest | None) -> Finding:
+    place = {"file": test.file, "line": test.line}
+    if test.status is Status.SKIPPED:
+        message = f"{test.id} is new and is skipped: let it run, and fail without the change"
+        return Finding("new_test_skipped", message, **place)  # type: ignore[arg-type]
+    if isinstance(shown, RanTest) and shown.status is Status.FAILED:
+        return broken(replace(shown, file=shown.file or test.file))
+    if isinstance(shown, RanTest):
+        what = "passes without the change too" if shown.status is Status.PASSED else "is skipped without the change"
+        message = f"{test.id} is new and {what}: let it assert what the change does, or take it out"
+        return Finding(f"new_test_{shown.status}", message, **place)  # type: ignore[arg-type]
+    message = f"{test.id} is new and did not run without the change: put it into a test file of its own"
+    return Finding("new_test_unproven", message, **place)  # type: ignore[arg-type]
+
+
+def _only_together(proven: Sequence[Proven], alone: Sequence[RanTest]) -> Iterator[Finding]:
+    """Tests that pass on the candidate among all others, and not where the changed files run alone, as they did without
+    the change: it was not the change that they failed for."""
+    passed = {test.id for test in alone if test.status is Status.PASSED}
+    for test in proven:
+        if test.id not in passed:
+            message = f"{test.id} passes only together with tests of other files: let it pass by itself"
+            yield Finding("new_test_unproven", message, file=test.file, line=test.line)
+
+
+def _was_unloaded(compared: _Compared, test: RanTest) -> bool:
+    """Whether the test may be an old one, of a file that could not be loaded in the accepted input."""
+    files = [old.stands_for for old in compared.before if old.stands_for and old.status is Status.FAILED]
+    return any(belongs(of, test.id, test.file) for of in files)
+
+
+def _is_of(changed: Sequence[str], test: RanTest) -> bool:
+    return any(belongs(path, test.id, test.file) for path in changed)
+
+
+def _of_whole(over: Ran, log: str) -> Reason:
+    """Why there is no report of the input with the new tests, such as a compiler that misses a name."""
+    if over.how is How.EXITED:
+        return load_reason(log)
+    return Reason.TIMEOUT if over.how is How.TIMED_OUT else Reason.UNLOADED
+
+
+def _placed(case: Case, ran: Ran) -> tuple[RanTest, ...] | None:
+    """The tests of the report with paths of the repository; None where there is none that can be read."""
+    try:
+        tests = junit.parse(ran.report) if isinstance(ran.report, tuple) else None
+    except Unreadable:
+        return None
+    if tests is None:
+        return None
+    return tuple(replace(test, file=in_repository(test.file, ran.tree, case.gate.dir)) for test in tests)
+
+
+def _log(bench: Bench, over: Ran) -> str:
+    digest = next((item.digest for item in over.evidence if item.name == "log"), "")
+    return bench.blobs.get(digest)[-_LOG_MAX:].decode("utf-8", "replace") if digest else ""
+
+
+def _note(test: Proven) -> Finding:
+    message = f"{test.id} fails without the change ({test.reason}), and passes with it"
+    return Finding(PROVEN, message, Severity.NOTE, test.file, test.line)
+
+
+def _as_json(test: Proven) -> Mapping[str, object]:
+    return {"id": test.id, "file": test.file, "line": test.line, "reason": test.reason}
+
+
+def proven_in(content: bytes) -> Iterator[Proven]:
+    """The tests that evidence named `PROVEN` tells of."""
+    for test in json.loads(content)["tests"]:
+        yield Proven(str(test["id"]), str(test["file"]), int(test["line"]), str(test["reason"]))

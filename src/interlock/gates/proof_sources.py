@@ -1,0 +1,77 @@
+"""The sources of the tests that prove a change: what a test names, as `traces` with `proven` reads it.
+
+Rule: of Python the function alone, its decorators and the comments right above; of others, and where a report tells no
+place, the file. What the candidate changed is all that is read.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator, Sequence
+
+from interlock.core.globs import matches_any
+from interlock.gates.bench import Bench
+from interlock.gates.proof import Proven, proven_in
+from interlock.ports import Case, UsageError
+
+_FILE_MAX = 1_000_000
+
+
+def sources(bench: Bench, case: Case, proof: bytes) -> Iterator[str]:
+    """The id of each test that `proof` names, and its source. With `in`, only of tests in these files."""
+    within = case.gate.traces.within if case.gate.traces else ()
+    changed: Sequence[str] = json.loads(proof)["files"]
+    for test in proven_in(proof):
+        paths = _files(test, changed)
+        kept = [path for path in paths if not within or matches_any(within, path)]
+        if kept:
+            yield test.id
+        for path in kept:
+            yield _source(_read(bench, case, path), path, test)
+
+
+def _files(test: Proven, changed: Sequence[str]) -> Sequence[str]:
+    """The changed file that the test is of; all of them where nothing tells."""
+    named = [path for path in changed if path == test.file or _is_module(path, test.id)]
+    return named[:1] or ([] if test.file else changed)
+
+
+def _is_module(path: str, test_id: str) -> bool:
+    dotted = path.removesuffix(".py").replace("/", ".")
+    return path.endswith(".py") and test_id.startswith((f"{dotted}.", f"{dotted}::"))
+
+
+def _read(bench: Bench, case: Case, path: str) -> str:
+    try:
+        return (bench.workspaces.read(case.commit, path, _FILE_MAX) or b"").decode("utf-8", "replace")
+    except UsageError:
+        return ""
+
+
+def _source(content: str, path: str, test: Proven) -> str:
+    if not path.endswith(".py"):
+        return content
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+    owner, _, name = test.id.partition("[")[0].rpartition("::")
+    inside = owner.rpartition(".")[2]
+    lines = content.splitlines()
+    return "\n".join(_lines(lines, found) for found in _functions(tree, name, inside))
+
+
+def _functions(tree: ast.Module, name: str, inside: str) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The functions of that name: those of the class, where one is called so."""
+    owners: list[ast.AST] = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == inside]
+    found = [node for owner in owners or [tree] for node in ast.walk(owner)]
+    functions = (node for node in found if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+    return [node for node in functions if node.name == name]
+
+
+def _lines(lines: list[str], node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)]) - 1
+    while first > 0 and lines[first - 1].lstrip().startswith("#"):
+        first -= 1
+    return "\n".join(lines[first : node.end_lineno])

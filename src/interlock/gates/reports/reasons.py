@@ -1,0 +1,99 @@
+"""Why a test failed, as far as its report tells: what shows that something is missing, and what shows nothing. Pure.
+
+Rule: an assertion, a missing name and an exception of the code under test show something. A fixture that fails, a
+timeout, and a file that could not be loaded for anything but a missing name (a syntax error) show nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from enum import StrEnum
+
+from interlock.gates.reports.junit import RanTest
+
+
+class Reason(StrEnum):
+    """In words that follow `failed`."""
+
+    ASSERTION = "for an assertion"
+    MISSING = "for a missing name"
+    RAISED = "by an exception"
+    FIXTURE = "in a fixture, not in the test"
+    TIMEOUT = "by a timeout"
+    SYNTAX = "for a syntax error"
+    UNLOADED = "while its file was loaded, and not for a missing name"
+
+    @property
+    def proves(self) -> bool:
+        return self in (Reason.ASSERTION, Reason.MISSING, Reason.RAISED)
+
+
+_MISSING = re.compile(
+    r"\b(?:ImportError|ModuleNotFoundError|AttributeError|NameError)\b|\bcannot import name\b"
+    r"|\bis not a (?:function|constructor)\b|\bis not defined\b|Cannot find (?:module|package)\b|MODULE_NOT_FOUND"
+    r"|does not provide an export named|Named export '[^']*' not found|Failed to resolve import|No matching export"
+    r"|has no exported member|\bundefined: \w|\bundefined \(type .{1,200} has no field or method"
+    r"|is not in (?:std|GOROOT)"
+    r"|cannot find (?:symbol|package|function|value|type|struct|trait|macro|module|crate|derive)"
+    r"|\bunresolved (?:import|name|module|reference)"
+    r"|no (?:function|method|field|variant|associated item)\b.{0,80}? named"
+    r"|no required module provides package|NoSuchMethodError|NoSuchFieldError|NoClassDefFoundError"
+    r"|ClassNotFoundException|package [\w.]+ does not exist",
+    re.IGNORECASE,
+)
+_SYNTAX = re.compile(
+    r"\b(?:SyntaxError|IndentationError|TabError)\b|invalid JS syntax|Unexpected (?:token|end of)|syntax error"
+    r"|Jest failed to parse a file|Transform failed with|reached end of file while parsing"
+    r"|this file contains an unclosed delimiter|expected one of ",
+    re.IGNORECASE,
+)
+_MISSING_EXPORT = re.compile(r"does not provide an export named|Named export '[^']*' not found")
+_TIMEOUT = re.compile(
+    r"Failed: Timeout\b|Test timed out in \d|Exceeded timeout of \d|test timed out after \d|Timeout of \d+ ?ms exceeded"
+    r"|panic: test timed out|TestTimedOutException|timed out after \d+ (?:milli)?seconds"
+)
+_FIXTURE = re.compile(r"failed on (?:setup|teardown) with |^file .*, line \d+", re.IGNORECASE)
+_ASSERTION = re.compile(
+    r"\bassert|AssertionError|AssertionFailedError|ERR_ASSERTION|\bexpect(?:ed)?\b|panicked at|DID NOT RAISE",
+    re.IGNORECASE,
+)
+
+
+def reason_of(test: RanTest) -> Reason:
+    """Of a failed entry of a report."""
+    if _TIMEOUT.search(test.message):
+        return Reason.TIMEOUT
+    if test.stands_for:
+        return load_reason(test.message)
+    last = _raised(test.message)
+    if _FIXTURE.match(test.message):
+        return Reason.MISSING if _MISSING.search(last) and "fixture '" not in last else Reason.FIXTURE
+    if _MISSING.search(last):
+        return Reason.MISSING
+    return Reason.ASSERTION if _ASSERTION.search(test.message) else Reason.RAISED
+
+
+def explained(failed: RanTest, log: str) -> RanTest:
+    """With what the log says near the file's name, where the report gives no reason: node:test tells it there alone."""
+    if not failed.stands_for or reason_of(failed) is not Reason.UNLOADED:
+        return failed
+    lines = log.splitlines()
+    near = [index for index, line in enumerate(lines) if failed.stands_for in line][:20]
+    said = dict.fromkeys(line for index in near for line in lines[max(0, index - 5) : index + 12])
+    return replace(failed, message="\n".join((failed.message, *said)))
+
+
+def load_reason(text: str) -> Reason:
+    """Why a file could not be loaded, or a program not be compiled, by what was printed of it."""
+    if _MISSING_EXPORT.search(text):
+        return Reason.MISSING
+    if _SYNTAX.search(text):
+        return Reason.SYNTAX
+    return Reason.MISSING if _MISSING.search(text) else Reason.UNLOADED
+
+
+def _raised(message: str) -> str:
+    """The lines that name what was raised, where a report marks them as pytest does; else the beginning."""
+    marked = [line for line in message.splitlines() if line.startswith("E  ")]
+    return "\n".join([message.partition("\n")[0], *marked[-20:]]) if marked else message[:2_000]
