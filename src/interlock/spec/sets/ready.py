@@ -5,11 +5,14 @@ Rule: a line that lacks its tool ends with 127 and says which tool; it never pas
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
 from importlib import resources
 
 from interlock.core.pipeline import Report
+
+_PROGRAMS = "interlock.spec.sets.programs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +57,16 @@ def refusal(message: str) -> str:
 
 
 def inlined(name: str) -> str:
-    """A program of ours, quoted to stand after `python3 -I -c`: in the line, so out of a candidate's reach."""
-    source = resources.files("interlock.spec.sets.programs").joinpath(name).read_text(encoding="utf-8")
-    return shlex.quote(source.strip())
+    """A program of ours, quoted to stand after `python3 -I -c`: in the line, so out of a candidate's reach. Modules of
+    ours that it imports stand before it."""
+    importing = re.compile(rf"^from {re.escape(_PROGRAMS)}\.(\w+) import .*\n", re.M)
+    source = _source(name)
+    needed = [_source(f"{module}.py") for module in importing.findall(source)]
+    return shlex.quote("\n\n".join((*needed, importing.sub("", source))).strip())
+
+
+def _source(name: str) -> str:
+    return resources.files(_PROGRAMS).joinpath(name).read_text(encoding="utf-8")
 
 
 def lines(*phrases: str) -> str:

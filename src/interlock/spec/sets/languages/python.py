@@ -8,6 +8,7 @@ elsewhere is not judged in their place.
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 from interlock.core.pipeline import Report
@@ -20,6 +21,12 @@ DECLARED = (
     "test-requirements.txt", "requirements/dev.txt", "requirements/test.txt", "requirements/tests.txt",
     "setup.py", "setup.cfg", "tox.ini", "noxfile.py", "Pipfile", "uv.lock", "poetry.lock", "pdm.lock",
 )  # fmt: skip
+PYTEST_CONFIGURATIONS = {  # in the order in which pytest looks for them; each with what must be in it
+    **dict.fromkeys(("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini"), ""),
+    "pyproject.toml": r"^\s*\[tool\.pytest\b",
+    "tox.ini": r"^\[pytest\]",
+    "setup.cfg": r"^\[tool:pytest\]",
+}
 NOT_OURS = r"(^|/)(\.[^/]+|venv|node_modules|build|dist|docs?|examples?|tests?)/"
 PYTEST_READ_MAX = 200
 
@@ -64,10 +71,34 @@ def build(folder: Path) -> Ready:
 
 
 def _pytest(folder: Path, why: str, *, applies: bool) -> Ready:
-    options = '-q -p no:cacheprovider --continue-on-collection-errors -o junit_family=xunit1 --junitxml="$REPORT"'
-    run = f"python3 -I -c {inlined('run_pytest.py')} {options}"
+    options = "-q -p no:cacheprovider --continue-on-collection-errors --maxfail=0 -o junit_family=xunit1"
+    run = f"python3 -I -c {inlined('run_pytest.py')} {_own_names(folder)} {_pytest_configuration(folder)} {options}"
+    run = f'{run} --junitxml="$REPORT"'
     line = lines(_python("python.test"), _sources_first(folder), run)
     return reporting(Report.JUNIT, line, why, "python3", applies=applies)
+
+
+def _own_names(folder: Path) -> str:
+    """The top-level names that Python may find here: modules outside of packages, and all folders above them."""
+    names: set[str] = set()
+    for path in (Path(name) for name in look.files(folder) if name.endswith(".py")):
+        names.update(above.name for above in path.parents)
+        if not TEST_FILE.search(str(path)) and not (folder / path.parent / "__init__.py").exists():
+            names.add(path.stem)
+    return ",".join(sorted(name for name in names if name.isidentifier())) or "-"
+
+
+def _pytest_configuration(folder: Path) -> str:
+    """The file that pytest takes its configuration from, relative to `folder`; `-` where there is none."""
+    above = ""
+    for place in (folder, *folder.parents):
+        for name, section in PYTEST_CONFIGURATIONS.items():
+            if look.has(place, name) and re.search(section, look.text(place, name), re.M):
+                return shlex.quote(above + name)
+        if (place / ".git").exists():
+            break
+        above += "../"
+    return "-"
 
 
 def _unittest(folder: Path, found: list[str]) -> Ready:

@@ -1,37 +1,70 @@
-"""Run pytest as `python -m pytest` would, but take pytest itself from outside of the checkout.
+"""Run pytest as `python -m pytest` would, but take it, what it needs and its plugins from outside of the checkout.
 
-A pytest.py in the checkout must not pose as it. All else comes from the checkout first, even what pytest
-needs for itself: the project may be just that.
+Arguments: the project's own top-level names, separated by commas; the file that configured pytest when the pipeline
+was loaded, or `-`; then pytest's own. Nothing of the environment steers it; when it is done the process ends at once,
+so that nothing that the product left behind writes the report anew.
 """
 
+import importlib.metadata
 import os
+import re
 import sys
-from importlib.machinery import ModuleSpec, PathFinder
+from functools import partial
 from pathlib import Path
 
-OUTSIDE = list(sys.path)
+from interlock.spec.sets.programs.order import Order
+
+END = os._exit
+STEERING = ("REPORT", "HELD_OUT", "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+
+SECTION = re.compile(r"^\s*\[(tool\.pytest\b|pytest\]|tool:pytest\])", re.M)
 
 
-class FromOutside:
-    @staticmethod
-    def find_spec(name: str, _path: object = None, _target: object = None) -> "ModuleSpec | None":
-        return PathFinder.find_spec(name, OUTSIDE) if name in ("pytest", "_pytest") else None
+class Joining:
+    """A plugin: the checkout joins the path when all other plugins are loaded, and before any conftest."""
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.distributions = importlib.metadata.distributions
+        importlib.metadata.distributions = partial(self.distributions, path=order.outside)
+
+    def pytest_load_initial_conftests(self) -> None:
+        importlib.metadata.distributions = self.distributions
+        self.order.join()
 
 
-def main() -> int:
-    if FromOutside.find_spec("pytest") is None:
+def main(own: str, configuration: str, *arguments: str) -> int:
+    for name in STEERING:
+        os.environ.pop(name, None)
+    sys.argv[1:] = []
+    order = Order(own.split(","))
+    try:
+        import pytest
+        from _pytest.assertion import rewrite
+    except ImportError:
         sys.stderr.write(
             f"python.test: pytest is not installed for {sys.executable}: "
             "install it, or let the pipeline's setup make a .venv that has it\n"
         )
         return 127
-    extra = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    sys.meta_path.insert(0, FromOutside)
-    sys.path[:0] = [str(Path.cwd()), *(path for path in extra if path)]
-    import pytest
+    if hasattr(rewrite.AssertionRewritingHook, "_find_spec"):
+        rewrite.AssertionRewritingHook._find_spec = staticmethod(order.find)  # type: ignore[assignment]
+    hook = pytest.hookimpl(tryfirst=True)(Joining.pytest_load_initial_conftests)
+    Joining.pytest_load_initial_conftests = hook  # type: ignore[method-assign]
+    return int(pytest.main([*configured(Path(configuration)), *arguments], plugins=[Joining(order)]))
 
-    return int(pytest.main(sys.argv[1:]))
+
+def configured(file: Path) -> list[str]:
+    """Options that keep to the known file, as long as it configures pytest: a stage may be allowed to move that."""
+    if not file.is_file() or not (
+        file.name.startswith((".pytest", "pytest")) or SECTION.search(file.read_text("utf-8"))
+    ):
+        return []
+    return ["-c", str(file), "--rootdir", str(file.parent), "--confcutdir", str(file.parent)]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main(*sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    END(code)
