@@ -12,6 +12,7 @@ from typing import cast
 from interlock.core.pipeline import GateKind
 from interlock.gates.bench import Bench, Kind
 from interlock.gates.findings import bounded
+from interlock.gates.suppressed import with_suppressions
 from interlock.ports import Cancel, Cancelled, Case, Judgement, UsageError
 
 _JUDGED = frozenset({GateKind.SCOPE, GateKind.PRODUCES, GateKind.RUN, GateKind.TRACES, GateKind.REVIEW, GateKind.CI})
@@ -29,6 +30,7 @@ class Referee:
         if cancel.is_set():
             raise Cancelled(f"{case.stage.id}/{case.gate.id}: no longer wanted")
         judgement = _kind(case.gate.kind).judge(self._bench, case, cancel)
+        judgement = with_suppressions(self._bench.workspaces, case, judgement)
         return replace(judgement, findings=bounded(judgement.findings, secret=bool(case.gate.held_out)))
 
 

@@ -1,0 +1,76 @@
+"""Linters and type checkers that a candidate switched off for a whole file: findings of the gate that asks them.
+
+Rule: what was there in the accepted input is fine, in the same file or in one that was moved; so is what speaks of a
+line.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+from interlock.core.events import Finding, VerdictStatus
+from interlock.core.pipeline import Gate, GateKind
+from interlock.gates.suppressions import Suppression, found, language_of
+from interlock.ports import Case, Change, Judgement, UsageError, Workspaces
+
+_READ_MAX = 2_000_000
+_FILES_MAX = 5_000
+_TOOLS = frozenset(
+    {"ruff", "flake8", "pylint", "mypy", "pyright", "basedpyright", "pyrefly", "ty", "pytype", "eslint", "biome",
+     "oxlint", "tslint", "tsc", "xo", "standard", "golangci-lint", "staticcheck", "revive", "clippy", "checkstyle"}
+)  # fmt: skip
+
+
+def with_suppressions(workspaces: Workspaces, case: Case, judgement: Judgement) -> Judgement:
+    """The judgement of a gate; failed where its linter or type checker was switched off for a file."""
+    if judgement.status is VerdictStatus.ERRORED or case.tree == case.input_tree or not _asks_a_checker(case.gate):
+        return judgement
+    findings = tuple(_findings(workspaces, case))
+    if not findings:
+        return judgement
+    return replace(judgement, status=VerdictStatus.FAILED, findings=(*findings, *judgement.findings))
+
+
+def _asks_a_checker(gate: Gate) -> bool:
+    if gate.kind is not GateKind.RUN or gate.command is None:
+        return False
+    if gate.used:
+        return gate.used.endswith((".lint", ".types"))
+    words = " ".join(gate.command.words).replace("/", " ").replace("'", " ").replace('"', " ").split()
+    return not _TOOLS.isdisjoint(words)
+
+
+def _findings(workspaces: Workspaces, case: Case) -> Iterator[Finding]:
+    changes = workspaces.changes(case.input_tree, case.tree)[:_FILES_MAX]
+    moved: Counter[str] = Counter()
+    for change in changes:
+        if change.status == "D":
+            moved.update({item.text for item in _of(workspaces, case.input_commit, change)})
+    for change in changes:
+        if change.status == "D":
+            continue
+        before = {item.text for item in _of(workspaces, case.input_commit, change)}
+        for item in _of(workspaces, case.commit, change):
+            if item.text in before:
+                continue
+            if change.status == "A" and moved[item.text]:
+                moved[item.text] -= 1
+                continue
+            message = (
+                f"{change.path}:{item.line}: {item.text} switches checks off for a whole file: take it out, and mend"
+            )
+            message = f"{message} what they find; where one line is an exception, say so on that line"
+            yield Finding("suppressed", message, file=change.path, line=item.line)
+
+
+def _of(workspaces: Workspaces, commit: str, change: Change) -> tuple[Suppression, ...]:
+    language = language_of(change.path)
+    if not language:
+        return ()
+    try:
+        content = workspaces.read(commit, change.path, _READ_MAX)
+    except UsageError:  # larger than any source
+        return ()
+    return found(language, (content or b"").decode("utf-8", "replace"))
