@@ -9,7 +9,7 @@ import interlock.core
 
 ALLOWED = {
     "__future__", "bisect", "collections", "dataclasses", "enum", "functools", "graphlib", "hashlib", "heapq",
-    "itertools", "json", "math", "operator", "re", "string", "textwrap", "types", "typing",
+    "itertools", "json", "math", "operator", "re", "shlex", "string", "textwrap", "types", "typing",
 }  # fmt: skip
 
 

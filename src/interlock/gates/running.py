@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from interlock.core.events import Evidence
 from interlock.core.pipeline import Report
-from interlock.gates import held_out
+from interlock.gates import canary, held_out
 from interlock.gates.bench import Bench
 from interlock.gates.kinds.scope import ARTIFACTS
 from interlock.gates.locks import ports
@@ -22,6 +22,7 @@ from interlock.ports import Cancel, Cancelled, Case, Place, Room
 from interlock.process import Finished, How, Supervised, masked, scrubbed, supervise
 
 LOG_BYTES_MAX = 10_000_000
+_NOTHING = canary.Planted()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,9 @@ class Ran:
     evidence: tuple[Evidence, ...]
     tree: Path
     why: str = ""
+    planted: canary.Planted = _NOTHING  # what must fail in this run
+    speaks: bool = False  # the log names what was planted
+    second: Ran | None = None  # where that could not ride along: a run for it alone
 
 
 def room_of(case: Case) -> Room:
@@ -65,12 +69,30 @@ def values_seen(bench: Bench, case: Case) -> dict[str, str]:
 
 def run_once(bench: Bench, case: Case, number: int, cancel: Cancel) -> Ran:
     """Run the gate's command with slot `number`. Raises Cancelled, UnfitSetup and InfrastructureError."""
+    if not case.gate.canary:
+        return _run(bench, case, number, cancel, planting=False)
+    if canary.rides(bench.workspaces, case.gate, case.commit):
+        return _run(bench, case, number, cancel, planting=True)
+    ran = _run(bench, case, number, cancel, planting=False)
+    if ran.how is not How.EXITED or isinstance(ran.report, Unreadable) or (ran.report is None and ran.code):
+        return ran
+    second = _run(bench, case, number, cancel, planting=True)
+    numbered = tuple(replace(item, name=f"{item.name}.must-fail") for item in second.evidence)
+    return replace(ran, evidence=(*ran.evidence, *numbered), second=second)
+
+
+def _run(bench: Bench, case: Case, number: int, cancel: Cancel, *, planting: bool) -> Ran:
     with bench.workspaces.clean_room(case.commit, case.base_commit, room_of(case)) as place:
         aside = place.root / "beside"  # fresh with the room, and named alike in each: test ids may hold its path
         aside.mkdir()
         env = _environment(bench, case, place, aside, number)
         with _laid_out(bench, case, aside) as own:
-            return _ran(bench, case, place, {**env, **own}, cancel)
+            planted = _planted(bench, case, place, own) if planting else _NOTHING
+            finished = _finished(bench, case, place, {**env, **own}, cancel)
+            if finished is None:
+                why = f"{case.gate.dir}: no such folder in the checkout: the gate's `dir` must be one"
+                return Ran(None, None, b"", None, (), place.tree, why)
+            return _kept(bench, case, finished, place, planted)
 
 
 @contextmanager
@@ -86,6 +108,10 @@ def _laid_out(bench: Bench, case: Case, aside: Path) -> Iterator[Mapping[str, st
         yield {"HELD_OUT": str(hidden)}
     finally:
         held_out.take_away(hidden)
+
+
+def _planted(bench: Bench, case: Case, place: Place, own: Mapping[str, str]) -> canary.Planted:
+    return canary.plant(bench.workspaces, case, place.tree, Path(own["HELD_OUT"]) if "HELD_OUT" in own else None)
 
 
 def _environment(bench: Bench, case: Case, place: Place, aside: Path, number: int) -> dict[str, str]:
@@ -114,30 +140,33 @@ def _is_path(name: str) -> bool:
     return name.startswith("ARTIFACT_")
 
 
-def _ran(bench: Bench, case: Case, place: Place, env: Mapping[str, str], cancel: Cancel) -> Ran:
+def _finished(bench: Bench, case: Case, place: Place, env: Mapping[str, str], cancel: Cancel) -> Finished | None:
+    """How the command ended; None where its folder is not there."""
     assert case.gate.command is not None
     cwd = place.tree / case.gate.dir
     if not cwd.is_dir() or not cwd.resolve().is_relative_to(place.tree.resolve()):
-        why = f"{case.gate.dir}: no such folder in the checkout: the gate's `dir` must be one"
-        return Ran(None, None, b"", None, (), place.tree, why)
-    aside = Path(env["REPORT"]).parent
+        return None
     work = Supervised(
-        case.gate.command.words, cwd, env, aside / "log", timeout_s=case.gate.timeout_s, log_bytes_max=LOG_BYTES_MAX,
-        secrets=_secrets(bench, case),
+        case.gate.command.words, cwd, env, Path(env["REPORT"]).parent / "log", timeout_s=case.gate.timeout_s,
+        log_bytes_max=LOG_BYTES_MAX, secrets=_secrets(bench, case),
     )  # fmt: skip
     finished = supervise(work, cancel)
     if finished.how is How.CANCELLED:
         raise Cancelled(f"{case.stage.id}/{case.gate.id}: no longer wanted")
-    return _kept(bench, case, finished, aside, place.tree)
+    return finished
 
 
-def _kept(bench: Bench, case: Case, finished: Finished, aside: Path, tree: Path) -> Ran:
-    evidence = [_put(bench, "log", _read(aside / "log"))]
+def _kept(bench: Bench, case: Case, finished: Finished, place: Place, planted: canary.Planted) -> Ran:
+    aside = place.root / "beside"
+    evidence = [_put(bench, "log", planted.note.encode() + _read(aside / "log"))]
     found = _found(case.gate.report, aside / "report")
     if isinstance(found, tuple):
         found = tuple(masked(content, _secrets(bench, case)) for content in found)
+        found = canary.marked(found, planted.words) if case.gate.canary else found
         evidence.append(_put(bench, "report", junit.merged(found)))
-    return Ran(finished.how, finished.code, finished.tail, found, tuple(evidence), tree)
+    tail = canary.without_lines(finished.tail, planted.words) if planted.words else finished.tail
+    ran = Ran(finished.how, finished.code, tail, found, tuple(evidence), place.tree, planted=planted)
+    return replace(ran, speaks=tail != finished.tail)
 
 
 def _secrets(bench: Bench, case: Case) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from interlock.core.events import Finding, Severity, VerdictStatus
 from interlock.core.pipeline import Expect, Report, Tests
 from interlock.core.text import ending
+from interlock.gates import canary
 from interlock.gates.baseline import Compared, compare
 from interlock.gates.findings import MESSAGE_MAX
 from interlock.gates.proof import is_due
@@ -44,11 +45,15 @@ def verdict(case: Case, ran: Ran) -> Judgement:
         return _without_decision(case, ran, undecided)
     try:
         compared = _reported(case, ran)
+        unproven = _unproven(case, ran)
     except Unreadable as error:
         return _without_decision(case, ran, _Undecided("report", str(error)))
-    findings = (*compared.findings, *_exit(ran, compared))
+    if unproven is not None and unproven.status is VerdictStatus.ERRORED:
+        return unproven
+    silent = unproven.findings if unproven is not None else ()
+    findings = (*silent, *compared.findings, *_exit(case, ran, compared))
     status = VerdictStatus.FAILED if findings else VerdictStatus.PASSED
-    return Judgement(status, (*findings, *compared.notes))
+    return Judgement(status, (*findings, *compared.notes, *_without_canary(ran)))
 
 
 def _hindered(case: Case, ran: Ran) -> _Undecided | None:
@@ -95,12 +100,56 @@ def _reported(case: Case, ran: Ran) -> Compared:
             return Compared(())
         case Report.JUNIT:
             assert isinstance(ran.report, tuple)
-            return compare(case.gate, _placed(case, ran, junit.parse(ran.report)), _before(case))
+            return compare(case.gate, _placed(case, ran, _tests(case, ran.report)), _before(case))
         case Report.SARIF:
             assert isinstance(ran.report, tuple)
             results = sarif.parse(ran.report[0], ran.tree, case.gate.dir)
             errors = tuple(finding for finding in results if finding.severity is Severity.ERROR)
             return Compared(errors, tuple(finding for finding in results if finding not in errors))
+
+
+def _tests(case: Case, report: tuple[bytes, ...]) -> tuple[junit.RanTest, ...]:
+    """The project's own: without those that must fail."""
+    return canary.shown(report).tests if case.gate.canary else junit.parse(report)
+
+
+def _unproven(case: Case, ran: Ran) -> Judgement | None:
+    """Where a test that must fail was added and did not, nothing that the run says is worth anything. Raises
+    Unreadable."""
+    if not case.gate.canary or _has_failed(case, ran):
+        return None
+    if not _failed_on_input(case, ran):
+        message = (
+            f"a test that must fail was added for {case.gate.canary}, and the report does not show that it failed: let "
+            "the gate run all tests and report them, or let it say `canary: false`, or name its runner"
+        )
+        return Judgement(VerdictStatus.ERRORED, (Finding("canary", message),), permanent=True)
+    message = "a test that must fail did not: something in the candidate changes what the test runner reports"
+    return Judgement(VerdictStatus.FAILED, (Finding("canary", message),))
+
+
+def _has_failed(case: Case, ran: Ran) -> bool:
+    """Whether all is right with the test that must fail, or there was none to add it to."""
+    looked = ran.second or ran
+    words = looked.planted.words
+    if words is None:
+        return True
+    if isinstance(looked.report, tuple):
+        return canary.shown(looked.report, any_of_them=ran.second is not None).failed
+    return looked.report is None and bool(looked.code) and looked.how is How.EXITED and looked.speaks
+
+
+def _failed_on_input(case: Case, ran: Ran) -> bool:
+    """Whether the same gate could show it on the accepted input: there nothing else is decided without it."""
+    if case.baseline is None or ran.second is not None:
+        return case.decided_on_input
+    return canary.shown(junit.split(case.baseline)).failed
+
+
+def _without_canary(ran: Ran) -> tuple[Finding, ...]:
+    why = (ran.second or ran).planted.why
+    message = f"no test that must fail was added: {why}: let the gate say `canary: false`"
+    return (Finding("canary", message, Severity.WARNING),) if why else ()
 
 
 def _placed(case: Case, ran: Ran, tests: tuple[junit.RanTest, ...]) -> tuple[junit.RanTest, ...]:
@@ -119,11 +168,13 @@ def _before(case: Case) -> tuple[junit.RanTest, ...] | None:
     """What it is compared with: the accepted input, or of a merge what its parts were accepted with."""
     if case.baseline is None:
         return None
-    return junit.parse(junit.split(case.baseline))
+    return _tests(case, junit.split(case.baseline))
 
 
-def _exit(ran: Ran, compared: Compared) -> tuple[Finding, ...]:
+def _exit(case: Case, ran: Ran, compared: Compared) -> tuple[Finding, ...]:
     if ran.code == 0 or compared.findings or compared.explained:
+        return ()
+    if ran.planted.words and canary.is_end_of(case.gate.canary, ran.code):
         return ()
     tail = ending(ran.tail, MESSAGE_MAX)
     ended = f"exit code {ran.code}" if ran.code is not None and ran.code >= 0 else f"ended by signal {-(ran.code or 0)}"

@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from interlock.core.canaries import recognised
 from interlock.core.pipeline import (
     AgentSpec,
     Artifact,
@@ -192,7 +193,7 @@ def _gate(draft: Draft, stage: models.StagePart, part: models.GatePart, at: Path
         baseline=Baseline(part.baseline or "keep"),
         expect=Expect(part.expect or "pass"),
         tests=Tests(part.tests or "own"),
-        canary=part.canary or "",
+        canary=_canary(part),
         held_out=part.held_out or "",
         env=tuple(part.env),
         secrets=tuple(part.secrets),
@@ -213,6 +214,13 @@ def _gate(draft: Draft, stage: models.StagePart, part: models.GatePart, at: Path
     if part.use:
         return ready_gate(gate, part, draft.sources.root, draft.where.value(*at, "use"), draft.mistakes)
     return gate
+
+
+def _canary(part: models.GatePart) -> str:
+    """What it says, else what is known of the command where that reports tests."""
+    if part.canary is None and part.run is not None and part.report == "junit":
+        return recognised(part.run)
+    return part.canary or ""
 
 
 def _review(draft: Draft, part: models.ReviewPart, at: Path) -> Review:

@@ -30,4 +30,6 @@ def ready_gate(gate: Gate, part: GatePart, root: Path, mark: Mark, mistakes: Mis
         )
         return replace(gate, used=name)
     network = found.network if part.network is None else part.network
-    return replace(gate, command=Command(shell=found.run), report=Report(found.report), network=network, used=name)
+    canary = found.canary if part.canary is None else gate.canary
+    gate = replace(gate, command=Command(shell=found.run), report=Report(found.report), network=network, used=name)
+    return replace(gate, canary=canary)

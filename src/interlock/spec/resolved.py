@@ -156,6 +156,10 @@ def _gate(gate: Gate, folder: str) -> _Tree:
     if gate.ci is not None:
         ci = _filled(remote=gate.ci.remote, checks=list(gate.ci.checks), repository=gate.ci.repository)
         return {"id": gate.id, "ci": ci, "timeout": gate.timeout_s}
+    return {**_run_gate(gate, folder), **({} if gate.canary or gate.report is not Report.JUNIT else {"canary": False})}
+
+
+def _run_gate(gate: Gate, folder: str) -> _Tree:
     return _filled(
         id=gate.id,
         **({"x-use": gate.used} if gate.used else {}),

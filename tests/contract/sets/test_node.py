@@ -74,10 +74,16 @@ def test_a_program_of_the_project_that_was_not_installed_ends_with_127(project: 
 @pytest.mark.parametrize(
     ("files", "phrase", "report"),
     [
-        (package({"test": "vitest --coverage"}, "vitest"), 'outputFile.junit="$REPORT" --coverage', Report.JUNIT),
-        (package({"test": "jest --watch"}, "jest", "jest-junit"), "--reporters=jest-junit", Report.JUNIT),
-        (package({"test": "jest"}, "jest"), "node_modules/.bin/jest --ci", Report.NONE),
-        (package({"test": "mocha -r ts-node/register"}, "mocha"), '="$REPORT" -r ts-node/register', Report.JUNIT),
+        (package({"test": "vitest --coverage"}, "vitest"), 'outputFile.junit="$report" --coverage', Report.JUNIT),
+        (package({"test": "jest --watch -b --reporters x"}, "jest"), 'interlock-jest.cjs" ${known', Report.JUNIT),
+        (package({"test": "jest"}, "jest"), "node_modules/.bin/jest --ci --forceExit", Report.JUNIT),
+        (package({"test": "mocha -r ts-node/register"}, "mocha"), '="$report" -r ts-node/register', Report.JUNIT),
+        (package({"test": "mocha -R dot --bail x"}, "mocha"), '="$report" x ${known', Report.JUNIT),
+        (
+            {"jest.config.cjs": "", **package({"test": "jest"}, "jest")},
+            "known=(--config jest.config.cjs)",
+            Report.JUNIT,
+        ),
         (package({"test": "node --test a b"}), "node --test-reporter=spec", Report.JUNIT),
         (package({"test": "tap | tee log"}), "sh -c 'tap | tee log'", Report.NONE),
         (package({"test": 'echo "Error: no test specified" && exit 1'}, "vitest"), "vitest run", Report.JUNIT),

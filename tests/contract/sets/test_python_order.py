@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.contract.sets.projects import PYTEST, lay, run
+from tests.contract.sets.projects import PYTEST, UNITTEST, lay, run
 
 from interlock.spec.sets import Ready, resolve
 
@@ -81,6 +81,23 @@ def test_a_library_of_the_tests_comes_from_setup_and_not_from_the_candidate(proj
     lay(project, {**WRONG, **lie})
     red = run(ready, project, tmp)
     assert red.cases() == {"tests.test_adder::test_adds": "failure"}, red.output
+
+
+BESIDE_UNITTEST = {
+    "modules of the standard library": dict.fromkeys(("xml/__init__.py", "unittest/__init__.py", "traceback.py"), END),
+    "an end of the process that writes the report": {"adder.py": FAKE + "atexit.register(lie)\n"},
+}
+
+
+@pytest.mark.parametrize("name", BESIDE_UNITTEST)
+def test_what_a_candidate_adds_does_not_reach_unittest(project: Path, tmp: Path, name: str):
+    ready = resolve("python.test", lay(project, UNITTEST))
+    wrong = "def add(a, b):\n    return a - b\n"
+    lay(project, BESIDE_UNITTEST[name])
+    lay(project, {"adder.py": BESIDE_UNITTEST[name].get("adder.py", "") + wrong})
+    red = run(ready, project, tmp)
+    assert red.code == 1, red.output
+    assert red.cases()["tests.test_adder.Adds::test_adds"] == "failure"
 
 
 @pytest.mark.parametrize("name", ["PYTEST_ADDOPTS=--co", "PYTEST_PLUGINS=adder", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1"])

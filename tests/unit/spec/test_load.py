@@ -169,6 +169,7 @@ def test_a_gate_is_read_in_full(root: Path) -> None:
         expect=Expect.NEW_TESTS_FAIL,
         dir="web",
         cached=False,
+        canary="pytest",
     )
     assert replace(gate, digest="") == expected
 

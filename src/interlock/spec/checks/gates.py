@@ -6,6 +6,7 @@ import re
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
+from interlock.core.canaries import RECIPES
 from interlock.core.held_out import is_name
 from interlock.core.pipeline import Expect, GateKind, Report
 from interlock.spec.checks.agents import unknown_agent
@@ -103,6 +104,20 @@ def _decides(view: View, gate: Gate, part: GatePart, at: Path) -> None:
         hint = "take one of them out: new tests are not among the tests of the base"
         view.at_key((*at, "tests"), f"`tests: base` and `expect: {gate.expect}` contradict each other", hint)
     _report(view, gate, part, at)
+    _canary(view, gate, part, at)
+
+
+def _canary(view: View, gate: Gate, part: GatePart, at: Path) -> None:
+    """Whether a test that must fail can be added."""
+    known = ", ".join(RECIPES)
+    if gate.canary and gate.canary not in RECIPES:
+        hint = nearest(gate.canary, RECIPES, f"name one of {known}, or say `canary: false`")
+        view.error((*at, "canary"), f"no test that must fail is known for {gate.canary}", hint)
+    elif gate.canary and gate.report is Report.SARIF:
+        view.error((*at, "canary"), "a canary is a test, and the report is none of tests", "take it out")
+    elif part.canary is None and part.run is not None and gate.report is Report.JUNIT and not gate.canary:
+        hint = f"name its runner as `canary` ({known}) where it runs all tests, or say `canary: false`"
+        view.warn(at, f"no test that must fail can be added to {gate.id}: its runner is not known", hint)
 
 
 def _report(view: View, gate: Gate, part: GatePart, at: Path) -> None:

@@ -20,7 +20,8 @@ class Ready:
     """A resolved gate. `run` is for `bash -euo pipefail -c`; `why` says what it was decided from.
 
     `applies` is False where nothing in the folder asks for this gate, `tools` are the programs that
-    the line needs on PATH before any setup: by these two `init` decides what to write.
+    the line needs on PATH before any setup: by these two `init` decides what to write. `canary` is the recipe of the
+    test that must fail.
     """
 
     run: str
@@ -29,6 +30,7 @@ class Ready:
     why: str
     applies: bool = True
     tools: tuple[str, ...] = ()
+    canary: str = ""
 
 
 def plain(run: str, why: str, *tools: str, applies: bool = True, network: bool = False) -> Ready:
@@ -63,6 +65,11 @@ def inlined(name: str) -> str:
     source = _source(name)
     needed = [_source(f"{module}.py") for module in importing.findall(source)]
     return shlex.quote("\n\n".join((*needed, importing.sub("", source))).strip())
+
+
+def placed(name: str, target: str) -> str:
+    """A phrase that writes a program of ours to `target`, which the shell fills in."""
+    return f"printf %s {shlex.quote(_source(name))} > {target}"
 
 
 def _source(name: str) -> str:

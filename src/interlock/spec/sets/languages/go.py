@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from interlock.core.pipeline import Report
@@ -25,7 +26,8 @@ def test(folder: Path) -> Ready:
     if shutil.which("gotestsum"):
         run = lines(_go("go.test"), need("go.test", "gotestsum", "install it where the gate runs"), PLACES)
         run = lines(run, 'gotestsum --junitfile "$REPORT" -- ./...')
-        return reporting(Report.JUNIT, run, "gotestsum, because it is installed", "go", "gotestsum", applies=applies)
+        ready = reporting(Report.JUNIT, run, "gotestsum, because it is installed", "go", "gotestsum", applies=applies)
+        return replace(ready, canary="go")
     why = "go test by its exit code: with gotestsum installed it would be judged test by test"
     return plain(_line("go.test", "go test ./..."), why, "go", applies=applies)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from interlock.core.pipeline import Report
@@ -34,7 +35,7 @@ exit $code"""
 def test(folder: Path) -> Ready:
     if look.has(folder, "pom.xml"):
         maven = _maven(folder)
-        command = f"{maven} -B -fae test"
+        command = f"{maven} -B -fae -f pom.xml test"
         return _gathering(maven, command, "surefire-reports", "Maven's test phase, with the reports of surefire")
     if gradle := _gradle(folder):
         command = f"{gradle} --no-daemon --continue --no-build-cache cleanTest test"
@@ -74,7 +75,7 @@ def _compile(folder: Path, member: str, goals: str, task: str, why: str) -> Read
 
 def _gathering(program: str, command: str, reports: str, why: str) -> Ready:
     run = lines(need("java.test", program, WHERE), GATHER % {"command": command, "reports": reports})
-    return reporting(Report.JUNIT, run, why, *_on_path(program), network=True)
+    return replace(reporting(Report.JUNIT, run, why, *_on_path(program), network=True), canary="junit")
 
 
 def _line(member: str, program: str, arguments: str, why: str) -> Ready:

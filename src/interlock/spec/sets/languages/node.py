@@ -1,7 +1,8 @@
 """Node: node:test, vitest, jest or mocha; eslint or biome; tsc; the build script.
 
 Rule: a script of package.json is taken as it reads where the user stands, so a candidate that edits its
-own package.json changes nothing. A tool of the project is run from node_modules, never from the network.
+own package.json changes nothing. A tool of the project is run from node_modules, never from the network; with the
+configuration that it had there, as long as that is there; and tests do not see where the report goes.
 """
 
 from __future__ import annotations
@@ -9,18 +10,35 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from interlock.core.pipeline import Report
 from interlock.spec.sets import folder as look
-from interlock.spec.sets.ready import Ready, lines, missing, need, plain, reporting
+from interlock.spec.sets.ready import Ready, lines, missing, need, placed, plain, reporting
 
 NODE_TEST_REPORT = (
     "--test-reporter=spec --test-reporter-destination=stdout "
-    '--test-reporter=junit --test-reporter-destination="$REPORT"'
+    '--test-reporter=junit --test-reporter-destination="$report"'
 )
 TEST_FILE = re.compile(r"(^|/)(test|tests|__tests__)/.*\.[cm]?[jt]sx?$|(^|[/.\-_])(test|spec)\.[cm]?[jt]sx?$")
 NO_TEST = "no test specified"  # what `npm init` writes
+REPORT = 'report="$REPORT"; unset REPORT HELD_OUT'
+JEST_REPORT = '"${TMPDIR:-/tmp}/interlock-jest.cjs"'
+# Of a script's own words: where reports go is ours, and no run ends at its first failure. Each with its value or not.
+OURS_WITH_VALUE = frozenset(
+    {
+        "--reporter",
+        "--reporters",
+        "-R",
+        "--reporter-option",
+        "--reporter-options",
+        "-O",
+        "--outputFile",
+        "--max-failures",
+    }
+)
+OURS = re.compile(r"-b|--bail(=.*)?|--(reporters?|reporter-options?|outputFile(\.\w+)?|max-failures)=.*|--watch.*")
 INSTALL = "let the pipeline's setup install the packages"
 
 
@@ -71,7 +89,7 @@ def build(folder: Path) -> Ready:
 
 
 def _node_test(command: str, why: str) -> Ready:
-    return reporting(Report.JUNIT, lines(_node("node.test"), command), why, "node")
+    return replace(reporting(Report.JUNIT, lines(_node("node.test"), REPORT, command), why, "node"), canary="node")
 
 
 def _with_report(words: Sequence[str]) -> str:
@@ -79,25 +97,42 @@ def _with_report(words: Sequence[str]) -> str:
     return f"node {NODE_TEST_REPORT} {shlex.join(words[1:])}"
 
 
-def _vitest(_folder: Path, rest: Sequence[str]) -> Ready:
-    rest = [word for word in rest if word not in ("run", "watch", "dev", "--watch")]
-    options = 'run --reporter=default --reporter=junit --outputFile.junit="$REPORT"'
-    return _reporting_tool("vitest", f"{options} {shlex.join(rest)}".rstrip(), "vitest")
+def _vitest(folder: Path, rest: Sequence[str]) -> Ready:
+    rest = [word for word in _without_ours(rest) if word not in ("run", "watch", "dev")]
+    options = 'run --reporter=default --reporter=junit --outputFile.junit="$report"'
+    known = _configured(folder, rest, "vitest.config.*", "vite.config.*")
+    return _reporting_tool("vitest", f"{options} {shlex.join(rest)}", "vitest", known)
 
 
 def _jest(folder: Path, rest: Sequence[str]) -> Ready:
-    rest = [word for word in rest if not word.startswith("--watch")]
-    if not _depends_on(folder, "jest-junit"):
-        why = "jest by its exit code: with jest-junit among the devDependencies it would be judged test by test"
-        return _tool("node.test", "jest", f"--ci {shlex.join(rest)}".rstrip(), why)
-    options = f"--ci --reporters=default --reporters=jest-junit {shlex.join(rest)}".rstrip()
-    places = 'export JEST_JUNIT_OUTPUT_FILE="$REPORT" JEST_JUNIT_ADD_FILE_ATTRIBUTE=true'
-    return _reporting_tool("jest", options, "jest with jest-junit", places)
+    """With a reporter of ours, so that none has to be among the project's packages."""
+    rest = _without_ours(rest)
+    options = f"--ci --forceExit --reporters=default --reporters={JEST_REPORT} {shlex.join(rest)}"
+    reporter = lines(placed("jest_report.cjs", JEST_REPORT), 'export INTERLOCK_JEST_REPORT="$report"')
+    known = _configured(folder, rest, "jest.config.*")
+    return _reporting_tool("jest", options, "jest", lines(reporter, known))
 
 
-def _mocha(_folder: Path, rest: Sequence[str]) -> Ready:
-    options = f'--reporter xunit --reporter-option output="$REPORT" {shlex.join(rest)}'.rstrip()
-    return _reporting_tool("mocha", options, "mocha with its xunit report")
+def _mocha(folder: Path, rest: Sequence[str]) -> Ready:
+    options = f'--reporter xunit --reporter-option output="$report" {shlex.join(_without_ours(rest))}'
+    return _reporting_tool("mocha", options, "mocha with its xunit report", _configured(folder, rest, ".mocharc.*"))
+
+
+def _without_ours(words: Sequence[str]) -> list[str]:
+    before = ("", *words)
+    return [
+        word
+        for last, word in zip(before, words, strict=False)
+        if last not in OURS_WITH_VALUE and word not in OURS_WITH_VALUE and not OURS.fullmatch(word)
+    ]
+
+
+def _configured(folder: Path, words: Sequence[str], *names: str) -> str:
+    """A phrase for the options that keep to the known configuration: a stage may be allowed to move that."""
+    known = look.has(folder, *names)
+    if not known or any(word == "-c" or word.startswith("--config") for word in words):
+        return "known=()"
+    return f"known=(--config {shlex.quote(known)}); [ -f {shlex.quote(known)} ] || known=()"
 
 
 _RUNNERS = {"vitest": _vitest, "jest": _jest, "mocha": _mocha}
@@ -112,10 +147,11 @@ def _eslint(folder: Path) -> Ready:
     return reporting(Report.SARIF, run, "eslint with its SARIF formatter", "node")
 
 
-def _reporting_tool(program: str, options: str, why: str, before: str = "") -> Ready:
+def _reporting_tool(program: str, options: str, why: str, before: str) -> Ready:
     path = f"node_modules/.bin/{program}"
-    run = lines(_node("node.test"), need("node.test", path, INSTALL), before, f"{path} {options}")
-    return reporting(Report.JUNIT, run, f"{why}, because the project depends on it", "node")
+    command = f'{path} {options.rstrip()} ${{known[@]+"${{known[@]}}"}}'
+    run = lines(_node("node.test"), need("node.test", path, INSTALL), REPORT, before, command)
+    return replace(reporting(Report.JUNIT, run, f"{why}, because the project depends on it", "node"), canary=program)
 
 
 def _tool(gate: str, program: str, options: str, why: str) -> Ready:

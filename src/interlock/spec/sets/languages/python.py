@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 from interlock.core.pipeline import Report
@@ -75,7 +76,7 @@ def _pytest(folder: Path, why: str, *, applies: bool) -> Ready:
     run = f"python3 -I -c {inlined('run_pytest.py')} {_own_names(folder)} {_pytest_configuration(folder)} {options}"
     run = f'{run} --junitxml="$REPORT"'
     line = lines(_python("python.test"), _sources_first(folder), run)
-    return reporting(Report.JUNIT, line, why, "python3", applies=applies)
+    return replace(reporting(Report.JUNIT, line, why, "python3", applies=applies), canary="pytest")
 
 
 def _own_names(folder: Path) -> str:
@@ -104,11 +105,10 @@ def _pytest_configuration(folder: Path) -> str:
 def _unittest(folder: Path, found: list[str]) -> Ready:
     start = next((name for name in ("tests", "test") if any(path.startswith(f"{name}/") for path in found)), ".")
     top = "." if look.has(folder, f"{start}/__init__.py") else start
-    run = f'python3 -I -c {inlined("run_unittest.py")} "$REPORT" {start} {top}'
+    run = f'python3 -I -c {inlined("run_unittest.py")} {_own_names(folder)} "$REPORT" {start} {top}'
     line = lines(_python("python.test"), _sources_first(folder), run)
-    return reporting(
-        Report.JUNIT, line, f"unittest, because the tests in {start} use it and nothing asks for pytest", "python3"
-    )
+    why = f"unittest, because the tests in {start} use it and nothing asks for pytest"
+    return replace(reporting(Report.JUNIT, line, why, "python3"), canary="unittest")
 
 
 def _asks_for_pytest(folder: Path) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from interlock.core.pipeline import Report
@@ -30,7 +31,9 @@ def test(folder: Path) -> Ready:
     if shutil.which("cargo-nextest"):
         run = lines(need("rust.test", "cargo-nextest", "install it where the gate runs"), NEXTEST % _locked(folder))
         why = "cargo nextest, because it is installed; it runs no tests in documentation"
-        return reporting(Report.JUNIT, _line("rust.test", run), why, "cargo", "cargo-nextest", applies=_is_rust(folder))
+        line = _line("rust.test", run)
+        ready = reporting(Report.JUNIT, line, why, "cargo", "cargo-nextest", applies=_is_rust(folder))
+        return replace(ready, canary="cargo")
     why = "cargo test by its exit code: with cargo-nextest installed it would be judged test by test"
     return plain(_cargo(folder, "test", "test --workspace"), why, *tools, applies=_is_rust(folder))
 

@@ -1,7 +1,8 @@
-"""Run unittest's discovery and write a JUnit report: REPORT START TOP, each a path.
+"""Run unittest's discovery and write a JUnit report: OWN REPORT START TOP, the project's own names and three paths.
 
 One test case for each test method; a failing subtest fails its method. A module that cannot be imported
-is a failed case named after it. The report is written last, so that a run cut short leaves none.
+is a failed case named after it. The report is written last, so that a run cut short leaves none; what it is written
+with is loaded, and taken by its first name, before anything of the checkout is.
 """
 
 import os
@@ -12,6 +13,10 @@ import unittest
 from pathlib import Path
 from xml.etree import ElementTree
 
+from interlock.spec.sets.programs.order import Order
+
+END = os._exit
+LOADER, RUNNER, WRITE, TEXT = unittest.TestLoader, unittest.TextTestRunner, Path.write_bytes, ElementTree.tostring
 ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -28,12 +33,14 @@ class Recorder(unittest.TextTestResult):
         super().stopTest(test)
 
 
-def main(report: str, start: str, top: str) -> int:
-    extra = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    sys.path[:0] = [str(Path.cwd()), *(path for path in extra if path)]
-    suite = unittest.TestLoader().discover(start, top_level_dir=top)
-    result = unittest.TextTestRunner(resultclass=Recorder, verbosity=2).run(suite)  # type: ignore[arg-type]
-    Path(report).write_bytes(ElementTree.tostring(as_junit(result), encoding="utf-8", xml_declaration=True))
+def main(own: str, report: str, start: str, top: str) -> int:
+    for name in ("REPORT", "HELD_OUT"):
+        os.environ.pop(name, None)
+    sys.argv[1:] = []
+    Order(own.split(",")).join()
+    suite = LOADER().discover(start, top_level_dir=top)
+    result = RUNNER(resultclass=Recorder, verbosity=2).run(suite)  # type: ignore[arg-type]
+    WRITE(Path(report), TEXT(as_junit(result), encoding="utf-8", xml_declaration=True))
     if not result.testsRun and result.wasSuccessful():
         sys.stderr.write(f"python.test: no tests were found in {start}\n")
         return 5
@@ -74,4 +81,7 @@ def clean(text: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    code = main(*sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    END(code)

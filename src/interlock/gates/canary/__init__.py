@@ -1,0 +1,12 @@
+"""A test that must fail, added to each run of the tests: what changes the runner's answers changes its answer too.
+
+Rule: it is named anew in each run and looks like any other test; it must be reported as failed, and is then taken out
+of what is compared. What it was called stands in the last line of the kept report: ours, and no candidate's.
+"""
+
+from interlock.gates.canary.planting import Planted, plant
+from interlock.gates.canary.riding import is_end_of, rides
+from interlock.gates.canary.shown import Shown, marked, shown, without_lines
+from interlock.gates.canary.words import Words
+
+__all__ = ["Planted", "Shown", "Words", "is_end_of", "marked", "plant", "rides", "shown", "without_lines"]

@@ -1,0 +1,168 @@
+"""Putting tests that must fail beside the project's own, in a checkout that is thrown away.
+
+Rule: each lies beside a test file that the runner collects, and is written like it; without such a file there is none.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol, cast
+
+from interlock.core import canaries, judge_files
+from interlock.core.globs import matches_any
+from interlock.core.pipeline import Command, Gate
+from interlock.gates.canary.words import Words, new_words
+from interlock.ports import Case, Workspaces
+
+_READ_MAX = 500_000
+_SIBLINGS_MAX = 2_000
+_LANGUAGES = MappingProxyType(
+    {"pytest": "python", "unittest": "python", "node": "node", "vitest": "node", "jest": "node", "mocha": "node"}
+    | {"go": "go", "cargo": "rust", "junit": "java"}
+)
+_ASIDE = ("**/example*/**", "**/docs/**", "**/fixtures/**", "**/testdata/**", "**/data/**", "**/templates/**",
+          "**/e2e/**", "**/node_modules/**", "**/cypress/**", "**/bench*/**", "**/.*/**")  # fmt: skip
+_FOLDERS = ("test", "tests", "__tests__", "spec")
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a recipe is told: the folder, its test files relative to it, and all that may be read there."""
+
+    folder: Path
+    tests: tuple[str, ...]
+    command: Command
+
+    def text(self, path: str) -> str:
+        try:
+            with (self.folder / path).open("rb") as file:
+                return file.read(_READ_MAX).decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+
+class Recipe(Protocol):
+    """A module of `recipes`. `written` gives the new files by path, none where it does not know how."""
+
+    def written(self, beside: Beside, words: Words) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """`words` is None where nothing was added; `why` says so where there would have been tests to add to."""
+
+    words: Words | None = None
+    note: str = ""
+    why: str = ""
+
+
+def plant(workspaces: Workspaces, case: Case, tree: Path, hidden: Path | None) -> Planted:
+    """Add a test that must fail, in the checkout `tree` or beside the held-out tests."""
+    gate = case.gate
+    folder = hidden or tree / gate.dir
+    tests = _hidden_tests(folder, gate) if hidden else _tests(workspaces, case, folder)
+    if not tests:
+        return Planted()
+    beside = Beside(folder, tests, gate.command or Command())
+    words = new_words()
+    files = _recipe(gate.canary).written(beside, words)
+    if not files:
+        return Planted(why=f"none of the test files is written as {gate.canary} has them")
+    for path, text in files.items():
+        if not _written(folder, path, text):
+            return Planted(why=f"{path} cannot be written")
+    words = Words(words.name, words.failing, words.passing, words.left, words.right, len(files))
+    listed = ", ".join(sorted(files)[:3]) + (", ..." if len(files) > 3 else "")
+    note = f"interlock: {listed} was added: its tests {', '.join(words.failing)} must fail, and are not counted\n"
+    return Planted(words, note)
+
+
+def _tests(workspaces: Workspaces, case: Case, folder: Path) -> tuple[str, ...]:
+    """Test files that the gate is likely to collect, relative to its folder; those of the likeliest folder first."""
+    language = judge_files.LANGUAGES[_LANGUAGES[case.gate.canary]]
+    below = f"{case.gate.dir}/" if case.gate.dir else ""
+    found = workspaces.files(case.commit, (*language.named, *(f"**/{name}/**" for name in _FOLDERS)))
+    paths = [path.removeprefix(below) for path in found if path.startswith(below) and _is_code(path, language)]
+    paths = [path for path in paths if _looks_like_test(path, language)] or _by_folder(paths, language)
+    if roots := _roots(case.gate, folder):
+        paths = [path for path in paths if any(f"{path}/".startswith(root) for root in roots)]
+    likely = [path for path in paths if not matches_any(_ASIDE, path)] or paths
+    regular = (path for path in likely[:_SIBLINGS_MAX] if not (folder / path).is_symlink())
+    return _ordered([path for path in regular if (folder / path).is_file()])
+
+
+def _by_folder(paths: Sequence[str], language: judge_files.Language) -> list[str]:
+    """Node and Rust have tests that no name tells: all that lies in a folder of tests."""
+    if language not in (judge_files.NODE, judge_files.RUST):
+        return []
+    return [path for path in paths if {*_FOLDERS}.intersection(path.split("/")[:-1])]
+
+
+def _hidden_tests(folder: Path, gate: Gate) -> tuple[str, ...]:
+    language = judge_files.LANGUAGES[_LANGUAGES[gate.canary]]
+    paths = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file())
+    return _ordered([path for path in paths if _is_code(path, language) and _looks_like_test(path, language)])
+
+
+def _is_code(path: str, language: judge_files.Language) -> bool:
+    return matches_any(language.sources, path) and not judge_files.is_configuration(path)
+
+
+def _looks_like_test(path: str, language: judge_files.Language) -> bool:
+    return matches_any(language.named, path)
+
+
+def _ordered(paths: Sequence[str]) -> tuple[str, ...]:
+    """Those in the folder with the most of them first; where equal, the one nearest to the root."""
+    count = Counter(os.path.dirname(path) for path in paths)  # noqa: PTH120 - of text
+    return tuple(sorted(paths, key=lambda path: (-count[os.path.dirname(path)], path.count("/"), path)))  # noqa: PTH120
+
+
+def _roots(gate: Gate, folder: Path) -> tuple[str, ...]:
+    """Folders that the command or pytest's configuration names, each with a slash at its end."""
+    words = () if gate.used else canaries.named(gate.command or Command(), gate.canary)
+    named = [re.split(r"[*{]", word)[0].rpartition("/")[0] if re.search(r"[*{]", word) else word for word in words]
+    found = [_cleaned(word) for word in named if word.strip("./") and (folder / word).is_dir()]
+    if not found and gate.canary == "pytest":
+        found = [_cleaned(word) for word in _testpaths(folder) if (folder / word).is_dir()]
+    return tuple(found)
+
+
+def _cleaned(word: str) -> str:
+    return os.path.normpath(word) + "/"
+
+
+def _testpaths(folder: Path) -> list[str]:
+    for name in ("pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"):
+        text = Beside(folder, (), Command()).text(name)
+        found = re.search(r"^\s*testpaths\s*=\s*(\[[^\]]*\]|(?:[^\n]*(?:\n[ \t]+\S[^\n]*)*))", text, re.M)
+        if found:
+            return [word for word in re.findall(r"[\w./-]+", found[1]) if word.strip("./")]
+    return []
+
+
+def _recipe(name: str) -> Recipe:
+    return cast(Recipe, import_module(f"interlock.gates.canary.recipes.{name}"))
+
+
+def _written(folder: Path, path: str, text: str) -> bool:
+    """Only in a real folder of the checkout, and never over what is there."""
+    target = folder / path
+    parent = target.parent
+    if not parent.resolve().is_relative_to(folder.resolve()) or os.path.lexists(target):
+        return False
+    parent.mkdir(exist_ok=True)
+    mode = parent.stat().st_mode
+    parent.chmod(mode | 0o300)  # held-out files lie read-only
+    try:
+        target.write_text(text, encoding="utf-8")
+    finally:
+        parent.chmod(mode)
+    return True

@@ -1,0 +1,44 @@
+"""pytest: a plain assertion, an expected exception that does not come, a case of unittest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from interlock.gates.canary.planting import Beside
+from interlock.gates.canary.recipes.unittest import named_like
+from interlock.gates.canary.words import Words
+
+_TEXT = """\
+import unittest
+
+import pytest
+
+
+def test_{one}():
+    found = ["{left}"]
+    assert found == ["{right}"]
+
+
+def test_{two}():
+    with pytest.raises(KeyError):
+        {{"{left}": 1}}.pop("{left}")
+
+
+class Test{title}(unittest.TestCase):
+    def test_{three}(self):
+        self.assertEqual("{left}".title(), "{right}".title())
+
+
+def test_{four}():
+    assert "{left}" + "{right}" == "{left}{right}"
+"""
+
+
+def written(beside: Beside, words: Words) -> Mapping[str, str]:
+    path = named_like(beside.tests[0], words.name)
+    one, two, three = words.failing
+    text = _TEXT.format(
+        one=one, two=two, three=three, four=words.passing[0], left=words.left, right=words.right,
+        title=words.name.title(),
+    )  # fmt: skip
+    return {path: text}

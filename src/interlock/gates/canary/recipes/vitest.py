@@ -1,0 +1,19 @@
+"""vitest: as for jest; its names are imported, which holds whether or not the project has them as globals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from interlock.gates.canary import javascript
+from interlock.gates.canary.planting import Beside
+from interlock.gates.canary.recipes.jest import text_of
+from interlock.gates.canary.words import Words
+
+
+def written(beside: Beside, words: Words) -> Mapping[str, str]:
+    script = javascript.likely(beside, r"\b(test|it|describe|suite)\b")
+    if script is None:
+        return {}
+    script = javascript.Script(script.path, f"import 'vitest';\n{script.text}")  # vitest has no other kind
+    imports = script.load("{ test, expect }", "vitest")
+    return {script.named(words.name): text_of(script, words, imports, javascript.loaded(beside, script))}

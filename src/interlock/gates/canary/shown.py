@@ -1,0 +1,77 @@
+"""What a report shows of the tests that must fail. Pure.
+
+Rule: each of them was reported as failed, in each file that they are in, and nothing else was said of it; the one that
+must pass was reported as passed. Tests of the project do not hide behind their names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from interlock.gates.canary.words import Words
+from interlock.gates.reports.junit import RanTest, Status, parse
+
+_MARK = re.compile(rb"\n<!-- interlock: added ([\w-]+)/([\w,]*)/([\w,]*)/(\d+) -->\n\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """`tests` are the project's own. `planted`: there were tests that must fail; `failed`: all is right with them."""
+
+    tests: tuple[RanTest, ...]
+    planted: bool = False
+    failed: bool = False
+
+
+def marked(contents: tuple[bytes, ...], words: Words | None) -> tuple[bytes, ...]:
+    """A report with the line that says what was added to the run; None: nothing was."""
+    words = words or Words("-", (), ())
+    fields = (words.name, ",".join(words.failing), ",".join(words.passing), str(words.files))
+    return (*contents[:-1], contents[-1] + b"\n<!-- interlock: added %s -->\n" % "/".join(fields).encode())
+
+
+def shown(contents: Sequence[bytes], *, any_of_them: bool = False) -> Shown:
+    """What a marked report says. `any_of_them`: one that failed is enough: the run stops there. Raises Unreadable."""
+    mark = _MARK.search(contents[-1])
+    words = _words(mark) if mark else None
+    if mark is None or words is None:
+        return Shown(parse(contents))
+    tests = parse((*contents[:-1], contents[-1][: mark.start()]), words.all)
+    own = [test for test in tests if _names(words.all, test.id)]
+    theirs = tuple(test for test in tests if not _names(words.all, test.id))
+    return Shown(theirs, planted=True, failed=_is_right(words, own, any_of_them=any_of_them))
+
+
+def without_lines(text: bytes, words: Words) -> bytes:
+    """Output without the lines that speak of the added tests."""
+    hidden = [word.encode() for word in (*words.all, words.left, words.right)]
+    lines = text.splitlines(keepends=True)
+    return b"".join(line for line in lines if not any(word in line.lower() for word in hidden))
+
+
+def _words(mark: re.Match[bytes]) -> Words | None:
+    name, fails, passes, files = (group.decode() for group in mark.groups())
+    failing, passing = ([word for word in listed.split(",") if word] for listed in (fails, passes))
+    return Words(name, tuple(failing), tuple(passing), files=int(files)) if failing else None
+
+
+def _names(words: Iterable[str], test: str) -> bool:
+    folded = test.casefold()
+    return any(word in folded for word in words)
+
+
+def _is_right(words: Words, own: Sequence[RanTest], *, any_of_them: bool) -> bool:
+    seen: Counter[tuple[str, Status]] = Counter()
+    for test in own:
+        about = next((word for word in (*words.failing, *words.passing) if word in test.id.casefold()), "")
+        seen[about, test.status] += 1
+    due = {**dict.fromkeys(words.failing, Status.FAILED), **dict.fromkeys(words.passing, Status.PASSED)}
+    wrong = any(word in due and status is not due[word] for word, status in seen)
+    if any_of_them:
+        return not wrong and any(seen[word, Status.FAILED] for word in words.failing)
+    failed = all(seen[word, Status.FAILED] >= words.files for word in words.failing)
+    passed = all(seen[word, Status.PASSED] >= words.files for word in words.passing)
+    return not wrong and failed and passed
