@@ -129,7 +129,7 @@ def _runner(words: Sequence[str]) -> tuple[str, list[str]]:
     """The recipe of a simple command, and the words after the program."""
     rest = [word for word in words if not re.fullmatch(r"\w+=.*", word)]
     while rest and (rest[0] in _BEFORE or rest[0].startswith("-")):
-        rest = rest[1:]
+        rest = rest[2 if rest[0] == "-u" else 1 :]  # `env -u NAME`
     program = rest[0].rpartition("/")[2] if rest else ""
     if re.fullmatch(r"python[\d.]*", program) and "-m" in rest[:-1]:
         at = rest.index("-m")

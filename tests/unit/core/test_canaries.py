@@ -12,6 +12,7 @@ KNOWN = {
     'pytest -m "not slow"': "pytest",
     "uv run pytest -rxX": "pytest",
     'PYTHONPATH=. pytest "$HELD_OUT"': "pytest",
+    'env -u REPORT -u HELD_OUT PYTHONPATH=. python3 -m pytest -q --junitxml "$REPORT" "$HELD_OUT"': "pytest",
     "python -m unittest discover -s tests": "unittest",
     "node --test --import ./a.js test/": "node",
     "npx vitest run --coverage": "vitest",
