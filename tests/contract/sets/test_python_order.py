@@ -100,7 +100,7 @@ def test_what_a_candidate_adds_does_not_reach_unittest(project: Path, tmp: Path,
     assert red.cases()["tests.test_adder.Adds::test_adds"] == "failure"
 
 
-@pytest.mark.parametrize("name", ["PYTEST_ADDOPTS=--co", "PYTEST_PLUGINS=adder", "PYTEST_DISABLE_PLUGIN_AUTOLOAD=1"])
+@pytest.mark.parametrize("name", ["PYTEST_ADDOPTS=--co", "PYTEST_PLUGINS=adder"])
 def test_the_environment_does_not_steer_pytest(project: Path, tmp: Path, name: str):
     ready = resolve("python.test", lay(project, {**PYTEST, **WRONG}))
     steered = Ready(f"export {name}\n{ready.run}", ready.report, False, "")

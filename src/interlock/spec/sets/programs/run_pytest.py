@@ -15,7 +15,7 @@ from pathlib import Path
 from interlock.spec.sets.programs.order import Order
 
 END = os._exit
-STEERING = ("REPORT", "HELD_OUT", "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+STEERING = ("REPORT", "HELD_OUT", "PYTEST_ADDOPTS", "PYTEST_PLUGINS")
 
 SECTION = re.compile(r"^\s*\[(tool\.pytest\b|pytest\]|tool:pytest\])", re.M)
 
