@@ -146,6 +146,19 @@ def test_ready_gates_have_it(world: World, files: dict[str, str], lie: str) -> N
     assert [finding.rule for finding in found.findings] == ["canary"]
 
 
+def test_a_run_that_is_kept_is_judged_alike(world: World) -> None:
+    base = world.trees.commit(FILES)
+    honest = world.trees.commit({"README": ""}, base)
+    lie = world.trees.commit({"app.py": FILES["app.py"] + SILENT}, base)
+    baseline = world.evidence(world.judge(gate(), base, base, subject=base_of("code")), "report")
+    for _ in range(2):
+        found = world.judge(gate(), honest, base, baseline=baseline, decided_on_input=True)
+        assert (found.status, found.findings) == (PASSED, ())
+        lied = world.judge(gate(), lie, base, baseline=baseline, decided_on_input=True)
+        assert [finding.rule for finding in lied.findings] == ["canary"]
+    assert (found.cached, lied.cached) == (True, True)
+
+
 def test_a_style_that_is_not_known_is_told(world: World) -> None:
     base = world.trees.commit({"a_test.go": "//go:build never\npackage a\n"})
     report = "<testsuite><testcase classname='a' name='b'/></testsuite>"

@@ -15,13 +15,14 @@ from typing import Any
 
 from interlock.core.events import Evidence
 from interlock.gates.bench import Bench
+from interlock.gates.canary import MustFail
 from interlock.gates.findings import MESSAGE_MAX
 from interlock.gates.reports import junit
 from interlock.gates.running import Ran
 from interlock.ports import InfrastructureError
 from interlock.process import How
 
-_KIND = "ran/1"
+_KIND = "ran/2"
 _TAIL_BYTES = MESSAGE_MAX * 4  # what a finding can show of it
 
 
@@ -47,11 +48,13 @@ def remember(bench: Bench, key: str, runs: Sequence[Ran]) -> None:
 def _plain(ran: Ran) -> dict[str, Any]:
     tail = b64encode(ran.tail[-_TAIL_BYTES:]).decode() if ran.code else ""
     evidence = [asdict(item) for item in ran.evidence]
-    return {"code": ran.code, "tail": tail, "evidence": evidence, "tree": str(ran.tree)}
+    must_fail = asdict(ran.must_fail)
+    return {"code": ran.code, "tail": tail, "evidence": evidence, "tree": str(ran.tree), "must_fail": must_fail}
 
 
 def _ran(bench: Bench, kept: dict[str, Any]) -> Ran:
     evidence = tuple(Evidence(**item) for item in kept["evidence"])
     report = next((bench.blobs.get(item.digest) for item in evidence if item.name == "report"), None)
     contents = None if report is None else junit.split(report)
-    return Ran(How.EXITED, kept["code"], b64decode(kept["tail"]), contents, evidence, Path(kept["tree"]))
+    tail, tree, must_fail = b64decode(kept["tail"]), Path(kept["tree"]), MustFail(**kept["must_fail"])
+    return Ran(How.EXITED, kept["code"], tail, contents, evidence, tree, must_fail=must_fail)

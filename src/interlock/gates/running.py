@@ -23,6 +23,7 @@ from interlock.process import Finished, How, Supervised, masked, scrubbed, super
 
 LOG_BYTES_MAX = 10_000_000
 _NOTHING = canary.Planted()
+_NO_CANARY = canary.MustFail()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,7 @@ class Ran:
     evidence: tuple[Evidence, ...]
     tree: Path
     why: str = ""
-    planted: canary.Planted = _NOTHING  # what must fail in this run
-    speaks: bool = False  # the log names what was planted
-    second: Ran | None = None  # where that could not ride along: a run for it alone
+    must_fail: canary.MustFail = _NO_CANARY
 
 
 def room_of(case: Case) -> Room:
@@ -77,8 +76,10 @@ def run_once(bench: Bench, case: Case, number: int, cancel: Cancel) -> Ran:
     if ran.how is not How.EXITED or isinstance(ran.report, Unreadable) or (ran.report is None and ran.code):
         return ran
     second = _run(bench, case, number, cancel, planting=True)
+    if second.how is not How.EXITED:
+        return second
     numbered = tuple(replace(item, name=f"{item.name}.must-fail") for item in second.evidence)
-    return replace(ran, evidence=(*ran.evidence, *numbered), second=second)
+    return replace(ran, evidence=(*ran.evidence, *numbered), must_fail=replace(second.must_fail, rode=False))
 
 
 def _run(bench: Bench, case: Case, number: int, cancel: Cancel, *, planting: bool) -> Ran:
@@ -165,8 +166,21 @@ def _kept(bench: Bench, case: Case, finished: Finished, place: Place, planted: c
         found = canary.marked(found, planted.words) if case.gate.canary else found
         evidence.append(_put(bench, "report", junit.merged(found)))
     tail = canary.without_lines(finished.tail, planted.words) if planted.words else finished.tail
-    ran = Ran(finished.how, finished.code, tail, found, tuple(evidence), place.tree, planted=planted)
-    return replace(ran, speaks=tail != finished.tail)
+    ran = Ran(finished.how, finished.code, tail, found, tuple(evidence), place.tree)
+    if planted.words is None:
+        return replace(ran, must_fail=canary.MustFail(why=planted.why))
+    failed = bool(finished.code) and tail != finished.tail if found is None else _have_failed(bench, case, found)
+    return replace(ran, must_fail=canary.MustFail(rode=True, failed=failed))
+
+
+def _have_failed(bench: Bench, case: Case, report: tuple[bytes, ...] | Unreadable) -> bool:
+    """Whether the report shows each test that must fail as failed; one is enough where the run ends there."""
+    if isinstance(report, Unreadable):
+        return False
+    try:
+        return canary.shown(report, any_of_them=not canary.rides(bench.workspaces, case.gate, case.commit)).failed
+    except Unreadable:
+        return False
 
 
 def _secrets(bench: Bench, case: Case) -> tuple[str, ...]:

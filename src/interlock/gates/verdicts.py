@@ -116,7 +116,7 @@ def _tests(case: Case, report: tuple[bytes, ...]) -> tuple[junit.RanTest, ...]:
 def _unproven(case: Case, ran: Ran) -> Judgement | None:
     """Where a test that must fail was added and did not, nothing that the run says is worth anything. Raises
     Unreadable."""
-    if not case.gate.canary or _has_failed(case, ran):
+    if ran.must_fail.failed:
         return None
     if not _failed_on_input(case, ran):
         message = (
@@ -128,28 +128,16 @@ def _unproven(case: Case, ran: Ran) -> Judgement | None:
     return Judgement(VerdictStatus.FAILED, (Finding("canary", message),))
 
 
-def _has_failed(case: Case, ran: Ran) -> bool:
-    """Whether all is right with the test that must fail, or there was none to add it to."""
-    looked = ran.second or ran
-    words = looked.planted.words
-    if words is None:
-        return True
-    if isinstance(looked.report, tuple):
-        return canary.shown(looked.report, any_of_them=ran.second is not None).failed
-    return looked.report is None and bool(looked.code) and looked.how is How.EXITED and looked.speaks
-
-
 def _failed_on_input(case: Case, ran: Ran) -> bool:
     """Whether the same gate could show it on the accepted input: there nothing else is decided without it."""
-    if case.baseline is None or ran.second is not None:
+    if case.baseline is None or not ran.must_fail.rode:
         return case.decided_on_input
     return canary.shown(junit.split(case.baseline)).failed
 
 
 def _without_canary(ran: Ran) -> tuple[Finding, ...]:
-    why = (ran.second or ran).planted.why
-    message = f"no test that must fail was added: {why}: let the gate say `canary: false`"
-    return (Finding("canary", message, Severity.WARNING),) if why else ()
+    message = f"no test that must fail was added: {ran.must_fail.why}: let the gate say `canary: false`"
+    return (Finding("canary", message, Severity.WARNING),) if ran.must_fail.why else ()
 
 
 def _placed(case: Case, ran: Ran, tests: tuple[junit.RanTest, ...]) -> tuple[junit.RanTest, ...]:
@@ -174,7 +162,7 @@ def _before(case: Case) -> tuple[junit.RanTest, ...] | None:
 def _exit(case: Case, ran: Ran, compared: Compared) -> tuple[Finding, ...]:
     if ran.code == 0 or compared.findings or compared.explained:
         return ()
-    if ran.planted.words and canary.is_end_of(case.gate.canary, ran.code):
+    if ran.must_fail.rode and canary.is_end_of(case.gate.canary, ran.code):
         return ()
     tail = ending(ran.tail, MESSAGE_MAX)
     ended = f"exit code {ran.code}" if ran.code is not None and ran.code >= 0 else f"ended by signal {-(ran.code or 0)}"

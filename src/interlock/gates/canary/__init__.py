@@ -4,9 +4,9 @@ Rule: it is named anew in each run and looks like any other test; it must be rep
 of what is compared. What it was called stands in the last line of the kept report: ours, and no candidate's.
 """
 
-from interlock.gates.canary.planting import Planted, plant
+from interlock.gates.canary.planting import MustFail, Planted, plant
 from interlock.gates.canary.riding import is_end_of, rides
 from interlock.gates.canary.shown import Shown, marked, shown, without_lines
 from interlock.gates.canary.words import Words
 
-__all__ = ["Planted", "Shown", "Words", "is_end_of", "marked", "plant", "rides", "shown", "without_lines"]
+__all__ = ["MustFail", "Planted", "Shown", "Words", "is_end_of", "marked", "plant", "rides", "shown", "without_lines"]

@@ -63,6 +63,16 @@ class Planted:
     why: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class MustFail:
+    """What became of the tests that must fail. `rode`: they were in the run that is judged. `failed`: all is right with
+    them, or there were none. `why`: there were none, though there are tests."""
+
+    rode: bool = False
+    failed: bool = True
+    why: str = ""
+
+
 def plant(workspaces: Workspaces, case: Case, tree: Path, hidden: Path | None) -> Planted:
     """Add a test that must fail, in the checkout `tree` or beside the held-out tests."""
     gate = case.gate
