@@ -159,6 +159,19 @@ def test_a_run_that_is_kept_is_judged_alike(world: World) -> None:
     assert (found.cached, lied.cached) == (True, True)
 
 
+def test_a_gate_that_speaks_by_its_exit_code_alone(world: World) -> None:
+    files = {"Cargo.toml": "[package]\n", "src/lib.rs": "#[test]\nfn a() {}\n", "tests/it.rs": "#[test]\nfn b() {}\n"}
+    base = world.trees.commit(files)
+    told = 'cat tests/*.rs; [ "$(ls tests | wc -l)" -eq 1 ]'
+    found = world.judge(run_gate(told, canary="cargo"), base, base)
+    assert (found.status, [item.name for item in found.evidence]) == (PASSED, ["log", "log.must-fail"])
+    for lie in ("cat tests/*.rs", told.replace("cat tests/*.rs", "true")):
+        checked = run_gate(lie, canary="cargo")
+        assert world.judge(checked, base, base).status is ERRORED
+        lied = world.judge(checked, base, base, decided_on_input=True)
+        assert [finding.rule for finding in lied.findings] == ["canary"]
+
+
 def test_a_style_that_is_not_known_is_told(world: World) -> None:
     base = world.trees.commit({"a_test.go": "//go:build never\npackage a\n"})
     report = "<testsuite><testcase classname='a' name='b'/></testsuite>"

@@ -159,7 +159,8 @@ def _finished(bench: Bench, case: Case, place: Place, env: Mapping[str, str], ca
 
 def _kept(bench: Bench, case: Case, finished: Finished, place: Place, planted: canary.Planted) -> Ran:
     aside = place.root / "beside"
-    evidence = [_put(bench, "log", planted.note.encode() + _read(aside / "log"))]
+    log = _read(aside / "log")
+    evidence = [_put(bench, "log", planted.note.encode() + log)]
     found = _found(case.gate.report, aside / "report")
     if isinstance(found, tuple):
         found = tuple(masked(content, _secrets(bench, case)) for content in found)
@@ -169,7 +170,10 @@ def _kept(bench: Bench, case: Case, finished: Finished, place: Place, planted: c
     ran = Ran(finished.how, finished.code, tail, found, tuple(evidence), place.tree)
     if planted.words is None:
         return replace(ran, must_fail=canary.MustFail(why=planted.why))
-    failed = bool(finished.code) and tail != finished.tail if found is None else _have_failed(bench, case, found)
+    if found is None:  # by its exit code alone, which must be a no, and by what it printed
+        failed = bool(finished.code) and canary.without_lines(log, planted.words) != log
+    else:
+        failed = _have_failed(bench, case, found)
     return replace(ran, must_fail=canary.MustFail(rode=True, failed=failed))
 
 

@@ -162,7 +162,7 @@ def _before(case: Case) -> tuple[junit.RanTest, ...] | None:
 def _exit(case: Case, ran: Ran, compared: Compared) -> tuple[Finding, ...]:
     if ran.code == 0 or compared.findings or compared.explained:
         return ()
-    if ran.must_fail.rode and canary.is_end_of(case.gate.canary, ran.code):
+    if ran.must_fail.rode and canary.is_end_of(case.gate.canary, ran.code, ran.tail):
         return ()
     tail = ending(ran.tail, MESSAGE_MAX)
     ended = f"exit code {ran.code}" if ran.code is not None and ran.code >= 0 else f"ended by signal {-(ran.code or 0)}"

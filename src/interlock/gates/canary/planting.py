@@ -98,7 +98,8 @@ def _tests(workspaces: Workspaces, case: Case, folder: Path) -> tuple[str, ...]:
     """Test files that the gate is likely to collect, relative to its folder; those of the likeliest folder first."""
     language = judge_files.LANGUAGES[_LANGUAGES[case.gate.canary]]
     below = f"{case.gate.dir}/" if case.gate.dir else ""
-    found = workspaces.files(case.commit, (*language.named, *(f"**/{name}/**" for name in _FOLDERS)))
+    folders = (*_FOLDERS, "src") if language is judge_files.RUST else _FOLDERS
+    found = workspaces.files(case.commit, (*language.named, *(f"**/{name}/**" for name in folders)))
     paths = [path.removeprefix(below) for path in found if path.startswith(below) and _is_code(path, language)]
     paths = [path for path in paths if _looks_like_test(path, language)] or _by_folder(paths, language)
     if roots := _roots(case.gate, folder):
@@ -109,8 +110,10 @@ def _tests(workspaces: Workspaces, case: Case, folder: Path) -> tuple[str, ...]:
 
 
 def _by_folder(paths: Sequence[str], language: judge_files.Language) -> list[str]:
-    """Node and Rust have tests that no name tells: all that lies in a folder of tests."""
-    if language not in (judge_files.NODE, judge_files.RUST):
+    """Node and Rust have tests that no name tells: all that lies in a folder of tests, and of Rust any source."""
+    if language is judge_files.RUST:
+        return list(paths)
+    if language is not judge_files.NODE:
         return []
     return [path for path in paths if {*_FOLDERS}.intersection(path.split("/")[:-1])]
 

@@ -35,6 +35,9 @@ _ASIDE = MappingProxyType(
 # How a runner ends whose tests failed.
 _ENDS = MappingProxyType({"cargo": (100, 101)})
 
+# What else it may end so for, and says in its output alone.
+_OTHERWISE = MappingProxyType({"vitest": rb"Unhandled (Errors?|Rejection)|unhandled errors? during"})
+
 
 def rides(workspaces: Workspaces, gate: Gate, commit: str) -> bool:
     """Whether the test is added to the one run of the gate."""
@@ -50,8 +53,10 @@ def rides(workspaces: Workspaces, gate: Gate, commit: str) -> bool:
     return not pattern or not re.search(pattern, _configuration(workspaces, gate, commit))
 
 
-def is_end_of(recipe: str, code: int | None) -> bool:
-    """Whether the exit code says that tests failed, and no more."""
+def is_end_of(recipe: str, code: int | None, tail: bytes) -> bool:
+    """Whether the exit code says that tests failed, and no more; `tail` is the end of what was printed."""
+    if recipe in _OTHERWISE and re.search(_OTHERWISE[recipe], tail):
+        return False
     if recipe == "mocha":
         return code is not None and 0 < code <= 255
     return code in _ENDS.get(recipe, (1,))

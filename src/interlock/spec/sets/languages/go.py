@@ -29,7 +29,7 @@ def test(folder: Path) -> Ready:
         ready = reporting(Report.JUNIT, run, "gotestsum, because it is installed", "go", "gotestsum", applies=applies)
         return replace(ready, canary="go")
     why = "go test by its exit code: with gotestsum installed it would be judged test by test"
-    return plain(_line("go.test", "go test ./..."), why, "go", applies=applies)
+    return replace(plain(_line("go.test", "go test ./..."), why, "go", applies=applies), canary="go")
 
 
 def lint(folder: Path) -> Ready:

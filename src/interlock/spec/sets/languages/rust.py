@@ -35,7 +35,8 @@ def test(folder: Path) -> Ready:
         ready = reporting(Report.JUNIT, line, why, "cargo", "cargo-nextest", applies=_is_rust(folder))
         return replace(ready, canary="cargo")
     why = "cargo test by its exit code: with cargo-nextest installed it would be judged test by test"
-    return plain(_cargo(folder, "test", "test --workspace"), why, *tools, applies=_is_rust(folder))
+    ready = plain(_cargo(folder, "test", "test --workspace"), why, *tools, applies=_is_rust(folder))
+    return replace(ready, canary="cargo")
 
 
 def lint(folder: Path) -> Ready:
