@@ -117,7 +117,9 @@ def _canary(view: View, gate: Gate, part: GatePart, at: Path) -> None:
         view.error((*at, "canary"), "a canary is a test, and the report is none of tests", "take it out")
     elif part.canary is None and part.run is not None and gate.report is Report.JUNIT and not gate.canary:
         hint = f"name its runner as `canary` ({known}) where it runs all tests, or say `canary: false`"
-        view.warn(at, f"no test that must fail can be added to {gate.id}: its runner is not known", hint)
+        view.warn(
+            at, f"no test that must fail can be added to {gate.id}: it picks tests, or its runner is not known", hint
+        )
 
 
 def _report(view: View, gate: Gate, part: GatePart, at: Path) -> None:
