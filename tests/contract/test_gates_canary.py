@@ -172,9 +172,39 @@ def test_a_gate_that_speaks_by_its_exit_code_alone(world: World) -> None:
         assert [finding.rule for finding in lied.findings] == ["canary"]
 
 
+def test_a_run_that_breaks_off_is_red_for_its_own_reason(world: World) -> None:
+    broken = {**FILES, "tests/test_broken.py": "import missing_altogether\n"}
+    base = world.trees.commit(broken)
+    before = world.judge(gate(), base, base, subject=base_of("code"))
+    assert before.status is FAILED
+    assert [finding.rule for finding in before.findings] == ["test_failed"]
+    baseline = world.evidence(before, "report")
+    mended = world.trees.commit(
+        {
+            "missing_altogether.py": "",
+            "tests/test_broken.py": broken["tests/test_broken.py"] + "\n\ndef test_it():\n    pass\n",
+        },
+        base,
+    )
+    assert world.judge(gate(), mended, base, baseline=baseline, decided_on_input=True).status is PASSED
+
+
 def test_a_style_that_is_not_known_is_told(world: World) -> None:
     base = world.trees.commit({"a_test.go": "//go:build never\npackage a\n"})
     report = "<testsuite><testcase classname='a' name='b'/></testsuite>"
     found = world.judge(run_gate(f'echo "{report}" > $REPORT', report=Report.JUNIT, canary="go"), base, base)
     assert found.status is PASSED
     assert [(finding.rule, finding.severity) for finding in found.findings] == [("canary", Severity.WARNING)]
+
+
+def test_a_proof_by_new_tests_is_made_without_it(world: World) -> None:
+    base = world.trees.commit(FILES)
+    new = {
+        "app.py": FILES["app.py"] + "\n\ndef double(a):\n    return a + a\n",
+        "tests/test_double.py": "from app import double\n\n\ndef test_double():\n    assert double(2) == 4\n",
+    }
+    found = judged(world, gate(expect=Expect.TESTS_PROVE_CHANGE), new, base)
+    assert found.status is PASSED
+    assert [finding.message.partition(" ")[0] for finding in found.findings] == ["tests.test_double::test_double"]
+    idle = judged(world, gate(expect=Expect.TESTS_PROVE_CHANGE), {"README": ""}, base)
+    assert [finding.rule for finding in idle.findings] == ["no_new_tests"]

@@ -17,6 +17,7 @@ from interlock.core.events import Evidence, Finding, Severity, VerdictStatus
 from interlock.core.globs import matches_any
 from interlock.core.judge_files import tests_of
 from interlock.core.pipeline import Command, Expect, Gate, Tests
+from interlock.gates import canary
 from interlock.gates.baseline import broken
 from interlock.gates.bench import Bench
 from interlock.gates.reports import Unreadable, junit
@@ -76,7 +77,7 @@ def proved(bench: Bench, case: Case, ran: Ran, passed: Judgement, run: Callable[
         over = run(without)
     there, log = _placed(case, over), _log(bench, over)
     compared = _Compared(
-        before=junit.parse(junit.split(case.baseline or b"<testsuite/>")),
+        before=canary.own_tests(junit.split(case.baseline or b"<testsuite/>"), is_marked=bool(case.gate.canary)),
         now=now,
         there=there or (),
         changed=tuple(changed),
@@ -251,7 +252,8 @@ def _of_whole(over: Ran, log: str) -> Reason:
 def _placed(case: Case, ran: Ran) -> tuple[RanTest, ...] | None:
     """The tests of the report with paths of the repository; None where there is none that can be read."""
     try:
-        tests = junit.parse(ran.report) if isinstance(ran.report, tuple) else None
+        report = ran.report if isinstance(ran.report, tuple) else None
+        tests = canary.own_tests(report, is_marked=ran.must_fail.rode) if report else None
     except Unreadable:
         return None
     if tests is None:

@@ -171,20 +171,20 @@ def _kept(bench: Bench, case: Case, finished: Finished, place: Place, planted: c
     if planted.words is None:
         return replace(ran, must_fail=canary.MustFail(why=planted.why))
     if found is None:  # by its exit code alone, which must be a no, and by what it printed
-        failed = bool(finished.code) and canary.without_lines(log, planted.words) != log
-    else:
-        failed = _have_failed(bench, case, found)
-    return replace(ran, must_fail=canary.MustFail(rode=True, failed=failed))
+        seen = canary.without_lines(log, planted.words) != log
+        return replace(ran, must_fail=canary.MustFail(rode=True, seen=seen, failed=seen and bool(finished.code)))
+    return replace(ran, must_fail=_of_report(bench, case, found))
 
 
-def _have_failed(bench: Bench, case: Case, report: tuple[bytes, ...] | Unreadable) -> bool:
+def _of_report(bench: Bench, case: Case, report: tuple[bytes, ...] | Unreadable) -> canary.MustFail:
     """Whether the report shows each test that must fail as failed; one is enough where the run ends there."""
-    if isinstance(report, Unreadable):
-        return False
     try:
-        return canary.shown(report, any_of_them=not canary.rides(bench.workspaces, case.gate, case.commit)).failed
+        if isinstance(report, Unreadable):
+            raise report
+        shown = canary.shown(report, any_of_them=not canary.rides(bench.workspaces, case.gate, case.commit))
     except Unreadable:
-        return False
+        return canary.MustFail(rode=True, failed=False)
+    return canary.MustFail(rode=True, seen=shown.seen, failed=shown.failed)
 
 
 def _secrets(bench: Bench, case: Case) -> tuple[str, ...]:

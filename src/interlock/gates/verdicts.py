@@ -45,7 +45,10 @@ def verdict(case: Case, ran: Ran) -> Judgement:
         return _without_decision(case, ran, undecided)
     try:
         compared = _reported(case, ran)
-        unproven = _unproven(case, ran)
+        broke_off = (
+            bool(compared.findings) and not ran.must_fail.seen
+        )  # red all the same, such as by what cannot be loaded
+        unproven = None if broke_off else _unproven(case, ran)
     except Unreadable as error:
         return _without_decision(case, ran, _Undecided("report", str(error)))
     if unproven is not None and unproven.status is VerdictStatus.ERRORED:
@@ -110,7 +113,7 @@ def _reported(case: Case, ran: Ran) -> Compared:
 
 def _tests(case: Case, report: tuple[bytes, ...]) -> tuple[junit.RanTest, ...]:
     """The project's own: without those that must fail."""
-    return canary.shown(report).tests if case.gate.canary else junit.parse(report)
+    return canary.own_tests(report, is_marked=bool(case.gate.canary))
 
 
 def _unproven(case: Case, ran: Ran) -> Judgement | None:

@@ -6,7 +6,19 @@ of what is compared. What it was called stands in the last line of the kept repo
 
 from interlock.gates.canary.planting import MustFail, Planted, plant
 from interlock.gates.canary.riding import is_end_of, rides
-from interlock.gates.canary.shown import Shown, marked, shown, without_lines
+from interlock.gates.canary.shown import Shown, marked, own_tests, shown, without_lines
 from interlock.gates.canary.words import Words
 
-__all__ = ["MustFail", "Planted", "Shown", "Words", "is_end_of", "marked", "plant", "rides", "shown", "without_lines"]
+__all__ = [
+    "MustFail",
+    "Planted",
+    "Shown",
+    "Words",
+    "is_end_of",
+    "marked",
+    "own_tests",
+    "plant",
+    "rides",
+    "shown",
+    "without_lines",
+]

@@ -65,10 +65,11 @@ class Planted:
 
 @dataclass(frozen=True, slots=True)
 class MustFail:
-    """What became of the tests that must fail. `rode`: they were in the run that is judged. `failed`: all is right with
-    them, or there were none. `why`: there were none, though there are tests."""
+    """What became of the tests that must fail. `rode`: they were in the run that is judged. `seen`: its report has one
+    of them. `failed`: all is right with them, or there were none. `why`: there were none, though there are tests."""
 
     rode: bool = False
+    seen: bool = False
     failed: bool = True
     why: str = ""
 

@@ -19,11 +19,13 @@ _MARK = re.compile(rb"\n<!-- interlock: added ([\w-]+)/([\w,]*)/([\w,]*)/(\d+) -
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """`tests` are the project's own. `planted`: there were tests that must fail; `failed`: all is right with them."""
+    """`tests` are the project's own. `planted`: there were tests that must fail; `seen`: the
+    report has at least one of them; `failed`: all is right with them."""
 
     tests: tuple[RanTest, ...]
     planted: bool = False
     failed: bool = False
+    seen: bool = False
 
 
 def marked(contents: tuple[bytes, ...], words: Words | None) -> tuple[bytes, ...]:
@@ -42,7 +44,13 @@ def shown(contents: Sequence[bytes], *, any_of_them: bool = False) -> Shown:
     tests = parse((*contents[:-1], contents[-1][: mark.start()]), words.all)
     own = [test for test in tests if _names(words.all, test.id)]
     theirs = tuple(test for test in tests if not _names(words.all, test.id))
-    return Shown(theirs, planted=True, failed=_is_right(words, own, any_of_them=any_of_them))
+    failed = _is_right(words, own, any_of_them=any_of_them)
+    return Shown(theirs, planted=True, failed=failed, seen=bool(own))
+
+
+def own_tests(contents: Sequence[bytes], *, is_marked: bool) -> tuple[RanTest, ...]:
+    """The project's own of a report: the line that says what was added counts where it is ours. Raises Unreadable."""
+    return shown(contents).tests if is_marked else parse(contents)
 
 
 def without_lines(text: bytes, words: Words) -> bytes:
