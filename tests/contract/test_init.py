@@ -17,7 +17,7 @@ from tests.contract.sets.projects import GO, JAVA, NODE, PYTEST, RUST, UNITTEST,
 from interlock.core.pipeline import Expect, Gate, GateKind
 from interlock.ports import UsageError
 from interlock.spec import load_pipeline
-from interlock.spec.scaffold import Scaffold, plan_files, write
+from interlock.spec.scaffold import Known, Scaffold, plan_files, write
 from interlock.spec.scaffold.agents import PROGRAMS
 from interlock.spec.sets import Ready
 
@@ -126,11 +126,11 @@ def test_every_known_agent_is_driven_by_its_own_adapter(root: Path, program):
 def test_a_login_is_lent_where_no_key_is_set(root: Path):
     lay(root, PYTEST)
     logins = frozenset({"claude"})
-    scaffold = plan_files(root, {}, named("claude"), logins=logins)
+    scaffold = plan_files(root, {}, named("claude"), Known(logins=logins))
     assert not any("ANTHROPIC_API_KEY" in note for note in scaffold.notes)
     write(scaffold, root, force=False)
     assert dict(load_pipeline(page(root, "quick"), root).pipeline.agent("claude").options) == {"login": "true"}
-    with_key = plan_files(root, {"ANTHROPIC_API_KEY": "x"}, named("claude"), logins=logins)
+    with_key = plan_files(root, {"ANTHROPIC_API_KEY": "x"}, named("claude"), Known(logins=logins))
     assert "login: true" not in dict(with_key.files)[".interlock/common.yaml"]
 
 
@@ -153,10 +153,10 @@ def test_a_missing_key_is_noted_and_a_set_one_is_not(root: Path):
 def test_of_several_agents_the_chosen_one_is_taken(root: Path):
     lay(root, PYTEST)
     assert any("would do as well" in note for note in plan_files(root, {}, everything).notes)
-    write(plan_files(root, {}, everything, agent="goose"), root, force=False)
+    write(plan_files(root, {}, everything, Known("goose")), root, force=False)
     assert [agent.name for agent in load_pipeline(page(root, "quick"), root).pipeline.agents] == ["goose"]
     with pytest.raises(UsageError, match="take one of claude"):
-        plan_files(root, {}, everything, agent="gosse")
+        plan_files(root, {}, everything, Known("gosse"))
 
 
 def test_planning_writes_nothing_and_is_the_same_every_time(root: Path):

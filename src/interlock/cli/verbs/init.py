@@ -21,11 +21,11 @@ def init(force: bool, agent: str, json: bool) -> int:
     from interlock.cli.pipelines import repository_here
     from interlock.cli.words import safe
     from interlock.service.jsons import document
-    from interlock.spec.scaffold import plan_files, write
+    from interlock.spec.scaffold import Known, plan_files, write
 
     root = repository_here()
     which = partial(shutil.which, path=os.environ.get("PATH"))
-    scaffold = plan_files(root, os.environ, which, agent=agent, logins=logged_in(os.environ))
+    scaffold = plan_files(root, os.environ, which, Known(agent, logged_in(os.environ)))
     written = [str(path.relative_to(root)) for path in write(scaffold, root, force)]
     if json:
         say(document(written=written, found=scaffold.found, notes=scaffold.notes))

@@ -26,8 +26,10 @@ PROGRAMS = (
     Program("mini", _OF_MODELS, ("MSWEA_MODEL_NAME", "OPENAI_API_BASE")),
 )
 
-PLACEHOLDER = Program(
-    "placeholder",
-    run="echo 'no coding agent was found on PATH when this was written: put the line that starts yours"
-    " under agents in .interlock/common.yaml (the brief is on standard input, and in the file $BRIEF)' >&2; exit 127",
+# What stands for an agent until the user has named one. Its line fails and says so; `validate` and `doctor` warn of it.
+UNFILLED = "interlock-agent-not-chosen"
+UNKNOWN = Program(
+    "coder",
+    run=f"echo '{UNFILLED}: put the line that starts your coding agent here, in .interlock/common.yaml under agents"
+    " (the brief is on standard input, and in the file $BRIEF)' >&2; exit 127",
 )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from interlock.spec.scaffold.agents import Program
 from interlock.spec.scaffold.choices import Choice, reports_tests
+from interlock.spec.scaffold.learned import NOTHING, GateLearned, Learned, comment_of
 from interlock.spec.scaffold.setups import Recipe
 
 GATES_IN_BLOCK_MAX = 4  # more of them are written one to a line, to keep the page under 30 lines
@@ -29,6 +30,7 @@ class Content:
     gates: tuple[Choice, ...]
     languages: tuple[str, ...]
     login: bool = False  # the agent is lent the user's own
+    learned: Learned = NOTHING
 
     @property
     def agent(self) -> str:
@@ -132,16 +134,56 @@ def _red(content: Content) -> list[str]:
     """New tests must fail before the code is there, if one gate can tell; else a person reads them."""
     able = [gate for gate in content.gates if reports_tests(gate)]
     if len(able) == 1 and len(content.languages) == 1:
-        return ["      - id: red", f"        use: {able[0].use}", "        expect: new_tests_fail"]
+        where = [f"        dir: {scalar(able[0].dir)}"] if able[0].dir else []
+        return ["      - id: red", f"        use: {able[0].use}", *where, "        expect: new_tests_fail"]
     return ["      - id: read", "        approve: Do these tests say what the task asks for?"]
 
 
 def _gates(content: Content) -> list[str]:
-    if not content.gates:
-        return ["      - id: look", "        approve: Is this change right?"]
-    if len(content.gates) > GATES_IN_BLOCK_MAX:
-        return [f"      - {{id: {gate.id}, use: {gate.use}}}" for gate in content.gates]
-    return [line for gate in content.gates for line in (f"      - id: {gate.id}", f"        use: {gate.use}")]
+    """The gates of the code, and what was learned of them."""
+    if not any(not _is_off(gate, content.learned) for gate in content.gates):
+        return ["      - id: look", "        approve: Is this change right?", *_gates_off(content)]
+    short = len(content.gates) > GATES_IN_BLOCK_MAX
+    lines = []
+    for gate in content.gates:
+        if not _is_off(gate, content.learned):
+            said = content.learned.of(gate.id)
+            lines += [f"      # {line}" for line in _comment(gate, said)]
+            pairs = _pairs(gate, no_worse=said is not None and bool(said.failing))
+            flow = f"      - {{{', '.join(f'{key}: {value}' for key, value in pairs)}}}"
+            (key, value), *rest = pairs
+            block = [f"      - {key}: {value}", *(f"        {key}: {value}" for key, value in rest)]
+            lines += [flow] if short else block
+    return [*lines, *_gates_off(content)]
+
+
+def _gates_off(content: Content) -> list[str]:
+    """Gates that are red on what is there now, and that nobody could pass: for the user to switch on."""
+    lines = []
+    for gate in content.gates:
+        if _is_off(gate, content.learned) and (said := content.learned.of(gate.id)):
+            pairs = ", ".join(f"{key}: {value}" for key, value in _pairs(gate))
+            lines += [f"      # off, since it fails on what is there now: {said.why}", f"      # - {{{pairs}}}"]
+    return lines
+
+
+def _is_off(gate: Choice, learned: Learned) -> bool:
+    said = learned.of(gate.id)
+    return said is not None and said.can_run and not said.failing and not gate.tests
+
+
+def _comment(gate: Choice, said: GateLearned | None) -> list[str]:
+    if said is None:
+        return []
+    if said.failing:
+        return comment_of(said.failing)
+    return [f"it {'fails' if said.can_run else 'cannot run'} on what is there now: {said.why}"]
+
+
+def _pairs(gate: Choice, *, no_worse: bool = False) -> list[tuple[str, str]]:
+    does = ("run", scalar(gate.run)) if gate.run else ("use", gate.use)
+    pairs = [("id", gate.id), does, ("dir", scalar(gate.dir)), ("baseline", "no_worse" if no_worse else "")]
+    return [(key, value) for key, value in pairs if value and value != '""']
 
 
 def _agent(program: Program, *, login: bool) -> list[str]:
@@ -165,7 +207,7 @@ def _setup(each: Recipe) -> list[str]:
     lines = [f"  - {first}", *(f"    {line}" for line in rest)]
     for name, values in (("key", each.key), ("paths", each.paths)):
         lines += [f"    {name}: {_flow(values)}"] if values else []
-    return [*lines, *([f"    settle: {scalar(each.settle)}"] if each.settle else [])]
+    return [*lines, *(f"    {line}" for line in (_command("settle", each.settle) if each.settle else []))]
 
 
 def _command(key: str, run: str) -> list[str]:
