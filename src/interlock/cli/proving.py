@@ -138,12 +138,9 @@ def _reason(judgement: Judgement) -> str:
     if not judgement.findings:
         return "no reason given"
     first, *others = judgement.findings[0].message.strip().splitlines() or [""]
-    telling = [line for line in others if _TELLING.search(line)]
-    what = (
-        "setup failed" if first.startswith("setup: ") else "settling failed" if first.startswith("settle: ") else first
-    )
-    more = telling[:1] or others[-1:]
-    return safe(": ".join([what, *(line.strip() for line in more)]), 300)
+    more = [line.strip() for line in [line for line in others if _TELLING.search(line)][:1] or others[-1:]]
+    what = f"{first.partition(':')[0]} failed" if more and first.startswith(("setup: ", "settle: ")) else first
+    return safe(": ".join([what, *more]), 300)
 
 
 def _hints(app: Application, checked: Checked, judgement: Judgement, *, can_run: bool) -> Iterator[str]:

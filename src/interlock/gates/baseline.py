@@ -93,14 +93,15 @@ def _evaded(tests: Sequence[RanTest], before: Sequence[RanTest]) -> Iterator[Fin
 
 
 def _failing(tests: Sequence[RanTest], before: Sequence[RanTest], tolerated: Counter[str]) -> Iterator[Finding]:
-    passed_before = counted(before, Status.PASSED)
+    passed_before, failed_before = counted(before, Status.PASSED), counted(before, Status.FAILED)
     left = tolerated.copy()
     for test in tests:
         if test.status is not Status.FAILED:
             continue
         left[test.id] -= 1
         if left[test.id] < 0:
-            was = " (it passed in the accepted input)" if passed_before[test.id] else ""
+            was = " (it failed before your change as well)" if failed_before[test.id] else ""
+            was = " (it passed in the accepted input)" if passed_before[test.id] else was
             message = f"{test.id} failed{was}\n{test.message}".rstrip()
             yield Finding("test_failed", message, file=test.file, line=test.line)
 

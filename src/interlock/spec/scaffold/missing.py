@@ -9,7 +9,7 @@ from pathlib import Path
 from interlock.spec.scaffold.setups.needs import extras_of, groups_of
 from interlock.spec.sets import folder as look
 
-_MODULE = re.compile(r"No module named '?([A-Za-z]\w*)")
+_MODULE = re.compile(r"(?:No module named|import filter module) '?([A-Za-z]\w*)")
 _PACKAGE = re.compile(r"Cannot find (?:module|package) '(@[\w.-]+/[\w.-]+|[\w-][\w.-]*)")
 _PROGRAM = re.compile(r"line \d+: ([\w./-]+): command not found|sh: \d+: ([\w./-]+): not found")
 _FIXTURE = re.compile(r"fixture '(\w+)' not found")

@@ -141,8 +141,9 @@ def _part(root: Path, name: str) -> _Part:
 def _pip(parts: Sequence[_Part], which: Which, tag: str, root: Path) -> Recipe | None:
     """One environment for all: gates know one."""
     arguments = [word for part in parts for word in _arguments(part)]
+    projects = [_editable(part) for part in parts if part.editable]
     wants_pytest = any(_mentions_pytest(part.root) for part in parts)
-    if not arguments and (not wants_pytest or which("pytest")):
+    if not arguments and not projects and (not wants_pytest or which("pytest")):
         return None
     if wants_pytest and not any(re.search(r"\bpytest\b", part.needs.said) for part in parts):
         arguments.insert(0, "pytest")
@@ -154,7 +155,9 @@ def _pip(parts: Sequence[_Part], which: Which, tag: str, root: Path) -> Recipe |
     compiled = [part for part in parts if part.editable and _compiles(part.root)]
     if compiled:
         lines.append(f".venv/bin/python3 -m pip install -q {_build_requirements(compiled)}")
-    lines += [f".venv/bin/python3 -m pip install -q {' '.join(dict.fromkeys(arguments))}", NOTED]
+    # The project comes last, in a line of its own: what others need of it may be pinned at another version.
+    installed = (" ".join(dict.fromkeys(arguments)), *projects)
+    lines += [*(f".venv/bin/python3 -m pip install -q {words}" for words in installed if words), NOTED]
     settle = [SETTLE, *(_rebuilt(part) for part in compiled)]
     written = [part.at(name) for part in parts if part.editable and (name := versions.written_file(part.root))]
     return Recipe("\n".join(lines), _key(parts), (".venv", *written), "\n".join(settle), _note(root, parts))
@@ -164,12 +167,15 @@ def _arguments(part: _Part) -> list[str]:
     needs = part.needs
     words = [f"-r {part.at(name)}" for name in needs.files]
     words += [f"-r .venv/{_needed(part)}"] if part.static else []
-    place = part.name or "."
-    brackets = f"[{','.join(needs.extras)}]" if needs.extras else ""
-    if part.editable:
-        words.append(f"-e {shlex.quote(place + brackets)}" if brackets else f"-e {place}")
     words += [f"--group {part.name}/pyproject.toml:{name}" if part.name else f"--group {name}" for name in needs.groups]
     return words + [shlex.quote(package) for package in needs.packages]
+
+
+def _editable(part: _Part) -> str:
+    """What the requirement files install as editable already is not among these."""
+    extras = f"[{','.join(part.needs.extras)}]" if part.needs.extras else ""
+    place = f"./{part.name}" if part.name else "."
+    return f"-e {shlex.quote(place + extras) if extras else place}"
 
 
 def _read_dependencies(part: _Part) -> str:

@@ -34,8 +34,7 @@ def written_file(root: Path) -> str:
     content = look.toml(root, "pyproject.toml")
     scm = look.at(content, "tool", "setuptools_scm")
     hook = look.at(content, "tool", "hatch", "build", "hooks", "vcs")
-    pdm = look.at(content, "tool", "pdm", "version")
-    found = next((str(said) for said in (*_named(scm), hook.get("version-file"), pdm.get("write_to")) if said), "")
+    found = next((str(said) for said in (*_named(scm), hook.get("version-file")) if said), "")
     if not found and (
         said := re.search(r"""["']?(?:write_to|version_file)["']?\s*[=:]\s*["']([^"']+)""", _setup_py(root))
     ):
