@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from interlock.core.pipeline import Report
 from interlock.spec.sets import folder as look
 from interlock.spec.sets.ready import Ready, lines, missing, need, plain, reporting
+from interlock.spec.sets.scripts import Step, steps
 
 NODE_TEST_REPORT = (
     "--test-reporter=spec --test-reporter-destination=stdout "
@@ -21,19 +23,17 @@ NODE_TEST_REPORT = (
 )
 TEST_FILE = re.compile(r"(^|/)(test|tests|__tests__)/.*\.[cm]?[jt]sx?$|(^|[/.\-_])(test|spec)\.[cm]?[jt]sx?$")
 NO_TEST = "no test specified"  # what `npm init` writes
+PATH = 'export PATH="$PWD/node_modules/.bin:$PATH"'
 INSTALL = "let the pipeline's setup install the packages"
 
 
 def test(folder: Path) -> Ready:
     """What the test script runs, made to report where that is known how; else the script as it is."""
     script = _script(folder, "test")
-    words = _simple_words(script)
-    if words[:1] == ["node"] and "--test" in words:
-        return _node_test(_with_report(words), "node:test, from the test script")
-    if words and words[0] in _RUNNERS and _depends_on(folder, words[0]):
-        return _RUNNERS[words[0]](folder, words[1:])
     if script:
-        return _as_written(folder, "test", script)
+        found = steps(_package(folder), "test")
+        able = [index for index, step in enumerate(found) if _reports(folder, step)]
+        return _made_to_report(folder, found, able[0]) if len(able) == 1 else _by_steps(folder, script, found)
     for runner in _RUNNERS:
         if _depends_on(folder, runner):
             return _RUNNERS[runner](folder, [])
@@ -74,30 +74,70 @@ def _node_test(command: str, why: str) -> Ready:
     return reporting(Report.JUNIT, lines(_node("node.test"), command), why, "node")
 
 
-def _with_report(words: Sequence[str]) -> str:
-    """The reporter's options must stand before any path, which would end node's own options."""
-    return f"node {NODE_TEST_REPORT} {shlex.join(words[1:])}"
+def _reports(folder: Path, step: Step) -> bool:
+    """Whether it is known how the step can be made to report."""
+    if step.program == "node":
+        return "--test" in step.words
+    return step.program in _RUNNERS and _depends_on(folder, step.program)
+
+
+def _made_to_report(folder: Path, found: Sequence[Step], index: int) -> Ready:
+    """One step of the test script reports; what comes before and after it is run as it is written."""
+    step = found[index]
+    if step.program == "node":  # the reporter's options must stand before any path, which would end node's own
+        ready = _node_test(f"node {NODE_TEST_REPORT} {' '.join(step.words[1:])}", "node:test, from the test script")
+    else:
+        ready = _RUNNERS[step.program](folder, step.words[1:])
+    *needed, command = ready.run.split("\n")
+    before = [f"sh -c {shlex.quote(each.line)}" for each in found[:index]]
+    after = [f"sh -c {shlex.quote(each.line)}" for each in found[index + 1 :]]
+    path = PATH if before or after or step.wrapper else ""
+    own = "export " + " ".join(step.env) if step.env else ""
+    wrapped = " ".join((*step.wrapper, command))
+    return replace(ready, run=lines(*needed, path, *before, own, wrapped, *after))
+
+
+def _by_steps(folder: Path, script: str, found: Sequence[Step]) -> Ready:
+    """The test script by its exit code, without the steps of linters; as it is where it has no other."""
+    if not found:
+        return _as_written(folder, "test", script)
+    run = lines(_node("node.test"), PATH, *(f"sh -c {shlex.quote(step.line)}" for step in found))
+    return plain(run, "the test script of package.json, by its exit code", "node")
 
 
 def _vitest(_folder: Path, rest: Sequence[str]) -> Ready:
     rest = [word for word in rest if word not in ("run", "watch", "dev", "--watch")]
     options = 'run --reporter=default --reporter=junit --outputFile.junit="$REPORT"'
-    return _reporting_tool("vitest", f"{options} {shlex.join(rest)}".rstrip(), "vitest")
+    return _reporting_tool("vitest", f"{options} {' '.join(rest)}".rstrip(), "vitest")
 
 
 def _jest(folder: Path, rest: Sequence[str]) -> Ready:
     rest = [word for word in rest if not word.startswith("--watch")]
     if not _depends_on(folder, "jest-junit"):
         why = "jest by its exit code: with jest-junit among the devDependencies it would be judged test by test"
-        return _tool("node.test", "jest", f"--ci {shlex.join(rest)}".rstrip(), why)
-    options = f"--ci --reporters=default --reporters=jest-junit {shlex.join(rest)}".rstrip()
+        return _tool("node.test", "jest", f"--ci {' '.join(rest)}".rstrip(), why)
+    options = f"--ci --reporters=default --reporters=jest-junit {' '.join(rest)}".rstrip()
     places = 'export JEST_JUNIT_OUTPUT_FILE="$REPORT" JEST_JUNIT_ADD_FILE_ATTRIBUTE=true'
     return _reporting_tool("jest", options, "jest with jest-junit", places)
 
 
 def _mocha(_folder: Path, rest: Sequence[str]) -> Ready:
-    options = f'--reporter xunit --reporter-option output="$REPORT" {shlex.join(rest)}'.rstrip()
+    options = f'--reporter xunit --reporter-option output="$REPORT" {" ".join(_without_reporter(rest))}'.rstrip()
     return _reporting_tool("mocha", options, "mocha with its xunit report")
+
+
+def _without_reporter(words: Sequence[str]) -> list[str]:
+    """Mocha takes one reporter, and that is ours."""
+    kept: list[str] = []
+    takes = False
+    for word in words:
+        if takes:
+            takes = False
+        elif word in ("-R", "-O", "--reporter", "--reporter-option", "--reporter-options"):
+            takes = True
+        elif not word.startswith(("--reporter=", "--reporter-option=", "--reporter-options=")):
+            kept.append(word)
+    return kept
 
 
 _RUNNERS = {"vitest": _vitest, "jest": _jest, "mocha": _mocha}
@@ -127,8 +167,7 @@ def _as_written(folder: Path, name: str, script: str, *, member: str = "") -> Re
     """A script in the way npm runs it: by sh, with the project's programs on PATH, after its `pre` script."""
     gate = f"node.{member or name}"
     scripts = [part for part in (_script(folder, f"pre{name}"), script, _script(folder, f"post{name}")) if part]
-    path = 'export PATH="$PWD/node_modules/.bin:$PATH"'
-    run = lines(_node(gate), path, *(f"sh -c {shlex.quote(part)}" for part in scripts))
+    run = lines(_node(gate), PATH, *(f"sh -c {shlex.quote(part)}" for part in scripts))
     return plain(run, f"the {name} script of package.json, by its exit code", "node")
 
 
@@ -148,13 +187,3 @@ def _script(folder: Path, name: str) -> str:
 def _depends_on(folder: Path, package: str) -> bool:
     content = _package(folder)
     return any(package in look.at(content, kind) for kind in ("devDependencies", "dependencies"))
-
-
-def _simple_words(script: str) -> list[str]:
-    """The words of a script that is one plain command, nothing for the shell in it; else none."""
-    if re.search(r"[;&|<>$`\n(){}*?\[\]~#]", script):
-        return []
-    try:
-        return shlex.split(script)
-    except ValueError:
-        return []
