@@ -77,7 +77,9 @@ def test_each_language_is_found_and_its_pipelines_are_valid(root: Path, language
 def test_whatever_is_there_the_pipelines_are_valid_and_small(root: Path, files: dict[str, str], which):
     initialised(root, files, which)
     for name in ("feature", "quick"):
-        assert load_pipeline(page(root, name), root).findings == ()
+        said = [finding.message for finding in load_pipeline(page(root, name), root).findings]
+        assert [message for message in said if "no agent is there yet" not in message] == []
+        assert bool(said) == (which("claude") is None)
         lines = page(root, name).read_text().splitlines()
         assert len(lines) < 30
         assert lines[0] == "# yaml-language-server: $schema=../schema.json"
@@ -134,11 +136,15 @@ def test_a_login_is_lent_where_no_key_is_set(root: Path):
     assert "login: true" not in dict(with_key.files)[".interlock/common.yaml"]
 
 
-def test_without_an_agent_a_placeholder_fails_and_says_what_to_do(root: Path):
+def test_without_an_agent_one_is_to_be_filled_in_and_all_say_so(root: Path):
     scaffold = initialised(root, PYTEST, named("python3", "pytest"))
     assert any("no coding agent was found" in note for note in scaffold.notes)
-    agent = load_pipeline(page(root, "quick"), root).pipeline.agent("placeholder")
-    done = subprocess.run(agent.command.words, capture_output=True, text=True, check=False)
+    loaded = load_pipeline(page(root, "quick"), root)
+    assert loaded.pipeline.stage("code").agent == "coder"
+    (said,) = loaded.findings
+    assert (said.file, said.level) == (".interlock/common.yaml", "warning")
+    assert "no agent is there yet" in said.message
+    done = subprocess.run(loaded.pipeline.agent("coder").command.words, capture_output=True, text=True, check=False)
     assert done.returncode == 127
     assert ".interlock/common.yaml" in done.stderr
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from interlock.spec.unfilled import LINE
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -27,9 +29,4 @@ PROGRAMS = (
 )
 
 # What stands for an agent until the user has named one. Its line fails and says so; `validate` and `doctor` warn of it.
-UNFILLED = "interlock-agent-not-chosen"
-UNKNOWN = Program(
-    "coder",
-    run=f"echo '{UNFILLED}: put the line that starts your coding agent here, in .interlock/common.yaml under agents"
-    " (the brief is on standard input, and in the file $BRIEF)' >&2; exit 127",
-)
+UNKNOWN = Program("coder", run=LINE)

@@ -31,7 +31,7 @@ said = [*project.get("dependencies", []), *(each for name in %s for each in extr
 print(*said, sep="\\n")' > .venv/%s"""
 COMPILES = re.compile(r"\bext_modules\b|\bExtension\(|\bcythonize\b|cffi_modules|rust_extensions")
 COMPILERS = ("maturin", "scikit_build_core", "mesonpy", "setuptools_rust")
-USES_METADATA = re.compile(r"importlib[._]metadata|pkg_resources|entry_points|subprocess")
+USES_METADATA = re.compile(r"importlib[._]metadata|pkg_resources|entry_points")
 READ_MAX = 200  # files that are looked through
 KEYS = ("pyproject.toml", "setup.py", "setup.cfg")
 
