@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from interlock.spec.sets import folder as look
 
 DEPTH_MAX = 6
-_FOR_A_SHELL = re.compile(r"[;|<>$`\n(){}#\\]|&(?!&)|(?<!&)&$")
+_QUOTED = re.compile(r"""'[^']*'|"[^"$`\\]*\"""")
+_FOR_A_SHELL = re.compile(r"""[;|<>$`\n(){}#\\'"]|(?<!&)&(?!&)""")
 _TOKEN = re.compile(r"""(?:'[^']*'|"[^"]*"|[^\s'"])+""")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=\S*")
 _MANAGERS = ("npm", "yarn", "pnpm", "bun")
@@ -63,23 +65,25 @@ def _steps(scripts: Mapping[str, object], name: str, depth: int) -> Iterator[Ste
 
 
 def _of_script(scripts: Mapping[str, object], script: str, depth: int) -> Iterator[Step]:
-    if depth > DEPTH_MAX or _FOR_A_SHELL.search(script):
+    words = _TOKEN.findall(script)
+    glued = any("&&" in word and word != "&&" for word in words)
+    if depth > DEPTH_MAX or glued or _FOR_A_SHELL.search(_QUOTED.sub("", script)):
         yield Step(script)
         return
-    for part in script.split("&&"):
-        yield from _of_part(scripts, part.strip(), depth)
+    for joined, part in groupby(words, lambda word: word == "&&"):
+        if not joined:
+            yield from _of_part(scripts, list(part), depth)
 
 
-def _of_part(scripts: Mapping[str, object], part: str, depth: int) -> Iterator[Step]:
-    words = _TOKEN.findall(part)
-    env, words = _without_env(words)
+def _of_part(scripts: Mapping[str, object], part: Sequence[str], depth: int) -> Iterator[Step]:
+    env, words = _without_env(part)
     wrapper, words = _without_wrapper(words)
     called = _called(words, scripts)
     if called:
         for step in _steps(scripts, called, depth + 1):
             yield Step(step.raw, step.words, (*env, *step.env), (*wrapper, *step.wrapper))
     else:
-        yield Step(part, tuple(_plain(words)), tuple(env), tuple(wrapper))
+        yield Step(" ".join(part), tuple(_plain(words)), tuple(env), tuple(wrapper))
 
 
 def _without_env(words: Sequence[str]) -> tuple[list[str], list[str]]:
