@@ -102,9 +102,9 @@ def test_feature_is_plan_tests_code_ship(root: Path):
     assert [stage.id for stage in pipeline.ordered()] == ["plan", "tests", "code", "ship"]
     assert pipeline.stage("plan").scope.writes == ()
     assert pipeline.stage("tests").gate("red").expect is Expect.NEW_TESTS_FAIL
-    assert "tests/**" in pipeline.stage("tests").scope.authors
+    assert "**/tests/**" in pipeline.stage("tests").scope.authors
     assert pipeline.stage("code").scope.authors == ()
-    assert "tests/**" in pipeline.stage("code").scope.protect
+    assert "**/tests/**" in pipeline.stage("code").scope.protect
     assert pipeline.stage("ship").gate("merge").kind is GateKind.APPROVE
     assert pipeline.agent("codex").use == "codex"
 

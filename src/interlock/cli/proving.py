@@ -92,7 +92,7 @@ def _bounded(pipeline: Pipeline) -> Pipeline:
 def _told(app: Application, checked: Checked) -> GateLearned | None:
     """Says what a gate said, and gives back what is to be kept of it; None where it is green, or was not asked."""
     from interlock.core.events import VerdictStatus
-    from interlock.spec.scaffold import GateLearned
+    from interlock.spec.scaffold import GateLearned, missing_in
 
     judgement = checked.judgement
     if judgement is None:
@@ -111,6 +111,8 @@ def _told(app: Application, checked: Checked) -> GateLearned | None:
         number = f"{len(failing)} of {count(len(tests), 'test')}"
         note(f"{about} failed: {number} {'fails' if len(failing) == 1 else 'fail'} on what is there now: {names}{more}")
         note("    they may go on failing (`baseline: no_worse`), and no other may")
+        messages = "\n".join(test.message for test in tests if test.status == "failed")
+        note(f"    {line}" for line in missing_in(app.repository, messages))
         return GateLearned(checked.gate.id, failing)
     can_run = judgement.status is VerdictStatus.FAILED and bool(passed or not tests)
     reason = _reason(judgement)

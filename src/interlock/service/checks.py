@@ -62,7 +62,9 @@ def check(gates: Gates, blobs: Blobs, request: CheckRequest, cancel: Cancel | No
     context = _context(request)
     if request.proposed is not None and not request.scoped and request.proposed[1] != request.base_tree:
         stage = _any_stage(request)
-        yield Checked(stage.id, stage.gates[0], _judge(gates, blobs, context, (stage, stage.gates[0]), request, stop))
+        yield Checked(
+            stage.id, stage.gates[0], _judge(gates, blobs, _case(context, stage, stage.gates[0], request), stop)
+        )
     for name in request.stages:
         stage = replace(request.pipeline.stage(name), may_be_empty=True)
         for gate in stage.gates:

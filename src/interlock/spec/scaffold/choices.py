@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from interlock.core.judge_files import is_test
 from interlock.core.pipeline import Report
 from interlock.spec.scaffold.found import Which
 from interlock.spec.scaffold.parts import Part
@@ -22,19 +23,22 @@ WANTED = {
     "rust": ("lint", "test"),
     "java": ("lint", "test"),
 }
+_SCRIPTS = tuple(f"*.{name}.{end}" for name in ("test", "spec") for end in ("[jt]s", "[cm][jt]s", "[jt]sx"))
+# What the stage of the tests may write, of what is protected by name.
 TESTS = {
-    "python": ("tests/**", "test/**", "**/test_*.py", "**/*_test.py", "**/conftest.py"),
-    "node": ("test/**", "tests/**", "**/__tests__/**", "**/*.test.*", "**/*.spec.*"),
-    "go": ("**/*_test.go", "**/testdata/**"),
-    "rust": ("tests/**",),
+    "python": ("**/tests/**", "**/test/**", "test_*.py", "*_test.py", "conftest.py"),
+    "node": (
+        "**/tests/**",
+        "**/test/**",
+        "**/__tests__/**",
+        *(f"*.{n}.{e}" for n in ("test", "spec") for e in _SCRIPTS),
+    ),
+    "go": ("*_test.go", "**/testdata/**"),
+    "rust": ("**/tests/**",),
     "java": ("**/src/test/**",),
 }
-CONFIGURATION = (
-    "pytest.ini", "tox.ini", "ruff.toml", ".ruff.toml", ".flake8", "mypy.ini", ".pylintrc", "pyrightconfig.json",
-    "eslint.config.js", "eslint.config.mjs", "eslint.config.cjs", "eslint.config.ts", ".eslintrc.json", ".eslintrc.js",
-    ".eslintrc.cjs", "biome.json", "tsconfig.json", "vitest.config.ts", "vitest.config.js", "jest.config.js",
-    "jest.config.ts", ".golangci.yml", ".golangci.yaml", "clippy.toml",
-)  # fmt: skip
+# Folders of tests that no rule knows by name, since others keep their product in such a one.
+OTHER_FOLDERS = ("testing", "spec", "specs", "t", "unittests", "unit_tests", "integration_tests", "functional_tests")
 ID_MAX = 40
 
 
@@ -79,23 +83,25 @@ def reports_tests(choice: Choice) -> bool:
 
 
 def tests_of(parts: Sequence[Part], root: Path) -> tuple[str, ...]:
-    """Globs of the tests. A folder that is not there is left out, patterns for file names are kept."""
+    """Globs of the tests."""
+    languages = dict.fromkeys(part.language for part in parts)
+    found = (glob for language in languages for glob in TESTS.get(language, ()))
+    return tuple(dict.fromkeys((*found, *special_tests(parts, root))))
+
+
+def special_tests(parts: Sequence[Part], root: Path) -> tuple[str, ...]:
+    """Globs of folders that hold tests here, and are not protected unless they are named."""
     found = []
     for part in parts:
-        for glob in TESTS.get(part.language, ()):
-            if glob.startswith("**/"):
-                found.append(glob)
-            elif (root / part.folder / glob.removesuffix("/**")).is_dir():
-                found.append(f"{part.folder}/{glob}" if part.folder else glob)
+        for name in OTHER_FOLDERS:
+            folder = root / part.folder / name
+            if folder.is_dir() and any(is_test(f"{name}/{file}", part.language) for file in look.files(folder)):
+                found.append(_below(part, f"{name}/**"))
     return tuple(dict.fromkeys(found))
 
 
-def configuration_of(parts: Sequence[Part], root: Path, gates: Sequence[Choice]) -> tuple[str, ...]:
-    """Files that do nothing but set up what judges, and what a gate's own line runs."""
-    folders = dict.fromkeys(part.folder for part in parts)
-    found = [f"{folder}/{name}".lstrip("/") for folder in ("", *folders) for name in CONFIGURATION]
-    run = [name for gate in gates if gate.run for name in [target(root, "test")[1], target(root, "lint")[1]] if name]
-    return tuple(dict.fromkeys([*(name for name in found if look.has(root, name)), *run]))
+def _below(part: Part, path: str) -> str:
+    return f"{part.folder}/{path}" if part.folder else path
 
 
 def _prefix(part: Part, parts: Sequence[Part]) -> str:

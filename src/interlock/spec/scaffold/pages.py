@@ -26,7 +26,7 @@ class Content:
 
     program: Program  # the agent that does the work
     recipes: tuple[Recipe, ...]
-    protect: tuple[str, ...]
+    globs: tuple[tuple[str, ...], tuple[str, ...]]  # of the tests, and of those among them that are to be protected
     gates: tuple[Choice, ...]
     languages: tuple[str, ...]
     login: bool = False  # the agent is lent the user's own
@@ -126,8 +126,7 @@ def scalar(text: str) -> str:
 
 
 def _test_scope(content: Content) -> list[str]:
-    globs = [glob for glob in content.protect if "*" in glob]
-    return [f"    authors: {_flow(globs)}"] if globs else []
+    return [f"    authors: {_flow(content.globs[0])}"] if content.globs[0] else []
 
 
 def _red(content: Content) -> list[str]:
@@ -197,9 +196,13 @@ def _agent(program: Program, *, login: bool) -> list[str]:
 
 
 def _protect(content: Content) -> list[str]:
-    if not content.protect:
-        return []
-    return ["protect:  # what judges: only a stage that authors it may change it", *_items("  ", content.protect)]
+    said = (
+        "# Protected without being named: tests, and whatever steers tests, linters, builds and agents, by name at any"
+    )
+    lines = [said, "# depth. Only a stage that `authors` such a file may change it."]
+    if not content.globs[1]:
+        return lines
+    return [*lines, "protect:", *_items("  ", content.globs[1])]
 
 
 def _setup(each: Recipe) -> list[str]:

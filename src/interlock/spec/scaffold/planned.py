@@ -9,7 +9,7 @@ from pathlib import Path
 
 from interlock.ports import UsageError
 from interlock.spec.scaffold.agents import PROGRAMS, UNKNOWN, Program
-from interlock.spec.scaffold.choices import choose, configuration_of, covered, folders_of, tests_of
+from interlock.spec.scaffold.choices import choose, covered, folders_of, special_tests, tests_of
 from interlock.spec.scaffold.found import Found, Which, find, languages_of
 from interlock.spec.scaffold.learned import NOTHING, Learned
 from interlock.spec.scaffold.pages import Content, common_page, feature_page, plan_and_ship_page, quick_page
@@ -51,9 +51,9 @@ def plan_files(root: Path, environ: Mapping[str, str], which: Which, known: Know
         each for language, folders in folders_of(parts) for each in recipes(language, root, folders, which, known.tag)
     )
     program = _program(known.agent or next(iter(found.agents), UNKNOWN.name))
-    protect = (*tests_of(parts, root), *configuration_of(parts, root, gates))
+    tests, protect = tests_of(parts, root), special_tests(parts, root)
     login = program.name in known.logins and not any(environ.get(name) for name in program.secrets)
-    content = Content(program, made, protect, gates, found.languages, login, known.learned)
+    content = Content(program, made, (tests, protect), gates, found.languages, login, known.learned)
     notes = (
         *notes,
         *(each.note for each in made if each.note),
