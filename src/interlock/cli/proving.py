@@ -139,7 +139,8 @@ def _reason(judgement: Judgement) -> str:
     """The line that tells most: of a setup that failed, or of a gate."""
     if not judgement.findings:
         return "no reason given"
-    first, *others = judgement.findings[0].message.strip().splitlines() or [""]
+    message = judgement.findings[0].message.replace(" (it failed before your change as well)", "")  # there is none
+    first, *others = message.strip().splitlines() or [""]
     more = [line.strip() for line in [line for line in others if _TELLING.search(line)][:1] or others[-1:]]
     what = f"{first.partition(':')[0]} failed" if more and first.startswith(("setup: ", "settle: ")) else first
     return safe(": ".join([what, *more]), 300)
