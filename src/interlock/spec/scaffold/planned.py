@@ -92,11 +92,11 @@ def _schema() -> str:
 
 
 def _gate_notes(content: Content) -> tuple[str, ...]:
+    if content.gates:
+        return ()
     if not content.languages:
         return ("no language was recognised: a person judges, until the pipelines are given gates of their own",)
-    if not content.gates:
-        return ("no tests and no linter were found: a person judges, until the pipelines are given gates",)
-    return ()
+    return ("no tests and no linter were found: a person judges, until the pipelines are given gates",)
 
 
 def _agent_notes(content: Content, found: Found, environ: Mapping[str, str]) -> tuple[str, ...]:
