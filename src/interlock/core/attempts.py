@@ -89,7 +89,7 @@ def _red_before(state: RunState, now: StageState) -> str:
     red = failed_before(state, now, now.rejections[-1].event.gates)
     if not red:
         return ""
-    return f" (gate {', '.join(red)} failed before any work as well: does the task ask to mend that?)"
+    return f" (gate {', '.join(red)} failed before any work as well)"
 
 
 def within_limit(pipeline: Pipeline, state: RunState, wanted: list[Command]) -> Iterator[Command]:
