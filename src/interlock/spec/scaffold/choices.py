@@ -27,12 +27,7 @@ _SCRIPTS = tuple(f"*.{name}.{end}" for name in ("test", "spec") for end in ("[jt
 # What the stage of the tests may write, of what is protected by name.
 TESTS = {
     "python": ("**/tests/**", "**/test/**", "test_*.py", "*_test.py", "conftest.py"),
-    "node": (
-        "**/tests/**",
-        "**/test/**",
-        "**/__tests__/**",
-        *(f"*.{n}.{e}" for n in ("test", "spec") for e in _SCRIPTS),
-    ),
+    "node": ("**/tests/**", "**/test/**", "**/__tests__/**", *_SCRIPTS),
     "go": ("*_test.go", "**/testdata/**"),
     "rust": ("**/tests/**",),
     "java": ("**/src/test/**",),
