@@ -63,6 +63,11 @@ def choose(parts: Sequence[Part], root: Path, which: Which) -> tuple[tuple[Choic
     chosen, said = _with_targets(chosen, root, which)
     notes += said
     notes += [f"{_name(choice)}: {choice.ready.why}" for choice in chosen if choice.ready]
+    notes += [
+        f"WARNING: {_name(choice)} goes by its exit code alone: tests are not told apart, so none that vanishes is missed"
+        for choice in chosen
+        if choice.tests and not reports_tests(choice)
+    ]
     if chosen and not any(choice.tests for choice in chosen):
         kinds = ", ".join(choice.use for choice in chosen)
         what = "nothing but compilation is checked" if _only_compiles(chosen) else "no test is run"
@@ -154,7 +159,8 @@ def _only_compiles(chosen: Sequence[Choice]) -> bool:
 
 
 def _name(choice: Choice) -> str:
-    return f"{choice.use} in {choice.dir}" if choice.dir else choice.use
+    name = choice.use or choice.run
+    return f"{name} in {choice.dir}" if choice.dir else name
 
 
 def _absent(use: str, ready: Ready, root: Path, which: Which) -> str:
