@@ -64,7 +64,7 @@ def choose(parts: Sequence[Part], root: Path, which: Which) -> tuple[tuple[Choic
     notes += said
     notes += [f"{_name(choice)}: {choice.ready.why}" for choice in chosen if choice.ready]
     notes += [
-        f"WARNING: {_name(choice)} goes by its exit code alone: tests are not told apart, so none that vanishes is missed"
+        f"WARNING: {_name(choice)} goes by its exit code alone: tests are not told apart, none that vanishes is missed"
         for choice in chosen
         if choice.tests and not reports_tests(choice)
     ]
