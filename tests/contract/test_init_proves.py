@@ -108,6 +108,16 @@ def test_a_repository_without_a_commit_is_written_to_and_not_asked(tmp_path: Pat
     assert written_is_valid(world)
 
 
+def test_a_state_folder_that_cannot_be_used_is_told_and_the_files_stay(tmp_path: Path):
+    world = new_world(tmp_path, RED)
+    (tmp_path / "file").write_text("")
+    said = world.ask("init", INTERLOCK_STATE_HOME=str(tmp_path / "file" / "state")).ended(
+        0, "not all of it was asked: "
+    )
+    assert ".interlock/pipelines/quick.yaml" in said.out
+    assert written_is_valid(world)
+
+
 def written_is_valid(world: World) -> bool:
     return world.ask("validate").code == 0
 

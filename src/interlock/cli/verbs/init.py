@@ -73,12 +73,16 @@ def _proved(root: Path, plan: Callable[[Known], Scaffold], known: Known, scaffol
     """Asks the gates, and writes what was learned into the files that are as they were written."""
     from dataclasses import replace
 
-    from interlock.cli.proving import prove
-    from interlock.spec.scaffold import write
+    from interlock.cli.proving import Proved, prove
+    from interlock.ports import InterlockError
+    from interlock.spec.scaffold import Learned, write
 
     note("setup and gates run once on what is there now; --no-verify leaves it out, Ctrl-C ends it and keeps the files")
-    with application() as app:
-        proved = prove(app)
+    try:
+        with application() as app:
+            proved = prove(app)
+    except InterlockError as error:  # the state folder, say: what was written stays good
+        proved = Proved(Learned(), green=False, why=str(error))
     if proved.why:
         note(f"not all of it was asked: {proved.why}: `interlock check` asks again")
     learned = plan(replace(known, learned=proved.learned))
