@@ -45,12 +45,6 @@ def test_a_gate_that_cannot_run_is_told_with_what_is_missing_and_what_brings_it(
     assert world.ask("validate").code == 0
 
 
-def test_names_that_differ_from_run_to_run_are_told_as_such(tmp_path: Path):
-    chance = "import random\n\nimport pytest\n\n\n@pytest.mark.parametrize('n', [random.random()])\n"
-    chance += "def test_x(n):\n    pass\n"
-    new_world(tmp_path, {"tests/test_x.py": chance}).ask("init").ended(0, "1 test had another name when run again")
-
-
 def test_a_setup_that_fails_is_told_with_its_own_words(tmp_path: Path):
     world = new_world(tmp_path, {"requirements.txt": "./nothing-here\n", "tests/test_x.py": "import pytest\n"})
     said = world.ask("init").ended(0, "CANNOT RUN")

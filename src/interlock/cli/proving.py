@@ -139,9 +139,6 @@ def _reason(judgement: Judgement) -> str:
     """The line that tells most: of a setup that failed, or of a gate."""
     if not judgement.findings:
         return "no reason given"
-    if all(finding.rule == "test_vanished" for finding in judgement.findings):
-        number = count(len(judgement.findings), "test")
-        return f"{number} had another name when run again, and so counts as lost: let names not hang on chance"
     message = judgement.findings[0].message.replace(" (it failed before your change as well)", "")  # there is none
     first, *others = message.strip().splitlines() or [""]
     more = [line.strip() for line in [line for line in others if _TELLING.search(line)][:1] or others[-1:]]
