@@ -82,6 +82,14 @@ def test_a_project_is_installed_as_editable_where_it_is_asked_for_as_installed(t
     assert found.settle is not None
 
 
+def test_a_requirement_file_that_installs_a_copy_of_the_project_is_told(tmp_path: Path):
+    said = "requirements.txt installs a copy of the project"
+    copies = planned(tmp_path / "copy", {**PACKAGE, "requirements.txt": "pytest\n.[all]\n"}).notes
+    assert any(said in note for note in copies)
+    editable = planned(tmp_path / "editable", {**PACKAGE, "requirements.txt": "pytest\n-e .[all]\n"}).notes
+    assert not any(said in note for note in editable)
+
+
 def test_dependencies_of_what_is_no_package_are_read_when_setup_runs(tmp_path: Path):
     content = PROJECT + 'dependencies = ["attrs>=20"]\n[project.optional-dependencies]\ntest = ["pytest"]\n'
     found = setup_of(tmp_path, {"pyproject.toml": content, **TEST})

@@ -29,6 +29,7 @@ DEPENDENCIES = """\
 extras = project.get("optional-dependencies", {})
 said = [*project.get("dependencies", []), *(each for name in %s for each in extras[name])]
 print(*said, sep="\\n")' > .venv/%s"""
+COPY = re.compile(r"^\s*\./?(\[[^\]]*\])?\s*(#.*)?$", re.M)
 COMPILES = re.compile(r"\bext_modules\b|\bExtension\(|\bcythonize\b|cffi_modules|rust_extensions")
 COMPILERS = ("maturin", "scikit_build_core", "mesonpy", "setuptools_rust")
 USES_METADATA = re.compile(r"importlib[._]metadata|pkg_resources|entry_points")
@@ -216,6 +217,9 @@ def _note(root: Path, parts: Sequence[_Part]) -> str:
     said = []
     if lock := next((lock for lock, *_ in _MANAGERS if look.has(root, lock)), ""):
         said.append(f"there is a {lock}, but its program is not on PATH: pip is used, without the lock file")
+    copied = [part.at(name) for part in parts for name in part.needs.files if COPY.search(look.text(part.root, name))]
+    if copied:
+        said.append(f"{', '.join(copied)} installs a copy of the project, which stays as it was: write `-e .` there")
     if any(part.editable and _compiles(part.root) for part in parts):
         said.append("the project has compiled parts, which are built anew in each checkout")
     return "; ".join(said)
