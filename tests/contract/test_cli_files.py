@@ -117,7 +117,7 @@ def test_check_is_green_right_after_init(repository: Path, files: dict[str, str]
 
 def test_a_broken_change_is_said_no_to_with_its_place(repository: Path):
     committed(repository, PYTEST)
-    interlock(repository, "init")
+    interlock(repository, "init", "--no-verify")
     (repository / "src/adder.py").write_text("def add(a: int, b: int) -> int:\n    return a - b\n")
     said = interlock(repository, "check", "-p", "quick")
     assert said.code == 1
@@ -129,7 +129,7 @@ def test_a_broken_change_is_said_no_to_with_its_place(repository: Path):
 
 def test_scope_is_judged_where_a_stage_is_named(repository: Path):
     committed(repository, PYTEST)
-    interlock(repository, "init")
+    interlock(repository, "init", "--no-verify")
     git(repository, "add", "-A")
     git(repository, "commit", "-qm", "pipelines")
     (repository / "tests/test_adder.py").write_text("")
@@ -264,11 +264,11 @@ def test_wrong_choices_of_check(repository: Path):
 
 def test_init_replaces_nothing_unless_forced(repository: Path):
     committed(repository, {**PYTEST, ".interlock/common.yaml": "mine\n"})
-    said = interlock(repository, "init")
+    said = interlock(repository, "init", "--no-verify")
     assert said.code == 2
     assert "init --force" in said.err
     assert (repository / ".interlock/common.yaml").read_text() == "mine\n"
-    assert interlock(repository, "init", "--force", "--agent", "codex", "--json").json()["written"]
+    assert interlock(repository, "init", "--force", "--agent", "codex", "--no-verify", "--json").json()["written"]
     assert "codex" in (repository / ".interlock/common.yaml").read_text()
     again = interlock(repository, "init", "--agent", "codex")
     assert (again.code, again.out) == (0, "")

@@ -17,7 +17,7 @@ from tests.contract.sets.projects import GO, JAVA, NODE, PYTEST, RUST, UNITTEST,
 from interlock.core.pipeline import Expect, Gate, GateKind
 from interlock.ports import UsageError
 from interlock.spec import load_pipeline
-from interlock.spec.scaffold import Scaffold, plan_files, write
+from interlock.spec.scaffold import Known, Scaffold, plan_files, write
 from interlock.spec.scaffold.agents import PROGRAMS
 from interlock.spec.sets import Ready
 
@@ -77,7 +77,9 @@ def test_each_language_is_found_and_its_pipelines_are_valid(root: Path, language
 def test_whatever_is_there_the_pipelines_are_valid_and_small(root: Path, files: dict[str, str], which):
     initialised(root, files, which)
     for name in ("feature", "quick"):
-        assert load_pipeline(page(root, name), root).findings == ()
+        said = [finding.message for finding in load_pipeline(page(root, name), root).findings]
+        assert [message for message in said if "no agent is there yet" not in message] == []
+        assert bool(said) == (which("claude") is None)
         lines = page(root, name).read_text().splitlines()
         assert len(lines) < 30
         assert lines[0] == "# yaml-language-server: $schema=../schema.json"
@@ -103,7 +105,7 @@ def test_feature_is_plan_tests_code_ship(root: Path):
     tests, code = pipeline.stage("tests").scope, pipeline.stage("code").scope
     assert (tests.writes, tests.authors, code.authors, code.adds) == ((), (), (), ())
     assert {"**/tests/**", "test_*.py"} < set(tests.adds)
-    assert "tests/**" in pipeline.stage("code").scope.protect
+    assert "**/tests/**" in pipeline.stage("code").scope.protect
     assert pipeline.stage("ship").gate("merge").kind is GateKind.APPROVE
     assert pipeline.agent("codex").use == "codex"
 
@@ -112,7 +114,7 @@ def test_quick_lets_one_agent_write_fix_and_tests_where_a_gate_can_tell(root: Pa
     initialised(root, PYTEST, named("python3", "pytest", "codex"))
     code = load_pipeline(page(root, "quick"), root).pipeline.stage("code")
     assert (code.gate("test").expect, "test_*.py" in code.scope.adds) == (Expect.TESTS_PROVE_CHANGE, True)
-    assert "take this line out" in page(root, "quick").read_text()
+    assert "for work that needs none, take `expect` out" in page(root, "quick").read_text()
     initialised(root / "go", GO, named("go"))
     code = load_pipeline(page(root / "go", "quick"), root / "go").pipeline.stage("code")
     assert (code.gate("test").expect, code.scope.adds) == (Expect.PASS, ())
@@ -145,19 +147,23 @@ def test_every_known_agent_is_driven_by_its_own_adapter(root: Path, program):
 def test_a_login_is_lent_where_no_key_is_set(root: Path):
     lay(root, PYTEST)
     logins = frozenset({"claude"})
-    scaffold = plan_files(root, {}, named("claude"), logins=logins)
+    scaffold = plan_files(root, {}, named("claude"), Known(logins=logins))
     assert not any("ANTHROPIC_API_KEY" in note for note in scaffold.notes)
     write(scaffold, root, force=False)
     assert dict(load_pipeline(page(root, "quick"), root).pipeline.agent("claude").options) == {"login": "true"}
-    with_key = plan_files(root, {"ANTHROPIC_API_KEY": "x"}, named("claude"), logins=logins)
+    with_key = plan_files(root, {"ANTHROPIC_API_KEY": "x"}, named("claude"), Known(logins=logins))
     assert "login: true" not in dict(with_key.files)[".interlock/common.yaml"]
 
 
-def test_without_an_agent_a_placeholder_fails_and_says_what_to_do(root: Path):
+def test_without_an_agent_one_is_to_be_filled_in_and_all_say_so(root: Path):
     scaffold = initialised(root, PYTEST, named("python3", "pytest"))
     assert any("no coding agent was found" in note for note in scaffold.notes)
-    agent = load_pipeline(page(root, "quick"), root).pipeline.agent("placeholder")
-    done = subprocess.run(agent.command.words, capture_output=True, text=True, check=False)
+    loaded = load_pipeline(page(root, "quick"), root)
+    assert loaded.pipeline.stage("code").agent == "coder"
+    (said,) = loaded.findings
+    assert (said.file, said.level) == (".interlock/common.yaml", "warning")
+    assert "no agent is there yet" in said.message
+    done = subprocess.run(loaded.pipeline.agent("coder").command.words, capture_output=True, text=True, check=False)
     assert done.returncode == 127
     assert ".interlock/common.yaml" in done.stderr
 
@@ -172,10 +178,10 @@ def test_a_missing_key_is_noted_and_a_set_one_is_not(root: Path):
 def test_of_several_agents_the_chosen_one_is_taken(root: Path):
     lay(root, PYTEST)
     assert any("would do as well" in note for note in plan_files(root, {}, everything).notes)
-    write(plan_files(root, {}, everything, agent="goose"), root, force=False)
+    write(plan_files(root, {}, everything, Known("goose")), root, force=False)
     assert [agent.name for agent in load_pipeline(page(root, "quick"), root).pipeline.agents] == ["goose"]
     with pytest.raises(UsageError, match="take one of claude"):
-        plan_files(root, {}, everything, agent="gosse")
+        plan_files(root, {}, everything, Known("gosse"))
 
 
 def test_planning_writes_nothing_and_is_the_same_every_time(root: Path):

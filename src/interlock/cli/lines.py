@@ -59,10 +59,11 @@ _ABOUT_WIDTH = 12
 
 @dataclass(slots=True)
 class Story:
-    """Turns records into lines, in order. It remembers when attempts began, and nothing else."""
+    """Turns records into lines, in order. It remembers when attempts began, and what failed before any work."""
 
     pipeline: Pipeline
     _began: dict[AttemptId, float] = field(default_factory=dict)
+    _red: set[str] = field(default_factory=set)
 
     def told(self, record: Recorded) -> Told | None:
         """None for what only the machine cares for."""
@@ -88,7 +89,7 @@ class Story:
             case AttemptLost() as event:
                 return f"lost: {safe(event.why)}; no attempt is charged"
             case VerdictGiven() as event:
-                return verdict_words(event)
+                return self._judged(event)
             case _:
                 return ""
 
@@ -100,6 +101,15 @@ class Story:
             return f"{event.agent}{model} works"
         stage = self.pipeline.stage(event.attempt.stage)
         return "script runs" if stage.command is not None else "judges its input"
+
+    def _judged(self, event: VerdictGiven) -> str:
+        """A gate that fails on the base is told as such: no attempt passes it but one that mends it."""
+        if event.status is not VerdictStatus.FAILED:
+            return verdict_words(event)
+        if event.subject.is_base:
+            self._red.add(event.gate)
+            return f"{verdict_words(event)}, before any work: an attempt has to mend it"
+        return verdict_words(event) + (", as before any work" if event.gate in self._red else "")
 
     def _produced(self, event: CandidateProduced, at: float) -> str:
         if not self.pipeline.stage(event.attempt.stage).has_worker:

@@ -11,7 +11,7 @@ from interlock.core.feedback import ESCALATE, failed
 from interlock.core.globs import matches_any
 from interlock.core.ids import AttemptId
 from interlock.core.joins import sides_of
-from interlock.core.judging import gates_of_candidate, qualified
+from interlock.core.judging import failed_before, gates_of_candidate, qualified
 from interlock.core.pipeline import Pipeline, Rule, Stage, WorkspaceMode
 from interlock.core.state import Phase, RunState, StageState
 from interlock.core.tries import QUOTA_WAITS_MAX
@@ -77,11 +77,20 @@ def after_rejection(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterat
     elif not stage.has_worker:
         yield Pause(stage.id, PauseReason.NO_RULE, "no on_reject rule leads anywhere from here")
     elif now.charged >= stage.attempts_max:
-        yield Pause(stage.id, PauseReason.ATTEMPTS, f"all {now.charged} attempts were rejected")
+        said = f"all {now.charged} attempts were rejected{_red_before(state, now)}"
+        yield Pause(stage.id, PauseReason.ATTEMPTS, said)
     elif stuck := _no_progress(now):
-        yield Pause(stage.id, PauseReason.NO_PROGRESS, stuck)
+        yield Pause(stage.id, PauseReason.NO_PROGRESS, f"{stuck}{_red_before(state, now)}")
     else:
         yield from next_attempt(pipeline, state, stage)
+
+
+def _red_before(state: RunState, now: StageState) -> str:
+    """What a person should know of the gates that said no last: some did before there was any work."""
+    red = failed_before(state, now, now.rejections[-1].event.gates)
+    if not red:
+        return ""
+    return f" (gate {', '.join(red)} failed before any work as well)"
 
 
 def within_limit(pipeline: Pipeline, state: RunState, wanted: list[Command]) -> Iterator[Command]:

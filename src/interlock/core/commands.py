@@ -104,6 +104,7 @@ class RejectCandidate:
     input_tree: str
     verdicts: tuple[VerdictGiven, ...]
     number: int
+    red_before: tuple[str, ...] = ()  # gates that failed already before the attempt
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from interlock.core.events import VerdictGiven, VerdictStatus
 from interlock.core.pipeline import Expect, Gate, GateClass, GateKind, Pipeline, Stage, Tests
-from interlock.core.state import Phase, RunState
+from interlock.core.state import Phase, RunState, StageState
 
 
 def qualified(stage: Stage, gate: Gate) -> str:
@@ -106,6 +106,13 @@ def baseline_of(state: RunState, stage: Stage, owner: Stage, gate: Gate) -> str:
     else:
         verdict = state.base_verdicts.get(name)
     return verdict.evidence_of("report") if verdict is not None else ""
+
+
+def failed_before(state: RunState, stage: StageState, gates: Iterable[str]) -> tuple[str, ...]:
+    """Those of `gates` that failed already on what the stage started from; where they were not asked there, on the
+    base."""
+    before = {**state.base_verdicts, **stage.input_verdicts}
+    return tuple(gate for gate in gates if gate in before and before[gate].status is VerdictStatus.FAILED)
 
 
 def _judges_merges(gate: Gate) -> bool:

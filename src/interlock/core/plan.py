@@ -42,6 +42,7 @@ from interlock.core.joins import conflict_text, merged_from
 from interlock.core.judging import (
     base_gates,
     baseline_of,
+    failed_before,
     gates_of_candidate,
     gates_of_input,
     hard_gates_passed,
@@ -387,7 +388,8 @@ def _reject(state: RunState, now: StageState) -> Iterator[Command]:
     if candidate is None or now.input is None:
         return
     verdicts = tuple(now.verdicts.values())
-    reject = RejectCandidate(candidate.attempt, candidate.commit, candidate.tree, now.input.tree, verdicts, 1)
+    red = failed_before(state, now, now.verdicts)
+    reject = RejectCandidate(candidate.attempt, candidate.commit, candidate.tree, now.input.tree, verdicts, 1, red)
     yield from bounded(state, reject, candidate.attempt.stage, PauseReason.INFRASTRUCTURE)
 
 

@@ -54,6 +54,11 @@ def feedback_document(world: World, context: Context, command: RejectCandidate, 
     findings = [
         _line(gate, finding.file, finding.line, finding.message) for gate, finding in for_agent(command.verdicts)
     ]
+    findings += [
+        _line(verdict.gate, "", 0, "it failed before your change as well")
+        for verdict in failed(command.verdicts)
+        if verdict.gate in command.red_before
+    ]
     document = {
         "attempt": str(command.attempt),
         "findings": findings,

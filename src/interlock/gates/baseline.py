@@ -141,14 +141,15 @@ def _unloaded(tests: Sequence[RanTest], before: Sequence[RanTest], files: tuple[
 
 
 def _failing(tests: Sequence[RanTest], before: Sequence[RanTest], tolerated: Counter[str]) -> Iterator[Finding]:
-    passed_before = counted(before, Status.PASSED)
+    passed_before, failed_before = counted(before, Status.PASSED), counted(before, Status.FAILED)
     left = tolerated.copy()
     for test in tests:
         if test.status is not Status.FAILED:
             continue
         left[test.id] -= 1
         if left[test.id] < 0:
-            was = " (it passed in the accepted input)" if passed_before[test.id] else ""
+            was = " (it failed before your change as well)" if failed_before[test.id] else ""
+            was = " (it passed in the accepted input)" if passed_before[test.id] else was
             done = f"{test.stands_for} could not be loaded" if test.stands_for else f"{test.id} failed"
             yield Finding("test_failed", f"{done}{was}\n{test.message}".rstrip(), file=test.file, line=test.line)
 

@@ -49,6 +49,7 @@ class Checked:
     gate: Gate
     judgement: Judgement | None
     skipped: str = ""
+    failed_before: bool = False  # on the base too
 
     @property
     def said_no(self) -> bool:
@@ -61,14 +62,17 @@ def check(gates: Gates, blobs: Blobs, request: CheckRequest, cancel: Cancel | No
     context = _context(request)
     if request.proposed is not None and not request.scoped and request.proposed[1] != request.base_tree:
         stage = _any_stage(request)
-        yield Checked(stage.id, stage.gates[0], _judge(gates, blobs, context, (stage, stage.gates[0]), request, stop))
+        yield Checked(
+            stage.id, stage.gates[0], _judge(gates, blobs, _case(context, stage, stage.gates[0], request), stop)
+        )
     for name in request.stages:
         stage = replace(request.pipeline.stage(name), may_be_empty=True)
         for gate in stage.gates:
             gate = _as_asked(gate, request)
             skipped = _does_not_apply(stage, gate, request)
-            judgement = None if skipped else _judge(gates, blobs, context, (stage, gate), request, stop)
-            yield Checked(name, gate, judgement, skipped)
+            case = _case(context, stage, gate, request)
+            judgement = None if skipped else _judge(gates, blobs, case, stop)
+            yield Checked(name, gate, judgement, skipped, _failed_before(gates, case, judgement, stop))
 
 
 def with_judges_of_base(workspaces: Workspaces, request: CheckRequest) -> tuple[CheckRequest, tuple[str, ...]]:
@@ -141,12 +145,9 @@ def _does_not_apply(stage: Stage, gate: Gate, request: CheckRequest) -> str:
     return ""
 
 
-def _judge(  # noqa: PLR0913
-    gates: Gates, blobs: Blobs, context: Context, which: tuple[Stage, Gate], request: CheckRequest, cancel: Cancel
-) -> Judgement:
-    stage, gate = which
+def _case(context: Context, stage: Stage, gate: Gate, request: CheckRequest) -> Case:
     commit, tree = _as_proposed(request) if gate.kind is GateKind.SCOPE else (request.commit, request.tree)
-    case = Case(
+    return Case(
         run=context.run,
         subject=AttemptId(stage.id, 1, 1),
         stage=stage,
@@ -159,17 +160,35 @@ def _judge(  # noqa: PLR0913
         base_commit=request.base_commit,
         values={} if gate.kind is GateKind.SCOPE else gate_values(context, stage),
     )
+
+
+def _judge(gates: Gates, blobs: Blobs, case: Case, cancel: Cancel) -> Judgement:
     try:
-        if gate.needs_baseline:
+        if case.gate.needs_baseline:
             case = _with_baseline(gates, blobs, case, cancel)
         return gates.evaluate(case, cancel)
     except InfrastructureError as error:
         return Judgement(VerdictStatus.ERRORED, (Finding("infrastructure", str(error)),))
 
 
+def _failed_before(gates: Gates, case: Case, judgement: Judgement | None, cancel: Cancel) -> bool:
+    """Whether the base fails the gate as well: asked only where the change does."""
+    if judgement is None or judgement.status is not VerdictStatus.FAILED or not case.gate.judges_base:
+        return False
+    if case.tree == case.input_tree:
+        return False
+    try:
+        return gates.evaluate(_on_base(case), cancel).status is VerdictStatus.FAILED
+    except InfrastructureError:
+        return False
+
+
+def _on_base(case: Case) -> Case:
+    return replace(case, subject=base_of(case.stage.id), commit=case.base_commit, tree=case.input_tree)
+
+
 def _with_baseline(gates: Gates, blobs: Blobs, case: Case, cancel: Cancel) -> Case:
-    base = replace(case, subject=base_of(case.stage.id), commit=case.base_commit, tree=case.input_tree)
-    judged = gates.evaluate(base, cancel)
+    judged = gates.evaluate(_on_base(case), cancel)
     report = next((item.digest for item in judged.evidence if item.name == "report"), "")
     decided = judged.status is not VerdictStatus.ERRORED
     return replace(case, baseline=blobs.get(report) if report else None, decided_on_input=decided)

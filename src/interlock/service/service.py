@@ -10,7 +10,7 @@ from interlock.core.ids import AttemptId, parse_attempt
 from interlock.core.pipeline import Pipeline
 from interlock.core.views import RunPhase, RunView, Standing
 from interlock.execution.histories import Histories
-from interlock.ports import Answer, Blobs, Clock, Gates, Journal, UsageError, Workspaces
+from interlock.ports import Answer, Blobs, Cancel, Clock, Gates, Journal, UsageError, Workspaces
 from interlock.service.answers import Said, to_answer
 from interlock.service.checks import Checked, CheckRequest, check, with_judges_of_base
 from interlock.service.runs import RunRequest, begin, pipeline_of
@@ -85,8 +85,8 @@ class Service:
         self.journal.put_answer(answer)
         return answer
 
-    def check(self, request: CheckRequest) -> Iterator[Checked]:
-        return check(self.gates, self.blobs, request)
+    def check(self, request: CheckRequest, cancel: Cancel | None = None) -> Iterator[Checked]:
+        return check(self.gates, self.blobs, request, cancel)
 
     def with_judges_of_base(self, request: CheckRequest) -> tuple[CheckRequest, tuple[str, ...]]:
         return with_judges_of_base(self.workspaces, request)

@@ -9,6 +9,7 @@ from tests.contract.sets.projects import NODE, lay, run
 
 from interlock.core.pipeline import Report
 from interlock.spec.sets import resolve
+from interlock.spec.sets.scripts import steps
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
 
@@ -115,3 +116,58 @@ def test_the_other_gates(project: Path, name: str, files: dict[str, str], phrase
 
 def test_a_broken_package_json_is_no_crash(project: Path):
     assert not resolve("node.test", lay(project, {"package.json": "{"})).applies
+
+
+def runs(test: str, **scripts: str) -> list[str]:
+    """The steps of a test script, as sh would run them."""
+    return [step.line for step in steps({"scripts": {"test": test, **scripts}}, "test")]
+
+
+@pytest.mark.parametrize(
+    ("test", "scripts", "expected"),
+    [
+        ("mocha test", {}, ["mocha test"]),
+        ("npm run lint && npm run unit", {"lint": "eslint .", "unit": "tape test/*.js"}, ["tape test/*.js"]),
+        ("npm test:unit", {"test:unit": "x"}, ["x"]),
+        ("yarn unit && pnpm run types", {"unit": "ava", "types": "tsd"}, ["ava"]),
+        ("c8 --100 node --test", {}, ["c8 --100 node --test"]),
+        ("nyc npm run unit", {"unit": "tape 'a b.js'"}, ["nyc tape 'a b.js'"]),
+        ("cross-env NODE_ENV=test mocha", {}, ["env NODE_ENV=test mocha"]),
+        ("node ./node_modules/.bin/mocha test", {}, ["mocha test"]),
+        ("npx vitest run", {}, ["vitest run"]),
+        ("ava", {"pretest": "tsc -b", "posttest": "eslint ."}, ["tsc -b", "ava"]),
+        ("for t in test/*.js; do node $t; done", {}, ["for t in test/*.js; do node $t; done"]),
+        ("xo && ava || exit 3", {}, ["xo && ava || exit 3"]),
+        ("a&&b", {}, ["a&&b"]),
+        ("npm run a", {"a": "npm run a"}, ["npm run a"]),
+        ("npm run unit -- --watch", {"unit": "ava"}, ["npm run unit -- --watch"]),
+    ],
+)
+def test_a_script_is_seen_through(test: str, scripts: dict[str, str], expected: list[str]) -> None:
+    assert runs(test, **scripts) == expected
+
+
+@pytest.mark.parametrize(
+    "said", ["--reporter spec", "-R spec", "--reporter=spec", "-R dot -O a=b", "--reporter-options x=y"]
+)
+def test_mocha_has_one_reporter_and_that_is_ours(tmp_path: Path, said: str) -> None:
+    script = {"scripts": {"test": f"mocha {said} --recursive test/*.js"}, "devDependencies": {"mocha": "10"}}
+    (tmp_path / "package.json").write_text(json.dumps(script))
+    last = resolve("node.test", tmp_path).run.splitlines()[-1]
+    assert (
+        last
+        == 'node_modules/.bin/mocha --reporter xunit --reporter-option output="$report" --recursive test/*.js ${known[@]+"${known[@]}"}'
+    )
+
+
+def test_what_comes_before_and_after_a_runner_stays(tmp_path: Path) -> None:
+    script = {"scripts": {"test": "npm run build && A=1 c8 mocha && ./after.sh", "build": "tsc"}}
+    (tmp_path / "package.json").write_text(json.dumps({**script, "devDependencies": {"mocha": "10"}}))
+    ready = resolve("node.test", tmp_path)
+    assert ready.report is Report.JUNIT
+    assert ready.run.splitlines()[-4:] == [
+        "sh -c tsc",
+        "export A=1",
+        'c8 node_modules/.bin/mocha --reporter xunit --reporter-option output="$report" ${known[@]+"${known[@]}"}',
+        "sh -c ./after.sh",
+    ]

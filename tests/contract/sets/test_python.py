@@ -198,3 +198,44 @@ def test_every_file_must_compile(project: Path, tmp: Path):
     assert run(ready, project, tmp).code == 0
     lay(project, {"src/broken.py": "def (\n"})
     assert run(ready, project, tmp).code == 1
+
+
+DJANGO = {
+    "manage.py": (
+        "# stands for django.core.management: it starts unittest's runner as Django's does\n"
+        "import sys\nimport unittest\n\n"
+        "assert sys.argv[1:] == ['test', '--noinput']\n"
+        "class Result(unittest.TextTestResult):\n    pass\n\n"
+        "suite = unittest.TestLoader().loadTestsFromName('blog.tests')\n"
+        "result = unittest.TextTestRunner(resultclass=Result).run(suite)\n"
+        "sys.exit(bool(result.failures or result.errors))\n"
+    ),
+    "blog/__init__.py": "",
+    "blog/tests.py": (
+        "import unittest\n\n\nclass Blog(unittest.TestCase):\n    def test_title(self):\n        pass\n\n"
+        "    def test_body(self):\n        self.assertEqual(1, BODY)\n\n"
+        "    @unittest.skip('later')\n    def test_date(self):\n        pass\n\n\nBODY = 1\n"
+    ),
+}
+
+
+def test_djangos_own_runner_reports(tmp_path: Path) -> None:
+    project = lay(tmp_path / "project", DJANGO)
+    ready = resolve("python.test", project)
+    assert (ready.report, "manage.py test" in ready.why) == (Report.JUNIT, True)
+    ran = run(ready, project, tmp_path / "tmp")
+    assert ran.code == 0, ran.output
+    assert ran.cases() == {
+        "blog.tests.Blog::test_title": "passed", "blog.tests.Blog::test_body": "passed",
+        "blog.tests.Blog::test_date": "skipped",
+    }  # fmt: skip
+    (project / "blog/tests.py").write_text(DJANGO["blog/tests.py"].replace("BODY = 1", "BODY = 22"))
+    ran = run(ready, project, tmp_path / "tmp")
+    assert (ran.code, ran.cases()["blog.tests.Blog::test_body"]) == (1, "failure")
+
+
+def test_a_runner_of_django_that_runs_nothing_is_no_pass(tmp_path: Path) -> None:
+    project = lay(tmp_path / "project", {**DJANGO, "manage.py": "# django\n"})
+    ran = run(resolve("python.test", project), project, tmp_path / "tmp")
+    assert ran.code == 5
+    assert not ran.report.exists()

@@ -213,7 +213,12 @@ def _line(told: _Told, *, several: bool) -> str:
     if judgement is None:
         return f"{click.style('-', fg='bright_black')} {about} skipped: {told.checked.skipped}"
     mark, tone = MARKS[judgement.status]
-    traits = [word for word, holds in (("cached", judgement.cached), ("flaky", judgement.flaky)) if holds]
+    known = (
+        ("cached", judgement.cached),
+        ("flaky", judgement.flaky),
+        ("it failed before your change as well", told.checked.failed_before),
+    )
+    traits = [word for word, holds in known if holds]
     return f"{click.style(mark, fg=tone)} {about} {told.status}" + (f" ({', '.join(traits)})" if traits else "")
 
 
@@ -295,6 +300,7 @@ def _as_json(told: list[_Told], compared: tuple[Base, Base]) -> None:
             "class": one.checked.gate.gate_class,
             "status": one.status,
             "skipped": one.checked.skipped,
+            "failed_before": one.checked.failed_before,
             "judgement": one.checked.judgement,
         }
         for one in told

@@ -86,7 +86,8 @@ def _look(cwd: Path, environ: Mapping[str, str]) -> _Seen:
         return _Seen((*looked, trouble), agents)
     disk = _disk(paths)
     pipelines = dict(_pipelines(root))
-    looked += [trouble, _of_disk(disk), *_of_pipelines(pipelines), *_held_out(root, environ)]
+    looked += [trouble, _of_disk(disk), *_of_pipelines(pipelines), *_of_missing_agents(root)]
+    looked += _held_out(root, environ)
     valid = {name: not wrong for name, wrong in pipelines.items()}
     return _Seen(tuple(looked), agents, disk, valid, str(paths.root))
 
@@ -270,6 +271,21 @@ def _pipelines(root: Path) -> Iterator[tuple[str, int]]:
             yield name, sum(mistake.level == "error" for mistake in error.mistakes)
         else:
             yield name, 0
+
+
+def _of_missing_agents(root: Path) -> Iterator[Looked]:
+    """Agents that are still to be filled in, each once."""
+    from interlock.cli.pipelines import line
+    from interlock.spec import InvalidPipeline, find_pipelines, load_pipeline
+
+    seen: set[str] = set()
+    for path in find_pipelines(root).values():
+        try:
+            loaded = load_pipeline(path, root)
+        except InvalidPipeline:
+            continue
+        seen.update(line(each) for each in loaded.findings if each.message.startswith("no agent is there yet"))
+    yield from (Looked("agent", "note", said) for said in sorted(seen))
 
 
 def _of_pipelines(pipelines: Mapping[str, int]) -> Iterator[Looked]:

@@ -1,39 +1,94 @@
-"""`interlock init`: pipelines that fit the repository, on top of ready gates."""
+"""`interlock init`: pipelines that fit the repository, on top of ready gates, asked once on what is there now."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
-from interlock.cli.opened import note, say
+from interlock.cli.opened import application, note, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from interlock.cli.proving import Proved
+    from interlock.spec.scaffold import Known, Scaffold
 
 
 @click.command()
 @click.option("--force", is_flag=True, help="Replace files that differ.")
 @click.option("--agent", metavar="NAME", default="", help="The agent to take; without it the first that is found.")
+@click.option("--no-verify", is_flag=True, help="Write, and do not ask the gates on what is there now.")
 @click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
-def init(force: bool, agent: str, json: bool) -> int:
-    """Find language, tools and agents, and write the pipelines `feature` and `quick` into .interlock/."""
+def init(force: bool, agent: str, no_verify: bool, json: bool) -> int:
+    """Find language, tools and agents, and write the pipelines `feature` and `quick` into .interlock/.
+
+    Then setup and gates run once on what is there now, and what is learned is written down: which tests fail today,
+    and which gate cannot run.
+    """
     from interlock.agents.probe import logged_in
     from interlock.cli.pipelines import repository_here
     from interlock.cli.words import safe
     from interlock.service.jsons import document
-    from interlock.spec.scaffold import plan_files, write
+    from interlock.spec.scaffold import Known, plan_files, write
 
     root = repository_here()
-    which = partial(shutil.which, path=os.environ.get("PATH"))
-    scaffold = plan_files(root, os.environ, which, agent=agent, logins=logged_in(os.environ))
+    known = Known(agent, logged_in(os.environ), _newest_tag(root))
+    plan = partial(plan_files, root, os.environ, partial(shutil.which, path=os.environ.get("PATH")))
+    scaffold = plan(known)
     written = [str(path.relative_to(root)) for path in write(scaffold, root, force)]
-    if json:
-        say(document(written=written, found=scaffold.found, notes=scaffold.notes))
-        return 0
     found = scaffold.found
-    note(f"found: {', '.join((*found.languages, *found.agents)) or 'neither a known language nor an agent'}")
-    say(safe(name) for name in written)
-    note(f"note: {safe(line, 500)}" for line in scaffold.notes)
-    note("everything was there already" if not written else "next: interlock check, then commit .interlock/, then")
+    if not json:
+        note(f"found: {', '.join((*found.languages, *found.folders, *found.agents)) or 'no known language, no agent'}")
+        say(safe(name) for name in written)
+        note(f"note: {safe(line, 500)}" for line in scaffold.notes)
+    proved = _proved(root, plan, known, scaffold) if written and not no_verify else None
+    if json:
+        say(document(written=written, found=found, notes=scaffold.notes, proved=proved))
+        return 0
+    note("everything was there already" if not written else _next(proved))
     note('  interlock run -p quick -t "what is to be done"')
     return 0
+
+
+def _next(proved: Proved | None) -> str:
+    check = "" if proved and proved.green else "interlock check, then "
+    return f"next: {check}commit .interlock/, then"
+
+
+def _newest_tag(root: Path) -> str:
+    """Empty where there is none."""
+    from interlock.process import capture, scrubbed
+
+    argv = ["git", "describe", "--tags", "--abbrev=0"]
+    done = capture(argv, env=scrubbed(os.environ), cwd=root)
+    return done.out.decode("utf-8", "replace").strip() if done.code == 0 else ""
+
+
+def _proved(root: Path, plan: Callable[[Known], Scaffold], known: Known, scaffold: Scaffold) -> Proved:
+    """Asks the gates, and writes what was learned into the files that are as they were written."""
+    from dataclasses import replace
+
+    from interlock.cli.proving import Proved, prove
+    from interlock.ports import InterlockError
+    from interlock.spec.scaffold import Learned, write
+
+    note("setup and gates run once on what is there now; --no-verify leaves it out, Ctrl-C ends it and keeps the files")
+    try:
+        with application() as app:
+            proved = prove(app)
+    except InterlockError as error:  # the state folder, say: what was written stays good
+        proved = Proved(Learned(), green=False, why=str(error))
+    if proved.why:
+        note(f"not all of it was asked: {proved.why}: `interlock check` asks again")
+    learned = plan(replace(known, learned=proved.learned))
+    wanted = dict(learned.files)
+    kept = [name for name, content in scaffold.files if (root / name).read_bytes() == content.encode()]
+    files = tuple((name, wanted[name]) for name in kept if name in wanted)
+    for path in write(replace(learned, files=files), root, force=True):
+        note(f"written down in {path.relative_to(root)}")
+    return proved

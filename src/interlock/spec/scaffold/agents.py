@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from interlock.spec.unfilled import LINE
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -26,8 +28,5 @@ PROGRAMS = (
     Program("mini", _OF_MODELS, ("MSWEA_MODEL_NAME", "OPENAI_API_BASE")),
 )
 
-PLACEHOLDER = Program(
-    "placeholder",
-    run="echo 'no coding agent was found on PATH when this was written: put the line that starts yours"
-    " under agents in .interlock/common.yaml (the brief is on standard input, and in the file $BRIEF)' >&2; exit 127",
-)
+# What stands for an agent until the user has named one. Its line fails and says so; `validate` and `doctor` warn of it.
+UNKNOWN = Program("coder", run=LINE)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from interlock.core.judge_files import is_test
 from interlock.core.pipeline import Report
 from interlock.spec.scaffold.found import Which
+from interlock.spec.scaffold.parts import Part
 from interlock.spec.scaffold.setups import installs
+from interlock.spec.scaffold.targets import target
 from interlock.spec.sets import Ready, resolve
 from interlock.spec.sets import folder as look
 
@@ -19,65 +23,144 @@ WANTED = {
     "rust": ("lint", "test"),
     "java": ("lint", "test"),
 }
+_SCRIPTS = tuple(f"*.{name}.{end}" for name in ("test", "spec") for end in ("[jt]s", "[cm][jt]s", "[jt]sx"))
+# What the stage of the tests may write, of what is protected by name.
 TESTS = {
-    "python": ("tests/**", "test/**", "**/test_*.py", "**/*_test.py", "**/conftest.py"),
-    "node": ("test/**", "tests/**", "**/__tests__/**", "**/*.test.*", "**/*.spec.*"),
-    "go": ("**/*_test.go", "**/testdata/**"),
-    "rust": ("tests/**",),
+    "python": ("**/tests/**", "**/test/**", "test_*.py", "*_test.py", "conftest.py"),
+    "node": ("**/tests/**", "**/test/**", "**/__tests__/**", *_SCRIPTS),
+    "go": ("*_test.go", "**/testdata/**"),
+    "rust": ("**/tests/**",),
     "java": ("**/src/test/**",),
 }
-CONFIGURATION = (
-    "pytest.ini", "tox.ini", "ruff.toml", ".ruff.toml", ".flake8", "mypy.ini", ".pylintrc", "pyrightconfig.json",
-    "eslint.config.js", "eslint.config.mjs", "eslint.config.cjs", "eslint.config.ts", ".eslintrc.json", ".eslintrc.js",
-    ".eslintrc.cjs", "biome.json", "tsconfig.json", "vitest.config.ts", "vitest.config.js", "jest.config.js",
-    "jest.config.ts", ".golangci.yml", ".golangci.yaml", "clippy.toml",
-)  # fmt: skip
+# Folders of tests that no rule knows by name, since others keep their product in such a one.
+OTHER_FOLDERS = ("testing", "spec", "specs", "t", "unittests", "unit_tests", "integration_tests", "functional_tests")
+ID_MAX = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A gate to write: its id in the stage and the ready gate that it uses."""
+    """A gate to write: its id in the stage and the ready gate that it uses, or the line that it runs."""
 
     id: str
-    use: str
-    ready: Ready
+    use: str = ""
+    ready: Ready | None = None
+    dir: str = ""
+    run: str = ""
+
+    @property
+    def tests(self) -> bool:
+        return self.use.endswith(".test") or (bool(self.run) and not self.id.endswith("lint"))
 
 
-def choose(languages: tuple[str, ...], root: Path, which: Which) -> tuple[tuple[Choice, ...], tuple[str, ...]]:
-    """The gates, in the order they are judged, and notes on those that were left out."""
+def choose(parts: Sequence[Part], root: Path, which: Which) -> tuple[tuple[Choice, ...], tuple[str, ...]]:
+    """The gates, in the order they are judged, and notes on them and on those that were left out."""
     chosen: list[Choice] = []
     notes: list[str] = []
-    for language in languages:
-        prefix = f"{language}-" if len(languages) > 1 else ""
-        for member in (*WANTED[language], "build"):
-            use = f"{language}.{member}"
-            ready = resolve(use, root)
-            absent = _absent(use, ready, root, which)
-            if member == "build" and any(choice.use.startswith(f"{language}.") for choice in chosen):
-                continue
-            if ready.applies and absent:
-                notes.append(f"{use} is left out: {absent} ({ready.why})")
-            elif ready.applies:
-                chosen.append(Choice(f"{prefix}{member}", use, ready))
-    notes += [f"{choice.use}: {choice.ready.why}" for choice in chosen]
+    for part in parts:
+        found, said = _of_part(part, _prefix(part, parts), root, which)
+        chosen += found
+        notes += said
+    chosen, said = _with_targets(chosen, root, which)
+    notes += said
+    notes += [f"{_name(choice)}: {choice.ready.why}" for choice in chosen if choice.ready]
+    notes += [
+        f"WARNING: {_name(choice)} goes by its exit code alone: tests are not told apart, none that vanishes is missed"
+        for choice in chosen
+        if choice.tests and not reports_tests(choice)
+    ]
+    if chosen and not any(choice.tests for choice in chosen):
+        kinds = ", ".join(choice.use for choice in chosen)
+        what = "nothing but compilation is checked" if _only_compiles(chosen) else "no test is run"
+        notes.append(
+            f"WARNING: {what} ({kinds}): what a change does, no gate looks at: add tests, or a gate that runs them"
+        )
     return tuple(chosen), tuple(notes)
 
 
 def reports_tests(choice: Choice) -> bool:
     """Whether the gate tells test from test, so that it can say which are new."""
-    return choice.use.endswith(".test") and choice.ready.report is Report.JUNIT
+    return choice.use.endswith(".test") and choice.ready is not None and choice.ready.report is Report.JUNIT
 
 
-def tests_of(languages: tuple[str, ...], root: Path) -> tuple[str, ...]:
-    """Globs of the tests. A folder that is not there is left out, patterns for file names are kept."""
-    globs = [glob for language in languages for glob in TESTS.get(language, ())]
-    kept = [glob for glob in globs if glob.startswith("**/") or (root / glob.removesuffix("/**")).is_dir()]
-    return tuple(dict.fromkeys(kept))
+def tests_of(parts: Sequence[Part], root: Path) -> tuple[str, ...]:
+    """Globs of the tests."""
+    languages = dict.fromkeys(part.language for part in parts)
+    found = (glob for language in languages for glob in TESTS.get(language, ()))
+    return tuple(dict.fromkeys((*found, *special_tests(parts, root))))
 
 
-def configuration_of(root: Path) -> tuple[str, ...]:
-    """Files that do nothing but set up what judges."""
-    return tuple(name for name in CONFIGURATION if look.has(root, name))
+def special_tests(parts: Sequence[Part], root: Path) -> tuple[str, ...]:
+    """Globs of folders that hold tests here, and are not protected unless they are named."""
+    found = []
+    for part in parts:
+        for name in OTHER_FOLDERS:
+            folder = root / part.folder / name
+            if folder.is_dir() and any(is_test(f"{name}/{file}", part.language) for file in look.files(folder)):
+                found.append(_below(part, f"{name}/**"))
+    return tuple(dict.fromkeys(found))
+
+
+def _below(part: Part, path: str) -> str:
+    return f"{part.folder}/{path}" if part.folder else path
+
+
+def _prefix(part: Part, parts: Sequence[Part]) -> str:
+    """What tells the gates of a part from those of another."""
+    folder = part.folder.rpartition("/")[2].lower()
+    words = [folder] if part.folder else []
+    if sum(other.folder == part.folder for other in parts) > 1:
+        words.append(part.language)
+    name = "-".join("".join(c if c.isalnum() and c.isascii() else "-" for c in word).strip("-") for word in words)
+    name = name if not name or name[0].isalpha() else f"part-{name}"
+    return f"{name[:ID_MAX]}-" if name else ""
+
+
+def _of_part(part: Part, prefix: str, root: Path, which: Which) -> tuple[list[Choice], list[str]]:
+    chosen: list[Choice] = []
+    notes: list[str] = []
+    folder = root / part.folder
+    for member in (*WANTED[part.language], "build"):
+        use = f"{part.language}.{member}"
+        if member == "build" and chosen:
+            continue
+        ready = resolve(use, folder)
+        absent = _absent(use, ready, folder, which)
+        choice = Choice(f"{prefix}{member}", use, ready, part.folder)
+        if ready.applies and absent:
+            notes.append(f"{_name(choice)} is left out: {absent} ({ready.why})")
+        elif ready.applies:
+            chosen.append(choice)
+    return chosen, notes
+
+
+def _with_targets(chosen: list[Choice], root: Path, which: Which) -> tuple[list[Choice], list[str]]:
+    """Targets of a Makefile for what no ready gate does. One that tests takes the place of mere compilation."""
+    notes = []
+    for member in ("lint", "test"):
+        if any(choice.id.endswith(member) for choice in chosen):
+            continue
+        command, name = target(root, member)
+        if not command:
+            continue
+        if not which(command.split()[0]):
+            notes.append(
+                f"the target {command.split()[1]} of {name} is left out: {command.split()[0]} is not installed"
+            )
+            continue
+        if member == "test":
+            chosen = [choice for choice in chosen if not choice.use.endswith(".build")]
+        chosen.append(Choice(member, run=command))
+        notes.append(f"{command}: by its exit code, because nothing else was found that {member}s")
+    return chosen, notes
+
+
+def _only_compiles(chosen: Sequence[Choice]) -> bool:
+    return all(choice.use.endswith((".build", ".types")) for choice in chosen)
+
+
+def _name(choice: Choice) -> str:
+    name = choice.use or choice.run
+    return f"{name} in {choice.dir}" if choice.dir else name
 
 
 def _absent(use: str, ready: Ready, root: Path, which: Which) -> str:
@@ -90,3 +173,15 @@ def _absent(use: str, ready: Ready, root: Path, which: Which) -> str:
         elif not which(tool):
             return f"{tool} is not installed"
     return ""
+
+
+def covered(root: Path, language: str) -> bool:
+    """Whether the root has tests of `language`, or a build that spans its folders."""
+    spans = {"rust": ("Cargo.toml",), "go": ("go.work", "go.mod"), "java": ("pom.xml", "settings.gradle*")}
+    return bool(look.has(root, *spans.get(language, ()))) or resolve(f"{language}.test", root).applies
+
+
+def folders_of(parts: Sequence[Part]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each language with the folders that it is in."""
+    for language in dict.fromkeys(part.language for part in parts):
+        yield language, tuple(part.folder for part in parts if part.language == language)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from interlock.spec.scaffold.agents import PROGRAMS
+from interlock.spec.scaffold.parts import Part
 from interlock.spec.sets import folder as look
 
 Which: TypeAlias = Callable[[str], str | None]
@@ -27,24 +28,24 @@ TOOLS = (
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Names, each in the order of preference."""
+    """Names, each in the order of preference. `folders` has those of the parts, where the root is none."""
 
     languages: tuple[str, ...]
     tools: tuple[str, ...]
     agents: tuple[str, ...]
+    folders: tuple[str, ...] = ()
 
 
-def find(root: Path, which: Which) -> Found:
-    """Look at the top of `root` for languages, and by `which` for programs."""
+def find(parts: Sequence[Part], which: Which) -> Found:
+    """What the parts of a repository are, and by `which` the programs."""
     return Found(
-        languages=_languages(root),
+        languages=tuple(dict.fromkeys(part.language for part in parts)),
         tools=tuple(name for name in TOOLS if which(name)),
         agents=tuple(program.name for program in PROGRAMS if which(program.name)),
+        folders=tuple(dict.fromkeys(part.folder for part in parts if part.folder)),
     )
 
 
-def _languages(root: Path) -> tuple[str, ...]:
-    found = tuple(language for language, marks in MARKS.items() if look.has(root, *marks))
-    if not found and any(name.endswith(".py") for name in look.files(root)):
-        return ("python",)
-    return found
+def languages_of(root: Path) -> tuple[str, ...]:
+    """The languages by what lies at the top of `root`."""
+    return tuple(language for language, marks in MARKS.items() if look.has(root, *marks))

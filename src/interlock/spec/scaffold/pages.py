@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from interlock.core.pipeline import Report
 from interlock.spec.scaffold.agents import Program
 from interlock.spec.scaffold.choices import Choice, reports_tests
+from interlock.spec.scaffold.learned import NOTHING, GateLearned, Learned, comment_of
 from interlock.spec.scaffold.setups import Recipe
 
 GATES_IN_BLOCK_MAX = 4  # more of them are written one to a line, to keep the page under 30 lines
@@ -34,10 +35,11 @@ class Content:
 
     program: Program  # the agent that does the work
     recipes: tuple[Recipe, ...]
-    protect: tuple[str, ...]
+    globs: tuple[tuple[str, ...], tuple[str, ...]]  # of the tests, and of those among them that are to be protected
     gates: tuple[Choice, ...]
     languages: tuple[str, ...]
     login: bool = False  # the agent is lent the user's own
+    learned: Learned = NOTHING
 
     @property
     def agent(self) -> str:
@@ -153,43 +155,85 @@ def _red(content: Content) -> list[str]:
     """New tests must fail before the code is there, if one gate can tell; else a person reads them."""
     able = [gate for gate in content.gates if reports_tests(gate)]
     if len(able) == 1 and len(content.languages) == 1:
-        return ["      - id: red", f"        use: {able[0].use}", "        expect: new_tests_fail"]
+        where = [f"        dir: {scalar(able[0].dir)}"] if able[0].dir else []
+        return ["      - id: red", f"        use: {able[0].use}", *where, "        expect: new_tests_fail"]
     return ["      - id: read", "        approve: Do these tests say what the task asks for?"]
 
 
-def _linters(content: Content) -> list[Choice]:
-    return [gate for gate in content.gates if gate.use.endswith(".lint")]
+def _checkers(content: Content, *members: str) -> list[Choice]:
+    """Linters, type checkers: those that are not switched off."""
+    able = [gate for gate in content.gates if not _is_off(gate, content.learned)]
+    return [gate for gate in able if gate.use.rpartition(".")[2] in members]
 
 
 def _lint(content: Content) -> list[str]:
     """Tests are linted where they are written: in the next stage nobody may mend them."""
-    return [f"      - {{id: {gate.id}, use: {gate.use}}}" for gate in _linters(content)]
+    return [f"      - {_flow_of(_pairs(gate))}" for gate in _checkers(content, "lint")]
+
+
+def _flow_of(pairs: Iterable[tuple[str, str]]) -> str:
+    return f"{{{', '.join(f'{key}: {value}' for key, value in pairs)}}}"
 
 
 def _back_to_tests(content: Content) -> list[str]:
     """Where a linter or a type checker finds fault with tests alone, their own stage mends them."""
     globs = _added(content)
-    checkers = [gate for gate in content.gates if gate.use.endswith((".lint", ".types"))]
-    rules = [gate for gate in checkers if gate.ready.report is not Report.NONE]
+    checkers = _checkers(content, "lint", "types")
+    rules = [gate for gate in checkers if gate.ready is not None and gate.ready.report is not Report.NONE]
     lines = [f"      - {{gate: {gate.id}, in: {_flow(globs)}, goto: tests, max: 2}}" for gate in rules if globs]
     return ["    on_reject:", *lines] if lines else []
 
 
 def _gates(content: Content, prover: str = "") -> list[str]:
-    if not content.gates:
-        return ["      - id: look", "        approve: Is this change right?"]
-    if len(content.gates) > GATES_IN_BLOCK_MAX:
-        return [f"      - {{id: {gate.id}, use: {gate.use}{_proof(gate, prover)}}}" for gate in content.gates]
-    return [line for gate in content.gates for line in _gate(gate, prover)]
+    """The gates of the code, and what was learned of them."""
+    if not any(not _is_off(gate, content.learned) for gate in content.gates):
+        return ["      - id: look", "        approve: Is this change right?", *_gates_off(content)]
+    short = len(content.gates) > GATES_IN_BLOCK_MAX
+    lines = []
+    for gate in content.gates:
+        if not _is_off(gate, content.learned):
+            said = content.learned.of(gate.id)
+            lines += [f"      # {line}" for line in _comment(gate, said)]
+            pairs = _pairs(gate, no_worse=said is not None and bool(said.failing), proves=gate.id == prover)
+            flow = f"      - {_flow_of(pairs)}"
+            (key, value), *rest = pairs
+            block = [f"      - {key}: {value}", *(f"        {key}: {value}" for key, value in rest)]
+            if gate.id == prover:
+                lines.append(
+                    "      # new tests must fail without the change; for work that needs none, take `expect` out"
+                )
+            lines += [flow] if short else block
+    return [*lines, *_gates_off(content)]
 
 
-def _gate(gate: Choice, prover: str) -> list[str]:
-    proof = ["        expect: tests_prove_change  # take this line out for work that needs no new test"]
-    return [f"      - id: {gate.id}", f"        use: {gate.use}", *(proof if gate.id == prover else [])]
+def _gates_off(content: Content) -> list[str]:
+    """Gates that are red on what is there now, and that nobody could pass: for the user to switch on."""
+    lines = []
+    for gate in content.gates:
+        if _is_off(gate, content.learned) and (said := content.learned.of(gate.id)):
+            why = f"      # off, since it fails on what is there now: {said.why}"
+            lines += [why, f"      # - {_flow_of(_pairs(gate))}"]
+    return lines
 
 
-def _proof(gate: Choice, prover: str) -> str:
-    return ", expect: tests_prove_change" if gate.id == prover else ""
+def _is_off(gate: Choice, learned: Learned) -> bool:
+    said = learned.of(gate.id)
+    return said is not None and said.can_run and not said.failing and not gate.tests
+
+
+def _comment(gate: Choice, said: GateLearned | None) -> list[str]:
+    if said is None:
+        return []
+    if said.failing:
+        return comment_of(said.failing)
+    return [f"it {'fails' if said.can_run else 'cannot run'} on what is there now: {said.why}"]
+
+
+def _pairs(gate: Choice, *, no_worse: bool = False, proves: bool = False) -> list[tuple[str, str]]:
+    does = ("run", scalar(gate.run)) if gate.run else ("use", gate.use)
+    pairs = [("id", gate.id), does, ("dir", scalar(gate.dir)), ("baseline", "no_worse" if no_worse else "")]
+    pairs.append(("expect", "tests_prove_change" if proves else ""))
+    return [(key, value) for key, value in pairs if value and value != '""']
 
 
 def _agent(program: Program, *, login: bool) -> list[str]:
@@ -203,9 +247,13 @@ def _agent(program: Program, *, login: bool) -> list[str]:
 
 
 def _protect(content: Content) -> list[str]:
-    if not content.protect:
-        return []
-    return ["protect:  # what judges: only a stage that authors it may change it", *_items("  ", content.protect)]
+    said = (
+        "# Protected without being named: tests, and whatever steers tests, linters, builds and agents, by name at any"
+    )
+    lines = [said, "# depth. Only a stage that `authors` such a file may change it."]
+    if not content.globs[1]:
+        return lines
+    return [*lines, "protect:", *_items("  ", content.globs[1])]
 
 
 def _setup(each: Recipe) -> list[str]:
@@ -213,7 +261,7 @@ def _setup(each: Recipe) -> list[str]:
     lines = [f"  - {first}", *(f"    {line}" for line in rest)]
     for name, values in (("key", each.key), ("paths", each.paths)):
         lines += [f"    {name}: {_flow(values)}"] if values else []
-    return [*lines, *([f"    settle: {scalar(each.settle)}"] if each.settle else [])]
+    return [*lines, *(f"    {line}" for line in (_command("settle", each.settle) if each.settle else []))]
 
 
 def _command(key: str, run: str) -> list[str]:

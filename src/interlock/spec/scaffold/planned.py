@@ -8,11 +8,13 @@ from importlib import resources
 from pathlib import Path
 
 from interlock.ports import UsageError
-from interlock.spec.scaffold.agents import PLACEHOLDER, PROGRAMS, Program
-from interlock.spec.scaffold.choices import choose, configuration_of, tests_of
-from interlock.spec.scaffold.found import Found, Which, find
+from interlock.spec.scaffold.agents import PROGRAMS, UNKNOWN, Program
+from interlock.spec.scaffold.choices import choose, covered, folders_of, special_tests, tests_of
+from interlock.spec.scaffold.found import Found, Which, find, languages_of
+from interlock.spec.scaffold.learned import NOTHING, Learned
 from interlock.spec.scaffold.pages import Content, common_page, feature_page, plan_and_ship_page, quick_page
-from interlock.spec.scaffold.setups import recipe
+from interlock.spec.scaffold.parts import parts_of
+from interlock.spec.scaffold.setups import recipes
 
 FOLDER = ".interlock"
 PROMPTS = ("plan.md", "tests.md", "code.md")
@@ -27,23 +29,34 @@ class Scaffold:
     notes: tuple[str, ...]
 
 
-def plan_files(
-    root: Path, environ: Mapping[str, str], which: Which, *, agent: str = "", logins: frozenset[str] = frozenset()
-) -> Scaffold:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known beside the folder. `agent`: the known one to take, found or not; without it the first that is
+    found. `logins`: the agents that the user is logged in with. `tag`: the newest one of the repository. `learned`:
+    what the gates said of what is there now."""
+
+    agent: str = ""
+    logins: frozenset[str] = frozenset()
+    tag: str = ""
+    learned: Learned = NOTHING
+
+
+def plan_files(root: Path, environ: Mapping[str, str], which: Which, known: Known = Known()) -> Scaffold:
     """What `init` would write into the repository at `root`. `environ` tells which keys of agents are set,
-    `which` finds programs as shutil.which does, `agent` is the known one to take, found or not; without it the
-    first that is found. `logins` names the agents that the user is logged in with. Writes nothing. Raises UsageError
-    where `agent` is not known."""
-    found = find(root, which)
-    gates, notes = choose(found.languages, root, which)
-    recipes = tuple(each for language in found.languages if (each := recipe(language, root, which)))
-    program = _program(agent or next(iter(found.agents), PLACEHOLDER.name))
-    protect = (*tests_of(found.languages, root), *configuration_of(root))
-    login = program.name in logins and not any(environ.get(name) for name in program.secrets)
-    content = Content(program, recipes, protect, gates, found.languages, login)
+    `which` finds programs as shutil.which does. Writes nothing. Raises UsageError where the agent is not known."""
+    parts = parts_of(root, languages_of(root), lambda language: covered(root, language))
+    found = find(parts, which)
+    gates, notes = choose(parts, root, which)
+    made = tuple(
+        each for language, folders in folders_of(parts) for each in recipes(language, root, folders, which, known.tag)
+    )
+    program = _program(known.agent or next(iter(found.agents), UNKNOWN.name))
+    tests, protect = tests_of(parts, root), special_tests(parts, root)
+    login = program.name in known.logins and not any(environ.get(name) for name in program.secrets)
+    content = Content(program, made, (tests, protect), gates, found.languages, login, known.learned)
     notes = (
         *notes,
-        *(each.note for each in recipes if each.note),
+        *(each.note for each in made if each.note),
         *_gate_notes(content),
         *_agent_notes(content, found, environ),
     )
@@ -51,7 +64,7 @@ def plan_files(
 
 
 def _program(name: str) -> Program:
-    for program in (*PROGRAMS, PLACEHOLDER):
+    for program in (*PROGRAMS, UNKNOWN):
         if program.name == name:
             return program
     known = ", ".join(program.name for program in PROGRAMS)
@@ -79,16 +92,16 @@ def _schema() -> str:
 
 
 def _gate_notes(content: Content) -> tuple[str, ...]:
+    if content.gates:
+        return ()
     if not content.languages:
         return ("no language was recognised: a person judges, until the pipelines are given gates of their own",)
-    if not content.gates:
-        return ("no tests and no linter were found: a person judges, until the pipelines are given gates",)
-    return ()
+    return ("no tests and no linter were found: a person judges, until the pipelines are given gates",)
 
 
 def _agent_notes(content: Content, found: Found, environ: Mapping[str, str]) -> tuple[str, ...]:
     program = content.program
-    if program is PLACEHOLDER:
+    if program is UNKNOWN:
         return (f"no coding agent was found on PATH: put the line that starts yours into {FOLDER}/common.yaml",)
     notes = []
     if others := [name for name in found.agents if name != program.name]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from interlock.core.pipeline import Report
 from interlock.spec.sets import folder as look
 from interlock.spec.sets.ready import Ready, lines, missing, need, placed, plain, reporting
+from interlock.spec.sets.scripts import Step, steps
 
 NODE_TEST_REPORT = (
     "--test-reporter=spec --test-reporter-destination=stdout "
@@ -39,19 +40,17 @@ OURS_WITH_VALUE = frozenset(
     }
 )
 OURS = re.compile(r"-b|--bail(=.*)?|--(reporters?|reporter-options?|outputFile(\.\w+)?|max-failures)=.*|--watch.*")
+PATH = 'export PATH="$PWD/node_modules/.bin:$PATH"'
 INSTALL = "let the pipeline's setup install the packages"
 
 
 def test(folder: Path) -> Ready:
     """What the test script runs, made to report where that is known how; else the script as it is."""
     script = _script(folder, "test")
-    words = _simple_words(script)
-    if words[:1] == ["node"] and "--test" in words:
-        return _node_test(_with_report(words), "node:test, from the test script")
-    if words and words[0] in _RUNNERS and _depends_on(folder, words[0]):
-        return _RUNNERS[words[0]](folder, words[1:])
     if script:
-        return _as_written(folder, "test", script)
+        found = steps(_package(folder), "test")
+        able = [index for index, step in enumerate(found) if _reports(folder, step)]
+        return _made_to_report(folder, found, able[0]) if len(able) == 1 else _by_steps(folder, script, found)
     for runner in _RUNNERS:
         if _depends_on(folder, runner):
             return _RUNNERS[runner](folder, [])
@@ -92,29 +91,55 @@ def _node_test(command: str, why: str) -> Ready:
     return replace(reporting(Report.JUNIT, lines(_node("node.test"), REPORT, command), why, "node"), canary="node")
 
 
-def _with_report(words: Sequence[str]) -> str:
-    """The reporter's options must stand before any path, which would end node's own options."""
-    return f"node {NODE_TEST_REPORT} {shlex.join(words[1:])}"
+def _reports(folder: Path, step: Step) -> bool:
+    """Whether it is known how the step can be made to report."""
+    if step.program == "node":
+        return "--test" in step.words
+    return step.program in _RUNNERS and _depends_on(folder, step.program)
+
+
+def _made_to_report(folder: Path, found: Sequence[Step], index: int) -> Ready:
+    """One step of the test script reports; what comes before and after it is run as it is written."""
+    step = found[index]
+    if step.program == "node":  # the reporter's options must stand before any path, which would end node's own
+        ready = _node_test(f"node {NODE_TEST_REPORT} {' '.join(step.words[1:])}", "node:test, from the test script")
+    else:
+        ready = _RUNNERS[step.program](folder, step.words[1:])
+    *needed, command = ready.run.split("\n")
+    before = [f"sh -c {shlex.quote(each.line)}" for each in found[:index]]
+    after = [f"sh -c {shlex.quote(each.line)}" for each in found[index + 1 :]]
+    path = PATH if before or after or step.wrapper else ""
+    own = "export " + " ".join(step.env) if step.env else ""
+    wrapped = " ".join((*step.wrapper, command))
+    return replace(ready, run=lines(*needed, path, *before, own, wrapped, *after))
+
+
+def _by_steps(folder: Path, script: str, found: Sequence[Step]) -> Ready:
+    """The test script by its exit code, without the steps of linters; as it is where it has no other."""
+    if not found:
+        return _as_written(folder, "test", script)
+    run = lines(_node("node.test"), PATH, *(f"sh -c {shlex.quote(step.line)}" for step in found))
+    return plain(run, "the test script of package.json, by its exit code", "node")
 
 
 def _vitest(folder: Path, rest: Sequence[str]) -> Ready:
     rest = [word for word in _without_ours(rest) if word not in ("run", "watch", "dev")]
     options = 'run --reporter=default --reporter=junit --outputFile.junit="$report"'
     known = _configured(folder, rest, "vitest.config.*", "vite.config.*")
-    return _reporting_tool("vitest", f"{options} {shlex.join(rest)}", "vitest", known)
+    return _reporting_tool("vitest", f"{options} {' '.join(rest)}", "vitest", known)
 
 
 def _jest(folder: Path, rest: Sequence[str]) -> Ready:
     """With a reporter of ours, so that none has to be among the project's packages."""
     rest = _without_ours(rest)
-    options = f"--ci --forceExit --reporters=default --reporters={JEST_REPORT} {shlex.join(rest)}"
+    options = f"--ci --forceExit --reporters=default --reporters={JEST_REPORT} {' '.join(rest)}"
     reporter = lines(placed("jest_report.cjs", JEST_REPORT), 'export INTERLOCK_JEST_REPORT="$report"')
     known = _configured(folder, rest, "jest.config.*")
     return _reporting_tool("jest", options, "jest", lines(reporter, known))
 
 
 def _mocha(folder: Path, rest: Sequence[str]) -> Ready:
-    options = f'--reporter xunit --reporter-option output="$report" {shlex.join(_without_ours(rest))}'
+    options = f'--reporter xunit --reporter-option output="$report" {" ".join(_without_ours(rest))}'
     return _reporting_tool("mocha", options, "mocha with its xunit report", _configured(folder, rest, ".mocharc.*"))
 
 
@@ -163,8 +188,7 @@ def _as_written(folder: Path, name: str, script: str, *, member: str = "") -> Re
     """A script in the way npm runs it: by sh, with the project's programs on PATH, after its `pre` script."""
     gate = f"node.{member or name}"
     scripts = [part for part in (_script(folder, f"pre{name}"), script, _script(folder, f"post{name}")) if part]
-    path = 'export PATH="$PWD/node_modules/.bin:$PATH"'
-    run = lines(_node(gate), path, *(f"sh -c {shlex.quote(part)}" for part in scripts))
+    run = lines(_node(gate), PATH, *(f"sh -c {shlex.quote(part)}" for part in scripts))
     return plain(run, f"the {name} script of package.json, by its exit code", "node")
 
 
@@ -184,13 +208,3 @@ def _script(folder: Path, name: str) -> str:
 def _depends_on(folder: Path, package: str) -> bool:
     content = _package(folder)
     return any(package in look.at(content, kind) for kind in ("devDependencies", "dependencies"))
-
-
-def _simple_words(script: str) -> list[str]:
-    """The words of a script that is one plain command, nothing for the shell in it; else none."""
-    if re.search(r"[;&|<>$`\n(){}*?\[\]~#]", script):
-        return []
-    try:
-        return shlex.split(script)
-    except ValueError:
-        return []

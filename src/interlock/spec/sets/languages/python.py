@@ -29,6 +29,7 @@ PYTEST_CONFIGURATIONS = {  # in the order in which pytest looks for them; each w
     "setup.cfg": r"^\[tool:pytest\]",
 }
 NOT_OURS = r"(^|/)(\.[^/]+|venv|node_modules|build|dist|docs?|examples?|tests?)/"
+CASES = re.compile(r"\bunittest\b|^class \w+\(.*TestCase\)", re.M)
 PYTEST_READ_MAX = 200
 
 
@@ -36,7 +37,9 @@ def test(folder: Path) -> Ready:
     """pytest where anything asks for it, unittest where only that is used, pytest where there are no tests."""
     asks = _asks_for_pytest(folder)
     found = [name for name in look.files(folder) if TEST_FILE.search(name)]
-    if not asks and any("unittest" in look.text(folder, name) for name in found[:PYTEST_READ_MAX]):
+    if not asks and found and "django" in look.text(folder, "manage.py"):
+        return _django(folder)
+    if not asks and any(CASES.search(look.text(folder, name)) for name in found[:PYTEST_READ_MAX]):
         return _unittest(folder, found)
     why = f"pytest, because of {asks}" if asks else "pytest; no tests were found to tell otherwise"
     return _pytest(folder, why, applies=bool(asks) and bool(found))
@@ -100,6 +103,12 @@ def _pytest_configuration(folder: Path) -> str:
             break
         above += "../"
     return "-"
+
+
+def _django(folder: Path) -> Ready:
+    run = f'python3 -I -c {inlined("run_django.py")} "$REPORT"'
+    line = lines(_python("python.test"), _sources_first(folder), run)
+    return reporting(Report.JUNIT, line, "manage.py test, Django's own runner", "python3")
 
 
 def _unittest(folder: Path, found: list[str]) -> Ready:

@@ -1,0 +1,168 @@
+"""Ask the gates that `init` wrote once, on what is there now, and say what was learned.
+
+Rule: nothing here can undo what was written; whatever goes wrong is told, and the files stay.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import click
+
+from interlock.cli.opened import note
+from interlock.cli.words import MARKS, count, safe
+from interlock.ports import InterlockError
+
+if TYPE_CHECKING:
+    from interlock.bootstrap import Application
+    from interlock.core.pipeline import Pipeline
+    from interlock.gates.reports.junit import RanTest
+    from interlock.ports import Judgement
+    from interlock.service import Checked
+    from interlock.spec.scaffold import GateLearned, Learned
+
+PROVE_S = 900  # for all of it; what takes longer is stopped, and told
+LOG_READ_MAX = 20_000  # bytes
+PIPELINE = "quick"  # its gates are those of feature too
+FAILED_SHOWN_MAX = 3
+_TELLING = re.compile(
+    r"^\W{0,4}(?:E\s+)?(?:npm )?(?:error|ERR!?|fatal)\b|Error\b|No module named|not found|No matching", re.I
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """`learned` is for the pages. `green`: with it, every gate is. `why`: what kept it from being asked to the end."""
+
+    learned: Learned
+    green: bool
+    why: str = ""
+
+
+def prove(app: Application) -> Proved:
+    """Setup and gates on the working tree as it is. Ctrl-C ends it, and nothing but it."""
+    from interlock.spec.scaffold import Learned
+
+    gates: list[GateLearned] = []
+    why = ""
+    stop = threading.Event()
+    alarm = threading.Timer(PROVE_S, stop.set)
+    alarm.daemon = True
+    alarm.start()
+    try:
+        for checked in _asked(app, stop):
+            if (learned := _told(app, checked)) is not None:
+                gates.append(learned)
+            if stop.is_set():
+                why = f"it took longer than {PROVE_S // 60} minutes"
+                break
+    except KeyboardInterrupt:
+        why = "stopped"
+    except InterlockError as error:
+        why = safe(str(error), 500)
+    finally:
+        alarm.cancel()
+    return Proved(Learned(tuple(gates)), green=not why and all(each.failing for each in gates), why=why)
+
+
+def _asked(app: Application, stop: threading.Event) -> Iterator[Checked]:
+    from interlock.service import CheckRequest
+    from interlock.spec import load_pipeline, locate_pipeline
+
+    pipeline = _bounded(load_pipeline(locate_pipeline(app.repository, PIPELINE), app.repository).pipeline)
+    base = app.workspaces.import_base(worktree=True)
+    app.workspaces.check_contents(base, pipeline.carry)
+    stages = tuple(stage.id for stage in pipeline.ordered())
+    request = CheckRequest(
+        pipeline, stages, base.commit, base.tree, base.commit, base.tree, environ=tuple(app.environ.items())
+    )
+    return app.service.check(request, stop)
+
+
+def _bounded(pipeline: Pipeline) -> Pipeline:
+    return replace(
+        pipeline, setup=tuple(replace(each, timeout_s=min(each.timeout_s, PROVE_S)) for each in pipeline.setup)
+    )
+
+
+def _told(app: Application, checked: Checked) -> GateLearned | None:
+    """Says what a gate said, and gives back what is to be kept of it; None where it is green, or was not asked."""
+    from interlock.core.events import VerdictStatus
+    from interlock.spec.scaffold import GateLearned, missing_in
+
+    judgement = checked.judgement
+    if judgement is None:
+        return None
+    mark, tone = MARKS[judgement.status]
+    about = f"{click.style(mark, fg=tone)} {checked.gate.id}"
+    tests = _tests(app, checked, judgement)
+    passed = sum(test.status == "passed" for test in tests)
+    if judgement.status is VerdictStatus.PASSED:
+        note(f"{about} passed" + (f" ({count(passed, 'test')})" if tests else ""))
+        return None
+    failing = tuple(dict.fromkeys(test.id for test in tests if test.status == "failed"))
+    if failing and passed and all(finding.rule == "test_failed" for finding in judgement.findings):
+        names = ", ".join(safe(name, 100) for name in failing[:FAILED_SHOWN_MAX])
+        more = " ..." if len(failing) > FAILED_SHOWN_MAX else ""
+        number = f"{len(failing)} of {count(len(tests), 'test')}"
+        note(f"{about} failed: {number} {'fails' if len(failing) == 1 else 'fail'} on what is there now: {names}{more}")
+        note("    they may go on failing (`baseline: no_worse`), and no other may")
+        messages = "\n".join(test.message for test in tests if test.status == "failed")
+        note(f"    {line}" for line in missing_in(app.repository, messages))
+        return GateLearned(checked.gate.id, failing)
+    can_run = judgement.status is VerdictStatus.FAILED and bool(passed or not tests)
+    reason = _reason(judgement)
+    note(f"{about} {'fails' if can_run else 'CANNOT RUN'} on what is there now: {reason}")
+    note(f"    {line}" for line in _hints(app, checked, judgement, can_run=can_run))
+    return GateLearned(checked.gate.id, (), reason, can_run)
+
+
+def _tests(app: Application, checked: Checked, judgement: Judgement) -> tuple[RanTest, ...]:
+    from interlock.core.pipeline import Report
+    from interlock.gates.canary import own_tests
+    from interlock.gates.reports import junit
+    from interlock.gates.reports.found import Unreadable
+
+    digest = next(
+        (kept.digest for kept in judgement.evidence if kept.name == Report.JUNIT or kept.name == "report"), ""
+    )
+    try:
+        contents = junit.split(app.blobs.get(digest)) if digest else ()
+        return own_tests(contents, is_marked=bool(checked.gate.canary)) if contents else ()
+    except Unreadable:  # of another format
+        return ()
+
+
+def _reason(judgement: Judgement) -> str:
+    """The line that tells most: of a setup that failed, or of a gate."""
+    if not judgement.findings:
+        return "no reason given"
+    message = judgement.findings[0].message.replace(" (it failed before your change as well)", "")  # there is none
+    first, *others = message.strip().splitlines() or [""]
+    more = [line.strip() for line in [line for line in others if _TELLING.search(line)][:1] or others[-1:]]
+    what = f"{first.partition(':')[0]} failed" if more and first.startswith(("setup: ", "settle: ")) else first
+    return safe(": ".join([what, *more]), 300)
+
+
+def _hints(app: Application, checked: Checked, judgement: Judgement, *, can_run: bool) -> Iterator[str]:
+    """What to do about it."""
+    from interlock.spec.scaffold import missing_in
+
+    said = "\n".join(finding.message for finding in judgement.findings[:50])
+    log = next((kept.digest for kept in judgement.evidence if kept.name == "log"), "")
+    if log:
+        said += app.blobs.get(log)[-LOG_READ_MAX:].decode("utf-8", "replace")
+    found = tuple(missing_in(app.repository, said))
+    yield from found
+    if can_run and not checked.gate.used.endswith(".test") and checked.gate.used:
+        yield "it is written, but off: switch it on in .interlock/pipelines/ once it is green"
+    elif can_run:
+        yield "no attempt can pass it until that is mended: mend it first, or take it out of .interlock/pipelines/"
+    elif not found:
+        yield "no run can start until that is mended: see setup in .interlock/common.yaml, and .interlock/pipelines/"
+    if log:
+        yield f"log: {app.blobs.path(log)}"

@@ -1,0 +1,42 @@
+"""What was learned by asking the written gates once, on what is there now, and how it is written down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NAMES_MAX = 12  # of failing tests, in a comment
+
+
+@dataclass(frozen=True, slots=True)
+class GateLearned:
+    """What one gate said. `failing`: the tests that fail today, where it told them apart; `why`: else its first words.
+    `can_run` is False where it could not decide at all."""
+
+    id: str
+    failing: tuple[str, ...] = ()
+    why: str = ""
+    can_run: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """Only gates that are not green are in it."""
+
+    gates: tuple[GateLearned, ...] = ()
+
+    def of(self, gate: str) -> GateLearned | None:
+        return next((each for each in self.gates if each.id == gate), None)
+
+
+NOTHING = Learned()
+
+
+def comment_of(failing: tuple[str, ...]) -> list[str]:
+    """The names of the tests that fail, as lines of a comment, bounded."""
+    shown = [" ".join(name.split())[:150] for name in failing[:NAMES_MAX]]
+    more = len(failing) - len(shown)
+    return [
+        "fails today, and may go on failing:",
+        *(f"  {name}" for name in shown),
+        *([f"  and {more} more"] if more > 0 else []),
+    ]
