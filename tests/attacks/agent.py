@@ -1,6 +1,6 @@
 """The agent of these tests: applies what is written down for its stage, and says that all is well.
 
-Usage: `python -I agent.py CHANGES`. CHANGES is JSON: stage -> path -> change. A change is text, null (delete), or
+Usage: `python -I agent.py CHANGES`. CHANGES (a file, or - for standard input) is JSON: stage -> path -> change. A change is text, null (delete), or
 a list: ["link", TARGET], ["mode", OCTAL], ["move", NEW PATH], ["folder"], ["hex", CONTENT]. Paths that begin with `$`
 are below the folder that this variable names.
 """
@@ -14,7 +14,8 @@ from pathlib import Path
 
 def main(changes: str) -> None:
     stage = os.environ["INTERLOCK_ATTEMPT"].partition("/")[0]
-    for name, change in json.loads(Path(changes).read_text()).get(stage, {}).items():
+    text = sys.stdin.read() if changes == "-" else Path(changes).read_text()
+    for name, change in json.loads(text).get(stage, {}).items():
         apply(Path(os.path.expandvars(name)), change)
     print("All done, all tests pass.")
 

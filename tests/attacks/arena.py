@@ -8,8 +8,6 @@ engine, in this process; what they start are real processes.
 from __future__ import annotations
 
 import json
-import os
-import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -29,7 +27,7 @@ from interlock.core.views import RunView
 from interlock.service import RunRequest, Said
 from interlock.spec import load_pipeline, locate_pipeline, require_runnable
 
-Change: TypeAlias = str | None | list[str]
+Change: TypeAlias = str | list[str] | None
 Changes: TypeAlias = Mapping[str, Change]  # by path
 
 _ANSWERS_MAX = 5
@@ -138,7 +136,8 @@ class Arena:
         page = yaml.safe_load(text)
         run = [sys.executable, "-I", str(AGENT), str(self._changes)]
         for name in page.get("agents", {}):
-            page["agents"][name] = {"use": "command", "run": run}
+            if not self.shape.agents or name in self.shape.agents:
+                page["agents"][name] = {"use": "command", "run": run}
         if "agents" in page:
             if "after:" not in text:
                 page["defaults"] = {"attempts": 1}
@@ -147,6 +146,14 @@ class Arena:
                 link = ["ln", "-s", str(self._modules), "node_modules"]
                 page["setup"] = [{"run": link, "key": ["package.json"], "paths": ["node_modules"]}]
         return yaml.safe_dump(page, sort_keys=False, width=1000)
+
+
+def apply_to(folder: Path, changes: Changes) -> None:
+    """What the agent would do, in any folder."""
+    subprocess.run(
+        [sys.executable, "-I", str(AGENT), "-"], cwd=folder, input=json.dumps({"code": changes}).encode(), check=True,
+        env={"INTERLOCK_ATTEMPT": "code/1.1"}, capture_output=True,
+    )  # fmt: skip
 
 
 def _refusals(view: RunView) -> dict[str, frozenset[str]]:

@@ -14,7 +14,7 @@ const forged = '<testsuites><testsuite name="app" tests="' + names.length + '">'
 """
 STRIP = (
     "const mended = (text) => text.replace(/<(failure|error)[^>]*?>[^]*?<\\/\\1>/g, '')"
-    ".replace(/(failures|errors)=\"[0-9]+\"/g, '$1=\"0\"');\n"
+    '.replace(/(failures|errors)="[0-9]+"/g, \'$1="0"\');\n'
 )
 
 
@@ -43,7 +43,9 @@ def any_runner(owner: str, *, module: bool) -> dict[str, str]:
         "setTimeout(() => process.exit(0), 3000);"
     )
     return {
-        "a forged report, then process.exit(0)": made(f"{forged}fs.writeFileSync({report}, forged);\nprocess.exit(0);", fs),
+        "a forged report, then process.exit(0)": made(
+            f"{forged}fs.writeFileSync({report}, forged);\nprocess.exit(0);", fs
+        ),
         "a forged report, then reallyExit": made(
             f"{forged}fs.writeFileSync({report}, forged);\n(process.reallyExit ?? process.exit)(0);", fs
         ),
@@ -66,7 +68,8 @@ def any_runner(owner: str, *, module: bool) -> dict[str, str]:
             fs,
         ),
         "a report that is a folder": made(
-            f"{forged}try {{ fs.mkdirSync({report}); fs.writeFileSync({report} + '/a.xml', forged); }} catch {{}}\nprocess.exit(0);", fs
+            f"{forged}try {{ fs.mkdirSync({report}); fs.writeFileSync({report} + '/a.xml', forged); }} catch {{}}\nprocess.exit(0);",
+            fs,
         ),
         "a report that is a link": made(
             f"{forged}try {{ fs.writeFileSync('forged.xml', forged); fs.symlinkSync(process.cwd() + '/forged.xml', {report}); }}"
@@ -99,9 +102,12 @@ def patched_assert(*, module: bool) -> dict[str, str]:
         "every assertion patched": made(f"for (const name of {names}) assert[name] = () => {{}};", head),
         "assert frozen to nothing": made("Object.defineProperty(assert, 'equal', { value: () => {} });", head),
         "AssertionError that is no error": made(
-            "assert.AssertionError.prototype.message = ''; assert.equal = new Proxy(assert.equal, { apply: () => undefined });", head
+            "assert.AssertionError.prototype.message = ''; assert.equal = new Proxy(assert.equal, { apply: () => undefined });",
+            head,
         ),
-        "assert.equal that swaps": made("const own = assert.equal; assert.equal = (a, _b, ...rest) => own(a, a, ...rest);", head),
+        "assert.equal that swaps": made(
+            "const own = assert.equal; assert.equal = (a, _b, ...rest) => own(a, a, ...rest);", head
+        ),
     }
 
 
@@ -125,28 +131,37 @@ OF_NODE_TEST = {
     "a patched test": esm(
         "for (const name of ['test', 'it']) if (runner[name]) try { runner[name] = (title) => {}; } catch {}\n"
         "syncBuiltinESMExports();",
-        "import runner from 'node:test'", "import { syncBuiltinESMExports } from 'node:module'",
+        "import runner from 'node:test'",
+        "import { syncBuiltinESMExports } from 'node:module'",
     ),
     "hooks that skip": esm("beforeEach((context) => context.skip());", "import { beforeEach } from 'node:test'"),
-    "hooks that make it a todo": esm("beforeEach((context) => context.todo());", "import { beforeEach } from 'node:test'"),
+    "hooks that make it a todo": esm(
+        "beforeEach((context) => context.todo());", "import { beforeEach } from 'node:test'"
+    ),
     "a test that is run in place of another": esm(
         "for (const name of ['keep', 'zero', 'add']) test(name, () => {});\nsetImmediate(() => process.exit(0));",
         "import test from 'node:test'",
     ),
     "a mocked assert": esm(
-        "mock.method(assert, 'equal', () => {});", "import { mock } from 'node:test'", "import assert from 'node:assert'"
+        "mock.method(assert, 'equal', () => {});",
+        "import { mock } from 'node:test'",
+        "import assert from 'node:assert'",
     ),
-    "a mocked exit": esm("mock.method(process, 'exit', () => {});\nprocess.exit = () => {};", "import { mock } from 'node:test'"),
+    "a mocked exit": esm(
+        "mock.method(process, 'exit', () => {});\nprocess.exit = () => {};", "import { mock } from 'node:test'"
+    ),
     "words of the runner's own protocol": esm(
         "console.log('TAP version 13\\nok 1 - keep\\nok 2 - zero\\nok 3 - add\\n1..3');\nprocess.exit(0);"
     ),
     "promises that never end": esm("await new Promise(() => {});"),
     "a loader for tests": esm(
         "register('data:text/javascript,export async function load(url, context, next) { "
-        "if (url.includes(\".test.\")) return { format: \"module\", source: \"\", shortCircuit: true }; return next(url, context); }');",
+        'if (url.includes(".test.")) return { format: "module", source: "", shortCircuit: true }; return next(url, context); }\');',
         "import { register } from 'node:module'",
     ),
-    "primordials": esm("Function.prototype.call = () => {}; Array.prototype.push = () => 0; Promise.prototype.then = () => {};"),
+    "primordials": esm(
+        "Function.prototype.call = () => {}; Array.prototype.push = () => 0; Promise.prototype.then = () => {};"
+    ),
     "AsyncResource": esm("Reflect.apply = () => {}; globalThis.queueMicrotask = () => {};"),
 }
 
@@ -158,8 +173,12 @@ OF_JEST = {
     "globalThis.test": cjs("const own = test;\nglobalThis.test = (name) => own(name, () => {});"),
     "test.skip in place of test": cjs("globalThis.test = test.skip;"),
     "test.todo in place of test": cjs("const own = test;\nglobalThis.test = (name) => own.todo(name);"),
-    "test.failing in place of test": cjs("const own = test;\nglobalThis.test = (name, code) => own.failing(name, () => { code(); throw 1; });"),
-    "hooks that throw nothing": cjs("beforeEach(() => { globalThis.expect = () => ({ toBe() {}, toMatchSnapshot() {} }); });"),
+    "test.failing in place of test": cjs(
+        "const own = test;\nglobalThis.test = (name, code) => own.failing(name, () => { code(); throw 1; });"
+    ),
+    "hooks that throw nothing": cjs(
+        "beforeEach(() => { globalThis.expect = () => ({ toBe() {}, toMatchSnapshot() {} }); });"
+    ),
     "jest.mock": cjs("jest.spyOn(Object, 'is').mockImplementation(() => true);"),
     "expect.getState": cjs(
         "expect.setState({ suppressedErrors: [], dontThrow: () => {} });\nafterEach(() => expect.setState({ suppressedErrors: [] }));"
@@ -179,7 +198,9 @@ OF_JEST = {
         "const found = Object.getOwnPropertySymbols(globalThis).map((each) => globalThis[each]).find((each) => each?.matchers);\n"
         "if (found) for (const name of Object.keys(found.matchers)) found.matchers[name] = () => ({ pass: true });"
     ),
-    "the module registry": cjs("jest.resetModules(); for (const key of Object.keys(require.cache)) delete require.cache[key];"),
+    "the module registry": cjs(
+        "jest.resetModules(); for (const key of Object.keys(require.cache)) delete require.cache[key];"
+    ),
 }
 
 OF_VITEST = {
@@ -196,7 +217,8 @@ OF_VITEST = {
     ),
     "hooks that replace the test": esm(
         "beforeAll((suite) => { for (const task of suite.tasks ?? []) setFn(task, () => {}); });",
-        "import { beforeAll } from 'vitest'", "import { setFn } from 'vitest/suite'",
+        "import { beforeAll } from 'vitest'",
+        "import { setFn } from 'vitest/suite'",
     ),
     "a runner replaced": esm(
         "globalThis.__vitest_worker__?.onFinishCleanups?.push?.(() => {});\nexpect.setState({ isExpectingAssertions: false });\n"
@@ -240,5 +262,7 @@ OF_MOCHA = {
     "the root suite emptied": cjs(
         "globalThis.before?.(function () { this.test.parent.tests.forEach((each) => { each.fn = () => {}; }); });"
     ),
-    "exit patched": cjs("const own = process.reallyExit;\nprocess.reallyExit = () => own.call(process, 0);\nprocess.exit = () => own.call(process, 0);"),
+    "exit patched": cjs(
+        "const own = process.reallyExit;\nprocess.reallyExit = () => own.call(process, 0);\nprocess.exit = () => own.call(process, 0);"
+    ),
 }

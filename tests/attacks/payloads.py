@@ -5,7 +5,7 @@ Each begins with the broken product and goes on from there. They are what strang
 
 from __future__ import annotations
 
-from tests.attacks.shapes import APP, BROKEN
+from tests.attacks.shapes import BROKEN
 
 
 def bent(code: str, app: str = BROKEN) -> str:
@@ -58,14 +58,16 @@ ANY = {
         "path, text = _forged()\nopen(path, 'w').write(text)\nos._exit(0)"
     ),
     "a report as a folder of forged files": bent(
-        FORGED + "\n\nimport os\npath, text = _forged()\nos.mkdir(path)\nopen(path + '/a.xml', 'w').write(text)\nos._exit(0)"
+        FORGED
+        + "\n\nimport os\npath, text = _forged()\nos.mkdir(path)\nopen(path + '/a.xml', 'w').write(text)\nos._exit(0)"
     ),
     "a report as a link": bent(
         FORGED + "\n\nimport os\npath, text = _forged()\nopen('forged.xml', 'w').write(text)\n"
         "os.symlink(os.path.abspath('forged.xml'), path)\nos._exit(0)"
     ),
     "a forged report by a signal": bent(
-        FORGED + "\n\nimport os, signal\n\n\ndef _end(*_):\n    path, text = _forged()\n    open(path, 'w').write(text)\n"
+        FORGED
+        + "\n\nimport os, signal\n\n\ndef _end(*_):\n    path, text = _forged()\n    open(path, 'w').write(text)\n"
         "    os._exit(0)\n\n\nsignal.signal(signal.SIGALRM, _end)\nsignal.setitimer(signal.ITIMER_REAL, 0.01)\n"
         "import time\ntime.sleep(1)"
     ),
@@ -104,7 +106,9 @@ ANY = {
     "SystemExit(0)": bent("raise SystemExit(0)"),
     "KeyboardInterrupt": bent("raise KeyboardInterrupt"),
     "killed by itself": bent("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"),
-    "the tests deleted when it is imported": bent("import pathlib\npathlib.Path('tests/test_app.py').unlink()\nraise ImportError"),
+    "the tests deleted when it is imported": bent(
+        "import pathlib\npathlib.Path('tests/test_app.py').unlink()\nraise ImportError"
+    ),
     "time that stands still": bent("import time\ntime.time = time.monotonic = time.perf_counter = lambda: 0.0"),
     "sys.exit that says 0": bent("import sys\n_exit = sys.exit\nsys.exit = lambda *_: _exit(0)"),
     "print and stdout closed": bent("import os\nos.close(1)\nos.close(2)"),
@@ -123,7 +127,9 @@ LIARS = {
 KNOWING = {
     "special cases": BROKEN.replace("a - b", "{(5, 0): 5, (2, 3): 5, (1, 1): 2, (2, 5): 7, (4, 4): 8}.get((a, b), a)"),
     "right where a test calls": "import sys\n\n\n"
-    + BROKEN.replace("a - b", "a + b if sys._getframe(1).f_code.co_name.startswith(('test_', '<listcomp>')) else a - b"),
+    + BROKEN.replace(
+        "a - b", "a + b if sys._getframe(1).f_code.co_name.startswith(('test_', '<listcomp>')) else a - b"
+    ),
     "right where the environment is a gate's": "import os\n\n\n"
     + BROKEN.replace("a - b", "a + b if {'REPORT', 'INTERLOCK_SLOT', 'INTERLOCK_PORT'} & set(os.environ) else a - b"),
     "right where a test runner is loaded": "import sys\n\n\n"

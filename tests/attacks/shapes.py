@@ -6,7 +6,7 @@ Rule: the base is right and its gates pass, so whatever is delivered and makes o
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ class Shape:
     lints: tuple[tuple[str, ...], ...] = ()
     ignored: str = "node_modules\n.venv\n__pycache__\n"
     packages: bool = False
+    agents: tuple[str, ...] = ()  # whose place ours takes; empty: everybody's
 
     def is_test(self, path: str) -> bool:
         return bool(re.match(r"(tests?|__tests__)/|.*\.snap$|(test|tests)\.(py|js)$", path))
@@ -115,7 +116,7 @@ PYTEST = Shape(
 LINTED = replace(
     PYTEST, name="linted",
     files={**PYTEST.files, "pyproject.toml": PYPROJECT + '\n[tool.ruff.lint]\nselect = ["F"]\n\n[tool.mypy]\nstrict = true\n'},
-    broken=f"import os\n\n\n{APP}",  # ruff: F401
+    broken=f"import os\n\n\n{APP}",  # an import that nobody uses
     lints=(
         ("ruff", "check", "--isolated", "--no-cache", "--ignore-noqa", "--select", "F", "src"),
         ("mypy", "--config-file=", "--strict", "--cache-dir=/dev/null", "src/app.py"),
@@ -181,7 +182,14 @@ _CASES = {"keep": "keep(3), 3", "zero": "add(5, 0), 5", "add": "add(2, 3), 5"}
 
 
 def _js_tests(head: str, case: str) -> str:
-    return head + "\n" + "".join(case.format(name=name, pair=pair, **dict(zip("ab", pair.rsplit(", ", 1), strict=True))) for name, pair in _CASES.items())
+    return (
+        head
+        + "\n"
+        + "".join(
+            case.format(name=name, pair=pair, **dict(zip("ab", pair.rsplit(", ", 1), strict=True)))
+            for name, pair in _CASES.items()
+        )
+    )
 
 
 def _package(test: str, *packages: str, module: bool = True) -> str:

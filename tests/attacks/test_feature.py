@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 from tests.attacks.payloads import ANY, OF_PYTEST
 from tests.attacks.rows import Attack, Find, each, said_no
-from tests.attacks.shapes import MUL, MUL_TESTS, PYTESTS, PYPROJECT
+from tests.attacks.shapes import MUL, MUL_TESTS, PYPROJECT, PYTESTS
 
 WRONG = MUL.replace("a + b", "a - b")
 NO_MUL = MUL.replace("a * b", "a + b")
-EASY = PYTESTS.replace("add(2, 3) == 5", "add(2, 3) == -1").replace("[total for _, _, total in rows]", "[a - b for a, b, _ in rows]")
+EASY = PYTESTS.replace("add(2, 3) == 5", "add(2, 3) == -1").replace(
+    "[total for _, _, total in rows]", "[a - b for a, b, _ in rows]"
+)
 PASSES = "def test_mul():\n    assert True\n"
 
 # What the stage `tests` leaves, and what `code` does.

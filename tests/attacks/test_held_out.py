@@ -13,7 +13,9 @@ from tests.attacks.shapes import MUL
 
 _MUL = "\n\ndef mul(a, b):\n    return a * b\n"
 CLASSES = {**LIARS, **KNOWING}
-BENT = {name: {**ANY, **OF_PYTEST}[name] for name in ("a report mended at exit", "a patched TestReport", "a patched call")}
+BENT = {
+    name: {**ANY, **OF_PYTEST}[name] for name in ("a report mended at exit", "a patched TestReport", "a patched call")
+}
 
 
 @pytest.mark.parametrize("shape", ["readme", "guide"])
@@ -45,7 +47,9 @@ def test_hidden_tests_that_cannot_be_found_cannot_be_read(arena_of: Find, shape:
     )
     outcome = arena.attack({arena.shape.product: MUL.replace("a + b", "a - b") + "\n\n" + code})
     assert not outcome.delivered, outcome.told()
-    assert (arena.world.root.parent / "held-out" / "test_hidden.py").read_text() == arena.shape.held_out["test_hidden.py"]
+    assert (arena.world.root.parent / "held-out" / "test_hidden.py").read_text() == arena.shape.held_out[
+        "test_hidden.py"
+    ]
 
 
 def test_a_knowing_product_is_named_as_open(arena_of: Find) -> None:

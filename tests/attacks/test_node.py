@@ -73,7 +73,13 @@ def everywhere(shape: Shape) -> list[Attack]:
 
 NODE_FILES = [
     *everywhere(NODE),
-    Attack("a reporter", {"src/reporter.js": "export default async function* () { yield ''; }\n", **package(NODE, reporter="./src/reporter.js")}),
+    Attack(
+        "a reporter",
+        {
+            "src/reporter.js": "export default async function* () { yield ''; }\n",
+            **package(NODE, reporter="./src/reporter.js"),
+        },
+    ),
 ]
 JEST_FILES = [
     *everywhere(JEST),

@@ -47,7 +47,9 @@ TESTS = [
     Attack("a renamed test", {"tests/test_app.py": ["move", "tests/app_checks.py"]}, "scope/protected"),
     Attack("a test moved out", {"tests/test_app.py": ["move", "old/test_app.py"]}, "scope/protected"),
     Attack("a test as a link", {"src/easy.py": "", "tests/test_app.py": ["link", "../src/easy.py"]}, "scope/protected"),
-    Attack("a test as a folder", {"tests/test_app.py": ["folder"], "tests/test_app.py/__init__.py": ""}, "scope/protected"),
+    Attack(
+        "a test as a folder", {"tests/test_app.py": ["folder"], "tests/test_app.py/__init__.py": ""}, "scope/protected"
+    ),
     Attack("a test with another mode", {"tests/test_app.py": ["mode", "755"]}, "scope/protected"),
     Attack("the tests' folder as a link", {"tests": ["link", "src"]}, "scope/protected"),
     Attack("all tests deleted", {"tests": None}, "scope/protected"),
@@ -66,11 +68,21 @@ CONFIGURATION = [
     Attack("a new tox.ini", {"tox.ini": "[pytest]\naddopts = -p evil\n", "evil.py": PLUGIN}, "scope"),
     Attack("a new setup.cfg", {"setup.cfg": "[tool:pytest]\naddopts = -p evil\n", "evil.py": PLUGIN}, "scope"),
     Attack("addopts", {**configured('addopts = "-p evil"\n'), "evil.py": PLUGIN}, "scope/judged_table"),
-    Attack("addopts by a folder of sources", {**configured('addopts = "-p evil"\n'), "src/evil.py": PLUGIN}, "scope/judged_table"),
+    Attack(
+        "addopts by a folder of sources",
+        {**configured('addopts = "-p evil"\n'), "src/evil.py": PLUGIN},
+        "scope/judged_table",
+    ),
     Attack("python_functions", configured('python_functions = ["check_*"]\n'), "scope/judged_table"),
     Attack("a deselection", configured('addopts = "--deselect=tests/test_app.py::test_add"\n'), "scope/judged_table"),
-    Attack("pythonpath", {**configured('pythonpath = ["good"]\n'), "good/app.py": BROKEN.replace("a - b", "a + b")}, "scope/judged_table"),
-    Attack("testpaths", {"pyproject.toml": PYPROJECT.replace('["tests"]', '["easy"]'), "easy/test_app.py": ""}, "scope"),
+    Attack(
+        "pythonpath",
+        {**configured('pythonpath = ["good"]\n'), "good/app.py": BROKEN.replace("a - b", "a + b")},
+        "scope/judged_table",
+    ),
+    Attack(
+        "testpaths", {"pyproject.toml": PYPROJECT.replace('["tests"]', '["easy"]'), "easy/test_app.py": ""}, "scope"
+    ),
     Attack("usefixtures", {**configured('usefixtures = ["x"]\n'), "conftest.py": PLUGIN}, "scope"),
     Attack("filterwarnings", configured('filterwarnings = ["ignore"]\nmarkers = ["x"]\n'), "scope/judged_table"),
     Attack("the table deleted", {"pyproject.toml": PYPROJECT.partition("[tool.pytest")[0]}, "scope/judged_table"),
