@@ -141,7 +141,8 @@ class Arena:
         if "agents" in page:
             if "after:" not in text:
                 page["defaults"] = {"attempts": 1}
-            page.pop("setup", None)
+            if not self.shape.keeps_setup:
+                page.pop("setup", None)
             if self._modules:
                 link = ["ln", "-s", str(self._modules), "node_modules"]
                 page["setup"] = [{"run": link, "key": ["package.json"], "paths": ["node_modules"]}]

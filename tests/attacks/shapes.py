@@ -39,6 +39,7 @@ class Shape:
     lints: tuple[tuple[str, ...], ...] = ()
     ignored: str = "node_modules\n.venv\n__pycache__\n"
     packages: bool = False
+    keeps_setup: bool = False  # the page's own, in place of none
     agents: tuple[str, ...] = ()  # whose place ours takes; empty: everybody's
 
     def is_test(self, path: str) -> bool:

@@ -2,32 +2,9 @@
 
 from __future__ import annotations
 
-from tests.attacks.payloads import ANY, KNOWING, LIARS, OF_PYTEST
+from tests.attacks.payloads import ANY, ENTRY, KNOWING, LIARS, METADATA, OF_PYTEST, PLUGIN, SHADOW
 from tests.attacks.rows import LIES, SPECIAL, Attack, Find, attack, each
 from tests.attacks.shapes import BROKEN, PYPROJECT
-
-PLUGIN = """\
-import pytest
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    got = yield
-    report = got.get_result()
-    report.outcome, report.longrepr = "passed", None
-"""
-ENTRY = "[pytest11]\nevil = evil\n"
-METADATA = "Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n"
-SHADOW = """\
-import os
-
-with open("tests/test_app.py") as file:
-    NAMES = [line[4:].split("(")[0] for line in file if line.startswith("def test_")]
-CASES = "".join(f'<testcase classname="tests.test_app" name="{name}"/>' for name in NAMES)
-with open(os.environ["REPORT"], "w") as file:
-    file.write(f'<testsuites><testsuite tests="{len(NAMES)}">{CASES}</testsuite></testsuites>')
-os._exit(0)
-"""
 
 
 def configured(lines: str) -> dict[str, str]:
