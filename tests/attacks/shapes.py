@@ -221,12 +221,8 @@ JEST = replace(
         "package.json": _package("jest", "jest", "jest-junit", module=False), "src/app.js": SUM_CJS,
         "test/app.test.js": _js_tests(
             "const { add, keep } = require('../src/app.js');\n", "test('{name}', () => expect({a}).toBe({b}));\n"
-        ) + "test('shot', () => expect(add(4, 4)).toMatchSnapshot());\n",
-        "test/__snapshots__/app.test.js.snap": (
-            "// Jest Snapshot v1, https://jestjs.io/docs/snapshot-testing\n\nexports[`shot 1`] = `8`;\n"
         ),
     },
-    tests=tuple(f"test/app.test.js::{name}" for name in (*_CASES, "shot")),
     one_test=("node", "{modules}/jest/bin/jest.js", "--ci", "--config={{}}", "--rootDir=.", "-t", "^{name}$", "{file}"),
 )  # fmt: skip
 VITEST = replace(

@@ -9,7 +9,7 @@ from tests.attacks.rows import SPECIAL, Attack, Find, attack, each
 from tests.attacks.shapes import JEST, MOCHA, NODE, VITEST, Shape
 
 EXIT = "process.exit(0);\n"
-QUIET = "globalThis.expect = () => new Proxy(() => {}, { get: () => () => {} });\n"
+QUIET = "globalThis.expect = () => ({ toBe() {} });\n"
 # A plugin of babel that takes the heart out of each test.
 BABEL = (
     "module.exports = { plugins: [() => ({ visitor: { CallExpression(path) { "
@@ -87,7 +87,7 @@ JEST_FILES = [
     Attack("a key jest that takes other tests", package(JEST, jest={"testMatch": ["**/easy.js"]}) | {"easy.js": "test('add', () => {})"}, "scope/judged_table"),
     Attack("a key jest-junit", package(JEST, **{"jest-junit": {"outputFile": "/dev/null"}}), "scope/judged_table"),
     *(
-        Attack(name, {name: f"{head}{{ setupFilesAfterEnv: ['./src/evil.js'] }};\n", "src/evil.js": QUIET.replace("=> () => {}", "=> () => {}")}, "scope/protected")
+        Attack(name, {name: f"{head}{{ setupFilesAfterEnv: ['./src/evil.js'] }};\n", "src/evil.js": QUIET}, "scope/protected")
         for name, head in (("jest.config.js", "module.exports = "), ("jest.config.cjs", "module.exports = "), ("jest.config.mjs", "export default "), ("jest.config.ts", "export default "), ("src/jest.config.js", "module.exports = "))
     ),
     Attack("jest.config.json", {"jest.config.json": '{"setupFilesAfterEnv": ["./src/evil.js"]}', "src/evil.js": QUIET}, "scope/protected"),
@@ -96,7 +96,6 @@ JEST_FILES = [
     Attack(".babelrc.js", {".babelrc.js": BABEL}, "scope/protected"),
     Attack("a key babel", package(JEST, babel={"plugins": ["./src/evil.js"]}) | {"src/evil.js": BABEL}, "scope/judged_table"),
     Attack("a snapshot", {"test/__snapshots__/app.test.js.snap": "// Jest Snapshot v1, https://goo.gl/fbAQLP\n\nexports[`shot 1`] = `0`;\n"}, "scope/protected"),
-    Attack("no snapshot", {"test/__snapshots__/app.test.js.snap": None}, "scope/protected"),
     Attack("a mock beside the product", {"src/__mocks__/app.js": "module.exports = { add: (a, b) => a + b };\n"}, "scope/protected"),
     Attack("a mock of a package", {"__mocks__/fs.js": EXIT}, "scope/protected"),
     Attack("a resolver", package(JEST, jest={"resolver": "./src/evil.js"}), "scope/judged_table"),
@@ -135,7 +134,7 @@ def test_node_bent(arena_of: Find, row: Attack) -> None:
     attack(arena_of("node"), row)
 
 
-@each(bent({**any_runner("", module=False), **patched_assert(module=False), **OF_JEST}))
+@each(bent({**any_runner(" *", module=False), **OF_JEST}))
 def test_jest_bent(arena_of: Find, row: Attack) -> None:
     attack(arena_of("jest"), row)
 
