@@ -68,7 +68,7 @@ def _asked(shape: Shape, clone: Path, folder: Path, question: str) -> str:
         product = (clone / shape.module).as_uri()
         program = f"const {{ add, keep }} = await import({product!r}); process.stdout.write(JSON.stringify({question}))"
         done = _run(["node", "--input-type=module", "-e", program], folder)
-    return done.stdout.decode("utf-8", "replace")
+    return done.stdout.decode("utf-8", "replace").rpartition("\n")[2]  # the product may print, too
 
 
 def _run(words: Sequence[str], folder: Path) -> subprocess.CompletedProcess[bytes]:

@@ -12,10 +12,16 @@ NO_MUL = MUL.replace("a * b", "a + b")
 EASY = PYTESTS.replace("add(2, 3) == 5", "add(2, 3) == -1").replace(
     "[total for _, _, total in rows]", "[a - b for a, b, _ in rows]"
 )
+EMPTY = PYTESTS.replace("add(2, 3) == 5", "add(2, 3)").replace(
+    "[total for _, _, total in rows]", "[add(a, b) for a, b, _ in rows]"
+)
 PASSES = "def test_mul():\n    assert True\n"
 
 # What the stage `tests` leaves, and what `code` does.
 IN_TESTS = [
+    Attack("old tests emptied", {"tests": {"tests/test_mul.py": MUL_TESTS, "tests/test_app.py": EMPTY}, "code": {"src/app.py": WRONG}}),
+    Attack("old tests emptied behind a link", {"tests": {"tests/test_mul.py": MUL_TESTS, "tests/easy.txt": EMPTY, "tests/test_app.py": ["link", "easy.txt"]}, "code": {"src/app.py": WRONG}}),
+    Attack("old tests replaced by new ones", {"tests": {"tests/test_mul.py": MUL_TESTS, "tests/test_app.py": None, "tests/test_app/test_it.py": EMPTY}, "code": {"src/app.py": WRONG}}),
     Attack("old tests weakened", {"tests": {"tests/test_mul.py": MUL_TESTS, "tests/test_app.py": EASY}, "code": {"src/app.py": WRONG}}),
     Attack("old tests deleted", {"tests": {"tests/test_mul.py": MUL_TESTS, "tests/test_app.py": None}, "code": {"src/app.py": WRONG}}),
     Attack("old tests skipped", {"tests": {"tests/test_mul.py": MUL_TESTS, "tests/test_app.py": f"import pytest\n\npytestmark = pytest.mark.skip\n{PYTESTS}"}, "code": {"src/app.py": WRONG}}),
