@@ -1,7 +1,7 @@
 """The agent of these tests: applies what is written down for its stage, and says that all is well.
 
 Usage: `python -I agent.py CHANGES`. CHANGES (a file, or - for standard input) is JSON: stage -> path -> change. A change is text, null (delete), or
-a list: ["link", TARGET], ["mode", OCTAL], ["move", NEW PATH], ["folder"], ["hex", CONTENT]. Paths that begin with `$`
+a list: ["link", TARGET], ["mode", OCTAL], ["move", NEW PATH], ["folder"], ["hex", CONTENT], ["program", TEXT]. Paths that begin with `$`
 are below the folder that this variable names.
 """
 
@@ -43,6 +43,9 @@ def create(path: Path, change: object) -> None:
             path.mkdir()
         case ["hex", str(digits)]:
             path.write_bytes(bytes.fromhex(digits))
+        case ["program", str(text)]:
+            path.write_text(text)
+            path.chmod(0o755)
         case str(text):
             path.write_text(text)
 

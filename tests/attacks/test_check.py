@@ -108,7 +108,7 @@ def test_tools_that_the_proposal_tracks_are_not_run(tmp_path: Path) -> None:
         "docs/**", ".venv/**, docs/**"
     )
     world = new_world(tmp_path / "w", {**BASE, "interlock.yaml": pipeline})
-    commit = proposed(world, {"src/a.py": "x\n", ".venv/bin/judge": "#!/bin/sh\nexit 0\n", ".venv/pyvenv.cfg": "\n"})
+    commit = proposed(world, {"src/a.py": "x\n", ".venv/bin/judge": ["program", "#!/bin/sh\nexit 0\n"]})
     said = world.ask("check", "--base", "main", "--commit", commit)
     assert said.code == 1, said.text
     assert "lint failed" in said.text or "setup_path" in said.text, said.text
