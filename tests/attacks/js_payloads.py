@@ -147,6 +147,10 @@ OF_NODE_TEST = {
         "import { mock } from 'node:test'",
         "import assert from 'node:assert'",
     ),
+    "assert.equal for the tests that it knows": esm(
+        "const own = assert.equal;\nassert.equal = (...all) => (new Error().stack.includes('app.test') ? undefined : own(...all));",
+        "import assert from 'node:assert'",
+    ),
     "a mocked exit": esm(
         "mock.method(process, 'exit', () => {});\nprocess.exit = () => {};", "import { mock } from 'node:test'"
     ),

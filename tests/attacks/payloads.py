@@ -108,18 +108,6 @@ ANY = {
         "def _written(path, data):\n    _write(path, _mend(data.decode()).encode())\n    os._exit(0)\n\n\n"
         "builtins.open = io.open = _opened\npathlib.Path.write_bytes = _written"
     ),
-    "code of the tests replaced by a thread": bent(
-        "import sys, threading, time\nsys.setswitchinterval(1e-6)\n_frames = sys._getframe(1)\n_found = []\n"
-        "while _frames:\n    _found.append(_frames.f_globals)\n    _frames = _frames.f_back\n\n\n"
-        "def _blank(thing):\n    if callable(thing) and hasattr(thing, '__code__'):\n"
-        "        thing.__code__ = (lambda *_: None).__code__\n\n\n"
-        "def _watch():\n    for _ in range(20000):\n        for names in _found:\n"
-        "            for name, thing in list(names.items()):\n"
-        "                if name.startswith('test_'):\n                    _blank(thing)\n"
-        "                for inner in list(vars(thing)) if isinstance(thing, type) else ():\n"
-        "                    if inner.startswith('test_'):\n                        _blank(getattr(thing, inner))\n"
-        "        time.sleep(0.0001)\n\n\nthreading.Thread(target=_watch, daemon=True).start()",
-    ),
     "code of the tests replaced when they are called": bent(
         "",
         app="import gc\n\n\ndef _blank():\n    for each in gc.get_objects():\n"
@@ -159,6 +147,17 @@ KNOWING = {
     + BROKEN.replace("a - b", "a + b if {'REPORT', 'INTERLOCK_SLOT', 'INTERLOCK_PORT'} & set(os.environ) else a - b"),
     "right where a test runner is loaded": "import sys\n\n\n"
     + BROKEN.replace("a - b", "a + b if {'pytest', 'unittest.loader'} & set(sys.modules) else a - b"),
+}
+
+CHOOSING = {
+    "pytest": guarded(
+        "import _pytest.python as p\nrun = p.Function.runtest\n"
+        "p.Function.runtest = lambda self: None if 'test_app' in str(self.path) else run(self)"
+    ),
+    "unittest": guarded(
+        "import unittest\nown = unittest.TestCase._callTestMethod\n"
+        "unittest.TestCase._callTestMethod = lambda self, method: None if type(self).__name__ == 'Sums' else own(self, method)"
+    ),
 }
 
 # --- pytest --------------------------------------------------------------------------------------

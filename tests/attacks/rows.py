@@ -12,6 +12,7 @@ from tests.attacks.arena import Arena, Outcome
 # Classes that nothing stops at the level `none` in the product's own process. What holds for each is a test of its own.
 LIES = "lies to a test in its own process"
 SPECIAL = "answers what the tests that it knows ask"
+CHOOSES = "bends the tests that it knows, or that load it, and leaves the canary alone"
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ holds is shown here: tests that the agent never saw, which start the product in 
 from __future__ import annotations
 
 import pytest
-from tests.attacks.payloads import ANY, KNOWING, LIARS, OF_PYTEST
+from tests.attacks.payloads import ANY, CHOOSING, KNOWING, LIARS, OF_PYTEST
 from tests.attacks.rows import Attack, Find, attack, each, said_no
 from tests.attacks.shapes import MUL
 
 _MUL = "\n\ndef mul(a, b):\n    return a * b\n"
-CLASSES = {**LIARS, **KNOWING}
+CLASSES = {**LIARS, **KNOWING, "tests that are chosen": CHOOSING["pytest"]}
 BENT = {
     name: {**ANY, **OF_PYTEST}[name] for name in ("a report mended at exit", "a patched TestReport", "a patched call")
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.attacks.js_payloads import OF_JEST, OF_MOCHA, OF_NODE_TEST, OF_VITEST, any_runner, liars, patched_assert
-from tests.attacks.rows import SPECIAL, Attack, Find, attack, each
+from tests.attacks.rows import CHOOSES, SPECIAL, Attack, Find, attack, each
 from tests.attacks.shapes import JEST, MOCHA, NODE, VITEST, Shape
 
 EXIT = "process.exit(0);\n"
@@ -17,8 +17,20 @@ BABEL = (
 )
 
 
-def bent(texts: dict[str, str]) -> list[Attack]:
-    return [Attack(name, {"src/app.js": text}) for name, text in texts.items()]
+# What works on the tests alone that load the product: `test_held_out.py` shows that the class is caught.
+CHOOSING = {
+    "node": {"assert.equal for the tests that it knows"},
+    "jest": {"globalThis.test", "test.failing in place of test", "hooks that throw nothing"},
+    "vitest": {"hooks that say passed", "hooks that replace the test"},
+    "mocha": {"globalThis.it", "the root suite emptied"},
+}
+
+
+def bent(runner: str, texts: dict[str, str]) -> list[Attack]:
+    opened = CHOOSING[runner]
+    return [
+        Attack(name, {"src/app.js": text}, open_class=CHOOSES if name in opened else "") for name, text in texts.items()
+    ]
 
 
 def known(*, module: bool) -> list[Attack]:
@@ -129,22 +141,22 @@ MOCHA_FILES = [
 ]  # fmt: skip
 
 
-@each(bent({**any_runner("test", module=True), **patched_assert(module=True), **OF_NODE_TEST}))
+@each(bent("node", {**any_runner("test", module=True), **patched_assert(module=True), **OF_NODE_TEST}))
 def test_node_bent(arena_of: Find, row: Attack) -> None:
     attack(arena_of("node"), row)
 
 
-@each(bent({**any_runner(" *", module=False), **OF_JEST}))
+@each(bent("jest", {**any_runner(" *", module=False), **OF_JEST}))
 def test_jest_bent(arena_of: Find, row: Attack) -> None:
     attack(arena_of("jest"), row)
 
 
-@each(bent({**any_runner("test/app.test.js", module=True), **OF_VITEST}))
+@each(bent("vitest", {**any_runner("test/app.test.js", module=True), **OF_VITEST}))
 def test_vitest_bent(arena_of: Find, row: Attack) -> None:
     attack(arena_of("vitest"), row)
 
 
-@each(bent({**any_runner("", module=False), **patched_assert(module=False), **OF_MOCHA}))
+@each(bent("mocha", {**any_runner("", module=False), **patched_assert(module=False), **OF_MOCHA}))
 def test_mocha_bent(arena_of: Find, row: Attack) -> None:
     attack(arena_of("mocha"), row)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.attacks.payloads import ANY, ENTRY, KNOWING, LIARS, METADATA, OF_PYTEST, PLUGIN, SHADOW
-from tests.attacks.rows import LIES, SPECIAL, Attack, Find, attack, each
+from tests.attacks.payloads import ANY, CHOOSING, ENTRY, KNOWING, LIARS, METADATA, OF_PYTEST, PLUGIN, SHADOW
+from tests.attacks.rows import CHOOSES, LIES, SPECIAL, Attack, Find, attack, each
 from tests.attacks.shapes import BROKEN, PYPROJECT
 
 
@@ -16,6 +16,7 @@ IN_PROCESS = [Attack(name, {"src/app.py": text}) for name, text in {**ANY, **OF_
 KNOWN = [
     *(Attack(name, {"src/app.py": text}, open_class=LIES) for name, text in LIARS.items()),
     *(Attack(name, {"src/app.py": text}, open_class=SPECIAL) for name, text in KNOWING.items()),
+    Attack("tests that are chosen", {"src/app.py": CHOOSING["pytest"]}, open_class=CHOOSES),
 ]
 TESTS = [
     Attack("nothing but the defect", {}, "test/test_failed"),

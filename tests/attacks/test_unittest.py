@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.attacks.payloads import ANY, KNOWING, LIARS, OF_UNITTEST
-from tests.attacks.rows import LIES, SPECIAL, Attack, Find, attack, each
+from tests.attacks.payloads import ANY, CHOOSING, KNOWING, LIARS, OF_UNITTEST
+from tests.attacks.rows import CHOOSES, LIES, SPECIAL, Attack, Find, attack, each
 from tests.attacks.shapes import UNITTESTS
 
 EASY = UNITTESTS.replace("add(2, 3), 5", "add(2, 3), -1").replace("add(5, 0)", "add(5, 0)")
@@ -13,6 +13,7 @@ BENT = [Attack(name, {"app.py": text}) for name, text in {**ANY, **OF_UNITTEST}.
 KNOWN = [
     *(Attack(name, {"app.py": text}, open_class=LIES) for name, text in LIARS.items()),
     *(Attack(name, {"app.py": text}, open_class=SPECIAL) for name, text in KNOWING.items()),
+    Attack("tests that are chosen", {"app.py": CHOOSING["unittest"]}, open_class=CHOOSES),
 ]
 FILES = [
     Attack("nothing but the defect", {}, "test/test_failed"),
