@@ -8,6 +8,7 @@ engine, in this process; what they start are real processes.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ from tests.contract.cli_world import World, new_world
 from interlock.bootstrap import Application, build
 from interlock.core.events import Action, VerdictStatus
 from interlock.core.history import AttemptPhase
-from interlock.core.views import RunView
+from interlock.core.views import RunPhase, RunView
 from interlock.service import RunRequest, Said
 from interlock.spec import load_pipeline, locate_pipeline, require_runnable
 
@@ -54,7 +55,9 @@ class Outcome:
 
     def told(self) -> str:
         """For an assertion's message: what happened, in words."""
-        lines = [f"delivered {self.delivered}" if self.delivered else f"not delivered: {self.view.phase}"]
+        lines = [
+            f"delivered {self.delivered}" if self.delivered else f"not delivered: {self.view.phase} {self.view.why}"
+        ]
         lines += [f"outside judge: {complaint}" for complaint in self.complaints]
         for stage in self.view.stages:
             lines += [f"{stage.id} waits: {stage.waits}"] if stage.waits else []
@@ -76,7 +79,9 @@ class Arena:
         root.mkdir(parents=True, exist_ok=True)
         if shape.held_out:
             _lay(root / "held-out", shape.held_out)
-        self.world: World = new_world(root / "world", {**shape.files, ".gitignore": shape.ignored})
+        named = re.findall(r"held_out: (\w+)", shape.page)
+        places = {f"INTERLOCK_HELD_OUT_{name.upper()}": str(root / "held-out") for name in named}
+        self.world: World = new_world(root / "world", {**shape.files, ".gitignore": shape.ignored}, **places)
         self._write_pipelines(root)
         self.base = self.world.commit({}, "pipelines")
         self._app: Application | None = None
@@ -86,6 +91,7 @@ class Arena:
         by_stage = changes if set(changes) <= set(self.shape.stages) else {"code": changes}
         self._changes.write_text(json.dumps({**self.shape.prepared, **by_stage}))
         view = self._run()
+        assert view.phase is not RunPhase.STOPPED, view.why  # then nothing was judged
         return Outcome(view.commit, dict(_refusals(view)), self._judged(view.commit), view)
 
     def close(self) -> None:

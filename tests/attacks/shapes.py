@@ -161,7 +161,7 @@ def _page(path: str, mark: str) -> str:
     """The YAML block of a page of ours that holds `mark`."""
     text = (ROOT / path).read_text(encoding="utf-8")
     blocks = re.findall(r"^```yaml[^\n]*\n(.*?)^```", text, re.M | re.S)
-    page = re.sub(r"/srv/checks[\w/]*", "{held_out}", next(block for block in blocks if mark in block))
+    page = next(block for block in blocks if mark in block)
     return re.sub(r"approve: ([^\"}\n]*\?)\}", r'approve: "\1"}', page)  # PyYAML takes the question mark for a key
 
 

@@ -41,7 +41,7 @@ def test_hidden_tests_that_cannot_be_found_cannot_be_read(arena_of: Find, shape:
     arena = arena_of(shape)
     code = (
         "import os, pathlib\n\n\ndef _look():\n    found = os.environ.get('HELD_OUT', '')\n"
-        "    for place in (found, '../gate/held_out', '../../held-out', '.interlock/held-out'):\n"
+        "    for place in (found, '../beside/extra', '../gate/held_out', '../../held-out', '.interlock/held-out'):\n"
         "        for path in pathlib.Path(place or '/nowhere').glob('*.py'):\n"
         "            path.write_text('def test_hidden():\\n    pass\\n')\n\n\n_look()\n"
     )
