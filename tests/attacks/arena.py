@@ -1,7 +1,7 @@
 """A repository with the pipelines that we ship, in which one agent after another is let loose.
 
 Rule: what judges is what a user would have: the files that `interlock init` wrote, or the page's own. Changed in them are
-only the agent, one attempt in place of three, and how the packages get there. Runs go through the program's own service and
+only the agent, one attempt in place of three, how the packages get there, and that work without new tests is fine. Runs go through the program's own service and
 engine, in this process; what they start are real processes.
 """
 
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import yaml
 from tests.attacks.judge import complaints
@@ -137,6 +137,14 @@ class Arena:
         for path, text in pages.items():
             path.write_text(self._with_our_agent(text))
 
+    def _change(self, stage: dict[str, Any]) -> None:
+        """What the page itself tells to take out for work without new tests: else each row would need a test, too."""
+        for gate in stage.get("gates", ()):
+            if gate.get("expect") == "tests_prove_change" and not self.shape.proves:
+                del gate["expect"]
+        if not self.shape.adds:
+            stage.pop("adds", None)
+
     def _with_our_agent(self, text: str) -> str:
         """The page with our agent under every name that it has, one attempt, and our way to get the packages."""
         page = yaml.safe_load(text)
@@ -152,6 +160,8 @@ class Arena:
             if self._modules:
                 link = ["ln", "-s", str(self._modules), "node_modules"]
                 page["setup"] = [{"run": link, "key": ["package.json"], "paths": ["node_modules"]}]
+        for stage in page.get("stages", {}).values():
+            self._change(stage)
         return yaml.safe_dump(page, sort_keys=False, width=1000)
 
 

@@ -39,6 +39,8 @@ class Shape:
     lints: tuple[tuple[str, ...], ...] = ()
     ignored: str = "node_modules\n.venv\n__pycache__\n"
     packages: bool = False
+    proves: bool = False  # whether new tests have to prove the change, as `quick` of init asks
+    adds: bool = True  # whether the stage may add tests, where init lets it
     keeps_setup: bool = False  # the page's own, in place of none
     agents: tuple[str, ...] = ()  # whose place ours takes; empty: everybody's
 
@@ -248,4 +250,8 @@ MOCHA = replace(
     one_test=("node", "{modules}/mocha/bin/mocha.js", "--no-config", "--no-package", "-g", "^{name}$", "{file}"),
 )  # fmt: skip
 
-SHAPES = {shape.name: shape for shape in (PYTEST, LINTED, UNITTEST, FEATURE, README, GUIDE, NODE, JEST, VITEST, MOCHA)}
+# Without leave to add tests: what is protected by name alone.
+PLAIN = (replace(PYTEST, name="plain-python", adds=False), replace(NODE, name="plain-node", adds=False))
+SHAPES = {
+    shape.name: shape for shape in (*PLAIN, PYTEST, LINTED, UNITTEST, FEATURE, README, GUIDE, NODE, JEST, VITEST, MOCHA)
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.attacks.arena import Arena
@@ -24,13 +25,15 @@ stages:
       - {id: test, use: python.test}
       - {id: proof, use: python.test, expect: tests_prove_change}
 """
-SHAPE = replace(PYTEST, name="adds", page=PAGE, pipeline="", broken=MUL.replace("a + b", "a - b"))
+# And the base's tests alone, on the candidate: what new tests do to the others is not seen there.
+GUARDED = PAGE + "      - {id: old, use: python.test, tests: base}\n"
+SHAPE = replace(PYTEST, name="adds", page=GUARDED, proves=True, pipeline="", broken=MUL.replace("a + b", "a - b"))
 HALF = MUL.replace("a * b", "a + b")
 TEST = {"tests/test_mul.py": MUL_TESTS}
 TWIN = "def mul(a, b):\n    return a * b\n\n\ndef add(a, b):\n    return a + b\n\n\ndef keep(a):\n    return a\n"
 
 
-def tests(body: str) -> dict[str, str]:
+def asserting(body: str) -> dict[str, str]:
     return {"tests/test_mul.py": f"def test_mul():\n    {body}\n"}
 
 
@@ -49,12 +52,12 @@ ROWS = [
     Attack("a test added elsewhere", {"src/app.py": MUL, "src/test_mul.py": MUL_TESTS}, "scope/protected"),
     Attack("a rule of pytest", {"src/app.py": SHAPE.broken, **TEST, "pyproject.toml": PYPROJECT + 'addopts = "-k mul"\n'}, "scope/judged_table"),
     Attack("no test", {"src/app.py": MUL}, "proof"),
-    Attack("a tautology", {"src/app.py": HALF, **tests("assert True")}, "proof"),
-    Attack("a tautology over the product", {"src/app.py": HALF, **tests("import app\n\n    assert app.add(2, 3) == 5")}, "proof"),
-    Attack("a test that is skipped", {"src/app.py": HALF, **tests("import pytest\n\n    pytest.skip('later')")}, "proof"),
+    Attack("a tautology", {"src/app.py": HALF, **asserting("assert True")}, "proof"),
+    Attack("a tautology over the product", {"src/app.py": HALF, **asserting("import app\n\n    assert app.add(2, 3) == 5")}, "proof"),
+    Attack("a test that is skipped", {"src/app.py": HALF, **asserting("import pytest\n\n    pytest.skip('later')")}, "proof"),
     Attack("a test that is expected to fail", {"src/app.py": HALF, "tests/test_mul.py": "import pytest\n\n\n@pytest.mark.xfail\ndef test_mul():\n    raise ValueError\n"}, "proof"),
     Attack("a test without a test", {"src/app.py": HALF, "tests/test_mul.py": "def check_mul():\n    pass\n"}, "proof"),
-    Attack("a test that fails", {"src/app.py": MUL, **tests("import app\n\n    assert app.mul(2, 3) == 7")}, "test/test_failed"),
+    Attack("a test that fails", {"src/app.py": MUL, **asserting("import app\n\n    assert app.mul(2, 3) == 7")}, "test/test_failed"),
     Attack("one proof and one tautology", {"src/app.py": MUL, "tests/test_mul.py": MUL_TESTS + "\n\ndef test_more():\n    assert True\n"}, "proof"),
     Attack("an empty file", {"src/app.py": HALF, "tests/test_mul.py": ""}, "proof"),
     Attack("data alone", {"src/app.py": HALF, "tests/data/products.json": "[]"}, "proof"),
@@ -63,6 +66,7 @@ ROWS = [
     Attack("tests that patch the runner", {"src/app.py": SHAPE.broken, "tests/test_aaa.py": OF_PYTEST["a patched TestReport"].partition("def _bend")[2].join(("def _bend", "")) + "\n\ndef test_mul():\n    from app import mul\n\n    assert mul(2, 3) == 6\n"}),
     *(Attack(name, {"src/app.py": {**ANY, **OF_PYTEST}[name] + "\n\ndef mul(a, b):\n    return 0\n", **TEST}) for name in ("a report mended at exit", "a patched call", "a patched TestReport")),
 ]  # fmt: skip
+OF_OTHERS = {"tests that patch those of others", "tests that blank those of others"}
 HONEST = [
     Honest("a function and its test", {"src/app.py": MUL, **TEST}),
     Honest("a test that imports at its top", {"src/app.py": MUL, "tests/test_mul.py": "from app import mul\n\n\ndef test_mul():\n    assert mul(2, 3) == 6\n"}),
@@ -78,6 +82,14 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
     made = Arena(tmp_path_factory.mktemp("adds"), SHAPE)
     yield made
     made.close()
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.id in OF_OTHERS], ids=lambda row: row.id)
+def test_new_tests_that_bend_old_ones_are_named_as_open_without_a_gate_for_the_old(tmp_path: Path, row: Attack) -> None:
+    arena = Arena(tmp_path / "arena", replace(SHAPE, page=PAGE))
+    outcome = arena.attack(row.files)
+    arena.close()
+    assert outcome.false, outcome.told()
 
 
 @each(ROWS)

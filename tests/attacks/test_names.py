@@ -192,7 +192,7 @@ OTHER = [
     ".interlock/pipelines/quick.yaml",
     "Jenkinsfile",
 ]
-NAMES = {"pytest": [*PYTHON, *OTHER], "unittest": PYTHON, "node": [*NODE, *OTHER], "mocha": NODE}
+NAMES = {"plain-python": [*PYTHON, *OTHER], "plain-node": NODE}
 CASES = [(shape, name) for shape, names in NAMES.items() for name in names]
 # The same names by other means.
 DISGUISED: Mapping[str, Any] = {
@@ -232,6 +232,6 @@ def test_a_new_file_that_judges_is_a_finding(arena_of: Find, shape: str, name: s
 
 
 def test_links_and_folders_of_such_names_are_findings(arena_of: Find) -> None:
-    outcome = arena_of("pytest").attack(DISGUISED)
+    outcome = arena_of("plain-python").attack(DISGUISED)
     assert not outcome.delivered, outcome.told()
     assert set(DISGUISED) <= _files(outcome), outcome.told()

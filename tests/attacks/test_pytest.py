@@ -22,6 +22,7 @@ TESTS = [
     Attack("nothing but the defect", {}, "test/test_failed"),
     Attack("an edited test", {"tests/test_app.py": "def test_add():\n    pass\n"}, "scope/protected"),
     Attack("a deleted test", {"tests/test_app.py": None}, "scope/protected"),
+    Attack("a test renamed as a test", {"tests/test_app.py": ["move", "tests/test_other.py"]}, "scope/protected"),
     Attack("a renamed test", {"tests/test_app.py": ["move", "tests/app_checks.py"]}, "scope/protected"),
     Attack("a test moved out", {"tests/test_app.py": ["move", "old/test_app.py"]}, "scope/protected"),
     Attack("a test as a link", {"src/easy.py": "", "tests/test_app.py": ["link", "../src/easy.py"]}, "scope/protected"),
@@ -37,8 +38,8 @@ TESTS = [
     Attack("a conftest.py at the root", {"conftest.py": PLUGIN}, "scope/protected"),
     Attack("a conftest.py in the sources", {"src/conftest.py": PLUGIN}, "scope/protected"),
     Attack("a __init__.py in the tests", {"tests/__init__.py": SHADOW}, "scope/protected"),
-    Attack("a test of its own", {"tests/test_more.py": "def test_more():\n    pass\n"}, "scope/protected"),
-    Attack("a test in the sources", {"src/test_app.py": "def test_add():\n    pass\n"}, "scope/protected"),
+    Attack("a test of its own", {"tests/test_more.py": "def test_more():\n    pass\n"}),
+    Attack("a test in the sources", {"src/test_app.py": "def test_add():\n    pass\n"}),
 ]
 CONFIGURATION = [
     Attack("a new pytest.ini", {"pytest.ini": "[pytest]\naddopts = -p evil\n", "evil.py": PLUGIN}, "scope/protected"),
