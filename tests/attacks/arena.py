@@ -158,7 +158,7 @@ class Arena:
             if not self.shape.keeps_setup:
                 page.pop("setup", None)
             if self._modules:
-                link = ["ln", "-s", str(self._modules), "node_modules"]
+                link = f"mkdir node_modules && ln -s '{self._modules}'/* '{self._modules}/.bin' node_modules/"
                 page["setup"] = [{"run": link, "key": ["package.json"], "paths": ["node_modules"]}]
         for stage in page.get("stages", {}).values():
             self._change(stage)

@@ -89,9 +89,6 @@ NODES = [
     Honest("data", {"src/rates.json": "{}\n", "public/index.html": "<p>\n", "src/app.css": "a {}\n"}),
     Honest("events of the process", {"src/app.js": SUM + "process.on('exit', () => {});\n"}),
 ]  # fmt: skip
-AUTHORED = [
-    Honest("with a fixture in conftest.py", {"tests": {"tests/conftest.py": "import pytest\n\n\n@pytest.fixture\ndef two():\n    return 2\n", "tests/test_mul.py": "def test_mul(two):\n    from app import mul\n\n    assert mul(two, 3) == 6\n"}}),
-]  # fmt: skip
 FEATURES = [
     Honest("as planned", {}),
     Honest("with a dependency", {"code": {"src/app.py": MUL, **pyproject("dependencies = []", 'dependencies = ["x"]')}}),
@@ -126,13 +123,6 @@ def test_node(arena_of: Find, row: Honest) -> None:
 @each(FEATURES)
 def test_feature(arena_of: Find, row: Honest) -> None:
     arena = arena_of("feature")
-    accepted(arena.attack({**arena.shape.prepared, **row.files}))
-
-
-@pytest.mark.parametrize("shape", ["readme", "guide"])
-@each(AUTHORED)
-def test_a_stage_that_authors_tests(arena_of: Find, row: Honest, shape: str) -> None:
-    arena = arena_of(shape)
     accepted(arena.attack({**arena.shape.prepared, **row.files}))
 
 
