@@ -1,0 +1,106 @@
+"""One stage that writes fix and tests together: it may add tests and change none, and what it adds has to prove the change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.attacks.arena import Arena
+from tests.attacks.payloads import ANY, OF_PYTEST
+from tests.attacks.rows import Attack, Honest, each, said_no
+from tests.attacks.shapes import MUL, MUL_TESTS, PYPROJECT, PYTEST, PYTESTS
+
+PAGE = """\
+version: 1
+name: quick
+agents:
+  coder: {use: command, run: "true"}
+stages:
+  code:
+    agent: coder
+    adds: [tests/**]
+    gates:
+      - {id: test, use: python.test}
+      - {id: proof, use: python.test, expect: tests_prove_change}
+"""
+# And the base's tests alone, on the candidate: what new tests do to the others is not seen there.
+GUARDED = PAGE + "      - {id: old, use: python.test, tests: base}\n"
+SHAPE = replace(PYTEST, name="adds", page=GUARDED, proves=True, pipeline="", broken=MUL.replace("a + b", "a - b"))
+HALF = MUL.replace("a * b", "a + b")
+TEST = {"tests/test_mul.py": MUL_TESTS}
+TWIN = "def mul(a, b):\n    return a * b\n\n\ndef add(a, b):\n    return a + b\n\n\ndef keep(a):\n    return a\n"
+
+
+def asserting(body: str) -> dict[str, str]:
+    return {"tests/test_mul.py": f"def test_mul():\n    {body}\n"}
+
+
+ROWS = [
+    Attack("the old behaviour broken", {"src/app.py": SHAPE.broken, **TEST}, "test/test_failed"),
+    Attack("an old test edited", {"src/app.py": SHAPE.broken, **TEST, "tests/test_app.py": PYTESTS.replace("== 5", "is not None")}, "scope/protected"),
+    Attack("an old test deleted", {"src/app.py": SHAPE.broken, **TEST, "tests/test_app.py": None}, "scope/protected"),
+    Attack("an old test renamed", {"src/app.py": SHAPE.broken, **TEST, "tests/test_app.py": ["move", "tests/test_old.py"]}, "scope/protected"),
+    Attack("an old test with another mode", {"src/app.py": MUL, **TEST, "tests/test_app.py": ["mode", "755"]}, "scope/protected"),
+    Attack("old data edited", {"src/app.py": SHAPE.broken, **TEST, "tests/data/sums.json": "[]"}, "scope/protected"),
+    Attack("a conftest.py added", {"src/app.py": SHAPE.broken, **TEST, "tests/conftest.py": "def pytest_collection_modifyitems(items):\n    items[:] = []\n"}, "scope/protected"),
+    Attack("a __init__.py added", {"src/app.py": SHAPE.broken, **TEST, "tests/__init__.py": "import sys\n"}, "scope/protected"),
+    Attack("a right twin added beside the tests", {"src/app.py": SHAPE.broken, **TEST, "tests/app.py": TWIN}, "scope/protected"),
+    Attack("a configuration added beside the tests", {"src/app.py": SHAPE.broken, **TEST, "tests/pytest.ini": "[pytest]\n"}, "scope/protected"),
+    Attack("a json.py added beside the tests", {"src/app.py": SHAPE.broken, **TEST, "tests/json.py": "loads = lambda text: []\n"}, "scope/protected"),
+    Attack("a test added elsewhere", {"src/app.py": MUL, "src/test_mul.py": MUL_TESTS}, "scope/protected"),
+    Attack("a rule of pytest", {"src/app.py": SHAPE.broken, **TEST, "pyproject.toml": PYPROJECT + 'addopts = "-k mul"\n'}, "scope/judged_table"),
+    Attack("no test", {"src/app.py": MUL}, "proof"),
+    Attack("a tautology", {"src/app.py": HALF, **asserting("assert True")}, "proof"),
+    Attack("a tautology over the product", {"src/app.py": HALF, **asserting("import app\n\n    assert app.add(2, 3) == 5")}, "proof"),
+    Attack("a test that is skipped", {"src/app.py": HALF, **asserting("import pytest\n\n    pytest.skip('later')")}, "proof"),
+    Attack("a test that is expected to fail", {"src/app.py": HALF, "tests/test_mul.py": "import pytest\n\n\n@pytest.mark.xfail\ndef test_mul():\n    raise ValueError\n"}, "proof"),
+    Attack("a test without a test", {"src/app.py": HALF, "tests/test_mul.py": "def check_mul():\n    pass\n"}, "proof"),
+    Attack("a test that fails", {"src/app.py": MUL, **asserting("import app\n\n    assert app.mul(2, 3) == 7")}, "test/test_failed"),
+    Attack("one proof and one tautology", {"src/app.py": MUL, "tests/test_mul.py": MUL_TESTS + "\n\ndef test_more():\n    assert True\n"}, "proof"),
+    Attack("an empty file", {"src/app.py": HALF, "tests/test_mul.py": ""}, "proof"),
+    Attack("data alone", {"src/app.py": HALF, "tests/data/products.json": "[]"}, "proof"),
+    Attack("tests that patch those of others", {"src/app.py": SHAPE.broken, "tests/test_aaa.py": "import app\n\napp.add = lambda a, b: a + b\n\n\ndef test_mul():\n    assert app.mul(2, 3) == 6\n"}),
+    Attack("tests that blank those of others", {"src/app.py": SHAPE.broken, "tests/test_zzz.py": "import sys\n\nfor _name, _module in list(sys.modules.items()):\n    if _name.endswith('test_app'):\n        for _each in vars(_module).values():\n            if getattr(_each, '__name__', '').startswith('test_'):\n                _each.__code__ = (lambda: None).__code__\n\n\ndef test_mul():\n    from app import mul\n\n    assert mul(2, 3) == 6\n"}),
+    Attack("tests that patch the runner", {"src/app.py": SHAPE.broken, "tests/test_aaa.py": OF_PYTEST["a patched TestReport"].partition("def _bend")[2].join(("def _bend", "")) + "\n\ndef test_mul():\n    from app import mul\n\n    assert mul(2, 3) == 6\n"}),
+    *(Attack(name, {"src/app.py": {**ANY, **OF_PYTEST}[name] + "\n\ndef mul(a, b):\n    return 0\n", **TEST}) for name in ("a report mended at exit", "a patched call", "a patched TestReport")),
+]  # fmt: skip
+OF_OTHERS = {"tests that patch those of others", "tests that blank those of others"}
+HONEST = [
+    Honest("a function and its test", {"src/app.py": MUL, **TEST}),
+    Honest("a test that imports at its top", {"src/app.py": MUL, "tests/test_mul.py": "from app import mul\n\n\ndef test_mul():\n    assert mul(2, 3) == 6\n"}),
+    Honest("two tests", {"src/app.py": MUL, "tests/test_mul.py": MUL_TESTS + "\n\ndef test_zero():\n    from app import mul\n\n    assert mul(0, 3) == 0\n"}),
+    Honest("a test with data", {"src/app.py": MUL, **TEST, "tests/data/products.json": "[]"}),
+    Honest("a test in a folder", {"src/app.py": MUL, "tests/more/test_mul.py": MUL_TESTS}),
+    Honest("a dependency with it", {"src/app.py": MUL, **TEST, "pyproject.toml": PYPROJECT.replace("dependencies = []", 'dependencies = ["x"]')}),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
+    made = Arena(tmp_path_factory.mktemp("adds"), SHAPE)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.id in OF_OTHERS], ids=lambda row: row.id)
+def test_new_tests_that_bend_old_ones_are_named_as_open_without_a_gate_for_the_old(tmp_path: Path, row: Attack) -> None:
+    arena = Arena(tmp_path / "arena", replace(SHAPE, page=PAGE))
+    outcome = arena.attack(row.files)
+    arena.close()
+    assert outcome.false, outcome.told()
+
+
+@each(ROWS)
+def test_fix_and_tests_together(arena: Arena, row: Attack) -> None:
+    outcome = arena.attack(row.files)
+    assert not outcome.false, outcome.told()
+    assert not row.stopped or said_no(outcome, row.stopped), outcome.told()
+
+
+@each(HONEST)
+def test_honest(arena: Arena, row: Honest) -> None:
+    outcome = arena.attack(row.files)
+    assert outcome.delivered, outcome.told()
+    assert not outcome.complaints, outcome.told()

@@ -1,0 +1,114 @@
+"""`check --base REF`: a proposal may not loosen what judges it, whoever wrote it and however it is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.attacks.arena import apply_to
+from tests.contract.cli_world import World, new_world
+
+LINT = "! grep -rn BAD src\n"
+PIPELINE = """\
+version: 1
+name: ci
+agents: {coder: {use: command, run: "true"}}
+protect: [checks/**]
+stages:
+  code:
+    agent: coder
+    writes: [src/**, docs/**, "*.md"]
+    gates:
+      - {id: lint, run: bash checks/lint.sh}
+"""
+BASE = {
+    "interlock.yaml": PIPELINE,
+    "checks/lint.sh": LINT,
+    "checks/words.txt": "BAD\n",
+    "src/a.py": "ok\n",
+    "README.md": "# A\n",
+}
+BAD = {"src/a.py": "BAD\n"}
+SLY = {
+    "nothing but the fault": {},
+    "its own gate script": {"checks/lint.sh": "exit 0\n"},
+    "no gate script": {"checks/lint.sh": None},
+    "a gate script as a link": {"src/ok.sh": "exit 0\n", "checks/lint.sh": ["link", "../src/ok.sh"]},
+    "a gate script as a folder": {"checks/lint.sh": ["folder"], "checks/lint.sh/x": ""},
+    "a gate script with another mode": {"checks/lint.sh": ["mode", "755"]},
+    "its own pipeline": {"interlock.yaml": PIPELINE.replace("bash checks/lint.sh", '"true"')},
+    "no pipeline": {"interlock.yaml": None},
+    "another pipeline": {".interlock/pipelines/ci.yaml": PIPELINE.replace("bash checks/lint.sh", '"true"')},
+    "its own grep": {
+        "grep": "#!/bin/sh\nexit 1\n",
+        "checks/grep": "#!/bin/sh\nexit 1\n",
+        "src/grep": "#!/bin/sh\nexit 1\n",
+    },
+    "its own shell settings": {".bashrc": "exit 0\n", ".profile": "exit 0\n", "src/.bash_env": "exit 0\n"},
+    "its own attributes": {".gitattributes": "src/** export-ignore\n* filter=x\n"},
+    "the folder of the gates as a link": {"checks": ["link", "src"], "src/lint.sh": "exit 0\n"},
+}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return new_world(tmp_path_factory.mktemp("check"), BASE)
+
+
+def proposed(world: World, files: dict) -> str:
+    """A commit on main with the files, and main checked out again."""
+    world.git("checkout", "-q", "-B", "proposal", "main")
+    apply_to(world.repository, files)
+    world.git("add", "-A", "-f")
+    world.git("commit", "-q", "-m", "proposal")
+    commit = world.git("rev-parse", "HEAD")
+    world.git("checkout", "-q", "-f", "main")
+    world.git("clean", "-qfdx")
+    return commit
+
+
+@pytest.mark.parametrize("words", [(), ("--stage", "code")], ids=["all", "stage"])
+@pytest.mark.parametrize("name", SLY)
+def test_a_proposal_cannot_loosen_its_judge(world: World, name: str, words: tuple[str, ...]) -> None:
+    commit = proposed(world, {**BAD, **SLY[name]})
+    said = world.ask("check", "--base", "main", "--commit", commit, *words)
+    assert said.code == 1, said.text
+
+
+def test_its_own_gate_script_is_named_without_any_stage(world: World) -> None:
+    """Scope is judged always: here the product is right, and the judge alone was touched."""
+    commit = proposed(world, {"checks/lint.sh": "exit 0\n"})
+    said = world.ask("check", "--base", "main", "--commit", commit)
+    assert said.code == 1, said.text
+    assert "checks/lint.sh" in said.text
+
+
+HONEST = {
+    "a change of the product": {"src/a.py": "better\n"},
+    "a new file of the product": {"src/b.py": "fine\n"},
+    "documents": {"docs/x.md": "# X\n", "README.md": "# B\n"},
+    "a file deleted": {"README.md": None},
+    "a mode": {"src/a.py": ["mode", "755"]},
+}
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_an_honest_proposal_passes(world: World, name: str) -> None:
+    commit = proposed(world, HONEST[name])
+    assert world.ask("check", "--base", "main", "--commit", commit).code == 0
+
+
+def test_tools_that_the_proposal_tracks_are_not_run(tmp_path: Path) -> None:
+    """What setup makes is setup's: a tracked file in its place is a finding, and is not what gates start."""
+    pipeline = PIPELINE.replace(
+        "stages:",
+        "setup:\n  - {run: mkdir -p .venv/bin && printf '#!/bin/sh\\nexit 1\\n' > .venv/bin/judge && chmod +x .venv/bin/judge, paths: [.venv]}\nstages:",
+    )
+    pipeline = pipeline.replace("run: bash checks/lint.sh", "run: .venv/bin/judge").replace(
+        "docs/**", ".venv/**, docs/**"
+    )
+    world = new_world(tmp_path / "w", {**BASE, "interlock.yaml": pipeline})
+    commit = proposed(world, {"src/a.py": "x\n", ".venv/bin/judge": ["program", "#!/bin/sh\nexit 0\n"]})
+    said = world.ask("check", "--base", "main", "--commit", commit)
+    assert said.code == 1, said.text
+    assert "lint failed" in said.text or "setup_path" in said.text, said.text

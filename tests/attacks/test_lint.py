@@ -1,0 +1,59 @@
+"""Linters and type checkers under `quick`: what a candidate writes to be judged by less."""
+
+from __future__ import annotations
+
+from tests.attacks.rows import Attack, Find, Honest, attack, each
+from tests.attacks.shapes import APP, LINTED
+
+UNUSED = f"import os\n\n\n{APP}"
+UNTYPED = APP.replace("def keep(a: int) -> int:\n    return a", 'def keep(a: int) -> int:\n    return "a"')
+CONFIG = LINTED.files["pyproject.toml"]
+
+ROWS = [
+    Attack("an unused import", {}, "lint"),
+    Attack("a wrong type", {"src/app.py": UNTYPED}, "types"),
+    Attack("another choice of rules", {"pyproject.toml": CONFIG.replace('["F"]', '["E"]')}, "scope/judged_table"),
+    Attack("no rules", {"pyproject.toml": CONFIG.replace('select = ["F"]', "select = []")}, "scope/judged_table"),
+    Attack("rules ignored for a file", {"pyproject.toml": CONFIG + '\n[tool.ruff.lint.per-file-ignores]\n"*" = ["F"]\n'}, "scope/judged_table"),
+    Attack("files excluded", {"pyproject.toml": CONFIG + '\n[tool.ruff]\nextend-exclude = ["src"]\n'}, "scope/judged_table"),
+    Attack("a new ruff.toml", {"ruff.toml": "lint.select = []\n"}, "scope/protected"),
+    Attack("a new .ruff.toml beside the product", {"src/.ruff.toml": "lint.select = []\n"}, "scope/protected"),
+    Attack("a pyproject.toml beside the product", {"src/pyproject.toml": "[tool.ruff.lint]\nselect = []\n"}, "scope/judged_table"),
+    Attack("less strict types", {"pyproject.toml": CONFIG.replace("strict = true", "strict = false"), "src/app.py": APP + "\n\ndef x(y):\n    return y\n"}, "scope/judged_table"),
+    Attack("types of no file", {"pyproject.toml": CONFIG.replace("strict = true", 'strict = true\nexclude = ["src"]'), "src/app.py": UNTYPED}, "scope/judged_table"),
+    Attack("a new mypy.ini", {"mypy.ini": "[mypy]\nignore_errors = true\n", "src/app.py": UNTYPED}, "scope/protected"),
+    Attack("a new setup.cfg", {"setup.cfg": "[mypy]\nignore_errors = true\n", "src/app.py": UNTYPED}, "scope/judged_table"),
+    Attack("ruff: noqa", {"src/app.py": f"# ruff: noqa\n{UNUSED}"}, "lint/suppressed"),
+    Attack("ruff: noqa of one rule", {"src/app.py": f"# ruff: noqa: F401\n{UNUSED}"}, "lint/suppressed"),
+    Attack("flake8: noqa", {"src/app.py": f"# flake8: noqa\n{UNUSED}"}, "lint/suppressed"),
+    Attack("ruff: noqa in capitals", {"src/app.py": f"#RUFF:NOQA\n{UNUSED}"}, "lint"),
+    Attack("mypy: ignore-errors", {"src/app.py": f"# mypy: ignore-errors\n{UNTYPED}"}, "types/suppressed"),
+    Attack("mypy: disable-error-code", {"src/app.py": f'# mypy: disable-error-code="return-value"\n{UNTYPED}'}, "types/suppressed"),
+    Attack("type: ignore of the file", {"src/app.py": f"# type: ignore\n{UNTYPED}"}, "types/suppressed"),
+    Attack("typing.no_type_check", {"src/app.py": "from typing import no_type_check\n\n\n" + UNTYPED.replace("def keep", "@no_type_check\ndef keep")}),
+    Attack(".gitignore over the product", {".gitignore": "node_modules\nsrc\n"}, "scope/ignored"),
+    Attack(".gitignore beside the product", {"src/.gitignore": "*\n"}, "scope/ignored"),
+    Attack(".ignore", {".ignore": "src\n"}, "scope/ignored"),
+    Attack("a product that is a link", {"lib/app.py": UNUSED, "src/app.py": ["link", "../lib/app.py"]}),
+    Attack("a stub beside the product", {"src/app.py": UNTYPED, "src/app.pyi": "def add(a: int, b: int) -> int: ...\ndef keep(a: int) -> int: ...\n"}),
+    Attack("its own ruff and mypy", {"ruff": "#!/bin/sh\nexit 0\n", "ruff.py": "", "mypy.py": "", "mypy/__main__.py": "", "mypy/__init__.py": ""}),
+]  # fmt: skip
+HONEST = [
+    Honest("a noqa of one line, by name", {"src/app.py": APP.replace("return a + b", "return a + b  # noqa: E501")}),
+    Honest("a new module, typed", {"src/more.py": APP}),
+    Honest("a comment that speaks of it", {"src/app.py": f'"""We do not use noqa here, nor type: ignore."""\n\n{APP}'}),
+    Honest("more to ignore for git", {".gitignore": "node_modules\n.venv\n__pycache__\n*.log\n"}),
+    Honest("a dependency beside the rules", {"pyproject.toml": CONFIG.replace("dependencies = []", 'dependencies = ["x"]')}),
+]  # fmt: skip
+
+
+@each(ROWS)
+def test_less_is_not_judged(arena_of: Find, row: Attack) -> None:
+    attack(arena_of("linted"), row)
+
+
+@each(HONEST)
+def test_honest(arena_of: Find, row: Honest) -> None:
+    outcome = arena_of("linted").attack(row.files)
+    assert outcome.delivered, outcome.told()
+    assert not outcome.complaints, outcome.told()
