@@ -156,7 +156,8 @@ def test_mocha_has_one_reporter_and_that_is_ours(tmp_path: Path, said: str) -> N
     last = resolve("node.test", tmp_path).run.splitlines()[-1]
     assert (
         last
-        == 'node_modules/.bin/mocha --reporter xunit --reporter-option output="$report" --recursive test/*.js ${known[@]+"${known[@]}"}'
+        words = '--reporter xunit --reporter-option output="$report" --recursive test/*.js ${known[@]+"${known[@]}"}'
+        == f"node_modules/.bin/mocha {words}"
     )
 
 
