@@ -154,11 +154,8 @@ def test_mocha_has_one_reporter_and_that_is_ours(tmp_path: Path, said: str) -> N
     script = {"scripts": {"test": f"mocha {said} --recursive test/*.js"}, "devDependencies": {"mocha": "10"}}
     (tmp_path / "package.json").write_text(json.dumps(script))
     last = resolve("node.test", tmp_path).run.splitlines()[-1]
-    assert (
-        last
-        words = '--reporter xunit --reporter-option output="$report" --recursive test/*.js ${known[@]+"${known[@]}"}'
-        == f"node_modules/.bin/mocha {words}"
-    )
+    words = '--reporter xunit --reporter-option output="$report" --recursive test/*.js ${known[@]+"${known[@]}"}'
+    assert last == f"node_modules/.bin/mocha {words}"
 
 
 def test_what_comes_before_and_after_a_runner_stays(tmp_path: Path) -> None:
