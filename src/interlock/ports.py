@@ -358,6 +358,7 @@ class Case:
     base_commit: str
     values: Mapping[str, str]  # TASK, INPUT_*, ARTIFACT_*: what `run` may see
     baseline: bytes | None = None
+    on_base: bytes | None = None  # its report on the base, where only what failed there may go on failing
     decided_on_input: bool = False
     conflicts: tuple[str, ...] = ()
     undecided: tuple[Undecided, ...] = ()  # conflicts that no marker shows: the candidate must name what holds

@@ -227,3 +227,19 @@ def test_a_continued_workspace_keeps_added_tests_and_no_changed_ones(tmp_path: P
     world.ask("run", "-t", "add must add", "--plain").ended(
         0, "code/1.1     rejected by scope", "code/1.2     accepted"
     )
+
+
+def test_what_fails_from_the_beginning_is_no_excuse_for_the_tests_that_came_first(tmp_path: Path) -> None:
+    """`baseline: no_worse` lets old failures be, and not those that the stage before wrote on purpose."""
+    lenient = FEATURE.replace("{id: test, use: python.test}", "{id: test, use: python.test, baseline: no_worse}") % ""
+    agent = f'case "$INTERLOCK_ATTEMPT" in\ntests/*)\n{PROVES};;\n*/1.1) echo >> calc.py ;;\n*)\n{FIX};;\nesac\n'
+    world = begin(tmp_path, lenient, agent)
+    (world.repository / "tests/test_red.py").write_text("def test_red():\n    assert False\n")
+    world.git("add", "-A")
+    world.git("commit", "-qm", "red")
+    world.ask("run", "-t", "add must add").ended(0)
+    first, second = stage_of(world.show(), "code")["attempts"]
+    assert [first["phase"], second["phase"]] == ["rejected", "accepted"]
+    (finding,) = verdicts_of(first)["code/test"]["findings"]
+    assert finding["rule"] == "test_failed"
+    assert "test_add" in finding["message"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from interlock.core.events import VerdictGiven, VerdictStatus
-from interlock.core.pipeline import Expect, Gate, GateClass, GateKind, Pipeline, Stage, Tests
+from interlock.core.pipeline import Baseline, Expect, Gate, GateClass, GateKind, Pipeline, Stage, Tests
 from interlock.core.state import Phase, RunState, StageState
 
 
@@ -105,6 +105,12 @@ def baseline_of(state: RunState, stage: Stage, owner: Stage, gate: Gate) -> str:
         verdict = now.input_verdicts.get(name)
     else:
         verdict = state.base_verdicts.get(name)
+    return verdict.evidence_of("report") if verdict is not None else ""
+
+
+def tolerated_by(state: RunState, owner: Stage, gate: Gate) -> str:
+    """Digest of the report on the base whose failures a gate of `owner` lets be, empty where there is none."""
+    verdict = state.base_verdicts.get(qualified(owner, gate)) if gate.baseline is Baseline.NO_WORSE else None
     return verdict.evidence_of("report") if verdict is not None else ""
 
 

@@ -48,6 +48,7 @@ from interlock.core.judging import (
     hard_gates_passed,
     inherited_gates,
     qualified,
+    tolerated_by,
 )
 from interlock.core.pipeline import Gate, GateClass, GateKind, Pipeline, Stage
 from interlock.core.state import Phase, RunState, StageState
@@ -325,6 +326,7 @@ def _ask(pipeline: Pipeline, state: RunState, stage: Stage, pair: tuple[Stage, G
     judged = (candidate.commit, candidate.tree)
     command = replace(
         _evaluate(candidate.attempt, owner, gate, verdict, judged, own_input, baseline),
+        on_base=tolerated_by(state, owner, gate),
         conflicts=now.input.conflicts,
         undecided=now.input.undecided,
     )

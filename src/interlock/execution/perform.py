@@ -194,6 +194,7 @@ def _case(world: World, context: Context, command: EvaluateGate) -> Case:
         base_commit=context.started.base_commit,
         values=gate_values(context, stage),
         baseline=world.blobs.get(command.baseline) if command.baseline else None,
+        on_base=world.blobs.get(command.on_base) if command.on_base else None,
         decided_on_input=command.decided_on_input,
         conflicts=command.conflicts,
         undecided=command.undecided,

@@ -2,7 +2,8 @@
 
 Rule: ids are compared as multisets. What passed in the accepted input may not vanish, be skipped or fail.
 `keep`: no test fails at all, and what failed in the accepted input is mended by passing, not by vanishing or being
-skipped (it may be what the stage is to make pass). `no_worse`: a test may fail no more often than it did there.
+skipped (it may be what the stage is to make pass). `no_worse`: what failed on the base may go on failing as it did
+there; a test that a stage wrote since then has to pass.
 A file that could not be loaded there is mended by tests of it that run, none of them skipped.
 `new_tests_fail`: there are new ids, each of them fails and shows that something is missing, and what failed before may
 go on failing.
@@ -30,14 +31,19 @@ class Compared:
     explained: bool = False
 
 
-def compare(gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest] | None) -> Compared:
-    """`before` is None where there is no accepted input to compare with (the base, or an input itself)."""
+def compare(
+    gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest] | None, on_base: Sequence[RanTest] | None = None
+) -> Compared:
+    """`before` is None where there is no accepted input to compare with (the base, or an input itself); `on_base`
+    where that is the base."""
     tests, before = _without_bare(tests), None if before is None else _without_bare(before)
-    tolerated = _tolerated(gate, tests, before)
+    red = counted(before or (), Status.FAILED)  # what may be so from the beginning
+    old = red if on_base is None else red & counted(_without_bare(on_base), Status.FAILED)
+    tolerated = _tolerated(gate, tests, before, old)
     findings = (
         *_nothing_ran(gate, tests, before),
         *_lost(gate, tests, before or ()),
-        *_evaded(gate, tests, before or ()),
+        *_evaded(gate, tests, before or (), old),
         *_failing(tests, before or (), tolerated),
         *(_new(tests, before) if before is not None and gate.expect is Expect.NEW_TESTS_FAIL else ()),
     )
@@ -55,8 +61,10 @@ def _without_bare(tests: Sequence[RanTest]) -> list[RanTest]:
     return [test for test in tests if not (test.stands_for and test.status is Status.PASSED)]
 
 
-def _tolerated(gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest] | None) -> Counter[str]:
-    """How many failures of each id are no reason to reject."""
+def _tolerated(
+    gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest] | None, old: Counter[str]
+) -> Counter[str]:
+    """How many failures of each id are no reason to reject. `old` are those that were there from the beginning."""
     failing = counted(tests, Status.FAILED)
     if gate.expect is Expect.NEW_TESTS_FAIL:
         if before is None:
@@ -64,9 +72,7 @@ def _tolerated(gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest] |
         known = {test.id for test in before}
         new = Counter({name: count for name, count in failing.items() if name not in known})
         return new + counted(before, Status.FAILED)
-    if only_worse(gate):
-        return counted(before or (), Status.FAILED)
-    return Counter()
+    return old if only_worse(gate) else Counter()
 
 
 def _nothing_ran(gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest] | None) -> Iterator[Finding]:
@@ -100,14 +106,14 @@ def _lost(gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest]) -> It
         yield Finding("test_vanished", message)
 
 
-def _evaded(gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest]) -> Iterator[Finding]:
+def _evaded(gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest], old: Counter[str]) -> Iterator[Finding]:
     """What failed in the accepted input, and did not run now."""
     if gate.expect is Expect.NEW_TESTS_FAIL or gate.tests is Tests.BASE:
         return
     failed = [test for test in before if test.status is Status.FAILED]
     yield from _unloaded(tests, before, tuple(dict.fromkeys(test.stands_for for test in failed if test.stands_for)))
     if gate.baseline is not Baseline.KEEP:
-        return
+        failed = [test for test in failed if not old[test.id]]
     ran = {test.id for test in tests if test.status is not Status.SKIPPED}
     skipped = {test.id for test in tests if test.status is Status.SKIPPED}
     for test in dict.fromkeys(test.id for test in failed if not test.stands_for):

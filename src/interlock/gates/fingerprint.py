@@ -47,7 +47,7 @@ def verdict_key(case: Case, run: str) -> str:
     """Hex. What was run, and what it is judged by."""
     alone = (case.subject.is_base, case.subject.is_input)
     without = case.input_tree if case.gate.expect is Expect.TESTS_PROVE_CHANGE else ""
-    return digest_of(run, case.gate, case.baseline, case.decided_on_input, alone, without)
+    return digest_of(run, case.gate, case.baseline, case.on_base, case.decided_on_input, alone, without)
 
 
 def _held_out(source: Path) -> tuple[str, str]:

@@ -103,7 +103,8 @@ def _reported(case: Case, ran: Ran) -> Compared:
             return Compared(())
         case Report.JUNIT:
             assert isinstance(ran.report, tuple)
-            return compare(case.gate, _placed(case, ran, _tests(case, ran.report)), _before(case))
+            tests = _placed(case, ran, _tests(case, ran.report))
+            return compare(case.gate, tests, _kept(case, case.baseline), _kept(case, case.on_base))
         case Report.SARIF:
             assert isinstance(ran.report, tuple)
             results = sarif.parse(ran.report[0], ran.tree, case.gate.dir)
@@ -155,11 +156,10 @@ def _stands_alone(case: Case) -> bool:
     return case.subject.is_base or case.subject.is_input
 
 
-def _before(case: Case) -> tuple[junit.RanTest, ...] | None:
-    """What it is compared with: the accepted input, or of a merge what its parts were accepted with."""
-    if case.baseline is None:
-        return None
-    return _tests(case, junit.split(case.baseline))
+def _kept(case: Case, report: bytes | None) -> tuple[junit.RanTest, ...] | None:
+    """The tests of a report that is compared with: on the accepted input (of a merge, what its parts were accepted
+    with), or on the base."""
+    return None if report is None else _tests(case, junit.split(report))
 
 
 def _exit(case: Case, ran: Ran, compared: Compared) -> tuple[Finding, ...]:

@@ -127,3 +127,22 @@ def test_a_finding_names_the_test_and_what_would_be_right() -> None:
 def test_tolerated_failures_explain_the_exit_code() -> None:
     assert compare(NO_WORSE, parsed("a+ b-"), parsed("a+ b-")).explained
     assert not compare(NO_WORSE, parsed("a+"), parsed("a+")).explained
+
+
+@pytest.mark.parametrize(
+    ("on_base", "before", "now", "rules"),
+    [
+        ("a+ old-", "a+ old- new-", "a+ old- new+", []),
+        ("a+ old-", "a+ old- new-", "a+ old+ new+", []),
+        ("a+ old-", "a+ old- new-", "a+ new+", []),
+        ("a+ old-", "a+ old- new-", "a+ old- new-", ["test_failed"]),
+        ("a+ old-", "a+ old- new-", "a+ old-", ["test_vanished"]),
+        ("a+ old-", "a+ old- new-", "a+ old- newo", ["test_skipped"]),
+        ("a+ old-", "a+ old+", "a+ old-", ["test_failed"]),
+        ("a+", "a+ new-", "a+ new-", ["test_failed"]),
+    ],
+)
+def test_only_what_failed_on_the_base_may_go_on_failing(on_base: str, before: str, now: str, rules: list[str]) -> None:
+    """A test that another stage wrote, and that fails on the accepted input, is what the work is for."""
+    said = compare(NO_WORSE, parsed(now) or [], parsed(before), parsed(on_base))
+    assert [finding.rule for finding in said.findings] == rules
