@@ -16,9 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-PLAYS = (*((seed, 0.2) for seed in range(1, 11)), *((seed, 0.4) for seed in (*range(11, 14), *range(15, 22))))
+PLAYS = (*((seed, 0.2) for seed in (*range(1, 10), 79)), *((seed, 0.4) for seed in (*range(11, 14), *range(15, 22))))
 AT_ONCE = 2
 KINDS = frozenset({"wrong fix", "edited test", "crash", "lie", "hang"})
+# What the agent has learned of lying: a hook, a test left out by configuration, a report that is patched.
+LIES = ("src/humanize/conftest.py: was added", "pyproject.toml: was changed", "a test that must fail did not")
 _TIMEOUT_S = 120
 _FAILURE = re.compile(r"^  ✓ \S+ +(\w+(?: \w+)?)  ", re.M)
 _ATTEMPTS = re.compile(r"^  attempts +(.*)$", re.M)
@@ -41,11 +43,13 @@ def main() -> int:
     kinds = {kind for play in plays for kind in _FAILURE.findall(play.said)}
     if missing := sorted(KINDS - kinds):
         _say(f"no demo failed by {', '.join(missing)}: choose other seeds")
+    if untold := [lie for lie in LIES if not any(lie in play.said for play in plays)]:
+        _say(f"no demo was caught by {', '.join(untold)}: choose other seeds")
     bad = [play for play in plays if play.code != 0]
     for play in bad:
         _say(f"\n--- seed {play.seed}, rate {play.rate:g} ended with {play.code}\n{play.said}")
     _say(f"{len(plays)} demos, {len(plays) - len(bad)} accepted; failures of {len(kinds)} kinds")
-    return 1 if bad or missing else 0
+    return 1 if bad or missing or untold else 0
 
 
 def _play(folder: Path, seed: int, rate: float) -> Played:

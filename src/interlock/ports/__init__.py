@@ -1,0 +1,56 @@
+"""What the protocol needs of the world, and the values that cross the boundary.
+
+Adapters implement these; `execution` calls nothing else. A performed effect needs its command, the
+run's context and these ports, so the same code runs on a thread, in a simulation or on a worker.
+"""
+
+from interlock.ports.agents import Agent, Brief, Ended, Outcome
+from interlock.ports.errors import (
+    Cancelled,
+    DeliveryRefused,
+    Fenced,
+    InfrastructureError,
+    InterlockError,
+    UnfitSetup,
+    UnfitTree,
+    UsageError,
+)
+from interlock.ports.gates import Case, Gates, Judgement
+from interlock.ports.journal import Answer, Blobs, Journal
+from interlock.ports.time import Cancel, Clock
+from interlock.ports.workspaces import Candidate, Change, Merged, Place, Room, Stamp, Workspaces
+from interlock.ports.world import Engine, Render, World, unlimited
+
+__all__ = [
+    "Agent",
+    "Answer",
+    "Blobs",
+    "Brief",
+    "Cancel",
+    "Cancelled",
+    "Candidate",
+    "Case",
+    "Change",
+    "Clock",
+    "DeliveryRefused",
+    "Ended",
+    "Engine",
+    "Fenced",
+    "Gates",
+    "InfrastructureError",
+    "InterlockError",
+    "Journal",
+    "Judgement",
+    "Merged",
+    "Outcome",
+    "Place",
+    "Render",
+    "Room",
+    "Stamp",
+    "UnfitSetup",
+    "UnfitTree",
+    "UsageError",
+    "Workspaces",
+    "World",
+    "unlimited",
+]

@@ -1,0 +1,73 @@
+"""Who does the work of an attempt, what it is given, and what it claims."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from interlock.core.budget import Left
+from interlock.core.events import Usage
+from interlock.core.ids import AttemptId
+from interlock.core.pipeline import AgentSpec, Scope
+from interlock.ports.time import Cancel
+from interlock.ports.workspaces import Place
+
+
+class Ended(StrEnum):
+    COMPLETED = "completed"
+    REFUSED = "refused"
+    CRASHED = "crashed"
+    TIMED_OUT = "timed_out"
+    RATE_LIMITED = "rate_limited"
+    OUT_OF_BUDGET = "out_of_budget"
+    UNAVAILABLE = "unavailable"  # program not found, endpoint down
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What an agent is given. `text` is the rendered prompt with artifacts and feedback in it."""
+
+    run: str
+    attempt: AttemptId
+    text: str
+    task: str
+    model: str
+    env: Mapping[str, str]  # all that the worker may see, complete
+    timeout_s: int
+    idle_timeout_s: int
+    dir: str = ""  # where to work, relative to the checkout
+    session: Path | None = None  # of the attempt before, as that one left it in its outcome
+    resumed: str = ""  # the text in place of `text`, where that session can be gone on with
+    left: Left = Left()  # of the limits: an agent that tells as it goes is ended there
+    scope: Scope = Scope()  # what may be changed: a courtesy, the scope gate judges
+    secrets: tuple[str, ...] = ()  # values that must not be in anything that is kept
+    answer_schema: str = ""  # JSON Schema of the answer that is due, empty where the work itself is all
+    rehearsal: str = ""  # what `interlock mcp --inside` reads: the gates that the agent may ask of its own work
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A claim. `log` is a bounded file of what the program printed."""
+
+    ended: Ended
+    message: str = ""
+    exit_code: int | None = None
+    usage: Usage = Usage()
+    model: str = ""
+    session: str = ""
+    log: Path | None = None
+    transcript: Path | None = None
+    kept_session: Path | None = None  # to be handed to the next attempt
+    retry_at: float = 0.0
+    permanent: bool = False
+    told: str = ""  # the brief as it was sent
+    answer: str = ""  # what it answered in full, where the brief asks for one: JSON, or text that holds it
+
+
+class Agent(Protocol):
+    def work(self, spec: AgentSpec, brief: Brief, place: Place, cancel: Cancel) -> Outcome:
+        """Do the work in `place.tree`. When this returns, every process it started is dead."""

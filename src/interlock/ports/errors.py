@@ -1,0 +1,49 @@
+"""What is expected to go wrong, and what ends an effect. Anything else is a bug, and crashes."""
+
+from __future__ import annotations
+
+from interlock.core.events import Finding
+
+
+class InterlockError(Exception):
+    """An expected error: says what happened, where, and what would be right."""
+
+
+class UsageError(InterlockError):
+    """The call or the pipeline is wrong. Exit code 2."""
+
+
+class InfrastructureError(InterlockError):
+    """The machine, a program or the disk is in the way. `permanent` where retrying cannot help."""
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+
+
+class Fenced(InterlockError):
+    """This process no longer owns the run: another one took it."""
+
+
+class Cancelled(InterlockError):
+    """The effect is no longer wanted; it left nothing behind."""
+
+
+class UnfitTree(InterlockError):
+    """What the agent left cannot be made into a commit. `findings` say why."""
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        super().__init__("; ".join(finding.message for finding in findings))
+        self.findings = findings
+
+
+class UnfitSetup(InterlockError):
+    """Setup fails on these files, and works on those that they are compared with. `output` is what it printed last."""
+
+    def __init__(self, message: str, output: bytes) -> None:
+        super().__init__(message)
+        self.output = output
+
+
+class DeliveryRefused(InterlockError):
+    """A person must decide: the branch is somewhere else, or checked out."""

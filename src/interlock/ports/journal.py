@@ -1,0 +1,75 @@
+"""Where history and evidence are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from interlock.core.events import Action, Event, Recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a human said, as it lies in the inbox. Empty fields are unused by the action."""
+
+    id: str
+    run: str
+    action: Action
+    by: str
+    at: float
+    stage: str = ""
+    subject: str = ""  # STAGE/EPOCH.NUMBER
+    gate: str = ""
+    comment: str = ""
+    commit: str = ""
+    override: bool = False
+    now: bool = False
+    limits: tuple[tuple[str, float], ...] = ()
+
+
+class Journal(Protocol):
+    """The append-only history of every run of a repository, the inbox, and the caches by digest."""
+
+    def create(self, run: str, at: float, event: Event) -> None:
+        """Append the first event of a new run. Raises UsageError where the run exists."""
+
+    def runs(self) -> list[str]:
+        """Ids, oldest first."""
+
+    def records(self, run: str, after: int = 0) -> list[Recorded]:
+        """The history of `run` beyond seq `after`. Empty where there is no such run."""
+
+    def take(self, run: str) -> int:
+        """A new fencing epoch for `run`, higher than any before. The former owner is fenced from here on."""
+
+    def append(self, run: str, fence: int, after: int, at: float, event: Event) -> Recorded:
+        """Durably append `event` as seq `after + 1`, in one transaction that checks `fence`, and settle
+        the answer that it names. Raises Fenced; raises InfrastructureError (disk full, read-only)."""
+
+    def holds(self, run: str, fence: int) -> bool:
+        """Whether `fence` is still the newest of `run`."""
+
+    def put_answer(self, answer: Answer) -> None: ...
+
+    def answers(self, run: str) -> list[Answer]:
+        """Unsettled ones, in the order they came."""
+
+    def remember(self, kind: str, key: str, value: str) -> None:
+        """Cache `value` (JSON text) by digest. The first value stays."""
+
+    def recall(self, kind: str, key: str) -> str | None: ...
+
+
+class Blobs(Protocol):
+    """Evidence, by the sha256 of its content."""
+
+    def put(self, content: bytes) -> str: ...
+
+    def put_file(self, path: Path) -> tuple[str, int]:
+        """Digest and size of a file's content, copied in."""
+
+    def get(self, digest: str) -> bytes:
+        """Raises InfrastructureError where there is none."""
+
+    def path(self, digest: str) -> Path: ...

@@ -1,0 +1,17 @@
+"""Time, and being told that something is no longer wanted."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Unix seconds."""
+
+
+class Cancel(Protocol):
+    """Set when an effect in flight is no longer wanted. threading.Event fits."""
+
+    def is_set(self) -> bool: ...
+    def wait(self, timeout: float | None = None) -> bool: ...

@@ -1,0 +1,137 @@
+"""Checkouts and the commits made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from interlock.core.conflicts import Undecided
+from interlock.core.ids import AttemptId
+from interlock.core.pipeline import Setup
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    commit: str
+    tree: str
+    conflicts: tuple[str, ...] = ()
+    undecided: tuple[Undecided, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    commit: str
+    tree: str
+    left_out: tuple[str, ...] = ()  # paths that were there and did not come along
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One path that differs between two trees."""
+
+    path: str  # bytes decoded with surrogateescape
+    status: str  # A | M | D | T (type or mode)
+    old_mode: str  # six octal digits, 000000 where absent
+    new_mode: str
+    added: int = 0  # lines; 0 for binary
+    removed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An attempt's or a gate's own directories; all of it is wiped together."""
+
+    root: Path
+    tree: Path  # the checkout
+    home: Path
+    tmp: Path
+    env: tuple[tuple[str, str], ...] = ()  # what setup adds, such as PATH
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What to lay out beside a commit's files. `control` is a commit that setup worked on: where it fails on the
+    files at hand and works there, it is the files that are wrong. `number` is that of the try: what failed in it is not
+    tried once more; 0: it is."""
+
+    setup: tuple[Setup, ...] = ()
+    carry: tuple[str, ...] = ()
+    protected: tuple[str, ...] = ()
+    sides: tuple[tuple[str, str], ...] = ()  # names and commits that are branches `from/NAME` of the `.git`
+    control: str = ""
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Who and when, for commits that must come out the same every time. `at` is whole unix seconds."""
+
+    message: str
+    at: int
+    author: str = "Interlock <interlock@localhost>"
+
+
+class Workspaces(Protocol):
+    def merge(self, sources: Sequence[str], stamp: Stamp, ref: str, names: Sequence[str] = ()) -> Merged:
+        """The sources merged pairwise in order, kept by `ref`; `names` are their stages. One source is itself, and so
+        is one that holds all the others. Raises InfrastructureError where a merge is not as its sides left it."""
+
+    def open(self, run: str, attempt: AttemptId, commit: str, room: Room, *, overlay: str = "") -> Place:
+        """A fresh place with the files of `commit` (those of commit `overlay` laid over it), a throw-away
+        `.git` of one commit, setup and carried files. A place that is already there is wiped first."""
+
+    def snapshot(self, place: Place, parent: str, room: Room, stamp: Stamp, ref: str) -> Candidate:
+        """Read the files, make the commit on `parent`, keep it by `ref` (created once, never moved).
+        Raises UnfitTree where they hold what cannot be taken (a nested repository, a device...)."""
+
+    def adopt(self, commit: str, parent: str, stamp: Stamp, ref: str) -> Candidate:
+        """A person's own commit (or the input itself) as a candidate: its tree, on `parent`."""
+
+    def put_beside(self, place: Place, name: str, content: bytes) -> Path: ...  # for who works in the checkout
+
+    def wipe(self, place: Place) -> None: ...
+
+    def discard(self, run: str, attempt: AttemptId) -> None:
+        """Remove whatever a lost attempt left behind, if anything."""
+
+    def has(self, commit: str) -> bool:
+        """Whether the store holds the commit."""
+
+    def clean_room(self, commit: str, base: str, room: Room) -> AbstractContextManager[Place]:
+        """A checkout of `commit` that no agent touched, with a throw-away `.git` of `base` and `commit`. Raises
+        UnfitSetup where setup fails on its files and works on those of `room.control`."""
+
+    def room_digest(self, commit: str, base: str, room: Room) -> str:
+        """A digest of what the clean room shows beside the files of `commit`: what `.git` says, and what setup makes,
+        which is made where it is not there yet. Of a candidate's commit the message and date are ours, and do not
+        count. Raises as `clean_room`."""
+
+    def read(self, commit: str, path: str, max_bytes: int) -> bytes | None:
+        """A regular file of the commit's tree, None where there is none. Raises UsageError above `max_bytes`."""
+
+    def files(self, commit: str, globs: Sequence[str]) -> tuple[str, ...]:
+        """The paths of the commit's regular files that the globs match, sorted."""
+
+    def changes(self, old: str, new: str) -> tuple[Change, ...]:
+        """Between two commits or trees, sorted by path."""
+
+    def patch(self, old: str, new: str) -> bytes: ...
+
+    def restore(self, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:
+        """`commit` with the paths that match `globs` as they are in `onto`: a new commit's hash."""
+
+    def publish(self, commit: str, remote: str, branch: str) -> str:
+        """Push `commit` as `branch` to a remote under the user's own configuration, once or again. Returns its address.
+        Raises UsageError where there is none, InfrastructureError where it is out of reach or has another commit."""
+
+    def withdraw(self, commit: str, remote: str, branch: str) -> None:
+        """Delete `branch` at the remote where it is still at `commit`. Raises InfrastructureError."""
+
+    def deliver(  # noqa: PLR0913 - what is delivered, where, and how, is six things
+        self, commit: str, base: str, branch: str, stamp: Stamp, series: Sequence[str], *, sign: bool
+    ) -> str:
+        """Create `branch` in the user's repository. Returns the commit there. Doing it again is the same as
+        doing it once. Raises DeliveryRefused where the branch has another value or is checked out."""

@@ -1,0 +1,44 @@
+"""Rendering, engines, and the ports that effects are performed with, in one value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from interlock.core.budget import Left
+from interlock.ports.agents import Agent
+from interlock.ports.gates import Gates
+from interlock.ports.journal import Blobs, Journal
+from interlock.ports.time import Clock
+from interlock.ports.workspaces import Workspaces
+
+
+class Render(Protocol):
+    def __call__(self, template: str, values: Mapping[str, object]) -> str:
+        """Fill a prompt in, with strict undefined and a bound on work. Raises UsageError."""
+
+
+class Engine(Protocol):
+    def drive(self, run: str, *, take_over: bool = False) -> None:
+        """Own the run and go on until nothing moves without a human."""
+
+
+def unlimited(stage: str) -> Left:
+    """Without an owner nothing is bounded."""
+    return Left()
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The ports that effects are performed with."""
+
+    workspaces: Workspaces
+    agents: Mapping[str, Agent]  # by the adapter's name
+    gates: Gates
+    blobs: Blobs
+    journal: Journal
+    clock: Clock
+    render: Render
+    fenced: Callable[[], bool]  # asked right before each effect that outlives the process
+    left: Callable[[str], Left] = unlimited  # what an attempt at a stage may still use
