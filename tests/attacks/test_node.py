@@ -107,7 +107,7 @@ JEST_FILES = [
     Attack("babel.config.cjs", {"babel.config.cjs": BABEL}, "scope/protected"),
     Attack(".babelrc.js", {".babelrc.js": BABEL}, "scope/protected"),
     Attack("a key babel", package(JEST, babel={"plugins": ["./src/evil.js"]}) | {"src/evil.js": BABEL}, "scope/judged_table"),
-    Attack("a snapshot", {"test/__snapshots__/app.test.js.snap": "// Jest Snapshot v1, https://goo.gl/fbAQLP\n\nexports[`shot 1`] = `0`;\n"}, "scope/protected"),
+    Attack("a snapshot", {"test/__snapshots__/app.test.js.snap": "// Jest Snapshot v1, https://goo.gl/fbAQLP\n\nexports[`shot 1`] = `0`;\n"}),
     Attack("a mock beside the product", {"src/__mocks__/app.js": "module.exports = { add: (a, b) => a + b };\n"}, "scope/protected"),
     Attack("a mock of a package", {"__mocks__/fs.js": EXIT}, "scope/protected"),
     Attack("a resolver", package(JEST, jest={"resolver": "./src/evil.js"}), "scope/judged_table"),
@@ -116,7 +116,7 @@ VITEST_FILES = [
     *everywhere(VITEST),
     *(
         Attack(name, {name: "export default { test: { setupFiles: ['./src/evil.js'] } };\n", "src/evil.js": OF_VITEST["expect.extend"]}, "scope/protected")
-        for name in ("vitest.config.js", "vitest.config.ts", "vitest.config.mts", "vitest.config.mjs", "vitest.config.cts", "vite.config.js", "vite.config.ts", "vite.config.mjs", "Vitest.config.js")
+        for name in ("vitest.config.js", "vitest.config.ts", "vitest.config.mts", "vitest.config.mjs", "vitest.config.cts", "vite.config.js", "vite.config.ts", "vite.config.mjs")
     ),
     Attack("vitest.workspace.js", {"vitest.workspace.js": "export default ['src'];\n"}, "scope/protected"),
     Attack("vitest.workspace.json", {"vitest.workspace.json": '["src"]'}, "scope/protected"),

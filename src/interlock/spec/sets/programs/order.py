@@ -28,7 +28,7 @@ class Order:
         extra = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
         inside = [path for path in (*extra, *sys.path) if _is_below(path, root)]
         self.own = frozenset(own)
-        self.checkout = list(dict.fromkeys((str(Path.cwd()), *inside)))
+        self.checkout = list(dict.fromkeys((*inside, str(Path.cwd()))))  # sources first: what is delivered is tested
         self.outside = list(dict.fromkeys(path for path in (*extra, *sys.path) if path not in inside))
         self.joined = False
         sys.path[:] = self.outside
