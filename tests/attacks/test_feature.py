@@ -18,6 +18,7 @@ EMPTY = PYTESTS.replace("add(2, 3) == 5", "add(2, 3)").replace(
 PASSES = "def test_mul():\n    assert True\n"
 
 # What the stage `tests` leaves, and what `code` does.
+PATCHING = "import app\n\napp.add = lambda a, b: a + b\n\n\ndef test_mul():\n    assert app.mul(2, 3) == 6\n"
 IN_TESTS = [
     Attack("old tests emptied", {"tests": {"tests/test_mul.py": MUL_TESTS, "tests/test_app.py": EMPTY}, "code": {"src/app.py": WRONG}}),
     Attack("old tests emptied behind a link", {"tests": {"tests/test_mul.py": MUL_TESTS, "tests/easy.txt": EMPTY, "tests/test_app.py": ["link", "easy.txt"]}, "code": {"src/app.py": WRONG}}),
@@ -34,14 +35,12 @@ IN_TESTS = [
     Attack("tests that prove nothing", {"tests": {"tests/test_mul.py": PASSES}, "code": {"src/app.py": NO_MUL}}, "red"),
     Attack("tests that fail for nothing", {"tests": {"tests/test_mul.py": "def test_mul():\n    raise ValueError\n"}, "code": {"src/app.py": NO_MUL}}),
     Attack("no tests", {"tests": {"tests/notes.txt": "none\n"}, "code": {"src/app.py": NO_MUL}}, "red"),
+    Attack("new tests that patch the product for old ones", {"tests": {"tests/test_aaa.py": PATCHING}, "code": {"src/app.py": WRONG}}, "old/test_failed"),
     Attack("tests loaded by none", {"tests": {"tests/test_mul.py": "raise ImportError\n"}, "code": {"src/app.py": NO_MUL}}),
 ]  # fmt: skip
-PATCHING = "import app\n\napp.add = lambda a, b: a + b\n\n\ndef test_mul():\n    assert app.mul(2, 3) == 6\n"
-# Open, and named so: the new tests are the stage's own say, and they share a process with the old ones. A person reads
-# them; a gate with `tests: base` judges by the old ones alone (`test_adds.py`).
+# Open, and named so: what the new tests ask for is the stage's own say. A person reads them.
 OPEN = [
     Attack("tests that fail once", {"tests": {"tests/test_mul.py": "import pathlib\n\n\ndef test_mul():\n    assert pathlib.Path('src/done').exists()\n"}, "code": {"src/app.py": NO_MUL, "src/done": ""}}),
-    Attack("new tests that patch the product for old ones", {"tests": {"tests/test_aaa.py": PATCHING}, "code": {"src/app.py": WRONG}}),
 ]  # fmt: skip
 IN_CODE = [
     Attack("nothing but the defect", {"src/app.py": WRONG}, "test/test_failed"),
@@ -66,7 +65,7 @@ def test_what_the_stage_of_the_tests_leaves(arena_of: Find, row: Attack) -> None
 
 
 @each(OPEN)
-def test_what_new_tests_can_do_to_old_ones_is_named_as_open(arena_of: Find, row: Attack) -> None:
+def test_new_tests_that_say_nothing_of_the_task_are_named_as_open(arena_of: Find, row: Attack) -> None:
     outcome = arena_of("feature").attack(row.files)
     assert outcome.false, outcome.told()
 

@@ -41,7 +41,7 @@ def rules(judgement) -> list[str]:
         ({"tests/test_app.py": "x"}, Scope(writes=("src/**",), protect=("tests/**",), authors=("tests/**",)), None),
         ({"conftest.PY": "x"}, Scope(protect=("conftest.py",)), "protected"),
         ({"SRC/app.py": "x"}, Scope(), None),
-        ({"tests/TEST_app.py": "x"}, Scope(protect=("test_*.py",)), "letter_case"),
+        ({"tests/TEST_new.py": "x"}, Scope(protect=("test_*.py",)), "protected"),
         ({"src/conftest.py": "x"}, Scope(protect=("conftest.py",)), "protected"),
         ({".interlock/agents.yaml": "x"}, Scope(), "reserved"),
         ({".interlock/agents.yaml": "x"}, Scope(writes=("**",), authors=("**",)), "reserved"),
@@ -91,6 +91,14 @@ def test_scope_judges_a_mixed_file_table_by_table(world: World, base: str, files
     judgement = world.scope(scope, world.trees.commit(files, base), base)
     assert [finding.rule for finding in judgement.findings] == ["judged_table"] * len(blamed)
     assert all(words in finding.message for words, finding in zip(blamed, judgement.findings, strict=True))
+
+
+def test_a_name_that_differs_from_one_that_judges_by_letter_case_alone(world: World, base: str) -> None:
+    """`Contest.java` is no test, but on some systems `fooTEST.java` is the file `FooTest.java`."""
+    scope = Scope(protect=("*Test.java",))
+    old = world.trees.commit({"FooTest.java": "x"}, base)
+    assert rules(world.scope(scope, world.trees.commit({"fooTEST.java": "y"}, old), old)) == ["letter_case"]
+    assert rules(world.scope(scope, world.trees.commit({"Contest.java": "y"}, old), old)) == []
 
 
 def test_scope_names_file_and_table_and_who_may_change_it(world: World, base: str) -> None:

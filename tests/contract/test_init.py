@@ -81,7 +81,7 @@ def test_whatever_is_there_the_pipelines_are_valid_and_small(root: Path, files: 
         assert [message for message in said if "no agent is there yet" not in message] == []
         assert bool(said) == (which("claude") is None)
         lines = page(root, name).read_text().splitlines()
-        assert len(lines) < 30
+        assert len(lines) <= 35
         assert lines[0] == "# yaml-language-server: $schema=../schema.json"
 
 
@@ -114,7 +114,7 @@ def test_quick_lets_one_agent_write_fix_and_tests_where_a_gate_can_tell(root: Pa
     initialised(root, PYTEST, named("python3", "pytest", "codex"))
     code = load_pipeline(page(root, "quick"), root).pipeline.stage("code")
     assert (code.gate("test").expect, "test_*.py" in code.scope.adds) == (Expect.TESTS_PROVE_CHANGE, True)
-    assert "for work that needs none, take `expect` out" in page(root, "quick").read_text()
+    assert "for work that needs none, take it out" in page(root, "quick").read_text()
     initialised(root / "go", GO, named("go"))
     code = load_pipeline(page(root / "go", "quick"), root / "go").pipeline.stage("code")
     assert (code.gate("test").expect, code.scope.adds) == (Expect.PASS, ())

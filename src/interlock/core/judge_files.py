@@ -141,15 +141,15 @@ _SOURCES = tuple(dict.fromkeys(glob for language in LANGUAGES.values() for glob 
 
 
 def matches_in_any_case(globs: Iterable[str], path: str) -> bool:
-    """As `matches_any`, but a fixed name counts in any letter case: some file systems take `makefile` for `Makefile`,
-    and `Contest.java` is no `*Test.java` on any."""
+    """As `matches_any`, but in any letter case: some file systems take `makefile` for `Makefile`. Where only its letter
+    case tells a name, as `*Test.java` from `Contest.java`, it counts."""
     known = tuple(globs)
     return matches_any(known, path) or matches_any(_folded(known), path.casefold())
 
 
 @lru_cache(maxsize=256)
 def _folded(globs: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(glob.casefold() for glob in globs if "*" not in glob.removesuffix("/**").rpartition("/")[2])
+    return tuple(glob.casefold() for glob in globs if "*" not in glob.removesuffix("/**") or glob == glob.lower())
 
 
 def is_test(path: str, language: str = "") -> bool:
