@@ -154,6 +154,10 @@ NODE = [
     "packages/a/.npmrc",
 ]
 OTHER = [
+    "build.rs",
+    "binding.gyp",
+    "setup.py",
+    "pytest.py",
     "x_test.go",
     "pkg/testdata/in.txt",
     ".golangci.yml",

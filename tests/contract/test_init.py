@@ -56,7 +56,7 @@ def test_each_language_is_found_and_its_pipelines_are_valid(root: Path, language
     scaffold = initialised(root, PROJECTS[language], named(*TOOLCHAINS, "claude"))
     assert scaffold.found.languages == (language,)
     assert scaffold.found.agents == ("claude",)
-    for name in ("feature", "quick"):
+    for name in ("feature", "quick", "chore"):
         loaded = load_pipeline(page(root, name), root)
         assert loaded.findings == ()
         assert loaded.pipeline.name == name
@@ -76,7 +76,7 @@ def test_each_language_is_found_and_its_pipelines_are_valid(root: Path, language
 @pytest.mark.parametrize("which", [named(), everything])
 def test_whatever_is_there_the_pipelines_are_valid_and_small(root: Path, files: dict[str, str], which):
     initialised(root, files, which)
-    for name in ("feature", "quick"):
+    for name in ("feature", "quick", "chore"):
         said = [finding.message for finding in load_pipeline(page(root, name), root).findings]
         assert [message for message in said if "no agent is there yet" not in message] == []
         assert bool(said) == (which("claude") is None)

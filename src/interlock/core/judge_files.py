@@ -45,7 +45,9 @@ PYTHON = Language(
         "pylintrc.toml", ".pylintrc.toml", "pyrightconfig.json", "pyrefly.toml", "ty.toml", "pytype.cfg", ".coveragerc",
         ".coveragerc.toml", ".isort.cfg", ".pydocstyle", ".pydocstyle.ini", ".bandit", ".style.yapf", ".yapfignore",
         ".pycodestyle", ".importlinter", ".pyre_configuration", ".python-version", "uv.toml", "pip.conf", "pyvenv.cfg",
-        "sitecustomize.py", "usercustomize.py", "*.pth", "*._pth", "*.egg-link", "**/*.dist-info/**",
+        "setup.py", "hatch_build.py", "pdm_build.py", "pytest.py", "_pytest.py", "unittest.py", "mypy.py", "ruff.py",
+        "flake8.py", "pylint.py", "tox.py", "nox.py", "sitecustomize.py", "usercustomize.py", "*.pth", "*._pth",
+        "*.egg-link", "**/*.dist-info/**",
         "**/*.egg-info/**", "**/site-packages/**", "**/__pycache__/**", "*.py[co]",
     ),
     sources=("*.py", "*.pyi", "*.pyx", "*.so", "*.pyd"),
@@ -65,7 +67,8 @@ NODE = Language(
         *_scripts("eslint.config", ".eslintrc", "prettier.config", ".prettierrc", "stylelint.config", "xo.config"),
         *_scripts("test-setup", "setup-tests", "setupTests", "jasmine.*", "gulpfile", "Gruntfile", "tap.config"),
         "vite.config.*", "vitest.config.*", "vitest.workspace.*", "jest.config.*", "babel.config.*", ".babelrc*",
-        ".swcrc", ".mocharc*", "mocha.opts", ".nycrc*", ".c8rc*", ".taprc*", "jasmine.json", ".jasmine.json",
+        "binding.gyp", "*.gypi", ".swcrc", ".mocharc*", "mocha.opts", ".nycrc*", ".c8rc*", ".taprc*",
+        "jasmine.json", ".jasmine.json",
         ".eslintrc*", ".eslintignore", ".eslint.config.*", "biome.json", "biome.jsonc", ".biome.json*", ".oxlintrc*",
         "oxlint.json", "tslint.json", ".jshintrc", ".jshintignore", ".jscsrc", ".prettierrc*", ".prettierignore",
         ".stylelintrc*", ".xo-config*", "tsconfig*.json", "tsconfig*.jsonc", "jsconfig*.json", ".npmrc", ".yarnrc",
@@ -73,7 +76,7 @@ NODE = Language(
         "node.config.json", ".node-version", ".nvmrc", ".ncurc*", ".browserslistrc", "turbo.json", "nx.json",
         "lerna.json", "**/node_modules/**",
     ),
-    sources=(*_scripts("*"), "*.node", "*.wasm"),
+    sources=_scripts("*"),
 )  # fmt: skip
 GO = Language(
     named=("*_test.go",),
@@ -89,7 +92,7 @@ RUST = Language(
     folders=("**/tests/**", "**/benches/**"),
     configuration=(
         "clippy.toml", ".clippy.toml", "rustfmt.toml", ".rustfmt.toml", "rust-toolchain", "rust-toolchain.toml",
-        "**/.cargo/**", "**/.config/nextest.toml", "deny.toml", "**/.cargo-home/**",
+        "build.rs", "**/.cargo/**", "**/.config/nextest.toml", "deny.toml", "**/.cargo-home/**",
     ),
     sources=("*.rs",),
 )  # fmt: skip
@@ -137,7 +140,8 @@ CONFIGURATION = (
     *AGENT_FILES,
 )
 _NAMED = tuple(dict.fromkeys(glob for language in LANGUAGES.values() for glob in language.named))
-_SOURCES = tuple(dict.fromkeys(glob for language in LANGUAGES.values() for glob in language.sources))
+_BUILT = ("*.node", "*.wasm")
+_SOURCES = (*dict.fromkeys(glob for language in LANGUAGES.values() for glob in language.sources), *_BUILT)
 
 
 def matches_in_any_case(globs: Iterable[str], path: str) -> bool:
@@ -164,12 +168,15 @@ def is_configuration(path: str) -> bool:
 
 
 def may_be_added(path: str) -> bool:
-    """Whether a stage that only `adds` tests may bring this file: a test by its own name, or data. A module beside the
-    tests could stand in for the product (the folder of a test is first on its import path), and a configuration could
-    change what other tests say."""
+    """Whether a stage that only `adds` tests may bring this file: a test, or data. A Python module beside the tests
+    could stand in for the product (the folder of a test is first on its import path), and a configuration could change
+    what other tests say. In Node and Rust what lies in a folder of tests is a test by that."""
     if is_configuration(path) or matches_in_any_case(MIXED, path):
         return False
-    return matches_in_any_case(_NAMED, path) or not matches_in_any_case(_SOURCES, path)
+    by_folder = any(
+        matches_any(language.folders, path) and matches_any(language.sources, path) for language in (NODE, RUST)
+    )
+    return by_folder or matches_in_any_case(_NAMED, path) or not matches_in_any_case(_SOURCES, path)
 
 
 def tests_of(use: str) -> tuple[str, ...]:

@@ -93,9 +93,10 @@ def _verdict(context: Context, verdict: VerdictGiven) -> dict[str, object]:
 
 
 def _tail(world: World, context: Context, verdict: VerdictGiven) -> str:
+    """The end of the output; none where findings hold it, without the tests that the referee added."""
     _, gate = find_gate(context.pipeline, verdict.gate)
     log = verdict.evidence_of("log")
-    if gate.held_out or not log:
+    if gate.held_out or gate.canary or not log:
         return ""
     return world.blobs.get(log)[-TAIL:].decode("utf-8", "replace")
 

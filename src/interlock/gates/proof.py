@@ -32,7 +32,7 @@ from interlock.process import How
 PROVEN = "proven"  # the evidence that names the tests which prove the change, and the rule of the notes on them
 NOTHING_NEW = (
     "no test shows the change: add a test that fails without it and passes with it; "
-    "if the work needs none, a person accepts it, or the gate is written without `expect: tests_prove_change`"
+    "for work that needs none there is a pipeline without `expect: tests_prove_change` (`init` writes one: chore)"
 )
 _LOG_MAX = 1_000_000
 _FILES_MAX = 200  # on a command line

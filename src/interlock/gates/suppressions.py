@@ -5,6 +5,7 @@ Rule: what speaks of one line, such as `# noqa: E501` or `eslint-disable-next-li
 
 from __future__ import annotations
 
+import io
 import re
 import tokenize
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from interlock.core.judge_files import LANGUAGES
 _I = re.IGNORECASE
 # Of Python: in any comment; in a comment that is a line of its own at the margin; there, and before any code.
 _ANYWHERE = re.compile(
-    r"#\s*(ruff\s*:\s*(noqa|ignore-file|disable-file)|flake8\s*[:=]\s*noqa|mypy\s*:\s*(?!strict\b)\w|pytype\s*:\s*skip-file"
+    r"#\s*(ruff\s*:\s*(noqa|ignore-file|disable)|flake8\s*[:=]\s*noqa|mypy\s*:\s*(?!strict\b)\w|pytype\s*:\s*skip-file"
     r"|pyre-ignore-all-errors|pyre-unsafe|isort\s*:\s*skip_file|pylint\s*:\s*skip-file|ty\s*:\s*ignore-file)",
     _I,
 )  # fmt: skip
@@ -29,11 +30,13 @@ _OTHERS = MappingProxyType(
     {
         "node": re.compile(
             r"@ts-nocheck\b|/[*/]\s*(eslint|oxlint|tslint:|jshint|stylelint)-?disable(?!-?(next-)?line)\b"
-            r"|/\*\s*eslint\s+[\w@/-]+\s*:\s*(0|\[\s*0|[\"']?off)|biome-ignore-all\b|/\*\s*jshint\s+ignore:start"
+            r"|/\*\s*eslint\s[^*]*:\s*\[?\s*[\"']?(0\b|off)|biome-ignore-all\b|/\*\s*jshint\s+ignore:start"
             r"|tslint:disable(?!-(next-)?line)\b"
         ),
-        "go": re.compile(r"//\s*lint:file-ignore\b|//\s*revive:disable(?!-(next-)?line)\b|^package\s.*//\s*nolint\b"),
-        "rust": re.compile(r"^\s*#!\[\s*(cfg_attr\s*\(.*)?\b(allow|expect)\b"),
+        "go": re.compile(
+            r"//\s*lint:file-ignore\b|//\s*revive:disable(?!-(next-)?line)\b|^package\s.*//\s*nolint\b", re.MULTILINE
+        ),
+        "rust": re.compile(r"^\s*#!\[\s*(cfg_attr\s*\(.*)?\b(allow|expect)\b", re.MULTILINE),
         "java": re.compile(r"CHECKSTYLE\s*:\s*OFF|spotless:off|PMD\s*:\s*OFF|detekt\.\w+\s*:\s*off"),
     }
 )
@@ -57,16 +60,18 @@ def found(language: str, text: str) -> tuple[Suppression, ...]:
     pattern = _OTHERS.get(language)
     if pattern is None:
         return ()
-    lines = text.splitlines()
-    plain = [Suppression(number, line.strip()) for number, line in enumerate(lines, 1) if pattern.search(line)]
+    lines = text.split("\n")
+    starts = dict.fromkeys(text.count("\n", 0, match.start()) for match in pattern.finditer(text))
+    plain = [Suppression(number + 1, lines[number].strip() or lines[number]) for number in starts]
     return (*plain, *(_above_the_package(lines) if language == "go" else ()))
 
 
 def _in_python(text: str) -> Iterator[Suppression]:
-    is_code = False
+    is_code, last = False, 0
     aside = (tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.NEWLINE)
     try:
-        for token in tokenize.generate_tokens(iter(text.splitlines(keepends=True)).__next__):
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            last = token.start[0]
             is_code = is_code or token.type not in aside
             at_margin = token.type == tokenize.COMMENT and token.start[1] == 0
             if token.type == tokenize.COMMENT and (
@@ -75,8 +80,10 @@ def _in_python(text: str) -> Iterator[Suppression]:
                 or (at_margin and not is_code and _BEFORE_CODE.match(token.string))
             ):
                 yield Suppression(token.start[0], token.string.strip())
-    except (tokenize.TokenError, SyntaxError):
-        return  # it does not compile, which others say
+    except (tokenize.TokenError, SyntaxError):  # it does not compile, and nobody knows what a linter makes of it
+        for number, line in enumerate(text.split("\n"), 1):
+            if number > last and _ANYWHERE.search(line):
+                yield Suppression(number, line.strip())
 
 
 def _above_the_package(lines: list[str]) -> Iterator[Suppression]:

@@ -18,9 +18,10 @@ from xml.etree import ElementTree
 _Tables = Mapping[str, str]  # a table's name, and all that is in it as text
 
 _TOOLS = (
-    "bumpver", "bumpversion", "briefcase", "cibuildwheel", "commitizen", "flit", "hatch.build", "hatch.metadata",
-    "hatch.version", "maturin", "meson-python", "pdm.build", "pdm.dev-dependencies", "pdm.version", "poetry",
-    "scikit-build", "semantic_release", "setuptools", "setuptools-scm", "setuptools_scm", "towncrier",
+    "bumpver", "bumpversion", "briefcase", "cibuildwheel", "commitizen", "flit.metadata", "flit.module",
+    "hatch.version", "maturin", "pdm.dev-dependencies", "pdm.version", "poetry", "semantic_release",
+    "setuptools.dynamic", "setuptools.include-package-data", "setuptools.package-data", "setuptools.package-dir",
+    "setuptools.packages", "setuptools.py-modules", "setuptools-scm", "setuptools_scm", "towncrier",
     "uv.dev-dependencies", "uv.package", "versioneer", "versioningit",
 )  # fmt: skip
 # Programs that judge, or that judges are run by: an entry point of that name would take their place.
@@ -51,7 +52,7 @@ _HARMLESS = MappingProxyType(
     {
         "pyproject.toml": rf"project\.(?!entry-points\.pytest11|(gui-)?scripts\.{_PROGRAMS}$).*"
         r"|dependency-groups\..*"
-        rf"|tool\.({'|'.join(map(re.escape, _TOOLS))})(?!\.plugins\.pytest11|\.scripts\.{_PROGRAMS}$)(\..*)?",
+        rf"|tool\.({'|'.join(map(re.escape, _TOOLS))})(?!\.build|\.plugins\.pytest11|\.scripts\.{_PROGRAMS}$)(\..*)?",
         "setup.cfg": r"metadata|options(\.(?!entry_points)[\w.]+)?"
         rf"|options\.entry_points\.(?!pytest11|(console|gui)_scripts\.{_PROGRAMS}$).*"
         r"|bdist_wheel|sdist|build_ext|egg_info|bumpversion.*|versioneer|upload|wheel",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from interlock.core.judge_files import CONFIGURATION, TESTS
 from interlock.core.pipeline import Command, Gate, Pipeline, Stage
+from interlock.spec.sets import folder as look
 from interlock.spec.sets.configured import configured_tests
 
 NEVER = ".interlock/**"  # not even by a stage that authors it; its own artifacts aside
@@ -55,6 +56,7 @@ _BEFORE = frozenset(
     }
 )  # fmt: skip
 _NO_SCRIPT = frozenset({"-c", "-m", "-e", "-p", "--check", "--eval", "--print"})  # code follows, or a file is only read
+_FILES_MAX = 200
 _BETWEEN = frozenset(";&|()\n")
 
 
@@ -73,14 +75,35 @@ def protect_judges(pipeline: Pipeline, read: tuple[str, ...], root: Path) -> Pip
 
 
 def run_by(gate: Gate, root: Path) -> Iterator[str]:
-    """Files of the repository that the gate's command starts, by path from the root."""
-    if gate.command is None or gate.used:
+    """Files of the repository that the gate's command starts, and that these start in turn, by path from the root."""
+    if gate.command is None:
         return
-    for words in _commands(gate.command):
+    waiting, seen = [*_commands(gate.command)], set[str]()
+    while waiting and len(seen) < _FILES_MAX:
+        words = waiting.pop(0)
+        waiting += _handed_on(words, root / gate.dir)
         paths = (_joined(gate.dir, name) for name in _startable(words) if not name.startswith("/"))
         found = next((path for path in paths if (root / path).is_file()), "")
-        if found:
+        if found and found not in seen:
+            seen.add(found)
+            waiting += _commands(Command(shell=look.text(root, found)))
             yield found
+
+
+def _handed_on(words: list[str], folder: Path) -> Iterator[list[str]]:
+    """Commands that a shell is given as text, or that stand in a file which a program reads by its name."""
+    rest = [word for word in words if not re.fullmatch(r"\w+=.*", word)]
+    program = rest[0].rpartition("/")[2] if rest else ""
+    text = ""
+    if re.fullmatch(r"(ba|da|z|k)?sh", program) and any(re.fullmatch(r"-\w*c", word) for word in rest):
+        text = rest[-1]
+    elif program in ("make", "gmake", "just"):
+        text = look.text(folder, "Makefile", "makefile", "GNUmakefile", "justfile", ".justfile")
+    elif program in ("npm", "pnpm", "yarn", "bun"):
+        scripts = look.at(look.json_object(folder, "package.json"), "scripts")
+        text = "\n".join(script for script in scripts.values() if isinstance(script, str))
+    for line in text.splitlines():
+        yield from _commands(Command(shell=line.strip().lstrip("@-+")))
 
 
 def _joined(folder: str, name: str) -> str:

@@ -13,16 +13,17 @@ crate/tests/it.rs src/tests.rs spec/a.js tests/conftest.py __snapshots__/a.snap
 CONFIGURATION = """
 pytest.ini sub/pytest.ini ruff.toml mypy.ini vite.config.js vitest.config.mts jest.config.cjs .mocharc.yml
 .eslintrc.yml .eslintignore biome.jsonc tsconfig.json packages/a/tsconfig.build.json babel.config.js .npmrc
-noxfile.py Makefile makefile MAKEFILE sitecustomize.py usercustomize.py x.pth foo.dist-info/entry_points.txt
-src/foo.egg-info/PKG-INFO src/conftest.py Conftest.py AGENTS.md sub/CLAUDE.md GEMINI.md .claude/settings.json
-.CLAUDE/settings.json .codex/config.toml .goosehints .gemini/settings.json .aider.conf.yml .cursor/rules/a.mdc
-.opencode/plugin/a.js .mcp.json tox.ini .coveragerc src/__pycache__/a.cpython-311.pyc node_modules/a/index.js
-lib/node_modules/a/index.js .cargo/config.toml rust-toolchain .golangci.yml go.work vendor/a/a.go
-.mvn/jvm.config mvnw build.gradle .python-version .env .nvmrc .yarnrc.yml
+noxfile.py Makefile setup.py binding.gyp build.rs pytest.py makefile MAKEFILE sitecustomize.py
+usercustomize.py x.pth foo.dist-info/entry_points.txt src/foo.egg-info/PKG-INFO src/conftest.py Conftest.py
+AGENTS.md sub/CLAUDE.md GEMINI.md .claude/settings.json .CLAUDE/settings.json .codex/config.toml .goosehints
+.gemini/settings.json .aider.conf.yml .cursor/rules/a.mdc .opencode/plugin/a.js .mcp.json tox.ini .coveragerc
+src/__pycache__/a.cpython-311.pyc node_modules/a/index.js lib/node_modules/a/index.js .cargo/config.toml
+rust-toolchain .golangci.yml go.work vendor/a/a.go .mvn/jvm.config mvnw build.gradle .python-version .env
+.nvmrc .yarnrc.yml
 """
 NEITHER = """
 latest.py contest.js inspect.py attest.ts src/protest/x.py README.md docs/spec.md src/calc.py Contest.java
-testing.py src/app.config.js lib/environment.py api/openapi.spec.yaml setup.py pyproject.toml package.json
+testing.py src/app.config.js lib/environment.py api/openapi.spec.yaml pyproject.toml package.json
 Cargo.toml src/main.rs src/vendor/a.py fixtures.py go.mod src/agents.py claude.py data/example.json
 """
 
@@ -57,9 +58,12 @@ def test_each_language_has_tests_of_its_own():
         ("tests/data/a.json", True),
         ("tests/golden.txt", True),
         ("src/a.spec.ts", True),
+        ("test/plain.js", True),
+        ("crate/tests/it.rs", True),
+        ("lib/test/_speedups.node", False),
         ("tests/calc.py", False),  # would stand in for a module of the product
         ("tests/__init__.py", False),
-        ("tests/helper.js", False),
+        ("tests/helper.js", True),
         ("tests/conftest.py", False),
         ("tests/pytest.ini", False),
         ("tests/package.json", False),

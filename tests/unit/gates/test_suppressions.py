@@ -58,3 +58,19 @@ def test_the_language_of_a_file() -> None:
     assert [language_of(path) for path in ("a/b.py", "a.tsx", "a.go", "a.rs", "A.java", "README.md")] == [
         "python", "node", "go", "rust", "java", "",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("python", "x = \"\u2028'''\"\n# ruff: noqa\n"),
+        ("python", "x = '''\n# mypy: ignore-errors\n"),
+        ("python", "# ruff: disable[F401, F841]\n"),
+        ("node", "/* eslint semi: 2, no-undef: 0 */\n"),
+        ("node", '/* eslint "no-undef": "off" */\n'),
+        ("node", "/*\neslint-disable\n*/\n"),
+        ("rust", "#![\nallow(dead_code)]\n"),
+    ],
+)
+def test_what_is_spread_or_cannot_be_read_is_found(language: str, text: str):
+    assert found(language, text)

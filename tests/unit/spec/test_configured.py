@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from interlock.core.pipeline import Command, Gate, GateKind
+from interlock.spec.protected import run_by
 from interlock.spec.sets.configured import configured_tests
 
 
@@ -33,3 +35,33 @@ def test_the_tests_that_a_configuration_names(tmp_path: Path, files: dict[str, s
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
     assert list(configured_tests(tmp_path)) == globs
+
+
+def gate(command: str) -> Gate:
+    return Gate("g", GateKind.RUN, Command(shell=command))
+
+
+@pytest.mark.parametrize(
+    ("command", "paths"),
+    [
+        ("bash checks/lint.sh", {"checks/lint.sh", "checks/lib.sh"}),
+        ("make test", {"run-checks.sh", "checks/lib.sh"}),
+        ("sh -c 'bash checks/lint.sh'", {"checks/lint.sh", "checks/lib.sh"}),
+        ("npm test", {"checks/all.py"}),
+        ("FOO=1 ./run-checks.sh && python3 checks/all.py", {"run-checks.sh", "checks/lib.sh", "checks/all.py"}),
+        ("if true; then ! bash checks/lint.sh; fi", {"checks/lint.sh", "checks/lib.sh"}),
+        ("python3 -m app app.py", set()),
+        ("node --check index.js", set()),
+        ("ruff check app.py", set()),
+    ],
+)
+def test_what_a_gate_starts_and_what_that_starts(tmp_path: Path, command: str, paths: set[str]):
+    files = {
+        "checks/lint.sh": ". checks/lib.sh\n", "checks/lib.sh": "true\n", "checks/all.py": "", "app.py": "",
+        "index.js": "", "Makefile": "test:\n\t@./run-checks.sh\n", "run-checks.sh": "source checks/lib.sh\n",
+        "package.json": '{"scripts": {"test": "python3 checks/all.py"}}',
+    }  # fmt: skip
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert set(run_by(gate(command), tmp_path)) == paths

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--no-verify", is_flag=True, help="Write, and do not ask the gates on what is there now.")
 @click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
 def init(force: bool, agent: str, no_verify: bool, json: bool) -> int:
-    """Find language, tools and agents, and write the pipelines `feature` and `quick` into .interlock/.
+    """Find language, tools and agents, and write the pipelines `feature`, `quick` and `chore` into .interlock/.
 
     Then setup and gates run once on what is there now, and what is learned is written down: which tests fail today,
     and which gate cannot run.

@@ -189,8 +189,9 @@ def _of_protected(change: Change, *, may_add: bool) -> str:
     if may_add and change.status == "A":
         return "but this stage adds tests and data alone, no configuration, no other code and no link: take it out"
     if may_add:
-        return "but this stage only adds tests: put it back as it was, and write a new file"
-    return "but it is protected: put it back as it was; only a stage that `authors` it may change it"
+        return "but this stage only adds tests: put it back as it was, and write new tests into a new file"
+    mend = "take it out" if change.status == "A" else "put it back as it was"
+    return f"but it is protected: {mend}; only a stage that `authors` it may change it"
 
 
 def _done(change: Change) -> str:

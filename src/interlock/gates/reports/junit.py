@@ -223,7 +223,8 @@ def _closed(opened: _Open) -> RanTest:
     places = list(_PLACE.finditer(text))
     test = replace(opened.test, message=message, stands_for=of)
     if places and not test.line and not (of and test.file):
-        test = replace(test, file=places[-1]["file"], line=int(places[-1]["line"]))
+        own = [place for place in places if "node_modules/" not in place["file"]] or places
+        test = replace(test, file=own[-1]["file"], line=int(own[-1]["line"]))
     return test
 
 

@@ -88,6 +88,22 @@ def quick_page(content: Content) -> str:
     )
 
 
+def chore_page(content: Content) -> str:
+    """One stage for work that needs no new test: documents, dependencies, a change of structure."""
+    return _page(
+        "# yaml-language-server: $schema=../schema.json",
+        "# For work that needs no new test: documents, dependencies, a change of structure.",
+        "version: 1",
+        "name: chore",
+        "include: [../common.yaml]",
+        "stages:",
+        "  code:",
+        f"    agent: {content.agent}",
+        "    gates:",
+        *_gates(content, old=False),
+    )
+
+
 def plan_and_ship_page(content: Content) -> str:
     return _page(
         "# yaml-language-server: $schema=./schema.json",
@@ -184,7 +200,7 @@ def _back_to_tests(content: Content) -> list[str]:
     return ["    on_reject:", *lines] if lines else []
 
 
-def _gates(content: Content, prover: str = "") -> list[str]:
+def _gates(content: Content, prover: str = "", *, old: bool = True) -> list[str]:
     """The gates of the code, and what was learned of them."""
     if not any(not _is_off(gate, content.learned) for gate in content.gates):
         return ["      - id: look", "        approve: Is this change right?", *_gates_off(content)]
@@ -198,7 +214,7 @@ def _gates(content: Content, prover: str = "") -> list[str]:
             flow = f"      - {_flow_of(pairs)}"
             (key, value), *rest = pairs
             block = [f"      - {key}: {value}", *(f"        {key}: {value}" for key, value in rest)]
-            if reports_tests(gate):
+            if old and reports_tests(gate):
                 lines += [
                     f"      - {_flow_of(_pairs(gate, old=True))}  # the tests that are there, without the new ones"
                 ]

@@ -12,7 +12,7 @@ from interlock.spec.scaffold.agents import PROGRAMS, UNKNOWN, Program
 from interlock.spec.scaffold.choices import choose, covered, folders_of, special_tests, tests_of
 from interlock.spec.scaffold.found import Found, Which, find, languages_of
 from interlock.spec.scaffold.learned import NOTHING, Learned
-from interlock.spec.scaffold.pages import Content, common_page, feature_page, plan_and_ship_page, quick_page
+from interlock.spec.scaffold.pages import Content, chore_page, common_page, feature_page, plan_and_ship_page, quick_page
 from interlock.spec.scaffold.parts import parts_of
 from interlock.spec.scaffold.setups import recipes
 
@@ -76,6 +76,7 @@ def _files(content: Content) -> tuple[tuple[str, str], ...]:
     return (
         (f"{FOLDER}/pipelines/feature.yaml", feature_page(content)),
         (f"{FOLDER}/pipelines/quick.yaml", quick_page(content)),
+        (f"{FOLDER}/pipelines/chore.yaml", chore_page(content)),
         (f"{FOLDER}/common.yaml", common_page(content)),
         (f"{FOLDER}/plan-and-ship.yaml", plan_and_ship_page(content)),
         *((f"{FOLDER}/prompts/{name}", prompts.joinpath(name).read_text(encoding="utf-8")) for name in PROMPTS),
