@@ -123,7 +123,7 @@ def test_a_broken_change_is_said_no_to_with_its_place(repository: Path):
     assert said.code == 1
     assert "✗ code/test failed" in said.out
     assert "tests/test_adder.py" in said.out
-    assert "1 failed" in said.err
+    assert "2 failed" in said.err
     assert interlock(repository, "check", "-p", "quick", "--commit", "HEAD").code == 0
 
 

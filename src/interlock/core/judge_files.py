@@ -167,6 +167,11 @@ def is_configuration(path: str) -> bool:
     return matches_in_any_case(CONFIGURATION, path)
 
 
+def is_source(path: str) -> bool:
+    """Whether the file is code of a language that has linters and type checkers here."""
+    return matches_in_any_case(_SOURCES, path)
+
+
 def may_be_added(path: str) -> bool:
     """Whether a stage that only `adds` tests may bring this file: a test, or data. A Python module beside the tests
     could stand in for the product (the folder of a test is first on its import path), and a configuration could change

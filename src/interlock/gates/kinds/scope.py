@@ -112,7 +112,7 @@ def _ignored(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> I
         for pattern in sorted(now - before):
             deep = "" if "/" in pattern.rstrip("/") else "**/"
             glob = f"/{folder}/{deep}{pattern.lstrip('/')}" if folder else pattern
-            if hidden := workspaces.files(case.commit, (glob,)):
+            if hidden := [path for path in workspaces.files(case.commit, (glob,)) if judge_files.is_source(path)]:
                 message = f"{pattern} hides {hidden[0]} from tools that heed ignore files: ignore what is not tracked"
                 yield Finding("ignored", f"{change.path}: {message}", file=change.path)
 
