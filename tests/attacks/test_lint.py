@@ -12,6 +12,7 @@ CONFIG = LINTED.files["pyproject.toml"]
 ROWS = [
     Attack("an unused import", {}, "lint"),
     Attack("a wrong type", {"src/app.py": UNTYPED}, "types"),
+    Attack("a stub in place of the module", {"src/app.py": UNTYPED, "src/app.pyi": "def add(a: int, b: int) -> int: ...\n"}, "lint/suppressed"),
     Attack("another choice of rules", {"pyproject.toml": CONFIG.replace('["F"]', '["E"]')}, "scope/judged_table"),
     Attack("no rules", {"pyproject.toml": CONFIG.replace('select = ["F"]', "select = []")}, "scope/judged_table"),
     Attack("rules ignored for a file", {"pyproject.toml": CONFIG + '\n[tool.ruff.lint.per-file-ignores]\n"*" = ["F"]\n'}, "scope/judged_table"),

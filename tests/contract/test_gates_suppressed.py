@@ -47,6 +47,12 @@ def test_what_was_there_before_stays_and_may_move(world: World) -> None:
     assert found(world, LINT, twice, base) == [("suppressed", "d.py", 1)]
 
 
+def test_a_stub_beside_its_module(world: World) -> None:
+    base = world.trees.commit({"a.py": "one = 1\n", "b.py": "", "b.pyi": ""})
+    expected = [("suppressed", "a.pyi", 0)]
+    assert found(world, LINT, {"a.pyi": "", "b.pyi": "two: int\n", "c.pyi": ""}, base) == expected
+
+
 def test_a_kept_verdict_on_the_same_tree_does_not_hide_it(world: World) -> None:
     base = world.trees.commit({"a.py": "one = 1\n"})
     changed = world.trees.commit({"a.py": "# ruff: noqa\n"}, base)

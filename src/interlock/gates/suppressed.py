@@ -7,7 +7,7 @@ line.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from interlock.core.events import Finding, VerdictStatus
@@ -44,6 +44,7 @@ def _asks_a_checker(gate: Gate) -> bool:
 
 def _findings(workspaces: Workspaces, case: Case) -> Iterator[Finding]:
     changes = workspaces.changes(case.input_tree, case.tree)[:_FILES_MAX]
+    yield from _stubs(workspaces, case, changes)
     moved: Counter[str] = Counter()
     for change in changes:
         if change.status == "D":
@@ -63,6 +64,15 @@ def _findings(workspaces: Workspaces, case: Case) -> Iterator[Finding]:
             )
             message = f"{message} what they find; where one line is an exception, say so on that line"
             yield Finding("suppressed", message, file=change.path, line=item.line)
+
+
+def _stubs(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
+    """A stub beside a module is all that type checkers of Python look at."""
+    for change in changes:
+        module = change.path.removesuffix("i")
+        if change.status == "A" and change.path.endswith(".pyi") and workspaces.files(case.commit, (f"/{module}",)):
+            message = f"{change.path}: type checkers read this stub in place of {module}: take it out"
+            yield Finding("suppressed", message, file=change.path)
 
 
 def _of(workspaces: Workspaces, commit: str, change: Change) -> tuple[Suppression, ...]:

@@ -5,8 +5,20 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-_CONSONANTS, _VOWELS = "bdfgklmnprstv", "aeiou"
-_SYLLABLES = 5  # 13 * 5 to the fifth: a billion
+# A word of tests in front, so that no look at a name tells it from the project's own.
+_WORDS_OF_TESTS = """
+add allow apply build call cast check clear close compare convert copy count create default delete empty
+encode equal error escape event fail fetch field filter find flag flush format handle hash header import index
+init insert invalid item join keep key last limit line list load lock long lookup map mark match merge missing
+mode move name nested null number open option order pack page parse part path prefix print range read remove
+render repeat replace reset resolve return reverse round save scan select send set shift short show simple
+size skip sort split start state stop store strip suffix sum swap tag text time token trim type unique update
+upper value wrap write zero
+"""
+_STEMS = tuple(_WORDS_OF_TESTS.split())
+_CONSONANTS, _VOWELS = "bcdfghjklmnprstvwz", "aeiou"
+_ENDINGS: tuple[str, ...] = ("", "", *_CONSONANTS)
+_SYLLABLES = (3, 4)  # a million at least behind each stem
 _chance = random.SystemRandom()
 
 
@@ -33,4 +45,6 @@ def new_words() -> Words:
 
 
 def _word() -> str:
-    return "".join(_chance.choice(_CONSONANTS) + _chance.choice(_VOWELS) for _ in range(_SYLLABLES))
+    count = _chance.choice(_SYLLABLES)
+    rest = "".join(_chance.choice(_CONSONANTS) + _chance.choice(_VOWELS) for _ in range(count))
+    return _chance.choice(_STEMS) + rest + _chance.choice(_ENDINGS)
