@@ -108,7 +108,7 @@ def _pytest_configuration(folder: Path) -> str:
 def _django(folder: Path) -> Ready:
     run = f'python3 -I -c {inlined("run_django.py")} "$REPORT"'
     line = lines(_python("python.test"), _sources_first(folder), run)
-    return reporting(Report.JUNIT, line, "manage.py test, Django's own runner", "python3")
+    return replace(reporting(Report.JUNIT, line, "manage.py test, Django's own runner", "python3"), canary="unittest")
 
 
 def _unittest(folder: Path, found: list[str]) -> Ready:
