@@ -68,7 +68,6 @@ PYTHON = [
 ]  # fmt: skip
 UNITTESTED = [
     Honest("a new function", {"app.py": SUB}),
-    Honest("install_requires", {"setup.py": UNITTEST.files["setup.py"].replace("py_modules", "install_requires=['requests'], py_modules")}),
     Honest("setup.cfg with metadata", {"setup.cfg": "[metadata]\ndescription = Adds\n\n[options]\ninstall_requires =\n    requests\n"}),
     Honest("requirements.txt", {"requirements.txt": "requests\n"}),
     Honest("latest.py", {"latest.py": SUB, "contest.py": SUB}),
