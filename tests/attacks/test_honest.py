@@ -7,7 +7,7 @@ import json
 import pytest
 from tests.attacks.arena import Outcome
 from tests.attacks.rows import Find, Honest, each
-from tests.attacks.shapes import APP, MUL, MUL_TESTS, NODE, PYPROJECT, SUM, UNITTEST
+from tests.attacks.shapes import APP, MUL, MUL_TESTS, NODE, PYPROJECT, SUM
 
 TYPED = '"""Sums."""\n\n' + APP
 SUB = APP + "\n\ndef sub(a: int, b: int) -> int:\n    return a - b\n"

@@ -105,6 +105,8 @@ def _made_to_report(folder: Path, found: Sequence[Step], index: int) -> Ready:
         ready = _node_test(f"node {NODE_TEST_REPORT} {' '.join(step.words[1:])}", "node:test, from the test script")
     else:
         ready = _RUNNERS[step.program](folder, step.words[1:])
+    if any((folder / word.strip("'\"")).is_file() for word in step.words[1:] if not word.startswith("-")):
+        ready = replace(ready, canary="")  # it runs files by name, and so none that is added
     *needed, command = ready.run.split("\n")
     before = [f"sh -c {shlex.quote(each.line)}" for each in found[:index]]
     after = [f"sh -c {shlex.quote(each.line)}" for each in found[index + 1 :]]
