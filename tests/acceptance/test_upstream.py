@@ -110,7 +110,7 @@ stages:
   code:
     needs: [plan]
     agent: coder
-    authors: [".github/**", pyproject.toml, setup.*, Makefile, tox.ini, .coveragerc, "**/*.egg-info/**", "**/sandbox/**"]
+    authors: [".github/**", pyproject.toml, setup.*, Makefile, tox.ini, "**/*.egg-info/**", "**/sandbox/**"]
     prompt:
       text: "{{{{ task }}}} Follow this plan: {{{{ artifacts['plan/plan'] }}}}"
     gates:
