@@ -68,14 +68,16 @@ def test_what_a_candidate_adds_does_not_reach_pytest(project: Path, tmp: Path, n
 
 def test_a_library_of_the_tests_comes_from_setup_and_not_from_the_candidate(project: Path, tmp: Path):
     test = (
-        "from hypothesis import given\nfrom hypothesis.strategies import integers\n\nfrom adder import add\n\n\n"
-        "@given(integers())\ndef test_adds(number):\n    assert add(number, 1) == number + 1\n"
+        "from hypothesis import given, settings\nfrom hypothesis.strategies import integers\n\nfrom adder import add\n\n"
+        "\n@settings(deadline=None)\n@given(integers())\ndef test_adds(number):\n"
+        "    assert add(number, 1) == number + 1\n"
     )
     files = {**PYTEST, "tests/test_adder.py": test, "tests/__init__.py": ""}
     ready = resolve("python.test", lay(project, files))
     assert run(ready, project, tmp).code == 0
     lie = {
-        "hypothesis/__init__.py": "def given(_):\n    return lambda test: lambda: None\n",
+        "hypothesis/__init__.py": "def given(_):\n    return lambda test: lambda: None\n\n\n"
+        "def settings(**_):\n    return lambda test: test\n",
         "hypothesis/strategies.py": "integers = int\n",
     }
     lay(project, {**WRONG, **lie})
