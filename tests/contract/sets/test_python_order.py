@@ -68,8 +68,8 @@ def test_what_a_candidate_adds_does_not_reach_pytest(project: Path, tmp: Path, n
 
 def test_a_library_of_the_tests_comes_from_setup_and_not_from_the_candidate(project: Path, tmp: Path):
     test = (
-        "from hypothesis import given, settings\nfrom hypothesis.strategies import integers\n\nfrom adder import add\n\n"
-        "\n@settings(deadline=None)\n@given(integers())\ndef test_adds(number):\n"
+        "from hypothesis import given, settings\nfrom hypothesis.strategies import integers\n\nfrom adder import add\n"
+        "\n\n@settings(deadline=None)\n@given(integers())\ndef test_adds(number):\n"
         "    assert add(number, 1) == number + 1\n"
     )
     files = {**PYTEST, "tests/test_adder.py": test, "tests/__init__.py": ""}
