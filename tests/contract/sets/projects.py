@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -88,6 +89,8 @@ def run(ready: Ready, folder: Path, tmp: Path, path: str | None = None) -> Ran:
     tmp.mkdir(exist_ok=True)
     report = tmp / "report"
     report.unlink(missing_ok=True)
+    for kept in [*folder.rglob("__pycache__")]:  # a gate's checkout is fresh; here a file may change within a second
+        shutil.rmtree(kept)
     python = str(Path(sys.executable).parent)
     env = {
         "PATH": f"{python}{os.pathsep}{os.environ['PATH']}" if path is None else path,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -81,7 +80,6 @@ def test_a_library_of_the_tests_comes_from_setup_and_not_from_the_candidate(proj
         "def settings(**_):\n    return lambda test: test\n",
         "hypothesis/strategies.py": "integers = int\n",
     }
-    shutil.rmtree(project / "__pycache__", ignore_errors=True)  # of the same size, and perhaps the same second
     lay(project, {**WRONG, **lie})
     red = run(ready, project, tmp)
     assert red.cases() == {"tests.test_adder::test_adds": "failure"}, red.output
