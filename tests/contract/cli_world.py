@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 PROGRAM = (sys.executable, "-m", "interlock")
-LIMIT_S = 120  # only a hang meets it
+LIMIT_S = 300  # only a hang meets it
 _KEPT = ("LANG", "LC_ALL", "TMPDIR")
 
 

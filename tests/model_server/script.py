@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+IN_SECONDS = re.compile(r'"in (\d+) s"')
 MARKER = re.compile(r"SCENARIO:([a-z0-9_-]+)")
 CALL = re.compile(r"call_il(\d+)_")
 FAULTS = frozenset({"status", "hang", "stall", "cut", "garbage"})
@@ -23,7 +25,7 @@ class Step:
     """`kind` is shell, edit, write, structured, say, refuse, tool (`path` names it, `text` is its JSON), or a fault."""
 
     kind: str
-    text: str = ""  # the command, the content, what is said, the body of a fault
+    text: str = ""  # the command, the content, what is said, the body of a fault (see `told_now`)
     path: str = ""
     old: str = ""
     code: int = 0
@@ -62,6 +64,11 @@ class Served:
     tokens_in: int
     tokens_out: int
     tokens_cached: int
+
+
+def told_now(text: str) -> str:
+    """`text` with each "in N s" made the time N seconds from now, in seconds since the epoch."""
+    return IN_SECONDS.sub(lambda found: str(int(time.time()) + int(found[1])), text)
 
 
 def scenario_of(request: Request) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.model_server.languages import read, write
-from tests.model_server.script import FAULTS, Request, Served, Step, number_of, reply, scenario_of
+from tests.model_server.script import FAULTS, Request, Served, Step, number_of, reply, scenario_of, told_now
 
 
 @dataclass(slots=True)
@@ -96,7 +96,7 @@ class _Asked(BaseHTTPRequestHandler):
             model.closing.wait(120)
             return self._drop()
         if step.kind == "status":
-            return self._plain(step.code, "application/json", step.text.encode(), step.headers)
+            return self._plain(step.code, "application/json", told_now(step.text).encode(), step.headers)
         if step.kind == "garbage":
             return self._plain(
                 200, "text/event-stream" if stream else "application/json", b"data: {\x00]] nonsense\n\n"

@@ -74,12 +74,11 @@ _APPROVE = json.dumps({**_VERDICT, "verdict": "approve"})
 _REVISE = json.dumps({**_VERDICT, "verdict": "revise", "findings": [_FLAW]})
 _OLD = "    if len(items) == 1:\n"
 _NEW = '    if not items:\n        return ""\n    if len(items) == 1:\n'
-_WAIT_S = 6
 
 
 def _limited() -> Step:
-    """Once: a quota that is there again in a few seconds."""
-    error = {"type": "usage_limit_reached", "message": "used up", "resets_at": int(time.time()) + _WAIT_S}
+    """Once: a quota that is there again a while after it was asked for, long enough to be seen waiting."""
+    error = {"type": "usage_limit_reached", "message": "used up", "resets_at": "in 10 s"}
     return Step("status", json.dumps({"error": error}), code=429, times=1)
 
 
