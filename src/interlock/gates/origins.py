@@ -14,11 +14,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from interlock.core.globs import matches_any
+from interlock.gates import pins
 
 _REQUIREMENTS = ("*requirements*.txt", "*requirements*.in", "**/requirements/*.txt", "*constraints*.txt")
 _LOCKS = (
     "package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock", "uv.lock", "poetry.lock",
-    "pdm.lock", "pylock*.toml", "Pipfile", "Pipfile.lock", "Cargo.lock", "go.mod",
+    "pdm.lock", "pylock*.toml", "Pipfile", "Pipfile.lock", "Cargo.lock", "go.mod", "go.sum",
 )  # fmt: skip
 _REGISTRIES = frozenset(
     {"pypi.org", "files.pythonhosted.org", "registry.npmjs.org", "registry.yarnpkg.com", "index.crates.io"}
@@ -32,9 +33,8 @@ _JUDGE = re.compile(
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][\w.-]*)\s*(\[[^\]]*\])?\s*(.*)")
 _BY_NAME = re.compile(r"(workspace:|catalog:)?[\w\s.,;^~<>=!|&*+()'\"-]*")  # versions, ranges and markers
 _HOST = re.compile(r"(?:[a-z+]+://|git@)([^/:\s\"']+)", re.IGNORECASE)
-_LOCAL = re.compile(
-    r"\b(?:file|link|portal|exec):[^\s\"',]+|\breplace\b.*|=>\s*\.[^\n]*|\b(?:path|git)\s*=\s*\"[^\"]*\""
-)
+_LOCAL = re.compile(r"\b(?:file|link|portal|exec):[^\s\"',]+|\b(?:path|git)\s*=\s*\"[^\"]*\"")
+_REPLACED = re.compile(r"\breplace\s+[^(\s].*|=>\s*\S.*")  # a module of Go by another one
 
 
 def names_dependencies(path: str) -> bool:
@@ -46,6 +46,7 @@ def complaints(path: str, old: bytes | None, new: bytes | None) -> Iterator[str]
     if matches_any(_LOCKS, path):
         for place in sorted(_places(path, new) - _places(path, old) - _REGISTRIES):
             yield f"{place[:200]} is a place that dependencies did not come from before"
+        yield from pins.complaints(path, old, new, lambda name: bool(_JUDGE.fullmatch(name)))
         return
     before, after = _dependencies(path, old), _dependencies(path, new)
     for name, spec in after.items():
@@ -61,7 +62,8 @@ def _places(path: str, content: bytes | None) -> set[str]:
     text = (content or b"").decode("utf-8", "replace")
     if path.endswith((".json", ".lockb")):  # there other addresses stand beside: of funding, of repositories
         text = "\n".join(re.findall(r'"(?:resolved|version)":\s*"[^"]*"|"link":\s*true', text))
-    return {*_HOST.findall(text), *_LOCAL.findall(text), *re.findall(r'"link":\s*true', text)}
+    local = _REPLACED if path.endswith("go.mod") else _LOCAL
+    return {*_HOST.findall(text), *local.findall(text), *re.findall(r'"link":\s*true', text)}
 
 
 def _dependencies(path: str, content: bytes | None) -> dict[str, str]:

@@ -38,8 +38,12 @@ def said(path: str, old: str, swap: tuple[str, str]) -> str:
         ),
         ("sub/requirements-dev.txt", REQUIREMENTS, ("a==1.0", "a==1.1 --hash=sha256:00 \\\n  --hash=sha256:01\nb")),
         ("package-lock.json", LOCK, ("a-1.0.0.tgz", 'a-1.0.0.tgz", "funding": "https://money.example')),
-        ("package-lock.json", LOCK, ("a/-/a-1.0.0", "b/-/b-1.0.0")),
         ("uv.lock", UV, ('"a"', '"b"')),
+        (
+            "yarn.lock",
+            "# yarn lockfile v1\n",
+            ("v1\n", 'v1\n\na@^1:\n  version "1.0.0"\n  dependencies:\n    replace-x "^1"\n'),
+        ),
         ("Cargo.toml", '[dependencies]\na = "1"\n', ('"1"', '{version = "2", features = ["x"]}')),
     ],
 )
@@ -76,6 +80,7 @@ def test_a_dependency_by_name_is_fine(path: str, old: str, swap: tuple[str, str]
         ("package-lock.json", LOCK, ("https://registry.npmjs.org/a/-/a-1.0.0.tgz", "file:fake"), "file:fake"),
         ("uv.lock", UV, ("https://pypi.org/simple", "https://evil.example"), "evil.example"),
         ("go.mod", "module x\n", ("module x\n", "module x\nreplace y => ./z\n"), "replace y => ./z"),
+        ("go.mod", "replace (\n)\n", ("(\n", "(\n  y => evil.example/y v1.0.0\n"), "=> evil.example/y v1.0.0"),
         ("Cargo.toml", '[dependencies]\na = "1"\n', ('"1"', '{path = "b"}'), "a (/("),
     ],
 )
