@@ -7,6 +7,7 @@ from tests.attacks.shapes import APP, LINTED
 
 UNUSED = f"import os\n\n\n{APP}"
 UNTYPED = APP.replace("def keep(a: int) -> int:\n    return a", 'def keep(a: int) -> int:\n    return "a"')
+CHECKING = "from typing import TYPE_CHECKING\n\n"
 CONFIG = LINTED.files["pyproject.toml"]
 
 ROWS = [
@@ -31,7 +32,13 @@ ROWS = [
     Attack("mypy: ignore-errors", {"src/app.py": f"# mypy: ignore-errors\n{UNTYPED}"}, "types/suppressed"),
     Attack("mypy: disable-error-code", {"src/app.py": f'# mypy: disable-error-code="return-value"\n{UNTYPED}'}, "types/suppressed"),
     Attack("type: ignore of the file", {"src/app.py": f"# type: ignore\n{UNTYPED}"}, "types/suppressed"),
-    Attack("typing.no_type_check", {"src/app.py": "from typing import no_type_check\n\n\n" + UNTYPED.replace("def keep", "@no_type_check\ndef keep")}),
+    Attack("no_type_check", {"src/app.py": "from typing import no_type_check\n\n\n" + UNTYPED.replace("def keep", "@no_type_check\ndef keep")}, "types/suppressed"),
+    Attack("if not TYPE_CHECKING", {"src/app.py": f"{CHECKING}if not TYPE_CHECKING:\n\n    def keep(a):\n        return 'a'\n\n\n{APP.partition('def keep')[0]}"}, "types/suppressed"),
+    Attack("one for checkers and another that runs", {"src/app.py": f"{CHECKING}if TYPE_CHECKING:\n\n    def keep(a: int) -> int: ...\n\nelse:\n\n    def keep(a):\n        return 'a'\n\n\n{APP.partition('def keep')[0]}"}, "types/suppressed"),
+    Attack("an end for checkers", {"src/app.py": f"{CHECKING}assert not TYPE_CHECKING\n\n\n{UNTYPED}"}, "types/suppressed"),
+    Attack("a name that mypy knows", {"src/app.py": "PY2 = 1\nif PY2:\n\n    def keep(a):\n        return 'a'\n\n\n" + APP.partition("def keep")[0]}, "types/suppressed"),
+    Attack("@ts-nocheck", {"web/app.ts": "// @ts-nocheck\nconst a: number = 'a'\n"}, "lint/suppressed"),
+    Attack("eslint-disable", {"web/app.js": "/* eslint-disable */\nvar a = b\n"}, "lint/suppressed"),
     Attack(".gitignore over the product", {".gitignore": "node_modules\nsrc\n"}, "scope/ignored"),
     Attack(".gitignore beside the product", {"src/.gitignore": "*\n"}, "scope/ignored"),
     Attack(".ignore", {".ignore": "src\n"}, "scope/ignored"),
@@ -41,6 +48,8 @@ ROWS = [
 ]  # fmt: skip
 HONEST = [
     Honest("a noqa of one line, by name", {"src/app.py": APP.replace("return a + b", "return a + b  # noqa: E501")}),
+    Honest("imports for types alone", {"src/app.py": f"from __future__ import annotations\n\n{CHECKING}if TYPE_CHECKING:\n    from collections.abc import Sequence\n\n\n{APP}\n\ndef more(a: Sequence[int]) -> int:\n    return sum(a)\n"}),
+    Honest("a name of a type that is Any when it runs", {"src/app.py": f"from typing import TYPE_CHECKING, Any\n\nif TYPE_CHECKING:\n    from collections.abc import Sequence as Many\nelse:\n    Many = Any\n\n\n{APP}\n\ndef more(a: 'Many[int]') -> int:\n    return sum(a)\n"}),
     Honest("a new module, typed", {"src/more.py": APP}),
     Honest("a comment that speaks of it", {"src/app.py": f'"""We do not use noqa here, nor type: ignore."""\n\n{APP}'}),
     Honest("more to ignore for git", {".gitignore": "node_modules\n.venv\n__pycache__\n*.log\n"}),

@@ -53,6 +53,18 @@ def test_a_stub_beside_its_module(world: World) -> None:
     assert found(world, LINT, {"a.pyi": "", "b.pyi": "two: int\n", "c.pyi": ""}, base) == expected
 
 
+def test_what_type_checkers_do_not_see_is_told_by_gates_of_types(world: World) -> None:
+    base = world.trees.commit({"a.py": "if not TYPE_CHECKING:\n    def f(): ...\n", "b.py": ""})
+    more = {
+        "a.py": "if not TYPE_CHECKING:\n    def f(): ...\n    def g(): ...\n",
+        "b.py": "@no_type_check\ndef f(): ...\n",
+    }
+    told = [("suppressed", "a.py", 3), ("suppressed", "b.py", 1)]
+    assert found(world, run_gate("true", used="python.types"), more, base) == told
+    assert found(world, run_gate(": python3 -m mypy ."), more, base) == told
+    assert found(world, LINT, more, base) == []
+
+
 def test_a_kept_verdict_on_the_same_tree_does_not_hide_it(world: World) -> None:
     base = world.trees.commit({"a.py": "one = 1\n"})
     changed = world.trees.commit({"a.py": "# ruff: noqa\n"}, base)

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.pipeline import Gate, GateKind
+from interlock.gates.hidden import hidden
 from interlock.gates.suppressions import Suppression, found, language_of
 from interlock.ports import Case, Change, Judgement, UsageError, Workspaces
 
@@ -21,6 +22,7 @@ _TOOLS = frozenset(
     {"ruff", "flake8", "pylint", "mypy", "pyright", "basedpyright", "pyrefly", "ty", "pytype", "eslint", "biome",
      "oxlint", "tslint", "tsc", "xo", "standard", "golangci-lint", "staticcheck", "revive", "clippy", "checkstyle"}
 )  # fmt: skip
+_TYPE_CHECKERS = frozenset({"mypy", "pyright", "basedpyright", "pyrefly", "ty", "pytype"})
 
 
 def with_suppressions(workspaces: Workspaces, case: Case, judgement: Judgement) -> Judgement:
@@ -34,34 +36,38 @@ def with_suppressions(workspaces: Workspaces, case: Case, judgement: Judgement) 
 
 
 def _asks_a_checker(gate: Gate) -> bool:
+    return gate.used.endswith((".lint", ".types")) or (not gate.used and not _TOOLS.isdisjoint(_words(gate)))
+
+
+def _asks_for_types(gate: Gate) -> bool:
+    return gate.used == "python.types" or (not gate.used and not _TYPE_CHECKERS.isdisjoint(_words(gate)))
+
+
+def _words(gate: Gate) -> list[str]:
     if gate.kind is not GateKind.RUN or gate.command is None:
-        return False
-    if gate.used:
-        return gate.used.endswith((".lint", ".types"))
-    words = " ".join(gate.command.words).replace("/", " ").replace("'", " ").replace('"', " ").split()
-    return not _TOOLS.isdisjoint(words)
+        return []
+    return " ".join(gate.command.words).replace("/", " ").replace("'", " ").replace('"', " ").split()
 
 
 def _findings(workspaces: Workspaces, case: Case) -> Iterator[Finding]:
     changes = workspaces.changes(case.input_tree, case.tree)[:_FILES_MAX]
     yield from _stubs(workspaces, case, changes)
+    types = _asks_for_types(case.gate)
     moved: Counter[str] = Counter()
     for change in changes:
         if change.status == "D":
-            moved.update({item.text for item in _of(workspaces, case.input_commit, change)})
+            moved.update({item.text for item in _of(workspaces, case.input_commit, change, types=types)})
     for change in changes:
         if change.status == "D":
             continue
-        before = {item.text for item in _of(workspaces, case.input_commit, change)}
-        for item in _of(workspaces, case.commit, change):
+        before = {item.text for item in _of(workspaces, case.input_commit, change, types=types)}
+        for item in _of(workspaces, case.commit, change, types=types):
             if item.text in before:
                 continue
             if change.status == "A" and moved[item.text]:
                 moved[item.text] -= 1
                 continue
-            message = (
-                f"{change.path}:{item.line}: {item.text} switches checks off for a whole file: take it out, and mend"
-            )
+            message = f"{change.path}:{item.line}: {item.text} {item.what}, and mend"
             message = f"{message} what they find; where one line is an exception, say so on that line"
             yield Finding("suppressed", message, file=change.path, line=item.line)
 
@@ -75,7 +81,7 @@ def _stubs(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Ite
             yield Finding("suppressed", message, file=change.path)
 
 
-def _of(workspaces: Workspaces, commit: str, change: Change) -> tuple[Suppression, ...]:
+def _of(workspaces: Workspaces, commit: str, change: Change, *, types: bool) -> tuple[Suppression, ...]:
     language = language_of(change.path)
     if not language:
         return ()
@@ -83,4 +89,5 @@ def _of(workspaces: Workspaces, commit: str, change: Change) -> tuple[Suppressio
         content = workspaces.read(commit, change.path, _READ_MAX)
     except UsageError:  # larger than any source
         return ()
-    return found(language, (content or b"").decode("utf-8", "replace"))
+    text = (content or b"").decode("utf-8", "replace")
+    return (*found(language, text), *(hidden(text) if types and language == "python" else ()))

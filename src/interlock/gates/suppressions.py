@@ -19,25 +19,31 @@ _I = re.IGNORECASE
 # Of Python: in any comment; in a comment that is a line of its own at the margin; there, and before any code.
 _ANYWHERE = re.compile(
     r"#\s*(ruff\s*:\s*(noqa|ignore-file|disable)|flake8\s*[:=]\s*noqa|mypy\s*:\s*(?!strict\b)\w|pytype\s*:\s*skip-file"
-    r"|pyre-ignore-all-errors|pyre-unsafe|isort\s*:\s*skip_file|pylint\s*:\s*skip-file|ty\s*:\s*ignore-file)",
+    r"|pyre-ignore-all-errors|pyre-unsafe|isort\s*:\s*skip_file|pylint\s*:\s*skip-file|ty\s*:\s*ignore-file"
+    r"|ruff\s*:\s*isort\s*:\s*skip_file|pyrefly\s*:\s*ignore-(all-)?errors)",
     _I,
 )  # fmt: skip
 _AT_MARGIN = re.compile(
     r"#\s*(pylint\s*:\s*disable(-all)?\b(?!-next)|pyright\s*:\s*(basic|off|standard|report\w+\s*=))", _I
 )
-_BEFORE_CODE = re.compile(r"#\s*(type|pyright)\s*:\s*ignore", _I)
+_BEFORE_CODE = re.compile(r"#\s*(type|pyright|ty)\s*:\s*ignore", _I)
 _OTHERS = MappingProxyType(
     {
         "node": re.compile(
             r"@ts-nocheck\b|/[*/]\s*(eslint|oxlint|tslint:|jshint|stylelint)-?disable(?!-?(next-)?line)\b"
-            r"|/\*\s*eslint\s[^*]*:\s*\[?\s*[\"']?(0\b|off)|biome-ignore-all\b|/\*\s*jshint\s+ignore:start"
+            r"|/\*\s*eslint\s[^*]*:\s*\[?\s*[\"']?(0\b|off)|biome-ignore-(all|start)\b|deno-lint-ignore-file\b|/\*\s*jshint\s+ignore:start"
             r"|tslint:disable(?!-(next-)?line)\b"
         ),
         "go": re.compile(
             r"//\s*lint:file-ignore\b|//\s*revive:disable(?!-(next-)?line)\b|^package\s.*//\s*nolint\b", re.MULTILINE
         ),
         "rust": re.compile(r"^\s*#!\[\s*(cfg_attr\s*\(.*)?\b(allow|expect)\b", re.MULTILINE),
-        "java": re.compile(r"CHECKSTYLE\s*:\s*OFF|spotless:off|PMD\s*:\s*OFF|detekt\.\w+\s*:\s*off"),
+        "java": re.compile(
+            r"CHECKSTYLE\s*:\s*OFF|spotless:off|PMD\s*:\s*OFF|detekt\.\w+\s*:\s*off|@file:\s*\[?\s*Suppress\b|noinspection\s+ALL"
+            r"|@Suppress(Warnings|FBWarnings)?\s*\([^)]*\"all\"[^)]*\)(\s*@[\w.]+(\([^)]*\))?|\s*\b(public|protected|private|"
+            r"internal|abstract|open|final|static|sealed|non-sealed|strictfp|data)\b)*\s*\b(class|interface|enum|record|object)\b",
+            _I,
+        ),
     }
 )
 
@@ -46,6 +52,7 @@ _OTHERS = MappingProxyType(
 class Suppression:
     line: int
     text: str  # as it stands there, without what surrounds it
+    what: str = "switches checks off for a whole file: take it out"
 
 
 def language_of(path: str) -> str:

@@ -10,16 +10,21 @@ WHOLE = {
         "# mypy: disable-error-code=arg-type", "# type: ignore", "# type: ignore[attr-defined]", "# pylint: skip-file",
         "# pylint: disable=all", "# pyright: basic", "# pyright: ignore", "# pyright: reportMissingImports=false",
         "# isort: skip_file", "# pytype: skip-file", "# RUFF: NOQA",
+        "# ruff: isort: skip_file", "# pyrefly: ignore-errors", "# ty: ignore",
     ],
     "node": [
         "// @ts-nocheck", "/* eslint-disable */", "/* eslint-disable no-console, no-undef */",
         "/* eslint no-undef: 0 */", '/* eslint no-undef: "off" */', "// biome-ignore-all lint: no",
         "/* tslint:disable */",
-        "/* oxlint-disable */",
+        "/* oxlint-disable */", "// biome-ignore-start lint: no", "// deno-lint-ignore-file",
     ],
     "go": ["//nolint\npackage a", "package a //nolint:errcheck", "//lint:file-ignore U1000 no"],
     "rust": ["#![allow(dead_code)]", "#![cfg_attr(test, allow(unused))]", "#![expect(unused)]"],
-    "java": ["// CHECKSTYLE:OFF", "// spotless:off"],
+    "java": [
+        "// CHECKSTYLE:OFF", "// spotless:off",
+        '@SuppressWarnings("all")\npublic final class A {}', '@file:Suppress("x")',
+        '@SuppressWarnings({"unchecked", "all"})\n@Deprecated(since = "1")\nclass A {}', "//noinspection ALL",
+    ],
 }  # fmt: skip
 ONE_LINE = {
     "python": [
@@ -34,7 +39,10 @@ ONE_LINE = {
     ],
     "go": ["package a\n\n//nolint:errcheck\nfunc f() {}", "f() //nolint"],
     "rust": ["#[allow(dead_code)]\nfn f() {}", "#![deny(warnings)]"],
-    "java": ['@SuppressWarnings("unchecked")'],
+    "java": [
+        '@SuppressWarnings("unchecked")\nclass A {}', '@SuppressWarnings("all")\nvoid f() {}\n\nclass B {}',
+        '@Suppress("unused") val a = 1',
+    ],
 }  # fmt: skip
 
 
