@@ -35,7 +35,7 @@ class Content:
 
     program: Program  # the agent that does the work
     recipes: tuple[Recipe, ...]
-    globs: tuple[tuple[str, ...], tuple[str, ...]]  # of the tests, and of those among them that are to be protected
+    globs: tuple[tuple[str, ...], ...]  # of the tests, of those among them that are to be protected, of what they use
     gates: tuple[Choice, ...]
     languages: tuple[str, ...]
     login: bool = False  # the agent is lent the user's own
@@ -271,9 +271,11 @@ def _protect(content: Content) -> list[str]:
         "# Protected without being named: tests, and whatever steers tests, linters, builds and agents, by name at any"
     )
     lines = [said, "# depth. Only a stage that `authors` such a file may change it."]
-    if not content.globs[1]:
+    _, protect, helpers = content.globs
+    if not protect and not helpers:
         return lines
-    return [*lines, "protect:", *_items("  ", content.globs[1])]
+    why = ["  # What tests import or open, and nothing else does: take out what is the product's."] if helpers else []
+    return [*lines, "protect:", *_items("  ", protect), *why, *_items("  ", helpers)]
 
 
 def _setup(each: Recipe) -> list[str]:

@@ -11,6 +11,7 @@ from interlock.ports import UsageError
 from interlock.spec.scaffold.agents import PROGRAMS, UNKNOWN, Program
 from interlock.spec.scaffold.choices import choose, covered, folders_of, special_tests, tests_of
 from interlock.spec.scaffold.found import Found, Which, find, languages_of
+from interlock.spec.scaffold.helpers import helpers_of
 from interlock.spec.scaffold.learned import NOTHING, Learned
 from interlock.spec.scaffold.pages import Content, chore_page, common_page, feature_page, plan_and_ship_page, quick_page
 from interlock.spec.scaffold.parts import parts_of
@@ -53,9 +54,11 @@ def plan_files(root: Path, environ: Mapping[str, str], which: Which, known: Know
     program = _program(known.agent or next(iter(found.agents), UNKNOWN.name))
     tests, protect = tests_of(parts, root), special_tests(parts, root)
     login = program.name in known.logins and not any(environ.get(name) for name in program.secrets)
-    content = Content(program, made, (tests, protect), gates, found.languages, login, known.learned)
+    helpers = helpers_of(parts, root, (*tests, *protect))
+    content = Content(program, made, (tests, protect, helpers), gates, found.languages, login, known.learned)
     notes = (
         *notes,
+        *([f"protected, since nothing but tests uses them: {', '.join(helpers)}"] if helpers else []),
         *(each.note for each in made if each.note),
         *_gate_notes(content),
         *_agent_notes(content, found, environ),

@@ -1,0 +1,183 @@
+"""What tests import or open outside of what is protected by name: helpers beside them, plugins, data.
+
+Rule: only what nothing but tests uses. What the product imports or names, what lies in a package of it, and what a
+manifest lists is the product: protecting it would stop all work.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from interlock.core.globs import matches_any
+from interlock.core.judge_files import MIXED, is_configuration, is_source, is_test
+from interlock.spec.scaffold.mentions import Mentions, mentions
+from interlock.spec.scaffold.parts import Part
+from interlock.spec.sets import folder as look
+from interlock.spec.sets.configured import configured_tests
+
+TESTS_MAX = 400  # files that are read
+SOURCES_MAX = 3_000
+GLOBS_MAX = 20
+_OF_TESTS = re.compile(
+    r"(^|[^a-z])(tests?|testing|test(ing)?(data|lib|utils?|helpers?|support|kit)|specs?|fixtures?|mocks?|stubs?|fakes?"
+    r"|helpers?|support|golden|snapshots?|cassettes)([^a-z]|$)",
+    re.I,
+)
+_NOT_OURS = re.compile(r"(^|/)(src|lib|docs?|examples?|scripts|public|static|assets|migrations)/")
+_ENDINGS = ("", ".js", ".ts", ".mjs", ".cjs", ".jsx", ".tsx", ".mts", ".cts", "/index.js", "/index.ts", "/index.tsx")
+_MANIFESTS = ("package.json", "pyproject.toml", "setup.py", "setup.cfg", "MANIFEST.in", "Cargo.toml")
+
+
+def helpers_of(parts: Sequence[Part], root: Path, known: Sequence[str]) -> tuple[str, ...]:
+    """Globs from the root, beyond `known` ones. Only reads."""
+    found: dict[str, None] = {}
+    for folder in dict.fromkeys(part.folder for part in parts):
+        place = _Place(
+            root / folder, tuple(glob.removeprefix(f"{folder}/") for glob in known) if folder else tuple(known)
+        )
+        found.update(dict.fromkeys(_from_root(folder, glob) for glob in _globs(place)))
+    return tuple(found)[:GLOBS_MAX]
+
+
+def _from_root(folder: str, path: str) -> str:
+    joined = posixpath.join(folder, path)
+    return joined if "/" in joined else f"/{joined}"
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A part of the repository, read once."""
+
+    root: Path
+    known: tuple[str, ...]
+
+    @cached_property
+    def files(self) -> frozenset[str]:
+        return frozenset(look.files(self.root))
+
+    @cached_property
+    def configured(self) -> tuple[str, ...]:
+        return (*self.known, *configured_tests(self.root))
+
+    def is_judge(self, path: str) -> bool:
+        return is_test(path) or is_configuration(path) or path in MIXED or matches_any(self.configured, path)
+
+    def is_known(self, path: str) -> bool:
+        """Whether the file, or all below the folder, is a judge's by name."""
+        return self.is_judge(path) or self.is_judge(f"{path}/-")
+
+    @cached_property
+    def tests(self) -> tuple[tuple[str, Mentions], ...]:
+        """The sources among the tests, each with what it mentions."""
+        chosen = sorted(path for path in self.files if is_source(path) and self.is_judge(path))[:TESTS_MAX]
+        return tuple((path, mentions(path, look.text(self.root, path))) for path in chosen)
+
+    @cached_property
+    def product(self) -> str:
+        """The text of what may be the product, and of the manifests."""
+        chosen = sorted(path for path in self.files if is_source(path) and not self.is_judge(path) and not _looks(path))
+        return look.text(self.root, *chosen[:SOURCES_MAX], *_MANIFESTS)
+
+
+def _looks(path: str) -> bool:
+    """Whether its name, or that of a folder above it, is one that things of tests have."""
+    return any(_OF_TESTS.search(part.removesuffix(".py")) for part in path.split("/"))
+
+
+def _globs(place: _Place) -> Iterator[str]:
+    reached: dict[str, None] = {}
+    waiting = [*place.tests, *_plugins(place)]
+    while waiting and len(reached) < SOURCES_MAX:  # what helpers import in their turn are helpers
+        path, said = waiting.pop()
+        for found in (*_modules(place, path, said), *_data(place, path, said)):
+            if found not in reached and not place.is_known(found) and not _is_product(place, found):
+                reached[found] = None
+                if found in place.files and is_source(found):
+                    waiting.append((found, mentions(found, look.text(place.root, found))))
+    shown = dict.fromkeys(_widened(place, path) for path in sorted(reached))
+    folders = tuple(glob.removesuffix("**") for glob in shown if glob.endswith("/**"))
+    yield from (glob for glob in shown if not any(glob.startswith(each) and glob != f"{each}**" for each in folders))
+
+
+def _plugins(place: _Place) -> Iterator[tuple[str, Mentions]]:
+    """Those of pytest that the project's own configuration names."""
+    said = look.text(place.root, "pyproject.toml", "pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg")
+    names = re.findall(r"^\s*addopts\b.*?(?=^\s*\w+\s*=|^\[|\Z)", said, re.M | re.S)
+    modules = [name for text in names for name in re.findall(r"-p[\s\"',]*([A-Za-z_][\w.]*)", text)]
+    yield "conftest.py", Mentions(frozenset(modules))
+
+
+def _modules(place: _Place, path: str, said: Mentions) -> Iterator[str]:
+    """The files of the place that are imported."""
+    above = posixpath.dirname(path)
+    for name in sorted(said.modules):
+        if path.endswith(".py"):
+            dots = len(name) - len(name.lstrip("."))
+            parts = above.split("/")[: len(above.split("/")) - dots + 1] if dots else []
+            stem = "/".join([*filter(None, parts), *name.lstrip(".").split(".")])
+            yield from (each for each in (f"{stem}.py", f"{stem}/__init__.py") if each in place.files)
+        elif name.startswith("."):
+            stem = posixpath.normpath(posixpath.join(above, name))
+            stems = (stem, re.sub(r"\.([cm]?)jsx?$", r".\1ts", stem))  # TypeScript names what it becomes
+            yield from (
+                each for each in (f"{one}{ending}" for one in stems for ending in _ENDINGS) if each in place.files
+            )
+
+
+def _data(place: _Place, path: str, said: Mentions) -> Iterator[str]:
+    """Files and folders that are named, from the root, from where the test lies, or from above it."""
+    folders = [posixpath.dirname(path)]
+    while folders[-1]:
+        folders.append(posixpath.dirname(folders[-1]))
+    for name in sorted(said.paths):
+        if not re.fullmatch(r"[\w.@+-]+(/[\w.@+ -]+)*/?", name) or name.startswith("/"):
+            continue
+        for folder in folders:
+            found = posixpath.normpath(posixpath.join(folder, name))
+            is_file = found in place.files and "/" in found and not is_source(found)
+            if is_file or (found.split("/")[0] not in (".", "..") and _looks(found) and (place.root / found).is_dir()):
+                yield found
+                break
+
+
+def _is_product(place: _Place, path: str) -> bool:
+    """Whether more than tests may need it."""
+    segments = path.split("/")
+    if not _is_helpful(place, path) or not any(each == path or each.startswith(f"{path}/") for each in place.files):
+        return True
+    named = next((index for index, part in enumerate(segments) if _OF_TESTS.search(part)), len(segments) - 1)
+    if path.endswith(".py"):
+        module = r"\.".join(re.escape(part.removesuffix(".py")) for part in segments[: named + 1])
+        if re.search(rf"^[ \t]*(from|import)[ \t]+{module}\b", place.product, re.M):
+            return True
+    stem = re.escape("/".join(segments[named:]).rpartition(".")[0] or segments[-1])
+    return bool(re.search(rf"""["'`/]{stem}(\.\w+)*["'`/]|["'`/]{re.escape(segments[-1])}["'`]""", place.product))
+
+
+def _is_helpful(place: _Place, path: str) -> bool:
+    """Whether it lies where helpers and data of tests lie: in no package of the product."""
+    folders = path.split("/")[:-1]
+    for index, folder in enumerate(folders):
+        if _OF_TESTS.search(folder):
+            break
+        if "/".join((*folders[: index + 1], "__init__.py")) in place.files:
+            return False
+    if not is_source(path):
+        return not _NOT_OURS.search(path) or _looks(path)
+    return _looks(path) and not (path.endswith(".py") and re.match(r"(src|lib)/", path))
+
+
+def _widened(place: _Place, path: str) -> str:
+    """The folder whose name tells that it is of tests, where nothing in it is the product's."""
+    segments = path.split("/")
+    for index, part in enumerate(segments):
+        folder = "/".join(segments[: index + 1])
+        if _OF_TESTS.search(part) and (place.root / folder).is_dir():
+            below = [each for each in place.files if each.startswith(f"{folder}/") and not place.is_judge(each)]
+            return f"{folder}/**" if not any(_is_product(place, each) for each in below) else path
+    return path
