@@ -107,7 +107,7 @@ def test_feature_is_plan_tests_code_ship(root: Path):
     assert {"**/tests/**", "test_*.py"} < set(tests.adds)
     assert "**/tests/**" in pipeline.stage("code").scope.protect
     assert pipeline.stage("ship").gate("merge").kind is GateKind.APPROVE
-    assert pipeline.agent("codex").use == "codex"
+    assert pipeline.agent("coder").use == "codex"
 
 
 def test_quick_lets_one_agent_write_fix_and_tests_where_a_gate_can_tell(root: Path):
@@ -139,7 +139,7 @@ def test_every_known_agent_is_driven_by_its_own_adapter(root: Path, program):
     initialised(root, PYTEST, named("python3", "pytest", program.name))
     loaded = load_pipeline(page(root, "quick"), root)
     assert loaded.findings == ()
-    agent = loaded.pipeline.agent(program.name)
+    agent = loaded.pipeline.agent("coder")
     assert (agent.use, agent.command) == (program.name, None)
     assert set(agent.secrets) == set(program.secrets)
 
@@ -150,7 +150,7 @@ def test_a_login_is_lent_where_no_key_is_set(root: Path):
     scaffold = plan_files(root, {}, named("claude"), Known(logins=logins))
     assert not any("ANTHROPIC_API_KEY" in note for note in scaffold.notes)
     write(scaffold, root, force=False)
-    assert dict(load_pipeline(page(root, "quick"), root).pipeline.agent("claude").options) == {"login": "true"}
+    assert dict(load_pipeline(page(root, "quick"), root).pipeline.agent("coder").options) == {"login": "true"}
     with_key = plan_files(root, {"ANTHROPIC_API_KEY": "x"}, named("claude"), Known(logins=logins))
     assert "login: true" not in dict(with_key.files)[".interlock/common.yaml"]
 
@@ -179,7 +179,7 @@ def test_of_several_agents_the_chosen_one_is_taken(root: Path):
     lay(root, PYTEST)
     assert any("would do as well" in note for note in plan_files(root, {}, everything).notes)
     write(plan_files(root, {}, everything, Known("goose")), root, force=False)
-    assert [agent.name for agent in load_pipeline(page(root, "quick"), root).pipeline.agents] == ["goose"]
+    assert [agent.use for agent in load_pipeline(page(root, "quick"), root).pipeline.agents] == ["goose"]
     with pytest.raises(UsageError, match="take one of claude"):
         plan_files(root, {}, everything, Known("gosse"))
 
@@ -243,7 +243,46 @@ def test_a_gate_whose_tool_is_not_there_is_left_out_and_noted(root: Path):
     scaffold = initialised(root, {**PYTEST, "ruff.toml": "", ".flake8": ""}, named("python3", "pytest"))
     gates = load_pipeline(page(root, "quick"), root).pipeline.stage("code").gates
     assert "python.lint" not in {gate.used for gate in gates}
-    assert any(note.startswith("python.lint is left out: ruff is not among") for note in scaffold.notes)
+    assert any(note.startswith("python.lint is left out: ruff is not installed") for note in scaffold.notes)
+
+
+def test_a_linter_or_type_checker_is_asked_where_setup_brings_it_or_path_has_it(root: Path):
+    named_elsewhere = (
+        '[project]\nname = "x"\n[dependency-groups]\ndev = ["pytest"]\ntypes = ["mypy"]\n[tool.mypy]\nstrict = true\n'
+    )
+    files = {
+        **PYTEST,
+        "pyproject.toml": named_elsewhere,
+        ".pre-commit-config.yaml": "mypy",
+        "uv.lock": 'name = "mypy"\n',
+    }
+    for which, uses, said in (
+        (named("python3", "pytest", "uv"), {"python.test"}, "python.types is left out: mypy is not installed"),
+        (named("python3", "pytest"), {"python.test"}, "python.types is left out: mypy is not installed"),
+        (named("python3", "uv", "mypy"), {"python.test", "python.types"}, "the one on PATH is asked"),
+    ):
+        notes = plan_files(lay(root, files), {}, which).notes
+        write(plan_files(root, {}, which), root, force=True)
+        gates = load_pipeline(page(root, "quick"), root).pipeline.stage("code").gates
+        assert {gate.used for gate in gates if gate.used} == uses
+        assert any(said in note for note in notes)
+    synced = files | {"pyproject.toml": named_elsewhere + '[tool.uv]\ndefault-groups = ["dev", "types"]\n'}
+    notes = plan_files(lay(root, synced), {}, named("python3", "uv")).notes
+    assert "python.types: mypy, because it is configured" in notes
+    assert not any("PATH is asked" in note for note in notes)
+
+
+def test_another_program_is_one_line_and_every_stage_holds(root: Path):
+    initialised(root, {**PYTEST, "ruff.toml": ""}, everything)
+    common = root / ".interlock/common.yaml"
+    text = common.read_text()
+    assert "coder:  # works in every stage: for another program change `use`" in text
+    common.write_text(text.replace("use: claude", "use: codex"))
+    for name in ("feature", "quick", "chore"):
+        loaded = load_pipeline(page(root, name), root)
+        assert loaded.findings == ()
+        workers = {stage.agent for stage in loaded.pipeline.stages if stage.agent}
+        assert {loaded.pipeline.agent(worker).use for worker in workers} == {"codex"}
 
 
 @pytest.mark.parametrize("files", [PYTEST, UNITTEST, NODE, {**PYTEST, "ruff.toml": "", "mypy.ini": "[mypy]\n"}])

@@ -15,6 +15,11 @@ RED = {
 }
 
 
+def next_of(said: str) -> list[str]:
+    """The steps that `init` ends with."""
+    return [line.strip() for line in said.rpartition("next:\n")[2].strip().splitlines()]
+
+
 def quick(world: World) -> str:
     return (world.repository / ".interlock/pipelines/quick.yaml").read_text()
 
@@ -22,8 +27,14 @@ def quick(world: World) -> str:
 def test_tests_that_fail_today_are_named_and_may_go_on_failing(tmp_path: Path):
     world = new_world(tmp_path, RED)
     said = world.ask("init").ended(0, "1 of 2 tests fails on what is there now: tests.test_x::test_old")
-    assert "next: commit .interlock/, then" in said.err
-    assert "      # fails today, and may go on failing:\n      #   tests.test_x::test_old\n" in quick(world)
+    assert next_of(said.err) == [
+        "put the line that starts your coding agent into .interlock/common.yaml, under agents",
+        'git add .interlock && git commit -m "Interlock pipelines"',
+        'interlock run -p quick -t "what is to be done"',
+    ]
+    assert "      # fails today, and may go on failing:\n      #   tests.test_x::test_old\n      - id: test\n" in quick(
+        world
+    )
     assert "baseline: no_worse" in quick(world)
     assert "baseline: no_worse" in (world.repository / ".interlock/pipelines/feature.yaml").read_text()
     world.ask("check", "-p", "quick").ended(0, "code/test passed")
@@ -40,7 +51,7 @@ def test_a_gate_that_cannot_run_is_told_with_what_is_missing_and_what_brings_it(
     world = new_world(tmp_path, files)
     said = world.ask("init").ended(0, "test CANNOT RUN on what is there now: ")
     assert "the module nowhere_to_be_found is missing: the extra fancy brings it" in said.err
-    assert "next: interlock check, then commit" in said.err
+    assert "mend test, as told above, until this is green: interlock check -p quick" in next_of(said.err)
     assert "      # it cannot run on what is there now: " in quick(world)
     assert world.ask("validate").code == 0
 
@@ -57,7 +68,8 @@ def test_what_nobody_could_pass_is_written_but_off(tmp_path: Path):
         "a.test.js": "require('node:test')('a', () => {});\n",
     }
     world = new_world(tmp_path, files)
-    world.ask("init").ended(0, "lint fails on what is there now", "it is written, but off")
+    said = world.ask("init").ended(0, "lint fails on what is there now", "it is written, but off")
+    assert not any("interlock check" in line for line in next_of(said.err))  # what is on is green
     assert "      # - {id: lint, use: node.lint}\n" in quick(world)
     assert "off, since it fails on what is there now: exit code 1" in quick(world)
     world.ask("check", "-p", "quick").ended(0, "code/test passed")
@@ -67,7 +79,10 @@ def test_nothing_is_asked_where_it_is_not_wanted_or_nothing_is_new(tmp_path: Pat
     world = new_world(tmp_path, RED)
     assert "run once" not in world.ask("init", "--no-verify").ended(0).err
     assert "no_worse" not in quick(world)
-    assert "run once" not in world.ask("init").ended(0, "everything was there already").err
+    said = world.ask("init").ended(0, "everything was there already").err
+    assert "run once" not in said
+    assert next_of(said)[-1] == 'interlock run -p quick -t "what is to be done"'
+    assert not any("git add" in line for line in next_of(said))
 
 
 def test_what_is_learned_is_in_the_json(tmp_path: Path):

@@ -36,11 +36,13 @@ _TELLING = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """`learned` is for the pages. `green`: with it, every gate is. `why`: what kept it from being asked to the end."""
+    """`learned` is for the pages. `green`: with it, every gate that is on is. `why`: what kept it from being asked to
+    the end. `blocked`: the gates that no attempt can pass as things are."""
 
     learned: Learned
     green: bool
     why: str = ""
+    blocked: tuple[str, ...] = ()
 
 
 def prove(app: Application) -> Proved:
@@ -48,6 +50,7 @@ def prove(app: Application) -> Proved:
     from interlock.spec.scaffold import Learned
 
     gates: list[GateLearned] = []
+    blocked: list[str] = []
     why = ""
     stop = threading.Event()
     alarm = threading.Timer(PROVE_S, stop.set)
@@ -57,6 +60,7 @@ def prove(app: Application) -> Proved:
         for checked in _asked(app, stop):
             if (learned := _told(app, checked)) is not None:
                 gates.append(learned)
+                blocked += [] if learned.failing or _is_off(checked, learned) else [learned.id]
             if stop.is_set():
                 why = f"it took longer than {PROVE_S // 60} minutes"
                 break
@@ -66,7 +70,12 @@ def prove(app: Application) -> Proved:
         why = safe(str(error), 500)
     finally:
         alarm.cancel()
-    return Proved(Learned(tuple(gates)), green=not why and all(each.failing for each in gates), why=why)
+    return Proved(Learned(tuple(gates)), green=not why and not blocked, why=why, blocked=tuple(blocked))
+
+
+def _is_off(checked: Checked, learned: GateLearned) -> bool:
+    """Whether the gate is written as a comment: nobody could pass it, and others judge."""
+    return learned.can_run and bool(checked.gate.used) and not checked.gate.used.endswith(".test")
 
 
 def _asked(app: Application, stop: threading.Event) -> Iterator[Checked]:

@@ -12,7 +12,7 @@ import click
 from interlock.cli.opened import application, note, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from interlock.cli.proving import Proved
@@ -50,14 +50,24 @@ def init(force: bool, agent: str, no_verify: bool, json: bool) -> int:
     if json:
         say(document(written=written, found=found, notes=scaffold.notes, proved=proved))
         return 0
-    note("everything was there already" if not written else _next(proved))
-    note('  interlock run -p quick -t "what is to be done"')
+    if not written:
+        note("everything was there already")
+    note("next:")
+    note(f"  {line}" for line in _next(scaffold, proved, is_new=bool(written)))
     return 0
 
 
-def _next(proved: Proved | None) -> str:
-    check = "" if proved and proved.green else "interlock check, then "
-    return f"next: {check}commit .interlock/, then"
+def _next(scaffold: Scaffold, proved: Proved | None, *, is_new: bool) -> Iterator[str]:
+    """What is left to do, in its order."""
+    if scaffold.unfilled:
+        yield "put the line that starts your coding agent into .interlock/common.yaml, under agents"
+    if proved and proved.blocked:
+        yield f"mend {', '.join(proved.blocked)}, as told above, until this is green: interlock check -p quick"
+    elif is_new and not (proved and proved.green):
+        yield "see what the gates say of what is there now: interlock check -p quick"
+    if is_new:
+        yield 'git add .interlock && git commit -m "Interlock pipelines"'
+    yield 'interlock run -p quick -t "what is to be done"'
 
 
 def _newest_tag(root: Path) -> str:

@@ -16,6 +16,7 @@ from interlock.spec.scaffold.choices import Choice, reports_tests
 from interlock.spec.scaffold.learned import NOTHING, GateLearned, Learned, comment_of
 from interlock.spec.scaffold.setups import Recipe
 
+WORKER = "coder"  # what every stage names, whichever program it is: another one is one line to change
 GATES_IN_BLOCK_MAX = 4  # more of them are written one to a line, to keep the page short
 # Where new tests go: what is protected by name holds more, and a stage that adds tests needs no more.
 TEST_FILES = {
@@ -43,7 +44,7 @@ class Content:
 
     @property
     def agent(self) -> str:
-        return self.program.name
+        return WORKER
 
 
 def feature_page(content: Content) -> str:
@@ -209,7 +210,6 @@ def _gates(content: Content, prover: str = "", *, old: bool = True) -> list[str]
     for gate in content.gates:
         if not _is_off(gate, content.learned):
             said = content.learned.of(gate.id)
-            lines += [f"      # {line}" for line in _comment(gate, said)]
             pairs = _pairs(gate, no_worse=said is not None and bool(said.failing), proves=gate.id == prover)
             flow = f"      - {_flow_of(pairs)}"
             (key, value), *rest = pairs
@@ -218,6 +218,7 @@ def _gates(content: Content, prover: str = "", *, old: bool = True) -> list[str]
                 lines += [
                     f"      - {_flow_of(_pairs(gate, old=True))}  # the tests that are there, without the new ones"
                 ]
+            lines += [f"      # {line}" for line in _comment(gate, said)]
             lines += [flow] if short else block
             if gate.id == prover:
                 lines[-1] += "  # new tests must fail without the change: for work that needs none, take it out"
@@ -257,8 +258,9 @@ def _pairs(gate: Choice, *, no_worse: bool = False, proves: bool = False, old: b
 
 
 def _agent(program: Program, *, login: bool) -> list[str]:
+    change = "`run`" if program.run else "`use`, and what it may see"
     return [
-        f"  {program.name}:",
+        f"  {WORKER}:  # works in every stage: for another program change {change}; the name stays",
         *(["    use: command", *_command("    run", program.run)] if program.run else [f"    use: {program.name}"]),
         *(["    login: true  # your own, lent to one attempt at a time"] if login else []),
         *([f"    secrets: {_flow(program.secrets)}"] if program.secrets else []),

@@ -23,11 +23,13 @@ PROMPTS = ("plan.md", "tests.md", "code.md")
 
 @dataclass(frozen=True, slots=True)
 class Scaffold:
-    """`files` are paths relative to the root, with their content; `notes` are for the user, a line each."""
+    """`files` are paths relative to the root, with their content; `notes` are for the user, a line each. `unfilled`:
+    which program the agent is, the user still has to say."""
 
     files: tuple[tuple[str, str], ...]
     found: Found
     notes: tuple[str, ...]
+    unfilled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def plan_files(root: Path, environ: Mapping[str, str], which: Which, known: Know
         *_gate_notes(content),
         *_agent_notes(content, found, environ),
     )
-    return Scaffold(_files(content), found, notes)
+    return Scaffold(_files(content), found, notes, program is UNKNOWN)
 
 
 def _program(name: str) -> Program:
@@ -106,12 +108,12 @@ def _gate_notes(content: Content) -> tuple[str, ...]:
 def _agent_notes(content: Content, found: Found, environ: Mapping[str, str]) -> tuple[str, ...]:
     program = content.program
     if program is UNKNOWN:
-        return (f"no coding agent was found on PATH: put the line that starts yours into {FOLDER}/common.yaml",)
+        return (f"no coding agent was found on PATH: the line that starts yours goes into {FOLDER}/common.yaml",)
     notes = []
     if others := [name for name in found.agents if name != program.name]:
         notes.append(f"the agent is {program.name}; {', '.join(others)} would do as well (init --agent NAME)")
     if not content.login and not any(environ.get(name) for name in program.secrets):
         names = " or ".join(program.secrets)
         notes.append(f"{program.name} needs {names} to be set: each attempt has a home of its own, without your logins")
-    notes.append(f"to see whether it answers, for a few tokens: interlock doctor --live {program.name}")
+    notes.append(f"to see whether it answers, for a few tokens: interlock doctor --live {content.agent}")
     return tuple(notes)

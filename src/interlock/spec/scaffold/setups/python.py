@@ -68,12 +68,16 @@ def recipes(root: Path, parts: Sequence[str], which: Which, tag: str) -> tuple[R
     return made
 
 
-def installs(tool: str, root: Path) -> bool:
-    """Whether the recipe brings `tool` along, in the version that the project says."""
-    project = look.at(look.toml(root, "pyproject.toml"), "project")
-    locks = look.text(root, "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock")
-    said = f"{needs_of(root).said} {project.get('dependencies')} {locks}"
-    return bool(re.search(rf"(?<![\w-]){re.escape(tool)}(?![\w-])", said))
+def installs(tool: str, root: Path, which: Which) -> bool:
+    """Whether the recipe brings `tool` along, in the version that the project says. What a lock file holds beyond what
+    is installed of it, such as other groups, does not count."""
+    content = look.toml(root, "pyproject.toml")
+    said = [needs_of(root).said, str(look.at(content, "project").get("dependencies"))]
+    program = next((program for lock, program, _ in _MANAGERS if look.has(root, lock) and which(program)), "")
+    if program in _SAID:
+        said += _SAID[program](root)
+    plugin = r"(-[\w-]+)?" if tool in ("flake8", "pylint") else ""  # theirs need them
+    return bool(re.search(rf"(?<![\w-]){re.escape(tool)}{plugin}(?![\w-])", "\n".join(said)))
 
 
 def _locked(root: Path, which: Which, tag: str) -> Recipe | None:
@@ -126,6 +130,34 @@ _MANAGERS: tuple[tuple[str, str, Callable[[Path], str]], ...] = (
     ("pdm.lock", "pdm", _pdm),
     ("Pipfile.lock", "pipenv", _pipenv),
 )
+
+
+def _said_to_uv(root: Path) -> list[str]:
+    content, groups = look.at(look.toml(root, "pyproject.toml"), "tool", "uv"), groups_of(root)
+    defaults = content.get("default-groups", ["dev"])
+    named = defaults if isinstance(defaults, list) else list(groups)
+    return [str(content.get("dev-dependencies")), *(groups.get(str(name), "") for name in named)]
+
+
+def _said_to_poetry(root: Path) -> list[str]:
+    content = look.at(look.toml(root, "pyproject.toml"), "tool", "poetry")
+    groups = [look.table(group) for group in look.at(content, "group").values()]
+    required = [str(group.get("dependencies")) for group in groups if not group.get("optional")]
+    return [str(content.get("dependencies")), str(content.get("dev-dependencies")), *required]
+
+
+def _said_to_pdm(root: Path) -> list[str]:
+    content = look.toml(root, "pyproject.toml")
+    return [str(look.at(content, "tool", "pdm", "dev-dependencies")), *groups_of(root).values()]
+
+
+# What each manager installs beside what tests need, as text.
+_SAID: dict[str, Callable[[Path], list[str]]] = {
+    "uv": _said_to_uv,
+    "poetry": _said_to_poetry,
+    "pdm": _said_to_pdm,
+    "pipenv": lambda root: [look.text(root, "Pipfile")],
+}
 
 
 def _part(root: Path, name: str) -> _Part:
