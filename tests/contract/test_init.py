@@ -121,7 +121,7 @@ def test_quick_lets_one_agent_write_fix_and_tests_where_a_gate_can_tell(root: Pa
 
 
 def test_tests_are_linted_where_they_are_written_and_code_goes_back_for_them(root: Path):
-    initialised(root, {**PYTEST, "uv.lock": 'name = "pytest"\nname = "ruff"\n', "ruff.toml": ""}, everything)
+    initialised(root, {**PYTEST, "requirements-dev.txt": "pytest\nruff\n", "ruff.toml": ""}, everything)
     pipeline = load_pipeline(page(root, "feature"), root).pipeline
     assert pipeline.stage("tests").gate("lint").used == "python.lint"
     (rule,) = pipeline.stage("code").on_reject
@@ -256,20 +256,16 @@ def test_a_linter_or_type_checker_is_asked_where_setup_brings_it_or_path_has_it(
         ".pre-commit-config.yaml": "mypy",
         "uv.lock": 'name = "mypy"\n',
     }
-    for which, uses, said in (
-        (named("python3", "pytest", "uv"), {"python.test"}, "python.types is left out: mypy is not installed"),
-        (named("python3", "pytest"), {"python.test"}, "python.types is left out: mypy is not installed"),
-        (named("python3", "uv", "mypy"), {"python.test", "python.types"}, "the one on PATH is asked"),
-    ):
-        notes = plan_files(lay(root, files), {}, which).notes
-        write(plan_files(root, {}, which), root, force=True)
-        gates = load_pipeline(page(root, "quick"), root).pipeline.stage("code").gates
-        assert {gate.used for gate in gates if gate.used} == uses
-        assert any(said in note for note in notes)
+    left_out = "python.types is left out: mypy is not among the packages that setup installs"
+    for which in (named("python3", "pytest", "uv", "mypy"), named("python3", "pytest", "mypy")):
+        assert any(left_out in note for note in plan_files(lay(root, files), {}, which).notes)
     synced = files | {"pyproject.toml": named_elsewhere + '[tool.uv]\ndefault-groups = ["dev", "types"]\n'}
     notes = plan_files(lay(root, synced), {}, named("python3", "uv")).notes
     assert "python.types: mypy, because it is configured" in notes
-    assert not any("PATH is asked" in note for note in notes)
+    bare = {"x.py": "", "test_x.py": "def test_x(): ...\n", "mypy.ini": "[mypy]\n"}  # no setup is made for it
+    of_path = [plan_files(lay(root / "bare", bare), {}, named("pytest", *more)).notes for more in ((), ("mypy",))]
+    assert [any("mypy, because it is configured" in note for note in notes) for notes in of_path] == [True, True]
+    assert [any("mypy is not installed" in note for note in notes) for notes in of_path] == [True, False]
 
 
 def test_another_program_is_one_line_and_every_stage_holds(root: Path):

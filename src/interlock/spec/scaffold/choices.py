@@ -10,7 +10,7 @@ from interlock.core.judge_files import is_test
 from interlock.core.pipeline import Report
 from interlock.spec.scaffold.found import Which
 from interlock.spec.scaffold.parts import Part
-from interlock.spec.scaffold.setups import installs
+from interlock.spec.scaffold.setups import installs, recipes
 from interlock.spec.scaffold.targets import target
 from interlock.spec.sets import Ready, resolve
 from interlock.spec.sets import folder as look
@@ -130,7 +130,6 @@ def _of_part(part: Part, prefix: str, root: Path, which: Which) -> tuple[list[Ch
             notes.append(f"{_name(choice)} is left out: {absent} ({ready.why})")
         elif ready.applies:
             chosen.append(choice)
-            notes += _from_path(use, ready, folder, which)
     return chosen, notes
 
 
@@ -165,24 +164,15 @@ def _name(choice: Choice) -> str:
 
 
 def _absent(use: str, ready: Ready, root: Path, which: Which) -> str:
-    """What keeps a gate from being green at once, in words. A linter or type checker of Python comes from setup, in the
-    project's own version, or else from PATH."""
+    """What keeps a gate from being green at once, in words. A linter or type checker of Python comes from setup where
+    there is one: another version than the project's own says other things, and sees none of its packages."""
     for tool in ready.tools:
-        by_setup = use in ("python.lint", "python.types") and installs(tool, root, which)
-        if not by_setup and not which(tool):
-            more = ", and setup does not bring it" if use in ("python.lint", "python.types") else ""
-            return f"{tool} is not installed{more}"
+        if use in ("python.lint", "python.types") and recipes("python", root, ("",), which):
+            if not installs(tool, root, which):
+                return f"{tool} is not among the packages that setup installs"
+        elif not which(tool):
+            return f"{tool} is not installed"
     return ""
-
-
-def _from_path(use: str, ready: Ready, root: Path, which: Which) -> list[str]:
-    """What is to be known of a linter or type checker that setup does not bring."""
-    tools = ready.tools if use in ("python.lint", "python.types") else ()
-    return [
-        f"{tool} is not among the packages that setup installs: the one on PATH is asked, here and wherever this runs"
-        for tool in tools
-        if not installs(tool, root, which)
-    ]
 
 
 def covered(root: Path, language: str) -> bool:
