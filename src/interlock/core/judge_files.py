@@ -59,7 +59,8 @@ NODE = Language(
     ),
     folders=(
         *_TEST_FOLDERS, "**/__tests__/**", "**/__mocks__/**", "**/__snapshots__/**", "**/__fixtures__/**",
-        "**/cypress/**", *_scripts("**/spec/**/*", "**/specs/**/*", "**/e2e/**/*"), "*.snap",
+        "**/cypress/**", "**/spec/fixtures/**", "**/specs/fixtures/**", "**/e2e/fixtures/**",
+        *_scripts("**/spec/**/*", "**/specs/**/*", "**/e2e/**/*"), "*.snap",
     ),
     configuration=(
         *_scripts("vite.config", "vitest.*", "vitest", "jest.*", "jest", "babel.config", "ava.config", "nyc.config"),

@@ -9,6 +9,7 @@ TESTS = """
 test.js foo-test.js foo_spec.js index.test-d.ts blog/tests.py src/test_x.py src/pkg/tests/data/deep/x.json
 test/a.js lib/__tests__/a.js a.spec.tsx a_test.go pkg/testdata/x.txt src/test/java/A.java FooTest.java
 crate/tests/it.rs src/tests.rs spec/a.js tests/conftest.py __snapshots__/a.snap
+spec/fixtures/a.json e2e/fixtures/deep/a.txt lib/__mocks__/a.json lib/__fixtures__/a.json
 """
 CONFIGURATION = """
 pytest.ini sub/pytest.ini ruff.toml mypy.ini vite.config.js vitest.config.mts jest.config.cjs .mocharc.yml

@@ -111,7 +111,7 @@ def _agent_notes(content: Content, found: Found, environ: Mapping[str, str]) -> 
         return (f"no coding agent was found on PATH: the line that starts yours goes into {FOLDER}/common.yaml",)
     notes = []
     if others := [name for name in found.agents if name != program.name]:
-        notes.append(f"the agent is {program.name}; {', '.join(others)} would do as well (init --agent NAME)")
+        notes.append(f"the agent is {program.name}; {', '.join(others)} would do as well (init --force --agent NAME)")
     if not content.login and not any(environ.get(name) for name in program.secrets):
         names = " or ".join(program.secrets)
         notes.append(f"{program.name} needs {names} to be set: each attempt has a home of its own, without your logins")
