@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import unquote
 
 _NPM_NAME = r"(?:@[^@/\s\"']+/)?[^@/\s\"':]+"
 _YARN = re.compile(r"^(?![ #\n])(?P<heads>.+?):[ ]*\n(?P<body>(?:[ \t]+.*\n?|[ \t]*\n)*)", re.M)
@@ -86,13 +87,25 @@ def _npm_entry(name: str, entry: Mapping[str, Any]) -> Pin:
 def _of_npm(name: str, package: str, version: str, address: str, integrity: str) -> Pin:
     hashes = tuple((each, each) for each in integrity.split())
     if address.startswith(("http://", "https://")) and not re.search(r"\.git(#|$)", address):
-        is_registry = bool(re.search(r"/-/|/download/", address)) and bool(version)
-        source = "" if is_registry else f"url:{address}"
-        return Pin(name, package, version, source, hashes, (address,) if is_registry else (), of_npm=True)
+        registry = _registry(package, version, unquote(address))
+        source = f"url:{address}" if registry is None else registry
+        return Pin(name, package, version, source, hashes, () if registry is None else (address,), of_npm=True)
     kind = "local" if re.match(r"file:(?!.*\.t(ar\.)?gz$)|link:|portal:|workspace:", address) else "file"
     kind = "git" if re.match(r"git\b|github:|ssh:|https?:", address) else kind
     source = f"{kind}:{_without_commit(address)}" if address else ""
     return Pin(name, package, version, source, hashes, of_npm=True)
+
+
+def _registry(package: str, version: str, address: str) -> str | None:
+    """The registry that the address is of: empty for the usual ones, None for a place of its own."""
+    before, marked, _ = address.partition("/-/")
+    before = re.sub(r"/(@[^/]+/)?[^/]+$", "", before) if marked else before
+    if not marked:  # as GitHub and JSR have them
+        before, marked, _ = address.partition(f"/{package}/{version}")
+        if not version or not re.search(r"/download$|//npm\.jsr\.io/", before):
+            return None
+    host = re.sub(r"^https?://", "", before)
+    return "" if host in ("registry.npmjs.org", "registry.yarnpkg.com") else f"registry:{host.partition('/~/')[0]}"
 
 
 def _yarn(text: str) -> Iterator[Pin]:
@@ -188,8 +201,8 @@ def _source(entry: Mapping[str, Any]) -> str:
     for key in ("git", "url"):
         if key in source and source.get("type", "url") not in ("legacy", "git"):
             return f"{key}:{_without_commit(str(source[key]))}"
-    if source.get("type") == "git":
-        return f"git:{source.get('url')}"
+    if source.get("type") in ("git", "legacy"):
+        return f"{'git' if source['type'] == 'git' else 'registry'}:{source.get('url')}"
     for key in ("editable", "directory", "virtual", "path"):
         if key in source:
             return f"local:{source[key]}"

@@ -90,10 +90,10 @@ def _address(pin: Pin) -> str:
 
 def _is_of_npm(pin: Pin, address: str) -> bool:
     above, marked, file = address.partition("/-/")
-    if not marked:  # some registries have addresses of their own
+    if not marked:  # known by the name in it
         return f"/{pin.package}/" in address
-    base = pin.package.rpartition("/")[2]
-    return above.endswith(f"/{pin.package}") and file.rpartition("/")[2] == f"{base}-{pin.version}.tgz"
+    names = (pin.package.rpartition("/")[2], pin.package)
+    return above.endswith(f"/{pin.package}") and file in [f"{name}-{pin.version}.tgz" for name in names]
 
 
 def _is_of_python(pin: Pin, address: str) -> bool:

@@ -26,6 +26,8 @@ NPM = json.dumps(
         }
     }
 )  # fmt: skip
+TWO = NPM.replace("registry.npmjs.org/a/-/a-1", "corp.example/npm/a/-/a-1")
+JSR = NPM.replace("registry.npmjs.org/a/-/a-1.0.0", "npm.jsr.io/~/11/a/1.0.0")
 NPM_1 = json.dumps(
     {
         "dependencies": {
@@ -155,6 +157,8 @@ def said(path: str, old: str, swap: tuple[str, str]) -> str:
     [
         ("package-lock.json", NPM, ("}}}", "}" + NEW_NPM)),
         ("package-lock.json", NPM, ('"1.0.0", "resolved": "https://registry.npmjs.org/a/-/a-1.0.0.tgz"', '"1.2.0"')),
+        ("package-lock.json", TWO, ('"1.0.0", "resolved": "https://corp.example/npm/a/-/a-1.0.0', '"1.1.0", "resolved": "https://corp.example/npm/a/-/a-1.1.0')),
+        ("package-lock.json", JSR, ('"1.0.0", "resolved": "https://npm.jsr.io/~/11/a/1.0.0', '"1.1.0", "resolved": "https://npm.jsr.io/~/12/a/1.1.0')),
         ("package-lock.json", NPM, ('"node_modules/a"', '"node_modules/x/node_modules/a"')),
         ("yarn.lock", YARN_1, ("a@^1.0.0, ", "a@^1, a@^1.0.0, ")),
         ("yarn.lock", YARN_1, ('"@s/b@^2"', 'c@*:\n  version "3.0.0"\n  resolved "https://registry.yarnpkg.com/c/-/c-3.0.0.tgz#2"\n\n"@s/b@^2"')),
@@ -196,6 +200,9 @@ RUST_LANG = '"registry+https://github.com/rust-lang/crates.io-index"'
         ("package-lock.json", NPM, ("https://registry.npmjs.org/a/-/a-1.0.0.tgz", "https://registry.npmjs.org/a.tgz"), NOT_BEFORE),
         ("package-lock.json", NPM, ("https://registry.npmjs.org/a/-/a-1.0.0.tgz", "git+ssh://git@github.com/x/a.git#1"), NOT_BEFORE),
         ("package-lock.json", NPM, ("{", "{,"), "cannot be read"),
+        ("package-lock.json", TWO, ("corp.example/npm/a/", "registry.npmjs.org/a/"), NOT_BEFORE),
+        ("package-lock.json", TWO, ("corp.example/npm/a/-/a-1.0.0.tgz", "corp.example/npm/a/-/archive/a-1.0.0.tgz"), PACKAGE),
+        ("package-lock.json", TWO, ("corp.example/npm/a/-/a-1.0.0.tgz", "corp.example/evil/a/releases/download/v1/a.tgz"), NOT_BEFORE),
         ("package-lock.json", NPM_1, ("sha512-aa", "sha512-zz"), HASH),
         ("package-lock.json", NPM_1, ('"version": "1.0.0"', '"version": "npm:evil@1.0.0"'), "would be the package evil"),
         ("yarn.lock", YARN_1, ("sha512-aa", "sha512-zz"), HASH),
