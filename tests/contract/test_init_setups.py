@@ -137,6 +137,14 @@ def test_what_includes_others_hangs_on_them(tmp_path: Path):
     }  # fmt: skip
 
 
+def test_the_key_names_no_code_of_the_product(tmp_path: Path):
+    """It would run in setup, as the candidate left it."""
+    versioned = '[tool.setuptools.dynamic]\nversion = {attr = "p.__version__"}\n[tool.hatch.version]\npath = "p/v.py"\n'
+    files = {**PACKAGE, "p/__init__.py": "import pkg_resources\n", "p/v.py": "", "requirements.txt": "pytest\n"}
+    found = setup_of(tmp_path, {**files, "pyproject.toml": BUILD + PROJECT + versioned, "setup.py": "open('p/v.py')\n"})
+    assert set(found.key) == {"pyproject.toml", "setup.py", "requirements.txt"}
+
+
 @pytest.mark.parametrize(
     ("files", "variable"),
     [
