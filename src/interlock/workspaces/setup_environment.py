@@ -1,6 +1,6 @@
 """What setup's commands see of the user's environment: what gates see, how packages are found, and what `env` names.
 
-Rule: setup runs code of the candidate (build backends, install scripts). A variable that looks like a credential, by
+Rule: setup runs code that a candidate chose (build backends, install scripts). A variable that looks like a credential, by
 its name or by its value, is passed on only where the setup names it.
 """
 
