@@ -167,3 +167,14 @@ def test_a_manifest_is_in_the_key_whether_it_is_named_or_not(world: World) -> No
     place = world.open(base, 2)
     write(place.tree, {"deps.lock": "2\n", "pyproject.toml": "TWO\n"})
     assert "TWO" in seen(world, base, world.snapshot(place, base, 2).commit, room("deps.lock"))
+
+
+def test_the_input_is_made_again_from_what_it_was_made_from(world: World) -> None:
+    """To tell whose fault a failure is: an accepted input with a new module, whose setup works only without it."""
+    base, accepted = candidate(world, {"src/new.py": "NEW\n"})
+    place = world.open(accepted, 2)
+    write(place.tree, {"deps.lock": "bad\n"})
+    commit = world.snapshot(place, accepted, 2).commit
+    first = Setup(Command(shell="test ! -e src/new.py; ! grep bad deps.lock"), ("deps.lock",))
+    with pytest.raises(UnfitSetup):
+        seen(world, base, commit, Room(setup=(first, *room("deps.lock").setup), control=accepted))

@@ -60,7 +60,7 @@ class SetupFailed(InfrastructureError):
     def noted(self, note: str) -> SetupFailed:
         """The same, with a last line."""
         told = SetupFailed(self.what, f"{self.why}{note}", self.index, self.output, by_files=self.by_files)
-        told.slow = self.slow
+        told.again, told.slow = self.again, self.slow
         return told
 
 
@@ -248,7 +248,7 @@ def _in_any(ground: Ground, setups: Sequence[Setup], act: Callable[[Place], None
             return act(place)
         except SetupFailed as error:
             first = first or error
-            if error.index != len(setups) - 1 or error.slow:
+            if error.slow or error.again:
                 break
         finally:
             remove(place.root)
