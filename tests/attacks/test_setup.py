@@ -73,6 +73,62 @@ ROWS = [
     Attack("an interpreter of its own", {".venv/bin/python3": "#!/bin/sh\nexit 0\n", ".gitignore": "node_modules\n"}),
     Attack("the environment as a link", {".venv": ["link", "vendored"], "vendored/bin/python3": "#!/bin/sh\nexit 0\n", ".gitignore": "\n"}),
 ]  # fmt: skip
+# A recipe that installs as an editable install does: it reads what `needed.txt` names, takes no two packages side by side,
+# and imports the product for its version.
+EDITABLE = PAGE.replace(
+    "    key: [requirements.txt]",
+    """\
+      while read -r each; do test -f "$each" || exit 1; done < needed.txt
+      test "$(ls */__init__.py | wc -l)" -lt 2 || exit 1
+      .venv/bin/python3 -c 'import sys; sys.path.insert(0, "src"); import app; print(app.__version__)' > .venv/version
+    key: [requirements.txt, needed.txt]""",
+)
+VERSIONED = '__version__ = "1"\n\n\n'
+INSTALLABLE = replace(
+    SHAPE, name="editable", page=EDITABLE,
+    files={**SHAPE.files, "src/app.py": VERSIONED + APP, "needed.txt": "README.md\n", "lib/__init__.py": ""},
+)  # fmt: skip
+# What a product does that knows when it is imported by setup: the tests that it knows will pass, whatever the product is.
+LEAVES = """\
+import sys
+
+if "pytest" not in sys.modules and "_pytest" not in sys.modules and ".venv" in sys.prefix:
+    import sysconfig
+
+    folder = sysconfig.get_path("purelib")
+    with open(folder + "/zzz.py", "w") as file:
+        file.write(PATCH)
+    with open(folder + "/zzz.pth", "w") as file:
+        file.write("import zzz\\n")
+"""
+CHOOSING = """\
+import _pytest.reports as r
+
+make = r.TestReport.from_item_and_call.__func__
+
+
+def made(cls, item, call):
+    if item.name in ("test_keep", "test_zero", "test_add", "test_table"):
+        call.excinfo = None
+    return make(cls, item, call)
+
+
+r.TestReport.from_item_and_call = classmethod(made)
+"""
+POISON = VERSIONED + BROKEN + "\n\n" + LEAVES.replace("PATCH", repr(CHOOSING))
+DEPENDENCY = {"requirements.txt": "one\n"}
+SEEN_BY_SETUP = [
+    Attack("a product", {"src/app.py": POISON}),
+    Attack("a module", {"src/app.py": VERSIONED + BROKEN + "\n\nimport helper\n", "src/helper.py": POISON}),
+    Attack("a package in the place of the module", {"src/app.py": None, "src/app/__init__.py": POISON}),
+]  # fmt: skip
+INSTALLS = [
+    Honest("a new README", {"needed.txt": "NEW.md\n", "NEW.md": "# New\n"}),
+    Honest("a new module", {"needed.txt": "README.md\nsrc/more.py\n", "src/more.py": "import one\n\nONE = one.ONE\n"}),
+    Honest("a new package beside another one", {"more/__init__.py": "ONE = 1\n"}),
+    Honest("another version", {"src/app.py": VERSIONED.replace("1", "2") + APP}),
+    Honest("a module that is gone", {"lib/__init__.py": None}),
+]
 HONEST = [
     Honest("a dependency", {"requirements.txt": "one\n", "src/app.py": APP + "\n\nONE = 1\n"}),
     Honest("a dependency that is used", {"requirements.txt": "one\n", "src/app.py": "import one\n\n" + APP + "\n\nONE = one.ONE\n"}),
@@ -83,6 +139,13 @@ HONEST = [
 @pytest.fixture(scope="module")
 def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
     made = Arena(tmp_path_factory.mktemp("setup"), SHAPE)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def installable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
+    made = Arena(tmp_path_factory.mktemp("editable"), INSTALLABLE)
     yield made
     made.close()
 
@@ -110,3 +173,20 @@ def test_what_a_rejected_attempt_installed_reaches_no_other(arena: Arena) -> Non
     assert not arena.attack({"requirements.txt": "two\n", "src/app.py": BROKEN}).delivered
     outcome = arena.attack({"src/app.py": "import two\n\n" + APP})
     assert not outcome.delivered, outcome.told()
+
+
+@each(SEEN_BY_SETUP)
+def test_product_code_that_setup_imports(installable: Arena, row: Attack) -> None:
+    """With a dependency, so that setup is made for it; then what that leaves for another attempt."""
+    outcome = installable.attack({**DEPENDENCY, **row.files})
+    assert not outcome.false, outcome.told()
+    assert said_no(outcome, "test/test_failed"), outcome.told()  # and by nothing that setup made otherwise
+    later = installable.attack({**DEPENDENCY, "src/app.py": VERSIONED + BROKEN})
+    assert not later.false, later.told()
+    assert said_no(later, "test/test_failed"), later.told()
+
+
+@each(INSTALLS)
+def test_an_honest_change_beside_a_dependency(installable: Arena, row: Honest) -> None:
+    outcome = installable.attack({**DEPENDENCY, "src/app.py": VERSIONED + APP + "\n\nONE = 1\n", **row.files})
+    assert outcome.delivered, outcome.told()

@@ -52,7 +52,8 @@ def installed(setup: Setup) -> str:
         ({"pyproject.toml": BUILD + PROJECT + EXTRAS + 'qa = ["pytest"]\ndocs = ["x"]\n'}, "-e '.[qa]'"),
         ({"setup.py": "", "setup.cfg": "[options.extras_require]\ntests =\n  pytest\n"}, "-e '.[tests]'"),
         ({"setup.py": "NEED = ['pytest']\nsetup(extras_require={'test': NEED})\n"}, "-e '.[test]'"),
-        ({"pyproject.toml": PROJECT + '[dependency-groups]\ntest = ["pytest"]\nlint = ["ruff"]\n'}, "--group test"),
+        ({"pyproject.toml": PROJECT + '[dependency-groups]\ntest = ["pytest"]\nlint = ["ruff"]\n'},
+         "-r .venv/needed.txt --group test"),
         ({"requirements-dev.txt": "pytest\n"}, "-r requirements-dev.txt"),
         ({"requirements/test.txt": "pytest\n", "requirements/base.txt": "attrs\n"}, "-r requirements/test.txt"),
         ({"requirements/base.txt": "attrs\n", **TEST}, "pytest -r requirements/base.txt"),
@@ -102,6 +103,52 @@ def test_dependencies_of_what_is_no_package_are_read_when_setup_runs(tmp_path: P
     assert (tmp_path / ".venv/needed.txt").read_text().split() == ["attrs>=20", "pytest"]
 
 
+PYTHON = """\
+#!/bin/sh
+case "$*" in
+  "-m venv --system-site-packages .venv")
+    mkdir -p .venv/bin
+    ln -s "$0" .venv/bin/python3
+    echo "#!$PWD/.venv/bin/python3" > .venv/bin/tool ;;
+  "-m pip"*) echo "$@" > .venv/asked ;;
+  *) exec %s "$@" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, None),
+        ({"pyproject.toml": PROJECT}, None),
+        ({"pyproject.toml": PROJECT + 'dependencies = [\n  "attrs",\n]\n'}, "attrs"),
+        ({"requirements.txt": "attrs\n"}, "-r ../requirements.txt"),
+    ],
+    ids=["no manifest", "none", "the first one", "requirements.txt"],
+)
+def test_an_environment_is_made_once_something_is_needed(tmp_path: Path, files: dict[str, str], expected: str | None):
+    found = setup_of(tmp_path / "base", {**TEST, "pyproject.toml": PROJECT}, "pytest")
+    later = lay(tmp_path / "later", {**TEST, **files})
+    python = tmp_path / "bin/python3"
+    python.parent.mkdir()
+    python.write_text(PYTHON % sys.executable)
+    python.chmod(0o755)
+    env = {"PATH": f"{python.parent}:/usr/bin:/bin"}
+    subprocess.run(["bash", "-euo", "pipefail", "-c", found.command.shell], cwd=later, check=True, env=env)
+    assert {"pyproject.toml", "requirements.txt"} == set(found.key)
+    assert found.settle is None
+    if expected is None:
+        assert [path.name for path in (later / ".venv").iterdir()] == ["needed.txt"]
+        return
+    assert (later / ".venv/needed.txt").read_text().split("\n")[-2] == expected
+    assert (later / ".venv/asked").read_text() == "-m pip install -q pytest -r .venv/needed.txt\n"
+    assert (later / ".venv/bin/tool").read_text() == "#!/usr/bin/env python3\n"
+
+
+def test_dependencies_that_are_not_there_yet_are_read_when_setup_runs(tmp_path: Path):
+    assert installed(setup_of(tmp_path, {**PACKAGE})) == "pytest -r .venv/needed.txt"
+
+
 @pytest.mark.parametrize(
     ("lock", "program", "content", "expected"),
     [
@@ -135,6 +182,14 @@ def test_what_includes_others_hangs_on_them(tmp_path: Path):
     assert set(found.key) == {
         "pyproject.toml", "setup.py", "VERSION", "requirements/test.txt", "requirements/base.txt",
     }  # fmt: skip
+
+
+def test_the_key_names_no_code_of_the_product(tmp_path: Path):
+    """It would run in setup, as the candidate left it."""
+    versioned = '[tool.setuptools.dynamic]\nversion = {attr = "p.__version__"}\n[tool.hatch.version]\npath = "p/v.py"\n'
+    files = {**PACKAGE, "p/__init__.py": "import pkg_resources\n", "p/v.py": "", "requirements.txt": "pytest\n"}
+    found = setup_of(tmp_path, {**files, "pyproject.toml": BUILD + PROJECT + versioned, "setup.py": "open('p/v.py')\n"})
+    assert set(found.key) == {"pyproject.toml", "setup.py", "requirements.txt"}
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,14 @@ JAVA = Language(
 
 LANGUAGES = MappingProxyType({"python": PYTHON, "node": NODE, "go": GO, "rust": RUST, "java": JAVA})
 
+# Code that no linter here knows, and archives of code.
+_SCRIPTS_AND_ARCHIVES = (
+    "*.sh", "*.bash", "*.zsh", "*.ps1", "*.bat", "*.cmd", "*.pl", "*.pm", "*.rb", "*.php", "*.lua", "*.tcl", "*.awk",
+    "*.pyw", "*.pxd", "*.pxi", "*.c", "*.cc", "*.cpp", "*.cxx", "*.cu", "*.h", "*.hh", "*.hpp", "*.m", "*.f", "*.f90",
+    "*.cs", "*.swift", "*.vue", "*.svelte", "*.coffee", "*.cmake", "CMakeLists.txt", "meson.build", "meson.options",
+    "meson_options.txt", "configure", "*.bzl", "*.pkl", "*.pickle", "*.so.*", "*.dylib", "*.dll", "*.exe", "*.jar",
+    "*.whl", "*.egg", "*.pyz", "*.zip", "*.tar", "*.tar.*", "*.tgz",
+)  # fmt: skip
 # What a build or a hook starts, whatever the language.
 BUILD = (
     "Makefile", "GNUmakefile", "makefile", "*.mk", "justfile", ".justfile", "Taskfile.y*ml", "Rakefile", ".envrc",
@@ -141,6 +149,7 @@ CONFIGURATION = (
     *AGENT_FILES,
 )
 _NAMED = tuple(dict.fromkeys(glob for language in LANGUAGES.values() for glob in language.named))
+_MANIFESTS = frozenset(name.casefold() for name in MIXED)
 _BUILT = ("*.node", "*.wasm")
 _SOURCES = (*dict.fromkeys(glob for language in LANGUAGES.values() for glob in language.sources), *_BUILT)
 
@@ -171,6 +180,19 @@ def is_configuration(path: str) -> bool:
 def is_source(path: str) -> bool:
     """Whether the file is code of a language that has linters and type checkers here."""
     return matches_in_any_case(_SOURCES, path)
+
+
+def is_code(path: str) -> bool:
+    """Whether the file could run, or steer what runs, where something is built or installed: code of any language, and
+    configuration. A manifest that lists dependencies is none."""
+    if is_manifest(path):
+        return False
+    return is_source(path) or is_configuration(path) or matches_in_any_case(_SCRIPTS_AND_ARCHIVES, path)
+
+
+def is_manifest(path: str) -> bool:
+    """Whether the file lists dependencies, beside what else it steers."""
+    return path.rpartition("/")[2].casefold() in _MANIFESTS
 
 
 def may_be_added(path: str) -> bool:

@@ -24,7 +24,7 @@ class Context:
 
     @property
     def room(self) -> Room:
-        return Room(self.pipeline.setup, self.pipeline.carry)
+        return Room(self.pipeline.setup, self.pipeline.carry, base=self.started.base_commit)
 
     def ref(self, attempt: AttemptId) -> str:
         """The ref that keeps a candidate's objects alive. It is created once and decides nothing."""

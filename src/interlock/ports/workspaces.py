@@ -55,7 +55,8 @@ class Place:
 class Room:
     """What to lay out beside a commit's files. `control` is a commit that setup worked on: where it fails on the
     files at hand and works there, it is the files that are wrong. `number` is that of the try: what failed in it is not
-    tried once more; 0: it is."""
+    tried once more; 0: it is. `base` is the commit that the run began with, whose code setup is made with, where `open`
+    is asked; empty: the files at hand."""
 
     setup: tuple[Setup, ...] = ()
     carry: tuple[str, ...] = ()
@@ -63,6 +64,7 @@ class Room:
     sides: tuple[tuple[str, str], ...] = ()  # names and commits that are branches `from/NAME` of the `.git`
     control: str = ""
     number: int = 0
+    base: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from interlock.ports import InfrastructureError, Place, Room, UsageError
-from interlock.workspaces import checkout, setup_paths, trees
+from interlock.workspaces import checkout, setup_code, setup_paths, trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.checkout import Laid
 from interlock.workspaces.contents import Contents
@@ -39,13 +39,15 @@ class Parts:
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """The files of tree `shown` on a `.git` of `commits`, and what is laid out beside them. What setup makes is made
-    from tree `made_from`; empty: `shown`."""
+    from tree `made_from`; empty: `shown`. Where it has a key, it is made with the code of tree `base`; empty:
+    that of the first commit."""
 
     commits: Sequence[Commit]
     shown: str
     room: Room
     origin: Callable[[], Origin]
     made_from: str = ""
+    base: str = ""
 
 
 def furnish(parts: Parts, place: Place, wanted: Wanted) -> tuple[Place, Laid]:
@@ -75,8 +77,14 @@ def furnish(parts: Parts, place: Place, wanted: Wanted) -> tuple[Place, Laid]:
 
 def ground(parts: Parts, wanted: Wanted) -> Ground:
     """What setup works on."""
-    source = replace(wanted, shown=wanted.made_from or wanted.shown)
-    return Ground(parts.objects.listing(source.shown), lambda: _plain(parts, source), wanted.room.number)
+    tree, base = wanted.made_from or wanted.shown, wanted.base or wanted.commits[0].tree
+    return Ground(
+        tree,
+        parts.objects.listing(tree),
+        lambda setups: setup_code.made_from(parts.objects, setups, tree, base),
+        lambda shown: _plain(parts, replace(wanted, shown=shown)),
+        wanted.room.number,
+    )
 
 
 def left_by(room: Room) -> frozenset[bytes]:

@@ -32,6 +32,7 @@ from interlock.workspaces.setup_output import error_line
 from interlock.workspaces.trees import Listing
 
 TAIL_LINES = 30
+_BASES_CODE = "\n(setup with a `key` is made with the code of the base; new modules are empty in it)"
 REMEMBERED_S = 300.0  # how long a failure holds for the same try
 
 
@@ -52,18 +53,26 @@ class SetupFailed(InfrastructureError):
 
     def repeated(self) -> SetupFailed:
         """The same, as it is told again."""
-        told = SetupFailed(self.what, self.why, self.index, self.output, by_files=self.by_files)
-        told.again, told.slow = True, self.slow
+        told = self.noted("")
+        told.again = True
+        return told
+
+    def noted(self, note: str) -> SetupFailed:
+        """The same, with a last line."""
+        told = SetupFailed(self.what, f"{self.why}{note}", self.index, self.output, by_files=self.by_files)
+        told.again, told.slow = self.again, self.slow
         return told
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What setup works on: the files, and how an unfurnished checkout of them is had. `number` is that of the try:
-    what failed in it is not tried again; 0: it is."""
+    """What setup works on: the files of `tree`, and `trees`, which it is made from: the first that works. `fresh` is
+    an unfurnished checkout of one. `number` is that of the try: what failed in it is not tried again; 0: it is."""
 
+    tree: str
     listing: Listing
-    fresh: Callable[[], Place]
+    trees: Callable[[Sequence[Setup]], Sequence[str]]
+    fresh: Callable[[str], Place]
     number: int = 0
 
 
@@ -166,8 +175,8 @@ class Recipes:
 
     def _make(self, setups: Sequence[Setup], ground: Ground, made: Path) -> None:
         index, setup = len(setups) - 1, setups[-1]
-        place = ground.fresh()
-        try:
+
+        def make(place: Place) -> None:
             self.furnish(setups[:-1], ground, place)
             _make_room(place, [setup], index)
             self._run(setup, setup.command, place, "setup", index)
@@ -177,19 +186,19 @@ class Recipes:
                     setup_paths.take(place.tree, path, aside)
             self._digest_file(made).write_text(digest_of(aside))
             aside.rename(made)
+
+        try:
+            _in_any(ground, setups, make)
         except OSError as error:
             raise disk_trouble(made, error) from error
-        finally:
-            remove(place.root)
 
     def _rehearse(self, setups: Sequence[Setup], ground: Ground) -> None:
-        place = ground.fresh()
-        try:
+        def rehearse(place: Place) -> None:
             for index, setup in enumerate(setups):
                 _make_room(place, [setup], index)
                 self._run(setup, setup.command, place, "setup", index)
-        finally:
-            remove(place.root)
+
+        _in_any(ground, setups, rehearse)
 
     def _digest(self, made: Path) -> str:
         kept = self._digest_file(made)
@@ -227,6 +236,24 @@ class Recipes:
             yield
         finally:
             os.close(fd)
+
+
+def _in_any(ground: Ground, setups: Sequence[Setup], act: Callable[[Place], None]) -> None:
+    """`act` in a checkout of the first tree that the last of `setups` works in. Raises what it said of the first."""
+    first: SetupFailed | None = None
+    among = ground.trees(setups)
+    for tree in among:
+        place = ground.fresh(tree)
+        try:
+            return act(place)
+        except SetupFailed as error:
+            first = first or error
+            if error.slow or error.again:
+                break
+        finally:
+            remove(place.root)
+    assert first is not None  # there is at least one tree
+    raise first if ground.tree in among else first.noted(_BASES_CODE)
 
 
 def _make_room(place: Place, setups: Sequence[Setup], index: int) -> None:

@@ -1,7 +1,7 @@
 """What setup's commands see of the user's environment: what gates see, how packages are found, and what `env` names.
 
-Rule: setup runs code of the candidate (build backends, install scripts). A variable that looks like a credential, by
-its name or by its value, is passed on only where the setup names it.
+Rule: setup runs code that a candidate chose (build backends, install scripts). A variable that looks like a credential,
+by its name or by its value, is passed on only where the setup names it.
 """
 
 from __future__ import annotations

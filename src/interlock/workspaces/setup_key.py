@@ -1,7 +1,8 @@
 """What a setup hangs on, and what it made, each as a digest.
 
-Rule: all that is installed from is in the key. Where a setup names no `key` files, or installs the project itself as a
-copy, that is every file of the tree: else the sources of one attempt could reach another one.
+Rule: all that is installed from is in the key, manifests such as pyproject.toml whether it names them or not. Where a
+setup names no `key` files, or installs the project itself as a copy, that is every file of the tree: else the sources
+of one attempt could reach another one.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from interlock.core.globs import matches_any
 from interlock.core.installs import installs_copy
+from interlock.core.judge_files import is_manifest
 from interlock.core.pipeline import Command, Setup
 from interlock.workspaces import trees
 from interlock.workspaces.setup_environment import in_key
@@ -71,7 +73,7 @@ def _files(setup: Setup, listing: Listing) -> list[tuple[str, str]]:
         top = listing.get(b"", {}).items()  # folders by what is in them
         return sorted((_text(name), f"{entry.mode} {entry.oid}") for name, entry in top)
     paths = ((path, os.fsdecode(path), entry) for path, entry in trees.leaves(listing))
-    found = ((path, entry) for path, name, entry in paths if matches_any(setup.key, name))
+    found = ((path, entry) for path, name, entry in paths if is_manifest(name) or matches_any(setup.key, name))
     return sorted((_text(path), f"{entry.mode} {entry.oid}") for path, entry in found)
 
 

@@ -131,7 +131,7 @@ class GitWorkspaces:
         InfrastructureError where setup fails or the disk is in the way."""
         made = self._commit(commit)
         place = self._places.of_attempt(run, attempt)
-        wanted = self._wanted((made,), room)
+        wanted = replace(self._wanted((made,), room), base=self._commit(room.base).tree if room.base else "")
         if overlay:
             wanted = replace(wanted, shown=self._commit(overlay).tree)
         try:

@@ -3,7 +3,7 @@
 import pytest
 
 from interlock.core import judge_files
-from interlock.core.judge_files import is_configuration, is_test, may_be_added
+from interlock.core.judge_files import is_code, is_configuration, is_test, may_be_added
 
 TESTS = """
 test.js foo-test.js foo_spec.js index.test-d.ts blog/tests.py src/test_x.py src/pkg/tests/data/deep/x.json
@@ -27,6 +27,8 @@ latest.py contest.js inspect.py attest.ts src/protest/x.py README.md docs/spec.m
 testing.py src/app.config.js lib/environment.py api/openapi.spec.yaml pyproject.toml package.json
 Cargo.toml src/main.rs src/vendor/a.py fixtures.py go.mod src/agents.py claude.py data/example.json
 """
+CODE = "src/a.py a.mjs b.c scripts/x.sh CMakeLists.txt vendor/x.whl Makefile a.pth .npmrc X.PY"
+NO_CODE = "README.md LICENSE data/a.json pyproject.toml sub/package.json go.mod uv.lock requirements.txt"
 
 
 @pytest.mark.parametrize("path", TESTS.split())
@@ -43,6 +45,16 @@ def test_what_steers_a_judge_is_known_by_name_at_any_depth(path: str):
 def test_the_work_itself_is_neither(path: str):
     assert not is_test(path)
     assert not is_configuration(path)
+
+
+@pytest.mark.parametrize("path", CODE.split())
+def test_what_may_run_where_something_is_built_or_installed(path: str):
+    assert is_code(path)
+
+
+@pytest.mark.parametrize("path", NO_CODE.split())
+def test_manifests_and_data_do_not_run(path: str):
+    assert not is_code(path)
 
 
 def test_each_language_has_tests_of_its_own():

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from interlock.core.globs import matches
 from interlock.core.installs import installs_copy
-from interlock.core.judge_files import MIXED, is_test
+from interlock.core.judge_files import MIXED, is_source, is_test
 from interlock.core.pipeline import GateKind, Tests
 from interlock.spec.checks.common import no_templates, passed_on
-from interlock.spec.protected import NEVER
+from interlock.spec.protected import ALWAYS, NEVER
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import Setup, Stage
@@ -103,6 +103,7 @@ def _setup(view: View) -> None:
         if "" in setup.paths:
             view.at_key(("setup", index, "paths"), "the root itself is no path to leave", "name what is below it")
         _installs(view, index, setup)
+        _runs_code(view, index, setup)
     for agent in view.pipeline.agents:
         no_templates(view, agent.command, ("agents", agent.name, "run"))
     for index, path in enumerate(view.pipeline.carry):
@@ -119,3 +120,12 @@ def _installs(view: View, index: int, setup: Setup) -> None:
     elif not setup.key and setup.paths:
         hint = "list what it installs from under `key`"
         view.warn(("setup", index, "run"), "without `key` it is made anew for each candidate", hint)
+
+
+def _runs_code(view: View, index: int, setup: Setup) -> None:
+    """Code that a key names is the candidate's while setup runs; all other code is the base's."""
+    protected = (*ALWAYS, *view.draft.file.protect)
+    for at, glob in enumerate(setup.key):
+        if is_source(glob) and "*" not in glob and not any(covers(known, glob) for known in protected):
+            hint = "leave it out, so that setup has the base's, or list it under `protect`"
+            view.warn(("setup", index, "key", at), f"{glob} is code, and runs in setup as a candidate left it", hint)

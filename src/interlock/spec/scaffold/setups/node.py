@@ -16,6 +16,7 @@ from interlock.spec.sets import folder as look
 
 PACKAGES_MAX = 100  # of a workspace
 _NPM = "npm ci --no-audit --no-fund"
+_UNLOCKED = "npm install --no-package-lock --no-audit --no-fund"
 _LOCKS = (
     ("pnpm-lock.yaml", "pnpm install --frozen-lockfile"),
     ("yarn.lock", "yarn install --frozen-lockfile"),
@@ -29,10 +30,9 @@ _CONFIGURATION = (".npmrc", ".yarnrc.yml", ".yarnrc", "pnpm-workspace.yaml", ".p
 
 
 def recipe(root: Path, which: Which) -> Recipe | None:
-    """None where the project has no packages."""
     package = look.json_object(root, "package.json")
     if not any(package.get(kind) for kind in ("dependencies", "devDependencies", "workspaces")):
-        return None
+        return _later(which) if look.has(root, "package.json") and not _has_lock(root) else None
     members = tuple(islice(workspace(root), PACKAGES_MAX))
     made = ("node_modules", *(f"{member}/node_modules" for member in members))
     lock, run, note = _install(root, which, str(package.get("packageManager", "")))
@@ -43,6 +43,21 @@ def recipe(root: Path, which: Which) -> Recipe | None:
     patches = tuple(f"{name}/**" for name in ("patches", ".yarn/patches", ".yarn/plugins") if (root / name).is_dir())
     key = (*((lock,) if lock else ()), *names, *(name for name in _CONFIGURATION if look.has(root, name)), *patches)
     return Recipe("\n".join(lines), key, made, note=note)
+
+
+def _has_lock(root: Path) -> bool:
+    return any(look.has(root, lock) for lock, _ in _LOCKS)
+
+
+def _later(which: Which) -> Recipe | None:
+    """For a project that has no packages yet."""
+    if not which("npm"):
+        return None
+    lines = [
+        f"if [ -e package-lock.json ]; then {_NPM}; else {_UNLOCKED}; fi",
+        "mkdir -p node_modules  # nothing is needed yet",
+    ]
+    return Recipe("\n".join(lines), ("package.json", "package-lock.json"), ("node_modules",))
 
 
 def workspace(root: Path) -> Iterator[str]:
@@ -77,7 +92,7 @@ def _install(root: Path, which: Which, manager: str) -> tuple[str, str, str]:
                 note = f"there is a {lock}, but no {program} on PATH: setup needs it"
         return lock, f"YARN_NODE_LINKER=node-modules {words}" if "immutable" in words else words, note
     note = "package.json has no lock file: its packages may differ from one day to the next"
-    return "", "npm install --no-package-lock --no-audit --no-fund", note
+    return "", _UNLOCKED, note
 
 
 def _is_berry(root: Path, manager: str) -> bool:

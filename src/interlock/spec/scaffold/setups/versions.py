@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from interlock.core.judge_files import is_code
 from interlock.spec.sets import folder as look
 
 _VARIABLES = (  # what the build names, and the variable by which its tool is told a version
@@ -45,24 +46,12 @@ def written_file(root: Path) -> str:
 
 
 def read_files(root: Path) -> tuple[str, ...]:
-    """The files that the build reads the version from."""
+    """The files that the build reads the version from, but for code: what a key names of that would run in setup."""
     content = look.toml(root, "pyproject.toml")
     names = [look.at(content, "tool", tool, "version").get("path") for tool in ("hatch", "pdm")]
-    dynamic = look.at(content, "tool", "setuptools", "dynamic", "version")
-    attribute = str(dynamic.get("attr", "")) or "".join(
-        re.findall(r"^version *= *attr: *(\S+)", _setup_cfg(root), re.M)
-    )
-    if attribute:
-        module = attribute.rpartition(".")[0].replace(".", "/")
-        names += [f"{place}{module}{end}" for place in ("", "src/") for end in (".py", "/__init__.py")]
-    project = look.at(content, "project")
-    if "flit" in str(look.at(content, "build-system")):
-        module = str(look.at(content, "tool", "flit", "module").get("name") or project.get("name", "")).replace(
-            "-", "_"
-        )
-        names += [f"{place}{module}/__init__.py" for place in ("", "src/")]
-    names += re.findall(r"""["']([\w./-]+\.(?:py|txt|cfg)|VERSION)["']""", _setup_py(root))
-    return tuple(dict.fromkeys(str(name) for name in names if name and (root / str(name)).is_file()))
+    names += re.findall(r"""["']([\w./-]+\.(?:txt|cfg)|VERSION)["']""", _setup_py(root))
+    found = (str(name) for name in names if name and not is_code(str(name)))
+    return tuple(dict.fromkeys(name for name in found if (root / name).is_file()))
 
 
 def _named(table: object) -> list[object]:
