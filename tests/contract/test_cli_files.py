@@ -224,6 +224,19 @@ def test_a_proposal_is_judged_with_what_is_protected_in_the_base(repository: Pat
         assert said.err.startswith(f"{put_back} protected file")
 
 
+@pytest.mark.parametrize(
+    ("text", "failing"), [("one\nmore\n", set()), ("more\n", {"scope"}), ("none\nmore\n", {"scope"})]
+)
+def test_a_proposal_lets_test_files_grow_where_the_old_ones_are_asked(repository: Path, text: str, failing: set[str]):
+    old = JUDGED + "      - {id: old, run: 'test \"$(cat tests/test_a.py)\" = one', tests: base}\n"
+    committed(repository, {**JUDGED_FILES, "interlock.yaml": old})
+    git(repository, "checkout", "-qb", "proposal")
+    committed(repository, {"tests/test_a.py": text})
+    said = interlock(repository, "check", "--base", "main", "--commit", "HEAD", "--json")
+    assert {gate["gate"] for gate in said.json()["gates"] if gate["status"] == "failed"} == failing, said.out
+    assert ("not as proposed" in said.err) == bool(failing)
+
+
 def test_a_stage_that_is_asked_by_name_keeps_what_it_authors(repository: Path):
     authored = JUDGED.replace("    adds: [tests/**]\n", "    authors: [tests/**]\n")
     committed(repository, {**JUDGED_FILES, "interlock.yaml": authored})

@@ -229,6 +229,32 @@ def test_a_continued_workspace_keeps_added_tests_and_no_changed_ones(tmp_path: P
     )
 
 
+GUARDED = QUICK + "      - {id: old, use: python.test, tests: base}\n"
+GROWS = "printf '\\n\\ndef test_add():\\n    assert add(2, 3) == 5\\n' >> tests/test_old.py\n"
+
+
+def test_a_test_below_the_old_ones_is_a_new_test(tmp_path: Path) -> None:
+    world = begin(tmp_path, GUARDED, 'cp "$BRIEF" brief.txt\n' + FIX + GROWS)
+    world.ask("run", "-t", "add must add").ended(0)
+    (attempt,) = stage_of(world.show(), "code")["attempts"]
+    (proven,) = verdicts_of(attempt)["code/test"]["findings"]
+    assert (proven["rule"], proven["file"]) == ("proven", "tests/test_old.py")
+    branch = world.git("branch", "--list", "interlock/*", "--format", "%(refname:short)")
+    assert "new tests in test files that are there" in world.git("show", f"{branch}:brief.txt")
+
+
+def test_tests_that_come_first_may_stand_below_the_old_ones(tmp_path: Path) -> None:
+    pipeline = FEATURE.replace("    on_reject", "      - {id: old, use: python.test, tests: base}\n    on_reject") % ""
+    agent = f'case "$INTERLOCK_ATTEMPT" in\ntests/*)\n{GROWS};;\n*)\n{FIX};;\nesac\n'
+    begin(tmp_path, pipeline, agent).ask("run", "-t", "add must add").ended(0)
+
+
+def test_a_continued_workspace_keeps_tests_below_the_old_ones(tmp_path: Path) -> None:
+    pipeline = GUARDED.replace("attempts: 1", "attempts: 2\n    workspace: continue")
+    world = begin(tmp_path, pipeline, f"if grep -q test_add tests/test_old.py; then\n{FIX}else\n{GROWS}fi\n")
+    world.ask("run", "-t", "add must add", "--plain").ended(0, "code/1.1     rejected by test", "code/1.2     accepted")
+
+
 def test_what_fails_from_the_beginning_is_no_excuse_for_the_tests_that_came_first(tmp_path: Path) -> None:
     """`baseline: no_worse` lets old failures be, and not those that the stage before wrote on purpose."""
     lenient = FEATURE.replace("{id: test, use: python.test}", "{id: test, use: python.test, baseline: no_worse}") % ""

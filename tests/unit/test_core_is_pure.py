@@ -8,7 +8,7 @@ from pathlib import Path
 import interlock.core
 
 ALLOWED = {
-    "__future__", "bisect", "collections", "dataclasses", "enum", "functools", "graphlib", "hashlib", "heapq",
+    "__future__", "ast", "bisect", "collections", "dataclasses", "enum", "functools", "graphlib", "hashlib", "heapq",
     "itertools", "json", "math", "operator", "re", "shlex", "string", "textwrap", "types", "typing",
 }  # fmt: skip
 

@@ -201,10 +201,15 @@ def may_be_added(path: str) -> bool:
     what other tests say. In Node and Rust what lies in a folder of tests is a test by that."""
     if is_configuration(path) or matches_in_any_case(MIXED, path):
         return False
+    return is_test_code(path) or not matches_in_any_case(_SOURCES, path)
+
+
+def is_test_code(path: str) -> bool:
+    """Whether the file holds tests itself: by its own name, or in Node and Rust as code in a folder of tests."""
     by_folder = any(
         matches_any(language.folders, path) and matches_any(language.sources, path) for language in (NODE, RUST)
     )
-    return by_folder or matches_in_any_case(_NAMED, path) or not matches_in_any_case(_SOURCES, path)
+    return by_folder or matches_in_any_case(_NAMED, path)
 
 
 def tests_of(use: str) -> tuple[str, ...]:

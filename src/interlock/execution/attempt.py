@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 
 from interlock.core.commands import StartAttempt
@@ -14,6 +14,7 @@ from interlock.core.pipeline import AgentSpec, Stage
 from interlock.execution.brief import compose, compose_resumed
 from interlock.execution.context import Context
 from interlock.execution.documents import ARTIFACTS, worker_environment
+from interlock.execution.grown import only_grew
 from interlock.execution.rehearsal import encode_rehearsal
 from interlock.ports import (
     Brief,
@@ -101,11 +102,23 @@ def _worked(  # noqa: PLR0913 - the attempt's parts meet here once
 def _open(world: World, context: Context, command: StartAttempt, stage: Stage, stamp: Stamp) -> Place:
     overlay = ""
     if command.source:
-        there = world.workspaces.files(command.input_commit, stage.scope.adds) if stage.scope.adds else ()
-        put_back = (*_not_its_own(stage), *map(_exactly, there))
+        put_back = (*_not_its_own(stage), *map(_exactly, _not_to_change(world, context, command, stage)))
         overlay = world.workspaces.restore(command.source, command.input_commit, put_back, stamp)
     room = replace(context.room, sides=command.sides)
     return world.workspaces.open(context.run, command.attempt, command.input_commit, room, overlay=overlay)
+
+
+def _not_to_change(world: World, context: Context, command: StartAttempt, stage: Stage) -> Iterator[str]:
+    """Tests that were there, in a stage that only adds some: they come back, but for those that grew."""
+    if not stage.scope.adds:
+        return
+    commits = (command.input_commit, command.source)
+    kept = {
+        change.path
+        for change in world.workspaces.changes(*commits)
+        if only_grew(world.workspaces, commits, change, context.pipeline, (stage,))
+    }
+    yield from (path for path in world.workspaces.files(command.input_commit, stage.scope.adds) if path not in kept)
 
 
 def _not_its_own(stage: Stage) -> tuple[str, ...]:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from interlock.core.commands import StartAttempt
 from interlock.core.events import Finding
+from interlock.core.growth import guards
 from interlock.core.joins import DECISIONS, DELETED, EDITED, choices, described
-from interlock.core.pipeline import Expect, Stage
+from interlock.core.pipeline import Expect, Pipeline, Stage
 from interlock.execution.context import Context
 from interlock.execution.documents import ARTIFACTS
 from interlock.ports import Place, World
@@ -28,7 +29,7 @@ def compose(world: World, context: Context, command: StartAttempt, place: Place)
     stage = context.pipeline.stage(command.attempt.stage)
     said = [_feedback(world, place, digest) for digest in command.feedback]
     parts = [world.render(stage.prompt.content, _values(world, context, command, said))]
-    parts.extend(_bounds(stage, command.inherited))
+    parts.extend(_bounds(context.pipeline, stage, command.inherited))
     parts.extend(_conflicts(command))
     if command.broken:
         parts.append("## The merged input fails its gates\n" + _bullets(_said("", item) for item in command.broken))
@@ -63,11 +64,13 @@ def _artifacts(world: World, context: Context, command: StartAttempt) -> Iterato
                 yield f"{name}/{artifact.name}", content[:ARTIFACT_MAX].decode("utf-8", "replace")
 
 
-def _bounds(stage: Stage, inherited: Sequence[str]) -> Iterator[str]:
+def _bounds(pipeline: Pipeline, stage: Stage, inherited: Sequence[str]) -> Iterator[str]:
     if stage.produces:
         documents = (f"{ARTIFACTS}/{stage.id}/{artifact.file}" for artifact in stage.produces)
         yield "## Write these documents\n" + _bullets(documents)
     added = tuple(f"new test files in {glob}" for glob in stage.scope.adds)
+    if added and any(guards(pipeline, stage)):
+        added = (*added, "new tests in test files that are there: below the old ones, with every old line kept")
     if stage.scope.writes is not None:
         allowed = (*stage.scope.writes, *stage.scope.authors, *added)
         yield "## Change nothing but\n" + (_bullets(allowed) if allowed else "the documents named above.")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from interlock.core.events import Evidence, Finding, Severity, VerdictStatus
 from interlock.core.globs import matches_any
+from interlock.core.growth import grew
 from interlock.core.judge_files import tests_of
 from interlock.core.pipeline import Command, Expect, Gate, Tests
 from interlock.gates import canary
@@ -26,7 +27,7 @@ from interlock.gates.reports.places import in_repository
 from interlock.gates.reports.reasons import Reason, explained, load_reason, reason_of
 from interlock.gates.reports.standins import belongs
 from interlock.gates.running import Ran
-from interlock.ports import Case, Judgement, Stamp
+from interlock.ports import Case, Judgement, Stamp, UsageError
 from interlock.process import How
 
 PROVEN = "proven"  # the evidence that names the tests which prove the change, and the rule of the notes on them
@@ -83,6 +84,7 @@ def proved(bench: Bench, case: Case, ran: Ran, passed: Judgement, run: Callable[
         changed=tuple(changed),
         otherwise=_of_whole(over, log) if there is None else None,
         log=log,
+        grown=tuple(_grown(bench, case, changed)),
     )
     proven, findings = _judged(compared)
     if proven and not findings and without.gate.command != case.gate.command:
@@ -113,6 +115,16 @@ def _changed_tests(bench: Bench, case: Case) -> list[str]:
     globs = _tests(case)
     changes = bench.workspaces.changes(case.input_tree, case.tree)
     return [change.path for change in changes if change.status != "D" and matches_any(globs, change.path)]
+
+
+def _grown(bench: Bench, case: Case, changed: Sequence[str]) -> Iterator[str]:
+    for path in changed:
+        try:
+            old, new = (bench.workspaces.read(commit, path, _LOG_MAX) for commit in (case.input_commit, case.commit))
+        except UsageError:
+            continue
+        if old is not None and new is not None and grew(path, old, new):
+            yield path
 
 
 def _without_change(bench: Bench, case: Case, changed: Sequence[str]) -> Case:
@@ -148,7 +160,8 @@ def _alike(now: Sequence[RanTest], there: Sequence[RanTest]) -> bool:
 @dataclass(frozen=True, slots=True)
 class _Compared:
     """Three reports: of the accepted input, of the candidate, and of the input with the candidate's tests, `there`.
-    `changed` are test files, `otherwise` is why nothing at all ran there, or None."""
+    `changed` are test files, `grown` those of them that have all that they
+    had, `otherwise` is why nothing at all ran there, or None."""
 
     before: tuple[RanTest, ...]
     now: tuple[RanTest, ...]
@@ -156,6 +169,7 @@ class _Compared:
     changed: tuple[str, ...]
     otherwise: Reason | None
     log: str
+    grown: tuple[str, ...] = ()
 
 
 def _judged(compared: _Compared) -> tuple[tuple[Proven, ...], tuple[Finding, ...]]:
@@ -171,12 +185,18 @@ def _judged(compared: _Compared) -> tuple[tuple[Proven, ...], tuple[Finding, ...
         is_new = test.id not in known and not _was_unloaded(compared, test)
         if not is_new and not own:
             continue
-        shown = _shown(compared, test)
+        shown = None if _is_untouched(compared, test) else _shown(compared, test)
         if isinstance(shown, Reason) and test.status is Status.PASSED:
             proven.append(Proven(test.id, test.file, test.line, shown.value))
         elif is_new and (own or shown is not None):
             findings.append(_unproven(test, shown))
     return tuple(proven), tuple(findings)
+
+
+def _is_untouched(compared: _Compared, test: RanTest) -> bool:
+    """Whether an old test did not run without the change for what was added to its file: that is nothing of its own."""
+    ran = any(other.id == test.id for other in compared.there)
+    return not ran and any(test.id == old.id for old in compared.before) and _is_of(compared.grown, test)
 
 
 def _shown(compared: _Compared, test: RanTest) -> Reason | RanTest | None:

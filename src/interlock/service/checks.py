@@ -9,12 +9,23 @@ from dataclasses import dataclass, replace
 
 from interlock.core.events import Finding, RunStarted, VerdictStatus
 from interlock.core.globs import matches_any
+from interlock.core.growth import guards
 from interlock.core.ids import AttemptId, base_of
 from interlock.core.judge_files import matches_in_any_case, may_be_added
 from interlock.core.pipeline import Expect, Gate, GateClass, GateKind, Pipeline, Scope, Stage
 from interlock.execution.context import Context
 from interlock.execution.documents import gate_values
-from interlock.ports import Blobs, Cancel, Case, Gates, InfrastructureError, Judgement, Stamp, Workspaces
+from interlock.execution.grown import only_grew
+from interlock.ports import (
+    Blobs,
+    Cancel,
+    Case,
+    Gates,
+    InfrastructureError,
+    Judgement,
+    Stamp,
+    Workspaces,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,7 @@ def with_judges_of_base(workspaces: Workspaces, request: CheckRequest) -> tuple[
         if matches_in_any_case(protect, change.path)
         and not matches_any(own, change.path)
         and not (change.status == "A" and matches_any(may_add, change.path) and may_be_added(change.path))
+        and not only_grew(workspaces, (request.base_commit, request.commit), change, request.pipeline, stages)
     )
     proposed = replace(request, proposed=(request.commit, request.tree))
     if not paths:
@@ -108,7 +120,8 @@ def _any_stage(request: CheckRequest) -> Stage:
         adds=tuple(glob for stage in stages for glob in stage.scope.adds),
         protect=tuple(dict.fromkeys(glob for stage in stages for glob in stage.scope.protect)),
     )
-    return Stage("proposal", scope=scope, gates=(Gate("scope", GateKind.SCOPE),), may_be_empty=True)
+    old = tuple(gate for stage in stages for gate in guards(request.pipeline, stage))
+    return Stage("proposal", scope=scope, gates=(Gate("scope", GateKind.SCOPE), *old), may_be_empty=True)
 
 
 def _as_proposed(request: CheckRequest) -> tuple[str, str]:

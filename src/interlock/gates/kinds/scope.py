@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from interlock.core import judge_files
+from interlock.core import growth, judge_files
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.globs import matches_any
 from interlock.core.pipeline import Scope, Stage
@@ -27,6 +27,7 @@ _MARKERS = (b"<<<<<<< ", b">>>>>>> ", b"||||||| ")
 _MARKED_BYTES_MAX = 20_000_000
 _TABLES_MAX = 2_000_000
 _LOCK_MAX = 50_000_000
+_GROWN_MAX = 10_000_000
 
 
 def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
@@ -54,6 +55,12 @@ def _paths(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Ite
     for change in changes:
         of_setup = setups.complaint(case.pipeline.setup, change)
         complaint = of_setup or _complaint(case.stage, change, conflicts)
+        if (
+            complaint is not None
+            and complaint[0] == "protected"
+            and growth.may_grow(case.pipeline, case.stage, change.path)
+        ):
+            complaint = _of_growth(workspaces, case, change)
         tabled = tables.is_mixed(change.path) and not matches_any(_whole(case.stage.scope.authors), change.path)
         tabled = tabled and of_setup is None
         own = _authored_tables(case.stage.scope, change.path) if tabled else ()
@@ -167,6 +174,21 @@ def _complaint(stage: Stage, change: Change, conflicts: Sequence[str]) -> tuple[
     if scope.writes is not None:
         return "outside_writes", f"but this stage may write {_listed(scope.writes)}: put it back, and keep to these"
     return None
+
+
+def _of_growth(workspaces: Workspaces, case: Case, change: Change) -> tuple[str, str] | None:
+    """None where a test file that was there has new lines, and all that it had."""
+    if change.status == "M" and change.old_mode == change.new_mode:
+        try:
+            old, new = (workspaces.read(commit, change.path, _GROWN_MAX) for commit in (case.input_commit, case.commit))
+        except UsageError as error:
+            return "protected", f"and cannot be compared ({error}): put new tests into a new file"
+        if old is not None and new is not None and growth.grew(change.path, old, new):
+            return None
+    if change.status == "A":
+        return "protected", _of_protected(change, may_add=True)
+    what = "but this stage only adds tests: keep every old line in its order, and each old test as it was;"
+    return "protected", f"{what} new tests go between or below the old ones, or into a new file"
 
 
 def _reserved(stage: Stage, change: Change) -> tuple[str, str] | None:

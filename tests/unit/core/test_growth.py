@@ -1,0 +1,120 @@
+"""Test files that grow: what is kept, and where it is allowed."""
+
+from __future__ import annotations
+
+import pytest
+
+from interlock.core import pipeline as parts
+from interlock.core.growth import grew, may_grow
+from interlock.core.pipeline import Gate, GateKind, Pipeline, Scope, Stage, When
+
+OLD = """\
+from app import add
+
+
+class TestAdd:
+    def test_one(self):
+        assert add(1, 1) == 2
+
+
+def test_two():
+    assert add(2, 2) == 4
+"""
+CASES = "@mark.parametrize('a, b', [\n    (1, 2),\n])\ndef test_cases(a, b):\n    assert a < b\n"
+NEW = "\n\ndef test_mul():\n    assert mul(2, 3) == 6\n"
+JS = "import { add } from '../app.js';\nconst { keep } = require('x');\n\ntest('adds', () => expect(add(1)).toBe(3));\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new"),
+    [
+        ("test_app.py", OLD, OLD + NEW),
+        ("test_app.py", OLD, "from app import mul\n" + OLD + NEW),
+        ("test_app.py", OLD, OLD.replace("import add", "import add, mul") + NEW),
+        ("test_app.py", OLD, OLD.replace("import add", "import abs, add, mul as times") + NEW),
+        ("test_app.py", OLD, OLD.replace("\n\n\ndef", "\n\n    def test_more(self):\n        assert True\n\n\ndef")),
+        ("test_app.py", CASES, CASES.replace("    (1, 2),\n", "    (1, 2),\n    (3, 4),\n")),
+        ("test_app.py", OLD.rstrip("\n"), OLD + NEW),
+        ("test_app.py", "", NEW),
+        ("test_app.py", OLD.replace("\n", "\r\n"), (OLD + NEW).replace("\n", "\r\n")),
+        ("app.test.js", JS, JS.replace("{ add }", "{ add, mul }") + "test('multiplies', () => mul(1, 2));\n"),
+        ("app.test.js", JS, JS.replace("{ keep }", "{ keep, lose }")),
+    ],
+)  # fmt: skip
+def test_lines_that_are_added_are_growth(path: str, old: str, new: str) -> None:
+    assert grew(path, old.encode(), new.encode())
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new"),
+    [
+        ("test_app.py", OLD, OLD.replace("== 4", "!= 5") + NEW),
+        ("test_app.py", OLD, OLD.replace("    assert add(2, 2) == 4\n", "    pass\n") + NEW),
+        ("test_app.py", OLD, OLD.replace("import add", "import mul") + NEW),
+        ("test_app.py", OLD, OLD.replace("from app", "from twin") + NEW),
+        ("test_app.py", OLD, OLD.replace("def test_two", "def helper_two")),
+        ("test_app.py", OLD, OLD.replace("    assert add(2", "        assert add(2")),
+        ("test_app.py", OLD, OLD + "\n\ndef test_two():\n    pass\n"),
+        ("test_app.py", OLD, OLD + "\n\nclass TestAdd:\n    pass\n"),
+        ("test_app.py", OLD, OLD + "\n\nif True:\n    def test_two():\n        pass\n"),
+        ("test_app.py", OLD, OLD.replace("():\n", "():\n    return\n")),
+        ("test_app.py", OLD, OLD.replace("(self):\n", "(self):\n        return\n")),
+        ("test_app.py", OLD, OLD.replace("def test_two", "@skip\ndef test_two")),
+        ("test_app.py", OLD, "_OLD = \"\"\"\n" + OLD + "\"\"\"\n"),
+        ("test_app.py", CASES, CASES.replace("@mark", "@skip\n@mark")),
+        ("test_app.py", OLD, ""),
+        ("test_app.py", "\n".join(["a = 1", "b = 2"]), "\n".join(["b = 2", "a = 1"])),
+        ("app.test.js", JS, JS.replace("toBe(3)", "toBeTruthy()")),
+        ("app.test.js", JS, JS.replace("'../app.js'", "'../twin.js'")),
+        ("app.test.js", JS, JS.replace("{ add }", "{ mul }")),
+    ],
+)  # fmt: skip
+def test_whatever_changes_or_goes_is_none(path: str, old: str, new: str) -> None:
+    assert not grew(path, old.encode(), new.encode())
+
+
+def pipeline(*stages: Stage) -> Pipeline:
+    return Pipeline("p", stages)
+
+
+def guard(**said: str) -> Gate:
+    return Gate("old", GateKind.RUN, tests=parts.Tests.BASE, **said)  # type: ignore[arg-type]
+
+
+ADDS = Scope(adds=("tests/**", "pkg/**"))
+ALONE = Stage("code", scope=ADDS, gates=(guard(used="python.test"),))
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("tests/test_app.py", True),
+        ("tests/deep/app_test.py", True),
+        ("tests/conftest.py", False),
+        ("tests/helpers.py", False),
+        ("tests/pytest.ini", False),
+        ("tests/data/sums.json", False),
+        ("tests/__init__.py", False),
+        ("src/test_app.py", False),  # not among what it adds
+        ("pkg/app.test.js", False),  # the gate judges Python
+    ],
+)
+def test_only_tests_that_a_gate_guards_grow(path: str, *, allowed: bool) -> None:
+    assert may_grow(pipeline(ALONE), ALONE, path) is allowed
+
+
+def test_a_later_stage_guards_unless_it_can_be_skipped() -> None:
+    tests, path = Stage("tests", scope=ADDS), "tests/test_app.py"
+    later = Stage("code", needs=("tests",), gates=(guard(),))
+    skippable = Stage("code", needs=("tests",), gates=(guard(),), when=When("a/b", "/x", "1"))
+    beside = Stage("code", gates=(guard(),))
+    assert may_grow(pipeline(tests, later), tests, path)
+    assert not may_grow(pipeline(tests, skippable), tests, path)
+    assert not may_grow(pipeline(tests, beside), tests, path)
+    assert not may_grow(pipeline(tests), tests, path)
+
+
+def test_a_gate_guards_its_own_folder() -> None:
+    stage = Stage("code", scope=Scope(adds=("**/tests/**",)), gates=(guard(dir="one"),))
+    assert may_grow(pipeline(stage), stage, "one/tests/test_app.py")
+    assert not may_grow(pipeline(stage), stage, "two/tests/test_app.py")
