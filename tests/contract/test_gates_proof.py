@@ -14,7 +14,7 @@ from interlock.core.events import VerdictStatus
 from interlock.core.ids import AttemptId, base_of, input_of
 from interlock.core.pipeline import Command, Expect, Gate, Report, Scope, Stage
 from interlock.core.pipeline import Tests as Whose
-from interlock.gates.proof import PROVEN
+from interlock.gates.proof import GUARDS, PROVEN
 from interlock.ports import Judgement
 from interlock.spec.sets import resolve
 
@@ -65,12 +65,26 @@ def test_a_fix_with_a_test_that_fails_without_it(world: World, base: str) -> Non
     assert b"test_zero" not in world.evidence(judgement, "proof.report"), "only what changed is run again"
 
 
+def test_beside_a_proof_a_test_that_passes_without_the_change_too_is_a_note(world: World, base: str) -> None:
+    tests = {
+        "tests/test_add.py": NEW,
+        "tests/test_one.py": "from calc import add\n\n\ndef test_one():\n    assert add(1, 0) == 1\n",
+    }
+    commit = world.trees.commit({"calc.py": FIXED, **tests}, base)
+    judgement = judged(world, proving(world), commit, base)
+    assert (judgement.status, [finding.rule for finding in judgement.findings]) == (PASSED, [PROVEN, GUARDS])
+    assert (
+        "test_one is new and passes without the change too; it guards what was there" in judgement.findings[1].message
+    )
+    (proven,) = json.loads(world.evidence(judgement, PROVEN))["tests"]
+    assert proven["id"] == "tests.test_add::test_add"
+
+
 @pytest.mark.parametrize(
     ("test", "found"),
     [
         ("def test_add():\n    assert True\n", ["new_test_passed"]),
         ("def test_add(: pass\n", ["test_failed"]),
-        (NEW + "\n\ndef test_one():\n    assert add(1, 0) == 1\n", ["new_test_passed"]),
         ("import os\n\nif not os.path.exists('done'):\n    raise RuntimeError\n\n\ndef test_add():\n    pass\n",
          ["new_test_broken"]),
         ("import os\nimport pytest\n\n\n@pytest.fixture\ndef done():\n    assert os.path.exists('done')\n\n\n"
@@ -81,7 +95,7 @@ def test_a_fix_with_a_test_that_fails_without_it(world: World, base: str) -> Non
         ("# nothing\n", ["no_new_tests"]),
         ("def test_add(request):\n    assert len(request.session.items) > 1\n", ["new_test_unproven"]),
     ],
-    ids=["tautology", "syntax", "one-of-two", "load", "fixture", "skips-itself", "skipped", "none", "together"],
+    ids=["tautology", "syntax", "load", "fixture", "skips-itself", "skipped", "none", "together"],
 )  # fmt: skip
 def test_what_proves_nothing(world: World, base: str, test: str, found: list[str]) -> None:
     commit = world.trees.commit({"calc.py": FIXED, "done": "", "tests/test_add.py": test}, base)

@@ -77,7 +77,7 @@ def _bounds(pipeline: Pipeline, stage: Stage, inherited: Sequence[str]) -> Itera
     elif added:
         yield "## Tests\nThe tests that are there stay as they are. You may add\n" + _bullets(added)
     if any(gate.expect is Expect.TESTS_PROVE_CHANGE for gate in stage.gates):
-        yield "Write new tests for your change: each must fail without it and pass with it."
+        yield "Write new tests for your change: they must pass with it, and at least one must fail without it."
     if any(gate.expect is Expect.NEW_TESTS_FAIL for gate in stage.gates):
         yield "Each new test must fail now, for an assertion or a missing name, and nothing else may fail."
     names = [gate.id for gate in stage.gates]

@@ -31,11 +31,13 @@ from interlock.ports import Case, Judgement, Stamp, UsageError
 from interlock.process import How
 
 PROVEN = "proven"  # the evidence that names the tests which prove the change, and the rule of the notes on them
+GUARDS = "guards"  # the rule of notes on new tests that pass without the change too, beside one that proves it
 NOTHING_NEW = (
     "no test shows the change: add a test that fails without it and passes with it; "
     "for work that needs none there is a pipeline without `expect: tests_prove_change` (`init` writes one: chore)"
 )
 _LOG_MAX = 1_000_000
+_PASSED_BEFORE = "new_test_passed"
 _FILES_MAX = 200  # on a command line
 _SUPPORT = ("conftest.py",)  # what tests of Python may need beside them; protected where the stage does not author it
 
@@ -90,9 +92,10 @@ def proved(bench: Bench, case: Case, ran: Ran, passed: Judgement, run: Callable[
     if proven and not findings and without.gate.command != case.gate.command:
         alone = _placed(case, run(replace(without, commit=case.commit, tree=case.tree)))
         findings = tuple(_only_together(proven, alone or ()))
+    findings, guarding = _without_guards(findings) if proven else (findings, ())
     if not proven and not findings:
         findings = (Finding("no_new_tests", NOTHING_NEW),)
-    notes = passed.findings if findings else (*passed.findings, *map(_note, proven))
+    notes = passed.findings if findings else (*passed.findings, *map(_note, proven), *guarding)
     kept = bench.blobs.put(json.dumps({"tests": [_as_json(test) for test in proven], "files": changed}).encode())
     evidence = (
         *passed.evidence,
@@ -236,10 +239,22 @@ def _unproven(test: RanTest, shown: Reason | RanTest | None) -> Finding:
         return broken(replace(shown, file=shown.file or test.file))
     if isinstance(shown, RanTest):
         what = "passes without the change too" if shown.status is Status.PASSED else "is skipped without the change"
-        message = f"{test.id} is new and {what}: let it assert what the change does, or take it out"
+        message = f"{test.id} is new and {what}; let it assert what the change does, or add a test that does"
         return Finding(f"new_test_{shown.status}", message, **place)  # type: ignore[arg-type]
     message = f"{test.id} is new and did not run without the change: put it into a test file of its own"
     return Finding("new_test_unproven", message, **place)  # type: ignore[arg-type]
+
+
+def _without_guards(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+    """The findings but for those on tests that pass without the change too, and notes in place of these: beside a test
+    that proves the change they may guard what was there."""
+    guarding = (finding for finding in findings if finding.rule == _PASSED_BEFORE)
+    return tuple(finding for finding in findings if finding.rule != _PASSED_BEFORE), tuple(map(_guards, guarding))
+
+
+def _guards(finding: Finding) -> Finding:
+    message = f"{finding.message.partition(';')[0]}; it guards what was there, and proves nothing"
+    return replace(finding, rule=GUARDS, message=message, severity=Severity.NOTE)
 
 
 def _only_together(proven: Sequence[Proven], alone: Sequence[RanTest]) -> Iterator[Finding]:
