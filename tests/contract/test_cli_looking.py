@@ -131,6 +131,14 @@ def test_a_shell_is_in_a_fresh_checkout_that_goes_away(world: World) -> None:
     assert world.ask("shell", "code/1.1", "-c", "cat made.txt").out.splitlines()[-1] == "wrong"
 
 
+def test_a_shell_in_the_base_has_no_work_in_it(world: World, run: str) -> None:
+    for words in (("base",), (run, "base")):
+        said = world.ask("shell", *words, "-c", "ls; echo ${REPORT:+set}")
+        assert said.ended(0, "base at").out.splitlines()[-1] == "set"
+        assert "made.txt" not in said.out
+    world.ask("shell", "-c", "ls").ended(2, "expected STAGE, STAGE/1.2 or base")
+
+
 def test_watching_ends_where_a_person_is_waited_for(world: World, run: str) -> None:
     world.ask("watch").ended(3, "code/1.2     accepted", "waits for a person")
     lines = world.ask("watch", run, "--json").ended(3).lines()

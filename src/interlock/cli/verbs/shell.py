@@ -24,31 +24,44 @@ if TYPE_CHECKING:
 @click.option("-c", "--command", "command", metavar="COMMAND", default="", help="Run this instead of $SHELL.")
 def shell(target: tuple[str, ...], command: str) -> int:
     """A shell in a fresh checkout, as the gates of the stage see it. It is removed when the shell ends."""
-    from interlock.cli.targets import find_target, no_more
+    from interlock.cli.targets import Target, find_run, find_target, no_more
 
     with application() as app:
+        view, words = find_run(app.service, target, app.service.latest_run)
+        if words == ("base",) and "base" not in {stage.id for stage in view.stages}:
+            return _shell(app, Target(view), command)
         found = no_more(find_target(app.service, target, app.service.latest_run))
         if not found.stage:
-            raise UsageError(f"say of what: expected STAGE or STAGE/1.2: `interlock show {found.view.id}` lists them")
+            shown = f"`interlock show {found.view.id}` lists them"
+            raise UsageError(f"say of what: expected STAGE, STAGE/1.2 or base: {shown}")
         return _shell(app, found, command)
 
 
 def _shell(app: Application, found: Target, command: str) -> int:
-    from interlock.cli.targets import find_attempt
-    from interlock.core.ids import parse_attempt
+    from interlock.core.pipeline import Stage
     from interlock.ports import Room
     from interlock.process import attended
 
-    input_wanted = found.attempt and parse_attempt(found.attempt).number == 0
-    name = found.attempt if input_wanted else str(find_attempt(found).id)
+    name = _named(found)
     commit = app.service.commit_of(found.view, name)
     pipeline = app.service.pipeline_of(found.view.id)
-    stage = pipeline.stage(found.stage)
+    stage = pipeline.stage(found.stage) if found.stage else Stage("base")  # of no stage: no gate's variables
     room = Room(setup=pipeline.setup, carry=pipeline.carry, protected=stage.scope.protect)
     with ended_politely(), app.workspaces.clean_room(commit, found.view.base_commit, room) as place:
         note(f"{name} at {commit[:10]} in {place.tree}; it is removed when this shell ends")
         words = ("bash", "-c", command) if command else (app.environ.get("SHELL") or "/bin/sh",)
         return attended(words, cwd=place.tree / stage.dir, env=_environment(app, found, stage, place))
+
+
+def _named(found: Target) -> str:
+    """What the service knows by this name: the base, an input or an attempt."""
+    from interlock.cli.targets import find_attempt
+    from interlock.core.ids import parse_attempt
+
+    if not found.stage:
+        return "base"
+    input_wanted = found.attempt and parse_attempt(found.attempt).number == 0
+    return found.attempt if input_wanted else str(find_attempt(found).id)
 
 
 def _environment(app: Application, found: Target, stage: Stage, place: Place) -> Mapping[str, str]:
@@ -65,7 +78,7 @@ def _environment(app: Application, found: Target, stage: Stage, place: Place) ->
     return {
         **scrubbed(app.environ, (*named, "TERM", "COLORTERM", "SHELL")),
         **dict(place.env),
-        **gate_values(context, stage),
+        **(gate_values(context, stage) if found.stage else {}),
         "HOME": str(place.home),
         "TMPDIR": str(place.tmp),
         "REPORT": str(place.tmp / "report"),
