@@ -10,6 +10,10 @@ from typing import Any
 import pytest
 from tests.contract.cli_world import World, new_world, stage_of, verdicts_of
 
+from interlock.cli.lines import Story
+from interlock.core.events import Recorded, Refused
+from interlock.core.pipeline import Pipeline
+
 PIPELINE = """\
 version: 1
 name: feature
@@ -184,3 +188,12 @@ def test_a_run_is_found_by_a_part_of_its_name(world: World, run: str, name: str)
 )
 def test_what_is_not_there_is_said_by_name(world: World, words: list[str], hint: str) -> None:
     world.ask(*words).ended(2, "error: ", hint)
+
+
+def test_what_came_too_late_is_told_in_words() -> None:
+    story = Story(Pipeline("p", ()))
+    told = story.told(Recorded(1, 0.0, Refused("VerdictGiven", "code/1.1", "it is over")))
+    answered = story.told(Recorded(2, 0.0, Refused("answer", "a1", "it is over")))
+    assert (told and told.text, answered and answered.text) == (
+        "a verdict of code/1.1 counts no more: it is over", "an answer counts no more: it is over",
+    )  # fmt: skip

@@ -269,3 +269,15 @@ def test_what_fails_from_the_beginning_is_no_excuse_for_the_tests_that_came_firs
     (finding,) = verdicts_of(first)["code/test"]["findings"]
     assert finding["rule"] == "test_failed"
     assert "test_add" in finding["message"]
+
+
+def test_what_is_shown_of_findings_names_each_path_once_and_cuts_no_word(tmp_path: Path) -> None:
+    long = "printf \"\\n\\ndef test_add():\\n    assert add(2, 3) == 6, 'long words ' * 200\\n\" >> tests/test_old.py\n"
+    agent = f'case "$INTERLOCK_ATTEMPT" in *1.1) echo >> conftest.py ;; *) {FIX}\n{long};; esac\n'
+    world = begin(tmp_path, GUARDED.replace("attempts: 1", "attempts: 2"), agent)
+    world.ask("run", "-t", "add must add").ended(3)
+    shown = world.ask("show").out
+    assert "conftest.py: was added but it is protected" in shown
+    assert "conftest.py: conftest.py" not in shown
+    assert "[...]" not in shown
+    assert "AssertionError: long words" in shown

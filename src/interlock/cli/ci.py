@@ -15,7 +15,7 @@ from xml.etree import ElementTree as Xml
 
 from interlock import __version__
 from interlock.core.events import Finding, Severity
-from interlock.core.text import plain
+from interlock.core.text import plain, without_place
 
 ANNOTATIONS_MAX = 50  # GitHub shows no more of a job
 _MESSAGE_MAX = 2_000
@@ -179,7 +179,8 @@ def _annotation(one: Result, finding: Finding) -> str:
 
 
 def _message(finding: Finding, limit: int = _MESSAGE_MAX) -> str:
-    return plain(finding.message, limit)
+    named = without_place(finding.message, finding.file, finding.line)  # where it lies is told beside it
+    return plain(named, limit)
 
 
 def _data(text: str) -> str:

@@ -38,6 +38,20 @@ from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline
 
 _QUIET = (WhenHeld, TimeReached)
+_TOO_LATE = {
+    "VerdictGiven": "a verdict",
+    "CandidateProduced": "the candidate",
+    "AttemptStarted": "the begin",
+    "AttemptErrored": "the end",
+    "AttemptLost": "the loss",
+    "HandoffAccepted": "the acceptance",
+    "CandidateRejected": "the rejection",
+    "ApprovalAsked": "the question",
+    "InputPrepared": "the input",
+    "SentBack": "the way back",
+    "Paused": "the pause",
+    "answer": "an answer",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +206,9 @@ def _of_run(event: Event) -> str:
         case AnswerTaken():
             return _answer(event)
         case Refused():
-            return f"refused {event.what} {safe(event.subject, 80)}: {safe(event.why)}".replace("  ", " ")
+            what = _TOO_LATE.get(event.what, event.what)
+            subject = "" if event.what == "answer" else f" of {safe(event.subject, 80)}" if event.subject else ""
+            return f"{what}{subject} counts no more: {safe(event.why)}"
         case EffectErrored():
             again = "a person must mend it" if event.permanent else f"again at {clock(event.retry_at)}"
             return f"infrastructure: {event.effect}: {safe(event.why)}; {again}"

@@ -33,9 +33,12 @@ from interlock.core.events import Finding, VerdictStatus
 from interlock.core.history import AttemptPhase, AttemptView, VerdictView
 from interlock.core.joins import conflict_text
 from interlock.core.state import Phase, Spent
+from interlock.core.text import without_place
 from interlock.core.views import RunPhase, RunView, StageView, Standing
 from interlock.notify import Untold
 
+_LINES_MAX = 2  # of a finding, beyond its first
+_LINES_DEEP_MAX = 12
 _FINDINGS_MAX = 50
 _NOTHING = "-"
 
@@ -213,7 +216,7 @@ def _verdict(view: VerdictView, stage: str, before: str = "", *, deep: bool = Fa
     prefix = "base: " if stage == "base" else before
     yield f"    {click.style(mark, fg=tone)} {prefix}{name:<12} {status}{traits(verdict)}"
     for finding in verdict.findings[:_FINDINGS_MAX]:
-        yield f"        {_finding(finding)}"
+        yield from (f"        {line}" for line in _finding(finding, deep=deep))
     if len(verdict.findings) > _FINDINGS_MAX:
         yield f"        and {len(verdict.findings) - _FINDINGS_MAX} more: --json shows all"
     if deep:
@@ -223,9 +226,14 @@ def _verdict(view: VerdictView, stage: str, before: str = "", *, deep: bool = Fa
             yield f"        evidence {item.name} {item.digest} ({item.size} bytes)"
 
 
-def _finding(finding: Finding) -> str:
+def _finding(finding: Finding, *, deep: bool) -> Iterator[str]:
+    """Its first line, and some of what else it says: `logs` has the rest."""
     where = place(finding)
     severity = "" if finding.severity == "error" else f"{finding.severity}: "
     rule = f" [{safe(finding.rule, 80)}]" if finding.rule else ""
     hidden = " (held out)" if finding.secret else ""
-    return f"{where + ': ' if where else ''}{severity}{safe(finding.message, 400)}{rule}{hidden}"
+    said = without_place(finding.message, finding.file, finding.line).strip()
+    first, *others = said.splitlines() or [""]
+    yield f"{where + ': ' if where else ''}{severity}{safe(first, 400)}{rule}{hidden}"
+    shown = [line for line in others if line.strip()][: _LINES_DEEP_MAX if deep else _LINES_MAX]
+    yield from (f"    {safe(line, 200)}" for line in shown)

@@ -51,8 +51,12 @@ OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
 
 
 def safe(text: str, limit: int = 300) -> str:
-    """One line that a terminal can be shown."""
-    return " ".join(plain(text, limit).split())
+    """One line that a terminal can be shown; of a longer text its beginning."""
+    line = " ".join(plain(text, 4 * limit).split())
+    if len(line) <= limit:
+        return line
+    cut = line[: limit - 4]
+    return f"{cut.rpartition(' ')[0] or cut} ..."
 
 
 def short(commit: str) -> str:

@@ -22,7 +22,26 @@ def plain(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     head = limit // 2
-    return f"{text[:head]}\n[...]\n{text[-(limit - head - 8) :]}"
+    return f"{_to_line(text[:head])}\n[...]\n{_from_line(text[-(limit - head - 8) :])}"
+
+
+def _to_line(text: str) -> str:
+    """Without the begun line at the end, where the lines are not long."""
+    end = text.rfind("\n")
+    return text[:end] if end > len(text) // 2 else text
+
+
+def _from_line(text: str) -> str:
+    begin = text.find("\n") + 1
+    return text[begin:] if 0 < begin < len(text) // 2 else text
+
+
+def without_place(message: str, file: str, line: int) -> str:
+    """A finding's message for who names the place beside it."""
+    for place in (f"{file}:{line}", file):
+        if file and message.startswith(f"{place}: "):
+            return message.removeprefix(f"{place}: ")
+    return message
 
 
 def ending(output: bytes, limit: int) -> str:

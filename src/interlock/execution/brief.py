@@ -12,6 +12,7 @@ from interlock.core.events import Finding
 from interlock.core.growth import guards
 from interlock.core.joins import DECISIONS, DELETED, EDITED, choices, described
 from interlock.core.pipeline import Expect, Pipeline, Stage
+from interlock.core.text import without_place
 from interlock.execution.context import Context
 from interlock.execution.documents import ARTIFACTS
 from interlock.ports import Place, World
@@ -144,7 +145,7 @@ def _laid(world: World, place: Place, document: Mapping[str, str]) -> Path:
 
 def _said(gate: str, finding: Finding) -> str:
     where = f"{finding.file}:{finding.line}: " if finding.line else f"{finding.file}: " if finding.file else ""
-    return f"{gate} {where}{finding.message}".strip()
+    return f"{gate} {where}{without_place(finding.message, finding.file, finding.line)}".strip()
 
 
 def _bullets(lines: object) -> str:

@@ -11,6 +11,7 @@ from interlock.core.commands import AcceptHandoff, RejectCandidate
 from interlock.core.events import VerdictGiven
 from interlock.core.feedback import failed, for_agent
 from interlock.core.judging import find_gate
+from interlock.core.text import without_place
 from interlock.execution.context import Context
 from interlock.ports import World
 
@@ -103,4 +104,4 @@ def _tail(world: World, context: Context, verdict: VerdictGiven) -> str:
 
 def _line(gate: str, file: str, line: int, message: str) -> str:
     where = f"{file}:{line}: " if line else f"{file}: " if file else ""
-    return f"{gate}: {where}{message}"
+    return f"{gate}: {where}{without_place(message, file, line)}"

@@ -5,8 +5,9 @@ Rule: the one place where text that a candidate chose becomes a finding of ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from interlock.core.events import Finding, Severity
 from interlock.core.text import plain
@@ -25,6 +26,13 @@ def bounded(findings: Iterable[Finding], *, secret: bool = False) -> tuple[Findi
         more = len(ranked) - FINDINGS_MAX + 1
         kept[-1] = Finding("more", f"and {more} more findings like these", kept[-1].severity, secret=secret)
     return tuple(kept)
+
+
+def outside_of(findings: Iterable[Finding], tree: Path) -> Iterator[Finding]:
+    """With paths of the repository in place of those of a checkout that is gone, and has another name next time."""
+    for finding in findings:
+        message = finding.message.replace(f"file://{tree}/", "").replace(f"{tree}/", "")
+        yield finding if message == finding.message else replace(finding, message=message)
 
 
 def _safe(finding: Finding, secret: bool) -> Finding:

@@ -21,6 +21,7 @@ from interlock.core.pipeline import Command, Expect, Gate, Tests
 from interlock.gates import canary
 from interlock.gates.baseline import broken
 from interlock.gates.bench import Bench
+from interlock.gates.findings import outside_of
 from interlock.gates.reports import Unreadable, junit
 from interlock.gates.reports.junit import RanTest, Status
 from interlock.gates.reports.places import in_repository
@@ -103,7 +104,8 @@ def proved(bench: Bench, case: Case, ran: Ran, passed: Judgement, run: Callable[
         Evidence(PROVEN, kept, bench.blobs.path(kept).stat().st_size),
     )
     status = VerdictStatus.FAILED if findings else VerdictStatus.PASSED
-    return replace(passed, status=status, findings=(*findings, *notes), evidence=evidence)
+    said = (*outside_of(findings, over.tree), *notes)
+    return replace(passed, status=status, findings=said, evidence=evidence)
 
 
 # --- the checkout ---------------------------------------------------------------------------------

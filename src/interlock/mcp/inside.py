@@ -30,7 +30,10 @@ def checking_server(folder: Path, environ: Mapping[str, str], rehearsal: Path) -
         said = await program.document("check", "--json", f"--inside={rehearsal}", timeout_s=CHECK_S)
         gates = [_gate(one) for one in said["gates"]]  # type: ignore[attr-defined]
         passed = bool(said["passed"])
-        return {"passed": passed, "gates": gates, "asked_later": list(left_out), "next": _next(passed, left_out)}
+        undecided = [one["gate"] for one in gates if one["status"] == "errored"]
+        failed = any(one["status"] == "failed" for one in gates)
+        said_next = _next([] if failed else undecided, left_out, failed=failed)
+        return {"passed": passed, "gates": gates, "asked_later": list(left_out), "next": said_next}
 
     return server
 
@@ -50,8 +53,10 @@ def _finding(said: Document) -> Document:
     return {**said, "message": str(said.get("message", ""))[:_CHARACTERS_MAX]}
 
 
-def _next(passed: bool, left_out: tuple[str, ...]) -> str:
-    if not passed:
+def _next(undecided: list[str], left_out: tuple[str, ...], *, failed: bool) -> str:
+    if failed:
         return "mend what did not pass, then call check again"
     later = f"; {', '.join(left_out)} will judge too" if left_out else ""
+    if undecided:
+        return f"end your work: {', '.join(undecided)} could not decide, which is no fault of your files{later}"
     return f"end your work: these gates have nothing against it{later}"

@@ -1,10 +1,12 @@
 """Findings are bounded and plain, whatever they were made of."""
 
+from pathlib import Path
+
 import pytest
 
 from interlock.core.events import Finding, Severity
-from interlock.core.text import ending, plain
-from interlock.gates.findings import FINDINGS_MAX, MESSAGE_MAX, bounded
+from interlock.core.text import ending, plain, without_place
+from interlock.gates.findings import FINDINGS_MAX, MESSAGE_MAX, bounded, outside_of
 
 
 @pytest.mark.parametrize(
@@ -65,3 +67,24 @@ def test_findings_are_bounded_errors_first() -> None:
 def test_files_rules_and_lines_are_plain_too() -> None:
     (finding,) = bounded([Finding("r\x1b[1m", "m", file="a\x07b", line=-3)], secret=True)
     assert finding == Finding("r", "m", file="ab", line=0, secret=True)
+
+
+def test_a_long_text_is_cut_between_lines() -> None:
+    cut = plain("\n".join(f"line {number} of the output" for number in range(200)), 400)
+    assert len(cut) <= 400
+    assert all(line == "[...]" or line.endswith("of the output") for line in cut.splitlines())
+
+
+def test_a_place_is_named_once() -> None:
+    assert without_place("src/a.py: was changed: put it back", "src/a.py", 0) == "was changed: put it back"
+    assert without_place("src/a.py:3: a marker", "src/a.py", 3) == "a marker"
+    assert without_place("src/a.py.bak: was added", "src/a.py", 0) == "src/a.py.bak: was added"
+    assert without_place("it failed", "", 0) == "it failed"
+
+
+def test_a_checkout_that_is_gone_is_named_by_no_finding() -> None:
+    tree = Path("/room/x1/tree")
+    said = [Finding("test_failed", f"{tree}/test/a.test.js failed\nfile://{tree}/test/a.test.js:3"), Finding("x", "y")]
+    one, other = outside_of(said, tree)
+    assert one.message == "test/a.test.js failed\ntest/a.test.js:3"
+    assert other is said[1]

@@ -241,10 +241,11 @@ def _findings(told: _Told) -> Iterator[str]:
 def _finding(finding: Finding) -> Iterator[str]:
     """As compilers write it where the place is known, so that editors find it; then what else was said."""
     from interlock.cli.words import place, safe
-    from interlock.core.text import plain
+    from interlock.core.text import plain, without_place
 
     where = place(finding)
-    first, *others = plain(finding.message, 2_000).splitlines() or [""]
+    said = without_place(finding.message, finding.file, finding.line)
+    first, *others = plain(said, 2_000).splitlines() or [""]
     yield f"    {where + ': ' if where else ''}{safe(finding.rule, 100)}: {first}"
     yield from (f"        {line}" for line in others[:LINES_SHOWN_MAX])
 

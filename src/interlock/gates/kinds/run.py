@@ -13,7 +13,7 @@ from dataclasses import replace
 from interlock.core.events import Evidence, Finding, VerdictStatus
 from interlock.gates import proof
 from interlock.gates.bench import Bench
-from interlock.gates.findings import bounded
+from interlock.gates.findings import bounded, outside_of
 from interlock.gates.fingerprint import run_key, verdict_key
 from interlock.gates.held_out import HeldOutMissing
 from interlock.gates.kept import recall, remember
@@ -87,7 +87,7 @@ def _said(case: Case, runs: Sequence[Ran]) -> Judgement:
 
 def _said_once(case: Case, ran: Ran) -> Judgement:
     judgement = verdict(case, ran)
-    findings = bounded(judgement.findings, secret=bool(case.gate.held_out))
+    findings = bounded(outside_of(judgement.findings, ran.tree), secret=bool(case.gate.held_out))
     return replace(judgement, findings=findings, evidence=ran.evidence)
 
 

@@ -7,6 +7,7 @@ timeout, and a file that could not be loaded for anything but a missing name (a 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from enum import StrEnum
 
@@ -60,6 +61,11 @@ _ASSERTION = re.compile(
 )
 
 
+# How many tests ran and failed, those among them that must fail, which nobody is to know.
+_COUNTS = re.compile(r"\s*(?:\u2139|#) (?:tests|suites|pass|fail|cancelled|skipped|todo|duration_ms)\b")
+_MARK = re.compile(r"\s*\^+\s*")
+
+
 def reason_of(test: RanTest) -> Reason:
     """Of a failed entry of a report."""
     if _TIMEOUT.search(test.message):
@@ -78,10 +84,20 @@ def explained(failed: RanTest, log: str) -> RanTest:
     """With what the log says near the file's name, where the report gives no reason: node:test tells it there alone."""
     if not failed.stands_for or reason_of(failed) is not Reason.UNLOADED:
         return failed
-    lines = log.splitlines()
+    lines = [line for line in log.splitlines() if not _COUNTS.match(line)]
     near = [index for index, line in enumerate(lines) if failed.stands_for in line][:20]
-    said = dict.fromkeys(line for index in near for line in lines[max(0, index - 5) : index + 12])
+    said = dict.fromkeys(line for index in near for line in _paragraph(lines, index) if line.strip())
+    if load_reason("\n".join(said)) is Reason.UNLOADED:
+        said = dict.fromkeys(line for index in near for line in lines[max(0, index - 5) : index + 12])
     return replace(failed, message="\n".join((failed.message, *said)))
+
+
+def _paragraph(lines: list[str], index: int) -> Iterator[str]:
+    """The lines from this one on that belong to it: to a blank line, but for that which Node puts below a mark `^`."""
+    for number in range(index, min(index + 12, len(lines))):
+        if not lines[number].strip() and not _MARK.fullmatch(lines[number - 1]):
+            return
+        yield lines[number]
 
 
 def load_reason(text: str) -> Reason:
