@@ -126,3 +126,38 @@ def test_an_accepted_deletion_outlives_every_shape(tmp_path: Path, shape: str) -
     world.ask("run", "-t", "x").ended(0)
     assert "f.txt" not in delivered(world)
     assert "del.txt" in delivered(world)
+
+
+GROWN = """\
+version: 1
+name: grown
+agents:
+  a: {use: command, run: [bash, -c, "printf 'one\\\\n' >> tests/test_f.sh.test.js"]}
+  b: {use: command, run: [bash, -c, "printf 'two\\\\n' >> tests/test_f.sh.test.js"]}
+  join: {use: command, run: [bash, join.sh]}
+stages:
+  a: {agent: a, adds: [tests/**], gates: [{id: old, run: "true", tests: base}]}
+  b: {agent: b, adds: [tests/**], gates: [{id: old, run: "true", tests: base}]}
+  j: {needs: [a, b], agent: join, writes: [g.txt], attempts: 1, env: [KEEP], gates: [{id: own, run: "true"}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [("grep -v '[<=>|]'", 0), ("git show from/a:", 0), ("echo three | cat - ", 3), ("printf 'one\\n'; true", 3)],
+    ids=["both", "one side", "more", "less"],
+)
+def test_a_protected_file_in_conflict_is_as_one_side_or_holds_both(tmp_path: Path, words: str, code: int) -> None:
+    (tmp_path / "keep").mkdir()
+    path = "tests/test_f.sh.test.js"
+    glue = "" if words.endswith(":") else " "
+    join = f'cp "$BRIEF" "$KEEP/brief.txt"; {words}{glue}{path} > new; grep -v "[<=>|]" new > {path}; rm new\n'
+    files = {path: "zero\n", "g.txt": "x\n", "interlock.yaml": GROWN, "join.sh": join}
+    world = new_world(tmp_path, files, KEEP=str(tmp_path / "keep"))
+    said = world.ask("run", "-t", "x").ended(code)
+    brief = (tmp_path / "keep/brief.txt").read_text()
+    assert f"- {path}, or keep every line of both sides and add nothing" in brief
+    if code:
+        assert (
+            "in a conflict, but it is protected: take the file as one side has it" in said.text + world.ask("show").out
+        )

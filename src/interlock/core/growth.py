@@ -48,21 +48,25 @@ def grew(path: str, old: bytes, new: bytes) -> bool:
     return not path.endswith(".py") or _are_as_before(old, new)
 
 
+def names_more(line: bytes, other: bytes) -> bool:
+    """Whether both import from one place, and the other all that the line does."""
+    if b"import" not in line and b"require" not in line:
+        return False
+    old, new = _text(line), _text(other)
+    for pattern in _IMPORTS:
+        before, after = pattern.fullmatch(old), pattern.fullmatch(new)
+        if before and after and (before[1], before[3]) == (after[1], after[3]):
+            return _named(before[2]) <= _named(after[2])
+    return False
+
+
 def _is_guarded(gate: Gate, path: str) -> bool:
     inside = not gate.dir or path.startswith(f"{gate.dir}/")
     return inside and matches_any(tests_of(gate.used), path)
 
 
 def _is_kept(line: bytes, other: bytes) -> bool:
-    return line == other or ((b"import" in line or b"require" in line) and _names_more(_text(line), _text(other)))
-
-
-def _names_more(old: str, new: str) -> bool:
-    for pattern in _IMPORTS:
-        before, after = pattern.fullmatch(old), pattern.fullmatch(new)
-        if before and after and (before[1], before[3]) == (after[1], after[3]):
-            return _named(before[2]) <= _named(after[2])
-    return False
+    return line == other or names_more(line, other)
 
 
 def _named(names: str) -> set[str]:

@@ -9,9 +9,12 @@ from pathlib import Path
 
 from interlock.core.commands import StartAttempt
 from interlock.core.events import Finding
+from interlock.core.globs import matches_any
 from interlock.core.growth import guards
 from interlock.core.joins import DECISIONS, DELETED, EDITED, choices, described
+from interlock.core.judge_files import matches_in_any_case
 from interlock.core.pipeline import Expect, Pipeline, Stage
+from interlock.core.reconciled import may_hold_both
 from interlock.core.text import without_place
 from interlock.execution.context import Context
 from interlock.execution.documents import ARTIFACTS
@@ -31,7 +34,7 @@ def compose(world: World, context: Context, command: StartAttempt, place: Place)
     said = [_feedback(world, place, digest) for digest in command.feedback]
     parts = [world.render(stage.prompt.content, _values(world, context, command, said))]
     parts.extend(_bounds(context.pipeline, stage, command.inherited))
-    parts.extend(_conflicts(command))
+    parts.extend(_conflicts(stage, command))
     if command.broken:
         parts.append("## The merged input fails its gates\n" + _bullets(_said("", item) for item in command.broken))
     parts.extend(said)
@@ -88,7 +91,7 @@ def _bounds(pipeline: Pipeline, stage: Stage, inherited: Sequence[str]) -> Itera
         yield "## Your work is judged by\n" + _bullets(names)
 
 
-def _conflicts(command: StartAttempt) -> Iterator[str]:
+def _conflicts(stage: Stage, command: StartAttempt) -> Iterator[str]:
     """What merging could not do: where markers are, and what is to be decided by name."""
     if not command.conflicts:
         return
@@ -99,6 +102,12 @@ def _conflicts(command: StartAttempt) -> Iterator[str]:
     marked = [path for path in command.conflicts if path not in bare]
     if marked:
         yield "Merging left markers in these files. Merge both sides and remove the markers:\n" + _bullets(marked)
+    held = [path for path in marked if _is_held(stage, path)]
+    if held:
+        yield "These of them are protected. Take each as one side has it:\n" + _bullets(
+            f"{path}, or keep every line of both sides and add nothing" if may_hold_both(path) else path
+            for path in held
+        )
     if command.undecided:
         yield "These paths have no markers that show the conflict. Decide each:\n" + _bullets(
             f"{item.path}: {described(item)}. Now it is {item.left}." for item in command.undecided
@@ -110,6 +119,11 @@ def _conflicts(command: StartAttempt) -> Iterator[str]:
             f"Each side is a branch here ({branches}): `git checkout from/{names[0]} -- PATH` takes its version, and"
             f" `git diff -M from/{names[0]} from/{names[-1]}` shows what was moved elsewhere."
         )
+
+
+def _is_held(stage: Stage, path: str) -> bool:
+    authors = [glob for glob in stage.scope.authors if "#" not in glob]
+    return matches_in_any_case(stage.scope.protect, path) and not matches_any(authors, path)
 
 
 def _how_to_decide(command: StartAttempt) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 
+from interlock.core.growth import guards
 from interlock.core.pipeline import Gate, GateClass, GateKind, Pipeline, Stage
 from interlock.execution.context import Context
 from interlock.ports import UsageError
@@ -35,7 +36,9 @@ def encode_rehearsal(context: Context, stage: Stage) -> str:
     before = tuple(Stage(one.id, one.needs, produces=one.produces) for one in _upstream(context.pipeline, stage))
     own = replace(stage, gates=offered, on_reject=())
     known = context.pipeline
-    cut = Pipeline(known.name, (*before, own), setup=known.setup, carry=known.carry, digest=known.digest)
+    asked = (Gate(gate.id, gate.kind, dir=gate.dir, tests=gate.tests, used=gate.used) for gate in guards(known, stage))
+    later = Stage(f"{stage.id}-guards", (stage.id,), gates=tuple(asked))  # never run here: they say what may grow
+    cut = Pipeline(known.name, (*before, own, later), setup=known.setup, carry=known.carry, digest=known.digest)
     return json.dumps(
         {
             "pipeline": encode_pipeline(cut),

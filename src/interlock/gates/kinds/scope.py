@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from interlock.core import growth, judge_files
+from interlock.core import growth, judge_files, reconciled
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.globs import matches_any
 from interlock.core.pipeline import Scope, Stage
@@ -55,12 +55,8 @@ def _paths(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Ite
     for change in changes:
         of_setup = setups.complaint(case.pipeline.setup, change)
         complaint = of_setup or _complaint(case.stage, change, conflicts)
-        if (
-            complaint is not None
-            and complaint[0] == "protected"
-            and growth.may_grow(case.pipeline, case.stage, change.path)
-        ):
-            complaint = _of_growth(workspaces, case, change)
+        if complaint is not None and complaint[0] == "protected":
+            complaint = _of_protected_content(workspaces, case, change, complaint)
         tabled = tables.is_mixed(change.path) and not matches_any(_whole(case.stage.scope.authors), change.path)
         tabled = tabled and of_setup is None
         own = _authored_tables(case.stage.scope, change.path) if tabled else ()
@@ -174,6 +170,30 @@ def _complaint(stage: Stage, change: Change, conflicts: Sequence[str]) -> tuple[
     if scope.writes is not None:
         return "outside_writes", f"but this stage may write {_listed(scope.writes)}: put it back, and keep to these"
     return None
+
+
+def _of_protected_content(
+    workspaces: Workspaces, case: Case, change: Change, complaint: tuple[str, str]
+) -> tuple[str, str] | None:
+    """What its content says: a conflict between accepted sides is decided, and a test file may grow."""
+    if change.path in decisions.marked(case):
+        return _of_conflict(workspaces, case, change)
+    return (
+        _of_growth(workspaces, case, change) if growth.may_grow(case.pipeline, case.stage, change.path) else complaint
+    )
+
+
+def _of_conflict(workspaces: Workspaces, case: Case, change: Change) -> tuple[str, str] | None:
+    """None where a protected file is as one side had it, or holds the tests of both."""
+    if change.status == "M" and change.old_mode == change.new_mode:
+        try:
+            old, new = (workspaces.read(commit, change.path, _GROWN_MAX) for commit in (case.input_commit, case.commit))
+        except UsageError:
+            old = new = None
+        if old is not None and new is not None and reconciled.is_reconciled(change.path, old, new):
+            return None
+    both = ", or keep every line of both sides and add nothing" if reconciled.may_hold_both(change.path) else ""
+    return "protected", f"in a conflict, but it is protected: take the file as one side has it{both}"
 
 
 def _of_growth(workspaces: Workspaces, case: Case, change: Change) -> tuple[str, str] | None:
