@@ -203,7 +203,7 @@ def _brief(world: World, context: Context, command: StartAttempt, spec: AgentSpe
         session=world.blobs.path(command.session) if command.session else None,
         resumed=compose_resumed(world, command, place) if command.session else "",
         secrets=tuple(context.environ.get(name, "") for name in (*stage.secrets, *spec.secrets)),
-        rehearsal=encode_rehearsal(context, stage) if stage.agent else "",
+        rehearsal=encode_rehearsal(context, stage, command) if stage.agent else "",
     )
 
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from typing import Any
 
+from interlock.core.commands import StartAttempt
+from interlock.core.conflicts import Did, Side, Undecided
 from interlock.core.growth import guards
 from interlock.core.pipeline import Gate, GateClass, GateKind, Pipeline, Stage
 from interlock.execution.context import Context
@@ -26,9 +29,11 @@ class Rehearsal:
     task: str
     inputs: tuple[tuple[str, str], ...]
     left_out: tuple[str, ...]
+    conflicts: tuple[str, ...] = ()
+    undecided: tuple[Undecided, ...] = ()  # the sides without their commits: in a checkout they are branches
 
 
-def encode_rehearsal(context: Context, stage: Stage) -> str:
+def encode_rehearsal(context: Context, stage: Stage, command: StartAttempt | None = None) -> str:
     """JSON text for `decode_rehearsal`, empty where no gate is for the agent."""
     offered = tuple(gate for gate in stage.gates if _is_offered(gate))
     if not offered:
@@ -45,6 +50,8 @@ def encode_rehearsal(context: Context, stage: Stage) -> str:
             "stage": stage.id,
             "task": context.started.task,
             "inputs": context.started.inputs,
+            "conflicts": command.conflicts if command else (),
+            "undecided": [_as_json(item) for item in command.undecided] if command else [],
             "left_out": [gate.id for gate in stage.gates if gate not in offered and not gate.held_out],
         }
     )
@@ -60,9 +67,21 @@ def decode_rehearsal(text: str) -> Rehearsal:
             str(said["task"]),
             tuple((str(name), str(value)) for name, value in said["inputs"]),
             tuple(map(str, said["left_out"])),
+            tuple(map(str, said.get("conflicts", ()))),
+            tuple(_undecided(item) for item in said.get("undecided", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"this is not what an agent was given to check itself with ({error!r})") from error
+
+
+def _as_json(item: Undecided) -> dict[str, object]:
+    sides = [(side.stage, side.did) for side in item.sides]
+    return {"path": item.path, "kind": item.kind, "sides": sides, "left": item.left, "marked": item.marked}
+
+
+def _undecided(said: dict[str, Any]) -> Undecided:
+    sides = tuple(Side(str(stage), "", Did(did)) for stage, did in said["sides"])
+    return Undecided(str(said["path"]), str(said["kind"]), sides, str(said["left"]), bool(said["marked"]))
 
 
 def _upstream(pipeline: Pipeline, stage: Stage) -> list[Stage]:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from interlock.core.conflicts import Undecided
 from interlock.core.events import Finding, RunStarted, VerdictStatus
 from interlock.core.globs import matches_any
 from interlock.core.growth import guards
@@ -50,6 +51,8 @@ class CheckRequest:
     scoped: bool = False
     proposed: tuple[str, str] | None = None
     inside: bool = False
+    conflicts: tuple[str, ...] = ()
+    undecided: tuple[Undecided, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,8 @@ def _case(context: Context, stage: Stage, gate: Gate, request: CheckRequest) -> 
         input_commit=request.base_commit,
         input_tree=request.base_tree,
         base_commit=request.base_commit,
+        conflicts=request.conflicts,
+        undecided=request.undecided,
         values={} if gate.kind is GateKind.SCOPE else gate_values(context, stage),
     )
 

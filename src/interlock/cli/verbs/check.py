@@ -19,6 +19,7 @@ from interlock.ports import InfrastructureError, UsageError
 if TYPE_CHECKING:
     from interlock.bootstrap import Application
     from interlock.cli.ci import Result
+    from interlock.core.conflicts import Undecided
     from interlock.core.events import Finding
     from interlock.core.pipeline import Pipeline
     from interlock.execution.rehearsal import Rehearsal
@@ -184,7 +185,16 @@ def _request(app: Application, pipeline: Pipeline, asked: _Asked, compared: tupl
     if asked.inside is None:
         return request
     given = _rehearsal(asked.inside)
-    return replace(request, stages=(given.stage,), task=given.task, inputs=given.inputs, scoped=True, inside=True)
+    return replace(
+        request, stages=(given.stage,), task=given.task, inputs=given.inputs, scoped=True, inside=True,
+        conflicts=given.conflicts, undecided=tuple(_with_sides(app, item) for item in given.undecided),
+    )  # fmt: skip
+
+
+def _with_sides(app: Application, item: Undecided) -> Undecided:
+    """With the commits of what was merged, which are branches `from/STAGE` of an agent's checkout."""
+    known = (replace(side, commit=app.workspaces.import_base(f"from/{side.stage}").commit) for side in item.sides)
+    return replace(item, sides=tuple(known))
 
 
 def _rehearsal(path: Path) -> Rehearsal:
