@@ -8,6 +8,7 @@ engine, in this process; what they start are real processes.
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typing import Any, TypeAlias
 
 import yaml
 from tests.attacks.judge import complaints
+from tests.attacks.packages import put_toolchain
 from tests.attacks.shapes import Shape
 from tests.contract.cli_world import World, new_world
 
@@ -81,6 +83,8 @@ class Arena:
             _lay(root / "held-out", shape.held_out)
         named = re.findall(r"held_out: (\w+)", shape.page)
         places = {f"INTERLOCK_HELD_OUT_{name.upper()}": str(root / "held-out") for name in named}
+        if shape.language == "rust":
+            places["PATH"] = f"{put_toolchain(root / 'rust')}{os.pathsep}{os.environ['PATH']}"
         self.world: World = new_world(root / "world", {**shape.files, ".gitignore": shape.ignored}, **places)
         self._write_pipelines(root)
         self.base = self.world.commit({}, "pipelines")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from tests.attacks.arena import Arena
-from tests.attacks.packages import installed
+from tests.attacks.packages import installed, toolchain
 from tests.attacks.shapes import SHAPES
 
 
@@ -22,6 +23,8 @@ def arena_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str
                 modules, why = installed()
                 if modules is None:
                     pytest.skip(why)
+            if SHAPES[name].language == "rust" and toolchain() == Path():
+                pytest.skip("Rust has no toolchain here")
             made[name] = Arena(tmp_path_factory.mktemp(name), SHAPES[name], modules)
         return made[name]
 

@@ -1,4 +1,5 @@
-"""jest, vitest and mocha from the package index, once on a machine, in a folder beside the tests' own.
+"""What tests need of other languages: jest, vitest and mocha from the package index, once on a machine, in a folder
+beside the tests' own; and where Rust is.
 
 Rule: pinned. Where they cannot be had, the tests that need them are skipped, and say why.
 """
@@ -12,11 +13,34 @@ import os
 import shutil
 import subprocess
 import tempfile
+from functools import cache
 from pathlib import Path
 
 PINNED = {"jest": "30.2.0", "jest-junit": "16.0.0", "mocha": "11.7.4", "vitest": "3.2.4"}
 LIMIT_S = 300
 _OF_THE_USER = dict(os.environ)  # when tests are collected: npm wants the user's configuration and cache
+
+
+@cache
+def toolchain() -> Path:
+    """The folder of Rust's own programs, which need nothing of a home as rustup's do; `.` where there are none."""
+    try:
+        done = subprocess.run(
+            ["rustc", "--print=sysroot"], env=_OF_THE_USER, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return Path()
+    folder = Path(done.stdout.strip()) / "bin"
+    return folder if os.access(folder / "cargo", os.X_OK) else Path()
+
+
+def put_toolchain(folder: Path) -> Path:
+    """The folder with programs that start those of Rust: nothing of ours has to read them, who lie in a user's home."""
+    folder.mkdir()
+    for name in ("cargo", "rustc", "rustdoc", "cargo-clippy", "clippy-driver"):
+        (folder / name).write_text(f'#!/bin/sh\nexec "{toolchain() / name}" "$@"\n')
+        (folder / name).chmod(0o755)
+    return folder
 
 
 def installed() -> tuple[Path | None, str]:

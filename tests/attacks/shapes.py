@@ -250,8 +250,39 @@ MOCHA = replace(
     one_test=("node", "{modules}/mocha/bin/mocha.js", "--no-config", "--no-package", "-g", "^{name}$", "{file}"),
 )  # fmt: skip
 
+# --- Rust ----------------------------------------------------------------------------------------
+
+_RS = "pub fn add(a: i64, b: i64) -> i64 {\n    a + b\n}\n\npub fn keep(a: i64) -> i64 {\n    a\n}\n"
+RS_TESTS = """
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero() {
+        assert_eq!(add(5, 0), 5);
+    }
+
+    #[test]
+    fn sum() {
+        assert_eq!(add(2, 3), 5);
+    }
+}
+"""
+RUST = Shape(
+    name="rust", language="rust", module="src/lib.rs", ignored="target\n",
+    files={
+        "Cargo.toml": '[package]\nname = "app"\nversion = "1.0.0"\nedition = "2021"\n',
+        "Cargo.lock": 'version = 4\n\n[[package]]\nname = "app"\nversion = "1.0.0"\n',
+        "src/lib.rs": _RS + RS_TESTS,
+        "tests/keep.rs": "#[test]\nfn keep() {\n    assert_eq!(app::keep(3), 3);\n}\n",
+    },
+    product="src/lib.rs", broken=(_RS + RS_TESTS).replace("a + b", "a - b"), tests=(), truth=JS_TRUTH,
+)  # fmt: skip
+
 # Without leave to add tests: what is protected by name alone.
 PLAIN = (replace(PYTEST, name="plain-python", adds=False), replace(NODE, name="plain-node", adds=False))
 SHAPES = {
-    shape.name: shape for shape in (*PLAIN, PYTEST, LINTED, UNITTEST, FEATURE, README, GUIDE, NODE, JEST, VITEST, MOCHA)
+    shape.name: shape
+    for shape in (*PLAIN, PYTEST, LINTED, UNITTEST, FEATURE, README, GUIDE, NODE, JEST, VITEST, MOCHA, RUST)
 }

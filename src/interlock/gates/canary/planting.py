@@ -48,8 +48,15 @@ class Beside:
             return ""
 
 
+class Changed(str):
+    """The new content of a file that is there, in place of that of a new one."""
+
+    __slots__ = ()
+
+
 class Recipe(Protocol):
-    """A module of `recipes`. `written` gives the new files by path, none where it does not know how."""
+    """A module of `recipes`. `written` gives new files by path, and those that are there as `Changed`; none where it
+    does not know how."""
 
     def written(self, beside: Beside, words: Words) -> Mapping[str, str]: ...
 
@@ -91,7 +98,8 @@ def plant(workspaces: Workspaces, case: Case, tree: Path, hidden: Path | None) -
             return Planted(why=f"{path} cannot be written")
     words = Words(words.name, words.failing, words.passing, words.left, words.right, len(files))
     listed = ", ".join(sorted(files)[:3]) + (", ..." if len(files) > 3 else "")
-    note = f"interlock: {listed} was added: its tests {', '.join(words.failing)} must fail, and are not counted\n"
+    done = "was changed" if any(isinstance(text, Changed) for text in files.values()) else "was added"
+    note = f"interlock: {listed} {done}: its tests {', '.join(words.failing)} must fail, and are not counted\n"
     return Planted(words, note)
 
 
@@ -167,15 +175,20 @@ def _recipe(name: str) -> Recipe:
 
 
 def _written(folder: Path, path: str, text: str) -> bool:
-    """Only in a real folder of the checkout, and never over what is there."""
+    """Only in a real folder of the checkout, and never over what is there, unless it is to be changed."""
     target = folder / path
     parent = target.parent
-    if not parent.resolve().is_relative_to(folder.resolve()) or os.path.lexists(target):
+    is_there = os.path.lexists(target)
+    if not parent.resolve().is_relative_to(folder.resolve()) or is_there != isinstance(text, Changed):
+        return False
+    if is_there and (target.is_symlink() or not target.is_file()):
         return False
     parent.mkdir(exist_ok=True)
     mode = parent.stat().st_mode
     parent.chmod(mode | 0o300)  # held-out files lie read-only
     try:
+        if is_there:
+            target.unlink()  # not through it: a held-out file is read-only
         target.write_text(text, encoding="utf-8")
     finally:
         parent.chmod(mode)
