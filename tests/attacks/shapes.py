@@ -250,6 +250,18 @@ MOCHA = replace(
     one_test=("node", "{modules}/mocha/bin/mocha.js", "--no-config", "--no-package", "-g", "^{name}$", "{file}"),
 )  # fmt: skip
 
+_SCRIPTED = "const assert = require('assert');\nconst { add, keep } = require('./src/app.js');\n" + "".join(
+    f"assert.equal({pair});\n" for pair in _CASES.values()
+)
+SCRIPT = replace(
+    NODE, name="script", broken=SUM_CJS.replace("a + b", "a - b"), tests=(),
+    files={"package.json": _package("node test.js", module=False), "src/app.js": SUM_CJS, "test.js": _SCRIPTED},
+)  # fmt: skip
+MAKEFILE = replace(
+    SCRIPT, name="makefile",
+    files={"Makefile": "test:\n\t@node test.js\n", "src/app.js": SUM_CJS, "test.js": _SCRIPTED},
+)  # fmt: skip
+
 # --- Rust ----------------------------------------------------------------------------------------
 
 _RS = "pub fn add(a: i64, b: i64) -> i64 {\n    a + b\n}\n\npub fn keep(a: i64) -> i64 {\n    a\n}\n"
@@ -284,5 +296,20 @@ RUST = Shape(
 PLAIN = (replace(PYTEST, name="plain-python", adds=False), replace(NODE, name="plain-node", adds=False))
 SHAPES = {
     shape.name: shape
-    for shape in (*PLAIN, PYTEST, LINTED, UNITTEST, FEATURE, README, GUIDE, NODE, JEST, VITEST, MOCHA, RUST)
+    for shape in (
+        *PLAIN,
+        PYTEST,
+        LINTED,
+        UNITTEST,
+        FEATURE,
+        README,
+        GUIDE,
+        NODE,
+        JEST,
+        VITEST,
+        MOCHA,
+        SCRIPT,
+        MAKEFILE,
+        RUST,
+    )
 }

@@ -85,6 +85,8 @@ def plant(workspaces: Workspaces, case: Case, tree: Path, hidden: Path | None) -
     """Add a test that must fail, in the checkout `tree` or beside the held-out tests."""
     gate = case.gate
     folder = hidden or tree / gate.dir
+    if gate.breaks:
+        return _broken(workspaces, case, folder)
     tests = _hidden_tests(folder, gate) if hidden else _tests(workspaces, case, folder)
     if not tests:
         return Planted()
@@ -101,6 +103,21 @@ def plant(workspaces: Workspaces, case: Case, tree: Path, hidden: Path | None) -
     done = "was changed" if any(isinstance(text, Changed) for text in files.values()) else "was added"
     note = f"interlock: {listed} {done}: its tests {', '.join(words.failing)} must fail, and are not counted\n"
     return Planted(words, note)
+
+
+def _broken(workspaces: Workspaces, case: Case, folder: Path) -> Planted:
+    """Break the first test file that the gate names, of those that the base has as well."""
+    below = f"{case.gate.dir}/" if case.gate.dir else ""
+    there = frozenset(workspaces.files(case.base_commit, case.gate.breaks))
+    found = [path for glob in case.gate.breaks for path in workspaces.files(case.commit, (glob,)) if path in there]
+    inside = [path.removeprefix(below) for path in found if path.startswith(below)]
+    words = new_words()
+    for path in dict.fromkeys(inside[:_SIBLINGS_MAX]):
+        beside = Beside(folder, (path,), case.gate.command or Command())
+        for name, text in _recipe(case.gate.canary).written(beside, words).items():
+            if _written(folder, name, text):
+                return Planted(words, f"interlock: {name} was broken: the command must say no\n")
+    return Planted(why=f"none of {', '.join(case.gate.breaks)} can be broken")
 
 
 def _tests(workspaces: Workspaces, case: Case, folder: Path) -> tuple[str, ...]:
