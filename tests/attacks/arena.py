@@ -19,7 +19,6 @@ from typing import Any, TypeAlias
 
 import yaml
 from tests.attacks.judge import complaints
-from tests.attacks.packages import put_toolchain
 from tests.attacks.shapes import Shape
 from tests.contract.cli_world import World, new_world
 
@@ -74,7 +73,7 @@ class Outcome:
 class Arena:
     """One shape's repository with its state. Runs begin from the same base, one after another."""
 
-    def __init__(self, root: Path, shape: Shape, modules: Path | None = None) -> None:
+    def __init__(self, root: Path, shape: Shape, modules: Path | None = None, programs: Path | None = None) -> None:
         self.shape = shape
         self._changes = root / "changes.json"
         self._modules = modules
@@ -83,8 +82,8 @@ class Arena:
             _lay(root / "held-out", shape.held_out)
         named = re.findall(r"held_out: (\w+)", shape.page)
         places = {f"INTERLOCK_HELD_OUT_{name.upper()}": str(root / "held-out") for name in named}
-        if shape.language == "rust":
-            places["PATH"] = f"{put_toolchain(root / 'rust')}{os.pathsep}{os.environ['PATH']}"
+        if programs is not None:
+            places["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
         self.world: World = new_world(root / "world", {**shape.files, ".gitignore": shape.ignored}, **places)
         self._write_pipelines(root)
         self.base = self.world.commit({}, "pipelines")

@@ -39,13 +39,14 @@ class Shape:
     lints: tuple[tuple[str, ...], ...] = ()
     ignored: str = "node_modules\n.venv\n__pycache__\n"
     packages: bool = False
+    program: str = ""  # what has to be there beside: rust, django
     proves: bool = False  # whether new tests have to prove the change, as `quick` of init asks
     adds: bool = True  # whether the stage may add tests, where init lets it
     keeps_setup: bool = False  # the page's own, in place of none
     agents: tuple[str, ...] = ()  # whose place ours takes; empty: everybody's
 
     def is_test(self, path: str) -> bool:
-        return bool(re.match(r"(tests?|__tests__)/|.*\.snap$|(test|tests)\.(py|js)$", path))
+        return bool(re.match(r"(tests?|__tests__)/|.*\.snap$|(shop/)?(test|tests)\.(py|js)$", path))
 
 
 # --- Python --------------------------------------------------------------------------------------
@@ -132,6 +133,21 @@ UNITTEST = Shape(
         "app.py": APP, "tests/__init__.py": "", "tests/test_app.py": UNITTESTS,
     },
     product="app.py", broken=BROKEN, tests=tuple(f"tests/test_app.py::Sums.test_{name}" for name in _NAMES), truth=TRUTH,
+)  # fmt: skip
+
+_SETTINGS = "SECRET_KEY = 'x'\nINSTALLED_APPS = ['shop']\nDATABASES = {}\nUSE_TZ = True\n"
+DJANGO = replace(
+    UNITTEST, name="django", program="django", tests=(),
+    files={
+        "manage.py": (
+            "import os\nimport sys\n\nfrom django.core.management import execute_from_command_line\n\n"
+            "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'config.settings')\nexecute_from_command_line(sys.argv)\n"
+        ),
+        "config/__init__.py": "", "config/settings.py": _SETTINGS, "shop/__init__.py": "", "app.py": APP,
+        "shop/tests.py": UNITTESTS.replace("import unittest\n", "from django.test import SimpleTestCase\n").replace(
+            "unittest.TestCase", "SimpleTestCase"
+        ),
+    },
 )  # fmt: skip
 
 # --- pipelines of more than one stage ------------------------------------------------------------
@@ -282,7 +298,7 @@ mod tests {
 }
 """
 RUST = Shape(
-    name="rust", language="rust", module="src/lib.rs", ignored="target\n",
+    name="rust", language="rust", program="rust", module="src/lib.rs", ignored="target\n",
     files={
         "Cargo.toml": '[package]\nname = "app"\nversion = "1.0.0"\nedition = "2021"\n',
         "Cargo.lock": 'version = 4\n\n[[package]]\nname = "app"\nversion = "1.0.0"\n',
@@ -301,6 +317,7 @@ SHAPES = {
         PYTEST,
         LINTED,
         UNITTEST,
+        DJANGO,
         FEATURE,
         README,
         GUIDE,

@@ -120,3 +120,14 @@ def test_exit_codes_that_say_that_tests_failed_and_no_more() -> None:
     assert is_end_of("cargo", 101, b"")
     assert is_end_of("vitest", 1, b"3 failed")
     assert not is_end_of("vitest", 1, b"Vitest caught 1 unhandled error during the test run.")
+
+
+def test_each_case_of_django_that_the_tests_use(tmp_path: Path) -> None:
+    imports = "import unittest\nfrom django.test import (\n    Client,\n    SimpleTestCase,\n)\n"
+    other = f"{imports}\nclass A(unittest.TestCase):\n    pass\n"
+    (text,) = written("unittest", tmp_path, {"shop/tests.py": other}).values()
+    compile(text, "x", "exec")
+    assert text.count("\nimport django.test\n") == text.count("(django.test.SimpleTestCase):") == 1
+    assert "django.test.TestCase" not in text
+    (plain,) = written("unittest", tmp_path, {"tests/test_a.py": "import unittest\n"}).values()
+    assert "django" not in plain
