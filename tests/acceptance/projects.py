@@ -63,6 +63,6 @@ PROJECTS = (
     # published without the file that its own script runs
     Project("json-stringify-safe", "5.0.1", "b7fbbf65c0bff6d47f516c98638229dff0e981d0edfffecbcf971d7fe361928a", "npm",
             "node", "npm install", told="Cannot find module"),
-    Project("librust-fnv-dev", "", "", "apt", "rust", "cargo fetch"),
-    Project("librust-scopeguard-dev", "", "", "apt", "rust", "cargo fetch"),
+    Project("librust-fnv-dev", "", "", "apt", "rust", "cargo fetch", 3),
+    Project("librust-scopeguard-dev", "", "", "apt", "rust", "cargo fetch", 10),
 )  # fmt: skip

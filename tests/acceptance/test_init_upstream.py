@@ -44,6 +44,8 @@ def test_a_project_as_it_was_published(project: Project, tmp_path: Path):
     assert passed is not None, said.err
     assert int(passed[1] or passed[2] or 0) >= project.tests
     assert bool(passed[1] or passed[2]) == bool(project.tests)
+    by_exit_code = project.language == "node" and not project.tests
+    assert ("breaks: [" in (world.repository / ".interlock/pipelines/quick.yaml").read_text()) == by_exit_code
 
 
 def the_world(project: Project, root: Path) -> World:

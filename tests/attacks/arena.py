@@ -8,6 +8,7 @@ engine, in this process; what they start are real processes.
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -72,7 +73,7 @@ class Outcome:
 class Arena:
     """One shape's repository with its state. Runs begin from the same base, one after another."""
 
-    def __init__(self, root: Path, shape: Shape, modules: Path | None = None) -> None:
+    def __init__(self, root: Path, shape: Shape, modules: Path | None = None, programs: Path | None = None) -> None:
         self.shape = shape
         self._changes = root / "changes.json"
         self._modules = modules
@@ -81,6 +82,8 @@ class Arena:
             _lay(root / "held-out", shape.held_out)
         named = re.findall(r"held_out: (\w+)", shape.page)
         places = {f"INTERLOCK_HELD_OUT_{name.upper()}": str(root / "held-out") for name in named}
+        if programs is not None:
+            places["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
         self.world: World = new_world(root / "world", {**shape.files, ".gitignore": shape.ignored}, **places)
         self._write_pipelines(root)
         self.base = self.world.commit({}, "pipelines")

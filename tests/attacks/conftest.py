@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from tests.attacks.arena import Arena
-from tests.attacks.packages import installed
+from tests.attacks.packages import django, installed, put_toolchain, toolchain
 from tests.attacks.shapes import SHAPES
+
+
+def _rust(folders: pytest.TempPathFactory) -> tuple[Path | None, str]:
+    if toolchain() == Path():
+        return None, "Rust has no toolchain here"
+    return put_toolchain(folders.mktemp("toolchain") / "bin"), ""
+
+
+PROGRAMS = {"": lambda _: (None, ""), "rust": _rust, "django": lambda _: django()}
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +32,10 @@ def arena_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str
                 modules, why = installed()
                 if modules is None:
                     pytest.skip(why)
-            made[name] = Arena(tmp_path_factory.mktemp(name), SHAPES[name], modules)
+            programs, why = PROGRAMS[SHAPES[name].program](tmp_path_factory)
+            if why:
+                pytest.skip(why)
+            made[name] = Arena(tmp_path_factory.mktemp(name), SHAPES[name], modules, programs)
         return made[name]
 
     yield find

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tests.attacks.packages import toolchain
 from tests.attacks.shapes import Shape
 
 LIMIT_S = 60
@@ -28,6 +29,7 @@ def complaints(shape: Shape, repository: Path, base: str, commit: str, modules: 
         _git("-C", str(clone), "checkout", "-q", commit)
         listed = _git("-C", str(clone), "ls-tree", "-r", "--name-only", base).splitlines()
         tests = [name for name in listed if shape.is_test(name)]
+        assert tests, f"{shape.name} has no tests: without a path git would lay the whole base over it"
         _git("-C", str(clone), "checkout", "-q", "-f", base, "--", *tests)
         if modules is not None:
             (clone / "node_modules").symlink_to(modules)
@@ -64,11 +66,25 @@ def _asked(shape: Shape, clone: Path, folder: Path, question: str) -> str:
     if shape.language == "python":
         program = f"import sys; sys.path.append({str(clone / shape.source)!r}); from {shape.module} import *"
         done = _run([sys.executable, "-I", "-S", "-B", "-c", f"{program}; sys.stdout.write(repr({question}))"], folder)
+    elif shape.language == "rust":
+        done = _asked_of_rust(clone / shape.module, folder, question)
     else:
         product = (clone / shape.module).as_uri()
         program = f"const {{ add, keep }} = await import({product!r}); process.stdout.write(JSON.stringify({question}))"
         done = _run(["node", "--input-type=module", "-e", program], folder)
     return done.stdout.decode("utf-8", "replace").rpartition("\n")[2]  # the product may print, too
+
+
+def _asked_of_rust(product: Path, folder: Path, question: str) -> subprocess.CompletedProcess[bytes]:
+    """A program of ours with the product as a module of it, built by the compiler alone."""
+    main = f'#[path = "{product}"]\nmod app;\nuse app::*;\nfn main() {{\n    print!("{{}}", {question});\n}}\n'
+    (folder / "main.rs").write_text(main)
+    (folder / "main").unlink(missing_ok=True)
+    _run(
+        [str(toolchain() / "rustc"), "--edition=2021", "-Aunused", "-o", str(folder / "main"), str(folder / "main.rs")],
+        folder,
+    )
+    return _run([str(folder / "main")], folder) if (folder / "main").exists() else _run(["false"], folder)
 
 
 def _run(words: Sequence[str], folder: Path) -> subprocess.CompletedProcess[bytes]:

@@ -39,13 +39,14 @@ class Shape:
     lints: tuple[tuple[str, ...], ...] = ()
     ignored: str = "node_modules\n.venv\n__pycache__\n"
     packages: bool = False
+    program: str = ""  # what has to be there beside: rust, django
     proves: bool = False  # whether new tests have to prove the change, as `quick` of init asks
     adds: bool = True  # whether the stage may add tests, where init lets it
     keeps_setup: bool = False  # the page's own, in place of none
     agents: tuple[str, ...] = ()  # whose place ours takes; empty: everybody's
 
     def is_test(self, path: str) -> bool:
-        return bool(re.match(r"(tests?|__tests__)/|.*\.snap$|(test|tests)\.(py|js)$", path))
+        return bool(re.match(r"(tests?|__tests__)/|.*\.snap$|(shop/)?(test|tests)\.(py|js)$", path))
 
 
 # --- Python --------------------------------------------------------------------------------------
@@ -132,6 +133,21 @@ UNITTEST = Shape(
         "app.py": APP, "tests/__init__.py": "", "tests/test_app.py": UNITTESTS,
     },
     product="app.py", broken=BROKEN, tests=tuple(f"tests/test_app.py::Sums.test_{name}" for name in _NAMES), truth=TRUTH,
+)  # fmt: skip
+
+_SETTINGS = "SECRET_KEY = 'x'\nINSTALLED_APPS = ['shop']\nDATABASES = {}\nUSE_TZ = True\n"
+DJANGO = replace(
+    UNITTEST, name="django", program="django", tests=(),
+    files={
+        "manage.py": (
+            "import os\nimport sys\n\nfrom django.core.management import execute_from_command_line\n\n"
+            "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'config.settings')\nexecute_from_command_line(sys.argv)\n"
+        ),
+        "config/__init__.py": "", "config/settings.py": _SETTINGS, "shop/__init__.py": "", "app.py": APP,
+        "shop/tests.py": UNITTESTS.replace("import unittest\n", "from django.test import SimpleTestCase\n").replace(
+            "unittest.TestCase", "SimpleTestCase"
+        ),
+    },
 )  # fmt: skip
 
 # --- pipelines of more than one stage ------------------------------------------------------------
@@ -250,8 +266,67 @@ MOCHA = replace(
     one_test=("node", "{modules}/mocha/bin/mocha.js", "--no-config", "--no-package", "-g", "^{name}$", "{file}"),
 )  # fmt: skip
 
+_SCRIPTED = "const assert = require('assert');\nconst { add, keep } = require('./src/app.js');\n" + "".join(
+    f"assert.equal({pair});\n" for pair in _CASES.values()
+)
+SCRIPT = replace(
+    NODE, name="script", broken=SUM_CJS.replace("a + b", "a - b"), tests=(),
+    files={"package.json": _package("node test.js", module=False), "src/app.js": SUM_CJS, "test.js": _SCRIPTED},
+)  # fmt: skip
+MAKEFILE = replace(
+    SCRIPT, name="makefile",
+    files={"Makefile": "test:\n\t@node test.js\n", "src/app.js": SUM_CJS, "test.js": _SCRIPTED},
+)  # fmt: skip
+
+# --- Rust ----------------------------------------------------------------------------------------
+
+_RS = "pub fn add(a: i64, b: i64) -> i64 {\n    a + b\n}\n\npub fn keep(a: i64) -> i64 {\n    a\n}\n"
+RS_TESTS = """
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero() {
+        assert_eq!(add(5, 0), 5);
+    }
+
+    #[test]
+    fn sum() {
+        assert_eq!(add(2, 3), 5);
+    }
+}
+"""
+RUST = Shape(
+    name="rust", language="rust", program="rust", module="src/lib.rs", ignored="target\n",
+    files={
+        "Cargo.toml": '[package]\nname = "app"\nversion = "1.0.0"\nedition = "2021"\n',
+        "Cargo.lock": 'version = 4\n\n[[package]]\nname = "app"\nversion = "1.0.0"\n',
+        "src/lib.rs": _RS + RS_TESTS,
+        "tests/keep.rs": "#[test]\nfn keep() {\n    assert_eq!(app::keep(3), 3);\n}\n",
+    },
+    product="src/lib.rs", broken=(_RS + RS_TESTS).replace("a + b", "a - b"), tests=(), truth=JS_TRUTH,
+)  # fmt: skip
+
 # Without leave to add tests: what is protected by name alone.
 PLAIN = (replace(PYTEST, name="plain-python", adds=False), replace(NODE, name="plain-node", adds=False))
 SHAPES = {
-    shape.name: shape for shape in (*PLAIN, PYTEST, LINTED, UNITTEST, FEATURE, README, GUIDE, NODE, JEST, VITEST, MOCHA)
+    shape.name: shape
+    for shape in (
+        *PLAIN,
+        PYTEST,
+        LINTED,
+        UNITTEST,
+        DJANGO,
+        FEATURE,
+        README,
+        GUIDE,
+        NODE,
+        JEST,
+        VITEST,
+        MOCHA,
+        SCRIPT,
+        MAKEFILE,
+        RUST,
+    )
 }

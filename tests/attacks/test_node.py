@@ -187,6 +187,15 @@ def test_vitest_files(arena_of: Find, row: Attack) -> None:
     attack(arena_of("vitest"), row)
 
 
+UNLOADABLE = {"src/app.js": "throw new Error('no');\n"}
+
+
+@each([Attack("a product that cannot be loaded", UNLOADABLE, "test/test_failed")])
+def test_mocha_goes_on_after_a_file_that_cannot_be_loaded(arena_of: Find, row: Attack) -> None:
+    outcome = attack(arena_of("mocha"), row)
+    assert "test/app.test.js could not be loaded" in outcome.told()
+
+
 @each(MOCHA_FILES)
 def test_mocha_files(arena_of: Find, row: Attack) -> None:
     attack(arena_of("mocha"), row)

@@ -160,9 +160,9 @@ def test_a_run_that_is_kept_is_judged_alike(world: World) -> None:
 
 
 def test_a_gate_that_speaks_by_its_exit_code_alone(world: World) -> None:
-    files = {"Cargo.toml": "[package]\n", "src/lib.rs": "#[test]\nfn a() {}\n", "tests/it.rs": "#[test]\nfn b() {}\n"}
+    files = {"Cargo.toml": "[package]\n", "src/lib.rs": "\n", "tests/it.rs": "#[test]\nfn b() {}\n"}
     base = world.trees.commit(files)
-    told = 'cat tests/*.rs; [ "$(ls tests | wc -l)" -eq 1 ]'
+    told = "cat tests/*.rs; [ $(grep -c '#.test' tests/it.rs) -eq 1 ]"
     found = world.judge(run_gate(told, canary="cargo"), base, base)
     assert (found.status, [item.name for item in found.evidence]) == (PASSED, ["log", "log.must-fail"])
     for lie in ("cat tests/*.rs", told.replace("cat tests/*.rs", "true")):

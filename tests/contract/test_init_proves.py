@@ -88,7 +88,7 @@ def test_nothing_is_asked_where_it_is_not_wanted_or_nothing_is_new(tmp_path: Pat
 def test_what_is_learned_is_in_the_json(tmp_path: Path):
     proved = new_world(tmp_path, RED).ask("init", "--json").json()["proved"]
     assert proved["learned"]["gates"] == [
-        {"id": "test", "failing": ["tests.test_x::test_old"], "why": "", "can_run": True}
+        {"id": "test", "failing": ["tests.test_x::test_old"], "why": "", "can_run": True, "heeds": True}
     ]
     assert proved["green"] is True
 
@@ -192,3 +192,35 @@ def test_a_test_that_failed_before_says_so_in_its_finding(tmp_path: Path):
     world = new_world(tmp_path, {"interlock.yaml": pipeline, **RED})
     (world.repository / "x.py").write_text("def f():\n    return 2\n")
     world.ask("check").ended(1, "tests.test_x::test_old failed (it failed before your change as well)")
+
+
+SCRIPT = {
+    "package.json": '{"name": "x", "scripts": {"test": "node test.js"}}',
+    "index.js": "exports.add = (a, b) => a + b;\n",
+    "test.js": "const { add } = require('./index.js');\nif (add(1, 2) !== 3) throw new Error('wrong');\n",
+}
+
+
+def test_a_script_by_its_exit_code_is_seen_to_say_no(tmp_path: Path):
+    world = new_world(tmp_path, SCRIPT)
+    world.ask("init").ended(0, "WARNING: node.test goes by its exit code alone", "test passed")
+    assert 'breaks: ["/test.js"]\n' in quick(world)
+    world.ask("check", "-p", "quick").ended(0, "code/test passed")
+    (world.repository / "index.js").write_text("process.exit(0);\n")
+    world.ask("check", "-p", "quick").ended(1, "a test file was broken, and the command did not say no")
+
+
+def test_a_target_of_a_makefile_as_well(tmp_path: Path):
+    files = {"Makefile": "test:\n\tsh tests/run.sh\n", "tests/run.sh": "true\n", "tests/a.sh": ""}
+    world = new_world(tmp_path, files)
+    world.ask("init").ended(0, "test passed")
+    assert "breaks: [tests/run.sh, tests/a.sh]" in quick(world)
+
+
+def test_a_script_that_heeds_no_test_file(tmp_path: Path):
+    files = {"Makefile": "test:\n\ttrue\n", "tests/run.sh": "true\n"}
+    world = new_world(tmp_path, files)
+    world.ask("init").ended(0, "test goes by its exit code alone: it says yes as well where tests/run.sh is broken")
+    assert "breaks:" not in quick(world)
+    assert "      # by its exit code alone: it says yes as well where a test file is broken\n" in quick(world)
+    world.ask("check", "-p", "quick").ended(0, "code/test passed")

@@ -60,7 +60,7 @@ def prove(app: Application) -> Proved:
         for checked in _asked(app, stop):
             if (learned := _told(app, checked)) is not None:
                 gates.append(learned)
-                blocked += [] if learned.failing or _is_off(checked, learned) else [learned.id]
+                blocked += [] if learned.failing or not learned.heeds or _is_off(checked, learned) else [learned.id]
             if stop.is_set():
                 why = f"it took longer than {PROVE_S // 60} minutes"
                 break
@@ -113,6 +113,9 @@ def _told(app: Application, checked: Checked) -> GateLearned | None:
     if judgement.status is VerdictStatus.PASSED:
         note(f"{about} passed" + (f" ({count(passed, 'test')})" if tests else ""))
         return None
+    if checked.gate.breaks and [finding.rule for finding in judgement.findings] == ["canary"]:
+        note(f"{about} goes by its exit code alone: it says yes as well where {checked.gate.breaks[0]} is broken")
+        return GateLearned(checked.gate.id, heeds=False)
     failing = tuple(dict.fromkeys(test.id for test in tests if test.status == "failed"))
     if failing and passed and all(finding.rule == "test_failed" for finding in judgement.findings):
         names = ", ".join(safe(name, 100) for name in failing[:FAILED_SHOWN_MAX])

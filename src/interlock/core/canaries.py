@@ -49,6 +49,7 @@ _RUNNERS = MappingProxyType(
     }
 )
 RECIPES = tuple(_RUNNERS)
+BREAKING = "script"  # the recipe of gates that name the files to break
 
 _BEFORE = frozenset(
     {"exec", "env", "time", "command", "nice", "xvfb-run", "uv", "poetry", "pdm", "hatch", "pipenv", "run", "npx",

@@ -142,6 +142,7 @@ class Gate:
     ci: Ci | None = None
     tests: Tests = Tests.OWN
     canary: str = ""  # the recipe of a test that must fail, such as pytest; empty: none is added
+    breaks: tuple[str, ...] = ()  # globs of test files, of which one is broken in a second run
     used: str = ""  # the gate set member this came from, such as python.test
     digest: str = ""  # of the definition, by content
 
@@ -162,8 +163,11 @@ class Gate:
 
     @property
     def needs_baseline(self) -> bool:
-        """Whether its verdict compares with its own report on the accepted input."""
-        return self.kind is GateKind.RUN and (self.report is Report.JUNIT or self.expect is Expect.NEW_TESTS_FAIL)
+        """Whether its verdict compares with its own report, or with what became of a broken file, on the accepted
+        input."""
+        if self.kind is not GateKind.RUN:
+            return False
+        return self.report is Report.JUNIT or self.expect is Expect.NEW_TESTS_FAIL or bool(self.breaks)
 
 
 @dataclass(frozen=True, slots=True)

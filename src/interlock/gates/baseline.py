@@ -19,7 +19,7 @@ from interlock.core.events import Finding, Severity
 from interlock.core.pipeline import Baseline, Expect, Gate, Tests
 from interlock.gates.reports.junit import RanTest, Status, counted
 from interlock.gates.reports.reasons import reason_of
-from interlock.gates.reports.standins import belongs, names_files
+from interlock.gates.reports.standins import belongs, file_of, names_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +98,12 @@ def _lost(gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest]) -> It
             continue
         if skipped[name]:
             message = f"{name}: it passed in the accepted input and is skipped now: let it run again"
-            yield Finding("test_skipped", message)
+            yield Finding("test_skipped", message, file=file_of(name, files[name]))
             continue
         times = f" {missing} of {count} times" if count > 1 else ""
         mend = f"{broken_file} could not be loaded; put new tests into a new file" if broken_file else "bring it back"
         message = f"{name}: it passed in the accepted input and did not run now{times}: {mend}"
-        yield Finding("test_vanished", message)
+        yield Finding("test_vanished", message, file=file_of(name, files[name]))
 
 
 def _evaded(gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest], old: Counter[str]) -> Iterator[Finding]:

@@ -77,7 +77,7 @@ def _import_path(python: str, path: str, identity: Program) -> tuple[str, ...]:
     """The folders of packages of an interpreter, asked of itself. None where it says nothing."""
     del identity  # another program at the same place is asked anew
     try:
-        done = capture([python, "-I", "-c", _PATHS], cwd=Path("/"), env={"PATH": path}, timeout_s=20)
+        done = capture([python, "-I", "-B", "-c", _PATHS], cwd=Path("/"), env={"PATH": path}, timeout_s=20)
         found = json.loads(done.out) if done.code == 0 else []
     except (InfrastructureError, ValueError):
         found = []

@@ -123,12 +123,22 @@ def _unproven(case: Case, ran: Ran) -> Judgement | None:
     if ran.must_fail.failed:
         return None
     if not _failed_on_input(case, ran):
+        if case.gate.breaks:
+            message = (
+                f"a file of {', '.join(case.gate.breaks)} was broken, and the command said yes, or did not say what "
+                "is wrong: name test files that it runs, or take `breaks` out"
+            )
+            return Judgement(VerdictStatus.ERRORED, (Finding("canary", message),), permanent=True)
         message = (
             f"a test that must fail was added for {case.gate.canary}, and the report does not show that it failed: let "
             "the gate run all tests and report them, or let it say `canary: false`, or name its runner"
         )
         return Judgement(VerdictStatus.ERRORED, (Finding("canary", message),), permanent=True)
-    message = "a test that must fail did not: something in the candidate changes what the test runner reports"
+    message = (
+        "a test file was broken, and the command did not say no as it must: something in the candidate ends it early"
+        if case.gate.breaks
+        else "a test that must fail did not: something in the candidate changes what the test runner reports"
+    )
     return Judgement(VerdictStatus.FAILED, (Finding("canary", message),))
 
 

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from interlock.core.canaries import recognised
+from interlock.core.canaries import BREAKING, recognised
 from interlock.core.pipeline import (
     AgentSpec,
     Artifact,
@@ -194,6 +194,7 @@ def _gate(draft: Draft, stage: models.StagePart, part: models.GatePart, at: Path
         expect=Expect(part.expect or "pass"),
         tests=Tests(part.tests or "own"),
         canary=_canary(part),
+        breaks=tuple(join_glob(join_dir(stage.dir, part.dir), glob) for glob in part.breaks),
         held_out=part.held_out or "",
         env=tuple(part.env),
         secrets=tuple(part.secrets),
@@ -218,6 +219,8 @@ def _gate(draft: Draft, stage: models.StagePart, part: models.GatePart, at: Path
 
 def _canary(part: models.GatePart) -> str:
     """What it says, else what is known of the command where that reports tests."""
+    if part.breaks:
+        return BREAKING
     if part.canary is None and part.run is not None and part.report == "junit":
         return recognised(part.run)
     return part.canary or ""

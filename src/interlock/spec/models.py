@@ -115,6 +115,7 @@ class GatePart(_Part):
     expect: Literal["pass", "new_tests_fail", "tests_prove_change"] | None = None
     tests: Literal["base"] | None = None
     canary: Literal[False] | str | None = None
+    breaks: list[Glob] = []
     held_out: str | None = None
     env: list[Variable] = []
     secrets: list[Variable] = []

@@ -56,6 +56,7 @@ _BEFORE = frozenset(
     }
 )  # fmt: skip
 _NO_SCRIPT = frozenset({"-c", "-m", "-e", "-p", "--check", "--eval", "--print"})  # code follows, or a file is only read
+_NO_SHELL = re.compile(r".+\.([cm]?[jt]sx?|py|rb|pl|php)")  # what these load is the product, more often than not
 _FILES_MAX = 200
 _BETWEEN = frozenset(";&|()\n")
 
@@ -70,6 +71,7 @@ def protect_judges(pipeline: Pipeline, read: tuple[str, ...], root: Path) -> Pip
         for folder in {gate.dir: None for gate in gates}
         for glob in configured_tests(root / folder)
     ]
+    tests += [glob for gate in gates for glob in gate.breaks]
     stages = tuple(_protecting(stage, read, run, tests) for stage in pipeline.stages)
     return replace(pipeline, stages=stages, _by_id={})
 
@@ -86,7 +88,7 @@ def run_by(gate: Gate, root: Path) -> Iterator[str]:
         found = next((path for path in paths if (root / path).is_file()), "")
         if found and found not in seen:
             seen.add(found)
-            waiting += _commands(Command(shell=look.text(root, found)))
+            waiting += [] if _NO_SHELL.fullmatch(found) else _commands(Command(shell=look.text(root, found)))
             yield found
 
 

@@ -30,6 +30,6 @@ def ready_gate(gate: Gate, part: GatePart, root: Path, mark: Mark, mistakes: Mis
         )
         return replace(gate, used=name)
     network = found.network if part.network is None else part.network
-    canary = found.canary if part.canary is None else gate.canary
+    canary = found.canary if part.canary is None and not part.breaks else gate.canary
     gate = replace(gate, command=Command(shell=found.run), report=Report(found.report), network=network, used=name)
     return replace(gate, canary=canary)

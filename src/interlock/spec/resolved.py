@@ -178,7 +178,8 @@ def _run_gate(gate: Gate, folder: str) -> _Tree:
         network=gate.network,
         exclusive=list(gate.exclusive),
         cache="" if gate.cached else "none",
-        canary=gate.canary,
+        canary="" if gate.breaks else gate.canary,
+        breaks=list(gate.breaks),
     )
 
 

@@ -43,6 +43,8 @@ def test_every_example_is_valid(block: Block, tmp_path: Path):
     (tmp_path / "agents.yaml").write_text("version: 1\n")
     (tmp_path / "testdata").mkdir()
     (tmp_path / "testdata/large.bin").touch()
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test/all.js").touch()
     path = tmp_path / "interlock.yaml"
     path.write_text(_whole(block))
     try:

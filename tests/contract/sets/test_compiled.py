@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -72,7 +71,9 @@ def test_golangci_lint_by_its_version(project: Path, config: str, report: Report
 
 def test_rust_test_reports_where_nextest_is(project: Path, programs: Path, tmp: Path):
     lay(project, {**RUST, "Cargo.lock": "version = 4\n"})
-    assert "cargo test --workspace --locked" in resolve("rust.test", project).run
+    plain = resolve("rust.test", project)
+    assert (plain.report, plain.canary) == (Report.JUNIT, "cargo")
+    assert plain.run.endswith('interlock-cargo.py" "$REPORT" --workspace --locked')
     put(programs, "cargo-nextest")
     put(
         programs,
@@ -120,16 +121,3 @@ def test_the_wrapper_is_taken_where_nothing_is_installed(project: Path, programs
     put(programs, "gradle")
     assert "./gradlew" not in resolve("java.test", project).run
     assert "checkstyleMain" in resolve("java.lint", project).run
-
-
-@pytest.mark.skipif(shutil.which("cargo") is None, reason="Rust is not installed")
-def test_cargo_test_green_and_red(project: Path, tmp: Path):
-    ready = resolve("rust.test", lay(project, RUST))
-    toolchains = Path(shutil.which("cargo") or "").parent.parent.parent / ".rustup"
-    line = type(ready)(f"export RUSTUP_HOME={toolchains}\n{ready.run}", ready.report, False, "")
-    if run(type(ready)(f"export RUSTUP_HOME={toolchains}\ncargo --version", Report.NONE, False, ""), project, tmp).code:
-        pytest.skip("Rust has no toolchain here")
-    green = run(line, project, tmp, path=os.environ["PATH"])
-    assert green.code == 0, green.output
-    lay(project, {"src/lib.rs": "pub fn add(a: i64, b: i64) -> i64 {\n    a - b\n}\n"})
-    assert run(line, project, tmp, path=os.environ["PATH"]).code == 101

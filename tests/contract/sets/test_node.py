@@ -9,6 +9,7 @@ from tests.contract.sets.projects import NODE, lay, run
 
 from interlock.core.pipeline import Report
 from interlock.spec.sets import resolve
+from interlock.spec.sets.languages.node import MOCHA_LOADING
 from interlock.spec.sets.scripts import steps
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
@@ -154,8 +155,8 @@ def test_mocha_has_one_reporter_and_that_is_ours(tmp_path: Path, said: str) -> N
     script = {"scripts": {"test": f"mocha {said} --recursive test/*.js"}, "devDependencies": {"mocha": "10"}}
     (tmp_path / "package.json").write_text(json.dumps(script))
     last = resolve("node.test", tmp_path).run.splitlines()[-1]
-    words = '--reporter xunit --reporter-option output="$report" --recursive test/*.js ${known[@]+"${known[@]}"}'
-    assert last == f"node_modules/.bin/mocha {words}"
+    words = f'--require {MOCHA_LOADING} --reporter xunit --reporter-option output="$report" --recursive test/*.js '
+    assert last == f"node_modules/.bin/mocha {words}" + '${known[@]+"${known[@]}"}'
 
 
 def test_what_comes_before_and_after_a_runner_stays(tmp_path: Path) -> None:
@@ -166,6 +167,7 @@ def test_what_comes_before_and_after_a_runner_stays(tmp_path: Path) -> None:
     assert ready.run.splitlines()[-4:] == [
         "sh -c tsc",
         "export A=1",
-        'c8 node_modules/.bin/mocha --reporter xunit --reporter-option output="$report" ${known[@]+"${known[@]}"}',
+        f'c8 node_modules/.bin/mocha --require {MOCHA_LOADING} --reporter xunit --reporter-option output="$report" '
+        '${known[@]+"${known[@]}"}',
         "sh -c ./after.sh",
     ]

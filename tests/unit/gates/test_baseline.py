@@ -124,6 +124,23 @@ def test_a_finding_names_the_test_and_what_would_be_right() -> None:
     assert vanished.message == "b: it passed in the accepted input and did not run now: bring it back"
 
 
+@pytest.mark.parametrize(
+    ("name", "file", "told"),
+    [
+        ("b", "tests/test_b.py", "tests/test_b.py"),
+        ("outer::b", "/r/gate-x/tree/test/b.js", "test/b.js"),
+        ("test/b.test.js::b", "", "test/b.test.js"),
+        ("b", "/elsewhere/b.js", ""),
+        ("b.c::d", "", ""),
+    ],
+)
+def test_a_test_that_vanished_is_told_with_its_file(name: str, file: str, told: str) -> None:
+    (vanished,) = compare(
+        KEEP, parsed("a+"), [RanTest("a", Status.PASSED), RanTest(name, Status.PASSED, file=file)]
+    ).findings
+    assert (vanished.rule, vanished.file) == ("test_vanished", told)
+
+
 def test_tolerated_failures_explain_the_exit_code() -> None:
     assert compare(NO_WORSE, parsed("a+ b-"), parsed("a+ b-")).explained
     assert not compare(NO_WORSE, parsed("a+"), parsed("a+")).explained

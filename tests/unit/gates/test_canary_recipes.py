@@ -7,7 +7,7 @@ import pytest
 
 from interlock.core.canaries import RECIPES
 from interlock.core.pipeline import Command
-from interlock.gates.canary.planting import Beside
+from interlock.gates.canary.planting import Beside, Changed
 from interlock.gates.canary.riding import is_end_of
 from interlock.gates.canary.words import Words
 
@@ -74,8 +74,23 @@ def test_each_package_of_go_has_one(tmp_path: Path) -> None:
     assert sorted(written("go", tmp_path, files)) == ["a/name_test.go", "b/name_test.go"]
 
 
-def test_a_crate_with_tests_in_its_sources(tmp_path: Path) -> None:
-    files = {"src/lib.rs": "#[test]\nfn a() {}\n", "Cargo.toml": "[package]\n"}
+def test_each_program_of_a_workspace_has_one(tmp_path: Path) -> None:
+    some = "[package]\n[lib]\ntest = false\n[[test]]\nname = 'slow'\nrequired-features = ['slow']\n"
+    files = {
+        "src/lib.rs": "#[test]\nfn a() {}\n", "tests/it.rs": "", "tests/common/mod.rs": "",
+        "Cargo.toml": "[package]\n[workspace]\nmembers = ['crates/*']\nexclude = ['crates/out']\n",
+        "crates/some/Cargo.toml": some, "crates/some/src/lib.rs": "", "crates/some/tests/slow.rs": "",
+        "crates/some/tests/quick.rs": "", "crates/some/tests/linux.rs": "#![cfg(linux)]\n",
+        "crates/out/Cargo.toml": "[package]\n", "crates/out/src/lib.rs": "",
+    }  # fmt: skip
+    found = written("cargo", tmp_path, files)
+    assert sorted(found) == ["crates/some/tests/quick.rs", "src/lib.rs", "tests/it.rs"]
+    assert all(isinstance(text, Changed) for text in found.values())
+    assert found["src/lib.rs"].startswith("#[test]\nfn a() {}\n\n#[cfg(test)]\nmod name {\n    #[test]\n")
+
+
+def test_a_crate_whose_programs_are_all_switched_off(tmp_path: Path) -> None:
+    files = {"src/lib.rs": "#[test]\nfn a() {}\n", "Cargo.toml": "[package]\n[lib]\nharness = false\n"}
     assert list(written("cargo", tmp_path, files)) == ["tests/name.rs"]
 
 
@@ -105,3 +120,14 @@ def test_exit_codes_that_say_that_tests_failed_and_no_more() -> None:
     assert is_end_of("cargo", 101, b"")
     assert is_end_of("vitest", 1, b"3 failed")
     assert not is_end_of("vitest", 1, b"Vitest caught 1 unhandled error during the test run.")
+
+
+def test_each_case_of_django_that_the_tests_use(tmp_path: Path) -> None:
+    imports = "import unittest\nfrom django.test import (\n    Client,\n    SimpleTestCase,\n)\n"
+    other = f"{imports}\nclass A(unittest.TestCase):\n    pass\n"
+    (text,) = written("unittest", tmp_path, {"shop/tests.py": other}).values()
+    compile(text, "x", "exec")
+    assert text.count("\nimport django.test\n") == text.count("(django.test.SimpleTestCase):") == 1
+    assert "django.test.TestCase" not in text
+    (plain,) = written("unittest", tmp_path, {"tests/test_a.py": "import unittest\n"}).values()
+    assert "django" not in plain

@@ -161,6 +161,9 @@ MOCHA = b"""<testsuite name="Mocha Tests"><testcase classname="outer" \
 name="&quot;before all&quot; hook for &quot;works&quot;" file="/r/gate-x/tree/test/a.js">
 <failure>no</failure></testcase>
 <testcase classname="outer" name="works"/></testsuite>"""
+MOCHA_LOAD = b"""<testsuite name="Mocha Tests"><testcase classname="" name="test/b.js" \
+file="/r/gate-x/tree/test/b.js"><failure>Cannot find module './nothing.js'</failure></testcase>
+<testcase classname="" name="works" file="/r/gate-x/tree/test/a.js"/></testsuite>"""
 GO_BUILD = b"""<testsuites><testsuite name="example.com/m/p"><testcase classname="" name="TestMain">\
 <failure message="Failed">p/a_test.go:8:5: undefined: Mul
 FAIL example.com/m/p [build failed]</failure></testcase></testsuite></testsuites>"""
@@ -180,6 +183,7 @@ SETUP = b"""<testsuites><testsuite name="pytest">
         (JEST_OWN, {"test/b.test.js": "test/b.test.js"}),
         (VITEST, {"test/b.test.js": "test/b.test.js"}),
         (MOCHA, {'outer::"before all" hook for "works"': "outer"}),
+        (MOCHA_LOAD, {"test/b.js": "test/b.js"}),
         (GO_BUILD, {"example.com/m/p::TestMain": "example.com/m/p"}),
         (SETUP, {"pytest::tests.test_s": "tests/test_s.py"}),
     ],

@@ -53,12 +53,14 @@ def gate(command: str) -> Gate:
         ("python3 -m app app.py", set()),
         ("node --check index.js", set()),
         ("ruff check app.py", set()),
+        ("node test.js", {"test.js"}),  # and not what it loads
     ],
 )
 def test_what_a_gate_starts_and_what_that_starts(tmp_path: Path, command: str, paths: set[str]):
     files = {
         "checks/lint.sh": ". checks/lib.sh\n", "checks/lib.sh": "true\n", "checks/all.py": "", "app.py": "",
-        "index.js": "", "Makefile": "test:\n\t@./run-checks.sh\n", "run-checks.sh": "source checks/lib.sh\n",
+        "index.js": "", "test.js": "const { add } = require('./index.js');\n",
+        "Makefile": "test:\n\t@./run-checks.sh\n", "run-checks.sh": "source checks/lib.sh\n",
         "package.json": '{"scripts": {"test": "python3 checks/all.py"}}',
     }  # fmt: skip
     for name, content in files.items():

@@ -48,8 +48,15 @@ class Beside:
             return ""
 
 
+class Changed(str):
+    """The new content of a file that is there, in place of that of a new one."""
+
+    __slots__ = ()
+
+
 class Recipe(Protocol):
-    """A module of `recipes`. `written` gives the new files by path, none where it does not know how."""
+    """A module of `recipes`. `written` gives new files by path, and those that are there as `Changed`; none where it
+    does not know how."""
 
     def written(self, beside: Beside, words: Words) -> Mapping[str, str]: ...
 
@@ -78,6 +85,8 @@ def plant(workspaces: Workspaces, case: Case, tree: Path, hidden: Path | None) -
     """Add a test that must fail, in the checkout `tree` or beside the held-out tests."""
     gate = case.gate
     folder = hidden or tree / gate.dir
+    if gate.breaks:
+        return _broken(workspaces, case, folder)
     tests = _hidden_tests(folder, gate) if hidden else _tests(workspaces, case, folder)
     if not tests:
         return Planted()
@@ -91,8 +100,24 @@ def plant(workspaces: Workspaces, case: Case, tree: Path, hidden: Path | None) -
             return Planted(why=f"{path} cannot be written")
     words = Words(words.name, words.failing, words.passing, words.left, words.right, len(files))
     listed = ", ".join(sorted(files)[:3]) + (", ..." if len(files) > 3 else "")
-    note = f"interlock: {listed} was added: its tests {', '.join(words.failing)} must fail, and are not counted\n"
+    done = "was changed" if any(isinstance(text, Changed) for text in files.values()) else "was added"
+    note = f"interlock: {listed} {done}: its tests {', '.join(words.failing)} must fail, and are not counted\n"
     return Planted(words, note)
+
+
+def _broken(workspaces: Workspaces, case: Case, folder: Path) -> Planted:
+    """Break the first test file that the gate names, of those that the base has as well."""
+    below = f"{case.gate.dir}/" if case.gate.dir else ""
+    there = frozenset(workspaces.files(case.base_commit, case.gate.breaks))
+    found = [path for glob in case.gate.breaks for path in workspaces.files(case.commit, (glob,)) if path in there]
+    inside = [path.removeprefix(below) for path in found if path.startswith(below)]
+    words = new_words()
+    for path in dict.fromkeys(inside[:_SIBLINGS_MAX]):
+        beside = Beside(folder, (path,), case.gate.command or Command())
+        for name, text in _recipe(case.gate.canary).written(beside, words).items():
+            if _written(folder, name, text):
+                return Planted(words, f"interlock: {name} was broken: the command must say no\n")
+    return Planted(why=f"none of {', '.join(case.gate.breaks)} can be broken")
 
 
 def _tests(workspaces: Workspaces, case: Case, folder: Path) -> tuple[str, ...]:
@@ -167,15 +192,20 @@ def _recipe(name: str) -> Recipe:
 
 
 def _written(folder: Path, path: str, text: str) -> bool:
-    """Only in a real folder of the checkout, and never over what is there."""
+    """Only in a real folder of the checkout, and never over what is there, unless it is to be changed."""
     target = folder / path
     parent = target.parent
-    if not parent.resolve().is_relative_to(folder.resolve()) or os.path.lexists(target):
+    is_there = os.path.lexists(target)
+    if not parent.resolve().is_relative_to(folder.resolve()) or is_there != isinstance(text, Changed):
+        return False
+    if is_there and (target.is_symlink() or not target.is_file()):
         return False
     parent.mkdir(exist_ok=True)
     mode = parent.stat().st_mode
     parent.chmod(mode | 0o300)  # held-out files lie read-only
     try:
+        if is_there:
+            target.unlink()  # not through it: a held-out file is read-only
         target.write_text(text, encoding="utf-8")
     finally:
         parent.chmod(mode)

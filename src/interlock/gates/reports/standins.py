@@ -23,6 +23,8 @@ def stands_for(group: str, name: str, suites: list[str], file: str) -> str:
     """What an entry stands for by its names alone, whatever became of it; empty: a test."""
     if group == "test" and not suites and _NODE_FILE.fullmatch(name):
         return _CHECKOUT.sub("", name)
+    if not group and "Mocha Tests" in suites and _NODE_FILE.fullmatch(name):  # as our own module for mocha says it
+        return name
     named_twice = group == name and file in ("", name) and name in suites  # vitest
     if (named_twice or (file == name and not group)) and _NODE_FILE.fullmatch(name):
         return name
@@ -59,6 +61,12 @@ def belongs(to: str, test_id: str, file: str) -> bool:
 def _ends_alike(one: str, other: str) -> bool:
     longer, shorter = sorted((one, other), key=len, reverse=True)
     return longer == shorter or longer.endswith(f"/{shorter}")
+
+
+def file_of(test_id: str, file: str) -> str:
+    """The file that a report tells a test to be of, without the checkout that it was in; empty where it tells none."""
+    named = _CHECKOUT.sub("", file) or test_id.partition("::")[0]
+    return named if not named.startswith(("/", "file:")) and (file or _NODE_FILE.fullmatch(named)) else ""
 
 
 def names_files(tests: Iterable[tuple[str, str]]) -> bool:

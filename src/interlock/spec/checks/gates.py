@@ -7,11 +7,13 @@ from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
 from interlock.core.canaries import RECIPES
+from interlock.core.globs import matches_any
 from interlock.core.held_out import is_name
 from interlock.core.pipeline import Expect, GateKind, Report
 from interlock.spec.checks.agents import unknown_agent
 from interlock.spec.checks.common import no_templates, passed_on
 from interlock.spec.mistakes import nearest
+from interlock.spec.sets import folder as look
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import Gate, Stage
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 _KINDS = ("run", "use", "traces", "review", "approve", "ci")
 _OF_COMMANDS = (
-    "report", "repeat", "base", "baseline", "expect", "tests", "canary", "held_out",
+    "report", "repeat", "base", "baseline", "expect", "tests", "canary", "breaks", "held_out",
     "env", "secrets", "dir", "network", "exclusive", "cache",
 )  # fmt: skip
 _FITTING = {
@@ -109,6 +111,9 @@ def _decides(view: View, gate: Gate, part: GatePart, at: Path) -> None:
 
 def _canary(view: View, gate: Gate, part: GatePart, at: Path) -> None:
     """Whether a test that must fail can be added."""
+    if gate.breaks:
+        _breaks(view, gate, part, at)
+        return
     known = ", ".join(RECIPES)
     if gate.canary and gate.canary not in RECIPES:
         hint = nearest(gate.canary, RECIPES, f"name one of {known}, or say `canary: false`")
@@ -120,6 +125,23 @@ def _canary(view: View, gate: Gate, part: GatePart, at: Path) -> None:
         view.warn(
             at, f"no test that must fail can be added to {gate.id}: it picks tests, or its runner is not known", hint
         )
+
+
+def _breaks(view: View, gate: Gate, part: GatePart, at: Path) -> None:
+    """Whether there is a file to break, in a gate that nothing else is known of."""
+    if gate.report is not Report.NONE:
+        hint = "take breaks out: tests that must fail are added by `canary`"
+        view.error((*at, "breaks"), "files to break, and a report that tells test from test", hint)
+    elif part.canary is not None:
+        view.error((*at, "breaks"), "`breaks` and `canary` are two ways to the same", "keep one")
+    elif gate.held_out:
+        hint = "take breaks out: the files to break lie in the repository"
+        view.error((*at, "breaks"), "`breaks` in a gate with held-out files", hint)
+    else:
+        paths = tuple(look.files(view.draft.sources.root))
+        for index, glob in enumerate(gate.breaks):
+            if not any(matches_any((glob,), path) for path in paths):
+                view.error((*at, "breaks", index), f"no file is named {glob}", "name a test file that the command runs")
 
 
 def _report(view: View, gate: Gate, part: GatePart, at: Path) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from interlock.core.judge_files import is_test
 from interlock.core.pipeline import Report
+from interlock.spec.scaffold.breaking import likely
 from interlock.spec.scaffold.found import Which
 from interlock.spec.scaffold.parts import Part
 from interlock.spec.scaffold.setups import installs, recipes
@@ -46,6 +47,7 @@ class Choice:
     ready: Ready | None = None
     dir: str = ""
     run: str = ""
+    breaks: tuple[str, ...] = ()  # test files to break, where it goes by its exit code alone
 
     @property
     def tests(self) -> bool:
@@ -62,6 +64,7 @@ def choose(parts: Sequence[Part], root: Path, which: Which) -> tuple[tuple[Choic
         notes += said
     chosen, said = _with_targets(chosen, root, which)
     notes += said
+    chosen = [_breaking(choice, root) for choice in chosen]
     notes += [f"{_name(choice)}: {choice.ready.why}" for choice in chosen if choice.ready]
     notes += [
         f"WARNING: {_name(choice)} goes by its exit code alone: tests are not told apart, none that vanishes is missed"
@@ -75,6 +78,14 @@ def choose(parts: Sequence[Part], root: Path, which: Which) -> tuple[tuple[Choic
             f"WARNING: {what} ({kinds}): what a change does, no gate looks at: add tests, or a gate that runs them"
         )
     return tuple(chosen), tuple(notes)
+
+
+def _breaking(choice: Choice, root: Path) -> Choice:
+    """With files to break, where nothing else shows that the tests can fail."""
+    if not choice.tests or reports_tests(choice) or (choice.ready is not None and choice.ready.canary):
+        return choice
+    command = choice.ready.run if choice.ready is not None else choice.run
+    return replace(choice, breaks=likely(root, choice.dir, command))
 
 
 def reports_tests(choice: Choice) -> bool:

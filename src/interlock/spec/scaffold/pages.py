@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from interlock.core.pipeline import Report
 from interlock.spec.scaffold.agents import Program
@@ -210,6 +210,7 @@ def _gates(content: Content, prover: str = "", *, old: bool = True) -> list[str]
     for gate in content.gates:
         if not _is_off(gate, content.learned):
             said = content.learned.of(gate.id)
+            gate = gate if said is None or said.heeds else replace(gate, breaks=())
             pairs = _pairs(gate, no_worse=said is not None and bool(said.failing), proves=gate.id == prover)
             flow = f"      - {_flow_of(pairs)}"
             (key, value), *rest = pairs
@@ -243,6 +244,8 @@ def _is_off(gate: Choice, learned: Learned) -> bool:
 def _comment(gate: Choice, said: GateLearned | None) -> list[str]:
     if said is None:
         return []
+    if not said.heeds:
+        return ["by its exit code alone: it says yes as well where a test file is broken"]
     if said.failing:
         return comment_of(said.failing)
     return [f"it {'fails' if said.can_run else 'cannot run'} on what is there now: {said.why}"]
@@ -253,7 +256,7 @@ def _pairs(gate: Choice, *, no_worse: bool = False, proves: bool = False, old: b
     does = ("run", scalar(gate.run)) if gate.run else ("use", gate.use)
     pairs = [("id", f"{gate.id.removesuffix('test')}old" if old else gate.id), does, ("dir", scalar(gate.dir))]
     pairs += [("baseline", "no_worse" if no_worse else ""), ("expect", "tests_prove_change" if proves else "")]
-    pairs += [("tests", "base" if old else "")]
+    pairs += [("tests", "base" if old else ""), ("breaks", _flow(gate.breaks) if gate.breaks else "")]
     return [(key, value) for key, value in pairs if value and value != '""']
 
 

@@ -59,7 +59,7 @@ def refusal(message: str) -> str:
 
 
 def inlined(name: str) -> str:
-    """A program of ours, quoted to stand after `python3 -I -c`: in the line, so out of a candidate's reach. Modules of
+    """A program of ours, quoted to stand after `python3 -I -B -c`: in the line, out of a candidate's reach. Modules of
     ours that it imports stand before it."""
     importing = re.compile(rf"^from {re.escape(_PROGRAMS)}\.(\w+) import .*\n", re.M)
     source = _source(name)

@@ -1,41 +1,107 @@
-"""Rust: an integration test, which is a program of its own."""
+"""Rust: a module at the end of each program of tests, since each is a process of its own; else an integration test.
+
+Rule: only in what `cargo test --workspace` builds: targets that a manifest switches off, or builds with some features
+alone, get none. The tests need nothing of the standard library but its macros.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
-from interlock.gates.canary.planting import Beside
+from interlock.gates.canary.planting import Beside, Changed
 from interlock.gates.canary.words import Words
 
-_TEXT = """\
-#[test]
-fn {one}() {{
-    assert_eq!("{left}".to_string(), "{right}".to_string());
-}}
+_PROGRAMS_MAX = 100
+_TESTS = """\
+{indent}#[test]
+{indent}fn {one}() {{
+{indent}    assert_eq!("{left}", "{right}");
+{indent}}}
 
-#[test]
-fn {two}() {{
-    assert!(vec!["{left}"].is_empty());
-}}
+{indent}#[test]
+{indent}fn {two}() {{
+{indent}    assert!("{left}".is_empty());
+{indent}}}
 
-#[test]
-fn {three}() {{
-    let found: Option<&str> = None;
-    found.expect("{right}");
-}}
+{indent}#[test]
+{indent}fn {three}() {{
+{indent}    let found: Option<&str> = None;
+{indent}    found.expect("{right}");
+{indent}}}
 
-#[test]
-fn {four}() {{
-    assert_eq!(["{left}", "{right}"].concat(), "{left}{right}");
-}}
+{indent}#[test]
+{indent}fn {four}() {{
+{indent}    assert_ne!("{left}", "{right}");
+{indent}}}
 """
+_IN_SOME_CASES = re.compile(r"^\s*#!\[cfg\(", re.M)
+_OFF = (("test", False), ("harness", False))
 
 
 def written(beside: Beside, words: Words) -> Mapping[str, str]:
-    one, two, three = words.failing
-    text = _TEXT.format(one=one, two=two, three=three, four=words.passing[0], left=words.left, right=words.right)
+    module = f"\n#[cfg(test)]\nmod {words.name} {{\n{_tests(words, '    ')}}}\n"
+    programs = [path for path in _programs(beside) if not _IN_SOME_CASES.search(beside.text(path))]
+    if programs:
+        return {path: Changed(beside.text(path) + module) for path in programs[:_PROGRAMS_MAX]}
     for path in beside.tests:
         folder, _, _ = path.rpartition("/")
         if folder.rpartition("/")[2] == "tests" and "#[test]" in beside.text(path):
-            return {f"{folder}/{words.name}.rs": text}
-    return {f"tests/{words.name}.rs": text} if "[package]" in beside.text("Cargo.toml") else {}
+            return {f"{folder}/{words.name}.rs": _tests(words, "")}
+    return {f"tests/{words.name}.rs": _tests(words, "")} if "[package]" in beside.text("Cargo.toml") else {}
+
+
+def _tests(words: Words, indent: str) -> str:
+    names = dict(zip(("one", "two", "three", "four"), (*words.failing, *words.passing), strict=True))
+    return _TESTS.format(indent=indent, left=words.left, right=words.right, **names)
+
+
+def _programs(beside: Beside) -> Iterator[str]:
+    """The main files of the programs of tests, of the workspace and of all its members."""
+    root = _manifest(beside, "")
+    workspace = root.get("workspace", {})
+    members = [] if "package" not in root else [""]
+    for pattern in _texts(workspace.get("members")):
+        if not pattern.startswith(("/", "..")):
+            members += sorted(path.relative_to(beside.folder).as_posix() for path in beside.folder.glob(pattern))
+    excluded = {word.strip("/") for word in _texts(workspace.get("exclude"))}
+    for member in dict.fromkeys(members):
+        if member not in excluded:
+            yield from _of_package(beside, "" if member in ("", ".") else f"{member}/")
+
+
+def _of_package(beside: Beside, below: str) -> Iterator[str]:
+    manifest = _manifest(beside, below)
+    package = manifest.get("package")
+    if not isinstance(package, dict):
+        return
+    library = manifest.get("lib", {})
+    paths = [str(library.get("path", "src/lib.rs"))] if _is_on(library) else []
+    paths += [] if manifest.get("bin") or package.get("autobins") is False else ["src/main.rs"]
+    if package.get("autotests") is not False:
+        off = {str(test.get("name")) for test in manifest.get("test", []) if not _is_on(test)}
+        found = sorted((beside.folder / below / "tests").glob("*.rs"))
+        paths += [f"tests/{path.name}" for path in found if path.stem not in off]
+    for path in paths:
+        target = beside.folder / below / path
+        if target.is_file() and not target.is_symlink():
+            yield below + path
+
+
+def _is_on(target: Mapping[str, Any]) -> bool:
+    """Whether it is built always, as a program of the usual kind."""
+    return not target.get("required-features") and all(target.get(key) is not value for key, value in _OFF)
+
+
+def _manifest(beside: Beside, below: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(beside.text(f"{below}Cargo.toml"))
+    except tomllib.TOMLDecodeError:
+        return {}
+
+
+def _texts(value: object) -> list[str]:
+    return [str(Path(str(each))) for each in value] if isinstance(value, list) else []

@@ -26,6 +26,7 @@ TEST_FILE = re.compile(r"(^|/)(test|tests|__tests__)/.*\.[cm]?[jt]sx?$|(^|[/.\-_
 NO_TEST = "no test specified"  # what `npm init` writes
 REPORT = 'report="$REPORT"; unset REPORT HELD_OUT'
 JEST_REPORT = '"${TMPDIR:-/tmp}/interlock-jest.cjs"'
+MOCHA_LOADING = '"${TMPDIR:-/tmp}/interlock-mocha.cjs"'
 # Of a script's own words: where reports go is ours, and no run ends at its first failure. Each with its value or not.
 OURS_WITH_VALUE = frozenset(
     {
@@ -141,8 +142,10 @@ def _jest(folder: Path, rest: Sequence[str]) -> Ready:
 
 
 def _mocha(folder: Path, rest: Sequence[str]) -> Ready:
-    options = f'--reporter xunit --reporter-option output="$report" {" ".join(_without_ours(rest))}'
-    return _reporting_tool("mocha", options, "mocha with its xunit report", _configured(folder, rest, ".mocharc.*"))
+    """A test file that cannot be loaded is a test that fails, as elsewhere."""
+    ours = f'--require {MOCHA_LOADING} --reporter xunit --reporter-option output="$report"'
+    before = lines(placed("mocha_loading.cjs", MOCHA_LOADING), _configured(folder, rest, ".mocharc.*"))
+    return _reporting_tool("mocha", f"{ours} {' '.join(_without_ours(rest))}", "mocha with its xunit report", before)
 
 
 def _without_ours(words: Sequence[str]) -> list[str]:

@@ -76,7 +76,7 @@ def build(folder: Path) -> Ready:
 
 def _pytest(folder: Path, why: str, *, applies: bool) -> Ready:
     options = "-q -p no:cacheprovider --continue-on-collection-errors --maxfail=0 -o junit_family=xunit1"
-    run = f"python3 -I -c {inlined('run_pytest.py')} {_own_names(folder)} {_pytest_configuration(folder)} {options}"
+    run = f"python3 -I -B -c {inlined('run_pytest.py')} {_own_names(folder)} {_pytest_configuration(folder)} {options}"
     run = f'{run} --junitxml="$REPORT"'
     line = lines(_python("python.test"), _sources_first(folder), run)
     return replace(reporting(Report.JUNIT, line, why, "python3", applies=applies), canary="pytest")
@@ -106,7 +106,7 @@ def _pytest_configuration(folder: Path) -> str:
 
 
 def _django(folder: Path) -> Ready:
-    run = f'python3 -I -c {inlined("run_django.py")} "$REPORT"'
+    run = f'python3 -I -B -c {inlined("run_django.py")} {_own_names(folder)} "$REPORT"'
     line = lines(_python("python.test"), _sources_first(folder), run)
     return replace(reporting(Report.JUNIT, line, "manage.py test, Django's own runner", "python3"), canary="unittest")
 
@@ -114,7 +114,7 @@ def _django(folder: Path) -> Ready:
 def _unittest(folder: Path, found: list[str]) -> Ready:
     start = next((name for name in ("tests", "test") if any(path.startswith(f"{name}/") for path in found)), ".")
     top = "." if look.has(folder, f"{start}/__init__.py") else start
-    run = f'python3 -I -c {inlined("run_unittest.py")} {_own_names(folder)} "$REPORT" {start} {top}'
+    run = f'python3 -I -B -c {inlined("run_unittest.py")} {_own_names(folder)} "$REPORT" {start} {top}'
     line = lines(_python("python.test"), _sources_first(folder), run)
     why = f"unittest, because the tests in {start} use it and nothing asks for pytest"
     return replace(reporting(Report.JUNIT, line, why, "python3"), canary="unittest")
@@ -168,7 +168,7 @@ def _module(gate: str, module: str, command: str, why: str, *, applies: bool = T
     """A tool run as a module, since the scripts of a copied environment lead back to where it was made; as a
     program of its own where the environment lacks it."""
     run = lines(
-        f"if python3 -I -c 'import {module}' 2>/dev/null; then python3 -I -m {command}; exit; fi",
+        f"if python3 -I -B -c 'import {module}' 2>/dev/null; then python3 -I -B -m {command}; exit; fi",
         need(gate, module, "install it, or let the pipeline's setup make a .venv that has it"),
         command,
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from interlock.core.pipeline import Report
 from interlock.spec.sets import folder as look
-from interlock.spec.sets.ready import Ready, lines, need, plain, reporting
+from interlock.spec.sets.ready import Ready, lines, need, placed, plain, reporting
 
 PACKAGES = 'if [ -d .cargo-home ]; then export CARGO_HOME="$PWD/.cargo-home" CARGO_NET_OFFLINE=true; fi'
 # nextest takes its report's place from a configuration alone, and puts it below its own folder.
@@ -26,7 +26,7 @@ exit $code"""
 
 
 def test(folder: Path) -> Ready:
-    """nextest, which reports, where it is installed; else cargo test by its exit code."""
+    """nextest, which reports, where it is installed; else cargo test, with a reporter of ours."""
     tools = ("cargo",)
     if shutil.which("cargo-nextest"):
         run = lines(need("rust.test", "cargo-nextest", "install it where the gate runs"), NEXTEST % _locked(folder))
@@ -34,8 +34,14 @@ def test(folder: Path) -> Ready:
         line = _line("rust.test", run)
         ready = reporting(Report.JUNIT, line, why, "cargo", "cargo-nextest", applies=_is_rust(folder))
         return replace(ready, canary="cargo")
-    why = "cargo test by its exit code: with cargo-nextest installed it would be judged test by test"
-    ready = plain(_cargo(folder, "test", "test --workspace"), why, *tools, applies=_is_rust(folder))
+    why = "cargo test, and what each test program says of its tests"
+    program = '"${TMPDIR:-/tmp}/interlock-cargo.py"'
+    run = lines(
+        need("rust.test", "python3", "install Python, which reads what cargo test says"),
+        placed("run_cargo.py", program),
+        f'python3 -I -B {program} "$REPORT" --workspace{_locked(folder)}',
+    )
+    ready = reporting(Report.JUNIT, _line("rust.test", run), why, *tools, "python3", applies=_is_rust(folder))
     return replace(ready, canary="cargo")
 
 

@@ -1,7 +1,8 @@
-"""Run Django's own test command and write a JUnit report: REPORT, a path.
+"""Run Django's own test command and write a JUnit report: OWN REPORT, the project's own names and a path.
 
 Django's runner starts unittest's, which is made to record here. What the report is written with is taken by its first
-name, before anything of the checkout is loaded. A run that is cut short leaves no report.
+name, and Django is loaded with what it tests with, before anything of the checkout is. A run that is cut short leaves
+no report.
 """
 
 import os
@@ -9,9 +10,15 @@ import re
 import runpy
 import sys
 import unittest
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from xml.etree import ElementTree
 
+from interlock.spec.sets.programs.order import Order
+
+END = os._exit
+LOADED = ("django.core.management", "django.test.runner", "django.test", "django.db.models", "django.urls")
 WRITE, TEXT, ELEMENT, BELOW = Path.write_bytes, ElementTree.tostring, ElementTree.Element, ElementTree.SubElement
 RUN = unittest.TextTestRunner.run
 ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -26,7 +33,12 @@ class Recorder(unittest.TextTestResult):
         super().startTest(test)
 
 
-def main(report: str) -> int:
+def main(own: str, report: str) -> int:
+    order = Order(own.split(","))
+    for name in LOADED:
+        with suppress(ImportError):  # manage.py itself says what is missing
+            import_module(name)
+    order.join()
     results: list[unittest.TextTestResult] = []
 
     def recorded(runner: unittest.TextTestRunner, suite: unittest.TestSuite) -> unittest.TextTestResult:
@@ -36,8 +48,8 @@ def main(report: str) -> int:
         return results[-1]
 
     unittest.TextTestRunner.run = recorded  # type: ignore[assignment]
-    extra = os.environ.pop("PYTHONPATH", "").split(os.pathsep)
-    sys.path[:0] = [str(Path.cwd()), *(path for path in extra if path)]
+    for name in ("PYTHONPATH", "REPORT", "HELD_OUT"):
+        os.environ.pop(name, None)
     sys.argv = ["manage.py", "test", "--noinput"]
     code = 0
     try:
@@ -72,4 +84,7 @@ def as_junit(results: list[unittest.TextTestResult]) -> ElementTree.Element:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    code = main(*sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    END(code)
