@@ -178,7 +178,9 @@ def _absent(use: str, ready: Ready, root: Path, which: Which) -> str:
     """What keeps a gate from being green at once, in words. A linter or type checker of Python comes from setup where
     there is one: another version than the project's own says other things, and sees none of its packages."""
     for tool in ready.tools:
-        if use in ("python.lint", "python.types") and recipes("python", root, ("",), which):
+        if use in ("python.lint", "python.types") and any(
+            each.brings for each in recipes("python", root, ("",), which)
+        ):
             if not installs(tool, root, which):
                 return f"{tool} is not among the packages that setup installs"
         elif not which(tool):

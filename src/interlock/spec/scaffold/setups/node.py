@@ -57,7 +57,7 @@ def _later(which: Which) -> Recipe | None:
         f"if [ -e package-lock.json ]; then {_NPM}; else {_UNLOCKED}; fi",
         "mkdir -p node_modules  # nothing is needed yet",
     ]
-    return Recipe("\n".join(lines), ("package.json", "package-lock.json"), ("node_modules",))
+    return Recipe("\n".join(lines), ("package.json", "package-lock.json"), ("node_modules",), brings=False)
 
 
 def workspace(root: Path) -> Iterator[str]:

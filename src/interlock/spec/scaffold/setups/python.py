@@ -29,21 +29,7 @@ DEPENDENCIES = """\
 extras = project.get("optional-dependencies", {})
 said = [*project.get("dependencies", []), *(each for name in %s for each in extras[name])]
 print(*said, sep="\\n")' > .venv/%s"""
-LATER = """\
-mkdir .venv  # nothing is needed yet, and tools come from PATH: the first dependency makes an environment of it
-%s -c 'import importlib.util, pathlib
-file = pathlib.Path("pyproject.toml")
-if file.exists() and importlib.util.find_spec("tomllib"):  # since Python 3.11
-    import tomllib
-    project = tomllib.loads(file.read_text("utf-8")).get("project", {})
-    print(*project.get("dependencies", []), sep="\\n")' > .venv/needed.txt
-[ ! -e requirements.txt ] || echo "-r ../requirements.txt" >> .venv/needed.txt
-if grep -q "[^[:space:]]" .venv/needed.txt; then
-  %s -m venv --system-site-packages .venv  # what runs today is there then, too
-  .venv/bin/python3 -m pip install -q %s-r .venv/needed.txt
-  here="$PWD/.venv/bin/python[0-9.]*"  # scripts find the python3 beside them, so that nothing is left to settle
-  grep -lIF "$PWD" .venv/bin/* | xargs sed -i.made -e "1s|$here|/usr/bin/env python3|" -e "2s|[^ ]*$here[^ ]*|python3|"
-fi"""
+LATER = "--system-site-packages .venv  # nothing is needed yet: what is here today is there too"
 COPY = re.compile(r"^\s*\./?(\[[^\]]*\])?\s*(#.*)?$", re.M)
 COMPILES = re.compile(r"\bext_modules\b|\bExtension\(|\bcythonize\b|cffi_modules|rust_extensions")
 COMPILERS = ("maturin", "scikit_build_core", "mesonpy", "setuptools_rust")
@@ -192,11 +178,12 @@ def _pip(parts: Sequence[_Part], which: Which, tag: str, root: Path) -> Recipe |
     projects = [_editable(part) for part in parts if part.editable]
     wants_pytest = any(_mentions_pytest(part.root) for part in parts)
     needed = projects or any(part.needs.any or _has_dependencies(part.root) for part in parts)
-    if not needed and (not wants_pytest or which("pytest")):
-        return _later(root, which, wants_pytest=wants_pytest) if [part.name for part in parts] == [""] else None
-    if wants_pytest and not any(re.search(r"\bpytest\b", part.needs.said) for part in parts):
+    later = not needed and (not wants_pytest or bool(which("pytest")))
+    if later and [(part.name, part.static) for part in parts] != [("", True)]:
+        return None
+    if wants_pytest and not later and not any(re.search(r"\bpytest\b", part.needs.said) for part in parts):
         arguments.insert(0, "pytest")
-    lines = [f"{_interpreter(root, which)} -m venv .venv"]
+    lines = [f"{_interpreter(root, which)} -m venv {LATER if later else '.venv'}"]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in _pretended(parts, tag)]
     if any(part.needs.groups for part in parts):
         lines.append(".venv/bin/python3 -m pip install -q -U pip  # groups are younger than most")
@@ -209,14 +196,8 @@ def _pip(parts: Sequence[_Part], which: Which, tag: str, root: Path) -> Recipe |
     lines += [*(f".venv/bin/python3 -m pip install -q {words}" for words in installed if words), NOTED]
     settle = [SETTLE, *(_rebuilt(part) for part in compiled)]
     written = [part.at(name) for part in parts if part.editable and (name := versions.written_file(part.root))]
-    return Recipe("\n".join(lines), _key(parts), (".venv", *written), "\n".join(settle), _note(root, parts))
-
-
-def _later(root: Path, which: Which, *, wants_pytest: bool) -> Recipe:
-    """For a project that needs nothing yet. It costs an empty folder until it does."""
-    python = _interpreter(root, which)
-    run = LATER % (python, python, "pytest " if wants_pytest else "")
-    return Recipe(run, ("pyproject.toml", "requirements.txt"), (".venv",))
+    note = _note(root, parts)
+    return Recipe("\n".join(lines), _key(parts), (".venv", *written), "\n".join(settle), note, brings=not later)
 
 
 def _arguments(part: _Part) -> list[str]:

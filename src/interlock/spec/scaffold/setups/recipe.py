@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One item of `setup`. `note` is for the user, where there is something to know."""
+    """One item of `setup`. `note` is for the user, where there is something to know. `brings`: packages, already; else
+    the project needs none yet, and tools are those of the machine."""
 
     run: str
     key: tuple[str, ...]
     paths: tuple[str, ...]
     settle: str = ""
     note: str = ""
+    brings: bool = True
 
 
 def moved(recipe: Recipe, part: str) -> Recipe:
