@@ -17,12 +17,14 @@ from pathlib import Path
 
 from interlock.agents import adapters
 from interlock.agents.daily import DailyCap, capped
+from interlock.agents.turns import queued
 from interlock.core.views import RunView
 from interlock.engines.owner import Attendant, Owner
 from interlock.execution.histories import Histories
 from interlock.gates import Referee
 from interlock.gates.bench import Bench
 from interlock.gates.held_out import HeldOut
+from interlock.gates.locks import Slots
 from interlock.gates.outside.api import Outside
 from interlock.journal import FileBlobs, SqliteJournal
 from interlock.notify import Channel, Command, Notices, Untold, Webhook
@@ -110,9 +112,9 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
     journal, blobs = SqliteJournal(paths.journal), FileBlobs(paths.blobs)
     workspaces = GitWorkspaces(paths.store, paths.places, top, environ, former=paths.former_places)
     cap = DailyCap(general.state / "spent", settings.daily_tokens, settings.daily_cost_usd, clock.now)
-    agents = capped(adapters(environ, top), cap)
+    slots = Slots(general.state / "slots", settings.slots, environ)
+    agents = capped(queued(adapters(environ, top), slots.taken), cap)
     outside = Outside(settings.ci.endpoint, settings.ci.token, settings.ci.poll_s, settings.ci.grace_s)
-    slots = general.state / "slots"
     held_out = HeldOut(settings.held_out, environ, top)
     bench = Bench(workspaces, blobs, journal, environ, paths.locks, slots, agents, outside, held_out=held_out)
     gates = Referee(bench)

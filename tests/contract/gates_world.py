@@ -15,6 +15,7 @@ from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Command, Gate, GateKind, Pipeline, Scope, Stage
 from interlock.gates import Referee
 from interlock.gates.bench import Bench
+from interlock.gates.locks import Slots
 from interlock.ports import Case, Change, Judgement, Place, Room, Stamp, UsageError
 
 
@@ -153,8 +154,8 @@ class World:
         self.cellar = Cellar(root / "blobs")
         self.cancel = threading.Event()
         self.bench = Bench(
-            self.trees, self.cellar, self.cellar, {**os.environ, **(environ or {})}, root / "locks", root / "slots",
-            adapters({}, self.trees.repository),
+            self.trees, self.cellar, self.cellar, {**os.environ, **(environ or {})}, root / "locks",
+            Slots(root / "slots"), adapters({}, self.trees.repository),
         )  # fmt: skip
         self.referee = Referee(self.bench)
 

@@ -17,6 +17,7 @@ from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Ci, Gate, GateKind, Pipeline, Stage
 from interlock.gates import Referee
 from interlock.gates.bench import Bench
+from interlock.gates.locks import Slots
 from interlock.gates.outside.api import Outside
 from interlock.journal import FileBlobs
 from interlock.ports import Cancelled, Case, InfrastructureError, Judgement
@@ -60,7 +61,7 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
     with world.workspaces, served(github.app()) as endpoint:
         commit = world.attempted({"a.txt": "new\n"}, world.base().commit, 1).commit
         outside = Outside(endpoint, poll_s=0.02, grace_s=0.3)
-        bench = Bench(world.workspaces, blobs, None, environ, tmp_path, tmp_path, outside=outside)  # type: ignore[arg-type]
+        bench = Bench(world.workspaces, blobs, None, environ, tmp_path, Slots(tmp_path), outside=outside)  # type: ignore[arg-type]
         yield Ground(world, remote, github, bench, commit)
 
 

@@ -15,7 +15,7 @@ from interlock.core.pipeline import Artifact, Baseline, Expect, Gate, GateKind, 
 from interlock.core.pipeline import Command as Line
 from interlock.gates import Referee
 from interlock.gates.held_out import HeldOut
-from interlock.gates.locks import PORTS_EACH, held, ports, slot
+from interlock.gates.locks import PORTS_EACH, Slot, Slots, held
 from interlock.ports import Cancelled, UnfitSetup
 
 PASSED, FAILED, ERRORED = VerdictStatus
@@ -397,11 +397,29 @@ def test_waiting_for_a_lock_can_be_cancelled(tmp_path: Path) -> None:
 
 def test_slots_differ_and_their_ports_do_not_meet(tmp_path: Path) -> None:
     none = threading.Event()
-    with slot(tmp_path, none) as one, slot(tmp_path, none) as two:
-        assert (one, two) == (0, 1)
-    with slot(tmp_path, none) as again:
-        assert again == 0
-    assert ports(0)[1] < ports(1)[0]
+    slots = Slots(tmp_path)
+    with slots.taken(none) as one, slots.taken(none) as two:
+        assert (one.number, two.number) == (0, 1)
+    with slots.taken(none) as again:
+        assert again.number == 0
+    assert int(one.environment["INTERLOCK_PORT_LAST"]) < int(two.environment["INTERLOCK_PORT"])
+    assert int(Slot(255).environment["INTERLOCK_PORT_LAST"]) < 32_768, "from here on systems give out ports themselves"
+
+
+def test_where_all_slots_are_taken_one_waits(tmp_path: Path) -> None:
+    """Also for those of another repository, whose slots are the same files."""
+    cancel = threading.Event()
+    cancel.set()
+    with Slots(tmp_path, 1).taken(threading.Event()), pytest.raises(Cancelled), Slots(tmp_path, 1).taken(cancel):
+        pytest.fail("one slot was taken twice")
+
+
+def test_who_works_in_a_slot_stays_in_it(tmp_path: Path) -> None:
+    """An agent that asks its gates would else wait for itself."""
+    with Slots(tmp_path, 1).taken(threading.Event()) as agents:
+        within = Slots(tmp_path, 1, agents.environment)
+        with within.taken(threading.Event()) as gates:
+            assert gates == agents
 
 
 # --- produces ------------------------------------------------------------------------------------

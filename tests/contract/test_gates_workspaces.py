@@ -12,6 +12,7 @@ from interlock.core.events import VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Command, Gate, GateKind, Pipeline, Report, Scope, Setup, Stage
 from interlock.gates import Bench, Referee
+from interlock.gates.locks import Slots
 from interlock.ports import Case, InfrastructureError
 from interlock.workspaces import GitWorkspaces
 
@@ -27,7 +28,7 @@ def judged(tmp_path: Path, trees: Trees, gate: Gate, commit: str, base: str):
         for wanted in (base, commit):
             workspaces.import_base(wanted)
         cellar = Cellar(tmp_path / f"blobs-{gate.id}")
-        referee = Referee(Bench(workspaces, cellar, cellar, os.environ, tmp_path / "locks", tmp_path / "slots"))
+        referee = Referee(Bench(workspaces, cellar, cellar, os.environ, tmp_path / "locks", Slots(tmp_path / "slots")))
         stage = Stage("code", agent="coder", gates=(gate,), scope=Scope(writes=("src/**",)))
         tree, input_tree = trees.tree(commit), trees.tree(base)
         subject = AttemptId("code", 1, 1)
@@ -73,7 +74,7 @@ def of_setup(tmp_path: Path, trees: Trees, commit: str, base: str, gates: tuple[
     try:
         for wanted in (base, commit):
             workspaces.import_base(wanted)
-        referee = Referee(Bench(workspaces, cellar, cellar, os.environ, tmp_path / "locks", tmp_path / "slots"))
+        referee = Referee(Bench(workspaces, cellar, cellar, os.environ, tmp_path / "locks", Slots(tmp_path / "slots")))
         stage = Stage("code", agent="coder", gates=gates)
         subject = AttemptId("code", 1, 1)
         pipeline = Pipeline("p", (stage,), setup=(setup,))

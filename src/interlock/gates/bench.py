@@ -9,6 +9,7 @@ from typing import Protocol
 
 from interlock.gates.caching import Flights
 from interlock.gates.held_out import HeldOut
+from interlock.gates.locks import Slots
 from interlock.gates.outside.api import Outside
 from interlock.ports import Agent, Blobs, Cancel, Case, Journal, Judgement, Workspaces
 
@@ -16,14 +17,14 @@ from interlock.ports import Agent, Blobs, Cancel, Case, Journal, Judgement, Work
 @dataclass(frozen=True, slots=True)
 class Bench:
     """`environ` is our own environment, of which gates see what they name. `locks` is the repository's
-    folder of locks; `slots` one that all repositories of this machine share."""
+    folder of locks; `slots` are those that all repositories of this user share."""
 
     workspaces: Workspaces
     blobs: Blobs
     journal: Journal
     environ: Mapping[str, str]
     locks: Path
-    slots: Path
+    slots: Slots
     agents: Mapping[str, Agent] = field(default_factory=dict)  # reviewers, by the adapter's name
     outside: Outside = field(default_factory=Outside)  # the CI that `ci` gates ask
     flights: Flights = field(default_factory=Flights)

@@ -1,7 +1,7 @@
 """Named locks of gates (`exclusive`), and slots: small numbers with ports of their own.
 
-Rule: both are files that the kernel frees when their holder dies. Names are taken in one order, so that
-two gates never wait for each other.
+Rule: both are files that the kernel frees when their holder dies. A slot comes before names, and names are taken in one
+order, so that two never wait for each other.
 """
 
 from __future__ import annotations
@@ -10,17 +10,66 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from interlock.ports import Cancel, Cancelled, InfrastructureError
 
-SLOTS_MAX = 64
-PORTS_EACH = 100
+PORTS_EACH = 49  # so that those of 256 slots fit
 _PORTS_FROM = 20_000  # below what systems give out by themselves
+_NAME = "INTERLOCK_SLOT"
 _WAIT_MAX_S = 4 * 3600
 _POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One of the places at work on this machine."""
+
+    number: int
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the program at work is told: its number, and the ports that are its own."""
+        first = _PORTS_FROM + self.number * PORTS_EACH
+        last = first + PORTS_EACH - 1
+        return {_NAME: str(self.number), "INTERLOCK_PORT": str(first), "INTERLOCK_PORT_LAST": str(last)}
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """`count` slots as files of `folder`, which all runs of the user share. Who works in one already, as the gates that
+    an agent asks, stays in it: `environ` names it."""
+
+    folder: Path
+    count: int = 16
+    environ: Mapping[str, str] | None = None
+
+    @contextmanager
+    def taken(self, cancel: Cancel) -> Iterator[Slot]:
+        """A slot that nobody else has. Waits where all are taken. Raises as `held`."""
+        held_by_us = (self.environ or {}).get(_NAME, "")
+        if held_by_us.isdecimal():
+            yield Slot(int(held_by_us))
+            return
+        deadline = time.monotonic() + _WAIT_MAX_S
+        while (found := self._free()) is None:
+            _pause(self.folder / "slot-*.lock", deadline, cancel)
+        number, descriptor = found
+        try:
+            yield Slot(number)
+        finally:
+            os.close(descriptor)
+
+    def _free(self) -> tuple[int, int] | None:
+        """The first slot that nobody has, and its open lock file."""
+        for number in range(self.count):
+            descriptor = _taken(self.folder / f"slot-{number}.lock")
+            if descriptor is not None:
+                return number, descriptor
+        return None
 
 
 @contextmanager
@@ -30,28 +79,6 @@ def held(folder: Path, names: Sequence[str], cancel: Cancel) -> Iterator[None]:
         for name in sorted(set(names)):
             stack.enter_context(_waited(folder / f"exclusive-{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.lock", cancel))
         yield
-
-
-@contextmanager
-def slot(folder: Path, cancel: Cancel) -> Iterator[int]:
-    """A number from 0 that no other gate on this machine has. Waits where all are taken."""
-    deadline = time.monotonic() + _WAIT_MAX_S
-    while True:
-        for number in range(SLOTS_MAX):
-            descriptor = _taken(folder / f"slot-{number}.lock")
-            if descriptor is not None:
-                try:
-                    yield number
-                finally:
-                    os.close(descriptor)
-                return
-        _pause(folder / "slot-*.lock", deadline, cancel)
-
-
-def ports(number: int) -> tuple[int, int]:
-    """The first and last port of a slot."""
-    first = _PORTS_FROM + number * PORTS_EACH
-    return first, first + PORTS_EACH - 1
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from interlock.core.pipeline import Report
 from interlock.gates import canary, held_out
 from interlock.gates.bench import Bench
 from interlock.gates.kinds.scope import ARTIFACTS
-from interlock.gates.locks import ports
+from interlock.gates.locks import Slot
 from interlock.gates.reports import Unreadable, junit, read_report
 from interlock.ports import Cancel, Cancelled, Case, Place, Room
 from interlock.process import Finished, How, Supervised, masked, scrubbed, supervise
@@ -66,27 +66,27 @@ def values_seen(bench: Bench, case: Case) -> dict[str, str]:
     return {name: value for name, value in values.items() if not _is_path(name) or value in there or name in words}
 
 
-def run_once(bench: Bench, case: Case, number: int, cancel: Cancel) -> Ran:
-    """Run the gate's command with slot `number`. Raises Cancelled, UnfitSetup and InfrastructureError."""
+def run_once(bench: Bench, case: Case, slot: Slot, cancel: Cancel) -> Ran:
+    """Run the gate's command in `slot`. Raises Cancelled, UnfitSetup and InfrastructureError."""
     if not case.gate.canary:
-        return _run(bench, case, number, cancel, planting=False)
+        return _run(bench, case, slot, cancel, planting=False)
     if canary.rides(bench.workspaces, case.gate, case.commit):
-        return _run(bench, case, number, cancel, planting=True)
-    ran = _run(bench, case, number, cancel, planting=False)
+        return _run(bench, case, slot, cancel, planting=True)
+    ran = _run(bench, case, slot, cancel, planting=False)
     if ran.how is not How.EXITED or isinstance(ran.report, Unreadable) or (ran.report is None and ran.code):
         return ran
-    second = _run(bench, case, number, cancel, planting=True)
+    second = _run(bench, case, slot, cancel, planting=True)
     if second.how is not How.EXITED:
         return second
     numbered = tuple(replace(item, name=f"{item.name}.must-fail") for item in second.evidence)
     return replace(ran, evidence=(*ran.evidence, *numbered), must_fail=replace(second.must_fail, rode=False))
 
 
-def _run(bench: Bench, case: Case, number: int, cancel: Cancel, *, planting: bool) -> Ran:
+def _run(bench: Bench, case: Case, slot: Slot, cancel: Cancel, *, planting: bool) -> Ran:
     with bench.workspaces.clean_room(case.commit, case.base_commit, room_of(case)) as place:
         aside = place.root / "beside"  # fresh with the room, and named alike in each: test ids may hold its path
         aside.mkdir()
-        env = _environment(bench, case, place, aside, number)
+        env = _environment(bench, case, place, aside, slot)
         with _laid_out(bench, case, aside) as own:
             planted = _planted(bench, case, place, own) if planting else _NOTHING
             finished = _finished(bench, case, place, {**env, **own}, cancel)
@@ -115,16 +115,13 @@ def _planted(bench: Bench, case: Case, place: Place, own: Mapping[str, str]) -> 
     return canary.plant(bench.workspaces, case, place.tree, Path(own["HELD_OUT"]) if "HELD_OUT" in own else None)
 
 
-def _environment(bench: Bench, case: Case, place: Place, aside: Path, number: int) -> dict[str, str]:
+def _environment(bench: Bench, case: Case, place: Place, aside: Path, slot: Slot) -> dict[str, str]:
     """Complete. What the gate names comes last but for our own, so that it can change what setup adds."""
     gate = case.gate
-    first, last = ports(number)
     own = {
         "HOME": str(place.home),
         "TMPDIR": str(place.tmp),
-        "INTERLOCK_SLOT": str(number),
-        "INTERLOCK_PORT": str(first),
-        "INTERLOCK_PORT_LAST": str(last),
+        **slot.environment,
         "REPORT": str(aside / "report"),
     }
     named = {name: bench.environ[name] for name in (*gate.env, *gate.secrets) if name in bench.environ}

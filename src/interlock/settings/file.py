@@ -22,7 +22,7 @@ _COUNT_MAX = 256
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`slots` bounds INTERLOCK_SLOT, so how many checkouts run programs at once; `max_parallel` all effects.
+    """`slots` bounds what works at once over all runs of the user, `max_parallel` the effects of one run.
     `daily_*` bound what agents spend between two midnights, over all runs; 0 is no bound."""
 
     sandbox: str = "none"

@@ -123,9 +123,7 @@ def _settings(environ: Mapping[str, str]) -> Looked:
         found = load_settings(config)
     except InterlockError as error:
         return Looked("settings", "bad", str(error), Exit.USAGE)
-    return Looked(
-        "settings", "ok", f"{config}: at most {found.max_parallel} effects and {found.slots} checkouts at once"
-    )
+    return Looked("settings", "ok", f"{config}: at most {found.slots} at work at once, {found.max_parallel} of one run")
 
 
 def _agents(environ: Mapping[str, str]) -> dict[str, str]:

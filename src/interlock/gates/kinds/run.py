@@ -17,7 +17,7 @@ from interlock.gates.findings import bounded, outside_of
 from interlock.gates.fingerprint import run_key, verdict_key
 from interlock.gates.held_out import HeldOutMissing
 from interlock.gates.kept import recall, remember
-from interlock.gates.locks import held, slot
+from interlock.gates.locks import Slot, held
 from interlock.gates.running import Ran, room_of, run_once, values_seen
 from interlock.gates.verdicts import UNFINISHED, verdict
 from interlock.ports import Cancel, Case, Judgement, UnfitSetup
@@ -65,8 +65,8 @@ def _kept_or_run(bench: Bench, case: Case, key: str, cancel: Cancel) -> tuple[Ju
 
 
 def _run(bench: Bench, case: Case, cancel: Cancel) -> list[Ran]:
-    with _turn(bench, case, cancel) as number:
-        return [run_once(bench, case, number, cancel) for _ in range(max(1, case.gate.repeat))]
+    with _turn(bench, case, cancel) as slot:
+        return [run_once(bench, case, slot, cancel) for _ in range(max(1, case.gate.repeat))]
 
 
 def _was_killed(ran: Ran) -> bool:
@@ -75,9 +75,9 @@ def _was_killed(ran: Ran) -> bool:
 
 
 @contextmanager
-def _turn(bench: Bench, case: Case, cancel: Cancel) -> Iterator[int]:
-    with held(bench.locks, case.gate.exclusive, cancel), slot(bench.slots, cancel) as number:
-        yield number
+def _turn(bench: Bench, case: Case, cancel: Cancel) -> Iterator[Slot]:
+    with bench.slots.taken(cancel) as slot, held(bench.locks, case.gate.exclusive, cancel):
+        yield slot
 
 
 def _said(case: Case, runs: Sequence[Ran]) -> Judgement:
