@@ -129,6 +129,14 @@ def test_a_detached_run_goes_on_and_can_be_watched(root: Path) -> None:
     assert "delivered: branch interlock/" in out
 
 
+def test_a_detached_run_says_so_as_json(root: Path) -> None:
+    world = new_world(root, {"interlock.yaml": ONE})
+    (said,) = world.ask("run", "-d", "-t", "x", "--json").ended(0).lines()
+    assert said["kind"] == "detached"
+    assert Path(said["log"]).is_file()
+    world.ask("watch", said["run"], "--plain").ended(0, "accepted")
+
+
 def test_several_runs_at_once(root: Path) -> None:
     world = new_world(root, {"interlock.yaml": ONE})
     runs = [world.start("run", "-t", f"number {number}", "--plain") for number in range(3)]
@@ -281,16 +289,29 @@ def test_on_a_terminal_the_view_is_live(root: Path) -> None:
     assert b"code" in said
 
 
+ASKED = (b"[s]: ", b"for good? [y/N]: ")  # to the last blank, which is written where the answer is read
+INTERRUPTS = {
+    "stop": ([b"s\r"], 130, "interrupted"),
+    "a second Ctrl-C": ([b"\x03"], 130, "interrupted"),
+    "a letter is not the word": ([b"c\r", b"s\r"], 130, "interrupted"),
+    "the word, not confirmed": ([b"cancel\r", b"n\r", b"s\r"], 130, "interrupted"),
+    "a Ctrl-C in place of confirming": ([b"cancel\r", b"\x03"], 130, "interrupted"),
+    "the word, confirmed": ([b"cancel\r", b"y\r"], 1, "cancelled"),
+}
+
+
 @LINUX
-@pytest.mark.parametrize(("key", "code", "phase"), [(b"s\r", 130, "interrupted"), (b"c\r", 1, "cancelled")])
-def test_an_interrupt_asks_what_is_meant(root: Path, key: bytes, code: int, phase: str) -> None:
+@pytest.mark.parametrize("name", INTERRUPTS)
+def test_an_interrupt_asks_what_is_meant(root: Path, name: str) -> None:
+    keys, code, phase = INTERRUPTS[name]
     waits = ONE.replace('cp "$BRIEF" brief.txt;', f"touch {root}/begun; sleep 100;")
     world = new_world(root, {"interlock.yaml": waits})
     with terminal(world, "run", "-t", "x", "--plain") as (child, screen):
         until(screen, b"coder works")
         os.write(screen, b"\x03")
-        assert b"[c]ancel" in until(screen, b"[k]eep going")
-        os.write(screen, key)
+        for key in keys:
+            until(screen, *ASKED)
+            os.write(screen, key)
         until(screen, b"next: ")
         assert child.wait(timeout=60) == code
     assert world.show()["phase"] == phase

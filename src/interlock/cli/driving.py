@@ -23,6 +23,7 @@ from interlock.service.jsons import line
 from interlock.telemetry import lacking
 
 _DETACH_S = 20.0
+_WISHES = {"d": "detach", "detach": "detach", "s": "stop", "stop": "stop", "k": "", "keep going": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def drive(app: Application, run: str, manner: Manner, *, take_over: bool = False
         wish = _driven(app, run, manner, take_over=take_over, after=after)
     match wish:
         case "detach":
-            return detached(app, run)
+            return detached(app, run, manner)
         case "cancel":
             view = app.service.describe_run(run)
             app.service.answer(view, Said(Action.CANCEL, person()))
@@ -112,13 +113,16 @@ def conclude(app: Application, run: str, manner: Manner) -> int:
     return of_phase(view.phase)
 
 
-def detached(app: Application, run: str) -> int:
+def detached(app: Application, run: str, manner: Manner) -> int:
     """Have another process drive the run, one that outlives this one. Returns the exit code."""
     log = app.go_on(run)
     if not _took_over(app, run):
         note(f"error: nobody took run {run} within {_DETACH_S:g} s: see {log}")
         return Exit.INFRASTRUCTURE
-    say(f"run {run} goes on in the background\nnext: interlock watch {run}")
+    if manner.json:
+        say(line(run=run, kind="detached", log=str(log)))
+    else:
+        say(f"run {run} goes on in the background\nnext: interlock watch {run}")
     return Exit.ACCEPTED
 
 
@@ -147,6 +151,8 @@ def _driven(app: Application, run: str, manner: Manner, *, take_over: bool = Fal
             if work.done.is_set():
                 break
             wish = _asked(run)
+    except KeyboardInterrupt:  # a second one, before there was a question
+        wish = "stop"
     finally:
         work.stop.set()
         thread.join()
@@ -169,14 +175,24 @@ def _shown(app: Application, work: _Drive, view: Screen, after: int) -> int:
 
 
 def _asked(run: str) -> str:
-    """What Ctrl-C means: on a terminal the person says, and a second one cancels; elsewhere the run stops and stays
-    resumable."""
+    """What Ctrl-C means: on a terminal the person says, and a second one stops; elsewhere the run stops. A stopped run
+    can be resumed: it ends for good by the whole word alone, confirmed."""
     if not asks():
         return "stop"
     note("")
-    question = "[d]etach: go on in the background, [s]top: resume later, [c]ancel for good (or Ctrl-C), [k]eep going"
     try:
-        answer = click.prompt(question, default="s", err=True, show_default=True).strip().lower()[:1]
-    except click.Abort as aborted:  # the end of the input is one too
-        return "cancel" if isinstance(aborted.__context__, KeyboardInterrupt) else "stop"
-    return {"d": "detach", "c": "cancel", "k": ""}.get(answer, "stop")
+        while (word := _word()) != "cancel" or not click.confirm(f"end run {run} for good?", err=True):
+            if word in _WISHES:
+                return _WISHES[word]
+            note("say one of the letters in brackets, or the whole word cancel")
+    except click.Abort:  # a second Ctrl-C, or the end of the input
+        return "stop"
+    return "cancel"
+
+
+def _word() -> str:
+    question = (
+        "[d]etach: go on in the background, [s]top: resume later (or Ctrl-C), [k]eep going, or cancel: end it for good"
+    )
+    said: str = click.prompt(question, default="s", err=True, show_default=True)
+    return said.strip().lower()

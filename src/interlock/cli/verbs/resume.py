@@ -33,7 +33,7 @@ def resume(run: str, take_over: bool, raised: tuple[str, ...], detach: bool, pla
         for said in going_on(found, limits, person()):
             app.service.answer(app.service.describe_run(found.id), said)
         if detach:
-            return detached(app, found.id)
+            return detached(app, found.id, manner)
         return drive(app, found.id, manner, take_over=take_over, after=found.seq)
 
 

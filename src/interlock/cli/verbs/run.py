@@ -38,7 +38,7 @@ def run(
     from interlock.cli.driving import Manner, detached, drive
     from interlock.cli.words import NO_SANDBOX
 
-    given = _inputs(inputs)
+    given, manner = _inputs(inputs), Manner(plain, json)
     if dry_run:
         return _dry(name, until)
     words = _task(task, task_file)
@@ -47,7 +47,7 @@ def run(
         note(f"warning: {NO_SANDBOX}")
         started = app.service.start_run(request)
         note(f"run {started}")
-        return detached(app, started) if detach else drive(app, started, Manner(plain, json))
+        return detached(app, started, manner) if detach else drive(app, started, manner)
 
 
 def _inputs(pairs: tuple[str, ...]) -> dict[str, str]:
