@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import secrets
@@ -96,6 +97,15 @@ class Application:
     def untold(self, run: str) -> tuple[Untold, ...]:
         """Who should have been told of the run and was not."""
         return self.notices.untold(run)
+
+    def person(self) -> str:
+        """Who answers, as the journal is told: the system's user, and who that is to git."""
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError):  # no such user in this container
+            user = f"uid {os.getuid()}"
+        identity = self.workspaces.identity()
+        return f"{user} ({identity})" if identity else user
 
     def close(self) -> None:
         self.workspaces.close()

@@ -17,7 +17,10 @@ DONE = Stamp("Make it so\n\nAll of it.", 1_700_000_000, "")
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Who the user is stands in the repository alone."""
+    for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"):
+        monkeypatch.delenv(name, raising=False)
     made = make_world(tmp_path)
     with made.workspaces:
         yield made

@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 from interlock.bootstrap import Application
-from interlock.cli.opened import asks, note, person
+from interlock.cli.opened import asks, note
 from interlock.core.events import Action
 from interlock.core.text import plain
 from interlock.core.views import RunView, WaitView
@@ -40,10 +40,10 @@ def _asked(app: Application, view: RunView, wait: WaitView) -> Said | None:
     while True:
         match click.prompt(question, default=_LATER, err=True, show_default=False).strip().lower()[:1]:
             case "a":
-                return Said(Action.APPROVE, person(), wait.stage, wait.subject, wait.gate)
+                return Said(Action.APPROVE, app.person(), wait.stage, wait.subject, wait.gate)
             case "r":
                 why = click.prompt("what is wrong (the next attempt is told)", err=True).strip()
-                return Said(Action.REJECT, person(), wait.stage, wait.subject, wait.gate, plain(why, 10_000))
+                return Said(Action.REJECT, app.person(), wait.stage, wait.subject, wait.gate, plain(why, 10_000))
             case "d":
                 click.echo_via_pager(_diff(app, view, wait))
             case "l":

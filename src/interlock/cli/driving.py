@@ -14,7 +14,7 @@ import click
 from interlock.bootstrap import Application
 from interlock.cli.exits import Exit, of_phase
 from interlock.cli.follow import Screen, follow, screen
-from interlock.cli.opened import asks, ended_politely, note, person, say
+from interlock.cli.opened import asks, ended_politely, note, say
 from interlock.cli.streams import unheard
 from interlock.cli.words import closing
 from interlock.core.events import Action
@@ -72,7 +72,7 @@ def drive(app: Application, run: str, manner: Manner, *, take_over: bool = False
             return detached(app, run, manner)
         case "cancel":
             view = app.service.describe_run(run)
-            app.service.answer(view, Said(Action.CANCEL, person()))
+            app.service.answer(view, Said(Action.CANCEL, app.person()))
             with ended_politely():
                 _driven(app, run, manner, after=view.seq)
             return conclude(app, run, manner)

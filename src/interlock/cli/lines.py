@@ -109,7 +109,7 @@ class Story:
 
     def _started(self, event: AttemptStarted) -> str:
         if event.by:
-            return f"submitted by {safe(event.by, 60)}"
+            return f"submitted by {safe(event.by, 120)}"
         if event.agent:
             model = f" ({safe(event.model, 60)})" if event.model else ""
             return f"{event.agent}{model} works"
@@ -177,8 +177,8 @@ def _of_stage(event: Event) -> str:
             gates = ", ".join(gate_name(gate, event.attempt.stage) for gate in event.gates)
             return f"rejected by {gates}" if gates else "rejected: it changed nothing" if event.empty else "rejected"
         case HandoffAccepted():
-            over = f" by {safe(event.override_by, 60)} OVER A FAILED GATE" if event.override_by else ""
-            return f"accepted{over}" + (f" by {safe(event.by, 60)}" if event.by and not over else "")
+            over = f" by {safe(event.override_by, 120)} OVER A FAILED GATE" if event.override_by else ""
+            return f"accepted{over}" + (f" by {safe(event.by, 120)}" if event.by and not over else "")
         case SentBack():
             return f"sent back to {event.target}: {', '.join(event.resets)} start anew"
         case Paused():
@@ -224,7 +224,7 @@ def _answer(event: AnswerTaken) -> str:
     about = " ".join(part for part in (event.gate.rpartition("/")[2], *_limits(event)) if part)
     said = f': "{safe(event.comment, 160)}"' if event.comment else ""
     override = " with --override" if event.override else ""
-    return f"{safe(event.by, 60)} says {event.action}{' ' + about if about else ''}{override}{said}"
+    return f"{safe(event.by, 120)} says {event.action}{' ' + about if about else ''}{override}{said}"
 
 
 def _limits(event: AnswerTaken) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import signal
 import sys
@@ -18,7 +17,7 @@ from interlock.ports import UsageError
 if TYPE_CHECKING:
     from interlock.bootstrap import Application
 
-__all__ = ["application", "asks", "ended_politely", "note", "person", "redraws", "say"]
+__all__ = ["application", "asks", "ended_politely", "note", "redraws", "say"]
 
 
 @contextmanager
@@ -31,14 +30,6 @@ def application() -> Iterator[Application]:
         yield wired
     finally:
         wired.close()
-
-
-def person() -> str:
-    """Who answers, as the journal is told."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # no such user in this container
-        return f"uid {os.getuid()}"
 
 
 def redraws(stream: TextIO) -> bool:

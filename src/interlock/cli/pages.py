@@ -162,13 +162,13 @@ def _state(stage: StageView) -> str:
 
 def _worker(attempt: AttemptView) -> str:
     if attempt.by:
-        return f"by {safe(attempt.by, 60)}"
+        return f"by {safe(attempt.by, 120)}"
     model = f" ({safe(attempt.model, 60)})" if attempt.model else ""
     return f"{attempt.agent}{model}"
 
 
 def _overridden(attempt: AttemptView) -> str:
-    return f" OVERRIDDEN by {safe(attempt.override_by, 60)}" if attempt.override_by else ""
+    return f" OVERRIDDEN by {safe(attempt.override_by, 120)}" if attempt.override_by else ""
 
 
 def _attempt(attempt: AttemptView, *, deep: bool = False) -> Iterator[str]:

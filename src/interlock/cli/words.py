@@ -168,7 +168,7 @@ def traits(verdict: VerdictGiven) -> str:
     if used := usage(verdict.usage):
         said.append(used)
     if verdict.by:
-        said.append(f"by {safe(verdict.by, 60)}")
+        said.append(f"by {safe(verdict.by, 120)}")
     return f" ({', '.join(said)})" if said else ""
 
 

@@ -15,6 +15,7 @@ from interlock.execution.brief import compose, compose_resumed
 from interlock.execution.context import Context
 from interlock.execution.documents import ARTIFACTS, worker_environment
 from interlock.execution.grown import only_grew
+from interlock.execution.records import candidate_message
 from interlock.execution.rehearsal import encode_rehearsal
 from interlock.ports import (
     Brief,
@@ -43,7 +44,8 @@ def start_attempt(world: World, context: Context, command: StartAttempt, cancel:
     record = yield AttemptStarted(command.attempt, command.agent, spec.model, command.input_tree, command.by)
     if record is None:
         return
-    stamp = Stamp(_message(context, command), int(record.at))
+    who = command.by or command.agent or "script"
+    stamp = Stamp(candidate_message(context, command.attempt, who), int(record.at))
     try:
         yield _work(world, context, command, stamp, cancel)
     except UnfitTree as unfit:
@@ -212,8 +214,3 @@ def _script_key(context: Context, stage: Stage, command: StartAttempt) -> str:
     seen = {name: context.environ.get(name, "") for name in (*stage.env, *stage.secrets)}
     said = [stage.digest, command.input_tree, context.started.task, context.started.inputs, seen]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _message(context: Context, command: StartAttempt) -> str:
-    who = command.by or command.agent or "script"
-    return f"interlock: {command.attempt} by {who}\n\nRun: {context.run}"

@@ -10,12 +10,15 @@ import json
 from interlock.core.commands import AcceptHandoff, RejectCandidate
 from interlock.core.events import VerdictGiven
 from interlock.core.feedback import failed, for_agent
+from interlock.core.ids import AttemptId
 from interlock.core.judging import find_gate
-from interlock.core.text import without_place
+from interlock.core.text import plain, without_place
 from interlock.execution.context import Context
 from interlock.ports import World
 
 TAIL = 4_000  # bytes of a failed gate's output that an agent is shown
+SUBJECT_MAX = 72  # characters, as git's own pages advise
+_TASK_MAX = 4_000  # characters of it in a commit's message
 
 
 def handoff_record(context: Context, command: AcceptHandoff) -> bytes:
@@ -72,11 +75,26 @@ def feedback_document(world: World, context: Context, command: RejectCandidate, 
 
 
 def delivery_message(context: Context) -> str:
-    first, _, rest = context.started.task.strip().partition("\n")
-    subject = first if len(first) <= 72 else f"{first[:69]}..."
-    body = context.started.task.strip() if len(first) > 72 else rest.strip()
+    """The task as git wants a message: a short subject, and the rest below it, both bounded."""
+    task = plain(context.started.task.strip(), _TASK_MAX)
+    first, _, rest = task.partition("\n")
+    subject = shortened(first)
+    body = rest.strip() if subject == first else task
     parts = [subject or f"interlock: {context.pipeline.name}", body, f"Interlock-Run: {context.run}"]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def candidate_message(context: Context, attempt: AttemptId, who: str) -> str:
+    """The message of a candidate. `who` may be a person with a long name."""
+    return f"{shortened(f'interlock: {attempt} by {who}')}\n\nBy: {plain(who, 200)}\nRun: {context.run}"
+
+
+def shortened(line: str) -> str:
+    """One line that fits as a commit's subject, cut between words where there are any."""
+    if len(line) <= SUBJECT_MAX:
+        return line
+    cut = line[: SUBJECT_MAX - 3]
+    return f"{cut.rpartition(' ')[0] or cut}..."
 
 
 def _verdict(context: Context, verdict: VerdictGiven) -> dict[str, object]:

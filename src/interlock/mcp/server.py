@@ -211,7 +211,7 @@ def _answer(program: Program, run: str, given: tuple[Verb, str, str, str, bool])
     action, stage, gate, comment, now = given
     with program.opened() as app:
         view = app.service.describe_run(app.service.latest_run(run).id)
-        by = f"{program.environ.get('USER') or program.environ.get('LOGNAME') or 'somebody'} (MCP)"
+        by = f"{app.person()} (MCP)"
         app.service.answer(view, Said(Action(action), by, stage=stage, gate=gate, comment=comment, now=now))
         return view.id, app.service.owner_of(view.id)
 

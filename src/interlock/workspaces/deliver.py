@@ -16,6 +16,7 @@ from interlock.workspaces import trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.compare import COMMITTER, identity, write_commit
 from interlock.workspaces.git import Git, Trust, complaint
+from interlock.workspaces.identity import identities
 from interlock.workspaces.objects import Commit, Objects, commit_object
 from interlock.workspaces.scan import ARTIFACTS
 from interlock.workspaces.trees import Entry
@@ -43,7 +44,7 @@ def deliver(git: Git, objects: Objects, origin: Origin, environ: Mapping[str, st
     user = Git(environ, origin.common_dir)
     there = _there(user, parcel.branch)
     planned = _planned(git, objects, parcel)
-    own = _identity(origin, environ) if not parcel.stamp.author else ""
+    own = identities(origin, environ) if not parcel.stamp.author else ("", "")
     commits = _written(objects, planned, parcel, own)
     if there.commit:
         return _the_same(user, there, commits, parcel)
@@ -119,21 +120,17 @@ def _applied(git: Git, objects: Objects, tree: str, handoff: Commit) -> str:
     return tree if done.code else done.out.decode().strip()
 
 
-def _identity(origin: Origin, environ: Mapping[str, str]) -> str:
-    """Who the user is by their own configuration; Interlock where they have not said."""
-    git = Git(environ, origin.git_dir, trust=Trust.USER)
-    done = git.call("var", "GIT_COMMITTER_IDENT", codes=range(256))
-    return COMMITTER if done.code else identity(done.out.decode(errors="replace").rpartition("> ")[0])
-
-
-def _written(objects: Objects, planned: list[tuple[str, str, str]], parcel: Parcel, own: str) -> list[Commit]:
-    """The commits on the base, in the store."""
+def _written(
+    objects: Objects, planned: list[tuple[str, str, str]], parcel: Parcel, own: tuple[str, str]
+) -> list[Commit]:
+    """The commits on the base, in the store. `own` is the user as author and as committer."""
     commits: list[Commit] = []
     parent = parcel.base
     date = f"{parcel.stamp.at} +0000"
     for tree, message, who in planned:
-        author = identity(parcel.stamp.author or (who if who and not who.startswith("Interlock ") else own))
-        committer = own or author
+        theirs = who if who and not who.startswith("Interlock ") else own[0]
+        author = identity(parcel.stamp.author or theirs or COMMITTER)
+        committer = author if parcel.stamp.author else identity(own[1] or COMMITTER)
         content = commit_object(tree, (parent,), f"{author} {date}", f"{committer} {date}", message)
         parent = objects.write("commit", content)
         commits.append(objects.commit(parent))

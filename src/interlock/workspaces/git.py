@@ -1,8 +1,8 @@
 """Every call of the git program, in one place.
 
 Rule: nothing of the environment or of any configuration reaches git, but where `Trust.USER` says that the
-call is the user's own (importing the base, signing). Inherited GIT_* variables are dropped always: set by
-a hook, they would send our writes into the user's repository.
+call is the user's own (importing the base, signing). Such a call sees the configuration that GIT_CONFIG_* names. All
+other inherited GIT_* variables are dropped: set by a hook, they would send our writes into the user's repository.
 """
 
 from __future__ import annotations
@@ -65,7 +65,10 @@ class Git:
 
     def env(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """The complete environment of a call."""
-        env = {name: value for name, value in self.environ.items() if not name.startswith("GIT_")}
+        kept = ("GIT_CONFIG_",) if self.trust is Trust.USER else ()
+        env = {
+            name: value for name, value in self.environ.items() if not name.startswith("GIT_") or name.startswith(kept)
+        }
         own = _OWN if self.trust is Trust.NONE else {}
         return {**env, **_ALWAYS, **own, **(extra or {})}
 

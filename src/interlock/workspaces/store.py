@@ -42,6 +42,7 @@ from interlock.workspaces.deliver import Parcel, deliver
 from interlock.workspaces.furnish import Parts, Wanted
 from interlock.workspaces.gc import Collected, DiskUsage
 from interlock.workspaces.git import Git, Trust, check_version
+from interlock.workspaces.identity import identities
 from interlock.workspaces.ignores import Ignores
 from interlock.workspaces.objects import Commit, Objects, disk_trouble
 from interlock.workspaces.places import Places
@@ -123,6 +124,10 @@ class GitWorkspaces:
     def withdraw(self, commit: str, remote: str, branch: str) -> None:
         """As the port says."""
         publish.withdraw(self._users, publish.Notice(commit, remote, branch))
+
+    def identity(self) -> str:
+        """Who the user is to git, as `Name <mail>`; empty where it knows nobody."""
+        return identities(self._origin, self._environ)[0]
 
     # --- attempts
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from interlock.cli.opened import application, person
+from interlock.cli.opened import application
 
 
 @click.command()
@@ -27,5 +27,5 @@ def accept(target: tuple[str, ...], override: bool, message: str, plain: bool, j
         if not found.stage:
             raise UsageError(f"say which attempt to accept, as STAGE/1.2: `interlock show {found.view.id}` lists them")
         attempt = str(find_attempt(found).id)
-        said = Said(Action.ACCEPT, person(), found.stage, attempt, comment=message, override=override)
+        said = Said(Action.ACCEPT, app.person(), found.stage, attempt, comment=message, override=override)
         return answer(app, found.view, said, Manner(plain, json))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from interlock.cli.opened import application, person
+from interlock.cli.opened import application
 
 
 @click.command()
@@ -22,5 +22,5 @@ def cancel(run: str, message: str, plain: bool, json: bool) -> int:
 
     with application() as app:
         view = app.service.describe_run(app.service.choose_run(run, unfinished).id)
-        code = answer(app, view, Said(Action.CANCEL, person(), comment=message), Manner(plain, json))
+        code = answer(app, view, Said(Action.CANCEL, app.person(), comment=message), Manner(plain, json))
         return Exit.ACCEPTED if code == Exit.NO else code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from interlock.cli.opened import application, person
+from interlock.cli.opened import application
 
 
 @click.command()
@@ -23,5 +23,5 @@ def reject(target: tuple[str, ...], gate: str, message: str, plain: bool, json: 
 
     with application() as app:
         found = no_more(find_target(app.service, target, choosing(app.service, waits_for_approval)))
-        said = Said(Action.REJECT, person(), found.stage, found.attempt, gate, message)
+        said = Said(Action.REJECT, app.person(), found.stage, found.attempt, gate, message)
         return answer(app, found.view, said, Manner(plain, json))

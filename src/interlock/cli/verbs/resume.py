@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from interlock.cli.opened import application, note, person
+from interlock.cli.opened import application, note
 from interlock.ports import UsageError
 
 
@@ -30,7 +30,7 @@ def resume(run: str, take_over: bool, raised: tuple[str, ...], detach: bool, pla
             app.owner.attend(found.id)
             note(f"run {found.id} is over")
             return finish(app, found.id, manner)
-        for said in going_on(found, limits, person()):
+        for said in going_on(found, limits, app.person()):
             app.service.answer(app.service.describe_run(found.id), said)
         if detach:
             return detached(app, found.id, manner)

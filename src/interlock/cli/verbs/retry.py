@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from interlock.cli.opened import application, person
+from interlock.cli.opened import application
 
 
 @click.command()
@@ -25,5 +25,5 @@ def retry(target: tuple[str, ...], message: str, commit: str, now: bool, plain: 
     with application() as app:
         found = no_more(find_target(app.service, target, choosing(app.service, unfinished)))
         stored = app.workspaces.import_base(commit).commit if commit else ""
-        said = Said(Action.RETRY, person(), found.stage, comment=message, commit=stored, now=now)
+        said = Said(Action.RETRY, app.person(), found.stage, comment=message, commit=stored, now=now)
         return answer(app, found.view, said, Manner(plain, json))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from interlock.cli.opened import application, note, person
+from interlock.cli.opened import application, note
 from interlock.ports import UsageError
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _request(app: Application, said: tuple[str, dict[str, str]], name: str, unti
         inputs=inputs,
         until=until,
         sandbox=app.settings.sandbox,
-        by=person(),
+        by=app.person(),
         sources=loaded.sources,
     )
 

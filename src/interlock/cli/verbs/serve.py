@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from interlock.cli.opened import application, note, person, say
+from interlock.cli.opened import application, note, say
 from interlock.ports import InfrastructureError, UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def serve(host: str, port: int, remote: tuple[str, ...], new_token: bool, with_m
         if host not in _LOOPBACK:
             note("this is plain HTTP: whoever sees the traffic sees the token; put TLS or a tunnel in front")
         config = uvicorn.Config(
-            site(app, keys, person(), names, mounts), log_level="error", access_log=False, server_header=False,
+            site(app, keys, app.person(), names, mounts), log_level="error", access_log=False, server_header=False,
             timeout_graceful_shutdown=2, lifespan="on",
         )  # fmt: skip
         uvicorn.Server(config).run([listening])
