@@ -15,7 +15,7 @@ _INTERRUPTED = 130  # as in exits.py, which may be what could not be imported
 
 def main() -> int:
     """Run the command line of `sys.argv` and return its exit code (see exits.py)."""
-    if sys.argv[1:] in (["--version"], ["-V"]):
+    if sys.argv[1:] in (["--version"], ["-v"], ["-V"]):
         print(f"interlock {__version__}")
         return 0
     if sys.platform == "win32":

@@ -42,6 +42,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "mcp": ("interlock.cli.verbs.mcp:mcp", "Serve agents over MCP, on stdin and stdout."),
     "doctor": ("interlock.cli.verbs.doctor:doctor", "Look at what Interlock needs and uses on this machine."),
     "gc": ("interlock.cli.verbs.gc:gc", "Remove what no run needs any more."),
+    "help": ("interlock.cli.verbs.help:help_verb", "The verbs, or the options of one."),
     "completion": ("interlock.cli.verbs.completion:completion", "Print the script for shell completion."),
 }
 
@@ -67,12 +68,12 @@ class _Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            ctx.fail(f"no such verb: {args[0]}{_nearest(args[0])}")
+            ctx.fail(unknown(args[0]))
         return super().resolve_command(ctx, args)
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, "-V", "--version", message="interlock %(version)s")
+@click.version_option(__version__, "-v", "-V", "--version", message="interlock %(version)s")
 @click.option("-C", "folder", metavar="DIR", type=click.Path(exists=True, file_okay=False), help="Work as if from DIR.")
 def app(folder: str | None) -> None:
     """Checked handoffs between coding agents: stages that each produce a candidate, and gates that judge it."""
@@ -93,8 +94,9 @@ def call(arguments: Sequence[str]) -> int:
     return int(code) if isinstance(code, int) else Exit.ACCEPTED
 
 
-def _nearest(name: str) -> str:
+def unknown(name: str) -> str:
+    """What to say of a verb that there is not."""
     from difflib import get_close_matches  # late: only for a mistake
 
     close = get_close_matches(name, VERBS, 1)
-    return f" (did you mean {close[0]}?)" if close else ", `interlock --help` lists them"
+    return f"no such verb: {name}" + (f" (did you mean {close[0]}?)" if close else ", `interlock --help` lists them")

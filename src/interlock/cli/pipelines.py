@@ -27,6 +27,13 @@ def repository_here() -> Path:
         raise UsageError("the current folder is gone: go to one that exists") from error
 
 
+def chosen(position: str, option: str) -> str:
+    """The pipeline that is named by its position or by `-p`. Raises UsageError where both name one."""
+    if position and option:
+        raise UsageError(f"{position} and -p {option} both name a pipeline: give one of them")
+    return position or option
+
+
 def locate(root: Path, name: str) -> Path:
     """The file of `-p NAME|PATH`; a path is looked for where the user stands, then at the root. Raises UsageError."""
     if name.endswith((".yaml", ".yml")) and (Path.cwd() / name).is_file():

@@ -96,7 +96,8 @@ def _runs(server: MCPServer, program: Program) -> None:
     @server.tool()
     async def get_run(run: str = "") -> Document:
         """Where a run is: its phase, what it waits for and the commands that answer it, what it spent, each stage.
-        Without a name the only unfinished run, else the newest."""
+        Without a name the only unfinished run, else the newest; a unique beginning is a name, `@` is the newest run,
+        `@-1` the one before."""
         return await _standing(program, run)
 
     @server.tool()

@@ -61,7 +61,7 @@ def pipeline_of(journal: Journal, run: str) -> Pipeline:
 
 def _task(task: str) -> str:
     if not task.strip():
-        raise UsageError("the task is empty: say it with -t TEXT, --task-file FILE or on standard input")
+        raise UsageError('the task is empty: say it as in `interlock run "TASK"`, with @FILE or on standard input')
     _require_fit("the task", task)
     return task
 

@@ -13,6 +13,7 @@ from interlock.execution.histories import Histories
 from interlock.ports import Answer, Blobs, Cancel, Clock, Gates, Journal, UsageError, Workspaces
 from interlock.service.answers import Said, to_answer
 from interlock.service.checks import Checked, CheckRequest, check, with_judges_of_base
+from interlock.service.naming import candidates, run_named
 from interlock.service.runs import RunRequest, begin, pipeline_of
 
 _OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
@@ -58,16 +59,15 @@ class Service:
         return self.journal.records(run, after)
 
     def choose_run(self, name: str, fits: Callable[[Standing], bool] = lambda _: True) -> Standing:
-        """The run of that id or unique beginning or end; without a name the only one that fits. Raises UsageError."""
+        """The run that `name` means (see `naming`); without a name the only one that fits. Raises UsageError."""
         if name:
-            return self.locate_run(self._named(name))
+            return self.locate_run(run_named(self.journal.runs(), name))
         fitting = [run for run in self.list_runs() if fits(run)]
         if len(fitting) == 1:
             return fitting[0]
         if not fitting:
             raise UsageError("no run fits: `interlock list` shows those there are, `interlock run` starts one")
-        named = ", ".join(run.id for run in fitting[:5])
-        raise UsageError(f"say which run: {named}{', ...' if len(fitting) > 5 else ''}")
+        raise UsageError(f"say which run: {candidates([run.id for run in reversed(fitting)])}")
 
     def latest_run(self, name: str = "") -> Standing:
         """The run of that name; without one the only unfinished run, else the newest. Raises UsageError."""
@@ -75,7 +75,7 @@ class Service:
             return self.choose_run(name)
         runs = self.list_runs()
         if not runs:
-            raise UsageError("no runs in this repository yet: `interlock run -t TASK` starts one")
+            raise UsageError("no runs in this repository yet: `interlock run TASK` starts one")
         unfinished = [run for run in runs if run.phase not in _OVER]
         return unfinished[0] if len(unfinished) == 1 else runs[0]
 
@@ -117,17 +117,6 @@ class Service:
         if not commit:
             raise UsageError(f"{attempt} has no candidate: it is {view.attempt(attempt).phase}")
         return commit
-
-    def _named(self, name: str) -> str:
-        runs = self.journal.runs()
-        found = [run for run in runs if run == name] or [
-            run for run in runs if run.startswith(name) or run.endswith(name)
-        ]
-        if len(found) == 1:
-            return found[0]
-        if not found:
-            raise UsageError(f"no run {name} in this repository: `interlock list` shows those there are")
-        raise UsageError(f"{name} is the name of several runs: {', '.join(found[:5])}")
 
 
 def input_of(view: RunView, name: str) -> str:

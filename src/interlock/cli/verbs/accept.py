@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from interlock.cli.completing import targets
 from interlock.cli.opened import application
 
 
 @click.command()
-@click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2]")
+@click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2]", shell_complete=targets)
 @click.option("--override", is_flag=True, help="Although a hard gate said no: it stays visible for good.")
 @click.option("-m", "--message", metavar="TEXT", default="", help="Why; it stays with it.")
 @click.option("--plain", is_flag=True, help="One line for each transition, never redrawn.")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from interlock.cli.completing import runs
 from interlock.cli.opened import application
 
 
 @click.command()
-@click.argument("run", required=False, default="")
+@click.argument("run", required=False, default="", shell_complete=runs)
 @click.option("-m", "--message", metavar="TEXT", default="", help="Why; it stays with the run.")
 @click.option("--plain", is_flag=True, help="One line for each transition, never redrawn.")
 @click.option("--json", "json", is_flag=True, help="Events as NDJSON on stdout.")

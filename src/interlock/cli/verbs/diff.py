@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from interlock.cli.completing import targets
 from interlock.cli.opened import application, say
 from interlock.cli.streams import say_bytes
 from interlock.ports import UsageError
@@ -20,7 +21,7 @@ _BYTES_MAX = 50_000_000
 
 
 @click.command()
-@click.argument("words", nargs=-1, metavar="[RUN] A [B]")
+@click.argument("words", nargs=-1, metavar="[RUN] A [B]", shell_complete=targets)
 @click.option("--stat", is_flag=True, help="Files and numbers of lines only.")
 @click.option("--raw", is_flag=True, help="Byte for byte, fit for `git apply`.")
 @click.option("--json", "json", is_flag=True, help="The files as JSON.")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from interlock.cli.completing import runs
 from interlock.cli.opened import application, say
 
 FORMATS = ("json", "junit", "sarif", "markdown", "otlp")
 
 
 @click.command()
-@click.argument("run", required=False, default="")
+@click.argument("run", required=False, default="", shell_complete=runs)
 @click.option("--format", "form", type=click.Choice(FORMATS), default="json", show_default=True, help="As what.")
 def export(run: str, form: str) -> int:
     """RUN on stdout, for other tools. Without RUN the only unfinished one, else the newest."""

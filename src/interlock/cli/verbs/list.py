@@ -22,5 +22,5 @@ def list_runs(count: int, json: bool) -> int:
         elif runs:
             say(list_page(runs))
         else:
-            note("no runs in this repository yet: `interlock run -t TASK` starts one")
+            note("no runs in this repository yet: `interlock run TASK` starts one")
     return 0

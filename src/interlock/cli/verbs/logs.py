@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from interlock.cli.completing import targets
 from interlock.cli.opened import application, say
 from interlock.cli.streams import say_bytes
 from interlock.ports import UsageError
@@ -20,7 +21,7 @@ _BYTES_MAX = 20_000_000  # of evidence made fit for a terminal; --raw has no bou
 
 
 @click.command()
-@click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2] [GATE]")
+@click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2] [GATE]", shell_complete=targets)
 @click.option("--raw", is_flag=True, help="Byte for byte, control characters and all.")
 @click.option("--report", is_flag=True, help="The gate's report instead of its log.")
 @click.option("--json", "json", is_flag=True, help="The history of the run as NDJSON.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from interlock.cli.completing import pipelines
 from interlock.cli.opened import note, say
 from interlock.ports import UsageError
 
@@ -15,22 +16,23 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.argument("pipeline", required=False, default="", shell_complete=pipelines)
 @click.option("-p", "--pipeline", "name", metavar="NAME|PATH", default="", help="Which pipeline.")
 @click.option("--until", metavar="STAGE", default="", help="Leave out what comes after.")
 @click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
-def plan(name: str, until: str, json: bool) -> int:
+def plan(pipeline: str, name: str, until: str, json: bool) -> int:
     """Show the stages in order, their gates, loops and limits, and the worst case in attempts."""
-    from interlock.cli.pipelines import lines, load, repository_here, worst_case
+    from interlock.cli.pipelines import chosen, lines, load, repository_here, worst_case
 
-    loaded = load(repository_here(), name)
+    loaded = load(repository_here(), chosen(pipeline, name))
     note(lines(loaded.findings))
-    pipeline = loaded.pipeline
-    stages = _taking_part(pipeline, until)
-    worst = worst_case(pipeline, [stage.id for stage in stages])
+    found = loaded.pipeline
+    stages = _taking_part(found, until)
+    worst = worst_case(found, [stage.id for stage in stages])
     if json:
-        _as_json(pipeline, stages, worst)
+        _as_json(found, stages, worst)
     else:
-        say(_told(pipeline, stages, worst))
+        say(_told(found, stages, worst))
     return 0
 
 

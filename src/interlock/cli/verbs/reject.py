@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from interlock.cli.completing import targets
 from interlock.cli.opened import application
 
 
 @click.command()
-@click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2]")
+@click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2]", shell_complete=targets)
 @click.option("-g", "--gate", metavar="GATE", default="", help="Which gate, where several wait.")
 @click.option("-m", "--message", metavar="TEXT", required=True, help="What is wrong: the next attempt is told.")
 @click.option("--plain", is_flag=True, help="One line for each transition, never redrawn.")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from interlock.cli.completing import runs
 from interlock.cli.opened import application, note
 from interlock.ports import UsageError
 
 
 @click.command()
-@click.argument("run", required=False, default="")
+@click.argument("run", required=False, default="", shell_complete=runs)
 @click.option("--take-over", is_flag=True, help="Also from an owner that is stopped but not dead.")
 @click.option("--raise", "raised", metavar="LIMIT=N", multiple=True, help="More of a limit, such as cost_usd=10.")
 @click.option("-d", "--detach", "detach", is_flag=True, help="In the background.")

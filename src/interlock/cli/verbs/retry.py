@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from interlock.cli.completing import targets
 from interlock.cli.opened import application
 
 
 @click.command()
-@click.argument("target", nargs=-1, metavar="[RUN] [STAGE]")
+@click.argument("target", nargs=-1, metavar="[RUN] [STAGE]", shell_complete=targets)
 @click.option("-m", "--message", metavar="TEXT", default="", help="What to do differently.")
 @click.option("--with", "commit", metavar="COMMIT", default="", help="Submit this commit of yours to the gates.")
 @click.option("--now", is_flag=True, help="End the attempt at work first.")

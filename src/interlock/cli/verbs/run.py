@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from interlock.cli.completing import pipelines
 from interlock.cli.opened import application, note
 from interlock.ports import UsageError
 
@@ -19,10 +21,19 @@ _TASK_BYTES_READ_MAX = 1_000_000  # more than any task may have: an endless file
 
 
 @click.command()
-@click.option("-t", "--task", metavar="TEXT", help="What is to be done.")
+@click.argument("words", metavar="[TASK]", nargs=-1)
+@click.option("-t", "--task", metavar="TEXT", help="What is to be done; @FILE is a file that says it.")
 @click.option("--task-file", metavar="FILE", type=click.Path(dir_okay=False), help="A file that says it; - is stdin.")
 @click.option("-i", "--input", "inputs", metavar="KEY=VALUE", multiple=True, help="An input of the pipeline.")
-@click.option("-p", "--pipeline", "name", metavar="NAME", default="", help="Which pipeline, by name or path.")
+@click.option(
+    "-p",
+    "--pipeline",
+    "name",
+    metavar="NAME",
+    default="",
+    help="Which pipeline, by name or path.",
+    shell_complete=pipelines,
+)
 @click.option("--base", metavar="REF", help="Start from this commit; `worktree` takes what is uncommitted along.")
 @click.option("--until", metavar="STAGE", default="", help="Leave out what comes after.")
 @click.option("-d", "--detach", "detach", is_flag=True, help="Run in the background.")
@@ -31,19 +42,19 @@ _TASK_BYTES_READ_MAX = 1_000_000  # more than any task may have: an endless file
 @click.option("--plain", is_flag=True, help="One line for each transition, never redrawn.")
 @click.option("--json", "json", is_flag=True, help="Events as NDJSON on stdout.")
 def run(
-    task: str | None, task_file: str | None, inputs: tuple[str, ...], name: str, base: str | None, until: str,
-    detach: bool, dry_run: bool, sandbox: str | None, plain: bool, json: bool,
+    words: tuple[str, ...], task: str | None, task_file: str | None, inputs: tuple[str, ...], name: str,
+    base: str | None, until: str, detach: bool, dry_run: bool, sandbox: str | None, plain: bool, json: bool,
 ) -> int:  # fmt: skip
-    """Start a run and follow it to its end. The task is TEXT, a file, or what comes on standard input."""
+    """Start a run and follow it to its end. TASK is text or @FILE; it may also come on standard input."""
     from interlock.cli.driving import Manner, detached, drive
     from interlock.cli.words import NO_SANDBOX
 
     given, manner = _inputs(inputs), Manner(plain, json)
     if dry_run:
         return _dry(name, until)
-    words = _task(task, task_file)
+    text = _task(_positional(words, task, name), task_file)
     with application() as app:
-        request = _request(app, (words, given), name, until, base)
+        request = _request(app, (text, given), name, until, base)
         note(f"warning: {NO_SANDBOX}")
         started = app.service.start_run(request)
         note(f"run {started}")
@@ -58,26 +69,48 @@ def _inputs(pairs: tuple[str, ...]) -> dict[str, str]:
     return {name: value for name, _, value in split}
 
 
+def _positional(words: tuple[str, ...], text: str | None, name: str) -> str | None:
+    """The task by position or by `-t`. Raises UsageError where it is not one word for the shell, or something else."""
+    if not words:
+        return text
+    if text is not None:
+        raise UsageError("the task is there twice: say it by -t or by position")
+    if len(words) > 1:
+        raise UsageError(f"{len(words)} words: quote the task, as in `interlock run {shlex.quote(' '.join(words))}`")
+    if not name and _is_pipeline(words[0]):
+        raise UsageError(f"{words[0]} is a pipeline and no task: `interlock run -p {words[0]} TASK`")
+    return words[0]
+
+
+def _is_pipeline(word: str) -> bool:
+    from interlock.cli.pipelines import repository_here
+    from interlock.spec import find_pipelines
+
+    return " " not in word and word in find_pipelines(repository_here())
+
+
 def _task(text: str | None, file: str | None) -> str:
     if text is not None and file is not None:
         raise UsageError("-t and --task-file exclude each other: give one of them")
+    if text is not None and text.startswith("@"):
+        return _read(text, Path(text[1:]), ": a task that begins with @ itself comes on standard input")
     if text is not None:
         return text
     if file is not None and file != "-":
-        return _read(Path(file))
+        return _read(f"--task-file {file}", Path(file))
     if file is None and sys.stdin.isatty():
-        raise UsageError("there is no task: say it with -t TEXT, --task-file FILE or on standard input")
+        raise UsageError('there is no task: say it as in `interlock run "TASK"`, with @FILE or on standard input')
     return sys.stdin.buffer.read(_TASK_BYTES_READ_MAX).decode("utf-8", "replace")
 
 
-def _read(path: Path) -> str:
+def _read(named: str, path: Path, mend: str = "") -> str:
     try:
         with path.open("rb") as file:
             content = file.read(_TASK_BYTES_READ_MAX)
         # A long one is refused for its length, and may be cut within a letter.
         return content.decode("utf-8", "strict" if len(content) < _TASK_BYTES_READ_MAX else "replace")
     except (OSError, ValueError) as error:
-        raise UsageError(f"--task-file {path}: cannot be read as UTF-8 text: {error}") from error
+        raise UsageError(f"{named}: cannot be read as UTF-8 text: {error}{mend}") from error
 
 
 def _request(app: Application, said: tuple[str, dict[str, str]], name: str, until: str, base: str | None) -> RunRequest:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from interlock.cli.completing import targets
 from interlock.cli.opened import application, ended_politely, note
 from interlock.ports import UsageError
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("target", nargs=-1, metavar="[RUN] STAGE | STAGE/1.2 | base")
+@click.argument("target", nargs=-1, metavar="[RUN] STAGE | STAGE/1.2 | base", shell_complete=targets)
 @click.option("-c", "--command", "command", metavar="COMMAND", default="", help="Run this instead of $SHELL.")
 def shell(target: tuple[str, ...], command: str) -> int:
     """A shell in a fresh checkout, as the gates of the stage see it. It is removed when the shell ends."""

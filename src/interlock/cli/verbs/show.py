@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from interlock.cli.completing import targets
 from interlock.cli.opened import application, say
 
 
 @click.command()
-@click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2]")
+@click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2]", shell_complete=targets)
 @click.option("--json", "json", is_flag=True, help="As JSON.")
 def show(target: tuple[str, ...], json: bool) -> int:
     """All of a run, of one stage, or of one attempt."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from interlock.cli.completing import runs
 from interlock.cli.opened import application, say
 
 
 @click.command()
-@click.argument("run", required=False, default="")
+@click.argument("run", required=False, default="", shell_complete=runs)
 @click.option("--json", "json", is_flag=True, help="As JSON.")
 def status(run: str, json: bool) -> int:
     """Where RUN is, in a few lines: the only unfinished one, else the newest."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from interlock.cli.completing import pipelines
 from interlock.cli.exits import Exit
 from interlock.cli.opened import note, say
 
@@ -29,14 +30,15 @@ class _Seen:
 
 
 @click.command()
+@click.argument("pipeline", required=False, default="", shell_complete=pipelines)
 @click.option("-p", "--pipeline", "name", metavar="NAME|PATH", default="", help="One of them; without it all.")
 @click.option("--resolved", is_flag=True, help="Print the pipeline with all that was filled in, as YAML.")
 @click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
-def validate(name: str, resolved: bool, json: bool) -> int:
+def validate(pipeline: str, name: str, resolved: bool, json: bool) -> int:
     """Say everything that is wrong with a pipeline file, each as file:line:column. Exit code 2 where it is."""
-    from interlock.cli.pipelines import locate_all, repository_here
+    from interlock.cli.pipelines import chosen, locate_all, repository_here
 
-    root = repository_here()
+    root, name = repository_here(), chosen(pipeline, name)
     files = [_resolvable(root, name)] if resolved else locate_all(root, name)
     seen = [_read(path, root) for path in files]
     if json:

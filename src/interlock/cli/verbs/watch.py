@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from interlock.cli.completing import runs
 from interlock.cli.opened import application
 
 
 @click.command()
-@click.argument("run", required=False, default="")
+@click.argument("run", required=False, default="", shell_complete=runs)
 @click.option("--plain", is_flag=True, help="One line for each transition, never redrawn.")
 @click.option("--json", "json", is_flag=True, help="Events as NDJSON.")
 def watch(run: str, plain: bool, json: bool) -> int:

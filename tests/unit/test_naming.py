@@ -1,0 +1,39 @@
+"""Which run a word means."""
+
+from __future__ import annotations
+
+import pytest
+
+from interlock.ports import UsageError
+from interlock.service.naming import run_named
+
+RUNS = ("20261124-080000-aaaaaa", "20261125-080000-bbbbbb", "20261125-090000-cccccc")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("@", 2), ("@-0", 2), ("@-1", 1), ("@-2", 0), ("20261124", 0), ("20261125-08", 1), ("cccccc", 2), (RUNS[1], 1)],
+)
+def test_a_word_means_one_run(name: str, meant: int) -> None:
+    assert run_named(RUNS, name) == RUNS[meant]
+
+
+def test_an_ambiguous_beginning_lists_the_candidates_newest_first() -> None:
+    with pytest.raises(UsageError, match=f"20261125 is the name of 2 runs: {RUNS[2]}, {RUNS[1]}: say more"):
+        run_named(RUNS, "20261125")
+    many = [f"20261125-0900{number:02}-aaaaaa" for number in range(30)]
+    with pytest.raises(UsageError, match=f"30 runs: {many[29]}, {many[28]}, .*{many[20]}, ...: say more"):
+        run_named(many, "2026")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("@-3", "the oldest is 20261124"), ("2025", "no run 2025"), ("@x", "no run")]
+)
+def test_a_word_that_means_none(name: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        run_named(RUNS, name)
+
+
+def test_the_newest_where_there_is_none() -> None:
+    with pytest.raises(UsageError, match="no runs in this repository yet"):
+        run_named((), "@")
