@@ -148,7 +148,15 @@ def test_lfs_pointers_without_their_content_stop_before_the_start(ground: Ground
     (ground.repository / "model.bin").write_text(pointer)
     (ground.repository / ".gitattributes").write_text("*.bin filter=lfs diff=lfs merge=lfs -text\n")
     committed(ground.repository)
-    ground.run().refused("model.bin", "git lfs")
+    for part in ("clean", "smudge", "process"):
+        git(ground.repository, "config", f"filter.lfs.{part}", f"touch {ground.root}/started; cat")
+    git(ground.repository, "config", "filter.lfs.required", "true")
+    for touched in (False, True):  # what looks changed would be read through the filter
+        if touched:
+            os.utime(ground.repository / "model.bin")
+        ground.run().refused("model.bin", "git lfs")
+        ground.run("--base", "worktree").refused("model.bin", "git lfs")
+    assert not (ground.root / "started").exists()
 
 
 BROKEN = {

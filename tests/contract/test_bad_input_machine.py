@@ -88,7 +88,6 @@ def test_hooks_monitors_and_filters_of_the_repository_never_run(ground: Ground):
         shutil.copy(tool, hooks / name)
         shutil.copy(tool, ground.repository / ".git/hooks" / name)
     (ground.repository / ".gitattributes").write_text("*.txt filter=evil diff=evil merge=evil\n")
-    os.utime(ground.repository / "a.txt", (1, 1))  # long ago, so that git need not read it again
     committed(ground.repository)
     settings = {
         "core.hooksPath": hooks, "core.fsmonitor": tool, "filter.evil.clean": tool, "filter.evil.smudge": tool,
@@ -101,7 +100,12 @@ def test_hooks_monitors_and_filters_of_the_repository_never_run(ground: Ground):
         git(ground.repository, "config", name, str(value))
     ran.unlink()  # our own commit called them
     ground.pipeline()
+    os.utime(ground.repository / "a.txt", (1, 1))  # so that git would read it again, through the filter
     assert ground.delivered(ground.run())
+    assert ground.delivered(ground.run("--base", "worktree"))
+    (ground.repository / "a.txt").write_text("other\n")
+    ground.run("--base", "worktree").refused("a.txt goes through the filter 'evil'", "no filter is started")
+    ground.ask("check").refused("a.txt goes through the filter 'evil'", "commit it first")
     assert ground.ask("diff", "base", "code").code == 0
     assert not ran.exists(), ran.read_text()
 

@@ -316,6 +316,26 @@ def test_lfs_files_are_laid_in_and_stay_pointers(with_lfs: World) -> None:
         world.snapshot(place, base.commit, 2)
 
 
+def test_a_changed_lfs_file_of_the_working_tree_is_taken_as_its_pointer(with_lfs: World, tmp_path: Path) -> None:
+    """As `git add` would make it through the filter, which is not started."""
+    world = with_lfs
+    for part in ("clean", "process"):
+        git(world.repository, "config", f"filter.lfs.{part}", f"touch {tmp_path}/started; cat")
+    head = world.base()
+    (world.repository / "x.bin").write_bytes(CONTENT)
+    base = world.workspaces.import_base(worktree=True)
+    assert base.tree == head.tree, "the content of the pointer is no change"
+    (world.repository / "x.bin").write_bytes(CONTENT * 2)
+    base = world.workspaces.import_base(worktree=True)
+    world.workspaces.check_contents(base)
+    said = f"oid sha256:{hashlib.sha256(CONTENT * 2).hexdigest()}\nsize {len(CONTENT) * 2}\n"
+    pointer = world.workspaces.read(base.commit, "x.bin", 1000)
+    assert pointer == POINTER.partition("oid")[0].encode() + said.encode()
+    assert (world.open(base.commit).tree / "x.bin").read_bytes() == CONTENT * 2
+    assert "1 file that goes through a filter may have uncommitted" in " ".join(world.workspaces.import_base().notes)
+    assert not (tmp_path / "started").exists()
+
+
 def test_lfs_content_may_lie_in_the_checkout_only(with_lfs: World) -> None:
     world = with_lfs
     for path in sorted((world.repository / ".git/lfs").rglob("*"), reverse=True):

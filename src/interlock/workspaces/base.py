@@ -1,28 +1,30 @@
 """Importing from the user's repository: a commit at depth 1, or the dirty working tree as a commit of ours.
 
 Rule: the user's repository is read and nothing in it changes, not its index nor FETCH_HEAD. These calls alone
-run under the user's configuration (`safe.directory`, filters), and without fsck: old histories have bad stamps.
+run under the user's configuration (`safe.directory`), and without fsck: old histories have bad stamps. No filter runs.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from interlock.ports import InfrastructureError, UsageError
 from interlock.process import Captured
-from interlock.workspaces import storage, trees
+from interlock.workspaces import filters, storage, trees
 from interlock.workspaces.git import Git, Trust, complaint
 from interlock.workspaces.objects import Objects, commit_object, disk_trouble
 
 WORKTREE = "worktree"
 _HEX = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_LFS = b"version https://git-lfs.github.com/spec/v1"
 _IDENTITY = "Interlock <interlock@localhost>"
 
 
@@ -126,13 +128,23 @@ def notes(origin: Origin, environ: Mapping[str, str], *, head: bool) -> tuple[st
     if head and not origin.branch:
         said.append("HEAD is detached")
     if head and origin.worktree is not None:
-        git = Git(environ, cwd=origin.worktree, trust=Trust.USER)
-        status = git.call("status", "--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=dirty").out
-        changed = len([line for line in status.split(b"\0") if line[2:3] == b" "])
-        if changed:
-            files = "1 file has" if changed == 1 else f"{changed} files have"
-            said.append(f"{files} uncommitted changes that do not come along: --base worktree takes them")
+        said += _uncommitted(origin, Git(environ, cwd=origin.worktree, trust=Trust.USER))
     return tuple(said)
+
+
+def _uncommitted(origin: Origin, git: Git) -> Iterator[str]:
+    """Of a file that goes through a filter, only what git sees without it can be told."""
+    extra = filters.off(git, origin.common_dir)
+    words = ("--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=dirty", "--no-renames")
+    lines = git.call("status", *words, extra=extra).out.split(b"\0")
+    changed = [line[3:] for line in lines if line[2:3] == b" "]
+    unsure = len(filters.filtered(git, changed, extra))
+    certain = len(changed) - unsure
+    rest = "uncommitted changes that do not come along: --base worktree takes them"
+    if certain:
+        yield f"{'1 file has' if certain == 1 else f'{certain} files have'} {rest}"
+    if unsure:
+        yield f"{'1 file that goes' if unsure == 1 else f'{unsure} files that go'} through a filter may have {rest}"
 
 
 def _written(store: Path, objects: Objects, origin: Origin, environ: Mapping[str, str], folder: Path) -> str:
@@ -149,6 +161,7 @@ def _written(store: Path, objects: Objects, origin: Origin, environ: Mapping[str
         "GIT_WORK_TREE": str(origin.worktree),
         "GIT_INDEX_FILE": str(index),
         "GIT_OBJECT_DIRECTORY": str(store / "objects"),
+        **filters.off(git, origin.common_dir),
     }
     plain = ("-c", "core.splitIndex=false", "-c", "core.untrackedCache=false", "-c", "advice.addEmbeddedRepo=false")
     done = git.call(*plain, "add", "--all", "--", ":/", extra=extra, codes=range(256))
@@ -157,6 +170,7 @@ def _written(store: Path, objects: Objects, origin: Origin, environ: Mapping[str
     tree = git.call(*plain, "write-tree", "--missing-ok", extra=extra).out.decode().strip()
     changed = trees.differences(objects.listing(origin.tree), objects.listing(tree))
     _refuse_embedded(changed, Path(origin.worktree or "") / ".gitmodules")
+    tree, changed = _cleaned(objects, origin.tree, tree, filters.filtered(git, changed, extra))
     wanted = {new.oid for _, new in changed.values() if new is not None and new.mode != trees.SUBMODULE}
     staged = sorted(oid for oid in wanted if objects.look(oid) is None)  # in the index and nowhere else
     if staged:
@@ -165,6 +179,36 @@ def _written(store: Path, objects: Objects, origin: Origin, environ: Mapping[str
         pack = user.call("pack-objects", "-q", "--stdout", stdin=names.encode()).out
         Git(environ, store).call("unpack-objects", "-q", stdin=pack)
     return tree
+
+
+def _cleaned(
+    objects: Objects, head: str, tree: str, through: Mapping[bytes, str]
+) -> tuple[str, dict[bytes, tuple[trees.Entry | None, trees.Entry | None]]]:
+    """The tree with pointers where Git LFS keeps the content, and how it differs from `head`. Raises UsageError."""
+    listing = objects.listing(tree)
+    files = {path: entry for path in through if (entry := trees.get(listing, path)) and entry.mode in trees.REGULAR}
+    others = sorted(path for path in files if through[path] != "lfs")
+    if others:
+        raise UsageError(
+            f"the working tree cannot be taken: {os.fsdecode(others[0])} goes through the filter {through[others[0]]!r}"
+            ", and no filter is started: commit it first (or run `git status`, if it is not changed)"
+        )
+    pointers = {path: trees.Entry(entry.mode, _pointer(objects, entry.oid)) for path, entry in files.items()}
+    tree = objects.write_edited(tree, dict(pointers))
+    return tree, trees.differences(objects.listing(head), objects.listing(tree))
+
+
+def _pointer(objects: Objects, oid: str) -> str:
+    """The pointer of a file's content, by version 1 of the specification of Git LFS; a pointer is its own."""
+    digest, size, begin = hashlib.sha256(), 0, b""
+    for _, chunks in objects.stream([oid]):
+        for chunk in chunks:
+            digest.update(chunk)
+            size += len(chunk)
+            begin = begin or chunk[: len(_LFS)]
+    if begin == _LFS or not size:
+        return oid
+    return objects.write("blob", _LFS + f"\noid sha256:{digest.hexdigest()}\nsize {size}\n".encode())
 
 
 def _refuse_embedded(changed: Mapping[bytes, tuple[trees.Entry | None, trees.Entry | None]], modules: Path) -> None:

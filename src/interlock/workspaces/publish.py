@@ -13,6 +13,7 @@ from pathlib import Path
 from interlock.ports import InfrastructureError, UsageError
 from interlock.workspaces.git import Git, complaint
 
+_PUSH = ("push", "--quiet", "--no-verify", "--no-signed", "--recurse-submodules=no")  # no program but the transport's
 _REFUSED = ("stale info", "[rejected]", "[remote rejected]")
 
 
@@ -35,7 +36,7 @@ def publish(git: Git, store: Path, notice: Notice) -> str:
     address = _address(git, notice.remote)
     lease = f"--force-with-lease={notice.ref}:"  # it has to be new, or at this very commit
     borrowed = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": str(store / "objects")}
-    words = ("push", "--quiet", "--no-verify", "--no-follow-tags", lease, address, f"{notice.commit}:{notice.ref}")
+    words = (*_PUSH, "--no-follow-tags", lease, address, f"{notice.commit}:{notice.ref}")
     done = git.call(*words, codes=range(256), extra=borrowed)
     if done.code:
         raise _not_pushed(notice, complaint(done))
@@ -46,7 +47,7 @@ def withdraw(git: Git, notice: Notice) -> None:
     """Delete the branch where it is still ours; one that is gone already is fine."""
     address = _address(git, notice.remote)
     lease = f"--force-with-lease={notice.ref}:{notice.commit}"
-    done = git.call("push", "--quiet", "--no-verify", lease, address, f":{notice.ref}", codes=range(256))
+    done = git.call(*_PUSH, lease, address, f":{notice.ref}", codes=range(256))
     if done.code == 0 or _is_gone(git, address, notice):
         return
     raise InfrastructureError(
