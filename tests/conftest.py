@@ -1,4 +1,5 @@
-"""What holds for every test: it has a home of its own, no identity but ours, and no network beyond loopback.
+"""What holds for every test: it has a home of its own, no identity but ours, no network beyond loopback, and the
+signals of a program at a terminal, whoever started the tests.
 
 Touching the user's home or connecting to another machine raises `OutOfBounds`, so a test that does it fails.
 """
@@ -9,6 +10,7 @@ import ipaddress
 import itertools
 import os
 import pwd
+import signal
 import sys
 import sysconfig
 import tempfile
@@ -39,6 +41,17 @@ _NAME_EVENTS = frozenset({"socket.getaddrinfo", "socket.gethostbyname"})
 
 hypothesis.settings.register_profile("interlock", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("interlock")
+
+
+def _hear_signals() -> None:
+    """A shell starts what goes to the background with SIGINT ignored, `nohup` with SIGHUP, and each program hands
+    that on to those below it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
+_hear_signals()
 
 
 class OutOfBounds(AssertionError):

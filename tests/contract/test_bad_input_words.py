@@ -257,6 +257,25 @@ def test_ctrl_c_through_the_terminals_whole_group_twice(ground: Ground):
     ground.untouched(before)
 
 
+@pytest.mark.parametrize(("number", "ends"), [(signal.SIGTERM, True), (signal.SIGHUP, False)])
+def test_started_with_signals_ignored_it_hears_a_kill_and_no_hangup(ground: Ground, number: int, ends: bool):
+    """As `nohup interlock run &` starts it."""
+    ground.pipeline(f"touch {ground.root}/here; sleep 5; echo done > made.txt")
+    deaf = 'trap "" INT HUP; exec "$0" "$@"'
+    program = subprocess.Popen(
+        ["sh", "-c", deaf, *PROGRAM, "run", "-t", "x", "--plain"], cwd=ground.repository, env=ground.environment(),
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        wait_for(ground.root / "here")
+        program.send_signal(number)
+        out, err = program.communicate(timeout=60)
+    finally:
+        end(program)
+    assert program.returncode == (130 if ends else 0), err
+    assert (b"next: interlock resume" in out) is ends
+
+
 def runs(ground: Ground) -> list[str]:
     return [path.stem for path in ground.state.glob("*/*/locks/*.lock")]
 

@@ -360,14 +360,14 @@ def test_a_note_about_another_process_of_that_pid_ends_nobody(tmp_path: Path) ->
 
 
 def test_the_deadline_ends_it(run: Run, pids: Callable[[], list[int]], by: Spawner) -> None:
-    done = run("echo $$ >> ../pids; echo begun; sleep 600", timeout_s=3, by=by)
+    done = run("echo $$ >> ../pids; echo begun; exec sleep 600", timeout_s=3, by=by)  # a shell may say how sleep ended
     assert (done.how, done.code, done.tail) == (How.TIMED_OUT, None, b"begun\n")
     assert dead(pids())
 
 
 def test_cancel_ends_it(run: Run, pids: Callable[[], list[int]], by: Spawner) -> None:
     cancel = threading.Event()
-    done = run("echo $$ >> ../pids; echo begun; sleep 600", cancel, on_output=lambda _: cancel.set(), by=by)
+    done = run("echo $$ >> ../pids; echo begun; exec sleep 600", cancel, on_output=lambda _: cancel.set(), by=by)
     assert (done.how, done.code) == (How.CANCELLED, None)
     assert dead(pids())
 

@@ -44,12 +44,14 @@ def asks() -> bool:
 
 @contextmanager
 def ended_politely() -> Iterator[None]:
-    """A polite end (terminal closed, `kill`) is as Ctrl-C without a terminal: the run stays resumable."""
+    """A polite end (terminal closed, `kill`) is as Ctrl-C without a terminal: the run stays resumable. Who started us
+    so that a closed terminal is nothing to us (`nohup`) is heeded; `kill` always works."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    polite = [signal.SIGTERM, *([] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP])]
+    before = {number: signal.signal(number, interrupt) for number in polite}
     try:
         yield
     finally:
