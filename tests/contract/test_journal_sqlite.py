@@ -294,3 +294,12 @@ def test_a_state_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "state").touch()
     with pytest.raises(InfrastructureError, match="cannot be written"):
         SqliteJournal(tmp_path / "state" / "journal.db")
+
+
+def test_a_library_that_can_lose_what_was_recorded_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apsw, "sqlite_lib_version", lambda: "3.51.2")
+    with pytest.raises(InfrastructureError, match=r"SQLite 3\.51\.2 can lose .* install `apsw>=3\.51\.3`"):
+        SqliteJournal(tmp_path / "journal.db")
+    assert not (tmp_path / "journal.db").exists()
+    monkeypatch.setattr(apsw, "sqlite_lib_version", lambda: "3.100.0")
+    SqliteJournal(tmp_path / "journal.db").close()

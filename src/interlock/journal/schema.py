@@ -18,8 +18,10 @@ from pathlib import Path
 import apsw
 
 from interlock.journal import faults
+from interlock.ports import InfrastructureError
 
 APPLICATION_ID = 0x494C434B  # "ILCK", in the header of the file
+SQLITE_MIN = (3, 51, 3)  # older ones can lose what a WAL holds while it is reset
 BUSY_TIMEOUT_S = 30.0
 _BUSY_PAUSE_MAX_S = 0.01
 _MIGRATION = re.compile(r"(?P<number>\d{4})-(?P<name>[a-z0-9-]+)\.sql")
@@ -42,6 +44,7 @@ def migrations() -> tuple[Migration, ...]:
 
 def open_journal(path: Path) -> apsw.Connection:
     """The connection that writes. Makes the file and its folder, and migrates. Raises InfrastructureError."""
+    _require_sound_library()
     try:
         _make(path)
         connection = _connect(path)
@@ -74,6 +77,16 @@ def migrate(connection: apsw.Connection, path: Path, known: tuple[Migration, ...
                 connection.execute(migration.path.read_text(encoding="utf-8"))
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.execute(f"PRAGMA user_version = {migration.number}")
+
+
+def _require_sound_library() -> None:
+    found = apsw.sqlite_lib_version()
+    if tuple(int(part) for part in found.split(".")[:3]) < SQLITE_MIN:
+        wanted = ".".join(str(part) for part in SQLITE_MIN)
+        raise InfrastructureError(
+            f"SQLite {found} can lose what was recorded: {wanted} or newer is needed: install `apsw>={wanted}`",
+            permanent=True,
+        )
 
 
 def _make(path: Path) -> None:
