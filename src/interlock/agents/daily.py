@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from interlock.agents.late import Late
 from interlock.core.events import Usage
 from interlock.core.pipeline import AgentSpec
 from interlock.ports import Agent, Brief, Cancel, Ended, Outcome, Place
@@ -90,4 +91,4 @@ def capped(agents: Mapping[str, Agent], cap: DailyCap) -> Mapping[str, Agent]:
     """The agents within the cap, if there is one."""
     if not cap.tokens and not cap.cost_usd:
         return agents
-    return {name: Capped(agent, cap) for name, agent in agents.items()}
+    return Late(agents, lambda name: Capped(agents[name], cap))

@@ -9,6 +9,7 @@ from pkgutil import iter_modules
 from typing import Protocol, cast
 
 from interlock.agents import kinds
+from interlock.agents.late import Late
 from interlock.ports import Agent
 
 
@@ -20,7 +21,8 @@ def adapters(environ: Mapping[str, str], folder: Path | None = None) -> Mapping[
     """Every adapter by the name that `use:` gives. `environ` is our own environment; files that an agent's
     options name are looked up in `folder` (by default where we stand)."""
     names = sorted(module.name for module in iter_modules(kinds.__path__))
-    return {name: _kind(name).adapter(environ, folder or Path.cwd()) for name in names}
+    where = folder or Path.cwd()
+    return Late(names, lambda name: _kind(name).adapter(environ, where))
 
 
 def _kind(name: str) -> _Kind:

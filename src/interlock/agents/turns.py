@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from interlock.agents.late import Late
 from interlock.core.pipeline import AgentSpec
 from interlock.ports import Agent, Brief, Cancel, Outcome, Place
 
@@ -38,4 +39,4 @@ class Queued:
 
 def queued(agents: Mapping[str, Agent], turn: Turn) -> Mapping[str, Agent]:
     """The agents, each of which takes its turn. Raises as `turn`: Cancelled, InfrastructureError."""
-    return {name: Queued(agent, turn) for name, agent in agents.items()}
+    return Late(agents, lambda name: Queued(agents[name], turn))

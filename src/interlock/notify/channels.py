@@ -11,13 +11,10 @@ import hmac
 import tempfile
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPMessage
 from pathlib import Path
-from typing import IO, Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from interlock import __version__
@@ -26,8 +23,10 @@ from interlock.notify.messages import Message
 from interlock.ports import Cancel, InfrastructureError
 from interlock.process import How, Supervised, supervise
 
+if TYPE_CHECKING:
+    from urllib.request import Request
+
 _TICK_S = 0.05
-_LASTING_BUT = (408, 425, 429)  # of 4xx: asking again may help
 _SAID_MAX = 200
 _LOG_MAX = 100_000
 
@@ -73,6 +72,8 @@ class Webhook:
         return f"webhook {urlsplit(self.address).netloc}"
 
     def tell(self, message: Message, cancel: Cancel) -> None:
+        from interlock.notify.posting import request
+
         headers = {
             "Content-Type": "application/json",
             "User-Agent": f"interlock/{__version__}",
@@ -80,7 +81,7 @@ class Webhook:
             "X-Interlock-Event": message.event,
             **self._signature(message.body),
         }
-        _answered(urllib.request.Request(self.address, message.body, headers, method="POST"), self.timeout_s, cancel)
+        _answered(request(self.address, message.body, headers), self.timeout_s, cancel)
 
     def _signature(self, body: bytes) -> dict[str, str]:
         if not self.secret:
@@ -96,14 +97,16 @@ def signature(key: str, body: bytes) -> str:
     return hmac.new(key.encode("utf-8", "surrogateescape"), body, hashlib.sha256).hexdigest()
 
 
-def _answered(request: urllib.request.Request, timeout_s: float, cancel: Cancel) -> None:
+def _answered(request: Request, timeout_s: float, cancel: Cancel) -> None:
     """On a thread of its own that is left behind where it takes too long: a socket's timeout is for each byte."""
+    from interlock.notify.posting import post  # late: who only looks at runs posts nothing
+
     refusals: list[Refusal] = []
     done = threading.Event()
 
     def ask() -> None:
         try:
-            _post(request, timeout_s)
+            post(request, timeout_s)
         except Refusal as refusal:
             refusals.append(refusal)
         except Exception as error:  # noqa: BLE001 - of whatever an address or a server can make of a request
@@ -120,40 +123,6 @@ def _answered(request: urllib.request.Request, timeout_s: float, cancel: Cancel)
             raise Refusal(f"no answer in {timeout_s:g} s")
     if refusals:
         raise refusals[0]
-
-
-def _post(request: urllib.request.Request, timeout_s: float) -> None:
-    """Any 2xx is a yes. What it says beside that is not read."""
-    local = [urllib.request.ProxyHandler({})] if request.type == "http" else []
-    try:
-        with urllib.request.build_opener(_NoRedirect, *local).open(request, timeout=timeout_s):
-            return
-    except urllib.error.HTTPError as error:
-        with error:
-            raise _refused(error) from error
-    except urllib.error.URLError as error:
-        reason = error.reason
-        why = (reason.strerror or type(reason).__name__) if isinstance(reason, OSError) else type(error).__name__
-        raise Refusal(f"cannot be reached: {why}") from error
-    except (OSError, HTTPException) as error:
-        raise Refusal(f"broke off ({type(error).__name__})") from error
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Neither the body nor its signature goes anywhere but to the address."""
-
-    def redirect_request(  # noqa: PLR0913 - as urllib calls it
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
-    ) -> None:
-        return None
-
-
-def _refused(error: urllib.error.HTTPError) -> Refusal:
-    after = error.headers.get("Retry-After", "")
-    wait_s = float(after) if after.isascii() and after.isdecimal() and len(after) < 6 else 0.0
-    hint = ": it leads elsewhere, and redirects are not followed" if 300 <= error.code < 400 else ""
-    lasting = error.code < 500 and error.code not in _LASTING_BUT
-    return Refusal(f"HTTP {error.code}{hint}", wait_s=wait_s, lasting=lasting)
 
 
 # --- a program -------------------------------------------------------------------------------------

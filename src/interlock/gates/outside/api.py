@@ -7,16 +7,15 @@ good answer raises; nothing here judges.
 
 from __future__ import annotations
 
-import http.client
 import json
-import urllib.error
-import urllib.parse
-import urllib.request
 from dataclasses import dataclass
-from email.message import Message
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from interlock import __version__
+
+if TYPE_CHECKING:
+    from email.message import Message
+    from urllib.error import HTTPError
 
 GITHUB = "https://api.github.com"
 PAGES_MAX = 10
@@ -77,6 +76,10 @@ class Api:
         raise Unanswered(f"{path}: more than {PAGES_MAX * PER_PAGE} of them", lasting=True)
 
     def _get(self, path: str, now: float) -> Any:  # noqa: ANN401 - JSON
+        import http.client  # late: these take long to load, and only a run with such a gate needs them
+        import urllib.error
+        import urllib.request
+
         url = f"{self.outside.endpoint.rstrip('/')}/repos/{self.repository}{path}"
         request = urllib.request.Request(url, headers=_HEADERS)
         if self.token:
@@ -104,9 +107,11 @@ _HEADERS = {
 }
 
 
-def _refused(error: urllib.error.HTTPError, now: float) -> Unanswered:
+def _refused(error: HTTPError, now: float) -> Unanswered:
+    from urllib.parse import urlsplit
+
     wait_s = _wait(error.headers, now)
-    said = f"{urllib.parse.urlsplit(error.url).path}: HTTP {error.code}"
+    said = f"{urlsplit(error.url).path}: HTTP {error.code}"
     if error.code == 429 or (error.code == 403 and wait_s > 0):
         return Unanswered(f"{said}: asked too often", wait_s=wait_s)
     if error.code in (401, 403):
