@@ -6,8 +6,8 @@ import getpass
 import os
 import re
 import secrets
-import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -15,25 +15,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from interlock.agents import adapters
-from interlock.agents.daily import DailyCap, capped
-from interlock.agents.turns import queued
 from interlock.core.views import RunView
-from interlock.engines.owner import Attendant, Owner
 from interlock.execution.histories import Histories
-from interlock.gates import Referee
-from interlock.gates.bench import Bench
-from interlock.gates.held_out import HeldOut
-from interlock.gates.locks import Slots
-from interlock.gates.outside.api import Outside
 from interlock.journal import FileBlobs, SqliteJournal
-from interlock.notify import Channel, Command, Notices, Untold, Webhook
 from interlock.ports import InfrastructureError, UsageError, World
 from interlock.process import capture, detach, scrubbed
 from interlock.service import Service
 from interlock.settings import (
     NotifySettings,
+    Paths,
     RepositoryPaths,
     RunLock,
     Settings,
@@ -43,9 +35,15 @@ from interlock.settings import (
     paths_of,
 )
 from interlock.settings import Owner as Holder
-from interlock.spec.templates import render
-from interlock.telemetry import Telemetry, lacking, wanted
-from interlock.workspaces import GitWorkspaces, check_version
+
+if TYPE_CHECKING:  # what does work is loaded where there is some: see _driver and its neighbours
+    from interlock.engines.owner import Attendant, Owner
+    from interlock.gates import Referee
+    from interlock.gates.bench import Bench
+    from interlock.notify import Channel, Notices, Untold
+    from interlock.workspaces import GitWorkspaces
+
+Made = TypeVar("Made")
 
 
 class SystemClock:
@@ -53,6 +51,26 @@ class SystemClock:
 
     def now(self) -> float:
         return time.time()
+
+
+class Once(Generic[Made]):
+    """What is made where it is first asked for. Threads may share it."""
+
+    def __init__(self, make: Callable[[], Made]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: tuple[Made, ...] = ()
+
+    def __call__(self) -> Made:
+        with self._lock:
+            if not self._made:
+                self._made = (self._make(),)
+            return self._made[0]
+
+    @property
+    def made(self) -> tuple[Made, ...]:
+        """It, where it was asked for."""
+        return self._made
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +81,24 @@ class Application:
     paths: RepositoryPaths
     settings: Settings
     service: Service
-    owner: Owner
-    workspaces: GitWorkspaces
     journal: SqliteJournal
     blobs: FileBlobs
     environ: Mapping[str, str]
-    notices: Notices
+    _workspaces: Once[GitWorkspaces]
+    _owner: Once[Owner]
+    _notices: Once[Notices]
+
+    @property
+    def workspaces(self) -> GitWorkspaces:
+        return self._workspaces()
+
+    @property
+    def owner(self) -> Owner:
+        return self._owner()
+
+    @property
+    def notices(self) -> Notices:
+        return self._notices()
 
     @property
     def state(self) -> Path:
@@ -96,7 +126,8 @@ class Application:
 
     def untold(self, run: str) -> tuple[Untold, ...]:
         """Who should have been told of the run and was not."""
-        return self.notices.untold(run)
+        wanted = self.settings.notify.webhook or self.settings.notify.command
+        return self.notices.untold(run) if wanted else ()
 
     def person(self) -> str:
         """Who answers, as the journal is told: the system's user, and who that is to git."""
@@ -108,7 +139,8 @@ class Application:
         return f"{user} ({identity})" if identity else user
 
     def close(self) -> None:
-        self.workspaces.close()
+        for workspaces in self._workspaces.made:
+            workspaces.close()
         self.journal.close()
 
 
@@ -120,56 +152,115 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
     paths = general.repository(common_dir)
     clock = SystemClock()
     journal, blobs = SqliteJournal(paths.journal), FileBlobs(paths.blobs)
-    workspaces = GitWorkspaces(paths.store, paths.places, top, environ, former=paths.former_places)
-    cap = DailyCap(general.state / "spent", settings.daily_tokens, settings.daily_cost_usd, clock.now)
-    slots = Slots(general.state / "slots", settings.slots, environ)
-    agents = capped(queued(adapters(environ, top), slots.taken), cap)
-    outside = Outside(settings.ci.endpoint, settings.ci.token, settings.ci.poll_s, settings.ci.grace_s)
-    held_out = HeldOut(settings.held_out, environ, top)
-    bench = Bench(workspaces, blobs, journal, environ, paths.locks, slots, agents, outside, held_out=held_out)
-    gates = Referee(bench)
     histories = Histories(journal)
-    world = World(workspaces, agents, gates, blobs, journal, clock, render, lambda: True)
-    holder = _holder()
-    backoff_s = float(environ.get("INTERLOCK_BACKOFF_S", "1"))
+    workspaces = Once(partial(_workspaces, paths, top, environ))
+    ground = _Ground(top, environ, general, paths, settings, journal, blobs, clock)
+    bench = Once(lambda: _bench(ground, workspaces()))
     service = Service(
         journal=journal,
         histories=histories,
         blobs=blobs,
         workspaces=workspaces,
-        gates=gates,
+        gates=Once(lambda: _referee(bench())),
         clock=clock,
         owner_of=partial(_owner, paths),
         new_run_id=lambda: new_run_id(clock.now(), secrets.token_bytes(8)),
         new_answer_id=lambda: secrets.token_hex(8),
     )
-    notify = settings.notify
-    notices = Notices(
-        channels=tuple(_channels(notify, general.config, environ)),
+    notices = Once(lambda: _notices(ground, service))
+    owner = Once(lambda: _driver(ground, service, bench(), notices()))
+    return Application(top, paths, settings, service, journal, blobs, environ, workspaces, owner, notices)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What all parts stand on."""
+
+    top: Path
+    environ: Mapping[str, str]
+    general: Paths
+    paths: RepositoryPaths
+    settings: Settings
+    journal: SqliteJournal
+    blobs: FileBlobs
+    clock: SystemClock
+
+    @property
+    def backoff_s(self) -> float:
+        return float(self.environ.get("INTERLOCK_BACKOFF_S", "1"))
+
+
+def _workspaces(paths: RepositoryPaths, top: Path, environ: Mapping[str, str]) -> GitWorkspaces:
+    from interlock.workspaces import GitWorkspaces
+
+    return GitWorkspaces(paths.store, paths.places, top, environ, former=paths.former_places)
+
+
+def _bench(ground: _Ground, workspaces: GitWorkspaces) -> Bench:
+    from interlock.agents import adapters
+    from interlock.agents.daily import DailyCap, capped
+    from interlock.agents.turns import queued
+    from interlock.gates.bench import Bench
+    from interlock.gates.held_out import HeldOut
+    from interlock.gates.locks import Slots
+    from interlock.gates.outside.api import Outside
+
+    settings, environ = ground.settings, ground.environ
+    spent = ground.general.state / "spent"
+    cap = DailyCap(spent, settings.daily_tokens, settings.daily_cost_usd, ground.clock.now)
+    slots = Slots(ground.general.state / "slots", settings.slots, environ)
+    agents = capped(queued(adapters(environ, ground.top), slots.taken), cap)
+    outside = Outside(settings.ci.endpoint, settings.ci.token, settings.ci.poll_s, settings.ci.grace_s)
+    held_out = HeldOut(settings.held_out, environ, ground.top)
+    shared = (workspaces, ground.blobs, ground.journal, environ, ground.paths.locks)
+    return Bench(*shared, slots, agents, outside, held_out=held_out)
+
+
+def _referee(bench: Bench) -> Referee:
+    from interlock.gates import Referee
+
+    return Referee(bench)
+
+
+def _notices(ground: _Ground, service: Service) -> Notices:
+    from interlock.notify import Notices
+
+    notify = ground.settings.notify
+    return Notices(
+        channels=tuple(_channels(notify, ground.general.config, ground.environ)),
         events=frozenset(notify.events),
         attempts=notify.attempts,
-        backoff_s=backoff_s,
-        repository=str(top),
-        journal=journal,
-        clock=clock,
+        backoff_s=ground.backoff_s,
+        repository=str(ground.top),
+        journal=ground.journal,
+        clock=ground.clock,
         locate=service.locate_run,
     )
-    owner = Owner(
-        world=world,
-        lock=partial(_lock, paths, holder),
-        state_of=histories.state,
+
+
+def _driver(ground: _Ground, service: Service, bench: Bench, notices: Notices) -> Owner:
+    from interlock.engines.owner import Owner
+    from interlock.spec.templates import render
+
+    holder = _holder()
+    stores = (ground.blobs, ground.journal, ground.clock)
+    return Owner(
+        world=World(bench.workspaces, bench.agents, service.gates(), *stores, render, lambda: True),
+        lock=partial(_lock, ground.paths, holder),
+        state_of=service.histories.state,
         name=f"{holder.pid}@{holder.host}",
-        environ=environ,
-        places=settings.max_parallel,
-        backoff_s=backoff_s,
-        attendants=tuple(_attendants(notices, service.describe_run, environ)),
+        environ=ground.environ,
+        places=ground.settings.max_parallel,
+        backoff_s=ground.backoff_s,
+        attendants=tuple(_attendants(notices, service.describe_run, ground.environ)),
     )
-    return Application(top, paths, settings, service, owner, workspaces, journal, blobs, environ, notices)
 
 
 def _attendants(
     notices: Notices, view: Callable[[str], RunView], environ: Mapping[str, str]
 ) -> Iterator[Callable[[str], Attendant]]:
+    from interlock.telemetry import Telemetry, lacking, wanted
+
     if notices.channels:
         yield notices.attend
     if wanted(environ) and not lacking(environ):
@@ -177,6 +268,8 @@ def _attendants(
 
 
 def _channels(notify: NotifySettings, config: Path, environ: Mapping[str, str]) -> Iterator[Channel]:
+    from interlock.notify import Command, Webhook
+
     if notify.webhook:
         yield Webhook(notify.webhook, notify.secret, environ, notify.timeout_s)
     if notify.command:
@@ -190,16 +283,22 @@ def repository_of(cwd: Path, environ: Mapping[str, str]) -> tuple[Path, Path]:
     try:
         done = capture(words, cwd=cwd, env=scrubbed(environ, ("HOME", "XDG_CONFIG_HOME")))
     except InfrastructureError:
-        check_version(environ)
+        _check_version(environ)
         raise
     lines = os.fsdecode(done.out).split("\n")[:-1]
     if done.code != 0 or len(lines) != 2:
-        check_version(environ)  # an old git does not know our options, and says other things
+        _check_version(environ)  # an old git does not know our options, and says other things
     if done.code == 0 and len(lines) != 2:
         raise UsageError(f"{os.fsdecode(done.out)!r}: a path with a line break cannot be used: rename the folder")
     if done.code != 0:
         raise UsageError(_no_repository(cwd, done.err.decode("utf-8", "replace").strip().removeprefix("fatal: ")))
     return Path(lines[0]), Path(lines[1]).resolve()
+
+
+def _check_version(environ: Mapping[str, str]) -> None:
+    from interlock.workspaces import check_version  # late: where git is as it should be, it is not asked
+
+    check_version(environ)
 
 
 def _no_repository(cwd: Path, said: str) -> str:
@@ -226,4 +325,4 @@ def _owner(paths: RepositoryPaths, run: str) -> str:
 
 
 def _holder() -> Holder:
-    return Holder(os.getpid(), socket.gethostname(), datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"))
+    return Holder(os.getpid(), os.uname().nodename, datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"))

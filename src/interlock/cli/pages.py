@@ -6,6 +6,7 @@ Overrides and the sandbox level stand in every page, because they say how far a 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -35,7 +36,9 @@ from interlock.core.joins import conflict_text
 from interlock.core.state import Phase, Spent
 from interlock.core.text import without_place
 from interlock.core.views import RunPhase, RunView, StageView, Standing
-from interlock.notify import Untold
+
+if TYPE_CHECKING:
+    from interlock.notify import Untold
 
 _LINES_MAX = 2  # of a finding, beyond its first
 _LINES_DEEP_MAX = 12

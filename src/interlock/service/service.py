@@ -21,13 +21,14 @@ _OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`owner_of` says who drives a run now (empty for nobody); the `new_*_id` functions name new things."""
+    """`owner_of` says who drives a run now (empty for nobody); the `new_*_id` functions name new things;
+    `workspaces` and `gates` are made where they are needed."""
 
     journal: Journal
     histories: Histories
     blobs: Blobs
-    workspaces: Workspaces
-    gates: Gates
+    workspaces: Callable[[], Workspaces]
+    gates: Callable[[], Gates]
     clock: Clock
     owner_of: Callable[[str], str]
     new_run_id: Callable[[], str]
@@ -86,10 +87,10 @@ class Service:
         return answer
 
     def check(self, request: CheckRequest, cancel: Cancel | None = None) -> Iterator[Checked]:
-        return check(self.gates, self.blobs, request, cancel)
+        return check(self.gates(), self.blobs, request, cancel)
 
     def with_judges_of_base(self, request: CheckRequest) -> tuple[CheckRequest, tuple[str, ...]]:
-        return with_judges_of_base(self.workspaces, request)
+        return with_judges_of_base(self.workspaces(), request)
 
     def commit_of(self, view: RunView, name: str) -> str:
         """The commit that `base`, STAGE (accepted) or STAGE/EPOCH.NUMBER names in a run. Raises UsageError."""

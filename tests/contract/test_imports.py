@@ -1,0 +1,27 @@
+"""What `list`, `status` and `show` must not load: they are asked often, and time is spent on what they import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# Python's HTTP client and its mail parser, YAML, and whatever only a run at work needs.
+NEVER = (
+    "asyncio", "email", "http.client", "jsonschema", "minijinja", "pydantic", "rich", "ssl", "urllib.request", "yaml",
+    "interlock.agents", "interlock.engines", "interlock.gates", "interlock.notify", "interlock.telemetry",
+    "interlock.workspaces",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", ["list", "status", "show"])
+def test_what_only_looks_loads_little(verb: str, tmp_path: Path) -> None:
+    """In a repository without a run, where each says so after it has loaded all of its modules but its page."""
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    asked = f"import sys; from interlock.cli.app import call; call([{verb!r}]); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asked], cwd=tmp_path, capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert "interlock.cli.verbs." + verb in loaded, done.stderr
+    assert sorted(set(NEVER) & set(loaded)) == []
