@@ -30,6 +30,8 @@ _STABLE = (
     (r"\d+@\S+", "4242@here"),
 )
 
+_ADA = {"LOGNAME": "ada", "GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.org"}
+
 
 @dataclass(frozen=True)
 class Played:
@@ -85,7 +87,7 @@ def _console(block: Block, world: World) -> str:
 def _printed(command: str, world: World) -> str:
     done = subprocess.run(
         ["bash", "-c", command.replace("/srv/", f"{world.root}/srv/")], cwd=world.repository,
-        env=world.environment(LOGNAME="ada", COLUMNS="100", TZ="UTC"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        env=world.environment(**_ADA, COLUMNS="100", TZ="UTC"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, timeout=LIMIT_S, check=False,
     )  # fmt: skip
     text = done.stdout.decode().replace(f"{world.root}{os.sep}srv", "/srv").replace(str(world.root), "/home/ada")
