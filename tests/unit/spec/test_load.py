@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from interlock.core.pipeline import Command, Expect, Gate, GateKind, Pipeline, Report, Rule, Stage, When
-from interlock.ports import UsageError
+from interlock.ports import InfrastructureError, UsageError
 from interlock.spec import (
     InvalidPipeline,
     Level,
@@ -254,14 +254,14 @@ def test_bytes_that_are_no_text_survive_recording() -> None:
     "text", ["", "{}", "[]", '{"format": 1}', '{"format": 2, "pipeline": {}}', '{"format": 1, "pipeline": []}']
 )
 def test_what_is_no_recorded_pipeline_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="pipeline"):
+    with pytest.raises(InfrastructureError, match="pipeline"):
         decode_pipeline(text)
 
 
 def test_a_recorded_value_of_another_type_is_refused(root: Path) -> None:
     tree = json.loads(encode_pipeline(load(root).pipeline))
     tree["pipeline"]["stages"][0]["timeout_s"] = "soon"
-    with pytest.raises(UsageError, match="no recorded pipeline"):
+    with pytest.raises(InfrastructureError, match="recorded pipeline cannot be read"):
         decode_pipeline(json.dumps(tree))
 
 

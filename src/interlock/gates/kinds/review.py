@@ -12,9 +12,10 @@ import json
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from interlock.core.codec import object_reader, object_writer
 from interlock.core.events import Evidence, Finding, Severity, Usage, VerdictStatus
 from interlock.core.pipeline import AgentSpec, Review
 from interlock.gates.bench import Bench
@@ -130,9 +131,9 @@ def _cost(amounts: Sequence[float | None]) -> float | None:
 
 def _opinion(bench: Bench, case: Case, review: Review, asked: Asked, cancel: Cancel) -> _Opinion:
     key = digest_of(case.run, str(case.subject), case.gate.digest, case.commit, asked)
-    kept = bench.journal.recall(_KEPT, key)
+    kept = _recalled(bench.journal.recall(_KEPT, key), asked, case.number)
     if kept is not None:
-        return _recalled(kept, asked, case.number)
+        return kept
     opinion = _asked(bench, case, review, asked, cancel)
     if opinion.answer is not None:
         bench.journal.remember(_KEPT, key, _kept(opinion, case.number))
@@ -211,23 +212,29 @@ def _evidence(bench: Bench, reviewer: str, outcome: Outcome) -> list[Evidence]:
 # --- kept -------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An opinion that was given in the try `number`."""
+
+    number: int
+    said: Said
+    findings: tuple[Finding, ...]
+    usage: Usage
+    evidence: tuple[Evidence, ...]
+
+
 def _kept(opinion: _Opinion, number: int) -> str:
     assert opinion.answer is not None
-    return json.dumps(
-        {
-            "number": number,
-            "said": opinion.answer.said,
-            "findings": [asdict(finding) for finding in opinion.answer.findings],
-            "usage": asdict(opinion.usage),
-            "evidence": [asdict(item) for item in opinion.evidence],
-        }
-    )
+    answer = opinion.answer
+    kept = _Kept(number, answer.said, answer.findings, opinion.usage, opinion.evidence)
+    return json.dumps(object_writer(_Kept)(kept))
 
 
-def _recalled(text: str, asked: Asked, number: int) -> _Opinion:
-    """What it used counts once: in the try that asked it."""
-    kept = json.loads(text)
-    findings = (Finding(**{**item, "severity": Severity(item["severity"])}) for item in kept["findings"])
-    answer = Answer(Said(kept["said"]), tuple(findings))
-    usage = Usage(**kept["usage"]) if kept["number"] == number else Usage(0, 0, 0, 0.0)
-    return _Opinion(asked.reviewer, answer, "", usage, tuple(Evidence(**item) for item in kept["evidence"]))
+def _recalled(text: str | None, asked: Asked, number: int) -> _Opinion | None:
+    """What it used counts once: in the try that asked it. None where nothing was kept that can be read."""
+    try:
+        kept = object_reader(_Kept)(json.loads(text or "null"))
+    except (ValueError, TypeError, KeyError):
+        return None
+    usage = kept.usage if kept.number == number else Usage(0, 0, 0, 0.0)
+    return _Opinion(asked.reviewer, Answer(kept.said, kept.findings), "", usage, kept.evidence)

@@ -1,0 +1,120 @@
+"""What an older version wrote still reads, and what a newer one wrote is refused as such."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import pytest
+
+from interlock.core.codec import Newer, array_reader, array_writer, object_reader, object_writer
+from interlock.core.events import Event
+from interlock.core.pipeline import Pipeline
+from interlock.journal import codec as journal
+from interlock.ports import Answer, InfrastructureError
+from interlock.spec import decode_pipeline
+
+SHAPES = Path(__file__).parents[2] / "golden" / "shapes.json"  # field names of each type, as they were released
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    name: str
+    colour: Colour = Colour.RED
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """`size` and `leaves` are newer than what `OLD` was written by."""
+
+    name: str
+    size: float = 2.5
+    leaves: tuple[Leaf, ...] = (Leaf("first"),)
+    root: Leaf | None = None
+
+
+FULL = Tree("oak", 1.0, (Leaf("a"), Leaf("b")), Leaf("r"))
+
+
+def test_both_layouts_are_exact() -> None:
+    assert array_reader(Tree)(json.loads(json.dumps(array_writer(Tree)(FULL)))) == FULL
+    assert object_reader(Tree)(json.loads(json.dumps(object_writer(Tree)(FULL)))) == FULL
+
+
+def test_what_an_older_version_did_not_know_has_its_default() -> None:
+    assert array_reader(Tree)(["oak"]) == Tree("oak")
+    assert object_reader(Tree)({"name": "oak"}) == Tree("oak")
+    assert object_reader(Tree)({"name": "oak", "root": {"name": "r"}}) == Tree("oak", root=Leaf("r"))
+
+
+def test_what_a_newer_version_added_is_refused_as_such() -> None:
+    with pytest.raises(Newer, match="Tree has 5 fields, and 4 are known here"):
+        array_reader(Tree)(["oak", 1.0, [], None, "more"])
+    with pytest.raises(Newer, match="Leaf has age, not known here"):
+        object_reader(Tree)({"name": "oak", "root": {"name": "r", "age": 3}})
+    for reader, value in ((array_reader(Leaf), ["a", "blue"]), (object_reader(Leaf), {"name": "a", "colour": "blue"})):
+        with pytest.raises(Newer, match="Colour 'blue' is not known here"):
+            reader(value)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "said"),
+    [
+        ("Unheard", "[]", "Unheard"),
+        ("TimeReached", "[1.0,2.0]", "TimeReached has 2 fields"),
+        ("RunFinished", '["exploded"]', "RunStatus 'exploded'"),
+        ("VerdictGiven", '["s/1.1","s/g",1,"failed",[["r","m","error","",0,"",false,"x"]]]', "Finding has 8 fields"),
+    ],
+)
+def test_an_event_of_a_newer_version_is_said(kind: str, body: str, said: str) -> None:
+    with pytest.raises(InfrastructureError, match=rf"newer Interlock.*{said}.*upgrade"):
+        journal.decode_rows([(1, 0.0, kind, journal.VERSION, body)])
+
+
+def test_a_damaged_event_is_not_called_newer() -> None:
+    for body in ("[", "[]", "nonsense", "[null"):
+        with pytest.raises(InfrastructureError, match="damaged"):
+            journal.decode_rows([(1, 0.0, "TimeReached", journal.VERSION, body)])
+
+
+def test_a_pipeline_of_a_newer_version_is_said() -> None:
+    for text in ('{"format": 9, "pipeline": {}}', '{"format": 1, "pipeline": {"name": "n", "stages": [], "soul": 1}}'):
+        with pytest.raises(InfrastructureError, match=r"pipeline was written by a newer Interlock.*upgrade"):
+            decode_pipeline(text)
+
+
+def test_released_types_are_only_added_to() -> None:
+    """Fields of events stay in their order, and no type loses one; a field that is new has a default."""
+    released: dict[str, list[str]] = json.loads(SHAPES.read_text())
+    known = {cls.__name__: cls for cls in _types((*get_args(Event), Answer, Pipeline))}
+    assert set(released) - set(known) == set()
+    for name, before in released.items():
+        now = [each for each in fields(known[name]) if not each.name.startswith("_")]
+        assert [each.name for each in now[: len(before)]] == before, name
+        assert all(each.default is not MISSING for each in now[len(before) :]), name
+
+
+def _types(roots: tuple[Any, ...]) -> Iterator[Any]:
+    """The dataclasses that are recorded, those within others too."""
+    waiting, seen = list(roots), set()
+    while waiting:
+        kind = waiting.pop()
+        if is_dataclass(kind) and kind not in seen:
+            seen.add(kind)
+            yield kind
+            waiting += get_type_hints(kind).values()
+        waiting += get_args(kind)
+
+
+if __name__ == "__main__":  # writes SHAPES, at a release
+    found = {cls.__name__: cls for cls in _types((*get_args(Event), Answer, Pipeline))}
+    shapes = {name: [each.name for each in fields(cls) if each.name[0] != "_"] for name, cls in sorted(found.items())}
+    SHAPES.write_text(json.dumps(shapes, indent=1) + "\n")
