@@ -166,6 +166,7 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
         owner_of=partial(_owner, paths),
         new_run_id=lambda: new_run_id(clock.now(), secrets.token_bytes(8)),
         new_answer_id=lambda: secrets.token_hex(8),
+        lost_runs=partial(_lost, journal, workspaces),
     )
     notices = Once(lambda: _notices(ground, service))
     owner = Once(lambda: _driver(ground, service, bench(), notices()))
@@ -254,6 +255,12 @@ def _driver(ground: _Ground, service: Service, bench: Bench, notices: Notices) -
         backoff_s=ground.backoff_s,
         attendants=tuple(_attendants(notices, service.describe_run, ground.environ)),
     )
+
+
+def _lost(journal: SqliteJournal, workspaces: GitWorkspaces) -> list[str]:
+    """Runs that were recorded, or that the store keeps work of, and that the journal knows nothing of."""
+    known = set(journal.runs())
+    return sorted({*journal.lost(), *workspaces.kept_runs()} - known)
 
 
 def _attendants(

@@ -6,41 +6,20 @@ waits for an approval, one whose attempts were all rejected, and one whose owner
 
 from __future__ import annotations
 
-import tarfile
 from pathlib import Path
 
 import pytest
 from tests.contract.cli_world import World
-
-from interlock.settings import repository_key
-
-STORES = sorted(Path(__file__).parents[1].joinpath("golden").glob("*.tar.gz"))
-SUITE = '<testsuite name="s" tests="1"><testcase classname="t" name="test_a" file="tests/test_a.py"/></testsuite>'
-TASKS = {
-    "in flight": "interrupted", "rejected": "waiting", "waits": "waiting", "cancelled": "cancelled",
-    "joined": "accepted", "accepted": "accepted",
-}  # fmt: skip
+from tests.contract.golden_world import STORES, TASKS, phases, runs, unpacked
 
 
 @pytest.fixture(params=STORES, ids=lambda path: path.name.partition(".")[0])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
-    """The store as its version left it, moved to where the repository lies now."""
-    with tarfile.open(request.param) as packed:
-        packed.extractall(tmp_path, filter="fully_trusted")
-    found = World(tmp_path, tmp_path / "project", {"GOLDEN": str(tmp_path), "SUITE": SUITE, "USER": "somebody"})
-    (folder,) = (tmp_path / "state/interlock").glob("project-*")
-    folder.rename(folder.with_name(repository_key((found.repository / ".git").resolve())))
-    return found
-
-
-def runs(world: World) -> dict[str, str]:
-    """Ids by task."""
-    return {run["task"]: run["id"] for run in world.ask("list", "--json").ended(0).json()["runs"]}
+    return unpacked(request.param, tmp_path)
 
 
 def test_each_run_is_as_it_was(world: World) -> None:
-    listed = world.ask("list", "--json").ended(0).json()["runs"]
-    assert {run["task"]: run["phase"] for run in listed} == TASKS
+    assert phases(world) == TASKS
     world.ask("list").ended(0, *runs(world).values())
     for task, run in runs(world).items():
         assert world.show(run)["phase"] == TASKS[task]
@@ -49,7 +28,7 @@ def test_each_run_is_as_it_was(world: World) -> None:
     world.ask("doctor")
     world.ask("gc", "--dry-run").ended(0)
     world.ask("gc").ended(0)
-    assert {run["task"]: run["phase"] for run in world.ask("list", "--json").json()["runs"]} == TASKS
+    assert phases(world) == TASKS
 
 
 def test_what_was_tried_can_be_read(world: World) -> None:
@@ -83,7 +62,7 @@ def test_what_is_unfinished_is_cancelled(world: World) -> None:
 
 def test_a_new_run_uses_what_is_kept(world: World) -> None:
     world.ask("run", "-p", "full", "-t", "more", "--plain").ended(3, "waits for an approval")
-    assert len(world.ask("list", "--json").json()["runs"]) == len(TASKS) + 1
+    assert len(runs(world)) == len(TASKS) + 1
 
 
 def test_there_is_a_store_of_each_released_format() -> None:

@@ -12,12 +12,14 @@ from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
 from interlock.cli.streams import note, say
+from interlock.core.text import plain
 from interlock.ports import UsageError
 
 if TYPE_CHECKING:
     from interlock.bootstrap import Application
+    from interlock.core.views import Standing
 
-__all__ = ["application", "asks", "ended_politely", "note", "redraws", "say"]
+__all__ = ["application", "asks", "ended_politely", "note", "redraws", "say", "tell_unread"]
 
 
 @contextmanager
@@ -27,9 +29,17 @@ def application() -> Iterator[Application]:
 
     wired = build(_here(), os.environ)
     try:
+        if lost := wired.service.lost_runs():
+            them = ", ".join(lost[:3]) + (", ..." if len(lost) > 3 else "")
+            note(f"warning: the journal has lost {len(lost)} of its runs ({them}): `interlock doctor` says more")
         yield wired
     finally:
         wired.close()
+
+
+def tell_unread(run: Standing) -> None:
+    """Of a run that was passed over, since it cannot be read."""
+    note(f"note: run {run.id} is {run.phase}: {plain(run.why, 400)}")
 
 
 def redraws(stream: TextIO) -> bool:

@@ -58,6 +58,9 @@ def list_page(runs: Sequence[Standing]) -> Iterator[str]:
     """One line for each run."""
     for run in runs:
         tone = click.style(f"{run.phase:<11}", fg=RUN_TONES[run.phase])
+        if not run.is_readable:
+            yield f"{run.id}  {tone} {safe(run.why, 400)}"
+            continue
         over = " OVERRIDDEN" if run.overrides else ""
         yield f"{run.id}  {tone} {run.pipeline:<12} {moment(run.started_at)}  {safe(run.task, 60)}{over}"
 

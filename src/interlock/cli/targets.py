@@ -84,7 +84,7 @@ def find_attempt(target: Target) -> AttemptView:
 
 def _names_run(service: Service, word: str) -> bool:
     """A word that could be a stage is a run only by its whole id, or where no stage is called so."""
-    runs = service.journal.runs()
+    runs = service.run_ids()
     if word in runs or not STAGE_NAME.fullmatch(word):
         return word != "base"
     if not any(run.endswith(word) for run in runs):

@@ -37,6 +37,8 @@ RUN_TONES = {
     RunPhase.ACCEPTED: "green",
     RunPhase.CANCELLED: "red",
     RunPhase.STOPPED: "red",
+    RunPhase.UNREADABLE: "red",
+    RunPhase.DAMAGED: "red",
 }
 ATTEMPT_TONES = {
     AttemptPhase.WORKING: "cyan",
@@ -220,6 +222,8 @@ def _next(view: Standing) -> list[str]:
             return [f"next: interlock resume {view.id}"]
         case RunPhase.RUNNING | RunPhase.SLEEPING:
             return [f"next: interlock watch {view.id}"]
+        case RunPhase.UNREADABLE | RunPhase.DAMAGED:
+            return ["next: interlock doctor"]
         case RunPhase.CANCELLED | RunPhase.STOPPED:
             return [f"next: interlock show {view.id}"]
 

@@ -30,6 +30,8 @@ class RunPhase(StrEnum):
     ACCEPTED = "accepted"
     CANCELLED = "cancelled"
     STOPPED = "stopped"
+    UNREADABLE = "unreadable"  # of another version
+    DAMAGED = "damaged"  # its history is not as it was recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,10 @@ class Standing:
     commit: str  # delivered
     sleeps_until: float
     overrides: tuple[str, ...]  # attempts that a person accepted over a failed gate, and that count
+
+    @property
+    def is_readable(self) -> bool:
+        return self.phase not in (RunPhase.UNREADABLE, RunPhase.DAMAGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +156,15 @@ def locate(pipeline: Pipeline, state: RunState, owner: str = "") -> Standing:
         sleeps_until=sleeps_until,
         overrides=tuple(_overrides(state)),
     )
+
+
+def unreadable(run: str, why: str, *, damaged: bool) -> Standing:
+    """What there is to say of a run whose history cannot be read."""
+    phase = RunPhase.DAMAGED if damaged else RunPhase.UNREADABLE
+    return Standing(
+        id=run, pipeline="", task="", phase=phase, why=why, base_commit="", sandbox="", by="", started_at=0.0, at=0.0,
+        seq=0, owner="", spent=Spent(), limits=(), waits=(), branch="", commit="", sleeps_until=0.0, overrides=(),
+    )  # fmt: skip
 
 
 def phase_of(pipeline: Pipeline, state: RunState, owner: str) -> RunPhase:

@@ -19,7 +19,7 @@ from interlock.core.codec import Known, Newer, array_reader, array_writer
 from interlock.core.compiled import constructor
 from interlock.core.events import Event, Recorded
 from interlock.core.ids import AttemptId
-from interlock.ports import Answer, InfrastructureError
+from interlock.ports import Answer, Damaged, InfrastructureError
 
 VERSION = 1
 
@@ -113,10 +113,9 @@ def _unreadable(what: str, version: int, error: Exception) -> InfrastructureErro
         return InfrastructureError(
             f"the history was written by a newer Interlock ({what}: {error}): upgrade Interlock", permanent=True
         )
-    return InfrastructureError(
+    return Damaged(
         f"the journal holds {what} (format {version}) in a shape that cannot be read ({type(error).__name__}: {error}):"
-        " it is damaged, or written by another program",
-        permanent=True,
+        " it is damaged, or written by another program"
     )
 
 

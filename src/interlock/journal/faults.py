@@ -8,7 +8,7 @@ from pathlib import Path
 
 import apsw
 
-from interlock.ports import InfrastructureError
+from interlock.ports import Damaged, InfrastructureError
 
 _NEARLY_FULL_BYTES = 1 << 20
 
@@ -39,10 +39,9 @@ def explain(error: apsw.Error | OSError, path: Path) -> InfrastructureError:
 
 def damaged(path: Path, why: str) -> InfrastructureError:
     """The file is there and is no journal, or not whole any more."""
-    return InfrastructureError(
-        f"the journal {path} is damaged or not a journal ({why}): put a copy back in its place, or move it away to"
-        " start with an empty one",
-        permanent=True,
+    return Damaged(
+        f"the journal {path} is damaged or not a journal ({why}): put a copy back in its place, or move the folder"
+        f" {path.parent} away to start with an empty one"
     )
 
 

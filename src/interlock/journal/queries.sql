@@ -19,7 +19,17 @@ SELECT number FROM run WHERE id = :run;
 SELECT fence FROM run WHERE id = :run;
 
 -- name: run_head
-SELECT number, fence, (SELECT coalesce(max(seq), 0) FROM event WHERE event.run = run.number) FROM run WHERE id = :run;
+SELECT number, fence, coalesce(seq, 0), digest
+FROM run LEFT JOIN event ON event.run = number AND seq = (SELECT max(seq) FROM event WHERE event.run = number)
+WHERE id = :run;
+
+-- name: heads
+SELECT id, seq, digest
+FROM run JOIN event ON event.run = number AND seq = (SELECT max(seq) FROM event WHERE event.run = number)
+WHERE digest IS NOT NULL;
+
+-- name: adopted_runs
+SELECT count(*) FROM run WHERE adopted > 0;
 
 -- name: create_run
 INSERT INTO run (id) VALUES (:run) RETURNING number;
@@ -28,11 +38,12 @@ INSERT INTO run (id) VALUES (:run) RETURNING number;
 UPDATE run SET fence = fence + 1 WHERE id = :run RETURNING fence;
 
 -- name: append_event
-INSERT INTO event (run, seq, at, kind, version, body) VALUES (:run, :seq, :at, :kind, :version, :body);
+INSERT INTO event (run, seq, at, kind, version, body, digest)
+VALUES (:run, :seq, :at, :kind, :version, :body, :digest);
 
--- name: events_after
-SELECT seq, at, kind, version, body FROM event
-WHERE run = (SELECT number FROM run WHERE id = :run) AND seq > :after
+-- name: events_from
+SELECT seq, at, kind, version, body, digest FROM event
+WHERE run = (SELECT number FROM run WHERE id = :run) AND seq >= :after
 ORDER BY seq;
 
 -- name: put_answer

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import apsw
 
-from interlock.journal import faults
+from interlock.journal import chain, faults
 from interlock.ports import InfrastructureError
 
 APPLICATION_ID = 0x494C434B  # "ILCK", in the header of the file
@@ -69,6 +70,12 @@ def open_reader(path: Path) -> apsw.Connection:
 def migrate(connection: apsw.Connection, path: Path, known: tuple[Migration, ...]) -> None:
     """Apply each of `known` that the file does not have. Raises InfrastructureError for a newer or foreign file."""
     newest = known[-1].number
+    functions: dict[str, Callable[..., Any]] = {
+        "first_link": chain.first,
+        "link": lambda *all: chain.link(all[0], all[1:]),
+    }
+    for name, function in functions.items():
+        connection.create_scalar_function(name, function, deterministic=True)
     if _version(connection, path, newest) == newest:
         return
     for migration in known:

@@ -1,7 +1,7 @@
 """The journal in one SQLite file, for all runs of a repository.
 
-Rule: what `append` has returned is on disk. Threads that write at once share a transaction, and several
-processes may use the same file. Each check stands in the transaction of what it guards.
+Rule: what `append` has returned is on disk, and what is read is what was appended. Threads that write at once share
+a transaction, and several processes may use the same file. Each check stands in the transaction of what it guards.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 import apsw
 
 from interlock.core.events import Event, Recorded
-from interlock.journal import codec, faults, schema
+from interlock.journal import chain, codec, faults, schema
+from interlock.journal.heads import Heads
 from interlock.journal.rules import check_place, no_such_run, settles
 from interlock.journal.statements import statement
 from interlock.journal.transactions import GroupCommit
@@ -31,6 +32,11 @@ class SqliteJournal:
         self._writes = GroupCommit(schema.open_journal(path), path)
         self._reader = schema.open_reader(path)
         self._reading = threading.Lock()
+        self._heads = Heads(path.parent / "heads")
+        if not self._heads.exists():
+            self._heads.begin()
+            for run, *head in self._read("heads", {}):
+                self._heads.write(run, (head[0], head[1]))
 
     def __enter__(self) -> SqliteJournal:
         return self
@@ -44,21 +50,35 @@ class SqliteJournal:
         self._writes.close()
 
     def create(self, run: str, at: float, event: Event) -> None:
-        body = codec.encode(event)
+        row = _row(Recorded(1, at, event))
+        digest = chain.link(chain.first(run), row)
 
         def write(connection: apsw.Connection) -> None:
             if connection.execute(statement("run_number"), {"run": run}).get is not None:
                 raise UsageError(f"run {run} exists already: a new run needs an id of its own")
             number = connection.execute(statement("create_run"), {"run": run}).get
-            _insert(connection, number, Recorded(1, at, event), body)
+            _insert(connection, number, row, digest)
 
         self._writes.run(write)
+        self._heads.write(run, (1, digest))
 
     def runs(self) -> list[str]:
         return [row[0] for row in self._read("run_ids", {})]
 
     def records(self, run: str, after: int = 0) -> list[Recorded]:
-        return codec.decode_rows(self._read("events_after", {"run": run, "after": after}))
+        """Raises Damaged where the history is not as it was recorded."""
+        head = self._heads.read(run)  # first, since the journal is never behind
+        rows = self._read("events_from", {"run": run, "after": after})
+        return codec.decode_rows(chain.checked(run, after, rows, head)) if rows or head else []
+
+    def lost(self) -> list[str]:
+        """Runs of which something was recorded, and that the file knows nothing of."""
+        known = set(self.runs())
+        return [run for run in self._heads.runs() if run not in known]
+
+    def adopted(self) -> int:
+        """How many runs were begun before events carried digests."""
+        return int(self._read("adopted_runs", {})[0][0])
 
     def take(self, run: str) -> int:
         def write(connection: apsw.Connection) -> int:
@@ -70,19 +90,22 @@ class SqliteJournal:
         return self._writes.run(write)
 
     def append(self, run: str, fence: int, after: int, at: float, event: Event) -> Recorded:
-        recorded, body = Recorded(after + 1, at, event), codec.encode(event)
+        recorded = Recorded(after + 1, at, event)
+        row = _row(recorded)
 
-        def write(connection: apsw.Connection) -> None:
+        def write(connection: apsw.Connection) -> bytes:
             head = connection.execute(statement("run_head"), {"run": run}).get
             if head is None:
                 raise no_such_run(run)
-            number, newest_fence, newest = head
+            number, newest_fence, newest, before = head
             check_place(run, (fence, newest_fence), (after, newest))
-            _insert(connection, number, recorded, body)
+            digest = chain.link(before, row)
+            _insert(connection, number, row, digest)
             if answer := settles(event):
                 connection.execute(statement("settle_answer"), {"id": answer, "run": number, "seq": recorded.seq})
+            return digest
 
-        self._writes.run(write)
+        self._heads.write(run, (recorded.seq, self._writes.run(write)))
         return recorded
 
     def holds(self, run: str, fence: int) -> bool:
@@ -118,9 +141,13 @@ class SqliteJournal:
             raise faults.explain(error, self._path) from error
 
 
-def _insert(connection: apsw.Connection, number: int, recorded: Recorded, body: str) -> None:
-    values = {
-        "run": number, "seq": recorded.seq, "at": recorded.at,
-        "kind": codec.kind_of(recorded.event), "version": codec.VERSION, "body": body,
-    }  # fmt: skip
-    connection.execute(statement("append_event"), values)
+def _row(recorded: Recorded) -> codec.Row:
+    event = recorded.event
+    return recorded.seq, float(recorded.at), codec.kind_of(event), codec.VERSION, codec.encode(event)
+
+
+def _insert(connection: apsw.Connection, number: int, row: codec.Row, digest: bytes) -> None:
+    names = ("seq", "at", "kind", "version", "body")
+    connection.execute(
+        statement("append_event"), {"run": number, "digest": digest, **dict(zip(names, row, strict=True))}
+    )

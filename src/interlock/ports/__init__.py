@@ -7,6 +7,7 @@ run's context and these ports, so the same code runs on a thread, in a simulatio
 from interlock.ports.agents import Agent, Brief, Ended, Outcome
 from interlock.ports.errors import (
     Cancelled,
+    Damaged,
     DeliveryRefused,
     Fenced,
     InfrastructureError,
@@ -32,6 +33,7 @@ __all__ = [
     "Case",
     "Change",
     "Clock",
+    "Damaged",
     "DeliveryRefused",
     "Ended",
     "Engine",

@@ -21,6 +21,13 @@ class InfrastructureError(InterlockError):
         self.permanent = permanent
 
 
+class Damaged(InfrastructureError):
+    """What was recorded is not all there any more, or not as it was. Nothing that is done again can help."""
+
+    def __init__(self, message: str, *, permanent: bool = True) -> None:
+        super().__init__(message, permanent=permanent)
+
+
 class Fenced(InterlockError):
     """This process no longer owns the run: another one took it."""
 

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from interlock.core.events import Recorded
 from interlock.core.ids import AttemptId, parse_attempt
 from interlock.core.pipeline import Pipeline
-from interlock.core.views import RunPhase, RunView, Standing
+from interlock.core.views import RunPhase, RunView, Standing, unreadable
 from interlock.execution.histories import Histories
-from interlock.ports import Answer, Blobs, Cancel, Clock, Gates, Journal, UsageError, Workspaces
+from interlock.ports import (
+    Answer,
+    Blobs,
+    Cancel,
+    Clock,
+    Damaged,
+    Gates,
+    InfrastructureError,
+    Journal,
+    UsageError,
+    Workspaces,
+)
 from interlock.service.answers import Said, to_answer
 from interlock.service.checks import Checked, CheckRequest, check, with_judges_of_base
 from interlock.service.naming import candidates, run_named
+from interlock.service.reading import lost, understood
 from interlock.service.runs import RunRequest, begin, pipeline_of
 
 _OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
@@ -22,7 +34,8 @@ _OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
 @dataclass(frozen=True, slots=True)
 class Service:
     """`owner_of` says who drives a run now (empty for nobody); the `new_*_id` functions name new things;
-    `workspaces` and `gates` are made where they are needed."""
+    `workspaces` and `gates` are made where they are needed; `lost_runs` are those that were recorded and that the
+    journal knows nothing of."""
 
     journal: Journal
     histories: Histories
@@ -33,6 +46,7 @@ class Service:
     owner_of: Callable[[str], str]
     new_run_id: Callable[[], str]
     new_answer_id: Callable[[], str]
+    lost_runs: Callable[[], Sequence[str]] = tuple
 
     def start_run(self, request: RunRequest) -> str:
         """Write a run down and return its id; an engine then drives it. Raises UsageError."""
@@ -41,19 +55,26 @@ class Service:
         return run
 
     def pipeline_of(self, run: str) -> Pipeline:
-        return pipeline_of(self.journal, run)
+        with understood(run):
+            return self._pipeline(run)
 
     def describe_run(self, run: str) -> RunView:
-        """Raises UsageError where there is no such run."""
-        return self.histories.view(self.pipeline_of(run), run, self.owner_of(run))
+        """Raises UsageError where there is no such run, InfrastructureError where it cannot be read."""
+        with understood(run):
+            return self.histories.view(self._pipeline(run), run, self.owner_of(run))
 
     def locate_run(self, run: str) -> Standing:
-        """Where a run is, without its past. Raises UsageError where there is no such run."""
-        return self.histories.standing(self.pipeline_of(run), run, self.owner_of(run))
+        """Where a run is, without its past. Raises as `describe_run`."""
+        with understood(run):
+            return self.histories.standing(self._pipeline(run), run, self.owner_of(run))
+
+    def run_ids(self) -> list[str]:
+        """Of all runs, oldest first; those that are lost come last."""
+        return [*self.journal.runs(), *self.lost_runs()]
 
     def list_runs(self, count: int = 50) -> list[Standing]:
-        """The newest runs, newest first."""
-        return [self.locate_run(run) for run in reversed(self.journal.runs()[-count:])]
+        """The newest runs, newest first. One that cannot be read says so as its phase, and why."""
+        return [self._listed(run) for run in reversed(self.run_ids()[-count:])]
 
     def history(self, run: str, after: int = 0) -> list[Recorded]:
         """Events beyond seq `after`, for those who follow."""
@@ -62,23 +83,30 @@ class Service:
     def choose_run(self, name: str, fits: Callable[[Standing], bool] = lambda _: True) -> Standing:
         """The run that `name` means (see `naming`); without a name the only one that fits. Raises UsageError."""
         if name:
-            return self.locate_run(run_named(self.journal.runs(), name))
-        fitting = [run for run in self.list_runs() if fits(run)]
+            return self.locate_run(run_named(self.run_ids(), name))
+        fitting = [run for run in self.list_runs() if run.is_readable and fits(run)]
         if len(fitting) == 1:
             return fitting[0]
         if not fitting:
             raise UsageError("no run fits: `interlock list` shows those there are, `interlock run` starts one")
         raise UsageError(f"say which run: {candidates([run.id for run in reversed(fitting)])}")
 
-    def latest_run(self, name: str = "") -> Standing:
-        """The run of that name; without one the only unfinished run, else the newest. Raises UsageError."""
+    def latest_run(self, name: str = "", passed_over: Callable[[Standing], None] = lambda _: None) -> Standing:
+        """The run of that name; without one the only unfinished run, else the newest. Raises UsageError; and
+        InfrastructureError where none can be read. What it cannot read it passes over, and tells."""
         if name:
             return self.choose_run(name)
         runs = self.list_runs()
         if not runs:
             raise UsageError("no runs in this repository yet: `interlock run TASK` starts one")
-        unfinished = [run for run in runs if run.phase not in _OVER]
-        return unfinished[0] if len(unfinished) == 1 else runs[0]
+        readable = [run for run in runs if run.is_readable]
+        if not readable:
+            raise Damaged(f"no run of this repository can be read: {runs[0].id}: {runs[0].why}")
+        for run in runs:
+            if not run.is_readable:
+                passed_over(run)
+        unfinished = [run for run in readable if run.phase not in _OVER]
+        return unfinished[0] if len(unfinished) == 1 else readable[0]
 
     def answer(self, view: RunView, said: Said) -> Answer:
         """Put an answer into the inbox. The owner journals it; where nobody owns the run, drive it next."""
@@ -118,6 +146,24 @@ class Service:
         if not commit:
             raise UsageError(f"{attempt} has no candidate: it is {view.attempt(attempt).phase}")
         return commit
+
+    def _listed(self, run: str) -> Standing:
+        try:
+            return self.locate_run(run)
+        except InfrastructureError as error:
+            if not error.permanent:
+                raise
+            why = str(error).removeprefix(f"run {run} cannot be read: ")
+            return unreadable(run, why, damaged=isinstance(error, Damaged))
+
+    def _pipeline(self, run: str) -> Pipeline:
+        """Raises UsageError where there was never such a run."""
+        try:
+            return pipeline_of(self.journal, run)
+        except UsageError:
+            if run in self.lost_runs():
+                raise lost() from None
+            raise
 
 
 def input_of(view: RunView, name: str) -> str:

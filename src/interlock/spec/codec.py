@@ -13,7 +13,7 @@ from typing import Any
 
 from interlock.core.codec import Newer, object_reader, object_writer
 from interlock.core.pipeline import Pipeline, Stage
-from interlock.ports import InfrastructureError
+from interlock.ports import Damaged, InfrastructureError
 
 FORMAT = 1
 
@@ -35,10 +35,8 @@ def decode_pipeline(text: str) -> Pipeline:
             f"the recorded pipeline was written by a newer Interlock ({error}): upgrade Interlock", permanent=True
         ) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InfrastructureError(
-            f"the recorded pipeline cannot be read ({type(error).__name__}: {error}): the journal is damaged",
-            permanent=True,
-        ) from error
+        what = f"{type(error).__name__}: {error}"
+        raise Damaged(f"the recorded pipeline cannot be read ({what}): the journal is damaged") from error
     return pipeline
 
 

@@ -99,7 +99,7 @@ async def events(request: Request) -> Response:
     after = request.headers.get("last-event-id") or request.query_params.get("after", "0")
     if not after.isdigit():
         raise UsageError("Last-Event-ID: expected the number of an event")
-    if name not in site.app.journal.runs():
+    if name not in site.app.service.run_ids():
         raise UsageError(f"no run {name} in this repository")
 
     async def told() -> AsyncIterator[ServerSentEvent]:

@@ -136,9 +136,9 @@ async def answer(request: Request) -> Response:
     return RedirectResponse(f"/runs/{quote(view.id)}", 303)
 
 
-def wrong_page(request: Request, why: str) -> Response:
+def wrong_page(request: Request, why: str, status: int = 0) -> Response:
     """What was asked for is not there, or cannot be done."""
-    return _page(request, "wrong.html", status=404 if request.method == "GET" else 400, why=why)
+    return _page(request, "wrong.html", status=status or (404 if request.method == "GET" else 400), why=why)
 
 
 async def _form(request: Request) -> Mapping[str, str] | Response:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -36,7 +36,7 @@ class Site:
     def view(self, request: Request) -> RunView:
         """The run in the path, by its whole id. Raises UsageError."""
         name = request.path_params["run"]
-        if name not in self.app.journal.runs():
+        if name not in self.app.service.run_ids():
             raise UsageError(f"no run {name} in this repository")
         return self.app.service.describe_run(name)
 
@@ -95,12 +95,12 @@ def _port(hosts: frozenset[str]) -> str:
 
 
 def _wrong(request: Request, error: Exception) -> Response:
+    """What was asked for wrongly is 4xx; what is there and cannot be read is 500, with the reason."""
+    usage = isinstance(error, UsageError)
     if request.url.path.startswith("/api/"):
         from interlock.service.jsons import document
 
-        return Response(document(error=str(error)), 404, media_type="application/json")
-    if isinstance(error, UsageError):
-        from interlock.web.pages import wrong_page
+        return Response(document(error=str(error)), 404 if usage else 500, media_type="application/json")
+    from interlock.web.pages import wrong_page
 
-        return wrong_page(request, str(error))
-    return PlainTextResponse(f"{error}\n", 500)
+    return wrong_page(request, str(error), 0 if usage else 500)

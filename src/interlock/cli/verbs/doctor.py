@@ -15,6 +15,7 @@ import click
 
 from interlock import __version__
 from interlock.cli.exits import Exit
+from interlock.cli.looking import Looked, of_journal
 from interlock.cli.opened import say
 from interlock.ports import InterlockError, UsageError
 
@@ -23,16 +24,6 @@ if TYPE_CHECKING:
     from interlock.settings import RepositoryPaths
 
 _MARKS = {"ok": ("✓", "green"), "note": ("-", "bright_black"), "bad": ("✗", "red")}
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """One thing that was looked at. `level` is ok, note (nothing wrong, and worth knowing) or bad."""
-
-    topic: str
-    level: str
-    text: str
-    code: Exit = Exit.ACCEPTED  # what the command ends with where it is bad
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +77,7 @@ def _look(cwd: Path, environ: Mapping[str, str]) -> _Seen:
         return _Seen((*looked, trouble), agents)
     disk = _disk(paths)
     pipelines = dict(_pipelines(root))
+    looked += of_journal(cwd, environ) if paths.journal.exists() or paths.store.exists() else ()
     looked += [trouble, _of_disk(disk), *_of_pipelines(pipelines), *_of_missing_agents(root)]
     looked += _held_out(root, environ)
     valid = {name: not wrong for name, wrong in pipelines.items()}

@@ -42,16 +42,18 @@ def gc(dry_run: bool, json: bool) -> int:
 
 
 def _live(app: Application) -> Iterator[str]:
-    """The refs that are to stay: all of each unfinished run, and its base. What cannot be read stays too."""
+    """The refs that are to stay: all of each unfinished run, and its base. Of a run that cannot be read all stays too,
+    and so does every base, since its own could be any."""
     from interlock.cli.words import OVER
     from interlock.ports import InterlockError
     from interlock.workspaces import base_ref
 
-    for run in app.journal.runs():
+    for run in app.service.run_ids():
         try:
             view = app.service.locate_run(run)
         except InterlockError:
             yield f"refs/interlock/{run}/"
+            yield base_ref("")
             continue
         if view.phase not in OVER:
             yield f"refs/interlock/{run}/"

@@ -11,8 +11,11 @@ from interlock.cli.opened import application, note, say
 @click.option("-n", "--count", default=20, show_default=True, type=click.IntRange(1, 10_000), help="How many at most.")
 @click.option("--json", "json", is_flag=True, help="As JSON.")
 def list_runs(count: int, json: bool) -> int:
-    """The runs of this repository, newest first."""
+    """The runs of this repository, newest first. One that cannot be read is a row that says why; 5 where one is
+    damaged."""
+    from interlock.cli.exits import Exit
     from interlock.cli.pages import list_page
+    from interlock.core.views import RunPhase
     from interlock.service.jsons import document
 
     with application() as app:
@@ -23,4 +26,4 @@ def list_runs(count: int, json: bool) -> int:
             say(list_page(runs))
         else:
             note("no runs in this repository yet: `interlock run TASK` starts one")
-    return 0
+    return Exit.INFRASTRUCTURE if any(run.phase is RunPhase.DAMAGED for run in runs) else Exit.ACCEPTED

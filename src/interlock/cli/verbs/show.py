@@ -13,13 +13,14 @@ from interlock.cli.opened import application, say
 @click.option("--json", "json", is_flag=True, help="As JSON.")
 def show(target: tuple[str, ...], json: bool) -> int:
     """All of a run, of one stage, or of one attempt."""
+    from interlock.cli.opened import tell_unread
     from interlock.cli.pages import attempt_page, run_page, stage_page
     from interlock.cli.proposing import proposed, standing
     from interlock.cli.targets import find_attempt, find_target, no_more
     from interlock.service.jsons import document
 
     with application() as app:
-        found = no_more(find_target(app.service, target, app.service.latest_run))
+        found = no_more(find_target(app.service, target, lambda name: app.service.latest_run(name, tell_unread)))
         view = found.view
         if found.attempt:
             attempt = find_attempt(found)

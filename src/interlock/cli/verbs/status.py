@@ -13,10 +13,11 @@ from interlock.cli.opened import application, say
 @click.option("--json", "json", is_flag=True, help="As JSON.")
 def status(run: str, json: bool) -> int:
     """Where RUN is, in a few lines: the only unfinished one, else the newest."""
+    from interlock.cli.opened import tell_unread
     from interlock.cli.pages import status_page
     from interlock.service.jsons import document
 
     with application() as app:
-        view = app.service.describe_run(app.service.latest_run(run).id)
+        view = app.service.describe_run(app.service.latest_run(run, tell_unread).id)
         say(document(run=view) if json else status_page(view))
     return 0

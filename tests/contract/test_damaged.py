@@ -1,0 +1,137 @@
+"""A run that cannot be read, of a newer version or damaged, is one row that says so; the others go on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import apsw
+import pytest
+from tests.contract.cli_world import World
+from tests.contract.golden_world import STORES, TASKS, phases, runs, state_of, unpacked
+
+UNGUARDED = "DROP TRIGGER event_is_never_changed; DROP TRIGGER event_is_never_removed;"
+OF = "run = (SELECT number FROM run WHERE id = '{run}')"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """As an upgrade has left it."""
+    found = unpacked(STORES[-1], tmp_path)
+    assert phases(found) == TASKS
+    return found
+
+
+def change(world: World, sql: str) -> None:
+    connection = apsw.Connection(str(state_of(world) / "journal.db"))
+    connection.execute(sql)
+    connection.close()
+
+
+def test_a_run_of_a_newer_version_is_one_row(world: World) -> None:
+    run = runs(world)["waits"]
+    change(world, f"UPDATE remembered SET value = '{{\"format\": 9}}' WHERE kind = 'pipeline' AND key = '{run}'")
+    assert phases(world) == {**{task: TASKS[task] for task in TASKS if task != "waits"}, run: "unreadable"}
+    world.ask("list").ended(0, f"{run}  unreadable", "newer Interlock", "accepted")
+    world.ask("status").ended(0, f"run {run} is unreadable", "newer Interlock")
+    for words in (["show", run], ["status", run], ["cancel", run], ["resume", run], ["export", run], ["logs", run]):
+        world.ask(*words).ended(5, f"run {run} cannot be read", "newer Interlock", "upgrade")
+    world.ask("doctor").ended(5, run, "newer Interlock")
+    world.ask("cancel", runs(world)["rejected"], "--plain").ended(0)
+    kept = sorted(path for path in (state_of(world) / "store.git/refs").rglob("*") if run in str(path))
+    for path in (*kept, *(state_of(world) / "store.git/refs/bases").iterdir()):
+        assert path.exists()
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("UPDATE event SET body = replace(body, 'passed', 'failed') WHERE seq > 3 AND {of}", "not as it was recorded"),
+        ("UPDATE event SET at = at + 1 WHERE seq = 5 AND {of}", "event 5 is not as it was recorded"),
+        ("DELETE FROM event WHERE seq = 5 AND {of}", "event 5 is not in the journal, though later ones are"),
+        ("DELETE FROM event WHERE seq > 7 AND {of}", "its history ends at event 7, and"),
+        ("DELETE FROM event WHERE {of}", "its history ends at event 0, and"),
+        ("PRAGMA foreign_keys = OFF; DELETE FROM run WHERE id = '{run}'", "its history ends at event 0"),
+        ("UPDATE event SET kind = 'Nonsense' WHERE seq = 5 AND {of}", "not as it was recorded"),
+    ],
+)
+def test_a_damaged_history_is_told_and_goes_no_further(world: World, sql: str, said: str) -> None:
+    run = runs(world)["waits"]
+    change(world, UNGUARDED + sql.format(of=OF.format(run=run), run=run))
+    assert phases(world, 5) == {**{task: TASKS[task] for task in TASKS if task != "waits"}, run: "damaged"}
+    world.ask("list").ended(5, f"{run}  damaged", said)
+    for words in (["show", run], ["approve", run], ["resume", run]):
+        world.ask(*words).ended(5, f"run {run} cannot be read", said)
+    world.ask("doctor").ended(5, run, said)
+    world.ask("show", runs(world)["accepted"]).ended(0)
+
+
+def test_a_journal_that_is_gone_is_never_an_empty_list(world: World) -> None:
+    known = runs(world)
+    for path in state_of(world).glob("journal.db*"):
+        path.unlink()
+    for heads in (True, False):  # without them the refs of the store tell
+        if not heads:
+            shutil.rmtree(state_of(world) / "heads")
+        listed = phases(world, 5)
+        assert set(listed.values()) == {"damaged"}
+        assert set(listed) == (set(known.values()) if heads else set(known.values()) & set(listed))
+        assert known["accepted"] in listed
+        world.ask("status").ended(5, "no run of this repository can be read")
+        world.ask("doctor").ended(5, known["accepted"], "the journal knows nothing of it")
+    before = sorted((state_of(world) / "store.git/refs").rglob("*"))
+    world.ask("gc").ended(0)
+    assert sorted((state_of(world) / "store.git/refs").rglob("*")) == before
+
+
+def test_a_lost_wal_is_told(tmp_path: Path) -> None:
+    """As a kill leaves it: what is in the -wal alone is gone with it."""
+    world = unpacked(STORES[-1], tmp_path)
+    journal = state_of(world) / "journal.db"
+    before = tmp_path / "before.db"
+    shutil.copy(journal, before)
+    lost = runs(world)["in flight"]
+    shutil.copy(before, journal)
+    for path in state_of(world).glob("journal.db-*"):
+        path.unlink()
+    assert phases(world, 5)[lost] == "damaged"
+
+
+def test_an_older_copy_of_the_journal_is_told(world: World, tmp_path: Path) -> None:
+    run, journal = runs(world)["waits"], state_of(world) / "journal.db"
+    shutil.copy(journal, tmp_path / "older.db")
+    world.ask("approve", run, "--plain").ended(0)
+    shutil.copy(tmp_path / "older.db", journal)
+    assert phases(world, 5)[run] == "damaged"
+    world.ask("show", run).ended(5, "were recorded")
+
+
+def test_a_newer_store_is_refused_by_every_verb(world: World) -> None:
+    known = runs(world)
+    change(world, "PRAGMA user_version = 99")
+    before = sorted(path for path in state_of(world).rglob("*"))
+    run = known["waits"]
+    verbs = [["list"], ["status"], ["show", run], ["logs", run], ["diff", run], ["watch", run], ["export", run], ["gc"]]
+    verbs += [
+        ["resume", run],
+        ["approve", run],
+        ["reject", run, "-m", "x"],
+        ["retry", run],
+        ["accept", f"{run}/code/1.1"],
+    ]
+    verbs += [["cancel", run], ["shell", f"{run}/code/1.3"], ["run", "-p", "never", "-t", "x"], ["check"], ["doctor"]]
+    verbs += [["serve", "--port=0"]]
+    for words in verbs:
+        world.ask(*words).ended(5, "written by a newer Interlock", "upgrade Interlock")
+    assert sorted(path for path in state_of(world).rglob("*") if not path.name.startswith("journal.db-")) == [
+        path for path in before if not path.name.startswith("journal.db-")
+    ]
+
+
+def test_doctor_says_what_is_whole_and_since_when(world: World) -> None:
+    looked = {one["topic"]: one for one in world.ask("doctor", "--json").json()["looked"]}
+    assert looked["journal"]["level"] == "ok"
+    assert f"{len(TASKS)} runs, each as it was recorded" in looked["journal"]["text"]
+    assert f"{len(TASKS)} of them begun before events carried digests" in looked["journal"]["text"]
+    assert json.dumps(looked)
