@@ -22,6 +22,7 @@ from interlock.core.events import (
 )
 from interlock.core.fold import fold
 from interlock.core.ids import AttemptId
+from interlock.journal.chain import link
 from interlock.journal.codec import VERSION, encode, kind_of
 from interlock.service import RunRequest
 from interlock.spec import load_pipeline, locate_pipeline
@@ -99,12 +100,12 @@ def _fill(application: Application, run: str, count: int) -> None:
     seq = len(application.journal.records(run))
     connection = apsw.Connection(str(application.paths.journal))
     number = next(iter(connection.execute("SELECT number FROM run WHERE id = ?", (run,))))[0]
-    rows = (
-        (number, seq + place, 1.0, kind_of(event), VERSION, encode(event))
-        for place, event in enumerate(_history(max(1, (count - seq) // 2)), start=1)
-    )
+    before = next(iter(connection.execute("SELECT digest FROM event WHERE run = ? AND seq = ?", (number, seq))))[0]
     with connection:
-        connection.executemany("INSERT INTO event (run, seq, at, kind, version, body) VALUES (?, ?, ?, ?, ?, ?)", rows)
+        for place, event in enumerate(_history(max(1, (count - seq) // 2)), start=seq + 1):
+            row = (place, 1.0, kind_of(event), VERSION, encode(event))
+            before = link(before, row)
+            connection.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", (number, *row, before))
     connection.close()
 
 

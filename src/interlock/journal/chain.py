@@ -5,11 +5,11 @@ Rule: a history is checked whenever it is read. What the newest event is, `heads
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from struct import Struct
-from typing import Any
 
+from interlock.journal.codec import Row
 from interlock.ports import Damaged
 
 Head = tuple[int, bytes]  # seq and digest of an event
@@ -26,28 +26,36 @@ def first(run: str) -> bytes:
 def link(before: bytes, event: tuple[int, float, str, int, str]) -> bytes:
     """The digest of an event (seq, at, kind, version, body) after one with the digest `before`."""
     seq, at, kind, version, body = event
-    return sha256(b"%b%b%b %b" % (before, _NUMBERS(seq, at, version), kind.encode(), body.encode())).digest()
+    return sha256(before + _NUMBERS(seq, at, version) + f"{kind} {body}".encode()).digest()
 
 
-def checked(run: str, after: int, rows: Sequence[Sequence[Any]], head: Head | None) -> Iterator[Any]:
-    """The events of `rows` beyond seq `after`, without their digests. `rows` begin with the event `after` itself, if
-    that is above 0; `head` is the newest that is known to have been there. Raises Damaged."""
-    before = first(run)
+def checked(run: str, after: int, rows: Sequence[Row], head: Head | None) -> Sequence[Row]:
+    """The `rows` beyond seq `after`. They begin with the event `after` itself, if that is above 0; `head` is the newest
+    that is known to have been there. Raises Damaged."""
+    before, seq = first(run), after
     if after:
         if not rows or rows[0][0] != after:
             raise Damaged(f"event {after} is not in the journal any more: {_LAST_SEEN}")
         before, rows = rows[0][5], rows[1:]
-    expected = after
-    for row in rows:
-        expected += 1
-        *event, digest = row
-        if event[0] != expected:
-            raise Damaged(f"event {expected} is not in the journal, though later ones are: {_LAST_SEEN}")
-        if digest != link(before, event):  # type: ignore[arg-type]
-            raise Damaged(f"event {expected} is not as it was recorded: its digest does not fit: {_LAST_SEEN}")
-        if head is not None and head[0] == expected and head[1] != digest:
-            raise Damaged(f"event {expected} is not the one that was recorded there: {_LAST_SEEN}")
-        before = digest
-        yield event
-    if head is not None and expected < head[0]:
-        raise Damaged(f"its history ends at event {expected}, and {head[0]} were recorded: {_LAST_SEEN}")
+    for expected, (seq, at, kind, version, body, digest) in enumerate(rows, after + 1):
+        # As `link`, and not a call of it: long histories are read by this.
+        before = sha256(before + _NUMBERS(seq, at, version) + f"{kind} {body}".encode()).digest()
+        if digest != before or seq != expected:
+            raise _unlike(expected, seq)
+    _check_head(head, after, rows, seq)
+    return rows
+
+
+def _unlike(expected: int, seq: int) -> Damaged:
+    if seq != expected:
+        return Damaged(f"event {expected} is not in the journal, though later ones are: {_LAST_SEEN}")
+    return Damaged(f"event {expected} is not as it was recorded: its digest does not fit: {_LAST_SEEN}")
+
+
+def _check_head(head: Head | None, after: int, rows: Sequence[Row], seq: int) -> None:
+    if head is None or head[0] <= after:
+        return
+    if head[0] > seq:
+        raise Damaged(f"its history ends at event {seq}, and {head[0]} were recorded: {_LAST_SEEN}")
+    if rows[head[0] - after - 1][5] != head[1]:
+        raise Damaged(f"event {head[0]} is not the one that was recorded there: {_LAST_SEEN}")

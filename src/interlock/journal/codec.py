@@ -23,7 +23,7 @@ from interlock.ports import Answer, Damaged, InfrastructureError
 
 VERSION = 1
 
-Row = tuple[int, float, str, int, str]  # seq, at, kind, version, body
+Row = tuple[int, float, str, int, str, bytes]  # seq, at, kind, version, body, digest
 
 _decode_json = json.JSONDecoder().raw_decode
 _encode_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -56,7 +56,7 @@ def decode_rows(rows: Iterable[Row]) -> list[Recorded]:
     seq, kind, version = 0, "", VERSION
     try:
         with _collector_paused():
-            for seq, at, kind, version, body in rows:
+            for seq, at, kind, version, body, _ in rows:
                 if version > VERSION:
                     _check_version(version)
                 recorded.append(_recorded((seq, at, readers[kind](parse(body)[0]))))

@@ -20,6 +20,7 @@ from interlock.journal.statements import statement
 from interlock.journal.transactions import GroupCommit
 from interlock.ports import Answer, UsageError
 
+_Event = tuple[int, float, str, int, str]  # seq, at, kind, version, body
 _Value = str | int | float
 
 
@@ -141,12 +142,12 @@ class SqliteJournal:
             raise faults.explain(error, self._path) from error
 
 
-def _row(recorded: Recorded) -> codec.Row:
+def _row(recorded: Recorded) -> _Event:
     event = recorded.event
     return recorded.seq, float(recorded.at), codec.kind_of(event), codec.VERSION, codec.encode(event)
 
 
-def _insert(connection: apsw.Connection, number: int, row: codec.Row, digest: bytes) -> None:
+def _insert(connection: apsw.Connection, number: int, row: _Event, digest: bytes) -> None:
     names = ("seq", "at", "kind", "version", "body")
     connection.execute(
         statement("append_event"), {"run": number, "digest": digest, **dict(zip(names, row, strict=True))}

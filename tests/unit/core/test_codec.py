@@ -76,13 +76,13 @@ def test_what_a_newer_version_added_is_refused_as_such() -> None:
 )
 def test_an_event_of_a_newer_version_is_said(kind: str, body: str, said: str) -> None:
     with pytest.raises(InfrastructureError, match=rf"newer Interlock.*{said}.*upgrade"):
-        journal.decode_rows([(1, 0.0, kind, journal.VERSION, body)])
+        journal.decode_rows([(1, 0.0, kind, journal.VERSION, body, b"")])
 
 
 def test_a_damaged_event_is_not_called_newer() -> None:
     for body in ("[", "[]", "nonsense", "[null"):
         with pytest.raises(InfrastructureError, match="damaged"):
-            journal.decode_rows([(1, 0.0, "TimeReached", journal.VERSION, body)])
+            journal.decode_rows([(1, 0.0, "TimeReached", journal.VERSION, body, b"")])
 
 
 def test_a_pipeline_of_a_newer_version_is_said() -> None:

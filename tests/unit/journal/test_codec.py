@@ -46,8 +46,8 @@ def test_export_names_the_fields() -> None:
     [
         ("VerdictGiven", 99, "[]", "newer Interlock"),
         ("Unheard", 1, "[]", "Unheard"),
-        ("WhenHeld", 1, "[]", "0 of at least 1"),
-        ("WhenHeld", 1, '["code/1.1",2]', "too many"),
+        ("WhenHeld", 1, "[]", "0 of at least 1 fields"),
+        ("WhenHeld", 1, '["code/1.1",2]', "WhenHeld has 2 fields, and 1 are known here"),
         ("WhenHeld", 1, '["nothing"]', "no attempt"),
         ("WhenHeld", 1, "{", "damaged"),
         ("RunFinished", 1, '["unheard"]', "unheard"),
@@ -57,7 +57,7 @@ def test_what_cannot_be_read_is_said(kind: str, version: int, body: str, message
     with pytest.raises(InfrastructureError, match=message):
         codec.decode(kind, version, body)
     with pytest.raises(InfrastructureError, match=message):
-        codec.decode_rows([(5, 0.0, kind, version, body)])
+        codec.decode_rows([(5, 0.0, kind, version, body, b"")])
 
 
 def test_a_number_that_is_none_is_refused() -> None:
@@ -67,7 +67,7 @@ def test_a_number_that_is_none_is_refused() -> None:
 
 def test_decoding_leaves_the_collector_as_it_was() -> None:
     assert gc.isenabled()
-    codec.decode_rows([(1, 0.0, "WhenHeld", 1, '["code/1.1"]')])
+    codec.decode_rows([(1, 0.0, "WhenHeld", 1, '["code/1.1"]', b"")])
     assert gc.isenabled()
 
 
