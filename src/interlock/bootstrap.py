@@ -33,6 +33,7 @@ from interlock.settings import (
     new_run_id,
     owner_of,
     paths_of,
+    settle,
 )
 from interlock.settings import Owner as Holder
 
@@ -87,6 +88,7 @@ class Application:
     _workspaces: Once[GitWorkspaces]
     _owner: Once[Owner]
     _notices: Once[Notices]
+    copy_of: Path | None = None  # the git directory that this one is a copy of, until it has runs of its own
 
     @property
     def workspaces(self) -> GitWorkspaces:
@@ -149,7 +151,8 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
     top, common_dir = repository_of(cwd, environ)
     general = paths_of(environ)
     settings = load_settings(general.config)
-    paths = general.repository(common_dir)
+    found = settle(general, common_dir)
+    paths = found.paths
     clock = SystemClock()
     journal, blobs = SqliteJournal(paths.journal), FileBlobs(paths.blobs)
     histories = Histories(journal)
@@ -166,11 +169,11 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
         owner_of=partial(_owner, paths),
         new_run_id=lambda: new_run_id(clock.now(), secrets.token_bytes(8)),
         new_answer_id=lambda: secrets.token_hex(8),
-        lost_runs=partial(_lost, journal, workspaces),
+        lost_runs=partial(_lost, journal, paths.store),
     )
     notices = Once(lambda: _notices(ground, service))
     owner = Once(lambda: _driver(ground, service, bench(), notices()))
-    return Application(top, paths, settings, service, journal, blobs, environ, workspaces, owner, notices)
+    return Application(top, paths, settings, service, journal, blobs, environ, workspaces, owner, notices, found.copy_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,10 +260,12 @@ def _driver(ground: _Ground, service: Service, bench: Bench, notices: Notices) -
     )
 
 
-def _lost(journal: SqliteJournal, workspaces: GitWorkspaces) -> list[str]:
+def _lost(journal: SqliteJournal, store: Path) -> list[str]:
     """Runs that were recorded, or that the store keeps work of, and that the journal knows nothing of."""
     known = set(journal.runs())
-    return sorted({*journal.lost(), *workspaces.kept_runs()} - known)
+    refs = store / "refs/interlock"
+    kept = [path.name for path in refs.iterdir()] if refs.is_dir() else []
+    return sorted({*journal.lost(), *kept} - known)
 
 
 def _attendants(

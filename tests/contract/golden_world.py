@@ -23,7 +23,8 @@ def unpacked(store: Path, root: Path) -> World:
         packed.extractall(root, filter="fully_trusted")
     found = World(root, root / "project", {"GOLDEN": str(root), "SUITE": SUITE, "USER": "somebody"})
     folder = state_of(found)
-    folder.rename(folder.with_name(repository_key((found.repository / ".git").resolve())))
+    if not (found.repository / ".git/interlock-id").exists():  # of the time when the path alone named it
+        folder.rename(folder.with_name(repository_key((found.repository / ".git").resolve())))
     return found
 
 

@@ -26,11 +26,17 @@ class Paths:
     cache: Path
 
     def repository(self, common_dir: Path) -> RepositoryPaths:
-        """Of the repository with this common git directory, as an absolute path without links."""
-        key = repository_key(common_dir)
-        root = self.state / key
-        of_this_state = f"{key.rpartition('-')[0]}-{_digest(root)}"  # two state folders never share checkouts
+        """Of the repository with this common git directory, as an absolute path without links, by its path alone."""
+        return self.of_root(self.state / repository_key(common_dir))
+
+    def of_root(self, root: Path) -> RepositoryPaths:
+        """With this folder of the state."""
+        of_this_state = f"{root.name.rpartition('-')[0]}-{_digest(root)}"  # two state folders never share checkouts
         return RepositoryPaths(root, self.cache / of_this_state / "places")
+
+    def name_of(self, common_dir: Path, known: str) -> str:
+        """What the folder of a repository with the id `known` is called, when it is made."""
+        return f"{_readable(common_dir)}-{known}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +94,12 @@ def repository_key(common_dir: Path) -> str:
 
     `common_dir` is the common git directory, absolute and without links, so that linked worktrees share a key.
     """
+    return f"{_readable(common_dir)}-{_digest(common_dir)}"
+
+
+def _readable(common_dir: Path) -> str:
     named = common_dir.parent if common_dir.name == ".git" else common_dir
-    name = _UNFIT.sub("-", named.name.removesuffix(".git").lower()).strip("-")[:_NAME_LENGTH_MAX]
-    return f"{name or 'repository'}-{_digest(common_dir)}"
+    return _UNFIT.sub("-", named.name.removesuffix(".git").lower()).strip("-")[:_NAME_LENGTH_MAX] or "repository"
 
 
 def _digest(path: Path) -> str:

@@ -1,0 +1,81 @@
+"""A repository finds its runs wherever it lies; clones and copies have their own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.contract.cli_world import World
+from tests.contract.golden_world import STORES, TASKS, phases, unpacked
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """With runs that an earlier version kept by the path alone; they are adopted here."""
+    found = unpacked(STORES[-1], tmp_path)
+    assert phases(found) == TASKS
+    return found
+
+
+def at(world: World, place: Path) -> World:
+    return World(world.root, place, world.environ)
+
+
+def folders(world: World) -> list[Path]:
+    return sorted((world.root / "state/interlock").glob("*/journal.db"))
+
+
+def test_a_repository_that_is_moved_or_renamed_finds_its_runs(world: World, tmp_path: Path) -> None:
+    place = tmp_path / "elsewhere/renamed"
+    place.parent.mkdir()
+    moved = at(world, world.repository.rename(place))
+    assert phases(moved) == TASKS
+    moved.ask("doctor").ended(0, f"{len(TASKS)} runs")
+    back = at(world, place.rename(tmp_path / "project"))
+    assert phases(back) == TASKS
+    assert len(folders(world)) == 1
+    run = next(run["id"] for run in back.ask("list", "--json").json()["runs"] if run["task"] == "waits")
+    back.ask("approve", run, "--plain").ended(0, "accepted")
+
+
+def test_a_clone_shares_nothing(world: World, tmp_path: Path) -> None:
+    world.git("clone", "-q", str(world.repository), str(tmp_path / "clone"))
+    clone = at(world, tmp_path / "clone")
+    clone.ask("list").ended(0, "no runs in this repository yet")
+    assert phases(world) == TASKS
+
+
+def test_a_clone_where_a_moved_repository_was_shares_nothing(world: World, tmp_path: Path) -> None:
+    moved = at(world, world.repository.rename(tmp_path / "moved"))
+    world.git("clone", "-q", str(moved.repository), str(world.repository), cwd=tmp_path)
+    world.ask("list").ended(0, "no runs in this repository yet")
+    assert phases(moved) == TASKS
+    world.ask("list").ended(0, "no runs in this repository yet")
+
+
+def test_a_copy_is_told_apart_and_says_so(world: World, tmp_path: Path) -> None:
+    shutil.copytree(world.repository, tmp_path / "copy", symlinks=True)
+    copy = at(world, tmp_path / "copy")
+    copy.ask("list").ended(0, f"a copy of {world.repository}/.git", "no runs in this repository yet")
+    assert "copy" not in copy.ask("list").ended(0, "no runs").err
+    assert phases(world) == TASKS
+    copy.ask("run", "-p", "joined", "-t", "mine", "--plain").ended(0)
+    assert phases(copy) == {"mine": "accepted"}
+    assert phases(world) == TASKS
+
+
+def test_a_linked_worktree_shares_the_runs(world: World, tmp_path: Path) -> None:
+    world.git("worktree", "add", "-q", str(tmp_path / "linked"))
+    assert phases(at(world, tmp_path / "linked")) == TASKS
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_git_directory_that_cannot_be_written_has_a_folder_by_its_path(tmp_path: Path) -> None:
+    world = unpacked(STORES[-1], tmp_path)
+    (world.repository / ".git").chmod(0o555)
+    assert phases(world) == TASKS
+    assert not (world.repository / ".git/interlock-id").exists()
+    (world.repository / ".git").chmod(0o755)
+    assert phases(world) == TASKS
