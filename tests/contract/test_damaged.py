@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import os
 import shutil
 from pathlib import Path
 
+import anyio
 import apsw
 import pytest
+from mcp.server.mcpserver.exceptions import ToolError
 from tests.contract.cli_world import World
 from tests.contract.golden_world import STORES, TASKS, phases, runs, state_of, unpacked
+from tests.contract.web.world import served
+
+from interlock.mcp.program import Program
 
 UNGUARDED = "DROP TRIGGER event_is_never_changed; DROP TRIGGER event_is_never_removed;"
 OF = "run = (SELECT number FROM run WHERE id = '{run}')"
@@ -39,9 +44,20 @@ def test_a_run_of_a_newer_version_is_one_row(world: World) -> None:
         world.ask(*words).ended(5, f"run {run} cannot be read", "newer Interlock", "upgrade")
     world.ask("doctor").ended(5, run, "newer Interlock")
     world.ask("cancel", runs(world)["rejected"], "--plain").ended(0)
-    kept = sorted(path for path in (state_of(world) / "store.git/refs").rglob("*") if run in str(path))
-    for path in (*kept, *(state_of(world) / "store.git/refs/bases").iterdir()):
-        assert path.exists()
+
+
+def test_gc_removes_nothing_of_a_run_that_it_cannot_read(world: World) -> None:
+    """A finished one that can be read goes, once it is old. The base of the others could be any."""
+    run, done = runs(world)["accepted"], runs(world)["joined"]
+    change(world, f"UPDATE remembered SET value = '{{\"format\": 9}}' WHERE kind = 'pipeline' AND key != '{done}'")
+    refs = state_of(world) / "store.git/refs"
+    for path in refs.rglob("*"):
+        os.utime(path, (0, 0))
+    before = {path for path in refs.rglob("*") if path.is_file() and done not in str(path)}
+    world.ask("gc").ended(0)
+    assert not (refs / "interlock" / done).exists()
+    assert (refs / "interlock" / run).is_dir()
+    assert all(path.exists() for path in before)
 
 
 @pytest.mark.parametrize(
@@ -129,9 +145,29 @@ def test_a_newer_store_is_refused_by_every_verb(world: World) -> None:
     ]
 
 
+def test_page_api_and_agents_are_told_the_same(world: World) -> None:
+    run, known = runs(world)["waits"], runs(world)
+    change(world, f"{UNGUARDED} UPDATE event SET at = 0 WHERE seq = 5 AND {OF.format(run=run)}")
+    with served(world) as site, site.client() as client:
+        page = client.get("/").text
+        assert "event 5 is not as it was recorded" in page
+        assert known["accepted"] in page
+        listed = {one["id"]: one["phase"] for one in client.get("/api/v1/runs").json()["runs"]}
+        assert (listed[run], listed[known["accepted"]]) == ("damaged", "accepted")
+        for path in (f"/runs/{run}", f"/api/v1/runs/{run}"):
+            found = client.get(path)
+            assert found.status_code == 500
+            assert "event 5 is not as it was recorded" in found.text
+        assert client.get(f"/runs/{known['accepted']}").status_code == 200
+    program = Program(world.repository, world.environment())
+    told = anyio.run(program.document, "list", "--json")
+    assert [one["id"] for one in told["runs"] if one["phase"] == "damaged"] == [run]  # type: ignore[attr-defined]
+    with pytest.raises(ToolError, match="event 5 is not as it was recorded"):
+        anyio.run(program.document, "status", "--json", run)
+
+
 def test_doctor_says_what_is_whole_and_since_when(world: World) -> None:
     looked = {one["topic"]: one for one in world.ask("doctor", "--json").json()["looked"]}
     assert looked["journal"]["level"] == "ok"
     assert f"{len(TASKS)} runs, each as it was recorded" in looked["journal"]["text"]
     assert f"{len(TASKS)} of them begun before events carried digests" in looked["journal"]["text"]
-    assert json.dumps(looked)
