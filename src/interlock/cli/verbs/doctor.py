@@ -41,7 +41,7 @@ class _Seen:
 )
 @click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
 def doctor(live: str, json: bool) -> int:
-    """Look at git, Python, agents, the state folder, the disk and the pipelines."""
+    """Look at git, Python, agents, the state folder, the disk and the pipelines, and read every run."""
     from interlock.service.jsons import document
 
     if live:
