@@ -29,11 +29,11 @@ from interlock.settings import (
     RepositoryPaths,
     RunLock,
     Settings,
+    identify,
     load_settings,
     new_run_id,
     owner_of,
     paths_of,
-    settle,
 )
 from interlock.settings import Owner as Holder
 
@@ -151,10 +151,13 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
     top, common_dir = repository_of(cwd, environ)
     general = paths_of(environ)
     settings = load_settings(general.config)
-    found = settle(general, common_dir)
-    paths = found.paths
+    identity = identify(general, common_dir)
+    paths = identity.paths
     clock = SystemClock()
     journal, blobs = SqliteJournal(paths.journal), FileBlobs(paths.blobs)
+    identity.seen()
+    if journal.runs():  # of an earlier version, where it has no id yet
+        identity.settle()
     histories = Histories(journal)
     workspaces = Once(partial(_workspaces, paths, top, environ))
     ground = _Ground(top, environ, general, paths, settings, journal, blobs, clock)
@@ -170,10 +173,13 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
         new_run_id=lambda: new_run_id(clock.now(), secrets.token_bytes(8)),
         new_answer_id=lambda: secrets.token_hex(8),
         lost_runs=partial(_lost, journal, paths.store),
+        begun=identity.settle,
     )
     notices = Once(lambda: _notices(ground, service))
     owner = Once(lambda: _driver(ground, service, bench(), notices()))
-    return Application(top, paths, settings, service, journal, blobs, environ, workspaces, owner, notices, found.copy_of)
+    return Application(
+        top, paths, settings, service, journal, blobs, environ, workspaces, owner, notices, identity.copy_of
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ stages:
       - id: done
         run: {gate}
 """
-_DELIVERED = re.compile(r"(^|/)\.git/(modules/\w+/)?(objects/|(logs/)?refs/heads/interlock)")
+_DELIVERED = re.compile(r"(^|/)\.git/(modules/\w+/)?(objects/|(logs/)?refs/heads/interlock|interlock-id$)")
 GOOD = "echo done > made.txt"
 
 
@@ -169,7 +169,7 @@ def fingerprint(folder: Path, unseen: Sequence[str] = ()) -> dict[str, str]:
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> list[str]:
-    """Paths that are not as they were. New objects and new branches under interlock/ are what was asked for."""
+    """Paths that are not as they were. New objects, new branches under interlock/ and the id are what was asked for."""
     differing = [path for path in before | after if before.get(path) != after.get(path)]
     return [path for path in differing if path in before or not _of_delivery(path)]
 

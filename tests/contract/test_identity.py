@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.contract.cli_world import World
+from tests.contract.cli_world import World, new_world
 from tests.contract.golden_world import STORES, TASKS, phases, unpacked
 
 
@@ -58,10 +58,10 @@ def test_a_clone_where_a_moved_repository_was_shares_nothing(world: World, tmp_p
 def test_a_copy_is_told_apart_and_says_so(world: World, tmp_path: Path) -> None:
     shutil.copytree(world.repository, tmp_path / "copy", symlinks=True)
     copy = at(world, tmp_path / "copy")
-    copy.ask("list").ended(0, f"a copy of {world.repository}/.git", "no runs in this repository yet")
-    assert "copy" not in copy.ask("list").ended(0, "no runs").err
+    copy.ask("list").ended(0, f"is a copy of {world.repository}/.git", "no runs in this repository yet")
     assert phases(world) == TASKS
     copy.ask("run", "-p", "joined", "-t", "mine", "--plain").ended(0)
+    assert "copy" not in copy.ask("list").ended(0).err
     assert phases(copy) == {"mine": "accepted"}
     assert phases(world) == TASKS
 
@@ -79,3 +79,11 @@ def test_a_git_directory_that_cannot_be_written_has_a_folder_by_its_path(tmp_pat
     assert not (world.repository / ".git/interlock-id").exists()
     (world.repository / ".git").chmod(0o755)
     assert phases(world) == TASKS
+
+
+def test_nothing_is_written_before_there_is_a_run(tmp_path: Path) -> None:
+    world = new_world(tmp_path, {"a.txt": "a"})
+    before = sorted((world.repository / ".git").rglob("*"))
+    world.ask("list").ended(0)
+    world.ask("run", "-t", "x").ended(2)
+    assert sorted((world.repository / ".git").rglob("*")) == before

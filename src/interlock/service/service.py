@@ -35,7 +35,7 @@ _OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
 class Service:
     """`owner_of` says who drives a run now (empty for nobody); the `new_*_id` functions name new things;
     `workspaces` and `gates` are made where they are needed; `lost_runs` are those that were recorded and that the
-    journal knows nothing of."""
+    journal knows nothing of; `begun` is told of each new run."""
 
     journal: Journal
     histories: Histories
@@ -47,11 +47,13 @@ class Service:
     new_run_id: Callable[[], str]
     new_answer_id: Callable[[], str]
     lost_runs: Callable[[], Sequence[str]] = tuple
+    begun: Callable[[], None] = lambda: None
 
     def start_run(self, request: RunRequest) -> str:
         """Write a run down and return its id; an engine then drives it. Raises UsageError."""
         run = self.new_run_id()
         begin(self.journal, run, self.clock.now(), request)
+        self.begun()
         return run
 
     def pipeline_of(self, run: str) -> Pipeline:

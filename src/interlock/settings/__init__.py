@@ -1,13 +1,14 @@
 """Where things lie, what the user has set, who owns a run, and how runs are named."""
 
 from interlock.settings.file import Settings, load_settings
-from interlock.settings.identity import look_up, settle
+from interlock.settings.identity import Identity, identify
 from interlock.settings.lock import Owned, Owner, RunLock, owner_of
 from interlock.settings.paths import Paths, RepositoryPaths, paths_of, repository_key
 from interlock.settings.run_id import new_run_id
 from interlock.settings.sections import NotifySettings
 
 __all__ = [
+    "Identity",
     "NotifySettings",
     "Owned",
     "Owner",
@@ -15,11 +16,10 @@ __all__ = [
     "RepositoryPaths",
     "RunLock",
     "Settings",
+    "identify",
     "load_settings",
-    "look_up",
     "new_run_id",
     "owner_of",
     "paths_of",
     "repository_key",
-    "settle",
 ]

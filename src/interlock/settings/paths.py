@@ -34,10 +34,6 @@ class Paths:
         of_this_state = f"{root.name.rpartition('-')[0]}-{_digest(root)}"  # two state folders never share checkouts
         return RepositoryPaths(root, self.cache / of_this_state / "places")
 
-    def name_of(self, common_dir: Path, known: str) -> str:
-        """What the folder of a repository with the id `known` is called, when it is made."""
-        return f"{_readable(common_dir)}-{known}"
-
 
 @dataclass(frozen=True, slots=True)
 class RepositoryPaths:
@@ -94,12 +90,9 @@ def repository_key(common_dir: Path) -> str:
 
     `common_dir` is the common git directory, absolute and without links, so that linked worktrees share a key.
     """
-    return f"{_readable(common_dir)}-{_digest(common_dir)}"
-
-
-def _readable(common_dir: Path) -> str:
     named = common_dir.parent if common_dir.name == ".git" else common_dir
-    return _UNFIT.sub("-", named.name.removesuffix(".git").lower()).strip("-")[:_NAME_LENGTH_MAX] or "repository"
+    name = _UNFIT.sub("-", named.name.removesuffix(".git").lower()).strip("-")[:_NAME_LENGTH_MAX]
+    return f"{name or 'repository'}-{_digest(common_dir)}"
 
 
 def _digest(path: Path) -> str:

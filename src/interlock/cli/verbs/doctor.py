@@ -192,11 +192,11 @@ def _spec_of(name: str, root: Path | None, environ: Mapping[str, str]) -> AgentS
 
 def _repository(cwd: Path, environ: Mapping[str, str]) -> tuple[RepositoryPaths | None, Path | None, Looked]:
     from interlock.bootstrap import repository_of
-    from interlock.settings import look_up, paths_of
+    from interlock.settings import identify, paths_of
 
     try:
         root, common = repository_of(cwd, environ)
-        return look_up(paths_of(environ), common), root, Looked("repository", "ok", str(root))
+        return identify(paths_of(environ), common).paths, root, Looked("repository", "ok", str(root))
     except UsageError as error:
         return None, None, Looked("repository", "note", str(error))
     except InterlockError as error:
