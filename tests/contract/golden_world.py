@@ -10,6 +10,7 @@ from tests.contract.cli_world import World
 from interlock.settings import repository_key
 
 STORES = sorted(Path(__file__).parents[1].joinpath("golden").glob("*.tar.gz"))
+BEFORE = next(path for path in STORES if path.name.startswith("61f2979"))  # no digests, no ids
 SUITE = '<testsuite name="s" tests="1"><testcase classname="t" name="test_a" file="tests/test_a.py"/></testsuite>'
 TASKS = {
     "in flight": "interrupted", "rejected": "waiting", "waits": "waiting", "cancelled": "cancelled",

@@ -11,7 +11,7 @@ import apsw
 import pytest
 from mcp.server.mcpserver.exceptions import ToolError
 from tests.contract.cli_world import World
-from tests.contract.golden_world import STORES, TASKS, phases, runs, state_of, unpacked
+from tests.contract.golden_world import BEFORE, TASKS, phases, runs, state_of, unpacked
 from tests.contract.web.world import served
 
 from interlock.mcp.program import Program
@@ -23,7 +23,7 @@ OF = "run = (SELECT number FROM run WHERE id = '{run}')"
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     """As an upgrade has left it."""
-    found = unpacked(STORES[-1], tmp_path)
+    found = unpacked(BEFORE, tmp_path)
     assert phases(found) == TASKS
     return found
 
@@ -103,7 +103,7 @@ def test_a_journal_that_is_gone_is_never_an_empty_list(world: World) -> None:
 
 def test_a_lost_wal_is_told(tmp_path: Path) -> None:
     """As a kill leaves it: what is in the -wal alone is gone with it."""
-    world = unpacked(STORES[-1], tmp_path)
+    world = unpacked(BEFORE, tmp_path)
     journal = state_of(world) / "journal.db"
     before = tmp_path / "before.db"
     shutil.copy(journal, before)

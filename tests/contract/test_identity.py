@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from tests.contract.cli_world import World, new_world
-from tests.contract.golden_world import STORES, TASKS, phases, unpacked
+from tests.contract.golden_world import BEFORE, TASKS, phases, unpacked
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     """With runs that an earlier version kept by the path alone; they are adopted here."""
-    found = unpacked(STORES[-1], tmp_path)
+    found = unpacked(BEFORE, tmp_path)
     assert phases(found) == TASKS
     return found
 
@@ -73,7 +73,7 @@ def test_a_linked_worktree_shares_the_runs(world: World, tmp_path: Path) -> None
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
 def test_a_git_directory_that_cannot_be_written_has_a_folder_by_its_path(tmp_path: Path) -> None:
-    world = unpacked(STORES[-1], tmp_path)
+    world = unpacked(BEFORE, tmp_path)
     (world.repository / ".git").chmod(0o555)
     assert phases(world) == TASKS
     assert not (world.repository / ".git/interlock-id").exists()
