@@ -17,7 +17,7 @@ import pytest
 
 from interlock.core.events import TimeReached
 from interlock.journal import SqliteJournal, schema
-from interlock.ports import InfrastructureError
+from interlock.ports import Damaged, InfrastructureError
 
 FIRST = TimeReached(0.5)
 
@@ -159,6 +159,48 @@ def test_history_cannot_be_changed(tmp_path: Path) -> None:
         apsw.Connection(str(tmp_path / "journal.db")).execute("UPDATE event SET at = 0")
 
 
+def test_history_cannot_be_removed_nor_appended_to_unchained(tmp_path: Path) -> None:
+    """An earlier version may have the file open while it is brought up to date; it knows no digests."""
+    with SqliteJournal(tmp_path / "journal.db") as journal:
+        journal.create("r1", 0.0, FIRST)
+        connection = apsw.Connection(str(tmp_path / "journal.db"))
+        with pytest.raises(apsw.ConstraintError, match="never removed"):
+            connection.execute("DELETE FROM event")
+        with pytest.raises(apsw.ConstraintError, match="a newer Interlock has brought it up to date"):
+            connection.execute("INSERT INTO event (run, seq, at, kind, version, body) VALUES (1, 2, 0, 'a', 1, '[]')")
+        assert len(journal.records("r1")) == 1
+
+
+def test_what_a_process_appends_another_reads_whole(tmp_path: Path) -> None:
+    with SqliteJournal(tmp_path / "journal.db") as journal, SqliteJournal(tmp_path / "journal.db") as other:
+        journal.create("r1", 0, FIRST)
+        fence = journal.take("r1")
+        for after in range(1, 6):
+            journal.append("r1", fence, after, float(after), FIRST)
+            assert [each.seq for each in other.records("r1", after - 1)] == [after, after + 1]
+            assert [each.seq for each in other.records("r1", after)] == [after + 1]
+        assert other.records("r1", 6) == []
+        assert other.lost() == []
+
+
+def test_a_history_that_ends_before_its_head_is_damaged(tmp_path: Path) -> None:
+    with SqliteJournal(tmp_path / "journal.db") as journal:
+        journal.create("a/b", 0.0, FIRST)
+        journal._heads.write("a/b", (3, bytes(32)))
+        journal._heads.write("gone", (1, bytes(32)))
+        assert journal.lost() == ["gone"]
+        for after in (0, 1):
+            with pytest.raises(Damaged, match="its history ends at event 1, and 3 were recorded"):
+                journal.records("a/b", after)
+        journal._heads.write("a/b", (1, bytes(32)))
+        with pytest.raises(Damaged, match="event 1 is not the one that was recorded there"):
+            journal.records("a/b")
+        with pytest.raises(Damaged, match="event 4 is not in the journal any more"):
+            journal.records("a/b", 4)
+        (tmp_path / "heads" / "a%2Fb").write_bytes(b"")  # as a loss of power may leave it
+        assert len(journal.records("a/b")) == 1
+
+
 def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     connection = apsw.Connection(str(path))
@@ -170,6 +212,9 @@ def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
         assert [(each.at, each.event) for each in journal.records("old")] == [(2.5, FIRST)]
         assert journal.take("old") == 5
         assert journal.recall("verdict", "none") is None
+        assert journal.adopted() == 1
+        assert journal.append("old", 5, 1, 3.0, FIRST).seq == 2
+        assert [each.seq for each in journal.records("old")] == [1, 2]
 
 
 def test_migrations_are_numbered_without_a_gap() -> None:

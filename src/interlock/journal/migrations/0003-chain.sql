@@ -25,3 +25,9 @@ CREATE TRIGGER event_is_never_removed BEFORE DELETE ON event
 BEGIN
     SELECT raise(ABORT, 'history is never removed');
 END;
+
+-- A process of an earlier version that still has the file open would break the chain.
+CREATE TRIGGER event_is_chained BEFORE INSERT ON event WHEN NEW.digest IS NULL
+BEGIN
+    SELECT raise(ABORT, 'a newer Interlock has brought it up to date: resume the run with that one');
+END;
