@@ -19,7 +19,6 @@ from interlock.workspaces.objects import disk_trouble, put_file
 from interlock.workspaces.throwaway import ATTRIBUTES
 
 BASES = "refs/bases"
-RUNS = "refs/interlock"
 _OWN = "interlock"  # the folder in the store for what is not git's
 
 
@@ -88,14 +87,6 @@ def read_ref(store: Path, ref: str) -> str | None:
         return (store / ref).read_text().strip()
     except OSError:
         return None
-
-
-def kept_runs(store: Path) -> list[str]:
-    """The runs of which the store keeps something."""
-    try:
-        return sorted(path.name for path in (store / RUNS).iterdir())
-    except OSError:
-        return []
 
 
 def base_ref(commit: str) -> str:

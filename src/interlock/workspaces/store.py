@@ -72,10 +72,6 @@ class GitWorkspaces:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def kept_runs(self) -> list[str]:
-        """The runs of which the store keeps something."""
-        return storage.kept_runs(self._store)
-
     def close(self) -> None:
         """End the git programs. What is asked later starts them again."""
         if "_objects" in self.__dict__:
