@@ -84,10 +84,11 @@ def test_a_read_only_disk(tmp_path: Path, small: Path) -> None:
             lambda: world.open(base.commit, 2),
             lambda: world.snapshot(place, base.commit),
             lambda: workspaces.adopt(base.commit, base.commit, STAMP, "refs/interlock/run1/code/1.2"),
-            lambda: workspaces.wipe(place),
         ):
             with pytest.raises(InfrastructureError, match=str(small)):
                 attempt()
+        workspaces.wipe(place)
+        assert str(small) in workspaces.leavings()[-1]
 
 
 def test_attempts_at_once(tmp_path: Path) -> None:

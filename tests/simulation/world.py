@@ -131,6 +131,9 @@ class SimWorkspaces:
         self._begin("discard")
         self._store.places.pop(f"/places/{attempt}", None)
 
+    def leavings(self) -> tuple[str, ...]:
+        return ()
+
     def has(self, commit: str) -> bool:
         return commit in self._store.commits
 

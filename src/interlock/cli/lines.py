@@ -88,6 +88,7 @@ class Story:
         text = self._of_attempt(record) or _of_stage(record.event) or _of_run(record.event)
         if not text:
             return None
+        text += "".join(f"; note: {safe(note)}" for note in getattr(record.event, "notes", ()))
         bad, good = _mood(record.event)
         return Told(record.at, _about(record.event), text, bad, good)
 

@@ -190,6 +190,7 @@ def _attempt(attempt: AttemptView, *, deep: bool = False) -> Iterator[str]:
         yield f"    ended    the agent {attempt.outcome.replace('_', ' ')}"
     if attempt.claim:
         yield f"    claims   {safe(attempt.claim, 2000 if deep else 160)}"
+    yield from (f"    note     {safe(note, 400)}" for note in attempt.notes)
     for verdict in attempt.verdicts:
         yield from _verdict(verdict, attempt.id.stage, deep=deep)
     for gate in attempt.asked:
@@ -225,6 +226,7 @@ def _verdict(view: VerdictView, stage: str, before: str = "", *, deep: bool = Fa
         yield from (f"        {line}" for line in _finding(finding, deep=deep))
     if len(verdict.findings) > _FINDINGS_MAX:
         yield f"        and {len(verdict.findings) - _FINDINGS_MAX} more: --json shows all"
+    yield from (f"        note: {safe(note, 400)}" for note in verdict.notes)
     if deep:
         level = f", sandbox {verdict.sandbox}" if verdict.sandbox else ""
         yield f"        {clock(view.at)}, key {verdict.digest or _NOTHING}{level}"

@@ -168,6 +168,7 @@ class AttemptErrored:
     quota: bool = False  # it waits for a quota: not counted as a try, and not against `wall`
     usage: Usage = Usage()
     evidence: tuple[Evidence, ...] = ()
+    notes: tuple[str, ...] = ()  # what a person should know of it, such as what could not be removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +185,7 @@ class CandidateProduced:
     evidence: tuple[Evidence, ...] = ()
     cached: bool = False
     unfit: tuple[Finding, ...] = ()  # what no commit can hold, for which it was not taken: it is the input then
+    notes: tuple[str, ...] = ()
 
     @property
     def refusal(self) -> VerdictGiven | None:
@@ -214,6 +216,7 @@ class VerdictGiven:
     sandbox: str = ""
     hard: bool = True
     usage: Usage = Usage()  # of reviewers
+    notes: tuple[str, ...] = ()
 
     @property
     def decided(self) -> bool:

@@ -74,6 +74,7 @@ class AttemptView:
     override_by: str = ""
     sent_back_to: str = ""
     asked: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -139,13 +140,13 @@ def _lost(past: Past, at: float, event: AttemptLost) -> None:
 
 
 def _errored(past: Past, at: float, event: AttemptErrored) -> None:
-    said = {"why": event.why, "usage": event.usage, "evidence": event.evidence}
+    said = {"why": event.why, "usage": event.usage, "evidence": event.evidence, "notes": event.notes}
     _change(past, event.attempt, phase=AttemptPhase.ERRORED, ended_at=at, **said)
 
 
 def _produced(past: Past, at: float, event: CandidateProduced) -> None:
     said = {"outcome": event.outcome, "claim": event.claim, "usage": event.usage, "evidence": event.evidence}
-    made = {"commit": event.commit, "tree": event.tree, "cached": event.cached}
+    made = {"commit": event.commit, "tree": event.tree, "cached": event.cached, "notes": event.notes}
     _change(past, event.attempt, phase=AttemptPhase.JUDGING, ended_at=at, **made, **said)
     if event.refusal is not None:
         _judged(past, at, event.refusal)

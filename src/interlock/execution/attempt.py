@@ -11,6 +11,7 @@ from interlock.core.commands import StartAttempt
 from interlock.core.events import SESSION, AttemptErrored, AttemptStarted, CandidateProduced, Event, Evidence, Recorded
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec, Stage
+from interlock.core.tries import TRIES_MAX
 from interlock.execution.brief import compose, compose_resumed
 from interlock.execution.context import Context
 from interlock.execution.documents import ARTIFACTS, worker_environment
@@ -46,16 +47,25 @@ def start_attempt(world: World, context: Context, command: StartAttempt, cancel:
         return
     who = command.by or command.agent or "script"
     stamp = Stamp(candidate_message(context, command.attempt, who), int(record.at))
+    event = _tried(world, context, command, stamp, cancel)
+    yield replace(event, notes=(*event.notes, *world.workspaces.leavings()))
+
+
+def _tried(
+    world: World, context: Context, command: StartAttempt, stamp: Stamp, cancel: Cancel
+) -> CandidateProduced | AttemptErrored:
     try:
-        yield _work(world, context, command, stamp, cancel)
+        return _work(world, context, command, stamp, cancel)
     except UnfitTree as unfit:
-        yield _errored(world, context, command, Outcome(Ended.CRASHED, f"what it left cannot be taken: {unfit}"))
+        return _errored(world, context, command, Outcome(Ended.CRASHED, f"what it left cannot be taken: {unfit}"))
     except (InfrastructureError, UsageError) as error:
         permanent = isinstance(error, UsageError) or error.permanent
-        yield _errored(world, context, command, Outcome(Ended.UNAVAILABLE, str(error), permanent=permanent))
+        return _errored(world, context, command, Outcome(Ended.UNAVAILABLE, str(error), permanent=permanent))
 
 
-def _work(world: World, context: Context, command: StartAttempt, stamp: Stamp, cancel: Cancel) -> Event:
+def _work(
+    world: World, context: Context, command: StartAttempt, stamp: Stamp, cancel: Cancel
+) -> CandidateProduced | AttemptErrored:
     stage = context.pipeline.stage(command.attempt.stage)
     if not world.fenced():
         raise Fenced(f"run {context.run} has another owner")
@@ -76,7 +86,7 @@ def _work(world: World, context: Context, command: StartAttempt, stamp: Stamp, c
 
 def _worked(  # noqa: PLR0913 - the attempt's parts meet here once
     world: World, context: Context, command: StartAttempt, place: Place, stamp: Stamp, cancel: Cancel, key: str
-) -> Event:
+) -> CandidateProduced | AttemptErrored:
     spec = _spec(context, command)
     brief = _brief(world, context, command, spec, place)
     outcome = world.agents[spec.use].work(spec, brief, place, cancel)
@@ -87,18 +97,35 @@ def _worked(  # noqa: PLR0913 - the attempt's parts meet here once
     if outcome.ended in _INFRASTRUCTURE or (key and outcome.ended is not Ended.COMPLETED):
         return _errored(world, context, command, outcome)
     try:
-        candidate = world.workspaces.snapshot(
-            place, command.input_commit, context.room, stamp, context.ref(command.attempt)
-        )
+        candidate = _snapshot(world, context, command, place, stamp, cancel)
     except UnfitTree as unfit:
         untouched = Candidate(command.input_commit, command.input_tree)
         return replace(_produced(world, command.attempt, untouched, outcome), unfit=unfit.findings)
+    except InfrastructureError as error:  # the work is lost, and was paid for all the same
+        lost = replace(outcome, ended=Ended.UNAVAILABLE, message=str(error), permanent=error.permanent, retry_at=0.0)
+        return _errored(world, context, command, lost)
     unchanged = candidate.tree == command.input_tree
     if unchanged and outcome.ended in (Ended.CRASHED, Ended.TIMED_OUT):
         return _errored(world, context, command, outcome)
     if key:
         world.journal.remember("script-key", candidate.commit, key)  # it is known once it is accepted
     return _produced(world, command.attempt, candidate, outcome)
+
+
+def _snapshot(  # noqa: PLR0913
+    world: World, context: Context, command: StartAttempt, place: Place, stamp: Stamp, cancel: Cancel
+) -> Candidate:
+    """The candidate; tried again where infrastructure is in the way, for what an agent has done is not done again for
+    nothing."""
+    for tries in range(TRIES_MAX):
+        try:
+            return world.workspaces.snapshot(
+                place, command.input_commit, context.room, stamp, context.ref(command.attempt)
+            )
+        except InfrastructureError as error:
+            if error.permanent or tries + 1 == TRIES_MAX or cancel.wait(context.retry_at(0.0, tries)):
+                raise
+    raise AssertionError("unreachable")
 
 
 def _open(world: World, context: Context, command: StartAttempt, stage: Stage, stamp: Stamp) -> Place:
@@ -144,6 +171,7 @@ def _adopted(  # noqa: PLR0913
 
 
 def _produced(world: World, attempt: AttemptId, candidate: Candidate, outcome: Outcome) -> CandidateProduced:
+    evidence, notes = _evidence(world, outcome)
     return CandidateProduced(
         attempt=attempt,
         commit=candidate.commit,
@@ -152,13 +180,15 @@ def _produced(world: World, attempt: AttemptId, candidate: Candidate, outcome: O
         outcome=outcome.ended,
         usage=outcome.usage,
         left_out=len(candidate.left_out),
-        evidence=_evidence(world, outcome),
+        evidence=evidence,
+        notes=notes,
     )
 
 
 def _errored(world: World, context: Context, command: StartAttempt, outcome: Outcome) -> AttemptErrored:
     retry_at = outcome.retry_at or context.retry_at(world.clock.now(), command.errors)
     ended = outcome.ended.replace("_", " ")
+    evidence, notes = _evidence(world, outcome)
     return AttemptErrored(
         attempt=command.attempt,
         why=f"{ended}: {outcome.message[:2000]}" if outcome.message else ended,
@@ -166,11 +196,20 @@ def _errored(world: World, context: Context, command: StartAttempt, outcome: Out
         permanent=outcome.permanent,
         quota=outcome.ended is Ended.RATE_LIMITED,
         usage=outcome.usage,
-        evidence=_evidence(world, outcome),
+        evidence=evidence,
+        notes=notes,
     )
 
 
-def _evidence(world: World, outcome: Outcome) -> tuple[Evidence, ...]:
+def _evidence(world: World, outcome: Outcome) -> tuple[tuple[Evidence, ...], tuple[str, ...]]:
+    """What is kept of it, or a note: the work that is done counts without its log."""
+    try:
+        return _kept(world, outcome), ()
+    except InfrastructureError as error:
+        return (), (str(error),)
+
+
+def _kept(world: World, outcome: Outcome) -> tuple[Evidence, ...]:
     files = (("log", outcome.log), ("transcript", outcome.transcript), (SESSION, outcome.kept_session))
     brief = world.blobs.put(outcome.told.encode("utf-8", "surrogateescape")) if outcome.told else ""
     sent = (Evidence("brief", brief, len(outcome.told.encode("utf-8", "surrogateescape"))),) if brief else ()

@@ -172,6 +172,7 @@ def _evaluate_gate(world: World, context: Context, command: EvaluateGate, cancel
         sandbox=context.started.sandbox,
         hard=gate.gate_class is GateClass.HARD,
         usage=judgement.usage,
+        notes=world.workspaces.leavings(),
     )
 
 
@@ -240,10 +241,10 @@ def _reject(world: World, context: Context, command: RejectCandidate) -> Candida
 def _lose_attempt(world: World, context: Context, command: LoseAttempt) -> Effects:
     try:
         world.workspaces.discard(context.run, command.attempt)
+        stays = world.workspaces.leavings()
     except InfrastructureError as error:  # its place is its own: it is in nobody's way, and gc finds it
-        yield AttemptLost(command.attempt, f"{command.why}; its place is still there: {error}")
-    else:
-        yield AttemptLost(command.attempt, command.why)
+        stays = (str(error),)
+    yield AttemptLost(command.attempt, "; ".join([command.why, *(f"left behind: {why}" for why in stays)]))
 
 
 # --- delivery -----------------------------------------------------------------------------------

@@ -94,10 +94,14 @@ class Workspaces(Protocol):
 
     def put_beside(self, place: Place, name: str, content: bytes) -> Path: ...  # for who works in the checkout
 
-    def wipe(self, place: Place) -> None: ...
+    def wipe(self, place: Place) -> None:
+        """Remove the place. What cannot be removed stays where it is in nobody's way, and `leavings` tell of it."""
 
     def discard(self, run: str, attempt: AttemptId) -> None:
-        """Remove whatever a lost attempt left behind, if anything."""
+        """Remove whatever a lost attempt left behind, if anything, as `wipe`."""
+
+    def leavings(self) -> tuple[str, ...]:
+        """What could not be removed since this was asked last, in words, each once."""
 
     def has(self, commit: str) -> bool:
         """Whether the store holds the commit."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from interlock.ports import InfrastructureError, UnfitSetup
-from interlock.workspaces.checkout import remove
 from interlock.workspaces.furnish import Parts, Wanted, furnish, ground
 from interlock.workspaces.setup import SetupFailed
 
@@ -63,7 +62,7 @@ def _prove(parts: Parts, control: Wanted, failed: SetupFailed) -> None:
             try:
                 furnish(parts, place, control)
             finally:
-                remove(place.root)
+                parts.places.wipe(place.root)
         elif not failed.by_files:
             parts.recipes.proved(setups[: failed.index + 1], ground(parts, control))
         else:

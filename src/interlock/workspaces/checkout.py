@@ -1,31 +1,29 @@
-"""Plain checkouts: lay a tree's files out, read what changed, remove it.
+"""Plain checkouts: lay a tree's files out, and put them back.
 
-These three functions are all that the rest knows of checkouts; another kind (an overlay over a template)
-would replace them. Rule: content goes byte for byte, without filters, in both directions.
+Another kind of checkout (an overlay over a template) would replace this, and `removal`. Rule: content goes byte
+for byte, without filters, in both directions.
 """
 
 # Paths are bytes here, which pathlib cannot hold.
-# ruff: noqa: PTH101, PTH102, PTH108, PTH120, PTH211
+# ruff: noqa: PTH102, PTH108, PTH211
 
 from __future__ import annotations
 
 import contextlib
 import os
-import stat
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from interlock.ports import InfrastructureError
 from interlock.workspaces import trees
 from interlock.workspaces.objects import Objects, disk_trouble
+from interlock.workspaces.removal import is_folder, remove
 from interlock.workspaces.trees import Entry, Listing
 
 _TICK_NS = 20_000_000  # coarsest clock of a file system in use, but for those that keep whole seconds only
 _COARSE_NS = 2_000_000_000
-_DEPTH_MAX = 64  # folders are moved up when they lie deeper, so that no path grows too long
 
 Seen = tuple[int, int, int, int, int]  # mode, size, mtime, ctime (ns), inode
 
@@ -100,28 +98,15 @@ def hand_over(laid: Laid) -> None:
     laid.until_ns = time.time_ns() - (_COARSE_NS if whole else _TICK_NS)
 
 
-def remove(place: Path) -> None:
-    """Remove a folder whatever is in it: read-only folders, deep ones, odd names. No error where it is gone.
-
-    Raises InfrastructureError where something cannot be removed.
-    """
-    try:
-        _remove_all(os.fsencode(place))
-    except OSError as error:
-        raise InfrastructureError(
-            f"{error.filename or place}: cannot be removed: {error.strerror}: unmount or remove it by hand"
-        ) from error
-
-
 def _make_way(root: bytes, path: bytes) -> None:
     parts = path.split(b"/")
     for depth in range(1, len(parts)):
         folder = root + b"/" + b"/".join(parts[:depth])
-        if not _is_folder(folder):
+        if not is_folder(folder):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(folder)
             os.mkdir(folder)
-    _remove_all(root + b"/" + path)
+    remove(root + b"/" + path)
 
 
 def _write_files(objects: Objects, root: bytes, files: list[tuple[bytes, Entry]], laid: Laid) -> None:
@@ -150,67 +135,3 @@ def write_all(fd: int, content: bytes) -> None:
     written = os.write(fd, content)
     while written < len(content):
         written += os.write(fd, content[written:])
-
-
-def _remove_all(place: bytes) -> None:
-    """Depth first; folders below `_DEPTH_MAX` are moved up beside `place` and removed later."""
-    if not _is_folder(place):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(place)
-        return
-    waiting, moved = [place], 0
-    while waiting:
-        top = waiting.pop()
-        stack = [(top, _strip(top))]
-        while stack:
-            folder, below = stack[-1]
-            if not below:
-                stack.pop()
-                _insisting(folder, partial(os.rmdir, folder))
-            elif len(stack) < _DEPTH_MAX:
-                child = below.pop()
-                stack.append((child, _strip(child)))
-            else:
-                moved += 1
-                child, aside = below.pop(), place + b".deep-%d" % moved
-                _insisting(child, partial(os.rename, child, aside))
-                waiting.append(aside)
-
-
-def _is_folder(path: bytes) -> bool:
-    try:
-        return stat.S_ISDIR(os.lstat(path).st_mode)
-    except FileNotFoundError:
-        return False
-
-
-def _strip(folder: bytes) -> list[bytes]:
-    """Remove all in `folder` but folders, which are returned."""
-    try:
-        entries = _entries(folder)
-    except PermissionError:
-        os.chmod(folder, 0o700)
-        entries = _entries(folder)
-    below = []
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            below.append(entry.path)
-        else:
-            _insisting(entry.path, partial(os.unlink, entry.path))
-    return below
-
-
-def _entries(folder: bytes) -> list[os.DirEntry[bytes]]:
-    with os.scandir(folder) as entries:
-        return list(entries)
-
-
-def _insisting(path: bytes, act: Callable[[], None]) -> None:
-    """Do it; where the folder around `path` forbids it, give us the right and do it again."""
-    try:
-        act()
-    except FileNotFoundError:
-        pass
-    except PermissionError:
-        os.chmod(os.path.dirname(path), 0o700)
-        act()

@@ -83,6 +83,7 @@ def ground(parts: Parts, wanted: Wanted) -> Ground:
         parts.objects.listing(tree),
         lambda setups: setup_code.made_from(parts.objects, setups, tree, base),
         lambda shown: _plain(parts, replace(wanted, shown=shown)),
+        parts.places.wipe,
         wanted.room.number,
     )
 

@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from interlock.ports import InfrastructureError
 from interlock.process import end_left
 from interlock.workspaces import storage
-from interlock.workspaces.checkout import remove
 from interlock.workspaces.git import Git
+from interlock.workspaces.removal import remove
 
 YOUNG_S = 86_400.0
 _ROOTS = ("*/*-*.*-*", "room-*", "gate-*", "setup-*")
@@ -43,12 +44,14 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What was removed: bytes on the disk, objects, refs, and places with their folders."""
+    """What was removed: bytes on the disk, objects, refs, and places with their folders. `stays` says what could not
+    be, and why."""
 
     bytes: int = 0
     objects: int = 0
     refs: int = 0
     places: int = 0
+    stays: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +69,16 @@ def collect(git: Git, store: Path, places: Sequence[Path], wish: Wish) -> Collec
     if not storage.exists(store):
         return Collected()
     before = sum(_all(usage(store, places)))
-    gone = _places(places, wish)
+    gone, stays = _places(places, wish)
     with storage.locked(store):
         refs = _refs(store, wish)
         for name in ("kits", "setup", "tmp"):
-            for path in _old(storage.own(store, name), wish):
-                remove(path)
+            stays += _removed(_old(storage.own(store, name), wish))
         objects = _count(git)
         _prune(git, store, wish)
         left = _count(git)
     after = sum(_all(usage(store, places)))
-    return Collected(max(0, before - after), max(0, objects - left), refs, gone)
+    return Collected(max(0, before - after), max(0, objects - left), refs, gone, tuple(stays))
 
 
 def foresee(git: Git, store: Path, places: Sequence[Path], wish: Wish) -> Collected:
@@ -121,16 +123,27 @@ def _old_refs(store: Path, wish: Wish) -> Iterator[Path]:
             yield path
 
 
-def _places(places: Sequence[Path], wish: Wish) -> int:
-    removed = 0
-    for root in _old_places(places, wish):
+def _places(places: Sequence[Path], wish: Wish) -> tuple[int, list[str]]:
+    """How many were removed, and why others were not."""
+    roots = list(_old_places(places, wish))
+    for root in roots:
         end_left(root)
-        remove(root)
-        removed += 1
+    stays = _removed(roots)
     for folder in [*(below for one in places for below in one.glob("*")), *places[1:]]:
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
-    return removed
+    return len(roots) - len(stays), stays
+
+
+def _removed(paths: Sequence[Path]) -> list[str]:
+    """Remove each of them; those that stay, in words."""
+    stays = []
+    for path in paths:
+        try:
+            remove(path)
+        except InfrastructureError as error:
+            stays.append(str(error))
+    return stays
 
 
 def _old_places(places: Sequence[Path], wish: Wish) -> Iterator[Path]:

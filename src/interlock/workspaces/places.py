@@ -12,8 +12,8 @@ from urllib.parse import quote
 from interlock.core.ids import AttemptId
 from interlock.ports import InfrastructureError, Place
 from interlock.process import end_left
-from interlock.workspaces.checkout import remove
 from interlock.workspaces.objects import disk_trouble
+from interlock.workspaces.removal import remove
 
 _TRIES_MAX = 1000
 
@@ -24,6 +24,7 @@ class Places:
     def __init__(self, folder: Path, former: Path | None = None) -> None:
         self.folder = folder
         self.folders = (folder,) if former is None else (folder, former)
+        self._stays: list[str] = []
 
     def of_attempt(self, run: str, attempt: AttemptId) -> Place:
         """A new place for the attempt; what it had before is removed."""
@@ -54,14 +55,27 @@ class Places:
             raise disk_trouble(self.folder, error) from error
 
     def discard(self, run: str, attempt: AttemptId) -> int:
-        """Remove what the attempt has. Returns the highest number among its places, 0 for none."""
+        """Remove what the attempt has, as `wipe`. Returns the highest number among its places, 0 for none."""
         last = 0
         for root in sorted(root for folder in self.folders for root in (folder / run).glob(f"{_stem(attempt)}-*")):
             number = root.name.rpartition("-")[2]
             last = max(last, int(number) if number.isdigit() else 0)
             end_left(root)
-            remove(root)
+            self.wipe(root)
         return last
+
+    def wipe(self, root: Path) -> None:
+        """Remove a place whatever is in it. What cannot be removed is in nobody's way: it is told by `leavings`, and
+        `gc` tries again."""
+        try:
+            remove(root)
+        except InfrastructureError as error:
+            self._stays.append(str(error))
+
+    def leavings(self) -> tuple[str, ...]:
+        """What could not be removed since this was asked last."""
+        told, self._stays = self._stays, []
+        return tuple(told)
 
 
 def _stem(attempt: AttemptId) -> str:

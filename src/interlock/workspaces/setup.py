@@ -24,7 +24,6 @@ from interlock.core.pipeline import Command, Setup
 from interlock.ports import InfrastructureError, Place
 from interlock.process import Finished, How, Supervised, scrubbed, supervise
 from interlock.workspaces import setup_paths
-from interlock.workspaces.checkout import remove
 from interlock.workspaces.objects import disk_trouble
 from interlock.workspaces.setup_environment import credentials, environment, held_back, in_key
 from interlock.workspaces.setup_key import digest_of, key_of
@@ -73,6 +72,7 @@ class Ground:
     listing: Listing
     trees: Callable[[Sequence[Setup]], Sequence[str]]
     fresh: Callable[[str], Place]
+    wipe: Callable[[Path], None]
     number: int = 0
 
 
@@ -251,7 +251,7 @@ def _in_any(ground: Ground, setups: Sequence[Setup], act: Callable[[Place], None
             if error.slow or error.again:
                 break
         finally:
-            remove(place.root)
+            ground.wipe(place.root)
     assert first is not None  # there is at least one tree
     raise first if ground.tree in among else first.noted(_BASES_CODE)
 

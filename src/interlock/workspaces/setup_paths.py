@@ -15,8 +15,8 @@ from pathlib import Path
 from interlock.core.pipeline import Setup
 from interlock.ports import InfrastructureError
 from interlock.process import capture
-from interlock.workspaces.checkout import remove
 from interlock.workspaces.objects import disk_trouble
+from interlock.workspaces.removal import remove
 
 
 class Misplaced(Exception):

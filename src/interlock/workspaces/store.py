@@ -22,7 +22,6 @@ from interlock.ports import Candidate, Change, Merged, Place, Room, Stamp, Unfit
 from interlock.workspaces import (
     base,
     blame,
-    checkout,
     compare,
     furnish,
     gc,
@@ -188,14 +187,18 @@ class GitWorkspaces:
         return path
 
     def wipe(self, place: Place) -> None:
-        """Remove the place whatever is in it. Raises InfrastructureError where that cannot be."""
+        """As the port says."""
         with self._lock:
             self._laid.pop(place.root, None)
-        checkout.remove(place.root)
+        self._places.wipe(place.root)
 
     def discard(self, run: str, attempt: AttemptId) -> None:
-        """Remove whatever a lost attempt left behind, if anything."""
+        """As the port says."""
         self._places.discard(run, attempt)
+
+    def leavings(self) -> tuple[str, ...]:
+        """As the port says."""
+        return self._places.leavings()
 
     def place_of(self, run: str, attempt: AttemptId) -> Path | None:
         """The root of the place of an attempt that is at work, None where there is none."""

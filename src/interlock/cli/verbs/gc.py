@@ -36,6 +36,7 @@ def gc(dry_run: bool, json: bool) -> int:
         return 0
     what = [count(gone.objects, "object"), count(gone.refs, "ref"), count(gone.places, "checkout")]
     say(f"{'would free at most' if dry_run else 'freed'} {size(gone.bytes)} ({', '.join(what)})")
+    note(f"stays: {why}" for why in gone.stays)
     if dry_run:
         note("nothing was removed: interlock gc does it")
     return 0
