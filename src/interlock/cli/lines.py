@@ -119,6 +119,8 @@ class Story:
 
     def _judged(self, event: VerdictGiven) -> str:
         """A gate that fails on the base is told as such: no attempt passes it but one that mends it."""
+        if event.status is VerdictStatus.ERRORED and event.retry_at and not event.permanent:
+            return f"{verdict_words(event)}; again at {clock(event.retry_at)}"
         if event.status is not VerdictStatus.FAILED:
             return verdict_words(event)
         if event.subject.is_base:

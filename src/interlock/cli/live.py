@@ -136,7 +136,7 @@ def _head(pipeline: Pipeline, view: RunView, now: float) -> Text:
     head.append(f"{view.id} ", style="default")
     head.append(view.phase, style=f"bold {RUN_TONES[view.phase]}")
     if view.phase is RunPhase.SLEEPING:
-        head.append(f" for {lasted(view.sleeps_until - now)}")
+        head.append(f" for {lasted(view.sleeps_until - now)}: {safe(view.why, 60)}")
     head.append(f"  {lasted((view.at if view.phase in OVER else now) - view.started_at)}")
     used = [f"{view.spent.attempts} of {pipeline.limits.attempts} attempts", *paid(view.spent)]
     head.append(f"  {', '.join(used)}", style="dim")

@@ -194,6 +194,8 @@ def _outcome(view: Standing) -> str:
             return f"run {view.id} accepted: branch {safe(view.branch)} at {short(view.commit)} ({used})"
         case RunPhase.WAITING:
             return f"run {view.id} waits for a person ({used})"
+        case RunPhase.SLEEPING:
+            return f"run {view.id} waits until {moment(view.sleeps_until)}: {safe(view.why)} ({used})"
         case RunPhase.INTERRUPTED:
             return f"run {view.id} is interrupted: nobody drives it ({used})"
         case _:

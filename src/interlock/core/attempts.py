@@ -24,7 +24,7 @@ def next_attempt(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[
     if now.failure is not None and _let_down(now) and not stands_in:
         yield Pause(stage.id, PauseReason.INFRASTRUCTURE, now.failure.why)
     elif now.retry_at > state.now and not stands_in:
-        yield WaitUntil(now.retry_at)
+        yield WaitUntil(now.retry_at, now.failure.why if now.failure else "")
     elif _is_charged(stage, now) and (limit := limit_reached(pipeline, state, stage.id)):
         yield Pause(stage.id, PauseReason.LIMIT, limit)
     else:

@@ -127,6 +127,7 @@ class Pause:
 @dataclass(frozen=True, slots=True)
 class WaitUntil:
     at: float
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

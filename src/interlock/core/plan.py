@@ -118,7 +118,7 @@ def _judge_base(pipeline: Pipeline, state: RunState) -> Iterator[Command]:
         verdict = state.base_verdicts.get(qualified(stage, gate))
         if verdict is None or (not verdict.decided and verdict.number < TRIES_MAX and not verdict.permanent):
             if verdict is not None and verdict.retry_at > state.now:
-                yield WaitUntil(verdict.retry_at)
+                yield WaitUntil(verdict.retry_at, f"gate {verdict.gate}: {first_message(verdict)}")
                 continue
             base = (started.base_commit, started.base_tree)
             yield _evaluate(base_of(stage.id), stage, gate, verdict, base, base)

@@ -21,6 +21,7 @@ from interlock.core.state import RunState
 Numbered = PrepareInput | CheckWhen | AcceptHandoff | RejectCandidate | DeliverBranch
 
 TRIES_MAX = 3  # of one effect, gate or attempt in a row
+WAIT_MAX_S = 90_000.0  # of one wait: a day, the longest one of a year too; then it is tried again
 QUOTA_WAITS_MAX = 50  # of one stage in a row: a quota that never resets is no quota
 
 
@@ -43,16 +44,17 @@ def bounded(state: RunState, command: Numbered, stage: str, reason: PauseReason)
     elif error.permanent or error.number >= TRIES_MAX:
         yield Pause(stage, reason, error.why)
     elif error.retry_at > state.now:
-        yield WaitUntil(error.retry_at)
+        yield WaitUntil(error.retry_at, error.why)
     else:
         yield replace(command, number=error.number + 1)
 
 
 def undecided(stage: str, gate: str, verdict: VerdictGiven, now: float) -> Command | None:
     """A wait or a pause where the gate could not decide before; None where it is to be asked again."""
+    why = f"gate {gate}: {first_message(verdict)}"
     if verdict.permanent or verdict.number >= TRIES_MAX:
-        return Pause(stage, PauseReason.INFRASTRUCTURE, f"gate {gate}: {first_message(verdict)}")
-    return WaitUntil(verdict.retry_at) if verdict.retry_at > now else None
+        return Pause(stage, PauseReason.INFRASTRUCTURE, why)
+    return WaitUntil(verdict.retry_at, why) if verdict.retry_at > now else None
 
 
 def first_message(verdict: VerdictGiven) -> str:

@@ -134,13 +134,13 @@ def locate(pipeline: Pipeline, state: RunState, owner: str = "") -> Standing:
     started = state.started
     if started is None:
         raise ValueError("a run without a beginning")
-    phase, sleeps_until = _phase(pipeline, state, owner)
+    phase, wait = _phase(pipeline, state, owner)
     return Standing(
         id=started.run,
         pipeline=started.pipeline,
         task=started.task,
         phase=phase,
-        why=state.finished.why if state.finished else "",
+        why=state.finished.why if state.finished else wait.why,
         base_commit=started.base_commit,
         sandbox=started.sandbox,
         by=started.by,
@@ -153,7 +153,7 @@ def locate(pipeline: Pipeline, state: RunState, owner: str = "") -> Standing:
         waits=tuple(_waits(pipeline, state)),
         branch=state.delivered.branch if state.delivered else "",
         commit=state.delivered.commit if state.delivered else "",
-        sleeps_until=sleeps_until,
+        sleeps_until=wait.at,
         overrides=tuple(_overrides(state)),
     )
 
@@ -175,18 +175,20 @@ def phase_of(pipeline: Pipeline, state: RunState, owner: str) -> RunPhase:
 # --- the run's phase and what it waits for --------------------------------------------------------
 
 
-def _phase(pipeline: Pipeline, state: RunState, owner: str) -> tuple[RunPhase, float]:
+def _phase(pipeline: Pipeline, state: RunState, owner: str) -> tuple[RunPhase, WaitUntil]:
+    """And the wait that is over first, where there is nothing but waits."""
+    nothing = WaitUntil(0.0)
     if state.finished is not None:
-        return RunPhase(state.finished.status), 0.0
+        return RunPhase(state.finished.status), nothing
     wanted = plan(pipeline, state)
     if not wanted:
-        return RunPhase.WAITING, 0.0
+        return RunPhase.WAITING, nothing
     if not owner:
-        return RunPhase.INTERRUPTED, 0.0
-    alarms = [command.at for command in wanted if isinstance(command, WaitUntil)]
-    if len(alarms) == len(wanted):
-        return RunPhase.SLEEPING, min(alarms)
-    return RunPhase.RUNNING, 0.0
+        return RunPhase.INTERRUPTED, nothing
+    waits = [command for command in wanted if isinstance(command, WaitUntil)]
+    if len(waits) == len(wanted):
+        return RunPhase.SLEEPING, min(waits, key=lambda wait: wait.at)
+    return RunPhase.RUNNING, nothing
 
 
 def _overrides(state: RunState) -> Iterator[str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from interlock.core.commands import AskApproval, Command, FinishRun, Pause, SendBack, StartAttempt
 from interlock.core.events import Event, Recorded, TimeReached
 from interlock.engines.reconcile import Turn, reconcile
+from interlock.engines.waits import Alarm, NoEarlier
 from interlock.execution.context import Context
 from interlock.execution.ledger import Ledger
 from interlock.execution.perform import perform
@@ -46,12 +47,14 @@ class LocalEngine:
     _errors: list[BaseException] = field(default_factory=list)
     _repeats: dict[Command, int] = field(default_factory=dict)
     _events: int = 0
+    _alarm: Alarm = field(default_factory=Alarm)
 
     def drive(self) -> None:
         """Go on until the run is finished, waits for a human, or `stop` is set. All effects have ended
         when this returns. Raises Fenced where another process took the run; InfrastructureError where
         the journal cannot be written."""
-        self.world = replace(self.world, fenced=self.ledger.holds, left=self.ledger.left)
+        clock = NoEarlier(self.world.clock, lambda: self.ledger.state.now)
+        self.world = replace(self.world, fenced=self.ledger.holds, left=self.ledger.left, clock=clock)
         self.ledger.listen(self._on_event)
         try:
             while not self.stop.is_set() and self._turn():
@@ -132,12 +135,14 @@ class LocalEngine:
 
     def _sleep(self, turn: Turn, seen: int) -> None:
         """Until something moved, the next alarm, or the next look at the inbox."""
-        now = self.world.clock.now()
-        timeout = INBOX_S if turn.alarm is None else min(INBOX_S, max(0.0, turn.alarm - now))
+        timeout = INBOX_S if turn.alarm is None else min(INBOX_S, self._left_s(turn.alarm))
         with self._moved:
             self._moved.wait_for(lambda: self._events != seen, timeout)
-        if turn.alarm is not None and self.world.clock.now() >= turn.alarm:
+        if turn.alarm is not None and self._left_s(turn.alarm) <= 0:
             self.ledger.record(TimeReached(turn.alarm))
+
+    def _left_s(self, at: float) -> float:
+        return self._alarm.left_s(at, self.world.clock.now(), self.ledger.state.now)
 
     def _end_all(self) -> None:
         with self._moved:

@@ -186,7 +186,7 @@ def _produced(world: World, attempt: AttemptId, candidate: Candidate, outcome: O
 
 
 def _errored(world: World, context: Context, command: StartAttempt, outcome: Outcome) -> AttemptErrored:
-    retry_at = outcome.retry_at or context.retry_at(world.clock.now(), command.errors)
+    retry_at = context.retry_at(world.clock.now(), command.errors, outcome.retry_at)
     ended = outcome.ended.replace("_", " ")
     evidence, notes = _evidence(world, outcome)
     return AttemptErrored(

@@ -177,7 +177,7 @@ def _evaluate_gate(world: World, context: Context, command: EvaluateGate, cancel
 
 
 def _retry_at(world: World, context: Context, command: EvaluateGate, judgement: Judgement) -> float:
-    return judgement.retry_at or context.retry_at(world.clock.now(), command.number - 1)
+    return context.retry_at(world.clock.now(), command.number - 1, judgement.retry_at)
 
 
 def _case(world: World, context: Context, command: EvaluateGate) -> Case:

@@ -66,7 +66,7 @@ def agent_of(command: object) -> str:
 
 
 def test_one_crash_is_waited_for() -> None:
-    assert next_of(pipeline(), ("first", "crashed")) == WaitUntil(100.0)
+    assert next_of(pipeline(), ("first", "crashed")) == WaitUntil(100.0, "crashed")
 
 
 def test_who_is_out_of_quota_is_stood_in_for_at_once() -> None:
@@ -91,7 +91,7 @@ def test_the_row_of_those_that_stand_in_ends_with_a_person() -> None:
 
 def test_where_all_have_no_quota_the_last_one_is_waited_for() -> None:
     down = [("first", "quota"), ("second", "quota"), ("third", "quota")]
-    assert next_of(pipeline(), *down) == WaitUntil(100.0)
+    assert next_of(pipeline(), *down) == WaitUntil(100.0, "quota")
     assert agent_of(next_of(pipeline(), *down, now=100.0)) == "first"
 
 
@@ -103,7 +103,7 @@ def test_who_was_given_up_is_not_waited_for_beside_one_that_has_no_quota() -> No
 
 
 def test_a_crash_after_a_quota_is_waited_for_like_any_other() -> None:
-    assert next_of(pipeline("third"), ("third", "quota"), ("third", "crashed")) == WaitUntil(100.0)
+    assert next_of(pipeline("third"), ("third", "quota"), ("third", "crashed")) == WaitUntil(100.0, "crashed")
 
 
 def test_crashes_before_and_after_a_quota_are_counted_together() -> None:
