@@ -7,14 +7,7 @@ from pathlib import Path
 import pytest
 from tests.contract.cli_world import World, new_world, stage_of
 
-SITE = """\
-import os, time
-real = time.time
-def now():
-    with open(os.environ['OFFSET']) as file:
-        return real() + float(file.read())
-time.time = now
-"""
+SITE = Path(__file__).with_name("site")
 PIPELINE = """\
 version: 1
 name: p
@@ -30,11 +23,9 @@ DAY = 86_400
 
 
 def world_of(folder: Path, offset: float, agent: str, gate: str = "test -s start.txt") -> World:
-    (folder / "site").mkdir()
-    (folder / "site/sitecustomize.py").write_text(SITE)
     (folder / "offset").write_text(str(offset))
     text = PIPELINE.replace("AGENT", agent).replace("GATE", gate)
-    environ = {"PYTHONPATH": str(folder / "site"), "OFFSET": str(folder / "offset"), "ONCE": str(folder / "once")}
+    environ = {"PYTHONPATH": str(SITE), "OFFSET": str(folder / "offset"), "ONCE": str(folder / "once")}
     return new_world(folder, {".interlock/pipelines/p.yaml": text, "start.txt": "x\n"}, **environ)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import tempfile
@@ -17,9 +16,8 @@ from interlock import __version__
 from interlock.cli.exits import Exit, of_error
 from interlock.cli.streams import note, silence
 from interlock.core.text import plain
-from interlock.ports import InterlockError
+from interlock.ports import InterlockError, machine_trouble
 
-_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _MESSAGE_MAX = 20_000  # characters; an invalid pipeline may have much to say
 
 
@@ -38,8 +36,9 @@ def report(error: BaseException, environ: Mapping[str, str]) -> int:
             sys.stdout is not sys.__stdout__
         ):  # click put another there, for the reader went away
             return _broken_pipe()
-        case OSError() if error.errno in _MACHINE:
-            return _machine(error)
+        case OSError() | MemoryError() | RuntimeError() if (trouble := machine_trouble(error)) is not None:
+            silence(sys.stdout)
+            return _said(str(trouble), Exit.INFRASTRUCTURE)
         case SystemExit():
             return error.code if isinstance(error.code, int) else Exit.USAGE
         case _:
@@ -63,13 +62,6 @@ def _broken_pipe() -> int:
     """The reader went away, such as `head`: no error. What is still buffered goes nowhere."""
     silence(sys.stdout)
     return Exit.ACCEPTED
-
-
-def _machine(error: OSError) -> int:
-    """The disk is full, files ran out: nothing that a trace would tell."""
-    silence(sys.stdout)
-    about = f" at {error.filename}" if error.filename else ""
-    return _said(f"the system refused{about}: {error.strerror}: make room, then try again", Exit.INFRASTRUCTURE)
 
 
 def _bug(error: BaseException, environ: Mapping[str, str]) -> int:

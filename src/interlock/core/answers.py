@@ -41,7 +41,8 @@ def take_answer(state: RunState, event: AnswerTaken) -> RunState:
         case Action.RAISE:
             return _lift(changed(state, raised=_raised(state.raised, event)), (PauseReason.LIMIT,))
         case Action.CONTINUE:
-            return changed(_lift(state, (PauseReason.INFRASTRUCTURE, PauseReason.DELIVERY)), errors={})
+            lifted = _lift(state, (PauseReason.INFRASTRUCTURE, PauseReason.DELIVERY))
+            return changed(lifted, errors={}, base_verdicts=_decided(state.base_verdicts))
         case Action.APPROVE | Action.REJECT | Action.ACCEPT | Action.RETRY:
             stage = _answered(state.stages[event.stage], event)
             errors = {name: error for name, error in state.errors.items() if f" {event.stage}/" not in name}
@@ -144,9 +145,13 @@ def _unpause(stage: StageState) -> StageState:
         limited=(),
         failures={},
         retry_at=0.0,
-        verdicts={gate: verdict for gate, verdict in stage.verdicts.items() if verdict.decided},
-        input_verdicts={gate: verdict for gate, verdict in stage.input_verdicts.items() if verdict.decided},
+        verdicts=_decided(stage.verdicts),
+        input_verdicts=_decided(stage.input_verdicts),
     )
+
+
+def _decided(verdicts: Mapping[str, VerdictGiven]) -> Mapping[str, VerdictGiven]:
+    return {gate: verdict for gate, verdict in verdicts.items() if verdict.decided}
 
 
 def _answered(stage: StageState, event: AnswerTaken) -> StageState:

@@ -52,7 +52,7 @@ from interlock.core.judging import (
 )
 from interlock.core.pipeline import Gate, GateClass, GateKind, Pipeline, Stage
 from interlock.core.state import Phase, RunState, StageState
-from interlock.core.tries import TRIES_MAX, bounded, first_message, undecided
+from interlock.core.tries import MACHINE, TRIES_MAX, bounded, first_message, undecided
 
 
 def plan(pipeline: Pipeline, state: RunState) -> tuple[Command, ...]:
@@ -61,6 +61,8 @@ def plan(pipeline: Pipeline, state: RunState) -> tuple[Command, ...]:
         return ()
     if state.cancelled_by:
         return tuple(_cancel(state))
+    if state.pause is not None and state.pause.reason is PauseReason.INFRASTRUCTURE:
+        return ()  # the base could not be judged
     base = tuple(_judge_base(pipeline, state))
     if any(isinstance(command, FinishRun) for command in base):
         return base
@@ -124,6 +126,9 @@ def _judge_base(pipeline: Pipeline, state: RunState) -> Iterator[Command]:
             yield _evaluate(base_of(stage.id), stage, gate, verdict, base, base)
         elif not verdict.decided:
             why = f"gate {verdict.gate} cannot run on the base: {first_message(verdict)}"
+            if not verdict.permanent and verdict.findings and verdict.findings[0].rule == MACHINE:
+                yield Pause("", PauseReason.INFRASTRUCTURE, why)
+                return
             yield FinishRun(RunStatus.STOPPED, why)
         elif verdict.status is VerdictStatus.FAILED and gate.base_green:
             yield FinishRun(

@@ -181,7 +181,7 @@ class RunState:
     charges: Mapping[str, Spent] = field(default_factory=dict)  # by stage, over all its epochs; without time
     raised: Mapping[str, float] = field(default_factory=dict)
     errors: Mapping[str, EffectErrored] = field(default_factory=dict)  # by effect and subject
-    pause: Paused | None = None  # of the run: delivery
+    pause: Paused | None = None  # of the run: delivery, or a base that the machine kept from being judged
     cancelled_by: str = ""
     delivered: Delivered | None = None
     finished: RunFinished | None = None

@@ -24,6 +24,8 @@ TRIES_MAX = 3  # of one effect, gate or attempt in a row
 WAIT_MAX_S = 90_000.0  # of one wait: a day, the longest one of a year too; then it is tried again
 QUOTA_WAITS_MAX = 50  # of one stage in a row: a quota that never resets is no quota
 
+MACHINE = "infrastructure"  # the rule of findings that tell of the machine, and not of what was judged
+
 
 def effect_key(command: Command) -> str:
     """The name under which failures of a command are counted: its kind and its target."""

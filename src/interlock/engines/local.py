@@ -17,10 +17,16 @@ from interlock.engines.waits import Alarm, NoEarlier
 from interlock.execution.context import Context
 from interlock.execution.ledger import Ledger
 from interlock.execution.perform import perform
-from interlock.ports import Cancelled, World
+from interlock.ports import Cancelled, InfrastructureError, World, started
 
 INBOX_S = 0.2  # how often the inbox is looked at
 REPEATS_MAX = 20  # of one command by value without its fact being taken: a defect of ours, not of the run's
+
+LAUNCHES_MAX = 50  # tries to get a thread for an effect, one each turn
+NO_THREAD = (
+    "no thread can be started: is there room for more processes and threads (ulimit -u, or the container's limit)?"
+    " Make room, then resume the run"
+)
 
 _AT_ONCE = (Pause, SendBack, AskApproval, FinishRun)
 
@@ -31,6 +37,7 @@ class _Flight:
     effects: Generator[Event, Recorded | None, None]
     claim: Recorded | None = None  # of an attempt whose work has not begun
     thread: threading.Thread | None = None
+    refused: int = 0  # how often the machine had no thread for it
 
 
 @dataclass(slots=True)
@@ -72,6 +79,7 @@ class LocalEngine:
             turn = reconcile(self.ledger.next_commands(), tuple(self._flights), self.places)
             for command in turn.cancel:
                 self._flights[command].cancel.set()
+        self._launch_again()
         for command in turn.start:
             self._start(command)
         if self._errors or self.ledger.state.finished is not None:
@@ -97,10 +105,30 @@ class LocalEngine:
             return
         if isinstance(command, StartAttempt) and not self._claim(command, flight):
             return
-        flight.thread = threading.Thread(target=self._perform, args=(command, flight), name=type(command).__name__)
         with self._moved:
             self._flights[command] = flight
-        flight.thread.start()
+        self._launch(command, flight)
+
+    def _launch(self, command: Command, flight: _Flight) -> None:
+        """On a thread of its own. Where the machine has none, the flight waits, and the next turn tries again."""
+        thread = threading.Thread(target=self._perform, args=(command, flight), name=type(command).__name__)
+        if started(thread):
+            flight.thread = thread
+            return
+        flight.refused += 1
+        if flight.refused >= LAUNCHES_MAX:
+            raise InfrastructureError(NO_THREAD)
+
+    def _launch_again(self) -> None:
+        """What waits for a thread and is still wanted; the rest is given up before it began."""
+        with self._moved:
+            waiting = [(command, flight) for command, flight in self._flights.items() if flight.thread is None]
+        for command, flight in waiting:
+            if flight.cancel.is_set():
+                with self._moved:
+                    self._flights.pop(command, None)
+            else:
+                self._launch(command, flight)
 
     def _claim(self, command: StartAttempt, flight: _Flight) -> bool:
         """The loop itself claims, in the turn that decided it, so that nothing comes between the two."""

@@ -32,6 +32,7 @@ from interlock.ports import (
     UnfitTree,
     UsageError,
     World,
+    as_infrastructure,
 )
 
 Effects = Generator[Event, Recorded | None, None]
@@ -55,7 +56,8 @@ def _tried(
     world: World, context: Context, command: StartAttempt, stamp: Stamp, cancel: Cancel
 ) -> CandidateProduced | AttemptErrored:
     try:
-        return _work(world, context, command, stamp, cancel)
+        with as_infrastructure():
+            return _work(world, context, command, stamp, cancel)
     except UnfitTree as unfit:
         return _errored(world, context, command, Outcome(Ended.CRASHED, f"what it left cannot be taken: {unfit}"))
     except (InfrastructureError, UsageError) as error:
@@ -119,9 +121,10 @@ def _snapshot(  # noqa: PLR0913
     nothing."""
     for tries in range(TRIES_MAX):
         try:
-            return world.workspaces.snapshot(
-                place, command.input_commit, context.room, stamp, context.ref(command.attempt)
-            )
+            with as_infrastructure():
+                return world.workspaces.snapshot(
+                    place, command.input_commit, context.room, stamp, context.ref(command.attempt)
+                )
         except InfrastructureError as error:
             if error.permanent or tries + 1 == TRIES_MAX or cancel.wait(context.retry_at(0.0, tries)):
                 raise
@@ -204,7 +207,8 @@ def _errored(world: World, context: Context, command: StartAttempt, outcome: Out
 def _evidence(world: World, outcome: Outcome) -> tuple[tuple[Evidence, ...], tuple[str, ...]]:
     """What is kept of it, or a note: the work that is done counts without its log."""
     try:
-        return _kept(world, outcome), ()
+        with as_infrastructure():
+            return _kept(world, outcome), ()
     except InfrastructureError as error:
         return (), (str(error),)
 

@@ -56,7 +56,17 @@ from interlock.execution.attempt import start_attempt
 from interlock.execution.context import Context
 from interlock.execution.documents import artifact_path, gate_values, pointed_at
 from interlock.execution.records import delivery_message, feedback_document, handoff_record
-from interlock.ports import Cancel, Case, DeliveryRefused, Fenced, InfrastructureError, Judgement, Stamp, World
+from interlock.ports import (
+    Cancel,
+    Case,
+    DeliveryRefused,
+    Fenced,
+    InfrastructureError,
+    Judgement,
+    Stamp,
+    World,
+    as_infrastructure,
+)
 
 Effects = Generator[Event, Recorded | None, None]
 
@@ -92,14 +102,16 @@ def perform(world: World, context: Context, command: Command, cancel: Cancel) ->
 def _counted(world: World, context: Context, command: Numbered) -> Effects:
     """Effects whose failures are counted by the planner, which then waits or asks a person."""
     try:
-        event = _event_of(world, context, command)
+        with as_infrastructure():
+            event = _event_of(world, context, command)
     except (InfrastructureError, DeliveryRefused) as error:
         permanent = isinstance(error, DeliveryRefused) or error.permanent
         retry_at = context.retry_at(world.clock.now(), command.number - 1)
         event = EffectErrored(effect_key(command), command.number, str(error), retry_at, permanent)
     record = yield event
     if record is not None and isinstance(command, AcceptHandoff):
-        _keep_script(world, command)
+        with as_infrastructure():
+            _keep_script(world, command)
 
 
 def _event_of(world: World, context: Context, command: Numbered) -> Event:
@@ -151,7 +163,8 @@ def _check_when(world: World, context: Context, command: CheckWhen) -> Event:
 
 def _evaluate_gate(world: World, context: Context, command: EvaluateGate, cancel: Cancel) -> Effects:
     try:
-        judgement = world.gates.evaluate(_case(world, context, command), cancel)
+        with as_infrastructure():
+            judgement = world.gates.evaluate(_case(world, context, command), cancel)
     except InfrastructureError as error:
         judgement = Judgement(VerdictStatus.ERRORED, (_trouble(error),), permanent=error.permanent)
     _, gate = find_gate(context.pipeline, command.gate)
@@ -207,7 +220,7 @@ def _case(world: World, context: Context, command: EvaluateGate) -> Case:
 
 
 def _trouble(error: InfrastructureError) -> Finding:
-    return Finding(rule="infrastructure", message=str(error))
+    return Finding(rule=error.rule, message=str(error))
 
 
 def _accept(world: World, context: Context, command: AcceptHandoff) -> HandoffAccepted:
@@ -240,7 +253,8 @@ def _reject(world: World, context: Context, command: RejectCandidate) -> Candida
 
 def _lose_attempt(world: World, context: Context, command: LoseAttempt) -> Effects:
     try:
-        world.workspaces.discard(context.run, command.attempt)
+        with as_infrastructure():
+            world.workspaces.discard(context.run, command.attempt)
         stays = world.workspaces.leavings()
     except InfrastructureError as error:  # its place is its own: it is in nobody's way, and gc finds it
         stays = (str(error),)

@@ -135,4 +135,5 @@ def _explained(place: Path) -> Iterator[None]:
             what = "the disk is full: free some space, then resume the run"
         else:
             what = f"{error.strerror or error}: make it writable, or name another place in INTERLOCK_STATE_HOME"
-        raise InfrastructureError(f"evidence could not be written to {place}: {what}", permanent=True) from error
+        permanent = error.errno in (errno.EROFS, errno.EACCES)
+        raise InfrastructureError(f"evidence could not be written to {place}: {what}", permanent=permanent) from error

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from interlock import __version__
 from interlock.core.text import ending
 from interlock.notify.messages import Message
-from interlock.ports import Cancel, InfrastructureError
+from interlock.ports import Cancel, InfrastructureError, started
 from interlock.process import How, Supervised, supervise
 
 if TYPE_CHECKING:
@@ -114,7 +114,8 @@ def _answered(request: Request, timeout_s: float, cancel: Cancel) -> None:
         finally:
             done.set()
 
-    threading.Thread(target=ask, name="webhook", daemon=True).start()
+    if not started(threading.Thread(target=ask, name="webhook", daemon=True)):
+        raise Refusal("cannot be asked: no thread can be started")
     late_at = time.monotonic() + timeout_s
     while not done.wait(_TICK_S):
         if cancel.is_set():

@@ -16,7 +16,7 @@ from interlock.core.views import Standing
 from interlock.notify.channels import Channel, Refusal
 from interlock.notify.messages import kind_of, message
 from interlock.notify.told import Told, Untold
-from interlock.ports import Clock, InterlockError, Journal
+from interlock.ports import Clock, InterlockError, Journal, started
 
 CLOSE_S = 5.0
 _ENDS_S = 1.0  # of it: what is under way is ended, and its failure remembered
@@ -42,9 +42,8 @@ class Notices:
         tellers = tuple(_Teller(self, channel, self._told(run, channel)) for channel in self.channels)
         for teller in tellers:
             teller.told.begin()
-        for teller in tellers:
-            teller.thread.start()
-        return Attendance(tellers, self.events)
+        at_work = tuple(teller for teller in tellers if started(teller.thread))  # of the others it stays due
+        return Attendance(at_work, self.events)
 
     def untold(self, run: str) -> tuple[Untold, ...]:
         """What is due and was not told. A channel is named as people see it."""

@@ -18,6 +18,7 @@ from interlock.ports.errors import (
 )
 from interlock.ports.gates import Case, Gates, Judgement
 from interlock.ports.journal import Answer, Blobs, Journal
+from interlock.ports.machine import as_infrastructure, machine_trouble, names_trouble, started
 from interlock.ports.time import Cancel, Clock
 from interlock.ports.workspaces import Candidate, Change, Merged, Place, Room, Stamp, Workspaces
 from interlock.ports.world import Engine, Render, World, unlimited
@@ -54,5 +55,9 @@ __all__ = [
     "UsageError",
     "Workspaces",
     "World",
+    "as_infrastructure",
+    "machine_trouble",
+    "names_trouble",
+    "started",
     "unlimited",
 ]

@@ -14,7 +14,10 @@ class UsageError(InterlockError):
 
 
 class InfrastructureError(InterlockError):
-    """The machine, a program or the disk is in the way. `permanent` where retrying cannot help."""
+    """The machine, a program or the disk is in the way. `permanent` where retrying cannot help. `rule` names the kind
+    in findings."""
+
+    rule = "infrastructure"
 
     def __init__(self, message: str, *, permanent: bool = False) -> None:
         super().__init__(message)

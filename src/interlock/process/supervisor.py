@@ -113,6 +113,10 @@ def _fork_supervisor(requests: socket.socket, live: dict[int, int], bell: int, *
     message, files, _, _ = socket.recv_fds(requests, 1, 3)
     if not message:
         return False
+    if len(files) != 3:  # there is no room for open files: the controller reads the end of its socket
+        for file in files:
+            os.close(file)
+        return True
     for file in files:
         os.set_inheritable(file, False)
     control, stdin, output = files

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 
-from interlock.ports import UsageError
+from interlock.ports import UsageError, machine_trouble
 from interlock.settings import sections
 from interlock.settings.sections import CiSettings, NotifySettings
 
@@ -64,7 +64,7 @@ def _parse(path: Path) -> object:
         text = path.read_text(encoding="utf-8")
         return tomllib.loads(text) if path.suffix == ".toml" else _parse_yaml(path, text)
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from error
+        raise machine_trouble(error) or UsageError(f"{path}: cannot be read: {error}") from error
 
 
 def _parse_yaml(path: Path, text: str) -> object:

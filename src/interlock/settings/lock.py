@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from interlock.ports import InfrastructureError
+from interlock.ports import InfrastructureError, as_infrastructure
 
 # Somebody who only looks holds the lock for an instant, so one refusal says nothing yet.
 _TRIES_MAX = 20
@@ -53,7 +53,13 @@ class RunLock:
     def __enter__(self) -> RunLock:
         """Raises Owned, which says who has it, or InfrastructureError."""
         descriptor = _open(self._path)
-        if not _try_lock(descriptor):
+        try:
+            with as_infrastructure():
+                locked = _try_lock(descriptor)
+        except InfrastructureError:
+            os.close(descriptor)
+            raise
+        if not locked:
             holder = _read_owner(descriptor)
             os.close(descriptor)
             raise Owned(f"{self._path.stem} is being run by {holder or 'another process'}", holder)
@@ -75,13 +81,18 @@ def owner_of(path: Path) -> Owner | None:
     except FileNotFoundError:
         return None
     try:
+        with as_infrastructure():
+            return _holder(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _holder(descriptor: int) -> Owner | None:
+    try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return _read_owner(descriptor) or Owner(0, "an unknown host", "an unknown time")
-    else:
-        return None
-    finally:
-        os.close(descriptor)
+    return None
 
 
 def _open(path: Path) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from interlock.ports import machine_trouble
 from interlock.spec.mistakes import InvalidPipeline, Mark, Mistakes
 from interlock.spec.yaml import BYTES_MAX, decode
 
@@ -64,6 +65,8 @@ class Sources:
             with full.open("rb") as stream:
                 return decode(stream.read(BYTES_MAX + 1), relative)
         except OSError as error:
+            if trouble := machine_trouble(error):
+                raise trouble from error
             self._mistakes.add(mark, f"{relative} cannot be read ({error.strerror})", "make it readable")
         except InvalidPipeline as error:
             self._mistakes.extend(error.mistakes)

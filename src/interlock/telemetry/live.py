@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from interlock.core.events import AttemptErrored, AttemptLost, CandidateProduced, Recorded, Usage, VerdictGiven
 from interlock.core.ids import AttemptId
 from interlock.core.views import RunView
+from interlock.ports import started
 from interlock.telemetry import names
 from interlock.telemetry.spans import Span, nanoseconds, spans
 
@@ -51,7 +52,7 @@ class Telemetry:
 
     def attend(self, run: str) -> Attendance:
         made = Attendance(run, self.view)
-        made.thread.start()
+        started(made.thread)
         return made
 
 
@@ -77,7 +78,8 @@ class Attendance:
     def close(self) -> None:
         self.closing.set()
         self.wake.set()
-        self.thread.join(CLOSE_S)
+        if self.thread.is_alive():
+            self.thread.join(CLOSE_S)
 
     def _work(self) -> None:
         with suppress(Exception):  # whatever is wrong with it is not the run's

@@ -16,7 +16,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from interlock.ports import InfrastructureError
 from interlock.workspaces import trees
 from interlock.workspaces.objects import Objects, disk_trouble
 from interlock.workspaces.removal import is_folder, remove
@@ -77,8 +76,6 @@ def lay_out(objects: Objects, listing: Listing, tree: Path) -> Laid:
         _write_links(objects, root, links, laid)
     except OSError as error:
         raise disk_trouble(tree, error) from error
-    except KeyError as error:
-        raise InfrastructureError(f"object {error.args[0]} is missing in the store", permanent=True) from error
     return laid
 
 

@@ -45,6 +45,18 @@ class Commit:
     message: str
 
 
+class MissingObject(InfrastructureError, KeyError):
+    """The store lacks an object that it had: somebody removed it, or the disk lost it."""
+
+    def __init__(self, oid: str) -> None:
+        super().__init__(
+            f"object {oid} is missing in the store: put the store back from a copy, or start the run anew",
+            permanent=True,
+        )
+
+    __str__ = Exception.__str__
+
+
 class Objects:
     """Objects of one bare repository. Threads may share it; `close` ends the git programs."""
 
@@ -68,7 +80,7 @@ class Objects:
     # --- reading
 
     def stream(self, oids: Iterable[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
-        """Each object's kind and its content in chunks, in order. Raises KeyError for one that is missing.
+        """Each object's kind and its content in chunks, in order. Raises MissingObject.
 
         The one who iterates must not fail in between for a reason that is not passed on: answers would be lost.
         """
@@ -86,7 +98,7 @@ class Objects:
                     dialogue.take(1)
 
     def read(self, oid: str) -> bytes:
-        """An object's content. Raises KeyError where there is none."""
+        """An object's content. Raises MissingObject."""
         (content,) = [b"".join(chunks) for _, chunks in self.stream([oid])]  # to its end, or git is ended with it
         return content
 
@@ -96,11 +108,11 @@ class Objects:
             dialogue.ask(f"info {oid}\n".encode())
             try:
                 return _header(dialogue.line(), oid)
-            except KeyError:
+            except MissingObject:
                 return None
 
     def sizes(self, oids: Iterable[str]) -> dict[str, int]:
-        """Sizes in bytes. Raises KeyError for one that is missing."""
+        """Sizes in bytes. Raises MissingObject."""
         wanted = list(oids)
         found = {}
         with self._dialogue() as dialogue:
@@ -111,11 +123,8 @@ class Objects:
         return found
 
     def commit(self, oid: str) -> Commit:
-        """Raises UsageError where `oid` is no commit of the store."""
-        try:
-            content = self.read(oid)
-        except KeyError as error:
-            raise UsageError(f"commit {oid} is not in the store: is it of another run, or collected?") from error
+        """Raises MissingObject where the store has no `oid`, UsageError where it is no commit."""
+        content = self.read(oid)
         head, _, message = content.partition(b"\n\n")
         fields = [line.partition(b" ") for line in head.split(b"\n") if not line.startswith(b" ")]
         trees_ = [value.decode() for name, _, value in fields if name == b"tree"]
@@ -127,7 +136,7 @@ class Objects:
         return Commit(oid, trees_[0], parents, who.get(b"author", ""), who.get(b"committer", ""), text)
 
     def listing(self, tree: str) -> Listing:
-        """All folders of a tree. Raises KeyError where an object is missing."""
+        """All folders of a tree. Raises MissingObject."""
         with self._lock:
             if tree in self._listed:
                 self._listed.move_to_end(tree)
@@ -339,7 +348,7 @@ def commit_object(tree: str, parents: Sequence[str], author: str, committer: str
 def _header(line: bytes, oid: str) -> tuple[str, int]:
     words = line.decode().split(" ")
     if len(words) != 3:
-        raise KeyError(oid)
+        raise MissingObject(oid)
     return words[1], int(words[2])
 
 

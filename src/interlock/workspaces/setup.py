@@ -40,6 +40,8 @@ class SetupFailed(InfrastructureError):
     is what came of it before, in the same try. `by_files`: the files decide it, whatever the machine does. `slow`: it
     came to no end."""
 
+    rule = "setup_failed"
+
     def __init__(self, what: str, why: str, index: int, output: bytes = b"", *, by_files: bool = False) -> None:
         super().__init__(f"{what}: {why}", permanent=by_files)
         self.what = what

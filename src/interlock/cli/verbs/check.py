@@ -14,7 +14,7 @@ import click
 from interlock.cli.exits import Exit
 from interlock.cli.opened import application, note, say
 from interlock.cli.streams import unheard
-from interlock.ports import InfrastructureError, UsageError
+from interlock.ports import InfrastructureError, UsageError, machine_trouble
 
 if TYPE_CHECKING:
     from interlock.bootstrap import Application
@@ -203,7 +203,7 @@ def _rehearsal(path: Path) -> Rehearsal:
     try:
         return decode_rehearsal(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: it cannot be read: {error}") from error
+        raise machine_trouble(error) or UsageError(f"{path}: it cannot be read: {error}") from error
 
 
 def _show(app: Application, told: _Told, *, several: bool) -> None:

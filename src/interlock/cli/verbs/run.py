@@ -11,7 +11,7 @@ import click
 
 from interlock.cli.completing import pipelines
 from interlock.cli.opened import application, note
-from interlock.ports import UsageError
+from interlock.ports import UsageError, machine_trouble
 
 if TYPE_CHECKING:
     from interlock.bootstrap import Application
@@ -110,7 +110,7 @@ def _read(named: str, path: Path, mend: str = "") -> str:
         # A long one is refused for its length, and may be cut within a letter.
         return content.decode("utf-8", "strict" if len(content) < _TASK_BYTES_READ_MAX else "replace")
     except (OSError, ValueError) as error:
-        raise UsageError(f"{named}: cannot be read as UTF-8 text: {error}{mend}") from error
+        raise machine_trouble(error) or UsageError(f"{named}: cannot be read as UTF-8 text: {error}{mend}") from error
 
 
 def _request(app: Application, said: tuple[str, dict[str, str]], name: str, until: str, base: str | None) -> RunRequest:

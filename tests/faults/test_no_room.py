@@ -1,0 +1,156 @@
+"""A machine without room (threads, processes, locks, files) is infrastructure: exit 5 or a pause. No result is lost.
+
+Rule: what was refused is given back, and the run comes to the same end.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.contract.cli_world import PROGRAM, Said, World, new_world, stage_of
+
+SITE = Path(__file__).with_name("site")
+PIPELINE = """\
+version: 1
+name: p
+agents:
+  a: {use: command, run: [bash, -c, 'echo paid >> "$PAID"; echo one > out.txt'], env: [PAID]}
+stages:
+  code:
+    agent: a
+    gates: [{id: g, run: test -s start.txt}]
+"""
+RUN = ("run", "-t", "x", "--plain")
+OUTSIDE = "is there room for more processes and threads"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    files = {".interlock/pipelines/p.yaml": PIPELINE, "start.txt": "x\n"}
+    return new_world(tmp_path, files, PAID=str(tmp_path / "paid"), PYTHONPATH=str(SITE), BASH_ENV="")
+
+
+def refusing(world: World, what: str, times: str = "") -> dict[str, str]:
+    """The environment of a machine that refuses, until `given_back`."""
+    flag = world.root / "refuses"
+    flag.write_text(times)
+    return {"REFUSE": what, "REFUSE_WHILE": str(flag)}
+
+
+def given_back(world: World) -> None:
+    (world.root / "refuses").unlink(missing_ok=True)
+
+
+def paid(world: World) -> int:
+    return len((world.root / "paid").read_text().split()) if (world.root / "paid").exists() else 0
+
+
+def ends_well(world: World) -> None:
+    """Whatever came of it is gone on with, as the program says, and the work was paid once."""
+    given_back(world)
+    listed = world.ask("list", "--json").json()["runs"]
+    said = world.ask("resume", "--plain") if listed else world.ask(*RUN)
+    said.ended(0, "accepted")
+    assert paid(world) == 1, said.text
+
+
+def test_an_effect_waits_for_a_thread(world: World):
+    """Three tries without one: nobody is told, since nothing is lost."""
+    said = world.ask(*RUN, **refusing(world, "thread::EvaluateGate", "3")).ended(0, "accepted")
+    assert (world.root / "refuses").read_text().strip() == "0"
+    assert paid(world) == 1, said.text
+
+
+@pytest.mark.parametrize("name", ["drive", "EvaluateGate", "AcceptHandoff", "StartAttempt", "DeliverBranch"])
+def test_no_thread_at_all(world: World, name: str):
+    world.ask(*RUN, **refusing(world, f"thread::{name}")).ended(5, "no thread can be started", OUTSIDE)
+    ends_well(world)
+
+
+@pytest.mark.parametrize("errno", ["ENOLCK", "EIO"])
+def test_a_file_system_without_locks(world: World, errno: str):
+    why = os.strerror(getattr(__import__("errno"), errno))
+    refused = refusing(world, f"flock:{errno}:")
+    world.ask(*RUN, **refused).ended(5, why)
+    given_back(world)
+    world.ask(*RUN).ended(0)
+    (world.root / "refuses").touch()
+    world.ask("list", **refused)
+    world.ask("run", "-t", "y", "--plain", **refused).ended(5, why)
+    world.ask("resume", **refused)
+
+
+def test_a_base_that_cannot_be_judged_for_a_moment_pauses_the_run(world: World):
+    """Three tries each fail to make the gate's checkout. It did not end for good: `resume` judges the base anew."""
+    said = world.ask(*RUN, **refusing(world, "mkdir:EIO:/places/room-"))
+    said.ended(3, "gate code/g could not decide", "Input/output error", "paused (infrastructure)", "interlock resume")
+    assert world.show()["phase"] == "waiting"
+    assert paid(world) == 0
+    ends_well(world)
+
+
+def test_a_passing_error_costs_no_attempt(world: World):
+    """The agent is done; its candidate cannot be kept at first."""
+    said = world.ask(*RUN, **refusing(world, "link:EIO:refs/interlock", "1")).ended(0, "accepted")
+    assert paid(world) == 1, said.text
+    assert [one["phase"] for one in stage_of(world.show(), "code")["attempts"]] == ["accepted"]
+
+
+def test_an_object_that_the_store_lost_is_infrastructure(world: World):
+    """Stopped before delivery; then the store has nothing of the run any more, and then it has it again."""
+    world.ask(*RUN, **refusing(world, "thread::DeliverBranch")).ended(5)
+    given_back(world)
+    (store,) = (world.root / "state/interlock").glob("*/store.git")
+    shutil.move(store / "objects", world.root / "objects")
+    (store / "objects/pack").mkdir(parents=True)
+    said = world.ask("resume", "--plain")
+    assert said.code in (3, 5), said.text
+    assert "missing in the store" in said.text, said.text
+    assert world.ask("list").code == 0
+    shutil.rmtree(store / "objects")
+    shutil.move(world.root / "objects", store / "objects")
+    ends_well(world)
+
+
+@pytest.mark.parametrize("files", [8, 12, 16, 20, 26])
+def test_few_open_files(world: World, files: int):
+    """Wherever it strikes, while starting or in the middle."""
+    prlimit = shutil.which("prlimit")
+    if prlimit is None:
+        pytest.skip("there is no prlimit")
+    said = under([prlimit, f"--nofile={files}"], world, *RUN)
+    assert said.code in (0, 3, 5), said.text
+    if said.code:
+        ends_well(world)
+
+
+@pytest.mark.root
+@pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="needs to be root on Linux, to be another user")
+@pytest.mark.parametrize("processes", [1, 3, 5, 7])
+def test_few_processes(world: World, processes: int):
+    """As a user of a number that nobody else has, since the limit counts all that a user runs."""
+    if not (setpriv := shutil.which("setpriv")) or not (prlimit := shutil.which("prlimit")):
+        pytest.skip("there is no setpriv or prlimit")
+    for at, folders, files in os.walk(world.root):
+        for name in (".", *folders, *files):
+            os.chown(Path(at) / name, 47113, -1)
+    rights = "+dac_override,+dac_read_search,+fowner"
+    someone = [setpriv, "--reuid=47113", "--clear-groups", f"--inh-caps={rights}", f"--ambient-caps={rights}"]
+    said = under([*someone, prlimit, f"--nproc={processes}"], world, *RUN)
+    assert said.code in (0, 3, 5), said.text
+
+
+def under(prefix: list[str], world: World, *words: str) -> Said:
+    done = subprocess.run(
+        [*prefix, *PROGRAM, *words], cwd=world.repository, env=world.environment(), stdin=subprocess.DEVNULL,
+        capture_output=True, check=False,
+    )  # fmt: skip
+    said = Said(done.returncode, done.stdout.decode(), done.stderr.decode())
+    assert "Traceback" not in said.text, said.text
+    assert "a defect of Interlock" not in said.text, said.text
+    return said
