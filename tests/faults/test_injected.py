@@ -1,0 +1,136 @@
+"""System calls that fail or kill, by strace, in the controller and in all that it starts.
+
+By default a few of them; INTERLOCK_FAULTS_EVERY=1 takes all, as scripts/faults does. strace counts `when` for each
+process and thread by itself. After each: it was said in words, the exit code fits, and the run comes to the same tree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.contract.cli_world import PROGRAM, World, new_world
+
+STRACE = shutil.which("strace")
+EVERY = int(os.environ.get("INTERLOCK_FAULTS_EVERY", "9"))
+RESUMES_MAX = 5
+PIPELINE = """\
+version: 1
+name: p
+agents:
+  one: {use: command, run: [bash, -c, 'mkdir -p d; for i in 1 2 3; do echo "one $i" > d/one$i.txt; done']}
+  two: {use: command, run: [bash, -c, 'echo two > two.txt']}
+stages:
+  one: {agent: one, gates: [{id: there, run: test -s d/one1.txt || test -s start.txt}]}
+  two: {agent: two, gates: [{id: there, run: test -s two.txt || test -s start.txt}]}
+  both:
+    needs: [one, two]
+    run: cat d/one1.txt two.txt > both.txt
+    gates: [{id: both, run: test -s both.txt || test -s start.txt}]
+"""
+FAULTS = {
+    "fsync:error=EIO": (1, 2, 3, 5, 8),
+    "fsync:error=ENOSPC": (1, 4),
+    "fdatasync:error=EIO": (1, 2, 4, 8, 14),
+    "pwrite64:error=EIO": (1, 3, 6, 12, 25),
+    "pwrite64:error=ENOSPC": (2, 9, 20),
+    "rename:error=EIO": (1, 2, 4, 8, 12),
+    "link:error=EIO": (1, 2),
+    "unlink:error=EIO": (1, 3, 9),
+    "mkdir:error=ENOSPC": (1, 5, 20),
+    "rmdir:error=EBUSY": (1, 10),
+    "openat:error=EMFILE": (1500, 1700, 1900, 2100),
+    "clone,clone3,fork,vfork:error=EAGAIN": (1, 2, 3, 6),
+    "pipe2:error=EMFILE": (1, 2, 4),
+    "socketpair,sendmsg:error=ENOBUFS": (1, 2, 4),
+    "ftruncate:error=EIO": (1, 2, 5),
+    "flock:error=ENOLCK": (1, 2),
+    "fchmod:error=EPERM": (1, 3),
+    "utimensat:error=EPERM": (1, 2),
+    "fsync:signal=KILL": (2, 3, 4, 6, 9, 13),
+    "rename:signal=KILL": (1, 2, 3, 5),
+    "fdatasync:signal=KILL": (3, 7, 15),
+    "link:signal=KILL": (1, 2),
+    "mkdir:signal=KILL": (2, 6),
+}
+ALL = [f"{fault}:when={number}" for fault, numbers in FAULTS.items() for number in numbers]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux" or STRACE is None, reason="there is no strace here"),
+]
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository, and the tree that a run comes to where nothing fails."""
+    root = tmp_path_factory.mktemp("begun")
+    probe = subprocess.run([str(STRACE), "-f", "-o", root / "probe", "true"], capture_output=True, check=False)
+    if probe.returncode:
+        pytest.skip("strace may not trace here")
+    new_world(root / "a", {"interlock.yaml": PIPELINE, "start.txt": "start\n"})
+    shutil.copytree(root / "a", root / "b", symlinks=True)
+    whole = World(root / "b", root / "b/project")
+    whole.ask("run", "-t", "x", "--plain").ended(0)
+    (root / "tree").write_text(delivered(whole))
+    return root
+
+
+@pytest.mark.parametrize("fault", ALL[::EVERY])
+def test_a_fault_costs_no_result(begun: Path, fault: str, tmp_path: Path):
+    world = World(tmp_path / "w", tmp_path / "w/project")
+    shutil.copytree(begun / "a", world.root, symlinks=True)
+    before = fingerprint(world.repository)
+    code, said = traced(world, tmp_path / "trace", fault)
+    assert code in (0, 3, 5, -9, 137), said
+    if code:
+        goes_on(world)
+    assert delivered(world) == (begun / "tree").read_text()
+    assert fingerprint(world.repository) == before
+    world.git("fsck", "--full", "--no-dangling")
+
+
+def traced(world: World, trace: Path, fault: str) -> tuple[int, str]:
+    call = fault.partition(":")[0]
+    options = ["-f", "-qq", "--seccomp-bpf", "-o", str(trace), "-e", f"trace={call}", "-e", f"inject={fault}"]
+    done = subprocess.run(
+        [str(STRACE), *options, *PROGRAM, "run", "-t", "x", "--plain"], cwd=world.repository, env=world.environment(),
+        stdin=subprocess.DEVNULL, capture_output=True, check=False,
+    )  # fmt: skip
+    said = (done.stdout + done.stderr).decode(errors="backslashreplace")
+    assert "Traceback" not in said, said
+    assert "a defect of Interlock" not in said, said
+    return done.returncode, said
+
+
+def goes_on(world: World) -> None:
+    """As the program says, until the run is accepted."""
+    said = "nothing was asked"
+    for _ in range(RESUMES_MAX):
+        runs = world.ask("list", "--json").json()["runs"]
+        if runs and runs[0]["phase"] == "accepted":
+            return
+        assert not runs or runs[0]["phase"] not in ("stopped", "cancelled"), said
+        said = world.ask(*(("resume", "--plain") if runs else ("run", "-t", "x", "--plain"))).text
+    raise AssertionError(f"no end: {said}")
+
+
+def delivered(world: World) -> str:
+    branch = world.git("for-each-ref", "--format=%(refname)", "refs/heads/interlock").split()[0]
+    return world.git("rev-parse", f"{branch}^{{tree}}")
+
+
+def fingerprint(repository: Path) -> dict[str, str]:
+    """All that is there but for objects and the delivered branch."""
+    found = {}
+    for path in (path for path in repository.rglob("*") if path.is_file()):
+        name = str(path.relative_to(repository))
+        if not re.search(r"\.git/(objects/|(logs/)?refs/heads/interlock)", name):
+            found[name] = hashlib.sha256(path.read_bytes()).hexdigest() + oct(path.stat().st_mode)
+    return found
