@@ -80,9 +80,9 @@ def test_an_overlay_lies_over_the_input_as_uncommitted_changes(world: World) -> 
     assert candidate.tree == rejected.tree
 
 
-def test_a_commit_that_is_not_there_is_a_usage_error(world: World) -> None:
+def test_a_commit_that_is_not_there_is_infrastructure(world: World) -> None:
     world.base()
-    with pytest.raises(UsageError, match="not in the store"):
+    with pytest.raises(InfrastructureError, match="1{40} is missing in the store"):
         world.open("1" * 40)
 
 
