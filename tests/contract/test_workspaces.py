@@ -82,7 +82,7 @@ def test_an_overlay_lies_over_the_input_as_uncommitted_changes(world: World) -> 
 
 def test_a_commit_that_is_not_there_is_infrastructure(world: World) -> None:
     world.base()
-    with pytest.raises(InfrastructureError, match="1{40} is missing in the store"):
+    with pytest.raises(InfrastructureError, match=r"1{40} is missing in the store"):
         world.open("1" * 40)
 
 
