@@ -52,7 +52,7 @@ from interlock.core.judging import (
 )
 from interlock.core.pipeline import Gate, GateClass, GateKind, Pipeline, Stage
 from interlock.core.state import Phase, RunState, StageState
-from interlock.core.tries import MACHINE, TRIES_MAX, bounded, first_message, undecided
+from interlock.core.tries import TRIES_MAX, bounded, first_message, undecided, unjudged_base
 
 
 def plan(pipeline: Pipeline, state: RunState) -> tuple[Command, ...]:
@@ -125,11 +125,8 @@ def _judge_base(pipeline: Pipeline, state: RunState) -> Iterator[Command]:
             base = (started.base_commit, started.base_tree)
             yield _evaluate(base_of(stage.id), stage, gate, verdict, base, base)
         elif not verdict.decided:
-            why = f"gate {verdict.gate} cannot run on the base: {first_message(verdict)}"
-            if not verdict.permanent and verdict.findings and verdict.findings[0].rule == MACHINE:
-                yield Pause("", PauseReason.INFRASTRUCTURE, why)
-                return
-            yield FinishRun(RunStatus.STOPPED, why)
+            yield unjudged_base(verdict)
+            return
         elif verdict.status is VerdictStatus.FAILED and gate.base_green:
             yield FinishRun(
                 RunStatus.STOPPED, f"gate {verdict.gate} must be green on the base: {first_message(verdict)}"

@@ -10,12 +10,13 @@ from interlock.core.commands import (
     CheckWhen,
     Command,
     DeliverBranch,
+    FinishRun,
     Pause,
     PrepareInput,
     RejectCandidate,
     WaitUntil,
 )
-from interlock.core.events import PauseReason, VerdictGiven
+from interlock.core.events import PauseReason, RunStatus, VerdictGiven
 from interlock.core.state import RunState
 
 Numbered = PrepareInput | CheckWhen | AcceptHandoff | RejectCandidate | DeliverBranch
@@ -57,6 +58,14 @@ def undecided(stage: str, gate: str, verdict: VerdictGiven, now: float) -> Comma
     if verdict.permanent or verdict.number >= TRIES_MAX:
         return Pause(stage, PauseReason.INFRASTRUCTURE, why)
     return WaitUntil(verdict.retry_at, why) if verdict.retry_at > now else None
+
+
+def unjudged_base(verdict: VerdictGiven) -> Command:
+    """The end of a run whose base a gate cannot judge; a pause where it was the machine that kept it from that."""
+    why = f"gate {verdict.gate} cannot run on the base: {first_message(verdict)}"
+    if not verdict.permanent and verdict.findings and verdict.findings[0].rule == MACHINE:
+        return Pause("", PauseReason.INFRASTRUCTURE, why)
+    return FinishRun(RunStatus.STOPPED, why)
 
 
 def first_message(verdict: VerdictGiven) -> str:
