@@ -66,9 +66,8 @@ def plan(pipeline: Pipeline, state: RunState) -> tuple[Command, ...]:
     base = tuple(_judge_base(pipeline, state))
     if any(isinstance(command, FinishRun) for command in base):
         return base
-    taking_part = [stage for stage in pipeline.ordered() if stage.id in state.stages]
     wanted: list[Command] = list(base)
-    for stage in taking_part:
+    for stage in (one for one in pipeline.ordered() if one.id in state.stages):
         wanted.extend(_plan_stage(pipeline, state, stage, base_judged=not base))
     if all(stage.settled for stage in state.stages.values()):
         wanted.extend(_finish(pipeline, state))
@@ -119,8 +118,8 @@ def _judge_base(pipeline: Pipeline, state: RunState) -> Iterator[Command]:
     for stage, gate in base_gates(pipeline, state):
         verdict = state.base_verdicts.get(qualified(stage, gate))
         if verdict is None or (not verdict.decided and verdict.number < TRIES_MAX and not verdict.permanent):
-            if verdict is not None and verdict.retry_at > state.now:
-                yield WaitUntil(verdict.retry_at, f"gate {verdict.gate}: {first_message(verdict)}")
+            if verdict is not None and (wait := undecided(stage.id, gate.id, verdict, state.now)):
+                yield wait
                 continue
             base = (started.base_commit, started.base_tree)
             yield _evaluate(base_of(stage.id), stage, gate, verdict, base, base)
@@ -128,9 +127,8 @@ def _judge_base(pipeline: Pipeline, state: RunState) -> Iterator[Command]:
             yield unjudged_base(verdict)
             return
         elif verdict.status is VerdictStatus.FAILED and gate.base_green:
-            yield FinishRun(
-                RunStatus.STOPPED, f"gate {verdict.gate} must be green on the base: {first_message(verdict)}"
-            )
+            why = f"gate {verdict.gate} must be green on the base: {first_message(verdict)}"
+            yield FinishRun(RunStatus.STOPPED, why)
 
 
 def _finish(pipeline: Pipeline, state: RunState) -> Iterator[Command]:
