@@ -7,7 +7,6 @@ it fails once for each key and not once for each gate.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -24,6 +23,7 @@ from interlock.core.pipeline import Command, Setup
 from interlock.ports import InfrastructureError, Place
 from interlock.process import Finished, How, Supervised, scrubbed, supervise
 from interlock.workspaces import setup_paths
+from interlock.workspaces.locking import lock
 from interlock.workspaces.objects import disk_trouble
 from interlock.workspaces.setup_environment import credentials, environment, held_back, in_key
 from interlock.workspaces.setup_key import digest_of, key_of
@@ -234,7 +234,7 @@ class Recipes:
         except OSError as error:
             raise disk_trouble(self._folder, error) from error
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            lock(fd, self._folder / f"{key}.lock")
             yield
         finally:
             os.close(fd)

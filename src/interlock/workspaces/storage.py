@@ -7,7 +7,6 @@ leaves neither half a ref nor a lock behind. Refs keep objects alive; what is ac
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
@@ -15,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from interlock.ports import InfrastructureError
+from interlock.workspaces.locking import lock
 from interlock.workspaces.objects import disk_trouble, put_file
 from interlock.workspaces.throwaway import ATTRIBUTES
 
@@ -103,7 +103,7 @@ def locked(store: Path, *, shared: bool = False) -> Iterator[None]:
     except OSError as error:
         raise disk_trouble(path, error) from error
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        lock(fd, path, shared=shared)
         yield
     finally:
         os.close(fd)
