@@ -18,7 +18,7 @@ from pathlib import Path
 
 from interlock.ports import InfrastructureError, UsageError
 from interlock.process import Captured
-from interlock.workspaces import filters, storage, trees
+from interlock.workspaces import filters, storage, synced, trees
 from interlock.workspaces.git import Git, Trust, complaint
 from interlock.workspaces.objects import Objects, commit_object, disk_trouble
 
@@ -83,17 +83,26 @@ def import_commit(store: Path, origin: Origin, environ: Mapping[str, str]) -> No
         os.utime(store / ref)  # in use again, for gc
         return
     with storage.locked(store):
-        for name in ("shallow.lock", f"{ref}.lock"):  # nobody else fetches while we hold the lock: it is a dead one's
-            (store / name).unlink(missing_ok=True)
+        (store / "shallow.lock").unlink(missing_ok=True)  # nobody else fetches while we hold the lock: a dead one's
         git = Git(environ, store, trust=Trust.USER)
         quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance")
         options = ("-c", "protocol.version=2", "-c", "protocol.file.allow=always", "-c", "fetch.unpackLimit=1")
         unchecked = ("-c", "transfer.fsckObjects=false", "-c", "fetch.fsckObjects=false")
         source = f"file://{origin.common_dir}"
-        refspec = f"{origin.commit}:{ref}"
-        done = git.call(*options, *unchecked, "fetch", *quiet, "--depth=1", source, refspec, codes=range(256))
-    if done.code:
-        raise _not_imported(origin, environ, complaint(done))
+        words = ("fetch", *quiet, "--depth=1", source, origin.commit)
+        done = git.call(*options, *unchecked, *words, codes=range(256))
+        if done.code:
+            raise _not_imported(origin, environ, complaint(done))
+        _keep(store, ref, origin.commit)
+
+
+def _keep(store: Path, ref: str, commit: str) -> None:
+    """The ref says that all of it is there: objects, and that the commit has no past. So it comes last."""
+    try:
+        synced.sync_tree(store)
+    except OSError as error:
+        raise disk_trouble(store, error) from error
+    storage.create_ref(store, ref, commit)
 
 
 def import_worktree(store: Path, objects: Objects, origin: Origin, environ: Mapping[str, str]) -> tuple[str, str]:
@@ -116,7 +125,7 @@ def import_worktree(store: Path, objects: Objects, origin: Origin, environ: Mapp
     stamp = objects.commit(origin.commit).author.rpartition("> ")[2]
     who = f"{_IDENTITY} {stamp}"
     commit = objects.write("commit", commit_object(tree, (origin.commit,), who, who, "interlock: the working tree"))
-    storage.create_ref(store, storage.base_ref(commit), commit)
+    _keep(store, storage.base_ref(commit), commit)
     return commit, tree
 
 

@@ -30,7 +30,9 @@ from interlock.workspaces import (
     publish,
     scan,
     setup_paths,
+    shallow,
     storage,
+    synced,
     throwaway,
     trees,
 )
@@ -235,6 +237,8 @@ class GitWorkspaces:
         heads = [merging.Head(*each) for each in zip_longest(sources, names, fillvalue="")]
         with storage.locked(self._store, shared=True):
             merged = merging.merge(self._git, self._objects, heads, stamp)
+            if merged.commit not in sources:
+                self._sync()  # git wrote objects, and syncs their contents alone
             if ref and merged.commit not in sources:
                 storage.create_ref(self._store, ref, merged.commit)
         return merged
@@ -272,10 +276,12 @@ class GitWorkspaces:
 
     def collect(self, live_refs: Sequence[str], older_than_s: float, now: float) -> Collected:
         """Remove what no live ref needs and what is older; see `gc`."""
+        self._mend()
         return gc.collect(self._git, self._store, self._places.folders, gc.Wish(tuple(live_refs), older_than_s, now))
 
     def foresee(self, live_refs: Sequence[str], older_than_s: float, now: float) -> Collected:
         """What `collect` would remove, at most."""
+        self._mend()
         return gc.foresee(self._git, self._store, self._places.folders, gc.Wish(tuple(live_refs), older_than_s, now))
 
     def usage(self) -> DiskUsage:
@@ -286,7 +292,10 @@ class GitWorkspaces:
 
     @cached_property
     def _objects(self) -> Objects:
-        return Objects(self._git, storage.algorithm_of(self._store))
+        self._mend()
+        objects = Objects(self._git, storage.algorithm_of(self._store))
+        shallow.mend(self._store, objects)
+        return objects
 
     @cached_property
     def _parts(self) -> Parts:
@@ -312,6 +321,18 @@ class GitWorkspaces:
     @cached_property
     def _recipes(self) -> Recipes:
         return Recipes(storage.own(self._store, "setup"), self._environ)
+
+    def _sync(self) -> None:
+        """What git wrote into the store, before a ref names it."""
+        try:
+            synced.sync_tree(self._store / "objects")
+        except OSError as error:
+            raise disk_trouble(self._store, error) from error
+
+    def _mend(self) -> None:
+        """What a power loss made empty is written anew."""
+        if storage.exists(self._store) and not storage.is_whole(self._store):
+            storage.create(self._store, self._origin.algorithm)
 
     def _commit(self, commit: str) -> Commit:
         return self._objects.commit(commit)
