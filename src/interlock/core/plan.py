@@ -106,7 +106,8 @@ def _cancel(state: RunState) -> Iterator[Command]:
         if stage.attempt is not None:
             yield LoseAttempt(stage.attempt.attempt, f"cancelled by {state.cancelled_by}")
     if not working:
-        yield FinishRun(RunStatus.CANCELLED, f"cancelled by {state.cancelled_by}")
+        unknown = f"; branch {state.delivering.branch} may be there" if state.delivering else ""
+        yield FinishRun(RunStatus.CANCELLED, f"cancelled by {state.cancelled_by}{unknown}")
 
 
 def _judge_base(pipeline: Pipeline, state: RunState) -> Iterator[Command]:

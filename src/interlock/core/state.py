@@ -23,6 +23,7 @@ from interlock.core.events import (
     CandidateProduced,
     CandidateRejected,
     Delivered,
+    DeliveryBegun,
     EffectErrored,
     Event,
     HandoffAccepted,
@@ -183,6 +184,7 @@ class RunState:
     errors: Mapping[str, EffectErrored] = field(default_factory=dict)  # by effect and subject
     pause: Paused | None = None  # of the run: delivery
     cancelled_by: str = ""
+    delivering: DeliveryBegun | None = None  # the branch may be there
     delivered: Delivered | None = None
     finished: RunFinished | None = None
 

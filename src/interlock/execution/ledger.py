@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 
 from interlock.core.admission import admit
+from interlock.core.answers import must_wait
 from interlock.core.budget import Left, left
 from interlock.core.commands import Command
 from interlock.core.events import AnswerTaken, Event, OwnerChanged, Recorded, Refused
@@ -73,9 +74,11 @@ class Ledger:
         return plan(self.pipeline, self._state)
 
     def take_answers(self, blobs: Blobs) -> int:
-        """Journal what lies in the inbox, in the order it came. Returns how many there were."""
+        """Journal what lies in the inbox, in the order it came, but for what must wait. Returns how many there were."""
         answers = self._journal.answers(self.run)
         for answer in answers:
+            if must_wait(self._state, answer.action):
+                continue
             event = _taken(answer, blobs)
             with self._lock:
                 why = admit(self._state, event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,4 +42,7 @@ class World:
     clock: Clock
     render: Render
     fenced: Callable[[], bool]  # asked right before each effect that outlives the process
+    alone: Callable[[], AbstractContextManager[object]] = (
+        nullcontext  # around what cannot be undone: nobody takes the run
+    )
     left: Callable[[str], Left] = unlimited  # what an attempt at a stage may still use

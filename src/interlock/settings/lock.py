@@ -16,8 +16,7 @@ from pathlib import Path
 
 from interlock.ports import InfrastructureError
 
-# Somebody who only looks holds the lock for an instant, so one refusal says nothing yet.
-_TRIES_MAX = 20
+_WAIT_S = 0.2  # somebody who only looks holds the lock for an instant, so one refusal says nothing yet
 _PAUSE_S = 0.01
 _TEXT_BYTES_MAX = 4096
 
@@ -43,20 +42,23 @@ class Owned(InfrastructureError):
 
 
 class RunLock:
-    """Holds a run from `with` to its end. Not to be shared by threads, nor used twice at once."""
+    """Holds a run from `with` to its end. Not to be shared by threads, nor used twice at once. `busy` is what its
+    holder does to the run; it is waited for up to `wait_s`."""
 
-    def __init__(self, path: Path, owner: Owner) -> None:
+    def __init__(self, path: Path, owner: Owner, *, busy: str = "run", wait_s: float = _WAIT_S) -> None:
         self._path = path
         self._owner = owner
+        self._busy = busy
+        self._wait_s = wait_s
         self._descriptor = -1
 
     def __enter__(self) -> RunLock:
         """Raises Owned, which says who has it, or InfrastructureError."""
         descriptor = _open(self._path)
-        if not _try_lock(descriptor):
+        if not _try_lock(descriptor, self._wait_s):
             holder = _read_owner(descriptor)
             os.close(descriptor)
-            raise Owned(f"{self._path.stem} is being run by {holder or 'another process'}", holder)
+            raise Owned(f"{self._path.stem} is being {self._busy} by {holder or 'another process'}", holder)
         self._descriptor = descriptor
         _write(descriptor, json.dumps(asdict(self._owner)), self._path)
         return self
@@ -96,8 +98,8 @@ def _open(path: Path) -> int:
         ) from error
 
 
-def _try_lock(descriptor: int) -> bool:
-    for tries in range(_TRIES_MAX):
+def _try_lock(descriptor: int, wait_s: float) -> bool:
+    for tries in range(max(1, round(wait_s / _PAUSE_S))):
         if tries:
             time.sleep(_PAUSE_S)
         with suppress(BlockingIOError):

@@ -24,6 +24,7 @@ from interlock.workspaces import (
     blame,
     checkout,
     compare,
+    deliver,
     furnish,
     gc,
     merging,
@@ -40,7 +41,7 @@ from interlock.workspaces.base import Base, Origin
 from interlock.workspaces.blame import Attempted
 from interlock.workspaces.checkout import Laid
 from interlock.workspaces.contents import Contents
-from interlock.workspaces.deliver import Parcel, deliver
+from interlock.workspaces.deliver import Parcel
 from interlock.workspaces.furnish import Parts, Wanted
 from interlock.workspaces.gc import Collected, DiskUsage
 from interlock.workspaces.git import Git, Trust, check_version
@@ -105,13 +106,17 @@ class GitWorkspaces:
         self._contents.check(base.tree)
         furnish.check_carried(carry, self._origin)
 
-    def deliver(  # noqa: PLR0913 - the port's
+    def send(  # noqa: PLR0913 - the port's
         self, commit: str, base: str, branch: str, stamp: Stamp, series: Sequence[str], *, sign: bool
     ) -> str:
         """As the port says. An empty author is the user's configured identity."""
         parcel = Parcel(commit, base, branch, stamp, tuple(series), sign)
         with storage.locked(self._store, shared=True):
-            return deliver(self._git, self._objects, self._origin, self._environ, parcel)
+            return deliver.send(self._git, self._objects, self._origin, self._environ, parcel)
+
+    def create_branch(self, branch: str, commit: str) -> None:
+        """As the port says."""
+        deliver.create_branch(self._origin, self._environ, branch, commit)
 
     def publish(self, commit: str, remote: str, branch: str) -> str:
         """As the port says."""
