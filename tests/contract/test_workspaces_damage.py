@@ -54,6 +54,20 @@ def test_files_of_the_store_that_are_empty_are_written_anew(world: World, damage
         assert again.base().commit != base
 
 
+@pytest.mark.parametrize("damage", ["empty", "gone"])
+def test_objects_of_a_base_that_are_damaged_are_brought_again(world: World, damage: str, tmp_path: Path) -> None:
+    base = world.base().commit
+    world.workspaces.close()
+    for pack in (world.store / "objects/pack").glob("*"):
+        pack.chmod(0o644)
+        pack.write_bytes(b"") if damage == "empty" else pack.unlink()
+    again = make_world(tmp_path, world.repository)
+    with again.workspaces:
+        assert again.base().commit == base
+        assert again.attempted({"a.txt": "after\n"}, base, 1).commit
+        assert again.in_store("fsck", "--full", "--no-dangling") == ""
+
+
 @pytest.mark.parametrize("algorithm", ["sha1", "sha256"])
 def test_a_store_is_mended_with_the_algorithm_of_its_repository(tmp_path: Path, algorithm: str) -> None:
     storage.create(tmp_path / "store.git", algorithm)

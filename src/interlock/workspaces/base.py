@@ -18,7 +18,7 @@ from pathlib import Path
 
 from interlock.ports import InfrastructureError, UsageError
 from interlock.process import Captured
-from interlock.workspaces import filters, storage, synced, trees
+from interlock.workspaces import damage, filters, storage, synced, trees
 from interlock.workspaces.git import Git, Trust, complaint
 from interlock.workspaces.objects import Objects, commit_object, disk_trouble
 
@@ -82,6 +82,23 @@ def import_commit(store: Path, origin: Origin, environ: Mapping[str, str]) -> No
     with contextlib.suppress(OSError):
         os.utime(store / ref)  # in use again, for gc
         return
+    _fetch(store, origin, environ)
+
+
+def renew(store: Path, objects: Objects, origin: Origin, environ: Mapping[str, str]) -> None:
+    """Bring `origin.commit` once more where something of it is missing or damaged in the store."""
+    try:
+        files = {entry.oid for _, entry in trees.leaves(objects.listing(origin.tree)) if entry.mode != trees.SUBMODULE}
+        objects.sizes([origin.commit, *files])
+    except (KeyError, InfrastructureError):
+        try:
+            damage.set_aside(Git(environ, store), store)
+        except OSError as error:
+            raise disk_trouble(store, error) from error
+        _fetch(store, origin, environ, "--refetch")
+
+
+def _fetch(store: Path, origin: Origin, environ: Mapping[str, str], *more: str) -> None:
     with storage.locked(store):
         (store / "shallow.lock").unlink(missing_ok=True)  # nobody else fetches while we hold the lock: a dead one's
         git = Git(environ, store, trust=Trust.USER)
@@ -89,11 +106,11 @@ def import_commit(store: Path, origin: Origin, environ: Mapping[str, str]) -> No
         options = ("-c", "protocol.version=2", "-c", "protocol.file.allow=always", "-c", "fetch.unpackLimit=1")
         unchecked = ("-c", "transfer.fsckObjects=false", "-c", "fetch.fsckObjects=false")
         source = f"file://{origin.common_dir}"
-        words = ("fetch", *quiet, "--depth=1", source, origin.commit)
+        words = ("fetch", *quiet, *more, "--depth=1", source, origin.commit)
         done = git.call(*options, *unchecked, *words, codes=range(256))
         if done.code:
             raise _not_imported(origin, environ, complaint(done))
-        _keep(store, ref, origin.commit)
+        _keep(store, storage.base_ref(origin.commit), origin.commit)
 
 
 def _keep(store: Path, ref: str, commit: str) -> None:

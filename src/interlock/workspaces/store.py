@@ -95,6 +95,7 @@ class GitWorkspaces:
         self.__dict__["_origin"] = origin
         storage.create(self._store, origin.algorithm)
         base.import_commit(self._store, origin, self._environ)
+        base.renew(self._store, self._objects, origin, self._environ)
         notes = base.notes(origin, self._environ, head=ref is None and not worktree)
         if not worktree:
             return Base(origin.commit, origin.tree, name, origin.branch, notes)
