@@ -54,6 +54,13 @@ def test_files_of_the_store_that_are_empty_are_written_anew(world: World, damage
         assert again.base().commit != base
 
 
+def test_an_empty_ref_of_a_base_is_written_again(world: World) -> None:
+    base = world.base().commit
+    (world.store / storage.base_ref(base)).write_text("")
+    assert world.base().commit == base
+    assert world.in_store("rev-parse", storage.base_ref(base)).strip() == base
+
+
 @pytest.mark.parametrize("damage", ["empty", "gone"])
 def test_objects_of_a_base_that_are_damaged_are_brought_again(world: World, damage: str, tmp_path: Path) -> None:
     base = world.base().commit

@@ -237,6 +237,7 @@ class Simulation:
             render=lambda template, values: template,
             fenced=ledger.holds,
             alone=fate.alone,
+            begun=ledger.begun,
         )
         started = ledger.state.started
         if started is None:

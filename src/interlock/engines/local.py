@@ -51,7 +51,7 @@ class LocalEngine:
         """Go on until the run is finished, waits for a human, or `stop` is set. All effects have ended
         when this returns. Raises Fenced where another process took the run; InfrastructureError where
         the journal cannot be written."""
-        self.world = replace(self.world, fenced=self.ledger.holds, left=self.ledger.left)
+        self.world = replace(self.world, fenced=self.ledger.holds, left=self.ledger.left, begun=self.ledger.begun)
         self.ledger.listen(self._on_event)
         try:
             while not self.stop.is_set() and self._turn():

@@ -14,7 +14,7 @@ from interlock.core.admission import admit
 from interlock.core.answers import must_wait
 from interlock.core.budget import Left, left
 from interlock.core.commands import Command
-from interlock.core.events import AnswerTaken, Event, OwnerChanged, Recorded, Refused
+from interlock.core.events import AnswerTaken, DeliveryBegun, Event, OwnerChanged, Recorded, Refused
 from interlock.core.fold import apply
 from interlock.core.ids import AttemptId, parse_attempt
 from interlock.core.pipeline import Pipeline
@@ -68,6 +68,10 @@ class Ledger:
     def left(self, stage: str) -> Left:
         """What an attempt at the stage may still use of the limits."""
         return left(self.pipeline, self._state, stage)
+
+    def begun(self) -> DeliveryBegun | None:
+        """The delivery that may have been made already, by this owner or a former one."""
+        return self._state.delivering
 
     def next_commands(self) -> tuple[Command, ...]:
         """All that is wanted now, effects in flight included."""

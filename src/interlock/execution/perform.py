@@ -264,7 +264,8 @@ def _deliver(world: World, context: Context, command: DeliverBranch) -> Effects:
     """Nothing shows until the journal says that it may. Then the branch is made while nobody can take the run."""
     event: Event
     try:
-        branch, commit = _sent(world, context, command)
+        begun = world.begun()
+        branch, commit = (begun.branch, begun.commit) if begun else _sent(world, context, command)
         record = yield DeliveryBegun(branch, commit, command.commit)
         if record is None:
             return

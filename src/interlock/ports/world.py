@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from interlock.core.budget import Left
+from interlock.core.events import DeliveryBegun
 from interlock.ports.agents import Agent
 from interlock.ports.gates import Gates
 from interlock.ports.journal import Blobs, Journal
@@ -45,4 +46,5 @@ class World:
     alone: Callable[[], AbstractContextManager[object]] = (
         nullcontext  # around what cannot be undone: nobody takes the run
     )
+    begun: Callable[[], DeliveryBegun | None] = lambda: None  # what to go on with: all of it was sent
     left: Callable[[str], Left] = unlimited  # what an attempt at a stage may still use

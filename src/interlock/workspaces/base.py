@@ -79,9 +79,10 @@ def find(repository: Path, environ: Mapping[str, str], ref: str = "") -> Origin:
 def import_commit(store: Path, origin: Origin, environ: Mapping[str, str]) -> None:
     """Bring `origin.commit` into the store without its history, and keep it. Nothing where it is there."""
     ref = storage.base_ref(origin.commit)
-    with contextlib.suppress(OSError):
-        os.utime(store / ref)  # in use again, for gc
-        return
+    if storage.read_ref(store, ref) == origin.commit:
+        with contextlib.suppress(OSError):
+            os.utime(store / ref)  # in use again, for gc
+            return
     _fetch(store, origin, environ)
 
 

@@ -83,6 +83,8 @@ def create_ref(store: Path, ref: str, oid: str) -> None:
         temporary = synced.write_temporary(
             own(store, "tmp"), [f"{oid}\n".encode()], prefix="ref-", mode=0o644, sync=True
         )
+        if read_ref(store, ref) == "":
+            path.unlink()  # what a power loss left of it: it was never whole
         with contextlib.suppress(FileExistsError):
             os.link(temporary, path)
         temporary.unlink()
