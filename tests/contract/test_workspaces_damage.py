@@ -126,6 +126,20 @@ def test_garbage_goes_after_what_says_that_it_is_whole(world: World, monkeypatch
     assert removed.index(".idx") < removed.index(".pack")
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc to see what was synced")
+def test_where_no_call_syncs_a_file_system_each_file_and_folder_is_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"a/b/one": "1", "a/two": "2"})
+    (tmp_path / "a/link").symlink_to("nowhere")
+    seen: list[Path] = []
+    monkeypatch.setattr(synced, "_sync_system", lambda _: False)
+    monkeypatch.setattr(synced.os, "fsync", lambda fd: seen.append(Path(f"/proc/self/fd/{fd}").resolve()))
+    synced.sync_tree(tmp_path / "a")
+    a = (tmp_path / "a").resolve()
+    assert seen == [a / "b/one", a / "b", a / "two", a]
+
+
 def _noted(
     monkeypatch: pytest.MonkeyPatch, seen: list[str], module: object, name: str, look: Callable[[], object]
 ) -> None:
