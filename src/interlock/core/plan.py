@@ -106,8 +106,7 @@ def _cancel(state: RunState) -> Iterator[Command]:
         if stage.attempt is not None:
             yield LoseAttempt(stage.attempt.attempt, f"cancelled by {state.cancelled_by}")
     if not working:
-        unknown = f"; branch {state.delivering.branch} may be there" if state.delivering else ""
-        yield FinishRun(RunStatus.CANCELLED, f"cancelled by {state.cancelled_by}{unknown}")
+        yield FinishRun(RunStatus.CANCELLED, f"cancelled by {state.cancelled_by}{state.unknown}")
 
 
 def _judge_base(pipeline: Pipeline, state: RunState) -> Iterator[Command]:

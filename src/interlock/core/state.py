@@ -193,6 +193,11 @@ class RunState:
         return self.stages[stage_id]
 
     @property
+    def unknown(self) -> str:
+        """What nobody could tell of a delivery, to be added to how the run ended."""
+        return f"; branch {self.delivering.branch} may be there" if self.delivering else ""
+
+    @property
     def output(self) -> tuple[str, str] | None:
         """Commit and tree that the run comes to, once every stage is settled."""
         if self.started is None or not all(stage.settled for stage in self.stages.values()):
