@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -25,6 +25,7 @@ from interlock.process import capture, detach, scrubbed
 from interlock.service import Service
 from interlock.settings import (
     NotifySettings,
+    Owned,
     Paths,
     RepositoryPaths,
     RunLock,
@@ -45,6 +46,8 @@ if TYPE_CHECKING:  # what does work is loaded where there is some: see _driver a
     from interlock.workspaces import GitWorkspaces
 
 Made = TypeVar("Made")
+
+EFFECTS_WAIT_S = 30.0  # for another one's delivery or push; a long push may take longer, and then says so
 
 
 class SystemClock:
@@ -263,6 +266,7 @@ def _driver(ground: _Ground, service: Service, bench: Bench, notices: Notices) -
         places=ground.settings.max_parallel,
         backoff_s=ground.backoff_s,
         attendants=tuple(_attendants(notices, service.describe_run, ground.environ)),
+        effects=partial(_effects, ground, holder),
     )
 
 
@@ -335,6 +339,20 @@ def _no_repository(cwd: Path, said: str) -> str:
 
 def _lock(paths: RepositoryPaths, holder: Holder, run: str) -> AbstractContextManager[object]:
     return RunLock(paths.run_lock(run), holder)
+
+
+@contextmanager
+def _effects(ground: _Ground, holder: Holder, run: str) -> Iterator[None]:
+    """One at a time, over all processes. Who does not go on is named."""
+    wait_s = float(ground.environ.get("INTERLOCK_EFFECTS_WAIT_S", EFFECTS_WAIT_S))
+    lock = RunLock(ground.paths.effects_lock(run), holder, busy="delivered or pushed", wait_s=wait_s)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(lock)
+        except Owned as error:
+            mend = f"wait for it, or end it if it was stopped (kill -9 {error.owner.pid})" if error.owner else "wait"
+            raise InfrastructureError(f"{error}: {mend}; then try again") from error
+        yield
 
 
 def _owner(paths: RepositoryPaths, run: str) -> str:

@@ -88,3 +88,17 @@ def test_a_killed_put_leaves_whole_content_only(tmp_path: Path) -> None:
         assert all(FileBlobs(root).get(digest) for digest in told)
     for path in root.glob("??/*"):
         assert sha256(path.read_bytes()).hexdigest() == path.parent.name + path.name
+
+
+def test_evidence_that_was_cut_short_is_put_again(tmp_path: Path) -> None:
+    blobs = FileBlobs(tmp_path / "blobs")
+    digest = blobs.put(b"all of it")
+    blobs.path(digest).chmod(0o644)
+    blobs.path(digest).write_bytes(b"")
+    assert blobs.put(b"all of it") == digest
+    assert blobs.get(digest) == b"all of it"
+    blobs.path(digest).chmod(0o644)
+    blobs.path(digest).write_bytes(b"all")
+    (tmp_path / "file").write_bytes(b"all of it")
+    assert blobs.put_file(tmp_path / "file") == (digest, 9)
+    assert blobs.get(digest) == b"all of it"

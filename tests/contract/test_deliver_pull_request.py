@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from tests.contract.cli_world import World, new_world
 
+from interlock.settings import Owner, RunLock
+
 _GH = """\
 #!/usr/bin/env python3
 import json, os, pathlib, sys
@@ -166,3 +168,18 @@ def test_a_wrong_one_is_refused_at_its_place(tmp_path: Path, wrong: str, told: s
     assert "interlock.yaml:8:" in said.text
     if wrong != "true":
         assert told in said.text
+
+
+def test_who_proposes_is_alone_and_another_one_is_told_who_it_is(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    (place.bin / "fails").touch()
+    place.world.ask("run", "-t", "Tell the time.", "--plain").ended(0, "must be a collaborator")
+    (place.bin / "fails").unlink()
+    run = place.world.show()["id"]
+    [lock] = place.world.root.glob(f"state/interlock/*/locks/{run}.effects")
+    before = len(created(place))
+    with RunLock(lock, Owner(4711, "here", "now")):
+        said = place.world.ask("resume", run, INTERLOCK_EFFECTS_WAIT_S="0.2")
+    assert "is being delivered or pushed by process 4711 on here" in said.text
+    assert len(created(place)) == before
+    place.world.ask("resume", run).ended(0, _URL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from interlock.gates.bench import Bench
 from interlock.gates.locks import Slots
 from interlock.gates.outside.api import Outside
 from interlock.journal import FileBlobs
-from interlock.ports import Cancelled, Case, InfrastructureError, Judgement
+from interlock.ports import Cancelled, Case, Fenced, InfrastructureError, Judgement
 
 BRANCH = "interlock/run1/code/1.1/ci"
 OK, NO, BROKEN = VerdictStatus.PASSED, VerdictStatus.FAILED, VerdictStatus.ERRORED
@@ -231,3 +232,22 @@ def test_a_case_is_judged_alike_whatever_the_timeout(ground: Ground) -> None:
 
     case = ground.case()
     assert ci.branch_of(case) == BRANCH == ci.branch_of(replace(case, number=3))
+
+
+def test_nothing_is_pushed_for_who_has_another_owner_or_is_no_longer_wanted(ground: Ground) -> None:
+    def taken() -> AbstractContextManager[object]:
+        raise Fenced("run run1 has another owner")
+
+    with pytest.raises(Fenced):
+        Referee(ground.bench).evaluate(replace(ground.case(), alone=taken), threading.Event())
+    assert ground.branches() == []
+    unwanted = threading.Event()
+
+    @contextmanager
+    def waited() -> Iterator[None]:
+        unwanted.set()  # while it waited for its turn
+        yield
+
+    with pytest.raises(Cancelled):
+        Referee(ground.bench).evaluate(replace(ground.case(), alone=waited), unwanted)
+    assert ground.branches() == []

@@ -470,3 +470,11 @@ def test_a_schema_that_is_none_decides_nothing(world: World, base: str) -> None:
     judgement = world.judge(gate, world.trees.commit(GOOD, base), base, stage)
     assert (judgement.status, judgement.permanent) == (ERRORED, True)
     assert "size.schema.json" in judgement.findings[0].message
+
+
+def test_a_kept_run_whose_evidence_was_cut_short_is_run_again(world: World, base: str) -> None:
+    judgement = world.judge(run_gate("echo evidence"), base, base)
+    log = world.cellar.path(judgement.evidence[0].digest)
+    log.chmod(0o644)
+    log.write_bytes(b"")
+    assert not world.judge(run_gate("echo evidence"), base, base).cached

@@ -564,7 +564,7 @@ def test_a_sha256_repository(tmp_path: Path) -> None:
         place = world.open(candidate.commit, 2)
         assert git(place.tree, "status", "--porcelain") == ""
         assert git(place.tree, "fsck", "--strict", "--no-dangling") == ""
-        tip = world.workspaces.deliver(candidate.commit, base.commit, "out", Stamp("d", 1), [], sign=False)
+        tip = world.deliver(candidate.commit, base.commit, "out", Stamp("d", 1), [], sign=False)
         assert git(repository, "show", f"{tip}:a.txt") == "256\n"
 
 

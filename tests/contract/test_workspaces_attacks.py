@@ -42,7 +42,7 @@ def all_that_follows(world: World, place: Place, base: str, number: int = 1) -> 
         assert git(room.tree, "rev-parse", "HEAD").strip() == candidate.commit
     world.workspaces.wipe(world.open(candidate.commit, number + 1))
     world.workspaces.merge([base, candidate.commit], Stamp("m", 1), f"refs/interlock/run1/join/{number}.0")
-    world.workspaces.deliver(candidate.commit, base, f"out-{number}", Stamp("d", 1), [], sign=False)
+    world.deliver(candidate.commit, base, f"out-{number}", Stamp("d", 1), [], sign=False)
     world.workspaces.wipe(place)
     return candidate
 

@@ -360,7 +360,7 @@ def test_delivering_on_a_working_tree_base(world: World) -> None:
     write(world.repository, {"a.txt": "dirty\n", "new": "n\n"})
     base = world.workspaces.import_base(worktree=True)
     candidate = world.attempted({"b.txt": "b\n"}, base.commit, 1)
-    tip = world.workspaces.deliver(candidate.commit, base.commit, "out", Stamp("done", 5), [], sign=False)
+    tip = world.deliver(candidate.commit, base.commit, "out", Stamp("done", 5), [], sign=False)
     assert git(world.repository, "rev-list", "--count", f"HEAD..{tip}").strip() == "2"
     assert git(world.repository, "show", f"{tip}:new") == "n\n"
     assert git(world.repository, "fsck", "--full", "--no-dangling") == ""

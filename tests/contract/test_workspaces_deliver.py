@@ -38,7 +38,7 @@ def deliver(world: World, commit: str, branch: str = "interlock/run1", **more: o
     assert isinstance(stamp, Stamp)
     assert isinstance(series, tuple | list)
     base = world.workspaces.import_base("main").commit
-    return world.workspaces.deliver(commit, base, branch, stamp, series, sign=bool(more.get("sign")))
+    return world.deliver(commit, base, branch, stamp, series, sign=bool(more.get("sign")))
 
 
 def test_one_commit_on_the_base_without_artifacts(world: World, accepted: str) -> None:
@@ -118,7 +118,7 @@ def test_into_a_shallow_clone(world: World, tmp_path: Path) -> None:
     with shallow.workspaces:
         base = shallow.base().commit
         candidate = shallow.attempted({"a.txt": "s\n"}, base, 1).commit
-        tip = shallow.workspaces.deliver(candidate, base, "out", DONE, [], sign=False)
+        tip = shallow.deliver(candidate, base, "out", DONE, [], sign=False)
     assert git(tmp_path / "shallow", "show", f"{tip}:a.txt") == "s\n"
     assert git(tmp_path / "shallow", "fsck", "--no-dangling") == ""
 
@@ -129,7 +129,7 @@ def test_from_a_linked_worktree(world: World, tmp_path: Path) -> None:
     with linked.workspaces:
         base = linked.base().commit
         candidate = linked.attempted({"a.txt": "l\n"}, base, 1).commit
-        tip = linked.workspaces.deliver(candidate, base, "out", DONE, [], sign=False)
+        tip = linked.deliver(candidate, base, "out", DONE, [], sign=False)
     assert git(world.repository, "rev-parse", "out").strip() == tip
 
 
@@ -181,7 +181,7 @@ def test_a_base_that_moved_does_not_matter(world: World, accepted: str) -> None:
     base = world.base().commit
     write(world.repository, {"a.txt": "moved on\n"})
     commit_all(world.repository)
-    tip = world.workspaces.deliver(accepted, base, "out", DONE, [], sign=False)
+    tip = world.deliver(accepted, base, "out", DONE, [], sign=False)
     assert git(world.repository, "rev-parse", f"{tip}^").strip() == base
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,6 +112,12 @@ class World:
         candidate = self.snapshot(place, parent, number, stage=stage)
         self.workspaces.wipe(place)
         return candidate
+
+    def deliver(self, commit: str, base: str, branch: str, stamp: Stamp, series: Sequence[str], *, sign: bool) -> str:
+        """All of a delivery."""
+        tip = self.workspaces.send(commit, base, branch, stamp, series, sign=sign)
+        self.workspaces.create_branch(branch, tip)
+        return tip
 
     def in_store(self, *args: str) -> str:
         return git(self.root, f"--git-dir={self.store}", *args)

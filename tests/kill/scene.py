@@ -17,12 +17,13 @@ from typing import Any
 
 from tests.contract.bad_input_world import alive, changed, fingerprint
 from tests.contract.cli_world import World, new_world
+from tests.simulation.digests import digests_of
 
 from interlock.core.admission import admit
 from interlock.core.events import Recorded, Refused
 from interlock.core.fold import apply
 from interlock.core.state import RunState
-from interlock.journal import SqliteJournal
+from interlock.journal import FileBlobs, SqliteJournal
 
 PROJECT = Path(__file__).resolve().parents[2]
 RESUMES_MAX = 6
@@ -143,17 +144,20 @@ class Scene:
         assert not differing, differing
         left = alive(self.root)
         assert not left, left
-        for history in self._histories():
+        for blobs, history in self._histories():
             fold_strictly(history)
+            for digest in (digest for record in history for digest in digests_of(record.event)):
+                blobs.get(digest)
 
     def _tree(self, stage: dict[str, Any]) -> str:
         accepted = [attempt["tree"] for attempt in stage["attempts"] if attempt["commit"] == stage["commit"]]
         return accepted[-1] if accepted else stage["commit"]
 
-    def _histories(self) -> Iterator[list[Recorded]]:
+    def _histories(self) -> Iterator[tuple[FileBlobs, list[Recorded]]]:
         for path in self.world.root.glob("state/interlock/*/journal.db"):
             with SqliteJournal(path) as journal:
-                yield from [journal.records(run) for run in journal.runs()]
+                blobs = FileBlobs(path.with_name("blobs"))
+                yield from [(blobs, journal.records(run)) for run in journal.runs()]
 
     def _keep(self, name: str) -> None:
         shutil.copytree(self.world.root, self.root / name, symlinks=True)

@@ -16,6 +16,7 @@ from interlock.core.events import (
     AnswerTaken,
     AttemptStarted,
     CandidateProduced,
+    DeliveryBegun,
     Event,
     HandoffAccepted,
     InputPrepared,
@@ -82,6 +83,7 @@ class Known:
         self.paid = 0
         self.raised: Counter[str] = Counter()
         self.run_paused = False
+        self.delivering: DeliveryBegun | None = None
         self.delivered = ""
         self.finished: RunFinished | None = None
         self.cancelled = False

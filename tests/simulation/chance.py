@@ -21,6 +21,7 @@ class Fault(StrEnum):
     DUPLICATES = "duplicates"  # a report arrives twice
     TROUBLE = "trouble"  # infrastructure fails
     NOISE = "noise"  # humans say stale and nonsensical things
+    REGRETS = "regrets"  # somebody cancels while something is at work
     BAD = "bad"  # agents are wrong
 
 

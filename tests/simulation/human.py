@@ -51,6 +51,10 @@ class Human:
             limits=((self.chance.choice((*LIMITS, "nonsense")), self.chance.choice((-1.0, 0.0, 5.0))),),
         )
 
+    def regret(self) -> Answer:
+        """It is all to end, whatever is at work."""
+        return self._say(Action.CANCEL, "")
+
     def help(self, state: RunState) -> list[Answer]:
         """Answers to all that waits, each in some fitting way."""
         answers = [self._help_stage(name, stage) for name, stage in state.stages.items()]

@@ -5,6 +5,7 @@ core's state, and keeps its own books of what is accepted, alive, decided and al
 from __future__ import annotations
 
 from tests.simulation.books import QUOTA_WAITS_MAX, TRIES_MAX, Book, Known, Tried
+from tests.simulation.digests import digests_of
 from tests.simulation.fate import Violation, require
 from tests.simulation.store import Store
 
@@ -18,7 +19,9 @@ from interlock.core.events import (
     CandidateProduced,
     CandidateRejected,
     Delivered,
+    DeliveryBegun,
     EffectErrored,
+    Event,
     HandoffAccepted,
     InputPrepared,
     OwnerChanged,
@@ -37,12 +40,14 @@ from interlock.core.events import (
 from interlock.core.globs import matches_any
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline, WorkspaceMode
+from interlock.journal.memory import MemoryBlobs
 from interlock.ports import Case
 
 
 class Oracle:
-    def __init__(self, pipeline: Pipeline, store: Store) -> None:
+    def __init__(self, pipeline: Pipeline, store: Store, blobs: MemoryBlobs) -> None:
         self.known = Known(pipeline, store)
+        self._blobs = blobs
 
     @property
     def finished(self) -> RunFinished | None:
@@ -83,8 +88,12 @@ class Oracle:
     def evaluated(self, case: Case, status: VerdictStatus) -> None:
         self.known.truth.add((case.gate.digest, case.tree, status))
 
-    def delivering(self, commit: str) -> None:
+    def delivering(self, branch: str, delivered: str) -> None:
+        begun = self.known.delivering
+        require(begun and (begun.branch, begun.commit) == (branch, delivered), "S4", f"{branch} is made without a word")
+        require(not self.known.cancelled, "S4", f"{branch} is made after the run was cancelled")
         require(not self.known.delivered, "S6", "the branch is delivered again")
+        commit = begun.source if begun else ""
         outputs = {book.output for book in self.known.books.values()}
         require(commit in outputs, "S1", lambda: f"{commit} is delivered and is no accepted output")
         require(all(outputs), "S1", "delivered before every stage was accepted")
@@ -97,6 +106,7 @@ class Oracle:
             return
         late = self.known.finished is not None and not isinstance(event, OwnerChanged)
         require(not late, "S4", lambda: f"{event} after the run was finished")
+        self._check_effect(event)
         seen = _SEEN.get(type(event))
         if seen is not None:
             seen(self, event)
@@ -110,6 +120,22 @@ class Oracle:
         return "; ".join(
             f"{name} epoch {book.epoch}, output {book.output or '-'}" for name, book in self.known.books.items()
         )
+
+    def _check_effect(self, event: Event) -> None:
+        """An event implies its effect, whatever died in between."""
+        for digest in digests_of(event):
+            self._blobs.get(digest)
+        store = self.known.store
+        match event:
+            case CandidateProduced():
+                there = event.commit in store.commits
+            case InputPrepared():
+                there = event.commit == self.known.base or event.commit in store.commits
+            case Delivered():
+                there = store.branches.get(event.branch) == event.commit
+            case _:
+                return
+        require(there, "S6", lambda: f"{event}, and nothing of it is there")
 
     # --- events ----------------------------------------------------------------------------------
 
@@ -301,10 +327,16 @@ class Oracle:
 
     def _effect_errored(self, event: EffectErrored) -> None:
         self.known.count(event.effect)
+        if event.undone:
+            self.known.delivering = None
+
+    def _delivery_begun(self, event: DeliveryBegun) -> None:
+        require(not self.known.cancelled, "S4", "a delivery begins after the run was cancelled")
+        self.known.delivering = event
 
     def _delivered(self, event: Delivered) -> None:
         require(not self.known.delivered, "S6", "delivered twice")
-        self.known.delivered = event.commit
+        self.known.delivered, self.known.delivering = event.commit, None
 
     def _finished(self, event: RunFinished) -> None:
         self.known.finished = event
@@ -312,6 +344,8 @@ class Oracle:
             require(all(book.output for book in self.known.books.values()), "S2", "accepted with stages that are not")
         if event.status is RunStatus.CANCELLED:
             require(self.known.cancelled, "S4", "cancelled by nobody")
+            hidden = self.known.store.branches and not (self.known.delivering and "may be there" in event.why)
+            require(not hidden, "S4", "cancelled, and the branch is there")
 
 
 _SEEN = {
@@ -332,6 +366,7 @@ _SEEN = {
     SentBack: Oracle._sent_back,
     Paused: Oracle._paused,
     EffectErrored: Oracle._effect_errored,
+    DeliveryBegun: Oracle._delivery_begun,
     Delivered: Oracle._delivered,
     RunFinished: Oracle._finished,
 }

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from tests.simulation.chance import Chance
 from tests.simulation.fate import require
 
-from interlock.core.commands import AskApproval, Command, FinishRun, Pause, SendBack, StartAttempt
+from interlock.core.commands import AskApproval, Command, DeliverBranch, FinishRun, Pause, SendBack, StartAttempt
 from interlock.core.events import Event, Recorded, TimeReached
 from interlock.core.fold import fold
 from interlock.core.pipeline import Pipeline
@@ -92,8 +92,21 @@ class Owner:
         except (StopIteration, Cancelled):
             self.flights.pop(command, None)
 
+    def land(self) -> None:
+        """As the engine does at its end: nothing is wanted any more, and what has begun comes to its own end."""
+        for command in list(self.flights):
+            self.flights[command].cancel.set()
+            if not self.flights[command].begun:
+                del self.flights[command]
+        while self.flights:
+            self.step()
+
     def reach(self, at: float) -> None:
         self.ledger.record(TimeReached(at))
+
+    def delivers(self) -> bool:
+        """Whether a delivery is in flight."""
+        return any(isinstance(command, DeliverBranch) for command in self.flights)
 
     def facts(self) -> list[Event]:
         """What was done and not recorded."""

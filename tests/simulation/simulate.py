@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +17,7 @@ from tests.simulation.pipelines import random_pipeline
 from tests.simulation.store import Commit, Store
 from tests.simulation.world import KEPT, Nature, SimAgent, SimBlobs, SimGates, SimWorkspaces
 
-from interlock.core.events import Event, Recorded, RunStarted, SentBack
+from interlock.core.events import EffectErrored, Event, Recorded, RunStarted, SentBack
 from interlock.core.fold import fold
 from interlock.core.pipeline import Pipeline, until
 from interlock.core.state import TRANSITIONS, RunState, stage_of
@@ -68,11 +70,29 @@ class OwnersFate:
     def before(self, effect: str, *, lasting: bool = False) -> None:
         stale = lasting and self.ledger is not None and not self.ledger.holds()
         require(not stale, "S4", lambda: f"{effect} by a former owner")
+        over = lasting and self.sim.oracle.finished is not None
+        require(not over, "S4", lambda: f"{effect} after the end")
         self.sim.maybe_die()
 
     def after(self, effect: str) -> None:
         self.sim.maybe_die()
         self.sim.maybe_stop()
+
+    def stopped(self) -> None:
+        """The owner may be stopped here, unless it holds the run."""
+        self.sim.maybe_stop()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """As the owner's: it may be stopped right before, and nobody takes the run while it is held."""
+        self.stopped()
+        if self.ledger is not None and not self.ledger.holds():
+            raise Fenced(f"{RUN} has another owner")
+        self.sim.held += 1
+        try:
+            yield
+        finally:
+            self.sim.held -= 1
 
 
 class Simulation:
@@ -81,9 +101,9 @@ class Simulation:
         self.scenario = scenario
         self.pipeline = pipeline or random_pipeline(Chance(seed, "pipeline"), scenario.stages_max)
         self.store = Store()
-        self.oracle = Oracle(self.pipeline, self.store)
-        self.journal = SimJournal(self)
         self.blobs = SimBlobs()
+        self.oracle = Oracle(self.pipeline, self.store, self.blobs)
+        self.journal = SimJournal(self)
         self.time = 1_000.0
         self.result = Result(scenario)
         self.crashes = fault_chance(scenario, Fault.CRASHES, (0.0, 0.005, 0.03))
@@ -93,8 +113,9 @@ class Simulation:
         self.noise = fault_chance(scenario, Fault.NOISE, (0.0, 0.0, 0.02, 0.1))
         self.nature = nature or self._nature(scenario)
         self.order = Chance(seed, "order")
+        self.regrets = fault_chance(scenario, Fault.REGRETS, (0.0, 0.0, 0.0, 0.1))
         self.lost_facts: list[Event] = []
-        self.deep = 0
+        self.deep = self.held = 0
         self.last = RunState()
         self.base = self.store.commit(Commit(self.store.tree(frozenset({KEPT})), frozenset()), "base")
         self.human = Human(RUN, Chance(seed, "human"), self.store, self.base)
@@ -140,7 +161,7 @@ class Simulation:
 
     def maybe_stop(self) -> None:
         """The owner is stopped here; another takes the run over, moves it on, and then the first goes on."""
-        if self._quiet() or self.deep >= OWNERS_DEEP_MAX or not self.stops.happens():
+        if self._quiet() or self.held or self.deep >= OWNERS_DEEP_MAX or not self.stops.happens():
             return
         self.deep += 1
         try:
@@ -215,6 +236,8 @@ class Simulation:
             clock=self,
             render=lambda template, values: template,
             fenced=ledger.holds,
+            alone=fate.alone,
+            begun=ledger.begun,
         )
         started = ledger.state.started
         if started is None:
@@ -235,6 +258,7 @@ class Simulation:
                 self._disturb(owner)
                 turn = owner.turn()
                 if owner.ledger.state.finished is not None:
+                    owner.land()
                     return True
                 if owner.flights:
                     owner.step()
@@ -249,7 +273,7 @@ class Simulation:
             require(not owner.ledger.holds(), "S4", "fenced off and still the owner")
         finally:
             if not owner.ledger.holds() or self.deep == 0:
-                self.lost_facts.extend(owner.facts())
+                self.lost_facts.extend(fact for fact in owner.facts() if not _looked(fact))
         return False
 
     def _disturb(self, owner: Owner) -> None:
@@ -257,6 +281,8 @@ class Simulation:
             return
         if self.noise.happens():
             self.journal.put_answer(self.human.noise(owner.ledger.state))
+        if owner.flights and self.regrets.one_in(self.regrets.rate * (1 if owner.delivers() else 0.02)):
+            self.journal.put_answer(self.human.regret())
         if self.lost_facts and self.strays.happens():
             owner.ledger.record(self.order.choice(self.lost_facts))
 
@@ -272,6 +298,11 @@ class Simulation:
             stage = before.stages.get(name)
             if stage is not None and (stage.phase, type(event)) in TRANSITIONS:
                 self.result.seen[stage.phase, type(event).__name__] += 1
+
+
+def _looked(fact: Event) -> bool:
+    """That nothing is there holds for the owner who has looked, and only as long as it is the owner."""
+    return isinstance(fact, EffectErrored) and fact.undone
 
 
 def simulate(scenario: Scenario) -> Result:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 from tests.simulation import campaign
 from tests.simulation.campaign import shrink, tell
 from tests.simulation.chance import Scenario
-from tests.simulation.simulate import simulate
+from tests.simulation.simulate import OwnersFate, simulate
+from tests.simulation.world import SimWorkspaces
 
 import interlock.core.admission as admission
 import interlock.core.attempts as attempts
@@ -65,6 +67,20 @@ def loops_are_not_counted(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(fold, "_send_back", lambda run, event: replace(honest(run, event), loops={}))
 
 
+def who_cancels_is_not_asked_before_the_branch_is_made(patch: pytest.MonkeyPatch) -> None:
+    honest = admission._admit_delivery
+    patch.setattr(admission, "_admit_delivery", lambda run, event: honest(replace(run, cancelled_by=""), event))
+
+
+def a_former_owner_delivers(patch: pytest.MonkeyPatch) -> None:
+    """The fence is looked at before, and not held while the branch is made."""
+    patch.setattr(OwnersFate, "alone", lambda _: nullcontext())
+
+
+def a_delivery_is_recorded_and_never_made(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SimWorkspaces, "create_branch", lambda *_: None)
+
+
 PLANTED: tuple[tuple[str, Plant], ...] = (
     ("S1", merges_are_not_judged),
     ("S2", a_gate_that_says_no_is_not_heard),
@@ -72,10 +88,13 @@ PLANTED: tuple[tuple[str, Plant], ...] = (
     ("S6", an_attempt_is_done_again_by_the_next_owner),
     ("S7", every_attempt_goes_on_from_the_rejected_one),
     ("L1", loops_are_not_counted),
+    ("S4", who_cancels_is_not_asked_before_the_branch_is_made),
+    ("S4", a_former_owner_delivers),
+    ("S6", a_delivery_is_recorded_and_never_made),
 )
 
 
-@pytest.mark.parametrize(("promise", "plant"), PLANTED, ids=[name for name, _ in PLANTED])
+@pytest.mark.parametrize(("promise", "plant"), PLANTED, ids=[f"{name}-{plant.__name__}" for name, plant in PLANTED])
 def test_a_planted_bug_is_caught(promise: str, plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
     assert _first_breach(promise) is not None

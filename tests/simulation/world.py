@@ -49,6 +49,7 @@ KEPT = "kept"  # the protected content of the base
 class Fate(Protocol):
     def before(self, effect: str, *, lasting: bool = False) -> None: ...
     def after(self, effect: str) -> None: ...
+    def stopped(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,16 +171,26 @@ class SimWorkspaces:
         tree = self._store.tree(self._store.contents[found.tree] | {KEPT})
         return self._store.commit(Commit(tree, found.work, commit), "restored", commit, onto)
 
-    def deliver(self, commit: str, base: str, branch: str, stamp: Stamp, series: Sequence[str], *, sign: bool) -> str:
-        self._begin("deliver", lasting=True)
-        self._oracle.delivering(commit)
-        if self._nature.trouble.one_in(self._nature.trouble.rate / 2):
+    def send(self, commit: str, base: str, branch: str, stamp: Stamp, series: Sequence[str], *, sign: bool) -> str:
+        self._begin("send")
+        there = self._store.branches.get(branch)
+        if there is None and self._nature.trouble.one_in(self._nature.trouble.rate / 2):
             raise DeliveryRefused(f"{branch} is checked out")
         delivered = f"d{commit}"
-        if self._store.branches.setdefault(branch, delivered) != delivered:
-            raise DeliveryRefused(f"{branch} is at {self._store.branches[branch]}")
-        self._fate.after("deliver")
+        if there not in (None, delivered):
+            raise DeliveryRefused(f"{branch} is at {there}")
+        self._fate.after("send")
         return delivered
+
+    def create_branch(self, branch: str, commit: str) -> None:
+        self._fate.stopped()
+        self._fate.before("create_branch", lasting=True)
+        there = self._store.branches.get(branch)
+        if there is None and self._nature.trouble.one_in(self._nature.trouble.rate / 4):
+            raise InfrastructureError("create_branch: the disk is full", undone=True)
+        self._oracle.delivering(branch, commit)
+        self._store.branches[branch] = commit
+        self._fate.after("create_branch")
 
     def _begin(self, effect: str, *, lasting: bool = False) -> None:
         self._fate.before(effect, lasting=lasting)

@@ -70,10 +70,13 @@ def propose(app: Application, run: str) -> Proposal | None:
         return Proposal(url)
     words = _words(wanted, view, _body(app, view))
     try:
-        url = _opened(app, wanted, view, words)
+        with app.owner.effects(run):
+            if url := proposed(app, run):  # by another one meanwhile
+                return Proposal(url)
+            url = _opened(app, wanted, view, words)
+            app.journal.remember(_KIND, run, json.dumps({"url": url}))
     except (InfrastructureError, UsageError) as error:
         return Proposal(why=plain(str(error), 2_000), command=shlex.join(words))
-    app.journal.remember(_KIND, run, json.dumps({"url": url}))
     return Proposal(url)
 
 

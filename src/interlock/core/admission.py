@@ -6,6 +6,8 @@ former owner, a report that comes twice, an answer to what no longer waits: all 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from interlock.core.answers import admit_answer
 from interlock.core.events import (
     Action,
@@ -17,6 +19,7 @@ from interlock.core.events import (
     CandidateProduced,
     CandidateRejected,
     Delivered,
+    DeliveryBegun,
     EffectErrored,
     Event,
     HandoffAccepted,
@@ -45,7 +48,7 @@ def admit(state: RunState, event: Event) -> str:
     if state.finished is not None:
         return f"the run is {state.finished.status}"
     match event:
-        case EffectErrored() | Delivered() | RunFinished() | Paused(stage=""):
+        case EffectErrored() | DeliveryBegun() | Delivered() | RunFinished() | Paused(stage=""):
             return _admit_run_event(state, event)
         case AnswerTaken():
             return admit_answer(state, event)
@@ -65,6 +68,8 @@ def _admit_run_event(state: RunState, event: Event) -> str:
         case EffectErrored():
             former = state.errors.get(event.effect)
             return _in_turn(former.number if former else 0, event.number)
+        case DeliveryBegun():
+            return _admit_delivery(state, event)
         case Delivered():
             return _admit_delivered(state, event)
         case RunFinished():
@@ -73,9 +78,22 @@ def _admit_run_event(state: RunState, event: Event) -> str:
             return "already paused" if state.pause else ""
 
 
+def _admit_delivery(state: RunState, event: DeliveryBegun) -> str:
+    """The last moment at which a person's answer comes first."""
+    if state.cancelled_by:
+        return f"{state.cancelled_by} cancelled the run"
+    if state.pause is not None:
+        return "the run is paused"
+    if any(stage.answer is not None for stage in state.stages.values()):
+        return "a person answered first"
+    return _admit_delivered(replace(state, delivering=event), Delivered(event.branch, event.commit, event.source))
+
+
 def _admit_delivered(state: RunState, event: Delivered) -> str:
     if state.delivered is not None:
         return "the branch is delivered"
+    if state.delivering is None:
+        return "its delivery had not begun"
     if state.output is None or state.output[0] != event.source:
         return "it is not what the run has accepted"
     return ""

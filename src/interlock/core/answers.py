@@ -20,17 +20,24 @@ from interlock.core.state import Phase, RunState, StageState
 def admit_answer(state: RunState, event: AnswerTaken) -> str:
     """Why the answer does not fit the state, or empty where it does."""
     match event.action:
-        case Action.CANCEL | Action.CONTINUE:
+        case Action.CANCEL:
+            return _admit_cancel(state)
+        case Action.CONTINUE:
             return ""
         case Action.RAISE:
             return _admit_raise(state, event)
         case Action.APPROVE | Action.REJECT | Action.ACCEPT | Action.RETRY:
-            if state.delivered is not None:
-                return "the branch is delivered"
+            if too_late := _delivered(state):
+                return too_late
             stage = state.stages.get(event.stage)
             return _admit_to_stage(stage, event) if stage else "the stage takes no part in this run"
         case _:
             assert_never(event.action)
+
+
+def must_wait(state: RunState, action: Action) -> bool:
+    """Whether an answer stays in the inbox: while the branch is being made, nobody knows yet which came first."""
+    return action is Action.CANCEL and state.delivering is not None and state.pause is None
 
 
 def take_answer(state: RunState, event: AnswerTaken) -> RunState:
@@ -67,6 +74,17 @@ def human_verdict(event: AnswerTaken) -> VerdictGiven:
 
 
 # --- whether it fits ----------------------------------------------------------------------------
+
+
+def _admit_cancel(state: RunState) -> str:
+    """A person may end a run that paused because nobody could tell whether the branch is there."""
+    return "" if state.pause is not None and state.delivered is None else _delivered(state)
+
+
+def _delivered(state: RunState) -> str:
+    if state.delivered is not None:
+        return f"branch {state.delivered.branch} is delivered"
+    return f"branch {state.delivering.branch} is being delivered" if state.delivering is not None else ""
 
 
 def _admit_raise(state: RunState, event: AnswerTaken) -> str:

@@ -313,13 +313,25 @@ class TimeReached:
 
 @dataclass(frozen=True, slots=True)
 class EffectErrored:
-    """Merging, accepting, delivering... failed for the moment. `effect` names the command and its target."""
+    """Merging, accepting, delivering... failed for the moment. `effect` names the command and its target. `undone`: it
+    is known that nothing of it is there."""
 
     effect: str
     number: int
     why: str
     retry_at: float
     permanent: bool = False
+    undone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryBegun:
+    """From here on the branch may be there, until the run knows that it is, or that it is not: who cancels now is too
+    late."""
+
+    branch: str
+    commit: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,6 +367,7 @@ Event = (
     | Refused
     | TimeReached
     | EffectErrored
+    | DeliveryBegun
     | Delivered
     | RunFinished
 )

@@ -22,6 +22,7 @@ from interlock.core.events import (
     CandidateProduced,
     CandidateRejected,
     Delivered,
+    DeliveryBegun,
     EffectErrored,
     Event,
     HandoffAccepted,
@@ -76,7 +77,9 @@ def _take(draft: RunState, record: Recorded) -> None:
         _take_by_stage(draft, event)
 
 
-_OF_RUN = frozenset((RunStarted, OwnerChanged, Refused, TimeReached, EffectErrored, Delivered, RunFinished))
+_OF_RUN = frozenset(
+    (RunStarted, OwnerChanged, Refused, TimeReached, EffectErrored, DeliveryBegun, Delivered, RunFinished)
+)
 
 
 def _is_busy(draft: RunState) -> bool:
@@ -98,9 +101,12 @@ def _take_by_run(draft: RunState, event: Event) -> None:
         case TimeReached():
             _put(draft, now=max(draft.now, event.at))
         case EffectErrored():
-            _put(draft, errors={**draft.errors, event.effect: event})
+            delivering = None if event.undone else draft.delivering
+            _put(draft, errors={**draft.errors, event.effect: event}, delivering=delivering)
+        case DeliveryBegun():
+            _put(draft, delivering=event)
         case Delivered():
-            _put(draft, delivered=event)
+            _put(draft, delivered=event, delivering=None)
         case RunFinished():
             _put(draft, finished=event)
         case _:

@@ -107,7 +107,7 @@ def _cancel(state: RunState) -> Iterator[Command]:
         if stage.attempt is not None:
             yield LoseAttempt(stage.attempt.attempt, f"cancelled by {state.cancelled_by}")
     if not working:
-        yield FinishRun(RunStatus.CANCELLED, f"cancelled by {state.cancelled_by}")
+        yield FinishRun(RunStatus.CANCELLED, f"cancelled by {state.cancelled_by}{state.unknown}")
 
 
 def _judge_base(pipeline: Pipeline, state: RunState) -> Iterator[Command]:

@@ -23,6 +23,7 @@ from interlock.core.events import (
     CandidateProduced,
     CandidateRejected,
     Delivered,
+    DeliveryBegun,
     EffectErrored,
     Event,
     HandoffAccepted,
@@ -183,12 +184,18 @@ class RunState:
     errors: Mapping[str, EffectErrored] = field(default_factory=dict)  # by effect and subject
     pause: Paused | None = None  # of the run: delivery, or a base that the machine kept from being judged
     cancelled_by: str = ""
+    delivering: DeliveryBegun | None = None  # the branch may be there
     delivered: Delivered | None = None
     finished: RunFinished | None = None
 
     def stage(self, stage_id: str) -> StageState:
         """Raises KeyError where the stage takes no part in the run."""
         return self.stages[stage_id]
+
+    @property
+    def unknown(self) -> str:
+        """What nobody could tell of a delivery, to be added to how the run ended."""
+        return f"; branch {self.delivering.branch} may be there" if self.delivering else ""
 
     @property
     def output(self) -> tuple[str, str] | None:

@@ -61,7 +61,8 @@ class LocalEngine:
         when this returns. Raises Fenced where another process took the run; InfrastructureError where
         the journal cannot be written."""
         clock = NoEarlier(self.world.clock, lambda: self.ledger.state.now)
-        self.world = replace(self.world, fenced=self.ledger.holds, left=self.ledger.left, clock=clock)
+        ledger = self.ledger
+        self.world = replace(self.world, fenced=ledger.holds, left=ledger.left, begun=ledger.begun, clock=clock)
         self.ledger.listen(self._on_event)
         try:
             while not self.stop.is_set() and self._turn():

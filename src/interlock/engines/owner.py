@@ -8,7 +8,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 from interlock.core.events import Recorded
@@ -16,7 +17,7 @@ from interlock.core.state import RunState
 from interlock.engines.local import LocalEngine
 from interlock.execution.context import Context
 from interlock.execution.ledger import Ledger
-from interlock.ports import UsageError, World
+from interlock.ports import Fenced, UsageError, World
 from interlock.process import prepare
 from interlock.spec import decode_pipeline
 
@@ -34,8 +35,9 @@ class Attendant(Protocol):
 @dataclass(frozen=True, slots=True)
 class Owner:
     """Drives runs in this process. `lock` raises UsageError, naming the owner, where a run is taken.
-    `state_of` reads the whole history; `name` is how this process signs (`pid@host`). Each of `attendants` makes
-    one for a run."""
+    `effects` gives a run's second lock, held around what cannot be undone and while the run is taken: an owner that is
+    stopped in such an effect is not replaced in the middle of it. `state_of` reads the whole history; `name` is how
+    this process signs (`pid@host`). Each of `attendants` makes one for a run."""
 
     world: World
     lock: Callable[[str], AbstractContextManager[object]]
@@ -45,6 +47,7 @@ class Owner:
     places: int = 4
     backoff_s: float = 1.0
     attendants: tuple[Callable[[str], Attendant], ...] = ()
+    effects: Callable[[str], AbstractContextManager[object]] = nullcontext
 
     def drive(
         self,
@@ -61,7 +64,8 @@ class Owner:
             raise UsageError(f"no run {run} in this repository: `interlock list` shows those there are")
         prepare()
         with nullcontext() if take_over else self.lock(run):
-            fence = self.world.journal.take(run)
+            with self.effects(run):
+                fence = self.world.journal.take(run)
             ledger = Ledger(self.state_of(run), decode_pipeline(text), self.world.journal, self.world.clock, fence)
             if ledger.state.finished is not None:
                 return ledger.state
@@ -71,7 +75,8 @@ class Owner:
                 for attendant in attendants:
                     ledger.listen(attendant.hear)
                 ledger.claim(self.name)
-                engine = LocalEngine(ledger, self.world, self._context(ledger), self.places, stop or threading.Event())
+                world = replace(self.world, alone=partial(self._alone, ledger, threading.Lock()))
+                engine = LocalEngine(ledger, world, self._context(ledger), self.places, stop or threading.Event())
                 engine.drive()
             return ledger.state
 
@@ -79,6 +84,14 @@ class Owner:
         """Let the attendants do what a former driving of the run has left to them."""
         with self._attended(run):
             pass
+
+    @contextmanager
+    def _alone(self, ledger: Ledger, turn: threading.Lock) -> Iterator[None]:
+        """Nobody takes the run meanwhile; `turn` is for the threads of this process. Raises Fenced."""
+        with turn, self.effects(ledger.run):
+            if not ledger.holds():
+                raise Fenced(f"run {ledger.run} has another owner")
+            yield
 
     @contextmanager
     def _attended(self, run: str) -> Iterator[list[Attendant]]:

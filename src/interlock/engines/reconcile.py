@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from interlock.core.commands import Command, EvaluateGate, LoseAttempt, StartAttempt, WaitUntil
+from interlock.core.commands import Command, EvaluateGate, FinishRun, LoseAttempt, StartAttempt, WaitUntil
 from interlock.core.ids import AttemptId
 
 
@@ -32,6 +32,9 @@ def reconcile(wanted: Collection[Command], in_flight: Collection[Command], place
     start: list[Command] = []
     queued = 0
     for command in _startable(wanted, in_flight):
+        if isinstance(command, FinishRun) and in_flight:
+            queued += 1  # after the end nothing is done
+            continue
         if _takes_a_place(command):
             if free < 1:
                 queued += 1

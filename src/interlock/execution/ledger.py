@@ -11,9 +11,10 @@ import threading
 from collections.abc import Callable
 
 from interlock.core.admission import admit
+from interlock.core.answers import must_wait
 from interlock.core.budget import Left, left
 from interlock.core.commands import Command
-from interlock.core.events import AnswerTaken, Event, OwnerChanged, Recorded, Refused
+from interlock.core.events import AnswerTaken, DeliveryBegun, Event, OwnerChanged, Recorded, Refused
 from interlock.core.fold import apply
 from interlock.core.ids import AttemptId, parse_attempt
 from interlock.core.pipeline import Pipeline
@@ -68,14 +69,20 @@ class Ledger:
         """What an attempt at the stage may still use of the limits."""
         return left(self.pipeline, self._state, stage)
 
+    def begun(self) -> DeliveryBegun | None:
+        """The delivery that may have been made already, by this owner or a former one."""
+        return self._state.delivering
+
     def next_commands(self) -> tuple[Command, ...]:
         """All that is wanted now, effects in flight included."""
         return plan(self.pipeline, self._state)
 
     def take_answers(self, blobs: Blobs) -> int:
-        """Journal what lies in the inbox, in the order it came. Returns how many there were."""
+        """Journal what lies in the inbox, in the order it came, but for what must wait. Returns how many there were."""
         answers = self._journal.answers(self.run)
         for answer in answers:
+            if must_wait(self._state, answer.action):
+                continue
             event = _taken(answer, blobs)
             with self._lock:
                 why = admit(self._state, event)

@@ -32,6 +32,7 @@ from interlock.core.events import (
     AttemptLost,
     CandidateRejected,
     Delivered,
+    DeliveryBegun,
     EffectErrored,
     Event,
     Finding,
@@ -93,7 +94,9 @@ def perform(world: World, context: Context, command: Command, cancel: Cancel) ->
             yield TimeReached(command.at)
         case FinishRun():
             yield RunFinished(command.status, command.why)
-        case PrepareInput() | CheckWhen() | AcceptHandoff() | RejectCandidate() | DeliverBranch():
+        case DeliverBranch():
+            yield from _deliver(world, context, command)
+        case PrepareInput() | CheckWhen() | AcceptHandoff() | RejectCandidate():
             yield from _counted(world, context, command)
         case _:
             assert_never(command)
@@ -105,13 +108,22 @@ def _counted(world: World, context: Context, command: Numbered) -> Effects:
         with as_infrastructure():
             event = _event_of(world, context, command)
     except (InfrastructureError, DeliveryRefused) as error:
-        permanent = isinstance(error, DeliveryRefused) or error.permanent
-        retry_at = context.retry_at(world.clock.now(), command.number - 1)
-        event = EffectErrored(effect_key(command), command.number, str(error), retry_at, permanent)
+        event = _errored(world, context, command, error)
     record = yield event
     if record is not None and isinstance(command, AcceptHandoff):
         with as_infrastructure():
             _keep_script(world, command)
+
+
+def _errored(
+    world: World, context: Context, command: Numbered, error: InfrastructureError | DeliveryRefused
+) -> EffectErrored:
+    if isinstance(error, DeliveryRefused):  # which is said after a look: what is there is not ours
+        permanent = undone = True
+    else:
+        permanent, undone = error.permanent, error.undone
+    retry_at = context.retry_at(world.clock.now(), command.number - 1)
+    return EffectErrored(effect_key(command), command.number, str(error), retry_at, permanent, undone)
 
 
 def _event_of(world: World, context: Context, command: Numbered) -> Event:
@@ -124,10 +136,8 @@ def _event_of(world: World, context: Context, command: Numbered) -> Event:
             return _accept(world, context, command)
         case RejectCandidate():
             return _reject(world, context, command)
-        case DeliverBranch():
-            return _deliver(world, context, command)
         case _:
-            assert_never(command)
+            raise AssertionError(f"{command} is not counted here")
 
 
 # --- inputs -------------------------------------------------------------------------------------
@@ -216,6 +226,7 @@ def _case(world: World, context: Context, command: EvaluateGate) -> Case:
         number=command.number,
         said=command.said,
         former=command.former,
+        alone=world.alone,
     )
 
 
@@ -264,11 +275,27 @@ def _lose_attempt(world: World, context: Context, command: LoseAttempt) -> Effec
 # --- delivery -----------------------------------------------------------------------------------
 
 
-def _deliver(world: World, context: Context, command: DeliverBranch) -> Delivered:
+def _deliver(world: World, context: Context, command: DeliverBranch) -> Effects:
+    """Nothing shows until the journal says that it may. Then the branch is made while nobody can take the run."""
+    event: Event
+    try:
+        begun = world.begun()
+        branch, commit = (begun.branch, begun.commit) if begun else _sent(world, context, command)
+        record = yield DeliveryBegun(branch, commit, command.commit)
+        if record is None:
+            return
+        with world.alone():
+            world.workspaces.create_branch(branch, commit)
+        event = Delivered(branch, commit, command.commit)
+    except (InfrastructureError, DeliveryRefused) as error:
+        event = _errored(world, context, command, error)
+    yield event
+
+
+def _sent(world: World, context: Context, command: DeliverBranch) -> tuple[str, str]:
     deliver = context.pipeline.deliver
     values = {"run": {"id": context.run}, "task": context.started.task, "inputs": dict(context.started.inputs)}
     branch = world.render(deliver.branch, values)
     stamp = Stamp(delivery_message(context), int(context.started_at), deliver.author)
     base = context.started.base_commit
-    commit = world.workspaces.deliver(command.commit, base, branch, stamp, command.series, sign=deliver.sign)
-    return Delivered(branch, commit, command.commit)
+    return branch, world.workspaces.send(command.commit, base, branch, stamp, command.series, sign=deliver.sign)

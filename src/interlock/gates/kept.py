@@ -44,7 +44,7 @@ def recall(bench: Bench, key: str) -> tuple[Ran, ...]:
         return ()
     try:
         kept = [object_reader(_Kept)(run) for run in json.loads(text)]
-        if not all(bench.blobs.path(item.digest).exists() for run in kept for item in run.evidence):
+        if not all(_is_there(bench, item) for run in kept for item in run.evidence):
             return ()
         return tuple(_ran(bench, run) for run in kept)
     except (InfrastructureError, ValueError, TypeError, KeyError):
@@ -55,6 +55,14 @@ def remember(bench: Bench, key: str, runs: Sequence[Ran]) -> None:
     """Keep runs, each of which ended by itself and left a report where one was due."""
     write = object_writer(_Kept)
     bench.journal.remember(_KIND, key, json.dumps([write(_kept(run)) for run in runs]))
+
+
+def _is_there(bench: Bench, item: Evidence) -> bool:
+    """Whole, as far as its size tells: the digest of a report is checked when it is read."""
+    try:
+        return bench.blobs.path(item.digest).stat().st_size == item.size
+    except OSError:
+        return False
 
 
 def _kept(ran: Ran) -> _Kept:

@@ -1,7 +1,8 @@
 """Evidence in files named by the sha256 of their content.
 
-A file is written beside its place, synced, then renamed into it, so that a name always stands for whole
-content; putting the same again changes nothing. Reading checks the digest.
+A file is written beside its place, synced, then renamed into it, and then the folder is synced: a name always stands
+for whole content, and is there to stay once it was given. Putting the same again mends one that was cut short. Reading
+checks the digest.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
+from interlock.journal.folders import make_folder, sync_folder
 from interlock.journal.rules import missing
 from interlock.ports import InfrastructureError, UsageError
 
@@ -34,7 +36,7 @@ class FileBlobs:
         digest = sha256(content).hexdigest()
         place = self.path(digest)
         with _explained(place):
-            if not place.exists():
+            if not _is_kept(place, len(content)):
                 self._put_new(content, place)
         return digest
 
@@ -43,7 +45,7 @@ class FileBlobs:
         with _explained(self._root), _opened(path) as source, self._fresh() as (file, name):
             digest, size = _copy(source, file)
             place = self.path(digest)
-            if not place.exists():
+            if not _is_kept(place, size):
                 _settle(file, name, place)
         return digest, size
 
@@ -73,7 +75,7 @@ class FileBlobs:
     @contextmanager
     def _fresh(self) -> Iterator[tuple[BinaryIO, Path]]:
         """A new file under a name of its own, gone at the end if it has not been renamed."""
-        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self._root)
         descriptor, text = tempfile.mkstemp(prefix="put-", dir=self._root)
         name = Path(text)
         try:
@@ -84,23 +86,24 @@ class FileBlobs:
                 name.unlink()
 
 
+def _is_kept(place: Path, size: int) -> bool:
+    """Whether it is there already, and to stay: who wrote it may not have come as far as the folder."""
+    try:
+        if place.stat().st_size != size:
+            return False  # cut short by a power loss or a failing disk: it is written anew
+        sync_folder(place.parent)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def _settle(file: BinaryIO, name: Path, place: Path) -> None:
     file.flush()
     os.fchmod(file.fileno(), 0o444)
     os.fsync(file.fileno())
-    if not place.parent.is_dir():
-        place.parent.mkdir(exist_ok=True, mode=0o700)
-        _sync_folder(place.parent.parent)
+    make_folder(place.parent)
     name.rename(place)
-    _sync_folder(place.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(place.parent)
 
 
 def _copy(source: BinaryIO, target: BinaryIO) -> tuple[str, int]:

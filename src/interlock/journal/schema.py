@@ -19,6 +19,7 @@ from typing import Any
 import apsw
 
 from interlock.journal import chain, faults
+from interlock.journal.folders import make_folder, sync_folder
 from interlock.ports import InfrastructureError
 
 APPLICATION_ID = 0x494C434B  # "ILCK", in the header of the file
@@ -98,15 +99,11 @@ def _require_sound_library() -> None:
 
 def _make(path: Path) -> None:
     """The folder and the empty file, for the user alone, with the names on disk."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(path.parent)
     if path.exists():
         return
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
 def _connect(path: Path) -> apsw.Connection:

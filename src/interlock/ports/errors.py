@@ -14,14 +14,15 @@ class UsageError(InterlockError):
 
 
 class InfrastructureError(InterlockError):
-    """The machine, a program or the disk is in the way. `permanent` where retrying cannot help. `rule` names the kind
-    in findings."""
+    """The machine, a program or the disk is in the way. `permanent` where retrying cannot help; `undone` where it is
+    known that nothing of the effect is there. `rule` names the kind in findings."""
 
     rule = "infrastructure"
 
-    def __init__(self, message: str, *, permanent: bool = False) -> None:
+    def __init__(self, message: str, *, permanent: bool = False, undone: bool = False) -> None:
         super().__init__(message)
         self.permanent = permanent
+        self.undone = undone
 
 
 class Damaged(InfrastructureError):

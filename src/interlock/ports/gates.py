@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from interlock.core.conflicts import Undecided
@@ -39,6 +40,7 @@ class Case:
     undecided: tuple[Undecided, ...] = ()  # conflicts that no marker shows: the candidate must name what holds
     sandbox: str = "none"
     number: int = 1  # of the try
+    alone: Callable[[], AbstractContextManager[object]] = field(default=nullcontext, compare=False)  # as World's
     said: tuple[VerdictGiven, ...] = ()  # for a review, and for traces in proofs: of the hard gates
     former: VerdictGiven | None = None  # for a review: its own, on the candidate that was rejected last
 

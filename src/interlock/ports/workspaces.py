@@ -136,8 +136,12 @@ class Workspaces(Protocol):
     def withdraw(self, commit: str, remote: str, branch: str) -> None:
         """Delete `branch` at the remote where it is still at `commit`. Raises InfrastructureError."""
 
-    def deliver(  # noqa: PLR0913 - what is delivered, where, and how, is six things
+    def send(  # noqa: PLR0913 - what is delivered, where, and how, is six things
         self, commit: str, base: str, branch: str, stamp: Stamp, series: Sequence[str], *, sign: bool
     ) -> str:
-        """Create `branch` in the user's repository. Returns the commit there. Doing it again is the same as
-        doing it once. Raises DeliveryRefused where the branch has another value or is checked out."""
+        """Put all that `branch` is to show into the user's repository, where nothing shows it yet. Returns its commit.
+        Raises DeliveryRefused where the branch has another value or is checked out."""
+
+    def create_branch(self, branch: str, commit: str) -> None:
+        """Show what was sent: the branch is there, and on the disk, when this returns. Doing it again is the same as
+        doing it once. Raises as `send`."""

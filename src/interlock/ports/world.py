@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
 from interlock.core.budget import Left
+from interlock.core.events import DeliveryBegun
 from interlock.ports.agents import Agent
 from interlock.ports.gates import Gates
 from interlock.ports.journal import Blobs, Journal
@@ -41,4 +43,8 @@ class World:
     clock: Clock
     render: Render
     fenced: Callable[[], bool]  # asked right before each effect that outlives the process
+    alone: Callable[[], AbstractContextManager[object]] = (
+        nullcontext  # around what cannot be undone: nobody takes the run
+    )
+    begun: Callable[[], DeliveryBegun | None] = lambda: None  # what to go on with: all of it was sent
     left: Callable[[str], Left] = unlimited  # what an attempt at a stage may still use

@@ -16,8 +16,7 @@ from pathlib import Path
 
 from interlock.ports import InfrastructureError, as_infrastructure
 
-# Somebody who only looks holds the lock for an instant, so one refusal says nothing yet.
-_TRIES_MAX = 20
+_WAIT_S = 0.2  # somebody who only looks holds the lock for an instant, so one refusal says nothing yet
 _PAUSE_S = 0.01
 _TEXT_BYTES_MAX = 4096
 
@@ -43,11 +42,14 @@ class Owned(InfrastructureError):
 
 
 class RunLock:
-    """Holds a run from `with` to its end. Not to be shared by threads, nor used twice at once."""
+    """Holds a run from `with` to its end. Not to be shared by threads, nor used twice at once. `busy` is what its
+    holder does to the run; it is waited for up to `wait_s`."""
 
-    def __init__(self, path: Path, owner: Owner) -> None:
+    def __init__(self, path: Path, owner: Owner, *, busy: str = "run", wait_s: float = _WAIT_S) -> None:
         self._path = path
         self._owner = owner
+        self._busy = busy
+        self._wait_s = wait_s
         self._descriptor = -1
 
     def __enter__(self) -> RunLock:
@@ -55,14 +57,14 @@ class RunLock:
         descriptor = _open(self._path)
         try:
             with as_infrastructure():
-                locked = _try_lock(descriptor)
+                locked = _try_lock(descriptor, self._wait_s)
         except InfrastructureError:
             os.close(descriptor)
             raise
         if not locked:
             holder = _read_owner(descriptor)
             os.close(descriptor)
-            raise Owned(f"{self._path.stem} is being run by {holder or 'another process'}", holder)
+            raise Owned(f"{self._path.stem} is being {self._busy} by {holder or 'another process'}", holder)
         self._descriptor = descriptor
         _write(descriptor, json.dumps(asdict(self._owner)), self._path)
         return self
@@ -107,8 +109,8 @@ def _open(path: Path) -> int:
         ) from error
 
 
-def _try_lock(descriptor: int) -> bool:
-    for tries in range(_TRIES_MAX):
+def _try_lock(descriptor: int, wait_s: float) -> bool:
+    for tries in range(max(1, round(wait_s / _PAUSE_S))):
         if tries:
             time.sleep(_PAUSE_S)
         with suppress(BlockingIOError):

@@ -66,6 +66,10 @@ class RepositoryPaths:
     def run_lock(self, run: str) -> Path:
         return self.locks / f"{run}.lock"
 
+    def effects_lock(self, run: str) -> Path:
+        """Held while something is done for the run that cannot be undone."""
+        return self.locks / f"{run}.effects"
+
 
 def paths_of(environ: Mapping[str, str]) -> Paths:
     """The folders by XDG_* and HOME; INTERLOCK_STATE_HOME and INTERLOCK_CACHE_HOME take the place of two of them.

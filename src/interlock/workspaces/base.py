@@ -18,7 +18,7 @@ from pathlib import Path
 
 from interlock.ports import InfrastructureError, UsageError
 from interlock.process import Captured
-from interlock.workspaces import filters, storage, trees
+from interlock.workspaces import damage, filters, storage, synced, trees
 from interlock.workspaces.git import Git, Trust, complaint
 from interlock.workspaces.objects import Objects, commit_object, disk_trouble
 
@@ -79,21 +79,48 @@ def find(repository: Path, environ: Mapping[str, str], ref: str = "") -> Origin:
 def import_commit(store: Path, origin: Origin, environ: Mapping[str, str]) -> None:
     """Bring `origin.commit` into the store without its history, and keep it. Nothing where it is there."""
     ref = storage.base_ref(origin.commit)
-    with contextlib.suppress(OSError):
-        os.utime(store / ref)  # in use again, for gc
-        return
+    if storage.read_ref(store, ref) == origin.commit:
+        with contextlib.suppress(OSError):
+            os.utime(store / ref)  # in use again, for gc
+            return
+    _fetch(store, origin, environ)
+
+
+def renew(store: Path, objects: Objects, origin: Origin, environ: Mapping[str, str]) -> None:
+    """Bring `origin.commit` once more where something of it is missing or damaged in the store."""
+    try:
+        files = {entry.oid for _, entry in trees.leaves(objects.listing(origin.tree)) if entry.mode != trees.SUBMODULE}
+        objects.sizes([origin.commit, *files])
+    except (KeyError, InfrastructureError):
+        try:
+            damage.set_aside(Git(environ, store), store)
+        except OSError as error:
+            raise disk_trouble(store, error) from error
+        _fetch(store, origin, environ, "--refetch")
+
+
+def _fetch(store: Path, origin: Origin, environ: Mapping[str, str], *more: str) -> None:
     with storage.locked(store):
-        for name in ("shallow.lock", f"{ref}.lock"):  # nobody else fetches while we hold the lock: it is a dead one's
-            (store / name).unlink(missing_ok=True)
+        (store / "shallow.lock").unlink(missing_ok=True)  # nobody else fetches while we hold the lock: a dead one's
         git = Git(environ, store, trust=Trust.USER)
         quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance")
         options = ("-c", "protocol.version=2", "-c", "protocol.file.allow=always", "-c", "fetch.unpackLimit=1")
         unchecked = ("-c", "transfer.fsckObjects=false", "-c", "fetch.fsckObjects=false")
         source = f"file://{origin.common_dir}"
-        refspec = f"{origin.commit}:{ref}"
-        done = git.call(*options, *unchecked, "fetch", *quiet, "--depth=1", source, refspec, codes=range(256))
-    if done.code:
-        raise _not_imported(origin, environ, complaint(done))
+        words = ("fetch", *quiet, *more, "--depth=1", source, origin.commit)
+        done = git.call(*options, *unchecked, *words, codes=range(256))
+        if done.code:
+            raise _not_imported(origin, environ, complaint(done))
+        _keep(store, storage.base_ref(origin.commit), origin.commit)
+
+
+def _keep(store: Path, ref: str, commit: str) -> None:
+    """The ref says that all of it is there: objects, and that the commit has no past. So it comes last."""
+    try:
+        synced.sync_tree(store)
+    except OSError as error:
+        raise disk_trouble(store, error) from error
+    storage.create_ref(store, ref, commit)
 
 
 def import_worktree(store: Path, objects: Objects, origin: Origin, environ: Mapping[str, str]) -> tuple[str, str]:
@@ -116,7 +143,7 @@ def import_worktree(store: Path, objects: Objects, origin: Origin, environ: Mapp
     stamp = objects.commit(origin.commit).author.rpartition("> ")[2]
     who = f"{_IDENTITY} {stamp}"
     commit = objects.write("commit", commit_object(tree, (origin.commit,), who, who, "interlock: the working tree"))
-    storage.create_ref(store, storage.base_ref(commit), commit)
+    _keep(store, storage.base_ref(commit), commit)
     return commit, tree
 
 

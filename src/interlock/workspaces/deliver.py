@@ -1,23 +1,26 @@
 """Delivery: the accepted tree becomes a branch of the user's repository, and nothing else there changes.
 
-Rule: objects first, then the branch, created with its old value as zero; hooks and configuration are off but
-where the user's own is asked for (identity, signing). Doing it again is the same as doing it once.
+Rule: objects first, and onto the disk; then the branch, created with its old value as zero; hooks and configuration
+are off but where the user's own is asked for (identity, signing). Doing it again is the same as doing it once.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from interlock.ports import DeliveryRefused, InfrastructureError, Stamp, UsageError
-from interlock.workspaces import trees
+from interlock.process import Captured
+from interlock.workspaces import synced, trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.compare import COMMITTER, identity, write_commit
 from interlock.workspaces.git import Git, Trust, complaint
 from interlock.workspaces.identity import identities
-from interlock.workspaces.objects import Commit, Objects, commit_object
+from interlock.workspaces.objects import Commit, Objects, commit_object, disk_trouble
 from interlock.workspaces.scan import ARTIFACTS
 from interlock.workspaces.trees import Entry
 
@@ -37,8 +40,8 @@ class Parcel:
     sign: bool = False
 
 
-def deliver(git: Git, objects: Objects, origin: Origin, environ: Mapping[str, str], parcel: Parcel) -> str:
-    """Create the branch and return its commit. Raises DeliveryRefused where a person must decide."""
+def send(git: Git, objects: Objects, origin: Origin, environ: Mapping[str, str], parcel: Parcel) -> str:
+    """Bring what the branch is to show, and return its commit. Raises DeliveryRefused where a person must decide."""
     if _BAD_NAME.search(parcel.branch):
         raise UsageError(f"deliver.branch: {parcel.branch!r} is no name for a branch: see `git help check-ref-format`")
     user = Git(environ, origin.common_dir)
@@ -48,14 +51,26 @@ def deliver(git: Git, objects: Objects, origin: Origin, environ: Mapping[str, st
     commits = _written(objects, planned, parcel, own)
     if there.commit:
         return _the_same(user, there, commits, parcel)
-    if there.worktree:
-        raise DeliveryRefused(f"branch {parcel.branch} is checked out in {there.worktree}: switch it to another branch")
-    _send(git, user, objects, commits, parcel.base)
-    tip = commits[-1].oid
-    if parcel.sign:
-        tip = _signed(origin, environ, commits)
-    _create(user, parcel.branch, tip)
+    with _undone():
+        _refuse_checked_out(parcel.branch, there)
+        _send(git, user, objects, commits, parcel.base)
+        tip = commits[-1].oid if not parcel.sign else _signed(origin, environ, commits)
+        _sync(user, "objects")
     return tip
+
+
+def create_branch(origin: Origin, environ: Mapping[str, str], branch: str, commit: str) -> None:
+    """Let the branch show what was sent. Where git fails, it is looked at what came of it."""
+    user = Git(environ, origin.common_dir)
+    there = _there(user, branch)
+    if there.commit != commit:
+        if not there.commit:
+            _refuse_checked_out(branch, there)
+        done = _created(user, branch, commit)
+        there = _there(user, branch)
+        if there.commit != commit:
+            raise _not_created(branch, there, complaint(done))
+    _sync(user, ".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +91,30 @@ def _there(user: Git, branch: str) -> _There:
         if f"branch {ref}" in lines:
             worktree = lines[0].removeprefix("worktree ")
     return _There(found, worktree)
+
+
+@contextlib.contextmanager
+def _undone() -> Iterator[None]:
+    """The branch was not there: what fails in here leaves none."""
+    try:
+        yield
+    except InfrastructureError as error:
+        error.undone = True
+        raise
+
+
+def _refuse_checked_out(branch: str, there: _There) -> None:
+    if there.worktree:
+        raise DeliveryRefused(f"branch {branch} is checked out in {there.worktree}: switch it to another branch")
+
+
+def _sync(user: Git, name: str) -> None:
+    """git syncs the contents of what it writes, and not the folders that name it."""
+    folder = (user.git_dir or Path()) / name
+    try:
+        synced.sync_tree(folder)
+    except OSError as error:
+        raise disk_trouble(folder, error) from error
 
 
 def _planned(git: Git, objects: Objects, parcel: Parcel) -> list[tuple[str, str, str]]:
@@ -206,14 +245,19 @@ def _who(role: str, said: str) -> dict[str, str]:
     return {f"GIT_{role}_NAME": name, f"GIT_{role}_EMAIL": mail, f"GIT_{role}_DATE": f"@{date}"}
 
 
-def _create(user: Git, branch: str, commit: str) -> None:
-    ref = f"refs/heads/{branch}"
+def _created(user: Git, branch: str, commit: str) -> Captured:
     user = replace(user, environ={**user.environ, "HOME": "/nonexistent"})
     who = {"GIT_COMMITTER_NAME": "Interlock", "GIT_COMMITTER_EMAIL": "interlock@localhost"}
-    zero = "0" * len(commit)
-    done = user.call("update-ref", "-m", "interlock: delivered", ref, commit, zero, codes=range(256), extra=who)
-    if done.code == 0:
-        return
-    if b"cannot lock ref" in done.err and (b"exists" in done.err and b".lock" not in done.err):
-        raise DeliveryRefused(f"branch {branch} cannot be created: {complaint(done)}: deliver under another name")
-    raise InfrastructureError(f"branch {branch} cannot be created: {complaint(done)}")
+    words = ("update-ref", "-m", "interlock: delivered", f"refs/heads/{branch}", commit, "0" * len(commit))
+    return user.call(*words, codes=range(256), extra=who)
+
+
+def _not_created(branch: str, there: _There, said: str) -> DeliveryRefused | InfrastructureError:
+    if there.commit:
+        return DeliveryRefused(
+            f"branch {branch} is at {there.commit[:12]} since a moment ago: delete or rename it (git branch -m {branch}"
+            " NEW), or deliver under another name"
+        )
+    if "cannot lock ref" in said and "exists" in said and ".lock" not in said:
+        return DeliveryRefused(f"branch {branch} cannot be created: {said}: deliver under another name")
+    return InfrastructureError(f"branch {branch} cannot be created: {said}", undone=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from interlock.ports import InfrastructureError
 from interlock.process import end_left
-from interlock.workspaces import storage
+from interlock.workspaces import storage, synced
 from interlock.workspaces.git import Git
 from interlock.workspaces.removal import remove
 
@@ -73,7 +73,9 @@ def collect(git: Git, store: Path, places: Sequence[Path], wish: Wish) -> Collec
     with storage.locked(store):
         refs = _refs(store, wish)
         for name in ("kits", "setup", "tmp"):
-            stays += _removed(_old(storage.own(store, name), wish))
+            old = sorted(_old(storage.own(store, name), wish), key=_says_that_another_is_whole, reverse=True)
+            stays += _removed(old)
+        synced.sync_tree(store)  # a ref that came back would name what was pruned
         objects = _count(git)
         _prune(git, store, wish)
         left = _count(git)
@@ -99,6 +101,11 @@ def usage(store: Path, places: Sequence[Path]) -> DiskUsage:
     own = (storage.own(store, name) for name in ("kits", "setup"))
     kits, setups = (_size(folder) for folder in own)
     return DiskUsage(_size(store / "objects"), kits, setups, sum(map(_size, places)))
+
+
+def _says_that_another_is_whole(path: Path) -> bool:
+    """Such a file goes before what it speaks of."""
+    return path.suffix in (".whole", ".idx")
 
 
 def _all(used: DiskUsage) -> tuple[int, ...]:

@@ -8,11 +8,9 @@ saves a process for each. Objects that are already there are made young again, a
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import hashlib
 import os
-import tempfile
 import threading
 import zlib
 from collections import OrderedDict
@@ -24,11 +22,11 @@ from interlock.ports import InfrastructureError, UsageError
 from interlock.process.dialogue import Dialogue
 from interlock.workspaces import trees
 from interlock.workspaces.git import Git
+from interlock.workspaces.synced import make_folder, put_file, sync_files, sync_many, write_temporary
 from interlock.workspaces.trees import Listing
 
 CHUNK = 1 << 20
 _AHEAD = 256  # questions asked before the first answer is read; fits a pipe
-_SYNC_EACH_MAX = 32  # files; above, one call syncs the whole file system
 _LISTED_MAX = 400_000  # entries kept in memory, over all listings
 _ELSEWHERE = "name another folder in INTERLOCK_STATE_HOME or INTERLOCK_CACHE_HOME"
 
@@ -193,7 +191,7 @@ class Objects:
     def batch(self) -> Iterator[None]:
         """What this thread writes within is on the disk and to be read at the end of it, at once and not before."""
         batch: dict[str, Path] = {}
-        self._batches.now = batch
+        self._batches.now, self._batches.met = batch, set()
         try:
             yield
             self._settle(batch)
@@ -239,11 +237,18 @@ class Objects:
         return listing
 
     def _freshened(self, oid: str) -> bool:
+        """Whether it is there already. Then it is made young, and its name is on the disk in time, too: who wrote it
+        may not have come that far."""
         batch: dict[str, Path] | None = getattr(self._batches, "now", None)
         if batch is not None and oid in batch:
             return True
+        path = self.loose(oid)
         try:
-            os.utime(self.loose(oid))
+            os.utime(path)
+            if batch is None:
+                sync_files([path.parent])
+            else:
+                self._batches.met.add(path.parent)
         except OSError:
             return False
         return True
@@ -255,75 +260,22 @@ class Objects:
             if batch is not None:
                 batch[oid] = write_temporary(self._folder, chunks, prefix="tmp_obj_")
                 return
-            path.parent.mkdir(exist_ok=True)
+            make_folder(path.parent)
             put_file(path, chunks, prefix="tmp_obj_")
         except OSError as error:
             raise disk_trouble(path, error) from error
 
     def _settle(self, batch: Mapping[str, Path]) -> None:
-        """Onto the disk, then under their names."""
+        """Onto the disk, then under their names, and these onto the disk."""
         try:
-            if len(batch) > _SYNC_EACH_MAX:
-                sync_around(self._folder, batch.values())
-            else:
-                sync_files(batch.values())
+            sync_many(self._folder, batch.values())
             for oid, temporary in batch.items():
                 path = self.loose(oid)
-                path.parent.mkdir(exist_ok=True)
+                make_folder(path.parent)
                 temporary.replace(path)
+            sync_many(self._folder, self._batches.met | {self.loose(oid).parent for oid in batch})
         except OSError as error:
             raise disk_trouble(self._folder, error) from error
-
-
-def put_file(path: Path, chunks: Iterable[bytes], *, prefix: str = "tmp_", mode: int = 0o444) -> None:
-    """Write a file that is there in full or not at all, and on the disk when this returns. Raises OSError."""
-    temporary = write_temporary(path.parent, chunks, prefix=prefix, mode=mode, sync=True)
-    temporary.replace(path)
-
-
-def write_temporary(
-    folder: Path, chunks: Iterable[bytes], *, prefix: str, mode: int = 0o444, sync: bool = False
-) -> Path:
-    """A new file in `folder` with this content. Raises OSError, and leaves nothing then."""
-    fd, name = tempfile.mkstemp(prefix=prefix, dir=folder)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            for chunk in chunks:
-                file.write(chunk)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            if sync:
-                os.fsync(file.fileno())
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
-    return Path(name)
-
-
-def sync_files(paths: Iterable[Path]) -> None:
-    """Onto the disk, one by one. Raises OSError."""
-    for path in paths:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-
-
-def sync_around(folder: Path, paths: Iterable[Path]) -> None:
-    """All of the file system around `folder`, in one call where the system has it; else `paths` one by one."""
-    try:
-        syncfs = ctypes.CDLL(None, use_errno=True).syncfs
-    except (AttributeError, OSError):
-        sync_files(paths)
-        return
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        if syncfs(fd):
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    finally:
-        os.close(fd)
 
 
 def disk_trouble(path: Path | str, error: OSError) -> InfrastructureError:

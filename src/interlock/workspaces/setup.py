@@ -22,9 +22,10 @@ from pathlib import Path
 from interlock.core.pipeline import Command, Setup
 from interlock.ports import InfrastructureError, Place
 from interlock.process import Finished, How, Supervised, scrubbed, supervise
-from interlock.workspaces import setup_paths
+from interlock.workspaces import setup_paths, synced
 from interlock.workspaces.locking import lock
 from interlock.workspaces.objects import disk_trouble
+from interlock.workspaces.removal import remove
 from interlock.workspaces.setup_environment import credentials, environment, held_back, in_key
 from interlock.workspaces.setup_key import digest_of, key_of
 from interlock.workspaces.setup_output import error_line
@@ -114,7 +115,7 @@ class Recipes:
             made = self._made(setups[: index + 1], ground)
             settle = setup.settle.words if setup.settle else ()
             try:
-                said = [self._digest(made), setup.paths, settle, in_key(self._environ, setup)]
+                said = [_marker(made).read_text(), setup.paths, settle, in_key(self._environ, setup)]
             except OSError as error:
                 raise disk_trouble(made, error) from error
             whole.update(json.dumps(said).encode())
@@ -151,11 +152,12 @@ class Recipes:
     def _made(self, setups: Sequence[Setup], ground: Ground) -> Path:
         """The folder with what the last of `setups` leaves."""
         made = self._folder / self.key(setups, ground.listing)
-        if not made.is_dir():
+        if not _is_whole(made):
             with self._alone(made.name):
-                if not made.is_dir():
+                if not _is_whole(made):
+                    remove(made)  # what a power loss, or an earlier version, left of it
                     self._tried(setups, ground, made)
-        for used in (made, self._digest_file(made)):  # their last use, for gc
+        for used in (made, _marker(made)):  # their last use, for gc
             with suppress(FileNotFoundError):
                 os.utime(used)
         return made
@@ -186,8 +188,10 @@ class Recipes:
             for path in setup.paths:
                 with _placing(index):
                     setup_paths.take(place.tree, path, aside)
-            self._digest_file(made).write_text(digest_of(aside))
-            aside.rename(made)
+            synced.sync_tree(aside)
+            digest = digest_of(aside)
+            synced.rename(aside, made)
+            synced.put_file(_marker(made), [digest.encode()], mode=0o644)
 
         try:
             _in_any(ground, setups, make)
@@ -201,15 +205,6 @@ class Recipes:
                 self._run(setup, setup.command, place, "setup", index)
 
         _in_any(ground, setups, rehearse)
-
-    def _digest(self, made: Path) -> str:
-        kept = self._digest_file(made)
-        if not kept.is_file():
-            kept.write_text(digest_of(made))
-        return kept.read_text()
-
-    def _digest_file(self, made: Path) -> Path:
-        return made.with_name(f"{made.name}.digest")
 
     def _run(self, setup: Setup, command: Command, place: Place, what: str, index: int) -> None:
         log = place.tmp / f"{what}.log"
@@ -238,6 +233,15 @@ class Recipes:
             yield
         finally:
             os.close(fd)
+
+
+def _marker(made: Path) -> Path:
+    """The file that is written last: it holds the digest of what was made, all of which is on the disk then."""
+    return made.with_name(f"{made.name}.whole")
+
+
+def _is_whole(made: Path) -> bool:
+    return made.is_dir() and _marker(made).is_file()
 
 
 def _in_any(ground: Ground, setups: Sequence[Setup], act: Callable[[Place], None]) -> None:

@@ -14,12 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from interlock.ports import InfrastructureError
+from interlock.workspaces import synced
 from interlock.workspaces.locking import lock
-from interlock.workspaces.objects import disk_trouble, put_file
+from interlock.workspaces.objects import disk_trouble
 from interlock.workspaces.throwaway import ATTRIBUTES
 
 BASES = "refs/bases"
 _OWN = "interlock"  # the folder in the store for what is not git's
+_FOLDERS = ("objects/pack", "objects/info", "refs", "info", f"{_OWN}/tmp")
 
 
 def own(store: Path, name: str) -> Path:
@@ -28,29 +30,39 @@ def own(store: Path, name: str) -> Path:
 
 
 def create(store: Path, algorithm: str) -> None:
-    """Make the store where there is none. Raises InfrastructureError where the disk is in the way."""
-    if store.is_dir():
-        return
+    """Make the store where there is none, and mend it where a power loss left empty files of what we wrote into it.
+    Raises InfrastructureError where the disk is in the way."""
     try:
-        store.parent.mkdir(parents=True, exist_ok=True)
+        if store.is_dir():
+            _mend(store, algorithm)
+            return
+        synced.make_folder(store.parent)
         made = Path(tempfile.mkdtemp(prefix=f".{store.name}-", dir=store.parent))
-        for folder in ("objects/pack", "objects/info", "refs", "info", f"{_OWN}/tmp"):
+        for folder in _FOLDERS:
             (made / folder).mkdir(parents=True)
-        (made / "HEAD").write_text("ref: refs/heads/none\n")
-        (made / "config").write_text(_config(algorithm))
-        (made / "info/attributes").write_text(ATTRIBUTES)
+        for name, content in _own_files(algorithm).items():
+            (made / name).write_text(content)
+        synced.sync_tree(made)
         try:
-            made.rename(store)
+            synced.rename(made, store)
         except OSError:
             if not store.is_dir():
                 raise
             shutil.rmtree(made)  # somebody else was quicker
+            synced.sync_files([store.parent])
     except OSError as error:
         raise disk_trouble(store, error) from error
 
 
+def is_whole(store: Path) -> bool:
+    """Whether what `create` wrote is there as it wrote it."""
+    algorithms = ("sha1", "sha256")
+    found = {name: _text(store / name) for name in _own_files(algorithms[0])}
+    return found in [_own_files(algorithm) for algorithm in algorithms]
+
+
 def exists(store: Path) -> bool:
-    return (store / "config").is_file()
+    return store.is_dir()
 
 
 def algorithm_of(store: Path) -> str:
@@ -66,14 +78,17 @@ def create_ref(store: Path, ref: str, oid: str) -> None:
     """Keep `oid` by `ref`. Doing it again with the same value is no error; another value raises
     InfrastructureError, for a ref never moves."""
     path = store / ref
-    temporary = own(store, "tmp") / f"ref-{os.getpid()}-{oid}-{path.name}"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        put_file(temporary, [f"{oid}\n".encode()], mode=0o644)
+        synced.make_folder(path.parent)
+        temporary = synced.write_temporary(
+            own(store, "tmp"), [f"{oid}\n".encode()], prefix="ref-", mode=0o644, sync=True
+        )
+        if read_ref(store, ref) == "":
+            path.unlink()  # what a power loss left of it: it was never whole
         with contextlib.suppress(FileExistsError):
             os.link(temporary, path)
         temporary.unlink()
-        _sync_folder(path.parent)
+        synced.sync_files([path.parent])
     except OSError as error:
         raise disk_trouble(path, error) from error
     there = read_ref(store, ref)
@@ -118,9 +133,21 @@ def _config(algorithm: str) -> str:
     )
 
 
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _own_files(algorithm: str) -> dict[str, str]:
+    """All that is needed for git to see a repository. It never changes."""
+    return {"HEAD": "ref: refs/heads/none\n", "config": _config(algorithm), "info/attributes": ATTRIBUTES}
+
+
+def _mend(store: Path, algorithm: str) -> None:
+    for folder in _FOLDERS:
+        synced.make_folder(store / folder)
+    for name, content in _own_files(algorithm).items():
+        if _text(store / name) != content:
+            synced.put_file(store / name, [content.encode()], mode=0o644)
+
+
+def _text(path: Path) -> str:
     try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        return path.read_text("utf-8", "replace")
+    except FileNotFoundError:
+        return ""

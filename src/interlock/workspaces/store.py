@@ -23,13 +23,16 @@ from interlock.workspaces import (
     base,
     blame,
     compare,
+    deliver,
     furnish,
     gc,
     merging,
     publish,
     scan,
     setup_paths,
+    shallow,
     storage,
+    synced,
     throwaway,
     trees,
 )
@@ -37,7 +40,7 @@ from interlock.workspaces.base import Base, Origin
 from interlock.workspaces.blame import Attempted
 from interlock.workspaces.checkout import Laid
 from interlock.workspaces.contents import Contents
-from interlock.workspaces.deliver import Parcel, deliver
+from interlock.workspaces.deliver import Parcel
 from interlock.workspaces.furnish import Parts, Wanted
 from interlock.workspaces.gc import Collected, DiskUsage
 from interlock.workspaces.git import Git, Trust, check_version
@@ -91,6 +94,7 @@ class GitWorkspaces:
         self.__dict__["_origin"] = origin
         storage.create(self._store, origin.algorithm)
         base.import_commit(self._store, origin, self._environ)
+        base.renew(self._store, self._objects, origin, self._environ)
         notes = base.notes(origin, self._environ, head=ref is None and not worktree)
         if not worktree:
             return Base(origin.commit, origin.tree, name, origin.branch, notes)
@@ -102,13 +106,17 @@ class GitWorkspaces:
         self._contents.check(base.tree)
         furnish.check_carried(carry, self._origin)
 
-    def deliver(  # noqa: PLR0913 - the port's
+    def send(  # noqa: PLR0913 - the port's
         self, commit: str, base: str, branch: str, stamp: Stamp, series: Sequence[str], *, sign: bool
     ) -> str:
         """As the port says. An empty author is the user's configured identity."""
         parcel = Parcel(commit, base, branch, stamp, tuple(series), sign)
         with storage.locked(self._store, shared=True):
-            return deliver(self._git, self._objects, self._origin, self._environ, parcel)
+            return deliver.send(self._git, self._objects, self._origin, self._environ, parcel)
+
+    def create_branch(self, branch: str, commit: str) -> None:
+        """As the port says."""
+        deliver.create_branch(self._origin, self._environ, branch, commit)
 
     def publish(self, commit: str, remote: str, branch: str) -> str:
         """As the port says."""
@@ -238,6 +246,8 @@ class GitWorkspaces:
         heads = [merging.Head(*each) for each in zip_longest(sources, names, fillvalue="")]
         with storage.locked(self._store, shared=True):
             merged = merging.merge(self._git, self._objects, heads, stamp)
+            if merged.commit not in sources:
+                self._sync()  # git wrote objects, and syncs their contents alone
             if ref and merged.commit not in sources:
                 storage.create_ref(self._store, ref, merged.commit)
         return merged
@@ -275,10 +285,12 @@ class GitWorkspaces:
 
     def collect(self, live_refs: Sequence[str], older_than_s: float, now: float) -> Collected:
         """Remove what no live ref needs and what is older; see `gc`."""
+        self._mend()
         return gc.collect(self._git, self._store, self._places.folders, gc.Wish(tuple(live_refs), older_than_s, now))
 
     def foresee(self, live_refs: Sequence[str], older_than_s: float, now: float) -> Collected:
         """What `collect` would remove, at most."""
+        self._mend()
         return gc.foresee(self._git, self._store, self._places.folders, gc.Wish(tuple(live_refs), older_than_s, now))
 
     def usage(self) -> DiskUsage:
@@ -289,7 +301,10 @@ class GitWorkspaces:
 
     @cached_property
     def _objects(self) -> Objects:
-        return Objects(self._git, storage.algorithm_of(self._store))
+        self._mend()
+        objects = Objects(self._git, storage.algorithm_of(self._store))
+        shallow.mend(self._store, objects)
+        return objects
 
     @cached_property
     def _parts(self) -> Parts:
@@ -315,6 +330,18 @@ class GitWorkspaces:
     @cached_property
     def _recipes(self) -> Recipes:
         return Recipes(storage.own(self._store, "setup"), self._environ)
+
+    def _sync(self) -> None:
+        """What git wrote into the store, before a ref names it."""
+        try:
+            synced.sync_tree(self._store / "objects")
+        except OSError as error:
+            raise disk_trouble(self._store, error) from error
+
+    def _mend(self) -> None:
+        """What a power loss made empty is written anew."""
+        if storage.exists(self._store) and not storage.is_whole(self._store):
+            storage.create(self._store, self._origin.algorithm)
 
     def _commit(self, commit: str) -> Commit:
         return self._objects.commit(commit)

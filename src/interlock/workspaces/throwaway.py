@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from interlock.workspaces import trees
+from interlock.workspaces import synced, trees
 from interlock.workspaces.checkout import Laid
 from interlock.workspaces.git import Git
 from interlock.workspaces.objects import Commit, Objects, disk_trouble
@@ -46,7 +46,7 @@ class Kits:
         for _ in range(_ANCESTORS_MAX):
             if at is None:
                 break
-            if self._pack(at.tree).with_suffix(".idx").exists():
+            if self._is_there(at.tree):
                 if at.tree == commit.tree:
                     return at.tree
                 wanted = wanted or self.objects_of(commit.tree)
@@ -69,6 +69,9 @@ class Kits:
     def _pack(self, tree: str) -> Path:
         return self._folder / f"{tree}.pack"
 
+    def _is_there(self, tree: str) -> bool:
+        return all(self._pack(tree).with_suffix(suffix).exists() for suffix in (".pack", ".idx"))
+
     def _parent(self, commit: Commit) -> Commit | None:
         if not commit.parents or self._objects.look(commit.parents[0]) is None:
             return None
@@ -82,6 +85,7 @@ class Kits:
         made = f"{stem}-{done.out.decode().strip()}"
         for suffix in (".pack", ".idx"):  # the index last: it says that the kit is complete
             Path(made + suffix).replace(self._pack(tree).with_suffix(suffix))
+            synced.sync_files([self._folder])
         with contextlib.suppress(FileNotFoundError):
             Path(made + ".rev").unlink()
 

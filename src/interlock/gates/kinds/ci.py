@@ -27,7 +27,10 @@ def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     assert ci is not None
     branch = branch_of(case)
     try:
-        address = bench.workspaces.publish(case.commit, ci.remote, branch)
+        with case.alone():
+            if cancel.is_set():
+                raise Cancelled(f"{case.stage.id}/{case.gate.id}: no longer wanted")
+            address = bench.workspaces.publish(case.commit, ci.remote, branch)
         api = Api(bench.outside, _repository(ci, address), bench.environ.get(bench.outside.token, ""))
     except UsageError as error:
         raise InfrastructureError(str(error), permanent=True) from error
