@@ -46,7 +46,7 @@ class Shape:
     agents: tuple[str, ...] = ()  # whose place ours takes; empty: everybody's
 
     def is_test(self, path: str) -> bool:
-        return bool(re.match(r"(tests?|__tests__)/|.*\.snap$|(shop/)?(test|tests)\.(py|js)$", path))
+        return bool(re.match(r"(tests?|__tests__|checks)/|.*\.snap$|(shop/)?(test|tests)\.(py|js)$", path))
 
 
 # --- Python --------------------------------------------------------------------------------------

@@ -46,6 +46,16 @@ def test_helpers_and_data_of_python(tmp_path: Path, files: dict[str, str], expec
         ({"test/a.test.js": "const s = require('../spec_support')\n", "spec_support/index.js": "", "spec_support/a.json": ""}, ["spec_support/**"]),
         ({"test/a.test.js": "fs.readFileSync('fixtures/a.json')\n", "fixtures/a.json": "{}"}, ["fixtures/**"]),
         ({"test/a.test.js": "path.join(here, '../fixtures/a.json')\n", "fixtures/a.json": "{}"}, ["fixtures/**"]),
+        ({"test/a.test.js": "", "vitest.config.js": "export default { test: { setupFiles: ['support/a.js'] } }\n",
+          "support/a.js": "import '../fakes/b.js'\n", "fakes/b.js": ""}, ["fakes/**", "support/**"]),
+        ({"test/a.test.js": "", "jest.config.js": "module.exports = { moduleNameMapper: { css: '<rootDir>/mocks/css.js', "
+                                                  "'^@/(.*)': '<rootDir>/src/$1', app: '<rootDir>/src/index.js' } }\n",
+          "mocks/css.js": ""}, ["mocks/**"]),
+        ({"test/a.test.js": "", "mocks/css.js": "",
+          "package.json": '{"scripts": {"test": "jest"}, "jest": {"moduleNameMapper": {"css": "<rootDir>/mocks/css"}}}'},
+         ["mocks/**"]),
+        ({"Cargo.toml": "[package]\n", "tests/a.rs": '#[path = "../support/b.rs"]\nmod b;\n', "support/b.rs": ""},
+         ["support/**"]),
     ],
 )  # fmt: skip
 def test_helpers_and_data_of_node(tmp_path: Path, files: dict[str, str], expected: list[str]):

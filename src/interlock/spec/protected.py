@@ -15,6 +15,8 @@ from interlock.core.judge_files import CONFIGURATION, TESTS
 from interlock.core.pipeline import Command, Gate, Pipeline, Stage
 from interlock.spec.sets import folder as look
 from interlock.spec.sets.configured import configured_tests
+from interlock.spec.sets.steering import steering
+from interlock.spec.sets.told import told
 
 NEVER = ".interlock/**"  # not even by a stage that authors it; its own artifacts aside
 
@@ -65,12 +67,11 @@ def protect_judges(pipeline: Pipeline, read: tuple[str, ...], root: Path) -> Pip
     """The files that the pipeline was read from, and those that its gates run, are protected like what it lists itself;
     but for a stage that says by its very name that it writes such a file."""
     gates = [gate for stage in pipeline.stages for gate in stage.gates if gate.command is not None]
+    folders = dict.fromkeys(gate.dir for gate in gates)
     run = [path for gate in gates for path in run_by(gate, root)]
-    tests = [
-        _below(folder, glob)
-        for folder in {gate.dir: None for gate in gates}
-        for glob in configured_tests(root / folder)
-    ]
+    run += [_joined(folder, path) for folder in folders for path in steering(root / folder)]
+    tests = [_below(folder, glob) for folder in folders for glob in configured_tests(root / folder)]
+    tests += [_below(gate.dir, glob) for gate in gates for glob in _told_by(gate, root)]
     tests += [glob for gate in gates for glob in gate.breaks]
     stages = tuple(_protecting(stage, read, run, tests) for stage in pipeline.stages)
     return replace(pipeline, stages=stages, _by_id={})
@@ -90,6 +91,12 @@ def run_by(gate: Gate, root: Path) -> Iterator[str]:
             seen.add(found)
             waiting += [] if _NO_SHELL.fullmatch(found) else _commands(Command(shell=look.text(root, found)))
             yield found
+
+
+def _told_by(gate: Gate, root: Path) -> Iterator[str]:
+    """Tests that the gate's own command names, relative to its folder."""
+    for words in _commands(gate.command) if gate.command is not None and not gate.used else ():
+        yield from told(root / gate.dir, shlex.join(words))
 
 
 def _handed_on(words: list[str], folder: Path) -> Iterator[list[str]]:

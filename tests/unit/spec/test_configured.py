@@ -7,6 +7,7 @@ import pytest
 from interlock.core.pipeline import Command, Gate, GateKind
 from interlock.spec.protected import run_by
 from interlock.spec.sets.configured import configured_tests
+from interlock.spec.sets.steering import steering
 
 
 @pytest.mark.parametrize(
@@ -27,14 +28,69 @@ from interlock.spec.sets.configured import configured_tests
          ["/checks/**/*.js", "/checks/**/*.ts"]),
         ({"package.json": '{"ava": {"files": ["quality/**"]}}'}, ["/quality/**"]),
         ({"package.json": '{"scripts": {"test": "node ."}}'}, []),
+        ({".mocharc.yml": "spec: checks/**/*.js\n"}, ["/checks/**/*.js"]),
+        ({".mocharc.yml": "spec: [", ".mocharc.json": '{"spec": ["no"]}'}, []),
+        ({".mocharc.jsonc": '{// ours\n"spec": ["checks", "more/*.js"]}', "checks/a.js": ""},
+         ["/checks/**", "/more/*.js"]),
+        ({".mocharc.js": "module.exports = { spec: 'checks/a.js' };\n", "checks/a.js": ""}, ["/checks/a.js"]),
+        ({"jest.config.js": "module.exports = { testMatch: ['<rootDir>/checks/*.js'] };\n"}, ["/checks/*.js"]),
+        ({"vitest.config.js": "export default defineConfig({ test: { include: ['checks/**/*.js'], "
+                              "coverage: { include: ['src/**/*.js', 'app/*.js'] } } });\n"}, ["/checks/**/*.js"]),
+        ({"vitest.config.js": "export default { test: { include: ['src/**/*.js'] } };\n"}, []),
+        ({"Makefile": "test:\n\t@python3 -m unittest discover -s checks -p \"c_*.py\"\n"}, ["/checks/**/c_*.py"]),
+        ({"Makefile": "test:\n\tpython -m unittest discover checks '*.py' && mocha --require=./b.js a.js\n", "a.js": "",
+          "b.js": ""}, ["/checks/**", "/b.js", "/a.js"]),
+        ({"Makefile": "test:\n\tpython3 -m unittest discover\n\tpython3 -m unittest discover -s src -p *.py\n"}, []),
+        ({"pyproject.toml": '[tool.pytest.ini_options]\ntestpaths = ["checks"]\n',
+          "checks/a.py": "def test_a(): pass\n"}, ["/checks/**"]),
+        ({"Cargo.toml": '[[test]]\nname = "x"\npath = "checks/x.rs"\n', "a/Cargo.toml": '[[test]]\npath = "y.rs"\n'},
+         ["/checks/x.rs", "/a/y.rs"]),
+        ({"Cargo.toml": "[package]\n",
+          "src/lib.rs": "#[cfg(test)]\nmod add_checks;\nmod add;\n#[cfg(not(test))]\nmod b;\n",
+          "src/add_checks.rs": "", "src/add_checks/more.rs": "", "src/add.rs": "#[cfg(all(unix, test))]\nmod c;\n",
+          "src/add/c.rs": "", "src/b.rs": ""}, ["/src/add/c.rs", "/src/add_checks.rs", "/src/add_checks/**"]),
+        ({"Cargo.toml": "[package]\n", "src/main.rs": '#[path = "odd/place.rs"]\n#[cfg(test)]\npub(crate) mod x;\n',
+          "src/odd/place.rs": "", "src/x.rs": ""}, ["/src/odd/place.rs"]),
         ({"package.json": '{"scripts": 1, "jest": []}', "setup.cfg": "no section\n", "pyproject.toml": "["}, []),
     ],
 )  # fmt: skip
 def test_the_tests_that_a_configuration_names(tmp_path: Path, files: dict[str, str], globs: list[str]):
-    for name, content in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(content)
+    lay(tmp_path, files)
     assert list(configured_tests(tmp_path)) == globs
+
+
+@pytest.mark.parametrize(
+    ("files", "paths"),
+    [
+        ({"vitest.config.ts": "import { join } from 'node:path';\n"
+                              "export default defineConfig({ plugins: [vue()], test: { "
+                              "// setupFiles: ['src/app.js'],\n setupFiles: ['./support/a.js'], "
+                              "globalSetup: join(__dirname, 'support', 'b'), alias: { x: './src/x.js' } } });\n",
+          "support/a.js": "", "support/b.ts": "", "src/app.js": "", "src/x.js": ""},
+         ["support/a.js", "support/b.ts"]),
+        ({"jest.config.cjs": "module.exports = { setupFilesAfterEnv: ['<rootDir>/support/a.js'], "
+                             "testEnvironment: 'node' };", "support/a.js": ""}, ["support/a.js"]),
+        ({"package.json": '{"jest": {"transform": {"^.+$": "<rootDir>/support/t.js"}, '
+                          '"moduleNameMapper": {"a": "./b.js"}}, "mocha": {"require": ["./support/m", "chai"]}}',
+          "support/t.js": "", "support/m.js": "", "b.js": ""}, ["support/t.js", "support/m.js"]),
+        ({".mocharc.yaml": "require: [support/m.js]\nfile: first.js\n", "support/m.js": "", "first.js": ""},
+         ["support/m.js", "first.js"]),
+        ({"tests/conftest.py": 'pytest_plugins = ["app.testing", "pytester"]\n', "src/app/testing.py": ""},
+         ["src/app/testing.py"]),
+        ({"conftest.py": 'pytest_plugins = "app.plugin"\n', "app/plugin.py": "",
+          "pyproject.toml": '[project.entry-points.pytest11]\napp = "app.plugin"\n'}, []),
+        ({"pytest.ini": "[pytest]\naddopts = -q -p tools.plugin\n", "tools/plugin.py": ""}, ["tools/plugin.py"]),
+    ],
+)  # fmt: skip
+def test_what_a_runner_loads_beside_the_tests(tmp_path: Path, files: dict[str, str], paths: list[str]):
+    lay(tmp_path, files)
+    assert list(steering(tmp_path)) == paths
+
+
+def lay(folder: Path, files: dict[str, str]) -> None:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
 
 
 def gate(command: str) -> Gate:
@@ -63,7 +119,5 @@ def test_what_a_gate_starts_and_what_that_starts(tmp_path: Path, command: str, p
         "Makefile": "test:\n\t@./run-checks.sh\n", "run-checks.sh": "source checks/lib.sh\n",
         "package.json": '{"scripts": {"test": "python3 checks/all.py"}}',
     }  # fmt: skip
-    for name, content in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(content)
+    lay(tmp_path, files)
     assert set(run_by(gate(command), tmp_path)) == paths

@@ -8,6 +8,7 @@ from pathlib import Path
 from interlock.core.globs import matches_any
 from interlock.core.judge_files import is_test
 from interlock.spec.sets import folder as look
+from interlock.spec.sets.configured import configured_tests
 
 FILES_MAX = 3
 _KINDS = re.compile(r".+\.([cm]?[jt]sx?|py|sh|bash)")
@@ -22,10 +23,13 @@ def likely(root: Path, folder: str, command: str) -> tuple[str, ...]:
     """Globs of one file each, as a gate in `folder` writes them; those first that the command names."""
     place = root / folder
     text = "\n".join((command, *_read_by(place, command)))
+    known = configured_tests(place)
     found = [
         path
         for path in look.files(place)
-        if _KINDS.fullmatch(path) and (is_test(path) or _names(text, path)) and not matches_any(_ASIDE, path)
+        if _KINDS.fullmatch(path)
+        and (is_test(path) or matches_any(known, path) or _names(text, path))
+        and not matches_any(_ASIDE, path)
     ]
     found.sort(key=lambda path: (not _names(text, path), not _TEST.search(path), path.count("/"), path))
     below = f"/{folder}/" if folder else "/"

@@ -6,6 +6,7 @@ manifest lists is the product: protecting it would stop all work.
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,8 @@ from interlock.spec.scaffold.mentions import Mentions, mentions
 from interlock.spec.scaffold.parts import Part
 from interlock.spec.sets import folder as look
 from interlock.spec.sets.configured import configured_tests
+from interlock.spec.sets.configured_node import configured
+from interlock.spec.sets.steering import steering
 
 TESTS_MAX = 400  # files that are read
 SOURCES_MAX = 3_000
@@ -30,7 +33,8 @@ _OF_TESTS = re.compile(
 )
 _NOT_OURS = re.compile(r"(^|/)(src|lib|docs?|examples?|scripts|public|static|assets|migrations)/")
 _ENDINGS = ("", ".js", ".ts", ".mjs", ".cjs", ".jsx", ".tsx", ".mts", ".cts", "/index.js", "/index.ts", "/index.tsx")
-_MANIFESTS = ("package.json", "pyproject.toml", "setup.py", "setup.cfg", "MANIFEST.in", "Cargo.toml")
+_MANIFESTS = ("pyproject.toml", "setup.py", "setup.cfg", "MANIFEST.in", "Cargo.toml")
+_RUNNERS = frozenset({"jest", "mocha", "ava"})  # tables of package.json that list nothing of the product
 
 
 def helpers_of(parts: Sequence[Part], root: Path, known: Sequence[str]) -> tuple[str, ...]:
@@ -81,7 +85,9 @@ class _Place:
     def product(self) -> str:
         """The text of what may be the product, and of the manifests."""
         chosen = sorted(path for path in self.files if is_source(path) and not self.is_judge(path) and not _looks(path))
-        return look.text(self.root, *chosen[:SOURCES_MAX], *_MANIFESTS)
+        package = look.json_object(self.root, "package.json")
+        listed = json.dumps({key: value for key, value in package.items() if key not in _RUNNERS})
+        return "\n".join((look.text(self.root, *chosen[:SOURCES_MAX], *_MANIFESTS), listed))
 
 
 def _looks(path: str) -> bool:
@@ -91,10 +97,12 @@ def _looks(path: str) -> bool:
 
 def _globs(place: _Place) -> Iterator[str]:
     reached: dict[str, None] = {}
-    waiting = [*place.tests, *_plugins(place)]
+    loaded = [("", Mentions(paths=frozenset({path}))) for path in steering(place.root)]
+    waiting = [*place.tests, *_replaced(place), *loaded]
     while waiting and len(reached) < SOURCES_MAX:  # what helpers import in their turn are helpers
         path, said = waiting.pop()
-        for found in (*_modules(place, path, said), *_data(place, path, said)):
+        direct = () if path else sorted(said.paths)
+        for found in (*direct, *_modules(place, path, said), *_data(place, path, said)):
             if found not in reached and not place.is_known(found) and not _is_product(place, found):
                 reached[found] = None
                 if found in place.files and is_source(found):
@@ -104,12 +112,17 @@ def _globs(place: _Place) -> Iterator[str]:
     yield from (glob for glob in shown if not any(glob.startswith(each) and glob != f"{each}**" for each in folders))
 
 
-def _plugins(place: _Place) -> Iterator[tuple[str, Mentions]]:
-    """Those of pytest that the project's own configuration names."""
-    said = look.text(place.root, "pyproject.toml", "pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg")
-    names = re.findall(r"^\s*addopts\b.*?(?=^\s*\w+\s*=|^\[|\Z)", said, re.M | re.S)
-    modules = [name for text in names for name in re.findall(r"-p[\s\"',]*([A-Za-z_][\w.]*)", text)]
-    yield "conftest.py", Mentions(frozenset(modules))
+def _replaced(place: _Place) -> Iterator[tuple[str, Mentions]]:
+    """What a runner of JavaScript is told to load in the place of other modules."""
+    found = [word for keys, word in configured(place.root, "jest.config.*", "vitest.config.*") if _maps(keys)]
+    package = look.json_object(place.root, "package.json")
+    found += [str(value) for value in look.at(package, "jest", "moduleNameMapper").values()]
+    names = (word.removeprefix("<rootDir>/").removeprefix("./") for word in found)
+    yield "package.json", Mentions(frozenset(f"./{name}" for name in names))
+
+
+def _maps(keys: Sequence[str]) -> bool:
+    return "moduleNameMapper" in keys or "alias" in keys
 
 
 def _modules(place: _Place, path: str, said: Mentions) -> Iterator[str]:

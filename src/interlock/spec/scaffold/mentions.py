@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 _IMPORTED = re.compile(r"""(?:\bfrom|\brequire\s*\(|\bimport\s*\(|\bimport|\bmock\s*\()\s*['"`]([^'"`\n]+)['"`]""")
+_PLACED = re.compile(r"#\[\s*path\s*=\s*\"([^\"\n]+)\"")
 _QUOTED = re.compile(r"""["'`]([^"'`\n\\]{2,200})["'`]""")
 _JOINS = frozenset({"join", "joinpath", "Path", "PurePath", "with_name"})
 
@@ -24,7 +25,8 @@ class Mentions:
 
 def mentions(path: str, text: str) -> Mentions:
     if not path.endswith(".py"):
-        imported = frozenset(_IMPORTED.findall(text))
+        placed = (f"./{name}" for name in (_PLACED.findall(text) if path.endswith(".rs") else ()))
+        imported = frozenset((*_IMPORTED.findall(text), *placed))
         return Mentions(imported, frozenset(_QUOTED.findall(text)) - imported)
     try:
         tree = ast.parse(text)
