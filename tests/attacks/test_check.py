@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,40 @@ def test_tools_that_the_proposal_tracks_are_not_run(tmp_path: Path) -> None:
     said = world.ask("check", "--base", "main", "--commit", commit)
     assert said.code == 1, said.text
     assert "lint failed" in said.text or "setup_path" in said.text, said.text
+
+
+# --- `tests: base`, as docs/ci.md has it, with tests in a folder of another name -----------------
+
+CI = """\
+version: 1
+name: ci
+protect: {protect}
+stages:
+  change:
+    run: "true"
+    authors: ["testing/**", "test_*.py"]
+    gates:
+      - {{id: test, use: python.test}}
+      - {{id: old, use: python.test, tests: base}}
+"""
+TABLE = "import json\nfrom pathlib import Path\n\nfrom app import add\n\n\ndef test_add():\n"
+TABLE += (
+    "    for a, b, total in json.loads(Path('testing/cases.json').read_text()):\n        assert add(a, b) == total\n"
+)
+CALC = {
+    "pytest.ini": "[pytest]\ntestpaths = testing\n",
+    "app.py": "def add(a, b):\n    return a + b\n",
+    "testing/test_app.py": TABLE,
+    "testing/cases.json": "[[2, 3, 5]]\n",
+}
+RIGHT = {"app.py": "def add(a, b):\n    return b + a\n", "testing/cases.json": "[[2, 3, 5], [1, 1, 2]]\n"}
+WRONG = {"app.py": "def add(a, b):\n    return a - b\n", "testing/cases.json": "[[2, 3, -1]]\n"}
+
+
+@pytest.mark.parametrize("protect", ["[]", '["testing/**"]'], ids=["authored", "protected"])
+def test_old_tests_come_with_their_data(tmp_path: Path, protect: str) -> None:
+    world = new_world(tmp_path / "w", {**CALC, ".interlock/pipelines/ci.yaml": CI.format(protect=protect)})
+    asked = ("check", "--base", "main", "--pipeline", "ci", "--stage", "change", "--commit")
+    assert world.ask(*asked, proposed(world, RIGHT)).code == 0
+    said = world.ask(*asked, proposed(world, WRONG), "--json")
+    assert [gate["gate"] for gate in json.loads(said.out)["gates"] if gate["status"] == "failed"] == ["old"], said.text

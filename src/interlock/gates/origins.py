@@ -21,6 +21,7 @@ _LOCKS = (
     "package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock", "uv.lock", "poetry.lock",
     "pdm.lock", "pylock*.toml", "Pipfile", "Pipfile.lock", "Cargo.lock", "go.mod", "go.sum",
 )  # fmt: skip
+DEPENDENCIES = (*_REQUIREMENTS, *_LOCKS)  # beside manifests
 _REGISTRIES = frozenset(
     {"pypi.org", "files.pythonhosted.org", "registry.npmjs.org", "registry.yarnpkg.com", "index.crates.io"}
 )
@@ -38,7 +39,7 @@ _REPLACED = re.compile(r"\breplace\s+[^(\s].*|=>\s*\S.*")  # a module of Go by a
 
 
 def names_dependencies(path: str) -> bool:
-    return path.rpartition("/")[2] in _READERS or matches_any((*_REQUIREMENTS, *_LOCKS), path)
+    return path.rpartition("/")[2] in _READERS or matches_any(DEPENDENCIES, path)
 
 
 def complaints(path: str, old: bytes | None, new: bytes | None) -> Iterator[str]:

@@ -17,11 +17,12 @@ from interlock.core.events import Evidence, Finding, Severity, VerdictStatus
 from interlock.core.globs import matches_any
 from interlock.core.growth import grew
 from interlock.core.judge_files import tests_of
-from interlock.core.pipeline import Command, Expect, Gate, Tests
+from interlock.core.pipeline import Command, Expect, Gate
 from interlock.gates import canary
 from interlock.gates.baseline import broken
 from interlock.gates.bench import Bench
 from interlock.gates.findings import outside_of
+from interlock.gates.old_tests import SUPPORT
 from interlock.gates.reports import Unreadable, junit
 from interlock.gates.reports.junit import RanTest, Status
 from interlock.gates.reports.places import in_repository
@@ -40,7 +41,6 @@ NOTHING_NEW = (
 _LOG_MAX = 1_000_000
 _PASSED_BEFORE = "new_test_passed"
 _FILES_MAX = 200  # on a command line
-_SUPPORT = ("conftest.py",)  # what tests of Python may need beside them; protected where the stage does not author it
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +57,6 @@ def is_due(case: Case) -> bool:
     """Whether the gate is to be shown a proof: of a candidate by its own stage, not of an input or a merge."""
     own = case.subject.stage == case.stage.id and not (case.subject.is_base or case.subject.is_input)
     return own and case.gate.expect is Expect.TESTS_PROVE_CHANGE and not case.conflicts
-
-
-def with_tests_of_base(bench: Bench, case: Case) -> Case:
-    """The case with the test files as the base has them, where the gate asks for these."""
-    if case.gate.tests is not Tests.BASE or case.commit == case.base_commit:
-        return case
-    stamp = Stamp("interlock: the candidate with the tests of the base", 0)
-    commit = bench.workspaces.restore(case.commit, case.base_commit, _tests(case), stamp)
-    return replace(case, commit=commit, tree=commit)  # any name of the tree does
 
 
 def proved(bench: Bench, case: Case, ran: Ran, passed: Judgement, run: Callable[[Case], Ran]) -> Judgement:
@@ -113,7 +104,7 @@ def proved(bench: Bench, case: Case, ran: Ran, passed: Judgement, run: Callable[
 
 def _tests(case: Case) -> tuple[str, ...]:
     """Globs of test files: by the language of a ready gate, or of all; and what the stage adds."""
-    return (*tests_of(case.gate.used), *_SUPPORT, *case.stage.scope.adds)
+    return (*tests_of(case.gate.used), *SUPPORT, *case.stage.scope.adds)
 
 
 def _changed_tests(bench: Bench, case: Case) -> list[str]:

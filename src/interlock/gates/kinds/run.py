@@ -18,6 +18,7 @@ from interlock.gates.fingerprint import run_key, verdict_key
 from interlock.gates.held_out import HeldOutMissing
 from interlock.gates.kept import recall, remember
 from interlock.gates.locks import Slot, held
+from interlock.gates.old_tests import with_tests_of_base
 from interlock.gates.running import Ran, room_of, run_once, values_seen
 from interlock.gates.verdicts import UNFINISHED, verdict
 from interlock.ports import Cancel, Case, Judgement, UnfitSetup
@@ -25,7 +26,7 @@ from interlock.ports import Cancel, Case, Judgement, UnfitSetup
 
 def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     """What the command said of the candidate. Raises Cancelled, and InfrastructureError for the machine."""
-    case = proof.with_tests_of_base(bench, case)
+    case = with_tests_of_base(bench, case)
     try:
         judgement, runs = _judged(bench, case, cancel)
         if judgement.status is not VerdictStatus.PASSED or not proof.is_due(case):
