@@ -12,11 +12,12 @@ from interlock.core.events import Finding, RunStarted, VerdictStatus
 from interlock.core.globs import matches_any
 from interlock.core.growth import guards
 from interlock.core.ids import AttemptId, base_of
-from interlock.core.judge_files import matches_in_any_case, may_be_added
+from interlock.core.judge_files import matches_in_any_case
 from interlock.core.pipeline import Expect, Gate, GateClass, GateKind, Pipeline, Scope, Stage
 from interlock.execution.context import Context
 from interlock.execution.documents import gate_values
 from interlock.execution.grown import only_grew
+from interlock.gates.new_tests import may_come
 from interlock.ports import (
     Blobs,
     Cancel,
@@ -101,7 +102,7 @@ def with_judges_of_base(workspaces: Workspaces, request: CheckRequest) -> tuple[
         for change in workspaces.changes(request.base_tree, request.tree)
         if matches_in_any_case(protect, change.path)
         and not matches_any(own, change.path)
-        and not (change.status == "A" and matches_any(may_add, change.path) and may_be_added(change.path))
+        and not may_come(workspaces, request.commit, may_add, change)
         and not only_grew(workspaces, (request.base_commit, request.commit), change, request.pipeline, stages)
     )
     proposed = replace(request, proposed=(request.commit, request.tree))

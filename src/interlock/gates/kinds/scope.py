@@ -15,6 +15,7 @@ from interlock.core.globs import matches_any
 from interlock.core.pipeline import Scope, Stage
 from interlock.gates import decisions, origins, setups, tables
 from interlock.gates.bench import Bench
+from interlock.gates.new_tests import may_come
 from interlock.ports import Cancel, Case, Change, Judgement, UsageError, Workspaces
 
 ARTIFACTS = ".interlock/artifacts"
@@ -54,7 +55,7 @@ def _paths(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Ite
     conflicts = decisions.writable(case, changes)
     for change in changes:
         of_setup = setups.complaint(case.pipeline.setup, change)
-        complaint = of_setup or _complaint(case.stage, change, conflicts)
+        complaint = of_setup or _complaint(workspaces, case, change, conflicts)
         if complaint is not None and complaint[0] == "protected":
             complaint = _of_protected_content(workspaces, case, change, complaint)
         tabled = tables.is_mixed(change.path) and not matches_any(_whole(case.stage.scope.authors), change.path)
@@ -151,9 +152,9 @@ def _collisions(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -
             yield Finding("letter_case", message, file=path)
 
 
-def _complaint(stage: Stage, change: Change, conflicts: Sequence[str]) -> tuple[str, str] | None:
+def _complaint(workspaces: Workspaces, case: Case, change: Change, conflicts: Sequence[str]) -> tuple[str, str] | None:
     """The rule that the change breaks and what would be right, or None."""
-    scope = stage.scope
+    stage, scope = case.stage, case.stage.scope
     if _GITLINK in (change.old_mode, change.new_mode):
         return "submodule", "as a submodule: submodules are changed by people; leave it as it was"
     if _is_below(change.path, _RESERVED):
@@ -161,7 +162,7 @@ def _complaint(stage: Stage, change: Change, conflicts: Sequence[str]) -> tuple[
     if matches_any(_whole(scope.authors), change.path):
         return None
     may_add = matches_any(scope.adds, change.path)
-    if may_add and change.status == "A" and change.new_mode != _SYMLINK and judge_files.may_be_added(change.path):
+    if may_add and may_come(workspaces, case.commit, scope.adds, change):
         return None
     if judge_files.matches_in_any_case(scope.protect, change.path):
         return "protected", _of_protected(change, may_add=may_add)

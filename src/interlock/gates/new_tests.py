@@ -1,0 +1,34 @@
+"""Files that a stage which only `adds` tests may bring. Rule: tests and data by their names, and an empty `__init__.py`
+where tests lie: a runner finds them by it, and nothing can stand in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from interlock.core.globs import matches_any
+from interlock.core.judge_files import is_test_code, may_be_added
+from interlock.ports import Change, UsageError, Workspaces
+
+_REGULAR = ("100644", "100755")
+
+
+def may_come(workspaces: Workspaces, commit: str, adds: Sequence[str], change: Change) -> bool:
+    """Whether the change adds a file that a stage with these `adds` may bring, as `commit` has it."""
+    if change.status != "A" or change.new_mode not in _REGULAR or not matches_any(adds, change.path):
+        return False
+    return may_be_added(change.path) or _is_empty_package(workspaces, commit, change.path)
+
+
+def _is_empty_package(workspaces: Workspaces, commit: str, path: str) -> bool:
+    folder, _, name = path.rpartition("/")
+    if name != "__init__.py" or not folder:
+        return False
+    try:
+        content = workspaces.read(commit, path, 1)
+    except UsageError:  # there is more in it
+        return False
+    return (
+        content is not None
+        and not content.strip()
+        and any(is_test_code(each) for each in workspaces.files(commit, (f"/{folder}/**",)))
+    )
