@@ -271,6 +271,9 @@ def test_a_repository_of_several_parts_has_a_gate_for_each_in_its_folder(tmp_pat
     assert gates == {
         "backend-old": backend, "backend-test": backend, "frontend-old": frontend, "frontend-test": frontend,
     }  # fmt: skip
+    adds = pipeline.stage("code").scope.adds
+    assert {"backend/**/tests/**", "backend/**/test_*.py", "frontend/**/*.test.*"} < set(adds)
+    assert all(glob.startswith(("backend/", "frontend/")) for glob in adds)
     assert scaffold.found.folders == ("backend", "frontend")
     python, node = pipeline.setup
     assert python.paths == (".venv",)

@@ -83,7 +83,7 @@ def quick_page(content: Content) -> str:
         "stages:",
         "  code:",
         f"    agent: {content.agent}",
-        *([f"    adds: {_flow(_added(content))}  # new tests; those that are there stay"] if _prover(content) else []),
+        *_new_tests(content),
         "    gates:",
         *_gates(content, _prover(content)),
     )
@@ -160,6 +160,23 @@ def _test_scope(content: Content) -> list[str]:
 
 def _added(content: Content) -> list[str]:
     return list(dict.fromkeys(glob for language in content.languages for glob in TEST_FILES.get(language, ())))
+
+
+def _new_tests(content: Content) -> list[str]:
+    """What the one stage may add: tests of gates that tell test from test, and whose twin asks the old ones."""
+    if _prover(content):
+        return [f"    adds: {_flow(_added(content))}  # new tests; those that are there stay"]
+    tests = [gate for gate in content.gates if gate.tests]
+    if not all(map(reports_tests, tests)):
+        return []
+    pairs = [(gate.dir, glob) for gate in tests for glob in TEST_FILES.get(gate.use.partition(".")[0], ())]
+    globs = dict.fromkeys(_inside(folder, glob) for folder, glob in pairs)
+    why = "  # new tests; those that are there stay. Several gates judge, so none asks what new tests prove"
+    return [f"  {why}", "    adds:", *_items("      ", globs)] if globs else []
+
+
+def _inside(folder: str, glob: str) -> str:
+    return f"{folder}/{glob}" if folder and "/" in glob else f"{folder}/**/{glob}" if folder else glob
 
 
 def _prover(content: Content) -> str:
