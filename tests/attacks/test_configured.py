@@ -9,8 +9,22 @@ import pytest
 from tests.attacks.arena import Arena
 from tests.attacks.conftest import PROGRAMS
 from tests.attacks.packages import installed
-from tests.attacks.rows import Attack, attack
-from tests.attacks.shapes import APP, MAKEFILE, MOCHA, PYTEST, RUST, UNITTESTS, VITEST, Shape
+from tests.attacks.rows import Attack, Honest, attack, each
+from tests.attacks.shapes import (
+    APP,
+    MAKEFILE,
+    MOCHA,
+    MUL,
+    MUL_TESTS,
+    PYPROJECT,
+    PYTEST,
+    PYTESTS,
+    RUST,
+    SUMS,
+    UNITTESTS,
+    VITEST,
+    Shape,
+)
 
 CASES = MOCHA.files["test/app.test.js"]
 CHECKS = replace(
@@ -50,7 +64,14 @@ PLUGIN = replace(
     PYTEST, name="pytest-plugin", pipeline="chore",
     files={**PYTEST.files, "src/plugin.py": "", "tests/conftest.py": 'pytest_plugins = ["plugin"]\n'},
 )  # fmt: skip
-SHAPES = {shape.name: shape for shape in (CHECKS, TARGET, DISCOVERED, SETUP, PLUGIN)}
+NAMED = replace(
+    PYTEST, name="python-files", proves=True, tests=("checks/check_app.py::test_add",), broken=MUL.replace("a + b", "a - b"),
+    files={
+        "pyproject.toml": PYPROJECT.replace('["tests"]', '["checks"]\npython_files = ["check_*.py"]'),
+        "src/app.py": APP, "checks/check_app.py": PYTESTS, "checks/data/sums.json": SUMS,
+    },
+)  # fmt: skip
+SHAPES = {shape.name: shape for shape in (CHECKS, TARGET, DISCOVERED, SETUP, PLUGIN, NAMED)}
 MOCKED = "import { vi } from 'vitest';\nvi.mock('../src/app.js', () => ({ add: (a, b) => a + b, keep: (a) => a }));\n"
 BENT = (
     "import sys\nimport types\n\nright = types.ModuleType('app')\nright.add = lambda a, b: a + b\n"
@@ -63,6 +84,11 @@ ROWS = {
     "vitest-setup": Attack("a set-up of vitest", {"support/setup.js": MOCKED}, "scope/protected"),
     "pytest-plugin": Attack("a plugin of a conftest.py", {"src/plugin.py": BENT}, "scope/protected"),
 }  # fmt: skip
+BENT_RUNNER = (
+    "\n\nimport _pytest.reports\n\n_made = _pytest.reports.TestReport.from_item_and_call.__func__\n\n\n"
+    "def _bent(kind, item, call):\n    report = _made(kind, item, call)\n    report.outcome, report.longrepr = 'passed', None\n"
+    "    return report\n\n\n_pytest.reports.TestReport.from_item_and_call = classmethod(_bent)\n"
+)
 Find = Callable[[str], Arena]
 
 
@@ -93,7 +119,29 @@ def test_tests_are_protected(arena_of: Find, name: str) -> None:
     attack(arena_of(name), ROWS[name])
 
 
-@pytest.mark.parametrize("name", SHAPES)
+NEW = {"checks/check_mul.py": MUL_TESTS}
+OF_NAMES = [
+    Attack("nothing but the defect", NEW, "test/test_failed"),
+    Attack("an old test edited", {**NEW, "checks/check_app.py": PYTESTS.replace("== 5", "== -1")}, "scope/protected"),
+    Attack("no test", {"src/app.py": MUL}, "test"),
+    Attack("a module beside the tests", {**NEW, "checks/app.py": MUL}, "scope/protected"),
+    Attack("a runner that is bent", {**NEW, "src/app.py": NAMED.broken + BENT_RUNNER}, "test/canary"),
+]
+
+
+@each(OF_NAMES)
+def test_tests_of_names_that_pytest_is_told(arena_of: Find, row: Attack) -> None:
+    attack(arena_of("python-files"), row)
+
+
+@each([Honest("a function and its test", {"src/app.py": MUL, **NEW})])
+def test_a_test_of_such_a_name_may_be_added(arena_of: Find, row: Honest) -> None:
+    outcome = arena_of("python-files").attack(row.files)
+    assert outcome.delivered, outcome.told()
+    assert not outcome.complaints
+
+
+@pytest.mark.parametrize("name", ROWS)
 def test_the_product_may_change(arena_of: Find, name: str) -> None:
     shape = SHAPES[name]
     outcome = arena_of(name).attack({shape.product: shape.files[shape.product].replace("a + b", "b + a")})

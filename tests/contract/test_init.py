@@ -120,6 +120,13 @@ def test_quick_lets_one_agent_write_fix_and_tests_where_a_gate_can_tell(root: Pa
     assert (code.gate("test").expect, code.scope.adds) == (Expect.PASS, ())
 
 
+def test_tests_of_names_that_pytest_is_told_are_found_and_may_be_added(root: Path):
+    settings = '[tool.pytest.ini_options]\ntestpaths = ["checks"]\npython_files = ["check_*.py"]\n'
+    initialised(root, {"pyproject.toml": settings, "checks/check_a.py": ""}, named("python3", "pytest"))
+    code = load_pipeline(page(root, "quick"), root).pipeline.stage("code")
+    assert (code.gate("test").used, "check_*.py" in code.scope.adds) == ("python.test", True)
+
+
 def test_tests_are_linted_where_they_are_written_and_code_goes_back_for_them(root: Path):
     initialised(root, {**PYTEST, "requirements-dev.txt": "pytest\nruff\n", "ruff.toml": ""}, everything)
     pipeline = load_pipeline(page(root, "feature"), root).pipeline

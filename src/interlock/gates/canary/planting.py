@@ -125,9 +125,11 @@ def _tests(workspaces: Workspaces, case: Case, folder: Path) -> tuple[str, ...]:
     language = judge_files.LANGUAGES[_LANGUAGES[case.gate.canary]]
     below = f"{case.gate.dir}/" if case.gate.dir else ""
     folders = (*_FOLDERS, "src") if language is judge_files.RUST else _FOLDERS
-    found = workspaces.files(case.commit, (*language.named, *(f"**/{name}/**" for name in folders)))
+    told = python_files(folder) if case.gate.canary == "pytest" else ()
+    named = told or language.named
+    found = workspaces.files(case.commit, (*named, *(f"**/{name}/**" for name in folders)))
     paths = [path.removeprefix(below) for path in found if path.startswith(below) and _is_code(path, language)]
-    paths = [path for path in paths if _looks_like_test(path, language)] or _by_folder(paths, language)
+    paths = [path for path in paths if matches_any(named, path)] or _by_folder(paths, language)
     if roots := _roots(case.gate, folder):
         paths = [path for path in paths if any(f"{path}/".startswith(root) for root in roots)]
     likely = [path for path in paths if not matches_any(_ASIDE, path)] or paths
@@ -178,12 +180,22 @@ def _cleaned(word: str) -> str:
     return os.path.normpath(word) + "/"
 
 
+def python_files(folder: Path) -> tuple[str, ...]:
+    """Names of test files that pytest is told, in place of its own."""
+    return tuple(word for word in _setting(folder, "python_files") if re.fullmatch(r"[\w*-]*\w[\w*-]*\.py", word))
+
+
 def _testpaths(folder: Path) -> list[str]:
+    return [word for word in _setting(folder, "testpaths") if word.strip("./")]
+
+
+def _setting(folder: Path, key: str) -> list[str]:
+    """The words of a setting of pytest."""
     for name in ("pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"):
         text = Beside(folder, (), Command()).text(name)
-        found = re.search(r"^\s*testpaths\s*=\s*(\[[^\]]*\]|(?:[^\n]*(?:\n[ \t]+\S[^\n]*)*))", text, re.M)
+        found = re.search(rf"^\s*{key}\s*=\s*(\[[^\]]*\]|(?:[^\n]*(?:\n[ \t]+\S[^\n]*)*))", text, re.M)
         if found:
-            return [word for word in re.findall(r"[\w./-]+", found[1]) if word.strip("./")]
+            return re.findall(r"[\w./*-]+", found[1])
     return []
 
 

@@ -41,6 +41,7 @@ class Content:
     languages: tuple[str, ...]
     login: bool = False  # the agent is lent the user's own
     learned: Learned = NOTHING
+    names: tuple[str, ...] = ()  # of test files, as the project itself configures them
 
     @property
     def agent(self) -> str:
@@ -159,7 +160,8 @@ def _test_scope(content: Content) -> list[str]:
 
 
 def _added(content: Content) -> list[str]:
-    return list(dict.fromkeys(glob for language in content.languages for glob in TEST_FILES.get(language, ())))
+    known = (glob for language in content.languages for glob in TEST_FILES.get(language, ()))
+    return list(dict.fromkeys((*known, *content.names)))
 
 
 def _new_tests(content: Content) -> list[str]:

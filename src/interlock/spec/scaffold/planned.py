@@ -16,6 +16,7 @@ from interlock.spec.scaffold.learned import NOTHING, Learned
 from interlock.spec.scaffold.pages import Content, chore_page, common_page, feature_page, plan_and_ship_page, quick_page
 from interlock.spec.scaffold.parts import parts_of
 from interlock.spec.scaffold.setups import recipes
+from interlock.spec.sets.configured import python_files
 
 FOLDER = ".interlock"
 PROMPTS = ("plan.md", "tests.md", "code.md")
@@ -57,7 +58,11 @@ def plan_files(root: Path, environ: Mapping[str, str], which: Which, known: Know
     tests, protect = tests_of(parts, root), special_tests(parts, root)
     login = program.name in known.logins and not any(environ.get(name) for name in program.secrets)
     helpers = helpers_of(parts, root, (*tests, *protect))
-    content = Content(program, made, (tests, protect, helpers), gates, found.languages, login, known.learned)
+    names = tuple(
+        dict.fromkeys(glob for part in parts if part.language == "python" for glob in python_files(root / part.folder))
+    )
+    globs = (tests, protect, helpers)
+    content = Content(program, made, globs, gates, found.languages, login, known.learned, names)
     notes = (
         *notes,
         *([f"protected, since nothing but tests uses them: {', '.join(helpers)}"] if helpers else []),

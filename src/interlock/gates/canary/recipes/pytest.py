@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from interlock.gates.canary.planting import Beside
+from interlock.core.globs import matches
+from interlock.gates.canary.planting import Beside, python_files
 from interlock.gates.canary.recipes.unittest import named_like
 from interlock.gates.canary.words import Words
 
@@ -35,10 +36,17 @@ def test_{four}():
 
 
 def written(beside: Beside, words: Words) -> Mapping[str, str]:
-    path = named_like(beside.tests[0], words.name)
+    path = _named(beside, words.name)
     one, two, three = words.failing
     text = _TEXT.format(
         one=one, two=two, three=three, four=words.passing[0], left=words.left, right=words.right,
         title=words.name.title(),
     )  # fmt: skip
     return {path: text}
+
+
+def _named(beside: Beside, word: str) -> str:
+    """A path beside the first test, by the names that pytest is told."""
+    folder, slash, name = beside.tests[0].rpartition("/")
+    told = next((glob for glob in python_files(beside.folder) if glob.count("*") == 1 and matches(glob, name)), "")
+    return f"{folder}{slash}{told.replace('*', word)}" if told else named_like(beside.tests[0], word)

@@ -12,8 +12,10 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
+from interlock.core.globs import matches_any
 from interlock.core.pipeline import Report
 from interlock.spec.sets import folder as look
+from interlock.spec.sets.configured import python_files
 from interlock.spec.sets.ready import Ready, inlined, lines, missing, need, plain, reporting
 
 TEST_FILE = re.compile(r"(^|/)(test_[^/]*|[^/]*_test|tests)\.py$")
@@ -36,7 +38,8 @@ PYTEST_READ_MAX = 200
 def test(folder: Path) -> Ready:
     """pytest where anything asks for it, unittest where only that is used, pytest where there are no tests."""
     asks = _asks_for_pytest(folder)
-    found = [name for name in look.files(folder) if TEST_FILE.search(name)]
+    told = python_files(folder)
+    found = [name for name in look.files(folder) if TEST_FILE.search(name) or matches_any(told, name)]
     if not asks and found and "django" in look.text(folder, "manage.py"):
         return _django(folder)
     if not asks and any(CASES.search(look.text(folder, name)) for name in found[:PYTEST_READ_MAX]):
