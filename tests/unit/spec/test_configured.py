@@ -41,6 +41,8 @@ from interlock.spec.sets.steering import steering
         ({"Makefile": "test:\n\tpython -m unittest discover checks '*.py' && mocha --require=./b.js a.js\n", "a.js": "",
           "b.js": ""}, ["/checks/**", "/b.js", "/a.js"]),
         ({"Makefile": "test:\n\tpython3 -m unittest discover\n\tpython3 -m unittest discover -s src -p *.py\n"}, []),
+        ({"Makefile": "run:\n\tnode server.js\nbuild:\n\tbun run make.js\ntest:\n\tnode --test more/a.js\n",
+          "server.js": "", "make.js": "", "more/a.js": ""}, ["/more/a.js"]),
         ({"pyproject.toml": '[tool.pytest.ini_options]\ntestpaths = ["checks"]\n',
           "checks/a.py": "def test_a(): pass\n"}, ["/checks/**"]),
         ({"Cargo.toml": '[[test]]\nname = "x"\npath = "checks/x.rs"\n', "a/Cargo.toml": '[[test]]\npath = "y.rs"\n'},

@@ -43,7 +43,7 @@ def node_tests(folder: Path) -> Iterator[str]:
     scripts = look.at(package, "scripts")
     for name in ("pretest", "test"):
         for command in commands_of(str(scripts.get(name, ""))):
-            yield from told(folder, command)
+            yield from told(folder, command, tests=True)
 
 
 def configured(folder: Path, *names: str) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -7,9 +7,8 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-_RUNNERS = frozenset(
-    {"mocha", "_mocha", "ava", "tape", "tap", "jasmine", "uvu", "node", "tsx", "ts-node", "bun", "deno"}
-)
+_RUNNERS = frozenset({"mocha", "_mocha", "ava", "tape", "tap", "jasmine", "uvu"})
+_PROGRAMS = frozenset({"node", "tsx", "ts-node", "bun", "deno"})  # these run whatever they are told
 _BEFORE = frozenset({"c8", "nyc", "cross-env", "npx", "env"})
 _LOADS = re.compile(r"--(?:require|import|file|loader)=(.+)")
 _OPTIONS = {"-s": "s", "--start-directory": "s", "-p": "p", "--pattern": "p", "-t": "t", "--top-level-directory": "t"}
@@ -22,8 +21,9 @@ def commands_of(text: str) -> list[str]:
     return [part.strip().lstrip("@-+") for part in re.split(r"&&|\|\||;|\n", joined) if part.strip()]
 
 
-def told(folder: Path, command: str) -> Iterator[str]:
-    """Globs relative to `folder` of the tests that the command names."""
+def told(folder: Path, command: str, *, tests: bool = False) -> Iterator[str]:
+    """Globs relative to `folder` of the tests that the command names. `tests`: it is known to run tests, whatever else
+    its program can do."""
     try:
         words = shlex.split(command)
     except ValueError:
@@ -33,7 +33,9 @@ def told(folder: Path, command: str) -> Iterator[str]:
         return
     while words and (words[0] in _BEFORE or words[0].startswith("-") or re.fullmatch(r"\w+=.*", words[0])):
         words = words[1:]
-    if words and words[0].rpartition("/")[2] in _RUNNERS:
+    program = words[0].rpartition("/")[2] if words else ""
+    tests = tests or "--test" in words or "test" in words[1:2]
+    if program in _RUNNERS or (program in _PROGRAMS and tests):
         for word in words[1:]:
             loads = _LOADS.fullmatch(word)
             if loads or not word.startswith("-"):
