@@ -27,6 +27,7 @@ from interlock.workspaces import (
     furnish,
     gc,
     merging,
+    proposals,
     publish,
     scan,
     setup_paths,
@@ -100,6 +101,19 @@ class GitWorkspaces:
             return Base(origin.commit, origin.tree, name, origin.branch, notes)
         commit, tree = base.import_worktree(self._store, self._objects, origin, self._environ)
         return Base(commit, tree, base.WORKTREE, origin.branch, notes)
+
+    def merge_proposal(self, onto: Base, proposal: Base) -> Merged:
+        """The proposal merged with its base; itself where it holds that already. Raises UsageError where they have no
+        commit in common."""
+        proposed = "HEAD" if proposal.ref == base.WORKTREE else proposal.commit
+        user = Git(self._environ, self._origin.git_dir, trust=Trust.USER)
+        bases = proposals.merge_bases(user, onto, proposed)
+        if onto.commit in bases:
+            return Merged(proposal.commit, proposal.tree)
+        for commit in bases:
+            base.import_commit(self._store, replace(self._origin, commit=commit), self._environ)
+        with storage.locked(self._store, shared=True):
+            return proposals.merge(self._git, self._objects, onto, proposal, bases)
 
     def check_contents(self, base: Base, carry: Sequence[str] = ()) -> None:
         """Raises UsageError that lists what the run would miss: submodules, Git LFS files, files to carry."""
