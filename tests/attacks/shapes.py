@@ -273,6 +273,15 @@ SCRIPT = replace(
     NODE, name="script", broken=SUM_CJS.replace("a + b", "a - b"), tests=(),
     files={"package.json": _package("node test.js", module=False), "src/app.js": SUM_CJS, "test.js": _SCRIPTED},
 )  # fmt: skip
+_LOADS = "const assert = require('assert');\nconst { add, keep } = require('../src/app.js');\n"
+SCRIPTS = replace(
+    SCRIPT, name="scripts",
+    files={
+        "package.json": _package("node test/app.js && node test/cli.js", module=False), "src/app.js": SUM_CJS,
+        "test/app.js": f"{_LOADS}assert.equal(add(5, 0), 5);\n",
+        "test/cli.js": f"{_LOADS}keep(0);\nassert.equal(add(2, 3), 5);\n",
+    },
+)  # fmt: skip
 MAKEFILE = replace(
     SCRIPT, name="makefile",
     files={"Makefile": "test:\n\t@node test.js\n", "src/app.js": SUM_CJS, "test.js": _SCRIPTED},
@@ -326,6 +335,7 @@ SHAPES = {
         VITEST,
         MOCHA,
         SCRIPT,
+        SCRIPTS,
         MAKEFILE,
         RUST,
     )
