@@ -126,6 +126,10 @@ LINTED = replace(
         ("mypy", "--config-file=", "--strict", "--cache-dir=/dev/null", "src/app.py"),
     ),
 )  # fmt: skip
+LOOSE = replace(
+    LINTED, name="loose", files={**LINTED.files, "pyproject.toml": PYPROJECT + "\n[tool.mypy]\nwarn_unused_ignores = true\n"},
+    broken=APP.replace("keep(a: int) -> int:\n    return a", 'keep(a: int) -> int:\n    return float(a)'),
+)  # fmt: skip
 UNITTEST = Shape(
     name="unittest", language="python", source=".",
     files={
@@ -325,6 +329,7 @@ SHAPES = {
         *PLAIN,
         PYTEST,
         LINTED,
+        LOOSE,
         UNITTEST,
         DJANGO,
         FEATURE,
