@@ -1,7 +1,7 @@
 """A protected file in conflict: what may become of it. Pure.
 
 Rule: each side was accepted, so a file may be as one of them left it. A file of tests may also hold both: every line of
-each side, in order, those of the base once, and nothing else but imports on one line that name more.
+each side, in order, those of the base once, and nothing else but imports that name more.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from interlock.core.globs import matches_any
-from interlock.core.growth import SNAPSHOTS, grew, names_more
+from interlock.core.growth import SNAPSHOTS, grew
+from interlock.core.imports import joined, names_more
 from interlock.core.judge_files import is_configuration, is_test_code
 
 _OURS, _BASE, _THEIRS, _END = b"<<<<<<< ", b"||||||| ", b"=======", b">>>>>>> "
@@ -31,7 +32,9 @@ def is_reconciled(path: str, marked: bytes, new: bytes, base: bytes = b"") -> bo
     if new in sides:
         return True
     ours, theirs = sides
-    return may_hold_both(path) and grew(path, ours, new) and grew(path, theirs, new) and _is_woven(sides, base, new)
+    return (
+        may_hold_both(path) and grew(path, ours, new) and grew(path, theirs, new) and _is_woven(path, sides, base, new)
+    )
 
 
 def _sides(marked: bytes) -> tuple[bytes, bytes] | None:
@@ -54,11 +57,11 @@ def _sides(marked: bytes) -> tuple[bytes, bytes] | None:
     return None if place else (b"".join(kept[0]), b"".join(kept[1]))
 
 
-def _is_woven(sides: tuple[bytes, bytes], base: bytes, new: bytes) -> bool:
+def _is_woven(path: str, sides: tuple[bytes, bytes], base: bytes, new: bytes) -> bool:
     """Whether each line of `new` is the next one of a side, or of both, to the end of both; what both have of the base
     comes once, and so each of them added where it did. Blank lines do not count."""
-    ours, theirs, lines = (_lines(each) for each in (*sides, new))
-    texts = (ours, theirs, _kept_by_both(_lines(base), ours, theirs), lines)
+    ours, theirs, lines = (_lines(joined(path, each)) for each in (*sides, new))
+    texts = (ours, theirs, _kept_by_both(_lines(joined(path, base)), ours, theirs), lines)
     end = tuple(len(text) for text in texts)
     seen: set[_At] = set()
     waiting: list[_At] = [(0, 0, 0, 0)]
