@@ -26,7 +26,7 @@ def may_hold_both(path: str) -> bool:
 def is_reconciled(path: str, marked: bytes, new: bytes, base: bytes = b"") -> bool:
     """Whether `new` is what may become of the file that merging left as `marked`. `base` is the file that both sides
     began with."""
-    sides = _sides(marked)
+    sides = sides_of(marked)
     if sides is None:
         return False
     if new in sides:
@@ -37,7 +37,7 @@ def is_reconciled(path: str, marked: bytes, new: bytes, base: bytes = b"") -> bo
     )
 
 
-def _sides(marked: bytes) -> tuple[bytes, bytes] | None:
+def sides_of(marked: bytes) -> tuple[bytes, bytes] | None:
     """The two contents; None where the marks are not those of one merge of two."""
     kept: tuple[list[bytes], list[bytes]] = ([], [])
     place = ""
