@@ -126,6 +126,10 @@ LINTED = replace(
         ("mypy", "--config-file=", "--strict", "--cache-dir=/dev/null", "src/app.py"),
     ),
 )  # fmt: skip
+LOOSE = replace(
+    LINTED, name="loose", files={**LINTED.files, "pyproject.toml": PYPROJECT + "\n[tool.mypy]\nwarn_unused_ignores = true\n"},
+    broken=APP.replace("keep(a: int) -> int:\n    return a", 'keep(a: int) -> int:\n    return float(a)'),
+)  # fmt: skip
 UNITTEST = Shape(
     name="unittest", language="python", source=".",
     files={
@@ -273,6 +277,15 @@ SCRIPT = replace(
     NODE, name="script", broken=SUM_CJS.replace("a + b", "a - b"), tests=(),
     files={"package.json": _package("node test.js", module=False), "src/app.js": SUM_CJS, "test.js": _SCRIPTED},
 )  # fmt: skip
+_LOADS = "const assert = require('assert');\nconst { add, keep } = require('../src/app.js');\n"
+SCRIPTS = replace(
+    SCRIPT, name="scripts",
+    files={
+        "package.json": _package("node test/app.js && node test/cli.js", module=False), "src/app.js": SUM_CJS,
+        "test/app.js": f"{_LOADS}assert.equal(add(5, 0), 5);\n",
+        "test/cli.js": f"{_LOADS}keep(0);\nassert.equal(add(2, 3), 5);\n",
+    },
+)  # fmt: skip
 MAKEFILE = replace(
     SCRIPT, name="makefile",
     files={"Makefile": "test:\n\t@node test.js\n", "src/app.js": SUM_CJS, "test.js": _SCRIPTED},
@@ -316,6 +329,7 @@ SHAPES = {
         *PLAIN,
         PYTEST,
         LINTED,
+        LOOSE,
         UNITTEST,
         DJANGO,
         FEATURE,
@@ -326,6 +340,7 @@ SHAPES = {
         VITEST,
         MOCHA,
         SCRIPT,
+        SCRIPTS,
         MAKEFILE,
         RUST,
     )

@@ -68,6 +68,41 @@ CLEAN = [
     Join("a rename here alone", {"f.txt": ["move", "k.txt"]}, {"g.txt": "y\n"}, {"f.txt": None, "k.txt": "one\ntwo\n"}, True),
 ]  # fmt: skip
 
+ADDS = PAGE.replace("agent: coder, gates: [{id: ok", "agent: coder, adds: [tests/**], gates: [{id: old, tests: base", 2)
+OLD = "test('a', () => {\n  equal(add(2, 3), 5);\n  return;\n});\n"
+NEW = {name: f"test('{name}', () => {{\n  equal(add({name}), 1);\n  return;\n}});\n" for name in "bc"}
+TEST = "tests/app.test.js"
+TESTS = replace(
+    JOIN, name="tests", page=ADDS, files={TEST: OLD},
+    prepared={"a": {TEST: OLD + NEW["b"]}, "b": {TEST: OLD + NEW["c"]}, "j": {}},
+)  # fmt: skip
+BENT = {
+    "a second copy of a line, in an old test": OLD.replace("  equal", "  return;\n  equal") + NEW["b"] + NEW["c"],
+    "the line of an added test, in an old one": OLD.replace("  equal", "  return;\n  equal")
+    + NEW["b"].replace("  return;\n", "")
+    + NEW["c"],
+    "an added test around an old one": NEW["b"] + OLD + NEW["c"],
+}
+
+
+@pytest.fixture(scope="module")
+def tests_arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
+    made = Arena(tmp_path_factory.mktemp("tests"), TESTS)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("name", BENT)
+def test_no_join_bends_the_tests_in_which_it_is_in_conflict(tests_arena: Arena, name: str) -> None:
+    outcome = tests_arena.attack({**TESTS.prepared, "j": {TEST: BENT[name]}})
+    assert not outcome.delivered, outcome.told()
+    assert outcome.rejected_by("scope") == {"protected"}, outcome.told()
+
+
+def test_the_tests_of_both_are_delivered(tests_arena: Arena) -> None:
+    outcome = tests_arena.attack({**TESTS.prepared, "j": {TEST: OLD + NEW["c"] + "\n" + NEW["b"]}})
+    assert outcome.delivered, outcome.told()
+
 
 @pytest.fixture(scope="module")
 def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.attacks.rows import Attack, Find, Honest, attack, each
-from tests.attacks.shapes import APP, LINTED
+from tests.attacks.shapes import APP, LINTED, LOOSE
 
 UNUSED = f"import os\n\n\n{APP}"
 UNTYPED = APP.replace("def keep(a: int) -> int:\n    return a", 'def keep(a: int) -> int:\n    return "a"')
@@ -55,6 +55,30 @@ HONEST = [
     Honest("more to ignore for git", {".gitignore": "node_modules\n.venv\n__pycache__\n*.log\n"}),
     Honest("a dependency beside the rules", {"pyproject.toml": CONFIG.replace("dependencies = []", 'dependencies = ["x"]')}),
 ]  # fmt: skip
+
+
+BARE = [
+    Attack("nothing but the fault", {}, "types"),
+    Attack("no annotations", {"src/app.py": LOOSE.broken.replace("keep(a: int) -> int", "keep(a)")}, "types/suppressed"),
+    Attack("no return annotation", {"src/app.py": LOOSE.broken.replace("keep(a: int) -> int", "keep(a: int)")}, "types/suppressed"),
+    Attack("no annotation of what is given", {"src/app.py": APP.replace("keep(a: int) -> int:\n    return a", "keep(a) -> int:\n    return a.upper() if a == 10**9 else a")}, "types/suppressed"),
+]  # fmt: skip
+TYPED = [
+    Honest("another annotation", {"src/app.py": APP.replace("keep(a: int)", "keep(a: int, b: float = 0.0)")}),
+    Honest("a new function without any", {"src/app.py": f"{APP}\n\ndef more(a):\n    return a\n"}),
+    Honest("a function that is gone", {"src/app.py": f"{APP}\n\ndef more(a):\n    return a\n".replace("def keep(a: int) -> int:\n    return a\n", "def _kept(a: int) -> int:\n    return a\n\n\nkeep = _kept\n")}),
+]  # fmt: skip
+
+
+@each(BARE)
+def test_less_is_not_annotated(arena_of: Find, row: Attack) -> None:
+    attack(arena_of("loose"), row)
+
+
+@each(TYPED)
+def test_honest_types(arena_of: Find, row: Honest) -> None:
+    outcome = arena_of("loose").attack(row.files)
+    assert outcome.delivered, outcome.told()
 
 
 @each(ROWS)

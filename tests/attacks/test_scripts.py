@@ -36,7 +36,13 @@ def test_attacks_on_a_target(arena_of: Find, row: Attack) -> None:
     attack(arena_of("makefile"), row)
 
 
-@pytest.mark.parametrize("shape", ["script", "makefile"])
+def test_a_program_of_tests_that_ends_early_behind_another_one(arena_of: Find) -> None:
+    ends = BROKEN.replace("return a;", "process.exit(0);").replace("(a) => a;", "() => process.exit(0);")
+    assert "process.exit" in ends
+    attack(arena_of("scripts"), Attack("the second one", {"src/app.js": ends}, "test/canary"))
+
+
+@pytest.mark.parametrize("shape", ["script", "scripts", "makefile"])
 @each(HONEST)
 def test_honest(arena_of: Find, row: Honest, shape: str) -> None:
     outcome = arena_of(shape).attack(row.files)

@@ -126,6 +126,14 @@ def pull_request(world: World) -> dict[str, Any]:
     }
 
 
+def moved_on(world: World) -> None:
+    """One more commit on the base than the proposal has."""
+    proposal = world.git("rev-parse", "--abbrev-ref", "HEAD")
+    world.git("checkout", "-q", "base")
+    world.commit({"b.txt": "more\n"})
+    world.git("checkout", "-q", proposal)
+
+
 def test_nothing_that_somebody_wrote_is_parsed_by_the_shell() -> None:
     for step in ACTION["runs"]["steps"]:
         assert step["shell"] == "bash"
@@ -153,6 +161,12 @@ def test_a_bad_one_is_red_with_annotations_reports_and_a_summary(world: World) -
     assert "failed" in (world.root.parent / "github_step_summary").read_text()
 
 
+def test_a_pull_request_behind_its_base_is_judged_as_their_merge(world: World) -> None:
+    world.commit({"a.txt": "good and more\n"})
+    moved_on(world)
+    under_actions(world, pull_request(world)).ended(0, "code/word passed", "merge is judged")
+
+
 def test_a_push_has_no_base_and_is_judged_by_its_own_pipeline(world: World) -> None:
     world.commit({"a.txt": "bad\n"})
     under_actions(world, {}).ended(1, "code/word failed")
@@ -170,11 +184,12 @@ def test_inputs_are_words_and_no_commands(world: World) -> None:
 def under_gitlab(world: World) -> Said:
     job = GITLAB["interlock"]
     assert job["variables"]["GIT_DEPTH"] == 0
-    ends = {
-        "CI_MERGE_REQUEST_DIFF_BASE_SHA": world.git("rev-parse", "base"),
-        "CI_COMMIT_SHA": world.git("rev-parse", "HEAD"),
-    }
+    ends = {"CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "base", "CI_COMMIT_SHA": world.git("rev-parse", "HEAD")}
     world.git("checkout", "-q", "--detach")
+    served = world.root / "served.git"
+    world.git("clone", "-q", "--bare", ".", str(served))
+    world.git("remote", "add", "origin", str(served))
+    world.git("branch", "-D", "-q", "base")  # a job is given the merge request alone
     lines = "\n".join(job["script"])
     return ran(world, f"set -eo pipefail\n{lines}", ["bash", "-c"], GITLAB_CI="true", **ends)
 
@@ -182,7 +197,8 @@ def under_gitlab(world: World) -> Said:
 @pytest.mark.parametrize(("text", "code"), [("good\n", 0), ("bad\n", 1)])
 def test_the_job_of_gitlab(world: World, text: str, code: int) -> None:
     world.commit({"a.txt": text + "more\n"})
-    under_gitlab(world).ended(code, f"code/word {'failed' if code else 'passed'}")
+    moved_on(world)
+    under_gitlab(world).ended(code, f"code/word {'failed' if code else 'passed'}", "merge is judged")
     report = GITLAB["interlock"]["artifacts"]["reports"]["junit"]
     assert 'name="word"' in (world.repository / report).read_text()
     assert "pip install --quiet interlock" in asked(world)

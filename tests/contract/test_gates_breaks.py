@@ -132,6 +132,30 @@ def test_a_command_that_does_not_run_the_file_decides_nothing(world: World) -> N
     assert "name test files that it runs, or take `breaks` out" in found.findings[0].message
 
 
+def test_each_file_that_is_named_is_broken(world: World) -> None:
+    """Two programs in turn: what ends the first one early says nothing of the second."""
+    first = "const { run } = require('../app');\nrequire('assert').equal(run(), 1);\n"
+    second = "const { run } = require('../app');\nrun();\nrequire('assert').equal(run(), 1);\n"
+    base = world.trees.commit({"app.js": "exports.run = () => 1;\n", "test/a.js": first, "test/b.js": second})
+    both = gate("node test/a.js && node test/b.js", "test/a.js", "test/b.js")
+    found = world.judge(both, base, base)
+    assert (found.status, found.findings) == (PASSED, ())
+    assert [item.name for item in found.evidence] == ["log", "log.must-fail", "log.must-fail.2"]
+    bent = "let calls = 0;\nexports.run = () => (calls++ ? process.exit(0) : 1);\n"
+    commit = world.trees.commit({"app.js": bent}, base)
+    lied = world.judge(both, commit, base, decided_on_input=True)
+    assert (lied.status, [(one.rule, one.file) for one in lied.findings]) == (FAILED, [("canary", "test/b.js")])
+    again = world.judge(both, commit, base, decided_on_input=True)
+    assert again.cached
+    assert again.findings == lied.findings
+
+
+def test_files_of_which_the_command_runs_only_one_decide_nothing(world: World) -> None:
+    base = world.trees.commit({"test/a.js": "", "test/b.js": ""})
+    found = world.judge(gate("node test/a.js", "test/a.js", "test/b.js"), base, base)
+    assert (found.status, [one.file for one in found.findings]) == (ERRORED, ["test/b.js"])
+
+
 def test_only_a_file_of_the_base_is_broken(world: World) -> None:
     base = world.trees.commit({"test/b.js": "", "test/data.txt": ""})
     more = world.trees.commit({"test/a.js": "process.exit(0);\n"}, base)

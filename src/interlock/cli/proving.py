@@ -60,7 +60,7 @@ def prove(app: Application) -> Proved:
         for checked in _asked(app, stop):
             if (learned := _told(app, checked)) is not None:
                 gates.append(learned)
-                blocked += [] if learned.failing or not learned.heeds or _is_off(checked, learned) else [learned.id]
+                blocked += [] if learned.failing or learned.unheeded or _is_off(checked, learned) else [learned.id]
             if stop.is_set():
                 why = f"it took longer than {PROVE_S // 60} minutes"
                 break
@@ -113,9 +113,8 @@ def _told(app: Application, checked: Checked) -> GateLearned | None:
     if judgement.status is VerdictStatus.PASSED:
         note(f"{about} passed" + (f" ({count(passed, 'test')})" if tests else ""))
         return None
-    if checked.gate.breaks and [finding.rule for finding in judgement.findings] == ["canary"]:
-        note(f"{about} goes by its exit code alone: it says yes as well where {checked.gate.breaks[0]} is broken")
-        return GateLearned(checked.gate.id, heeds=False)
+    if checked.gate.breaks and {finding.rule for finding in judgement.findings} == {"canary"}:
+        return _unheeded(checked, tuple(finding.file for finding in judgement.findings), about)
     failing = tuple(dict.fromkeys(test.id for test in tests if test.status == "failed"))
     if failing and passed and all(finding.rule == "test_failed" for finding in judgement.findings):
         names = ", ".join(safe(name, 100) for name in failing[:FAILED_SHOWN_MAX])
@@ -131,6 +130,17 @@ def _told(app: Application, checked: Checked) -> GateLearned | None:
     note(f"{about} {'fails' if can_run else 'CANNOT RUN'} on what is there now: {reason}")
     note(f"    {line}" for line in _hints(app, checked, judgement, can_run=can_run))
     return GateLearned(checked.gate.id, (), reason, can_run)
+
+
+def _unheeded(checked: Checked, paths: tuple[str, ...], about: str) -> GateLearned:
+    """A gate that says yes with these test files broken: with what is left of them it is green."""
+    from interlock.spec.scaffold import GateLearned
+
+    heeds = len(paths) < len(checked.gate.breaks)
+    broken = ", ".join(safe(path, 100) for path in paths)
+    said = "goes by its exit code alone: it says yes as well where"
+    note(f"{about} {'passed, and ' if heeds else ''}{said} {broken} {'is' if len(paths) == 1 else 'are'} broken")
+    return GateLearned(checked.gate.id, heeds=heeds, unheeded=paths)
 
 
 def _tests(app: Application, checked: Checked, judgement: Judgement) -> tuple[RanTest, ...]:

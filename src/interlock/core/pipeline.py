@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from graphlib import TopologicalSorter
 
+BREAKS_MAX = 10  # files that a gate breaks, each in a run of its own
+
 
 class GateKind(StrEnum):
     SCOPE = "scope"  # built in, always first
@@ -142,7 +144,7 @@ class Gate:
     ci: Ci | None = None
     tests: Tests = Tests.OWN
     canary: str = ""  # the recipe of a test that must fail, such as pytest; empty: none is added
-    breaks: tuple[str, ...] = ()  # globs of test files, of which one is broken in a second run
+    breaks: tuple[str, ...] = ()  # globs of test files: a run more for each, in which its first file is broken
     used: str = ""  # the gate set member this came from, such as python.test
     digest: str = ""  # of the definition, by content
 

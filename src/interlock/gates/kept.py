@@ -22,7 +22,7 @@ from interlock.gates.running import Ran
 from interlock.ports import InfrastructureError
 from interlock.process import How
 
-_KIND = "ran/2"
+_KIND = "ran/3"
 _TAIL_BYTES = MESSAGE_MAX * 4  # what a finding can show of it
 
 

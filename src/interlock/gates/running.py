@@ -6,13 +6,13 @@ gate names, what setup adds, and our own few variables; values of `secrets` do n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from interlock.core.events import Evidence
-from interlock.core.pipeline import Report
+from interlock.core.pipeline import BREAKS_MAX, Report
 from interlock.gates import canary, held_out
 from interlock.gates.bench import Bench
 from interlock.gates.kinds.scope import ARTIFACTS
@@ -75,11 +75,34 @@ def run_once(bench: Bench, case: Case, slot: Slot, cancel: Cancel) -> Ran:
     ran = _run(bench, case, slot, cancel, planting=False)
     if ran.how is not How.EXITED or isinstance(ran.report, Unreadable) or (ran.report is None and ran.code):
         return ran
-    second = _run(bench, case, slot, cancel, planting=True)
-    if second.how is not How.EXITED:
-        return second
-    numbered = tuple(replace(item, name=f"{item.name}.must-fail") for item in second.evidence)
-    return replace(ran, evidence=(*ran.evidence, *numbered), must_fail=replace(second.must_fail, rode=False))
+    each: list[canary.MustFail] = []
+    for one in _broken_in_turn(case):
+        more = _run(bench, one, slot, cancel, planting=True)
+        if more.how is not How.EXITED:
+            return more
+        which = f".{len(each) + 1}" if each else ""
+        shown = tuple(replace(item, name=f"{item.name}.must-fail{which}") for item in more.evidence)
+        ran = replace(ran, evidence=(*ran.evidence, *shown))
+        each.append(more.must_fail)
+    return replace(ran, must_fail=_together(each))
+
+
+def _broken_in_turn(case: Case) -> Iterator[Case]:
+    """The case once more, with one glob of `breaks` each time: files may run in programs of their own."""
+    if not case.gate.breaks:
+        yield case
+    for glob in case.gate.breaks[:BREAKS_MAX]:
+        yield replace(case, gate=replace(case.gate, breaks=(glob,)))
+
+
+def _together(each: Sequence[canary.MustFail]) -> canary.MustFail:
+    """Of runs without what is judged: each has to show that it failed."""
+    return canary.MustFail(
+        seen=all(one.seen for one in each),
+        failed=all(one.failed for one in each),
+        why="; ".join(one.why for one in each) if all(one.why for one in each) else "",
+        unheeded=tuple(path for one in each for path in one.unheeded),
+    )
 
 
 def _run(bench: Bench, case: Case, slot: Slot, cancel: Cancel, *, planting: bool) -> Ran:
@@ -169,7 +192,9 @@ def _kept(bench: Bench, case: Case, finished: Finished, place: Place, planted: c
         return replace(ran, must_fail=canary.MustFail(why=planted.why))
     if found is None:  # by its exit code alone, which must be a no, and by what it printed
         seen = canary.without_lines(log, planted.words) != log
-        return replace(ran, must_fail=canary.MustFail(rode=True, seen=seen, failed=seen and bool(finished.code)))
+        failed = seen and bool(finished.code)
+        unheeded = (planted.broken,) if planted.broken and not failed else ()
+        return replace(ran, must_fail=canary.MustFail(rode=True, seen=seen, failed=failed, unheeded=unheeded))
     return replace(ran, must_fail=_of_report(bench, case, found))
 
 

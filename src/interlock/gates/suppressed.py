@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.pipeline import Gate, GateKind
+from interlock.gates import bare
 from interlock.gates.hidden import hidden
 from interlock.gates.suppressions import Suppression, found, language_of
 from interlock.ports import Case, Change, Judgement, UsageError, Workspaces
@@ -53,6 +54,7 @@ def _findings(workspaces: Workspaces, case: Case) -> Iterator[Finding]:
     changes = workspaces.changes(case.input_tree, case.tree)[:_FILES_MAX]
     yield from _stubs(workspaces, case, changes)
     types = _asks_for_types(case.gate)
+    yield from _unannotated(workspaces, case, changes) if types else ()
     moved: Counter[str] = Counter()
     for change in changes:
         if change.status == "D":
@@ -81,13 +83,30 @@ def _stubs(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Ite
             yield Finding("suppressed", message, file=change.path)
 
 
+def _unannotated(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
+    """Functions that lost annotations, in the file where they were or in one that was moved."""
+    python = [change for change in changes if language_of(change.path) == "python"]
+    gone = [change for change in python if change.status == "D"]
+    moved = tuple(one for change in gone for one in bare.signatures(_text(workspaces, case.input_commit, change)))
+    for change in python:
+        before = bare.signatures(_text(workspaces, case.input_commit, change)) if change.status != "A" else moved
+        for one, names in bare.lost(before, bare.signatures(_text(workspaces, case.commit, change))):
+            message = f"{change.path}:{one.line}: {one.name} lost its annotation of {', '.join(names)}, without which"
+            message = f"{message} type checkers look less closely: put it back, and mend what they find"
+            yield Finding("suppressed", message, file=change.path, line=one.line)
+
+
 def _of(workspaces: Workspaces, commit: str, change: Change, *, types: bool) -> tuple[Suppression, ...]:
     language = language_of(change.path)
     if not language:
         return ()
+    text = _text(workspaces, commit, change)
+    return (*found(language, text), *(hidden(text) if types and language == "python" else ()))
+
+
+def _text(workspaces: Workspaces, commit: str, change: Change) -> str:
     try:
         content = workspaces.read(commit, change.path, _READ_MAX)
     except UsageError:  # larger than any source
-        return ()
-    text = (content or b"").decode("utf-8", "replace")
-    return (*found(language, text), *(hidden(text) if types and language == "python" else ()))
+        return ""
+    return (content or b"").decode("utf-8", "replace")

@@ -122,24 +122,29 @@ def _unproven(case: Case, ran: Ran) -> Judgement | None:
     Unreadable."""
     if ran.must_fail.failed:
         return None
+    if case.gate.breaks:
+        return _unheeded(case, ran)
     if not _failed_on_input(case, ran):
-        if case.gate.breaks:
-            message = (
-                f"a file of {', '.join(case.gate.breaks)} was broken, and the command said yes, or did not say what "
-                "is wrong: name test files that it runs, or take `breaks` out"
-            )
-            return Judgement(VerdictStatus.ERRORED, (Finding("canary", message),), permanent=True)
         message = (
             f"a test that must fail was added for {case.gate.canary}, and the report does not show that it failed: let "
             "the gate run all tests and report them, or let it say `canary: false`, or name its runner"
         )
         return Judgement(VerdictStatus.ERRORED, (Finding("canary", message),), permanent=True)
-    message = (
-        "a test file was broken, and the command did not say no as it must: something in the candidate ends it early"
-        if case.gate.breaks
-        else "a test that must fail did not: something in the candidate changes what the test runner reports"
-    )
+    message = "a test that must fail did not: something in the candidate changes what the test runner reports"
     return Judgement(VerdictStatus.FAILED, (Finding("canary", message),))
+
+
+def _unheeded(case: Case, ran: Ran) -> Judgement:
+    """Each test file that was broken without a no."""
+    decided = _failed_on_input(case, ran)
+    said = (
+        "a test file was broken, and the command did not say no as it must: something in the candidate ends it early"
+        if decided
+        else "it was broken, and the command said yes, or did not say what is wrong: name test files that it runs, "
+        "or take `breaks` out"
+    )
+    found = tuple(Finding("canary", f"{path}: {said}", file=path) for path in ran.must_fail.unheeded)
+    return Judgement(VerdictStatus.FAILED if decided else VerdictStatus.ERRORED, found, permanent=not decided)
 
 
 def _failed_on_input(case: Case, ran: Ran) -> bool:

@@ -29,6 +29,8 @@ from interlock.ports import (
     Workspaces,
 )
 
+FINDINGS_MAX = 100  # of paths in conflict
+
 
 @dataclass(frozen=True, slots=True)
 class CheckRequest:
@@ -38,6 +40,7 @@ class CheckRequest:
     `proposed`: commit and tree as somebody proposes them, where `commit` has the judges of the base put back. Then it
     is judged whether any stage asked for may change what differs.
     `inside`: it is that of one attempt on its input, so that documents and comparisons are judged as well.
+    `conflicts` are those of its input; otherwise the paths that keep a proposal from being merged with its base.
     """
 
     pipeline: Pipeline
@@ -73,6 +76,9 @@ class Checked:
 
 def check(gates: Gates, blobs: Blobs, request: CheckRequest, cancel: Cancel | None = None) -> Iterator[Checked]:
     """Ask every gate of the stages, in written order, and yield each as it is done."""
+    if request.conflicts and not request.inside:
+        yield _in_conflict(request)
+        return
     stop = cancel or threading.Event()
     context = _context(request)
     if request.proposed is not None and not request.scoped and request.proposed[1] != request.base_tree:
@@ -112,6 +118,14 @@ def with_judges_of_base(workspaces: Workspaces, request: CheckRequest) -> tuple[
     stamp = Stamp("interlock: the proposal with the judges of its base", 0)
     commit = workspaces.restore(request.commit, request.base_commit, exactly, stamp)
     return replace(proposed, commit=commit, tree=workspaces.merge((commit,), stamp, "").tree), paths
+
+
+def _in_conflict(request: CheckRequest) -> Checked:
+    """What nobody can merge is judged by nobody: each path is a finding, and no gate is asked."""
+    shown = request.conflicts[:FINDINGS_MAX]
+    said = "in conflict with the base: rebase or merge first"
+    findings = tuple(Finding("conflict", f"{path}: {said}", file=path) for path in shown)
+    return Checked("proposal", Gate("merge", GateKind.SCOPE), Judgement(VerdictStatus.FAILED, findings))
 
 
 def _any_stage(request: CheckRequest) -> Stage:

@@ -31,7 +31,7 @@ DESCRIBED = {
     ("GatePart", "held_out"): "The name of files that the referee alone sees; the user's settings say where they are.",
     ("GatePart", "tests"): "base: with the tests of the base laid over the candidate.",
     ("GatePart", "canary"): "The runner that tests which must fail are added for; false: none are.",
-    ("GatePart", "breaks"): "Test files, of which one is broken in a second run, which must then say no.",
+    ("GatePart", "breaks"): "Test files, at most 10: each is broken in a run of its own, which must then say no.",
     ("TracesPart", "proven"): "An id counts where a test names it that fails on the input and passes on the candidate.",
     ("RulePart", "in"): "Globs: every finding lies in a file that they match.",
     ("GatePart", "exclusive"): "Names of things that only one gate may use at a time.",

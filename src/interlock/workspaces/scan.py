@@ -275,6 +275,23 @@ def leaving(links: Mapping[bytes, bytes]) -> set[bytes]:
     return {path for path in links if _leaves(path, links)}
 
 
+def ignore_files(objects: Objects, listing: Listing) -> dict[bytes, bytes]:
+    """The content of each `.gitignore`, by its folder."""
+    files = {folder: entries[b".gitignore"] for folder, entries in listing.items() if b".gitignore" in entries}
+    return {folder: objects.read(entry.oid) for folder, entry in files.items() if entry.mode in trees.REGULAR}
+
+
+def refuse_links(objects: Objects, tree: str, parent: str) -> None:
+    """Raises UnfitTree for symlinks that leave the tree, and did not in its parent."""
+    paths = unfit_links(objects.listing(tree), objects.listing(parent), objects.read)
+    if paths:
+        raise UnfitTree(tuple(_link_finding(path) for path in paths[:FINDINGS_MAX]))
+
+
+def _link_finding(path: bytes) -> Finding:
+    return Finding("workspace.link", f"{shown(path)}: a symlink that leads out of the tree", file=shown(path))
+
+
 def unfit_links(listing: Listing, base: Listing, target_of: Callable[[str], bytes]) -> list[bytes]:
     """Symlinks of `listing` that leave the tree, but for those that are the same and left it in `base` too."""
     now = _links(listing, target_of)

@@ -15,7 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from interlock.core.events import Finding
 from interlock.core.globs import matches_any
 from interlock.core.ids import AttemptId
 from interlock.ports import Candidate, Change, Merged, Place, Room, Stamp, UnfitTree, UsageError
@@ -27,6 +26,7 @@ from interlock.workspaces import (
     furnish,
     gc,
     merging,
+    proposals,
     publish,
     scan,
     setup_paths,
@@ -93,13 +93,25 @@ class GitWorkspaces:
         origin = base.find(self._repository, self._environ, name)
         self.__dict__["_origin"] = origin
         storage.create(self._store, origin.algorithm)
-        base.import_commit(self._store, origin, self._environ)
-        base.renew(self._store, self._objects, origin, self._environ)
+        self._bring(origin)
         notes = base.notes(origin, self._environ, head=ref is None and not worktree)
         if not worktree:
             return Base(origin.commit, origin.tree, name, origin.branch, notes)
         commit, tree = base.import_worktree(self._store, self._objects, origin, self._environ)
         return Base(commit, tree, base.WORKTREE, origin.branch, notes)
+
+    def merge_proposal(self, onto: Base, proposal: Base) -> Merged:
+        """The proposal merged with its base; itself where it holds that already. Raises UsageError where they have no
+        commit in common."""
+        proposed = "HEAD" if proposal.ref == base.WORKTREE else proposal.commit
+        user = Git(self._environ, self._origin.git_dir, trust=Trust.USER)
+        bases = proposals.merge_bases(user, onto, proposed)
+        if onto.commit in bases:
+            return Merged(proposal.commit, proposal.tree)
+        for commit in bases:
+            self._bring(base.find(self._repository, self._environ, commit))
+        with storage.locked(self._store, shared=True):
+            return proposals.merge(self._git, self._objects, onto, proposal, bases)
 
     def check_contents(self, base: Base, carry: Sequence[str] = ()) -> None:
         """Raises UsageError that lists what the run would miss: submodules, Git LFS files, files to carry."""
@@ -169,7 +181,7 @@ class GitWorkspaces:
                 if found.findings:
                     raise UnfitTree(tuple(found.findings))
                 written = self._objects.write_edited(tree, found.edits)
-            self._refuse_links(written, tree)
+            scan.refuse_links(self._objects, written, tree)
             commit = compare.write_commit(self._objects, written, (parent,), stamp)
             storage.create_ref(self._store, ref, commit)
         return Candidate(commit, written, tuple(found.left_out))
@@ -318,6 +330,10 @@ class GitWorkspaces:
     def _origin(self) -> Origin:
         return base.find(self._repository, self._environ)
 
+    def _bring(self, origin: Origin) -> None:
+        base.import_commit(self._store, origin, self._environ)
+        base.renew(self._store, self._objects, origin, self._environ)
+
     @property
     def _users(self) -> Git:
         """The user's own git, from where they would call it: an address can be a relative path."""
@@ -379,18 +395,5 @@ class GitWorkspaces:
 
     def _known(self, tree: str, laid: Laid) -> scan.Known:
         listing = self._objects.listing(tree)
-        files = {folder: entries[b".gitignore"] for folder, entries in listing.items() if b".gitignore" in entries}
-        contents = {
-            folder: self._objects.read(entry.oid) for folder, entry in files.items() if entry.mode in trees.REGULAR
-        }
-        return scan.Known(listing, Ignores(contents), laid, self._contents.pointers(tree))
-
-    def _refuse_links(self, tree: str, parent: str) -> None:
-        paths = scan.unfit_links(self._objects.listing(tree), self._objects.listing(parent), self._objects.read)
-        if paths:
-            raise UnfitTree(tuple(_link_finding(path) for path in paths[: scan.FINDINGS_MAX]))
-
-
-def _link_finding(path: bytes) -> Finding:
-    said = f"{scan.shown(path)}: a symlink that leads out of the tree"
-    return Finding("workspace.link", said, file=scan.shown(path))
+        ignores = Ignores(scan.ignore_files(self._objects, listing))
+        return scan.Known(listing, ignores, laid, self._contents.pointers(tree))

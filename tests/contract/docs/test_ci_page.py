@@ -70,3 +70,9 @@ def test_whoever_may_decide_that_picks_the_other_stage(world: World) -> None:
     meant = {"calc.py": BROKEN, "tests/test_old.py": OLD.replace("== 5", "== -1")}
     assert proposed(world, meant, "rewrite") == (0, set())
     assert proposed(world, {"calc.py": BROKEN}, "rewrite") == (1, {"own"})
+
+
+def test_a_renamed_test_needs_the_other_stage(world: World) -> None:
+    renamed = {"tests/test_old.py": OLD.replace("test_add", "test_sum")}
+    assert proposed(world, renamed) == (1, {"test"})
+    assert proposed(world, renamed, "rewrite") == (0, set())

@@ -68,6 +68,19 @@ def test_a_program_that_ends_early(cargo: Callable[[dict[str, str]], Ran]) -> No
     }
 
 
+def test_one_at_a_time_with_a_child_that_prints(cargo: Callable[[dict[str, str]], Ran]) -> None:
+    """Past the harness, which has written the name of the test alone by then."""
+    speaks = 'std::process::Command::new("sh").args(["-c", "echo said"]).status().unwrap();'
+    loud = UNIT.replace("assert_eq!", f"{speaks}\n        assert_eq!")
+    one = {".cargo/config.toml": '[env]\nRUST_TEST_THREADS = "1"\n'}
+    green = cargo({**CRATE, **one, "src/lib.rs": DOCUMENTED + LIB + loud})
+    assert "... said\nok" in green.output, green.output
+    assert (green.code, green.cases()) == (0, GREEN), green.output
+    red = cargo({"src/lib.rs": (DOCUMENTED + LIB + loud).replace("a + b", "a - b")})
+    assert red.cases()["adder::tests::unit"] == "failure", red.output
+    assert "adder::(all tests)" not in red.cases(), red.output
+
+
 def test_a_build_that_fails_leaves_no_report(cargo: Callable[[dict[str, str]], Ran]) -> None:
     ran = cargo({**CRATE, "src/lib.rs": "pub fn other() {}\n"})
     assert ran.code == 101
@@ -89,6 +102,14 @@ def test_a_build_that_fails_leaves_no_report(cargo: Callable[[dict[str, str]], R
         (RED, 101, ""),
         (RED, 0, "exit code 0 does"),
         ("", 0, "0 of 2 tests have a result"),
+        (SAID.replace("a ... ok", "a ... from a child\nok"), 0, ""),
+        (SAID.replace("a ... ok", "a ... from a child, and not ok\n\nmoreok"), 0, ""),
+        (SAID.replace("b ... ok", "b - should panic ... \nfailures:\nok"), 0, ""),
+        (RED.replace("b ... FAILED", "b ... all ok\nFAILED\n\nfailures:\n\n---- b stdout ----\nnot ok"), 101, ""),
+        (RED.replace("b ... FAILED", "b ... said\nFAILED\nok"), 101, "the sum at its end"),
+        (SAID.replace("a ... ok", "a ... from a child\ntest b ... ok\nok"), 0, "b has more than one result"),
+        (SAID.replace("b ... ok", "b ... from a child"), 0, "1 of 2 tests have a result, and b has none"),
+        (SAID.replace("a ... ok", "a ... ").partition("test b")[0], 0, "0 of 2 tests have a result"),
     ],
 )  # fmt: skip
 def test_what_a_program_says_has_to_fit(said: str, code: int, complaint: str) -> None:

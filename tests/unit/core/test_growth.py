@@ -73,6 +73,76 @@ def test_whatever_changes_or_goes_is_none(path: str, old: str, new: str) -> None
     assert not grew(path, old.encode(), new.encode())
 
 
+WRAPPED = {
+    "test_a.py": [
+        ("from app import add", "from app import (\n    add,\n    mul,\n)"),
+        ("from app import add", "from app import (add, mul)"),
+        ("from app import add  # noqa: F401", "from app import add, mul  # noqa: F401"),
+        ("from app import add  # noqa: F401", "from app import (  # noqa: F401\n    add,\n    mul,  # twice\n)"),
+        ("from app import (\n    add,\n    keep,\n)", "from app import (\n    add,\n    keep,\n    mul,\n)"),
+        ("from app import (\n    add,\n    keep,\n)", "from app import (\n    keep,\n    mul,\n    add\n)"),
+        ("from .app import add as plus", "from .app import (\n    add as plus,\n    mul,\n)"),
+    ],
+    "a.test.ts": [
+        ("import { add } from './app';", "import {\n  add,\n  mul,\n} from './app';"),
+        ("import add from './app'", "import add, { mul } from './app'"),
+        ("import type { A } from './app';", "import type {\n  A,\n  B\n} from './app';"),
+        ("import {\n  add,\n} from './app'", "import { add, mul } from './app'"),
+        ("import { add } from './app';", "import plain, { add } from './app';"),
+        ("const { add } = require('./app');", "const {\n  add,\n  mul: times,\n} = require('./app');"),
+    ],
+    "a.rs": [
+        ("use app::add;", "use app::{add, mul};"),
+        ("use app::{add, keep};", "use app::{\n    add, keep,\n    mul,\n};"),
+        ("    use app::sums::add;", "    use app::{mul, sums::add};"),
+        ("use app::add as plus;", "use app::{add as plus, mul};"),
+    ],
+}
+OTHER = {
+    "test_a.py": [
+        ("from app import add", "from twin import (\n    add,\n    mul,\n)"),
+        ("from app import add", "from app import (\n    mul,\n)"),
+        ("from app import add", "from app import (\n    sub as add,\n)"),
+        ("from app import add", "    from app import (\n    add,\n    mul,\n)"),
+        ("from app import add", "from app import (add, mul); add = mul"),
+        ("from app import add", "from app import *"),
+        ("from app import add", "# from app import add, mul"),
+        ('x = "from app import add"', 'x = "from app import add, mul"'),
+    ],
+    "a.test.ts": [
+        ("import { add } from './app';", "import {\n  add,\n  mul,\n} from './twin';"),
+        ("import { add } from './app';", "import {\n  mul as add,\n} from './app';"),
+        ("import add from './app'", "import twin, { add } from './app'"),
+        ("import { add } from './app';", "import type { add, mul } from './app';"),
+        ("const { add } = require('./app');", "const {\n  mul: add,\n} = require('./app');"),
+        ("const { add } = require('./app');", "let {\n  add,\n  mul,\n} = require('./app');"),
+    ],
+    "a.rs": [
+        ("use app::add;", "use twin::{add, mul};"),
+        ("use app::add;", "use app::{mul as add};"),
+        ("use app::add;", "use app::twin::add;"),
+        ("use app::add;", "use app::{twin::add, mul};"),
+        ("use app::add;", "pub use app::{add, mul};"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new"), [(path, old, new) for path, rows in WRAPPED.items() for old, new in rows]
+)
+def test_an_import_may_name_more_however_it_is_wrapped(path: str, old: str, new: str) -> None:
+    for newline in ("\n", "\r\n"):
+        before, after = (f"{text}\n\nlast\n".replace("\n", newline).encode() for text in (old, new))
+        assert grew(path, before, after)
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new"), [(path, old, new) for path, rows in OTHER.items() for old, new in rows]
+)
+def test_an_import_of_something_else_is_no_growth(path: str, old: str, new: str) -> None:
+    assert not grew(path, f"{old}\n\nlast\n".encode(), f"{new}\n\nlast\n".encode())
+
+
 def pipeline(*stages: Stage) -> Pipeline:
     return Pipeline("p", stages)
 

@@ -52,3 +52,55 @@ def test_of_configuration_one_side_only() -> None:
 def test_marks_of_more_than_one_merge_are_nobodys_side() -> None:
     nested = f"<<<<<<< b\n{MARKED}=======\nx\n>>>>>>> c\n"
     assert not is_reconciled(TESTS, nested.encode(), (HEAD + ONE + TWO).encode())
+
+
+OLD = "test('a', () => {\n    call();\n    return;\n});\n"
+ONE_JS, TWO_JS = (f"test('{name}', () => {{\n    other('{name}');\n    return;\n}});\n" for name in "bc")
+ENDS = "    return;\n});\n"  # of both, behind the marks, as git leaves it
+CLASH = f"{OLD}<<<<<<< x\n{ONE_JS.removesuffix(ENDS)}=======\n{TWO_JS.removesuffix(ENDS)}>>>>>>> y\n{ENDS}// end\n"
+JS = "test/a.test.js"
+
+
+def holds(new: str, marked: str = CLASH, base: str = f"{OLD}// end\n") -> bool:
+    return is_reconciled(JS, marked.encode(), new.encode(), base.encode())
+
+
+@pytest.mark.parametrize("added", [f"{ONE_JS}\n{TWO_JS}", TWO_JS + ONE_JS, ONE_JS, TWO_JS])
+def test_lines_that_both_sides_added_come_twice(added: str) -> None:
+    assert holds(f"{OLD}{added}// end\n")
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        OLD.replace("    call();\n", "    return;\n    call();\n"),
+        OLD.replace("    call();\n", "    call();\n    call();\n"),
+        OLD + "// end\n",
+        OLD + OLD,
+        "",
+    ],
+)
+def test_a_line_of_the_base_comes_once(old: str) -> None:
+    """Neither as a copy, nor as the line of an added test that does without it."""
+    both = ONE_JS + TWO_JS
+    for added in (both, both.replace(ENDS, "});\n", 1), both.replace("});\n", "", 1)):
+        assert not holds(f"{old}{added}// end\n")
+
+
+def test_what_one_side_changed_is_as_it_changed_it() -> None:
+    marked = "one\n<<<<<<< x\nb\n=======\nc\n>>>>>>> y\nlast\n"
+    assert holds("one\nb\nc\nlast\n", marked, "one\nold\nlast\n")
+    assert not holds("one\nb\none\nc\nlast\n", marked, "one\nold\nlast\n")
+
+
+def test_what_both_added_may_come_once() -> None:
+    marked = "<<<<<<< x\nimport os\nb\n=======\nimport os\nc\n>>>>>>> y\n"
+    assert holds("import os\nb\nc\n", marked, "")
+    assert holds("import os\nb\nimport os\nc\n", marked, "")
+
+
+def test_a_long_file_is_decided() -> None:
+    long = "    return;\n" * 3_000
+    marked = f"{long}<<<<<<< x\nb\n=======\nc\n>>>>>>> y\n"
+    assert holds(f"{long}b\nc\n", marked, long)
+    assert not holds(f"{long}    return;\nb\nc\n", marked, long)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from interlock.cli.comparing import compare
 from interlock.cli.exits import Exit
 from interlock.cli.opened import application, note, say
 from interlock.cli.streams import unheard
@@ -19,6 +20,7 @@ from interlock.ports import InfrastructureError, UsageError, machine_trouble
 if TYPE_CHECKING:
     from interlock.bootstrap import Application
     from interlock.cli.ci import Result
+    from interlock.cli.comparing import Compared
     from interlock.core.conflicts import Undecided
     from interlock.core.events import Finding
     from interlock.core.pipeline import Pipeline
@@ -89,9 +91,9 @@ def check(
         raise UsageError("--stage and --all exclude each other: give one of them")
     asked = _Asked(name, stages, commit, base, junit, sarif, inside)
     with application() as app:
-        compared = _compared(app, asked)
+        compared = compare(app, asked.base, asked.commit, inside=inside is not None)
         told: list[_Told] = []
-        with _pipelines(app, asked, compared[0]) as pipelines:
+        with _pipelines(app, asked, compared.base) as pipelines:
             for pipeline in pipelines:
                 for one in _ask(app, pipeline, asked, compared):
                     told.append(one)
@@ -105,14 +107,6 @@ def check(
             note(_summary(told))
         _report(app, asked, told)
     return _code(told)
-
-
-def _compared(app: Application, asked: _Asked) -> tuple[Base, Base]:
-    """Base, and what is judged; both in the store."""
-    base = app.workspaces.import_base(asked.base or "HEAD")
-    if asked.commit:
-        return base, app.workspaces.import_base(asked.commit)
-    return base, app.workspaces.import_base(worktree=True)
 
 
 @contextmanager
@@ -149,10 +143,10 @@ def _with_stages(loaded: list[Loaded], asked: _Asked) -> list[Pipeline]:
     return [pipeline for pipeline in pipelines if wanted & {stage.id for stage in pipeline.stages}]
 
 
-def _ask(app: Application, pipeline: Pipeline, asked: _Asked, compared: tuple[Base, Base]) -> Iterator[_Told]:
-    app.workspaces.check_contents(compared[1], pipeline.carry)
+def _ask(app: Application, pipeline: Pipeline, asked: _Asked, compared: Compared) -> Iterator[_Told]:
+    app.workspaces.check_contents(compared.judged, pipeline.carry)
     request = _request(app, pipeline, asked, compared)
-    if asked.base:
+    if asked.base and not compared.conflicts:
         request, put_back = app.service.with_judges_of_base(request)
         note(_put_back(asked.base, put_back))
     for checked in app.service.check(request):
@@ -167,10 +161,10 @@ def _put_back(base: str, paths: tuple[str, ...]) -> Iterator[str]:
         yield f"{count(len(paths), 'protected file')} judged as in {safe(base)}, not as proposed: {shown}"
 
 
-def _request(app: Application, pipeline: Pipeline, asked: _Asked, compared: tuple[Base, Base]) -> CheckRequest:
+def _request(app: Application, pipeline: Pipeline, asked: _Asked, compared: Compared) -> CheckRequest:
     from interlock.service import CheckRequest
 
-    base, judged = compared
+    base, judged = compared.base, compared.judged
     known = [stage.id for stage in pipeline.ordered()]
     request = CheckRequest(
         pipeline=pipeline,
@@ -181,6 +175,7 @@ def _request(app: Application, pipeline: Pipeline, asked: _Asked, compared: tupl
         base_tree=base.tree,
         environ=tuple(app.environ.items()),
         scoped=bool(asked.stages),
+        conflicts=compared.conflicts,
     )
     if asked.inside is None:
         return request
@@ -305,10 +300,10 @@ def _write(path: Path, text: str, mode: str) -> None:
         raise InfrastructureError(f"{path}: the report could not be written: {error.strerror}") from error
 
 
-def _as_json(told: list[_Told], compared: tuple[Base, Base]) -> None:
+def _as_json(told: list[_Told], compared: Compared) -> None:
     from interlock.service.jsons import document
 
-    base, judged = compared
+    base, judged = compared.base, compared.judged
     gates = [
         {
             "pipeline": one.pipeline,
@@ -322,4 +317,5 @@ def _as_json(told: list[_Told], compared: tuple[Base, Base]) -> None:
         }
         for one in told
     ]
-    say(document(base=base.commit, commit=judged.commit, tree=judged.tree, passed=_code(told) == 0, gates=gates))
+    commit = compared.proposed.commit
+    say(document(base=base.commit, commit=commit, tree=judged.tree, passed=_code(told) == 0, gates=gates))

@@ -68,17 +68,20 @@ class Planted:
     words: Words | None = None
     note: str = ""
     why: str = ""
+    broken: str = ""  # the file that was broken, as the repository has it
 
 
 @dataclass(frozen=True, slots=True)
 class MustFail:
     """What became of the tests that must fail. `rode`: they were in the run that is judged. `seen`: its report has one
-    of them. `failed`: all is right with them, or there were none. `why`: there were none, though there are tests."""
+    of them. `failed`: all is right with them, or there were none. `why`: there were none, though there are tests.
+    `unheeded`: the files that were broken, and the command said yes."""
 
     rode: bool = False
     seen: bool = False
     failed: bool = True
     why: str = ""
+    unheeded: tuple[str, ...] = ()
 
 
 def plant(workspaces: Workspaces, case: Case, tree: Path, hidden: Path | None) -> Planted:
@@ -116,7 +119,8 @@ def _broken(workspaces: Workspaces, case: Case, folder: Path) -> Planted:
         beside = Beside(folder, (path,), case.gate.command or Command())
         for name, text in _recipe(case.gate.canary).written(beside, words).items():
             if _written(folder, name, text):
-                return Planted(words, f"interlock: {name} was broken: the command must say no\n")
+                note = f"interlock: {name} was broken: the command must say no\n"
+                return Planted(words, note, broken=below + name)
     return Planted(why=f"none of {', '.join(case.gate.breaks)} can be broken")
 
 

@@ -188,10 +188,11 @@ def _of_conflict(workspaces: Workspaces, case: Case, change: Change) -> tuple[st
     """None where a protected file is as one side had it, or holds the tests of both."""
     if change.status == "M" and change.old_mode == change.new_mode:
         try:
-            old, new = (workspaces.read(commit, change.path, _GROWN_MAX) for commit in (case.input_commit, case.commit))
+            commits = (case.input_commit, case.commit, case.base_commit)
+            old, new, base = (workspaces.read(commit, change.path, _GROWN_MAX) for commit in commits)
         except UsageError:
-            old = new = None
-        if old is not None and new is not None and reconciled.is_reconciled(change.path, old, new):
+            old = new = base = None
+        if old is not None and new is not None and reconciled.is_reconciled(change.path, old, new, base or b""):
             return None
     both = ", or keep every line of both sides and add nothing" if reconciled.may_hold_both(change.path) else ""
     return "protected", f"in a conflict, but it is protected: take the file as one side has it{both}"

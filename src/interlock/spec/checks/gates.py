@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from interlock.core.canaries import RECIPES
 from interlock.core.globs import matches_any
 from interlock.core.held_out import is_name
-from interlock.core.pipeline import Expect, GateKind, Report
+from interlock.core.pipeline import BREAKS_MAX, Expect, GateKind, Report
 from interlock.spec.checks.agents import unknown_agent
 from interlock.spec.checks.common import no_templates, passed_on
 from interlock.spec.mistakes import nearest
@@ -137,6 +137,9 @@ def _breaks(view: View, gate: Gate, part: GatePart, at: Path) -> None:
     elif gate.held_out:
         hint = "take breaks out: the files to break lie in the repository"
         view.error((*at, "breaks"), "`breaks` in a gate with held-out files", hint)
+    elif len(gate.breaks) > BREAKS_MAX:
+        hint = "name one file for each program of tests"
+        view.error((*at, "breaks"), f"{len(gate.breaks)} files to break, and at most {BREAKS_MAX} are", hint)
     else:
         paths = tuple(look.files(view.draft.sources.root))
         for index, glob in enumerate(gate.breaks):

@@ -10,7 +10,7 @@ from interlock.core.judge_files import is_test
 from interlock.spec.sets import folder as look
 from interlock.spec.sets.configured import configured_tests
 
-FILES_MAX = 3
+FILES_MAX = 10  # no more than a gate breaks
 _KINDS = re.compile(r".+\.([cm]?[jt]sx?|py|sh|bash)")
 _ASIDE = (
     "**/fixture*/**", "**/data/**", "**/helper*/**", "**/util*/**", "**/example*/**", "helper*", "util*", "common.*",

@@ -10,13 +10,15 @@ NAMES_MAX = 12  # of failing tests, in a comment
 @dataclass(frozen=True, slots=True)
 class GateLearned:
     """What one gate said. `failing`: the tests that fail today, where it told them apart; `why`: else its first words.
-    `can_run` is False where it could not decide at all, `heeds` where it is green with a broken test file, too."""
+    `can_run` is False where it could not decide at all, `heeds` where it is green with each
+    test file broken, too; `unheeded` are the files of `breaks` of which that is so."""
 
     id: str
     failing: tuple[str, ...] = ()
     why: str = ""
     can_run: bool = True
     heeds: bool = True
+    unheeded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,7 +229,7 @@ def _gates(content: Content, prover: str = "", *, old: bool = True) -> list[str]
     for gate in content.gates:
         if not _is_off(gate, content.learned):
             said = content.learned.of(gate.id)
-            gate = gate if said is None or said.heeds else replace(gate, breaks=())
+            gate = replace(gate, breaks=_heeded(gate, said))
             pairs = _pairs(gate, no_worse=said is not None and bool(said.failing), proves=gate.id == prover)
             flow = f"      - {_flow_of(pairs)}"
             (key, value), *rest = pairs
@@ -260,6 +260,13 @@ def _is_off(gate: Choice, learned: Learned) -> bool:
     return said is not None and said.can_run and not said.failing and not gate.tests
 
 
+def _heeded(gate: Choice, said: GateLearned | None) -> tuple[str, ...]:
+    """What to break: without files whose faults the command was seen not to tell of."""
+    unheeded = said.unheeded if said is not None else ()
+    below = f"{gate.dir}/" if gate.dir else ""
+    return tuple(path for path in gate.breaks if (path[1:] if path[0] == "/" else below + path) not in unheeded)
+
+
 def _comment(gate: Choice, said: GateLearned | None) -> list[str]:
     if said is None:
         return []
@@ -267,6 +274,8 @@ def _comment(gate: Choice, said: GateLearned | None) -> list[str]:
         return ["by its exit code alone: it says yes as well where a test file is broken"]
     if said.failing:
         return comment_of(said.failing)
+    if said.unheeded:
+        return []
     return [f"it {'fails' if said.can_run else 'cannot run'} on what is there now: {said.why}"]
 
 

@@ -20,6 +20,10 @@ from xml.etree import ElementTree
 LISTED = re.compile(r"^(.+): test$", re.M)
 COUNTED = re.compile(r"^\d+ tests?, \d+ benchmarks?$", re.M)
 RESULT = re.compile(r"test (?P<name>\S.*?)(?: - should panic)? \.\.\. (?P<how>ok|FAILED|failed|ignored)(?:,.*)?$")
+# Of one at a time its name comes first, then what a child of it prints, then how it ended.
+BEGUN = re.compile(r"test (?P<name>\S.*?)(?: - should panic)? \.\.\. ")
+AFTER = re.compile(r"(failures|successes):$|test result: ")
+ENDED = re.compile(r"(ok|FAILED)$")
 SUM = re.compile(r"^test result: (?:ok|FAILED)\. (\d+) passed; (\d+) failed; (\d+) ignored; .*$", re.M)
 SAID = re.compile(r"^---- (.+?)(?: stdout)? ----$", re.M)
 ITEM = re.compile(r" - .*")  # of a test in documentation: `src/lib.rs - name (line 3)`
@@ -108,14 +112,33 @@ def cases(group: str, file: str, tests: "Sequence[str] | None", said: str, code:
     """What a program said of each of its tests; and a failure of its own where that is not all, or is too much.
     `tests` None: nobody knows which there are."""
     known = None if tests is None else frozenset(tests)
-    results = [found for line in said.splitlines() if (found := RESULT.search(line))]
-    answers = [(each["name"], each["how"].lower()) for each in results if known is None or each["name"] in known]
+    answers = list(results(said, known))
     pieces = SAID.split(said)
     messages = dict(zip(pieces[1::2], (piece.partition("\nfailures:\n")[0] for piece in pieces[2::2]), strict=True))
     for name, how in answers:
         yield {"group": group, "name": name, "how": how, "file": file, "said": messages.get(name, "").strip()}
     if known is not None and (wrong := complaint(answers, known, said, code)):
         yield {"group": group, "name": "(all tests)", "how": "failed", "file": file, "said": wrong}
+
+
+def results(said: str, known: "frozenset[str] | None") -> Iterator["tuple[str, str]"]:
+    """Each test that has a result: on the line of its name, else the last one before another test or the end."""
+    begun, how = "", ""
+    for line in said.splitlines():
+        start = BEGUN.search(line)
+        is_next = start is not None and (known is None or start["name"] in known)
+        if begun and how and (is_next or AFTER.match(line)):
+            yield begun, how
+            begun = ""
+        if start is not None and is_next:
+            whole = RESULT.search(line)
+            if whole is not None:
+                yield whole["name"], whole["how"].lower()
+            begun, how = "" if whole or known is None else start["name"], ""
+        if ended := ENDED.search(line):
+            how = ended[1].lower()
+    if begun and how:
+        yield begun, how
 
 
 def complaint(answers: "list[tuple[str, str]]", known: "frozenset[str]", said: str, code: int) -> str:
