@@ -21,16 +21,16 @@ def may_hold_both(path: str) -> bool:
 
 def is_reconciled(path: str, marked: bytes, new: bytes) -> bool:
     """Whether `new` is what may become of the file that merging left as `marked`."""
-    sides = _sides(marked)
+    sides = sides_of(marked)
     if sides is None:
         return False
     if new in sides:
         return True
     ours, theirs = sides
-    return may_hold_both(path) and grew(path, ours, new) and grew(path, theirs, new) and _brings_nothing(sides, new)
+    return may_hold_both(path) and grew(path, ours, new) and grew(path, theirs, new) and brings_nothing(sides, new)
 
 
-def _sides(marked: bytes) -> tuple[bytes, bytes] | None:
+def sides_of(marked: bytes) -> tuple[bytes, bytes] | None:
     """The two contents; None where the marks are not those of one merge of two."""
     kept: tuple[list[bytes], list[bytes]] = ([], [])
     place = ""
@@ -50,7 +50,8 @@ def _sides(marked: bytes) -> tuple[bytes, bytes] | None:
     return None if place else (b"".join(kept[0]), b"".join(kept[1]))
 
 
-def _brings_nothing(sides: tuple[bytes, bytes], new: bytes) -> bool:
+def brings_nothing(sides: tuple[bytes, bytes], new: bytes) -> bool:
+    """Whether `new` has no line that neither side has."""
     ours, theirs = (side.split(b"\n") for side in sides)
     known = Counter(ours) + Counter(theirs)
     strange = [line for line, count in Counter(new.split(b"\n")).items() if line.strip() and count > known[line]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from interlock.core.globs import matches_any
 from interlock.ports import Change, Stamp
@@ -66,6 +66,21 @@ def restored(objects: Objects, commit: str, onto: str, globs: Sequence[str], sta
     for path, (_, then) in differing.items():
         if matches_any(globs, path.decode("utf-8", "surrogateescape")):
             edits[path] = then
+    if not edits:
+        return commit
+    return write_commit(objects, objects.write_edited(made.tree, edits), made.parents, stamp)
+
+
+def laid(objects: Objects, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
+    """`commit` with these contents in regular files that it has: the same commit where there are none."""
+    made = objects.commit(commit)
+    listing = objects.listing(made.tree)
+    edits: dict[bytes, Entry | None] = {}
+    for path, content in contents.items():
+        name = path.encode("utf-8", "surrogateescape")
+        there = trees.get(listing, name)
+        if there is not None and there.mode in trees.REGULAR:
+            edits[name] = Entry(there.mode, objects.write("blob", content))
     if not edits:
         return commit
     return write_commit(objects, objects.write_edited(made.tree, edits), made.parents, stamp)

@@ -281,6 +281,11 @@ class GitWorkspaces:
         with storage.locked(self._store, shared=True):
             return compare.restored(self._objects, commit, onto, globs, stamp)
 
+    def lay(self, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
+        """`commit` with other contents in regular files that it has, by path: a commit's hash."""
+        with storage.locked(self._store, shared=True):
+            return compare.laid(self._objects, commit, contents, stamp)
+
     # --- disk
 
     def collect(self, live_refs: Sequence[str], older_than_s: float, now: float) -> Collected:

@@ -1,0 +1,158 @@
+"""Tests inside source files: kept by a candidate, and laid into another version of their file.
+
+Rule: which blocks there are says `core.inline`; here is which doc examples of Python a project runs, and where the
+files come from. A block that was there may get lines only where a gate with `tests: base` puts the old one back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from interlock.core import inline, reconciled
+from interlock.core.events import Finding
+from interlock.core.examples import Documented
+from interlock.core.globs import matches_any
+from interlock.core.growth import guards
+from interlock.core.inline import Block
+from interlock.core.judge_files import LANGUAGES
+from interlock.core.pipeline import Gate
+from interlock.gates import decisions
+from interlock.ports import Case, Change, Stamp, UsageError, Workspaces
+
+_FILE_MAX = 2_000_000
+_FILES_MAX = 100  # of configuration
+_CONFIGURATION = (
+    *("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "pyproject.toml", "setup.cfg", "tox.ini", "tox.toml"),
+    *("conftest.py", "noxfile.py", "Makefile", "justfile"),
+)
+_DOCSTRINGS = re.compile(r"--doctest-(?:modules|plus)\b|^\s*doctest_plus\s*=", re.M)
+_GLOB = re.compile(r"""--doctest-glob["']?[=,\s]+["']?([^\s"',\]]+)""")
+_RUN = re.compile(r"-m doctest((?:[ \t]+[\w./*-]+)+)")
+
+
+def judge(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
+    """A finding for each block that the accepted input had and the candidate has not, or not as it was."""
+    documented = documented_in(workspaces, case)
+    free = (*(glob for glob in case.stage.scope.authors if "#" not in glob), *case.stage.scope.protect)
+    judged = [change for change in changes if inline.may_hold(change.path, documented)]
+    added = [change.path for change in judged if change.status == "A"]
+    moved = {_place(path, block) for path in added for block in _blocks(workspaces, case, path, documented)}
+    for change in judged:
+        if change.status == "A" or matches_any(free, change.path):
+            continue
+        for block in _lost(workspaces, case, change.path, documented):
+            if _place(change.path, block) not in moved:
+                yield Finding("protected", f"{change.path}: {_said(block)}", file=change.path)
+
+
+def adds_only_tests(workspaces: Workspaces, case: Case, change: Change) -> bool:
+    """Whether a stage that adds tests added blocks to a source, or lines to such blocks, and nothing else."""
+    if change.status != "M" or change.old_mode != change.new_mode or not case.stage.scope.adds:
+        return False
+    if not inline.may_hold(change.path, inline.NOTHING) or not _is_guarded(case, change.path):
+        return False
+    old, new = (_text(workspaces, commit, change.path) for commit in (case.input_commit, case.commit))
+    there = inline.blocks(change.path, old), inline.blocks(change.path, new)
+    return inline.only_tests_differ(change.path, old, new) and not inline.lost(*there, may_grow=True)
+
+
+def changed(workspaces: Workspaces, case: Case, changes: Iterable[Change]) -> Iterator[str]:
+    """The sources with a block of code that the accepted input had not, or not so."""
+    for change in changes:
+        if change.status != "D" and inline.may_hold(change.path, inline.NOTHING):
+            texts = (_text(workspaces, commit, change.path) for commit in (case.commit, case.input_commit))
+            new, old = ([block for block in inline.blocks(change.path, text) if block.is_code] for text in texts)
+            if inline.lost(new, old, may_grow=False):
+                yield change.path
+
+
+def with_blocks_of(workspaces: Workspaces, commit: str, tests: str, paths: Iterable[str], stamp: Stamp) -> str:
+    """`commit` with the blocks of code that the files have in the commit `tests`, where both have the file."""
+    contents: dict[str, bytes] = {}
+    for path in paths:
+        source, other = (_read(workspaces, each, path) for each in (commit, tests))
+        if source is None or other is None or not inline.may_hold(path, inline.NOTHING):
+            continue
+        laid = inline.laid(path, source, other)
+        if laid != source:
+            contents[path] = laid.encode("utf-8", "surrogateescape")
+    return workspaces.lay(commit, contents, stamp) if contents else commit
+
+
+def text_of_blocks(path: str, text: str) -> str:
+    """What the blocks of a source say; of a file that has none, all of it."""
+    found = [block for block in inline.blocks(path, text) if block.is_code]
+    return "\n".join(line for block in found for line in block.lines) if found else text
+
+
+def documented_in(workspaces: Workspaces, case: Case) -> Documented:
+    """Which doc examples of Python the project runs, as its configuration and the gates' own commands say."""
+    files = workspaces.files(case.input_commit, _CONFIGURATION)[:_FILES_MAX]
+    gates = (gate.command for stage in case.pipeline.stages for gate in stage.gates if gate.command)
+    texts = [
+        *(_text(workspaces, case.input_commit, path) for path in files),
+        *(command.shell or " ".join(command.argv) for command in gates),
+    ]
+    said = [text for text in texts if "doctest" in text]
+    run = [word for text in said for found in _RUN.finditer(text) for word in found[1].split()]
+    globs = [glob for text in said for glob in _GLOB.findall(text)]
+    globs += [word.removeprefix("./") for word in run if not word.startswith("-")]
+    docstrings = any(_DOCSTRINGS.search(text) for text in said) or any(word.endswith(".py") for word in run)
+    return Documented(docstrings, tuple(glob for glob in globs if not glob.endswith(".py")))
+
+
+def _lost(workspaces: Workspaces, case: Case, path: str, documented: Documented) -> Sequence[Block]:
+    old, new = (_text(workspaces, commit, path) for commit in (case.input_commit, case.commit))
+    now = inline.blocks(path, new, documented)
+    may_grow = _is_guarded(case, path)
+    if path not in decisions.marked(case):
+        return inline.lost(inline.blocks(path, old, documented), now, may_grow=may_grow)
+    sides = reconciled.sides_of(old.encode("utf-8", "surrogateescape")) or ()
+    texts = [side.decode("utf-8", "surrogateescape") for side in sides]
+    missing = [inline.lost(inline.blocks(path, text, documented), now, may_grow=may_grow) for text in texts]
+    names = {(block.inside, block.name) for block in missing[-1]} if missing else set()
+    return [block for block in (missing[0] if missing else ()) if (block.inside, block.name) in names]
+
+
+def _blocks(workspaces: Workspaces, case: Case, path: str, documented: Documented) -> tuple[Block, ...]:
+    return inline.blocks(path, _text(workspaces, case.commit, path), documented)
+
+
+def _place(path: str, block: Block) -> tuple[object, ...]:
+    """What a block shares with one in a new file where both are the same test: of Rust its module too, as in its id."""
+    if not block.is_code or not path.endswith(".rs"):
+        return (block.lines,)
+    folders, _, name = path.removesuffix(".rs").rpartition("/")
+    modules = (*folders.split("/"), *(() if name in ("lib", "main", "mod") else (name,)))
+    return (*modules, *block.inside), block.name, block.lines
+
+
+def _is_guarded(case: Case, path: str) -> bool:
+    return any(_covers(gate, path) for gate in guards(case.pipeline, case.stage))
+
+
+def _covers(gate: Gate, path: str) -> bool:
+    language = LANGUAGES.get(gate.used.partition(".")[0])
+    inside = not gate.dir or path.startswith(f"{gate.dir}/")
+    return inside and (language is None or matches_any(language.sources, path))
+
+
+def _said(block: Block) -> str:
+    if block.is_code:
+        how = "put it back line by line; new tests go into a block of their own"
+    else:
+        how = "put it back as it was; new examples go below, or into one of their own"
+    return f"{block.name} was changed or taken out, but it is a test: {how}; only a stage that `authors` the file may"
+
+
+def _text(workspaces: Workspaces, commit: str, path: str) -> str:
+    return _read(workspaces, commit, path) or ""
+
+
+def _read(workspaces: Workspaces, commit: str, path: str) -> str | None:
+    try:
+        content = workspaces.read(commit, path, _FILE_MAX)
+    except UsageError:
+        return None
+    return None if content is None else content.decode("utf-8", "surrogateescape")
