@@ -10,6 +10,7 @@ TWO = "#[test]\nfn two() {\n    assert_eq!(app::keep(2), 2);\n}\n"
 ONE = "pub fn one() -> i64 {\n    1\n}\n"
 INLINE = "\n    #[test]\n    fn one_more() {\n        assert_eq!(one(), 1);\n    }\n}\n"
 BESIDE = f"\n{ONE}\n#[cfg(test)]\nmod more {{\n    use super::one;\n{INLINE}"
+FILE = "use super::one;\n\n#[test]\nfn one_more() {\n    assert_eq!(one(), 1);\n}\n"
 # Lines that are added to the block, which `quick` allows, and that bend what was there.
 RIGHT = "    fn add(a: i64, b: i64) -> i64 {\n        a + b\n    }\n\n    #[test]\n"
 MOVED = RS_TESTS + GOOD.removesuffix(RS_TESTS).replace("a + b", "b + a")
@@ -101,6 +102,10 @@ def test_honest_vitest(arena_of: Find, row: Honest) -> None:
 INLINE_PROOF = [
     Honest("in the block that is there", {"src/lib.rs": ONE + GOOD.removesuffix("}\n") + INLINE}),
     Honest("in a block beside", {"src/lib.rs": GOOD + BESIDE}),
+    Honest("in a module of its own", {"src/lib.rs": "pub mod one;\n\n" + GOOD, "src/one.rs": BESIDE.strip() + "\n"}),
+    Honest(
+        "in a file of tests", {"src/lib.rs": ONE + GOOD + "\n#[cfg(test)]\nmod one_tests;\n", "src/one_tests.rs": FILE}
+    ),
 ]
 
 

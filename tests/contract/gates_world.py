@@ -105,6 +105,7 @@ class Trees:
     def lay(self, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
         git("checkout", "-qf", commit, cwd=self.repository)
         for path, content in contents.items():
+            (self.repository / path).parent.mkdir(parents=True, exist_ok=True)
             (self.repository / path).write_bytes(content)
         return self.seal() if contents else commit
 

@@ -68,16 +68,22 @@ def changed(workspaces: Workspaces, case: Case, changes: Iterable[Change]) -> It
 
 
 def with_blocks_of(workspaces: Workspaces, commit: str, tests: str, paths: Iterable[str], stamp: Stamp) -> str:
-    """`commit` with the blocks of code that the files have in the commit `tests`, where both have the file."""
-    contents: dict[str, bytes] = {}
+    """`commit` with the blocks of code that the files have in the commit `tests`. A file of Rust that `tests` alone has
+    becomes one of its blocks, and a module of the file that names it there."""
+    contents: dict[str, str] = {}
     for path in paths:
         source, other = (_read(workspaces, each, path) for each in (commit, tests))
-        if source is None or other is None or not inline.may_hold(path, inline.NOTHING):
+        if other is None or not inline.may_hold(path, inline.NOTHING):
             continue
-        laid = inline.laid(path, source, other)
-        if laid != source:
-            contents[path] = laid.encode("utf-8", "surrogateescape")
-    return workspaces.lay(commit, contents, stamp) if contents else commit
+        if source is not None:
+            contents[path] = inline.laid(path, contents.get(path, source), other)
+        elif path.endswith(".rs") and (named := _parent(workspaces, (commit, tests), path)):
+            parent, line = named
+            there = contents.get(parent) or _text(workspaces, commit, parent)
+            contents |= {path: inline.laid(path, "", other), parent: f"{there}\n{line}\n"}
+    laid = {path: text.encode("utf-8", "surrogateescape") for path, text in contents.items()}
+    laid = {path: content for path, content in laid.items() if content != _bytes(workspaces, commit, path)}
+    return workspaces.lay(commit, laid, stamp) if laid else commit
 
 
 def text_of_blocks(path: str, text: str) -> str:
@@ -146,13 +152,31 @@ def _said(block: Block) -> str:
     return f"{block.name} was changed or taken out, but it is a test: {how}; only a stage that `authors` the file may"
 
 
+def _parent(workspaces: Workspaces, commits: tuple[str, str], path: str) -> tuple[str, str] | None:
+    """The file that has the new one as a module, and is there in both commits, with the line that says so."""
+    folder, _, name = path.removesuffix(".rs").rpartition("/")
+    if name == "mod":
+        folder, _, name = folder.rpartition("/")
+    declared = re.compile(rf"^[ \t]*(?:pub(?:\([^)]*\))?\s+)?mod\s+{re.escape(name)}\s*;", re.M)
+    for parent in (f"{folder}/lib.rs", f"{folder}/main.rs", f"{folder}/mod.rs", f"{folder}.rs"):
+        there, wanted = (_read(workspaces, commit, parent) for commit in commits)
+        found = declared.search(wanted or "")
+        if there is not None and found and not declared.search(there):
+            return parent, found[0].strip()
+    return None
+
+
 def _text(workspaces: Workspaces, commit: str, path: str) -> str:
     return _read(workspaces, commit, path) or ""
 
 
 def _read(workspaces: Workspaces, commit: str, path: str) -> str | None:
+    content = _bytes(workspaces, commit, path)
+    return None if content is None else content.decode("utf-8", "surrogateescape")
+
+
+def _bytes(workspaces: Workspaces, commit: str, path: str) -> bytes | None:
     try:
-        content = workspaces.read(commit, path, _FILE_MAX)
+        return workspaces.read(commit, path, _FILE_MAX)
     except UsageError:
         return None
-    return None if content is None else content.decode("utf-8", "surrogateescape")

@@ -130,7 +130,7 @@ class Workspaces(Protocol):
         """`commit` with the paths that match `globs` as they are in `onto`: a new commit's hash."""
 
     def lay(self, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
-        """`commit` with other contents in regular files that it has, by path: a commit's hash."""
+        """`commit` with these contents of files: one that is there is regular and keeps its mode. A commit's hash."""
 
     def publish(self, commit: str, remote: str, branch: str) -> str:
         """Push `commit` as `branch` to a remote under the user's own configuration, once or again. Returns its address.

@@ -72,15 +72,15 @@ def restored(objects: Objects, commit: str, onto: str, globs: Sequence[str], sta
 
 
 def laid(objects: Objects, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
-    """`commit` with these contents in regular files that it has: the same commit where there are none."""
+    """`commit` with these contents of files, by path: the same commit where there are none."""
     made = objects.commit(commit)
     listing = objects.listing(made.tree)
     edits: dict[bytes, Entry | None] = {}
     for path, content in contents.items():
         name = path.encode("utf-8", "surrogateescape")
         there = trees.get(listing, name)
-        if there is not None and there.mode in trees.REGULAR:
-            edits[name] = Entry(there.mode, objects.write("blob", content))
+        mode = there.mode if there is not None and there.mode in trees.REGULAR else trees.FILE
+        edits[name] = Entry(mode, objects.write("blob", content))
     if not edits:
         return commit
     return write_commit(objects, objects.write_edited(made.tree, edits), made.parents, stamp)

@@ -282,7 +282,7 @@ class GitWorkspaces:
             return compare.restored(self._objects, commit, onto, globs, stamp)
 
     def lay(self, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
-        """`commit` with other contents in regular files that it has, by path: a commit's hash."""
+        """`commit` with these contents of files: one that is there is regular and keeps its mode. A commit's hash."""
         with storage.locked(self._store, shared=True):
             return compare.laid(self._objects, commit, contents, stamp)
 

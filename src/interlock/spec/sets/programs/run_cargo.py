@@ -22,7 +22,8 @@ COUNTED = re.compile(r"^\d+ tests?, \d+ benchmarks?$", re.M)
 RESULT = re.compile(r"test (?P<name>\S.*?)(?: - should panic)? \.\.\. (?P<how>ok|FAILED|failed|ignored)(?:,.*)?$")
 SUM = re.compile(r"^test result: (?:ok|FAILED)\. (\d+) passed; (\d+) failed; (\d+) ignored; .*$", re.M)
 SAID = re.compile(r"^---- (.+?)(?: stdout)? ----$", re.M)
-ITEM = re.compile(r" - .*")  # of a test in documentation: `src/lib.rs - name (line 3)`
+# Of a test in documentation: `src/lib.rs - name (line 3)`; ` - compile` stays, since that is another test.
+ITEM = re.compile(r" - .*?\(line \d+\)")
 ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 SUITES = {"ok": "", "ignored": "skipped"}
 
