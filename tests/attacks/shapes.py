@@ -316,6 +316,18 @@ DOC_RUST = replace(
     broken=f"/// Adds.\n///\n/// ```\n/// assert_eq!(app::add(2, 3), 5);\n/// ```\n{_RS}".replace("a + b", "a - b"),
 )  # fmt: skip
 PROVING_RUST = replace(RUST, name="proving-rust", proves=True)
+# A program that tests by itself, as the warning of `init` has it judged.
+HARNESS = replace(
+    RUST, name="harness-rust",
+    files={
+        **RUST.files, "src/lib.rs": _RS, "Cargo.toml": RUST.files["Cargo.toml"] + '\n[[test]]\nname = "h"\nharness = false\n',
+        "tests/h.rs": "fn main() {\n    assert_eq!(app::keep(3), 3);\n    assert_eq!(app::add(2, 3), 5);\n}\n",
+    },
+    broken=_RS.replace("    a\n", "    std::process::exit(0);\n").replace("a + b", "a - b"),
+    pipeline="",
+    page='version: 1\nname: harness\nagents:\n  coder: {use: command, run: "true"}\nstages:\n  code:\n    agent: coder\n    gates:\n'
+    '      - {id: h, run: cargo test --test h, breaks: [tests/h.rs]}\n',
+)  # fmt: skip
 _DOCUMENTED = APP.replace(
     "int:\n    return a + b", 'int:\n    """Adds.\n\n    >>> add(2, 3)\n    5\n    """\n    return a + b'
 )
@@ -363,6 +375,7 @@ SHAPES = {
         RUST,
         DOC_RUST,
         PROVING_RUST,
+        HARNESS,
         DOCTEST,
         INSIDE,
     )

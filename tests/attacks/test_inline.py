@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.attacks.rows import Attack, Find, Honest, attack, each
-from tests.attacks.shapes import DOC_RUST, DOCTEST, INSIDE, RS_TESTS, RUST
+from tests.attacks.shapes import DOC_RUST, DOCTEST, HARNESS, INSIDE, RS_TESTS, RUST
 
 GOOD, BROKEN = RUST.files["src/lib.rs"], RUST.broken
 TWO = "#[test]\nfn two() {\n    assert_eq!(app::keep(2), 2);\n}\n"
@@ -97,6 +97,16 @@ def test_honest_docstrings(arena_of: Find, row: Honest) -> None:
 @each(SCRIPT_HONEST)
 def test_honest_vitest(arena_of: Find, row: Honest) -> None:
     accepted(arena_of, "vitest-inside", row)
+
+
+def test_a_harness_that_is_left_early(arena_of: Find) -> None:
+    attack(arena_of("harness-rust"), Attack("exit in the product", {}, "h/canary"))
+
+
+def test_honest_work_beside_a_harness(arena_of: Find) -> None:
+    accepted(
+        arena_of, "harness-rust", Honest("other words", {"src/lib.rs": "//! Sums.\n" + HARNESS.files["src/lib.rs"]})
+    )
 
 
 INLINE_PROOF = [
