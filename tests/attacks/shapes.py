@@ -310,10 +310,15 @@ RUST = Shape(
 
 # --- Tests inside sources ------------------------------------------------------------------------
 
+_DOC = '#![doc = include_str!("../README.md")]\n\n'
+_DOC += f"/// Adds.\n///\n/// ```\n/// assert_eq!(app::add(2, 3), 5);\n/// ```\n{_RS}"
 DOC_RUST = replace(
-    RUST, name="doc-rust",
-    files={**RUST.files, "src/lib.rs": f"/// Adds.\n///\n/// ```\n/// assert_eq!(app::add(2, 3), 5);\n/// ```\n{_RS}"},
-    broken=f"/// Adds.\n///\n/// ```\n/// assert_eq!(app::add(2, 3), 5);\n/// ```\n{_RS}".replace("a + b", "a - b"),
+    RUST, name="doc-rust", broken=_DOC.replace("a + b", "a - b"),
+    files={**RUST.files, "src/lib.rs": _DOC, "README.md": "# App\n\n```rust\nassert_eq!(app::add(1, 1), 2);\n```\n"},
+)  # fmt: skip
+RUST_FEATURE = replace(
+    RUST, name="feature-rust", pipeline="feature", stages=("plan", "tests", "code"),
+    prepared={"plan": {"$ARTIFACTS/plan.md": PLAN}}, broken=(_RS + RS_TESTS).replace("a + b", "a - b"),
 )  # fmt: skip
 PROVING_RUST = replace(RUST, name="proving-rust", proves=True)
 # A program that tests by itself, as the warning of `init` has it judged.
@@ -374,6 +379,7 @@ SHAPES = {
         MAKEFILE,
         RUST,
         DOC_RUST,
+        RUST_FEATURE,
         PROVING_RUST,
         HARNESS,
         DOCTEST,

@@ -23,10 +23,12 @@ _NAME_MAX = 60
 
 @dataclass(frozen=True, slots=True)
 class Documented:
-    """Which doc examples of Python the project runs: those in docstrings, and those in documents, by globs."""
+    """Which doc examples the project runs: of Python those in docstrings, and in documents, by globs; `of_rust` are
+    documents that a source of Rust includes."""
 
     docstrings: bool = False
     globs: tuple[str, ...] = ()
+    of_rust: tuple[str, ...] = ()
 
 
 def of_rust(text: str, masked: str) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -63,6 +65,11 @@ def of_document(path: str, text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The examples of a whole document."""
     if lines := tuple(_prompted(text.splitlines())):
         yield path, lines
+
+
+def of_markdown(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The examples of Rust in a document."""
+    yield from _fenced(text.splitlines())
 
 
 def _fenced(lines: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:

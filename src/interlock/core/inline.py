@@ -8,6 +8,7 @@ indented otherwise. What can be laid into another version of its file is `code`;
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ _ITEM = re.compile(
     r"(?:pub\s*(?:\([^)]*\)\s*)?)?(?:(?:default|async|unsafe|safe)\s+|const\s+(?=fn|unsafe|async|extern)|extern[\s\0]+(?=fn\b))*"
     r"(?P<kind>mod|fn|use|impl|struct|enum|union|trait|const|static|type|macro_rules|extern)\b"
 )
+_STOP = re.compile(r"[{;]")
 _TO_SEMICOLON = frozenset({"use", "const", "static", "type"})
 _MODULES = re.compile(r"\bmod\s+(?P<name>\w+)\s*(?=\{)|[{}]")
 _VITEST = re.compile(r"\bimport\s*\.\s*meta\s*\.\s*vitest\b")
@@ -55,7 +57,8 @@ class Block:
 
 def may_hold(path: str, documented: Documented) -> bool:
     """Whether a file of this name can hold tests beside what else it is."""
-    documents = matches_any(documented.globs, path) or (documented.docstrings and matches_any(_PYTHON, path))
+    documents = matches_any(documented.globs, path) or path in documented.of_rust
+    documents = documents or (documented.docstrings and matches_any(_PYTHON, path))
     return documents or matches_any((*_RUST, *NODE.sources), path)
 
 
@@ -67,7 +70,9 @@ def blocks(path: str, text: str, documented: Documented = NOTHING) -> tuple[Bloc
         return tuple(_of_vitest(text)) if "vitest" in text else ()
     if documented.docstrings and matches_any(_PYTHON, path):
         return tuple(_of_examples(examples.of_docstrings(text)))
-    return tuple(_of_examples(examples.of_document(path, text))) if matches_any(documented.globs, path) else ()
+    found = [*examples.of_document(path, text)] if matches_any(documented.globs, path) else []
+    found += examples.of_markdown(text) if path in documented.of_rust else []
+    return tuple(_of_examples(found))
 
 
 def lost(old: Sequence[Block], new: Sequence[Block], *, may_grow: bool) -> tuple[Block, ...]:
@@ -150,6 +155,7 @@ def _of_rust(text: str) -> Iterator[Block]:
     if _WHOLE.search(masked):
         yield _block(text, (0, len(text)), "#![cfg(test)]")
         return
+    modules = _modules(masked)
     at = 0
     while found := _ATTRIBUTE.search(masked, at):
         at, is_test = _attributes(masked, found.start())
@@ -158,7 +164,7 @@ def _of_rust(text: str) -> Iterator[Block]:
             first, at = at, _item_end(masked, item)
             name = " ".join(re.split(r"[({;=]", masked[item.start("kind") : at], maxsplit=1)[0].split())
             name = name if item["kind"] != "use" else " ".join(masked[first:at].split())
-            yield _block(text, (found.start(), at), name, _modules(masked, found.start()))
+            yield _block(text, (found.start(), at), name, _inside(modules, found.start()))
 
 
 def _attributes(masked: str, at: int) -> tuple[int, bool]:
@@ -182,8 +188,8 @@ def _makes_test(attribute: str) -> bool:
 
 def _item_end(masked: str, item: re.Match[str]) -> int:
     """Behind the brace that closes the item, or its semicolon."""
-    for found in re.finditer(r"[{(\[;]", masked[item.end() :]):
-        at = item.end() + found.start()
+    for found in _STOP.finditer(masked, item.end()):
+        at = found.start()
         if found[0] == ";" and _is_flat(masked, item.end(), at):
             return at + 1
         if found[0] == "{" and item["kind"] not in _TO_SEMICOLON and _is_flat(masked, item.end(), at):
@@ -196,19 +202,28 @@ def _is_flat(masked: str, start: int, end: int) -> bool:
     return all(between.count(one) == between.count(other) for one, other in ("()", "[]", "{}"))
 
 
-def _modules(masked: str, end: int) -> tuple[str, ...]:
-    """The modules that are open there."""
+def _modules(masked: str) -> list[tuple[int, tuple[str, ...]]]:
+    """Which modules are open from where on, in order."""
+    opened: list[tuple[int, tuple[str, ...]]] = [(0, ())]
     names: list[str] = []
     pending = ""
-    for found in _MODULES.finditer(masked, 0, end):
+    for found in _MODULES.finditer(masked):
         if found["name"]:
             pending = found["name"]
-        elif found[0] == "{":
+            continue
+        was = names[-1] if names else ""
+        if found[0] == "{":
             names.append(pending)
-            pending = ""
         elif names:
             names.pop()
-    return tuple(name for name in names if name)
+        if pending or was:
+            opened.append((found.end(), tuple(name for name in names if name)))
+        pending = ""
+    return opened
+
+
+def _inside(modules: list[tuple[int, tuple[str, ...]]], at: int) -> tuple[str, ...]:
+    return modules[bisect_right(modules, at, key=lambda each: each[0]) - 1][1]
 
 
 # --- others ---------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ files come from. A block that was there may get lines only where a gate with `te
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -28,6 +29,7 @@ _CONFIGURATION = (
 )
 _DOCSTRINGS = re.compile(r"--doctest-(?:modules|plus)\b|^\s*doctest_plus\s*=", re.M)
 _GLOB = re.compile(r"""--doctest-glob["']?[=,\s]+["']?([^\s"',\]]+)""")
+_INCLUDED = re.compile(r"""\bdoc\s*=\s*include_str!\s*\(\s*"([^"]+)"\s*\)""")
 _RUN = re.compile(r"-m doctest((?:[ \t]+[\w./*-]+)+)")
 
 
@@ -93,7 +95,8 @@ def text_of_blocks(path: str, text: str) -> str:
 
 
 def documented_in(workspaces: Workspaces, case: Case) -> Documented:
-    """Which doc examples of Python the project runs, as its configuration and the gates' own commands say."""
+    """Which doc examples the project runs: of Python as its configuration and the gates' own commands say, of Rust as
+    its libraries include documents."""
     files = workspaces.files(case.input_commit, _CONFIGURATION)[:_FILES_MAX]
     gates = (gate.command for stage in case.pipeline.stages for gate in stage.gates if gate.command)
     texts = [
@@ -105,7 +108,14 @@ def documented_in(workspaces: Workspaces, case: Case) -> Documented:
     globs = [glob for text in said for glob in _GLOB.findall(text)]
     globs += [word.removeprefix("./") for word in run if not word.startswith("-")]
     docstrings = any(_DOCSTRINGS.search(text) for text in said) or any(word.endswith(".py") for word in run)
-    return Documented(docstrings, tuple(glob for glob in globs if not glob.endswith(".py")))
+    documents = tuple(glob for glob in globs if not glob.endswith(".py"))
+    return Documented(docstrings, documents, tuple(_included(workspaces, case.input_commit)))
+
+
+def _included(workspaces: Workspaces, commit: str) -> Iterator[str]:
+    for path in workspaces.files(commit, ("lib.rs",))[:_FILES_MAX]:
+        for found in _INCLUDED.finditer(_text(workspaces, commit, path)):
+            yield posixpath.normpath(posixpath.join(posixpath.dirname(path), found[1]))
 
 
 def _lost(workspaces: Workspaces, case: Case, path: str, documented: Documented) -> Sequence[Block]:
@@ -114,11 +124,12 @@ def _lost(workspaces: Workspaces, case: Case, path: str, documented: Documented)
     may_grow = _is_guarded(case, path)
     if path not in decisions.marked(case):
         return inline.lost(inline.blocks(path, old, documented), now, may_grow=may_grow)
-    sides = reconciled.sides_of(old.encode("utf-8", "surrogateescape")) or ()
-    texts = [side.decode("utf-8", "surrogateescape") for side in sides]
+    sides = reconciled.sides_of(old.encode("utf-8", "surrogateescape"))
+    base = _text(workspaces, case.base_commit, path)  # for marks that nobody can tell apart
+    texts = [side.decode("utf-8", "surrogateescape") for side in sides] if sides else [base]
     missing = [inline.lost(inline.blocks(path, text, documented), now, may_grow=may_grow) for text in texts]
-    names = {(block.inside, block.name) for block in missing[-1]} if missing else set()
-    return [block for block in (missing[0] if missing else ()) if (block.inside, block.name) in names]
+    names = {(block.inside, block.name) for block in missing[-1]}
+    return [block for block in missing[0] if (block.inside, block.name) in names]
 
 
 def _blocks(workspaces: Workspaces, case: Case, path: str, documented: Documented) -> tuple[Block, ...]:

@@ -140,6 +140,14 @@ def test_doc_examples_run_only_where_the_project_says_so() -> None:
     assert blocks("a.md", ">>> a\n1\n") == ()
 
 
+def test_a_document_that_a_source_of_rust_includes() -> None:
+    text = "# App\n\n```toml\na = 1\n```\n\n```\nassert!(true);\n```\n"
+    assert [block.name for block in blocks("README.md", text, Documented(of_rust=("README.md",)))] == [
+        "doc example `assert!(true);`"
+    ]
+    assert blocks("OTHER.md", text, Documented(of_rust=("README.md",))) == ()
+
+
 def test_tests_of_another_version_are_laid_into_a_source() -> None:
     assert laid("src/lib.rs", ADD + TESTS, ADD + MORE) == ADD + MORE
     assert laid("src/lib.rs", ADD + MORE + "fn end() {}\n", TESTS) == ADD + TESTS + "fn end() {}\n"
