@@ -218,6 +218,7 @@ def test_what_an_agent_is_told_of_the_tests_that_it_adds(tmp_path: Path) -> None
     brief = world.git("show", f"{branch}:brief.txt")
     assert "You may add\n- new test files in **/tests/**" in brief
     assert "at least one must fail without it" in brief
+    assert "inside sources" not in brief  # that is for Rust
 
 
 def test_a_continued_workspace_keeps_added_tests_and_no_changed_ones(tmp_path: Path) -> None:

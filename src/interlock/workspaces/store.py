@@ -254,13 +254,7 @@ class GitWorkspaces:
 
     def read(self, commit: str, path: str, max_bytes: int) -> bytes | None:
         """As the port says: None for symlinks and folders too."""
-        entry = trees.get(self._objects.listing(self._tree(commit)), path.encode("utf-8", "surrogateescape"))
-        if entry is None or entry.mode not in trees.REGULAR:
-            return None
-        size = self._objects.sizes([entry.oid])[entry.oid]
-        if size > max_bytes:
-            raise UsageError(f"{path}: {size:,} bytes, and at most {max_bytes:,} are read")
-        return self._objects.read(entry.oid)
+        return compare.content(self._objects, self._tree(commit), path, max_bytes)
 
     def files(self, commit: str, globs: Sequence[str]) -> tuple[str, ...]:
         """As the port says: no symlinks."""
