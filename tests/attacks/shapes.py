@@ -321,6 +321,56 @@ RUST = Shape(
     product="src/lib.rs", broken=(_RS + RS_TESTS).replace("a + b", "a - b"), tests=(), truth=JS_TRUTH,
 )  # fmt: skip
 
+# --- Tests inside sources ------------------------------------------------------------------------
+
+_DOC = '#![doc = include_str!("../README.md")]\n\n'
+_DOC += f"/// Adds.\n///\n/// ```\n/// assert_eq!(app::add(2, 3), 5);\n/// ```\n{_RS}"
+DOC_RUST = replace(
+    RUST, name="doc-rust", broken=_DOC.replace("a + b", "a - b"),
+    files={**RUST.files, "src/lib.rs": _DOC, "README.md": "# App\n\n```rust\nassert_eq!(app::add(1, 1), 2);\n```\n"},
+)  # fmt: skip
+RUST_FEATURE = replace(
+    RUST, name="feature-rust", pipeline="feature", stages=("plan", "tests", "code"),
+    prepared={"plan": {"$ARTIFACTS/plan.md": PLAN}}, broken=(_RS + RS_TESTS).replace("a + b", "a - b"),
+)  # fmt: skip
+PROVING_RUST = replace(RUST, name="proving-rust", proves=True)
+# A program that tests by itself, as the warning of `init` has it judged.
+HARNESS = replace(
+    RUST, name="harness-rust",
+    files={
+        **RUST.files, "src/lib.rs": _RS, "Cargo.toml": RUST.files["Cargo.toml"] + '\n[[test]]\nname = "h"\nharness = false\n',
+        "tests/h.rs": "fn main() {\n    assert_eq!(app::keep(3), 3);\n    assert_eq!(app::add(2, 3), 5);\n}\n",
+    },
+    broken=_RS.replace("    a\n", "    std::process::exit(0);\n").replace("a + b", "a - b"),
+    pipeline="",
+    page='version: 1\nname: harness\nagents:\n  coder: {use: command, run: "true"}\nstages:\n  code:\n    agent: coder\n    gates:\n'
+    '      - {id: h, run: cargo test --test h, breaks: [tests/h.rs]}\n',
+)  # fmt: skip
+_DOCUMENTED = APP.replace(
+    "int:\n    return a + b", 'int:\n    """Adds.\n\n    >>> add(2, 3)\n    5\n    """\n    return a + b'
+)
+DOCTEST = replace(
+    PYTEST, name="doctest",
+    files={
+        **PYTEST.files, "src/app.py": _DOCUMENTED, "README.md": "# App\n\n>>> 2 + 3\n5\n",
+        "pyproject.toml": PYPROJECT.replace(
+            'testpaths = ["tests"]', 'addopts = ["--doctest-modules", "--doctest-glob=README.md"]'
+        ),
+        "tests/test_app.py": "from app import keep\n\n\ndef test_keep():\n    assert keep(3) == 3\n",
+    },
+    broken=_DOCUMENTED.replace("return a + b", "return a - b"), tests=("tests/test_app.py::test_keep",),
+)  # fmt: skip
+_INSIDE = "\nif (import.meta.vitest) {\n  const { expect, test } = import.meta.vitest;\n  test('sum', () => expect(add(2, 3)).toBe(5));\n}\n"
+INSIDE = replace(
+    VITEST, name="vitest-inside", tests=("test/app.test.js::keep",),
+    files={
+        **VITEST.files, "src/app.js": SUM + _INSIDE,
+        "vitest.config.mjs": "export default { test: { includeSource: ['src/**/*.js'] } };\n",
+        "test/app.test.js": "import { expect, test } from 'vitest';\nimport { keep } from '../src/app.js';\n\ntest('keep', () => expect(keep(3)).toBe(3));\n",
+    },
+    broken=(SUM + _INSIDE).replace("a + b", "a - b"),
+)  # fmt: skip
+
 # Without leave to add tests: what is protected by name alone.
 PLAIN = (replace(PYTEST, name="plain-python", adds=False), replace(NODE, name="plain-node", adds=False))
 SHAPES = {
@@ -343,5 +393,11 @@ SHAPES = {
         SCRIPTS,
         MAKEFILE,
         RUST,
+        DOC_RUST,
+        RUST_FEATURE,
+        PROVING_RUST,
+        HARNESS,
+        DOCTEST,
+        INSIDE,
     )
 }

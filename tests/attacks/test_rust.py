@@ -31,8 +31,8 @@ def calling(statement: str) -> str:
 
 ATTACKS = [
     Attack("nothing but the defect", {}, "test/test_failed"),
-    Attack("inline tests deleted", {"src/lib.rs": BROKEN.replace(RS_TESTS, "")}, "test/test_vanished"),
-    Attack("one inline test deleted", {"src/lib.rs": ZERO}, "test/test_vanished"),
+    Attack("inline tests deleted", {"src/lib.rs": BROKEN.replace(RS_TESTS, "")}, "scope/protected"),
+    Attack("one inline test deleted", {"src/lib.rs": ZERO}, "scope/protected"),
     Attack("inline tests ignored", {"src/lib.rs": BROKEN.replace("#[test]", "#[test]\n    #[ignore]")}, "test/test_skipped"),
     Attack("exit when it is called", {"src/lib.rs": calling("std::process::exit(0);")}, "test"),
     Attack("exit when it is loaded", {"src/lib.rs": BROKEN + AT_LOAD}, "test"),

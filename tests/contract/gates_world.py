@@ -102,6 +102,13 @@ class Trees:
                 git("checkout", "-q", onto, "--", change.path, cwd=self.repository)
         return self.seal()
 
+    def lay(self, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
+        git("checkout", "-qf", commit, cwd=self.repository)
+        for path, content in contents.items():
+            (self.repository / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.repository / path).write_bytes(content)
+        return self.seal() if contents else commit
+
     @contextmanager
     def clean_room(self, commit: str, base: str, room: Room) -> Iterator[Place]:
         with self._one:

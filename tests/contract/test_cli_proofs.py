@@ -218,6 +218,15 @@ def test_what_an_agent_is_told_of_the_tests_that_it_adds(tmp_path: Path) -> None
     brief = world.git("show", f"{branch}:brief.txt")
     assert "You may add\n- new test files in **/tests/**" in brief
     assert "at least one must fail without it" in brief
+    assert "inside sources" not in brief  # that is for Rust
+
+
+def test_an_agent_is_told_of_inline_tests_of_rust(tmp_path: Path) -> None:
+    later = "  later:\n    needs: [code]\n    agent: coder\n    gates: [{id: old, use: rust.test, tests: base}]\n"
+    world = begin(tmp_path, QUICK + later, f'cp "$BRIEF" {tmp_path}/brief.txt\n')
+    world.commit({"Cargo.toml": '[package]\nname = "a"\nversion = "1.0.0"\n'})
+    world.ask("run", "-t", "add must add", "--until", "code")
+    assert "- new tests inside sources, under `#[cfg(test)]`" in (tmp_path / "brief.txt").read_text()
 
 
 def test_a_continued_workspace_keeps_added_tests_and_no_changed_ones(tmp_path: Path) -> None:

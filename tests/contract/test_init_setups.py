@@ -320,6 +320,16 @@ def test_a_test_gate_that_cannot_tell_tests_apart_is_said_loudly(tmp_path: Path)
     assert not any("exit code alone" in note for note in planned(tmp_path / "python", PACKAGE, "pytest").notes)
 
 
+def test_a_harness_of_its_own_is_said_loudly(tmp_path: Path):
+    manifest = '[package]\nname = "a"\nversion = "1.0.0"\n\n[[test]]\nname = "h"\nharness = false\n'
+    crate = {"Cargo.toml": manifest, "src/lib.rs": "", "tests/h.rs": "fn main() {}\n"}
+    said = "WARNING: tests/h.rs has a harness of its own"
+    notes = planned(tmp_path / "own", crate, "cargo").notes
+    assert any(note.startswith(said) and 'breaks: ["tests/h.rs"]' in note for note in notes), notes
+    usual = planned(tmp_path / "usual", {**crate, "Cargo.toml": manifest.replace("false", "true")}, "cargo").notes
+    assert not any(note.startswith(said) for note in usual)
+
+
 def test_that_nothing_is_tested_is_said_loudly(tmp_path: Path):
     assert any(
         note.startswith("WARNING: nothing but compilation is checked (python.build)")

@@ -515,6 +515,17 @@ def test_restoring_puts_matching_paths_back(world: World) -> None:
     assert world.workspaces.restore(rejected.commit, base.commit, [], STAMP) == rejected.commit
 
 
+def test_laying_contents_into_a_commit(world: World) -> None:
+    base = world.base()
+    laid = world.workspaces.lay(base.commit, {"a.txt": b"new\n", "deep/er/b.txt": b"b\n"}, STAMP)
+    assert [(change.path, change.status) for change in world.workspaces.changes(base.commit, laid)] == [
+        ("a.txt", "M"),
+        ("deep/er/b.txt", "A"),
+    ]
+    assert world.workspaces.read(laid, "deep/er/b.txt", 100) == b"b\n"
+    assert world.workspaces.lay(base.commit, {}, STAMP) == base.commit
+
+
 # --- clean rooms
 
 

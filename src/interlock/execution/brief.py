@@ -75,6 +75,8 @@ def _bounds(pipeline: Pipeline, stage: Stage, inherited: Sequence[str]) -> Itera
     added = tuple(f"new test files in {glob}" for glob in stage.scope.adds)
     if added and any(guards(pipeline, stage)):
         added = (*added, "new tests in test files that are there: below the old ones, with every old line kept")
+        if any(gate.used.startswith("rust.") for gate in guards(pipeline, stage)):
+            added = (*added, "new tests inside sources, under `#[cfg(test)]`: what is there stays")
     if stage.scope.writes is not None:
         allowed = (*stage.scope.writes, *stage.scope.authors, *added)
         yield "## Change nothing but\n" + (_bullets(allowed) if allowed else "the documents named above.")

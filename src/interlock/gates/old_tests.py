@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from interlock.core.judge_files import CONFIGURATION, MIXED, is_test, tests_of
 from interlock.core.pipeline import Tests
+from interlock.gates import inline
 from interlock.gates.bench import Bench
 from interlock.gates.origins import DEPENDENCIES
 from interlock.ports import Case, Stamp
@@ -26,6 +27,8 @@ def with_tests_of_base(bench: Bench, case: Case) -> Case:
         return case
     stamp = Stamp("interlock: the candidate with the tests of the base", 0)
     commit = bench.workspaces.restore(case.commit, case.base_commit, tuple(_globs(bench, case)), stamp)
+    sources = [change.path for change in bench.workspaces.changes(case.base_commit, commit) if change.status == "M"]
+    commit = inline.with_blocks_of(bench.workspaces, commit, case.base_commit, sources, stamp)
     return replace(case, commit=commit, tree=commit)  # any name of the tree does
 
 

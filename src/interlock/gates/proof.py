@@ -1,9 +1,9 @@
 """Proof by tests: new tests fail on the accepted input and pass on the candidate.
 
-Rule: the accepted input gets the candidate's test files, and nothing else of it, in a checkout of its own. A test
-proves the change where it fails there for an assertion, a missing name or an exception of the code under test. A syntax
-error, a fixture or a timeout proves nothing. A test that was changed proves it in the same way; whether it was weakened
-is asked by another gate, with `tests: base`, which lays the base's test files over the candidate.
+Rule: the accepted input gets the candidate's test files and its tests inside sources, and nothing else of it, in a
+checkout of its own. A test proves the change where it fails there for an assertion, a missing name or an exception of
+the code under test. A syntax error, a fixture or a timeout proves nothing. A test that was changed proves it in the
+same way; whether it was weakened is asked by another gate, with `tests: base`, which lays the base's tests over.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from interlock.core.globs import matches_any
 from interlock.core.growth import grew
 from interlock.core.judge_files import tests_of
 from interlock.core.pipeline import Command, Expect, Gate
-from interlock.gates import canary
+from interlock.gates import canary, inline
 from interlock.gates.baseline import broken
 from interlock.gates.bench import Bench
 from interlock.gates.findings import outside_of
@@ -110,7 +110,8 @@ def _tests(case: Case) -> tuple[str, ...]:
 def _changed_tests(bench: Bench, case: Case) -> list[str]:
     globs = _tests(case)
     changes = bench.workspaces.changes(case.input_tree, case.tree)
-    return [change.path for change in changes if change.status != "D" and matches_any(globs, change.path)]
+    whole = [change.path for change in changes if change.status != "D" and matches_any(globs, change.path)]
+    return [*whole, *inline.changed(bench.workspaces, case, (each for each in changes if each.path not in whole))]
 
 
 def _grown(bench: Bench, case: Case, changed: Sequence[str]) -> Iterator[str]:
@@ -128,6 +129,7 @@ def _without_change(bench: Bench, case: Case, changed: Sequence[str]) -> Case:
     others = ("**", *(f"!{glob}" for glob in _tests(case)))
     stamp = Stamp("interlock: the accepted input with the candidate's tests", 0)
     commit = bench.workspaces.restore(case.commit, case.input_commit, others, stamp)
+    commit = inline.with_blocks_of(bench.workspaces, commit, case.commit, changed, stamp)
     gate = replace(case.gate, expect=Expect.PASS, canary="", repeat=1, command=_narrowed(case.gate, changed))
     return replace(case, gate=gate, commit=commit, tree=commit, baseline=None)
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from interlock.core.globs import matches_any
 from interlock.gates.bench import Bench
+from interlock.gates.inline import text_of_blocks
 from interlock.gates.proof import Proven, proven_in
 from interlock.ports import Case, UsageError
 
@@ -51,7 +52,7 @@ def _read(bench: Bench, case: Case, path: str) -> str:
 
 def _source(content: str, path: str, test: Proven) -> str:
     if not path.endswith(".py"):
-        return content
+        return text_of_blocks(path, content)
     try:
         tree = ast.parse(content)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

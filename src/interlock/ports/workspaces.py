@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,6 +128,9 @@ class Workspaces(Protocol):
 
     def restore(self, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:
         """`commit` with the paths that match `globs` as they are in `onto`: a new commit's hash."""
+
+    def lay(self, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
+        """`commit` with these contents of files: one that is there is regular and keeps its mode. A commit's hash."""
 
     def publish(self, commit: str, remote: str, branch: str) -> str:
         """Push `commit` as `branch` to a remote under the user's own configuration, once or again. Returns its address.

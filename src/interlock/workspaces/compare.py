@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from interlock.core.globs import matches_any
-from interlock.ports import Change, Stamp
+from interlock.ports import Change, Stamp, UsageError
 from interlock.workspaces import trees
 from interlock.workspaces.git import Git
 from interlock.workspaces.objects import Objects, commit_object
@@ -57,6 +57,17 @@ def patch(git: Git, old: str, new: str) -> bytes:
     return git.call("diff-tree", *options, old, new).out
 
 
+def content(objects: Objects, tree: str, path: str, max_bytes: int) -> bytes | None:
+    """A regular file of the tree, None where there is none. Raises UsageError above `max_bytes`."""
+    entry = trees.get(objects.listing(tree), path.encode("utf-8", "surrogateescape"))
+    if entry is None or entry.mode not in trees.REGULAR:
+        return None
+    size = objects.sizes([entry.oid])[entry.oid]
+    if size > max_bytes:
+        raise UsageError(f"{path}: {size:,} bytes, and at most {max_bytes:,} are read")
+    return objects.read(entry.oid)
+
+
 def restored(objects: Objects, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:
     """`commit` with the paths that match `globs` as they are in `onto`: the same commit where they are already."""
     made = objects.commit(commit)
@@ -66,6 +77,21 @@ def restored(objects: Objects, commit: str, onto: str, globs: Sequence[str], sta
     for path, (_, then) in differing.items():
         if matches_any(globs, path.decode("utf-8", "surrogateescape")):
             edits[path] = then
+    if not edits:
+        return commit
+    return write_commit(objects, objects.write_edited(made.tree, edits), made.parents, stamp)
+
+
+def laid(objects: Objects, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
+    """`commit` with these contents of files, by path: the same commit where there are none."""
+    made = objects.commit(commit)
+    listing = objects.listing(made.tree)
+    edits: dict[bytes, Entry | None] = {}
+    for path, text in contents.items():
+        name = path.encode("utf-8", "surrogateescape")
+        there = trees.get(listing, name)
+        mode = there.mode if there is not None and there.mode in trees.REGULAR else trees.FILE
+        edits[name] = Entry(mode, objects.write("blob", text))
     if not edits:
         return commit
     return write_commit(objects, objects.write_edited(made.tree, edits), made.parents, stamp)

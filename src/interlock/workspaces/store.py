@@ -266,13 +266,7 @@ class GitWorkspaces:
 
     def read(self, commit: str, path: str, max_bytes: int) -> bytes | None:
         """As the port says: None for symlinks and folders too."""
-        entry = trees.get(self._objects.listing(self._tree(commit)), path.encode("utf-8", "surrogateescape"))
-        if entry is None or entry.mode not in trees.REGULAR:
-            return None
-        size = self._objects.sizes([entry.oid])[entry.oid]
-        if size > max_bytes:
-            raise UsageError(f"{path}: {size:,} bytes, and at most {max_bytes:,} are read")
-        return self._objects.read(entry.oid)
+        return compare.content(self._objects, self._tree(commit), path, max_bytes)
 
     def files(self, commit: str, globs: Sequence[str]) -> tuple[str, ...]:
         """As the port says: no symlinks."""
@@ -292,6 +286,11 @@ class GitWorkspaces:
         """`commit` with the paths that match `globs` as they are in `onto`: a commit's hash."""
         with storage.locked(self._store, shared=True):
             return compare.restored(self._objects, commit, onto, globs, stamp)
+
+    def lay(self, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
+        """`commit` with these contents of files: one that is there is regular and keeps its mode. A commit's hash."""
+        with storage.locked(self._store, shared=True):
+            return compare.laid(self._objects, commit, contents, stamp)
 
     # --- disk
 

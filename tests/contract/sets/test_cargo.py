@@ -10,7 +10,7 @@ from tests.contract.sets.projects import RUST, Ran, lay, run
 
 from interlock.core.pipeline import Report
 from interlock.spec.sets import resolve
-from interlock.spec.sets.programs.run_cargo import cases
+from interlock.spec.sets.programs.run_cargo import cases, documented
 from interlock.spec.sets.ready import Ready
 
 LIB = RUST["src/lib.rs"]
@@ -57,6 +57,12 @@ def test_each_test_is_told(cargo: Callable[[dict[str, str]], Ran]) -> None:
     red = cargo({"src/lib.rs": CRATE["src/lib.rs"].replace("a + b", "a - b")})
     failed = {name: "skipped" if how == "skipped" else "failure" for name, how in GREEN.items()}
     assert (red.code, red.cases()) == (101, failed), red.output
+
+
+def test_a_doc_test_that_is_only_compiled_is_another_one() -> None:
+    names = ("src/lib.rs - add (line 3)", "src/lib.rs - (line 9)", "src/lib.rs - add (line 3) - compile")
+    told = [documented({"name": name})["name"] for name in names]
+    assert told == ["src/lib.rs", "src/lib.rs", "src/lib.rs - compile"]
 
 
 def test_a_program_that_ends_early(cargo: Callable[[dict[str, str]], Ran]) -> None:

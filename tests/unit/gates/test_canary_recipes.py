@@ -50,6 +50,14 @@ def test_a_file_beside_another_one(tmp_path: Path, recipe: str, path: str, text:
     assert not any(word in (name + content).lower() for word in ("canary", "interlock", "referee"))
 
 
+def test_a_program_of_rust_fails_at_its_end(tmp_path: Path) -> None:
+    text = "// fn main() {\nfn main() -> Result<(), String> {\n    run()\n}\n"
+    (content,) = written("script", tmp_path, {"tests/h.rs": text}).values()
+    assert content.index("impl Drop") > content.index("-> Result")
+    assert content.endswith("    let _at_end = name;\n\n    run()\n}\n")
+    assert written("script", tmp_path, {"tests/i.rs": "pub fn help() {}\n"}) == {}
+
+
 def test_every_recipe_is_there() -> None:
     assert {recipe for recipe, *_ in BESIDE} == set(RECIPES)
 

@@ -13,7 +13,7 @@ from interlock.core import growth, judge_files, reconciled
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.globs import matches_any
 from interlock.core.pipeline import Scope, Stage
-from interlock.gates import decisions, origins, setups, tables
+from interlock.gates import decisions, inline, origins, setups, tables
 from interlock.gates.bench import Bench
 from interlock.gates.new_tests import may_come
 from interlock.ports import Cancel, Case, Change, Judgement, UsageError, Workspaces
@@ -37,6 +37,7 @@ def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     taken = decisions.taken(bench.workspaces, case)
     judged = tuple(change for change in changes if change.path not in taken)
     of_paths = (*_emptiness(case), *_paths(bench.workspaces, case, judged), *_sizes(case.stage, changes))
+    of_paths = (*of_paths, *inline.judge(bench.workspaces, case, judged))
     for look in (_dependencies, _ignored, _collisions):
         of_paths = (*of_paths, *look(bench.workspaces, case, changes))
     of_conflicts = (*_markers(bench.workspaces, case), *decisions.judge(bench.workspaces, case, changes, ARTIFACTS))
@@ -58,6 +59,8 @@ def _paths(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Ite
         complaint = of_setup or _complaint(workspaces, case, change, conflicts)
         if complaint is not None and complaint[0] == "protected":
             complaint = _of_protected_content(workspaces, case, change, complaint)
+        elif complaint is not None and complaint[0] == "outside_writes":
+            complaint = None if inline.adds_only_tests(workspaces, case, change) else complaint
         tabled = tables.is_mixed(change.path) and not matches_any(_whole(case.stage.scope.authors), change.path)
         tabled = tabled and of_setup is None
         own = _authored_tables(case.stage.scope, change.path) if tabled else ()

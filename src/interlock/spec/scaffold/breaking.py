@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
+from typing import Any
 
 from interlock.core.globs import matches_any
 from interlock.core.judge_files import is_test
@@ -11,6 +13,7 @@ from interlock.spec.sets import folder as look
 from interlock.spec.sets.configured import configured_tests
 
 FILES_MAX = 10  # no more than a gate breaks
+MANIFESTS_MAX = 100
 _KINDS = re.compile(r".+\.([cm]?[jt]sx?|py|sh|bash)")
 _ASIDE = (
     "**/fixture*/**", "**/data/**", "**/helper*/**", "**/util*/**", "**/example*/**", "helper*", "util*", "common.*",
@@ -34,6 +37,26 @@ def likely(root: Path, folder: str, command: str) -> tuple[str, ...]:
     found.sort(key=lambda path: (not _names(text, path), not _TEST.search(path), path.count("/"), path))
     below = f"/{folder}/" if folder else "/"
     return tuple(path if "/" in path else below + path for path in found[:FILES_MAX])
+
+
+def of_their_own(root: Path, folder: str) -> tuple[tuple[str, str], ...]:
+    """Tests of Rust with a harness of their own, as cargo names them and by their files."""
+    found = []
+    manifests = [path for path in look.files(root / folder) if path.rpartition("/")[2] == "Cargo.toml"]
+    for path in manifests[:MANIFESTS_MAX]:
+        below = path.removesuffix("Cargo.toml")
+        for test in _tests_of(look.text(root / folder, path)):
+            if isinstance(test, dict) and test.get("harness") is False and isinstance(name := test.get("name"), str):
+                found.append((name, f"{below}{test.get('path', f'tests/{name}.rs')}"))
+    return tuple(found)
+
+
+def _tests_of(manifest: str) -> list[Any]:
+    try:
+        tests = tomllib.loads(manifest).get("test")
+    except tomllib.TOMLDecodeError:
+        return []
+    return tests if isinstance(tests, list) else []
 
 
 def _read_by(place: Path, command: str) -> list[str]:

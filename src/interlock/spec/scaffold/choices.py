@@ -8,7 +8,7 @@ from pathlib import Path
 
 from interlock.core.judge_files import is_test
 from interlock.core.pipeline import Report
-from interlock.spec.scaffold.breaking import likely
+from interlock.spec.scaffold.breaking import likely, of_their_own
 from interlock.spec.scaffold.found import Which
 from interlock.spec.scaffold.parts import Part
 from interlock.spec.scaffold.setups import installs, recipes
@@ -70,6 +70,13 @@ def choose(parts: Sequence[Part], root: Path, which: Which) -> tuple[tuple[Choic
         f"WARNING: {_name(choice)} goes by its exit code alone: tests are not told apart, none that vanishes is missed"
         for choice in chosen
         if choice.tests and not reports_tests(choice)
+    ]
+    notes += [
+        f"WARNING: {path} has a harness of its own, and {_name(choice)} goes by its exit code alone: a gate "
+        f'{{run: "cargo test --test {name}", breaks: ["{path}"]}} sees whether it can fail'
+        for choice in chosen
+        if choice.use == "rust.test"
+        for name, path in of_their_own(root, choice.dir)
     ]
     if chosen and not any(choice.tests for choice in chosen):
         kinds = ", ".join(choice.use for choice in chosen)

@@ -20,10 +20,10 @@ WORKER = "coder"  # what every stage names, whichever program it is: another one
 GATES_IN_BLOCK_MAX = 4  # more of them are written one to a line, to keep the page short
 # Where new tests go: what is protected by name holds more, and a stage that adds tests needs no more.
 TEST_FILES = {
-    "python": ("**/tests/**", "**/test/**", "test_*.py", "*_test.py"),
+    "python": ("**/tests/**", "**/test/**", "test_*.py", "*_test.py", "tests.py"),
     "node": ("**/test/**", "**/tests/**", "**/__tests__/**", "*.test.*", "*.spec.*"),
     "go": ("*_test.go", "**/testdata/**"),
-    "rust": ("**/tests/**",),
+    "rust": ("**/tests/**", "tests.rs", "*_test.rs", "*_tests.rs"),
     "java": ("**/src/test/**",),
 }
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_ ./-]*")

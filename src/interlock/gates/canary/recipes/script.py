@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from interlock.core import masks
 from interlock.gates.canary import javascript
 from interlock.gates.canary.planting import Beside, Changed
 from interlock.gates.canary.words import Words
@@ -48,6 +49,18 @@ class {title}Test(unittest.TestCase):
 """
 _FUNCTION = '\n\ndef test_{one}():\n    assert "{left}" == "{right}"\n\n\n'
 _RAISED = '\n\nraise AssertionError("{one}: {left} is not {right}")\n\n\n'
+_MAIN = re.compile(r"\bfn\s+main\s*\(\s*\)[^{]*\{")
+_AT_END = """
+    #[allow(non_camel_case_types)]
+    struct {w.name};
+    impl Drop for {w.name} {{
+        fn drop(&mut self) {{
+            assert_eq!("{w.left}", "{w.right}", "{one}: {w.left} is not {w.right}");
+            std::process::exit(0);
+        }}
+    }}
+    let _at_end = {w.name};
+"""
 
 
 def written(beside: Beside, words: Words) -> Mapping[str, str]:
@@ -57,6 +70,8 @@ def written(beside: Beside, words: Words) -> Mapping[str, str]:
         return {path: Changed(_of_javascript(javascript.Script(path, text), words))}
     if path.endswith(".py"):
         return {path: Changed(_of_python(text, words))}
+    if path.endswith(".rs") and (main := _MAIN.search(masks.rust(text))):
+        return {path: Changed(text[: main.end()] + _AT_END.format(one=words.failing[0], w=words) + text[main.end() :])}
     if path.endswith((".sh", ".bash")) or re.match(r"#!.*\b(ba|da|z|k)?sh\b", text):
         return {path: Changed(_of_shell(text, words))}
     return {}

@@ -26,7 +26,8 @@ AFTER = re.compile(r"(failures|successes):$|test result: ")
 ENDED = re.compile(r"(ok|FAILED)$")
 SUM = re.compile(r"^test result: (?:ok|FAILED)\. (\d+) passed; (\d+) failed; (\d+) ignored; .*$", re.M)
 SAID = re.compile(r"^---- (.+?)(?: stdout)? ----$", re.M)
-ITEM = re.compile(r" - .*")  # of a test in documentation: `src/lib.rs - name (line 3)`
+# Of a test in documentation: `src/lib.rs - name (line 3)`; ` - compile` stays, since that is another test.
+ITEM = re.compile(r" - .*?\(line \d+\)")
 ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 SUITES = {"ok": "", "ignored": "skipped"}
 

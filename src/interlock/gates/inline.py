@@ -1,0 +1,193 @@
+"""Tests inside source files: kept by a candidate, and laid into another version of their file.
+
+Rule: which blocks there are says `core.inline`; here is which doc examples of Python a project runs, and where the
+files come from. A block that was there may get lines only where a gate with `tests: base` puts the old one back.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from interlock.core import inline, reconciled
+from interlock.core.events import Finding
+from interlock.core.examples import Documented
+from interlock.core.globs import matches_any
+from interlock.core.growth import guards
+from interlock.core.inline import Block
+from interlock.core.judge_files import LANGUAGES
+from interlock.core.pipeline import Gate
+from interlock.gates import decisions
+from interlock.ports import Case, Change, Stamp, UsageError, Workspaces
+
+_FILE_MAX = 2_000_000
+_FILES_MAX = 100  # of configuration
+_CONFIGURATION = (
+    *("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "pyproject.toml", "setup.cfg", "tox.ini", "tox.toml"),
+    *("conftest.py", "noxfile.py", "Makefile", "justfile"),
+)
+_DOCSTRINGS = re.compile(r"--doctest-(?:modules|plus)\b|^\s*doctest_plus\s*=", re.M)
+_GLOB = re.compile(r"""--doctest-glob["']?[=,\s]+["']?([^\s"',\]]+)""")
+_INCLUDED = re.compile(r"""\bdoc\s*=\s*include_str!\s*\(\s*"([^"]+)"\s*\)""")
+_RUN = re.compile(r"-m doctest((?:[ \t]+[\w./*-]+)+)")
+
+
+def judge(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
+    """A finding for each block that the accepted input had and the candidate has not, or not as it was."""
+    documented = documented_in(workspaces, case)
+    free = (*(glob for glob in case.stage.scope.authors if "#" not in glob), *case.stage.scope.protect)
+    judged = [change for change in changes if inline.may_hold(change.path, documented)]
+    added = [change.path for change in judged if change.status == "A"]
+    moved = {_place(path, block) for path in added for block in _blocks(workspaces, case, path, documented)}
+    for change in judged:
+        if change.status == "A" or matches_any(free, change.path):
+            continue
+        for block in _lost(workspaces, case, change.path, documented):
+            if _place(change.path, block) not in moved:
+                yield Finding("protected", f"{change.path}: {_said(block)}", file=change.path)
+
+
+def adds_only_tests(workspaces: Workspaces, case: Case, change: Change) -> bool:
+    """Whether a stage that adds tests added blocks to a source, or lines to such blocks, and nothing else."""
+    if change.status != "M" or change.old_mode != change.new_mode or not case.stage.scope.adds:
+        return False
+    if not inline.may_hold(change.path, inline.NOTHING) or not _is_guarded(case, change.path):
+        return False
+    old, new = (_text(workspaces, commit, change.path) for commit in (case.input_commit, case.commit))
+    there = inline.blocks(change.path, old), inline.blocks(change.path, new)
+    return inline.only_tests_differ(change.path, old, new) and not inline.lost(*there, may_grow=True)
+
+
+def changed(workspaces: Workspaces, case: Case, changes: Iterable[Change]) -> Iterator[str]:
+    """The sources with a block of code that the accepted input had not, or not so."""
+    for change in changes:
+        if change.status != "D" and inline.may_hold(change.path, inline.NOTHING):
+            texts = (_text(workspaces, commit, change.path) for commit in (case.commit, case.input_commit))
+            new, old = ([block for block in inline.blocks(change.path, text) if block.is_code] for text in texts)
+            if inline.lost(new, old, may_grow=False):
+                yield change.path
+
+
+def with_blocks_of(workspaces: Workspaces, commit: str, tests: str, paths: Iterable[str], stamp: Stamp) -> str:
+    """`commit` with the blocks of code that the files have in the commit `tests`. A file of Rust that `tests` alone has
+    becomes one of its blocks, and a module of the file that names it there."""
+    contents: dict[str, str] = {}
+    for path in paths:
+        source, other = (_read(workspaces, each, path) for each in (commit, tests))
+        if other is None or not inline.may_hold(path, inline.NOTHING):
+            continue
+        if source is not None:
+            contents[path] = inline.laid(path, contents.get(path, source), other)
+        elif path.endswith(".rs") and (named := _parent(workspaces, (commit, tests), path)):
+            parent, line = named
+            there = contents.get(parent) or _text(workspaces, commit, parent)
+            contents |= {path: inline.laid(path, "", other), parent: f"{there}\n{line}\n"}
+    laid = {path: text.encode("utf-8", "surrogateescape") for path, text in contents.items()}
+    laid = {path: content for path, content in laid.items() if content != _bytes(workspaces, commit, path)}
+    return workspaces.lay(commit, laid, stamp) if laid else commit
+
+
+def text_of_blocks(path: str, text: str) -> str:
+    """What the blocks of a source say; of a file that has none, all of it."""
+    found = [block for block in inline.blocks(path, text) if block.is_code]
+    return "\n".join(line for block in found for line in block.lines) if found else text
+
+
+def documented_in(workspaces: Workspaces, case: Case) -> Documented:
+    """Which doc examples the project runs: of Python as its configuration and the gates' own commands say, of Rust as
+    its libraries include documents."""
+    files = workspaces.files(case.input_commit, _CONFIGURATION)[:_FILES_MAX]
+    gates = (gate.command for stage in case.pipeline.stages for gate in stage.gates if gate.command)
+    texts = [
+        *(_text(workspaces, case.input_commit, path) for path in files),
+        *(command.shell or " ".join(command.argv) for command in gates),
+    ]
+    said = [text for text in texts if "doctest" in text]
+    run = [word for text in said for found in _RUN.finditer(text) for word in found[1].split()]
+    globs = [glob for text in said for glob in _GLOB.findall(text)]
+    globs += [word.removeprefix("./") for word in run if not word.startswith("-")]
+    docstrings = any(_DOCSTRINGS.search(text) for text in said) or any(word.endswith(".py") for word in run)
+    documents = tuple(glob for glob in globs if not glob.endswith(".py"))
+    return Documented(docstrings, documents, tuple(_included(workspaces, case.input_commit)))
+
+
+def _included(workspaces: Workspaces, commit: str) -> Iterator[str]:
+    for path in workspaces.files(commit, ("lib.rs",))[:_FILES_MAX]:
+        for found in _INCLUDED.finditer(_text(workspaces, commit, path)):
+            yield posixpath.normpath(posixpath.join(posixpath.dirname(path), found[1]))
+
+
+def _lost(workspaces: Workspaces, case: Case, path: str, documented: Documented) -> Sequence[Block]:
+    old, new = (_text(workspaces, commit, path) for commit in (case.input_commit, case.commit))
+    now = inline.blocks(path, new, documented)
+    may_grow = _is_guarded(case, path)
+    if path not in decisions.marked(case):
+        return inline.lost(inline.blocks(path, old, documented), now, may_grow=may_grow)
+    sides = reconciled.sides_of(old.encode("utf-8", "surrogateescape"))
+    base = _text(workspaces, case.base_commit, path)  # for marks that nobody can tell apart
+    texts = [side.decode("utf-8", "surrogateescape") for side in sides] if sides else [base]
+    missing = [inline.lost(inline.blocks(path, text, documented), now, may_grow=may_grow) for text in texts]
+    names = {(block.inside, block.name) for block in missing[-1]}
+    return [block for block in missing[0] if (block.inside, block.name) in names]
+
+
+def _blocks(workspaces: Workspaces, case: Case, path: str, documented: Documented) -> tuple[Block, ...]:
+    return inline.blocks(path, _text(workspaces, case.commit, path), documented)
+
+
+def _place(path: str, block: Block) -> tuple[object, ...]:
+    """What a block shares with one in a new file where both are the same test: of Rust its module too, as in its id."""
+    if not block.is_code or not path.endswith(".rs"):
+        return (block.lines,)
+    folders, _, name = path.removesuffix(".rs").rpartition("/")
+    modules = (*folders.split("/"), *(() if name in ("lib", "main", "mod") else (name,)))
+    return (*modules, *block.inside), block.name, block.lines
+
+
+def _is_guarded(case: Case, path: str) -> bool:
+    return any(_covers(gate, path) for gate in guards(case.pipeline, case.stage))
+
+
+def _covers(gate: Gate, path: str) -> bool:
+    language = LANGUAGES.get(gate.used.partition(".")[0])
+    inside = not gate.dir or path.startswith(f"{gate.dir}/")
+    return inside and (language is None or matches_any(language.sources, path))
+
+
+def _said(block: Block) -> str:
+    if block.is_code:
+        how = "put it back line by line; new tests go into a block of their own"
+    else:
+        how = "put it back as it was; new examples go below, or into one of their own"
+    return f"{block.name} was changed or taken out, but it is a test: {how}; only a stage that `authors` the file may"
+
+
+def _parent(workspaces: Workspaces, commits: tuple[str, str], path: str) -> tuple[str, str] | None:
+    """The file that has the new one as a module, and is there in both commits, with the line that says so."""
+    folder, _, name = path.removesuffix(".rs").rpartition("/")
+    if name == "mod":
+        folder, _, name = folder.rpartition("/")
+    declared = re.compile(rf"^[ \t]*(?:pub(?:\([^)]*\))?\s+)?mod\s+{re.escape(name)}\s*;", re.M)
+    for parent in (f"{folder}/lib.rs", f"{folder}/main.rs", f"{folder}/mod.rs", f"{folder}.rs"):
+        there, wanted = (_read(workspaces, commit, parent) for commit in commits)
+        found = declared.search(wanted or "")
+        if there is not None and found and not declared.search(there):
+            return parent, found[0].strip()
+    return None
+
+
+def _text(workspaces: Workspaces, commit: str, path: str) -> str:
+    return _read(workspaces, commit, path) or ""
+
+
+def _read(workspaces: Workspaces, commit: str, path: str) -> str | None:
+    content = _bytes(workspaces, commit, path)
+    return None if content is None else content.decode("utf-8", "surrogateescape")
+
+
+def _bytes(workspaces: Workspaces, commit: str, path: str) -> bytes | None:
+    try:
+        return workspaces.read(commit, path, _FILE_MAX)
+    except UsageError:
+        return None
