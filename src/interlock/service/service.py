@@ -23,7 +23,7 @@ from interlock.ports import (
     Workspaces,
 )
 from interlock.service.answers import Said, to_answer
-from interlock.service.checks import Checked, CheckRequest, check, with_judges_of_base
+from interlock.service.checks import Checked, CheckRequest, check, check_proposal, with_judges_of_base
 from interlock.service.naming import candidates, run_named
 from interlock.service.reading import lost, understood
 from interlock.service.runs import RunRequest, begin, pipeline_of
@@ -118,6 +118,9 @@ class Service:
 
     def check(self, request: CheckRequest, cancel: Cancel | None = None) -> Iterator[Checked]:
         return check(self.gates(), self.blobs, request, cancel)
+
+    def check_proposal(self, requests: Sequence[CheckRequest]) -> Checked | None:
+        return check_proposal(self.gates(), self.blobs, requests)
 
     def with_judges_of_base(self, request: CheckRequest) -> tuple[CheckRequest, tuple[str, ...]]:
         return with_judges_of_base(self.workspaces(), request)
