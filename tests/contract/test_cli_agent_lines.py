@@ -43,9 +43,10 @@ def test_a_line_that_cannot_be_started_is_tried_once(tmp_path: Path, run: str, w
 
 
 def test_a_crash_is_told_with_what_it_said_and_each_word_once_more_at_most(tmp_path: Path) -> None:
-    world = world_with(tmp_path, "\"echo 'no model of that name'; exit 1\"")
+    world = world_with(tmp_path, "\"echo 'no model of that name'; echo 'try another'; exit 1\"")
     said = world.ask("run", "-t", "x").ended(3, KEEPS)
     assert said.text.count("ended with exit code 1; it said: no model of that name") == 4  # three tries, and the end
+    assert said.text.count("no model of that name / try another") == 1
     assert said.text.count("paused (infrastructure)") == 2
     lines = [line for line in said.text.splitlines() if "infrastructure: crashed" in line]
     assert ["tried 3 times" in line for line in lines] == [False, False, True]

@@ -19,6 +19,7 @@ from interlock.cli.words import (
     closing,
     count,
     gate_name,
+    in_a_line,
     lasted,
     moment,
     nearly_used,
@@ -162,7 +163,7 @@ def _state(stage: StageView) -> str:
         case Phase.SKIPPED:
             return safe(stage.skipped)
         case Phase.PAUSED:
-            return safe(stage.waits, _WAITS_MAX)
+            return in_a_line(stage.waits, _WAITS_MAX)
         case Phase.JUDGING if newest and newest.asked:
             return f"{newest.id} waits for a person: {', '.join(gate_name(gate, stage.id) for gate in newest.asked)}"
         case _:
@@ -189,7 +190,7 @@ def _attempt(attempt: AttemptView, *, deep: bool = False, before: AttemptView | 
     yield f"  {attempt.id}  {', '.join(fact for fact in facts if fact)}"
     yield from _digests(attempt, deep=deep)
     if attempt.why:
-        yield f"    why      {f'as {before.id}' if before is not None else safe(attempt.why, 400)}"
+        yield f"    why      {f'as {before.id}' if before is not None else in_a_line(attempt.why, 400)}"
     if attempt.outcome not in ("", "completed"):
         yield f"    ended    the agent {attempt.outcome.replace('_', ' ')}"
     if attempt.claim:
