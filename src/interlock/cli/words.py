@@ -189,8 +189,8 @@ def closing(view: Standing) -> list[str]:
 
 def waiting(wait: WaitView) -> list[str]:
     """One thing that waits for a human, with the commands that answer it."""
-    hint = [f"  ({safe(wait.hint, 400)})"] if wait.hint else []
-    return [_waits_for(wait), *hint, *(f"  {command}" for command in wait.commands)]
+    hint = [safe(wait.hint, 400)] if wait.hint else []
+    return [_waits_for(wait), *(f"  {command}" for command in wait.commands), *hint]
 
 
 def _outcome(view: Standing) -> str:
