@@ -251,7 +251,8 @@ def test_a_gate_whose_tool_is_not_there_is_left_out_and_noted(root: Path):
     scaffold = initialised(root, {**PYTEST, "ruff.toml": "", ".flake8": ""}, named("python3", "pytest"))
     gates = load_pipeline(page(root, "quick"), root).pipeline.stage("code").gates
     assert "python.lint" not in {gate.used for gate in gates}
-    assert any(note.startswith("python.lint is left out: ruff is not installed") for note in scaffold.notes)
+    (note,) = [note for note in scaffold.notes if note.startswith("python.lint is left out: ruff is not installed")]
+    assert note.endswith(": install it, then `interlock init --force` writes the gate")
 
 
 def test_a_linter_or_type_checker_is_asked_where_setup_brings_it_or_path_has_it(root: Path):
@@ -266,7 +267,8 @@ def test_a_linter_or_type_checker_is_asked_where_setup_brings_it_or_path_has_it(
     }
     left_out = "python.types is left out: mypy is not among the packages that setup installs"
     for which in (named("python3", "pytest", "uv", "mypy"), named("python3", "pytest", "mypy")):
-        assert any(left_out in note for note in plan_files(lay(root, files), {}, which).notes)
+        (note,) = [note for note in plan_files(lay(root, files), {}, which).notes if left_out in note]
+        assert "add it to the dependencies that your tests are installed with" in note
     synced = files | {"pyproject.toml": named_elsewhere + '[tool.uv]\ndefault-groups = ["dev", "types"]\n'}
     notes = plan_files(lay(root, synced), {}, named("python3", "uv")).notes
     assert "python.types: mypy, because it is configured" in notes

@@ -132,7 +132,7 @@ def test_a_lock_file_is_for_its_own_program(tmp_path: Path, lock: str, program: 
     assert {lock, "pyproject.toml"} <= set(found.key)
     assert found.settle is not None
     without = planned(tmp_path / "without", {**files, "requirements.txt": "pytest\n"})
-    assert any(f"there is a {lock}, but its program is not on PATH" in note for note in without.notes)
+    assert any(f"there is a {lock}, but {program} is not on PATH" in note for note in without.notes)
 
 
 def test_what_includes_others_hangs_on_them(tmp_path: Path):

@@ -19,7 +19,7 @@ from interlock.agents.checking import ADVICE, Check, offer
 from interlock.agents.logins import lent, tokens_in
 from interlock.agents.metering import Meter, OverBudget
 from interlock.agents.prices import priced
-from interlock.agents.program import ANSWER_BYTES_MAX, LOG_BYTES_MAX, discreet, make_artifacts
+from interlock.agents.program import ANSWER_BYTES_MAX, LOG_BYTES_MAX, NOT_RUNNABLE, discreet, make_artifacts
 from interlock.agents.sessions import Session, found, keep, kept, since
 from interlock.agents.trouble import trouble
 from interlock.core.events import Usage
@@ -286,4 +286,5 @@ def _exited(program: str, finished: Finished, told: Told, common: Outcome) -> Ou
         part for part in (program, why[:_MESSAGE_MAX] or f"exit code {finished.code}", known.advice) if part
     )
     retry_at = told.retry_at or known.retry_at
-    return replace(common, ended=known.ended, message=message, permanent=known.permanent, retry_at=retry_at)
+    permanent = known.permanent or (not told.trouble and finished.code in NOT_RUNNABLE)
+    return replace(common, ended=known.ended, message=message, permanent=permanent, retry_at=retry_at)

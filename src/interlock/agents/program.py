@@ -21,6 +21,7 @@ from interlock.core.text import ending
 from interlock.ports import Brief, Cancel, Ended, Outcome, Place
 from interlock.process import Finished, How, Supervised, masked, supervise
 
+NOT_RUNNABLE = {126: "a command cannot be run", 127: "a command was not found"}  # what a shell ends with
 LOG_BYTES_MAX = 10_000_000
 ANSWER_BYTES_MAX = 400_000
 _CLAIM_MAX = 2_000
@@ -125,7 +126,7 @@ def _outcome(program: str, brief: Brief, finished: Finished, said: _Said, log: P
         told=brief.text,
         log=log if log.is_file() else None,
         retry_at=said.retry_at,
-        permanent=finished.how is How.NOT_FOUND,
+        permanent=finished.how is How.NOT_FOUND or (ended is Ended.CRASHED and finished.code in NOT_RUNNABLE),
     )
 
 
@@ -135,22 +136,29 @@ def _ended(program: str, brief: Brief, finished: Finished) -> tuple[Ended, str]:
         case How.EXITED if finished.code == 0:
             return Ended.COMPLETED, tail
         case How.EXITED:
-            return Ended.CRASHED, f"{name} ended with {_code(finished.code)}\n{tail}".rstrip()
+            return Ended.CRASHED, _with_words(f"{name} ended with {_code(finished.code)}", tail)
         case How.NOT_FOUND:
             return (
                 Ended.UNAVAILABLE,
                 f"{program}: not found: install it, or correct the agent's `run`",
             )
         case How.TIMED_OUT:
-            return Ended.TIMED_OUT, f"{name} did not end within {brief.timeout_s} s\n{tail}".rstrip()
+            return Ended.TIMED_OUT, _with_words(f"{name} did not end within {brief.timeout_s} s", tail)
         case How.IDLE:
-            return Ended.TIMED_OUT, f"{name} was silent: no output, no write, no computing\n{tail}".rstrip()
+            return Ended.TIMED_OUT, _with_words(f"{name} was silent: no output, no write, no computing", tail)
         case How.CANCELLED:
             return Ended.CANCELLED, f"{name} was ended: its work is no longer wanted"
 
 
+def _with_words(what: str, tail: str) -> str:
+    return f"{what}; it said: {tail}" if tail else what
+
+
 def _code(code: int | None) -> str:
-    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+    if code is not None and code < 0:
+        return f"signal {-code}"
+    why = NOT_RUNNABLE.get(code or 0, "")
+    return f"exit code {code}" + (f" ({why}: correct its `run`, or install it)" if why else "")
 
 
 def _said(path: Path) -> _Said:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from interlock.agents.program import log_in
+from interlock.agents.words import in_words
 from interlock.bootstrap import Application
 from interlock.core.ids import AttemptId
 from interlock.core.text import ending
@@ -19,7 +20,7 @@ def last_line(app: Application, run: str, attempt: AttemptId) -> str:
     try:
         with log_in(place).open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - _TAIL_BYTES))
-            said = ending(file.read(), _LINE_MAX)
+            said = ending(in_words(file.read().decode("utf-8", "replace")).encode(), _LINE_MAX)
     except OSError:
         return ""
     return said.rpartition("\n")[2].strip()

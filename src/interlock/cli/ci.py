@@ -47,7 +47,7 @@ def junit(results: Sequence[Result]) -> str:
     root = Xml.Element("testsuites", {"name": "interlock", **_counts(results)})
     for suite in dict.fromkeys((one.pipeline, one.stage) for one in results):
         of_suite = [one for one in results if (one.pipeline, one.stage) == suite]
-        element = Xml.SubElement(root, "testsuite", {"name": ".".join(suite), **_counts(of_suite)})
+        element = Xml.SubElement(root, "testsuite", {"name": ".".join(filter(None, suite)), **_counts(of_suite)})
         for one in of_suite:
             _case(element, one)
     Xml.indent(root)
@@ -126,7 +126,7 @@ def _counts(results: Sequence[Result]) -> dict[str, str]:
 
 
 def _case(suite: Xml.Element, one: Result) -> None:
-    case = Xml.SubElement(suite, "testcase", classname=f"{one.pipeline}.{one.stage}", name=one.gate)
+    case = Xml.SubElement(suite, "testcase", classname=".".join(filter(None, (one.pipeline, one.stage))), name=one.gate)
     if one.status == "skipped":
         Xml.SubElement(case, "skipped", message=_xml(plain(one.skipped, _MESSAGE_MAX)))
     elif one.status != "passed":

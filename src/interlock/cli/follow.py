@@ -57,7 +57,7 @@ def screen(app: Application, run: str, stream: TextIO, *, plain: bool, json: boo
     if json:
         return JsonScreen(run)
     if plain or not redraws(stream):
-        return LineScreen(Story(pipeline), stream, lambda: service.locate_run(run))
+        return LineScreen(Story(pipeline, closes=True), stream, lambda: service.locate_run(run))
     from interlock.cli.activity import last_line
     from interlock.cli.live import LiveScreen  # late: rich is slow to import
 

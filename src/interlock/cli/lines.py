@@ -36,6 +36,7 @@ from interlock.core.events import (
 )
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline
+from interlock.core.tries import TRIES_MAX
 
 _QUIET = (WhenHeld, TimeReached)
 _TOO_LATE = {
@@ -76,6 +77,9 @@ class Story:
     """Turns records into lines, in order. It remembers when attempts began, and what failed before any work."""
 
     pipeline: Pipeline
+    closes: bool = False  # what it waits for is told right after the story
+    _tries: dict[tuple[str, str], int] = field(default_factory=dict)
+    _worker: dict[str, str] = field(default_factory=dict)
     _began: dict[AttemptId, float] = field(default_factory=dict)
     _red: set[str] = field(default_factory=set)
 
@@ -85,7 +89,9 @@ class Story:
             return None
         if isinstance(record.event, AttemptStarted):
             self._began[record.event.attempt] = record.at
-        text = self._of_attempt(record) or _of_stage(record.event) or _of_run(record.event)
+            self._worker[record.event.attempt.stage] = record.event.agent
+        text = self._of_attempt(record) or self._paused(record.event) or _of_stage(record.event) or _of_run(record)
+        self._forget(record.event)
         if not text:
             return None
         text += "".join(f"; note: {safe(note)}" for note in getattr(record.event, "notes", ()))
@@ -99,7 +105,7 @@ class Story:
             case CandidateProduced() as event:
                 return self._produced(event, record.at)
             case AttemptErrored() as event:
-                again = "a person must mend it" if event.permanent else f"again at {clock(event.retry_at)}"
+                again = _again(record.at, event.retry_at, permanent=event.permanent, tries=self._tried(event))
                 return f"infrastructure: {_first(event.why)}; {again}; no attempt is charged"
             case AttemptLost() as event:
                 return f"lost: {safe(event.why)}; no attempt is charged"
@@ -107,6 +113,32 @@ class Story:
                 return self._judged(event)
             case _:
                 return ""
+
+    def _tried(self, event: AttemptErrored) -> int:
+        """How often in a row, quotas aside: they are waited for."""
+        if event.quota:
+            return 0
+        key = (event.attempt.stage, self._worker.get(event.attempt.stage, ""))
+        self._tries[key] = self._tries.get(key, 0) + 1
+        return self._tries[key]
+
+    def _paused(self, event: Event) -> str:
+        if self.closes and isinstance(event, Paused):
+            return f"paused ({event.reason.replace('_', ' ')})"
+        return ""
+
+    def _forget(self, event: Event) -> None:
+        """Tries are counted anew after work that was judged, a pause, or an answer."""
+        match event:
+            case CandidateProduced():
+                stages = {event.attempt.stage}
+            case Paused() | AnswerTaken():
+                stages = {event.stage}
+            case SentBack():
+                stages = set(event.resets)
+            case _:
+                return
+        self._tries = {key: number for key, number in self._tries.items() if key[0] not in stages}
 
     def _started(self, event: AttemptStarted) -> str:
         if event.by:
@@ -159,8 +191,17 @@ def _findings(event: VerdictGiven) -> str:
     said = _first(first.message)
     named = "" if first.file and said.startswith(first.file) else place(first)
     where = " ".join(part for part in (named, said) if part)
-    more = " ..." if len(event.findings) > 1 else ""
+    more = " ..." if len(event.findings) > 1 and not where.endswith("...") else ""
     return f"{count(len(event.findings), 'finding')} ({where}{more})"
+
+
+def _again(now: float, retry_at: float, *, permanent: bool, tries: int) -> str:
+    """When it is tried again; after the last try it is not."""
+    if permanent:
+        return "a person must mend it"
+    if tries >= TRIES_MAX:
+        return f"tried {tries} times"
+    return f"again at {clock(retry_at)}" if retry_at >= now + 1 else "again at once"
 
 
 def _first(text: str) -> str:
@@ -200,8 +241,8 @@ def _input(event: InputPrepared) -> str:
     return ""
 
 
-def _of_run(event: Event) -> str:
-    match event:
+def _of_run(record: Recorded) -> str:
+    match event := record.event:
         case RunStarted():
             return f"{event.run} started: {event.pipeline} on {short(event.base_commit)}, sandbox {event.sandbox}"
         case OwnerChanged():
@@ -213,7 +254,7 @@ def _of_run(event: Event) -> str:
             subject = "" if event.what == "answer" else f" of {safe(event.subject, 80)}" if event.subject else ""
             return f"{what}{subject} counts no more: {safe(event.why)}"
         case EffectErrored():
-            again = "a person must mend it" if event.permanent else f"again at {clock(event.retry_at)}"
+            again = _again(record.at, event.retry_at, permanent=event.permanent, tries=event.number)
             return f"infrastructure: {event.effect}: {safe(event.why)}; {again}"
         case Delivered():
             return f"delivered: branch {safe(event.branch)} at {short(event.commit)}"

@@ -19,6 +19,7 @@ from interlock.cli.words import (
     closing,
     count,
     gate_name,
+    in_a_line,
     lasted,
     moment,
     nearly_used,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 _LINES_MAX = 2  # of a finding, beyond its first
 _LINES_DEEP_MAX = 12
 _FINDINGS_MAX = 50
+_WAITS_MAX = 60  # the closing lines have it all
 _NOTHING = "-"
 
 
@@ -132,8 +134,10 @@ def stage_lines(stage: StageView) -> Iterator[str]:
         yield f"    input: {safe(conflict_text(stage.input))}"
     for verdict in stage.input_verdicts:
         yield from _verdict(verdict, stage.id, "on its input: ")
+    told: dict[str, AttemptView] = {}
     for attempt in stage.attempts:
-        yield from _attempt(attempt)
+        yield from _attempt(attempt, before=told.get(attempt.why))
+        told.setdefault(attempt.why, attempt)
 
 
 def _head(view: RunView) -> Iterator[str]:
@@ -159,7 +163,7 @@ def _state(stage: StageView) -> str:
         case Phase.SKIPPED:
             return safe(stage.skipped)
         case Phase.PAUSED:
-            return safe(stage.waits)
+            return in_a_line(stage.waits, _WAITS_MAX)
         case Phase.JUDGING if newest and newest.asked:
             return f"{newest.id} waits for a person: {', '.join(gate_name(gate, stage.id) for gate in newest.asked)}"
         case _:
@@ -177,7 +181,8 @@ def _overridden(attempt: AttemptView) -> str:
     return f" OVERRIDDEN by {safe(attempt.override_by, 120)}" if attempt.override_by else ""
 
 
-def _attempt(attempt: AttemptView, *, deep: bool = False) -> Iterator[str]:
+def _attempt(attempt: AttemptView, *, deep: bool = False, before: AttemptView | None = None) -> Iterator[str]:
+    """`before` is one that ended for the same reason, which is told already."""
     facts = [click.style(attempt.phase, fg=ATTEMPT_TONES[attempt.phase]) + _overridden(attempt), _worker(attempt)]
     if attempt.ended_at:
         facts.append("cached" if attempt.cached else lasted(attempt.ended_at - attempt.started_at))
@@ -185,7 +190,7 @@ def _attempt(attempt: AttemptView, *, deep: bool = False) -> Iterator[str]:
     yield f"  {attempt.id}  {', '.join(fact for fact in facts if fact)}"
     yield from _digests(attempt, deep=deep)
     if attempt.why:
-        yield f"    why      {safe(attempt.why, 400)}"
+        yield f"    why      {f'as {before.id}' if before is not None else in_a_line(attempt.why, 400)}"
     if attempt.outcome not in ("", "completed"):
         yield f"    ended    the agent {attempt.outcome.replace('_', ' ')}"
     if attempt.claim:

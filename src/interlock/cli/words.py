@@ -61,6 +61,11 @@ def safe(text: str, limit: int = 300) -> str:
     return f"{cut.rpartition(' ')[0] or cut} ..."
 
 
+def in_a_line(text: str, limit: int = 300) -> str:
+    """As `safe`, and lines do not run together."""
+    return safe(" / ".join(line for line in text.splitlines() if line.strip()), limit)
+
+
 def short(commit: str) -> str:
     return commit[:10]
 
@@ -184,7 +189,8 @@ def closing(view: Standing) -> list[str]:
 
 def waiting(wait: WaitView) -> list[str]:
     """One thing that waits for a human, with the commands that answer it."""
-    return [_waits_for(wait), *(f"  {command}" for command in wait.commands)]
+    hint = [safe(wait.hint, 400)] if wait.hint else []
+    return [_waits_for(wait), *(f"  {command}" for command in wait.commands), *hint]
 
 
 def _outcome(view: Standing) -> str:
@@ -235,4 +241,4 @@ def _waits_for(wait: WaitView) -> str:
     if wait.reason == "approval":
         question = f": {safe(wait.detail)}" if wait.detail else ""
         return f"{about} waits for an approval of gate {gate_name(wait.gate, wait.stage)}{question}. One of:"
-    return f"{about} is paused ({wait.reason.replace('_', ' ')}): {safe(wait.detail)}. One of:"
+    return f"{about} is paused ({wait.reason.replace('_', ' ')}): {in_a_line(wait.detail)}. One of:"

@@ -11,6 +11,7 @@ from interlock.core.commands import WaitUntil
 from interlock.core.costs import Costs, costs
 from interlock.core.events import (
     AnswerTaken,
+    AttemptErrored,
     InputPrepared,
     PauseReason,
 )
@@ -20,6 +21,12 @@ from interlock.core.judging import find_gate
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.core.plan import plan
 from interlock.core.state import Phase, RunState, Spent, StageState
+
+_PROTECTED = ("protected", "judged_table")
+_OWN_PIPELINE = (
+    "this run keeps the pipeline it began with: where a line of that is wrong, mend it, then `interlock cancel` "
+    "and `interlock run`"
+)
 
 
 class RunPhase(StrEnum):
@@ -59,6 +66,7 @@ class WaitView:
     reason: str  # approval | a PauseReason
     detail: str
     commands: tuple[str, ...]
+    hint: str = ""  # what to know before one of them is chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +216,8 @@ def _waits(pipeline: Pipeline, state: RunState) -> Iterable[WaitView]:
         if stage.phase is Phase.PAUSED and stage.pause is not None:
             subject = str(stage.attempt.attempt) if stage.attempt else ""
             reason = stage.pause.reason
-            yield WaitView(name, subject, "", reason, stage.pause.detail, _answers_to_pause(run, name, stage))
+            answers = _answers_to_pause(run, name, stage)
+            yield WaitView(name, subject, "", reason, stage.pause.detail, answers, _hint(stage))
         for gate in sorted(stage.asked):
             subject = str(stage.attempt.attempt) if stage.attempt else ""
             commands = (f"interlock approve {run} {name}", f'interlock reject {run} {name} -m "what is wrong"')
@@ -231,6 +240,28 @@ def _answers_to_pause(run: str, name: str, stage: StageState) -> tuple[str, ...]
         lines.append(f"interlock accept {run} {newest.attempt}{override}")
     lines.append(f"interlock cancel {run}")
     return tuple(lines)
+
+
+def _hint(stage: StageState) -> str:
+    """What the commands do not tell: that they cannot mend the pipeline; who may change a protected file."""
+    if stage.pause is not None and stage.pause.reason is PauseReason.INFRASTRUCTURE:
+        return _OWN_PIPELINE if _may_be_of_pipeline(stage.failure) else ""
+    findings = (
+        (item for verdict in stage.rejections[-1].verdicts for item in verdict.findings) if stage.rejections else ()
+    )
+    files = dict.fromkeys(item.file for item in findings if item.rule in _PROTECTED and item.file)
+    if not files:
+        return ""
+    shown = ", ".join(list(files)[:3]) + (", ..." if len(files) > 3 else "")
+    return (
+        f"protected from this stage: {shown}. Where the change is right, accept it with --override; where such changes "
+        "are usual, let a stage `authors` the file"
+    )
+
+
+def _may_be_of_pipeline(failure: AttemptErrored | None) -> bool:
+    """Whether a wrong line of the pipeline may be behind it; None where a gate could not decide."""
+    return failure is None or failure.permanent or failure.why.startswith("crashed")
 
 
 def _limit_named(stage: StageState) -> str:

@@ -3,7 +3,7 @@
 Rule: ids are compared as multisets. What passed in the accepted input may not vanish, be skipped or fail.
 `keep`: no test fails at all, and what failed in the accepted input is mended by passing, not by vanishing or being
 skipped (it may be what the stage is to make pass). `no_worse`: what failed on the base may go on failing as it did
-there; a test that a stage wrote since then has to pass.
+there, and there it is no reason to say no either; a test that a stage wrote since then has to pass.
 A file that could not be loaded there is mended by tests of it that run, none of them skipped.
 `new_tests_fail`: there are new ids, each of them fails and shows that something is missing, and what failed before may
 go on failing.
@@ -21,6 +21,8 @@ from interlock.gates.reports.junit import RanTest, Status, counted
 from interlock.gates.reports.reasons import reason_of
 from interlock.gates.reports.standins import belongs, file_of, names_files
 
+_SHOWN_MAX = 5  # names of tests in one line
+
 
 @dataclass(frozen=True, slots=True)
 class Compared:
@@ -32,14 +34,20 @@ class Compared:
 
 
 def compare(
-    gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest] | None, on_base: Sequence[RanTest] | None = None
+    gate: Gate,
+    tests: Sequence[RanTest],
+    before: Sequence[RanTest] | None,
+    on_base: Sequence[RanTest] | None = None,
+    *,
+    is_base: bool = False,
 ) -> Compared:
     """`before` is None where there is no accepted input to compare with (the base, or an input itself); `on_base`
-    where that is the base."""
+    where that is the base. `is_base`: the tests are those of the base itself, by which others are judged later."""
     tests, before = _without_bare(tests), None if before is None else _without_bare(before)
     red = counted(before or (), Status.FAILED)  # what may be so from the beginning
     old = red if on_base is None else red & counted(_without_bare(on_base), Status.FAILED)
-    tolerated = _tolerated(gate, tests, before, old)
+    lenient = is_base and only_worse(gate) and not gate.base_green
+    tolerated = counted(tests, Status.FAILED) if lenient else _tolerated(gate, tests, before, old)
     findings = (
         *_nothing_ran(gate, tests, before),
         *_lost(gate, tests, before or ()),
@@ -48,7 +56,8 @@ def compare(
         *(_new(tests, before) if before is not None and gate.expect is Expect.NEW_TESTS_FAIL else ()),
     )
     failing = sum(test.status is Status.FAILED for test in tests)
-    return Compared(findings, tuple(_notes(tests)), explained=failing > 0)
+    notes = (*(_let_be(tests) if lenient else ()), *_notes(tests))
+    return Compared(findings, notes, explained=failing > 0)
 
 
 def only_worse(gate: Gate) -> bool:
@@ -180,6 +189,15 @@ def broken(test: RanTest) -> Finding:
     """A new test whose failure shows nothing of the product."""
     message = f"{test.stands_for or test.id} is new and fails {reason_of(test)}, which shows nothing: mend the test"
     return Finding("new_test_broken", f"{message}\n{test.message}".rstrip(), file=test.file, line=test.line)
+
+
+def _let_be(tests: Sequence[RanTest]) -> Iterator[Finding]:
+    """What fails on the base: a gate that asks for no worse lets it be there as on what comes of it."""
+    failing = list(dict.fromkeys(test.stands_for or test.id for test in tests if test.status is Status.FAILED))
+    if failing:
+        shown = ", ".join(failing[:_SHOWN_MAX]) + (", ..." if len(failing) > _SHOWN_MAX else "")
+        what = "1 test or file fails" if len(failing) == 1 else f"{len(failing)} tests or files fail"
+        yield Finding("fails_before", f"{what} before any work, and may go on failing: {shown}", Severity.NOTE)
 
 
 def _notes(tests: Sequence[RanTest]) -> Iterator[Finding]:

@@ -104,7 +104,9 @@ def _reported(case: Case, ran: Ran) -> Compared:
         case Report.JUNIT:
             assert isinstance(ran.report, tuple)
             tests = _placed(case, ran, _tests(case, ran.report))
-            return compare(case.gate, tests, _kept(case, case.baseline), _kept(case, case.on_base))
+            before, on_base = _kept(case, case.baseline), _kept(case, case.on_base)
+            is_base = case.subject.is_base and ran.must_fail.failed  # a run that broke off is not let be
+            return compare(case.gate, tests, before, on_base, is_base=is_base)
         case Report.SARIF:
             assert isinstance(ran.report, tuple)
             results = sarif.parse(ran.report[0], ran.tree, case.gate.dir)

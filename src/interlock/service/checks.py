@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from interlock.core.conflicts import Undecided
@@ -68,6 +68,7 @@ class Checked:
     judgement: Judgement | None
     skipped: str = ""
     failed_before: bool = False  # on the base too
+    allowed_by: tuple[str, ...] = ()  # of a proposal: the pipelines that let it through
 
     @property
     def said_no(self) -> bool:
@@ -81,11 +82,6 @@ def check(gates: Gates, blobs: Blobs, request: CheckRequest, cancel: Cancel | No
         return
     stop = cancel or threading.Event()
     context = _context(request)
-    if request.proposed is not None and not request.scoped and request.proposed[1] != request.base_tree:
-        stage = _any_stage(request)
-        yield Checked(
-            stage.id, stage.gates[0], _judge(gates, blobs, _case(context, stage, stage.gates[0], request), stop)
-        )
     for name in request.stages:
         stage = replace(request.pipeline.stage(name), may_be_empty=True)
         for gate in stage.gates:
@@ -94,6 +90,23 @@ def check(gates: Gates, blobs: Blobs, request: CheckRequest, cancel: Cancel | No
             case = _case(context, stage, gate, request)
             judgement = None if skipped else _judge(gates, blobs, case, stop)
             yield Checked(name, gate, judgement, skipped, _failed_before(gates, case, judgement, stop))
+
+
+def check_proposal(
+    gates: Gates, blobs: Blobs, requests: Sequence[CheckRequest], cancel: Cancel | None = None
+) -> Checked | None:
+    """Whether what is proposed may be changed at all. Where several pipelines are asked, one that allows it is enough:
+    it could have come from there, and the other gates of each are asked all the same. None where nothing differs."""
+    stop = cancel or threading.Event()
+    judged: list[tuple[str, Judgement]] = []
+    for request in requests:
+        if request.proposed is not None and not request.scoped and request.proposed[1] != request.base_tree:
+            case = _case(_context(request), (stage := _any_stage(request)), stage.gates[0], request)
+            judged.append((request.pipeline.name, _judge(gates, blobs, case, stop)))
+    if not judged:
+        return None
+    allowed = tuple(name for name, judgement in judged if judgement.status is VerdictStatus.PASSED)
+    return Checked("proposal", Gate("scope", GateKind.SCOPE), _of_alternatives(judged), allowed_by=allowed)
 
 
 def with_judges_of_base(workspaces: Workspaces, request: CheckRequest) -> tuple[CheckRequest, tuple[str, ...]]:
@@ -126,6 +139,25 @@ def _in_conflict(request: CheckRequest) -> Checked:
     said = "in conflict with the base: rebase or merge first"
     findings = tuple(Finding("conflict", f"{path}: {said}", file=path) for path in shown)
     return Checked("proposal", Gate("merge", GateKind.SCOPE), Judgement(VerdictStatus.FAILED, findings))
+
+
+def _of_alternatives(judged: Sequence[tuple[str, Judgement]]) -> Judgement:
+    """The first that says yes; else what each said, once, with the pipelines that said it where not all did."""
+    if len(judged) == 1:
+        return judged[0][1]
+    best = next((one for _, one in judged if one.status is VerdictStatus.PASSED), None)
+    if best is not None:
+        return best
+    said: dict[Finding, list[str]] = {}
+    for name, judgement in judged:
+        for finding in dict.fromkeys(judgement.findings):
+            said.setdefault(finding, []).append(name)
+    findings = tuple(
+        finding if len(names) == len(judged) else replace(finding, message=f"{finding.message} ({', '.join(names)})")
+        for finding, names in said.items()
+    )
+    unsure = any(one.status is VerdictStatus.ERRORED for _, one in judged)
+    return Judgement(VerdictStatus.ERRORED if unsure else VerdictStatus.FAILED, findings)
 
 
 def _any_stage(request: CheckRequest) -> Stage:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from interlock.core.events import Recorded
 from interlock.core.ids import AttemptId, parse_attempt
 from interlock.core.pipeline import Pipeline
+from interlock.core.text import plain
 from interlock.core.views import RunPhase, RunView, Standing, unreadable
 from interlock.execution.histories import Histories
 from interlock.ports import (
@@ -23,11 +24,12 @@ from interlock.ports import (
     Workspaces,
 )
 from interlock.service.answers import Said, to_answer
-from interlock.service.checks import Checked, CheckRequest, check, with_judges_of_base
-from interlock.service.naming import candidates, run_named
+from interlock.service.checks import Checked, CheckRequest, check, check_proposal, with_judges_of_base
+from interlock.service.naming import run_named
 from interlock.service.reading import lost, understood
 from interlock.service.runs import RunRequest, begin, pipeline_of
 
+_SHOWN_MAX = 10
 _OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
 
 
@@ -91,7 +93,7 @@ class Service:
             return fitting[0]
         if not fitting:
             raise UsageError("no run fits: `interlock list` shows those there are, `interlock run` starts one")
-        raise UsageError(f"say which run: {candidates([run.id for run in reversed(fitting)])}")
+        raise UsageError("\n".join(["say which run:", *map(_told, fitting[:_SHOWN_MAX])]))
 
     def latest_run(self, name: str = "", passed_over: Callable[[Standing], None] = lambda _: None) -> Standing:
         """The run of that name; without one the only unfinished run, else the newest. Raises UsageError; and
@@ -118,6 +120,9 @@ class Service:
 
     def check(self, request: CheckRequest, cancel: Cancel | None = None) -> Iterator[Checked]:
         return check(self.gates(), self.blobs, request, cancel)
+
+    def check_proposal(self, requests: Sequence[CheckRequest]) -> Checked | None:
+        return check_proposal(self.gates(), self.blobs, requests)
 
     def with_judges_of_base(self, request: CheckRequest) -> tuple[CheckRequest, tuple[str, ...]]:
         return with_judges_of_base(self.workspaces(), request)
@@ -185,3 +190,8 @@ def _attempt(view: RunView, name: str) -> AttemptId:
     except (ValueError, KeyError) as error:
         raise UsageError(f"{name}: expected base, a stage ({known}) or STAGE/EPOCH.NUMBER") from error
     return attempt
+
+
+def _told(run: Standing) -> str:
+    task = " ".join(plain(run.task, 200).split())
+    return f"  {run.id}  {run.phase:<11}  {task[:60]}{' ...' if len(task) > 60 else ''}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from interlock.ports import UsageError
 from interlock.spec.mistakes import InvalidPipeline, Level, Mistake, Mistakes
+from interlock.spec.unfilled import MESSAGE, is_unfilled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,10 +55,16 @@ def load_pipeline(path: Path, root: Path, *, name: str = "") -> Loaded:
 
 
 def require_runnable(loaded: Loaded) -> None:
-    """Raises UsageError where the pipeline asks for what this version cannot carry out yet."""
+    """Raises UsageError where the pipeline asks for what this version cannot carry out yet, or has no agent yet."""
     later = [str(finding) for finding in loaded.findings if finding.level is Level.LATER]
     if later:
         raise UsageError("this pipeline is valid, and cannot be run yet:\n" + "\n".join(later))
+    used = {
+        name for stage in loaded.pipeline.stages for name in (stage.agent, *(rule.agent for rule in stage.on_reject))
+    }
+    missing = [agent for agent in loaded.pipeline.agents if agent.name in used and is_unfilled(agent)]
+    if missing and not all(agent.fallback for agent in missing):
+        raise UsageError("\n".join(str(finding) for finding in loaded.findings if finding.message.startswith(MESSAGE)))
 
 
 def _load(tree: Mapping, sources: Sources, mistakes: Mistakes, name: str | None) -> Pipeline | None:

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from interlock import __version__
 from interlock.agents.program import log_in
+from interlock.agents.words import in_words
 from interlock.core.history import AttemptPhase
 from interlock.core.text import plain
 from interlock.ports import UsageError
@@ -88,7 +89,7 @@ def _piece(path: Path, offset: int) -> tuple[str, int]:
     except OSError:
         return "", offset
     whole = content.rfind(b"\n") + 1 or (len(content) if len(content) == _PIECE_MAX else 0)
-    shown = plain(content[:whole].decode("utf-8", "replace"), 2 * _PIECE_MAX)
+    shown = in_words(plain(content[:whole].decode("utf-8", "replace"), 2 * _PIECE_MAX))
     return shown + "\n" if shown else "", offset + whole
 
 

@@ -163,3 +163,21 @@ def test_only_what_failed_on_the_base_may_go_on_failing(on_base: str, before: st
     """A test that another stage wrote, and that fails on the accepted input, is what the work is for."""
     said = compare(NO_WORSE, parsed(now) or [], parsed(before), parsed(on_base))
     assert [finding.rule for finding in said.findings] == rules
+
+
+@pytest.mark.parametrize("gate", [NO_WORSE, BASES])
+def test_what_may_go_on_failing_is_no_failure_of_the_base_either(gate: Gate) -> None:
+    compared = compare(gate, parsed("a+ b- c?"), None, is_base=True)
+    assert compared.findings == ()
+    assert compared.explained
+    (note,) = compared.notes
+    assert (note.rule, note.severity) == ("fails_before", "note")
+    assert note.message == "2 tests or files fail before any work, and may go on failing: b, c"
+
+
+def test_the_base_alone_is_judged_so() -> None:
+    """A candidate without a report to compare with is not let off, nor is a base that has to be green."""
+    assert [finding.rule for finding in compare(NO_WORSE, parsed("a+ b-"), None).findings] == ["test_failed"]
+    green = Gate("t", GateKind.RUN, baseline=Baseline.NO_WORSE, base_green=True)
+    assert [finding.rule for finding in compare(green, parsed("a+ b-"), None, is_base=True).findings] == ["test_failed"]
+    assert [finding.rule for finding in compare(KEEP, parsed("a+ b-"), None, is_base=True).findings] == ["test_failed"]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """A gate with its result. `status` is passed, failed, errored or skipped."""
+    """A gate with its result. `status` is passed, failed, errored or skipped. No pipeline: all of them together."""
 
     pipeline: str
     checked: Checked
@@ -56,6 +57,14 @@ class _Told:
     @property
     def status(self) -> str:
         return self.checked.judgement.status.value if self.checked.judgement else "skipped"
+
+
+@dataclass(slots=True)
+class _Shown:
+    """`findings` are those that were shown, with the gate that had them: nothing is shown twice."""
+
+    several: bool
+    findings: dict[tuple[Finding, ...], str] = field(default_factory=dict)
 
 
 @click.command()
@@ -94,17 +103,18 @@ def check(
         compared = compare(app, asked.base, asked.commit, inside=inside is not None)
         told: list[_Told] = []
         with _pipelines(app, asked, compared.base) as pipelines:
-            for pipeline in pipelines:
-                for one in _ask(app, pipeline, asked, compared):
-                    told.append(one)
-                    if not json:
-                        with unheard():
-                            _show(app, one, several=len(pipelines) > 1)
-        if json:
-            with unheard():
+            shown = _Shown(several=len(pipelines) > 1)
+            for one in _ask(app, pipelines, asked, compared):
+                told.append(one)
+                if not json:
+                    with unheard():
+                        _show(app, one, shown)
+        with unheard():
+            if json:
                 _as_json(told, compared)
-        else:
-            note(_summary(told))
+            else:
+                say(_skipped(told) if shown.several else ())
+                note(_summary(told))
         _report(app, asked, told)
     return _code(told)
 
@@ -143,22 +153,34 @@ def _with_stages(loaded: list[Loaded], asked: _Asked) -> list[Pipeline]:
     return [pipeline for pipeline in pipelines if wanted & {stage.id for stage in pipeline.stages}]
 
 
-def _ask(app: Application, pipeline: Pipeline, asked: _Asked, compared: Compared) -> Iterator[_Told]:
-    app.workspaces.check_contents(compared.judged, pipeline.carry)
-    request = _request(app, pipeline, asked, compared)
-    if asked.base and not compared.conflicts:
-        request, put_back = app.service.with_judges_of_base(request)
-        note(_put_back(asked.base, put_back))
-    for checked in app.service.check(request):
-        yield _Told(pipeline.name, checked)
+def _ask(app: Application, pipelines: list[Pipeline], asked: _Asked, compared: Compared) -> Iterator[_Told]:
+    requests: list[CheckRequest] = []
+    put_back: dict[str, tuple[str, ...]] = {}
+    for pipeline in pipelines:
+        app.workspaces.check_contents(compared.judged, pipeline.carry)
+        request = _request(app, pipeline, asked, compared)
+        if asked.base and not compared.conflicts:
+            request, put_back[pipeline.name] = app.service.with_judges_of_base(request)
+        requests.append(request)
+    note(_put_back(asked.base, put_back))
+    proposal = app.service.check_proposal(requests)
+    if proposal is not None:
+        yield _Told(pipelines[0].name if len(pipelines) == 1 else "", proposal)
+    for request in requests[:1] if compared.conflicts else requests:  # what cannot be merged is so for all of them
+        of_all = bool(compared.conflicts) and len(requests) > 1
+        for checked in app.service.check(request):
+            yield _Told("" if of_all else request.pipeline.name, checked)
 
 
-def _put_back(base: str, paths: tuple[str, ...]) -> Iterator[str]:
+def _put_back(base: str, paths_of: dict[str, tuple[str, ...]]) -> Iterator[str]:
+    """A line for each set of files, with the pipelines that it holds for where it is not all of them."""
     from interlock.cli.words import count, safe
 
-    if paths:
+    for paths in dict.fromkeys(paths for paths in paths_of.values() if paths):
+        names = [name for name, own in paths_of.items() if own == paths]
+        where = "" if len(names) == len(paths_of) else f" (for {', '.join(names)})"
         shown = ", ".join(safe(path) for path in paths[:5]) + (", ..." if len(paths) > 5 else "")
-        yield f"{count(len(paths), 'protected file')} judged as in {safe(base)}, not as proposed: {shown}"
+        yield f"{count(len(paths), 'protected file')} judged as in {safe(base)}, not as proposed{where}: {shown}"
 
 
 def _request(app: Application, pipeline: Pipeline, asked: _Asked, compared: Compared) -> CheckRequest:
@@ -201,22 +223,31 @@ def _rehearsal(path: Path) -> Rehearsal:
         raise machine_trouble(error) or UsageError(f"{path}: it cannot be read: {error}") from error
 
 
-def _show(app: Application, told: _Told, *, several: bool) -> None:
-    say(_line(told, several=several))
-    judgement = told.checked.judgement
-    if judgement is None or told.status == "passed":
+def _show(app: Application, told: _Told, shown: _Shown) -> None:
+    if shown.several and told.status == "skipped":
         return
+    judgement = told.checked.judgement
+    findings = judgement.findings if judgement is not None and told.status != "passed" else ()
+    before = shown.findings.get(findings, "") if findings else ""
+    say(_line(told, several=shown.several) + (f": as {before}" if before else ""))
+    if judgement is None or told.status == "passed" or before:
+        return
+    shown.findings[findings] = _about(told, several=shown.several)
     say(_findings(told))
     if not told.checked.gate.held_out:
         note(f"    log: {app.blobs.path(kept.digest)}" for kept in judgement.evidence if kept.name == "log")
+
+
+def _about(told: _Told, *, several: bool) -> str:
+    name = f"{told.pipeline}: " if several and told.pipeline else ""
+    return f"{name}{told.checked.stage}/{told.checked.gate.id}"
 
 
 def _line(told: _Told, *, several: bool) -> str:
     from interlock.cli.words import MARKS
 
     judgement = told.checked.judgement
-    name = f"{told.pipeline}: " if several else ""
-    about = f"{name}{told.checked.stage}/{told.checked.gate.id}"
+    about = _about(told, several=several)
     if judgement is None:
         return f"{click.style('-', fg='bright_black')} {about} skipped: {told.checked.skipped}"
     mark, tone = MARKS[judgement.status]
@@ -224,9 +255,18 @@ def _line(told: _Told, *, several: bool) -> str:
         ("cached", judgement.cached),
         ("flaky", judgement.flaky),
         ("it failed before your change as well", told.checked.failed_before),
+        (f"allowed by {', '.join(told.checked.allowed_by)}", bool(told.checked.allowed_by) and not told.pipeline),
     )
     traits = [word for word, holds in known if holds]
     return f"{click.style(mark, fg=tone)} {about} {told.status}" + (f" ({', '.join(traits)})" if traits else "")
+
+
+def _skipped(told: list[_Told]) -> Iterator[str]:
+    """All that was skipped, in one line."""
+    reasons = Counter(one.checked.skipped for one in told if one.status == "skipped")
+    if reasons:
+        said = "; ".join(f"{why} ({number})" for why, number in reasons.items())
+        yield f"{click.style('-', fg='bright_black')} {reasons.total()} skipped: {said}"
 
 
 def _findings(told: _Told) -> Iterator[str]:
@@ -313,6 +353,7 @@ def _as_json(told: list[_Told], compared: Compared) -> None:
             "status": one.status,
             "skipped": one.checked.skipped,
             "failed_before": one.checked.failed_before,
+            "allowed_by": one.checked.allowed_by,
             "judgement": one.checked.judgement,
         }
         for one in told

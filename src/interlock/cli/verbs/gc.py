@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     from interlock.bootstrap import Application
 
+_CALL_S = 30.0
+_RUNS_MAX = 1_000
 DAY_S = 86_400.0
 
 
@@ -22,7 +25,7 @@ DAY_S = 86_400.0
 def gc(dry_run: bool, json: bool) -> int:
     """Remove objects, setups and checkouts that no unfinished run needs and that are older than a day.
 
-    The history of every run and its evidence stay."""
+    The history of every run and its evidence stay, and so do branches: those that are merged are named."""
     from interlock.cli.amounts import size
     from interlock.cli.words import count
     from interlock.service.jsons import document
@@ -31,15 +34,30 @@ def gc(dry_run: bool, json: bool) -> int:
         live = tuple(_live(app))
         now = app.service.clock.now()
         gone = app.workspaces.foresee(live, DAY_S, now) if dry_run else app.workspaces.collect(live, DAY_S, now)
+        merged = [] if json else _merged(app)
     if json:
         say(document(dry_run=dry_run, collected=gone))
         return 0
     what = [count(gone.objects, "object"), count(gone.refs, "ref"), count(gone.places, "checkout")]
-    say(f"{'would free at most' if dry_run else 'freed'} {size(gone.bytes)} ({', '.join(what)})")
-    note(f"stays: {why}" for why in gone.stays)
     if dry_run:
+        say(f"would free about {size(gone.bytes)} ({', '.join(what)}), and what packing the rest saves")
         note("nothing was removed: interlock gc does it")
+    else:
+        say(f"freed {size(gone.bytes)} ({', '.join(what)})")
+    note(f"stays: {why}" for why in gone.stays)
+    if merged:
+        note(f"{count(len(merged), 'delivered branch')} merged into HEAD: git branch -d {shlex.join(merged)}")
     return 0
+
+
+def _merged(app: Application) -> list[str]:
+    """Branches that runs have delivered, of which all is in HEAD; not the one that is checked out."""
+    from interlock.process import capture
+
+    words = ["git", "for-each-ref", "--merged=HEAD", "--format=%(HEAD)%(refname:short)", "refs/heads/"]
+    done = capture(words, cwd=app.repository, env=app.environ, timeout_s=_CALL_S)
+    there = set(done.out.decode("utf-8", "replace").splitlines()) if done.code == 0 else set()
+    return [run.branch for run in app.service.list_runs(_RUNS_MAX) if f" {run.branch}" in there]
 
 
 def _live(app: Application) -> Iterator[str]:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from interlock.cli.completing import targets
-from interlock.cli.opened import application, say
+from interlock.cli.opened import application, note, say
 from interlock.cli.streams import say_bytes
 from interlock.ports import UsageError
 
 if TYPE_CHECKING:
+    from interlock.bootstrap import Application
     from interlock.cli.targets import Target
     from interlock.core.events import Evidence, VerdictGiven
     from interlock.service import Service
@@ -22,7 +23,7 @@ _BYTES_MAX = 20_000_000  # of evidence made fit for a terminal; --raw has no bou
 
 @click.command()
 @click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2] [GATE]", shell_complete=targets)
-@click.option("--raw", is_flag=True, help="Byte for byte, control characters and all.")
+@click.option("--raw", is_flag=True, help="Byte for byte: control characters, and the JSON of agents.")
 @click.option("--report", is_flag=True, help="The gate's report instead of its log.")
 @click.option("--json", "json", is_flag=True, help="The history of the run as NDJSON.")
 def logs(target: tuple[str, ...], raw: bool, report: bool, json: bool) -> int:
@@ -36,9 +37,21 @@ def logs(target: tuple[str, ...], raw: bool, report: bool, json: bool) -> int:
         elif not found.stage:
             say(_story(app.service, found.view.id))
         else:
-            item = _evidence(found, "report" if report else "log")
-            _print(app.blobs.get(item.digest), raw=raw)
+            kept = _kept(found)
+            item = _evidence(found, kept, "report" if report else "log")
+            _print(app.blobs.get(item.digest), raw=raw, of_agent=not found.rest)
+            note(_of_canary(app, kept) if found.rest and not raw else ())
     return 0
+
+
+def _of_canary(app: Application, kept: Sequence[Evidence]) -> Iterator[str]:
+    """What the tests are that nobody wrote: told to people alone, once the run that they were named for is over."""
+    from interlock.gates.canary import added_to
+
+    report = next((item for item in kept if item.name == "report"), None)
+    if report is not None and (names := added_to(app.blobs.get(report.digest))):
+        yield f"note: tests and files named with {', '.join(names)} are Interlock's own: some must fail, to show that "
+        yield "      failures are reported. They are named anew in each run and count for nothing else."
 
 
 def _history(service: Service, found: Target) -> Iterator[str]:
@@ -61,8 +74,8 @@ def _story(service: Service, run: str) -> Iterator[str]:
             yield painted(told)
 
 
-def _evidence(found: Target, name: str) -> Evidence:
-    """The log of the attempt, or the log or report of its gate. Raises UsageError."""
+def _kept(found: Target) -> Sequence[Evidence]:
+    """What the attempt left, or its gate. Raises UsageError."""
     from interlock.cli.targets import find_attempt
     from interlock.core.ids import parse_attempt
 
@@ -70,12 +83,26 @@ def _evidence(found: Target, name: str) -> Evidence:
         raise UsageError(f"one word too many: {found.rest[1]}: expected [RUN] STAGE/1.2 [GATE]")
     gate = found.rest[0] if found.rest else ""
     if gate and found.attempt and parse_attempt(found.attempt).number == 0:
-        return _of_gate(_input_verdicts(found), gate, name, found.attempt)
+        return _of_gate(_input_verdicts(found), gate, found.attempt)
     attempt = find_attempt(found)
     if gate:
-        return _of_gate([view.verdict for view in attempt.verdicts], gate, name, str(attempt.id))
-    item = next((item for item in attempt.evidence if item.name == "log"), None)
+        return _of_gate([view.verdict for view in attempt.verdicts], gate, str(attempt.id))
+    return attempt.evidence
+
+
+def _evidence(found: Target, kept: Sequence[Evidence], name: str) -> Evidence:
+    """The log of the attempt, or the log or report of its gate. Raises UsageError."""
+    from interlock.cli.targets import find_attempt
+
+    if found.rest:
+        item = next((item for item in kept if item.name == name), None)
+        if item is None:
+            known = ", ".join(item.name for item in kept) or "nothing"
+            raise UsageError(f"gate {found.rest[0]} kept no {name} of {found.attempt or 'it'}: it kept {known}")
+        return item
+    item = next((item for item in kept if item.name == "log"), None)
     if item is None:
+        attempt = find_attempt(found)
         raise UsageError(
             f"{attempt.id} has no log: it is {attempt.phase}{' and printed nothing' if attempt.commit else ''}"
         )
@@ -89,22 +116,23 @@ def _input_verdicts(found: Target) -> list[VerdictGiven]:
     return [view.verdict for view in views if str(view.verdict.subject) == found.attempt]
 
 
-def _of_gate(verdicts: Sequence[VerdictGiven], gate: str, name: str, about: str) -> Evidence:
+def _of_gate(verdicts: Sequence[VerdictGiven], gate: str, about: str) -> Sequence[Evidence]:
     fitting = [verdict for verdict in verdicts if gate in (verdict.gate, verdict.gate.rpartition("/")[2])]
     if not fitting:
         known = ", ".join(dict.fromkeys(verdict.gate.rpartition("/")[2] for verdict in verdicts)) or "none"
         raise UsageError(f"{about} has no verdict of a gate {gate}: there are {known}")
-    item = next((item for item in fitting[-1].evidence if item.name == name), None)
-    if item is None:
-        known = ", ".join(item.name for item in fitting[-1].evidence) or "nothing"
-        raise UsageError(f"gate {gate} kept no {name} of {about}: it kept {known}")
-    return item
+    return fitting[-1].evidence
 
 
-def _print(content: bytes, *, raw: bool) -> None:
+def _print(content: bytes, *, raw: bool, of_agent: bool) -> None:
     if raw:
         say_bytes(content)
         return
     from interlock.core.text import plain
 
-    say(plain(content.decode("utf-8", "replace"), _BYTES_MAX))
+    text = content.decode("utf-8", "replace")
+    if of_agent:
+        from interlock.agents.words import in_words
+
+        text = in_words(text)
+    say(plain(text, _BYTES_MAX))

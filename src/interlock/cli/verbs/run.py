@@ -119,8 +119,8 @@ def _request(app: Application, said: tuple[str, dict[str, str]], name: str, unti
     from interlock.spec import load_pipeline, locate_pipeline, require_runnable
 
     loaded = load_pipeline(locate_pipeline(app.repository, name), app.repository)
-    note(f"warning: {finding}" for finding in loaded.findings if finding.level == "warning")
     require_runnable(loaded)
+    note(f"warning: {finding}" for finding in loaded.findings if finding.level == "warning")
     worktree = base == "worktree"
     found = app.workspaces.import_base(None if worktree else base, worktree=worktree)
     note(f"note: {line}" for line in found.notes)

@@ -6,7 +6,7 @@ of what is compared. What it was called stands in the last line of the kept repo
 
 from interlock.gates.canary.planting import MustFail, Planted, plant
 from interlock.gates.canary.riding import is_end_of, rides
-from interlock.gates.canary.shown import Shown, marked, own_tests, shown, without_lines
+from interlock.gates.canary.shown import Shown, added_to, marked, own_tests, shown, without_lines
 from interlock.gates.canary.words import Words
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Planted",
     "Shown",
     "Words",
+    "added_to",
     "is_end_of",
     "marked",
     "own_tests",

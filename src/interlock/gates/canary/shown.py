@@ -48,6 +48,13 @@ def shown(contents: Sequence[bytes], *, any_of_them: bool = False) -> Shown:
     return Shown(theirs, planted=True, failed=failed, seen=bool(own))
 
 
+def added_to(report: bytes) -> tuple[str, ...]:
+    """The words that the added tests of a kept report, and their files, are named with; empty where there are none."""
+    mark = _MARK.search(report)
+    words = _words(mark) if mark else None
+    return words.all if words is not None else ()
+
+
 def own_tests(contents: Sequence[bytes], *, is_marked: bool) -> tuple[RanTest, ...]:
     """The project's own of a report: the line that says what was added counts where it is ours. Raises Unreadable."""
     return shown(contents).tests if is_marked else parse(contents)

@@ -24,6 +24,7 @@ _GITLINK = "160000"
 _SYMLINK = "120000"
 _ABSENT = "000000"
 _IGNORE_FILES = frozenset({".gitignore", ".ignore"})
+_ONLY_AUTHORS = "only a stage that `authors` it may change it"
 _MARKERS = (b"<<<<<<< ", b">>>>>>> ", b"||||||| ")
 _MARKED_BYTES_MAX = 20_000_000
 _TABLES_MAX = 2_000_000
@@ -213,7 +214,7 @@ def _of_growth(workspaces: Workspaces, case: Case, change: Change) -> tuple[str,
     if change.status == "A":
         return "protected", _of_protected(change, may_add=True)
     what = "but this stage only adds tests: keep every old line in its order, and each old test as it was;"
-    return "protected", f"{what} new tests go between or below the old ones, or into a new file"
+    return "protected", f"{what} new tests go between or below the old ones, or into a new file; {_ONLY_AUTHORS}"
 
 
 def _reserved(stage: Stage, change: Change) -> tuple[str, str] | None:
@@ -236,9 +237,10 @@ def _of_protected(change: Change, *, may_add: bool) -> str:
     if may_add and change.status == "A":
         return "but this stage adds tests and data alone, no configuration, no other code and no link: take it out"
     if may_add:
-        return "but this stage only adds tests: put it back as it was, and write new tests into a new file"
+        mend = "put it back as it was, and write new tests into a new file"
+        return f"but this stage only adds tests: {mend}; {_ONLY_AUTHORS}"
     mend = "take it out" if change.status == "A" else "put it back as it was"
-    return f"but it is protected: {mend}; only a stage that `authors` it may change it"
+    return f"but it is protected: {mend}; {_ONLY_AUTHORS}"
 
 
 def _done(change: Change) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from interlock.spec.checks.common import passed_on
 from interlock.spec.mistakes import nearest
-from interlock.spec.unfilled import HINT, is_unfilled
+from interlock.spec.unfilled import HINT, MESSAGE, is_unfilled
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import AgentSpec, Stage
@@ -102,7 +102,7 @@ def _adapter(view: View, agent: AgentSpec) -> None:
     if agent.use in _STARTED and agent.command is None and not view.is_broken(*at):
         view.at_key(at, f"the agent {agent.name} has no program", "add `run:` with the command to start")
     if is_unfilled(agent):
-        view.warn((*at, "run"), f"no agent is there yet: {agent.name} stands for one, and fails", HINT)
+        view.warn((*at, "run"), f"{MESSAGE}: {agent.name} stands for one, and fails", HINT)
     if agent.use == "model":
         _model(view, agent)
     if agent.use in NOW.keys() - _STARTED and agent.command is not None:

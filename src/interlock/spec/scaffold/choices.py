@@ -16,6 +16,7 @@ from interlock.spec.scaffold.targets import target
 from interlock.spec.sets import Ready, resolve
 from interlock.spec.sets import folder as look
 
+_NOT_OF_SETUP = "is not among the packages that setup installs"
 # What compiling would say again, the tests say as well: build and types are written where there are no tests.
 WANTED = {
     "python": ("lint", "types", "test"),
@@ -145,7 +146,7 @@ def _of_part(part: Part, prefix: str, root: Path, which: Which) -> tuple[list[Ch
         absent = _absent(use, ready, folder, which)
         choice = Choice(f"{prefix}{member}", use, ready, part.folder)
         if ready.applies and absent:
-            notes.append(f"{_name(choice)} is left out: {absent} ({ready.why})")
+            notes.append(f"{_name(choice)} is left out: {absent} ({ready.why}): {_remedy(absent)}")
         elif ready.applies:
             chosen.append(choice)
     return chosen, notes
@@ -162,7 +163,8 @@ def _with_targets(chosen: list[Choice], root: Path, which: Which) -> tuple[list[
             continue
         if not which(command.split()[0]):
             notes.append(
-                f"the target {command.split()[1]} of {name} is left out: {command.split()[0]} is not installed"
+                f"the target {command.split()[1]} of {name} is left out: {command.split()[0]} is not installed: "
+                f"{_remedy('')}"
             )
             continue
         if member == "test":
@@ -189,10 +191,15 @@ def _absent(use: str, ready: Ready, root: Path, which: Which) -> str:
             each.brings for each in recipes("python", root, ("",), which)
         ):
             if not installs(tool, root, which):
-                return f"{tool} is not among the packages that setup installs"
+                return f"{tool} {_NOT_OF_SETUP}"
         elif not which(tool):
             return f"{tool} is not installed"
     return ""
+
+
+def _remedy(absent: str) -> str:
+    where = "add it to the dependencies that your tests are installed with" if _NOT_OF_SETUP in absent else "install it"
+    return f"{where}, then `interlock init --force` writes the gate"
 
 
 def covered(root: Path, language: str) -> bool:

@@ -251,8 +251,10 @@ def _key(parts: Sequence[_Part]) -> tuple[str, ...]:
 
 def _note(root: Path, parts: Sequence[_Part]) -> str:
     said = []
-    if lock := next((lock for lock, *_ in _MANAGERS if look.has(root, lock)), ""):
-        said.append(f"there is a {lock}, but its program is not on PATH: pip is used, without the lock file")
+    if found := next((found for found in _MANAGERS if look.has(root, found[0])), None):
+        lock, program, _ = found
+        what = f"there is a {lock}, but {program} is not on PATH: pip is used, without the lock file"
+        said.append(f"{what}: install {program}, then `interlock init --force` writes its setup")
     copied = [part.at(name) for part in parts for name in part.needs.files if COPY.search(look.text(part.root, name))]
     if copied:
         said.append(f"{', '.join(copied)} installs a copy of the project, which stays as it was: write `-e .` there")
