@@ -158,8 +158,7 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
     paths = identity.paths
     clock = SystemClock()
     journal, blobs = SqliteJournal(paths.journal), FileBlobs(paths.blobs)
-    identity.seen()
-    if journal.runs():  # of an earlier version, where it has no id yet
+    if not identity.known and journal.runs():  # of an earlier version, where it has no id yet
         identity.settle()
     histories = Histories(journal)
     workspaces = Once(partial(_workspaces, paths, top, environ))

@@ -34,13 +34,17 @@ def test_the_task_is_a_word_by_position_or_a_file_behind_an_at(world: World) -> 
     (world.repository / "task.txt").write_text("from a file")
     assert made(world, "-t", "@task.txt") == "from a file"
     assert made(world, "@task.txt", "-p", "quick") == "from a file"
+    world.ask("run", "-", stdin="from standard input").ended(0, "accepted")
+    assert world.git("show", f"{world.show('@')['branch']}:made.txt") == "from standard input"
 
 
 def test_what_cannot_be_the_task_is_told(world: World) -> None:
     world.ask("run", "fix", "it").ended(2, "2 words: quote the task, as in `interlock run 'fix it'`")
     world.ask("run", "quick").ended(2, "quick is a pipeline and no task: `interlock run -p quick TASK`")
     world.ask("run", "fix it", "-t", "fix it").ended(2, "the task is there twice")
-    world.ask("run", "@nobody").ended(2, "@nobody: cannot be read", "begins with @ itself comes on standard input")
+    world.ask("run", "@nobody").ended(
+        2, "@nobody: there is no file nobody", "begins with @ itself comes on standard input"
+    )
     world.ask("list").ended(0, "no runs in this repository yet")
 
 
@@ -52,7 +56,7 @@ def test_a_pipeline_is_named_by_its_position(world: World, verb: str) -> None:
 
 
 def test_help_and_version_answer_as_git_does(world: World) -> None:
-    assert world.ask("help").ended(0).out == world.ask("--help").out
+    assert world.ask("help").ended(0).out == world.ask("--help").out == world.ask().ended(0).out
     assert world.ask("help", "run").ended(0).out == world.ask("run", "--help").out
     world.ask("help", "rum").ended(2, "no such verb: rum (did you mean run?)")
     for words in (["-v"], ["--version"], ["-V"], ["-C", ".", "-v"]):

@@ -46,6 +46,19 @@ def test_a_run_of_a_newer_version_is_one_row(world: World) -> None:
     world.ask("cancel", runs(world)["rejected"], "--plain").ended(0)
 
 
+def test_a_verb_without_a_name_takes_no_other_run_for_one_that_cannot_be_read(world: World) -> None:
+    known = runs(world)
+    change(
+        world, f"UPDATE remembered SET value = '{{\"format\": 9}}' WHERE kind = 'pipeline' AND key = '{known['waits']}'"
+    )
+    for task in TASKS:
+        if task not in ("waits", "rejected"):
+            world.ask("cancel", known[task])
+    before = phases(world)
+    world.ask("cancel").ended(2, "say which run", f"{known['waits']} cannot be read", known["rejected"])
+    assert phases(world) == before
+
+
 def test_gc_removes_nothing_of_a_run_that_it_cannot_read(world: World) -> None:
     """A finished one that can be read goes, once it is old. The base of the others could be any."""
     run, done = runs(world)["accepted"], runs(world)["joined"]

@@ -66,6 +66,22 @@ def test_a_copy_is_told_apart_and_says_so(world: World, tmp_path: Path) -> None:
     assert phases(world) == TASKS
 
 
+def test_to_look_into_a_copy_takes_nothing_from_a_repository_that_is_moved(world: World, tmp_path: Path) -> None:
+    copy = at(world, Path(shutil.copytree(world.repository, tmp_path / "copy", symlinks=True)))
+    moved = at(world, world.repository.rename(tmp_path / "moved"))
+    copy.ask("list").ended(0)
+    assert phases(moved) == TASKS
+
+
+@pytest.mark.parametrize("left", ["", "half of it"])
+def test_an_id_that_a_power_loss_left_damaged_is_given_anew(world: World, left: str) -> None:
+    file = world.repository / ".git/interlock-id"
+    file.write_text(left)
+    assert phases(world) == TASKS
+    assert len(file.read_text().strip()) == 32
+    assert phases(at(world, world.repository.rename(world.root / "renamed"))) == TASKS
+
+
 def test_a_linked_worktree_shares_the_runs(world: World, tmp_path: Path) -> None:
     world.git("worktree", "add", "-q", str(tmp_path / "linked"))
     assert phases(at(world, tmp_path / "linked")) == TASKS

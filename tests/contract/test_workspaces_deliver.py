@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.contract.workspaces_world import World, commit_all, fingerprint, git, make_world, write
 
-from interlock.ports import DeliveryRefused, InfrastructureError, Stamp, UsageError
+from interlock.ports import DeliveryRefused, InfrastructureError, Stamp
 
 DONE = Stamp("Make it so\n\nAll of it.", 1_700_000_000, "")
 
@@ -98,8 +98,8 @@ def test_a_branch_in_the_way_of_the_name_is_refused(world: World, accepted: str)
 
 
 @pytest.mark.parametrize("name", ["", "-x", "a..b", "a b", "a/.b", "x.lock", "/a", "a/", "a//b", "@", "a~1", "a\nb"])
-def test_a_bad_name_is_a_usage_error(world: World, accepted: str, name: str) -> None:
-    with pytest.raises(UsageError, match=r"deliver\.branch"):
+def test_a_bad_name_is_for_a_person_to_mend(world: World, accepted: str, name: str) -> None:
+    with pytest.raises(DeliveryRefused, match=r"deliver\.branch"):
         deliver(world, accepted, name)
 
 

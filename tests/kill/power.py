@@ -138,7 +138,9 @@ def played(disk: Disk, world: World) -> list[str]:
 
 def chosen(count: int, moments: int) -> list[int]:
     """The last one always, and others spread over the run; 0: all."""
-    return sorted({count - 1 - round(step * (count - 1) / max(1, moments)) for step in range(moments or count)})
+    if not moments:
+        return list(range(count))
+    return sorted({count - 1 - round(step * (count - 1) / moments) for step in range(moments)})
 
 
 def run_of(said: list[str]) -> str:

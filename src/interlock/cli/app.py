@@ -82,10 +82,11 @@ def app(folder: str | None) -> None:
 
 
 def call(arguments: Sequence[str]) -> int:
-    """Run the verb and return the exit code. Expected errors are one message, bugs leave a trace in a file."""
+    """Run the verb and return the exit code; without one it is the help. Expected errors are one message, bugs leave a
+    trace in a file."""
     try:
         ready()
-        code = app.main(args=list(arguments), prog_name="interlock", standalone_mode=False)
+        code = app.main(args=list(arguments) or ["--help"], prog_name="interlock", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Exit as done:
         return done.exit_code

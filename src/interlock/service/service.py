@@ -85,10 +85,16 @@ class Service:
         return self.journal.records(run, after)
 
     def choose_run(self, name: str, fits: Callable[[Standing], bool] = lambda _: True) -> Standing:
-        """The run that `name` means (see `naming`); without a name the only one that fits. Raises UsageError."""
+        """The run that `name` means (see `naming`); without a name the only one that fits. Raises UsageError, and does
+        so where one cannot be read: it may be the one that was meant."""
         if name:
             return self.locate_run(run_named(self.run_ids(), name))
-        fitting = [run for run in self.list_runs() if run.is_readable and fits(run)]
+        runs = self.list_runs()
+        fitting = [run for run in runs if run.is_readable and fits(run)]
+        unread = [run.id for run in runs if not run.is_readable]
+        if unread and fitting:
+            words = f"say which run: {unread[0]} cannot be read, and may be the one that is meant:"
+            raise UsageError("\n".join([words, *map(_told, fitting[:_SHOWN_MAX])]))
         if len(fitting) == 1:
             return fitting[0]
         if not fitting:

@@ -32,17 +32,10 @@ class Identity:
     known: str = ""
     copy_of: Path | None = None
 
-    def seen(self) -> None:
-        """Record where the repository lies now."""
-        if self.known:
-            _record(self.paths.root, self.known, self.common_dir)
-
     def settle(self) -> None:
-        """Give the repository an id, if it has none of its own: something is kept of it from here on. A git directory
-        that cannot be written gets none, and its folder is found by the path alone."""
-        if self.known:
-            return
-        made = _give_id(self.common_dir, anew=self.copy_of is not None)
+        """Record where the repository lies, and give it an id, if it has none of its own: something is kept of it from
+        here on. A git directory that cannot be written gets none, and its folder is found by the path alone."""
+        made = self.known or _give_id(self.common_dir, anew=self.copy_of is not None)
         if made:
             _record(self.paths.root, made, self.common_dir)
 
@@ -51,6 +44,10 @@ def identify(paths: Paths, common_dir: Path) -> Identity:
     """Nothing is written. The folder may not be there yet."""
     known = read_id(common_dir)
     root = _root_of(paths, known, common_dir) if known else None
+    if root is None and not known and (common_dir / ID_FILE).exists():  # damaged: the place tells
+        usual = paths.state / repository_key(common_dir)
+        if _recorded(usual)[1] == str(common_dir):
+            return Identity(common_dir, paths.of_root(usual))
     if root is None:
         return Identity(common_dir, _vacant(paths, common_dir))
     original = _copied_from(root, known, common_dir)
@@ -108,23 +105,43 @@ def _record(root: Path, known: str, common_dir: Path) -> None:
         return
     fresh = root / f".{_RECORD}.{os.getpid()}.{secrets.token_hex(4)}"
     with suppress(OSError):  # the journal says it better where the folder cannot be written
-        fresh.write_bytes(os.fsencode(f"{known} {common_dir}\n"))
+        _write(fresh, os.fsencode(f"{known} {common_dir}\n"))
         fresh.replace(root / _RECORD)
+        _sync(root)
 
 
 def _give_id(common_dir: Path, *, anew: bool) -> str:
-    """The id that the repository has from here on: of two that give one at once the first wins. Empty: it cannot be."""
+    """The id that the repository has from here on: of two that give one at once the first wins, and what is no id gives
+    way. Empty: it cannot be."""
+    anew = anew or ((common_dir / ID_FILE).exists() and not read_id(common_dir))
     fresh = common_dir / f".{ID_FILE}.{os.getpid()}.{secrets.token_hex(4)}"
     try:
-        fresh.write_text(f"{secrets.token_hex(16)}\n", encoding="ascii")
+        _write(fresh, f"{secrets.token_hex(16)}\n".encode("ascii"))
         if anew:
             fresh.replace(common_dir / ID_FILE)
         else:
             with suppress(FileExistsError):
                 os.link(fresh, common_dir / ID_FILE)
+        _sync(common_dir)
     except OSError:
         return ""
     finally:
         with suppress(OSError):
             fresh.unlink()
     return read_id(common_dir)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """With its content on the disk before it gets a name that anything trusts."""
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from interlock.ports import DeliveryRefused, InfrastructureError, Stamp, UsageError
+from interlock.ports import DeliveryRefused, InfrastructureError, Stamp
 from interlock.process import Captured
 from interlock.workspaces import synced, trees
 from interlock.workspaces.base import Origin
@@ -43,7 +43,8 @@ class Parcel:
 def send(git: Git, objects: Objects, origin: Origin, environ: Mapping[str, str], parcel: Parcel) -> str:
     """Bring what the branch is to show, and return its commit. Raises DeliveryRefused where a person must decide."""
     if _BAD_NAME.search(parcel.branch):
-        raise UsageError(f"deliver.branch: {parcel.branch!r} is no name for a branch: see `git help check-ref-format`")
+        words = "is no name for a branch (`git help check-ref-format`): begin a run whose inputs make one"
+        raise DeliveryRefused(f"deliver.branch: {parcel.branch!r} {words}")
     user = Git(environ, origin.common_dir)
     there = _there(user, parcel.branch)
     planned = _planned(git, objects, parcel)

@@ -94,11 +94,11 @@ def _task(text: str | None, file: str | None) -> str:
         raise UsageError("-t and --task-file exclude each other: give one of them")
     if text is not None and text.startswith("@"):
         return _read(text, Path(text[1:]), ": a task that begins with @ itself comes on standard input")
-    if text is not None:
+    if text is not None and text != "-":
         return text
-    if file is not None and file != "-":
+    if text is None and file is not None and file != "-":
         return _read(f"--task-file {file}", Path(file))
-    if file is None and sys.stdin.isatty():
+    if text is None and file is None and sys.stdin.isatty():
         raise UsageError('there is no task: say it as in `interlock run "TASK"`, with @FILE or on standard input')
     return sys.stdin.buffer.read(_TASK_BYTES_READ_MAX).decode("utf-8", "replace")
 
@@ -109,6 +109,8 @@ def _read(named: str, path: Path, mend: str = "") -> str:
             content = file.read(_TASK_BYTES_READ_MAX)
         # A long one is refused for its length, and may be cut within a letter.
         return content.decode("utf-8", "strict" if len(content) < _TASK_BYTES_READ_MAX else "replace")
+    except FileNotFoundError as error:
+        raise UsageError(f"{named}: there is no file {path}{mend}") from error
     except (OSError, ValueError) as error:
         raise machine_trouble(error) or UsageError(f"{named}: cannot be read as UTF-8 text: {error}{mend}") from error
 
