@@ -85,7 +85,7 @@ def test_a_run_that_is_not_there_or_is_not_the_only_one(ground: Ground):
     assert len(shared) > 2
     for verb in ("status", "resume"):
         ground.ask(verb, "zzzzzz").refused("zzzzzz")
-    ground.ask("status", shared).refused(shared, "several runs", *runs(ground))
+    ground.ask("status", shared).refused(f"{shared} is the name of 2 runs", *runs(ground))
     ground.ask("show", "\x1b[31m/../..").refused()
     ground.ask("show", "code/9.9").refused("no attempt code/9.9", "code/1.1")
     ground.ask("logs", "code/1.1", "nope").refused("nope", "done")

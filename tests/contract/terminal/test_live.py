@@ -72,19 +72,21 @@ def test_it_survives_a_resize_while_it_works(terminal: Terminal, tmp_path: Path)
 def test_ctrl_c_asks_and_the_run_can_be_cancelled(terminal: Terminal, world: World) -> None:
     terminal.until("code", "working")
     terminal.keys("C-c")
-    terminal.until("ancel for good")
-    terminal.keys("c", "Enter")
+    terminal.until("for good [s]:")
+    terminal.keys("cancel", "Enter")
+    terminal.until("[y/N]")
+    terminal.keys("y", "Enter")
     assert terminal.ended()[0] == 1
     assert world.show()["phase"] == "cancelled"
 
 
-def test_a_second_ctrl_c_cancels(terminal: Terminal, world: World) -> None:
+def test_a_second_ctrl_c_stops_and_the_run_can_be_resumed(terminal: Terminal, world: World) -> None:
     terminal.until("code", "working")
     terminal.keys("C-c")
-    terminal.until("ancel for good")
+    terminal.until("for good [s]:")
     terminal.keys("C-c")
-    assert terminal.ended()[0] == 1
-    assert world.show()["phase"] == "cancelled"
+    assert terminal.ended()[0] == 130
+    assert world.show()["phase"] == "interrupted"
 
 
 def test_an_approval_is_answered_in_place(terminal: Terminal, world: World, tmp_path: Path) -> None:
