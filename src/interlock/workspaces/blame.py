@@ -13,6 +13,7 @@ from typing import TypeVar
 from interlock.ports import InfrastructureError, UnfitSetup
 from interlock.workspaces.furnish import Parts, Wanted, furnish, ground
 from interlock.workspaces.setup import SetupFailed
+from interlock.workspaces.setup_output import error_line
 
 Done = TypeVar("Done")
 
@@ -40,8 +41,9 @@ def tried(parts: Parts, attempted: Attempted, act: Callable[[Wanted], Done]) -> 
         except SetupFailed as failed:
             last = failed
     _prove(parts, control, last)
-    worked = "the same setup works on what was accepted last"
-    raise UnfitSetup(f"{last.what} fails on these files, and {worked}: {last.why}", last.output) from last
+    said = error_line(last.output.decode(errors="replace"))  # first, for the line may be cut
+    words = f"{last.what} fails on these files: {said or 'it says nothing'} (on what was accepted last it works)"
+    raise UnfitSetup(f"{words}\n{last.why}", last.output) from last
 
 
 def _may_differ(parts: Parts, wanted: Wanted, control: Wanted, failed: SetupFailed) -> bool:
