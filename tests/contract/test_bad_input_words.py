@@ -51,7 +51,7 @@ def test_a_task_that_cannot_be_taken_is_refused(ground: Ground):
     ground.ask("run", stdin=b"before\0after").refused("the task holds a NUL character")
     ground.ask("run", stdin="\U0001f600".encode() * 300_000).refused("the task is longer than 100000 bytes", "a file")
     ground.ask("run", "-t", "x", "--task-file", "y").refused("exclude each other")
-    ground.ask("run", "--task-file", "nope").refused("--task-file nope", "No such file")
+    ground.ask("run", "--task-file", "nope").refused("--task-file nope", "there is no file nope")
     ground.ask("run", "--task-file", "/dev/zero").refused("the task holds a NUL character")
     (ground.root / "bad").write_bytes(b"\xff")
     ground.ask("run", "--task-file", str(ground.root / "bad")).refused("cannot be read as UTF-8")
