@@ -81,10 +81,10 @@ class Ledger:
         """Journal what lies in the inbox, in the order it came, but for what must wait. Returns how many there were."""
         answers = self._journal.answers(self.run)
         for answer in answers:
-            if must_wait(self._state, answer.action):
-                continue
             event = _taken(answer, blobs)
             with self._lock:
+                if must_wait(self._state, answer.action):
+                    continue
                 why = admit(self._state, event)
                 self._append(Refused("answer", answer.id, why) if why else event)
         return len(answers)
