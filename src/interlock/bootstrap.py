@@ -56,6 +56,9 @@ class SystemClock:
     def now(self) -> float:
         return time.time()
 
+    def elapsed(self) -> float:
+        return time.monotonic()
+
 
 class Once(Generic[Made]):
     """What is made where it is first asked for. Threads may share it."""
