@@ -34,8 +34,8 @@ class SqliteJournal:
     def __init__(self, path: Path) -> None:
         """Opens or makes the file. Raises InfrastructureError that says what is in the way."""
         self._path = path
-        self._writes = GroupCommit(schema.open_journal(path), path)
-        self._reader = schema.open_reader(path)
+        self._writes = GroupCommit(patiently(partial(schema.open_journal, path)), path)
+        self._reader = patiently(partial(schema.open_reader, path))
         self._reading = threading.Lock()
         self._heads = Heads(path.parent / "heads")
         if not self._heads.exists():
