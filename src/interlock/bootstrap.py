@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -55,6 +55,9 @@ class SystemClock:
 
     def now(self) -> float:
         return time.time()
+
+    def elapsed(self) -> float:
+        return time.monotonic()
 
 
 class Once(Generic[Made]):
@@ -109,11 +112,11 @@ class Application:
     def state(self) -> Path:
         return self.paths.root
 
-    def go_on(self, run: str) -> Path:
+    def go_on(self, run: str, *, take_over: bool = False) -> Path:
         """Have another process drive the run, one that outlives this one. Returns where it writes what it says."""
         log = self.state / "logs" / f"{run}.log"
         words = (sys.executable, "-P", "-m", "interlock", "resume", run, "--plain")  # never what lies in the repository
-        detach(words, self.environ, log, cwd=self.repository)
+        detach((*words, *(["--take-over"] if take_over else [])), self.environ, log, cwd=self.repository)
         return log
 
     def begin(self, task: str, pipeline: str, inputs: Mapping[str, str]) -> str:
@@ -259,6 +262,7 @@ def _driver(ground: _Ground, service: Service, bench: Bench, notices: Notices) -
     return Owner(
         world=World(bench.workspaces, bench.agents, service.gates(), *stores, render, lambda: True),
         lock=partial(_lock, ground.paths, holder),
+        seize=partial(_lock, ground.paths, holder, seize=True),
         state_of=service.histories.state,
         name=f"{holder.pid}@{holder.host}",
         environ=ground.environ,
@@ -336,8 +340,8 @@ def _no_repository(cwd: Path, said: str) -> str:
     )
 
 
-def _lock(paths: RepositoryPaths, holder: Holder, run: str) -> AbstractContextManager[object]:
-    return RunLock(paths.run_lock(run), holder)
+def _lock(paths: RepositoryPaths, holder: Holder, run: str, *, seize: bool = False) -> RunLock:
+    return RunLock(paths.run_lock(run), holder, seize=seize)
 
 
 @contextmanager

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import subprocess
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.contract.cli_world import World, new_world, stage_of, verdicts_of
 
+from interlock.bootstrap import build
 from interlock.cli.lines import Story
-from interlock.core.events import Recorded, Refused
+from interlock.core.events import Action, Recorded, Refused
 from interlock.core.pipeline import Pipeline
+from interlock.service import Said
 
 PIPELINE = """\
 version: 1
@@ -148,6 +152,21 @@ def test_watching_ends_where_a_person_is_waited_for(world: World, run: str) -> N
     lines = world.ask("watch", run, "--json").ended(3).lines()
     assert lines[-1]["kind"] == "outcome"
     assert lines[-1]["phase"] == "waiting"
+
+
+def test_a_run_that_was_answered_waits_for_an_owner_and_no_more_for_a_person(tmp_path: Path) -> None:
+    text = "version: 1\nstages:\n  ship: {may_be_empty: true, run: 'true', gates: [{id: merge, approve: 'Ship it?'}]}\n"
+    world = new_world(tmp_path / "w", {"interlock.yaml": text})
+    world.ask("run", "-t", "x").ended(3)
+    with closing(build(world.repository, world.environment())) as app:
+        view = app.service.latest_run()
+        assert view.phase == "waiting"
+        app.service.answer(app.service.describe_run(view.id), Said(Action.APPROVE, "me"))
+        assert app.service.latest_run().phase == "interrupted"
+        assert app.service.describe_run(view.id).phase == "interrupted"
+        owned = replace(app.service, owner_of=lambda run: "process 1")
+        assert owned.locate_run(view.id).phase == "running"
+    world.ask("resume").ended(0, "accepted")
 
 
 def test_plan_tells_the_worst_case(world: World) -> None:

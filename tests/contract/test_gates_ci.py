@@ -251,3 +251,26 @@ def test_nothing_is_pushed_for_who_has_another_owner_or_is_no_longer_wanted(grou
     with pytest.raises(Cancelled):
         Referee(ground.bench).evaluate(replace(ground.case(), alone=waited), unwanted)
     assert ground.branches() == []
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_former_owner_leaves_the_branch_to_the_new_one(ground: Ground, ended: bool) -> None:
+    """It was replaced while it waited: then all it does is ended, or it hears of a verdict first."""
+    cancel, owners = threading.Event(), ["me"]
+
+    def runs(commit: str, asked: int) -> list[dict[str, object]]:
+        owners.append("somebody else")
+        if ended:
+            cancel.set()
+        return [run("test", "success")]
+
+    @contextmanager
+    def alone() -> Iterator[None]:
+        if owners[-1] != "me":
+            raise Fenced("run run1 has another owner")
+        yield
+
+    ground.github.runs = runs
+    with pytest.raises(Fenced):
+        Referee(ground.bench).evaluate(replace(ground.case(), alone=alone), cancel)
+    assert ground.branches() == [BRANCH]

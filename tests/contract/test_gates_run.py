@@ -347,7 +347,7 @@ def test_what_is_not_kept(world: World, base: str) -> None:
     for gate in (run_gate("no-such-program"), run_gate("true", cached=False)):
         world.judge(gate, base, base)
         assert not world.judge(gate, base, base).cached
-    for shell in ("kill -9 $$", "bash -c 'kill -9 $$'; exit $?"):
+    for shell in ("kill -9 $$", "bash -c 'kill -9 $$'; exit $?", "exit 254"):
         assert [world.judge(run_gate(shell), base, base).cached for _ in range(2)] == [False, False]
     slow = run_gate("sleep 60", timeout_s=1)
     for _ in range(2):

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
 
 from interlock.core.events import TimeReached
-from interlock.journal import SqliteJournal, schema
+from interlock.journal import SqliteJournal, faults, schema
 from interlock.ports import Damaged, InfrastructureError
 
 FIRST = TimeReached(0.5)
@@ -265,6 +266,40 @@ def _read_all(path: Path) -> None:
     with SqliteJournal(path) as journal:
         for run in journal.runs():
             journal.records(run)
+
+
+def test_a_passing_error_costs_no_write_and_no_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with SqliteJournal(tmp_path / "journal.db") as journal:
+        journal.create("r1", 0.0, FIRST)
+        for name in ("_writes", "_reader"):
+            monkeypatch.setattr(journal, name, _FailsOnce(getattr(journal, name)))
+        fence = journal.take("r1")
+        assert journal.append("r1", fence, 1, 0.0, FIRST).seq == 2
+        assert journal.holds("r1", fence)
+        assert [each.seq for each in journal.records("r1")] == [1, 2]
+
+
+class _FailsOnce:
+    """Stands for a disk: each of its calls fails the first time."""
+
+    def __init__(self, real: Any) -> None:
+        self._real, self._failed = real, set[str]()
+
+    def run(self, work: Any) -> Any:
+        self._fail("run", faults.explain(apsw.IOError("disk I/O error"), Path("/")))
+        return self._real.run(work)
+
+    def execute(self, text: str, values: Any) -> Any:
+        self._fail(text, apsw.IOError("disk I/O error"))
+        return self._real.execute(text, values)
+
+    def close(self) -> None:
+        self._real.close()
+
+    def _fail(self, call: str, error: Exception) -> None:
+        if call not in self._failed:
+            self._failed.add(call)
+            raise error
 
 
 # --- disks that are in the way -----------------------------------------------------------------

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from interlock.ports import InfrastructureError
-from interlock.settings import Owned, Owner, RunLock, owner_of
+from interlock.settings import Owned, Owner, RunLock, lock, owner_of
 
 ME = Owner(1, "here", "now")
 HOLD = """
@@ -73,6 +73,41 @@ def test_a_stopped_owner_keeps_it(tmp_path: Path) -> None:
         assert owner_of(path) is not None
         with pytest.raises(Owned):
             RunLock(path, ME).__enter__()
+
+
+def test_who_seizes_it_holds_it_and_the_one_before_is_told(tmp_path: Path) -> None:
+    path, former = tmp_path / "r1.lock", RunLock(tmp_path / "r1.lock", Owner(7, "there", "earlier"))
+    with former:
+        former.check()
+        with RunLock(path, ME, seize=True):
+            assert owner_of(path) == ME
+            with pytest.raises(Owned, match="r1 is being run by process 1 on here, since now"):
+                former.check()
+            with pytest.raises(Owned, match="process 1 on here"):
+                RunLock(path, ME).__enter__()
+        assert owner_of(path) is None
+        with RunLock(path, ME) as next_one:
+            next_one.check()
+    assert [found.name for found in tmp_path.iterdir()] == ["r1.lock"]
+
+
+def test_who_waited_for_a_lock_that_was_seized_meanwhile_gets_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner ended after another file was put in the place of the one that is waited for."""
+    path, real = tmp_path / "r1.lock", lock._try_lock
+    with RunLock(path, ME, seize=True) as seized:
+
+        def try_lock(descriptor: int, wait_s: float) -> bool:
+            monkeypatch.setattr(lock, "_try_lock", real)
+            lock._put(path, "{}")  # by a second person, who takes it from the first
+            return True
+
+        monkeypatch.setattr(lock, "_try_lock", try_lock)
+        with pytest.raises(Owned):
+            RunLock(path, ME).__enter__()
+        with pytest.raises(Owned):
+            seized.check()
 
 
 def test_a_lock_without_a_name_is_still_a_lock(tmp_path: Path) -> None:

@@ -153,6 +153,9 @@ class Simulation:
         self.time += 0.25
         return self.time
 
+    def elapsed(self) -> float:
+        return self.time
+
     def maybe_die(self) -> None:
         if self._quiet():
             return

@@ -17,7 +17,7 @@ from interlock.cli.follow import Screen, follow, screen
 from interlock.cli.opened import asks, ended_politely, note, say
 from interlock.cli.streams import unheard
 from interlock.cli.words import closing
-from interlock.core.events import Action
+from interlock.core.events import Action, OwnerChanged
 from interlock.service import Said
 from interlock.service.jsons import line
 from interlock.telemetry import lacking
@@ -113,10 +113,11 @@ def conclude(app: Application, run: str, manner: Manner) -> int:
     return of_phase(view.phase)
 
 
-def detached(app: Application, run: str, manner: Manner) -> int:
+def detached(app: Application, run: str, manner: Manner, *, take_over: bool = False) -> int:
     """Have another process drive the run, one that outlives this one. Returns the exit code."""
-    log = app.go_on(run)
-    if not _took_over(app, run):
+    seen = app.service.locate_run(run).seq
+    log = app.go_on(run, take_over=take_over)
+    if not _taken(app, run, seen, take_over=take_over):
         note(f"error: nobody took run {run} within {_DETACH_S:g} s: see {log}")
         return Exit.INFRASTRUCTURE
     if manner.json:
@@ -126,12 +127,14 @@ def detached(app: Application, run: str, manner: Manner) -> int:
     return Exit.ACCEPTED
 
 
-def _took_over(app: Application, run: str) -> bool:
-    """Whether the run got an owner, or moved so fast that it needs none any more."""
-    seen = app.service.locate_run(run).seq
+def _taken(app: Application, run: str, seen: int, *, take_over: bool) -> bool:
+    """Whether the run got an owner (another one than it has), or moved so fast that it needs none any more."""
     pause = threading.Event()
     for _ in range(int(_DETACH_S / 0.1)):
-        if app.service.owner_of(run) or app.service.history(run, seen):
+        events = [record.event for record in app.service.history(run, seen)]
+        if any(isinstance(event, OwnerChanged) for event in events):
+            return True
+        if not take_over and (events or app.service.owner_of(run)):
             return True
         pause.wait(0.1)
     return False

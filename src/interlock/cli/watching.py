@@ -14,6 +14,7 @@ from interlock.cli.words import OVER
 from interlock.core.views import RunPhase
 
 _ALONE_S = 3.0  # how long a run may be without an owner before it counts as left: one may be about to take it
+_ANSWERED_S = 20.0  # as long as an answer lies in its inbox: somebody meant it to go on, and a busy machine is slow
 
 
 @dataclass(slots=True)
@@ -35,7 +36,7 @@ class _Left:
         now = time.monotonic()
         if not self.since or view.seq != self.seen:
             self.since, self.seen = now, view.seq
-        return now - self.since >= _ALONE_S
+        return now - self.since >= (_ANSWERED_S if self.app.service.has_answer(self.run) else _ALONE_S)
 
 
 def watched(app: Application, run: str, manner: Manner) -> int:

@@ -308,7 +308,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class TimeReached:
+    """`jumped_s`: how far the clock went otherwise than time did since the event before. Nobody worked in it."""
+
     at: float
+    jumped_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,8 @@ def _put(draft: RunState, **changes: object) -> None:
 def _take(draft: RunState, record: Recorded) -> None:
     event, spent = record.event, draft.spent
     passed = record.at - draft.at
+    if type(event) is TimeReached:
+        passed -= event.jumped_s
     if passed > 0 and type(event) is not OwnerChanged and _is_busy(draft):
         spent = changed(spent, wall_s=spent.wall_s + passed)  # not while nobody owned it
     _put(draft, seq=record.seq, at=record.at, spent=spent, now=max(draft.now, record.at))

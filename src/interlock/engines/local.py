@@ -17,12 +17,12 @@ from interlock.engines.waits import Alarm, NoEarlier
 from interlock.execution.context import Context
 from interlock.execution.ledger import Ledger
 from interlock.execution.perform import perform
-from interlock.ports import Cancelled, InfrastructureError, World, started
+from interlock.ports import Cancelled, Fenced, InfrastructureError, World, started
 
 INBOX_S = 0.2  # how often the inbox is looked at
 REPEATS_MAX = 20  # of one command by value without its fact being taken: a defect of ours, not of the run's
 
-LAUNCHES_MAX = 50  # tries to get a thread for an effect, one each turn
+LAUNCHES_MAX = 50  # tries to get a thread for an effect, one each turn while nothing else is at work
 NO_THREAD = (
     "no thread can be started: is there room for more processes and threads (ulimit -u, or the container's limit)?"
     " Make room, then resume the run"
@@ -59,7 +59,7 @@ class LocalEngine:
     def drive(self) -> None:
         """Go on until the run is finished, waits for a human, or `stop` is set. All effects have ended
         when this returns. Raises Fenced where another process took the run; InfrastructureError where
-        the journal cannot be written."""
+        the journal cannot be written, or the machine has no thread: what was at work has ended by itself then."""
         clock = NoEarlier(self.world.clock, lambda: self.ledger.state.now)
         ledger = self.ledger
         self.world = replace(self.world, fenced=ledger.holds, left=ledger.left, begun=ledger.begun, clock=clock)
@@ -67,21 +67,30 @@ class LocalEngine:
         try:
             while not self.stop.is_set() and self._turn():
                 pass
+            self._land()
         finally:
             self._end_all()
         if self._errors:
             raise self._errors[0]
 
     def _turn(self) -> bool:
-        """One round; false where there is nothing left to do without a human."""
+        """One round; false where there is nothing left to do without a human, or something failed."""
+        try:
+            return self._round()
+        except Exception as error:  # noqa: BLE001 - it is raised again by drive, once what is at work has ended
+            self._errors.append(error)
+            return False
+
+    def _round(self) -> bool:
+        if self._errors:
+            return False
         self.ledger.take_answers(self.world.blobs)
         seen = self._events
-        with self._moved:
-            turn = reconcile(self.ledger.next_commands(), tuple(self._flights), self.places)
-            for command in turn.cancel:
-                self._flights[command].cancel.set()
+        turn = self._reconciled()
         self._launch_again()
         for command in turn.start:
+            if self._errors or self._lacks_threads():
+                break  # nothing new is begun where what was begun cannot go on
             self._start(command)
         if self._errors or self.ledger.state.finished is not None:
             return False
@@ -89,6 +98,27 @@ class LocalEngine:
             return False
         self._sleep(turn, seen)
         return True
+
+    def _reconciled(self) -> Turn:
+        """What is to start; what is no longer wanted is told so."""
+        with self._moved:
+            turn = reconcile(self.ledger.next_commands(), tuple(self._flights), self.places)
+            for command in turn.cancel:
+                self._flights[command].cancel.set()
+        return turn
+
+    def _land(self) -> None:
+        """Something failed: what is in flight comes to its own end and is recorded, unless nothing can be any more."""
+        while self._errors and not self.stop.is_set() and not any(map(_ends_all, self._errors)):
+            with self._moved:
+                if all(flight.thread is None for flight in self._flights.values()):
+                    return
+                self._moved.wait(INBOX_S)
+            try:
+                self.ledger.take_answers(self.world.blobs)  # a person may end it
+                self._reconciled()
+            except Exception as error:  # noqa: BLE001 - the first one is raised by drive
+                self._errors.extend([error] if _ends_all(error) else ())
 
     def _is_idle(self, seen: int) -> bool:
         """Whether nothing is in flight, and nothing landed since the planner was asked."""
@@ -111,14 +141,21 @@ class LocalEngine:
         self._launch(command, flight)
 
     def _launch(self, command: Command, flight: _Flight) -> None:
-        """On a thread of its own. Where the machine has none, the flight waits, and the next turn tries again."""
+        """On a thread of its own. Where the machine has none, the flight waits, and the next turn tries again: for as
+        long as others are at work, since each that ends makes room."""
         thread = threading.Thread(target=self._perform, args=(command, flight), name=type(command).__name__)
         if started(thread):
             flight.thread = thread
             return
-        flight.refused += 1
+        with self._moved:
+            alone = all(other.thread is None for other in self._flights.values())
+        flight.refused += alone
         if flight.refused >= LAUNCHES_MAX:
             raise InfrastructureError(NO_THREAD)
+
+    def _lacks_threads(self) -> bool:
+        with self._moved:
+            return any(flight.thread is None for flight in self._flights.values())
 
     def _launch_again(self) -> None:
         """What waits for a thread and is still wanted; the rest is given up before it began."""
@@ -181,3 +218,8 @@ class LocalEngine:
         for flight in flights:
             if flight.thread is not None:
                 flight.thread.join()
+
+
+def _ends_all(error: BaseException) -> bool:
+    """Whether nothing can be recorded after it, so that no work is worth waiting for."""
+    return isinstance(error, Fenced) or getattr(error, "permanent", False) or not isinstance(error, Exception)

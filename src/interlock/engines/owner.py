@@ -22,6 +22,13 @@ from interlock.process import prepare
 from interlock.spec import decode_pipeline
 
 
+class Held(Protocol):
+    """A run's lock, while it is held."""
+
+    def check(self) -> None:
+        """Raises InfrastructureError where somebody has seized it since."""
+
+
 class Attendant(Protocol):
     """Somebody who is there while a run is driven, and never in its way."""
 
@@ -34,13 +41,14 @@ class Attendant(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Drives runs in this process. `lock` raises UsageError, naming the owner, where a run is taken.
-    `effects` gives a run's second lock, held around what cannot be undone and while the run is taken: an owner that is
-    stopped in such an effect is not replaced in the middle of it. `state_of` reads the whole history; `name` is how
-    this process signs (`pid@host`). Each of `attendants` makes one for a run."""
+    """Drives runs in this process. `lock` raises InfrastructureError, naming the owner, where a run is taken; `seize`
+    takes it all the same. `effects` gives a run's second lock, held around what cannot be undone and while the run is
+    taken: an owner that is stopped in such an effect is not replaced in the middle of it. `state_of` reads the whole
+    history; `name` is how this process signs (`pid@host`). Each of `attendants` makes one for a run."""
 
     world: World
-    lock: Callable[[str], AbstractContextManager[object]]
+    lock: Callable[[str], AbstractContextManager[Held]]
+    seize: Callable[[str], AbstractContextManager[object]]
     state_of: Callable[[str], RunState]
     name: str
     environ: Mapping[str, str] = field(default_factory=dict)
@@ -58,14 +66,12 @@ class Owner:
         stop: threading.Event | None = None,
     ) -> RunState:
         """Own the run and go on until it is finished, waits for a human, or `stop` is set. Returns its state.
-        Raises UsageError (another process has it, no such run), Fenced, InfrastructureError."""
+        Raises UsageError (no such run), Fenced, InfrastructureError (another process has it, and others)."""
         text = self.world.journal.recall("pipeline", run)
         if text is None:
             raise UsageError(f"no run {run} in this repository: `interlock list` shows those there are")
         prepare()
-        with nullcontext() if take_over else self.lock(run):
-            with self.effects(run):
-                fence = self.world.journal.take(run)
+        with self._owned(run, take_over=take_over) as fence:
             ledger = Ledger(self.state_of(run), decode_pipeline(text), self.world.journal, self.world.clock, fence)
             if ledger.state.finished is not None:
                 return ledger.state
@@ -84,6 +90,19 @@ class Owner:
         """Let the attendants do what a former driving of the run has left to them."""
         with self._attended(run):
             pass
+
+    @contextmanager
+    def _owned(self, run: str, *, take_over: bool) -> Iterator[int]:
+        """The run's lock to the end, and the new fence: both change hands while nobody is in such an effect."""
+        with ExitStack() as stack:
+            held = None if take_over else stack.enter_context(self.lock(run))
+            with self.effects(run):
+                if held is not None:
+                    held.check()
+                fence = self.world.journal.take(run)
+                if held is None:
+                    stack.enter_context(self.seize(run))
+            yield fence
 
     @contextmanager
     def _alone(self, ledger: Ledger, turn: threading.Lock) -> Iterator[None]:

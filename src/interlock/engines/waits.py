@@ -38,3 +38,6 @@ class NoEarlier:
 
     def now(self) -> float:
         return max(self.clock.now(), self.newest())
+
+    def elapsed(self) -> float:
+        return self.clock.elapsed()

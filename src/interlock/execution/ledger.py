@@ -14,13 +14,15 @@ from interlock.core.admission import admit
 from interlock.core.answers import must_wait
 from interlock.core.budget import Left, left
 from interlock.core.commands import Command
-from interlock.core.events import AnswerTaken, DeliveryBegun, Event, OwnerChanged, Recorded, Refused
+from interlock.core.events import AnswerTaken, DeliveryBegun, Event, OwnerChanged, Recorded, Refused, TimeReached
 from interlock.core.fold import apply
 from interlock.core.ids import AttemptId, parse_attempt
 from interlock.core.pipeline import Pipeline
 from interlock.core.plan import plan
 from interlock.core.state import RunState, stage_of
 from interlock.ports import Answer, Blobs, Clock, InfrastructureError, Journal
+
+JUMP_S = 5.0  # what a clock may go otherwise than time does, between two events, without a word
 
 
 class Ledger:
@@ -35,6 +37,7 @@ class Ledger:
         self._lock = threading.RLock()
         self._state = state
         self._listeners: list[Callable[[Recorded], None]] = []
+        self._read: tuple[float, float] | None = None  # the clock, and seconds elapsed, at the newest event of ours
 
     @property
     def run(self) -> str:
@@ -81,16 +84,27 @@ class Ledger:
         """Journal what lies in the inbox, in the order it came, but for what must wait. Returns how many there were."""
         answers = self._journal.answers(self.run)
         for answer in answers:
-            if must_wait(self._state, answer.action):
-                continue
             event = _taken(answer, blobs)
             with self._lock:
+                if must_wait(self._state, answer.action):
+                    continue
                 why = admit(self._state, event)
                 self._append(Refused("answer", answer.id, why) if why else event)
         return len(answers)
 
     def _append(self, event: Event) -> Recorded:
-        record = self._journal.append(self.run, self.fence, self._state.seq, self._clock.now(), event)
+        """Where the clock has jumped, that is a fact of its own before it: nobody worked meanwhile."""
+        at, elapsed = self._clock.now(), self._clock.elapsed()
+        jumped_s = at - self._read[0] - (elapsed - self._read[1]) if self._read else 0.0
+        if abs(jumped_s) > JUMP_S:
+            self._write(at, TimeReached(at, jumped_s))
+            self._read = at, elapsed
+        record = self._write(at, event)
+        self._read = at, elapsed
+        return record
+
+    def _write(self, at: float, event: Event) -> Recorded:
+        record = self._journal.append(self.run, self.fence, self._state.seq, at, event)
         self._state = apply(self._state, record)
         for listener in self._listeners:
             listener(record)

@@ -7,19 +7,23 @@ a transaction, and several processes may use the same file. Each check stands in
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import apsw
 
 from interlock.core.events import Event, Recorded
 from interlock.journal import chain, codec, faults, schema
 from interlock.journal.heads import Heads
+from interlock.journal.patience import patiently
 from interlock.journal.rules import check_place, no_such_run, settles
 from interlock.journal.statements import statement
 from interlock.journal.transactions import GroupCommit
 from interlock.ports import Answer, UsageError
 
+T = TypeVar("T")
 _Event = tuple[int, float, str, int, str]  # seq, at, kind, version, body
 _Value = str | int | float
 
@@ -30,8 +34,8 @@ class SqliteJournal:
     def __init__(self, path: Path) -> None:
         """Opens or makes the file. Raises InfrastructureError that says what is in the way."""
         self._path = path
-        self._writes = GroupCommit(schema.open_journal(path), path)
-        self._reader = schema.open_reader(path)
+        self._writes = GroupCommit(patiently(partial(schema.open_journal, path)), path)
+        self._reader = patiently(partial(schema.open_reader, path))
         self._reading = threading.Lock()
         self._heads = Heads(path.parent / "heads")
         if not self._heads.exists():
@@ -60,7 +64,7 @@ class SqliteJournal:
             number = connection.execute(statement("create_run"), {"run": run}).get
             _insert(connection, number, row, digest)
 
-        self._writes.run(write)
+        self._write(write)
         self._heads.write(run, (1, digest))
 
     def runs(self) -> list[str]:
@@ -88,7 +92,7 @@ class SqliteJournal:
                 raise no_such_run(run)
             return fence
 
-        return self._writes.run(write)
+        return self._write(write)
 
     def append(self, run: str, fence: int, after: int, at: float, event: Event) -> Recorded:
         recorded = Recorded(after + 1, at, event)
@@ -106,7 +110,7 @@ class SqliteJournal:
                 connection.execute(statement("settle_answer"), {"id": answer, "run": number, "seq": recorded.seq})
             return digest
 
-        self._heads.write(run, (recorded.seq, self._writes.run(write)))
+        self._heads.write(run, (recorded.seq, self._write(write)))
         return recorded
 
     def holds(self, run: str, fence: int) -> bool:
@@ -122,19 +126,25 @@ class SqliteJournal:
             values = {"id": answer.id, "run": number, "version": codec.VERSION, "body": body}
             connection.execute(statement("put_answer"), values)
 
-        self._writes.run(write)
+        self._write(write)
 
     def answers(self, run: str) -> list[Answer]:
         return [codec.decode_answer(*row) for row in self._read("unsettled_answers", {"run": run})]
 
     def remember(self, kind: str, key: str, value: str) -> None:
         values = {"kind": kind, "key": key, "value": value}
-        self._writes.run(lambda connection: connection.execute(statement("remember"), values).get)
+        self._write(lambda connection: connection.execute(statement("remember"), values).get)
 
     def recall(self, kind: str, key: str) -> str | None:
         return next((row[0] for row in self._read("recall", {"kind": kind, "key": key})), None)
 
+    def _write(self, work: Callable[[apsw.Connection], T]) -> T:
+        return patiently(partial(self._writes.run, work))
+
     def _read(self, name: str, values: dict[str, _Value]) -> list[tuple[Any, ...]]:
+        return patiently(partial(self._rows, name, values))
+
+    def _rows(self, name: str, values: dict[str, _Value]) -> list[tuple[Any, ...]]:
         try:
             with self._reading:
                 return self._reader.execute(statement(name), values).fetchall()

@@ -17,7 +17,7 @@ import apsw
 
 from interlock.journal import faults
 from interlock.journal.statements import statement
-from interlock.ports import InterlockError
+from interlock.ports import InterlockError, machine_trouble
 
 T = TypeVar("T")
 
@@ -34,7 +34,8 @@ class GroupCommit:
         self._turn = threading.Lock()
 
     def run(self, work: Callable[[apsw.Connection], T]) -> T:
-        """Do `work` in a transaction; what it returns is on disk. Raises what it raises, or InfrastructureError."""
+        """Do `work` in a transaction; what it returns is on disk. Raises what it raises, or InfrastructureError. Where
+        this thread is interrupted meanwhile, it may be done or not."""
         write = _Write(work)
         self._queue.append(write)  # type: ignore[arg-type]
         with self._turn:
@@ -47,29 +48,42 @@ class GroupCommit:
             self._connection.close()
 
     def _carry_batch(self) -> None:
-        batch = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH_MAX))]
+        """What is queued stays so until it is done: an interrupt of this thread loses nothing of the others."""
+        while self._queue and self._queue[0].done:
+            self._queue.popleft()
+        batch = [self._queue[place] for place in range(min(len(self._queue), _BATCH_MAX))]
         try:
             self._transact(batch)
         except apsw.Error as error:
-            for write in batch:
-                write.fail(faults.explain(error, self._path))
-        except BaseException:
-            # Not theirs, such as an interrupt of this thread: the others take their own turn again.
-            self._queue.extendleft(reversed(batch))
-            raise
+            _fail(batch, faults.explain(error, self._path))
+        except Exception as error:  # noqa: BLE001 - it is raised by each of them
+            _fail(batch, machine_trouble(error) or error)
 
     def _transact(self, batch: list[_Write[object]]) -> None:
-        connection = self._connection
+        connection, begun = self._connection, False
         try:
             connection.execute(statement("begin"))
+            begun = True
             for write in batch:
                 write.attempt(connection)
             connection.execute(statement("commit"))
-        finally:
+            _finish(batch)
+        except BaseException as error:
             if connection.in_transaction:
                 connection.execute(statement("rollback"))
-        for write in batch:
-            write.done = True
+            elif begun and not isinstance(error, Exception):  # an interrupt right after the commit
+                _finish(batch)
+            raise
+
+
+def _finish(batch: list[_Write[object]]) -> None:
+    for write in batch:
+        write.done = True
+
+
+def _fail(batch: list[_Write[object]], error: Exception) -> None:
+    for write in batch:
+        write.fail(error)
 
 
 class _Write(Generic[T]):
@@ -80,7 +94,7 @@ class _Write(Generic[T]):
     def __init__(self, work: Callable[[apsw.Connection], T]) -> None:
         self._work = work
         self._value: T | None = None
-        self._error: InterlockError | None = None
+        self._error: Exception | None = None
         self.done = False
 
     def attempt(self, connection: apsw.Connection) -> None:
@@ -89,7 +103,7 @@ class _Write(Generic[T]):
         except InterlockError as error:
             self._error = error
 
-    def fail(self, error: InterlockError) -> None:
+    def fail(self, error: Exception) -> None:
         self._error, self.done = error, True
 
     def outcome(self) -> T:

@@ -9,6 +9,9 @@ class Clock(Protocol):
     def now(self) -> float:
         """Unix seconds."""
 
+    def elapsed(self) -> float:
+        """Seconds since some moment, which no setting of the clock changes."""
+
 
 class Cancel(Protocol):
     """Set when an effect in flight is no longer wanted. threading.Event fits."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from interlock.core.events import Recorded
 from interlock.core.ids import AttemptId, parse_attempt
@@ -28,6 +29,8 @@ from interlock.service.checks import Checked, CheckRequest, check, check_proposa
 from interlock.service.naming import run_named
 from interlock.service.reading import lost, understood
 from interlock.service.runs import RunRequest, begin, pipeline_of
+
+Seen = TypeVar("Seen", Standing, RunView)
 
 _SHOWN_MAX = 10
 _OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
@@ -65,12 +68,18 @@ class Service:
     def describe_run(self, run: str) -> RunView:
         """Raises UsageError where there is no such run, InfrastructureError where it cannot be read."""
         with understood(run):
-            return self.histories.view(self._pipeline(run), run, self.owner_of(run))
+            answered = self.has_answer(run)
+            return _going_on(self.histories.view(self._pipeline(run), run, self.owner_of(run)), answered=answered)
 
     def locate_run(self, run: str) -> Standing:
         """Where a run is, without its past. Raises as `describe_run`."""
         with understood(run):
-            return self.histories.standing(self._pipeline(run), run, self.owner_of(run))
+            answered = self.has_answer(run)
+            return _going_on(self.histories.standing(self._pipeline(run), run, self.owner_of(run)), answered=answered)
+
+    def has_answer(self, run: str) -> bool:
+        """Whether an answer lies in the run's inbox that no owner has taken yet."""
+        return bool(self.journal.answers(run))
 
     def run_ids(self) -> list[str]:
         """Of all runs, oldest first; those that are lost come last."""
@@ -177,6 +186,14 @@ class Service:
             if run in self.lost_runs():
                 raise lost() from None
             raise
+
+
+def _going_on(seen: Seen, *, answered: bool) -> Seen:
+    """A run that was answered waits for nobody, but for an owner that takes the answer. It is looked into the inbox
+    first: an answer that was taken meanwhile shows in the history."""
+    if not answered or seen.phase is not RunPhase.WAITING:
+        return seen
+    return replace(seen, phase=RunPhase.RUNNING if seen.owner else RunPhase.INTERRUPTED)
 
 
 def input_of(view: RunView, name: str) -> str:

@@ -1,7 +1,8 @@
 """One owner for each run: a lock that the kernel frees when its holder ends, however it ends.
 
 The file says who holds it, for the message; the lock alone decides. The file stays when the lock goes,
-because removing it would let two processes lock two files of one name.
+because removing it would let two processes lock two files of one name. Who seizes a run from an owner that does not end
+puts a file of its own in the place: the lock on a file that has the name no more is worth nothing.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import tempfile
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -18,6 +20,7 @@ from interlock.ports import InfrastructureError, as_infrastructure
 
 _WAIT_S = 0.2  # somebody who only looks holds the lock for an instant, so one refusal says nothing yet
 _PAUSE_S = 0.01
+_SEIZED_MAX = 10  # files put in the place of one that we got: each by a person who takes the run over
 _TEXT_BYTES_MAX = 4096
 
 
@@ -43,17 +46,47 @@ class Owned(InfrastructureError):
 
 class RunLock:
     """Holds a run from `with` to its end. Not to be shared by threads, nor used twice at once. `busy` is what its
-    holder does to the run; it is waited for up to `wait_s`."""
+    holder does to the run; it is waited for up to `wait_s`. `seize` takes it whoever has it: nobody else may do so at
+    the same time, and the one before is to be fenced off."""
 
-    def __init__(self, path: Path, owner: Owner, *, busy: str = "run", wait_s: float = _WAIT_S) -> None:
+    def __init__(
+        self, path: Path, owner: Owner, *, busy: str = "run", wait_s: float = _WAIT_S, seize: bool = False
+    ) -> None:
         self._path = path
         self._owner = owner
         self._busy = busy
         self._wait_s = wait_s
+        self._seize = seize
         self._descriptor = -1
 
     def __enter__(self) -> RunLock:
         """Raises Owned, which says who has it, or InfrastructureError."""
+        text = json.dumps(asdict(self._owner))
+        self._descriptor = _put(self._path, text) if self._seize else self._taken()
+        if not self._seize:
+            _write(self._descriptor, text, self._path)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        with suppress(OSError):
+            os.ftruncate(self._descriptor, 0)
+        os.close(self._descriptor)
+        self._descriptor = -1
+
+    def check(self) -> None:
+        """Raises Owned where somebody has seized it since."""
+        if not _has_name(self._descriptor, self._path):
+            raise self._owned(owner_of(self._path))
+
+    def _taken(self) -> int:
+        for _ in range(_SEIZED_MAX):
+            descriptor = self._locked()
+            if _has_name(descriptor, self._path):
+                return descriptor
+            os.close(descriptor)
+        raise self._owned(None)
+
+    def _locked(self) -> int:
         descriptor = _open(self._path)
         try:
             with as_infrastructure():
@@ -64,16 +97,11 @@ class RunLock:
         if not locked:
             holder = _read_owner(descriptor)
             os.close(descriptor)
-            raise Owned(f"{self._path.stem} is being {self._busy} by {holder or 'another process'}", holder)
-        self._descriptor = descriptor
-        _write(descriptor, json.dumps(asdict(self._owner)), self._path)
-        return self
+            raise self._owned(holder)
+        return descriptor
 
-    def __exit__(self, *raised: object) -> None:
-        with suppress(OSError):
-            os.ftruncate(self._descriptor, 0)
-        os.close(self._descriptor)
-        self._descriptor = -1
+    def _owned(self, holder: Owner | None) -> Owned:
+        return Owned(f"{self._path.stem} is being {self._busy} by {holder or 'another process'}", holder)
 
 
 def owner_of(path: Path) -> Owner | None:
@@ -107,6 +135,31 @@ def _open(path: Path) -> int:
             " place in INTERLOCK_STATE_HOME",
             permanent=True,
         ) from error
+
+
+def _put(path: Path, text: str) -> int:
+    """A locked file of our own in the place of the one that is there."""
+    with as_infrastructure():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor, made = tempfile.mkstemp(prefix=f"{path.name}-", dir=path.parent)
+        name = Path(made)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.pwrite(descriptor, text.encode(), 0)
+            name.replace(path)
+        except OSError:
+            os.close(descriptor)
+            name.unlink()
+            raise
+    return descriptor
+
+
+def _has_name(descriptor: int, path: Path) -> bool:
+    """Whether the open file is the one that lies at `path`."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _try_lock(descriptor: int, wait_s: float) -> bool:

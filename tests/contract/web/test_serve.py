@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.cli_world import World, new_world
+from tests.contract.cli_world import LIMIT_S, World, new_world
 from tests.contract.web.world import Served, served
 
 _SCRIPT = "<script>alert(1)</script>"
@@ -166,6 +167,9 @@ def test_an_approval_is_journalled_with_who_and_where_and_the_run_goes_on(world:
                 "comment": "fine"}  # fmt: skip
         answer = client.post(f"/runs/{run}/answers", data=form, headers={"origin": site.base})
         assert (answer.status_code, answer.headers["location"]) == (303, f"/runs/{run}")
+    end = time.monotonic() + LIMIT_S
+    while not world.show(run)["answers"]:  # until the process that goes on with it has come that far
+        assert time.monotonic() < end
     assert world.ask("watch", run, "--plain").code == 0
     view = world.show(run)
     assert view["phase"] == "accepted"

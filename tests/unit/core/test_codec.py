@@ -69,7 +69,7 @@ def test_what_a_newer_version_added_is_refused_as_such() -> None:
     ("kind", "body", "said"),
     [
         ("Unheard", "[]", "Unheard"),
-        ("TimeReached", "[1.0,2.0]", "TimeReached has 2 fields"),
+        ("TimeReached", "[1.0,2.0,3.0]", "TimeReached has 3 fields"),
         ("RunFinished", '["exploded"]', "RunStatus 'exploded'"),
         ("VerdictGiven", '["s/1.1","s/g",1,"failed",[["r","m","error","",0,"",false,"x"]]]', "Finding has 8 fields"),
     ],

@@ -45,7 +45,7 @@ events: st.SearchStrategy[Event] = st.one_of(
     attempts.map(lambda one: HandoffAccepted(one, "commit", "new tree", "record")),
     attempts.map(lambda one: SentBack(one, "one", 0, "", STAGES)),
     st.integers(1, 9).map(lambda fence: OwnerChanged(fence, "owner")),
-    st.floats(0, 100).map(TimeReached),
+    st.builds(TimeReached, st.floats(0, 100), st.sampled_from((0.0, 0.0, 3.0, -2.0))),
     st.just(Refused("AttemptStarted", "one/1.1", "late")),
 )
 
@@ -80,6 +80,21 @@ def test_a_state_that_was_given_away_stays_as_it_was(proposed: list[tuple[Event,
     before, again = fold(history[:-1]), fold(history[:-1])
     apply(before, history[-1])
     assert before == again
+
+
+def test_a_clock_that_jumps_uses_nothing_of_the_time_there_is() -> None:
+    """An hour forward, then back; five seconds passed each time, and thirty beside."""
+    attempt = AttemptId("one", 1, 1)
+    prepared = Recorded(2, 1.0, InputPrepared(input_of("one", 1), "base", "tree", ("base",)))
+    history = [BEGUN, prepared, Recorded(3, 10.0, AttemptStarted(attempt, "coder", "", "tree"))]
+    for at, event in (
+        (3_615.0, TimeReached(3_615.0, 3_600.0)),
+        (3_630.0, Refused("x", "", "late")),
+        (35.0, TimeReached(35.0, -3_600.0)),
+        (50.0, CandidateProduced(attempt, "commit", "new tree")),
+    ):
+        history.append(Recorded(len(history) + 1, at, event))
+    assert fold(history).spent.wall_s == 40.0
 
 
 def test_an_agent_that_is_down_is_remembered_once_however_long_the_history() -> None:

@@ -34,7 +34,7 @@ def resume(run: str, take_over: bool, raised: tuple[str, ...], detach: bool, pla
         for said in going_on(found, limits, app.person()):
             app.service.answer(app.service.describe_run(found.id), said)
         if detach:
-            return detached(app, found.id, manner)
+            return detached(app, found.id, manner, take_over=take_over)
         return drive(app, found.id, manner, take_over=take_over, after=found.seq)
 
 

@@ -51,9 +51,10 @@ def branch_of(case: Case) -> str:
 
 
 def _withdrawn(bench: Bench, case: Case, ci: Ci, branch: str) -> tuple[Finding, ...]:
-    """Delete the branch; what hinders that is told, and changes no verdict."""
+    """Delete the branch; what hinders that is told, and changes no verdict. Raises Fenced: it is another's now."""
     try:
-        bench.workspaces.withdraw(case.commit, ci.remote, branch)
+        with case.alone():
+            bench.workspaces.withdraw(case.commit, ci.remote, branch)
     except (InfrastructureError, UsageError) as error:
         return (Finding("branch", str(error), Severity.WARNING),)
     return ()

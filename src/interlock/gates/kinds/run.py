@@ -23,6 +23,8 @@ from interlock.gates.running import Ran, room_of, run_once, values_seen
 from interlock.gates.verdicts import UNFINISHED, verdict
 from interlock.ports import Cancel, Case, Judgement, UnfitSetup
 
+_NO_FORK = 254  # of bash, which says "fork: Resource temporarily unavailable"
+
 
 def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     """What the command said of the candidate. Raises Cancelled, and InfrastructureError for the machine."""
@@ -71,8 +73,9 @@ def _run(bench: Bench, case: Case, cancel: Cancel) -> list[Ran]:
 
 
 def _was_killed(ran: Ran) -> bool:
-    """By a signal, as a shell tells of it too: that may have been the machine, short of memory."""
-    return ran.code is None or ran.code < 0 or 128 < ran.code < 160
+    """By a signal, as a shell tells of it too, or where a shell may not fork: that may have been the machine, short
+    of memory or processes."""
+    return ran.code is None or ran.code < 0 or 128 < ran.code < 160 or ran.code == _NO_FORK
 
 
 @contextmanager

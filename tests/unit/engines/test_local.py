@@ -1,0 +1,182 @@
+"""The engine's loop where something fails: nothing new is begun, and what was paid for is recorded."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from interlock.core.commands import AskApproval, Command, StartAttempt
+from interlock.core.events import ApprovalAsked, AttemptStarted, CandidateProduced, Event, Recorded
+from interlock.core.ids import AttemptId
+from interlock.engines import local
+from interlock.engines.local import LocalEngine
+from interlock.ports import Cancelled, Fenced, InfrastructureError, World
+
+
+class Ledger:
+    """Wants what it is told to until that is recorded. `refuse` raises for an event, or does not."""
+
+    def __init__(self, *wanted: Command) -> None:
+        self.state = SimpleNamespace(now=0.0, finished=None)
+        self.wanted = list(wanted)
+        self.recorded: list[Event] = []
+        self.refuse: Callable[[Event], None] = lambda event: None
+        self.look: Callable[[], None] = lambda: None
+        self.holds = self.left = self.begun = None
+
+    def listen(self, listener: object) -> None: ...
+
+    def take_answers(self, blobs: object) -> None:
+        self.look()
+
+    def next_commands(self) -> tuple[Command, ...]:
+        return tuple(self.wanted)
+
+    def record(self, event: Event) -> Recorded:
+        self.refuse(event)
+        self.recorded.append(event)
+        if isinstance(event, CandidateProduced):
+            self.wanted = [one for one in self.wanted if getattr(one, "attempt", None) != event.attempt]
+        return Recorded(len(self.recorded), 0.0, event)
+
+    def told(self) -> list[str]:
+        return [f"{type(event).__name__} {getattr(event, 'attempt', '')}".strip() for event in self.recorded]
+
+
+@pytest.fixture
+def go(monkeypatch: pytest.MonkeyPatch) -> dict[str, threading.Event]:
+    """By stage, what lets its work come to an end; without an entry it ends at once."""
+    waits: dict[str, threading.Event] = {}
+    monkeypatch.setattr(local, "perform", lambda world, context, command, cancel: worked(command, cancel, waits))
+    monkeypatch.setattr(local, "INBOX_S", 0.01)
+    monkeypatch.setattr(local, "LAUNCHES_MAX", 3)
+    return waits
+
+
+def worked(command: Command, cancel: threading.Event, waits: dict[str, threading.Event]) -> Iterator[Event]:
+    if not isinstance(command, StartAttempt):
+        yield ApprovalAsked(command.subject, command.gate, "?")  # type: ignore[union-attr]
+        return
+    yield AttemptStarted(command.attempt, "a", "", "t")
+    while (wait := waits.get(command.attempt.stage)) and not wait.wait(0.01):
+        if cancel.is_set():
+            raise Cancelled(str(command.attempt))
+    yield CandidateProduced(command.attempt, "c", "t")
+
+
+def start(stage: str) -> StartAttempt:
+    return StartAttempt(AttemptId(stage, 1, 1), "a", "c", "t")
+
+
+def engine(ledger: Ledger) -> LocalEngine:
+    nothing: Any = None
+    return LocalEngine(ledger, World(*[nothing] * 8), nothing)  # type: ignore[arg-type]
+
+
+def without_thread(monkeypatch: pytest.MonkeyPatch, stage: str, refused: Callable[[], None]) -> None:
+    """The machine has no thread for the work of a stage."""
+
+    def started(thread: Any) -> bool:
+        if thread._args[0].attempt.stage == stage:
+            refused()
+            return False
+        thread.start()
+        return True
+
+    monkeypatch.setattr(local, "started", started)
+
+
+def test_without_a_thread_for_one_stage_the_other_ends_and_is_recorded(monkeypatch, go):
+    go["b"] = threading.Event()
+    refusals: list[int] = []
+
+    def refused() -> None:
+        refusals.append(1)
+        if len(refusals) == 10:  # long after it would have been given up
+            go["b"].set()
+
+    without_thread(monkeypatch, "a", refused)
+    ledger = Ledger(start("b"), start("a"), start("c"))
+    with pytest.raises(InfrastructureError, match="no thread can be started"):
+        engine(ledger).drive()
+    assert ledger.told() == ["AttemptStarted b/1.1", "AttemptStarted a/1.1", "CandidateProduced b/1.1"]
+    assert len(refusals) < 20
+
+
+def test_what_is_at_work_is_recorded_where_another_fact_could_not_be(go):
+    go["b"] = threading.Event()
+    ledger = Ledger(start("b"), start("a"))
+
+    def refuse(event: Event) -> None:
+        if isinstance(event, CandidateProduced) and event.attempt.stage == "a":
+            ledger.wanted.append(start("c"))  # which is never begun
+            threading.Timer(0.1, go["b"].set).start()
+            raise InfrastructureError("a passing error")
+
+    ledger.refuse = refuse
+    with pytest.raises(InfrastructureError, match="a passing error"):
+        engine(ledger).drive()
+    assert "CandidateProduced b/1.1" in ledger.told()
+    assert "AttemptStarted c/1.1" not in ledger.told()
+
+
+def test_a_defect_does_not_end_what_is_at_work(go):
+    go["b"] = threading.Event()
+    ledger = Ledger(start("b"))
+
+    def look() -> None:
+        if ledger.recorded and not go["b"].is_set():
+            threading.Timer(0.1, go["b"].set).start()
+            raise KeyError("x")
+
+    ledger.look = look
+    with pytest.raises(KeyError):
+        engine(ledger).drive()
+    assert ledger.told() == ["AttemptStarted b/1.1", "CandidateProduced b/1.1"]
+
+
+@pytest.mark.parametrize("error", [Fenced("another owner"), InfrastructureError("full", permanent=True)])
+def test_where_nothing_can_be_recorded_any_more_all_ends_at_once(go, error: Exception):
+    go["b"] = threading.Event()  # never
+    ledger = Ledger(start("b"), start("a"))
+
+    def refuse(event: Event) -> None:
+        if isinstance(event, CandidateProduced):
+            raise error
+
+    ledger.refuse = refuse
+    with pytest.raises(type(error)):
+        engine(ledger).drive()
+    assert "CandidateProduced b/1.1" not in ledger.told()
+
+
+def test_a_person_ends_what_is_waited_for(go):
+    go["b"] = threading.Event()  # never
+    ledger = Ledger(start("b"), start("a"))
+
+    def refuse(event: Event) -> None:
+        if isinstance(event, CandidateProduced):
+            ledger.look = ledger.wanted.clear  # as `cancel` does
+            raise InfrastructureError("a passing error")
+
+    ledger.refuse = refuse
+    with pytest.raises(InfrastructureError, match="a passing error"):
+        engine(ledger).drive()
+
+
+def test_nothing_is_claimed_after_an_error_in_the_same_round(go):
+    subject = AttemptId("z", 1, 1)
+    ledger = Ledger(AskApproval(subject, "z/g"), start("a"))
+
+    def refuse(event: Event) -> None:
+        if isinstance(event, ApprovalAsked):
+            raise InfrastructureError("a passing error")
+
+    ledger.refuse = refuse
+    with pytest.raises(InfrastructureError, match="a passing error"):
+        engine(ledger).drive()
+    assert ledger.told() == []

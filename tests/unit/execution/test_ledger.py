@@ -1,0 +1,76 @@
+"""The owner's copy of a run, where two of its threads meet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from interlock.core.events import (
+    Action,
+    AttemptStarted,
+    CandidateProduced,
+    DeliveryBegun,
+    InputPrepared,
+    RunStarted,
+    TimeReached,
+)
+from interlock.core.fold import fold
+from interlock.core.ids import AttemptId, input_of
+from interlock.core.pipeline import Pipeline, Stage
+from interlock.execution.ledger import Ledger
+from interlock.journal import MemoryBlobs, MemoryJournal
+from interlock.ports import Answer
+
+STARTED = RunStarted("r1", "p", "d", "t", "c", "t", ("code",))
+PIPELINE = Pipeline("p", (Stage("code"),))
+
+
+class Clock:
+    def __init__(self, *, at: float = 1.0, passed: float = 1.0) -> None:
+        self.at, self.passed = at, passed
+
+    def now(self) -> float:
+        return self.at
+
+    def elapsed(self) -> float:
+        return self.passed
+
+
+def ledger_of(journal: MemoryJournal, clock: Clock | None = None) -> Ledger:
+    journal.create("r1", 0.0, STARTED)
+    return Ledger(fold(journal.records("r1")), PIPELINE, journal, clock or Clock(), journal.take("r1"))
+
+
+def test_a_cancel_waits_where_the_delivery_begins_at_that_moment() -> None:
+    """It was looked at, and not yet journalled: it is neither refused nor taken until it is known which came first."""
+    journal = MemoryJournal()
+    ledger = ledger_of(journal)
+
+    class Blobs(MemoryBlobs):
+        def put(self, content: bytes) -> str:
+            ledger._state = replace(ledger.state, delivering=DeliveryBegun("b", "c", "c"))
+            return super().put(content)
+
+    journal.put_answer(Answer("a1", "r1", Action.CANCEL, "me", 1.0, comment="not like this"))
+    ledger.take_answers(Blobs())
+    assert len(journal.records("r1")) == 1
+    assert [answer.id for answer in journal.answers("r1")] == ["a1"]
+
+
+@pytest.mark.parametrize("jump", [3_600.0, -3_600.0])
+def test_a_clock_that_jumps_is_a_fact_and_spends_no_limit(jump: float) -> None:
+    journal, clock, attempt = MemoryJournal(), Clock(at=1_000.0, passed=7.0), AttemptId("code", 1, 1)
+    ledger = ledger_of(journal, clock)
+    ledger.claim("me")
+    ledger.record(InputPrepared(input_of("code", 1), "c", "t", ("c",)))
+    ledger.record(AttemptStarted(attempt, "", "", "t"))
+    clock.at, clock.passed = 1_000.0 + jump + 60.0, 67.0
+    ledger.record(CandidateProduced(attempt, "c", "t"))
+    assert ledger.state.spent.wall_s == pytest.approx(60.0)
+    jumps = [record.event.jumped_s for record in journal.records("r1") if isinstance(record.event, TimeReached)]
+    assert jumps == [pytest.approx(jump)]
+    clock.at, clock.passed = clock.at + 14.0, 77.0  # it was set by a little: no word of that
+    ledger.record(TimeReached(0.0))
+    assert ledger.state.spent.wall_s == pytest.approx(74.0)
+    assert fold(journal.records("r1")) == ledger.state

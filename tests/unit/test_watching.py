@@ -1,0 +1,53 @@
+"""When `watch` has seen enough of a run that nobody owns."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from interlock.cli import watching
+from interlock.core.views import RunPhase
+
+
+class Service:
+    """A run at event `seq`; `owner` and `answer` say who drives it and whether an answer lies in its inbox."""
+
+    def __init__(self, phase: RunPhase, *, owner: str = "", answer: bool = False) -> None:
+        self.seen = SimpleNamespace(phase=phase, seq=7)
+        self.owner, self.answer = owner, answer
+
+    def owner_of(self, run: str) -> str:
+        return self.owner
+
+    def locate_run(self, run: str) -> SimpleNamespace:
+        return self.seen
+
+    def has_answer(self, run: str) -> bool:
+        return self.answer
+
+
+def left_after(service: Service, monkeypatch: pytest.MonkeyPatch) -> int | None:
+    """The second at which it counts as left; None within a minute."""
+    app: Any = SimpleNamespace(service=service)
+    left = watching._Left(app, "r1")
+    for second in range(60):
+        monkeypatch.setattr(watching.time, "monotonic", lambda at=second: 100.0 + at)
+        if left():
+            return second
+    return None
+
+
+def test_a_run_that_waits_or_is_over_is_left_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for phase in (RunPhase.WAITING, RunPhase.ACCEPTED, RunPhase.CANCELLED):
+        assert left_after(Service(phase), monkeypatch) == 0
+
+
+def test_one_without_an_owner_may_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert left_after(Service(RunPhase.INTERRUPTED), monkeypatch) == 3
+    assert left_after(Service(RunPhase.RUNNING, owner="process 1"), monkeypatch) is None
+
+
+def test_one_that_was_answered_is_waited_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert left_after(Service(RunPhase.INTERRUPTED, answer=True), monkeypatch) == 20
