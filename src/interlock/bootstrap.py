@@ -94,7 +94,7 @@ class Application:
     _workspaces: Once[GitWorkspaces]
     _owner: Once[Owner]
     _notices: Once[Notices]
-    copy_of: Path | None = None  # the git directory that this one is a copy of, until it has runs of its own
+    notice: str = ""  # what a person should know of whose runs these are
 
     @property
     def workspaces(self) -> GitWorkspaces:
@@ -161,8 +161,10 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
     paths = identity.paths
     clock = SystemClock()
     journal, blobs = SqliteJournal(paths.journal), FileBlobs(paths.blobs)
-    if not identity.known and journal.runs():  # of an earlier version, where it has no id yet
+    notice = identity.notice
+    if not (identity.known and identity.recorded) and journal.runs():  # of an earlier version, or settled in part
         identity.settle()
+        notice = ""
     histories = Histories(journal)
     workspaces = Once(partial(_workspaces, paths, top, environ))
     ground = _Ground(top, environ, general, paths, settings, journal, blobs, clock)
@@ -182,9 +184,7 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
     )
     notices = Once(lambda: _notices(ground, service))
     owner = Once(lambda: _driver(ground, service, bench(), notices()))
-    return Application(
-        top, paths, settings, service, journal, blobs, environ, workspaces, owner, notices, identity.copy_of
-    )
+    return Application(top, paths, settings, service, journal, blobs, environ, workspaces, owner, notices, notice)
 
 
 @dataclass(frozen=True, slots=True)

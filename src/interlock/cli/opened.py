@@ -29,9 +29,8 @@ def application() -> Iterator[Application]:
 
     wired = build(_here(), os.environ)
     try:
-        if wired.copy_of is not None:
-            original = plain(str(wired.copy_of), 400)
-            note(f"note: this repository is a copy of {original}: it has none of its runs")
+        if wired.notice:
+            note(f"note: {plain(wired.notice, 1000)}")
         if lost := wired.service.lost_runs():
             them = ", ".join(lost[:3]) + (", ..." if len(lost) > 3 else "")
             note(f"warning: the journal has lost {len(lost)} of its runs ({them}): `interlock doctor` says more")

@@ -1,7 +1,7 @@
 """Where things lie, what the user has set, who owns a run, and how runs are named."""
 
 from interlock.settings.file import Settings, load_settings
-from interlock.settings.identity import Identity, identify
+from interlock.settings.identity import Identity, Record, identify, records_of
 from interlock.settings.lock import Owned, Owner, RunLock, owner_of
 from interlock.settings.paths import Paths, RepositoryPaths, paths_of, repository_key
 from interlock.settings.run_id import new_run_id
@@ -13,6 +13,7 @@ __all__ = [
     "Owned",
     "Owner",
     "Paths",
+    "Record",
     "RepositoryPaths",
     "RunLock",
     "Settings",
@@ -21,5 +22,6 @@ __all__ = [
     "new_run_id",
     "owner_of",
     "paths_of",
+    "records_of",
     "repository_key",
 ]
