@@ -31,6 +31,7 @@ from interlock.settings import (
     RunLock,
     Settings,
     identify,
+    is_run_id,
     load_settings,
     new_run_id,
     owner_of,
@@ -179,7 +180,8 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
         owner_of=partial(_owner, paths),
         new_run_id=lambda: new_run_id(clock.now(), secrets.token_bytes(8)),
         new_answer_id=lambda: secrets.token_hex(8),
-        lost_runs=partial(_lost, journal, paths.store),
+        lost_runs=partial(_lost, journal, paths),
+        recorded=paths.root if identity.recorded else None,
         begun=identity.settle,
     )
     notices = Once(lambda: _notices(ground, service))
@@ -273,12 +275,13 @@ def _driver(ground: _Ground, service: Service, bench: Bench, notices: Notices) -
     )
 
 
-def _lost(journal: SqliteJournal, store: Path) -> list[str]:
-    """Runs that were recorded, or that the store keeps work of, and that the journal knows nothing of."""
-    known = set(journal.runs())
-    refs = store / "refs/interlock"
+def _lost(journal: SqliteJournal, paths: RepositoryPaths) -> list[str]:
+    """Runs that were recorded, that the store keeps work of or that somebody drove, and that the journal knows nothing
+    of."""
+    refs = paths.store / "refs/interlock"
     kept = [path.name for path in refs.iterdir()] if refs.is_dir() else []
-    return sorted({*journal.lost(), *kept} - known)
+    driven = [path.stem for path in paths.locks.glob("*.lock") if is_run_id(path.stem)]
+    return journal.lost([*kept, *driven])
 
 
 def _attendants(

@@ -114,6 +114,26 @@ def test_a_journal_that_is_gone_is_never_an_empty_list(world: World) -> None:
     assert sorted((state_of(world) / "store.git/refs").rglob("*")) == before
 
 
+def test_runs_that_nothing_but_the_folder_tells_of_are_missed(world: World) -> None:
+    state, known = state_of(world), runs(world)
+
+    def gone(*names: str) -> None:
+        for path in state.glob("journal.db*"):
+            path.unlink()
+        for name in names:
+            shutil.rmtree(state / name)
+
+    gone("heads", "store.git")  # who drove them is still there
+    assert known["accepted"] in phases(world, 5)
+    gone("heads", "locks")
+    for words in (["list"], ["doctor"]):
+        world.ask(*words).ended(
+            5, f"{state}/journal.db holds no run, and some were recorded", "put the newest one back"
+        )
+    world.ask("run", "-p", "joined", "-t", "anew", "--plain").ended(0, "the journal has lost all former runs")
+    assert phases(world) == {"anew": "accepted"}
+
+
 def test_a_lost_wal_is_told(tmp_path: Path) -> None:
     """As a kill leaves it: what is in the -wal alone is gone with it."""
     world = unpacked(BEFORE, tmp_path)

@@ -82,6 +82,12 @@ def test_an_id_that_a_power_loss_left_damaged_is_given_anew(world: World, left: 
     assert phases(at(world, world.repository.rename(world.root / "renamed"))) == TASKS
 
 
+def test_runs_that_are_kept_elsewhere_are_said_to_be(world: World, tmp_path: Path) -> None:
+    said = world.ask("list", XDG_STATE_HOME=str(tmp_path / "other"))
+    said.ended(0, "this repository has had runs", f"{tmp_path}/other/interlock", "XDG_STATE_HOME", "no runs in this")
+    assert phases(world) == TASKS
+
+
 def test_a_linked_worktree_shares_the_runs(world: World, tmp_path: Path) -> None:
     world.git("worktree", "add", "-q", str(tmp_path / "linked"))
     assert phases(at(world, tmp_path / "linked")) == TASKS

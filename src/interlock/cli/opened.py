@@ -34,7 +34,10 @@ def application() -> Iterator[Application]:
         if lost := wired.service.lost_runs():
             them = ", ".join(lost[:3]) + (", ..." if len(lost) > 3 else "")
             note(f"warning: the journal has lost {len(lost)} of its runs ({them}): `interlock doctor` says more")
+        vanished = wired.service.has_vanished()
         yield wired
+        if vanished:  # what looks for runs has ended with it as an error
+            note("warning: the journal has lost all former runs: `interlock doctor` says more")
     finally:
         wired.close()
 

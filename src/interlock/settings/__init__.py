@@ -4,7 +4,7 @@ from interlock.settings.file import Settings, load_settings
 from interlock.settings.identity import Identity, Record, identify, records_of
 from interlock.settings.lock import Owned, Owner, RunLock, owner_of
 from interlock.settings.paths import Paths, RepositoryPaths, paths_of, repository_key
-from interlock.settings.run_id import new_run_id
+from interlock.settings.run_id import is_run_id, new_run_id
 from interlock.settings.sections import NotifySettings
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "RunLock",
     "Settings",
     "identify",
+    "is_run_id",
     "load_settings",
     "new_run_id",
     "owner_of",
