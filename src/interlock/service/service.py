@@ -13,6 +13,7 @@ from interlock.core.pipeline import Pipeline
 from interlock.core.text import plain
 from interlock.core.views import RunPhase, RunView, Standing, unreadable
 from interlock.execution.histories import Histories
+from interlock.execution.recorded import recorded_pipeline
 from interlock.ports import (
     Answer,
     Blobs,
@@ -29,7 +30,7 @@ from interlock.service.answers import Said, to_answer
 from interlock.service.checks import Checked, CheckRequest, check, check_proposal, with_judges_of_base
 from interlock.service.naming import run_named
 from interlock.service.reading import lost, understood, vanished
-from interlock.service.runs import RunRequest, begin, pipeline_of
+from interlock.service.runs import RunRequest, begin
 
 Seen = TypeVar("Seen", Standing, RunView)
 
@@ -192,7 +193,7 @@ class Service:
     def _pipeline(self, run: str) -> Pipeline:
         """Raises UsageError where there was never such a run."""
         try:
-            return pipeline_of(self.journal, run)
+            return recorded_pipeline(self.journal, run, self.histories.state)
         except UsageError:
             if run in self.lost_runs():
                 raise lost() from None
