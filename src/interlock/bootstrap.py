@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from interlock.core.views import RunView
 from interlock.execution.histories import Histories
-from interlock.journal import FileBlobs, SqliteJournal
+from interlock.journal import Aside, FileBlobs, SqliteJournal
 from interlock.ports import InfrastructureError, UsageError, World
 from interlock.process import capture, detach, scrubbed
 from interlock.service import Service
@@ -95,6 +95,7 @@ class Application:
     _workspaces: Once[GitWorkspaces]
     _owner: Once[Owner]
     _notices: Once[Notices]
+    aside: Aside
     notice: str = ""  # what a person should know of whose runs these are
 
     @property
@@ -161,7 +162,7 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
     identity = identify(general, common_dir)
     paths = identity.paths
     clock = SystemClock()
-    journal, blobs = SqliteJournal(paths.journal), FileBlobs(paths.blobs)
+    journal, blobs, aside = SqliteJournal(paths.journal), FileBlobs(paths.blobs), Aside(paths.aside)
     notice = identity.notice
     if not (identity.known and identity.recorded) and journal.runs():  # of an earlier version, or settled in part
         identity.settle()
@@ -182,11 +183,14 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
         new_answer_id=lambda: secrets.token_hex(8),
         lost_runs=partial(_lost, journal, paths),
         recorded=paths.root if identity.recorded else None,
+        aside=aside.runs,
         begun=identity.settle,
     )
     notices = Once(lambda: _notices(ground, service))
     owner = Once(lambda: _driver(ground, service, bench(), notices()))
-    return Application(top, paths, settings, service, journal, blobs, environ, workspaces, owner, notices, notice)
+    return Application(
+        top, paths, settings, service, journal, blobs, environ, workspaces, owner, notices, aside, notice
+    )
 
 
 @dataclass(frozen=True, slots=True)

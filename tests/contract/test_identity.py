@@ -58,10 +58,14 @@ def test_a_clone_where_a_moved_repository_was_shares_nothing(world: World, tmp_p
 def test_a_copy_is_told_apart_and_says_so(world: World, tmp_path: Path) -> None:
     shutil.copytree(world.repository, tmp_path / "copy", symlinks=True)
     copy = at(world, tmp_path / "copy")
-    copy.ask("list").ended(0, f"is a copy of {world.repository}/.git", "no runs in this repository yet")
+    for words in (["list"], ["doctor"]):
+        copy.ask(*words).ended(0, f"is a copy of {world.repository}/.git", "no runs")
     assert phases(world) == TASKS
     copy.ask("run", "-p", "joined", "-t", "mine", "--plain").ended(0)
     assert "copy" not in copy.ask("list").ended(0).err
+    copy.ask("doctor").ended(
+        0, "2 folders in", f"(of {world.repository}/.git)", f"(of {copy.repository}/.git, this one)"
+    )
     assert phases(copy) == {"mine": "accepted"}
     assert phases(world) == TASKS
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from interlock.bootstrap import Application
     from interlock.core.views import Standing
 
-__all__ = ["application", "asks", "ended_politely", "note", "redraws", "say", "tell_unread"]
+__all__ = ["application", "asks", "columns", "ended_politely", "note", "redraws", "say", "tell_unread"]
 
 
 @contextmanager
@@ -31,7 +32,7 @@ def application() -> Iterator[Application]:
     try:
         if wired.notice:
             note(f"note: {plain(wired.notice, 1000)}")
-        if lost := wired.service.lost_runs():
+        if lost := wired.service.lost_and_missed():
             them = ", ".join(lost[:3]) + (", ..." if len(lost) > 3 else "")
             note(f"warning: the journal has lost {len(lost)} of its runs ({them}): `interlock doctor` says more")
         vanished = wired.service.has_vanished()
@@ -50,6 +51,11 @@ def tell_unread(run: Standing) -> None:
 def redraws(stream: TextIO) -> bool:
     """Whether a view on `stream` may be redrawn in place."""
     return stream.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
+
+
+def columns(stream: TextIO) -> int:
+    """Of the terminal; 0 where there is none."""
+    return shutil.get_terminal_size().columns if stream.isatty() else 0
 
 
 def asks() -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -43,7 +44,7 @@ class Service:
     """`owner_of` says who drives a run now (empty for nobody); the `new_*_id` functions name new things;
     `workspaces` and `gates` are made where they are needed; `lost_runs` are those that were recorded and that the
     journal knows nothing of; `recorded` is the folder of the state, where it was written down that there are runs;
-    `begun` is told of each new run."""
+    `aside` are damaged ones that a person has set aside; `begun` is told of each new run."""
 
     journal: Journal
     histories: Histories
@@ -56,6 +57,7 @@ class Service:
     new_answer_id: Callable[[], str]
     lost_runs: Callable[[], Sequence[str]] = tuple
     recorded: Path | None = None
+    aside: Callable[[], Collection[str]] = frozenset
     begun: Callable[[], None] = lambda: None
 
     def start_run(self, request: RunRequest) -> str:
@@ -98,8 +100,22 @@ class Service:
         return self.recorded is not None and not self.journal.runs() and not self.lost_runs()
 
     def list_runs(self, count: int = 50) -> list[Standing]:
-        """The newest runs, newest first. One that cannot be read says so as its phase, and why."""
-        return [self._listed(run) for run in reversed(self.run_ids()[-count:])]
+        """The newest runs, newest first. One that cannot be read says so as its phase, and why; those that are damaged
+        and set aside are left out."""
+        aside = self.aside()
+        listed = (self._listed(run) for run in reversed(self.run_ids()))
+        shown = (run for run in listed if run.phase is not RunPhase.DAMAGED or run.id not in aside)
+        return list(islice(shown, count))
+
+    def damaged_runs(self) -> list[Standing]:
+        """Newest first, those that are set aside too."""
+        listed = (self._listed(run) for run in reversed(self.run_ids()))
+        return [run for run in listed if run.phase is RunPhase.DAMAGED]
+
+    def lost_and_missed(self) -> list[str]:
+        """Runs that the journal knows nothing of, and that nobody has set aside."""
+        aside = self.aside()
+        return [run for run in self.lost_runs() if run not in aside]
 
     def history(self, run: str, after: int = 0) -> list[Recorded]:
         """Events beyond seq `after`, for those who follow."""
@@ -109,7 +125,9 @@ class Service:
         """The run that `name` means (see `naming`); without a name the only one that fits. Raises UsageError, and does
         so where one cannot be read: it may be the one that was meant."""
         if name:
-            return self.locate_run(run_named(self.run_ids(), name))
+            aside = self.aside()
+            newest_last = sorted(self.run_ids(), key=lambda run: run not in aside)  # `@` is one that is listed
+            return self.locate_run(run_named(newest_last, name))
         runs = self.list_runs()
         fitting = [run for run in runs if run.is_readable and fits(run)]
         unread = [run.id for run in runs if not run.is_readable]
