@@ -210,6 +210,7 @@ def test_page_api_and_agents_are_told_the_same(world: World) -> None:
     with served(world) as site, site.client() as client:
         page = client.get("/").text
         assert "event 5 is not as it was recorded" in page
+        assert f"interlock doctor --set-aside {run}" in page
         assert known["accepted"] in page
         listed = {one["id"]: one["phase"] for one in client.get("/api/v1/runs").json()["runs"]}
         assert (listed[run], listed[known["accepted"]]) == ("damaged", "accepted")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from interlock.settings import Identity, Paths
 
 _RUNS_MAX = 100_000
-_SHOWN_MAX = 3
+_SHOWN_MAX = 20
 _NO_RUNS = "no runs of this repository"
 
 
@@ -66,7 +66,7 @@ def of_records(paths: Paths, identity: Identity) -> Iterator[Looked]:
     names = [
         f"{record.root.name} (of {record.place}{', this one' if record.root == ours else ''})" for record in records
     ]
-    text = f"{len(records)} folders in {paths.state} are of this id: {', '.join(names[: 2 * _SHOWN_MAX])}"
+    text = f"{len(records)} folders in {paths.state} are of this id: {', '.join(names[:_SHOWN_MAX])}"
     yield Looked("identity", "note", text)
 
 

@@ -146,6 +146,8 @@ class Service:
         if name:
             return self.choose_run(name)
         runs = self.list_runs()
+        if not runs and self.aside():
+            raise UsageError("every run of this repository is damaged and set aside: `interlock doctor` names them")
         if not runs:
             raise UsageError("no runs in this repository yet: `interlock run TASK` starts one")
         readable = [run for run in runs if run.is_readable]

@@ -10,7 +10,7 @@ import pytest
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.execution.histories import Histories
 from interlock.journal import Aside, MemoryBlobs, MemoryJournal
-from interlock.ports import Damaged
+from interlock.ports import Damaged, UsageError
 from interlock.service import RunRequest, Service
 from interlock.service.runs import begin
 
@@ -66,6 +66,14 @@ def test_one_that_can_be_read_again_is_listed(tmp_path: Path) -> None:
     aside = Aside(tmp_path)
     aside.put("fine", "why")
     assert [run.id for run in made(aside).list_runs()] == ["fine"]
+
+
+def test_where_all_are_set_aside_there_were_some(tmp_path: Path) -> None:
+    aside = Aside(tmp_path)
+    service = made(aside, recorded=None, lost_runs=lambda: ["gone"])
+    aside.put("gone", "why")
+    with pytest.raises(UsageError, match="every run of this repository is damaged and set aside"):
+        service.latest_run()
 
 
 def test_no_run_where_some_were_recorded_is_damage(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def _line(one: Looked) -> str:
     from interlock.cli.words import safe
 
     mark, tone = _MARKS[one.level]
-    return f"{click.style(mark, fg=tone)} {one.topic}: {safe(one.text, 1000)}"
+    return f"{click.style(mark, fg=tone)} {safe(one.topic, 1000)}: {safe(one.text, 1000)}"
 
 
 def _look(cwd: Path, environ: Mapping[str, str]) -> _Seen:
