@@ -38,7 +38,7 @@ def application() -> Iterator[Application]:
         vanished = wired.service.has_vanished()
         yield wired
         if vanished:  # what looks for runs has ended with it as an error
-            note("warning: the journal has lost all former runs: `interlock doctor` says more")
+            note(f"warning: the journal held no run before this, and some were recorded: it was lost in {wired.state}")
     finally:
         wired.close()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, count
@@ -50,6 +50,7 @@ class Record:
 
     root: Path
     place: Path
+    known: str
 
 
 def identify(paths: Paths, common_dir: Path) -> Identity:
@@ -57,10 +58,12 @@ def identify(paths: Paths, common_dir: Path) -> Identity:
     known = read_id(common_dir)
     if known:
         return _found(paths, known, common_dir)
-    usual = paths.state / repository_key(common_dir)
-    if (common_dir / ID_FILE).exists() and _recorded(usual)[1] == str(common_dir):  # damaged: the place tells
-        return Identity(common_dir, paths.of_root(usual), recorded=True)
-    return Identity(common_dir, _vacant(paths, common_dir))
+    if not (common_dir / ID_FILE).exists():
+        return Identity(common_dir, _vacant(paths, common_dir))
+    here = [record for record in _records(paths) if record.place == common_dir]  # damaged: the place tells
+    if len(here) == 1:
+        return Identity(common_dir, paths.of_root(here[0].root), recorded=True)
+    return Identity(common_dir, _vacant(paths, common_dir), notice=_damaged(here))
 
 
 def read_id(common_dir: Path) -> str:
@@ -74,9 +77,13 @@ def read_id(common_dir: Path) -> str:
 
 def records_of(paths: Paths, known: str) -> list[Record]:
     """The folders that record this id."""
-    folders = (path.parent for path in sorted(paths.state.glob(f"*/{_RECORD}")))
-    found = ((root, *_recorded(root)) for root in folders)
-    return [Record(root, Path(place)) for root, said, place in found if known and said == known]
+    return [record for record in _records(paths) if known and record.known == known]
+
+
+def _records(paths: Paths) -> Iterator[Record]:
+    for path in sorted(paths.state.glob(f"*/{_RECORD}")):
+        known, place = _recorded(path.parent)
+        yield Record(path.parent, Path(place), known)
 
 
 def _found(paths: Paths, known: str, common_dir: Path) -> Identity:
@@ -115,6 +122,15 @@ def _not_found(paths: Paths, known: str, records: Sequence[Record]) -> str:
     return (
         f"this repository was moved or copied, and its runs could be those of {_them(records)}: move it back, or write"
         f" `{known} PLACE` with its git directory as PLACE into the file {_RECORD} of the folder that is meant"
+    )
+
+
+def _damaged(records: Sequence[Record]) -> str:
+    if not records:
+        return ""
+    return (
+        f"the {ID_FILE} of this repository is damaged, and its runs could be those of {_them(records)}: write the id"
+        f" from the file {_RECORD} of the folder that is meant into it"
     )
 
 

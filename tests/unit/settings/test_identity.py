@@ -122,3 +122,18 @@ def test_an_id_that_is_none_gives_way_and_keeps_its_folder(home: Home) -> None:
     (original / "interlock-id").write_text("half of it")
     assert home.used(original) == root
     assert home.found(original).known not in ("", "half of it")
+
+
+def test_where_the_place_does_not_tell_either_a_damaged_id_is_told(home: Home) -> None:
+    """The place of one that is gone is that of another one."""
+    roots = [home.used(home.made("original"))]
+    shutil.rmtree(home.root / "original")
+    other = home.made("original")
+    roots.append(home.used(other))
+    known = home.found(other).known
+    (other / "interlock-id").write_text("")
+    found = home.found(other)
+    assert found.paths.root not in roots
+    assert all(str(root) in found.notice for root in roots)
+    (other / "interlock-id").write_text(known)
+    assert home.found(other).paths.root == roots[1]
