@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from interlock.core.views import RunView
 from interlock.execution.histories import Histories
-from interlock.journal import FileBlobs, SqliteJournal
+from interlock.journal import Aside, FileBlobs, SqliteJournal
 from interlock.ports import InfrastructureError, UsageError, World
 from interlock.process import capture, detach, scrubbed
 from interlock.service import Service
@@ -31,6 +31,7 @@ from interlock.settings import (
     RunLock,
     Settings,
     identify,
+    is_run_id,
     load_settings,
     new_run_id,
     owner_of,
@@ -94,7 +95,8 @@ class Application:
     _workspaces: Once[GitWorkspaces]
     _owner: Once[Owner]
     _notices: Once[Notices]
-    copy_of: Path | None = None  # the git directory that this one is a copy of, until it has runs of its own
+    aside: Aside
+    notice: str = ""  # what a person should know of whose runs these are
 
     @property
     def workspaces(self) -> GitWorkspaces:
@@ -160,9 +162,11 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
     identity = identify(general, common_dir)
     paths = identity.paths
     clock = SystemClock()
-    journal, blobs = SqliteJournal(paths.journal), FileBlobs(paths.blobs)
-    if not identity.known and journal.runs():  # of an earlier version, where it has no id yet
+    journal, blobs, aside = SqliteJournal(paths.journal), FileBlobs(paths.blobs), Aside(paths.aside)
+    notice = identity.notice
+    if not (identity.known and identity.recorded) and journal.runs():  # of an earlier version, or settled in part
         identity.settle()
+        notice = ""
     histories = Histories(journal)
     workspaces = Once(partial(_workspaces, paths, top, environ))
     ground = _Ground(top, environ, general, paths, settings, journal, blobs, clock)
@@ -177,13 +181,15 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
         owner_of=partial(_owner, paths),
         new_run_id=lambda: new_run_id(clock.now(), secrets.token_bytes(8)),
         new_answer_id=lambda: secrets.token_hex(8),
-        lost_runs=partial(_lost, journal, paths.store),
+        lost_runs=partial(_lost, journal, paths),
+        recorded=paths.root if identity.recorded else None,
+        aside=aside.runs,
         begun=identity.settle,
     )
     notices = Once(lambda: _notices(ground, service))
     owner = Once(lambda: _driver(ground, service, bench(), notices()))
     return Application(
-        top, paths, settings, service, journal, blobs, environ, workspaces, owner, notices, identity.copy_of
+        top, paths, settings, service, journal, blobs, environ, workspaces, owner, notices, aside, notice
     )
 
 
@@ -273,12 +279,13 @@ def _driver(ground: _Ground, service: Service, bench: Bench, notices: Notices) -
     )
 
 
-def _lost(journal: SqliteJournal, store: Path) -> list[str]:
-    """Runs that were recorded, or that the store keeps work of, and that the journal knows nothing of."""
-    known = set(journal.runs())
-    refs = store / "refs/interlock"
+def _lost(journal: SqliteJournal, paths: RepositoryPaths) -> list[str]:
+    """Runs that were recorded, that the store keeps work of or that somebody drove, and that the journal knows nothing
+    of."""
+    refs = paths.store / "refs/interlock"
     kept = [path.name for path in refs.iterdir()] if refs.is_dir() else []
-    return sorted({*journal.lost(), *kept} - known)
+    driven = [path.stem for path in paths.locks.glob("*.lock") if is_run_id(path.stem)]
+    return journal.lost([*kept, *driven])
 
 
 def _attendants(

@@ -96,6 +96,32 @@ def test_a_damaged_history_is_told_and_goes_no_further(world: World, sql: str, s
     world.ask("show", runs(world)["accepted"]).ended(0)
 
 
+def test_what_nothing_can_mend_is_set_aside_and_brought_back(world: World) -> None:
+    run, fine = runs(world)["waits"], runs(world)["accepted"]
+    change(world, f"{UNGUARDED} UPDATE event SET at = 0 WHERE seq = 5 AND {OF.format(run=run)}")
+    world.ask("doctor", "--set-aside", fine).ended(2, f"run {fine} is accepted, and not damaged")
+    world.ask("doctor", "--set-aside", run[-6:]).ended(0, f"run {run} is set aside: event 5 is not as it was recorded")
+    assert run not in world.ask("list", "--json").ended(0, "not listed: 1 damaged run").out
+    world.ask("doctor").ended(0, f"1 damaged run, in no list ({run}): interlock doctor --bring-back RUN")
+    world.ask("doctor", "--bring-back", run).ended(0, f"run {run} is listed again")
+    assert phases(world, 5)[run] == "damaged"
+
+
+def test_doctor_counts_what_is_whole_and_misses_evidence(world: World) -> None:
+    known = runs(world)
+    both = " OR ".join(OF.format(run=known[task]) for task in ("waits", "accepted"))
+    change(world, f"{UNGUARDED} UPDATE event SET at = 0 WHERE seq = 5 AND ({both})")
+    shutil.rmtree(state_of(world) / "blobs")
+    looked = world.ask("doctor", "--json").ended(5).json()["looked"]
+    told = {one["topic"]: (one["level"], one["text"]) for one in looked}
+    assert told["journal"] == ("bad", "2 of 6 runs cannot be read; the others are as they were recorded")
+    (topic,) = (topic for topic in told if topic.startswith("2 runs"))
+    assert known["waits"] in topic
+    assert known["accepted"] in topic
+    assert told["evidence"][0] == "bad"
+    assert "that the newest events name are gone or cut short" in told["evidence"][1]
+
+
 def test_a_journal_that_is_gone_is_never_an_empty_list(world: World) -> None:
     known = runs(world)
     for path in state_of(world).glob("journal.db*"):
@@ -112,6 +138,28 @@ def test_a_journal_that_is_gone_is_never_an_empty_list(world: World) -> None:
     before = sorted((state_of(world) / "store.git/refs").rglob("*"))
     world.ask("gc").ended(0)
     assert sorted((state_of(world) / "store.git/refs").rglob("*")) == before
+
+
+def test_runs_that_nothing_but_the_folder_tells_of_are_missed(world: World) -> None:
+    state, known = state_of(world), runs(world)
+
+    def gone(*names: str) -> None:
+        for path in state.glob("journal.db*"):
+            path.unlink()
+        for name in names:
+            shutil.rmtree(state / name)
+
+    gone("heads", "store.git")  # who drove them is still there
+    assert known["accepted"] in phases(world, 5)
+    gone("heads", "locks")
+    for words in (["list"], ["doctor"]):
+        world.ask(*words).ended(
+            5, f"{state}/journal.db holds no run, and some were recorded", "put the newest one back"
+        )
+    world.ask("run", "-p", "joined", "-t", "anew", "--plain").ended(
+        0, "the journal held no run before this, and some were recorded"
+    )
+    assert phases(world) == {"anew": "accepted"}
 
 
 def test_a_lost_wal_is_told(tmp_path: Path) -> None:
@@ -164,6 +212,7 @@ def test_page_api_and_agents_are_told_the_same(world: World) -> None:
     with served(world) as site, site.client() as client:
         page = client.get("/").text
         assert "event 5 is not as it was recorded" in page
+        assert f"interlock doctor --set-aside {run}" in page
         assert known["accepted"] in page
         listed = {one["id"]: one["phase"] for one in client.get("/api/v1/runs").json()["runs"]}
         assert (listed[run], listed[known["accepted"]]) == ("damaged", "accepted")

@@ -58,10 +58,14 @@ def test_a_clone_where_a_moved_repository_was_shares_nothing(world: World, tmp_p
 def test_a_copy_is_told_apart_and_says_so(world: World, tmp_path: Path) -> None:
     shutil.copytree(world.repository, tmp_path / "copy", symlinks=True)
     copy = at(world, tmp_path / "copy")
-    copy.ask("list").ended(0, f"is a copy of {world.repository}/.git", "no runs in this repository yet")
+    for words in (["list"], ["doctor"]):
+        copy.ask(*words).ended(0, f"is a copy of {world.repository}/.git", "no runs")
     assert phases(world) == TASKS
     copy.ask("run", "-p", "joined", "-t", "mine", "--plain").ended(0)
     assert "copy" not in copy.ask("list").ended(0).err
+    copy.ask("doctor").ended(
+        0, "2 folders in", f"(of {world.repository}/.git)", f"(of {copy.repository}/.git, this one)"
+    )
     assert phases(copy) == {"mine": "accepted"}
     assert phases(world) == TASKS
 
@@ -80,6 +84,12 @@ def test_an_id_that_a_power_loss_left_damaged_is_given_anew(world: World, left: 
     assert phases(world) == TASKS
     assert len(file.read_text().strip()) == 32
     assert phases(at(world, world.repository.rename(world.root / "renamed"))) == TASKS
+
+
+def test_runs_that_are_kept_elsewhere_are_said_to_be(world: World, tmp_path: Path) -> None:
+    said = world.ask("list", XDG_STATE_HOME=str(tmp_path / "other"))
+    said.ended(0, "this repository has had runs", f"{tmp_path}/other/interlock", "XDG_STATE_HOME", "no runs in this")
+    assert phases(world) == TASKS
 
 
 def test_a_linked_worktree_shares_the_runs(world: World, tmp_path: Path) -> None:

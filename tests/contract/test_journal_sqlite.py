@@ -184,6 +184,19 @@ def test_what_a_process_appends_another_reads_whole(tmp_path: Path) -> None:
         assert other.lost() == []
 
 
+def test_a_run_that_begins_meanwhile_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with SqliteJournal(tmp_path / "journal.db") as journal:
+        known = journal.runs
+
+        def then_one_begins() -> list[str]:
+            found = known()
+            journal.create("new", 0.0, FIRST)
+            return found
+
+        monkeypatch.setattr(journal, "runs", then_one_begins)
+        assert journal.lost() == []
+
+
 def test_a_history_that_ends_before_its_head_is_damaged(tmp_path: Path) -> None:
     with SqliteJournal(tmp_path / "journal.db") as journal:
         journal.create("a/b", 0.0, FIRST)

@@ -1,15 +1,23 @@
-"""What `interlock doctor` looks at says of itself, and the look at the journal."""
+"""What `interlock doctor` looks at says of itself, and the look at what is kept of a repository."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from interlock.cli.exits import Exit
 from interlock.ports import InterlockError
 
+if TYPE_CHECKING:
+    from interlock.bootstrap import Application
+    from interlock.core.views import Standing
+    from interlock.settings import Identity, Paths
+
 _RUNS_MAX = 100_000
+_SHOWN_MAX = 20
+_NO_RUNS = "no runs of this repository"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +30,112 @@ class Looked:
     code: Exit = Exit.ACCEPTED  # what the command ends with where it is bad
 
 
-def of_journal(cwd: Path, environ: Mapping[str, str]) -> Iterator[Looked]:
-    """Each run is read whole, so that a change or a loss anywhere shows."""
+def of_runs(cwd: Path, environ: Mapping[str, str], identity: Identity) -> Iterator[Looked]:
+    """Whose runs they are. Each is read whole, so that a change or a loss anywhere shows. Nothing is made."""
     from interlock.bootstrap import build
 
+    paths = identity.paths
+    if not (paths.journal.exists() or paths.store.exists() or identity.recorded):
+        if identity.notice:
+            yield Looked("identity", "note", identity.notice)
+        yield Looked("journal", "note", _NO_RUNS)
+        return
     try:
         app = build(cwd, environ)
-        try:
-            runs = app.service.list_runs(_RUNS_MAX)
-            adopted = app.journal.adopted()
-        finally:
-            app.close()
     except InterlockError as error:
         yield Looked("journal", "bad", str(error), Exit.INFRASTRUCTURE)
         return
+    try:
+        if app.notice:
+            yield Looked("identity", "note", app.notice)
+        yield from _of_journal(app)
+    except InterlockError as error:
+        yield Looked("journal", "bad", str(error), Exit.INFRASTRUCTURE)
+    finally:
+        app.close()
+
+
+def of_records(paths: Paths, identity: Identity) -> Iterator[Looked]:
+    """Several folders of one id, as copies have them."""
+    from interlock.settings import records_of
+
+    records = records_of(paths, identity.known)
+    if len(records) < 2:
+        return
+    ours = identity.paths.root
+    names = [
+        f"{record.root.name} (of {record.place}{', this one' if record.root == ours else ''})" for record in records
+    ]
+    text = f"{len(records)} folders in {paths.state} are of this id: {', '.join(names[:_SHOWN_MAX])}"
+    yield Looked("identity", "note", text)
+
+
+def _of_journal(app: Application) -> Iterator[Looked]:
+    from interlock.cli.words import count
+
+    runs = app.service.list_runs(_RUNS_MAX)
+    readable = [run for run in runs if run.is_readable]
     unread = [run for run in runs if not run.is_readable]
+    if unread:
+        others = "; the others are as they were recorded" if readable else ""
+        said = f"{len(unread)} of {count(len(runs), 'run')} cannot be read{others}"
+        yield Looked("journal", "bad", said, Exit.INFRASTRUCTURE)
+        yield from _of_unread(unread)
+    elif runs:
+        said = f"{count(len(runs), 'run')}, each as it was recorded{_since(app.journal.adopted())}"
+        yield Looked("journal", "ok", said)
+    else:
+        yield Looked("journal", "note", _NO_RUNS)
+    yield from _of_aside(sorted(app.aside.runs().difference(run.id for run in runs)))
+    yield from _of_evidence(app, readable)
+
+
+def _since(adopted: int) -> str:
+    """What an upgrade found."""
+    said = f"; {adopted} of them begun before events carried digests: these are as an upgrade found them"
+    return said if adopted else ""
+
+
+def _of_unread(unread: Sequence[Standing]) -> Iterator[Looked]:
+    """Each reason once."""
+    reasons: dict[tuple[str, str], list[Standing]] = {}
     for run in unread:
-        yield Looked(f"run {run.id}", "bad", f"{run.phase}: {run.why}", Exit.INFRASTRUCTURE)
-    said = f"{len(runs) - len(unread)} runs, each as it was recorded"
-    since = f"; {adopted} of them begun before events carried digests: these are as an upgrade found them"
-    yield Looked("journal", "ok", said + (since if adopted else ""))
+        reasons.setdefault((run.phase, run.why), []).append(run)
+    for (phase, why), runs in reasons.items():
+        topic = f"run {runs[0].id}" if len(runs) == 1 else f"{len(runs)} runs ({_them([run.id for run in runs])})"
+        way_out = runs[0].way_out if len(runs) == 1 else "interlock doctor --set-aside RUN" if runs[0].way_out else ""
+        out = f"; what stays so leaves the lists by: {way_out}" if way_out else ""
+        yield Looked(topic, "bad", f"{phase}: {why}{out}", Exit.INFRASTRUCTURE)
+
+
+def _of_aside(runs: Sequence[str]) -> Iterator[Looked]:
+    from interlock.cli.words import count
+
+    if runs:
+        them = ", ".join(runs)
+        text = (
+            f"{count(len(runs), 'damaged run')}, in no list ({them}): interlock doctor --bring-back RUN lists it again"
+        )
+        yield Looked("set aside", "note", text)
+
+
+def _of_evidence(app: Application, runs: Sequence[Standing]) -> Iterator[Looked]:
+    """Of the newest runs."""
+    from interlock.cli.words import count
+    from interlock.service.evidence import look
+
+    found = look(app.journal, app.blobs, (run.id for run in runs))
+    if not found.missing:
+        if found.looked:
+            yield Looked("evidence", "ok", f"{count(found.looked, 'file')} of the newest events, each in its place")
+        return
+    names = _them(list(dict.fromkeys(run for run, _ in found.missing)))
+    text = (
+        f"{len(found.missing)} of {count(found.looked, 'file')} that the newest events name are gone or cut short"
+        f" (of {names}), such as {found.missing[0][1]} in {app.paths.blobs}: put a copy back; what needs none goes on"
+    )
+    yield Looked("evidence", "bad", text, Exit.INFRASTRUCTURE)
+
+
+def _them(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN_MAX]) + (", ..." if len(names) > _SHOWN_MAX else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from interlock.bootstrap import Application
     from interlock.core.views import Standing
 
-__all__ = ["application", "asks", "ended_politely", "note", "redraws", "say", "tell_unread"]
+__all__ = ["application", "asks", "columns", "ended_politely", "note", "redraws", "say", "tell_unread"]
 
 
 @contextmanager
@@ -29,13 +30,15 @@ def application() -> Iterator[Application]:
 
     wired = build(_here(), os.environ)
     try:
-        if wired.copy_of is not None:
-            original = plain(str(wired.copy_of), 400)
-            note(f"note: this repository is a copy of {original}: it has none of its runs")
-        if lost := wired.service.lost_runs():
+        if wired.notice:
+            note(f"note: {plain(wired.notice, 1000)}")
+        if lost := wired.service.lost_and_missed():
             them = ", ".join(lost[:3]) + (", ..." if len(lost) > 3 else "")
             note(f"warning: the journal has lost {len(lost)} of its runs ({them}): `interlock doctor` says more")
+        vanished = wired.service.has_vanished()
         yield wired
+        if vanished:  # what looks for runs has ended with it as an error
+            note(f"warning: the journal held no run before this, and some were recorded: it was lost in {wired.state}")
     finally:
         wired.close()
 
@@ -48,6 +51,11 @@ def tell_unread(run: Standing) -> None:
 def redraws(stream: TextIO) -> bool:
     """Whether a view on `stream` may be redrawn in place."""
     return stream.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
+
+
+def columns(stream: TextIO) -> int:
+    """Of the terminal; 0 where there is none."""
+    return shutil.get_terminal_size().columns if stream.isatty() else 0
 
 
 def asks() -> bool:

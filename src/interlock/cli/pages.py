@@ -5,6 +5,7 @@ Overrides and the sandbox level stand in every page, because they say how far a 
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,8 @@ _LINES_DEEP_MAX = 12
 _FINDINGS_MAX = 50
 _WAITS_MAX = 60  # the closing lines have it all
 _NOTHING = "-"
+_PHASE_WIDTH = 11
+_NARROWEST = 40  # columns of a text beside others
 
 
 def status_page(view: RunView) -> Iterator[str]:
@@ -56,15 +59,25 @@ def status_page(view: RunView) -> Iterator[str]:
     yield from ["", *closing(view)] if view.phase is not RunPhase.ACCEPTED else closing(view)[:1]
 
 
-def list_page(runs: Sequence[Standing]) -> Iterator[str]:
-    """One line for each run."""
+def list_page(runs: Sequence[Standing], width: int = 0) -> Iterator[str]:
+    """One line for each run; of one that cannot be read more of them, `width` columns wide where that is given."""
     for run in runs:
-        tone = click.style(f"{run.phase:<11}", fg=RUN_TONES[run.phase])
+        tone = click.style(f"{run.phase:<{_PHASE_WIDTH}}", fg=RUN_TONES[run.phase])
         if not run.is_readable:
-            yield f"{run.id}  {tone} {safe(run.why, 400)}"
+            yield from _unread(run, tone, width)
             continue
         over = " OVERRIDDEN" if run.overrides else ""
         yield f"{run.id}  {tone} {run.pipeline:<12} {moment(run.started_at)}  {safe(run.task, 60)}{over}"
+
+
+def _unread(run: Standing, tone: str, width: int) -> Iterator[str]:
+    why = safe(run.why, 400)
+    indent = " " * (len(run.id) + len("  ") + _PHASE_WIDTH + 1)
+    lines = textwrap.wrap(why, max(width - len(indent), _NARROWEST)) if width else [why]
+    yield f"{run.id}  {tone} {lines[0] if lines else ''}"
+    yield from (f"{indent}{line}" for line in lines[1:])
+    if run.way_out:
+        yield f"{indent}out of the lists: {run.way_out}"
 
 
 def run_page(view: RunView, untold: Sequence[Untold] = ()) -> Iterator[str]:

@@ -103,6 +103,7 @@ class RunStarted:
     until: str = ""
     sandbox: str = "none"
     by: str = ""
+    pipeline_text: str = ""  # sha256 of it as the journal keeps it; earlier versions did not say
 
 
 @dataclass(frozen=True, slots=True)

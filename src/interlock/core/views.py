@@ -97,6 +97,11 @@ class Standing:
     def is_readable(self) -> bool:
         return self.phase not in (RunPhase.UNREADABLE, RunPhase.DAMAGED)
 
+    @property
+    def way_out(self) -> str:
+        """What takes a run out of the lists that nothing can mend."""
+        return f"interlock doctor --set-aside {self.id}" if self.phase is RunPhase.DAMAGED else ""
+
 
 @dataclass(frozen=True, slots=True)
 class RunView(Standing):

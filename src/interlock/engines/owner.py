@@ -17,9 +17,9 @@ from interlock.core.state import RunState
 from interlock.engines.local import LocalEngine
 from interlock.execution.context import Context
 from interlock.execution.ledger import Ledger
-from interlock.ports import Fenced, UsageError, World
+from interlock.execution.recorded import recorded_pipeline
+from interlock.ports import Fenced, World
 from interlock.process import prepare
-from interlock.spec import decode_pipeline
 
 
 class Held(Protocol):
@@ -67,12 +67,10 @@ class Owner:
     ) -> RunState:
         """Own the run and go on until it is finished, waits for a human, or `stop` is set. Returns its state.
         Raises UsageError (no such run), Fenced, InfrastructureError (another process has it, and others)."""
-        text = self.world.journal.recall("pipeline", run)
-        if text is None:
-            raise UsageError(f"no run {run} in this repository: `interlock list` shows those there are")
+        pipeline = recorded_pipeline(self.world.journal, run, self.state_of)
         prepare()
         with self._owned(run, take_over=take_over) as fence:
-            ledger = Ledger(self.state_of(run), decode_pipeline(text), self.world.journal, self.world.clock, fence)
+            ledger = Ledger(self.state_of(run), pipeline, self.world.journal, self.world.clock, fence)
             if ledger.state.finished is not None:
                 return ledger.state
             if listener is not None:

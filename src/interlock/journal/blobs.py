@@ -18,9 +18,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
-from interlock.journal.folders import make_folder, sync_folder
 from interlock.journal.rules import missing
 from interlock.ports import InfrastructureError, UsageError
+from interlock.ports.disk import make_folder, sync_folder
 
 _CHUNK_BYTES = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")

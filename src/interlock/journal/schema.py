@@ -19,8 +19,8 @@ from typing import Any
 import apsw
 
 from interlock.journal import chain, faults
-from interlock.journal.folders import make_folder, sync_folder
 from interlock.ports import InfrastructureError
+from interlock.ports.disk import make_folder, sync_folder
 
 APPLICATION_ID = 0x494C434B  # "ILCK", in the header of the file
 SQLITE_MIN = (3, 51, 3)  # older ones can lose what a WAL holds while it is reset

@@ -7,7 +7,7 @@ a transaction, and several processes may use the same file. Each check stands in
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -76,10 +76,11 @@ class SqliteJournal:
         rows = self._read("events_from", {"run": run, "after": after})
         return codec.decode_rows(chain.checked(run, after, rows, head)) if rows or head else []
 
-    def lost(self) -> list[str]:
-        """Runs of which something was recorded, and that the file knows nothing of."""
-        known = set(self.runs())
-        return [run for run in self._heads.runs() if run not in known]
+    def lost(self, traces: Iterable[str] = ()) -> list[str]:
+        """Runs that the heads or `traces` name, and that the file knows nothing of. It is read last, since a run is in
+        the file before it leaves any trace."""
+        named = {*traces, *self._heads.runs()}
+        return sorted(named.difference(self.runs()))
 
     def adopted(self) -> int:
         """How many runs were begun before events carried digests."""

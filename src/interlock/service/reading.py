@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from interlock.ports import Damaged, InfrastructureError
 
@@ -27,4 +28,12 @@ def lost() -> Damaged:
     return Damaged(
         "it was recorded, and the journal knows nothing of it: journal.db or its -wal was removed, or an older copy is"
         " in its place; put the newest one back"
+    )
+
+
+def vanished(folder: Path) -> Damaged:
+    """The journal knows no run at all, and the folder was recorded, which is done once there is one."""
+    return Damaged(
+        f"the journal {folder / 'journal.db'} holds no run, and some were recorded: it was removed, or an empty one is"
+        f" in its place; put the newest one back, with its -wal, or move the folder {folder} away to start anew"
     )

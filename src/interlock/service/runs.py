@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from interlock.core.events import RunStarted
 from interlock.core.pipeline import Input, Pipeline, until
-from interlock.ports import Damaged, Journal, UsageError
-from interlock.spec import decode_pipeline, encode_pipeline
+from interlock.execution.recorded import record_pipeline
+from interlock.ports import Journal, UsageError
 
 TASK_BYTES_MAX = 100_000  # of the task and of each input, as UTF-8: they become variables, and Linux takes 128 KiB
 
@@ -44,21 +44,11 @@ def begin(journal: Journal, run: str, at: float, request: RunRequest) -> RunStar
         until=request.until,
         sandbox=request.sandbox,
         by=request.by,
+        pipeline_text=record_pipeline(journal, run, pipeline),
     )
-    journal.remember("pipeline", run, encode_pipeline(pipeline))
     journal.remember("sources", run, json.dumps(request.sources))
     journal.create(run, at, event)
     return event
-
-
-def pipeline_of(journal: Journal, run: str) -> Pipeline:
-    """The pipeline as it was when the run started. Raises UsageError where there is no such run."""
-    text = journal.recall("pipeline", run)
-    if text is None and run in journal.runs():
-        raise Damaged("its pipeline is not in the journal any more")
-    if text is None:
-        raise UsageError(f"no run {run} in this repository: `interlock list` shows those there are")
-    return decode_pipeline(text)
 
 
 def _task(task: str) -> str:

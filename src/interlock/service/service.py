@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
 from typing import TypeVar
 
 from interlock.core.events import Recorded
@@ -12,6 +14,7 @@ from interlock.core.pipeline import Pipeline
 from interlock.core.text import plain
 from interlock.core.views import RunPhase, RunView, Standing, unreadable
 from interlock.execution.histories import Histories
+from interlock.execution.recorded import recorded_pipeline
 from interlock.ports import (
     Answer,
     Blobs,
@@ -27,8 +30,8 @@ from interlock.ports import (
 from interlock.service.answers import Said, to_answer
 from interlock.service.checks import Checked, CheckRequest, check, check_proposal, with_judges_of_base
 from interlock.service.naming import run_named
-from interlock.service.reading import lost, understood
-from interlock.service.runs import RunRequest, begin, pipeline_of
+from interlock.service.reading import lost, understood, vanished
+from interlock.service.runs import RunRequest, begin
 
 Seen = TypeVar("Seen", Standing, RunView)
 
@@ -40,7 +43,8 @@ _OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
 class Service:
     """`owner_of` says who drives a run now (empty for nobody); the `new_*_id` functions name new things;
     `workspaces` and `gates` are made where they are needed; `lost_runs` are those that were recorded and that the
-    journal knows nothing of; `begun` is told of each new run."""
+    journal knows nothing of; `recorded` is the folder of the state, where it was written down that there are runs;
+    `aside` are damaged ones that a person has set aside; `begun` is told of each new run."""
 
     journal: Journal
     histories: Histories
@@ -52,6 +56,8 @@ class Service:
     new_run_id: Callable[[], str]
     new_answer_id: Callable[[], str]
     lost_runs: Callable[[], Sequence[str]] = tuple
+    recorded: Path | None = None
+    aside: Callable[[], Collection[str]] = frozenset
     begun: Callable[[], None] = lambda: None
 
     def start_run(self, request: RunRequest) -> str:
@@ -82,12 +88,34 @@ class Service:
         return bool(self.journal.answers(run))
 
     def run_ids(self) -> list[str]:
-        """Of all runs, oldest first; those that are lost come last."""
-        return [*self.journal.runs(), *self.lost_runs()]
+        """Of all runs, oldest first; those that are lost come last. Raises Damaged where there were some, and nothing
+        tells which."""
+        found = [*self.journal.runs(), *self.lost_runs()]
+        if not found and self.recorded is not None:
+            raise vanished(self.recorded)
+        return found
+
+    def has_vanished(self) -> bool:
+        """Whether there were runs, and nothing tells which."""
+        return self.recorded is not None and not self.journal.runs() and not self.lost_runs()
 
     def list_runs(self, count: int = 50) -> list[Standing]:
-        """The newest runs, newest first. One that cannot be read says so as its phase, and why."""
-        return [self._listed(run) for run in reversed(self.run_ids()[-count:])]
+        """The newest runs, newest first. One that cannot be read says so as its phase, and why; those that are damaged
+        and set aside are left out."""
+        aside = self.aside()
+        listed = (self._listed(run) for run in reversed(self.run_ids()))
+        shown = (run for run in listed if run.phase is not RunPhase.DAMAGED or run.id not in aside)
+        return list(islice(shown, count))
+
+    def damaged_runs(self) -> list[Standing]:
+        """Newest first, those that are set aside too."""
+        listed = (self._listed(run) for run in reversed(self.run_ids()))
+        return [run for run in listed if run.phase is RunPhase.DAMAGED]
+
+    def lost_and_missed(self) -> list[str]:
+        """Runs that the journal knows nothing of, and that nobody has set aside."""
+        aside = self.aside()
+        return [run for run in self.lost_runs() if run not in aside]
 
     def history(self, run: str, after: int = 0) -> list[Recorded]:
         """Events beyond seq `after`, for those who follow."""
@@ -97,7 +125,9 @@ class Service:
         """The run that `name` means (see `naming`); without a name the only one that fits. Raises UsageError, and does
         so where one cannot be read: it may be the one that was meant."""
         if name:
-            return self.locate_run(run_named(self.run_ids(), name))
+            aside = self.aside()
+            newest_last = sorted(self.run_ids(), key=lambda run: run not in aside)  # `@` is one that is listed
+            return self.locate_run(run_named(newest_last, name))
         runs = self.list_runs()
         fitting = [run for run in runs if run.is_readable and fits(run)]
         unread = [run.id for run in runs if not run.is_readable]
@@ -116,6 +146,8 @@ class Service:
         if name:
             return self.choose_run(name)
         runs = self.list_runs()
+        if not runs and self.aside():
+            raise UsageError("every run of this repository is damaged and set aside: `interlock doctor` names them")
         if not runs:
             raise UsageError("no runs in this repository yet: `interlock run TASK` starts one")
         readable = [run for run in runs if run.is_readable]
@@ -181,7 +213,7 @@ class Service:
     def _pipeline(self, run: str) -> Pipeline:
         """Raises UsageError where there was never such a run."""
         try:
-            return pipeline_of(self.journal, run)
+            return recorded_pipeline(self.journal, run, self.histories.state)
         except UsageError:
             if run in self.lost_runs():
                 raise lost() from None

@@ -1,10 +1,10 @@
 """Where things lie, what the user has set, who owns a run, and how runs are named."""
 
 from interlock.settings.file import Settings, load_settings
-from interlock.settings.identity import Identity, identify
+from interlock.settings.identity import Identity, Record, identify, records_of
 from interlock.settings.lock import Owned, Owner, RunLock, owner_of
 from interlock.settings.paths import Paths, RepositoryPaths, paths_of, repository_key
-from interlock.settings.run_id import new_run_id
+from interlock.settings.run_id import is_run_id, new_run_id
 from interlock.settings.sections import NotifySettings
 
 __all__ = [
@@ -13,13 +13,16 @@ __all__ = [
     "Owned",
     "Owner",
     "Paths",
+    "Record",
     "RepositoryPaths",
     "RunLock",
     "Settings",
     "identify",
+    "is_run_id",
     "load_settings",
     "new_run_id",
     "owner_of",
     "paths_of",
+    "records_of",
     "repository_key",
 ]

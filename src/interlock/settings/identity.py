@@ -1,8 +1,8 @@
 """Which folder of the state belongs to a repository: found by an id in its git directory, wherever that lies.
 
-Rule: the id is written when something is first kept of the repository. It goes where the repository is moved to, and a
-clone has none. The folder records the id, and where its repository was seen last; so where two repositories have one
-id, the one at another place is a copy, and gets a folder and an id of its own.
+Rule: the id is written when something is first kept of the repository, and never replaced. It goes where the repository
+is moved to, a clone has none, and a copy (`cp -r`) has the same. So a folder of the state records the id and where its
+repository was seen last; several may record one id, each at another place.
 """
 
 from __future__ import annotations
@@ -10,50 +10,60 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 
+from interlock.ports.disk import put_file, put_first
 from interlock.settings.paths import Paths, RepositoryPaths, repository_key
 
 ID_FILE = "interlock-id"  # in the common git directory
 _ID = re.compile(r"[0-9a-f]{32}")
 _RECORD = "repository"  # in the folder of the state: the id, and the git directory
+_SHOWN_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Of a repository with this common git directory (absolute, without links). `known` is its id, empty where it has
-    none of its own yet; `copy_of` the git directory that it was copied from, until it has."""
+    none yet. `recorded`: a folder of the state has it. `notice` is what a person should know of how it was found."""
 
     common_dir: Path
     paths: RepositoryPaths
     known: str = ""
-    copy_of: Path | None = None
+    recorded: bool = False
+    notice: str = ""
 
     def settle(self) -> None:
-        """Record where the repository lies, and give it an id, if it has none of its own: something is kept of it from
-        here on. A git directory that cannot be written gets none, and its folder is found by the path alone."""
-        made = self.known or _give_id(self.common_dir, anew=self.copy_of is not None)
+        """Record where the repository lies, and give it an id, if it has none yet: something is kept of it from here
+        on. A git directory that cannot be written gets none, and its folder is found by the path alone."""
+        made = self.known or _give_id(self.common_dir)
         if made:
             _record(self.paths.root, made, self.common_dir)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A folder of the state, and the git directory that it was kept of when that was seen last."""
+
+    root: Path
+    place: Path
+    known: str
 
 
 def identify(paths: Paths, common_dir: Path) -> Identity:
     """Nothing is written. The folder may not be there yet."""
     known = read_id(common_dir)
-    root = _root_of(paths, known, common_dir) if known else None
-    if root is None and not known and (common_dir / ID_FILE).exists():  # damaged: the place tells
-        usual = paths.state / repository_key(common_dir)
-        if _recorded(usual)[1] == str(common_dir):
-            return Identity(common_dir, paths.of_root(usual))
-    if root is None:
+    if known:
+        return _found(paths, known, common_dir)
+    if not (common_dir / ID_FILE).exists():
         return Identity(common_dir, _vacant(paths, common_dir))
-    original = _copied_from(root, known, common_dir)
-    if original is not None:
-        return Identity(common_dir, _vacant(paths, common_dir), copy_of=original)
-    return Identity(common_dir, paths.of_root(root), known)
+    here = [record for record in _records(paths) if record.place == common_dir]  # damaged: the place tells
+    if len(here) == 1:
+        return Identity(common_dir, paths.of_root(here[0].root), recorded=True)
+    return Identity(common_dir, _vacant(paths, common_dir), notice=_damaged(here))
 
 
 def read_id(common_dir: Path) -> str:
@@ -65,11 +75,75 @@ def read_id(common_dir: Path) -> str:
     return said if _ID.fullmatch(said) else ""
 
 
-def _root_of(paths: Paths, known: str, common_dir: Path) -> Path | None:
-    """The folder that records this id: most often that which the path names."""
+def records_of(paths: Paths, known: str) -> list[Record]:
+    """The folders that record this id."""
+    return [record for record in _records(paths) if known and record.known == known]
+
+
+def _records(paths: Paths) -> Iterator[Record]:
+    for path in sorted(paths.state.glob(f"*/{_RECORD}")):
+        known, place = _recorded(path.parent)
+        yield Record(path.parent, Path(place), known)
+
+
+def _found(paths: Paths, known: str, common_dir: Path) -> Identity:
     usual = paths.state / repository_key(common_dir)
-    everywhere = (path.parent for path in sorted(paths.state.glob(f"*/{_RECORD}")))
-    return next((root for root in (usual, *everywhere) if _recorded(root)[0] == known), None)
+    if _recorded(usual) == (known, str(common_dir)):
+        return Identity(common_dir, paths.of_root(usual), known, recorded=True)
+    records = records_of(paths, known)
+    here = [record for record in records if _is_same(record.place, common_dir)]
+    gone = [record for record in records if read_id(record.place) != known]
+    if here or len(gone) == 1:
+        record = (here or gone)[0]
+        rivals = [] if here else [other for other in records if other != record]
+        return Identity(common_dir, paths.of_root(record.root), known, recorded=True, notice=_taken(record, rivals))
+    return Identity(common_dir, _vacant(paths, common_dir), known, notice=_not_found(paths, known, gone or records))
+
+
+def _taken(record: Record, rivals: Sequence[Record]) -> str:
+    """Of a repository that was moved. It could be a copy of a rival as well."""
+    if not rivals:
+        return ""
+    return (
+        f"the runs are those of {record.place}, which is gone; of the same id is also {_them(rivals)}: if this"
+        " repository is a copy of that, they are not its own"
+    )
+
+
+def _not_found(paths: Paths, known: str, records: Sequence[Record]) -> str:
+    if not records:
+        return (
+            f"this repository has had runs (its git directory has the {ID_FILE} {known}), and no folder in"
+            f" {paths.state} is of it: if they are kept elsewhere, name that place in XDG_STATE_HOME or"
+            " INTERLOCK_STATE_HOME"
+        )
+    if len(records) == 1 or read_id(records[0].place) == known:
+        return f"this repository is a copy of {records[0].place}: it has none of its runs"
+    return (
+        f"this repository was moved or copied, and its runs could be those of {_them(records)}: move it back, or write"
+        f" `{known} PLACE` with its git directory as PLACE into the file {_RECORD} of the folder that is meant"
+    )
+
+
+def _damaged(records: Sequence[Record]) -> str:
+    if not records:
+        return ""
+    return (
+        f"the {ID_FILE} of this repository is damaged, and its runs could be those of {_them(records)}: write the id"
+        f" from the file {_RECORD} of the folder that is meant into it"
+    )
+
+
+def _them(records: Sequence[Record]) -> str:
+    more = ", ..." if len(records) > _SHOWN_MAX else ""
+    return ", ".join(f"{record.place} ({record.root})" for record in records[:_SHOWN_MAX]) + more
+
+
+def _is_same(place: Path, common_dir: Path) -> bool:
+    """Also where it is seen through a link or another mount."""
+    with suppress(OSError):
+        return place == common_dir or place.samefile(common_dir)
+    return False
 
 
 def _vacant(paths: Paths, common_dir: Path) -> RepositoryPaths:
@@ -77,17 +151,6 @@ def _vacant(paths: Paths, common_dir: Path) -> RepositoryPaths:
     usual = paths.state / repository_key(common_dir)
     others = (usual.with_name(f"{usual.name}-{number}") for number in count(2))
     return next(paths.of_root(root) for root in chain([usual], others) if not _recorded(root)[0])
-
-
-def _copied_from(root: Path, known: str, common_dir: Path) -> Path | None:
-    """The git directory that the folder `root` belongs to, where it is another one and still there."""
-    original = Path(_recorded(root)[1])
-    if original == common_dir or read_id(original) != known:
-        return None
-    with suppress(OSError):
-        if original.samefile(common_dir):  # seen through a link or another mount
-            return None
-    return original
 
 
 def _recorded(root: Path) -> tuple[str, str]:
@@ -103,45 +166,17 @@ def _recorded(root: Path) -> tuple[str, str]:
 def _record(root: Path, known: str, common_dir: Path) -> None:
     if _recorded(root) == (known, str(common_dir)):
         return
-    fresh = root / f".{_RECORD}.{os.getpid()}.{secrets.token_hex(4)}"
     with suppress(OSError):  # the journal says it better where the folder cannot be written
-        _write(fresh, os.fsencode(f"{known} {common_dir}\n"))
-        fresh.replace(root / _RECORD)
-        _sync(root)
+        put_file(root / _RECORD, os.fsencode(f"{known} {common_dir}\n"))
 
 
-def _give_id(common_dir: Path, *, anew: bool) -> str:
+def _give_id(common_dir: Path) -> str:
     """The id that the repository has from here on: of two that give one at once the first wins, and what is no id gives
     way. Empty: it cannot be."""
-    anew = anew or ((common_dir / ID_FILE).exists() and not read_id(common_dir))
-    fresh = common_dir / f".{ID_FILE}.{os.getpid()}.{secrets.token_hex(4)}"
+    damaged = (common_dir / ID_FILE).exists() and not read_id(common_dir)
+    put = put_file if damaged else put_first
     try:
-        _write(fresh, f"{secrets.token_hex(16)}\n".encode("ascii"))
-        if anew:
-            fresh.replace(common_dir / ID_FILE)
-        else:
-            with suppress(FileExistsError):
-                os.link(fresh, common_dir / ID_FILE)
-        _sync(common_dir)
+        put(common_dir / ID_FILE, f"{secrets.token_hex(16)}\n".encode("ascii"))
     except OSError:
         return ""
-    finally:
-        with suppress(OSError):
-            fresh.unlink()
     return read_id(common_dir)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """With its content on the disk before it gets a name that anything trusts."""
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

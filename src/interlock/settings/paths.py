@@ -59,6 +59,11 @@ class RepositoryPaths:
         return self.root / "locks"
 
     @property
+    def aside(self) -> Path:
+        """Names of damaged runs that stand in no list any more."""
+        return self.root / "aside"
+
+    @property
     def former_places(self) -> Path:
         """Where earlier versions had them."""
         return self.root / "places"

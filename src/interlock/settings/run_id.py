@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 # Crockford's base 32 in lower case: no i, l, o or u, so that it can be read out.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _SUFFIX_LENGTH = 6
 ENTROPY_BYTES = 4
+_ID = re.compile(rf"\d{{8}}-\d{{6}}-[{_ALPHABET}]{{{_SUFFIX_LENGTH}}}")
 
 
 def new_run_id(now: float, random_bytes: bytes) -> str:
@@ -20,3 +22,8 @@ def new_run_id(now: float, random_bytes: bytes) -> str:
     chance = int.from_bytes(random_bytes, "big")
     suffix = "".join(_ALPHABET[chance >> (5 * place) & 31] for place in range(_SUFFIX_LENGTH))
     return f"{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}-{suffix}"
+
+
+def is_run_id(text: str) -> bool:
+    """Whether `new_run_id` could have made it."""
+    return _ID.fullmatch(text) is not None

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock.settings import new_run_id
+from interlock.settings import is_run_id, new_run_id
 
 
 def test_a_name_is_the_time_and_some_chance() -> None:
     assert new_run_id(1795474007.9, b"\xff\x00\xff\x00") == "20261123-224647-0rz1gz"
+    assert is_run_id("20261123-224647-0rz1gz")
+    assert not any(map(is_run_id, ("database", "20261123-224647-0rz1gzz", "20261123-224647-0rz1gi")))
 
 
 @given(

@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,13 +15,13 @@ import click
 
 from interlock import __version__
 from interlock.cli.exits import Exit
-from interlock.cli.looking import Looked, of_journal
-from interlock.cli.opened import say
+from interlock.cli.looking import Looked, of_records, of_runs
+from interlock.cli.opened import note, say
 from interlock.ports import InterlockError, UsageError
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import AgentSpec
-    from interlock.settings import RepositoryPaths
+    from interlock.settings import Identity, RepositoryPaths
 
 _MARKS = {"ok": ("✓", "green"), "note": ("-", "bright_black"), "bad": ("✗", "red")}
 
@@ -39,11 +39,17 @@ class _Seen:
 @click.option(
     "--live", "live", metavar="AGENT", default="", help="Make one tiny call of this agent. It costs a little."
 )
+@click.option("--set-aside", "aside", metavar="RUN", multiple=True, help="Take a damaged run out of the lists; or all.")
+@click.option("--bring-back", "back", metavar="RUN", multiple=True, help="List one that was set aside again; or all.")
 @click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
-def doctor(live: str, json: bool) -> int:
-    """Look at git, Python, agents, the state folder, the disk and the pipelines, and read every run."""
+def doctor(live: str, aside: tuple[str, ...], back: tuple[str, ...], json: bool) -> int:
+    """Look at git, Python, agents, the state folder, the disk and the pipelines, and read every run.
+
+    A damaged run that nothing can mend can be set aside: it leaves the lists, and all that is left of it stays."""
     from interlock.service.jsons import document
 
+    if aside or back:
+        return _aside(aside, back, json=json)
     if live:
         return _live(live, Path.cwd(), os.environ, json=json)
     seen = _look(Path.cwd(), os.environ)
@@ -52,6 +58,23 @@ def doctor(live: str, json: bool) -> int:
     else:
         say(_line(one) for one in seen.looked)
     return max((one.code for one in seen.looked if one.level == "bad"), default=Exit.ACCEPTED)
+
+
+def _aside(aside: Sequence[str], back: Sequence[str], *, json: bool) -> int:
+    from interlock.cli.aside import bring_back, set_aside
+    from interlock.cli.words import safe
+    from interlock.service.jsons import document
+
+    gone, here = set_aside(aside) if aside else {}, bring_back(back) if back else []
+    if json:
+        say(document(set_aside=gone, brought_back=here))
+        return Exit.ACCEPTED
+    for run, why in gone.items():
+        say([f"run {run} is set aside: {safe(why, 400)}", f"  listed again by: interlock doctor --bring-back {run}"])
+    say(f"run {run} is listed again" for run in here)
+    if aside and not gone:
+        note("no run is damaged")
+    return Exit.ACCEPTED
 
 
 def _parts(seen: _Seen) -> dict[str, object]:
@@ -65,20 +88,23 @@ def _line(one: Looked) -> str:
     from interlock.cli.words import safe
 
     mark, tone = _MARKS[one.level]
-    return f"{click.style(mark, fg=tone)} {one.topic}: {safe(one.text, 1000)}"
+    return f"{click.style(mark, fg=tone)} {safe(one.topic, 1000)}: {safe(one.text, 1000)}"
 
 
 def _look(cwd: Path, environ: Mapping[str, str]) -> _Seen:
+    from interlock.settings import paths_of
+
     agents = _agents(environ)
     looked = [*_machine(environ), _of_agents(agents), *_probed(environ)]
-    paths, root, trouble = _repository(cwd, environ)
-    looked += _of_folders(paths, environ)
-    if paths is None or root is None:
-        return _Seen((*looked, trouble), agents)
+    identity, root, where = _repository(cwd, environ)
+    paths = identity.paths if identity else None
+    looked += [where, *_of_folders(paths, environ)]
+    if identity is None or paths is None or root is None:
+        return _Seen(tuple(looked), agents)
     disk = _disk(paths)
     pipelines = dict(_pipelines(root))
-    looked += of_journal(cwd, environ) if paths.journal.exists() or paths.store.exists() else ()
-    looked += [trouble, _of_disk(disk), *_of_pipelines(pipelines), *_of_missing_agents(root)]
+    looked += [*of_records(paths_of(environ), identity), *of_runs(cwd, environ, identity)]
+    looked += [_of_disk(disk), *_of_pipelines(pipelines), *_of_missing_agents(root)]
     looked += _held_out(root, environ)
     valid = {name: not wrong for name, wrong in pipelines.items()}
     return _Seen(tuple(looked), agents, disk, valid, str(paths.root))
@@ -190,13 +216,13 @@ def _spec_of(name: str, root: Path | None, environ: Mapping[str, str]) -> AgentS
 # --- the repository --------------------------------------------------------------------------------
 
 
-def _repository(cwd: Path, environ: Mapping[str, str]) -> tuple[RepositoryPaths | None, Path | None, Looked]:
+def _repository(cwd: Path, environ: Mapping[str, str]) -> tuple[Identity | None, Path | None, Looked]:
     from interlock.bootstrap import repository_of
     from interlock.settings import identify, paths_of
 
     try:
         root, common = repository_of(cwd, environ)
-        return identify(paths_of(environ), common).paths, root, Looked("repository", "ok", str(root))
+        return identify(paths_of(environ), common), root, Looked("repository", "ok", str(root))
     except UsageError as error:
         return None, None, Looked("repository", "note", str(error))
     except InterlockError as error:

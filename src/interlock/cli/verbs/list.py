@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
-from interlock.cli.opened import application, note, say
+from interlock.cli.opened import application, columns, note, say
 
 
 @click.command("list")
@@ -13,6 +15,7 @@ from interlock.cli.opened import application, note, say
 def list_runs(count: int, json: bool) -> int:
     """The runs of this repository, newest first. One that cannot be read is a row that says why; 5 where one is
     damaged."""
+    from interlock.cli import words
     from interlock.cli.exits import Exit
     from interlock.cli.pages import list_page
     from interlock.core.views import RunPhase
@@ -20,10 +23,13 @@ def list_runs(count: int, json: bool) -> int:
 
     with application() as app:
         runs = app.service.list_runs(count)
+        aside = len(app.aside.runs().difference(run.id for run in runs))
         if json:
             say(document(runs=runs))
         elif runs:
-            say(list_page(runs))
-        else:
+            say(list_page(runs, columns(sys.stdout)))
+        elif not aside:
             note("no runs in this repository yet: `interlock run TASK` starts one")
+        if aside:
+            note(f"not listed: {words.count(aside, 'damaged run')}, set aside: `interlock doctor` names them")
     return Exit.INFRASTRUCTURE if any(run.phase is RunPhase.DAMAGED for run in runs) else Exit.ACCEPTED

@@ -1,0 +1,139 @@
+"""Whose folder it is: by the id, and by the place where several folders record one id."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from interlock.settings import Identity, Paths, identify, records_of
+
+
+class Home:
+    """State folders of one user, and repositories of which only the git directory is there."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def made(self, name: str) -> Path:
+        (self.root / name).mkdir()
+        return self.root / name
+
+    def paths(self, state: str = "state") -> Paths:
+        return Paths(self.root / state, self.root / "config", self.root / "cache")
+
+    def found(self, git: Path, state: str = "state") -> Identity:
+        return identify(self.paths(state), git)
+
+    def used(self, git: Path, state: str = "state") -> Path:
+        """As the first run leaves it. Returns the folder of the state."""
+        identity = self.found(git, state)
+        identity.paths.root.mkdir(parents=True, exist_ok=True)
+        identity.settle()
+        return identity.paths.root
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+def copied(git: Path, name: str) -> Path:
+    return Path(shutil.copytree(git, git.with_name(name)))
+
+
+def test_an_id_is_never_replaced_so_that_each_state_folder_finds_its_own(home: Home) -> None:
+    """The copy has runs in one state folder, and then in another one that knows the original."""
+    original = home.made("original")
+    first = home.used(original, "one")
+    copy = copied(original, "copy")
+    known = home.found(copy, "two").known
+    other = home.used(copy, "two")
+    assert "is a copy of" in home.found(copy, "one").notice
+    third = home.used(copy, "one")
+    assert third != first
+    assert (copy / "interlock-id").read_text() == (original / "interlock-id").read_text() == known + "\n"
+    for git, state, root in ((original, "one", first), (copy, "two", other), (copy, "one", third)):
+        identity = home.found(git, state)
+        assert (identity.paths.root, identity.recorded, identity.notice) == (root, True, "")
+    assert {record.place for record in records_of(home.paths("one"), known)} == {original, copy}
+
+
+def test_the_record_of_the_place_comes_before_any_other(home: Home) -> None:
+    """Wherever its folder stands among them."""
+    original = home.made("original")
+    home.used(original)
+    copies = [copied(original, name) for name in ("a", "m", "z")]
+    roots = [home.used(copy) for copy in copies]
+    assert len(set(roots)) == 3
+    assert [home.found(copy).paths.root for copy in copies] == roots
+
+
+def test_one_that_is_moved_is_found_beside_a_copy_that_is_there(home: Home) -> None:
+    original = home.made("original")
+    root = home.used(original)
+    copy = copied(original, "copy")
+    home.used(copy)
+    moved = home.found(original.rename(home.root / "moved"))
+    assert moved.paths.root == root
+    assert f"{copy} (" in moved.notice
+    assert home.used(moved.common_dir) == root
+    assert home.found(moved.common_dir).notice == ""
+
+
+def test_where_it_could_be_either_it_is_neither_and_both_are_named(home: Home) -> None:
+    original = home.made("original")
+    roots = [home.used(original)]
+    copy = copied(original, "copy")
+    roots.append(home.used(copy))
+    shutil.rmtree(original)
+    moved = home.found(copy.rename(home.root / "moved"))
+    assert moved.paths.root not in roots
+    assert not moved.recorded
+    for said in (str(original), str(copy), *map(str, roots), "move it back, or write"):
+        assert said in moved.notice
+    (roots[1] / "repository").write_text(f"{moved.known} {moved.common_dir}\n")
+    assert home.found(moved.common_dir).paths.root == roots[1]
+
+
+def test_one_that_is_seen_by_another_way_is_the_same(home: Home) -> None:
+    original = home.made("original")
+    root = home.used(original)
+    home.used(copied(original, "copy"))
+    (home.root / "link").symlink_to(original)
+    assert home.found(home.root / "link").paths.root == root
+
+
+def test_an_id_that_no_folder_records_is_told_until_something_is_kept(home: Home) -> None:
+    original = home.made("original")
+    home.used(original, "elsewhere")
+    found = home.found(original)
+    for said in ("has had runs", str(home.root / "state"), "XDG_STATE_HOME"):
+        assert said in found.notice
+    home.used(original)
+    assert home.found(original).notice == ""
+    assert home.found(home.made("new")).notice == ""
+
+
+def test_an_id_that_is_none_gives_way_and_keeps_its_folder(home: Home) -> None:
+    original = home.made("original")
+    root = home.used(original)
+    (original / "interlock-id").write_text("half of it")
+    assert home.used(original) == root
+    assert home.found(original).known not in ("", "half of it")
+
+
+def test_where_the_place_does_not_tell_either_a_damaged_id_is_told(home: Home) -> None:
+    """The place of one that is gone is that of another one."""
+    roots = [home.used(home.made("original"))]
+    shutil.rmtree(home.root / "original")
+    other = home.made("original")
+    roots.append(home.used(other))
+    known = home.found(other).known
+    (other / "interlock-id").write_text("")
+    found = home.found(other)
+    assert found.paths.root not in roots
+    assert all(str(root) in found.notice for root in roots)
+    (other / "interlock-id").write_text(known)
+    assert home.found(other).paths.root == roots[1]
