@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -284,6 +285,55 @@ def test_a_missing_submodule_stops_before_the_run(with_submodule: World, tmp_pat
         with pytest.raises(UsageError, match="vendor/lib"):
             fresh.open(base.commit)
         assert list(fresh.places.glob("*/*")) == []
+
+
+LOCAL = ("-c", "protocol.file.allow=always")
+
+
+@pytest.mark.parametrize("kind", ["absorbed", "its own git directory", "of a linked worktree", "nested"])
+def test_no_filter_of_a_submodule_runs_for_the_working_tree(world: World, tmp_path: Path, kind: str) -> None:
+    """git would start itself in each submodule, to see whether it is dirty."""
+    checkout, name = world.repository, "vendor/lib"
+    files: dict[str, str | bytes] = {"lib.c": "int x;\n", ".gitattributes": "*.c filter=evil\n"}
+    library = make_repository(tmp_path / "library", files)
+    if kind == "nested":
+        outer = make_repository(tmp_path / "outer", {"o.c": "o\n"})
+        git(outer, *LOCAL, "submodule", "--quiet", "add", str(library), "in")
+        commit_all(outer)
+        library, name = outer, "vendor/lib/in"
+    if kind == "its own git directory":
+        git(checkout, "clone", "-q", str(library), "vendor/lib")
+    git(checkout, *LOCAL, "submodule", "--quiet", "add", str(library), "vendor/lib")
+    commit_all(checkout, "with a submodule")
+    if kind == "of a linked worktree":
+        git(checkout, "worktree", "add", "-q", str(tmp_path / "linked"))
+        checkout = tmp_path / "linked"
+    git(checkout, *LOCAL, "submodule", "--quiet", "update", "--init", "--recursive")
+    inner = checkout / name
+    git(inner, "config", "filter.evil.clean", f"touch {tmp_path}/started; cat")
+    os.utime(inner / "lib.c", (1, 1))
+    write(checkout, {"a.txt": "dirty\n"})
+    before = fingerprint(checkout)
+    with GitWorkspaces(world.store, world.places, checkout, os.environ) as workspaces:
+        assert workspaces.import_base(worktree=True).tree != workspaces.import_base().tree
+    assert not (tmp_path / "started").exists()
+    assert fingerprint(checkout) == before
+
+
+def test_what_became_of_submodules_is_taken_with_the_working_tree(world: World, tmp_path: Path) -> None:
+    library = make_repository(tmp_path / "library", {"lib.c": "int x;\n"})
+    for name in ("moved", "gone", "a file", "emptied", "[glob]", "dirty"):
+        git(world.repository, *LOCAL, "submodule", "--quiet", "add", str(library), name)
+    commit_all(world.repository, "with submodules")
+    moved = [git(world.repository / name, "commit", "-q", "--allow-empty", "-m", "m") for name in ("moved", "[glob]")]
+    for name in ("gone", "a file", "emptied"):
+        shutil.rmtree(world.repository / name)
+    write(world.repository, {"a file": "x\n", "dirty/lib.c": "int dirty;\n"})
+    (world.repository / "emptied").mkdir()
+    tree = world.workspaces.import_base(worktree=True).tree
+    assert len(moved) == 2
+    git(world.repository, "add", "-A")
+    assert tree == git(world.repository, "write-tree").strip(), "as git itself would take it"
 
 
 CONTENT = b"big content" * 1000

@@ -161,7 +161,7 @@ def notes(origin: Origin, environ: Mapping[str, str], *, head: bool) -> tuple[st
 
 def _uncommitted(origin: Origin, git: Git) -> Iterator[str]:
     """Of a file that goes through a filter, only what git sees without it can be told."""
-    extra = filters.off(git, origin.common_dir)
+    extra = filters.off(git)
     words = ("--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=dirty", "--no-renames")
     lines = git.call("status", *words, extra=extra).out.split(b"\0")
     changed = [line[3:] for line in lines if line[2:3] == b" "]
@@ -188,13 +188,12 @@ def _written(store: Path, objects: Objects, origin: Origin, environ: Mapping[str
         "GIT_WORK_TREE": str(origin.worktree),
         "GIT_INDEX_FILE": str(index),
         "GIT_OBJECT_DIRECTORY": str(store / "objects"),
-        **filters.off(git, origin.common_dir),
+        **filters.off(git),
     }
-    plain = ("-c", "core.splitIndex=false", "-c", "core.untrackedCache=false", "-c", "advice.addEmbeddedRepo=false")
-    done = git.call(*plain, "add", "--all", "--", ":/", extra=extra, codes=range(256))
+    done = filters.add_all(git, Path(origin.worktree or ""), extra)
     if done.code:
         raise UsageError(f"the working tree cannot be taken: {complaint(done)}: mend it, or commit and use --base HEAD")
-    tree = git.call(*plain, "write-tree", "--missing-ok", extra=extra).out.decode().strip()
+    tree = git.call(*filters.PLAIN, "write-tree", "--missing-ok", extra=extra).out.decode().strip()
     changed = trees.differences(objects.listing(origin.tree), objects.listing(tree))
     _refuse_embedded(changed, Path(origin.worktree or "") / ".gitmodules")
     tree, changed = _cleaned(objects, origin.tree, tree, filters.filtered(git, changed, extra))
