@@ -1,7 +1,8 @@
 """Importing from the user's repository: a commit at depth 1, or the dirty working tree as a commit of ours.
 
-Rule: the user's repository is read and nothing in it changes, not its index nor FETCH_HEAD. These calls alone
-run under the user's configuration (`safe.directory`), and without fsck: old histories have bad stamps. No filter runs.
+Rule: the user's repository is read and nothing in it changes, not its index nor FETCH_HEAD. It is looked at under the
+user's configuration (`safe.directory`, ignore files), and fetched from without it, and without fsck: old histories have
+bad stamps. No program runs that any configuration names.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ WORKTREE = "worktree"
 _HEX = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _LFS = b"version https://git-lfs.github.com/spec/v1"
 _IDENTITY = "Interlock <interlock@localhost>"
+_UPLOAD = "--upload-pack=git -c 'safe.directory=*' upload-pack"  # whether it is trusted, `find` has asked git
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +104,13 @@ def renew(store: Path, objects: Objects, origin: Origin, environ: Mapping[str, s
 def _fetch(store: Path, origin: Origin, environ: Mapping[str, str], *more: str) -> None:
     with storage.locked(store):
         (store / "shallow.lock").unlink(missing_ok=True)  # nobody else fetches while we hold the lock: a dead one's
-        git = Git(environ, store, trust=Trust.USER)
+        git = Git(environ, store)
         quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance")
         options = ("-c", "protocol.version=2", "-c", "protocol.file.allow=always", "-c", "fetch.unpackLimit=1")
         unchecked = ("-c", "transfer.fsckObjects=false", "-c", "fetch.fsckObjects=false")
         source = f"file://{origin.common_dir}"
-        words = ("fetch", *quiet, *more, "--depth=1", source, origin.commit)
-        done = git.call(*options, *unchecked, *words, codes=range(256))
+        words = ("fetch", *quiet, *more, _UPLOAD, "--depth=1", source, origin.commit)
+        done = git.call(*options, *unchecked, *words, codes=range(256), extra={"GIT_ALLOW_PROTOCOL": "file"})
         if done.code:
             raise _not_imported(origin, environ, complaint(done))
         _keep(store, storage.base_ref(origin.commit), origin.commit)
@@ -201,7 +203,7 @@ def _written(store: Path, objects: Objects, origin: Origin, environ: Mapping[str
     staged = sorted(oid for oid in wanted if objects.look(oid) is None)  # in the index and nowhere else
     if staged:
         names = "".join(f"{oid}\n" for oid in staged)
-        user = Git(environ, origin.git_dir, trust=Trust.USER)
+        user = Git(environ, origin.git_dir)
         pack = user.call("pack-objects", "-q", "--stdout", stdin=names.encode()).out
         Git(environ, store).call("unpack-objects", "-q", stdin=pack)
     return tree
@@ -251,7 +253,7 @@ def _refuse_embedded(changed: Mapping[bytes, tuple[trees.Entry | None, trees.Ent
 
 
 def _not_imported(origin: Origin, environ: Mapping[str, str], said: str) -> UsageError | InfrastructureError:
-    user = Git(environ, origin.git_dir, trust=Trust.USER)
+    user = Git(environ, origin.git_dir)
     if user.call("config", "--get-regexp", r"^remote\..*\.promisor$", codes=range(256)).code == 0:
         return UsageError(
             f"{origin.common_dir} is a partial clone that lacks objects of {origin.commit[:12]}, and runs fetch none:"

@@ -104,7 +104,7 @@ class GitWorkspaces:
         """The proposal merged with its base; itself where it holds that already. Raises UsageError where they have no
         commit in common."""
         proposed = "HEAD" if proposal.ref == base.WORKTREE else proposal.commit
-        user = Git(self._environ, self._origin.git_dir, trust=Trust.USER)
+        user = Git(self._environ, self._origin.git_dir)
         bases = proposals.merge_bases(user, onto, proposed)
         if onto.commit in bases:
             return Merged(proposal.commit, proposal.tree)
@@ -336,7 +336,7 @@ class GitWorkspaces:
     @property
     def _users(self) -> Git:
         """The user's own git, from where they would call it: an address can be a relative path."""
-        return Git(self._environ, self._origin.common_dir, self._repository, Trust.USER)
+        return Git(self._environ, self._origin.common_dir, self._repository, Trust.USER, transport=True)
 
     @cached_property
     def _contents(self) -> Contents:
