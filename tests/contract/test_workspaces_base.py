@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.contract.workspaces_world import (
+    STAMP,
     World,
     commit_all,
     fingerprint,
@@ -382,8 +384,44 @@ def test_a_changed_lfs_file_of_the_working_tree_is_taken_as_its_pointer(with_lfs
     pointer = world.workspaces.read(base.commit, "x.bin", 1000)
     assert pointer == POINTER.partition("oid")[0].encode() + said.encode()
     assert (world.open(base.commit).tree / "x.bin").read_bytes() == CONTENT * 2
-    assert "1 file that goes through a filter may have uncommitted" in " ".join(world.workspaces.import_base().notes)
+    (note,) = world.workspaces.import_base().notes
+    assert note.startswith("1 file in Git LFS may have uncommitted changes")
+    assert "--base worktree takes them" in note
     assert not (tmp_path / "started").exists()
+
+
+def test_what_a_delivered_pointer_stands_for_is_delivered_with_it(with_lfs: World) -> None:
+    """Whatever became of the file meanwhile: without its content nobody could check the branch out, or push it."""
+    world = with_lfs
+    new = CONTENT * 2
+    (world.repository / "x.bin").write_bytes(new)
+    base = world.workspaces.import_base(worktree=True)
+    (world.repository / "x.bin").write_text(POINTER)
+    world.workspaces.check_contents(base)
+    candidate = world.attempted({"a.txt": "changed\n"}, base.commit, 1)
+    with world.workspaces.clean_room(candidate.commit, base.commit, Room()) as room:
+        assert (room.tree / "x.bin").read_bytes() == new
+    oid = hashlib.sha256(new).hexdigest()
+    place = world.repository / f".git/lfs/objects/{oid[:2]}/{oid[2:4]}/{oid}"
+    later = time.time() + 3 * 86_400
+    world.workspaces.collect((base_ref(base.commit),), 0.0, later)
+    assert not place.exists()
+    world.deliver(base.commit, base.commit, "done", STAMP, (), sign=False)
+    assert place.read_bytes() == new
+    world.workspaces.collect((), 0.0, later)
+    assert not list((world.store / "refs").rglob(oid))
+
+
+def test_a_file_that_goes_through_another_filter_is_not_said_to_come_along(world: World) -> None:
+    write(world.repository, {".gitattributes": "*.txt filter=evil\n"})
+    commit_all(world.repository)
+    git(world.repository, "config", "filter.evil.clean", "cat")
+    (world.repository / "a.txt").write_text("changed\n")
+    (note,) = world.workspaces.import_base().notes
+    assert note.startswith("1 file that goes through a filter may have uncommitted changes")
+    assert "commit them first" in note
+    with pytest.raises(UsageError, match="commit it first"):
+        world.workspaces.import_base(worktree=True)
 
 
 def test_lfs_content_may_lie_in_the_checkout_only(with_lfs: World) -> None:

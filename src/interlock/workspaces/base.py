@@ -8,7 +8,6 @@ bad stamps. No program runs that any configuration names.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import shutil
@@ -19,13 +18,12 @@ from pathlib import Path
 
 from interlock.ports import InfrastructureError, UsageError
 from interlock.process import Captured
-from interlock.workspaces import damage, filters, storage, synced, trees
+from interlock.workspaces import damage, filters, lfs, storage, synced, trees
 from interlock.workspaces.git import Git, Trust, complaint
 from interlock.workspaces.objects import Objects, commit_object, disk_trouble
 
 WORKTREE = "worktree"
 _HEX = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
-_LFS = b"version https://git-lfs.github.com/spec/v1"
 _IDENTITY = "Interlock <interlock@localhost>"
 _UPLOAD = "--upload-pack=git -c 'safe.directory=*' upload-pack"  # whether it is trusted, `find` has asked git
 
@@ -167,13 +165,16 @@ def _uncommitted(origin: Origin, git: Git) -> Iterator[str]:
     words = ("--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=dirty", "--no-renames")
     lines = git.call("status", *words, extra=extra).out.split(b"\0")
     changed = [line[3:] for line in lines if line[2:3] == b" "]
-    unsure = len(filters.filtered(git, changed, extra))
-    certain = len(changed) - unsure
-    rest = "uncommitted changes that do not come along: --base worktree takes them"
-    if certain:
-        yield f"{'1 file has' if certain == 1 else f'{certain} files have'} {rest}"
-    if unsure:
-        yield f"{'1 file that goes' if unsure == 1 else f'{unsure} files that go'} through a filter may have {rest}"
+    unsure = filters.filtered(git, changed, extra)
+    rest = "uncommitted changes that do not come along"
+    if certain := len(changed) - len(unsure):
+        yield f"{'1 file has' if certain == 1 else f'{certain} files have'} {rest}: --base worktree takes them"
+    if large := sum(name == "lfs" for name in unsure.values()):
+        these = f"{'1 file' if large == 1 else f'{large} files'} in Git LFS may have"
+        yield f"{these} {rest}: --base worktree takes them"
+    if filtered := len(unsure) - large:
+        those = f"{'1 file that goes' if filtered == 1 else f'{filtered} files that go'} through a filter may have"
+        yield f"{those} {rest}: commit them first, for no filter is started, also not by --base worktree"
 
 
 def _written(store: Path, objects: Objects, origin: Origin, environ: Mapping[str, str], folder: Path) -> str:
@@ -198,7 +199,7 @@ def _written(store: Path, objects: Objects, origin: Origin, environ: Mapping[str
     tree = git.call(*filters.PLAIN, "write-tree", "--missing-ok", extra=extra).out.decode().strip()
     changed = trees.differences(objects.listing(origin.tree), objects.listing(tree))
     _refuse_embedded(changed, Path(origin.worktree or "") / ".gitmodules")
-    tree, changed = _cleaned(objects, origin.tree, tree, filters.filtered(git, changed, extra))
+    tree, changed = _cleaned(store, objects, (origin.tree, tree), filters.filtered(git, changed, extra))
     wanted = {new.oid for _, new in changed.values() if new is not None and new.mode != trees.SUBMODULE}
     staged = sorted(oid for oid in wanted if objects.look(oid) is None)  # in the index and nowhere else
     if staged:
@@ -210,9 +211,10 @@ def _written(store: Path, objects: Objects, origin: Origin, environ: Mapping[str
 
 
 def _cleaned(
-    objects: Objects, head: str, tree: str, through: Mapping[bytes, str]
+    store: Path, objects: Objects, compared: tuple[str, str], through: Mapping[bytes, str]
 ) -> tuple[str, dict[bytes, tuple[trees.Entry | None, trees.Entry | None]]]:
     """The tree with pointers where Git LFS keeps the content, and how it differs from `head`. Raises UsageError."""
+    head, tree = compared
     listing = objects.listing(tree)
     files = {path: entry for path in through if (entry := trees.get(listing, path)) and entry.mode in trees.REGULAR}
     others = sorted(path for path in files if through[path] != "lfs")
@@ -221,22 +223,9 @@ def _cleaned(
             f"the working tree cannot be taken: {os.fsdecode(others[0])} goes through the filter {through[others[0]]!r}"
             ", and no filter is started: commit it first (or run `git status`, if it is not changed)"
         )
-    pointers = {path: trees.Entry(entry.mode, _pointer(objects, entry.oid)) for path, entry in files.items()}
-    tree = objects.write_edited(tree, dict(pointers))
+    pointers = lfs.pointers(store, objects, {path: entry.oid for path, entry in files.items()})
+    tree = objects.write_edited(tree, {path: trees.Entry(files[path].mode, oid) for path, oid in pointers.items()})
     return tree, trees.differences(objects.listing(head), objects.listing(tree))
-
-
-def _pointer(objects: Objects, oid: str) -> str:
-    """The pointer of a file's content, by version 1 of the specification of Git LFS; a pointer is its own."""
-    digest, size, begin = hashlib.sha256(), 0, b""
-    for _, chunks in objects.stream([oid]):
-        for chunk in chunks:
-            digest.update(chunk)
-            size += len(chunk)
-            begin = begin or chunk[: len(_LFS)]
-    if begin == _LFS or not size:
-        return oid
-    return objects.write("blob", _LFS + f"\noid sha256:{digest.hexdigest()}\nsize {size}\n".encode())
 
 
 def _refuse_embedded(changed: Mapping[bytes, tuple[trees.Entry | None, trees.Entry | None]], modules: Path) -> None:

@@ -124,7 +124,9 @@ class GitWorkspaces:
         """As the port says. An empty author is the user's configured identity."""
         parcel = Parcel(commit, base, branch, stamp, tuple(series), sign)
         with storage.locked(self._store, shared=True):
-            return deliver.send(self._git, self._objects, self._origin, self._environ, parcel)
+            tip = deliver.send(self._git, self._objects, self._origin, self._environ, parcel)
+            self._contents.give(self._commit(commit).tree)
+            return tip
 
     def create_branch(self, branch: str, commit: str) -> None:
         """As the port says."""
