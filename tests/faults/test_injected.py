@@ -162,10 +162,11 @@ def delivered(world: World) -> str:
 
 
 def fingerprint(repository: Path) -> dict[str, str]:
-    """All that is there but for objects, the delivered branch, and the id by which Interlock knows the repository."""
+    """All that is there but for objects, the delivered branch, and the id by which Interlock knows the repository: also
+    the file in which a killed one wrote it."""
     found = {}
     for path in (path for path in repository.rglob("*") if path.is_file()):
         name = str(path.relative_to(repository))
-        if not re.search(r"\.git/(objects/|(logs/)?refs/heads/interlock|interlock-id$)", name):
+        if not re.search(r"\.git/(objects/|(logs/)?refs/heads/interlock|interlock-id$|\.interlock-id\.)", name):
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest() + oct(path.stat().st_mode)
     return found

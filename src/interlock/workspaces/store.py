@@ -104,8 +104,7 @@ class GitWorkspaces:
         """The proposal merged with its base; itself where it holds that already. Raises UsageError where they have no
         commit in common."""
         proposed = "HEAD" if proposal.ref == base.WORKTREE else proposal.commit
-        user = Git(self._environ, self._origin.git_dir)
-        bases = proposals.merge_bases(user, onto, proposed)
+        bases = proposals.merge_bases(Git(self._environ, self._origin.git_dir), onto, proposed)
         if onto.commit in bases:
             return Merged(proposal.commit, proposal.tree)
         for commit in bases:
