@@ -104,6 +104,25 @@ def test_a_git_that_fails_leaves_nothing_in_the_users_repository(
     assert sorted(fingerprint(world.repository)) == before
 
 
+@pytest.mark.parametrize("left", ["", "COMMIT\n", "0" * 40])
+def test_a_lock_that_a_dead_git_left_at_the_branch(
+    world: World, accepted: str, left: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("interlock.workspaces.deliver._LOCK_S", 0.01)
+    tip = world.workspaces.send(accepted, world.base().commit, "a/b", DONE, (), sign=False)
+    lock = world.repository / ".git/refs/heads/a/b.lock"
+    lock.parent.mkdir()
+    lock.write_text(left.replace("COMMIT", tip))
+    if left.startswith("0"):
+        with pytest.raises(InfrastructureError, match=r"Unable to create '.*/a/b\.lock': File exists"):
+            world.workspaces.create_branch("a/b", tip)
+        assert lock.exists(), "somebody else's"
+        return
+    world.workspaces.create_branch("a/b", tip)
+    assert git(world.repository, "rev-parse", "a/b").strip() == tip
+    assert not lock.exists()
+
+
 @pytest.mark.parametrize("keep", [0, 500])
 def test_what_is_there_already_is_not_written_again(world: World, keep: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("interlock.workspaces.deliver._KEEP_PACK", keep)
@@ -159,7 +178,7 @@ def test_a_bad_name_is_for_a_person_to_mend(world: World, accepted: str, name: s
 
 def test_a_locked_branch_can_be_tried_again(world: World, accepted: str) -> None:
     lock = world.repository / ".git/refs/heads/locked.lock"
-    lock.write_text("")
+    lock.write_text("1" * 40)
     with pytest.raises(InfrastructureError, match="locked"):
         deliver(world, accepted, "locked")
     lock.unlink()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from interlock.workspaces.quarantine import quarantine
 from interlock.workspaces.scan import ARTIFACTS
 from interlock.workspaces.trees import Entry
 
+_LOCK_S = 1.0  # git holds the lock of a new branch for milliseconds
 _KEEP_PACK = 500  # objects; from here on they stay in a pack
 _BAD_NAME = re.compile(r"(^|/)[.-]|\.\.|[\x00-\x20\x7f~^:?*\[\\]|@\{|\.lock(/|$)|//|/$|\.$|^/|^@$|^$")
 
@@ -71,6 +73,8 @@ def create_branch(origin: Origin, environ: Mapping[str, str], branch: str, commi
         if not there.commit:
             _refuse_checked_out(branch, there)
         done = _created(user, branch, commit)
+        if done.code and _unlocked(origin.common_dir / f"refs/heads/{branch}.lock", commit):
+            done = _created(user, branch, commit)
         there = _there(user, branch)
         if there.commit != commit:
             raise _not_created(branch, there, complaint(done))
@@ -248,6 +252,20 @@ def _created(user: Git, branch: str, commit: str) -> Captured:
     who = {"GIT_COMMITTER_NAME": "Interlock", "GIT_COMMITTER_EMAIL": "interlock@localhost"}
     words = ("update-ref", "-m", "interlock: delivered", f"refs/heads/{branch}", commit, "0" * len(commit))
     return user.call(*words, codes=range(256), extra=who)
+
+
+def _unlocked(lock: Path, commit: str) -> bool:
+    """Remove what a git of ours left that died at this very branch: nobody else would write this commit, or hold an
+    empty lock of a branch that is not there for longer than a moment."""
+    with contextlib.suppress(OSError):
+        before = lock.stat()
+        if lock.read_text("ascii", "replace").strip() in ("", commit):
+            time.sleep(_LOCK_S)
+            after = lock.stat()
+            if (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns):
+                lock.unlink()
+                return True
+    return False
 
 
 def _not_created(branch: str, there: _There, said: str) -> DeliveryRefused | InfrastructureError:

@@ -93,7 +93,8 @@ class Git:
 def complaint(done: Captured) -> str:
     """What git said of its failure, in one line."""
     lines = done.err.decode(errors="replace").strip().splitlines()
-    return "; ".join(lines[-3:]) or "it said nothing"
+    first = [line for line in lines[:-3] if line.startswith("fatal:")][-1:]  # the rest can be advice
+    return "; ".join([*first, *lines[-3:]]) or "it said nothing"
 
 
 def check_version(environ: Mapping[str, str]) -> None:
