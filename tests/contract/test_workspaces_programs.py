@@ -13,6 +13,7 @@ from tests.contract.workspaces_world import STAMP, World, commit_all, git, make_
 from interlock.ports import DeliveryRefused, InterlockError
 from interlock.workspaces import GitWorkspaces
 from interlock.workspaces import git as ours
+from interlock.workspaces.filters import off
 
 # What a program is set by, as git's documentation of its configuration has them. The value is the program, with its key
 # for an argument, in the place of TOOL.
@@ -22,7 +23,8 @@ PROGRAMS = {
     "core.sshCommand": "TOOL", "credential.helper": "!TOOL", "diff.evil.command": "TOOL", "diff.evil.textconv": "TOOL",
     "diff.external": "TOOL", "filter.evil.clean": "TOOL", "filter.evil.process": "TOOL", "filter.evil.smudge": "TOOL",
     "gpg.program": "TOOL", "gpg.ssh.defaultKeyCommand": "TOOL", "gpg.ssh.program": "TOOL",
-    "hook.evil.command": "TOOL", "interactive.diffFilter": "TOOL", "merge.evil.driver": "TOOL", "pager.log": "TOOL",
+    "hook.evil.command": "TOOL", "hook.e.vil.command": "TOOL",
+    "interactive.diffFilter": "TOOL", "merge.evil.driver": "TOOL", "pager.log": "TOOL",
     "remote.origin.receivepack": "TOOL", "remote.origin.uploadpack": "TOOL", "remote.origin.vcs": "evil",
     "sequence.editor": "TOOL", "trailer.evil.command": "TOOL", "uploadpack.packObjectsHook": "TOOL",
     "url.ext::TOOL .insteadOf": "file://",
@@ -30,7 +32,8 @@ PROGRAMS = {
 # What else has to be set for these to be asked for.
 REST = {
     "commit.gpgSign": "true", "diff.ignoreSubmodules": "none", "filter.evil.required": "true",
-    "hook.evil.event": "reference-transaction", "log.showSignature": "true", "merge.default": "evil",
+    "hook.evil.event": "reference-transaction", "hook.e.vil.event": "post-index-change",
+    "log.showSignature": "true", "merge.default": "evil",
     "protocol.allow": "always", "protocol.ext.allow": "always", "push.gpgSign": "true",
     "status.submoduleSummary": "true", "submodule.recurse": "true",
 }  # fmt: skip
@@ -110,6 +113,18 @@ def test_nothing_starts_a_program_in_the_users_repository(world: World, where: s
             workspaces.send(base.commit, base.commit, "proposal", STAMP, (), sign=True)
     assert started(world) == []
     assert git(world.repository, "rev-parse", "done").strip() == tip
+
+
+@pytest.mark.parametrize("trust", [ours.Trust.NONE, ours.Trust.USER])
+def test_each_filter_and_configured_hook_is_turned_off_by_its_name(world: World, trust: ours.Trust) -> None:
+    """Of hooks, git 2.54 and newer know; the others ignore it."""
+    environ = {**set_evil(world, "repository"), "GIT_CONFIG_COUNT": "1"}
+    environ |= {"GIT_CONFIG_KEY_0": "filter.of env.clean", "GIT_CONFIG_VALUE_0": "x"}
+    git_of_user = ours.Git(environ, world.repository / ".git", trust=trust)
+    extra = off(git_of_user)
+    told = git_of_user.call("config", "--get-regexp", r"^(filter|hook)\.", extra=extra).out.decode().splitlines()
+    assert {"hook.evil.enabled false", "hook.e.vil.enabled false", "filter.evil.required false"} <= set(told)
+    assert ("filter.of env.required false" in told) is (trust is ours.Trust.USER)
 
 
 @pytest.mark.parametrize("is_old", [False, True])

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from interlock.ports import DeliveryRefused, InfrastructureError, Stamp
 from interlock.process import Captured
-from interlock.workspaces import synced, trees
+from interlock.workspaces import filters, synced, trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.compare import COMMITTER, identity, write_commit
 from interlock.workspaces.git import Git, Trust, complaint
@@ -251,7 +251,7 @@ def _created(user: Git, branch: str, commit: str) -> Captured:
     user = replace(user, environ={**user.environ, "HOME": "/nonexistent"})
     who = {"GIT_COMMITTER_NAME": "Interlock", "GIT_COMMITTER_EMAIL": "interlock@localhost"}
     words = ("update-ref", "-m", "interlock: delivered", f"refs/heads/{branch}", commit, "0" * len(commit))
-    return user.call(*words, codes=range(256), extra=who)
+    return user.call(*words, codes=range(256), extra={**who, **filters.off(user)})
 
 
 def _unlocked(lock: Path, commit: str) -> bool:

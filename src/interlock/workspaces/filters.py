@@ -1,4 +1,5 @@
-"""Programs that git would start to read a file of the user's: `filter.NAME.clean`, `smudge` and `process`.
+"""Programs that git would start to read a file of the user's (`filter.NAME.clean`, `smudge`, `process`), and configured
+hooks (`hook.NAME.command`, from git 2.54 on), which `core.hooksPath` does not turn off.
 
 Rule: none of them runs. What a filter would make of a file nobody else can know, but for Git LFS, whose pointers are
 made here. In a submodule, where other filters may be configured, git is not started at all.
@@ -11,18 +12,22 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from interlock.process import Captured
-from interlock.workspaces.git import Git
+from interlock.workspaces.git import Git, Trust
 
-_PARTS = (("clean", ""), ("smudge", ""), ("process", ""), ("required", "false"))
+_PARTS = {
+    "filter": (("clean", ""), ("smudge", ""), ("process", ""), ("required", "false")),
+    "hook": (("enabled", "false"),),
+}
 PLAIN = ("-c", "core.splitIndex=false", "-c", "core.untrackedCache=false", "-c", "advice.addEmbeddedRepo=false")
 _ALL = b":/"
 _BUT = b":(exclude,top,literal)"
 
 
 def off(git: Git) -> dict[str, str]:
-    """Variables that turn off each filter that the user's configuration names."""
-    count = int(git.environ.get("GIT_CONFIG_COUNT") or 0)
-    settings = [(f"filter.{name}.{part}", value) for name in sorted(_names(git)) for part, value in _PARTS]
+    """Variables that turn off each filter and each hook that the configuration names under which `git` runs."""
+    count = int(git.environ.get("GIT_CONFIG_COUNT") or 0) if git.trust is Trust.USER else 0
+    found = sorted(_names(git))
+    settings = [(f"{kind}.{name}.{part}", value) for kind, name in found for part, value in _PARTS[kind]]
     extra = {"GIT_CONFIG_COUNT": str(count + len(settings))} if settings else {}
     for number, (key, value) in enumerate(settings, count):
         extra |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
@@ -58,9 +63,10 @@ def _is_known(name: str, keys: set[str]) -> bool:
     return name == "lfs" or f"filter.{name}.clean" in keys
 
 
-def _names(git: Git) -> set[str]:
-    said = git.call("config", "--includes", "-z", "--name-only", "--get-regexp", r"^filter\.", codes=(0, 1)).out
-    return {os.fsdecode(key).partition(".")[2].rpartition(".")[0] for key in said.split(b"\0")} - {""}
+def _names(git: Git) -> set[tuple[str, str]]:
+    words = ("config", "--includes", "-z", "--name-only", "--get-regexp", r"^(filter|hook)\..*\.")
+    keys = [os.fsdecode(key).partition(".") for key in git.call(*words, codes=(0, 1)).out.split(b"\0") if key]
+    return {(kind, rest.rpartition(".")[0]) for kind, _, rest in keys}
 
 
 def _submodules(git: Git, top: Path, extra: Mapping[str, str]) -> list[bytes]:
