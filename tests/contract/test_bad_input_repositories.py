@@ -164,6 +164,8 @@ def test_another_users_repository_is_refused_with_gits_own_way_out(ground: Groun
     for path in (ground.repository, *ground.repository.rglob("*")):
         os.chown(path, 65534, 65534)
     ground.ask("run", "-t", "x").refused("dubious ownership", "safe.directory")
+    git(ground.root, "config", "-f", str(ground.root / ".gitconfig"), "safe.directory", str(ground.repository))
+    assert ground.run(HOME=str(ground.root)).code == 0
 
 
 def test_a_merge_in_progress_is_no_obstacle_but_for_its_own_tree(ground: Ground):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.contract.workspaces_world import (
+    STAMP,
     World,
     commit_all,
     fingerprint,
@@ -286,6 +289,55 @@ def test_a_missing_submodule_stops_before_the_run(with_submodule: World, tmp_pat
         assert list(fresh.places.glob("*/*")) == []
 
 
+LOCAL = ("-c", "protocol.file.allow=always")
+
+
+@pytest.mark.parametrize("kind", ["absorbed", "its own git directory", "of a linked worktree", "nested"])
+def test_no_filter_of_a_submodule_runs_for_the_working_tree(world: World, tmp_path: Path, kind: str) -> None:
+    """git would start itself in each submodule, to see whether it is dirty."""
+    checkout, name = world.repository, "vendor/lib"
+    files: dict[str, str | bytes] = {"lib.c": "int x;\n", ".gitattributes": "*.c filter=evil\n"}
+    library = make_repository(tmp_path / "library", files)
+    if kind == "nested":
+        outer = make_repository(tmp_path / "outer", {"o.c": "o\n"})
+        git(outer, *LOCAL, "submodule", "--quiet", "add", str(library), "in")
+        commit_all(outer)
+        library, name = outer, "vendor/lib/in"
+    if kind == "its own git directory":
+        git(checkout, "clone", "-q", str(library), "vendor/lib")
+    git(checkout, *LOCAL, "submodule", "--quiet", "add", str(library), "vendor/lib")
+    commit_all(checkout, "with a submodule")
+    if kind == "of a linked worktree":
+        git(checkout, "worktree", "add", "-q", str(tmp_path / "linked"))
+        checkout = tmp_path / "linked"
+    git(checkout, *LOCAL, "submodule", "--quiet", "update", "--init", "--recursive")
+    inner = checkout / name
+    git(inner, "config", "filter.evil.clean", f"touch {tmp_path}/started; cat")
+    os.utime(inner / "lib.c", (1, 1))
+    write(checkout, {"a.txt": "dirty\n"})
+    before = fingerprint(checkout)
+    with GitWorkspaces(world.store, world.places, checkout, os.environ) as workspaces:
+        assert workspaces.import_base(worktree=True).tree != workspaces.import_base().tree
+    assert not (tmp_path / "started").exists()
+    assert fingerprint(checkout) == before
+
+
+def test_what_became_of_submodules_is_taken_with_the_working_tree(world: World, tmp_path: Path) -> None:
+    library = make_repository(tmp_path / "library", {"lib.c": "int x;\n"})
+    for name in ("moved", "gone", "a file", "emptied", "[glob]", "dirty"):
+        git(world.repository, *LOCAL, "submodule", "--quiet", "add", str(library), name)
+    commit_all(world.repository, "with submodules")
+    moved = [git(world.repository / name, "commit", "-q", "--allow-empty", "-m", "m") for name in ("moved", "[glob]")]
+    for name in ("gone", "a file", "emptied"):
+        shutil.rmtree(world.repository / name)
+    write(world.repository, {"a file": "x\n", "dirty/lib.c": "int dirty;\n"})
+    (world.repository / "emptied").mkdir()
+    tree = world.workspaces.import_base(worktree=True).tree
+    assert len(moved) == 2
+    git(world.repository, "add", "-A")
+    assert tree == git(world.repository, "write-tree").strip(), "as git itself would take it"
+
+
 CONTENT = b"big content" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{SHA256}\nsize {len(CONTENT)}\n"
@@ -332,8 +384,44 @@ def test_a_changed_lfs_file_of_the_working_tree_is_taken_as_its_pointer(with_lfs
     pointer = world.workspaces.read(base.commit, "x.bin", 1000)
     assert pointer == POINTER.partition("oid")[0].encode() + said.encode()
     assert (world.open(base.commit).tree / "x.bin").read_bytes() == CONTENT * 2
-    assert "1 file that goes through a filter may have uncommitted" in " ".join(world.workspaces.import_base().notes)
+    (note,) = world.workspaces.import_base().notes
+    assert note.startswith("1 file in Git LFS may have uncommitted changes")
+    assert "--base worktree takes them" in note
     assert not (tmp_path / "started").exists()
+
+
+def test_what_a_delivered_pointer_stands_for_is_delivered_with_it(with_lfs: World) -> None:
+    """Whatever became of the file meanwhile: without its content nobody could check the branch out, or push it."""
+    world = with_lfs
+    new = CONTENT * 2
+    (world.repository / "x.bin").write_bytes(new)
+    base = world.workspaces.import_base(worktree=True)
+    (world.repository / "x.bin").write_text(POINTER)
+    world.workspaces.check_contents(base)
+    candidate = world.attempted({"a.txt": "changed\n"}, base.commit, 1)
+    with world.workspaces.clean_room(candidate.commit, base.commit, Room()) as room:
+        assert (room.tree / "x.bin").read_bytes() == new
+    oid = hashlib.sha256(new).hexdigest()
+    place = world.repository / f".git/lfs/objects/{oid[:2]}/{oid[2:4]}/{oid}"
+    later = time.time() + 3 * 86_400
+    world.workspaces.collect((base_ref(base.commit),), 0.0, later)
+    assert not place.exists()
+    world.deliver(base.commit, base.commit, "done", STAMP, (), sign=False)
+    assert place.read_bytes() == new
+    world.workspaces.collect((), 0.0, later)
+    assert not list((world.store / "refs").rglob(oid))
+
+
+def test_a_file_that_goes_through_another_filter_is_not_said_to_come_along(world: World) -> None:
+    write(world.repository, {".gitattributes": "*.txt filter=evil\n"})
+    commit_all(world.repository)
+    git(world.repository, "config", "filter.evil.clean", "cat")
+    (world.repository / "a.txt").write_text("changed\n")
+    (note,) = world.workspaces.import_base().notes
+    assert note.startswith("1 file that goes through a filter may have uncommitted changes")
+    assert "commit them first" in note
+    with pytest.raises(UsageError, match="commit it first"):
+        world.workspaces.import_base(worktree=True)
 
 
 def test_lfs_content_may_lie_in_the_checkout_only(with_lfs: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 from tests.contract.workspaces_world import World, commit_all, fingerprint, git, make_world, write
 
 from interlock.ports import DeliveryRefused, InfrastructureError, Stamp
+from interlock.workspaces import GitWorkspaces
 
 DONE = Stamp("Make it so\n\nAll of it.", 1_700_000_000, "")
 
@@ -64,6 +66,77 @@ def test_nothing_but_the_branch_and_its_objects_changes(world: World, accepted: 
     assert all(after[path] == said for path, said in before.items() if "folder" not in said)
 
 
+FAILING = """\
+#!/bin/sh
+case " $* " in
+*" $FAILING "*)
+    echo half > "${GIT_OBJECT_DIRECTORY:-$OBJECTS}/tmp_obj_x"
+    echo "error: fsync error on loose object file: Input/output error" >&2
+    exit 128 ;;
+esac
+exec "$GIT" "$@"
+"""
+
+
+@pytest.mark.parametrize("failing", ["unpack-objects", "index-pack", "commit-tree"])
+def test_a_git_that_fails_leaves_nothing_in_the_users_repository(
+    world: World, tmp_path: Path, failing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its temporary files it leaves where it was."""
+    monkeypatch.setattr("interlock.workspaces.deliver._KEEP_PACK", 0 if failing == "index-pack" else 500)
+    accepted = world.attempted({"a.txt": "delivered\n"}, world.base().commit, 1).commit
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/git").write_text(FAILING)
+    (tmp_path / "bin/git").chmod(0o755)
+    environ = {
+        **os.environ,
+        "PATH": f"{tmp_path}/bin:{os.environ['PATH']}",
+        "FAILING": failing,
+        "GIT": str(shutil.which("git")),
+        "OBJECTS": str(world.repository / ".git/objects"),
+    }
+    before = sorted(fingerprint(world.repository))
+    with (
+        GitWorkspaces(world.store, world.places, world.repository, environ) as workspaces,
+        pytest.raises((InfrastructureError, DeliveryRefused), match="Input/output error"),
+    ):
+        workspaces.send(accepted, world.base().commit, "b", DONE, (), sign=failing == "commit-tree")
+    assert sorted(fingerprint(world.repository)) == before
+
+
+@pytest.mark.parametrize("left", ["", "COMMIT\n", "0" * 40])
+def test_a_lock_that_a_dead_git_left_at_the_branch(
+    world: World, accepted: str, left: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("interlock.workspaces.deliver._LOCK_S", 0.01)
+    tip = world.workspaces.send(accepted, world.base().commit, "a/b", DONE, (), sign=False)
+    lock = world.repository / ".git/refs/heads/a/b.lock"
+    lock.parent.mkdir()
+    lock.write_text(left.replace("COMMIT", tip))
+    if left.startswith("0"):
+        with pytest.raises(InfrastructureError, match=r"Unable to create '.*/a/b\.lock': File exists"):
+            world.workspaces.create_branch("a/b", tip)
+        assert lock.exists(), "somebody else's"
+        return
+    world.workspaces.create_branch("a/b", tip)
+    assert git(world.repository, "rev-parse", "a/b").strip() == tip
+    assert not lock.exists()
+
+
+@pytest.mark.parametrize("keep", [0, 500])
+def test_what_is_there_already_is_not_written_again(world: World, keep: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("interlock.workspaces.deliver._KEEP_PACK", keep)
+    accepted = world.attempted({"a.txt": "delivered\n"}, world.base().commit, 1).commit
+    base = world.base().commit
+    for _ in range(2):
+        assert world.workspaces.send(accepted, base, "b", DONE, (), sign=False)
+        assert git(world.repository, "fsck", "--full", "--strict", "--no-dangling", "--unreachable")
+    assert not [path for path in (world.repository / ".git/objects").rglob("*") if path.name.startswith("tmp_")]
+    (world.repository / ".git/objects/tmp_objdir-interlock-dead").mkdir()
+    git(world.repository, "prune", "--expire=now")
+    assert not (world.repository / ".git/objects/tmp_objdir-interlock-dead").exists(), "what a kill leaves, gc removes"
+
+
 def test_doing_it_again_is_doing_it_once(world: World, accepted: str) -> None:
     tip = deliver(world, accepted)
     git(world.repository, "checkout", "-q", "interlock/run1")
@@ -105,7 +178,7 @@ def test_a_bad_name_is_for_a_person_to_mend(world: World, accepted: str, name: s
 
 def test_a_locked_branch_can_be_tried_again(world: World, accepted: str) -> None:
     lock = world.repository / ".git/refs/heads/locked.lock"
-    lock.write_text("")
+    lock.write_text("1" * 40)
     with pytest.raises(InfrastructureError, match="locked"):
         deliver(world, accepted, "locked")
     lock.unlink()

@@ -1,13 +1,13 @@
 """Importing from the user's repository: a commit at depth 1, or the dirty working tree as a commit of ours.
 
-Rule: the user's repository is read and nothing in it changes, not its index nor FETCH_HEAD. These calls alone
-run under the user's configuration (`safe.directory`), and without fsck: old histories have bad stamps. No filter runs.
+Rule: the user's repository is read and nothing in it changes, not its index nor FETCH_HEAD. It is looked at under the
+user's configuration (`safe.directory`, ignore files), and fetched from without it, and without fsck: old histories have
+bad stamps. No program runs that any configuration names.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import shutil
@@ -18,14 +18,14 @@ from pathlib import Path
 
 from interlock.ports import InfrastructureError, UsageError
 from interlock.process import Captured
-from interlock.workspaces import damage, filters, storage, synced, trees
+from interlock.workspaces import damage, filters, lfs, storage, synced, trees
 from interlock.workspaces.git import Git, Trust, complaint
 from interlock.workspaces.objects import Objects, commit_object, disk_trouble
 
 WORKTREE = "worktree"
 _HEX = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
-_LFS = b"version https://git-lfs.github.com/spec/v1"
 _IDENTITY = "Interlock <interlock@localhost>"
+_UPLOAD = "--upload-pack=git -c 'safe.directory=*' upload-pack"  # whether it is trusted, `find` has asked git
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +102,13 @@ def renew(store: Path, objects: Objects, origin: Origin, environ: Mapping[str, s
 def _fetch(store: Path, origin: Origin, environ: Mapping[str, str], *more: str) -> None:
     with storage.locked(store):
         (store / "shallow.lock").unlink(missing_ok=True)  # nobody else fetches while we hold the lock: a dead one's
-        git = Git(environ, store, trust=Trust.USER)
+        git = Git(environ, store)
         quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance")
         options = ("-c", "protocol.version=2", "-c", "protocol.file.allow=always", "-c", "fetch.unpackLimit=1")
         unchecked = ("-c", "transfer.fsckObjects=false", "-c", "fetch.fsckObjects=false")
         source = f"file://{origin.common_dir}"
-        words = ("fetch", *quiet, *more, "--depth=1", source, origin.commit)
-        done = git.call(*options, *unchecked, *words, codes=range(256))
+        words = ("fetch", *quiet, *more, _UPLOAD, "--depth=1", source, origin.commit)
+        done = git.call(*options, *unchecked, *words, codes=range(256), extra={"GIT_ALLOW_PROTOCOL": "file"})
         if done.code:
             raise _not_imported(origin, environ, complaint(done))
         _keep(store, storage.base_ref(origin.commit), origin.commit)
@@ -161,17 +161,20 @@ def notes(origin: Origin, environ: Mapping[str, str], *, head: bool) -> tuple[st
 
 def _uncommitted(origin: Origin, git: Git) -> Iterator[str]:
     """Of a file that goes through a filter, only what git sees without it can be told."""
-    extra = filters.off(git, origin.common_dir)
+    extra = filters.off(git)
     words = ("--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=dirty", "--no-renames")
     lines = git.call("status", *words, extra=extra).out.split(b"\0")
     changed = [line[3:] for line in lines if line[2:3] == b" "]
-    unsure = len(filters.filtered(git, changed, extra))
-    certain = len(changed) - unsure
-    rest = "uncommitted changes that do not come along: --base worktree takes them"
-    if certain:
-        yield f"{'1 file has' if certain == 1 else f'{certain} files have'} {rest}"
-    if unsure:
-        yield f"{'1 file that goes' if unsure == 1 else f'{unsure} files that go'} through a filter may have {rest}"
+    unsure = filters.filtered(git, changed, extra)
+    rest = "uncommitted changes that do not come along"
+    if certain := len(changed) - len(unsure):
+        yield f"{'1 file has' if certain == 1 else f'{certain} files have'} {rest}: --base worktree takes them"
+    if large := sum(name == "lfs" for name in unsure.values()):
+        these = f"{'1 file' if large == 1 else f'{large} files'} in Git LFS may have"
+        yield f"{these} {rest}: --base worktree takes them"
+    if filtered := len(unsure) - large:
+        those = f"{'1 file that goes' if filtered == 1 else f'{filtered} files that go'} through a filter may have"
+        yield f"{those} {rest}: commit them first, for no filter is started, also not by --base worktree"
 
 
 def _written(store: Path, objects: Objects, origin: Origin, environ: Mapping[str, str], folder: Path) -> str:
@@ -188,30 +191,30 @@ def _written(store: Path, objects: Objects, origin: Origin, environ: Mapping[str
         "GIT_WORK_TREE": str(origin.worktree),
         "GIT_INDEX_FILE": str(index),
         "GIT_OBJECT_DIRECTORY": str(store / "objects"),
-        **filters.off(git, origin.common_dir),
+        **filters.off(git),
     }
-    plain = ("-c", "core.splitIndex=false", "-c", "core.untrackedCache=false", "-c", "advice.addEmbeddedRepo=false")
-    done = git.call(*plain, "add", "--all", "--", ":/", extra=extra, codes=range(256))
+    done = filters.add_all(git, Path(origin.worktree or ""), extra)
     if done.code:
         raise UsageError(f"the working tree cannot be taken: {complaint(done)}: mend it, or commit and use --base HEAD")
-    tree = git.call(*plain, "write-tree", "--missing-ok", extra=extra).out.decode().strip()
+    tree = git.call(*filters.PLAIN, "write-tree", "--missing-ok", extra=extra).out.decode().strip()
     changed = trees.differences(objects.listing(origin.tree), objects.listing(tree))
     _refuse_embedded(changed, Path(origin.worktree or "") / ".gitmodules")
-    tree, changed = _cleaned(objects, origin.tree, tree, filters.filtered(git, changed, extra))
+    tree, changed = _cleaned(store, objects, (origin.tree, tree), filters.filtered(git, changed, extra))
     wanted = {new.oid for _, new in changed.values() if new is not None and new.mode != trees.SUBMODULE}
     staged = sorted(oid for oid in wanted if objects.look(oid) is None)  # in the index and nowhere else
     if staged:
         names = "".join(f"{oid}\n" for oid in staged)
-        user = Git(environ, origin.git_dir, trust=Trust.USER)
+        user = Git(environ, origin.git_dir)
         pack = user.call("pack-objects", "-q", "--stdout", stdin=names.encode()).out
         Git(environ, store).call("unpack-objects", "-q", stdin=pack)
     return tree
 
 
 def _cleaned(
-    objects: Objects, head: str, tree: str, through: Mapping[bytes, str]
+    store: Path, objects: Objects, compared: tuple[str, str], through: Mapping[bytes, str]
 ) -> tuple[str, dict[bytes, tuple[trees.Entry | None, trees.Entry | None]]]:
     """The tree with pointers where Git LFS keeps the content, and how it differs from `head`. Raises UsageError."""
+    head, tree = compared
     listing = objects.listing(tree)
     files = {path: entry for path in through if (entry := trees.get(listing, path)) and entry.mode in trees.REGULAR}
     others = sorted(path for path in files if through[path] != "lfs")
@@ -220,22 +223,9 @@ def _cleaned(
             f"the working tree cannot be taken: {os.fsdecode(others[0])} goes through the filter {through[others[0]]!r}"
             ", and no filter is started: commit it first (or run `git status`, if it is not changed)"
         )
-    pointers = {path: trees.Entry(entry.mode, _pointer(objects, entry.oid)) for path, entry in files.items()}
-    tree = objects.write_edited(tree, dict(pointers))
+    pointers = lfs.pointers(store, objects, {path: entry.oid for path, entry in files.items()})
+    tree = objects.write_edited(tree, {path: trees.Entry(files[path].mode, oid) for path, oid in pointers.items()})
     return tree, trees.differences(objects.listing(head), objects.listing(tree))
-
-
-def _pointer(objects: Objects, oid: str) -> str:
-    """The pointer of a file's content, by version 1 of the specification of Git LFS; a pointer is its own."""
-    digest, size, begin = hashlib.sha256(), 0, b""
-    for _, chunks in objects.stream([oid]):
-        for chunk in chunks:
-            digest.update(chunk)
-            size += len(chunk)
-            begin = begin or chunk[: len(_LFS)]
-    if begin == _LFS or not size:
-        return oid
-    return objects.write("blob", _LFS + f"\noid sha256:{digest.hexdigest()}\nsize {size}\n".encode())
 
 
 def _refuse_embedded(changed: Mapping[bytes, tuple[trees.Entry | None, trees.Entry | None]], modules: Path) -> None:
@@ -252,7 +242,7 @@ def _refuse_embedded(changed: Mapping[bytes, tuple[trees.Entry | None, trees.Ent
 
 
 def _not_imported(origin: Origin, environ: Mapping[str, str], said: str) -> UsageError | InfrastructureError:
-    user = Git(environ, origin.git_dir, trust=Trust.USER)
+    user = Git(environ, origin.git_dir)
     if user.call("config", "--get-regexp", r"^remote\..*\.promisor$", codes=range(256)).code == 0:
         return UsageError(
             f"{origin.common_dir} is a partial clone that lacks objects of {origin.commit[:12]}, and runs fetch none:"

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from interlock.ports import InfrastructureError, UsageError
-from interlock.workspaces import base, checkout, trees
+from interlock.workspaces import base, checkout, lfs, trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.checkout import Laid
-from interlock.workspaces.objects import Objects, disk_trouble
+from interlock.workspaces.objects import CHUNK, Objects, disk_trouble
 from interlock.workspaces.scan import shown
 from interlock.workspaces.trees import Listing
 
-_POINTER = re.compile(  # the specification of Git LFS, version 1
-    rb"version https://git-lfs\.github\.com/spec/v1\n(?:ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\nsize (\d+)\n"
-)
 _POINTER_MAX = 1024
 _MISSING_MAX = 20
 _NESTED_MAX = 8
@@ -43,7 +39,7 @@ class Contents:
         listing = self._objects.listing(tree)
         missing = [*self._missing_submodules(listing, self._origin().worktree, b"", 0)]
         for path, sha256 in self.pointers(tree).items():
-            if self._lfs_file(path, sha256) is None:
+            if self._content(path, sha256) is None:
                 missing.append(f"{shown(path)}: its content is not here: run `git lfs pull`")
         if missing:
             more = "" if len(missing) <= _MISSING_MAX else f"\n  … and {len(missing) - _MISSING_MAX} more"
@@ -61,6 +57,13 @@ class Contents:
         for path, sha256 in self.pointers(tree).items():
             self._lay_pointer(path, sha256, into, laid, trees.get(listing, path))
         self._lay_submodules(listing, into, b"", laid, 0)
+
+    def give(self, tree: str) -> None:
+        """Let the user's git-lfs have what pointers of the working tree stand for. Raises InfrastructureError."""
+        for sha256 in self.pointers(tree).values():
+            place, kept = lfs.place_of(self._origin().common_dir, sha256), lfs.kept(self._store, sha256)
+            if kept and not place.exists():
+                lfs.give(self._objects, kept, place)
 
     def _lay_submodules(self, listing: Listing, into: Path, prefix: bytes, laid: Laid, depth: int) -> None:
         for path, oid in _submodules(listing):
@@ -114,16 +117,16 @@ class Contents:
         small = {oid for oid, size in self._objects.sizes(set(files.values())).items() if size <= _POINTER_MAX}
         found = {}
         for path, oid in files.items():
-            match = _POINTER.fullmatch(self._objects.read(oid)) if oid in small else None
+            match = lfs.POINTER.fullmatch(self._objects.read(oid)) if oid in small else None
             if match:
                 found[path] = match[1].decode()
         return found
 
     def _lfs_file(self, path: bytes, sha256: str) -> Path | None:
         """Where the content lies: in the user's LFS folder, or in the user's checkout."""
-        kept = self._origin().common_dir / "lfs/objects" / sha256[:2] / sha256[2:4] / sha256
-        if kept.is_file():
-            return kept
+        there = lfs.place_of(self._origin().common_dir, sha256)
+        if there.is_file():
+            return there
         worktree = self._origin().worktree
         if worktree is None:
             return None
@@ -132,30 +135,42 @@ class Contents:
             return None
         return file
 
+    def _content(self, path: bytes, sha256: str) -> Iterator[bytes] | None:
+        """What a pointer stands for, None where it is not to be had."""
+        file = self._lfs_file(path, sha256)
+        if file is not None:
+            return _chunks(file)
+        kept = lfs.kept(self._store, sha256)
+        return lfs.content(self._objects, kept) if kept else None
+
     def _lay_pointer(self, path: bytes, sha256: str, into: Path, laid: Laid, entry: trees.Entry | None) -> None:
-        source = self._lfs_file(path, sha256)
-        if source is None:
+        content = self._content(path, sha256)
+        if content is None:
             raise UsageError(f"{shown(path)}: its content is not here: run `git lfs pull`")
         target = into / os.fsdecode(path)
         mode = 0o777 if entry is not None and entry.mode == trees.PROGRAM else 0o666
+        digest = hashlib.sha256()
         try:
             target.unlink()
-            with source.open("rb") as content:
-                fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-                digest = hashlib.sha256()
-                with os.fdopen(fd, "wb") as file:
-                    while chunk := content.read(1 << 20):
-                        digest.update(chunk)
-                        file.write(chunk)
+            with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+                for chunk in content:
+                    digest.update(chunk)
+                    file.write(chunk)
             laid.seen[path] = checkout.seen(target.lstat())
         except OSError as error:
             raise disk_trouble(target, error) from error
         if digest.hexdigest() != sha256:
-            raise InfrastructureError(f"{source}: damaged: run `git lfs fsck`", permanent=True)
+            raise InfrastructureError(f"{shown(path)}: its content is damaged: run `git lfs fsck`", permanent=True)
 
 
 def _submodules(listing: Listing) -> list[tuple[bytes, str]]:
     return sorted((path, entry.oid) for path, entry in trees.leaves(listing) if entry.mode == trees.SUBMODULE)
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as content:
+        while chunk := content.read(CHUNK):
+            yield chunk
 
 
 def _sha256(path: Path) -> str:

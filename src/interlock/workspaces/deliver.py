@@ -9,21 +9,24 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from interlock.ports import DeliveryRefused, InfrastructureError, Stamp
 from interlock.process import Captured
-from interlock.workspaces import synced, trees
+from interlock.workspaces import filters, synced, trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.compare import COMMITTER, identity, write_commit
 from interlock.workspaces.git import Git, Trust, complaint
 from interlock.workspaces.identity import identities
 from interlock.workspaces.objects import Commit, Objects, commit_object, disk_trouble
+from interlock.workspaces.quarantine import quarantine
 from interlock.workspaces.scan import ARTIFACTS
 from interlock.workspaces.trees import Entry
 
+_LOCK_S = 1.0  # git holds the lock of a new branch for milliseconds
 _KEEP_PACK = 500  # objects; from here on they stay in a pack
 _BAD_NAME = re.compile(r"(^|/)[.-]|\.\.|[\x00-\x20\x7f~^:?*\[\\]|@\{|\.lock(/|$)|//|/$|\.$|^/|^@$|^$")
 
@@ -54,10 +57,12 @@ def send(git: Git, objects: Objects, origin: Origin, environ: Mapping[str, str],
         return _the_same(user, there, commits, parcel)
     with _undone():
         _refuse_checked_out(parcel.branch, there)
-        _send(git, user, objects, commits, parcel.base)
-        tip = commits[-1].oid if not parcel.sign else _signed(origin, environ, commits)
-        _sync(user, "objects")
-    return tip
+        wanted = _wanted(user, objects, commits, parcel.base)
+        pack = git.call("pack-objects", "-q", "--stdout", stdin="".join(f"{oid}\n" for oid in wanted).encode()).out
+        with quarantine(origin.common_dir / "objects") as apart:
+            taking = ["unpack-objects", "-q"] if len(wanted) < _KEEP_PACK else ["index-pack", "--stdin"]
+            user.call(*taking, stdin=pack, extra=apart)
+            return _signed(origin, environ, commits, apart) if parcel.sign else commits[-1].oid
 
 
 def create_branch(origin: Origin, environ: Mapping[str, str], branch: str, commit: str) -> None:
@@ -68,10 +73,12 @@ def create_branch(origin: Origin, environ: Mapping[str, str], branch: str, commi
         if not there.commit:
             _refuse_checked_out(branch, there)
         done = _created(user, branch, commit)
+        if done.code and _unlocked(origin.common_dir / f"refs/heads/{branch}.lock", commit):
+            done = _created(user, branch, commit)
         there = _there(user, branch)
         if there.commit != commit:
             raise _not_created(branch, there, complaint(done))
-    _sync(user, ".")
+    _sync(origin.common_dir)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +116,8 @@ def _refuse_checked_out(branch: str, there: _There) -> None:
         raise DeliveryRefused(f"branch {branch} is checked out in {there.worktree}: switch it to another branch")
 
 
-def _sync(user: Git, name: str) -> None:
+def _sync(folder: Path) -> None:
     """git syncs the contents of what it writes, and not the folders that name it."""
-    folder = (user.git_dir or Path()) / name
     try:
         synced.sync_tree(folder)
     except OSError as error:
@@ -200,8 +206,8 @@ def _said(commit: Commit) -> tuple[str, str]:
     return commit.tree, commit.message.strip("\n")
 
 
-def _send(git: Git, user: Git, objects: Objects, commits: list[Commit], base: str) -> None:
-    """Put the objects that the base does not have into the user's repository."""
+def _wanted(user: Git, objects: Objects, commits: list[Commit], base: str) -> list[str]:
+    """The objects that the user's repository does not have with the base."""
     wanted = _new_objects(objects, commits, base)
     known = user.call("cat-file", "--batch-check", stdin=f"{base}\n".encode()).out
     if known.rstrip().endswith(b"missing"):  # the base is a snapshot of the working tree, or its commit is gone there
@@ -209,12 +215,7 @@ def _send(git: Git, user: Git, objects: Objects, commits: list[Commit], base: st
         if not snapshot.parents or objects.look(snapshot.parents[0]) is None:
             raise DeliveryRefused(f"the base {base[:12]} is no longer in the repository: fetch it again")
         wanted |= _new_objects(objects, [snapshot], snapshot.parents[0])
-    names = "".join(f"{oid}\n" for oid in sorted(wanted))
-    pack = git.call("pack-objects", "-q", "--stdout", stdin=names.encode()).out
-    if len(wanted) < _KEEP_PACK:
-        user.call("unpack-objects", "-q", stdin=pack)
-    else:
-        user.call("index-pack", "--stdin", stdin=pack)
+    return sorted(wanted)
 
 
 def _new_objects(objects: Objects, commits: list[Commit], base: str) -> set[str]:
@@ -226,12 +227,12 @@ def _new_objects(objects: Objects, commits: list[Commit], base: str) -> set[str]
     return wanted
 
 
-def _signed(origin: Origin, environ: Mapping[str, str], commits: list[Commit]) -> str:
+def _signed(origin: Origin, environ: Mapping[str, str], commits: list[Commit], apart: Mapping[str, str]) -> str:
     """The same commits, signed under the user's configuration."""
     git = Git(environ, origin.git_dir, trust=Trust.USER)
     parent = commits[0].parents[0]
     for commit in commits:
-        extra = {**_who("AUTHOR", commit.author), **_who("COMMITTER", commit.committer)}
+        extra = {**apart, **_who("AUTHOR", commit.author), **_who("COMMITTER", commit.committer)}
         message = commit.message.encode("utf-8", "replace")
         done = git.call("commit-tree", "-S", commit.tree, "-p", parent, stdin=message, codes=range(256), extra=extra)
         if done.code:
@@ -250,7 +251,21 @@ def _created(user: Git, branch: str, commit: str) -> Captured:
     user = replace(user, environ={**user.environ, "HOME": "/nonexistent"})
     who = {"GIT_COMMITTER_NAME": "Interlock", "GIT_COMMITTER_EMAIL": "interlock@localhost"}
     words = ("update-ref", "-m", "interlock: delivered", f"refs/heads/{branch}", commit, "0" * len(commit))
-    return user.call(*words, codes=range(256), extra=who)
+    return user.call(*words, codes=range(256), extra={**who, **filters.off(user)})
+
+
+def _unlocked(lock: Path, commit: str) -> bool:
+    """Remove what a git of ours left that died at this very branch: nobody else would write this commit, or hold an
+    empty lock of a branch that is not there for longer than a moment."""
+    with contextlib.suppress(OSError):
+        before = lock.stat()
+        if lock.read_text("ascii", "replace").strip() in ("", commit):
+            time.sleep(_LOCK_S)
+            after = lock.stat()
+            if (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns):
+                lock.unlink()
+                return True
+    return False
 
 
 def _not_created(branch: str, there: _There, said: str) -> DeliveryRefused | InfrastructureError:

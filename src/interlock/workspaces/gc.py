@@ -27,7 +27,7 @@ _TEMPORARY = re.compile(r"tmp_|worktree-|ref-")
 class Wish:
     """What to spare. A live ref that ends in a slash stands for all below it: refs/interlock/RUN/ for a run.
 
-    A live `refs/bases/COMMIT` spares an imported base.
+    A live `refs/bases/COMMIT` spares an imported base; and while anything is live, so is what pointers stand for.
     """
 
     live_refs: tuple[str, ...]
@@ -39,6 +39,8 @@ class Wish:
         return self.now - max(self.older_than_s, YOUNG_S)
 
     def spares(self, ref: str) -> bool:
+        if ref.startswith(f"{storage.CONTENTS}/"):
+            return bool(self.live_refs)
         return any(ref == live or (live.endswith("/") and ref.startswith(live)) for live in self.live_refs)
 
 

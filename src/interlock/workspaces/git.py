@@ -1,8 +1,9 @@
 """Every call of the git program, in one place.
 
 Rule: nothing of the environment or of any configuration reaches git, but where `Trust.USER` says that the
-call is the user's own (importing the base, signing). Such a call sees the configuration that GIT_CONFIG_* names. All
-other inherited GIT_* variables are dropped: set by a hook, they would send our writes into the user's repository.
+call is the user's own (looking at the base, signing, pushing). Such a call sees the configuration that GIT_CONFIG_*
+names. All other inherited GIT_* variables are dropped: set by a hook, they would send our writes into the user's
+repository. A call talks to no other repository, not to fetch what a partial clone lacks, but where `transport` says so.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _OWN = {
 }
 _ALWAYS = {
     "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_LAZY_FETCH": "1",  # not known to all versions
     "GIT_TERMINAL_PROMPT": "0",
     "LC_ALL": "C",
 }
@@ -56,6 +57,7 @@ class Git:
     git_dir: Path | None = None
     cwd: Path | None = None
     trust: Trust = Trust.NONE
+    transport: bool = False
 
     def argv(self, *args: str) -> list[str]:
         """The full command line of `git args`."""
@@ -70,7 +72,8 @@ class Git:
             name: value for name, value in self.environ.items() if not name.startswith("GIT_") or name.startswith(kept)
         }
         own = _OWN if self.trust is Trust.NONE else {}
-        return {**env, **_ALWAYS, **own, **(extra or {})}
+        alone = {} if self.transport else {"GIT_ALLOW_PROTOCOL": "none"}
+        return {**env, **_ALWAYS, **own, **alone, **(extra or {})}
 
     def call(
         self, *args: str, stdin: bytes = b"", codes: Sequence[int] = (0,), extra: Mapping[str, str] | None = None
@@ -90,7 +93,8 @@ class Git:
 def complaint(done: Captured) -> str:
     """What git said of its failure, in one line."""
     lines = done.err.decode(errors="replace").strip().splitlines()
-    return "; ".join(lines[-3:]) or "it said nothing"
+    first = [line for line in lines[:-3] if line.startswith("fatal:")][-1:]  # the rest can be advice
+    return "; ".join([*first, *lines[-3:]]) or "it said nothing"
 
 
 def check_version(environ: Mapping[str, str]) -> None:

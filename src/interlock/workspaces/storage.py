@@ -20,6 +20,7 @@ from interlock.workspaces.objects import disk_trouble
 from interlock.workspaces.throwaway import ATTRIBUTES
 
 BASES = "refs/bases"
+CONTENTS = "refs/contents"
 _OWN = "interlock"  # the folder in the store for what is not git's
 _FOLDERS = ("objects/pack", "objects/info", "refs", "info", f"{_OWN}/tmp")
 
@@ -107,6 +108,11 @@ def read_ref(store: Path, ref: str) -> str | None:
 def base_ref(commit: str) -> str:
     """What keeps an imported commit."""
     return f"{BASES}/{commit}"
+
+
+def contents_ref(sha256: str) -> str:
+    """What keeps the content that a pointer stands for."""
+    return f"{CONTENTS}/{sha256}"
 
 
 @contextlib.contextmanager

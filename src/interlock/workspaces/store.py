@@ -104,8 +104,7 @@ class GitWorkspaces:
         """The proposal merged with its base; itself where it holds that already. Raises UsageError where they have no
         commit in common."""
         proposed = "HEAD" if proposal.ref == base.WORKTREE else proposal.commit
-        user = Git(self._environ, self._origin.git_dir, trust=Trust.USER)
-        bases = proposals.merge_bases(user, onto, proposed)
+        bases = proposals.merge_bases(Git(self._environ, self._origin.git_dir), onto, proposed)
         if onto.commit in bases:
             return Merged(proposal.commit, proposal.tree)
         for commit in bases:
@@ -124,7 +123,9 @@ class GitWorkspaces:
         """As the port says. An empty author is the user's configured identity."""
         parcel = Parcel(commit, base, branch, stamp, tuple(series), sign)
         with storage.locked(self._store, shared=True):
-            return deliver.send(self._git, self._objects, self._origin, self._environ, parcel)
+            tip = deliver.send(self._git, self._objects, self._origin, self._environ, parcel)
+            self._contents.give(self._commit(commit).tree)
+            return tip
 
     def create_branch(self, branch: str, commit: str) -> None:
         """As the port says."""
@@ -336,7 +337,7 @@ class GitWorkspaces:
     @property
     def _users(self) -> Git:
         """The user's own git, from where they would call it: an address can be a relative path."""
-        return Git(self._environ, self._origin.common_dir, self._repository, Trust.USER)
+        return Git(self._environ, self._origin.common_dir, self._repository, Trust.USER, transport=True)
 
     @cached_property
     def _contents(self) -> Contents:

@@ -1,0 +1,74 @@
+"""Git LFS without git-lfs: the pointer of a file's content, and where the content lies.
+
+Rule: what a pointer of the working tree stands for is kept in the store, since the file may change; with the delivery
+it comes to where git-lfs looks, or nobody could check the branch out or push it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from interlock.workspaces import storage, synced
+from interlock.workspaces.objects import Objects, disk_trouble
+
+_VERSION = b"version https://git-lfs.github.com/spec/v1"
+POINTER = re.compile(  # the specification of Git LFS, version 1
+    re.escape(_VERSION) + rb"\n(?:ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\nsize (\d+)\n"
+)
+
+
+def pointers(store: Path, objects: Objects, oids: Mapping[bytes, str]) -> dict[bytes, str]:
+    """The pointer of each file's content, which is kept, by path; a pointer is its own. Raises InfrastructureError."""
+    found = {path: _digest(objects, oid) for path, oid in oids.items()}
+    kept = {sha256: oids[path] for path, (sha256, _) in found.items() if sha256}
+    if kept:
+        try:
+            synced.sync_tree(store / "objects")
+        except OSError as error:
+            raise disk_trouble(store, error) from error
+    for sha256, oid in kept.items():
+        storage.create_ref(store, storage.contents_ref(sha256), oid)
+    return {path: _written(objects, *found[path]) if found[path][0] else oid for path, oid in oids.items()}
+
+
+def kept(store: Path, sha256: str) -> str:
+    """The blob of the store that is this content; empty where there is none."""
+    return storage.read_ref(store, storage.contents_ref(sha256)) or ""
+
+
+def content(objects: Objects, oid: str) -> Iterator[bytes]:
+    """A blob's, in chunks."""
+    for _, chunks in objects.stream([oid]):
+        yield from chunks
+
+
+def place_of(common_dir: Path, sha256: str) -> Path:
+    """Where git-lfs has the content."""
+    return common_dir / "lfs/objects" / sha256[:2] / sha256[2:4] / sha256
+
+
+def give(objects: Objects, oid: str, place: Path) -> None:
+    """Put a blob of the store to where git-lfs has it. Raises InfrastructureError."""
+    try:
+        synced.make_folder(place.parent)
+        synced.put_file(place, content(objects, oid), mode=0o644)
+    except OSError as error:
+        raise disk_trouble(place, error) from error
+
+
+def _digest(objects: Objects, oid: str) -> tuple[str, int]:
+    """Of a blob, with its size; without a digest where it is a pointer or empty."""
+    digest, size, begin = hashlib.sha256(), 0, b""
+    for _, chunks in objects.stream([oid]):
+        for chunk in chunks:
+            digest.update(chunk)
+            size += len(chunk)
+            begin = begin or chunk[: len(_VERSION)]
+    return ("" if begin == _VERSION or not size else digest.hexdigest()), size
+
+
+def _written(objects: Objects, sha256: str, size: int) -> str:
+    return objects.write("blob", _VERSION + f"\noid sha256:{sha256}\nsize {size}\n".encode())

@@ -1,0 +1,59 @@
+"""New objects of the user's repository: written beside its own, and put in among them once all are there.
+
+Rule: whatever fails leaves nothing. After a kill the folder stays, under a name by which `git gc` removes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from interlock.workspaces import synced
+from interlock.workspaces.objects import disk_trouble
+
+_PREFIX = "tmp_objdir-interlock-"  # as git names its own
+
+
+@contextlib.contextmanager
+def quarantine(objects: Path) -> Iterator[dict[str, str]]:
+    """Variables for the git calls that write. Raises InfrastructureError."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=objects))
+    except OSError as error:
+        raise disk_trouble(objects, error) from error
+    try:
+        yield {"GIT_OBJECT_DIRECTORY": str(folder), "GIT_ALTERNATE_OBJECT_DIRECTORIES": listed(objects)}
+        synced.sync_tree(folder)
+        _let_out(folder, objects)
+        synced.sync_tree(objects)
+    except OSError as error:
+        raise disk_trouble(objects, error) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def listed(folder: Path) -> str:
+    """A folder as git's list of alternates holds it: quoted, for a colon would end it."""
+    quoted = str(folder).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{quoted}"'
+
+
+def _let_out(folder: Path, objects: Path) -> None:
+    """Packs before their indexes, so that nothing is seen before it is whole. A folder that is new is taken as git made
+    it, with its rights."""
+    for path in sorted(folder.iterdir()):
+        target = objects / path.name
+        with contextlib.suppress(OSError):  # not there yet, or empty
+            path.rename(target)
+            continue
+        for file in sorted(path.iterdir(), key=_is_index):
+            if not os.path.lexists(target / file.name):
+                file.rename(target / file.name)
+
+
+def _is_index(path: Path) -> bool:
+    return path.suffix == ".idx"
