@@ -187,6 +187,20 @@ def closing(view: Standing) -> list[str]:
     return [_outcome(view), *_overrides(view), *nearly_used(view), *_next(view)]
 
 
+def uncancelled(view: Standing) -> str:
+    """What came before a cancel of a run that was not over then; empty where nothing did."""
+    if view.branch:
+        branch = safe(view.branch)
+        return f"branch {branch} is delivered, which came first (`git branch -D {branch}` removes it)"
+    match view.phase:
+        case RunPhase.ACCEPTED:
+            return "it was accepted first"
+        case RunPhase.STOPPED:
+            return f"it had stopped: {safe(view.why)}"
+        case _:
+            return ""
+
+
 def waiting(wait: WaitView) -> list[str]:
     """One thing that waits for a human, with the commands that answer it."""
     hint = [safe(wait.hint, 400)] if wait.hint else []
