@@ -122,7 +122,9 @@ def test_a_detached_run_goes_on_and_can_be_watched(root: Path) -> None:
     os.mkfifo(root / "go.fifo")
     world.ask("run", "-d", "-t", "x").ended(0, "goes on in the background", "next: interlock watch")
     assert world.ask("list", "--json").json()["runs"][0]["phase"] == "running"
-    world.ask("resume").ended(5, "is being run by process")
+    run = world.show()["id"]
+    world.ask("resume", "@").ended(5, "is being run by process", f"`interlock watch {run}` follows it")
+    world.ask("resume", "--raise", "attempts=2").ended(0, "the answer went to process", f"raise taken by run {run}")
     watching = world.start("watch", "--plain")
     (root / "go.fifo").write_text("go\n")
     out, err = watching.communicate(timeout=60)
