@@ -215,8 +215,7 @@ def _waits(pipeline: Pipeline, state: RunState) -> Iterable[WaitView]:
     if state.finished is not None:
         return
     if state.pause is not None:
-        commands = (f"interlock resume {run}", f"interlock cancel {run}")
-        yield WaitView("", "", "", state.pause.reason, state.pause.detail, commands)
+        yield WaitView("", "", "", state.pause.reason, state.pause.detail, tuple(_answers_to_run(run, state)))
     for name, stage in state.stages.items():
         if stage.phase is Phase.PAUSED and stage.pause is not None:
             subject = str(stage.attempt.attempt) if stage.attempt else ""
@@ -227,6 +226,13 @@ def _waits(pipeline: Pipeline, state: RunState) -> Iterable[WaitView]:
             subject = str(stage.attempt.attempt) if stage.attempt else ""
             commands = (f"interlock approve {run} {name}", f'interlock reject {run} {name} -m "what is wrong"')
             yield WaitView(name, subject, gate, "approval", find_gate(pipeline, gate)[1].question, commands)
+
+
+def _answers_to_run(run: str, state: RunState) -> Iterator[str]:
+    yield f"interlock resume {run}"
+    if state.pause is not None and state.pause.reason is PauseReason.DELIVERY and state.delivering is None:
+        yield f"interlock resume {run} --branch NAME"
+    yield f"interlock cancel {run}"
 
 
 def _answers_to_pause(run: str, name: str, stage: StageState) -> tuple[str, ...]:

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 @click.argument("run", required=False, default="", shell_complete=runs)
 @click.option("--take-over", is_flag=True, help="Also from an owner that is stopped but not dead.")
 @click.option("--raise", "raised", metavar="LIMIT=N", multiple=True, help="More of a limit, such as cost_usd=10.")
+@click.option("--branch", metavar="NAME", default="", help="Deliver under this name.")
 @click.option("-d", "--detach", "detach", is_flag=True, help="In the background.")
 @click.option("--plain", is_flag=True, help="One line for each transition, never redrawn.")
 @click.option("--json", "json", is_flag=True, help="Events as NDJSON on stdout.")
-def resume(run: str, take_over: bool, raised: tuple[str, ...], detach: bool, plain: bool, json: bool) -> int:
+def resume(
+    run: str, take_over: bool, raised: tuple[str, ...], branch: str, detach: bool, plain: bool, json: bool
+) -> int:
     """Go on with RUN: after a crash, an interrupt, or a pause of the run's own."""
     from interlock.cli.answering import unfinished
     from interlock.cli.driving import Manner, detached, drive, finish
@@ -39,7 +42,7 @@ def resume(run: str, take_over: bool, raised: tuple[str, ...], detach: bool, pla
             app.owner.attend(found.id)
             note(f"run {found.id} is over")
             return finish(app, found.id, manner)
-        wanted = tuple(going_on(found, limits, app.person()))
+        wanted = tuple(going_on(found, limits, app.person(), branch))
         if found.owner and not take_over:
             return _elsewhere(app, found, wanted, manner)
         for said in wanted:
