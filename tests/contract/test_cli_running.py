@@ -178,7 +178,9 @@ def test_used_up_attempts_pause_and_every_way_on_works(root: Path) -> None:
     said = world.ask("run", "-t", "x").ended(3, "is paused (attempts)", "--override", "interlock retry")
     assert "code/1.2" in said.text
     world.ask("accept", "code/1.1").ended(2, "a hard gate said no to code/1.1: `--override`")
-    world.ask("retry", "code", "-m", "write right").ended(3, "code/1.3", "is paused")
+    world.ask("retry", "code", "-m", "write right").ended(
+        3, "code/1.3", "all 2 attempts since the last retry were rejected (4 in all)"
+    )
     assert "write right" in world.ask("shell", "code/1.3", "-c", "cat brief.txt").out
     fixed = commit_beside(world, {"made.txt": "right\n"})
     world.ask("retry", "code", "--with", fixed).ended(0, "submitted by", "accepted")
@@ -211,6 +213,7 @@ def test_a_cancel_of_a_run_at_work_elsewhere_says_how_it_ended(root: Path) -> No
     assert "watch" not in said
     assert said.count("next:") == 1
     world.ask("cancel", run).ended(0, f"run {run} is cancelled already")
+    assert "‖ code           cut off   code/1.1 coder" in world.ask("status").text
 
 
 def test_more_of_a_limit_lets_it_go_on(root: Path) -> None:
@@ -337,6 +340,9 @@ def test_an_interrupt_asks_what_is_meant(root: Path, name: str) -> None:
     assert b"it begins anew when the run goes on" in told
     assert (b"it is not cancelled" in told) == (b"n\r" in keys)
     assert world.show()["phase"] == phase
+    if name == "stop":  # what nobody does is not shown as at work
+        assert "cut off   code/1.1 coder" in world.ask("status").text
+        assert "working" not in world.ask("show").text
 
 
 def test_an_interrupt_elsewhere_stops_it_and_it_can_go_on(root: Path) -> None:

@@ -18,12 +18,12 @@ from interlock.cli.words import (
     MARKS,
     OVER,
     RUN_TONES,
-    STAGE_MARKS,
     gate_name,
     lasted,
     nearly_used,
     paid,
     safe,
+    stage_look,
     usage,
     waiting,
 )
@@ -90,7 +90,7 @@ def picture(
 ) -> RenderableType:
     """The run at `now` (unix seconds), `width` columns wide; `activity` tells what an attempt printed last. The last
     picture leaves out what waits: that is said after it."""
-    rows = [_row(stage, now) for stage in view.stages]
+    rows = [_row(stage, view.phase, now) for stage in view.stages]
     widths = [max(len(row[column]) for row in rows) for column in range(_ALIGNED)]
     lines = [_head(pipeline, view, now)]
     for stage, row in zip(view.stages, rows, strict=True):
@@ -153,9 +153,9 @@ def _newest(stage: StageView) -> AttemptView | None:
     return stage.attempts[-1] if stage.attempts and stage.attempts[-1].id.epoch == stage.epoch else None
 
 
-def _row(stage: StageView, now: float) -> tuple[Text, ...]:
-    mark, tone = STAGE_MARKS[stage.phase]
-    if stage.phase is Phase.WORKING or (stage.phase is Phase.JUDGING and not _asked(stage)):
+def _row(stage: StageView, run: RunPhase, now: float) -> tuple[Text, ...]:
+    mark, tone, word = stage_look(stage, run)
+    if word == Phase.WORKING or (word == Phase.JUDGING and not _asked(stage)):
         mark = _SPINNER[int(now * 8) % len(_SPINNER)]
     newest = _newest(stage)
     style = tone.replace("bright_black", "dim")
@@ -165,7 +165,7 @@ def _row(stage: StageView, now: float) -> tuple[Text, ...]:
         Text(number, style="dim"),
         Text(_who(stage, newest)),
         Text(_time(newest, now) if newest else ""),
-        _word(stage, style),
+        _word(stage, word, style),
     )
 
 
@@ -187,10 +187,10 @@ def _time(attempt: AttemptView, now: float) -> str:
     return lasted((attempt.ended_at or open_end) - attempt.started_at) + (f", {used}" if used else "")
 
 
-def _word(stage: StageView, style: str) -> Text:
-    if stage.phase is Phase.JUDGING and _asked(stage):
+def _word(stage: StageView, word: str, style: str) -> Text:
+    if word == Phase.JUDGING and _asked(stage):
         return Text("waits", style="yellow")
-    return Text("" if stage.phase is Phase.WAITING else stage.phase, style=style)
+    return Text("" if word == Phase.WAITING else word, style=style)
 
 
 def _marks(pipeline: Pipeline, stage: StageView) -> list[Text]:

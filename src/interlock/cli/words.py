@@ -10,7 +10,7 @@ from interlock.core.events import Finding, Usage, VerdictGiven, VerdictStatus
 from interlock.core.history import AttemptPhase
 from interlock.core.state import Phase, Spent
 from interlock.core.text import plain
-from interlock.core.views import RunPhase, Standing, WaitView
+from interlock.core.views import CUT_OFF, NOT_BEGUN, RunPhase, StageView, Standing, WaitView, stage_word
 
 NO_SANDBOX = "agents and gates run with your user's rights: there is no sandbox yet"
 
@@ -19,7 +19,7 @@ MARKS = {
     VerdictStatus.FAILED: ("✗", "red"),
     VerdictStatus.ERRORED: ("!", "yellow"),
 }
-STAGE_MARKS = {
+_STAGE_MARKS = {
     Phase.WAITING: ("·", "bright_black"),
     Phase.READY: ("○", "bright_black"),
     Phase.WORKING: ("▶", "cyan"),
@@ -49,7 +49,15 @@ ATTEMPT_TONES = {
     AttemptPhase.LOST: "yellow",
     AttemptPhase.RESET: "bright_black",
 }
+_IDLE_MARKS = {CUT_OFF: ("‖", "yellow"), NOT_BEGUN: ("·", "bright_black")}
 OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
+
+
+def stage_look(stage: StageView, run: RunPhase) -> tuple[str, str, str]:
+    """Mark, tone and word of a stage in a run of this phase."""
+    word = stage_word(stage, run)
+    mark, tone = _IDLE_MARKS.get(word) or _STAGE_MARKS[stage.phase]
+    return mark, tone, word
 
 
 def safe(text: str, limit: int = 300) -> str:
