@@ -79,8 +79,9 @@ def short(commit: str) -> str:
 
 
 def count(number: int, thing: str) -> str:
-    """`1 finding`, `2 findings`."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+    """`1 finding`, `2 findings`, `2 branches`."""
+    ending = "" if number == 1 else "es" if thing.endswith(("ch", "sh", "s", "x")) else "s"
+    return f"{number} {thing}{ending}"
 
 
 def clock(at: float) -> str:
