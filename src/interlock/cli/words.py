@@ -14,6 +14,11 @@ from interlock.core.views import CUT_OFF, NOT_BEGUN, RunPhase, StageView, Standi
 
 NO_SANDBOX = "agents and gates run with your user's rights: there is no sandbox yet"
 
+NO_IDENTITY = (
+    "git knows no name and mail of yours here, so what is delivered is by Interlock: set them with"
+    " `git config --global user.name NAME` and `git config --global user.email MAIL`"
+)
+
 MARKS = {
     VerdictStatus.PASSED: ("✓", "green"),
     VerdictStatus.FAILED: ("✗", "red"),

@@ -118,6 +118,7 @@ def _read(named: str, path: Path, mend: str = "") -> str:
 def _request(app: Application, said: tuple[str, dict[str, str]], name: str, until: str, base: str | None) -> RunRequest:
     """Everything is checked before anything is written."""
     from interlock.cli.pipelines import load
+    from interlock.cli.words import NO_IDENTITY
     from interlock.service import RunRequest
     from interlock.spec import require_runnable
 
@@ -128,6 +129,8 @@ def _request(app: Application, said: tuple[str, dict[str, str]], name: str, unti
     found = app.workspaces.import_base(None if worktree else base, worktree=worktree)
     note(f"note: {line}" for line in found.notes)
     app.workspaces.check_contents(found, loaded.pipeline.carry)
+    if not loaded.pipeline.deliver.author and not app.workspaces.identity():
+        note(f"warning: {NO_IDENTITY}")
     task, inputs = said
     return RunRequest(
         pipeline=loaded.pipeline,
