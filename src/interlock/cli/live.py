@@ -29,7 +29,7 @@ from interlock.cli.words import (
 )
 from interlock.core.events import Recorded, VerdictStatus
 from interlock.core.history import AttemptPhase, AttemptView, VerdictView
-from interlock.core.ids import AttemptId
+from interlock.core.ids import AttemptId, base_of
 from interlock.core.pipeline import GateKind, Pipeline
 from interlock.core.state import Phase
 from interlock.core.views import RunPhase, RunView, StageView
@@ -38,6 +38,7 @@ from interlock.service import Service
 _FRESH_S = 0.3  # how old a picture may be while time alone goes on
 _REJECTIONS_SHOWN = 2
 _END = "\n"
+_RESTING = (Phase.PAUSED, Phase.ACCEPTED, Phase.SKIPPED)
 _ALIGNED = 5  # columns before the gates
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
@@ -96,8 +97,8 @@ def picture(
     for stage, row in zip(view.stages, rows, strict=True):
         lines.extend(_stage_lines(_joined(row, widths), _marks(pipeline, stage), width))
         lines.extend(_rejections(stage))
-        if stage.phase is Phase.WORKING and stage.attempts and (said := activity(stage.attempts[-1].id)):
-            lines.append(Text(f"  │ {said}", style="dim"))
+        if stage.phase not in _RESTING and (said := activity(_subject(stage))):
+            lines.append(Text(f"  │ {safe(said)}", style="dim"))
     if view.phase not in OVER and not last:
         lines.extend(Text(line, style="yellow") for wait in view.waits for line in waiting(wait))
     for line in lines[1:]:
@@ -146,6 +147,11 @@ def _head(pipeline: Pipeline, view: RunView, now: float) -> Text:
     if view.overrides:
         head.append(f"  OVERRIDDEN {', '.join(view.overrides)}", style="bold red")
     return head
+
+
+def _subject(stage: StageView) -> AttemptId:
+    """What is at work: the attempt, or the gates on the base."""
+    return stage.attempts[-1].id if stage.attempts else base_of(stage.id)
 
 
 def _newest(stage: StageView) -> AttemptView | None:

@@ -40,6 +40,7 @@ from interlock.core.text import without_place
 from interlock.core.views import NOT_BEGUN, RunPhase, RunView, StageView, Standing, attempt_word
 
 if TYPE_CHECKING:
+    from interlock.gates.held_up import HeldUp
     from interlock.notify import Untold
 
 _LINES_MAX = 2  # of a finding, beyond its first
@@ -51,11 +52,12 @@ _PHASE_WIDTH = 11
 _NARROWEST = 40  # columns of a text beside others
 
 
-def status_page(view: RunView) -> Iterator[str]:
-    """A few lines: the run, one line for each stage, what is next."""
+def status_page(view: RunView, held_up: Sequence[HeldUp] = ()) -> Iterator[str]:
+    """A few lines: the run, one line for each stage, what waits for its turn, what is next."""
     yield from _head(view)
     for stage in view.stages:
         yield _stage_line(stage, view.phase)
+        yield from (f"    {safe(held.about)} {safe(held.words)}" for held in held_up if held.stage == stage.id)
     yield from ["", *closing(view)] if view.phase is not RunPhase.ACCEPTED else closing(view)[:1]
 
 

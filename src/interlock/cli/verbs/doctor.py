@@ -239,7 +239,11 @@ def _committer(root: Path, environ: Mapping[str, str]) -> Looked:
         author, _ = identities_in(repository_of(root, environ)[1], environ)
     except InterlockError as error:
         return Looked("git identity", "bad", str(error), Exit.INFRASTRUCTURE)
-    return Looked("git identity", "ok", f"commits are by {author}") if author else Looked("git identity", "note", NO_IDENTITY)
+    return (
+        Looked("git identity", "ok", f"commits are by {author}")
+        if author
+        else Looked("git identity", "note", NO_IDENTITY)
+    )
 
 
 def _of_folders(paths: RepositoryPaths | None, environ: Mapping[str, str]) -> Iterator[Looked]:
