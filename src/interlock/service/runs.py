@@ -13,7 +13,6 @@ from interlock.core.text import plain
 from interlock.execution.recorded import record_pipeline
 from interlock.execution.records import delivery_branch
 from interlock.ports import Journal, UsageError
-from interlock.spec.templates import render
 
 TASK_BYTES_MAX = 100_000  # of the task and of each input, as UTF-8: they become variables, and Linux takes 128 KiB
 
@@ -50,15 +49,18 @@ def begin(journal: Journal, run: str, at: float, request: RunRequest) -> RunStar
         by=request.by,
     )
     if not request.until:
-        _require_branch(delivery_branch(render, pipeline, event))
+        _require_branch(pipeline, event)
     event = replace(event, pipeline_text=record_pipeline(journal, run, pipeline))
     journal.remember("sources", run, json.dumps(request.sources))
     journal.create(run, at, event)
     return event
 
 
-def _require_branch(branch: str) -> None:
+def _require_branch(pipeline: Pipeline, started: RunStarted) -> None:
     """The run would work first, and then find nowhere to deliver to."""
+    from interlock.spec.templates import render  # late: who looks at runs needs no templates
+
+    branch = delivery_branch(render, pipeline, started)
     if not is_branch(branch):
         raise UsageError(
             f"deliver.branch: task and inputs make {plain(branch, 200)!r} of it, which is no name of a branch"
