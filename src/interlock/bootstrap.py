@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from interlock.core.views import RunView
 from interlock.execution.histories import Histories
 from interlock.journal import Aside, FileBlobs, SqliteJournal
-from interlock.ports import InfrastructureError, UsageError, World
+from interlock.ports import Brief, Cancel, InfrastructureError, UsageError, World
 from interlock.process import capture, detach, scrubbed
 from interlock.service import Service
 from interlock.settings import (
@@ -43,6 +43,8 @@ if TYPE_CHECKING:  # what does work is loaded where there is some: see _driver a
     from interlock.engines.owner import Attendant, Owner
     from interlock.gates import Referee
     from interlock.gates.bench import Bench
+    from interlock.gates.held_up import HeldUp
+    from interlock.gates.locks import Slot, Slots
     from interlock.notify import Channel, Notices, Untold
     from interlock.workspaces import GitWorkspaces
 
@@ -139,6 +141,12 @@ class Application:
         wanted = self.settings.notify.webhook or self.settings.notify.command
         return self.notices.untold(run) if wanted else ()
 
+    def held_up(self, run: str) -> tuple[HeldUp, ...]:
+        """What of the run waits for a slot, or for a gate that is alone with something."""
+        from interlock.gates.held_up import held_up
+
+        return held_up(paths_of(self.environ).state / "slots", run)
+
     def person(self) -> str:
         """Who answers, as the journal is told: the system's user, and who that is to git."""
         try:
@@ -230,11 +238,17 @@ def _bench(ground: _Ground, workspaces: GitWorkspaces) -> Bench:
     spent = ground.general.state / "spent"
     cap = DailyCap(spent, settings.daily_tokens, settings.daily_cost_usd, ground.clock.now)
     slots = Slots(ground.general.state / "slots", settings.slots, environ)
-    agents = capped(queued(adapters(environ, ground.top), slots.taken), cap)
+    agents = capped(queued(adapters(environ, ground.top), partial(_turn, slots)), cap)
     outside = Outside(settings.ci.endpoint, settings.ci.token, settings.ci.poll_s, settings.ci.grace_s)
     held_out = HeldOut(settings.held_out, environ, ground.top)
     shared = (workspaces, ground.blobs, ground.journal, environ, ground.paths.locks)
     return Bench(*shared, slots, agents, outside, held_out=held_out)
+
+
+def _turn(slots: Slots, brief: Brief, cancel: Cancel) -> AbstractContextManager[Slot]:
+    from interlock.gates.held_up import HeldUp
+
+    return slots.taken(cancel, HeldUp(brief.run, str(brief.attempt)))
 
 
 def _referee(bench: Bench) -> Referee:

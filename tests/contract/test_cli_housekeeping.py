@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from tests.contract.cli_world import new_world
+
+from interlock.cli.verbs.gc import freed
+from interlock.cli.words import count
+from interlock.workspaces import Collected
 
 PIPELINE = """\
 version: 1
@@ -25,11 +30,33 @@ def test_gc_names_merged_branches_and_promises_no_bound(tmp_path: Path) -> None:
     branch = world.show()["branch"]
     assert "git branch -d" not in world.ask("gc").text
     world.git("merge", "-q", branch)
-    said = world.ask("gc", "--dry-run").ended(0, f"1 delivered branch merged into HEAD: git branch -d {branch}")
+    said = world.ask("gc", "--dry-run").ended(0, f"1 delivered branch is merged into HEAD: git branch -d {branch}")
     assert "at most" not in said.out
-    assert "and what packing the rest saves" in said.out
+    assert "nothing to free but what packing saves: the rest is younger than a day" in said.out
     world.git("branch", "-q", "-d", branch)
     assert "git branch -d" not in world.ask("gc").text
+
+
+@pytest.mark.parametrize(
+    ("gone", "dry_run", "said"),
+    [
+        (
+            Collected(2_000, 1, 2, 0),
+            True,
+            "would free about 2.0 kB (1 object, 2 refs), and what packing the rest saves",
+        ),
+        (Collected(2_000, 1, 0, 3), False, "freed 2.0 kB (1 object, 3 checkouts)"),
+        (Collected(2_000), False, "freed 2.0 kB (by packing)"),
+        (Collected(), False, "nothing to free: the rest is younger than a day"),
+    ],
+)
+def test_gc_tells_what_goes_and_not_what_there_is_none_of(gone: Collected, dry_run: bool, said: str) -> None:
+    assert freed(gone, dry_run=dry_run).startswith(said)
+
+
+def test_words_in_plural() -> None:
+    assert [count(2, thing) for thing in ("branch", "finding", "pass")] == ["2 branches", "2 findings", "2 passes"]
+    assert count(1, "branch") == "1 branch"
 
 
 def test_runs_that_fit_are_told_with_state_and_task(tmp_path: Path) -> None:

@@ -122,7 +122,9 @@ def test_a_detached_run_goes_on_and_can_be_watched(root: Path) -> None:
     os.mkfifo(root / "go.fifo")
     world.ask("run", "-d", "-t", "x").ended(0, "goes on in the background", "next: interlock watch")
     assert world.ask("list", "--json").json()["runs"][0]["phase"] == "running"
-    world.ask("resume").ended(5, "is being run by process")
+    run = world.show()["id"]
+    world.ask("resume", "@").ended(5, "is being run by process", f"`interlock watch {run}` follows it")
+    world.ask("resume", "--raise", "attempts=2").ended(0, "the answer went to process", f"raise taken by run {run}")
     watching = world.start("watch", "--plain")
     (root / "go.fifo").write_text("go\n")
     out, err = watching.communicate(timeout=60)
@@ -176,7 +178,9 @@ def test_used_up_attempts_pause_and_every_way_on_works(root: Path) -> None:
     said = world.ask("run", "-t", "x").ended(3, "is paused (attempts)", "--override", "interlock retry")
     assert "code/1.2" in said.text
     world.ask("accept", "code/1.1").ended(2, "a hard gate said no to code/1.1: `--override`")
-    world.ask("retry", "code", "-m", "write right").ended(3, "code/1.3", "is paused")
+    world.ask("retry", "code", "-m", "write right").ended(
+        3, "code/1.3", "all 2 attempts since the last retry were rejected (4 in all)"
+    )
     assert "write right" in world.ask("shell", "code/1.3", "-c", "cat brief.txt").out
     fixed = commit_beside(world, {"made.txt": "right\n"})
     world.ask("retry", "code", "--with", fixed).ended(0, "submitted by", "accepted")
@@ -198,6 +202,18 @@ def test_a_cancelled_run_delivers_nothing(root: Path) -> None:
     world.ask("cancel", "-m", "enough").ended(0, "cancelled by", "enough")
     assert world.git("branch", "--list", "interlock/*") == ""
     world.ask("resume", world.show()["id"]).ended(1, "is over")
+
+
+def test_a_cancel_of_a_run_at_work_elsewhere_says_how_it_ended(root: Path) -> None:
+    waits = ONE.replace('cp "$BRIEF" brief.txt;', f"touch {root}/begun; sleep 100;")
+    world = new_world(root, {"interlock.yaml": waits})
+    world.ask("run", "-t", "x", "--detach").ended(0)
+    run = world.show()["id"]
+    said = world.ask("cancel").ended(0, f"run {run} cancelled", f"next: interlock show {run}").text
+    assert "watch" not in said
+    assert said.count("next:") == 1
+    world.ask("cancel", run).ended(0, f"run {run} is cancelled already")
+    assert "‖ code           cut off   code/1.1 coder" in world.ask("status").text
 
 
 def test_more_of_a_limit_lets_it_go_on(root: Path) -> None:
@@ -263,14 +279,13 @@ def _own_terminal(descriptor: int) -> None:
     fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
 
 
-def until(descriptor: int, *marks: bytes, again: bytes = b"") -> bytes:
-    """What the terminal showed, up to one of `marks`, or to its end. `again` is typed where nothing comes."""
+def until(descriptor: int, *marks: bytes) -> bytes:
+    """What the terminal showed, up to one of `marks`, or to its end."""
     said, silences = b"", 0
     while not any(mark in said for mark in marks):
         if not select.select([descriptor], [], [], 5)[0]:
             silences += 1
             assert silences < 24, f"nothing more comes after {said!r}"
-            os.write(descriptor, again)
             continue
         try:
             part = os.read(descriptor, 65536)
@@ -295,7 +310,7 @@ def test_on_a_terminal_the_view_is_live(root: Path) -> None:
     assert b"code" in said
 
 
-ASKED = (b"[s]: ", b"for good? [y/N]: ")  # to the last blank, which is written where the answer is read
+ASKED = (b"[s]: ", b"delivered? [y/N]: ")
 INTERRUPTS = {
     "stop": ([b"s\r"], 130, "interrupted"),
     "a second Ctrl-C": ([b"\x03"], 130, "interrupted"),
@@ -315,13 +330,19 @@ def test_an_interrupt_asks_what_is_meant(root: Path, name: str) -> None:
     with terminal(world, "run", "-t", "x", "--plain") as (child, screen):
         until(screen, b"coder works")
         os.write(screen, b"\x03")
+        told = b""
         for key in keys:
-            until(screen, *ASKED)
+            told += until(screen, *ASKED)
             os.write(screen, key)
-        # A Ctrl-C that comes between the question and the reading of the answer may be lost: one types it again.
-        until(screen, b"next: ", again=b"\x03" if keys[-1] == b"\x03" else b"")
+        until(screen, b"next: ")
         assert child.wait(timeout=60) == code
+    assert b"at work: code/1.1 (" in told
+    assert b"it begins anew when the run goes on" in told
+    assert (b"it is not cancelled" in told) == (b"n\r" in keys)
     assert world.show()["phase"] == phase
+    if name == "stop":  # what nobody does is not shown as at work
+        assert "cut off   code/1.1 coder" in world.ask("status").text
+        assert "working" not in world.ask("show").text
 
 
 def test_an_interrupt_elsewhere_stops_it_and_it_can_go_on(root: Path) -> None:

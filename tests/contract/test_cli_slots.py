@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import AbstractContextManager
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from tests.contract.cli_world import new_world
+
+from interlock.gates.held_up import HeldUp, held_up, told
+from interlock.gates.locks import Slots, held
+from interlock.ports import Cancelled
 
 PIPELINE = """\
 version: 1
@@ -39,3 +46,52 @@ def test_one_slot_is_shared_by_the_runs_of_two_repositories(tmp_path: Path) -> N
     lines = log.read_text().splitlines()
     assert len(lines) == 2 * 2 * 3, "two runs, each of an agent, its gate, and the gate on the base"
     assert all({first, second} == {"begins 0", "ends"} for first, second in pairwise(lines)), lines
+
+
+def test_who_waits_for_a_slot_says_so(tmp_path: Path) -> None:
+    world = new_world(tmp_path, {"interlock.yaml": PIPELINE.format(log=tmp_path / "log")})
+    home = world.environment()
+    settings = Path(home["XDG_CONFIG_HOME"]) / "interlock/settings.yaml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("slots: 1\n")
+    with Slots(Path(home["XDG_STATE_HOME"]) / "interlock/slots", 1).taken(threading.Event()):
+        child = world.start("run", "-t", "x", "--plain")
+        assert child.stderr is not None
+        line = next(line for line in child.stderr if "waits for" in line)
+        said = world.ask("status")
+        child.terminate()
+        child.communicate(timeout=60)
+    assert " base         gate ok waits for a slot: all 1 are taken, over all your runs (`slots` in" in line
+    said.ended(0, "    base gate ok waits for a slot: all 1 are taken")
+    assert "waits for a slot" not in world.ask("status").text
+
+
+def test_who_waits_for_what_another_gate_has_says_so(tmp_path: Path) -> None:
+    cancel, who = threading.Event(), HeldUp("r1", "code/1.1", "test")
+    seen: list[tuple[HeldUp, ...]] = []
+
+    def waits(name: str) -> AbstractContextManager[None]:
+        seen.append(held_up(tmp_path, "r1"))
+        cancel.set()
+        return told(tmp_path, HeldUp(who.run, who.subject, who.gate, f"waits for {name}"))
+
+    with held(tmp_path, ["db"], threading.Event(), waits):
+        assert seen == []  # nobody waited
+        with pytest.raises(Cancelled), held(tmp_path, ["db"], cancel, waits):
+            pass
+    assert seen == [()]
+
+
+def test_what_waits_is_told_while_its_waiter_lives(tmp_path: Path) -> None:
+    waits = HeldUp("r1", "code/1.1", "test", "waits for a slot")
+    with told(tmp_path, waits):
+        assert held_up(tmp_path, "r1") == (waits,)
+        assert held_up(tmp_path, "r2") == ()
+        (path,) = (tmp_path / "waiting").iterdir()
+        content = path.read_bytes()
+    assert held_up(tmp_path, "r1") == ()
+    path.write_bytes(content)  # as of one that was killed
+    assert held_up(tmp_path, "r1") == ()
+    (tmp_path / "file").touch()
+    with told(tmp_path / "file", waits):  # where none can be written, it goes on
+        assert held_up(tmp_path / "file", "r1") == ()

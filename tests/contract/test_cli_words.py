@@ -55,10 +55,18 @@ def test_a_pipeline_is_named_by_its_position(world: World, verb: str) -> None:
     world.ask(verb, "quick", "-p", "quick").ended(2, "both name a pipeline")
 
 
+def test_where_there_are_several_pipelines_a_command_to_type_is_said(world: World) -> None:
+    world.commit({".interlock/pipelines/chore.yaml": PIPELINE})
+    for verb, *more in (["run", "fix it"], ["plan"]):
+        said = "there is more than one pipeline (chore, quick): choose one, as in `interlock"
+        world.ask(verb, *more).ended(2, f"{said} {verb} -p quick`")
+
+
 def test_help_and_version_answer_as_git_does(world: World) -> None:
     assert world.ask("help").ended(0).out == world.ask("--help").out == world.ask().ended(0).out
     assert world.ask("help", "run").ended(0).out == world.ask("run", "--help").out
     world.ask("help", "rum").ended(2, "no such verb: rum (did you mean run?)")
+    assert world.ask("nosuchverb").ended(2).err == "error: no such verb: nosuchverb: see `interlock --help`\n"
     for words in (["-v"], ["--version"], ["-V"], ["-C", ".", "-v"]):
         assert world.ask(*words).ended(0).out == f"interlock {__version__}\n"
 
@@ -75,7 +83,7 @@ def test_a_run_is_named_by_few_letters(world: World) -> None:
     assert world.ask("show", "@-1/code").ended(0).out == world.ask("show", oldest, "code").out
     assert world.show(newest[:-1])["id"] == newest
     world.ask("resume", "@-1").ended(0, f"run {oldest} is over")
-    world.ask("cancel", "@").ended(2, f"run {newest} is accepted")
+    world.ask("cancel", "@").ended(2, f"run {newest} is accepted", f"`git branch -D interlock/{newest}` does")
     world.ask("status", "2").ended(2, f"2 is the name of 2 runs: {newest}, {oldest}: say more of it")
     world.ask("status", "@-2").ended(2, f"the oldest is {oldest}, or @-1")
 

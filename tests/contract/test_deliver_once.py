@@ -78,7 +78,7 @@ def until(holds: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize("held", ["unpack-objects"], indirect=True)
 def test_who_cancels_before_the_branch_is_made_gets_none(held: Held) -> None:
-    held.world.ask("cancel").ended(0, "cancel taken")
+    held.world.ask("cancel").ended(0, "the run ends as soon as what is at work in it has ended", "cancel taken")
     held.go()
     assert held.owner.returncode == 1
     assert held.world.show()["phase"] == "cancelled"
@@ -96,6 +96,8 @@ def test_who_cancels_while_the_branch_is_made_waits_and_is_told_that_it_won(held
     assert late.returncode == 2, said
     assert "is delivered" in said
     assert "is being delivered" not in said
+    assert "was not cancelled" in said
+    assert said.count("error:") == 1
     view = held.world.show()
     assert view["phase"] == "accepted"
     assert view["commit"] in held.branches()

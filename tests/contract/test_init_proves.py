@@ -75,6 +75,14 @@ def test_what_nobody_could_pass_is_written_but_off(tmp_path: Path):
     world.ask("check", "-p", "quick").ended(0, "code/test passed")
 
 
+def test_a_linter_of_the_makefile_is_off_in_the_words_as_in_the_page(tmp_path: Path):
+    world = new_world(tmp_path, {"Makefile": "lint:\n\t@exit 1\ntest:\n\t@true\n"})
+    said = world.ask("init").ended(0, "lint fails on what is there now", "it is written, but off").err
+    assert "no attempt can pass it" not in said
+    assert not any("mend" in line for line in next_of(said))
+    assert "off, since it fails on what is there now" in quick(world)
+
+
 def test_nothing_is_asked_where_it_is_not_wanted_or_nothing_is_new(tmp_path: Path):
     world = new_world(tmp_path, RED)
     assert "run once" not in world.ask("init", "--no-verify").ended(0).err

@@ -85,6 +85,7 @@ class Known:
         self.run_paused = False
         self.delivering: DeliveryBegun | None = None
         self.delivered = ""
+        self.branch = ""  # as a person said
         self.finished: RunFinished | None = None
         self.cancelled = False
         self._upstream = {stage.id: pipeline.upstream(stage.id) for stage in pipeline.stages}

@@ -49,6 +49,7 @@ class Human:
             override=self.chance.one_in(0.5),
             now=self.chance.one_in(0.5),
             limits=((self.chance.choice((*LIMITS, "nonsense")), self.chance.choice((-1.0, 0.0, 5.0))),),
+            branch="elsewhere" if self.chance.one_in(0.3) else "",
         )
 
     def regret(self) -> Answer:
@@ -60,7 +61,8 @@ class Human:
         answers = [self._help_stage(name, stage) for name, stage in state.stages.items()]
         if state.pause is not None:
             action = Action.CONTINUE if self.chance.one_in(0.7) else Action.RETRY
-            answers.append(self._say(action, self.chance.choice(list(state.stages))))
+            branch = self.chance.choice(("", "elsewhere", "another", "no name"))
+            answers.append(self._say(action, self.chance.choice(list(state.stages)), branch=branch))
         return [answer for answer in answers if answer is not None]
 
     def settle(self, state: RunState) -> list[Answer]:
@@ -139,10 +141,11 @@ class Human:
         override: bool = False,
         now: bool = False,
         limits: tuple[tuple[str, float], ...] = (),
+        branch: str = "",
     ) -> Answer:
         answer = Answer(
             f"answer-{len(self.said)}", self.run, action, "ann", 0.0, stage, subject, gate, comment, commit,
-            override, now, limits if action is Action.RAISE else (),
+            override, now, limits if action is Action.RAISE else (), branch if action is Action.CONTINUE else "",
         )  # fmt: skip
         self.said.append(answer)
         return answer

@@ -93,6 +93,8 @@ class Oracle:
         require(begun and (begun.branch, begun.commit) == (branch, delivered), "S4", f"{branch} is made without a word")
         require(not self.known.cancelled, "S4", f"{branch} is made after the run was cancelled")
         require(not self.known.delivered, "S6", "the branch is delivered again")
+        require(set(self.known.store.branches) <= {branch}, "S6", f"{branch} is made beside another one")
+        require(self.known.branch in ("", branch), "S4", f"{branch} is made, and a person said {self.known.branch}")
         commit = begun.source if begun else ""
         outputs = {book.output for book in self.known.books.values()}
         require(commit in outputs, "S1", lambda: f"{commit} is delivered and is no accepted output")
@@ -247,6 +249,7 @@ class Oracle:
                 self.known.raised.update(dict(event.limits))
                 self.known.forget_failures(event.action)
             case Action.CONTINUE:
+                self.known.branch = event.branch or self.known.branch
                 self.known.forget_failures(event.action)
             case Action.APPROVE | Action.REJECT if book is not None and event.subject is not None:
                 tried, _ = self.known.alive(event.subject, event, judged=True)

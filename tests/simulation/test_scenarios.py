@@ -10,6 +10,7 @@ from tests.simulation.simulate import Simulation
 from interlock.core.events import (
     Action,
     AnswerTaken,
+    Delivered,
     EffectErrored,
     InputPrepared,
     Paused,
@@ -37,6 +38,7 @@ def test_every_kind_of_scenario_is_there() -> None:
         seen.update({"a second owner": int(result.owners > 1), "reports of the dead": len(simulation.lost_facts)})
     wanted = {
         *("a diamond", "a join", "no worker", "a conflict", "sent back by a rule", "sent back by a person", "skipped"),
+        *("delivered under another name", "refused: no name of a branch"),
         *("an errored gate", "an errored effect", "a late report", "a second owner", "reports of the dead"),
         *(f"paused: {reason}" for reason in PauseReason),
         *(f"answered: {action}" for action in Action),
@@ -66,8 +68,10 @@ def _kinds(record: Recorded) -> list[str]:
             return ["an errored gate"]
         case EffectErrored():
             return ["an errored effect"]
-        case Refused():
-            return ["a late report"]
+        case Refused(why=why):
+            return ["a late report", *["refused: no name of a branch"] * ("no name of a branch" in why)]
+        case Delivered(branch="elsewhere" | "another"):
+            return ["delivered under another name"]
         case Paused(reason=reason):
             return [f"paused: {reason}"]
         case AnswerTaken(action=action):

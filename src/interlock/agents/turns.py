@@ -22,7 +22,7 @@ class Slot(Protocol):
     def environment(self) -> Mapping[str, str]: ...
 
 
-Turn = Callable[[Cancel], AbstractContextManager[Slot]]
+Turn = Callable[[Brief, Cancel], AbstractContextManager[Slot]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Queued:
     turn: Turn
 
     def work(self, spec: AgentSpec, brief: Brief, place: Place, cancel: Cancel) -> Outcome:
-        with self.turn(cancel) as slot:
+        with self.turn(brief, cancel) as slot:
             return self.inner.work(spec, replace(brief, env={**brief.env, **slot.environment}), place, cancel)
 
 

@@ -12,6 +12,12 @@ _TAIL_BYTES = 4_000
 _LINE_MAX = 400
 
 
+def activity(app: Application, run: str, attempt: AttemptId) -> str:
+    """What the stage waits for, or what its attempt printed last."""
+    waits = (held.words for held in app.held_up(run) if held.stage == attempt.stage)
+    return next(waits, "") or last_line(app, run, attempt)
+
+
 def last_line(app: Application, run: str, attempt: AttemptId) -> str:
     """Empty where it is not at work here, or printed nothing yet."""
     place = app.workspaces.place_of(run, attempt)

@@ -7,18 +7,20 @@ until the owner has taken or refused the answer, and says which.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from interlock.bootstrap import Application
-from interlock.cli.driving import Manner, drive
+from interlock.cli.driving import Manner, conclude, drive
 from interlock.cli.exits import Exit
 from interlock.cli.opened import note, say
 from interlock.cli.words import OVER, safe
-from interlock.core.events import AnswerTaken, Recorded, Refused
+from interlock.core.events import Action, AnswerTaken, Recorded, Refused
 from interlock.core.views import RunView, Standing
 from interlock.service import Said
 from interlock.service.jsons import line
 
 _TAKEN_S = 30.0
+_ENDED_S = 3.0
 _LOOK_S = 0.1
 
 
@@ -41,7 +43,29 @@ def answer(app: Application, view: RunView, said: Said, manner: Manner) -> int:
     fate = _waited(app, view, put.id)
     if fate is None and not app.service.owner_of(view.id):  # it left at that very moment
         return drive(app, view.id, manner, after=view.seq)
+    if said.action is Action.CANCEL and not manner.json:
+        return _ending(app, view, fate, manner)
     return _said(view, fate, manner)
+
+
+def _ending(app: Application, view: RunView, fate: AnswerTaken | Refused | None, manner: Manner) -> int:
+    """Of a cancel: it is over once what is at work in the run has ended. Why it was refused, its caller says."""
+    if isinstance(fate, Refused):
+        return Exit.USAGE
+    if isinstance(fate, AnswerTaken):
+        if _within(_ENDED_S, lambda: app.service.locate_run(view.id).phase in OVER):
+            return conclude(app, view.id, manner)
+        note("the run ends as soon as what is at work in it has ended")
+    return _said(view, fate, manner)
+
+
+def _within(seconds: float, holds: Callable[[], bool]) -> bool:
+    pause = threading.Event()
+    for _ in range(int(seconds / _LOOK_S)):
+        if holds():
+            return True
+        pause.wait(_LOOK_S)
+    return holds()
 
 
 def _waited(app: Application, view: RunView, answer_id: str) -> AnswerTaken | Refused | None:

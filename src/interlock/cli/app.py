@@ -96,8 +96,8 @@ def call(arguments: Sequence[str]) -> int:
 
 
 def unknown(name: str) -> str:
-    """What to say of a verb that there is not."""
+    """What to say of a verb that there is not; where they are listed is added to every mistake of this kind."""
     from difflib import get_close_matches  # late: only for a mistake
 
     close = get_close_matches(name, VERBS, 1)
-    return f"no such verb: {name}" + (f" (did you mean {close[0]}?)" if close else ", `interlock --help` lists them")
+    return f"no such verb: {name}" + (f" (did you mean {close[0]}?)" if close else "")

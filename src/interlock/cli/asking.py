@@ -9,6 +9,7 @@ import click
 
 from interlock.bootstrap import Application
 from interlock.cli.opened import asks, note
+from interlock.cli.prompting import asked
 from interlock.core.events import Action
 from interlock.core.text import plain
 from interlock.core.views import RunView, WaitView
@@ -27,7 +28,6 @@ def answered(app: Application, run: str) -> bool:
     try:
         said = _asked(app, view, wait)
     except click.Abort:
-        note("")
         return False
     if said is None:
         return False
@@ -38,11 +38,11 @@ def answered(app: Application, run: str) -> bool:
 def _asked(app: Application, view: RunView, wait: WaitView) -> Said | None:
     question = f"{wait.subject}: [a]pprove, [r]eject, show the [d]iff, [l]ater"
     while True:
-        match click.prompt(question, default=_LATER, err=True, show_default=False).strip().lower()[:1]:
+        match asked(question, _LATER, shown=False).lower()[:1]:
             case "a":
                 return Said(Action.APPROVE, app.person(), wait.stage, wait.subject, wait.gate)
             case "r":
-                why = click.prompt("what is wrong (the next attempt is told)", err=True).strip()
+                why = asked("what is wrong (the next attempt is told)")
                 return Said(Action.REJECT, app.person(), wait.stage, wait.subject, wait.gate, plain(why, 10_000))
             case "d":
                 click.echo_via_pager(_diff(app, view, wait))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import click
@@ -15,15 +16,20 @@ from interlock.bootstrap import Application
 from interlock.cli.exits import Exit, of_phase
 from interlock.cli.follow import Screen, follow, screen
 from interlock.cli.opened import asks, ended_politely, note, say
+from interlock.cli.prompting import asked, confirmed
 from interlock.cli.streams import unheard
-from interlock.cli.words import closing
+from interlock.cli.words import OVER, closing, lasted, uncancelled
 from interlock.core.events import Action, OwnerChanged
+from interlock.core.history import AttemptPhase
 from interlock.service import Said
 from interlock.service.jsons import line
 from interlock.telemetry import lacking
 
 _DETACH_S = 20.0
-_WISHES = {"d": "detach", "detach": "detach", "s": "stop", "stop": "stop", "k": "", "keep going": ""}
+_WISHES = {"d": "detach", "detach": "detach", "s": "stop", "stop": "stop", "k": "", "keep": "", "keep going": ""}
+_QUESTION = (
+    "[d]etach: go on in the background, [s]top: resume later (or Ctrl-C), [k]eep going, or cancel: end it for good"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,9 @@ def drive(app: Application, run: str, manner: Manner, *, take_over: bool = False
     note(f"warning: {word}" for word in (lacking(app.environ),) if word)
     with ended_politely():
         wish = _driven(app, run, manner, take_over=take_over, after=after)
+    if wish and app.service.locate_run(run).phase in OVER:
+        note(f"run {run} came to its end meanwhile")
+        wish = ""
     match wish:
         case "detach":
             return detached(app, run, manner)
@@ -75,7 +84,7 @@ def drive(app: Application, run: str, manner: Manner, *, take_over: bool = False
             app.service.answer(view, Said(Action.CANCEL, app.person()))
             with ended_politely():
                 _driven(app, run, manner, after=view.seq)
-            return conclude(app, run, manner)
+            return told_uncancelled(app, run, conclude(app, run, manner))
         case "stop":
             conclude(app, run, manner)
             return Exit.INTERRUPTED
@@ -111,6 +120,14 @@ def conclude(app: Application, run: str, manner: Manner) -> int:
         else:
             say([*closing(view), *([f"pull request: {url}"] if url else [])])
     return of_phase(view.phase)
+
+
+def told_uncancelled(app: Application, run: str, code: int) -> int:
+    """Say what came before a cancel, where it came too late. Returns the exit code, `code` where it did not."""
+    if why := uncancelled(app.service.locate_run(run)):
+        note(f"error: run {run} was not cancelled: {why}")
+        return Exit.USAGE
+    return code
 
 
 def detached(app: Application, run: str, manner: Manner, *, take_over: bool = False) -> int:
@@ -153,7 +170,7 @@ def _driven(app: Application, run: str, manner: Manner, *, take_over: bool = Fal
             after = _shown(app, work, view, after)
             if work.done.is_set():
                 break
-            wish = _asked(run)
+            wish = _asked(app, run)
     except KeyboardInterrupt:  # a second one, before there was a question
         wish = "stop"
     finally:
@@ -177,25 +194,32 @@ def _shown(app: Application, work: _Drive, view: Screen, after: int) -> int:
     return after
 
 
-def _asked(run: str) -> str:
+def _asked(app: Application, run: str) -> str:
     """What Ctrl-C means: on a terminal the person says, and a second one stops; elsewhere the run stops. A stopped run
     can be resumed: it ends for good by the whole word alone, confirmed."""
     if not asks():
         return "stop"
-    note("")
+    note(["", *_at_stake(app, run)])
     try:
-        while (word := _word()) != "cancel" or not click.confirm(f"end run {run} for good?", err=True):
+        while True:
+            word = asked(_QUESTION, "s").lower()
             if word in _WISHES:
                 return _WISHES[word]
-            note("say one of the letters in brackets, or the whole word cancel")
+            if word != "cancel":
+                note("say one of the letters in brackets, or the whole word cancel")
+            elif confirmed(f"end run {run} for good, with no branch delivered?"):
+                return "cancel"
+            else:
+                note("it is not cancelled")
     except click.Abort:  # a second Ctrl-C, or the end of the input
         return "stop"
-    return "cancel"
 
 
-def _word() -> str:
-    question = (
-        "[d]etach: go on in the background, [s]top: resume later (or Ctrl-C), [k]eep going, or cancel: end it for good"
-    )
-    said: str = click.prompt(question, default="s", err=True, show_default=True)
-    return said.strip().lower()
+def _at_stake(app: Application, run: str) -> Iterator[str]:
+    """The attempts at work: whoever goes on with the run begins them anew."""
+    view = app.service.describe_run(run)
+    working = [each for stage in view.stages for each in stage.attempts if each.phase is AttemptPhase.WORKING]
+    if working:
+        now = app.service.clock.now()
+        names = ", ".join(f"{each.id} ({lasted(now - each.started_at)})" for each in working)
+        yield f"at work: {names}; detach and stop end that, and it begins anew when the run goes on"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 import click
 
@@ -18,6 +19,9 @@ from interlock.core.events import AttemptErrored, CandidateProduced, Recorded, V
 from interlock.core.views import Standing
 from interlock.service import Service
 from interlock.service.jsons import event_line
+
+if TYPE_CHECKING:
+    from interlock.gates.held_up import HeldUp
 
 POLL_S = 0.15
 _PAID = (AttemptErrored, CandidateProduced, VerdictGiven)
@@ -57,11 +61,13 @@ def screen(app: Application, run: str, stream: TextIO, *, plain: bool, json: boo
     if json:
         return JsonScreen(run)
     if plain or not redraws(stream):
-        return LineScreen(Story(pipeline, closes=True), stream, lambda: service.locate_run(run))
-    from interlock.cli.activity import last_line
+        return LineScreen(
+            Story(pipeline, closes=True), stream, lambda: service.locate_run(run), partial(app.held_up, run)
+        )
+    from interlock.cli.activity import activity
     from interlock.cli.live import LiveScreen  # late: rich is slow to import
 
-    return LiveScreen(pipeline, run, service, stream, partial(last_line, app, run))
+    return LiveScreen(pipeline, run, service, stream, partial(activity, app, run))
 
 
 class JsonScreen:
@@ -82,11 +88,15 @@ class JsonScreen:
 
 
 class LineScreen:
-    """One line for each transition, and one where most of a limit is used."""
+    """One line for each transition, one where most of a limit is used, and one where something waits for its turn."""
 
-    def __init__(self, story: Story, stream: TextIO, now: Callable[[], Standing]) -> None:
+    def __init__(
+        self, story: Story, stream: TextIO, now: Callable[[], Standing], held_up: Callable[[], Sequence[HeldUp]]
+    ) -> None:
         self._story, self._write, self._now = story, note if stream is sys.stderr else say, now
+        self._held_up = held_up
         self._near: set[str] = set()
+        self._held: set[HeldUp] = set()
 
     def __enter__(self) -> LineScreen:
         return self
@@ -101,6 +111,10 @@ class LineScreen:
                 self._write(painted(told))
         if any(isinstance(record.event, _PAID) for record in batch):
             self._tell_limits(batch[-1].at)
+        now = set(self._held_up())
+        for held in sorted(now - self._held, key=str):
+            self._write(painted(Told(time.time(), held.about, held.words)))
+        self._held = now
 
     def _tell_limits(self, at: float) -> None:
         view = self._now()

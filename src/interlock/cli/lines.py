@@ -268,6 +268,7 @@ def _answer(event: AnswerTaken) -> str:
     about = " ".join(part for part in (event.gate.rpartition("/")[2], *_limits(event)) if part)
     said = f': "{safe(event.comment, 160)}"' if event.comment else ""
     override = " with --override" if event.override else ""
+    override += f", to deliver branch {safe(event.branch)}" if event.branch else ""
     return f"{safe(event.by, 120)} says {event.action}{' ' + about if about else ''}{override}{said}"
 
 

@@ -18,18 +18,18 @@ from interlock.cli.words import (
     MARKS,
     OVER,
     RUN_TONES,
-    STAGE_MARKS,
     gate_name,
     lasted,
     nearly_used,
     paid,
     safe,
+    stage_look,
     usage,
     waiting,
 )
 from interlock.core.events import Recorded, VerdictStatus
 from interlock.core.history import AttemptPhase, AttemptView, VerdictView
-from interlock.core.ids import AttemptId
+from interlock.core.ids import AttemptId, base_of
 from interlock.core.pipeline import GateKind, Pipeline
 from interlock.core.state import Phase
 from interlock.core.views import RunPhase, RunView, StageView
@@ -38,6 +38,7 @@ from interlock.service import Service
 _FRESH_S = 0.3  # how old a picture may be while time alone goes on
 _REJECTIONS_SHOWN = 2
 _END = "\n"
+_RESTING = (Phase.PAUSED, Phase.ACCEPTED, Phase.SKIPPED)
 _ALIGNED = 5  # columns before the gates
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
@@ -90,14 +91,14 @@ def picture(
 ) -> RenderableType:
     """The run at `now` (unix seconds), `width` columns wide; `activity` tells what an attempt printed last. The last
     picture leaves out what waits: that is said after it."""
-    rows = [_row(stage, now) for stage in view.stages]
+    rows = [_row(stage, view.phase, now) for stage in view.stages]
     widths = [max(len(row[column]) for row in rows) for column in range(_ALIGNED)]
     lines = [_head(pipeline, view, now)]
     for stage, row in zip(view.stages, rows, strict=True):
         lines.extend(_stage_lines(_joined(row, widths), _marks(pipeline, stage), width))
         lines.extend(_rejections(stage))
-        if stage.phase is Phase.WORKING and stage.attempts and (said := activity(stage.attempts[-1].id)):
-            lines.append(Text(f"  │ {said}", style="dim"))
+        if stage.phase not in _RESTING and (said := activity(_subject(stage))):
+            lines.append(Text(f"  │ {safe(said)}", style="dim"))
     if view.phase not in OVER and not last:
         lines.extend(Text(line, style="yellow") for wait in view.waits for line in waiting(wait))
     for line in lines[1:]:
@@ -148,14 +149,19 @@ def _head(pipeline: Pipeline, view: RunView, now: float) -> Text:
     return head
 
 
+def _subject(stage: StageView) -> AttemptId:
+    """What is at work: the attempt, or the gates on the base."""
+    return stage.attempts[-1].id if stage.attempts else base_of(stage.id)
+
+
 def _newest(stage: StageView) -> AttemptView | None:
     """Of this epoch."""
     return stage.attempts[-1] if stage.attempts and stage.attempts[-1].id.epoch == stage.epoch else None
 
 
-def _row(stage: StageView, now: float) -> tuple[Text, ...]:
-    mark, tone = STAGE_MARKS[stage.phase]
-    if stage.phase is Phase.WORKING or (stage.phase is Phase.JUDGING and not _asked(stage)):
+def _row(stage: StageView, run: RunPhase, now: float) -> tuple[Text, ...]:
+    mark, tone, word = stage_look(stage, run)
+    if word == Phase.WORKING or (word == Phase.JUDGING and not _asked(stage)):
         mark = _SPINNER[int(now * 8) % len(_SPINNER)]
     newest = _newest(stage)
     style = tone.replace("bright_black", "dim")
@@ -165,7 +171,7 @@ def _row(stage: StageView, now: float) -> tuple[Text, ...]:
         Text(number, style="dim"),
         Text(_who(stage, newest)),
         Text(_time(newest, now) if newest else ""),
-        _word(stage, style),
+        _word(stage, word, style),
     )
 
 
@@ -187,10 +193,10 @@ def _time(attempt: AttemptView, now: float) -> str:
     return lasted((attempt.ended_at or open_end) - attempt.started_at) + (f", {used}" if used else "")
 
 
-def _word(stage: StageView, style: str) -> Text:
-    if stage.phase is Phase.JUDGING and _asked(stage):
+def _word(stage: StageView, word: str, style: str) -> Text:
+    if word == Phase.JUDGING and _asked(stage):
         return Text("waits", style="yellow")
-    return Text("" if stage.phase is Phase.WAITING else stage.phase, style=style)
+    return Text("" if word == Phase.WAITING else word, style=style)
 
 
 def _marks(pipeline: Pipeline, stage: StageView) -> list[Text]:

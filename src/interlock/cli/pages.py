@@ -15,7 +15,6 @@ from interlock.cli.words import (
     ATTEMPT_TONES,
     MARKS,
     RUN_TONES,
-    STAGE_MARKS,
     clock,
     closing,
     count,
@@ -29,6 +28,7 @@ from interlock.cli.words import (
     safe,
     short,
     spent,
+    stage_look,
     traits,
     usage,
 )
@@ -37,9 +37,10 @@ from interlock.core.history import AttemptPhase, AttemptView, VerdictView
 from interlock.core.joins import conflict_text
 from interlock.core.state import Phase, Spent
 from interlock.core.text import without_place
-from interlock.core.views import RunPhase, RunView, StageView, Standing
+from interlock.core.views import NOT_BEGUN, RunPhase, RunView, StageView, Standing, attempt_word
 
 if TYPE_CHECKING:
+    from interlock.gates.held_up import HeldUp
     from interlock.notify import Untold
 
 _LINES_MAX = 2  # of a finding, beyond its first
@@ -51,11 +52,12 @@ _PHASE_WIDTH = 11
 _NARROWEST = 40  # columns of a text beside others
 
 
-def status_page(view: RunView) -> Iterator[str]:
-    """A few lines: the run, one line for each stage, what is next."""
+def status_page(view: RunView, held_up: Sequence[HeldUp] = ()) -> Iterator[str]:
+    """A few lines: the run, one line for each stage, what waits for its turn, what is next."""
     yield from _head(view)
     for stage in view.stages:
-        yield _stage_line(stage)
+        yield _stage_line(stage, view.phase)
+        yield from (f"    {safe(held.about)} {safe(held.words)}" for held in held_up if held.stage == stage.id)
     yield from ["", *closing(view)] if view.phase is not RunPhase.ACCEPTED else closing(view)[:1]
 
 
@@ -94,7 +96,7 @@ def run_page(view: RunView, untold: Sequence[Untold] = ()) -> Iterator[str]:
         yield from _verdict(verdict, "base")
     for stage in view.stages:
         yield ""
-        yield from stage_lines(stage)
+        yield from _stage(stage, view.phase)
     yield ""
     yield from closing(view)
 
@@ -126,13 +128,13 @@ def _worth(spent: Spent) -> str:
 
 def stage_page(view: RunView, stage: StageView) -> Iterator[str]:
     yield from _head(view)
-    yield from stage_lines(stage)
+    yield from _stage(stage, view.phase)
 
 
 def attempt_page(view: RunView, attempt: AttemptView) -> Iterator[str]:
     """One attempt with its digests."""
     yield from _head(view)
-    yield from _attempt(attempt, deep=True)
+    yield from _attempt(attempt, view.phase, deep=True)
     yield ""
     yield f"next: interlock logs {view.id} {attempt.id}"
     if attempt.commit:
@@ -140,16 +142,16 @@ def attempt_page(view: RunView, attempt: AttemptView) -> Iterator[str]:
         yield f"      interlock shell {view.id}/{attempt.id}"
 
 
-def stage_lines(stage: StageView) -> Iterator[str]:
-    """A stage with all its attempts."""
-    yield _stage_line(stage)
+def _stage(stage: StageView, run: RunPhase) -> Iterator[str]:
+    """With all its attempts."""
+    yield _stage_line(stage, run)
     if stage.input and stage.input.conflicts:
         yield f"    input: {safe(conflict_text(stage.input))}"
     for verdict in stage.input_verdicts:
         yield from _verdict(verdict, stage.id, "on its input: ")
     told: dict[str, AttemptView] = {}
     for attempt in stage.attempts:
-        yield from _attempt(attempt, before=told.get(attempt.why))
+        yield from _attempt(attempt, run, before=told.get(attempt.why))
         told.setdefault(attempt.why, attempt)
 
 
@@ -161,10 +163,10 @@ def _head(view: RunView) -> Iterator[str]:
         yield click.style(f"OVERRIDDEN by a person: {', '.join(view.overrides)}", fg="red", bold=True)
 
 
-def _stage_line(stage: StageView) -> str:
-    mark, tone = STAGE_MARKS[stage.phase]
-    phase = click.style(f"{stage.phase:<9}", fg=tone)
-    return f"{click.style(mark, fg=tone)} {stage.id:<14} {phase} {_state(stage)}".rstrip()
+def _stage_line(stage: StageView, run: RunPhase) -> str:
+    mark, tone, word = stage_look(stage, run)
+    phase = click.style(f"{word:<9}", fg=tone)
+    return f"{click.style(mark, fg=tone)} {stage.id:<14} {phase} {_state(stage) if word != NOT_BEGUN else ''}".rstrip()
 
 
 def _state(stage: StageView) -> str:
@@ -194,9 +196,14 @@ def _overridden(attempt: AttemptView) -> str:
     return f" OVERRIDDEN by {safe(attempt.override_by, 120)}" if attempt.override_by else ""
 
 
-def _attempt(attempt: AttemptView, *, deep: bool = False, before: AttemptView | None = None) -> Iterator[str]:
+def _attempt(
+    attempt: AttemptView, run: RunPhase, *, deep: bool = False, before: AttemptView | None = None
+) -> Iterator[str]:
     """`before` is one that ended for the same reason, which is told already."""
-    facts = [click.style(attempt.phase, fg=ATTEMPT_TONES[attempt.phase]) + _overridden(attempt), _worker(attempt)]
+    facts = [
+        click.style(attempt_word(attempt, run), fg=ATTEMPT_TONES[attempt.phase]) + _overridden(attempt),
+        _worker(attempt),
+    ]
     if attempt.ended_at:
         facts.append("cached" if attempt.cached else lasted(attempt.ended_at - attempt.started_at))
     facts.append(usage(attempt.usage))

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from interlock.core.text import plain
 from interlock.ports import UsageError
 from interlock.spec import Level, Loaded, Mistake, find_pipelines, load_pipeline, locate_pipeline
@@ -38,7 +40,7 @@ def locate(root: Path, name: str) -> Path:
     """The file of `-p NAME|PATH`; a path is looked for where the user stands, then at the root. Raises UsageError."""
     if name.endswith((".yaml", ".yml")) and (Path.cwd() / name).is_file():
         return Path(os.path.normpath(Path.cwd() / name))
-    return locate_pipeline(root, name)
+    return locate_pipeline(root, name, _command())
 
 
 def locate_all(root: Path, name: str) -> list[Path]:
@@ -84,6 +86,12 @@ def reviews_worst(pipeline: Pipeline, worst: Mapping[str, int]) -> int:
     """How often a reviewer can be asked at most, each for every attempt, if each answers in due form."""
     reviews = ((stage, gate.review) for stage in worst for gate in pipeline.stage(stage).gates if gate.review)
     return sum(worst[stage] * len(review.by) for stage, review in reviews)
+
+
+def _command() -> str:
+    """The verb, as it was typed."""
+    context = click.get_current_context(silent=True)
+    return context.command_path if context is not None else "interlock run"
 
 
 def _flat(text: str) -> str:

@@ -45,8 +45,9 @@ class Proved:
     blocked: tuple[str, ...] = ()
 
 
-def prove(app: Application) -> Proved:
-    """Setup and gates on the working tree as it is. Ctrl-C ends it, and nothing but it."""
+def prove(app: Application, tests: frozenset[str]) -> Proved:
+    """Setup and gates on the working tree as it is; `tests` are those that run tests. Ctrl-C ends it, and nothing but
+    it."""
     from interlock.spec.scaffold import Learned
 
     gates: list[GateLearned] = []
@@ -58,9 +59,10 @@ def prove(app: Application) -> Proved:
     alarm.start()
     try:
         for checked in _asked(app, stop):
-            if (learned := _told(app, checked)) is not None:
+            if (learned := _told(app, checked, tests)) is not None:
                 gates.append(learned)
-                blocked += [] if learned.failing or learned.unheeded or _is_off(checked, learned) else [learned.id]
+                off = learned.is_off(tests=learned.id in tests)
+                blocked += [] if learned.failing or learned.unheeded or off else [learned.id]
             if stop.is_set():
                 why = f"it took longer than {PROVE_S // 60} minutes"
                 break
@@ -71,11 +73,6 @@ def prove(app: Application) -> Proved:
     finally:
         alarm.cancel()
     return Proved(Learned(tuple(gates)), green=not why and not blocked, why=why, blocked=tuple(blocked))
-
-
-def _is_off(checked: Checked, learned: GateLearned) -> bool:
-    """Whether the gate is written as a comment: nobody could pass it, and others judge."""
-    return learned.can_run and bool(checked.gate.used) and not checked.gate.used.endswith(".test")
 
 
 def _asked(app: Application, stop: threading.Event) -> Iterator[Checked]:
@@ -98,7 +95,7 @@ def _bounded(pipeline: Pipeline) -> Pipeline:
     )
 
 
-def _told(app: Application, checked: Checked) -> GateLearned | None:
+def _told(app: Application, checked: Checked, tests: frozenset[str]) -> GateLearned | None:
     """Says what a gate said, and gives back what is to be kept of it; None where it is green, or was not asked."""
     from interlock.core.events import VerdictStatus
     from interlock.spec.scaffold import GateLearned, missing_in
@@ -108,28 +105,29 @@ def _told(app: Application, checked: Checked) -> GateLearned | None:
         return None
     mark, tone = MARKS[judgement.status]
     about = f"{click.style(mark, fg=tone)} {checked.gate.id}"
-    tests = _tests(app, checked, judgement)
-    passed = sum(test.status == "passed" for test in tests)
+    ran = _tests(app, checked, judgement)
+    passed = sum(test.status == "passed" for test in ran)
     if judgement.status is VerdictStatus.PASSED:
-        note(f"{about} passed" + (f" ({count(passed, 'test')})" if tests else ""))
+        note(f"{about} passed" + (f" ({count(passed, 'test')})" if ran else ""))
         return None
     if checked.gate.breaks and {finding.rule for finding in judgement.findings} == {"canary"}:
         return _unheeded(checked, tuple(finding.file for finding in judgement.findings), about)
-    failing = tuple(dict.fromkeys(test.id for test in tests if test.status == "failed"))
+    failing = tuple(dict.fromkeys(test.id for test in ran if test.status == "failed"))
     if failing and passed and all(finding.rule == "test_failed" for finding in judgement.findings):
         names = ", ".join(safe(name, 100) for name in failing[:FAILED_SHOWN_MAX])
         more = " ..." if len(failing) > FAILED_SHOWN_MAX else ""
-        number = f"{len(failing)} of {count(len(tests), 'test')}"
+        number = f"{len(failing)} of {count(len(ran), 'test')}"
         note(f"{about} failed: {number} {'fails' if len(failing) == 1 else 'fail'} on what is there now: {names}{more}")
         note("    they may go on failing (`baseline: no_worse`), and no other may")
-        messages = "\n".join(test.message for test in tests if test.status == "failed")
+        messages = "\n".join(test.message for test in ran if test.status == "failed")
         note(f"    {line}" for line in missing_in(app.repository, messages))
         return GateLearned(checked.gate.id, failing)
-    can_run = judgement.status is VerdictStatus.FAILED and bool(passed or not tests)
+    can_run = judgement.status is VerdictStatus.FAILED and bool(passed or not ran)
     reason = _reason(judgement)
     note(f"{about} {'fails' if can_run else 'CANNOT RUN'} on what is there now: {reason}")
-    note(f"    {line}" for line in _hints(app, checked, judgement, can_run=can_run))
-    return GateLearned(checked.gate.id, (), reason, can_run)
+    learned = GateLearned(checked.gate.id, (), reason, can_run)
+    note(f"    {line}" for line in _hints(app, judgement, learned, tests=learned.id in tests))
+    return learned
 
 
 def _unheeded(checked: Checked, paths: tuple[str, ...], about: str) -> GateLearned:
@@ -170,7 +168,7 @@ def _reason(judgement: Judgement) -> str:
     return safe(": ".join([what, *more]), 300)
 
 
-def _hints(app: Application, checked: Checked, judgement: Judgement, *, can_run: bool) -> Iterator[str]:
+def _hints(app: Application, judgement: Judgement, learned: GateLearned, *, tests: bool) -> Iterator[str]:
     """What to do about it."""
     from interlock.spec.scaffold import missing_in
 
@@ -180,9 +178,9 @@ def _hints(app: Application, checked: Checked, judgement: Judgement, *, can_run:
         said += app.blobs.get(log)[-LOG_READ_MAX:].decode("utf-8", "replace")
     found = tuple(missing_in(app.repository, said))
     yield from found
-    if can_run and not checked.gate.used.endswith(".test") and checked.gate.used:
+    if learned.is_off(tests=tests):
         yield "it is written, but off: switch it on in .interlock/pipelines/ once it is green"
-    elif can_run:
+    elif learned.can_run:
         yield "no attempt can pass it until that is mended: mend it first, or take it out of .interlock/pipelines/"
     elif not found:
         yield "no run can start until that is mended: see setup in .interlock/common.yaml, and .interlock/pipelines/"

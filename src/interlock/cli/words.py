@@ -10,16 +10,21 @@ from interlock.core.events import Finding, Usage, VerdictGiven, VerdictStatus
 from interlock.core.history import AttemptPhase
 from interlock.core.state import Phase, Spent
 from interlock.core.text import plain
-from interlock.core.views import RunPhase, Standing, WaitView
+from interlock.core.views import CUT_OFF, NOT_BEGUN, RunPhase, StageView, Standing, WaitView, stage_word
 
 NO_SANDBOX = "agents and gates run with your user's rights: there is no sandbox yet"
+
+NO_IDENTITY = (
+    "git knows no name and mail of yours here, so what is delivered is by Interlock: set them with"
+    " `git config --global user.name NAME` and `git config --global user.email MAIL`"
+)
 
 MARKS = {
     VerdictStatus.PASSED: ("✓", "green"),
     VerdictStatus.FAILED: ("✗", "red"),
     VerdictStatus.ERRORED: ("!", "yellow"),
 }
-STAGE_MARKS = {
+_STAGE_MARKS = {
     Phase.WAITING: ("·", "bright_black"),
     Phase.READY: ("○", "bright_black"),
     Phase.WORKING: ("▶", "cyan"),
@@ -49,7 +54,15 @@ ATTEMPT_TONES = {
     AttemptPhase.LOST: "yellow",
     AttemptPhase.RESET: "bright_black",
 }
+_IDLE_MARKS = {CUT_OFF: ("‖", "yellow"), NOT_BEGUN: ("·", "bright_black")}
 OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
+
+
+def stage_look(stage: StageView, run: RunPhase) -> tuple[str, str, str]:
+    """Mark, tone and word of a stage in a run of this phase."""
+    word = stage_word(stage, run)
+    mark, tone = _IDLE_MARKS.get(word) or _STAGE_MARKS[stage.phase]
+    return mark, tone, word
 
 
 def safe(text: str, limit: int = 300) -> str:
@@ -71,8 +84,9 @@ def short(commit: str) -> str:
 
 
 def count(number: int, thing: str) -> str:
-    """`1 finding`, `2 findings`."""
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+    """`1 finding`, `2 findings`, `2 branches`."""
+    ending = "" if number == 1 else "es" if thing.endswith(("ch", "sh", "s", "x")) else "s"
+    return f"{number} {thing}{ending}"
 
 
 def clock(at: float) -> str:
@@ -185,6 +199,20 @@ def traits(verdict: VerdictGiven) -> str:
 def closing(view: Standing) -> list[str]:
     """The outcome and the exact next command."""
     return [_outcome(view), *_overrides(view), *nearly_used(view), *_next(view)]
+
+
+def uncancelled(view: Standing) -> str:
+    """What came before a cancel of a run that was not over then; empty where nothing did."""
+    if view.branch:
+        branch = safe(view.branch)
+        return f"branch {branch} is delivered, which came first (`git branch -D {branch}` removes it)"
+    match view.phase:
+        case RunPhase.ACCEPTED:
+            return "it was accepted first"
+        case RunPhase.STOPPED:
+            return f"it had stopped: {safe(view.why)}"
+        case _:
+            return ""
 
 
 def waiting(wait: WaitView) -> list[str]:

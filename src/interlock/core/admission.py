@@ -86,6 +86,8 @@ def _admit_delivery(state: RunState, event: DeliveryBegun) -> str:
         return "the run is paused"
     if any(stage.answer is not None for stage in state.stages.values()):
         return "a person answered first"
+    if state.branch not in ("", event.branch):
+        return f"a person said branch {state.branch}"
     return _admit_delivered(replace(state, delivering=event), Delivered(event.branch, event.commit, event.source))
 
 

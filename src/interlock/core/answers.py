@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
+from interlock.core.branches import is_branch
 from interlock.core.budget import limit_names
 from interlock.core.changed import changed
 from interlock.core.events import Action, AnswerTaken, Finding, PauseReason, VerdictGiven, VerdictStatus
@@ -23,7 +24,7 @@ def admit_answer(state: RunState, event: AnswerTaken) -> str:
         case Action.CANCEL:
             return _admit_cancel(state)
         case Action.CONTINUE:
-            return ""
+            return _admit_branch(state, event.branch) if event.branch else ""
         case Action.RAISE:
             return _admit_raise(state, event)
         case Action.APPROVE | Action.REJECT | Action.ACCEPT | Action.RETRY:
@@ -49,7 +50,8 @@ def take_answer(state: RunState, event: AnswerTaken) -> RunState:
             return _lift(changed(state, raised=_raised(state.raised, event)), (PauseReason.LIMIT,))
         case Action.CONTINUE:
             lifted = _lift(state, (PauseReason.INFRASTRUCTURE, PauseReason.DELIVERY))
-            return changed(lifted, errors={}, base_verdicts=_decided(state.base_verdicts))
+            branch = event.branch or state.branch
+            return changed(lifted, errors={}, base_verdicts=_decided(state.base_verdicts), branch=branch)
         case Action.APPROVE | Action.REJECT | Action.ACCEPT | Action.RETRY:
             stage = _answered(state.stages[event.stage], event)
             errors = {name: error for name, error in state.errors.items() if f" {event.stage}/" not in name}
@@ -79,6 +81,13 @@ def human_verdict(event: AnswerTaken) -> VerdictGiven:
 def _admit_cancel(state: RunState) -> str:
     """A person may end a run that paused because nobody could tell whether the branch is there."""
     return "" if state.pause is not None and state.delivered is None else _delivered(state)
+
+
+def _admit_branch(state: RunState, branch: str) -> str:
+    """One run delivers one branch: not another one where one may be there."""
+    if state.pause is not None and state.delivering is not None:
+        return f"branch {state.delivering.branch} may be there already"
+    return _delivered(state) or ("" if is_branch(branch) else f"{branch!r} is no name of a branch")
 
 
 def _delivered(state: RunState) -> str:

@@ -77,12 +77,19 @@ def after_rejection(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterat
     elif not stage.has_worker:
         yield Pause(stage.id, PauseReason.NO_RULE, "no on_reject rule leads anywhere from here")
     elif now.charged >= stage.attempts_max:
-        said = f"all {now.charged} attempts were rejected{_red_before(state, now)}"
-        yield Pause(stage.id, PauseReason.ATTEMPTS, said)
+        yield Pause(stage.id, PauseReason.ATTEMPTS, f"{_used_up(now)}{_red_before(state, now)}")
     elif stuck := _no_progress(now):
         yield Pause(stage.id, PauseReason.NO_PROGRESS, f"{stuck}{_red_before(state, now)}")
     else:
         yield from next_attempt(pipeline, state, stage)
+
+
+def _used_up(now: StageState) -> str:
+    """How many were rejected, of those that count: a person may have given new ones since."""
+    total = len(now.rejections)
+    since = " since the last retry" if total > now.charged else ""
+    said = "the only attempt" if now.charged == 1 else f"all {now.charged} attempts"
+    return f"{said}{since} {'was' if now.charged == 1 else 'were'} rejected" + (f" ({total} in all)" if since else "")
 
 
 def _red_before(state: RunState, now: StageState) -> str:

@@ -132,11 +132,13 @@ class WaitUntil:
 
 @dataclass(frozen=True, slots=True)
 class DeliverBranch:
-    """`series` are the accepted commits in order, where the handoffs are delivered one by one."""
+    """`series` are the accepted commits in order, where the handoffs are delivered one by one. `branch` is a name that
+    a person gave; empty: that of the pipeline."""
 
     commit: str
     series: tuple[str, ...]
     number: int
+    branch: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -296,6 +296,7 @@ class AnswerTaken:
     override: bool = False
     now: bool = False
     limits: tuple[tuple[str, float], ...] = ()  # of raise: name, how much more
+    branch: str = ""  # of continue: deliver under this name
 
 
 @dataclass(frozen=True, slots=True)

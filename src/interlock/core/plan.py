@@ -138,7 +138,7 @@ def _finish(pipeline: Pipeline, state: RunState) -> Iterator[Command]:
     if started.until or state.delivered is not None:
         yield FinishRun(RunStatus.ACCEPTED, f"up to {started.until}" if started.until else "")
     elif state.output is not None:
-        command = DeliverBranch(state.output[0], _series(pipeline, state), 1)
+        command = DeliverBranch(state.output[0], _series(pipeline, state), 1, state.branch)
         yield from bounded(state, command, "", PauseReason.DELIVERY)
 
 

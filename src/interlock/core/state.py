@@ -184,6 +184,7 @@ class RunState:
     errors: Mapping[str, EffectErrored] = field(default_factory=dict)  # by effect and subject
     pause: Paused | None = None  # of the run: delivery, or a base that the machine kept from being judged
     cancelled_by: str = ""
+    branch: str = ""  # the name that a person gave to what is delivered
     delivering: DeliveryBegun | None = None  # the branch may be there
     delivered: Delivered | None = None
     finished: RunFinished | None = None

@@ -15,13 +15,14 @@ from interlock.core.events import (
     InputPrepared,
     PauseReason,
 )
-from interlock.core.history import AttemptView, History, Past, VerdictView
+from interlock.core.history import AttemptPhase, AttemptView, History, Past, VerdictView
 from interlock.core.ids import AttemptId
 from interlock.core.judging import find_gate
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.core.plan import plan
 from interlock.core.state import Phase, RunState, Spent, StageState
 
+CUT_OFF, NOT_BEGUN = "cut off", "not begun"
 _PROTECTED = ("protected", "judged_table")
 _OWN_PIPELINE = (
     "this run keeps the pipeline it began with: where a line of that is wrong, mend it, then `interlock cancel` "
@@ -185,6 +186,27 @@ def phase_of(pipeline: Pipeline, state: RunState, owner: str) -> RunPhase:
     return _phase(pipeline, state, owner)[0]
 
 
+def stage_word(stage: StageView, run: RunPhase) -> str:
+    """Its phase as people are told it: nothing is at work, or to come, in a run that is over; nothing is at work in one
+    that nobody drives."""
+    if stage.phase in (Phase.ACCEPTED, Phase.SKIPPED) or (not _is_over(run) and run is not RunPhase.INTERRUPTED):
+        return stage.phase
+    if not _is_over(run):
+        asked = bool(stage.attempts and stage.attempts[-1].asked)
+        return CUT_OFF if stage.phase is Phase.WORKING or (stage.phase is Phase.JUDGING and not asked) else stage.phase
+    if stage.phase is Phase.REJECTED:
+        return stage.phase
+    return CUT_OFF if stage.attempts else NOT_BEGUN
+
+
+def attempt_word(attempt: AttemptView, run: RunPhase) -> str:
+    """As `stage_word`."""
+    at_work = attempt.phase is AttemptPhase.WORKING or (
+        attempt.phase is AttemptPhase.JUDGING and (_is_over(run) or not attempt.asked)
+    )
+    return CUT_OFF if at_work and (_is_over(run) or run is RunPhase.INTERRUPTED) else attempt.phase
+
+
 # --- the run's phase and what it waits for --------------------------------------------------------
 
 
@@ -204,6 +226,10 @@ def _phase(pipeline: Pipeline, state: RunState, owner: str) -> tuple[RunPhase, W
     return RunPhase.RUNNING, nothing
 
 
+def _is_over(phase: RunPhase) -> bool:
+    return phase in (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
+
+
 def _overrides(state: RunState) -> Iterator[str]:
     for stage in state.stages.values():
         if stage.accepted is not None and stage.accepted.override_by:
@@ -215,8 +241,7 @@ def _waits(pipeline: Pipeline, state: RunState) -> Iterable[WaitView]:
     if state.finished is not None:
         return
     if state.pause is not None:
-        commands = (f"interlock resume {run}", f"interlock cancel {run}")
-        yield WaitView("", "", "", state.pause.reason, state.pause.detail, commands)
+        yield WaitView("", "", "", state.pause.reason, state.pause.detail, tuple(_answers_to_run(run, state)))
     for name, stage in state.stages.items():
         if stage.phase is Phase.PAUSED and stage.pause is not None:
             subject = str(stage.attempt.attempt) if stage.attempt else ""
@@ -227,6 +252,13 @@ def _waits(pipeline: Pipeline, state: RunState) -> Iterable[WaitView]:
             subject = str(stage.attempt.attempt) if stage.attempt else ""
             commands = (f"interlock approve {run} {name}", f'interlock reject {run} {name} -m "what is wrong"')
             yield WaitView(name, subject, gate, "approval", find_gate(pipeline, gate)[1].question, commands)
+
+
+def _answers_to_run(run: str, state: RunState) -> Iterator[str]:
+    yield f"interlock resume {run}"
+    if state.pause is not None and state.pause.reason is PauseReason.DELIVERY and state.delivering is None:
+        yield f"interlock resume {run} --branch NAME"
+    yield f"interlock cancel {run}"
 
 
 def _answers_to_pause(run: str, name: str, stage: StageState) -> tuple[str, ...]:

@@ -128,6 +128,7 @@ def _taken(answer: Answer, blobs: Blobs) -> AnswerTaken:
         override=answer.override,
         now=answer.now,
         limits=answer.limits,
+        branch=answer.branch,
     )
 
 

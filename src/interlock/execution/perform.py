@@ -56,7 +56,7 @@ from interlock.core.tries import Numbered, effect_key
 from interlock.execution.attempt import start_attempt
 from interlock.execution.context import Context
 from interlock.execution.documents import artifact_path, gate_values, pointed_at
-from interlock.execution.records import delivery_message, feedback_document, handoff_record
+from interlock.execution.records import delivery_branch, delivery_message, feedback_document, handoff_record
 from interlock.ports import (
     Cancel,
     Case,
@@ -294,8 +294,7 @@ def _deliver(world: World, context: Context, command: DeliverBranch) -> Effects:
 
 def _sent(world: World, context: Context, command: DeliverBranch) -> tuple[str, str]:
     deliver = context.pipeline.deliver
-    values = {"run": {"id": context.run}, "task": context.started.task, "inputs": dict(context.started.inputs)}
-    branch = world.render(deliver.branch, values)
+    branch = command.branch or delivery_branch(world.render, context.pipeline, context.started)
     stamp = Stamp(delivery_message(context), int(context.started_at), deliver.author)
     base = context.started.base_commit
     return branch, world.workspaces.send(command.commit, base, branch, stamp, command.series, sign=deliver.sign)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 
 from interlock.core.commands import AcceptHandoff, RejectCandidate
-from interlock.core.events import VerdictGiven
+from interlock.core.events import RunStarted, VerdictGiven
 from interlock.core.feedback import failed, for_agent
 from interlock.core.ids import AttemptId
 from interlock.core.judging import find_gate
+from interlock.core.pipeline import Pipeline
 from interlock.core.text import plain, without_place
 from interlock.execution.context import Context
-from interlock.ports import World
+from interlock.ports import Render, World
 
 TAIL = 4_000  # bytes of a failed gate's output that an agent is shown
 SUBJECT_MAX = 72  # characters, as git's own pages advise
@@ -72,6 +73,12 @@ def feedback_document(world: World, context: Context, command: RejectCandidate, 
         "patch": patch,
     }
     return json.dumps(document, sort_keys=True).encode()
+
+
+def delivery_branch(render: Render, pipeline: Pipeline, started: RunStarted) -> str:
+    """The name that the pipeline gives to the run's branch. Raises UsageError where it cannot be filled in."""
+    values = {"run": {"id": started.run}, "task": started.task, "inputs": dict(started.inputs)}
+    return render(pipeline.deliver.branch, values)
 
 
 def delivery_message(context: Context) -> str:

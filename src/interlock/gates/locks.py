@@ -10,11 +10,12 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from interlock.gates.held_up import HeldUp, told
 from interlock.ports import Cancel, Cancelled, InfrastructureError
 
 PORTS_EACH = 49  # so that those of 256 slots fit
@@ -48,20 +49,25 @@ class Slots:
     environ: Mapping[str, str] | None = None
 
     @contextmanager
-    def taken(self, cancel: Cancel) -> Iterator[Slot]:
-        """A slot that nobody else has. Waits where all are taken. Raises as `held`."""
+    def taken(self, cancel: Cancel, who: HeldUp | None = None) -> Iterator[Slot]:
+        """A slot that nobody else has. Waits where all are taken, which is told of `who`. Raises as `held`."""
         held_by_us = (self.environ or {}).get(_NAME, "")
         if held_by_us.isdecimal():
             yield Slot(int(held_by_us))
             return
-        deadline = time.monotonic() + _WAIT_MAX_S
-        while (found := self._free()) is None:
-            _pause(self.folder / "slot-*.lock", deadline, cancel)
-        number, descriptor = found
+        number, descriptor = self._free() or self._waited(cancel, who)
         try:
             yield Slot(number)
         finally:
             os.close(descriptor)
+
+    def _waited(self, cancel: Cancel, who: HeldUp | None) -> tuple[int, int]:
+        deadline = time.monotonic() + _WAIT_MAX_S
+        why = f"waits for a slot: all {self.count} are taken, over all your runs (`slots` in your settings)"
+        with told(self.folder, replace(who, why=why)) if who else nullcontext():
+            while (found := self._free()) is None:
+                _pause(self.folder / "slot-*.lock", deadline, cancel)
+        return found
 
     def _free(self) -> tuple[int, int] | None:
         """The first slot that nobody has, and its open lock file."""
@@ -72,24 +78,28 @@ class Slots:
         return None
 
 
+Waits = Callable[[str], AbstractContextManager[None]]  # around waiting for a name
+
+
 @contextmanager
-def held(folder: Path, names: Sequence[str], cancel: Cancel) -> Iterator[None]:
+def held(folder: Path, names: Sequence[str], cancel: Cancel, waits: Waits = lambda _: nullcontext()) -> Iterator[None]:
     """Hold the locks `names` of `folder`. Raises Cancelled, and InfrastructureError after four hours of waiting."""
     with ExitStack() as stack:
         for name in sorted(set(names)):
-            stack.enter_context(_waited(folder / f"exclusive-{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.lock", cancel))
+            path = folder / f"exclusive-{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.lock"
+            descriptor = _taken(path)
+            if descriptor is None:
+                with waits(name):
+                    descriptor = _waited(path, cancel)
+            stack.callback(os.close, descriptor)
         yield
 
 
-@contextmanager
-def _waited(path: Path, cancel: Cancel) -> Iterator[None]:
+def _waited(path: Path, cancel: Cancel) -> int:
     deadline = time.monotonic() + _WAIT_MAX_S
     while (descriptor := _taken(path)) is None:
         _pause(path, deadline, cancel)
-    try:
-        yield
-    finally:
-        os.close(descriptor)
+    return descriptor
 
 
 def _taken(path: Path) -> int | None:

@@ -26,6 +26,7 @@ class Answer:
     override: bool = False
     now: bool = False
     limits: tuple[tuple[str, float], ...] = ()
+    branch: str = ""
 
 
 class Journal(Protocol):

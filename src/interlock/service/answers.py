@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from interlock.core.branches import is_branch
 from interlock.core.budget import limit_names
 from interlock.core.events import Action, PauseReason
 from interlock.core.history import AttemptPhase
@@ -30,6 +31,7 @@ class Said:
     override: bool = False
     now: bool = False
     limits: tuple[tuple[str, float], ...] = ()
+    branch: str = ""
 
 
 def to_answer(view: RunView, said: Said, new_id: Callable[[], str], at: float) -> Answer:
@@ -51,15 +53,17 @@ def to_answer(view: RunView, said: Said, new_id: Callable[[], str], at: float) -
         override=said.override,
         now=said.now,
         limits=_limits(view, said),
+        branch=_branch(said.branch),
     )
 
 
-def going_on(view: Standing, limits: tuple[tuple[str, float], ...], by: str) -> Iterator[Said]:
-    """What `resume` says to a run: more of a limit, and to go on where it paused for the world's sake."""
+def going_on(view: Standing, limits: tuple[tuple[str, float], ...], by: str, branch: str = "") -> Iterator[Said]:
+    """What `resume` says to a run: more of a limit, and to go on where it paused for the world's sake; then, or where
+    it is to deliver under another name, with that."""
     if limits:
         yield Said(Action.RAISE, by, limits=limits)
-    if any(wait.reason in _CONTINUES for wait in view.waits):
-        yield Said(Action.CONTINUE, by)
+    if branch or any(wait.reason in _CONTINUES for wait in view.waits):
+        yield Said(Action.CONTINUE, by, branch=branch)
 
 
 def _about(view: RunView, said: Said) -> tuple[str, str, str]:
@@ -129,6 +133,12 @@ def _the_candidate(view: RunView, said: Said) -> tuple[str, str, str]:
     if found.phase is AttemptPhase.ACCEPTED:
         raise UsageError(f"{attempt} is accepted already")
     return attempt.stage, str(attempt), ""
+
+
+def _branch(name: str) -> str:
+    if name and not is_branch(name):
+        raise UsageError(f"--branch {name}: git takes that for no name of a branch (`git help check-ref-format`)")
+    return name
 
 
 def _limits(view: RunView, said: Said) -> tuple[tuple[str, float], ...]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from interlock.core.branches import is_branch
 from interlock.core.events import RunStarted
 from interlock.core.pipeline import Input, Pipeline, until
+from interlock.core.text import plain
 from interlock.execution.recorded import record_pipeline
+from interlock.execution.records import delivery_branch
 from interlock.ports import Journal, UsageError
 
 TASK_BYTES_MAX = 100_000  # of the task and of each input, as UTF-8: they become variables, and Linux takes 128 KiB
@@ -44,11 +47,25 @@ def begin(journal: Journal, run: str, at: float, request: RunRequest) -> RunStar
         until=request.until,
         sandbox=request.sandbox,
         by=request.by,
-        pipeline_text=record_pipeline(journal, run, pipeline),
     )
+    if not request.until:
+        _require_branch(pipeline, event)
+    event = replace(event, pipeline_text=record_pipeline(journal, run, pipeline))
     journal.remember("sources", run, json.dumps(request.sources))
     journal.create(run, at, event)
     return event
+
+
+def _require_branch(pipeline: Pipeline, started: RunStarted) -> None:
+    """The run would work first, and then find nowhere to deliver to."""
+    from interlock.spec.templates import render  # late: who looks at runs needs no templates
+
+    branch = delivery_branch(render, pipeline, started)
+    if not is_branch(branch):
+        raise UsageError(
+            f"deliver.branch: task and inputs make {plain(branch, 200)!r} of it, which is no name of a branch"
+            " (`git help check-ref-format`): give others, or mend deliver.branch"
+        )
 
 
 def _task(task: str) -> str:

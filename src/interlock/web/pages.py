@@ -23,7 +23,7 @@ from interlock.core.events import Action, Evidence, Usage
 from interlock.core.history import AttemptView
 from interlock.core.state import Spent
 from interlock.core.text import plain
-from interlock.core.views import RunPhase, RunView, WaitView
+from interlock.core.views import RunPhase, RunView, WaitView, attempt_word, stage_word
 from interlock.ports import UsageError
 from interlock.service import Said
 from interlock.service.answers import going_on
@@ -263,6 +263,8 @@ def _templates() -> Environment:
         "usage": _usage,
         "mark": lambda status: _MARKS.get(str(status), "?"),
         "gate": lambda name: str(name).rpartition("/")[2],
+        "stage_word": lambda stage, run: stage_word(stage, run.phase),
+        "attempt_word": lambda attempt, run: attempt_word(attempt, run.phase),
         "attempt_path": lambda attempt: f"attempts/{attempt.id.stage}/{attempt.id.epoch}.{attempt.id.number}",
     }
     for name, made in filters.items():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from interlock.core.history import AttemptPhase, AttemptView
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import Phase
-from interlock.core.views import RunPhase, RunView, StageView
+from interlock.core.views import CUT_OFF, NOT_BEGUN, RunPhase, RunView, StageView, stage_word
 
 WIDTH = 1000.0  # units from the run's beginning to its end
 _MARKS = 5
@@ -89,7 +89,7 @@ def graph(pipeline: Pipeline, view: RunView) -> dict[str, object]:
     known = {stage.id for stage in view.stages}
     sent = [(str(attempt.id.stage), attempt.sent_back_to) for stage in view.stages for attempt in stage.attempts]
     return {
-        "nodes": [_node(stage) for stage in view.stages],
+        "nodes": [_node(stage, view.phase) for stage in view.stages],
         "edges": [[need, stage.id] for stage in view.stages for need in stage.needs if need in known],
         "loops": [
             {"from": stage.id, "to": rule.goto, "gone": sent.count((stage.id, rule.goto)), "max": rule.max}
@@ -100,15 +100,16 @@ def graph(pipeline: Pipeline, view: RunView) -> dict[str, object]:
     }
 
 
-def _node(stage: StageView) -> dict[str, object]:
+def _node(stage: StageView, run: RunPhase) -> dict[str, object]:
     tried = len(stage.attempts)
     said = f"{tried} attempt{'' if tried == 1 else 's'}" if tried else ""
     epoch = f"epoch {stage.epoch}" if stage.epoch > 1 else ""
-    waits = stage.phase is Phase.JUDGING and bool(stage.attempts and stage.attempts[-1].asked)
+    word = stage_word(stage, run)
+    waits = word == Phase.JUDGING and bool(stage.attempts and stage.attempts[-1].asked)
     return {
         "id": stage.id,
-        "phase": "asked" if waits else stage.phase.value,
-        "says": "waits for a person" if waits else stage.phase.value,
+        "phase": "asked" if waits else "waiting" if word in (CUT_OFF, NOT_BEGUN) else word,
+        "says": "waits for a person" if waits else word,
         "worker": stage.worker,
         "detail": ", ".join(part for part in (said, epoch) if part),
     }

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from interlock.core.branches import is_branch
 from interlock.ports import DeliveryRefused, InfrastructureError, Stamp
 from interlock.process import Captured
 from interlock.workspaces import filters, synced, trees
@@ -28,7 +28,6 @@ from interlock.workspaces.trees import Entry
 
 _LOCK_S = 1.0  # git holds the lock of a new branch for milliseconds
 _KEEP_PACK = 500  # objects; from here on they stay in a pack
-_BAD_NAME = re.compile(r"(^|/)[.-]|\.\.|[\x00-\x20\x7f~^:?*\[\\]|@\{|\.lock(/|$)|//|/$|\.$|^/|^@$|^$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +44,8 @@ class Parcel:
 
 def send(git: Git, objects: Objects, origin: Origin, environ: Mapping[str, str], parcel: Parcel) -> str:
     """Bring what the branch is to show, and return its commit. Raises DeliveryRefused where a person must decide."""
-    if _BAD_NAME.search(parcel.branch):
-        words = "is no name for a branch (`git help check-ref-format`): begin a run whose inputs make one"
+    if not is_branch(parcel.branch):
+        words = "is no name of a branch (`git help check-ref-format`): deliver under another name"
         raise DeliveryRefused(f"deliver.branch: {parcel.branch!r} {words}")
     user = Git(environ, origin.common_dir)
     there = _there(user, parcel.branch)

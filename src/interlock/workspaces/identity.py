@@ -6,6 +6,7 @@ Rule: the dates of the environment are not taken: a commit's date is the run's.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from interlock.workspaces.base import Origin
 from interlock.workspaces.git import Git, Trust
@@ -16,7 +17,12 @@ _NAMES = tuple(f"GIT_{role}_{part}" for role in _ROLES for part in ("NAME", "EMA
 
 def identities(origin: Origin, environ: Mapping[str, str]) -> tuple[str, str]:
     """Author and committer, as `Name <mail>`; empty where git knows none."""
-    git = Git(environ, origin.git_dir, trust=Trust.USER)
+    return identities_in(origin.git_dir, environ)
+
+
+def identities_in(git_dir: Path, environ: Mapping[str, str]) -> tuple[str, str]:
+    """As `identities`, of a repository that nothing else is known of."""
+    git = Git(environ, git_dir, trust=Trust.USER)
     said = {name: environ[name] for name in _NAMES if name in environ}
     found = (git.call("var", f"GIT_{role}_IDENT", codes=range(256), extra=said) for role in _ROLES)
     author, committer = (_without_date(done.out) if done.code == 0 else "" for done in found)

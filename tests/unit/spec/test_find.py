@@ -38,7 +38,9 @@ def test_without_a_choice_it_is_the_only_one_or_the_one_at_the_root(tmp_path: Pa
     lay(tmp_path, ".interlock/pipelines/quick.yaml")
     assert locate_pipeline(tmp_path).stem == "quick"
     lay(tmp_path, ".interlock/pipelines/feature.yaml")
-    with pytest.raises(UsageError, match=r"choose with -p \(feature, quick\)"):
+    with pytest.raises(
+        UsageError, match=r"one pipeline \(feature, quick\): choose one, as in `interlock run -p quick`"
+    ):
         locate_pipeline(tmp_path)
     lay(tmp_path, "interlock.yaml")
     assert locate_pipeline(tmp_path).stem == "interlock"

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from interlock.cli.completing import runs
 from interlock.cli.opened import application, note
+from interlock.ports import UsageError
+
+if TYPE_CHECKING:
+    from interlock.core.views import Standing
 
 
 @click.command()
@@ -17,18 +23,29 @@ def cancel(run: str, message: str, plain: bool, json: bool) -> int:
     """End RUN for good. What was accepted in it stays to be seen; nothing is delivered. Where the branch is being made
     at this moment, it is waited for, and the run is not cancelled."""
     from interlock.cli.answering import answer, unfinished
-    from interlock.cli.driving import Manner
+    from interlock.cli.driving import Manner, told_uncancelled
     from interlock.cli.exits import Exit
+    from interlock.cli.words import OVER
     from interlock.core.events import Action
     from interlock.core.views import RunPhase
     from interlock.service import Said
 
     with application() as app:
         view = app.service.describe_run(app.service.choose_run(run, unfinished).id)
+        if view.phase is RunPhase.CANCELLED:
+            note(f"run {view.id} is cancelled already")
+            return Exit.ACCEPTED
+        if view.phase in OVER:
+            raise UsageError(_too_late(view))
         code = answer(app, view, Said(Action.CANCEL, app.person(), comment=message), Manner(plain, json))
-        standing = app.service.locate_run(view.id)
-        if standing.phase is RunPhase.ACCEPTED:
-            came_first = f"branch {standing.branch} is delivered" if standing.branch else "it was accepted"
-            note(f"error: run {view.id} was not cancelled: {came_first}")
-            return Exit.USAGE
-        return Exit.ACCEPTED if code == Exit.NO else code
+        return told_uncancelled(app, view.id, Exit.ACCEPTED if code == Exit.NO else code)
+
+
+def _too_late(view: Standing) -> str:
+    from interlock.cli.words import safe
+
+    said = f"run {view.id} is {view.phase}, and over"
+    if view.branch:
+        branch = safe(view.branch)
+        return f"{said}: its branch {branch} is delivered, and cancel takes nothing back: `git branch -D {branch}` does"
+    return f"{said}: there is nothing to cancel"

@@ -104,7 +104,7 @@ def _look(cwd: Path, environ: Mapping[str, str]) -> _Seen:
     disk = _disk(paths)
     pipelines = dict(_pipelines(root))
     looked += [*of_records(paths_of(environ), identity), *of_runs(cwd, environ, identity)]
-    looked += [_of_disk(disk), *_of_pipelines(pipelines), *_of_missing_agents(root)]
+    looked += [_committer(root, environ), _of_disk(disk), *_of_pipelines(pipelines), *_of_missing_agents(root)]
     looked += _held_out(root, environ)
     valid = {name: not wrong for name, wrong in pipelines.items()}
     return _Seen(tuple(looked), agents, disk, valid, str(paths.root))
@@ -229,6 +229,23 @@ def _repository(cwd: Path, environ: Mapping[str, str]) -> tuple[Identity | None,
         return None, None, Looked("repository", "bad", str(error), Exit.INFRASTRUCTURE)
 
 
+def _committer(root: Path, environ: Mapping[str, str]) -> Looked:
+    """Who commits are by."""
+    from interlock.bootstrap import repository_of
+    from interlock.cli.words import NO_IDENTITY
+    from interlock.workspaces import identities_in
+
+    try:
+        author, _ = identities_in(repository_of(root, environ)[1], environ)
+    except InterlockError as error:
+        return Looked("git identity", "bad", str(error), Exit.INFRASTRUCTURE)
+    return (
+        Looked("git identity", "ok", f"commits are by {author}")
+        if author
+        else Looked("git identity", "note", NO_IDENTITY)
+    )
+
+
 def _of_folders(paths: RepositoryPaths | None, environ: Mapping[str, str]) -> Iterator[Looked]:
     from interlock.settings import paths_of
 
@@ -308,7 +325,7 @@ def _of_pipelines(pipelines: Mapping[str, int]) -> Iterator[Looked]:
     from interlock.cli.words import count
 
     if not pipelines:
-        yield Looked("pipelines", "note", "none yet: interlock init writes two")
+        yield Looked("pipelines", "note", "none yet: interlock init writes some")
     for name, wrong in pipelines.items():
         if wrong:
             yield Looked("pipeline", "bad", f"{name}: {count(wrong, 'mistake')}: run interlock validate", Exit.USAGE)

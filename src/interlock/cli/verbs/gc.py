@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from interlock.bootstrap import Application
+    from interlock.workspaces import Collected
 
 _CALL_S = 30.0
 _RUNS_MAX = 1_000
@@ -26,7 +27,6 @@ def gc(dry_run: bool, json: bool) -> int:
     """Remove objects, setups and checkouts that no unfinished run needs and that are older than a day.
 
     The history of every run and its evidence stay, and so do branches: those that are merged are named."""
-    from interlock.cli.amounts import size
     from interlock.cli.words import count
     from interlock.service.jsons import document
 
@@ -38,16 +38,28 @@ def gc(dry_run: bool, json: bool) -> int:
     if json:
         say(document(dry_run=dry_run, collected=gone))
         return 0
-    what = [count(gone.objects, "object"), count(gone.refs, "ref"), count(gone.places, "checkout")]
-    if dry_run:
-        say(f"would free about {size(gone.bytes)} ({', '.join(what)}), and what packing the rest saves")
-        note("nothing was removed: interlock gc does it")
-    else:
-        say(f"freed {size(gone.bytes)} ({', '.join(what)})")
+    say(freed(gone, dry_run=dry_run))
     note(f"stays: {why}" for why in gone.stays)
     if merged:
-        note(f"{count(len(merged), 'delivered branch')} merged into HEAD: git branch -d {shlex.join(merged)}")
+        are = "is" if len(merged) == 1 else "are"
+        note(f"{count(len(merged), 'delivered branch')} {are} merged into HEAD: git branch -d {shlex.join(merged)}")
     return 0
+
+
+def freed(gone: Collected, *, dry_run: bool) -> str:
+    """What goes, without what there is none of."""
+    from interlock.cli.amounts import size
+    from interlock.cli.words import count
+
+    things = ((gone.objects, "object"), (gone.refs, "ref"), (gone.places, "checkout"))
+    what = ", ".join(count(number, thing) for number, thing in things if number)
+    if not what and not gone.bytes:
+        packing = " but what packing saves" if dry_run else ""
+        return f"nothing to free{packing}: the rest is younger than a day, or needed by a run that is not over"
+    if dry_run:
+        amount = f"about {size(gone.bytes)}" + (f" ({what})" if what else "")
+        return f"would free {amount}, and what packing the rest saves: interlock gc does it"
+    return f"freed {size(gone.bytes)} ({what or 'by packing'})"
 
 
 def _merged(app: Application) -> list[str]:

@@ -90,7 +90,7 @@ def _proved(root: Path, plan: Callable[[Known], Scaffold], known: Known, scaffol
     note("setup and gates run once on what is there now; --no-verify leaves it out, Ctrl-C ends it and keeps the files")
     try:
         with application() as app:
-            proved = prove(app)
+            proved = prove(app, scaffold.tests)
     except InterlockError as error:  # the state folder, say: what was written stays good
         proved = Proved(Learned(), green=False, why=str(error))
     if proved.why:

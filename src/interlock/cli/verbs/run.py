@@ -117,16 +117,20 @@ def _read(named: str, path: Path, mend: str = "") -> str:
 
 def _request(app: Application, said: tuple[str, dict[str, str]], name: str, until: str, base: str | None) -> RunRequest:
     """Everything is checked before anything is written."""
+    from interlock.cli.pipelines import load
+    from interlock.cli.words import NO_IDENTITY
     from interlock.service import RunRequest
-    from interlock.spec import load_pipeline, locate_pipeline, require_runnable
+    from interlock.spec import require_runnable
 
-    loaded = load_pipeline(locate_pipeline(app.repository, name), app.repository)
+    loaded = load(app.repository, name)
     require_runnable(loaded)
     note(f"warning: {finding}" for finding in loaded.findings if finding.level == "warning")
     worktree = base == "worktree"
     found = app.workspaces.import_base(None if worktree else base, worktree=worktree)
     note(f"note: {line}" for line in found.notes)
     app.workspaces.check_contents(found, loaded.pipeline.carry)
+    if not loaded.pipeline.deliver.author and not app.workspaces.identity():
+        note(f"warning: {NO_IDENTITY}")
     task, inputs = said
     return RunRequest(
         pipeline=loaded.pipeline,

@@ -19,5 +19,6 @@ def status(run: str, json: bool) -> int:
 
     with application() as app:
         view = app.service.describe_run(app.service.latest_run(run, tell_unread).id)
-        say(document(run=view) if json else status_page(view))
+        held_up = app.held_up(view.id) if view.owner else ()
+        say(document(run=view, held_up=held_up) if json else status_page(view, held_up))
     return 0

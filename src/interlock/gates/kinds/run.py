@@ -7,7 +7,7 @@ every run, and where they disagree nothing is decided. A slow machine is no verd
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 from interlock.core.events import Evidence, Finding, VerdictStatus
@@ -16,6 +16,7 @@ from interlock.gates.bench import Bench
 from interlock.gates.findings import bounded, outside_of
 from interlock.gates.fingerprint import run_key, verdict_key
 from interlock.gates.held_out import HeldOutMissing
+from interlock.gates.held_up import HeldUp, told
 from interlock.gates.kept import recall, remember
 from interlock.gates.locks import Slot, held
 from interlock.gates.old_tests import with_tests_of_base
@@ -80,7 +81,13 @@ def _was_killed(ran: Ran) -> bool:
 
 @contextmanager
 def _turn(bench: Bench, case: Case, cancel: Cancel) -> Iterator[Slot]:
-    with bench.slots.taken(cancel) as slot, held(bench.locks, case.gate.exclusive, cancel):
+    who = HeldUp(case.run, str(case.subject), case.gate.id)
+
+    def waits(name: str) -> AbstractContextManager[None]:
+        why = f"waits for {name}, which another gate has (`exclusive`)"
+        return told(bench.slots.folder, replace(who, why=why))
+
+    with bench.slots.taken(cancel, who) as slot, held(bench.locks, case.gate.exclusive, cancel, waits):
         yield slot
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from interlock.core.branches import is_branch
 from interlock.spec.checks.agents import TELL_NO_COST, agents_of, used_agents
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 _REMOTE = re.compile(r"[A-Za-z0-9_][\w./-]*")
 _AUTHOR = re.compile(r"[^<>\n]+ <[^<>\s]+@?[^<>\s]*>")
 _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
-_BAD_BRANCH = re.compile(r"[\s~^:?*\[\\\x7f]|\.\.|@\{|//|/\.|^[-./]|[/.]$|\.lock(/|$)|^@$|^$")
 
 
 def check(view: View) -> None:
@@ -85,7 +85,7 @@ def _branch(view: View) -> None:
     deliver = view.pipeline.deliver
     if view.has("deliver", "branch"):
         sample = _TAG.sub("x", deliver.branch)
-        if _BAD_BRANCH.search(sample):
+        if not is_branch(sample):
             view.error(
                 ("deliver", "branch"),
                 f"{deliver.branch} is no name of a branch",
@@ -105,5 +105,5 @@ def _proposed(view: View, asked: PullRequest) -> None:
     if not _REMOTE.fullmatch(asked.remote):
         hint = "write the name that `git remote` prints, such as origin"
         view.error((*at, "remote"), f"{asked.remote!r} is no name of a remote", hint)
-    if asked.base and (asked.base.startswith("-") or _BAD_BRANCH.search(asked.base)):
+    if asked.base and not is_branch(asked.base):
         view.error((*at, "base"), f"{asked.base} is no name of a branch", "write one such as main")

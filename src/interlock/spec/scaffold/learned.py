@@ -20,6 +20,11 @@ class GateLearned:
     heeds: bool = True
     unheeded: tuple[str, ...] = ()
 
+    def is_off(self, *, tests: bool) -> bool:
+        """Whether the gate is written as a comment: nobody could pass it, and it is none of the `tests`, so that others
+        judge."""
+        return self.can_run and not self.failing and not tests
+
 
 @dataclass(frozen=True, slots=True)
 class Learned:

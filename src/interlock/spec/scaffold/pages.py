@@ -257,7 +257,7 @@ def _gates_off(content: Content) -> list[str]:
 
 def _is_off(gate: Choice, learned: Learned) -> bool:
     said = learned.of(gate.id)
-    return said is not None and said.can_run and not said.failing and not gate.tests
+    return said is not None and said.is_off(tests=gate.tests)
 
 
 def _heeded(gate: Choice, said: GateLearned | None) -> tuple[str, ...]:

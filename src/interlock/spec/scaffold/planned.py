@@ -25,12 +25,13 @@ PROMPTS = ("plan.md", "tests.md", "code.md")
 @dataclass(frozen=True, slots=True)
 class Scaffold:
     """`files` are paths relative to the root, with their content; `notes` are for the user, a line each. `unfilled`:
-    which program the agent is, the user still has to say."""
+    which program the agent is, the user still has to say. `tests`: the gates that run tests."""
 
     files: tuple[tuple[str, str], ...]
     found: Found
     notes: tuple[str, ...]
     unfilled: bool = False
+    tests: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,9 @@ def plan_files(root: Path, environ: Mapping[str, str], which: Which, known: Know
         *_gate_notes(content),
         *_agent_notes(content, found, environ),
     )
-    return Scaffold(_files(content), found, notes, program is UNKNOWN)
+    return Scaffold(
+        _files(content), found, notes, program is UNKNOWN, frozenset(gate.id for gate in gates if gate.tests)
+    )
 
 
 def _program(name: str) -> Program:

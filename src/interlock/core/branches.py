@@ -1,0 +1,13 @@
+"""Names of branches, by the rules of `git check-ref-format --branch`, and neither `@` nor `HEAD`. Pure."""
+
+from __future__ import annotations
+
+import re
+
+PART_BYTES_MAX = 250  # between slashes: a part becomes a file, and git locks it under a name that is five bytes longer
+_BAD = re.compile(r"^-|(^|/)\.|\.\.|[\x00-\x20\x7f~^:?*\[\\]|@\{|\.lock(/|$)|//|[/.]$|^/|^@$|^HEAD$|^$|[\ud800-\udfff]")
+
+
+def is_branch(name: str) -> bool:
+    """Whether git takes it as the name of a branch, and the disk too."""
+    return not _BAD.search(name) and all(len(part.encode()) <= PART_BYTES_MAX for part in name.split("/"))
