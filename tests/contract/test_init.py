@@ -15,10 +15,10 @@ import yaml
 from tests.contract.sets.projects import GO, JAVA, NODE, PYTEST, RUST, UNITTEST, lay, run
 
 from interlock.core.pipeline import Expect, Gate, GateKind
+from interlock.core.programs import PROGRAMS
 from interlock.ports import UsageError
 from interlock.spec import load_pipeline
 from interlock.spec.scaffold import Known, Scaffold, plan_files, write
-from interlock.spec.scaffold.agents import PROGRAMS
 from interlock.spec.sets import Ready
 
 PROJECTS = {"go": GO, "java": JAVA, "node": NODE, "python": PYTEST, "rust": RUST}
@@ -148,7 +148,7 @@ def test_every_known_agent_is_driven_by_its_own_adapter(root: Path, program):
     assert loaded.findings == ()
     agent = loaded.pipeline.agent("coder")
     assert (agent.use, agent.command) == (program.name, None)
-    assert set(agent.secrets) == set(program.secrets)
+    assert set(agent.secrets) == set(program.keys)
 
 
 def test_a_login_is_lent_where_no_key_is_set(root: Path):

@@ -25,6 +25,7 @@ _VERSIONS = {
     "gemini": "0.61.0",
     "opencode": "1.18.33",
     "goose": "1.37.0",
+    "qwen": "0.15.10",
     "mcp-inspector": "0.15.0",
 }
 KEYS = {
@@ -35,6 +36,7 @@ KEYS = {
     "gemini": "GEMINI_API_KEY",
     "opencode": "OPENAI_API_KEY",
     "goose": "OPENAI_API_KEY",
+    "qwen": "OPENAI_API_KEY",
 }
 MODELS = {
     "codex": "gpt-5",
@@ -44,6 +46,7 @@ MODELS = {
     "gemini": "gemini-2.5-pro",
     "opencode": "small",
     "goose": "small",
+    "qwen": "small",
 }
 
 

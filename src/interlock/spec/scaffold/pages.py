@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from interlock.core.pipeline import Report
-from interlock.spec.scaffold.agents import Program
+from interlock.spec.scaffold.agents import Worker
 from interlock.spec.scaffold.choices import Choice, reports_tests
 from interlock.spec.scaffold.learned import NOTHING, GateLearned, Learned, comment_of
 from interlock.spec.scaffold.setups import Recipe
@@ -34,7 +34,7 @@ _WORDS_OF_YAML = frozenset({"true", "false", "null", "yes", "no", "on", "off", "
 class Content:
     """All that the pages are made of."""
 
-    program: Program  # the agent that does the work
+    program: Worker  # the agent that does the work
     recipes: tuple[Recipe, ...]
     globs: tuple[tuple[str, ...], ...]  # of the tests, of those among them that are to be protected, of what they use
     gates: tuple[Choice, ...]
@@ -288,7 +288,7 @@ def _pairs(gate: Choice, *, no_worse: bool = False, proves: bool = False, old: b
     return [(key, value) for key, value in pairs if value and value != '""']
 
 
-def _agent(program: Program, *, login: bool) -> list[str]:
+def _agent(program: Worker, *, login: bool) -> list[str]:
     change = "`run`" if program.run else "`use`, and what it may see"
     return [
         f"  {WORKER}:  # works in every stage: for another program change {change}; the name stays",

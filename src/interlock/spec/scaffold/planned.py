@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from interlock.ports import UsageError
-from interlock.spec.scaffold.agents import PROGRAMS, UNKNOWN, Program
+from interlock.spec.scaffold.agents import UNKNOWN, WORKERS, Worker
 from interlock.spec.scaffold.choices import choose, covered, folders_of, special_tests, tests_of
 from interlock.spec.scaffold.found import Found, Which, find, languages_of
 from interlock.spec.scaffold.helpers import helpers_of
@@ -76,11 +76,11 @@ def plan_files(root: Path, environ: Mapping[str, str], which: Which, known: Know
     )
 
 
-def _program(name: str) -> Program:
-    for program in (*PROGRAMS, UNKNOWN):
+def _program(name: str) -> Worker:
+    for program in (*WORKERS, UNKNOWN):
         if program.name == name:
             return program
-    known = ", ".join(program.name for program in PROGRAMS)
+    known = ", ".join(program.name for program in WORKERS)
     raise UsageError(f"there is no agent {name} that init knows how to start: take one of {known}")
 
 
