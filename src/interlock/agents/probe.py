@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,9 +30,9 @@ class Probed:
     advice: str = ""
 
 
-def probe(environ: Mapping[str, str]) -> tuple[Probed, ...]:
-    """Every program that has an adapter of its own."""
-    return tuple(_probed(one, environ) for one in PROGRAMS)
+def probe(environ: Mapping[str, str], names: Collection[str] | None = None) -> tuple[Probed, ...]:
+    """Every program that has an adapter of its own, or those of `names`."""
+    return tuple(_probed(one, environ) for one in PROGRAMS if names is None or one.name in names)
 
 
 def logged_in(environ: Mapping[str, str]) -> frozenset[str]:

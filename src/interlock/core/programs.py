@@ -25,6 +25,7 @@ class Program:
     keys: tuple[str, ...]  # variables that may hold its key
     env: tuple[str, ...] = ()  # others that it is shown
     login: Login | None = None
+    model: str = ""  # the variable without which it knows no model
     resumes: bool = False  # it keeps a session that another attempt can go on with
     tells_cost: bool = True
 
@@ -44,9 +45,11 @@ PROGRAMS = (
     Program("gemini", ("GEMINI_API_KEY",), ("GOOGLE_GEMINI_BASE_URL",), tells_cost=False),
     Program("opencode", _OF_MODELS, (), Login("", ".local/share/opencode", "auth.json")),
     Program("aider", _OF_MODELS, ("AIDER_MODEL", "OPENAI_API_BASE")),
-    Program("goose", _OF_MODELS, ("GOOSE_MODEL", "GOOSE_PROVIDER", "OPENAI_HOST"), tells_cost=False),
-    Program("mini", _OF_MODELS, ("MSWEA_MODEL_NAME", "OPENAI_API_BASE"), tells_cost=False),
-    Program("qwen", ("OPENAI_API_KEY",), ("OPENAI_BASE_URL", "OPENAI_MODEL"), tells_cost=False),
+    Program(
+        "goose", _OF_MODELS, ("GOOSE_MODEL", "GOOSE_PROVIDER", "OPENAI_HOST"), model="GOOSE_MODEL", tells_cost=False,
+    ),
+    Program("mini", _OF_MODELS, ("MSWEA_MODEL_NAME", "OPENAI_API_BASE"), model="MSWEA_MODEL_NAME", tells_cost=False),
+    Program("qwen", ("OPENAI_API_KEY",), ("OPENAI_BASE_URL", "OPENAI_MODEL"), model="OPENAI_MODEL", tells_cost=False),
 )  # fmt: skip
 
 
