@@ -26,6 +26,8 @@ _VERSIONS = {
     "opencode": "1.18.33",
     "goose": "1.37.0",
     "qwen": "0.15.10",
+    "codex-acp": "2.6.0",
+    "claude-agent-acp": "0.101.0",
     "mcp-inspector": "0.15.0",
 }
 KEYS = {
