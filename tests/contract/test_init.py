@@ -15,10 +15,10 @@ import yaml
 from tests.contract.sets.projects import GO, JAVA, NODE, PYTEST, RUST, UNITTEST, lay, run
 
 from interlock.core.pipeline import Expect, Gate, GateKind
+from interlock.core.programs import PROGRAMS
 from interlock.ports import UsageError
 from interlock.spec import load_pipeline
 from interlock.spec.scaffold import Known, Scaffold, plan_files, write
-from interlock.spec.scaffold.agents import PROGRAMS
 from interlock.spec.sets import Ready
 
 PROJECTS = {"go": GO, "java": JAVA, "node": NODE, "python": PYTEST, "rust": RUST}
@@ -141,6 +141,45 @@ def test_where_no_gate_tells_test_from_test_a_person_reads_the_tests(root: Path)
     assert stage.gate("read").kind is GateKind.APPROVE
 
 
+def test_a_second_program_that_could_log_in_reviews_the_code_of_feature(root: Path):
+    keys = {"OPENAI_API_KEY": "x"}
+    scaffold = plan_files(
+        lay(root, PYTEST), keys, named("python3", "pytest", "claude", "codex", "mini", "goose", "aider")
+    )
+    write(scaffold, root, force=False)
+    assert scaffold.agents == ("codex", "aider")  # claude has no key, mini and goose have no model
+    assert any("aider reviews the code of feature" in line for line in scaffold.notes)
+    loaded = load_pipeline(page(root, "feature"), root)
+    assert loaded.findings == ()
+    assert (loaded.pipeline.agent("coder").use, loaded.pipeline.agent("reviewer").use) == ("codex", "aider")
+    gate = loaded.pipeline.stage("code").gates[-1]
+    assert (gate.id, gate.review.by) == ("review", ("reviewer",))
+    for name in ("quick", "chore"):
+        assert load_pipeline(page(root, name), root).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("programs", "known", "chosen"),
+    [
+        (("claude", "codex"), Known(), ("claude",)),  # codex could not log in
+        (("claude", "codex"), Known(reviewer="codex"), ("claude", "codex")),
+        (("claude", "codex"), Known(logins=frozenset({"codex", "claude"})), ("claude", "codex")),
+        (("claude", "codex"), Known(reviewer="none", logins=frozenset({"codex", "claude"})), ("claude",)),
+        (("claude", "codex"), Known("codex", logins=frozenset({"codex"})), ("codex",)),  # itself is no second one
+        ((), Known(), ()),
+    ],
+)
+def test_who_works_and_who_reviews(root: Path, programs: tuple[str, ...], known: Known, chosen: tuple[str, ...]):
+    scaffold = plan_files(lay(root, PYTEST), {}, named("python3", "pytest", *programs), known)
+    assert scaffold.agents == chosen
+    write(scaffold, root, force=False)
+    assert (
+        "review" in [gate.id for gate in load_pipeline(page(root, "feature"), root).pipeline.stage("code").gates]
+    ) is (len(chosen) == 2)
+    with pytest.raises(UsageError, match="codx"):
+        plan_files(root, {}, everything, Known(reviewer="codx"))
+
+
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 def test_every_known_agent_is_driven_by_its_own_adapter(root: Path, program):
     initialised(root, PYTEST, named("python3", "pytest", program.name))
@@ -148,7 +187,7 @@ def test_every_known_agent_is_driven_by_its_own_adapter(root: Path, program):
     assert loaded.findings == ()
     agent = loaded.pipeline.agent("coder")
     assert (agent.use, agent.command) == (program.name, None)
-    assert set(agent.secrets) == set(program.secrets)
+    assert set(agent.secrets) == set(program.keys)
 
 
 def test_a_login_is_lent_where_no_key_is_set(root: Path):

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from interlock.agents.probe import keys_of, logged_in
+from interlock.agents.probe import logged_in
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec
+from interlock.core.programs import program
 from interlock.ports import Agent, Brief, Outcome, Place
 from interlock.process import capture, scrubbed
 
@@ -23,7 +24,7 @@ _TIMEOUT_S = 120
 
 def known_spec(name: str, environ: Mapping[str, str]) -> AgentSpec:
     """A program as `init` would define it. Raises KeyError for one without an adapter of its own."""
-    keys = keys_of(name)
+    keys = program(name).keys
     login = name in logged_in(environ) and not any(environ.get(key) for key in keys)
     return AgentSpec(name, name, secrets=keys, options=(("login", "true"),) if login else ())
 

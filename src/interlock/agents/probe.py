@@ -7,28 +7,15 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from interlock.core.programs import PROGRAMS, Program
 from interlock.ports import InterlockError
 from interlock.process import capture, scrubbed
 
-_MODELS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
-# Variables that hold a key, and where a login lies: the variable of its folder, the folder, the file.
-_KNOWN: Mapping[str, tuple[tuple[str, ...], tuple[str, str, str] | None]] = {
-    "claude": (
-        ("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"),
-        ("CLAUDE_CONFIG_DIR", ".claude", ".credentials.json"),
-    ),
-    "codex": (("CODEX_API_KEY", "OPENAI_API_KEY"), ("CODEX_HOME", ".codex", "auth.json")),
-    "aider": (_MODELS, None),
-    "mini": (_MODELS, None),
-    "gemini": (("GEMINI_API_KEY",), None),
-    "opencode": (_MODELS, ("", ".local/share/opencode", "auth.json")),
-    "goose": (_MODELS, None),
-}
 _TIMEOUT_S = 20
 
 
@@ -43,36 +30,30 @@ class Probed:
     advice: str = ""
 
 
-def probe(environ: Mapping[str, str]) -> tuple[Probed, ...]:
-    """Every program that has an adapter of its own."""
-    return tuple(_probed(name, environ) for name in _KNOWN)
+def probe(environ: Mapping[str, str], names: Collection[str] | None = None) -> tuple[Probed, ...]:
+    """Every program that has an adapter of its own, or those of `names`."""
+    return tuple(_probed(one, environ) for one in PROGRAMS if names is None or one.name in names)
 
 
 def logged_in(environ: Mapping[str, str]) -> frozenset[str]:
     """The programs whose login lies where they keep it."""
-    return frozenset(name for name in _KNOWN if _login(name, environ) is not None)
+    return frozenset(one.name for one in PROGRAMS if _login(one, environ) is not None)
 
 
-def keys_of(name: str) -> tuple[str, ...]:
-    """The variables that may hold a key of the program. Raises KeyError for one without an adapter of its own."""
-    return _KNOWN[name][0]
-
-
-def _login(name: str, environ: Mapping[str, str]) -> Path | None:
-    where = _KNOWN[name][1]
-    if where is None:
+def _login(program: Program, environ: Mapping[str, str]) -> Path | None:
+    if program.login is None:
         return None
-    variable, folder, file = where
-    path = Path(environ.get(variable) or Path(environ.get("HOME", "/")) / folder) / file
+    folder = environ.get(program.login.variable) or Path(environ.get("HOME", "/")) / program.login.folder
+    path = Path(folder) / program.login.file
     return path if path.is_file() else None
 
 
-def _probed(name: str, environ: Mapping[str, str]) -> Probed:
-    path = shutil.which(name, path=environ.get("PATH"))
+def _probed(program: Program, environ: Mapping[str, str]) -> Probed:
+    path = shutil.which(program.name, path=environ.get("PATH"))
     if path is None:
-        return Probed(name, advice=f"put {name} on the PATH to use it")
-    access, advice = _access(name, environ)
-    return Probed(name, path, _version(path, environ), access, advice)
+        return Probed(program.name, advice=f"put {program.name} on the PATH to use it")
+    access, advice = _access(program, environ)
+    return Probed(program.name, path, _version(path, environ), access, advice)
 
 
 def _version(path: str, environ: Mapping[str, str]) -> str:
@@ -86,11 +67,10 @@ def _version(path: str, environ: Mapping[str, str]) -> str:
     return found[0].decode() if found else ""
 
 
-def _access(name: str, environ: Mapping[str, str]) -> tuple[str, str]:
-    keys, login = _KNOWN[name]
-    for key in keys:
+def _access(program: Program, environ: Mapping[str, str]) -> tuple[str, str]:
+    for key in program.keys:
         if environ.get(key):
             return f"{key} is set", f"name it under the agent's `secrets`: secrets: [{key}]"
-    if (path := _login(name, environ)) is not None:
+    if (path := _login(program, environ)) is not None:
         return f"a login in {path}", "lend it with `login: true`"
-    return "", f"set {' or '.join(keys)}" + (f", or log in with {name}" if login else "")
+    return "", f"set {' or '.join(program.keys)}" + (f", or log in with {program.name}" if program.login else "")

@@ -16,6 +16,7 @@ class Agent:
     def __init__(self) -> None:
         self.cwd = Path()
         self.client: Any = None
+        self.mode = "auto"
 
     def on_connect(self, conn: Any) -> None:
         self.client = conn
@@ -25,16 +26,28 @@ class Agent:
 
     async def new_session(self, cwd: str, **more: Any) -> schema.NewSessionResponse:
         self.cwd = Path(cwd)
-        return schema.NewSessionResponse(session_id="session-1")
+        known = [schema.SessionMode(id=mode, name=mode) for mode in ("auto", "default")]
+        modes = schema.SessionModeState(current_mode_id=self.mode, available_modes=known)
+        return schema.NewSessionResponse(session_id="session-1", modes=modes)
+
+    async def set_session_mode(self, mode_id: str, session_id: str, **more: Any) -> None:
+        self.mode = mode_id
 
     async def prompt(self, prompt: list[Any], session_id: str, **more: Any) -> schema.PromptResponse:
         name = re.findall(r"SCENARIO:([a-z-]+)", prompt[0].text)[-1]
-        stop = await getattr(self, name.replace("-", "_"))(session_id) or "end_turn"
+        stop = await getattr(self, "mode_" if name == "mode" else name)(session_id) or "end_turn"
         usage = schema.Usage(total_tokens=120, input_tokens=100, output_tokens=20, cached_read_tokens=30)
         return schema.PromptResponse(stop_reason=stop, usage=usage)
 
     async def edit(self, session: str) -> None:
         path = str(self.cwd / "a.txt")
+        await self._say(session, "I begin.")
+        call = schema.ToolCallStart(tool_call_id="1", title="edit", kind="edit", session_update="tool_call")
+        await self.client.session_update(session_id=session, update=call)
+        spent = schema.UsageUpdate(
+            used=120, size=1000, cost=schema.Cost(amount=0.25, currency="USD"), session_update="usage_update"
+        )
+        await self.client.session_update(session_id=session, update=spent)
         if await self._permitted(session, "edit", path):
             await self.client.write_text_file(session_id=session, path=path, content="two\n")
         await self._say(session, "All done.")
@@ -53,6 +66,9 @@ class Agent:
 
     async def shell(self, session: str) -> None:
         await self._say(session, f"run: {await self._permitted(session, 'execute', '')}")
+
+    async def mode_(self, session: str) -> None:
+        await self._say(session, self.mode)
 
     async def nothing(self, session: str) -> None:
         await self._say(session, "All done.")

@@ -43,6 +43,9 @@ def test_an_edit_within_the_bounds(place: Place) -> None:
     assert (outcome.ended, outcome.message, outcome.session) == (Ended.COMPLETED, "All done.", "session-1"), outcome
     assert (place.tree / "a.txt").read_text() == "two\n"
     assert (outcome.usage.tokens_in, outcome.usage.tokens_out, outcome.usage.tokens_cached) == (100, 20, 30)
+    assert outcome.usage.cost_usd == 0.25
+    assert outcome.log is not None
+    assert "Traceback" not in outcome.log.read_text()
 
 
 def test_what_the_stage_may_not_change_is_denied_and_refused(place: Place) -> None:
@@ -51,6 +54,10 @@ def test_what_the_stage_may_not_change_is_denied_and_refused(place: Place) -> No
         f"{path} False refused" for path in ("protected.txt", "../outside.txt", ".git/config", ".interlock/x")
     )
     assert not (place.tree.parent / "outside.txt").exists()
+
+
+def test_the_mode_in_which_it_asks_is_taken(place: Place) -> None:
+    assert work("mode", place).message == "default"
 
 
 def test_a_command_is_allowed_to_a_worker_and_nothing_to_a_reviewer(place: Place) -> None:
@@ -95,31 +102,39 @@ _SCENARIOS = {
 }
 
 
-def _real(name: str, base: str) -> tuple[tuple[str, ...], dict[str, str]]:
+def _real(name: str, base: str, home: Path) -> tuple[tuple[str, ...], dict[str, str]]:
+    """What a user would write under `run`, and the environment of it."""
     path = {"PATH": f"{bin_of(name)}:{os.environ['PATH']}"}
-    if name == "gemini":
-        return ("gemini", "--acp", "--skip-trust", "-m", "gemini-2.5-pro"), {
-            **path,
-            "GEMINI_API_KEY": "sk-test",
-            "GOOGLE_GEMINI_BASE_URL": base,
-        }
-    own = {"GOOSE_PROVIDER": "openai", "GOOSE_MODEL": "small", "OPENAI_HOST": base, "OPENAI_API_KEY": "sk-test"}
-    return ("goose", "acp", "--with-builtin", "developer"), {
-        **path,
-        **own,
-        "GOOSE_DISABLE_KEYRING": "1",
-        "GOOSE_MODE": "auto",
-    }
+    match name:
+        case "gemini":
+            key = {"GEMINI_API_KEY": "sk-test", "GOOGLE_GEMINI_BASE_URL": base}
+            return ("gemini", "--acp", "--skip-trust", "-m", "gemini-2.5-pro"), {**path, **key}
+        case "codex-acp":
+            (home / "config.toml").write_text(
+                f'model = "gpt-5"\nmodel_provider = "own"\n[model_providers.own]\nname = "own"\n'
+                f'base_url = "{base}/v1"\nenv_key = "OPENAI_API_KEY"\nwire_api = "responses"\n'
+            )
+            return ("codex-acp",), {**path, "OPENAI_API_KEY": "sk-test", "CODEX_HOME": str(home)}
+        case "claude-agent-acp":
+            quiet = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "CLAUDE_CODE_MAX_RETRIES": "0"}
+            return ("claude-agent-acp",), {**path, **quiet, "ANTHROPIC_API_KEY": "sk-test", "ANTHROPIC_BASE_URL": base}
+        case _:
+            own = {"GOOSE_PROVIDER": "openai", "GOOSE_MODEL": "small", "OPENAI_HOST": base, "OPENAI_API_KEY": "sk-test"}
+            quiet = {"GOOSE_DISABLE_KEYRING": "1", "GOOSE_MODE": "auto"}
+            return ("goose", "acp", "--with-builtin", "developer"), {**path, **own, **quiet}
 
 
-@pytest.mark.parametrize("name", ["gemini", "goose"])
+@pytest.mark.parametrize("name", ["gemini", "goose", "codex-acp", "claude-agent-acp"])
 def test_a_real_agent_edits_and_its_failure_is_told(name: str, place: Place, tmp_path: Path) -> None:
     with serving(_SCENARIOS) as model:
-        argv, env = _real(name, model.base)
+        argv, env = _real(name, model.base, tmp_path)
         outcome = work("edit", place, argv, **env)
         assert outcome.ended is Ended.COMPLETED, outcome
         assert (place.tree / "a.txt").read_text() == "two\n"
         assert outcome.message.endswith("All done.")
+        if name.endswith("-acp"):  # the others tell only the last call's
+            assert (outcome.usage.tokens_in, outcome.usage.tokens_out) == (2010, 41)
+            assert (outcome.usage.cost_usd is not None) == (name == "claude-agent-acp")
         failed = work("key", place_in(tmp_path / "other"), argv, **env)
     assert (failed.ended, failed.permanent) == (Ended.UNAVAILABLE, True), failed
 

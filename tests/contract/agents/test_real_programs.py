@@ -16,7 +16,7 @@ from interlock.gates.reviews.answers import Asked, NoAnswer, read, schema
 from interlock.ports import Ended, Place
 
 _ERROR = '{"type": "error", "error": {"type": "%s", "message": "%s"}}'
-_TRY_AGAIN = ("aider", "goose", "opencode")  # for as long as they are let
+_TRY_AGAIN = ("aider", "goose", "opencode", "qwen")  # for as long as they are let
 _DONE = Step("say", "All done.")
 _RESET = int(time.time()) + 3600
 _USED_UP = json.dumps({"error": {"type": "usage_limit_reached", "message": "used up", "resets_at": _RESET}})
@@ -55,7 +55,7 @@ def place(tmp_path: Path) -> Place:
     return place_in(tmp_path / "place")
 
 
-@pytest.fixture(params=["codex", "claude", "aider", "mini", "gemini", "opencode", "goose"])
+@pytest.fixture(params=["codex", "claude", "aider", "mini", "gemini", "opencode", "goose", "qwen"])
 def name(request: pytest.FixtureRequest) -> str:
     bin_of(request.param)
     return str(request.param)

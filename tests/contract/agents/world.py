@@ -25,6 +25,9 @@ _VERSIONS = {
     "gemini": "0.61.0",
     "opencode": "1.18.33",
     "goose": "1.37.0",
+    "qwen": "0.15.10",
+    "codex-acp": "2.6.0",
+    "claude-agent-acp": "0.101.0",
     "mcp-inspector": "0.15.0",
 }
 KEYS = {
@@ -35,6 +38,7 @@ KEYS = {
     "gemini": "GEMINI_API_KEY",
     "opencode": "OPENAI_API_KEY",
     "goose": "OPENAI_API_KEY",
+    "qwen": "OPENAI_API_KEY",
 }
 MODELS = {
     "codex": "gpt-5",
@@ -44,6 +48,7 @@ MODELS = {
     "gemini": "gemini-2.5-pro",
     "opencode": "small",
     "goose": "small",
+    "qwen": "small",
 }
 
 

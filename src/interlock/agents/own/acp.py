@@ -23,6 +23,7 @@ _CHANGES = frozenset({"edit", "delete", "move"})
 # Agents that say at the end of a turn that all went well, and tell the endpoint's error as chat.
 _ERRORS = ("Ran into this error", "[API Error", "API Error", "unexpected status")
 _AUTH_REQUIRED = -32000
+_ASKING = "default"  # the mode in which an agent asks for what it does: claude begins in one that decides by itself
 _LOOKS_MAX, _LOOK_S = 20, 0.05
 
 
@@ -62,9 +63,10 @@ class Bounds:
 
 @dataclass(slots=True)
 class Client:
-    """Implements acp.Client. `said` is the agent's newest message."""
+    """Implements acp.Client. `said` is the agent's newest message, `cost_usd` what it tells of the whole session."""
 
     bounds: Bounds
+    cost_usd: float | None = None
     said: list[str] = field(default_factory=list)
     kinds: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
 
@@ -90,6 +92,8 @@ class Client:
             if isinstance(update, schema.ToolCallStart):
                 self.said.clear()
             self._about(update)
+        elif isinstance(update, schema.UsageUpdate) and update.cost is not None and update.cost.currency == "USD":
+            self.cost_usd = update.cost.amount
 
     async def write_text_file(self, session_id: str, path: str, content: str, **more: object) -> None:
         if not self.bounds.may_change(path):
@@ -153,7 +157,7 @@ async def _worked(config: Mapping[str, object]) -> Result:
     refused = answer.stop_reason == "refusal"
     done = (answer.stop_reason == "end_turn" and not wrong) or refused
     trouble = wrong if wrong or done else f"the agent stopped: {answer.stop_reason}"
-    return Result(done, refused, said, trouble, usage=_usage(answer), session=session)
+    return Result(done, refused, said, trouble, usage=_usage(answer, client.cost_usd), session=session)
 
 
 async def _session(connection: Any, cwd: str) -> str:  # noqa: ANN401
@@ -171,6 +175,9 @@ async def _session(connection: Any, cwd: str) -> str:  # noqa: ANN401
             raise
         await connection.authenticate(method_id=key)
         made = await connection.new_session(cwd=cwd, mcp_servers=[])
+    modes = [mode.id for mode in made.modes.available_modes] if made.modes is not None else []
+    if _ASKING in modes:
+        await connection.set_session_mode(mode_id=_ASKING, session_id=made.session_id)
     return str(made.session_id)
 
 
@@ -186,11 +193,13 @@ def _bounds(config: Mapping[str, object]) -> Bounds:
     )
 
 
-def _usage(answer: schema.PromptResponse) -> Usage:
+def _usage(answer: schema.PromptResponse, cost_usd: float | None) -> Usage:
+    """Some count what came from a cache among the input, others beside it: the total tells."""
     used = answer.usage
     if used is None or not used.total_tokens:
-        return Usage()
-    return Usage(used.input_tokens, used.output_tokens, used.cached_read_tokens)
+        return Usage(cost_usd=cost_usd)
+    tokens_in = max(used.input_tokens, used.total_tokens - used.output_tokens - (used.thought_tokens or 0))
+    return Usage(tokens_in, used.output_tokens, used.cached_read_tokens, cost_usd)
 
 
 def _status_of(error: acp.RequestError) -> int:

@@ -40,9 +40,9 @@ def config_given() -> dict[str, object]:
     return given
 
 
-def tell(kind: str, **parts: object) -> None:
+def tell(what: str, /, **parts: object) -> None:
     """One line of the log."""
-    sys.stdout.write(json.dumps({"type": kind, **parts}, default=str) + "\n")
+    sys.stdout.write(json.dumps({**parts, "type": what}, default=str) + "\n")
     sys.stdout.flush()
 
 

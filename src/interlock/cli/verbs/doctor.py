@@ -145,14 +145,14 @@ def _settings(environ: Mapping[str, str]) -> Looked:
 
 
 def _agents(environ: Mapping[str, str]) -> dict[str, str]:
-    from interlock.spec.scaffold.agents import PROGRAMS
+    from interlock.core.programs import PROGRAMS
 
     found = {program.name: shutil.which(program.name, path=environ.get("PATH")) for program in PROGRAMS}
     return {name: place for name, place in found.items() if place}
 
 
 def _of_agents(agents: Mapping[str, str]) -> Looked:
-    from interlock.spec.scaffold.agents import PROGRAMS
+    from interlock.core.programs import PROGRAMS
 
     if agents:
         return Looked("agents", "ok", ", ".join(f"{name} ({place})" for name, place in agents.items()))

@@ -12,7 +12,7 @@ import click
 from interlock.cli.opened import application, note, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from interlock.cli.proving import Proved
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--force", is_flag=True, help="Replace files that differ.")
 @click.option("--agent", metavar="NAME", default="", help="The agent to take; without it the first that is found.")
+@click.option("--reviewer", metavar="NAME", default="", help="The agent that reviews in feature; `none` for no review.")
 @click.option("--no-verify", is_flag=True, help="Write, and do not ask the gates on what is there now.")
 @click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
-def init(force: bool, agent: str, no_verify: bool, json: bool) -> int:
+def init(force: bool, agent: str, reviewer: str, no_verify: bool, json: bool) -> int:
     """Find language, tools and agents, and write the pipelines `feature`, `quick` and `chore` into .interlock/.
 
     Then setup and gates run once on what is there now, and what is learned is written down: which tests fail today,
@@ -37,13 +38,14 @@ def init(force: bool, agent: str, no_verify: bool, json: bool) -> int:
     from interlock.spec.scaffold import Known, plan_files, write
 
     root = repository_here()
-    known = Known(agent, logged_in(os.environ), _newest_tag(root))
+    known = Known(agent, reviewer, logins=logged_in(os.environ), tag=_newest_tag(root))
     plan = partial(plan_files, root, os.environ, partial(shutil.which, path=os.environ.get("PATH")))
     scaffold = plan(known)
     written = [str(path.relative_to(root)) for path in write(scaffold, root, force)]
     found = scaffold.found
     if not json:
         note(f"found: {', '.join((*found.languages, *found.folders, *found.agents)) or 'no known language, no agent'}")
+        note(f"agent: {line}" for line in _probed(scaffold.agents))
         say(safe(name) for name in written)
         note(f"note: {safe(line, 500)}" for line in scaffold.notes)
     proved = _proved(root, plan, known, scaffold) if written and not no_verify else None
@@ -55,6 +57,15 @@ def init(force: bool, agent: str, no_verify: bool, json: bool) -> int:
     note("next:")
     note(f"  {line}" for line in _next(scaffold, proved, is_new=bool(written)))
     return 0
+
+
+def _probed(names: Sequence[str]) -> Iterator[str]:
+    """What is known of the agents that were taken, without spending."""
+    from interlock.agents.probe import probe
+
+    for one in probe(os.environ, names):
+        if one.path:
+            yield f"{one.name} {one.version}".rstrip() + f", {one.access or 'no key and no login seen'}"
 
 
 def _next(scaffold: Scaffold, proved: Proved | None, *, is_new: bool) -> Iterator[str]:

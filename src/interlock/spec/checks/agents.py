@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from interlock.core.programs import PROGRAMS
 from interlock.spec.checks.common import passed_on
 from interlock.spec.mistakes import nearest
 from interlock.spec.unfilled import HINT, MESSAGE, is_unfilled
@@ -15,23 +16,17 @@ if TYPE_CHECKING:
     from interlock.spec.checks.view import View
 
 _DRIVEN = frozenset({"endpoint", "login", "price"})
-TELL_NO_COST = ("acp", "codex", "gemini", "goose", "mini", "model")
+TELL_NO_COST = ("acp", "model", *(one.name for one in PROGRAMS if not one.tells_cost))
 _STARTED = frozenset({"acp", "command"})  # with `run`
-RESUMING = ("claude", "codex")
+RESUMING = tuple(one.name for one in PROGRAMS if one.resumes)
 _ADDRESS = re.compile(r"https?://[^\s/]+")
 _PRICE = "price: {input: 1.25, output: 10}"
 NOW = {
     "acp": frozenset({"price"}),
-    "aider": _DRIVEN - {"login"},
-    "claude": _DRIVEN,
-    "codex": _DRIVEN,
     "command": frozenset[str](),
-    "gemini": _DRIVEN - {"login"},
-    "goose": _DRIVEN - {"login"},
-    "mini": _DRIVEN - {"login"},
     "model": _DRIVEN - {"login"},
-    "opencode": _DRIVEN,
     "scripted": frozenset({"script", "seed", "rate", "kinds", "hang_s", "pace_s"}),
+    **{one.name: _DRIVEN if one.login is not None else _DRIVEN - {"login"} for one in PROGRAMS},
 }  # and their own options
 PROVIDERS = ("anthropic", "google", "openai", "openai-responses")  # of `use: model`
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from interlock.spec.scaffold.agents import PROGRAMS
+from interlock.core.programs import PROGRAMS
 from interlock.spec.scaffold.parts import Part
 from interlock.spec.sets import folder as look
 

@@ -11,12 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from interlock.core.pipeline import Report
-from interlock.spec.scaffold.agents import Program
+from interlock.spec.scaffold.agents import Worker
 from interlock.spec.scaffold.choices import Choice, reports_tests
 from interlock.spec.scaffold.learned import NOTHING, GateLearned, Learned, comment_of
 from interlock.spec.scaffold.setups import Recipe
 
 WORKER = "coder"  # what every stage names, whichever program it is: another one is one line to change
+REVIEWER = "reviewer"
 GATES_IN_BLOCK_MAX = 4  # more of them are written one to a line, to keep the page short
 # Where new tests go: what is protected by name holds more, and a stage that adds tests needs no more.
 TEST_FILES = {
@@ -34,7 +35,7 @@ _WORDS_OF_YAML = frozenset({"true", "false", "null", "yes", "no", "on", "off", "
 class Content:
     """All that the pages are made of."""
 
-    program: Program  # the agent that does the work
+    program: Worker  # the agent that does the work
     recipes: tuple[Recipe, ...]
     globs: tuple[tuple[str, ...], ...]  # of the tests, of those among them that are to be protected, of what they use
     gates: tuple[Choice, ...]
@@ -42,6 +43,8 @@ class Content:
     login: bool = False  # the agent is lent the user's own
     learned: Learned = NOTHING
     names: tuple[str, ...] = ()  # of test files, as the project itself configures them
+    reviewer: Worker | None = None  # another program, which reviews the code of `feature`
+    reviewer_login: bool = False
 
     @property
     def agent(self) -> str:
@@ -55,6 +58,7 @@ def feature_page(content: Content) -> str:
         "version: 1",
         "name: feature",
         "include: [../common.yaml, ../plan-and-ship.yaml]  # plan before, ship after",
+        *_reviewer(content),
         "stages:",
         "  tests:",
         "    needs: [plan]",
@@ -70,6 +74,7 @@ def feature_page(content: Content) -> str:
         "    prompt: {file: ../prompts/code.md}",
         "    gates:",
         *_gates(content),
+        *_review(content),
         *_back_to_tests(content),
     )
 
@@ -288,10 +293,37 @@ def _pairs(gate: Choice, *, no_worse: bool = False, proves: bool = False, old: b
     return [(key, value) for key, value in pairs if value and value != '""']
 
 
-def _agent(program: Program, *, login: bool) -> list[str]:
+def _agent(program: Worker, *, login: bool) -> list[str]:
     change = "`run`" if program.run else "`use`, and what it may see"
     return [
         f"  {WORKER}:  # works in every stage: for another program change {change}; the name stays",
+        *_started(program, login=login),
+    ]
+
+
+def _reviewer(content: Content) -> list[str]:
+    if content.reviewer is None:
+        return []
+    said = f"  {REVIEWER}:  # another program than the one that writes: it reads the change, and changes nothing"
+    return ["agents:", said, *_started(content.reviewer, login=content.reviewer_login)]
+
+
+def _review(content: Content) -> list[str]:
+    """Asked when every gate above has passed: it can send the work back, and let nothing through."""
+    if content.reviewer is None:
+        return []
+    rubric = "Does it do what the task asks, all of it and nothing else? Is it as simple as it can be?"
+    return [
+        "      - id: review",
+        "        review:",
+        f"          by: [{REVIEWER}]",
+        "          rubric:",
+        f"            text: {rubric}",
+    ]
+
+
+def _started(program: Worker, *, login: bool) -> list[str]:
+    return [
         *(["    use: command", *_command("    run", program.run)] if program.run else [f"    use: {program.name}"]),
         *(["    login: true  # your own, lent to one attempt at a time"] if login else []),
         *([f"    secrets: {_flow(program.secrets)}"] if program.secrets else []),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
+from interlock.core.programs import program as program_of
 from interlock.ports import UsageError
-from interlock.spec.scaffold.agents import PROGRAMS, UNKNOWN, Program
+from interlock.spec.scaffold.agents import UNKNOWN, WORKERS, Worker
 from interlock.spec.scaffold.choices import choose, covered, folders_of, special_tests, tests_of
 from interlock.spec.scaffold.found import Found, Which, find, languages_of
 from interlock.spec.scaffold.helpers import helpers_of
@@ -32,15 +33,18 @@ class Scaffold:
     notes: tuple[str, ...]
     unfilled: bool = False
     tests: frozenset[str] = frozenset()
+    agents: tuple[str, ...] = ()  # the one that works, and the one that reviews
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """What is known beside the folder. `agent`: the known one to take, found or not; without it the first that is
-    found. `logins`: the agents that the user is logged in with. `tag`: the newest one of the repository. `learned`:
-    what the gates said of what is there now."""
+    found, one that could log in before others. `reviewer`: the one that reviews in `feature`, `none` for none; without
+    it the next that could log in. `logins`: the agents that the user is logged in with. `tag`: the newest one of the
+    repository. `learned`: what the gates said of what is there now."""
 
     agent: str = ""
+    reviewer: str = ""
     logins: frozenset[str] = frozenset()
     tag: str = ""
     learned: Learned = NOTHING
@@ -55,15 +59,18 @@ def plan_files(root: Path, environ: Mapping[str, str], which: Which, known: Know
     made = tuple(
         each for language, folders in folders_of(parts) for each in recipes(language, root, folders, which, known.tag)
     )
-    program = _program(known.agent or next(iter(found.agents), UNKNOWN.name))
+    able = [name for name in found.agents if _is_ready(name, known, environ)]
+    program = _program(known.agent or next(iter((*able, *found.agents)), UNKNOWN.name))
+    reviewer = _reviewer(known.reviewer, [name for name in able if name != program.name])
     tests, protect = tests_of(parts, root), special_tests(parts, root)
-    login = program.name in known.logins and not any(environ.get(name) for name in program.secrets)
+    login = _is_lent(program, known, environ)
     helpers = helpers_of(parts, root, (*tests, *protect))
     names = tuple(
         dict.fromkeys(glob for part in parts if part.language == "python" for glob in python_files(root / part.folder))
     )
     globs = (tests, protect, helpers)
-    content = Content(program, made, globs, gates, found.languages, login, known.learned, names)
+    content = Content(program, made, globs, gates, found.languages, login, known.learned, names, reviewer)
+    content = replace(content, reviewer_login=reviewer is not None and _is_lent(reviewer, known, environ))
     notes = (
         *notes,
         *([f"protected, since nothing but tests uses them: {', '.join(helpers)}"] if helpers else []),
@@ -71,16 +78,33 @@ def plan_files(root: Path, environ: Mapping[str, str], which: Which, known: Know
         *_gate_notes(content),
         *_agent_notes(content, found, environ),
     )
-    return Scaffold(
-        _files(content), found, notes, program is UNKNOWN, frozenset(gate.id for gate in gates if gate.tests)
-    )
+    chosen = tuple(one.name for one in (program, reviewer) if one is not None and one is not UNKNOWN)
+    judges = frozenset(gate.id for gate in gates if gate.tests)
+    return Scaffold(_files(content), found, notes, program is UNKNOWN, judges, chosen)
 
 
-def _program(name: str) -> Program:
-    for program in (*PROGRAMS, UNKNOWN):
+def _reviewer(named: str, able: Sequence[str]) -> Worker | None:
+    """Raises UsageError for a name that is no agent's."""
+    name = named or next(iter(able), "none")
+    return None if name == "none" else _program(name)
+
+
+def _is_lent(program: Worker, known: Known, environ: Mapping[str, str]) -> bool:
+    return program.name in known.logins and not any(environ.get(name) for name in program.secrets)
+
+
+def _is_ready(name: str, known: Known, environ: Mapping[str, str]) -> bool:
+    """It could log in, and knows a model."""
+    about = program_of(name)
+    logs_in = name in known.logins or any(environ.get(key) for key in about.keys)
+    return logs_in and (not about.model or bool(environ.get(about.model)))
+
+
+def _program(name: str) -> Worker:
+    for program in (*WORKERS, UNKNOWN):
         if program.name == name:
             return program
-    known = ", ".join(program.name for program in PROGRAMS)
+    known = ", ".join(program.name for program in WORKERS)
     raise UsageError(f"there is no agent {name} that init knows how to start: take one of {known}")
 
 
@@ -120,6 +144,8 @@ def _agent_notes(content: Content, found: Found, environ: Mapping[str, str]) -> 
     notes = []
     if others := [name for name in found.agents if name != program.name]:
         notes.append(f"the agent is {program.name}; {', '.join(others)} would do as well (init --force --agent NAME)")
+    if content.reviewer is not None:
+        notes.append(f"{content.reviewer.name} reviews the code of feature (init --force --reviewer NAME, or none)")
     if not content.login and not any(environ.get(name) for name in program.secrets):
         names = " or ".join(program.secrets)
         notes.append(f"{program.name} needs {names} to be set: each attempt has a home of its own, without your logins")

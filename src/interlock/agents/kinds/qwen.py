@@ -1,0 +1,77 @@
+"""Qwen Code: `qwen -o stream-json`. It succeeded where its `result` is no error, and its last words are none."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, tail, text
+from interlock.core.events import Usage
+from interlock.ports import Agent
+
+_SETTINGS = {
+    "privacy": {"usageStatisticsEnabled": False},
+    "telemetry": {"enabled": False},
+    "general": {"disableAutoUpdate": True, "enableAutoUpdate": False},
+}
+_ERROR = re.compile(r"\[API Error: (.*)\]\s*\Z", re.S)  # an error of the endpoint, told as what the model said
+_OPENAI = "https://api.openai.com"
+
+
+def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
+    return Driven(Kind("qwen", _start, _read, streamed=_streamed), environ)
+
+
+def _start(asked: Asked) -> Start:
+    home = asked.state / "qwen"
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "settings.json").write_text(json.dumps(_SETTINGS), encoding="utf-8")
+    env = {"QWEN_HOME": str(home), "OPENAI_BASE_URL": f"{asked.endpoint or _OPENAI}/v1"}
+    model = ("-m", asked.brief.model) if asked.brief.model else ()
+    may: tuple[str, ...] = ("--approval-mode", "yolo")
+    if asked.reviews:
+        may = ("--approval-mode", "plan", "--exclude-tools", "edit", "--exclude-tools", "run_shell_command")
+    always = ("--bare", "--auth-type", "openai", "--chat-recording=false", "-o", "stream-json")
+    return Start((*always, *model, *may), env, asked.brief.text.encode())
+
+
+def _read(asked: Asked, log: Path) -> Told:
+    result: Event = {}
+    model = ""
+    for event in events(log):
+        match text(event, "type"):
+            case "system":
+                model = text(event, "model") or model
+            case "result":
+                result = event
+            case _:
+                pass
+    said = text(result, "result")
+    found = _ERROR.search(said)
+    done = result.get("is_error") is False and found is None
+    wrong = found[1] if found else text(inner(result, "error"), "message") or _in_its_log(asked)
+    used = inner(result, "usage")
+    return Told(
+        done,
+        message=said if done else "",
+        trouble="" if done else wrong,
+        usage=Usage(count(used, "input_tokens"), count(used, "output_tokens"), count(used, "cache_read_input_tokens")),
+        model=model,
+        session=text(result, "session_id"),
+    )
+
+
+def _streamed(event: Event) -> tuple[str, int] | None:
+    message = inner(event, "message")
+    if text(event, "type") != "assistant":
+        return None
+    return text(message, "id"), count(inner(message, "usage"), "input_tokens", "output_tokens") or 0
+
+
+def _in_its_log(asked: Asked) -> str:
+    """The last error of the endpoint in the log that it keeps: it tells of none while it tries again."""
+    logs = sorted((asked.state / "qwen" / "debug").glob("*.txt"))
+    found = re.findall(r"(?:OpenAI API Error: |Error: (?=Model stream ended))([^\n]*)", tail(logs[-1])) if logs else []
+    return found[-1] if found else ""
