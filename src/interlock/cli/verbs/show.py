@@ -34,8 +34,8 @@ def show(target: tuple[str, ...], brief: bool, json: bool) -> int:
         found = no_more(find_target(app.service, target, lambda name: app.service.latest_run(name, tell_unread)))
         view = found.view
         if brief:
-            told = _brief(app, found)
-            say(document(run=view.id, attempt=told[0], brief=told[1]) if json else plain(told[1], _BYTES_MAX))
+            attempt_id, text = _brief(app, found)
+            say(document(run=view.id, attempt=attempt_id, brief=text) if json else plain(text, _BYTES_MAX))
         elif found.attempt:
             attempt = find_attempt(found)
             say(document(run=view.id, attempt=attempt) if json else attempt_page(view, attempt))
