@@ -119,7 +119,7 @@ def test_feedback_that_an_earlier_version_wrote_can_be_told(tmp_path: Path) -> N
     (read_again,) = read(blobs, [blobs.put(json.dumps(said).encode())])
     stage = Stage("code")
     assert "- test: no" in wrong(stage, [read_again])
-    text, whole = tried(stage, [read_again], blobs)
+    text, _, whole = tried(stage, [read_again], blobs)
     assert "\nthe patch\n" in text
     assert whole == b""
     assert str(tmp_path / "state") not in text

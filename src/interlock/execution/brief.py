@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from interlock.core.commands import StartAttempt
@@ -13,7 +12,7 @@ from interlock.execution.told.changes import may_change
 from interlock.execution.told.checks import checks
 from interlock.execution.told.conflicts import conflicts
 from interlock.execution.told.documents import accepted, documents
-from interlock.execution.told.wrong import Rejection, Said, read, tried, wrong
+from interlock.execution.told.wrong import Said, read, tried, wrong
 from interlock.ports import Place, Render, World
 from interlock.spec.briefs import default_brief
 
@@ -117,9 +116,5 @@ def _accepted(world: World, context: Context, command: StartAttempt, there: Sequ
 
 
 def _tried(world: World, stage: Stage, said: Sequence[Said], place: Place) -> str:
-    text, whole = tried(stage, said, world.blobs)
-    if not whole:
-        return text
-    name = next(one.attempt for one in reversed(said) if isinstance(one, Rejection))
-    path = world.workspaces.put_beside(place, re.sub(r"[^\w.@-]", "-", name) + ".patch", whole)
-    return f"{text}\n\nIt was cut. All of it: {path}"
+    text, name, whole = tried(stage, said, world.blobs)
+    return f"{text}\n\nIt was cut. All of it: {world.workspaces.put_beside(place, name, whole)}" if whole else text

@@ -47,7 +47,9 @@ def glob_here(folder: str, glob: str) -> str:
     if pattern.startswith("**/") or "/" not in pattern.rstrip("/"):
         return glob
     slash = "/" if pattern.endswith("/") else ""
-    return f"{path_here(folder, pattern.strip('/'))}{slash}{mark}{table}"
+    here = path_here(folder, pattern.strip("/"))
+    name = here.removeprefix("**/") if folder else here  # one of a name alone, anywhere below the folder
+    return f"{here if '/' in name else name}{slash}{mark}{table}"
 
 
 def count(number: int, noun: str) -> str:

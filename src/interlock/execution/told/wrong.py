@@ -14,7 +14,7 @@ from typing import Any
 from interlock.core.feedback import same_words
 from interlock.core.pipeline import Stage
 from interlock.core.text import plain
-from interlock.execution.told.words import fenced, listed, path_here
+from interlock.execution.told.words import cut, fenced, listed, path_here
 from interlock.ports import Blobs
 
 PATCH_MAX = 6_000  # characters of a rejected patch
@@ -22,10 +22,12 @@ _FINDING_MAX = 1_200
 _FINDINGS_MAX = 8_000  # of all of them
 _OUTPUT_MAX = 2_500  # of one gate
 _EARLIER_MAX = 1_000
+_EARLIER_LINE_MAX = 240
 _COMMENT_MAX = 10_000
 _READ_MAX = 2_000_000  # bytes of a patch
 _DIGEST_LENGTH = 64
 _BINARY = re.compile(rb"^GIT binary patch\n(?:(?:literal|delta) .*\n(?:[A-Za-z].*\n)*\n?)+", re.MULTILINE)
+_INDEX = re.compile(rb"^index [0-9a-f]{40}\.\.[0-9a-f]{40}.*\n", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +73,24 @@ def wrong(stage: Stage, said: Sequence[Said]) -> str:
     return "\n\n".join(parts)
 
 
-def tried(stage: Stage, said: Sequence[Said], blobs: Blobs) -> tuple[str, bytes]:
-    """The newest patch that was rejected, bounded; and all of it where it had to be cut."""
-    last = next((one for one in reversed(said) if isinstance(one, Rejection)), None)
-    content = blobs.get(last.patch) if last is not None and last.patch else b""
-    if last is None or not content.strip():
-        return "", b""
-    whole = _BINARY.sub(b"(binary)\n", content[:_READ_MAX]).decode("utf-8", "replace").strip("\n")
+def tried(stage: Stage, said: Sequence[Said], blobs: Blobs) -> tuple[str, str, bytes]:
+    """The newest patch that was rejected, bounded; and where it had to be cut, a name for it and all of it. An attempt
+    that changed nothing has none."""
+    for last in (one for one in reversed(said) if isinstance(one, Rejection) and one.patch):
+        if content := blobs.get(last.patch).strip():
+            return _shown(stage, last.attempt, content + b"\n")
+    return "", "", b""
+
+
+def _shown(stage: Stage, attempt: str, content: bytes) -> tuple[str, str, bytes]:
+    whole = _INDEX.sub(b"", _BINARY.sub(b"(binary)\n", content[:_READ_MAX])).decode("utf-8", "replace").strip("\n")
     text = plain(whole, PATCH_MAX)
-    of = "from the root of the repository" if stage.dir else "here"
-    head = f"The patch of {last.attempt}, which was rejected. It is not in the files; its paths are {of}."
+    paths = " Its paths are from the root of the repository." if stage.dir else ""
+    head = f"The patch of {attempt}, which was rejected. It is not in the files.{paths}"
     shown = f"{head}\n\n{fenced(text, 'diff')}"
-    return shown, content if len(whole) > PATCH_MAX else b""
+    return (
+        (shown, re.sub(r"[^\w.@-]", "-", attempt) + ".patch", content) if len(whole) > PATCH_MAX else (shown, "", b"")
+    )
 
 
 def _read(document: Mapping[str, Any]) -> Said:
@@ -115,16 +123,16 @@ def _rejected(stage: Stage, last: Rejection, before: Sequence[Rejection]) -> Ite
 
 
 def _earlier(stage: Stage, last: Rejection, before: Sequence[Rejection]) -> Iterator[str]:
-    """What is mended by now, so that it stays so."""
+    """What was mended, so that it stays so, or was not asked again: gates behind one that says no are not asked."""
     now = {same_words(found.gate, found.file, found.message) for found in last.findings}
     lines = {
-        _line(stage, found, {}): None
+        cut(_line(stage, found, {}).partition("\n")[0], _EARLIER_LINE_MAX): None
         for one in reversed(before)
         for found in one.findings
         if same_words(found.gate, found.file, found.message) not in now
     }
     if lines:
-        yield "Found earlier, and mended since. Keep it mended:\n" + listed(lines, _EARLIER_MAX, "findings")
+        yield "Found in earlier attempts. It must not come back:\n" + listed(lines, _EARLIER_MAX, "findings")
 
 
 def _line(stage: Stage, found: Found, known: Mapping[str, str]) -> str:

@@ -22,7 +22,7 @@ _WRONG = re.compile(r"\{\{.*?\b(wrong|feedback)\b.*?\}\}", re.DOTALL)
 def check(view: View) -> None:
     told: set[tuple[Path, str]] = set()
     for stage, part in view.stages():
-        if stage.brief is None or stage.id in view.partial:
+        if stage.brief is None or not stage.brief.content or stage.id in view.partial:
             continue
         at: Path = ("stages", stage.id, "brief") if part.brief is not None else ("defaults", "brief")
         if at == ("stages", stage.id, "brief") and stage.command and not stage.agent:
@@ -50,6 +50,6 @@ def _check(view: View, stage: Stage, at: Path, told: set[tuple[Path, str]]) -> N
 
 def _with_names(flaw: Flaw) -> Flaw:
     """A name that is not there is told with all that are."""
-    if not flaw.message.endswith("is not defined") or flaw.hint.startswith("known: "):
+    if not flaw.message.endswith("is not defined") or not flaw.hint.startswith("did you mean"):
         return flaw
     return replace(flaw, hint=f"{flaw.hint} (known: {', '.join(sorted(NAMES))})")
