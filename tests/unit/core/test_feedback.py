@@ -16,7 +16,8 @@ _OF_PIPELINES = re.compile(
 )
 # Pieces that are put together, what is said where nothing is decided (no agent is told), and comments.
 _NO_MESSAGES = (
-    "only a stage that `authors` it may change it", "put it back as it was; only a stage with", 'NAME: NAME `authors: ["',
+    "only a stage that `authors` it may change it", "put it back as it was; only a stage with",
+    'NAME: NAME `authors: ["',
     "no test that must fail was added", "no such folder in the checkout", "one glob of `breaks` each time",
     "behind the `#` of its `authors`",
 )  # fmt: skip
