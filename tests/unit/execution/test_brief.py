@@ -9,6 +9,7 @@ from tests.unit.execution.briefs import Told, pipeline_of, rejected
 
 from interlock.core.pipeline import Pipeline
 from interlock.execution.brief import preview
+from interlock.execution.told.changes import _may_meet
 from interlock.execution.told.words import fenced, glob_here, path_here
 from interlock.ports import Change, UsageError
 from interlock.spec import InvalidPipeline, render
@@ -249,3 +250,13 @@ def test_a_template_that_fails_says_so(tmp_path: Path) -> None:
     text = PIPELINE.replace("    dir: web\n", '    dir: web\n    brief: "{{ prompt.x.y }} {{ wrong }}"\n')
     with pytest.raises((UsageError, InvalidPipeline), match="prompt"):
         Told(pipeline_of(tmp_path / "r", text), "code").brief()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "meet"),
+    [("/src/a.py", "src/**", True), ("tests/**", "src/**", False), ("**/x", "src/**", True),
+     ("made.txt", "own.yaml", False), ("/own.yaml", "made.txt", False), ("*.py", "src/**", True),
+     ("*.py", "*.txt", True), ("*.py", "a.txt", False)],
+)  # fmt: skip
+def test_what_is_protected_is_named_where_it_may_be_met(one: str, other: str, meet: bool) -> None:
+    assert _may_meet(one, other) is meet

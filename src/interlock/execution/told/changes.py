@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 
 from interlock.core.growth import guards
 from interlock.core.pipeline import Pipeline, Scope, Stage
@@ -77,6 +78,11 @@ def _protected(pipeline: Pipeline, stage: Stage) -> Iterator[str]:
 
 
 def _may_meet(one: str, other: str) -> bool:
-    """Whether two globs may fit the same path, by what stands before their first wildcard."""
-    heads = [_WILD.split(glob.lstrip("/"))[0] if "/" in glob.rstrip("/") else "" for glob in (one, other)]
-    return heads[0].startswith(heads[1]) or heads[1].startswith(heads[0])
+    """Whether two globs may fit the same path, by what stands before their first wildcard; where one is of a name alone,
+    by their names."""
+    both = [glob.strip("/") for glob in (one, other)]
+    if all("/" in glob.rstrip("/") for glob in (one, other)):
+        heads = [_WILD.split(glob)[0] for glob in both]
+        return heads[0].startswith(heads[1]) or heads[1].startswith(heads[0])
+    names = [glob.rpartition("/")[2] for glob in both]
+    return fnmatchcase(*names) or fnmatchcase(*reversed(names)) or all(_WILD.search(name) for name in names)
