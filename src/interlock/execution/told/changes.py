@@ -78,8 +78,8 @@ def _protected(pipeline: Pipeline, stage: Stage) -> Iterator[str]:
 
 
 def _may_meet(one: str, other: str) -> bool:
-    """Whether two globs may fit the same path, by what stands before their first wildcard; where one is of a name alone,
-    by their names."""
+    """Whether two globs may fit the same path: by what stands before their first wildcard, or by their names where one
+    is of a name alone."""
     both = [glob.strip("/") for glob in (one, other)]
     if all("/" in glob.rstrip("/") for glob in (one, other)):
         heads = [_WILD.split(glob)[0] for glob in both]
