@@ -32,7 +32,7 @@ def compose(world: World, context: Context, command: StartAttempt, place: Place,
         **_parts(pipeline, stage, command.inherited),
         "accepted": _accepted(world, context, command, tuple(artifacts)),
         "conflicts": conflicts(stage, command),
-        "instructions": _instructions(world, context, command),
+        "instructions": _instructions(world, context, command, place),
         "continued": bool(command.source) and not command.by,
         "resumed": resumed,
     }
@@ -93,8 +93,8 @@ def _parts(pipeline: Pipeline, stage: Stage, inherited: Sequence[str]) -> dict[s
     }
 
 
-def _instructions(world: World, context: Context, command: StartAttempt) -> str:
-    """What the project's files for agents say, as the base has them. Not gathered yet: programs read their own."""
+def _instructions(world: World, context: Context, command: StartAttempt, place: Place) -> str:
+    """The section with what the project's files for agents say. None yet: programs read their own."""
     return ""
 
 

@@ -8,7 +8,7 @@ from importlib import resources
 # What a template of a brief may name beside what a prompt may, and what it holds.
 PARTS = {
     "prompt": "the stage's `prompt`, filled in; without one the task",
-    "instructions": "what the project's own files for agents say, as the base has them",
+    "instructions": "what the project's own files for agents say, as the base has them, with a heading",
     "accepted": "what stages before this one made, and where it lies",
     "conflicts": "what merging could not do, and how to decide it",
     "may_change": "what the stage may write, add and author, its limits, and what is protected",
