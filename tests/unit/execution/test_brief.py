@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.unit.execution.briefs import Told, pipeline_of, rejected
 
-from interlock.core.pipeline import Pipeline
+from interlock.core.pipeline import Pipeline, Text
 from interlock.execution.brief import preview
 from interlock.execution.told.changes import _may_meet
 from interlock.execution.told.words import fenced, glob_here, path_here
@@ -221,6 +222,9 @@ def test_a_template_of_ones_own_is_taken(tmp_path: Path) -> None:
     pipeline = pipeline_of(tmp_path / "r", text, {"own.md": own})
     assert Told(pipeline, "plan", task="{{ x }}").brief() == "default: Plan: {{ x }}\n"
     assert Told(pipeline, "code").brief() == "mine, Mend it. in web\n"
+    shown = replace(pipeline.stage("code"), brief=Text("{{ tried }}"))
+    told = Told(Pipeline("p", (pipeline.stage("plan"), shown)), "code", said=[rejected("code/1.1", patch=PATCH)])
+    assert ("+b" in told.brief(), told.brief(resumed=True)) == (True, "\n")
     assert "/own.md" in pipeline.stage("code").scope.protect
 
 
