@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from tests.unit.execution.briefs import Told, pipeline_of, rejected
 
+from interlock.core.commands import RejectCandidate
+from interlock.core.events import Finding, RunStarted, VerdictGiven, VerdictStatus
+from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline, Text
 from interlock.execution.brief import preview
+from interlock.execution.context import Context
+from interlock.execution.records import feedback_document
 from interlock.execution.told.changes import _may_meet
 from interlock.execution.told.words import fenced, glob_here, path_here
-from interlock.ports import Change, UsageError
+from interlock.journal.memory import MemoryBlobs
+from interlock.ports import Change, UsageError, World
 from interlock.spec import InvalidPipeline, render
 from interlock.spec.briefs import default_brief
 
@@ -264,3 +273,23 @@ def test_a_template_that_fails_says_so(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_is_protected_is_named_where_it_may_be_met(one: str, other: str, meet: bool) -> None:
     assert _may_meet(one, other) is meet
+
+
+def test_of_a_held_out_gate_not_even_its_name_is_recorded(pipeline: Pipeline) -> None:
+    secret = Finding("junit", "test_rounding[2.5] failed", file="hidden.py", line=3, secret=True)
+    spoken = Finding("empty", "nothing was changed: make the change, or let the stage say `may_be_empty: true`")
+    attempt = AttemptId("code", 1, 1)
+    verdicts = (
+        VerdictGiven(attempt, "code/hidden-rounding", 1, VerdictStatus.FAILED, (secret,)),
+        VerdictGiven(attempt, "code/scope", 1, VerdictStatus.FAILED, (spoken,)),
+    )
+    context = Context("r", pipeline, RunStarted("r", "p", "d", "t", "b", "t", ()), 0.0)
+    red_before = ("code/hidden-rounding",)
+    command = RejectCandidate(attempt, "c", "t", "i", verdicts, 1, red_before)
+    document = feedback_document(cast(World, SimpleNamespace(blobs=MemoryBlobs())), context, command, "")
+    assert "rounding" not in document.decode()
+    assert [(one["gate"], one["message"]) for one in json.loads(document)["findings"]] == [
+        ("", "1 held-out check failed"),
+        ("code/scope", "nothing was changed: make the change"),
+        ("", "what is held out failed before your change as well"),
+    ]
