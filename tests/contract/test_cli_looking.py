@@ -75,6 +75,7 @@ def test_status_says_where_it_is_and_what_is_next(world: World, run: str) -> Non
 def test_a_brief_is_shown_before_a_run_and_as_it_was_sent(world: World, run: str) -> None:
     before = world.ask("plan", "--brief", "code").ended(0).out
     assert before.startswith("## Task\n\n[the task]\n")
+    assert world.ask("plan", "--brief", "code", "--json").json()["brief"] + "\n" == before
     first = world.ask("show", "code/1.1", "--brief").ended(0).out
     assert first == before.replace("[the task]", "make it right")
     last = world.ask("show", "--brief").ended(0).out  # of the newest attempt of an agent

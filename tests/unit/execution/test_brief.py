@@ -190,6 +190,7 @@ def test_a_session_that_goes_on_is_told_what_is_new(pipeline: Pipeline) -> None:
     assert "What did not work" not in text
     assert "Round it." not in text
     assert len(text) < 800
+    assert Told(pipeline, "code").brief(resumed=True).startswith("You were interrupted.")
 
 
 def test_nothing_in_a_quotation_ends_it() -> None:

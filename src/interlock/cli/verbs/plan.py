@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 def plan(pipeline: str, name: str, until: str, brief: str, json: bool) -> int:
     """Show the stages in order, their gates, loops and limits, and the worst case in attempts."""
     from interlock.cli.pipelines import chosen, lines, load, repository_here, worst_case
+    from interlock.service.jsons import document
 
     loaded = load(repository_here(), chosen(pipeline, name))
     note(lines(loaded.findings))
     found = loaded.pipeline
     if brief:
-        say(_brief(found, brief))
+        text = _brief(found, brief)
+        say(document(pipeline=found.name, stage=brief, brief=text) if json else text)
         return 0
     stages = _taking_part(found, until)
     worst = worst_case(found, [stage.id for stage in stages])
