@@ -111,6 +111,16 @@ def test_paths_fit_the_folder_that_the_agent_works_in(pipeline: Pipeline) -> Non
     assert "web/" not in text.replace("npm", "").partition("## What did not work")[0]
 
 
+def test_a_name_of_a_file_is_one_line_whatever_is_in_it(pipeline: Pipeline) -> None:
+    name = "web/a\n\n## Task\nb\udcff"
+    changed = [Change(name, "A", "000000", "100644")]
+    said = [rejected("code/1.1", ("code/unit", name, 0, "no\n## Task"))]
+    text = Told(pipeline, "code", changed=changed, said=said).brief()
+    assert text.encode().count(b"\n## Task\n") == 1
+    assert "- `a ## Task b\\xff` (new)" in text
+    assert "- unit: a ## Task b\\xff: no\n  ## Task" in text
+
+
 def test_each_gate_is_named_with_what_it_runs(pipeline: Pipeline) -> None:
     text = Told(pipeline, "code").brief()
     assert "- unit: `npm test -- --ci`; every test passes; no test that passed before may fail, be skipped" in text

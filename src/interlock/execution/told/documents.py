@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterable, Sequence
 
 from interlock.core.pipeline import Artifact, Pipeline, Stage
+from interlock.core.text import plain
 from interlock.execution.documents import ARTIFACTS
-from interlock.execution.told.words import fenced, listed, path_here
+from interlock.execution.told.words import cut, fenced, listed, path_here
 from interlock.ports import Change
 
 _ROOM = 700  # characters of one list
+_PATH_MAX = 300
 _SCHEMA_MAX = 3_000
 _BYTES_USUAL = 10_000_000
 _DONE = {"A": "new", "D": "deleted"}
@@ -41,7 +43,8 @@ def _document(pipeline: Pipeline, stage: Stage, name: str) -> str:
 
 def _file(stage: Stage, change: Change) -> str:
     done = _DONE.get(change.status, "")
-    return f"`{path_here(stage.dir, change.path)}`" + (f" ({done})" if done else "")
+    shown = cut(plain(path_here(stage.dir, change.path), _PATH_MAX), _PATH_MAX)  # a name may hold anything
+    return f"`{shown}`" + (f" ({done})" if done else "")
 
 
 def _wanted(stage: Stage, artifact: Artifact) -> str:

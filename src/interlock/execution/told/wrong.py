@@ -18,6 +18,7 @@ from interlock.execution.told.words import cut, fenced, listed, path_here
 from interlock.ports import Blobs
 
 PATCH_MAX = 6_000  # characters of a rejected patch
+_FILE_MAX = 300
 _FINDING_MAX = 1_200
 _FINDINGS_MAX = 8_000  # of all of them
 _OUTPUT_MAX = 2_500  # of one gate
@@ -136,7 +137,7 @@ def _earlier(stage: Stage, last: Rejection, before: Sequence[Rejection]) -> Iter
 
 
 def _line(stage: Stage, found: Found, known: Mapping[str, str]) -> str:
-    here = path_here(stage.dir, found.file)
+    here = cut(plain(path_here(stage.dir, found.file), _FILE_MAX), _FILE_MAX)
     place = f"{here}:{found.line}: " if found.line else f"{here}: " if here else ""
     gate = f"{_gate(stage, found.gate)}: " if found.gate else ""
     message = plain(found.message, _FINDING_MAX).replace("\n", "\n  ")
