@@ -16,7 +16,7 @@ _MORE = "(the pipeline's file has all of them)"
 _ALWAYS = frozenset(ALWAYS)
 _WILD = re.compile(r"[*?\[]")
 _PROTECTED = (
-    "Protected, at any depth and also where they would be new: tests and their data, whatever steers tests, linters,"
+    ", at any depth and also where they would be new: tests and their data, whatever steers tests, linters,"
     " type checkers, builds, package managers and CI, files that instruct agents, and `.interlock/`."
 )
 
@@ -69,7 +69,8 @@ def _protected(pipeline: Pipeline, stage: Stage) -> Iterator[str]:
         may = (*stage.scope.writes, *stage.scope.authors)
         own = [glob for glob in own if any(_may_meet(glob, other) for other in may)]
     here = dict.fromkeys(glob_here(stage.dir, glob) for glob in own)
-    yield _PROTECTED + ("\nSo are:\n" + listed(here, _ROOM, _MORE) if here else "")
+    begin = "Otherwise protected" if stage.scope.adds or stage.scope.authors else "Protected"
+    yield begin + _PROTECTED + ("\nSo are:\n" + listed(here, _ROOM, _MORE) if here else "")
     made = [glob_here(stage.dir, path) for setup in pipeline.setup for path in setup.paths]
     if made:
         yield f"Setup made {', '.join(made[:10])}: leave that alone."
