@@ -32,7 +32,7 @@ def compose(world: World, context: Context, command: StartAttempt, place: Place,
         **_parts(pipeline, stage, command.inherited),
         "accepted": _accepted(world, context, command, tuple(artifacts)),
         "conflicts": conflicts(stage, command),
-        "instructions": _instructions(world, context, command, place),
+        "instructions": "" if resumed else _instructions(world, context, command, place),
         "continued": bool(command.source) and not command.by,
         "resumed": resumed,
     }
