@@ -72,6 +72,34 @@ def test_status_says_where_it_is_and_what_is_next(world: World, run: str) -> Non
     assert world.ask("status", "--json").json()["run"]["phase"] == "waiting"
 
 
+def test_a_brief_is_shown_before_a_run_and_as_it_was_sent(world: World, run: str) -> None:
+    before = world.ask("plan", "--brief", "code").ended(0).out
+    assert before.startswith("## Task\n\n[the task]\n")
+    assert world.ask("plan", "--brief", "code", "--json").json()["brief"] + "\n" == before
+    first = world.ask("show", "code/1.1", "--brief").ended(0).out
+    assert first == before.replace("[the task]", "make it right")
+    last = world.ask("show", "--brief").ended(0).out  # of the newest attempt of an agent
+    assert last.startswith("## What was wrong\n\ncode/1.1 was rejected:\n- test: t.py:3: t::right failed")
+    assert "+wrong\n" in last
+    assert world.ask("show", run, "code", "--brief", "--json").json()["brief"] + "" == last
+    world.ask("show", "plan/1.1", "--brief").ended(2, "plan/1.1 has no brief")
+    world.ask("plan", "--brief", "ship").ended(2, "no stage with an agent, there are code")
+
+
+def test_the_template_of_briefs_can_be_taken_as_ones_own(world: World) -> None:
+    template = world.ask("schema", "--brief").ended(0).out
+    assert "{{ may_change }}" in template
+    (world.repository / "own.md").write_text(template)
+    own = PIPELINE.replace("writes: [made.txt]", "writes: [made.txt]\n    brief: {file: own.md}")
+    (world.repository / "own.yaml").write_text(own)
+    try:
+        shown = world.ask("plan", "own.yaml", "--brief", "code").ended(0).out
+        assert shown == world.ask("plan", "--brief", "code").out
+    finally:
+        (world.repository / "own.yaml").unlink()
+        (world.repository / "own.md").unlink()
+
+
 def test_list_has_one_line_for_a_run(world: World, run: str) -> None:
     (line,) = world.ask("list").ended(0).out.splitlines()
     assert line.split()[:3] == [run, "waiting", "feature"]

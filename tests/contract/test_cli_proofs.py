@@ -216,7 +216,7 @@ def test_what_an_agent_is_told_of_the_tests_that_it_adds(tmp_path: Path) -> None
     world.ask("run", "-t", "add must add").ended(0)
     branch = world.git("branch", "--list", "interlock/*", "--format", "%(refname:short)")
     brief = world.git("show", f"{branch}:brief.txt")
-    assert "You may add\n- new test files in **/tests/**" in brief
+    assert "You may add:\n- new test files in **/tests/**" in brief
     assert "at least one must fail without it" in brief
     assert "inside sources" not in brief  # that is for Rust
 

@@ -62,7 +62,7 @@ def content(world: World, path: str) -> str:
 def test_the_task_comes_in_every_way(root: Path) -> None:
     world = new_world(root, {"interlock.yaml": ONE, "task.txt": "from a file"})
     world.ask("run", "--task-file", "task.txt").ended(0)
-    assert content(world, "brief.txt").startswith("from a file")
+    assert content(world, "brief.txt").startswith("## Task\n\nfrom a file\n")
     world.ask("run", stdin="from standard input").ended(0)
     assert world.show(world.ask("list", "--json").json()["runs"][0]["id"])["task"] == "from standard input"
     world.ask("run", "--task-file", "-", stdin="from a dash").ended(0)
@@ -83,7 +83,7 @@ def test_inputs_are_checked_and_reach_the_prompt(root: Path) -> None:
     world.ask("run", "-t", "x", "-i", "count=three").ended(2, "expected a whole number")
     world.ask("run", "-t", "x", "-i", "size=3").ended(2, "no such input, there are: count")
     world.ask("run", "-t", "x", "-i", "count=3").ended(0)
-    assert content(world, "brief.txt").startswith("Count to 3: x")
+    assert content(world, "brief.txt").startswith("## Task\n\nCount to 3: x\n")
 
 
 def test_it_starts_from_what_is_named(root: Path) -> None:

@@ -6,18 +6,13 @@ import json
 import os
 import sys
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 from tests.contract.cli_world import World, new_world, stage_of
 
-from interlock.core.commands import StartAttempt
-from interlock.core.ids import AttemptId
-from interlock.execution.brief import compose_resumed
+from interlock.core.pipeline import Stage
+from interlock.execution.told.wrong import read, tried, wrong
 from interlock.journal import FileBlobs
-from interlock.ports import Place
-from interlock.workspaces import GitWorkspaces
 
 _APPROVE = json.dumps({"verdict": "approve", "findings": [], "earlier": [], "requirements": []})
 
@@ -113,10 +108,7 @@ def test_nothing_of_ours_is_named_to_an_agent(world: World) -> None:
     assert "rehearsal.json" in seen["4-claude"]
     retries = [text for text in seen.values() if "was rejected" in text]
     assert len(retries) == 2
-    for text in retries:
-        (patch,) = {line for line in text.splitlines() if line.startswith("The rejected patch: ")}
-        assert text.count(f"\n{patch.removeprefix('The rejected patch: ')}\n") == 1  # it lies there, and holds this:
-        assert "\n+++ b/a.txt\n" in text
+    assert [text.count("\n+++ b/a.txt\n") for text in retries] == [2, 0]  # sent and as $BRIEF; a session knows it
 
 
 def test_feedback_that_an_earlier_version_wrote_can_be_told(tmp_path: Path) -> None:
@@ -124,17 +116,12 @@ def test_feedback_that_an_earlier_version_wrote_can_be_told(tmp_path: Path) -> N
     blobs = FileBlobs(tmp_path / "state" / "blobs")
     patch = blobs.path(blobs.put(b"the patch\n"))
     said = {"attempt": "code/1.1", "findings": ["test: no"], "output": {}, "patch": str(patch)}
-    command = StartAttempt(
-        AttemptId("code", 1, 2), "coder", "", "", feedback=(blobs.put(json.dumps(said).encode()),), session="s"
-    )
-    place = Place(tmp_path / "place", tmp_path / "place/tree", tmp_path / "place/home", tmp_path / "place/tmp")
-    place.root.mkdir()
-    with GitWorkspaces(tmp_path / "state/store.git", tmp_path / "places", tmp_path, {}) as workspaces:
-        world = SimpleNamespace(blobs=blobs, workspaces=workspaces)
-        text = compose_resumed(cast(Any, world), command, place)
-    laid = Path(text.rpartition("The rejected patch: ")[2].strip())
-    assert laid.is_relative_to(place.root)
-    assert laid.read_text() == "the patch\n"
+    (read_again,) = read(blobs, [blobs.put(json.dumps(said).encode())])
+    stage = Stage("code")
+    assert "- test: no" in wrong(stage, [read_again])
+    text, _, whole = tried(stage, [read_again], blobs)
+    assert "\nthe patch\n" in text
+    assert whole == b""
     assert str(tmp_path / "state") not in text
 
 

@@ -9,6 +9,20 @@ from collections.abc import Iterable
 from interlock.core.events import Finding, Severity, VerdictGiven, VerdictStatus
 
 ESCALATE = "escalate"  # the reason class of a finding that only a person can answer
+# What a finding says to who wrote the pipeline: nothing that an agent can do.
+_FOR_AUTHORS = re.compile(
+    r"""
+    ; \s only \s a \s stage \s (that|with) \s `authors .*? \s may (\s change \s (it|that))? $
+    | , \s or \s let \s the \s stage \s say \s `[^`]*`
+    | , \s or \s raise \s the \s gate's \s `timeout`
+    | : \s install \s it, \s or \s correct \s the \s gate
+    | , \s or \s correct \s the \s gate
+    | : \s let \s the \s gate \s run \s all \s tests .*? name \s its \s runner
+    | : \s name \s test \s files \s that \s it \s runs, \s or \s take \s `breaks` \s out
+    | ; \s for \s work \s that \s needs \s none \s there \s is \s a \s pipeline .*? \) $
+    """,
+    re.VERBOSE | re.MULTILINE,
+)
 _NUMBER = re.compile(r"\d+")
 _BLANK = re.compile(r"\s+")
 
@@ -35,8 +49,23 @@ def for_agent(verdicts: Iterable[VerdictGiven]) -> tuple[tuple[str, Finding], ..
         hidden = len(verdict.findings) - len(open_ones)
         shown.extend((verdict.gate, finding) for finding in open_ones)
         if hidden:
-            shown.append((verdict.gate, Finding(rule="held-out", message=f"{hidden} held-out checks failed")))
+            shown.append(
+                (
+                    verdict.gate,
+                    Finding(rule="held-out", message=f"{hidden} held-out check{'' if hidden == 1 else 's'} failed"),
+                )
+            )
     return tuple(shown)
+
+
+def for_worker(message: str) -> str:
+    """A finding's message without what it says to who wrote the pipeline."""
+    return _FOR_AUTHORS.sub("", message)
+
+
+def same_words(gate: str, file: str, message: str) -> str:
+    """Equal for findings that say the same, whatever their numbers and blanks."""
+    return "\x1f".join((gate, file, _plain(message)))
 
 
 def reasons(verdicts: Iterable[VerdictGiven]) -> tuple[str, ...]:

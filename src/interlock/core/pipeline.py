@@ -241,6 +241,7 @@ class Stage:
     workspace: WorkspaceMode = WorkspaceMode.FRESH
     limits: Limits = Limits(attempts=0)
     resumes: bool = False  # a retry goes on with the agent's own session
+    brief: Text | None = None  # the template of what the agent is told; None: that of the program
     digest: str = ""  # of the definition, by content
 
     @property

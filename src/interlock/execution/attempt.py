@@ -12,7 +12,7 @@ from interlock.core.events import SESSION, AttemptErrored, AttemptStarted, Candi
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec, Stage
 from interlock.core.tries import TRIES_MAX
-from interlock.execution.brief import compose, compose_resumed
+from interlock.execution.brief import compose
 from interlock.execution.context import Context
 from interlock.execution.documents import ARTIFACTS, worker_environment
 from interlock.execution.grown import only_grew
@@ -246,7 +246,7 @@ def _brief(world: World, context: Context, command: StartAttempt, spec: AgentSpe
         left=world.left(stage.id),
         scope=stage.scope,
         session=world.blobs.path(command.session) if command.session else None,
-        resumed=compose_resumed(world, command, place) if command.session else "",
+        resumed=compose(world, context, command, place, resumed=True) if command.session else "",
         secrets=tuple(context.environ.get(name, "") for name in (*stage.secrets, *spec.secrets)),
         rehearsal=encode_rehearsal(context, stage, command) if stage.agent else "",
     )

@@ -1,62 +1,101 @@
-"""The brief: the rendered prompt, what to produce, the bounds, and what was wrong last time."""
+"""The brief: the parts of what an agent is told, filled into a template that a user can read and replace."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from interlock.core.commands import StartAttempt
-from interlock.core.events import Finding
-from interlock.core.globs import matches_any
-from interlock.core.growth import guards
-from interlock.core.joins import DECISIONS, DELETED, EDITED, choices, described
-from interlock.core.judge_files import matches_in_any_case
-from interlock.core.pipeline import Expect, Pipeline, Stage
-from interlock.core.reconciled import may_hold_both
-from interlock.core.text import without_place
+from interlock.core.pipeline import Pipeline, Stage
 from interlock.execution.context import Context
 from interlock.execution.documents import ARTIFACTS
-from interlock.ports import Place, World
+from interlock.execution.told.changes import may_change
+from interlock.execution.told.checks import checks
+from interlock.execution.told.conflicts import conflicts
+from interlock.execution.told.documents import accepted, documents
+from interlock.execution.told.wrong import Said, read, tried, wrong
+from interlock.ports import Place, Render, World
+from interlock.spec.briefs import default_brief
 
 ARTIFACT_MAX = 200_000  # bytes of one artifact in a prompt
-_DIGEST_LENGTH = 64
-_TAKEN_BACK = (
-    "Your work was judged and rejected. The files are again as they were before you began, so do all of it anew, "
-    "within the same bounds, and mend what was wrong. This may be another folder than before: work in the current one."
-)
+
+Values = Mapping[str, object]
 
 
-def compose(world: World, context: Context, command: StartAttempt, place: Place) -> str:
-    """The text that an agent is given; what it names is laid into `place`. Raises UsageError where a template fails."""
-    stage = context.pipeline.stage(command.attempt.stage)
-    said = [_feedback(world, place, digest) for digest in command.feedback]
-    parts = [world.render(stage.prompt.content, _values(world, context, command, said))]
-    parts.extend(_bounds(context.pipeline, stage, command.inherited))
-    parts.extend(_conflicts(stage, command))
-    if command.broken:
-        parts.append("## The merged input fails its gates\n" + _bullets(_said("", item) for item in command.broken))
-    parts.extend(said)
-    return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
+def compose(world: World, context: Context, command: StartAttempt, place: Place, *, resumed: bool = False) -> str:
+    """The text that an agent is given; `resumed`: one that goes on with its own session. Where a rejected patch is too
+    long to be shown, all of it is laid beside the checkout. Raises UsageError where a template fails."""
+    pipeline, stage = context.pipeline, context.pipeline.stage(command.attempt.stage)
+    said = read(world.blobs, command.feedback)
+    artifacts = dict(_artifacts(world, context, command))
+    values = {
+        **_facts(context, stage, artifacts, wrong(stage, said)),
+        **_parts(pipeline, stage, command.inherited),
+        "accepted": _accepted(world, context, command, tuple(artifacts)),
+        "conflicts": conflicts(stage, command),
+        "instructions": "" if resumed else _instructions(world, context, command, place),
+        "continued": bool(command.source) and not command.by,
+        "resumed": resumed,
+    }
+    values["tried"] = "" if values["continued"] or resumed else _tried(world, stage, said, place)
+    return _filled(world.render, stage, values)
 
 
-def compose_resumed(world: World, command: StartAttempt, place: Place) -> str:
-    """The text for an agent that goes on with its own session, and knows the brief."""
-    parts = [_TAKEN_BACK, *(_feedback(world, place, digest) for digest in command.feedback[-1:])]
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+def preview(render: Render, pipeline: Pipeline, stage: Stage) -> str:
+    """The brief of a first attempt, with what is known before a run. Raises UsageError where a template fails."""
+    artifacts = {
+        f"{name}/{artifact.name}": f"[the content of {artifact.file}, as {name} will have written it]"
+        for name in pipeline.upstream(stage.id)
+        for artifact in pipeline.stage(name).produces
+    }
+    values = {
+        "task": "[the task]",
+        "inputs": {known.name: known.default or f"[the input {known.name}]" for known in pipeline.inputs},
+        "run": {"id": "[the run]"},
+        "stage": {"id": stage.id},
+        "artifacts": artifacts,
+        "feedback": "",
+        "wrong": "",
+        **_parts(pipeline, stage, ()),
+        "accepted": accepted(pipeline, stage, artifacts, ()),
+        **dict.fromkeys(("conflicts", "instructions", "tried"), ""),
+        "continued": False,
+        "resumed": False,
+    }
+    return _filled(render, stage, values)
 
 
-def _values(world: World, context: Context, command: StartAttempt, feedback: list[str]) -> dict[str, object]:
-    stage_id = command.attempt.stage
+def _filled(render: Render, stage: Stage, values: Values) -> str:
+    """The prompt goes into the brief as a value: nothing in it is taken for a template once more."""
+    prompt = render(stage.prompt.content, values).strip()
+    template = stage.brief.content if stage.brief is not None else default_brief()
+    return render(template, {**values, "prompt": prompt}).strip() + "\n"
+
+
+def _facts(context: Context, stage: Stage, artifacts: Mapping[str, str], why: str) -> dict[str, object]:
     return {
         "task": context.started.task,
         "inputs": dict(context.started.inputs),
         "run": {"id": context.run},
-        "stage": {"id": stage_id},
-        "artifacts": dict(_artifacts(world, context, command)),
-        "feedback": "\n\n".join(feedback),
+        "stage": {"id": stage.id},
+        "artifacts": artifacts,
+        "feedback": why,
+        "wrong": why,
     }
+
+
+def _parts(pipeline: Pipeline, stage: Stage, inherited: Sequence[str]) -> dict[str, object]:
+    """What the pipeline alone says."""
+    return {
+        "may_change": may_change(pipeline, stage),
+        "checks": checks(pipeline, stage, inherited),
+        "documents": documents(stage),
+        "folder": stage.dir,
+    }
+
+
+def _instructions(world: World, context: Context, command: StartAttempt, place: Place) -> str:
+    """The section with what the project's files for agents say. None yet: programs read their own."""
+    return ""
 
 
 def _artifacts(world: World, context: Context, command: StartAttempt) -> Iterator[tuple[str, str]]:
@@ -68,101 +107,14 @@ def _artifacts(world: World, context: Context, command: StartAttempt) -> Iterato
                 yield f"{name}/{artifact.name}", content[:ARTIFACT_MAX].decode("utf-8", "replace")
 
 
-def _bounds(pipeline: Pipeline, stage: Stage, inherited: Sequence[str]) -> Iterator[str]:
-    if stage.produces:
-        documents = (f"{ARTIFACTS}/{stage.id}/{artifact.file}" for artifact in stage.produces)
-        yield "## Write these documents\n" + _bullets(documents)
-    added = tuple(f"new test files in {glob}" for glob in stage.scope.adds)
-    if added and any(guards(pipeline, stage)):
-        added = (*added, "new tests in test files that are there: below the old ones, with every old line kept")
-        if any(gate.used.startswith("rust.") for gate in guards(pipeline, stage)):
-            added = (*added, "new tests inside sources, under `#[cfg(test)]`: what is there stays")
-    if stage.scope.writes is not None:
-        allowed = (*stage.scope.writes, *stage.scope.authors, *added)
-        yield "## Change nothing but\n" + (_bullets(allowed) if allowed else "the documents named above.")
-    elif added:
-        yield "## Tests\nThe tests that are there stay as they are. You may add\n" + _bullets(added)
-    if any(gate.expect is Expect.TESTS_PROVE_CHANGE for gate in stage.gates):
-        yield "Write new tests for your change: they must pass with it, and at least one must fail without it."
-    if any(gate.expect is Expect.NEW_TESTS_FAIL for gate in stage.gates):
-        yield "Each new test must fail now, for an assertion or a missing name, and nothing else may fail."
-    names = [gate.id for gate in stage.gates]
-    if inherited:
-        names += [f"{gate}, as the work that was merged was" for gate in inherited]
-    if names:
-        yield "## Your work is judged by\n" + _bullets(names)
+def _accepted(world: World, context: Context, command: StartAttempt, there: Sequence[str]) -> str:
+    stage = context.pipeline.stage(command.attempt.stage)
+    if not stage.needs:
+        return ""
+    changed = world.workspaces.changes(context.started.base_commit, command.input_commit)
+    return accepted(context.pipeline, stage, there, changed)
 
 
-def _conflicts(stage: Stage, command: StartAttempt) -> Iterator[str]:
-    """What merging could not do: where markers are, and what is to be decided by name."""
-    if not command.conflicts:
-        return
-    names = [name for name, _ in command.sides]
-    of = f" of {', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else ""
-    yield f"## Conflicts\nYou start from a merge{of}, which are in conflict."
-    bare = {item.path for item in command.undecided if not item.marked}
-    marked = [path for path in command.conflicts if path not in bare]
-    if marked:
-        yield "Merging left markers in these files. Merge both sides and remove the markers:\n" + _bullets(marked)
-    held = [path for path in marked if _is_held(stage, path)]
-    if held:
-        yield "These of them are protected. Take each as one side has it:\n" + _bullets(
-            f"{path}, or keep every line of both sides and add nothing" if may_hold_both(path) else path
-            for path in held
-        )
-    if command.undecided:
-        yield "These paths have no markers that show the conflict. Decide each:\n" + _bullets(
-            f"{item.path}: {described(item)}. Now it is {item.left}." for item in command.undecided
-        )
-        yield _how_to_decide(command)
-    if names:
-        branches = ", ".join(f"`from/{name}`" for name in names)
-        yield (
-            f"Each side is a branch here ({branches}): `git checkout from/{names[0]} -- PATH` takes its version, and"
-            f" `git diff -M from/{names[0]} from/{names[-1]}` shows what was moved elsewhere."
-        )
-
-
-def _is_held(stage: Stage, path: str) -> bool:
-    authors = [glob for glob in stage.scope.authors if "#" not in glob]
-    return matches_in_any_case(stage.scope.protect, path) and not matches_any(authors, path)
-
-
-def _how_to_decide(command: StartAttempt) -> str:
-    file = f"{ARTIFACTS}/{command.attempt.stage}/{DECISIONS}"
-    options = ", ".join(f"{json.dumps(item.path)}: {' | '.join(map(json.dumps, choices(item)))}"
-                        for item in command.undecided)  # fmt: skip
-    return (
-        f"Make each of them as it should be, and write what you decided into `{file}`: a JSON object with one entry for"
-        " each path. The name of a stage means that the path is exactly as that stage left it;"
-        f' "{DELETED}", that no file is there; "{EDITED}", that you made the file of both. The choices:\n'
-        f"```\n{{{options}}}\n```\nWhat is not decided there, or not as decided, is rejected."
-    )
-
-
-def _feedback(world: World, place: Place, digest: str) -> str:
-    document = json.loads(world.blobs.get(digest))
-    if "comment" in document:
-        return f"## {document['by']} says\n{document['comment']}"
-    lines = [f"## {document['attempt']} was rejected", *(f"- {line}" for line in document["findings"])]
-    for gate, tail in document["output"].items():
-        lines.append(f"\nEnd of the output of {gate}:\n```\n{tail}\n```")
-    lines.append(f"\nThe rejected patch: {_laid(world, place, document)}")
-    return "\n".join(lines)
-
-
-def _laid(world: World, place: Place, document: Mapping[str, str]) -> Path:
-    """A copy of the patch, which the agent may know of: nothing of ours is named to it. Earlier versions kept the
-    path of a blob, whose last two parts are the digest."""
-    digest = document["patch"].replace("/", "")[-_DIGEST_LENGTH:]
-    name = re.sub(r"[^\w.@-]", "-", document["attempt"])
-    return world.workspaces.put_beside(place, f"{name}.patch", world.blobs.get(digest))
-
-
-def _said(gate: str, finding: Finding) -> str:
-    where = f"{finding.file}:{finding.line}: " if finding.line else f"{finding.file}: " if finding.file else ""
-    return f"{gate} {where}{without_place(finding.message, finding.file, finding.line)}".strip()
-
-
-def _bullets(lines: object) -> str:
-    return "\n".join(f"- {line}" for line in lines)  # type: ignore[attr-defined]
+def _tried(world: World, stage: Stage, said: Sequence[Said], place: Place) -> str:
+    text, name, whole = tried(stage, said, world.blobs)
+    return f"{text}\n\nIt was cut. All of it: {world.workspaces.put_beside(place, name, whole)}" if whole else text

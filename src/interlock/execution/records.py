@@ -9,7 +9,7 @@ import json
 
 from interlock.core.commands import AcceptHandoff, RejectCandidate
 from interlock.core.events import RunStarted, VerdictGiven
-from interlock.core.feedback import failed, for_agent
+from interlock.core.feedback import failed, for_agent, for_worker
 from interlock.core.ids import AttemptId
 from interlock.core.judging import find_gate
 from interlock.core.pipeline import Pipeline
@@ -56,11 +56,15 @@ def handoff_record(context: Context, command: AcceptHandoff) -> bytes:
 
 def feedback_document(world: World, context: Context, command: RejectCandidate, patch: str) -> bytes:
     """Findings and the useful end of the output, without anything of held-out gates but counts. `patch` is a digest."""
+    held_out = {gate for gate in (verdict.gate for verdict in command.verdicts) if _is_held_out(context, gate)}
     findings = [
-        _line(gate, finding.file, finding.line, finding.message) for gate, finding in for_agent(command.verdicts)
+        _finding("" if gate in held_out else gate, finding.file, finding.line, for_worker(finding.message))
+        for gate, finding in for_agent(command.verdicts)
     ]
     findings += [
-        _line(verdict.gate, "", 0, "it failed before your change as well")
+        _finding("", "", 0, "what is held out failed before your change as well")
+        if verdict.gate in held_out
+        else _finding(verdict.gate, "", 0, "it failed before your change as well")
         for verdict in failed(command.verdicts)
         if verdict.gate in command.red_before
     ]
@@ -127,6 +131,9 @@ def _tail(world: World, context: Context, verdict: VerdictGiven) -> str:
     return world.blobs.get(log)[-TAIL:].decode("utf-8", "replace")
 
 
-def _line(gate: str, file: str, line: int, message: str) -> str:
-    where = f"{file}:{line}: " if line else f"{file}: " if file else ""
-    return f"{gate}: {where}{without_place(message, file, line)}"
+def _is_held_out(context: Context, gate: str) -> bool:
+    return bool(find_gate(context.pipeline, gate)[1].held_out)
+
+
+def _finding(gate: str, file: str, line: int, message: str) -> dict[str, object]:
+    return {"gate": gate, "file": file, "line": line, "message": without_place(message, file, line)}

@@ -156,6 +156,11 @@ def _details(server: MCPServer, program: Program) -> None:
         return page(await program.text("logs", "--", run, attempt, *([gate] if gate else [])), offset)
 
     @server.tool()
+    async def get_brief(run: str, attempt: str = "", offset: int = 0) -> Document:
+        """What the agent of an attempt was told (without one: of the newest), as it was sent, a page at a time."""
+        return page(await program.text("show", "--brief", "--", run, *([attempt] if attempt else [])), offset)
+
+    @server.tool()
     async def get_artifact(run: str, subject: str, file: str, offset: int = 0) -> Document:
         """A document that a stage produced, by its file name (such as plan.md). `subject` is a stage, for what was
         accepted, or an attempt such as plan/1.2."""

@@ -137,8 +137,16 @@ def _stage(draft: Draft, name: str, part: models.StagePart) -> Stage:
         may_be_empty=part.may_be_empty,
         workspace=WorkspaceMode(part.workspace),
         resumes=part.session == "resume",
+        brief=_brief(draft, part, at),
         limits=Limits(part.limits.attempts or 0, part.limits.tokens or 0, part.limits.cost_usd or 0.0),
     )
+
+
+def _brief(draft: Draft, part: models.StagePart, at: Path) -> Text | None:
+    """The stage's own template, else that of all stages with an agent; None: that of the program."""
+    if part.brief is not None:
+        return _text(draft, part.brief, (*at, "brief"))
+    return _text(draft, draft.file.defaults.brief, ("defaults", "brief")) if part.agent else None
 
 
 def _scope(file: models.PipelineFile, part: models.StagePart) -> Scope:

@@ -45,6 +45,7 @@ class AgentPart(_Part):
 
 
 class DefaultsPart(_Part):
+    brief: TextField | None = None
     attempts: Count | None = None
     timeout: Duration | None = None
     idle_timeout: Duration | None = None
@@ -156,6 +157,7 @@ class StagePart(_Part):
     agent: str = ""
     run: CommandField | None = None
     prompt: TextField | None = None
+    brief: TextField | None = None
     writes: list[Glob] | None = None
     authors: list[Glob] = []
     adds: list[Glob] = []

@@ -115,6 +115,7 @@ def _stage(stage: Stage) -> _Tree:
         agent=stage.agent,
         run=_command(stage.command),
         prompt=prompt,
+        brief=_text(stage.brief) if stage.brief else None,
         dir=stage.dir,
         when={"artifact": stage.when.artifact, "at": stage.when.at, "equals": json.loads(stage.when.equals)}
         if stage.when

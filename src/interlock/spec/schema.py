@@ -40,6 +40,11 @@ DESCRIBED = {
     ("WhenPart", "at"): "A JSON pointer, such as /size.",
     ("StagePart", "run"): "A script in place of an agent: deterministic, cached by what it depends on.",
     ("StagePart", "prompt"): "What the agent is told. Without one it is the task.",
+    (
+        "StagePart",
+        "brief",
+    ): "A template of all that the agent is told, in place of the one that `interlock schema --brief` prints.",
+    ("DefaultsPart", "brief"): "The template of what agents are told, for stages that name none.",
     ("StagePart", "writes"): "What may be changed. Absent: all that is not protected. []: only its own artifacts.",
     ("StagePart", "authors"): "Protected paths that this stage alone may change, or tables: pyproject.toml#tool.ruff.",
     ("StagePart", "adds"): "Tests and their data that it may add, and never change or delete.",

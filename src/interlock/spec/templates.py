@@ -162,6 +162,7 @@ def _find(template: str, name: str) -> int:
 def _trial(template: str, known: Known) -> list[Flaw]:
     """Filled in once with values of the right kind, to find filters and functions that are not there."""
     values = {
+        **dict.fromkeys((name for name in known.names if "." not in name), ""),
         "task": "", "feedback": "", "item": {}, "run": {"id": ""}, "stage": {"id": ""},
         "inputs": dict.fromkeys(known.inputs, ""), "artifacts": dict.fromkeys(known.artifacts, ""),
     }  # fmt: skip

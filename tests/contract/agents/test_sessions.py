@@ -27,7 +27,7 @@ stages:
     session: resume
     prompt: "Make it three. {{% if feedback %}}SCENARIO:fresh{{% else %}}SCENARIO:first{{% endif %}}"
     gates:
-      - {{id: three, run: "grep -q three a.txt || {{ echo SCENARIO:second; false; }}"}}
+      - {{id: three, run: "grep -q three a.txt || {{ echo SCENA''RIO:second; false; }}"}}
 """
 _SCENARIOS = {
     "first": (Step("edit", "two\n", "a.txt", "one\n"), Step("say", "It is two.")),
@@ -59,7 +59,7 @@ def test_the_second_attempt_remembers_the_first_and_tokens_count_once(name: str,
     assert asked
     assert all("Make it three. SCENARIO:first" in body for body in asked)  # it remembers
     assert not any("SCENARIO:fresh" in body for body in asked)  # and is not told again
-    assert "The files are again as they were" in asked[0]
+    assert "The files here are as they were before all of that" in asked[0]
     assert view["spent"]["tokens"] == served
     first, second = stage_of(view, "code")["attempts"]
     assert second["usage"]["cost_usd"] < 3 * first["usage"]["cost_usd"]

@@ -79,6 +79,7 @@ def test_a_run_from_its_start_to_its_approval(world: World) -> None:
         verdicts = (await ask(client, "get_verdicts", run=run, attempt="code/1.1"))["verdicts"]
         assert "code/there" in [one["verdict"]["gate"] for one in verdicts]
         assert (await ask(client, "get_artifact", run=run, subject="code/1.1", file="plan.md"))["text"] == "# Plan\n"
+        assert "## How to finish" in (await ask(client, "get_brief", run=run, attempt="code/1.1"))["text"]
         await pages(client, run)
         answered = await ask(client, "answer", run=run, action="approve", comment="fine")
         assert answered["run"] == run

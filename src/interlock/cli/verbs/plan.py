@@ -19,14 +19,20 @@ if TYPE_CHECKING:
 @click.argument("pipeline", required=False, default="", shell_complete=pipelines)
 @click.option("-p", "--pipeline", "name", metavar="NAME|PATH", default="", help="Which pipeline.")
 @click.option("--until", metavar="STAGE", default="", help="Leave out what comes after.")
+@click.option("--brief", metavar="STAGE", default="", help="What the agent of STAGE will be told.")
 @click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
-def plan(pipeline: str, name: str, until: str, json: bool) -> int:
+def plan(pipeline: str, name: str, until: str, brief: str, json: bool) -> int:
     """Show the stages in order, their gates, loops and limits, and the worst case in attempts."""
     from interlock.cli.pipelines import chosen, lines, load, repository_here, worst_case
+    from interlock.service.jsons import document
 
     loaded = load(repository_here(), chosen(pipeline, name))
     note(lines(loaded.findings))
     found = loaded.pipeline
+    if brief:
+        text = _brief(found, brief)
+        say(document(pipeline=found.name, stage=brief, brief=text) if json else text)
+        return 0
     stages = _taking_part(found, until)
     worst = worst_case(found, [stage.id for stage in stages])
     if json:
@@ -34,6 +40,17 @@ def plan(pipeline: str, name: str, until: str, json: bool) -> int:
     else:
         say(_told(found, stages, worst))
     return 0
+
+
+def _brief(pipeline: Pipeline, name: str) -> str:
+    """Of a first attempt, with what is known now. Raises UsageError."""
+    from interlock.execution.brief import preview
+    from interlock.spec import render
+
+    agents = [stage.id for stage in pipeline.ordered() if stage.agent]
+    if name not in agents:
+        raise UsageError(f"--brief {name}: no stage with an agent, there are {', '.join(agents) or 'none'}")
+    return preview(render, pipeline, pipeline.stage(name)).rstrip("\n")
 
 
 def _taking_part(pipeline: Pipeline, last: str) -> list[Stage]:

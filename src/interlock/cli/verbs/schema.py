@@ -1,4 +1,4 @@
-"""`interlock schema`: the JSON Schema that editors complete with."""
+"""`interlock schema`: the JSON Schema that editors complete with, and the template of briefs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from interlock.cli.opened import say
 
 
 @click.command()
-def schema() -> int:
+@click.option("--brief", is_flag=True, help="The template of what agents are told, to be copied and changed.")
+def schema(brief: bool) -> int:
     """Print the JSON Schema of the pipeline file."""
     from interlock.spec import json_schema
+    from interlock.spec.briefs import default_brief
 
+    if brief:
+        say(default_brief().rstrip("\n"))
+        return 0
     say(json.dumps(json_schema(), indent=2))
     return 0

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from interlock.core.pipeline import Text
 from interlock.spec.mistakes import Mark
 from interlock.spec.yaml import Scalar
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from interlock.core.pipeline import Stage
     from interlock.spec.checks.view import View
     from interlock.spec.templates import Flaw, Known
@@ -19,22 +22,42 @@ BRANCH_NAMES = frozenset({"run.id", "inputs"})
 
 
 def check(view: View) -> None:
-    from interlock.spec.templates import Known
+    from interlock.spec.templates import Known, flaws  # late: pipelines without templates need no engine
 
-    inputs = view.declared("inputs")
-    makers = {f"{stage.id}/{artifact.name}": stage.id for stage in view.pipeline.stages for artifact in stage.produces}
     for stage, part in view.stages():
         if part.prompt is not None and stage.id not in view.partial:
-            key = "file" if part.prompt.file else "text"
             at: Path = ("stages", stage.id, "prompt")
-            at = (*at, key) if view.has(*at, key) else at
-            made = frozenset(name for name, maker in makers.items() if maker in view.upstream[stage.id])
-            known = Known(NAMES, inputs, made, makers, stage.id)
-            _tell(view, stage.prompt.content, stage.prompt.origin, at, known)
-            _skipped(view, stage, at)
-    branch = view.pipeline.deliver.branch
+            tell_flaws(view, stage.prompt, at, flaws(stage.prompt.content, known_to(view, stage, NAMES)))
+            _skipped(view, stage, _of_text(view, stage.prompt, at))
     if view.has("deliver", "branch"):
-        _tell(view, branch, "", ("deliver", "branch"), Known(BRANCH_NAMES, inputs))
+        branch = Text(view.pipeline.deliver.branch)
+        tell_flaws(
+            view, branch, ("deliver", "branch"), flaws(branch.content, Known(BRANCH_NAMES, view.declared("inputs")))
+        )
+
+
+def known_to(view: View, stage: Stage, names: frozenset[str]) -> Known:
+    """What a template of the stage may name."""
+    from interlock.spec.templates import Known
+
+    makers = {f"{one.id}/{artifact.name}": one.id for one in view.pipeline.stages for artifact in one.produces}
+    made = frozenset(name for name, maker in makers.items() if maker in view.upstream[stage.id])
+    return Known(names, view.declared("inputs"), made, makers, stage.id)
+
+
+def tell_flaws(view: View, text: Text, at: Path, flaws: Iterable[Flaw]) -> None:
+    """Each at its place in the file that the template is from, or in the pipeline's own."""
+    at = _of_text(view, text, at)
+    for flaw in flaws:
+        mark = (
+            _in_file(text.content, text.origin, flaw.offset) if text.origin else _in_place(view, text.content, at, flaw)
+        )
+        view.draft.mistakes.add(mark, flaw.message, flaw.hint)
+
+
+def _of_text(view: View, text: Text, at: Path) -> Path:
+    key = "file" if text.origin else "text"
+    return (*at, key) if view.has(*at, key) else at
 
 
 def _skipped(view: View, stage: Stage, at: Path) -> None:
@@ -48,14 +71,6 @@ def _skipped(view: View, stage: Stage, at: Path) -> None:
             if re.search(rf"artifacts\s*\[\s*['\"]{name}['\"]", prompt):
                 hint = f"put it into {{% if '{name}' in artifacts %}} ... {{% endif %}}"
                 view.warn(at, f"{name} is not there when {other.id} is skipped", hint)
-
-
-def _tell(view: View, template: str, origin: str, at: Path, known: Known) -> None:
-    from interlock.spec.templates import flaws  # late: pipelines without templates need no engine
-
-    for flaw in flaws(template, known):
-        mark = _in_file(template, origin, flaw.offset) if origin else _in_place(view, template, at, flaw)
-        view.draft.mistakes.add(mark, flaw.message, flaw.hint)
 
 
 def _in_file(template: str, file: str, offset: int) -> Mark:

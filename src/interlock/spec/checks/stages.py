@@ -47,6 +47,7 @@ def _work(view: View, stage: Stage, part: StagePart) -> None:
         return
     for key in (
         "prompt",
+        "brief",
         "writes",
         "authors",
         "adds",

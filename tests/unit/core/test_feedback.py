@@ -1,0 +1,77 @@
+"""Findings as a worker is told them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from interlock.core.feedback import for_worker, same_words
+
+GATES = Path(__file__).parents[3] / "src/interlock/gates"
+_OF_PIPELINES = re.compile(
+    r"let the (stage|gate)|correct the gate|the gate's `|only a stage (that|with)|"
+    r"`(authors|may_be_empty|canary|breaks)|without `expect"
+)
+# Pieces that are put together, what is said where nothing is decided (no agent is told), and comments.
+_NO_MESSAGES = (
+    "only a stage that `authors` it may change it", "put it back as it was; only a stage with",
+    'NAME: NAME `authors: ["',
+    "no test that must fail was added", "no such folder in the checkout", "one glob of `breaks` each time",
+    "behind the `#` of its `authors`",
+)  # fmt: skip
+
+
+def test_what_is_for_the_author_of_the_pipeline_is_left_out() -> None:
+    assert (
+        for_worker("the attempt changed nothing: make the change, or let the stage say `may_be_empty: true`")
+        == "the attempt changed nothing: make the change"
+    )
+    message = "x.toml: tool.ruff was changed, but it steers what judges: put it back as it was; only a stage with"
+    message += ' `authors: ["x.toml#tool.ruff"]` may change it'
+    assert for_worker(message) == "x.toml: tool.ruff was changed, but it steers what judges: put it back as it was"
+    assert for_worker("a; only this\nb") == "a; only this\nb"
+
+
+def test_no_message_of_a_gate_speaks_of_the_pipeline_to_a_worker() -> None:
+    spoken = [text for text in messages() if _OF_PIPELINES.search(text)]
+    assert len(spoken) > 8
+    left = [text for text in map(for_worker, spoken) if _OF_PIPELINES.search(text)]
+    assert [text for text in left if not any(part in text for part in _NO_MESSAGES)] == []
+
+
+def test_findings_are_compared_without_numbers() -> None:
+    assert same_words("g", "f", "took 3  s") == same_words("g", "f", "took 41 s")
+    assert same_words("g", "f", "one") != same_words("g", "f", "two")
+
+
+def messages() -> Iterator[str]:
+    """What gates can say: each text of the code, with those of its module that it names filled in."""
+    for path in GATES.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        named = {
+            target.id: str(node.value.value)
+            for node in tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        parts = {part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
+        parts -= {node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)}
+        texts = (node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr | ast.Constant))
+        yield from (_text(node, named) for node in texts if node not in parts)
+
+
+def _text(node: ast.AST, named: dict[str, str]) -> str:
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=values):
+            return "".join(_text(value, named) for value in values)
+        case ast.FormattedValue(value=ast.Name(id=name)):
+            return named.get(name, "NAME")
+        case ast.FormattedValue():
+            return "NAME"
+        case _:
+            return ""
