@@ -67,6 +67,17 @@ def test_a_command_is_allowed_to_a_worker_and_nothing_to_a_reviewer(place: Place
     assert (place.tree / "a.txt").read_text() == "one\n"
 
 
+def test_settings_of_agents_are_not_there_and_come_back(place: Place) -> None:
+    """Which ones this agent obeys nobody knows. Texts go where they may be the work under review."""
+    settings = (".claude/settings.json", ".gemini/.env", "opencode.json", ".env", ".mcp.json", ".crush.json")
+    for name in (*settings, "AGENTS.md", ".env.example"):
+        (place.tree / name).parent.mkdir(exist_ok=True)
+        (place.tree / name).write_text(name)
+    assert work("look", place).message == ".env.example .git AGENTS.md a.txt"
+    assert work("look", place, schema="{}").message == ".env.example .git a.txt"
+    assert all((place.tree / name).read_text() == name for name in (*settings, "AGENTS.md"))
+
+
 @pytest.mark.parametrize(
     ("scenario", "ended", "permanent"),
     [

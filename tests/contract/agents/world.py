@@ -95,6 +95,7 @@ def work(
         "own",
         name,
         model=MODELS[name],
+        secrets=(KEYS[name],),
         options=tuple((key, json.dumps(value)) for key, value in {"endpoint": base, **options}.items()),
     )
     return adapters(os.environ)[name].work(spec, brief, place, threading.Event())

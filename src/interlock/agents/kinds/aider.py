@@ -14,13 +14,14 @@ _ALWAYS = (
     "--analytics-disable", "--no-show-model-warnings", "--no-gitignore", "--no-pretty", "--no-stream",
     "--no-fancy-input", "--no-detect-urls", "--no-suggest-shell-commands", "--disable-playwright",
 )  # fmt: skip
+_OBEYS = (".aider*", ".env")
 _ERROR_MARKS = ("litellm.", "Error:", "did not conform", "API provider")
 _LINES_MAX = 40
 _SILENT_S = 900  # it is told not to stream, and says nothing before an answer is whole
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    return Driven(Kind("aider", _start, _read, silent_s=_SILENT_S, leaves=".aider.tags.cache*"), environ)
+    return Driven(Kind("aider", _start, _read, silent_s=_SILENT_S, obeys=_OBEYS, leaves=".aider.tags.cache*"), environ)
 
 
 def _start(asked: Asked) -> Start:

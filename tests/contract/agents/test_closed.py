@@ -1,0 +1,64 @@
+"""Agents are closed off from the work: what a candidate plants for them reaches none, worker or reviewer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.contract.agents.planted import WORD, plant
+from tests.contract.agents.world import bin_of, place_in, work
+from tests.model_server.script import Step
+from tests.model_server.server import serving
+
+from interlock.gates.reviews.answers import schema
+from interlock.ports import Ended, Place
+
+_REVISE = {"verdict": "revise", "findings": [], "earlier": [], "requirements": []}
+_APPROVE = {"verdict": "approve", "findings": [], "earlier": [], "requirements": []}
+_HERE = {
+    "work": (Step("shell", "env > env.txt"), Step("edit", "two\n", "a.txt", "one\n"), Step("say", "All done.")),
+    "edit": (Step("edit", "two\n", "a.txt", "one\n"), Step("say", "All done.")),
+    "review": (Step("structured", json.dumps(_REVISE)),),
+}
+_FOREIGN = {name: (Step("structured", json.dumps(_APPROVE)),) for name in _HERE}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return place_in(tmp_path / "place")
+
+
+@pytest.fixture(params=["codex", "claude", "aider", "mini", "gemini", "opencode", "goose"])
+def name(request: pytest.FixtureRequest) -> str:
+    bin_of(request.param)
+    return str(request.param)
+
+
+def test_a_worker_reads_nothing_that_was_planted(name: str, place: Place, tmp_path: Path) -> None:
+    with serving(_HERE) as model, serving(_FOREIGN) as foreign:
+        plant(place.tree, foreign.base, tmp_path / "marks")
+        outcome = work(name, model.base, "edit" if name == "aider" else "work", place)
+        print(outcome)
+    _untouched(foreign.requests, model.requests, tmp_path / "marks")
+    assert outcome.ended is Ended.COMPLETED, outcome
+    assert (place.tree / "a.txt").read_text() == "two\n"
+    if name != "aider":
+        assert "sk-test" not in (place.tree / "env.txt").read_text()
+
+
+def test_a_reviewer_reads_nothing_that_was_planted(name: str, place: Place, tmp_path: Path) -> None:
+    with serving(_HERE) as model, serving(_FOREIGN) as foreign:
+        plant(place.tree, foreign.base, tmp_path / "marks")
+        outcome = work(name, model.base, "review", place, schema=schema())
+        print(outcome)
+    _untouched(foreign.requests, model.requests, tmp_path / "marks")
+    assert outcome.ended is Ended.COMPLETED, outcome
+    assert json.loads(outcome.answer or outcome.message)["verdict"] == "revise"
+
+
+def _untouched(foreign: list[tuple[str, str]], own: list[tuple[str, str]], marks: Path) -> None:
+    assert sorted(path.name for path in marks.iterdir()) == []
+    assert foreign == []
+    told = [body for _, body in own if WORD in body]
+    assert not told, [body[max(0, body.find(WORD) - 300) : body.find(WORD) + 50] for body in told]
