@@ -279,6 +279,22 @@ def test_the_resolved_pipeline_means_the_same(root: Path) -> None:
     )
 
 
+def test_instructions_are_globs_or_none(tmp_path: Path) -> None:
+    agents = "agents:\n  calm: {use: command, run: x, instructions: [docs/*.md]}\n  own: {use: command, run: x}\n"
+    page = agents + SMALL.replace("run: make\n", "agent: calm\n    dir: web\n    instructions: [A.md, /B.md]\n", 1)
+    loaded = load_text(tmp_path, page)
+    assert [agent.instructions for agent in loaded.pipeline.agents] == [("docs/*.md",), None]
+    assert loaded.pipeline.stages[0].instructions == ("/web/**/A.md", "/B.md")
+    assert load_text(tmp_path, page.replace("[A.md, /B.md]", "none")).pipeline.stages[0].instructions == ()
+    for same in (page, page.replace("[A.md, /B.md]", "none")):
+        once = load_text(tmp_path, same)
+        again = load_text(tmp_path, resolved_yaml(once)).pipeline
+        assert again.agents == once.pipeline.agents
+        assert again.stages[0].instructions == once.pipeline.stages[0].instructions
+    with pytest.raises(InvalidPipeline, match=r"x\.md is neither none nor a list: write none, or a list of patterns"):
+        load_text(tmp_path, page.replace("[A.md, /B.md]", "x.md"))
+
+
 def without_origins(stage: Stage) -> Stage:
     """Texts stand in place in the resolved file, and so are no files of their own."""
     produces = tuple(
