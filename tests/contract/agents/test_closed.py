@@ -18,7 +18,7 @@ _REVISE = {"verdict": "revise", "findings": [], "earlier": [], "requirements": [
 _APPROVE = {"verdict": "approve", "findings": [], "earlier": [], "requirements": []}
 _HERE = {
     "work": (Step("shell", "env > env.txt"), Step("edit", "two\n", "a.txt", "one\n"), Step("say", "All done.")),
-    "edit": (Step("edit", "two\n", "a.txt", "one\n"), Step("say", "All done.")),
+    "edit": (Step("edit", "two = 2\n", "a.py", "one = 1\n"), Step("say", "All done.")),
     "review": (Step("structured", json.dumps(_REVISE)),),
 }
 _FOREIGN = {name: (Step("structured", json.dumps(_APPROVE)),) for name in _HERE}
@@ -38,12 +38,15 @@ def name(request: pytest.FixtureRequest) -> str:
 def test_a_worker_reads_nothing_that_was_planted(name: str, place: Place, tmp_path: Path) -> None:
     with serving(_HERE) as model, serving(_FOREIGN) as foreign:
         plant(place.tree, foreign.base, tmp_path / "marks")
+        (place.tree / "a.py").write_text("one = 1\n")
         outcome = work(name, model.base, "edit" if name == "aider" else "work", place)
-        print(outcome)
     _untouched(foreign.requests, model.requests, tmp_path / "marks")
     assert outcome.ended is Ended.COMPLETED, outcome
-    assert (place.tree / "a.txt").read_text() == "two\n"
-    if name != "aider":
+    if name == "aider":  # which starts nothing but its linter
+        assert (place.tree / "a.py").read_text() == "two = 2\n"
+    else:
+        assert (place.tree / "a.txt").read_text() == "two\n"
+        assert "PATH=" in (place.tree / "env.txt").read_text()
         assert "sk-test" not in (place.tree / "env.txt").read_text()
 
 
@@ -51,7 +54,6 @@ def test_a_reviewer_reads_nothing_that_was_planted(name: str, place: Place, tmp_
     with serving(_HERE) as model, serving(_FOREIGN) as foreign:
         plant(place.tree, foreign.base, tmp_path / "marks")
         outcome = work(name, model.base, "review", place, schema=schema())
-        print(outcome)
     _untouched(foreign.requests, model.requests, tmp_path / "marks")
     assert outcome.ended is Ended.COMPLETED, outcome
     assert json.loads(outcome.answer or outcome.message)["verdict"] == "revise"

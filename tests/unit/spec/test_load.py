@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
+from interlock.core.judge_files import matches_in_any_case
 from interlock.core.pipeline import Command, Expect, Gate, GateKind, Pipeline, Report, Rule, Stage, When
 from interlock.ports import InfrastructureError, UsageError
 from interlock.spec import (
@@ -277,6 +278,24 @@ def test_the_resolved_pipeline_means_the_same(root: Path) -> None:
         loaded.pipeline.limits,
         loaded.pipeline.deliver,
     )
+
+
+def test_an_example_of_an_environment_file_is_no_judge_but_where_all_is(tmp_path: Path) -> None:
+    page = SMALL.replace("run: make\n", "run: make\n    writes: [.env.example, web/.env.production.sample]\n", 1)
+    protect = load_text(tmp_path, page).pipeline.stages[0].scope.protect
+    for path in (".env.example", "web/.env.local.template"):
+        assert not matches_in_any_case(protect, path)
+    for path in (
+        ".interlock/.env.example",
+        "tests/.env.example",
+        ".husky/.env.example",
+        ".claude/.env.example",
+        ".Env",
+    ):
+        assert matches_in_any_case(protect, path)
+    for name in (".env", ".env.production", ".mcp.json", ".aider.conf.yml"):
+        with pytest.raises(InvalidPipeline, match="can never be written, it is protected always"):
+            load_text(tmp_path, page.replace(".env.example", name))
 
 
 def test_instructions_are_globs_or_none(tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ def _start(asked: Asked) -> Start:
     model = ("--model", asked.brief.model) if asked.brief.model else ()
     may = ("--dry-run", "--chat-mode", "ask") if asked.reviews else ()
     said = ("--analytics-log", str(asked.state / "calls.jsonl"), "--message-file", str(prompt))
-    env = {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    # Its linter is `python -m flake8` in the checkout: none of its modules is looked for there.
+    env = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONSAFEPATH": "1"}
     if asked.endpoint:
         env |= {"OPENAI_API_BASE": f"{asked.endpoint}/v1", "ANTHROPIC_API_BASE": asked.endpoint}
     return Start((*_ALWAYS, *model, *may, *kept, *said), env)

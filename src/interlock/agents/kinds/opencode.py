@@ -60,6 +60,8 @@ def _config(asked: Asked) -> dict[str, object]:
     config: dict[str, object] = {
         "autoupdate": False,
         "share": "disabled",
+        "lsp": False,  # it would start servers and formatters that lie in the checkout
+        "formatter": False,
         "permission": {"edit": may, "bash": may, "webfetch": "deny"},
     }
     model = asked.brief.model
