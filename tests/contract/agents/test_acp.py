@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.contract.agents.planted import WORD, plant
 from tests.contract.agents.world import bin_of, place_in
 from tests.model_server.script import Step
 from tests.model_server.server import serving
@@ -108,6 +109,7 @@ def test_a_program_that_is_not_there(place: Place) -> None:
 
 
 _SCENARIOS = {
+    "nothing": (Step("say", "All done."),),
     "edit": (Step("edit", "two\n", "a.txt", "one\n"), Step("say", "All done.")),
     "key": (Step("status", '{"error": {"message": "invalid api key"}}', code=401),),
 }
@@ -148,6 +150,17 @@ def test_a_real_agent_edits_and_its_failure_is_told(name: str, place: Place, tmp
             assert (outcome.usage.cost_usd is not None) == (name == "claude-agent-acp")
         failed = work("key", place_in(tmp_path / "other"), argv, **env)
     assert (failed.ended, failed.permanent) == (Ended.UNAVAILABLE, True), failed
+
+
+@pytest.mark.parametrize("name", ["gemini", "goose"])
+def test_a_real_agent_obeys_nothing_that_was_planted(name: str, place: Place, tmp_path: Path) -> None:
+    with serving(_SCENARIOS) as model, serving(_SCENARIOS) as foreign:
+        plant(place.tree, foreign.base, tmp_path / "marks")
+        argv, env = _real(name, model.base)
+        outcome = work("nothing", place, argv, schema="{}", **env)
+        told = [body for _, body in model.requests if WORD in body]
+    assert (outcome.ended, foreign.requests, told) == (Ended.COMPLETED, [], []), outcome
+    assert list((tmp_path / "marks").iterdir()) == []
 
 
 def _content(path: Path) -> bytes:

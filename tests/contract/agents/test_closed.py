@@ -39,15 +39,23 @@ def test_a_worker_reads_nothing_that_was_planted(name: str, place: Place, tmp_pa
     with serving(_HERE) as model, serving(_FOREIGN) as foreign:
         plant(place.tree, foreign.base, tmp_path / "marks")
         (place.tree / "a.py").write_text("one = 1\n")
-        outcome = work(name, model.base, "edit" if name == "aider" else "work", place)
+        outcome = work(
+            name,
+            model.base,
+            "edit" if name == "aider" else "work",
+            place,
+            more={"STAGE_WORD": "seen", "STAGE_TOKEN": "seen"},
+        )
     _untouched(foreign.requests, model.requests, tmp_path / "marks")
     assert outcome.ended is Ended.COMPLETED, outcome
     if name == "aider":  # which starts nothing but its linter
         assert (place.tree / "a.py").read_text() == "two = 2\n"
     else:
         assert (place.tree / "a.txt").read_text() == "two\n"
-        assert "PATH=" in (place.tree / "env.txt").read_text()
-        assert "sk-test" not in (place.tree / "env.txt").read_text()
+        seen = (place.tree / "env.txt").read_text()
+        assert "sk-test" not in seen
+        assert "STAGE_WORD=seen" in seen
+        assert ("STAGE_TOKEN=seen" in seen) is (name != "gemini")  # which drops whatever looks like a key
 
 
 def test_a_reviewer_reads_nothing_that_was_planted(name: str, place: Place, tmp_path: Path) -> None:
