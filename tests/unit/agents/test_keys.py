@@ -38,6 +38,7 @@ def _started(name: str, folder: Path, secrets: tuple[str, ...], **options: objec
     ("name", "secret", "file"),
     [
         ("claude", "ANTHROPIC_API_KEY", "key"),
+        ("claude", "CLAUDE_CODE_OAUTH_TOKEN", ".credentials.json"),
         ("goose", "DATABRICKS_TOKEN", "config/secrets.yaml"),
         ("opencode", "OPENROUTER_API_KEY", "data/opencode/auth.json"),
     ],

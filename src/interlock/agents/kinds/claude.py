@@ -19,7 +19,7 @@ from interlock.ports import Agent
 _QUIET = (
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_AUTOUPDATER", "DISABLE_TELEMETRY", "DISABLE_ERROR_REPORTING",
 )  # fmt: skip
-_KEY = "ANTHROPIC_API_KEY"
+_KEY, _TOKEN = "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"
 _ALWAYS = ("-p", "--output-format", "stream-json", "--verbose", "--strict-mcp-config", "--setting-sources=")
 
 
@@ -63,12 +63,21 @@ def _start(asked: Asked) -> Start:
 
 
 def _key(asked: Asked) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """It asks a helper for its key, so that the commands which it starts have none in their environment."""
-    key = asked.keys.get(_KEY)
-    if key is None:
-        return (), ()
-    helper = shlex.join(("cat", str(private(asked.state / "key", key))))
-    return ("--settings", json.dumps({"apiKeyHelper": helper})), (_KEY,)
+    """It asks a helper for its key, or takes a token for a login, so that the commands which it starts have neither in
+    their environment. Where it has both, it takes the key."""
+    if _KEY in asked.keys:
+        helper = shlex.join(("cat", str(private(asked.state / "key", asked.keys[_KEY]))))
+        return ("--settings", json.dumps({"apiKeyHelper": helper})), (_KEY, _TOKEN)
+    if _TOKEN in asked.keys and not asked.login:
+        login = {
+            "accessToken": asked.keys[_TOKEN],
+            "refreshToken": None,
+            "expiresAt": None,
+            "scopes": ["user:inference"],
+        }
+        private(asked.state / ".credentials.json", json.dumps({"claudeAiOauth": login}))
+        return (), (_TOKEN,)
+    return (), ()
 
 
 def _servers(asked: Asked, check: Check) -> Path:
