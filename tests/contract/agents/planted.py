@@ -31,6 +31,7 @@ def _files(foreign: str, marks: Path) -> dict[str, str]:
         **_goose(foreign, marks),
         **_mini(foreign, marks),
         **_opencode(foreign, marks),
+        **_runtimes(marks),
     }
 
 
@@ -151,6 +152,21 @@ def _mini(foreign: str, marks: Path) -> dict[str, str]:
         f"agent:\n  instance_template: '{WORD}'\nenvironment:\n  env: {{BASH_ENV: '{marks}'}}\n"
     )
     return {"mini.yaml": config, "mini": config, "mini_textbased.yaml": config}
+
+
+def _runtimes(marks: Path) -> dict[str, str]:
+    """What the interpreters that programs are built on may load by themselves."""
+    script = "require('fs').writeFileSync(%r, 'x')\n"
+    names = ("bun-preload", "node-require")
+    return {
+        "bunfig.toml": 'preload = ["./bun-preload.cjs"]\n',
+        **{f"{name}.cjs": script % str(marks / name) for name in names},
+        "package.json": json.dumps({"type": "module", "imports": {"#x": "./node-require.cjs"}}),
+        ".node.config.json": json.dumps({"nodeOptions": {"require": ["./node-require.cjs"]}}),
+        "node.config.json": json.dumps({"nodeOptions": {"require": ["./node-require.cjs"]}}),
+        "sitecustomize.py": f"open({str(marks / 'sitecustomize')!r}, 'w')\n",
+        "usercustomize.py": f"open({str(marks / 'usercustomize')!r}, 'w')\n",
+    }
 
 
 def _opencode(foreign: str, marks: Path) -> dict[str, str]:
