@@ -148,6 +148,8 @@ def _brief(draft: Draft, part: models.StagePart, at: Path) -> Text | None:
     if part.brief is not None:
         return _text(draft, part.brief, (*at, "brief"))
     return _text(draft, draft.file.defaults.brief, ("defaults", "brief")) if part.agent else None
+
+
 def _joined(folder: str, globs: tuple[str, ...] | None) -> tuple[str, ...] | None:
     return None if globs is None else tuple(join_glob(folder, glob) for glob in globs)
 
