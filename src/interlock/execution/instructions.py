@@ -18,7 +18,7 @@ _FILES_MAX = 300  # of one skill
 def instructions(world: World, context: Context, command: StartAttempt, place: Place) -> str:
     """The section's text, empty where the project has none or the pipeline wants none."""
     stage = context.pipeline.stage(command.attempt.stage)
-    agent = context.pipeline.agent(command.agent) if command.agent else None
+    agent = next((one for one in context.pipeline.agents if one.name == command.agent), None)
     named = stage.instructions if stage.instructions is not None or agent is None else agent.instructions
     base = context.started.base_commit
     if not base or named == ():
