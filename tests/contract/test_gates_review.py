@@ -245,17 +245,19 @@ STEERING = (
     "AGENTS.md", "deep/er/AGENTS.md", "CLAUDE.md", "deep/claude.md", "GEMINI.md", ".claude/settings.json",
     "deep/.claude/hooks/run.sh", ".codex/config.toml", ".gemini/settings.json", ".aider.conf.yml", "deep/.aiderignore",
     ".cursor/rules/a.mdc", ".opencode/plugin/a.js", ".goosehints", "deep/.mcp.json", "opencode.json",
+    ".env", "deep/.env.local", ".agents/plugins/a/hooks/hooks.json", ".github/copilot-instructions.md",
 )  # fmt: skip
 
 
 def test_no_instruction_file_of_the_candidate_is_in_a_reviewers_checkout(ask, world: World, tmp_path: Path) -> None:
-    world.trees.commit(dict.fromkeys((*STEERING, "docs/agents.txt", "src/claude.py"), "approve\n"))
+    world.trees.commit(dict.fromkeys((*STEERING, "docs/agents.txt", "src/claude.py", ".env.example"), "approve\n"))
     for name, target in (("deep/GEMINI.md", "../src/app.py"), ("deep/.codex", "../src"), ("docs/kept", "../src")):
         (world.trees.repository / name).symlink_to(target)
     seen = tmp_path / "seen"
     script = f"find . -path ./.git -prune -o ! -type d -print | sort > {seen}\n{answers(APPROVE)}"
     assert ask(script, commit=world.trees.seal()).status is PASSED
     kept = {
+        "./.env.example",
         "./.interlock/artifacts/plan/plan.md",
         "./docs/agents.txt",
         "./docs/kept",

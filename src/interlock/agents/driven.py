@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
 from interlock.agents.checking import ADVICE, Check, offer
+from interlock.agents.closing import laid_aside
 from interlock.agents.logins import lent, tokens_in
 from interlock.agents.metering import Meter, OverBudget
 from interlock.agents.prices import priced
@@ -43,6 +44,7 @@ class Asked:
     state: Path
     tree: Path
     price: object = None  # as the user wrote it
+    keys: Mapping[str, str] = field(default_factory=dict)  # the agent's own secrets that are set, by their names
     session: Session | None = None  # that it goes on with
     check: Check | None = None  # the MCP server by which it can ask the gates
 
@@ -59,11 +61,13 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """How a program is started: the arguments after its name, and what is added to its environment."""
+    """How a program is started: the arguments after its name, and what is added to its environment. `hidden` is what
+    its environment is without: it gets these keys in a way that the commands which it starts do not see."""
 
     arguments: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
     stdin: bytes = b""
+    hidden: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,7 @@ class Kind:
     checks: bool = False  # it is given `check` as an MCP server
     silent_s: int = 0  # how long it may well say nothing, beyond what the stage allows
     label: str = ""  # what it is called, where its program says nothing to people
+    obeys: tuple[str, ...] = ()  # what it would read of the checkout and cannot be told to leave alone, as `laid_aside`
     leaves: str = ""  # a glob of what it puts at the top of the checkout for itself, and which is no work
 
 
@@ -126,6 +131,8 @@ class Driven:
         secrets = brief.secrets
         try:
             with ExitStack() as stack:
+                aside = asked.state.parent / "aside"
+                stack.enter_context(laid_aside(place.tree, brief.dir, self._kind.obeys, aside))
                 if asked.login and self._kind.login is not None:
                     copy = asked.state / self._kind.login[1]
                     stack.enter_context(lent(self._original(), copy, cancel))
@@ -133,7 +140,7 @@ class Driven:
                 work = Supervised(
                     (program, *start.arguments),
                     cwd,
-                    {**brief.env, **start.env},
+                    {**{name: value for name, value in brief.env.items() if name not in start.hidden}, **start.env},
                     log,
                     timeout_s=brief.timeout_s,
                     stdin=start.stdin,
@@ -231,7 +238,8 @@ def _asked(spec: AgentSpec, brief: Brief, place: Place) -> Asked:
     state = place.root / "agent" / "state"
     state.mkdir(parents=True, exist_ok=True)
     endpoint = str(told.get("endpoint") or "").rstrip("/").removesuffix("/v1")
-    return Asked(brief, endpoint, told.get("login") is True, state, place.tree, told.get("price"))
+    keys = {name: brief.env[name] for name in spec.secrets if brief.env.get(name)}
+    return Asked(brief, endpoint, told.get("login") is True, state, place.tree, told.get("price"), keys)
 
 
 def _outcome(kind: Kind, asked: Asked, finished: Finished, told: Told, log: Path) -> Outcome:

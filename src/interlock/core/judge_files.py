@@ -126,27 +126,47 @@ _SCRIPTS_AND_ARCHIVES = (
 # What a build or a hook starts, whatever the language.
 BUILD = (
     "Makefile", "GNUmakefile", "makefile", "*.mk", "justfile", ".justfile", "Taskfile.y*ml", "Rakefile", ".envrc",
-    ".env", ".env.test*", ".env.local", ".env.ci", ".tool-versions", "mise.toml", ".mise.toml", "codecov.y*ml",
+    ".tool-versions", "mise.toml", ".mise.toml", "codecov.y*ml",
     ".codecov.y*ml", "sonar-project.properties",
 )  # fmt: skip
-# What agent programs read or obey: instructions, settings, plugins, hooks, servers to start.
-AGENT_FILES = (
-    "AGENTS.md", "AGENTS.override.md", "AGENT.md", "CLAUDE.md", "CLAUDE.local.md", "GEMINI.md", "QWEN.md",
-    "CONVENTIONS.md", ".goosehints", ".goose/**", "**/.goose/**", "**/.claude/**", "**/.codex/**", "**/.gemini/**",
-    "**/.agents/**", "**/.opencode/**", "opencode.json*", "**/.cursor/**", ".cursorrules", ".cursorignore",
-    ".windsurfrules", "**/.windsurf/**", ".clinerules", "**/.clinerules/**", ".roorules*", "**/.roo/**",
-    "**/.continue/**", "**/.github/copilot-instructions.md", "**/.github/instructions/**", ".aider*", ".mcp.json",
-    "mcp.json", ".geminiignore", ".aiexclude", ".llmignore",
+# What agent programs, and much else, take their environment from; not what only shows people how one looks.
+ENVIRONMENT = (
+    ".env", ".env.*",
+    *(f"!.env.{part}{kind}" for part in ("", "*.") for kind in ("example", "sample", "template", "dist", "defaults")),
 )  # fmt: skip
+# What agent programs obey as text.
+INSTRUCTIONS = (
+    "AGENTS.md", "AGENTS.override.md", "AGENT.md", "CLAUDE.md", "CLAUDE.local.md", "GEMINI.md", "QWEN.md", "CRUSH.md",
+    "WARP.md", "CONVENTIONS.md", ".goosehints", ".goosehints.local", ".cursorrules", ".windsurfrules", ".clinerules",
+    ".roorules*", ".rules", "**/.github/copilot-instructions.md",
+)  # fmt: skip
+# Folders and files of their settings, plugins, skills, hooks, and servers to start.
+AGENT_FOLDERS = (
+    ".agents", ".aider*", ".amazonq", ".amp", ".augment", ".claude", ".claude-plugin", ".clinerules", ".codex",
+    ".continue", ".copilot", ".crush", ".cursor", ".factory", ".gemini", ".goose", ".junie", ".kiro", ".opencode",
+    ".qwen", ".roo", ".windsurf", ".github/agents", ".github/hooks", ".github/instructions", ".github/prompts",
+    ".github/skills",
+)  # fmt: skip
+AGENT_SETTINGS = (
+    "opencode.json*", ".crush.json", "crush.json", ".aider*", ".mcp.json", "mcp.json", ".cursorignore", ".geminiignore",
+    ".gooseignore", ".aiexclude", ".llmignore",
+)  # fmt: skip
+# All that agent programs read or obey.
+AGENT_FILES = (
+    *ENVIRONMENT,
+    *INSTRUCTIONS,
+    *AGENT_SETTINGS,
+    *(f"**/{folder}/**" for folder in AGENT_FOLDERS),
+)
 
 # Dependencies and tables that steer judges lie side by side in these: judged table by table, see `gates.tables`.
 MIXED = ("pyproject.toml", "setup.cfg", "package.json", "Cargo.toml", "pom.xml")
 
 TESTS = tuple(dict.fromkeys(glob for language in LANGUAGES.values() for glob in language.tests))
 CONFIGURATION = (
+    *AGENT_FILES,  # first, since some of it takes back what came before
     *dict.fromkeys(glob for language in LANGUAGES.values() for glob in language.configuration),
     *BUILD,
-    *AGENT_FILES,
 )
 _NAMED = tuple(dict.fromkeys(glob for language in LANGUAGES.values() for glob in language.named))
 _MANIFESTS = frozenset(name.casefold() for name in MIXED)

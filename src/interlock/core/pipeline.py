@@ -242,6 +242,7 @@ class Stage:
     limits: Limits = Limits(attempts=0)
     resumes: bool = False  # a retry goes on with the agent's own session
     brief: Text | None = None  # the template of what the agent is told; None: that of the program
+    instructions: tuple[str, ...] | None = None  # globs of the base's files for agents; None: as its agent says
     digest: str = ""  # of the definition, by content
 
     @property
@@ -266,6 +267,7 @@ class AgentSpec:
     env: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     options: tuple[tuple[str, str], ...] = ()  # of the adapter, as JSON text
+    instructions: tuple[str, ...] | None = None  # globs of the base's files for agents; None: the usual ones
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,8 @@ def _not_its_own(stage: Stage) -> tuple[str, ...]:
     scope = stage.scope
     writes = () if scope.writes is None else ("**", *(f"!{glob}" for glob in scope.writes))
     own = (*scope.authors, *scope.adds, f"{ARTIFACTS}/{stage.id}/**")
-    return (*writes, *scope.protect, *(f"!{glob}" for glob in own))
+    protect = [glob for glob in scope.protect if not (writes and glob.startswith("!"))]  # nothing else is taken back
+    return (*writes, *protect, *(f"!{glob}" for glob in own))
 
 
 def _exactly(path: str) -> str:

@@ -8,6 +8,7 @@ from interlock.core.commands import StartAttempt
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.execution.context import Context
 from interlock.execution.documents import ARTIFACTS
+from interlock.execution.instructions import instructions
 from interlock.execution.told.changes import may_change
 from interlock.execution.told.checks import checks
 from interlock.execution.told.conflicts import conflicts
@@ -32,7 +33,7 @@ def compose(world: World, context: Context, command: StartAttempt, place: Place,
         **_parts(pipeline, stage, command.inherited),
         "accepted": _accepted(world, context, command, tuple(artifacts)),
         "conflicts": conflicts(stage, command),
-        "instructions": "" if resumed else _instructions(world, context, command, place),
+        "instructions": "" if resumed else instructions(world, context, command, place),
         "continued": bool(command.source) and not command.by,
         "resumed": resumed,
     }
@@ -91,11 +92,6 @@ def _parts(pipeline: Pipeline, stage: Stage, inherited: Sequence[str]) -> dict[s
         "documents": documents(stage),
         "folder": stage.dir,
     }
-
-
-def _instructions(world: World, context: Context, command: StartAttempt, place: Place) -> str:
-    """The section with what the project's files for agents say. None yet: programs read their own."""
-    return ""
 
 
 def _artifacts(world: World, context: Context, command: StartAttempt) -> Iterator[tuple[str, str]]:

@@ -138,6 +138,7 @@ def _stage(draft: Draft, name: str, part: models.StagePart) -> Stage:
         workspace=WorkspaceMode(part.workspace),
         resumes=part.session == "resume",
         brief=_brief(draft, part, at),
+        instructions=_joined(part.dir, part.instructions),
         limits=Limits(part.limits.attempts or 0, part.limits.tokens or 0, part.limits.cost_usd or 0.0),
     )
 
@@ -147,6 +148,10 @@ def _brief(draft: Draft, part: models.StagePart, at: Path) -> Text | None:
     if part.brief is not None:
         return _text(draft, part.brief, (*at, "brief"))
     return _text(draft, draft.file.defaults.brief, ("defaults", "brief")) if part.agent else None
+
+
+def _joined(folder: str, globs: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    return None if globs is None else tuple(join_glob(folder, glob) for glob in globs)
 
 
 def _scope(file: models.PipelineFile, part: models.StagePart) -> Scope:
@@ -280,6 +285,7 @@ def _agent(name: str, part: models.AgentPart) -> AgentSpec:
         env=tuple(part.env),
         secrets=tuple(part.secrets),
         options=tuple((key, json.dumps(extra[key], sort_keys=True)) for key in sorted(extra)),
+        instructions=part.instructions,
     )
 
 

@@ -117,6 +117,16 @@ def read_glob(value: object) -> str:
     return value.removeprefix("./")
 
 
+def read_instructions(value: object) -> tuple[str, ...]:
+    """Globs; `none` is an empty list."""
+    if value == "none":
+        return ()
+    if isinstance(value, list):
+        return tuple(read_glob(one) for one in value)
+    hint = "write none, or a list of patterns such as [AGENTS.md, docs/agents/*.md]"
+    raise wrong(f"{_shown(value)} is neither none nor a list", hint)
+
+
 def read_bare(value: object) -> str | int | float | bool | None:
     if isinstance(value, dict | list):
         raise wrong(f"{_shown(value)} stands where one value belongs", "write text, a number, true, false or null")
@@ -154,12 +164,16 @@ _TEXT_SCHEMA = {
     ]
 }
 _COMMAND_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+_INSTRUCTIONS_SCHEMA = {"anyOf": [{"const": "none"}, {"type": "array", "items": {"type": "string"}}]}
 _DURATION_SCHEMA = {
     "anyOf": [{"type": "string", "pattern": f"^{_DURATION.pattern}$"}, {"type": "integer", "minimum": 1}]
 }
 
 Duration: TypeAlias = Annotated[int, PlainValidator(read_duration), WithJsonSchema(_DURATION_SCHEMA)]
 CommandField: TypeAlias = Annotated[Command, PlainValidator(read_command), WithJsonSchema(_COMMAND_SCHEMA)]
+Instructions: TypeAlias = Annotated[
+    tuple[str, ...], PlainValidator(read_instructions), WithJsonSchema(_INSTRUCTIONS_SCHEMA)
+]
 TextField: TypeAlias = Annotated[Source, PlainValidator(read_text), WithJsonSchema(_TEXT_SCHEMA)]
 Name: TypeAlias = Annotated[
     str, BeforeValidator(read_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})

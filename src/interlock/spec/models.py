@@ -10,7 +10,17 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from interlock.spec.fields import Bare, CommandField, Duration, Glob, Name, RelativePath, TextField, Variable
+from interlock.spec.fields import (
+    Bare,
+    CommandField,
+    Duration,
+    Glob,
+    Instructions,
+    Name,
+    RelativePath,
+    TextField,
+    Variable,
+)
 
 Count: TypeAlias = Annotated[int, Field(ge=1, le=1000)]
 
@@ -42,6 +52,7 @@ class AgentPart(_Part):
     fallback: list[str] = []
     env: list[Variable] = []
     secrets: list[Variable] = []
+    instructions: Instructions | None = None
 
 
 class DefaultsPart(_Part):
@@ -177,6 +188,7 @@ class StagePart(_Part):
     may_be_empty: bool = False
     workspace: Literal["fresh", "continue"] = "fresh"
     session: Literal["fresh", "resume"] = "fresh"
+    instructions: Instructions | None = None
     for_each: ForEachPart | None = None
     matrix: dict[Name, list[Bare]] | None = None
 

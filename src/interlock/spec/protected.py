@@ -48,7 +48,7 @@ _SERVICES = (
     "/appveyor.yml",
     "/.cirrus.yml",
 )
-ALWAYS = (NEVER, "/interlock.yaml", "/interlock.yml", *_SERVICES, *CONFIGURATION, *TESTS)
+ALWAYS = (*CONFIGURATION, *TESTS, NEVER, "/interlock.yaml", "/interlock.yml", *_SERVICES)
 
 _INTERPRETERS = re.compile(r"(ba|da|z|k)?sh|python[\d.]*|node|deno|bun|ruby|perl|php|source|\.")
 _BEFORE = frozenset(

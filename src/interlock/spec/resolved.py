@@ -74,6 +74,11 @@ def _filled(**keys: object) -> _Tree:
     return {key: value for key, value in keys.items() if value not in ("", [], {}, None, False, 0)}
 
 
+def _instructions(globs: tuple[str, ...] | None) -> list[str] | str:
+    """Empty where the usual ones are meant."""
+    return "none" if globs == () else list(globs or ())
+
+
 def _input(known: Input) -> _Tree:
     default = None
     if known.default:
@@ -92,6 +97,7 @@ def _agent(agent: AgentSpec) -> _Tree:
             fallback=list(agent.fallback),
             env=list(agent.env),
             secrets=list(agent.secrets),
+            instructions=_instructions(agent.instructions),
         ),
         **options,
     }
@@ -128,6 +134,7 @@ def _stage(stage: Stage) -> _Tree:
         may_be_empty=stage.may_be_empty,
         attempts=stage.attempts_max,
         session="resume" if stage.resumes else "",
+        instructions=_instructions(stage.instructions),
         limits=_filled(attempts=stage.limits.attempts, tokens=stage.limits.tokens, cost_usd=stage.limits.cost_usd),
         timeout=stage.timeout_s,
         idle_timeout=stage.idle_timeout_s,

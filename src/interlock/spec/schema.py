@@ -10,6 +10,10 @@ DESCRIBED = {
     ("AgentPart", "use"): "The adapter: command, scripted, codex, claude, aider, ...",
     ("AgentPart", "run"): "The program, for `use: command`. The brief comes on its standard input.",
     ("AgentPart", "fallback"): "Agents that take over when this one is down (not when it is wrong).",
+    (
+        "AgentPart",
+        "instructions",
+    ): "Globs of the base's files for agents, or none. Without it: AGENTS.md and its like.",
     ("SetupPart", "run"): "Run once per contents of `key`. It sees HOME, how packages are found, and what `env` names.",
     ("SetupPart", "key"): "Files that it installs from: made anew when these change. Without any: every file.",
     ("SetupPart", "paths"): "What it leaves behind, in place of whatever the tree has there.",
@@ -47,6 +51,7 @@ DESCRIBED = {
     ("DefaultsPart", "brief"): "The template of what agents are told, for stages that name none.",
     ("StagePart", "writes"): "What may be changed. Absent: all that is not protected. []: only its own artifacts.",
     ("StagePart", "authors"): "Protected paths that this stage alone may change, or tables: pyproject.toml#tool.ruff.",
+    ("StagePart", "instructions"): "The same for this stage, in place of what its agent says.",
     ("StagePart", "adds"): "Tests and their data that it may add, and never change or delete.",
     ("PipelineFile", "include"): "Other files of the same shape, relative to this one.",
     ("PipelineFile", "protect"): "What no stage may change, but one that `authors` it.",

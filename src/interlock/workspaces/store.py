@@ -201,7 +201,7 @@ class GitWorkspaces:
         """As the port says: below `place.root`, and gone with it. Raises InfrastructureError."""
         path = place.root / "beside" / name
         try:
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         except OSError as error:
             raise disk_trouble(path, error) from error

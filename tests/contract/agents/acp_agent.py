@@ -73,6 +73,10 @@ class Agent:
     async def nothing(self, session: str) -> None:
         await self._say(session, "All done.")
 
+    async def look(self, session: str) -> None:
+        """Says what there is at the top of the checkout."""
+        await self._say(session, " ".join(sorted(path.name for path in self.cwd.iterdir())))
+
     async def refuse(self, session: str) -> str:
         await self._say(session, "I will not do that.")
         return "refusal"

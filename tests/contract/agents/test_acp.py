@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.contract.agents.planted import WORD, plant
 from tests.contract.agents.world import bin_of, place_in
 from tests.model_server.script import Step
 from tests.model_server.server import serving
@@ -67,6 +68,17 @@ def test_a_command_is_allowed_to_a_worker_and_nothing_to_a_reviewer(place: Place
     assert (place.tree / "a.txt").read_text() == "one\n"
 
 
+def test_settings_of_agents_are_not_there_and_come_back(place: Place) -> None:
+    """Which ones this agent obeys nobody knows. Texts go where they may be the work under review."""
+    settings = (".claude/settings.json", ".gemini/.env", "opencode.json", ".env", ".mcp.json", ".crush.json")
+    for name in (*settings, "AGENTS.md", ".env.example"):
+        (place.tree / name).parent.mkdir(exist_ok=True)
+        (place.tree / name).write_text(name)
+    assert work("look", place).message == ".env.example .git AGENTS.md a.txt"
+    assert work("look", place, schema="{}").message == ".env.example .git a.txt"
+    assert all((place.tree / name).read_text() == name for name in (*settings, "AGENTS.md"))
+
+
 @pytest.mark.parametrize(
     ("scenario", "ended", "permanent"),
     [
@@ -97,6 +109,7 @@ def test_a_program_that_is_not_there(place: Place) -> None:
 
 
 _SCENARIOS = {
+    "nothing": (Step("say", "All done."),),
     "edit": (Step("edit", "two\n", "a.txt", "one\n"), Step("say", "All done.")),
     "key": (Step("status", '{"error": {"message": "invalid api key"}}', code=401),),
 }
@@ -137,6 +150,17 @@ def test_a_real_agent_edits_and_its_failure_is_told(name: str, place: Place, tmp
             assert (outcome.usage.cost_usd is not None) == (name == "claude-agent-acp")
         failed = work("key", place_in(tmp_path / "other"), argv, **env)
     assert (failed.ended, failed.permanent) == (Ended.UNAVAILABLE, True), failed
+
+
+@pytest.mark.parametrize("name", ["gemini", "goose"])
+def test_a_real_agent_obeys_nothing_that_was_planted(name: str, place: Place, tmp_path: Path) -> None:
+    with serving(_SCENARIOS) as model, serving(_SCENARIOS) as foreign:
+        plant(place.tree, foreign.base, tmp_path / "marks")
+        argv, env = _real(name, model.base)
+        outcome = work("nothing", place, argv, schema="{}", **env)
+        told = [body for _, body in model.requests if WORD in body]
+    assert (outcome.ended, foreign.requests, told) == (Ended.COMPLETED, [], []), outcome
+    assert list((tmp_path / "marks").iterdir()) == []
 
 
 def _content(path: Path) -> bytes:

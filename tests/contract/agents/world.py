@@ -7,6 +7,7 @@ import os
 import pwd
 import subprocess
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -81,11 +82,12 @@ def work(
     schema: str = "",
     before: str = "",
     times: int = 1,
+    more: Mapping[str, str] | None = None,
     **options: object,
 ) -> Outcome:
     env = {
         "PATH": f"{bin_of(name)}:{os.environ['PATH']}", "HOME": str(place.home), "TMPDIR": str(place.tmp),
-        KEYS[name]: "sk-test",
+        KEYS[name]: "sk-test", **(more or {}),
     }  # fmt: skip
     asked = f"{before * times}Please do it. SCENARIO:{scenario}"
     brief = Brief(
@@ -95,6 +97,7 @@ def work(
         "own",
         name,
         model=MODELS[name],
+        secrets=(KEYS[name],),
         options=tuple((key, json.dumps(value)) for key, value in {"endpoint": base, **options}.items()),
     )
     return adapters(os.environ)[name].work(spec, brief, place, threading.Event())

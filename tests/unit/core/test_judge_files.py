@@ -20,12 +20,14 @@ AGENTS.md sub/CLAUDE.md GEMINI.md .claude/settings.json .CLAUDE/settings.json .c
 .gemini/settings.json .aider.conf.yml .cursor/rules/a.mdc .opencode/plugin/a.js .mcp.json tox.ini .coveragerc
 src/__pycache__/a.cpython-311.pyc node_modules/a/index.js lib/node_modules/a/index.js .cargo/config.toml
 rust-toolchain .golangci.yml go.work vendor/a/a.go .mvn/jvm.config mvnw build.gradle .python-version .env
-.nvmrc .yarnrc.yml
+.nvmrc .yarnrc.yml .env.production sub/.env.local .ENV.prod .env.staging.local .crush/x .qwen/settings.json
+.github/copilot-instructions.md .github/hooks/a.json sub/.mcp.json CLAUDE.local.md .agents/skills/a/SKILL.md
 """
 NEITHER = """
 latest.py contest.js inspect.py attest.ts src/protest/x.py README.md docs/spec.md src/calc.py Contest.java
 testing.py src/app.config.js lib/environment.py api/openapi.spec.yaml pyproject.toml package.json
 Cargo.toml src/main.rs src/vendor/a.py fixtures.py go.mod src/agents.py claude.py data/example.json
+.env.example sub/.env.sample .env.template .env.production.example .env.local.dist docs/environment.md environment/x.py
 """
 CODE = "src/a.py a.mjs b.c scripts/x.sh CMakeLists.txt vendor/x.whl Makefile a.pth .npmrc X.PY"
 NO_CODE = "README.md LICENSE data/a.json pyproject.toml sub/package.json go.mod uv.lock requirements.txt"

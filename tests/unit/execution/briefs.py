@@ -43,7 +43,9 @@ class Told:
         command = StartAttempt(attempt, "coder", "input", "tree", digests, **self.command)
         started = RunStarted(RUN, self.pipeline.name, "digest", self.task, "base", "tree", ())
         context = Context(RUN, self.pipeline, started, 0.0)
-        workspaces = SimpleNamespace(read=self._read, changes=lambda old, new: self.changed, put_beside=self._put)
+        workspaces = SimpleNamespace(
+            read=self._read, changes=lambda old, new: self.changed, put_beside=self._put, files=lambda commit, globs: ()
+        )
         world = cast(World, SimpleNamespace(blobs=blobs, workspaces=workspaces, render=render))
         root = Path("/places/1")
         place = Place(root, root / "tree", root / "home", root / "tmp")

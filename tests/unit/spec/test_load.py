@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
+from interlock.core.judge_files import matches_in_any_case
 from interlock.core.pipeline import Command, Expect, Gate, GateKind, Pipeline, Report, Rule, Stage, When
 from interlock.ports import InfrastructureError, UsageError
 from interlock.spec import (
@@ -277,6 +278,42 @@ def test_the_resolved_pipeline_means_the_same(root: Path) -> None:
         loaded.pipeline.limits,
         loaded.pipeline.deliver,
     )
+
+
+def test_an_example_of_an_environment_file_is_no_judge_but_where_all_is(tmp_path: Path) -> None:
+    page = SMALL.replace("run: make\n", "run: make\n    writes: [.env.example, web/.env.production.sample]\n", 1)
+    protect = load_text(tmp_path, page).pipeline.stages[0].scope.protect
+    for path in (".env.example", "web/.env.local.template"):
+        assert not matches_in_any_case(protect, path)
+    for path in (
+        ".interlock/.env.example",
+        "tests/.env.example",
+        ".husky/.env.example",
+        ".claude/.env.example",
+        ".Env",
+    ):
+        assert matches_in_any_case(protect, path)
+    for name in (".env", ".env.production", ".mcp.json", ".aider.conf.yml"):
+        with pytest.raises(InvalidPipeline, match="can never be written, it is protected always"):
+            load_text(tmp_path, page.replace(".env.example", name))
+
+
+def test_instructions_are_globs_or_none(tmp_path: Path) -> None:
+    agents = "agents:\n  calm: {use: command, run: x, instructions: [docs/*.md]}\n  own: {use: command, run: x}\n"
+    page = agents + SMALL.replace("run: make\n", "agent: calm\n    dir: web\n    instructions: [A.md, /B.md]\n", 1)
+    loaded = load_text(tmp_path, page)
+    assert [agent.instructions for agent in loaded.pipeline.agents] == [("docs/*.md",), None]
+    assert loaded.pipeline.stages[0].instructions == ("/web/**/A.md", "/B.md")
+    assert load_text(tmp_path, page.replace("[A.md, /B.md]", "none")).pipeline.stages[0].instructions == ()
+    for same in (page, page.replace("[A.md, /B.md]", "none")):
+        once = load_text(tmp_path, same)
+        again = load_text(tmp_path, resolved_yaml(once)).pipeline
+        assert again.agents == once.pipeline.agents
+        assert again.stages[0].instructions == once.pipeline.stages[0].instructions
+    [found] = load_text(tmp_path, SMALL.replace("run: make\n", "run: make\n    instructions: none\n", 1)).findings
+    assert "code has no agent that could be told" in str(found)
+    with pytest.raises(InvalidPipeline, match=r"x\.md is neither none nor a list: write none, or a list of patterns"):
+        load_text(tmp_path, page.replace("[A.md, /B.md]", "x.md"))
 
 
 def without_origins(stage: Stage) -> Stage:

@@ -14,13 +14,14 @@ _ALWAYS = (
     "--analytics-disable", "--no-show-model-warnings", "--no-gitignore", "--no-pretty", "--no-stream",
     "--no-fancy-input", "--no-detect-urls", "--no-suggest-shell-commands", "--disable-playwright",
 )  # fmt: skip
+_OBEYS = (".aider*", ".env")
 _ERROR_MARKS = ("litellm.", "Error:", "did not conform", "API provider")
 _LINES_MAX = 40
 _SILENT_S = 900  # it is told not to stream, and says nothing before an answer is whole
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    return Driven(Kind("aider", _start, _read, silent_s=_SILENT_S, leaves=".aider.tags.cache*"), environ)
+    return Driven(Kind("aider", _start, _read, silent_s=_SILENT_S, obeys=_OBEYS, leaves=".aider.tags.cache*"), environ)
 
 
 def _start(asked: Asked) -> Start:
@@ -31,7 +32,8 @@ def _start(asked: Asked) -> Start:
     model = ("--model", asked.brief.model) if asked.brief.model else ()
     may = ("--dry-run", "--chat-mode", "ask") if asked.reviews else ()
     said = ("--analytics-log", str(asked.state / "calls.jsonl"), "--message-file", str(prompt))
-    env = {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    # Its linter is `python -m flake8` in the checkout: none of its modules is looked for there.
+    env = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONSAFEPATH": "1"}
     if asked.endpoint:
         env |= {"OPENAI_API_BASE": f"{asked.endpoint}/v1", "ANTHROPIC_API_BASE": asked.endpoint}
     return Start((*_ALWAYS, *model, *may, *kept, *said), env)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from math import inf
 from pathlib import Path
 
 from interlock.agents.checking import SERVER, TOOL, Check
 from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, text
+from interlock.agents.keys import private
 from interlock.agents.sessions import Session
 from interlock.core.events import Usage
 from interlock.ports import Agent
@@ -17,6 +19,7 @@ from interlock.ports import Agent
 _QUIET = (
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_AUTOUPDATER", "DISABLE_TELEMETRY", "DISABLE_ERROR_REPORTING",
 )  # fmt: skip
+_KEY, _TOKEN = "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"
 _ALWAYS = ("-p", "--output-format", "stream-json", "--verbose", "--strict-mcp-config", "--setting-sources=")
 
 
@@ -54,7 +57,27 @@ def _start(asked: Asked) -> Start:
     left = asked.brief.left.cost_usd
     budget = ("--max-budget-usd", f"{left:.4f}") if left < inf else ()
     session = ("--resume", asked.session.name) if asked.session is not None else ()
-    return Start((*_ALWAYS, *may, *servers, *model, *budget, *session), env, asked.text.encode())
+    settings, hidden = _key(asked)
+    arguments = (*_ALWAYS, *settings, *may, *servers, *model, *budget, *session)
+    return Start(arguments, env, asked.text.encode(), hidden)
+
+
+def _key(asked: Asked) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """It asks a helper for its key, or takes a token for a login, so that the commands which it starts have neither in
+    their environment. Where it has both, it takes the key."""
+    if _KEY in asked.keys:
+        helper = shlex.join(("cat", str(private(asked.state / "key", asked.keys[_KEY]))))
+        return ("--settings", json.dumps({"apiKeyHelper": helper})), (_KEY, _TOKEN)
+    if _TOKEN in asked.keys and not asked.login:
+        login = {
+            "accessToken": asked.keys[_TOKEN],
+            "refreshToken": None,
+            "expiresAt": None,
+            "scopes": ["user:inference"],
+        }
+        private(asked.state / ".credentials.json", json.dumps({"claudeAiOauth": login}))
+        return (), (_TOKEN,)
+    return (), ()
 
 
 def _servers(asked: Asked, check: Check) -> Path:

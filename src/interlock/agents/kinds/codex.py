@@ -19,7 +19,7 @@ def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     kind = Kind(
         "codex", _start, _read, (".codex/auth.json", "auth.json"), "CODEX_HOME",
         sessions="sessions/*/*/*/rollout-*{}.jsonl", resume=_resume,
-        cumulative=frozenset({"tokens_in", "tokens_out", "tokens_cached"}), checks=True,
+        cumulative=frozenset({"tokens_in", "tokens_out", "tokens_cached"}), checks=True, obeys=(".codex", ".agents"),
     )  # fmt: skip
     return Driven(kind, environ)
 
@@ -49,8 +49,10 @@ def _config(asked: Asked, key: str) -> str:
     common = (
         "check_for_update_on_startup = false\n"
         'cli_auth_credentials_store = "file"\n'
+        "project_doc_max_bytes = 0\n"  # the brief has the instructions
         "[analytics]\nenabled = false\n"
-        "[shell_environment_policy]\nignore_default_excludes = false\n"
+        "[shell_environment_policy]\nignore_default_excludes = true\n"  # the rest is what the stage lets it see
+        f"exclude = {json.dumps([*_KEYS, *asked.keys])}\n"
     )
     if asked.check is not None:
         common += _server(asked.check)

@@ -10,22 +10,24 @@ from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, cou
 from interlock.core.events import Usage
 from interlock.ports import Agent
 
+_KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 _SETTINGS = {
-    "security": {"auth": {"selectedType": "gemini-api-key"}, "folderTrust": {"enabled": False}},
     "privacy": {"usageStatisticsEnabled": False},
     "telemetry": {"enabled": False},
+    "advanced": {"ignoreLocalEnv": True},
     "general": {"maxAttempts": 1, "disableAutoUpdate": True, "disableUpdateNag": True, "enableAutoUpdate": False},
 }
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    return Driven(Kind("gemini", _start, _read), environ)
+    return Driven(Kind("gemini", _start, _read, obeys=(".gemini", ".agents", "GEMINI.md")), environ)
 
 
 def _start(asked: Asked) -> Start:
     home = asked.state / "home"
     (home / ".gemini").mkdir(parents=True, exist_ok=True)
-    (home / ".gemini" / "settings.json").write_text(json.dumps(_SETTINGS), encoding="utf-8")
+    (home / ".gemini" / "settings.json").write_text(json.dumps(_settings(asked)), encoding="utf-8")
+    _bounded(asked.tree.parent)
     env = {"GEMINI_CLI_HOME": str(home), "GEMINI_CLI_NO_RELAUNCH": "true", "GEMINI_TELEMETRY_ENABLED": "false"}
     env["HOME"] = str(home)
     if asked.endpoint:
@@ -34,6 +36,24 @@ def _start(asked: Asked) -> Start:
     mode = "plan" if asked.reviews else "yolo"
     arguments = (*model, "-o", "stream-json", "--skip-trust", "--approval-mode", mode)
     return Start(arguments, env, asked.brief.text.encode())
+
+
+def _settings(asked: Asked) -> dict[str, object]:
+    """Its commands see what the brief lets it see, but for its own keys."""
+    keys = {*_KEYS, *asked.keys}
+    redaction = {"enabled": True, "blocked": sorted(keys), "allowed": sorted(asked.brief.env.keys() - keys)}
+    security = {
+        "auth": {"selectedType": "gemini-api-key"},
+        "folderTrust": {"enabled": False},
+        "environmentVariableRedaction": redaction,
+    }
+    return {**_SETTINGS, "security": security}
+
+
+def _bounded(folder: Path) -> None:
+    """It looks for a `.env` in each folder above, and takes the first one."""
+    (folder / ".gemini").mkdir(exist_ok=True)
+    (folder / ".gemini" / ".env").touch()
 
 
 def _read(asked: Asked, log: Path) -> Told:

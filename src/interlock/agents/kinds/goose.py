@@ -3,12 +3,14 @@ tokens it used in all, and no error."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
 from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, tail, text
+from interlock.agents.keys import private
 from interlock.core.events import Usage
 from interlock.ports import Agent
 
@@ -17,7 +19,7 @@ _TURNS_MAX = "200"  # the stage's timeout is what bounds it
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    return Driven(Kind("goose", _start, _read), environ)
+    return Driven(Kind("goose", _start, _read, obeys=(".goose", ".agents")), environ)
 
 
 def _start(asked: Asked) -> Start:
@@ -27,6 +29,7 @@ def _start(asked: Asked) -> Start:
         "GOOSE_MODE": "auto",
         "GOOSE_DISABLE_KEYRING": "1",
         "GOOSE_TELEMETRY_ENABLED": "false",
+        "CONTEXT_FILE_NAMES": "[]",  # the brief has the instructions
         "GOOSE_DISABLE_SESSION_NAMING": "true",
         "GOOSE_PROVIDER": provider if slash else asked.brief.env.get("GOOSE_PROVIDER", "openai"),
     }
@@ -34,8 +37,18 @@ def _start(asked: Asked) -> Start:
         env["GOOSE_MODEL"] = model or provider
     if asked.endpoint:
         env |= {"OPENAI_HOST": asked.endpoint, "ANTHROPIC_HOST": asked.endpoint}
-    arguments = ("run", "--output-format", "stream-json", "--no-profile", "--with-builtin", "developer")
-    return Start((*arguments, "--no-session", "--max-turns", _TURNS_MAX, "-i", "-"), env, asked.brief.text.encode())
+    arguments: tuple[str, ...] = (
+        "run",
+        "--output-format",
+        "stream-json",
+        "--no-profile",
+        "--with-builtin",
+        "developer",
+    )
+    arguments = (*arguments, "--no-session", "--max-turns", _TURNS_MAX, "-i", "-")
+    if asked.keys:  # where it looks for what its environment does not hold
+        private(asked.state / "config" / "secrets.yaml", json.dumps(dict(asked.keys)))
+    return Start(arguments, env, asked.brief.text.encode(), asked.keys)
 
 
 def _read(asked: Asked, log: Path) -> Told:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
@@ -15,6 +16,7 @@ from interlock.ports import Agent
 _BYTES_MAX = 50_000_000
 _SILENT_S = 900  # it does not stream
 _ARGUMENT_MAX = 100_000  # bytes; Linux takes 131,071
+_CONFIGURATION = "lib/python3.{}/site-packages/minisweagent/config/mini.yaml"
 _FAILED = "the work was not submitted"
 
 
@@ -35,7 +37,21 @@ def _start(asked: Asked) -> Start:
         env |= {"OPENAI_API_BASE": f"{asked.endpoint}/v1", "ANTHROPIC_API_BASE": asked.endpoint}
     model = ("-m", asked.brief.model) if asked.brief.model else ()
     trajectory = ("-o", str(asked.state / "trajectory.json"))
-    return Start((*model, "-y", "--exit-immediately", "-l", "0", *trajectory, "-t", _task(asked)), env)
+    arguments = (*_without_keys(asked), *model, "-y", "--exit-immediately", "-l", "0", *trajectory)
+    return Start((*arguments, "-t", _task(asked)), env)
+
+
+def _without_keys(asked: Asked) -> tuple[str, ...]:
+    """Its commands see its keys as empty. Naming a setting takes its own configuration away, which so is named, too: by
+    its path, for it takes a file of a bare name in the checkout for it."""
+    program = shutil.which("mini", path=asked.brief.env.get("PATH", ""))
+    keys = [part for name in asked.keys for part in ("-c", f"environment.env.{name}=")]
+    if program is None or not keys:
+        return ()
+    folder = Path(program).resolve().parents[1]
+    configurations = (folder / _CONFIGURATION.format(minor) for minor in range(10, 30))
+    found = next((path for path in configurations if path.is_file()), None)
+    return ("-c", str(found), *keys) if found is not None else ()
 
 
 def _task(asked: Asked) -> str:

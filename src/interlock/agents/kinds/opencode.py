@@ -5,23 +5,32 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, tail, text
+from interlock.agents.keys import private
 from interlock.core.events import Usage
 from interlock.ports import Agent
 
 _QUIET = (
     "OPENCODE_DISABLE_AUTOUPDATE", "OPENCODE_DISABLE_MODELS_FETCH", "OPENCODE_DISABLE_LSP_DOWNLOAD",
-    "OPENCODE_DISABLE_DEFAULT_PLUGINS",
+    "OPENCODE_DISABLE_DEFAULT_PLUGINS", "OPENCODE_DISABLE_PROJECT_CONFIG", "OPENCODE_DISABLE_CLAUDE_CODE",
+    "OPENCODE_DISABLE_EXTERNAL_SKILLS",
 )  # fmt: skip
+_KEY = "OPENAI_API_KEY"
+_PROVIDERS = {
+    "ANTHROPIC_API_KEY": "anthropic", "DEEPSEEK_API_KEY": "deepseek", "GEMINI_API_KEY": "google",
+    "GOOGLE_GENERATIVE_AI_API_KEY": "google", "GROQ_API_KEY": "groq", "MISTRAL_API_KEY": "mistral",
+    "OPENAI_API_KEY": "openai", "OPENROUTER_API_KEY": "openrouter", "XAI_API_KEY": "xai",
+}  # fmt: skip
 _PROVIDER = "own"  # of an endpoint that the user names
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     login = (".local/share/opencode/auth.json", "data/opencode/auth.json")
-    return Driven(Kind("opencode", _start, _read, login, streamed=_streamed), environ)
+    obeys = (".opencode", "opencode.json*", ".agents")
+    return Driven(Kind("opencode", _start, _read, login, streamed=_streamed, obeys=obeys), environ)
 
 
 def _start(asked: Asked) -> Start:
@@ -31,7 +40,19 @@ def _start(asked: Asked) -> Start:
         (folder / "opencode").mkdir(parents=True, exist_ok=True)
         env[f"XDG_{name.upper()}_HOME"] = str(folder)
     env["OPENCODE_CONFIG_CONTENT"] = json.dumps(_config(asked))
-    return Start(("run", "--format", "json", "--title", str(asked.brief.attempt)), env, asked.brief.text.encode())
+    arguments = ("run", "--format", "json", "--title", str(asked.brief.attempt))
+    return Start(arguments, env, asked.brief.text.encode(), _hidden(asked))
+
+
+def _hidden(asked: Asked) -> Collection[str]:
+    """Keys that it has in files of its state: the one of an endpoint, or those of providers by name."""
+    if asked.endpoint:
+        return {_KEY} & asked.keys.keys()
+    known = {} if asked.login else {_PROVIDERS[name]: key for name, key in asked.keys.items() if name in _PROVIDERS}
+    if known:
+        login = {provider: {"type": "api", "key": key} for provider, key in known.items()}
+        private(asked.state / "data" / "opencode" / "auth.json", json.dumps(login))
+    return [name for name in asked.keys if _PROVIDERS.get(name) in known]
 
 
 def _config(asked: Asked) -> dict[str, object]:
@@ -39,16 +60,23 @@ def _config(asked: Asked) -> dict[str, object]:
     config: dict[str, object] = {
         "autoupdate": False,
         "share": "disabled",
+        "lsp": False,  # it would start servers and formatters that lie in the checkout
+        "formatter": False,
         "permission": {"edit": may, "bash": may, "webfetch": "deny"},
     }
     model = asked.brief.model
     if asked.endpoint:
-        options = {"baseURL": f"{asked.endpoint}/v1", "apiKey": "{env:OPENAI_API_KEY}"}
+        options = {"baseURL": f"{asked.endpoint}/v1", "apiKey": _key(asked)}
         own = {"npm": "@ai-sdk/openai-compatible", "name": _PROVIDER, "options": options, "models": {model: {}}}
         config |= {"provider": {_PROVIDER: own}, "model": f"{_PROVIDER}/{model}", "small_model": f"{_PROVIDER}/{model}"}
     elif model:
         config["model"] = model
     return config
+
+
+def _key(asked: Asked) -> str:
+    key = asked.keys.get(_KEY)
+    return f"{{file:{private(asked.state / 'key', key)}}}" if key else f"{{env:{_KEY}}}"
 
 
 def _read(asked: Asked, log: Path) -> Told:

@@ -21,7 +21,7 @@ _OPENAI = "https://api.openai.com"
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    return Driven(Kind("qwen", _start, _read, streamed=_streamed), environ)
+    return Driven(Kind("qwen", _start, _read, streamed=_streamed, obeys=(".qwen", ".agents", "QWEN.md")), environ)
 
 
 def _start(asked: Asked) -> Start:

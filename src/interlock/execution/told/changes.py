@@ -17,7 +17,7 @@ _ALWAYS = frozenset(ALWAYS)
 _WILD = re.compile(r"[*?\[]")
 _PROTECTED = (
     ", at any depth and also where they would be new: tests and their data, whatever steers tests, linters,"
-    " type checkers, builds, package managers and CI, files that instruct agents, and `.interlock/`."
+    " type checkers, builds, package managers and CI, `.env` files, files for agents, and `.interlock/`."
 )
 
 

@@ -11,11 +11,12 @@ import hashlib
 from collections.abc import Iterator
 
 from interlock.core.events import Finding, Severity
+from interlock.core.instructions import FILE_BYTES_MAX, globs, in_order, is_skill, section
 from interlock.core.pipeline import Review
 from interlock.gates.bench import Bench
 from interlock.gates.requirements import content, document, ids_in
 from interlock.gates.reviews.answers import Asked, schema
-from interlock.ports import Case
+from interlock.ports import Case, UsageError
 
 DIFF_MAX = 200_000  # characters
 
@@ -56,6 +57,7 @@ def question(bench: Bench, case: Case, review: Review, asked: Asked) -> str:
         _FRAME.format(mark=mark),
         f"## The task\n\n{case.values.get('TASK', '')}",
         f"## What to look for\n\n{review.rubric.content}" if review.rubric else "",
+        _instructions(bench, case, asked),
         *_documents(bench, case, mark),
         *_noted(case),
         *_before(asked),
@@ -69,6 +71,23 @@ def question(bench: Bench, case: Case, review: Review, asked: Asked) -> str:
 def again(text: str, why: str) -> str:
     """The question once more, after an answer that is none."""
     return f"{text}\nYour last answer could not be taken: {why}\n"
+
+
+def _instructions(bench: Bench, case: Case, asked: Asked) -> str:
+    """The project's own, as the base has them: a reviewer's checkout shows none."""
+    named = case.pipeline.agent(asked.reviewer).instructions
+    if named == () or not case.base_commit:
+        return ""
+    paths = in_order(bench.workspaces.files(case.base_commit, globs(named, case.stage.dir)))
+    return section({path: _of_base(bench, case, path) for path in paths if not is_skill(path)})
+
+
+def _of_base(bench: Bench, case: Case, path: str) -> str:
+    try:
+        read = bench.workspaces.read(case.base_commit, path, FILE_BYTES_MAX)
+    except UsageError:  # too large to be an instruction
+        return ""
+    return (read or b"").decode("utf-8", "replace")
 
 
 def _diff(bench: Bench, case: Case) -> str:

@@ -42,6 +42,10 @@ def check(view: View) -> None:
         if stage.agent and (hint := unknown_agent(view, stage.agent)):
             view.error(("stages", stage.id, "agent"), f"there is no agent {stage.agent}", hint)
     _sessions(view)
+    for stage in view.pipeline.stages:
+        if stage.instructions is not None and not stage.agent and not view.is_broken("stages", stage.id):
+            at = ("stages", stage.id, "instructions")
+            view.warn(at, f"{stage.id} has no agent that could be told", "take it out")
     used = used_agents(view)
     if not used <= known:
         return  # a name that is misspelt is not one that is unused

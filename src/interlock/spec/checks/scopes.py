@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ def _writes(view: View, stage: Stage) -> None:
     scope, at = stage.scope, ("stages", stage.id, "writes")
     written = view.draft.file.stages[stage.id].writes or []
     for index, glob in enumerate(scope.writes or ()):
-        by = next((known for known in scope.protect if covers(known, glob)), None)
+        by = _protecting(scope.protect, glob)
         if by and not any(covers(own, glob) for own in scope.authors):
             where = "always" if by not in view.draft.file.protect else f"by {by}"
             hint = "take it out, or list it under `authors`, or tests under `adds`"
@@ -55,6 +56,15 @@ def _writes(view: View, stage: Stage) -> None:
     if nothing and not stage.may_be_empty and not view.is_broken("stages", stage.id):
         hint = "let it produce an artifact, list what it writes, or say `may_be_empty: true`"
         view.at_key(at, f"{stage.id} may change nothing, and an empty candidate is rejected", hint)
+
+
+def _protecting(protect: Sequence[str], glob: str) -> str:
+    """The first of the globs that covers this one, empty where none does or a later one takes it back."""
+    by = ""
+    for known in protect:
+        if covers(known.removeprefix("!"), glob):
+            by = "" if known.startswith("!") else by or known
+    return by
 
 
 def _authors(view: View, stage: Stage) -> None:
@@ -126,6 +136,6 @@ def _runs_code(view: View, index: int, setup: Setup) -> None:
     """Code that a key names is the candidate's while setup runs; all other code is the base's."""
     protected = (*ALWAYS, *view.draft.file.protect)
     for at, glob in enumerate(setup.key):
-        if is_source(glob) and "*" not in glob and not any(covers(known, glob) for known in protected):
+        if is_source(glob) and "*" not in glob and not _protecting(protected, glob):
             hint = "leave it out, so that setup has the base's, or list it under `protect`"
             view.warn(("setup", index, "key", at), f"{glob} is code, and runs in setup as a candidate left it", hint)

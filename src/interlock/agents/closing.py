@@ -1,0 +1,78 @@
+"""Closing a program off from the work: what it would obey in the checkout, and cannot be told to leave alone, is not
+there while it runs.
+
+Rule: what was moved comes back as it was when the program has ended, whatever then stands in its place. Git in the
+checkout is told not to miss it. Nothing outside of the checkout is ever moved.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from interlock.process import capture, scrubbed
+
+
+@contextmanager
+def laid_aside(tree: Path, folder: str, patterns: Sequence[str], aside: Path) -> Iterator[None]:
+    """Without the files and folders that match one of `patterns` in `folder` of the checkout or in one above it, as
+    long as the block lasts."""
+    found = _found(tree, folder, patterns)
+    if not found:
+        yield
+        return
+    _unwatched(tree, found)
+    aside.mkdir(parents=True, exist_ok=True)
+    moved = [(tree / path, aside / str(number)) for number, path in enumerate(found)]
+    for path, kept in moved:
+        shutil.move(path, kept)
+    try:
+        yield
+    finally:
+        for path, kept in reversed(moved):
+            _put_back(tree, path, kept)
+
+
+def _found(tree: Path, folder: str, patterns: Sequence[str]) -> list[Path]:
+    """By their paths from the root, none below another one."""
+    where = Path(folder)
+    found: dict[Path, None] = {}
+    for above in (Path(), *reversed(where.parents[:-1]), where):
+        for pattern in patterns:
+            found.update(dict.fromkeys(path.relative_to(tree) for path in sorted((tree / above).glob(pattern))))
+    return [path for path in found if _is_inside(tree, tree / path) and not set(path.parents) & found.keys()]
+
+
+def _is_inside(tree: Path, path: Path) -> bool:
+    """Whether its folder is one of the checkout, and no link leads elsewhere."""
+    return path.parent.resolve().is_relative_to(tree.resolve())
+
+
+def _put_back(tree: Path, path: Path, kept: Path) -> None:
+    for folder in reversed(path.relative_to(tree).parents[:-1]):
+        if (tree / folder).is_symlink() or not (tree / folder).is_dir():
+            _remove(tree / folder)
+            (tree / folder).mkdir()
+    _remove(path)
+    shutil.move(kept, path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        path.unlink()
+
+
+def _unwatched(tree: Path, paths: Sequence[Path]) -> None:
+    """So that `git status` of the checkout does not tell of deletions, and `git checkout .` brings nothing back."""
+    env = scrubbed(os.environ)
+    listed = capture(("git", "--literal-pathspecs", "ls-files", "-z", "--", *map(str, paths)), cwd=tree, env=env)
+    if listed.code == 0 and listed.out:
+        names = [os.fsdecode(name) for name in listed.out.split(b"\0") if name]
+        for start in range(0, len(names), 500):
+            some = names[start : start + 500]
+            capture(("git", "update-index", "--skip-worktree", "--", *some), cwd=tree, env=env)

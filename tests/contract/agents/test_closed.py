@@ -1,0 +1,74 @@
+"""Agents are closed off from the work: what a candidate plants for them reaches none, worker or reviewer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.contract.agents.planted import WORD, plant
+from tests.contract.agents.world import bin_of, place_in, work
+from tests.model_server.script import Step
+from tests.model_server.server import serving
+
+from interlock.gates.reviews.answers import schema
+from interlock.ports import Ended, Place
+
+_REVISE = {"verdict": "revise", "findings": [], "earlier": [], "requirements": []}
+_APPROVE = {"verdict": "approve", "findings": [], "earlier": [], "requirements": []}
+_HERE = {
+    "work": (Step("shell", "env > env.txt"), Step("edit", "two\n", "a.txt", "one\n"), Step("say", "All done.")),
+    "edit": (Step("edit", "two = 2\n", "a.py", "one = 1\n"), Step("say", "All done.")),
+    "review": (Step("structured", json.dumps(_REVISE)),),
+}
+_FOREIGN = {name: (Step("structured", json.dumps(_APPROVE)),) for name in _HERE}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return place_in(tmp_path / "place")
+
+
+@pytest.fixture(params=["codex", "claude", "aider", "mini", "gemini", "opencode", "goose", "qwen"])
+def name(request: pytest.FixtureRequest) -> str:
+    bin_of(request.param)
+    return str(request.param)
+
+
+def test_a_worker_reads_nothing_that_was_planted(name: str, place: Place, tmp_path: Path) -> None:
+    with serving(_HERE) as model, serving(_FOREIGN) as foreign:
+        plant(place.tree, foreign.base, tmp_path / "marks")
+        (place.tree / "a.py").write_text("one = 1\n")
+        outcome = work(
+            name,
+            model.base,
+            "edit" if name == "aider" else "work",
+            place,
+            more={"STAGE_WORD": "seen", "STAGE_TOKEN": "seen"},
+        )
+    _untouched(foreign.requests, model.requests, tmp_path / "marks")
+    assert outcome.ended is Ended.COMPLETED, outcome
+    if name == "aider":  # which starts nothing but its linter
+        assert (place.tree / "a.py").read_text() == "two = 2\n"
+    else:
+        assert (place.tree / "a.txt").read_text() == "two\n"
+        seen = (place.tree / "env.txt").read_text()
+        assert ("sk-test" in seen) is (name == "qwen")  # which takes it from its environment alone
+        assert "STAGE_WORD=seen" in seen
+        assert ("STAGE_TOKEN=seen" in seen) is (name != "gemini")  # which drops whatever looks like a key
+
+
+def test_a_reviewer_reads_nothing_that_was_planted(name: str, place: Place, tmp_path: Path) -> None:
+    with serving(_HERE) as model, serving(_FOREIGN) as foreign:
+        plant(place.tree, foreign.base, tmp_path / "marks")
+        outcome = work(name, model.base, "review", place, schema=schema())
+    _untouched(foreign.requests, model.requests, tmp_path / "marks")
+    assert outcome.ended is Ended.COMPLETED, outcome
+    assert json.loads(outcome.answer or outcome.message)["verdict"] == "revise"
+
+
+def _untouched(foreign: list[tuple[str, str]], own: list[tuple[str, str]], marks: Path) -> None:
+    assert sorted(path.name for path in marks.iterdir()) == []
+    assert foreign == []
+    told = [body for _, body in own if WORD in body]
+    assert not told, [body[max(0, body.find(WORD) - 300) : body.find(WORD) + 50] for body in told]

@@ -1,0 +1,83 @@
+"""What an agent program obeys is not in the checkout while it runs, and comes back as it was."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from interlock.agents.closing import laid_aside
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    tree = tmp_path / "tree"
+    for name in (".gemini/settings.json", "a/.gemini/x", "a/b/.env", "b/.env", "a/b/c.txt"):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(name)
+    subprocess.run(["git", "init", "-q", str(tree)], check=True)
+    subprocess.run(["git", "-C", str(tree), "add", "-A"], check=True)
+    return tree
+
+
+def _files(tree: Path) -> list[str]:
+    return sorted(str(p.relative_to(tree)) for p in tree.rglob("*") if p.is_file() and ".git" not in p.parts)
+
+
+def test_the_folder_of_the_work_and_those_above_it(tree: Path, tmp_path: Path) -> None:
+    before = _files(tree)
+    with laid_aside(tree, "a/b", (".gemini", ".env"), tmp_path / "aside"):
+        assert _files(tree) == ["a/b/c.txt", "b/.env"]
+        status = ["git", "-C", str(tree), "status", "--porcelain"]
+        assert " D" not in subprocess.run(status, check=True, capture_output=True, text=True).stdout
+    assert _files(tree) == before
+    assert (tree / ".gemini/settings.json").read_text() == ".gemini/settings.json"
+
+
+def test_what_the_program_put_in_its_place_goes(tree: Path, tmp_path: Path) -> None:
+    with laid_aside(tree, "a", (".gemini", ".env"), tmp_path / "aside"):
+        (tree / ".gemini").mkdir()
+        (tree / ".gemini/settings.json").write_text("own")
+        (tree / ".gemini/new").write_text("own")
+        (tree / "a/b/c.txt").write_text("work")
+    assert (tree / ".gemini/settings.json").read_text() == ".gemini/settings.json"
+    assert not (tree / ".gemini/new").exists()
+    assert (tree / "a/b/c.txt").read_text() == "work"
+
+
+def test_it_comes_back_though_the_work_fails_or_took_its_folder_away(tree: Path, tmp_path: Path) -> None:
+    def work() -> None:
+        with laid_aside(tree, "a/b", (".env",), tmp_path / "aside"):
+            (tree / "a/b/c.txt").unlink()
+            (tree / "a/b").rmdir()
+            raise OSError("no")
+
+    with pytest.raises(OSError, match="no"):
+        work()
+    assert (tree / "a/b/.env").read_text() == "a/b/.env"
+
+
+def test_no_link_leads_out_of_the_checkout(tree: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "copilot-instructions.md").write_text("mine")
+    (tree / ".github").symlink_to(outside)
+    (tree / ".claude").symlink_to(outside)
+    with laid_aside(tree, "", (".github/copilot-instructions.md", ".claude", ".gemini"), tmp_path / "aside"):
+        assert (outside / "copilot-instructions.md").read_text() == "mine"
+        assert not (tree / ".claude").is_symlink()
+        (tree / ".gemini").symlink_to(outside)
+    assert (tree / ".claude").is_symlink()
+    assert (tree / ".gemini/settings.json").read_text() == ".gemini/settings.json"
+    assert sorted(path.name for path in outside.iterdir()) == ["copilot-instructions.md"]
+
+
+def test_a_folder_that_became_a_link_out_of_the_checkout_is_one_again(tree: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    with laid_aside(tree, "a/b", (".env",), tmp_path / "aside"):
+        (tree / "a/b").rename(tree / "a/c")
+        (tree / "a/b").symlink_to(outside)
+    assert list(outside.iterdir()) == []
+    assert (tree / "a/b/.env").read_text() == "a/b/.env"
