@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator
+from dataclasses import replace
 from typing import assert_never
 
 from interlock.core.commands import (
@@ -52,6 +53,7 @@ from interlock.core.events import (
 from interlock.core.feedback import failed, files, fingerprint, reasons
 from interlock.core.judging import find_gate
 from interlock.core.pipeline import GateClass
+from interlock.core.secret_forms import handed_out
 from interlock.core.tries import Numbered, effect_key
 from interlock.execution.attempt import start_attempt
 from interlock.execution.context import Context
@@ -68,6 +70,7 @@ from interlock.ports import (
     World,
     as_infrastructure,
 )
+from interlock.process import MaskedBlobs
 
 Effects = Generator[Event, Recorded | None, None]
 
@@ -76,6 +79,8 @@ def perform(world: World, context: Context, command: Command, cancel: Cancel) ->
     """Carry `command` out. Raises Fenced and Cancelled; infrastructure becomes an event."""
     if not world.fenced():
         raise Fenced(f"run {context.run} has another owner")
+    secrets = handed_out(context.pipeline, context.environ)
+    world = replace(world, blobs=MaskedBlobs(world.blobs, secrets.values())) if secrets else world
     match command:
         case StartAttempt():
             yield from start_attempt(world, context, command, cancel)

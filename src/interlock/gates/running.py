@@ -13,6 +13,7 @@ from pathlib import Path
 
 from interlock.core.events import Evidence
 from interlock.core.pipeline import BREAKS_MAX, Report
+from interlock.core.secret_forms import handed_out
 from interlock.gates import canary, held_out
 from interlock.gates.bench import Bench
 from interlock.gates.kinds.scope import ARTIFACTS
@@ -210,7 +211,8 @@ def _of_report(bench: Bench, case: Case, report: tuple[bytes, ...] | Unreadable)
 
 
 def _secrets(bench: Bench, case: Case) -> tuple[str, ...]:
-    return tuple(bench.environ.get(name, "") for name in case.gate.secrets)
+    """Of all the pipeline: a candidate may hold what another stage was given."""
+    return tuple(handed_out(case.pipeline, bench.environ).values())
 
 
 def _read(log: Path) -> bytes:

@@ -18,6 +18,7 @@ from pathlib import Path
 from interlock.core.codec import object_reader, object_writer
 from interlock.core.events import Evidence, Finding, Severity, Usage, VerdictStatus
 from interlock.core.pipeline import AgentSpec, Review
+from interlock.core.secret_forms import handed_out
 from interlock.gates.bench import Bench
 from interlock.gates.caching import digest_of
 from interlock.gates.reviews.answers import Answer, Asked, NoAnswer, Said, read, schema
@@ -184,7 +185,7 @@ def _brief(bench: Bench, case: Case, spec: AgentSpec, place: Place) -> Brief:
         env=_environment(bench, case, spec, place),
         timeout_s=case.gate.timeout_s,
         idle_timeout_s=case.stage.idle_timeout_s,
-        secrets=tuple(bench.environ.get(name, "") for name in (*case.gate.secrets, *spec.secrets)),
+        secrets=tuple(handed_out(case.pipeline, bench.environ).values()),
     )
 
 
