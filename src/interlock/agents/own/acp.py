@@ -145,7 +145,7 @@ async def _worked(config: Mapping[str, object]) -> Result:
         transport_kwargs={"stderr": None, "limit": _LINE_MAX},
     )  # fmt: skip
     async with spawned as (connection, _):
-        session = await _session(connection, str(config["cwd"]))
+        session = await _session(connection, str(config["cwd"]), _servers(config))
         blocks: list[Any] = [acp.text_block(str(config["text"]))]
         answer = await connection.prompt(prompt=blocks, session_id=session)
         for _ in range(_LOOKS_MAX):  # what it said last may come after its answer
@@ -160,25 +160,30 @@ async def _worked(config: Mapping[str, object]) -> Result:
     return Result(done, refused, said, trouble, usage=_usage(answer, client.cost_usd), session=session)
 
 
-async def _session(connection: Any, cwd: str) -> str:  # noqa: ANN401
+async def _session(connection: Any, cwd: str, servers: list[Any]) -> str:  # noqa: ANN401
     """A new session; where it asks to log in first, with the key that it was given."""
     files = schema.FileSystemCapabilities(read_text_file=True, write_text_file=True)
     begun = await connection.initialize(
         protocol_version=acp.PROTOCOL_VERSION, client_capabilities=schema.ClientCapabilities(fs=files, terminal=False)
     )
     try:
-        made = await connection.new_session(cwd=cwd, mcp_servers=[])
+        made = await connection.new_session(cwd=cwd, mcp_servers=servers)
     except acp.RequestError as error:
         known = [method.id for method in begun.auth_methods or ()]
         key = next((name for name in known if "key" in name.lower()), "")
         if error.code != _AUTH_REQUIRED or not key:
             raise
         await connection.authenticate(method_id=key)
-        made = await connection.new_session(cwd=cwd, mcp_servers=[])
+        made = await connection.new_session(cwd=cwd, mcp_servers=servers)
     modes = [mode.id for mode in made.modes.available_modes] if made.modes is not None else []
     if _ASKING in modes:
         await connection.set_session_mode(mode_id=_ASKING, session_id=made.session_id)
     return str(made.session_id)
+
+
+def _servers(config: Mapping[str, object]) -> list[Any]:
+    given = cast(list[dict[str, str]], config["servers"])
+    return [schema.McpServerStdio(name=one["name"], command=one["command"], args=[], env=[]) for one in given]
 
 
 def _bounds(config: Mapping[str, object]) -> Bounds:
