@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.contract.bad_input_world import Ground, repository
 from tests.contract.gates_world import World, run_gate
 
+from interlock.agents import adapters
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.pipeline import AgentSpec, Gate, GateKind, Pipeline, Scope, Stage
+from interlock.gates import Referee
 from interlock.ports import Judgement
 
 KEY = "sk-very-secret-0123456789"
@@ -135,6 +139,23 @@ stages:
     kept = [path for path in ground.state.rglob("*") if path.is_file() and "store.git" not in path.parts]
     assert [path for path in kept if any(form in path.read_bytes() for form in (KEY.encode(), encoded))] == []
     assert not any(KEY in os.fsdecode(path) for path in kept)
+
+
+def test_a_login_that_is_lent_is_a_secret_too(world: World, tmp_path: Path) -> None:
+    (tmp_path / ".codex").mkdir()
+    (tmp_path / ".codex" / "auth.json").write_text(json.dumps({"tokens": {"refresh_token": f"rt-{KEY}"}}))
+    agents = adapters({"HOME": str(tmp_path)}, tmp_path)
+    bench = replace(world.bench, agents=agents)
+    before = world.trees.commit({"a.py": "a = 1\n"})
+    after = world.trees.commit({"a.py": f"key = 'rt-{KEY}'\n"}, before)
+    gate = Gate("scope", GateKind.SCOPE)
+    for login, status in (("true", VerdictStatus.FAILED), ("false", VerdictStatus.PASSED)):
+        stage = Stage("code", agent="coder", gates=(gate,))
+        pipeline = Pipeline("test", (stage,), agents=(AgentSpec("coder", "codex", options=(("login", login),)),))
+        said = Referee(bench).evaluate(world.case(gate, after, before, stage, pipeline=pipeline), world.cancel)
+        assert said.status is status
+        assert all("a.py:1: holds the value of your login of codex" in finding.message for finding in said.findings)
+        assert KEY not in repr(said)
 
 
 def test_findings_stay_as_they_are_without_secrets(world: World) -> None:

@@ -30,7 +30,7 @@ _FLAGS = bytes(b in _KEPT for b in range(256))
 _ESCAPED_BLANK = re.compile(rb"\\[nrt]")
 _WORD = re.compile(r"[A-Za-z]?[a-z]*|[A-Z]*|[0-9]{0,11}")  # one word, or a number that may be a date or a port
 _WORD_MAX = 15
-_PART = re.compile(rf"[A-Za-z0-9+/=_-]{{{_PART_MIN},}}")
+_PART = re.compile(rf"[A-Za-z0-9+/=_.-]{{{_PART_MIN},}}")
 _IN_ADDRESS = re.compile(r"://[^/:@\s]*:([^/@\s]+)@")
 _URL_SAFE = ("", " ", "/", "!'()*", ";,/?:@&=+$#!'()*")  # what encoders leave as it is; a blank becomes a plus
 _CREDENTIAL_NAME = re.compile(
@@ -67,17 +67,14 @@ class Part:
     spans: tuple[Span, ...] = ()
 
 
-def handed_out(pipeline: Pipeline, environ: Mapping[str, str]) -> dict[str, str]:
-    """Every secret of the pipeline by name, with its value: who works, who judges, and what setup sees."""
+def handed_out(pipeline: Pipeline, environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Every secret of the pipeline, its name and its value: who works, who judges, and what setup sees."""
     of_agents = [name for agent in pipeline.agents for name in agent.secrets]
     of_stages = [name for stage in pipeline.stages for name in stage.secrets]
     of_gates = [name for stage in pipeline.stages for gate in stage.gates for name in gate.secrets]
     of_setup = [name for setup in pipeline.setup for name in setup.env if is_credential(name, environ.get(name, ""))]
-    return {
-        name: environ[name]
-        for name in dict.fromkeys((*of_agents, *of_stages, *of_gates, *of_setup))
-        if environ.get(name)
-    }
+    names = dict.fromkeys((*of_agents, *of_stages, *of_gates, *of_setup))
+    return tuple((name, environ[name]) for name in names if environ.get(name))
 
 
 def is_credential(name: str, value: str) -> bool:
@@ -85,9 +82,9 @@ def is_credential(name: str, value: str) -> bool:
     return _CREDENTIAL_NAME.search(name.upper()) is not None or _CREDENTIAL_VALUE.search(value) is not None
 
 
-def to_find(secrets: Mapping[str, str]) -> Forms:
-    """Forms of the values that tell: what a candidate must not hold."""
-    return _forms((name, value) for name, value in secrets.items() if is_telling(value.strip()))
+def to_find(secrets: Iterable[tuple[str, str]]) -> Forms:
+    """Forms of the values that tell, by name: what a candidate must not hold."""
+    return _forms((name, value) for name, value in secrets if is_telling(value.strip()))
 
 
 def to_mask(values: Iterable[str]) -> Forms:

@@ -11,7 +11,6 @@ from interlock.core.commands import StartAttempt
 from interlock.core.events import SESSION, AttemptErrored, AttemptStarted, CandidateProduced, Event, Evidence, Recorded
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec, Stage
-from interlock.core.secret_forms import handed_out
 from interlock.core.tries import TRIES_MAX
 from interlock.execution.brief import compose
 from interlock.execution.context import Context
@@ -34,6 +33,7 @@ from interlock.ports import (
     UsageError,
     World,
     as_infrastructure,
+    secrets_of,
 )
 from interlock.process import masked_finding, masked_text
 
@@ -51,7 +51,7 @@ def start_attempt(world: World, context: Context, command: StartAttempt, cancel:
     who = command.by or command.agent or "script"
     stamp = Stamp(candidate_message(context, command.attempt, who), int(record.at))
     event = _tried(world, context, command, stamp, cancel)
-    yield _discreet(replace(event, notes=(*event.notes, *world.workspaces.leavings())), _secrets(context))
+    yield _discreet(replace(event, notes=(*event.notes, *world.workspaces.leavings())), _secrets(world, context))
 
 
 def _tried(
@@ -250,13 +250,13 @@ def _brief(world: World, context: Context, command: StartAttempt, spec: AgentSpe
         scope=stage.scope,
         session=world.blobs.path(command.session) if command.session else None,
         resumed=compose(world, context, command, place, resumed=True) if command.session else "",
-        secrets=_secrets(context),
+        secrets=_secrets(world, context),
         rehearsal=encode_rehearsal(context, stage, command) if stage.agent else "",
     )
 
 
-def _secrets(context: Context) -> tuple[str, ...]:
-    return tuple(handed_out(context.pipeline, context.environ).values())
+def _secrets(world: World, context: Context) -> tuple[str, ...]:
+    return tuple(value for _, value in secrets_of(context.pipeline, context.environ, world.agents))
 
 
 def _discreet(event: CandidateProduced | AttemptErrored, secrets: tuple[str, ...]) -> Event:

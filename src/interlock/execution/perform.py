@@ -53,7 +53,6 @@ from interlock.core.events import (
 from interlock.core.feedback import failed, files, fingerprint, reasons
 from interlock.core.judging import find_gate
 from interlock.core.pipeline import GateClass
-from interlock.core.secret_forms import handed_out
 from interlock.core.tries import Numbered, effect_key
 from interlock.execution.attempt import start_attempt
 from interlock.execution.context import Context
@@ -69,6 +68,7 @@ from interlock.ports import (
     Stamp,
     World,
     as_infrastructure,
+    secrets_of,
 )
 from interlock.process import MaskedBlobs
 
@@ -79,8 +79,8 @@ def perform(world: World, context: Context, command: Command, cancel: Cancel) ->
     """Carry `command` out. Raises Fenced and Cancelled; infrastructure becomes an event."""
     if not world.fenced():
         raise Fenced(f"run {context.run} has another owner")
-    secrets = handed_out(context.pipeline, context.environ)
-    world = replace(world, blobs=MaskedBlobs(world.blobs, secrets.values())) if secrets else world
+    secrets = secrets_of(context.pipeline, context.environ, world.agents)
+    world = replace(world, blobs=MaskedBlobs(world.blobs, (value for _, value in secrets))) if secrets else world
     match command:
         case StartAttempt():
             yield from start_attempt(world, context, command, cancel)

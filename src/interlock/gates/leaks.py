@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from interlock.core.events import Finding
-from interlock.core.secret_forms import Forms, Part, Stream, handed_out, spans, to_find
+from interlock.core.secret_forms import Forms, Part, Stream, spans, to_find
 from interlock.gates.bench import Bench
-from interlock.ports import Case, Change
+from interlock.ports import Case, Change, secrets_of
 
 _ABSENT = "000000"
 _GITLINK = "160000"
@@ -21,7 +21,7 @@ _RULE = "secret"
 
 def judge(bench: Bench, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
     """One finding for each file and variable."""
-    forms = to_find(handed_out(case.pipeline, bench.environ))
+    forms = to_find(secrets_of(case.pipeline, bench.environ, bench.agents))
     paths = [change.path for change in changes if change.new_mode not in (_ABSENT, _GITLINK)]
     if not forms or not paths:
         return

@@ -10,11 +10,10 @@ from importlib import import_module
 from typing import cast
 
 from interlock.core.pipeline import GateKind
-from interlock.core.secret_forms import handed_out
 from interlock.gates.bench import Bench, Kind
 from interlock.gates.findings import bounded
 from interlock.gates.suppressed import with_suppressions
-from interlock.ports import Cancel, Cancelled, Case, Judgement, UsageError
+from interlock.ports import Cancel, Cancelled, Case, Judgement, UsageError, secrets_of
 from interlock.process import MaskedBlobs, masked_finding
 
 _JUDGED = frozenset({GateKind.SCOPE, GateKind.PRODUCES, GateKind.RUN, GateKind.TRACES, GateKind.REVIEW, GateKind.CI})
@@ -31,7 +30,8 @@ class Referee:
         that no program can judge (human gates are asked for, not evaluated)."""
         if cancel.is_set():
             raise Cancelled(f"{case.stage.id}/{case.gate.id}: no longer wanted")
-        secrets = tuple(handed_out(case.pipeline, self._bench.environ).values())
+        given = secrets_of(case.pipeline, self._bench.environ, self._bench.agents)
+        secrets = tuple(value for _, value in given)
         bench = replace(self._bench, blobs=MaskedBlobs(self._bench.blobs, secrets)) if secrets else self._bench
         judgement = _kind(case.gate.kind).judge(bench, case, cancel)
         judgement = with_suppressions(bench.workspaces, case, judgement)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from interlock.core.events import Finding
-from interlock.core.secret_forms import Stream, parts, starred, to_mask
+from interlock.core.secret_forms import Forms, Stream, parts, starred, to_mask
 from interlock.ports import Blobs
 
 
@@ -18,7 +19,7 @@ class Mask:
     """Takes chunks, gives them back masked. What may begin a secret is held back until more comes, or `rest`."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._stream = Stream(to_mask(secrets))
+        self._stream = Stream(_forms(tuple(secrets)))
 
     def feed(self, chunk: bytes) -> bytes:
         """What can be said by now."""
@@ -52,7 +53,7 @@ class MaskedBlobs:
 
 def masked(content: bytes, secrets: Iterable[str]) -> bytes:
     """`content` with each of the secrets replaced by three stars."""
-    forms = to_mask(secrets)
+    forms = _forms(tuple(secrets))
     return b"".join(map(starred, parts(content, forms))) if forms else content
 
 
@@ -68,3 +69,8 @@ def masked_finding(finding: Finding, secrets: Iterable[str]) -> Finding:
         message=masked_text(finding.message, values),
         file=masked_text(finding.file, values),
     )
+
+
+@lru_cache(maxsize=8)  # the same for all texts of a run
+def _forms(secrets: tuple[str, ...]) -> Forms:
+    return to_mask(secrets)

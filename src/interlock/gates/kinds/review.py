@@ -19,14 +19,13 @@ from pathlib import Path
 
 from interlock.core.events import Evidence, Usage, VerdictStatus
 from interlock.core.pipeline import AgentSpec
-from interlock.core.secret_forms import handed_out
 from interlock.gates.bench import Bench
 from interlock.gates.reviews.answers import Asked, NoAnswer, read, schema
 from interlock.gates.reviews.asking import again, earlier_of, mark_of, question, requirements
 from interlock.gates.reviews.instructions import remove_instructions
 from interlock.gates.reviews.kept import ASKED_MAX, Kept, Opinion
 from interlock.gates.reviews.together import is_settled, together, total
-from interlock.ports import Brief, Cancel, Cancelled, Case, Ended, Judgement, Outcome, Place, Room
+from interlock.ports import Brief, Cancel, Cancelled, Case, Ended, Judgement, Outcome, Place, Room, secrets_of
 from interlock.process import scrubbed
 
 _POLL_S = 0.1
@@ -149,7 +148,7 @@ def _brief(bench: Bench, case: Case, spec: AgentSpec, place: Place) -> Brief:
         env=_environment(bench, case, spec, place),
         timeout_s=case.gate.timeout_s,
         idle_timeout_s=case.stage.idle_timeout_s,
-        secrets=tuple(handed_out(case.pipeline, bench.environ).values()),
+        secrets=tuple(value for _, value in secrets_of(case.pipeline, bench.environ, bench.agents)),
     )
 
 
