@@ -101,7 +101,8 @@ def test_a_real_agent_asks_in_its_first_turn_mends_and_is_accepted_at_once(progr
             keys |= {"GOOSE_DISABLE_KEYRING": "1", "GOOGLE_GEMINI_BASE_URL": model.base}
             own = f"coder: {{use: acp, {run}, env: [{', '.join(SEEN[name])}], secrets: [{KEYS[name]}]}}\n"
             text = re.sub("coder: .*\n", own, text)
-        world = new_world(tmp_path, {"a.txt": "one\n", "interlock.yaml": text}, PATH=path, **keys)
+        root = tmp_path / "it's here"  # programs take such paths apart
+        world = new_world(root, {"a.txt": "one\n", "interlock.yaml": text}, PATH=path, **keys)
         said = world.ask("run", "-t", "Go", "-i", "colour=blue", "--plain")
         bodies = [body for _, body in model.requests if "SCENARIO:work" in body and number_in(body) is not None]
     assert said.code == 0, said.text
