@@ -50,7 +50,7 @@ stages:
     writes: [a.txt]
     gates:
       - {{id: three, run: "grep -q three a.txt || {{ echo no three in a.txt; false; }}"}}
-      - {{id: values, run: "test $INPUT_COLOUR = blue && test -s $ARTIFACT_PLAN_PLAN && test $TASK = Go"}}
+      - {{id: values, run: "test $INPUT_COLOUR = blue && test -s \\"$ARTIFACT_PLAN_PLAN\\" && test $TASK = Go"}}
       - {{id: hidden, run: "test -d \\"$HELD_OUT/held\\"", held_out: {held}}}
       - {{id: lone, run: "true", exclusive: [port]}}
       - {{id: secret, run: "test -n \\"$DEPLOY\\"", secrets: [DEPLOY]}}
