@@ -69,6 +69,13 @@ class Trees:
             raise UsageError(f"{path} is larger than {max_bytes}")
         return content
 
+    def contents(self, commit: str, paths: Sequence[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
+        for path in paths:
+            entry = git("ls-tree", commit, "--", path, cwd=self.repository).split()
+            if entry and entry[1] == "blob":
+                argv = ["git", "cat-file", "blob", entry[2]]
+                yield path, iter([subprocess.run(argv, cwd=self.repository, capture_output=True, check=True).stdout])
+
     def files(self, commit: str, globs: Sequence[str]) -> tuple[str, ...]:
         names = git("ls-tree", "-r", "-z", "--name-only", commit, cwd=self.repository).split("\0")
         return tuple(name for name in names if name and matches_any(globs, name))

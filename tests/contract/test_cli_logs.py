@@ -41,3 +41,39 @@ def test_logs_are_words_and_name_the_tests_that_are_our_own(tmp_path: Path) -> N
     assert all(name in said.out for name in names[:1]), said.out
     assert "Interlock's own" not in said.out
     assert "Interlock's own" not in world.ask("logs", "code/1.1", "test", "--raw").text
+
+
+REVIEWED = """\
+version: 1
+name: one
+agents:
+  coder: {use: command, run: echo two > a.txt}
+  calm:
+    use: command
+    run: |
+      echo it is calm
+      echo '{"verdict": "approve", "findings": [], "earlier": [], "requirements": []}' > $INTERLOCK_ANSWER
+  late: {use: command, run: [sh, ../late]}
+stages:
+  code:
+    agent: coder
+    gates: [{id: review, review: {by: [calm, late]}}]
+"""
+LATE = """\
+echo asked by $0
+test -e "$0.again" && cp "$0.answer" $INTERLOCK_ANSWER
+touch "$0.again"
+"""
+
+
+def test_logs_of_a_review_are_those_of_each_reviewer(tmp_path: Path) -> None:
+    late = tmp_path / "late"
+    late.write_text(LATE)
+    (tmp_path / "late.answer").write_text('{"verdict": "approve", "findings": [], "earlier": [], "requirements": []}')
+    world = new_world(tmp_path / "user", {"interlock.yaml": REVIEWED.replace("../late", str(late)), "a.txt": "one\n"})
+    world.ask("run", "-t", "x").ended(0)
+
+    asked = f"== late\nasked by {late}\n"
+    assert world.ask("logs", "code/1.1", "review").out == f"== calm\nit is calm\n{asked}{asked}"
+    assert world.ask("logs", "code/1.1", "review", "--of", "calm").out == "== calm\nit is calm\n"
+    world.ask("logs", "code/1.1", "review", "--of", "none").ended(2, "reviewers are calm, late")

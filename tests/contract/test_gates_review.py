@@ -269,7 +269,7 @@ def test_no_instruction_file_of_the_candidate_is_in_a_reviewers_checkout(ask, wo
 
 
 def test_reviewers_do_not_see_each_other(ask, tmp_path: Path) -> None:
-    ask(answers(revise(finding("only mine"))), answers(APPROVE))
+    ask(answers(revise(finding("only mine"))), answers(APPROVE), approvals=1)
     assert "only mine" not in brief(tmp_path, reviewer=1)
 
 
@@ -328,10 +328,44 @@ def test_a_cost_that_one_cannot_tell_is_unknown(ask) -> None:
 def test_who_has_answered_is_not_asked_again(ask, tmp_path: Path) -> None:
     first = ask(answers(APPROVE) + USED, answers("hm"))
     assert first.status is ERRORED
-    again = ask(answers(APPROVE) + USED, answers("hm", "hm", "hm", APPROVE) + USED, number=2)
+    again = ask(answers(APPROVE) + USED, answers("hm", "hm", "hm", APPROVE) + USED)  # a person let the run go on
     assert again.status is PASSED
     assert (tmp_path / "reviewer0/asked").read_text() == "1\n"
     assert again.usage.tokens_in == 100  # the first one's was told with the first verdict
+
+
+def test_who_gives_no_answer_is_asked_three_times_in_all_tries(ask, tmp_path: Path) -> None:
+    limited = 'echo \'{"ended": "rate_limited", "retry_at": 9}\' > "$INTERLOCK_USAGE"; exit 1'
+    first = ask(answers("hm") + USED, limited)
+    assert (first.permanent, first.retry_at) == (False, 9)
+    second = ask(answers("hm") + USED, limited, number=2)
+    assert (tmp_path / "reviewer0/asked").read_text() == "3\n"
+    assert second.findings == first.findings
+    assert [item.name for item in second.evidence] == [item.name for item in first.evidence]
+    assert (first.usage.tokens_in, second.usage.tokens_in) == (300, 0)
+    assert ask(answers("hm"), answers(APPROVE), number=3).permanent
+    assert ask(answers("hm", "hm", "hm", APPROVE), answers(APPROVE)).status is PASSED  # a person let the run go on
+
+
+def test_a_program_that_fails_is_asked_three_times_in_all_tries(ask, tmp_path: Path) -> None:
+    script = answers("hm", "hm", APPROVE) + 'test "$n" = 0\n'  # a wrong answer, and two crashes
+    permanent = [ask(script, number=number).permanent for number in (1, 2, 3)]
+    assert permanent == [False, True, True]
+    assert (tmp_path / "reviewer0/asked").read_text() == "3\n"
+
+
+def test_a_reviewer_that_can_change_nothing_any_more_is_ended(ask) -> None:
+    judgement = ask(answers(revise()) + USED, "exec sleep 1000", approvals=2)
+    assert judgement.status is FAILED
+    asked_for, ended = judgement.findings
+    assert (ended.rule, ended.severity, asked_for.rule) == ("critic1", Severity.NOTE, "critic0")
+    assert "was ended before it answered" in ended.message
+    assert judgement.usage.cost_usd is None  # what it had used by then is not known
+
+
+def test_one_of_three_refusals_ends_nobody_where_two_approvals_do(ask) -> None:
+    slow = f"sleep 1; {answers(APPROVE)}"
+    assert ask(answers(revise()), slow, slow, approvals=2).status is PASSED
 
 
 def test_what_a_crash_left_unsaid_is_paid_in_the_same_try(ask) -> None:

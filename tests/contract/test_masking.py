@@ -40,8 +40,17 @@ def test_short_values_are_left_and_nothing_is_held_back_for_them() -> None:
 
 def test_the_tokens_of_a_login_are_its_long_words(tmp_path: Path) -> None:
     login = tmp_path / "auth.json"
-    login.write_text(json.dumps({"type": "oauth", "tokens": [{"access": "a" * 40}, {"refresh": "b" * 30}], "at": 12}))
-    assert set(tokens_in(login)) == {"a" * 40, "b" * 30}
+    login.write_text(
+        json.dumps(
+            {
+                "type": "oauth",
+                "scope": "user:sessions:of-a-program",
+                "tokens": [{"access": "a1" * 20}, {"refresh": "b2" * 15}],
+                "at": 12,
+            }
+        )
+    )
+    assert set(tokens_in(login)) == {"a1" * 20, "b2" * 15}
     assert tokens_in(tmp_path / "none") == ()
 
 

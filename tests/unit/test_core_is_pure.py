@@ -8,8 +8,8 @@ from pathlib import Path
 import interlock.core
 
 ALLOWED = {
-    "__future__", "ast", "bisect", "collections", "dataclasses", "enum", "functools", "graphlib", "hashlib", "heapq",
-    "itertools", "json", "math", "operator", "re", "shlex", "string", "textwrap", "types", "typing",
+    "__future__", "ast", "base64", "bisect", "collections", "dataclasses", "enum", "functools", "graphlib", "hashlib",
+    "heapq", "html", "itertools", "json", "math", "operator", "re", "shlex", "string", "textwrap", "types", "typing",
 }  # fmt: skip
 
 

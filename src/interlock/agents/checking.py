@@ -6,8 +6,8 @@ reaches the run.
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from interlock.ports import Brief, Place
@@ -22,10 +22,10 @@ ADVICE = (
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """How the server is started, and how long a call may take."""
+    """How the server is started, and how long a call may take. `program` is a script that brings its environment along:
+    programs pass on little of theirs, or all of it, or read signs in what they are told."""
 
-    command: tuple[str, ...]
-    env: Mapping[str, str]
+    program: str
     timeout_s: int
 
 
@@ -40,4 +40,8 @@ def offer(brief: Brief, place: Place) -> Check | None:
     env = {name: value for name, value in brief.env.items() if not value or value not in brief.secrets}
     env |= {"INTERLOCK_STATE_HOME": str(aside / "checks"), "INTERLOCK_CACHE_HOME": str(aside / "rooms")}
     command = (sys.executable, "-I", "-m", "interlock", "mcp", "--inside", str(given))
-    return Check(command, env, brief.timeout_s)
+    program = aside / SERVER
+    words = ("/usr/bin/env", "-i", *(f"{name}={value}" for name, value in env.items()), *command)
+    program.write_text(f"#!/bin/sh\nexec {shlex.join(words)}\n", encoding="utf-8", errors="surrogateescape")
+    program.chmod(0o700)
+    return Check(str(program), brief.timeout_s)

@@ -166,6 +166,12 @@ class Driven:
             outcome = replace(outcome, kept_session=keep(asked.state.parent / "session", left, secrets))
         return discreet(outcome, secrets)
 
+    def lends(self, spec: AgentSpec) -> tuple[tuple[str, str], ...]:
+        """What is secret in the user's own login, where `spec` is lent it."""
+        if self._kind.login is None or dict(spec.options).get("login") != "true":
+            return ()
+        return tuple((f"your login of {self._kind.program}", token) for token in tokens_in(self._original()))
+
     def _resuming(self, asked: Asked) -> Asked:
         """With the session that is to be gone on with, put in its place; a fresh one where there is none."""
         session = kept(asked.brief.session) if asked.brief.session is not None else None

@@ -40,7 +40,7 @@ def lent(original: Path, copy: Path, cancel: Cancel) -> Iterator[None]:
 
 
 def tokens_in(login: Path) -> tuple[str, ...]:
-    """What is secret in a login: its long words, wherever they stand. Not what a refresh brings meanwhile."""
+    """What is secret in a login: its long words with a digit. Not what a refresh brings meanwhile."""
     try:
         waiting: list[object] = [json.loads(login.read_bytes())]
     except (OSError, ValueError):
@@ -52,7 +52,7 @@ def tokens_in(login: Path) -> tuple[str, ...]:
             waiting += value.values()
         elif isinstance(value, list):
             waiting += value
-        elif isinstance(value, str) and len(value) >= _TOKEN_CHARACTERS_MIN:
+        elif isinstance(value, str) and len(value) >= _TOKEN_CHARACTERS_MIN and any(map(str.isdigit, value)):
             found.append(value)
     return tuple(found)
 

@@ -33,7 +33,9 @@ from interlock.ports import (
     UsageError,
     World,
     as_infrastructure,
+    secrets_of,
 )
+from interlock.process import masked_finding, masked_text
 
 Effects = Generator[Event, Recorded | None, None]
 
@@ -49,7 +51,7 @@ def start_attempt(world: World, context: Context, command: StartAttempt, cancel:
     who = command.by or command.agent or "script"
     stamp = Stamp(candidate_message(context, command.attempt, who), int(record.at))
     event = _tried(world, context, command, stamp, cancel)
-    yield replace(event, notes=(*event.notes, *world.workspaces.leavings()))
+    yield _discreet(replace(event, notes=(*event.notes, *world.workspaces.leavings())), _secrets(world, context))
 
 
 def _tried(
@@ -248,9 +250,20 @@ def _brief(world: World, context: Context, command: StartAttempt, spec: AgentSpe
         scope=stage.scope,
         session=world.blobs.path(command.session) if command.session else None,
         resumed=compose(world, context, command, place, resumed=True) if command.session else "",
-        secrets=tuple(context.environ.get(name, "") for name in (*stage.secrets, *spec.secrets)),
+        secrets=_secrets(world, context),
         rehearsal=encode_rehearsal(context, stage, command) if stage.agent else "",
     )
+
+
+def _secrets(world: World, context: Context) -> tuple[str, ...]:
+    return tuple(value for _, value in secrets_of(context.pipeline, context.environ, world.agents))
+
+
+def _discreet(event: CandidateProduced | AttemptErrored, secrets: tuple[str, ...]) -> Event:
+    """Names of files are in what is said of it, and a secret may be in a name."""
+    if isinstance(event, AttemptErrored):
+        return replace(event, why=masked_text(event.why, secrets))
+    return replace(event, unfit=tuple(masked_finding(finding, secrets) for finding in event.unfit))
 
 
 def _script_key(context: Context, stage: Stage, command: StartAttempt) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator
+from dataclasses import replace
 from typing import assert_never
 
 from interlock.core.commands import (
@@ -67,7 +68,9 @@ from interlock.ports import (
     Stamp,
     World,
     as_infrastructure,
+    secrets_of,
 )
+from interlock.process import MaskedBlobs
 
 Effects = Generator[Event, Recorded | None, None]
 
@@ -76,6 +79,8 @@ def perform(world: World, context: Context, command: Command, cancel: Cancel) ->
     """Carry `command` out. Raises Fenced and Cancelled; infrastructure becomes an event."""
     if not world.fenced():
         raise Fenced(f"run {context.run} has another owner")
+    secrets = secrets_of(context.pipeline, context.environ, world.agents)
+    world = replace(world, blobs=MaskedBlobs(world.blobs, (value for _, value in secrets))) if secrets else world
     match command:
         case StartAttempt():
             yield from start_attempt(world, context, command, cancel)

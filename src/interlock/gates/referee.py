@@ -13,7 +13,8 @@ from interlock.core.pipeline import GateKind
 from interlock.gates.bench import Bench, Kind
 from interlock.gates.findings import bounded
 from interlock.gates.suppressed import with_suppressions
-from interlock.ports import Cancel, Cancelled, Case, Judgement, UsageError
+from interlock.ports import Cancel, Cancelled, Case, Judgement, UsageError, secrets_of
+from interlock.process import MaskedBlobs, masked_finding
 
 _JUDGED = frozenset({GateKind.SCOPE, GateKind.PRODUCES, GateKind.RUN, GateKind.TRACES, GateKind.REVIEW, GateKind.CI})
 
@@ -29,9 +30,15 @@ class Referee:
         that no program can judge (human gates are asked for, not evaluated)."""
         if cancel.is_set():
             raise Cancelled(f"{case.stage.id}/{case.gate.id}: no longer wanted")
-        judgement = _kind(case.gate.kind).judge(self._bench, case, cancel)
-        judgement = with_suppressions(self._bench.workspaces, case, judgement)
-        return replace(judgement, findings=bounded(judgement.findings, secret=bool(case.gate.held_out)))
+        given = secrets_of(case.pipeline, self._bench.environ, self._bench.agents)
+        secrets = tuple(value for _, value in given)
+        bench = replace(self._bench, blobs=MaskedBlobs(self._bench.blobs, secrets)) if secrets else self._bench
+        judgement = _kind(case.gate.kind).judge(bench, case, cancel)
+        judgement = with_suppressions(bench.workspaces, case, judgement)
+        findings = bounded(judgement.findings, secret=bool(case.gate.held_out))
+        if secrets:
+            findings = tuple(masked_finding(finding, secrets) for finding in findings)
+        return replace(judgement, findings=findings)
 
 
 def _kind(kind: GateKind) -> Kind:

@@ -18,7 +18,7 @@ from interlock.gates.bench import Bench
 from interlock.gates.kinds.scope import ARTIFACTS
 from interlock.gates.locks import Slot
 from interlock.gates.reports import Unreadable, junit, read_report
-from interlock.ports import Cancel, Cancelled, Case, Place, Room
+from interlock.ports import Cancel, Cancelled, Case, Place, Room, secrets_of
 from interlock.process import Finished, How, Supervised, masked, scrubbed, supervise
 
 LOG_BYTES_MAX = 10_000_000
@@ -210,7 +210,8 @@ def _of_report(bench: Bench, case: Case, report: tuple[bytes, ...] | Unreadable)
 
 
 def _secrets(bench: Bench, case: Case) -> tuple[str, ...]:
-    return tuple(bench.environ.get(name, "") for name in case.gate.secrets)
+    """Of all the pipeline: a candidate may hold what another stage was given."""
+    return tuple(value for _, value in secrets_of(case.pipeline, bench.environ, bench.agents))
 
 
 def _read(log: Path) -> bytes:

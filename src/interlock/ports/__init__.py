@@ -4,7 +4,7 @@ Adapters implement these; `execution` calls nothing else. A performed effect nee
 run's context and these ports, so the same code runs on a thread, in a simulation or on a worker.
 """
 
-from interlock.ports.agents import Agent, Brief, Ended, Outcome
+from interlock.ports.agents import Agent, Brief, Ended, Lender, Outcome, secrets_of
 from interlock.ports.errors import (
     Cancelled,
     Damaged,
@@ -44,6 +44,7 @@ __all__ = [
     "InterlockError",
     "Journal",
     "Judgement",
+    "Lender",
     "Merged",
     "Outcome",
     "Place",
@@ -58,6 +59,7 @@ __all__ = [
     "as_infrastructure",
     "machine_trouble",
     "names_trouble",
+    "secrets_of",
     "started",
     "unlimited",
 ]

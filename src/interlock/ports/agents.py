@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from interlock.core.budget import Left
 from interlock.core.events import Usage
 from interlock.core.ids import AttemptId
-from interlock.core.pipeline import AgentSpec, Scope
+from interlock.core.pipeline import AgentSpec, Pipeline, Scope
+from interlock.core.secret_forms import handed_out
 from interlock.ports.time import Cancel
 from interlock.ports.workspaces import Place
 
@@ -68,6 +69,25 @@ class Outcome:
     answer: str = ""  # what it answered in full, where the brief asks for one: JSON, or text that holds it
 
 
+@runtime_checkable
+class Lender(Protocol):
+    """An agent that may lend the user's own login."""
+
+    def lends(self, spec: AgentSpec) -> tuple[tuple[str, str], ...]:
+        """What is secret in it: a name, and a value."""
+
+
 class Agent(Protocol):
     def work(self, spec: AgentSpec, brief: Brief, place: Place, cancel: Cancel) -> Outcome:
         """Do the work in `place.tree`. When this returns, every process it started is dead."""
+
+
+def secrets_of(
+    pipeline: Pipeline, environ: Mapping[str, str], agents: Mapping[str, object]
+) -> tuple[tuple[str, str], ...]:
+    """Each secret that is handed out, its name and its value: variables, and what is secret in a login."""
+    found = [*handed_out(pipeline, environ)]
+    for spec in pipeline.agents:
+        agent = agents.get(spec.use)
+        found += agent.lends(spec) if isinstance(agent, Lender) else ()
+    return tuple(found)

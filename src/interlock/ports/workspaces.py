@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,6 +117,10 @@ class Workspaces(Protocol):
 
     def read(self, commit: str, path: str, max_bytes: int) -> bytes | None:
         """A regular file of the commit's tree, None where there is none. Raises UsageError above `max_bytes`."""
+
+    def contents(self, commit: str, paths: Sequence[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """Each path with its content in chunks, of a link where it leads, in order. What is there no file of is left
+        out. The one who iterates takes each content before the next one."""
 
     def files(self, commit: str, globs: Sequence[str]) -> tuple[str, ...]:
         """The paths of the commit's regular files that the globs match, sorted."""

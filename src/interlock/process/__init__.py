@@ -10,7 +10,7 @@ from interlock.process.detached import detach
 from interlock.process.environment import scrubbed
 from interlock.process.identity import alive, identity, kill_tree
 from interlock.process.left import end_left
-from interlock.process.masking import masked
+from interlock.process.masking import MaskedBlobs, masked, masked_finding, masked_text
 from interlock.process.supervised import prepare, supervise
 from interlock.process.work import Captured, Finished, How, Supervised
 
@@ -18,6 +18,7 @@ __all__ = [
     "Captured",
     "Finished",
     "How",
+    "MaskedBlobs",
     "Supervised",
     "alive",
     "attended",
@@ -27,6 +28,8 @@ __all__ = [
     "identity",
     "kill_tree",
     "masked",
+    "masked_finding",
+    "masked_text",
     "prepare",
     "scrubbed",
     "supervise",

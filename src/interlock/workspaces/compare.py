@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from interlock.core.globs import matches_any
 from interlock.ports import Change, Stamp, UsageError
@@ -13,6 +13,7 @@ from interlock.workspaces.trees import Entry
 
 COMMITTER = "Interlock <interlock@localhost>"
 ANCESTORS_MAX = 100_000
+_WITH_CONTENT = (*trees.REGULAR, trees.LINK)
 
 
 def write_commit(objects: Objects, tree: str, parents: Sequence[str], stamp: Stamp) -> str:
@@ -66,6 +67,22 @@ def content(objects: Objects, tree: str, path: str, max_bytes: int) -> bytes | N
     if size > max_bytes:
         raise UsageError(f"{path}: {size:,} bytes, and at most {max_bytes:,} are read")
     return objects.read(entry.oid)
+
+
+def files(objects: Objects, tree: str, globs: Sequence[str]) -> tuple[str, ...]:
+    """The paths of regular files that the globs match, sorted."""
+    leaves = trees.leaves(objects.listing(tree))
+    paths = (path.decode("utf-8", "surrogateescape") for path, entry in leaves if entry.mode in trees.REGULAR)
+    return tuple(sorted(path for path in paths if matches_any(globs, path)))
+
+
+def contents(objects: Objects, tree: str, paths: Sequence[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """Each path of a file or link with its content in chunks."""
+    listing = objects.listing(tree)
+    entries = {path: trees.get(listing, path.encode("utf-8", "surrogateescape")) for path in paths}
+    found = {path: entry.oid for path, entry in entries.items() if entry is not None and entry.mode in _WITH_CONTENT}
+    for path, (_, chunks) in zip(found, objects.stream(found.values()), strict=True):
+        yield path, chunks
 
 
 def restored(objects: Objects, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from interlock.core.pipeline import Setup
+from interlock.core.secret_forms import is_credential
 from interlock.process import scrubbed
 
 # Where programs, certificates and proxies are, and how package managers and compilers are configured.
@@ -26,28 +27,24 @@ _PREFIXES = (
 )  # fmt: skip
 _GO = re.compile(r"GO[A-Z0-9]+")  # GOPROXY, GOFLAGS, GOMODCACHE...
 _PROXY = re.compile(r"(HTTPS?|FTP|ALL|NO)_PROXY")
-_SECRET_NAME = re.compile(
-    r"TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|AUTH|HTTP_BASIC|USERNAME|(?:^|_)(?:API_?|PRIVATE_?)?KEY(?:_|$)"
-)
-_SECRET_VALUE = re.compile(r"://[^/\s@:]*:[^/\s@]*@|https?://[^/\s@]+@")
 _NOT_IN_KEY = frozenset({"HOME", "USER", "LOGNAME", "PATH", "TMPDIR", "LANG", "LANGUAGE", "TZ"})
 
 
 def environment(environ: Mapping[str, str], setup: Setup, tmp: Path) -> dict[str, str]:
     """All that a command of `setup` sees. HOME is the user's: there lie caches and the configuration of indexes."""
-    known = {name: value for name, value in environ.items() if _is_known(name) and not _is_secret(name, value)}
+    known = {name: value for name, value in environ.items() if _is_known(name) and not is_credential(name, value)}
     return {**known, **scrubbed(environ, setup.env), "TMPDIR": str(tmp)}
 
 
 def held_back(environ: Mapping[str, str], setup: Setup) -> tuple[str, ...]:
     """The names of what configures packages and looks like a credential, and is not passed on."""
-    found = (name for name, value in environ.items() if _is_known(name) and _is_secret(name, value))
+    found = (name for name, value in environ.items() if _is_known(name) and is_credential(name, value))
     return tuple(sorted(name for name in found if name not in setup.env))
 
 
 def credentials(environ: Mapping[str, str], setup: Setup) -> tuple[str, ...]:
     """Values of what it names that must not be in anything that is kept."""
-    return tuple(environ[name] for name in setup.env if name in environ and _is_secret(name, environ[name]))
+    return tuple(environ[name] for name in setup.env if name in environ and is_credential(name, environ[name]))
 
 
 def in_key(environ: Mapping[str, str], setup: Setup) -> list[tuple[str, str]]:
@@ -61,7 +58,3 @@ def _is_known(name: str) -> bool:
     if name.startswith("npm_config_") or _PROXY.fullmatch(upper):
         return True
     return name in _NAMES or name.startswith(_PREFIXES) or _GO.fullmatch(name) is not None
-
-
-def _is_secret(name: str, value: str) -> bool:
-    return _SECRET_NAME.search(name.upper()) is not None or _SECRET_VALUE.search(value) is not None

@@ -15,7 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from interlock.core.globs import matches_any
 from interlock.core.ids import AttemptId
 from interlock.ports import Candidate, Change, Merged, Place, Room, Stamp, UnfitTree, UsageError
 from interlock.workspaces import (
@@ -34,7 +33,6 @@ from interlock.workspaces import (
     storage,
     synced,
     throwaway,
-    trees,
 )
 from interlock.workspaces.base import Base, Origin
 from interlock.workspaces.blame import Attempted
@@ -269,11 +267,13 @@ class GitWorkspaces:
         """As the port says: None for symlinks and folders too."""
         return compare.content(self._objects, self._tree(commit), path, max_bytes)
 
+    def contents(self, commit: str, paths: Sequence[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """As the port says."""
+        return compare.contents(self._objects, self._tree(commit), paths)
+
     def files(self, commit: str, globs: Sequence[str]) -> tuple[str, ...]:
         """As the port says: no symlinks."""
-        leaves = trees.leaves(self._objects.listing(self._tree(commit)))
-        paths = (path.decode("utf-8", "surrogateescape") for path, entry in leaves if entry.mode in trees.REGULAR)
-        return tuple(sorted(path for path in paths if matches_any(globs, path)))
+        return compare.files(self._objects, self._tree(commit), globs)
 
     def changes(self, old: str, new: str) -> tuple[Change, ...]:
         """Between two commits or trees, sorted by path."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,17 @@ import pytest
 from mcp import Client, StdioServerParameters
 from tests.contract.agents.world import KEYS, MODELS, bin_of
 from tests.contract.cli_world import World, new_world, stage_of
-from tests.model_server.script import Step
+from tests.model_server.languages import read
+from tests.model_server.script import Step, number_of
 from tests.model_server.server import serving
 
+from interlock.agents.checking import offer
 from interlock.core.events import RunStarted
+from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.execution.context import Context
 from interlock.execution.rehearsal import decode_rehearsal, encode_rehearsal
+from interlock.ports import Brief, Place
 from interlock.spec import load_pipeline
 
 PIPELINE = """\
@@ -44,7 +50,7 @@ stages:
     writes: [a.txt]
     gates:
       - {{id: three, run: "grep -q three a.txt || {{ echo no three in a.txt; false; }}"}}
-      - {{id: values, run: "test $INPUT_COLOUR = blue && test -s $ARTIFACT_PLAN_PLAN && test $TASK = Go"}}
+      - {{id: values, run: "test $INPUT_COLOUR = blue && test -s \\"$ARTIFACT_PLAN_PLAN\\" && test $TASK = Go"}}
       - {{id: hidden, run: "test -d \\"$HELD_OUT/held\\"", held_out: {held}}}
       - {{id: lone, run: "true", exclusive: [port]}}
       - {{id: secret, run: "test -n \\"$DEPLOY\\"", secrets: [DEPLOY]}}
@@ -62,30 +68,75 @@ def page(tmp_path: Path, name: str = "command", base: str = "http://127.0.0.1:1"
     return PIPELINE.format(name=name, model=MODELS[name], base=base, key=KEYS[name], held=held)
 
 
-@pytest.mark.parametrize("name", ["codex", "claude"])
-def test_a_real_agent_asks_mends_and_is_accepted_at_once(name: str, tmp_path: Path) -> None:
+# By program: what its model calls the tool, and how it is driven where it has no adapter of its own.
+TOOLS = {
+    "codex": ("mcp__interlock__check", ""),
+    "claude": ("mcp__interlock__check", ""),
+    "gemini": ("mcp_interlock_check", ""),
+    "opencode": ("interlock_check", ""),
+    "goose": ("interlock__check", ""),
+    "gemini by acp": ("mcp_interlock_check", "run: [gemini, --acp, --skip-trust, -m, gemini-2.5-pro]"),
+    "goose by acp": ("interlock__check", "run: [goose, acp, --with-builtin, developer]"),
+}
+SEEN = {"goose": ("GOOSE_PROVIDER", "GOOSE_MODEL", "GOOSE_MODE", "GOOSE_DISABLE_KEYRING", "OPENAI_HOST"),
+        "gemini": ("GOOGLE_GEMINI_BASE_URL",)}  # fmt: skip
+
+
+@pytest.mark.parametrize("program", TOOLS)
+def test_a_real_agent_asks_in_its_first_turn_mends_and_is_accepted_at_once(program: str, tmp_path: Path) -> None:
+    name, (called, run) = program.partition(" ")[0], TOOLS[program]
     path = os.pathsep.join((bin_of(name), os.environ["PATH"]))
-    tool = Step("tool", "{}", "mcp__interlock__check")
-    steps = (
-        Step("edit", "two\n", "a.txt", "one\n"), tool,
-        Step("edit", "three\n", "a.txt", "two\n"), tool,
-        Step("say", "It is three."),
-    )  # fmt: skip
-    keys = {KEYS[name]: "sk-test-key", "DEPLOY": "s3cr3t"}
+    tool = Step("tool", "{}", called)
+    steps = (tool, Step("edit", "three\n", "a.txt", "one\n"), tool, Step("say", "It is three."))
+    keys = {KEYS[name]: "sk-test-key-0001", "DEPLOY": "s3cr3t"}
     with serving({"work": steps}) as model:
-        world = new_world(tmp_path, {"a.txt": "one\n", "interlock.yaml": page(tmp_path, name, model.base)},
-                          PATH=path, **keys)  # fmt: skip
+        text = page(tmp_path, name, model.base)
+        if run:
+            keys |= {
+                "GOOSE_PROVIDER": "openai",
+                "GOOSE_MODEL": "small",
+                "GOOSE_MODE": "auto",
+                "OPENAI_HOST": model.base,
+            }
+            keys |= {"GOOSE_DISABLE_KEYRING": "1", "GOOGLE_GEMINI_BASE_URL": model.base}
+            own = f"coder: {{use: acp, {run}, env: [{', '.join(SEEN[name])}], secrets: [{KEYS[name]}]}}\n"
+            text = re.sub("coder: .*\n", own, text)
+        root = tmp_path / "it's here"  # programs take such paths apart
+        world = new_world(root, {"a.txt": "one\n", "interlock.yaml": text}, PATH=path, **keys)
         said = world.ask("run", "-t", "Go", "-i", "colour=blue", "--plain")
-        bodies = [body for _, body in model.requests if "SCENARIO:work" in body]
+        bodies = [body for _, body in model.requests if "SCENARIO:work" in body and number_in(body) is not None]
     assert said.code == 0, said.text
     assert len(stage_of(world.show(), "code")["attempts"]) == 1
     assert "call the tool `check`" in bodies[0]
-    told = bodies[-1].replace("\\", "")
-    assert "no three in a.txt" in told
-    assert "mend what did not pass" in told
+    first, told = (body.replace("\\", "") for body in (bodies[1], bodies[-1]))
+    assert "no three in a.txt" in first
+    assert "mend what did not pass" in first
     assert "end your work" in told
     assert str(tmp_path / "held") not in told
     assert "s3cr3t" not in told
+
+
+def number_in(body: str) -> int | None:
+    """Of the step that a request asks for; None where it offers no tools, as one for a title does."""
+    request = read("/v1/chat/completions", json.loads(body))
+    return number_of(request) if request.tools else None
+
+
+def test_the_server_sees_no_key_and_reads_no_signs_in_what_it_is_given(tmp_path: Path) -> None:
+    place = Place(tmp_path, tmp_path / "tree", tmp_path / "home", tmp_path / "tmp")
+    env = {"PATH": os.environ["PATH"], "KEY": "sk-test-key-0001", "ODD": "a $HOME ${B} 'c' \"d\"\n$(e) %F% {env:G}"}
+    brief = Brief("r", AttemptId("code", 1, 1), "", "", "", env, 60, 0, secrets=("sk-test-key-0001",), rehearsal="{}")
+    check = offer(brief, place)
+    assert check is not None
+    script = Path(check.program)
+    script.write_text(re.sub(r"exec (.* -i .*) \S+ -I -m .*", r"exec \1 env -0", script.read_text(), flags=re.DOTALL))
+    seen = subprocess.run(
+        [script], env={"KEY": "sk-test-key-0001", "HOME": "/"}, capture_output=True, check=True
+    ).stdout
+    told = dict(line.split("=", 1) for line in seen.decode().split("\0") if line)
+    assert "KEY" not in told
+    assert "HOME" not in told
+    assert told["ODD"] == env["ODD"]
 
 
 def rehearsed(tmp_path: Path) -> tuple[World, Path]:

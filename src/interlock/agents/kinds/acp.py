@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from interlock.agents.checking import SERVER
 from interlock.agents.driven import Asked, Driven, Kind, Start
 from interlock.agents.own.result import read_result, started
 from interlock.core.judge_files import AGENT_FOLDERS, AGENT_SETTINGS, INSTRUCTIONS
@@ -35,7 +36,7 @@ class Acp:
             message = f"{words[0] if words else spec.name}: not found: install it, or correct the agent's `run`"
             return Outcome(Ended.UNAVAILABLE, message, permanent=True)
         obeys = (*_ANY, *_TEXTS) if brief.answer_schema else _ANY
-        kind = Kind(sys.executable, partial(_start, words), read_result, label=words[0], obeys=obeys)
+        kind = Kind(sys.executable, partial(_start, words), read_result, label=words[0], obeys=obeys, checks=True)
         return Driven(kind, self._environ).work(spec, brief, place, cancel)
 
 
@@ -44,7 +45,8 @@ def _start(words: tuple[str, ...], asked: Asked) -> Start:
     artifacts = asked.brief.env.get("ARTIFACTS", "")
     config = {
         "command": words,
-        "text": asked.brief.text,
+        "text": asked.text,
+        "servers": [{"name": SERVER, "command": asked.check.program}] if asked.check is not None else [],
         "cwd": str(asked.tree / asked.brief.dir),
         "tree": str(asked.tree),
         "writes": scope.writes,

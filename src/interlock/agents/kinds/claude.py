@@ -82,8 +82,7 @@ def _key(asked: Asked) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _servers(asked: Asked, check: Check) -> Path:
     path = asked.state / "servers.json"
-    own = {"command": check.command[0], "args": check.command[1:], "env": dict(check.env)}
-    path.write_text(json.dumps({"mcpServers": {SERVER: own}}), encoding="utf-8")
+    path.write_text(json.dumps({"mcpServers": {SERVER: {"command": check.program}}}), encoding="utf-8")
     return path
 
 

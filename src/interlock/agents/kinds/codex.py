@@ -68,13 +68,12 @@ def _config(asked: Asked, key: str) -> str:
 
 
 def _server(check: Check) -> str:
-    """It hands little of its own environment on, and asks a person before each call unless it is told not to."""
-    env = "".join(f"{json.dumps(name)} = {json.dumps(value)}\n" for name, value in check.env.items())
+    """It begins before a server is up unless that is required, and asks a person before each call unless it is told
+    not to."""
     return (
-        f"[mcp_servers.{SERVER}]\ncommand = {json.dumps(check.command[0])}\n"
-        f"args = {json.dumps(check.command[1:])}\nenabled_tools = {json.dumps([TOOL])}\n"
-        f'default_tools_approval_mode = "approve"\nstartup_timeout_sec = 60\ntool_timeout_sec = {check.timeout_s}\n'
-        f"[mcp_servers.{SERVER}.env]\n{env}"
+        f"[mcp_servers.{SERVER}]\ncommand = {json.dumps(check.program)}\nrequired = true\n"
+        f"enabled_tools = {json.dumps([TOOL])}\n"
+        f'default_tools_approval_mode = "approve"\nstartup_timeout_sec = 120\ntool_timeout_sec = {check.timeout_s}\n'
     )
 
 

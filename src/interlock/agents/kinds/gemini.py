@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from interlock.agents.checking import SERVER, TOOL, Check
 from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, text
 from interlock.core.events import Usage
 from interlock.ports import Agent
@@ -20,13 +21,14 @@ _SETTINGS = {
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    return Driven(Kind("gemini", _start, _read, obeys=(".gemini", ".agents", "GEMINI.md")), environ)
+    return Driven(Kind("gemini", _start, _read, obeys=(".gemini", ".agents", "GEMINI.md"), checks=True), environ)
 
 
 def _start(asked: Asked) -> Start:
     home = asked.state / "home"
     (home / ".gemini").mkdir(parents=True, exist_ok=True)
-    (home / ".gemini" / "settings.json").write_text(json.dumps(_settings(asked)), encoding="utf-8")
+    settings = _settings(asked) | (_servers(asked.check) if asked.check is not None else {})
+    (home / ".gemini" / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
     _bounded(asked.tree.parent)
     env = {"GEMINI_CLI_HOME": str(home), "GEMINI_CLI_NO_RELAUNCH": "true", "GEMINI_TELEMETRY_ENABLED": "false"}
     env["HOME"] = str(home)
@@ -35,7 +37,13 @@ def _start(asked: Asked) -> Start:
     model = ("-m", asked.brief.model) if asked.brief.model else ()
     mode = "plan" if asked.reviews else "yolo"
     arguments = (*model, "-o", "stream-json", "--skip-trust", "--approval-mode", mode)
-    return Start(arguments, env, asked.brief.text.encode())
+    return Start(arguments, env, asked.text.encode())
+
+
+def _servers(check: Check) -> dict[str, object]:
+    """It asks a person before each call of a server that it does not trust."""
+    own = {"command": check.program, "timeout": check.timeout_s * 1000, "trust": True, "includeTools": [TOOL]}
+    return {"mcpServers": {SERVER: own}}
 
 
 def _settings(asked: Asked) -> dict[str, object]:

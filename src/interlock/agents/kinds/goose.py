@@ -4,6 +4,7 @@ tokens it used in all, and no error."""
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ _TURNS_MAX = "200"  # the stage's timeout is what bounds it
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    return Driven(Kind("goose", _start, _read, obeys=(".goose", ".agents")), environ)
+    return Driven(Kind("goose", _start, _read, obeys=(".goose", ".agents"), checks=True), environ)
 
 
 def _start(asked: Asked) -> Start:
@@ -45,10 +46,13 @@ def _start(asked: Asked) -> Start:
         "--with-builtin",
         "developer",
     )
+    if asked.check is not None:  # it takes blanks and quotes apart in its own way: from the checkout the path has none
+        program = os.path.relpath(asked.check.program, asked.tree / asked.brief.dir)
+        arguments = (*arguments, "--with-extension", program)
     arguments = (*arguments, "--no-session", "--max-turns", _TURNS_MAX, "-i", "-")
     if asked.keys:  # where it looks for what its environment does not hold
         private(asked.state / "config" / "secrets.yaml", json.dumps(dict(asked.keys)))
-    return Start(arguments, env, asked.brief.text.encode(), asked.keys)
+    return Start(arguments, env, asked.text.encode(), asked.keys)
 
 
 def _read(asked: Asked, log: Path) -> Told:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from interlock.agents.checking import SERVER, Check
 from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, tail, text
 from interlock.agents.keys import private
 from interlock.core.events import Usage
@@ -30,7 +31,7 @@ _PROVIDER = "own"  # of an endpoint that the user names
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     login = (".local/share/opencode/auth.json", "data/opencode/auth.json")
     obeys = (".opencode", "opencode.json*", ".agents")
-    return Driven(Kind("opencode", _start, _read, login, streamed=_streamed, obeys=obeys), environ)
+    return Driven(Kind("opencode", _start, _read, login, streamed=_streamed, obeys=obeys, checks=True), environ)
 
 
 def _start(asked: Asked) -> Start:
@@ -41,7 +42,7 @@ def _start(asked: Asked) -> Start:
         env[f"XDG_{name.upper()}_HOME"] = str(folder)
     env["OPENCODE_CONFIG_CONTENT"] = json.dumps(_config(asked))
     arguments = ("run", "--format", "json", "--title", str(asked.brief.attempt))
-    return Start(arguments, env, asked.brief.text.encode(), _hidden(asked))
+    return Start(arguments, env, asked.text.encode(), _hidden(asked))
 
 
 def _hidden(asked: Asked) -> Collection[str]:
@@ -64,6 +65,8 @@ def _config(asked: Asked) -> dict[str, object]:
         "formatter": False,
         "permission": {"edit": may, "bash": may, "webfetch": "deny"},
     }
+    if asked.check is not None:
+        config["mcp"] = {SERVER: _server(asked.check)}
     model = asked.brief.model
     if asked.endpoint:
         options = {"baseURL": f"{asked.endpoint}/v1", "apiKey": _key(asked)}
@@ -77,6 +80,10 @@ def _config(asked: Asked) -> dict[str, object]:
 def _key(asked: Asked) -> str:
     key = asked.keys.get(_KEY)
     return f"{{file:{private(asked.state / 'key', key)}}}" if key else f"{{env:{_KEY}}}"
+
+
+def _server(check: Check) -> dict[str, object]:
+    return {"type": "local", "command": [check.program], "enabled": True, "timeout": check.timeout_s * 1000}
 
 
 def _read(asked: Asked, log: Path) -> Told:

@@ -127,16 +127,12 @@ class Client:
 def main() -> None:
     config = config_given()
     try:
-        result = asyncio.run(_worked(config))
-    except acp.RequestError as error:
-        result = Result(trouble=f"{error} {error.data or ''}".strip()[:2_000], status=_status_of(error))
+        asyncio.run(_worked(config))
     except (OSError, EOFError) as error:
-        tell("lost", why=str(error))
-        result = Result(trouble="the agent went away before it had answered")
-    tell_result(result)
+        tell_result(_lost(error))
 
 
-async def _worked(config: Mapping[str, object]) -> Result:
+async def _worked(config: Mapping[str, object]) -> None:
     bounds = _bounds(config)
     client = Client(bounds)
     command = [str(word) for word in cast(list[object], config["command"])]
@@ -145,13 +141,29 @@ async def _worked(config: Mapping[str, object]) -> Result:
         transport_kwargs={"stderr": None, "limit": _LINE_MAX},
     )  # fmt: skip
     async with spawned as (connection, _):
-        session = await _session(connection, str(config["cwd"]))
-        blocks: list[Any] = [acp.text_block(str(config["text"]))]
-        answer = await connection.prompt(prompt=blocks, session_id=session)
-        for _ in range(_LOOKS_MAX):  # what it said last may come after its answer
-            if client.said:
-                break
-            await asyncio.sleep(_LOOK_S)
+        try:
+            result = await _asked(config, client, connection)
+        except acp.RequestError as error:
+            result = Result(trouble=f"{error} {error.data or ''}".strip()[:2_000], status=_status_of(error))
+        except (OSError, EOFError) as error:
+            result = _lost(error)
+        tell_result(result)
+        os._exit(0)  # an agent's own servers may keep its output open for good; who started us ends them all
+
+
+def _lost(error: Exception) -> Result:
+    tell("lost", why=str(error))
+    return Result(trouble="the agent went away before it had answered")
+
+
+async def _asked(config: Mapping[str, object], client: Client, connection: Any) -> Result:  # noqa: ANN401
+    session = await _session(connection, str(config["cwd"]), _servers(config))
+    blocks: list[Any] = [acp.text_block(str(config["text"]))]
+    answer = await connection.prompt(prompt=blocks, session_id=session)
+    for _ in range(_LOOKS_MAX):  # what it said last may come after its answer
+        if client.said:
+            break
+        await asyncio.sleep(_LOOK_S)
     said = "".join(client.said)
     wrong = said if said.lstrip().startswith(_ERRORS) else ""
     refused = answer.stop_reason == "refusal"
@@ -160,25 +172,30 @@ async def _worked(config: Mapping[str, object]) -> Result:
     return Result(done, refused, said, trouble, usage=_usage(answer, client.cost_usd), session=session)
 
 
-async def _session(connection: Any, cwd: str) -> str:  # noqa: ANN401
+async def _session(connection: Any, cwd: str, servers: list[Any]) -> str:  # noqa: ANN401
     """A new session; where it asks to log in first, with the key that it was given."""
     files = schema.FileSystemCapabilities(read_text_file=True, write_text_file=True)
     begun = await connection.initialize(
         protocol_version=acp.PROTOCOL_VERSION, client_capabilities=schema.ClientCapabilities(fs=files, terminal=False)
     )
     try:
-        made = await connection.new_session(cwd=cwd, mcp_servers=[])
+        made = await connection.new_session(cwd=cwd, mcp_servers=servers)
     except acp.RequestError as error:
         known = [method.id for method in begun.auth_methods or ()]
         key = next((name for name in known if "key" in name.lower()), "")
         if error.code != _AUTH_REQUIRED or not key:
             raise
         await connection.authenticate(method_id=key)
-        made = await connection.new_session(cwd=cwd, mcp_servers=[])
+        made = await connection.new_session(cwd=cwd, mcp_servers=servers)
     modes = [mode.id for mode in made.modes.available_modes] if made.modes is not None else []
     if _ASKING in modes:
         await connection.set_session_mode(mode_id=_ASKING, session_id=made.session_id)
     return str(made.session_id)
+
+
+def _servers(config: Mapping[str, object]) -> list[Any]:
+    given = cast(list[dict[str, str]], config["servers"])
+    return [schema.McpServerStdio(name=one["name"], command=one["command"], args=[], env=[]) for one in given]
 
 
 def _bounds(config: Mapping[str, object]) -> Bounds:

@@ -25,8 +25,9 @@ _BYTES_MAX = 20_000_000  # of evidence made fit for a terminal; --raw has no bou
 @click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2] [GATE]", shell_complete=targets)
 @click.option("--raw", is_flag=True, help="Byte for byte: control characters, and the JSON of agents.")
 @click.option("--report", is_flag=True, help="The gate's report instead of its log.")
+@click.option("--of", "reviewer", metavar="NAME", default="", help="One reviewer's log alone, of a review.")
 @click.option("--json", "json", is_flag=True, help="The history of the run as NDJSON.")
-def logs(target: tuple[str, ...], raw: bool, report: bool, json: bool) -> int:
+def logs(target: tuple[str, ...], raw: bool, report: bool, reviewer: str, json: bool) -> int:
     """What an attempt printed, or what GATE printed when it judged it; without a stage the story of the run."""
     from interlock.cli.targets import find_target
 
@@ -38,6 +39,13 @@ def logs(target: tuple[str, ...], raw: bool, report: bool, json: bool) -> int:
             say(_story(app.service, found.view.id))
         else:
             kept = _kept(found)
+            reviews = _reviews(found, kept, reviewer) if not report else []
+            for item in reviews:
+                if not raw:
+                    say(f"== {item.name.removesuffix('.log')}")
+                _print(app.blobs.get(item.digest), raw=raw, of_agent=True)
+            if reviews:
+                return 0
             item = _evidence(found, kept, "report" if report else "log")
             _print(app.blobs.get(item.digest), raw=raw, of_agent=not found.rest)
             note(_of_canary(app, kept) if found.rest and not raw else ())
@@ -107,6 +115,16 @@ def _evidence(found: Target, kept: Sequence[Evidence], name: str) -> Evidence:
             f"{attempt.id} has no log: it is {attempt.phase}{' and printed nothing' if attempt.commit else ''}"
         )
     return item
+
+
+def _reviews(found: Target, kept: Sequence[Evidence], reviewer: str) -> Sequence[Evidence]:
+    """The logs of a review, one for each time that a reviewer was asked; none of another gate. Raises UsageError."""
+    logs = [item for item in kept if found.rest and item.name.endswith(".log")]
+    shown = [item for item in logs if not reviewer or item.name == f"{reviewer}.log"]
+    if reviewer and not shown:
+        known = ", ".join(dict.fromkeys(item.name.removesuffix(".log") for item in logs)) or "none"
+        raise UsageError(f"no log of a reviewer {reviewer} there: name a gate that reviews; reviewers are {known}")
+    return shown
 
 
 def _input_verdicts(found: Target) -> list[VerdictGiven]:

@@ -2,7 +2,7 @@
 
 Rule: in this order a path is reserved (`.interlock/`, gitlinks), protected, or outside of `writes`; the
 first that holds is named with what would be right. Of a mixed file such as pyproject.toml its tables are judged. A
-candidate that changed nothing rejects itself.
+secret that was handed out is in no file. A candidate that changed nothing rejects itself.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from interlock.core import growth, judge_files, reconciled
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.globs import matches_any
 from interlock.core.pipeline import Scope, Stage
-from interlock.gates import decisions, inline, origins, setups, tables
+from interlock.gates import decisions, inline, leaks, origins, setups, tables
 from interlock.gates.bench import Bench
 from interlock.gates.new_tests import may_come
 from interlock.ports import Cancel, Case, Change, Judgement, UsageError, Workspaces
@@ -41,6 +41,7 @@ def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     of_paths = (*of_paths, *inline.judge(bench.workspaces, case, judged))
     for look in (_dependencies, _ignored, _collisions):
         of_paths = (*of_paths, *look(bench.workspaces, case, changes))
+    of_paths = (*of_paths, *leaks.judge(bench, case, changes))
     of_conflicts = (*_markers(bench.workspaces, case), *decisions.judge(bench.workspaces, case, changes, ARTIFACTS))
     findings = (*of_paths, *of_conflicts)
     return Judgement(VerdictStatus.FAILED if findings else VerdictStatus.PASSED, findings)

@@ -1,0 +1,77 @@
+"""Secrets in a candidate: the values that Interlock handed out, in the content and the names of what was changed.
+
+Rule: a finding names file, line and variable, and never shows the value. What the accepted input shows already is no
+secret any more, and no candidate's fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from interlock.core.events import Finding
+from interlock.core.secret_forms import Forms, Part, Stream, spans, to_find
+from interlock.gates.bench import Bench
+from interlock.ports import Case, Change, secrets_of
+
+_ABSENT = "000000"
+_GITLINK = "160000"
+_KNOWN_BYTES_MAX = 200_000_000  # of the input that is looked through
+_RULE = "secret"
+
+
+def judge(bench: Bench, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
+    """One finding for each file and variable."""
+    forms = to_find(secrets_of(case.pipeline, bench.environ, bench.agents))
+    paths = [change.path for change in changes if change.new_mode not in (_ABSENT, _GITLINK)]
+    if not forms or not paths:
+        return
+    found = [*_in_names(paths, forms), *_in_contents(bench, case.commit, paths, forms)]
+    known = _known(bench, case.input_commit, forms) if found else frozenset()
+    for path, line, name in found:
+        if name not in known:
+            where = f"{path}:{line}" if line else f"the name of {path}"
+            message = f"{where}: holds the value of {name}, which is a secret: take it out, and read it from the"
+            yield Finding(_RULE, f"{message} environment where it is needed", file=path, line=line)
+
+
+def _in_names(paths: Sequence[str], forms: Forms) -> Iterator[tuple[str, int, str]]:
+    for path in paths:
+        for name in dict.fromkeys(span.name for span in spans(path.encode("utf-8", "surrogateescape"), forms)):
+            yield path, 0, name
+
+
+def _in_contents(bench: Bench, commit: str, paths: Sequence[str], forms: Forms) -> Iterator[tuple[str, int, str]]:
+    for path, chunks in bench.workspaces.contents(commit, paths):
+        for name, line in _lines(chunks, forms).items():
+            yield path, line, name
+
+
+def _lines(chunks: Iterable[bytes], forms: Forms) -> dict[str, int]:
+    """The first line of each variable's value."""
+    found: dict[str, int] = {}
+    lines = 1
+    for part in _parts(chunks, forms):
+        for span in part.spans:
+            found.setdefault(span.name, lines + part.content.count(b"\n", 0, span.start))
+        lines += part.content.count(b"\n")
+    return found
+
+
+def _parts(chunks: Iterable[bytes], forms: Forms) -> Iterator[Part]:
+    stream = Stream(forms)
+    for chunk in chunks:
+        yield stream.feed(chunk)
+    yield stream.rest()
+
+
+def _known(bench: Bench, commit: str, forms: Forms) -> frozenset[str]:
+    """The variables whose values the accepted input shows: they stand in a file for everybody to read."""
+    known: set[str] = set()
+    left = _KNOWN_BYTES_MAX
+    for _, chunks in bench.workspaces.contents(commit, bench.workspaces.files(commit, ("**",))):
+        for part in _parts(chunks, forms):
+            known.update(span.name for span in part.spans)
+            left -= len(part.content)
+        if left < 0:
+            break
+    return frozenset(known)
