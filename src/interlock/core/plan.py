@@ -51,8 +51,8 @@ from interlock.core.judging import (
     tolerated_by,
 )
 from interlock.core.pipeline import Gate, GateClass, GateKind, Pipeline, Stage
-from interlock.core.state import Phase, RunState, StageState
-from interlock.core.tries import TRIES_MAX, bounded, first_message, undecided, unjudged_base
+from interlock.core.state import Phase, RunState, StageState, Waited
+from interlock.core.tries import TRIES_MAX, bounded, first_message, undecided, undecided_review, unjudged_base
 
 
 def plan(pipeline: Pipeline, state: RunState) -> tuple[Command, ...]:
@@ -315,7 +315,8 @@ def _ask(pipeline: Pipeline, state: RunState, stage: Stage, pair: tuple[Stage, G
         if qualified(owner, gate) not in now.asked:
             yield AskApproval(candidate.attempt, qualified(owner, gate))
         return
-    due = undecided(stage.id, gate.id, verdict, state.now) if verdict is not None else None
+    waited = now.gates_waited.get(qualified(owner, gate), Waited())
+    due = undecided_review(pipeline, waited, verdict, state.now) if verdict is not None else None
     if due is not None:
         yield due
         return

@@ -41,6 +41,7 @@ class _Opinion:
     evidence: tuple[Evidence, ...] = ()
     retry_at: float = 0.0
     permanent: bool = False
+    quota: bool = False
 
 
 def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
@@ -73,6 +74,7 @@ def _together(review: Review, opinions: Sequence[_Opinion]) -> Judgement:
         usage=_sum(opinion.usage for opinion in opinions),
         retry_at=max((opinion.retry_at for opinion in silent), default=0.0),
         permanent=bool(silent) and all(opinion.permanent for opinion in silent),
+        quota=bool(silent) and all(opinion.quota for opinion in silent),
     )
 
 
@@ -160,7 +162,9 @@ def _asked(bench: Bench, case: Case, review: Review, asked: Asked, cancel: Cance
             text = again(first, str(error))
             continue
         return _Opinion(asked.reviewer, answer, "", _sum(usages), tuple(evidence))
-    return _Opinion(asked.reviewer, None, why, _sum(usages), tuple(evidence), outcome.retry_at, outcome.permanent)
+    quota = outcome.ended is Ended.RATE_LIMITED
+    parts = (_sum(usages), tuple(evidence), outcome.retry_at, outcome.permanent, quota)
+    return _Opinion(asked.reviewer, None, why, *parts)
 
 
 def _once(bench: Bench, case: Case, asked: Asked, text: str, cancel: Cancel) -> tuple[Outcome, list[Evidence]]:
