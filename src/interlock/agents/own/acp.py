@@ -197,8 +197,8 @@ def _bounds(config: Mapping[str, object]) -> Bounds:
 
 
 def _usage(answer: schema.PromptResponse, client: Client) -> Usage:
-    """Some count what came from a cache among the input, others beside it: the total tells. Unknown where it may be that
-    of the last call alone: a turn with tools had more than one, and their sum is more than what the context holds."""
+    """Some count what came from a cache among the input, others beside it: the total tells. Unknown where it may be of
+    the last call alone: a turn with tools had more than one, and their sum is more than what the context holds."""
     used = answer.usage
     if used is None or not used.total_tokens or (client.kinds and not 0 < client.context < used.total_tokens):
         return Usage(cost_usd=client.cost_usd)
