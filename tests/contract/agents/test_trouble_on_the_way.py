@@ -24,7 +24,10 @@ _EDIT, _DONE = Step("edit", "two\n", "a.txt", "one\n"), Step("say", "All done, e
 _BUSY = Step("status", _ERROR % ("overloaded_error", "Overloaded"), code=529, times=1)
 _LIMITED = Step("status", _ERROR % ("rate_limit_error", "Rate limit reached"), code=429, times=1)
 _FAR = Step(
-    "status", _ERROR % ("rate_limit_error", "Please try again in 300s."), code=429, headers={"retry-after": "300"}
+    "status",
+    _ERROR % ("rate_limit_error", "Rate limit reached. Try again in 300s."),
+    code=429,
+    headers={"retry-after": "300"},
 )
 _BILLING = "You exceeded your current quota, please check your plan and billing details."
 SCENARIOS = {
