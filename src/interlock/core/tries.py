@@ -18,7 +18,7 @@ from interlock.core.commands import (
 )
 from interlock.core.events import PauseReason, RunStatus, VerdictGiven
 from interlock.core.pipeline import Pipeline
-from interlock.core.state import QUOTA_WAIT_MAX_S, RunState, Waited
+from interlock.core.state import QUOTA_WAIT_MAX_S, RunState, StageState, Waited
 
 Numbered = PrepareInput | CheckWhen | AcceptHandoff | RejectCandidate | DeliverBranch
 
@@ -71,9 +71,10 @@ def undecided(stage: str, gate: str, verdict: VerdictGiven, now: float) -> Comma
     return WaitUntil(verdict.retry_at, why) if verdict.retry_at > now else None
 
 
-def undecided_review(pipeline: Pipeline, waited: Waited, verdict: VerdictGiven, now: float) -> Command | None:
+def undecided_review(pipeline: Pipeline, of: StageState, verdict: VerdictGiven, now: float) -> Command | None:
     """As `undecided`, of a gate that may wait for a quota: those waits are no tries."""
     stage, gate = verdict.subject.stage, verdict.gate.partition("/")[2]
+    waited = of.gates_waited.get(verdict.gate, Waited())
     if not verdict.quota:
         return undecided(stage, gate, replace(verdict, number=verdict.number - waited.waits), now)
     why = f"gate {gate}: {first_message(verdict)}"
