@@ -124,6 +124,8 @@ def test_a_daily_cap_holds_for_all_runs_and_waits_for_midnight(ground: Ground) -
             said += line
         done = subprocess.run([*PROGRAM, "show", "--json"], cwd=ground.repository, env=ground.environment(),
                               capture_output=True, check=True)  # fmt: skip
+        stands = subprocess.run([*PROGRAM, "status"], cwd=ground.repository, env=ground.environment(),
+                                capture_output=True, check=False, text=True)  # fmt: skip
         resumed = subprocess.run([*PROGRAM, "resume"], cwd=ground.repository, env=ground.environment(),
                                  capture_output=True, check=False, text=True)  # fmt: skip
     finally:
@@ -136,6 +138,8 @@ def test_a_daily_cap_holds_for_all_runs_and_waits_for_midnight(ground: Ground) -
     assert view["phase"] == "sleeping"
     at = datetime.fromtimestamp(view["sleeps_until"]).astimezone()
     assert (at.hour, at.minute) == (0, 0)
+    since = datetime.fromtimestamp(view["sleeps_since"]).astimezone()
+    assert f" waits since {since:%Y-%m-%d %H:%M:%S}, until " in stands.stdout
     assert resumed.returncode == 5
     assert f"and waits until {at:%Y-%m-%d} 00:00:00: " in resumed.stderr
 

@@ -16,13 +16,15 @@ from dataclasses import dataclass, field
 IN_SECONDS = re.compile(r'"in (\d+) s"')
 MARKER = re.compile(r"SCENARIO:([a-z0-9_-]+)")
 CALL = re.compile(r"call_il(\d+)_")
-FAULTS = frozenset({"status", "hang", "stall", "cut", "garbage"})
+FAULTS = frozenset({"status", "hang", "stall", "cut", "short", "garbage"})
 _SUBMIT = "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`kind` is shell, edit, write, structured, say, refuse, tool (`path` names it, `text` is its JSON), or a fault."""
+    """`kind` is shell, edit, write, structured, say, refuse (in words of the model), filter (by the provider), tool
+    (`path` names it, `text` is its JSON), or a fault. A stream that is `cut` ends within an event, one that falls
+    `short` between two of them."""
 
     kind: str
     text: str = ""  # the command, the content, what is said, the body of a fault (see `told_now`)
@@ -31,6 +33,7 @@ class Step:
     code: int = 0
     times: int = 0  # of a fault: it happens so often, then never again; 0 is always
     headers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    share: float = 0.0  # of a stream that does not come whole: how much of it comes; 0 is its first piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Request:
     newest: str  # of the user, with the marker
     everything: str  # the whole body as text
     tools: frozenset[str]
+    asks_usage: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Reply:
     call: str = ""
     arguments: Mapping[str, object] = field(default_factory=dict)
     refused: bool = False
+    filtered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ def reply(request: Request, step: Step, number: int) -> Reply:
     """The step in the words of the program that asks."""
     if not request.tools:
         return _without_tools(request, step)
-    if step.kind in ("say", "refuse", "structured"):
+    if step.kind in ("say", "refuse", "filter", "structured"):
         return _said(request, step, number)
     tool, arguments = (step.path, json.loads(step.text)) if step.kind == "tool" else _tool(request.tools, step)
     return Reply(tool=tool, call=f"call_il{number}_{tool}", arguments=arguments)
@@ -99,14 +104,16 @@ def _said(request: Request, step: Step, number: int) -> Reply:
     if submits and step.kind in ("say", "structured"):
         command = _SUBMIT if step.kind == "say" else f"{_SUBMIT}; printf %s {shlex.quote(step.text)}"
         return Reply(tool="bash", call=f"call_il{number}_bash", arguments={"command": command})
-    return Reply(text=step.text, refused=step.kind == "refuse")
+    return Reply(text=step.text, refused=step.kind == "refuse", filtered=step.kind == "filter")
 
 
 def _without_tools(request: Request, step: Step) -> Reply:
     if step.kind in ("edit", "write") and "SEARCH/REPLACE" in request.everything:
         block = f"<<<<<<< SEARCH\n{step.old}=======\n{step.text}>>>>>>> REPLACE"
         return Reply(f"Here it is.\n\n{step.path}\n```\n{block}\n```\n")
-    return Reply(step.text if step.kind in ("say", "refuse", "structured") else "A title")
+    if step.kind not in ("say", "refuse", "filter", "structured"):
+        return Reply("A title")
+    return Reply(step.text, refused=step.kind == "refuse", filtered=step.kind == "filter")
 
 
 def _tool(tools: frozenset[str], step: Step) -> tuple[str, dict[str, object]]:

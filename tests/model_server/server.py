@@ -102,23 +102,45 @@ class _Asked(BaseHTTPRequestHandler):
                 200, "text/event-stream" if stream else "application/json", b"data: {\x00]] nonsense\n\n"
             )
         served = Served(name, request.model, 1000 + 10 * number, 20 + number, 300 + number)
-        shown = Step("say", "Half of it") if step.kind in FAULTS else step
+        shown = Step("say", "Half of it, and then nothing more.") if step.kind in FAULTS else step
         kind, pieces = write(request, reply(request, shown, number), served, stream=stream)
         if step.kind in FAULTS:
             return self._part(model, step, kind, pieces)
         model.served.append(served)
-        return self._plain(200, kind, "".join(pieces).encode())
+        return self._whole(kind, pieces) if stream else self._plain(200, kind, pieces[0].encode())
+
+    def _whole(self, kind: str, pieces: Sequence[str]) -> None:
+        """Each event by itself, in two parts that meet nowhere in particular."""
+        self._begin(kind)
+        for piece in map(str.encode, pieces):
+            half = len(piece) // 2
+            for part in (piece[:half], piece[half:]):
+                self._send(part)
+        self._send(b"")
 
     def _part(self, model: ModelServer, step: Step, kind: str, pieces: Sequence[str]) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", kind)
-        self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(pieces[0][: max(1, len(pieces[0]) // (1 if len(pieces) > 1 else 2))].encode())
-        self.wfile.flush()
+        self._begin(kind)
+        whole = "".join(pieces)
+        sent = pieces[0] if len(pieces) > 1 else whole[: len(whole) // 2]
+        if step.share:
+            sent = whole[: int(len(whole) * step.share)]
+        if step.kind == "short":
+            sent = "".join(pieces[: max(1, int(len(pieces) * step.share))])
+        self._send(sent.encode())
         if step.kind == "stall":
             model.closing.wait(120)
         self._drop()
+
+    def _begin(self, kind: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+
+    def _send(self, part: bytes) -> None:
+        """A part of a stream; an empty one is its end, which never comes where the stream is cut."""
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+        self.wfile.flush()
 
     def _drop(self) -> None:
         self.close_connection = True

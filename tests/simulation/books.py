@@ -31,7 +31,7 @@ from interlock.core.pipeline import Tests as Whose
 from interlock.ports import Case
 
 TRIES_MAX = 3  # as the protocol's bound on one effect; written again here on purpose
-QUOTA_WAITS_MAX = 60
+QUOTA_WAITS_MAX = 98  # 50, and a day of half hours
 
 
 @dataclass(slots=True)

@@ -12,17 +12,21 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 from interlock.agents.checking import ADVICE, Check, offer
 from interlock.agents.closing import laid_aside
+from interlock.agents.going_on import GO_ON, WORDS, goes_on, known, pause_s, set_aside, together
 from interlock.agents.logins import lent, tokens_in
 from interlock.agents.metering import Meter, OverBudget
+from interlock.agents.patience import Patience
 from interlock.agents.prices import priced
+from interlock.agents.probe import TESTED_WITH, version_of
 from interlock.agents.program import ANSWER_BYTES_MAX, LOG_BYTES_MAX, NOT_RUNNABLE, discreet, make_artifacts
 from interlock.agents.sessions import Session, found, keep, kept, since
-from interlock.agents.trouble import trouble
+from interlock.agents.trouble import does_not_know, trouble
 from interlock.core.events import Usage
 from interlock.core.pipeline import AgentSpec
 from interlock.ports import Brief, Cancel, Cancelled, Ended, Outcome, Place
@@ -86,6 +90,8 @@ class Told:
     model: str = ""
     session: str = ""
     transcript: Path | None = None
+    begun: bool = False  # the model answered at least once
+    retries: int = 0  # of calls of the model that failed, as far as it tells of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,7 @@ class Kind:
     resume: Callable[[Asked, Session], None] | None = None  # puts a kept session where the program looks for it
     cumulative: frozenset[str] = frozenset()  # of Usage: what it tells of the whole session when it goes on
     streamed: Callable[[Event], tuple[str, int] | None] | None = None  # a call of the model, and its tokens by now
+    of_no_use: Callable[[Asked, Path], str] | None = None  # why it need not go on trying, asked while it is at work
     checks: bool = False  # it is given `check` as an MCP server
     silent_s: int = 0  # how long it may well say nothing, beyond what the stage allows
     label: str = ""  # what it is called, where its program says nothing to people
@@ -126,8 +133,6 @@ class Driven:
         make_artifacts(brief.env.get("ARTIFACTS", ""), place)
         if self._kind.checks:
             asked = replace(asked, check=offer(brief, place))
-        start = self._kind.start(asked)
-        log = asked.state.parent / "log"
         secrets = brief.secrets
         try:
             with ExitStack() as stack:
@@ -137,31 +142,9 @@ class Driven:
                     copy = asked.state / self._kind.login[1]
                     stack.enter_context(lent(self._original(), copy, cancel))
                     secrets += tokens_in(copy)
-                work = Supervised(
-                    (program, *start.arguments),
-                    cwd,
-                    {**{name: value for name, value in brief.env.items() if name not in start.hidden}, **start.env},
-                    log,
-                    timeout_s=brief.timeout_s,
-                    stdin=start.stdin,
-                    idle_timeout_s=max(brief.idle_timeout_s, self._kind.silent_s) if brief.idle_timeout_s else 0,
-                    log_bytes_max=LOG_BYTES_MAX,
-                    watch=(place.tree,),
-                    secrets=secrets,
-                )
-                before = self._left(place)
-                meter = Meter(self._kind.streamed, brief.left.tokens)
-                finished = supervise(work, cancel, meter if self._kind.streamed else None)
-                for path in self._left(place) - before:
-                    shutil.rmtree(path, ignore_errors=True)
+                outcome, left = self._in_tries(program, asked, place, cancel, secrets)
         except Cancelled as cancelled:
             return Outcome(Ended.CANCELLED, str(cancelled))
-        except OverBudget as over:
-            told = replace(self._kind.read(asked, log), usage=Usage(over.tokens))
-            return discreet(_over(self._kind, asked, told, str(over), log), secrets)
-        told = self._kind.read(asked, log)
-        left = found(asked.state, self._kind.sessions, told.session, told.usage) if self._kind.sessions else None
-        outcome = _outcome(self._kind, asked, finished, told, log)
         if left is not None:
             outcome = replace(outcome, kept_session=keep(asked.state.parent / "session", left, secrets))
         return discreet(outcome, secrets)
@@ -171,6 +154,64 @@ class Driven:
         if self._kind.login is None or dict(spec.options).get("login") != "true":
             return ()
         return tuple((f"your login of {self._kind.program}", token) for token in tokens_in(self._original()))
+
+    def _in_tries(
+        self, program: str, asked: Asked, place: Place, cancel: Cancel, secrets: tuple[str, ...]
+    ) -> tuple[Outcome, Session | None]:
+        """As one outcome: where a limit ended it in the middle of its work, it goes on with its own session."""
+        until = time.monotonic() + asked.brief.timeout_s
+        outcome, told, left = self._once(program, asked, place, cancel, secrets)
+        for tries in range(GO_ON):
+            pause = pause_s(outcome, tries)
+            if self._kind.resume is None or left is None or not goes_on(outcome, begun=told.begun):
+                break
+            if time.monotonic() + pause >= until:
+                break
+            if cancel.wait(pause):
+                raise Cancelled("no longer wanted, while it waited for its model")
+            before = asked.session.used if asked.session is not None else Usage()
+            left = replace(left, used=known(told.usage, before))
+            brief = replace(asked.brief, resumed=WORDS, timeout_s=max(1, int(until - time.monotonic())))
+            asked = replace(asked, brief=brief, session=left)
+            former, log = outcome, set_aside(outcome.log)
+            outcome, told, left = self._once(program, asked, place, cancel, secrets)
+            outcome = together(former, outcome, log)
+        return outcome, left
+
+    def _once(
+        self, program: str, asked: Asked, place: Place, cancel: Cancel, secrets: tuple[str, ...]
+    ) -> tuple[Outcome, Told, Session | None]:
+        brief, kind, log = asked.brief, self._kind, asked.state.parent / "log"
+        start = kind.start(asked)
+        work = Supervised(
+            (program, *start.arguments),
+            place.tree / brief.dir,
+            {**{name: value for name, value in brief.env.items() if name not in start.hidden}, **start.env},
+            log,
+            timeout_s=brief.timeout_s,
+            stdin=start.stdin,
+            idle_timeout_s=max(brief.idle_timeout_s, kind.silent_s) if brief.idle_timeout_s else 0,
+            log_bytes_max=LOG_BYTES_MAX,
+            watch=(place.tree,),
+            secrets=secrets,
+        )
+        before = self._left(place)
+        patience = Patience(cancel, partial(kind.of_no_use or _of_use, asked, log))
+        try:
+            meter = Meter(kind.streamed, brief.left.tokens)
+            finished = supervise(work, patience, meter if kind.streamed else None)
+        except OverBudget as over:
+            told = replace(kind.read(asked, log), usage=Usage(over.tokens))
+            return _over(kind, asked, told, str(over), log), told, None
+        for path in self._left(place) - before:
+            shutil.rmtree(path, ignore_errors=True)
+        told = kind.read(asked, log)
+        if patience.why and not cancel.is_set():
+            used = Usage(meter.used) if told.usage == Usage() and meter.used else told.usage
+            told = replace(told, done=False, trouble=told.trouble or patience.why, usage=used, begun=False)
+            finished = replace(finished, how=How.EXITED)
+        left = found(asked.state, kind.sessions, told.session, told.usage) if kind.sessions else None
+        return _outcome(kind, asked, finished, told, log), told, left
 
     def _resuming(self, asked: Asked) -> Asked:
         """With the session that is to be gone on with, put in its place; a fresh one where there is none."""
@@ -190,6 +231,11 @@ class Driven:
         return Path(folder) / own.name if folder else Path(self._environ.get("HOME", "/")) / own
 
 
+def _of_use(asked: Asked, log: Path) -> str:
+    """It tries for as long as it likes."""
+    return ""
+
+
 def events(log: Path) -> Iterator[Event]:
     """Each line of the log that is a JSON object. Others, and what was cut, are passed over."""
     try:
@@ -199,6 +245,13 @@ def events(log: Path) -> Iterator[Event]:
                     yield from _event(line)
     except OSError:
         return
+
+
+def late_events(log: Path) -> Iterator[Event]:
+    """Those at the end of the log."""
+    for line in tail(log).encode("utf-8", "replace").splitlines():
+        if line.startswith(b"{"):
+            yield from _event(line)
 
 
 def tail(path: Path) -> str:
@@ -260,8 +313,26 @@ def _outcome(kind: Kind, asked: Asked, finished: Finished, told: Told, log: Path
         log=log if log.is_file() else None,
         transcript=told.transcript,
         answer=told.message[:ANSWER_BYTES_MAX] if asked.reviews else "",
+        notes=(f"its model failed, and was asked again: {told.retries}",) if told.retries else (),
     )
+    failed = finished.how is How.EXITED and finished.code and not told.done and not told.trouble
+    if failed and (line := does_not_know(_words_of(log))):
+        return replace(common, ended=Ended.UNAVAILABLE, permanent=True, message=_too_old(kind, asked, line))
     return _judged(kind.label or kind.program, asked.brief, finished, told, common)
+
+
+def _words_of(log: Path) -> str:
+    """What a program said that never came to its events; empty where it did."""
+    said = tail(log)
+    return "" if any(line.startswith("{") for line in said.splitlines()) else said
+
+
+def _too_old(kind: Kind, asked: Asked, line: str) -> str:
+    path = shutil.which(kind.program, path=asked.brief.env.get("PATH", "")) or kind.program
+    version = version_of(path, asked.brief.env) or "of a version that it does not tell"
+    needed = TESTED_WITH.get(kind.program, "")
+    wanted = f": install {needed} or newer" if needed else ""
+    return f"{kind.program} {version} does not know what it was started with ({line[:200]}){wanted}"
 
 
 def _over(kind: Kind, asked: Asked, told: Told, why: str, log: Path) -> Outcome:
@@ -299,6 +370,8 @@ def _exited(program: str, finished: Finished, told: Told, common: Outcome) -> Ou
     message = ": ".join(
         part for part in (program, why[:_MESSAGE_MAX] or f"exit code {finished.code}", known.advice) if part
     )
+    if known.ended is Ended.REFUSED:
+        return replace(common, ended=Ended.REFUSED, message=message)
     retry_at = told.retry_at or known.retry_at
     permanent = known.permanent or (not told.trouble and finished.code in NOT_RUNNABLE)
     return replace(common, ended=known.ended, message=message, permanent=permanent, retry_at=retry_at)

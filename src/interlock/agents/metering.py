@@ -34,6 +34,11 @@ class Meter:
         for line in lines:
             self._count(line)
 
+    @property
+    def used(self) -> int:
+        """Tokens that were told by now."""
+        return sum(self._calls.values())
+
     def _count(self, line: bytes) -> None:
         if self._streamed is None or not line.startswith(b"{"):
             return
@@ -45,6 +50,5 @@ class Meter:
         if told is not None:
             call, tokens = told
             self._calls[call] = max(tokens, self._calls.get(call, 0))
-            used = sum(self._calls.values())
-            if used >= self._left:
-                raise OverBudget(used, self._left)
+            if self.used >= self._left:
+                raise OverBudget(self.used, self._left)

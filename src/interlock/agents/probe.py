@@ -17,6 +17,10 @@ from interlock.ports import InterlockError
 from interlock.process import capture, scrubbed
 
 _TIMEOUT_S = 20
+TESTED_WITH: Mapping[str, str] = {
+    "codex": "0.169.0", "claude": "2.1.330", "aider": "0.86.2", "mini": "2.4.6", "gemini": "0.61.0",
+    "opencode": "1.18.33", "goose": "1.37.0", "qwen": "0.15.10",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,18 @@ def logged_in(environ: Mapping[str, str]) -> frozenset[str]:
     return frozenset(one.name for one in PROGRAMS if _login(one, environ) is not None)
 
 
+def version_of(path: str, environ: Mapping[str, str]) -> str:
+    """What the program at `path` says of itself, empty where it says nothing that we know how to read."""
+    with TemporaryDirectory(prefix="interlock-") as home:
+        env = {**scrubbed(environ), "HOME": home, "MSWEA_SILENT_STARTUP": "1", "MSWEA_CONFIGURED": "true"}
+        try:
+            said = capture([path, "--version"], cwd=Path(home), env=env, timeout_s=_TIMEOUT_S).out
+        except InterlockError:
+            return ""
+    found = re.search(rb"\d+\.\d+[\w.+-]*", said)
+    return found[0].decode() if found else ""
+
+
 def _login(program: Program, environ: Mapping[str, str]) -> Path | None:
     if program.login is None:
         return None
@@ -53,18 +69,7 @@ def _probed(program: Program, environ: Mapping[str, str]) -> Probed:
     if path is None:
         return Probed(program.name, advice=f"put {program.name} on the PATH to use it")
     access, advice = _access(program, environ)
-    return Probed(program.name, path, _version(path, environ), access, advice)
-
-
-def _version(path: str, environ: Mapping[str, str]) -> str:
-    with TemporaryDirectory(prefix="interlock-") as home:
-        env = {**scrubbed(environ), "HOME": home, "MSWEA_SILENT_STARTUP": "1", "MSWEA_CONFIGURED": "true"}
-        try:
-            said = capture([path, "--version"], cwd=Path(home), env=env, timeout_s=_TIMEOUT_S).out
-        except InterlockError:
-            return ""
-    found = re.search(rb"\d+\.\d+[\w.+-]*", said)
-    return found[0].decode() if found else ""
+    return Probed(program.name, path, version_of(path, environ), access, advice)
 
 
 def _access(program: Program, environ: Mapping[str, str]) -> tuple[str, str]:

@@ -1,40 +1,63 @@
-"""What an agent program's error means: a quota, a key, an endpoint, or the agent's own failure.
+"""What an agent program's error means: a quota, a key, an account, an endpoint, or the agent's own failure.
 
-Rule: only the provider's status, or words that providers use, decide. A limit is waited for, a bad key or an
-unknown model is for good and says what to do, an endpoint that fails is tried again.
+Rule: only the provider's status, or words that providers use, decide. A limit is waited for; a bad key, an account
+without credit, an unknown model and a program that does not know our flags are for good and say what to do; an endpoint
+that fails is tried again.
 """
 
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass
 
+from interlock.agents.resets import named
 from interlock.ports import Ended
 
 _STATUS = re.compile(
-    r"(?:status(?: code)?|error(?: code)?|http|exceeded retry limit, last status)\D{0,6}\b([45]\d\d)\b", re.I
+    r"(?:status(?: code)?|error(?: code)?|http|exceeded retry limit, last status|\"code\"|\"status\")"
+    r"\D{0,6}\b([45]\d\d)\b|\(([45]\d\d)\)|\b([45]\d\d) status code",
+    re.I,
 )
-_LIMIT = re.compile(r"rate.?limit|usage limit|quota|too many requests|RESOURCE_EXHAUSTED|limit reached", re.I)
+_CREDIT = re.compile(
+    r"credit balance is too low|insufficient_quota|insufficient (?:credits?|balance|funds)"
+    r"|billing.{0,20}(?:hard.?limit|inactive)|billing_not_active|out of credits|no credits"
+    r"|exceeded your current quota, please check your plan and billing"
+    r"|quota exceeded\. check your plan and billing|add (?:more )?credits|payment required"
+    r"|monthly (?:spend(?:ing)?|usage) limit|spend(?:ing)? limit (?:reached|exceeded)",
+    re.I,
+)
+_LIMIT = re.compile(
+    r"rate.?limit|usage limit|session limit|weekly limit|hit your limit|quota|too many requests|RESOURCE_EXHAUSTED"
+    r"|limit reached|used up",
+    re.I,
+)
 _KEY = re.compile(
-    r"invalid.api.key|incorrect api key|unauthori[sz]ed|authentication|not logged in|please run /login", re.I
+    r"invalid.api.key|incorrect api key|api key not valid|api key (?:is )?(?:expired|missing)|API_KEY_INVALID"
+    r"|unauthori[sz]ed|authenticat|permission_denied|not logged in|please run /login",
+    re.I,
 )
 _MODEL = re.compile(r"model.{0,60}(?:not found|does not exist|not supported)|unknown model|model_not_found", re.I)
 _DOWN = re.compile(
-    r"incomplete json|in json at position|json pars(?:e error|ing failed)|failed to parse streaming|"
-    r"overloaded|high demand|unexpected e(?:of|nd)|internal ?server ?error"
-    r"|APIConnectionError|ServiceUnavailable|bad gateway|service unavailable"
-    r"|stream (?:disconnected|closed|ended)|timed? ?out"
-    r"|connection (?:error|refused|reset|closed)|error sending request|unable to connect|peer closed|econnre",
+    r"incomplete json|in json at position|json pars(?:e error|ing failed)|failed to parse streaming|unterminated string"
+    r"|overloaded|high demand|unexpected e(?:of|nd)|internal ?(?:server ?)?error|an internal error|api_error"
+    r"|APIConnectionError|ServiceUnavailable|bad gateway|service unavailable|fetch failed"
+    r"|network error|could not connect|cannot connect|closed unexpectedly"
+    r"|stream (?:disconnected|closed|ended|decode error)|timed? ?out"
+    r"|api error: terminated|connection to the api was lost"
+    r"|empty response|invalid stream|waiting for network"
+    r"|connection (?:error|failed|refused|reset|closed)|error sending request|unable to connect|peer closed"
+    r"|econnre|enotfound",
     re.I,
 )
-_WAIT = re.compile(r"(?:try again in|retry.after\D{0,4}|retry in|reset after)\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", re.I)
-_AT = re.compile(r"(?:resets?_?at\W{0,4}|reached\|)(\d{10})\b", re.I)
-_CLOCK = re.compile(
-    r"again at (?:([A-Z][a-z]{2}) (\d{1,2})[a-z]{2}, (\d{4}) )?(\d{1,2}):(\d\d) ([AP]M)"
-)  # codex, local time
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_REFUSED = re.compile(r"content.?filter|blocked due to|safety settings|PROHIBITED_CONTENT|violat\w+.{0,40}polic", re.I)
+_FLAG = re.compile(
+    r"unexpected argument|unknown (?:option|argument|flag|variant)|unrecogni[sz]ed (?:option|argument|flag)"
+    r"|no such option|invalid option|unknown configuration",
+    re.I,
+)
+_ADVICE_CREDIT = (
+    "the account is out of credit or at its spending limit: add credit or raise the limit with the provider"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,39 +73,28 @@ class Trouble:
 def trouble(text: str, now: float, *, status: int = 0) -> Trouble:
     """Read an error of the model's endpoint. `status` is of HTTP, 0 where only the text tells."""
     code = status or _status(text)
+    retry_at = named(text, now)
+    if code == 402 or (_CREDIT.search(text) and retry_at <= now):  # what names a time is a limit, whatever its words
+        return Trouble(Ended.OUT_OF_BUDGET, f"{_ADVICE_CREDIT}, then `interlock resume`", permanent=True)
     if code == 429 or (not code and _LIMIT.search(text)):
-        return Trouble(Ended.RATE_LIMITED, retry_at=_retry_at(text, now))
-    if code in (401, 403) or (not code and _KEY.search(text)):
+        return Trouble(Ended.RATE_LIMITED, retry_at=retry_at)
+    if code in (401, 403) or (code < 404 and _KEY.search(text)):
         advice = "name a valid key under the agent's `secrets`, or log in and write `login: true`"
         return Trouble(Ended.UNAVAILABLE, advice, permanent=True)
     if code == 404 or (code < 500 and _MODEL.search(text)):
         return Trouble(Ended.UNAVAILABLE, "correct the agent's `model` or `endpoint`", permanent=True)
-    if code == 402:
-        return Trouble(Ended.OUT_OF_BUDGET, "add credit to the account", permanent=True)
-    if code >= 500 or (not code and _DOWN.search(text)):
+    if code < 500 and _REFUSED.search(text):
+        return Trouble(Ended.REFUSED)
+    if code >= 500 or code == 408 or (not code and _DOWN.search(text)):
         return Trouble(Ended.UNAVAILABLE)
     return Trouble(Ended.CRASHED)
 
 
+def does_not_know(text: str) -> str:
+    """The line in which a program says that it does not know a flag of ours; empty where it says no such thing."""
+    return next((line.strip() for line in text.splitlines()[:40] if _FLAG.search(line)), "")
+
+
 def _status(text: str) -> int:
     found = _STATUS.search(text)
-    return int(found[1]) if found else 0
-
-
-def _retry_at(text: str, now: float) -> float:
-    if found := _AT.search(text):
-        return float(found[1])
-    if found := _WAIT.search(text):
-        return now + float(found[1]) * _UNITS[(found[2] or "s").lower()]
-    found = _CLOCK.search(text)
-    return _clock(found, now) if found else 0.0
-
-
-def _clock(found: re.Match[str], now: float) -> float:
-    """The end of the minute that was named; without a date it is the next one that comes."""
-    month, day, year, hour, minute, half = found.groups()
-    here = time.localtime(now)
-    hours = int(hour) % 12 + (12 if half == "PM" else 0)
-    date = (int(year), _MONTHS.index(month) + 1, int(day)) if month in _MONTHS else here[:3]
-    at = time.mktime((*date, hours, int(minute) + 1, 0, 0, 0, -1))
-    return at if month or at > now else at + 86400
+    return int(found[1] or found[2] or found[3]) if found else 0

@@ -229,7 +229,8 @@ def _outcome(view: Standing) -> str:
         case RunPhase.WAITING:
             return f"run {view.id} waits for a person ({used})"
         case RunPhase.SLEEPING:
-            return f"run {view.id} waits until {moment(view.sleeps_until)}: {safe(view.why)} ({used})"
+            since = f"since {moment(view.sleeps_since)}, " if view.sleeps_since else ""
+            return f"run {view.id} waits {since}until {moment(view.sleeps_until)}: {safe(view.why)} ({used})"
         case RunPhase.INTERRUPTED:
             return f"run {view.id} is interrupted: nobody drives it ({used})"
         case _:

@@ -15,7 +15,7 @@ from interlock.core.budget import limit_names
 from interlock.core.changed import changed
 from interlock.core.events import Action, AnswerTaken, Finding, PauseReason, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
-from interlock.core.state import Phase, RunState, StageState
+from interlock.core.state import Phase, RunState, StageState, Waited
 
 
 def admit_answer(state: RunState, event: AnswerTaken) -> str:
@@ -166,7 +166,8 @@ def _unpause(stage: StageState) -> StageState:
         phase=stage.paused_from if stage.phase is Phase.PAUSED else stage.phase,
         pause=None,
         errors=0,
-        quota_waits=0,
+        waited=Waited(),
+        gates_waited={},
         failure=None,
         down=(),
         limited=(),

@@ -14,17 +14,18 @@ from interlock.core.joins import sides_of
 from interlock.core.judging import failed_before, gates_of_candidate, qualified
 from interlock.core.pipeline import Pipeline, Rule, Stage, WorkspaceMode
 from interlock.core.state import Phase, RunState, StageState
-from interlock.core.tries import QUOTA_WAITS_MAX
+from interlock.core.tries import waited_enough
 
 
 def next_attempt(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Command]:
     """The attempt that is due; or what it waits for, or why a person is asked."""
     now = state.stages[stage.id]
     agent, stands_in = _able(pipeline, stage, now)
-    if now.failure is not None and _let_down(now) and not stands_in:
+    if now.failure is not None and _let_down(pipeline, now) and not stands_in:
         yield Pause(stage.id, PauseReason.INFRASTRUCTURE, now.failure.why)
     elif now.retry_at > state.now and not stands_in:
-        yield WaitUntil(now.retry_at, now.failure.why if now.failure else "")
+        quota = now.failure is not None and now.failure.quota
+        yield WaitUntil(now.retry_at, now.failure.why if now.failure else "", now.waited.since if quota else 0.0)
     elif _is_charged(stage, now) and (limit := limit_reached(pipeline, state, stage.id)):
         yield Pause(stage.id, PauseReason.LIMIT, limit)
     else:
@@ -55,7 +56,7 @@ def attempt_command(pipeline: Pipeline, state: RunState, stage: Stage, attempt: 
             qualified(*pair) for pair in gates_of_candidate(pipeline, state, stage) if pair[0].id != stage.id
         ),
         broken=_broken(stage, now),
-        errors=now.errors + now.quota_waits,
+        errors=now.errors + now.waited.waits,
         session=now.session[1] if stage.resumes and now.session[0] == agent and now.rejections else "",
     )
 
@@ -138,9 +139,10 @@ def _in_a_row(pipeline: Pipeline, agent: str) -> Iterator[str]:
             waiting += pipeline.agent(name).fallback
 
 
-def _let_down(now: StageState) -> bool:
-    quota = now.failure is not None and now.failure.quota
-    return now.quota_waits >= QUOTA_WAITS_MAX if quota else bool(now.failure and _was_given_up(now))
+def _let_down(pipeline: Pipeline, now: StageState) -> bool:
+    if now.failure is not None and now.failure.quota:
+        return waited_enough(pipeline, now.waited, now.failure.retry_at)
+    return now.failure is not None and _was_given_up(now)
 
 
 def _was_given_up(now: StageState) -> bool:

@@ -126,8 +126,11 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class WaitUntil:
+    """`since` is when it began, with the waits before it, where it is a quota that is waited for; else 0."""
+
     at: float
     why: str = ""
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

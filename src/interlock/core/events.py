@@ -218,6 +218,7 @@ class VerdictGiven:
     hard: bool = True
     usage: Usage = Usage()  # of reviewers
     notes: tuple[str, ...] = ()
+    quota: bool = False  # errored, and it waits for the quota of a reviewer: not counted as a try
 
     @property
     def decided(self) -> bool:

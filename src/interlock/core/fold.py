@@ -39,7 +39,7 @@ from interlock.core.events import (
     VerdictGiven,
     WhenHeld,
 )
-from interlock.core.state import TRANSITIONS, Phase, Rejection, RunState, Spent, StageState, stage_of
+from interlock.core.state import TRANSITIONS, Phase, Rejection, RunState, Spent, StageState, Waited, stage_of
 from interlock.core.tries import TRIES_MAX
 
 
@@ -135,7 +135,7 @@ def _take_by_stage(draft: RunState, event: Event) -> None:
         case _:
             name = stage_of(event)
             _charge(draft, name, event)
-            draft.stages[name] = _advance(draft.stages[name], event)  # type: ignore[index] # a draft's are a dict
+            draft.stages[name] = _advance(draft.stages[name], event, draft.at)  # type: ignore[index] # a draft's are a dict
 
 
 def _charge(draft: RunState, stage: str, event: Event) -> None:
@@ -159,7 +159,7 @@ def _by_agent(state: RunState, event: CandidateProduced) -> bool:
     return attempt is not None and bool(attempt.agent)
 
 
-def _advance(stage: StageState, event: Event) -> StageState:
+def _advance(stage: StageState, event: Event, at: float) -> StageState:
     phase = TRANSITIONS.get((stage.phase, type(event)), stage.phase)
     match event:
         case InputPrepared():
@@ -174,13 +174,13 @@ def _advance(stage: StageState, event: Event) -> StageState:
         case AttemptLost():
             return changed(stage, phase=phase, orphaned=False, answer=_after_end(stage), asked=frozenset())
         case AttemptErrored():
-            return _let_down(stage, event)
+            return _let_down(stage, event, at)
         case CandidateProduced():
             return _produce(stage, event)
         case VerdictGiven() if event.subject.is_input:
             return changed(stage, input_verdicts={**stage.input_verdicts, event.gate: event})
         case VerdictGiven():
-            return stage.judged(event)
+            return _wait(stage.judged(event), event, at)
         case ApprovalAsked():
             return changed(stage, asked=stage.asked | {event.gate})
         case CandidateRejected():
@@ -205,10 +205,18 @@ def _begin(stage: StageState, event: AttemptStarted) -> StageState:
         asked=frozenset(),
         orphaned=False,
         retry_at=0.0,
+        gates_waited={},
     )
 
 
-def _let_down(stage: StageState, event: AttemptErrored) -> StageState:
+def _wait(stage: StageState, event: VerdictGiven, at: float) -> StageState:
+    if not event.quota:
+        return stage
+    waited = stage.gates_waited.get(event.gate, Waited()).after(at, event.retry_at)
+    return changed(stage, gates_waited={**stage.gates_waited, event.gate: waited})
+
+
+def _let_down(stage: StageState, event: AttemptErrored, at: float) -> StageState:
     """An agent is down once retrying cannot help, its quota is used up, or it failed too often in a row."""
     agent = stage.attempt.agent if stage.attempt is not None else ""
     failures = stage.failures if event.quota else {**stage.failures, agent: stage.failures.get(agent, 0) + 1}
@@ -222,7 +230,7 @@ def _let_down(stage: StageState, event: AttemptErrored) -> StageState:
         failures=failures,
         down=(*stage.down, agent) if down and agent not in stage.down else stage.down,
         limited=(*limited, agent) if event.quota and agent not in limited else limited,
-        quota_waits=stage.quota_waits + event.quota,
+        waited=stage.waited.after(at, event.retry_at) if event.quota else stage.waited,
         failure=event,
         retry_at=event.retry_at,
         answer=_after_end(stage),
@@ -239,7 +247,7 @@ def _produce(stage: StageState, event: CandidateProduced) -> StageState:
         candidate=event,
         verdicts={refusal.gate: refusal} if refusal else {},
         errors=0,
-        quota_waits=0,
+        waited=Waited(),
         failure=None,
         down=(),
         limited=(),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from graphlib import TopologicalSorter
 
+QUOTA_WAIT_S = 86_400
 BREAKS_MAX = 10  # files that a gate breaks, each in a run of its own
 
 
@@ -316,6 +317,7 @@ class Pipeline:
     carry: tuple[str, ...] = ()
     limits: Limits = Limits()
     deliver: Deliver = Deliver()
+    quota_wait_s: int = QUOTA_WAIT_S  # how long a quota is waited for where nobody tells when it resets
     digest: str = ""  # of all of it, prompts and includes by content
     _by_id: dict[str, Stage] = field(default_factory=dict, repr=False, compare=False)
     _order: list[Stage] = field(default_factory=list, repr=False, compare=False, init=False)

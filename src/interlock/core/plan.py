@@ -52,7 +52,7 @@ from interlock.core.judging import (
 )
 from interlock.core.pipeline import Gate, GateClass, GateKind, Pipeline, Stage
 from interlock.core.state import Phase, RunState, StageState
-from interlock.core.tries import TRIES_MAX, bounded, first_message, undecided, unjudged_base
+from interlock.core.tries import TRIES_MAX, bounded, first_message, undecided, undecided_review, unjudged_base
 
 
 def plan(pipeline: Pipeline, state: RunState) -> tuple[Command, ...]:
@@ -315,7 +315,7 @@ def _ask(pipeline: Pipeline, state: RunState, stage: Stage, pair: tuple[Stage, G
         if qualified(owner, gate) not in now.asked:
             yield AskApproval(candidate.attempt, qualified(owner, gate))
         return
-    due = undecided(stage.id, gate.id, verdict, state.now) if verdict is not None else None
+    due = undecided_review(pipeline, now, verdict, state.now) if verdict is not None else None
     if due is not None:
         yield due
         return

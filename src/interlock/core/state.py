@@ -39,6 +39,8 @@ from interlock.core.events import (
 )
 from interlock.core.ids import AttemptId
 
+QUOTA_WAIT_MAX_S = 1_800.0  # of one wait, where nobody told when a quota resets
+
 
 class Phase(StrEnum):
     WAITING = "waiting"  # for its needs, or for its input to be prepared
@@ -96,6 +98,20 @@ class Rejection:
     verdicts: tuple[VerdictGiven, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """For a quota: so often in a row, since when, and since when nobody tells when it resets; 0 where somebody did."""
+
+    waits: int = 0
+    since: float = 0.0
+    untold: float = 0.0
+
+    def after(self, at: float, retry_at: float) -> Waited:
+        """With a wait that began at `at`. One longer than we would choose ourselves was told."""
+        told = retry_at - at > QUOTA_WAIT_MAX_S
+        return Waited(self.waits + 1, self.since or at, 0.0 if told else self.untold or at)
+
+
 @dataclass(frozen=True)
 class StageState:
     epoch: int = 1
@@ -112,7 +128,7 @@ class StageState:
     charged: int = 0  # rejections since the epoch began or a person gave new attempts
     feedback: tuple[str, ...] = ()  # digests, oldest first, for the next attempt
     errors: int = 0  # infrastructure failures of attempts in a row
-    quota_waits: int = 0  # attempts in a row that a quota ended
+    waited: Waited = Waited()  # for quotas that ended attempts in a row
     failure: AttemptErrored | None = None  # the last one
     down: tuple[str, ...] = ()  # agents that infrastructure has kept from working, since the last candidate
     limited: tuple[str, ...] = ()  # those of them that only a quota keeps: they may be waited for
@@ -122,6 +138,7 @@ class StageState:
     accepted: HandoffAccepted | None = None
     pause: Paused | None = None
     paused_from: Phase = Phase.WAITING
+    gates_waited: Mapping[str, Waited] = field(default_factory=dict)  # for quotas of reviewers, by gate, of its attempt
     orphaned: bool = False  # the claim is of a former owner
     session: tuple[str, str] = ("", "")  # of the newest candidate: its agent, and the digest of the agent's session
     answer: AnswerTaken | None = None  # of a person, still to be carried out

@@ -17,13 +17,14 @@ from interlock.core.commands import (
     WaitUntil,
 )
 from interlock.core.events import PauseReason, RunStatus, VerdictGiven
-from interlock.core.state import RunState
+from interlock.core.pipeline import Pipeline
+from interlock.core.state import QUOTA_WAIT_MAX_S, RunState, StageState, Waited
 
 Numbered = PrepareInput | CheckWhen | AcceptHandoff | RejectCandidate | DeliverBranch
 
 TRIES_MAX = 3  # of one effect, gate or attempt in a row
 WAIT_MAX_S = 90_000.0  # of one wait: a day, the longest one of a year too; then it is tried again
-QUOTA_WAITS_MAX = 50  # of one stage in a row: a quota that never resets is no quota
+QUOTA_WAITS_MAX = 50  # in a row, beside those that `quota_wait` has room for: one that never resets is no quota
 
 MACHINE = "infrastructure"  # the rule of findings that tell of the machine, and not of what was judged
 
@@ -52,12 +53,34 @@ def bounded(state: RunState, command: Numbered, stage: str, reason: PauseReason)
         yield replace(command, number=error.number + 1)
 
 
+def quota_waits_max(pipeline: Pipeline) -> int:
+    return QUOTA_WAITS_MAX + int(pipeline.quota_wait_s // QUOTA_WAIT_MAX_S)
+
+
+def waited_enough(pipeline: Pipeline, waited: Waited, retry_at: float) -> bool:
+    """Whether a quota is not waited for any more, the newest wait for which would end at `retry_at`."""
+    untold_s = retry_at - waited.untold if waited.untold else 0.0
+    return untold_s > pipeline.quota_wait_s or waited.waits >= quota_waits_max(pipeline)
+
+
 def undecided(stage: str, gate: str, verdict: VerdictGiven, now: float) -> Command | None:
     """A wait or a pause where the gate could not decide before; None where it is to be asked again."""
     why = f"gate {gate}: {first_message(verdict)}"
     if verdict.permanent or verdict.number >= TRIES_MAX:
         return Pause(stage, PauseReason.INFRASTRUCTURE, why)
     return WaitUntil(verdict.retry_at, why) if verdict.retry_at > now else None
+
+
+def undecided_review(pipeline: Pipeline, of: StageState, verdict: VerdictGiven, now: float) -> Command | None:
+    """As `undecided`, of a gate that may wait for a quota: those waits are no tries."""
+    stage, gate = verdict.subject.stage, verdict.gate.partition("/")[2]
+    waited = of.gates_waited.get(verdict.gate, Waited())
+    if not verdict.quota:
+        return undecided(stage, gate, replace(verdict, number=verdict.number - waited.waits), now)
+    why = f"gate {gate}: {first_message(verdict)}"
+    if waited_enough(pipeline, waited, verdict.retry_at):
+        return Pause(stage, PauseReason.INFRASTRUCTURE, why)
+    return WaitUntil(verdict.retry_at, why, waited.since) if verdict.retry_at > now else None
 
 
 def unjudged_base(verdict: VerdictGiven) -> Command:

@@ -92,6 +92,7 @@ class Standing:
     branch: str
     commit: str  # delivered
     sleeps_until: float
+    sleeps_since: float  # with the waits before it, where it is a quota; else 0
     overrides: tuple[str, ...]  # attempts that a person accepted over a failed gate, and that count
 
     @property
@@ -168,6 +169,7 @@ def locate(pipeline: Pipeline, state: RunState, owner: str = "") -> Standing:
         branch=state.delivered.branch if state.delivered else "",
         commit=state.delivered.commit if state.delivered else "",
         sleeps_until=wait.at,
+        sleeps_since=wait.since,
         overrides=tuple(_overrides(state)),
     )
 
@@ -177,7 +179,8 @@ def unreadable(run: str, why: str, *, damaged: bool) -> Standing:
     phase = RunPhase.DAMAGED if damaged else RunPhase.UNREADABLE
     return Standing(
         id=run, pipeline="", task="", phase=phase, why=why, base_commit="", sandbox="", by="", started_at=0.0, at=0.0,
-        seq=0, owner="", spent=Spent(), limits=(), waits=(), branch="", commit="", sleeps_until=0.0, overrides=(),
+        seq=0, owner="", spent=Spent(), limits=(), waits=(), branch="", commit="", sleeps_until=0.0, sleeps_since=0.0,
+        overrides=(),
     )  # fmt: skip
 
 

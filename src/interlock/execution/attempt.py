@@ -187,12 +187,13 @@ def _produced(world: World, attempt: AttemptId, candidate: Candidate, outcome: O
         usage=outcome.usage,
         left_out=len(candidate.left_out),
         evidence=evidence,
-        notes=notes,
+        notes=(*outcome.notes, *notes),
     )
 
 
 def _errored(world: World, context: Context, command: StartAttempt, outcome: Outcome) -> AttemptErrored:
-    retry_at = context.retry_at(world.clock.now(), command.errors, outcome.retry_at)
+    quota = outcome.ended is Ended.RATE_LIMITED
+    retry_at = context.retry_at(world.clock.now(), command.errors, outcome.retry_at, quota=quota)
     ended = outcome.ended.replace("_", " ")
     evidence, notes = _evidence(world, outcome)
     return AttemptErrored(
@@ -200,10 +201,10 @@ def _errored(world: World, context: Context, command: StartAttempt, outcome: Out
         why=f"{ended}: {outcome.message[:2000]}" if outcome.message else ended,
         retry_at=retry_at,
         permanent=outcome.permanent,
-        quota=outcome.ended is Ended.RATE_LIMITED,
+        quota=quota,
         usage=outcome.usage,
         evidence=evidence,
-        notes=notes,
+        notes=(*outcome.notes, *notes),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from interlock.core.events import RunStarted
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline
+from interlock.core.state import QUOTA_WAIT_MAX_S
 from interlock.core.tries import WAIT_MAX_S
 from interlock.ports import Room
 
@@ -31,9 +32,12 @@ class Context:
         """The ref that keeps a candidate's objects alive. It is created once and decides nothing."""
         return f"refs/interlock/{self.run}/{attempt.stage}/{attempt.epoch}.{attempt.number}"
 
-    def retry_at(self, now: float, tries: int, named: float = 0.0) -> float:
+    def retry_at(self, now: float, tries: int, named: float = 0.0, *, quota: bool = False) -> float:
         """When to try again after `tries` failures: at the time that somebody `named`, if that is to come, and within a
-        day; else after 1, 4, 16... times the backoff, a minute at most."""
+        day; else after 1, 4, 16... times the backoff, a minute at most; for a quota after 16, 64... times, and half an
+        hour at most."""
         if named > now:
             return min(named, now + WAIT_MAX_S)
+        if quota:
+            return now + min(QUOTA_WAIT_MAX_S, self.backoff_s * float(4 ** min(tries + 2, 6)))
         return now + min(60.0, self.backoff_s * float(4 ** min(tries, 6)))

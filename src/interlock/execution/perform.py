@@ -201,11 +201,12 @@ def _evaluate_gate(world: World, context: Context, command: EvaluateGate, cancel
         hard=gate.gate_class is GateClass.HARD,
         usage=judgement.usage,
         notes=world.workspaces.leavings(),
+        quota=errored and judgement.quota,
     )
 
 
 def _retry_at(world: World, context: Context, command: EvaluateGate, judgement: Judgement) -> float:
-    return context.retry_at(world.clock.now(), command.number - 1, judgement.retry_at)
+    return context.retry_at(world.clock.now(), command.number - 1, judgement.retry_at, quota=judgement.quota)
 
 
 def _case(world: World, context: Context, command: EvaluateGate) -> Case:

@@ -67,6 +67,7 @@ class Outcome:
     permanent: bool = False
     told: str = ""  # the brief as it was sent
     answer: str = ""  # what it answered in full, where the brief asks for one: JSON, or text that holds it
+    notes: tuple[str, ...] = ()  # what a person should know, such as failures that the program got over
 
 
 @runtime_checkable

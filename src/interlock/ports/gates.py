@@ -58,6 +58,7 @@ class Judgement:
     permanent: bool = False
     usage: Usage = Usage()  # of reviewers
     retry_at: float = 0.0  # when a quota resets
+    quota: bool = False  # errored, for nothing but a quota
 
 
 class Gates(Protocol):

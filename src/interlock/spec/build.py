@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from interlock.core.canaries import BREAKING, recognised
 from interlock.core.pipeline import (
+    QUOTA_WAIT_S,
     AgentSpec,
     Artifact,
     Baseline,
@@ -82,6 +83,7 @@ def build(draft: Draft, name: str) -> Pipeline:
         carry=tuple(file.carry),
         limits=_limits(file.limits),
         deliver=_deliver(file.deliver),
+        quota_wait_s=file.quota_wait or QUOTA_WAIT_S,
     )
 
 

@@ -217,6 +217,7 @@ class PipelineFile(_Part):
     agents: dict[Name, AgentPart] = {}
     defaults: DefaultsPart = DefaultsPart()
     limits: LimitsPart = LimitsPart()
+    quota_wait: Duration | None = None
     protect: list[Glob] = []
     setup: list[SetupPart] = []
     carry: list[RelativePath] = []

@@ -51,6 +51,7 @@ def _file(spec: Pipeline) -> _Tree:
             cost_usd=spec.limits.cost_usd,
             wall=spec.limits.wall_s,
         ),
+        quota_wait=spec.quota_wait_s,
         protect=listed,
         setup=[_setup(setup) for setup in spec.setup],
         carry=list(spec.carry),

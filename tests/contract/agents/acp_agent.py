@@ -50,7 +50,13 @@ class Agent:
         await self.client.session_update(session_id=session, update=spent)
         if await self._permitted(session, "edit", path):
             await self.client.write_text_file(session_id=session, path=path, content="two\n")
+        await self._holds(session, 70)
         await self._say(session, "All done.")
+
+    async def last(self, session: str) -> None:
+        """As some do: what it tells at the end is the last call's alone, and no more than what the context holds."""
+        await self.edit(session)
+        await self._holds(session, 120)
 
     async def sneak(self, session: str) -> None:
         """Asks, is denied, tries all the same, and says what came of it."""
@@ -100,6 +106,10 @@ class Agent:
         await asyncio.sleep(1000)
 
     async def cancel(self, session_id: str, **more: Any) -> None: ...
+
+    async def _holds(self, session: str, tokens: int) -> None:
+        update = schema.UsageUpdate(session_update="usage_update", used=tokens, size=1000)
+        await self.client.session_update(session_id=session, update=update)
 
     async def _say(self, session: str, words: str) -> None:
         await self.client.session_update(session_id=session, update=acp.update_agent_message_text(words))

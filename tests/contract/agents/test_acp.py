@@ -14,6 +14,7 @@ from tests.model_server.script import Step
 from tests.model_server.server import serving
 
 from interlock.agents import adapters
+from interlock.core.events import Usage
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec, Command, Scope
 from interlock.ports import Brief, Ended, Outcome, Place
@@ -47,6 +48,10 @@ def test_an_edit_within_the_bounds(place: Place) -> None:
     assert outcome.usage.cost_usd == 0.25
     assert outcome.log is not None
     assert "Traceback" not in outcome.log.read_text()
+
+
+def test_tokens_of_the_last_call_alone_are_unknown(place: Place) -> None:
+    assert work("last", place).usage == Usage(cost_usd=0.25)
 
 
 def test_what_the_stage_may_not_change_is_denied_and_refused(place: Place) -> None:
@@ -148,6 +153,8 @@ def test_a_real_agent_edits_and_its_failure_is_told(name: str, place: Place, tmp
         if name.endswith("-acp"):  # the others tell only the last call's
             assert (outcome.usage.tokens_in, outcome.usage.tokens_out) == (2010, 41)
             assert (outcome.usage.cost_usd is not None) == (name == "claude-agent-acp")
+        else:
+            assert outcome.usage.tokens_in is None
         failed = work("key", place_in(tmp_path / "other"), argv, **env)
     assert (failed.ended, failed.permanent) == (Ended.UNAVAILABLE, True), failed
 

@@ -91,7 +91,7 @@ def test_the_row_of_those_that_stand_in_ends_with_a_person() -> None:
 
 def test_where_all_have_no_quota_the_last_one_is_waited_for() -> None:
     down = [("first", "quota"), ("second", "quota"), ("third", "quota")]
-    assert next_of(pipeline(), *down) == WaitUntil(100.0, "quota")
+    assert next_of(pipeline(), *down) == WaitUntil(100.0, "quota", 1.0)
     assert agent_of(next_of(pipeline(), *down, now=100.0)) == "first"
 
 

@@ -6,12 +6,14 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 
 from interlock.agents.checking import SERVER, TOOL, Check
-from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, text
+from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, late_events, text
 from interlock.agents.keys import private
+from interlock.agents.patience import SILENT_S, number
 from interlock.agents.sessions import Session
 from interlock.core.events import Usage
 from interlock.ports import Agent
@@ -20,6 +22,9 @@ _QUIET = (
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_AUTOUPDATER", "DISABLE_TELEMETRY", "DISABLE_ERROR_REPORTING",
 )  # fmt: skip
 _KEY, _TOKEN = "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"
+_AGAIN = "api_retry"  # a call of the model that failed, and that it tries again
+_FOR_GOOD = (401, 403)
+_OWN = "<synthetic>"  # what it says in the place of a model
 _ALWAYS = ("-p", "--output-format", "stream-json", "--verbose", "--strict-mcp-config", "--setting-sources=")
 
 
@@ -28,7 +33,7 @@ def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     kind = Kind(
         "claude", _start, _read, login, "CLAUDE_CONFIG_DIR",
         sessions="projects/*/{}.jsonl", resume=_resume, cumulative=frozenset({"cost_usd"}), streamed=_streamed,
-        checks=True,
+        checks=True, of_no_use=_of_no_use,
     )  # fmt: skip
     return Driven(kind, environ)
 
@@ -47,7 +52,7 @@ def _start(asked: Asked) -> Start:
         tools = f"Bash,mcp__{SERVER}__{TOOL}" if asked.check is not None else "Bash"
         may = ("--permission-mode", "acceptEdits", "--allowedTools", tools)
     model = ("--model", asked.brief.model) if asked.brief.model else ()
-    env = {"CLAUDE_CONFIG_DIR": str(asked.state), "CLAUDE_CODE_MAX_RETRIES": "0", **dict.fromkeys(_QUIET, "1")}
+    env = {"CLAUDE_CONFIG_DIR": str(asked.state), "CLAUDE_CODE_MAX_RETRIES": "3", **dict.fromkeys(_QUIET, "1")}
     if asked.endpoint:
         env["ANTHROPIC_BASE_URL"] = asked.endpoint
     servers: tuple[str, ...] = ()
@@ -89,20 +94,34 @@ def _servers(asked: Asked, check: Check) -> Path:
 def _read(asked: Asked, log: Path) -> Told:
     result: Event = {}
     limited = 0.0
-    refused, model = False, ""
+    refused, model, retries, begun = False, "", 0, False
     for event in events(log):
         kind = text(event, "type")
         if kind == "result":
             result = event
         elif kind == "assistant":
             refused = text(inner(event, "message"), "stop_reason") == "refusal"
+            begun = begun or text(inner(event, "message"), "model") not in ("", _OWN)
         elif kind == "system":
             model = text(event, "model") or model
+            retries += text(event, "subtype") == _AGAIN
         elif kind == "rate_limit_event":
             limited = _reset(inner(event, "rate_limit_info")) or limited
     if not result:
-        return Told(model=model)
-    return _told(result, limited, refused, model)
+        return Told(model=model, retries=retries)
+    return replace(_told(result, limited, refused, model), retries=retries, begun=begun)
+
+
+def _of_no_use(asked: Asked, log: Path) -> str:
+    """It tries a bad key again, and waits for as long as a limit said."""
+    last: Event = {}
+    for event in late_events(log):
+        last = event
+    if text(last, "subtype") != _AGAIN:
+        return ""
+    status = count(last, "error_status") or 0
+    far = number(last, "retry_delay_ms") > SILENT_S * 1000
+    return f"API Error: {status} {text(last, 'error')}" if status in _FOR_GOOD or far else ""
 
 
 def _told(result: Event, limited: float, refused: bool, model: str) -> Told:

@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from interlock.agents.checking import SERVER, TOOL, Check
-from interlock.agents.driven import Asked, Driven, Kind, Start, Told, count, events, inner, text
+from interlock.agents.driven import Asked, Driven, Kind, Start, Told, count, events, inner, late_events, text
+from interlock.agents.patience import of_no_use
 from interlock.agents.sessions import Session
 from interlock.core.events import Usage
 from interlock.ports import Agent
 
+_AGAIN = "Reconnecting..."
+_NO_NETWORK = "waiting for network"
 _KEYS = ("CODEX_API_KEY", "OPENAI_API_KEY")
 
 
@@ -19,7 +22,8 @@ def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     kind = Kind(
         "codex", _start, _read, (".codex/auth.json", "auth.json"), "CODEX_HOME",
         sessions="sessions/*/*/*/rollout-*{}.jsonl", resume=_resume,
-        cumulative=frozenset({"tokens_in", "tokens_out", "tokens_cached"}), checks=True, obeys=(".codex", ".agents"),
+        cumulative=frozenset({"tokens_in", "tokens_out", "tokens_cached"}), checks=True, of_no_use=_of_no_use,
+        obeys=(".codex", ".agents"),
     )  # fmt: skip
     return Driven(kind, environ)
 
@@ -61,7 +65,7 @@ def _config(asked: Asked, key: str) -> str:
     provider = (
         f"[model_providers.own]\nname = {json.dumps('own')}\nbase_url = {json.dumps(asked.endpoint + '/v1')}\n"
         f'env_key = {json.dumps(key)}\nwire_api = "responses"\n'
-        "request_max_retries = 0\nstream_max_retries = 0\n"
+        "request_max_retries = 3\nstream_max_retries = 2\n"
         f"stream_idle_timeout_ms = {(asked.brief.idle_timeout_s or asked.brief.timeout_s) * 1000}\n"
     )
     return f'{model}model_provider = "own"\n{common}{provider}'
@@ -79,7 +83,7 @@ def _server(check: Check) -> str:
 
 def _read(asked: Asked, log: Path) -> Told:
     session = message = wrong = last = ""
-    usage = Usage()
+    usage, begun, retries = Usage(), False, 0
     for event in events(log):
         kind = text(event, "type")
         last = kind or last
@@ -88,11 +92,35 @@ def _read(asked: Asked, log: Path) -> Told:
         elif kind == "item.completed":
             item = inner(event, "item")
             message = text(item, "text") if text(item, "type") == "agent_message" else message
+            begun = begun or text(item, "type") != "error"
             wrong = ""  # it went on after an error that it got over
         elif kind == "turn.completed":
             used = inner(event, "usage")
             usage = Usage(count(used, "input_tokens"), count(used, "output_tokens"), count(used, "cached_input_tokens"))
         elif kind in ("error", "turn.failed"):
             wrong = text(event, "message") or text(inner(event, "error"), "message") or wrong
+            retries += wrong.startswith(_AGAIN)
     done = last == "turn.completed"
-    return Told(done, message=message, trouble="" if done else wrong, usage=usage, session=session)
+    return Told(
+        done,
+        message=message,
+        trouble="" if done else wrong,
+        usage=usage,
+        session=session,
+        begun=begun,
+        retries=retries,
+    )
+
+
+def _of_no_use(asked: Asked, log: Path) -> str:
+    """It waits without an end for a network, and without a word for as long as a limit said."""
+    errors: list[str] = []
+    begun = False
+    for event in late_events(log):
+        if text(event, "type") == "error":
+            errors.append(text(event, "message"))
+        elif text(inner(event, "item"), "type") not in ("", "error"):
+            errors, begun = [], True
+    if errors and not begun and _NO_NETWORK in errors[-1]:
+        return errors[-1]
+    return of_no_use(errors, log)

@@ -16,7 +16,7 @@ _SETTINGS = {
     "privacy": {"usageStatisticsEnabled": False},
     "telemetry": {"enabled": False},
     "advanced": {"ignoreLocalEnv": True},
-    "general": {"maxAttempts": 1, "disableAutoUpdate": True, "disableUpdateNag": True, "enableAutoUpdate": False},
+    "general": {"maxAttempts": 3, "disableAutoUpdate": True, "disableUpdateNag": True, "enableAutoUpdate": False},
 }
 
 

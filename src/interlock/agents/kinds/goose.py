@@ -12,15 +12,24 @@ from typing import cast
 
 from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, tail, text
 from interlock.agents.keys import private
+from interlock.agents.patience import of_no_use
 from interlock.core.events import Usage
 from interlock.ports import Agent
 
-_FAILED = "Ran into this error"
+# What it says itself at the end of its turn, as if it were an answer.
+_OWN = (
+    "Ran into this error",
+    "Network error",
+    "Please check your account",
+    "Please add credits",
+    "I've reached the max",
+)
+_FAILURE = re.compile(r"Provider request failed with (status: [^\n]{0,500})")
 _TURNS_MAX = "200"  # the stage's timeout is what bounds it
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    return Driven(Kind("goose", _start, _read, obeys=(".goose", ".agents"), checks=True), environ)
+    return Driven(Kind("goose", _start, _read, of_no_use=_of_no_use, obeys=(".goose", ".agents"), checks=True), environ)
 
 
 def _start(asked: Asked) -> Start:
@@ -56,29 +65,57 @@ def _start(asked: Asked) -> Start:
 
 
 def _read(asked: Asked, log: Path) -> Told:
-    said, errors = "", ""
+    said: list[str] = []
+    newest, errors = "", ""
     last: Event = {}
     for event in events(log):
         match text(event, "type"):
             case "message":
-                said = _words(inner(event, "message")) or said
+                message = inner(event, "message")
+                if text(message, "id") != newest or not _words(message):
+                    said.clear()  # a message comes in parts that have its id
+                newest = text(message, "id")
+                said.append(_words(message))
+                errors = _out_of_credit(message) or errors
             case "error":
                 errors = text(event, "error") or text(event, "message") or "it told of an error"
             case "complete":
                 last = event
             case _:
                 pass
-    done = bool(count(last, "total_tokens")) and not errors
+    words = "".join(said)
+    own = words if not newest and words.startswith(_OWN) else ""  # and not the model's, which has an id
+    done = bool(count(last, "total_tokens")) and not errors and not own
     if not done and not errors:
-        errors = said if _FAILED in said else f"the stream ended early: {said}" if last else _in_its_log(asked)
+        errors = own or (f"the stream ended early: {words}" if last else _in_its_log(asked))
     usage = Usage(count(last, "input_tokens"), count(last, "output_tokens"))
-    return Told(done, message=said, trouble="" if done else errors, usage=usage)
+    return Told(done, message=words, trouble="" if done else errors, usage=usage)
+
+
+def _of_no_use(asked: Asked, log: Path) -> str:
+    """It waits for a quota without a word, for as long as it is told to."""
+    logs = sorted((asked.state / "state" / "logs" / "cli").glob("*/*.log"))
+    if not logs or _written(log) > _written(logs[-1]):
+        return ""  # it went on
+    return of_no_use(_FAILURE.findall(tail(logs[-1]))[-1:], logs[-1])
+
+
+def _written(path: Path) -> float:
+    return path.stat().st_mtime if path.is_file() else 0.0
+
+
+def _out_of_credit(message: Event) -> str:
+    parts = message.get("content")
+    for part in parts if isinstance(parts, list) else ():
+        if isinstance(part, dict) and part.get("notificationType") == "creditsExhausted":
+            return text(cast(Event, part), "msg") or "out of credits"
+    return ""
 
 
 def _in_its_log(asked: Asked) -> str:
     """The last error in the log that it keeps: it tells of none while it waits to try again."""
     logs = sorted((asked.state / "state" / "logs" / "cli").glob("*/*.log"))
-    found = re.findall(r"Provider request failed with (status: [^\n]{0,500})", tail(logs[-1])) if logs else []
+    found = _FAILURE.findall(tail(logs[-1])) if logs else []
     return found[-1] if found else ""
 
 

@@ -30,7 +30,7 @@ def _start(asked: Asked) -> Start:
         "MSWEA_SILENT_STARTUP": "1",
         "MSWEA_COST_TRACKING": "ignore_errors",
         "MSWEA_GLOBAL_CONFIG_DIR": str(asked.state),
-        "MSWEA_MODEL_RETRY_STOP_AFTER_ATTEMPT": "1",
+        "MSWEA_MODEL_RETRY_STOP_AFTER_ATTEMPT": "2",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     }
     if asked.endpoint:
@@ -75,7 +75,7 @@ def _read(asked: Asked, log: Path) -> Told:
     return Told(
         done,
         message=text(inner(trajectory, "info"), "submission") or (said[-1] if said else ""),
-        trouble="" if done else f"{status or _FAILED}: {_errors(tail)}",
+        trouble="" if done else f"{status or _FAILED}: {_raised(messages) or _errors(tail)}",
         usage=_usage(messages),
         transcript=path if path.is_file() else None,
     )
@@ -107,6 +107,10 @@ def _usage(messages: list[Event]) -> Usage:
 def _sum(parts: list[Event], name: str) -> int | None:
     found = [number for part in parts if (number := count(part, name)) is not None]
     return sum(found) if found else None
+
+
+def _raised(messages: list[Event]) -> str:
+    return text(inner(messages[-1], "extra"), "exception_str") if messages else ""
 
 
 def _errors(tail: str) -> str:

@@ -6,11 +6,26 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from pathlib import Path
 
 from interlock.agents.checking import SERVER, Check
-from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, tail, text
+from interlock.agents.driven import (
+    Asked,
+    Driven,
+    Event,
+    Kind,
+    Start,
+    Told,
+    count,
+    events,
+    inner,
+    late_events,
+    tail,
+    text,
+)
 from interlock.agents.keys import private
+from interlock.agents.patience import ERRORS_MAX, of_no_use
 from interlock.core.events import Usage
 from interlock.ports import Agent
 
@@ -25,13 +40,16 @@ _PROVIDERS = {
     "GOOGLE_GENERATIVE_AI_API_KEY": "google", "GROQ_API_KEY": "groq", "MISTRAL_API_KEY": "mistral",
     "OPENAI_API_KEY": "openai", "OPENROUTER_API_KEY": "openrouter", "XAI_API_KEY": "xai",
 }  # fmt: skip
+_FAILURE = re.compile(r'^timestamp=(\S+) [^\n]*error\.error="([^"\n]*)"', re.M)
+_CUT = "the stream ended before the answer was whole"
 _PROVIDER = "own"  # of an endpoint that the user names
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     login = (".local/share/opencode/auth.json", "data/opencode/auth.json")
     obeys = (".opencode", "opencode.json*", ".agents")
-    return Driven(Kind("opencode", _start, _read, login, streamed=_streamed, obeys=obeys, checks=True), environ)
+    kind = Kind("opencode", _start, _read, login, streamed=_streamed, of_no_use=_of_no_use, obeys=obeys, checks=True)
+    return Driven(kind, environ)
 
 
 def _start(asked: Asked) -> Start:
@@ -107,8 +125,22 @@ def _read(asked: Asked, log: Path) -> Told:
     reason = text(steps[-1], "reason") if steps else ""
     done = not errors and reason == "stop"
     if not done and not errors:
-        errors = "the stream ended before the answer was whole" if reason == "unknown" else _in_its_log(asked)
+        errors = _CUT if reason == "unknown" else _in_its_log(asked)
     return Told(done, message=said, trouble=errors, status=status, usage=_usage(steps), session=session)
+
+
+def _of_no_use(asked: Asked, log: Path) -> str:
+    """It tries again for ever: what fails, and a stream that broke off, which is an answer of its own."""
+    broken = 0
+    for event in late_events(log):
+        if text(event, "type") == "step_finish":
+            broken = broken + 1 if text(inner(event, "part"), "reason") == "unknown" else 0
+    if broken > ERRORS_MAX:
+        return _CUT
+    own = _own_log(asked)
+    went_on_at = log.stat().st_mtime if log.is_file() else 0.0
+    errors = [said for at, said in _FAILURE.findall(tail(own)) if datetime.fromisoformat(at).timestamp() > went_on_at]
+    return of_no_use(errors, own)
 
 
 def _streamed(event: Event) -> tuple[str, int] | None:
@@ -121,9 +153,12 @@ def _streamed(event: Event) -> tuple[str, int] | None:
 
 def _in_its_log(asked: Asked) -> str:
     """The last error in the log that it keeps: it tells of none while it tries again."""
-    log = tail(asked.state / "data" / "opencode" / "log" / "opencode.log")
-    found = re.findall(r'error\.error="([^"\n]*)"', log)
-    return found[-1] if found else ""
+    found = _FAILURE.findall(tail(_own_log(asked)))
+    return str(found[-1][1]) if found else ""
+
+
+def _own_log(asked: Asked) -> Path:
+    return asked.state / "data" / "opencode" / "log" / "opencode.log"
 
 
 def _usage(steps: list[Event]) -> Usage:

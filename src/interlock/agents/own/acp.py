@@ -69,6 +69,7 @@ class Client:
     cost_usd: float | None = None
     said: list[str] = field(default_factory=list)
     kinds: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    context: int = 0  # tokens in it, as it told last
 
     async def request_permission(
         self, session_id: str, tool_call: schema.ToolCallUpdate, options: list[schema.PermissionOption], **more: object
@@ -92,8 +93,10 @@ class Client:
             if isinstance(update, schema.ToolCallStart):
                 self.said.clear()
             self._about(update)
-        elif isinstance(update, schema.UsageUpdate) and update.cost is not None and update.cost.currency == "USD":
-            self.cost_usd = update.cost.amount
+        elif isinstance(update, schema.UsageUpdate):
+            self.context = update.used
+            if update.cost is not None and update.cost.currency == "USD":
+                self.cost_usd = update.cost.amount
 
     async def write_text_file(self, session_id: str, path: str, content: str, **more: object) -> None:
         if not self.bounds.may_change(path):
@@ -169,7 +172,7 @@ async def _asked(config: Mapping[str, object], client: Client, connection: Any) 
     refused = answer.stop_reason == "refusal"
     done = (answer.stop_reason == "end_turn" and not wrong) or refused
     trouble = wrong if wrong or done else f"the agent stopped: {answer.stop_reason}"
-    return Result(done, refused, said, trouble, usage=_usage(answer, client.cost_usd), session=session)
+    return Result(done, refused, said, trouble, usage=_usage(answer, client), session=session)
 
 
 async def _session(connection: Any, cwd: str, servers: list[Any]) -> str:  # noqa: ANN401
@@ -210,13 +213,14 @@ def _bounds(config: Mapping[str, object]) -> Bounds:
     )
 
 
-def _usage(answer: schema.PromptResponse, cost_usd: float | None) -> Usage:
-    """Some count what came from a cache among the input, others beside it: the total tells."""
+def _usage(answer: schema.PromptResponse, client: Client) -> Usage:
+    """Some count what came from a cache among the input, others beside it: the total tells. Unknown where it may be of
+    the last call alone: a turn with tools had more than one, and their sum is more than what the context holds."""
     used = answer.usage
-    if used is None or not used.total_tokens:
-        return Usage(cost_usd=cost_usd)
+    if used is None or not used.total_tokens or (client.kinds and not 0 < client.context < used.total_tokens):
+        return Usage(cost_usd=client.cost_usd)
     tokens_in = max(used.input_tokens, used.total_tokens - used.output_tokens - (used.thought_tokens or 0))
-    return Usage(tokens_in, used.output_tokens, used.cached_read_tokens, cost_usd)
+    return Usage(tokens_in, used.output_tokens, used.cached_read_tokens, client.cost_usd)
 
 
 def _status_of(error: acp.RequestError) -> int:

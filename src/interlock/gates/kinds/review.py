@@ -115,7 +115,9 @@ def _asked(bench: Bench, case: Case, asked: Asked, times: int, cancel: Cancel) -
         if outcome.ended is not Ended.COMPLETED:
             times += outcome.ended in _FAILED
             why = f"{outcome.ended}: {outcome.message}"
-            return replace(silent, why=why, retry_at=outcome.retry_at, permanent=outcome.permanent, asked=times)
+            quota = outcome.ended is Ended.RATE_LIMITED
+            silent = replace(silent, why=why, retry_at=outcome.retry_at, permanent=outcome.permanent, asked=times)
+            return replace(silent, quota=quota)
         try:
             answer = read(outcome.answer or outcome.message, asked)
         except NoAnswer as error:

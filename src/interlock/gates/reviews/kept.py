@@ -34,6 +34,7 @@ class Opinion:
     retry_at: float = 0.0
     permanent: bool = False
     asked: int = 0
+    quota: bool = False  # a limit of its provider, which is waited for and is no try
     ended: bool = False  # before it answered, since it could change nothing any more
 
 

@@ -30,6 +30,7 @@ def together(review: Review, opinions: Sequence[Opinion]) -> Judgement:
         usage=total(opinion.usage for opinion in opinions),
         retry_at=max((opinion.retry_at for opinion in silent), default=0.0),
         permanent=bool(silent) and all(opinion.permanent or opinion.asked >= ASKED_MAX for opinion in silent),
+        quota=bool(silent) and all(opinion.quota for opinion in silent),
     )
 
 

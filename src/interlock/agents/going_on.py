@@ -1,0 +1,65 @@
+"""Going on with a program's own session where a limit ended it in the middle of its work, so that none of it is lost.
+
+Rule: only where the model had answered before, only for a wait of a minute at most, and twice: what takes longer, or
+is down, is for the run to wait for. What each try used is counted.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from interlock.core.events import Usage
+from interlock.ports import Ended, Outcome
+
+GO_ON = 2
+WORDS = (
+    "The model's endpoint failed in the middle of your work. All that you did is still there: go on where you were, "
+    "and finish the task that you were given."
+)
+_WAIT_MAX_S = 60.0
+_WAITS_S = (5.0, 20.0)
+
+
+def goes_on(outcome: Outcome, *, begun: bool) -> bool:
+    limited = outcome.ended is Ended.RATE_LIMITED and not outcome.permanent
+    return begun and limited and outcome.retry_at - time.time() <= _WAIT_MAX_S
+
+
+def pause_s(outcome: Outcome, tries: int) -> float:
+    """Until the time that was named, else a few seconds."""
+    named = outcome.retry_at - time.time()
+    return named if outcome.retry_at and named > 0 else _WAITS_S[min(tries, len(_WAITS_S) - 1)]
+
+
+def known(told: Usage, before: Usage) -> Usage:
+    """What it told last, or what was known before where it told nothing."""
+    return before if told == Usage() else told
+
+
+def set_aside(log: Path | None) -> Path | None:
+    """The log of a try, out of the way of the next one's."""
+    if log is None:
+        return None
+    aside = log.with_name("log-before")
+    log.replace(aside)
+    return aside
+
+
+def together(former: Outcome, newest: Outcome, log: Path | None) -> Outcome:
+    """One outcome of both tries: that of the newest, with what both used and printed. `log` is the former's."""
+    names = [each.name for each in fields(Usage)]
+    sums = {name: _sum(getattr(former.usage, name), getattr(newest.usage, name)) for name in names}
+    notes = (*former.notes, "its model was at a limit, and it went on with its session", *newest.notes)
+    if log is not None and newest.log is not None:
+        with log.open("ab") as whole, newest.log.open("rb") as rest:
+            shutil.copyfileobj(rest, whole)
+        log.replace(newest.log)
+    return replace(newest, usage=Usage(**sums), told=former.told, notes=tuple(dict.fromkeys(notes)))
+
+
+def _sum(one: Any, other: Any) -> Any:  # noqa: ANN401 - of tokens, or of a cost
+    return other if one is None else one if other is None else one + other

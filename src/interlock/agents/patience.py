@@ -1,0 +1,59 @@
+"""How long a program that tries again by itself is let: until it is of no use, and the run can wait in its place.
+
+Rule: it is ended as by a cancel, and what it said of itself decides what became of it. Its own log is looked at once a
+second, and only the end of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from interlock.agents.trouble import trouble
+from interlock.ports import Cancel, Ended
+
+SILENT_S = 30.0  # after an error, waiting for the next try: what takes longer is for the run to wait for
+ERRORS_MAX = 4  # of the endpoint in a row
+_LOOK_S = 1.0
+
+
+class Patience:
+    """Implements ports.Cancel for the program: set where the work is no longer wanted, or `look` says why it is of no
+    use to go on; then `why` holds that."""
+
+    def __init__(self, cancel: Cancel, look: Callable[[], str]) -> None:
+        self._cancel, self._look = cancel, look
+        self._due_at = time.monotonic() + _LOOK_S
+        self.why = ""
+
+    def is_set(self) -> bool:
+        if not self.why and time.monotonic() >= self._due_at:
+            self.why = self._look()
+            self._due_at = time.monotonic() + _LOOK_S
+        return bool(self.why) or self._cancel.is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return self._cancel.wait(timeout)
+
+
+def of_no_use(errors: Sequence[str], log: Path) -> str:
+    """The last of the errors that came in a row where the next try cannot help, is far off, or was one too many.
+    `log` is where they were written."""
+    if not errors:
+        return ""
+    known = trouble(errors[-1], time.time())
+    far = known.ended is Ended.RATE_LIMITED and known.retry_at > time.time() + SILENT_S
+    return errors[-1] if known.permanent or far or len(errors) > ERRORS_MAX or _silent(log) else ""
+
+
+def _silent(log: Path) -> bool:
+    try:
+        return time.time() - log.stat().st_mtime > SILENT_S
+    except OSError:
+        return False
+
+
+def number(event: Mapping[str, object], name: str) -> float:
+    value = event.get(name)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
