@@ -163,7 +163,7 @@ def test_a_real_agent_edits_and_its_failure_is_told(name: str, place: Place, tmp
 def test_a_real_agent_obeys_nothing_that_was_planted(name: str, place: Place, tmp_path: Path) -> None:
     with serving(_SCENARIOS) as model, serving(_SCENARIOS) as foreign:
         plant(place.tree, foreign.base, tmp_path / "marks")
-        argv, env = _real(name, model.base)
+        argv, env = _real(name, model.base, tmp_path)
         outcome = work("nothing", place, argv, schema="{}", **env)
         told = [body for _, body in model.requests if WORD in body]
     assert (outcome.ended, foreign.requests, told) == (Ended.COMPLETED, [], []), outcome
