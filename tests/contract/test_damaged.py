@@ -157,7 +157,7 @@ def test_runs_that_nothing_but_the_folder_tells_of_are_missed(world: World) -> N
             5, f"{state}/journal.db holds no run, and some were recorded", "put the newest one back"
         )
     world.ask("run", "-p", "joined", "-t", "anew", "--plain").ended(
-        0, "the journal held no run before this, and some were recorded"
+        0, "warning: before this, the journal", "holds no run, and some were recorded"
     )
     assert phases(world) == {"anew": "accepted"}
 

@@ -36,9 +36,7 @@ def of_runs(cwd: Path, environ: Mapping[str, str], identity: Identity) -> Iterat
 
     paths = identity.paths
     if not (paths.journal.exists() or paths.store.exists() or identity.recorded):
-        if identity.notice:
-            yield Looked("identity", "note", identity.notice)
-        yield Looked("journal", "note", _NO_RUNS)
+        yield from _without_journal(identity)
         return
     try:
         app = build(cwd, environ)
@@ -46,13 +44,24 @@ def of_runs(cwd: Path, environ: Mapping[str, str], identity: Identity) -> Iterat
         yield Looked("journal", "bad", str(error), Exit.INFRASTRUCTURE)
         return
     try:
-        if app.notice:
+        if app.notice and not app.service.has_vanished():
             yield Looked("identity", "note", app.notice)
+        if identity.begun_anew:
+            yield Looked("identity", "note", f"its folder was begun anew, when this was said: {identity.begun_anew}")
         yield from _of_journal(app)
     except InterlockError as error:
         yield Looked("journal", "bad", str(error), Exit.INFRASTRUCTURE)
     finally:
         app.close()
+
+
+def _without_journal(identity: Identity) -> Iterator[Looked]:
+    if identity.lost:
+        yield Looked("journal", "bad", identity.notice, Exit.INFRASTRUCTURE)
+        return
+    if identity.notice:
+        yield Looked("identity", "note", identity.notice)
+    yield Looked("journal", "note", _NO_RUNS)
 
 
 def of_records(paths: Paths, identity: Identity) -> Iterator[Looked]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 from typing import TypeVar
 
 from interlock.core.events import Recorded
@@ -30,7 +29,7 @@ from interlock.ports import (
 from interlock.service.answers import Said, to_answer
 from interlock.service.checks import Checked, CheckRequest, check, check_proposal, with_judges_of_base
 from interlock.service.naming import run_named
-from interlock.service.reading import lost, understood, vanished
+from interlock.service.reading import lost, understood
 from interlock.service.runs import RunRequest, begin
 
 Seen = TypeVar("Seen", Standing, RunView)
@@ -43,7 +42,7 @@ _OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
 class Service:
     """`owner_of` says who drives a run now (empty for nobody); the `new_*_id` functions name new things;
     `workspaces` and `gates` are made where they are needed; `lost_runs` are those that were recorded and that the
-    journal knows nothing of; `recorded` is the folder of the state, where it was written down that there are runs;
+    journal knows nothing of; `vanished` says what is wrong if there is no run, where it is known that there were some;
     `aside` are damaged ones that a person has set aside; `begun` is told of each new run."""
 
     journal: Journal
@@ -56,7 +55,7 @@ class Service:
     new_run_id: Callable[[], str]
     new_answer_id: Callable[[], str]
     lost_runs: Callable[[], Sequence[str]] = tuple
-    recorded: Path | None = None
+    vanished: str = ""
     aside: Callable[[], Collection[str]] = frozenset
     begun: Callable[[], None] = lambda: None
 
@@ -91,13 +90,13 @@ class Service:
         """Of all runs, oldest first; those that are lost come last. Raises Damaged where there were some, and nothing
         tells which."""
         found = [*self.journal.runs(), *self.lost_runs()]
-        if not found and self.recorded is not None:
-            raise vanished(self.recorded)
+        if not found and self.vanished:
+            raise Damaged(self.vanished)
         return found
 
     def has_vanished(self) -> bool:
         """Whether there were runs, and nothing tells which."""
-        return self.recorded is not None and not self.journal.runs() and not self.lost_runs()
+        return bool(self.vanished) and not self.journal.runs() and not self.lost_runs()
 
     def list_runs(self, count: int = 50) -> list[Standing]:
         """The newest runs, newest first. One that cannot be read says so as its phase, and why; those that are damaged
