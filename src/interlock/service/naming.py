@@ -11,6 +11,16 @@ _NEWEST = re.compile(r"@(?:-(\d{1,6}))?")
 _SHOWN_MAX = 10
 
 
+def in_order(begun: Sequence[str], lost: Sequence[str]) -> list[str]:
+    """Oldest first. The journal knows in which order runs were begun; a lost one stands where its id, which begins
+    with the time, puts it."""
+    placed = list(begun)
+    for run in sorted(lost):
+        at = next((at for at, other in enumerate(placed) if other > run), len(placed))
+        placed.insert(at, run)
+    return placed
+
+
 def run_named(runs: Sequence[str], name: str) -> str:
     """Of `runs`, oldest first: `@` is the newest, `@-1` the one before; else an id, or a beginning or an end of one
     that no other has. Raises UsageError."""

@@ -28,7 +28,7 @@ from interlock.ports import (
 )
 from interlock.service.answers import Said, to_answer
 from interlock.service.checks import Checked, CheckRequest, check, check_proposal, with_judges_of_base
-from interlock.service.naming import run_named
+from interlock.service.naming import in_order, run_named
 from interlock.service.reading import lost, understood
 from interlock.service.runs import RunRequest, begin
 
@@ -70,6 +70,14 @@ class Service:
         with understood(run):
             return self._pipeline(run)
 
+    def stages_of_newest(self) -> tuple[str, ...]:
+        """Of the newest listed run that can be read; empty where there is none."""
+        aside = self.aside()
+        for run in reversed(self.run_ids()):
+            if run not in aside and self._listed(run).is_readable:
+                return tuple(stage.id for stage in self.pipeline_of(run).stages)
+        return ()
+
     def describe_run(self, run: str) -> RunView:
         """Raises UsageError where there is no such run, InfrastructureError where it cannot be read."""
         with understood(run):
@@ -87,9 +95,9 @@ class Service:
         return bool(self.journal.answers(run))
 
     def run_ids(self) -> list[str]:
-        """Of all runs, oldest first; those that are lost come last. Raises Damaged where there were some, and nothing
+        """Of all runs, oldest first, those that are lost among them. Raises Damaged where there were some, and nothing
         tells which."""
-        found = [*self.journal.runs(), *self.lost_runs()]
+        found = in_order(self.journal.runs(), self.lost_runs())
         if not found and self.vanished:
             raise Damaged(self.vanished)
         return found
@@ -122,19 +130,21 @@ class Service:
 
     def choose_run(self, name: str, fits: Callable[[Standing], bool] = lambda _: True) -> Standing:
         """The run that `name` means (see `naming`); without a name the only one that fits. Raises UsageError, and does
-        so where one cannot be read: it may be the one that was meant."""
+        so where one cannot be read: it may be the one that was meant; InfrastructureError where it is that or none."""
         if name:
             aside = self.aside()
             newest_last = sorted(self.run_ids(), key=lambda run: run not in aside)  # `@` is one that is listed
             return self.locate_run(run_named(newest_last, name))
         runs = self.list_runs()
         fitting = [run for run in runs if run.is_readable and fits(run)]
-        unread = [run.id for run in runs if not run.is_readable]
+        unread = [run for run in runs if not run.is_readable]
         if unread and fitting:
-            words = f"say which run: {unread[0]} cannot be read, and may be the one that is meant:"
+            words = f"say which run: {unread[0].id} cannot be read, and may be the one that is meant:"
             raise UsageError("\n".join([words, *map(_told, fitting[:_SHOWN_MAX])]))
         if len(fitting) == 1:
             return fitting[0]
+        if unread:
+            raise _unread(unread[0], "no run that can be read fits")
         if not fitting:
             raise UsageError("no run fits: `interlock list` shows those there are, `interlock run` starts one")
         raise UsageError("\n".join(["say which run:", *map(_told, fitting[:_SHOWN_MAX])]))
@@ -151,7 +161,7 @@ class Service:
             raise UsageError("no runs in this repository yet: `interlock run TASK` starts one")
         readable = [run for run in runs if run.is_readable]
         if not readable:
-            raise Damaged(f"no run of this repository can be read: {runs[0].id}: {runs[0].why}")
+            raise _unread(runs[0], "no run of this repository can be read")
         for run in runs:
             if not run.is_readable:
                 passed_over(run)
@@ -244,6 +254,11 @@ def _attempt(view: RunView, name: str) -> AttemptId:
     except (ValueError, KeyError) as error:
         raise UsageError(f"{name}: expected base, a stage ({known}) or STAGE/EPOCH.NUMBER") from error
     return attempt
+
+
+def _unread(run: Standing, words: str) -> InfrastructureError:
+    kind = Damaged if run.phase is RunPhase.DAMAGED else InfrastructureError
+    return kind(f"{words}: {run.id} is {run.phase}: {run.why}: `interlock doctor` says more", permanent=True)
 
 
 def _told(run: Standing) -> str:

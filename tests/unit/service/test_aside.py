@@ -39,7 +39,7 @@ def made(aside: Aside, **known: Any) -> Service:
 def test_it_is_listed_until_it_is_set_aside_and_again_after(tmp_path: Path) -> None:
     aside = Aside(tmp_path / "new/aside")
     service = made(aside, lost_runs=lambda: ["a/b", "gone"])
-    assert [run.id for run in service.list_runs()] == ["gone", "a/b", "fine"]
+    assert [run.id for run in service.list_runs()] == ["gone", "fine", "a/b"]
     aside.put("gone", "why")
     aside.put("a/b", "why")
     assert [run.id for run in service.list_runs()] == ["fine"]
