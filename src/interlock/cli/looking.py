@@ -96,6 +96,8 @@ def _of_journal(app: Application) -> Iterator[Looked]:
     else:
         yield Looked("journal", "note", _NO_RUNS)
     yield from _of_aside(sorted(app.aside.runs().difference(run.id for run in runs)))
+    if runs:
+        yield _of_store(app, readable)
     yield from _of_evidence(app, readable)
 
 
@@ -126,6 +128,22 @@ def _of_aside(runs: Sequence[str]) -> Iterator[Looked]:
             f"{count(len(runs), 'damaged run')}, in no list ({them}): interlock doctor --bring-back RUN lists it again"
         )
         yield Looked("set aside", "note", text)
+
+
+def _of_store(app: Application, runs: Sequence[Standing]) -> Looked:
+    """What runs that are not over start from is kept there."""
+    from interlock.cli.words import OVER, count
+    from interlock.workspaces import base_ref
+
+    store, mend = app.paths.store, "put it back from a copy, or start the run anew"
+    if not store.is_dir():
+        text = f"{store} is gone, and with it what runs kept there: {mend}"
+        return Looked("store", "bad", text, Exit.INFRASTRUCTURE)
+    lacking = [run.id for run in runs if run.phase not in OVER and not (store / base_ref(run.base_commit)).is_file()]
+    if lacking:
+        text = f"{store} lacks what {count(len(lacking), 'run')} started from ({_them(lacking)}): {mend}"
+        return Looked("store", "bad", text, Exit.INFRASTRUCTURE)
+    return Looked("store", "ok", str(store))
 
 
 def _of_evidence(app: Application, runs: Sequence[Standing]) -> Iterator[Looked]:
