@@ -46,7 +46,7 @@ def candidates(runs: Sequence[str]) -> str:
 
 def _newest(runs: Sequence[str], name: str, back: int) -> str:
     if not runs:
-        raise UsageError("no runs in this repository yet: `interlock run TASK` starts one")
+        raise UsageError("no runs in this repository yet: `interlock run -p PIPELINE TASK` starts one")
     if back >= len(runs):
         raise UsageError(f"{name}: there is no such run: the oldest is {runs[0]}, or @-{len(runs) - 1}")
     return runs[-1 - back]

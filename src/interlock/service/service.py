@@ -146,7 +146,9 @@ class Service:
         if unread:
             raise _unread(unread[0], "no run that can be read fits")
         if not fitting:
-            raise UsageError("no run fits: `interlock list` shows those there are, `interlock run` starts one")
+            raise UsageError(
+                "no run fits: `interlock list` shows those there are, `interlock run -p PIPELINE TASK` starts one"
+            )
         raise UsageError("\n".join(["say which run:", *map(_told, fitting[:_SHOWN_MAX])]))
 
     def latest_run(self, name: str = "", passed_over: Callable[[Standing], None] = lambda _: None) -> Standing:
@@ -158,7 +160,7 @@ class Service:
         if not runs and self.aside():
             raise UsageError("every run of this repository is damaged and set aside: `interlock doctor` names them")
         if not runs:
-            raise UsageError("no runs in this repository yet: `interlock run TASK` starts one")
+            raise UsageError("no runs in this repository yet: `interlock run -p PIPELINE TASK` starts one")
         readable = [run for run in runs if run.is_readable]
         if not readable:
             raise _unread(runs[0], "no run of this repository can be read")
