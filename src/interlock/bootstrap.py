@@ -23,7 +23,9 @@ from interlock.journal import Aside, FileBlobs, SqliteJournal
 from interlock.ports import Brief, Cancel, InfrastructureError, UsageError, World
 from interlock.process import capture, detach, scrubbed
 from interlock.service import Service
+from interlock.service.reading import vanished
 from interlock.settings import (
+    Identity,
     NotifySettings,
     Owned,
     Paths,
@@ -171,10 +173,10 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
     paths = identity.paths
     clock = SystemClock()
     journal, blobs, aside = SqliteJournal(paths.journal), FileBlobs(paths.blobs), Aside(paths.aside)
-    notice = identity.notice
+    notice, gone = identity.notice, _vanished(identity)
     if not (identity.known and identity.recorded) and journal.runs():  # of an earlier version, or settled in part
         identity.settle()
-        notice = ""
+        notice, gone = "", vanished(paths.root)
     histories = Histories(journal)
     workspaces = Once(partial(_workspaces, paths, top, environ))
     ground = _Ground(top, environ, general, paths, settings, journal, blobs, clock)
@@ -190,9 +192,9 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
         new_run_id=lambda: new_run_id(clock.now(), secrets.token_bytes(8)),
         new_answer_id=lambda: secrets.token_hex(8),
         lost_runs=partial(_lost, journal, paths),
-        recorded=paths.root if identity.recorded else None,
+        vanished=gone,
         aside=aside.runs,
-        begun=identity.settle,
+        begun=identity.begin,
     )
     notices = Once(lambda: _notices(ground, service))
     owner = Once(lambda: _driver(ground, service, bench(), notices()))
@@ -291,6 +293,13 @@ def _driver(ground: _Ground, service: Service, bench: Bench, notices: Notices) -
         attendants=tuple(_attendants(notices, service.describe_run, ground.environ)),
         effects=partial(_effects, ground, holder),
     )
+
+
+def _vanished(identity: Identity) -> str:
+    """What is wrong if there is no run; empty where there need not be any."""
+    if identity.recorded:
+        return vanished(identity.paths.root)
+    return identity.notice if identity.lost else ""
 
 
 def _lost(journal: SqliteJournal, paths: RepositoryPaths) -> list[str]:

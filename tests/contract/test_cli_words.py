@@ -40,6 +40,8 @@ def test_the_task_is_a_word_by_position_or_a_file_behind_an_at(world: World) -> 
 
 def test_what_cannot_be_the_task_is_told(world: World) -> None:
     world.ask("run", "fix", "it").ended(2, "2 words: quote the task, as in `interlock run 'fix it'`")
+    world.ask("run", "quick", "fix it").ended(2, "quick is a pipeline and no task: `interlock run -p quick 'fix it'`")
+    world.ask("run", "-p", "quick", "fix", "it").ended(2, "quote the task, as in `interlock run -p quick 'fix it'`")
     world.ask("run", "quick").ended(2, "quick is a pipeline and no task: `interlock run -p quick TASK`")
     world.ask("run", "fix it", "-t", "fix it").ended(2, "the task is there twice")
     world.ask("run", "@nobody").ended(
@@ -57,9 +59,13 @@ def test_a_pipeline_is_named_by_its_position(world: World, verb: str) -> None:
 
 def test_where_there_are_several_pipelines_a_command_to_type_is_said(world: World) -> None:
     world.commit({".interlock/pipelines/chore.yaml": PIPELINE})
-    for verb, *more in (["run", "fix it"], ["plan"]):
+    for words, right in (
+        (["run", "fix it"], "run -p quick 'fix it'"),
+        (["run", "-t", "--\ntwo"], "run -p quick TASK"),
+        (["plan"], "plan -p quick"),
+    ):
         said = "there is more than one pipeline (chore, quick): choose one, as in `interlock"
-        world.ask(verb, *more).ended(2, f"{said} {verb} -p quick`")
+        world.ask(*words).ended(2, f"{said} {right}`")
 
 
 def test_help_and_version_answer_as_git_does(world: World) -> None:

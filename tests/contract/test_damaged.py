@@ -157,9 +157,22 @@ def test_runs_that_nothing_but_the_folder_tells_of_are_missed(world: World) -> N
             5, f"{state}/journal.db holds no run, and some were recorded", "put the newest one back"
         )
     world.ask("run", "-p", "joined", "-t", "anew", "--plain").ended(
-        0, "the journal held no run before this, and some were recorded"
+        0, "warning: before this, the journal", "holds no run, and some were recorded"
     )
     assert phases(world) == {"anew": "accepted"}
+
+
+def test_a_store_that_is_gone_is_told_with_the_way_out(tmp_path: Path) -> None:
+    world = unpacked(BEFORE, tmp_path)
+    known = runs(world)
+    store = state_of(world) / "store.git"
+    world.ask("doctor").ended(0, f"✓ store: {store}")
+    store.rename(tmp_path / "kept")
+    for words in (["doctor"], ["diff", known["accepted"]]):
+        world.ask(*words).ended(5, f"{store}", "is gone", "put it back from a copy, or start the run anew")
+    (tmp_path / "kept").rename(store)
+    shutil.rmtree(store / "refs/bases")
+    world.ask("doctor").ended(5, f"✗ store: {store} lacks what 3 runs started from", "put it back from a copy")
 
 
 def test_a_lost_wal_is_told(tmp_path: Path) -> None:

@@ -87,9 +87,22 @@ def test_an_id_that_a_power_loss_left_damaged_is_given_anew(world: World, left: 
 
 
 def test_runs_that_are_kept_elsewhere_are_said_to_be(world: World, tmp_path: Path) -> None:
-    said = world.ask("list", XDG_STATE_HOME=str(tmp_path / "other"))
-    said.ended(0, "this repository has had runs", f"{tmp_path}/other/interlock", "XDG_STATE_HOME", "no runs in this")
+    for verb in ("list", "resume", "doctor"):
+        said = world.ask(verb, XDG_STATE_HOME=str(tmp_path / "other"))
+        said.ended(5, "this repository has had runs", f"{tmp_path}/other/interlock", "XDG_STATE_HOME")
+        assert "yet" not in said.text
+        assert said.text.count("has had runs") == 1
     assert phases(world) == TASKS
+
+
+def test_a_folder_of_runs_that_is_lost_is_remembered_when_a_run_begins_anew(world: World) -> None:
+    (folder,) = folders(world)
+    shutil.rmtree(folder.parent)
+    world.ask("list").ended(5, "this repository has had runs", "put the folder back")
+    began = world.ask("run", "-p", "joined", "-t", "anew", "--plain")
+    began.ended(0, "warning: before this, this repository has had runs")
+    assert "has had runs" not in world.ask("list").ended(0, "anew").text
+    world.ask("doctor").ended(0, "its folder was begun anew, when this was said: this repository has had runs")
 
 
 def test_a_linked_worktree_shares_the_runs(world: World, tmp_path: Path) -> None:

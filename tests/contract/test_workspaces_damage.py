@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from tests.contract.workspaces_world import World, commit_all, git, make_world, write
 
 from interlock.core.pipeline import Command, Setup
-from interlock.ports import Room
+from interlock.ports import InfrastructureError, Room, Stamp
 from interlock.workspaces import storage, synced
 
 TOOLS = Room(setup=(Setup(Command(shell="mkdir -p tools && echo whole > tools/check.sh"), (), ("tools",)),))
@@ -150,3 +151,24 @@ def _noted(
         return honest(*args, **more)
 
     monkeypatch.setattr(module, name, noting)
+
+
+def test_a_store_that_is_gone_is_named_with_the_way_out(world: World, tmp_path: Path) -> None:
+    base = world.base().commit
+    world.workspaces.close()
+    shutil.rmtree(world.store)
+    again = make_world(tmp_path, world.repository)
+    stamp = Stamp("", 0, "x")
+    with again.workspaces as gone:
+        for ask in (
+            lambda: gone.patch(base, base),
+            lambda: gone.changes(base, base),
+            lambda: gone.read(base, "a.txt", 10),
+            lambda: gone.merge([base], stamp),
+            lambda: gone.send(base, base, "work", stamp, (), sign=False),
+            lambda: made_by_setup(again, base),
+        ):
+            with pytest.raises(InfrastructureError, match=r"store.*is gone, .*: put it back from a copy, or") as found:
+                ask()
+            assert found.value.permanent
+    assert not world.store.exists()

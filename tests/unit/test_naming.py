@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from interlock.ports import UsageError
-from interlock.service.naming import run_named
+from interlock.service.naming import in_order, run_named
 
 RUNS = ("20261124-080000-aaaaaa", "20261125-080000-bbbbbb", "20261125-090000-cccccc")
 
@@ -37,3 +37,9 @@ def test_a_word_that_means_none(name: str, why: str) -> None:
 def test_the_newest_where_there_is_none() -> None:
     with pytest.raises(UsageError, match="no runs in this repository yet"):
         run_named((), "@")
+
+
+def test_a_lost_run_stands_where_its_id_puts_it() -> None:
+    assert in_order((RUNS[0], RUNS[2]), (RUNS[1],)) == list(RUNS)
+    assert in_order((RUNS[2], RUNS[1]), (RUNS[0],)) == [RUNS[0], RUNS[2], RUNS[1]]  # a clock that was put back
+    assert in_order((), (RUNS[1], RUNS[0])) == list(RUNS[:2])

@@ -36,9 +36,7 @@ def of_runs(cwd: Path, environ: Mapping[str, str], identity: Identity) -> Iterat
 
     paths = identity.paths
     if not (paths.journal.exists() or paths.store.exists() or identity.recorded):
-        if identity.notice:
-            yield Looked("identity", "note", identity.notice)
-        yield Looked("journal", "note", _NO_RUNS)
+        yield from _without_journal(identity)
         return
     try:
         app = build(cwd, environ)
@@ -46,13 +44,24 @@ def of_runs(cwd: Path, environ: Mapping[str, str], identity: Identity) -> Iterat
         yield Looked("journal", "bad", str(error), Exit.INFRASTRUCTURE)
         return
     try:
-        if app.notice:
+        if app.notice and not app.service.has_vanished():
             yield Looked("identity", "note", app.notice)
+        if identity.begun_anew:
+            yield Looked("identity", "note", f"its folder was begun anew, when this was said: {identity.begun_anew}")
         yield from _of_journal(app)
     except InterlockError as error:
         yield Looked("journal", "bad", str(error), Exit.INFRASTRUCTURE)
     finally:
         app.close()
+
+
+def _without_journal(identity: Identity) -> Iterator[Looked]:
+    if identity.lost:
+        yield Looked("journal", "bad", identity.notice, Exit.INFRASTRUCTURE)
+        return
+    if identity.notice:
+        yield Looked("identity", "note", identity.notice)
+    yield Looked("journal", "note", _NO_RUNS)
 
 
 def of_records(paths: Paths, identity: Identity) -> Iterator[Looked]:
@@ -87,6 +96,8 @@ def _of_journal(app: Application) -> Iterator[Looked]:
     else:
         yield Looked("journal", "note", _NO_RUNS)
     yield from _of_aside(sorted(app.aside.runs().difference(run.id for run in runs)))
+    if runs:
+        yield _of_store(app, readable)
     yield from _of_evidence(app, readable)
 
 
@@ -117,6 +128,22 @@ def _of_aside(runs: Sequence[str]) -> Iterator[Looked]:
             f"{count(len(runs), 'damaged run')}, in no list ({them}): interlock doctor --bring-back RUN lists it again"
         )
         yield Looked("set aside", "note", text)
+
+
+def _of_store(app: Application, runs: Sequence[Standing]) -> Looked:
+    """What runs that are not over start from is kept there."""
+    from interlock.cli.words import OVER, count
+    from interlock.workspaces import base_ref
+
+    store, mend = app.paths.store, "put it back from a copy, or start the run anew"
+    if not store.is_dir():
+        text = f"{store} is gone, and with it what runs kept there: {mend}"
+        return Looked("store", "bad", text, Exit.INFRASTRUCTURE)
+    lacking = [run.id for run in runs if run.phase not in OVER and not (store / base_ref(run.base_commit)).is_file()]
+    if lacking:
+        text = f"{store} lacks what {count(len(lacking), 'run')} started from ({_them(lacking)}): {mend}"
+        return Looked("store", "bad", text, Exit.INFRASTRUCTURE)
+    return Looked("store", "ok", str(store))
 
 
 def _of_evidence(app: Application, runs: Sequence[Standing]) -> Iterator[Looked]:

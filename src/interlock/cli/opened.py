@@ -30,15 +30,15 @@ def application() -> Iterator[Application]:
 
     wired = build(_here(), os.environ)
     try:
-        if wired.notice:
+        vanished = wired.service.has_vanished()
+        if wired.notice and not vanished:
             note(f"note: {plain(wired.notice, 1000)}")
         if lost := wired.service.lost_and_missed():
             them = ", ".join(lost[:3]) + (", ..." if len(lost) > 3 else "")
             note(f"warning: the journal has lost {len(lost)} of its runs ({them}): `interlock doctor` says more")
-        vanished = wired.service.has_vanished()
         yield wired
         if vanished:  # what looks for runs has ended with it as an error
-            note(f"warning: the journal held no run before this, and some were recorded: it was lost in {wired.state}")
+            note(f"warning: before this, {plain(wired.service.vanished, 1000)}")
     finally:
         wired.close()
 

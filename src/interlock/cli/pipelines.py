@@ -36,11 +36,12 @@ def chosen(position: str, option: str) -> str:
     return position or option
 
 
-def locate(root: Path, name: str) -> Path:
-    """The file of `-p NAME|PATH`; a path is looked for where the user stands, then at the root. Raises UsageError."""
+def locate(root: Path, name: str, rest: str = "") -> Path:
+    """The file of `-p NAME|PATH`; a path is looked for where the user stands, then at the root. Raises UsageError, and
+    says what to type where it takes a name; `rest` stands behind that."""
     if name.endswith((".yaml", ".yml")) and (Path.cwd() / name).is_file():
         return Path(os.path.normpath(Path.cwd() / name))
-    return locate_pipeline(root, name, _command())
+    return locate_pipeline(root, name, _command(), rest)
 
 
 def locate_all(root: Path, name: str) -> list[Path]:
@@ -49,9 +50,9 @@ def locate_all(root: Path, name: str) -> list[Path]:
     return found if found and not name else [locate(root, name)]
 
 
-def load(root: Path, name: str) -> Loaded:
+def load(root: Path, name: str, rest: str = "") -> Loaded:
     """Raises UsageError, or InvalidPipeline with all mistakes."""
-    return load_pipeline(locate(root, name), root)
+    return load_pipeline(locate(root, name, rest), root)
 
 
 def load_all(root: Path, name: str) -> list[Loaded]:

@@ -89,7 +89,7 @@ def _names_run(service: Service, word: str) -> bool:
         return word != "base"
     if not any(run.endswith(word) for run in runs):
         return False
-    return all(word not in (stage.id for stage in service.pipeline_of(run).stages) for run in runs[-1:])
+    return word not in service.stages_of_newest()
 
 
 def _part(view: RunView, word: str) -> tuple[str, str]:

@@ -11,6 +11,16 @@ _NEWEST = re.compile(r"@(?:-(\d{1,6}))?")
 _SHOWN_MAX = 10
 
 
+def in_order(begun: Sequence[str], lost: Sequence[str]) -> list[str]:
+    """Oldest first. The journal knows in which order runs were begun; a lost one stands where its id, which begins
+    with the time, puts it."""
+    placed = list(begun)
+    for run in sorted(lost):
+        at = next((at for at, other in enumerate(placed) if other > run), len(placed))
+        placed.insert(at, run)
+    return placed
+
+
 def run_named(runs: Sequence[str], name: str) -> str:
     """Of `runs`, oldest first: `@` is the newest, `@-1` the one before; else an id, or a beginning or an end of one
     that no other has. Raises UsageError."""
@@ -36,7 +46,7 @@ def candidates(runs: Sequence[str]) -> str:
 
 def _newest(runs: Sequence[str], name: str, back: int) -> str:
     if not runs:
-        raise UsageError("no runs in this repository yet: `interlock run TASK` starts one")
+        raise UsageError("no runs in this repository yet: `interlock run -p PIPELINE TASK` starts one")
     if back >= len(runs):
         raise UsageError(f"{name}: there is no such run: the oldest is {runs[0]}, or @-{len(runs) - 1}")
     return runs[-1 - back]

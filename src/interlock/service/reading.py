@@ -31,9 +31,9 @@ def lost() -> Damaged:
     )
 
 
-def vanished(folder: Path) -> Damaged:
+def vanished(folder: Path) -> str:
     """The journal knows no run at all, and the folder was recorded, which is done once there is one."""
-    return Damaged(
+    return (
         f"the journal {folder / 'journal.db'} holds no run, and some were recorded: it was removed, or an empty one is"
         f" in its place; put the newest one back, with its -wal, or move the folder {folder} away to start anew"
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 from typing import TypeVar
 
 from interlock.core.events import Recorded
@@ -29,8 +28,8 @@ from interlock.ports import (
 )
 from interlock.service.answers import Said, to_answer
 from interlock.service.checks import Checked, CheckRequest, check, check_proposal, with_judges_of_base
-from interlock.service.naming import run_named
-from interlock.service.reading import lost, understood, vanished
+from interlock.service.naming import in_order, run_named
+from interlock.service.reading import lost, understood
 from interlock.service.runs import RunRequest, begin
 
 Seen = TypeVar("Seen", Standing, RunView)
@@ -43,7 +42,7 @@ _OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
 class Service:
     """`owner_of` says who drives a run now (empty for nobody); the `new_*_id` functions name new things;
     `workspaces` and `gates` are made where they are needed; `lost_runs` are those that were recorded and that the
-    journal knows nothing of; `recorded` is the folder of the state, where it was written down that there are runs;
+    journal knows nothing of; `vanished` says what is wrong if there is no run, where it is known that there were some;
     `aside` are damaged ones that a person has set aside; `begun` is told of each new run."""
 
     journal: Journal
@@ -56,7 +55,7 @@ class Service:
     new_run_id: Callable[[], str]
     new_answer_id: Callable[[], str]
     lost_runs: Callable[[], Sequence[str]] = tuple
-    recorded: Path | None = None
+    vanished: str = ""
     aside: Callable[[], Collection[str]] = frozenset
     begun: Callable[[], None] = lambda: None
 
@@ -70,6 +69,14 @@ class Service:
     def pipeline_of(self, run: str) -> Pipeline:
         with understood(run):
             return self._pipeline(run)
+
+    def stages_of_newest(self) -> tuple[str, ...]:
+        """Of the newest listed run that can be read; empty where there is none."""
+        aside = self.aside()
+        for run in reversed(self.run_ids()):
+            if run not in aside and self._listed(run).is_readable:
+                return tuple(stage.id for stage in self.pipeline_of(run).stages)
+        return ()
 
     def describe_run(self, run: str) -> RunView:
         """Raises UsageError where there is no such run, InfrastructureError where it cannot be read."""
@@ -88,16 +95,16 @@ class Service:
         return bool(self.journal.answers(run))
 
     def run_ids(self) -> list[str]:
-        """Of all runs, oldest first; those that are lost come last. Raises Damaged where there were some, and nothing
+        """Of all runs, oldest first, those that are lost among them. Raises Damaged where there were some, and nothing
         tells which."""
-        found = [*self.journal.runs(), *self.lost_runs()]
-        if not found and self.recorded is not None:
-            raise vanished(self.recorded)
+        found = in_order(self.journal.runs(), self.lost_runs())
+        if not found and self.vanished:
+            raise Damaged(self.vanished)
         return found
 
     def has_vanished(self) -> bool:
         """Whether there were runs, and nothing tells which."""
-        return self.recorded is not None and not self.journal.runs() and not self.lost_runs()
+        return bool(self.vanished) and not self.journal.runs() and not self.lost_runs()
 
     def list_runs(self, count: int = 50) -> list[Standing]:
         """The newest runs, newest first. One that cannot be read says so as its phase, and why; those that are damaged
@@ -123,21 +130,25 @@ class Service:
 
     def choose_run(self, name: str, fits: Callable[[Standing], bool] = lambda _: True) -> Standing:
         """The run that `name` means (see `naming`); without a name the only one that fits. Raises UsageError, and does
-        so where one cannot be read: it may be the one that was meant."""
+        so where one cannot be read: it may be the one that was meant; InfrastructureError where it is that or none."""
         if name:
             aside = self.aside()
             newest_last = sorted(self.run_ids(), key=lambda run: run not in aside)  # `@` is one that is listed
             return self.locate_run(run_named(newest_last, name))
         runs = self.list_runs()
         fitting = [run for run in runs if run.is_readable and fits(run)]
-        unread = [run.id for run in runs if not run.is_readable]
+        unread = [run for run in runs if not run.is_readable]
         if unread and fitting:
-            words = f"say which run: {unread[0]} cannot be read, and may be the one that is meant:"
+            words = f"say which run: {unread[0].id} cannot be read, and may be the one that is meant:"
             raise UsageError("\n".join([words, *map(_told, fitting[:_SHOWN_MAX])]))
         if len(fitting) == 1:
             return fitting[0]
+        if unread:
+            raise _unread(unread[0], "no run that can be read fits")
         if not fitting:
-            raise UsageError("no run fits: `interlock list` shows those there are, `interlock run` starts one")
+            raise UsageError(
+                "no run fits: `interlock list` shows those there are, `interlock run -p PIPELINE TASK` starts one"
+            )
         raise UsageError("\n".join(["say which run:", *map(_told, fitting[:_SHOWN_MAX])]))
 
     def latest_run(self, name: str = "", passed_over: Callable[[Standing], None] = lambda _: None) -> Standing:
@@ -149,10 +160,10 @@ class Service:
         if not runs and self.aside():
             raise UsageError("every run of this repository is damaged and set aside: `interlock doctor` names them")
         if not runs:
-            raise UsageError("no runs in this repository yet: `interlock run TASK` starts one")
+            raise UsageError("no runs in this repository yet: `interlock run -p PIPELINE TASK` starts one")
         readable = [run for run in runs if run.is_readable]
         if not readable:
-            raise Damaged(f"no run of this repository can be read: {runs[0].id}: {runs[0].why}")
+            raise _unread(runs[0], "no run of this repository can be read")
         for run in runs:
             if not run.is_readable:
                 passed_over(run)
@@ -245,6 +256,11 @@ def _attempt(view: RunView, name: str) -> AttemptId:
     except (ValueError, KeyError) as error:
         raise UsageError(f"{name}: expected base, a stage ({known}) or STAGE/EPOCH.NUMBER") from error
     return attempt
+
+
+def _unread(run: Standing, words: str) -> InfrastructureError:
+    kind = Damaged if run.phase is RunPhase.DAMAGED else InfrastructureError
+    return kind(f"{words}: {run.id} is {run.phase}: {run.why}: `interlock doctor` says more", permanent=True)
 
 
 def _told(run: Standing) -> str:

@@ -22,19 +22,34 @@ from interlock.settings.paths import Paths, RepositoryPaths, repository_key
 ID_FILE = "interlock-id"  # in the common git directory
 _ID = re.compile(r"[0-9a-f]{32}")
 _RECORD = "repository"  # in the folder of the state: the id, and the git directory
+_ANEW = "anew"  # in one that was begun where the id was known already: what was said then
 _SHOWN_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Of a repository with this common git directory (absolute, without links). `known` is its id, empty where it has
-    none yet. `recorded`: a folder of the state has it. `notice` is what a person should know of how it was found."""
+    none yet. `recorded`: a folder of the state has it. `notice` is what a person should know of how it was found;
+    `lost`: it had runs, and no folder is known to be theirs."""
 
     common_dir: Path
     paths: RepositoryPaths
     known: str = ""
     recorded: bool = False
     notice: str = ""
+    lost: bool = False
+
+    @property
+    def begun_anew(self) -> str:
+        """What was said when its folder was begun, although the repository had an id; empty where there is no such."""
+        return _anew(self.paths.root)
+
+    def begin(self) -> None:
+        """A first run is kept: settle, and remember what was said before it."""
+        if self.notice and not self.recorded:
+            with suppress(OSError):
+                put_file(self.paths.root / _ANEW, f"{self.notice}\n".encode("utf-8", "replace"))
+        self.settle()
 
     def settle(self) -> None:
         """Record where the repository lies, and give it an id, if it has none yet: something is kept of it from here
@@ -63,7 +78,8 @@ def identify(paths: Paths, common_dir: Path) -> Identity:
     here = [record for record in _records(paths) if record.place == common_dir]  # damaged: the place tells
     if len(here) == 1:
         return Identity(common_dir, paths.of_root(here[0].root), recorded=True)
-    return Identity(common_dir, _vacant(paths, common_dir), notice=_damaged(here))
+    notice = _damaged(here)
+    return Identity(common_dir, _vacant(paths, common_dir), notice=notice, lost=bool(notice))
 
 
 def read_id(common_dir: Path) -> str:
@@ -97,7 +113,8 @@ def _found(paths: Paths, known: str, common_dir: Path) -> Identity:
         record = (here or gone)[0]
         rivals = [] if here else [other for other in records if other != record]
         return Identity(common_dir, paths.of_root(record.root), known, recorded=True, notice=_taken(record, rivals))
-    return Identity(common_dir, _vacant(paths, common_dir), known, notice=_not_found(paths, known, gone or records))
+    notice, lost = _not_found(paths, known, gone, records)
+    return Identity(common_dir, _vacant(paths, common_dir), known, notice=notice, lost=lost)
 
 
 def _taken(record: Record, rivals: Sequence[Record]) -> str:
@@ -110,19 +127,23 @@ def _taken(record: Record, rivals: Sequence[Record]) -> str:
     )
 
 
-def _not_found(paths: Paths, known: str, records: Sequence[Record]) -> str:
-    if not records:
+def _not_found(paths: Paths, known: str, gone: Sequence[Record], records: Sequence[Record]) -> tuple[str, bool]:
+    """What to say, and whether there may have been runs: a copy had none. A folder that was begun anew may be a copy's
+    itself, so it does not tell that this one is a copy."""
+    firsts = [record for record in records if not _anew(record.root)]
+    if gone:
         return (
-            f"this repository has had runs (its git directory has the {ID_FILE} {known}), and no folder in"
-            f" {paths.state} is of it: if they are kept elsewhere, name that place in XDG_STATE_HOME or"
-            " INTERLOCK_STATE_HOME"
-        )
-    if len(records) == 1 or read_id(records[0].place) == known:
-        return f"this repository is a copy of {records[0].place}: it has none of its runs"
+            f"this repository was moved or copied, and its runs could be those of {_them(gone)}: move it back, or write"
+            f" `{known} PLACE` with its git directory as PLACE into the file {_RECORD} of the folder that is meant"
+        ), True
+    if firsts:
+        return f"this repository is a copy of {firsts[0].place}: it has none of its runs", False
+    copied = f", or is a copy of {records[0].place}" if records else ""
     return (
-        f"this repository was moved or copied, and its runs could be those of {_them(records)}: move it back, or write"
-        f" `{known} PLACE` with its git directory as PLACE into the file {_RECORD} of the folder that is meant"
-    )
+        f"this repository has had runs (its git directory has the {ID_FILE} {known}){copied}, and no folder in"
+        f" {paths.state} is of it: put the folder back from a copy; if the runs are kept elsewhere, name that place in"
+        " XDG_STATE_HOME or INTERLOCK_STATE_HOME; `interlock run` begins anew"
+    ), True
 
 
 def _damaged(records: Sequence[Record]) -> str:
@@ -161,6 +182,13 @@ def _recorded(root: Path) -> tuple[str, str]:
         return "", ""
     known, _, place = said.partition(" ")
     return known, place
+
+
+def _anew(root: Path) -> str:
+    try:
+        return (root / _ANEW).read_text("utf-8", "replace").strip()
+    except OSError:
+        return ""
 
 
 def _record(root: Path, known: str, common_dir: Path) -> None:

@@ -22,9 +22,9 @@ def find_pipelines(root: Path) -> dict[str, Path]:
     return found
 
 
-def locate_pipeline(root: Path, choice: str = "", command: str = "interlock run") -> Path:
+def locate_pipeline(root: Path, choice: str = "", command: str = "interlock run", rest: str = "") -> Path:
     """The file of `-p NAME`, or of `-p PATH` (from where we stand, or from the root), or of the only
-    pipeline there is. Raises UsageError, which says how `command` is told which one."""
+    pipeline there is. Raises UsageError, which says how `command` is told which one; `rest` is what stands behind."""
     found = find_pipelines(root)
     if choice in found:
         return found[choice]
@@ -34,9 +34,8 @@ def locate_pipeline(root: Path, choice: str = "", command: str = "interlock run"
         raise UsageError(f"there is no pipeline in {root}: run `interlock init`, or write interlock.yaml")
     if len(found) > 1 and ROOT_NAME not in found:
         names = sorted(found)
-        raise UsageError(
-            f"there is more than one pipeline ({', '.join(names)}): choose one, as in `{command} -p {names[-1]}`"
-        )
+        example = " ".join(filter(None, (command, "-p", names[-1], rest)))
+        raise UsageError(f"there is more than one pipeline ({', '.join(names)}): choose one, as in `{example}`")
     return next(iter(found.values()))
 
 

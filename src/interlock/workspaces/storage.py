@@ -71,7 +71,7 @@ def algorithm_of(store: Path) -> str:
     try:
         config = (store / "config").read_text()
     except OSError as error:
-        raise InfrastructureError(f"{store}: no store there: no run has begun in this repository") from error
+        raise _trouble(store, store / "config", error) from error
     return "sha256" if "objectFormat = sha256" in config else "sha1"
 
 
@@ -122,12 +122,21 @@ def locked(store: Path, *, shared: bool = False) -> Iterator[None]:
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise disk_trouble(path, error) from error
+        raise _trouble(store, path, error) from error
     try:
         lock(fd, path, shared=shared)
         yield
     finally:
         os.close(fd)
+
+
+def _trouble(store: Path, path: Path, error: OSError) -> InfrastructureError:
+    if exists(store):
+        return disk_trouble(path, error)
+    return InfrastructureError(
+        f"{store}: the store is gone, and with it what runs kept there: put it back from a copy, or start the run anew",
+        permanent=True,
+    )
 
 
 def _config(algorithm: str) -> str:

@@ -281,7 +281,7 @@ class GitWorkspaces:
 
     def patch(self, old: str, new: str) -> bytes:
         """Between two commits or trees, for `git apply`."""
-        return compare.patch(self._git, old, new)
+        return compare.patch(self._git, self._tree(old), self._tree(new))
 
     def restore(self, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:
         """`commit` with the paths that match `globs` as they are in `onto`: a commit's hash."""

@@ -28,7 +28,7 @@ def nothing(*given: object) -> Any:
 def made(aside: Aside, **known: Any) -> Service:
     """With a run that is as it was recorded, and by `known` others."""
     journal = MemoryJournal()
-    if "recorded" not in known:
+    if "vanished" not in known:
         begin(journal, "fine", 0.0, RunRequest(Pipeline("p", (Stage("code"),)), "task", "c", "t"))
     return Service(
         journal, Histories(journal), MemoryBlobs(), nothing, nothing, Clock(), nothing, nothing, nothing,
@@ -39,7 +39,7 @@ def made(aside: Aside, **known: Any) -> Service:
 def test_it_is_listed_until_it_is_set_aside_and_again_after(tmp_path: Path) -> None:
     aside = Aside(tmp_path / "new/aside")
     service = made(aside, lost_runs=lambda: ["a/b", "gone"])
-    assert [run.id for run in service.list_runs()] == ["gone", "a/b", "fine"]
+    assert [run.id for run in service.list_runs()] == ["gone", "fine", "a/b"]
     aside.put("gone", "why")
     aside.put("a/b", "why")
     assert [run.id for run in service.list_runs()] == ["fine"]
@@ -70,14 +70,14 @@ def test_one_that_can_be_read_again_is_listed(tmp_path: Path) -> None:
 
 def test_where_all_are_set_aside_there_were_some(tmp_path: Path) -> None:
     aside = Aside(tmp_path)
-    service = made(aside, recorded=None, lost_runs=lambda: ["gone"])
+    service = made(aside, vanished="", lost_runs=lambda: ["gone"])
     aside.put("gone", "why")
     with pytest.raises(UsageError, match="every run of this repository is damaged and set aside"):
         service.latest_run()
 
 
 def test_no_run_where_some_were_recorded_is_damage(tmp_path: Path) -> None:
-    service = made(Aside(tmp_path / "aside"), recorded=tmp_path)
+    service = made(Aside(tmp_path / "aside"), vanished="holds no run, and some were recorded")
     assert service.has_vanished()
     for ask in (service.run_ids, service.list_runs, service.latest_run, lambda: service.choose_run("x")):
         with pytest.raises(Damaged, match="holds no run, and some were recorded"):

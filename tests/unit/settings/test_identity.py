@@ -30,7 +30,7 @@ class Home:
         """As the first run leaves it. Returns the folder of the state."""
         identity = self.found(git, state)
         identity.paths.root.mkdir(parents=True, exist_ok=True)
-        identity.settle()
+        identity.begin()
         return identity.paths.root
 
 
@@ -114,6 +114,37 @@ def test_an_id_that_no_folder_records_is_told_until_something_is_kept(home: Home
     home.used(original)
     assert home.found(original).notice == ""
     assert home.found(home.made("new")).notice == ""
+
+
+def test_a_copy_that_ran_does_not_make_a_copy_of_the_original(home: Home) -> None:
+    """Whose folder was lost, before or after the copy ran."""
+    original = home.made("original")
+    root = home.used(original)
+    copy = copied(original, "copy")
+    assert not home.found(copy).lost
+    shutil.move(root, home.root / "kept")
+    assert home.found(copy).lost
+    shutil.move(home.root / "kept", root)
+    home.used(copy)
+    assert "is a copy of" in home.found(copy).begun_anew
+    shutil.rmtree(root)
+    found = home.found(original)
+    assert found.lost
+    assert (
+        f"has had runs (its git directory has the interlock-id {found.known}), or is a copy of {copy}" in found.notice
+    )
+    home.used(original)
+    found = home.found(original)
+    assert (found.lost, found.notice) == (False, "")
+    assert "has had runs" in found.begun_anew
+
+
+def test_a_folder_that_is_adopted_was_not_begun_anew(home: Home) -> None:
+    original = home.made("original")
+    root = home.used(original)
+    (root / "repository").unlink()
+    home.found(original).settle()
+    assert home.found(original).begun_anew == ""
 
 
 def test_an_id_that_is_none_gives_way_and_keeps_its_folder(home: Home) -> None:

@@ -42,6 +42,8 @@ def test_without_a_choice_it_is_the_only_one_or_the_one_at_the_root(tmp_path: Pa
         UsageError, match=r"one pipeline \(feature, quick\): choose one, as in `interlock run -p quick`"
     ):
         locate_pipeline(tmp_path)
+    with pytest.raises(UsageError, match=r"as in `interlock run -p quick 'fix it'`"):
+        locate_pipeline(tmp_path, rest="'fix it'")
     lay(tmp_path, "interlock.yaml")
     assert locate_pipeline(tmp_path).stem == "interlock"
 

@@ -29,7 +29,7 @@ def list_runs(count: int, json: bool) -> int:
         elif runs:
             say(list_page(runs, columns(sys.stdout)))
         elif not aside:
-            note("no runs in this repository yet: `interlock run TASK` starts one")
+            note("no runs in this repository yet: `interlock run -p PIPELINE TASK` starts one")
         if aside:
             note(f"not listed: {words.count(aside, 'damaged run')}, set aside: `interlock doctor` names them")
     return Exit.INFRASTRUCTURE if any(run.phase is RunPhase.DAMAGED for run in runs) else Exit.ACCEPTED

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from interlock.bootstrap import Application
     from interlock.service import RunRequest
 
+_SHOWN_MAX = 200  # characters of a task in a command to type
 _TASK_BYTES_READ_MAX = 1_000_000  # more than any task may have: an endless file is not read to its end
 
 
@@ -75,11 +76,20 @@ def _positional(words: tuple[str, ...], text: str | None, name: str) -> str | No
         return text
     if text is not None:
         raise UsageError("the task is there twice: say it by -t or by position")
-    if len(words) > 1:
-        raise UsageError(f"{len(words)} words: quote the task, as in `interlock run {shlex.quote(' '.join(words))}`")
     if not name and _is_pipeline(words[0]):
-        raise UsageError(f"{words[0]} is a pipeline and no task: `interlock run -p {words[0]} TASK`")
+        task = _quoted(" ".join(words[1:]))
+        raise UsageError(f"{words[0]} is a pipeline and no task: `interlock run -p {words[0]} {task}`")
+    if len(words) > 1:
+        chosen = f"-p {shlex.quote(name)} " if name else ""
+        said = f"interlock run {chosen}{_quoted(' '.join(words))}"
+        raise UsageError(f"{len(words)} words: quote the task, as in `{said}`")
     return words[0]
+
+
+def _quoted(task: str) -> str:
+    """As it can be typed again; a word for it where it is too long, or does not stand for itself."""
+    fits = 0 < len(task) <= _SHOWN_MAX and task.isprintable() and not task.startswith(("@", "-"))
+    return shlex.quote(task) if fits else "TASK"
 
 
 def _is_pipeline(word: str) -> bool:
@@ -122,7 +132,8 @@ def _request(app: Application, said: tuple[str, dict[str, str]], name: str, unti
     from interlock.service import RunRequest
     from interlock.spec import require_runnable
 
-    loaded = load(app.repository, name)
+    task, inputs = said
+    loaded = load(app.repository, name, _quoted(task))
     require_runnable(loaded)
     note(f"warning: {finding}" for finding in loaded.findings if finding.level == "warning")
     worktree = base == "worktree"
@@ -131,7 +142,6 @@ def _request(app: Application, said: tuple[str, dict[str, str]], name: str, unti
     app.workspaces.check_contents(found, loaded.pipeline.carry)
     if not loaded.pipeline.deliver.author and not app.workspaces.identity():
         note(f"warning: {NO_IDENTITY}")
-    task, inputs = said
     return RunRequest(
         pipeline=loaded.pipeline,
         task=task,
