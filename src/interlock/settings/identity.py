@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 
+from interlock.ports import InfrastructureError
 from interlock.ports.disk import put_file, put_first
 from interlock.settings.paths import Paths, RepositoryPaths, repository_key
 
@@ -69,7 +70,7 @@ class Record:
 
 
 def identify(paths: Paths, common_dir: Path) -> Identity:
-    """Nothing is written. The folder may not be there yet."""
+    """Nothing is written. The folder may not be there yet. Raises InfrastructureError where the id cannot be read."""
     known = read_id(common_dir)
     if known:
         return _found(paths, known, common_dir)
@@ -83,11 +84,17 @@ def identify(paths: Paths, common_dir: Path) -> Identity:
 
 
 def read_id(common_dir: Path) -> str:
-    """Empty where there is none."""
+    """Empty where there is none, or what was read is none. Raises InfrastructureError where it cannot be read: it may
+    well be one."""
+    file = common_dir / ID_FILE
     try:
-        said = (common_dir / ID_FILE).read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
+        said = file.read_text(encoding="ascii").strip()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return ""
+    except OSError as error:
+        why = error.strerror or str(error)
+        words = "by it the runs of this repository are found: let it be read, for example"
+        raise InfrastructureError(f"{file}: cannot be read: {why}: {words} `chmod a+r {file}`") from error
     return said if _ID.fullmatch(said) else ""
 
 
@@ -108,7 +115,7 @@ def _found(paths: Paths, known: str, common_dir: Path) -> Identity:
         return Identity(common_dir, paths.of_root(usual), known, recorded=True)
     records = records_of(paths, known)
     here = [record for record in records if _is_same(record.place, common_dir)]
-    gone = [record for record in records if read_id(record.place) != known]
+    gone = [record for record in records if not _has(record.place, known)]
     if here or len(gone) == 1:
         record = (here or gone)[0]
         rivals = [] if here else [other for other in records if other != record]
@@ -160,6 +167,14 @@ def _them(records: Sequence[Record]) -> str:
     return ", ".join(f"{record.place} ({record.root})" for record in records[:_SHOWN_MAX]) + more
 
 
+def _has(place: Path, known: str) -> bool:
+    """Whether the repository of this id is still there; so it is taken where that cannot be read."""
+    try:
+        return read_id(place) == known
+    except InfrastructureError:
+        return True
+
+
 def _is_same(place: Path, common_dir: Path) -> bool:
     """Also where it is seen through a link or another mount."""
     with suppress(OSError):
@@ -201,10 +216,17 @@ def _record(root: Path, known: str, common_dir: Path) -> None:
 def _give_id(common_dir: Path) -> str:
     """The id that the repository has from here on: of two that give one at once the first wins, and what is no id gives
     way. Empty: it cannot be."""
-    damaged = (common_dir / ID_FILE).exists() and not read_id(common_dir)
+    damaged = not read_id(common_dir) and (common_dir / ID_FILE).exists()
     put = put_file if damaged else put_first
     try:
-        put(common_dir / ID_FILE, f"{secrets.token_hex(16)}\n".encode("ascii"))
+        put(common_dir / ID_FILE, f"{secrets.token_hex(16)}\n".encode("ascii"), mode=_shared(common_dir))
     except OSError:
         return ""
     return read_id(common_dir)
+
+
+def _shared(common_dir: Path) -> int:
+    """The rights of git's shared files, and everybody may read: all who have runs here go by the one id."""
+    with suppress(OSError):
+        return (common_dir / "HEAD").stat().st_mode & 0o666 | 0o644
+    return 0o644

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+from interlock.ports import InfrastructureError
 from interlock.settings import Identity, Paths, identify, records_of
 
 
@@ -168,3 +171,56 @@ def test_where_the_place_does_not_tell_either_a_damaged_id_is_told(home: Home) -
     assert all(str(root) in found.notice for root in roots)
     (other / "interlock-id").write_text(known)
     assert home.found(other).paths.root == roots[1]
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO, errno.EMFILE])
+def test_an_id_that_cannot_be_read_is_kept_and_told(home: Home, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """It may well be one: another user's, or that of a disk that fails."""
+    original = home.made("original")
+    root = home.used(original)
+    said = (original / "interlock-id").read_text()
+    found = home.found(original)
+    with monkeypatch.context() as patch:
+        refuse(patch, original / "interlock-id", code)
+        with pytest.raises(InfrastructureError, match=f"interlock-id: cannot be read: {os.strerror(code)}"):
+            home.found(original)
+        with pytest.raises(InfrastructureError):
+            Identity(original, found.paths).settle()
+    assert (original / "interlock-id").read_text() == said
+    assert home.found(original).paths.root == root
+
+
+def test_a_place_that_cannot_be_read_is_not_taken_for_gone(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = home.made("original")
+    root = home.used(original)
+    copy = copied(original, "copy")
+    refuse(monkeypatch, original / "interlock-id", errno.EACCES)
+    found = home.found(copy)
+    assert found.paths.root != root
+    assert "is a copy of" in found.notice
+
+
+@pytest.mark.parametrize(("head", "mode"), [(0o600, 0o644), (0o644, 0o644), (0o664, 0o664), (0o660, 0o664)])
+def test_all_who_have_runs_here_may_read_the_id(home: Home, head: int, mode: int) -> None:
+    """Whatever the umask of the first of them."""
+    original = home.made("original")
+    (original / "HEAD").write_text("ref: refs/heads/main\n")
+    (original / "HEAD").chmod(head)
+    before = os.umask(0o077)
+    try:
+        home.used(original)
+    finally:
+        os.umask(before)
+    assert (original / "interlock-id").stat().st_mode & 0o777 == mode
+
+
+def refuse(patch: pytest.MonkeyPatch, file: Path, code: int) -> None:
+    """Root reads whatever its mode."""
+    read = Path.read_text
+
+    def refusing(path: Path, *args: str, **more: str) -> str:
+        if path == file:
+            raise OSError(code, os.strerror(code), str(path))
+        return read(path, *args, **more)
+
+    patch.setattr(Path, "read_text", refusing)
