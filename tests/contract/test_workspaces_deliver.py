@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -104,16 +105,22 @@ def test_a_git_that_fails_leaves_nothing_in_the_users_repository(
     assert sorted(fingerprint(world.repository)) == before
 
 
-@pytest.mark.parametrize("left", ["", "COMMIT\n", "0" * 40])
+@pytest.mark.parametrize(
+    ("left", "age_s", "dead"),
+    [("COMMIT\n", 0, True), ("", 3600, True), ("", 60, False), ("", -3600, False), ("0" * 40, 3600, False)],
+)
 def test_a_lock_that_a_dead_git_left_at_the_branch(
-    world: World, accepted: str, left: str, monkeypatch: pytest.MonkeyPatch
+    world: World, accepted: str, left: str, age_s: float, dead: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An empty one is also what a git at work holds, from `prepare` to `commit` of `git update-ref --stdin`."""
     monkeypatch.setattr("interlock.workspaces.deliver._LOCK_S", 0.01)
     tip = world.workspaces.send(accepted, world.base().commit, "a/b", DONE, (), sign=False)
     lock = world.repository / ".git/refs/heads/a/b.lock"
     lock.parent.mkdir()
     lock.write_text(left.replace("COMMIT", tip))
-    if left.startswith("0"):
+    at = time.time() - age_s
+    os.utime(lock, (at, at))
+    if not dead:
         with pytest.raises(InfrastructureError, match=r"Unable to create '.*/a/b\.lock': File exists"):
             world.workspaces.create_branch("a/b", tip)
         assert lock.exists(), "somebody else's"

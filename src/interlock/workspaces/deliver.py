@@ -26,7 +26,8 @@ from interlock.workspaces.quarantine import quarantine
 from interlock.workspaces.scan import ARTIFACTS
 from interlock.workspaces.trees import Entry
 
-_LOCK_S = 1.0  # git holds the lock of a new branch for milliseconds
+_LOCK_S = 1.0  # git holds a lock with our commit in it for milliseconds
+_EMPTY_LOCK_S = 600.0  # and an empty one as long as who calls `update-ref --stdin` takes between `prepare` and `commit`
 _KEEP_PACK = 500  # objects; from here on they stay in a pack
 
 
@@ -255,10 +256,11 @@ def _created(user: Git, branch: str, commit: str) -> Captured:
 
 def _unlocked(lock: Path, commit: str) -> bool:
     """Remove what a git of ours left that died at this very branch: nobody else would write this commit, or hold an
-    empty lock of a branch that is not there for longer than a moment."""
+    empty lock of a branch that is not there for that long."""
     with contextlib.suppress(OSError):
         before = lock.stat()
-        if lock.read_text("ascii", "replace").strip() in ("", commit):
+        said = lock.read_text("ascii", "replace").strip()
+        if said == commit or (not said and time.time() - before.st_mtime > _EMPTY_LOCK_S):
             time.sleep(_LOCK_S)
             after = lock.stat()
             if (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns):
