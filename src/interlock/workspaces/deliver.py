@@ -22,7 +22,7 @@ from interlock.workspaces.compare import COMMITTER, identity, write_commit
 from interlock.workspaces.git import Git, Trust, complaint
 from interlock.workspaces.identity import identities
 from interlock.workspaces.objects import Commit, Objects, commit_object, disk_trouble
-from interlock.workspaces.quarantine import quarantine
+from interlock.workspaces.quarantine import beside, quarantine
 from interlock.workspaces.scan import ARTIFACTS
 from interlock.workspaces.trees import Entry
 
@@ -62,7 +62,9 @@ def send(git: Git, objects: Objects, origin: Origin, environ: Mapping[str, str],
         with quarantine(origin.common_dir / "objects") as apart:
             taking = ["unpack-objects", "-q"] if len(wanted) < _KEEP_PACK else ["index-pack", "--stdin"]
             user.call(*taking, stdin=pack, extra=apart)
-            return _signed(origin, environ, commits, apart) if parcel.sign else commits[-1].oid
+            tip = _signed(origin, environ, commits, apart) if parcel.sign else commits[-1].oid
+        _read_back(Objects(user, objects.algorithm), [*wanted, tip])
+        return tip
 
 
 def create_branch(origin: Origin, environ: Mapping[str, str], branch: str, commit: str) -> None:
@@ -230,6 +232,7 @@ def _new_objects(objects: Objects, commits: list[Commit], base: str) -> set[str]
 def _signed(origin: Origin, environ: Mapping[str, str], commits: list[Commit], apart: Mapping[str, str]) -> str:
     """The same commits, signed under the user's configuration."""
     git = Git(environ, origin.git_dir, trust=Trust.USER)
+    apart = {**apart, **beside(origin.common_dir / "objects")}
     parent = commits[0].parents[0]
     for commit in commits:
         extra = {**apart, **_who("AUTHOR", commit.author), **_who("COMMITTER", commit.committer)}
@@ -239,6 +242,16 @@ def _signed(origin: Origin, environ: Mapping[str, str], commits: list[Commit], a
             raise DeliveryRefused(f"signing failed: {complaint(done)}: mend `git commit -S`, or deliver without `sign`")
         parent = done.out.decode().strip()
     return parent
+
+
+def _read_back(theirs: Objects, oids: Sequence[str]) -> None:
+    """From where the branch will show them: who checks it out reads the same. Raises InfrastructureError."""
+    with contextlib.closing(theirs):
+        try:
+            theirs.verify(oids)
+        except InfrastructureError as error:
+            words = "what was delivered cannot be read back: look at the repository with `git fsck`"
+            raise InfrastructureError(f"{words}: {error}") from error
 
 
 def _who(role: str, said: str) -> dict[str, str]:
