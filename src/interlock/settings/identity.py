@@ -54,9 +54,10 @@ class Identity:
 
     def settle(self) -> None:
         """Record where the repository lies, and give it an id, if it has none yet: something is kept of it from here
-        on. A git directory that cannot be written gets none, and its folder is found by the path alone."""
+        on, also where a run of one that was moved is driven or answered. To look on records nothing: it could be a copy
+        that does. A git directory that cannot be written gets no id, and its folder is found by the path alone."""
         made = self.known or _give_id(self.common_dir)
-        if made:
+        if made and _has(self.common_dir, made):  # it may have moved on, while this process looks on
             _record(self.paths.root, made, self.common_dir)
 
 

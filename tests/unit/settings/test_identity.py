@@ -85,6 +85,17 @@ def test_one_that_is_moved_is_found_beside_a_copy_that_is_there(home: Home) -> N
     assert home.found(moved.common_dir).notice == ""
 
 
+def test_one_that_looked_on_while_it_was_moved_does_not_record_the_old_place(home: Home) -> None:
+    """As `serve`, whose page is answered then."""
+    original = home.made("original")
+    root = home.used(original)
+    looking = home.found(original)
+    moved = original.rename(home.root / "moved")
+    assert home.used(moved) == root
+    looking.settle()
+    assert [record.place for record in records_of(home.paths(), looking.known)] == [moved]
+
+
 def test_where_it_could_be_either_it_is_neither_and_both_are_named(home: Home) -> None:
     original = home.made("original")
     roots = [home.used(original)]
