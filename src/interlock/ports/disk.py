@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_LEFT_S = 3600.0  # who puts a file takes no longer
 
 
 def make_folder(folder: Path) -> None:
@@ -33,6 +36,14 @@ def put_first(path: Path, content: bytes, *, mode: int | None = None) -> None:
         with suppress(FileExistsError):
             os.link(fresh, path)
         sync_folder(path.parent)
+
+
+def remove_left(path: Path) -> None:
+    """What a kill left beside `path` while it was put there. What cannot be removed stays."""
+    with suppress(OSError):
+        for left in path.parent.glob(f".{path.name}.*"):
+            if time.time() - left.lstat().st_mtime > _LEFT_S:
+                left.unlink()
 
 
 def sync_folder(folder: Path) -> None:

@@ -169,6 +169,42 @@ def test_an_id_that_is_none_gives_way_and_keeps_its_folder(home: Home) -> None:
     assert home.found(original).known not in ("", "half of it")
 
 
+def test_an_id_that_is_none_where_no_folder_is_of_the_place_is_told(home: Home) -> None:
+    """It was moved, and its id damaged: which one it was is told by who is gone."""
+    home.used(home.made("other"))
+    original = home.made("original")
+    root = home.used(original)
+    known = home.found(original).known
+    moved = original.rename(home.root / "moved")
+    (moved / "interlock-id").write_text("")
+    found = home.found(moved)
+    assert not found.recorded
+    for said in ("is damaged", f"those of {original} ({root}): write the id"):
+        assert said in found.notice
+    assert "other" not in found.notice.replace("another", "")
+    (moved / "interlock-id").write_text(known)
+    assert home.found(moved).paths.root == root
+    (moved / "interlock-id").write_text("half of it")
+    assert "no folder of" in home.found(moved, "two").notice
+    home.used(moved)
+    assert home.found(moved).known not in ("", known)
+    assert [path.read_text() for path in moved.glob("interlock-id.damaged-*")] == ["half of it"]
+
+
+def test_what_a_kill_left_of_putting_an_id_is_removed_once_it_is_old(home: Home) -> None:
+    original = home.made("original")
+    root = home.used(original)
+    left = [original / ".interlock-id.1.aa", root / ".repository.1.aa"]
+    for path in [*left, original / ".interlock-id.1.bb"]:
+        path.write_text("")
+    for path in left:
+        os.utime(path, (1, 1))
+    (root / "repository").unlink()
+    home.found(original).settle()
+    assert not any(path.exists() for path in left)
+    assert (original / ".interlock-id.1.bb").exists()
+
+
 def test_where_the_place_does_not_tell_either_a_damaged_id_is_told(home: Home) -> None:
     """The place of one that is gone is that of another one."""
     roots = [home.used(home.made("original"))]
