@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,7 +33,8 @@ _KEEP_PACK = 500  # objects; from here on they stay in a pack
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """What to deliver. `series`: the accepted commits in their order; empty: one commit in all."""
+    """What to deliver. `series`: the accepted commits in their order; empty: one commit in all. `give` brings what
+    lies beside the objects, before these are put in."""
 
     commit: str
     base: str
@@ -41,6 +42,7 @@ class Parcel:
     stamp: Stamp
     series: Sequence[str] = ()
     sign: bool = False
+    give: Callable[[], None] = lambda: None
 
 
 def send(git: Git, objects: Objects, origin: Origin, environ: Mapping[str, str], parcel: Parcel) -> str:
@@ -54,7 +56,9 @@ def send(git: Git, objects: Objects, origin: Origin, environ: Mapping[str, str],
     own = identities(origin, environ) if not parcel.stamp.author else ("", "")
     commits = _written(objects, planned, parcel, own)
     if there.commit:
-        return _the_same(user, there, commits, parcel)
+        tip = _the_same(user, there, commits, parcel)
+        parcel.give()
+        return tip
     with _undone():
         _refuse_checked_out(parcel.branch, there)
         wanted = _wanted(user, objects, commits, parcel.base)
@@ -63,6 +67,7 @@ def send(git: Git, objects: Objects, origin: Origin, environ: Mapping[str, str],
             taking = ["unpack-objects", "-q"] if len(wanted) < _KEEP_PACK else ["index-pack", "--stdin"]
             user.call(*taking, stdin=pack, extra=apart)
             tip = _signed(origin, environ, commits, apart) if parcel.sign else commits[-1].oid
+            parcel.give()
         _read_back(Objects(user, objects.algorithm), [*wanted, tip])
         return tip
 
