@@ -412,6 +412,21 @@ def test_what_a_delivered_pointer_stands_for_is_delivered_with_it(with_lfs: Worl
     assert not list((world.store / "refs").rglob(oid))
 
 
+def test_a_working_tree_that_is_imported_again_is_in_use_again(with_lfs: World) -> None:
+    """Its commit and its contents outlive a gc that comes before the run begins."""
+    world = with_lfs
+    new = CONTENT * 2
+    (world.repository / "x.bin").write_bytes(new)
+    base = world.workspaces.import_base(worktree=True)
+    refs = [world.store / base_ref(base.commit), *(world.store / "refs").rglob(hashlib.sha256(new).hexdigest())]
+    assert len(refs) == 2
+    for ref in refs:
+        os.utime(ref, (1, 1))
+    assert world.workspaces.import_base(worktree=True).commit == base.commit
+    world.workspaces.collect((), 0.0, time.time())
+    assert all(ref.exists() for ref in refs)
+
+
 @pytest.mark.parametrize("storage", ["", "big", "{root}/shared lfs"])
 def test_contents_are_where_the_users_git_lfs_has_them(with_lfs: World, storage: str) -> None:
     world = with_lfs
