@@ -195,6 +195,7 @@ def build(cwd: Path, environ: Mapping[str, str]) -> Application:
         vanished=gone,
         aside=aside.runs,
         begun=identity.begin,
+        settle=identity.settle,
     )
     notices = Once(lambda: _notices(ground, service))
     owner = Once(lambda: _driver(ground, service, bench(), notices()))
@@ -281,6 +282,7 @@ def _driver(ground: _Ground, service: Service, bench: Bench, notices: Notices) -
 
     holder = _holder()
     stores = (ground.blobs, ground.journal, ground.clock)
+    service.settle()
     return Owner(
         world=World(bench.workspaces, bench.agents, service.gates(), *stores, render, lambda: True),
         lock=partial(_lock, ground.paths, holder),

@@ -10,6 +10,11 @@ import pytest
 from tests.contract.cli_world import World, new_world
 from tests.contract.golden_world import BEFORE, TASKS, phases, unpacked
 
+from interlock.bootstrap import build
+from interlock.core.events import Action
+from interlock.core.views import RunPhase
+from interlock.service.answers import Said
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
@@ -38,6 +43,25 @@ def test_a_repository_that_is_moved_or_renamed_finds_its_runs(world: World, tmp_
     assert len(folders(world)) == 1
     run = next(run["id"] for run in back.ask("list", "--json").json()["runs"] if run["task"] == "waits")
     back.ask("approve", run, "--plain").ended(0, "accepted")
+
+
+@pytest.mark.parametrize("how", ["answered", "driven"])
+def test_a_moved_repository_keeps_its_runs_once_it_is_used_there(world: World, tmp_path: Path, how: str) -> None:
+    """Though a backup of it is restored to where it lay. To look on takes nothing."""
+    backup = Path(shutil.copytree(world.repository, tmp_path / "backup", symlinks=True))
+    moved = at(world, world.repository.rename(tmp_path / "moved"))
+    app = build(moved.repository, moved.environment())
+    run = next(run for run in app.service.run_ids() if app.service.locate_run(run).phase is RunPhase.WAITING)
+    if how == "answered":
+        app.service.answer(app.service.describe_run(run), Said(Action.CANCEL, "somebody"))
+    else:
+        app.owner.effects(run)
+    app.close()
+    backup.rename(world.repository)
+    for place, runs in ((moved, len(TASKS)), (world, 0)):
+        found = build(place.repository, place.environment())
+        assert len(found.service.run_ids()) == runs, found.notice
+        found.close()
 
 
 def test_a_clone_shares_nothing(world: World, tmp_path: Path) -> None:

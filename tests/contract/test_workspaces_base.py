@@ -412,6 +412,53 @@ def test_what_a_delivered_pointer_stands_for_is_delivered_with_it(with_lfs: Worl
     assert not list((world.store / "refs").rglob(oid))
 
 
+def test_a_working_tree_that_is_imported_again_is_in_use_again(with_lfs: World) -> None:
+    """Its commit and its contents outlive a gc that comes before the run begins."""
+    world = with_lfs
+    new = CONTENT * 2
+    (world.repository / "x.bin").write_bytes(new)
+    base = world.workspaces.import_base(worktree=True)
+    refs = [world.store / base_ref(base.commit), *(world.store / "refs").rglob(hashlib.sha256(new).hexdigest())]
+    assert len(refs) == 2
+    for ref in refs:
+        os.utime(ref, (1, 1))
+    assert world.workspaces.import_base(worktree=True).commit == base.commit
+    world.workspaces.collect((), 0.0, time.time())
+    assert all(ref.exists() for ref in refs)
+
+
+@pytest.mark.parametrize("storage", ["", "big", "{root}/shared lfs"])
+def test_contents_are_where_the_users_git_lfs_has_them(with_lfs: World, storage: str) -> None:
+    world = with_lfs
+    storage = storage.format(root=world.root)
+    if storage:
+        git(world.repository, "config", "lfs.storage", storage)
+        (world.repository / ".git/lfs").rename(world.repository / ".git" / storage)
+    assert (world.repository / "x.bin").read_bytes() != CONTENT
+    world.workspaces.check_contents(world.base())
+    new = CONTENT * 2
+    (world.repository / "x.bin").write_bytes(new)
+    base = world.workspaces.import_base(worktree=True)
+    world.deliver(base.commit, base.commit, "done", STAMP, (), sign=False)
+    oid = hashlib.sha256(new).hexdigest()
+    place = world.repository / ".git" / (storage or "lfs") / "objects" / oid[:2] / oid[2:4] / oid
+    assert place.read_bytes() == new
+    assert (world.repository / ".git/lfs").exists() == (not storage)
+
+
+def test_a_content_that_cannot_be_given_leaves_nothing(with_lfs: World) -> None:
+    world = with_lfs
+    (world.repository / "x.bin").write_bytes(CONTENT * 2)
+    base = world.workspaces.import_base(worktree=True)
+    shutil.rmtree(world.repository / ".git/lfs")
+    (world.repository / ".git/lfs").write_text("in the way")
+    before = sorted(fingerprint(world.repository))
+    with pytest.raises(InfrastructureError, match="lfs") as raised:
+        world.deliver(base.commit, base.commit, "done", STAMP, (), sign=False)
+    assert raised.value.undone
+    assert sorted(fingerprint(world.repository)) == before
+
+
 def test_a_file_that_goes_through_another_filter_is_not_said_to_come_along(world: World) -> None:
     write(world.repository, {".gitattributes": "*.txt filter=evil\n"})
     commit_all(world.repository)

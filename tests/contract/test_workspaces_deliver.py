@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -104,16 +106,22 @@ def test_a_git_that_fails_leaves_nothing_in_the_users_repository(
     assert sorted(fingerprint(world.repository)) == before
 
 
-@pytest.mark.parametrize("left", ["", "COMMIT\n", "0" * 40])
+@pytest.mark.parametrize(
+    ("left", "age_s", "dead"),
+    [("COMMIT\n", 0, True), ("", 3600, True), ("", 60, False), ("", -3600, False), ("0" * 40, 3600, False)],
+)
 def test_a_lock_that_a_dead_git_left_at_the_branch(
-    world: World, accepted: str, left: str, monkeypatch: pytest.MonkeyPatch
+    world: World, accepted: str, left: str, age_s: float, dead: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An empty one is also what a git at work holds, from `prepare` to `commit` of `git update-ref --stdin`."""
     monkeypatch.setattr("interlock.workspaces.deliver._LOCK_S", 0.01)
     tip = world.workspaces.send(accepted, world.base().commit, "a/b", DONE, (), sign=False)
     lock = world.repository / ".git/refs/heads/a/b.lock"
     lock.parent.mkdir()
     lock.write_text(left.replace("COMMIT", tip))
-    if left.startswith("0"):
+    at = time.time() - age_s
+    os.utime(lock, (at, at))
+    if not dead:
         with pytest.raises(InfrastructureError, match=r"Unable to create '.*/a/b\.lock': File exists"):
             world.workspaces.create_branch("a/b", tip)
         assert lock.exists(), "somebody else's"
@@ -135,6 +143,49 @@ def test_what_is_there_already_is_not_written_again(world: World, keep: int, mon
     (world.repository / ".git/objects/tmp_objdir-interlock-dead").mkdir()
     git(world.repository, "prune", "--expire=now")
     assert not (world.repository / ".git/objects/tmp_objdir-interlock-dead").exists(), "what a kill leaves, gc removes"
+
+
+@pytest.mark.parametrize("left", [0, 20])
+@pytest.mark.parametrize("keep", [0, 500])
+def test_what_is_there_by_name_alone_is_replaced(
+    world: World, accepted: str, keep: int, left: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a power loss leaves it. What is whole stays the same file, however it is compressed."""
+    monkeypatch.setattr("interlock.workspaces.deliver._KEEP_PACK", keep)
+    base = world.base().commit
+    objects = world.repository / ".git/objects"
+    before = {path for path in objects.rglob("*") if path.is_file()}
+    world.workspaces.send(accepted, base, "b", DONE, (), sign=False)
+    made = sorted(path for path in objects.rglob("*") if path.is_file() and path not in before)
+    damaged, whole = made[:-1], made[-1]
+    if keep:
+        whole.chmod(0o644)
+        whole.write_bytes(zlib.compress(zlib.decompress(whole.read_bytes()), 0))
+    kept = whole.stat().st_ino, whole.read_bytes()
+    for path in damaged:
+        path.chmod(0o644)
+        os.truncate(path, left)
+    tip = deliver(world, accepted, "b")
+    assert git(world.repository, "fsck", "--full", "--strict", "--no-dangling") == ""
+    git(world.repository, "checkout", "-q", "b")
+    assert git(world.repository, "rev-parse", "HEAD").strip() == tip
+    assert (whole.stat().st_ino, whole.read_bytes()) == kept
+
+
+def test_what_cannot_be_read_back_is_not_delivered(
+    world: World, accepted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("interlock.workspaces.quarantine._is_whole", lambda *_: True)
+    (world.root / "blob").write_text("delivered\n")
+    blob = git(world.repository, "hash-object", "-w", str(world.root / "blob")).strip()
+    loose = world.repository / ".git/objects" / blob[:2] / blob[2:]
+    loose.chmod(0o644)
+    for damaged in (b"", zlib.compress(b"blob 10\0delivereD\n")):
+        loose.write_bytes(damaged)
+        with pytest.raises(InfrastructureError, match=r"cannot be read back: look at .* `git fsck`") as raised:
+            world.workspaces.send(accepted, world.base().commit, "b", DONE, (), sign=False)
+        assert raised.value.undone
+    assert git(world.repository, "branch", "--list", "b") == ""
 
 
 def test_doing_it_again_is_doing_it_once(world: World, accepted: str) -> None:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_LEFT_S = 3600.0  # who puts a file takes no longer
 
 
 def make_folder(folder: Path) -> None:
@@ -20,19 +23,27 @@ def make_folder(folder: Path) -> None:
         sync_folder(made.parent)
 
 
-def put_file(path: Path, content: bytes) -> None:
-    """In the place of what is there. Raises OSError."""
-    with _written(path, content) as fresh:
+def put_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
+    """In the place of what is there, with these rights whatever the umask says. Raises OSError."""
+    with _written(path, content, mode) as fresh:
         fresh.replace(path)
         sync_folder(path.parent)
 
 
-def put_first(path: Path, content: bytes) -> None:
+def put_first(path: Path, content: bytes, *, mode: int | None = None) -> None:
     """Where nothing is there yet: of two that put at once the first wins. Raises OSError."""
-    with _written(path, content) as fresh:
+    with _written(path, content, mode) as fresh:
         with suppress(FileExistsError):
             os.link(fresh, path)
         sync_folder(path.parent)
+
+
+def remove_left(path: Path) -> None:
+    """What a kill left beside `path` while it was put there. What cannot be removed stays."""
+    with suppress(OSError):
+        for left in path.parent.glob(f".{path.name}.*"):
+            if time.time() - left.lstat().st_mtime > _LEFT_S:
+                left.unlink()
 
 
 def sync_folder(folder: Path) -> None:
@@ -45,11 +56,14 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _written(path: Path, content: bytes) -> Iterator[Path]:
+def _written(path: Path, content: bytes, mode: int | None) -> Iterator[Path]:
     """The content in a file beside `path`, which is gone at the end."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         with fresh.open("xb") as file:
+            if mode is not None:
+                with suppress(OSError):  # a file system without rights
+                    os.fchmod(file.fileno(), mode)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

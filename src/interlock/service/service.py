@@ -43,7 +43,8 @@ class Service:
     """`owner_of` says who drives a run now (empty for nobody); the `new_*_id` functions name new things;
     `workspaces` and `gates` are made where they are needed; `lost_runs` are those that were recorded and that the
     journal knows nothing of; `vanished` says what is wrong if there is no run, where it is known that there were some;
-    `aside` are damaged ones that a person has set aside; `begun` is told of each new run."""
+    `aside` are damaged ones that a person has set aside; `begun` is told of each new run,
+    `settle` where one is answered or driven."""
 
     journal: Journal
     histories: Histories
@@ -58,6 +59,7 @@ class Service:
     vanished: str = ""
     aside: Callable[[], Collection[str]] = frozenset
     begun: Callable[[], None] = lambda: None
+    settle: Callable[[], None] = lambda: None
 
     def start_run(self, request: RunRequest) -> str:
         """Write a run down and return its id; an engine then drives it. Raises UsageError."""
@@ -174,6 +176,7 @@ class Service:
         """Put an answer into the inbox. The owner journals it; where nobody owns the run, drive it next."""
         answer = to_answer(view, said, self.new_answer_id, self.clock.now())
         self.journal.put_answer(answer)
+        self.settle()
         return answer
 
     def check(self, request: CheckRequest, cancel: Cancel | None = None) -> Iterator[Checked]:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 
-from interlock.ports.disk import put_file, put_first
+from interlock.ports import InfrastructureError
+from interlock.ports.disk import put_file, put_first, remove_left
 from interlock.settings.paths import Paths, RepositoryPaths, repository_key
 
 ID_FILE = "interlock-id"  # in the common git directory
@@ -24,6 +25,7 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _RECORD = "repository"  # in the folder of the state: the id, and the git directory
 _ANEW = "anew"  # in one that was begun where the id was known already: what was said then
 _SHOWN_MAX = 5
+_ELSEWHERE = "if the runs are kept elsewhere, name that place in XDG_STATE_HOME or INTERLOCK_STATE_HOME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,11 @@ class Identity:
 
     def settle(self) -> None:
         """Record where the repository lies, and give it an id, if it has none yet: something is kept of it from here
-        on. A git directory that cannot be written gets none, and its folder is found by the path alone."""
+        on, also where a run of one that was moved is driven or answered. To look on records nothing: it could be a copy
+        that does. A git directory that cannot be written gets no id, and its folder is found by the path alone."""
+        remove_left(self.common_dir / ID_FILE)
         made = self.known or _give_id(self.common_dir)
-        if made:
+        if made and _has(self.common_dir, made):  # it may have moved on, while this process looks on
             _record(self.paths.root, made, self.common_dir)
 
 
@@ -69,7 +73,7 @@ class Record:
 
 
 def identify(paths: Paths, common_dir: Path) -> Identity:
-    """Nothing is written. The folder may not be there yet."""
+    """Nothing is written. The folder may not be there yet. Raises InfrastructureError where the id cannot be read."""
     known = read_id(common_dir)
     if known:
         return _found(paths, known, common_dir)
@@ -78,16 +82,21 @@ def identify(paths: Paths, common_dir: Path) -> Identity:
     here = [record for record in _records(paths) if record.place == common_dir]  # damaged: the place tells
     if len(here) == 1:
         return Identity(common_dir, paths.of_root(here[0].root), recorded=True)
-    notice = _damaged(here)
-    return Identity(common_dir, _vacant(paths, common_dir), notice=notice, lost=bool(notice))
+    return Identity(common_dir, _vacant(paths, common_dir), notice=_damaged(paths, here), lost=True)
 
 
 def read_id(common_dir: Path) -> str:
-    """Empty where there is none."""
+    """Empty where there is none, or what was read is none. Raises InfrastructureError where it cannot be read: it may
+    well be one."""
+    file = common_dir / ID_FILE
     try:
-        said = (common_dir / ID_FILE).read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
+        said = file.read_text(encoding="ascii").strip()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return ""
+    except OSError as error:
+        why = error.strerror or str(error)
+        words = "by it the runs of this repository are found: let it be read, for example"
+        raise InfrastructureError(f"{file}: cannot be read: {why}: {words} `chmod a+r {file}`") from error
     return said if _ID.fullmatch(said) else ""
 
 
@@ -108,7 +117,7 @@ def _found(paths: Paths, known: str, common_dir: Path) -> Identity:
         return Identity(common_dir, paths.of_root(usual), known, recorded=True)
     records = records_of(paths, known)
     here = [record for record in records if _is_same(record.place, common_dir)]
-    gone = [record for record in records if read_id(record.place) != known]
+    gone = [record for record in records if not _has(record.place, known)]
     if here or len(gone) == 1:
         record = (here or gone)[0]
         rivals = [] if here else [other for other in records if other != record]
@@ -141,23 +150,33 @@ def _not_found(paths: Paths, known: str, gone: Sequence[Record], records: Sequen
     copied = f", or is a copy of {records[0].place}" if records else ""
     return (
         f"this repository has had runs (its git directory has the {ID_FILE} {known}){copied}, and no folder in"
-        f" {paths.state} is of it: put the folder back from a copy; if the runs are kept elsewhere, name that place in"
-        " XDG_STATE_HOME or INTERLOCK_STATE_HOME; `interlock run` begins anew"
+        f" {paths.state} is of it: put the folder back from a copy; {_ELSEWHERE}; `interlock run` begins anew"
     ), True
 
 
-def _damaged(records: Sequence[Record]) -> str:
-    if not records:
-        return ""
+def _damaged(paths: Paths, here: Sequence[Record]) -> str:
+    """That the file is there is proof of runs. Its repository may have been moved before it was damaged."""
+    said = f"the {ID_FILE} of this repository is damaged, and its runs"
+    meant = here or [record for record in _records(paths) if record.known and not _has(record.place, record.known)]
+    if not meant:
+        return f"{said} are in no folder of {paths.state}: {_ELSEWHERE}"
     return (
-        f"the {ID_FILE} of this repository is damaged, and its runs could be those of {_them(records)}: write the id"
-        f" from the file {_RECORD} of the folder that is meant into it"
+        f"{said} could be those of {_them(meant)}: write the id from the file {_RECORD} of the folder that is meant"
+        " into it; `interlock run` begins anew"
     )
 
 
 def _them(records: Sequence[Record]) -> str:
     more = ", ..." if len(records) > _SHOWN_MAX else ""
     return ", ".join(f"{record.place} ({record.root})" for record in records[:_SHOWN_MAX]) + more
+
+
+def _has(place: Path, known: str) -> bool:
+    """Whether the repository of this id is still there; so it is taken where that cannot be read."""
+    try:
+        return read_id(place) == known
+    except InfrastructureError:
+        return True
 
 
 def _is_same(place: Path, common_dir: Path) -> bool:
@@ -194,17 +213,28 @@ def _anew(root: Path) -> str:
 def _record(root: Path, known: str, common_dir: Path) -> None:
     if _recorded(root) == (known, str(common_dir)):
         return
+    remove_left(root / _RECORD)
     with suppress(OSError):  # the journal says it better where the folder cannot be written
         put_file(root / _RECORD, os.fsencode(f"{known} {common_dir}\n"))
 
 
 def _give_id(common_dir: Path) -> str:
     """The id that the repository has from here on: of two that give one at once the first wins, and what is no id gives
-    way. Empty: it cannot be."""
-    damaged = (common_dir / ID_FILE).exists() and not read_id(common_dir)
+    way, and stays beside it. Empty: it cannot be."""
+    file = common_dir / ID_FILE
+    damaged = not read_id(common_dir) and file.exists()
     put = put_file if damaged else put_first
     try:
-        put(common_dir / ID_FILE, f"{secrets.token_hex(16)}\n".encode("ascii"))
+        if damaged and file.stat().st_size:
+            os.link(file, file.with_name(f"{ID_FILE}.damaged-{secrets.token_hex(4)}"))
+        put(file, f"{secrets.token_hex(16)}\n".encode("ascii"), mode=_shared(common_dir))
     except OSError:
         return ""
     return read_id(common_dir)
+
+
+def _shared(common_dir: Path) -> int:
+    """The rights of git's shared files, and everybody may read: all who have runs here go by the one id."""
+    with suppress(OSError):
+        return (common_dir / "HEAD").stat().st_mode & 0o666 | 0o644
+    return 0o644

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 
 from interlock.ports import InfrastructureError, UsageError
 from interlock.workspaces import base, checkout, lfs, trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.checkout import Laid
+from interlock.workspaces.git import Git, Trust
 from interlock.workspaces.objects import CHUNK, Objects, disk_trouble
 from interlock.workspaces.scan import shown
 from interlock.workspaces.trees import Listing
@@ -61,9 +63,14 @@ class Contents:
     def give(self, tree: str) -> None:
         """Let the user's git-lfs have what pointers of the working tree stand for. Raises InfrastructureError."""
         for sha256 in self.pointers(tree).values():
-            place, kept = lfs.place_of(self._origin().common_dir, sha256), lfs.kept(self._store, sha256)
+            place, kept = lfs.place_of(self._lfs, sha256), lfs.kept(self._store, sha256)
             if kept and not place.exists():
                 lfs.give(self._objects, kept, place)
+
+    @cached_property
+    def _lfs(self) -> Path:
+        origin = self._origin()
+        return lfs.folder_of(Git(self._environ, origin.git_dir, trust=Trust.USER), origin.common_dir)
 
     def _lay_submodules(self, listing: Listing, into: Path, prefix: bytes, laid: Laid, depth: int) -> None:
         for path, oid in _submodules(listing):
@@ -124,7 +131,7 @@ class Contents:
 
     def _lfs_file(self, path: bytes, sha256: str) -> Path | None:
         """Where the content lies: in the user's LFS folder, or in the user's checkout."""
-        there = lfs.place_of(self._origin().common_dir, sha256)
+        there = lfs.place_of(self._lfs, sha256)
         if there.is_file():
             return there
         worktree = self._origin().worktree

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,17 +22,19 @@ from interlock.workspaces.compare import COMMITTER, identity, write_commit
 from interlock.workspaces.git import Git, Trust, complaint
 from interlock.workspaces.identity import identities
 from interlock.workspaces.objects import Commit, Objects, commit_object, disk_trouble
-from interlock.workspaces.quarantine import quarantine
+from interlock.workspaces.quarantine import beside, quarantine
 from interlock.workspaces.scan import ARTIFACTS
 from interlock.workspaces.trees import Entry
 
-_LOCK_S = 1.0  # git holds the lock of a new branch for milliseconds
+_LOCK_S = 1.0  # git holds a lock with our commit in it for milliseconds
+_EMPTY_LOCK_S = 600.0  # and an empty one as long as who calls `update-ref --stdin` takes between `prepare` and `commit`
 _KEEP_PACK = 500  # objects; from here on they stay in a pack
 
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """What to deliver. `series`: the accepted commits in their order; empty: one commit in all."""
+    """What to deliver. `series`: the accepted commits in their order; empty: one commit in all. `give` brings what
+    lies beside the objects, before these are put in."""
 
     commit: str
     base: str
@@ -40,6 +42,7 @@ class Parcel:
     stamp: Stamp
     series: Sequence[str] = ()
     sign: bool = False
+    give: Callable[[], None] = lambda: None
 
 
 def send(git: Git, objects: Objects, origin: Origin, environ: Mapping[str, str], parcel: Parcel) -> str:
@@ -53,7 +56,9 @@ def send(git: Git, objects: Objects, origin: Origin, environ: Mapping[str, str],
     own = identities(origin, environ) if not parcel.stamp.author else ("", "")
     commits = _written(objects, planned, parcel, own)
     if there.commit:
-        return _the_same(user, there, commits, parcel)
+        tip = _the_same(user, there, commits, parcel)
+        parcel.give()
+        return tip
     with _undone():
         _refuse_checked_out(parcel.branch, there)
         wanted = _wanted(user, objects, commits, parcel.base)
@@ -61,7 +66,10 @@ def send(git: Git, objects: Objects, origin: Origin, environ: Mapping[str, str],
         with quarantine(origin.common_dir / "objects") as apart:
             taking = ["unpack-objects", "-q"] if len(wanted) < _KEEP_PACK else ["index-pack", "--stdin"]
             user.call(*taking, stdin=pack, extra=apart)
-            return _signed(origin, environ, commits, apart) if parcel.sign else commits[-1].oid
+            tip = _signed(origin, environ, commits, apart) if parcel.sign else commits[-1].oid
+            parcel.give()
+        _read_back(Objects(user, objects.algorithm), [*wanted, tip])
+        return tip
 
 
 def create_branch(origin: Origin, environ: Mapping[str, str], branch: str, commit: str) -> None:
@@ -229,6 +237,7 @@ def _new_objects(objects: Objects, commits: list[Commit], base: str) -> set[str]
 def _signed(origin: Origin, environ: Mapping[str, str], commits: list[Commit], apart: Mapping[str, str]) -> str:
     """The same commits, signed under the user's configuration."""
     git = Git(environ, origin.git_dir, trust=Trust.USER)
+    apart = {**apart, **beside(origin.common_dir / "objects")}
     parent = commits[0].parents[0]
     for commit in commits:
         extra = {**apart, **_who("AUTHOR", commit.author), **_who("COMMITTER", commit.committer)}
@@ -238,6 +247,16 @@ def _signed(origin: Origin, environ: Mapping[str, str], commits: list[Commit], a
             raise DeliveryRefused(f"signing failed: {complaint(done)}: mend `git commit -S`, or deliver without `sign`")
         parent = done.out.decode().strip()
     return parent
+
+
+def _read_back(theirs: Objects, oids: Sequence[str]) -> None:
+    """From where the branch will show them: who checks it out reads the same. Raises InfrastructureError."""
+    with contextlib.closing(theirs):
+        try:
+            theirs.verify(oids)
+        except InfrastructureError as error:
+            words = "what was delivered cannot be read back: look at the repository with `git fsck`"
+            raise InfrastructureError(f"{words}: {error}") from error
 
 
 def _who(role: str, said: str) -> dict[str, str]:
@@ -255,10 +274,11 @@ def _created(user: Git, branch: str, commit: str) -> Captured:
 
 def _unlocked(lock: Path, commit: str) -> bool:
     """Remove what a git of ours left that died at this very branch: nobody else would write this commit, or hold an
-    empty lock of a branch that is not there for longer than a moment."""
+    empty lock of a branch that is not there for that long."""
     with contextlib.suppress(OSError):
         before = lock.stat()
-        if lock.read_text("ascii", "replace").strip() in ("", commit):
+        said = lock.read_text("ascii", "replace").strip()
+        if said == commit or (not said and time.time() - before.st_mtime > _EMPTY_LOCK_S):
             time.sleep(_LOCK_S)
             after = lock.stat()
             if (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns):

@@ -7,11 +7,13 @@ it comes to where git-lfs looks, or nobody could check the branch out or push it
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from interlock.workspaces import storage, synced
+from interlock.workspaces.git import Git
 from interlock.workspaces.objects import Objects, disk_trouble
 
 _VERSION = b"version https://git-lfs.github.com/spec/v1"
@@ -45,9 +47,15 @@ def content(objects: Objects, oid: str) -> Iterator[bytes]:
         yield from chunks
 
 
-def place_of(common_dir: Path, sha256: str) -> Path:
+def folder_of(git: Git, common_dir: Path) -> Path:
+    """Where the user's git-lfs has contents. `git` is the user's, whose configuration may name another place."""
+    said = git.call("config", "-z", "--get", "lfs.storage", codes=range(256)).out.partition(b"\0")[0]
+    return common_dir / (os.fsdecode(said) or "lfs") / "objects"
+
+
+def place_of(folder: Path, sha256: str) -> Path:
     """Where git-lfs has the content."""
-    return common_dir / "lfs/objects" / sha256[:2] / sha256[2:4] / sha256
+    return folder / sha256[:2] / sha256[2:4] / sha256
 
 
 def give(objects: Objects, oid: str, place: Path) -> None:

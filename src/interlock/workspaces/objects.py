@@ -100,6 +100,16 @@ class Objects:
         (content,) = [b"".join(chunks) for _, chunks in self.stream([oid])]  # to its end, or git is ended with it
         return content
 
+    def verify(self, oids: Sequence[str]) -> None:
+        """Read them all. Raises InfrastructureError where one is missing, or not what its name says."""
+        sizes = self.sizes(oids)
+        for oid, (kind, chunks) in zip(oids, self.stream(oids), strict=True):
+            digest = hashlib.new(self.algorithm, f"{kind} {sizes[oid]}\0".encode())
+            for chunk in chunks:
+                digest.update(chunk)
+            if digest.hexdigest() != oid:
+                raise InfrastructureError(f"object {oid} is damaged")
+
     def look(self, oid: str) -> tuple[str, int] | None:
         """Kind and size in bytes, None where there is no such object."""
         with self._dialogue() as dialogue:

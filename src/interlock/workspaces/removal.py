@@ -112,9 +112,11 @@ class _Removal:
 
     @contextlib.contextmanager
     def _noting(self, path: bytes) -> Iterator[None]:
-        """What the system refuses is noted, and no more than that."""
+        """What the system refuses is noted, and no more than that: what is gone is removed, whoever did it."""
         try:
             yield
+        except FileNotFoundError:
+            pass
         except OSError as error:
             if error.errno != errno.ENOTEMPTY or self.first is None:  # it is not empty for what was noted before
                 self._note(path, error.strerror or str(error))

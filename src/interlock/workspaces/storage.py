@@ -86,9 +86,12 @@ def create_ref(store: Path, ref: str, oid: str) -> None:
         )
         if read_ref(store, ref) == "":
             path.unlink()  # what a power loss left of it: it was never whole
-        with contextlib.suppress(FileExistsError):
+        try:
             os.link(temporary, path)
-        temporary.unlink()
+        except FileExistsError:
+            os.utime(path)  # in use again, for gc
+        finally:
+            temporary.unlink()
         synced.sync_files([path.parent])
     except OSError as error:
         raise disk_trouble(path, error) from error

@@ -9,7 +9,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
@@ -119,11 +119,10 @@ class GitWorkspaces:
         self, commit: str, base: str, branch: str, stamp: Stamp, series: Sequence[str], *, sign: bool
     ) -> str:
         """As the port says. An empty author is the user's configured identity."""
-        parcel = Parcel(commit, base, branch, stamp, tuple(series), sign)
         with storage.locked(self._store, shared=True):
-            tip = deliver.send(self._git, self._objects, self._origin, self._environ, parcel)
-            self._contents.give(self._commit(commit).tree)
-            return tip
+            give = partial(self._contents.give, self._commit(commit).tree)
+            parcel = Parcel(commit, base, branch, stamp, tuple(series), sign, give)
+            return deliver.send(self._git, self._objects, self._origin, self._environ, parcel)
 
     def create_branch(self, branch: str, commit: str) -> None:
         """As the port says."""

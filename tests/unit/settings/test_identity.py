@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+from interlock.ports import InfrastructureError
 from interlock.settings import Identity, Paths, identify, records_of
 
 
@@ -82,6 +85,17 @@ def test_one_that_is_moved_is_found_beside_a_copy_that_is_there(home: Home) -> N
     assert home.found(moved.common_dir).notice == ""
 
 
+def test_one_that_looked_on_while_it_was_moved_does_not_record_the_old_place(home: Home) -> None:
+    """As `serve`, whose page is answered then."""
+    original = home.made("original")
+    root = home.used(original)
+    looking = home.found(original)
+    moved = original.rename(home.root / "moved")
+    assert home.used(moved) == root
+    looking.settle()
+    assert [record.place for record in records_of(home.paths(), looking.known)] == [moved]
+
+
 def test_where_it_could_be_either_it_is_neither_and_both_are_named(home: Home) -> None:
     original = home.made("original")
     roots = [home.used(original)]
@@ -155,6 +169,42 @@ def test_an_id_that_is_none_gives_way_and_keeps_its_folder(home: Home) -> None:
     assert home.found(original).known not in ("", "half of it")
 
 
+def test_an_id_that_is_none_where_no_folder_is_of_the_place_is_told(home: Home) -> None:
+    """It was moved, and its id damaged: which one it was is told by who is gone."""
+    home.used(home.made("other"))
+    original = home.made("original")
+    root = home.used(original)
+    known = home.found(original).known
+    moved = original.rename(home.root / "moved")
+    (moved / "interlock-id").write_text("")
+    found = home.found(moved)
+    assert not found.recorded
+    for said in ("is damaged", f"those of {original} ({root}): write the id"):
+        assert said in found.notice
+    assert "other" not in found.notice.replace("another", "")
+    (moved / "interlock-id").write_text(known)
+    assert home.found(moved).paths.root == root
+    (moved / "interlock-id").write_text("half of it")
+    assert "no folder of" in home.found(moved, "two").notice
+    home.used(moved)
+    assert home.found(moved).known not in ("", known)
+    assert [path.read_text() for path in moved.glob("interlock-id.damaged-*")] == ["half of it"]
+
+
+def test_what_a_kill_left_of_putting_an_id_is_removed_once_it_is_old(home: Home) -> None:
+    original = home.made("original")
+    root = home.used(original)
+    left = [original / ".interlock-id.1.aa", root / ".repository.1.aa"]
+    for path in [*left, original / ".interlock-id.1.bb"]:
+        path.write_text("")
+    for path in left:
+        os.utime(path, (1, 1))
+    (root / "repository").unlink()
+    home.found(original).settle()
+    assert not any(path.exists() for path in left)
+    assert (original / ".interlock-id.1.bb").exists()
+
+
 def test_where_the_place_does_not_tell_either_a_damaged_id_is_told(home: Home) -> None:
     """The place of one that is gone is that of another one."""
     roots = [home.used(home.made("original"))]
@@ -168,3 +218,56 @@ def test_where_the_place_does_not_tell_either_a_damaged_id_is_told(home: Home) -
     assert all(str(root) in found.notice for root in roots)
     (other / "interlock-id").write_text(known)
     assert home.found(other).paths.root == roots[1]
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO, errno.EMFILE])
+def test_an_id_that_cannot_be_read_is_kept_and_told(home: Home, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """It may well be one: another user's, or that of a disk that fails."""
+    original = home.made("original")
+    root = home.used(original)
+    said = (original / "interlock-id").read_text()
+    found = home.found(original)
+    with monkeypatch.context() as patch:
+        refuse(patch, original / "interlock-id", code)
+        with pytest.raises(InfrastructureError, match=f"interlock-id: cannot be read: {os.strerror(code)}"):
+            home.found(original)
+        with pytest.raises(InfrastructureError):
+            Identity(original, found.paths).settle()
+    assert (original / "interlock-id").read_text() == said
+    assert home.found(original).paths.root == root
+
+
+def test_a_place_that_cannot_be_read_is_not_taken_for_gone(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = home.made("original")
+    root = home.used(original)
+    copy = copied(original, "copy")
+    refuse(monkeypatch, original / "interlock-id", errno.EACCES)
+    found = home.found(copy)
+    assert found.paths.root != root
+    assert "is a copy of" in found.notice
+
+
+@pytest.mark.parametrize(("head", "mode"), [(0o600, 0o644), (0o644, 0o644), (0o664, 0o664), (0o660, 0o664)])
+def test_all_who_have_runs_here_may_read_the_id(home: Home, head: int, mode: int) -> None:
+    """Whatever the umask of the first of them."""
+    original = home.made("original")
+    (original / "HEAD").write_text("ref: refs/heads/main\n")
+    (original / "HEAD").chmod(head)
+    before = os.umask(0o077)
+    try:
+        home.used(original)
+    finally:
+        os.umask(before)
+    assert (original / "interlock-id").stat().st_mode & 0o777 == mode
+
+
+def refuse(patch: pytest.MonkeyPatch, file: Path, code: int) -> None:
+    """Root reads whatever its mode."""
+    read = Path.read_text
+
+    def refusing(path: Path, *args: str, **more: str) -> str:
+        if path == file:
+            raise OSError(code, os.strerror(code), str(path))
+        return read(path, *args, **more)
+
+    patch.setattr(Path, "read_text", refusing)
