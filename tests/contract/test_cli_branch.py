@@ -37,8 +37,11 @@ def test_a_branch_that_is_taken_leads_to_another_name(world: World) -> None:
     run = world.show()["id"]
     assert f"interlock resume {run} --branch NAME" in said
     world.ask("resume", "--branch", "a b").ended(2, "--branch a b: git takes that for no name of a branch")
+    world.ask("resume", "--branch", "").ended(2, "--branch '': git takes that for no name of a branch")
     world.ask("resume", "--branch", "work/other").ended(
         0, "to deliver branch work/other", "delivered: branch work/other"
     )
     assert world.show()["branch"] == "work/other"
     assert world.git("rev-parse", "work/mine") == world.git("rev-parse", "main")
+    named = "`git branch work/third work/other`"
+    world.ask("resume", run, "--branch", "work/third").ended(2, "it is delivered as work/other", named)

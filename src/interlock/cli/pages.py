@@ -52,13 +52,24 @@ _PHASE_WIDTH = 11
 _NARROWEST = 40  # columns of a text beside others
 
 
-def status_page(view: RunView, held_up: Sequence[HeldUp] = ()) -> Iterator[str]:
-    """A few lines: the run, one line for each stage, what waits for its turn, what is next."""
+def status_page(view: RunView, held_up: Sequence[HeldUp] = (), *, unread: bool = False) -> Iterator[str]:
+    """A few lines: the run, one line for each stage, what waits for its turn, what is next. `unread` is where an answer
+    lies in its inbox."""
     yield from _head(view)
     for stage in view.stages:
         yield _stage_line(stage, view.phase)
         yield from (f"    {safe(held.about)} {safe(held.words)}" for held in held_up if held.stage == stage.id)
+    if unread:
+        yield from ["", *_unread_answer(view)]
     yield from ["", *closing(view)] if view.phase is not RunPhase.ACCEPTED else closing(view)[:1]
+
+
+def _unread_answer(view: RunView) -> Iterator[str]:
+    if not view.owner:
+        yield "an answer waits in its inbox until the run goes on"
+        return
+    yield "an answer waits in its inbox until its owner looks; where that hangs:"
+    yield f"  interlock resume --take-over {view.id}"
 
 
 def list_page(runs: Sequence[Standing], width: int = 0) -> Iterator[str]:

@@ -20,5 +20,7 @@ def status(run: str, json: bool) -> int:
     with application() as app:
         view = app.service.describe_run(app.service.latest_run(run, tell_unread).id)
         held_up = app.held_up(view.id) if view.owner else ()
-        say(document(run=view, held_up=held_up) if json else status_page(view, held_up))
+        unread = app.service.has_answer(view.id)
+        told = {"held_up": held_up, "answer_waits": unread}
+        say(document(run=view, **told) if json else status_page(view, held_up, unread=unread))
     return 0
