@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -202,7 +203,11 @@ def test_an_override_is_shown_for_good(root: Path) -> None:
 def test_a_cancelled_run_delivers_nothing(root: Path) -> None:
     world = new_world(root, {"interlock.yaml": ASKS})
     world.ask("run", "-t", "x").ended(3)
-    world.ask("cancel", "-m", "enough").ended(0, "cancelled by", "enough")
+    said = world.ask("cancel", "-m", "enough").ended(0, "says cancel", " cancelled by ").text
+    assert "cancelled: " not in said
+    for verb in ("show", "status"):
+        assert re.search(r"^run \S+ cancelled by \S+ .*: enough \(", world.ask(verb).text, re.MULTILINE)
+    assert "next:" not in world.ask("show").text
     assert world.git("branch", "--list", "interlock/*") == ""
     run = world.show()["id"]
     world.ask("resume", run).ended(1, "is over")

@@ -109,7 +109,7 @@ def run_page(view: RunView, untold: Sequence[Untold] = ()) -> Iterator[str]:
         yield ""
         yield from _stage(stage, view.phase)
     yield ""
-    yield from closing(view)
+    yield from (line for line in closing(view) if line != f"next: interlock show {view.id}")  # which this is
 
 
 def _untold(view: RunView, untold: Sequence[Untold]) -> Iterator[str]:

@@ -201,6 +201,13 @@ def closing(view: Standing) -> list[str]:
     return [_outcome(view), *_overrides(view), *nearly_used(view), *_next(view)]
 
 
+def ended(phase: str, why: str) -> str:
+    """`stopped: WHY`, `cancelled by WHOM: WHY`."""
+    if why.startswith(f"{phase} by "):
+        return safe(why)
+    return f"{phase}: {safe(why)}" if why else phase
+
+
 def uncancelled(view: Standing) -> str:
     """What came before a cancel of a run that was not over then; empty where nothing did."""
     if view.branch:
@@ -234,8 +241,7 @@ def _outcome(view: Standing) -> str:
         case RunPhase.INTERRUPTED:
             return f"run {view.id} is interrupted: nobody drives it ({used})"
         case _:
-            why = f": {safe(view.why)}" if view.why else ""
-            return f"run {view.id} {view.phase}{why} ({used})"
+            return f"run {view.id} {ended(view.phase, view.why)} ({used})"
 
 
 def _overrides(view: Standing) -> list[str]:
