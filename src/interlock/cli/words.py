@@ -275,5 +275,7 @@ def _waits_for(wait: WaitView) -> str:
     about = wait.subject or wait.stage or "the run"
     if wait.reason == "approval":
         question = f": {safe(wait.detail)}" if wait.detail else ""
-        return f"{about} waits for an approval of gate {gate_name(wait.gate, wait.stage)}{question}. One of:"
-    return f"{about} is paused ({wait.reason.replace('_', ' ')}): {in_a_line(wait.detail)}. One of:"
+        said = f"{about} waits for an approval of gate {gate_name(wait.gate, wait.stage)}{question}"
+    else:
+        said = f"{about} is paused ({wait.reason.replace('_', ' ')}): {in_a_line(wait.detail)}"
+    return f"{said if said.endswith(('?', '!', '.')) else f'{said}.'} One of:"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from interlock.core.branches import is_branch
+from interlock.core.branches import flaw
 from interlock.core.budget import limit_names
 from interlock.core.events import Action, PauseReason
 from interlock.core.history import AttemptPhase
@@ -71,9 +71,8 @@ def going_on(view: Standing, limits: tuple[tuple[str, float], ...], by: str, bra
 
 def check_branch(name: str) -> None:
     """Raises UsageError where nothing can be delivered under this name."""
-    if not is_branch(name):
-        given = name or "''"
-        raise UsageError(f"--branch {given}: git takes that for no name of a branch (`git help check-ref-format`)")
+    if wrong := flaw(name, plain(name, 300)):
+        raise UsageError(f"--branch: {wrong} (`git help check-ref-format`)")
 
 
 def too_late(view: Standing, branch: str) -> str:

@@ -12,10 +12,11 @@ import pytest
 from interlock.cli.answering import _said
 from interlock.cli.driving import Manner
 from interlock.cli.pages import status_page
+from interlock.cli.words import waiting
 from interlock.core.costs import Costs
 from interlock.core.events import Action, AnswerTaken
 from interlock.core.state import Spent
-from interlock.core.views import RunPhase, RunView, Standing, unreadable
+from interlock.core.views import RunPhase, RunView, Standing, WaitView, unreadable
 
 RUN = "20261125-221406-qb4g6x"
 TAKEN = AnswerTaken("a1", Action.CONTINUE, "me")
@@ -58,3 +59,10 @@ def test_status_tells_of_an_answer_that_waits() -> None:
     assert f"until its owner looks; where that hangs:\n  interlock resume --take-over {RUN}" in page(hangs)
     assert "an answer waits in its inbox until the run goes on" in page(view(RunPhase.INTERRUPTED))
     assert "inbox" not in page(hangs, unread=False)
+
+
+def test_a_question_ends_once() -> None:
+    asked = WaitView("ship", "ship/1.1", "ship/merge", "approval", "Merge this?", ())
+    assert waiting(asked)[0].endswith("gate merge: Merge this? One of:")
+    assert waiting(replace(asked, detail=""))[0].endswith("gate merge. One of:")
+    assert waiting(WaitView("", "", "", "delivery", "it is there.", ()))[0].endswith("it is there. One of:")
