@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from interlock.bootstrap import Application
     from interlock.core.views import Standing
 
-__all__ = ["application", "asks", "columns", "ended_politely", "note", "redraws", "say", "tell_unread"]
+__all__ = ["application", "asks", "columns", "ended_politely", "note", "redraws", "say", "telling_unread"]
 
 
 @contextmanager
@@ -43,9 +43,18 @@ def application() -> Iterator[Application]:
         wired.close()
 
 
-def tell_unread(run: Standing) -> None:
-    """Of a run that was passed over, since it cannot be read."""
-    note(f"note: run {run.id} is {run.phase}: {plain(run.why, 400)}")
+@contextmanager
+def telling_unread() -> Iterator[Callable[[Standing], None]]:
+    """What is to be called of each run that is passed over, since it cannot be read. Each reason is told once."""
+    from interlock.cli.words import by_reason
+
+    found: list[Standing] = []
+    try:
+        yield found.append
+    finally:
+        for them in by_reason(found):
+            verb = "is" if len(them.runs) == 1 else "are"
+            note(f"note: {them.which} {verb} {them.runs[0].phase}: {plain(them.runs[0].why, 400)}")
 
 
 def redraws(stream: TextIO) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from interlock.core.budget import Amount
 from interlock.core.events import Finding, Usage, VerdictGiven, VerdictStatus
@@ -55,6 +56,7 @@ ATTEMPT_TONES = {
     AttemptPhase.RESET: "bright_black",
 }
 _IDLE_MARKS = {CUT_OFF: ("‖", "yellow"), NOT_BEGUN: ("·", "bright_black")}
+_NAMED_MAX = 20
 OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
 
 
@@ -134,6 +136,26 @@ def usage(used: Usage) -> str:
 
 def spent(view: Standing) -> str:
     return ", ".join([count(view.spent.attempts, "attempt"), *paid(view.spent), lasted(view.spent.wall_s)])
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Runs that cannot be read for the same reason."""
+
+    runs: tuple[Standing, ...]
+
+    @property
+    def which(self) -> str:
+        names = ", ".join(run.id for run in self.runs[:_NAMED_MAX]) + (", ..." if len(self.runs) > _NAMED_MAX else "")
+        return f"run {names}" if len(self.runs) == 1 else f"{len(self.runs)} runs ({names})"
+
+
+def by_reason(runs: Iterable[Standing]) -> Iterator[Unread]:
+    """Of runs that cannot be read: each reason once."""
+    reasons: dict[tuple[str, str], list[Standing]] = {}
+    for run in runs:
+        reasons.setdefault((run.phase, run.why), []).append(run)
+    yield from (Unread(tuple(each)) for each in reasons.values())
 
 
 def nearly_used(view: Standing) -> Iterator[str]:
