@@ -33,13 +33,14 @@ class Looked:
 def of_runs(cwd: Path, environ: Mapping[str, str], identity: Identity) -> Iterator[Looked]:
     """Whose runs they are. Each is read whole, so that a change or a loss anywhere shows. Nothing is made."""
     from interlock.bootstrap import build
+    from interlock.settings import Settings
 
     paths = identity.paths
     if not (paths.journal.exists() or paths.store.exists() or identity.recorded):
         yield from _without_journal(identity)
         return
     try:
-        app = build(cwd, environ)
+        app = build(cwd, environ, Settings())
     except InterlockError as error:
         yield Looked("journal", "bad", str(error), Exit.INFRASTRUCTURE)
         return

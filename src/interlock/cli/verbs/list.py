@@ -21,7 +21,7 @@ def list_runs(count: int, json: bool) -> int:
     from interlock.core.views import RunPhase
     from interlock.service.jsons import document
 
-    with application() as app:
+    with application(looks=True) as app:
         runs = app.service.list_runs(count)
         aside = len(app.aside.runs().difference(run.id for run in runs))
         if json:

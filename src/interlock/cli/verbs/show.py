@@ -30,7 +30,7 @@ def show(target: tuple[str, ...], brief: bool, json: bool) -> int:
     from interlock.cli.targets import find_attempt, find_target, no_more
     from interlock.service.jsons import document
 
-    with application() as app:
+    with application(looks=True) as app:
         with telling_unread() as passed_over:
             found = no_more(find_target(app.service, target, lambda name: app.service.latest_run(name, passed_over)))
         view = found.view

@@ -17,7 +17,7 @@ def status(run: str, json: bool) -> int:
     from interlock.cli.pages import status_page
     from interlock.service.jsons import document
 
-    with application() as app:
+    with application(looks=True) as app:
         with telling_unread() as passed_over:
             found = app.service.latest_run(run, passed_over)
         view = app.service.describe_run(found.id)
