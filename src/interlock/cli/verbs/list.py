@@ -27,7 +27,8 @@ def list_runs(count: int, json: bool) -> int:
         if json:
             say(document(runs=runs))
         elif runs:
-            say(list_page(runs, columns(sys.stdout)))
+            held_up = [held for run in runs if run.owner for held in app.held_up(run.id)]
+            say(list_page(runs, columns(sys.stdout), held_up))
         elif not aside:
             note("no runs in this repository yet: `interlock run -p PIPELINE TASK` starts one")
         if aside:

@@ -45,8 +45,9 @@ def show(target: tuple[str, ...], brief: bool, json: bool) -> int:
             say(document(run=view.id, stage=stage) if json else stage_page(view, stage))
         else:
             url, untold = proposed(app, view.id), app.untold(view.id)
-            told = {"untold": untold, **({"pull_request": url} if url else {})}
-            say(document(run=view, **told) if json else [*run_page(view, untold), *standing(app, view)])
+            held_up = app.held_up(view.id) if view.owner else ()
+            told = {"untold": untold, "held_up": held_up, **({"pull_request": url} if url else {})}
+            say(document(run=view, **told) if json else [*run_page(view, untold, held_up), *standing(app, view)])
     return 0
 
 
