@@ -164,11 +164,12 @@ class Application:
         self.journal.close()
 
 
-def build(cwd: Path, environ: Mapping[str, str]) -> Application:
-    """Raises UsageError (no repository, wrong settings), InfrastructureError (state folder not to be had)."""
+def build(cwd: Path, environ: Mapping[str, str], settings: Settings | None = None) -> Application:
+    """With the user's settings, where none are given. Raises UsageError (no repository, wrong settings),
+    InfrastructureError (state folder not to be had)."""
     top, common_dir = repository_of(cwd, environ)
     general = paths_of(environ)
-    settings = load_settings(general.config)
+    settings = settings or load_settings(general.config)
     identity = identify(general, common_dir)
     paths = identity.paths
     clock = SystemClock()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -124,12 +125,15 @@ def test_a_detached_run_goes_on_and_can_be_watched(root: Path) -> None:
     assert world.ask("list", "--json").json()["runs"][0]["phase"] == "running"
     run = world.show()["id"]
     world.ask("resume", "@").ended(5, "is being run by process", f"`interlock watch {run}` follows it")
-    world.ask("resume", "--raise", "attempts=2").ended(0, "the answer went to process", f"raise taken by run {run}")
+    world.ask("resume", "--raise", "attempts=2").ended(
+        0, "the answer went to process", f"run {run} may use 2 more of attempts"
+    )
+    world.ask("resume", "--branch", "work/mine").ended(0, f"run {run} will deliver branch work/mine")
     watching = world.start("watch", "--plain")
     (root / "go.fifo").write_text("go\n")
     out, err = watching.communicate(timeout=60)
     assert watching.returncode == 0, out + err
-    assert "delivered: branch interlock/" in out
+    assert "delivered: branch work/mine" in out
 
 
 def test_a_detached_run_says_so_as_json(root: Path) -> None:
@@ -199,9 +203,18 @@ def test_an_override_is_shown_for_good(root: Path) -> None:
 def test_a_cancelled_run_delivers_nothing(root: Path) -> None:
     world = new_world(root, {"interlock.yaml": ASKS})
     world.ask("run", "-t", "x").ended(3)
-    world.ask("cancel", "-m", "enough").ended(0, "cancelled by", "enough")
+    said = world.ask("cancel", "-m", "enough").ended(0, "says cancel", " cancelled by ").text
+    assert "cancelled: " not in said
+    for verb in ("show", "status"):
+        assert re.search(r"^run \S+ cancelled by \S+ .*: enough \(", world.ask(verb).text, re.MULTILINE)
+    assert "next:" not in world.ask("show").text
     assert world.git("branch", "--list", "interlock/*") == ""
-    world.ask("resume", world.show()["id"]).ended(1, "is over")
+    run = world.show()["id"]
+    world.ask("resume", run).ended(1, "is over")
+    world.ask("resume", run, "--branch", "mine").ended(
+        2, f"run {run} is cancelled, and over: nothing of it is delivered"
+    )
+    world.ask("resume", run, "--raise", "attempts=2").ended(2, "no limit of it can be raised")
 
 
 def test_a_cancel_of_a_run_at_work_elsewhere_says_how_it_ended(root: Path) -> None:

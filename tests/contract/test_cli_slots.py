@@ -58,11 +58,13 @@ def test_who_waits_for_a_slot_says_so(tmp_path: Path) -> None:
         child = world.start("run", "-t", "x", "--plain")
         assert child.stderr is not None
         line = next(line for line in child.stderr if "waits for" in line)
-        said = world.ask("status")
+        said, all_of_it, listed = (world.ask(verb) for verb in ("status", "show", "list"))
         child.terminate()
         child.communicate(timeout=60)
-    assert " base         gate ok waits for a slot: all 1 are taken, over all your runs (`slots` in" in line
-    said.ended(0, "    base gate ok waits for a slot: all 1 are taken")
+    assert " base         gate ok waits for a slot: the only one is taken, over all your runs (`slots` in" in line
+    said.ended(0, "    base gate ok waits for a slot: the only one is taken")
+    all_of_it.ended(0, "    base gate ok waits for a slot: the only one is taken")
+    listed.ended(0, "  base gate ok waits for a slot: the only one is taken")
     assert "waits for a slot" not in world.ask("status").text
 
 

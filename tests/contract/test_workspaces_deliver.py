@@ -208,6 +208,11 @@ def test_a_branch_that_is_elsewhere_is_refused(world: World, accepted: str) -> N
     assert git(world.repository, "rev-parse", "taken") == git(world.repository, "rev-parse", "main")
 
 
+def test_nobody_is_sent_to_rename_what_is_checked_out(world: World, accepted: str) -> None:
+    with pytest.raises(DeliveryRefused, match=r"is checked out in .*, so deliver under another name$"):
+        deliver(world, accepted, "main")
+
+
 def test_a_branch_that_is_checked_out_is_refused_even_unborn(world: World, accepted: str, tmp_path: Path) -> None:
     git(world.repository, "worktree", "add", "-q", "--detach", str(tmp_path / "linked"))
     git(tmp_path / "linked", "checkout", "-q", "--orphan", "unborn")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from interlock.cli import watching
 from interlock.core.views import RunPhase
+
+verb: Any = importlib.import_module("interlock.cli.verbs.watch")
 
 
 class Service:
@@ -51,3 +56,22 @@ def test_one_without_an_owner_may_get_one(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_one_that_was_answered_is_waited_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     assert left_after(Service(RunPhase.INTERRUPTED, answer=True), monkeypatch) == 20
+
+
+@pytest.mark.parametrize("owner", ["process 1", ""])
+def test_the_run_goes_on_unwatched(owner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Watched(RunPhase.RUNNING, owner=owner)
+    monkeypatch.setattr(verb, "application", lambda: nullcontext(SimpleNamespace(service=service)))
+    monkeypatch.setattr(watching, "watched", interrupted)
+    done = CliRunner().invoke(verb.watch, ["r1"])
+    assert ("run r1 goes on without being watched\nnext: interlock watch r1\n" in done.stderr) is bool(owner)
+    assert done.exit_code == 1  # as click ends what was interrupted; the program has a code of its own
+
+
+class Watched(Service):
+    def latest_run(self, run: str) -> SimpleNamespace:
+        return SimpleNamespace(id=run)
+
+
+def interrupted(*_: object) -> int:
+    raise KeyboardInterrupt

@@ -98,18 +98,35 @@ def _about(record: Recorded, answer_id: str) -> AnswerTaken | Refused | None:
 
 
 def _said(view: RunView, fate: AnswerTaken | Refused | None, manner: Manner) -> int:
+    follow = "status"
     match fate:
         case AnswerTaken():
-            words, code = f"{fate.action} taken by run {view.id}", Exit.ACCEPTED
+            words, code = _taken(view.id, fate), Exit.ACCEPTED
         case Refused():
             words, code = f"refused by run {view.id}: {safe(fate.why)}", Exit.USAGE
         case None:
-            words = f"run {view.id} did not look at the answer in {_TAKEN_S:g} s; it stays in its inbox"
+            words = (
+                f"run {view.id} did not look at the answer in {_TAKEN_S:g} s; it stays in its inbox: its owner hangs"
+            )
+            follow = "resume --take-over"
             code = Exit.INFRASTRUCTURE
     if manner.json:
         say(line(run=view.id, kind="answer", taken=isinstance(fate, AnswerTaken), said=words))
     elif code is Exit.ACCEPTED:
         say([words, f"next: interlock watch {view.id}"])
     else:
-        note(f"error: {words}\nnext: interlock status {view.id}")
+        note(f"error: {words}\nnext: interlock {follow} {view.id}")
     return code
+
+
+def _taken(run: str, answer: AnswerTaken) -> str:
+    match answer.action:
+        case Action.CONTINUE if answer.branch:
+            return f"run {run} will deliver branch {safe(answer.branch)}"
+        case Action.CONTINUE:
+            return f"run {run} goes on"
+        case Action.RAISE:
+            more = ", ".join(f"{amount:g} more of {name}" for name, amount in answer.limits)
+            return f"run {run} may use {more}"
+        case _:
+            return f"{answer.action} taken by run {run}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from interlock.cli.opened import application
+from interlock.cli.words import OVER
 from interlock.ports import UsageError
 from interlock.service.naming import run_named
 
@@ -20,7 +21,8 @@ def set_aside(names: Sequence[str]) -> dict[str, str]:
         for run in chosen:
             if run not in damaged:
                 phase = app.service.locate_run(run).phase
-                raise UsageError(f"run {run} is {phase}, and not damaged: `interlock cancel` ends one that can be read")
+                cure = "nothing is to be done" if phase in OVER else f"`interlock cancel {run}` ends it"
+                raise UsageError(f"run {run} is {phase}, and not damaged: {cure}")
         for run in chosen:
             app.aside.put(run, damaged[run])
         return {run: damaged[run] for run in chosen}

@@ -16,7 +16,7 @@ from interlock import __version__
 from interlock.cli.exits import Exit, of_error
 from interlock.cli.streams import note, silence
 from interlock.core.text import plain
-from interlock.ports import InterlockError, machine_trouble
+from interlock.ports import Damaged, InterlockError, machine_trouble
 
 _MESSAGE_MAX = 20_000  # characters; an invalid pipeline may have much to say
 
@@ -24,6 +24,8 @@ _MESSAGE_MAX = 20_000  # characters; an invalid pipeline may have much to say
 def report(error: BaseException, environ: Mapping[str, str]) -> int:
     """Say `error` on stderr and return the exit code."""
     match error:
+        case Damaged() if "interlock doctor" not in str(error):
+            return _said(f"{error}\nnext: interlock doctor", of_error(error))
         case InterlockError():
             return _said(str(error), of_error(error))
         case click.Abort() | KeyboardInterrupt():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from interlock.cli.words import clock, count, gate_name, lasted, place, safe, short, traits, usage
+from interlock.cli.words import clock, count, ended, gate_name, lasted, place, safe, short, traits, usage
 from interlock.core.events import (
     AnswerTaken,
     ApprovalAsked,
@@ -108,7 +108,7 @@ class Story:
                 again = _again(record.at, event.retry_at, permanent=event.permanent, tries=self._tried(event))
                 return f"infrastructure: {_first(event.why)}; {again}; no attempt is charged"
             case AttemptLost() as event:
-                return f"lost: {safe(event.why)}; no attempt is charged"
+                return f"cut off: {safe(event.why)}; no attempt is charged"
             case VerdictGiven() as event:
                 return self._judged(event)
             case _:
@@ -259,7 +259,7 @@ def _of_run(record: Recorded) -> str:
         case Delivered():
             return f"delivered: branch {safe(event.branch)} at {short(event.commit)}"
         case RunFinished():
-            return f"{event.status}" + (f": {safe(event.why)}" if event.why else "")
+            return ended(event.status, event.why)
         case _:
             return ""
 

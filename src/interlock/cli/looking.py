@@ -33,13 +33,14 @@ class Looked:
 def of_runs(cwd: Path, environ: Mapping[str, str], identity: Identity) -> Iterator[Looked]:
     """Whose runs they are. Each is read whole, so that a change or a loss anywhere shows. Nothing is made."""
     from interlock.bootstrap import build
+    from interlock.settings import Settings
 
     paths = identity.paths
     if not (paths.journal.exists() or paths.store.exists() or identity.recorded):
         yield from _without_journal(identity)
         return
     try:
-        app = build(cwd, environ)
+        app = build(cwd, environ, Settings())
     except InterlockError as error:
         yield Looked("journal", "bad", str(error), Exit.INFRASTRUCTURE)
         return
@@ -109,14 +110,13 @@ def _since(adopted: int) -> str:
 
 def _of_unread(unread: Sequence[Standing]) -> Iterator[Looked]:
     """Each reason once."""
-    reasons: dict[tuple[str, str], list[Standing]] = {}
-    for run in unread:
-        reasons.setdefault((run.phase, run.why), []).append(run)
-    for (phase, why), runs in reasons.items():
-        topic = f"run {runs[0].id}" if len(runs) == 1 else f"{len(runs)} runs ({_them([run.id for run in runs])})"
-        way_out = runs[0].way_out if len(runs) == 1 else "interlock doctor --set-aside RUN" if runs[0].way_out else ""
+    from interlock.cli.words import by_reason
+
+    for them in by_reason(unread):
+        first = them.runs[0]
+        way_out = first.way_out and (first.way_out if len(them.runs) == 1 else "interlock doctor --set-aside RUN")
         out = f"; what stays so leaves the lists by: {way_out}" if way_out else ""
-        yield Looked(topic, "bad", f"{phase}: {why}{out}", Exit.INFRASTRUCTURE)
+        yield Looked(them.which, "bad", f"{first.phase}: {first.why}{out}", Exit.INFRASTRUCTURE)
 
 
 def _of_aside(runs: Sequence[str]) -> Iterator[Looked]:

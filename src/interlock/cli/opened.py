@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -19,16 +19,18 @@ from interlock.ports import UsageError
 if TYPE_CHECKING:
     from interlock.bootstrap import Application
     from interlock.core.views import Standing
+    from interlock.settings import Settings
 
-__all__ = ["application", "asks", "columns", "ended_politely", "note", "redraws", "say", "tell_unread"]
+__all__ = ["application", "asks", "columns", "ended_politely", "note", "redraws", "say", "telling_unread"]
 
 
 @contextmanager
-def application() -> Iterator[Application]:
-    """Everything wired for the repository around the current folder. Raises UsageError outside of one."""
+def application(*, looks: bool = False) -> Iterator[Application]:
+    """Everything wired for the repository around the current folder. Where it `looks` and nothing more, wrong settings
+    are a warning. Raises UsageError outside of a repository, and of wrong settings."""
     from interlock.bootstrap import build  # late: `--help` of a verb needs nothing of it
 
-    wired = build(_here(), os.environ)
+    wired = build(_here(), os.environ, _settings(looks=looks))
     try:
         vanished = wired.service.has_vanished()
         if wired.notice and not vanished:
@@ -43,9 +45,18 @@ def application() -> Iterator[Application]:
         wired.close()
 
 
-def tell_unread(run: Standing) -> None:
-    """Of a run that was passed over, since it cannot be read."""
-    note(f"note: run {run.id} is {run.phase}: {plain(run.why, 400)}")
+@contextmanager
+def telling_unread() -> Iterator[Callable[[Standing], None]]:
+    """What is to be called of each run that is passed over, since it cannot be read. Each reason is told once."""
+    from interlock.cli.words import by_reason
+
+    found: list[Standing] = []
+    try:
+        yield found.append
+    finally:
+        for them in by_reason(found):
+            verb = "is" if len(them.runs) == 1 else "are"
+            note(f"note: {them.which} {verb} {them.runs[0].phase}: {plain(them.runs[0].why, 400)}")
 
 
 def redraws(stream: TextIO) -> bool:
@@ -78,6 +89,18 @@ def ended_politely() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _settings(*, looks: bool) -> Settings:
+    from interlock.settings import Settings, load_settings, paths_of
+
+    try:
+        return load_settings(paths_of(os.environ).config)
+    except UsageError as error:
+        if not looks:
+            raise
+        note(f"warning: {line}" for line in plain(str(error), 4000).splitlines())
+        return Settings()
 
 
 def _here() -> Path:

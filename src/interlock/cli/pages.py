@@ -48,21 +48,38 @@ _LINES_DEEP_MAX = 12
 _FINDINGS_MAX = 50
 _WAITS_MAX = 60  # the closing lines have it all
 _NOTHING = "-"
+_QUEUED = "queued"
 _PHASE_WIDTH = 11
 _NARROWEST = 40  # columns of a text beside others
 
 
-def status_page(view: RunView, held_up: Sequence[HeldUp] = ()) -> Iterator[str]:
-    """A few lines: the run, one line for each stage, what waits for its turn, what is next."""
+def status_page(view: RunView, held_up: Sequence[HeldUp] = (), *, unread: bool = False) -> Iterator[str]:
+    """A few lines: the run, one line for each stage, what waits for its turn, what is next. `unread` is where an answer
+    lies in its inbox."""
     yield from _head(view)
     for stage in view.stages:
-        yield _stage_line(stage, view.phase)
-        yield from (f"    {safe(held.about)} {safe(held.words)}" for held in held_up if held.stage == stage.id)
+        yield _stage_line(stage, view.phase, held_up)
+        yield from _waiting(stage, held_up)
+    if unread:
+        yield from ["", *_unread_answer(view)]
     yield from ["", *closing(view)] if view.phase is not RunPhase.ACCEPTED else closing(view)[:1]
 
 
-def list_page(runs: Sequence[Standing], width: int = 0) -> Iterator[str]:
-    """One line for each run; of one that cannot be read more of them, `width` columns wide where that is given."""
+def _waiting(stage: StageView, held_up: Sequence[HeldUp]) -> Iterator[str]:
+    yield from (f"    {safe(held.about)} {safe(held.words)}" for held in held_up if held.stage == stage.id)
+
+
+def _unread_answer(view: RunView) -> Iterator[str]:
+    if not view.owner:
+        yield "an answer waits in its inbox until the run goes on"
+        return
+    yield "an answer waits in its inbox until its owner looks; where that hangs:"
+    yield f"  interlock resume --take-over {view.id}"
+
+
+def list_page(runs: Sequence[Standing], width: int = 0, held_up: Sequence[HeldUp] = ()) -> Iterator[str]:
+    """One line for each run, and one for each thing in it that waits for its turn; of one that cannot be read more of
+    them, `width` columns wide where that is given."""
     for run in runs:
         tone = click.style(f"{run.phase:<{_PHASE_WIDTH}}", fg=RUN_TONES[run.phase])
         if not run.is_readable:
@@ -70,6 +87,8 @@ def list_page(runs: Sequence[Standing], width: int = 0) -> Iterator[str]:
             continue
         over = " OVERRIDDEN" if run.overrides else ""
         yield f"{run.id}  {tone} {run.pipeline:<12} {moment(run.started_at)}  {safe(run.task, 60)}{over}"
+        waits = (held for held in held_up if held.run == run.id)
+        yield from (f"{' ' * (len(run.id) + 2)}{safe(held.about)} {safe(held.words)}" for held in waits)
 
 
 def _unread(run: Standing, tone: str, width: int) -> Iterator[str]:
@@ -82,8 +101,8 @@ def _unread(run: Standing, tone: str, width: int) -> Iterator[str]:
         yield f"{indent}out of the lists: {run.way_out}"
 
 
-def run_page(view: RunView, untold: Sequence[Untold] = ()) -> Iterator[str]:
-    """The whole run, and who could not be told of it."""
+def run_page(view: RunView, untold: Sequence[Untold] = (), held_up: Sequence[HeldUp] = ()) -> Iterator[str]:
+    """The whole run, who could not be told of it, and what waits for its turn."""
     yield from _head(view)
     yield f"task     {safe(view.task, 400)}"
     yield f"base     {view.base_commit}"
@@ -96,9 +115,9 @@ def run_page(view: RunView, untold: Sequence[Untold] = ()) -> Iterator[str]:
         yield from _verdict(verdict, "base")
     for stage in view.stages:
         yield ""
-        yield from _stage(stage, view.phase)
+        yield from _stage(stage, view.phase, held_up)
     yield ""
-    yield from closing(view)
+    yield from (line for line in closing(view) if line != f"next: interlock show {view.id}")  # which this is
 
 
 def _untold(view: RunView, untold: Sequence[Untold]) -> Iterator[str]:
@@ -142,16 +161,18 @@ def attempt_page(view: RunView, attempt: AttemptView) -> Iterator[str]:
         yield f"      interlock shell {view.id}/{attempt.id}"
 
 
-def _stage(stage: StageView, run: RunPhase) -> Iterator[str]:
+def _stage(stage: StageView, run: RunPhase, held_up: Sequence[HeldUp] = ()) -> Iterator[str]:
     """With all its attempts."""
-    yield _stage_line(stage, run)
+    yield _stage_line(stage, run, held_up)
+    yield from _waiting(stage, held_up)
     if stage.input and stage.input.conflicts:
         yield f"    input: {safe(conflict_text(stage.input))}"
     for verdict in stage.input_verdicts:
         yield from _verdict(verdict, stage.id, "on its input: ")
     told: dict[str, AttemptView] = {}
     for attempt in stage.attempts:
-        yield from _attempt(attempt, run, before=told.get(attempt.why))
+        queued = _is_queued(attempt, held_up)
+        yield from _attempt(attempt, run, before=told.get(attempt.why), queued=queued)
         told.setdefault(attempt.why, attempt)
 
 
@@ -163,8 +184,11 @@ def _head(view: RunView) -> Iterator[str]:
         yield click.style(f"OVERRIDDEN by a person: {', '.join(view.overrides)}", fg="red", bold=True)
 
 
-def _stage_line(stage: StageView, run: RunPhase) -> str:
+def _stage_line(stage: StageView, run: RunPhase, held_up: Sequence[HeldUp] = ()) -> str:
+    """At work is what has its turn."""
     mark, tone, word = stage_look(stage, run)
+    if stage.phase is Phase.WORKING and stage.attempts and _is_queued(stage.attempts[-1], held_up):
+        mark, tone, word = "○", "bright_black", _QUEUED
     phase = click.style(f"{word:<9}", fg=tone)
     return f"{click.style(mark, fg=tone)} {stage.id:<14} {phase} {_state(stage) if word != NOT_BEGUN else ''}".rstrip()
 
@@ -197,11 +221,12 @@ def _overridden(attempt: AttemptView) -> str:
 
 
 def _attempt(
-    attempt: AttemptView, run: RunPhase, *, deep: bool = False, before: AttemptView | None = None
+    attempt: AttemptView, run: RunPhase, *, deep: bool = False, before: AttemptView | None = None, queued: bool = False
 ) -> Iterator[str]:
     """`before` is one that ended for the same reason, which is told already."""
+    word = _QUEUED if queued else attempt_word(attempt, run)
     facts = [
-        click.style(attempt_word(attempt, run), fg=ATTEMPT_TONES[attempt.phase]) + _overridden(attempt),
+        click.style(word, fg=ATTEMPT_TONES[attempt.phase]) + _overridden(attempt),
         _worker(attempt),
     ]
     if attempt.ended_at:
@@ -224,6 +249,13 @@ def _attempt(
         yield f"    {click.style('?', fg='cyan')} being judged"
     if attempt.sent_back_to:
         yield f"    sent back to {attempt.sent_back_to}"
+
+
+def _is_queued(attempt: AttemptView, held_up: Sequence[HeldUp]) -> bool:
+    """Whether its worker has no slot yet."""
+    return attempt.phase is AttemptPhase.WORKING and any(
+        held.subject == str(attempt.id) and not held.gate for held in held_up
+    )
 
 
 def _digests(attempt: AttemptView, *, deep: bool) -> Iterator[str]:

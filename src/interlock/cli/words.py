@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from interlock.core.budget import Amount
 from interlock.core.events import Finding, Usage, VerdictGiven, VerdictStatus
@@ -55,6 +56,7 @@ ATTEMPT_TONES = {
     AttemptPhase.RESET: "bright_black",
 }
 _IDLE_MARKS = {CUT_OFF: ("‖", "yellow"), NOT_BEGUN: ("·", "bright_black")}
+_NAMED_MAX = 20
 OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
 
 
@@ -136,6 +138,26 @@ def spent(view: Standing) -> str:
     return ", ".join([count(view.spent.attempts, "attempt"), *paid(view.spent), lasted(view.spent.wall_s)])
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Runs that cannot be read for the same reason."""
+
+    runs: tuple[Standing, ...]
+
+    @property
+    def which(self) -> str:
+        names = ", ".join(run.id for run in self.runs[:_NAMED_MAX]) + (", ..." if len(self.runs) > _NAMED_MAX else "")
+        return f"run {names}" if len(self.runs) == 1 else f"{len(self.runs)} runs ({names})"
+
+
+def by_reason(runs: Iterable[Standing]) -> Iterator[Unread]:
+    """Of runs that cannot be read: each reason once."""
+    reasons: dict[tuple[str, str], list[Standing]] = {}
+    for run in runs:
+        reasons.setdefault((run.phase, run.why), []).append(run)
+    yield from (Unread(tuple(each)) for each in reasons.values())
+
+
 def nearly_used(view: Standing) -> Iterator[str]:
     """The limits of which four fifths are gone, with how much is used."""
     for amount in view.limits:
@@ -201,6 +223,13 @@ def closing(view: Standing) -> list[str]:
     return [_outcome(view), *_overrides(view), *nearly_used(view), *_next(view)]
 
 
+def ended(phase: str, why: str) -> str:
+    """`stopped: WHY`, `cancelled by WHOM: WHY`."""
+    if why.startswith(f"{phase} by "):
+        return safe(why)
+    return f"{phase}: {safe(why)}" if why else phase
+
+
 def uncancelled(view: Standing) -> str:
     """What came before a cancel of a run that was not over then; empty where nothing did."""
     if view.branch:
@@ -234,8 +263,7 @@ def _outcome(view: Standing) -> str:
         case RunPhase.INTERRUPTED:
             return f"run {view.id} is interrupted: nobody drives it ({used})"
         case _:
-            why = f": {safe(view.why)}" if view.why else ""
-            return f"run {view.id} {view.phase}{why} ({used})"
+            return f"run {view.id} {ended(view.phase, view.why)} ({used})"
 
 
 def _overrides(view: Standing) -> list[str]:
@@ -269,5 +297,7 @@ def _waits_for(wait: WaitView) -> str:
     about = wait.subject or wait.stage or "the run"
     if wait.reason == "approval":
         question = f": {safe(wait.detail)}" if wait.detail else ""
-        return f"{about} waits for an approval of gate {gate_name(wait.gate, wait.stage)}{question}. One of:"
-    return f"{about} is paused ({wait.reason.replace('_', ' ')}): {in_a_line(wait.detail)}. One of:"
+        said = f"{about} waits for an approval of gate {gate_name(wait.gate, wait.stage)}{question}"
+    else:
+        said = f"{about} is paused ({wait.reason.replace('_', ' ')}): {in_a_line(wait.detail)}"
+    return f"{said if said.endswith(('?', '!', '.')) else f'{said}.'} One of:"

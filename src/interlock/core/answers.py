@@ -17,6 +17,8 @@ from interlock.core.events import Action, AnswerTaken, Finding, PauseReason, Ver
 from interlock.core.ids import AttemptId
 from interlock.core.state import Phase, RunState, StageState, Waited
 
+_WHY_MAX = 300  # characters
+
 
 def admit_answer(state: RunState, event: AnswerTaken) -> str:
     """Why the answer does not fit the state, or empty where it does."""
@@ -45,7 +47,7 @@ def take_answer(state: RunState, event: AnswerTaken) -> RunState:
     """The state after an admitted answer."""
     match event.action:
         case Action.CANCEL:
-            return changed(state, cancelled_by=event.by or "someone")
+            return changed(state, cancelled_by=event.by or "someone", cancelled_why=event.comment.strip()[:_WHY_MAX])
         case Action.RAISE:
             return _lift(changed(state, raised=_raised(state.raised, event)), (PauseReason.LIMIT,))
         case Action.CONTINUE:

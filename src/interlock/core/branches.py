@@ -11,3 +11,12 @@ _BAD = re.compile(r"^-|(^|/)\.|\.\.|[\x00-\x20\x7f~^:?*\[\\]|@\{|\.lock(/|$)|//|
 def is_branch(name: str) -> bool:
     """Whether git takes it as the name of a branch, and the disk too."""
     return not _BAD.search(name) and all(len(part.encode()) <= PART_BYTES_MAX for part in name.split("/"))
+
+
+def flaw(name: str, shown: str = "") -> str:
+    """Why nothing can be delivered under `name`, which is told as `shown`; empty where something can."""
+    shown = shown or name
+    if not is_branch(name):
+        return f"{shown or repr(shown)} is no name of a branch"
+    short = shown.removeprefix("refs/heads/")
+    return f"{shown} is the full name of a ref, and {short} that of the branch" if short != shown else ""

@@ -105,9 +105,9 @@ def _cancel(state: RunState) -> Iterator[Command]:
     working = [stage for stage in state.stages.values() if stage.phase is Phase.WORKING]
     for stage in working:
         if stage.attempt is not None:
-            yield LoseAttempt(stage.attempt.attempt, f"cancelled by {state.cancelled_by}")
+            yield LoseAttempt(stage.attempt.attempt, state.cancelled)
     if not working:
-        yield FinishRun(RunStatus.CANCELLED, f"cancelled by {state.cancelled_by}{state.unknown}")
+        yield FinishRun(RunStatus.CANCELLED, f"{state.cancelled}{state.unknown}")
 
 
 def _judge_base(pipeline: Pipeline, state: RunState) -> Iterator[Command]:
@@ -255,7 +255,7 @@ def _go_on(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Comman
     if now.attempt is None:
         return
     if now.orphaned:
-        yield LoseAttempt(now.attempt.attempt, "its owner is gone")
+        yield LoseAttempt(now.attempt.attempt, "its owner drives the run no more")
         return
     yield attempt_command(pipeline, state, stage, now.attempt.attempt, now.attempt.agent)
     yield from (command for command in _judge_input(pipeline, state, stage) if not isinstance(command, Pause))

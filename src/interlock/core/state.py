@@ -201,6 +201,7 @@ class RunState:
     errors: Mapping[str, EffectErrored] = field(default_factory=dict)  # by effect and subject
     pause: Paused | None = None  # of the run: delivery, or a base that the machine kept from being judged
     cancelled_by: str = ""
+    cancelled_why: str = ""  # the first of what was said with it
     branch: str = ""  # the name that a person gave to what is delivered
     delivering: DeliveryBegun | None = None  # the branch may be there
     delivered: Delivered | None = None
@@ -209,6 +210,11 @@ class RunState:
     def stage(self, stage_id: str) -> StageState:
         """Raises KeyError where the stage takes no part in the run."""
         return self.stages[stage_id]
+
+    @property
+    def cancelled(self) -> str:
+        """By whom, and why."""
+        return f"cancelled by {self.cancelled_by}" + (f": {self.cancelled_why}" if self.cancelled_why else "")
 
     @property
     def unknown(self) -> str:

@@ -63,7 +63,8 @@ class Slots:
 
     def _waited(self, cancel: Cancel, who: HeldUp | None) -> tuple[int, int]:
         deadline = time.monotonic() + _WAIT_MAX_S
-        why = f"waits for a slot: all {self.count} are taken, over all your runs (`slots` in your settings)"
+        taken = "the only one is taken" if self.count == 1 else f"all {self.count} are taken"
+        why = f"waits for a slot: {taken}, over all your runs (`slots` in your settings)"
         with told(self.folder, replace(who, why=why)) if who else nullcontext():
             while (found := self._free()) is None:
                 _pause(self.folder / "slot-*.lock", deadline, cancel)

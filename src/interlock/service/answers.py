@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from interlock.core.branches import is_branch
+from interlock.core.branches import flaw
 from interlock.core.budget import limit_names
 from interlock.core.events import Action, PauseReason
 from interlock.core.history import AttemptPhase
 from interlock.core.ids import parse_attempt
 from interlock.core.state import Phase
+from interlock.core.text import plain
 from interlock.core.views import RunView, StageView, Standing, WaitView
 from interlock.ports import Answer, UsageError
 
@@ -36,6 +37,8 @@ class Said:
 
 def to_answer(view: RunView, said: Said, new_id: Callable[[], str], at: float) -> Answer:
     """The answer that `said` means for the run as it is. Raises UsageError where it fits nothing."""
+    if said.branch:
+        check_branch(said.branch)
     if view.phase in ("accepted", "cancelled", "stopped"):
         raise UsageError(f"run {view.id} is {view.phase}: nothing in it waits for an answer")
     stage, subject, gate = _about(view, said)
@@ -53,7 +56,7 @@ def to_answer(view: RunView, said: Said, new_id: Callable[[], str], at: float) -
         override=said.override,
         now=said.now,
         limits=_limits(view, said),
-        branch=_branch(said.branch),
+        branch=said.branch,
     )
 
 
@@ -64,6 +67,23 @@ def going_on(view: Standing, limits: tuple[tuple[str, float], ...], by: str, bra
         yield Said(Action.RAISE, by, limits=limits)
     if branch or any(wait.reason in _CONTINUES for wait in view.waits):
         yield Said(Action.CONTINUE, by, branch=branch)
+
+
+def check_branch(name: str) -> None:
+    """Raises UsageError where nothing can be delivered under this name."""
+    if wrong := flaw(name, plain(name, 300)):
+        raise UsageError(f"--branch: {wrong} (`git help check-ref-format`)")
+
+
+def too_late(view: Standing, branch: str) -> str:
+    """Why a run that is over takes neither another name for its branch nor more of a limit."""
+    said = f"run {view.id} is {view.phase}, and over"
+    if not branch:
+        return f"{said}: no limit of it can be raised"
+    if not view.branch:
+        return f"{said}: nothing of it is delivered"
+    delivered = plain(view.branch, 300)
+    return f"{said}: it is delivered as {delivered} (`git branch {branch} {delivered}` gives that another name too)"
 
 
 def _about(view: RunView, said: Said) -> tuple[str, str, str]:
@@ -133,12 +153,6 @@ def _the_candidate(view: RunView, said: Said) -> tuple[str, str, str]:
     if found.phase is AttemptPhase.ACCEPTED:
         raise UsageError(f"{attempt} is accepted already")
     return attempt.stage, str(attempt), ""
-
-
-def _branch(name: str) -> str:
-    if name and not is_branch(name):
-        raise UsageError(f"--branch {name}: git takes that for no name of a branch (`git help check-ref-format`)")
-    return name
 
 
 def _limits(view: RunView, said: Said) -> tuple[tuple[str, float], ...]:

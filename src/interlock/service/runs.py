@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from interlock.core.branches import is_branch
+from interlock.core.branches import flaw
 from interlock.core.events import RunStarted
 from interlock.core.pipeline import Input, Pipeline, until
 from interlock.core.text import plain
@@ -61,9 +61,9 @@ def _require_branch(pipeline: Pipeline, started: RunStarted) -> None:
     from interlock.spec.templates import render  # late: who looks at runs needs no templates
 
     branch = delivery_branch(render, pipeline, started)
-    if not is_branch(branch):
+    if wrong := flaw(branch, repr(plain(branch, 200))):
         raise UsageError(
-            f"deliver.branch: task and inputs make {plain(branch, 200)!r} of it, which is no name of a branch"
+            f"deliver.branch, of task and inputs: {wrong}"
             " (`git help check-ref-format`): give others, or mend deliver.branch"
         )
 

@@ -100,7 +100,7 @@ def _mistakes(name: object, value: object) -> Iterator[str]:
             f"did you mean {near[0]}?" if near else f"there are {', '.join(_EXPECTED)}"
         )
     elif not _fits(str(name), value):
-        yield f"{name}: {value!r} does not fit: {_EXPECTED[str(name)]} is needed"
+        yield f"{name}: {sections.as_written(value)} does not fit: {_EXPECTED[str(name)]} is needed"
 
 
 def _fits(name: str, value: object) -> bool:

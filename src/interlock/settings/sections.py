@@ -125,14 +125,20 @@ _UNSAID = frozenset({"notify.webhook", "notify.secret"})  # whose wrong value ma
 def wrong_keys(value: object, known: Known, at: str) -> Iterator[str]:
     """What is wrong with a mapping at `at`."""
     if not isinstance(value, dict):
-        yield f"{at}: {value!r} does not fit: a mapping of {', '.join(known)} is needed"
+        yield f"{at}: {as_written(value)} does not fit: a mapping of {', '.join(known)} is needed"
         return
     for name, item in value.items():
         if name not in known:
             yield f"{at}.{_written(name)}: no such setting: {_meant(name, known)}"
         elif not known[name][0](item):
-            said = "this" if f"{at}.{name}" in _UNSAID else repr(item)
+            said = "this" if f"{at}.{name}" in _UNSAID else as_written(item)
             yield f"{at}.{name}: {said} does not fit: {known[name][1]} is needed"
+
+
+def as_written(value: object) -> str:
+    """A wrong value, as the file has it."""
+    words: dict[object, str] = {True: "true", False: "false", None: "null"}
+    return words[value] if value is None or isinstance(value, bool) else repr(value)
 
 
 def _written(name: object) -> str:
@@ -162,13 +168,13 @@ def _notify(value: Mapping[str, Any]) -> NotifySettings:
 
 def _wrong_held_out(value: object) -> Iterator[str]:
     if not isinstance(value, dict):
-        yield f"held_out: {value!r} does not fit: a mapping of names to absolute paths is needed"
+        yield f"held_out: {as_written(value)} does not fit: a mapping of names to absolute paths is needed"
         return
     for name, path in value.items():
         if not isinstance(name, str) or not is_name(name):
             yield f"held_out: {name!r} is no name: lower case letters, digits and - are, such as feature-a"
         elif not isinstance(path, str) or not PurePath(path).is_absolute():
-            yield f"held_out.{name}: {path!r} does not fit: an absolute path is needed"
+            yield f"held_out.{name}: {as_written(path)} does not fit: an absolute path is needed"
 
 
 SECTIONS: Mapping[str, Section] = MappingProxyType(

@@ -80,12 +80,14 @@ def _verb(name: str) -> str:
     below = click.Context(command, info_name=name, parent=context)
     usage = command.get_usage(below).removeprefix("Usage: ")
     said = [f"### {name}", "", "```text", " ".join(usage.split()), "```", "", _text(command.help), ""]
-    options = [_option(option, below) for option in command.params if isinstance(option, click.Option)]
+    options = [_option(each, below) for each in command.params if isinstance(each, click.Option) and not each.hidden]
     return "\n".join([*said, *(["| option | |", "|---|---|", *options, ""] if options else [])])
 
 
 def _option(option: click.Option, context: click.Context) -> str:
-    name, text = option.get_help_record(context) or ("", "")
+    record = option.get_help_record(context)
+    assert record is not None, option.name
+    name, text = record
     cell = name.replace("|", "\\|")
     return f"| `{cell}` | {_text(text)} |"
 

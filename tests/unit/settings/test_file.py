@@ -39,7 +39,7 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     assert str(raised.value).splitlines() == [
         f"{file}: slot: no such setting: did you mean slots?",
         f"{file}: sandbox: 'full' does not fit: one of none is needed",
-        f"{file}: max_parallel: True does not fit: an integer from 1 to 256 is needed",
+        f"{file}: max_parallel: true does not fit: an integer from 1 to 256 is needed",
         f"{file}: whatever: no such setting: there are sandbox, slots, max_parallel, daily_tokens, daily_cost_usd, ci,"
         " notify, held_out",
         f"{file}: daily_tokens: 0 does not fit: a positive integer is needed",

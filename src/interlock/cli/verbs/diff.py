@@ -29,7 +29,7 @@ def diff(words: tuple[str, ...], stat: bool, raw: bool, json: bool) -> int:
     """From A to B, each one of: base, a stage (what was accepted), STAGE/1.2. With A alone: from its input to it."""
     from interlock.service.jsons import document
 
-    with application() as app:
+    with application(looks=True) as app:
         view, names = _about(app.service, words)
         old, new = _ends(app.service, view, names)
         if json:

@@ -21,13 +21,14 @@ def list_runs(count: int, json: bool) -> int:
     from interlock.core.views import RunPhase
     from interlock.service.jsons import document
 
-    with application() as app:
+    with application(looks=True) as app:
         runs = app.service.list_runs(count)
         aside = len(app.aside.runs().difference(run.id for run in runs))
         if json:
             say(document(runs=runs))
         elif runs:
-            say(list_page(runs, columns(sys.stdout)))
+            held_up = [held for run in runs if run.owner for held in app.held_up(run.id)]
+            say(list_page(runs, columns(sys.stdout), held_up))
         elif not aside:
             note("no runs in this repository yet: `interlock run -p PIPELINE TASK` starts one")
         if aside:

@@ -31,7 +31,7 @@ def logs(target: tuple[str, ...], raw: bool, report: bool, reviewer: str, json: 
     """What an attempt printed, or what GATE printed when it judged it; without a stage the story of the run."""
     from interlock.cli.targets import find_target
 
-    with application() as app:
+    with application(looks=True) as app:
         found = find_target(app.service, target, app.service.latest_run)
         if json:
             say(_history(app.service, found))

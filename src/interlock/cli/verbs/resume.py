@@ -21,28 +21,32 @@ if TYPE_CHECKING:
 @click.argument("run", required=False, default="", shell_complete=runs)
 @click.option("--take-over", is_flag=True, help="Also from an owner that is stopped but not dead.")
 @click.option("--raise", "raised", metavar="LIMIT=N", multiple=True, help="More of a limit, such as cost_usd=10.")
-@click.option("--branch", metavar="NAME", default="", help="Deliver under this name.")
+@click.option("--branch", metavar="NAME", default=None, help="Deliver under this name.")
 @click.option("-d", "--detach", "detach", is_flag=True, help="In the background.")
 @click.option("--plain", is_flag=True, help="One line for each transition, never redrawn.")
 @click.option("--json", "json", is_flag=True, help="Events as NDJSON on stdout.")
 def resume(
-    run: str, take_over: bool, raised: tuple[str, ...], branch: str, detach: bool, plain: bool, json: bool
+    run: str, take_over: bool, raised: tuple[str, ...], branch: str | None, detach: bool, plain: bool, json: bool
 ) -> int:
     """Go on with RUN: after a crash, an interrupt, or a pause of the run's own."""
     from interlock.cli.answering import unfinished
     from interlock.cli.driving import Manner, detached, drive, finish
     from interlock.cli.words import OVER
-    from interlock.service.answers import going_on
+    from interlock.service.answers import check_branch, going_on, too_late
 
     limits = tuple(_limit(text) for text in raised)
     manner = Manner(plain, json)
+    if branch is not None:
+        check_branch(branch)
     with application() as app:
         found = app.service.choose_run(run, unfinished)
         if found.phase in OVER:
+            if branch or limits:
+                raise UsageError(too_late(found, branch or ""))
             app.owner.attend(found.id)
             note(f"run {found.id} is over")
             return finish(app, found.id, manner)
-        wanted = tuple(going_on(found, limits, app.person(), branch))
+        wanted = tuple(going_on(found, limits, app.person(), branch or ""))
         if found.owner and not take_over:
             return _elsewhere(app, found, wanted, manner)
         for said in wanted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -158,7 +159,9 @@ def _request(app: Application, said: tuple[str, dict[str, str]], name: str, unti
 def _dry(name: str, until: str) -> int:
     """What `plan` prints, of what would take part."""
     from interlock.cli.app import VERBS, app
+    from interlock.settings import load_settings, paths_of
 
+    load_settings(paths_of(os.environ).config)  # the run would need them
     command = app.get_command(click.get_current_context(), "plan")
     if command is None:
         raise UsageError(f"--dry-run needs the verb plan, there are {', '.join(VERBS)}")

@@ -24,14 +24,15 @@ _BYTES_MAX = 20_000_000
 @click.option("--json", "json", is_flag=True, help="As JSON.")
 def show(target: tuple[str, ...], brief: bool, json: bool) -> int:
     """All of a run, of one stage, or of one attempt."""
-    from interlock.cli.opened import tell_unread
+    from interlock.cli.opened import telling_unread
     from interlock.cli.pages import attempt_page, run_page, stage_page
     from interlock.cli.proposing import proposed, standing
     from interlock.cli.targets import find_attempt, find_target, no_more
     from interlock.service.jsons import document
 
-    with application() as app:
-        found = no_more(find_target(app.service, target, lambda name: app.service.latest_run(name, tell_unread)))
+    with application(looks=True) as app:
+        with telling_unread() as passed_over:
+            found = no_more(find_target(app.service, target, lambda name: app.service.latest_run(name, passed_over)))
         view = found.view
         if brief:
             attempt_id, text = _brief(app, found)
@@ -44,8 +45,9 @@ def show(target: tuple[str, ...], brief: bool, json: bool) -> int:
             say(document(run=view.id, stage=stage) if json else stage_page(view, stage))
         else:
             url, untold = proposed(app, view.id), app.untold(view.id)
-            told = {"untold": untold, **({"pull_request": url} if url else {})}
-            say(document(run=view, **told) if json else [*run_page(view, untold), *standing(app, view)])
+            held_up = app.held_up(view.id) if view.owner else ()
+            told = {"untold": untold, "held_up": held_up, **({"pull_request": url} if url else {})}
+            say(document(run=view, **told) if json else [*run_page(view, untold, held_up), *standing(app, view)])
     return 0
 
 

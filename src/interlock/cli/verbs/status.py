@@ -13,12 +13,16 @@ from interlock.cli.opened import application, say
 @click.option("--json", "json", is_flag=True, help="As JSON.")
 def status(run: str, json: bool) -> int:
     """Where RUN is, in a few lines: the only unfinished one, else the newest."""
-    from interlock.cli.opened import tell_unread
+    from interlock.cli.opened import telling_unread
     from interlock.cli.pages import status_page
     from interlock.service.jsons import document
 
-    with application() as app:
-        view = app.service.describe_run(app.service.latest_run(run, tell_unread).id)
+    with application(looks=True) as app:
+        with telling_unread() as passed_over:
+            found = app.service.latest_run(run, passed_over)
+        view = app.service.describe_run(found.id)
         held_up = app.held_up(view.id) if view.owner else ()
-        say(document(run=view, held_up=held_up) if json else status_page(view, held_up))
+        unread = app.service.has_answer(view.id)
+        told = {"held_up": held_up, "answer_waits": unread}
+        say(document(run=view, **told) if json else status_page(view, held_up, unread=unread))
     return 0

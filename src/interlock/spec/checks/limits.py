@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from interlock.core.branches import is_branch
+from interlock.core.branches import flaw, is_branch
 from interlock.spec.checks.agents import TELL_NO_COST, agents_of, used_agents
 
 if TYPE_CHECKING:
@@ -85,15 +85,13 @@ def _branch(view: View) -> None:
     deliver = view.pipeline.deliver
     if view.has("deliver", "branch"):
         sample = _TAG.sub("x", deliver.branch)
-        if not is_branch(sample):
-            view.error(
-                ("deliver", "branch"),
-                f"{deliver.branch} is no name of a branch",
-                "write one such as interlock/{{ run.id }}",
-            )
-        elif "run" not in "".join(_TAG.findall(deliver.branch)):
+        tags = "".join(_TAG.findall(deliver.branch))
+        if wrong := flaw(sample, deliver.branch):
+            view.error(("deliver", "branch"), wrong, "write one such as interlock/{{ run.id }}")
+        elif "run" not in tags:
+            which = "runs with the same inputs" if "inputs" in tags else "every run"
             hint = "put {{ run.id }} into it, since a branch that is there is never moved"
-            view.warn(("deliver", "branch"), "every run would deliver the same branch", hint)
+            view.warn(("deliver", "branch"), f"{which} would deliver the same branch", hint)
     if deliver.author and not _AUTHOR.fullmatch(deliver.author):
         view.error(("deliver", "author"), f"{deliver.author} is no author", "write NAME <MAIL>")
     if deliver.pull_request is not None:

@@ -1,0 +1,64 @@
+"""What has no slot yet is no work, and what waits for its turn says so."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from interlock.cli.pages import list_page, run_page, status_page
+from interlock.core.costs import Costs
+from interlock.core.history import AttemptPhase, AttemptView
+from interlock.core.ids import AttemptId
+from interlock.core.state import Phase
+from interlock.core.views import RunPhase, RunView, StageView, Standing, unreadable
+from interlock.gates.held_up import HeldUp
+from interlock.gates.locks import Slots
+from interlock.ports import Cancelled
+
+WAITS = HeldUp("r1", "code/1.1", "", "waits for a slot: all 2 are taken")
+TRIED = AttemptView(AttemptId("code", 1, 1), AttemptPhase.WORKING, "coder", "", "", "t", 0.0)
+STAGE = StageView("code", (), Phase.WORKING, 1, "coder", (TRIED,), None)
+
+
+def view() -> RunView:
+    known: dict[str, Any] = {
+        each.name: getattr(unreadable("r1", "", damaged=False), each.name) for each in fields(Standing)
+    }
+    known |= {"phase": RunPhase.RUNNING, "owner": "process 7"}
+    return RunView(**known, stages=(STAGE,), base_verdicts=(), refused=0, answers=(), costs=Costs())
+
+
+def test_a_worker_without_a_slot_is_queued() -> None:
+    for page in (status_page(view(), (WAITS,)), run_page(view(), (), (WAITS,))):
+        said = click.unstyle("\n".join(page))
+        assert "○ code           queued" in said
+        assert "\n    code/1.1 waits for a slot: all 2 are taken\n" in said
+        assert "working" not in said
+    gate = replace(WAITS, gate="test")
+    assert "▶ code           working" in click.unstyle("\n".join(run_page(view(), (), (gate,))))
+
+
+def test_the_list_tells_of_the_wait() -> None:
+    others = replace(WAITS, run="r2")
+    rows = [click.unstyle(line) for line in list_page([view()], 0, (WAITS, others))]
+    assert rows[1:] == ["    code/1.1 waits for a slot: all 2 are taken"]
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "the only one is taken,"), (2, "all 2 are taken,")])
+def test_how_many_are_taken(count: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def told(folder: Path, waits: HeldUp) -> object:
+        seen.append(waits.why)
+        raise Cancelled
+
+    monkeypatch.setattr("interlock.gates.locks.told", told)
+    monkeypatch.setattr(Slots, "_free", lambda _: None)
+    with pytest.raises(Cancelled), Slots(tmp_path, count).taken(threading.Event(), WAITS):
+        pass
+    assert seen == [f"waits for a slot: {words} over all your runs (`slots` in your settings)"]
