@@ -17,7 +17,7 @@ from interlock.engines.waits import Alarm, NoEarlier
 from interlock.execution.context import Context
 from interlock.execution.ledger import Ledger
 from interlock.execution.perform import perform
-from interlock.ports import Cancelled, Damaged, Fenced, InfrastructureError, World, started
+from interlock.ports import Cancelled, Damaged, Fenced, InfrastructureError, Permit, World, started
 
 INBOX_S = 0.2  # how often the inbox is looked at
 REPEATS_MAX = 20  # of one command by value without its fact being taken: a defect of ours, not of the run's
@@ -33,7 +33,7 @@ _AT_ONCE = (Pause, SendBack, AskApproval, FinishRun)
 
 @dataclass(slots=True)
 class _Flight:
-    cancel: threading.Event
+    cancel: Permit
     effects: Generator[Event, Recorded | None, None]
     claim: Recorded | None = None  # of an attempt whose work has not begun
     thread: threading.Thread | None = None
@@ -110,11 +110,14 @@ class LocalEngine:
         return turn
 
     def _land(self) -> None:
-        """Something failed: what is in flight comes to its own end and is recorded, unless nothing can be any more."""
+        """Something failed: what is at work comes to its own end and is recorded, unless nothing can be any more. What
+        only waits for a slot or a lock is not begun."""
         while self._errors and not self.stop.is_set() and not any(map(_ends_all, self._errors)):
             with self._moved:
                 if all(flight.thread is None for flight in self._flights.values()):
                     return
+                for flight in self._flights.values():
+                    flight.cancel.withhold()
                 self._moved.wait(INBOX_S)
             try:
                 self.ledger.take_answers(self.world.blobs)  # a person may end it
@@ -131,7 +134,7 @@ class LocalEngine:
         self._repeats[command] = self._repeats.get(command, 0) + 1
         if self._repeats[command] > REPEATS_MAX:
             raise RuntimeError(f"the planner wants {command} again and again")
-        cancel = threading.Event()
+        cancel = Permit()
         flight = _Flight(cancel, perform(self.world, self.context, command, cancel))
         if isinstance(command, _AT_ONCE):
             self._perform(command, flight)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from interlock.core.events import ApprovalAsked, AttemptStarted, CandidateProduc
 from interlock.core.ids import AttemptId
 from interlock.engines import local
 from interlock.engines.local import LocalEngine
+from interlock.gates.locks import Slots
 from interlock.ports import Cancelled, Damaged, Fenced, InfrastructureError, World
 
 
@@ -142,6 +144,28 @@ def test_a_fact_that_could_not_be_recorded_is_kept_while_another_is_at_work(go, 
     with pytest.raises(InfrastructureError, match="the disk is full"):
         engine(ledger).drive()
     assert ledger.told()[-2:] == ["CandidateProduced a/1.1", "CandidateProduced b/1.1"]
+
+
+def test_what_waits_for_a_slot_does_not_begin_after_a_failure(go, monkeypatch, tmp_path):
+    slots, begun, waiting = Slots(tmp_path, 1), list[str](), threading.Barrier(3)
+
+    def worked(world: object, context: object, command: StartAttempt, cancel: threading.Event) -> Iterator[Event]:
+        yield AttemptStarted(command.attempt, "a", "", "t")
+        waiting.wait()
+        if command.attempt.stage == "a":
+            raise InfrastructureError("a passing error")
+        with slots.taken(cancel):
+            begun.append(command.attempt.stage)
+        yield CandidateProduced(command.attempt, "c", "t")
+
+    monkeypatch.setattr(local, "perform", worked)
+    ledger = Ledger(start("a"), start("b"), start("c"))
+    other = ExitStack()
+    other.enter_context(slots.taken(threading.Event()))
+    threading.Timer(1, other.close).start()
+    with pytest.raises(InfrastructureError, match="a passing error"):
+        engine(ledger).drive()
+    assert begun == []
 
 
 @pytest.mark.parametrize("stops", [False, True])
