@@ -174,11 +174,26 @@ def _driven(app: Application, run: str, manner: Manner, *, take_over: bool = Fal
     except KeyboardInterrupt:  # a second one, before there was a question
         wish = "stop"
     finally:
-        work.stop.set()
+        _end(work)
         thread.join()
     if work.error is not None:
         raise work.error
     return wish
+
+
+def _end(work: _Drive) -> None:
+    """Once a stop is under way, more interrupts change nothing. `Thread.join` is no place to wait for it: where that is
+    interrupted, the thread is taken for ended (before Python 3.13)."""
+    told = again = False
+    while not work.done.is_set():
+        try:
+            work.stop.set()
+            if again and not told:
+                told = True
+                note("it is being stopped: what is at work is ended first")
+            work.done.wait()
+        except KeyboardInterrupt:
+            again = True
 
 
 def _shown(app: Application, work: _Drive, view: Screen, after: int) -> int:
