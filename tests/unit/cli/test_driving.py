@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -39,9 +38,9 @@ def test_an_interrupt_while_the_run_is_being_stopped_changes_nothing(
         stop.wait()
         for _ in range(3):
             heard.clear()
-            os.kill(os.getpid(), signal.SIGINT)
-            heard.wait()
-            threading.Event().wait(0.05)  # it goes to sleep again
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            heard.wait(5)
+            threading.Event().wait(0.2)  # it goes to sleep again
         ended.append(run)
 
     monkeypatch.setattr(driving, "screen", lambda *_, **__: None)
