@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -26,6 +27,7 @@ from interlock.service.jsons import line
 from interlock.telemetry import lacking
 
 _DETACH_S = 20.0
+_POLL_S = 0.05
 _WISHES = {"d": "detach", "detach": "detach", "s": "stop", "stop": "stop", "k": "", "keep": "", "keep going": ""}
 _QUESTION = (
     "[d]etach: go on in the background, [s]top: resume later (or Ctrl-C), [k]eep going, or cancel: end it for good"
@@ -191,7 +193,7 @@ def _end(work: _Drive) -> None:
             if again and not told:
                 told = True
                 note("it is being stopped: what is at work is ended first")
-            work.done.wait()
+            time.sleep(_POLL_S)  # no lock is held, which an interrupt could leave so
         except KeyboardInterrupt:
             again = True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -15,12 +16,12 @@ from interlock.cli.driving import Manner
 
 
 @pytest.fixture
-def heard() -> Iterator[threading.Event]:
-    """Set by each interrupt that arrives."""
-    arrived = threading.Event()
+def heard() -> Iterator[list[int]]:
+    """Each interrupt that arrived."""
+    arrived: list[int] = []
 
     def interrupt(number: int, frame: object) -> None:
-        arrived.set()
+        arrived.append(number)
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGINT, interrupt)
@@ -29,18 +30,20 @@ def heard() -> Iterator[threading.Event]:
 
 
 def test_an_interrupt_while_the_run_is_being_stopped_changes_nothing(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], heard: threading.Event
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], heard: list[int]
 ) -> None:
     ended: list[str] = []
 
     def drive(run: str, *, take_over: bool, listener: Callable[[object], None], stop: threading.Event) -> None:
         listener(None)
         stop.wait()
-        for _ in range(3):
-            heard.clear()
+        for number in range(3):
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            heard.wait(5)
-            threading.Event().wait(0.2)  # it goes to sleep again
+            for _ in range(100):
+                time.sleep(0.05)
+                if len(heard) > number:
+                    break
+            time.sleep(0.1)  # it waits again
         ended.append(run)
 
     monkeypatch.setattr(driving, "screen", lambda *_, **__: None)
