@@ -150,3 +150,30 @@ def test_who_cancels_after_a_death_in_the_delivery_is_told_that_it_was_too_late(
     view = held.world.show()
     assert view["phase"] == "accepted"
     assert view["commit"] in held.branches()
+
+
+@pytest.mark.parametrize("held", ["update-ref"], indirect=True)
+def test_who_builds_on_a_branch_whose_owner_died_has_it_delivered_once(held: Held) -> None:
+    run = held.world.show()["id"]
+    held.owner.kill()
+    held.owner.wait()
+    (held.here / "go").touch()
+    until(held.branches)
+    held.world.git("checkout", "-q", f"interlock/{run}")
+    held.world.git("commit", "-q", "--allow-empty", "-m", "on top")
+    held.world.ask("resume", run, "--plain").ended(0, f"delivered: branch interlock/{run}")
+
+
+@pytest.mark.parametrize("held", ["update-ref"], indirect=True)
+def test_a_branch_that_was_changed_after_a_death_is_not_delivered_under_another_name(held: Held) -> None:
+    run = held.world.show()["id"]
+    held.owner.kill()
+    held.owner.wait()
+    (held.here / "go").touch()
+    until(held.branches)
+    held.world.git("checkout", "-q", f"interlock/{run}")
+    held.world.git("commit", "-q", "--amend", "-m", "mine")
+    held.world.ask("resume", run, "--plain").ended(3, "which is not what is delivered", "git branch -m")
+    held.world.ask("resume", run, "--branch", "other", "--plain").ended(3, "may be there already")
+    held.world.ask("cancel", run, "--plain").ended(0, f"branch interlock/{run} may be there")
+    assert not held.world.git("branch", "--list", "other")

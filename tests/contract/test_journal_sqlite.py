@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -267,7 +267,8 @@ def test_a_damaged_page_is_said(tmp_path: Path) -> None:
     with SqliteJournal(path) as journal:
         journal.create("r1", 0.0, FIRST)
         fence = journal.take("r1")
-        _append_many(journal, "r1", fence)
+        for after in range(1, 1000):
+            journal.append("r1", fence, after, 0.0, FIRST)
     content = bytearray(path.read_bytes())
     content[4096 * 3 :] = os.urandom(len(content) - 4096 * 3)
     path.write_bytes(content)
@@ -316,77 +317,6 @@ class _FailsOnce:
 
 
 # --- disks that are in the way -----------------------------------------------------------------
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "disk"
-    place.mkdir()
-    argv = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(argv, capture_output=True, check=False).returncode:
-        pytest.skip("a small file system can be mounted as root only")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-def _fill(folder: Path) -> Path:
-    ballast = folder / "ballast"
-    with ballast.open("wb", buffering=0) as file, suppress(OSError):
-        while file.write(bytes(4096)):
-            pass
-    return ballast
-
-
-def _append_many(journal: SqliteJournal, run: str, fence: int) -> None:
-    for after in range(len(journal.records(run)), 1000):
-        journal.append(run, fence, after, 0.0, FIRST)
-
-
-@pytest.mark.root
-def test_a_full_disk_is_said_and_nothing_is_lost(small_disk: Path) -> None:
-    journal = SqliteJournal(small_disk / "journal.db")
-    journal.create("r1", 0.0, FIRST)
-    fence = journal.take("r1")
-    ballast = _fill(small_disk)
-    with pytest.raises(InfrastructureError, match="full: free some space") as raised:
-        _append_many(journal, "r1", fence)
-    assert raised.value.permanent
-    after = len(journal.records("r1"))
-    ballast.unlink()
-    assert journal.append("r1", fence, after, 0.0, FIRST).seq == after + 1
-    journal.close()
-
-
-@pytest.mark.root
-def test_a_full_disk_at_the_start_is_said(small_disk: Path) -> None:
-    _fill(small_disk)
-    with pytest.raises(InfrastructureError, match="full"):
-        SqliteJournal(small_disk / "journal.db")
-
-
-@pytest.mark.root
-def test_a_read_only_disk_is_said(small_disk: Path) -> None:
-    SqliteJournal(small_disk / "journal.db").close()
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    for path in (small_disk / "journal.db", small_disk / "new" / "journal.db"):
-        with pytest.raises(InfrastructureError, match=r"cannot be written.*INTERLOCK_STATE_HOME"):
-            SqliteJournal(path)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
-def test_a_read_only_folder_is_said(tmp_path: Path) -> None:
-    tmp_path.chmod(0o555)
-    with pytest.raises(InfrastructureError, match="cannot be written"):
-        SqliteJournal(tmp_path / "state" / "journal.db")
-    tmp_path.chmod(0o755)
-
-
-def test_a_state_folder_that_is_a_file_is_said(tmp_path: Path) -> None:
-    (tmp_path / "state").touch()
-    with pytest.raises(InfrastructureError, match="cannot be written"):
-        SqliteJournal(tmp_path / "state" / "journal.db")
 
 
 def test_a_library_that_can_lose_what_was_recorded_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,6 +131,18 @@ def test_a_lock_that_a_dead_git_left_at_the_branch(
     assert not lock.exists()
 
 
+def test_a_branch_that_somebody_has_built_upon_was_delivered(world: World, accepted: str) -> None:
+    tip = deliver(world, accepted, "b")
+    git(world.repository, "checkout", "-q", "b")
+    git(world.repository, "commit", "-q", "--allow-empty", "-m", "on top")
+    world.workspaces.create_branch("b", tip)
+    assert git(world.repository, "rev-parse", "b^").strip() == tip
+    git(world.repository, "commit", "-q", "--allow-empty", "--amend", "-m", "on top")
+    git(world.repository, "reset", "-q", "--hard", "main")
+    with pytest.raises(DeliveryRefused, match="which is not what is delivered"):
+        world.workspaces.create_branch("b", tip)
+
+
 @pytest.mark.parametrize("keep", [0, 500])
 def test_what_is_there_already_is_not_written_again(world: World, keep: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("interlock.workspaces.deliver._KEEP_PACK", keep)
@@ -222,7 +234,7 @@ def test_a_branch_that_is_checked_out_is_refused_even_unborn(world: World, accep
 
 def test_a_branch_in_the_way_of_the_name_is_refused(world: World, accepted: str) -> None:
     git(world.repository, "branch", "interlock")
-    with pytest.raises(DeliveryRefused, match="another name"):
+    with pytest.raises(DeliveryRefused, match="rename what is in its way"):
         deliver(world, accepted)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from interlock.ports import Cancel, Cancelled, InfrastructureError
+from interlock.ports import Cancel, Cancelled, InfrastructureError, may_begin
 
 _POLL_S = 0.2
 _TOKEN_CHARACTERS_MIN = 20
@@ -62,7 +62,7 @@ def _wait(lock: int, cancel: Cancel) -> None:
         try:
             return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if cancel.wait(_POLL_S):
+            if cancel.wait(_POLL_S) or not may_begin(cancel):
                 raise Cancelled("no longer wanted, while another attempt had the login") from None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -26,6 +27,7 @@ from interlock.service.jsons import line
 from interlock.telemetry import lacking
 
 _DETACH_S = 20.0
+_POLL_S = 0.05
 _WISHES = {"d": "detach", "detach": "detach", "s": "stop", "stop": "stop", "k": "", "keep": "", "keep going": ""}
 _QUESTION = (
     "[d]etach: go on in the background, [s]top: resume later (or Ctrl-C), [k]eep going, or cancel: end it for good"
@@ -174,11 +176,26 @@ def _driven(app: Application, run: str, manner: Manner, *, take_over: bool = Fal
     except KeyboardInterrupt:  # a second one, before there was a question
         wish = "stop"
     finally:
-        work.stop.set()
+        _end(work)
         thread.join()
     if work.error is not None:
         raise work.error
     return wish
+
+
+def _end(work: _Drive) -> None:
+    """Once a stop is under way, more interrupts change nothing. `Thread.join` is no place to wait for it: where that is
+    interrupted, the thread is taken for ended (before Python 3.13)."""
+    told = again = False
+    while not work.done.is_set():
+        try:
+            work.stop.set()
+            if again and not told:
+                told = True
+                note("it is being stopped: what is at work is ended first")
+            time.sleep(_POLL_S)  # no lock is held, which an interrupt could leave so
+        except KeyboardInterrupt:
+            again = True
 
 
 def _shown(app: Application, work: _Drive, view: Screen, after: int) -> int:

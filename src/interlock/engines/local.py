@@ -17,7 +17,7 @@ from interlock.engines.waits import Alarm, NoEarlier
 from interlock.execution.context import Context
 from interlock.execution.ledger import Ledger
 from interlock.execution.perform import perform
-from interlock.ports import Cancelled, Fenced, InfrastructureError, World, started
+from interlock.ports import Cancelled, Damaged, Fenced, InfrastructureError, Permit, World, started
 
 INBOX_S = 0.2  # how often the inbox is looked at
 REPEATS_MAX = 20  # of one command by value without its fact being taken: a defect of ours, not of the run's
@@ -33,11 +33,12 @@ _AT_ONCE = (Pause, SendBack, AskApproval, FinishRun)
 
 @dataclass(slots=True)
 class _Flight:
-    cancel: threading.Event
+    cancel: Permit
     effects: Generator[Event, Recorded | None, None]
     claim: Recorded | None = None  # of an attempt whose work has not begun
     thread: threading.Thread | None = None
     refused: int = 0  # how often the machine had no thread for it
+    keeps: bool = False  # its work is done, and the fact could not be recorded so far
 
 
 @dataclass(slots=True)
@@ -59,7 +60,8 @@ class LocalEngine:
     def drive(self) -> None:
         """Go on until the run is finished, waits for a human, or `stop` is set. All effects have ended
         when this returns. Raises Fenced where another process took the run; InfrastructureError where
-        the journal cannot be written, or the machine has no thread: what was at work has ended by itself then."""
+        the journal cannot be written, or the machine has no thread: what was at work has ended by itself then, and
+        was recorded where that was possible at last."""
         clock = NoEarlier(self.world.clock, lambda: self.ledger.state.now)
         ledger = self.ledger
         self.world = replace(self.world, fenced=ledger.holds, left=ledger.left, begun=ledger.begun, clock=clock)
@@ -108,11 +110,14 @@ class LocalEngine:
         return turn
 
     def _land(self) -> None:
-        """Something failed: what is in flight comes to its own end and is recorded, unless nothing can be any more."""
+        """Something failed: what is at work comes to its own end and is recorded, unless nothing can be any more. What
+        only waits for a slot or a lock is not begun."""
         while self._errors and not self.stop.is_set() and not any(map(_ends_all, self._errors)):
             with self._moved:
                 if all(flight.thread is None for flight in self._flights.values()):
                     return
+                for flight in self._flights.values():
+                    flight.cancel.withhold()
                 self._moved.wait(INBOX_S)
             try:
                 self.ledger.take_answers(self.world.blobs)  # a person may end it
@@ -129,7 +134,7 @@ class LocalEngine:
         self._repeats[command] = self._repeats.get(command, 0) + 1
         if self._repeats[command] > REPEATS_MAX:
             raise RuntimeError(f"the planner wants {command} again and again")
-        cancel = threading.Event()
+        cancel = Permit()
         flight = _Flight(cancel, perform(self.world, self.context, command, cancel))
         if isinstance(command, _AT_ONCE):
             self._perform(command, flight)
@@ -183,7 +188,7 @@ class LocalEngine:
         try:
             event = flight.effects.send(flight.claim)
             while True:
-                event = flight.effects.send(self._record(command, event))
+                event = flight.effects.send(self._recorded(command, flight, event))
         except (StopIteration, Cancelled):
             pass
         except BaseException as error:  # noqa: BLE001 - it is raised again by drive, on the owner's thread
@@ -193,6 +198,28 @@ class LocalEngine:
                 self._flights.pop(command, None)
                 self._events += 1
                 self._moved.notify_all()
+
+    def _recorded(self, command: Command, flight: _Flight, event: Event) -> Recorded | None:
+        """Its record. Where the journal cannot be written, the event is kept and tried again while others are at work,
+        and once after them: what was paid for is not lost to a moment."""
+        while True:
+            last = isinstance(command, _AT_ONCE) or self._is_last(flight)
+            try:
+                return self._record(command, event)
+            except InfrastructureError as error:
+                if last or self.stop.is_set() or _ends_all(error):
+                    raise
+                if not flight.keeps:
+                    self._errors.append(error)  # so that nothing new is begun
+            with self._moved:
+                flight.keeps = True
+                self._moved.notify_all()
+                self._moved.wait(INBOX_S)
+
+    def _is_last(self, flight: _Flight) -> bool:
+        with self._moved:
+            others = [other for other in self._flights.values() if other is not flight]
+            return all(other.keeps or other.thread is None for other in others)
 
     def _on_event(self, record: Recorded) -> None:
         with self._moved:
@@ -222,4 +249,4 @@ class LocalEngine:
 
 def _ends_all(error: BaseException) -> bool:
     """Whether nothing can be recorded after it, so that no work is worth waiting for."""
-    return isinstance(error, Fenced) or getattr(error, "permanent", False) or not isinstance(error, Exception)
+    return isinstance(error, Fenced | Damaged) or not isinstance(error, Exception)

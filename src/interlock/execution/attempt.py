@@ -11,7 +11,6 @@ from interlock.core.commands import StartAttempt
 from interlock.core.events import SESSION, AttemptErrored, AttemptStarted, CandidateProduced, Event, Evidence, Recorded
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec, Stage
-from interlock.core.tries import TRIES_MAX
 from interlock.execution.brief import compose
 from interlock.execution.context import Context
 from interlock.execution.documents import ARTIFACTS, worker_environment
@@ -39,6 +38,7 @@ from interlock.process import masked_finding, masked_text
 
 Effects = Generator[Event, Recorded | None, None]
 
+_TAKEN_MAX = 4  # tries to take a candidate, over some 20 seconds
 _INFRASTRUCTURE = (Ended.RATE_LIMITED, Ended.OUT_OF_BUDGET, Ended.UNAVAILABLE)
 
 
@@ -121,14 +121,14 @@ def _snapshot(  # noqa: PLR0913
 ) -> Candidate:
     """The candidate; tried again where infrastructure is in the way, for what an agent has done is not done again for
     nothing."""
-    for tries in range(TRIES_MAX):
+    for tries in range(_TAKEN_MAX):
         try:
             with as_infrastructure():
                 return world.workspaces.snapshot(
                     place, command.input_commit, context.room, stamp, context.ref(command.attempt)
                 )
         except InfrastructureError as error:
-            if error.permanent or tries + 1 == TRIES_MAX or cancel.wait(context.retry_at(0.0, tries)):
+            if error.permanent or tries + 1 == _TAKEN_MAX or cancel.wait(context.retry_at(0.0, tries)):
                 raise
     raise AssertionError("unreachable")
 

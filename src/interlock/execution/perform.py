@@ -123,8 +123,8 @@ def _counted(world: World, context: Context, command: Numbered) -> Effects:
 def _errored(
     world: World, context: Context, command: Numbered, error: InfrastructureError | DeliveryRefused
 ) -> EffectErrored:
-    if isinstance(error, DeliveryRefused):  # which is said after a look: what is there is not ours
-        permanent = undone = True
+    if isinstance(error, DeliveryRefused):  # a person must decide
+        permanent, undone = True, error.undone
     else:
         permanent, undone = error.permanent, error.undone
     retry_at = context.retry_at(world.clock.now(), command.number - 1)
@@ -284,8 +284,8 @@ def _lose_attempt(world: World, context: Context, command: LoseAttempt) -> Effec
 def _deliver(world: World, context: Context, command: DeliverBranch) -> Effects:
     """Nothing shows until the journal says that it may. Then the branch is made while nobody can take the run."""
     event: Event
+    begun = world.begun()
     try:
-        begun = world.begun()
         branch, commit = (begun.branch, begun.commit) if begun else _sent(world, context, command)
         record = yield DeliveryBegun(branch, commit, command.commit)
         if record is None:
@@ -294,6 +294,8 @@ def _deliver(world: World, context: Context, command: DeliverBranch) -> Effects:
             world.workspaces.create_branch(branch, commit)
         event = Delivered(branch, commit, command.commit)
     except (InfrastructureError, DeliveryRefused) as error:
+        if begun and isinstance(error, DeliveryRefused):  # made earlier, it may have been moved or renamed since
+            error.undone = False
         event = _errored(world, context, command, error)
     yield event
 

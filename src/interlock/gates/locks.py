@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from interlock.gates.held_up import HeldUp, told
-from interlock.ports import Cancel, Cancelled, InfrastructureError
+from interlock.ports import Cancel, Cancelled, InfrastructureError, has_worked, may_begin
 
 PORTS_EACH = 49  # so that those of 256 slots fit
 _PORTS_FROM = 20_000  # below what systems give out by themselves
@@ -57,7 +57,10 @@ class Slots:
             return
         number, descriptor = self._free() or self._waited(cancel, who)
         try:
+            if not may_begin(cancel):
+                raise Cancelled("nothing new is begun any more")
             yield Slot(number)
+            has_worked(cancel)
         finally:
             os.close(descriptor)
 
@@ -122,7 +125,7 @@ def _taken(path: Path) -> int | None:
 
 
 def _pause(path: Path, deadline: float, cancel: Cancel) -> None:
-    if cancel.wait(_POLL_S):
+    if cancel.wait(_POLL_S) or not may_begin(cancel):
         raise Cancelled(f"no longer wanted while waiting for {path.name}")
     if time.monotonic() > deadline:
         raise InfrastructureError(f"{path}: held by others for more than {_WAIT_MAX_S // 3600} hours: see who holds it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -25,6 +26,8 @@ def explain(error: apsw.Error | OSError, path: Path) -> InfrastructureError:
             )
         case apsw.CorruptError() | apsw.NotADBError() | apsw.FormatError():
             return damaged(path, str(error))
+        case apsw.CantOpenError() if os.access(path, os.R_OK | os.W_OK):  # as without a file descriptor left
+            return InfrastructureError(f"the journal {path} could not be opened: {error}")
         case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError():
             return read_only(path, str(error))
         case apsw.IOError() if _nearly_full(path):
@@ -64,9 +67,7 @@ def newer(path: Path, found: int, known: int) -> InfrastructureError:
 
 
 def _full(path: Path) -> InfrastructureError:
-    return InfrastructureError(
-        f"the disk that holds the journal {path} is full: free some space, then resume the run", permanent=True
-    )
+    return InfrastructureError(f"the disk that holds the journal {path} is full: free some space, then resume the run")
 
 
 def _nearly_full(path: Path) -> bool:

@@ -19,7 +19,7 @@ from interlock.ports.errors import (
 from interlock.ports.gates import Case, Gates, Judgement
 from interlock.ports.journal import Answer, Blobs, Journal
 from interlock.ports.machine import as_infrastructure, machine_trouble, names_trouble, started
-from interlock.ports.time import Cancel, Clock
+from interlock.ports.time import Cancel, Clock, Permit, has_worked, may_begin
 from interlock.ports.workspaces import Candidate, Change, Merged, Place, Room, Stamp, Workspaces
 from interlock.ports.world import Engine, Render, World, unlimited
 
@@ -47,6 +47,7 @@ __all__ = [
     "Lender",
     "Merged",
     "Outcome",
+    "Permit",
     "Place",
     "Render",
     "Room",
@@ -57,7 +58,9 @@ __all__ = [
     "Workspaces",
     "World",
     "as_infrastructure",
+    "has_worked",
     "machine_trouble",
+    "may_begin",
     "names_trouble",
     "secrets_of",
     "started",

@@ -57,4 +57,7 @@ class UnfitSetup(InterlockError):
 
 
 class DeliveryRefused(InterlockError):
-    """A person must decide: the branch is somewhere else, or checked out."""
+    """A person must decide: the branch is somewhere else, or checked out. It is said after a look: `undone` holds, but
+    where somebody had begun earlier."""
+
+    undone = True

@@ -73,17 +73,18 @@ def send(git: Git, objects: Objects, origin: Origin, environ: Mapping[str, str],
 
 
 def create_branch(origin: Origin, environ: Mapping[str, str], branch: str, commit: str) -> None:
-    """Let the branch show what was sent. Where git fails, it is looked at what came of it."""
+    """Let the branch show what was sent. Where git fails, it is looked at what came of it. What somebody has built upon
+    was delivered."""
     user = Git(environ, origin.common_dir)
     there = _there(user, branch)
-    if there.commit != commit:
+    if not _shows(user, there, commit):
         if not there.commit:
             _refuse_checked_out(branch, there)
         done = _created(user, branch, commit)
         if done.code and _unlocked(origin.common_dir / f"refs/heads/{branch}.lock", commit):
             done = _created(user, branch, commit)
         there = _there(user, branch)
-        if there.commit != commit:
+        if not _shows(user, there, commit):
             raise _not_created(branch, there, complaint(done))
     _sync(origin.common_dir)
 
@@ -106,6 +107,12 @@ def _there(user: Git, branch: str) -> _There:
         if f"branch {ref}" in lines:
             worktree = lines[0].removeprefix("worktree ")
     return _There(found, worktree)
+
+
+def _shows(user: Git, there: _There, commit: str) -> bool:
+    if not there.commit or there.commit == commit:
+        return there.commit == commit
+    return not user.call("merge-base", "--is-ancestor", commit, there.commit, codes=(0, 1, 128)).code
 
 
 @contextlib.contextmanager
@@ -297,8 +304,8 @@ def _unlocked(lock: Path, commit: str) -> bool:
 def _not_created(branch: str, there: _There, said: str) -> DeliveryRefused | InfrastructureError:
     if there.commit:
         return DeliveryRefused(
-            f"branch {branch} is at {there.commit[:12]} since a moment ago: {_another(branch, there)}"
+            f"branch {branch} is at {there.commit[:12]}, which is not what is delivered: {_another(branch, there)}"
         )
     if "cannot lock ref" in said and "exists" in said and ".lock" not in said:
-        return DeliveryRefused(f"branch {branch} cannot be created: {said}: deliver under another name")
+        return DeliveryRefused(f"branch {branch} cannot be created: {said}: rename what is in its way")
     return InfrastructureError(f"branch {branch} cannot be created: {said}", undone=True)

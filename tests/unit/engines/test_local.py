@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,8 @@ from interlock.core.events import ApprovalAsked, AttemptStarted, CandidateProduc
 from interlock.core.ids import AttemptId
 from interlock.engines import local
 from interlock.engines.local import LocalEngine
-from interlock.ports import Cancelled, Fenced, InfrastructureError, World
+from interlock.gates.locks import Slots
+from interlock.ports import Cancelled, Damaged, Fenced, InfrastructureError, World
 
 
 class Ledger:
@@ -124,6 +126,68 @@ def test_what_is_at_work_is_recorded_where_another_fact_could_not_be(go):
     assert "AttemptStarted c/1.1" not in ledger.told()
 
 
+@pytest.mark.parametrize("permanent", [False, True])
+def test_a_fact_that_could_not_be_recorded_is_kept_while_another_is_at_work(go, permanent: bool):
+    go["b"] = threading.Event()
+    ledger = Ledger(start("b"), start("a"))
+    refusals: list[int] = []
+
+    def refuse(event: Event) -> None:
+        if isinstance(event, CandidateProduced) and event.attempt.stage == "a" and len(refusals) < 5:
+            refusals.append(1)
+            threading.Timer(1, go["b"].set).start()  # where it is not tried again
+            raise InfrastructureError("the disk is full", permanent=permanent)
+        if isinstance(event, CandidateProduced) and event.attempt.stage == "a":
+            go["b"].set()
+
+    ledger.refuse = refuse
+    with pytest.raises(InfrastructureError, match="the disk is full"):
+        engine(ledger).drive()
+    assert ledger.told()[-2:] == ["CandidateProduced a/1.1", "CandidateProduced b/1.1"]
+
+
+def test_what_waits_for_a_slot_does_not_begin_after_a_failure(go, monkeypatch, tmp_path):
+    slots, begun, waiting = Slots(tmp_path, 1), list[str](), threading.Barrier(3)
+
+    def worked(world: object, context: object, command: StartAttempt, cancel: threading.Event) -> Iterator[Event]:
+        yield AttemptStarted(command.attempt, "a", "", "t")
+        waiting.wait()
+        if command.attempt.stage == "a":
+            raise InfrastructureError("a passing error")
+        with slots.taken(cancel):
+            begun.append(command.attempt.stage)
+        yield CandidateProduced(command.attempt, "c", "t")
+
+    monkeypatch.setattr(local, "perform", worked)
+    ledger = Ledger(start("a"), start("b"), start("c"))
+    other = ExitStack()
+    other.enter_context(slots.taken(threading.Event()))
+    threading.Timer(1, other.close).start()
+    with pytest.raises(InfrastructureError, match="a passing error"):
+        engine(ledger).drive()
+    assert begun == []
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_what_is_kept_is_given_up_after_a_last_try_or_a_stop(go, stops: bool):
+    go["b"] = threading.Event()
+    ledger = Ledger(start("b"), start("a"))
+    driven, refusals = engine(ledger), list[str]()
+
+    def refuse(event: Event) -> None:
+        if isinstance(event, CandidateProduced):
+            refusals.append(event.attempt.stage)
+            (driven.stop if stops else go["b"]).set()
+            threading.Timer(1, go["b"].set).start()
+            raise InfrastructureError("the disk is full")
+
+    ledger.refuse = refuse
+    with pytest.raises(InfrastructureError, match="the disk is full"):
+        driven.drive()
+    assert ledger.told() == ["AttemptStarted b/1.1", "AttemptStarted a/1.1"]
+    assert ("b" in refusals) is not stops
+
+
 def test_a_defect_does_not_end_what_is_at_work(go):
     go["b"] = threading.Event()
     ledger = Ledger(start("b"))
@@ -139,7 +203,7 @@ def test_a_defect_does_not_end_what_is_at_work(go):
     assert ledger.told() == ["AttemptStarted b/1.1", "CandidateProduced b/1.1"]
 
 
-@pytest.mark.parametrize("error", [Fenced("another owner"), InfrastructureError("full", permanent=True)])
+@pytest.mark.parametrize("error", [Fenced("another owner"), Damaged("a gap")])
 def test_where_nothing_can_be_recorded_any_more_all_ends_at_once(go, error: Exception):
     go["b"] = threading.Event()  # never
     ledger = Ledger(start("b"), start("a"))
