@@ -181,7 +181,7 @@ def test_the_pause_says_that_it_failed_before_any_work(burned: World):
 
 def test_the_agent_is_told_that_it_failed_before_its_change(burned: World):
     documents = [path.read_text(errors="replace") for path in burned.root.glob("state/*/*/blobs/*/*") if path.is_file()]
-    assert any("code/never: it failed before your change as well" in text for text in documents)
+    assert any("- never: it failed before your change as well" in text for text in documents)
 
 
 def test_check_says_that_it_failed_before_the_change(tmp_path: Path):

@@ -205,15 +205,14 @@ def _the_same(user: Git, there: _There, commits: list[Commit], parcel: Parcel) -
         return there.commit
     raise DeliveryRefused(
         f"branch {parcel.branch} exists at {there.commit[:12]} and would become {commits[-1].oid[:12]}: "
-        f"{_another(parcel.branch, there)}"
+        f"{_in_the_way(parcel.branch, there)}"
     )
 
 
-def _another(branch: str, there: _There) -> str:
+def _in_the_way(branch: str, there: _There) -> str:
     """Nobody is sent to rename what somebody works on."""
-    if there.worktree:
-        return f"it is checked out in {there.worktree}, so deliver under another name"
-    return f"deliver under another name, or delete or rename it (git branch -m {branch} NEW)"
+    first = f"it is checked out in {there.worktree}: switch to another one there, then " if there.worktree else ""
+    return f"{first}delete or rename it (git branch -m {branch} NEW)"
 
 
 def _unsigned(user: Git, commit: str, count: int) -> list[tuple[str, str]]:
@@ -304,7 +303,7 @@ def _unlocked(lock: Path, commit: str) -> bool:
 def _not_created(branch: str, there: _There, said: str) -> DeliveryRefused | InfrastructureError:
     if there.commit:
         return DeliveryRefused(
-            f"branch {branch} is at {there.commit[:12]}, which is not what is delivered: {_another(branch, there)}"
+            f"branch {branch} is at {there.commit[:12]}, which is not what is delivered: {_in_the_way(branch, there)}"
         )
     if "cannot lock ref" in said and "exists" in said and ".lock" not in said:
         return DeliveryRefused(f"branch {branch} cannot be created: {said}: rename what is in its way")
