@@ -23,12 +23,13 @@ from interlock.agents.logins import lent, tokens_in
 from interlock.agents.metering import Meter, OverBudget
 from interlock.agents.patience import Patience
 from interlock.agents.prices import priced
-from interlock.agents.probe import TESTED_WITH, version_of
+from interlock.agents.probe import version_of
 from interlock.agents.program import ANSWER_BYTES_MAX, LOG_BYTES_MAX, NOT_RUNNABLE, discreet, make_artifacts
 from interlock.agents.sessions import Session, found, keep, kept, since
 from interlock.agents.trouble import does_not_know, trouble
 from interlock.core.events import Usage
 from interlock.core.pipeline import AgentSpec
+from interlock.core.programs import PROGRAMS
 from interlock.ports import Brief, Cancel, Cancelled, Ended, Outcome, Place
 from interlock.process import Finished, How, Supervised, supervise
 
@@ -330,7 +331,7 @@ def _words_of(log: Path) -> str:
 def _too_old(kind: Kind, asked: Asked, line: str) -> str:
     path = shutil.which(kind.program, path=asked.brief.env.get("PATH", "")) or kind.program
     version = version_of(path, asked.brief.env) or "of a version that it does not tell"
-    needed = TESTED_WITH.get(kind.program, "")
+    needed = next((one.tested for one in PROGRAMS if one.name == kind.program), "")
     wanted = f": install {needed} or newer" if needed else ""
     return f"{kind.program} {version} does not know what it was started with ({line[:200]}){wanted}"
 

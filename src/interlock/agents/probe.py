@@ -17,10 +17,6 @@ from interlock.ports import InterlockError
 from interlock.process import capture, scrubbed
 
 _TIMEOUT_S = 20
-TESTED_WITH: Mapping[str, str] = {
-    "codex": "0.169.0", "claude": "2.1.330", "aider": "0.86.2", "mini": "2.4.6", "gemini": "0.61.0",
-    "opencode": "1.18.33", "goose": "1.37.0", "qwen": "0.15.10",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,8 +45,8 @@ _DOWN = re.compile(
     r"|stream (?:disconnected|closed|ended|decode error)|timed? ?out"
     r"|api error: terminated|connection to the api was lost"
     r"|empty response|invalid stream|waiting for network"
-    r"|connection (?:error|failed|refused|reset|closed)|error sending request|unable to connect|peer closed"
-    r"|econnre|enotfound",
+    r"|connection (?:error|failed|refused|reset|closed)|error sending request|unable to connect"
+    r"|peer closed|other side closed|econnre|enotfound",
     re.I,
 )
 _REFUSED = re.compile(r"content.?filter|blocked due to|safety settings|PROHIBITED_CONTENT|violat\w+.{0,40}polic", re.I)

@@ -22,6 +22,7 @@ class Program:
     """`name` is what `use:` says, and the program's name on PATH."""
 
     name: str
+    tested: str  # the version that the contract suite drives
     keys: tuple[str, ...]  # variables that may hold its key
     env: tuple[str, ...] = ()  # others that it is shown
     login: Login | None = None
@@ -35,21 +36,28 @@ _OF_MODELS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY")
 # In the order in which `init` prefers them.
 PROGRAMS = (
     Program(
-        "claude", ("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"), ("ANTHROPIC_BASE_URL",),
+        "claude", "2.1.330", ("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"), ("ANTHROPIC_BASE_URL",),
         Login("CLAUDE_CONFIG_DIR", ".claude", ".credentials.json"), resumes=True,
     ),
     Program(
-        "codex", ("CODEX_API_KEY", "OPENAI_API_KEY"), (), Login("CODEX_HOME", ".codex", "auth.json"),
+        "codex", "0.169.0", ("CODEX_API_KEY", "OPENAI_API_KEY"), (), Login("CODEX_HOME", ".codex", "auth.json"),
         resumes=True, tells_cost=False,
     ),
-    Program("gemini", ("GEMINI_API_KEY",), ("GOOGLE_GEMINI_BASE_URL",), tells_cost=False),
-    Program("opencode", _OF_MODELS, (), Login("", ".local/share/opencode", "auth.json")),
-    Program("aider", _OF_MODELS, ("AIDER_MODEL", "OPENAI_API_BASE")),
+    Program("gemini", "0.61.0", ("GEMINI_API_KEY",), ("GOOGLE_GEMINI_BASE_URL",), tells_cost=False),
+    Program("opencode", "1.18.33", _OF_MODELS, (), Login("", ".local/share/opencode", "auth.json")),
+    Program("aider", "0.86.2", _OF_MODELS, ("AIDER_MODEL", "OPENAI_API_BASE")),
     Program(
-        "goose", _OF_MODELS, ("GOOSE_MODEL", "GOOSE_PROVIDER", "OPENAI_HOST"), model="GOOSE_MODEL", tells_cost=False,
+        "goose", "1.37.0", _OF_MODELS, ("GOOSE_MODEL", "GOOSE_PROVIDER", "OPENAI_HOST"),
+        model="GOOSE_MODEL", tells_cost=False,
     ),
-    Program("mini", _OF_MODELS, ("MSWEA_MODEL_NAME", "OPENAI_API_BASE"), model="MSWEA_MODEL_NAME", tells_cost=False),
-    Program("qwen", ("OPENAI_API_KEY",), ("OPENAI_BASE_URL", "OPENAI_MODEL"), model="OPENAI_MODEL", tells_cost=False),
+    Program(
+        "mini", "2.4.6", _OF_MODELS, ("MSWEA_MODEL_NAME", "OPENAI_API_BASE"),
+        model="MSWEA_MODEL_NAME", tells_cost=False,
+    ),
+    Program(
+        "qwen", "0.15.10", ("OPENAI_API_KEY",), ("OPENAI_BASE_URL", "OPENAI_MODEL"),
+        model="OPENAI_MODEL", tells_cost=False,
+    ),
 )  # fmt: skip
 
 

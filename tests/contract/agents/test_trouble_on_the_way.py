@@ -58,7 +58,7 @@ def place(tmp_path: Path) -> Place:
     return place_in(tmp_path / "place")
 
 
-@pytest.fixture(params=["codex", "claude", "mini", "gemini", "opencode", "goose"])
+@pytest.fixture(params=["codex", "claude", "mini", "gemini", "opencode", "goose", "qwen"])
 def name(request: pytest.FixtureRequest) -> str:
     bin_of(request.param)
     return str(request.param)

@@ -15,18 +15,12 @@ import pytest
 from interlock.agents import adapters
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec
+from interlock.core.programs import PROGRAMS
 from interlock.ports import Brief, Outcome, Place
 
 _CACHE = os.environ.get("XDG_CACHE_HOME") or str(Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache")
 _VERSIONS = {
-    "codex": "0.169.0",
-    "claude": "2.1.330",
-    "aider": "0.86.2",
-    "mini": "2.4.6",
-    "gemini": "0.61.0",
-    "opencode": "1.18.33",
-    "goose": "1.37.0",
-    "qwen": "0.15.10",
+    **{program.name: program.tested for program in PROGRAMS},
     "codex-acp": "2.6.0",
     "claude-agent-acp": "0.101.0",
     "mcp-inspector": "0.15.0",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, tail, text
+from interlock.agents.patience import of_no_use
 from interlock.core.events import Usage
 from interlock.ports import Agent
 
@@ -17,11 +19,14 @@ _SETTINGS = {
     "general": {"disableAutoUpdate": True, "enableAutoUpdate": False},
 }
 _ERROR = re.compile(r"\[API Error: (.*)\]\s*\Z", re.S)  # an error of the endpoint, told as what the model said
+# In its own log: an error of the endpoint, after which it tries again without a word.
+_FAILURE = re.compile(r"^(\S+) \[ERROR\] .*?(?:OpenAI API Error: |Error: (?=Model stream ended))([^\n]*)", re.M)
 _OPENAI = "https://api.openai.com"
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    return Driven(Kind("qwen", _start, _read, streamed=_streamed, obeys=(".qwen", ".agents", "QWEN.md")), environ)
+    obeys = (".qwen", ".agents", "QWEN.md")
+    return Driven(Kind("qwen", _start, _read, streamed=_streamed, of_no_use=_of_no_use, obeys=obeys), environ)
 
 
 def _start(asked: Asked) -> Start:
@@ -70,8 +75,20 @@ def _streamed(event: Event) -> tuple[str, int] | None:
     return text(message, "id"), count(inner(message, "usage"), "input_tokens", "output_tokens") or 0
 
 
+def _of_no_use(asked: Asked, log: Path) -> str:
+    """The errors since it last got on, which it does not tell."""
+    own = _own_log(asked)
+    since = log.stat().st_mtime if log.is_file() else 0.0
+    errors = [why for at, why in _FAILURE.findall(tail(own)) if datetime.fromisoformat(at).timestamp() > since]
+    return of_no_use(errors, own)
+
+
 def _in_its_log(asked: Asked) -> str:
-    """The last error of the endpoint in the log that it keeps: it tells of none while it tries again."""
-    logs = sorted((asked.state / "qwen" / "debug").glob("*.txt"))
-    found = re.findall(r"(?:OpenAI API Error: |Error: (?=Model stream ended))([^\n]*)", tail(logs[-1])) if logs else []
-    return found[-1] if found else ""
+    found = _FAILURE.findall(tail(_own_log(asked)))
+    return found[-1][1] if found else ""
+
+
+def _own_log(asked: Asked) -> Path:
+    """The newest that it keeps, or one that is not there."""
+    logs = sorted((asked.state / "qwen" / "debug").glob("*.txt"), key=lambda path: path.stat().st_mtime)
+    return logs[-1] if logs else asked.state / "qwen" / "debug" / "none.txt"
