@@ -136,9 +136,9 @@ ENVIRONMENT = (
 )  # fmt: skip
 # What agent programs obey as text.
 INSTRUCTIONS = (
-    "AGENTS.md", "AGENTS.override.md", "AGENT.md", "CLAUDE.md", "CLAUDE.local.md", "GEMINI.md", "QWEN.md", "CRUSH.md",
-    "WARP.md", "CONVENTIONS.md", ".goosehints", ".goosehints.local", ".cursorrules", ".windsurfrules", ".clinerules",
-    ".roorules*", ".rules", "**/.github/copilot-instructions.md",
+    "AGENTS.md", "AGENTS.override.md", "AGENT.md", "CLAUDE.md", "CLAUDE.local.md", "CONTEXT.md", "GEMINI.md", "QWEN.md",
+    "CRUSH.md", "CRUSH.local.md", "WARP.md", "CONVENTIONS.md", ".goosehints", ".goosehints.local", ".cursorrules",
+    ".windsurfrules", ".clinerules", ".roorules*", ".rules", "**/.github/copilot-instructions.md",
 )  # fmt: skip
 # Folders and files of their settings, plugins, skills, hooks, and servers to start.
 AGENT_FOLDERS = (

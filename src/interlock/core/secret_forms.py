@@ -19,6 +19,8 @@ from interlock.core.pipeline import Pipeline
 CHARACTERS_MIN = 8  # of a value that is looked for in other forms than its own
 _PLAIN_MIN = 4  # of one that is masked as it is
 _KINDS_MIN = 5  # different characters
+_BARE_MIN = 16  # letters alone, or digits alone, that are looked for without what stands between them
+_PHRASE_MIN = 20  # characters of several words that are no usual phrase
 _PART_MIN = 32  # of a long word in a value of several
 _HELD_MAX = 4096  # bytes that something in a value's middle may be long, where it comes in parts
 _CHUNK = 1 << 16
@@ -30,12 +32,16 @@ _FLAGS = bytes(b in _KEPT for b in range(256))
 _ESCAPED_BLANK = re.compile(rb"\\[nrt]")
 _WORD = re.compile(r"[A-Za-z]?[a-z]*|[A-Z]*|[0-9]{0,11}")  # one word, or a number that may be a date or a port
 _WORD_MAX = 15
+_WORDS = re.compile(r"[A-Za-z]?[a-z]*(?:[-_ ]+[A-Za-z]?[a-z]*)+|[A-Z]*(?:[-_ ]+[A-Z]*)+")  # `not-needed`, `local-dev`
 _PART = re.compile(rf"[A-Za-z0-9+/=_.-]{{{_PART_MIN},}}")
 _IN_ADDRESS = re.compile(r"://[^/:@\s]*:([^/@\s]+)@")
 _URL_SAFE = ("", " ", "/", "!'()*", ";,/?:@&=+$#!'()*")  # what encoders leave as it is; a blank becomes a plus
 _CREDENTIAL_NAME = re.compile(
-    r"TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|AUTH|HTTP_BASIC|USERNAME|(?:^|_)(?:API_?|PRIVATE_?)?KEY(?:_|$)"
+    r"TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|AUTH(?!OR(?!I[SZ]))|HTTP_BASIC|USERNAME"
+    r"|(?:^|_)(?:API_?|PRIVATE_?)?KEY(?:_|$)"
 )
+_USER_NAME = re.compile(r"USER(?:NAME)?$")
+_TOKEN = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9_-]{20,}")  # some indexes take one as a user name
 _CREDENTIAL_VALUE = re.compile(r"://[^/\s@:]*:[^/\s@]*@|https?://[^/\s@]+@")
 
 
@@ -72,7 +78,7 @@ def handed_out(pipeline: Pipeline, environ: Mapping[str, str]) -> tuple[tuple[st
     of_agents = [name for agent in pipeline.agents for name in agent.secrets]
     of_stages = [name for stage in pipeline.stages for name in stage.secrets]
     of_gates = [name for stage in pipeline.stages for gate in stage.gates for name in gate.secrets]
-    of_setup = [name for setup in pipeline.setup for name in setup.env if is_credential(name, environ.get(name, ""))]
+    of_setup = [name for setup in pipeline.setup for name in setup.env if is_secret(name, environ.get(name, ""))]
     names = dict.fromkeys((*of_agents, *of_stages, *of_gates, *of_setup))
     return tuple((name, environ[name]) for name in names if environ.get(name))
 
@@ -80,6 +86,12 @@ def handed_out(pipeline: Pipeline, environ: Mapping[str, str]) -> tuple[tuple[st
 def is_credential(name: str, value: str) -> bool:
     """Whether a variable looks like one, by its name or by its value."""
     return _CREDENTIAL_NAME.search(name.upper()) is not None or _CREDENTIAL_VALUE.search(value) is not None
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Whether a credential is to be kept out of everything: a user name is not, unless it is a token."""
+    is_user = _USER_NAME.search(name.upper()) is not None and _CREDENTIAL_VALUE.search(value) is None
+    return is_credential(name, value) and (not is_user or _TOKEN.fullmatch(value) is not None)
 
 
 def to_find(secrets: Iterable[tuple[str, str]]) -> Forms:
@@ -93,9 +105,11 @@ def to_mask(values: Iterable[str]) -> Forms:
 
 
 def is_telling(value: str) -> bool:
-    """Whether it stands nowhere by chance: it is not short, not one word or number, and not of few characters."""
-    is_long = len(value) >= CHARACTERS_MIN and len(set(value)) >= _KINDS_MIN
-    return is_long and (len(value) > _WORD_MAX or _WORD.fullmatch(value) is None)
+    """Whether it stands nowhere by chance: it is not short, not of few characters, and no word, number or phrase."""
+    if len(value) < CHARACTERS_MIN or len(set(value)) < _KINDS_MIN:
+        return False
+    is_usual = len(value) <= _WORD_MAX and _WORD.fullmatch(value) is not None
+    return not is_usual and not (len(value) < _PHRASE_MIN and _WORDS.fullmatch(value) is not None)
 
 
 def spans(content: bytes, forms: Forms) -> tuple[Span, ...]:
@@ -167,9 +181,15 @@ def _forms(secrets: Iterable[tuple[str, str]], plain_min: int = CHARACTERS_MIN) 
         if is_telling(stripped):
             each = (*_written(stripped), *_parts_of(stripped))
             for form in map(_bare, each):
-                if len(form) >= CHARACTERS_MIN:
+                if _is_found_bare(form):
                     bare.setdefault(form, name)
     return Forms(plain, bare)
+
+
+def _is_found_bare(form: bytes) -> bool:
+    """Whether it is no text by chance with blanks and signs left out of it: it is long, or has both kinds."""
+    is_mixed = not form.isalpha() and not form.isdigit()
+    return len(form) >= _BARE_MIN or (is_mixed and len(form) >= CHARACTERS_MIN)
 
 
 def _written(value: str) -> Iterator[bytes]:

@@ -160,6 +160,23 @@ def test_a_brief_longer_than_an_argument_may_be(name: str, model: ModelServer, p
     assert "Argument list too long" not in outcome.message
 
 
+@pytest.mark.parametrize("reviews", [False, True], ids=["worker", "reviewer"])
+def test_opencode_goes_on_after_a_path_outside_of_the_checkout(place: Place, reviews: bool) -> None:
+    bin_of("opencode")
+    beside = place.root / "beside" / "skill.md"  # where a brief leads: skills, and a patch that is too long for it
+    beside.parent.mkdir()
+    beside.write_text("as it is beside\n")
+    (place.tree / "a.env").write_text("WORD=1\n")  # which it asks about, though it is in the checkout
+    files = (beside, place.tree / "a.env", place.tree / "a.txt")
+    reads = tuple(Step("tool", json.dumps({"filePath": str(file)}), "read") for file in files)
+    end = SCENARIOS["approve"] if reviews else SCENARIOS["edit"]
+    with serving({"outside": (*reads, *end)}) as model:
+        outcome = work("opencode", model.base, "outside", place, schema=schema() if reviews else "")
+    assert outcome.ended is Ended.COMPLETED, outcome
+    assert ("as it is beside" in model.requests[-1][1]) is not reviews
+    assert (place.tree / "a.txt").read_text() == ("one\n" if reviews else "two\n")
+
+
 def _is_sleeper(process: Path) -> bool:
     try:
         return (process / "cmdline").read_bytes() == b"sleep\x00987\x00"

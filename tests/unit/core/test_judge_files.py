@@ -22,6 +22,7 @@ src/__pycache__/a.cpython-311.pyc node_modules/a/index.js lib/node_modules/a/ind
 rust-toolchain .golangci.yml go.work vendor/a/a.go .mvn/jvm.config mvnw build.gradle .python-version .env
 .nvmrc .yarnrc.yml .env.production sub/.env.local .ENV.prod .env.staging.local .crush/x .qwen/settings.json
 .github/copilot-instructions.md .github/hooks/a.json sub/.mcp.json CLAUDE.local.md .agents/skills/a/SKILL.md
+CONTEXT.md src/CONTEXT.md CRUSH.local.md
 """
 NEITHER = """
 latest.py contest.js inspect.py attest.ts src/protest/x.py README.md docs/spec.md src/calc.py Contest.java

@@ -90,6 +90,11 @@ def test_what_is_secret_by_itself_in_a_longer_value(value: str, part: str) -> No
         "20260101",
         "5432",
         "aaaaaaaa1",
+        "not-needed",
+        "local-dev",
+        "No_Key_Required",
+        "NO_KEY_REQUIRED",
+        "no-api-key-required",
         "",
     ],
 )
@@ -103,6 +108,13 @@ def test_what_may_stand_anywhere_is_not_looked_for(value: str) -> None:
 )
 def test_what_tells_is_looked_for(value: str) -> None:
     assert spans(f"a = {value}".encode(), to_find([("KEY", value)]))
+
+
+def test_few_letters_are_found_as_they_are_and_not_with_others_between_them() -> None:
+    forms = to_find([("KEY", "local!develop")])
+    assert spans(b"key = local!develop", forms)
+    assert spans(base64.b64encode(b"local!develop"), forms)
+    assert not spans(b"what is local develops", forms)
 
 
 def test_most_signs_and_no_letters_are_found_as_they_are() -> None:
@@ -159,3 +171,21 @@ def test_every_secret_of_a_pipeline_was_handed_out() -> None:
         "NPM_TOKEN",
         "PIP_INDEX_URL",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("GIT_AUTHOR_EMAIL", "ann@example.org", False),
+        ("UV_INDEX_MINE_USERNAME", "__token__", False),
+        ("POETRY_HTTP_BASIC_MINE_USERNAME", "oauth2accesstoken", False),
+        ("UV_INDEX_MINE_USERNAME", "1a2b3c4d-9Zq8Rt7Lm6Kp5", True),
+        ("MINE_USERNAME", "https://u:p@index", True),
+        ("PROXY_AUTHORIZATION", "Basic YTpi", True),
+        ("GOAUTH", "netrc", True),
+        ("UV_INDEX_MINE_PASSWORD", "p", True),
+    ],
+)
+def test_of_what_setup_sees_user_names_and_authors_are_no_secrets(name: str, value: str, expected: bool) -> None:
+    pipeline = Pipeline("p", (Stage("code"),), setup=(Setup(Command(argv=("true",)), env=(name,)),))
+    assert bool(handed_out(pipeline, {name: value})) is expected

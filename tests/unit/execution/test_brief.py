@@ -134,6 +134,9 @@ def test_of_held_out_gates_only_that_they_are_there(pipeline: Pipeline) -> None:
     text = Told(pipeline, "code", said=[rejected("code/1.1", ("", "", 0, "2 held-out checks failed"))]).brief()
     assert "- 1 held-out check, not shown to you" in text
     assert "- 2 held-out checks failed" in text
+    joined = Told(pipeline, "plan", command={"inherited": ("code/unit", "code/hidden-rounding")}).brief()
+    assert "- code/unit, as the work that was merged was\n- 1 held-out check, not shown to you" in joined
+    assert "hidden-rounding" not in joined
     assert "rounding" not in text
     assert "HELD_OUT" not in text
 

@@ -81,7 +81,8 @@ def _config(asked: Asked) -> dict[str, object]:
         "share": "disabled",
         "lsp": False,  # it would start servers and formatters that lie in the checkout
         "formatter": False,
-        "permission": {"edit": may, "bash": may, "webfetch": "deny"},
+        "permission": {"edit": may, "bash": may, "external_directory": may, "webfetch": "deny"},
+        "experimental": {"continue_loop_on_deny": True},  # nobody answers it: what it may not do would end its turn
     }
     if asked.check is not None:
         config["mcp"] = {SERVER: _server(asked.check)}

@@ -17,14 +17,22 @@ _MORE = "(the pipeline's file has all of them)"
 def checks(pipeline: Pipeline, stage: Stage, inherited: Sequence[str]) -> str:
     """`inherited` are gates of other stages whose work was merged into the input."""
     said = [line for gate in stage.gates if not gate.held_out and (line := _line(pipeline, stage, gate))]
-    said += [f"{gate}, as the work that was merged was" for gate in inherited]
-    hidden = sum(1 for gate in stage.gates if gate.held_out)
+    held_out = [name for name in inherited if _is_held_out(pipeline, name)]
+    said += [f"{name}, as the work that was merged was" for name in inherited if name not in held_out]
+    hidden = len(held_out) + sum(1 for gate in stage.gates if gate.held_out)
     if hidden:
         said.append(f"{count(hidden, 'held-out check')}, not shown to you: what the task asks is what counts there")
     text = listed(said, _ROOM, _MORE)
     if any(gate.command is not None and "$REPORT" in shown(gate) and not gate.held_out for gate in stage.gates):
         text += "\n\nWhere a command says `$REPORT`, set it to a file outside of this folder."
     return text
+
+
+def _is_held_out(pipeline: Pipeline, name: str) -> bool:
+    maker, _, gate = name.partition("/")
+    return any(
+        each.held_out for stage in pipeline.stages if stage.id == maker for each in stage.gates if each.id == gate
+    )
 
 
 def _line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:

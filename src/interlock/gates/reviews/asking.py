@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from interlock.core.events import Finding, Severity
 from interlock.core.instructions import FILE_BYTES_MAX, globs, in_order, is_skill, section
 from interlock.core.pipeline import Review
+from interlock.core.text import plain
 from interlock.gates.bench import Bench
 from interlock.gates.requirements import content, document, ids_in
 from interlock.gates.reviews.answers import Asked, schema
 from interlock.ports import Case, UsageError
 
 DIFF_MAX = 200_000  # characters
+_NOTE_MAX = 2_000
 
 _FRAME = """You are a reviewer. Judge the change below and change nothing yourself: what you write in this checkout \
 is thrown away. The files of the changed repository are in the current folder, without instruction files for agents.
@@ -59,7 +61,7 @@ def question(bench: Bench, case: Case, review: Review, asked: Asked) -> str:
         f"## What to look for\n\n{review.rubric.content}" if review.rubric else "",
         _instructions(bench, case, asked),
         *_documents(bench, case, mark),
-        *_noted(case),
+        *_noted(case, mark),
         *_before(asked),
         *_to_keep(asked),
         _marked("the change", _diff(bench, case), mark),
@@ -105,15 +107,20 @@ def _documents(bench: Bench, case: Case, mark: str) -> Iterator[str]:
                 yield _marked(f"the document {stage}/{artifact.name}", text, mark)
 
 
-def _noted(case: Case) -> Iterator[str]:
+def _noted(case: Case, mark: str) -> Iterator[str]:
+    """Marked too: messages, names of tests and of files are text of the candidate."""
     notes = [
-        f"- {verdict.gate}: {_place(finding)}{finding.message}"
+        f"- {verdict.gate}: {_on_one_line(finding)}"
         for verdict in case.said
         for finding in verdict.findings
         if not finding.secret
     ]
     if notes:
-        yield "## What the checks noted (all passed)\n\n" + "\n".join(notes)
+        yield _marked("what the checks noted (all passed)", "\n".join(notes), mark)
+
+
+def _on_one_line(finding: Finding) -> str:
+    return " ".join(plain(f"{_place(finding)}{finding.message}", _NOTE_MAX).split())
 
 
 def _before(asked: Asked) -> Iterator[str]:
