@@ -56,7 +56,9 @@ def _read(asked: Asked, log: Path) -> Told:
     said = text(result, "result")
     found = _ERROR.search(said)
     done = result.get("is_error") is False and found is None
-    wrong = found[1] if found else text(inner(result, "error"), "message") or _in_its_log(asked)
+    wrong = (
+        found[1] if found else text(inner(result, "error"), "message") or next(reversed(_in_its_log(asked, log)), "")
+    )
     used = inner(result, "usage")
     return Told(
         done,
@@ -76,16 +78,14 @@ def _streamed(event: Event) -> tuple[str, int] | None:
 
 
 def _of_no_use(asked: Asked, log: Path) -> str:
+    return of_no_use(_in_its_log(asked, log), _own_log(asked))
+
+
+def _in_its_log(asked: Asked, log: Path) -> list[str]:
     """The errors since it last got on, which it does not tell."""
-    own = _own_log(asked)
     since = log.stat().st_mtime if log.is_file() else 0.0
-    errors = [why for at, why in _FAILURE.findall(tail(own)) if datetime.fromisoformat(at).timestamp() > since]
-    return of_no_use(errors, own)
-
-
-def _in_its_log(asked: Asked) -> str:
     found = _FAILURE.findall(tail(_own_log(asked)))
-    return found[-1][1] if found else ""
+    return [why for at, why in found if datetime.fromisoformat(at).timestamp() > since]
 
 
 def _own_log(asked: Asked) -> Path:
