@@ -13,7 +13,8 @@ from pathlib import Path
 from interlock.agents.trouble import trouble
 from interlock.ports import Cancel, Ended
 
-SILENT_S = 30.0  # after an error, waiting for the next try: what takes longer is for the run to wait for
+FAR_S = 30.0  # the wait for the next try, where it is named: what takes longer is for the run to wait for
+_SILENT_S = 300.0  # after an error: less than that may as well be a model that thinks
 ERRORS_MAX = 4  # of the endpoint in a row
 _LOOK_S = 1.0
 
@@ -43,13 +44,13 @@ def of_no_use(errors: Sequence[str], log: Path) -> str:
     if not errors:
         return ""
     known = trouble(errors[-1], time.time())
-    far = known.ended is Ended.RATE_LIMITED and known.retry_at > time.time() + SILENT_S
+    far = known.ended is Ended.RATE_LIMITED and known.retry_at > time.time() + FAR_S
     return errors[-1] if known.permanent or far or len(errors) > ERRORS_MAX or _silent(log) else ""
 
 
 def _silent(log: Path) -> bool:
     try:
-        return time.time() - log.stat().st_mtime > SILENT_S
+        return time.time() - log.stat().st_mtime > _SILENT_S
     except OSError:
         return False
 

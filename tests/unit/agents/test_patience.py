@@ -1,0 +1,53 @@
+"""How long a program that tries again is let, and what is gone on with."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from interlock.agents.going_on import goes_on
+from interlock.agents.patience import of_no_use
+from interlock.ports import Ended, Outcome
+
+_AGAIN, _NEAR, _FAR = "status 500", "Rate limit. Try again in 5s", "Rate limit. Try again in 300s"
+
+
+@pytest.mark.parametrize(
+    ("errors", "silent_s", "ended"),
+    [
+        ([_AGAIN], 60, False),  # the next try is at work: a model may think for as long
+        ([_AGAIN], 400, True),
+        ([_NEAR], 60, False),
+        ([_FAR], 0, True),
+        ([_AGAIN] * 5, 0, True),
+        ([], 400, False),
+    ],
+)
+def test_silence_after_an_error_is_let_for_minutes(
+    errors: list[str], silent_s: int, ended: bool, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    log.write_text("")
+    os.utime(log, (time.time() - silent_s,) * 2)
+    assert bool(of_no_use(errors, log)) is ended
+
+
+@pytest.mark.parametrize(
+    ("ended", "permanent", "in_s", "begun", "on"),
+    [
+        (Ended.RATE_LIMITED, False, 0, True, True),
+        (Ended.RATE_LIMITED, False, 300, True, False),
+        (Ended.UNAVAILABLE, False, 0, True, True),
+        (Ended.UNAVAILABLE, False, 0, False, False),
+        (Ended.UNAVAILABLE, True, 0, True, False),
+        (Ended.CRASHED, False, 0, True, False),
+    ],
+)
+def test_an_endpoint_that_failed_in_the_middle_is_gone_on_with(
+    ended: Ended, permanent: bool, in_s: int, begun: bool, on: bool
+) -> None:
+    outcome = Outcome(ended, permanent=permanent, retry_at=time.time() + in_s if in_s else 0.0)
+    assert goes_on(outcome, begun=begun) is on
