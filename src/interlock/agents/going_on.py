@@ -1,5 +1,4 @@
-"""Going on with a program's own session where a limit, or an endpoint that failed, ended it in the middle of its work, so that none of it
-is lost.
+"""Going on with a program's own session where its endpoint ended it in the middle of its work, so that none is lost.
 
 Rule: only where the model had answered before, only for a wait of a minute at most, and twice: what takes longer is for
 the run to wait for. What each try used is counted.
