@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Collection
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from interlock.core.budget import Left
 from interlock.core.events import Usage
 from interlock.ports import Ended, Outcome
 
@@ -33,6 +35,12 @@ def pause_s(outcome: Outcome, tries: int) -> float:
     """Until the time that was named, else a few seconds."""
     named = outcome.retry_at - time.time()
     return named if outcome.retry_at and named > 0 else _WAITS_S[min(tries, len(_WAITS_S) - 1)]
+
+
+def less(left: Left, used: Usage, cumulative: Collection[str]) -> Left:
+    """What is left for the next try. A program that counts its cost over its whole session reckons with it itself."""
+    cost = 0.0 if "cost_usd" in cumulative else used.cost_usd or 0.0
+    return Left(left.tokens - (used.tokens_in or 0) - (used.tokens_out or 0), left.cost_usd - cost)
 
 
 def known(told: Usage, before: Usage) -> Usage:
