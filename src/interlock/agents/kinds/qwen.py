@@ -18,7 +18,8 @@ _SETTINGS = {
     "telemetry": {"enabled": False},
     "general": {"disableAutoUpdate": True, "enableAutoUpdate": False},
 }
-_ERROR = re.compile(r"\[API Error: (.*)\]\s*\Z", re.S)  # an error of the endpoint, told as what the model said
+# An error of the endpoint, told as what the model said, and after what it had said by then.
+_ERROR = re.compile(r"\[API Error: (.*)\](?:\n(?:Possible quota|Please wait)[^\n]*)?\s*\Z", re.S)
 # In its own log: an error of the endpoint, after which it tries again without a word.
 _FAILURE = re.compile(r"^(\S+) \[ERROR\] .*?(?:OpenAI API Error: |Error: (?=Model stream ended))([^\n]*)", re.M)
 _OPENAI = "https://api.openai.com"
@@ -44,17 +45,19 @@ def _start(asked: Asked) -> Start:
 
 def _read(asked: Asked, log: Path) -> Told:
     result: Event = {}
-    model = ""
+    model, whole = "", False
     for event in events(log):
         match text(event, "type"):
             case "system":
                 model = text(event, "model") or model
+            case "assistant" if not event.get("parent_tool_use_id"):
+                whole = bool(count(inner(event, "message", "usage"), "output_tokens"))  # told of a whole answer
             case "result":
                 result = event
             case _:
                 pass
     said = text(result, "result")
-    found = _ERROR.search(said)
+    found = None if whole else _ERROR.search(said)
     done = result.get("is_error") is False and found is None
     wrong = (
         found[1] if found else text(inner(result, "error"), "message") or next(reversed(_in_its_log(asked, log)), "")
