@@ -21,7 +21,7 @@ from interlock.agents.closing import laid_aside
 from interlock.agents.going_on import GO_ON, WORDS, goes_on, known, less, pause_s, set_aside, together
 from interlock.agents.logins import lent, tokens_in
 from interlock.agents.metering import Meter, OverBudget
-from interlock.agents.patience import Patience
+from interlock.agents.patience import Patience, silent
 from interlock.agents.prices import priced
 from interlock.agents.probe import version_of
 from interlock.agents.program import ANSWER_BYTES_MAX, LOG_BYTES_MAX, NOT_RUNNABLE, discreet, make_artifacts
@@ -322,6 +322,8 @@ def _outcome(kind: Kind, asked: Asked, finished: Finished, told: Told, log: Path
     failed = finished.how is How.EXITED and finished.code and not told.done and not told.trouble
     if failed and (line := does_not_know(_words_of(log))):
         return replace(common, ended=Ended.UNAVAILABLE, permanent=True, message=_too_old(kind, asked, line))
+    if finished.how is not How.EXITED and kind.of_no_use is None and silent(log):
+        told = replace(told, trouble="")  # a try was at work since its last error
     return _judged(kind.label or kind.program, asked.brief, finished, told, common)
 
 

@@ -45,10 +45,11 @@ def of_no_use(errors: Sequence[str], log: Path) -> str:
         return ""
     known = trouble(errors[-1], time.time())
     far = known.ended is Ended.RATE_LIMITED and known.retry_at > time.time() + FAR_S
-    return errors[-1] if known.permanent or far or len(errors) > ERRORS_MAX or _silent(log) else ""
+    return errors[-1] if known.permanent or far or len(errors) > ERRORS_MAX or silent(log) else ""
 
 
-def _silent(log: Path) -> bool:
+def silent(log: Path) -> bool:
+    """Whether nothing was written for so long that it tells of more than a model that thinks."""
     try:
         return time.time() - log.stat().st_mtime > _SILENT_S
     except OSError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 
@@ -28,7 +28,7 @@ class _Tries(Driven):
 
     def __post_init__(self) -> None:
         kind = Kind("own", lambda asked: Start(()), lambda asked, log: Told(), resume=lambda asked, session: None)
-        super().__init__(driven.replace(kind, cumulative=self.cumulative), {})
+        super().__init__(replace(kind, cumulative=self.cumulative), {})
 
     def _once(self, program: str, asked: Asked, *others: object) -> tuple[Outcome, Told, Session | None]:
         self.lefts.append(asked.brief.left)
