@@ -15,6 +15,7 @@ from interlock.ports import Cancel, Ended
 
 FAR_S = 30.0  # the wait for the next try, where it is named: what takes longer is for the run to wait for
 _SILENT_S = 300.0  # after an error: less than that may as well be a model that thinks
+_LIMITED_S = 60.0  # after a limit without a time: codex waits for as long as it was told, and does not tell
 ERRORS_MAX = 4  # of the endpoint in a row
 _LOOK_S = 1.0
 
@@ -44,14 +45,16 @@ def of_no_use(errors: Sequence[str], log: Path) -> str:
     if not errors:
         return ""
     known = trouble(errors[-1], time.time())
-    far = known.ended is Ended.RATE_LIMITED and known.retry_at > time.time() + FAR_S
-    return errors[-1] if known.permanent or far or len(errors) > ERRORS_MAX or silent(log) else ""
+    limited = known.ended is Ended.RATE_LIMITED
+    far = limited and known.retry_at > time.time() + FAR_S
+    waits = silent(log, _LIMITED_S if limited and not known.retry_at else _SILENT_S)
+    return errors[-1] if known.permanent or far or len(errors) > ERRORS_MAX or waits else ""
 
 
-def silent(log: Path) -> bool:
+def silent(log: Path, for_s: float = _SILENT_S) -> bool:
     """Whether nothing was written for so long that it tells of more than a model that thinks."""
     try:
-        return time.time() - log.stat().st_mtime > _SILENT_S
+        return time.time() - log.stat().st_mtime > for_s
     except OSError:
         return False
 

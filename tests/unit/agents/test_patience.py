@@ -20,7 +20,9 @@ _AGAIN, _NEAR, _FAR = "status 500", "Rate limit. Try again in 5s", "Rate limit. 
     [
         ([_AGAIN], 60, False),  # the next try is at work: a model may think for as long
         ([_AGAIN], 400, True),
-        ([_NEAR], 60, False),
+        ([_NEAR], 100, False),
+        (["status 429"], 45, False),
+        (["status 429"], 100, True),  # it waits for as long as it was told, without a word
         ([_FAR], 0, True),
         ([_AGAIN] * 5, 0, True),
         ([], 400, False),
