@@ -7,7 +7,8 @@ second, and only the end of it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from interlock.agents.trouble import trouble
@@ -57,6 +58,20 @@ def silent(log: Path, for_s: float = _SILENT_S) -> bool:
         return time.time() - log.stat().st_mtime > for_s
     except OSError:
         return False
+
+
+def since(errors: Iterable[tuple[str, str]], log: Path) -> list[str]:
+    """Of errors with their times, in a log of the program's own, those since `log` was written to last: it got over the
+    others. What has no time is no line of that log."""
+    went_on_at = log.stat().st_mtime if log.is_file() else 0.0
+    return [said for at, said in errors if _seconds(at) > went_on_at]
+
+
+def _seconds(at: str) -> float:
+    try:
+        return datetime.fromisoformat(at).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def number(event: Mapping[str, object], name: str) -> float:

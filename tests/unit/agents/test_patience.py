@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from interlock.agents.going_on import goes_on
-from interlock.agents.patience import of_no_use
+from interlock.agents.patience import of_no_use, since
 from interlock.ports import Ended, Outcome
 
 _AGAIN, _NEAR, _FAR = "status 500", "Rate limit. Try again in 5s", "Rate limit. Try again in 300s"
@@ -53,3 +53,13 @@ def test_an_endpoint_that_failed_in_the_middle_is_gone_on_with(
 ) -> None:
     outcome = Outcome(ended, permanent=permanent, retry_at=time.time() + in_s if in_s else 0.0)
     assert goes_on(outcome, begun=begun) is on
+
+
+def test_errors_count_from_when_the_log_was_written_last(tmp_path: Path) -> None:
+    """What looks like a line of the log, and has no time, is a quotation."""
+    log = tmp_path / "log"
+    log.write_text("")
+    os.utime(log, (1_800_000_000,) * 2)
+    told = [("2027-01-15T07:59:00Z", "before"), ("yesterday", "quoted"), ("2027-01-15T08:01:00Z", "after")]
+    assert since(told, log) == ["after"]
+    assert since(told, tmp_path / "none") == ["before", "after"]

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
-from datetime import datetime
 from pathlib import Path
 
 from interlock.agents.checking import SERVER, Check
@@ -25,7 +24,7 @@ from interlock.agents.driven import (
     text,
 )
 from interlock.agents.keys import private
-from interlock.agents.patience import ERRORS_MAX, of_no_use
+from interlock.agents.patience import ERRORS_MAX, of_no_use, since
 from interlock.core.events import Usage
 from interlock.ports import Agent
 
@@ -151,9 +150,7 @@ def _streamed(event: Event) -> tuple[str, int] | None:
 
 def _in_its_log(asked: Asked, log: Path) -> list[str]:
     """The errors since it last got on, in the log that it keeps: it tells of none while it tries again."""
-    since = log.stat().st_mtime if log.is_file() else 0.0
-    found = _FAILURE.findall(tail(_own_log(asked)))
-    return [said for at, said in found if datetime.fromisoformat(at).timestamp() > since]
+    return since(_FAILURE.findall(tail(_own_log(asked))), log)
 
 
 def _own_log(asked: Asked) -> Path:

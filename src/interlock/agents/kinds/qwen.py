@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 
 from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, tail, text
-from interlock.agents.patience import of_no_use
+from interlock.agents.patience import of_no_use, since
 from interlock.core.events import Usage
 from interlock.ports import Agent
 
@@ -86,9 +85,7 @@ def _of_no_use(asked: Asked, log: Path) -> str:
 
 def _in_its_log(asked: Asked, log: Path) -> list[str]:
     """The errors since it last got on, which it does not tell."""
-    since = log.stat().st_mtime if log.is_file() else 0.0
-    found = _FAILURE.findall(tail(_own_log(asked)))
-    return [why for at, why in found if datetime.fromisoformat(at).timestamp() > since]
+    return since(_FAILURE.findall(tail(_own_log(asked))), log)
 
 
 def _own_log(asked: Asked) -> Path:
