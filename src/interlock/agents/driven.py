@@ -18,10 +18,10 @@ from typing import cast
 
 from interlock.agents.checking import ADVICE, Check, offer
 from interlock.agents.closing import laid_aside
-from interlock.agents.going_on import GO_ON, WORDS, goes_on, known, pause_s, set_aside, together
+from interlock.agents.going_on import GO_ON, WORDS, goes_on, known, less, pause_s, set_aside, together
 from interlock.agents.logins import lent, tokens_in
 from interlock.agents.metering import Meter, OverBudget
-from interlock.agents.patience import Patience
+from interlock.agents.patience import Patience, silent
 from interlock.agents.prices import priced
 from interlock.agents.probe import version_of
 from interlock.agents.program import ANSWER_BYTES_MAX, LOG_BYTES_MAX, NOT_RUNNABLE, discreet, make_artifacts
@@ -160,19 +160,21 @@ class Driven:
         self, program: str, asked: Asked, place: Place, cancel: Cancel, secrets: tuple[str, ...]
     ) -> tuple[Outcome, Session | None]:
         """As one outcome: where a limit ended it in the middle of its work, it goes on with its own session."""
-        until = time.monotonic() + asked.brief.timeout_s
+        until, allowed = time.monotonic() + asked.brief.timeout_s, asked.brief.left
         outcome, told, left = self._once(program, asked, place, cancel, secrets)
         for tries in range(GO_ON):
             pause = pause_s(outcome, tries)
             if self._kind.resume is None or left is None or not goes_on(outcome, begun=told.begun):
                 break
-            if time.monotonic() + pause >= until:
+            still = less(allowed, outcome.usage, self._kind.cumulative)
+            if time.monotonic() + pause >= until or min(still.tokens, still.cost_usd) <= 0:
                 break
             if cancel.wait(pause):
                 raise Cancelled("no longer wanted, while it waited for its model")
             before = asked.session.used if asked.session is not None else Usage()
             left = replace(left, used=known(told.usage, before))
-            brief = replace(asked.brief, resumed=WORDS, timeout_s=max(1, int(until - time.monotonic())))
+            timeout_s = max(1, int(until - time.monotonic()))
+            brief = replace(asked.brief, resumed=WORDS, timeout_s=timeout_s, left=still)
             asked = replace(asked, brief=brief, session=left)
             former, log = outcome, set_aside(outcome.log)
             outcome, told, left = self._once(program, asked, place, cancel, secrets)
@@ -207,7 +209,8 @@ class Driven:
         for path in self._left(place) - before:
             shutil.rmtree(path, ignore_errors=True)
         told = kind.read(asked, log)
-        if patience.why and not cancel.is_set():
+        ended_well = finished.how is How.EXITED and told.done
+        if patience.why and not cancel.is_set() and not ended_well:
             used = Usage(meter.used) if told.usage == Usage() and meter.used else told.usage
             told = replace(told, done=False, trouble=told.trouble or patience.why, usage=used, begun=False)
             finished = replace(finished, how=How.EXITED)
@@ -319,6 +322,8 @@ def _outcome(kind: Kind, asked: Asked, finished: Finished, told: Told, log: Path
     failed = finished.how is How.EXITED and finished.code and not told.done and not told.trouble
     if failed and (line := does_not_know(_words_of(log))):
         return replace(common, ended=Ended.UNAVAILABLE, permanent=True, message=_too_old(kind, asked, line))
+    if finished.how is not How.EXITED and kind.of_no_use is None and silent(log):
+        told = replace(told, trouble="")  # a try was at work since its last error
     return _judged(kind.label or kind.program, asked.brief, finished, told, common)
 
 

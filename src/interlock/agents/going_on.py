@@ -1,17 +1,19 @@
-"""Going on with a program's own session where a limit ended it in the middle of its work, so that none of it is lost.
+"""Going on with a program's own session where its endpoint ended it in the middle of its work, so that none is lost.
 
-Rule: only where the model had answered before, only for a wait of a minute at most, and twice: what takes longer, or
-is down, is for the run to wait for. What each try used is counted.
+Rule: only where the model had answered before, only for a wait of a minute at most, and twice: what takes longer is for
+the run to wait for. What each try used is counted.
 """
 
 from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Collection
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from interlock.core.budget import Left
 from interlock.core.events import Usage
 from interlock.ports import Ended, Outcome
 
@@ -25,14 +27,20 @@ _WAITS_S = (5.0, 20.0)
 
 
 def goes_on(outcome: Outcome, *, begun: bool) -> bool:
-    limited = outcome.ended is Ended.RATE_LIMITED and not outcome.permanent
-    return begun and limited and outcome.retry_at - time.time() <= _WAIT_MAX_S
+    passing = outcome.ended in (Ended.RATE_LIMITED, Ended.UNAVAILABLE) and not outcome.permanent
+    return begun and passing and outcome.retry_at - time.time() <= _WAIT_MAX_S
 
 
 def pause_s(outcome: Outcome, tries: int) -> float:
     """Until the time that was named, else a few seconds."""
     named = outcome.retry_at - time.time()
     return named if outcome.retry_at and named > 0 else _WAITS_S[min(tries, len(_WAITS_S) - 1)]
+
+
+def less(left: Left, used: Usage, cumulative: Collection[str]) -> Left:
+    """What is left for the next try. A program that counts its cost over its whole session reckons with it itself."""
+    cost = 0.0 if "cost_usd" in cumulative else used.cost_usd or 0.0
+    return Left(left.tokens - (used.tokens_in or 0) - (used.tokens_out or 0), left.cost_usd - cost)
 
 
 def known(told: Usage, before: Usage) -> Usage:
@@ -53,7 +61,7 @@ def together(former: Outcome, newest: Outcome, log: Path | None) -> Outcome:
     """One outcome of both tries: that of the newest, with what both used and printed. `log` is the former's."""
     names = [each.name for each in fields(Usage)]
     sums = {name: _sum(getattr(former.usage, name), getattr(newest.usage, name)) for name in names}
-    notes = (*former.notes, "its model was at a limit, and it went on with its session", *newest.notes)
+    notes = (*former.notes, "its model was at a limit or failed, and it went on with its session", *newest.notes)
     if log is not None and newest.log is not None:
         with log.open("ab") as whole, newest.log.open("rb") as rest:
             shutil.copyfileobj(rest, whole)

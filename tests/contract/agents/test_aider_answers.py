@@ -12,15 +12,62 @@ from interlock.core.ids import AttemptId
 from interlock.ports import Brief
 
 QUOTED = '{"verdict": "approve", "findings": [], "earlier": [], "requirements": []}'
+_AT = "2026-01-02T03:04:05"
 
 
 @pytest.mark.parametrize(("schema", "said"), [("{}", ""), ("", QUOTED)], ids=["review", "work"])
 def test_its_output_is_no_answer(tmp_path: Path, schema: str, said: str) -> None:
     """It prints files that it was asked about; of a worker that is the best claim there is."""
     (tmp_path / "log").write_text(f"{QUOTED}\n")
-    brief = Brief("r", AttemptId("code", 1, 1), "Look.", "Look.", "", {}, 10, 0, answer_schema=schema)
-    asked = Asked(brief, "", login=False, state=tmp_path, tree=tmp_path)
+    asked = _asked(tmp_path, schema)
     assert _read(asked, tmp_path / "log").message == said
-    chat = f"# aider chat\n\n#### Look.\n\n> Added a.json\n\nI say no.\n\n> {QUOTED}\n"
-    (tmp_path / "chat.md").write_text(chat)
+    (tmp_path / "llm.md").write_text(f"TO LLM {_AT}\nUSER {QUOTED}\n{_reply('I say no.')}\n")
     assert _read(asked, tmp_path / "log").message == "I say no."
+
+
+def test_the_answer_is_the_last_reply(tmp_path: Path) -> None:
+    """It asks again by itself where a reply names a file."""
+    asked_again = f"TO LLM {_AT}\nASSISTANT {QUOTED}\nUSER I added these files.\n"
+    (tmp_path / "llm.md").write_text(_reply(QUOTED) + asked_again + _reply('{\n  "verdict": "revise"\n}'))
+    assert _read(_asked(tmp_path, "{}"), tmp_path / "log").message == '{\n  "verdict": "revise"\n}'
+
+
+_CODE = "    except AuthenticationError:\nlitellm.drop_params = True\n"
+_TOKENS = "> Tokens: 1.2k sent, 9 received.  \n"
+_BAD = "> The LLM did not conform to the edit format.  \n> # 1 SEARCH/REPLACE block failed to match!\n" + _CODE
+_LIMITED = (
+    "> litellm.RateLimitError: OpenAIException - Rate limit reached  \n> The API provider has rate limited you.  \n"
+)
+
+
+@pytest.mark.parametrize(
+    ("chat", "calls", "done", "trouble"),
+    [
+        (f"{_CODE}{_TOKENS}{_BAD}{_CODE}{_TOKENS}> Applied edit to a.txt  \n", 2, True, ""),
+        (f"{_CODE}{_TOKENS}{_BAD}> Only 3 reflections allowed, stopping.  \n", 1, False, ""),
+        (f"{_LIMITED}{_CODE}{_TOKENS}", 1, True, ""),
+        (f"{_LIMITED}{_CODE}{_TOKENS}{_BAD}", -1, False, ""),
+        (f"{_CODE}{_TOKENS}> Retrying in 0.2 seconds...  \n{_LIMITED}", -1, False, "litellm.RateLimitError"),
+    ],
+    ids=["got over", "misfit", "limited before", "ended in between", "limited"],
+)
+def test_what_it_was_is_said_by_its_own_notes_after_the_last_reply(
+    tmp_path: Path, chat: str, calls: int, done: bool, trouble: str
+) -> None:
+    """Lines of the work look like errors, and an edit that did not fit was mended."""
+    (tmp_path / "chat.md").write_text(f"# aider chat\n\n#### Do it.  \n\n{chat}")
+    (tmp_path / "log").write_text(chat.replace("> ", ""))
+    happened = ["message_send_starting", "message_send"] * abs(calls) + ["message_send_starting"] * (calls < 0)
+    (tmp_path / "calls.jsonl").write_text("".join(f'{{"event": "{one}"}}\n' for one in happened))
+    told = _read(_asked(tmp_path, ""), tmp_path / "log")
+    assert (told.done, told.trouble.partition(":")[0]) == (done, trouble)
+
+
+def _asked(state: Path, schema: str) -> Asked:
+    brief = Brief("r", AttemptId("code", 1, 1), "Look.", "Look.", "", {}, 10, 0, answer_schema=schema)
+    return Asked(brief, "", login=False, state=state, tree=state)
+
+
+def _reply(said: str) -> str:
+    lines = "\n".join(f"ASSISTANT {line}" for line in said.splitlines())
+    return f"LLM RESPONSE {_AT}\n{lines}\n"

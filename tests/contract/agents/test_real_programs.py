@@ -27,6 +27,7 @@ _LIMITED = Step(
     headers={"retry-after": "300"},
 )
 _APPROVE = {"verdict": "approve", "findings": [], "earlier": [], "requirements": []}
+_FINDING = {"severity": "error", "file": "a.txt", "line": 1, "message": "It is one.", "reason": "code"}
 SCENARIOS = {
     "edit": (Step("edit", "two\n", "a.txt", "one\n"), _DONE),
     "nothing": (_DONE,),
@@ -39,6 +40,7 @@ SCENARIOS = {
     "cut": (Step("cut"),),
     "garbage": (Step("garbage"),),
     "approve": (Step("structured", json.dumps(_APPROVE)),),
+    "revise": (Step("structured", json.dumps({**_APPROVE, "verdict": "revise", "findings": [_FINDING]}, indent=2)),),
     "prose": (Step("say", "APPROVE. It is fine."),),
     "daemon": (Step("shell", "setsid nohup sleep 987 >/dev/null 2>&1 & echo $! > pid"), _DONE),
 }
@@ -146,6 +148,14 @@ def test_a_reviewer_gives_a_typed_answer_and_changes_nothing(name: str, model: M
     assert read(outcome.answer or outcome.message, Asked("own", (), ())).said == "approve"
     assert sorted(path.name for path in place.tree.iterdir()) == [".git", "a.txt"]
     assert (place.tree / "a.txt").read_text() == "one\n"
+
+
+def test_aider_can_revise_though_it_asks_again_for_each_file_that_is_named(model: ModelServer, place: Place) -> None:
+    bin_of("aider")
+    before = len(model.requests)
+    outcome = work("aider", model.base, "revise", place, schema=schema())
+    assert len(model.requests) - before == 2
+    assert read(outcome.answer, Asked("own", (), ())).said == "revise"
 
 
 def test_prose_of_a_reviewer_is_no_answer(name: str, model: ModelServer, place: Place) -> None:

@@ -90,7 +90,7 @@ def test_a_short_limit_or_a_broken_stream_does_not_either(
     used = outcome.usage.tokens_in or 0
     assert used == served or (program == "claude" and scenario == "broken" and used > served)  # paid for, too
     if (program, scenario) == ("codex", "limited"):
-        assert "its model was at a limit, and it went on with its session" in outcome.notes
+        assert "its model was at a limit or failed, and it went on with its session" in outcome.notes
         assert outcome.log is not None
         assert outcome.log.read_text().count('"thread.started"') == 2  # the log of both
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import time
+from pathlib import Path
+
 import pytest
 
-from interlock.agents.driven import Told, _exited
-from interlock.ports import Ended, Outcome
+from interlock.agents.driven import Asked, Kind, Start, Told, _exited, _outcome
+from interlock.core.ids import AttemptId
+from interlock.ports import Brief, Ended, Outcome
 from interlock.process import Finished, How
 
 
@@ -20,3 +25,24 @@ def test_what_the_endpoint_said_goes_before_the_exit_code() -> None:
     finished = Finished(How.EXITED, 127, 0.0, truncated=False, tail=b"")
     outcome = _exited("claude", finished, Told(trouble="status 500", status=500), Outcome(Ended.COMPLETED))
     assert (outcome.ended, outcome.permanent) == (Ended.UNAVAILABLE, False)
+
+
+@pytest.mark.parametrize(
+    ("how", "silent_s", "ended"),
+    [
+        (How.TIMED_OUT, 10, Ended.RATE_LIMITED),
+        (How.TIMED_OUT, 400, Ended.TIMED_OUT),  # its next try was at work
+        (How.EXITED, 400, Ended.RATE_LIMITED),
+    ],
+)
+def test_an_error_of_long_ago_is_not_why_the_time_ran_out(
+    how: How, silent_s: int, ended: Ended, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    log.write_text("")
+    os.utime(log, (time.time() - silent_s,) * 2)
+    kind = Kind("own", lambda asked: Start(()), lambda asked, log: Told())
+    brief = Brief("r", AttemptId("code", 1, 1), "Do it.", "Do it.", "", {}, 10, 0)
+    asked = Asked(brief, "", login=False, state=tmp_path, tree=tmp_path)
+    finished = Finished(how, 1, 0.0, truncated=False, tail=b"")
+    assert _outcome(kind, asked, finished, Told(trouble="status 429"), log).ended is ended

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 
 from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, events, inner, tail, text
@@ -15,7 +17,11 @@ _ALWAYS = (
     "--no-fancy-input", "--no-detect-urls", "--no-suggest-shell-commands", "--disable-playwright",
 )  # fmt: skip
 _OBEYS = (".aider*", ".env")
-_ERROR_MARKS = ("litellm.", "Error:", "did not conform", "API provider")
+_ANSWERED = "> Tokens: "  # of its record of the chat: what it prints after each reply
+_ERRORS = ("> litellm.", "> The API provider", "> Insufficient credits")
+_MISFIT = "> The LLM did not conform to the edit format."
+_REPLY = re.compile(r"LLM RESPONSE \d{4}-\d\d-\d\dT[\d:]+")  # each line of what was said has who said it before it
+_SPOKE = "ASSISTANT "
 _LINES_MAX = 40
 _SILENT_S = 900  # it is told not to stream, and says nothing before an answer is whole
 
@@ -44,24 +50,39 @@ def _read(asked: Asked, log: Path) -> Told:
     begun = [call for call in calls if text(call, "event") == "message_send_starting"]
     answered = [inner(call, "properties") for call in calls if text(call, "event") == "message_send"]
     lines = log.read_text("utf-8", "replace").splitlines() if log.is_file() else []
-    wrong = [line for line in lines if any(mark in line for mark in _ERROR_MARKS)]
-    done = bool(begun) and len(begun) == len(answered) and not any("did not conform" in line for line in wrong)
     chat = asked.state / "chat.md"
+    notes = _notes(chat)
+    done = bool(begun) and len(begun) == len(answered) and _MISFIT not in notes
     return Told(
         done,
-        message=_said(chat) or ("" if asked.reviews else "\n".join(lines[-_LINES_MAX:])),  # which quote the work
-        trouble="" if done else "\n".join(wrong[:5]),
+        message=_said(asked.state / "llm.md") or ("" if asked.reviews else "\n".join(lines[-_LINES_MAX:])),
+        trouble="" if done else _wrong(notes),
         usage=_usage(answered),
         model=text(answered[-1], "main_model") if answered else "",
         transcript=chat if chat.is_file() else None,
     )
 
 
-def _said(chat: Path) -> str:
-    """What the model said: in aider's own record of the chat, less what was asked (`####`) and aider's notes (`>`)."""
-    lines = tail(chat).splitlines()
-    asked = next((number for number, line in enumerate(lines) if line.startswith("#### ")), len(lines))
-    return "\n".join(line for line in lines[asked:] if not line.startswith(("#### ", "> "))).strip()
+def _said(record: Path) -> str:
+    """The last reply of the model, in aider's own record of the calls: it asks again where a reply names a file."""
+    lines = tail(record).splitlines()
+    starts = [number for number, line in enumerate(lines) if _REPLY.fullmatch(line)]
+    said = takewhile(lambda line: f"{line} ".startswith(_SPOKE), lines[starts[-1] + 1 :]) if starts else ()
+    return "\n".join(line.removeprefix(_SPOKE) for line in said).strip()
+
+
+def _notes(chat: Path) -> list[str]:
+    """What aider noted since the last reply of the model: errors before that are ones that it got over."""
+    lines = [line.rstrip() for line in tail(chat).splitlines()]
+    last = max((number for number, line in enumerate(lines) if line.startswith(_ANSWERED)), default=-1)
+    return lines[last + 1 :]
+
+
+def _wrong(notes: list[str]) -> str:
+    """The last error of the endpoint, and what aider says of it. Whatever else went wrong is none of the endpoint's."""
+    errors = [line for line in notes if line.startswith(_ERRORS)]
+    last = max((number for number, line in enumerate(errors) if line.startswith(_ERRORS[0])), default=0)
+    return "" if _MISFIT in notes else "\n".join(line.removeprefix("> ") for line in errors[last:][:5])
 
 
 def _usage(answered: list[Event]) -> Usage:

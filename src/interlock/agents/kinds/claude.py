@@ -13,7 +13,7 @@ from pathlib import Path
 from interlock.agents.checking import SERVER, TOOL, Check
 from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, late_events, text
 from interlock.agents.keys import private
-from interlock.agents.patience import SILENT_S, number
+from interlock.agents.patience import FAR_S, number
 from interlock.agents.sessions import Session
 from interlock.core.events import Usage
 from interlock.ports import Agent
@@ -120,7 +120,7 @@ def _of_no_use(asked: Asked, log: Path) -> str:
     if text(last, "subtype") != _AGAIN:
         return ""
     status = count(last, "error_status") or 0
-    far = number(last, "retry_delay_ms") > SILENT_S * 1000
+    far = number(last, "retry_delay_ms") > FAR_S * 1000
     return f"API Error: {status} {text(last, 'error')}" if status in _FOR_GOOD or far else ""
 
 

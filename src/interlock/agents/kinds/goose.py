@@ -87,17 +87,28 @@ def _read(asked: Asked, log: Path) -> Told:
     own = words if not newest and words.startswith(_OWN) else ""  # and not the model's, which has an id
     done = bool(count(last, "total_tokens")) and not errors and not own
     if not done and not errors:
-        errors = own or (f"the stream ended early: {words}" if last else _in_its_log(asked))
+        errors = own or (f"the stream ended early: {words}" if last else _in_its_log(asked, log))
     usage = Usage(count(last, "input_tokens"), count(last, "output_tokens"))
     return Told(done, message=words, trouble="" if done else errors, usage=usage)
 
 
 def _of_no_use(asked: Asked, log: Path) -> str:
     """It waits for a quota without a word, for as long as it is told to."""
+    error = _in_its_log(asked, log)
+    return of_no_use([error] if error else [], _own_log(asked))
+
+
+def _in_its_log(asked: Asked, log: Path) -> str:
+    """The last error in the log that it keeps, unless it went on: it tells of none while it waits to try again."""
+    own = _own_log(asked)
+    found = _FAILURE.findall(tail(own)) if _written(log) <= _written(own) else []
+    return found[-1] if found else ""
+
+
+def _own_log(asked: Asked) -> Path:
+    """The newest that it keeps, or one that is not there."""
     logs = sorted((asked.state / "state" / "logs" / "cli").glob("*/*.log"))
-    if not logs or _written(log) > _written(logs[-1]):
-        return ""  # it went on
-    return of_no_use(_FAILURE.findall(tail(logs[-1]))[-1:], logs[-1])
+    return logs[-1] if logs else asked.state / "none.log"
 
 
 def _written(path: Path) -> float:
@@ -110,13 +121,6 @@ def _out_of_credit(message: Event) -> str:
         if isinstance(part, dict) and part.get("notificationType") == "creditsExhausted":
             return text(cast(Event, part), "msg") or "out of credits"
     return ""
-
-
-def _in_its_log(asked: Asked) -> str:
-    """The last error in the log that it keeps: it tells of none while it waits to try again."""
-    logs = sorted((asked.state / "state" / "logs" / "cli").glob("*/*.log"))
-    found = _FAILURE.findall(tail(logs[-1])) if logs else []
-    return found[-1] if found else ""
 
 
 def _words(message: Event) -> str:

@@ -17,7 +17,6 @@ _BYTES_MAX = 50_000_000
 _SILENT_S = 900  # it does not stream
 _ARGUMENT_MAX = 100_000  # bytes; Linux takes 131,071
 _CONFIGURATION = "lib/python3.{}/site-packages/minisweagent/config/mini.yaml"
-_FAILED = "the work was not submitted"
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
@@ -71,11 +70,10 @@ def _read(asked: Asked, log: Path) -> Told:
     messages = list(_messages(trajectory))
     said = [text(one, "content") for one in messages if text(one, "role") == "assistant" and text(one, "content")]
     done = status == "Submitted"
-    tail = log.read_bytes()[-4_000:].decode("utf-8", "replace") if log.is_file() else ""
     return Told(
         done,
         message=text(inner(trajectory, "info"), "submission") or (said[-1] if said else ""),
-        trouble="" if done else f"{status or _FAILED}: {_raised(messages) or _errors(tail)}",
+        trouble="" if done or not status else f"{status}: {_raised(messages)}",  # its log quotes the work
         usage=_usage(messages),
         transcript=path if path.is_file() else None,
     )
@@ -111,8 +109,3 @@ def _sum(parts: list[Event], name: str) -> int | None:
 
 def _raised(messages: list[Event]) -> str:
     return text(inner(messages[-1], "extra"), "exception_str") if messages else ""
-
-
-def _errors(tail: str) -> str:
-    lines = [line for line in tail.splitlines() if "Error" in line]
-    return lines[-1] if lines else tail[-500:]

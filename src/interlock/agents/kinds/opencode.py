@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
-from datetime import datetime
 from pathlib import Path
 
 from interlock.agents.checking import SERVER, Check
@@ -25,7 +24,7 @@ from interlock.agents.driven import (
     text,
 )
 from interlock.agents.keys import private
-from interlock.agents.patience import ERRORS_MAX, of_no_use
+from interlock.agents.patience import ERRORS_MAX, of_no_use, since
 from interlock.core.events import Usage
 from interlock.ports import Agent
 
@@ -126,7 +125,7 @@ def _read(asked: Asked, log: Path) -> Told:
     reason = text(steps[-1], "reason") if steps else ""
     done = not errors and reason == "stop"
     if not done and not errors:
-        errors = _CUT if reason == "unknown" else _in_its_log(asked)
+        errors = _CUT if reason == "unknown" else next(reversed(_in_its_log(asked, log)), "")
     return Told(done, message=said, trouble=errors, status=status, usage=_usage(steps), session=session)
 
 
@@ -138,10 +137,7 @@ def _of_no_use(asked: Asked, log: Path) -> str:
             broken = broken + 1 if text(inner(event, "part"), "reason") == "unknown" else 0
     if broken > ERRORS_MAX:
         return _CUT
-    own = _own_log(asked)
-    went_on_at = log.stat().st_mtime if log.is_file() else 0.0
-    errors = [said for at, said in _FAILURE.findall(tail(own)) if datetime.fromisoformat(at).timestamp() > went_on_at]
-    return of_no_use(errors, own)
+    return of_no_use(_in_its_log(asked, log), _own_log(asked))
 
 
 def _streamed(event: Event) -> tuple[str, int] | None:
@@ -152,10 +148,9 @@ def _streamed(event: Event) -> tuple[str, int] | None:
     return text(part, "id"), (used.tokens_in or 0) + (used.tokens_out or 0)
 
 
-def _in_its_log(asked: Asked) -> str:
-    """The last error in the log that it keeps: it tells of none while it tries again."""
-    found = _FAILURE.findall(tail(_own_log(asked)))
-    return str(found[-1][1]) if found else ""
+def _in_its_log(asked: Asked, log: Path) -> list[str]:
+    """The errors since it last got on, in the log that it keeps: it tells of none while it tries again."""
+    return since(_FAILURE.findall(tail(_own_log(asked))), log)
 
 
 def _own_log(asked: Asked) -> Path:

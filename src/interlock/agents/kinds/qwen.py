@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 
 from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, tail, text
-from interlock.agents.patience import of_no_use
+from interlock.agents.patience import of_no_use, since
 from interlock.core.events import Usage
 from interlock.ports import Agent
 
@@ -18,7 +17,8 @@ _SETTINGS = {
     "telemetry": {"enabled": False},
     "general": {"disableAutoUpdate": True, "enableAutoUpdate": False},
 }
-_ERROR = re.compile(r"\[API Error: (.*)\]\s*\Z", re.S)  # an error of the endpoint, told as what the model said
+# An error of the endpoint, told as what the model said, and after what it had said by then.
+_ERROR = re.compile(r"\[API Error: (.*)\](?:\n(?:Possible quota|Please wait)[^\n]*)?\s*\Z", re.S)
 # In its own log: an error of the endpoint, after which it tries again without a word.
 _FAILURE = re.compile(r"^(\S+) \[ERROR\] .*?(?:OpenAI API Error: |Error: (?=Model stream ended))([^\n]*)", re.M)
 _OPENAI = "https://api.openai.com"
@@ -44,19 +44,23 @@ def _start(asked: Asked) -> Start:
 
 def _read(asked: Asked, log: Path) -> Told:
     result: Event = {}
-    model = ""
+    model, whole = "", False
     for event in events(log):
         match text(event, "type"):
             case "system":
                 model = text(event, "model") or model
+            case "assistant" if not event.get("parent_tool_use_id"):
+                whole = bool(count(inner(event, "message", "usage"), "output_tokens"))  # told of a whole answer
             case "result":
                 result = event
             case _:
                 pass
     said = text(result, "result")
-    found = _ERROR.search(said)
+    found = None if whole else _ERROR.search(said)
     done = result.get("is_error") is False and found is None
-    wrong = found[1] if found else text(inner(result, "error"), "message") or _in_its_log(asked)
+    wrong = (
+        found[1] if found else text(inner(result, "error"), "message") or next(reversed(_in_its_log(asked, log)), "")
+    )
     used = inner(result, "usage")
     return Told(
         done,
@@ -76,16 +80,12 @@ def _streamed(event: Event) -> tuple[str, int] | None:
 
 
 def _of_no_use(asked: Asked, log: Path) -> str:
+    return of_no_use(_in_its_log(asked, log), _own_log(asked))
+
+
+def _in_its_log(asked: Asked, log: Path) -> list[str]:
     """The errors since it last got on, which it does not tell."""
-    own = _own_log(asked)
-    since = log.stat().st_mtime if log.is_file() else 0.0
-    errors = [why for at, why in _FAILURE.findall(tail(own)) if datetime.fromisoformat(at).timestamp() > since]
-    return of_no_use(errors, own)
-
-
-def _in_its_log(asked: Asked) -> str:
-    found = _FAILURE.findall(tail(_own_log(asked)))
-    return found[-1][1] if found else ""
+    return since(_FAILURE.findall(tail(_own_log(asked))), log)
 
 
 def _own_log(asked: Asked) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,12 @@ _LINE_MAX = 50_000_000  # bytes of one message
 _LOOKS = frozenset({"read", "search", "think", "fetch", "switch_mode"})
 _CHANGES = frozenset({"edit", "delete", "move"})
 # Agents that say at the end of a turn that all went well, and tell the endpoint's error as chat.
-_ERRORS = ("Ran into this error", "[API Error", "API Error", "unexpected status")
+_ERRORS = re.compile(
+    r"Ran into this error: .+|\[API Error: .+\](?:\n[^\n]+)?|API Error: (?:[^\n]|\n(?!\n))+"
+    r"|unexpected status \d{3}\b.*",
+    re.S,
+)
+_ERROR_MAX = 2_000  # letters
 _AUTH_REQUIRED = -32000
 _ASKING = "default"  # the mode in which an agent asks for what it does: claude begins in one that decides by itself
 _LOOKS_MAX, _LOOK_S = 20, 0.05
@@ -154,6 +160,11 @@ async def _worked(config: Mapping[str, object]) -> None:
         os._exit(0)  # an agent's own servers may keep its output open for good; who started us ends them all
 
 
+def wrong_in(said: str) -> str:
+    """What an agent said last, where all of it is an error of the endpoint: a summary of work on errors is none."""
+    return said if len(said) <= _ERROR_MAX and _ERRORS.fullmatch(said.strip()) else ""
+
+
 def _lost(error: Exception) -> Result:
     tell("lost", why=str(error))
     return Result(trouble="the agent went away before it had answered")
@@ -168,7 +179,7 @@ async def _asked(config: Mapping[str, object], client: Client, connection: Any) 
             break
         await asyncio.sleep(_LOOK_S)
     said = "".join(client.said)
-    wrong = said if said.lstrip().startswith(_ERRORS) else ""
+    wrong = wrong_in(said)
     refused = answer.stop_reason == "refusal"
     done = (answer.stop_reason == "end_turn" and not wrong) or refused
     trouble = wrong if wrong or done else f"the agent stopped: {answer.stop_reason}"

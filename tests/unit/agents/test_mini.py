@@ -1,0 +1,34 @@
+"""What mini's adapter takes for an error of the endpoint: what its trajectory says was raised, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from interlock.agents.driven import Asked
+from interlock.agents.kinds.mini import _read
+from interlock.core.ids import AttemptId
+from interlock.ports import Brief
+
+_RAISED = {"exit_status": "RateLimitError", "exception_str": "litellm.RateLimitError: Rate limit reached"}
+
+
+@pytest.mark.parametrize(
+    ("extra", "trouble"),
+    [
+        ({}, ""),
+        ({"exit_status": "RepeatedFormatError"}, "RepeatedFormatError: "),
+        (_RAISED, "RateLimitError: litellm.RateLimitError: Rate limit reached"),
+    ],
+    ids=["ended in between", "no answer of the form", "limited"],
+)
+def test_what_tests_printed_is_no_error_of_the_endpoint(tmp_path: Path, extra: dict[str, str], trouble: str) -> None:
+    (tmp_path / "log").write_text("E   AuthenticationError: invalid api key\n")
+    messages = [{"role": "exit" if extra else "user", "content": "", "extra": extra}]
+    info = {"exit_status": extra.get("exit_status", "")}
+    (tmp_path / "trajectory.json").write_text(json.dumps({"info": info, "messages": messages}))
+    brief = Brief("r", AttemptId("code", 1, 1), "Do it.", "Do it.", "", {}, 10, 0)
+    told = _read(Asked(brief, "", login=False, state=tmp_path, tree=tmp_path), tmp_path / "log")
+    assert (told.done, told.trouble) == (False, trouble)

@@ -1,0 +1,86 @@
+"""Tries of one attempt: what former ones used is no longer left, and one that ended well was not ended."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from interlock.agents import driven, patience
+from interlock.agents.driven import Asked, Driven, Kind, Start, Told
+from interlock.agents.sessions import Session
+from interlock.core.budget import Left
+from interlock.core.events import Usage
+from interlock.core.ids import AttemptId
+from interlock.ports import Brief, Ended, Outcome, Place
+from interlock.process import Finished, How
+
+
+@dataclass
+class _Tries(Driven):
+    """Each ends at a limit that is over in a moment."""
+
+    cumulative: frozenset[str] = frozenset()
+    lefts: list[Left] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        kind = Kind("own", lambda asked: Start(()), lambda asked, log: Told(), resume=lambda asked, session: None)
+        super().__init__(replace(kind, cumulative=self.cumulative), {})
+
+    def _once(self, program: str, asked: Asked, *others: object) -> tuple[Outcome, Told, Session | None]:
+        self.lefts.append(asked.brief.left)
+        used = Usage(30, 10, cost_usd=0.5)
+        outcome = Outcome(Ended.RATE_LIMITED, retry_at=time.time() + 0.05, usage=used)
+        return outcome, Told(usage=used, begun=True), Session("s", "s", "")
+
+
+@pytest.mark.parametrize(
+    ("left", "cumulative", "lefts"),
+    [
+        (Left(100, 9), frozenset(), [Left(100, 9), Left(60, 8.5), Left(20, 8)]),
+        (Left(60, 9), frozenset(), [Left(60, 9), Left(20, 8.5)]),
+        (Left(), frozenset(), [Left()] * 3),
+        (Left(100, 9), frozenset({"cost_usd"}), [Left(100, 9), Left(60, 9), Left(20, 9)]),
+    ],
+    ids=["less each time", "none left", "no limit", "the program counts the whole session"],
+)
+def test_what_former_tries_used_is_not_left(
+    left: Left, cumulative: frozenset[str], lefts: list[Left], tmp_path: Path
+) -> None:
+    tries = _Tries(cumulative)
+    tries._in_tries("own", _asked(tmp_path, left), _place(tmp_path), Event(), ())
+    assert tries.lefts == lefts
+
+
+@pytest.mark.parametrize(
+    ("how", "done", "ended"),
+    [(How.EXITED, True, Ended.COMPLETED), (How.EXITED, False, Ended.UNAVAILABLE), (How.CANCELLED, True, None)],
+)
+def test_one_that_ended_well_was_not_ended(
+    how: How, done: bool, ended: Ended | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It told of an error in the very moment in which it got over it."""
+    monkeypatch.setattr(patience, "_LOOK_S", 0.0)
+
+    def supervise(work: object, cancel: patience.Patience, meter: object) -> Finished:
+        assert cancel.is_set()
+        return Finished(how, 0, 0.0, truncated=False, tail=b"")
+
+    monkeypatch.setattr(driven, "supervise", supervise)
+    kind = Kind(
+        "own", lambda asked: Start(()), lambda asked, log: Told(done), of_no_use=lambda asked, log: "status 500"
+    )
+    outcome, _, _ = Driven(kind, {})._once("own", _asked(tmp_path, Left()), _place(tmp_path), Event(), ())
+    assert outcome.ended is (ended or Ended.UNAVAILABLE)
+
+
+def _asked(root: Path, left: Left) -> Asked:
+    brief = Brief("r", AttemptId("code", 1, 1), "Do it.", "Do it.", "", {}, 10, 0, left=left)
+    return Asked(brief, "", login=False, state=root / "agent" / "state", tree=root)
+
+
+def _place(root: Path) -> Place:
+    return Place(root, root, root, root)
