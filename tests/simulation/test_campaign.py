@@ -13,7 +13,7 @@ from tests.simulation.simulate import Simulation, check_fold, simulate
 from interlock.core.state import TRANSITIONS
 
 RUNS = 20_000
-SHARE = 2_000
+SHARE = 4_000  # large enough that each takes every transition: the rarest comes a few times in a thousand
 
 # Seeds that once broke a promise: a branch delivered beside the answer that sent it back, inputs prepared and gates
 # asked by a former owner, a script's refused result kept, a claim after an answer, an agent tried after it was
