@@ -168,7 +168,7 @@ _PIPELINE = """\
 version: 1
 agents:
   thinker: {{use: model, model: "anthropic:claude-sonnet-4-5", endpoint: "{base}", secrets: [ANTHROPIC_API_KEY]}}
-  critic: {{use: model, model: "openai:gpt-5", endpoint: "{base}", secrets: [OPENAI_API_KEY]}}
+  critic: {{use: model, model: "openai:gpt-5", endpoint: "{critic}", secrets: [OPENAI_API_KEY]}}
 stages:
   plan:
     agent: thinker
@@ -177,17 +177,20 @@ stages:
     produces:
       plan: {{file: plan.md, sections: [Plan]}}
     gates:
-      - {{id: review, review: {{by: [critic], rubric: "SCENARIO:approve"}}}}
+      - {{id: review, review: {{by: [critic], rubric: "Is it a plan?"}}}}
 """
 
 
 def test_a_plan_by_one_model_is_reviewed_by_another(tmp_path: Path) -> None:
-    with serving(SCENARIOS) as model:
-        files = {"a.txt": "one\n", "interlock.yaml": _PIPELINE.format(base=model.base)}
-        world = new_world(tmp_path, files, ANTHROPIC_API_KEY="sk-test-a", OPENAI_API_KEY="sk-test-o")
+    approves = dict.fromkeys(("plan", ""), SCENARIOS["approve"])
+    with serving(SCENARIOS) as model, serving(approves) as critic:
+        pipeline = _PIPELINE.format(base=model.base, critic=critic.base)
+        world = new_world(
+            tmp_path, {"a.txt": "one\n", "interlock.yaml": pipeline}, ANTHROPIC_API_KEY="sk-a", OPENAI_API_KEY="sk-o"
+        )
         said = world.ask("run", "-t", "Plan it.", "--plain")
         assert said.code == 0, said.text
         view = world.show()
-        served = sum(one.tokens_in + one.tokens_out for one in model.served)
+        served = sum(one.tokens_in + one.tokens_out for one in (*model.served, *critic.served))
     assert stage_of(view, "plan")["phase"] == "accepted"
     assert view["spent"]["tokens"] == served
