@@ -51,6 +51,7 @@ if TYPE_CHECKING:  # what does work is loaded where there is some: see _driver a
     from interlock.workspaces import GitWorkspaces
 
 Made = TypeVar("Made")
+_INTERLOCK = (sys.executable, "-P", "-m", "interlock")  # never what lies in the repository
 
 EFFECTS_WAIT_S = 30.0  # for another one's delivery or push; a long push may take longer, and then says so
 
@@ -121,8 +122,8 @@ class Application:
     def go_on(self, run: str, *, take_over: bool = False) -> Path:
         """Have another process drive the run, one that outlives this one. Returns where it writes what it says."""
         log = self.state / "logs" / f"{run}.log"
-        words = (sys.executable, "-P", "-m", "interlock", "resume", run, "--plain")  # never what lies in the repository
-        detach((*words, *(["--take-over"] if take_over else [])), self.environ, log, cwd=self.repository)
+        words = ("resume", run, "--plain", *(["--take-over"] if take_over else []))
+        detach((*_INTERLOCK, *words), self.environ, log, cwd=self.repository)
         return log
 
     def begin(self, task: str, pipeline: str, inputs: Mapping[str, str]) -> str:
@@ -130,8 +131,7 @@ class Application:
         Raises UsageError with what it said where there is none."""
         words = ["run", "--detach", "--json", "--task-file=-", f"--pipeline={pipeline}"]
         words += [f"--input={name}={value}" for name, value in inputs.items()]
-        argv = (sys.executable, "-P", "-m", "interlock", *words)
-        done = capture(argv, cwd=self.repository, env=self.environ, stdin=task.encode(), timeout_s=120)
+        done = capture((*_INTERLOCK, *words), cwd=self.repository, env=self.environ, stdin=task.encode(), timeout_s=120)
         said = (done.err + done.out).decode("utf-8", "replace").strip()
         started = re.search(r"^run (\S+)$", said, re.MULTILINE)
         if done.code != 0 or started is None:
@@ -155,8 +155,7 @@ class Application:
             user = getpass.getuser()
         except (KeyError, OSError):  # no such user in this container
             user = f"uid {os.getuid()}"
-        identity = self.workspaces.identity()
-        return f"{user} ({identity})" if identity else user
+        return f"{user} ({identity})" if (identity := self.workspaces.identity()) else user
 
     def close(self) -> None:
         for workspaces in self._workspaces.made:
@@ -239,9 +238,9 @@ def _bench(ground: _Ground, workspaces: GitWorkspaces) -> Bench:
     from interlock.gates.outside.api import Outside
 
     settings, environ = ground.settings, ground.environ
-    spent = ground.general.state / "spent"
-    cap = DailyCap(spent, settings.daily_tokens, settings.daily_cost_usd, ground.clock.now)
-    slots = Slots(ground.general.state / "slots", settings.slots, environ)
+    state = ground.general.state
+    cap = DailyCap(state / "spent", settings.daily_tokens, settings.daily_cost_usd, ground.clock.now)
+    slots = Slots(state / "slots", settings.slots, environ)
     agents = capped(queued(adapters(environ, ground.top), partial(_turn, slots)), cap)
     outside = Outside(settings.ci.endpoint, settings.ci.token, settings.ci.poll_s, settings.ci.grace_s)
     held_out = HeldOut(settings.held_out, environ, ground.top)

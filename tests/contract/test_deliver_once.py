@@ -152,26 +152,27 @@ def test_who_cancels_after_a_death_in_the_delivery_is_told_that_it_was_too_late(
     assert view["commit"] in held.branches()
 
 
-@pytest.mark.parametrize("held", ["update-ref"], indirect=True)
-def test_who_builds_on_a_branch_whose_owner_died_has_it_delivered_once(held: Held) -> None:
-    run = held.world.show()["id"]
+def _on_a_branch_of_the_dead(held: Held) -> str:
+    """The run, whose owner died when it had made the branch; that is checked out."""
+    run = str(held.world.show()["id"])
     held.owner.kill()
     held.owner.wait()
     (held.here / "go").touch()
     until(held.branches)
     held.world.git("checkout", "-q", f"interlock/{run}")
+    return run
+
+
+@pytest.mark.parametrize("held", ["update-ref"], indirect=True)
+def test_who_builds_on_a_branch_whose_owner_died_has_it_delivered_once(held: Held) -> None:
+    run = _on_a_branch_of_the_dead(held)
     held.world.git("commit", "-q", "--allow-empty", "-m", "on top")
     held.world.ask("resume", run, "--plain").ended(0, f"delivered: branch interlock/{run}")
 
 
 @pytest.mark.parametrize("held", ["update-ref"], indirect=True)
 def test_a_branch_that_was_changed_after_a_death_is_not_delivered_under_another_name(held: Held) -> None:
-    run = held.world.show()["id"]
-    held.owner.kill()
-    held.owner.wait()
-    (held.here / "go").touch()
-    until(held.branches)
-    held.world.git("checkout", "-q", f"interlock/{run}")
+    run = _on_a_branch_of_the_dead(held)
     held.world.git("commit", "-q", "--amend", "-m", "mine")
     held.world.ask("resume", run, "--plain").ended(3, "which is not what is delivered", "git branch -m")
     held.world.ask("resume", run, "--branch", "other", "--plain").ended(3, "may be there already")
