@@ -35,6 +35,17 @@ def test_the_folder_of_the_work_and_those_above_it(tree: Path, tmp_path: Path) -
     assert (tree / ".gemini/settings.json").read_text() == ".gemini/settings.json"
 
 
+def test_texts_in_all_other_folders(tree: Path, tmp_path: Path) -> None:
+    """An agent finds them beside what it reads."""
+    for name in ("AGENTS.md", "a/AGENTS.md", "a/b/AGENTS.md", "a/b/c/Agents.md", "b/AGENTS.md", "b/.x/y", "b/x.md"):
+        (tree / name).parent.mkdir(exist_ok=True)
+        (tree / name).write_text(name)
+    before = _files(tree)
+    with laid_aside(tree, "a/b", ("**/AGENTS.md", "**/.x"), tmp_path / "aside"):
+        assert {name for name in before if name not in _files(tree)} == {"a/b/c/Agents.md", "b/AGENTS.md", "b/.x/y"}
+    assert _files(tree) == before
+
+
 def test_what_the_program_put_in_its_place_goes(tree: Path, tmp_path: Path) -> None:
     with laid_aside(tree, "a", (".gemini", ".env"), tmp_path / "aside"):
         (tree / ".gemini").mkdir()

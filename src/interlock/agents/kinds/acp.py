@@ -15,9 +15,10 @@ from interlock.core.judge_files import AGENT_FOLDERS, AGENT_SETTINGS, INSTRUCTIO
 from interlock.core.pipeline import AgentSpec
 from interlock.ports import Agent, Brief, Cancel, Ended, Outcome, Place
 
-# What some program or other obeys: which one this is nobody knows. Texts go where they may be the work under review.
-_ANY = (*AGENT_FOLDERS, *AGENT_SETTINGS, ".env")
-_TEXTS = tuple(glob.removeprefix("**/") for glob in INSTRUCTIONS)
+# What some program or other obeys: which one this is nobody knows. Some look for texts, and for folders that may hold
+# some, beside each file that they read.
+_TEXTS = tuple(glob.removeprefix("**/") for glob in (*INSTRUCTIONS, *AGENT_FOLDERS))
+_ANY = (*_TEXTS, *AGENT_SETTINGS, ".env", *(f"**/{name}" for name in _TEXTS))
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
@@ -35,8 +36,7 @@ class Acp:
         if not words or shutil.which(words[0], path=brief.env.get("PATH", "")) is None:
             message = f"{words[0] if words else spec.name}: not found: install it, or correct the agent's `run`"
             return Outcome(Ended.UNAVAILABLE, message, permanent=True)
-        obeys = (*_ANY, *_TEXTS) if brief.answer_schema else _ANY
-        kind = Kind(sys.executable, partial(_start, words), read_result, label=words[0], obeys=obeys, checks=True)
+        kind = Kind(sys.executable, partial(_start, words), read_result, label=words[0], obeys=_ANY, checks=True)
         return Driven(kind, self._environ).work(spec, brief, place, cancel)
 
 

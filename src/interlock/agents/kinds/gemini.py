@@ -21,7 +21,8 @@ _SETTINGS = {
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    return Driven(Kind("gemini", _start, _read, obeys=(".gemini", ".agents", "GEMINI.md"), checks=True), environ)
+    obeys = (".gemini", ".agents", "GEMINI.md", "**/GEMINI.md")
+    return Driven(Kind("gemini", _start, _read, obeys=obeys, checks=True), environ)
 
 
 def _start(asked: Asked) -> Start:

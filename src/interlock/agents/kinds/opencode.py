@@ -39,6 +39,7 @@ _PROVIDERS = {
     "GOOGLE_GENERATIVE_AI_API_KEY": "google", "GROQ_API_KEY": "groq", "MISTRAL_API_KEY": "mistral",
     "OPENAI_API_KEY": "openai", "OPENROUTER_API_KEY": "openrouter", "XAI_API_KEY": "xai",
 }  # fmt: skip
+_BESIDE = ("AGENTS.md", "CLAUDE.md", "CONTEXT.md")  # below its folder it adds the nearest to each file that it reads
 _FAILURE = re.compile(r'^timestamp=(\S+) [^\n]*error\.error="([^"\n]*)"', re.M)
 _CUT = "the stream ended before the answer was whole"
 _PROVIDER = "own"  # of an endpoint that the user names
@@ -46,7 +47,7 @@ _PROVIDER = "own"  # of an endpoint that the user names
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     login = (".local/share/opencode/auth.json", "data/opencode/auth.json")
-    obeys = (".opencode", "opencode.json*", ".agents")
+    obeys = (".opencode", "opencode.json*", ".agents", *(f"**/{name}" for name in _BESIDE))
     kind = Kind("opencode", _start, _read, login, streamed=_streamed, of_no_use=_of_no_use, obeys=obeys, checks=True)
     return Driven(kind, environ)
 
