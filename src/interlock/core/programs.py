@@ -4,6 +4,8 @@ module in `interlock.agents.kinds`.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -27,11 +29,18 @@ class Program:
     env: tuple[str, ...] = ()  # others that it is shown
     login: Login | None = None
     model: str = ""  # the variable without which it knows no model
+    provider: str = ""  # the variable that names whose model it calls, by itself or in the model's name
+    usual: str = ""  # whose model it calls where that variable is not set; empty for whoever has given a key
     resumes: bool = False  # it keeps a session that another attempt can go on with
     tells_cost: bool = True
 
 
 _OF_MODELS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY")
+# Whose model a name means, and the key for it.
+_PROVIDERS = (
+    (re.compile(r"anthropic(/.*)?|(claude|sonnet|opus|haiku)[^/]*"), "ANTHROPIC_API_KEY"),
+    (re.compile(r"openai(/.*)?|(gpt-|chatgpt-|o\d|4o)[^/]*"), "OPENAI_API_KEY"),
+)
 
 # In the order in which `init` prefers them.
 PROGRAMS = (
@@ -45,14 +54,14 @@ PROGRAMS = (
     ),
     Program("gemini", "0.61.0", ("GEMINI_API_KEY",), ("GOOGLE_GEMINI_BASE_URL",), tells_cost=False),
     Program("opencode", "1.18.33", _OF_MODELS, (), Login("", ".local/share/opencode", "auth.json")),
-    Program("aider", "0.86.2", _OF_MODELS, ("AIDER_MODEL", "OPENAI_API_BASE")),
+    Program("aider", "0.86.2", _OF_MODELS, ("AIDER_MODEL", "OPENAI_API_BASE"), provider="AIDER_MODEL"),
     Program(
         "goose", "1.37.0", _OF_MODELS, ("GOOSE_MODEL", "GOOSE_PROVIDER", "OPENAI_HOST"),
-        model="GOOSE_MODEL", tells_cost=False,
+        model="GOOSE_MODEL", provider="GOOSE_PROVIDER", usual="openai", tells_cost=False,
     ),
     Program(
         "mini", "2.4.6", _OF_MODELS, ("MSWEA_MODEL_NAME", "OPENAI_API_BASE"),
-        model="MSWEA_MODEL_NAME", tells_cost=False,
+        model="MSWEA_MODEL_NAME", provider="MSWEA_MODEL_NAME", tells_cost=False,
     ),
     Program(
         "qwen", "0.15.10", ("OPENAI_API_KEY",), ("OPENAI_BASE_URL", "OPENAI_MODEL"),
@@ -67,3 +76,16 @@ def program(name: str) -> Program:
         if one.name == name:
             return one
     raise KeyError(name)
+
+
+def lacks(one: Program, environ: Mapping[str, str], *, login: bool) -> tuple[str, ...]:
+    """What is not set and must be, for it to call a model with no more than its row says. `login`: it is lent one."""
+    named = environ.get(one.provider, "") or one.usual
+    keys = tuple(key for key in one.keys if not named or key in _keys_for(named)) or (f"what {named} asks for",)
+    has_key = login or any(environ.get(key) for key in keys)
+    missing = () if has_key else (" or ".join(keys),)
+    return (*missing, *((one.model,) if one.model and not environ.get(one.model) else ()))
+
+
+def _keys_for(model: str) -> list[str]:
+    return [key for names, key in _PROVIDERS if names.fullmatch(model)]

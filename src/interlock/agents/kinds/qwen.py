@@ -21,7 +21,7 @@ _SETTINGS = {
 _ERROR = re.compile(r"\[API Error: (.*)\](?:\n(?:Possible quota|Please wait)[^\n]*)?\s*\Z", re.S)
 # In its own log: an error of the endpoint, after which it tries again without a word.
 _FAILURE = re.compile(r"^(\S+) \[ERROR\] .*?(?:OpenAI API Error: |Error: (?=Model stream ended))([^\n]*)", re.M)
-_OPENAI = "https://api.openai.com"
+_OPENAI = "https://api.openai.com/v1"
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
@@ -33,7 +33,8 @@ def _start(asked: Asked) -> Start:
     home = asked.state / "qwen"
     home.mkdir(parents=True, exist_ok=True)
     (home / "settings.json").write_text(json.dumps(_SETTINGS), encoding="utf-8")
-    env = {"QWEN_HOME": str(home), "OPENAI_BASE_URL": f"{asked.endpoint or _OPENAI}/v1"}
+    base = f"{asked.endpoint}/v1" if asked.endpoint else asked.brief.env.get("OPENAI_BASE_URL") or _OPENAI
+    env = {"QWEN_HOME": str(home), "OPENAI_BASE_URL": base}
     model = ("-m", asked.brief.model) if asked.brief.model else ()
     may: tuple[str, ...] = ("--approval-mode", "yolo")
     if asked.reviews:
