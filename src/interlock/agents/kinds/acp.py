@@ -11,14 +11,9 @@ from pathlib import Path
 from interlock.agents.checking import SERVER
 from interlock.agents.driven import Asked, Driven, Kind, Start
 from interlock.agents.own.result import read_result, started
-from interlock.core.judge_files import AGENT_FOLDERS, AGENT_SETTINGS, INSTRUCTIONS
 from interlock.core.pipeline import AgentSpec
+from interlock.core.programs import obeyed
 from interlock.ports import Agent, Brief, Cancel, Ended, Outcome, Place
-
-# What some program or other obeys: which one this is nobody knows. Some look for texts, and for folders that may hold
-# some, beside each file that they read.
-_TEXTS = tuple(glob.removeprefix("**/") for glob in (*INSTRUCTIONS, *AGENT_FOLDERS))
-_ANY = (*_TEXTS, *AGENT_SETTINGS, ".env", *(f"**/{name}" for name in _TEXTS))
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
@@ -36,7 +31,9 @@ class Acp:
         if not words or shutil.which(words[0], path=brief.env.get("PATH", "")) is None:
             message = f"{words[0] if words else spec.name}: not found: install it, or correct the agent's `run`"
             return Outcome(Ended.UNAVAILABLE, message, permanent=True)
-        kind = Kind(sys.executable, partial(_start, words), read_result, label=words[0], obeys=_ANY, checks=True)
+        kind = Kind(
+            sys.executable, partial(_start, words), read_result, label=words[0], obeys=obeyed("acp"), checks=True
+        )
         return Driven(kind, self._environ).work(spec, brief, place, cancel)
 
 

@@ -26,6 +26,7 @@ from interlock.agents.driven import (
 from interlock.agents.keys import private
 from interlock.agents.patience import ERRORS_MAX, of_no_use, since
 from interlock.core.events import Usage
+from interlock.core.programs import obeyed
 from interlock.ports import Agent
 
 _QUIET = (
@@ -39,7 +40,6 @@ _PROVIDERS = {
     "GOOGLE_GENERATIVE_AI_API_KEY": "google", "GROQ_API_KEY": "groq", "MISTRAL_API_KEY": "mistral",
     "OPENAI_API_KEY": "openai", "OPENROUTER_API_KEY": "openrouter", "XAI_API_KEY": "xai",
 }  # fmt: skip
-_BESIDE = ("AGENTS.md", "CLAUDE.md", "CONTEXT.md")  # below its folder it adds the nearest to each file that it reads
 _FAILURE = re.compile(r'^timestamp=(\S+) [^\n]*error\.error="([^"\n]*)"', re.M)
 _CUT = "the stream ended before the answer was whole"
 _PROVIDER = "own"  # of an endpoint that the user names
@@ -47,7 +47,7 @@ _PROVIDER = "own"  # of an endpoint that the user names
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     login = (".local/share/opencode/auth.json", "data/opencode/auth.json")
-    obeys = (".opencode", "opencode.json*", ".agents", *(f"**/{name}" for name in _BESIDE))
+    obeys = obeyed("opencode")
     kind = Kind("opencode", _start, _read, login, streamed=_streamed, of_no_use=_of_no_use, obeys=obeys, checks=True)
     return Driven(kind, environ)
 

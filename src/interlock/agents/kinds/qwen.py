@@ -10,6 +10,7 @@ from pathlib import Path
 from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, tail, text
 from interlock.agents.patience import of_no_use, since
 from interlock.core.events import Usage
+from interlock.core.programs import obeyed
 from interlock.ports import Agent
 
 _SETTINGS = {
@@ -25,8 +26,8 @@ _OPENAI = "https://api.openai.com/v1"
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    obeys = (".qwen", ".agents", "QWEN.md")
-    return Driven(Kind("qwen", _start, _read, streamed=_streamed, of_no_use=_of_no_use, obeys=obeys), environ)
+    kind = Kind("qwen", _start, _read, streamed=_streamed, of_no_use=_of_no_use, obeys=obeyed("qwen"))
+    return Driven(kind, environ)
 
 
 def _start(asked: Asked) -> Start:
