@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from interlock.service.withheld import _means
+from interlock.core.events import Finding, VerdictGiven, VerdictStatus
+from interlock.core.history import AttemptPhase, AttemptView, VerdictView
+from interlock.core.ids import AttemptId
+from interlock.gates.findings import FINDINGS_MAX
+from interlock.service.withheld import _means, _name
 
 
 @pytest.mark.parametrize(
@@ -21,3 +25,18 @@ from interlock.service.withheld import _means
 )
 def test_a_name_and_what_is_told_of_it(told: str, path: str, means: bool) -> None:
     assert _means(told, path) is means
+
+
+def test_where_findings_were_too_many_to_be_kept_nothing_is_shown() -> None:
+    assert _name("other.py", [_rejected(FINDINGS_MAX - 1)]) == ""
+    assert _name("a1.py", [_rejected(FINDINGS_MAX - 1)]) == "a1.py"
+    assert _name("other.py", [_rejected(FINDINGS_MAX)]) == "***"
+    assert _name("a1.py", [_rejected(FINDINGS_MAX)]) == "a1.py"
+
+
+def _rejected(findings: int) -> AttemptView:
+    subject = AttemptId("code", 1, 1)
+    found = tuple(Finding("secret", "", file=f"a{number}.py") for number in range(findings))
+    given = VerdictGiven(subject, "code/scope", 1, VerdictStatus.FAILED, found)
+    verdicts = (VerdictView(0.0, given),)
+    return AttemptView(subject, AttemptPhase.REJECTED, "own", "", "", "", 0.0, commit="c", verdicts=verdicts)
