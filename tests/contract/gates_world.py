@@ -92,7 +92,7 @@ class Trees:
             found.append(Change(path, status, old_mode, new_mode, added, removed))
         return tuple(found)
 
-    def patch(self, old: str, new: str) -> bytes:
+    def patch(self, old: str, new: str, without: Sequence[str] = ()) -> bytes:
         return git("diff", old, new, cwd=self.repository).encode()
 
     def room_digest(self, commit: str, base: str, room: Room) -> str:

@@ -135,10 +135,27 @@ stages:
     assert "encoded.txt:1: holds the value of AGENT_KEY" in shown
     assert "the name of ***: holds" in shown
     assert KEY not in said.text + shown
+    _not_shown(ground, encoded=base64.b64encode(KEY.encode()).decode())
     encoded = base64.b64encode(KEY.encode()).rstrip(b"=")[:-1]
     kept = [path for path in ground.state.rglob("*") if path.is_file() and "store.git" not in path.parts]
     assert [path for path in kept if any(form in path.read_bytes() for form in (KEY.encode(), encoded))] == []
     assert not any(KEY in os.fsdecode(path) for path in kept)
+
+
+def _not_shown(ground: Ground, encoded: str) -> None:
+    """Of the rejected candidate, to anybody who does not ask for it."""
+    for words in (["code/1.1"], ["code/1.1", "--stat"], ["code/1.1", "--json"], ["code/1.1", "code"]):
+        text = ground.ask("diff", *words).text
+        assert "***" in text
+        assert KEY not in text
+        assert encoded not in text
+    assert "encoded.txt is left out: it holds a secret that was handed out (see the findings of code/1.1)" in text
+    refused = ground.ask("diff", "code/1.1", "--raw")
+    assert (refused.code, KEY in refused.text) == (2, False)
+    whole = ground.ask("diff", "code/1.1", "--unmasked", "--raw").text
+    assert KEY in whole
+    assert encoded in whole
+    assert "+done" in ground.ask("diff", "code").text
 
 
 def test_a_login_that_is_lent_is_a_secret_too(world: World, tmp_path: Path) -> None:

@@ -201,6 +201,15 @@ def test_a_login_is_lent_where_no_key_is_set(root: Path):
     assert "login: true" not in dict(with_key.files)[".interlock/common.yaml"]
 
 
+def test_a_key_for_another_provider_than_its_models_makes_no_program_ready(root: Path):
+    keys = {"ANTHROPIC_API_KEY": "x", "GOOSE_MODEL": "m"}
+    scaffold = plan_files(lay(root, PYTEST), keys, named("claude", "goose"))
+    assert scaffold.agents == ("claude",)
+    assert any("goose needs OPENAI_API_KEY to be set" in note for note in plan_files(root, keys, named("goose")).notes)
+    other = {**keys, "GOOSE_PROVIDER": "anthropic"}
+    assert plan_files(root, other, named("claude", "goose")).agents == ("claude", "goose")
+
+
 def test_without_an_agent_one_is_to_be_filled_in_and_all_say_so(root: Path):
     scaffold = initialised(root, PYTEST, named("python3", "pytest"))
     assert any("no coding agent was found" in note for note in scaffold.notes)

@@ -58,12 +58,14 @@ def test_they_come_from_the_base(tmp_path: Path) -> None:
         "docs/style.md": "Be terse.\n",
     }
     world = new_world(tmp_path, files, KEPT=str(kept))
+    before = {name: world.ask("plan", "--brief", name).ended(0).out for name in ("second", "third", "fourth")}
     world.ask("run", "--task", "Do it.", "--plain").ended(0)
     second, third, fourth, critic = ((kept / name).read_text() for name in ("second", "third", "fourth", "critic"))
     assert "### AGENTS.md\nBe careful." in second
     assert "Be careful." in critic
     assert "### docs/style.md\nBe terse." in third
     assert "Be careful." not in third
+    assert [_told(text) for text in before.values()] == [_told(text) for text in (second, third, fourth)]
     assert "Instructions of the project" not in fourth
     assert not [text for text in (second, third, fourth) if "Be wild." in text]
 
@@ -75,6 +77,18 @@ def test_a_skill_lies_beside_the_checkout_with_all_its_files(tmp_path: Path) -> 
         ".claude/skills/ship/steps/one.txt": "the first step",
     }
     world = new_world(tmp_path, files)
+    told = "- ship: How to ship ([beside the checkout]/skills/0-ship/SKILL.md)"
+    assert told in world.ask("plan", "--brief", "code").ended(0).out
     world.ask("run", "--task", "Do it.", "--plain").ended(0)
     [branch] = world.git("for-each-ref", "--format=%(refname)", "refs/heads/interlock").split()
     assert world.git("show", f"{branch}:a.txt") == "- ship: How to ship\nAll of it.\nthe first step"
+
+
+def test_a_brief_is_shown_where_nothing_is_committed_yet(tmp_path: Path) -> None:
+    world = new_world(tmp_path, {"interlock.yaml": _SKILLED, "AGENTS.md": "Be careful.\n"})
+    world.git("checkout", "-q", "--orphan", "none")
+    assert "Be careful." not in world.ask("plan", "--brief", "code").ended(0).out
+
+
+def _told(brief: str) -> str:
+    return brief.partition("## Instructions of the project")[2].partition("\n## ")[0]

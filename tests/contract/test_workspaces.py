@@ -496,6 +496,16 @@ def test_changes_count_lines_and_tell_modes(world: World) -> None:
     assert world.workspaces.changes(base.tree, base.commit) == ()
 
 
+@pytest.mark.parametrize("name", ["b.txt", ":(top)b", "*", "a b", "sub/[x].txt", os.fsdecode(b"\xff")])
+def test_a_patch_without_one_path(world: World, name: str) -> None:
+    base = world.base()
+    candidate = world.attempted({"a.txt": "p\n", name: "secret\n"}, base.commit, 1)
+    assert b"+secret" in world.workspaces.patch(base.tree, candidate.tree)
+    left = world.workspaces.patch(base.tree, candidate.tree, [name])
+    assert b"+secret" not in left
+    assert b"+p\n" in left
+
+
 def test_a_patch_applies(world: World) -> None:
     base = world.base()
     candidate = world.attempted({"a.txt": "p\n", "bin": bytes(range(256))}, base.commit, 1)

@@ -7,7 +7,9 @@ checkout is told not to miss it. Nothing outside of the checkout is ever moved.
 
 from __future__ import annotations
 
+import fnmatch
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,11 +17,13 @@ from pathlib import Path
 
 from interlock.process import capture, scrubbed
 
+_BELOW = "**/"
+
 
 @contextmanager
 def laid_aside(tree: Path, folder: str, patterns: Sequence[str], aside: Path) -> Iterator[None]:
-    """Without the files and folders that match one of `patterns` in `folder` of the checkout or in one above it, as
-    long as the block lasts."""
+    """Without the files and folders that match one of `patterns` in `folder` of the checkout or in one above it, or,
+    of those that begin with `**/`, in any other folder, as long as the block lasts."""
     found = _found(tree, folder, patterns)
     if not found:
         yield
@@ -39,11 +43,24 @@ def laid_aside(tree: Path, folder: str, patterns: Sequence[str], aside: Path) ->
 def _found(tree: Path, folder: str, patterns: Sequence[str]) -> list[Path]:
     """By their paths from the root, none below another one."""
     where = Path(folder)
-    found: dict[Path, None] = {}
-    for above in (Path(), *reversed(where.parents[:-1]), where):
-        for pattern in patterns:
-            found.update(dict.fromkeys(path.relative_to(tree) for path in sorted((tree / above).glob(pattern))))
+    lookups = (Path(), *reversed(where.parents[:-1]), where)
+    here = [pattern for pattern in patterns if not pattern.startswith(_BELOW)]
+    found = dict.fromkeys(
+        path.relative_to(tree) for above in lookups for pattern in here for path in sorted((tree / above).glob(pattern))
+    )
+    below = [pattern for pattern in patterns if pattern.startswith(_BELOW)]
+    found |= dict.fromkeys(_elsewhere(tree, lookups, below) if below else ())
     return [path for path in found if _is_inside(tree, tree / path) and not set(path.parents) & found.keys()]
+
+
+def _elsewhere(tree: Path, lookups: Sequence[Path], patterns: Sequence[str]) -> Iterator[Path]:
+    """In all folders but those of `lookups`, in any case of its letters."""
+    wanted = re.compile("|".join(fnmatch.translate(pattern.lower()) for pattern in patterns))
+    for folder, folders, files in os.walk(tree):
+        at = Path(folder).relative_to(tree)
+        folders[:] = sorted(name for name in folders if name != ".git")
+        if at not in lookups:
+            yield from (at / name for name in (*folders, *sorted(files)) if wanted.match(f"{folder}/{name}".lower()))
 
 
 def _is_inside(tree: Path, path: Path) -> bool:

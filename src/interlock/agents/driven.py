@@ -112,7 +112,7 @@ class Kind:
     checks: bool = False  # it is given `check` as an MCP server
     silent_s: int = 0  # how long it may well say nothing, beyond what the stage allows
     label: str = ""  # what it is called, where its program says nothing to people
-    obeys: tuple[str, ...] = ()  # what it would read of the checkout and cannot be told to leave alone, as `laid_aside`
+    obeys: tuple[str, ...] = ()  # as of its `core.programs.Program`
     leaves: str = ""  # a glob of what it puts at the top of the checkout for itself, and which is no work
 
 

@@ -14,6 +14,7 @@ from interlock.core.events import Action
 from interlock.core.text import plain
 from interlock.core.views import RunView, WaitView
 from interlock.service import Said
+from interlock.service.withheld import shown
 
 _DIFF_MAX = 5_000_000
 _LATER = "later"
@@ -54,5 +55,5 @@ def _asked(app: Application, view: RunView, wait: WaitView) -> Said | None:
 
 def _diff(app: Application, view: RunView, wait: WaitView) -> str:
     """All that the run changed, up to what waits."""
-    patch = app.workspaces.patch(view.base_commit, app.service.commit_of(view, wait.subject))
-    return plain(patch.decode("utf-8", "replace"), _DIFF_MAX) + "\n"
+    found = shown(app.workspaces, view, view.base_commit, app.service.commit_of(view, wait.subject))
+    return plain("\n".join((*found.notes, found.patch.decode("utf-8", "replace"))), _DIFF_MAX) + "\n"

@@ -4,7 +4,12 @@ module in `interlock.agents.kinds`.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from interlock.core.globs import matches_any
+from interlock.core.judge_files import AGENT_FOLDERS, AGENT_SETTINGS, INSTRUCTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +32,21 @@ class Program:
     env: tuple[str, ...] = ()  # others that it is shown
     login: Login | None = None
     model: str = ""  # the variable without which it knows no model
+    provider: str = ""  # the variable that names whose model it calls, by itself or in the model's name
+    usual: str = ""  # whose model it calls where that variable is not set; empty for whoever has given a key
     resumes: bool = False  # it keeps a session that another attempt can go on with
     tells_cost: bool = True
+    # What it would read of the checkout and cannot be told to leave alone, and so does not get to see: names in the
+    # folder of the work and those above it, and those that begin with `**/` in all other folders.
+    obeys: tuple[str, ...] = ()
 
 
 _OF_MODELS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY")
+# Whose model a name means, and the key for it.
+_PROVIDERS = (
+    (re.compile(r"anthropic(/.*)?|(claude|sonnet|opus|haiku)[^/]*"), "ANTHROPIC_API_KEY"),
+    (re.compile(r"openai(/.*)?|(gpt-|chatgpt-|o\d|4o)[^/]*"), "OPENAI_API_KEY"),
+)
 
 # In the order in which `init` prefers them.
 PROGRAMS = (
@@ -41,24 +56,39 @@ PROGRAMS = (
     ),
     Program(
         "codex", "0.169.0", ("CODEX_API_KEY", "OPENAI_API_KEY"), (), Login("CODEX_HOME", ".codex", "auth.json"),
-        resumes=True, tells_cost=False,
+        resumes=True, tells_cost=False, obeys=(".codex", ".agents"),
     ),
-    Program("gemini", "0.61.0", ("GEMINI_API_KEY",), ("GOOGLE_GEMINI_BASE_URL",), tells_cost=False),
-    Program("opencode", "1.18.33", _OF_MODELS, (), Login("", ".local/share/opencode", "auth.json")),
-    Program("aider", "0.86.2", _OF_MODELS, ("AIDER_MODEL", "OPENAI_API_BASE")),
+    Program(
+        "gemini", "0.61.0", ("GEMINI_API_KEY",), ("GOOGLE_GEMINI_BASE_URL",), tells_cost=False,
+        obeys=(".gemini", ".agents", "GEMINI.md", "**/GEMINI.md"),
+    ),
+    Program(
+        "opencode", "1.18.33", _OF_MODELS, (), Login("", ".local/share/opencode", "auth.json"),
+        obeys=(".opencode", "opencode.json*", ".agents", "**/AGENTS.md", "**/CLAUDE.md", "**/CONTEXT.md"),
+    ),
+    Program(
+        "aider", "0.86.2", _OF_MODELS, ("AIDER_MODEL", "OPENAI_API_BASE"), provider="AIDER_MODEL",
+        obeys=(".aider*", ".env"),
+    ),
     Program(
         "goose", "1.37.0", _OF_MODELS, ("GOOSE_MODEL", "GOOSE_PROVIDER", "OPENAI_HOST"),
-        model="GOOSE_MODEL", tells_cost=False,
+        model="GOOSE_MODEL", provider="GOOSE_PROVIDER", usual="openai", tells_cost=False,
+        obeys=(".goose", ".agents"),
     ),
     Program(
         "mini", "2.4.6", _OF_MODELS, ("MSWEA_MODEL_NAME", "OPENAI_API_BASE"),
-        model="MSWEA_MODEL_NAME", tells_cost=False,
+        model="MSWEA_MODEL_NAME", provider="MSWEA_MODEL_NAME", tells_cost=False,
     ),
     Program(
         "qwen", "0.15.10", ("OPENAI_API_KEY",), ("OPENAI_BASE_URL", "OPENAI_MODEL"),
-        model="OPENAI_MODEL", tells_cost=False,
+        model="OPENAI_MODEL", tells_cost=False, obeys=(".qwen", ".agents", "QWEN.md"),
     ),
 )  # fmt: skip
+
+# What some program or other obeys: which one an agent behind `acp` is nobody knows. Some look for texts, and for
+# folders that may hold some, beside each file that they read.
+_TEXTS = tuple(glob.removeprefix("**/") for glob in (*INSTRUCTIONS, *AGENT_FOLDERS))
+_OF_ANY = (*_TEXTS, *AGENT_SETTINGS, ".env", *(f"**/{name}" for name in _TEXTS))
 
 
 def program(name: str) -> Program:
@@ -67,3 +97,34 @@ def program(name: str) -> Program:
         if one.name == name:
             return one
     raise KeyError(name)
+
+
+def obeyed(use: str) -> tuple[str, ...]:
+    """`obeys` of what `use:` names: nothing of a program that is the user's own."""
+    return _OF_ANY if use == "acp" else next((one.obeys for one in PROGRAMS if one.name == use), ())
+
+
+def is_hidden(use: str, folder: str, path: str) -> bool:
+    """Whether the file at `path` is kept from the agent that works in `folder`."""
+    parts, own = path.split("/"), folder.split("/") if folder else []
+    above = ["/".join(own[:number]) for number in range(len(own) + 1)]
+    prefixes = [("/".join(parts[:number]), "/".join(parts[: number + 1])) for number in range(len(parts))]
+    globs = obeyed(use)
+    here = {f"/{at}/{glob}" if at else f"/{glob}" for glob in globs if not glob.startswith("**/") for at in above}
+    return any(
+        matches_any(here, each) or (at not in above and matches_any([glob for glob in globs if "**/" in glob], each))
+        for at, each in prefixes
+    )
+
+
+def lacks(one: Program, environ: Mapping[str, str], *, login: bool) -> tuple[str, ...]:
+    """What is not set and must be, for it to call a model with no more than its row says. `login`: it is lent one."""
+    named = environ.get(one.provider, "") or one.usual
+    keys = tuple(key for key in one.keys if not named or key in _keys_for(named)) or (f"what {named} asks for",)
+    has_key = login or any(environ.get(key) for key in keys)
+    missing = () if has_key else (" or ".join(keys),)
+    return (*missing, *((one.model,) if one.model and not environ.get(one.model) else ()))
+
+
+def _keys_for(model: str) -> list[str]:
+    return [key for names, key in _PROVIDERS if names.fullmatch(model)]

@@ -8,7 +8,7 @@ from interlock.core.commands import StartAttempt
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.execution.context import Context
 from interlock.execution.documents import ARTIFACTS
-from interlock.execution.instructions import instructions
+from interlock.execution.instructions import Base, instructions, told
 from interlock.execution.told.changes import may_change
 from interlock.execution.told.checks import checks
 from interlock.execution.told.conflicts import conflicts
@@ -41,8 +41,9 @@ def compose(world: World, context: Context, command: StartAttempt, place: Place,
     return _filled(world.render, stage, values)
 
 
-def preview(render: Render, pipeline: Pipeline, stage: Stage) -> str:
-    """The brief of a first attempt, with what is known before a run. Raises UsageError where a template fails."""
+def preview(render: Render, pipeline: Pipeline, stage: Stage, base: Base | None = None) -> str:
+    """The brief of a first attempt, with what is known before a run, which would begin with `base`. Raises UsageError
+    where a template fails."""
     artifacts = {
         f"{name}/{artifact.name}": f"[the content of {artifact.file}, as {name} will have written it]"
         for name in pipeline.upstream(stage.id)
@@ -58,11 +59,16 @@ def preview(render: Render, pipeline: Pipeline, stage: Stage) -> str:
         "wrong": "",
         **_parts(pipeline, stage, ()),
         "accepted": accepted(pipeline, stage, artifacts, ()),
-        **dict.fromkeys(("conflicts", "instructions", "tried"), ""),
+        "instructions": told(base, pipeline, stage, stage.agent, _to_be_laid) if base is not None else "",
+        **dict.fromkeys(("conflicts", "tried"), ""),
         "continued": False,
         "resumed": False,
     }
     return _filled(render, stage, values)
+
+
+def _to_be_laid(name: str, content: bytes) -> str:
+    return f"[beside the checkout]/{name}"
 
 
 def _filled(render: Render, stage: Stage, values: Values) -> str:

@@ -15,7 +15,7 @@ from interlock.core.text import plain
 FINDINGS_MAX = 100
 MESSAGE_MAX = 2_000  # characters
 _RULE_MAX = 100
-_FILE_MAX = 500
+FILE_MAX = 500
 
 
 def bounded(findings: Iterable[Finding], *, secret: bool = False) -> tuple[Finding, ...]:
@@ -40,7 +40,7 @@ def _safe(finding: Finding, secret: bool) -> Finding:
         finding,
         rule=plain(finding.rule, _RULE_MAX),
         message=plain(finding.message, MESSAGE_MAX),
-        file=plain(finding.file, _FILE_MAX),
+        file=plain(finding.file, FILE_MAX),
         line=max(0, finding.line),
         secret=secret or finding.secret,
     )

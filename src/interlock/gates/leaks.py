@@ -16,7 +16,7 @@ from interlock.ports import Case, Change, secrets_of
 _ABSENT = "000000"
 _GITLINK = "160000"
 _KNOWN_BYTES_MAX = 200_000_000  # of the input that is looked through
-_RULE = "secret"
+RULE = "secret"
 
 
 def judge(bench: Bench, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
@@ -31,7 +31,7 @@ def judge(bench: Bench, case: Case, changes: Sequence[Change]) -> Iterator[Findi
         if name not in known:
             where = f"{path}:{line}" if line else f"the name of {path}"
             message = f"{where}: holds the value of {name}, which is a secret: take it out, and read it from the"
-            yield Finding(_RULE, f"{message} environment where it is needed", file=path, line=line)
+            yield Finding(RULE, f"{message} environment where it is needed", file=path, line=line)
 
 
 def _in_names(paths: Sequence[str], forms: Forms) -> Iterator[tuple[str, int, str]]:

@@ -16,6 +16,7 @@ from interlock import __version__
 from interlock.core.events import Action
 from interlock.mcp.program import CHECK_S, Program, page
 from interlock.service import Said
+from interlock.service.withheld import is_withheld, shown
 
 WAIT_S_MAX = 600
 _LOOK_S = 0.5
@@ -233,9 +234,11 @@ def _artifact(program: Program, run: str, subject: str, file: str) -> str:
         folder = f".interlock/artifacts/{stage}/"
         content = None if ".." in file.split("/") else app.workspaces.read(commit, folder + file, _ARTIFACT_BYTES_MAX)
         if content is None:
-            there = [one.path.removeprefix(folder) for one in app.workspaces.changes(view.base_commit, commit)
-                     if one.path.startswith(folder)]  # fmt: skip
+            changes = shown(app.workspaces, view, view.base_commit, commit, patch=False).changes
+            there = [one.path.removeprefix(folder) for one in changes if one.path.startswith(folder)]
             raise ToolError(f"{subject} has no artifact {file!r}: it has {', '.join(there) or 'none'}")
+        if is_withheld(view, commit, folder + file):
+            raise ToolError(f"{subject}: {file} holds a secret that was handed out, and is not shown: see its findings")
         return content.decode("utf-8", "replace")
 
 

@@ -17,6 +17,7 @@ from interlock.core.history import AttemptPhase
 from interlock.core.text import plain
 from interlock.ports import UsageError
 from interlock.service.jsons import document, event_line
+from interlock.service.withheld import shown
 from interlock.web.site import site_of
 
 _PIECE_MAX = 200_000  # bytes
@@ -64,8 +65,8 @@ def changes(request: Request) -> Response:
     view = site.view(request)
     made = site.attempt(request, view)
     new = site.app.service.commit_of(view, str(made.id))
-    found = site.app.workspaces.changes(made.input_tree, new)
-    return _json(run=view.id, old=made.input_tree, new=new, changes=found)
+    found = shown(site.app.workspaces, view, made.input_tree, new, patch=False)
+    return _json(run=view.id, old=made.input_tree, new=new, changes=found.changes)
 
 
 def log(request: Request) -> Response:

@@ -27,6 +27,7 @@ from interlock.core.views import RunPhase, RunView, WaitView, attempt_word, stag
 from interlock.ports import UsageError
 from interlock.service import Said
 from interlock.service.answers import going_on
+from interlock.service.withheld import is_withheld, shown
 from interlock.web.changes import Line, lines
 from interlock.web.pictures import graph, timeline
 from interlock.web.rendering import markdown
@@ -219,7 +220,9 @@ def _changes(site: Site, view: RunView, made: AttemptView, old: AttemptView | No
     """Against its input, or against the attempt `old`."""
     commit = site.app.service.commit_of(view, str(made.id))
     before = made.input_tree if old is None else site.app.service.commit_of(view, str(old.id))
-    return list(lines(site.app.workspaces.patch(before, commit), f"interlock diff {view.id} {made.id}"))
+    found = shown(site.app.workspaces, view, before, commit)
+    notes = [Line("hunk", plain(note, 1000)) for note in found.notes]
+    return [*notes, *lines(found.patch, f"interlock diff {view.id} {made.id}")]
 
 
 def _documents(site: Site, view: RunView, made: AttemptView) -> Iterator[tuple[str, str, str]]:
@@ -228,7 +231,7 @@ def _documents(site: Site, view: RunView, made: AttemptView) -> Iterator[tuple[s
     for artifact in stage.produces:
         path = PurePosixPath(".interlock/artifacts") / stage.id / artifact.file
         content = site.app.workspaces.read(made.commit, str(path), artifact.max_bytes)
-        if content is not None:
+        if content is not None and not is_withheld(view, made.commit, str(path)):
             text = plain(content.decode("utf-8", "replace"), _LOG_MAX)
             shown = markdown(text) if path.suffix.lower() in (".md", ".markdown") else ""
             yield f"{stage.id}/{artifact.name}", text, shown

@@ -52,10 +52,11 @@ def changes(git: Git, objects: Objects, old: str, new: str) -> tuple[Change, ...
     return tuple(_change(path, *found[path], lines.get(path, (0, 0))) for path in sorted(found))
 
 
-def patch(git: Git, old: str, new: str) -> bytes:
-    """The difference of two commits or trees, for people and `git apply`."""
+def patch(git: Git, old: str, new: str, without: Sequence[str] = ()) -> bytes:
+    """The difference of two commits or trees, for people and `git apply`, but for the paths `without`."""
     options = ("-r", "-p", "--binary", "--full-index", "-M", "--no-color", "--no-ext-diff", "--no-textconv")
-    return git.call("diff-tree", *options, old, new).out
+    paths = ("--", *(f":(top,exclude,literal){path}" for path in without)) if without else ()
+    return git.call("diff-tree", *options, old, new, *paths).out
 
 
 def content(objects: Objects, tree: str, path: str, max_bytes: int) -> bytes | None:

@@ -278,9 +278,9 @@ class GitWorkspaces:
         """Between two commits or trees, sorted by path."""
         return compare.changes(self._git, self._objects, self._tree(old), self._tree(new))
 
-    def patch(self, old: str, new: str) -> bytes:
-        """Between two commits or trees, for `git apply`."""
-        return compare.patch(self._git, self._tree(old), self._tree(new))
+    def patch(self, old: str, new: str, without: Sequence[str] = ()) -> bytes:
+        """As the port says."""
+        return compare.patch(self._git, self._tree(old), self._tree(new), without)
 
     def restore(self, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:
         """`commit` with the paths that match `globs` as they are in `onto`: a commit's hash."""

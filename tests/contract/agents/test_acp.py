@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.contract.agents.planted import WORD, plant
+from tests.contract.agents.planted import BELOW, WORD, plant, reads
 from tests.contract.agents.world import bin_of, place_in
 from tests.model_server.script import Step
 from tests.model_server.server import serving
@@ -74,14 +74,22 @@ def test_a_command_is_allowed_to_a_worker_and_nothing_to_a_reviewer(place: Place
 
 
 def test_settings_of_agents_are_not_there_and_come_back(place: Place) -> None:
-    """Which ones this agent obeys nobody knows. Texts go where they may be the work under review."""
-    settings = (".claude/settings.json", ".gemini/.env", "opencode.json", ".env", ".mcp.json", ".crush.json")
-    for name in (*settings, "AGENTS.md", ".env.example"):
+    """Which ones this agent obeys nobody knows."""
+    settings = (
+        ".claude/settings.json",
+        ".gemini/.env",
+        "opencode.json",
+        ".env",
+        ".mcp.json",
+        ".crush.json",
+        "AGENTS.md",
+    )
+    for name in (*settings, ".env.example"):
         (place.tree / name).parent.mkdir(exist_ok=True)
         (place.tree / name).write_text(name)
-    assert work("look", place).message == ".env.example .git AGENTS.md a.txt"
+    assert work("look", place).message == ".env.example .git a.txt"
     assert work("look", place, schema="{}").message == ".env.example .git a.txt"
-    assert all((place.tree / name).read_text() == name for name in (*settings, "AGENTS.md"))
+    assert all((place.tree / name).read_text() == name for name in settings)
 
 
 @pytest.mark.parametrize(
@@ -161,11 +169,13 @@ def test_a_real_agent_edits_and_its_failure_is_told(name: str, place: Place, tmp
 
 @pytest.mark.parametrize("name", ["gemini", "goose"])
 def test_a_real_agent_obeys_nothing_that_was_planted(name: str, place: Place, tmp_path: Path) -> None:
-    with serving(_SCENARIOS) as model, serving(_SCENARIOS) as foreign:
+    here = {"read": (*reads(name, place.tree), *_SCENARIOS["nothing"])}
+    with serving(here) as model, serving(_SCENARIOS) as foreign:
         plant(place.tree, foreign.base, tmp_path / "marks")
         argv, env = _real(name, model.base, tmp_path)
-        outcome = work("nothing", place, argv, schema="{}", **env)
+        outcome = work("read", place, argv, **env)
         told = [body for _, body in model.requests if WORD in body]
+    assert all(f"what stands in {folder}" in model.requests[-1][1] for folder in BELOW)
     assert (outcome.ended, foreign.requests, told) == (Ended.COMPLETED, [], []), outcome
     assert list((tmp_path / "marks").iterdir()) == []
 

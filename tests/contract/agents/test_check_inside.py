@@ -102,7 +102,8 @@ def test_a_real_agent_asks_in_its_first_turn_mends_and_is_accepted_at_once(progr
             own = f"coder: {{use: acp, {run}, env: [{', '.join(SEEN[name])}], secrets: [{KEYS[name]}]}}\n"
             text = re.sub("coder: .*\n", own, text)
         root = tmp_path / "it's here"  # programs take such paths apart
-        world = new_world(root, {"a.txt": "one\n", "interlock.yaml": text}, PATH=path, **keys)
+        laid_aside = dict.fromkeys(("AGENTS.md", "deep/AGENTS.md", "deep/GEMINI.md"), "Be careful.\n")
+        world = new_world(root, {"a.txt": "one\n", "interlock.yaml": text, **laid_aside}, PATH=path, **keys)
         said = world.ask("run", "-t", "Go", "-i", "colour=blue", "--plain")
         bodies = [body for _, body in model.requests if "SCENARIO:work" in body and number_in(body) is not None]
     assert said.code == 0, said.text

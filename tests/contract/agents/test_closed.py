@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.contract.agents.planted import WORD, plant
+from tests.contract.agents.planted import BELOW, WORD, plant, reads
 from tests.contract.agents.world import bin_of, place_in, work
 from tests.model_server.script import Step
 from tests.model_server.server import serving
@@ -37,7 +37,8 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 def test_a_worker_reads_nothing_that_was_planted(name: str, place: Place, tmp_path: Path) -> None:
-    with serving(_HERE) as model, serving(_FOREIGN) as foreign:
+    here = {**_HERE, "work": (*reads(name, place.tree), *_HERE["work"])}
+    with serving(here) as model, serving(_FOREIGN) as foreign:
         plant(place.tree, foreign.base, tmp_path / "marks")
         (place.tree / "a.py").write_text("one = 1\n")
         outcome = work(
@@ -52,6 +53,7 @@ def test_a_worker_reads_nothing_that_was_planted(name: str, place: Place, tmp_pa
     if name == "aider":  # which starts nothing but its linter
         assert (place.tree / "a.py").read_text() == "two = 2\n"
     else:
+        assert all(f"what stands in {folder}" in model.requests[-1][1] for folder in BELOW)
         assert (place.tree / "a.txt").read_text() == "two\n"
         seen = (place.tree / "env.txt").read_text()
         assert ("sk-test" in seen) is (name == "qwen")  # which takes it from its environment alone

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from interlock.agents.closing import laid_aside
+from interlock.core.programs import is_hidden, obeyed
 
 
 @pytest.fixture
@@ -33,6 +34,31 @@ def test_the_folder_of_the_work_and_those_above_it(tree: Path, tmp_path: Path) -
         assert " D" not in subprocess.run(status, check=True, capture_output=True, text=True).stdout
     assert _files(tree) == before
     assert (tree / ".gemini/settings.json").read_text() == ".gemini/settings.json"
+
+
+def test_texts_in_all_other_folders(tree: Path, tmp_path: Path) -> None:
+    """An agent finds them beside what it reads."""
+    for name in ("AGENTS.md", "a/AGENTS.md", "a/b/AGENTS.md", "a/b/c/Agents.md", "b/AGENTS.md", "b/.x/y", "b/x.md"):
+        (tree / name).parent.mkdir(exist_ok=True)
+        (tree / name).write_text(name)
+    before = _files(tree)
+    with laid_aside(tree, "a/b", ("**/AGENTS.md", "**/.x"), tmp_path / "aside"):
+        assert {name for name in before if name not in _files(tree)} == {"a/b/c/Agents.md", "b/AGENTS.md", "b/.x/y"}
+    assert _files(tree) == before
+
+
+@pytest.mark.parametrize("use", ["gemini", "opencode", "acp", "claude"])
+@pytest.mark.parametrize("folder", ["", "a/b"])
+def test_what_is_told_of_it_before_a_run(tree: Path, tmp_path: Path, use: str, folder: str) -> None:
+    names = ("GEMINI.md", "CONTEXT.md", ".opencode/x", ".github/agents/x", ".env", ".aider.conf.yml")
+    for at in ("", "a/", "a/b/", "a/b/c/", "b/"):
+        for name in names:
+            (tree / at / name).parent.mkdir(parents=True, exist_ok=True)
+            (tree / at / name).write_text("")
+    before = _files(tree)
+    with laid_aside(tree, folder, obeyed(use), tmp_path / "aside"):
+        there = _files(tree)
+    assert [path for path in before if not is_hidden(use, folder, path)] == there
 
 
 def test_what_the_program_put_in_its_place_goes(tree: Path, tmp_path: Path) -> None:

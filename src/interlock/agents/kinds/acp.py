@@ -11,13 +11,9 @@ from pathlib import Path
 from interlock.agents.checking import SERVER
 from interlock.agents.driven import Asked, Driven, Kind, Start
 from interlock.agents.own.result import read_result, started
-from interlock.core.judge_files import AGENT_FOLDERS, AGENT_SETTINGS, INSTRUCTIONS
 from interlock.core.pipeline import AgentSpec
+from interlock.core.programs import obeyed
 from interlock.ports import Agent, Brief, Cancel, Ended, Outcome, Place
-
-# What some program or other obeys: which one this is nobody knows. Texts go where they may be the work under review.
-_ANY = (*AGENT_FOLDERS, *AGENT_SETTINGS, ".env")
-_TEXTS = tuple(glob.removeprefix("**/") for glob in INSTRUCTIONS)
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
@@ -35,8 +31,9 @@ class Acp:
         if not words or shutil.which(words[0], path=brief.env.get("PATH", "")) is None:
             message = f"{words[0] if words else spec.name}: not found: install it, or correct the agent's `run`"
             return Outcome(Ended.UNAVAILABLE, message, permanent=True)
-        obeys = (*_ANY, *_TEXTS) if brief.answer_schema else _ANY
-        kind = Kind(sys.executable, partial(_start, words), read_result, label=words[0], obeys=obeys, checks=True)
+        kind = Kind(
+            sys.executable, partial(_start, words), read_result, label=words[0], obeys=obeyed("acp"), checks=True
+        )
         return Driven(kind, self._environ).work(spec, brief, place, cancel)
 
 

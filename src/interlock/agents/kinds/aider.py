@@ -9,6 +9,7 @@ from pathlib import Path
 
 from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, events, inner, tail, text
 from interlock.core.events import Usage
+from interlock.core.programs import obeyed
 from interlock.ports import Agent
 
 _ALWAYS = (
@@ -16,7 +17,6 @@ _ALWAYS = (
     "--analytics-disable", "--no-show-model-warnings", "--no-gitignore", "--no-pretty", "--no-stream",
     "--no-fancy-input", "--no-detect-urls", "--no-suggest-shell-commands", "--disable-playwright",
 )  # fmt: skip
-_OBEYS = (".aider*", ".env")
 _ANSWERED = "> Tokens: "  # of its record of the chat: what it prints after each reply
 _ERRORS = ("> litellm.", "> The API provider", "> Insufficient credits")
 _MISFIT = "> The LLM did not conform to the edit format."
@@ -27,7 +27,8 @@ _SILENT_S = 900  # it is told not to stream, and says nothing before an answer i
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    return Driven(Kind("aider", _start, _read, silent_s=_SILENT_S, obeys=_OBEYS, leaves=".aider.tags.cache*"), environ)
+    kind = Kind("aider", _start, _read, silent_s=_SILENT_S, obeys=obeyed("aider"), leaves=".aider.tags.cache*")
+    return Driven(kind, environ)
 
 
 def _start(asked: Asked) -> Start:

@@ -11,6 +11,7 @@ from interlock.agents.driven import Asked, Driven, Kind, Start, Told, count, eve
 from interlock.agents.patience import of_no_use
 from interlock.agents.sessions import Session
 from interlock.core.events import Usage
+from interlock.core.programs import obeyed
 from interlock.ports import Agent
 
 _AGAIN = "Reconnecting..."
@@ -23,7 +24,7 @@ def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
         "codex", _start, _read, (".codex/auth.json", "auth.json"), "CODEX_HOME",
         sessions="sessions/*/*/*/rollout-*{}.jsonl", resume=_resume,
         cumulative=frozenset({"tokens_in", "tokens_out", "tokens_cached"}), checks=True, of_no_use=_of_no_use,
-        obeys=(".codex", ".agents"),
+        obeys=obeyed("codex"),
     )  # fmt: skip
     return Driven(kind, environ)
 

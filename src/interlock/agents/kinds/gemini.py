@@ -9,6 +9,7 @@ from pathlib import Path
 from interlock.agents.checking import SERVER, TOOL, Check
 from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, text
 from interlock.core.events import Usage
+from interlock.core.programs import obeyed
 from interlock.ports import Agent
 
 _KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
@@ -21,7 +22,7 @@ _SETTINGS = {
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    return Driven(Kind("gemini", _start, _read, obeys=(".gemini", ".agents", "GEMINI.md"), checks=True), environ)
+    return Driven(Kind("gemini", _start, _read, obeys=obeyed("gemini"), checks=True), environ)
 
 
 def _start(asked: Asked) -> Start:

@@ -14,6 +14,7 @@ from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, cou
 from interlock.agents.keys import private
 from interlock.agents.patience import of_no_use
 from interlock.core.events import Usage
+from interlock.core.programs import obeyed
 from interlock.ports import Agent
 
 # What it says itself at the end of its turn, as if it were an answer.
@@ -29,7 +30,8 @@ _TURNS_MAX = "200"  # the stage's timeout is what bounds it
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    return Driven(Kind("goose", _start, _read, of_no_use=_of_no_use, obeys=(".goose", ".agents"), checks=True), environ)
+    kind = Kind("goose", _start, _read, of_no_use=_of_no_use, obeys=obeyed("goose"), checks=True)
+    return Driven(kind, environ)
 
 
 def _start(asked: Asked) -> Start:

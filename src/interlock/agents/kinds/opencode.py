@@ -26,6 +26,7 @@ from interlock.agents.driven import (
 from interlock.agents.keys import private
 from interlock.agents.patience import ERRORS_MAX, of_no_use, since
 from interlock.core.events import Usage
+from interlock.core.programs import obeyed
 from interlock.ports import Agent
 
 _QUIET = (
@@ -46,7 +47,7 @@ _PROVIDER = "own"  # of an endpoint that the user names
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     login = (".local/share/opencode/auth.json", "data/opencode/auth.json")
-    obeys = (".opencode", "opencode.json*", ".agents")
+    obeys = obeyed("opencode")
     kind = Kind("opencode", _start, _read, login, streamed=_streamed, of_no_use=_of_no_use, obeys=obeys, checks=True)
     return Driven(kind, environ)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, tail, text
 from interlock.agents.patience import of_no_use, since
 from interlock.core.events import Usage
+from interlock.core.programs import obeyed
 from interlock.ports import Agent
 
 _SETTINGS = {
@@ -21,19 +22,20 @@ _SETTINGS = {
 _ERROR = re.compile(r"\[API Error: (.*)\](?:\n(?:Possible quota|Please wait)[^\n]*)?\s*\Z", re.S)
 # In its own log: an error of the endpoint, after which it tries again without a word.
 _FAILURE = re.compile(r"^(\S+) \[ERROR\] .*?(?:OpenAI API Error: |Error: (?=Model stream ended))([^\n]*)", re.M)
-_OPENAI = "https://api.openai.com"
+_OPENAI = "https://api.openai.com/v1"
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    obeys = (".qwen", ".agents", "QWEN.md")
-    return Driven(Kind("qwen", _start, _read, streamed=_streamed, of_no_use=_of_no_use, obeys=obeys), environ)
+    kind = Kind("qwen", _start, _read, streamed=_streamed, of_no_use=_of_no_use, obeys=obeyed("qwen"))
+    return Driven(kind, environ)
 
 
 def _start(asked: Asked) -> Start:
     home = asked.state / "qwen"
     home.mkdir(parents=True, exist_ok=True)
     (home / "settings.json").write_text(json.dumps(_SETTINGS), encoding="utf-8")
-    env = {"QWEN_HOME": str(home), "OPENAI_BASE_URL": f"{asked.endpoint or _OPENAI}/v1"}
+    base = f"{asked.endpoint}/v1" if asked.endpoint else asked.brief.env.get("OPENAI_BASE_URL") or _OPENAI
+    env = {"QWEN_HOME": str(home), "OPENAI_BASE_URL": base}
     model = ("-m", asked.brief.model) if asked.brief.model else ()
     may: tuple[str, ...] = ("--approval-mode", "yolo")
     if asked.reviews:

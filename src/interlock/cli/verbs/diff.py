@@ -11,6 +11,7 @@ import click
 from interlock.cli.completing import targets
 from interlock.cli.opened import application, say
 from interlock.cli.streams import say_bytes
+from interlock.core.text import plain
 from interlock.ports import UsageError
 
 if TYPE_CHECKING:
@@ -24,22 +25,29 @@ _BYTES_MAX = 50_000_000
 @click.argument("words", nargs=-1, metavar="[RUN] A [B]", shell_complete=targets)
 @click.option("--stat", is_flag=True, help="Files and numbers of lines only.")
 @click.option("--raw", is_flag=True, help="Byte for byte, fit for `git apply`.")
+@click.option("--unmasked", is_flag=True, help="With the files of a candidate that hold a secret.")
 @click.option("--json", "json", is_flag=True, help="The files as JSON.")
-def diff(words: tuple[str, ...], stat: bool, raw: bool, json: bool) -> int:
+def diff(words: tuple[str, ...], stat: bool, raw: bool, unmasked: bool, json: bool) -> int:
     """From A to B, each one of: base, a stage (what was accepted), STAGE/1.2. With A alone: from its input to it."""
     from interlock.service.jsons import document
+    from interlock.service.withheld import Shown, shown
 
     with application(looks=True) as app:
         view, names = _about(app.service, words)
         old, new = _ends(app.service, view, names)
-        if json:
-            changes = app.workspaces.changes(old, new)
-            say(document(run=view.id, old=old, new=new, changes=changes))
-        elif stat:
-            changes = app.workspaces.changes(old, new)
-            say(f"{change.status} {_name(change.path)} +{change.added} -{change.removed}" for change in changes)
+        if unmasked:
+            found = Shown(app.workspaces.changes(old, new), app.workspaces.patch(old, new))
         else:
-            _page(app.workspaces.patch(old, new), raw=raw or not sys.stdout.isatty())
+            found = shown(app.workspaces, view, old, new, patch=not json and not stat)
+        if json:
+            say(document(run=view.id, old=old, new=new, changes=found.changes))
+        elif stat:
+            say(f"{change.status} {_name(change.path)} +{change.added} -{change.removed}" for change in found.changes)
+        elif raw and found.left_out:
+            raise UsageError(f"{'; '.join(found.notes)}: --unmasked shows it")
+        else:
+            notes = "".join(f"{plain(line, 1000)}; --unmasked shows it\n" for line in found.notes)
+            _page(notes.encode() + found.patch, raw=raw or not sys.stdout.isatty())
     return 0
 
 
@@ -78,8 +86,6 @@ def _page(patch: bytes, *, raw: bool) -> None:
         say_bytes(patch)
         return
     os.environ.setdefault("LESS", "FRX")
-    from interlock.core.text import plain
-
     click.echo_via_pager(
         "\n".join(_toned(line) for line in plain(patch.decode("utf-8", "replace"), _BYTES_MAX).split("\n"))
     )

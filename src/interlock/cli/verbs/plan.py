@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +16,7 @@ from interlock.ports import UsageError
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import Gate, Limits, Pipeline, Rule, Stage
+    from interlock.workspaces.committed import Committed
 
 
 @click.command()
@@ -26,11 +30,12 @@ def plan(pipeline: str, name: str, until: str, brief: str, json: bool) -> int:
     from interlock.cli.pipelines import chosen, lines, load, repository_here, worst_case
     from interlock.service.jsons import document
 
-    loaded = load(repository_here(), chosen(pipeline, name))
+    root = repository_here()
+    loaded = load(root, chosen(pipeline, name))
     note(lines(loaded.findings))
     found = loaded.pipeline
     if brief:
-        text = _brief(found, brief)
+        text = _brief(root, found, brief)
         say(document(pipeline=found.name, stage=brief, brief=text) if json else text)
         return 0
     stages = _taking_part(found, until)
@@ -42,7 +47,7 @@ def plan(pipeline: str, name: str, until: str, brief: str, json: bool) -> int:
     return 0
 
 
-def _brief(pipeline: Pipeline, name: str) -> str:
+def _brief(root: Path, pipeline: Pipeline, name: str) -> str:
     """Of a first attempt, with what is known now. Raises UsageError."""
     from interlock.execution.brief import preview
     from interlock.spec import render
@@ -50,7 +55,18 @@ def _brief(pipeline: Pipeline, name: str) -> str:
     agents = [stage.id for stage in pipeline.ordered() if stage.agent]
     if name not in agents:
         raise UsageError(f"--brief {name}: no stage with an agent, there are {', '.join(agents) or 'none'}")
-    return preview(render, pipeline, pipeline.stage(name)).rstrip("\n")
+    with ExitStack() as stack:
+        return preview(render, pipeline, pipeline.stage(name), _base(root, stack)).rstrip("\n")
+
+
+def _base(root: Path, stack: ExitStack) -> Committed | None:
+    """None where nothing is committed yet."""
+    from interlock.workspaces.committed import committed
+
+    try:
+        return stack.enter_context(committed(root, os.environ))
+    except UsageError:
+        return None
 
 
 def _taking_part(pipeline: Pipeline, last: str) -> list[Stage]:

@@ -80,8 +80,17 @@ def used_agents(view: View) -> set[str]:
 
 def agents_of(view: View, stage: Stage) -> set[str]:
     """Those that may work for one stage, its reviewers and those that stand in among them."""
-    used = {stage.agent, *(rule.agent for rule in stage.on_reject)}
-    used |= {name for gate in stage.gates if gate.review for name in gate.review.by}
+    reviewers = {name for gate in stage.gates if gate.review for name in gate.review.by}
+    return workers_of(view, stage) | _with_those_that_stand_in(view, reviewers)
+
+
+def workers_of(view: View, stage: Stage) -> set[str]:
+    """Those that may do its work."""
+    return _with_those_that_stand_in(view, {stage.agent, *(rule.agent for rule in stage.on_reject)})
+
+
+def _with_those_that_stand_in(view: View, named: set[str]) -> set[str]:
+    used = set(named)
     for _ in view.pipeline.agents:
         used |= {name for agent in view.pipeline.agents if agent.name in used for name in agent.fallback}
     return used - {""}

@@ -10,6 +10,8 @@ from interlock.core.globs import matches
 from interlock.core.installs import installs_copy
 from interlock.core.judge_files import MIXED, is_source, is_test
 from interlock.core.pipeline import GateKind, Tests
+from interlock.core.programs import is_hidden
+from interlock.spec.checks.agents import workers_of
 from interlock.spec.checks.common import no_templates, passed_on
 from interlock.spec.protected import ALWAYS, NEVER
 
@@ -27,6 +29,7 @@ def check(view: View) -> None:
         _writes(view, stage)
         _authors(view, stage)
         _old_tests(view, stage)
+        _hidden(view, stage)
     _setup(view)
 
 
@@ -83,6 +86,17 @@ def _authors(view: View, stage: Stage) -> None:
             view.warn((*at, index), f"{glob} is protected from nobody", hint)
 
 
+def _hidden(view: View, stage: Stage) -> None:
+    """What an agent's own program would obey is kept from it, so that it cannot be its work."""
+    workers = workers_of(view, stage)
+    for agent in (one for one in view.pipeline.agents if one.name in workers):
+        for index, glob in enumerate(stage.scope.authors):
+            if is_hidden(agent.use, stage.dir, _probe(glob.replace("**/", ""))):  # where it lies highest
+                message = f"{agent.name} never sees {glob}: {agent.use} would obey it, so it is laid aside"
+                hint = "let an agent with another program do this stage"
+                view.warn(("stages", stage.id, "authors", index), message, hint)
+
+
 def _old_tests(view: View, stage: Stage) -> None:
     """Who changes tests could weaken them: a person looks at it, or the old ones judge what comes of it."""
     changed = [index for index, glob in enumerate(stage.scope.authors) if _takes_in_tests(glob)]
@@ -98,8 +112,12 @@ def _old_tests(view: View, stage: Stage) -> None:
 def _takes_in_tests(glob: str) -> bool:
     if "#" in glob:
         return False
-    probe = glob.removeprefix("/").replace("**", "x").replace("*", "x").rstrip("/")
-    return covers(glob, "tests/**") or is_test(probe) or is_test(f"{probe}/x")
+    return covers(glob, "tests/**") or is_test(_probe(glob)) or is_test(f"{_probe(glob)}/x")
+
+
+def _probe(glob: str) -> str:
+    """A path that it matches."""
+    return glob.removeprefix("/").replace("**", "x").replace("*", "x").rstrip("/")
 
 
 def _setup(view: View) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
+from interlock.core.programs import lacks
 from interlock.core.programs import program as program_of
 from interlock.ports import UsageError
 from interlock.spec.scaffold.agents import UNKNOWN, WORKERS, Worker
@@ -95,9 +96,7 @@ def _is_lent(program: Worker, known: Known, environ: Mapping[str, str]) -> bool:
 
 def _is_ready(name: str, known: Known, environ: Mapping[str, str]) -> bool:
     """It could log in, and knows a model."""
-    about = program_of(name)
-    logs_in = name in known.logins or any(environ.get(key) for key in about.keys)
-    return logs_in and (not about.model or bool(environ.get(about.model)))
+    return not lacks(program_of(name), environ, login=name in known.logins)
 
 
 def _program(name: str) -> Worker:
@@ -146,8 +145,8 @@ def _agent_notes(content: Content, found: Found, environ: Mapping[str, str]) -> 
         notes.append(f"the agent is {program.name}; {', '.join(others)} would do as well (init --force --agent NAME)")
     if content.reviewer is not None:
         notes.append(f"{content.reviewer.name} reviews the code of feature (init --force --reviewer NAME, or none)")
-    if not content.login and not any(environ.get(name) for name in program.secrets):
-        names = " or ".join(program.secrets)
+    if missing := lacks(program_of(program.name), environ, login=content.login):
+        names = ", and ".join(missing)
         notes.append(f"{program.name} needs {names} to be set: each attempt has a home of its own, without your logins")
     notes.append(f"to see whether it answers, for a few tokens: interlock doctor --live {content.agent}")
     return tuple(notes)

@@ -1,0 +1,42 @@
+"""Which files of a candidate are not shown, by what was found in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from interlock.core.events import Finding, VerdictGiven, VerdictStatus
+from interlock.core.history import AttemptPhase, AttemptView, VerdictView
+from interlock.core.ids import AttemptId
+from interlock.gates.findings import FINDINGS_MAX
+from interlock.service.withheld import _means, _name
+
+
+@pytest.mark.parametrize(
+    ("told", "path", "means"),
+    [
+        ("a.py", "a.py", True),
+        ("a.py", "b.py", False),
+        ("docs/***.txt", "docs/sk-secret.txt", True),  # whose name held it
+        ("***", "sk-secret", True),
+        ("a[1]***", "a[1]sk-secret", True),
+        ("a[1]***", "a1sk-secret", False),
+        ("docs/***.txt", "other/sk-secret.txt", False),
+    ],
+)
+def test_a_name_and_what_is_told_of_it(told: str, path: str, means: bool) -> None:
+    assert _means(told, path) is means
+
+
+def test_where_findings_were_too_many_to_be_kept_nothing_is_shown() -> None:
+    assert _name("other.py", [_rejected(FINDINGS_MAX - 1)]) == ""
+    assert _name("a1.py", [_rejected(FINDINGS_MAX - 1)]) == "a1.py"
+    assert _name("other.py", [_rejected(FINDINGS_MAX)]) == "***"
+    assert _name("a1.py", [_rejected(FINDINGS_MAX)]) == "a1.py"
+
+
+def _rejected(findings: int) -> AttemptView:
+    subject = AttemptId("code", 1, 1)
+    found = tuple(Finding("secret", "", file=f"a{number}.py") for number in range(findings))
+    given = VerdictGiven(subject, "code/scope", 1, VerdictStatus.FAILED, found)
+    verdicts = (VerdictView(0.0, given),)
+    return AttemptView(subject, AttemptPhase.REJECTED, "own", "", "", "", 0.0, commit="c", verdicts=verdicts)
