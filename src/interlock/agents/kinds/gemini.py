@@ -22,7 +22,8 @@ _SETTINGS = {
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    return Driven(Kind("gemini", _start, _read, obeys=obeyed("gemini"), checks=True), environ)
+    obeys = obeyed("gemini")
+    return Driven(Kind("gemini", _start, _read, stays=True, obeys=obeys, checks=True), environ)
 
 
 def _start(asked: Asked) -> Start:
@@ -37,7 +38,8 @@ def _start(asked: Asked) -> Start:
         env["GOOGLE_GEMINI_BASE_URL"] = asked.endpoint
     model = ("-m", asked.brief.model) if asked.brief.model else ()
     mode = "plan" if asked.reviews else "yolo"
-    arguments = (*model, "-o", "stream-json", "--skip-trust", "--approval-mode", mode)
+    session = ("--resume", asked.session.name) if asked.session is not None else ()
+    arguments = (*model, "-o", "stream-json", "--skip-trust", "--approval-mode", mode, *session)
     return Start(arguments, env, asked.text.encode())
 
 
@@ -68,7 +70,7 @@ def _bounded(folder: Path) -> None:
 def _read(asked: Asked, log: Path) -> Told:
     said: list[str] = []
     result: Event = {}
-    errors, session, model = "", "", ""
+    errors, session, model, begun = "", "", "", False
     for event in events(log):
         match text(event, "type"):
             case "init":
@@ -77,6 +79,7 @@ def _read(asked: Asked, log: Path) -> Told:
                 said.append(text(event, "content"))
             case "tool_use":
                 said.clear()
+                begun = True
             case "error":
                 errors = text(event, "message")
             case "result":
@@ -92,4 +95,5 @@ def _read(asked: Asked, log: Path) -> Told:
         usage=Usage(count(stats, "input_tokens"), count(stats, "output_tokens"), count(stats, "cached")),
         model=model,
         session=session,
+        begun=begun,
     )

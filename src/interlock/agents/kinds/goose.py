@@ -26,11 +26,14 @@ _OWN = (
     "I've reached the max",
 )
 _FAILURE = re.compile(r"Provider request failed with (status: [^\n]{0,500})")
+_SESSION = "interlock"
+_SUMS = frozenset({"tokens_in", "tokens_out"})
 _TURNS_MAX = "200"  # the stage's timeout is what bounds it
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    kind = Kind("goose", _start, _read, of_no_use=_of_no_use, obeys=obeyed("goose"), checks=True)
+    obeys = obeyed("goose")
+    kind = Kind("goose", _start, _read, stays=True, cumulative=_SUMS, of_no_use=_of_no_use, obeys=obeys, checks=True)
     return Driven(kind, environ)
 
 
@@ -60,7 +63,8 @@ def _start(asked: Asked) -> Start:
     if asked.check is not None:  # it takes blanks and quotes apart in its own way: from the checkout the path has none
         program = os.path.relpath(asked.check.program, asked.tree / asked.brief.dir)
         arguments = (*arguments, "--with-extension", program)
-    arguments = (*arguments, "--no-session", "--max-turns", _TURNS_MAX, "-i", "-")
+    again = ("--resume",) if asked.session is not None else ()
+    arguments = (*arguments, "--name", _SESSION, *again, "--max-turns", _TURNS_MAX, "-i", "-")
     if asked.keys:  # where it looks for what its environment does not hold
         private(asked.state / "config" / "secrets.yaml", json.dumps(dict(asked.keys)))
     return Start(arguments, env, asked.text.encode(), asked.keys)
@@ -68,7 +72,7 @@ def _start(asked: Asked) -> Start:
 
 def _read(asked: Asked, log: Path) -> Told:
     said: list[str] = []
-    newest, errors = "", ""
+    newest, errors, begun = "", "", False
     last: Event = {}
     for event in events(log):
         match text(event, "type"):
@@ -78,6 +82,7 @@ def _read(asked: Asked, log: Path) -> Told:
                     said.clear()  # a message comes in parts that have its id
                 newest = text(message, "id")
                 said.append(_words(message))
+                begun = begun or text(message, "role") == "user"  # a tool has answered
                 errors = _out_of_credit(message) or errors
             case "error":
                 errors = text(event, "error") or text(event, "message") or "it told of an error"
@@ -91,7 +96,7 @@ def _read(asked: Asked, log: Path) -> Told:
     if not done and not errors:
         errors = own or (f"the stream ended early: {words}" if last else _in_its_log(asked, log))
     usage = Usage(count(last, "input_tokens"), count(last, "output_tokens"))
-    return Told(done, message=words, trouble="" if done else errors, usage=usage)
+    return Told(done, message=words, trouble="" if done else errors, usage=usage, session=_SESSION, begun=begun)
 
 
 def _of_no_use(asked: Asked, log: Path) -> str:

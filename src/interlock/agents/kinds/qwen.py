@@ -26,7 +26,11 @@ _OPENAI = "https://api.openai.com/v1"
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    kind = Kind("qwen", _start, _read, streamed=_streamed, of_no_use=_of_no_use, obeys=obeyed("qwen"))
+    obeys = obeyed("qwen")
+    sums = frozenset({"tokens_in", "tokens_out", "tokens_cached"})
+    kind = Kind(
+        "qwen", _start, _read, stays=True, cumulative=sums, streamed=_streamed, of_no_use=_of_no_use, obeys=obeys
+    )
     return Driven(kind, environ)
 
 
@@ -40,19 +44,22 @@ def _start(asked: Asked) -> Start:
     may: tuple[str, ...] = ("--approval-mode", "yolo")
     if asked.reviews:
         may = ("--approval-mode", "plan", "--exclude-tools", "edit", "--exclude-tools", "run_shell_command")
-    always = ("--bare", "--auth-type", "openai", "--chat-recording=false", "-o", "stream-json")
-    return Start((*always, *model, *may), env, asked.brief.text.encode())
+    always = ("--bare", "--auth-type", "openai", "--chat-recording", "-o", "stream-json")
+    session = ("--resume", asked.session.name) if asked.session is not None else ()
+    return Start((*always, *model, *may, *session), env, asked.text.encode())
 
 
 def _read(asked: Asked, log: Path) -> Told:
     result: Event = {}
-    model, whole = "", False
+    model, session, whole, begun = "", "", False, False
     for event in events(log):
         match text(event, "type"):
             case "system":
                 model = text(event, "model") or model
+                session = text(event, "session_id") or session
             case "assistant" if not event.get("parent_tool_use_id"):
                 whole = bool(count(inner(event, "message", "usage"), "output_tokens"))  # told of a whole answer
+                begun = begun or whole
             case "result":
                 result = event
             case _:
@@ -70,7 +77,8 @@ def _read(asked: Asked, log: Path) -> Told:
         trouble="" if done else wrong,
         usage=Usage(count(used, "input_tokens"), count(used, "output_tokens"), count(used, "cache_read_input_tokens")),
         model=model,
-        session=text(result, "session_id"),
+        session=session,
+        begun=begun,
     )
 
 
