@@ -209,7 +209,7 @@ class Driven:
             return _over(kind, asked, told, str(over), log), told, None
         for path in self._left(place) - before:
             shutil.rmtree(path, ignore_errors=True)
-        told = kind.read(asked, log)
+        told = _going_on(asked, kind.read(asked, log))
         ended_well = finished.how is How.EXITED and told.done
         if patience.why and not cancel.is_set() and not ended_well:
             used = Usage(meter.used) if told.usage == Usage() and meter.used else told.usage
@@ -238,6 +238,13 @@ class Driven:
         folder = self._environ.get(self._kind.login_home, "")
         own = Path(self._kind.login[0])
         return Path(folder) / own.name if folder else Path(self._environ.get("HOME", "/")) / own
+
+
+def _going_on(asked: Asked, told: Told) -> Told:
+    """One that goes on had begun, and may end before it names its session again."""
+    if asked.session is None:
+        return told
+    return replace(told, session=told.session or asked.session.name, begun=True)
 
 
 def _of_use(asked: Asked, log: Path) -> str:

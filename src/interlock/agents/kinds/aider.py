@@ -18,6 +18,7 @@ _ALWAYS = (
     "--no-fancy-input", "--no-detect-urls", "--no-suggest-shell-commands", "--disable-playwright",
 )  # fmt: skip
 _ANSWERED = "> Tokens: "  # of its record of the chat: what it prints after each reply
+_AGAIN = re.compile(r"^> Retrying in [\d.]+ seconds", re.M)
 _ERRORS = ("> litellm.", "> The API provider", "> Insufficient credits")
 _MISFIT = "> The LLM did not conform to the edit format."
 _REPLY = re.compile(r"LLM RESPONSE \d{4}-\d\d-\d\dT[\d:]+")  # each line of what was said has who said it before it
@@ -60,6 +61,7 @@ def _read(asked: Asked, log: Path) -> Told:
         trouble="" if done else _wrong(notes),
         usage=_usage(answered),
         model=text(answered[-1], "main_model") if answered else "",
+        retries=len(_AGAIN.findall(tail(chat))),
         transcript=chat if chat.is_file() else None,
     )
 

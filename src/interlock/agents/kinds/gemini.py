@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from interlock.agents.checking import SERVER, TOOL, Check
@@ -12,6 +14,7 @@ from interlock.core.events import Usage
 from interlock.core.programs import obeyed
 from interlock.ports import Agent
 
+_AGAIN = re.compile(rb"^Attempt \d+ failed")  # of a call of the model that it tries again
 _KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 _SETTINGS = {
     "privacy": {"usageStatisticsEnabled": False},
@@ -96,4 +99,12 @@ def _read(asked: Asked, log: Path) -> Told:
         model=model,
         session=session,
         begun=begun,
+        retries=_retries(log),
     )
+
+
+def _retries(log: Path) -> int:
+    """It tells people of them, and not its events."""
+    with suppress(OSError), log.open("rb") as file:
+        return sum(1 for line in file if _AGAIN.match(line))
+    return 0

@@ -10,7 +10,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, tail, text
+from interlock.agents.driven import (
+    Asked,
+    Driven,
+    Event,
+    Kind,
+    Start,
+    Told,
+    count,
+    events,
+    inner,
+    late_events,
+    tail,
+    text,
+)
 from interlock.agents.keys import private
 from interlock.agents.patience import of_no_use
 from interlock.core.events import Usage
@@ -26,6 +39,7 @@ _OWN = (
     "I've reached the max",
 )
 _FAILURE = re.compile(r"Provider request failed with (status: [^\n]{0,500})")
+_AGAIN = '"message":"Request failed, retrying ('  # in its own log
 _SESSION = "interlock"
 _SUMS = frozenset({"tokens_in", "tokens_out"})
 _TURNS_MAX = "200"  # the stage's timeout is what bounds it
@@ -92,11 +106,21 @@ def _read(asked: Asked, log: Path) -> Told:
                 pass
     words = "".join(said)
     own = words if not newest and words.startswith(_OWN) else ""  # and not the model's, which has an id
-    done = bool(count(last, "total_tokens")) and not errors and not own
+    done = bool(count(last, "total_tokens")) and not errors and not own and _is_whole(asked)
     if not done and not errors:
         errors = own or (f"the stream ended early: {words}" if last else _in_its_log(asked, log))
+    retries = tail(_own_log(asked)).count(_AGAIN)
     usage = Usage(count(last, "input_tokens"), count(last, "output_tokens"))
-    return Told(done, message=words, trouble="" if done else errors, usage=usage, session=_SESSION, begun=begun)
+    return Told(
+        done, message=words, trouble="" if done else errors, usage=usage, session=_SESSION, begun=begun, retries=retries
+    )
+
+
+def _is_whole(asked: Asked) -> bool:
+    """Whether its last call was answered to the end, where its own log of calls says so: it takes what it got by then
+    for all, and tells the tokens of the calls before."""
+    path = asked.state / "state" / "logs" / "llm_request.0.jsonl"
+    return not path.is_file() or any(inner(event, "usage") for event in late_events(path))
 
 
 def _of_no_use(asked: Asked, log: Path) -> str:

@@ -64,6 +64,7 @@ def _start(asked: Asked) -> Start:
     env["OPENCODE_CONFIG_CONTENT"] = json.dumps(_config(asked))
     begins = ("--title", str(asked.brief.attempt))
     session = ("--session", asked.session.name) if asked.session is not None else begins
+    _own_log(asked).unlink(missing_ok=True)  # of the try before
     arguments = ("run", "--format", "json", *session)
     return Start(arguments, env, asked.text.encode(), _hidden(asked))
 
@@ -133,7 +134,16 @@ def _read(asked: Asked, log: Path) -> Told:
     if not done and not errors:
         errors = _CUT if reason == "unknown" else next(reversed(_in_its_log(asked, log)), "")
     begun = any(text(step, "reason") == "tool-calls" for step in steps)
-    return Told(done, message=said, trouble=errors, status=status, usage=_usage(steps), session=session, begun=begun)
+    return Told(
+        done,
+        message=said,
+        trouble=errors,
+        status=status,
+        usage=_usage(steps),
+        session=session,
+        begun=begun,
+        retries=_retries(asked),
+    )
 
 
 def _of_no_use(asked: Asked, log: Path) -> str:
@@ -158,6 +168,10 @@ def _streamed(event: Event) -> tuple[str, int] | None:
 def _in_its_log(asked: Asked, log: Path) -> list[str]:
     """The errors since it last got on, in the log that it keeps: it tells of none while it tries again."""
     return since(_FAILURE.findall(tail(_own_log(asked))), log)
+
+
+def _retries(asked: Asked) -> int:
+    return len(_FAILURE.findall(tail(_own_log(asked))))
 
 
 def _own_log(asked: Asked) -> Path:

@@ -41,6 +41,7 @@ def _start(asked: Asked) -> Start:
     base = f"{asked.endpoint}/v1" if asked.endpoint else asked.brief.env.get("OPENAI_BASE_URL") or _OPENAI
     env = {"QWEN_HOME": str(home), "OPENAI_BASE_URL": base}
     model = ("-m", asked.brief.model) if asked.brief.model else ()
+    _own_log(asked).unlink(missing_ok=True)  # of the try before
     may: tuple[str, ...] = ("--approval-mode", "yolo")
     if asked.reviews:
         may = ("--approval-mode", "plan", "--exclude-tools", "edit", "--exclude-tools", "run_shell_command")
@@ -65,7 +66,7 @@ def _read(asked: Asked, log: Path) -> Told:
             case _:
                 pass
     said = text(result, "result")
-    found = None if whole else _ERROR.search(said)
+    found = _ERROR.match(said) if whole else _ERROR.search(said)
     done = result.get("is_error") is False and found is None
     wrong = (
         found[1] if found else text(inner(result, "error"), "message") or next(reversed(_in_its_log(asked, log)), "")
@@ -79,6 +80,7 @@ def _read(asked: Asked, log: Path) -> Told:
         model=model,
         session=session,
         begun=begun,
+        retries=len(_FAILURE.findall(tail(_own_log(asked)))),
     )
 
 
