@@ -92,6 +92,7 @@ class Told:
     session: str = ""
     transcript: Path | None = None
     begun: bool = False  # the model answered at least once
+    ended_by_us: bool = False  # while it tried again and again
     retries: int = 0  # of calls of the model that failed, as far as it tells of them
 
 
@@ -165,7 +166,7 @@ class Driven:
         outcome, told, left = self._once(program, asked, place, cancel, secrets)
         for tries in range(GO_ON):
             pause = pause_s(outcome, tries)
-            if left is None or not goes_on(outcome, begun=told.begun):
+            if left is None or (tries and told.ended_by_us) or not goes_on(outcome, begun=told.begun):
                 break
             still = less(allowed, outcome.usage, self._kind.cumulative)
             if time.monotonic() + pause >= until or min(still.tokens, still.cost_usd) <= 0:
@@ -213,7 +214,7 @@ class Driven:
         ended_well = finished.how is How.EXITED and told.done
         if patience.why and not cancel.is_set() and not ended_well:
             used = Usage(meter.used) if told.usage == Usage() and meter.used else told.usage
-            told = replace(told, done=False, trouble=told.trouble or patience.why, usage=used)
+            told = replace(told, done=False, trouble=told.trouble or patience.why, usage=used, ended_by_us=True)
             finished = replace(finished, how=How.EXITED)
         return _outcome(kind, asked, finished, told, log), told, self._session(asked, told)
 

@@ -1,7 +1,7 @@
 """Going on with a program's own session where its endpoint ended it in the middle of its work, so that none is lost.
 
-Rule: only where the model had answered before, only for a wait of a minute at most, and twice: what takes longer is for
-the run to wait for. What each try used is counted.
+Rule: only where the model had answered before, only for a wait of a minute at most, and twice; once where the program
+had tried again for long enough by itself. What takes longer is for the run to wait for. What each try used is counted.
 """
 
 from __future__ import annotations
