@@ -104,6 +104,27 @@ def test_one_that_was_ended_goes_on_where_it_had_begun(
     assert outcome.ended is Ended.UNAVAILABLE
 
 
+def test_one_that_fails_again_before_it_names_its_session_goes_on_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(going_on, "_WAITS_S", (0.01,))
+    monkeypatch.setattr(driven, "supervise", lambda *_: Finished(How.EXITED, 1, 0.0, truncated=False, tail=b""))
+    started: list[str] = []
+
+    def start(asked: Asked) -> Start:
+        started.append(asked.session.name if asked.session is not None else "")
+        return Start(())
+
+    def read(asked: Asked, log: Path) -> Told:
+        first = asked.session is None
+        return Told(session="s" if first else "", begun=first, trouble="status 500")
+
+    Driven(Kind("own", start, read, stays=True), {})._in_tries(
+        "own", _asked(tmp_path, Left()), _place(tmp_path), Event(), ()
+    )
+    assert started == ["", "s", "s"]
+
+
 def _asked(root: Path, left: Left) -> Asked:
     brief = Brief("r", AttemptId("code", 1, 1), "Do it.", "Do it.", "", {}, 10, 0, left=left)
     return Asked(brief, "", login=False, state=root / "agent" / "state", tree=root)
