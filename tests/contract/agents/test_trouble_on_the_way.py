@@ -14,7 +14,7 @@ from tests.contract.agents.world import MODELS, bin_of, place_in, work
 from tests.model_server.script import Step
 from tests.model_server.server import ModelServer, serving
 
-from interlock.agents import adapters, going_on, patience
+from interlock.agents import adapters, driven, going_on, patience
 from interlock.agents.kinds import opencode
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec
@@ -61,6 +61,7 @@ def model() -> Iterator[ModelServer]:
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is waited for and let, in short."""
     monkeypatch.setattr(going_on, "_WAITS_S", (0.1,))
+    monkeypatch.setattr(driven, "GO_ON", 1)
     for module in (patience, opencode):
         monkeypatch.setattr(module, "ERRORS_MAX", 1)
 
