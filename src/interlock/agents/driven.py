@@ -166,7 +166,7 @@ class Driven:
         outcome, told, left = self._once(program, asked, place, cancel, secrets)
         for tries in range(GO_ON):
             pause = pause_s(outcome, tries)
-            if left is None or (tries and told.ended_by_us) or not goes_on(outcome, begun=told.begun):
+            if left is None or not goes_on(outcome, begun=told.begun, tried=tries if told.ended_by_us else -1):
                 break
             still = less(allowed, outcome.usage, self._kind.cumulative)
             if time.monotonic() + pause >= until or min(still.tokens, still.cost_usd) <= 0:

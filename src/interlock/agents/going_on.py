@@ -26,7 +26,11 @@ _WAIT_MAX_S = 60.0
 _WAITS_S = (5.0, 20.0)
 
 
-def goes_on(outcome: Outcome, *, begun: bool) -> bool:
+def goes_on(outcome: Outcome, *, begun: bool, tried: int = -1) -> bool:
+    """`tried` is how often it went on before, where it was ended while it tried again by itself: a limit without a time
+    is one then that it was told to wait for."""
+    if tried > 0 or (tried == 0 and outcome.ended is Ended.RATE_LIMITED and not outcome.retry_at):
+        return False
     passing = outcome.ended in (Ended.RATE_LIMITED, Ended.UNAVAILABLE) and not outcome.permanent
     return begun and passing and outcome.retry_at - time.time() <= _WAIT_MAX_S
 
