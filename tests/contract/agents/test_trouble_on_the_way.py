@@ -62,6 +62,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is waited for and let, in short."""
     monkeypatch.setattr(going_on, "_WAITS_S", (0.1,))
     monkeypatch.setattr(driven, "GO_ON", 1)
+    monkeypatch.setattr(patience, "_LIMITED_S", 8.0)
     for module in (patience, opencode):
         monkeypatch.setattr(module, "ERRORS_MAX", 1)
 

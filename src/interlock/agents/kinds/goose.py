@@ -6,7 +6,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import cast
 
@@ -110,7 +112,8 @@ def _read(asked: Asked, log: Path) -> Told:
     if not done and not errors:
         errors = own or (f"the stream ended early: {words}" if last else _in_its_log(asked, log))
     retries = tail(_own_log(asked)).count(_AGAIN)
-    usage = Usage(count(last, "input_tokens"), count(last, "output_tokens"))
+    told = Usage(count(last, "input_tokens"), count(last, "output_tokens"))
+    usage = told if last else _in_its_session(asked)
     return Told(
         done, message=words, trouble="" if done else errors, usage=usage, session=_SESSION, begun=begun, retries=retries
     )
@@ -121,6 +124,18 @@ def _is_whole(asked: Asked) -> bool:
     for all, and tells the tokens of the calls before."""
     path = asked.state / "state" / "logs" / "llm_request.0.jsonl"
     return not path.is_file() or any(inner(event, "usage") for event in late_events(path))
+
+
+def _in_its_session(asked: Asked) -> Usage:
+    """What it noted there by now: one that was ended tells none."""
+    path = asked.state / "data" / "sessions" / "sessions.db"
+    query = "select accumulated_input_tokens, accumulated_output_tokens from sessions where name = ?"
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as sessions:
+            used = sessions.execute(query, (_SESSION,)).fetchone() or (None, None)
+    except (sqlite3.Error, ValueError):
+        return Usage()
+    return Usage(*(number if isinstance(number, int) else None for number in used))
 
 
 def _of_no_use(asked: Asked, log: Path) -> str:
