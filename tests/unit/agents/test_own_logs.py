@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -88,6 +90,19 @@ def test_an_answer_of_goose_is_whole_where_its_log_tells_its_tokens(
     _lines(tmp_path / "log", {"type": "message", "message": said}, {"type": "complete", "total_tokens": 7})
     told = goose._read(_asked(tmp_path), tmp_path / "log")
     assert (told.done, told.trouble) == (done, "" if done else "the stream ended early: Half of")
+
+
+def test_what_goose_used_that_was_ended_is_in_its_session(tmp_path: Path) -> None:
+    asked, log = _asked(tmp_path), tmp_path / "log"
+    _lines(log)
+    assert goose._read(asked, log).usage == Usage()
+    path = tmp_path / "data" / "sessions" / "sessions.db"
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path)) as sessions:
+        sessions.execute("create table sessions (name, accumulated_input_tokens, accumulated_output_tokens)")
+        sessions.execute("insert into sessions values ('interlock', 1000, 20)")
+        sessions.commit()
+    assert goose._read(asked, log).usage == Usage(1000, 20)
 
 
 def _lines(path: Path, *events: dict[str, object]) -> None:
