@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 IN_SECONDS = re.compile(r'"in (\d+) s"')
 MARKER = re.compile(r"SCENARIO:([a-z0-9_-]+)")
 CALL = re.compile(r"call_il(\d+)_")
-FAULTS = frozenset({"status", "hang", "stall", "cut", "short", "garbage"})
+FAULTS = frozenset({"status", "hang", "stall", "cut", "short", "early", "garbage"})
 _SUBMIT = "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
 
 
@@ -24,7 +24,7 @@ _SUBMIT = "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
 class Step:
     """`kind` is shell, edit, write, structured, say, refuse (in words of the model), filter (by the provider), tool
     (`path` names it, `text` is its JSON), or a fault. A stream that is `cut` ends within an event, one that falls
-    `short` between two of them."""
+    `short` between two of them; one that is `early` does so, too, but ends in order."""
 
     kind: str
     text: str = ""  # the command, the content, what is said, the body of a fault (see `told_now`)

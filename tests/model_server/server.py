@@ -124,12 +124,14 @@ class _Asked(BaseHTTPRequestHandler):
         sent = pieces[0] if len(pieces) > 1 else whole[: len(whole) // 2]
         if step.share:
             sent = whole[: int(len(whole) * step.share)]
-        if step.kind == "short":
+        if step.kind in ("short", "early"):
             sent = "".join(pieces[: max(1, int(len(pieces) * step.share))])
         self._send(sent.encode())
+        if step.kind == "early":
+            return self._send(b"")
         if step.kind == "stall":
             model.closing.wait(120)
-        self._drop()
+        return self._drop()
 
     def _begin(self, kind: str) -> None:
         self.send_response(200)

@@ -92,6 +92,7 @@ class Told:
     session: str = ""
     transcript: Path | None = None
     begun: bool = False  # the model answered at least once
+    ended_by_us: bool = False  # while it tried again and again
     retries: int = 0  # of calls of the model that failed, as far as it tells of them
 
 
@@ -106,6 +107,7 @@ class Kind:
     login_home: str = ""  # the variable that names another folder for the login
     sessions: str = ""  # a glob below `state` of the file that holds a session, with {} for its name
     resume: Callable[[Asked, Session], None] | None = None  # puts a kept session where the program looks for it
+    stays: bool = False  # its session lies in its state, and it goes on with it there alone: for no other attempt
     cumulative: frozenset[str] = frozenset()  # of Usage: what it tells of the whole session when it goes on
     streamed: Callable[[Event], tuple[str, int] | None] | None = None  # a call of the model, and its tokens by now
     of_no_use: Callable[[Asked, Path], str] | None = None  # why it need not go on trying, asked while it is at work
@@ -146,7 +148,7 @@ class Driven:
                 outcome, left = self._in_tries(program, asked, place, cancel, secrets)
         except Cancelled as cancelled:
             return Outcome(Ended.CANCELLED, str(cancelled))
-        if left is not None:
+        if left is not None and left.content:
             outcome = replace(outcome, kept_session=keep(asked.state.parent / "session", left, secrets))
         return discreet(outcome, secrets)
 
@@ -164,7 +166,7 @@ class Driven:
         outcome, told, left = self._once(program, asked, place, cancel, secrets)
         for tries in range(GO_ON):
             pause = pause_s(outcome, tries)
-            if self._kind.resume is None or left is None or not goes_on(outcome, begun=told.begun):
+            if left is None or not goes_on(outcome, begun=told.begun, tried=tries if told.ended_by_us else -1):
                 break
             still = less(allowed, outcome.usage, self._kind.cumulative)
             if time.monotonic() + pause >= until or min(still.tokens, still.cost_usd) <= 0:
@@ -208,14 +210,18 @@ class Driven:
             return _over(kind, asked, told, str(over), log), told, None
         for path in self._left(place) - before:
             shutil.rmtree(path, ignore_errors=True)
-        told = kind.read(asked, log)
+        told = _going_on(asked, kind.read(asked, log))
         ended_well = finished.how is How.EXITED and told.done
         if patience.why and not cancel.is_set() and not ended_well:
             used = Usage(meter.used) if told.usage == Usage() and meter.used else told.usage
-            told = replace(told, done=False, trouble=told.trouble or patience.why, usage=used, begun=False)
+            told = replace(told, done=False, trouble=told.trouble or patience.why, usage=used, ended_by_us=True)
             finished = replace(finished, how=How.EXITED)
-        left = found(asked.state, kind.sessions, told.session, told.usage) if kind.sessions else None
-        return _outcome(kind, asked, finished, told, log), told, left
+        return _outcome(kind, asked, finished, told, log), told, self._session(asked, told)
+
+    def _session(self, asked: Asked, told: Told) -> Session | None:
+        if self._kind.stays and told.session:
+            return Session(told.session, "", "", told.usage)
+        return found(asked.state, self._kind.sessions, told.session, told.usage) if self._kind.sessions else None
 
     def _resuming(self, asked: Asked) -> Asked:
         """With the session that is to be gone on with, put in its place; a fresh one where there is none."""
@@ -233,6 +239,13 @@ class Driven:
         folder = self._environ.get(self._kind.login_home, "")
         own = Path(self._kind.login[0])
         return Path(folder) / own.name if folder else Path(self._environ.get("HOME", "/")) / own
+
+
+def _going_on(asked: Asked, told: Told) -> Told:
+    """One that goes on had begun, and may end before it names its session again."""
+    if asked.session is None:
+        return told
+    return replace(told, session=told.session or asked.session.name, begun=True)
 
 
 def _of_use(asked: Asked, log: Path) -> str:

@@ -1,7 +1,7 @@
 """Going on with a program's own session where its endpoint ended it in the middle of its work, so that none is lost.
 
-Rule: only where the model had answered before, only for a wait of a minute at most, and twice: what takes longer is for
-the run to wait for. What each try used is counted.
+Rule: only where the model had answered before, only for a wait of a minute at most, and twice; once where the program
+had tried again for long enough by itself. What takes longer is for the run to wait for. What each try used is counted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,11 @@ _WAIT_MAX_S = 60.0
 _WAITS_S = (5.0, 20.0)
 
 
-def goes_on(outcome: Outcome, *, begun: bool) -> bool:
+def goes_on(outcome: Outcome, *, begun: bool, tried: int = -1) -> bool:
+    """`tried` is how often it went on before, where it was ended while it tried again by itself: a limit without a time
+    is one then that it was told to wait for."""
+    if tried > 0 or (tried == 0 and outcome.ended is Ended.RATE_LIMITED and not outcome.retry_at):
+        return False
     passing = outcome.ended in (Ended.RATE_LIMITED, Ended.UNAVAILABLE) and not outcome.permanent
     return begun and passing and outcome.retry_at - time.time() <= _WAIT_MAX_S
 

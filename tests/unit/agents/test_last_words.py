@@ -41,13 +41,14 @@ def test_of_an_agent_behind_acp(said: str, wrong: bool) -> None:
     ("said", "tokens", "done"),
     [
         ("It prints [API Error: no key]", 7, True),
+        ("[API Error: Model stream ended with empty response text.]", 7, False),
         ("I can[API Error: terminated]", 0, False),
         ("[API Error: 429 Rate limit]\nPossible quota limitations in place. Please wait.", 0, False),
         ("All done.", 0, True),
     ],
 )
 def test_of_qwen(said: str, tokens: int, done: bool, tmp_path: Path) -> None:
-    """An answer that ended in an error has no tokens told with it."""
+    """An answer that ended in an error has no tokens told with it, or no words of its own."""
     told = [
         {"type": "assistant", "message": {"usage": {"output_tokens": tokens}}},
         {"type": "result", "is_error": False, "result": said},

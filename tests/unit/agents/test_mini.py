@@ -29,6 +29,26 @@ def test_what_tests_printed_is_no_error_of_the_endpoint(tmp_path: Path, extra: d
     messages = [{"role": "exit" if extra else "user", "content": "", "extra": extra}]
     info = {"exit_status": extra.get("exit_status", "")}
     (tmp_path / "trajectory.json").write_text(json.dumps({"info": info, "messages": messages}))
-    brief = Brief("r", AttemptId("code", 1, 1), "Do it.", "Do it.", "", {}, 10, 0)
-    told = _read(Asked(brief, "", login=False, state=tmp_path, tree=tmp_path), tmp_path / "log")
+    told = _read(_asked(tmp_path), tmp_path / "log")
     assert (told.done, told.trouble) == (False, trouble)
+
+
+@pytest.mark.parametrize(
+    ("status", "choice", "said"),
+    [
+        ("RepeatedFormatError", {"finish_reason": "stop", "message": {"refusal": "I will not."}}, "I will not."),
+        ("RepeatedFormatError", {"finish_reason": "content_filter", "message": {"content": "I can"}}, "I can"),
+        ("RepeatedFormatError", {"finish_reason": "stop", "message": {"content": "No tool."}}, ""),
+        ("Submitted", {"finish_reason": "stop", "message": {"refusal": "I will not."}}, ""),
+    ],
+)
+def test_a_refusal_is_in_the_last_answer(status: str, choice: dict[str, object], said: str, tmp_path: Path) -> None:
+    messages = [{"role": "user", "content": "", "extra": {"response": {"choices": [choice]}}}, {"role": "exit"}]
+    (tmp_path / "trajectory.json").write_text(json.dumps({"info": {"exit_status": status}, "messages": messages}))
+    told = _read(_asked(tmp_path), tmp_path / "log")
+    assert (told.refused, told.message) == (bool(said), said)
+
+
+def _asked(folder: Path) -> Asked:
+    brief = Brief("r", AttemptId("code", 1, 1), "Do it.", "Do it.", "", {}, 10, 0)
+    return Asked(brief, "", login=False, state=folder, tree=folder)

@@ -55,6 +55,21 @@ def test_an_endpoint_that_failed_in_the_middle_is_gone_on_with(
     assert goes_on(outcome, begun=begun) is on
 
 
+@pytest.mark.parametrize(
+    ("ended", "in_s", "tried", "on"),
+    [
+        (Ended.UNAVAILABLE, 0, 0, True),
+        (Ended.UNAVAILABLE, 0, 1, False),
+        (Ended.RATE_LIMITED, 30, 0, True),
+        (Ended.RATE_LIMITED, 0, 0, False),  # it waited for a minute without a word, and would again
+        (Ended.RATE_LIMITED, 0, -1, True),  # it gave up by itself
+    ],
+)
+def test_one_that_was_ended_goes_on_once(ended: Ended, in_s: int, tried: int, on: bool) -> None:
+    outcome = Outcome(ended, retry_at=time.time() + in_s if in_s else 0.0)
+    assert goes_on(outcome, begun=True, tried=tried) is on
+
+
 def test_errors_count_from_when_the_log_was_written_last(tmp_path: Path) -> None:
     """What looks like a line of the log, and has no time, is a quotation."""
     log = tmp_path / "log"

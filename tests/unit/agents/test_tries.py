@@ -9,7 +9,7 @@ from threading import Event
 
 import pytest
 
-from interlock.agents import driven, patience
+from interlock.agents import driven, going_on, patience
 from interlock.agents.driven import Asked, Driven, Kind, Start, Told
 from interlock.agents.sessions import Session
 from interlock.core.budget import Left
@@ -75,6 +75,54 @@ def test_one_that_ended_well_was_not_ended(
     )
     outcome, _, _ = Driven(kind, {})._once("own", _asked(tmp_path, Left()), _place(tmp_path), Event(), ())
     assert outcome.ended is (ended or Ended.UNAVAILABLE)
+
+
+@pytest.mark.parametrize(("begun", "sessions"), [(True, ["", "s"]), (False, [""])])
+def test_one_that_was_ended_goes_on_where_it_had_begun(
+    begun: bool, sessions: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the session that it named at first, and once: it had tried for long enough by itself."""
+    monkeypatch.setattr(patience, "_LOOK_S", 0.0)
+    monkeypatch.setattr(going_on, "_WAITS_S", (0.01,))
+    started: list[str] = []
+
+    def start(asked: Asked) -> Start:
+        started.append(asked.session.name if asked.session is not None else "")
+        return Start(())
+
+    def supervise(work: object, cancel: patience.Patience, meter: object) -> Finished:
+        assert cancel.is_set()
+        return Finished(How.CANCELLED, None, 0.0, truncated=False, tail=b"")
+
+    def read(asked: Asked, log: Path) -> Told:
+        return Told(session="s", begun=begun) if asked.session is None else Told()
+
+    monkeypatch.setattr(driven, "supervise", supervise)
+    kind = Kind("own", start, read, stays=True, of_no_use=lambda asked, log: "status 500")
+    outcome, _ = Driven(kind, {})._in_tries("own", _asked(tmp_path, Left()), _place(tmp_path), Event(), ())
+    assert started == sessions
+    assert outcome.ended is Ended.UNAVAILABLE
+
+
+def test_one_that_fails_again_before_it_names_its_session_goes_on_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(going_on, "_WAITS_S", (0.01,))
+    monkeypatch.setattr(driven, "supervise", lambda *_: Finished(How.EXITED, 1, 0.0, truncated=False, tail=b""))
+    started: list[str] = []
+
+    def start(asked: Asked) -> Start:
+        started.append(asked.session.name if asked.session is not None else "")
+        return Start(())
+
+    def read(asked: Asked, log: Path) -> Told:
+        first = asked.session is None
+        return Told(session="s" if first else "", begun=first, trouble="status 500")
+
+    Driven(Kind("own", start, read, stays=True), {})._in_tries(
+        "own", _asked(tmp_path, Left()), _place(tmp_path), Event(), ()
+    )
+    assert started == ["", "s", "s"]
 
 
 def _asked(root: Path, left: Left) -> Asked:

@@ -18,7 +18,9 @@ _ALWAYS = (
     "--no-fancy-input", "--no-detect-urls", "--no-suggest-shell-commands", "--disable-playwright",
 )  # fmt: skip
 _ANSWERED = "> Tokens: "  # of its record of the chat: what it prints after each reply
+_AGAIN = re.compile(r"^> Retrying in [\d.]+ seconds", re.M)
 _ERRORS = ("> litellm.", "> The API provider", "> Insufficient credits")
+_EMPTY = "> Empty response received from LLM."  # and after it what the answer cost
 _MISFIT = "> The LLM did not conform to the edit format."
 _REPLY = re.compile(r"LLM RESPONSE \d{4}-\d\d-\d\dT[\d:]+")  # each line of what was said has who said it before it
 _SPOKE = "ASSISTANT "
@@ -53,13 +55,15 @@ def _read(asked: Asked, log: Path) -> Told:
     lines = log.read_text("utf-8", "replace").splitlines() if log.is_file() else []
     chat = asked.state / "chat.md"
     notes = _notes(chat)
-    done = bool(begun) and len(begun) == len(answered) and _MISFIT not in notes
+    empty = _without_words(chat)
+    done = bool(begun) and len(begun) == len(answered) and _MISFIT not in notes and not empty
     return Told(
         done,
         message=_said(asked.state / "llm.md") or ("" if asked.reviews else "\n".join(lines[-_LINES_MAX:])),
-        trouble="" if done else _wrong(notes),
+        trouble="" if done else _wrong(notes) or empty,
         usage=_usage(answered),
         model=text(answered[-1], "main_model") if answered else "",
+        retries=len(_AGAIN.findall(tail(chat))),
         transcript=chat if chat.is_file() else None,
     )
 
@@ -77,6 +81,14 @@ def _notes(chat: Path) -> list[str]:
     lines = [line.rstrip() for line in tail(chat).splitlines()]
     last = max((number for number, line in enumerate(lines) if line.startswith(_ANSWERED)), default=-1)
     return lines[last + 1 :]
+
+
+def _without_words(chat: Path) -> str:
+    """What aider noted of the last reply where that was empty: a model that refused, or an endpoint that failed."""
+    lines = [line.strip() for line in tail(chat).splitlines()]
+    last = max((number for number, line in enumerate(lines) if line.startswith(_ANSWERED)), default=0)
+    before = lines[last - 1] if last else ""
+    return before.removeprefix("> ") if before.startswith(_EMPTY) else ""
 
 
 def _wrong(notes: list[str]) -> str:

@@ -94,7 +94,7 @@ def _servers(asked: Asked, check: Check) -> Path:
 def _read(asked: Asked, log: Path) -> Told:
     result: Event = {}
     limited = 0.0
-    refused, model, retries, begun = False, "", 0, False
+    refused, model, session, retries, begun = False, "", "", 0, False
     for event in events(log):
         kind = text(event, "type")
         if kind == "result":
@@ -104,11 +104,12 @@ def _read(asked: Asked, log: Path) -> Told:
             begun = begun or text(inner(event, "message"), "model") not in ("", _OWN)
         elif kind == "system":
             model = text(event, "model") or model
+            session = text(event, "session_id") or session
             retries += text(event, "subtype") == _AGAIN
         elif kind == "rate_limit_event":
             limited = _reset(inner(event, "rate_limit_info")) or limited
     if not result:
-        return Told(model=model, retries=retries)
+        return Told(model=model, session=session, retries=retries, begun=begun)
     return replace(_told(result, limited, refused, model), retries=retries, begun=begun)
 
 

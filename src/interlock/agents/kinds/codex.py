@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from interlock.agents.checking import SERVER, TOOL, Check
-from interlock.agents.driven import Asked, Driven, Kind, Start, Told, count, events, inner, late_events, text
+from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, late_events, text
 from interlock.agents.patience import of_no_use
 from interlock.agents.sessions import Session
 from interlock.core.events import Usage
 from interlock.core.programs import obeyed
 from interlock.ports import Agent
 
+_SESSIONS = "sessions/*/*/*/rollout-*{}.jsonl"
 _AGAIN = "Reconnecting..."
 _NO_NETWORK = "waiting for network"
 _KEYS = ("CODEX_API_KEY", "OPENAI_API_KEY")
@@ -22,7 +23,7 @@ _KEYS = ("CODEX_API_KEY", "OPENAI_API_KEY")
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     kind = Kind(
         "codex", _start, _read, (".codex/auth.json", "auth.json"), "CODEX_HOME",
-        sessions="sessions/*/*/*/rollout-*{}.jsonl", resume=_resume,
+        sessions=_SESSIONS, resume=_resume,
         cumulative=frozenset({"tokens_in", "tokens_out", "tokens_cached"}), checks=True, of_no_use=_of_no_use,
         obeys=obeyed("codex"),
     )  # fmt: skip
@@ -96,8 +97,7 @@ def _read(asked: Asked, log: Path) -> Told:
             begun = begun or text(item, "type") != "error"
             wrong = ""  # it went on after an error that it got over
         elif kind == "turn.completed":
-            used = inner(event, "usage")
-            usage = Usage(count(used, "input_tokens"), count(used, "output_tokens"), count(used, "cached_input_tokens"))
+            usage = _usage(inner(event, "usage"))
         elif kind in ("error", "turn.failed"):
             wrong = text(event, "message") or text(inner(event, "error"), "message") or wrong
             retries += wrong.startswith(_AGAIN)
@@ -106,11 +106,24 @@ def _read(asked: Asked, log: Path) -> Told:
         done,
         message=message,
         trouble="" if done else wrong,
-        usage=usage,
+        usage=usage if done else _in_its_session(asked, session),
         session=session,
         begun=begun,
         retries=retries,
     )
+
+
+def _usage(used: Event) -> Usage:
+    return Usage(count(used, "input_tokens"), count(used, "output_tokens"), count(used, "cached_input_tokens"))
+
+
+def _in_its_session(asked: Asked, session: str) -> Usage:
+    """What it noted there by now, of all its turns: one that fails tells none."""
+    used: Event = {}
+    for path in sorted(asked.state.glob(_SESSIONS.format(session)))[:1] if session else ():
+        for event in events(path):
+            used = inner(event, "payload", "info", "total_token_usage") or used
+    return _usage(used)
 
 
 def _of_no_use(asked: Asked, log: Path) -> str:

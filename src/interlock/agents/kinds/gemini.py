@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from interlock.agents.checking import SERVER, TOOL, Check
@@ -12,6 +14,7 @@ from interlock.core.events import Usage
 from interlock.core.programs import obeyed
 from interlock.ports import Agent
 
+_AGAIN = re.compile(rb"^Attempt \d+ failed")  # of a call of the model that it tries again
 _KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 _SETTINGS = {
     "privacy": {"usageStatisticsEnabled": False},
@@ -22,7 +25,8 @@ _SETTINGS = {
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    return Driven(Kind("gemini", _start, _read, obeys=obeyed("gemini"), checks=True), environ)
+    obeys = obeyed("gemini")
+    return Driven(Kind("gemini", _start, _read, stays=True, obeys=obeys, checks=True), environ)
 
 
 def _start(asked: Asked) -> Start:
@@ -37,7 +41,8 @@ def _start(asked: Asked) -> Start:
         env["GOOGLE_GEMINI_BASE_URL"] = asked.endpoint
     model = ("-m", asked.brief.model) if asked.brief.model else ()
     mode = "plan" if asked.reviews else "yolo"
-    arguments = (*model, "-o", "stream-json", "--skip-trust", "--approval-mode", mode)
+    session = ("--resume", asked.session.name) if asked.session is not None else ()
+    arguments = (*model, "-o", "stream-json", "--skip-trust", "--approval-mode", mode, *session)
     return Start(arguments, env, asked.text.encode())
 
 
@@ -68,7 +73,7 @@ def _bounded(folder: Path) -> None:
 def _read(asked: Asked, log: Path) -> Told:
     said: list[str] = []
     result: Event = {}
-    errors, session, model = "", "", ""
+    errors, session, model, begun = "", "", "", False
     for event in events(log):
         match text(event, "type"):
             case "init":
@@ -77,6 +82,7 @@ def _read(asked: Asked, log: Path) -> Told:
                 said.append(text(event, "content"))
             case "tool_use":
                 said.clear()
+                begun = True
             case "error":
                 errors = text(event, "message")
             case "result":
@@ -92,4 +98,13 @@ def _read(asked: Asked, log: Path) -> Told:
         usage=Usage(count(stats, "input_tokens"), count(stats, "output_tokens"), count(stats, "cached")),
         model=model,
         session=session,
+        begun=begun,
+        retries=_retries(log),
     )
+
+
+def _retries(log: Path) -> int:
+    """It tells people of them, and not its events."""
+    with suppress(OSError), log.open("rb") as file:
+        return sum(1 for line in file if _AGAIN.match(line))
+    return 0

@@ -6,11 +6,26 @@ from __future__ import annotations
 import json
 import os
 import re
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import cast
 
-from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, tail, text
+from interlock.agents.driven import (
+    Asked,
+    Driven,
+    Event,
+    Kind,
+    Start,
+    Told,
+    count,
+    events,
+    inner,
+    late_events,
+    tail,
+    text,
+)
 from interlock.agents.keys import private
 from interlock.agents.patience import of_no_use
 from interlock.core.events import Usage
@@ -26,11 +41,15 @@ _OWN = (
     "I've reached the max",
 )
 _FAILURE = re.compile(r"Provider request failed with (status: [^\n]{0,500})")
+_AGAIN = '"message":"Request failed, retrying ('  # in its own log
+_SESSION = "interlock"
+_SUMS = frozenset({"tokens_in", "tokens_out"})
 _TURNS_MAX = "200"  # the stage's timeout is what bounds it
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    kind = Kind("goose", _start, _read, of_no_use=_of_no_use, obeys=obeyed("goose"), checks=True)
+    obeys = obeyed("goose")
+    kind = Kind("goose", _start, _read, stays=True, cumulative=_SUMS, of_no_use=_of_no_use, obeys=obeys, checks=True)
     return Driven(kind, environ)
 
 
@@ -60,7 +79,8 @@ def _start(asked: Asked) -> Start:
     if asked.check is not None:  # it takes blanks and quotes apart in its own way: from the checkout the path has none
         program = os.path.relpath(asked.check.program, asked.tree / asked.brief.dir)
         arguments = (*arguments, "--with-extension", program)
-    arguments = (*arguments, "--no-session", "--max-turns", _TURNS_MAX, "-i", "-")
+    again = ("--resume",) if asked.session is not None else ()
+    arguments = (*arguments, "--name", _SESSION, *again, "--max-turns", _TURNS_MAX, "-i", "-")
     if asked.keys:  # where it looks for what its environment does not hold
         private(asked.state / "config" / "secrets.yaml", json.dumps(dict(asked.keys)))
     return Start(arguments, env, asked.text.encode(), asked.keys)
@@ -68,7 +88,7 @@ def _start(asked: Asked) -> Start:
 
 def _read(asked: Asked, log: Path) -> Told:
     said: list[str] = []
-    newest, errors = "", ""
+    newest, errors, begun = "", "", False
     last: Event = {}
     for event in events(log):
         match text(event, "type"):
@@ -78,6 +98,7 @@ def _read(asked: Asked, log: Path) -> Told:
                     said.clear()  # a message comes in parts that have its id
                 newest = text(message, "id")
                 said.append(_words(message))
+                begun = begun or text(message, "role") == "user"  # a tool has answered
                 errors = _out_of_credit(message) or errors
             case "error":
                 errors = text(event, "error") or text(event, "message") or "it told of an error"
@@ -87,11 +108,34 @@ def _read(asked: Asked, log: Path) -> Told:
                 pass
     words = "".join(said)
     own = words if not newest and words.startswith(_OWN) else ""  # and not the model's, which has an id
-    done = bool(count(last, "total_tokens")) and not errors and not own
+    done = bool(count(last, "total_tokens")) and not errors and not own and _is_whole(asked)
     if not done and not errors:
         errors = own or (f"the stream ended early: {words}" if last else _in_its_log(asked, log))
-    usage = Usage(count(last, "input_tokens"), count(last, "output_tokens"))
-    return Told(done, message=words, trouble="" if done else errors, usage=usage)
+    retries = tail(_own_log(asked)).count(_AGAIN)
+    told = Usage(count(last, "input_tokens"), count(last, "output_tokens"))
+    usage = told if last else _in_its_session(asked)
+    return Told(
+        done, message=words, trouble="" if done else errors, usage=usage, session=_SESSION, begun=begun, retries=retries
+    )
+
+
+def _is_whole(asked: Asked) -> bool:
+    """Whether its last call was answered to the end, where its own log of calls says so: it takes what it got by then
+    for all, and tells the tokens of the calls before."""
+    path = asked.state / "state" / "logs" / "llm_request.0.jsonl"
+    return not path.is_file() or any(inner(event, "usage") for event in late_events(path))
+
+
+def _in_its_session(asked: Asked) -> Usage:
+    """What it noted there by now: one that was ended tells none."""
+    path = asked.state / "data" / "sessions" / "sessions.db"
+    query = "select accumulated_input_tokens, accumulated_output_tokens from sessions where name = ?"
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as sessions:
+            used = sessions.execute(query, (_SESSION,)).fetchone() or (None, None)
+    except (sqlite3.Error, ValueError):
+        return Usage()
+    return Usage(*(number if isinstance(number, int) else None for number in used))
 
 
 def _of_no_use(asked: Asked, log: Path) -> str:

@@ -70,10 +70,12 @@ def _read(asked: Asked, log: Path) -> Told:
     messages = list(_messages(trajectory))
     said = [text(one, "content") for one in messages if text(one, "role") == "assistant" and text(one, "content")]
     done = status == "Submitted"
+    refusal = "" if done else _refusal(messages)
     return Told(
-        done,
-        message=text(inner(trajectory, "info"), "submission") or (said[-1] if said else ""),
-        trouble="" if done or not status else f"{status}: {_raised(messages)}",  # its log quotes the work
+        done or bool(refusal),
+        refused=bool(refusal),
+        message=refusal or text(inner(trajectory, "info"), "submission") or (said[-1] if said else ""),
+        trouble="" if done or refusal or not status else f"{status}: {_raised(messages)}",  # its log quotes the work
         usage=_usage(messages),
         transcript=path if path.is_file() else None,
     )
@@ -105,6 +107,18 @@ def _usage(messages: list[Event]) -> Usage:
 def _sum(parts: list[Event], name: str) -> int | None:
     found = [number for part in parts if (number := count(part, name)) is not None]
     return sum(found) if found else None
+
+
+def _refusal(messages: list[Event]) -> str:
+    """What the model said when it refused, or the provider blocked it, in the last answer that there is."""
+    answers = [answer for message in messages if (answer := inner(message, "extra", "response"))]
+    choices = answers[-1].get("choices") if answers else ()
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, dict) and text(choice, "finish_reason") == "content_filter":
+            return text(inner(choice, "message"), "content") or "the provider blocked the answer"
+        if isinstance(choice, dict) and text(inner(choice, "message"), "refusal"):
+            return text(inner(choice, "message"), "refusal")
+    return ""
 
 
 def _raised(messages: list[Event]) -> str:

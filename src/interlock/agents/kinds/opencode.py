@@ -48,7 +48,10 @@ _PROVIDER = "own"  # of an endpoint that the user names
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     login = (".local/share/opencode/auth.json", "data/opencode/auth.json")
     obeys = obeyed("opencode")
-    kind = Kind("opencode", _start, _read, login, streamed=_streamed, of_no_use=_of_no_use, obeys=obeys, checks=True)
+    kind = Kind(
+        "opencode", _start, _read, login,
+        stays=True, streamed=_streamed, of_no_use=_of_no_use, obeys=obeys, checks=True,
+    )  # fmt: skip
     return Driven(kind, environ)
 
 
@@ -59,7 +62,10 @@ def _start(asked: Asked) -> Start:
         (folder / "opencode").mkdir(parents=True, exist_ok=True)
         env[f"XDG_{name.upper()}_HOME"] = str(folder)
     env["OPENCODE_CONFIG_CONTENT"] = json.dumps(_config(asked))
-    arguments = ("run", "--format", "json", "--title", str(asked.brief.attempt))
+    begins = ("--title", str(asked.brief.attempt))
+    session = ("--session", asked.session.name) if asked.session is not None else begins
+    _own_log(asked).unlink(missing_ok=True)  # of the try before
+    arguments = ("run", "--format", "json", *session)
     return Start(arguments, env, asked.text.encode(), _hidden(asked))
 
 
@@ -127,7 +133,17 @@ def _read(asked: Asked, log: Path) -> Told:
     done = not errors and reason == "stop"
     if not done and not errors:
         errors = _CUT if reason == "unknown" else next(reversed(_in_its_log(asked, log)), "")
-    return Told(done, message=said, trouble=errors, status=status, usage=_usage(steps), session=session)
+    begun = any(text(step, "reason") == "tool-calls" for step in steps)
+    return Told(
+        done,
+        message=said,
+        trouble=errors,
+        status=status,
+        usage=_usage(steps),
+        session=session,
+        begun=begun,
+        retries=_retries(asked),
+    )
 
 
 def _of_no_use(asked: Asked, log: Path) -> str:
@@ -152,6 +168,10 @@ def _streamed(event: Event) -> tuple[str, int] | None:
 def _in_its_log(asked: Asked, log: Path) -> list[str]:
     """The errors since it last got on, in the log that it keeps: it tells of none while it tries again."""
     return since(_FAILURE.findall(tail(_own_log(asked))), log)
+
+
+def _retries(asked: Asked) -> int:
+    return len(_FAILURE.findall(tail(_own_log(asked))))
 
 
 def _own_log(asked: Asked) -> Path:

@@ -26,7 +26,11 @@ _OPENAI = "https://api.openai.com/v1"
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    kind = Kind("qwen", _start, _read, streamed=_streamed, of_no_use=_of_no_use, obeys=obeyed("qwen"))
+    obeys = obeyed("qwen")
+    sums = frozenset({"tokens_in", "tokens_out", "tokens_cached"})
+    kind = Kind(
+        "qwen", _start, _read, stays=True, cumulative=sums, streamed=_streamed, of_no_use=_of_no_use, obeys=obeys
+    )
     return Driven(kind, environ)
 
 
@@ -37,28 +41,32 @@ def _start(asked: Asked) -> Start:
     base = f"{asked.endpoint}/v1" if asked.endpoint else asked.brief.env.get("OPENAI_BASE_URL") or _OPENAI
     env = {"QWEN_HOME": str(home), "OPENAI_BASE_URL": base}
     model = ("-m", asked.brief.model) if asked.brief.model else ()
+    _own_log(asked).unlink(missing_ok=True)  # of the try before
     may: tuple[str, ...] = ("--approval-mode", "yolo")
     if asked.reviews:
         may = ("--approval-mode", "plan", "--exclude-tools", "edit", "--exclude-tools", "run_shell_command")
-    always = ("--bare", "--auth-type", "openai", "--chat-recording=false", "-o", "stream-json")
-    return Start((*always, *model, *may), env, asked.brief.text.encode())
+    always = ("--bare", "--auth-type", "openai", "--chat-recording", "-o", "stream-json")
+    session = ("--resume", asked.session.name) if asked.session is not None else ()
+    return Start((*always, *model, *may, *session), env, asked.text.encode())
 
 
 def _read(asked: Asked, log: Path) -> Told:
     result: Event = {}
-    model, whole = "", False
+    model, session, whole, begun = "", "", False, False
     for event in events(log):
         match text(event, "type"):
             case "system":
                 model = text(event, "model") or model
+                session = text(event, "session_id") or session
             case "assistant" if not event.get("parent_tool_use_id"):
                 whole = bool(count(inner(event, "message", "usage"), "output_tokens"))  # told of a whole answer
+                begun = begun or whole
             case "result":
                 result = event
             case _:
                 pass
     said = text(result, "result")
-    found = None if whole else _ERROR.search(said)
+    found = _ERROR.match(said) if whole else _ERROR.search(said)
     done = result.get("is_error") is False and found is None
     wrong = (
         found[1] if found else text(inner(result, "error"), "message") or next(reversed(_in_its_log(asked, log)), "")
@@ -70,7 +78,9 @@ def _read(asked: Asked, log: Path) -> Told:
         trouble="" if done else wrong,
         usage=Usage(count(used, "input_tokens"), count(used, "output_tokens"), count(used, "cache_read_input_tokens")),
         model=model,
-        session=text(result, "session_id"),
+        session=session,
+        begun=begun,
+        retries=len(_FAILURE.findall(tail(_own_log(asked)))),
     )
 
 
