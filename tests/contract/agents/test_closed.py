@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.contract.agents.planted import BELOW, WORD, plant, reads
+from tests.contract.agents.planted import BELOW, MENTIONS, WORD, plant, reads
 from tests.contract.agents.world import bin_of, place_in, work
 from tests.model_server.script import Step
 from tests.model_server.server import serving
@@ -46,6 +46,7 @@ def test_a_worker_reads_nothing_that_was_planted(name: str, place: Place, tmp_pa
             model.base,
             "edit" if name == "aider" else "work",
             place,
+            before=MENTIONS,
             more={"STAGE_WORD": "seen", "STAGE_TOKEN": "seen"},
         )
     _untouched(foreign.requests, model.requests, tmp_path / "marks")
@@ -64,7 +65,7 @@ def test_a_worker_reads_nothing_that_was_planted(name: str, place: Place, tmp_pa
 def test_a_reviewer_reads_nothing_that_was_planted(name: str, place: Place, tmp_path: Path) -> None:
     with serving(_HERE) as model, serving(_FOREIGN) as foreign:
         plant(place.tree, foreign.base, tmp_path / "marks")
-        outcome = work(name, model.base, "review", place, schema=schema())
+        outcome = work(name, model.base, "review", place, before=MENTIONS, schema=schema())
     _untouched(foreign.requests, model.requests, tmp_path / "marks")
     assert outcome.ended is Ended.COMPLETED, outcome
     assert json.loads(outcome.answer or outcome.message)["verdict"] == "revise"
