@@ -273,6 +273,7 @@ def test_a_reviewer_works_where_nothing_is_kept(ask, world: World) -> None:
 STEERING = (
     "AGENTS.md", "deep/er/AGENTS.md", "CLAUDE.md", "deep/claude.md", "GEMINI.md", ".claude/settings.json",
     "deep/.claude/hooks/run.sh", ".codex/config.toml", ".gemini/settings.json", ".aider.conf.yml", "deep/.aiderignore",
+    ".qwenignore", "deep/.rgignore", ".ignore",
     ".cursor/rules/a.mdc", ".opencode/plugin/a.js", ".goosehints", "deep/.mcp.json", "opencode.json",
     ".env", "deep/.env.local", ".agents/plugins/a/hooks/hooks.json", ".github/copilot-instructions.md",
 )  # fmt: skip
