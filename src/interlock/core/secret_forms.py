@@ -74,12 +74,15 @@ class Part:
 
 
 def handed_out(pipeline: Pipeline, environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Every secret of the pipeline, its name and its value: who works, who judges, and what setup sees."""
+    """Every secret of the pipeline, its name and its value: who works, who judges, and what looks like a
+    credential of what these and setup see."""
     of_agents = [name for agent in pipeline.agents for name in agent.secrets]
     of_stages = [name for stage in pipeline.stages for name in stage.secrets]
     of_gates = [name for stage in pipeline.stages for gate in stage.gates for name in gate.secrets]
-    of_setup = [name for setup in pipeline.setup for name in setup.env if is_secret(name, environ.get(name, ""))]
-    names = dict.fromkeys((*of_agents, *of_stages, *of_gates, *of_setup))
+    gates = [gate for stage in pipeline.stages for gate in stage.gates]
+    seen = [name for each in (*pipeline.agents, *pipeline.stages, *gates, *pipeline.setup) for name in each.env]
+    of_env = [name for name in seen if is_secret(name, environ.get(name, ""))]
+    names = dict.fromkeys((*of_agents, *of_stages, *of_gates, *of_env))
     return tuple((name, environ[name]) for name in names if environ.get(name))
 
 

@@ -173,6 +173,16 @@ def test_every_secret_of_a_pipeline_was_handed_out() -> None:
     }
 
 
+def test_an_address_with_a_password_that_anybody_sees_was_handed_out() -> None:
+    gate = Gate("tests", GateKind.RUN, env=("OF_GATE", "LANG"))
+    stage = Stage("code", agent="coder", env=("OF_STAGE", "HOME"), gates=(gate,))
+    agent = AgentSpec("coder", "command", env=("OPENAI_API_BASE", "MODEL"))
+    names = ("OF_GATE", "OF_STAGE", "OPENAI_API_BASE")
+    environ = {"LANG": "C.UTF-8", "HOME": "/home/ann", "MODEL": "openai/gpt-4o", "OTHER": "https://u:p@x"}
+    environ |= dict.fromkeys(names, "https://gate:Pa55w0rd-zQ7xY@gw.example.com/v1")
+    assert {name for name, _ in handed_out(Pipeline("p", (stage,), agents=(agent,)), environ)} == set(names)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
