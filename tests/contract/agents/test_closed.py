@@ -89,6 +89,19 @@ def test_opencode_tells_a_reviewer_of_no_instructions_beside_what_it_reads(place
     assert json.loads(outcome.answer or outcome.message)["verdict"] == "revise"
 
 
+def test_a_reviewer_with_qwen_can_read_and_not_search(place: Place) -> None:
+    bin_of("qwen")
+    (place.tree / "a.py").write_text("found = 1\n")
+    search = Step("tool", json.dumps({"pattern": "found"}), "grep_search")
+    read = Step("tool", json.dumps({"file_path": str(place.tree / "a.py")}), "read_file")
+    with serving({"review": (search, read, *_HERE["review"])}) as model:
+        work("qwen", model.base, "review", place, schema=schema())
+    assert "grep_search" in model.requests[1][1]
+    assert "that permission was declined" in model.requests[1][1]
+    assert "found = 1" not in model.requests[1][1]
+    assert "found = 1" in model.requests[2][1]
+
+
 def _untouched(foreign: list[tuple[str, str]], own: list[tuple[str, str]], marks: Path) -> None:
     assert sorted(path.name for path in marks.iterdir()) == []
     assert foreign == []
