@@ -117,6 +117,8 @@ NODE = [
     ".eslintrc.json",
     ".eslintrc.cjs",
     ".eslintignore",
+    "src/.rgignore",
+    ".qwenignore",
     "eslint.config.js",
     "eslint.config.mts",
     "biome.json",

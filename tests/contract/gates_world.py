@@ -92,8 +92,8 @@ class Trees:
             found.append(Change(path, status, old_mode, new_mode, added, removed))
         return tuple(found)
 
-    def patch(self, old: str, new: str, without: Sequence[str] = ()) -> bytes:
-        return git("diff", old, new, cwd=self.repository).encode()
+    def patch(self, old: str, new: str, without: Sequence[str] = (), *, text: Sequence[str] = ()) -> bytes:
+        return git("diff", "--text" if text else "--binary", old, new, "--", *text, cwd=self.repository).encode()
 
     def room_digest(self, commit: str, base: str, room: Room) -> str:
         if isinstance(self.unfit, Exception):

@@ -134,6 +134,9 @@ def test_scope_judges_where_dependencies_come_from(world: World, base: str, file
         ({"src/.gitignore": "/app.*\n"}, "/app.* hides src/app.py"),
         ({"src/.gitignore": "*.py\n"}, "*.py hides src/app.py"),
         ({".ignore": "*\n"}, "* hides "),
+        ({".rgignore": "app.py\n"}, "app.py hides src/app.py"),
+        ({"src/.qwenignore": "app.py\n"}, "app.py hides src/app.py"),
+        ({".gitignore": "deploy/\n", "deploy/run": "rm\n"}, "deploy/ hides deploy/run"),
         ({"src/.gitignore": "/test_app.py\n"}, ""),
     ],
 )

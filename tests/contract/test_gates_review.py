@@ -58,6 +58,7 @@ def ask(world: World, tmp_path: Path) -> Callable[..., Judgement]:
         preserves: tuple[str, ...] = (),
         timeout_s: int = 60,
         commit: str = made,
+        base: str = base,
         **more: object,
     ) -> Judgement:
         agents = tuple(_reviewer(number, script) for number, script in enumerate(scripts))
@@ -243,6 +244,26 @@ def test_the_brief_holds_what_is_to_be_judged_between_marks(ask, tmp_path: Path)
     assert mark not in rest.partition(f"===== {mark} end: the change")[0]
 
 
+def test_no_path_and_no_source_of_the_change_goes_unseen(ask, world: World, tmp_path: Path) -> None:
+    base = world.trees.commit({"src/guard.py": "deny()\n", "src/b.js": "one\n"})
+    made = world.trees.commit(
+        {
+            "src/aaa.txt": "data\n" * 60_000, "src/guard.py": None, "src/zzz.py": "last = 1\n",
+            "src/b.js": b"/* \0 */ export const backdoor = 1;\n", "src/i.png": bytes(range(256)) * 50,
+        },
+        base,
+    )  # fmt: skip
+    ask(answers(APPROVE), base=base, commit=made)
+    change = brief(tmp_path).partition("begin: the change\n")[2]
+    assert "deleted: src/guard.py (+0 -1)" in change
+    assert "-deny()" in change
+    assert "+last = 1" in change
+    assert "more characters of this file's difference" in change
+    assert "+/* \u2400 */ export const backdoor = 1;" in change
+    assert "a binary file: look at it if it matters" in change
+    assert len(change) < 220_000
+
+
 def test_a_reviewer_works_where_nothing_is_kept(ask, world: World) -> None:
     script = answers(APPROVE) + 'test ! -w src/app.py || test "$(id -u)" = 0; rm src/app.py; echo bad > new\n'
     assert ask(script).status is PASSED
@@ -252,6 +273,7 @@ def test_a_reviewer_works_where_nothing_is_kept(ask, world: World) -> None:
 STEERING = (
     "AGENTS.md", "deep/er/AGENTS.md", "CLAUDE.md", "deep/claude.md", "GEMINI.md", ".claude/settings.json",
     "deep/.claude/hooks/run.sh", ".codex/config.toml", ".gemini/settings.json", ".aider.conf.yml", "deep/.aiderignore",
+    ".qwenignore", "deep/.rgignore", ".ignore",
     ".cursor/rules/a.mdc", ".opencode/plugin/a.js", ".goosehints", "deep/.mcp.json", "opencode.json",
     ".env", "deep/.env.local", ".agents/plugins/a/hooks/hooks.json", ".github/copilot-instructions.md",
 )  # fmt: skip

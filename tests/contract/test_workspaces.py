@@ -506,6 +506,14 @@ def test_a_patch_without_one_path(world: World, name: str) -> None:
     assert b"+p\n" in left
 
 
+def test_a_patch_as_text_is_of_these_paths_alone(world: World) -> None:
+    base = world.base()
+    candidate = world.attempted({"a.txt": "p\n", "[x].js": b"/* \0 */ one\n"}, base.commit, 1)
+    shown = world.workspaces.patch(base.tree, candidate.tree, text=["[x].js"])
+    assert b"+/* \0 */ one\n" in shown
+    assert b"a.txt" not in shown
+
+
 def test_a_patch_applies(world: World) -> None:
     base = world.base()
     candidate = world.attempted({"a.txt": "p\n", "bin": bytes(range(256))}, base.commit, 1)

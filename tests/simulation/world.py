@@ -159,7 +159,7 @@ class SimWorkspaces:
     def changes(self, old: str, new: str) -> tuple[Change, ...]:
         return ()
 
-    def patch(self, old: str, new: str, without: Sequence[str] = ()) -> bytes:
+    def patch(self, old: str, new: str, without: Sequence[str] = (), *, text: Sequence[str] = ()) -> bytes:
         self._begin("patch")
         return f"{old}..{new}".encode()
 

@@ -330,11 +330,15 @@ def _outcome(kind: Kind, asked: Asked, finished: Finished, told: Told, log: Path
         log=log if log.is_file() else None,
         transcript=told.transcript,
         answer=told.message[:ANSWER_BYTES_MAX] if asked.reviews else "",
+        worked=told.begun or bool(told.usage.tokens_in or told.usage.tokens_out),
         notes=(f"its model failed, and was asked again: {told.retries}",) if told.retries else (),
     )
     failed = finished.how is How.EXITED and finished.code and not told.done and not told.trouble
     if failed and (line := does_not_know(_words_of(log))):
         return replace(common, ended=Ended.UNAVAILABLE, permanent=True, message=_too_old(kind, asked, line))
+    if finished.how is How.EXITED and (finished.code or 0) < 0:  # by nobody of ours: its last word is anybody's
+        told = Told(begun=told.begun)
+        finished = replace(finished, tail=f"ended by signal {-(finished.code or 0)}".encode())
     if finished.how is not How.EXITED and kind.of_no_use is None and silent(log):
         told = replace(told, trouble="")  # a try was at work since its last error
     return _judged(kind.label or kind.program, asked.brief, finished, told, common)
@@ -386,9 +390,8 @@ def _exited(program: str, finished: Finished, told: Told, common: Outcome) -> Ou
         return replace(common, message=said)
     why = told.trouble or finished.tail.decode("utf-8", "replace")[-_MESSAGE_MAX:].strip()
     known = trouble(why, time.time(), status=told.status) if told.trouble else trouble("", 0.0)
-    message = ": ".join(
-        part for part in (program, why[:_MESSAGE_MAX] or f"exit code {finished.code}", known.advice) if part
-    )
+    parts = (program, why[:_MESSAGE_MAX] or f"exit code {finished.code}", known.advice)
+    message = ": ".join(part for part in parts if part)
     if known.ended is Ended.REFUSED:
         return replace(common, ended=Ended.REFUSED, message=message)
     retry_at = told.retry_at or known.retry_at

@@ -70,7 +70,8 @@ def together(former: Outcome, newest: Outcome, log: Path | None) -> Outcome:
         with log.open("ab") as whole, newest.log.open("rb") as rest:
             shutil.copyfileobj(rest, whole)
         log.replace(newest.log)
-    return replace(newest, usage=Usage(**sums), told=former.told, notes=tuple(dict.fromkeys(notes)))
+    worked = former.worked or newest.worked
+    return replace(newest, usage=Usage(**sums), told=former.told, worked=worked, notes=tuple(dict.fromkeys(notes)))
 
 
 def _sum(one: Any, other: Any) -> Any:  # noqa: ANN401 - of tokens, or of a cost

@@ -126,6 +126,7 @@ def _outcome(program: str, brief: Brief, finished: Finished, said: _Said, log: P
         told=brief.text,
         log=log if log.is_file() else None,
         retry_at=said.retry_at,
+        worked=True,  # whatever it says of a quota is its own word
         permanent=finished.how is How.NOT_FOUND or (ended is Ended.CRASHED and finished.code in NOT_RUNNABLE),
     )
 

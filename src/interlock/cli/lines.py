@@ -106,7 +106,8 @@ class Story:
                 return self._produced(event, record.at)
             case AttemptErrored() as event:
                 again = _again(record.at, event.retry_at, permanent=event.permanent, tries=self._tried(event))
-                return f"infrastructure: {_first(event.why)}; {again}; no attempt is charged"
+                charged = "one of the attempts of `limits` is used" if event.worked else "no attempt is charged"
+                return f"infrastructure: {_first(event.why)}; {again}; {charged}"
             case AttemptLost() as event:
                 return f"cut off: {safe(event.why)}; no attempt is charged"
             case VerdictGiven() as event:

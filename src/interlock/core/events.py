@@ -160,7 +160,7 @@ class AttemptLost:
 
 @dataclass(frozen=True, slots=True)
 class AttemptErrored:
-    """Infrastructure failed; no attempt is charged. `retry_at` is when the next one may start."""
+    """Infrastructure failed; no attempt of the stage is charged. `retry_at` is when the next one may start."""
 
     attempt: AttemptId
     why: str
@@ -170,6 +170,7 @@ class AttemptErrored:
     usage: Usage = Usage()
     evidence: tuple[Evidence, ...] = ()
     notes: tuple[str, ...] = ()  # what a person should know of it, such as what could not be removed
+    worked: bool = False  # a quota ended it in the middle of its work: one of the attempts of `limits`
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,7 @@ def _charge(draft: RunState, stage: str, event: Event) -> None:
     """What it cost, to the run and to the stage."""
     match event:
         case AttemptErrored():
-            usage, attempts = event.usage, 0
+            usage, attempts = event.usage, int(event.worked)
         case CandidateProduced() if _by_agent(draft, event):
             usage, attempts = event.usage, 1
         case VerdictGiven() if not event.hard:

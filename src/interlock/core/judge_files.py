@@ -148,14 +148,22 @@ AGENT_FOLDERS = (
     ".github/skills",
 )  # fmt: skip
 AGENT_SETTINGS = (
-    "opencode.json*", ".crush.json", "crush.json", ".aider*", ".mcp.json", "mcp.json", ".cursorignore", ".geminiignore",
-    ".gooseignore", ".aiexclude", ".llmignore",
+    "opencode.json*", ".crush.json", "crush.json", ".aider*", ".mcp.json", "mcp.json",
+)  # fmt: skip
+# What keeps files out of what their tools search and read.
+AGENT_IGNORES = (
+    ".ignore", ".rgignore", ".agignore", ".fdignore", ".agentignore", ".agentsignore", ".aiignore", ".aiexclude",
+    ".llmignore", ".aiderignore", ".ampignore", ".augmentignore", ".claudeignore", ".clineignore", ".codeiumignore",
+    ".codexignore", ".continueignore", ".copilotignore", ".crushignore", ".cursorignore", ".cursorindexingignore",
+    ".geminiignore", ".gooseignore", ".junieignore", ".kilocodeignore", ".kiroignore", ".opencodeignore", ".qwenignore",
+    ".rooignore", ".windsurfignore",
 )  # fmt: skip
 # All that agent programs read or obey.
 AGENT_FILES = (
     *ENVIRONMENT,
     *INSTRUCTIONS,
     *AGENT_SETTINGS,
+    *AGENT_IGNORES,
     *(f"**/{folder}/**" for folder in AGENT_FOLDERS),
 )
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from interlock.core.globs import matches_any
-from interlock.core.judge_files import AGENT_FOLDERS, AGENT_SETTINGS, INSTRUCTIONS
+from interlock.core.judge_files import AGENT_FOLDERS, AGENT_IGNORES, AGENT_SETTINGS, INSTRUCTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ PROGRAMS = (
 # What some program or other obeys: which one an agent behind `acp` is nobody knows. Some look for texts, and for
 # folders that may hold some, beside each file that they read.
 _TEXTS = tuple(glob.removeprefix("**/") for glob in (*INSTRUCTIONS, *AGENT_FOLDERS))
-_OF_ANY = (*_TEXTS, *AGENT_SETTINGS, ".env", *(f"**/{name}" for name in _TEXTS))
+_OF_ANY = (*_TEXTS, *AGENT_SETTINGS, *AGENT_IGNORES, ".env", *(f"**/{name}" for name in _TEXTS))
 
 
 def program(name: str) -> Program:

@@ -1,4 +1,4 @@
-"""The forms that a secret's value is found in: as it is, encoded, and split over lines or strings. Pure.
+"""The forms that a secret's value is found in: as it is, encoded, as numbers, and split over lines or strings. Pure.
 
 Rule: text is compared by its ASCII letters and digits alone, so that quotes, operators, line ends, escapes and the two
 alphabets of base64 make no difference. Values that may stand anywhere for another reason are not looked for.
@@ -26,16 +26,24 @@ _HELD_MAX = 4096  # bytes that something in a value's middle may be long, where 
 _CHUNK = 1 << 16
 _STARS = b"***"
 
-_KEPT = bytes(b for b in range(256) if b >= 128 or chr(b).isalnum())
+_KEPT = bytes(b for b in range(128) if chr(b).isalnum())
 _DROPPED = bytes(b for b in range(256) if b not in _KEPT)
 _FLAGS = bytes(b in _KEPT for b in range(256))
 _ESCAPED_BLANK = re.compile(rb"\\[nrt]")
+_COLOUR = re.compile(rb"\x1b\[[0-9;]{0,20}[A-Za-z]")
+_PREFIX = re.compile(rb"(?<=[\"'`])[\s+,.&()\\]{1,200}[fFrRbBuU]{1,2}(?=[\"'`])")  # of a string behind another one
+# What may be the beginning of one of these.
+_OPEN_END = re.compile(rb"(?:(?<=[\"'`])[\s+,.&()\\]{1,200}[fFrRbBuU]{1,2}|\x1b\[[0-9;]{0,20})\Z")
+_DUMP = re.compile(rb"^([0-9a-fA-F]{6,16}:? {1,2})((?:[0-9a-fA-F]{2,4} {1,2}){1,16})([^\n]{0,24})$", re.M)
 _WORD = re.compile(r"[A-Za-z]?[a-z]*|[A-Z]*|[0-9]{0,11}")  # one word, or a number that may be a date or a port
 _WORD_MAX = 15
 _WORDS = re.compile(r"[A-Za-z]?[a-z]*(?:[-_ ]+[A-Za-z]?[a-z]*)+|[A-Z]*(?:[-_ ]+[A-Z]*)+")  # `not-needed`, `local-dev`
 _PART = re.compile(rf"[A-Za-z0-9+/=_.-]{{{_PART_MIN},}}")
 _IN_ADDRESS = re.compile(r"://[^/:@\s]*:([^/@\s]+)@")
 _URL_SAFE = ("", " ", "/", "!'()*", ";,/?:@&=+$#!'()*")  # what encoders leave as it is; a blank becomes a plus
+_NUMBERS = ("%d", "%03d", "%du8", "%o", "%03o", "0o%o")  # of a byte, beside hexadecimal ones
+# What stands around a byte's two digits: `\\x73`, `0x73`, `0x73u8`, `\\u{73}`, `\\u0073`, `\\U00000073`.
+_AROUND = (("", ""), ("x", ""), ("0x", ""), ("0x", "u8"), ("u", ""), ("u00", ""), ("U000000", ""))
 _CREDENTIAL_NAME = re.compile(
     r"TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|AUTH(?!OR(?!I[SZ]))|HTTP_BASIC|USERNAME"
     r"|(?:^|_)(?:API_?|PRIVATE_?)?KEY(?:_|$)"
@@ -74,12 +82,17 @@ class Part:
 
 
 def handed_out(pipeline: Pipeline, environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Every secret of the pipeline, its name and its value: who works, who judges, and what setup sees."""
+    """Every secret of the pipeline, its name and its value: who works, who judges, and what looks like a
+    credential of what these and setup see."""
     of_agents = [name for agent in pipeline.agents for name in agent.secrets]
     of_stages = [name for stage in pipeline.stages for name in stage.secrets]
     of_gates = [name for stage in pipeline.stages for gate in stage.gates for name in gate.secrets]
-    of_setup = [name for setup in pipeline.setup for name in setup.env if is_secret(name, environ.get(name, ""))]
-    names = dict.fromkeys((*of_agents, *of_stages, *of_gates, *of_setup))
+    gates = [gate for stage in pipeline.stages for gate in stage.gates]
+    seen = [
+        name for each in (pipeline.agents, pipeline.stages, gates, pipeline.setup) for one in each for name in one.env
+    ]
+    of_env = [name for name in seen if is_secret(name, environ.get(name, ""))]
+    names = dict.fromkeys((*of_agents, *of_stages, *of_gates, *of_env))
     return tuple((name, environ[name]) for name in names if environ.get(name))
 
 
@@ -116,11 +129,9 @@ def spans(content: bytes, forms: Forms) -> tuple[Span, ...]:
     """Where a value stands, in order; what overlaps is one."""
     found = [Span(at, at + len(form), name) for form, name in forms.plain.items() for at in _all(content, form)]
     if forms.bare:
-        bare = _bare(content)
-        hits = [(at, at + len(form) - 1, name) for form, name in forms.bare.items() for at in _all(bare, form)]
-        if hits:
-            places = _places(content)
-            found += [Span(places[first], places[last] + 1, name) for first, last, name in hits]
+        found += _bare_spans(content, forms)
+        if (numbers := _without_margins(content)) != content:
+            found += _bare_spans(numbers, forms)
     return _joined(found)
 
 
@@ -193,20 +204,27 @@ def _is_found_bare(form: bytes) -> bool:
 
 
 def _written(value: str) -> Iterator[bytes]:
-    """As it is, in base64 wherever it begins there, as hexadecimal digits, and as JSON, URLs and HTML have it."""
+    """As it is, in base64 wherever it begins there, as numbers, and as JSON, URLs and HTML have it."""
     content = value.encode("utf-8", "surrogateescape")
     yield content
-    for before in range(3):
-        encoded = base64.b64encode(b"\0" * before + content)
-        first = (0, 2, 3)[before]  # characters that hold bits of what stands before it; the last may hold others too
-        yield encoded[first : (before + len(content)) * 8 // 6]
+    for encoding in ("utf-8", "utf-16-le", "utf-16-be"):
+        yield from _in_base64(value.encode(encoding, "surrogatepass" if "16" in encoding else "surrogateescape"))
+    for number in _NUMBERS:
+        yield "".join(number % byte for byte in content).encode()
     for digits in ("%02x", "%02X"):
-        for mark in ("", "x", "0x", "u00"):
-            yield "".join(mark + digits % byte for byte in content).encode()
+        for before, after in _AROUND:
+            yield "".join(before + digits % byte + after for byte in content).encode()
         for safe in _URL_SAFE:
             yield "".join(_quoted(byte, safe, digits) for byte in content).encode()
     yield json.dumps(value)[1:-1].encode()
     yield html.escape(value).encode("utf-8", "surrogateescape")
+
+
+def _in_base64(content: bytes) -> Iterator[bytes]:
+    for before in range(3):
+        encoded = base64.b64encode(b"\0" * before + content)
+        first = (0, 2, 3)[before]  # characters that hold bits of what stands before it; the last may hold others too
+        yield encoded[first : (before + len(content)) * 8 // 6]
 
 
 def _quoted(byte: int, safe: str, digits: str) -> str:
@@ -225,13 +243,33 @@ def _parts_of(value: str) -> Iterator[bytes]:
 # --- finding them ---------------------------------------------------------------------------------
 
 
+def _bare_spans(content: bytes, forms: Forms) -> list[Span]:
+    bare = _bare(content)
+    hits = [(at, at + len(form) - 1, name) for form, name in forms.bare.items() for at in _all(bare, form)]
+    places = _places(content) if hits else []
+    return [Span(places[first], places[last] + 1, name) for first, last, name in hits]
+
+
 def _bare(content: bytes) -> bytes:
     return _without_escapes(content).translate(None, _DROPPED)
 
 
 def _without_escapes(content: bytes) -> bytes:
-    """As long as before."""
-    return _ESCAPED_BLANK.sub(b"  ", content) if b"\\" in content else content
+    """As long as before: without escaped blanks, colours, and what makes strings that stand in a row special."""
+    if b"\\" in content:
+        content = _ESCAPED_BLANK.sub(b"  ", content)
+    if b"\x1b" in content:
+        content = _COLOUR.sub(_blank, content)
+    return _PREFIX.sub(_blank, content)
+
+
+def _blank(found: re.Match[bytes]) -> bytes:
+    return b" " * len(found[0])
+
+
+def _without_margins(content: bytes) -> bytes:
+    """As long as before: of a dump its numbers alone, without the places before them and the text behind them."""
+    return _DUMP.sub(lambda found: b" " * len(found[1]) + found[2] + b" " * len(found[3]), content)
 
 
 def _places(content: bytes) -> list[int]:
@@ -260,11 +298,15 @@ def _joined(found: Iterable[Span]) -> tuple[Span, ...]:
 def _begun(content: bytes, forms: Forms) -> int:
     """Where the first value begins that is not there whole, the length of `content` where none does."""
     start = len(content) - _longest_begun(content, forms.plain)
-    bare = _bare(content) if forms.bare else b""
-    begun = _longest_begun(bare, forms.bare)
-    if begun:
-        start = min(start, _places(content)[len(bare) - begun])
+    if forms.bare:
+        start = min(start, _begun_bare(_OPEN_END.sub(b"", content), forms, start))
     return start
+
+
+def _begun_bare(content: bytes, forms: Forms, otherwise: int) -> int:
+    bare = _bare(content)
+    begun = _longest_begun(bare, forms.bare)
+    return _places(content)[len(bare) - begun] if begun else otherwise
 
 
 def _longest_begun(content: bytes, forms: Iterable[bytes]) -> int:

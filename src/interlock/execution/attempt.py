@@ -202,6 +202,7 @@ def _errored(world: World, context: Context, command: StartAttempt, outcome: Out
         retry_at=retry_at,
         permanent=outcome.permanent,
         quota=quota,
+        worked=quota and outcome.worked,
         usage=outcome.usage,
         evidence=evidence,
         notes=(*outcome.notes, *notes),

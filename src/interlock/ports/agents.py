@@ -65,6 +65,7 @@ class Outcome:
     kept_session: Path | None = None  # to be handed to the next attempt
     retry_at: float = 0.0
     permanent: bool = False
+    worked: bool = False  # its model answered, or there is no more than its own word that none did
     told: str = ""  # the brief as it was sent
     answer: str = ""  # what it answered in full, where the brief asks for one: JSON, or text that holds it
     notes: tuple[str, ...] = ()  # what a person should know, such as failures that the program got over

@@ -128,8 +128,9 @@ class Workspaces(Protocol):
     def changes(self, old: str, new: str) -> tuple[Change, ...]:
         """Between two commits or trees, sorted by path."""
 
-    def patch(self, old: str, new: str, without: Sequence[str] = ()) -> bytes:
-        """Between two commits or trees, for `git apply`, but for the paths `without`."""
+    def patch(self, old: str, new: str, without: Sequence[str] = (), *, text: Sequence[str] = ()) -> bytes:
+        """Between two commits or trees, for `git apply`, but for the paths `without`; or of the paths `text` alone, to
+        be read: as text, whatever bytes they hold."""
 
     def restore(self, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:
         """`commit` with the paths that match `globs` as they are in `onto`: a new commit's hash."""

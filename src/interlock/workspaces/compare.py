@@ -13,6 +13,7 @@ from interlock.workspaces.trees import Entry
 
 COMMITTER = "Interlock <interlock@localhost>"
 ANCESTORS_MAX = 100_000
+_PATCH = ("-r", "-p", "--full-index", "-M", "--no-color", "--no-ext-diff", "--no-textconv")
 _WITH_CONTENT = (*trees.REGULAR, trees.LINK)
 
 
@@ -54,9 +55,14 @@ def changes(git: Git, objects: Objects, old: str, new: str) -> tuple[Change, ...
 
 def patch(git: Git, old: str, new: str, without: Sequence[str] = ()) -> bytes:
     """The difference of two commits or trees, for people and `git apply`, but for the paths `without`."""
-    options = ("-r", "-p", "--binary", "--full-index", "-M", "--no-color", "--no-ext-diff", "--no-textconv")
     paths = ("--", *(f":(top,exclude,literal){path}" for path in without)) if without else ()
-    return git.call("diff-tree", *options, old, new, *paths).out
+    return git.call("diff-tree", "--binary", *_PATCH, old, new, *paths).out
+
+
+def texts(git: Git, old: str, new: str, paths: Sequence[str]) -> bytes:
+    """The difference of these paths, as text."""
+    some = (f":(top,literal){path}" for path in paths)
+    return git.call("diff-tree", "--text", *_PATCH, old, new, "--", *some).out
 
 
 def content(objects: Objects, tree: str, path: str, max_bytes: int) -> bytes | None:

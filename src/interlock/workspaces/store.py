@@ -278,8 +278,10 @@ class GitWorkspaces:
         """Between two commits or trees, sorted by path."""
         return compare.changes(self._git, self._objects, self._tree(old), self._tree(new))
 
-    def patch(self, old: str, new: str, without: Sequence[str] = ()) -> bytes:
+    def patch(self, old: str, new: str, without: Sequence[str] = (), *, text: Sequence[str] = ()) -> bytes:
         """As the port says."""
+        if text:
+            return compare.texts(self._git, self._tree(old), self._tree(new), text)
         return compare.patch(self._git, self._tree(old), self._tree(new), without)
 
     def restore(self, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:

@@ -4,6 +4,7 @@ mark outside of the checkout. Every program gets all of it."""
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 from tests.model_server.script import Step
@@ -13,6 +14,8 @@ BELOW = (
     "src/all",
     "src/last",
 )  # folders with a file to read and instructions beside it: all names, the last to look for
+
+MENTIONS = "The change: see @mentioned.txt, @docs/mentioned.txt and @../beside.txt for more.\n"  # text of the work
 
 _READERS = {
     "claude": ("Read", "file_path"),
@@ -31,6 +34,8 @@ def plant(tree: Path, foreign: str, marks: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
         file.chmod(0o755)
+    (tree.parent / "beside.txt").write_text(WORD)
+    subprocess.run(["git", "-C", str(tree), "add", "mentioned.txt", "docs/mentioned.txt"], check=True)
 
 
 def reads(program: str, tree: Path) -> tuple[Step, ...]:
@@ -44,6 +49,8 @@ def reads(program: str, tree: Path) -> tuple[Step, ...]:
 
 def _files(foreign: str, marks: Path) -> dict[str, str]:
     return {
+        "mentioned.txt": WORD,
+        "docs/mentioned.txt": WORD,
         **_instructions(),
         **_environments(foreign),
         **_aider(foreign, marks),

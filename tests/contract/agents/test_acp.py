@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.contract.agents.planted import BELOW, WORD, plant, reads
+from tests.contract.agents.planted import BELOW, MENTIONS, WORD, plant, reads
 from tests.contract.agents.world import bin_of, place_in
 from tests.model_server.script import Step
 from tests.model_server.server import serving
@@ -29,10 +29,17 @@ def place(tmp_path: Path) -> Place:
 
 
 def work(
-    scenario: str, place: Place, argv: tuple[str, ...] = AGENT, *, timeout_s: int = 60, schema: str = "", **env: str
+    scenario: str,
+    place: Place,
+    argv: tuple[str, ...] = AGENT,
+    *,
+    timeout_s: int = 60,
+    schema: str = "",
+    before: str = "",
+    **env: str,
 ) -> Outcome:
     given = {"PATH": os.environ["PATH"], "HOME": str(place.home), "TMPDIR": str(place.tmp), **env}
-    asked = f"Please do it. SCENARIO:{scenario}"
+    asked = f"{before}Please do it. SCENARIO:{scenario}"
     brief = Brief(
         "r", AttemptId("code", 1, 1), asked, asked, "", given, timeout_s, 0, scope=SCOPE, answer_schema=schema
     )
@@ -154,7 +161,10 @@ def _real(name: str, base: str, home: Path) -> tuple[tuple[str, ...], dict[str, 
 def test_a_real_agent_edits_and_its_failure_is_told(name: str, place: Place, tmp_path: Path) -> None:
     with serving(_SCENARIOS) as model:
         argv, env = _real(name, model.base, tmp_path)
-        outcome = work("edit", place, argv, **env)
+        beside = place.root / "beside.txt"
+        beside.write_text("BESIDE")
+        outcome = work("edit", place, argv, before=f"As @{beside} says.\n", **env)
+        assert not [body for _, body in model.requests if "BESIDE" in body]
         assert outcome.ended is Ended.COMPLETED, outcome
         assert (place.tree / "a.txt").read_text() == "two\n"
         assert outcome.message.endswith("All done.")
@@ -173,7 +183,7 @@ def test_a_real_agent_obeys_nothing_that_was_planted(name: str, place: Place, tm
     with serving(here) as model, serving(_SCENARIOS) as foreign:
         plant(place.tree, foreign.base, tmp_path / "marks")
         argv, env = _real(name, model.base, tmp_path)
-        outcome = work("read", place, argv, **env)
+        outcome = work("read", place, argv, before=MENTIONS, **env)
         told = [body for _, body in model.requests if WORD in body]
     assert all(f"what stands in {folder}" in model.requests[-1][1] for folder in BELOW)
     assert (outcome.ended, foreign.requests, told) == (Ended.COMPLETED, [], []), outcome

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.contract.agents.planted import BELOW, WORD, plant, reads
+from tests.contract.agents.planted import BELOW, MENTIONS, WORD, plant, reads
 from tests.contract.agents.world import bin_of, place_in, work
 from tests.model_server.script import Step
 from tests.model_server.server import serving
@@ -46,6 +46,7 @@ def test_a_worker_reads_nothing_that_was_planted(name: str, place: Place, tmp_pa
             model.base,
             "edit" if name == "aider" else "work",
             place,
+            before=MENTIONS,
             more={"STAGE_WORD": "seen", "STAGE_TOKEN": "seen"},
         )
     _untouched(foreign.requests, model.requests, tmp_path / "marks")
@@ -64,7 +65,7 @@ def test_a_worker_reads_nothing_that_was_planted(name: str, place: Place, tmp_pa
 def test_a_reviewer_reads_nothing_that_was_planted(name: str, place: Place, tmp_path: Path) -> None:
     with serving(_HERE) as model, serving(_FOREIGN) as foreign:
         plant(place.tree, foreign.base, tmp_path / "marks")
-        outcome = work(name, model.base, "review", place, schema=schema())
+        outcome = work(name, model.base, "review", place, before=MENTIONS, schema=schema())
     _untouched(foreign.requests, model.requests, tmp_path / "marks")
     assert outcome.ended is Ended.COMPLETED, outcome
     assert json.loads(outcome.answer or outcome.message)["verdict"] == "revise"
@@ -86,6 +87,19 @@ def test_opencode_tells_a_reviewer_of_no_instructions_beside_what_it_reads(place
     assert "one = 1" in model.requests[-1][1]
     assert not [body for _, body in model.requests if WORD in body]
     assert json.loads(outcome.answer or outcome.message)["verdict"] == "revise"
+
+
+def test_a_reviewer_with_qwen_can_read_and_not_search(place: Place) -> None:
+    bin_of("qwen")
+    (place.tree / "a.py").write_text("found = 1\n")
+    search = Step("tool", json.dumps({"pattern": "found"}), "grep_search")
+    read = Step("tool", json.dumps({"file_path": str(place.tree / "a.py")}), "read_file")
+    with serving({"review": (search, read, *_HERE["review"])}) as model:
+        work("qwen", model.base, "review", place, schema=schema())
+    assert "grep_search" in model.requests[1][1]
+    assert "that permission was declined" in model.requests[1][1]
+    assert "found = 1" not in model.requests[1][1]
+    assert "found = 1" in model.requests[2][1]
 
 
 def _untouched(foreign: list[tuple[str, str]], own: list[tuple[str, str]], marks: Path) -> None:

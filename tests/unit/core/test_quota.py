@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from interlock.core.commands import Command, EvaluateGate, Pause, StartAttempt, WaitUntil
 from interlock.core.events import (
     AttemptErrored,
@@ -14,12 +16,13 @@ from interlock.core.events import (
     PauseReason,
     Recorded,
     RunStarted,
+    TimeReached,
     VerdictGiven,
     VerdictStatus,
 )
 from interlock.core.fold import fold
 from interlock.core.ids import AttemptId, input_of
-from interlock.core.pipeline import AgentSpec, Gate, GateKind, Pipeline, Review, Stage
+from interlock.core.pipeline import AgentSpec, Gate, GateKind, Limits, Pipeline, Review, Stage
 from interlock.core.plan import plan
 from interlock.execution.context import Context
 
@@ -64,6 +67,26 @@ def next_of(records: list[Recorded], pipeline: Pipeline = PIPELINE) -> Command:
 def test_a_wait_says_since_when_and_until_when() -> None:
     records = limited((100.0, 164.0), (164.0, 420.0))
     assert next_of(records) == WaitUntil(420.0, "rate limited", 100.0)
+
+
+@pytest.mark.parametrize("limits", [{"run": Limits(attempts=3)}, {"stage": Limits(attempts=3)}])
+def test_limits_count_what_a_quota_ended_in_the_middle_of_work(limits: dict[str, Limits]) -> None:
+    stage = replace(STAGE, limits=limits.get("stage", STAGE.limits))
+    pipeline = replace(PIPELINE, stages=(stage,), limits=limits.get("run", PIPELINE.limits))
+    hours = [(at * 5 * HOUR + 1, (at + 1) * 5 * HOUR + 1) for at in range(9)]
+    for number, worked in ((2, True), (3, True), (9, False)):
+        records = [
+            replace(one, event=replace(one.event, worked=worked)) if isinstance(one.event, AttemptErrored) else one
+            for one in limited(*hours[:number])
+        ]
+        assert isinstance(next_of(records, pipeline), WaitUntil)
+        after = Recorded(len(records) + 1, hours[number - 1][1], TimeReached(hours[number - 1][1]))
+        command = next_of([*records, after], pipeline)
+        if number == 3:
+            assert isinstance(command, Pause)
+            assert command.reason is PauseReason.LIMIT
+        else:
+            assert isinstance(command, StartAttempt)
 
 
 def test_an_untold_quota_is_waited_for_as_long_as_the_pipeline_says() -> None:

@@ -31,6 +31,22 @@ ENCODED = {
     "HEX": KEY.encode().hex(" ").upper(),
     "bytes of C": "".join(f"\\x{byte:02x}" for byte in KEY.encode()),
     "numbers": ", ".join(f"0x{byte:02X}" for byte in KEY.encode()),
+    "decimal bytes": str(list(KEY.encode())),
+    "decimal bytes of Rust": ", ".join(f"{byte}u8" for byte in KEY.encode()),
+    "bytes of Rust": ", ".join(f"0x{byte:02x}u8" for byte in KEY.encode()),
+    "letters of Rust": "".join(f"\\u{{{byte:x}}}" for byte in KEY.encode()),
+    "letters of C": "".join(f"\\U{byte:08x}" for byte in KEY.encode()),
+    "octal": "".join(f"\\{byte:03o}" for byte in KEY.encode()),
+    "octal of a shell": "$'" + "".join(f"\\{byte:o}" for byte in KEY.encode()) + "'",
+    "entities": "".join(f"&#{byte};" for byte in KEY.encode()),
+    "hexadecimal entities": "".join(f"&#x{byte:x};" for byte in KEY.encode()),
+    "a blank of no width": f"{KEY[:9]}\u200b{KEY[9:]}",
+    "a blank that breaks no line": f"{KEY[:9]}\u00a0{KEY[9:]}",
+    "curly quotes": f"{KEY[:9]}\u201d \u201c{KEY[9:]}",
+    "a colour": f"{KEY[:9]}\x1b[0;31m{KEY[9:]}",
+    "strings of other kinds": f"('{KEY[:9]}'\n    f'{KEY[9:18]}' + rb'{KEY[18:]}')",
+    "base64 of UTF-16": base64.b64encode(KEY.encode("utf-16")).decode(),
+    "base64 of UTF-16 the other way": base64.b64encode(KEY.encode("utf-16-be")).decode(),
     "concatenated": f'"{KEY[:9]}" +\n        "{KEY[9:]}"',
     "joined": f'"".join(["{KEY[:5]}", "{KEY[5:12]}", "{KEY[12:]}"])',
     "over lines of comments": f"# {KEY[:9]}\n# {KEY[9:]}",
@@ -46,7 +62,18 @@ ENCODED = {
 }
 
 
-@pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in ENCODED.items()])
+# Found where it is whole: in logs a value that such a dump spreads over two chunks is not.
+DUMPS = {
+    "hexdump -C": "".join(
+        f"{at:08x}  {KEY.encode()[at : at + 16].hex(' ')}  |{'.' * 16}|\n" for at in range(0, len(KEY.encode()), 16)
+    ),
+    "xxd": "".join(
+        f"{at:08x}: {KEY.encode()[at : at + 16].hex(' ', 2)}  {'a' * 16}\n" for at in range(0, len(KEY.encode()), 16)
+    ),
+}
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in {**ENCODED, **DUMPS}.items()])
 def test_it_is_found_as(text: str) -> None:
     forms = to_find([("KEY", KEY[:22])]) if "\0" in text else FORMS
     content = b"before = 1\n" + text.encode("latin-1" if "\0" in text else "utf-8") + b"\nafter = 2\n"
@@ -171,6 +198,16 @@ def test_every_secret_of_a_pipeline_was_handed_out() -> None:
         "NPM_TOKEN",
         "PIP_INDEX_URL",
     }
+
+
+def test_an_address_with_a_password_that_anybody_sees_was_handed_out() -> None:
+    gate = Gate("tests", GateKind.RUN, env=("OF_GATE", "LANG"))
+    stage = Stage("code", agent="coder", env=("OF_STAGE", "HOME"), gates=(gate,))
+    agent = AgentSpec("coder", "command", env=("OPENAI_API_BASE", "MODEL"))
+    names = ("OF_GATE", "OF_STAGE", "OPENAI_API_BASE")
+    environ = {"LANG": "C.UTF-8", "HOME": "/home/ann", "MODEL": "openai/gpt-4o", "OTHER": "https://u:p@x"}
+    environ |= dict.fromkeys(names, "https://gate:Pa55w0rd-zQ7xY@gw.example.com/v1")
+    assert {name for name, _ in handed_out(Pipeline("p", (stage,), agents=(agent,)), environ)} == set(names)
 
 
 @pytest.mark.parametrize(

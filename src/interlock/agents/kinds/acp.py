@@ -15,6 +15,8 @@ from interlock.core.pipeline import AgentSpec
 from interlock.core.programs import obeyed
 from interlock.ports import Agent, Brief, Cancel, Ended, Outcome, Place
 
+_NO_MENTIONS = {"CLAUDE_CODE_DISABLE_FILE_MENTIONS": "1"}  # with claude `@path` in what it is told would read a file
+
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     return Acp(environ)
@@ -52,4 +54,4 @@ def _start(words: tuple[str, ...], asked: Asked) -> Start:
         "documents": str(Path(artifacts).resolve().relative_to(root)) if artifacts else "",
         "reviews": asked.reviews,
     }
-    return started("acp", config)
+    return started("acp", config, _NO_MENTIONS)

@@ -20,6 +20,7 @@ from interlock.ports import Agent
 
 _QUIET = (
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_AUTOUPDATER", "DISABLE_TELEMETRY", "DISABLE_ERROR_REPORTING",
+    "CLAUDE_CODE_DISABLE_FILE_MENTIONS",  # `@path` in the brief, or in the work that it shows, reads no file
 )  # fmt: skip
 _KEY, _TOKEN = "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"
 _AGAIN = "api_retry"  # a call of the model that failed, and that it tries again

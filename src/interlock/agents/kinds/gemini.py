@@ -10,6 +10,7 @@ from pathlib import Path
 
 from interlock.agents.checking import SERVER, TOOL, Check
 from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, text
+from interlock.agents.mentions import without_mentions
 from interlock.core.events import Usage
 from interlock.core.programs import obeyed
 from interlock.ports import Agent
@@ -43,7 +44,7 @@ def _start(asked: Asked) -> Start:
     mode = "plan" if asked.reviews else "yolo"
     session = ("--resume", asked.session.name) if asked.session is not None else ()
     arguments = (*model, "-o", "stream-json", "--skip-trust", "--approval-mode", mode, *session)
-    return Start(arguments, env, asked.text.encode())
+    return Start(arguments, env, without_mentions(asked.text).encode())
 
 
 def _servers(check: Check) -> dict[str, object]:

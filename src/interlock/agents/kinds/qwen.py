@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, tail, text
+from interlock.agents.mentions import without_mentions
 from interlock.agents.patience import of_no_use, since
 from interlock.core.events import Usage
 from interlock.core.programs import obeyed
@@ -47,7 +48,7 @@ def _start(asked: Asked) -> Start:
         may = ("--approval-mode", "plan", "--exclude-tools", "edit", "--exclude-tools", "run_shell_command")
     always = ("--bare", "--auth-type", "openai", "--chat-recording", "-o", "stream-json")
     session = ("--resume", asked.session.name) if asked.session is not None else ()
-    return Start((*always, *model, *may, *session), env, asked.text.encode())
+    return Start((*always, *model, *may, *session), env, without_mentions(asked.text).encode())
 
 
 def _read(asked: Asked, log: Path) -> Told:

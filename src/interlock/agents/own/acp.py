@@ -7,7 +7,7 @@ import asyncio
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -156,7 +156,7 @@ async def _worked(config: Mapping[str, object]) -> None:
             result = Result(trouble=f"{error} {error.data or ''}".strip()[:2_000], status=_status_of(error))
         except (OSError, EOFError) as error:
             result = _lost(error)
-        tell_result(result)
+        tell_result(replace(result))
         os._exit(0)  # an agent's own servers may keep its output open for good; who started us ends them all
 
 
@@ -183,7 +183,7 @@ async def _asked(config: Mapping[str, object], client: Client, connection: Any) 
     refused = answer.stop_reason == "refusal"
     done = (answer.stop_reason == "end_turn" and not wrong) or refused
     trouble = wrong if wrong or done else f"the agent stopped: {answer.stop_reason}"
-    return Result(done, refused, said, trouble, usage=_usage(answer, client), session=session)
+    return Result(done, refused, said, trouble, usage=_usage(answer, client), session=session, begun=bool(client.kinds))
 
 
 async def _session(connection: Any, cwd: str, servers: list[Any]) -> str:  # noqa: ANN401

@@ -27,6 +27,7 @@ class Result:
     usage: Usage = field(default_factory=Usage)
     model: str = ""
     session: str = ""
+    begun: bool = False
 
 
 def started(module: str, config: Mapping[str, object], env: Mapping[str, str] | None = None) -> Start:
@@ -72,4 +73,5 @@ def read_result(asked: Asked, log: Path) -> Told:
         ),
         model=text(result, "model"),
         session=text(result, "session"),
+        begun=result.get("begun") is True,
     )

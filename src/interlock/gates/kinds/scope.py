@@ -23,7 +23,7 @@ _RESERVED = ".interlock/"
 _GITLINK = "160000"
 _SYMLINK = "120000"
 _ABSENT = "000000"
-_IGNORE_FILES = frozenset({".gitignore", ".ignore"})
+_IGNORE_FILES = frozenset({".gitignore", *judge_files.AGENT_IGNORES})
 _ONLY_AUTHORS = "only a stage that `authors` it may change it"
 _MARKERS = (b"<<<<<<< ", b">>>>>>> ", b"||||||| ")
 _MARKED_BYTES_MAX = 20_000_000
@@ -112,7 +112,9 @@ def _dependencies(workspaces: Workspaces, case: Case, changes: Sequence[Change])
 
 
 def _ignored(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
-    """Linters heed ignore files: a candidate must not have its own files left out."""
+    """Linters heed ignore files, and so does what reviewers search with: a candidate must not have its own files, or
+    code, left out."""
+    touched = {change.path for change in changes}
     for change in changes:
         folder, _, name = change.path.rpartition("/")
         if name not in _IGNORE_FILES or change.new_mode == _ABSENT:
@@ -121,7 +123,9 @@ def _ignored(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> I
         for pattern in sorted(now - before):
             deep = "" if "/" in pattern.rstrip("/") else "**/"
             glob = f"/{folder}/{deep}{pattern.lstrip('/')}" if folder else pattern
-            if hidden := [path for path in workspaces.files(case.commit, (glob,)) if judge_files.is_source(path)]:
+            if hidden := [
+                path for path in workspaces.files(case.commit, (glob,)) if path in touched or judge_files.is_code(path)
+            ]:
                 message = f"{pattern} hides {hidden[0]} from tools that heed ignore files: ignore what is not tracked"
                 yield Finding("ignored", f"{change.path}: {message}", file=change.path)
 

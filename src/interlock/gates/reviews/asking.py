@@ -16,10 +16,10 @@ from interlock.core.pipeline import Review
 from interlock.core.text import plain
 from interlock.gates.bench import Bench
 from interlock.gates.requirements import content, document, ids_in
+from interlock.gates.reviews import showing
 from interlock.gates.reviews.answers import Asked, schema
 from interlock.ports import Case, UsageError
 
-DIFF_MAX = 200_000  # characters
 _NOTE_MAX = 2_000
 
 _FRAME = """You are a reviewer. Judge the change below and change nothing yourself: what you write in this checkout \
@@ -64,7 +64,7 @@ def question(bench: Bench, case: Case, review: Review, asked: Asked) -> str:
         *_noted(case, mark),
         *_before(asked),
         *_to_keep(asked),
-        _marked("the change", _diff(bench, case), mark),
+        _marked("the change", showing.change(bench, case), mark),
         _ANSWER.format(schema=schema(mark)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -90,13 +90,6 @@ def _of_base(bench: Bench, case: Case, path: str) -> str:
     except UsageError:  # too large to be an instruction
         return ""
     return (read or b"").decode("utf-8", "replace")
-
-
-def _diff(bench: Bench, case: Case) -> str:
-    patch = bench.workspaces.patch(case.input_tree, case.tree).decode("utf-8", "replace")
-    if len(patch) <= DIFF_MAX:
-        return patch
-    return f"{patch[:DIFF_MAX]}\n[{len(patch) - DIFF_MAX} more characters: read the files]"
 
 
 def _documents(bench: Bench, case: Case, mark: str) -> Iterator[str]:
