@@ -103,10 +103,20 @@ def make_artifacts(artifacts: str, place: Place) -> None:
             folder.mkdir(parents=True, exist_ok=True)
 
 
+def content_of(path: Path, bytes_max: int) -> bytes:
+    """The beginning of a regular file that the program left, empty where there is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read(bytes_max) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+    except OSError:
+        return b""
+
+
 def _answer(aside: Path, finished: Finished) -> str:
     """What it wrote to $INTERLOCK_ANSWER, or else what it printed; where only the end of that is known, it says so:
     what follows may be in the middle of a quotation."""
-    written = _content(aside / "answer", ANSWER_BYTES_MAX)
+    written = content_of(aside / "answer", ANSWER_BYTES_MAX)
     cut = not written and (aside / "log").is_file() and (aside / "log").stat().st_size > len(finished.tail)
     said = (written or finished.tail).decode("utf-8", "replace")
     return f"[the beginning is left out]\n{said}" if cut else said
@@ -163,20 +173,10 @@ def _code(code: int | None) -> str:
 
 def _said(path: Path) -> _Said:
     try:
-        told = json.loads(_content(path, _USAGE_BYTES_MAX))
+        told = json.loads(content_of(path, _USAGE_BYTES_MAX))
     except (ValueError, RecursionError):
         return _Said()
     return _parsed(cast(Mapping[str, object], told)) if isinstance(told, dict) else _Said()
-
-
-def _content(path: Path, bytes_max: int) -> bytes:
-    """The beginning of a regular file that the program left, empty where there is none."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            return file.read(bytes_max) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
-    except OSError:
-        return b""
 
 
 def _parsed(told: Mapping[str, object]) -> _Said:
