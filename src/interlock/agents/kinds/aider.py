@@ -24,6 +24,12 @@ _EMPTY = "> Empty response received from LLM."  # and after it what the answer c
 _MISFIT = "> The LLM did not conform to the edit format."
 _REPLY = re.compile(r"LLM RESPONSE \d{4}-\d\d-\d\dT[\d:]+")  # each line of what was said has who said it before it
 _SPOKE = "ASSISTANT "
+# It starts git in the folder of the work by itself: a folder that only looks like a repository is none.
+_EXPLICIT = {
+    "GIT_CONFIG_COUNT": "1",
+    "GIT_CONFIG_KEY_0": "safe.bareRepository",
+    "GIT_CONFIG_VALUE_0": "explicit",
+}
 _LINES_MAX = 40
 _SILENT_S = 900  # it is told not to stream, and says nothing before an answer is whole
 
@@ -42,7 +48,7 @@ def _start(asked: Asked) -> Start:
     may = ("--dry-run", "--chat-mode", "ask") if asked.reviews else ()
     said = ("--analytics-log", str(asked.state / "calls.jsonl"), "--message-file", str(prompt))
     # Its linter is `python -m flake8` in the checkout: none of its modules is looked for there.
-    env = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONSAFEPATH": "1"}
+    env = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONSAFEPATH": "1", **_EXPLICIT}
     if asked.endpoint:
         env |= {"OPENAI_API_BASE": f"{asked.endpoint}/v1", "ANTHROPIC_API_BASE": asked.endpoint}
     return Start((*_ALWAYS, *model, *may, *kept, *said), env)
