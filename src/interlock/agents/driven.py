@@ -24,7 +24,7 @@ from interlock.agents.metering import Meter, OverBudget
 from interlock.agents.patience import Patience, silent
 from interlock.agents.prices import priced
 from interlock.agents.probe import version_of
-from interlock.agents.program import ANSWER_BYTES_MAX, LOG_BYTES_MAX, NOT_RUNNABLE, discreet, make_artifacts
+from interlock.agents.program import ANSWER_BYTES_MAX, LOG_BYTES_MAX, NOT_RUNNABLE, discreet, make_artifacts, no_folder
 from interlock.agents.sessions import Session, found, keep, kept, since
 from interlock.agents.trouble import does_not_know, trouble
 from interlock.core.events import Usage
@@ -125,9 +125,8 @@ class Driven:
         self._kind, self._environ = kind, environ
 
     def work(self, spec: AgentSpec, brief: Brief, place: Place, cancel: Cancel) -> Outcome:
-        cwd = place.tree / brief.dir
-        if not cwd.is_dir():
-            return Outcome(Ended.CRASHED, f"{brief.dir}: no such folder in the checkout: correct the stage's `dir`")
+        if wrong := no_folder(place.tree, brief.dir):
+            return Outcome(Ended.CRASHED, wrong)
         asked = self._resuming(_asked(spec, brief, place))
         program = shutil.which(self._kind.program, path=brief.env.get("PATH", ""))
         if program is None:

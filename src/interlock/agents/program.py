@@ -50,8 +50,8 @@ def run_program(
     aside = place.root / "agent"
     aside.mkdir(exist_ok=True)
     cwd = place.tree / brief.dir
-    if not cwd.is_dir():
-        return Outcome(Ended.CRASHED, f"{brief.dir}: no such folder in the checkout: correct the stage's `dir`")
+    if wrong := no_folder(place.tree, brief.dir):
+        return Outcome(Ended.CRASHED, wrong)
     (aside / "brief.md").write_text(brief.text, encoding="utf-8")
     make_artifacts(brief.env.get("ARTIFACTS", ""), place)
     own = {
@@ -78,6 +78,17 @@ def run_program(
     return discreet(
         replace(outcome, answer=_answer(aside, finished)) if brief.answer_schema else outcome, brief.secrets
     )
+
+
+def no_folder(tree: Path, folder: str) -> str:
+    """Why nothing can work in `folder` of the checkout, empty where it can. A link leads to a place that an earlier
+    stage chose: paths that are reckoned from the folder would lead from there."""
+    path = tree / folder
+    if not path.is_dir():
+        return f"{folder}: no such folder in the checkout: correct the stage's `dir`"
+    if path.resolve() != tree.resolve() / folder:
+        return f"{folder}: a symbolic link in the checkout: name the folder itself in the stage's `dir`"
+    return ""
 
 
 def log_in(root: Path) -> Path:
