@@ -1,7 +1,7 @@
 """Folders that git takes for a repository of their own. What git does there, their `config` says: it may name programs.
 
 Rule: git goes by names: HEAD, and `objects` with `refs`, or `commondir`. A candidate makes no such folder, and changes
-none but for its objects and refs; only a stage that `authors` it does.
+none but for its objects and refs.
 """
 
 from __future__ import annotations

@@ -165,8 +165,8 @@ def _repositories(workspaces: Workspaces, case: Case, changes: Sequence[Change])
         return
     before, after = (workspaces.files(commit, ("**",)) for commit in (case.input_commit, case.commit))
     for folder, path in repositories.planted(before, after, changed).items():
-        message = f"{folder}: git takes this folder for a repository, and does what its config says: take it out"
-        yield Finding("repository", f"{message}; only a stage that `authors` its files may make one", file=path)
+        message = f"{folder}: git takes this folder for a repository, and does what its config says: take out {path}"
+        yield Finding("repository", f"{message}; {_ONLY_AUTHORS}", file=path)
 
 
 def _complaint(workspaces: Workspaces, case: Case, change: Change, conflicts: Sequence[str]) -> tuple[str, str] | None:
