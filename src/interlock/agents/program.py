@@ -25,6 +25,9 @@ NOT_RUNNABLE = {126: "a command cannot be run", 127: "a command was not found"} 
 LOG_BYTES_MAX = 10_000_000
 ANSWER_BYTES_MAX = 400_000
 _CLAIM_MAX = 2_000
+_WRITTEN = "[written to $INTERLOCK_ANSWER]"
+_TWO = "[two answers are none]"
+_OBJECTS_MAX = 50
 _USAGE_BYTES_MAX = 65_536
 # How a program may say that it ended, where its exit code cannot.
 _SAID = frozenset({Ended.REFUSED, Ended.RATE_LIMITED, Ended.OUT_OF_BUDGET, Ended.UNAVAILABLE})
@@ -126,11 +129,30 @@ def content_of(path: Path, bytes_max: int) -> bytes:
 
 def _answer(aside: Path, finished: Finished) -> str:
     """What it wrote to $INTERLOCK_ANSWER, or else what it printed; where only the end of that is known, it says so:
-    what follows may be in the middle of a quotation."""
-    written = content_of(aside / "answer", ANSWER_BYTES_MAX)
-    cut = not written and (aside / "log").is_file() and (aside / "log").stat().st_size > len(finished.tail)
-    said = (written or finished.tail).decode("utf-8", "replace")
-    return f"[the beginning is left out]\n{said}" if cut else said
+    what follows may be in the middle of a quotation. So it says of the file, whose path each command knows that it
+    starts, the product among them. Where it printed another answer than it wrote, there is none."""
+    written = content_of(aside / "answer", ANSWER_BYTES_MAX).decode("utf-8", "replace")
+    printed = finished.tail.decode("utf-8", "replace")
+    if written:
+        other = _printed_answer(printed)
+        two = other is not None and other != _printed_answer(written)
+        return f"{_WRITTEN}\n{written}" + (f"\n[another one was printed]\n{printed}\n{_TWO}" if two else "")
+    cut = (aside / "log").is_file() and (aside / "log").stat().st_size > len(finished.tail)
+    return f"[the beginning is left out]\n{printed}" if cut else printed
+
+
+def _printed_answer(text: str) -> object:
+    """The verdict that a text ends with, None where it ends with none."""
+    lines = text.strip().removesuffix("```").rstrip().split("\n")
+    starts = [number for number, line in enumerate(lines) if line.lstrip().startswith("{")]
+    for start in reversed(starts[-_OBJECTS_MAX:]):
+        try:
+            value = json.loads("\n".join(lines[start:]))
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict) and "verdict" in value:
+            return value
+    return None
 
 
 def _outcome(program: str, brief: Brief, finished: Finished, said: _Said, log: Path) -> Outcome:
