@@ -115,7 +115,7 @@ class Kind:
     silent_s: int = 0  # how long it may well say nothing, beyond what the stage allows
     label: str = ""  # what it is called, where its program says nothing to people
     obeys: tuple[str, ...] = ()  # as of its `core.programs.Program`
-    leaves: str = ""  # a glob of what it puts at the top of the checkout for itself, and which is no work
+    leaves: str = ""  # a glob of what it puts into the checkout for itself, and which is no work
 
 
 class Driven:
@@ -199,7 +199,7 @@ class Driven:
             watch=(place.tree,),
             secrets=secrets,
         )
-        before = self._left(place)
+        before = self._left(place, brief.dir)
         patience = Patience(cancel, partial(kind.of_no_use or _of_use, asked, log))
         try:
             meter = Meter(kind.streamed, brief.left.tokens)
@@ -207,7 +207,7 @@ class Driven:
         except OverBudget as over:
             told = replace(kind.read(asked, log), usage=Usage(over.tokens))
             return _over(kind, asked, told, str(over), log), told, None
-        for path in self._left(place) - before:
+        for path in self._left(place, brief.dir) - before:
             shutil.rmtree(path, ignore_errors=True)
         told = _going_on(asked, kind.read(asked, log))
         ended_well = finished.how is How.EXITED and told.done
@@ -230,8 +230,10 @@ class Driven:
         self._kind.resume(asked, session)
         return replace(asked, session=session)
 
-    def _left(self, place: Place) -> set[Path]:
-        return set(place.tree.glob(self._kind.leaves)) if self._kind.leaves else set()
+    def _left(self, place: Place, folder: str) -> set[Path]:
+        """What it leaves lies where it takes the root to be: the folder of the work, or one above it."""
+        above = {Path(), *Path(folder).parents, Path(folder)} if self._kind.leaves else set()
+        return {path for one in above for path in (place.tree / one).glob(self._kind.leaves)}
 
     def _original(self) -> Path:
         assert self._kind.login is not None
