@@ -344,7 +344,8 @@ def test_doctor_looks_and_makes_nothing(repository: Path):
 
 
 def test_doctor_without_git(tmp_path: Path):
-    said = interlock(tmp_path, "doctor", PATH=str(tmp_path))
+    said = interlock(tmp_path, "doctor", PATH=f"bin::{tmp_path}")
+    assert "PATH: no program is looked for in bin, an empty entry of PATH" in said.out
     assert said.code == 5
     assert "✗ git: git is not to be found" in said.out
 

@@ -52,7 +52,8 @@ agents:
     use: command
     run: |
       echo it is calm
-      echo '{"verdict": "approve", "findings": [], "earlier": [], "requirements": []}' > $INTERLOCK_ANSWER
+      mark=$(sed -n 's/.*hold the mark \\([0-9a-f]*\\) .*/\\1/p')
+      sed "s/@/$mark/" ../answer > $INTERLOCK_ANSWER
   late: {use: command, run: [sh, ../late]}
 stages:
   code:
@@ -61,7 +62,8 @@ stages:
 """
 LATE = """\
 echo asked by $0
-test -e "$0.again" && cp "$0.answer" $INTERLOCK_ANSWER
+mark=$(sed -n 's/.*hold the mark \\([0-9a-f]*\\) .*/\\1/p')
+test -e "$0.again" && sed "s/@/$mark/" "$(dirname "$0")/answer" > $INTERLOCK_ANSWER
 touch "$0.again"
 """
 
@@ -69,8 +71,9 @@ touch "$0.again"
 def test_logs_of_a_review_are_those_of_each_reviewer(tmp_path: Path) -> None:
     late = tmp_path / "late"
     late.write_text(LATE)
-    (tmp_path / "late.answer").write_text('{"verdict": "approve", "findings": [], "earlier": [], "requirements": []}')
-    world = new_world(tmp_path / "user", {"interlock.yaml": REVIEWED.replace("../late", str(late)), "a.txt": "one\n"})
+    said = '{"mark": "@", "verdict": "approve", "findings": [], "earlier": [], "requirements": []}'
+    (tmp_path / "answer").write_text(said)
+    world = new_world(tmp_path / "user", {"interlock.yaml": REVIEWED.replace("../", f"{tmp_path}/"), "a.txt": "one\n"})
     world.ask("run", "-t", "x").ended(0)
 
     asked = f"== late\nasked by {late}\n"

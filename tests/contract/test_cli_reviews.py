@@ -56,7 +56,7 @@ def answer(verdict: str, message: str = "", reason: str = "code", **more: object
     """A line of bash that gives this answer."""
     finding = {"file": "app.txt", "line": 1, "severity": "error", "reason": reason, "message": message}
     said = {"verdict": verdict, "findings": [finding] if message else [], "earlier": [], "requirements": [], **more}
-    return f"echo '{json.dumps(said)}' > \"$INTERLOCK_ANSWER\"\n"
+    return f"echo '{json.dumps(said)}'\n"
 
 
 def earlier(status: str) -> str:

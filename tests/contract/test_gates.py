@@ -101,6 +101,16 @@ def test_a_name_that_differs_from_one_that_judges_by_letter_case_alone(world: Wo
     assert rules(world.scope(scope, world.trees.commit({"Contest.java": "y"}, old), old)) == []
 
 
+def test_no_folder_becomes_a_repository(world: World, base: str) -> None:
+    """A later stage whose folder it is would have git run what its config names."""
+    planted = {"pkg/HEAD": "ref: refs/heads/x", "pkg/objects/keep": "", "pkg/refs/keep": "", "pkg/config": "[core]"}
+    commit = world.trees.commit(planted, base)
+    assert rules(world.scope(Scope(), commit, base)) == ["repository"]
+    assert rules(world.scope(Scope(authors=("pkg/**",)), commit, base)) == []
+    assert rules(world.scope(Scope(), world.trees.commit({"pkg/config": "[core]\n"}, commit), commit)) == ["repository"]
+    assert rules(world.scope(Scope(), world.trees.commit({"pkg/config": None}, commit), commit)) == []
+
+
 def test_scope_names_file_and_table_and_who_may_change_it(world: World, base: str) -> None:
     commit = world.trees.commit({"pyproject.toml": '[tool.ruff]\nselect = ["E"]\n'}, base)
     assert world.scope(Scope(), commit, base).findings[0].message == (

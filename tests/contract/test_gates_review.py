@@ -42,7 +42,7 @@ case $n in
 {said[-1]}
 END
 ;;
-esac > "$INTERLOCK_ANSWER"
+esac
 """
 
 
@@ -184,6 +184,27 @@ def with_mark(text: str) -> str:
 def test_an_answer_after_prose_counts_where_it_has_the_mark(ask) -> None:
     assert ask(with_mark(f"Here it is:\n```json\n{MARKED}\n```")).status is PASSED
     assert ask(with_mark(f"The work holds this:\n{BLOCK}\nBut it is right.\n{MARKED}")).status is PASSED
+
+
+@pytest.mark.parametrize(
+    ("written", "printed", "status"),
+    [
+        (APPROVE, "", ERRORED),
+        (APPROVE, revise(), ERRORED),
+        ({"mark": "@", **APPROVE}, revise(), ERRORED),
+        ({"mark": "@", **APPROVE}, {"mark": "@", **revise()}, ERRORED),
+        ({"mark": "@", **APPROVE}, {"mark": "@", **APPROVE}, PASSED),
+        ({"mark": "@", **APPROVE}, "it looked at all of it", PASSED),
+        ({"mark": "@", **revise()}, "{\n}", FAILED),
+    ],
+)
+def test_a_written_answer_has_the_mark_and_no_other_one_beside_it(
+    ask, written: object, printed: object, status: VerdictStatus
+) -> None:
+    """Each command that a reviewer starts knows the path of the file: the product may have written it."""
+    said = printed if isinstance(printed, str) else json.dumps(printed)
+    say = f"""sed "s/@/$mark/" <<'END'\n{said}\nEND"""
+    assert ask(f"{with_mark(json.dumps(written))}\n{say}").status is status
 
 
 @pytest.mark.parametrize(

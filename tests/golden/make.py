@@ -31,7 +31,7 @@ esac
 """
 _CRITIC = r"""
 cat > /dev/null
-printf '{"verdict": "approve", "findings": [], "earlier": [], "requirements": []}' > "$INTERLOCK_ANSWER"
+printf '{"verdict": "approve", "findings": [], "earlier": [], "requirements": []}'
 """
 _REPORT = '<testsuite name="s" tests="1"><testcase classname="t" name="test_a" file="tests/test_a.py"/></testsuite>'
 _HEAD = """\

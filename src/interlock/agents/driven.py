@@ -24,7 +24,7 @@ from interlock.agents.metering import Meter, OverBudget
 from interlock.agents.patience import Patience, silent
 from interlock.agents.prices import priced
 from interlock.agents.probe import version_of
-from interlock.agents.program import ANSWER_BYTES_MAX, LOG_BYTES_MAX, NOT_RUNNABLE, discreet, make_artifacts
+from interlock.agents.program import ANSWER_BYTES_MAX, LOG_BYTES_MAX, NOT_RUNNABLE, discreet, make_artifacts, no_folder
 from interlock.agents.sessions import Session, found, keep, kept, since
 from interlock.agents.trouble import does_not_know, trouble
 from interlock.core.events import Usage
@@ -115,7 +115,7 @@ class Kind:
     silent_s: int = 0  # how long it may well say nothing, beyond what the stage allows
     label: str = ""  # what it is called, where its program says nothing to people
     obeys: tuple[str, ...] = ()  # as of its `core.programs.Program`
-    leaves: str = ""  # a glob of what it puts at the top of the checkout for itself, and which is no work
+    leaves: str = ""  # a glob of what it puts into the checkout for itself, and which is no work
 
 
 class Driven:
@@ -125,9 +125,8 @@ class Driven:
         self._kind, self._environ = kind, environ
 
     def work(self, spec: AgentSpec, brief: Brief, place: Place, cancel: Cancel) -> Outcome:
-        cwd = place.tree / brief.dir
-        if not cwd.is_dir():
-            return Outcome(Ended.CRASHED, f"{brief.dir}: no such folder in the checkout: correct the stage's `dir`")
+        if wrong := no_folder(place.tree, brief.dir):
+            return Outcome(Ended.CRASHED, wrong)
         asked = self._resuming(_asked(spec, brief, place))
         program = shutil.which(self._kind.program, path=brief.env.get("PATH", ""))
         if program is None:
@@ -200,7 +199,7 @@ class Driven:
             watch=(place.tree,),
             secrets=secrets,
         )
-        before = self._left(place)
+        before = self._left(place, brief.dir)
         patience = Patience(cancel, partial(kind.of_no_use or _of_use, asked, log))
         try:
             meter = Meter(kind.streamed, brief.left.tokens)
@@ -208,7 +207,7 @@ class Driven:
         except OverBudget as over:
             told = replace(kind.read(asked, log), usage=Usage(over.tokens))
             return _over(kind, asked, told, str(over), log), told, None
-        for path in self._left(place) - before:
+        for path in self._left(place, brief.dir) - before:
             shutil.rmtree(path, ignore_errors=True)
         told = _going_on(asked, kind.read(asked, log))
         ended_well = finished.how is How.EXITED and told.done
@@ -231,8 +230,10 @@ class Driven:
         self._kind.resume(asked, session)
         return replace(asked, session=session)
 
-    def _left(self, place: Place) -> set[Path]:
-        return set(place.tree.glob(self._kind.leaves)) if self._kind.leaves else set()
+    def _left(self, place: Place, folder: str) -> set[Path]:
+        """What it leaves lies where it takes the root to be: the folder of the work, or one above it."""
+        above = {Path(), *Path(folder).parents, Path(folder)} if self._kind.leaves else set()
+        return {path for one in above for path in (place.tree / one).glob(self._kind.leaves)}
 
     def _original(self) -> Path:
         assert self._kind.login is not None

@@ -1,7 +1,7 @@
 """The user's own login, lent to one attempt at a time.
 
 Rule: a login that refreshes itself holds a refresh token that works once. So the file is copied in under a lock,
-and a refreshed copy replaces the original, in one step, where nobody else has changed the original meanwhile.
+and tokens that were refreshed come back, in one step, where nobody else has changed the original meanwhile.
 """
 
 from __future__ import annotations
@@ -9,13 +9,17 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from interlock.agents.program import content_of
+from interlock.agents.refreshed import refreshed
 from interlock.ports import Cancel, Cancelled, InfrastructureError, may_begin
 
 _POLL_S = 0.2
+_BYTES_MAX = 1_000_000
 _TOKEN_CHARACTERS_MIN = 20
 
 
@@ -30,6 +34,7 @@ def lent(original: Path, copy: Path, cancel: Cancel) -> Iterator[None]:
     try:
         _wait(lock, cancel)
         before = _content(original)
+        copy.parent.mkdir(parents=True, exist_ok=True)
         _write(copy, before)
         try:
             yield
@@ -78,28 +83,15 @@ def _absent(original: Path, error: OSError) -> str:
 
 
 def _give_back(original: Path, copy: Path, before: bytes) -> None:
-    """What the attempt left is taken only where it is still a login."""
-    with suppress(OSError):
-        if copy.is_symlink():
-            return
-        after = copy.read_bytes()
-        if after != before and _is_login(after, before) and original.read_bytes() == before:
-            fresh = original.with_name(f".{original.name}.interlock")
-            _write(fresh, after)
-            fresh.replace(original.resolve())
-
-
-def _is_login(after: bytes, before: bytes) -> bool:
-    """The same keys at the top, so that a file that was emptied or logged out never replaces a login."""
-    try:
-        new, old = json.loads(after), json.loads(before)
-    except (ValueError, RecursionError):
-        return False
-    return (
-        isinstance(new, dict)
-        and isinstance(old, dict)
-        and {key for key in old if old[key]} <= set(filter(new.get, new))
-    )
+    """Of what the attempt left, the tokens that were refreshed."""
+    after = content_of(copy, _BYTES_MAX)
+    with suppress(OSError, ValueError, RecursionError):
+        login = json.loads(before)
+        fresh = refreshed(login, json.loads(after), time.time())
+        if fresh != login and original.read_bytes() == before:
+            beside = original.with_name(f".{original.name}.interlock")
+            _write(beside, json.dumps(fresh, indent=2).encode())
+            beside.replace(original.resolve())
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -61,7 +61,7 @@ def _login(program: Program, environ: Mapping[str, str]) -> Path | None:
 
 
 def _probed(program: Program, environ: Mapping[str, str]) -> Probed:
-    path = shutil.which(program.name, path=environ.get("PATH"))
+    path = shutil.which(program.name, path=scrubbed(environ).get("PATH"))
     if path is None:
         return Probed(program.name, advice=f"put {program.name} on the PATH to use it")
     access, advice = _access(program, environ)

@@ -25,6 +25,9 @@ NOT_RUNNABLE = {126: "a command cannot be run", 127: "a command was not found"} 
 LOG_BYTES_MAX = 10_000_000
 ANSWER_BYTES_MAX = 400_000
 _CLAIM_MAX = 2_000
+_WRITTEN = "[written to $INTERLOCK_ANSWER]"
+_TWO = "[two answers are none]"
+_OBJECTS_MAX = 50
 _USAGE_BYTES_MAX = 65_536
 # How a program may say that it ended, where its exit code cannot.
 _SAID = frozenset({Ended.REFUSED, Ended.RATE_LIMITED, Ended.OUT_OF_BUDGET, Ended.UNAVAILABLE})
@@ -50,8 +53,8 @@ def run_program(
     aside = place.root / "agent"
     aside.mkdir(exist_ok=True)
     cwd = place.tree / brief.dir
-    if not cwd.is_dir():
-        return Outcome(Ended.CRASHED, f"{brief.dir}: no such folder in the checkout: correct the stage's `dir`")
+    if wrong := no_folder(place.tree, brief.dir):
+        return Outcome(Ended.CRASHED, wrong)
     (aside / "brief.md").write_text(brief.text, encoding="utf-8")
     make_artifacts(brief.env.get("ARTIFACTS", ""), place)
     own = {
@@ -80,6 +83,17 @@ def run_program(
     )
 
 
+def no_folder(tree: Path, folder: str) -> str:
+    """Why nothing can work in `folder` of the checkout, empty where it can. A link leads to a place that an earlier
+    stage chose: paths that are reckoned from the folder would lead from there."""
+    path = tree / folder
+    if not path.is_dir():
+        return f"{folder}: no such folder in the checkout: correct the stage's `dir`"
+    if path.resolve() != tree.resolve() / folder:
+        return f"{folder}: a symbolic link in the checkout: name the folder itself in the stage's `dir`"
+    return ""
+
+
 def log_in(root: Path) -> Path:
     """What the program in the place at `root` prints, while it is at work."""
     return root / "agent" / "log"
@@ -103,13 +117,42 @@ def make_artifacts(artifacts: str, place: Place) -> None:
             folder.mkdir(parents=True, exist_ok=True)
 
 
+def content_of(path: Path, bytes_max: int) -> bytes:
+    """The beginning of a regular file that the program left, empty where there is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read(bytes_max) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+    except OSError:
+        return b""
+
+
 def _answer(aside: Path, finished: Finished) -> str:
     """What it wrote to $INTERLOCK_ANSWER, or else what it printed; where only the end of that is known, it says so:
-    what follows may be in the middle of a quotation."""
-    written = _content(aside / "answer", ANSWER_BYTES_MAX)
-    cut = not written and (aside / "log").is_file() and (aside / "log").stat().st_size > len(finished.tail)
-    said = (written or finished.tail).decode("utf-8", "replace")
-    return f"[the beginning is left out]\n{said}" if cut else said
+    what follows may be in the middle of a quotation. So it says of the file, whose path each command knows that it
+    starts, the product among them. Where it printed another answer than it wrote, there is none."""
+    written = content_of(aside / "answer", ANSWER_BYTES_MAX).decode("utf-8", "replace")
+    printed = finished.tail.decode("utf-8", "replace")
+    if written:
+        other = _printed_answer(printed)
+        two = other is not None and other != _printed_answer(written)
+        return f"{_WRITTEN}\n{written}" + (f"\n[another one was printed]\n{printed}\n{_TWO}" if two else "")
+    cut = (aside / "log").is_file() and (aside / "log").stat().st_size > len(finished.tail)
+    return f"[the beginning is left out]\n{printed}" if cut else printed
+
+
+def _printed_answer(text: str) -> object:
+    """The verdict that a text ends with, None where it ends with none."""
+    lines = text.strip().removesuffix("```").rstrip().split("\n")
+    starts = [number for number, line in enumerate(lines) if line.lstrip().startswith("{")]
+    for start in reversed(starts[-_OBJECTS_MAX:]):
+        try:
+            value = json.loads("\n".join(lines[start:]))
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict) and "verdict" in value:
+            return value
+    return None
 
 
 def _outcome(program: str, brief: Brief, finished: Finished, said: _Said, log: Path) -> Outcome:
@@ -164,20 +207,10 @@ def _code(code: int | None) -> str:
 
 def _said(path: Path) -> _Said:
     try:
-        told = json.loads(_content(path, _USAGE_BYTES_MAX))
+        told = json.loads(content_of(path, _USAGE_BYTES_MAX))
     except (ValueError, RecursionError):
         return _Said()
     return _parsed(cast(Mapping[str, object], told)) if isinstance(told, dict) else _Said()
-
-
-def _content(path: Path, bytes_max: int) -> bytes:
-    """The beginning of a regular file that the program left, empty where there is none."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            return file.read(bytes_max) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
-    except OSError:
-        return b""
 
 
 def _parsed(told: Mapping[str, object]) -> _Said:

@@ -19,7 +19,7 @@ from interlock.cli.follow import Screen, follow, screen
 from interlock.cli.opened import asks, ended_politely, note, say
 from interlock.cli.prompting import asked, confirmed
 from interlock.cli.streams import unheard
-from interlock.cli.words import OVER, closing, lasted, uncancelled
+from interlock.cli.words import OVER, closing, lasted, not_looked_in, uncancelled
 from interlock.core.events import Action, OwnerChanged
 from interlock.core.history import AttemptPhase
 from interlock.service import Said
@@ -72,7 +72,7 @@ class _Drive:
 
 def drive(app: Application, run: str, manner: Manner, *, take_over: bool = False, after: int = 0) -> int:
     """Own the run, show events beyond seq `after`, and say how it ended. Returns the exit code."""
-    note(f"warning: {word}" for word in (lacking(app.environ),) if word)
+    note(f"warning: {word}" for word in (lacking(app.environ), not_looked_in(app.environ)) if word)
     with ended_politely():
         wish = _driven(app, run, manner, take_over=take_over, after=after)
     if wish and app.service.locate_run(run).phase in OVER:

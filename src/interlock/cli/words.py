@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from interlock.core.budget import Amount
@@ -12,6 +12,7 @@ from interlock.core.history import AttemptPhase
 from interlock.core.state import Phase, Spent
 from interlock.core.text import plain
 from interlock.core.views import CUT_OFF, NOT_BEGUN, RunPhase, StageView, Standing, WaitView, stage_word
+from interlock.process import relative
 
 NO_SANDBOX = "agents and gates run with your user's rights: there is no sandbox yet"
 
@@ -65,6 +66,17 @@ def stage_look(stage: StageView, run: RunPhase) -> tuple[str, str, str]:
     word = stage_word(stage, run)
     mark, tone = _IDLE_MARKS.get(word) or _STAGE_MARKS[stage.phase]
     return mark, tone, word
+
+
+def not_looked_in(environ: Mapping[str, str]) -> str:
+    """What to tell a user whose PATH has folders of the checkout; empty where it has none."""
+    entries = relative(environ)
+    named = ", ".join(safe(entry, 60) or "an empty entry" for entry in entries[:5])
+    return (
+        f"no program is looked for in {named} of PATH: that is a folder of the work; name absolute ones"
+        if named
+        else ""
+    )
 
 
 def safe(text: str, limit: int = 300) -> str:

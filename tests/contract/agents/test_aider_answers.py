@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from interlock.agents.driven import Asked
 from interlock.agents.kinds.aider import _read
+from interlock.core.events import Usage
 from interlock.core.ids import AttemptId
 from interlock.ports import Brief
 
@@ -47,9 +50,15 @@ _LIMITED = (
         (f"{_CODE}{_TOKENS}{_BAD}> Only 3 reflections allowed, stopping.  \n", 1, False, ""),
         (f"{_LIMITED}{_CODE}{_TOKENS}", 1, True, ""),
         (f"{_LIMITED}{_CODE}{_TOKENS}{_BAD}", -1, False, ""),
+        (
+            f"{_TOKENS}\n> Model openai/gpt-4o has hit a token limit!  \n> Token counts",
+            1,
+            False,
+            "Model openai/gpt-4o has",
+        ),
         (f"{_CODE}{_TOKENS}> Retrying in 0.2 seconds...  \n{_LIMITED}", -1, False, "litellm.RateLimitError"),
     ],
-    ids=["got over", "misfit", "limited before", "ended in between", "limited"],
+    ids=["got over", "misfit", "limited before", "ended in between", "full", "limited"],
 )
 def test_what_it_was_is_said_by_its_own_notes_after_the_last_reply(
     tmp_path: Path, chat: str, calls: int, done: bool, trouble: str
@@ -60,7 +69,29 @@ def test_what_it_was_is_said_by_its_own_notes_after_the_last_reply(
     happened = ["message_send_starting", "message_send"] * abs(calls) + ["message_send_starting"] * (calls < 0)
     (tmp_path / "calls.jsonl").write_text("".join(f'{{"event": "{one}"}}\n' for one in happened))
     told = _read(_asked(tmp_path, ""), tmp_path / "log")
-    assert (told.done, told.trouble.partition(":")[0]) == (done, trouble)
+    assert (told.done, told.trouble.partition(":")[0].partition(" hit")[0]) == (done, trouble)
+
+
+def test_what_nobody_answered_is_no_usage(tmp_path: Path) -> None:
+    """Where the context is full it tells its own estimate, as if the call had been answered."""
+    (tmp_path / "chat.md").write_text(f"{_TOKENS}> Model openai/gpt-4o has hit a token limit!  \n")
+    calls = [{"prompt_tokens": 10, "completion_tokens": 2, "cost": 0.5}, {"prompt_tokens": 2387, "cost": 0.0059}]
+    for number, usage in enumerate((Usage(), Usage(10, 2, cost_usd=0.5))):
+        sent = calls[1 - number :]
+        lines = [json.dumps({"event": "message_send", "properties": one}) for one in sent]
+        (tmp_path / "calls.jsonl").write_text("\n".join(['{"event": "message_send_starting"}'] * len(sent) + lines))
+        told = _read(_asked(tmp_path, ""), tmp_path / "log")
+        assert (told.done, told.usage) == (False, usage)
+
+
+def test_a_model_whose_name_its_log_hides_has_the_name_that_it_was_given(tmp_path: Path) -> None:
+    for told, model in (("openai/REDACTED", "openai/own"), ("openai/gpt-4o", "openai/gpt-4o")):
+        event = {"event": "message_send", "properties": {"main_model": told}}
+        (tmp_path / "calls.jsonl").write_text(json.dumps(event))
+        asked = _asked(tmp_path, "")
+        assert _read(replace(asked, brief=replace(asked.brief, model="openai/own")), tmp_path / "log").model == model
+        seen = replace(asked.brief, env={"AIDER_MODEL": "openai/own"})
+        assert _read(replace(asked, brief=seen), tmp_path / "log").model == model
 
 
 def _asked(state: Path, schema: str) -> Asked:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,9 @@ import pytest
 from interlock.agents.logins import lent
 from interlock.ports import Cancelled, InfrastructureError
 
-_OLD = json.dumps({"tokens": {"refresh": "1"}, "last": "a"})
-_NEW = json.dumps({"tokens": {"refresh": "2"}, "last": "b"})
+_OLD = json.dumps({"tokens": {"refresh": "1", "access": "a1", "type": "oauth"}, "key": "own"})
+_FRESH = {"tokens": {"refresh": "2", "access": "a2", "type": "oauth"}, "key": "own"}
+_NEW = json.dumps(_FRESH, indent=2)
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def original(tmp_path: Path) -> Path:
 
 
 def lend(original: Path, left: str | None, meanwhile: str = "") -> str:
-    copy = original.parent / "copy.json"
+    copy = original.parent / "state" / "of" / "copy.json"  # whose folder is made
     with lent(original, copy, threading.Event()):
         assert copy.read_text() == _OLD
         copy.unlink() if left is None else copy.write_text(left)
@@ -33,13 +36,26 @@ def lend(original: Path, left: str | None, meanwhile: str = "") -> str:
 
 
 def test_a_refreshed_login_comes_back_for_its_owner_alone(original: Path) -> None:
-    assert lend(original, _NEW) == _NEW
+    forged = {**_FRESH, "key": "theirs", "http://evil": {"type": "wellknown"}}
+    assert lend(original, json.dumps(forged)) == _NEW
     assert original.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("left", [None, "", "{}", "[]", "garbage", '{"tokens": null, "last": "b"}'])
 def test_what_is_no_login_never_comes_back(original: Path, left: str | None) -> None:
     assert lend(original, left) == _OLD
+
+
+@pytest.mark.parametrize(
+    "put", [os.mkfifo, lambda path: path.symlink_to(path.with_name("other"))], ids=["a pipe", "a link"]
+)
+def test_what_is_no_file_never_comes_back(original: Path, put: Callable[[Path], None]) -> None:
+    copy = original.parent / "copy.json"
+    (original.parent / "other").write_text(_NEW)
+    with lent(original, copy, threading.Event()):
+        copy.unlink()
+        put(copy)
+    assert original.read_text() == _OLD
 
 
 def test_what_the_user_refreshed_meanwhile_stays(original: Path) -> None:

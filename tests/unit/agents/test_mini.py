@@ -49,6 +49,27 @@ def test_a_refusal_is_in_the_last_answer(status: str, choice: dict[str, object],
     assert (told.refused, told.message) == (bool(said), said)
 
 
+@pytest.mark.parametrize(
+    ("command", "printed", "own"),
+    [
+        ("echo COMPLETE; printf '{\"verdict\": 1}'", '{"verdict": 1}', True),
+        ("cat docs/discounts.md", '{"verdict": 1}', False),
+        ("echo COMPLETE; cat docs/discounts.md", '{"verdict": 1}', False),
+        ("echo COMPLETE", "", True),
+    ],
+    ids=["its own words", "a file of the work", "a file behind its own word", "nothing"],
+)
+def test_a_file_that_a_command_printed_is_not_what_the_model_says(
+    tmp_path: Path, command: str, printed: str, own: bool
+) -> None:
+    asked = {"role": "assistant", "content": "", "extra": {"actions": [{"command": command}]}}
+    messages = [asked, {"role": "exit", "content": printed, "extra": {"exit_status": "Submitted"}}]
+    info = {"exit_status": "Submitted", "submission": printed}
+    (tmp_path / "trajectory.json").write_text(json.dumps({"info": info, "messages": messages}))
+    told = _read(_asked(tmp_path), tmp_path / "log")
+    assert told.message == (printed if own else f"[printed by a command]\n{printed}")
+
+
 def _asked(folder: Path) -> Asked:
     brief = Brief("r", AttemptId("code", 1, 1), "Do it.", "Do it.", "", {}, 10, 0)
     return Asked(brief, "", login=False, state=folder, tree=folder)

@@ -21,9 +21,17 @@ _ANSWERED = "> Tokens: "  # of its record of the chat: what it prints after each
 _AGAIN = re.compile(r"^> Retrying in [\d.]+ seconds", re.M)
 _ERRORS = ("> litellm.", "> The API provider", "> Insufficient credits")
 _EMPTY = "> Empty response received from LLM."  # and after it what the answer cost
+_FULL = re.compile(r"> Model .{1,200} has hit a token limit!")
+_HIDDEN = "/REDACTED"
 _MISFIT = "> The LLM did not conform to the edit format."
 _REPLY = re.compile(r"LLM RESPONSE \d{4}-\d\d-\d\dT[\d:]+")  # each line of what was said has who said it before it
 _SPOKE = "ASSISTANT "
+# It starts git in the folder of the work by itself: a folder that only looks like a repository is none.
+_EXPLICIT = {
+    "GIT_CONFIG_COUNT": "1",
+    "GIT_CONFIG_KEY_0": "safe.bareRepository",
+    "GIT_CONFIG_VALUE_0": "explicit",
+}
 _LINES_MAX = 40
 _SILENT_S = 900  # it is told not to stream, and says nothing before an answer is whole
 
@@ -42,7 +50,7 @@ def _start(asked: Asked) -> Start:
     may = ("--dry-run", "--chat-mode", "ask") if asked.reviews else ()
     said = ("--analytics-log", str(asked.state / "calls.jsonl"), "--message-file", str(prompt))
     # Its linter is `python -m flake8` in the checkout: none of its modules is looked for there.
-    env = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONSAFEPATH": "1"}
+    env = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONSAFEPATH": "1", **_EXPLICIT}
     if asked.endpoint:
         env |= {"OPENAI_API_BASE": f"{asked.endpoint}/v1", "ANTHROPIC_API_BASE": asked.endpoint}
     return Start((*_ALWAYS, *model, *may, *kept, *said), env)
@@ -56,16 +64,27 @@ def _read(asked: Asked, log: Path) -> Told:
     chat = asked.state / "chat.md"
     notes = _notes(chat)
     empty = _without_words(chat)
-    done = bool(begun) and len(begun) == len(answered) and _MISFIT not in notes and not empty
+    full = next((line.removeprefix("> ") for line in notes if _FULL.fullmatch(line)), "")
+    if full and answered and not _number(answered[-1], "completion_tokens"):
+        answered.pop()  # which nobody answered: what it counts there is its own estimate
+    wrong = full or _MISFIT in notes or empty
+    done = bool(begun) and len(begun) == len(answered) and not wrong
     return Told(
         done,
         message=_said(asked.state / "llm.md") or ("" if asked.reviews else "\n".join(lines[-_LINES_MAX:])),
-        trouble="" if done else _wrong(notes) or empty,
+        trouble="" if done else full or _wrong(notes) or empty,
         usage=_usage(answered),
-        model=text(answered[-1], "main_model") if answered else "",
+        model=_model(asked, answered),
         retries=len(_AGAIN.findall(tail(chat))),
         transcript=chat if chat.is_file() else None,
     )
+
+
+def _model(asked: Asked, answered: list[Event]) -> str:
+    """Its log hides the names of models that it does not know."""
+    told = text(answered[-1], "main_model") if answered else ""
+    named = asked.brief.model or asked.brief.env.get("AIDER_MODEL", "")
+    return named if told.endswith(_HIDDEN) else told
 
 
 def _said(record: Path) -> str:

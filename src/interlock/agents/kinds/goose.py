@@ -77,7 +77,7 @@ def _start(asked: Asked) -> Start:
         "developer",
     )
     if asked.check is not None:  # it takes blanks and quotes apart in its own way: from the checkout the path has none
-        program = os.path.relpath(asked.check.program, asked.tree / asked.brief.dir)
+        program = os.path.relpath(Path(asked.check.program).resolve(), (asked.tree / asked.brief.dir).resolve())
         arguments = (*arguments, "--with-extension", program)
     again = ("--resume",) if asked.session is not None else ()
     arguments = (*arguments, "--name", _SESSION, *again, "--max-turns", _TURNS_MAX, "-i", "-")

@@ -15,6 +15,7 @@ from interlock.ports import Agent
 
 _BYTES_MAX = 50_000_000
 _SILENT_S = 900  # it does not stream
+_PRINTED = "[printed by a command]"
 _ARGUMENT_MAX = 100_000  # bytes; Linux takes 131,071
 _CONFIGURATION = "lib/python3.{}/site-packages/minisweagent/config/mini.yaml"
 
@@ -71,14 +72,25 @@ def _read(asked: Asked, log: Path) -> Told:
     said = [text(one, "content") for one in messages if text(one, "role") == "assistant" and text(one, "content")]
     done = status == "Submitted"
     refusal = "" if done else _refusal(messages)
+    submitted = _submitted(text(inner(trajectory, "info"), "submission"), messages)
     return Told(
         done or bool(refusal),
         refused=bool(refusal),
-        message=refusal or text(inner(trajectory, "info"), "submission") or (said[-1] if said else ""),
+        message=refusal or submitted or (said[-1] if said else ""),
         trouble="" if done or refusal or not status else f"{status}: {_raised(messages)}",  # its log quotes the work
         usage=_usage(messages),
         transcript=path if path.is_file() else None,
     )
+
+
+def _submitted(printed: str, messages: list[Event]) -> str:
+    """What the command that ended its work printed. It ends it whatever it was: where its text is not in the command
+    itself, it may be a file of the work, and says so before it."""
+    last = next((one for one in reversed(messages) if text(one, "role") == "assistant"), {})
+    actions = inner(last, "extra").get("actions")
+    commands = [cast(Event, one) for one in actions if isinstance(one, dict)] if isinstance(actions, list) else []
+    own = not printed.strip() or any(printed.strip() in text(one, "command") for one in commands)
+    return printed if own else f"{_PRINTED}\n{printed}"
 
 
 def _content(path: Path) -> Event:

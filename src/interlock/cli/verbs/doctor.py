@@ -114,9 +114,13 @@ def _look(cwd: Path, environ: Mapping[str, str]) -> _Seen:
 
 
 def _machine(environ: Mapping[str, str]) -> Iterator[Looked]:
+    from interlock.cli.words import not_looked_in
+
     yield Looked("interlock", "ok", f"{__version__}, in {Path(__file__).parents[2]}")
     yield Looked("python", "ok", f"{platform.python_version()} ({sys.executable})")
     yield _git(environ)
+    if left_out := not_looked_in(environ):
+        yield Looked("PATH", "note", left_out)
     yield _settings(environ)
     yield Looked("sandbox", "note", "none: agents and gates run with your user's rights")
 
@@ -146,8 +150,10 @@ def _settings(environ: Mapping[str, str]) -> Looked:
 
 def _agents(environ: Mapping[str, str]) -> dict[str, str]:
     from interlock.core.programs import PROGRAMS
+    from interlock.process import scrubbed
 
-    found = {program.name: shutil.which(program.name, path=environ.get("PATH")) for program in PROGRAMS}
+    path = scrubbed(environ).get("PATH")
+    found = {program.name: shutil.which(program.name, path=path) for program in PROGRAMS}
     return {name: place for name, place in found.items() if place}
 
 

@@ -13,7 +13,7 @@ from interlock.core import growth, judge_files, reconciled
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.globs import matches_any
 from interlock.core.pipeline import Scope, Stage
-from interlock.gates import decisions, inline, leaks, origins, setups, tables
+from interlock.gates import decisions, inline, leaks, origins, repositories, setups, tables
 from interlock.gates.bench import Bench
 from interlock.gates.new_tests import may_come
 from interlock.ports import Cancel, Case, Change, Judgement, UsageError, Workspaces
@@ -39,7 +39,7 @@ def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     judged = tuple(change for change in changes if change.path not in taken)
     of_paths = (*_emptiness(case), *_paths(bench.workspaces, case, judged), *_sizes(case.stage, changes))
     of_paths = (*of_paths, *inline.judge(bench.workspaces, case, judged))
-    for look in (_dependencies, _ignored, _collisions):
+    for look in (_dependencies, _ignored, _collisions, _repositories):
         of_paths = (*of_paths, *look(bench.workspaces, case, changes))
     of_paths = (*of_paths, *leaks.judge(bench, case, changes))
     of_conflicts = (*_markers(bench.workspaces, case), *decisions.judge(bench.workspaces, case, changes, ARTIFACTS))
@@ -159,6 +159,18 @@ def _collisions(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -
         if any(matches_any(case.stage.scope.protect, other) for other in others):
             message = f"{path}: was added, and differs from {others[0]} by letter case alone: give it another name"
             yield Finding("letter_case", message, file=path)
+
+
+def _repositories(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
+    """Git of a later stage would run the programs that the `config` in such a folder names."""
+    changed = [change.path for change in changes if change.new_mode != _ABSENT]
+    changed = [path for path in changed if not matches_any(_whole(case.stage.scope.authors), path)]
+    if not repositories.may_steer(changed):
+        return
+    before, after = (workspaces.files(commit, ("**",)) for commit in (case.input_commit, case.commit))
+    for folder, path in repositories.planted(before, after, changed).items():
+        message = f"{folder}: git takes this folder for a repository, and does what its config says: take out {path}"
+        yield Finding("repository", f"{message}; {_ONLY_AUTHORS}", file=path)
 
 
 def _complaint(workspaces: Workspaces, case: Case, change: Change, conflicts: Sequence[str]) -> tuple[str, str] | None:
