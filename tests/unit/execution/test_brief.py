@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 from tests.unit.execution.briefs import Told, pipeline_of, rejected
 
-from interlock.core.commands import RejectCandidate
+from interlock.core.commands import RejectCandidate, Undone
 from interlock.core.events import Finding, RunStarted, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline, Text
@@ -173,6 +173,21 @@ def test_the_rejected_patch_is_there_and_bounded(pipeline: Pipeline) -> None:
     assert len(told.brief()) < len(text) + 7_000
     assert "It was cut. All of it: /places/1/beside/code-1.1.patch" in told.brief()
     assert told.beside == {"code-1.1.patch": long.encode()}
+
+
+def test_work_that_a_later_no_sent_back_is_shown(pipeline: Pipeline) -> None:
+    """Who said no there has no patch of this stage: a person at a stage without a worker has none at all."""
+    undone = {"undone": Undone(AttemptId("code", 1, 2), "oldtree", "newtree")}
+    for said in ([rejected("ship/1.0", ("ship/ok", "", 0, "Keep bytes."))], [rejected("more/1.1", patch=PATCH)], []):
+        text = Told(pipeline, "code", said=said, command=undone).brief()
+        assert "The patch of code/1.2, which was sent back. It is not in the files." in text
+        assert "```diff\noldtree newtree\n```" in text
+    since = [
+        rejected("code/1.2", patch=""),
+        rejected("code/1.3", patch=PATCH),
+    ]  # the attempt that is told is of epoch 1
+    assert "The patch of code/1.3, which was rejected." in Told(pipeline, "code", said=since, command=undone).brief()
+    assert "The patch of code/1.2, which was sent" in Told(pipeline, "code", said=since[:1], command=undone).brief()
 
 
 def test_a_binary_file_is_named_and_not_shown(pipeline: Pipeline) -> None:

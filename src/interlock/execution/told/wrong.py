@@ -43,12 +43,14 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """What was said of an attempt: `attempt` is its name, `output` the end of what gates printed, `patch` a digest."""
+    """What was said of an attempt: `attempt` is its name, `output` the end of what gates printed, `patch` a digest.
+    `sent_back`: it was not rejected itself, but what was built on it, or by a person who sent it back."""
 
     attempt: str
     findings: tuple[Found, ...]
     output: Mapping[str, str] = field(default_factory=dict)
     patch: str = ""
+    sent_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +81,16 @@ def tried(stage: Stage, said: Sequence[Said], blobs: Blobs) -> tuple[str, str, b
     that changed nothing has none."""
     for last in (one for one in reversed(said) if isinstance(one, Rejection) and one.patch):
         if content := blobs.get(last.patch).strip():
-            return _shown(stage, last.attempt, content + b"\n")
+            return _shown(stage, last, content + b"\n")
     return "", "", b""
 
 
-def _shown(stage: Stage, attempt: str, content: bytes) -> tuple[str, str, bytes]:
+def _shown(stage: Stage, last: Rejection, content: bytes) -> tuple[str, str, bytes]:
     whole = _INDEX.sub(b"", _BINARY.sub(b"(binary)\n", content[:_READ_MAX])).decode("utf-8", "replace").strip("\n")
     text = plain(whole, PATCH_MAX)
     paths = " Its paths are from the root of the repository." if stage.dir else ""
-    head = f"The patch of {attempt}, which was rejected. It is not in the files.{paths}"
+    attempt, done = last.attempt, "sent back" if last.sent_back else "rejected"
+    head = f"The patch of {attempt}, which was {done}. It is not in the files.{paths}"
     shown = f"{head}\n\n{fenced(text, 'diff')}"
     return (
         (shown, re.sub(r"[^\w.@-]", "-", attempt) + ".patch", content) if len(whole) > PATCH_MAX else (shown, "", b"")
