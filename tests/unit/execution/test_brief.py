@@ -151,6 +151,16 @@ def test_what_was_found_before_is_marked_and_what_was_found_earlier_is_not_lost(
     assert "Take another one." not in Told(pipeline, "code", said=[first]).brief()
 
 
+def test_files_of_which_the_same_is_said_are_named_together(pipeline: Pipeline) -> None:
+    words = "was added but it is protected: delete it"
+    files = ["web/.cache/b", "web/.cache/a", "web/.cache/v/x", "top.cfg"]
+    first = rejected("code/1.1", ("code/scope", "top.cfg", 0, words))
+    last = rejected("code/1.2", *(("code/scope", file, 0, words) for file in files), ("code/lint", "web/a.ts", 1, "E1"))
+    text = Told(pipeline, "code", said=[first, last]).brief()
+    assert f"- scope: {words} (3 files): .cache/: a, b; .cache/v/: x\n" in text
+    assert f"- scope: ../top.cfg: {words} (the same as in code/1.1)\n- lint: a.ts:1: E1\n" in text
+
+
 def test_a_person_is_heard_first(pipeline: Pipeline) -> None:
     said = [rejected("code/1.1", ("code/unit", "", 0, "no")), {"by": "ada", "comment": "Smaller, please."}]
     text = Told(pipeline, "code", said=said).brief()

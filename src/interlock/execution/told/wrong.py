@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from interlock.core.feedback import same_words
@@ -116,7 +116,7 @@ def _found(item: str | Mapping[str, Any]) -> Found:
 def _rejected(stage: Stage, last: Rejection, before: Sequence[Rejection]) -> Iterator[str]:
     whose = "" if _is_of(stage, last.attempt) else ", which was built on this work,"
     known = {same_words(found.gate, found.file, found.message): one.attempt for one in before for found in one.findings}
-    lines = [_line(stage, found, known) for found in last.findings]
+    lines = list(_lines(stage, last.findings, known))
     yield f"{last.attempt}{whose} was rejected:\n" + listed(lines, _FINDINGS_MAX, "findings")
     again = [found for found in last.findings if same_words(found.gate, found.file, found.message) in known]
     if again:
@@ -137,6 +137,32 @@ def _earlier(stage: Stage, last: Rejection, before: Sequence[Rejection]) -> Iter
     }
     if lines:
         yield "Found in earlier attempts. It must not come back:\n" + listed(lines, _EARLIER_MAX, "findings")
+
+
+def _lines(stage: Stage, findings: Sequence[Found], known: Mapping[str, str]) -> Iterator[str]:
+    """One for each, but for files of which the same is said: they are named together, by folder."""
+    groups: dict[tuple[str, ...], list[Found]] = {}
+    for number, found in enumerate(findings):
+        alone = str(number) if found.line or not found.file or "\n" in found.message else ""
+        before = known.get(same_words(found.gate, found.file, found.message), "")
+        groups.setdefault((alone, found.gate, found.message, before), []).append(found)
+    for group in groups.values():
+        if len(group) == 1:
+            yield _line(stage, group[0], known)
+        else:
+            said = _line(stage, replace(group[0], file=""), {})
+            before = known.get(same_words(group[0].gate, group[0].file, group[0].message), "")
+            same = f" (the same as in {before})" if before else ""
+            yield f"{said} ({len(group)} files){same}: {_by_folder(stage, [found.file for found in group])}"
+
+
+def _by_folder(stage: Stage, files: Sequence[str]) -> str:
+    folders: dict[str, list[str]] = {}
+    for file in sorted(files):
+        folder, slash, name = plain(path_here(stage.dir, file), _FILE_MAX).rpartition("/")
+        folders.setdefault(folder + slash, []).append(name)
+    shown = (f"{folder}: {', '.join(names)}" if folder else ", ".join(names) for folder, names in folders.items())
+    return cut("; ".join(shown), _FINDING_MAX)
 
 
 def _line(stage: Stage, found: Found, known: Mapping[str, str]) -> str:
