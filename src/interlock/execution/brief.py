@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from interlock.core.commands import StartAttempt
-from interlock.core.pipeline import Pipeline, Stage
+from interlock.core.pipeline import GateKind, Pipeline, Stage
 from interlock.execution.context import Context
 from interlock.execution.documents import ARTIFACTS
 from interlock.execution.instructions import Base, instructions, told
@@ -98,6 +98,10 @@ def _parts(pipeline: Pipeline, stage: Stage, inherited: Sequence[str]) -> dict[s
         "may_change": may_change(pipeline, stage),
         "checks": checks(pipeline, stage, inherited),
         "documents": documents(stage),
+        "only_documents": bool(stage.produces)
+        and stage.scope.writes == ()
+        and not (stage.scope.adds or stage.scope.authors),
+        "runnable": any(gate.kind is GateKind.RUN and not gate.held_out for gate in stage.gates),
         "folder": stage.dir,
     }
 

@@ -80,7 +80,7 @@ def test_documents_are_asked_for_with_all_that_they_are_judged_by(pipeline: Pipe
     text = Told(pipeline, "plan").brief()
     assert "Every file of the repository stays as it is, but for the documents named below." in text
     assert "Write `.interlock/artifacts/plan/plan.md` (`$ARTIFACTS/plan.md`), with the Markdown headings" in text
-    assert "`## Goal`, `## Out of scope`, of at most 9,000 bytes." in text
+    assert "`Goal`, `Out of scope` (of any level), of at most 9,000 bytes." in text
     assert '```json\n{"type": "object", "required": ["size"]}\n```' in text
 
 
@@ -159,6 +159,17 @@ def test_files_of_which_the_same_is_said_are_named_together(pipeline: Pipeline) 
     text = Told(pipeline, "code", said=[first, last]).brief()
     assert f"- scope: {words} (3 files): .cache/: a, b; .cache/v/: x\n" in text
     assert f"- scope: ../top.cfg: {words} (the same as in code/1.1)\n- lint: a.ts:1: E1\n" in text
+
+
+def test_a_stage_that_writes_documents_alone_is_not_told_to_do_the_task(pipeline: Pipeline) -> None:
+    text, code = (Told(pipeline, stage).brief() for stage in ("plan", "code"))
+    assert "Do all of the task" in code
+    assert "Run the checks" in code
+    assert "what you changed" in code
+    assert "Do all of the task" not in text
+    assert "Run the checks" not in text
+    assert "Write all that is to be left behind, and change nothing else." in text
+    assert "what you wrote" in text
 
 
 def test_a_person_is_heard_first(pipeline: Pipeline) -> None:
