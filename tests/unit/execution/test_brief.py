@@ -172,6 +172,17 @@ def test_a_stage_that_writes_documents_alone_is_not_told_to_do_the_task(pipeline
     assert "what you wrote" in text
 
 
+def test_that_a_gate_failed_before_is_a_note_and_no_finding(pipeline: Pipeline) -> None:
+    """It cannot come back, and no way that was taken could mend it."""
+    note = ("code/whole", "", 0, "it failed before your change as well")
+    first = rejected("code/1.1", ("code/whole", "", 0, "exit code 1"), note)
+    last = rejected("code/1.2", ("code/unit", "a.ts", 1, "no"), note)
+    text = Told(pipeline, "code", said=[first, last]).brief(resumed=True)
+    assert "- whole: it failed before your change as well\n" in text
+    assert "It must not come back:\n- whole (`make all`): exit code 1\n\n" in text
+    assert "(the same as" not in text
+
+
 def test_a_person_is_heard_first(pipeline: Pipeline) -> None:
     said = [rejected("code/1.1", ("code/unit", "", 0, "no")), {"by": "ada", "comment": "Smaller, please."}]
     text = Told(pipeline, "code", said=said).brief()

@@ -16,9 +16,14 @@ from interlock.core.pipeline import Stage
 from interlock.core.text import plain
 from interlock.execution.told.words import cut, fenced, listed, path_here
 from interlock.ports import Blobs
+from interlock.spec.sets.shown import shown
 
 PATCH_MAX = 6_000  # characters of a rejected patch
+RED_BEFORE = "it failed before your change as well"
+HELD_OUT_RED_BEFORE = "what is held out failed before your change as well"
+_NOTES = (RED_BEFORE, HELD_OUT_RED_BEFORE)  # beside the findings: they cannot come back
 _FILE_MAX = 300
+_COMMAND_MAX = 240
 _FINDING_MAX = 1_200
 _FINDINGS_MAX = 8_000  # of all of them
 _OUTPUT_MAX = 2_500  # of one gate
@@ -115,7 +120,12 @@ def _found(item: str | Mapping[str, Any]) -> Found:
 
 def _rejected(stage: Stage, last: Rejection, before: Sequence[Rejection]) -> Iterator[str]:
     whose = "" if _is_of(stage, last.attempt) else ", which was built on this work,"
-    known = {same_words(found.gate, found.file, found.message): one.attempt for one in before for found in one.findings}
+    known = {
+        same_words(found.gate, found.file, found.message): one.attempt
+        for one in before
+        for found in one.findings
+        if found.message not in _NOTES
+    }
     lines = list(_lines(stage, last.findings, known))
     yield f"{last.attempt}{whose} was rejected:\n" + listed(lines, _FINDINGS_MAX, "findings")
     again = [found for found in last.findings if same_words(found.gate, found.file, found.message) in known]
@@ -133,7 +143,7 @@ def _earlier(stage: Stage, last: Rejection, before: Sequence[Rejection]) -> Iter
         cut(_line(stage, found, {}).partition("\n")[0], _EARLIER_LINE_MAX): None
         for one in reversed(before)
         for found in one.findings
-        if same_words(found.gate, found.file, found.message) not in now
+        if same_words(found.gate, found.file, found.message) not in now and found.message not in _NOTES
     }
     if lines:
         yield "Found in earlier attempts. It must not come back:\n" + listed(lines, _EARLIER_MAX, "findings")
@@ -168,10 +178,19 @@ def _by_folder(stage: Stage, files: Sequence[str]) -> str:
 def _line(stage: Stage, found: Found, known: Mapping[str, str]) -> str:
     here = cut(plain(path_here(stage.dir, found.file), _FILE_MAX), _FILE_MAX)
     place = f"{here}:{found.line}: " if found.line else f"{here}: " if here else ""
-    gate = f"{_gate(stage, found.gate)}: " if found.gate else ""
+    gate = f"{_gate(stage, found.gate)}{_command(stage, found)}: " if found.gate else ""
     message = plain(found.message, _FINDING_MAX).replace("\n", "\n  ")
     before = known.get(same_words(found.gate, found.file, found.message), "")
     return f"{gate}{place}{message}" + (f" (the same as in {before})" if before else "")
+
+
+def _command(stage: Stage, found: Found) -> str:
+    """What ended with the exit code: a session that goes on is not told the checks again."""
+    if found.file or not found.message.startswith("exit code"):
+        return ""
+    gates = [gate for gate in stage.gates if f"{stage.id}/{gate.id}" == found.gate and not gate.held_out]
+    command = " ".join(shown(gates[0]).split()) if gates else ""
+    return f" (`{cut(command, _COMMAND_MAX)}`)" if command else ""
 
 
 def _gate(stage: Stage, gate: str) -> str:
