@@ -171,6 +171,16 @@ def test_a_no_is_feedback_and_a_yes_delivers(root: Path) -> None:
     world.ask("approve", world.show()["id"]).ended(2, "is accepted: nothing in it waits for an answer")
 
 
+def test_work_that_a_no_at_a_later_stage_sends_back_is_in_the_brief(root: Path) -> None:
+    ship = "  ship:\n    needs: [code]\n    gates: [{id: merge, approve: Merge it?}]\n    on_reject: [{goto: code}]\n"
+    world = new_world(root, {"interlock.yaml": ONE + ship})
+    world.ask("run", "-t", "x").ended(3, "Merge it?")
+    world.ask("reject", "-m", "no, greener").ended(3, "code/2.1")
+    told = world.ask("show", "code/2.1", "--brief").ended(0, "no, greener").out
+    assert "The patch of code/1.1, which was sent back." in told
+    assert "+code/1.1\n" in told
+
+
 def test_a_no_without_a_word_is_asked_for_one(root: Path) -> None:
     world = new_world(root, {"interlock.yaml": ASKS})
     world.ask("run", "-t", "x").ended(3)

@@ -184,8 +184,16 @@ def test_scope_names_path_and_what_would_be_right(world: World, base: str) -> No
     judgement = world.scope(Scope(writes=("src/**",)), world.trees.commit({"README.md": "x"}, base), base)
     assert judgement.findings[0].file == "README.md"
     assert judgement.findings[0].message == (
-        "README.md: was added but this stage may write only src/**: put it back, and keep to these"
+        "README.md: was added but this stage may write only src/**: delete it, and keep to these"
     )
+
+
+def test_scope_says_of_a_new_file_to_delete_it(world: World, base: str) -> None:
+    """Nobody can put back what was not there."""
+    for scope in (Scope(writes=()), Scope(protect=("new.txt",)), Scope(writes=(), adds=("*.txt",), protect=("*.txt",))):
+        found = world.scope(scope, world.trees.commit({"new.txt": "x", ".interlock/x": "x"}, base), base).findings
+        assert len(found) == 2 or scope.adds
+        assert all("delete it" in one.message and "put it back" not in one.message for one in found)
 
 
 def test_scope_lets_a_stage_be_empty(world: World, base: str) -> None:

@@ -182,6 +182,47 @@ def test_the_candidates_own_ignore_rules_hide_nothing(world: World) -> None:
     assert {"hidden.py", "src/.gitignore"} <= world.files(candidate.commit).keys()
 
 
+TAG = "Signature: 8a477f597d28d172789f06886806bc55\n"
+
+
+def test_caches_of_tools_are_left_out_though_the_input_does_not_ignore_them(world: World) -> None:
+    base = world.base().commit
+    place = world.open(base)
+    caches: dict[str, str | bytes] = {
+        ".pytest_cache/.gitignore": "# Created by pytest automatically.\n*\n", ".pytest_cache/v/cache/nodeids": "[]",
+        "src/__pycache__/lib.pyc": b"\0", ".hypothesis/x": "x", "target/CACHEDIR.TAG": TAG, "target/x.o": b"\0",
+        "htmlcov/.gitignore": "*\n", "htmlcov/index.html": "x", ".coverage": b"\0", ".coverage.host.7.Xab": b"\0",
+        "htmlcov/.git/HEAD": "x",
+    }  # fmt: skip
+    write(place.tree, {**caches, "src/lib.py": "def f():\n    return 2\n"})
+    candidate = world.snapshot(place, base)
+    assert world.files(candidate.commit).keys() == world.files(base).keys()
+    assert sorted(candidate.left_out) == [
+        ".coverage", ".coverage.host.7.Xab", ".hypothesis/", ".pytest_cache/", "htmlcov/", "src/__pycache__/", "target/"
+    ]  # fmt: skip
+    with world.workspaces.clean_room(candidate.commit, base, Room()) as room:
+        assert (room.tree / "src/lib.py").read_text().endswith("2\n")
+        assert not any((room.tree / path).exists() for path in caches)
+
+
+def test_what_only_looks_like_a_cache_comes_along(world: World) -> None:
+    """A folder of the input, one whose marker is a link or keeps something, artifacts, and files beside a cache's."""
+    write(world.repository, {"kept/__pycache__/x": "x", "kept/.hypothesis": "x"})
+    commit_all(world.repository)
+    base = world.base().commit
+    place = world.open(base)
+    new: dict[str, str | bytes] = {
+        "kept/__pycache__/y": "y", "src/.gitignore": "*\n", "src/CACHEDIR.TAG": TAG, "src/new.py": "new",
+        "logs/.gitignore": "*\n!.gitignore\n", "linked/x": "x", ".coveragerc": "x", "docs/.gitignore": "*.html\n",
+        ".interlock/artifacts/code/.gitignore": "*\n", ".interlock/CACHEDIR.TAG": TAG,
+    }  # fmt: skip
+    write(place.tree, new)
+    (place.tree / "linked/.gitignore").symlink_to("../src/.gitignore")
+    candidate = world.snapshot(place, base)
+    assert {*new, "linked/.gitignore"} <= world.files(candidate.commit).keys()
+    assert candidate.left_out == ()
+
+
 def test_a_tracked_file_that_is_ignored_stays_tracked(world: World) -> None:
     write(world.repository, {"kept.log": "1\n", "build/kept": "1\n"})
     git(world.repository, "add", "-f", "kept.log", "build/kept")

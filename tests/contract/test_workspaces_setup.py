@@ -138,6 +138,13 @@ echo "$PWD/src" > "$site/__editable__.pth"
 SETTLE = 'for site in .venv/lib/python*/site-packages; do echo "$PWD/src" > "$site/__editable__.pth"; done'
 
 
+def test_programs_find_the_crates_that_setup_fetched(world: World) -> None:
+    room = Room(setup=(Setup(Command(shell="mkdir .cargo-home"), paths=(".cargo-home",)),))
+    with world.workspaces:
+        place = world.open(world.base().commit, 1, room)
+    assert dict(place.env) == {"CARGO_HOME": str(place.tree / ".cargo-home"), "CARGO_NET_OFFLINE": "true"}
+
+
 @pytest.mark.parametrize("settled", [True, False])
 def test_an_editable_install_leads_to_the_checkout_at_hand(
     world: World, monkeypatch: pytest.MonkeyPatch, settled: bool

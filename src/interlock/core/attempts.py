@@ -58,6 +58,7 @@ def attempt_command(pipeline: Pipeline, state: RunState, stage: Stage, attempt: 
         broken=_broken(stage, now),
         errors=now.errors + now.waited.waits,
         session=now.session[1] if stage.resumes and now.session[0] == agent and now.rejections else "",
+        undone=now.undone,
     )
 
 

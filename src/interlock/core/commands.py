@@ -33,6 +33,15 @@ class CheckWhen:
 
 
 @dataclass(frozen=True, slots=True)
+class Undone:
+    """Work of a former epoch that was sent back: what the attempt made of its input, as trees."""
+
+    attempt: AttemptId
+    input_tree: str
+    tree: str
+
+
+@dataclass(frozen=True, slots=True)
 class StartAttempt:
     """`feedback` are digests, oldest first. `source` is a commit that a person made, or a rejected candidate
     to go on from; both are laid over the input."""
@@ -51,6 +60,7 @@ class StartAttempt:
     broken: tuple[Finding, ...] = ()  # what the merged input's gates found
     errors: int = 0  # infrastructure failures in a row before this one
     session: str = ""  # digest of the agent's own, to go on with
+    undone: Undone | None = None  # where its stage was sent back
 
 
 @dataclass(frozen=True, slots=True)

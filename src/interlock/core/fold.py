@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from interlock.core.answers import take_answer
 from interlock.core.changed import changed
+from interlock.core.commands import Undone
 from interlock.core.events import (
     SESSION,
     Action,
@@ -310,10 +311,19 @@ def _send_back(state: RunState, event: SentBack) -> RunState:
         former = stages[name]
         feedback = (event.feedback,) if name == event.target and event.feedback else ()
         answer = _submission(former.answer) if name == event.target else None
-        stages[name] = StageState(epoch=former.epoch + 1, feedback=feedback, answer=answer)
+        undone = _undone(former) if name == event.target else None
+        stages[name] = StageState(epoch=former.epoch + 1, feedback=feedback, answer=answer, undone=undone)
     loops = dict(state.loops)
     if event.rule >= 0:
         key = (event.attempt.stage, event.rule)
         loops[key] = loops.get(key, 0) + 1
     errors = {name: error for name, error in state.errors.items() if " " in name}
     return changed(state, stages=stages, loops=loops, errors=errors, pause=None)
+
+
+def _undone(former: StageState) -> Undone | None:
+    """What was accepted, or rejected last."""
+    last = former.accepted or (former.rejections[-1].event if former.rejections else None)
+    if last is None or former.input is None or last.tree == former.input.tree:
+        return former.undone
+    return Undone(last.attempt, former.input.tree, last.tree)

@@ -13,6 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from interlock.core.changed import changed
+from interlock.core.commands import Undone
 from interlock.core.events import (
     Action,
     AnswerTaken,
@@ -142,6 +143,7 @@ class StageState:
     orphaned: bool = False  # the claim is of a former owner
     session: tuple[str, str] = ("", "")  # of the newest candidate: its agent, and the digest of the agent's session
     answer: AnswerTaken | None = None  # of a person, still to be carried out
+    undone: Undone | None = None  # its work of the epoch before, where it was sent back itself
 
     @property
     def settled(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from interlock.core.commands import StartAttempt
-from interlock.core.pipeline import Pipeline, Stage
+from interlock.core.pipeline import GateKind, Pipeline, Stage
 from interlock.execution.context import Context
 from interlock.execution.documents import ARTIFACTS
 from interlock.execution.instructions import Base, instructions, told
@@ -13,7 +13,7 @@ from interlock.execution.told.changes import may_change
 from interlock.execution.told.checks import checks
 from interlock.execution.told.conflicts import conflicts
 from interlock.execution.told.documents import accepted, documents
-from interlock.execution.told.wrong import Said, read, tried, wrong
+from interlock.execution.told.wrong import Rejection, Said, read, tried, wrong
 from interlock.ports import Place, Render, World
 from interlock.spec.briefs import default_brief
 
@@ -36,8 +36,10 @@ def compose(world: World, context: Context, command: StartAttempt, place: Place,
         "instructions": "" if resumed else instructions(world, context, command, place),
         "continued": bool(command.source) and not command.by,
         "resumed": resumed,
+        "tried": "",
     }
-    values["tried"] = "" if values["continued"] or resumed else _tried(world, stage, said, place)
+    if not values["continued"] and not resumed:
+        values["tried"] = _tried(world, stage, _undone(world, command, said), place)
     return _filled(world.render, stage, values)
 
 
@@ -96,6 +98,10 @@ def _parts(pipeline: Pipeline, stage: Stage, inherited: Sequence[str]) -> dict[s
         "may_change": may_change(pipeline, stage),
         "checks": checks(pipeline, stage, inherited),
         "documents": documents(stage),
+        "only_documents": bool(stage.produces)
+        and stage.scope.writes == ()
+        and not (stage.scope.adds or stage.scope.authors),
+        "runnable": any(gate.kind is GateKind.RUN and not gate.held_out for gate in stage.gates),
         "folder": stage.dir,
     }
 
@@ -115,6 +121,19 @@ def _accepted(world: World, context: Context, command: StartAttempt, there: Sequ
         return ""
     changed = world.workspaces.changes(context.started.base_commit, command.input_commit)
     return accepted(context.pipeline, stage, there, changed)
+
+
+def _undone(world: World, command: StartAttempt, said: Sequence[Said]) -> Sequence[Said]:
+    """With the stage's own work that was sent back, before what was rejected since: who sent it back rejected another
+    attempt, or none. What is put among the blobs is masked."""
+    undone = command.undone
+    if undone is None:
+        return said
+    epoch = f"{str(command.attempt).rpartition('.')[0]}."
+    since = [one for one in said if isinstance(one, Rejection) and one.attempt.startswith(epoch)]
+    before = [one for one in said if one not in since]
+    patch = world.blobs.put(world.workspaces.patch(undone.input_tree, undone.tree))
+    return (*before, Rejection(str(undone.attempt), (), {}, patch, sent_back=True), *since)
 
 
 def _tried(world: World, stage: Stage, said: Sequence[Said], place: Place) -> str:

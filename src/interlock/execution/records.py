@@ -15,6 +15,7 @@ from interlock.core.judging import find_gate
 from interlock.core.pipeline import Pipeline
 from interlock.core.text import plain, without_place
 from interlock.execution.context import Context
+from interlock.execution.told.wrong import HELD_OUT_RED_BEFORE, RED_BEFORE
 from interlock.ports import Render, World
 
 TAIL = 4_000  # bytes of a failed gate's output that an agent is shown
@@ -62,9 +63,9 @@ def feedback_document(world: World, context: Context, command: RejectCandidate, 
         for gate, finding in for_agent(command.verdicts)
     ]
     findings += [
-        _finding("", "", 0, "what is held out failed before your change as well")
+        _finding("", "", 0, HELD_OUT_RED_BEFORE)
         if verdict.gate in held_out
-        else _finding(verdict.gate, "", 0, "it failed before your change as well")
+        else _finding(verdict.gate, "", 0, RED_BEFORE)
         for verdict in failed(command.verdicts)
         if verdict.gate in command.red_before
     ]

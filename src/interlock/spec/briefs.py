@@ -14,6 +14,8 @@ PARTS = {
     "may_change": "what the stage may write, add and author, its limits, and what is protected",
     "checks": "the gates with their commands; of held-out ones only that they are there",
     "documents": "what the stage `produces`: where, with which sections and schema",
+    "only_documents": "true where nothing but these may change",
+    "runnable": "true where one of the checks that are shown is a command",
     "wrong": "why the last attempt was rejected, what of it is not new, and what people said",
     "tried": "the patch that was rejected, bounded",
     "folder": "the stage's `dir`, empty for the root",

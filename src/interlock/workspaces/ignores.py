@@ -1,7 +1,7 @@
 """What `.gitignore` files say of a path, by the rules of gitignore(5). No input or output.
 
 Rule: the patterns come from an accepted tree and never from the folder that is looked at, so that an
-agent cannot hide a file by ignoring it.
+agent cannot hide a file by ignoring it. (A new folder that ignores all of itself is `caches`' to know.)
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Reading what an agent left: files only, with an own walker, never through git.
 
 Rule: nothing is followed and nothing is executed. The walk opens folders relative to each other with
-O_NOFOLLOW; what cannot be part of a commit is a finding, and what the accepted input ignores stays out.
+O_NOFOLLOW; what cannot be part of a commit is a finding. What the accepted input ignores stays out, and so do caches.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from interlock.core.events import Finding
 from interlock.ports import InfrastructureError, UnfitTree
 from interlock.workspaces import trees
+from interlock.workspaces.caches import is_cache
 from interlock.workspaces.checkout import Laid, seen
 from interlock.workspaces.ignores import Ignores
 from interlock.workspaces.objects import Objects, disk_trouble
@@ -141,7 +142,7 @@ class _Walk:
         is_folder = stat.S_ISDIR(status.st_mode)
         if tracked is not None and tracked.mode == trees.SUBMODULE and is_folder:
             self._submodule(here, path, name)
-        elif path in self._known.laid.replaced or (tracked is None and self._stays_out(here, path, is_folder)):
+        elif path in self._known.laid.replaced or (tracked is None and self._stays_out(here, path, name, is_folder)):
             self._found.leave_out(path + b"/" if is_folder else path)
         elif trees.is_git_name(name):
             self._found.refuse("nested_repository", f"{shown(path)}: a repository inside the tree", path)
@@ -152,12 +153,14 @@ class _Walk:
         else:
             self._met.add(path)
 
-    def _stays_out(self, here: _Here, path: bytes, is_folder: bool) -> bool:
+    def _stays_out(self, here: _Here, path: bytes, name: bytes, is_folder: bool) -> bool:
         if path in self._known.laid.left:
             return True
         if _of_artifacts(path, is_folder):
             return False
-        return here.ignored or self._known.ignores.matches(path, is_folder=is_folder)
+        if here.ignored or self._known.ignores.matches(path, is_folder=is_folder):
+            return True
+        return is_cache(here.fd, name, is_folder=is_folder)
 
     def _enter(self, here: _Here, path: bytes, name: bytes) -> None:
         if here.depth >= DEPTH_MAX:

@@ -135,8 +135,8 @@ class Recipes:
             self._proved[key] = time.monotonic()
 
     def variables(self, setups: Sequence[Setup], place: Place) -> tuple[tuple[str, str], ...]:
-        """What a place's programs need to find what setup left: PATH, VIRTUAL_ENV."""
-        folders, virtual = [], ""
+        """What a place's programs need to find what setup left: PATH, VIRTUAL_ENV, CARGO_HOME."""
+        folders, virtual, found = [], "", dict[str, str]()
         for path in (path for setup in setups for path in setup.paths):
             left = place.tree / path
             if (left / "pyvenv.cfg").is_file():
@@ -144,10 +144,13 @@ class Recipes:
                 folders.append(str(left / "bin"))
             elif (left / ".bin").is_dir():
                 folders.append(str(left / ".bin"))
-        if not folders:
-            return ()
-        found = [("PATH", os.pathsep.join([*folders, self._environ.get("PATH", os.defpath)]))]
-        return (*found, ("VIRTUAL_ENV", virtual)) if virtual else tuple(found)
+            elif left.name == ".cargo-home" and left.is_dir():
+                found |= {"CARGO_HOME": str(left), "CARGO_NET_OFFLINE": "true"}
+        if folders:
+            found["PATH"] = os.pathsep.join([*folders, self._environ.get("PATH", os.defpath)])
+        if virtual:
+            found["VIRTUAL_ENV"] = virtual
+        return tuple(found.items())
 
     def _made(self, setups: Sequence[Setup], ground: Ground) -> Path:
         """The folder with what the last of `setups` leaves."""

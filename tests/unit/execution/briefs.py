@@ -44,7 +44,11 @@ class Told:
         started = RunStarted(RUN, self.pipeline.name, "digest", self.task, "base", "tree", ())
         context = Context(RUN, self.pipeline, started, 0.0)
         workspaces = SimpleNamespace(
-            read=self._read, changes=lambda old, new: self.changed, put_beside=self._put, files=lambda commit, globs: ()
+            patch=lambda old, new: f"{old} {new}\n".encode(),
+            read=self._read,
+            changes=lambda old, new: self.changed,
+            put_beside=self._put,
+            files=lambda commit, globs: (),
         )
         world = cast(World, SimpleNamespace(blobs=blobs, workspaces=workspaces, render=render))
         root = Path("/places/1")

@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 from tests.unit.execution.briefs import Told, pipeline_of, rejected
 
-from interlock.core.commands import RejectCandidate
+from interlock.core.commands import RejectCandidate, Undone
 from interlock.core.events import Finding, RunStarted, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline, Text
@@ -80,7 +80,7 @@ def test_documents_are_asked_for_with_all_that_they_are_judged_by(pipeline: Pipe
     text = Told(pipeline, "plan").brief()
     assert "Every file of the repository stays as it is, but for the documents named below." in text
     assert "Write `.interlock/artifacts/plan/plan.md` (`$ARTIFACTS/plan.md`), with the Markdown headings" in text
-    assert "`## Goal`, `## Out of scope`, of at most 9,000 bytes." in text
+    assert "`Goal`, `Out of scope` (of any level), of at most 9,000 bytes." in text
     assert '```json\n{"type": "object", "required": ["size"]}\n```' in text
 
 
@@ -151,6 +151,38 @@ def test_what_was_found_before_is_marked_and_what_was_found_earlier_is_not_lost(
     assert "Take another one." not in Told(pipeline, "code", said=[first]).brief()
 
 
+def test_files_of_which_the_same_is_said_are_named_together(pipeline: Pipeline) -> None:
+    words = "was added but it is protected: delete it"
+    files = ["web/.cache/b", "web/.cache/a", "web/.cache/v/x", "top.cfg"]
+    first = rejected("code/1.1", ("code/scope", "top.cfg", 0, words))
+    last = rejected("code/1.2", *(("code/scope", file, 0, words) for file in files), ("code/lint", "web/a.ts", 1, "E1"))
+    text = Told(pipeline, "code", said=[first, last]).brief()
+    assert f"- scope: {words} (3 files): .cache/: a, b; .cache/v/: x\n" in text
+    assert f"- scope: ../top.cfg: {words} (the same as in code/1.1)\n- lint: a.ts:1: E1\n" in text
+
+
+def test_a_stage_that_writes_documents_alone_is_not_told_to_do_the_task(pipeline: Pipeline) -> None:
+    text, code = (Told(pipeline, stage).brief() for stage in ("plan", "code"))
+    assert "Do all of the task" in code
+    assert "Run the checks" in code
+    assert "what you changed" in code
+    assert "Do all of the task" not in text
+    assert "Run the checks" not in text
+    assert "Write all that is to be left behind, and change nothing else." in text
+    assert "what you wrote" in text
+
+
+def test_that_a_gate_failed_before_is_a_note_and_no_finding(pipeline: Pipeline) -> None:
+    """It cannot come back, and no way that was taken could mend it."""
+    note = ("code/whole", "", 0, "it failed before your change as well")
+    first = rejected("code/1.1", ("code/whole", "", 0, "exit code 1"), note)
+    last = rejected("code/1.2", ("code/unit", "a.ts", 1, "no"), note)
+    text = Told(pipeline, "code", said=[first, last]).brief(resumed=True)
+    assert "- whole: it failed before your change as well\n" in text
+    assert "It must not come back:\n- whole (`make all`): exit code 1\n\n" in text
+    assert "(the same as" not in text
+
+
 def test_a_person_is_heard_first(pipeline: Pipeline) -> None:
     said = [rejected("code/1.1", ("code/unit", "", 0, "no")), {"by": "ada", "comment": "Smaller, please."}]
     text = Told(pipeline, "code", said=said).brief()
@@ -173,6 +205,21 @@ def test_the_rejected_patch_is_there_and_bounded(pipeline: Pipeline) -> None:
     assert len(told.brief()) < len(text) + 7_000
     assert "It was cut. All of it: /places/1/beside/code-1.1.patch" in told.brief()
     assert told.beside == {"code-1.1.patch": long.encode()}
+
+
+def test_work_that_a_later_no_sent_back_is_shown(pipeline: Pipeline) -> None:
+    """Who said no there has no patch of this stage: a person at a stage without a worker has none at all."""
+    undone = {"undone": Undone(AttemptId("code", 1, 2), "oldtree", "newtree")}
+    for said in ([rejected("ship/1.0", ("ship/ok", "", 0, "Keep bytes."))], [rejected("more/1.1", patch=PATCH)], []):
+        text = Told(pipeline, "code", said=said, command=undone).brief()
+        assert "The patch of code/1.2, which was sent back. It is not in the files." in text
+        assert "```diff\noldtree newtree\n```" in text
+    since = [
+        rejected("code/1.2", patch=""),
+        rejected("code/1.3", patch=PATCH),
+    ]  # the attempt that is told is of epoch 1
+    assert "The patch of code/1.3, which was rejected." in Told(pipeline, "code", said=since, command=undone).brief()
+    assert "The patch of code/1.2, which was sent" in Told(pipeline, "code", said=since[:1], command=undone).brief()
 
 
 def test_a_binary_file_is_named_and_not_shown(pipeline: Pipeline) -> None:

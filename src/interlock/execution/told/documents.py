@@ -50,7 +50,8 @@ def _file(stage: Stage, change: Change) -> str:
 def _wanted(stage: Stage, artifact: Artifact) -> str:
     said = [f"Write `{path_here(stage.dir, f'{ARTIFACTS}/{stage.id}/{artifact.file}')}` (`$ARTIFACTS/{artifact.file}`)"]
     if artifact.sections:
-        said.append("with the Markdown headings " + ", ".join(f"`## {section}`" for section in artifact.sections))
+        headings = ", ".join(f"`{section}`" for section in artifact.sections)
+        said.append(f"with the Markdown headings {headings} (of any level)")
     if artifact.max_bytes != _BYTES_USUAL:
         said.append(f"of at most {artifact.max_bytes:,} bytes")
     if artifact.schema is None:

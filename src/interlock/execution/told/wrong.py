@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from interlock.core.feedback import same_words
@@ -16,9 +16,14 @@ from interlock.core.pipeline import Stage
 from interlock.core.text import plain
 from interlock.execution.told.words import cut, fenced, listed, path_here
 from interlock.ports import Blobs
+from interlock.spec.sets.shown import shown
 
 PATCH_MAX = 6_000  # characters of a rejected patch
+RED_BEFORE = "it failed before your change as well"
+HELD_OUT_RED_BEFORE = "what is held out failed before your change as well"
+_NOTES = (RED_BEFORE, HELD_OUT_RED_BEFORE)  # beside the findings: they cannot come back
 _FILE_MAX = 300
+_COMMAND_MAX = 240
 _FINDING_MAX = 1_200
 _FINDINGS_MAX = 8_000  # of all of them
 _OUTPUT_MAX = 2_500  # of one gate
@@ -43,12 +48,14 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """What was said of an attempt: `attempt` is its name, `output` the end of what gates printed, `patch` a digest."""
+    """What was said of an attempt: `attempt` is its name, `output` the end of what gates printed, `patch` a digest.
+    `sent_back`: it was not rejected itself, but what was built on it, or by a person who sent it back."""
 
     attempt: str
     findings: tuple[Found, ...]
     output: Mapping[str, str] = field(default_factory=dict)
     patch: str = ""
+    sent_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +86,16 @@ def tried(stage: Stage, said: Sequence[Said], blobs: Blobs) -> tuple[str, str, b
     that changed nothing has none."""
     for last in (one for one in reversed(said) if isinstance(one, Rejection) and one.patch):
         if content := blobs.get(last.patch).strip():
-            return _shown(stage, last.attempt, content + b"\n")
+            return _shown(stage, last, content + b"\n")
     return "", "", b""
 
 
-def _shown(stage: Stage, attempt: str, content: bytes) -> tuple[str, str, bytes]:
+def _shown(stage: Stage, last: Rejection, content: bytes) -> tuple[str, str, bytes]:
     whole = _INDEX.sub(b"", _BINARY.sub(b"(binary)\n", content[:_READ_MAX])).decode("utf-8", "replace").strip("\n")
     text = plain(whole, PATCH_MAX)
     paths = " Its paths are from the root of the repository." if stage.dir else ""
-    head = f"The patch of {attempt}, which was rejected. It is not in the files.{paths}"
+    attempt, done = last.attempt, "sent back" if last.sent_back else "rejected"
+    head = f"The patch of {attempt}, which was {done}. It is not in the files.{paths}"
     shown = f"{head}\n\n{fenced(text, 'diff')}"
     return (
         (shown, re.sub(r"[^\w.@-]", "-", attempt) + ".patch", content) if len(whole) > PATCH_MAX else (shown, "", b"")
@@ -112,8 +120,13 @@ def _found(item: str | Mapping[str, Any]) -> Found:
 
 def _rejected(stage: Stage, last: Rejection, before: Sequence[Rejection]) -> Iterator[str]:
     whose = "" if _is_of(stage, last.attempt) else ", which was built on this work,"
-    known = {same_words(found.gate, found.file, found.message): one.attempt for one in before for found in one.findings}
-    lines = [_line(stage, found, known) for found in last.findings]
+    known = {
+        same_words(found.gate, found.file, found.message): one.attempt
+        for one in before
+        for found in one.findings
+        if found.message not in _NOTES
+    }
+    lines = list(_lines(stage, last.findings, known))
     yield f"{last.attempt}{whose} was rejected:\n" + listed(lines, _FINDINGS_MAX, "findings")
     again = [found for found in last.findings if same_words(found.gate, found.file, found.message) in known]
     if again:
@@ -130,19 +143,54 @@ def _earlier(stage: Stage, last: Rejection, before: Sequence[Rejection]) -> Iter
         cut(_line(stage, found, {}).partition("\n")[0], _EARLIER_LINE_MAX): None
         for one in reversed(before)
         for found in one.findings
-        if same_words(found.gate, found.file, found.message) not in now
+        if same_words(found.gate, found.file, found.message) not in now and found.message not in _NOTES
     }
     if lines:
         yield "Found in earlier attempts. It must not come back:\n" + listed(lines, _EARLIER_MAX, "findings")
 
 
+def _lines(stage: Stage, findings: Sequence[Found], known: Mapping[str, str]) -> Iterator[str]:
+    """One for each, but for files of which the same is said: they are named together, by folder."""
+    groups: dict[tuple[str, ...], list[Found]] = {}
+    for number, found in enumerate(findings):
+        alone = str(number) if found.line or not found.file or "\n" in found.message else ""
+        before = known.get(same_words(found.gate, found.file, found.message), "")
+        groups.setdefault((alone, found.gate, found.message, before), []).append(found)
+    for group in groups.values():
+        if len(group) == 1:
+            yield _line(stage, group[0], known)
+        else:
+            said = _line(stage, replace(group[0], file=""), {})
+            before = known.get(same_words(group[0].gate, group[0].file, group[0].message), "")
+            same = f" (the same as in {before})" if before else ""
+            yield f"{said} ({len(group)} files){same}: {_by_folder(stage, [found.file for found in group])}"
+
+
+def _by_folder(stage: Stage, files: Sequence[str]) -> str:
+    folders: dict[str, list[str]] = {}
+    for file in sorted(files):
+        folder, slash, name = plain(path_here(stage.dir, file), _FILE_MAX).rpartition("/")
+        folders.setdefault(folder + slash, []).append(name)
+    shown = (f"{folder}: {', '.join(names)}" if folder else ", ".join(names) for folder, names in folders.items())
+    return cut("; ".join(shown), _FINDING_MAX)
+
+
 def _line(stage: Stage, found: Found, known: Mapping[str, str]) -> str:
     here = cut(plain(path_here(stage.dir, found.file), _FILE_MAX), _FILE_MAX)
     place = f"{here}:{found.line}: " if found.line else f"{here}: " if here else ""
-    gate = f"{_gate(stage, found.gate)}: " if found.gate else ""
+    gate = f"{_gate(stage, found.gate)}{_command(stage, found)}: " if found.gate else ""
     message = plain(found.message, _FINDING_MAX).replace("\n", "\n  ")
     before = known.get(same_words(found.gate, found.file, found.message), "")
     return f"{gate}{place}{message}" + (f" (the same as in {before})" if before else "")
+
+
+def _command(stage: Stage, found: Found) -> str:
+    """What ended with the exit code: a session that goes on is not told the checks again."""
+    if found.file or not found.message.startswith("exit code"):
+        return ""
+    gates = [gate for gate in stage.gates if f"{stage.id}/{gate.id}" == found.gate and not gate.held_out]
+    command = " ".join(shown(gates[0]).split()) if gates else ""
+    return f" (`{cut(command, _COMMAND_MAX)}`)" if command else ""
 
 
 def _gate(stage: Stage, gate: str) -> str:

@@ -190,7 +190,8 @@ def _complaint(workspaces: Workspaces, case: Case, change: Change, conflicts: Se
     if change.path in conflicts or (scope.writes is not None and matches_any(scope.writes, change.path)):
         return None
     if scope.writes is not None:
-        return "outside_writes", f"but this stage may write {_listed(scope.writes)}: put it back, and keep to these"
+        rest = ", and keep to these" if scope.writes else ""
+        return "outside_writes", f"but this stage may write {_listed(scope.writes)}: {_undo(change)}{rest}"
     return None
 
 
@@ -238,7 +239,7 @@ def _reserved(stage: Stage, change: Change) -> tuple[str, str] | None:
     own = f"{ARTIFACTS}/{stage.id}/"
     if not _is_below(change.path, own):
         whose = "an artifact of another stage" if _is_below(change.path, f"{ARTIFACTS}/") else "Interlock's own folder"
-        return "reserved", f"but that is {whose}: put it back; artifacts of this stage go to {own}"
+        return "reserved", f"but that is {whose}: {_undo(change)}; artifacts of this stage go to {own}"
     if change.new_mode == _SYMLINK:
         return "artifact", "as a symbolic link: an artifact is a regular file"
     return None
@@ -252,12 +253,15 @@ def _is_below(path: str, folder: str) -> bool:
 
 def _of_protected(change: Change, *, may_add: bool) -> str:
     if may_add and change.status == "A":
-        return "but this stage adds tests and data alone, no configuration, no other code and no link: take it out"
+        return "but this stage adds tests and data alone, no configuration, no other code and no link: delete it"
     if may_add:
         mend = "put it back as it was, and write new tests into a new file"
         return f"but this stage only adds tests: {mend}; {_ONLY_AUTHORS}"
-    mend = "take it out" if change.status == "A" else "put it back as it was"
-    return f"but it is protected: {mend}; {_ONLY_AUTHORS}"
+    return f"but it is protected: {_undo(change)}; {_ONLY_AUTHORS}"
+
+
+def _undo(change: Change) -> str:
+    return "delete it" if change.status == "A" else "put it back as it was"
 
 
 def _done(change: Change) -> str:
