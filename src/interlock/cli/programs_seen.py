@@ -65,6 +65,7 @@ def _given(agent: AgentSpec, environ: Mapping[str, str]) -> str:
 
 def _missing(agent: AgentSpec, environ: Mapping[str, str]) -> str:
     from interlock.core.programs import PROGRAMS
+    from interlock.process import scrubbed
 
     if agent.use == "model":
         needs = "" if find_spec("pydantic_ai") else "pip install 'interlock[models]'"
@@ -72,7 +73,7 @@ def _missing(agent: AgentSpec, environ: Mapping[str, str]) -> str:
     started = agent.use if any(one.name == agent.use for one in PROGRAMS) else ""
     if agent.use == "acp" and agent.command is not None:
         started = agent.command.words[0]
-    if not started or shutil.which(started, path=environ.get("PATH", "")):
+    if not started or "/" in started or shutil.which(started, path=scrubbed(environ).get("PATH", "")):
         return ""
     return f"{started} is not on the PATH, and the pipelines name it: install it, or name another program"
 

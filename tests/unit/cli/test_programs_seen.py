@@ -60,6 +60,7 @@ def test_what_pipelines_name_and_is_not_there_is_told_of_each(environ: dict[str,
         AgentSpec("lent", "codex", secrets=("OPENAI_API_KEY",), options=(("login", "true"),)),
         AgentSpec("other", "gemini"),
         AgentSpec("far", "acp", Command(("codex-acp", "--x"))),
+        AgentSpec("here", "acp", Command(("./agent",))),
         AgentSpec("own", "command", Command(("no-such-line",)), secrets=("MINE",)),
     )
     absent = "is not on the PATH, and the pipelines name it: install it, or name another program"
