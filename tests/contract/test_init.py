@@ -230,6 +230,24 @@ def test_a_missing_key_is_noted_and_a_set_one_is_not(root: Path):
     assert not any("ANTHROPIC_API_KEY" in note for note in notes)
 
 
+def test_a_program_that_is_taken_and_not_there_is_noted(root: Path):
+    """Of the reviewer as of the one that works, and only where it is so."""
+    lay(root, PYTEST)
+    notes = plan_files(root, {}, named("claude"), Known("gemini", "aider")).notes
+    assert "gemini is not on the PATH: install it before the first run" in notes
+    assert "aider is not on the PATH: install it before the first run" in notes
+    assert any("aider needs ANTHROPIC_API_KEY or OPENAI_API_KEY to be set: each" in note for note in notes)
+    assert not any("PATH" in note for note in plan_files(root, {}, named("claude")).notes)
+
+
+def test_a_login_would_do_where_the_program_has_one(root: Path):
+    lay(root, PYTEST)
+    (note,) = [note for note in plan_files(root, {}, named("claude")).notes if "needs" in note]
+    assert "to be set, or log in with claude and write `login: true`: each" in note
+    (note,) = [note for note in plan_files(root, {}, named("gemini")).notes if "needs" in note]
+    assert "login" not in note
+
+
 def test_of_several_agents_the_chosen_one_is_taken(root: Path):
     lay(root, PYTEST)
     assert any("would do as well" in note for note in plan_files(root, {}, everything).notes)

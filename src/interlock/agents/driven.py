@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
+from interlock.agents.advising import Access, advice, telling, too_old, unset
 from interlock.agents.checking import ADVICE, Check, offer
 from interlock.agents.closing import laid_aside
 from interlock.agents.going_on import GO_ON, WORDS, goes_on, known, less, pause_s, set_aside, together
@@ -23,13 +24,12 @@ from interlock.agents.logins import lent, tokens_in
 from interlock.agents.metering import Meter, OverBudget
 from interlock.agents.patience import Patience, silent
 from interlock.agents.prices import priced
-from interlock.agents.probe import version_of
+from interlock.agents.probe import version_in
 from interlock.agents.program import ANSWER_BYTES_MAX, LOG_BYTES_MAX, NOT_RUNNABLE, discreet, make_artifacts, no_folder
 from interlock.agents.sessions import Session, found, keep, kept, since
 from interlock.agents.trouble import does_not_know, trouble
 from interlock.core.events import Usage
 from interlock.core.pipeline import AgentSpec
-from interlock.core.programs import PROGRAMS
 from interlock.ports import Brief, Cancel, Cancelled, Ended, Outcome, Place
 from interlock.process import Finished, How, Supervised, supervise
 
@@ -50,6 +50,7 @@ class Asked:
     tree: Path
     price: object = None  # as the user wrote it
     keys: Mapping[str, str] = field(default_factory=dict)  # the agent's own secrets that are set, by their names
+    secrets: tuple[str, ...] = ()  # the names of the agent's own, set or not
     session: Session | None = None  # that it goes on with
     check: Check | None = None  # the MCP server by which it can ask the gates
 
@@ -117,6 +118,10 @@ class Kind:
     obeys: tuple[str, ...] = ()  # as of its `core.programs.Program`
     leaves: str = ""  # a glob of what it puts into the checkout for itself, and which is no work
 
+    @property
+    def name(self) -> str:
+        return self.label or self.program
+
 
 class Driven:
     """Implements ports.Agent for one kind. `environ` is our own, asked only where the login lies."""
@@ -132,6 +137,8 @@ class Driven:
         if program is None:
             message = f"{self._kind.program}: not found on PATH: install it (interlock doctor says which are there)"
             return Outcome(Ended.UNAVAILABLE, message, permanent=True)
+        if wanted := unset(_access(self._kind, asked)):
+            return Outcome(Ended.UNAVAILABLE, f"{self._kind.name}: {wanted}, then `interlock resume`", permanent=True)
         make_artifacts(brief.env.get("ARTIFACTS", ""), place)
         if self._kind.checks:
             asked = replace(asked, check=offer(brief, place))
@@ -314,9 +321,9 @@ def _asked(spec: AgentSpec, brief: Brief, place: Place) -> Asked:
     told = {name: json.loads(value) for name, value in spec.options}
     state = place.root / "agent" / "state"
     state.mkdir(parents=True, exist_ok=True)
-    endpoint = str(told.get("endpoint") or "").rstrip("/").removesuffix("/v1")
+    endpoint, lent = str(told.get("endpoint") or "").rstrip("/").removesuffix("/v1"), told.get("login") is True
     keys = {name: brief.env[name] for name in spec.secrets if brief.env.get(name)}
-    return Asked(brief, endpoint, told.get("login") is True, state, place.tree, told.get("price"), keys)
+    return Asked(brief, endpoint, lent, state, place.tree, told.get("price"), keys, spec.secrets)
 
 
 def _outcome(kind: Kind, asked: Asked, finished: Finished, told: Told, log: Path) -> Outcome:
@@ -335,28 +342,20 @@ def _outcome(kind: Kind, asked: Asked, finished: Finished, told: Told, log: Path
         notes=(f"its model failed, and was asked again: {told.retries}",) if told.retries else (),
     )
     failed = finished.how is How.EXITED and finished.code and not told.done and not told.trouble
-    if failed and (line := does_not_know(_words_of(log))):
-        return replace(common, ended=Ended.UNAVAILABLE, permanent=True, message=_too_old(kind, asked, line))
+    if failed and (line := does_not_know(tail(log))):
+        why = too_old(kind.program, version_in(asked.brief.env, kind.program), line)
+        return replace(common, ended=Ended.UNAVAILABLE, permanent=True, message=why)
     if finished.how is How.EXITED and (finished.code or 0) < 0:  # by nobody of ours: its last word is anybody's
         told = Told(begun=told.begun)
         finished = replace(finished, tail=f"ended by signal {-(finished.code or 0)}".encode())
-    if finished.how is not How.EXITED and kind.of_no_use is None and silent(log):
+    if finished.how is not How.EXITED and (kind.of_no_use is None or kind.silent_s) and silent(log):
         told = replace(told, trouble="")  # a try was at work since its last error
-    return _judged(kind.label or kind.program, asked.brief, finished, told, common)
+    return _judged(kind, asked, finished, told, common)
 
 
-def _words_of(log: Path) -> str:
-    """What a program said that never came to its events; empty where it did."""
-    said = tail(log)
-    return "" if any(line.startswith("{") for line in said.splitlines()) else said
-
-
-def _too_old(kind: Kind, asked: Asked, line: str) -> str:
-    path = shutil.which(kind.program, path=asked.brief.env.get("PATH", "")) or kind.program
-    version = version_of(path, asked.brief.env) or "of a version that it does not tell"
-    needed = next((one.tested for one in PROGRAMS if one.name == kind.program), "")
-    wanted = f": install {needed} or newer" if needed else ""
-    return f"{kind.program} {version} does not know what it was started with ({line[:200]}){wanted}"
+def _access(kind: Kind, asked: Asked) -> Access:
+    login = asked.login if kind.login is not None else None
+    return Access(kind.program, asked.brief.env, asked.secrets, asked.endpoint, login)
 
 
 def _over(kind: Kind, asked: Asked, told: Told, why: str, log: Path) -> Outcome:
@@ -364,37 +363,37 @@ def _over(kind: Kind, asked: Asked, told: Told, why: str, log: Path) -> Outcome:
     return replace(_outcome(kind, asked, finished, told, log), ended=Ended.OUT_OF_BUDGET, message=why)
 
 
-def _judged(program: str, brief: Brief, finished: Finished, told: Told, common: Outcome) -> Outcome:
+def _judged(kind: Kind, asked: Asked, finished: Finished, told: Told, common: Outcome) -> Outcome:
     ended_at_errors = told.trouble and trouble(told.trouble, time.time(), status=told.status).ended in _OF_THE_ENDPOINT
     if finished.how in (How.TIMED_OUT, How.IDLE) and ended_at_errors:
-        return _exited(program, finished, told, common)  # it was trying again and again
+        return _exited(kind, asked, finished, told, common)  # it was trying again and again
+    name = kind.name
     match finished.how:
         case How.CANCELLED:
-            return replace(common, ended=Ended.CANCELLED, message=f"{program} was ended: its work is no longer wanted")
+            return replace(common, ended=Ended.CANCELLED, message=f"{name} was ended: its work is no longer wanted")
         case How.TIMED_OUT:
-            return replace(common, ended=Ended.TIMED_OUT, message=f"{program} did not end within {brief.timeout_s} s")
+            why = f"{name} did not end within {asked.brief.timeout_s} s"
+            return replace(common, ended=Ended.TIMED_OUT, message=why)
         case How.IDLE:
-            return replace(common, ended=Ended.TIMED_OUT, message=f"{program} was silent")
+            return replace(common, ended=Ended.TIMED_OUT, message=f"{name} was silent")
         case How.NOT_FOUND:
-            return replace(common, ended=Ended.UNAVAILABLE, message=f"{program}: cannot be started", permanent=True)
+            return replace(common, ended=Ended.UNAVAILABLE, message=f"{name}: cannot be started", permanent=True)
         case How.EXITED:
-            return _exited(program, finished, told, common)
+            return _exited(kind, asked, finished, told, common)
 
 
-def _exited(program: str, finished: Finished, told: Told, common: Outcome) -> Outcome:
-    said = told.message[:_MESSAGE_MAX]
+def _exited(kind: Kind, asked: Asked, finished: Finished, told: Told, common: Outcome) -> Outcome:
     if told.over_budget:
-        return replace(common, ended=Ended.OUT_OF_BUDGET, message=f"{program}: {told.trouble}")
+        return replace(common, ended=Ended.OUT_OF_BUDGET, message=f"{kind.name}: {told.trouble}")
     if told.done and told.refused:
-        return replace(common, ended=Ended.REFUSED, message=said or "the model refused")
+        return replace(common, ended=Ended.REFUSED, message=told.message[:_MESSAGE_MAX] or "the model refused")
     if told.done and finished.code == 0:
-        return replace(common, message=said)
+        return replace(common, message=told.message[:_MESSAGE_MAX])
     why = told.trouble or finished.tail.decode("utf-8", "replace")[-_MESSAGE_MAX:].strip()
     known = trouble(why, time.time(), status=told.status) if told.trouble else trouble("", 0.0)
-    parts = (program, why[:_MESSAGE_MAX] or f"exit code {finished.code}", known.advice)
-    message = ": ".join(part for part in parts if part)
+    message = telling(kind.name, advice(known.cause, _access(kind, asked)), why or f"exit code {finished.code}")
     if known.ended is Ended.REFUSED:
         return replace(common, ended=Ended.REFUSED, message=message)
-    retry_at = told.retry_at or known.retry_at
     permanent = known.permanent or (not told.trouble and finished.code in NOT_RUNNABLE)
+    retry_at = told.retry_at or known.retry_at
     return replace(common, ended=known.ended, message=message, permanent=permanent, retry_at=retry_at)

@@ -17,6 +17,7 @@ from interlock.ports import InterlockError
 from interlock.process import capture, scrubbed
 
 _TIMEOUT_S = 20
+_VERSION = re.compile(rb"\d+\.\d+[\w.+-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,23 @@ def version_of(path: str, environ: Mapping[str, str]) -> str:
             said = capture([path, "--version"], cwd=Path(home), env=env, timeout_s=_TIMEOUT_S).out
         except InterlockError:
             return ""
-    found = re.search(rb"\d+\.\d+[\w.+-]*", said)
-    return found[0].decode() if found else ""
+    if not (found := _VERSION.search(said)):
+        return _installed(Path(path))
+    return found[0].decode()
+
+
+def _installed(program: Path) -> str:
+    """As its package says, where it is one of Python's, beside the program."""
+    name = re.compile(rf"^{re.escape(program.name)}\s*=", re.M)
+    for entries in program.resolve().parent.parent.glob("lib/python3*/*-packages/*.dist-info/entry_points.txt"):
+        if name.search(entries.read_text(encoding="utf-8", errors="replace")):
+            return entries.parent.name.removesuffix(".dist-info").rpartition("-")[2]
+    return ""
+
+
+def version_in(environ: Mapping[str, str], program: str) -> str:
+    """As `version_of`, of the one that is found there."""
+    return version_of(shutil.which(program, path=environ.get("PATH", "")) or program, environ)
 
 
 def _login(program: Program, environ: Mapping[str, str]) -> Path | None:
@@ -69,9 +85,13 @@ def _probed(program: Program, environ: Mapping[str, str]) -> Probed:
 
 
 def _access(program: Program, environ: Mapping[str, str]) -> tuple[str, str]:
-    for key in program.keys:
-        if environ.get(key):
-            return f"{key} is set", f"name it under the agent's `secrets`: secrets: [{key}]"
+    if keys := [key for key in program.keys if environ.get(key)]:
+        which = f"name it under the agent's `secrets`: secrets: [{keys[0]}]"
+        if len(keys) == 1:
+            return f"{keys[0]} is set", which
+        return f"{' and '.join(keys)} are set", "name the one that its model asks for under the agent's `secrets`"
     if (path := _login(program, environ)) is not None:
         return f"a login in {path}", "lend it with `login: true`"
-    return "", f"set {' or '.join(program.keys)}" + (f", or log in with {program.name}" if program.login else "")
+    return "", f"set {' or '.join(program.keys)}" + (
+        f", or log in with {program.name} and write `login: true`" if program.login else ""
+    )

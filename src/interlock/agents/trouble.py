@@ -1,14 +1,15 @@
 """What an agent program's error means: a quota, a key, an account, an endpoint, or the agent's own failure.
 
 Rule: only the provider's status, or words that providers use, decide. A limit is waited for; a bad key, an account
-without credit, an unknown model and a program that does not know our flags are for good and say what to do; an endpoint
-that fails is tried again.
+without credit and an unknown model are for good; an endpoint that fails is tried again. What a person can do about it,
+`advising` says.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 from interlock.agents.resets import named
 from interlock.ports import Ended
@@ -31,12 +32,24 @@ _LIMIT = re.compile(
     r"|limit reached|used up",
     re.I,
 )
+_REGION = re.compile(
+    r"country, region|unsupported_country|location is not supported"
+    r"|not (?:supported|available) in (?:your|this) (?:country|region|location)",
+    re.I,
+)
+_NO_KEY = re.compile(
+    r"invalid.api.key|incorrect api key|api key not valid|api key (?:is )?(?:expired|missing)|API_KEY_INVALID", re.I
+)
 _KEY = re.compile(
-    r"invalid.api.key|incorrect api key|api key not valid|api key (?:is )?(?:expired|missing)|API_KEY_INVALID"
-    r"|unauthori[sz]ed|authenticat|permission_denied|not logged in|please run /login",
+    rf"{_NO_KEY.pattern}|unauthori[sz]ed|authenticat|permission_denied|not logged in|please run /login",
     re.I,
 )
 _MODEL = re.compile(r"model.{0,60}(?:not found|does not exist|not supported)|unknown model|model_not_found", re.I)
+_UNREACHED = re.compile(
+    r"waiting for network|error sending request|econnrefused|enotfound|eai_again|ehostunreach|APIConnectionError"
+    r"|(?:could not|cannot|unable to) connect|connection (?:error|refused|failed)|fetch failed",
+    re.I,
+)
 _DOWN = re.compile(
     r"incomplete json|in json at position|json pars(?:e error|ing failed)|failed to parse streaming|unterminated string"
     r"|overloaded|high demand|unexpected e(?:of|nd)|internal ?(?:server ?)?error|an internal error|api_error"
@@ -55,9 +68,18 @@ _FLAG = re.compile(
     r"|no such option|invalid option|unknown configuration",
     re.I,
 )
-_ADVICE_CREDIT = (
-    "the account is out of credit or at its spending limit: add credit or raise the limit with the provider"
-)
+
+
+class Cause(StrEnum):
+    """What a person can do something about: `RIGHT` is a key that is known and may not do this."""
+
+    OTHER = "other"
+    CREDIT = "credit"
+    KEY = "key"
+    RIGHT = "right"
+    REGION = "region"
+    MODEL = "model"
+    UNREACHED = "unreached"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +87,7 @@ class Trouble:
     """`retry_at` is unix seconds, 0 where nobody named a time."""
 
     ended: Ended
-    advice: str = ""
+    cause: Cause = Cause.OTHER
     retry_at: float = 0.0
     permanent: bool = False
 
@@ -75,24 +97,32 @@ def trouble(text: str, now: float, *, status: int = 0) -> Trouble:
     code = status or _status(text)
     retry_at = named(text, now)
     if code == 402 or (_CREDIT.search(text) and retry_at <= now):  # what names a time is a limit, whatever its words
-        return Trouble(Ended.OUT_OF_BUDGET, f"{_ADVICE_CREDIT}, then `interlock resume`", permanent=True)
+        return Trouble(Ended.OUT_OF_BUDGET, Cause.CREDIT, permanent=True)
     if code == 429 or (not code and _LIMIT.search(text)):
         return Trouble(Ended.RATE_LIMITED, retry_at=retry_at)
+    if code < 404 and _REGION.search(text):
+        return Trouble(Ended.UNAVAILABLE, Cause.REGION, permanent=True)
     if code in (401, 403) or (code < 404 and _KEY.search(text)):
-        advice = "name a valid key under the agent's `secrets`, or log in and write `login: true`"
-        return Trouble(Ended.UNAVAILABLE, advice, permanent=True)
+        cause = Cause.RIGHT if code == 403 and not _NO_KEY.search(text) else Cause.KEY
+        return Trouble(Ended.UNAVAILABLE, cause, permanent=True)
     if code == 404 or (code < 500 and _MODEL.search(text)):
-        return Trouble(Ended.UNAVAILABLE, "correct the agent's `model` or `endpoint`", permanent=True)
+        return Trouble(Ended.UNAVAILABLE, Cause.MODEL, permanent=True)
     if code < 500 and _REFUSED.search(text):
         return Trouble(Ended.REFUSED)
+    if code < 500 and _UNREACHED.search(text):
+        return Trouble(Ended.UNAVAILABLE, Cause.UNREACHED)
     if code >= 500 or code == 408 or (not code and _DOWN.search(text)):
         return Trouble(Ended.UNAVAILABLE)
     return Trouble(Ended.CRASHED)
 
 
 def does_not_know(text: str) -> str:
-    """The line in which a program says that it does not know a flag of ours; empty where it says no such thing."""
-    return next((line.strip() for line in text.splitlines()[:40] if _FLAG.search(line)), "")
+    """The line in which a program says that it does not know a flag of ours; empty where it says no such thing, or came
+    to tell events."""
+    lines = text.splitlines()
+    if any(line.startswith("{") for line in lines):
+        return ""
+    return next((line.strip() for line in lines[:40] if _FLAG.search(line)), "")
 
 
 def _status(text: str) -> int:

@@ -5,9 +5,11 @@ Rule: every surface that tells a run's story event by event takes its words from
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from interlock.cli.words import clock, count, ended, gate_name, lasted, place, safe, short, traits, usage
+from interlock.core.attempts import in_a_row
 from interlock.core.events import (
     AnswerTaken,
     ApprovalAsked,
@@ -80,6 +82,7 @@ class Story:
     closes: bool = False  # what it waits for is told right after the story
     _tries: dict[tuple[str, str], int] = field(default_factory=dict)
     _worker: dict[str, str] = field(default_factory=dict)
+    _down: dict[str, set[str]] = field(default_factory=dict)
     _began: dict[AttemptId, float] = field(default_factory=dict)
     _red: set[str] = field(default_factory=set)
 
@@ -105,9 +108,12 @@ class Story:
             case CandidateProduced() as event:
                 return self._produced(event, record.at)
             case AttemptErrored() as event:
-                again = _again(record.at, event.retry_at, permanent=event.permanent, tries=self._tried(event))
+                tries = self._tried(event)
+                again = self._taken_over(event, tries) or _again(
+                    record.at, event.retry_at, permanent=event.permanent, tries=tries
+                )
                 charged = "one of the attempts of `limits` is used" if event.worked else "no attempt is charged"
-                return f"infrastructure: {_first(event.why)}; {again}; {charged}"
+                return f"infrastructure: {_first(event.why, 240)}; {again}; {charged}"
             case AttemptLost() as event:
                 return f"cut off: {safe(event.why)}; no attempt is charged"
             case VerdictGiven() as event:
@@ -122,6 +128,18 @@ class Story:
         key = (event.attempt.stage, self._worker.get(event.attempt.stage, ""))
         self._tries[key] = self._tries.get(key, 0) + 1
         return self._tries[key]
+
+    def _taken_over(self, event: AttemptErrored, tries: int) -> str:
+        """Where another agent stands in for the one that is down, which one it is."""
+        stage = event.attempt.stage
+        worker = self._worker.get(stage, "")
+        if not (event.quota or event.permanent or tries >= TRIES_MAX) or not worker:
+            return ""
+        down = self._down[stage] = {*self._down.get(stage, ()), worker}
+        rows = (tuple(in_a_row(self.pipeline, name)) for name in _first_of_rows(self.pipeline, stage))
+        row = next((row for row in rows if worker in row), ())
+        able = next((name for name in row if name not in down), "")
+        return f"{able} takes over" if able else ""
 
     def _paused(self, event: Event) -> str:
         if self.closes and isinstance(event, Paused):
@@ -140,6 +158,7 @@ class Story:
             case _:
                 return
         self._tries = {key: number for key, number in self._tries.items() if key[0] not in stages}
+        self._down = {name: down for name, down in self._down.items() if name not in stages}
 
     def _started(self, event: AttemptStarted) -> str:
         if event.by:
@@ -196,6 +215,12 @@ def _findings(event: VerdictGiven) -> str:
     return f"{count(len(event.findings), 'finding')} ({where}{more})"
 
 
+def _first_of_rows(pipeline: Pipeline, stage: str) -> Iterator[str]:
+    """Those that may do the work of a stage, each before those that stand in for it."""
+    of = pipeline.stage(stage)
+    yield from filter(None, (of.agent, *(rule.agent for rule in of.on_reject)))
+
+
 def _again(now: float, retry_at: float, *, permanent: bool, tries: int) -> str:
     """When it is tried again; after the last try it is not."""
     if permanent:
@@ -205,9 +230,9 @@ def _again(now: float, retry_at: float, *, permanent: bool, tries: int) -> str:
     return f"again at {clock(retry_at)}" if retry_at >= now + 1 else "again at once"
 
 
-def _first(text: str) -> str:
+def _first(text: str, limit: int = 140) -> str:
     """The first line: what follows is for `logs`."""
-    return safe(text.strip().partition("\n")[0], 140)
+    return safe(text.strip().partition("\n")[0], limit)
 
 
 def _of_stage(event: Event) -> str:

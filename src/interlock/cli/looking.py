@@ -22,7 +22,8 @@ _NO_RUNS = "no runs of this repository"
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """One thing that was looked at. `level` is ok, note (nothing wrong, and worth knowing) or bad."""
+    """One thing that was looked at. `level` is ok, note (nothing wrong, and worth knowing), warn (runs that need it
+    will not work) or bad."""
 
     topic: str
     level: str

@@ -120,7 +120,7 @@ def taking_part(pipeline: Pipeline, state: RunState, stage_id: str) -> tuple[str
 
 def _able(pipeline: Pipeline, stage: Stage, now: StageState) -> tuple[str, bool]:
     """Who does the next attempt, and whether it is one that takes over at once from another that is down."""
-    agents = tuple(_in_a_row(pipeline, _agent(stage, now)))
+    agents = tuple(in_a_row(pipeline, _agent(stage, now)))
     able = next((name for name in agents if name not in now.down), "")
     if not able:
         waited_for = (name for name in agents if name in now.limited)  # the others were given up
@@ -129,7 +129,7 @@ def _able(pipeline: Pipeline, stage: Stage, now: StageState) -> tuple[str, bool]
     return able, failed in agents and able != failed
 
 
-def _in_a_row(pipeline: Pipeline, agent: str) -> Iterator[str]:
+def in_a_row(pipeline: Pipeline, agent: str) -> Iterator[str]:
     """The agent, then those that stand in for it, each before its own."""
     waiting, seen = [agent], set[str]()
     while waiting:

@@ -85,6 +85,8 @@ PROGRAMS = (
     ),
 )  # fmt: skip
 
+_KEYS = tuple(dict.fromkeys((*(key for one in PROGRAMS for key in one.keys), "GOOGLE_API_KEY")))
+
 # What some program or other obeys: which one an agent behind `acp` is nobody knows. Some look for texts, and for
 # folders that may hold some, beside each file that they read.
 _TEXTS = tuple(glob.removeprefix("**/") for glob in (*INSTRUCTIONS, *AGENT_FOLDERS))
@@ -97,6 +99,16 @@ def program(name: str) -> Program:
         if one.name == name:
             return one
     raise KeyError(name)
+
+
+def key_names(use: str) -> tuple[str, ...]:
+    """The variables that may hold a key of what `use:` names: of a program that nobody knows, those of all."""
+    return next((one.keys for one in PROGRAMS if one.name == use), _KEYS)
+
+
+def is_older(version: str, than: str) -> bool:
+    """Whether `version` is known, and before the other: by its numbers, not by what is beside them."""
+    return bool(version) and _numbers(version) < _numbers(than)
 
 
 def obeyed(use: str) -> tuple[str, ...]:
@@ -124,6 +136,10 @@ def lacks(one: Program, environ: Mapping[str, str], *, login: bool) -> tuple[str
     has_key = login or any(environ.get(key) for key in keys)
     missing = () if has_key else (" or ".join(keys),)
     return (*missing, *((one.model,) if one.model and not environ.get(one.model) else ()))
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", re.split(r"[-+]", version)[0]))
 
 
 def _keys_for(model: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
@@ -143,11 +144,10 @@ def _real(name: str, base: str, home: Path) -> tuple[tuple[str, ...], dict[str, 
             key = {"GEMINI_API_KEY": "sk-test", "GOOGLE_GEMINI_BASE_URL": base}
             return ("gemini", "--acp", "--skip-trust", "-m", "gemini-2.5-pro"), {**path, **key}
         case "codex-acp":
-            (home / "config.toml").write_text(
-                f'model = "gpt-5"\nmodel_provider = "own"\n[model_providers.own]\nname = "own"\n'
-                f'base_url = "{base}/v1"\nenv_key = "OPENAI_API_KEY"\nwire_api = "responses"\n'
-            )
-            return ("codex-acp",), {**path, "OPENAI_API_KEY": "sk-test", "CODEX_HOME": str(home)}
+            own = {"name": "own", "base_url": f"{base}/v1", "env_key": "OPENAI_API_KEY", "wire_api": "responses"}
+            config = {"model": "gpt-5", "model_provider": "own", "model_providers": {"own": own}}
+            given = {"OPENAI_API_KEY": "sk-test", "CODEX_CONFIG": json.dumps(config), "CODEX_HOME": str(home)}
+            return ("codex-acp",), {**path, **given}
         case "claude-agent-acp":
             quiet = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "CLAUDE_CODE_MAX_RETRIES": "0"}
             return ("claude-agent-acp",), {**path, **quiet, "ANTHROPIC_API_KEY": "sk-test", "ANTHROPIC_BASE_URL": base}

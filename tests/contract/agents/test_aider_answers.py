@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from interlock.agents.driven import Asked
-from interlock.agents.kinds.aider import _read
+from interlock.agents.kinds.aider import _of_no_use, _read
 from interlock.core.events import Usage
 from interlock.core.ids import AttemptId
 from interlock.ports import Brief
@@ -92,6 +92,24 @@ def test_a_model_whose_name_its_log_hides_has_the_name_that_it_was_given(tmp_pat
         assert _read(replace(asked, brief=replace(asked.brief, model="openai/own")), tmp_path / "log").model == model
         seen = replace(asked.brief, env={"AIDER_MODEL": "openai/own"})
         assert _read(replace(asked, brief=seen), tmp_path / "log").model == model
+
+
+_UNREACHED = "> litellm.InternalServerError: InternalServerError: OpenAIException - Connection error.  \n"
+
+
+@pytest.mark.parametrize(
+    ("chat", "ended"),
+    [
+        (_UNREACHED * 5, True),
+        (_UNREACHED * 4, False),
+        (f"{_UNREACHED * 5}{_TOKENS}{_UNREACHED}", False),  # it got over the first ones
+        (_LIMITED * 5, False),
+    ],
+    ids=["nobody answers", "may yet", "got over", "limited"],
+)
+def test_it_is_not_let_try_for_minutes_where_nobody_answers(tmp_path: Path, chat: str, ended: bool) -> None:
+    (tmp_path / "chat.md").write_text(f"# aider chat\n\n#### Do it.  \n\n{chat}")
+    assert bool(_of_no_use(_asked(tmp_path, ""), tmp_path / "log")) is ended
 
 
 def _asked(state: Path, schema: str) -> Asked:

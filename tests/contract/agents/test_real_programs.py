@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.agents.world import bin_of, place_in, work
+from tests.contract.agents.world import KEYS, bin_of, place_in, work
 from tests.model_server.script import Step
 from tests.model_server.server import ModelServer, serving
 
@@ -108,7 +108,7 @@ def test_a_failing_model(
     outcome = work(name, model.base, scenario, place, timeout_s=15 if name in _TRY_AGAIN else 60)
     assert (outcome.ended, outcome.permanent) == (ended, permanent), outcome
     if permanent:
-        assert "secrets" in outcome.message
+        assert f"the key in {KEYS[name]} was refused: set a valid one, then `interlock resume`; it" in outcome.message
 
 
 def test_the_time_that_the_provider_named_is_handed_on(model: ModelServer, tmp_path: Path) -> None:

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 
-from interlock.agents.driven import Asked, Kind, Start, Told, _exited, _outcome
+from interlock.agents.driven import Asked, Driven, Kind, Start, Told, _exited, _outcome
 from interlock.core.events import Usage
 from interlock.core.ids import AttemptId
-from interlock.ports import Brief, Ended, Outcome
+from interlock.core.pipeline import AgentSpec
+from interlock.ports import Brief, Ended, Outcome, Place
 from interlock.process import Finished, How
+
+_KIND = Kind("own", lambda asked: Start(()), lambda asked, log: Told())
 
 
 @pytest.mark.parametrize(("code", "permanent"), [(1, False), (126, True), (127, True)])
 def test_a_command_that_is_not_there_is_for_a_person(code: int, permanent: bool) -> None:
     finished = Finished(How.EXITED, code, 0.0, truncated=False, tail=b"env: node: No such file or directory\n")
-    outcome = _exited("claude", finished, Told(), Outcome(Ended.COMPLETED))
+    outcome = _exited(_KIND, _asked(Path()), finished, Told(), Outcome(Ended.COMPLETED))
     assert (outcome.ended, outcome.permanent) == (Ended.CRASHED, permanent)
 
 
 def test_what_the_endpoint_said_goes_before_the_exit_code() -> None:
     finished = Finished(How.EXITED, 127, 0.0, truncated=False, tail=b"")
-    outcome = _exited("claude", finished, Told(trouble="status 500", status=500), Outcome(Ended.COMPLETED))
+    told = Told(trouble="status 500", status=500)
+    outcome = _exited(_KIND, _asked(Path()), finished, told, Outcome(Ended.COMPLETED))
     assert (outcome.ended, outcome.permanent) == (Ended.UNAVAILABLE, False)
 
 
@@ -67,8 +73,27 @@ def test_an_error_of_long_ago_is_not_why_the_time_ran_out(
     log = tmp_path / "log"
     log.write_text("")
     os.utime(log, (time.time() - silent_s,) * 2)
-    kind = Kind("own", lambda asked: Start(()), lambda asked, log: Told())
-    brief = Brief("r", AttemptId("code", 1, 1), "Do it.", "Do it.", "", {}, 10, 0)
-    asked = Asked(brief, "", login=False, state=tmp_path, tree=tmp_path)
     finished = Finished(how, 1, 0.0, truncated=False, tail=b"")
-    assert _outcome(kind, asked, finished, Told(trouble="status 429"), log).ended is ended
+    one_at_once = replace(_KIND, of_no_use=lambda asked, log: "", silent_s=900)
+    for kind in (_KIND, one_at_once):
+        assert _outcome(kind, _asked(tmp_path), finished, Told(trouble="status 429"), log).ended is ended
+
+
+def test_keys_that_are_named_and_not_set_are_told_before_any_start(tmp_path: Path) -> None:
+    """Of the program's keys one will do, and so does one that the stage gives it."""
+    kind = Kind("sh", _never, lambda asked, log: Told())
+    spec = AgentSpec("coder", "sh", secrets=("ONE_KEY", "OPENAI_API_KEY"))
+    brief = Brief("r", AttemptId("code", 1, 1), "x", "x", "", {"PATH": os.environ["PATH"], "ONE_KEY": ""}, 10, 0)
+    outcome = Driven(kind, {}).work(spec, brief, Place(tmp_path, tmp_path, tmp_path, tmp_path), Event())
+    assert (outcome.ended, outcome.permanent) == (Ended.UNAVAILABLE, True)
+    wanted = "set ONE_KEY or OPENAI_API_KEY, then `interlock resume`"
+    assert outcome.message == f"sh: none of the agent's `secrets` is set: {wanted}"
+
+
+def _never(asked: Asked) -> Start:
+    raise AssertionError("it was started")
+
+
+def _asked(root: Path) -> Asked:
+    brief = Brief("r", AttemptId("code", 1, 1), "Do it.", "Do it.", "", {}, 10, 0)
+    return Asked(brief, "", login=False, state=root, tree=root)

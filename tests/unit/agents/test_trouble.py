@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from interlock.agents.advising import Access, advice
 from interlock.agents.trouble import does_not_know, trouble
 from interlock.ports import Ended
 
+_ACCESS = Access("codex", {})
 NOW = 1_772_663_400.0
 _BILLING = "You exceeded your current quota, please check your plan and billing details."
 _GEMINI = '[API Error: {"error":{"code":%d,"message":"%s","status":"%s"}}]'
@@ -54,7 +56,7 @@ _GEMINI = '[API Error: {"error":{"code":%d,"message":"%s","status":"%s"}}]'
 def test_what_an_error_means(words: str, ended: Ended, permanent: bool) -> None:
     known = trouble(words, NOW)
     assert (known.ended, known.permanent) == (ended, permanent)
-    assert bool(known.advice) is permanent  # a person is told what to do
+    assert not permanent or advice(known.cause, _ACCESS)  # a person is told what to do
     assert known.ended is not Ended.RATE_LIMITED or "last status" in words or known.retry_at > NOW
 
 
@@ -71,3 +73,4 @@ def test_what_an_error_means(words: str, ended: Ended, permanent: bool) -> None:
 def test_a_flag_that_it_does_not_know(words: str) -> None:
     assert does_not_know(f"Usage: x\n  {words}\n") == words
     assert does_not_know("it works") == ""
+    assert does_not_know(f"{{}}\n{words}") == ""

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import pytest
 
+from interlock.agents.advising import Access, advice, telling
+from interlock.agents.trouble import Cause
 from interlock.cli.lines import Story
-from interlock.core.events import AttemptLost, Event, Recorded, RunFinished, RunStatus
+from interlock.cli.words import clock
+from interlock.core.events import (
+    AttemptErrored,
+    AttemptLost,
+    AttemptStarted,
+    Event,
+    Paused,
+    PauseReason,
+    Recorded,
+    RunFinished,
+    RunStatus,
+)
 from interlock.core.ids import AttemptId
-from interlock.core.pipeline import Pipeline
+from interlock.core.pipeline import AgentSpec, Pipeline, Stage
 
 
 @pytest.mark.parametrize(
@@ -26,3 +39,35 @@ def test_one_line(event: Event, words: str) -> None:
     told = Story(Pipeline("p", ())).told(Recorded(1, 0.0, event))
     assert told is not None
     assert told.text == words
+
+
+def test_who_is_down_is_taken_over_from_before_a_person_is_asked() -> None:
+    spare = tuple(AgentSpec(name, "codex", fallback=after) for name, after in (("a", ("b", "c")), ("b", ()), ("c", ())))
+    story = Story(Pipeline("p", (Stage("code", agent="a"),), agents=spare))
+    said = [
+        _failed(story, 1, "a", AttemptErrored(AttemptId("code", 1, 1), "limit", 900.0, quota=True)),
+        _failed(story, 2, "b", AttemptErrored(AttemptId("code", 1, 2), "it broke", 900.0)),
+        _failed(story, 3, "b", AttemptErrored(AttemptId("code", 1, 3), "bad key", 900.0, permanent=True)),
+        _failed(story, 4, "c", AttemptErrored(AttemptId("code", 1, 4), "bad key", 900.0, permanent=True)),
+    ]
+    ends = ["b takes over", f"again at {clock(900.0)}", "c takes over", "a person must mend it"]
+    assert [text.split("; ")[1] for text in said] == ends
+
+
+def test_what_to_do_is_whole_however_much_the_program_said() -> None:
+    for access in (Access("codex", {"CODEX_API_KEY": "x", "OPENAI_API_KEY": "y"}), Access("x", {}, (), "http://a:1")):
+        for cause in set(Cause) - {Cause.OTHER}:
+            wanted = advice(cause, access)
+            why = f"out of budget: {telling('opencode', wanted, 'word ' * 300)}"
+            story = Story(Pipeline("p", (Stage("code"),)))
+            assert wanted in _failed(story, 1, "", AttemptErrored(AttemptId("code", 1, 1), why, 0.0))
+            paused = story.told(Recorded(9, 0.0, Paused("code", PauseReason.INFRASTRUCTURE, why)))
+            assert paused is not None
+            assert wanted in paused.text
+
+
+def _failed(story: Story, number: int, agent: str, event: AttemptErrored) -> str:
+    story.told(Recorded(number * 2, 0.0, AttemptStarted(event.attempt, agent, "", "")))
+    told = story.told(Recorded(number * 2 + 1, 0.0, event))
+    assert told is not None
+    return told.text

@@ -8,6 +8,8 @@ from itertools import takewhile
 from pathlib import Path
 
 from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, events, inner, tail, text
+from interlock.agents.patience import ERRORS_MAX
+from interlock.agents.trouble import Cause, trouble
 from interlock.core.events import Usage
 from interlock.core.programs import obeyed
 from interlock.ports import Agent
@@ -37,7 +39,8 @@ _SILENT_S = 900  # it is told not to stream, and says nothing before an answer i
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    kind = Kind("aider", _start, _read, silent_s=_SILENT_S, obeys=obeyed("aider"), leaves=".aider.tags.cache*")
+    obeys, leaves = obeyed("aider"), ".aider.tags.cache*"
+    kind = Kind("aider", _start, _read, silent_s=_SILENT_S, of_no_use=_of_no_use, obeys=obeys, leaves=leaves)
     return Driven(kind, environ)
 
 
@@ -85,6 +88,13 @@ def _model(asked: Asked, answered: list[Event]) -> str:
     told = text(answered[-1], "main_model") if answered else ""
     named = asked.brief.model or asked.brief.env.get("AIDER_MODEL", "")
     return named if told.endswith(_HIDDEN) else told
+
+
+def _of_no_use(asked: Asked, log: Path) -> str:
+    """It tries for minutes where nobody answers. Of other errors it gets over some, and goes on with no session."""
+    errors = [line.removeprefix("> ") for line in _notes(asked.state / "chat.md") if line.startswith(_ERRORS[0])]
+    unreached = len(errors) > ERRORS_MAX and trouble(errors[-1], 0.0).cause is Cause.UNREACHED
+    return errors[-1] if unreached else ""
 
 
 def _said(record: Path) -> str:

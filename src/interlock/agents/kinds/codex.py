@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from interlock.ports import Agent
 _SESSIONS = "sessions/*/*/*/rollout-*{}.jsonl"
 _AGAIN = "Reconnecting..."
 _NO_NETWORK = "waiting for network"
+_TRIES = re.compile(r"Reconnecting\.\.\. \d+/\d+ \((.*)\)\s*\Z", re.S)
 _KEYS = ("CODEX_API_KEY", "OPENAI_API_KEY")
 
 
@@ -105,12 +107,18 @@ def _read(asked: Asked, log: Path) -> Told:
     return Told(
         done,
         message=message,
-        trouble="" if done else wrong,
+        trouble="" if done else _plain(wrong),
         usage=usage if done else _in_its_session(asked, session),
         session=session,
         begun=begun,
         retries=retries,
     )
+
+
+def _plain(wrong: str) -> str:
+    """The error itself, where it says that it tries again: only a network is what it waits for."""
+    found = _TRIES.match(wrong)
+    return found[1] if found else wrong
 
 
 def _usage(used: Event) -> Usage:

@@ -17,13 +17,14 @@ from interlock import __version__
 from interlock.cli.exits import Exit
 from interlock.cli.looking import Looked, of_records, of_runs
 from interlock.cli.opened import note, say
+from interlock.cli.programs_seen import agents_in, of_programs
 from interlock.ports import InterlockError, UsageError
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import AgentSpec
     from interlock.settings import Identity, RepositoryPaths
 
-_MARKS = {"ok": ("✓", "green"), "note": ("-", "bright_black"), "bad": ("✗", "red")}
+_MARKS = {"ok": ("✓", "green"), "note": ("-", "bright_black"), "warn": ("!", "yellow"), "bad": ("✗", "red")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,9 @@ def _look(cwd: Path, environ: Mapping[str, str]) -> _Seen:
     from interlock.settings import paths_of
 
     agents = _agents(environ)
-    looked = [*_machine(environ), _of_agents(agents), *_probed(environ)]
     identity, root, where = _repository(cwd, environ)
+    used = agents_in(root) if root is not None else ()
+    looked = [*_machine(environ), _of_agents(agents), *of_programs(environ, used)]
     paths = identity.paths if identity else None
     looked += [where, *_of_folders(paths, environ)]
     if identity is None or paths is None or root is None:
@@ -166,16 +168,6 @@ def _of_agents(agents: Mapping[str, str]) -> Looked:
     return Looked("agents", "note", f"none of {known} is on the PATH; any command can be an agent")
 
 
-def _probed(environ: Mapping[str, str]) -> Iterator[Looked]:
-    """The programs with an adapter of their own, those that are there."""
-    from interlock.agents.probe import probe
-
-    for one in probe(environ):
-        if one.path:
-            known = f"{one.version or 'of unknown version'} ({one.path}), {one.access or 'no key and no login seen'}"
-            yield Looked(f"agent {one.name}", "ok" if one.access else "note", f"{known}: {one.advice}")
-
-
 def _live(name: str, cwd: Path, environ: Mapping[str, str], *, json: bool) -> int:
     """The agent of this name in a pipeline here, or the program of this name; one call, and what came of it."""
     import time
@@ -198,8 +190,9 @@ def _live(name: str, cwd: Path, environ: Mapping[str, str], *, json: bool) -> in
     else:
         used = usage(outcome.usage) or "what it used is not known"
         model = f" ({outcome.model})" if outcome.model else ""
-        words = f"{outcome.ended.replace('_', ' ')} in {lasted(passed)}{model}, {used}: {outcome.message}"
-        say(_line(Looked(f"agent {name}", "ok" if done else "bad", words)))
+        words = f"{outcome.ended.replace('_', ' ')} in {lasted(passed)}{model}, {used}"
+        said = f": {outcome.message}" if outcome.message else ", and it said nothing"
+        say(_line(Looked(f"agent {name}", "ok" if done else "bad", words + said)))
     return Exit.ACCEPTED if done else Exit.INFRASTRUCTURE
 
 

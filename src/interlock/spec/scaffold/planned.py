@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -145,8 +145,19 @@ def _agent_notes(content: Content, found: Found, environ: Mapping[str, str]) -> 
         notes.append(f"the agent is {program.name}; {', '.join(others)} would do as well (init --force --agent NAME)")
     if content.reviewer is not None:
         notes.append(f"{content.reviewer.name} reviews the code of feature (init --force --reviewer NAME, or none)")
-    if missing := lacks(program_of(program.name), environ, login=content.login):
-        names = ", and ".join(missing)
-        notes.append(f"{program.name} needs {names} to be set: each attempt has a home of its own, without your logins")
+    for one, login in ((program, content.login), (content.reviewer, content.reviewer_login)):
+        if one is not None and one is not UNKNOWN:
+            notes += _lacking(one.name, found, environ, login=login)
     notes.append(f"to see whether it answers, for a few tokens: interlock doctor --live {content.agent}")
     return tuple(notes)
+
+
+def _lacking(name: str, found: Found, environ: Mapping[str, str], *, login: bool) -> Iterator[str]:
+    """What has to be there before the first run of an agent that was taken."""
+    if name not in found.agents:
+        yield f"{name} is not on the PATH: install it before the first run"
+    row = program_of(name)
+    if missing := lacks(row, environ, login=login):
+        without_key = row.login is not None and not lacks(row, environ, login=True)
+        instead = f", or log in with {name} and write `login: true`" if without_key else ""
+        yield f"{name} needs {', and '.join(missing)} to be set{instead}: each attempt has a home of its own"
