@@ -9,18 +9,18 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 from interlock.agents.advising import Access, advice, telling, too_old, unset
 from interlock.agents.checking import ADVICE, Check, offer
 from interlock.agents.closing import laid_aside
 from interlock.agents.going_on import GO_ON, WORDS, goes_on, known, less, pause_s, set_aside, together
 from interlock.agents.logins import lent, tokens_in
+from interlock.agents.logs import Event, tail
 from interlock.agents.metering import Meter, OverBudget
 from interlock.agents.patience import Patience, silent
 from interlock.agents.prices import priced
@@ -33,9 +33,7 @@ from interlock.core.pipeline import AgentSpec
 from interlock.ports import Brief, Cancel, Cancelled, Ended, Outcome, Place
 from interlock.process import Finished, How, Supervised, supervise
 
-Event = Mapping[str, object]
 _MESSAGE_MAX = 2_000
-_TAIL_BYTES = 100_000
 _OF_THE_ENDPOINT = (Ended.RATE_LIMITED, Ended.UNAVAILABLE)
 
 
@@ -259,62 +257,6 @@ def _going_on(asked: Asked, told: Told) -> Told:
 def _of_use(asked: Asked, log: Path) -> str:
     """It tries for as long as it likes."""
     return ""
-
-
-def events(log: Path) -> Iterator[Event]:
-    """Each line of the log that is a JSON object. Others, and what was cut, are passed over."""
-    try:
-        with log.open("rb") as file:
-            for line in file:
-                if line.lstrip().startswith(b"{"):
-                    yield from _event(line)
-    except OSError:
-        return
-
-
-def late_events(log: Path) -> Iterator[Event]:
-    """Those at the end of the log."""
-    for line in tail(log).encode("utf-8", "replace").splitlines():
-        if line.startswith(b"{"):
-            yield from _event(line)
-
-
-def tail(path: Path) -> str:
-    """The end of a log that the program keeps for itself, empty where there is none."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-            return file.read(_TAIL_BYTES).decode("utf-8", "replace")
-    except OSError:
-        return ""
-
-
-def inner(event: Event, *names: str) -> Event:
-    """The object below `names`, empty where there is none."""
-    for name in names:
-        value = event.get(name)
-        event = cast(Event, value) if isinstance(value, dict) else {}
-    return event
-
-
-def text(event: Event, name: str) -> str:
-    value = event.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def count(event: Event, *names: str) -> int | None:
-    """The sum of the numbers that are there, None where none is."""
-    found = [v for v in map(event.get, names) if isinstance(v, int) and not isinstance(v, bool) and 0 <= v < 10**15]
-    return sum(found) if found else None
-
-
-def _event(line: bytes) -> Iterator[Event]:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return
-    if isinstance(value, dict):
-        yield cast(Event, value)
 
 
 def _asked(spec: AgentSpec, brief: Brief, place: Place) -> Asked:

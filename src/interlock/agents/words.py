@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from interlock.agents.driven import Event, inner, text
+from interlock.agents.logs import Event, inner, text
 
 _LINES_MAX = 5  # of what a tool answered
 _LINE_MAX = 400

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from itertools import takewhile
 from pathlib import Path
 
-from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, events, inner, tail, text
+from interlock.agents.driven import Asked, Driven, Kind, Start, Told
+from interlock.agents.logs import Event, events, inner, tail, text
 from interlock.agents.patience import ERRORS_MAX
 from interlock.agents.trouble import Cause, trouble
 from interlock.core.events import Usage

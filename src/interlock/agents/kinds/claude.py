@@ -11,8 +11,9 @@ from math import inf
 from pathlib import Path
 
 from interlock.agents.checking import SERVER, TOOL, Check
-from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, late_events, text
+from interlock.agents.driven import Asked, Driven, Kind, Start, Told
 from interlock.agents.keys import private
+from interlock.agents.logs import Event, count, events, inner, late_events, text
 from interlock.agents.patience import FAR_S, number
 from interlock.agents.sessions import Session
 from interlock.core.events import Usage

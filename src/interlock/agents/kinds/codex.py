@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from interlock.agents.checking import SERVER, TOOL, Check
-from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, late_events, text
+from interlock.agents.driven import Asked, Driven, Kind, Start, Told
+from interlock.agents.logs import Event, count, events, inner, late_events, text
 from interlock.agents.patience import of_no_use
 from interlock.agents.sessions import Session
 from interlock.core.events import Usage

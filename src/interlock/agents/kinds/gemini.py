@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from interlock.agents.checking import SERVER, TOOL, Check
-from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, text
+from interlock.agents.driven import Asked, Driven, Kind, Start, Told
+from interlock.agents.logs import Event, count, events, inner, text
 from interlock.agents.mentions import without_mentions
 from interlock.core.events import Usage
 from interlock.core.programs import obeyed

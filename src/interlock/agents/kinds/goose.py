@@ -12,21 +12,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import cast
 
-from interlock.agents.driven import (
-    Asked,
-    Driven,
-    Event,
-    Kind,
-    Start,
-    Told,
-    count,
-    events,
-    inner,
-    late_events,
-    tail,
-    text,
-)
+from interlock.agents.driven import Asked, Driven, Kind, Start, Told
 from interlock.agents.keys import private
+from interlock.agents.logs import Event, count, events, inner, late_events, tail, text
 from interlock.agents.patience import of_no_use
 from interlock.core.events import Usage
 from interlock.core.programs import obeyed

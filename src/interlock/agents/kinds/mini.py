@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
-from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, inner, text
+from interlock.agents.driven import Asked, Driven, Kind, Start, Told
+from interlock.agents.logs import Event, count, inner, text
 from interlock.core.events import Usage
 from interlock.ports import Agent
 

@@ -9,21 +9,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from interlock.agents.checking import SERVER, Check
-from interlock.agents.driven import (
-    Asked,
-    Driven,
-    Event,
-    Kind,
-    Start,
-    Told,
-    count,
-    events,
-    inner,
-    late_events,
-    tail,
-    text,
-)
+from interlock.agents.driven import Asked, Driven, Kind, Start, Told
 from interlock.agents.keys import private
+from interlock.agents.logs import Event, count, events, inner, late_events, tail, text
 from interlock.agents.patience import ERRORS_MAX, of_no_use, since
 from interlock.core.events import Usage
 from interlock.core.programs import obeyed

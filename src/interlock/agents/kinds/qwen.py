@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from interlock.agents.driven import Asked, Driven, Event, Kind, Start, Told, count, events, inner, tail, text
+from interlock.agents.driven import Asked, Driven, Kind, Start, Told
+from interlock.agents.logs import Event, count, events, inner, tail, text
 from interlock.agents.mentions import without_mentions
 from interlock.agents.patience import of_no_use, since
 from interlock.core.events import Usage

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from interlock.agents.driven import Asked, Event, Start, Told, count, events, inner, text
+from interlock.agents.driven import Asked, Start, Told
+from interlock.agents.logs import Event, count, events, inner, text
 from interlock.core.events import Usage
 
 _TEXT_MAX = 400_000  # characters
