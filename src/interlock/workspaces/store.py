@@ -396,5 +396,6 @@ class GitWorkspaces:
 
     def _known(self, tree: str, laid: Laid) -> scan.Known:
         listing = self._objects.listing(tree)
-        ignores = Ignores(scan.ignore_files(self._objects, listing))
-        return scan.Known(listing, ignores, laid, self._contents.pointers(tree))
+        return scan.Known(
+            listing, Ignores(scan.ignore_files(self._objects, listing)), laid, self._contents.pointers(tree)
+        )
