@@ -1,0 +1,15 @@
+"""What a push leaves to the night: `./scripts/test --all`, and whatever is named on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import pytest
+
+Value = TypeVar("Value")
+
+
+def rest_at_night(values: Sequence[Value], pushed: int = 1) -> list[Value | object]:
+    """Parameters of a test: the first `pushed` at every push, the others, which are like them, at night."""
+    return [*values[:pushed], *(pytest.param(value, marks=pytest.mark.nightly) for value in values[pushed:])]
