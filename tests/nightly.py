@@ -12,4 +12,9 @@ Value = TypeVar("Value")
 
 def rest_at_night(values: Sequence[Value], pushed: int = 1) -> list[Value | object]:
     """Parameters of a test: the first `pushed` at every push, the others, which are like them, at night."""
-    return [*values[:pushed], *(pytest.param(value, marks=pytest.mark.nightly) for value in values[pushed:])]
+    return [*values[:pushed], *map(_at_night, values[pushed:])]
+
+
+def _at_night(value: object) -> object:
+    values = value if isinstance(value, tuple) else (value,)
+    return pytest.param(*values, marks=pytest.mark.nightly)
