@@ -13,7 +13,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from tests.contract.cli_world import PROGRAM, Said, World, new_world, stage_of
+from tests.contract.cli_world import Said, World, new_world, stage_of
+from tests.contract.program import PROGRAM
 
 SITE = Path(__file__).with_name("site")
 PIPELINE = """\

@@ -13,7 +13,7 @@ import time
 from itertools import count
 
 import pytest
-from tests.contract.cli_world import PROGRAM
+from tests.contract.program import PROGRAM
 from tests.kill.scene import Scene
 from tests.nightly import rest_at_night
 
