@@ -43,6 +43,19 @@ hypothesis.settings.register_profile("interlock", deadline=None, print_blob=True
 hypothesis.settings.load_profile("interlock")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="also those marked `nightly`, as scripts/nightly does")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without a path and without --all, what is marked `nightly` is left out, and counted as deselected."""
+    if config.getoption("all") or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    late = [item for item in items if item.get_closest_marker("nightly")]
+    config.hook.pytest_deselected(items=late)
+    items[:] = [item for item in items if not item.get_closest_marker("nightly")]
+
+
 def _hear_signals() -> None:
     """A shell starts what goes to the background with SIGINT ignored, `nohup` with SIGHUP, and each program hands
     that on to those below it."""

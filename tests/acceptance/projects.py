@@ -23,7 +23,10 @@ class Project:
     told: str = ""
 
 
-PROJECTS = (
+PROJECTS = (  # the first one is tried at every push
+    # setup.py, one file of unittest at the root
+    Project("jsonpointer", "3.0.0", "2b2d729f2091522d61c3b31f82e11870f60b68f43fbc705cb76bf4b832af59ef", "pip", "python",
+            tests=25),
     # setuptools, setup.cfg with extras
     Project("asgiref", "3.8.1", "c343bd80a0bec947a9860adb4c432ffa7db769836c64238fc34bdc3fec84d590", "pip", "python",
             "-e '.[tests]'", 60),
@@ -39,9 +42,6 @@ PROJECTS = (
     # flit, unittest alone
     Project("ptyprocess", "0.7.0", "5c5d0a3b48ceee0b48485e0c26037c0acd7d29765ca3fbb5cb3831d347423220", "pip", "python",
             tests=10),
-    # setup.py, one file of unittest at the root
-    Project("jsonpointer", "3.0.0", "2b2d729f2091522d61c3b31f82e11870f60b68f43fbc705cb76bf4b832af59ef", "pip", "python",
-            tests=25),
     # setup.py, unittest in a folder
     Project("pycparser", "2.22", "491c8be9c040f5390f5bf44a5b07752bd07f56edf992381b05c701439eec10f6", "pip", "python",
             tests=100),

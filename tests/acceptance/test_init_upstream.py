@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.acceptance.projects import PROJECTS, Project
 from tests.contract.cli_world import World, new_world
+from tests.nightly import rest_at_night
 
 _OF_THE_USER = dict(os.environ)  # when tests are collected: fetching and setup need the user's programs and caches
 _OURS = ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "INTERLOCK_", "GIT_", "PYTEST_", "COV_", "VIRTUAL_ENV")
@@ -21,7 +22,7 @@ _NEEDS = {"node": "npm", "rust": "cargo"}
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
 
-@pytest.mark.parametrize("project", PROJECTS, ids=lambda project: project.name)
+@pytest.mark.parametrize("project", rest_at_night(PROJECTS), ids=lambda project: project.name)
 def test_a_project_as_it_was_published(project: Project, tmp_path: Path):
     world = the_world(project, tmp_path)
     said = world.ask("init", "--json")

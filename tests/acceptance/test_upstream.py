@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from tests.acceptance.packages import PACKAGES, Package, Release
 from tests.contract.cli_world import Said, World, new_world, stage_of, verdicts_of
+from tests.nightly import rest_at_night
 
 _OF_THE_USER = dict(os.environ)  # when tests are collected: fetching needs the user's pip and cache
 _PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"]
@@ -47,7 +48,7 @@ class Upgrade:
         return found
 
 
-@pytest.fixture(scope="module", params=PACKAGES, ids=lambda package: package.name)
+@pytest.fixture(scope="module", params=rest_at_night(PACKAGES), ids=lambda package: package.name)
 def upgrade(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Upgrade:
     package: Package = request.param
     root = tmp_path_factory.mktemp(package.name)

@@ -38,13 +38,18 @@ Find = Callable[[str], Arena]
 
 
 def each(rows: list[Attack] | list[Honest], pending: Mapping[str, str] | None = None) -> pytest.MarkDecorator:
-    """A test for each row. `pending` names rows that wait for something, with what."""
+    """A test for each row; the first that expects an answer runs at every push, the others like it at night.
+    `pending` names rows that wait for something, with what."""
     waits = pending or {}
-    marks = [
-        pytest.param(row, id=row.id, marks=[pytest.mark.xfail(reason=waits[row.id])] if row.id in waits else [])
-        for row in rows
-    ]
-    return pytest.mark.parametrize("row", marks)
+    seen: set[tuple[str, str]] = set()
+    params = []
+    for row in rows:
+        answer = (row.stopped, row.open_class) if isinstance(row, Attack) else ("", "")
+        marks = [pytest.mark.nightly] if answer in seen else []
+        marks += [pytest.mark.xfail(reason=waits[row.id])] if row.id in waits else []
+        params.append(pytest.param(row, id=row.id, marks=marks))
+        seen.add(answer)
+    return pytest.mark.parametrize("row", params)
 
 
 def attack(arena: Arena, row: Attack) -> Outcome:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.attacks.arena import apply_to
 from tests.contract.cli_world import World, new_world
+from tests.nightly import rest_at_night
 
 LINT = "! grep -rn BAD src\n"
 PIPELINE = """\
@@ -69,7 +70,7 @@ def proposed(world: World, files: dict) -> str:
 
 
 @pytest.mark.parametrize("words", [(), ("--stage", "code")], ids=["all", "stage"])
-@pytest.mark.parametrize("name", SLY)
+@pytest.mark.parametrize("name", rest_at_night([*SLY], 3))
 def test_a_proposal_cannot_loosen_its_judge(world: World, name: str, words: tuple[str, ...]) -> None:
     commit = proposed(world, {**BAD, **SLY[name]})
     said = world.ask("check", "--base", "main", "--commit", commit, *words)

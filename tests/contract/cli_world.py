@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PROGRAM = (sys.executable, "-m", "interlock")
+from tests.contract.program import PROGRAM, forked, started
+
 LIMIT_S = 300  # only a hang meets it
+_FOR_PYTHON = ("PYTHON", "LC_", "LANG")
 _KEPT = ("LANG", "LC_ALL", "TMPDIR")
 
 
@@ -78,11 +80,11 @@ class World:
         return {**kept, **own, **self.environ, **more}
 
     def ask(self, *words: str, stdin: str = "", cwd: Path | None = None, **environ: str) -> Said:
-        done = subprocess.run(
-            [*PROGRAM, *words], cwd=cwd or self.repository, env=self.environment(**environ), input=stdin.encode(),
-            capture_output=True, timeout=LIMIT_S, check=False,
-        )  # fmt: skip
-        said = Said(done.returncode, done.stdout.decode(), done.stderr.decode())
+        """What the program says to `words`: forked, unless the environment has something for Python as it starts."""
+        own = any(name.startswith(_FOR_PYTHON) for name in (*self.environ, *environ))
+        call = started if own else forked
+        code, out, err = call(words, cwd or self.repository, self.environment(**environ), stdin.encode(), LIMIT_S)
+        said = Said(code, out.decode(), err.decode())
         assert "Traceback" not in said.text, said.text
         assert "a defect of Interlock" not in said.text, said.text
         assert "\x1b" not in said.text, said.text

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.bad_input_world import PROGRAM, Ground, committed, fingerprint, git, mounted, repository
+from tests.nightly import rest_at_night
 
 VERBS = (("run", "-t", "x"), ("check",), ("status",), ("init",))
 by_verb = pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb[0])
@@ -172,7 +173,7 @@ def test_a_state_folder_that_is_a_file_is_named(ground: Ground):
     ground.ask("status").refused(str(ground.state), code=5)
 
 
-@pytest.mark.parametrize("size", ["64k", "300k", "700k"])
+@pytest.mark.parametrize("size", rest_at_night(["300k", "64k", "700k"]))
 def test_a_full_disk_is_said_so(ground: Ground, size: str):
     """Wherever it strikes: making the journal, importing the base, or the attempt."""
     (ground.repository / "big").write_bytes(os.urandom(400_000))

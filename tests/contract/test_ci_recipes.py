@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.contract.cli_world import LIMIT_S, PROGRAM, Said, World, new_world
+from tests.contract.cli_world import LIMIT_S, Said, World, new_world
 from tests.contract.docs.pages import DOCS, ROOT, blocks
+from tests.contract.program import PROGRAM
 
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
 GITLAB = yaml.safe_load(

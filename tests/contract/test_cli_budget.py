@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.bad_input_world import PROGRAM, Ground, Said, repository
+from tests.nightly import rest_at_night
 
 from interlock.agents.daily import DailyCap, capped
 from interlock.core.events import Usage
@@ -94,7 +95,9 @@ def test_most_of_a_limit_is_told_once_and_before_it_is_reached(ground: Ground) -
     assert "% of attempts used" not in run(ground, "limits: {attempts: 6}").text
 
 
-@pytest.mark.parametrize("own", ["limits: {tokens: 5000}", "limits: {cost_usd: 0.5}", "limits: {attempts: 1}"])
+@pytest.mark.parametrize(
+    "own", rest_at_night(["limits: {tokens: 5000}", "limits: {cost_usd: 0.5}", "limits: {attempts: 1}"])
+)
 def test_a_stage_pauses_at_a_limit_of_its_own_and_goes_on_when_it_is_raised(ground: Ground, own: str) -> None:
     said = run(ground, own=own)
     assert said.code == 3, said.text

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.cli_world import World, new_world
+from tests.nightly import rest_at_night
 
 PIPELINE = """\
 version: 1
@@ -76,7 +77,9 @@ def test_an_answer_names_the_user_and_who_that_is_to_git(world: World) -> None:
     world.ask("show", "--json").ended(0, "Somebody <somebody@example.invalid>")
 
 
-@pytest.mark.parametrize("task", ["word " * 10_000, "x" * 50_000, "title\n\n" + "line of the body\n" * 3_000])
+@pytest.mark.parametrize(
+    "task", rest_at_night(["title\n\n" + "line of the body\n" * 3_000, "word " * 10_000, "x" * 50_000])
+)
 def test_a_long_task_makes_a_bounded_message(world: World, task: str) -> None:
     branch = delivered(world, task)
     for message in world.git("log", "--format=%B%x00", f"main..{branch}").split("\0"):

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.contract.cli_world import PROGRAM, World, new_world, stage_of
+from tests.contract.cli_world import World, new_world, stage_of
+from tests.contract.program import PROGRAM
 
 AGENT = """\
 agents:

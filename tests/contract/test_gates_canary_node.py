@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from tests.contract.gates_world import World
 from tests.contract.sets.projects import NODE
+from tests.nightly import rest_at_night
 
 from interlock.core.events import VerdictStatus
 from interlock.core.ids import base_of
@@ -137,7 +138,7 @@ def test_node_test(world: World) -> None:
 
 @pytest.mark.network
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in PROJECTS if name != "node"])
+@pytest.mark.parametrize("name", rest_at_night(sorted({*PROJECTS} - {"node"}, key=lambda name: name != "mocha")))
 def test_runners_of_the_index(world: World, installed: Path, name: str) -> None:
     check(world, installed, name)
 

@@ -17,7 +17,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.contract.cli_world import PROGRAM, World, new_world
+from tests.contract.cli_world import World, new_world
+from tests.contract.program import PROGRAM
 
 STRACE = shutil.which("strace")
 EVERY = int(os.environ.get("INTERLOCK_FAULTS_EVERY", "9"))

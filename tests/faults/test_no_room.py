@@ -13,7 +13,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from tests.contract.cli_world import PROGRAM, Said, World, new_world, stage_of
+from tests.contract.cli_world import Said, World, new_world, stage_of
+from tests.contract.program import PROGRAM
+from tests.nightly import rest_at_night
 
 SITE = Path(__file__).with_name("site")
 PIPELINE = """\
@@ -72,7 +74,9 @@ def test_an_effect_waits_for_a_thread(world: World):
     assert paid(world) == 1, said.text
 
 
-@pytest.mark.parametrize("name", ["drive", "EvaluateGate", "AcceptHandoff", "StartAttempt", "DeliverBranch"])
+@pytest.mark.parametrize(
+    "name", rest_at_night(["drive", "EvaluateGate", "AcceptHandoff", "StartAttempt", "DeliverBranch"], 2)
+)
 def test_no_thread_at_all(world: World, name: str):
     world.ask(*RUN, **refusing(world, f"thread::{name}")).ended(5, "no thread can be started", OUTSIDE)
     ends_well(world)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.kill.scene import Scene, was_killed
+from tests.nightly import rest_at_night
 
 EVERY = int(os.environ.get("INTERLOCK_KILL_EVERY", "6"))
 SHARES = 8
@@ -24,7 +25,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     return Scene(tmp_path_factory.mktemp("kill"))
 
 
-@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("share", rest_at_night(range(SHARES)))
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_death_at_a_write_changes_nothing_of_what_the_run_comes_to(
     scene: Scene, phase: str, share: int, tmp_path: Path

@@ -13,8 +13,9 @@ import time
 from itertools import count
 
 import pytest
-from tests.contract.cli_world import PROGRAM
+from tests.contract.program import PROGRAM
 from tests.kill.scene import Scene
+from tests.nightly import rest_at_night
 
 MOMENTS = int(os.environ.get("INTERLOCK_KILL_MOMENTS", "8"))
 SHARES = 4
@@ -27,7 +28,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     return Scene(tmp_path_factory.mktemp("kill"))
 
 
-@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("share", rest_at_night(range(SHARES)))
 def test_a_death_at_any_moment_changes_nothing_of_what_the_run_comes_to(scene: Scene, share: int) -> None:
     took_s = unharmed(scene)
     for seed in range(share, MOMENTS, SHARES):

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
+from tests.nightly import rest_at_night
 from tests.simulation.campaign import Tally, campaign, coverage, main, missing, report, shrink, tell
 from tests.simulation.chance import Scenario
 from tests.simulation.simulate import Simulation, check_fold, simulate
@@ -43,7 +44,7 @@ REGRESSIONS = (
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(0, RUNS, SHARE))
+@pytest.mark.parametrize("seed", rest_at_night(range(0, RUNS, SHARE)))
 def test_every_promise_holds_after_every_event_and_every_transition_is_taken(
     seed: int, record_property: Callable[[str, object], None]
 ) -> None:

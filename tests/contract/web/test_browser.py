@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.contract.cli_world import new_world
 from tests.contract.web.world import chromium, served
+from tests.nightly import rest_at_night
 
 playwright = pytest.importorskip("playwright.sync_api")
 
@@ -68,9 +69,10 @@ def test_a_run_is_watched_approved_and_seen_to_finish(browser, tmp_path: Path) -
     assert world.show()["phase"] == "accepted"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1200, 390])
-def test_nothing_is_wider_than_the_screen(browser, tmp_path: Path, scheme: str, width: int) -> None:
+@pytest.mark.parametrize(
+    ("width", "scheme"), rest_at_night([(390, "dark"), (1200, "light"), (1200, "dark"), (390, "light")])
+)
+def test_nothing_is_wider_than_the_screen(browser, tmp_path: Path, width: int, scheme: str) -> None:
     world = new_world(tmp_path, {"interlock.yaml": _PIPELINE})
     assert world.ask("run", "-t", "Make it right, with " + "averylongword" * 20, "--plain").code == 3
     run = world.show()["id"]

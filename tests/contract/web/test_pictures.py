@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.contract.cli_world import World, new_world
 from tests.contract.web.world import Served, chromium, served
+from tests.nightly import rest_at_night
 
 playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -151,8 +152,9 @@ def test_lines_have_colours_and_attempts_are_compared(browser, site, run: str, t
     shot(page, tmp_path, "diff")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1200, 390])
+@pytest.mark.parametrize(
+    ("width", "scheme"), rest_at_night([(390, "dark"), (1200, "light"), (1200, "dark"), (390, "light")])
+)
 def test_axe_finds_nothing(browser, site, run: str, tmp_path: Path, scheme: str, width: int) -> None:
     one = site[1]
     page = opened(browser, one, "/", width, scheme)

@@ -1,0 +1,64 @@
+"""The command line as a process: started anew, or forked from one that has imported it already.
+
+A server of `multiprocessing` imports Interlock once; a fork of it has its own folder, environment, input and outputs.
+What it starts, signals, exit codes and locks are as of any other process, and it need not import anything first.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from interlock.cli import main, verbs
+
+PROGRAM = (sys.executable, "-m", "interlock")
+_IMPORTED = [f"interlock.cli.verbs.{verb.name}" for verb in pkgutil.iter_modules(verbs.__path__)]
+_STREAMS = (("in", os.O_RDONLY), ("out", os.O_WRONLY | os.O_CREAT), ("err", os.O_WRONLY | os.O_CREAT))
+
+Ended = tuple[int, bytes, bytes]  # exit code, negative where a signal ended it; stdout; stderr
+
+
+def started(words: tuple[str, ...], cwd: Path, environ: Mapping[str, str], stdin: bytes, limit_s: float) -> Ended:
+    """Raises subprocess.TimeoutExpired after `limit_s`."""
+    done = subprocess.run(
+        [*PROGRAM, *words], cwd=cwd, env=environ, input=stdin, capture_output=True, timeout=limit_s, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def forked(words: tuple[str, ...], cwd: Path, environ: Mapping[str, str], stdin: bytes, limit_s: float) -> Ended:
+    """Raises TimeoutError after `limit_s`."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "interlock.cli.app", *_IMPORTED])
+    with TemporaryDirectory() as folder:
+        place = Path(folder)
+        (place / "in").write_bytes(stdin)
+        process = context.Process(target=_main, args=(words, str(cwd), dict(environ), folder))
+        process.start()
+        process.join(limit_s)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            raise TimeoutError(f"{words} did not end within {limit_s} s")
+        return process.exitcode, (place / "out").read_bytes(), (place / "err").read_bytes()
+
+
+def _main(words: tuple[str, ...], cwd: str, environ: dict[str, str], folder: str) -> None:
+    os.environ.clear()
+    os.environ.update(environ)
+    os.chdir(cwd)
+    for number, (name, flags) in enumerate(_STREAMS):
+        opened = os.open(Path(folder) / name, flags, 0o600)
+        os.dup2(opened, number)
+        os.close(opened)
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)
+    sys.argv = ["interlock", *words]
+    sys.exit(main())
