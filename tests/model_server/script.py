@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 IN_SECONDS = re.compile(r'"in (\d+) s"')
 MARKER = re.compile(r"SCENARIO:([a-z0-9_-]+)")
+LINE_END = re.compile(r"\n|\\n")  # of text, or of text in JSON
 CALL = re.compile(r"call_il(\d+)_")
 FAULTS = frozenset({"status", "hang", "stall", "cut", "short", "early", "garbage"})
 _SUBMIT = "echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT"
@@ -77,7 +78,9 @@ def told_now(text: str) -> str:
 
 
 def scenario_of(request: Request) -> str:
-    found = MARKER.findall(request.newest) or MARKER.findall(request.everything)
+    """What a patch in the message adds or takes away counts only where nothing else has a marker."""
+    lines = [line for line in LINE_END.split(request.newest) if not line.startswith(("+", "-"))]
+    found = next(filter(None, map(MARKER.findall, ("\n".join(lines), request.newest, request.everything))), [])
     return found[-1] if found else ""
 
 

@@ -1,7 +1,7 @@
 """What the suite asks of every agent program, as the table in docs/agents/README.md shows it.
 
-`python -m tests.contract.agents.behaviours REPORT.xml` writes that table from a JUnit report of tests/contract/agents:
-a behaviour is there where all its tests ran for a program and passed.
+`python -m tests.contract.agents.behaviours REPORT.xml...` writes that table from JUnit reports of that folder.
+A behaviour is there where all its tests ran for a program and passed. A test that is skipped does not fit the program.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from interlock.core.programs import PROGRAMS
 
 PAGE = Path(__file__).parents[3] / "docs" / "agents" / "README.md"
 BEGIN, END = "<!-- behaviours -->\n", "<!-- end of behaviours -->\n"
-_YES, _NO, _UNKNOWN = "yes", "-", "?"
+_YES, _NO, _NONE, _UNKNOWN = "yes", "-", "n/a", "?"
 
 # What a row says, and the tests that show it: their name, and what stands in brackets after the program's name.
 BEHAVIOURS: Mapping[str, tuple[str, str]] = {
@@ -63,24 +63,27 @@ def table(outcomes: Mapping[str, str]) -> str:
 def _cell(outcomes: Mapping[str, str], test: str, program: str, rest: str) -> str:
     mine = re.compile(rf"{test}\[{program}{rest}\]")
     said = {outcome for name, outcome in outcomes.items() if mine.fullmatch(name)}
-    if not said:
-        return _NO
-    return _YES if said == {"passed"} else _UNKNOWN if "skipped" in said else _NO
+    if said in ({"passed"}, {"skipped"}):
+        return _YES if said == {"passed"} else _NONE
+    return _UNKNOWN if "absent" in said else _NO
 
 
 def _outcomes(report: Path) -> Iterator[tuple[str, str]]:
     for case in ElementTree.parse(report).iter("testcase"):
         tags = {child.tag for child in case}
         outcome = "failed" if tags & {"failure", "error"} else "skipped" if "skipped" in tags else "passed"
+        if any("is not installed" in skipped.get("message", "") for skipped in case.iter("skipped")):
+            outcome = "absent"
         yield case.get("name", ""), outcome
 
 
-def main(report: str) -> None:
+def main(*reports: str) -> None:
+    """Of a test that is in several reports the last one counts."""
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
-    content = table(dict(_outcomes(Path(report))))
+    content = table({name: outcome for report in reports for name, outcome in _outcomes(Path(report))})
     PAGE.write_text(f"{before}{BEGIN}\n{content}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

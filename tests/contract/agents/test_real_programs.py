@@ -106,7 +106,7 @@ def test_no_change_at_all_is_completed_and_changes_nothing(name: str, model: Mod
 def test_a_failing_model(
     name: str, model: ModelServer, place: Place, scenario: str, ended: Ended, permanent: bool
 ) -> None:
-    outcome = work(name, model.base, scenario, place, timeout_s=15 if name in _TRY_AGAIN else 60)
+    outcome = work(name, model.base, scenario, place, timeout_s=20 if name in _TRY_AGAIN else 60)
     assert (outcome.ended, outcome.permanent) == (ended, permanent), outcome
     if permanent:
         assert f"the key in {KEYS[name]} was refused: set a valid one, then `interlock resume`; it" in outcome.message

@@ -33,6 +33,7 @@ _FAR = Step(
 )
 _WENT_ON = "its model was at a limit or failed, and it went on with its session"
 _BILLING = "You exceeded your current quota, please check your plan and billing details."
+_PROGRAMS = ("codex", "claude", "mini", "gemini", "opencode", "goose", "qwen")  # aider ends with its first call
 SCENARIOS = {
     "busy": (_EDIT, _BUSY, _DONE),
     "limited": (_EDIT, _LIMITED, _DONE),
@@ -72,7 +73,7 @@ def place(tmp_path: Path) -> Place:
     return place_in(tmp_path / "place")
 
 
-@pytest.fixture(params=["codex", "claude", "mini", "gemini", "opencode", "goose", "qwen"])
+@pytest.fixture(params=_PROGRAMS)
 def name(request: pytest.FixtureRequest) -> str:
     bin_of(request.param)
     return str(request.param)
@@ -94,7 +95,7 @@ def test_a_busy_endpoint_does_not_cost_the_attempt(name: str, model: ModelServer
     ("program", "scenario"),
     [
         *itertools.product(("codex", "claude"), ("limited", "broken")),
-        *itertools.product(("gemini", "goose", "qwen"), ("broken",)),
+        *itertools.product(("gemini", "goose", "opencode", "qwen"), ("broken",)),
         ("goose", "early"),
     ],
 )
@@ -139,6 +140,7 @@ def test_what_fails_after_the_first_call_is_no_success(
 
 
 @pytest.mark.parametrize("scenario", ["credit", "quota"])
+@pytest.mark.parametrize("name", [*_PROGRAMS, "aider"], indirect=True)
 def test_no_credit_is_out_of_budget(name: str, model: ModelServer, place: Place, scenario: str) -> None:
     outcome = work(name, model.base, scenario, place, timeout_s=120)
     assert (outcome.ended, outcome.permanent) == (Ended.OUT_OF_BUDGET, True), outcome

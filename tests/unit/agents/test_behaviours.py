@@ -21,12 +21,11 @@ def test_every_behaviour_has_its_test() -> None:
 
 def test_a_cell_is_yes_only_where_all_of_its_tests_passed() -> None:
     test = "test_a_failing_model"
-    rows = table(
-        {f"{test}[codex-down-x]": "passed", f"{test}[claude-down-x]": "failed", f"{test}[aider-down-x]": "skipped"}
-    )
+    outcomes = {"codex": "passed", "claude": "failed", "aider": "skipped", "mini": "absent"}
+    rows = table({f"{test}[{name}-down-x]": outcome for name, outcome in outcomes.items()})
     row = next(line for line in rows.splitlines() if "is down" in line)
     cells = dict(zip((one.name for one in PROGRAMS), (cell.strip() for cell in row.split("|")[2:]), strict=False))
-    assert (cells["codex"], cells["claude"], cells["aider"], cells["goose"]) == ("yes", "-", "?", "-")
+    assert [cells[name] for name in (*outcomes, "goose")] == ["yes", "-", "n/a", "?", "-"]
     several = table({f"test_no_credit_is_out_of_budget[codex-{one}]": one for one in ("passed", "failed")})
     assert "yes" not in several
 
