@@ -148,10 +148,11 @@ class Stream:
             return Part(chunk)
         content = self._held + chunk
         found = spans(content, self._forms)
-        cut = max(_begun(content, self._forms), len(content) - self._held_max)
-        for span in found:
+        bound = len(content) - self._held_max
+        cut = max(_begun(content, self._forms), bound)
+        for span in reversed(found):  # one that is cut is held back whole: its end may be the beginning of the next
             if span.start < cut < span.end:
-                cut = span.end
+                cut = span.start if span.start >= bound else span.end
         self._held = content[cut:]
         return Part(content[:cut], tuple(span for span in found if span.end <= cut))
 

@@ -165,6 +165,15 @@ def test_in_whatever_chunks_it_comes(pieces: list[str], data: st.DataObject) -> 
     assert not spans(said, FORMS)
 
 
+def test_a_value_that_ends_where_the_next_one_begins_does_not_hide_it() -> None:
+    """One form of the first takes a letter of the second for its own."""
+    whole = "\n==\n".join([ENCODED["base64 of UTF-16 the other way"]] * 2).encode()
+    for size in range(1, len(whole)):
+        stream = Stream(to_mask([KEY]))
+        said = b"".join(starred(stream.feed(whole[at : at + size])) for at in range(0, len(whole), size))
+        assert said + starred(stream.rest()) == b"***", size
+
+
 def test_text_that_begins_no_value_is_not_held_back() -> None:
     stream = Stream(to_mask([KEY, "abcd"]))
     assert stream.feed(b"a line of the log\n").content == b"a line of the log\n"
