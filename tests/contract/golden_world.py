@@ -22,6 +22,8 @@ def unpacked(store: Path, root: Path) -> World:
     """The store as its version left it, moved to where the repository lies now."""
     with tarfile.open(store) as packed:
         packed.extractall(root, filter="fully_trusted")
+    critic = root / "critic.sh"  # by now an answer in a file must have the mark, and one that is printed need not
+    critic.write_text(critic.read_text().replace(' > "$INTERLOCK_ANSWER"', ""))
     found = World(root, root / "project", {"GOLDEN": str(root), "SUITE": SUITE, "USER": "somebody"})
     folder = state_of(found)
     if not (found.repository / ".git/interlock-id").exists():  # of the time when the path alone named it
