@@ -43,10 +43,10 @@ from interlock.settings import Owner as Holder
 
 if TYPE_CHECKING:  # what does work is loaded where there is some: see _driver and its neighbours
     from interlock.engines.owner import Attendant, Owner
-    from interlock.gates import Referee
     from interlock.gates.bench import Bench
     from interlock.gates.held_up import HeldUp
     from interlock.gates.locks import Slot, Slots
+    from interlock.gates.referee import Referee
     from interlock.notify import Channel, Notices, Untold
     from interlock.workspaces import GitWorkspaces
 
@@ -255,7 +255,7 @@ def _turn(slots: Slots, brief: Brief, cancel: Cancel) -> AbstractContextManager[
 
 
 def _referee(bench: Bench) -> Referee:
-    from interlock.gates import Referee
+    from interlock.gates.referee import Referee
 
     return Referee(bench)
 

@@ -19,9 +19,8 @@ from interlock.ports import Case, UsageError
 _FILE_MAX = 1_000_000
 
 
-def sources(bench: Bench, case: Case, proof: bytes) -> Iterator[str]:
-    """The id of each test that `proof` names, and its source. With `in`, only of tests in these files."""
-    within = case.gate.traces.within if case.gate.traces else ()
+def sources(bench: Bench, case: Case, proof: bytes, within: Sequence[str]) -> Iterator[str]:
+    """The id of each test that `proof` names, and its source: where `within` has globs, only of tests in such files."""
     changed: Sequence[str] = json.loads(proof)["files"]
     for test in proven_in(proof):
         paths = _files(test, changed)

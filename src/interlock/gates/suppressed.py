@@ -45,7 +45,7 @@ def _asks_for_types(gate: Gate) -> bool:
 
 
 def _words(gate: Gate) -> list[str]:
-    if gate.kind is not GateKind.RUN or gate.command is None:
+    if gate.kind != GateKind.RUN or gate.command is None:
         return []
     return " ".join(gate.command.words).replace("/", " ").replace("'", " ").replace('"', " ").split()
 

@@ -15,32 +15,34 @@ from interlock.core.pipeline import (
     AgentSpec,
     Artifact,
     Baseline,
-    Ci,
     Deliver,
     Expect,
     Gate,
     GateKind,
+    GateOptions,
     Input,
     Limits,
     Pipeline,
     PullRequest,
     Report,
-    Review,
     Rule,
     Scope,
     Setup,
     Stage,
     Tests,
     Text,
-    Traces,
     When,
     WorkspaceMode,
 )
+from interlock.gates.declaration import GATE_TIMEOUT_S
+from interlock.gates.kinds import find
 from interlock.spec.codec import digest_of
+from interlock.spec.kinds import options_from, written_kinds
 from interlock.spec.protected import ALWAYS
 from interlock.spec.ready import ready_gate
 
 if TYPE_CHECKING:
+    from interlock.gates.declaration import Kind
     from interlock.spec import models
     from interlock.spec.fields import Source
     from interlock.spec.mistakes import Mistakes
@@ -48,8 +50,6 @@ if TYPE_CHECKING:
     from interlock.spec.sources import Sources
     from interlock.spec.where import Path, Where
 
-GATE_TIMEOUT_S = 600
-CI_TIMEOUT_S = 3600
 ARTIFACT_BYTES_MAX = 10_000_000
 THE_TASK = Text("{{ task }}")
 
@@ -197,12 +197,13 @@ def _gates(draft: Draft, part: models.StagePart, at: Path) -> tuple[Gate, ...]:
 
 
 def _gate(draft: Draft, stage: models.StagePart, part: models.GatePart, at: Path) -> Gate:
+    kind = next((kind for kind in written_kinds() if getattr(part, kind.name) is not None), find(GateKind.RUN))
     gate = Gate(
         id=part.id,
-        kind=_kind(part),
+        kind=kind.name,
         command=part.run,
         report=Report(part.report or "none"),
-        timeout_s=part.timeout or (CI_TIMEOUT_S if part.ci else GATE_TIMEOUT_S),
+        timeout_s=part.timeout or kind.timeout_s,
         repeat=part.repeat or 1,
         base_green=part.base == "green",
         baseline=Baseline(part.baseline or "keep"),
@@ -218,15 +219,8 @@ def _gate(draft: Draft, stage: models.StagePart, part: models.GatePart, at: Path
         exclusive=tuple(part.exclusive),
         cached=part.cache != "none",
         question=part.approve or "",
+        options=_options(draft, kind, part, (*at, kind.name)),
     )
-    if part.review is not None:
-        gate = replace(gate, review=_review(draft, part.review, (*at, "review")))
-    if part.traces is not None:
-        gate = replace(
-            gate, traces=Traces(part.traces.of, tuple(part.traces.within), part.traces.pattern, part.traces.proven)
-        )
-    if part.ci is not None:
-        gate = replace(gate, ci=Ci(part.ci.remote, tuple(part.ci.checks), part.ci.repository))
     if part.use:
         return ready_gate(gate, part, draft.sources.root, draft.where.value(*at, "use"), draft.mistakes)
     return gate
@@ -241,19 +235,10 @@ def _canary(part: models.GatePart) -> str:
     return part.canary or ""
 
 
-def _review(draft: Draft, part: models.ReviewPart, at: Path) -> Review:
-    rubric = _text(draft, part.rubric, (*at, "rubric"))
-    return Review(tuple(part.by), rubric, part.approvals or len(part.by), tuple(part.preserves))
-
-
-def _kind(part: models.GatePart) -> GateKind:
-    if part.approve is not None:
-        return GateKind.APPROVE
-    if part.review is not None:
-        return GateKind.REVIEW
-    if part.traces is not None:
-        return GateKind.TRACES
-    return GateKind.CI if part.ci is not None else GateKind.RUN
+def _options(draft: Draft, kind: Kind, part: models.GatePart, at: Path) -> GateOptions | None:
+    if kind.options is None:
+        return None
+    return options_from(kind, getattr(part, kind.name), lambda text, key: _text(draft, text, (*at, key)))
 
 
 def _rule(part: models.RulePart) -> Rule:

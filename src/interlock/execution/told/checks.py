@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from interlock.core.pipeline import Artifact, Baseline, Expect, Gate, GateKind, Pipeline, Report, Stage, Tests, Traces
+from interlock.core.pipeline import Artifact, Baseline, Expect, Gate, GateKind, Pipeline, Report, Stage, Tests
 from interlock.execution.told.words import count, cut, glob_here, listed, path_here
+from interlock.gates.kinds.ci import Ci
+from interlock.gates.kinds.review import Review
+from interlock.gates.kinds.traces import Traces
 from interlock.spec.sets.shown import shown
 
 _ROOM = 2_000  # characters of the list
@@ -36,6 +39,16 @@ def _is_held_out(pipeline: Pipeline, name: str) -> bool:
 
 
 def _line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:
+    match gate.options:
+        case Traces():
+            return f"{gate.id}: {_traced(pipeline, stage, gate.options)}"
+        case Review():
+            return f"{gate.id}: {_review(stage, gate.options)}"
+        case Ci():
+            names = f" ({cut(', '.join(gate.options.checks), _COMMAND_MAX)})" if gate.options.checks else ""
+            return f"{gate.id}: the project's CI{names} says yes"
+        case _:
+            pass
     match gate.kind:
         case GateKind.SCOPE:
             empty = "" if stage.may_be_empty else ", and something has"
@@ -44,15 +57,10 @@ def _line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:
             return "produces: the documents are there, as they are asked for below"
         case GateKind.RUN:
             return f"{gate.id}: {'; '.join(_of_command(pipeline, stage, gate))}"
-        case GateKind.TRACES:
-            return f"{gate.id}: {_traced(pipeline, stage, gate.traces)}" if gate.traces else ""
-        case GateKind.REVIEW:
-            return f"{gate.id}: {_review(stage, gate)}"
         case GateKind.APPROVE:
             return f"{gate.id}: a person is asked: {cut(gate.question, _WORDS_MAX)}"
-        case GateKind.CI:
-            names = f" ({cut(', '.join(gate.ci.checks), _COMMAND_MAX)})" if gate.ci and gate.ci.checks else ""
-            return f"{gate.id}: the project's CI{names} says yes"
+        case _:
+            return gate.id
 
 
 def _of_command(pipeline: Pipeline, stage: Stage, gate: Gate) -> Iterator[str]:
@@ -97,10 +105,7 @@ def _document(pipeline: Pipeline, stage: Stage, name: str) -> str:
     return f"`{path_here(stage.dir, f'.interlock/artifacts/{maker}/{made[0].file}')}`" if made else name
 
 
-def _review(stage: Stage, gate: Gate) -> str:
-    review = gate.review
-    if review is None:
-        return "read by other agents"
+def _review(stage: Stage, review: Review) -> str:
     said = f"read by {count(len(review.by), 'other agent')}"
     if review.approvals < len(review.by):
         said += f", of whom {review.approvals} must approve"

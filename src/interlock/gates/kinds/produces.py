@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from interlock.core.events import Finding, VerdictStatus
-from interlock.core.pipeline import Artifact
+from interlock.core.pipeline import Artifact, Gate
 from interlock.gates.bench import Bench
+from interlock.gates.declaration import Kind, OutsideRun
 from interlock.gates.documents import headings, json_schema
 from interlock.gates.kinds.scope import ARTIFACTS
 from interlock.ports import Cancel, Case, Judgement, UsageError
@@ -62,3 +63,12 @@ def _shape(artifact: Artifact, path: str, content: bytes) -> Iterator[Finding]:
                 shown = ", ".join(list(there.values())[:12]) or "none"
                 message = f"{path}: no section {section!r}: add the heading `## {section}` (headings there: {shown})"
                 yield Finding("section", message, file=path)
+
+
+def _outside_run(gate: Gate, asked: OutsideRun) -> str:
+    if asked.inside:
+        return ""
+    return "nothing differs from the base" if asked.unchanged else "artifacts exist inside a run"
+
+
+KIND = Kind("produces", "", judge, is_written=False, outside_run=_outside_run)

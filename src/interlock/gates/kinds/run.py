@@ -11,8 +11,10 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 from interlock.core.events import Evidence, Finding, VerdictStatus
+from interlock.core.pipeline import Expect, Gate
 from interlock.gates import proof
 from interlock.gates.bench import Bench
+from interlock.gates.declaration import Kind, OutsideRun
 from interlock.gates.findings import bounded, outside_of
 from interlock.gates.fingerprint import run_key, verdict_key
 from interlock.gates.held_out import HeldOutMissing
@@ -124,3 +126,11 @@ def _numbered(judgements: Sequence[Judgement]) -> Iterator[Evidence]:
     for number, judgement in enumerate(judgements, 1):
         for item in judgement.evidence:
             yield item if number == 1 else replace(item, name=f"{item.name}.{number}")
+
+
+def _outside_run(gate: Gate, asked: OutsideRun) -> str:
+    compares = gate.expect is Expect.NEW_TESTS_FAIL and not asked.inside
+    return "compares an attempt with its input" if compares else ""
+
+
+KIND = Kind("run", "A command that says yes with exit code 0.", judge, outside_run=_outside_run)

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from interlock.core import growth, judge_files, reconciled
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.globs import matches_any
-from interlock.core.pipeline import Scope, Stage
+from interlock.core.pipeline import Gate, Scope, Stage
 from interlock.gates import decisions, inline, leaks, origins, repositories, setups, tables
 from interlock.gates.bench import Bench
+from interlock.gates.declaration import Kind, OutsideRun
 from interlock.gates.new_tests import may_come
 from interlock.ports import Cancel, Case, Change, Judgement, UsageError, Workspaces
 
@@ -305,3 +306,12 @@ def _markers(workspaces: Workspaces, case: Case) -> Iterator[Finding]:
                 message = f"{path}:{number}: a conflict marker is left: merge both sides and remove the markers"
                 yield Finding("conflict", message, file=path, line=number)
                 break
+
+
+def _outside_run(gate: Gate, asked: OutsideRun) -> str:
+    if asked.proposes_nothing:
+        return "nothing differs from the base"
+    return "" if asked.scoped else "judges the work of one stage: --stage asks it"
+
+
+KIND = Kind("scope", "", judge, is_written=False, outside_run=_outside_run)

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 from interlock.core.events import Finding, Severity
 from interlock.core.instructions import FILE_BYTES_MAX, globs, in_order, is_skill, section
-from interlock.core.pipeline import Review
 from interlock.core.text import plain
 from interlock.gates.bench import Bench
+from interlock.gates.kinds.review import Review
 from interlock.gates.requirements import content, document, ids_in
 from interlock.gates.reviews import showing
 from interlock.gates.reviews.answers import Asked, schema

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from interlock.core.events import Finding, Severity, Usage, VerdictStatus
-from interlock.core.pipeline import Review
+from interlock.gates.kinds.review import Review
 from interlock.gates.reviews.answers import Said
 from interlock.gates.reviews.kept import ASKED_MAX, Opinion
 from interlock.ports import Judgement

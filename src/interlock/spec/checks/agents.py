@@ -39,7 +39,7 @@ def check(view: View) -> None:
     _circles(view)
     known = view.declared("agents")
     for stage in view.pipeline.stages:
-        if stage.agent and (hint := unknown_agent(view, stage.agent)):
+        if stage.agent and (hint := view.unknown_agent(stage.agent)):
             view.error(("stages", stage.id, "agent"), f"there is no agent {stage.agent}", hint)
     _sessions(view)
     for stage in view.pipeline.stages:
@@ -67,12 +67,6 @@ def _sessions(view: View) -> None:
             view.error(("stages", stage.id, "session"), f"{stage.id} has no agent that keeps a session", "take it out")
 
 
-def unknown_agent(view: View, name: str) -> str:
-    """The hint where `name` is no agent of the pipeline, empty where it is one."""
-    known = view.declared("agents")
-    return "" if name in known else nearest(name, known, f"define {name} under agents")
-
-
 def used_agents(view: View) -> set[str]:
     """Those that a stage, a rule, a review or another agent's fallback names."""
     return {name for stage in view.pipeline.stages for name in agents_of(view, stage)}
@@ -80,7 +74,7 @@ def used_agents(view: View) -> set[str]:
 
 def agents_of(view: View, stage: Stage) -> set[str]:
     """Those that may work for one stage, its reviewers and those that stand in among them."""
-    reviewers = {name for gate in stage.gates if gate.review for name in gate.review.by}
+    reviewers = {name for gate in stage.gates if gate.options for name in gate.options.agents}
     return workers_of(view, stage) | _with_those_that_stand_in(view, reviewers)
 
 
@@ -155,7 +149,7 @@ def _fallback(view: View, agent: AgentSpec) -> None:
         path = ("agents", agent.name, "fallback", index)
         if name == agent.name:
             view.error(path, f"{name} falls back on itself", "take it out")
-        elif hint := unknown_agent(view, name):
+        elif hint := view.unknown_agent(name):
             view.error(path, f"there is no agent {name}", hint)
 
 

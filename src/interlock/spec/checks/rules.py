@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from interlock.core.pipeline import GateKind, Report
-from interlock.spec.checks.agents import unknown_agent
+from interlock.gates import kinds
 from interlock.spec.mistakes import nearest
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _goto(view: View, stage: Stage, rule: Rule, at: Path) -> None:
 def _agent(view: View, stage: Stage, rule: Rule, at: Path) -> None:
     if not rule.agent:
         return
-    if hint := unknown_agent(view, rule.agent):
+    if hint := view.unknown_agent(rule.agent):
         view.error((*at, "agent"), f"there is no agent {rule.agent}", hint)
     elif not stage.agent and not view.is_broken("stages", stage.id):
         who = "a script works" if stage.command else "nobody works"
@@ -96,14 +96,14 @@ def _is_wide(rule: Rule) -> bool:
 def _names_files(stage: Stage, gate_id: str) -> bool:
     """Whether findings of the gate (of any, where none is named) can lie in files."""
     for gate in stage.gates:
-        silent = gate.kind in (GateKind.APPROVE, GateKind.CI, GateKind.TRACES)
-        if gate_id in ("", gate.id) and not silent and not (gate.kind is GateKind.RUN and gate.report is Report.NONE):
+        silent = not kinds.find(gate.kind).names_files or (gate.kind == GateKind.RUN and gate.report is Report.NONE)
+        if gate_id in ("", gate.id) and not silent:
             return True
     return False
 
 
 def _gives_reasons(stage: Stage, gate_id: str) -> bool:
-    return any(gate.kind is GateKind.REVIEW and gate_id in ("", gate.id) for gate in stage.gates)
+    return any(kinds.find(gate.kind).gives_reasons and gate_id in ("", gate.id) for gate in stage.gates)
 
 
 def _reached(view: View, stage: Stage, index: int, at: Path) -> None:

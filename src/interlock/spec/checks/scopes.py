@@ -101,7 +101,7 @@ def _old_tests(view: View, stage: Stage) -> None:
     """Who changes tests could weaken them: a person looks at it, or the old ones judge what comes of it."""
     changed = [index for index, glob in enumerate(stage.scope.authors) if _takes_in_tests(glob)]
     later = [one for one in view.pipeline.stages if one.id == stage.id or stage.id in view.upstream[one.id]]
-    asked = any(gate.kind is GateKind.APPROVE for gate in stage.gates)
+    asked = any(gate.kind == GateKind.APPROVE for gate in stage.gates)
     old = any(gate.tests is Tests.BASE for one in later for gate in one.gates)
     if changed and not asked and not old and not view.is_broken("stages", stage.id):
         hint = "list new tests under `adds` instead; or add an `approve` gate here, or a gate with `tests: base` later"

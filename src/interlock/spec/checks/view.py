@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from interlock.spec.mistakes import Level
+from interlock.spec.mistakes import Level, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path as FilePath
 
     from interlock.core.pipeline import Gate, Pipeline, Stage
     from interlock.spec.build import Draft
@@ -42,6 +43,23 @@ class View:
 
     def has(self, *path: str | int) -> bool:
         return self.draft.where.has(*path)
+
+    @property
+    def root(self) -> FilePath:
+        return self.draft.sources.root
+
+    def unknown_agent(self, name: str) -> str:
+        """A hint where there is no such agent, else empty."""
+        known = self.declared("agents")
+        return "" if name in known else nearest(name, known, f"define {name} under agents")
+
+    def documents(self, stage: Stage) -> set[str]:
+        """STAGE/NAME of all that the stage and those before it produce."""
+        names = {*self.upstream[stage.id], stage.id}
+        return {f"{one.id}/{made.name}" for one in self.pipeline.stages if one.id in names for made in one.produces}
+
+    def nearest(self, word: str, known: set[str], otherwise: str) -> str:
+        return nearest(word, known, otherwise)
 
     def declared(self, section: str) -> frozenset[str]:
         return self.draft.shaped.declared.get(section, frozenset())
