@@ -153,7 +153,7 @@ def test_a_second_program_that_could_log_in_reviews_the_code_of_feature(root: Pa
     assert loaded.findings == ()
     assert (loaded.pipeline.agent("coder").use, loaded.pipeline.agent("reviewer").use) == ("codex", "aider")
     gate = loaded.pipeline.stage("code").gates[-1]
-    assert (gate.id, gate.review.by) == ("review", ("reviewer",))
+    assert (gate.id, gate.options.agents) == ("review", ("reviewer",))
     for name in ("quick", "chore"):
         assert load_pipeline(page(root, name), root).findings == ()
 

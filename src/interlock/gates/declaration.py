@@ -88,6 +88,7 @@ class Kind:
     for_agents: bool = True  # an agent may ask it before it hands over
     check: Callable[[View, Stage, Gate, KeyPath], None] | None = None  # what one field alone does not show
     outside_run: Callable[[Gate, OutsideRun], str] | None = None  # why it cannot judge without a run; empty if it can
+    brief_line: Callable[[Pipeline, Stage, Gate], str] | None = None  # what its agent is told of it, before it works
     plan_line: Callable[[Gate], str] | None = None  # what `interlock plan` says of it
 
 

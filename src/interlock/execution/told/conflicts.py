@@ -13,7 +13,7 @@ from interlock.core.pipeline import Stage
 from interlock.core.reconciled import may_hold_both
 from interlock.core.text import without_place
 from interlock.execution.documents import ARTIFACTS
-from interlock.execution.told.words import bullets, path_here
+from interlock.gates.words import bullets, path_here
 
 
 def conflicts(stage: Stage, command: StartAttempt) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from interlock.core.feedback import same_words
 from interlock.core.pipeline import Stage
 from interlock.core.text import plain
-from interlock.execution.told.words import cut, fenced, listed, path_here
+from interlock.gates.words import cut, fenced, listed, path_here
 from interlock.ports import Blobs
 from interlock.spec.sets.shown import shown
 

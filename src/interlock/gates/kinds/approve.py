@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from interlock.core.pipeline import Gate, Stage
+from interlock.core.pipeline import Gate, Pipeline, Stage
 from interlock.gates.declaration import KeyPath, Kind, OutsideRun, View
+from interlock.gates.words import cut
 
 
 def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
@@ -18,6 +19,10 @@ def _outside_run(gate: Gate, asked: OutsideRun) -> str:
     return "a person decides"
 
 
+def _brief_line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:
+    return f"a person is asked: {cut(gate.question, 600)}"
+
+
 def _plan_line(gate: Gate) -> str:
     return gate.question
 
@@ -30,5 +35,6 @@ KIND = Kind(
     for_agents=False,
     check=check,
     outside_run=_outside_run,
+    brief_line=_brief_line,
     plan_line=_plan_line,
 )

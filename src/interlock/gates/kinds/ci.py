@@ -14,9 +14,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from interlock.core.events import Evidence, Finding, Severity, VerdictStatus
-from interlock.core.pipeline import Gate, GateOptions, Stage
+from interlock.core.pipeline import Gate, GateOptions, Pipeline, Stage
 from interlock.gates.declaration import KeyPath, Kind, OutsideRun, View, option, options_of
 from interlock.gates.outside.api import Api, Unanswered
+from interlock.gates.words import cut
 from interlock.ports import Cancel, Cancelled, Case, InfrastructureError, Judgement, UsageError
 
 if TYPE_CHECKING:
@@ -311,6 +312,12 @@ def _outside_run(gate: Gate, asked: OutsideRun) -> str:
     return "an outside CI is asked inside a run"
 
 
+def _brief_line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:
+    checks = options_of(gate, Ci).checks
+    named = f" ({cut(', '.join(checks), 240)})" if checks else ""
+    return f"the project's CI{named} says yes"
+
+
 def _plan_line(gate: Gate) -> str:
     ci = options_of(gate, Ci)
     return f"{', '.join(ci.checks) or 'all checks'} at {ci.remote}"
@@ -327,5 +334,6 @@ KIND = Kind(
     for_agents=False,
     check=check,
     outside_run=_outside_run,
+    brief_line=_brief_line,
     plan_line=_plan_line,
 )

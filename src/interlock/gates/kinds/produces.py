@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from interlock.core.events import Finding, VerdictStatus
-from interlock.core.pipeline import Artifact, Gate
+from interlock.core.pipeline import Artifact, Gate, Pipeline, Stage
 from interlock.gates.bench import Bench
 from interlock.gates.declaration import Kind, OutsideRun
 from interlock.gates.documents import headings, json_schema
@@ -71,4 +71,8 @@ def _outside_run(gate: Gate, asked: OutsideRun) -> str:
     return "nothing differs from the base" if asked.unchanged else "artifacts exist inside a run"
 
 
-KIND = Kind("produces", "", judge, is_written=False, outside_run=_outside_run)
+def _brief_line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:
+    return "the documents are there, as they are asked for below"
+
+
+KIND = Kind("produces", "", judge, is_written=False, outside_run=_outside_run, brief_line=_brief_line)

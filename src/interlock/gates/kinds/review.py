@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from interlock.core.pipeline import Gate, GateClass, GateOptions, Stage, Text
+from interlock.core.pipeline import Gate, GateClass, GateOptions, Pipeline, Stage, Text
 from interlock.gates.declaration import KeyPath, Kind, OutsideRun, View, option, options_of
+from interlock.gates.words import count, cut
 
 if TYPE_CHECKING:
     from interlock.gates.bench import Bench
@@ -73,6 +74,16 @@ def _outside_run(gate: Gate, asked: OutsideRun) -> str:
     return "agents are asked inside a run"
 
 
+def _brief_line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:
+    review = options_of(gate, Review)
+    said = f"read by {count(len(review.by), 'other agent')}"
+    if review.approvals < len(review.by):
+        said += f", of whom {review.approvals} must approve"
+    if review.preserves:
+        said += f"; what {cut(', '.join(review.preserves), 120)} requires must be kept"
+    return f"{said}. They judge by: {cut(review.rubric.content, 600)}" if review.rubric else said
+
+
 def _plan_line(gate: Gate) -> str:
     review = options_of(gate, Review)
     return f"{review.approvals} of {', '.join(review.by)} must approve"
@@ -88,5 +99,6 @@ KIND = Kind(
     gives_reasons=True,
     check=check,
     outside_run=_outside_run,
+    brief_line=_brief_line,
     plan_line=_plan_line,
 )

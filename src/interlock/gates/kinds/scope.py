@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from interlock.core import growth, judge_files, reconciled
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.globs import matches_any
-from interlock.core.pipeline import Gate, Scope, Stage
+from interlock.core.pipeline import Gate, Pipeline, Scope, Stage
 from interlock.gates import decisions, inline, leaks, origins, repositories, setups, tables
 from interlock.gates.bench import Bench
 from interlock.gates.declaration import Kind, OutsideRun
@@ -314,4 +314,8 @@ def _outside_run(gate: Gate, asked: OutsideRun) -> str:
     return "" if asked.scoped else "judges the work of one stage: --stage asks it"
 
 
-KIND = Kind("scope", "", judge, is_written=False, outside_run=_outside_run)
+def _brief_line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:
+    return f"only what may change has changed{'' if stage.may_be_empty else ', and something has'}"
+
+
+KIND = Kind("scope", "", judge, is_written=False, outside_run=_outside_run, brief_line=_brief_line)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from interlock.core.events import Finding, VerdictStatus
-from interlock.core.pipeline import Expect, Gate, GateOptions, Stage
+from interlock.core.pipeline import Expect, Gate, GateOptions, Pipeline, Stage
 from interlock.gates.declaration import KeyPath, Kind, OutsideRun, View, option, options_of
+from interlock.gates.words import cut, glob_here, path_here
 from interlock.ports import Cancel, Cancelled, Case, Judgement, UsageError
 
 if TYPE_CHECKING:
@@ -137,6 +138,24 @@ def _outside_run(gate: Gate, asked: OutsideRun) -> str:
     return "hangs on what another gate proved of an attempt" if options_of(gate, Traces).proven else ""
 
 
+def _brief_line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:
+    traces = options_of(gate, Traces)
+    ids = f"each id that `{cut(traces.pattern, 80)}` matches" if traces.pattern else "each id such as REQ-12"
+    if traces.proven:
+        where = "in a new test that fails without the change and passes with it"
+    elif traces.within:
+        where = f"in {cut(', '.join(glob_here(stage.dir, glob) for glob in traces.within), 240)}"
+    else:
+        where = "in the documents of this stage" if stage.produces else "in some file"
+    return f"{ids} in {_document(pipeline, stage, traces.of)} is named {where}"
+
+
+def _document(pipeline: Pipeline, stage: Stage, name: str) -> str:
+    maker, _, artifact = name.partition("/")
+    made = [each for each in pipeline.stage(maker).produces if each.name == artifact]
+    return f"`{path_here(stage.dir, f'.interlock/artifacts/{maker}/{made[0].file}')}`" if made else name
+
+
 def _plan_line(gate: Gate) -> str:
     traces = options_of(gate, Traces)
     return f"each id of {traces.of}" + (" in tests that prove the change" if traces.proven else "")
@@ -150,5 +169,6 @@ KIND = Kind(
     names_files=False,
     check=check,
     outside_run=_outside_run,
+    brief_line=_brief_line,
     plan_line=_plan_line,
 )
