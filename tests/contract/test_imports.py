@@ -16,6 +16,23 @@ NEVER = (
 )  # fmt: skip
 
 
+# What judges, and is imported where something is judged.
+NOT_BY_KINDS = (
+    *(name for name in NEVER if name != "interlock.gates"),
+    "concurrent.futures",
+    "interlock.process",
+)
+
+
+def test_the_kinds_of_gates_load_little() -> None:
+    """Each verb that reads a recorded pipeline may load them."""
+    asked = "import sys; from interlock.gates.kinds import all_kinds; all_kinds(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert "interlock.gates.kinds.review" in loaded
+    assert sorted(set(NOT_BY_KINDS) & set(loaded)) == []
+
+
 @pytest.mark.parametrize("verb", ["list", "status", "show"])
 def test_what_only_looks_loads_little(verb: str, tmp_path: Path) -> None:
     """In a repository without a run, where each says so after it has loaded all of its modules but its page."""

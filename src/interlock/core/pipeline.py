@@ -14,6 +14,7 @@ from graphlib import TopologicalSorter
 
 from interlock.core.codec import APART
 
+ARTIFACTS = ".interlock/artifacts"  # below it a folder for each stage that produces documents
 QUOTA_WAIT_S = 86_400
 BREAKS_MAX = 10  # files that a gate breaks, each in a run of its own
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from interlock.core.pipeline import Artifact
+from interlock.core.pipeline import ARTIFACTS, Artifact
 from interlock.gates.bench import Bench
-from interlock.gates.kinds.scope import ARTIFACTS
 from interlock.ports import Case
 
 DOCUMENT_MAX = 100_000  # bytes

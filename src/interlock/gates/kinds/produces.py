@@ -5,19 +5,23 @@ Rule: read from the candidate's tree, never from a checkout; a schema can refer 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from interlock.core.events import Finding, VerdictStatus
-from interlock.core.pipeline import Artifact, Gate, Pipeline, Stage
-from interlock.gates.bench import Bench
+from interlock.core.pipeline import ARTIFACTS, Artifact, Gate, Pipeline, Stage
 from interlock.gates.declaration import Kind, OutsideRun
-from interlock.gates.documents import headings, json_schema
-from interlock.gates.kinds.scope import ARTIFACTS
 from interlock.ports import Cancel, Case, Judgement, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from interlock.gates.bench import Bench
 
 
 def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     """Failed with what each artifact lacks; errored where a schema itself is wrong."""
+    from interlock.gates.documents import json_schema
+
     findings: list[Finding] = []
     try:
         for artifact in case.stage.produces:
@@ -53,6 +57,8 @@ def _instead(bench: Bench, case: Case, path: str) -> str:
 
 
 def _shape(artifact: Artifact, path: str, content: bytes) -> Iterator[Finding]:
+    from interlock.gates.documents import headings, json_schema
+
     if artifact.schema is not None:
         for line, message in json_schema.mistakes(artifact.schema, content):
             yield Finding("schema", f"{path}:{line}: {message}", file=path, line=line)

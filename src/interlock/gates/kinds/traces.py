@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from interlock.core.events import Finding, VerdictStatus
-from interlock.core.pipeline import Expect, Gate, GateOptions, Pipeline, Stage
+from interlock.core.pipeline import ARTIFACTS, Expect, Gate, GateOptions, Pipeline, Stage
 from interlock.gates.declaration import KeyPath, Kind, OutsideRun, View, option, options_of
 from interlock.gates.words import cut, glob_here, path_here
 from interlock.ports import Cancel, Cancelled, Case, Judgement, UsageError
@@ -103,8 +103,6 @@ def _in_proofs(bench: Bench, case: Case, traces: Traces, wanted: dict[str, None]
 
 def _own(case: Case) -> tuple[str, ...]:
     """The stage's own documents, or every file where it writes none."""
-    from interlock.gates.kinds.scope import ARTIFACTS
-
     made = tuple(f"/{ARTIFACTS}/{case.stage.id}/{artifact.file}" for artifact in case.stage.produces)
     return made or _EVERYWHERE
 
@@ -153,7 +151,7 @@ def _brief_line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:
 def _document(pipeline: Pipeline, stage: Stage, name: str) -> str:
     maker, _, artifact = name.partition("/")
     made = [each for each in pipeline.stage(maker).produces if each.name == artifact]
-    return f"`{path_here(stage.dir, f'.interlock/artifacts/{maker}/{made[0].file}')}`" if made else name
+    return f"`{path_here(stage.dir, f'{ARTIFACTS}/{maker}/{made[0].file}')}`" if made else name
 
 
 def _plan_line(gate: Gate) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from interlock.spec.mistakes import Level, nearest
+from interlock.spec.sets import folder as look
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -57,6 +58,10 @@ class View:
         """STAGE/NAME of all that the stage and those before it produce."""
         names = {*self.upstream[stage.id], stage.id}
         return {f"{one.id}/{made.name}" for one in self.pipeline.stages if one.id in names for made in one.produces}
+
+    def files(self) -> tuple[str, ...]:
+        """The repository's files, as paths from its root."""
+        return tuple(look.files(self.root))
 
     def nearest(self, word: str, known: set[str], otherwise: str) -> str:
         return nearest(word, known, otherwise)
