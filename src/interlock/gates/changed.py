@@ -13,7 +13,7 @@ from interlock.core import growth, judge_files, reconciled
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.globs import matches_any
 from interlock.core.pipeline import ARTIFACTS, Scope, Stage
-from interlock.gates import decisions, inline, leaks, origins, repositories, setups, tables
+from interlock.gates import decisions, inline, leaks, origins, reserved, tables
 from interlock.gates.bench import Bench
 from interlock.gates.new_tests import may_come
 from interlock.ports import Case, Change, Judgement, UsageError, Workspaces
@@ -56,7 +56,7 @@ def _emptiness(case: Case) -> Iterator[Finding]:
 def _paths(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
     conflicts = decisions.writable(case, changes)
     for change in changes:
-        of_setup = setups.complaint(case.pipeline.setup, change)
+        of_setup = reserved.complaint(case.pipeline.setup, change)
         complaint = of_setup or _complaint(workspaces, case, change, conflicts)
         if complaint is not None and complaint[0] == "protected":
             complaint = _of_protected_content(workspaces, case, change, complaint)
@@ -164,10 +164,10 @@ def _repositories(workspaces: Workspaces, case: Case, changes: Sequence[Change])
     """Git of a later stage would run the programs that the `config` in such a folder names."""
     changed = [change.path for change in changes if change.new_mode != _ABSENT]
     changed = [path for path in changed if not matches_any(_whole(case.stage.scope.authors), path)]
-    if not repositories.may_steer(changed):
+    if not reserved.may_steer(changed):
         return
     before, after = (workspaces.files(commit, ("**",)) for commit in (case.input_commit, case.commit))
-    for folder, path in repositories.planted(before, after, changed).items():
+    for folder, path in reserved.planted(before, after, changed).items():
         message = f"{folder}: git takes this folder for a repository, and does what its config says: take out {path}"
         yield Finding("repository", f"{message}; {_ONLY_AUTHORS}", file=path)
 

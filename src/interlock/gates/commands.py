@@ -1,28 +1,35 @@
 """Commands of run gates: each in a checkout of its own, judged by its exit code and its report.
 
 Rule: exactly the same is run once, and judged by each gate anew; `repeat` runs it again on the same tree, keeps
-every run, and where they disagree nothing is decided. A slow machine is no verdict, and is not kept.
+every run, and where they disagree nothing is decided. What was run is kept, never what was made of it. A slow machine
+is no verdict, and is not kept; a run that another version kept in a shape unknown here is run again.
 """
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from interlock.core.codec import object_reader, object_writer
 from interlock.core.events import Evidence, Finding, VerdictStatus
 from interlock.gates import proof
 from interlock.gates.bench import Bench
-from interlock.gates.findings import bounded, outside_of
+from interlock.gates.canary import MustFail
+from interlock.gates.findings import MESSAGE_MAX, bounded, outside_of
 from interlock.gates.fingerprint import run_key, verdict_key
 from interlock.gates.held_out import HeldOutMissing
 from interlock.gates.held_up import HeldUp, told
-from interlock.gates.kept import recall, remember
 from interlock.gates.locks import Slot, held
 from interlock.gates.old_tests import with_tests_of_base
+from interlock.gates.reports import junit
 from interlock.gates.running import Ran, room_of, run_once, values_seen
 from interlock.gates.verdicts import UNFINISHED, verdict
-from interlock.ports import Cancel, Case, Judgement, UnfitSetup
+from interlock.ports import Cancel, Case, InfrastructureError, Judgement, UnfitSetup
+from interlock.process import How
 
 _NO_FORK = 254  # of bash, which says "fork: Resource temporarily unavailable"
 
@@ -124,3 +131,58 @@ def _numbered(judgements: Sequence[Judgement]) -> Iterator[Evidence]:
     for number, judgement in enumerate(judgements, 1):
         for item in judgement.evidence:
             yield item if number == 1 else replace(item, name=f"{item.name}.{number}")
+
+
+_KIND = "ran/3"
+_TAIL_BYTES = MESSAGE_MAX * 4  # what a finding can show of it
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """`tail` is base64."""
+
+    code: int
+    tail: str
+    evidence: tuple[Evidence, ...]
+    tree: str
+    must_fail: MustFail
+
+
+def recall(bench: Bench, key: str) -> tuple[Ran, ...]:
+    """The runs kept by `key`, none where they cannot be read or their evidence is gone."""
+    text = bench.journal.recall(_KIND, key)
+    if text is None:
+        return ()
+    try:
+        kept = [object_reader(_Kept)(run) for run in json.loads(text)]
+        if not all(_is_there(bench, item) for run in kept for item in run.evidence):
+            return ()
+        return tuple(_ran(bench, run) for run in kept)
+    except (InfrastructureError, ValueError, TypeError, KeyError):
+        return ()
+
+
+def remember(bench: Bench, key: str, runs: Sequence[Ran]) -> None:
+    """Keep runs, each of which ended by itself and left a report where one was due."""
+    write = object_writer(_Kept)
+    bench.journal.remember(_KIND, key, json.dumps([write(_kept(run)) for run in runs]))
+
+
+def _is_there(bench: Bench, item: Evidence) -> bool:
+    """Whole, as far as its size tells: the digest of a report is checked when it is read."""
+    try:
+        return bench.blobs.path(item.digest).stat().st_size == item.size
+    except OSError:
+        return False
+
+
+def _kept(ran: Ran) -> _Kept:
+    tail = b64encode(ran.tail[-_TAIL_BYTES:]).decode() if ran.code else ""
+    return _Kept(ran.code or 0, tail, ran.evidence, str(ran.tree), ran.must_fail)
+
+
+def _ran(bench: Bench, kept: _Kept) -> Ran:
+    report = next((bench.blobs.get(item.digest) for item in kept.evidence if item.name == "report"), None)
+    contents = None if report is None else junit.split(report)
+    tail, tree = b64decode(kept.tail), Path(kept.tree)
+    return Ran(How.EXITED, kept.code, tail, contents, kept.evidence, tree, must_fail=kept.must_fail)

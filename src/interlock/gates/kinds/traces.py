@@ -86,8 +86,7 @@ def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
 def _in_proofs(bench: Bench, case: Case, traces: Traces, wanted: dict[str, None]) -> Judgement:
     """Judged by what the stage's own gates proved of this candidate."""
     from interlock.gates.proof import PROVEN
-    from interlock.gates.proof_sources import sources
-    from interlock.gates.requirements import ids_in
+    from interlock.gates.requirements import ids_in, sources
 
     found: set[str] = set()
     for verdict in case.said:

@@ -9,6 +9,8 @@ pays no reviewer twice. Who can no longer let the candidate through is not waite
 from __future__ import annotations
 
 import math
+import os
+import shutil
 import stat
 import threading
 import time
@@ -18,15 +20,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from interlock.core.events import Evidence, Usage, VerdictStatus
+from interlock.core.globs import matches_any
+from interlock.core.judge_files import AGENT_FILES
 from interlock.core.pipeline import AgentSpec
 from interlock.gates.bench import Bench
 from interlock.gates.declaration import options_of
 from interlock.gates.kinds.review import Review
 from interlock.gates.reviews.answers import Asked, NoAnswer, read, schema
 from interlock.gates.reviews.asking import again, earlier_of, mark_of, question, requirements
-from interlock.gates.reviews.instructions import remove_instructions
-from interlock.gates.reviews.kept import ASKED_MAX, Kept, Opinion
-from interlock.gates.reviews.together import is_settled, together, total
+from interlock.gates.reviews.opinions import ASKED_MAX, Kept, Opinion, is_settled, together, total
 from interlock.ports import Brief, Cancel, Cancelled, Case, Ended, Judgement, Outcome, Place, Room, secrets_of
 from interlock.process import scrubbed
 
@@ -172,3 +174,22 @@ def _evidence(bench: Bench, reviewer: str, outcome: Outcome) -> list[Evidence]:
     if outcome.log is not None:
         kept.append(Evidence(f"{reviewer}.log", *bench.blobs.put_file(outcome.log)))
     return kept
+
+
+def remove_instructions(tree: Path) -> None:
+    """Remove them from a checkout that nobody has worked in."""
+    globs = tuple(glob.lower() for glob in AGENT_FILES)
+    for folder, folders, files in os.walk(tree):
+        below = os.path.relpath(folder, tree)
+        for name in (*folders, *files):
+            path = os.path.normpath(os.path.join(below, name)).lower()  # noqa: PTH118 - one string per file
+            if matches_any(globs, path) or matches_any(globs, f"{path}/x"):
+                _remove(Path(folder, name))
+        folders[:] = [name for name in folders if name != ".git" and os.path.lexists(Path(folder, name))]
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
