@@ -235,7 +235,7 @@ def _bench(ground: _Ground, workspaces: GitWorkspaces) -> Bench:
     from interlock.gates.bench import Bench
     from interlock.gates.held_out import HeldOut
     from interlock.gates.locks import Slots
-    from interlock.gates.outside.api import Outside
+    from interlock.gates.outside_api import Outside
 
     settings, environ = ground.settings, ground.environ
     state = ground.general.state

@@ -19,7 +19,7 @@ from interlock.core.pipeline import Gate, Pipeline, Stage
 from interlock.gates.bench import Bench
 from interlock.gates.kinds.ci import Ci
 from interlock.gates.locks import Slots
-from interlock.gates.outside.api import Outside
+from interlock.gates.outside_api import Outside
 from interlock.gates.referee import Referee
 from interlock.journal import FileBlobs
 from interlock.ports import Cancelled, Case, Fenced, InfrastructureError, Judgement

@@ -9,7 +9,7 @@ from pathlib import Path
 from interlock.gates.caching import Flights
 from interlock.gates.held_out import HeldOut
 from interlock.gates.locks import Slots
-from interlock.gates.outside.api import Outside
+from interlock.gates.outside_api import Outside
 from interlock.ports import Agent, Blobs, Journal, Workspaces
 
 

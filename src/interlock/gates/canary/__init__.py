@@ -5,8 +5,7 @@ of what is compared. What it was called stands in the last line of the kept repo
 """
 
 from interlock.gates.canary.planting import MustFail, Planted, plant
-from interlock.gates.canary.riding import is_end_of, rides
-from interlock.gates.canary.shown import Shown, added_to, marked, own_tests, shown, without_lines
+from interlock.gates.canary.shown import Shown, added_to, is_end_of, marked, own_tests, rides, shown, without_lines
 from interlock.gates.canary.words import Words
 
 __all__ = [

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     """Failed with what each artifact lacks; errored where a schema itself is wrong."""
-    from interlock.gates.documents import json_schema
+    from interlock.gates import documents
 
     findings: list[Finding] = []
     try:
         for artifact in case.stage.produces:
             findings.extend(_artifact(bench, case, artifact))
-    except json_schema.BadSchema as error:
+    except documents.BadSchema as error:
         return Judgement(VerdictStatus.ERRORED, (Finding("schema", str(error)),), permanent=True)
     return Judgement(VerdictStatus.FAILED if findings else VerdictStatus.PASSED, tuple(findings))
 
@@ -57,15 +57,15 @@ def _instead(bench: Bench, case: Case, path: str) -> str:
 
 
 def _shape(artifact: Artifact, path: str, content: bytes) -> Iterator[Finding]:
-    from interlock.gates.documents import headings, json_schema
+    from interlock.gates import documents
 
     if artifact.schema is not None:
-        for line, message in json_schema.mistakes(artifact.schema, content):
+        for line, message in documents.mistakes(artifact.schema, content):
             yield Finding("schema", f"{path}:{line}: {message}", file=path, line=line)
     if artifact.sections:
-        there = headings.headings(content.decode("utf-8", "replace"))
+        there = documents.headings(content.decode("utf-8", "replace"))
         for section in artifact.sections:
-            if headings.normal(section) not in there:
+            if documents.normal(section) not in there:
                 shown = ", ".join(list(there.values())[:12]) or "none"
                 message = f"{path}: no section {section!r}: add the heading `## {section}` (headings there: {shown})"
                 yield Finding("section", message, file=path)

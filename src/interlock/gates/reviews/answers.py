@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from interlock.core.events import Finding, Severity
 from interlock.core.pipeline import Text
-from interlock.gates.documents import json_schema
+from interlock.gates import documents
 
 ANSWER_MAX = 200_000  # characters
 REASONS = ("code", "design", "plan", "requirement")
@@ -107,9 +107,7 @@ def _document(text: str, mark: str) -> dict[str, Any]:
     except NoFinal as error:
         raise NoAnswer(str(error)) from error
     shape = Text(schema(mark if f'"{MARK}"' in said else ""))  # a text that is the answer alone may go without
-    wrong = [
-        f"line {line}: {message}" for line, message in json_schema.mistakes(shape, said.encode("utf-8", "replace"))
-    ]
+    wrong = [f"line {line}: {message}" for line, message in documents.mistakes(shape, said.encode("utf-8", "replace"))]
     if wrong:
         raise NoAnswer("; ".join(wrong[:5]))
     return cast(dict[str, Any], json.loads(said))
