@@ -15,6 +15,7 @@ from interlock.core.pipeline import (
     AgentSpec,
     Artifact,
     Baseline,
+    Command,
     Deliver,
     Expect,
     Gate,
@@ -36,19 +37,23 @@ from interlock.core.pipeline import (
 )
 from interlock.gates.declaration import GATE_TIMEOUT_S
 from interlock.gates.kinds import find
+from interlock.spec import sets
 from interlock.spec.codec import digest_of
 from interlock.spec.kinds import options_from, written_kinds
+from interlock.spec.mistakes import nearest
 from interlock.spec.protected import ALWAYS
-from interlock.spec.ready import ready_gate
 
 if TYPE_CHECKING:
+    from pathlib import Path as FilePath
+
     from interlock.gates.declaration import Kind
     from interlock.spec import models
     from interlock.spec.fields import Source
-    from interlock.spec.mistakes import Mistakes
+    from interlock.spec.mistakes import Mark, Mistakes
+    from interlock.spec.models import GatePart
     from interlock.spec.shape import Shaped
     from interlock.spec.sources import Sources
-    from interlock.spec.where import Path, Where
+    from interlock.spec.yaml import Path, Where
 
 ARTIFACT_BYTES_MAX = 10_000_000
 THE_TASK = Text("{{ task }}")
@@ -301,3 +306,22 @@ def _deliver(part: models.DeliverPart) -> Deliver:
     proposed = PullRequest(asked.remote, asked.base, asked.draft) if asked is not None else None
     deliver = Deliver(series=part.series, author=part.author, sign=part.sign, pull_request=proposed)
     return deliver if part.branch is None else replace(deliver, branch=part.branch)
+
+
+def ready_gate(gate: Gate, part: GatePart, root: FilePath, mark: Mark, mistakes: Mistakes) -> Gate:
+    """`gate` with the command, report and network of what it uses. An unknown one is told."""
+    name = part.use or ""
+    if name not in sets.NAMES:
+        mistakes.add(mark, f"there is no ready gate {name}", nearest(name, sets.NAMES))
+        return replace(gate, used=name)
+    try:
+        found = sets.resolve(name, root / gate.dir)
+    except LookupError as error:
+        mistakes.add(
+            mark, f"{name} does not fit this repository ({error.args[0]})", "write the command out with `run:`"
+        )
+        return replace(gate, used=name)
+    network = found.network if part.network is None else part.network
+    canary = found.canary if part.canary is None and not part.breaks else gate.canary
+    gate = replace(gate, command=Command(shell=found.run), report=Report(found.report), network=network, used=name)
+    return replace(gate, canary=canary)

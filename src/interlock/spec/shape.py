@@ -10,8 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from interlock.spec import kinds, models
 from interlock.spec.mistakes import nearest
-from interlock.spec.where import Path, Where, step
-from interlock.spec.yaml import Mapping, Node, Scalar, Sequence
+from interlock.spec.yaml import Mapping, Node, Path, Scalar, Sequence, Where, step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from interlock.core.programs import PROGRAMS
-from interlock.spec.checks.common import passed_on
+from interlock.spec.checks.view import passed_on
 from interlock.spec.mistakes import nearest
 from interlock.spec.unfilled import HINT, MESSAGE, is_unfilled
 

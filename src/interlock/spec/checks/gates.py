@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from interlock.core.pipeline import GateKind
 from interlock.gates import kinds
-from interlock.spec.checks.common import no_templates, passed_on
+from interlock.spec.checks.view import no_templates, passed_on
 from interlock.spec.kinds import written_kinds
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import Gate, Stage
     from interlock.spec.checks.view import View
     from interlock.spec.models import GatePart
-    from interlock.spec.where import Path
+    from interlock.spec.yaml import Path
 
 _OWN_IDS = ("scope", "produces")
 

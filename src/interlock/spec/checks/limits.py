@@ -11,7 +11,7 @@ from interlock.spec.checks.agents import TELL_NO_COST, agents_of, used_agents
 if TYPE_CHECKING:
     from interlock.core.pipeline import PullRequest
     from interlock.spec.checks.view import View
-    from interlock.spec.where import Path
+    from interlock.spec.yaml import Path
 
 _REMOTE = re.compile(r"[A-Za-z0-9_][\w./-]*")
 _AUTHOR = re.compile(r"[^<>\n]+ <[^<>\s]+@?[^<>\s]*>")

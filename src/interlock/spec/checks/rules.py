@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from interlock.core.pipeline import Rule, Stage
     from interlock.spec.checks.view import View
     from interlock.spec.models import StagePart
-    from interlock.spec.where import Path
+    from interlock.spec.yaml import Path
 
 _ACTIONS = ("goto", "agent", "pause", "drop")
 

@@ -10,13 +10,11 @@ from pathlib import Path
 from interlock.core.programs import lacks
 from interlock.core.programs import program as program_of
 from interlock.ports import UsageError
-from interlock.spec.scaffold.agents import UNKNOWN, WORKERS, Worker
 from interlock.spec.scaffold.choices import choose, covered, folders_of, special_tests, tests_of
-from interlock.spec.scaffold.found import Found, Which, find, languages_of
+from interlock.spec.scaffold.found import Found, Which, find, languages_of, parts_of
 from interlock.spec.scaffold.helpers import helpers_of
-from interlock.spec.scaffold.learned import NOTHING, Learned
+from interlock.spec.scaffold.learned import NOTHING, UNKNOWN, WORKERS, Learned, Worker
 from interlock.spec.scaffold.pages import Content, chore_page, common_page, feature_page, plan_and_ship_page, quick_page
-from interlock.spec.scaffold.parts import parts_of
 from interlock.spec.scaffold.setups import recipes
 from interlock.spec.sets.configured import python_files
 
