@@ -22,8 +22,7 @@ from interlock.gates.canary import MustFail
 from interlock.gates.findings import MESSAGE_MAX, bounded, outside_of
 from interlock.gates.fingerprint import run_key, verdict_key
 from interlock.gates.held_out import HeldOutMissing
-from interlock.gates.held_up import HeldUp, told
-from interlock.gates.locks import Slot, held
+from interlock.gates.locks import HeldUp, Slot, held, told
 from interlock.gates.old_tests import with_tests_of_base
 from interlock.gates.reports import junit
 from interlock.gates.running import Ran, room_of, run_once, values_seen

@@ -13,14 +13,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from interlock.core.pipeline import AgentSpec
 from interlock.ports import UsageError
 from interlock.spec.mistakes import InvalidPipeline, Level, Mistake, Mistakes, nearest
-from interlock.spec.unfilled import MESSAGE, is_unfilled
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import Pipeline
     from interlock.spec.sources import Sources
     from interlock.spec.yaml import Mapping
+
+MARK = "interlock-agent-not-chosen"
+LINE = (
+    f"echo '{MARK}: put the line that starts your coding agent here, in .interlock/common.yaml under agents"
+    " (the brief is on standard input, and in the file $BRIEF)' >&2; exit 127"
+)
+MESSAGE = "no agent is there yet"
+HINT = "write the line that starts your coding agent; the brief is on its standard input, and in the file $BRIEF"
+
+
+def is_unfilled(agent: AgentSpec) -> bool:
+    """Whether the agent is still the one that stands for none."""
+    return agent.command is not None and MARK in agent.command.shell
 
 
 @dataclass(frozen=True, slots=True)

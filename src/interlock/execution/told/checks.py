@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from interlock.core.pipeline import Baseline, Expect, Gate, GateKind, Pipeline, Report, Stage, Tests
 from interlock.gates.kinds import find
 from interlock.gates.words import count, cut, listed, path_here
-from interlock.spec.sets.shown import shown
+from interlock.spec.sets.ready import shown
 
 _ROOM = 2_000  # characters of the list
 _COMMAND_MAX = 240

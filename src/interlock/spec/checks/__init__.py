@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from interlock.spec.checks import agents, artifacts, gates, limits, prompts, rules, scopes, stages
+from interlock.spec.checks import agents, artifacts, gates, prompts, rules, scopes, stages
 from interlock.spec.checks.view import View, view_of
 
 __all__ = ["View", "check", "view_of"]
 
-_SUBJECTS = (stages, agents, gates, rules, scopes, artifacts, prompts, limits)
+_SUBJECTS = (stages, agents, gates, rules, scopes, artifacts, prompts)
 
 
 def check(view: View) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from interlock.core.programs import PROGRAMS
 from interlock.spec.checks.view import passed_on
+from interlock.spec.load import HINT, MESSAGE, is_unfilled
 from interlock.spec.mistakes import nearest
-from interlock.spec.unfilled import HINT, MESSAGE, is_unfilled
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import AgentSpec, Stage

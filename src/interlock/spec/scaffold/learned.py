@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from interlock.core.programs import PROGRAMS
-from interlock.spec.unfilled import LINE
+from interlock.spec.load import LINE
 
 NAMES_MAX = 12  # of failing tests, in a comment
 
