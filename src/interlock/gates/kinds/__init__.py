@@ -6,6 +6,7 @@ with is imported by its `judge`.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def names() -> tuple[str, ...]:
-    return tuple(sorted(module.name for module in iter_modules(__path__)))
+    return _names(tuple(__path__))
 
 
 def find(name: str) -> Kind:
@@ -29,3 +30,8 @@ def find(name: str) -> Kind:
 def all_kinds() -> tuple[Kind, ...]:
     """In the order of their names."""
     return tuple(find(name) for name in names())
+
+
+@cache
+def _names(path: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(module.name for module in iter_modules(path)))
