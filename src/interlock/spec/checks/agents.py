@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from interlock.core.programs import PROGRAMS
+from interlock.core.programs import ADAPTERS, PROGRAMS
 from interlock.spec.checks.view import passed_on
 from interlock.spec.load import HINT, MESSAGE, is_unfilled
 from interlock.spec.mistakes import nearest
@@ -15,19 +15,9 @@ if TYPE_CHECKING:
     from interlock.core.pipeline import AgentSpec, Stage
     from interlock.spec.checks.view import View
 
-_DRIVEN = frozenset({"endpoint", "login", "price"})
-TELL_NO_COST = ("acp", "model", *(one.name for one in PROGRAMS if not one.tells_cost))
-_STARTED = frozenset({"acp", "command"})  # with `run`
 RESUMING = tuple(one.name for one in PROGRAMS if one.resumes)
 _ADDRESS = re.compile(r"https?://[^\s/]+")
 _PRICE = "price: {input: 1.25, output: 10}"
-NOW = {
-    "acp": frozenset({"price"}),
-    "command": frozenset[str](),
-    "model": _DRIVEN - {"login"},
-    "scripted": frozenset({"script", "seed", "rate", "kinds", "hang_s", "pace_s"}),
-    **{one.name: _DRIVEN if one.login is not None else _DRIVEN - {"login"} for one in PROGRAMS},
-}  # and their own options
 PROVIDERS = ("anthropic", "google", "openai", "openai-responses")  # of `use: model`
 
 
@@ -92,22 +82,23 @@ def _with_those_that_stand_in(view: View, named: set[str]) -> set[str]:
 
 def _adapter(view: View, agent: AgentSpec) -> None:
     at = ("agents", agent.name)
-    if agent.use not in NOW:
-        view.error((*at, "use"), f"there is no agent program {agent.use}", nearest(agent.use, set(NOW)))
+    adapter = ADAPTERS.get(agent.use)
+    if adapter is None:
+        view.error((*at, "use"), f"there is no agent program {agent.use}", nearest(agent.use, set(ADAPTERS)))
     else:
         for option, value in agent.options:
             if hint := _misfit(option, json.loads(value)) if agent.use != "scripted" else "":
                 view.error((*at, option), f"{option} does not fit", hint)
-            if option not in NOW[agent.use]:
-                known = {"use", "run", "model", "fallback", "env", "secrets", *NOW[agent.use]}
+            if option not in adapter.options:
+                known = {"use", "run", "model", "fallback", "env", "secrets", *adapter.options}
                 view.at_key((*at, option), f"unknown key {option}", nearest(option, known))
-    if agent.use in _STARTED and agent.command is None and not view.is_broken(*at):
+    if adapter is not None and adapter.runs and agent.command is None and not view.is_broken(*at):
         view.at_key(at, f"the agent {agent.name} has no program", "add `run:` with the command to start")
     if is_unfilled(agent):
         view.warn((*at, "run"), f"{MESSAGE}: {agent.name} stands for one, and fails", HINT)
     if agent.use == "model":
         _model(view, agent)
-    if agent.use in NOW.keys() - _STARTED and agent.command is not None:
+    if adapter is not None and not adapter.runs and agent.command is not None:
         view.at_key((*at, "run"), f"`use: {agent.use}` starts its own program", "take run out, or write `use: command`")
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from interlock.core.branches import flaw, is_branch
 from interlock.core.pipeline import GateKind
-from interlock.spec.checks.agents import TELL_NO_COST, agents_of, used_agents
+from interlock.core.programs import ADAPTERS
+from interlock.spec.checks.agents import agents_of, used_agents
 from interlock.spec.mistakes import nearest
 
 if TYPE_CHECKING:
@@ -144,8 +145,9 @@ def _cost(view: View) -> None:
 
 
 def _known_costs(view: View, used: set[str], at: Path) -> None:
+    silent = {adapter.name for adapter in ADAPTERS.values() if not adapter.tells_cost}
     for agent in view.pipeline.agents:
-        if agent.name in used and agent.use in TELL_NO_COST and "price" not in dict(agent.options):
+        if agent.name in used and agent.use in silent and "price" not in dict(agent.options):
             name = "limits.cost_usd" if at[0] == "limits" else f"cost_usd of {at[1]}"
             view.error(
                 at,
