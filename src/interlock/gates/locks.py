@@ -1,8 +1,8 @@
 """Named locks of gates (`exclusive`), and slots: small numbers with ports of their own.
 
 Rule: both are files that the kernel frees when their holder dies. A slot comes before names, and names are taken in one
-order, so that two never wait for each other. What waits tells it in a file beside the slots, for
-people alone: one whose waiter died has no lock any more and is passed over.
+order, so that two never wait for each other. What waits tells it in a file beside the slots, for people
+alone: one whose waiter died has no lock any more and is passed over.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from interlock.core import canaries
 from interlock.core.pipeline import Command, Gate, Report
-from interlock.gates.canary.words import Words
+from interlock.gates.canary.planting import Words
 from interlock.gates.reports.junit import RanTest, Status, parse
 from interlock.ports import UsageError, Workspaces
 
