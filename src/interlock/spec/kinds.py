@@ -29,7 +29,11 @@ _BY_HINT = {int: Count, Text: TextField, Command: CommandForm}
 
 def written_kinds() -> tuple[Kind, ...]:
     """Those that a gate in the file can be of, in the order in which a message lists them."""
-    return tuple(kind for kind in kinds.all_kinds() if kind.is_written)
+    written = tuple(kind for kind in kinds.all_kinds() if kind.is_written)
+    keyless = [kind.name for kind in written if kind.options is None and kind.name not in models.GatePart.model_fields]
+    if keyless:
+        raise TypeError(f"gate kinds without options, which no file can name: {', '.join(keyless)}")
+    return written
 
 
 def file_model() -> type[models.PipelineFile]:

@@ -141,7 +141,7 @@ def _stage(stage: Stage) -> _Tree:
         idle_timeout=stage.idle_timeout_s,
         env=list(stage.env),
         secrets=list(stage.secrets),
-        gates=[_gate(gate, stage.dir) for gate in stage.gates if gate.kind not in (GateKind.SCOPE, GateKind.PRODUCES)],
+        gates=[_gate(gate, stage.dir) for gate in stage.gates if kinds.find(gate.kind).is_written],
         on_reject=[_rule(rule) for rule in stage.on_reject],
     )
     if stage.has_worker:

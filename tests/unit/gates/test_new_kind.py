@@ -178,3 +178,9 @@ def test_it_judges_also_outside_a_run(tmp_path: Path, width: int, status: Verdic
     assert narrow.judgement is not None
     assert narrow.judgement.status is status
     assert [finding.file for finding in narrow.judgement.findings] == ["src/b.py"][: width > 100]
+
+
+def test_a_kind_that_no_file_can_name_is_a_mistake_in_the_code(tmp_path: Path) -> None:
+    (tmp_path / "more/widest.py").write_text(MODULE.replace("options=Widest,", ""))
+    with pytest.raises(TypeError, match="without options, which no file can name: widest"):
+        load(tmp_path)

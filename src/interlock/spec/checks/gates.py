@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from interlock.spec.models import GatePart
     from interlock.spec.yaml import Path
 
-_OWN_IDS = ("scope", "produces")
-
 
 def check(view: View) -> None:
     seen: dict[tuple[str, str], str] = {}
@@ -34,7 +32,7 @@ def check(view: View) -> None:
 
 
 def _identity(view: View, stage: Stage, gate: Gate, at: Path, seen: dict[tuple[str, str], str]) -> None:
-    if gate.id in _OWN_IDS:
+    if any(gate.id == kind.name and not kind.is_written for kind in kinds.all_kinds()):
         hint = "give it another id: this one is built in, and there in each stage that it applies to"
         view.error((*at, "id"), f"the id {gate.id} is taken", hint)
     elif (stage.id, gate.id) in seen:

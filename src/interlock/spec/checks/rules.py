@@ -127,7 +127,7 @@ def _leads_somewhere(view: View, stage: Stage) -> None:
     if stage.has_worker or view.is_broken("stages", stage.id) or view.is_broken("stages", stage.id, "on_reject"):
         return
     for gate in stage.gates:
-        if gate.kind in (GateKind.SCOPE, GateKind.PRODUCES):
+        if not kinds.find(gate.kind).is_written:
             continue
         leads = [rule for rule in stage.on_reject if rule.gate in ("", gate.id) and _is_wide(rule)]
         if not any(rule.goto or rule.pause or rule.drop for rule in leads):

@@ -10,8 +10,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from interlock.core.branches import flaw, is_branch
-from interlock.core.pipeline import GateKind
 from interlock.core.programs import ADAPTERS
+from interlock.gates import kinds
 from interlock.spec.checks.agents import agents_of, used_agents
 from interlock.spec.mistakes import nearest
 
@@ -71,7 +71,7 @@ def _work(view: View, stage: Stage, part: StagePart) -> None:
 
 
 def _gated(view: View, stage: Stage) -> None:
-    own = [gate for gate in stage.gates if gate.kind not in (GateKind.SCOPE, GateKind.PRODUCES)]
+    own = [gate for gate in stage.gates if kinds.find(gate.kind).is_written]
     if not own and not stage.produces and not view.is_broken("stages", stage.id):
         if not stage.has_worker and len(stage.needs) > 1:
             return  # a join: the gates of what it joins judge it again
