@@ -31,6 +31,7 @@ class Part(BaseModel):
         strict=True,
         extra="forbid",
         frozen=True,
+        defer_build=True,  # the models with the keys of gate kinds are the ones that are used
         json_schema_extra={"patternProperties": {"^x-": {}}},
     )
 
