@@ -43,10 +43,9 @@ from interlock.settings import Owner as Holder
 
 if TYPE_CHECKING:  # what does work is loaded where there is some: see _driver and its neighbours
     from interlock.engines.owner import Attendant, Owner
-    from interlock.gates import Referee
     from interlock.gates.bench import Bench
-    from interlock.gates.held_up import HeldUp
-    from interlock.gates.locks import Slot, Slots
+    from interlock.gates.locks import HeldUp, Slot, Slots
+    from interlock.gates.referee import Referee
     from interlock.notify import Channel, Notices, Untold
     from interlock.workspaces import GitWorkspaces
 
@@ -145,7 +144,7 @@ class Application:
 
     def held_up(self, run: str) -> tuple[HeldUp, ...]:
         """What of the run waits for a slot, or for a gate that is alone with something."""
-        from interlock.gates.held_up import held_up
+        from interlock.gates.locks import held_up
 
         return held_up(paths_of(self.environ).state / "slots", run)
 
@@ -235,7 +234,7 @@ def _bench(ground: _Ground, workspaces: GitWorkspaces) -> Bench:
     from interlock.gates.bench import Bench
     from interlock.gates.held_out import HeldOut
     from interlock.gates.locks import Slots
-    from interlock.gates.outside.api import Outside
+    from interlock.gates.outside_api import Outside
 
     settings, environ = ground.settings, ground.environ
     state = ground.general.state
@@ -249,13 +248,13 @@ def _bench(ground: _Ground, workspaces: GitWorkspaces) -> Bench:
 
 
 def _turn(slots: Slots, brief: Brief, cancel: Cancel) -> AbstractContextManager[Slot]:
-    from interlock.gates.held_up import HeldUp
+    from interlock.gates.locks import HeldUp
 
     return slots.taken(cancel, HeldUp(brief.run, str(brief.attempt)))
 
 
 def _referee(bench: Bench) -> Referee:
-    from interlock.gates import Referee
+    from interlock.gates.referee import Referee
 
     return Referee(bench)
 

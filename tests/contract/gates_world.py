@@ -13,9 +13,9 @@ from interlock.agents import adapters
 from interlock.core.globs import matches_any
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Command, Gate, GateKind, Pipeline, Scope, Stage
-from interlock.gates import Referee
 from interlock.gates.bench import Bench
 from interlock.gates.locks import Slots
+from interlock.gates.referee import Referee
 from interlock.ports import Case, Change, Judgement, Place, Room, Stamp, UsageError
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from tests.contract.cli_world import new_world
 
-from interlock.gates.held_up import HeldUp, held_up, told
-from interlock.gates.locks import Slots, held
+from interlock.gates.locks import HeldUp, Slots, held, held_up, told
 from interlock.ports import Cancelled
 
 PIPELINE = """\

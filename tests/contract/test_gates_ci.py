@@ -15,11 +15,12 @@ from tests.contract.workspaces_world import World, fingerprint, git, make_world
 
 from interlock.core.events import VerdictStatus
 from interlock.core.ids import AttemptId
-from interlock.core.pipeline import Ci, Gate, GateKind, Pipeline, Stage
-from interlock.gates import Referee
+from interlock.core.pipeline import Gate, Pipeline, Stage
 from interlock.gates.bench import Bench
+from interlock.gates.kinds.ci import Ci
 from interlock.gates.locks import Slots
-from interlock.gates.outside.api import Outside
+from interlock.gates.outside_api import Outside
+from interlock.gates.referee import Referee
 from interlock.journal import FileBlobs
 from interlock.ports import Cancelled, Case, Fenced, InfrastructureError, Judgement
 
@@ -37,7 +38,7 @@ class Ground:
 
     def case(self, *, checks: tuple[str, ...] = (), timeout_s: int = 30, repository: str = "acme/app") -> Case:
         ci = Ci("origin", checks, repository)
-        gate = Gate("ci", GateKind.CI, timeout_s=timeout_s, ci=ci)
+        gate = Gate("ci", "ci", timeout_s=timeout_s, options=ci)
         stage = Stage("code", agent="coder", gates=(gate,))
         base = self.world.base()
         return Case(

@@ -15,7 +15,7 @@ from tests.contract.gates_world import World, run_gate
 from interlock.agents import adapters
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.pipeline import AgentSpec, Gate, GateKind, Pipeline, Scope, Stage
-from interlock.gates import Referee
+from interlock.gates.referee import Referee
 from interlock.ports import Judgement
 
 KEY = "sk-very-secret-0123456789"

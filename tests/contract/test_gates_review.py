@@ -10,7 +10,8 @@ from tests.contract.gates_world import World
 
 from interlock.core.events import Finding, Severity, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
-from interlock.core.pipeline import AgentSpec, Artifact, Command, Gate, GateKind, Pipeline, Review, Stage, Text
+from interlock.core.pipeline import AgentSpec, Artifact, Command, Gate, Pipeline, Stage, Text
+from interlock.gates.kinds.review import Review
 from interlock.ports import Judgement
 
 PASSED, FAILED, ERRORED = VerdictStatus
@@ -64,7 +65,7 @@ def ask(world: World, tmp_path: Path) -> Callable[..., Judgement]:
         agents = tuple(_reviewer(number, script) for number, script in enumerate(scripts))
         names = tuple(agent.name for agent in agents)
         review = Review(names, Text("Be strict."), approvals or len(names), preserves)
-        gate = Gate("review", GateKind.REVIEW, review=review, timeout_s=timeout_s, digest="review")
+        gate = Gate("review", "review", options=review, timeout_s=timeout_s, digest="review")
         plan = Stage("plan", produces=(Artifact("plan", "plan.md"),))
         stage = Stage("code", needs=("plan",), agent="coder", gates=(gate,))
         pipeline = Pipeline("test", (plan, stage), agents)
@@ -436,7 +437,7 @@ def test_a_program_that_is_not_there_is_for_a_person(ask, world: World) -> None:
     judgement = ask("exit 0")
     assert judgement.status is ERRORED
     spec = AgentSpec("nobody", "command", Command(argv=("no-such-program-here",)))
-    gate = Gate("review", GateKind.REVIEW, review=Review(("nobody",)), digest="other")
+    gate = Gate("review", "review", options=Review(("nobody",)), digest="other")
     stage = Stage("code", agent="coder", gates=(gate,))
     commit = world.trees.commit({"a": "a"})
     other = world.judge(gate, commit, commit, stage, pipeline=Pipeline("test", (stage,), (spec,)))

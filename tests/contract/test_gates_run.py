@@ -13,9 +13,9 @@ from interlock.core.events import Severity, VerdictStatus
 from interlock.core.ids import base_of, input_of
 from interlock.core.pipeline import Artifact, Baseline, Expect, Gate, GateKind, Report, Setup, Stage, Text
 from interlock.core.pipeline import Command as Line
-from interlock.gates import Referee
 from interlock.gates.held_out import HeldOut
 from interlock.gates.locks import PORTS_EACH, Slot, Slots, held
+from interlock.gates.referee import Referee
 from interlock.ports import Cancelled, UnfitSetup
 
 PASSED, FAILED, ERRORED = VerdictStatus

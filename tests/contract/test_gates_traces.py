@@ -9,7 +9,8 @@ from tests.contract.gates_world import World
 
 from interlock.core.events import Evidence, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
-from interlock.core.pipeline import Artifact, Gate, GateKind, Pipeline, Stage, Traces
+from interlock.core.pipeline import Artifact, Gate, Pipeline, Stage
+from interlock.gates.kinds.traces import Traces
 from interlock.gates.proof import PROVEN
 from interlock.ports import Judgement
 
@@ -26,7 +27,7 @@ def trace(tmp_path: Path) -> Callable[..., Judgement]:
     ) -> Judgement:
         base = world.trees.commit({".interlock/artifacts/plan/plan.md": plan, "README": "REQ\n"})
         made = world.trees.commit(files, base)
-        gate = Gate("traced", GateKind.TRACES, traces=Traces("plan/plan", within, pattern))
+        gate = Gate("traced", "traces", options=Traces("plan/plan", within, pattern))
         first = Stage("plan", produces=(Artifact("plan", "plan.md"),))
         produces = (Artifact("notes", writes),) if writes else ()
         stage = Stage("code", needs=("plan",), agent="coder", produces=produces, gates=(gate,))
@@ -111,7 +112,7 @@ def proven(tmp_path: Path) -> Callable[..., Judgement]:
     def judged(files: dict[str, str], *tests: tuple[str, str], status: VerdictStatus = PASSED) -> Judgement:
         base = world.trees.commit({".interlock/artifacts/plan/plan.md": PLAN})
         made = world.trees.commit(files, base)
-        gate = Gate("traced", GateKind.TRACES, traces=Traces("plan/plan", proven=True))
+        gate = Gate("traced", "traces", options=Traces("plan/plan", proven=True))
         told = [{"id": name, "file": file, "line": 1, "reason": "for an assertion"} for name, file in tests]
         kept = world.cellar.put(json.dumps({"tests": told, "files": sorted(files)}).encode())
         subject = AttemptId("code", 1, 1)

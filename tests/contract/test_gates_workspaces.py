@@ -11,8 +11,9 @@ from tests.contract.gates_world import Cellar, Trees, run_gate
 from interlock.core.events import VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Command, Gate, GateKind, Pipeline, Report, Scope, Setup, Stage
-from interlock.gates import Bench, Referee
+from interlock.gates.bench import Bench
 from interlock.gates.locks import Slots
+from interlock.gates.referee import Referee
 from interlock.ports import Case, InfrastructureError
 from interlock.workspaces import GitWorkspaces
 

@@ -11,9 +11,22 @@ import pytest
 # Python's HTTP client and its mail parser, YAML, and whatever only a run at work needs.
 NEVER = (
     "asyncio", "email", "http.client", "jsonschema", "minijinja", "pydantic", "rich", "ssl", "urllib.request", "yaml",
-    "interlock.agents", "interlock.engines", "interlock.gates", "interlock.notify", "interlock.telemetry",
+    "interlock.agents", "interlock.engines", "interlock.gates.bench", "interlock.notify", "interlock.telemetry",
     "interlock.workspaces",
 )  # fmt: skip
+
+
+# What judges, and is imported where something is judged.
+NOT_BY_KINDS = (*NEVER, "concurrent.futures", "interlock.process")
+
+
+def test_the_kinds_of_gates_load_little() -> None:
+    """Each verb that reads a recorded pipeline may load them."""
+    asked = "import sys; from interlock.gates.kinds import all_kinds; all_kinds(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert "interlock.gates.kinds.review" in loaded
+    assert sorted(set(NOT_BY_KINDS) & set(loaded)) == []
 
 
 @pytest.mark.parametrize("verb", ["list", "status", "show"])

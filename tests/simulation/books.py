@@ -234,4 +234,4 @@ _LIFTED = {Action.CONTINUE: PauseReason.INFRASTRUCTURE, Action.RAISE: PauseReaso
 
 
 def _hard_on_merges(gate: Gate) -> bool:
-    return gate.kind is GateKind.RUN and gate.expect in (Expect.PASS, Expect.TESTS_PROVE_CHANGE)
+    return gate.kind == GateKind.RUN and gate.expect in (Expect.PASS, Expect.TESTS_PROVE_CHANGE)

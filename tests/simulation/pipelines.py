@@ -26,6 +26,7 @@ from interlock.core.pipeline import (
     WorkspaceMode,
 )
 from interlock.core.pipeline import Tests as Whose
+from interlock.gates.kinds.review import Review
 
 TRUE = Command(argv=("true",))
 AGENTS = (AgentSpec("coder", "sim"), AgentSpec("strong", "sim"))
@@ -97,7 +98,7 @@ def _gates(chance: Chance, stage: str, kind: str) -> tuple[Gate, ...]:
     for number in range(chance.choice((0, 1, 1, 2))):
         gates.append(_run_gate(chance, stage, f"run{number}"))
     if chance.one_in(0.12):
-        gates.append(Gate("review", GateKind.REVIEW, digest=f"review-{stage}"))
+        gates.append(Gate("review", "review", options=Review(("strong",)), digest=f"review-{stage}"))
     if chance.one_in(0.15) or (kind == "none" and not gates):
         gates.append(Gate("human", GateKind.APPROVE, question="Good?", digest=f"human-{stage}"))
     if kind != "none" and chance.one_in(0.2):

@@ -112,7 +112,7 @@ class _Worker(SimAgent):
 class _SeesAll(SimGates):
     def _wrong(self, case: Case) -> Any:
         for item in sorted(self._store.contents[case.tree]):
-            if case.gate.kind is GateKind.RUN and ":b" in item:
+            if case.gate.kind == GateKind.RUN and ":b" in item:
                 yield Finding("wrong", f"{item} is wrong")
 
 

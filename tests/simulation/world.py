@@ -264,7 +264,7 @@ class SimGates:
         status = VerdictStatus.FAILED if wrong else VerdictStatus.PASSED
         self._oracle.evaluated(case, status)
         self._fate.after("evaluate")
-        paid = Usage(30, 5, None, 0.05) if case.gate.kind is GateKind.REVIEW else Usage()
+        paid = Usage(30, 5, None, 0.05) if case.gate.kind == "review" else Usage()
         return Judgement(status, wrong, self._report(case), digest="key", usage=paid)
 
     def _report(self, case: Case) -> tuple[Evidence, ...]:
@@ -275,7 +275,7 @@ class SimGates:
 
     def _wrong(self, case: Case) -> Iterator[Finding]:
         contents = self._store.contents[case.tree]
-        if case.gate.kind is GateKind.SCOPE:
+        if case.gate.kind == GateKind.SCOPE:
             yield from self._out_of_scope(case, contents)
             return
         for content in sorted(contents):
@@ -284,7 +284,7 @@ class SimGates:
                 continue
             if portion(self._nature.seed, case.gate.digest, content) < self._fails(case, stage, variant):
                 yield self._finding(case, content)
-        if case.gate.kind is GateKind.RUN:
+        if case.gate.kind == GateKind.RUN:
             yield from self._broken_together(case, contents)
 
     def _fails(self, case: Case, stage: str, variant: str) -> float:
@@ -311,7 +311,7 @@ class SimGates:
 
     def _finding(self, case: Case, content: str) -> Finding:
         reason = ("", "design", "code")[int(portion(content, case.gate.id) * 3)]
-        if case.gate.kind is GateKind.REVIEW and portion(content, "escalate") < 0.1:
+        if case.gate.kind == "review" and portion(content, "escalate") < 0.1:
             reason = "escalate"
         secret = bool(case.gate.held_out)
         message = f"{SECRET if secret else ''} wrong {'' if portion(content) < 0.3 else content}"

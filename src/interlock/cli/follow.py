@@ -21,7 +21,7 @@ from interlock.service import Service
 from interlock.service.jsons import event_line
 
 if TYPE_CHECKING:
-    from interlock.gates.held_up import HeldUp
+    from interlock.gates.locks import HeldUp
 
 POLL_S = 0.15
 _PAID = (AttemptErrored, CandidateProduced, VerdictGiven)

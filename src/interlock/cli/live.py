@@ -214,7 +214,7 @@ def _marks(pipeline: Pipeline, stage: StageView) -> list[Text]:
 
 def _gates(pipeline: Pipeline, stage: StageView, newest: AttemptView | None) -> Iterator[Text]:
     said = {view.verdict.gate: view for view in newest.verdicts} if newest else {}
-    names = [f"{stage.id}/{gate.id}" for gate in pipeline.stage(stage.id).gates if gate.kind is not GateKind.SCOPE]
+    names = [f"{stage.id}/{gate.id}" for gate in pipeline.stage(stage.id).gates if gate.kind != GateKind.SCOPE]
     for name in [*(gate for gate in said if gate not in names), *names]:
         yield _gate(name, stage.id, said.get(name), asked=newest is not None and name in newest.asked)
     if newest is not None and newest.override_by:

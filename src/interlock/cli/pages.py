@@ -40,7 +40,7 @@ from interlock.core.text import without_place
 from interlock.core.views import NOT_BEGUN, RunPhase, RunView, StageView, Standing, attempt_word
 
 if TYPE_CHECKING:
-    from interlock.gates.held_up import HeldUp
+    from interlock.gates.locks import HeldUp
     from interlock.notify import Untold
 
 _LINES_MAX = 2  # of a finding, beyond its first

@@ -85,8 +85,8 @@ def worst_case(pipeline: Pipeline, stages: Iterable[str] = ()) -> dict[str, int]
 
 def reviews_worst(pipeline: Pipeline, worst: Mapping[str, int]) -> int:
     """How often a reviewer can be asked at most, each for every attempt, if each answers in due form."""
-    reviews = ((stage, gate.review) for stage in worst for gate in pipeline.stage(stage).gates if gate.review)
-    return sum(worst[stage] * len(review.by) for stage, review in reviews)
+    asking = ((stage, gate.options) for stage in worst for gate in pipeline.stage(stage).gates)
+    return sum(worst[stage] * len(options.agents) for stage, options in asking if options is not None)
 
 
 def _command() -> str:

@@ -21,6 +21,7 @@ from interlock.core.ids import AttemptId, parse_attempt
 T = TypeVar("T")
 _Convert = Callable[[Any], Any]
 _SCALARS = (str, int, float, bool)
+APART = {"apart": True}  # metadata of a field that is neither read nor written here
 
 _attempt: _Convert = lru_cache(maxsize=1 << 16)(parse_attempt)
 
@@ -108,7 +109,7 @@ def object_reader(cls: type[T]) -> Callable[[dict[str, Any]], T]:
 
 @cache
 def object_writer(cls: type) -> Callable[[Any], dict[str, Any]]:
-    """Turns a dataclass into its object; fields that begin with an underscore are left out."""
+    """Turns a dataclass into its object; fields that are APART or begin with an underscore are left out."""
     parts = [(each.name, _to_json(each.hint, object_writer)) for each in _parts(cls)]
 
     def write(value: object) -> dict[str, Any]:
@@ -147,7 +148,9 @@ class _Part:
 def _parts(cls: type) -> tuple[_Part, ...]:
     hints = get_type_hints(cls)
     return tuple(
-        _Part(each.name, hints[each.name], _default(each)) for each in fields(cls) if not each.name.startswith("_")
+        _Part(each.name, hints[each.name], _default(each))
+        for each in fields(cls)
+        if not each.name.startswith("_") and "apart" not in each.metadata
     )
 
 

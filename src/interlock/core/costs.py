@@ -68,9 +68,9 @@ def _review(pipeline: Pipeline, stage: str, view: VerdictView, *, lost: bool) ->
     verdict = view.verdict
     if verdict.hard or verdict.by:
         return
-    review = find_gate(pipeline, verdict.gate)[1].review
-    if review is not None:
-        yield _Charge(stage, " + ".join(review.by), Spent().plus(verdict.usage, 0), lost)
+    options = find_gate(pipeline, verdict.gate)[1].options
+    if options is not None and options.agents:
+        yield _Charge(stage, " + ".join(options.agents), Spent().plus(verdict.usage, 0), lost)
 
 
 def _shares(charges: Iterator[tuple[str, Spent]]) -> tuple[Share, ...]:

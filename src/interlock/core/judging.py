@@ -59,8 +59,8 @@ def gates_of_candidate(pipeline: Pipeline, state: RunState, stage: Stage) -> tup
     sound = all(_passed(now.input_verdicts.get(qualified(*pair))) for pair in inherited)
     if stage.has_worker and sound and not now.input.conflicts:
         return own
-    scope = tuple(pair for pair in own if pair[1].kind is GateKind.SCOPE)
-    rest = tuple(pair for pair in own if pair[1].kind is not GateKind.SCOPE)
+    scope = tuple(pair for pair in own if pair[1].kind == GateKind.SCOPE)
+    rest = tuple(pair for pair in own if pair[1].kind != GateKind.SCOPE)
     return (*scope, *inherited, *rest)
 
 
@@ -123,7 +123,7 @@ def failed_before(state: RunState, stage: StageState, gates: Iterable[str]) -> t
 
 def _judges_merges(gate: Gate) -> bool:
     """What asks for new tests of one stage has nothing to say of a merge; what asks for a proof has: its tests pass."""
-    return gate.kind is GateKind.RUN and gate.gate_class is GateClass.HARD and gate.expect is not Expect.NEW_TESTS_FAIL
+    return gate.kind == GateKind.RUN and gate.gate_class is GateClass.HARD and gate.expect is not Expect.NEW_TESTS_FAIL
 
 
 def _passed(verdict: object) -> bool:

@@ -12,18 +12,20 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from graphlib import TopologicalSorter
 
+from interlock.core.codec import APART
+
+ARTIFACTS = ".interlock/artifacts"  # below it a folder for each stage that produces documents
 QUOTA_WAIT_S = 86_400
 BREAKS_MAX = 10  # files that a gate breaks, each in a run of its own
 
 
 class GateKind(StrEnum):
+    """The kinds of gates that the protocol itself knows. All kinds are modules of `interlock.gates.kinds`."""
+
     SCOPE = "scope"  # built in, always first
     PRODUCES = "produces"  # built in where a stage declares artifacts
     RUN = "run"  # `use` is resolved to `run` when the file is loaded
     APPROVE = "approve"
-    TRACES = "traces"
-    REVIEW = "review"
-    CI = "ci"
 
 
 class GateClass(StrEnum):
@@ -91,40 +93,29 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True)
-class Review:
-    """Agents that judge a candidate. `approvals` of them must approve; `preserves` are STAGE/NAME of documents
-    whose every requirement the candidate must keep."""
+class GateOptions:
+    """The fields that a gate kind has of its own are a subclass in its module. Here is what the protocol must know
+    of them, with the answers that hold for most."""
 
-    by: tuple[str, ...]
-    rubric: Text | None = None
-    approvals: int = 1
-    preserves: tuple[str, ...] = ()
+    @property
+    def gate_class(self) -> GateClass:
+        return GateClass.HARD
 
+    @property
+    def reads_verdicts(self) -> bool:
+        """Whether it judges by what the hard gates before it said."""
+        return False
 
-@dataclass(frozen=True, slots=True)
-class Traces:
-    """Each id that `pattern` finds in the document `of` (STAGE/NAME) is named in a file that `within` matches."""
-
-    of: str
-    within: tuple[str, ...] = ()  # globs from the root; empty: the stage's own documents, or all files if it has none
-    pattern: str = ""  # a regular expression; empty: ids such as REQ-12
-    proven: bool = False  # an id counts where a test names it that fails on the input and passes on the candidate
-
-
-@dataclass(frozen=True, slots=True)
-class Ci:
-    """An outside CI that judges: `checks` must all have said yes; without names all that there are. `repository` is
-    OWNER/NAME there; empty: as the remote's address says."""
-
-    remote: str = "origin"
-    checks: tuple[str, ...] = ()
-    repository: str = ""
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """The names of agents that it asks."""
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
     id: str
-    kind: GateKind
+    kind: str  # a GateKind, or the name of another module of `interlock.gates.kinds`
     command: Command | None = None
     report: Report = Report.NONE
     timeout_s: int = 600
@@ -140,9 +131,7 @@ class Gate:
     exclusive: tuple[str, ...] = ()
     cached: bool = True
     question: str = ""  # of a human gate
-    review: Review | None = None
-    traces: Traces | None = None
-    ci: Ci | None = None
+    options: GateOptions | None = field(default=None, metadata=APART)  # what its kind has of its own
     tests: Tests = Tests.OWN
     canary: str = ""  # the recipe of a test that must fail, such as pytest; empty: none is added
     breaks: tuple[str, ...] = ()  # globs of test files: a run more for each, in which its first file is broken
@@ -151,24 +140,20 @@ class Gate:
 
     @property
     def gate_class(self) -> GateClass:
-        match self.kind:
-            case GateKind.APPROVE:
-                return GateClass.HUMAN
-            case GateKind.REVIEW:
-                return GateClass.SOFT
-            case GateKind.SCOPE | GateKind.PRODUCES | GateKind.RUN | GateKind.TRACES | GateKind.CI:
-                return GateClass.HARD
+        if self.options is not None:
+            return self.options.gate_class
+        return GateClass.HUMAN if self.kind == GateKind.APPROVE else GateClass.HARD
 
     @property
     def judges_base(self) -> bool:
         """Whether it can say something of a tree on its own, without a stage having worked on it."""
-        return self.kind is GateKind.RUN
+        return self.kind == GateKind.RUN
 
     @property
     def needs_baseline(self) -> bool:
         """Whether its verdict compares with its own report, or with what became of a broken file, on the accepted
         input."""
-        if self.kind is not GateKind.RUN:
+        if self.kind != GateKind.RUN:
             return False
         return self.report is Report.JUNIT or self.expect is Expect.NEW_TESTS_FAIL or bool(self.breaks)
 

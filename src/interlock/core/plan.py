@@ -298,7 +298,7 @@ def _judge(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Comman
                 yield from waiting
                 yield from _ask(pipeline, state, stage, (owner, gate))
                 return
-            if verdict.status is VerdictStatus.FAILED and gate.kind is GateKind.SCOPE:
+            if verdict.status is VerdictStatus.FAILED and gate.kind == GateKind.SCOPE:
                 break
         if failed(now.verdicts.values()):
             yield from _reject(state, now)
@@ -330,7 +330,7 @@ def _ask(pipeline: Pipeline, state: RunState, stage: Stage, pair: tuple[Stage, G
         conflicts=now.input.conflicts,
         undecided=now.input.undecided,
     )
-    if gate.traces is not None and gate.traces.proven:
+    if gate.options is not None and gate.options.reads_verdicts:
         command = replace(command, said=tuple(verdict for verdict in now.verdicts.values() if verdict.hard))
     yield command if gate.gate_class is GateClass.HARD else _review(pipeline, state, now, command)
 

@@ -1,5 +1,5 @@
 """The agent programs that have an adapter of their own: what each takes, keeps and tells. A new one is a row here and a
-module in `interlock.agents.kinds`.
+module in `interlock.agents.kinds`. Beside them stand the adapters that start no program of their own.
 """
 
 from __future__ import annotations
@@ -86,6 +86,30 @@ PROGRAMS = (
 )  # fmt: skip
 
 _KEYS = tuple(dict.fromkeys((*(key for one in PROGRAMS for key in one.keys), "GOOGLE_API_KEY")))
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """What `use:` names: its options, whether the user's `run:` starts it, and whether it tells what it costs."""
+
+    name: str
+    options: frozenset[str] = frozenset()
+    runs: bool = False
+    tells_cost: bool = True
+
+
+_DRIVEN = frozenset({"endpoint", "login", "price"})
+_NO_PROGRAMS = (
+    Adapter("acp", frozenset({"price"}), runs=True, tells_cost=False),
+    Adapter("command", runs=True),
+    Adapter("model", _DRIVEN - {"login"}, tells_cost=False),
+    Adapter("scripted", frozenset({"script", "seed", "rate", "kinds", "hang_s", "pace_s"})),
+)
+_OF_PROGRAMS = (
+    Adapter(one.name, _DRIVEN if one.login is not None else _DRIVEN - {"login"}, tells_cost=one.tells_cost)
+    for one in PROGRAMS
+)
+ADAPTERS = {one.name: one for one in (*_NO_PROGRAMS, *_OF_PROGRAMS)}
 
 # What some program or other obeys: which one an agent behind `acp` is nobody knows. Some look for texts, and for
 # folders that may hold some, beside each file that they read.

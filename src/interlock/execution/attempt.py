@@ -10,10 +10,10 @@ from dataclasses import replace
 from interlock.core.commands import StartAttempt
 from interlock.core.events import SESSION, AttemptErrored, AttemptStarted, CandidateProduced, Event, Evidence, Recorded
 from interlock.core.ids import AttemptId
-from interlock.core.pipeline import AgentSpec, Stage
+from interlock.core.pipeline import ARTIFACTS, AgentSpec, Stage
 from interlock.execution.brief import compose
 from interlock.execution.context import Context
-from interlock.execution.documents import ARTIFACTS, worker_environment
+from interlock.execution.documents import worker_environment
 from interlock.execution.grown import only_grew
 from interlock.execution.records import candidate_message
 from interlock.execution.rehearsal import encode_rehearsal

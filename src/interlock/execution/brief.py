@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from interlock.core.commands import StartAttempt
-from interlock.core.pipeline import GateKind, Pipeline, Stage
+from interlock.core.pipeline import ARTIFACTS, GateKind, Pipeline, Stage
 from interlock.execution.context import Context
-from interlock.execution.documents import ARTIFACTS
 from interlock.execution.instructions import Base, instructions, told
 from interlock.execution.told.changes import may_change
 from interlock.execution.told.checks import checks
@@ -101,7 +100,7 @@ def _parts(pipeline: Pipeline, stage: Stage, inherited: Sequence[str]) -> dict[s
         "only_documents": bool(stage.produces)
         and stage.scope.writes == ()
         and not (stage.scope.adds or stage.scope.authors),
-        "runnable": any(gate.kind is GateKind.RUN and not gate.held_out for gate in stage.gates),
+        "runnable": any(gate.kind == GateKind.RUN and not gate.held_out for gate in stage.gates),
         "folder": stage.dir,
     }
 

@@ -9,12 +9,10 @@ import re
 from collections.abc import Mapping
 
 from interlock.core.ids import AttemptId
-from interlock.core.pipeline import AgentSpec, Pipeline, Stage
+from interlock.core.pipeline import ARTIFACTS, AgentSpec, Pipeline, Stage
 from interlock.execution.context import Context
 from interlock.ports import Place
 from interlock.process import scrubbed
-
-ARTIFACTS = ".interlock/artifacts"
 
 
 def artifact_path(pipeline: Pipeline, name: str) -> str:

@@ -13,8 +13,9 @@ from typing import Any
 from interlock.core.commands import StartAttempt
 from interlock.core.conflicts import Did, Side, Undecided
 from interlock.core.growth import guards
-from interlock.core.pipeline import Gate, GateClass, GateKind, Pipeline, Stage
+from interlock.core.pipeline import Gate, GateClass, Pipeline, Stage
 from interlock.execution.context import Context
+from interlock.gates.kinds import find
 from interlock.ports import UsageError
 from interlock.spec import decode_pipeline, encode_pipeline
 
@@ -90,4 +91,4 @@ def _upstream(pipeline: Pipeline, stage: Stage) -> list[Stage]:
 
 def _is_offered(gate: Gate) -> bool:
     alone = gate.held_out or gate.secrets or gate.exclusive
-    return gate.gate_class is GateClass.HARD and gate.kind is not GateKind.CI and not alone
+    return gate.gate_class is GateClass.HARD and find(gate.kind).for_agents and not alone

@@ -3,8 +3,3 @@
 Rule: a gate that could not decide (`errored`) is not a gate that said no (`failed`), and nothing that a
 candidate does may turn either into `passed`.
 """
-
-from interlock.gates.bench import Bench
-from interlock.gates.referee import Referee
-
-__all__ = ["Bench", "Referee"]

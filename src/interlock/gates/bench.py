@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from interlock.gates.caching import Flights
 from interlock.gates.held_out import HeldOut
 from interlock.gates.locks import Slots
-from interlock.gates.outside.api import Outside
-from interlock.ports import Agent, Blobs, Cancel, Case, Journal, Judgement, Workspaces
+from interlock.gates.outside_api import Outside
+from interlock.ports import Agent, Blobs, Journal, Workspaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +28,3 @@ class Bench:
     outside: Outside = field(default_factory=Outside)  # the CI that `ci` gates ask
     flights: Flights = field(default_factory=Flights)
     held_out: HeldOut = field(default_factory=HeldOut)  # where the files are that gates name
-
-
-class Kind(Protocol):
-    """A module of `interlock.gates.kinds`."""
-
-    def judge(self, bench: Bench, case: Case, cancel: Cancel) -> Judgement: ...

@@ -7,18 +7,21 @@ hang on who asks: the names of pipeline, stage and gate, the baseline and what i
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from interlock.core.pipeline import Baseline, Command, Expect
 from interlock.gates.caching import digest_of
 from interlock.gates.held_out import HeldOut
 from interlock.gates.held_out import digest as digest_held_out
-from interlock.gates.surroundings import packages, programs
-from interlock.ports import Case
-from interlock.process import scrubbed
+from interlock.ports import Case, InfrastructureError
+from interlock.process import capture, scrubbed
 
 
 def run_key(case: Case, environ: Mapping[str, str], values: Mapping[str, str], room: str, held_out: HeldOut) -> str:
@@ -53,3 +56,82 @@ def verdict_key(case: Case, run: str) -> str:
 def _held_out(source: Path) -> tuple[str, str]:
     """What is in it, and what the command sees of its name."""
     return digest_held_out(source), source.suffix if source.is_file() else ""
+
+
+_WORDS_MAX = 100
+_PATHS = "import json, sys; print(json.dumps(sys.path))"
+_DATED = (".dist-info", ".egg-info", ".egg-link", ".pth")
+
+Program = tuple[str, int, int]  # where it is, its size and when it was written
+
+
+def programs(command: Command, path: str) -> tuple[Program, ...]:
+    """Every program that a word of the command may name."""
+    words = re.findall(r"[\w./+-]+", " ".join(command.words))[:_WORDS_MAX]
+    found = {shutil.which(word, path=path) for word in words}
+    return tuple(_identity(Path(program)) for program in sorted(filter(None, found)))
+
+
+def packages(named: Sequence[str], env: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
+    """What the interpreters on PATH, and those that the programs `named` are scripts of, can import: names, and for
+    what tells of a version its time."""
+    path = env.get("PATH", os.defpath)
+    folders: list[str] = []
+    for python in sorted({*_pythons(path), *filter(None, map(_python_of, named))}):
+        folders += _import_path(python, path, _identity(Path(python)))
+    node = shutil.which("node", path=path)
+    modules = [str(Path(node).resolve().parent.parent / "lib/node_modules")] if node else []
+    return tuple((folder, *sorted(_entries(folder))) for folder in dict.fromkeys([*folders, *modules]))
+
+
+def _pythons(path: str) -> Iterator[str]:
+    """python3 and python: where both lie in one folder and are alike (a link, or a version manager's wrapper), one."""
+    first, second = (shutil.which(name, path=path) for name in ("python3", "python"))
+    if first:
+        yield first
+    if second and not (first and _are_alike(Path(first), Path(second))):
+        yield second
+
+
+def _are_alike(one: Path, other: Path) -> bool:
+    return one.parent == other.parent and one.stat().st_size == other.stat().st_size
+
+
+def _identity(program: Path) -> Program:
+    status = program.stat()
+    return str(program.resolve()), status.st_size, status.st_mtime_ns
+
+
+def _python_of(program: str) -> str | None:
+    """The interpreter of a script, such as of a `pytest` that was installed by itself."""
+    try:
+        with Path(program).open("rb") as file:
+            first = file.read(500).split(b"\n")[0]
+    except OSError:
+        return None
+    found = re.match(rb"#!\s*(/\S*python[\d.]*)\s*", first)
+    return found[1].decode(errors="surrogateescape") if found and Path(os.fsdecode(found[1])).exists() else None
+
+
+@lru_cache(maxsize=64)
+def _import_path(python: str, path: str, identity: Program) -> tuple[str, ...]:
+    """The folders of packages of an interpreter, asked of itself. None where it says nothing."""
+    del identity  # another program at the same place is asked anew
+    try:
+        done = capture([python, "-I", "-B", "-c", _PATHS], cwd=Path("/"), env={"PATH": path}, timeout_s=20)
+        found = json.loads(done.out) if done.code == 0 else []
+    except (InfrastructureError, ValueError):
+        found = []
+    return tuple(folder for folder in found if folder.endswith(("site-packages", "dist-packages")))
+
+
+def _entries(folder: str) -> Iterator[str]:
+    try:
+        with os.scandir(folder) as entries:
+            found = list(entries)
+    except OSError:
+        return
+    for entry in found:
+        dated = entry.name.endswith(_DATED) or folder.endswith("node_modules")
+        if entry.name != "__pycache__":
+            yield f"{entry.name} {entry.stat(follow_symlinks=False).st_mtime_ns}" if dated else entry.name

@@ -1,21 +1,22 @@
 """Named locks of gates (`exclusive`), and slots: small numbers with ports of their own.
 
 Rule: both are files that the kernel frees when their holder dies. A slot comes before names, and names are taken in one
-order, so that two never wait for each other.
+order, so that two never wait for each other. What waits tells it in a file beside the slots, for people
+alone: one whose waiter died has no lock any more and is passed over.
 """
 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from interlock.gates.held_up import HeldUp, told
 from interlock.ports import Cancel, Cancelled, InfrastructureError, has_worked, may_begin
 
 PORTS_EACH = 49  # so that those of 256 slots fit
@@ -129,3 +130,72 @@ def _pause(path: Path, deadline: float, cancel: Cancel) -> None:
         raise Cancelled(f"no longer wanted while waiting for {path.name}")
     if time.monotonic() > deadline:
         raise InfrastructureError(f"{path}: held by others for more than {_WAIT_MAX_S // 3600} hours: see who holds it")
+
+
+_FOLDER = "waiting"
+_BYTES_MAX = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class HeldUp:
+    """Work of a run that waits: an attempt (STAGE/EPOCH.NUMBER), or a gate on one. `why` is for people."""
+
+    run: str
+    subject: str
+    gate: str = ""
+    why: str = ""
+
+    @property
+    def stage(self) -> str:
+        return self.subject.partition("/")[0].partition("[")[0]
+
+    @property
+    def about(self) -> str:
+        """As the lines of a run name it."""
+        return "base" if self.subject.endswith("/0.0") else self.subject
+
+    @property
+    def words(self) -> str:
+        return f"gate {self.gate} {self.why}" if self.gate else self.why
+
+
+@contextmanager
+def told(slots: Path, waits: HeldUp) -> Iterator[None]:
+    """Around the waiting."""
+    descriptor = -1
+    name = "_".join([waits.run, waits.subject.replace("/", "-"), waits.gate, str(os.getpid())])
+    path = slots / _FOLDER / name
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.write(descriptor, json.dumps(asdict(waits)).encode())
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def held_up(slots: Path, run: str) -> tuple[HeldUp, ...]:
+    """What of the run waits now."""
+    found = (_read(path) for path in sorted((slots / _FOLDER).glob(f"{run}_*")))
+    return tuple(waits for waits in found if waits is not None)
+
+
+def _read(path: Path) -> HeldUp | None:
+    """None where it is over, or was left by a process that is dead."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        with suppress(OSError, ValueError, TypeError):
+            return HeldUp(**json.loads(os.pread(descriptor, _BYTES_MAX, 0)))
+    finally:
+        os.close(descriptor)
+    return None

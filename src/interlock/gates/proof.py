@@ -24,8 +24,8 @@ from interlock.gates.bench import Bench
 from interlock.gates.findings import outside_of
 from interlock.gates.old_tests import SUPPORT
 from interlock.gates.reports import Unreadable, junit
+from interlock.gates.reports.found import in_repository
 from interlock.gates.reports.junit import RanTest, Status
-from interlock.gates.reports.places import in_repository
 from interlock.gates.reports.reasons import Reason, explained, load_reason, reason_of
 from interlock.gates.reports.standins import belongs
 from interlock.gates.running import Ran

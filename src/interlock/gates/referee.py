@@ -6,17 +6,13 @@ Rule: whatever a candidate does ends in a judgement; only the machine raises.
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib import import_module
-from typing import cast
 
-from interlock.core.pipeline import GateKind
-from interlock.gates.bench import Bench, Kind
+from interlock.gates import kinds
+from interlock.gates.bench import Bench
 from interlock.gates.findings import bounded
 from interlock.gates.suppressed import with_suppressions
 from interlock.ports import Cancel, Cancelled, Case, Judgement, UsageError, secrets_of
 from interlock.process import MaskedBlobs, masked_finding
-
-_JUDGED = frozenset({GateKind.SCOPE, GateKind.PRODUCES, GateKind.RUN, GateKind.TRACES, GateKind.REVIEW, GateKind.CI})
 
 
 class Referee:
@@ -30,18 +26,15 @@ class Referee:
         that no program can judge (human gates are asked for, not evaluated)."""
         if cancel.is_set():
             raise Cancelled(f"{case.stage.id}/{case.gate.id}: no longer wanted")
+        judge = kinds.find(case.gate.kind).judge
+        if judge is None:
+            raise UsageError(f"a gate of kind {case.gate.kind} is no matter of the referee: a person answers it")
         given = secrets_of(case.pipeline, self._bench.environ, self._bench.agents)
         secrets = tuple(value for _, value in given)
         bench = replace(self._bench, blobs=MaskedBlobs(self._bench.blobs, secrets)) if secrets else self._bench
-        judgement = _kind(case.gate.kind).judge(bench, case, cancel)
+        judgement = judge(bench, case, cancel)
         judgement = with_suppressions(bench.workspaces, case, judgement)
         findings = bounded(judgement.findings, secret=bool(case.gate.held_out))
         if secrets:
             findings = tuple(masked_finding(finding, secrets) for finding in findings)
         return replace(judgement, findings=findings)
-
-
-def _kind(kind: GateKind) -> Kind:
-    if kind not in _JUDGED:
-        raise UsageError(f"a gate of kind {kind} is no matter of the referee: a person or another program answers it")
-    return cast(Kind, import_module(f"interlock.gates.kinds.{kind}"))

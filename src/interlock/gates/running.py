@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from interlock.core.events import Evidence
-from interlock.core.pipeline import BREAKS_MAX, Report
+from interlock.core.pipeline import ARTIFACTS, BREAKS_MAX, Report
 from interlock.gates import canary, held_out
 from interlock.gates.bench import Bench
-from interlock.gates.kinds.scope import ARTIFACTS
 from interlock.gates.locks import Slot
 from interlock.gates.reports import Unreadable, junit, read_report
 from interlock.ports import Cancel, Cancelled, Case, Place, Room, secrets_of

@@ -12,9 +12,7 @@ from dataclasses import replace
 
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.pipeline import Gate, GateKind
-from interlock.gates import bare
-from interlock.gates.hidden import hidden
-from interlock.gates.suppressions import Suppression, found, language_of
+from interlock.gates.suppressions import Suppression, found, hidden, language_of, lost, signatures
 from interlock.ports import Case, Change, Judgement, UsageError, Workspaces
 
 _READ_MAX = 2_000_000
@@ -45,7 +43,7 @@ def _asks_for_types(gate: Gate) -> bool:
 
 
 def _words(gate: Gate) -> list[str]:
-    if gate.kind is not GateKind.RUN or gate.command is None:
+    if gate.kind != GateKind.RUN or gate.command is None:
         return []
     return " ".join(gate.command.words).replace("/", " ").replace("'", " ").replace('"', " ").split()
 
@@ -87,10 +85,10 @@ def _unannotated(workspaces: Workspaces, case: Case, changes: Sequence[Change]) 
     """Functions that lost annotations, in the file where they were or in one that was moved."""
     python = [change for change in changes if language_of(change.path) == "python"]
     gone = [change for change in python if change.status == "D"]
-    moved = tuple(one for change in gone for one in bare.signatures(_text(workspaces, case.input_commit, change)))
+    moved = tuple(one for change in gone for one in signatures(_text(workspaces, case.input_commit, change)))
     for change in python:
-        before = bare.signatures(_text(workspaces, case.input_commit, change)) if change.status != "A" else moved
-        for one, names in bare.lost(before, bare.signatures(_text(workspaces, case.commit, change))):
+        before = signatures(_text(workspaces, case.input_commit, change)) if change.status != "A" else moved
+        for one, names in lost(before, signatures(_text(workspaces, case.commit, change))):
             message = f"{change.path}:{one.line}: {one.name} lost its annotation of {', '.join(names)}, without which"
             message = f"{message} type checkers look less closely: put it back, and mend what they find"
             yield Finding("suppressed", message, file=change.path, line=one.line)

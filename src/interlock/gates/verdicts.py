@@ -17,7 +17,7 @@ from interlock.gates.baseline import Compared, compare
 from interlock.gates.findings import MESSAGE_MAX
 from interlock.gates.proof import is_due
 from interlock.gates.reports import Unreadable, junit, sarif
-from interlock.gates.reports.places import in_repository
+from interlock.gates.reports.found import in_repository
 from interlock.gates.reports.reasons import explained
 from interlock.gates.running import Ran
 from interlock.ports import Case, Judgement

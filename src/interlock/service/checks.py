@@ -13,7 +13,7 @@ from interlock.core.globs import matches_any
 from interlock.core.growth import guards
 from interlock.core.ids import AttemptId, base_of
 from interlock.core.judge_files import matches_in_any_case
-from interlock.core.pipeline import Expect, Gate, GateClass, GateKind, Pipeline, Scope, Stage
+from interlock.core.pipeline import Expect, Gate, GateKind, Pipeline, Scope, Stage
 from interlock.execution.context import Context
 from interlock.execution.documents import gate_values
 from interlock.execution.grown import only_grew
@@ -85,7 +85,7 @@ def check(gates: Gates, blobs: Blobs, request: CheckRequest, cancel: Cancel | No
         stage = replace(request.pipeline.stage(name), may_be_empty=True)
         for gate in stage.gates:
             gate = _as_asked(gate, request)
-            skipped = _does_not_apply(stage, gate, request)
+            skipped = _does_not_apply(gate, request)
             case = _case(context, stage, gate, request)
             judgement = None if skipped else _judge(gates, blobs, case, stop)
             yield Checked(name, gate, judgement, skipped, _failed_before(gates, case, judgement, stop))
@@ -187,30 +187,19 @@ def _as_asked(gate: Gate, request: CheckRequest) -> Gate:
     return gate
 
 
-def _does_not_apply(stage: Stage, gate: Gate, request: CheckRequest) -> str:
-    if gate.gate_class is GateClass.HUMAN:
-        return "a person decides"
-    if gate.kind is GateKind.REVIEW:
-        return "agents are asked inside a run"
-    if gate.kind is GateKind.CI:
-        return "an outside CI is asked inside a run"
-    if gate.kind is GateKind.SCOPE and _as_proposed(request)[1] == request.base_tree:
-        return "nothing differs from the base"
-    if gate.kind is GateKind.PRODUCES and request.tree == request.base_tree and not request.inside:
-        return "nothing differs from the base"
-    if gate.kind is GateKind.SCOPE and not request.scoped:
-        return "judges the work of one stage: --stage asks it"
-    if gate.kind in (GateKind.PRODUCES, GateKind.TRACES) and not request.inside:
-        return "artifacts exist inside a run"
-    if gate.traces is not None and gate.traces.proven:
-        return "hangs on what another gate proved of an attempt"
-    if gate.expect is Expect.NEW_TESTS_FAIL and not request.inside:
-        return "compares an attempt with its input"
-    return ""
+def _does_not_apply(gate: Gate, request: CheckRequest) -> str:
+    """Why the gate is not asked; empty where it is."""
+    from interlock.gates.declaration import OutsideRun  # late: what only looks has no gates
+    from interlock.gates.kinds import find
+
+    outside_run = find(gate.kind).outside_run
+    unchanged = request.tree == request.base_tree
+    asked = OutsideRun(request.scoped, request.inside, unchanged, _as_proposed(request)[1] == request.base_tree)
+    return outside_run(gate, asked) if outside_run is not None else ""
 
 
 def _case(context: Context, stage: Stage, gate: Gate, request: CheckRequest) -> Case:
-    commit, tree = _as_proposed(request) if gate.kind is GateKind.SCOPE else (request.commit, request.tree)
+    commit, tree = _as_proposed(request) if gate.kind == GateKind.SCOPE else (request.commit, request.tree)
     return Case(
         run=context.run,
         subject=AttemptId(stage.id, 1, 1),
@@ -224,7 +213,7 @@ def _case(context: Context, stage: Stage, gate: Gate, request: CheckRequest) -> 
         base_commit=request.base_commit,
         conflicts=request.conflicts,
         undecided=request.undecided,
-        values={} if gate.kind is GateKind.SCOPE else gate_values(context, stage),
+        values={} if gate.kind == GateKind.SCOPE else gate_values(context, stage),
     )
 
 

@@ -9,8 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from interlock.spec.codec import decode_pipeline, encode_pipeline
-from interlock.spec.find import find_pipelines, locate_pipeline
-from interlock.spec.load import Loaded, load_pipeline, require_runnable
+from interlock.spec.load import Loaded, find_pipelines, load_pipeline, locate_pipeline, require_runnable
 from interlock.spec.mistakes import InvalidPipeline, Level, Mistake
 
 if TYPE_CHECKING:

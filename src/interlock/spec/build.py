@@ -15,41 +15,46 @@ from interlock.core.pipeline import (
     AgentSpec,
     Artifact,
     Baseline,
-    Ci,
+    Command,
     Deliver,
     Expect,
     Gate,
     GateKind,
+    GateOptions,
     Input,
     Limits,
     Pipeline,
     PullRequest,
     Report,
-    Review,
     Rule,
     Scope,
     Setup,
     Stage,
     Tests,
     Text,
-    Traces,
     When,
     WorkspaceMode,
 )
+from interlock.gates.declaration import GATE_TIMEOUT_S
+from interlock.gates.kinds import find
+from interlock.spec import sets
 from interlock.spec.codec import digest_of
+from interlock.spec.kinds import options_from, written_kinds
+from interlock.spec.mistakes import nearest
 from interlock.spec.protected import ALWAYS
-from interlock.spec.ready import ready_gate
 
 if TYPE_CHECKING:
+    from pathlib import Path as FilePath
+
+    from interlock.gates.declaration import Kind
     from interlock.spec import models
     from interlock.spec.fields import Source
-    from interlock.spec.mistakes import Mistakes
+    from interlock.spec.mistakes import Mark, Mistakes
+    from interlock.spec.models import GatePart
     from interlock.spec.shape import Shaped
     from interlock.spec.sources import Sources
-    from interlock.spec.where import Path, Where
+    from interlock.spec.yaml import Path, Where
 
-GATE_TIMEOUT_S = 600
-CI_TIMEOUT_S = 3600
 ARTIFACT_BYTES_MAX = 10_000_000
 THE_TASK = Text("{{ task }}")
 
@@ -197,12 +202,13 @@ def _gates(draft: Draft, part: models.StagePart, at: Path) -> tuple[Gate, ...]:
 
 
 def _gate(draft: Draft, stage: models.StagePart, part: models.GatePart, at: Path) -> Gate:
+    kind = next((kind for kind in written_kinds() if getattr(part, kind.name) is not None), find(GateKind.RUN))
     gate = Gate(
         id=part.id,
-        kind=_kind(part),
+        kind=kind.name,
         command=part.run,
         report=Report(part.report or "none"),
-        timeout_s=part.timeout or (CI_TIMEOUT_S if part.ci else GATE_TIMEOUT_S),
+        timeout_s=part.timeout or kind.timeout_s,
         repeat=part.repeat or 1,
         base_green=part.base == "green",
         baseline=Baseline(part.baseline or "keep"),
@@ -218,15 +224,8 @@ def _gate(draft: Draft, stage: models.StagePart, part: models.GatePart, at: Path
         exclusive=tuple(part.exclusive),
         cached=part.cache != "none",
         question=part.approve or "",
+        options=_options(draft, kind, part, (*at, kind.name)),
     )
-    if part.review is not None:
-        gate = replace(gate, review=_review(draft, part.review, (*at, "review")))
-    if part.traces is not None:
-        gate = replace(
-            gate, traces=Traces(part.traces.of, tuple(part.traces.within), part.traces.pattern, part.traces.proven)
-        )
-    if part.ci is not None:
-        gate = replace(gate, ci=Ci(part.ci.remote, tuple(part.ci.checks), part.ci.repository))
     if part.use:
         return ready_gate(gate, part, draft.sources.root, draft.where.value(*at, "use"), draft.mistakes)
     return gate
@@ -241,19 +240,10 @@ def _canary(part: models.GatePart) -> str:
     return part.canary or ""
 
 
-def _review(draft: Draft, part: models.ReviewPart, at: Path) -> Review:
-    rubric = _text(draft, part.rubric, (*at, "rubric"))
-    return Review(tuple(part.by), rubric, part.approvals or len(part.by), tuple(part.preserves))
-
-
-def _kind(part: models.GatePart) -> GateKind:
-    if part.approve is not None:
-        return GateKind.APPROVE
-    if part.review is not None:
-        return GateKind.REVIEW
-    if part.traces is not None:
-        return GateKind.TRACES
-    return GateKind.CI if part.ci is not None else GateKind.RUN
+def _options(draft: Draft, kind: Kind, part: models.GatePart, at: Path) -> GateOptions | None:
+    if kind.options is None:
+        return None
+    return options_from(kind, getattr(part, kind.name), lambda text, key: _text(draft, text, (*at, key)))
 
 
 def _rule(part: models.RulePart) -> Rule:
@@ -316,3 +306,22 @@ def _deliver(part: models.DeliverPart) -> Deliver:
     proposed = PullRequest(asked.remote, asked.base, asked.draft) if asked is not None else None
     deliver = Deliver(series=part.series, author=part.author, sign=part.sign, pull_request=proposed)
     return deliver if part.branch is None else replace(deliver, branch=part.branch)
+
+
+def ready_gate(gate: Gate, part: GatePart, root: FilePath, mark: Mark, mistakes: Mistakes) -> Gate:
+    """`gate` with the command, report and network of what it uses. An unknown one is told."""
+    name = part.use or ""
+    if name not in sets.NAMES:
+        mistakes.add(mark, f"there is no ready gate {name}", nearest(name, sets.NAMES))
+        return replace(gate, used=name)
+    try:
+        found = sets.resolve(name, root / gate.dir)
+    except LookupError as error:
+        mistakes.add(
+            mark, f"{name} does not fit this repository ({error.args[0]})", "write the command out with `run:`"
+        )
+        return replace(gate, used=name)
+    network = found.network if part.network is None else part.network
+    canary = found.canary if part.canary is None and not part.breaks else gate.canary
+    gate = replace(gate, command=Command(shell=found.run), report=Report(found.report), network=network, used=name)
+    return replace(gate, canary=canary)

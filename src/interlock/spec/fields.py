@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
-from pydantic import BeforeValidator, PlainValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from interlock.core.pipeline import Command
@@ -186,3 +186,4 @@ Bare: TypeAlias = Annotated[
     WithJsonSchema({"type": ["string", "number", "boolean", "null"]}),
 ]
 Glob: TypeAlias = Annotated[str, BeforeValidator(read_glob)]
+Count: TypeAlias = Annotated[int, Field(ge=1, le=1000)]

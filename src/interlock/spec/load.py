@@ -2,6 +2,7 @@
 
 The order: text to tree (with includes), tree to model, model to pipeline, and then the rules that need
 two places of the file to be seen. What is broken on one step is left out of the next.
+Pipelines lie in `interlock.yaml` at the root of a repository, and in `.interlock/pipelines/NAME.yaml`.
 """
 
 from __future__ import annotations
@@ -9,18 +10,30 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from interlock.core.pipeline import AgentSpec
 from interlock.ports import UsageError
-from interlock.spec.mistakes import InvalidPipeline, Level, Mistake, Mistakes
-from interlock.spec.unfilled import MESSAGE, is_unfilled
+from interlock.spec.mistakes import InvalidPipeline, Level, Mistake, Mistakes, nearest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from interlock.core.pipeline import Pipeline
     from interlock.spec.sources import Sources
     from interlock.spec.yaml import Mapping
+
+MARK = "interlock-agent-not-chosen"
+LINE = (
+    f"echo '{MARK}: put the line that starts your coding agent here, in .interlock/common.yaml under agents"
+    " (the brief is on standard input, and in the file $BRIEF)' >&2; exit 127"
+)
+MESSAGE = "no agent is there yet"
+HINT = "write the line that starts your coding agent; the brief is on its standard input, and in the file $BRIEF"
+
+
+def is_unfilled(agent: AgentSpec) -> bool:
+    """Whether the agent is still the one that stands for none."""
+    return agent.command is not None and MARK in agent.command.shell
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +49,7 @@ class Loaded:
 def load_pipeline(path: Path, root: Path, *, name: str = "") -> Loaded:
     """The pipeline in file `path` of the repository at `root`. Its name is `name`, or what the file says,
     or the file's own. Raises InvalidPipeline with all that is wrong."""
-    from interlock.spec.include import read_tree  # late, as all that reads YAML
-    from interlock.spec.sources import Sources
+    from interlock.spec.sources import Sources, read_tree  # late, as all that reads YAML
 
     mistakes = Mistakes()
     sources = Sources(root, mistakes)
@@ -96,3 +108,43 @@ def _relative(path: Path, root: Path) -> str:
 def _stem(file: str) -> str:
     stem = os.path.basename(file).rsplit(".", 1)[0].lower()  # noqa: PTH119
     return re.sub(r"[^a-z0-9_-]", "-", stem).lstrip("-_0123456789") or "pipeline"
+
+
+ROOT_NAME = "interlock"  # what the one at the root is called
+
+
+def find_pipelines(root: Path) -> dict[str, Path]:
+    """By name, which is the file's without its ending; the one at the root first, then by name."""
+    found = {}
+    if (root / "interlock.yaml").is_file():
+        found[ROOT_NAME] = root / "interlock.yaml"
+    folder = root / ".interlock" / "pipelines"
+    for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else ():
+        if path.is_file():
+            found.setdefault(path.stem, path)
+    return found
+
+
+def locate_pipeline(root: Path, choice: str = "", command: str = "interlock run", rest: str = "") -> Path:
+    """The file of `-p NAME`, or of `-p PATH` (from where we stand, or from the root), or of the only
+    pipeline there is. Raises UsageError, which says how `command` is told which one; `rest` is what stands behind."""
+    found = find_pipelines(root)
+    if choice in found:
+        return found[choice]
+    if choice:
+        return _by_path(root, choice, found)
+    if not found:
+        raise UsageError(f"there is no pipeline in {root}: run `interlock init`, or write interlock.yaml")
+    if len(found) > 1 and ROOT_NAME not in found:
+        names = sorted(found)
+        example = " ".join(filter(None, (command, "-p", names[-1], rest)))
+        raise UsageError(f"there is more than one pipeline ({', '.join(names)}): choose one, as in `{example}`")
+    return next(iter(found.values()))
+
+
+def _by_path(root: Path, choice: str, found: dict[str, Path]) -> Path:
+    for path in (Path.cwd() / choice, root / choice):
+        if ("/" in choice or choice.endswith((".yaml", ".yml"))) and path.is_file():
+            return path
+    hint = nearest(choice, found, "run `interlock init` to get some")
+    raise UsageError(f"there is no pipeline {choice}: {hint}")

@@ -6,13 +6,14 @@ Imported late: it costs more than reading a file does. What an editor tells of e
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from interlock.spec.fields import (
     Bare,
     CommandField,
+    Count,
     Duration,
     Glob,
     Instructions,
@@ -22,27 +23,26 @@ from interlock.spec.fields import (
     Variable,
 )
 
-Count: TypeAlias = Annotated[int, Field(ge=1, le=1000)]
 
-
-class _Part(BaseModel):
+class Part(BaseModel):
     """Strict and closed. Keys that begin with `x-` belong to the user and are left out before."""
 
     model_config = ConfigDict(
         strict=True,
         extra="forbid",
         frozen=True,
+        defer_build=True,  # the models with the keys of gate kinds are the ones that are used
         json_schema_extra={"patternProperties": {"^x-": {}}},
     )
 
 
-class InputPart(_Part):
+class InputPart(Part):
     type: Literal["string", "integer", "boolean"] = "string"
     required: bool | None = None
     default: Bare = None
 
 
-class AgentPart(_Part):
+class AgentPart(Part):
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, JsonValue] = Field(init=False)
 
@@ -55,27 +55,27 @@ class AgentPart(_Part):
     instructions: Instructions | None = None
 
 
-class DefaultsPart(_Part):
+class DefaultsPart(Part):
     brief: TextField | None = None
     attempts: Count | None = None
     timeout: Duration | None = None
     idle_timeout: Duration | None = None
 
 
-class LimitsPart(_Part):
+class LimitsPart(Part):
     attempts: Annotated[int, Field(ge=1, le=100_000)] | None = None
     tokens: Annotated[int, Field(ge=1)] | None = None
     cost_usd: Annotated[float, Field(gt=0)] | None = None
     wall: Duration | None = None
 
 
-class StageLimitsPart(_Part):
+class StageLimitsPart(Part):
     attempts: Annotated[int, Field(ge=1, le=100_000)] | None = None
     tokens: Annotated[int, Field(ge=1)] | None = None
     cost_usd: Annotated[float, Field(gt=0)] | None = None
 
 
-class SetupPart(_Part):
+class SetupPart(Part):
     run: CommandField
     key: list[Glob] = []
     paths: list[RelativePath] = []
@@ -84,41 +84,20 @@ class SetupPart(_Part):
     env: list[Variable] = []
 
 
-class ArtifactPart(_Part):
+class ArtifactPart(Part):
     file: RelativePath
     content: TextField | None = Field(None, alias="schema")
     sections: list[str] = []
     max_bytes: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
 
 
-class ReviewPart(_Part):
-    by: Annotated[list[str], Field(min_length=1)]
-    rubric: TextField | None = None
-    approvals: Count | None = None
-    preserves: list[str] = []
+class GatePart(Part):
+    """What every gate can say. `kinds.file_model` adds a key for each kind that has options."""
 
-
-class TracesPart(_Part):
-    of: str
-    within: list[Glob] = Field([], alias="in")
-    pattern: str = ""
-    proven: bool = False
-
-
-class CiPart(_Part):
-    remote: str = "origin"
-    checks: list[str] = []
-    repository: str = ""
-
-
-class GatePart(_Part):
     id: Name
     run: CommandField | None = None
     use: str | None = None
-    review: ReviewPart | None = None
-    traces: TracesPart | None = None
     approve: str | None = None
-    ci: CiPart | None = None
     report: Literal["none", "junit", "sarif"] | None = None
     timeout: Duration | None = None
     repeat: Annotated[int, Field(ge=1, le=20)] | None = None
@@ -137,7 +116,7 @@ class GatePart(_Part):
     cache: Literal["none"] | None = None
 
 
-class RulePart(_Part):
+class RulePart(Part):
     gate: str = ""
     reason: Literal["code", "design", "plan", "requirement"] | None = None
     within: list[Glob] = Field([], alias="in")
@@ -149,13 +128,13 @@ class RulePart(_Part):
     max: Count | None = None
 
 
-class WhenPart(_Part):
+class WhenPart(Part):
     artifact: str
     at: str = ""
     equals: Bare
 
 
-class ForEachPart(_Part):
+class ForEachPart(Part):
     source: str = Field(alias="in")
     name: Name = Field("item", alias="as")
     key: str = ""
@@ -163,7 +142,7 @@ class ForEachPart(_Part):
     max: Count | None = None
 
 
-class StagePart(_Part):
+class StagePart(Part):
     needs: list[str] = []
     agent: str = ""
     run: CommandField | None = None
@@ -193,13 +172,13 @@ class StagePart(_Part):
     matrix: dict[Name, list[Bare]] | None = None
 
 
-class PullRequestPart(_Part):
+class PullRequestPart(Part):
     remote: str = "origin"
     base: str = ""
     draft: bool = False
 
 
-class DeliverPart(_Part):
+class DeliverPart(Part):
     branch: str | None = None
     series: bool = False
     author: str = ""
@@ -207,7 +186,7 @@ class DeliverPart(_Part):
     pull_request: PullRequestPart | None = None
 
 
-class PipelineFile(_Part):
+class PipelineFile(Part):
     """An Interlock pipeline: stages, each with gates that judge what it made."""
 
     version: Literal[1]

@@ -14,9 +14,8 @@ from pathlib import Path
 from interlock.core.judge_files import CONFIGURATION, TESTS
 from interlock.core.pipeline import Command, Gate, Pipeline, Stage
 from interlock.spec.sets import folder as look
-from interlock.spec.sets.configured import configured_tests
+from interlock.spec.sets.configured import configured_tests, told
 from interlock.spec.sets.steering import steering
-from interlock.spec.sets.told import told
 
 NEVER = ".interlock/**"  # not even by a stage that authors it; its own artifacts aside
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from interlock.core.pipeline import GateKind, Pipeline, Report, Tests
+from interlock.gates import kinds
+from interlock.spec.kinds import options_tree
 from interlock.spec.protected import ALWAYS
 
 if TYPE_CHECKING:
@@ -19,12 +21,10 @@ if TYPE_CHECKING:
         Gate,
         Input,
         PullRequest,
-        Review,
         Rule,
         Setup,
         Stage,
         Text,
-        Traces,
     )
     from interlock.spec.load import Loaded
 
@@ -141,7 +141,7 @@ def _stage(stage: Stage) -> _Tree:
         idle_timeout=stage.idle_timeout_s,
         env=list(stage.env),
         secrets=list(stage.secrets),
-        gates=[_gate(gate, stage.dir) for gate in stage.gates if gate.kind not in (GateKind.SCOPE, GateKind.PRODUCES)],
+        gates=[_gate(gate, stage.dir) for gate in stage.gates if kinds.find(gate.kind).is_written],
         on_reject=[_rule(rule) for rule in stage.on_reject],
     )
     if stage.has_worker:
@@ -156,15 +156,11 @@ def _artifact(artifact: Artifact) -> _Tree:
 
 
 def _gate(gate: Gate, folder: str) -> _Tree:
-    if gate.kind is GateKind.APPROVE:
+    if gate.kind == GateKind.APPROVE:
         return {"id": gate.id, "approve": gate.question}
-    if gate.review is not None:
-        return _filled(id=gate.id, review=_review(gate.review), timeout=gate.timeout_s, env=list(gate.env))
-    if gate.traces is not None:
-        return {"id": gate.id, "traces": _traces(gate.traces)}
-    if gate.ci is not None:
-        ci = _filled(remote=gate.ci.remote, checks=list(gate.ci.checks), repository=gate.ci.repository)
-        return {"id": gate.id, "ci": ci, "timeout": gate.timeout_s}
+    if gate.options is not None:
+        taken = {key: value for key, value in _run_gate(gate, folder).items() if key in kinds.find(gate.kind).takes}
+        return {"id": gate.id, gate.kind: _filled(**options_tree(gate.options, _text)), **taken}
     return {**_run_gate(gate, folder), **({} if gate.canary or gate.report is not Report.JUNIT else {"canary": False})}
 
 
@@ -190,16 +186,6 @@ def _run_gate(gate: Gate, folder: str) -> _Tree:
         canary="" if gate.breaks else gate.canary,
         breaks=list(gate.breaks),
     )
-
-
-def _review(review: Review) -> _Tree:
-    rubric = _text(review.rubric) if review.rubric else None
-    preserves = list(review.preserves)
-    return _filled(by=list(review.by), rubric=rubric, approvals=review.approvals, preserves=preserves)
-
-
-def _traces(traces: Traces) -> _Tree:
-    return _filled(of=traces.of, **{"in": list(traces.within)}, pattern=traces.pattern, proven=traces.proven)
 
 
 def _rule(rule: Rule) -> _Tree:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interlock.spec.models import PipelineFile
+from interlock.spec.kinds import file_model, written_kinds
 
 DESCRIBED = {
     ("InputPart", "type"): "What kind of value `-i NAME=VALUE` takes.",
@@ -22,13 +22,7 @@ DESCRIBED = {
     ("ArtifactPart", "file"): "Where it lies, relative to $ARTIFACTS.",
     ("ArtifactPart", "schema"): "The JSON Schema that it has to fit.",
     ("ArtifactPart", "sections"): "Markdown headings that must be there.",
-    ("GatePart", "run"): "A command that says yes with exit code 0.",
     ("GatePart", "use"): "A ready gate, such as python.test.",
-    ("GatePart", "approve"): "The question put to a human.",
-    ("GatePart", "ci"): "Push the candidate and wait for what an outside CI says.",
-    ("CiPart", "remote"): "The git remote that the candidate is pushed to.",
-    ("CiPart", "checks"): "Checks that must all say yes. Without names: all that there are.",
-    ("CiPart", "repository"): "OWNER/NAME at the CI, where the remote's address does not say it.",
     ("GatePart", "report"): "What it writes to $REPORT.",
     ("GatePart", "repeat"): "How often it runs on the same tree; all must agree.",
     ("GatePart", "base"): "The run stops where the gate fails on the base.",
@@ -36,7 +30,6 @@ DESCRIBED = {
     ("GatePart", "tests"): "base: with the tests of the base laid over the candidate.",
     ("GatePart", "canary"): "The runner that tests which must fail are added for; false: none are.",
     ("GatePart", "breaks"): "Test files, at most 10: each is broken in a run of its own, which must then say no.",
-    ("TracesPart", "proven"): "An id counts where a test names it that fails on the input and passes on the candidate.",
     ("RulePart", "in"): "Globs: every finding lies in a file that they match.",
     ("GatePart", "exclusive"): "Names of things that only one gate may use at a time.",
     ("RulePart", "after"): "Matches from this many rejections in the epoch on.",
@@ -61,9 +54,10 @@ DESCRIBED = {
 
 def json_schema() -> dict[str, object]:
     """The schema of a pipeline file, draft 2020-12."""
-    schema = PipelineFile.model_json_schema(by_alias=True)
+    schema = file_model().model_json_schema(by_alias=True)
     definitions = schema["$defs"]
-    for (part, key), description in DESCRIBED.items():
+    of_kinds = {("GatePart", kind.name): kind.summary for kind in written_kinds() if kind.summary}
+    for (part, key), description in (DESCRIBED | of_kinds).items():
         owner = schema if part == "PipelineFile" else definitions[part]
         owner["properties"][key]["description"] = description
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Interlock pipeline"}

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ValidationError
 
-from interlock.spec import models
+from interlock.spec import kinds, models
 from interlock.spec.mistakes import nearest
-from interlock.spec.where import Path, Where, step
-from interlock.spec.yaml import Mapping, Node, Scalar, Sequence
+from interlock.spec.yaml import Mapping, Node, Path, Scalar, Sequence, Where, step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,8 +33,7 @@ _EXPECTED = {
 _PARTS: dict[str, type[BaseModel]] = {
     "inputs": models.InputPart, "agents": models.AgentPart, "defaults": models.DefaultsPart,
     "limits": models.LimitsPart, "setup": models.SetupPart, "stages": models.StagePart,
-    "produces": models.ArtifactPart, "gates": models.GatePart, "review": models.ReviewPart,
-    "traces": models.TracesPart, "ci": models.CiPart,
+    "produces": models.ArtifactPart,
     "on_reject": models.RulePart, "when": models.WhenPart, "for_each": models.ForEachPart,
     "deliver": models.DeliverPart,
 }  # fmt: skip
@@ -70,7 +68,7 @@ def shape(root: Mapping, mistakes: Mistakes) -> Shaped | None:
     for _ in range(_ROUNDS):
         where = Where(root)
         try:
-            file = models.PipelineFile.model_validate({"version": 1, **_keys(root, ())})
+            file = kinds.file_model().model_validate({"version": 1, **_keys(root, ())})
         except ValidationError as error:
             details = error.errors(include_url=False)
             for detail in details:
@@ -265,7 +263,9 @@ def _known_keys(path: Path) -> list[str]:
 def _part(path: Path) -> type[BaseModel]:
     """The model of the mapping at `path`."""
     named = [part for index, part in enumerate(path) if isinstance(part, str) and not _is_own_name(path, index)]
-    return _PARTS.get(named[-1], models.PipelineFile) if named else models.PipelineFile
+    if not named:
+        return models.PipelineFile
+    return kinds.part_at(named) or _PARTS.get(named[-1], models.PipelineFile)
 
 
 def _is_own_name(path: Path, index: int) -> bool:

@@ -18,7 +18,7 @@ from interlock.agents.kinds import aider
 from interlock.core.ids import AttemptId
 from interlock.gates.reviews.answers import Asked as Question
 from interlock.gates.reviews.answers import NoAnswer, read, schema
-from interlock.gates.reviews.instructions import remove_instructions
+from interlock.gates.reviews.panel import remove_instructions
 from interlock.ports import Brief, Ended, Place
 
 _REVISE = {"verdict": "revise", "findings": [], "earlier": [], "requirements": []}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.contract.docs.pages import DOCS, Block, blocks
 
+from interlock.gates.kinds import all_kinds
 from interlock.ports import InterlockError
 from interlock.spec import json_schema, load_pipeline
 
@@ -18,9 +19,10 @@ SECTIONS = {
     "PipelineFile": "Top level", "InputPart": "inputs", "AgentPart": "agents", "DefaultsPart": "defaults",
     "LimitsPart": "limits", "StageLimitsPart": "limits of a stage",
     "SetupPart": "setup", "StagePart": "stages", "ArtifactPart": "produces",
-    "GatePart": "gates", "ReviewPart": "review", "TracesPart": "traces", "CiPart": "ci",
+    "GatePart": "gates",
     "RulePart": "on_reject", "WhenPart": "when",
     "DeliverPart": "deliver", "PullRequestPart": "pull_request", "ForEachPart": "Reserved",
+    **{f"{kind.name.title()}Part": kind.name for kind in all_kinds() if kind.options},
 }  # fmt: skip
 AGENTS = {name: f"{{use: command, run: {name}-agent}}" for name in ("coder", "critic")}
 

@@ -13,7 +13,7 @@ from tests.contract.sets.projects import NODE, PYTEST, RUST, UNITTEST, lay
 
 from interlock.core.pipeline import Command, Gate, GateKind
 from interlock.spec.sets import resolve
-from interlock.spec.sets.shown import shown
+from interlock.spec.sets.ready import shown
 
 DJANGO = {
     "manage.py": (

@@ -16,8 +16,7 @@ from interlock.core.history import AttemptPhase, AttemptView
 from interlock.core.ids import AttemptId
 from interlock.core.state import Phase
 from interlock.core.views import RunPhase, RunView, StageView, Standing, unreadable
-from interlock.gates.held_up import HeldUp
-from interlock.gates.locks import Slots
+from interlock.gates.locks import HeldUp, Slots
 from interlock.ports import Cancelled
 
 WAITS = HeldUp("r1", "code/1.1", "", "waits for a slot: all 2 are taken")

@@ -22,12 +22,13 @@ from interlock.core.events import (
 )
 from interlock.core.fold import fold
 from interlock.core.ids import AttemptId, input_of
-from interlock.core.pipeline import AgentSpec, Gate, GateKind, Limits, Pipeline, Review, Stage
+from interlock.core.pipeline import AgentSpec, Gate, GateKind, Limits, Pipeline, Stage
 from interlock.core.plan import plan
 from interlock.execution.context import Context
+from interlock.gates.kinds.review import Review
 
 HOUR = 3_600.0
-SCOPE, REVIEW = Gate("scope", GateKind.SCOPE), Gate("review", GateKind.REVIEW, review=Review(("critic",)))
+SCOPE, REVIEW = Gate("scope", GateKind.SCOPE), Gate("review", "review", options=Review(("critic",)))
 STAGE = Stage("code", agent="own", gates=(SCOPE, REVIEW))
 PIPELINE = Pipeline("p", (STAGE,), (AgentSpec("own", "command"), AgentSpec("critic", "command")))
 BEGUN: tuple[Event, ...] = (

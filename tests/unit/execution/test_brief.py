@@ -19,7 +19,7 @@ from interlock.execution.brief import preview
 from interlock.execution.context import Context
 from interlock.execution.records import feedback_document
 from interlock.execution.told.changes import _may_meet
-from interlock.execution.told.words import fenced, glob_here, path_here
+from interlock.gates.words import fenced, glob_here, path_here
 from interlock.journal.memory import MemoryBlobs
 from interlock.ports import Change, UsageError, World
 from interlock.spec import InvalidPipeline, render

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from interlock.gates.bare import lost, signatures
+from interlock.gates.suppressions import lost, signatures
 
 OLD = """\
 class Shop:

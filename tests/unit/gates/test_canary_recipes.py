@@ -7,9 +7,8 @@ import pytest
 
 from interlock.core.canaries import RECIPES
 from interlock.core.pipeline import Command
-from interlock.gates.canary.planting import Beside, Changed
-from interlock.gates.canary.riding import is_end_of
-from interlock.gates.canary.words import Words
+from interlock.gates.canary.planting import Beside, Changed, Words
+from interlock.gates.canary.shown import is_end_of
 
 WORDS = Words("name", ("one", "two", "three"), ("four",), "left", "right")
 

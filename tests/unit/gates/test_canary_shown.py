@@ -2,8 +2,8 @@
 
 import pytest
 
+from interlock.gates.canary.planting import Words, new_words
 from interlock.gates.canary.shown import marked, shown, without_lines
-from interlock.gates.canary.words import Words, new_words
 
 WORDS = Words("name", ("one", "two"), ("four",), "left", "right")
 ENDS = {"passed": "", "failed": "<failure/>", "skipped": "<skipped/>"}

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from interlock.core.pipeline import Text
-from interlock.gates.documents import headings, json_schema
-from interlock.gates.documents.json_lines import line_of
+from interlock.gates import documents
 
 MARKDOWN = """\
 # Goal #
@@ -42,11 +41,11 @@ Last
 
 
 def test_headings() -> None:
-    assert list(headings.headings(MARKDOWN)) == ["goal", "approach", "out of scope", "linked code", "last"]
+    assert list(documents.headings(MARKDOWN)) == ["goal", "approach", "out of scope", "linked code", "last"]
 
 
 def test_an_open_fence_goes_on_to_the_end() -> None:
-    assert headings.headings("```\n# Goal\n") == {}
+    assert documents.headings("```\n# Goal\n") == {}
 
 
 SCHEMA = {
@@ -59,7 +58,7 @@ SCHEMA = {
 
 def said(content: str | bytes, schema: object = SCHEMA) -> list[tuple[int, str]]:
     raw = content.encode() if isinstance(content, str) else content
-    return list(json_schema.mistakes(Text(json.dumps(schema)), raw))
+    return list(documents.mistakes(Text(json.dumps(schema)), raw))
 
 
 def test_json_that_follows() -> None:
@@ -99,13 +98,13 @@ def test_what_is_no_json_or_lacks_something(content: str | bytes, line: int, wha
     ],
 )
 def test_a_schema_refers_to_nothing_outside(schema: object) -> None:
-    with pytest.raises(json_schema.BadSchema):
+    with pytest.raises(documents.BadSchema):
         said("{}", schema)
 
 
 def test_not_even_a_file_that_is_there(tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text("{}")
-    with pytest.raises(json_schema.BadSchema):
+    with pytest.raises(documents.BadSchema):
         said("{}", {"$ref": (tmp_path / "other.json").as_uri()})
 
 
@@ -115,6 +114,5 @@ def test_a_schema_that_refers_to_itself_without_end_is_a_mistake_not_a_crash() -
 
 def test_lines() -> None:
     text = '{"a":\n [1,\n  {"b": "x,]}"}\n ],\n "c": null}'
-    assert [line_of(text, path) for path in ([], ["a"], ["a", 1], ["a", 1, "b"], ["c"], ["zz"], ["a", 9])] == [
-        1, 2, 3, 3, 5, 1, 2,
-    ]  # fmt: skip
+    paths: list[list[str | int]] = [[], ["a"], ["a", 1], ["a", 1, "b"], ["c"], ["zz"], ["a", 9]]
+    assert [documents.line_of(text, path) for path in paths] == [1, 2, 3, 3, 5, 1, 2]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from interlock.gates.hidden import hidden
+from interlock.gates.suppressions import hidden
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from interlock.gates import origins
-from interlock.gates.lock_files import pins_of
+from interlock.gates.pins import pins_of
 
 NPM = json.dumps(
     {

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interlock.spec.mistakes import InvalidPipeline, Mark, Mistake, Mistakes
-from interlock.spec.where import Where
-from interlock.spec.yaml import BYTES_MAX, Mapping, plain, read_yaml
+from interlock.spec.yaml import BYTES_MAX, Mapping, Where, plain, read_yaml
 
 
 def read(text: str) -> tuple[object, list[str]]:

@@ -137,18 +137,13 @@ def in_order(stage: Stage) -> list[Gate]:
 
 def _gate(gate: Gate) -> str:
     from interlock.cli.words import safe
+    from interlock.gates.kinds import find
 
-    words = [gate.gate_class.value, f"{gate.kind.value}" + (f" ({gate.used})" if gate.used else "")]
+    words = [gate.gate_class.value, gate.kind + (f" ({gate.used})" if gate.used else "")]
     if gate.command is not None and not gate.used:
         words.append(safe(gate.command.shell or " ".join(gate.command.argv), 80))
-    if gate.review is not None:
-        words.append(f"{gate.review.approvals} of {', '.join(gate.review.by)} must approve")
-    if gate.ci is not None:
-        words.append(f"{', '.join(gate.ci.checks) or 'all checks'} at {gate.ci.remote}")
-    if gate.traces is not None:
-        words.append(f"each id of {gate.traces.of}" + (" in tests that prove the change" if gate.traces.proven else ""))
-    if gate.question:
-        words.append(safe(gate.question, 120))
+    if (plan_line := find(gate.kind).plan_line) is not None:
+        words.append(safe(plan_line(gate), 120))
     if gate.expect == "new_tests_fail":
         words.append("new tests must fail")
     if gate.expect == "tests_prove_change":

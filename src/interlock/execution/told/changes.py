@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from interlock.core.growth import guards
 from interlock.core.pipeline import Pipeline, Scope, Stage
-from interlock.execution.told.words import count, glob_here, listed
+from interlock.gates.words import count, glob_here, listed
 from interlock.spec.protected import ALWAYS
 
 _ROOM = 700  # characters of one list

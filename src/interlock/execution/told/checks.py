@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from interlock.core.pipeline import Artifact, Baseline, Expect, Gate, GateKind, Pipeline, Report, Stage, Tests, Traces
-from interlock.execution.told.words import count, cut, glob_here, listed, path_here
-from interlock.spec.sets.shown import shown
+from interlock.core.pipeline import Baseline, Expect, Gate, GateKind, Pipeline, Report, Stage, Tests
+from interlock.gates.kinds import find
+from interlock.gates.words import count, cut, listed, path_here
+from interlock.spec.sets.ready import shown
 
 _ROOM = 2_000  # characters of the list
 _COMMAND_MAX = 240
-_WORDS_MAX = 600  # of a rubric or a question
 _MORE = "(the pipeline's file has all of them)"
 
 
@@ -36,23 +36,10 @@ def _is_held_out(pipeline: Pipeline, name: str) -> bool:
 
 
 def _line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:
-    match gate.kind:
-        case GateKind.SCOPE:
-            empty = "" if stage.may_be_empty else ", and something has"
-            return f"scope: only what may change has changed{empty}"
-        case GateKind.PRODUCES:
-            return "produces: the documents are there, as they are asked for below"
-        case GateKind.RUN:
-            return f"{gate.id}: {'; '.join(_of_command(pipeline, stage, gate))}"
-        case GateKind.TRACES:
-            return f"{gate.id}: {_traced(pipeline, stage, gate.traces)}" if gate.traces else ""
-        case GateKind.REVIEW:
-            return f"{gate.id}: {_review(stage, gate)}"
-        case GateKind.APPROVE:
-            return f"{gate.id}: a person is asked: {cut(gate.question, _WORDS_MAX)}"
-        case GateKind.CI:
-            names = f" ({cut(', '.join(gate.ci.checks), _COMMAND_MAX)})" if gate.ci and gate.ci.checks else ""
-            return f"{gate.id}: the project's CI{names} says yes"
+    if gate.kind == GateKind.RUN:
+        return f"{gate.id}: {'; '.join(_of_command(pipeline, stage, gate))}"
+    brief_line = find(gate.kind).brief_line
+    return f"{gate.id}: {brief_line(pipeline, stage, gate)}" if brief_line is not None else gate.id
 
 
 def _of_command(pipeline: Pipeline, stage: Stage, gate: Gate) -> Iterator[str]:
@@ -78,32 +65,3 @@ def _where(stage: Stage, gate: Gate) -> str:
     if gate.dir == stage.dir:
         return ""
     return f" in `{path_here(stage.dir, gate.dir or '.')}`"
-
-
-def _traced(pipeline: Pipeline, stage: Stage, traces: Traces) -> str:
-    ids = f"each id that `{cut(traces.pattern, 80)}` matches" if traces.pattern else "each id such as REQ-12"
-    if traces.proven:
-        where = "in a new test that fails without the change and passes with it"
-    elif traces.within:
-        where = f"in {cut(', '.join(glob_here(stage.dir, glob) for glob in traces.within), _COMMAND_MAX)}"
-    else:
-        where = "in the documents of this stage" if stage.produces else "in some file"
-    return f"{ids} in {_document(pipeline, stage, traces.of)} is named {where}"
-
-
-def _document(pipeline: Pipeline, stage: Stage, name: str) -> str:
-    maker, _, artifact = name.partition("/")
-    made: list[Artifact] = [each for each in pipeline.stage(maker).produces if each.name == artifact]
-    return f"`{path_here(stage.dir, f'.interlock/artifacts/{maker}/{made[0].file}')}`" if made else name
-
-
-def _review(stage: Stage, gate: Gate) -> str:
-    review = gate.review
-    if review is None:
-        return "read by other agents"
-    said = f"read by {count(len(review.by), 'other agent')}"
-    if review.approvals < len(review.by):
-        said += f", of whom {review.approvals} must approve"
-    if review.preserves:
-        said += f"; what {cut(', '.join(review.preserves), 120)} requires must be kept"
-    return f"{said}. They judge by: {cut(review.rubric.content, _WORDS_MAX)}" if review.rubric else said

@@ -9,11 +9,10 @@ from interlock.core.commands import StartAttempt
 from interlock.core.globs import matches_any
 from interlock.core.joins import DECISIONS, DELETED, EDITED, choices, described
 from interlock.core.judge_files import matches_in_any_case
-from interlock.core.pipeline import Stage
+from interlock.core.pipeline import ARTIFACTS, Stage
 from interlock.core.reconciled import may_hold_both
 from interlock.core.text import without_place
-from interlock.execution.documents import ARTIFACTS
-from interlock.execution.told.words import bullets, path_here
+from interlock.gates.words import bullets, path_here
 
 
 def conflicts(stage: Stage, command: StartAttempt) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-from interlock.core.pipeline import Artifact, Pipeline, Stage
+from interlock.core.pipeline import ARTIFACTS, Artifact, Pipeline, Stage
 from interlock.core.text import plain
-from interlock.execution.documents import ARTIFACTS
-from interlock.execution.told.words import cut, fenced, listed, path_here
+from interlock.gates.words import cut, fenced, listed, path_here
 from interlock.ports import Change
 
 _ROOM = 700  # characters of one list

@@ -14,9 +14,9 @@ from typing import Any
 from interlock.core.feedback import same_words
 from interlock.core.pipeline import Stage
 from interlock.core.text import plain
-from interlock.execution.told.words import cut, fenced, listed, path_here
+from interlock.gates.words import cut, fenced, listed, path_here
 from interlock.ports import Blobs
-from interlock.spec.sets.shown import shown
+from interlock.spec.sets.ready import shown
 
 PATCH_MAX = 6_000  # characters of a rejected patch
 RED_BEFORE = "it failed before your change as well"

@@ -4,10 +4,8 @@ Rule: it is named anew in each run and looks like any other test; it must be rep
 of what is compared. What it was called stands in the last line of the kept report: ours, and no candidate's.
 """
 
-from interlock.gates.canary.planting import MustFail, Planted, plant
-from interlock.gates.canary.riding import is_end_of, rides
-from interlock.gates.canary.shown import Shown, added_to, marked, own_tests, shown, without_lines
-from interlock.gates.canary.words import Words
+from interlock.gates.canary.planting import MustFail, Planted, Words, plant
+from interlock.gates.canary.shown import Shown, added_to, is_end_of, marked, own_tests, rides, shown, without_lines
 
 __all__ = [
     "MustFail",

@@ -1,7 +1,8 @@
 """The ci gate: the candidate is pushed to a branch of its own, and an outside CI says what it thinks of it.
 
-Rule: what was not decided (no checks, no end, no answer) is errored and never a pass. The branch is deleted once
-there is a verdict, or none is wanted; where none came it stays, and asking again goes on with it.
+Rule: a yes needs at least one check that said yes and none that did not. What was not decided (no checks, no end, no
+answer) is errored and never a pass. The branch is deleted once there is a verdict, or none is wanted; where none came
+it stays, and asking again goes on with it.
 """
 
 from __future__ import annotations
@@ -9,22 +10,51 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 from interlock.core.events import Evidence, Finding, Severity, VerdictStatus
-from interlock.core.pipeline import Ci
-from interlock.gates.bench import Bench
-from interlock.gates.outside.api import Api, Unanswered
-from interlock.gates.outside.verdict import Check, Said, annotated, checks_of, missing, pending, verdict, wanted
+from interlock.core.pipeline import Gate, GateOptions, Pipeline, Stage
+from interlock.gates.declaration import KeyPath, Kind, OutsideRun, View, option, options_of
+from interlock.gates.outside_api import Api, Unanswered
+from interlock.gates.words import cut
 from interlock.ports import Cancel, Cancelled, Case, InfrastructureError, Judgement, UsageError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from interlock.gates.bench import Bench
+
 _BACKOFF_MAX_S = 300.0
+_SUMMARY_MAX = 600
 _ADDRESS = re.compile(r"(?:[/:]|^)([\w.-]+/[\w.-]+?)(?:\.git)?/?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Ci(GateOptions):
+    """An outside CI that judges: `checks` must all have said yes; without names all that there are."""
+
+    remote: str = option("The git remote that the candidate is pushed to.", default="origin")
+    checks: tuple[str, ...] = option("Checks that must all say yes. Without names: all that there are.", default=())
+    repository: str = option("OWNER/NAME at the CI, where the remote's address does not say it.", default="")
+
+
+def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
+    ci = options_of(gate, Ci)
+    if not re.fullmatch(r"[A-Za-z0-9_][\w./-]*", ci.remote) or "://" in ci.remote:
+        hint = "write the name that `git remote` prints, such as origin"
+        view.error((*at, "remote"), f"{ci.remote!r} is no name of a remote", hint)
+    if ci.repository and not re.fullmatch(r"[\w.-]+/[\w.-]+", ci.repository):
+        view.error((*at, "repository"), f"{ci.repository!r} is no repository", "write OWNER/NAME")
+    for index, name in enumerate(ci.checks):
+        if not name.strip() or name in ci.checks[:index]:
+            hint = "write each name once, as the CI shows it"
+            view.error((*at, "checks", index), f"the check {name!r} is empty or named twice", hint)
 
 
 def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     """What the CI says. Raises Cancelled, and InfrastructureError where the candidate cannot be pushed."""
-    ci = case.gate.ci
-    assert ci is not None
+    ci = options_of(case.gate, Ci)
     branch = branch_of(case)
     try:
         with case.alone():
@@ -89,8 +119,7 @@ class _Watch:
 
 def _waited(bench: Bench, api: Api, case: Case, cancel: Cancel) -> Judgement:
     """Ask until all has ended; without names twice alike, since a workflow may start another when it ends."""
-    ci = case.gate.ci
-    assert ci is not None
+    ci = options_of(case.gate, Ci)
     watch = _Watch(time.monotonic())
     before: tuple[Check, ...] | None = None
     checks: tuple[Check, ...] = ()
@@ -105,9 +134,9 @@ def _waited(bench: Bench, api: Api, case: Case, cancel: Cancel) -> Judgement:
             watch.misses, watch.why = watch.misses + 1, str(error)
             wait_s = max(error.wait_s, min(_BACKOFF_MAX_S, wait_s * 2.0**watch.misses))
         else:
-            if _is_settled(ci, checks) and (ci.checks or before == checks):
+            if _is_settled(ci.checks, checks) and (ci.checks or before == checks):
                 return _decided(bench, api, ci, checks)
-            if watch.lasted >= api.outside.grace_s and (absent := _absent(ci, checks)):
+            if watch.lasted >= api.outside.grace_s and (absent := _absent(ci.checks, checks)):
                 return _undecided("checks", f"{absent} after {api.outside.grace_s:g} s: let the CI run on this branch")
         if watch.lasted + wait_s > case.gate.timeout_s:
             return _undecided("timeout", _late(case, checks, watch))
@@ -120,21 +149,21 @@ def _asked(api: Api, commit: str) -> tuple[Check, ...]:
     return checks_of(api.check_runs(commit, now), api.statuses(commit, now))
 
 
-def _is_settled(ci: Ci, checks: tuple[Check, ...]) -> bool:
-    return bool(wanted(ci, checks)) and not missing(ci, checks) and not pending(ci, checks)
+def _is_settled(names: Sequence[str], checks: Sequence[Check]) -> bool:
+    return bool(wanted(names, checks)) and not missing(names, checks) and not pending(names, checks)
 
 
-def _absent(ci: Ci, checks: tuple[Check, ...]) -> str:
-    if not ci.checks:
+def _absent(names: Sequence[str], checks: Sequence[Check]) -> str:
+    if not names:
         return "" if checks else "there is no check"
-    names = missing(ci, checks)
+    absent = missing(names, checks)
     running = any(check.said is Said.PENDING for check in checks)  # others at work may lead to it
-    return "" if running or not names else f"there is no check {', '.join(names)}"
+    return "" if running or not absent else f"there is no check {', '.join(absent)}"
 
 
 def _late(case: Case, checks: tuple[Check, ...], watch: _Watch) -> str:
-    assert case.gate.ci is not None
-    open_ = (*pending(case.gate.ci, checks), *missing(case.gate.ci, checks))
+    names = options_of(case.gate, Ci).checks
+    open_ = (*pending(names, checks), *missing(names, checks))
     why = watch.why or (f"waiting for {', '.join(open_)}" if open_ else "the checks went on changing")
     return f"no verdict within {case.gate.timeout_s} s: {why}: ask again with `interlock resume`, or raise the timeout"
 
@@ -144,11 +173,11 @@ def _undecided(rule: str, message: str, *, permanent: bool = True) -> Judgement:
 
 
 def _decided(bench: Bench, api: Api, ci: Ci, checks: tuple[Check, ...]) -> Judgement:
-    judgement = verdict(ci, checks)
+    judgement = verdict(ci.checks, checks)
     told = (" - ".join(part for part in (f"{one.name}: {one.word}", one.text, one.url) if part) for one in checks)
     content = "".join(f"{line}\n" for line in told).encode("utf-8", "replace")
     evidence = Evidence("log", bench.blobs.put(content), len(content))
-    lines = [finding for check in wanted(ci, checks) if check.said is Said.NO for finding in _lines(api, check)]
+    lines = [finding for check in wanted(ci.checks, checks) if check.said is Said.NO for finding in _lines(api, check)]
     return replace(judgement, findings=(*lines, *judgement.findings), evidence=(evidence,))
 
 
@@ -158,3 +187,153 @@ def _lines(api: Api, check: Check) -> tuple[Finding, ...]:
         return annotated(check, api.annotations(check.run, time.time())) if check.run else ()
     except Unanswered:
         return ()
+
+
+# --- what the checks and statuses of a commit come to (pure) ----------------------------------------
+
+
+class Said(StrEnum):
+    PENDING = "pending"
+    YES = "yes"
+    NOTHING = "nothing"  # skipped, or neutral: neither yes nor no
+    NO = "no"
+    BROKEN = "broken"  # it ended, and did not judge
+
+
+_CONCLUSIONS = {
+    "success": Said.YES,
+    "neutral": Said.NOTHING,
+    "skipped": Said.NOTHING,
+    "failure": Said.NO,
+    "timed_out": Said.NO,
+}  # cancelled, stale, startup_failure, action_required: nobody judged
+_STATES = {"success": Said.YES, "failure": Said.NO, "pending": Said.PENDING}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check run or a commit status. `run` is the id of a check run, 0 for a status."""
+
+    name: str
+    said: Said
+    word: str  # as the CI puts it
+    text: str = ""
+    url: str = ""
+    run: int = 0
+
+
+def checks_of(runs: Iterable[dict[str, Any]], statuses: Iterable[dict[str, Any]]) -> tuple[Check, ...]:
+    """By name; where a name comes twice, both count."""
+    found = [*(_of_run(item) for item in runs), *(_of_status(item) for item in statuses)]
+    return tuple(sorted(found, key=lambda check: (check.name, check.run)))
+
+
+def wanted(names: Sequence[str], checks: Sequence[Check]) -> tuple[Check, ...]:
+    """Those that count."""
+    return tuple(check for check in checks if not names or check.name in names)
+
+
+def missing(names: Sequence[str], checks: Sequence[Check]) -> tuple[str, ...]:
+    """Names of checks that count and have not appeared."""
+    there = {check.name for check in checks}
+    return tuple(name for name in names if name not in there)
+
+
+def pending(names: Sequence[str], checks: Sequence[Check]) -> tuple[str, ...]:
+    """Names of those that have not ended."""
+    return tuple(check.name for check in wanted(names, checks) if check.said is Said.PENDING)
+
+
+def verdict(names: Sequence[str], checks: Sequence[Check]) -> Judgement:
+    """Of checks that have all ended."""
+    count = wanted(names, checks)
+    no = [check for check in count if check.said is Said.NO]
+    if no:
+        return Judgement(VerdictStatus.FAILED, tuple(_finding(check) for check in no))
+    broken = [check for check in count if check.said is Said.BROKEN]
+    skipped = [check for check in count if check.said is Said.NOTHING and check.word == "skipped" and names]
+    if broken or skipped:
+        findings = tuple(_finding(check, "did not judge") for check in (*broken, *skipped))
+        return Judgement(VerdictStatus.ERRORED, findings, permanent=True)
+    if not any(check.said is Said.YES for check in count):
+        listed = ", ".join(check.name for check in count)
+        message = f"no check said yes ({listed}: skipped or neutral): let one of them judge this branch"
+        return Judgement(VerdictStatus.ERRORED, (Finding("ci", message),), permanent=True)
+    return Judgement(VerdictStatus.PASSED, tuple(_note(check) for check in count if check.said is Said.NOTHING))
+
+
+def annotated(check: Check, annotations: Iterable[dict[str, Any]]) -> tuple[Finding, ...]:
+    """The failures and warnings that a check run wrote on lines."""
+    levels = {"failure": Severity.ERROR, "warning": Severity.WARNING}
+    return tuple(
+        Finding(check.name, _text(item, "message"), levels[level], _text(item, "path"), _number(item, "start_line"))
+        for item in annotations
+        if (level := _text(item, "annotation_level")) in levels
+    )
+
+
+def _of_run(item: dict[str, Any]) -> Check:
+    name, url = _text(item, "name"), _text(item, "html_url")
+    if item.get("status") != "completed":
+        return Check(name, Said.PENDING, _text(item, "status"), url=url)
+    word = _text(item, "conclusion")
+    output = item.get("output")
+    texts = [_text(output, key) for key in ("title", "summary")] if isinstance(output, dict) else []
+    text = ": ".join(part for part in texts if part)[:_SUMMARY_MAX]
+    return Check(name, _CONCLUSIONS.get(word, Said.BROKEN), word, text, url, _number(item, "id"))
+
+
+def _of_status(item: dict[str, Any]) -> Check:
+    word = _text(item, "state")
+    text = _text(item, "description")
+    return Check(_text(item, "context"), _STATES.get(word, Said.BROKEN), word, text, _text(item, "target_url"))
+
+
+def _finding(check: Check, why: str = "") -> Finding:
+    said = f"{check.name}: {check.word}{f' ({why})' if why else ''}"
+    return Finding(check.name, " - ".join(part for part in (said, check.text, check.url) if part))
+
+
+def _note(check: Check) -> Finding:
+    return Finding(check.name, f"{check.name}: {check.word}", Severity.NOTE)
+
+
+def _text(item: dict[str, Any], key: str) -> str:
+    value = item.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _number(item: dict[str, Any], key: str) -> int:
+    value = item.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _outside_run(gate: Gate, asked: OutsideRun) -> str:
+    return "an outside CI is asked inside a run"
+
+
+def _brief_line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:
+    checks = options_of(gate, Ci).checks
+    named = f" ({cut(', '.join(checks), 240)})" if checks else ""
+    return f"the project's CI{named} says yes"
+
+
+def _plan_line(gate: Gate) -> str:
+    ci = options_of(gate, Ci)
+    return f"{', '.join(ci.checks) or 'all checks'} at {ci.remote}"
+
+
+KIND = Kind(
+    "ci",
+    "Push the candidate and wait for what an outside CI says.",
+    judge,
+    options=Ci,
+    takes=("timeout",),
+    timeout_s=3600,
+    names_files=False,
+    for_agents=False,
+    check=check,
+    outside_run=_outside_run,
+    brief_line=_brief_line,
+    plan_line=_plan_line,
+)

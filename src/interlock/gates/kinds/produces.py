@@ -5,23 +5,28 @@ Rule: read from the candidate's tree, never from a checkout; a schema can refer 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from interlock.core.events import Finding, VerdictStatus
-from interlock.core.pipeline import Artifact
-from interlock.gates.bench import Bench
-from interlock.gates.documents import headings, json_schema
-from interlock.gates.kinds.scope import ARTIFACTS
+from interlock.core.pipeline import ARTIFACTS, Artifact, Gate, Pipeline, Stage
+from interlock.gates.declaration import Kind, OutsideRun
 from interlock.ports import Cancel, Case, Judgement, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from interlock.gates.bench import Bench
 
 
 def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     """Failed with what each artifact lacks; errored where a schema itself is wrong."""
+    from interlock.gates import documents
+
     findings: list[Finding] = []
     try:
         for artifact in case.stage.produces:
             findings.extend(_artifact(bench, case, artifact))
-    except json_schema.BadSchema as error:
+    except documents.BadSchema as error:
         return Judgement(VerdictStatus.ERRORED, (Finding("schema", str(error)),), permanent=True)
     return Judgement(VerdictStatus.FAILED if findings else VerdictStatus.PASSED, tuple(findings))
 
@@ -52,13 +57,28 @@ def _instead(bench: Bench, case: Case, path: str) -> str:
 
 
 def _shape(artifact: Artifact, path: str, content: bytes) -> Iterator[Finding]:
+    from interlock.gates import documents
+
     if artifact.schema is not None:
-        for line, message in json_schema.mistakes(artifact.schema, content):
+        for line, message in documents.mistakes(artifact.schema, content):
             yield Finding("schema", f"{path}:{line}: {message}", file=path, line=line)
     if artifact.sections:
-        there = headings.headings(content.decode("utf-8", "replace"))
+        there = documents.headings(content.decode("utf-8", "replace"))
         for section in artifact.sections:
-            if headings.normal(section) not in there:
+            if documents.normal(section) not in there:
                 shown = ", ".join(list(there.values())[:12]) or "none"
                 message = f"{path}: no section {section!r}: add the heading `## {section}` (headings there: {shown})"
                 yield Finding("section", message, file=path)
+
+
+def _outside_run(gate: Gate, asked: OutsideRun) -> str:
+    if asked.inside:
+        return ""
+    return "nothing differs from the base" if asked.unchanged else "artifacts exist inside a run"
+
+
+def _brief_line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:
+    return "the documents are there, as they are asked for below"
+
+
+KIND = Kind("produces", "", judge, is_written=False, outside_run=_outside_run, brief_line=_brief_line)

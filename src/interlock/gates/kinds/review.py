@@ -1,175 +1,104 @@
-"""The review gate: agents read the candidate and say approve, revise or escalate.
-
-Rule: it is asked only of what passed every hard gate, and overrules none. Each reviewer works alone in a checkout
-that is thrown away and holds no instruction files for agents. Who gives no answer of the asked shape counts for
-nobody; where the others cannot decide without it, nothing is decided. What was answered is kept, so that a crash
-pays no reviewer twice. Who can no longer let the candidate through is not waited for.
-"""
+"""The review gate: agents read the candidate and say approve, revise or escalate (`gates.reviews` asks them)."""
 
 from __future__ import annotations
 
-import math
-import stat
-import threading
-import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from interlock.core.events import Evidence, Usage, VerdictStatus
-from interlock.core.pipeline import AgentSpec
-from interlock.gates.bench import Bench
-from interlock.gates.reviews.answers import Asked, NoAnswer, read, schema
-from interlock.gates.reviews.asking import again, earlier_of, mark_of, question, requirements
-from interlock.gates.reviews.instructions import remove_instructions
-from interlock.gates.reviews.kept import ASKED_MAX, Kept, Opinion
-from interlock.gates.reviews.together import is_settled, together, total
-from interlock.ports import Brief, Cancel, Cancelled, Case, Ended, Judgement, Outcome, Place, Room, secrets_of
-from interlock.process import scrubbed
+from interlock.core.pipeline import Gate, GateClass, GateOptions, Pipeline, Stage, Text
+from interlock.gates.declaration import KeyPath, Kind, OutsideRun, View, option, options_of
+from interlock.gates.words import count, cut
 
-_POLL_S = 0.1
-_NOTHING = Usage(0, 0, 0, 0.0)
-_FAILED = frozenset({Ended.CRASHED, Ended.TIMED_OUT, Ended.REFUSED})  # it was asked, and this is what came of it
+if TYPE_CHECKING:
+    from interlock.gates.bench import Bench
+    from interlock.ports import Cancel, Case, Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Review(GateOptions):
+    """Agents that judge a candidate. `approvals` of them must approve; `preserves` are STAGE/NAME of documents
+    whose every requirement the candidate must keep."""
+
+    by: tuple[str, ...] = option(form="several")
+    rubric: Text | None = None
+    approvals: int = option(default=1, unset=0)  # where the file does not say it: of all
+    preserves: tuple[str, ...] = ()
+
+    @property
+    def gate_class(self) -> GateClass:
+        return GateClass.SOFT
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        return self.by
+
+
+def complete(options: GateOptions) -> GateOptions:
+    assert isinstance(options, Review)
+    return replace(options, approvals=options.approvals or len(options.by))
+
+
+def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
+    review = options_of(gate, Review)
+    for index, name in enumerate(review.by):
+        if hint := view.unknown_agent(name):
+            view.error((*at, "by", index), f"there is no agent {name}", hint)
+        elif name in review.by[:index]:
+            view.error((*at, "by", index), f"{name} is named twice", "name each reviewer once")
+        elif stage.agent and _alike(view, stage.agent, name):
+            hint = "let another model review: the same one is blind to its own mistakes"
+            view.warn((*at, "by", index), f"{name} is the same model as the writer {stage.agent}", hint)
+    if review.approvals > len(review.by):
+        hint = f"name more reviewers, or ask for {len(review.by)} at most"
+        view.error((*at, "approvals"), f"{review.approvals} approvals of {len(review.by)}", hint)
+    known = view.documents(stage)
+    for index, name in enumerate(review.preserves):
+        if name not in known:
+            otherwise = f"name a document of {stage.id} or of a stage that it hangs on, as STAGE/NAME"
+            view.error((*at, "preserves", index), f"there is no document {name}", view.nearest(name, known, otherwise))
 
 
 def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     """What the reviewers come to. Raises Cancelled, and InfrastructureError for the machine."""
-    review = case.gate.review
-    assert review is not None
-    wanted = requirements(bench, case, review)
-    kept = Kept(bench.journal, case)
-    settled = _Either(cancel)
-    opinions: dict[str, Opinion] = {}
-    with ThreadPoolExecutor(len(review.by)) as pool:
-        asked = [Asked(name, earlier_of(case, name), wanted, mark_of(case, name)) for name in review.by]
-        given = [pool.submit(_opinion, bench, case, kept, one, settled) for one in asked]
-        for one in as_completed(given):
-            opinions[one.result().reviewer] = one.result()
-            if is_settled(review, list(opinions.values())):
-                settled.set()
-    if cancel.is_set():
-        raise Cancelled(f"{case.stage.id}/{case.gate.id}: no longer wanted")
-    inorder = [opinions[name] for name in review.by]
-    judgement = together(review, inorder)
-    if judgement.status is VerdictStatus.ERRORED:
-        kept.keep_try(inorder)
-    return judgement
+    from interlock.gates.reviews.panel import asked_panel
+
+    return asked_panel(bench, case, options_of(case.gate, Review), cancel)
 
 
-class _Either:
-    """Set where the gate is no longer wanted, and where its reviewers are not."""
-
-    def __init__(self, outer: Cancel) -> None:
-        self._outer = outer
-        self._own = threading.Event()
-
-    def set(self) -> None:
-        self._own.set()
-
-    def is_set(self) -> bool:
-        return self._own.is_set() or self._outer.is_set()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        until = time.monotonic() + timeout if timeout is not None else math.inf
-        while not self.is_set() and (left := until - time.monotonic()) > 0:
-            self._own.wait(min(left, _POLL_S))
-        return self.is_set()
+def _alike(view: View, writer: str, reviewer: str) -> bool:
+    specs = {spec.name: (spec.use, spec.model, spec.command) for spec in view.pipeline.agents}
+    return writer in specs and specs[writer] == specs.get(reviewer)
 
 
-# --- one reviewer -----------------------------------------------------------------------------------
+def _outside_run(gate: Gate, asked: OutsideRun) -> str:
+    return "agents are asked inside a run"
 
 
-def _opinion(bench: Bench, case: Case, kept: Kept, asked: Asked, cancel: Cancel) -> Opinion:
-    """What it said, now or before. Of a gate that is no longer wanted nobody takes it."""
-    answered = kept.answer_of(asked)
-    if answered is not None:
-        return answered
-    before = kept.silence_of(asked.reviewer)
-    if before is not None and before.asked >= ASKED_MAX:
-        return Opinion(asked.reviewer, None, before.why, _NOTHING, before.evidence, asked=before.asked)
-    if cancel.is_set():
-        return Opinion(asked.reviewer, None, usage=_NOTHING, ended=True)
-    try:
-        opinion = _asked(bench, case, asked, before.asked if before else 0, cancel)
-    except Cancelled:
-        return Opinion(asked.reviewer, None, ended=True)
-    if opinion.answer is not None:
-        kept.keep_answer(asked, opinion)
-    return opinion
+def _brief_line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:
+    review = options_of(gate, Review)
+    said = f"read by {count(len(review.by), 'other agent')}"
+    if review.approvals < len(review.by):
+        said += f", of whom {review.approvals} must approve"
+    if review.preserves:
+        said += f"; what {cut(', '.join(review.preserves), 120)} requires must be kept"
+    return f"{said}. They judge by: {cut(review.rubric.content, 600)}" if review.rubric else said
 
 
-def _asked(bench: Bench, case: Case, asked: Asked, times: int, cancel: Cancel) -> Opinion:
-    """Ask until there is an answer, where it was asked so many `times`. What all of it used counts."""
-    assert case.gate.review is not None
-    text = first = question(bench, case, case.gate.review, asked)
-    usages: list[Usage] = []
-    evidence: list[Evidence] = []
-    while True:
-        outcome, left = _once(bench, case, asked, text, cancel)
-        usages.append(outcome.usage)
-        evidence += left
-        silent = Opinion(asked.reviewer, None, "", total(usages), tuple(evidence))
-        if outcome.ended is Ended.CANCELLED:
-            return replace(silent, ended=True)
-        if outcome.ended is not Ended.COMPLETED:
-            times += outcome.ended in _FAILED
-            why = f"{outcome.ended}: {outcome.message}"
-            quota = outcome.ended is Ended.RATE_LIMITED
-            silent = replace(silent, why=why, retry_at=outcome.retry_at, permanent=outcome.permanent, asked=times)
-            return replace(silent, quota=quota)
-        try:
-            answer = read(outcome.answer or outcome.message, asked)
-        except NoAnswer as error:
-            times += 1
-            if times >= ASKED_MAX:
-                return replace(silent, why=f"its answer has not the asked shape ({error})", asked=times)
-            text = again(first, str(error))
-            continue
-        return replace(silent, answer=answer)
+def _plan_line(gate: Gate) -> str:
+    review = options_of(gate, Review)
+    return f"{review.approvals} of {', '.join(review.by)} must approve"
 
 
-def _once(bench: Bench, case: Case, asked: Asked, text: str, cancel: Cancel) -> tuple[Outcome, list[Evidence]]:
-    """One run of the reviewer's program in a checkout of its own, and what is kept of it."""
-    spec = case.pipeline.agent(asked.reviewer)
-    with bench.workspaces.clean_room(case.commit, case.input_commit, Room()) as place:
-        remove_instructions(place.tree)
-        _write_protect(place.tree)
-        brief = replace(_brief(bench, case, spec, place), text=text, answer_schema=schema(asked.mark))
-        outcome = bench.agents[spec.use].work(spec, brief, place, cancel)
-        return outcome, _evidence(bench, asked.reviewer, outcome)
-
-
-def _brief(bench: Bench, case: Case, spec: AgentSpec, place: Place) -> Brief:
-    return Brief(
-        run=case.run,
-        attempt=case.subject,
-        text="",
-        task=case.values.get("TASK", ""),
-        model=spec.model,
-        env=_environment(bench, case, spec, place),
-        timeout_s=case.gate.timeout_s,
-        idle_timeout_s=case.stage.idle_timeout_s,
-        secrets=tuple(value for _, value in secrets_of(case.pipeline, bench.environ, bench.agents)),
-    )
-
-
-def _environment(bench: Bench, case: Case, spec: AgentSpec, place: Place) -> Mapping[str, str]:
-    allowed = (*case.gate.env, *case.gate.secrets, *spec.env, *spec.secrets)
-    own = {"HOME": str(place.home), "TMPDIR": str(place.tmp), "TASK": case.values.get("TASK", "")}
-    return {**scrubbed(bench.environ, allowed), **dict(place.env), **own}
-
-
-def _write_protect(tree: Path) -> None:
-    """Files only, as a sign to the reviewer: the checkout is thrown away whatever it does."""
-    for path in tree.rglob("*"):
-        if ".git" not in path.parts and path.is_file() and not path.is_symlink():
-            path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o222)
-
-
-def _evidence(bench: Bench, reviewer: str, outcome: Outcome) -> list[Evidence]:
-    said = (outcome.answer or outcome.message).encode("utf-8", "replace")
-    kept = [Evidence(f"{reviewer}.answer", bench.blobs.put(said), len(said))] if said else []
-    if outcome.log is not None:
-        kept.append(Evidence(f"{reviewer}.log", *bench.blobs.put_file(outcome.log)))
-    return kept
+KIND = Kind(
+    "review",
+    "",
+    judge,
+    options=Review,
+    complete=complete,
+    takes=("timeout", "env", "secrets", "network"),
+    gives_reasons=True,
+    check=check,
+    outside_run=_outside_run,
+    brief_line=_brief_line,
+    plan_line=_plan_line,
+)

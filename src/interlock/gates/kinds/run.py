@@ -1,126 +1,139 @@
-"""The run gate: a command in a checkout of its own, judged by its exit code and its report.
-
-Rule: exactly the same is run once, and judged by each gate anew; `repeat` runs it again on the same tree, keeps
-every run, and where they disagree nothing is decided. A slow machine is no verdict, and is not kept.
-"""
+"""The run gate: a command says yes or no (`gates.commands` runs it). Its fields are those of every gate."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from interlock.core.events import Evidence, Finding, VerdictStatus
-from interlock.gates import proof
-from interlock.gates.bench import Bench
-from interlock.gates.findings import bounded, outside_of
-from interlock.gates.fingerprint import run_key, verdict_key
-from interlock.gates.held_out import HeldOutMissing
-from interlock.gates.held_up import HeldUp, told
-from interlock.gates.kept import recall, remember
-from interlock.gates.locks import Slot, held
-from interlock.gates.old_tests import with_tests_of_base
-from interlock.gates.running import Ran, room_of, run_once, values_seen
-from interlock.gates.verdicts import UNFINISHED, verdict
-from interlock.ports import Cancel, Case, Judgement, UnfitSetup
+from interlock.core.canaries import RECIPES
+from interlock.core.globs import matches_any
+from interlock.core.held_out import is_name
+from interlock.core.pipeline import BREAKS_MAX, Command, Expect, Gate, Report, Stage, Tests
+from interlock.gates.declaration import KeyPath, Kind, OutsideRun, View
 
-_NO_FORK = 254  # of bash, which says "fork: Resource temporarily unavailable"
+if TYPE_CHECKING:
+    from interlock.gates.bench import Bench
+    from interlock.ports import Cancel, Case, Judgement
+
+OF_COMMANDS = (
+    "report", "repeat", "base", "baseline", "expect", "tests", "canary", "breaks", "held_out",
+    "env", "secrets", "dir", "network", "exclusive", "cache",
+)  # fmt: skip
 
 
 def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
-    """What the command said of the candidate. Raises Cancelled, and InfrastructureError for the machine."""
-    case = with_tests_of_base(bench, case)
-    try:
-        judgement, runs = _judged(bench, case, cancel)
-        if judgement.status is not VerdictStatus.PASSED or not proof.is_due(case):
-            return judgement
-        proved = proof.proved(bench, case, runs[0], judgement, lambda other: _judged(bench, other, cancel)[1][0])
-        return replace(proved, findings=bounded(proved.findings, secret=bool(case.gate.held_out)))
-    except HeldOutMissing as error:
-        return Judgement(VerdictStatus.ERRORED, (Finding("held_out", str(error), secret=True),), permanent=True)
-    except UnfitSetup as error:
-        log = Evidence("log", bench.blobs.put(error.output), len(error.output))
-        return Judgement(VerdictStatus.FAILED, (Finding("setup", str(error)),), (log,))
+    from interlock.gates.commands import judge_command
+
+    return judge_command(bench, case, cancel)
 
 
-def _judged(bench: Bench, case: Case, cancel: Cancel) -> tuple[Judgement, Sequence[Ran]]:
-    """The judgement, and the runs that it is of."""
-    room = bench.workspaces.room_digest(case.commit, case.base_commit, room_of(case))
-    key = run_key(case, bench.environ, values_seen(bench, case), room, bench.held_out)
-    judgement, runs = _kept_or_run(bench, case, key, cancel)
-    return replace(judgement, digest=verdict_key(case, key)), runs
+def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
+    """Whether what it is told to look at is there."""
+    at = at[:-1]  # all of it stands beside `run`
+    _held_out(view, gate, at)
+    if view.is_broken(*at) or gate.command is None:
+        return
+    if gate.expect is not Expect.PASS and gate.report is not Report.JUNIT:
+        hint = "add `report: junit`, so that tests can be told apart"
+        view.at_key((*at, "expect"), f"`expect: {gate.expect}` without a report of tests", hint)
+    if view.has(*at, "baseline") and gate.report is not Report.JUNIT:
+        view.at_key((*at, "baseline"), "a baseline without a report of tests", "add `report: junit`, or take it out")
+    if gate.base_green and gate.expect is Expect.NEW_TESTS_FAIL:
+        hint = "take one of them out: new tests are not in the base"
+        view.at_key((*at, "base"), "`base: green` and `expect: new_tests_fail` contradict each other", hint)
+    if gate.tests is Tests.BASE and gate.expect is not Expect.PASS:
+        hint = "take one of them out: new tests are not among the tests of the base"
+        view.at_key((*at, "tests"), f"`tests: base` and `expect: {gate.expect}` contradict each other", hint)
+    _report(view, gate, gate.command, at)
+    _canary(view, gate, at)
 
 
-def _kept_or_run(bench: Bench, case: Case, key: str, cancel: Cancel) -> tuple[Judgement, Sequence[Ran]]:
-    if not case.gate.cached or case.pipeline.carry:  # what is carried in has no digest that we know of
-        runs = _run(bench, case, cancel)
-        return _said(case, runs), runs
-    with bench.flights.alone(key, cancel):
-        kept = recall(bench, key)
-        judgement = replace(_said(case, kept), cached=True) if kept else None
-        if kept and judgement is not None and not judgement.flaky:
-            return judgement, kept
-        runs = _run(bench, case, cancel)
-        judgement = _said(case, runs)
-        finished = not any(finding.rule in UNFINISHED for finding in judgement.findings)
-        if finished and not judgement.flaky and not any(_was_killed(ran) for ran in runs):
-            remember(bench, key, runs)
-        return judgement, runs
+def _canary(view: View, gate: Gate, at: KeyPath) -> None:
+    """Whether a test that must fail can be added."""
+    if gate.breaks:
+        _breaks(view, gate, at)
+        return
+    known = ", ".join(RECIPES)
+    if gate.canary and gate.canary not in RECIPES:
+        hint = view.nearest(gate.canary, set(RECIPES), f"name one of {known}, or say `canary: false`")
+        view.error((*at, "canary"), f"no test that must fail is known for {gate.canary}", hint)
+    elif gate.canary and gate.report is Report.SARIF:
+        view.error((*at, "canary"), "a canary is a test, and the report is none of tests", "take it out")
+    elif not view.has(*at, "canary") and not gate.used and gate.report is Report.JUNIT and not gate.canary:
+        hint = f"name its runner as `canary` ({known}) where it runs all tests, or say `canary: false`"
+        view.warn(
+            at, f"no test that must fail can be added to {gate.id}: it picks tests, or its runner is not known", hint
+        )
 
 
-def _run(bench: Bench, case: Case, cancel: Cancel) -> list[Ran]:
-    with _turn(bench, case, cancel) as slot:
-        return [run_once(bench, case, slot, cancel) for _ in range(max(1, case.gate.repeat))]
+def _breaks(view: View, gate: Gate, at: KeyPath) -> None:
+    """Whether there is a file to break, in a gate that nothing else is known of."""
+    if gate.report is not Report.NONE:
+        hint = "take breaks out: tests that must fail are added by `canary`"
+        view.error((*at, "breaks"), "files to break, and a report that tells test from test", hint)
+    elif view.has(*at, "canary"):
+        view.error((*at, "breaks"), "`breaks` and `canary` are two ways to the same", "keep one")
+    elif gate.held_out:
+        hint = "take breaks out: the files to break lie in the repository"
+        view.error((*at, "breaks"), "`breaks` in a gate with held-out files", hint)
+    elif len(gate.breaks) > BREAKS_MAX:
+        hint = "name one file for each program of tests"
+        view.error((*at, "breaks"), f"{len(gate.breaks)} files to break, and at most {BREAKS_MAX} are", hint)
+    else:
+        paths = view.files()
+        for index, glob in enumerate(gate.breaks):
+            if not any(matches_any((glob,), path) for path in paths):
+                view.error((*at, "breaks", index), f"no file is named {glob}", "name a test file that the command runs")
 
 
-def _was_killed(ran: Ran) -> bool:
-    """By a signal, as a shell tells of it too, or where a shell may not fork: that may have been the machine, short
-    of memory or processes."""
-    return ran.code is None or ran.code < 0 or 128 < ran.code < 160 or ran.code == _NO_FORK
+def _report(view: View, gate: Gate, command: Command, at: KeyPath) -> None:
+    if gate.used:
+        return
+    text = " ".join(command.words)
+    if gate.report is Report.NONE and "$REPORT" in text.replace("{", ""):
+        view.error((*at, "run"), "it writes $REPORT, and nothing reads that", "add `report: junit` or `report: sarif`")
+    program = (command.argv or command.shell.split())[0] if text.strip() else ""
+    if gate.report is not Report.NONE and "REPORT" not in text and "/" not in program:
+        hint = f'let it write its {gate.report} report to "$REPORT"'
+        view.warn((*at, "report"), f"nothing in the command of {gate.id} names the report", hint)
+    if gate.held_out and "HELD_OUT" not in text and "/" not in program:
+        hint = 'give "$HELD_OUT" to the command'
+        view.warn((*at, "held_out"), f"nothing in the command of {gate.id} names what is held out", hint)
 
 
-@contextmanager
-def _turn(bench: Bench, case: Case, cancel: Cancel) -> Iterator[Slot]:
-    who = HeldUp(case.run, str(case.subject), case.gate.id)
-
-    def waits(name: str) -> AbstractContextManager[None]:
-        why = f"waits for {name}, which another gate has (`exclusive`)"
-        return told(bench.slots.folder, replace(who, why=why))
-
-    with bench.slots.taken(cancel, who) as slot, held(bench.locks, case.gate.exclusive, cancel, waits):
-        yield slot
-
-
-def _said(case: Case, runs: Sequence[Ran]) -> Judgement:
-    judgements = [_said_once(case, ran) for ran in runs]
-    return judgements[0] if len(judgements) == 1 else _agreed(judgements)
-
-
-def _said_once(case: Case, ran: Ran) -> Judgement:
-    judgement = verdict(case, ran)
-    findings = bounded(outside_of(judgement.findings, ran.tree), secret=bool(case.gate.held_out))
-    return replace(judgement, findings=findings, evidence=ran.evidence)
-
-
-def _agreed(judgements: Sequence[Judgement]) -> Judgement:
-    """The verdict of runs that agree; else errored and flaky. Every run is kept as evidence."""
-    evidence = tuple(_numbered(judgements))
-    voices = {(judgement.status, _blamed(judgement)) for judgement in judgements}
-    if len(voices) == 1:
-        return replace(judgements[0], evidence=evidence)
-    said = ", ".join(judgement.status for judgement in judgements)
-    message = f"the same tree was judged {len(judgements)} times and not alike ({said}): mend the flaky check"
-    others = dict.fromkeys(finding for judgement in judgements for finding in judgement.findings)
-    return Judgement(VerdictStatus.ERRORED, (Finding("flaky", message), *others), evidence, flaky=True)
+def _held_out(view: View, gate: Gate, at: KeyPath) -> None:
+    if not gate.held_out or is_name(gate.held_out):
+        return
+    path, path_at = Path(gate.held_out), (*at, "held_out")
+    root = view.root
+    if not path.is_absolute():
+        hint = "write a name such as feature, and in your settings `held_out: {feature: /where/they/are}`"
+        view.error(path_at, f"{gate.held_out} is neither a name nor an absolute path", hint)
+    elif path.resolve().is_relative_to(root):
+        hint = "move it outside, where no agent can read it"
+        view.error(path_at, f"{gate.held_out} lies in the repository", hint)
+    elif root.is_relative_to(path.resolve()):
+        view.error(path_at, f"{gate.held_out} holds the repository itself", "name the folder of the checks alone")
+    elif not path.exists():
+        view.error(path_at, f"there is no {gate.held_out}", "create it, or name the right path")
+    else:
+        name = re.sub(r"[^a-z0-9]+", "-", path.name.lower()).strip("-") or "checks"
+        name = name if is_name(name) else "checks"
+        hint = f"write `held_out: {name}` here, and in your settings `held_out: {{{name}: {gate.held_out}}}`"
+        view.warn(path_at, "an agent can read here where the held-out files are", hint)
 
 
-def _blamed(judgement: Judgement) -> frozenset[str]:
-    """What a verdict hangs on, without texts that name times or addresses."""
-    about_tests = (finding.message for finding in judgement.findings if finding.rule.startswith("test_"))
-    return frozenset(message.split(" failed", 1)[0] for message in about_tests)
+def _outside_run(gate: Gate, asked: OutsideRun) -> str:
+    compares = gate.expect is Expect.NEW_TESTS_FAIL and not asked.inside
+    return "compares an attempt with its input" if compares else ""
 
 
-def _numbered(judgements: Sequence[Judgement]) -> Iterator[Evidence]:
-    for number, judgement in enumerate(judgements, 1):
-        for item in judgement.evidence:
-            yield item if number == 1 else replace(item, name=f"{item.name}.{number}")
+KIND = Kind(
+    "run",
+    "A command that says yes with exit code 0.",
+    judge,
+    takes=(*OF_COMMANDS, "timeout"),
+    check=check,
+    outside_run=_outside_run,
+)

@@ -7,27 +7,64 @@ without ids can be traced by nobody, and is never a pass.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from interlock.core.events import Finding, VerdictStatus
-from interlock.core.pipeline import Traces
-from interlock.gates.bench import Bench
-from interlock.gates.kinds.scope import ARTIFACTS
-from interlock.gates.proof import PROVEN
-from interlock.gates.proof_sources import sources
-from interlock.gates.requirements import document, ids_in
+from interlock.core.pipeline import ARTIFACTS, Expect, Gate, GateOptions, Pipeline, Stage
+from interlock.gates.declaration import KeyPath, Kind, OutsideRun, View, option, options_of
+from interlock.gates.words import cut, glob_here, path_here
 from interlock.ports import Cancel, Cancelled, Case, Judgement, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from interlock.gates.bench import Bench
 
 _FILE_MAX = 1_000_000  # bytes; larger files are data, and name no requirement
 _FILES_MAX = 20_000
 _EVERYWHERE = ("**", "!/.interlock/**")
 
 
+@dataclass(frozen=True, slots=True)
+class Traces(GateOptions):
+    """Each id that `pattern` finds in the document `of` (STAGE/NAME) is named in a file that `within` matches."""
+
+    of: str
+    within: tuple[str, ...] = option(default=(), key="in", form="glob")  # empty: the stage's own documents, or all
+    pattern: str = ""  # a regular expression; empty: ids such as REQ-12
+    proven: bool = option(
+        "An id counts where a test names it that fails on the input and passes on the candidate.", default=False
+    )
+
+    @property
+    def reads_verdicts(self) -> bool:
+        return self.proven
+
+
+def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
+    traces = options_of(gate, Traces)
+    known = view.documents(stage) - {f"{stage.id}/{made.name}" for made in stage.produces}
+    if traces.of not in known and stage.id not in view.partial:
+        hint = view.nearest(traces.of, known, f"name a document of a stage that {stage.id} hangs on, as STAGE/NAME")
+        view.error((*at, "of"), f"there is no document {traces.of} before {stage.id}", hint)
+    before = stage.gates[: stage.gates.index(gate)]
+    if traces.proven and not any(other.expect is Expect.TESTS_PROVE_CHANGE for other in before):
+        hint = "put a gate with `expect: tests_prove_change` before it"
+        view.at_key((*at, "proven"), f"no gate of {stage.id} before {gate.id} proves anything", hint)
+    try:
+        re.compile(f"(?:{traces.pattern})")
+    except re.error as error:
+        hint = r"write one such as REQ-\d+"
+        view.error((*at, "pattern"), f"{traces.pattern} is no regular expression: {error}", hint)
+
+
 def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     """Failed with each id that is named nowhere; errored where there is none, or where there is too much to read."""
-    traces = case.gate.traces
-    if traces is None:
-        raise UsageError(f"{case.stage.id}/{case.gate.id}: a traces gate without a document")
+    from interlock.gates.requirements import document, ids_in
+
+    traces = options_of(case.gate, Traces)
     wanted = dict.fromkeys(ids_in(document(bench, case, traces.of), traces.pattern))
     if not wanted:
         shown = f"that {traces.pattern} matches" if traces.pattern else "such as REQ-1"
@@ -38,7 +75,7 @@ def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     paths = bench.workspaces.files(case.commit, globs)
     if len(paths) > _FILES_MAX:
         return _undecided(f"{len(paths)} files to look through: name fewer than {_FILES_MAX} with `in`")
-    for found in _named(bench, case, paths, cancel):
+    for found in _named(bench, case, paths, traces.pattern, cancel):
         for name in found & wanted.keys():
             del wanted[name]
         if not wanted:
@@ -48,11 +85,14 @@ def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
 
 def _in_proofs(bench: Bench, case: Case, traces: Traces, wanted: dict[str, None]) -> Judgement:
     """Judged by what the stage's own gates proved of this candidate."""
+    from interlock.gates.proof import PROVEN
+    from interlock.gates.requirements import ids_in, sources
+
     found: set[str] = set()
     for verdict in case.said:
         digest = verdict.evidence_of(PROVEN)
         if verdict.status is VerdictStatus.PASSED and digest:
-            for text in sources(bench, case, bench.blobs.get(digest)):
+            for text in sources(bench, case, bench.blobs.get(digest), traces.within):
                 found |= set(ids_in(text, traces.pattern))
     where = "a test that fails without the change and passes with it"
     message = f"%s of {traces.of} is not named in {where}: name it in the test that shows it"
@@ -66,9 +106,10 @@ def _own(case: Case) -> tuple[str, ...]:
     return made or _EVERYWHERE
 
 
-def _named(bench: Bench, case: Case, paths: tuple[str, ...], cancel: Cancel) -> Iterator[set[str]]:
+def _named(bench: Bench, case: Case, paths: tuple[str, ...], pattern: str, cancel: Cancel) -> Iterator[set[str]]:
     """The ids in each file."""
-    pattern = case.gate.traces.pattern if case.gate.traces else ""
+    from interlock.gates.requirements import ids_in
+
     for path in paths:
         if cancel.is_set():
             raise Cancelled(f"{case.stage.id}/{case.gate.id}: no longer wanted")
@@ -86,3 +127,45 @@ def _untraced(traces: Traces, name: str, globs: tuple[str, ...]) -> Finding:
 
 def _undecided(why: str) -> Judgement:
     return Judgement(VerdictStatus.ERRORED, (Finding("traces", why),), permanent=True)
+
+
+def _outside_run(gate: Gate, asked: OutsideRun) -> str:
+    if not asked.inside:
+        return "artifacts exist inside a run"
+    return "hangs on what another gate proved of an attempt" if options_of(gate, Traces).proven else ""
+
+
+def _brief_line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:
+    traces = options_of(gate, Traces)
+    ids = f"each id that `{cut(traces.pattern, 80)}` matches" if traces.pattern else "each id such as REQ-12"
+    if traces.proven:
+        where = "in a new test that fails without the change and passes with it"
+    elif traces.within:
+        where = f"in {cut(', '.join(glob_here(stage.dir, glob) for glob in traces.within), 240)}"
+    else:
+        where = "in the documents of this stage" if stage.produces else "in some file"
+    return f"{ids} in {_document(pipeline, stage, traces.of)} is named {where}"
+
+
+def _document(pipeline: Pipeline, stage: Stage, name: str) -> str:
+    maker, _, artifact = name.partition("/")
+    made = [each for each in pipeline.stage(maker).produces if each.name == artifact]
+    return f"`{path_here(stage.dir, f'{ARTIFACTS}/{maker}/{made[0].file}')}`" if made else name
+
+
+def _plan_line(gate: Gate) -> str:
+    traces = options_of(gate, Traces)
+    return f"each id of {traces.of}" + (" in tests that prove the change" if traces.proven else "")
+
+
+KIND = Kind(
+    "traces",
+    "",
+    judge,
+    options=Traces,
+    names_files=False,
+    check=check,
+    outside_run=_outside_run,
+    brief_line=_brief_line,
+    plan_line=_plan_line,
+)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 REPORT_BYTES_MAX = 50_000_000
 _FILES_MAX = 5_000
@@ -56,3 +57,16 @@ def _read_file(path: Path, bytes_max: int) -> bytes:
     if not content.strip():
         raise Unreadable("the report is empty")
     return content
+
+
+def in_repository(named: str, tree: Path, folder: str) -> str:
+    """`named` (a path or file URI) relative to the checkout `tree`. A relative one is taken from `folder`, where the
+    program ran; what lies elsewhere stays as it is."""
+    path = unquote(urlsplit(named).path) if named.startswith("file:") else named
+    for root in (str(tree), str(tree.resolve())):
+        if path.startswith(f"{root}/"):
+            return path.removeprefix(f"{root}/")
+    path = path.removeprefix("./")
+    if folder and path and not path.startswith(("/", f"{folder}/")):
+        return f"{folder}/{path}"
+    return path

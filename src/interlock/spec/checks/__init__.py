@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from interlock.spec.checks import agents, artifacts, briefs, gates, judges, limits, prompts, rules, scopes, stages
+from interlock.spec.checks import agents, artifacts, gates, prompts, rules, scopes, stages
 from interlock.spec.checks.view import View, view_of
 
 __all__ = ["View", "check", "view_of"]
 
-_SUBJECTS = (stages, agents, gates, judges, rules, scopes, artifacts, prompts, briefs, limits)
+_SUBJECTS = (stages, agents, gates, rules, scopes, artifacts, prompts)
 
 
 def check(view: View) -> None:

@@ -6,28 +6,18 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from interlock.core.programs import PROGRAMS
-from interlock.spec.checks.common import passed_on
+from interlock.core.programs import ADAPTERS, PROGRAMS
+from interlock.spec.checks.view import passed_on
+from interlock.spec.load import HINT, MESSAGE, is_unfilled
 from interlock.spec.mistakes import nearest
-from interlock.spec.unfilled import HINT, MESSAGE, is_unfilled
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import AgentSpec, Stage
     from interlock.spec.checks.view import View
 
-_DRIVEN = frozenset({"endpoint", "login", "price"})
-TELL_NO_COST = ("acp", "model", *(one.name for one in PROGRAMS if not one.tells_cost))
-_STARTED = frozenset({"acp", "command"})  # with `run`
 RESUMING = tuple(one.name for one in PROGRAMS if one.resumes)
 _ADDRESS = re.compile(r"https?://[^\s/]+")
 _PRICE = "price: {input: 1.25, output: 10}"
-NOW = {
-    "acp": frozenset({"price"}),
-    "command": frozenset[str](),
-    "model": _DRIVEN - {"login"},
-    "scripted": frozenset({"script", "seed", "rate", "kinds", "hang_s", "pace_s"}),
-    **{one.name: _DRIVEN if one.login is not None else _DRIVEN - {"login"} for one in PROGRAMS},
-}  # and their own options
 PROVIDERS = ("anthropic", "google", "openai", "openai-responses")  # of `use: model`
 
 
@@ -39,7 +29,7 @@ def check(view: View) -> None:
     _circles(view)
     known = view.declared("agents")
     for stage in view.pipeline.stages:
-        if stage.agent and (hint := unknown_agent(view, stage.agent)):
+        if stage.agent and (hint := view.unknown_agent(stage.agent)):
             view.error(("stages", stage.id, "agent"), f"there is no agent {stage.agent}", hint)
     _sessions(view)
     for stage in view.pipeline.stages:
@@ -67,12 +57,6 @@ def _sessions(view: View) -> None:
             view.error(("stages", stage.id, "session"), f"{stage.id} has no agent that keeps a session", "take it out")
 
 
-def unknown_agent(view: View, name: str) -> str:
-    """The hint where `name` is no agent of the pipeline, empty where it is one."""
-    known = view.declared("agents")
-    return "" if name in known else nearest(name, known, f"define {name} under agents")
-
-
 def used_agents(view: View) -> set[str]:
     """Those that a stage, a rule, a review or another agent's fallback names."""
     return {name for stage in view.pipeline.stages for name in agents_of(view, stage)}
@@ -80,7 +64,7 @@ def used_agents(view: View) -> set[str]:
 
 def agents_of(view: View, stage: Stage) -> set[str]:
     """Those that may work for one stage, its reviewers and those that stand in among them."""
-    reviewers = {name for gate in stage.gates if gate.review for name in gate.review.by}
+    reviewers = {name for gate in stage.gates if gate.options for name in gate.options.agents}
     return workers_of(view, stage) | _with_those_that_stand_in(view, reviewers)
 
 
@@ -98,22 +82,23 @@ def _with_those_that_stand_in(view: View, named: set[str]) -> set[str]:
 
 def _adapter(view: View, agent: AgentSpec) -> None:
     at = ("agents", agent.name)
-    if agent.use not in NOW:
-        view.error((*at, "use"), f"there is no agent program {agent.use}", nearest(agent.use, set(NOW)))
+    adapter = ADAPTERS.get(agent.use)
+    if adapter is None:
+        view.error((*at, "use"), f"there is no agent program {agent.use}", nearest(agent.use, set(ADAPTERS)))
     else:
         for option, value in agent.options:
             if hint := _misfit(option, json.loads(value)) if agent.use != "scripted" else "":
                 view.error((*at, option), f"{option} does not fit", hint)
-            if option not in NOW[agent.use]:
-                known = {"use", "run", "model", "fallback", "env", "secrets", *NOW[agent.use]}
+            if option not in adapter.options:
+                known = {"use", "run", "model", "fallback", "env", "secrets", *adapter.options}
                 view.at_key((*at, option), f"unknown key {option}", nearest(option, known))
-    if agent.use in _STARTED and agent.command is None and not view.is_broken(*at):
+    if adapter is not None and adapter.runs and agent.command is None and not view.is_broken(*at):
         view.at_key(at, f"the agent {agent.name} has no program", "add `run:` with the command to start")
     if is_unfilled(agent):
         view.warn((*at, "run"), f"{MESSAGE}: {agent.name} stands for one, and fails", HINT)
     if agent.use == "model":
         _model(view, agent)
-    if agent.use in NOW.keys() - _STARTED and agent.command is not None:
+    if adapter is not None and not adapter.runs and agent.command is not None:
         view.at_key((*at, "run"), f"`use: {agent.use}` starts its own program", "take run out, or write `use: command`")
 
 
@@ -155,7 +140,7 @@ def _fallback(view: View, agent: AgentSpec) -> None:
         path = ("agents", agent.name, "fallback", index)
         if name == agent.name:
             view.error(path, f"{name} falls back on itself", "take it out")
-        elif hint := unknown_agent(view, name):
+        elif hint := view.unknown_agent(name):
             view.error(path, f"there is no agent {name}", hint)
 
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from interlock.spec.mistakes import Mark, nearest
-from interlock.spec.where import Path
+from interlock.spec.yaml import Path
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import Artifact, Stage, Text, When

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from interlock.core.pipeline import GateKind, Report
-from interlock.spec.checks.agents import unknown_agent
+from interlock.gates import kinds
 from interlock.spec.mistakes import nearest
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import Rule, Stage
     from interlock.spec.checks.view import View
     from interlock.spec.models import StagePart
-    from interlock.spec.where import Path
+    from interlock.spec.yaml import Path
 
 _ACTIONS = ("goto", "agent", "pause", "drop")
 
@@ -62,7 +62,7 @@ def _goto(view: View, stage: Stage, rule: Rule, at: Path) -> None:
 def _agent(view: View, stage: Stage, rule: Rule, at: Path) -> None:
     if not rule.agent:
         return
-    if hint := unknown_agent(view, rule.agent):
+    if hint := view.unknown_agent(rule.agent):
         view.error((*at, "agent"), f"there is no agent {rule.agent}", hint)
     elif not stage.agent and not view.is_broken("stages", stage.id):
         who = "a script works" if stage.command else "nobody works"
@@ -96,14 +96,14 @@ def _is_wide(rule: Rule) -> bool:
 def _names_files(stage: Stage, gate_id: str) -> bool:
     """Whether findings of the gate (of any, where none is named) can lie in files."""
     for gate in stage.gates:
-        silent = gate.kind in (GateKind.APPROVE, GateKind.CI, GateKind.TRACES)
-        if gate_id in ("", gate.id) and not silent and not (gate.kind is GateKind.RUN and gate.report is Report.NONE):
+        silent = not kinds.find(gate.kind).names_files or (gate.kind == GateKind.RUN and gate.report is Report.NONE)
+        if gate_id in ("", gate.id) and not silent:
             return True
     return False
 
 
 def _gives_reasons(stage: Stage, gate_id: str) -> bool:
-    return any(gate.kind is GateKind.REVIEW and gate_id in ("", gate.id) for gate in stage.gates)
+    return any(kinds.find(gate.kind).gives_reasons and gate_id in ("", gate.id) for gate in stage.gates)
 
 
 def _reached(view: View, stage: Stage, index: int, at: Path) -> None:
@@ -127,7 +127,7 @@ def _leads_somewhere(view: View, stage: Stage) -> None:
     if stage.has_worker or view.is_broken("stages", stage.id) or view.is_broken("stages", stage.id, "on_reject"):
         return
     for gate in stage.gates:
-        if gate.kind in (GateKind.SCOPE, GateKind.PRODUCES):
+        if not kinds.find(gate.kind).is_written:
             continue
         leads = [rule for rule in stage.on_reject if rule.gate in ("", gate.id) and _is_wide(rule)]
         if not any(rule.goto or rule.pause or rule.drop for rule in leads):

@@ -1,4 +1,4 @@
-"""What stages may change: writes, authors, protect. Rule: a pattern that can never do anything is a mistake."""
+"""Scopes and what judges: what stages may change, and that no stage changes what judges it but one that is there to."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from interlock.core.globs import matches
+from interlock.core.globs import matches, matches_any
 from interlock.core.installs import installs_copy
 from interlock.core.judge_files import MIXED, is_source, is_test
 from interlock.core.pipeline import GateKind, Tests
 from interlock.core.programs import is_hidden
 from interlock.spec.checks.agents import workers_of
-from interlock.spec.checks.common import no_templates, passed_on
-from interlock.spec.protected import ALWAYS, NEVER
+from interlock.spec.checks.view import no_templates, passed_on
+from interlock.spec.protected import ALWAYS, NEVER, run_by
 
 if TYPE_CHECKING:
-    from interlock.core.pipeline import Setup, Stage
+    from interlock.core.pipeline import Scope, Setup, Stage
     from interlock.spec.checks.view import View
 
 _WILD = frozenset("*?[")
 
 
 def check(view: View) -> None:
+    check_judges(view)
     for stage, part in view.stages():
         no_templates(view, part.run, ("stages", stage.id, "run"))
         passed_on(view, ("stages", stage.id), stage.env, stage.secrets)
@@ -101,7 +102,7 @@ def _old_tests(view: View, stage: Stage) -> None:
     """Who changes tests could weaken them: a person looks at it, or the old ones judge what comes of it."""
     changed = [index for index, glob in enumerate(stage.scope.authors) if _takes_in_tests(glob)]
     later = [one for one in view.pipeline.stages if one.id == stage.id or stage.id in view.upstream[one.id]]
-    asked = any(gate.kind is GateKind.APPROVE for gate in stage.gates)
+    asked = any(gate.kind == GateKind.APPROVE for gate in stage.gates)
     old = any(gate.tests is Tests.BASE for one in later for gate in one.gates)
     if changed and not asked and not old and not view.is_broken("stages", stage.id):
         hint = "list new tests under `adds` instead; or add an `approve` gate here, or a gate with `tests: base` later"
@@ -157,3 +158,17 @@ def _runs_code(view: View, index: int, setup: Setup) -> None:
         if is_source(glob) and "*" not in glob and not _protecting(protected, glob):
             hint = "leave it out, so that setup has the base's, or list it under `protect`"
             view.warn(("setup", index, "key", at), f"{glob} is code, and runs in setup as a candidate left it", hint)
+
+
+def check_judges(view: View) -> None:
+    for stage, gate, part, at in view.gates():
+        if part.run is None or not stage.has_worker:
+            continue
+        for path in run_by(gate, view.draft.sources.root):
+            if _may_write(stage.scope, path):
+                hint = f"take {path} out of what {stage.id} may write, or let another stage author it"
+                view.warn((*at, "run"), f"{stage.id} may change {path}, which judges it", hint)
+
+
+def _may_write(scope: Scope, path: str) -> bool:
+    return matches_any(scope.authors, path) or path in (glob.strip("/") for glob in scope.writes or ())

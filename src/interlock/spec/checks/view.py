@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from interlock.spec.mistakes import Level
+from interlock.spec.mistakes import Level, nearest
+from interlock.spec.sets import folder as look
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path as FilePath
 
-    from interlock.core.pipeline import Gate, Pipeline, Stage
+    from interlock.core.pipeline import Command, Gate, Pipeline, Stage
     from interlock.spec.build import Draft
     from interlock.spec.models import GatePart, StagePart
-    from interlock.spec.where import Path
+    from interlock.spec.yaml import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,27 @@ class View:
 
     def has(self, *path: str | int) -> bool:
         return self.draft.where.has(*path)
+
+    @property
+    def root(self) -> FilePath:
+        return self.draft.sources.root
+
+    def unknown_agent(self, name: str) -> str:
+        """A hint where there is no such agent, else empty."""
+        known = self.declared("agents")
+        return "" if name in known else nearest(name, known, f"define {name} under agents")
+
+    def documents(self, stage: Stage) -> set[str]:
+        """STAGE/NAME of all that the stage and those before it produce."""
+        names = {*self.upstream[stage.id], stage.id}
+        return {f"{one.id}/{made.name}" for one in self.pipeline.stages if one.id in names for made in one.produces}
+
+    def files(self) -> tuple[str, ...]:
+        """The repository's files, as paths from its root."""
+        return tuple(look.files(self.root))
+
+    def nearest(self, word: str, known: set[str], otherwise: str) -> str:
+        return nearest(word, known, otherwise)
 
     def declared(self, section: str) -> frozenset[str]:
         return self.draft.shaped.declared.get(section, frozenset())
@@ -80,3 +104,41 @@ def _reached(start: str, needs: Mapping[str, list[str]]) -> set[str]:
             reached.add(stage)
             waiting.extend(needs[stage])
     return reached
+
+
+_TEMPLATE = re.compile(r"\{\{-?\s*(task|inputs|run|stage|artifacts|feedback|item)\b([^}]*)")
+_VARIABLES = {
+    "task": "$TASK", "inputs": "$INPUT_NAME", "run": "$INTERLOCK_RUN", "stage": "$INTERLOCK_STAGE",
+    "artifacts": "$ARTIFACT_STAGE_NAME", "feedback": "the brief", "item": "$ITEM",
+}  # fmt: skip
+
+
+def passed_on(view: View, at: Path, env: tuple[str, ...], secrets: tuple[str, ...]) -> None:
+    """Environment variables that are passed by name: each once."""
+    for key, names in (("env", env), ("secrets", secrets)):
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                view.error((*at, key, index), f"{name} is listed twice", "name it once")
+    for index, name in enumerate(secrets):
+        if name in env:
+            view.error((*at, "secrets", index), f"{name} is listed under env too", "keep it under secrets alone")
+
+
+def no_templates(view: View, command: Command | None, path: Path) -> None:
+    """Nothing that an agent wrote is ever parsed by a shell."""
+    words = (command.shell, *command.argv) if command else ()
+    for word in words:
+        if found := _TEMPLATE.search(word):
+            hint = f"commands get values as environment variables: write {_variable(found)}"
+            view.error(path, f"a template in a command ({found.group().strip()} ...)", hint)
+            return
+
+
+def _variable(found: re.Match[str]) -> str:
+    name, rest = found.groups()
+    words = [part.upper() for part in re.findall(r"\w+", rest.replace("-", "_"))]
+    if name == "inputs" and words:
+        return f'"$INPUT_{words[0]}"'
+    if name == "artifacts" and len(words) > 1:
+        return f'"$ARTIFACT_{words[0]}_{words[1]}"'
+    return f'"{_VARIABLES[name]}"' if _VARIABLES[name].startswith("$") else _VARIABLES[name]

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from interlock.spec.scaffold.found import Found, Which
 from interlock.spec.scaffold.learned import GateLearned, Learned
-from interlock.spec.scaffold.missing import missing_in
-from interlock.spec.scaffold.planned import Known, Scaffold, plan_files
-from interlock.spec.scaffold.written import write
+from interlock.spec.scaffold.planned import Known, Scaffold, missing_in, plan_files, write
 
 __all__ = ["Found", "GateLearned", "Known", "Learned", "Scaffold", "Which", "missing_in", "plan_files", "write"]

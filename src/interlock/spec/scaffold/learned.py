@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from interlock.core.programs import PROGRAMS
+from interlock.spec.load import LINE
+
 NAMES_MAX = 12  # of failing tests, in a comment
 
 
@@ -48,3 +51,19 @@ def comment_of(failing: tuple[str, ...]) -> list[str]:
         *(f"  {name}" for name in shown),
         *([f"  and {more} more"] if more > 0 else []),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """An agent of a pipeline: a program by the name of its adapter; `run` is a line of shell for `use: command`."""
+
+    name: str
+    secrets: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    run: str = ""
+
+
+WORKERS = tuple(Worker(one.name, one.keys, one.env) for one in PROGRAMS)
+
+# What stands for an agent until the user has named one. Its line fails and says so; `validate` and `doctor` warn of it.
+UNKNOWN = Worker("coder", run=LINE)

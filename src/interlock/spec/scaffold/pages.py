@@ -11,9 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from interlock.core.pipeline import Report
-from interlock.spec.scaffold.agents import Worker
 from interlock.spec.scaffold.choices import Choice, reports_tests
-from interlock.spec.scaffold.learned import NOTHING, GateLearned, Learned, comment_of
+from interlock.spec.scaffold.learned import NOTHING, GateLearned, Learned, Worker, comment_of
 from interlock.spec.scaffold.setups import Recipe
 
 WORKER = "coder"  # what every stage names, whichever program it is: another one is one line to change

@@ -6,7 +6,6 @@ stands, and never from a candidate. Each language is one module of `languages`, 
 
 from __future__ import annotations
 
-from interlock.spec.sets.catalogue import LANGUAGES, MEMBERS, NAMES, resolve
-from interlock.spec.sets.ready import Ready
+from interlock.spec.sets.ready import LANGUAGES, MEMBERS, NAMES, Ready, resolve
 
 __all__ = ["LANGUAGES", "MEMBERS", "NAMES", "Ready", "resolve"]

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from interlock.spec.sets import folder as look
-from interlock.spec.sets.configured_node import configured, of_mocha, words
-from interlock.spec.sets.objects import texts
+from interlock.spec.sets.configured import configured, of_mocha, texts, words
 
 _JEST = frozenset(
     {

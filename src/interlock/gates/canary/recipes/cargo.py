@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from interlock.gates.canary.planting import Beside, Changed
-from interlock.gates.canary.words import Words
+from interlock.gates.canary.planting import Beside, Changed, Words
 
 _PROGRAMS_MAX = 100
 _TESTS = """\

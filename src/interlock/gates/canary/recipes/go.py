@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from interlock.gates.canary.planting import Beside
-from interlock.gates.canary.words import Words
+from interlock.gates.canary.planting import Beside, Words
 
 _PACKAGES_MAX = 100
 _TEXT = """\

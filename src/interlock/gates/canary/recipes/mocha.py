@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping
 
 from interlock.gates.canary import javascript
-from interlock.gates.canary.planting import Beside
-from interlock.gates.canary.words import Words
+from interlock.gates.canary.planting import Beside, Words
 
 _TEXT = """\
 {imports}

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from interlock.core.globs import matches
-from interlock.gates.canary.planting import Beside, python_files
+from interlock.gates.canary.planting import Beside, Words, python_files
 from interlock.gates.canary.recipes.unittest import named_like
-from interlock.gates.canary.words import Words
 
 _TEXT = """\
 import unittest

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 
 from interlock.core import masks
 from interlock.gates.canary import javascript
-from interlock.gates.canary.planting import Beside, Changed
-from interlock.gates.canary.words import Words
+from interlock.gates.canary.planting import Beside, Changed, Words
 
 _SCRIPT = re.compile(r".+\.[cm]?[jt]sx?")
 _TAPE = re.compile(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from interlock.gates.canary import javascript
-from interlock.gates.canary.planting import Beside
+from interlock.gates.canary.planting import Beside, Words
 from interlock.gates.canary.recipes.jest import text_of
-from interlock.gates.canary.words import Words
 
 
 def written(beside: Beside, words: Words) -> Mapping[str, str]:

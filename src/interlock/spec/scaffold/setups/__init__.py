@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from interlock.spec.scaffold.found import Which
-from interlock.spec.scaffold.setups import node, other, python
-from interlock.spec.scaffold.setups.recipe import Recipe, moved
+from interlock.spec.scaffold.setups import node, python
+from interlock.spec.scaffold.setups.recipe import Recipe, go, moved, rust
 
 __all__ = ["Recipe", "installs", "recipes"]
 
@@ -19,8 +19,8 @@ installs = python.installs
 
 _OF_A_PART: dict[str, Callable[[Path, Which], Recipe | None]] = {
     "node": node.recipe,
-    "go": other.go,
-    "rust": other.rust,
+    "go": go,
+    "rust": rust,
 }
 
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from interlock.core.judge_files import is_code
 from interlock.spec.scaffold.found import Which
-from interlock.spec.scaffold.setups import versions
 from interlock.spec.scaffold.setups.needs import Needs, extras_of, groups_of, itself, needs_of
 from interlock.spec.scaffold.setups.recipe import Recipe, moved
 from interlock.spec.sets import folder as look
@@ -85,9 +85,9 @@ def _locked(root: Path, which: Which, tag: str) -> Recipe | None:
     """By the manager whose lock file is there, if it is installed as well."""
     for lock, program, make in _MANAGERS:
         if look.has(root, lock) and which(program):
-            exported = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in versions.pretended(root, tag))
-            key = (lock, *(name for name in KEYS if look.has(root, name)), *versions.read_files(root))
-            written = versions.written_file(root)
+            exported = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in pretended(root, tag))
+            key = (lock, *(name for name in KEYS if look.has(root, name)), *read_files(root))
+            written = written_file(root)
             paths = (".venv", *((written,) if written else ()))
             return Recipe(f"{exported}{make(root)}\n{NOTED}", key, paths, SETTLE)
     return None
@@ -195,7 +195,7 @@ def _pip(parts: Sequence[_Part], which: Which, tag: str, root: Path) -> Recipe |
     installed = (" ".join(dict.fromkeys(arguments)), *projects)
     lines += [*(f".venv/bin/python3 -m pip install -q {words}" for words in installed if words), NOTED]
     settle = [SETTLE, *(_rebuilt(part) for part in compiled)]
-    written = [part.at(name) for part in parts if part.editable and (name := versions.written_file(part.root))]
+    written = [part.at(name) for part in parts if part.editable and (name := written_file(part.root))]
     note = _note(root, parts)
     return Recipe("\n".join(lines), _key(parts), (".venv", *written), "\n".join(settle), note, brings=not later)
 
@@ -225,7 +225,7 @@ def _needed(part: _Part) -> str:
 
 
 def _pretended(parts: Sequence[_Part], tag: str) -> tuple[tuple[str, str], ...]:
-    return tuple(dict.fromkeys(pair for part in parts for pair in versions.pretended(part.root, tag)))
+    return tuple(dict.fromkeys(pair for part in parts for pair in pretended(part.root, tag)))
 
 
 def _build_requirements(parts: Sequence[_Part]) -> str:
@@ -242,7 +242,7 @@ def _rebuilt(part: _Part) -> str:
 def _key(parts: Sequence[_Part]) -> tuple[str, ...]:
     names = []
     for part in parts:
-        built = (*KEYS, *versions.read_files(part.root)) if part.editable else KEYS
+        built = (*KEYS, *read_files(part.root)) if part.editable else KEYS
         names += [part.at(name) for name in (*built, *part.needs.read) if look.has(part.root, name)]
     if look.has(parts[0].root, ".python-version"):
         names.append(parts[0].at(".python-version"))
@@ -280,7 +280,7 @@ def _is_asked_for_as_installed(root: Path, content: object) -> bool:
     project = look.at(look.table(content), "project")
     if any(key in project for key in ("scripts", "entry-points", "gui-scripts")) or "entry_points" in _cfg(root):
         return True
-    if versions.written_file(root) or re.search(r"entry_points|package_dir|package-dir", look.text(root, "setup.py")):
+    if written_file(root) or re.search(r"entry_points|package_dir|package-dir", look.text(root, "setup.py")):
         return True
     files = [name for name in look.files(root) if name.endswith(".py") and name != "setup.py"][:READ_MAX]
     return any(USES_METADATA.search(look.text(root, name)) for name in files)
@@ -308,3 +308,73 @@ def _mentions_pytest(root: Path) -> bool:
 
 def _cfg(root: Path) -> str:
     return look.text(root, "setup.cfg")
+
+
+_VARIABLES = (  # what the build names, and the variable by which its tool is told a version
+    (r"setuptools[-_]scm|hatch-vcs|flit[-_]scm|vcs-versioning", "SETUPTOOLS_SCM_PRETEND_VERSION"),
+    (r"\bpbr\b", "PBR_VERSION"),
+    (r"poetry-dynamic-versioning", "POETRY_DYNAMIC_VERSIONING_BYPASS"),
+    (r"uv-dynamic-versioning", "UV_DYNAMIC_VERSIONING_BYPASS"),
+)
+_VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc|\.post|\.dev)\d+)*")
+
+
+def pretended(root: Path, tag: str) -> tuple[tuple[str, str], ...]:
+    """The variables to set, with a version: that of `tag` (such as v1.2.0), else that of the metadata that lie here,
+    else 0.0.0. Empty where no such tool is configured."""
+    content = look.toml(root, "pyproject.toml")
+    build = str(look.at(content, "build-system"))
+    said = f"{build} {look.text(root, 'setup.py')} {'pbr' if re.search(r'^pbr *=', _setup_cfg(root), re.M) else ''}"
+    names = [variable for pattern, variable in _VARIABLES if re.search(pattern, said)]
+    if look.at(content, "tool", "pdm", "version").get("source") == "scm":
+        names.append("PDM_BUILD_SCM_VERSION")
+    version = _of_tag(tag) or _of_metadata(root) or "0.0.0"
+    return tuple((name, version) for name in names)
+
+
+def written_file(root: Path) -> str:
+    """The file that the build writes its version to, where git does not keep it; else an empty string."""
+    content = look.toml(root, "pyproject.toml")
+    scm = look.at(content, "tool", "setuptools_scm")
+    hook = look.at(content, "tool", "hatch", "build", "hooks", "vcs")
+    found = next((str(said) for said in (*_named(scm), hook.get("version-file")) if said), "")
+    if not found and (
+        said := re.search(r"""["']?(?:write_to|version_file)["']?\s*[=:]\s*["']([^"']+)""", _setup_py(root))
+    ):
+        found = said[1]
+    ignored = look.text(root, ".gitignore")
+    kept = (root / found).is_file() and not (found in ignored or Path(found).name in ignored)
+    return "" if kept or ".." in Path(found).parts else found
+
+
+def read_files(root: Path) -> tuple[str, ...]:
+    """The files that the build reads the version from, but for code: what a key names of that would run in setup."""
+    content = look.toml(root, "pyproject.toml")
+    names = [look.at(content, "tool", tool, "version").get("path") for tool in ("hatch", "pdm")]
+    names += re.findall(r"""["']([\w./-]+\.(?:txt|cfg)|VERSION)["']""", _setup_py(root))
+    found = (str(name) for name in names if name and not is_code(str(name)))
+    return tuple(dict.fromkeys(name for name in found if (root / name).is_file()))
+
+
+def _named(table: object) -> list[object]:
+    found = look.table(table)
+    return [found.get("version_file"), found.get("write_to")]
+
+
+def _of_tag(tag: str) -> str:
+    found = _VERSION.search(tag)
+    return found[0] if found else ""
+
+
+def _of_metadata(root: Path) -> str:
+    """Of a source distribution that was unpacked here."""
+    found = re.search(r"^Version: (\S+)$", look.text(root, "PKG-INFO"), re.M)
+    return found[1] if found else ""
+
+
+def _setup_cfg(root: Path) -> str:
+    return look.text(root, "setup.cfg")
+
+
+def _setup_py(root: Path) -> str:
+    return look.text(root, "setup.py")

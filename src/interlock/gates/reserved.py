@@ -1,12 +1,29 @@
-"""Folders that git takes for a repository of their own. What git does there, their `config` says: it may name programs.
+"""Paths that no candidate may make: where setup leaves its interpreters and tools, and folders that git takes for a
+repository of their own, whose `config` may name programs.
 
-Rule: git goes by names: HEAD, and `objects` with `refs`, or `commondir`. A candidate makes no such folder, and changes
-none but for its objects and refs.
+Rule: letter case is no way around. Git goes by names: HEAD, and `objects` with `refs`, or `commondir`. Taking such a
+file out of the tree is allowed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+
+from interlock.core.pipeline import Setup
+from interlock.ports import Change
+
+
+def complaint(setups: Sequence[Setup], change: Change) -> tuple[str, str] | None:
+    """The rule that the change breaks and what would be right, or None."""
+    if change.status == "D":
+        return None
+    changed = f"{change.path.casefold()}/"
+    for path in (path for setup in setups for path in setup.paths):
+        own = f"{path.strip('/').casefold()}/"
+        if changed.startswith(own) or own.startswith(changed):
+            return "setup_path", f"but setup makes {path}, and replaces what is there: take it out of the tree"
+    return None
+
 
 _HEAD, _COMMON = "head", "commondir"
 _PARTS = ("objects", "refs")

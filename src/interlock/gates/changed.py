@@ -1,0 +1,306 @@
+"""The scope gate judges here: what a candidate may change, judged on trees and never on what an agent says.
+
+Rule: in this order a path is reserved (`.interlock/`, gitlinks), protected, or outside of `writes`; the
+first that holds is named with what would be right. Of a mixed file such as pyproject.toml its tables are judged. A
+secret that was handed out is in no file. A candidate that changed nothing rejects itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from interlock.core import growth, judge_files, reconciled
+from interlock.core.events import Finding, VerdictStatus
+from interlock.core.globs import matches_any
+from interlock.core.pipeline import ARTIFACTS, Scope, Stage
+from interlock.gates import decisions, inline, leaks, origins, reserved, tables
+from interlock.gates.bench import Bench
+from interlock.gates.new_tests import may_come
+from interlock.ports import Case, Change, Judgement, UsageError, Workspaces
+
+_RESERVED = ".interlock/"
+_GITLINK = "160000"
+_SYMLINK = "120000"
+_ABSENT = "000000"
+_IGNORE_FILES = frozenset({".gitignore", *judge_files.AGENT_IGNORES})
+_ONLY_AUTHORS = "only a stage that `authors` it may change it"
+_MARKERS = (b"<<<<<<< ", b">>>>>>> ", b"||||||| ")
+_MARKED_BYTES_MAX = 20_000_000
+_TABLES_MAX = 2_000_000
+_LOCK_MAX = 50_000_000
+_GROWN_MAX = 10_000_000
+
+
+def judge_changes(bench: Bench, case: Case) -> Judgement:
+    """Failed with one finding for each path out of scope, else passed."""
+    changes = bench.workspaces.changes(case.input_tree, case.tree)
+    taken = decisions.taken(bench.workspaces, case)
+    judged = tuple(change for change in changes if change.path not in taken)
+    of_paths = (*_emptiness(case), *_paths(bench.workspaces, case, judged), *_sizes(case.stage, changes))
+    of_paths = (*of_paths, *inline.judge(bench.workspaces, case, judged))
+    for look in (_dependencies, _ignored, _collisions, _repositories):
+        of_paths = (*of_paths, *look(bench.workspaces, case, changes))
+    of_paths = (*of_paths, *leaks.judge(bench, case, changes))
+    of_conflicts = (*_markers(bench.workspaces, case), *decisions.judge(bench.workspaces, case, changes, ARTIFACTS))
+    findings = (*of_paths, *of_conflicts)
+    return Judgement(VerdictStatus.FAILED if findings else VerdictStatus.PASSED, findings)
+
+
+def _emptiness(case: Case) -> Iterator[Finding]:
+    if case.tree == case.input_tree and case.stage.has_worker and not case.stage.may_be_empty:
+        yield Finding(
+            "empty", "the attempt changed nothing: make the change, or let the stage say `may_be_empty: true`"
+        )
+
+
+def _paths(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
+    conflicts = decisions.writable(case, changes)
+    for change in changes:
+        of_setup = reserved.complaint(case.pipeline.setup, change)
+        complaint = of_setup or _complaint(workspaces, case, change, conflicts)
+        if complaint is not None and complaint[0] == "protected":
+            complaint = _of_protected_content(workspaces, case, change, complaint)
+        elif complaint is not None and complaint[0] == "outside_writes":
+            complaint = None if inline.adds_only_tests(workspaces, case, change) else complaint
+        tabled = tables.is_mixed(change.path) and not matches_any(_whole(case.stage.scope.authors), change.path)
+        tabled = tabled and of_setup is None
+        own = _authored_tables(case.stage.scope, change.path) if tabled else ()
+        if tabled and (complaint is None or (own and complaint[0] in ("protected", "outside_writes"))):
+            yield from _tables(workspaces, case, change, own, strict=complaint is not None)
+        elif complaint is not None:
+            rule, what = complaint
+            yield Finding(rule, f"{change.path}: {_done(change)} {what}", file=change.path)
+
+
+def _tables(
+    workspaces: Workspaces, case: Case, change: Change, own: Sequence[str], *, strict: bool
+) -> Iterator[Finding]:
+    """What judges in a mixed file stays as it is. `strict`: so does all but the `own` tables."""
+    if _SYMLINK in (change.old_mode, change.new_mode):
+        message = "was made, or was, a symbolic link, and it steers what judges: let it be a regular file as before"
+        yield Finding("judged_table", f"{change.path}: {message}", file=change.path)
+        return
+    try:
+        old, new = (workspaces.read(commit, change.path, _TABLES_MAX) for commit in (case.input_commit, case.commit))
+        differing = tables.changed(change.path, old, new)
+    except (tables.Unparsable, UsageError) as error:
+        message = f"it cannot be read ({error}), and it steers what judges: mend it"
+        yield Finding("judged_table", f"{change.path}: {message}", file=change.path)
+        return
+    for table in differing:
+        if (table.judges or strict) and not any(f"{table.name}.".startswith(f"{name}.") for name in own):
+            why = "steers what judges" if table.judges else "is not among the tables that this stage may change"
+            message = f"{table.name} was changed, but it {why}: put it back as it was; only a stage with"
+            message = f'{change.path}: {message} `authors: ["{change.path}#{table.name}"]` may change it'
+            yield Finding("judged_table", message, file=change.path)
+
+
+def _dependencies(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
+    """A candidate adds dependencies by name: it brings no judge, and no place to fetch one from."""
+    for change in changes:
+        if not origins.names_dependencies(change.path) or matches_any(_whole(case.stage.scope.authors), change.path):
+            continue
+        try:
+            old, new = (workspaces.read(commit, change.path, _LOCK_MAX) for commit in (case.input_commit, case.commit))
+        except UsageError as error:
+            yield Finding("dependency", f"{error}: it cannot be looked through for where dependencies come from")
+            continue
+        for why in origins.complaints(change.path, old, new):
+            message = f"{change.path}: {why}: put it back; only a stage that `authors` the file may change that"
+            yield Finding("dependency", message, file=change.path)
+
+
+def _ignored(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
+    """Linters heed ignore files, and so does what reviewers search with: a candidate must not have its own files, or
+    code, left out."""
+    touched = {change.path for change in changes}
+    for change in changes:
+        folder, _, name = change.path.rpartition("/")
+        if name not in _IGNORE_FILES or change.new_mode == _ABSENT:
+            continue
+        now, before = (_patterns(workspaces, commit, change.path) for commit in (case.commit, case.input_commit))
+        for pattern in sorted(now - before):
+            deep = "" if "/" in pattern.rstrip("/") else "**/"
+            glob = f"/{folder}/{deep}{pattern.lstrip('/')}" if folder else pattern
+            if hidden := [
+                path for path in workspaces.files(case.commit, (glob,)) if path in touched or judge_files.is_code(path)
+            ]:
+                message = f"{pattern} hides {hidden[0]} from tools that heed ignore files: ignore what is not tracked"
+                yield Finding("ignored", f"{change.path}: {message}", file=change.path)
+
+
+def _patterns(workspaces: Workspaces, commit: str, path: str) -> set[str]:
+    text = (workspaces.read(commit, path, _TABLES_MAX) or b"").decode("utf-8", "replace")
+    lines = (line.strip() for line in text.splitlines())
+    return {line for line in lines if line and not line.startswith(("#", "!"))}
+
+
+def _whole(authors: Sequence[str]) -> tuple[str, ...]:
+    return tuple(glob for glob in authors if "#" not in glob)
+
+
+def _authored_tables(scope: Scope, path: str) -> tuple[str, ...]:
+    """The tables of the file that the stage may change: what stands behind the `#` of its `authors`."""
+    named = (glob.partition("#") for glob in scope.authors if "#" in glob)
+    return tuple(table for glob, _, table in named if matches_any((glob,), path))
+
+
+def _collisions(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
+    """Two paths that differ by letter case alone are one file on some systems, and one of them judges."""
+    added = [change.path for change in changes if change.status == "A"]
+    if not added:
+        return
+    there: dict[str, list[str]] = {}
+    for path in workspaces.files(case.commit, ("**",)):
+        there.setdefault(path.casefold(), []).append(path)
+    for path in added:
+        others = [other for other in there.get(path.casefold(), ()) if other != path]
+        if any(matches_any(case.stage.scope.protect, other) for other in others):
+            message = f"{path}: was added, and differs from {others[0]} by letter case alone: give it another name"
+            yield Finding("letter_case", message, file=path)
+
+
+def _repositories(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
+    """Git of a later stage would run the programs that the `config` in such a folder names."""
+    changed = [change.path for change in changes if change.new_mode != _ABSENT]
+    changed = [path for path in changed if not matches_any(_whole(case.stage.scope.authors), path)]
+    if not reserved.may_steer(changed):
+        return
+    before, after = (workspaces.files(commit, ("**",)) for commit in (case.input_commit, case.commit))
+    for folder, path in reserved.planted(before, after, changed).items():
+        message = f"{folder}: git takes this folder for a repository, and does what its config says: take out {path}"
+        yield Finding("repository", f"{message}; {_ONLY_AUTHORS}", file=path)
+
+
+def _complaint(workspaces: Workspaces, case: Case, change: Change, conflicts: Sequence[str]) -> tuple[str, str] | None:
+    """The rule that the change breaks and what would be right, or None."""
+    stage, scope = case.stage, case.stage.scope
+    if _GITLINK in (change.old_mode, change.new_mode):
+        return "submodule", "as a submodule: submodules are changed by people; leave it as it was"
+    if _is_below(change.path, _RESERVED):
+        return _reserved(stage, change)
+    if matches_any(_whole(scope.authors), change.path):
+        return None
+    may_add = matches_any(scope.adds, change.path)
+    if may_add and may_come(workspaces, case.commit, scope.adds, change):
+        return None
+    if judge_files.matches_in_any_case(scope.protect, change.path):
+        return "protected", _of_protected(change, may_add=may_add)
+    if change.path in conflicts or (scope.writes is not None and matches_any(scope.writes, change.path)):
+        return None
+    if scope.writes is not None:
+        rest = ", and keep to these" if scope.writes else ""
+        return "outside_writes", f"but this stage may write {_listed(scope.writes)}: {_undo(change)}{rest}"
+    return None
+
+
+def _of_protected_content(
+    workspaces: Workspaces, case: Case, change: Change, complaint: tuple[str, str]
+) -> tuple[str, str] | None:
+    """What its content says: a conflict between accepted sides is decided, and a test file may grow."""
+    if change.path in decisions.marked(case):
+        return _of_conflict(workspaces, case, change)
+    return (
+        _of_growth(workspaces, case, change) if growth.may_grow(case.pipeline, case.stage, change.path) else complaint
+    )
+
+
+def _of_conflict(workspaces: Workspaces, case: Case, change: Change) -> tuple[str, str] | None:
+    """None where a protected file is as one side had it, or holds the tests of both."""
+    if change.status == "M" and change.old_mode == change.new_mode:
+        try:
+            commits = (case.input_commit, case.commit, case.base_commit)
+            old, new, base = (workspaces.read(commit, change.path, _GROWN_MAX) for commit in commits)
+        except UsageError:
+            old = new = base = None
+        if old is not None and new is not None and reconciled.is_reconciled(change.path, old, new, base or b""):
+            return None
+    both = ", or keep every line of both sides and add nothing" if reconciled.may_hold_both(change.path) else ""
+    return "protected", f"in a conflict, but it is protected: take the file as one side has it{both}"
+
+
+def _of_growth(workspaces: Workspaces, case: Case, change: Change) -> tuple[str, str] | None:
+    """None where a test file that was there has new lines, and all that it had."""
+    if change.status == "M" and change.old_mode == change.new_mode:
+        try:
+            old, new = (workspaces.read(commit, change.path, _GROWN_MAX) for commit in (case.input_commit, case.commit))
+        except UsageError as error:
+            return "protected", f"and cannot be compared ({error}): put new tests into a new file"
+        if old is not None and new is not None and growth.grew(change.path, old, new):
+            return None
+    if change.status == "A":
+        return "protected", _of_protected(change, may_add=True)
+    what = "but this stage only adds tests: keep every old line in its order, and each old test as it was;"
+    return "protected", f"{what} new tests go between or below the old ones, or into a new file; {_ONLY_AUTHORS}"
+
+
+def _reserved(stage: Stage, change: Change) -> tuple[str, str] | None:
+    own = f"{ARTIFACTS}/{stage.id}/"
+    if not _is_below(change.path, own):
+        whose = "an artifact of another stage" if _is_below(change.path, f"{ARTIFACTS}/") else "Interlock's own folder"
+        return "reserved", f"but that is {whose}: {_undo(change)}; artifacts of this stage go to {own}"
+    if change.new_mode == _SYMLINK:
+        return "artifact", "as a symbolic link: an artifact is a regular file"
+    return None
+
+
+def _is_below(path: str, folder: str) -> bool:
+    """Some file systems take .INTERLOCK for .interlock, so letter case is no way around; the own artifacts,
+    which this also allows, are protected from nobody but other stages."""
+    return f"{path.casefold()}/".startswith(folder.casefold()) if folder == _RESERVED else path.startswith(folder)
+
+
+def _of_protected(change: Change, *, may_add: bool) -> str:
+    if may_add and change.status == "A":
+        return "but this stage adds tests and data alone, no configuration, no other code and no link: delete it"
+    if may_add:
+        mend = "put it back as it was, and write new tests into a new file"
+        return f"but this stage only adds tests: {mend}; {_ONLY_AUTHORS}"
+    return f"but it is protected: {_undo(change)}; {_ONLY_AUTHORS}"
+
+
+def _undo(change: Change) -> str:
+    return "delete it" if change.status == "A" else "put it back as it was"
+
+
+def _done(change: Change) -> str:
+    if change.status == "A":
+        return "was added" + (" as a symbolic link" if change.new_mode == _SYMLINK else "")
+    if change.status == "D":
+        return "was deleted"
+    if change.status == "T":
+        return f"had its mode changed from {change.old_mode} to {change.new_mode}"
+    if change.old_mode != change.new_mode:
+        return f"was changed (and its mode, from {change.old_mode} to {change.new_mode})"
+    return "was changed"
+
+
+def _listed(globs: Sequence[str]) -> str:
+    shown = ", ".join(globs[:8]) + (", ..." if len(globs) > 8 else "")
+    return f"only {shown}" if globs else "nothing but its artifacts"
+
+
+def _sizes(stage: Stage, changes: Sequence[Change]) -> Iterator[Finding]:
+    """The limits on files and lines; the stage's own artifacts are not counted."""
+    counted = [change for change in changes if not change.path.startswith(f"{ARTIFACTS}/{stage.id}/")]
+    files, lines = len(counted), sum(change.added + change.removed for change in counted)
+    if 0 < stage.scope.max_files < files:
+        message = f"{files} files were changed, at most {stage.scope.max_files} may be: make a smaller change"
+        yield Finding("max_files", message)
+    if 0 < stage.scope.max_lines < lines:
+        message = f"{lines} lines were changed, at most {stage.scope.max_lines} may be: make a smaller change"
+        yield Finding("max_lines", message)
+
+
+def _markers(workspaces: Workspaces, case: Case) -> Iterator[Finding]:
+    for path in decisions.marked(case):
+        try:
+            content = workspaces.read(case.commit, path, _MARKED_BYTES_MAX) or b""
+        except UsageError:
+            yield Finding("conflict", f"{path}: too large to be looked through for conflict markers", file=path)
+            continue
+        for number, line in enumerate(content.splitlines(), 1):
+            if line.startswith(_MARKERS):
+                message = f"{path}:{number}: a conflict marker is left: merge both sides and remove the markers"
+                yield Finding("conflict", message, file=path, line=number)
+                break

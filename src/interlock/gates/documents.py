@@ -1,0 +1,185 @@
+"""Documents that a stage produces: JSON that must follow a JSON Schema, with the line of each mistake, and the headings
+of Markdown, as CommonMark has them (ATX and setext).
+
+Rule: strict JSON only (no NaN, no duplicate keys); a `$ref` finds what lies in the schema itself or in the
+published drafts, and nothing is ever fetched. What a reader would not see as a heading is none: not in fenced or
+indented code, not in a comment.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, NoReturn
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.protocols import Validator
+from jsonschema.validators import validator_for
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+
+from interlock.core.pipeline import Text
+
+MISTAKES_MAX = 100
+_SHOWN_MAX = 300  # characters of a message: the library quotes the whole instance
+
+
+class BadSchema(Exception):
+    """The schema itself is wrong. The text says where."""
+
+
+def mistakes(schema: Text, content: bytes) -> Iterator[tuple[int, str]]:
+    """Line and message of each mistake, at most MISTAKES_MAX. Raises BadSchema."""
+    validator = _validator(schema)
+    try:
+        text = content.decode("utf-8-sig")
+        document = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_no_twice)
+    except json.JSONDecodeError as error:
+        yield error.lineno, f"no JSON: {error.msg}"
+        return
+    except (ValueError, RecursionError) as error:
+        yield 1, f"no JSON: {error}"
+        return
+    try:
+        errors = list(islice(validator.iter_errors(document), MISTAKES_MAX))
+    except Unresolvable as error:
+        raise BadSchema(f"{_origin(schema)}: {error}: a schema can refer only to what lies in itself") from error
+    except RecursionError:
+        errors = [ValidationError("nested too deeply")]
+    for mistake in sorted(errors, key=lambda mistake: [str(part) for part in mistake.absolute_path]):
+        yield line_of(text, list(mistake.absolute_path)), _message(mistake)
+
+
+def _validator(schema: Text) -> Validator:
+    try:
+        definition = json.loads(schema.content)
+        kind = validator_for(definition, default=Draft202012Validator)
+        kind.check_schema(definition)
+    except (ValueError, SchemaError) as error:
+        what = error.message if isinstance(error, SchemaError) else str(error)
+        raise BadSchema(f"{_origin(schema)}: no JSON Schema: {what}") from error
+    registry: Registry[bool | Mapping[str, Any]] = Registry()  # without `retrieve`: it fetches nothing
+    return kind(definition, registry=registry)
+
+
+def _origin(schema: Text) -> str:
+    return schema.origin or "the schema"
+
+
+def _message(error: ValidationError) -> str:
+    where = "".join(f"/{part}" for part in error.absolute_path) or "the document"
+    message = error.message
+    if len(message) > _SHOWN_MAX:
+        message = f"{message[: _SHOWN_MAX // 2]} ... {message[-_SHOWN_MAX // 2 :]}"
+    return f"{where}: {message}"
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _no_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Two readers could take two different values of a key that is there twice."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} is there twice")
+    return members
+
+
+_BLANK = re.compile(r"[ \t\r\n]*")
+_DECODER = json.JSONDecoder()
+
+
+def line_of(text: str, path: Sequence[str | int]) -> int:
+    """The line, from 1, of the value that `path` (keys and indexes) leads to; of the last one found on the way."""
+    at = _blank(text, 1 if text.startswith("\ufeff") else 0)
+    for part in path:
+        inside = _member(text, at, part) if isinstance(part, str) else _element(text, at, part)
+        if inside is None:
+            break
+        at = inside
+    return text.count("\n", 0, at) + 1
+
+
+def _member(text: str, at: int, key: str) -> int | None:
+    if not text.startswith("{", at):
+        return None
+    at = _blank(text, at + 1)
+    while not text.startswith("}", at):
+        name, at = _DECODER.raw_decode(text, at)
+        at = _blank(text, _blank(text, at) + 1)
+        if name == key:
+            return at
+        at = _next(text, at)
+    return None
+
+
+def _element(text: str, at: int, index: int) -> int | None:
+    if not text.startswith("[", at):
+        return None
+    at = _blank(text, at + 1)
+    for _ in range(index):
+        if text.startswith("]", at):
+            return None
+        at = _next(text, at)
+    return at
+
+
+def _next(text: str, at: int) -> int:
+    """Behind the value at `at` and the comma after it, if there is one."""
+    _, at = _DECODER.raw_decode(text, at)
+    at = _blank(text, at)
+    return _blank(text, at + 1) if text.startswith(",", at) else at
+
+
+def _blank(text: str, at: int) -> int:
+    match = _BLANK.match(text, at)
+    return match.end() if match else at
+
+
+_FENCE = re.compile(r" {0,3}(?P<fence>`{3,}(?=[^`]*$)|~{3,})")
+_ATX = re.compile(r" {0,3}#{1,6}(?:[ \t]+(?P<text>.*?))?(?:[ \t]+#+)?[ \t]*")
+_UNDERLINE = re.compile(r" {0,3}(?:=+|-+)[ \t]*")
+_NO_PARAGRAPH = re.compile(r"\s*$| {4}|\t| {0,3}(?:>|[-+*][ \t]|\d{1,9}[.)][ \t])")
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+_MARKUP = re.compile(r"[*_`]+|\[(?P<text>[^\]]*)\]\([^)]*\)")
+
+
+def headings(text: str) -> dict[str, str]:
+    """Each heading's normal form and the heading as written, in their order."""
+    found = _found(_COMMENT.sub("", text).splitlines())
+    return {normal(heading): heading for heading in found if heading}
+
+
+def normal(heading: str) -> str:
+    """A heading without markup, letter case, outer punctuation and double blanks: what is compared."""
+    plain = _MARKUP.sub(lambda match: match["text"] or "", heading)
+    return " ".join(plain.split()).strip(" :.").casefold()
+
+
+def _found(lines: list[str]) -> list[str]:
+    found: list[str] = []
+    fence = ""
+    before = ""
+    for line in lines:
+        opened = _FENCE.match(line)
+        if fence:
+            closes = opened and opened["fence"].startswith(fence) and not line.strip().strip(fence[0])
+            fence = "" if closes else fence
+            before = ""
+        elif opened:
+            fence, before = opened["fence"], ""
+        elif atx := _ATX.fullmatch(line):
+            found.append((atx["text"] or "").strip())
+            before = ""
+        elif before and _UNDERLINE.fullmatch(line):
+            found.append(before.strip())
+            before = ""
+        else:
+            before = "" if _NO_PARAGRAPH.match(line) else line
+    return found

@@ -1,1 +1,0 @@
-"""What artifacts are made of: JSON that follows a schema, Markdown with its headings."""

@@ -1,1 +1,0 @@
-"""Asking an outside CI: its API, and what its answers come to."""

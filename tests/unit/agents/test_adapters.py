@@ -1,0 +1,35 @@
+"""Each adapter is a module in `agents.kinds` and a row in `core.programs`, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from pkgutil import iter_modules
+
+import pytest
+
+from interlock.agents import kinds
+from interlock.core.programs import ADAPTERS
+from interlock.spec import InvalidPipeline, load_pipeline
+
+
+def test_each_module_has_its_row() -> None:
+    assert {module.name for module in iter_modules(kinds.__path__)} == set(ADAPTERS)
+
+
+@pytest.mark.parametrize("name", sorted(ADAPTERS))
+def test_the_file_takes_what_its_row_says(name: str, tmp_path: Path) -> None:
+    adapter = ADAPTERS[name]
+    for option in {"price", "login", "script"} - adapter.options:
+        assert f"unknown key {option}" in _said(tmp_path, name, f"{option}: true")
+    started = f"`use: {name}` starts its own program" not in _said(tmp_path, name, "run: x")
+    assert started == adapter.runs == ("has no program" in _said(tmp_path, name, "env: []"))
+
+
+def _said(root: Path, use: str, line: str) -> str:
+    stages = "stages: {s: {agent: a, gates: [{id: g, run: x}]}}"
+    (root / "interlock.yaml").write_text(f"version: 1\nagents:\n  a:\n    use: {use}\n    {line}\n{stages}\n")
+    try:
+        load_pipeline(root / "interlock.yaml", root)
+    except InvalidPipeline as error:
+        return str(error)
+    return ""
