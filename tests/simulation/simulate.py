@@ -17,10 +17,10 @@ from tests.simulation.pipelines import random_pipeline
 from tests.simulation.store import Commit, Store
 from tests.simulation.world import KEPT, Nature, SimAgent, SimBlobs, SimGates, SimWorkspaces
 
-from interlock.core.events import EffectErrored, Event, Recorded, RunStarted, SentBack
+from interlock.core.events import Action, AnswerTaken, EffectErrored, Event, Recorded, RunStarted, SentBack
 from interlock.core.fold import fold
 from interlock.core.pipeline import Pipeline, until
-from interlock.core.state import TRANSITIONS, RunState, stage_of
+from interlock.core.state import RunState, fits, stage_of, trigger_name, trigger_of
 from interlock.execution.context import Context
 from interlock.execution.ledger import Ledger
 from interlock.journal.memory import MemoryJournal
@@ -296,11 +296,19 @@ class Simulation:
         """Which transitions of the table were taken."""
         before, self.last = self.last, state
         event = record.event
-        names = event.resets if isinstance(event, SentBack) else (stage_of(event),)
-        for name in names:
+        for name in _stages_of(event, before, state):
             stage = before.stages.get(name)
-            if stage is not None and (stage.phase, type(event)) in TRANSITIONS:
-                self.result.seen[stage.phase, type(event).__name__] += 1
+            if stage is not None and fits(stage, event):
+                self.result.seen[stage.phase, trigger_name(trigger_of(event))] += 1
+
+
+def _stages_of(event: Event, before: RunState, after: RunState) -> tuple[str, ...]:
+    """Those that the event may move."""
+    if isinstance(event, SentBack):
+        return event.resets
+    if isinstance(event, AnswerTaken) and event.action in (Action.CONTINUE, Action.RAISE):  # of the whole run
+        return tuple(name for name in before.stages if before.stages[name] is not after.stages[name])
+    return (stage_of(event),)
 
 
 def _looked(fact: Event) -> bool:

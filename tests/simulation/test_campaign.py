@@ -11,7 +11,7 @@ from tests.simulation.campaign import Tally, campaign, coverage, main, missing, 
 from tests.simulation.chance import Scenario
 from tests.simulation.simulate import Simulation, check_fold, simulate
 
-from interlock.core.state import TRANSITIONS
+from interlock.core.state import TRANSITIONS, trigger_name
 
 RUNS = 20_000
 SHARE = 4_000  # large enough that each takes every transition: the rarest comes a few times in a thousand
@@ -72,18 +72,18 @@ def test_a_transition_that_is_never_taken_is_named_and_fails_the_campaign(capsys
 
 def test_each_transition_of_the_table_is_asked_for() -> None:
     tally = Tally()
-    tally.seen.update((phase, event.__name__) for phase, event in TRANSITIONS)
+    tally.seen.update((phase, trigger_name(trigger)) for phase, trigger in TRANSITIONS)
     assert missing(tally) == []
-    for phase, event in TRANSITIONS:
-        without = Tally(seen=tally.seen - Counter({(phase, event.__name__): 1}))
-        assert missing(without) == [f"{phase} on {event.__name__}"]
+    for phase, trigger in TRANSITIONS:
+        without = Tally(seen=tally.seen - Counter({(phase, trigger_name(trigger)): 1}))
+        assert missing(without) == [f"{phase} on {trigger_name(trigger)}"]
 
 
 def test_the_report_sums_what_several_processes_saw() -> None:
     parts = [coverage(campaign(seed, 2)) for seed in (0, 2)]
     text = "\n".join(report(parts))
     assert "4 runs" in text
-    assert all(f"{phase:9} {event.__name__:18}" in text for phase, event in TRANSITIONS)
+    assert all(f"{phase:9} {trigger_name(trigger):21}" in text for phase, trigger in TRANSITIONS)
 
 
 def test_the_same_seed_is_the_same_run() -> None:

@@ -46,8 +46,7 @@ def an_attempt_is_done_again_by_the_next_owner(patch: pytest.MonkeyPatch) -> Non
     patch.setattr(fold, "_orphan", lambda stage: stage)
     patch.setattr(admission, "_admit_claim", lambda *_: "")
     again = {**state.TRANSITIONS, (Phase.WORKING, AttemptStarted): Phase.WORKING}
-    for module in (admission, fold):
-        patch.setattr(module, "TRANSITIONS", again)
+    patch.setattr(state, "TRANSITIONS", again)
 
 
 def every_attempt_goes_on_from_the_rejected_one(patch: pytest.MonkeyPatch) -> None:

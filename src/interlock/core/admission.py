@@ -34,7 +34,7 @@ from interlock.core.events import (
     VerdictGiven,
 )
 from interlock.core.ids import AttemptId
-from interlock.core.state import TRANSITIONS, Phase, RunState, StageState, stage_of, subject_of
+from interlock.core.state import Phase, RunState, StageState, fits, stage_of, subject_of
 
 
 def admit(state: RunState, event: Event) -> str:
@@ -123,7 +123,7 @@ def _admit_stage_event(state: RunState, event: Event) -> str:
     subject = subject_of(event)
     if subject is not None and subject.epoch != stage.epoch:
         return _stale(subject, stage)
-    if (stage.phase, type(event)) not in TRANSITIONS:
+    if not fits(stage, event):
         return f"the stage is {stage.phase}"
     match event:
         case AttemptStarted():
@@ -182,7 +182,7 @@ def _admit_verdict(state: RunState, event: VerdictGiven) -> str:
         return _stale(event.subject, stage)
     if event.subject.is_input:
         return _admit_try(stage.input_verdicts.get(event.gate), event) if stage.input else "it has no input yet"
-    if stage.phase is not Phase.JUDGING:
+    if not fits(stage, event):
         return f"the stage is {stage.phase}"
     return _admit_newest(stage, event.subject) or _admit_try(stage.verdicts.get(event.gate), event)
 

@@ -40,7 +40,7 @@ from interlock.core.events import (
     VerdictGiven,
     WhenHeld,
 )
-from interlock.core.state import TRANSITIONS, Phase, Rejection, RunState, Spent, StageState, Waited, stage_of
+from interlock.core.state import Phase, Rejection, RunState, Spent, StageState, Waited, moved, stage_of
 from interlock.core.tries import TRIES_MAX
 
 
@@ -161,25 +161,29 @@ def _by_agent(state: RunState, event: CandidateProduced) -> bool:
 
 
 def _advance(stage: StageState, event: Event, at: float) -> StageState:
-    phase = TRANSITIONS.get((stage.phase, type(event)), stage.phase)
+    if isinstance(event, VerdictGiven) and event.subject.is_input:  # in any phase
+        return changed(stage, input_verdicts={**stage.input_verdicts, event.gate: event})
+    return moved(stage, event, _taken(stage, event, at))
+
+
+def _taken(stage: StageState, event: Event, at: float) -> StageState:
+    """All that the event changes but the phase."""
     match event:
         case InputPrepared():
-            return changed(stage, phase=phase, input=event)
+            return changed(stage, input=event)
         case WhenHeld():
             return changed(stage, when_held=True)
         case StageSkipped():
             output = (stage.input.commit, stage.input.tree) if stage.input else None
-            return changed(stage, phase=phase, output=output)
+            return changed(stage, output=output)
         case AttemptStarted():
             return _begin(stage, event)
         case AttemptLost():
-            return changed(stage, phase=phase, orphaned=False, answer=_after_end(stage), asked=frozenset())
+            return changed(stage, orphaned=False, answer=_after_end(stage), asked=frozenset())
         case AttemptErrored():
             return _let_down(stage, event, at)
         case CandidateProduced():
             return _produce(stage, event)
-        case VerdictGiven() if event.subject.is_input:
-            return changed(stage, input_verdicts={**stage.input_verdicts, event.gate: event})
         case VerdictGiven():
             return _wait(stage.judged(event), event, at)
         case ApprovalAsked():
@@ -190,7 +194,7 @@ def _advance(stage: StageState, event: Event, at: float) -> StageState:
             return _accept(stage, event)
         case Paused():
             came_from = stage.paused_from if stage.phase is Phase.PAUSED else stage.phase
-            return changed(stage, phase=phase, pause=event, paused_from=came_from)
+            return changed(stage, pause=event, paused_from=came_from)
         case _:
             return stage
 
@@ -198,7 +202,6 @@ def _advance(stage: StageState, event: Event, at: float) -> StageState:
 def _begin(stage: StageState, event: AttemptStarted) -> StageState:
     return changed(
         stage,
-        phase=Phase.WORKING,
         attempt=event,
         number=event.attempt.number,
         candidate=None,
@@ -226,7 +229,6 @@ def _let_down(stage: StageState, event: AttemptErrored, at: float) -> StageState
     limited = tuple(name for name in stage.limited if name != agent or not given_up)
     return changed(
         stage,
-        phase=Phase.READY,
         errors=0 if given_up else stage.errors + (not event.quota),
         failures=failures,
         down=(*stage.down, agent) if down and agent not in stage.down else stage.down,
@@ -244,7 +246,6 @@ def _produce(stage: StageState, event: CandidateProduced) -> StageState:
     refusal = event.refusal
     return changed(
         stage,
-        phase=Phase.JUDGING,
         candidate=event,
         verdicts={refusal.gate: refusal} if refusal else {},
         errors=0,
@@ -268,7 +269,6 @@ def _reject(stage: StageState, event: CandidateRejected) -> StageState:
     rejection = Rejection(event, commit, tuple(stage.verdicts.values()))
     return changed(
         stage,
-        phase=Phase.REJECTED,
         rejections=(*stage.rejections, rejection),
         charged=stage.charged + 1,
         feedback=(*stage.feedback, event.feedback) if event.feedback else stage.feedback,
@@ -282,7 +282,6 @@ def _accept(stage: StageState, event: HandoffAccepted) -> StageState:
     verdicts = {verdict.gate: verdict for verdict in earlier.verdicts} if earlier else stage.verdicts
     return changed(
         stage,
-        phase=Phase.ACCEPTED,
         accepted=event,
         output=(event.commit, event.tree),
         verdicts=verdicts,
@@ -312,7 +311,8 @@ def _send_back(state: RunState, event: SentBack) -> RunState:
         feedback = (event.feedback,) if name == event.target and event.feedback else ()
         answer = _submission(former.answer) if name == event.target else None
         undone = _undone(former) if name == event.target else None
-        stages[name] = StageState(epoch=former.epoch + 1, feedback=feedback, answer=answer, undone=undone)
+        new = StageState(epoch=former.epoch + 1, feedback=feedback, answer=answer, undone=undone)
+        stages[name] = moved(former, event, new)
     loops = dict(state.loops)
     if event.rule >= 0:
         key = (event.attempt.stage, event.rule)

@@ -1,8 +1,8 @@
 """The state of a run: a fold of its journal.
 
 Rules: `admit` says whether an event fits, `apply` puts a fitting one in; both read the one table
-below, from which the documentation draws its picture. What does not fit is refused, never raised:
-a late report of a dead attempt, of a stale epoch or of a former owner changes nothing.
+below. Every change of a phase is a row of it, and the documentation draws its picture from it. What does not fit is
+refused, never raised: a late report of a dead attempt, of a stale epoch or of a former owner changes nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import assert_never
 
 from interlock.core.changed import changed
 from interlock.core.commands import Undone
@@ -54,7 +55,17 @@ class Phase(StrEnum):
     SKIPPED = "skipped"
 
 
-TRANSITIONS: Mapping[tuple[Phase, type], Phase] = MappingProxyType(
+class Return(StrEnum):
+    """A target that depends on the stage."""
+
+    PAUSED_FROM = "paused_from"  # the phase that it paused in
+    START = "start"  # `ready` where its input is there, else `waiting`
+
+
+Trigger = type | Action  # the type of an event; of an answer, what it says
+Target = Phase | Return
+
+TRANSITIONS: Mapping[tuple[Phase, Trigger], Target] = MappingProxyType(
     {
         (Phase.WAITING, InputPrepared): Phase.READY,
         (Phase.WAITING, Paused): Phase.PAUSED,
@@ -80,12 +91,28 @@ TRANSITIONS: Mapping[tuple[Phase, type], Phase] = MappingProxyType(
         (Phase.REJECTED, SentBack): Phase.WAITING,
         (Phase.REJECTED, Paused): Phase.PAUSED,
         (Phase.REJECTED, HandoffAccepted): Phase.ACCEPTED,
-        (Phase.PAUSED, AnswerTaken): Phase.READY,  # retry; continue goes back to where it paused from
         (Phase.PAUSED, Paused): Phase.PAUSED,  # what a person asked for could not be done
         (Phase.PAUSED, SentBack): Phase.WAITING,
         (Phase.PAUSED, HandoffAccepted): Phase.ACCEPTED,
         (Phase.ACCEPTED, SentBack): Phase.WAITING,
         (Phase.SKIPPED, SentBack): Phase.WAITING,
+        (Phase.PAUSED, Action.CONTINUE): Return.PAUSED_FROM,
+        (Phase.PAUSED, Action.RAISE): Return.PAUSED_FROM,
+        (Phase.JUDGING, Action.APPROVE): Phase.JUDGING,  # as the verdict of a human gate
+        (Phase.JUDGING, Action.REJECT): Phase.JUDGING,
+        (Phase.READY, Action.ACCEPT): Phase.READY,  # an earlier candidate; HandoffAccepted follows, as below
+        (Phase.WORKING, Action.ACCEPT): Phase.WORKING,  # AttemptLost follows first
+        (Phase.JUDGING, Action.ACCEPT): Phase.JUDGING,
+        (Phase.REJECTED, Action.ACCEPT): Phase.REJECTED,
+        (Phase.PAUSED, Action.ACCEPT): Phase.PAUSED,
+        (Phase.WAITING, Action.RETRY): Return.START,
+        (Phase.READY, Action.RETRY): Return.START,
+        (Phase.WORKING, Action.RETRY): Phase.WORKING,  # AttemptLost follows: retry --now
+        (Phase.JUDGING, Action.RETRY): Phase.JUDGING,
+        (Phase.REJECTED, Action.RETRY): Return.START,
+        (Phase.PAUSED, Action.RETRY): Return.START,
+        (Phase.ACCEPTED, Action.RETRY): Phase.ACCEPTED,  # SentBack follows
+        (Phase.SKIPPED, Action.RETRY): Phase.SKIPPED,
     }
 )
 
@@ -261,9 +288,51 @@ def subject_of(event: Event) -> AttemptId | None:
             return None
 
 
-def pictured(transitions: Mapping[tuple[Phase, type], Phase] = TRANSITIONS) -> Iterable[str]:
-    """The table as lines of a Mermaid state diagram, for the documentation."""
+def trigger_of(event: Event) -> Trigger:
+    """What the table knows the event by."""
+    return event.action if isinstance(event, AnswerTaken) else type(event)
+
+
+def fits(stage: StageState, event: Event) -> bool:
+    """Whether the table has a row for the event in the phase of the stage."""
+    return (stage.phase, trigger_of(event)) in TRANSITIONS
+
+
+def moved(former: StageState, event: Event, stage: StageState) -> StageState:
+    """`stage` in the phase that the table gives for the event at `former`. The only place that sets a phase."""
+    target = TRANSITIONS[former.phase, trigger_of(event)]
+    if target is Return.PAUSED_FROM:
+        target = former.paused_from
+    elif target is Return.START:
+        target = Phase.READY if former.input is not None else Phase.WAITING
+    return stage if stage.phase is target else changed(stage, phase=target)
+
+
+def trigger_name(trigger: Trigger) -> str:
+    """As reports and the documentation show it."""
+    return f"{AnswerTaken.__name__}({trigger.value})" if isinstance(trigger, Action) else trigger.__name__
+
+
+def pictured(transitions: Mapping[tuple[Phase, Trigger], Target] = TRANSITIONS) -> Iterable[str]:
+    """The table as lines of a Mermaid state diagram, for the documentation. `paused` goes back to where a stage can
+    pause."""
+    pauses = tuple(phase for phase, trigger in transitions if trigger is Paused and phase is not Phase.PAUSED)
     yield "stateDiagram-v2"
     yield "    [*] --> waiting"
-    for (phase, event), target in transitions.items():
-        yield f"    {phase} --> {target}: {event.__name__}"
+    for (phase, trigger), target in transitions.items():
+        for end in _ends(phase, target, pauses):
+            yield f"    {phase} --> {end}: {trigger_name(trigger)}"
+
+
+def _ends(phase: Phase, target: Target, pauses: tuple[Phase, ...]) -> tuple[Phase, ...]:
+    match target:
+        case Return.PAUSED_FROM:
+            return pauses
+        case Return.START if phase is Phase.PAUSED:
+            return (Phase.WAITING, Phase.READY)
+        case Return.START:
+            return (Phase.WAITING,) if phase is Phase.WAITING else (Phase.READY,)
+        case Phase():
+            return (target,)
+        case _:
+            assert_never(target)
