@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import assert_never
 
 from interlock.core.answers import take_answer
 from interlock.core.changed import changed
@@ -18,6 +19,7 @@ from interlock.core.events import (
     AnswerTaken,
     ApprovalAsked,
     AttemptErrored,
+    AttemptEvent,
     AttemptLost,
     AttemptStarted,
     CandidateProduced,
@@ -25,18 +27,19 @@ from interlock.core.events import (
     Delivered,
     DeliveryBegun,
     EffectErrored,
-    Event,
     HandoffAccepted,
     InputPrepared,
     OwnerChanged,
     Paused,
     Recorded,
     Refused,
+    RunEvent,
     RunFinished,
     RunStarted,
     SentBack,
     StageSkipped,
     TimeReached,
+    Usage,
     VerdictGiven,
     WhenHeld,
 )
@@ -74,15 +77,29 @@ def _take(draft: RunState, record: Recorded) -> None:
     if passed > 0 and type(event) is not OwnerChanged and _is_busy(draft):
         spent = changed(spent, wall_s=spent.wall_s + passed)  # not while nobody owned it
     _put(draft, seq=record.seq, at=record.at, spent=spent, now=max(draft.now, record.at))
-    if type(event) in _OF_RUN:
-        _take_by_run(draft, event)
-    else:
-        _take_by_stage(draft, event)
-
-
-_OF_RUN = frozenset(
-    (RunStarted, OwnerChanged, Refused, TimeReached, EffectErrored, DeliveryBegun, Delivered, RunFinished)
-)
+    match event:
+        case (
+            InputPrepared() | StageSkipped() | WhenHeld() | AttemptStarted() | AttemptLost() | AttemptErrored()
+            | CandidateProduced() | ApprovalAsked() | HandoffAccepted() | CandidateRejected()
+        ):  # fmt: skip
+            _take_by_stage(draft, event)
+        case VerdictGiven() if event.subject.is_base:
+            _put(draft, base_verdicts={**draft.base_verdicts, event.gate: event})
+        case Paused(stage=""):
+            _put(draft, pause=event)
+        case VerdictGiven() | Paused():
+            _take_by_stage(draft, event)
+        case SentBack():
+            _put(draft, **vars(_send_back(draft, event)))
+        case AnswerTaken():
+            _put(draft, **vars(take_answer(draft, event)))
+        case (
+            RunStarted() | OwnerChanged() | Refused() | TimeReached() | EffectErrored() | DeliveryBegun()
+            | Delivered() | RunFinished()
+        ):  # fmt: skip
+            _take_by_run(draft, event)
+        case _:
+            assert_never(event)
 
 
 def _is_busy(draft: RunState) -> bool:
@@ -95,7 +112,7 @@ def _is_busy(draft: RunState) -> bool:
 # --- the run ------------------------------------------------------------------------------------
 
 
-def _take_by_run(draft: RunState, event: Event) -> None:
+def _take_by_run(draft: RunState, event: RunEvent) -> None:
     match event:
         case RunStarted():
             _put(draft, started=event, started_at=draft.at, stages={stage: StageState() for stage in event.stages})
@@ -112,8 +129,10 @@ def _take_by_run(draft: RunState, event: Event) -> None:
             _put(draft, delivered=event, delivering=None)
         case RunFinished():
             _put(draft, finished=event)
-        case _:
+        case Refused():
             pass
+        case _:
+            assert_never(event)
 
 
 def _orphan(stage: StageState) -> StageState:
@@ -123,33 +142,36 @@ def _orphan(stage: StageState) -> StageState:
 # --- a stage ------------------------------------------------------------------------------------
 
 
-def _take_by_stage(draft: RunState, event: Event) -> None:
-    match event:
-        case VerdictGiven() if event.subject.is_base:
-            _put(draft, base_verdicts={**draft.base_verdicts, event.gate: event})
-        case SentBack():
-            _put(draft, **vars(_send_back(draft, event)))
-        case AnswerTaken():
-            _put(draft, **vars(take_answer(draft, event)))
-        case Paused(stage=""):
-            _put(draft, pause=event)
-        case _:
-            name = stage_of(event)
-            _charge(draft, name, event)
-            draft.stages[name] = _advance(draft.stages[name], event, draft.at)  # type: ignore[index] # a draft's are a dict
+_StageEvent = AttemptEvent | VerdictGiven | Paused
 
 
-def _charge(draft: RunState, stage: str, event: Event) -> None:
+def _take_by_stage(draft: RunState, event: _StageEvent) -> None:
+    name = stage_of(event)
+    _charge(draft, name, event)
+    draft.stages[name] = _advance(draft.stages[name], event, draft.at)  # type: ignore[index] # a draft's are a dict
+
+
+def _charge(draft: RunState, stage: str, event: _StageEvent) -> None:
     """What it cost, to the run and to the stage."""
     match event:
         case AttemptErrored():
-            usage, attempts = event.usage, int(event.worked)
-        case CandidateProduced() if _by_agent(draft, event):
-            usage, attempts = event.usage, 1
-        case VerdictGiven() if not event.hard:
-            usage, attempts = event.usage, 0
+            _add(draft, stage, event.usage, int(event.worked))
+        case CandidateProduced():
+            if _by_agent(draft, event):
+                _add(draft, stage, event.usage, 1)
+        case VerdictGiven():
+            if not event.hard:
+                _add(draft, stage, event.usage, 0)
+        case (
+            InputPrepared() | StageSkipped() | WhenHeld() | AttemptStarted() | AttemptLost() | ApprovalAsked()
+            | HandoffAccepted() | CandidateRejected() | Paused()
+        ):  # fmt: skip
+            pass
         case _:
-            return
+            assert_never(event)
+
+
+def _add(draft: RunState, stage: str, usage: Usage, attempts: int) -> None:
     former = draft.charges.get(stage, Spent())
     charges = {**draft.charges, stage: former.plus(usage, attempts)}
     _put(draft, spent=draft.spent.plus(usage, attempts), charges=charges)
@@ -160,13 +182,13 @@ def _by_agent(state: RunState, event: CandidateProduced) -> bool:
     return attempt is not None and bool(attempt.agent)
 
 
-def _advance(stage: StageState, event: Event, at: float) -> StageState:
+def _advance(stage: StageState, event: _StageEvent, at: float) -> StageState:
     if isinstance(event, VerdictGiven) and event.subject.is_input:  # in any phase
         return changed(stage, input_verdicts={**stage.input_verdicts, event.gate: event})
     return moved(stage, event, _taken(stage, event, at))
 
 
-def _taken(stage: StageState, event: Event, at: float) -> StageState:
+def _taken(stage: StageState, event: _StageEvent, at: float) -> StageState:
     """All that the event changes but the phase."""
     match event:
         case InputPrepared():
@@ -196,7 +218,7 @@ def _taken(stage: StageState, event: Event, at: float) -> StageState:
             came_from = stage.paused_from if stage.phase is Phase.PAUSED else stage.phase
             return changed(stage, pause=event, paused_from=came_from)
         case _:
-            return stage
+            assert_never(event)
 
 
 def _begin(stage: StageState, event: AttemptStarted) -> StageState:

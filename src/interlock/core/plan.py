@@ -172,6 +172,8 @@ def _plan_stage(pipeline: Pipeline, state: RunState, stage: Stage, *, base_judge
             yield from after_rejection(pipeline, state, stage)
         case Phase.PAUSED | Phase.ACCEPTED | Phase.SKIPPED:
             return
+        case _:
+            assert_never(now.phase)
 
 
 def _carry_out(pipeline: Pipeline, state: RunState, stage: Stage, now: StageState) -> Iterator[Command]:

@@ -30,11 +30,14 @@ from interlock.core.events import (
     Event,
     HandoffAccepted,
     InputPrepared,
+    OwnerChanged,
     Paused,
+    Refused,
     RunFinished,
     RunStarted,
     SentBack,
     StageSkipped,
+    TimeReached,
     Usage,
     VerdictGiven,
     WhenHeld,
@@ -268,24 +271,39 @@ def stage_of(event: Event) -> str:
     match event:
         case Paused() | AnswerTaken():
             return event.stage
-        case VerdictGiven():
+        case VerdictGiven() | InputPrepared() | StageSkipped() | WhenHeld() | ApprovalAsked():
             return event.subject.stage
+        case (
+            AttemptStarted() | AttemptLost() | AttemptErrored() | CandidateProduced() | HandoffAccepted()
+            | CandidateRejected() | SentBack()
+        ):  # fmt: skip
+            return event.attempt.stage
+        case (
+            RunStarted() | OwnerChanged() | Refused() | TimeReached() | EffectErrored() | DeliveryBegun()
+            | Delivered() | RunFinished()
+        ):  # fmt: skip
+            return ""
         case _:
-            subject = subject_of(event)
-            return subject.stage if subject is not None else ""
+            assert_never(event)
 
 
 def subject_of(event: Event) -> AttemptId | None:
     """The attempt or input that an event of a stage is about, where it must be of the current epoch."""
     match event:
-        case AttemptStarted() | AttemptLost() | AttemptErrored() | CandidateProduced() | HandoffAccepted():
-            return event.attempt
-        case CandidateRejected() | SentBack():
+        case (
+            AttemptStarted() | AttemptLost() | AttemptErrored() | CandidateProduced() | HandoffAccepted()
+            | CandidateRejected() | SentBack()
+        ):  # fmt: skip
             return event.attempt
         case InputPrepared() | StageSkipped() | WhenHeld() | ApprovalAsked():
             return event.subject
-        case _:
+        case (
+            VerdictGiven() | Paused() | AnswerTaken() | RunStarted() | OwnerChanged() | Refused()
+            | TimeReached() | EffectErrored() | DeliveryBegun() | Delivered() | RunFinished()
+        ):  # fmt: skip
             return None
+        case _:
+            assert_never(event)
 
 
 def trigger_of(event: Event) -> Trigger:

@@ -107,7 +107,10 @@ def perform(world: World, context: Context, command: Command, cancel: Cancel) ->
             assert_never(command)
 
 
-def _counted(world: World, context: Context, command: Numbered) -> Effects:
+_Counted = PrepareInput | CheckWhen | AcceptHandoff | RejectCandidate
+
+
+def _counted(world: World, context: Context, command: _Counted) -> Effects:
     """Effects whose failures are counted by the planner, which then waits or asks a person."""
     try:
         with as_infrastructure():
@@ -131,7 +134,7 @@ def _errored(
     return EffectErrored(effect_key(command), command.number, str(error), retry_at, permanent, undone)
 
 
-def _event_of(world: World, context: Context, command: Numbered) -> Event:
+def _event_of(world: World, context: Context, command: _Counted) -> Event:
     match command:
         case PrepareInput():
             return _prepare_input(world, context, command)
@@ -142,7 +145,7 @@ def _event_of(world: World, context: Context, command: Numbered) -> Event:
         case RejectCandidate():
             return _reject(world, context, command)
         case _:
-            raise AssertionError(f"{command} is not counted here")
+            assert_never(command)
 
 
 # --- inputs -------------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ FORM = Path(__file__).with_name("stored_form.txt")
 def test_the_stored_form_has_not_changed_unawares() -> None:
     kinds = (*get_args(Event), Answer, Finding, Evidence, Usage, conflicts.Side, conflicts.Undecided)
     form = [f"{kind.__name__}({', '.join(map(_field, fields(kind)))})" for kind in kinds]
-    assert form == FORM.read_text(encoding="utf-8").splitlines()
+    assert sorted(form) == sorted(FORM.read_text(encoding="utf-8").splitlines())
 
 
 def _field(field) -> str:
