@@ -43,7 +43,7 @@ def reports_of_the_dead_count(patch: pytest.MonkeyPatch) -> None:
 
 def an_attempt_is_done_again_by_the_next_owner(patch: pytest.MonkeyPatch) -> None:
     """The claim of the former owner is taken for one's own."""
-    patch.setattr(fold, "_orphan", lambda stage: stage)
+    patch.setattr(fold, "_orphaned", lambda stages: stages)
     patch.setattr(admission, "_admit_claim", lambda *_: "")
     again = {**state.TRANSITIONS, (Phase.WORKING, AttemptStarted): Phase.WORKING}
     patch.setattr(state, "TRANSITIONS", again)

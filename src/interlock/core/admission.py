@@ -96,7 +96,7 @@ def _admit_delivery(state: RunState, event: DeliveryBegun) -> str:
         return f"{state.cancelled_by} cancelled the run"
     if state.pause is not None:
         return "the run is paused"
-    if any(stage.answer is not None for stage in state.stages.values()):
+    if any(stage.answer is not None for stage in state.live):
         return "a person answered first"
     if state.branch not in ("", event.branch):
         return f"a person said branch {state.branch}"

@@ -53,12 +53,14 @@ def take_answer(state: RunState, event: AnswerTaken) -> RunState:
         case Action.CONTINUE:
             lifted = _lift(state, event, (PauseReason.INFRASTRUCTURE, PauseReason.DELIVERY))
             branch = event.branch or state.branch
-            return changed(lifted, errors={}, base_verdicts=_decided(state.base_verdicts), branch=branch)
+            base = _decided(state.base_verdicts)
+            base_open = state.base_open & base.keys()
+            return changed(lifted, errors={}, base_verdicts=base, base_open=base_open, branch=branch)
         case Action.APPROVE | Action.REJECT | Action.ACCEPT | Action.RETRY:
             former = state.stages[event.stage]
             stage = moved(former, event, _answered(former, event))
             errors = {name: error for name, error in state.errors.items() if f" {event.stage}/" not in name}
-            return changed(state, errors=errors, stages={**state.stages, event.stage: stage})
+            return changed(state, errors=errors, stages=state.stages.having(event.stage, stage))
         case _:
             assert_never(event.action)
 
@@ -154,10 +156,11 @@ def _raised(former: Mapping[str, float], event: AnswerTaken) -> Mapping[str, flo
 
 def _lift(state: RunState, event: AnswerTaken, reasons: tuple[PauseReason, ...]) -> RunState:
     """End the pauses of these reasons; the failures of those stages are forgotten."""
-    stages = {
-        name: moved(stage, event, _unpaused(stage)) if _paused_for(stage, reasons) else stage
-        for name, stage in state.stages.items()
-    }
+    stages = state.stages
+    for name in stages.live:
+        stage = stages[name]
+        if _paused_for(stage, reasons):
+            stages = stages.having(name, moved(stage, event, _unpaused(stage)))
     pause = None if state.pause and state.pause.reason in reasons else state.pause
     return changed(state, stages=stages, pause=pause)
 

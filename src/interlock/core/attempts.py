@@ -193,8 +193,7 @@ def _no_progress(now: StageState) -> str:
 def _at_work(state: RunState) -> int:
     """Attempts of agents that are claimed and not yet charged."""
     return sum(
-        stage.phase is Phase.WORKING and stage.attempt is not None and bool(stage.attempt.agent)
-        for stage in state.stages.values()
+        stage.phase is Phase.WORKING and stage.attempt is not None and bool(stage.attempt.agent) for stage in state.live
     )
 
 

@@ -73,7 +73,7 @@ def _all(pipeline: Pipeline, state: RunState, stages: Iterable[str]) -> Iterator
     yield from _amounts(pipeline.limits, state.spent, OF_RUN, "", state)
     for name in stages:
         limits = pipeline.stage(name).limits
-        yield from _amounts(limits, state.charges.get(name, Spent()), OF_STAGE, f"{name}.", state)
+        yield from _amounts(limits, state.stages[name].spent, OF_STAGE, f"{name}.", state)
 
 
 def _amounts(limits: Limits, spent: Spent, names: Iterable[str], prefix: str, state: RunState) -> Iterator[Amount]:

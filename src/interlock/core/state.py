@@ -7,7 +7,7 @@ refused, never raised: a late report of a dead attempt, of a stale epoch or of a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -43,6 +43,7 @@ from interlock.core.events import (
     WhenHeld,
 )
 from interlock.core.ids import AttemptId
+from interlock.core.stages import Stages
 
 QUOTA_WAIT_MAX_S = 1_800.0  # of one wait, where nobody told when a quota resets
 
@@ -143,6 +144,31 @@ class Waited:
         return Waited(self.waits + 1, self.since or at, 0.0 if told else self.untold or at)
 
 
+_UNKNOWN = Usage()
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Charges of a run. `cost_known` is false as soon as one attempt could not say."""
+
+    attempts: int = 0
+    tokens: int = 0
+    cost_usd: float = 0.0
+    cost_known: bool = True
+    wall_s: float = 0.0
+
+    def plus(self, usage: Usage, attempts: int) -> Spent:
+        if usage == _UNKNOWN and not attempts and not self.cost_known:
+            return self
+        return changed(
+            self,
+            attempts=self.attempts + attempts,
+            tokens=self.tokens + (usage.tokens_in or 0) + (usage.tokens_out or 0),
+            cost_usd=self.cost_usd + (usage.cost_usd or 0.0),
+            cost_known=self.cost_known and usage.cost_usd is not None,
+        )
+
+
 @dataclass(frozen=True)
 class StageState:
     epoch: int = 1
@@ -174,6 +200,12 @@ class StageState:
     session: tuple[str, str] = ("", "")  # of the newest candidate: its agent, and the digest of the agent's session
     answer: AnswerTaken | None = None  # of a person, still to be carried out
     undone: Undone | None = None  # its work of the epoch before, where it was sent back itself
+    spent: Spent = Spent()  # over all its epochs; without time
+
+    @property
+    def live(self) -> bool:
+        """Whether something may be wanted of it: it is not settled, or a person wants otherwise."""
+        return self.answer is not None or self.phase not in (Phase.ACCEPTED, Phase.SKIPPED)
 
     @property
     def settled(self) -> bool:
@@ -197,26 +229,6 @@ class StageState:
 
 
 @dataclass(frozen=True)
-class Spent:
-    """Charges of a run. `cost_known` is false as soon as one attempt could not say."""
-
-    attempts: int = 0
-    tokens: int = 0
-    cost_usd: float = 0.0
-    cost_known: bool = True
-    wall_s: float = 0.0
-
-    def plus(self, usage: Usage, attempts: int) -> Spent:
-        return changed(
-            self,
-            attempts=self.attempts + attempts,
-            tokens=self.tokens + (usage.tokens_in or 0) + (usage.tokens_out or 0),
-            cost_usd=self.cost_usd + (usage.cost_usd or 0.0),
-            cost_known=self.cost_known and usage.cost_usd is not None,
-        )
-
-
-@dataclass(frozen=True)
 class RunState:
     started: RunStarted | None = None
     started_at: float = 0.0
@@ -224,11 +236,11 @@ class RunState:
     at: float = 0.0  # when the newest event was appended
     now: float = 0.0  # the newest time that reached the run as a fact
     fence: int = 0
-    stages: Mapping[str, StageState] = field(default_factory=dict)
+    stages: Stages[StageState] = field(default_factory=Stages)
     base_verdicts: Mapping[str, VerdictGiven] = field(default_factory=dict)
+    base_open: frozenset[str] = frozenset()  # those of them that failed, or could not decide
     loops: Mapping[tuple[str, int], int] = field(default_factory=dict)  # gotos taken by (stage, rule)
     spent: Spent = Spent()
-    charges: Mapping[str, Spent] = field(default_factory=dict)  # by stage, over all its epochs; without time
     raised: Mapping[str, float] = field(default_factory=dict)
     errors: Mapping[str, EffectErrored] = field(default_factory=dict)  # by effect and subject
     pause: Paused | None = None  # of the run: delivery, or a base that the machine kept from being judged
@@ -254,9 +266,19 @@ class RunState:
         return f"; branch {self.delivering.branch} may be there" if self.delivering else ""
 
     @property
+    def live(self) -> Iterator[StageState]:
+        """The stages of which something may be wanted."""
+        return (self.stages[name] for name in self.stages.live)
+
+    @property
+    def settled(self) -> bool:
+        """Whether every stage is."""
+        return all(stage.settled for stage in self.live)
+
+    @property
     def output(self) -> tuple[str, str] | None:
         """Commit and tree that the run comes to, once every stage is settled."""
-        if self.started is None or not all(stage.settled for stage in self.stages.values()):
+        if self.started is None or not self.settled:
             return None
         return self.stages[self.started.stages[-1]].output
 
@@ -269,15 +291,15 @@ class RunState:
 def stage_of(event: Event) -> str:
     """The stage that an event is about; empty for events of the run."""
     match event:
-        case Paused() | AnswerTaken():
-            return event.stage
-        case VerdictGiven() | InputPrepared() | StageSkipped() | WhenHeld() | ApprovalAsked():
-            return event.subject.stage
         case (
-            AttemptStarted() | AttemptLost() | AttemptErrored() | CandidateProduced() | HandoffAccepted()
+            AttemptStarted() | AttemptErrored() | AttemptLost() | CandidateProduced() | HandoffAccepted()
             | CandidateRejected() | SentBack()
         ):  # fmt: skip
             return event.attempt.stage
+        case VerdictGiven() | InputPrepared() | StageSkipped() | WhenHeld() | ApprovalAsked():
+            return event.subject.stage
+        case Paused() | AnswerTaken():
+            return event.stage
         case (
             RunStarted() | OwnerChanged() | Refused() | TimeReached() | EffectErrored() | DeliveryBegun()
             | Delivered() | RunFinished()
@@ -317,13 +339,17 @@ def fits(stage: StageState, event: Event) -> bool:
 
 
 def moved(former: StageState, event: Event, stage: StageState) -> StageState:
-    """`stage` in the phase that the table gives for the event at `former`. The only place that sets a phase."""
+    """`stage`, a new copy of `former` or `former` itself, in the phase that the table gives for the event. The only
+    place that sets a phase."""
     target = TRANSITIONS[former.phase, trigger_of(event)]
     if target is Return.PAUSED_FROM:
         target = former.paused_from
     elif target is Return.START:
         target = Phase.READY if former.input is not None else Phase.WAITING
-    return stage if stage.phase is target else changed(stage, phase=target)
+    if stage is former:
+        return stage if stage.phase is target else changed(stage, phase=target)
+    stage.__dict__["phase"] = target  # of a copy that nobody else has seen
+    return stage
 
 
 def trigger_name(trigger: Trigger) -> str:
