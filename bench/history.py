@@ -36,8 +36,9 @@ from interlock.core.fold import apply, fold
 from interlock.core.ids import AttemptId, base_of, input_of
 from interlock.core.pipeline import Gate, GateKind, Pipeline, Stage
 from interlock.core.plan import plan
+from interlock.core.wire import encode_event, kind_of
 from interlock.journal.chain import link
-from interlock.journal.codec import VERSION, encode, kind_of
+from interlock.journal.codec import VERSION
 from interlock.service import RunRequest
 from interlock.spec import load_pipeline, locate_pipeline
 
@@ -160,7 +161,7 @@ def _fill(application: Application, run: str, count: int) -> None:
     before = next(iter(connection.execute("SELECT digest FROM event WHERE run = ? AND seq = ?", (number, seq))))[0]
     with connection:
         for place, event in enumerate(_history(max(1, (count - seq) // 2)), start=seq + 1):
-            row = (place, 1.0, kind_of(event), VERSION, encode(event))
+            row = (place, 1.0, kind_of(event), VERSION, encode_event(event))
             before = link(before, row)
             connection.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", (number, *row, before))
     connection.close()

@@ -12,10 +12,21 @@ from dataclasses import dataclass, field
 from tests.simulation.chance import Chance
 from tests.simulation.fate import require
 
-from interlock.core.commands import AskApproval, Command, DeliverBranch, FinishRun, Pause, SendBack, StartAttempt
+from interlock.core.commands import (
+    AskApproval,
+    Command,
+    DeliverBranch,
+    FinishRun,
+    Pause,
+    SendBack,
+    StartAttempt,
+    WaitUntil,
+    key,
+)
 from interlock.core.events import Event, Recorded, TimeReached
 from interlock.core.fold import fold
 from interlock.core.pipeline import Pipeline
+from interlock.core.wire import decode_command, encode_command
 from interlock.engines.reconcile import Turn, reconcile
 from interlock.execution.context import Context
 from interlock.execution.ledger import Ledger
@@ -125,11 +136,15 @@ class Owner:
     def _next_commands(self) -> tuple[Command, ...]:
         seq = self.ledger.state.seq
         if self._wanted[0] != seq:
-            self._wanted = (seq, self.ledger.next_commands())
+            wanted = self.ledger.next_commands()
+            keys = [key(command) for command in wanted if not isinstance(command, WaitUntil)]
+            require(len(set(keys)) == len(keys), "S6", lambda: f"two effects of one key: {sorted(keys)}")
+            self._wanted = (seq, wanted)
         return self._wanted[1]
 
     def _start(self, command: Command) -> None:
         self._count(command)
+        command = travelled(command)
         flag = _Flag()
         flight = Flight(perform(self.world, self.context, command, flag), flag)
         if isinstance(command, StartAttempt):
@@ -155,6 +170,13 @@ class Owner:
         count = count + 1 if now - seq <= 3 else 1
         require(count < REPEATS_MAX, "L1", lambda: f"wanted again and again: {command}")
         self._starts[command] = (count, now)
+
+
+def travelled(command: Command) -> Command:
+    """As another machine would get it: written down and read again."""
+    again = decode_command(encode_command(command))
+    require(again == command, "S6", lambda: f"{command} is read as {again}")
+    return again
 
 
 def take_run(

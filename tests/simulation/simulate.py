@@ -68,7 +68,7 @@ class OwnersFate:
     ledger: Ledger | None = None
 
     def before(self, effect: str, *, lasting: bool = False) -> None:
-        stale = lasting and self.ledger is not None and not self.ledger.holds()
+        stale = lasting and self.ledger is not None and not self.ledger.holds_fence()
         require(not stale, "S4", lambda: f"{effect} by a former owner")
         over = lasting and self.sim.oracle.finished is not None
         require(not over, "S4", lambda: f"{effect} after the end")
@@ -86,7 +86,7 @@ class OwnersFate:
     def alone(self) -> Iterator[None]:
         """As the owner's: it may be stopped right before, and nobody takes the run while it is held."""
         self.stopped()
-        if self.ledger is not None and not self.ledger.holds():
+        if self.ledger is not None and not self.ledger.holds_fence():
             raise Fenced(f"{RUN} has another owner")
         self.sim.held += 1
         try:
@@ -238,9 +238,8 @@ class Simulation:
             journal=self.journal,
             clock=self,
             render=lambda template, values: template,
-            fenced=ledger.holds,
+            holds_fence=ledger.holds_fence,
             alone=fate.alone,
-            begun=ledger.begun,
         )
         started = ledger.state.started
         if started is None:
@@ -269,13 +268,13 @@ class Simulation:
                     self.time = max(self.time, turn.alarm)
                     owner.reach(turn.alarm)
                 elif turn.rests and not self.journal.answers(RUN):
-                    return owner.ledger.holds()  # a former owner may find nothing to do and not know better
+                    return owner.ledger.holds_fence()  # a former owner may find nothing to do and not know better
                 if not self._quiet() and self.stops.happens():
                     self.maybe_stop()
         except Fenced:
-            require(not owner.ledger.holds(), "S4", "fenced off and still the owner")
+            require(not owner.ledger.holds_fence(), "S4", "fenced off and still the owner")
         finally:
-            if not owner.ledger.holds() or self.deep == 0:
+            if not owner.ledger.holds_fence() or self.deep == 0:
                 self.lost_facts.extend(fact for fact in owner.facts() if not _looked(fact))
         return False
 

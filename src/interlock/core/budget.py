@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import inf
 
+from interlock.core.commands import Left
 from interlock.core.pipeline import Limits, Pipeline
 from interlock.core.state import RunState, Spent
 
@@ -40,14 +41,6 @@ def limit_reached(pipeline: Pipeline, state: RunState, stage: str, *, reviewing:
         if amount.used >= amount.bound and not (reviewing and counts_attempts):
             return f"{amount.name}: {amount.used:g} of {amount.bound:g} used"
     return ""
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """What an attempt may still use of the limits above it, infinite where there is none."""
-
-    tokens: float = inf
-    cost_usd: float = inf
 
 
 def left(pipeline: Pipeline, state: RunState, stage: str) -> Left:

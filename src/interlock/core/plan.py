@@ -118,6 +118,7 @@ def _judge_base(pipeline: Pipeline, state: RunState) -> Iterator[Command]:
     gates = pipeline.base_gates(started.stages)
     if len(state.base_verdicts) == len(gates) and not any(_is_due(pipeline, state, name) for name in state.base_open):
         return  # all of them have decided, as at every event but the first ones
+    red = ""
     for stage, gate in gates:
         verdict = state.base_verdicts.get(qualified(stage, gate))
         if verdict is None or (not verdict.decided and verdict.number < TRIES_MAX and not verdict.permanent):
@@ -127,11 +128,12 @@ def _judge_base(pipeline: Pipeline, state: RunState) -> Iterator[Command]:
             base = (started.base_commit, started.base_tree)
             yield _evaluate(base_of(stage.id), stage, gate, verdict, base, base)
         elif not verdict.decided:
-            yield unjudged_base(verdict)
+            if not red:
+                yield unjudged_base(verdict)
             return
-        elif verdict.status is VerdictStatus.FAILED and gate.base_green:
-            why = f"gate {verdict.gate} must be green on the base: {first_message(verdict)}"
-            yield FinishRun(RunStatus.STOPPED, why)
+        elif verdict.status is VerdictStatus.FAILED and gate.base_green and not red:
+            red = f"gate {verdict.gate} must be green on the base: {first_message(verdict)}"
+            yield FinishRun(RunStatus.STOPPED, red)
 
 
 def _is_due(pipeline: Pipeline, state: RunState, name: str) -> bool:
@@ -146,7 +148,7 @@ def _finish(pipeline: Pipeline, state: RunState) -> Iterator[Command]:
     if started.until or state.delivered is not None:
         yield FinishRun(RunStatus.ACCEPTED, f"up to {started.until}" if started.until else "")
     elif state.output is not None:
-        command = DeliverBranch(state.output[0], _series(pipeline, state), 1, state.branch)
+        command = DeliverBranch(state.output[0], _series(pipeline, state), 1, state.branch, state.delivering)
         yield from bounded(state, command, "", PauseReason.DELIVERY)
 
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 
-from interlock.core.commands import AskApproval, Command, FinishRun, Pause, SendBack, StartAttempt
+from interlock.core.commands import AskApproval, Command, FinishRun, Pause, SendBack, StartAttempt, key
 from interlock.core.events import Event, Recorded, TimeReached
 from interlock.engines.reconcile import Turn, reconcile
 from interlock.engines.waits import Alarm, NoEarlier
@@ -20,7 +20,7 @@ from interlock.execution.perform import perform
 from interlock.ports import Cancelled, Damaged, Fenced, InfrastructureError, Permit, World, started
 
 INBOX_S = 0.2  # how often the inbox is looked at
-REPEATS_MAX = 20  # of one command by value without its fact being taken: a defect of ours, not of the run's
+REPEATS_MAX = 20  # of one command without its fact being taken: a defect of ours, not of the run's
 
 LAUNCHES_MAX = 50  # tries to get a thread for an effect, one each turn while nothing else is at work
 NO_THREAD = (
@@ -33,6 +33,7 @@ _AT_ONCE = (Pause, SendBack, AskApproval, FinishRun)
 
 @dataclass(slots=True)
 class _Flight:
+    command: Command
     cancel: Permit
     effects: Generator[Event, Recorded | None, None]
     claim: Recorded | None = None  # of an attempt whose work has not begun
@@ -50,10 +51,10 @@ class LocalEngine:
     context: Context
     places: int = 4
     stop: threading.Event = field(default_factory=threading.Event)
-    _flights: dict[Command, _Flight] = field(default_factory=dict)
+    _flights: dict[str, _Flight] = field(default_factory=dict)  # by the key of their command
     _moved: threading.Condition = field(default_factory=threading.Condition)
     _errors: list[BaseException] = field(default_factory=list)
-    _repeats: dict[Command, int] = field(default_factory=dict)
+    _repeats: dict[str, int] = field(default_factory=dict)
     _events: int = 0
     _alarm: Alarm = field(default_factory=Alarm)
 
@@ -64,7 +65,7 @@ class LocalEngine:
         was recorded where that was possible at last."""
         clock = NoEarlier(self.world.clock, lambda: self.ledger.state.now)
         ledger = self.ledger
-        self.world = replace(self.world, fenced=ledger.holds, left=ledger.left, begun=ledger.begun, clock=clock)
+        self.world = replace(self.world, holds_fence=ledger.holds_fence, clock=clock)
         self.ledger.listen(self._on_event)
         try:
             while not self.stop.is_set() and self._turn():
@@ -104,9 +105,10 @@ class LocalEngine:
     def _reconciled(self) -> Turn:
         """What is to start; what is no longer wanted is told so."""
         with self._moved:
-            turn = reconcile(self.ledger.next_commands(), tuple(self._flights), self.places)
+            in_flight = tuple(flight.command for flight in self._flights.values())
+            turn = reconcile(self.ledger.next_commands(), in_flight, self.places)
             for command in turn.cancel:
-                self._flights[command].cancel.set()
+                self._flights[key(command)].cancel.set()
         return turn
 
     def _land(self) -> None:
@@ -131,24 +133,25 @@ class LocalEngine:
             return not self._flights and self._events == seen
 
     def _start(self, command: Command) -> None:
-        self._repeats[command] = self._repeats.get(command, 0) + 1
-        if self._repeats[command] > REPEATS_MAX:
+        name = key(command)
+        self._repeats[name] = self._repeats.get(name, 0) + 1
+        if self._repeats[name] > REPEATS_MAX:
             raise RuntimeError(f"the planner wants {command} again and again")
         cancel = Permit()
-        flight = _Flight(cancel, perform(self.world, self.context, command, cancel))
+        flight = _Flight(command, cancel, perform(self.world, self.context, command, cancel))
         if isinstance(command, _AT_ONCE):
-            self._perform(command, flight)
+            self._perform(flight)
             return
-        if isinstance(command, StartAttempt) and not self._claim(command, flight):
+        if isinstance(command, StartAttempt) and not self._claim(flight):
             return
         with self._moved:
-            self._flights[command] = flight
-        self._launch(command, flight)
+            self._flights[name] = flight
+        self._launch(flight)
 
-    def _launch(self, command: Command, flight: _Flight) -> None:
+    def _launch(self, flight: _Flight) -> None:
         """On a thread of its own. Where the machine has none, the flight waits, and the next turn tries again: for as
         long as others are at work, since each that ends makes room."""
-        thread = threading.Thread(target=self._perform, args=(command, flight), name=type(command).__name__)
+        thread = threading.Thread(target=self._perform, args=(flight,), name=type(flight.command).__name__)
         if started(thread):
             flight.thread = thread
             return
@@ -165,47 +168,47 @@ class LocalEngine:
     def _launch_again(self) -> None:
         """What waits for a thread and is still wanted; the rest is given up before it began."""
         with self._moved:
-            waiting = [(command, flight) for command, flight in self._flights.items() if flight.thread is None]
-        for command, flight in waiting:
+            waiting = [flight for flight in self._flights.values() if flight.thread is None]
+        for flight in waiting:
             if flight.cancel.is_set():
                 with self._moved:
-                    self._flights.pop(command, None)
+                    self._flights.pop(key(flight.command), None)
             else:
-                self._launch(command, flight)
+                self._launch(flight)
 
-    def _claim(self, command: StartAttempt, flight: _Flight) -> bool:
+    def _claim(self, flight: _Flight) -> bool:
         """The loop itself claims, in the turn that decided it, so that nothing comes between the two."""
-        flight.claim = self._record(command, next(flight.effects))
+        flight.claim = self._record(flight.command, next(flight.effects))
         return flight.claim is not None
 
     def _record(self, command: Command, event: Event) -> Recorded | None:
         record = self.ledger.record(event)
         if record is not None:
-            self._repeats.pop(command, None)
+            self._repeats.pop(key(command), None)
         return record
 
-    def _perform(self, command: Command, flight: _Flight) -> None:
+    def _perform(self, flight: _Flight) -> None:
         try:
             event = flight.effects.send(flight.claim)
             while True:
-                event = flight.effects.send(self._recorded(command, flight, event))
+                event = flight.effects.send(self._recorded(flight, event))
         except (StopIteration, Cancelled):
             pass
         except BaseException as error:  # noqa: BLE001 - it is raised again by drive, on the owner's thread
             self._errors.append(error)
         finally:
             with self._moved:
-                self._flights.pop(command, None)
+                self._flights.pop(key(flight.command), None)
                 self._events += 1
                 self._moved.notify_all()
 
-    def _recorded(self, command: Command, flight: _Flight, event: Event) -> Recorded | None:
+    def _recorded(self, flight: _Flight, event: Event) -> Recorded | None:
         """Its record. Where the journal cannot be written, the event is kept and tried again while others are at work,
         and once after them: what was paid for is not lost to a moment."""
         while True:
-            last = isinstance(command, _AT_ONCE) or self._is_last(flight)
+            last = isinstance(flight.command, _AT_ONCE) or self._is_last(flight)
             try:
-                return self._record(command, event)
+                return self._record(flight.command, event)
             except InfrastructureError as error:
                 if last or self.stop.is_set() or _ends_all(error):
                     raise

@@ -77,7 +77,7 @@ Effects = Generator[Event, Recorded | None, None]
 
 def perform(world: World, context: Context, command: Command, cancel: Cancel) -> Effects:
     """Carry `command` out. Raises Fenced and Cancelled; infrastructure becomes an event."""
-    if not world.fenced():
+    if not world.holds_fence():
         raise Fenced(f"run {context.run} has another owner")
     secrets = secrets_of(context.pipeline, context.environ, world.agents)
     world = replace(world, blobs=MaskedBlobs(world.blobs, (value for _, value in secrets))) if secrets else world
@@ -287,7 +287,7 @@ def _lose_attempt(world: World, context: Context, command: LoseAttempt) -> Effec
 def _deliver(world: World, context: Context, command: DeliverBranch) -> Effects:
     """Nothing shows until the journal says that it may. Then the branch is made while nobody can take the run."""
     event: Event
-    begun = world.begun()
+    begun = command.begun
     try:
         branch, commit = (begun.branch, begun.commit) if begun else _sent(world, context, command)
         record = yield DeliveryBegun(branch, commit, command.commit)

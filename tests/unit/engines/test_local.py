@@ -28,7 +28,7 @@ class Ledger:
         self.recorded: list[Event] = []
         self.refuse: Callable[[Event], None] = lambda event: None
         self.look: Callable[[], None] = lambda: None
-        self.holds = self.left = self.begun = None
+        self.holds_fence = None
 
     def listen(self, listener: object) -> None: ...
 
@@ -83,7 +83,7 @@ def without_thread(monkeypatch: pytest.MonkeyPatch, stage: str, refused: Callabl
     """The machine has no thread for the work of a stage."""
 
     def started(thread: Any) -> bool:
-        if thread._args[0].attempt.stage == stage:
+        if thread._args[0].command.attempt.stage == stage:
             refused()
             return False
         thread.start()
