@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from tests.simulation import campaign
@@ -19,6 +20,7 @@ import interlock.core.fold as fold
 import interlock.core.judging as judging
 import interlock.core.plan as plan
 import interlock.core.state as state
+import interlock.engines.local as local
 from interlock.core.commands import StartAttempt
 from interlock.core.events import AttemptStarted
 from interlock.core.state import Phase
@@ -80,6 +82,10 @@ def a_delivery_is_recorded_and_never_made(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SimWorkspaces, "create_branch", lambda *_: None)
 
 
+def the_engine_begins_what_is_no_longer_wanted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(local, "Flight", partial(local.Flight, begun=True))
+
+
 PLANTED: tuple[tuple[str, Plant], ...] = (
     ("S1", merges_are_not_judged),
     ("S2", a_gate_that_says_no_is_not_heard),
@@ -90,6 +96,7 @@ PLANTED: tuple[tuple[str, Plant], ...] = (
     ("S4", who_cancels_is_not_asked_before_the_branch_is_made),
     ("S4", a_former_owner_delivers),
     ("S6", a_delivery_is_recorded_and_never_made),
+    ("S6", the_engine_begins_what_is_no_longer_wanted),
 )
 
 
