@@ -19,7 +19,7 @@ from tests.simulation.chance import Fault, Scenario
 from tests.simulation.fate import Violation
 from tests.simulation.simulate import Result, simulate
 
-from interlock.core.state import TRANSITIONS
+from interlock.core.state import TRANSITIONS, trigger_name
 
 BATCH = 50  # runs between two collections
 CHUNK = 250  # runs that a worker does before it reports
@@ -87,7 +87,7 @@ def campaign_on(workers: int, seed: int, runs: int) -> Tally:
 
 def missing(tally: Tally) -> list[str]:
     """Transitions of the table that no run took."""
-    wanted = {(str(phase), event.__name__) for phase, event in TRANSITIONS}
+    wanted = {(str(phase), trigger_name(trigger)) for phase, trigger in TRANSITIONS}
     return sorted(f"{phase} on {event}" for phase, event in wanted - {(str(p), e) for p, e in tally.seen})
 
 
@@ -98,8 +98,8 @@ def summary(tally: Tally) -> str:
     lines = [
         f"{tally.runs} runs, {tally.events} events, {tally.owners} owners, {tally.took_s:.1f} s: {ends}",
         *(
-            f"  {phase:9} {event.__name__:18} {counts.get((str(phase), event.__name__), 0):8}"
-            for phase, event in TRANSITIONS
+            f"  {phase:9} {trigger_name(trigger):21} {counts.get((str(phase), trigger_name(trigger)), 0):8}"
+            for phase, trigger in TRANSITIONS
         ),
         f"never taken: {', '.join(missing(tally)) or 'none'}; promises broken: {len(tally.failures)}",
     ]
@@ -118,9 +118,9 @@ def report(parts: Iterable[dict[str, int]]) -> Iterator[str]:
     for part in parts:
         counts.update(part)
     yield f"{counts['runs']} runs, {counts['events']} events; promises broken: {counts['failures']}"
-    for phase, event in TRANSITIONS:
-        taken = counts[f"{phase} on {event.__name__}"]
-        yield f"  {phase:9} {event.__name__:18} {taken or 'never taken':>11}"
+    for phase, trigger in TRANSITIONS:
+        taken = counts[f"{phase} on {trigger_name(trigger)}"]
+        yield f"  {phase:9} {trigger_name(trigger):21} {taken or 'never taken':>11}"
 
 
 def shrink(scenario: Scenario) -> Result:

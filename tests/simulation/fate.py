@@ -9,8 +9,8 @@ class Died(BaseException):
     """The owner was killed here. Nothing of it goes on."""
 
 
-class Violation(AssertionError):
-    """A promise does not hold. `promise` is its name in the protocol."""
+class Violation(BaseException):
+    """A promise does not hold, which nothing may swallow. `promise` is its name in the protocol."""
 
     def __init__(self, promise: str, what: str) -> None:
         super().__init__(f"{promise}: {what}")

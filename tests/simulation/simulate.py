@@ -12,15 +12,16 @@ from tests.simulation.chance import Chance, Fault, Scenario, fault_chance
 from tests.simulation.fate import Died, Violation, require
 from tests.simulation.human import Human
 from tests.simulation.oracle import Oracle
-from tests.simulation.owner import Owner
+from tests.simulation.owner import Abandoned, SimLedger, Steps
 from tests.simulation.pipelines import random_pipeline
 from tests.simulation.store import Commit, Store
 from tests.simulation.world import KEPT, Nature, SimAgent, SimBlobs, SimGates, SimWorkspaces
 
-from interlock.core.events import EffectErrored, Event, Recorded, RunStarted, SentBack
+from interlock.core.events import Action, AnswerTaken, EffectErrored, Event, Recorded, RunStarted, SentBack
 from interlock.core.fold import fold
 from interlock.core.pipeline import Pipeline, until
-from interlock.core.state import TRANSITIONS, RunState, stage_of
+from interlock.core.state import RunState, fits, stage_of, trigger_name, trigger_of
+from interlock.engines.local import LocalEngine
 from interlock.execution.context import Context
 from interlock.execution.ledger import Ledger
 from interlock.journal.memory import MemoryJournal
@@ -30,6 +31,7 @@ RUN = "run-1"
 STEPS_MAX = 6_000
 HELPED_MAX = 6  # rounds of a human who mends; then one who says yes or ends it
 OWNERS_DEEP_MAX = 2  # stopped ones at a time
+TRAVELS = 5  # in each fifth run every command is written down and read again
 RATES = (0.0, 0.0, 0.01, 0.05)
 
 
@@ -68,7 +70,7 @@ class OwnersFate:
     ledger: Ledger | None = None
 
     def before(self, effect: str, *, lasting: bool = False) -> None:
-        stale = lasting and self.ledger is not None and not self.ledger.holds()
+        stale = lasting and self.ledger is not None and not self.ledger.holds_fence()
         require(not stale, "S4", lambda: f"{effect} by a former owner")
         over = lasting and self.sim.oracle.finished is not None
         require(not over, "S4", lambda: f"{effect} after the end")
@@ -86,7 +88,7 @@ class OwnersFate:
     def alone(self) -> Iterator[None]:
         """As the owner's: it may be stopped right before, and nobody takes the run while it is held."""
         self.stopped()
-        if self.ledger is not None and not self.ledger.holds():
+        if self.ledger is not None and not self.ledger.holds_fence():
             raise Fenced(f"{RUN} has another owner")
         self.sim.held += 1
         try:
@@ -168,7 +170,7 @@ class Simulation:
             return
         self.deep += 1
         try:
-            self._drive(self._own(), steps=self.order.randrange(1, 30))
+            self._drive(*self._own(self.order.randrange(1, 30)))
         finally:
             self.deep -= 1
 
@@ -211,22 +213,23 @@ class Simulation:
             require(rounds < 400, "L1", "more than 400 owners and no end")
             rounds += 1
             try:
-                owner = self._own()
-                rested = self._drive(owner, STEPS_MAX)
+                engine, executor = self._own(STEPS_MAX)
+                rested = self._drive(engine, executor)
             except Died:
                 continue
             if rested and self.oracle.finished is None:
                 self.oracle.check_rest()
-                self.answer(owner.ledger.state, rounds)
+                self.answer(engine.ledger.state, rounds)
 
-    def _own(self) -> Owner:
+    def _own(self, steps: int) -> tuple[LocalEngine, Steps]:
         """A new owner takes the run: what the former one knew, and what was appended since. That the whole history
         folds to the same is checked when the run has ended."""
         self.result.owners += 1
         fate = OwnersFate(self)
         fence = self.journal.take(RUN)
         self.last = fold(self.journal.records(RUN, self.last.seq), self.last)
-        ledger = Ledger(self.last, self.pipeline, self.journal, self, fence)
+        ledger = SimLedger(self.last, self.pipeline, self.journal, self, fence)
+        ledger.duplicates, ledger.travels = self.duplicates, self.scenario.seed % TRAVELS == 0
         fate.ledger = ledger
         ledger.listen(lambda record: self._count(record, ledger.state))
         ports = (self.store, self.nature, self.oracle, fate)
@@ -238,56 +241,49 @@ class Simulation:
             journal=self.journal,
             clock=self,
             render=lambda template, values: template,
-            fenced=ledger.holds,
+            holds_fence=ledger.holds_fence,
             alone=fate.alone,
-            begun=ledger.begun,
         )
-        started = ledger.state.started
-        if started is None:
-            raise AssertionError("the run has not begun")
-        context = Context(RUN, self.pipeline, started, ledger.state.started_at, {})
-        places = 1 + self.scenario.seed % 4
-        owner = Owner(ledger, world, context, places, self.order, self.duplicates)
+        context = Context(RUN, self.pipeline, ledger.started, ledger.state.started_at, {})
+        executor = Steps(self, ledger, self.order, steps)
+        engine = LocalEngine(ledger, world, context, 1 + self.scenario.seed % 4, executor=executor)
         if ledger.state.finished is None:
             ledger.claim(f"owner-{self.result.owners}")
-        return owner
+        return engine, executor
 
-    def _drive(self, owner: Owner, steps: int) -> bool:
-        """Whether the owner came to rest; false where it was fenced off or `steps` were done."""
+    def _drive(self, engine: LocalEngine, executor: Steps) -> bool:
+        """Whether the owner came to rest; false where it was fenced off or abandoned."""
+        ledger = engine.ledger
         try:
-            for _ in range(steps):
-                self.result.steps += 1
-                require(self.result.steps < STEPS_MAX, "L1", "no end in sight")
-                self._disturb(owner)
-                turn = owner.turn()
-                if owner.ledger.state.finished is not None:
-                    owner.land()
-                    return True
-                if owner.flights:
-                    owner.step()
-                elif turn.alarm is not None:
-                    self.time = max(self.time, turn.alarm)
-                    owner.reach(turn.alarm)
-                elif turn.rests and not self.journal.answers(RUN):
-                    return owner.ledger.holds()  # a former owner may find nothing to do and not know better
-                if not self._quiet() and self.stops.happens():
-                    self.maybe_stop()
+            engine.drive()
         except Fenced:
-            require(not owner.ledger.holds(), "S4", "fenced off and still the owner")
+            require(not ledger.holds_fence(), "S4", "fenced off and still the owner")
+            return False
+        except Abandoned:
+            return False
         finally:
-            if not owner.ledger.holds() or self.deep == 0:
-                self.lost_facts.extend(fact for fact in owner.facts() if not _looked(fact))
-        return False
+            if not ledger.holds_fence() or self.deep == 0:
+                self.lost_facts.extend(fact for fact in executor.lost() if not _looked(fact))
+        # A former owner may find nothing to do and not know better.
+        return ledger.state.finished is not None or ledger.holds_fence()
 
-    def _disturb(self, owner: Owner) -> None:
+    def between(self, owner: Steps) -> None:
+        """Between two half-steps of an owner."""
+        self.result.steps += 1
+        require(self.result.steps < STEPS_MAX, "L1", "no end in sight")
         if self._quiet():
             return
+        if self.stops.happens():
+            self.maybe_stop()
         if self.noise.happens():
             self.journal.put_answer(self.human.noise(owner.ledger.state))
         if owner.flights and self.regrets.one_in(self.regrets.rate * (1 if owner.delivers() else 0.02)):
             self.journal.put_answer(self.human.regret())
         if self.lost_facts and self.strays.happens():
             owner.ledger.record(self.order.choice(self.lost_facts))
+
+    def pass_time(self, seconds: float) -> None:
+        self.time += seconds
 
     def _quiet(self) -> bool:
         return len(self.result.history) > self.scenario.quiet_after
@@ -296,11 +292,19 @@ class Simulation:
         """Which transitions of the table were taken."""
         before, self.last = self.last, state
         event = record.event
-        names = event.resets if isinstance(event, SentBack) else (stage_of(event),)
-        for name in names:
+        for name in _stages_of(event, before, state):
             stage = before.stages.get(name)
-            if stage is not None and (stage.phase, type(event)) in TRANSITIONS:
-                self.result.seen[stage.phase, type(event).__name__] += 1
+            if stage is not None and fits(stage, event):
+                self.result.seen[stage.phase, trigger_name(trigger_of(event))] += 1
+
+
+def _stages_of(event: Event, before: RunState, after: RunState) -> tuple[str, ...]:
+    """Those that the event may move."""
+    if isinstance(event, SentBack):
+        return event.resets
+    if isinstance(event, AnswerTaken) and event.action in (Action.CONTINUE, Action.RAISE):  # of the whole run
+        return tuple(name for name in before.stages if before.stages[name] is not after.stages[name])
+    return (stage_of(event),)
 
 
 def _looked(fact: Event) -> bool:

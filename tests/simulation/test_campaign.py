@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import get_args
 
 import pytest
 from tests.nightly import rest_at_night
@@ -11,7 +12,10 @@ from tests.simulation.campaign import Tally, campaign, coverage, main, missing, 
 from tests.simulation.chance import Scenario
 from tests.simulation.simulate import Simulation, check_fold, simulate
 
-from interlock.core.state import TRANSITIONS
+from interlock.core.commands import Command
+from interlock.core.state import TRANSITIONS, trigger_name
+from interlock.core.wire import decode_command, encode_command
+from interlock.execution.ledger import Ledger
 
 RUNS = 20_000
 SHARE = 4_000  # large enough that each takes every transition: the rarest comes a few times in a thousand
@@ -72,18 +76,18 @@ def test_a_transition_that_is_never_taken_is_named_and_fails_the_campaign(capsys
 
 def test_each_transition_of_the_table_is_asked_for() -> None:
     tally = Tally()
-    tally.seen.update((phase, event.__name__) for phase, event in TRANSITIONS)
+    tally.seen.update((phase, trigger_name(trigger)) for phase, trigger in TRANSITIONS)
     assert missing(tally) == []
-    for phase, event in TRANSITIONS:
-        without = Tally(seen=tally.seen - Counter({(phase, event.__name__): 1}))
-        assert missing(without) == [f"{phase} on {event.__name__}"]
+    for phase, trigger in TRANSITIONS:
+        without = Tally(seen=tally.seen - Counter({(phase, trigger_name(trigger)): 1}))
+        assert missing(without) == [f"{phase} on {trigger_name(trigger)}"]
 
 
 def test_the_report_sums_what_several_processes_saw() -> None:
     parts = [coverage(campaign(seed, 2)) for seed in (0, 2)]
     text = "\n".join(report(parts))
     assert "4 runs" in text
-    assert all(f"{phase:9} {event.__name__:18}" in text for phase, event in TRANSITIONS)
+    assert all(f"{phase:9} {trigger_name(trigger):21}" in text for phase, trigger in TRANSITIONS)
 
 
 def test_the_same_seed_is_the_same_run() -> None:
@@ -96,3 +100,20 @@ def test_the_history_folds_to_what_the_last_owner_knew(seed: int) -> None:
     simulation = Simulation(Scenario(seed))
     simulation.run()
     check_fold(simulation)
+
+
+def test_every_command_of_many_runs_is_read_back_as_it_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: Counter[str] = Counter()
+    plan = Ledger.next_commands
+
+    def planned(ledger: Ledger) -> tuple[Command, ...]:
+        commands = plan(ledger)
+        for command in commands:
+            assert decode_command(encode_command(command)) == command
+            seen[type(command).__name__] += 1
+        return commands
+
+    monkeypatch.setattr(Ledger, "next_commands", planned)
+    for seed in range(100):
+        assert simulate(Scenario(seed)).violation is None
+    assert set(seen) == {cls.__name__ for cls in get_args(Command)}

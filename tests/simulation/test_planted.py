@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from tests.simulation import campaign
@@ -19,6 +20,7 @@ import interlock.core.fold as fold
 import interlock.core.judging as judging
 import interlock.core.plan as plan
 import interlock.core.state as state
+import interlock.engines.local as local
 from interlock.core.commands import StartAttempt
 from interlock.core.events import AttemptStarted
 from interlock.core.state import Phase
@@ -43,11 +45,10 @@ def reports_of_the_dead_count(patch: pytest.MonkeyPatch) -> None:
 
 def an_attempt_is_done_again_by_the_next_owner(patch: pytest.MonkeyPatch) -> None:
     """The claim of the former owner is taken for one's own."""
-    patch.setattr(fold, "_orphan", lambda stage: stage)
+    patch.setattr(fold, "_orphaned", lambda stages: stages)
     patch.setattr(admission, "_admit_claim", lambda *_: "")
     again = {**state.TRANSITIONS, (Phase.WORKING, AttemptStarted): Phase.WORKING}
-    for module in (admission, fold):
-        patch.setattr(module, "TRANSITIONS", again)
+    patch.setattr(state, "TRANSITIONS", again)
 
 
 def every_attempt_goes_on_from_the_rejected_one(patch: pytest.MonkeyPatch) -> None:
@@ -81,6 +82,10 @@ def a_delivery_is_recorded_and_never_made(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SimWorkspaces, "create_branch", lambda *_: None)
 
 
+def the_engine_begins_what_is_no_longer_wanted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(local, "Flight", partial(local.Flight, begun=True))
+
+
 PLANTED: tuple[tuple[str, Plant], ...] = (
     ("S1", merges_are_not_judged),
     ("S2", a_gate_that_says_no_is_not_heard),
@@ -91,6 +96,7 @@ PLANTED: tuple[tuple[str, Plant], ...] = (
     ("S4", who_cancels_is_not_asked_before_the_branch_is_made),
     ("S4", a_former_owner_delivers),
     ("S6", a_delivery_is_recorded_and_never_made),
+    ("S6", the_engine_begins_what_is_no_longer_wanted),
 )
 
 

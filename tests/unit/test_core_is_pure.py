@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import interlock.core
@@ -11,6 +13,10 @@ ALLOWED = {
     "__future__", "ast", "base64", "bisect", "collections", "dataclasses", "enum", "functools", "graphlib", "hashlib",
     "heapq", "html", "itertools", "json", "math", "operator", "re", "shlex", "string", "textwrap", "types", "typing",
 }  # fmt: skip
+TRAVELS = (
+    "interlock.core.plan", "interlock.core.admission", "interlock.core.fold", "interlock.core.wire",
+    "interlock.engines.reconcile",
+)  # fmt: skip
 
 
 def test_core_imports_only_what_is_pure() -> None:
@@ -22,6 +28,22 @@ def test_core_imports_only_what_is_pure() -> None:
         if name.split(".")[0] not in ALLOWED and not name.startswith("interlock.core")
     }
     assert strays == set()
+
+
+def test_what_decides_and_what_travels_needs_nothing_of_one_machine() -> None:
+    """The planner, admission, the fold, `reconcile` and the codecs: no journal, no SQLite, no threads, no processes."""
+    program = f"""
+import sys
+before = set(sys.modules)
+import {", ".join(TRAVELS)}
+loaded = set(sys.modules) - before
+print(*sorted(name for name in loaded if name.startswith("interlock") and not name.startswith("interlock.core")))
+print(*sorted(loaded & {{"apsw", "sqlite3", "threading", "subprocess", "socket", "fcntl", "tempfile", "shutil"}}))
+"""
+    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
+    ours, machine = done.stdout.splitlines()
+    assert ours.split() == ["interlock", "interlock.engines", "interlock.engines.reconcile"]
+    assert machine.split() == []
 
 
 def _imported(tree: ast.Module) -> set[str]:

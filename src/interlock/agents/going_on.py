@@ -13,7 +13,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from interlock.core.budget import Left
+from interlock.core.commands import Left
 from interlock.core.events import Usage
 from interlock.ports import Ended, Outcome
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import assert_never
 
 from interlock.bootstrap import Application
 from interlock.cli.driving import Manner, conclude, drive
@@ -88,13 +89,10 @@ def _fate(app: Application, view: RunView, answer_id: str) -> AnswerTaken | Refu
 
 
 def _about(record: Recorded, answer_id: str) -> AnswerTaken | Refused | None:
-    match record.event:
-        case AnswerTaken() as event if event.answer == answer_id:
-            return event
-        case Refused() as event if event.subject == answer_id:
-            return event
-        case _:
-            return None
+    event = record.event
+    if isinstance(event, AnswerTaken) and event.answer == answer_id:
+        return event
+    return event if isinstance(event, Refused) and event.subject == answer_id else None
 
 
 def _said(view: RunView, fate: AnswerTaken | Refused | None, manner: Manner) -> int:
@@ -110,6 +108,8 @@ def _said(view: RunView, fate: AnswerTaken | Refused | None, manner: Manner) -> 
             )
             follow = "resume --take-over"
             code = Exit.INFRASTRUCTURE
+        case _:
+            assert_never(fate)
     if manner.json:
         say(line(run=view.id, kind="answer", taken=isinstance(fate, AnswerTaken), said=words))
     elif code is Exit.ACCEPTED:

@@ -22,10 +22,11 @@ _LATER = "later"
 
 def answered(app: Application, run: str) -> bool:
     """Ask about the first approval that waits, and put the answer into the inbox. False where there is none."""
-    view = app.service.describe_run(run)
-    wait = next((one for one in view.waits if one.reason == "approval"), None)
-    if wait is None or not asks():
+    waits = app.service.locate_run(run).waits if asks() else ()  # the whole past is read where somebody is asked
+    wait = next((one for one in waits if one.reason == "approval"), None)
+    if wait is None:
         return False
+    view = app.service.describe_run(run)
     try:
         said = _asked(app, view, wait)
     except click.Abort:

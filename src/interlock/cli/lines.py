@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from interlock.cli.words import clock, count, ended, gate_name, lasted, place, safe, short, traits, usage
 from interlock.core.attempts import in_a_row
@@ -19,6 +20,7 @@ from interlock.core.events import (
     CandidateProduced,
     CandidateRejected,
     Delivered,
+    DeliveryBegun,
     EffectErrored,
     Event,
     HandoffAccepted,
@@ -40,7 +42,8 @@ from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline
 from interlock.core.tries import TRIES_MAX
 
-_QUIET = (WhenHeld, TimeReached)
+_OfStage = InputPrepared | StageSkipped | ApprovalAsked | CandidateRejected | HandoffAccepted | SentBack
+_OfRun = RunStarted | OwnerChanged | AnswerTaken | Refused | EffectErrored | Delivered | RunFinished
 _TOO_LATE = {
     "VerdictGiven": "a verdict",
     "CandidateProduced": "the candidate",
@@ -88,12 +91,10 @@ class Story:
 
     def told(self, record: Recorded) -> Told | None:
         """None for what only the machine cares for."""
-        if isinstance(record.event, _QUIET):
-            return None
         if isinstance(record.event, AttemptStarted):
             self._began[record.event.attempt] = record.at
             self._worker[record.event.attempt.stage] = record.event.agent
-        text = self._of_attempt(record) or self._paused(record.event) or _of_stage(record.event) or _of_run(record)
+        text = self._text(record)
         self._forget(record.event)
         if not text:
             return None
@@ -101,25 +102,40 @@ class Story:
         bad, good = _mood(record.event)
         return Told(record.at, _about(record.event), text, bad, good)
 
-    def _of_attempt(self, record: Recorded) -> str:
-        match record.event:
-            case AttemptStarted() as event:
+    def _text(self, record: Recorded) -> str:
+        match event := record.event:
+            case AttemptStarted():
                 return self._started(event)
-            case CandidateProduced() as event:
+            case CandidateProduced():
                 return self._produced(event, record.at)
-            case AttemptErrored() as event:
+            case AttemptErrored():
                 tries = self._tried(event)
                 again = self._taken_over(event, tries) or _again(
                     record.at, event.retry_at, permanent=event.permanent, tries=tries
                 )
                 charged = "one of the attempts of `limits` is used" if event.worked else "no attempt is charged"
                 return f"infrastructure: {_first(event.why, 240)}; {again}; {charged}"
-            case AttemptLost() as event:
+            case AttemptLost():
                 return f"cut off: {safe(event.why)}; no attempt is charged"
-            case VerdictGiven() as event:
+            case VerdictGiven():
                 return self._judged(event)
-            case _:
+            case Paused():
+                detail = "" if self.closes else f": {safe(event.detail)}"
+                return f"paused ({event.reason.replace('_', ' ')}){detail}"
+            case (
+                InputPrepared() | StageSkipped() | ApprovalAsked() | CandidateRejected() | HandoffAccepted()
+                | SentBack()
+            ):  # fmt: skip
+                return _of_stage(event)
+            case (
+                RunStarted() | OwnerChanged() | AnswerTaken() | Refused() | EffectErrored() | Delivered()
+                | RunFinished()
+            ):  # fmt: skip
+                return _of_run(event, record.at)
+            case WhenHeld() | TimeReached() | DeliveryBegun():
                 return ""
+            case _:
+                assert_never(event)
 
     def _tried(self, event: AttemptErrored) -> int:
         """How often in a row, quotas aside: they are waited for."""
@@ -141,11 +157,6 @@ class Story:
         able = next((name for name in row if name not in down), "")
         return f"{able} takes over" if able else ""
 
-    def _paused(self, event: Event) -> str:
-        if self.closes and isinstance(event, Paused):
-            return f"paused ({event.reason.replace('_', ' ')})"
-        return ""
-
     def _forget(self, event: Event) -> None:
         """Tries are counted anew after work that was judged, a pause, or an answer."""
         match event:
@@ -155,8 +166,15 @@ class Story:
                 stages = {event.stage}
             case SentBack():
                 stages = set(event.resets)
-            case _:
+            case (
+                RunStarted() | OwnerChanged() | InputPrepared() | StageSkipped() | WhenHeld() | AttemptStarted()
+                | AttemptLost() | AttemptErrored() | VerdictGiven() | ApprovalAsked() | HandoffAccepted()
+                | CandidateRejected() | Refused() | TimeReached() | EffectErrored() | DeliveryBegun()
+                | Delivered() | RunFinished()
+            ):  # fmt: skip
                 return
+            case _:
+                assert_never(event)
         self._tries = {key: number for key, number in self._tries.items() if key[0] not in stages}
         self._down = {name: down for name, down in self._down.items() if name not in stages}
 
@@ -235,7 +253,7 @@ def _first(text: str, limit: int = 140) -> str:
     return safe(text.strip().partition("\n")[0], limit)
 
 
-def _of_stage(event: Event) -> str:
+def _of_stage(event: _OfStage) -> str:
     match event:
         case InputPrepared():
             return _input(event)
@@ -251,10 +269,8 @@ def _of_stage(event: Event) -> str:
             return f"accepted{over}" + (f" by {safe(event.by, 120)}" if event.by and not over else "")
         case SentBack():
             return f"sent back to {event.target}: {', '.join(event.resets)} start anew"
-        case Paused():
-            return f"paused ({event.reason.replace('_', ' ')}): {safe(event.detail)}"
         case _:
-            return ""
+            assert_never(event)
 
 
 def _input(event: InputPrepared) -> str:
@@ -267,8 +283,8 @@ def _input(event: InputPrepared) -> str:
     return ""
 
 
-def _of_run(record: Recorded) -> str:
-    match event := record.event:
+def _of_run(event: _OfRun, at: float) -> str:
+    match event:
         case RunStarted():
             return f"{event.run} started: {event.pipeline} on {short(event.base_commit)}, sandbox {event.sandbox}"
         case OwnerChanged():
@@ -280,14 +296,14 @@ def _of_run(record: Recorded) -> str:
             subject = "" if event.what == "answer" else f" of {safe(event.subject, 80)}" if event.subject else ""
             return f"{what}{subject} counts no more: {safe(event.why)}"
         case EffectErrored():
-            again = _again(record.at, event.retry_at, permanent=event.permanent, tries=event.number)
+            again = _again(at, event.retry_at, permanent=event.permanent, tries=event.number)
             return f"infrastructure: {event.effect}: {safe(event.why)}; {again}"
         case Delivered():
             return f"delivered: branch {safe(event.branch)} at {short(event.commit)}"
         case RunFinished():
             return ended(event.status, event.why)
         case _:
-            return ""
+            assert_never(event)
 
 
 def _answer(event: AnswerTaken) -> str:
@@ -321,8 +337,13 @@ def _about(event: Event) -> str:
             return event.stage
         case AnswerTaken():
             return str(event.subject) if event.subject else event.stage
-        case _:
+        case (
+            RunStarted() | OwnerChanged() | WhenHeld() | Refused() | TimeReached() | EffectErrored()
+            | DeliveryBegun() | Delivered() | RunFinished()
+        ):  # fmt: skip
             return ""
+        case _:
+            assert_never(event)
 
 
 def _mood(event: Event) -> tuple[bool, bool]:
@@ -339,5 +360,11 @@ def _mood(event: Event) -> tuple[bool, bool]:
             return False, True
         case RunFinished():
             return event.status != "accepted", event.status == "accepted"
-        case _:
+        case (
+            RunStarted() | OwnerChanged() | InputPrepared() | StageSkipped() | WhenHeld() | AttemptStarted()
+            | CandidateProduced() | ApprovalAsked() | SentBack() | AnswerTaken() | TimeReached()
+            | DeliveryBegun()
+        ):  # fmt: skip
             return False, False
+        case _:
+            assert_never(event)

@@ -7,6 +7,7 @@ former owner, a report that comes twice, an answer to what no longer waits: all 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import assert_never
 
 from interlock.core.answers import admit_answer
 from interlock.core.events import (
@@ -14,6 +15,7 @@ from interlock.core.events import (
     AnswerTaken,
     ApprovalAsked,
     AttemptErrored,
+    AttemptEvent,
     AttemptLost,
     AttemptStarted,
     CandidateProduced,
@@ -23,6 +25,7 @@ from interlock.core.events import (
     EffectErrored,
     Event,
     HandoffAccepted,
+    InputPrepared,
     OwnerChanged,
     Paused,
     Refused,
@@ -30,11 +33,13 @@ from interlock.core.events import (
     RunStarted,
     RunStatus,
     SentBack,
+    StageSkipped,
     TimeReached,
     VerdictGiven,
+    WhenHeld,
 )
 from interlock.core.ids import AttemptId
-from interlock.core.state import TRANSITIONS, Phase, RunState, StageState, stage_of, subject_of
+from interlock.core.state import Phase, RunState, StageState, fits, stage_of, subject_of
 
 
 def admit(state: RunState, event: Event) -> str:
@@ -48,7 +53,9 @@ def admit(state: RunState, event: Event) -> str:
     if state.finished is not None:
         return f"the run is {state.finished.status}"
     match event:
-        case EffectErrored() | DeliveryBegun() | Delivered() | RunFinished() | Paused(stage=""):
+        case Paused(stage=""):
+            return "already paused" if state.pause else ""
+        case EffectErrored() | DeliveryBegun() | Delivered() | RunFinished():
             return _admit_run_event(state, event)
         case AnswerTaken():
             return admit_answer(state, event)
@@ -56,14 +63,19 @@ def admit(state: RunState, event: Event) -> str:
             return _admit_verdict(state, event)
         case SentBack():
             return _admit_sent_back(state, event)
-        case _:
+        case (
+            Paused() | InputPrepared() | StageSkipped() | WhenHeld() | AttemptStarted() | AttemptLost()
+            | AttemptErrored() | CandidateProduced() | ApprovalAsked() | HandoffAccepted() | CandidateRejected()
+        ):  # fmt: skip
             return _admit_stage_event(state, event)
+        case _:
+            assert_never(event)
 
 
 # --- the run ------------------------------------------------------------------------------------
 
 
-def _admit_run_event(state: RunState, event: Event) -> str:
+def _admit_run_event(state: RunState, event: EffectErrored | DeliveryBegun | Delivered | RunFinished) -> str:
     match event:
         case EffectErrored():
             former = state.errors.get(event.effect)
@@ -75,7 +87,7 @@ def _admit_run_event(state: RunState, event: Event) -> str:
         case RunFinished():
             return _admit_finish(state, event)
         case _:
-            return "already paused" if state.pause else ""
+            assert_never(event)
 
 
 def _admit_delivery(state: RunState, event: DeliveryBegun) -> str:
@@ -84,7 +96,7 @@ def _admit_delivery(state: RunState, event: DeliveryBegun) -> str:
         return f"{state.cancelled_by} cancelled the run"
     if state.pause is not None:
         return "the run is paused"
-    if any(stage.answer is not None for stage in state.stages.values()):
+    if any(stage.answer is not None for stage in state.live):
         return "a person answered first"
     if state.branch not in ("", event.branch):
         return f"a person said branch {state.branch}"
@@ -116,14 +128,14 @@ def _admit_finish(state: RunState, event: RunFinished) -> str:
 # --- a stage ------------------------------------------------------------------------------------
 
 
-def _admit_stage_event(state: RunState, event: Event) -> str:
+def _admit_stage_event(state: RunState, event: AttemptEvent | Paused) -> str:
     stage = state.stages.get(stage_of(event))
     if stage is None:
         return "the stage takes no part in this run"
     subject = subject_of(event)
     if subject is not None and subject.epoch != stage.epoch:
         return _stale(subject, stage)
-    if (stage.phase, type(event)) not in TRANSITIONS:
+    if not fits(stage, event):
         return f"the stage is {stage.phase}"
     match event:
         case AttemptStarted():
@@ -139,8 +151,10 @@ def _admit_stage_event(state: RunState, event: Event) -> str:
             return "it was asked before" if asked else _admit_newest(stage, event.subject)
         case HandoffAccepted():
             return _admit_accept(stage, event)
-        case _:
+        case InputPrepared() | StageSkipped() | WhenHeld() | Paused():
             return ""
+        case _:
+            assert_never(event)
 
 
 def _admit_claim(stage: StageState, event: AttemptStarted) -> str:
@@ -182,7 +196,7 @@ def _admit_verdict(state: RunState, event: VerdictGiven) -> str:
         return _stale(event.subject, stage)
     if event.subject.is_input:
         return _admit_try(stage.input_verdicts.get(event.gate), event) if stage.input else "it has no input yet"
-    if stage.phase is not Phase.JUDGING:
+    if not fits(stage, event):
         return f"the stage is {stage.phase}"
     return _admit_newest(stage, event.subject) or _admit_try(stage.verdicts.get(event.gate), event)
 

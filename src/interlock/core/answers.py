@@ -15,7 +15,7 @@ from interlock.core.budget import limit_names
 from interlock.core.changed import changed
 from interlock.core.events import Action, AnswerTaken, Finding, PauseReason, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
-from interlock.core.state import Phase, RunState, StageState, Waited
+from interlock.core.state import Phase, RunState, StageState, Waited, fits, moved
 
 _WHY_MAX = 300  # characters
 
@@ -49,15 +49,18 @@ def take_answer(state: RunState, event: AnswerTaken) -> RunState:
         case Action.CANCEL:
             return changed(state, cancelled_by=event.by or "someone", cancelled_why=event.comment.strip()[:_WHY_MAX])
         case Action.RAISE:
-            return _lift(changed(state, raised=_raised(state.raised, event)), (PauseReason.LIMIT,))
+            return _lift(changed(state, raised=_raised(state.raised, event)), event, (PauseReason.LIMIT,))
         case Action.CONTINUE:
-            lifted = _lift(state, (PauseReason.INFRASTRUCTURE, PauseReason.DELIVERY))
+            lifted = _lift(state, event, (PauseReason.INFRASTRUCTURE, PauseReason.DELIVERY))
             branch = event.branch or state.branch
-            return changed(lifted, errors={}, base_verdicts=_decided(state.base_verdicts), branch=branch)
+            base = _decided(state.base_verdicts)
+            base_open = state.base_open & base.keys()
+            return changed(lifted, errors={}, base_verdicts=base, base_open=base_open, branch=branch)
         case Action.APPROVE | Action.REJECT | Action.ACCEPT | Action.RETRY:
-            stage = _answered(state.stages[event.stage], event)
+            former = state.stages[event.stage]
+            stage = moved(former, event, _answered(former, event))
             errors = {name: error for name, error in state.errors.items() if f" {event.stage}/" not in name}
-            return changed(state, errors=errors, stages={**state.stages, event.stage: stage})
+            return changed(state, errors=errors, stages=state.stages.having(event.stage, stage))
         case _:
             assert_never(event.action)
 
@@ -115,7 +118,7 @@ def _admit_to_stage(stage: StageState, event: AnswerTaken) -> str:
         return _admit_acceptance(stage, event)
     if event.action is Action.RETRY:
         return _admit_retry(stage, event, newest)
-    waiting = stage.phase is Phase.JUDGING and event.gate in stage.asked and event.subject == newest
+    waiting = fits(stage, event) and event.gate in stage.asked and event.subject == newest
     return "" if waiting else "nothing of that attempt waits for this answer"
 
 
@@ -133,7 +136,7 @@ def _admit_acceptance(stage: StageState, event: AnswerTaken) -> str:
     rejected = next((item for item in stage.rejections if item.event.attempt == event.subject), None)
     if stage.settled:
         return f"the stage is {stage.phase}"
-    if not current and rejected is None:
+    if not fits(stage, event) or (not current and rejected is None):
         return f"{event.subject or 'it'} has no candidate"
     passed = not rejected.event.hard if rejected else bool(stage.asked)
     if not passed and not event.override:
@@ -151,9 +154,13 @@ def _raised(former: Mapping[str, float], event: AnswerTaken) -> Mapping[str, flo
     return raised
 
 
-def _lift(state: RunState, reasons: tuple[PauseReason, ...]) -> RunState:
+def _lift(state: RunState, event: AnswerTaken, reasons: tuple[PauseReason, ...]) -> RunState:
     """End the pauses of these reasons; the failures of those stages are forgotten."""
-    stages = {name: _unpause(stage) if _paused_for(stage, reasons) else stage for name, stage in state.stages.items()}
+    stages = state.stages
+    for name in stages.live:
+        stage = stages[name]
+        if _paused_for(stage, reasons):
+            stages = stages.having(name, moved(stage, event, _unpaused(stage)))
     pause = None if state.pause and state.pause.reason in reasons else state.pause
     return changed(state, stages=stages, pause=pause)
 
@@ -162,10 +169,9 @@ def _paused_for(stage: StageState, reasons: tuple[PauseReason, ...]) -> bool:
     return stage.phase is Phase.PAUSED and stage.pause is not None and stage.pause.reason in reasons
 
 
-def _unpause(stage: StageState) -> StageState:
+def _unpaused(stage: StageState) -> StageState:
     return changed(
         stage,
-        phase=stage.paused_from if stage.phase is Phase.PAUSED else stage.phase,
         pause=None,
         errors=0,
         waited=Waited(),
@@ -199,6 +205,5 @@ def _retry(stage: StageState, event: AnswerTaken) -> StageState:
     feedback = (*stage.feedback, event.feedback) if event.feedback else stage.feedback
     if stage.phase in (Phase.WORKING, Phase.JUDGING):
         return changed(stage, answer=event, feedback=feedback, charged=0)
-    phase = Phase.READY if stage.input is not None else Phase.WAITING
     answer = replace(event, now=False) if event.commit else None
-    return changed(_unpause(stage), phase=phase, charged=0, feedback=feedback, answer=answer)
+    return changed(_unpaused(stage), charged=0, feedback=feedback, answer=answer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from interlock.core.budget import attempts_left, limit_reached
+from interlock.core.budget import attempts_left, left, limit_reached
 from interlock.core.commands import Command, Pause, SendBack, StartAttempt, WaitUntil
 from interlock.core.events import Finding, PauseReason
 from interlock.core.feedback import ESCALATE, failed
@@ -59,6 +59,7 @@ def attempt_command(pipeline: Pipeline, state: RunState, stage: Stage, attempt: 
         errors=now.errors + now.waited.waits,
         session=now.session[1] if stage.resumes and now.session[0] == agent and now.rejections else "",
         undone=now.undone,
+        remaining=left(pipeline, state, stage.id),
     )
 
 
@@ -193,8 +194,7 @@ def _no_progress(now: StageState) -> str:
 def _at_work(state: RunState) -> int:
     """Attempts of agents that are claimed and not yet charged."""
     return sum(
-        stage.phase is Phase.WORKING and stage.attempt is not None and bool(stage.attempt.agent)
-        for stage in state.stages.values()
+        stage.phase is Phase.WORKING and stage.attempt is not None and bool(stage.attempt.agent) for stage in state.live
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import inf
 
+from interlock.core.commands import Left
 from interlock.core.pipeline import Limits, Pipeline
 from interlock.core.state import RunState, Spent
 
@@ -42,14 +43,6 @@ def limit_reached(pipeline: Pipeline, state: RunState, stage: str, *, reviewing:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
-    """What an attempt may still use of the limits above it, infinite where there is none."""
-
-    tokens: float = inf
-    cost_usd: float = inf
-
-
 def left(pipeline: Pipeline, state: RunState, stage: str) -> Left:
     """Of the run's limits and the stage's own, the least."""
     rest: dict[str, float] = {}
@@ -73,7 +66,7 @@ def _all(pipeline: Pipeline, state: RunState, stages: Iterable[str]) -> Iterator
     yield from _amounts(pipeline.limits, state.spent, OF_RUN, "", state)
     for name in stages:
         limits = pipeline.stage(name).limits
-        yield from _amounts(limits, state.charges.get(name, Spent()), OF_STAGE, f"{name}.", state)
+        yield from _amounts(limits, state.stages[name].spent, OF_STAGE, f"{name}.", state)
 
 
 def _amounts(limits: Limits, spent: Spent, names: Iterable[str], prefix: str, state: RunState) -> Iterator[Amount]:

@@ -13,12 +13,14 @@ T = TypeVar("T")
 if TYPE_CHECKING:
     from dataclasses import replace as changed
 else:
+    _new, _set = object.__new__, object.__setattr__
 
     def changed(value: T, /, **changes: object) -> T:
         """A copy of `value` with these fields."""
-        made = object.__new__(type(value))
-        made.__dict__.update(value.__dict__)
-        made.__dict__.update(changes)
+        made = _new(type(value))
+        fields = value.__dict__.copy()  # half the price of filling an empty one
+        fields.update(changes)
+        _set(made, "__dict__", fields)
         return made
 
 

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache, lru_cache
+from math import inf
 from types import NoneType, UnionType
-from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 from interlock.core.compiled import constructor
 from interlock.core.ids import AttemptId, parse_attempt
@@ -22,6 +23,7 @@ T = TypeVar("T")
 _Convert = Callable[[Any], Any]
 _SCALARS = (str, int, float, bool)
 APART = {"apart": True}  # metadata of a field that is neither read nor written here
+Bound = Annotated[float, "infinite where there is none"]  # as JSON null, which has no infinite numbers
 
 _attempt: _Convert = lru_cache(maxsize=1 << 16)(parse_attempt)
 
@@ -146,7 +148,7 @@ class _Part:
 
 @cache
 def _parts(cls: type) -> tuple[_Part, ...]:
-    hints = get_type_hints(cls)
+    hints = get_type_hints(cls, include_extras=True)
     return tuple(
         _Part(each.name, hints[each.name], _default(each))
         for each in fields(cls)
@@ -163,6 +165,8 @@ def _from_json(hint: Any, reader: Callable[[type], _Convert]) -> _Convert | None
     """How a field is read; None where JSON has it as it is."""
     if hint is AttemptId:
         return _attempt
+    if hint == Bound:
+        return lambda value: inf if value is None else value
     if isinstance(hint, type) and issubclass(hint, Enum):
         return Known(hint.__name__, {member.value: member for member in hint}).__getitem__
     if isinstance(hint, type) and is_dataclass(hint):
@@ -189,6 +193,8 @@ def _to_json(hint: Any, writer: Callable[[type], _Convert]) -> _Convert | None: 
     """How a field is written; None where JSON takes it as it is."""
     if hint is AttemptId:
         return str
+    if hint == Bound:
+        return lambda value: None if value == inf else value
     if isinstance(hint, type) and issubclass(hint, Enum):
         return None  # text enums are text
     if isinstance(hint, type) and is_dataclass(hint):

@@ -1,14 +1,18 @@
-"""Intents that the planner returns. Equal by value means the same effect, so a command is its own
-idempotency key: the engine starts what is wanted and not in flight, and cancels what is in flight
-and no longer wanted.
+"""Intents that the planner returns: all that performing needs to know, apart from what a run is made of.
+
+Rule: `key` says which effect a command is. The engine starts what is wanted and whose key is not in flight, and cancels
+what is in flight and whose key is no longer wanted. A command can be written down and read again (`core/wire.py`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
+from typing import assert_never
 
+from interlock.core.codec import Bound
 from interlock.core.conflicts import Undecided
-from interlock.core.events import Finding, PauseReason, RunStatus, VerdictGiven
+from interlock.core.events import DeliveryBegun, Finding, PauseReason, RunStatus, VerdictGiven
 from interlock.core.ids import AttemptId
 
 
@@ -42,6 +46,14 @@ class Undone:
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """What an attempt may still use of the limits above it, infinite where there is none."""
+
+    tokens: Bound = inf
+    cost_usd: Bound = inf
+
+
+@dataclass(frozen=True, slots=True)
 class StartAttempt:
     """`feedback` are digests, oldest first. `source` is a commit that a person made, or a rejected candidate
     to go on from; both are laid over the input."""
@@ -61,6 +73,7 @@ class StartAttempt:
     errors: int = 0  # infrastructure failures in a row before this one
     session: str = ""  # digest of the agent's own, to go on with
     undone: Undone | None = None  # where its stage was sent back
+    remaining: Left = Left()  # of the limits of the run and the stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +159,13 @@ class WaitUntil:
 @dataclass(frozen=True, slots=True)
 class DeliverBranch:
     """`series` are the accepted commits in order, where the handoffs are delivered one by one. `branch` is a name that
-    a person gave; empty: that of the pipeline."""
+    a person gave; empty: that of the pipeline. `begun` is a delivery that may have been made already."""
 
     commit: str
     series: tuple[str, ...]
     number: int
     branch: str = ""
+    begun: DeliveryBegun | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,3 +189,37 @@ Command = (
     | DeliverBranch
     | FinishRun
 )
+
+
+def key(command: Command) -> str:
+    """The idempotency key: two commands of a run with the same one are the same effect, which is done once at a time.
+
+    It is the kind, what the effect is about, the number of the try, and what a person decided of it. What else is in a
+    command follows from these, or only says more: the limits that remain, a delivery that has begun.
+    """
+    kind = type(command).__name__
+    match command:
+        case PrepareInput() | CheckWhen():
+            return f"{kind} {command.subject} {command.number}"
+        case StartAttempt() | LoseAttempt():
+            return f"{kind} {command.attempt}"
+        case EvaluateGate():
+            return f"{kind} {command.subject} {command.gate} {command.number}"
+        case AskApproval():
+            return f"{kind} {command.subject} {command.gate}"
+        case AcceptHandoff():
+            return f"{kind} {command.attempt} {command.number} {command.by!r} {command.override_by!r}"
+        case RejectCandidate():
+            return f"{kind} {command.attempt} {command.number}"
+        case SendBack():
+            return f"{kind} {command.attempt} {command.target} {command.rule}"
+        case Pause():
+            return f"{kind} {command.stage} {command.reason}"
+        case WaitUntil():
+            return f"{kind} {command.at!r}"
+        case DeliverBranch():
+            return f"{kind} {command.commit} {command.number} {command.branch!r}"
+        case FinishRun():
+            return f"{kind} {command.status}"
+        case _:
+            assert_never(command)

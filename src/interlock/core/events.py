@@ -354,30 +354,22 @@ class RunFinished:
     why: str = ""
 
 
-Event = (
-    RunStarted
-    | OwnerChanged
-    | InputPrepared
+RunEvent = (
+    RunStarted | OwnerChanged | Refused | TimeReached | EffectErrored | DeliveryBegun | Delivered | RunFinished
+)  # fmt: skip
+AttemptEvent = (  # of one stage, and of its current epoch
+    InputPrepared
     | StageSkipped
     | WhenHeld
     | AttemptStarted
     | AttemptLost
     | AttemptErrored
     | CandidateProduced
-    | VerdictGiven
     | ApprovalAsked
     | HandoffAccepted
     | CandidateRejected
-    | SentBack
-    | Paused
-    | AnswerTaken
-    | Refused
-    | TimeReached
-    | EffectErrored
-    | DeliveryBegun
-    | Delivered
-    | RunFinished
 )
+Event = RunEvent | AttemptEvent | VerdictGiven | SentBack | Paused | AnswerTaken
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import assert_never
 
 from interlock.core.answers import take_answer
 from interlock.core.changed import changed
@@ -18,6 +19,7 @@ from interlock.core.events import (
     AnswerTaken,
     ApprovalAsked,
     AttemptErrored,
+    AttemptEvent,
     AttemptLost,
     AttemptStarted,
     CandidateProduced,
@@ -25,22 +27,25 @@ from interlock.core.events import (
     Delivered,
     DeliveryBegun,
     EffectErrored,
-    Event,
     HandoffAccepted,
     InputPrepared,
     OwnerChanged,
     Paused,
     Recorded,
     Refused,
+    RunEvent,
     RunFinished,
     RunStarted,
     SentBack,
     StageSkipped,
     TimeReached,
+    Usage,
     VerdictGiven,
+    VerdictStatus,
     WhenHeld,
 )
-from interlock.core.state import TRANSITIONS, Phase, Rejection, RunState, Spent, StageState, Waited, stage_of
+from interlock.core.stages import Stages
+from interlock.core.state import Phase, Rejection, RunState, StageState, Waited, moved, stage_of
 from interlock.core.tries import TRIES_MAX
 
 
@@ -58,8 +63,8 @@ def apply(state: RunState, record: Recorded) -> RunState:
 
 
 def _draft(state: RunState) -> RunState:
-    """A copy that nobody else has seen: until it is given away, fields and stages are put into it in place."""
-    return changed(state, stages=dict(state.stages))
+    """A copy that nobody else has seen: until it is given away, fields are put into it in place."""
+    return changed(state)
 
 
 def _put(draft: RunState, **changes: object) -> None:
@@ -67,40 +72,56 @@ def _put(draft: RunState, **changes: object) -> None:
 
 
 def _take(draft: RunState, record: Recorded) -> None:
+    """Cases here and below are in the order of how often they come."""
     event, spent = record.event, draft.spent
     passed = record.at - draft.at
     if type(event) is TimeReached:
         passed -= event.jumped_s
-    if passed > 0 and type(event) is not OwnerChanged and _is_busy(draft):
+    if passed > 0 and type(event) is not OwnerChanged and draft.stages.busy:
         spent = changed(spent, wall_s=spent.wall_s + passed)  # not while nobody owned it
-    _put(draft, seq=record.seq, at=record.at, spent=spent, now=max(draft.now, record.at))
-    if type(event) in _OF_RUN:
-        _take_by_run(draft, event)
-    else:
-        _take_by_stage(draft, event)
-
-
-_OF_RUN = frozenset(
-    (RunStarted, OwnerChanged, Refused, TimeReached, EffectErrored, DeliveryBegun, Delivered, RunFinished)
-)
-
-
-def _is_busy(draft: RunState) -> bool:
-    for stage in draft.stages.values():  # noqa: SIM110 - asked of every event, and a generator costs twice
-        if stage.busy:
-            return True
-    return False
+    fields = draft.__dict__  # as `_put`, which costs a dict of its own
+    fields["seq"], fields["at"], fields["spent"] = record.seq, record.at, spent
+    if record.at > draft.now:
+        fields["now"] = record.at
+    match event:
+        case (
+            AttemptStarted() | CandidateProduced() | AttemptErrored() | HandoffAccepted() | CandidateRejected()
+            | InputPrepared() | StageSkipped() | WhenHeld() | AttemptLost() | ApprovalAsked()
+        ):  # fmt: skip
+            _take_by_stage(draft, event)
+        case VerdictGiven() if event.subject.is_base:
+            _put(draft, **vars(_judge_base(draft, event)))
+        case Paused(stage=""):
+            _put(draft, pause=event)
+        case VerdictGiven() | Paused():
+            _take_by_stage(draft, event)
+        case SentBack():
+            _put(draft, **vars(_send_back(draft, event)))
+        case AnswerTaken():
+            _put(draft, **vars(take_answer(draft, event)))
+        case (
+            RunStarted() | OwnerChanged() | Refused() | TimeReached() | EffectErrored() | DeliveryBegun()
+            | Delivered() | RunFinished()
+        ):  # fmt: skip
+            _take_by_run(draft, event)
+        case _:
+            assert_never(event)
 
 
 # --- the run ------------------------------------------------------------------------------------
 
 
-def _take_by_run(draft: RunState, event: Event) -> None:
+def _take_by_run(draft: RunState, event: RunEvent) -> None:
     match event:
         case RunStarted():
-            _put(draft, started=event, started_at=draft.at, stages={stage: StageState() for stage in event.stages})
+            _put(
+                draft,
+                started=event,
+                started_at=draft.at,
+                stages=Stages((stage, StageState()) for stage in event.stages),
+            )
         case OwnerChanged():
-            _put(draft, fence=event.fence, stages={name: _orphan(stage) for name, stage in draft.stages.items()})
+            _put(draft, fence=event.fence, stages=_orphaned(draft.stages))
         case TimeReached():
             _put(draft, now=max(draft.now, event.at))
         case EffectErrored():
@@ -112,76 +133,91 @@ def _take_by_run(draft: RunState, event: Event) -> None:
             _put(draft, delivered=event, delivering=None)
         case RunFinished():
             _put(draft, finished=event)
-        case _:
+        case Refused():
             pass
+        case _:
+            assert_never(event)
 
 
-def _orphan(stage: StageState) -> StageState:
-    return changed(stage, orphaned=True) if stage.phase is Phase.WORKING else stage
+def _orphaned(stages: Stages[StageState]) -> Stages[StageState]:
+    for name in stages.live:
+        if stages[name].phase is Phase.WORKING:
+            stages = stages.having(name, changed(stages[name], orphaned=True))
+    return stages
+
+
+def _judge_base(state: RunState, event: VerdictGiven) -> RunState:
+    passed = event.status is VerdictStatus.PASSED
+    base_open = state.base_open - {event.gate} if passed else state.base_open | {event.gate}
+    return changed(state, base_verdicts={**state.base_verdicts, event.gate: event}, base_open=base_open)
 
 
 # --- a stage ------------------------------------------------------------------------------------
 
 
-def _take_by_stage(draft: RunState, event: Event) -> None:
-    match event:
-        case VerdictGiven() if event.subject.is_base:
-            _put(draft, base_verdicts={**draft.base_verdicts, event.gate: event})
-        case SentBack():
-            _put(draft, **vars(_send_back(draft, event)))
-        case AnswerTaken():
-            _put(draft, **vars(take_answer(draft, event)))
-        case Paused(stage=""):
-            _put(draft, pause=event)
-        case _:
-            name = stage_of(event)
-            _charge(draft, name, event)
-            draft.stages[name] = _advance(draft.stages[name], event, draft.at)  # type: ignore[index] # a draft's are a dict
+_StageEvent = AttemptEvent | VerdictGiven | Paused
 
 
-def _charge(draft: RunState, stage: str, event: Event) -> None:
+def _take_by_stage(draft: RunState, event: _StageEvent) -> None:
+    name = stage_of(event)
+    stage = _charged(draft, draft.stages[name], event)
+    draft.__dict__["stages"] = draft.stages.having(name, _advance(stage, event, draft.at))
+
+
+def _charged(draft: RunState, stage: StageState, event: _StageEvent) -> StageState:
     """What it cost, to the run and to the stage."""
     match event:
         case AttemptErrored():
-            usage, attempts = event.usage, int(event.worked)
-        case CandidateProduced() if _by_agent(draft, event):
-            usage, attempts = event.usage, 1
-        case VerdictGiven() if not event.hard:
-            usage, attempts = event.usage, 0
+            return _added(draft, stage, event.usage, int(event.worked))
+        case CandidateProduced():
+            return _added(draft, stage, event.usage, 1) if _by_agent(stage) else stage
+        case VerdictGiven():
+            return stage if event.hard else _added(draft, stage, event.usage, 0)
+        case (
+            AttemptStarted() | HandoffAccepted() | CandidateRejected() | InputPrepared() | StageSkipped() | WhenHeld()
+            | AttemptLost() | ApprovalAsked() | Paused()
+        ):  # fmt: skip
+            return stage
         case _:
-            return
-    former = draft.charges.get(stage, Spent())
-    charges = {**draft.charges, stage: former.plus(usage, attempts)}
-    _put(draft, spent=draft.spent.plus(usage, attempts), charges=charges)
+            assert_never(event)
 
 
-def _by_agent(state: RunState, event: CandidateProduced) -> bool:
-    attempt = state.stages[event.attempt.stage].attempt
-    return attempt is not None and bool(attempt.agent)
+def _added(draft: RunState, stage: StageState, usage: Usage, attempts: int) -> StageState:
+    _put(draft, spent=draft.spent.plus(usage, attempts))
+    spent = stage.spent.plus(usage, attempts)
+    return stage if spent is stage.spent else changed(stage, spent=spent)
 
 
-def _advance(stage: StageState, event: Event, at: float) -> StageState:
-    phase = TRANSITIONS.get((stage.phase, type(event)), stage.phase)
+def _by_agent(stage: StageState) -> bool:
+    return stage.attempt is not None and bool(stage.attempt.agent)
+
+
+def _advance(stage: StageState, event: _StageEvent, at: float) -> StageState:
+    if type(event) is VerdictGiven and event.subject.is_input:  # in any phase
+        return changed(stage, input_verdicts={**stage.input_verdicts, event.gate: event})
+    return moved(stage, event, _taken(stage, event, at))
+
+
+def _taken(stage: StageState, event: _StageEvent, at: float) -> StageState:
+    """All that the event changes but the phase."""
     match event:
-        case InputPrepared():
-            return changed(stage, phase=phase, input=event)
-        case WhenHeld():
-            return changed(stage, when_held=True)
-        case StageSkipped():
-            output = (stage.input.commit, stage.input.tree) if stage.input else None
-            return changed(stage, phase=phase, output=output)
         case AttemptStarted():
             return _begin(stage, event)
-        case AttemptLost():
-            return changed(stage, phase=phase, orphaned=False, answer=_after_end(stage), asked=frozenset())
         case AttemptErrored():
             return _let_down(stage, event, at)
         case CandidateProduced():
             return _produce(stage, event)
-        case VerdictGiven() if event.subject.is_input:
-            return changed(stage, input_verdicts={**stage.input_verdicts, event.gate: event})
         case VerdictGiven():
             return _wait(stage.judged(event), event, at)
+        case InputPrepared():
+            return changed(stage, input=event)
+        case WhenHeld():
+            return changed(stage, when_held=True)
+        case StageSkipped():
+            output = (stage.input.commit, stage.input.tree) if stage.input else None
+            return changed(stage, output=output)
+        case AttemptLost():
+            return changed(stage, orphaned=False, answer=_after_end(stage), asked=frozenset())
         case ApprovalAsked():
             return changed(stage, asked=stage.asked | {event.gate})
         case CandidateRejected():
@@ -190,15 +226,14 @@ def _advance(stage: StageState, event: Event, at: float) -> StageState:
             return _accept(stage, event)
         case Paused():
             came_from = stage.paused_from if stage.phase is Phase.PAUSED else stage.phase
-            return changed(stage, phase=phase, pause=event, paused_from=came_from)
+            return changed(stage, pause=event, paused_from=came_from)
         case _:
-            return stage
+            assert_never(event)
 
 
 def _begin(stage: StageState, event: AttemptStarted) -> StageState:
     return changed(
         stage,
-        phase=Phase.WORKING,
         attempt=event,
         number=event.attempt.number,
         candidate=None,
@@ -226,7 +261,6 @@ def _let_down(stage: StageState, event: AttemptErrored, at: float) -> StageState
     limited = tuple(name for name in stage.limited if name != agent or not given_up)
     return changed(
         stage,
-        phase=Phase.READY,
         errors=0 if given_up else stage.errors + (not event.quota),
         failures=failures,
         down=(*stage.down, agent) if down and agent not in stage.down else stage.down,
@@ -244,7 +278,6 @@ def _produce(stage: StageState, event: CandidateProduced) -> StageState:
     refusal = event.refusal
     return changed(
         stage,
-        phase=Phase.JUDGING,
         candidate=event,
         verdicts={refusal.gate: refusal} if refusal else {},
         errors=0,
@@ -268,7 +301,6 @@ def _reject(stage: StageState, event: CandidateRejected) -> StageState:
     rejection = Rejection(event, commit, tuple(stage.verdicts.values()))
     return changed(
         stage,
-        phase=Phase.REJECTED,
         rejections=(*stage.rejections, rejection),
         charged=stage.charged + 1,
         feedback=(*stage.feedback, event.feedback) if event.feedback else stage.feedback,
@@ -282,7 +314,6 @@ def _accept(stage: StageState, event: HandoffAccepted) -> StageState:
     verdicts = {verdict.gate: verdict for verdict in earlier.verdicts} if earlier else stage.verdicts
     return changed(
         stage,
-        phase=Phase.ACCEPTED,
         accepted=event,
         output=(event.commit, event.tree),
         verdicts=verdicts,
@@ -306,13 +337,14 @@ def _submission(answer: AnswerTaken | None) -> AnswerTaken | None:
 
 def _send_back(state: RunState, event: SentBack) -> RunState:
     """New epochs for all that is reset; what kept the former result from being delivered is forgotten."""
-    stages = dict(state.stages)
+    stages = state.stages
     for name in event.resets:
         former = stages[name]
         feedback = (event.feedback,) if name == event.target and event.feedback else ()
         answer = _submission(former.answer) if name == event.target else None
         undone = _undone(former) if name == event.target else None
-        stages[name] = StageState(epoch=former.epoch + 1, feedback=feedback, answer=answer, undone=undone)
+        new = StageState(former.epoch + 1, feedback=feedback, answer=answer, undone=undone, spent=former.spent)
+        stages = stages.having(name, moved(former, event, new))
     loops = dict(state.loops)
     if event.rule >= 0:
         key = (event.attempt.stage, event.rule)

@@ -5,11 +5,10 @@ Rule: a history grows by its newest events; nothing is read twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Any
+from typing import assert_never
 
 from interlock.core.answers import human_verdict
 from interlock.core.changed import changed
@@ -21,14 +20,24 @@ from interlock.core.events import (
     AttemptStarted,
     CandidateProduced,
     CandidateRejected,
+    Delivered,
+    DeliveryBegun,
+    EffectErrored,
     Evidence,
     HandoffAccepted,
+    InputPrepared,
+    OwnerChanged,
+    Paused,
     Recorded,
     Refused,
+    RunFinished,
+    RunStarted,
     SentBack,
     StageSkipped,
+    TimeReached,
     Usage,
     VerdictGiven,
+    WhenHeld,
 )
 from interlock.core.fold import fold
 from interlock.core.ids import AttemptId
@@ -123,9 +132,39 @@ class History:
 
 
 def _see(past: Past, record: Recorded) -> None:
-    see = _SEES.get(type(record.event))
-    if see is not None:
-        see(past, record.at, record.event)
+    at = record.at
+    match event := record.event:
+        case AttemptStarted():
+            _started(past, at, event)
+        case AttemptLost():
+            _lost(past, at, event)
+        case AttemptErrored():
+            _errored(past, at, event)
+        case CandidateProduced():
+            _produced(past, at, event)
+        case VerdictGiven():
+            _judged(past, at, event)
+        case ApprovalAsked():
+            _asked(past, event)
+        case CandidateRejected():
+            _change(past, event.attempt, phase=AttemptPhase.REJECTED, asked=())
+        case HandoffAccepted():
+            _accepted(past, event)
+        case StageSkipped():
+            past.skipped[event.subject.stage] = event.why
+        case SentBack():
+            _sent_back(past, event)
+        case AnswerTaken():
+            _answered(past, at, event)
+        case Refused():
+            past.refused += 1
+        case (
+            RunStarted() | OwnerChanged() | InputPrepared() | WhenHeld() | Paused() | TimeReached()
+            | EffectErrored() | DeliveryBegun() | Delivered() | RunFinished()
+        ):  # fmt: skip
+            pass
+        case _:
+            assert_never(event)
 
 
 def _started(past: Past, at: float, event: AttemptStarted) -> None:
@@ -152,17 +191,13 @@ def _produced(past: Past, at: float, event: CandidateProduced) -> None:
         _judged(past, at, event.refusal)
 
 
-def _asked(past: Past, at: float, event: ApprovalAsked) -> None:
+def _asked(past: Past, event: ApprovalAsked) -> None:
     view = past.attempt(event.subject)
     if view is not None:
         _change(past, event.subject, asked=(*view.asked, event.gate))
 
 
-def _rejected(past: Past, at: float, event: CandidateRejected) -> None:
-    _change(past, event.attempt, phase=AttemptPhase.REJECTED, asked=())
-
-
-def _accepted(past: Past, at: float, event: HandoffAccepted) -> None:
+def _accepted(past: Past, event: HandoffAccepted) -> None:
     said = {"record": event.record, "override_by": event.override_by}
     _change(past, event.attempt, phase=AttemptPhase.ACCEPTED, asked=(), **said)
 
@@ -177,11 +212,7 @@ def _judged(past: Past, at: float, event: VerdictGiven) -> None:
         _change(past, event.subject, verdicts=(*view.verdicts, verdict))
 
 
-def _skipped(past: Past, at: float, event: StageSkipped) -> None:
-    past.skipped[event.subject.stage] = event.why
-
-
-def _sent_back(past: Past, at: float, event: SentBack) -> None:
+def _sent_back(past: Past, event: SentBack) -> None:
     _change(past, event.attempt, sent_back_to=event.target)
     for stage in event.resets:
         newest = next(reversed(past.attempts.get(stage, {}).values()), None)
@@ -197,29 +228,7 @@ def _answered(past: Past, at: float, event: AnswerTaken) -> None:
         _change(past, view.id, asked=tuple(gate for gate in view.asked if gate != event.gate))
 
 
-def _refused(past: Past, at: float, event: Refused) -> None:
-    past.refused += 1
-
-
 def _change(past: Past, attempt: AttemptId, **changes: object) -> None:
     views = past.attempts.get(attempt.stage, {})
     if attempt in views:
         views[attempt] = changed(views[attempt], **changes)  # type: ignore[arg-type]
-
-
-_SEES: Mapping[type, Callable[[Past, float, Any], None]] = MappingProxyType(
-    {
-        AttemptStarted: _started,
-        AttemptLost: _lost,
-        AttemptErrored: _errored,
-        CandidateProduced: _produced,
-        ApprovalAsked: _asked,
-        CandidateRejected: _rejected,
-        HandoffAccepted: _accepted,
-        VerdictGiven: _judged,
-        StageSkipped: _skipped,
-        SentBack: _sent_back,
-        AnswerTaken: _answered,
-        Refused: _refused,
-    }
-)

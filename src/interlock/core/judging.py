@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from operator import itemgetter
 
 from interlock.core.events import VerdictGiven, VerdictStatus
-from interlock.core.pipeline import Baseline, Expect, Gate, GateClass, GateKind, Pipeline, Stage, Tests
+from interlock.core.pipeline import Baseline, Gate, GateClass, GateKind, Pipeline, Stage, Tests
 from interlock.core.state import Phase, RunState, StageState
 
 
@@ -18,15 +19,6 @@ def find_gate(pipeline: Pipeline, name: str) -> tuple[Stage, Gate]:
     stage_id, gate_id = name.split("/", 1)
     stage = pipeline.stage(stage_id)
     return stage, stage.gate(gate_id)
-
-
-def base_gates(pipeline: Pipeline, state: RunState) -> Iterator[tuple[Stage, Gate]]:
-    """Gates that can say something of the base, of the stages that take part."""
-    for stage in pipeline.ordered():
-        if stage.id in state.stages:
-            for gate in stage.gates:
-                if gate.judges_base:
-                    yield stage, gate
 
 
 def gates_of_input(pipeline: Pipeline, state: RunState, stage: Stage) -> tuple[tuple[Stage, Gate], ...]:
@@ -69,15 +61,16 @@ def inherited_gates(pipeline: Pipeline, state: RunState, stage: Stage) -> tuple[
     now = state.stages[stage.id]
     if now.input is None or now.input.commit in now.input.sources:
         return ()
-    found: dict[str, tuple[Stage, Gate]] = {}
-    for name in pipeline.upstream(stage.id):
-        upstream = state.stages.get(name)
-        if upstream is None or upstream.phase is Phase.SKIPPED:
-            continue
-        for gate in pipeline.stage(name).gates:
-            if _judges_merges(gate):
-                found.setdefault(gate.digest or f"{name}/{gate.id}", (pipeline.stage(name), gate))
-    return tuple(found.values())
+    found = []
+    for alike in pipeline.merge_gates(stage.id):
+        first = next(((rank, owner, gate) for rank, owner, gate in alike if _took_part(state, owner.id)), None)
+        if first is not None:
+            found.append(first)
+    return tuple((owner, gate) for _, owner, gate in sorted(found, key=itemgetter(0)))
+
+
+def _took_part(state: RunState, stage_id: str) -> bool:
+    return stage_id in state.stages and state.stages[stage_id].phase is not Phase.SKIPPED
 
 
 def hard_gates_passed(pipeline: Pipeline, state: RunState, stage: Stage, verdicts: Iterable[VerdictGiven]) -> bool:
@@ -119,11 +112,6 @@ def failed_before(state: RunState, stage: StageState, gates: Iterable[str]) -> t
     base."""
     before = {**state.base_verdicts, **stage.input_verdicts}
     return tuple(gate for gate in gates if gate in before and before[gate].status is VerdictStatus.FAILED)
-
-
-def _judges_merges(gate: Gate) -> bool:
-    """What asks for new tests of one stage has nothing to say of a merge; what asks for a proof has: its tests pass."""
-    return gate.kind == GateKind.RUN and gate.gate_class is GateClass.HARD and gate.expect is not Expect.NEW_TESTS_FAIL
 
 
 def _passed(verdict: object) -> bool:

@@ -150,6 +150,12 @@ class Gate:
         return self.kind == GateKind.RUN
 
     @property
+    def judges_merges(self) -> bool:
+        """What asks for new tests of one stage has nothing to say of a merge; what asks for a proof has: its tests
+        pass."""
+        return self.kind == GateKind.RUN and self.expect is not Expect.NEW_TESTS_FAIL
+
+    @property
     def needs_baseline(self) -> bool:
         """Whether its verdict compares with its own report, or with what became of a broken file, on the accepted
         input."""
@@ -292,6 +298,10 @@ class Deliver:
     pull_request: PullRequest | None = None
 
 
+AlikeGates = tuple[tuple[int, Stage, Gate], ...]  # gates of one definition, each with its place among all
+_BaseGates = tuple[tuple[str, ...], tuple[tuple[Stage, Gate], ...]]  # of these stages
+
+
 @dataclass(frozen=True, slots=True)
 class Pipeline:
     name: str
@@ -307,6 +317,9 @@ class Pipeline:
     _by_id: dict[str, Stage] = field(default_factory=dict, repr=False, compare=False)
     _order: list[Stage] = field(default_factory=list, repr=False, compare=False, init=False)
     _upstream: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False, init=False)
+    _needs: dict[str, frozenset[str]] = field(default_factory=dict, repr=False, compare=False, init=False)
+    _merge_gates: dict[str, tuple[AlikeGates, ...]] = field(default_factory=dict, repr=False, compare=False, init=False)
+    _base_gates: list[_BaseGates] = field(default_factory=list, repr=False, compare=False, init=False)
 
     def __post_init__(self) -> None:
         self._by_id.update({stage.id: stage for stage in self.stages})
@@ -347,6 +360,33 @@ class Pipeline:
             order = TopologicalSorter({stage.id: stage.needs for stage in self.stages}).static_order()
             self._order.extend([self._by_id[name] for name in order])
         return tuple(self._order)
+
+    def needs(self, stage_id: str) -> frozenset[str]:
+        """What the stage itself needs."""
+        if stage_id not in self._needs:
+            self._needs[stage_id] = frozenset(self.stage(stage_id).needs)
+        return self._needs[stage_id]
+
+    def merge_gates(self, stage_id: str) -> tuple[AlikeGates, ...]:
+        """The gates upstream of a stage that judge merges, those of one definition together."""
+        if stage_id not in self._merge_gates:
+            found: dict[str, list[tuple[int, Stage, Gate]]] = {}
+            pairs = ((self.stage(name), gate) for name in self.upstream(stage_id) for gate in self.stage(name).gates)
+            for rank, (owner, gate) in enumerate(pairs):
+                if gate.judges_merges:
+                    found.setdefault(gate.digest or f"{owner.id}/{gate.id}", []).append((rank, owner, gate))
+            self._merge_gates[stage_id] = tuple(map(tuple, found.values()))
+        return self._merge_gates[stage_id]
+
+    def base_gates(self, stages: tuple[str, ...]) -> tuple[tuple[Stage, Gate], ...]:
+        """The gates of `stages` that can say something of the base, in topological order. Those asked for last are
+        kept: a run asks at every event."""
+        if not self._base_gates or self._base_gates[0][0] is not stages:
+            taking_part = frozenset(stages)
+            owners = (stage for stage in self.ordered() if stage.id in taking_part)
+            found = tuple((stage, gate) for stage in owners for gate in stage.gates if gate.judges_base)
+            self._base_gates[:] = [(stages, found)]
+        return self._base_gates[0][1]
 
     def last(self) -> tuple[Stage, ...]:
         """The stages that nothing needs."""

@@ -40,9 +40,9 @@ from interlock.core.feedback import failed
 from interlock.core.ids import AttemptId, base_of, input_of
 from interlock.core.joins import conflict_text, merged_from
 from interlock.core.judging import (
-    base_gates,
     baseline_of,
     failed_before,
+    find_gate,
     gates_of_candidate,
     gates_of_input,
     hard_gates_passed,
@@ -67,9 +67,9 @@ def plan(pipeline: Pipeline, state: RunState) -> tuple[Command, ...]:
     if any(isinstance(command, FinishRun) for command in base):
         return base
     wanted: list[Command] = list(base)
-    for stage in (one for one in pipeline.ordered() if one.id in state.stages):
-        wanted.extend(_plan_stage(pipeline, state, stage, base_judged=not base))
-    if all(stage.settled for stage in state.stages.values()):
+    for name in state.stages.live:
+        wanted.extend(_plan_stage(pipeline, state, pipeline.stage(name), base_judged=not base))
+    if state.settled:
         wanted.extend(_finish(pipeline, state))
     return tuple(within_limit(pipeline, state, _less_resets(wanted)))
 
@@ -102,7 +102,7 @@ def _hangs_on(command: Command, resets: set[str]) -> bool:
 
 
 def _cancel(state: RunState) -> Iterator[Command]:
-    working = [stage for stage in state.stages.values() if stage.phase is Phase.WORKING]
+    working = [stage for stage in state.live if stage.phase is Phase.WORKING]
     for stage in working:
         if stage.attempt is not None:
             yield LoseAttempt(stage.attempt.attempt, state.cancelled)
@@ -115,7 +115,11 @@ def _judge_base(pipeline: Pipeline, state: RunState) -> Iterator[Command]:
     started = state.started
     if started is None:
         return
-    for stage, gate in base_gates(pipeline, state):
+    gates = pipeline.base_gates(started.stages)
+    if len(state.base_verdicts) == len(gates) and not any(_is_due(pipeline, state, name) for name in state.base_open):
+        return  # all of them have decided, as at every event but the first ones
+    red = ""
+    for stage, gate in gates:
         verdict = state.base_verdicts.get(qualified(stage, gate))
         if verdict is None or (not verdict.decided and verdict.number < TRIES_MAX and not verdict.permanent):
             if verdict is not None and (wait := undecided(stage.id, gate.id, verdict, state.now)):
@@ -124,11 +128,17 @@ def _judge_base(pipeline: Pipeline, state: RunState) -> Iterator[Command]:
             base = (started.base_commit, started.base_tree)
             yield _evaluate(base_of(stage.id), stage, gate, verdict, base, base)
         elif not verdict.decided:
-            yield unjudged_base(verdict)
+            if not red:
+                yield unjudged_base(verdict)
             return
-        elif verdict.status is VerdictStatus.FAILED and gate.base_green:
-            why = f"gate {verdict.gate} must be green on the base: {first_message(verdict)}"
-            yield FinishRun(RunStatus.STOPPED, why)
+        elif verdict.status is VerdictStatus.FAILED and gate.base_green and not red:
+            red = f"gate {verdict.gate} must be green on the base: {first_message(verdict)}"
+            yield FinishRun(RunStatus.STOPPED, red)
+
+
+def _is_due(pipeline: Pipeline, state: RunState, name: str) -> bool:
+    """Whether the verdict on the base, one that did not pass, leads to something."""
+    return not state.base_verdicts[name].decided or find_gate(pipeline, name)[1].base_green
 
 
 def _finish(pipeline: Pipeline, state: RunState) -> Iterator[Command]:
@@ -138,7 +148,7 @@ def _finish(pipeline: Pipeline, state: RunState) -> Iterator[Command]:
     if started.until or state.delivered is not None:
         yield FinishRun(RunStatus.ACCEPTED, f"up to {started.until}" if started.until else "")
     elif state.output is not None:
-        command = DeliverBranch(state.output[0], _series(pipeline, state), 1, state.branch)
+        command = DeliverBranch(state.output[0], _series(pipeline, state), 1, state.branch, state.delivering)
         yield from bounded(state, command, "", PauseReason.DELIVERY)
 
 
@@ -161,7 +171,7 @@ def _plan_stage(pipeline: Pipeline, state: RunState, stage: Stage, *, base_judge
             return
     match now.phase:
         case Phase.WAITING:
-            yield from _prepare(state, stage, now)
+            yield from _prepare(pipeline, state, stage, now)
         case Phase.READY:
             yield from _start(pipeline, state, stage, base_judged=base_judged)
         case Phase.WORKING:
@@ -172,6 +182,8 @@ def _plan_stage(pipeline: Pipeline, state: RunState, stage: Stage, *, base_judge
             yield from after_rejection(pipeline, state, stage)
         case Phase.PAUSED | Phase.ACCEPTED | Phase.SKIPPED:
             return
+        case _:
+            assert_never(now.phase)
 
 
 def _carry_out(pipeline: Pipeline, state: RunState, stage: Stage, now: StageState) -> Iterator[Command]:
@@ -208,14 +220,22 @@ def _accept_as_told(pipeline: Pipeline, state: RunState, stage: Stage, now: Stag
             yield command
 
 
-def _prepare(state: RunState, stage: Stage, now: StageState) -> Iterator[Command]:
-    needs = [state.stages[need] for need in stage.needs]
-    if state.started is None or not all(need.settled and need.output for need in needs):
+def _prepare(pipeline: Pipeline, state: RunState, stage: Stage, now: StageState) -> Iterator[Command]:
+    if state.started is None or _waits_for_a_need(pipeline, state, stage):
         return
     names = merged_from(state, stage)
     sources = tuple(names) or (state.started.base_commit,)
     command = PrepareInput(input_of(stage.id, now.epoch), sources, 1, tuple(names.values()) if len(sources) > 1 else ())
     yield from bounded(state, command, stage.id, PauseReason.INFRASTRUCTURE)
+
+
+def _waits_for_a_need(pipeline: Pipeline, state: RunState, stage: Stage) -> bool:
+    """Settled stages are not looked at one by one while others are live."""
+    needs, live = pipeline.needs(stage.id), state.stages.live
+    some = live if len(live) < len(needs) else stage.needs
+    if any(name in needs and not state.stages[name].settled for name in some):
+        return True
+    return not all(state.stages[need].output for need in stage.needs)
 
 
 def _start(pipeline: Pipeline, state: RunState, stage: Stage, *, base_judged: bool) -> Iterator[Command]:

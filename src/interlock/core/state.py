@@ -1,16 +1,17 @@
 """The state of a run: a fold of its journal.
 
 Rules: `admit` says whether an event fits, `apply` puts a fitting one in; both read the one table
-below, from which the documentation draws its picture. What does not fit is refused, never raised:
-a late report of a dead attempt, of a stale epoch or of a former owner changes nothing.
+below. Every change of a phase is a row of it, and the documentation draws its picture from it. What does not fit is
+refused, never raised: a late report of a dead attempt, of a stale epoch or of a former owner changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import assert_never
 
 from interlock.core.changed import changed
 from interlock.core.commands import Undone
@@ -29,16 +30,20 @@ from interlock.core.events import (
     Event,
     HandoffAccepted,
     InputPrepared,
+    OwnerChanged,
     Paused,
+    Refused,
     RunFinished,
     RunStarted,
     SentBack,
     StageSkipped,
+    TimeReached,
     Usage,
     VerdictGiven,
     WhenHeld,
 )
 from interlock.core.ids import AttemptId
+from interlock.core.stages import Stages
 
 QUOTA_WAIT_MAX_S = 1_800.0  # of one wait, where nobody told when a quota resets
 
@@ -54,7 +59,17 @@ class Phase(StrEnum):
     SKIPPED = "skipped"
 
 
-TRANSITIONS: Mapping[tuple[Phase, type], Phase] = MappingProxyType(
+class Return(StrEnum):
+    """A target that depends on the stage."""
+
+    PAUSED_FROM = "paused_from"  # the phase that it paused in
+    START = "start"  # `ready` where its input is there, else `waiting`
+
+
+Trigger = type | Action  # the type of an event; of an answer, what it says
+Target = Phase | Return
+
+TRANSITIONS: Mapping[tuple[Phase, Trigger], Target] = MappingProxyType(
     {
         (Phase.WAITING, InputPrepared): Phase.READY,
         (Phase.WAITING, Paused): Phase.PAUSED,
@@ -80,12 +95,28 @@ TRANSITIONS: Mapping[tuple[Phase, type], Phase] = MappingProxyType(
         (Phase.REJECTED, SentBack): Phase.WAITING,
         (Phase.REJECTED, Paused): Phase.PAUSED,
         (Phase.REJECTED, HandoffAccepted): Phase.ACCEPTED,
-        (Phase.PAUSED, AnswerTaken): Phase.READY,  # retry; continue goes back to where it paused from
         (Phase.PAUSED, Paused): Phase.PAUSED,  # what a person asked for could not be done
         (Phase.PAUSED, SentBack): Phase.WAITING,
         (Phase.PAUSED, HandoffAccepted): Phase.ACCEPTED,
         (Phase.ACCEPTED, SentBack): Phase.WAITING,
         (Phase.SKIPPED, SentBack): Phase.WAITING,
+        (Phase.PAUSED, Action.CONTINUE): Return.PAUSED_FROM,
+        (Phase.PAUSED, Action.RAISE): Return.PAUSED_FROM,
+        (Phase.JUDGING, Action.APPROVE): Phase.JUDGING,  # as the verdict of a human gate
+        (Phase.JUDGING, Action.REJECT): Phase.JUDGING,
+        (Phase.READY, Action.ACCEPT): Phase.READY,  # an earlier candidate; HandoffAccepted follows, as below
+        (Phase.WORKING, Action.ACCEPT): Phase.WORKING,  # AttemptLost follows first
+        (Phase.JUDGING, Action.ACCEPT): Phase.JUDGING,
+        (Phase.REJECTED, Action.ACCEPT): Phase.REJECTED,
+        (Phase.PAUSED, Action.ACCEPT): Phase.PAUSED,
+        (Phase.WAITING, Action.RETRY): Return.START,
+        (Phase.READY, Action.RETRY): Return.START,
+        (Phase.WORKING, Action.RETRY): Phase.WORKING,  # AttemptLost follows: retry --now
+        (Phase.JUDGING, Action.RETRY): Phase.JUDGING,
+        (Phase.REJECTED, Action.RETRY): Return.START,
+        (Phase.PAUSED, Action.RETRY): Return.START,
+        (Phase.ACCEPTED, Action.RETRY): Phase.ACCEPTED,  # SentBack follows
+        (Phase.SKIPPED, Action.RETRY): Phase.SKIPPED,
     }
 )
 
@@ -111,6 +142,31 @@ class Waited:
         """With a wait that began at `at`. One longer than we would choose ourselves was told."""
         told = retry_at - at > QUOTA_WAIT_MAX_S
         return Waited(self.waits + 1, self.since or at, 0.0 if told else self.untold or at)
+
+
+_UNKNOWN = Usage()
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Charges of a run. `cost_known` is false as soon as one attempt could not say."""
+
+    attempts: int = 0
+    tokens: int = 0
+    cost_usd: float = 0.0
+    cost_known: bool = True
+    wall_s: float = 0.0
+
+    def plus(self, usage: Usage, attempts: int) -> Spent:
+        if usage == _UNKNOWN and not attempts and not self.cost_known:
+            return self
+        return changed(
+            self,
+            attempts=self.attempts + attempts,
+            tokens=self.tokens + (usage.tokens_in or 0) + (usage.tokens_out or 0),
+            cost_usd=self.cost_usd + (usage.cost_usd or 0.0),
+            cost_known=self.cost_known and usage.cost_usd is not None,
+        )
 
 
 @dataclass(frozen=True)
@@ -144,6 +200,12 @@ class StageState:
     session: tuple[str, str] = ("", "")  # of the newest candidate: its agent, and the digest of the agent's session
     answer: AnswerTaken | None = None  # of a person, still to be carried out
     undone: Undone | None = None  # its work of the epoch before, where it was sent back itself
+    spent: Spent = Spent()  # over all its epochs; without time
+
+    @property
+    def live(self) -> bool:
+        """Whether something may be wanted of it: it is not settled, or a person wants otherwise."""
+        return self.answer is not None or self.phase not in (Phase.ACCEPTED, Phase.SKIPPED)
 
     @property
     def settled(self) -> bool:
@@ -167,26 +229,6 @@ class StageState:
 
 
 @dataclass(frozen=True)
-class Spent:
-    """Charges of a run. `cost_known` is false as soon as one attempt could not say."""
-
-    attempts: int = 0
-    tokens: int = 0
-    cost_usd: float = 0.0
-    cost_known: bool = True
-    wall_s: float = 0.0
-
-    def plus(self, usage: Usage, attempts: int) -> Spent:
-        return changed(
-            self,
-            attempts=self.attempts + attempts,
-            tokens=self.tokens + (usage.tokens_in or 0) + (usage.tokens_out or 0),
-            cost_usd=self.cost_usd + (usage.cost_usd or 0.0),
-            cost_known=self.cost_known and usage.cost_usd is not None,
-        )
-
-
-@dataclass(frozen=True)
 class RunState:
     started: RunStarted | None = None
     started_at: float = 0.0
@@ -194,11 +236,11 @@ class RunState:
     at: float = 0.0  # when the newest event was appended
     now: float = 0.0  # the newest time that reached the run as a fact
     fence: int = 0
-    stages: Mapping[str, StageState] = field(default_factory=dict)
+    stages: Stages[StageState] = field(default_factory=Stages)
     base_verdicts: Mapping[str, VerdictGiven] = field(default_factory=dict)
+    base_open: frozenset[str] = frozenset()  # those of them that failed, or could not decide
     loops: Mapping[tuple[str, int], int] = field(default_factory=dict)  # gotos taken by (stage, rule)
     spent: Spent = Spent()
-    charges: Mapping[str, Spent] = field(default_factory=dict)  # by stage, over all its epochs; without time
     raised: Mapping[str, float] = field(default_factory=dict)
     errors: Mapping[str, EffectErrored] = field(default_factory=dict)  # by effect and subject
     pause: Paused | None = None  # of the run: delivery, or a base that the machine kept from being judged
@@ -224,9 +266,19 @@ class RunState:
         return f"; branch {self.delivering.branch} may be there" if self.delivering else ""
 
     @property
+    def live(self) -> Iterator[StageState]:
+        """The stages of which something may be wanted."""
+        return (self.stages[name] for name in self.stages.live)
+
+    @property
+    def settled(self) -> bool:
+        """Whether every stage is."""
+        return all(stage.settled for stage in self.live)
+
+    @property
     def output(self) -> tuple[str, str] | None:
         """Commit and tree that the run comes to, once every stage is settled."""
-        if self.started is None or not all(stage.settled for stage in self.stages.values()):
+        if self.started is None or not self.settled:
             return None
         return self.stages[self.started.stages[-1]].output
 
@@ -239,31 +291,92 @@ class RunState:
 def stage_of(event: Event) -> str:
     """The stage that an event is about; empty for events of the run."""
     match event:
+        case (
+            AttemptStarted() | AttemptErrored() | AttemptLost() | CandidateProduced() | HandoffAccepted()
+            | CandidateRejected() | SentBack()
+        ):  # fmt: skip
+            return event.attempt.stage
+        case VerdictGiven() | InputPrepared() | StageSkipped() | WhenHeld() | ApprovalAsked():
+            return event.subject.stage
         case Paused() | AnswerTaken():
             return event.stage
-        case VerdictGiven():
-            return event.subject.stage
+        case (
+            RunStarted() | OwnerChanged() | Refused() | TimeReached() | EffectErrored() | DeliveryBegun()
+            | Delivered() | RunFinished()
+        ):  # fmt: skip
+            return ""
         case _:
-            subject = subject_of(event)
-            return subject.stage if subject is not None else ""
+            assert_never(event)
 
 
 def subject_of(event: Event) -> AttemptId | None:
     """The attempt or input that an event of a stage is about, where it must be of the current epoch."""
     match event:
-        case AttemptStarted() | AttemptLost() | AttemptErrored() | CandidateProduced() | HandoffAccepted():
-            return event.attempt
-        case CandidateRejected() | SentBack():
+        case (
+            AttemptStarted() | AttemptLost() | AttemptErrored() | CandidateProduced() | HandoffAccepted()
+            | CandidateRejected() | SentBack()
+        ):  # fmt: skip
             return event.attempt
         case InputPrepared() | StageSkipped() | WhenHeld() | ApprovalAsked():
             return event.subject
-        case _:
+        case (
+            VerdictGiven() | Paused() | AnswerTaken() | RunStarted() | OwnerChanged() | Refused()
+            | TimeReached() | EffectErrored() | DeliveryBegun() | Delivered() | RunFinished()
+        ):  # fmt: skip
             return None
+        case _:
+            assert_never(event)
 
 
-def pictured(transitions: Mapping[tuple[Phase, type], Phase] = TRANSITIONS) -> Iterable[str]:
-    """The table as lines of a Mermaid state diagram, for the documentation."""
+def trigger_of(event: Event) -> Trigger:
+    """What the table knows the event by."""
+    return event.action if isinstance(event, AnswerTaken) else type(event)
+
+
+def fits(stage: StageState, event: Event) -> bool:
+    """Whether the table has a row for the event in the phase of the stage."""
+    return (stage.phase, trigger_of(event)) in TRANSITIONS
+
+
+def moved(former: StageState, event: Event, stage: StageState) -> StageState:
+    """`stage`, a new copy of `former` or `former` itself, in the phase that the table gives for the event. The only
+    place that sets a phase."""
+    target = TRANSITIONS[former.phase, trigger_of(event)]
+    if target is Return.PAUSED_FROM:
+        target = former.paused_from
+    elif target is Return.START:
+        target = Phase.READY if former.input is not None else Phase.WAITING
+    if stage is former:
+        return stage if stage.phase is target else changed(stage, phase=target)
+    stage.__dict__["phase"] = target  # of a copy that nobody else has seen
+    return stage
+
+
+def trigger_name(trigger: Trigger) -> str:
+    """As reports and the documentation show it."""
+    return f"{AnswerTaken.__name__}({trigger.value})" if isinstance(trigger, Action) else trigger.__name__
+
+
+def pictured(transitions: Mapping[tuple[Phase, Trigger], Target] = TRANSITIONS) -> Iterable[str]:
+    """The table as lines of a Mermaid state diagram, for the documentation. `paused` goes back to where a stage can
+    pause."""
+    pauses = tuple(phase for phase, trigger in transitions if trigger is Paused and phase is not Phase.PAUSED)
     yield "stateDiagram-v2"
     yield "    [*] --> waiting"
-    for (phase, event), target in transitions.items():
-        yield f"    {phase} --> {target}: {event.__name__}"
+    for (phase, trigger), target in transitions.items():
+        for end in _ends(phase, target, pauses):
+            yield f"    {phase} --> {end}: {trigger_name(trigger)}"
+
+
+def _ends(phase: Phase, target: Target, pauses: tuple[Phase, ...]) -> tuple[Phase, ...]:
+    match target:
+        case Return.PAUSED_FROM:
+            return pauses
+        case Return.START if phase is Phase.PAUSED:
+            return (Phase.WAITING, Phase.READY)
+        case Return.START:
+            return (Phase.WAITING,) if phase is Phase.WAITING else (Phase.READY,)
+        case Phase():
+            return (target,)
+        case _:
+            assert_never(target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import assert_never
 
 from interlock.core.commands import (
     AcceptHandoff,
@@ -29,15 +30,17 @@ QUOTA_WAITS_MAX = 50  # in a row, beside those that `quota_wait` has room for: o
 MACHINE = "infrastructure"  # the rule of findings that tell of the machine, and not of what was judged
 
 
-def effect_key(command: Command) -> str:
+def effect_key(command: Numbered) -> str:
     """The name under which failures of a command are counted: its kind and its target."""
     match command:
         case PrepareInput() | CheckWhen():
             return f"{type(command).__name__} {command.subject}"
         case AcceptHandoff() | RejectCandidate():
             return f"{type(command).__name__} {command.attempt}"
-        case _:
+        case DeliverBranch():
             return type(command).__name__
+        case _:
+            assert_never(command)
 
 
 def bounded(state: RunState, command: Numbered, stage: str, reason: PauseReason) -> Iterator[Command]:

@@ -1,4 +1,4 @@
-"""The local engine: one process owns the run, effects are performed on threads.
+"""The local engine: one process owns the run, effects are performed by an executor: on threads, as a rule.
 
 Rule: this loop decides nothing. It starts what the planner wants, cancels what it no longer wants,
 and leaves when only a human can move the run.
@@ -7,20 +7,19 @@ and leaves when only a human can move the run.
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 
-from interlock.core.commands import AskApproval, Command, FinishRun, Pause, SendBack, StartAttempt
+from interlock.core.commands import AskApproval, Command, FinishRun, Pause, SendBack, StartAttempt, key
 from interlock.core.events import Event, Recorded, TimeReached
+from interlock.engines.executor import Executor, Flight, Threads
 from interlock.engines.reconcile import Turn, reconcile
 from interlock.engines.waits import Alarm, NoEarlier
 from interlock.execution.context import Context
 from interlock.execution.ledger import Ledger
 from interlock.execution.perform import perform
-from interlock.ports import Cancelled, Damaged, Fenced, InfrastructureError, Permit, World, started
+from interlock.ports import Cancelled, Damaged, Fenced, InfrastructureError, Permit, World
 
-INBOX_S = 0.2  # how often the inbox is looked at
-REPEATS_MAX = 20  # of one command by value without its fact being taken: a defect of ours, not of the run's
+REPEATS_MAX = 20  # of one command without its fact being taken: a defect of ours, not of the run's
 
 LAUNCHES_MAX = 50  # tries to get a thread for an effect, one each turn while nothing else is at work
 NO_THREAD = (
@@ -32,16 +31,6 @@ _AT_ONCE = (Pause, SendBack, AskApproval, FinishRun)
 
 
 @dataclass(slots=True)
-class _Flight:
-    cancel: Permit
-    effects: Generator[Event, Recorded | None, None]
-    claim: Recorded | None = None  # of an attempt whose work has not begun
-    thread: threading.Thread | None = None
-    refused: int = 0  # how often the machine had no thread for it
-    keeps: bool = False  # its work is done, and the fact could not be recorded so far
-
-
-@dataclass(slots=True)
 class LocalEngine:
     """Drives one run in this process. `places` bounds attempts and gates at work at once."""
 
@@ -50,10 +39,11 @@ class LocalEngine:
     context: Context
     places: int = 4
     stop: threading.Event = field(default_factory=threading.Event)
-    _flights: dict[Command, _Flight] = field(default_factory=dict)
-    _moved: threading.Condition = field(default_factory=threading.Condition)
+    executor: Executor = field(default_factory=Threads)
+    _flights: dict[str, Flight] = field(default_factory=dict)  # by the key of their command
+    _lock: threading.RLock = field(default_factory=threading.RLock)
     _errors: list[BaseException] = field(default_factory=list)
-    _repeats: dict[Command, int] = field(default_factory=dict)
+    _repeats: dict[str, int] = field(default_factory=dict)
     _events: int = 0
     _alarm: Alarm = field(default_factory=Alarm)
 
@@ -64,7 +54,8 @@ class LocalEngine:
         was recorded where that was possible at last."""
         clock = NoEarlier(self.world.clock, lambda: self.ledger.state.now)
         ledger = self.ledger
-        self.world = replace(self.world, fenced=ledger.holds, left=ledger.left, begun=ledger.begun, clock=clock)
+        self.world = replace(self.world, holds_fence=ledger.holds_fence, clock=clock)
+        self._alarm = Alarm(clock.elapsed)
         self.ledger.listen(self._on_event)
         try:
             while not self.stop.is_set() and self._turn():
@@ -103,22 +94,24 @@ class LocalEngine:
 
     def _reconciled(self) -> Turn:
         """What is to start; what is no longer wanted is told so."""
-        with self._moved:
-            turn = reconcile(self.ledger.next_commands(), tuple(self._flights), self.places)
+        with self._lock:
+            in_flight = tuple(flight.command for flight in self._flights.values())
+            turn = reconcile(self.ledger.next_commands(), in_flight, self.places)
             for command in turn.cancel:
-                self._flights[command].cancel.set()
+                self._flights[key(command)].cancel.set()
         return turn
 
     def _land(self) -> None:
         """Something failed: what is at work comes to its own end and is recorded, unless nothing can be any more. What
         only waits for a slot or a lock is not begun."""
         while self._errors and not self.stop.is_set() and not any(map(_ends_all, self._errors)):
-            with self._moved:
-                if all(flight.thread is None for flight in self._flights.values()):
+            with self._lock:
+                seen = self._events
+                if not any(flight.launched for flight in self._flights.values()):
                     return
                 for flight in self._flights.values():
                     flight.cancel.withhold()
-                self._moved.wait(INBOX_S)
+            self._wait(seen)
             try:
                 self.ledger.take_answers(self.world.blobs)  # a person may end it
                 self._reconciled()
@@ -127,124 +120,138 @@ class LocalEngine:
 
     def _is_idle(self, seen: int) -> bool:
         """Whether nothing is in flight, and nothing landed since the planner was asked."""
-        with self._moved:
+        with self._lock:
             return not self._flights and self._events == seen
 
     def _start(self, command: Command) -> None:
-        self._repeats[command] = self._repeats.get(command, 0) + 1
-        if self._repeats[command] > REPEATS_MAX:
+        name = key(command)
+        self._repeats[name] = self._repeats.get(name, 0) + 1
+        if self._repeats[name] > REPEATS_MAX:
             raise RuntimeError(f"the planner wants {command} again and again")
         cancel = Permit()
-        flight = _Flight(cancel, perform(self.world, self.context, command, cancel))
+        flight = Flight(command, perform(self.world, self.context, command, cancel), cancel)
         if isinstance(command, _AT_ONCE):
-            self._perform(command, flight)
+            while self._advance(flight):
+                pass
             return
-        if isinstance(command, StartAttempt) and not self._claim(command, flight):
+        if isinstance(command, StartAttempt) and not self._claim(flight):
             return
-        with self._moved:
-            self._flights[command] = flight
-        self._launch(command, flight)
+        with self._lock:
+            self._flights[name] = flight
+        self._launch(flight)
 
-    def _launch(self, command: Command, flight: _Flight) -> None:
-        """On a thread of its own. Where the machine has none, the flight waits, and the next turn tries again: for as
-        long as others are at work, since each that ends makes room."""
-        thread = threading.Thread(target=self._perform, args=(command, flight), name=type(command).__name__)
-        if started(thread):
-            flight.thread = thread
+    def _launch(self, flight: Flight) -> None:
+        """Where there is no room for it, the flight waits, and the next turn tries again: for as long as others are at
+        work, since each that ends makes room."""
+        flight.launched = True  # before it is: it may have ended when the executor returns
+        if self.executor.launch(flight, self._advance):
             return
-        with self._moved:
-            alone = all(other.thread is None for other in self._flights.values())
+        flight.launched = False
+        with self._lock:
+            alone = not any(other.launched for other in self._flights.values())
         flight.refused += alone
         if flight.refused >= LAUNCHES_MAX:
             raise InfrastructureError(NO_THREAD)
 
     def _lacks_threads(self) -> bool:
-        with self._moved:
-            return any(flight.thread is None for flight in self._flights.values())
+        with self._lock:
+            return not all(flight.launched for flight in self._flights.values())
 
     def _launch_again(self) -> None:
         """What waits for a thread and is still wanted; the rest is given up before it began."""
-        with self._moved:
-            waiting = [(command, flight) for command, flight in self._flights.items() if flight.thread is None]
-        for command, flight in waiting:
+        with self._lock:
+            waiting = [flight for flight in self._flights.values() if not flight.launched]
+        for flight in waiting:
             if flight.cancel.is_set():
-                with self._moved:
-                    self._flights.pop(command, None)
+                with self._lock:
+                    self._flights.pop(key(flight.command), None)
             else:
-                self._launch(command, flight)
+                self._launch(flight)
 
-    def _claim(self, command: StartAttempt, flight: _Flight) -> bool:
+    def _claim(self, flight: Flight) -> bool:
         """The loop itself claims, in the turn that decided it, so that nothing comes between the two."""
-        flight.claim = self._record(command, next(flight.effects))
-        return flight.claim is not None
+        flight.record = self._record(flight.command, next(flight.effects))
+        return flight.record is not None
 
     def _record(self, command: Command, event: Event) -> Recorded | None:
         record = self.ledger.record(event)
         if record is not None:
-            self._repeats.pop(command, None)
+            self._repeats.pop(key(command), None)
         return record
 
-    def _perform(self, command: Command, flight: _Flight) -> None:
+    def _advance(self, flight: Flight) -> bool:
+        """Half a step of an effect: on to its next fact, or the recording of that. False where it has ended; what ends
+        more than the effect is raised here, and again by drive. What was cancelled before it began does not begin."""
         try:
-            event = flight.effects.send(flight.claim)
-            while True:
-                event = flight.effects.send(self._recorded(command, flight, event))
+            if not flight.begun and flight.cancel.is_set():
+                raise Cancelled("it is no longer wanted")
+            flight.begun = True
+            if flight.fact is None:
+                flight.fact = flight.effects.send(flight.record)
+            else:
+                flight.record, flight.fact = self._recorded(flight, flight.fact), None
+            return True
         except (StopIteration, Cancelled):
-            pass
-        except BaseException as error:  # noqa: BLE001 - it is raised again by drive, on the owner's thread
+            self._landed(flight)
+        except BaseException as error:
             self._errors.append(error)
-        finally:
-            with self._moved:
-                self._flights.pop(command, None)
-                self._events += 1
-                self._moved.notify_all()
+            self._landed(flight)
+            if not isinstance(error, Exception):
+                raise
+        return False
 
-    def _recorded(self, command: Command, flight: _Flight, event: Event) -> Recorded | None:
+    def _landed(self, flight: Flight) -> None:
+        with self._lock:
+            self._flights.pop(key(flight.command), None)
+            self._events += 1
+        self.executor.notify()
+
+    def _recorded(self, flight: Flight, event: Event) -> Recorded | None:
         """Its record. Where the journal cannot be written, the event is kept and tried again while others are at work,
         and once after them: what was paid for is not lost to a moment."""
         while True:
-            last = isinstance(command, _AT_ONCE) or self._is_last(flight)
+            last = isinstance(flight.command, _AT_ONCE) or self._is_last(flight)
             try:
-                return self._record(command, event)
+                return self._record(flight.command, event)
             except InfrastructureError as error:
                 if last or self.stop.is_set() or _ends_all(error):
                     raise
                 if not flight.keeps:
                     self._errors.append(error)  # so that nothing new is begun
-            with self._moved:
-                flight.keeps = True
-                self._moved.notify_all()
-                self._moved.wait(INBOX_S)
+            with self._lock:
+                self._events += not flight.keeps  # others may wait for this one
+                flight.keeps, seen = True, self._events
+            self.executor.notify()
+            self._wait(seen)
 
-    def _is_last(self, flight: _Flight) -> bool:
-        with self._moved:
+    def _is_last(self, flight: Flight) -> bool:
+        with self._lock:
             others = [other for other in self._flights.values() if other is not flight]
-            return all(other.keeps or other.thread is None for other in others)
+            return all(other.keeps or not other.launched for other in others)
 
     def _on_event(self, record: Recorded) -> None:
-        with self._moved:
+        with self._lock:
             self._events += 1
-            self._moved.notify_all()
+        self.executor.notify()
 
     def _sleep(self, turn: Turn, seen: int) -> None:
         """Until something moved, the next alarm, or the next look at the inbox."""
-        timeout = INBOX_S if turn.alarm is None else min(INBOX_S, self._left_s(turn.alarm))
-        with self._moved:
-            self._moved.wait_for(lambda: self._events != seen, timeout)
+        self._wait(seen, None if turn.alarm is None else self._left_s(turn.alarm))
         if turn.alarm is not None and self._left_s(turn.alarm) <= 0:
             self.ledger.record(TimeReached(turn.alarm))
+
+    def _wait(self, seen: int, left_s: float | None = None) -> None:
+        self.executor.wait(lambda: self._events != seen, left_s)
 
     def _left_s(self, at: float) -> float:
         return self._alarm.left_s(at, self.world.clock.now(), self.ledger.state.now)
 
     def _end_all(self) -> None:
-        with self._moved:
+        with self._lock:
             flights = tuple(self._flights.values())
         for flight in flights:
             flight.cancel.set()
-        for flight in flights:
-            if flight.thread is not None:
-                flight.thread.join()
+        self.executor.join(flights)
 
 
 def _ends_all(error: BaseException) -> bool:

@@ -106,7 +106,7 @@ class Owner:
     def _alone(self, ledger: Ledger, turn: threading.Lock) -> Iterator[None]:
         """Nobody takes the run meanwhile; `turn` is for the threads of this process. Raises Fenced."""
         with turn, self.effects(ledger.run):
-            if not ledger.holds():
+            if not ledger.holds_fence():
                 raise Fenced(f"run {ledger.run} has another owner")
             yield
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from interlock.core.commands import Command, EvaluateGate, FinishRun, LoseAttempt, StartAttempt, WaitUntil
+from interlock.core.commands import Command, EvaluateGate, FinishRun, LoseAttempt, StartAttempt, WaitUntil, key
 from interlock.core.ids import AttemptId
 
 
@@ -25,8 +25,10 @@ class Turn:
 
 
 def reconcile(wanted: Collection[Command], in_flight: Collection[Command], places: int) -> Turn:
-    """At most `places` attempts and gates are in flight at once; the rest waits in its order."""
-    cancel = tuple(command for command in in_flight if command not in wanted)
+    """At most `places` attempts and gates are in flight at once; the rest waits in its order. Commands of one key are
+    the same effect, whatever else is in them."""
+    keys = {key(command) for command in wanted}
+    cancel = tuple(command for command in in_flight if key(command) not in keys)
     alarms = [command.at for command in wanted if isinstance(command, WaitUntil)]
     free = places - sum(_takes_a_place(command) for command in in_flight)
     start: list[Command] = []
@@ -46,8 +48,9 @@ def reconcile(wanted: Collection[Command], in_flight: Collection[Command], place
 
 def _startable(wanted: Collection[Command], in_flight: Collection[Command]) -> Iterator[Command]:
     at_work = {_attempt_of(command) for command in in_flight} - {None}
+    keys = {key(command) for command in in_flight}
     for command in wanted:
-        if isinstance(command, WaitUntil) or command in in_flight:
+        if isinstance(command, WaitUntil) or key(command) in keys:
             continue
         if _attempt_of(command) in at_work:
             continue  # the former effect on this attempt has yet to end

@@ -71,7 +71,7 @@ def _work(
     world: World, context: Context, command: StartAttempt, stamp: Stamp, cancel: Cancel
 ) -> CandidateProduced | AttemptErrored:
     stage = context.pipeline.stage(command.attempt.stage)
-    if not world.fenced():
+    if not world.holds_fence():
         raise Fenced(f"run {context.run} has another owner")
     if command.by:
         return _adopted(world, context, command, command.source, stamp)
@@ -96,7 +96,7 @@ def _worked(  # noqa: PLR0913 - the attempt's parts meet here once
     outcome = world.agents[spec.use].work(spec, brief, place, cancel)
     if cancel.is_set() or outcome.ended is Ended.CANCELLED:
         raise Cancelled(f"{command.attempt} is no longer wanted")
-    if not world.fenced():
+    if not world.holds_fence():
         raise Fenced(f"run {context.run} has another owner")
     if outcome.ended in _INFRASTRUCTURE or (key and outcome.ended is not Ended.COMPLETED):
         return _errored(world, context, command, outcome)
@@ -248,7 +248,7 @@ def _brief(world: World, context: Context, command: StartAttempt, spec: AgentSpe
         timeout_s=stage.timeout_s,
         idle_timeout_s=stage.idle_timeout_s,
         dir=stage.dir,
-        left=world.left(stage.id),
+        left=command.remaining,
         scope=stage.scope,
         session=world.blobs.path(command.session) if command.session else None,
         resumed=compose(world, context, command, place, resumed=True) if command.session else "",

@@ -12,9 +12,8 @@ from collections.abc import Callable
 
 from interlock.core.admission import admit
 from interlock.core.answers import must_wait
-from interlock.core.budget import Left, left
 from interlock.core.commands import Command
-from interlock.core.events import AnswerTaken, DeliveryBegun, Event, OwnerChanged, Recorded, Refused, TimeReached
+from interlock.core.events import AnswerTaken, Event, OwnerChanged, Recorded, Refused, TimeReached
 from interlock.core.fold import apply
 from interlock.core.ids import AttemptId, parse_attempt
 from interlock.core.pipeline import Pipeline
@@ -64,17 +63,9 @@ class Ledger:
                 return None
             return self._append(event)
 
-    def holds(self) -> bool:
+    def holds_fence(self) -> bool:
         """Whether this process still owns the run."""
         return self._journal.holds(self.run, self.fence)
-
-    def left(self, stage: str) -> Left:
-        """What an attempt at the stage may still use of the limits."""
-        return left(self.pipeline, self._state, stage)
-
-    def begun(self) -> DeliveryBegun | None:
-        """The delivery that may have been made already, by this owner or a former one."""
-        return self._state.delivering
 
     def next_commands(self) -> tuple[Command, ...]:
         """All that is wanted now, effects in flight included."""

@@ -77,7 +77,7 @@ Effects = Generator[Event, Recorded | None, None]
 
 def perform(world: World, context: Context, command: Command, cancel: Cancel) -> Effects:
     """Carry `command` out. Raises Fenced and Cancelled; infrastructure becomes an event."""
-    if not world.fenced():
+    if not world.holds_fence():
         raise Fenced(f"run {context.run} has another owner")
     secrets = secrets_of(context.pipeline, context.environ, world.agents)
     world = replace(world, blobs=MaskedBlobs(world.blobs, (value for _, value in secrets))) if secrets else world
@@ -107,7 +107,10 @@ def perform(world: World, context: Context, command: Command, cancel: Cancel) ->
             assert_never(command)
 
 
-def _counted(world: World, context: Context, command: Numbered) -> Effects:
+_Counted = PrepareInput | CheckWhen | AcceptHandoff | RejectCandidate
+
+
+def _counted(world: World, context: Context, command: _Counted) -> Effects:
     """Effects whose failures are counted by the planner, which then waits or asks a person."""
     try:
         with as_infrastructure():
@@ -131,7 +134,7 @@ def _errored(
     return EffectErrored(effect_key(command), command.number, str(error), retry_at, permanent, undone)
 
 
-def _event_of(world: World, context: Context, command: Numbered) -> Event:
+def _event_of(world: World, context: Context, command: _Counted) -> Event:
     match command:
         case PrepareInput():
             return _prepare_input(world, context, command)
@@ -142,7 +145,7 @@ def _event_of(world: World, context: Context, command: Numbered) -> Event:
         case RejectCandidate():
             return _reject(world, context, command)
         case _:
-            raise AssertionError(f"{command} is not counted here")
+            assert_never(command)
 
 
 # --- inputs -------------------------------------------------------------------------------------
@@ -284,7 +287,7 @@ def _lose_attempt(world: World, context: Context, command: LoseAttempt) -> Effec
 def _deliver(world: World, context: Context, command: DeliverBranch) -> Effects:
     """Nothing shows until the journal says that it may. Then the branch is made while nobody can take the run."""
     event: Event
-    begun = world.begun()
+    begun = command.begun
     try:
         branch, commit = (begun.branch, begun.commit) if begun else _sent(world, context, command)
         record = yield DeliveryBegun(branch, commit, command.commit)

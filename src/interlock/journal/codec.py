@@ -1,58 +1,43 @@
-"""Events as compact JSON and back, exactly.
+"""Events and answers as the journal holds them: as `core/wire.py` writes them, with a version.
 
-An event is kept as the name of its type and the array of its fields (`core.codec`). So a field may be added at the
-end, with a default, and old history still reads; any other change of an event needs a higher `VERSION` and a step that
-lifts older bodies. What a newer version wrote is refused as such.
+A field may be added at the end, with a default, and old history still reads; any other change of an event needs a
+higher `VERSION` and a step that lifts older bodies. What a newer version wrote is refused as such.
 """
 
 from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
-from functools import cache
-from typing import Any, get_args
 
-from interlock.core.codec import Known, Newer, array_reader, array_writer
+from interlock.core.codec import Newer, array_reader, array_writer
 from interlock.core.compiled import constructor
 from interlock.core.events import Event, Recorded
 from interlock.core.ids import AttemptId
+from interlock.core.wire import decode_event, dump_json, event_readers, kind_of, parse_json
 from interlock.ports import Answer, Damaged, InfrastructureError
 
 VERSION = 1
 
 Row = tuple[int, float, str, int, str, bytes]  # seq, at, kind, version, body, digest
 
-_decode_json = json.JSONDecoder().raw_decode
-_encode_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _recorded = constructor(Recorded)
-
-
-def kind_of(event: Event) -> str:
-    """The name that the journal keeps an event under."""
-    return type(event).__name__
-
-
-def encode(event: Event) -> str:
-    """The body of an event, ASCII without spaces. Raises ValueError for a number that is not finite."""
-    return _encode_json(array_writer(type(event))(event))  # type: ignore[arg-type]
 
 
 def decode(kind: str, version: int, body: str) -> Event:
     """The event again, equal to what was encoded. Raises InfrastructureError where it cannot be read."""
     try:
-        read = _readers()[kind]
         _check_version(version)
-        return read(_decode_json(body)[0])
+        return decode_event(kind, body)
     except (KeyError, TypeError, ValueError) as error:
         raise _unreadable(kind, version, error) from error
 
 
 def decode_rows(rows: Iterable[Row]) -> list[Recorded]:
     """As `decode`, for many. Raises InfrastructureError that names the first row that cannot be read."""
-    readers, parse, recorded = _readers(), _decode_json, []
+    readers, parse, recorded = event_readers(), parse_json, []
     seq, kind, version = 0, "", VERSION
     try:
         with _collector_paused():
@@ -67,14 +52,14 @@ def decode_rows(rows: Iterable[Row]) -> list[Recorded]:
 
 def encode_answer(answer: Answer) -> str:
     """The body of an answer, as of an event."""
-    return _encode_json(array_writer(Answer)(answer))
+    return dump_json(array_writer(Answer)(answer))
 
 
 def decode_answer(version: int, body: str) -> Answer:
     """The answer again. Raises InfrastructureError where it cannot be read."""
     try:
         _check_version(version)
-        answer: Answer = array_reader(Answer)(_decode_json(body)[0])
+        answer: Answer = array_reader(Answer)(parse_json(body)[0])
     except (KeyError, TypeError, ValueError) as error:
         raise _unreadable("Answer", version, error) from error
     return answer
@@ -117,11 +102,6 @@ def _unreadable(what: str, version: int, error: Exception) -> InfrastructureErro
         f"the journal holds {what} (format {version}) in a shape that cannot be read ({type(error).__name__}: {error}):"
         " it is damaged, or written by another program"
     )
-
-
-@cache
-def _readers() -> Known[Callable[[list[Any]], Event]]:
-    return Known("an event", {cls.__name__: array_reader(cls) for cls in get_args(Event)})
 
 
 def _named(value: object) -> dict[str, object]:

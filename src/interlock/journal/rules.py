@@ -2,7 +2,33 @@
 
 from __future__ import annotations
 
-from interlock.core.events import AnswerTaken, Event, Refused
+from typing import assert_never
+
+from interlock.core.events import (
+    AnswerTaken,
+    ApprovalAsked,
+    AttemptErrored,
+    AttemptLost,
+    AttemptStarted,
+    CandidateProduced,
+    CandidateRejected,
+    Delivered,
+    DeliveryBegun,
+    EffectErrored,
+    Event,
+    HandoffAccepted,
+    InputPrepared,
+    OwnerChanged,
+    Paused,
+    Refused,
+    RunFinished,
+    RunStarted,
+    SentBack,
+    StageSkipped,
+    TimeReached,
+    VerdictGiven,
+    WhenHeld,
+)
 from interlock.ports import Fenced, InfrastructureError, UsageError
 
 
@@ -23,8 +49,15 @@ def settles(event: Event) -> str:
             return event.answer
         case Refused():
             return event.subject
-        case _:
+        case (
+            RunStarted() | OwnerChanged() | InputPrepared() | StageSkipped() | WhenHeld() | AttemptStarted()
+            | AttemptLost() | AttemptErrored() | CandidateProduced() | VerdictGiven() | ApprovalAsked()
+            | HandoffAccepted() | CandidateRejected() | SentBack() | Paused() | TimeReached() | EffectErrored()
+            | DeliveryBegun() | Delivered() | RunFinished()
+        ):  # fmt: skip
             return ""
+        case _:
+            assert_never(event)
 
 
 def no_such_run(run: str) -> UsageError:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import apsw
 
 from interlock.core.events import Event, Recorded
+from interlock.core.wire import encode_event, kind_of
 from interlock.journal import chain, codec, faults, schema
 from interlock.journal.heads import Heads
 from interlock.journal.patience import patiently
@@ -155,7 +156,7 @@ class SqliteJournal:
 
 def _row(recorded: Recorded) -> _Event:
     event = recorded.event
-    return recorded.seq, float(recorded.at), codec.kind_of(event), codec.VERSION, codec.encode(event)
+    return recorded.seq, float(recorded.at), kind_of(event), codec.VERSION, encode_event(event)
 
 
 def _insert(connection: apsw.Connection, number: int, row: _Event, digest: bytes) -> None:

@@ -7,8 +7,35 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
+from typing import assert_never
 
-from interlock.core.events import ApprovalAsked, Event, Paused, Recorded, RunFinished, RunStatus
+from interlock.core.events import (
+    AnswerTaken,
+    ApprovalAsked,
+    AttemptErrored,
+    AttemptLost,
+    AttemptStarted,
+    CandidateProduced,
+    CandidateRejected,
+    Delivered,
+    DeliveryBegun,
+    EffectErrored,
+    Event,
+    HandoffAccepted,
+    InputPrepared,
+    OwnerChanged,
+    Paused,
+    Recorded,
+    Refused,
+    RunFinished,
+    RunStarted,
+    RunStatus,
+    SentBack,
+    StageSkipped,
+    TimeReached,
+    VerdictGiven,
+    WhenHeld,
+)
 from interlock.core.text import plain
 from interlock.core.views import Standing, WaitView
 
@@ -34,8 +61,15 @@ def kind_of(event: Event) -> str:
             return "accepted"
         case RunFinished(status=RunStatus.STOPPED):
             return "failed"
-        case _:
+        case (
+            RunStarted() | OwnerChanged() | InputPrepared() | StageSkipped() | WhenHeld() | AttemptStarted()
+            | AttemptLost() | AttemptErrored() | CandidateProduced() | VerdictGiven() | HandoffAccepted()
+            | CandidateRejected() | SentBack() | AnswerTaken() | Refused() | TimeReached() | EffectErrored()
+            | DeliveryBegun() | Delivered() | RunFinished()
+        ):  # fmt: skip
             return ""
+        case _:
+            assert_never(event)
 
 
 def message(repository: str, record: Recorded, standing: Standing) -> Message:
@@ -63,13 +97,12 @@ def message(repository: str, record: Recorded, standing: Standing) -> Message:
 
 def _waits_for(event: Event, standing: Standing) -> WaitView | None:
     """With the commands that answer it, none where somebody has done so meanwhile."""
-    match event:
-        case ApprovalAsked():
-            wait = WaitView(event.subject.stage, str(event.subject), event.gate, "approval", event.question, ())
-        case Paused():
-            wait = WaitView(event.stage, "", "", event.reason, event.detail, ())
-        case _:
-            return None
+    if isinstance(event, ApprovalAsked):
+        wait = WaitView(event.subject.stage, str(event.subject), event.gate, "approval", event.question, ())
+    elif isinstance(event, Paused):
+        wait = WaitView(event.stage, "", "", event.reason, event.detail, ())
+    else:
+        return None
     now = next((one for one in standing.waits if _is_same(one, wait)), wait)
     return replace(now, detail=plain(now.detail, _TEXT_MAX))
 

@@ -21,7 +21,7 @@ from interlock.ports.journal import Answer, Blobs, Journal
 from interlock.ports.machine import as_infrastructure, machine_trouble, names_trouble, started
 from interlock.ports.time import Cancel, Clock, Permit, has_worked, may_begin
 from interlock.ports.workspaces import Candidate, Change, Merged, Place, Room, Stamp, Workspaces
-from interlock.ports.world import Engine, Render, World, unlimited
+from interlock.ports.world import Engine, Render, World
 
 __all__ = [
     "Agent",
@@ -64,5 +64,4 @@ __all__ = [
     "names_trouble",
     "secrets_of",
     "started",
-    "unlimited",
 ]

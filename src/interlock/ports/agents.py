@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from interlock.core.budget import Left
+from interlock.core.commands import Left
 from interlock.core.events import Usage
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec, Pipeline, Scope

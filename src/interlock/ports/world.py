@@ -7,8 +7,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
-from interlock.core.budget import Left
-from interlock.core.events import DeliveryBegun
 from interlock.ports.agents import Agent
 from interlock.ports.gates import Gates
 from interlock.ports.journal import Blobs, Journal
@@ -26,11 +24,6 @@ class Engine(Protocol):
         """Own the run and go on until nothing moves without a human."""
 
 
-def unlimited(stage: str) -> Left:
-    """Without an owner nothing is bounded."""
-    return Left()
-
-
 @dataclass(frozen=True, slots=True)
 class World:
     """The ports that effects are performed with."""
@@ -42,9 +35,7 @@ class World:
     journal: Journal
     clock: Clock
     render: Render
-    fenced: Callable[[], bool]  # asked right before each effect that outlives the process
+    holds_fence: Callable[[], bool]  # whether the run is still ours: asked before each effect that outlives the process
     alone: Callable[[], AbstractContextManager[object]] = (
         nullcontext  # around what cannot be undone: nobody takes the run
     )
-    begun: Callable[[], DeliveryBegun | None] = lambda: None  # what to go on with: all of it was sent
-    left: Callable[[str], Left] = unlimited  # what an attempt at a stage may still use

@@ -5,16 +5,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import assert_never
 
 from interlock.core.events import (
     AnswerTaken,
+    ApprovalAsked,
     AttemptErrored,
+    AttemptLost,
+    AttemptStarted,
     CandidateProduced,
     CandidateRejected,
+    Delivered,
+    DeliveryBegun,
+    EffectErrored,
     Event,
     HandoffAccepted,
+    InputPrepared,
+    OwnerChanged,
+    Paused,
+    Refused,
+    RunFinished,
+    RunStarted,
     SentBack,
+    StageSkipped,
+    TimeReached,
     VerdictGiven,
+    WhenHeld,
 )
 from interlock.ports import Blobs, Journal
 
@@ -58,8 +74,14 @@ def _digests(event: Event) -> Iterator[tuple[str, int | None]]:
             yield event.feedback, None
         case HandoffAccepted():
             yield event.record, None
-        case _:
+        case (
+            RunStarted() | OwnerChanged() | InputPrepared() | StageSkipped() | WhenHeld() | AttemptStarted()
+            | AttemptLost() | ApprovalAsked() | Paused() | Refused() | TimeReached() | EffectErrored()
+            | DeliveryBegun() | Delivered() | RunFinished()
+        ):  # fmt: skip
             pass
+        case _:
+            assert_never(event)
 
 
 def _is_there(blobs: Blobs, digest: str, size: int | None) -> bool:

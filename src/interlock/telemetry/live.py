@@ -11,9 +11,34 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
-from interlock.core.events import AttemptErrored, AttemptLost, CandidateProduced, Recorded, Usage, VerdictGiven
+from interlock.core.events import (
+    AnswerTaken,
+    ApprovalAsked,
+    AttemptErrored,
+    AttemptLost,
+    AttemptStarted,
+    CandidateProduced,
+    CandidateRejected,
+    Delivered,
+    DeliveryBegun,
+    EffectErrored,
+    HandoffAccepted,
+    InputPrepared,
+    OwnerChanged,
+    Paused,
+    Recorded,
+    Refused,
+    RunFinished,
+    RunStarted,
+    SentBack,
+    StageSkipped,
+    TimeReached,
+    Usage,
+    VerdictGiven,
+    WhenHeld,
+)
 from interlock.core.ids import AttemptId
 from interlock.core.views import RunView
 from interlock.ports import started
@@ -170,8 +195,15 @@ class _Metrics:
                 told = {**labels, names.GATE: event.gate, names.VERDICT: event.status.value}
                 self._verdicts.add(1, told)
                 self._used(event.usage, labels)
-            case _:
+            case (
+                RunStarted() | OwnerChanged() | InputPrepared() | StageSkipped() | WhenHeld() | AttemptStarted()
+                | VerdictGiven() | ApprovalAsked() | HandoffAccepted() | CandidateRejected() | SentBack()
+                | Paused() | AnswerTaken() | Refused() | TimeReached() | EffectErrored() | DeliveryBegun()
+                | Delivered() | RunFinished()
+            ):  # fmt: skip
                 pass
+            case _:
+                assert_never(record.event)
 
     def close(self) -> None:
         self._provider.force_flush(_SEND_S * 1000)

@@ -12,7 +12,7 @@ import pytest
 from interlock.agents import driven, going_on, patience
 from interlock.agents.driven import Asked, Driven, Kind, Start, Told
 from interlock.agents.sessions import Session
-from interlock.core.budget import Left
+from interlock.core.commands import Left
 from interlock.core.events import Usage
 from interlock.core.ids import AttemptId
 from interlock.ports import Brief, Ended, Outcome, Place

@@ -19,6 +19,7 @@ from interlock.core.ids import base_of, input_of
 from interlock.core.joins import choices, conflict_text, merged_from, sides_of
 from interlock.core.pipeline import AgentSpec, Gate, GateKind, Pipeline, Stage
 from interlock.core.plan import plan
+from interlock.core.stages import Stages
 from interlock.core.state import Phase, RunState, StageState
 
 SCOPE = Gate("scope", GateKind.SCOPE)
@@ -42,12 +43,12 @@ def planned(join: Stage, prepared: InputPrepared | None = None) -> list[Command]
     stages["j"] = StageState(phase=Phase.READY, input=prepared) if prepared else StageState()
     pipeline = Pipeline("p", (Stage("a", gates=(SCOPE, TEST)), Stage("b"), join), (AgentSpec("one", "command"),))
     base = {"a/test": VerdictGiven(base_of("a"), "a/test", 1, VerdictStatus.PASSED)}
-    commands = plan(pipeline, replace(began(), stages=stages, base_verdicts=base))
+    commands = plan(pipeline, replace(began(), stages=Stages(stages.items()), base_verdicts=base))
     return [each for each in commands if isinstance(each, (PrepareInput, StartAttempt, Pause))]
 
 
 def names(**phases: tuple[Phase, str]) -> dict[str, str]:
-    return dict(merged_from(replace(began(), stages=settled(**phases)), JOIN))
+    return dict(merged_from(replace(began(), stages=Stages(settled(**phases).items())), JOIN))
 
 
 def test_each_source_is_named_by_the_stage_that_made_it() -> None:

@@ -13,7 +13,7 @@ import pytest
 from interlock.core.commands import AskApproval, Command, StartAttempt
 from interlock.core.events import ApprovalAsked, AttemptStarted, CandidateProduced, Event, Recorded
 from interlock.core.ids import AttemptId
-from interlock.engines import local
+from interlock.engines import executor, local
 from interlock.engines.local import LocalEngine
 from interlock.gates.locks import Slots
 from interlock.ports import Cancelled, Damaged, Fenced, InfrastructureError, World
@@ -28,7 +28,7 @@ class Ledger:
         self.recorded: list[Event] = []
         self.refuse: Callable[[Event], None] = lambda event: None
         self.look: Callable[[], None] = lambda: None
-        self.holds = self.left = self.begun = None
+        self.holds_fence = None
 
     def listen(self, listener: object) -> None: ...
 
@@ -54,7 +54,7 @@ def go(monkeypatch: pytest.MonkeyPatch) -> dict[str, threading.Event]:
     """By stage, what lets its work come to an end; without an entry it ends at once."""
     waits: dict[str, threading.Event] = {}
     monkeypatch.setattr(local, "perform", lambda world, context, command, cancel: worked(command, cancel, waits))
-    monkeypatch.setattr(local, "INBOX_S", 0.01)
+    monkeypatch.setattr(executor, "INBOX_S", 0.01)
     monkeypatch.setattr(local, "LAUNCHES_MAX", 3)
     return waits
 
@@ -83,13 +83,13 @@ def without_thread(monkeypatch: pytest.MonkeyPatch, stage: str, refused: Callabl
     """The machine has no thread for the work of a stage."""
 
     def started(thread: Any) -> bool:
-        if thread._args[0].attempt.stage == stage:
+        if thread._args[0].command.attempt.stage == stage:
             refused()
             return False
         thread.start()
         return True
 
-    monkeypatch.setattr(local, "started", started)
+    monkeypatch.setattr(executor, "started", started)
 
 
 def test_without_a_thread_for_one_stage_the_other_ends_and_is_recorded(monkeypatch, go):

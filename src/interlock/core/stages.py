@@ -1,0 +1,72 @@
+"""The stages of a run as a persistent map: one that was given away never changes.
+
+Rule: a copy with one stage changed costs the same whatever the others are: the states lie in chunks, of which one is
+copied. What is asked of all stages at every event is counted as they change.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol, TypeVar
+
+_CHUNK = 32  # stages
+_new = object.__new__
+
+
+class _Stage(Protocol):
+    @property
+    def busy(self) -> bool: ...
+    @property
+    def live(self) -> bool: ...
+
+
+S = TypeVar("S", bound=_Stage)
+
+
+class Stages(Mapping[str, S]):
+    """In the order of the run. `live` names the stages that the planner may want something of, `busy` counts those
+    that work now."""
+
+    __slots__ = ("_chunks", "_places", "busy", "live")
+
+    def __init__(self, stages: Iterable[tuple[str, S]] = ()) -> None:
+        pairs = tuple(stages)
+        states = [stage for _, stage in pairs]
+        self._places = {name: place for place, (name, _) in enumerate(pairs)}
+        self._chunks = [states[at : at + _CHUNK] for at in range(0, len(states), _CHUNK)]  # no list is ever changed
+        self.busy = sum(stage.busy for stage in states)
+        self.live = tuple(name for name, stage in pairs if stage.live)
+
+    def having(self, name: str, stage: S) -> Stages[S]:
+        """A copy with the state of one stage changed. Raises KeyError where there is no such stage."""
+        place = self._places[name]
+        chunks = self._chunks.copy()
+        chunk = chunks[place // _CHUNK].copy()
+        former, chunk[place % _CHUNK] = chunk[place % _CHUNK], stage
+        chunks[place // _CHUNK] = chunk
+        made: Stages[S] = _new(Stages)
+        made._places, made._chunks = self._places, chunks
+        made.busy = self.busy + stage.busy - former.busy
+        made.live = self.live if stage.live is former.live else self._live(place, name, stage)
+        return made
+
+    def __getitem__(self, name: str) -> S:
+        place = self._places[name]
+        return self._chunks[place // _CHUNK][place % _CHUNK]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def __repr__(self) -> str:
+        return f"Stages({dict(self)!r})"
+
+    def _live(self, place: int, name: str, stage: S) -> tuple[str, ...]:
+        at = bisect_left(self.live, place, key=self._places.__getitem__)
+        return (*self.live[:at], name, *self.live[at:]) if stage.live else (*self.live[:at], *self.live[at + 1 :])

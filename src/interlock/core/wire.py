@@ -1,0 +1,55 @@
+"""Events and commands as compact JSON and back, exactly. Pure.
+
+Rule: both are the name of a type and the array of its fields (`core/codec.py`). A field may be added at the end, with a
+default, and what an older version wrote still reads; what a newer version wrote is refused as `Newer`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cache
+from typing import Any, get_args
+
+from interlock.core.codec import Known, array_reader, array_writer
+from interlock.core.commands import Command
+from interlock.core.events import Event
+
+parse_json = json.JSONDecoder().raw_decode
+dump_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+def kind_of(event: Event) -> str:
+    """The name that the journal keeps an event under."""
+    return type(event).__name__
+
+
+def encode_event(event: Event) -> str:
+    """The body of an event, ASCII without spaces. Raises ValueError for a number that is not finite."""
+    return dump_json(array_writer(type(event))(event))  # type: ignore[arg-type]
+
+
+def decode_event(kind: str, body: str) -> Event:
+    """The event again, equal to what was encoded. Raises Newer, ValueError, TypeError, KeyError."""
+    return event_readers()[kind](parse_json(body)[0])
+
+
+def encode_command(command: Command) -> str:
+    """Kind and fields in one array, ASCII without spaces. Raises ValueError for a number that is not finite."""
+    return dump_json([type(command).__name__, array_writer(type(command))(command)])  # type: ignore[arg-type]
+
+
+def decode_command(text: str) -> Command:
+    """The command again, equal to what was encoded. Raises Newer, ValueError, TypeError."""
+    kind, fields = json.loads(text)
+    return _command_readers()[kind](fields)
+
+
+@cache
+def event_readers() -> Known[Callable[[list[Any]], Event]]:
+    return Known("an event", {cls.__name__: array_reader(cls) for cls in get_args(Event)})
+
+
+@cache
+def _command_readers() -> Known[Callable[[list[Any]], Command]]:
+    return Known("a command", {cls.__name__: array_reader(cls) for cls in get_args(Command)})
