@@ -19,6 +19,7 @@ from interlock.core.events import Event, Recorded
 from interlock.core.wire import decode_command, encode_command
 from interlock.engines.executor import Advance, Flight
 from interlock.execution.ledger import Ledger
+from interlock.ports import Permit
 
 
 class Abandoned(BaseException):
@@ -49,6 +50,22 @@ class SimLedger(Ledger):
         return self._wanted[1]
 
 
+class Flag(Permit):
+    """Waiting for it takes no time. At a tenth of the price of an Event of threading."""
+
+    def __init__(self) -> None:
+        self._set = False
+
+    def set(self) -> None:
+        self._set = True
+
+    def is_set(self) -> bool:
+        return self._set
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return self._set
+
+
 class Times(Protocol):
     """What happens to an owner between two half-steps; the simulation."""
 
@@ -69,6 +86,9 @@ class Steps:
     facts: list[Event] = field(default_factory=list)  # that were refused a place in the journal with their owner
     _advance: Advance | None = None
     _outer: BaseException | None = field(default_factory=lambda: sys.exc_info()[1])
+
+    def permit(self) -> Permit:
+        return Flag()
 
     def launch(self, flight: Flight, advance: Advance) -> bool:
         self.flights.append(flight)

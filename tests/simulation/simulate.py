@@ -17,7 +17,7 @@ from tests.simulation.pipelines import random_pipeline
 from tests.simulation.store import Commit, Store
 from tests.simulation.world import KEPT, Nature, SimAgent, SimBlobs, SimGates, SimWorkspaces
 
-from interlock.core.events import Action, AnswerTaken, EffectErrored, Event, Recorded, RunStarted, SentBack
+from interlock.core.events import Action, AnswerTaken, Delivered, EffectErrored, Event, Recorded, RunStarted, SentBack
 from interlock.core.fold import fold
 from interlock.core.pipeline import Pipeline, until
 from interlock.core.state import RunState, fits, stage_of, trigger_name, trigger_of
@@ -280,7 +280,9 @@ class Simulation:
         if owner.flights and self.regrets.one_in(self.regrets.rate * (1 if owner.delivers() else 0.02)):
             self.journal.put_answer(self.human.regret())
         if self.lost_facts and self.strays.happens():
-            owner.ledger.record(self.order.choice(self.lost_facts))
+            stray = self.order.choice(self.lost_facts)
+            if not (isinstance(stray, Delivered) and owner.delivers()):  # no branch is reported while another is made
+                owner.ledger.record(stray)
 
     def pass_time(self, seconds: float) -> None:
         self.time += seconds

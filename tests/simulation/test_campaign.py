@@ -22,12 +22,13 @@ SHARE = 4_000  # large enough that each takes every transition: the rarest comes
 
 # Seeds that once broke a promise: a branch delivered beside the answer that sent it back, inputs prepared and gates
 # asked by a former owner, a script's refused result kept, a claim after an answer, an agent tried after it was
-# given up because another waited for its quota.
+# given up because another waited for its quota, a delivery beside its former try.
 REGRESSIONS = (
     37,
     46,
     81,
     107,
+    135,
     150,
     206,
     230,

@@ -194,23 +194,22 @@ Command = (
 def key(command: Command) -> str:
     """The idempotency key: two commands of a run with the same one are the same effect, which is done once at a time.
 
-    It is the kind, what the effect is about, the number of the try, and what a person decided of it. What else is in a
-    command follows from these, or only says more: the limits that remain, a delivery that has begun.
+    It is the kind, what the effect is about, and what a person decided of it. What else is in a command follows from
+    these, or only says more: the limits that remain, a delivery that has begun. The number of a try is in the key of a
+    gate alone, which can be cancelled: another try of any other effect begins once the one before has ended.
     """
     kind = type(command).__name__
     match command:
         case PrepareInput() | CheckWhen():
-            return f"{kind} {command.subject} {command.number}"
-        case StartAttempt() | LoseAttempt():
+            return f"{kind} {command.subject}"
+        case StartAttempt() | LoseAttempt() | RejectCandidate():
             return f"{kind} {command.attempt}"
         case EvaluateGate():
             return f"{kind} {command.subject} {command.gate} {command.number}"
         case AskApproval():
             return f"{kind} {command.subject} {command.gate}"
         case AcceptHandoff():
-            return f"{kind} {command.attempt} {command.number} {command.by!r} {command.override_by!r}"
-        case RejectCandidate():
-            return f"{kind} {command.attempt} {command.number}"
+            return f"{kind} {command.attempt} {command.by!r} {command.override_by!r}"
         case SendBack():
             return f"{kind} {command.attempt} {command.target} {command.rule}"
         case Pause():
@@ -218,7 +217,7 @@ def key(command: Command) -> str:
         case WaitUntil():
             return f"{kind} {command.at!r}"
         case DeliverBranch():
-            return f"{kind} {command.commit} {command.number} {command.branch!r}"
+            return f"{kind} {command.commit} {command.branch!r}"
         case FinishRun():
             return f"{kind} {command.status}"
         case _:

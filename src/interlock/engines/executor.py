@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from interlock.core.commands import Command
@@ -24,7 +24,7 @@ class Flight:
 
     command: Command
     effects: Generator[Event, Recorded | None, None]
-    cancel: Permit = field(default_factory=Permit)
+    cancel: Permit
     record: Recorded | None = None  # of its newest fact, to be sent back: None where that came too late
     fact: Event | None = None  # yielded, and not recorded yet
     launched: bool = False
@@ -37,6 +37,9 @@ Advance = Callable[[Flight], bool]
 
 
 class Executor(Protocol):
+    def permit(self) -> Permit:
+        """The cancel of a new flight. Who waits for it spends the time of this executor."""
+
     def launch(self, flight: Flight, advance: Advance) -> bool:
         """Call `advance` with it until that says False, in its own time. False where there is no room for it now."""
 
@@ -56,6 +59,9 @@ class Threads:
     def __init__(self) -> None:
         self._moved = threading.Condition()
         self._threads: dict[Flight, threading.Thread] = {}
+
+    def permit(self) -> Permit:
+        return Permit()
 
     def launch(self, flight: Flight, advance: Advance) -> bool:
         thread = threading.Thread(target=self._perform, args=(flight, advance), name=type(flight.command).__name__)

@@ -17,7 +17,7 @@ from interlock.engines.waits import Alarm, NoEarlier
 from interlock.execution.context import Context
 from interlock.execution.ledger import Ledger
 from interlock.execution.perform import perform
-from interlock.ports import Cancelled, Damaged, Fenced, InfrastructureError, Permit, World
+from interlock.ports import Cancelled, Damaged, Fenced, InfrastructureError, World
 
 REPEATS_MAX = 20  # of one command without its fact being taken: a defect of ours, not of the run's
 
@@ -128,7 +128,7 @@ class LocalEngine:
         self._repeats[name] = self._repeats.get(name, 0) + 1
         if self._repeats[name] > REPEATS_MAX:
             raise RuntimeError(f"the planner wants {command} again and again")
-        cancel = Permit()
+        cancel = self.executor.permit()
         flight = Flight(command, perform(self.world, self.context, command, cancel), cancel)
         if isinstance(command, _AT_ONCE):
             while self._advance(flight):
