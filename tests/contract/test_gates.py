@@ -147,6 +147,7 @@ def test_scope_judges_where_dependencies_come_from(world: World, base: str, file
         ({".rgignore": "app.py\n"}, "app.py hides src/app.py"),
         ({"src/.qwenignore": "app.py\n"}, "app.py hides src/app.py"),
         ({".gitignore": "deploy/\n", "deploy/run": "rm\n"}, "deploy/ hides deploy/run"),
+        ({".gitignore": "*.o\n", "app.o": "as it was built\n"}, ""),
         ({"src/.gitignore": "/test_app.py\n"}, ""),
     ],
 )

@@ -22,6 +22,7 @@ _RESERVED = ".interlock/"
 _GITLINK = "160000"
 _SYMLINK = "120000"
 _ABSENT = "000000"
+_EXECUTABLE = "100755"
 _IGNORE_FILES = frozenset({".gitignore", *judge_files.AGENT_IGNORES})
 _ONLY_AUTHORS = "only a stage that `authors` it may change it"
 _MARKERS = (b"<<<<<<< ", b">>>>>>> ", b"||||||| ")
@@ -112,8 +113,9 @@ def _dependencies(workspaces: Workspaces, case: Case, changes: Sequence[Change])
 
 def _ignored(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
     """Linters heed ignore files, and so does what reviewers search with: a candidate must not have its own files, or
-    code, left out."""
-    touched = {change.path for change in changes}
+    code, left out. It may let git ignore what it made and what by its name is no
+    program, such as the output of a build."""
+    touched, output = {change.path for change in changes}, {change.path for change in changes if _is_output(change)}
     for change in changes:
         folder, _, name = change.path.rpartition("/")
         if name not in _IGNORE_FILES or change.new_mode == _ABSENT:
@@ -122,11 +124,15 @@ def _ignored(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> I
         for pattern in sorted(now - before):
             deep = "" if "/" in pattern.rstrip("/") else "**/"
             glob = f"/{folder}/{deep}{pattern.lstrip('/')}" if folder else pattern
-            if hidden := [
-                path for path in workspaces.files(case.commit, (glob,)) if path in touched or judge_files.is_code(path)
-            ]:
+            told = touched - output if name == ".gitignore" else touched
+            found = workspaces.files(case.commit, (glob,))
+            if hidden := [path for path in found if path in told or judge_files.is_code(path)]:
                 message = f"{pattern} hides {hidden[0]} from tools that heed ignore files: ignore what is not tracked"
                 yield Finding("ignored", f"{change.path}: {message}", file=change.path)
+
+
+def _is_output(change: Change) -> bool:
+    return change.status == "A" and change.new_mode != _EXECUTABLE and "." in change.path.rpartition("/")[2][1:]
 
 
 def _patterns(workspaces: Workspaces, commit: str, path: str) -> set[str]:
