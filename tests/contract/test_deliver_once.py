@@ -108,6 +108,8 @@ def test_a_former_owner_that_goes_on_delivers_nothing(held: Held) -> None:
     run = held.world.show()["id"]
     held.owner.send_signal(signal.SIGSTOP)
     late = held.world.start("cancel")
+    assert late.stderr is not None
+    assert "the answer went to" in late.stderr.readline()
     held.world.ask("resume", run, "--take-over", "--plain").ended(1, "cancelled")
     late.communicate(timeout=SOON_S)
     held.owner.send_signal(signal.SIGCONT)
