@@ -151,8 +151,7 @@ class Gate:
 
     @property
     def judges_merges(self) -> bool:
-        """What asks for new tests of one stage has nothing to say of a merge; what asks for a proof has: its tests
-        pass."""
+        """What asks for new tests of one stage has nothing to say of a merge; what asks for a proof has."""
         return self.kind == GateKind.RUN and self.expect is not Expect.NEW_TESTS_FAIL
 
     @property

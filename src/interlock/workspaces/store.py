@@ -12,7 +12,6 @@ from dataclasses import replace
 from functools import cached_property, partial
 from itertools import zip_longest
 from pathlib import Path
-from types import TracebackType
 from typing import TypeVar
 
 from interlock.core.ids import AttemptId
@@ -69,7 +68,7 @@ class GitWorkspaces:
     def __enter__(self) -> GitWorkspaces:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -396,6 +395,5 @@ class GitWorkspaces:
 
     def _known(self, tree: str, laid: Laid) -> scan.Known:
         listing = self._objects.listing(tree)
-        return scan.Known(
-            listing, Ignores(scan.ignore_files(self._objects, listing)), laid, self._contents.pointers(tree)
-        )
+        ignores = Ignores(scan.ignore_files(self._objects, listing))
+        return scan.Known(listing, ignores, laid, self._contents.pointers(tree))
