@@ -1,4 +1,4 @@
-"""What a human's answer does to a run: whether it fits, and how it changes the state.
+"""What a human's answer does to a run: whether it fits, how it changes the state, and what it wants done.
 
 Rule: an answer that names an attempt is about that attempt and no other; the newest answer to a stage is the
 one that is carried out.
@@ -6,16 +6,21 @@ one that is carried out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import assert_never
 
+from interlock.core.attempts import taking_part
 from interlock.core.branches import is_branch
 from interlock.core.budget import limit_names
 from interlock.core.changed import changed
+from interlock.core.commands import AcceptHandoff, Command, LoseAttempt, Pause, SendBack
 from interlock.core.events import Action, AnswerTaken, Finding, PauseReason, VerdictGiven, VerdictStatus
-from interlock.core.ids import AttemptId
+from interlock.core.ids import AttemptId, input_of
+from interlock.core.judging import hard_gates_passed
+from interlock.core.pipeline import Pipeline, Stage
 from interlock.core.state import Phase, RunState, StageState, Waited, fits, moved
+from interlock.core.tries import bounded
 
 _WHY_MAX = 300  # characters
 
@@ -78,6 +83,21 @@ def human_verdict(event: AnswerTaken) -> VerdictGiven:
         by=event.by,
         hard=False,
     )
+
+
+def carry_out(pipeline: Pipeline, state: RunState, stage: Stage, now: StageState) -> Iterator[Command]:
+    """What a person asked for, where it is not the usual course of things."""
+    answer = now.answer
+    if answer is None:
+        return
+    busy = now.phase is Phase.WORKING or (now.phase is Phase.JUDGING and answer.action is Action.RETRY)
+    if busy and (answer.now or answer.action is Action.ACCEPT) and now.attempt is not None:
+        yield LoseAttempt(now.attempt.attempt, f"ended by {answer.by}")
+    elif answer.action is Action.ACCEPT:
+        yield from _accept_as_told(pipeline, state, stage, now)
+    elif now.settled:
+        attempt = now.attempt.attempt if now.attempt else input_of(stage.id, now.epoch)
+        yield SendBack(attempt, stage.id, -1, answer.feedback, taking_part(pipeline, state, stage.id))
 
 
 # --- whether it fits ----------------------------------------------------------------------------
@@ -207,3 +227,25 @@ def _retry(stage: StageState, event: AnswerTaken) -> StageState:
         return changed(stage, answer=event, feedback=feedback, charged=0)
     answer = replace(event, now=False) if event.commit else None
     return changed(_unpaused(stage), charged=0, feedback=feedback, answer=answer)
+
+
+# --- what it wants done --------------------------------------------------------------------------
+
+
+def _accept_as_told(pipeline: Pipeline, state: RunState, stage: Stage, now: StageState) -> Iterator[Command]:
+    answer, subject = now.answer, now.answer.subject if now.answer else None
+    if answer is None or subject is None or now.input is None:
+        return
+    rejection = state.rejection(subject)
+    if rejection is not None:
+        commit, tree, verdicts = rejection.commit, rejection.event.tree, rejection.verdicts
+    elif now.candidate is not None:
+        commit, tree, verdicts = now.candidate.commit, now.candidate.tree, tuple(now.verdicts.values())
+    else:
+        return
+    override = answer.by if answer.override and not hard_gates_passed(pipeline, state, stage, verdicts) else ""
+    accept = AcceptHandoff(subject, commit, tree, now.input.tree, verdicts, override, answer.by, 1)
+    paused = now.pause is not None and now.pause.reason is PauseReason.INFRASTRUCTURE
+    for command in bounded(state, accept, stage.id, PauseReason.INFRASTRUCTURE):
+        if not (paused and isinstance(command, Pause)):  # it is said already
+            yield command

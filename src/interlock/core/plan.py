@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import assert_never
 
+from interlock.core.answers import carry_out
 from interlock.core.attempts import (
     after_rejection,
     attempt_command,
     next_attempt,
-    taking_part,
     within_limit,
 )
 from interlock.core.budget import limit_reached
@@ -35,7 +35,7 @@ from interlock.core.commands import (
     StartAttempt,
     WaitUntil,
 )
-from interlock.core.events import Action, PauseReason, RunStatus, VerdictGiven, VerdictStatus
+from interlock.core.events import PauseReason, RunStatus, VerdictGiven, VerdictStatus
 from interlock.core.feedback import failed
 from interlock.core.ids import AttemptId, base_of, input_of
 from interlock.core.joins import conflict_text, merged_from
@@ -45,7 +45,6 @@ from interlock.core.judging import (
     find_gate,
     gates_of_candidate,
     gates_of_input,
-    hard_gates_passed,
     inherited_gates,
     qualified,
     tolerated_by,
@@ -165,7 +164,7 @@ def _series(pipeline: Pipeline, state: RunState) -> tuple[str, ...]:
 def _plan_stage(pipeline: Pipeline, state: RunState, stage: Stage, *, base_judged: bool) -> Iterator[Command]:
     now = state.stages[stage.id]
     if now.answer is not None:
-        answered = tuple(_carry_out(pipeline, state, stage, now))
+        answered = tuple(carry_out(pipeline, state, stage, now))
         if answered:
             yield from answered
             return
@@ -184,40 +183,6 @@ def _plan_stage(pipeline: Pipeline, state: RunState, stage: Stage, *, base_judge
             return
         case _:
             assert_never(now.phase)
-
-
-def _carry_out(pipeline: Pipeline, state: RunState, stage: Stage, now: StageState) -> Iterator[Command]:
-    """What a person asked for, where it is not the usual course of things."""
-    answer = now.answer
-    if answer is None:
-        return
-    busy = now.phase is Phase.WORKING or (now.phase is Phase.JUDGING and answer.action is Action.RETRY)
-    if busy and (answer.now or answer.action is Action.ACCEPT) and now.attempt is not None:
-        yield LoseAttempt(now.attempt.attempt, f"ended by {answer.by}")
-    elif answer.action is Action.ACCEPT:
-        yield from _accept_as_told(pipeline, state, stage, now)
-    elif now.settled:
-        attempt = now.attempt.attempt if now.attempt else input_of(stage.id, now.epoch)
-        yield SendBack(attempt, stage.id, -1, answer.feedback, taking_part(pipeline, state, stage.id))
-
-
-def _accept_as_told(pipeline: Pipeline, state: RunState, stage: Stage, now: StageState) -> Iterator[Command]:
-    answer, subject = now.answer, now.answer.subject if now.answer else None
-    if answer is None or subject is None or now.input is None:
-        return
-    rejection = state.rejection(subject)
-    if rejection is not None:
-        commit, tree, verdicts = rejection.commit, rejection.event.tree, rejection.verdicts
-    elif now.candidate is not None:
-        commit, tree, verdicts = now.candidate.commit, now.candidate.tree, tuple(now.verdicts.values())
-    else:
-        return
-    override = answer.by if answer.override and not hard_gates_passed(pipeline, state, stage, verdicts) else ""
-    accept = AcceptHandoff(subject, commit, tree, now.input.tree, verdicts, override, answer.by, 1)
-    paused = now.pause is not None and now.pause.reason is PauseReason.INFRASTRUCTURE
-    for command in bounded(state, accept, stage.id, PauseReason.INFRASTRUCTURE):
-        if not (paused and isinstance(command, Pause)):  # it is said already
-            yield command
 
 
 def _prepare(pipeline: Pipeline, state: RunState, stage: Stage, now: StageState) -> Iterator[Command]:
