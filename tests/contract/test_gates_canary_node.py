@@ -138,7 +138,9 @@ def test_node_test(world: World) -> None:
 
 @pytest.mark.network
 @pytest.mark.slow
-@pytest.mark.parametrize("name", rest_at_night(sorted({*PROJECTS} - {"node"}, key=lambda name: name != "mocha")))
+@pytest.mark.parametrize(
+    "name", rest_at_night(sorted({*PROJECTS} - {"node"}, key=lambda name: (name != "mocha", name)))
+)
 def test_runners_of_the_index(world: World, installed: Path, name: str) -> None:
     check(world, installed, name)
 
