@@ -248,6 +248,14 @@ def test_a_login_would_do_where_the_program_has_one(root: Path):
     assert "login" not in note
 
 
+def test_who_could_review_is_told_where_nobody_does(root: Path):
+    lay(root, PYTEST)
+    told = "nobody reviews the code of feature: codex could (init --force --reviewer codex)"
+    assert told in plan_files(root, {}, named("claude", "codex")).notes
+    assert not any("reviews" in note for note in plan_files(root, {}, named("claude")).notes)
+    assert not any("reviews" in note for note in plan_files(root, {}, everything, Known(reviewer="none")).notes)
+
+
 def test_of_several_agents_the_chosen_one_is_taken(root: Path):
     lay(root, PYTEST)
     assert any("would do as well" in note for note in plan_files(root, {}, everything).notes)

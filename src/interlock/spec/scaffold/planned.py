@@ -81,7 +81,7 @@ def plan_files(root: Path, environ: Mapping[str, str], which: Which, known: Know
         *([f"protected, since nothing but tests uses them: {', '.join(helpers)}"] if helpers else []),
         *(each.note for each in made if each.note),
         *_gate_notes(content),
-        *_agent_notes(content, found, environ),
+        *_agent_notes(content, found, environ, asked_none=known.reviewer == "none"),
     )
     chosen = tuple(one.name for one in (program, reviewer) if one is not None and one is not UNKNOWN)
     judges = frozenset(gate.id for gate in gates if gate.tests)
@@ -140,7 +140,7 @@ def _gate_notes(content: Content) -> tuple[str, ...]:
     return ("no tests and no linter were found: a person judges, until the pipelines are given gates",)
 
 
-def _agent_notes(content: Content, found: Found, environ: Mapping[str, str]) -> tuple[str, ...]:
+def _agent_notes(content: Content, found: Found, environ: Mapping[str, str], *, asked_none: bool) -> tuple[str, ...]:
     program = content.program
     if program is UNKNOWN:
         return (f"no coding agent was found on PATH: the line that starts yours goes into {FOLDER}/common.yaml",)
@@ -149,6 +149,8 @@ def _agent_notes(content: Content, found: Found, environ: Mapping[str, str]) -> 
         notes.append(f"the agent is {program.name}; {', '.join(others)} would do as well (init --force --agent NAME)")
     if content.reviewer is not None:
         notes.append(f"{content.reviewer.name} reviews the code of feature (init --force --reviewer NAME, or none)")
+    elif others and not asked_none:
+        notes.append(f"nobody reviews the code of feature: {others[0]} could (init --force --reviewer {others[0]})")
     for one, login in ((program, content.login), (content.reviewer, content.reviewer_login)):
         if one is not None and one is not UNKNOWN:
             notes += _lacking(one.name, found, environ, login=login)
