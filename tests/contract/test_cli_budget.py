@@ -84,7 +84,7 @@ def test_show_tells_where_it_went_and_the_sums_agree(ground: Ground) -> None:
     page = ground.ask("show").text
     assert "by stage code: 3 attempts, " in page
     assert "by agent writer: 3 attempts, " in page
-    assert "into work that was not taken: 2 attempts, " in page
+    assert "on rejected work: 2 attempts, " in page
 
 
 def test_most_of_a_limit_is_told_once_and_before_it_is_reached(ground: Ground) -> None:

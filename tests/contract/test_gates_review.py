@@ -163,7 +163,7 @@ def test_an_escalation_is_for_a_person_whatever_the_others_say(ask) -> None:
 def test_what_has_not_the_asked_shape_is_never_a_pass(ask, tmp_path: Path, text: str) -> None:
     judgement = ask(answers(text))
     assert judgement.status is ERRORED
-    assert "gave no verdict: its answer has not the asked shape" in messages(judgement)
+    assert "gave no verdict: its answer does not match the schema" in messages(judgement)
     assert (tmp_path / "reviewer0/asked").read_text() == "3\n"
     assert "Your last answer could not be taken" in brief(tmp_path, number=1)
 

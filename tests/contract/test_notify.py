@@ -392,7 +392,7 @@ def test_a_command_that_is_not_there_is_told_of(world: World) -> None:
 
 def test_a_machine_in_the_way_is_a_refusal(tmp_path: Path) -> None:
     command = Command(("true",), tmp_path / "gone", {}, 5)
-    with pytest.raises(Refusal, match="the machine is in the way: true: cannot work in"):
+    with pytest.raises(Refusal, match="infrastructure error: true: cannot work in"):
         command.tell(Message("r/1", "waiting", b"{}"), threading.Event())
 
 

@@ -59,7 +59,7 @@ def paid(world: World) -> int:
 
 
 def ends_well(world: World) -> None:
-    """Whatever came of it is gone on with, as the program says, and the work was paid once."""
+    """Whatever came of it is resumed, as the program says, and the work was paid once."""
     given_back(world)
     listed = world.ask("list", "--json").json()["runs"]
     said = world.ask("resume", "--plain") if listed else world.ask(*RUN)

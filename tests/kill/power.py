@@ -2,7 +2,7 @@
 
 A run is played on a file system in an image. The image is copied at moments, and after the run's end: a copy is what a
 power loss at that moment leaves, for it holds what was written to the disk and nothing of the page cache. Then copies
-are mounted in the place of the original, checked, and gone on with. Prints a JSON object for each.
+are mounted in the place of the original, checked, and resumed. Prints a JSON object for each.
 """
 
 from __future__ import annotations

@@ -228,7 +228,7 @@ class Driven:
         return found(asked.state, self._kind.sessions, told.session, told.usage) if self._kind.sessions else None
 
     def _resuming(self, asked: Asked) -> Asked:
-        """With the session that is to be gone on with, put in its place; a fresh one where there is none."""
+        """With the session that is to be resumed, put in its place; a fresh one where there is none."""
         session = kept(asked.brief.session) if asked.brief.session is not None else None
         if session is None or self._kind.resume is None:
             return asked

@@ -136,7 +136,7 @@ def _costs(view: RunView) -> Iterator[str]:
             yield f"         {words} {safe(share.of, 60)}: {_worth(share.spent)}"
     lost = view.costs.rejected
     if lost.attempts or lost.tokens:
-        yield f"         into work that was not taken: {_worth(lost)}"
+        yield f"         on rejected work: {_worth(lost)}"
     for used in nearly_used(view):
         yield f"         {click.style(used, fg='yellow')}"
 

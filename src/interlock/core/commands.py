@@ -71,7 +71,7 @@ class StartAttempt:
     inherited: tuple[str, ...] = ()  # gates of merged stages that judge the candidate too, as STAGE/GATE
     broken: tuple[Finding, ...] = ()  # what the merged input's gates found
     errors: int = 0  # infrastructure failures in a row before this one
-    session: str = ""  # digest of the agent's own, to go on with
+    session: str = ""  # digest of the agent's own, to be resumed
     undone: Undone | None = None  # where its stage was sent back
     remaining: Left = Left()  # of the limits of the run and the stage
 

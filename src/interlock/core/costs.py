@@ -1,4 +1,4 @@
-"""Where the spending of a run went: by stage, by agent, and into work that was not taken. Pure, from its past."""
+"""Where the spending of a run went: by stage, by agent, and on rejected work. Pure, from its past."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Program:
     model: str = ""  # the variable without which it knows no model
     provider: str = ""  # the variable that names whose model it calls, by itself or in the model's name
     usual: str = ""  # whose model it calls where that variable is not set; empty for whoever has given a key
-    resumes: bool = False  # it keeps a session that another attempt can go on with
+    resumes: bool = False  # it keeps a session that another attempt can resume
     tells_cost: bool = True
     # What it would read of the checkout and cannot be told to leave alone, and so does not get to see: names in the
     # folder of the work and those above it, and those that begin with `**/` in all other folders.

@@ -33,7 +33,7 @@ class SqliteJournal:
     """Implements `ports.Journal`. Open one per process, share it among threads, close it at the end."""
 
     def __init__(self, path: Path) -> None:
-        """Opens or makes the file. Raises InfrastructureError that says what is in the way."""
+        """Opens or makes the file. Raises InfrastructureError that says what is wrong."""
         self._path = path
         self._writes = GroupCommit(patiently(partial(schema.open_journal, path)), path)
         self._reader = patiently(partial(schema.open_reader, path))

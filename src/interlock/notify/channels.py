@@ -155,7 +155,7 @@ class Command:
                 )
                 ended = supervise(work, cancel)
         except (InfrastructureError, OSError) as error:
-            raise Refusal(f"the machine is in the way: {error}") from error
+            raise Refusal(f"infrastructure error: {error}") from error
         if ended.how is How.NOT_FOUND:
             raise Refusal("there is no such program, or it may not be executed", lasting=True)
         said = ending(ended.tail, _SAID_MAX).rpartition("\n")[2]

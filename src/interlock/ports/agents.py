@@ -42,7 +42,7 @@ class Brief:
     idle_timeout_s: int
     dir: str = ""  # where to work, relative to the checkout
     session: Path | None = None  # of the attempt before, as that one left it in its outcome
-    resumed: str = ""  # the text in place of `text`, where that session can be gone on with
+    resumed: str = ""  # the text in place of `text`, where that session can be resumed
     left: Left = Left()  # of the limits: an agent that tells as it goes is ended there
     scope: Scope = Scope()  # what may be changed: a courtesy, the scope gate judges
     secrets: tuple[str, ...] = ()  # values that must not be in anything that is kept

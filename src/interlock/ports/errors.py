@@ -14,8 +14,8 @@ class UsageError(InterlockError):
 
 
 class InfrastructureError(InterlockError):
-    """The machine, a program or the disk is in the way. `permanent` where retrying cannot help; `undone` where it is
-    known that nothing of the effect is there. `rule` names the kind in findings."""
+    """An infrastructure error: of the machine, a program or the disk. `permanent` where retrying cannot help; `undone`
+    where it is known that nothing of the effect is there. `rule` names the kind in findings."""
 
     rule = "infrastructure"
 

@@ -289,7 +289,7 @@ class Objects:
 
 
 def disk_trouble(path: Path | str, error: OSError) -> InfrastructureError:
-    """What to raise where the disk is in the way."""
+    """What to raise where the disk fails."""
     mend = {
         errno.ENOSPC: "the disk is full: make room",
         errno.EDQUOT: "the quota is used up: make room",

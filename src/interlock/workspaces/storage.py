@@ -32,7 +32,7 @@ def own(store: Path, name: str) -> Path:
 
 def create(store: Path, algorithm: str) -> None:
     """Make the store where there is none, and mend it where a power loss left empty files of what we wrote into it.
-    Raises InfrastructureError where the disk is in the way."""
+    Raises InfrastructureError where the disk fails."""
     try:
         if store.is_dir():
             _mend(store, algorithm)

@@ -149,7 +149,7 @@ class GitWorkspaces:
 
     def open(self, run: str, attempt: AttemptId, commit: str, room: Room, *, overlay: str = "") -> Place:
         """As the port says. Raises UsageError where submodules, LFS or carried files are missing, and
-        InfrastructureError where setup fails or the disk is in the way."""
+        InfrastructureError where setup or the disk fails."""
         made = self._commit(commit)
         place = self._places.of_attempt(run, attempt)
         wanted = replace(self._wanted((made,), room), base=self._commit(room.base).tree if room.base else "")
@@ -157,7 +157,7 @@ class GitWorkspaces:
             wanted = replace(wanted, shown=self._commit(overlay).tree)
         try:
             place = self._furnish(place, wanted)
-        except SetupFailed:  # what is gone on with may be what broke it: then it is the accepted input's
+        except SetupFailed:  # what is continued may be what broke it: then it is the accepted input's
             if not overlay:
                 raise
             place = self._furnish(self._places.of_attempt(run, attempt), replace(wanted, made_from=made.tree))

@@ -1,4 +1,4 @@
-"""How long a program that tries again is let, and what is gone on with."""
+"""How long a program that tries again is let, and what is resumed."""
 
 from __future__ import annotations
 

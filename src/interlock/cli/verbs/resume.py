@@ -1,4 +1,4 @@
-"""`interlock resume`: go on with a run."""
+"""`interlock resume`: continue a run."""
 
 from __future__ import annotations
 

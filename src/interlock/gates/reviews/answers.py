@@ -99,7 +99,7 @@ def read(text: str, asked: Asked) -> Answer:
 
 
 def _document(text: str, mark: str) -> dict[str, Any]:
-    """The one answer in the text, of the asked shape."""
+    """The one answer in the text that matches the schema."""
     if len(text) > ANSWER_MAX:
         raise NoAnswer(f"{len(text)} characters, {ANSWER_MAX} at most")
     try:

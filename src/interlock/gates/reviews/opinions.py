@@ -18,7 +18,7 @@ from interlock.gates.kinds.review import Review
 from interlock.gates.reviews.answers import Answer, Asked, Said
 from interlock.ports import Case, Journal, Judgement
 
-ASKED_MAX = 3  # times, until an answer has the asked shape
+ASKED_MAX = 3  # times, until an answer matches the schema
 _ANSWER = "review/1"
 _TRY = "review-try/1"
 _TRIES_MAX = 1_000  # of one gate on one candidate, people's answers in between

@@ -1,7 +1,7 @@
 """A panel of reviewers: agents read the candidate and say approve, revise or escalate.
 
 Rule: it is asked only of what passed every hard gate, and overrules none. Each reviewer works alone in a checkout
-that is thrown away and holds no instruction files for agents. Who gives no answer of the asked shape counts for
+that is thrown away and holds no instruction files for agents. Who gives no answer that matches the schema counts for
 nobody; where the others cannot decide without it, nothing is decided. What was answered is kept, so that a crash
 pays no reviewer twice. Who can no longer let the candidate through is not waited for.
 """
@@ -124,7 +124,7 @@ def _asked(bench: Bench, case: Case, asked: Asked, times: int, cancel: Cancel) -
         except NoAnswer as error:
             times += 1
             if times >= ASKED_MAX:
-                return replace(silent, why=f"its answer has not the asked shape ({error})", asked=times)
+                return replace(silent, why=f"its answer does not match the schema ({error})", asked=times)
             text = again(first, str(error))
             continue
         return replace(silent, answer=answer)

@@ -45,7 +45,7 @@ def check(view: View) -> None:
 
 
 def _sessions(view: View) -> None:
-    """A session is gone on with by agents that keep one."""
+    """A session is resumed by agents that keep one."""
     uses = {agent.name: agent.use for agent in view.pipeline.agents}
     for stage in view.pipeline.stages:
         workers = (stage.agent, *(rule.agent for rule in stage.on_reject)) if stage.resumes else ()
