@@ -51,9 +51,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Without a path and without --all, what is marked `nightly` is left out, and counted as deselected."""
     if config.getoption("all") or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
         return
-    late = [item for item in items if item.get_closest_marker("nightly")]
+    pushed: list[pytest.Item] = []
+    late: list[pytest.Item] = []
+    for item in items:
+        (late if item.get_closest_marker("nightly") else pushed).append(item)
     config.hook.pytest_deselected(items=late)
-    items[:] = [item for item in items if not item.get_closest_marker("nightly")]
+    items[:] = pushed
 
 
 def _hear_signals() -> None:
