@@ -39,8 +39,8 @@ from interlock.core.plan import plan
 from interlock.core.wire import encode_event, kind_of
 from interlock.journal.chain import link
 from interlock.journal.codec import VERSION
+from interlock.pipelinefile import load_pipeline, locate_pipeline
 from interlock.service import RunRequest
-from interlock.spec import load_pipeline, locate_pipeline
 
 EVENTS = 100_000
 APPENDS = 2_000

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from interlock.core.views import RunView
 from interlock.execution.histories import Histories
-from interlock.journal import Aside, FileBlobs, SqliteJournal
+from interlock.journal import FileBlobs, SetAsideRuns, SqliteJournal
 from interlock.ports import Brief, Cancel, InfrastructureError, UsageError, World
 from interlock.process import capture, detach, scrubbed
 from interlock.service import Service
@@ -42,11 +42,11 @@ from interlock.settings import (
 from interlock.settings import Owner as Holder
 
 if TYPE_CHECKING:  # what does work is loaded where there is some: see _driver and its neighbours
-    from interlock.engines.owner import Attendant, Owner
-    from interlock.gates.bench import Bench
-    from interlock.gates.locks import HeldUp, Slot, Slots
+    from interlock.engines.owner import Observer, Owner
+    from interlock.gates.context import GateContext
+    from interlock.gates.locks import Slot, Slots, WaitingWork
     from interlock.gates.referee import Referee
-    from interlock.notify import Channel, Notices, Untold
+    from interlock.notify import Channel, Notices, Undelivered
     from interlock.workspaces import GitWorkspaces
 
 Made = TypeVar("Made")
@@ -99,7 +99,7 @@ class Application:
     _workspaces: Once[GitWorkspaces]
     _owner: Once[Owner]
     _notices: Once[Notices]
-    aside: Aside
+    aside: SetAsideRuns
     notice: str = ""  # what a person should know of whose runs these are
 
     @property
@@ -137,12 +137,12 @@ class Application:
             raise UsageError(said.removeprefix("error: ") or "the run did not start, and nothing was said")
         return started[1]
 
-    def untold(self, run: str) -> tuple[Untold, ...]:
+    def untold(self, run: str) -> tuple[Undelivered, ...]:
         """Who should have been told of the run and was not."""
         wanted = self.settings.notify.webhook or self.settings.notify.command
         return self.notices.untold(run) if wanted else ()
 
-    def held_up(self, run: str) -> tuple[HeldUp, ...]:
+    def held_up(self, run: str) -> tuple[WaitingWork, ...]:
         """What of the run waits for a slot, or for a gate that is alone with something."""
         from interlock.gates.locks import held_up
 
@@ -171,7 +171,7 @@ def build(cwd: Path, environ: Mapping[str, str], settings: Settings | None = Non
     identity = identify(general, common_dir)
     paths = identity.paths
     clock = SystemClock()
-    journal, blobs, aside = SqliteJournal(paths.journal), FileBlobs(paths.blobs), Aside(paths.aside)
+    journal, blobs, aside = SqliteJournal(paths.journal), FileBlobs(paths.blobs), SetAsideRuns(paths.aside)
     notice, gone = identity.notice, _vanished(identity)
     if not (identity.known and identity.recorded) and journal.runs():  # of an earlier version, or settled in part
         identity.settle()
@@ -227,11 +227,11 @@ def _workspaces(paths: RepositoryPaths, top: Path, environ: Mapping[str, str]) -
     return GitWorkspaces(paths.store, paths.places, top, environ, former=paths.former_places)
 
 
-def _bench(ground: _Ground, workspaces: GitWorkspaces) -> Bench:
+def _bench(ground: _Ground, workspaces: GitWorkspaces) -> GateContext:
     from interlock.agents import adapters
     from interlock.agents.daily import DailyCap, capped
     from interlock.agents.turns import queued
-    from interlock.gates.bench import Bench
+    from interlock.gates.context import GateContext
     from interlock.gates.held_out import HeldOut
     from interlock.gates.locks import Slots
     from interlock.gates.outside_api import Outside
@@ -244,16 +244,16 @@ def _bench(ground: _Ground, workspaces: GitWorkspaces) -> Bench:
     outside = Outside(settings.ci.endpoint, settings.ci.token, settings.ci.poll_s, settings.ci.grace_s)
     held_out = HeldOut(settings.held_out, environ, ground.top)
     shared = (workspaces, ground.blobs, ground.journal, environ, ground.paths.locks)
-    return Bench(*shared, slots, agents, outside, held_out=held_out)
+    return GateContext(*shared, slots, agents, outside, held_out=held_out)
 
 
 def _turn(slots: Slots, brief: Brief, cancel: Cancel) -> AbstractContextManager[Slot]:
-    from interlock.gates.locks import HeldUp
+    from interlock.gates.locks import WaitingWork
 
-    return slots.taken(cancel, HeldUp(brief.run, str(brief.attempt)))
+    return slots.taken(cancel, WaitingWork(brief.run, str(brief.attempt)))
 
 
-def _referee(bench: Bench) -> Referee:
+def _referee(bench: GateContext) -> Referee:
     from interlock.gates.referee import Referee
 
     return Referee(bench)
@@ -275,9 +275,9 @@ def _notices(ground: _Ground, service: Service) -> Notices:
     )
 
 
-def _driver(ground: _Ground, service: Service, bench: Bench, notices: Notices) -> Owner:
+def _driver(ground: _Ground, service: Service, bench: GateContext, notices: Notices) -> Owner:
     from interlock.engines.owner import Owner
-    from interlock.spec.templates import render
+    from interlock.pipelinefile.templates import render
 
     holder = _holder()
     stores = (ground.blobs, ground.journal, ground.clock)
@@ -314,7 +314,7 @@ def _lost(journal: SqliteJournal, paths: RepositoryPaths) -> list[str]:
 
 def _attendants(
     notices: Notices, view: Callable[[str], RunView], environ: Mapping[str, str]
-) -> Iterator[Callable[[str], Attendant]]:
+) -> Iterator[Callable[[str], Observer]]:
     from interlock.telemetry import Telemetry, lacking, wanted
 
     if notices.channels:
@@ -324,13 +324,13 @@ def _attendants(
 
 
 def _channels(notify: NotifySettings, config: Path, environ: Mapping[str, str]) -> Iterator[Channel]:
-    from interlock.notify import Command, Webhook
+    from interlock.notify import CommandChannel, Webhook
 
     if notify.webhook:
         yield Webhook(notify.webhook, notify.secret, environ, notify.timeout_s)
     if notify.command:
         secrets = (notify.secret,) if notify.secret else ()
-        yield Command(notify.command, config, environ, notify.timeout_s, secrets)
+        yield CommandChannel(notify.command, config, environ, notify.timeout_s, secrets)
 
 
 def repository_of(cwd: Path, environ: Mapping[str, str]) -> tuple[Path, Path]:

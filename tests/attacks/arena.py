@@ -26,8 +26,8 @@ from interlock.bootstrap import Application, build
 from interlock.core.events import Action, VerdictStatus
 from interlock.core.history import AttemptPhase
 from interlock.core.views import RunPhase, RunView
-from interlock.service import RunRequest, Said
-from interlock.spec import load_pipeline, locate_pipeline, require_runnable
+from interlock.pipelinefile import load_pipeline, locate_pipeline, require_runnable
+from interlock.service import AnswerRequest, RunRequest
 
 Change: TypeAlias = str | list[str] | None
 Changes: TypeAlias = Mapping[str, Change]  # by path
@@ -123,7 +123,7 @@ class Arena:
             asked = next((wait for wait in view.waits if wait.reason == "approval"), None)
             if asked is None:
                 break
-            app.service.answer(view, Said(Action.APPROVE, "somebody", asked.stage, gate=asked.gate))
+            app.service.answer(view, AnswerRequest(Action.APPROVE, "somebody", asked.stage, gate=asked.gate))
             app.owner.drive(run)
         return app.service.describe_run(run)
 

@@ -1,4 +1,4 @@
-"""What the tests of gates need of the world, small and real: git trees, clean rooms, blobs, a journal's cache."""
+"""What the tests of gates need of the world, small and real: git trees, clean checkouts, blobs, a journal's cache."""
 
 import hashlib
 import os
@@ -12,11 +12,11 @@ from pathlib import Path
 from interlock.agents import adapters
 from interlock.core.globs import matches_any
 from interlock.core.ids import AttemptId
-from interlock.core.pipeline import Command, Gate, GateKind, Pipeline, Scope, Stage
-from interlock.gates.bench import Bench
+from interlock.core.pipeline import CommandLine, Gate, GateKind, Pipeline, Scope, Stage
+from interlock.gates.context import GateContext
 from interlock.gates.locks import Slots
 from interlock.gates.referee import Referee
-from interlock.ports import Case, Change, Judgement, Place, Room, Stamp, UsageError
+from interlock.ports import Change, Checkout, CheckoutSpec, GateRequest, Judgement, Stamp, UsageError
 
 
 def git(*arguments: str, cwd: Path) -> str:
@@ -95,10 +95,10 @@ class Trees:
     def patch(self, old: str, new: str, without: Sequence[str] = (), *, text: Sequence[str] = ()) -> bytes:
         return git("diff", "--text" if text else "--binary", old, new, "--", *text, cwd=self.repository).encode()
 
-    def room_digest(self, commit: str, base: str, room: Room) -> str:
+    def checkout_digest(self, commit: str, base: str, spec: CheckoutSpec) -> str:
         if isinstance(self.unfit, Exception):
             raise self.unfit
-        return f"{commit} {base} {self.setup if room.setup else ''}"
+        return f"{commit} {base} {self.setup if spec.setup else ''}"
 
     def restore(self, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:
         git("checkout", "-qf", commit, cwd=self.repository)
@@ -117,16 +117,16 @@ class Trees:
         return self.seal() if contents else commit
 
     @contextmanager
-    def clean_room(self, commit: str, base: str, room: Room) -> Iterator[Place]:
+    def clean_checkout(self, commit: str, base: str, spec: CheckoutSpec) -> Iterator[Checkout]:
         with self._one:
             self.rooms += 1
             root = self._root / f"gate-{self.rooms}"
-            place = Place(root, root / "tree", root / "home", root / "tmp")
-            for folder in (place.tree, place.home, place.tmp):
+            checkout = Checkout(root, root / "tree", root / "home", root / "tmp")
+            for folder in (checkout.tree, checkout.home, checkout.tmp):
                 folder.mkdir(parents=True)
-            git("--work-tree", str(place.tree), "checkout", "-qf", commit, "--", ".", cwd=self.repository)
+            git("--work-tree", str(checkout.tree), "checkout", "-qf", commit, "--", ".", cwd=self.repository)
         try:
-            yield place
+            yield checkout
         finally:
             shutil.rmtree(root)
 
@@ -167,13 +167,15 @@ class World:
         self.trees = Trees(root)
         self.cellar = Cellar(root / "blobs")
         self.cancel = threading.Event()
-        self.bench = Bench(
+        self.context = GateContext(
             self.trees, self.cellar, self.cellar, {**os.environ, **(environ or {})}, root / "locks",
             Slots(root / "slots"), adapters({}, self.trees.repository),
         )  # fmt: skip
-        self.referee = Referee(self.bench)
+        self.referee = Referee(self.context)
 
-    def case(self, gate: Gate, commit: str, input_commit: str, stage: Stage | None = None, **more: object) -> Case:
+    def request(
+        self, gate: Gate, commit: str, input_commit: str, stage: Stage | None = None, **more: object
+    ) -> GateRequest:
         stage = stage or Stage("code", agent="coder", gates=(gate,))
         pipeline = Pipeline("test", (stage,))
         values = {
@@ -181,10 +183,10 @@ class World:
             "commit": commit, "tree": self.trees.tree(commit), "input_commit": input_commit,
             "input_tree": self.trees.tree(input_commit), "base_commit": input_commit, "values": {}, **more,
         }  # fmt: skip
-        return Case(**values)
+        return GateRequest(**values)
 
     def judge(self, gate: Gate, commit: str, input_commit: str, stage: Stage | None = None, **more) -> Judgement:
-        return self.referee.evaluate(self.case(gate, commit, input_commit, stage, **more), self.cancel)
+        return self.referee.evaluate(self.request(gate, commit, input_commit, stage, **more), self.cancel)
 
     def scope(self, scope: Scope, commit: str, input_commit: str, **more: object) -> Judgement:
         gate = Gate("scope", GateKind.SCOPE)
@@ -197,4 +199,4 @@ class World:
 
 
 def run_gate(shell: str, **more: object) -> Gate:
-    return Gate("check", GateKind.RUN, Command(shell=shell), **more)
+    return Gate("check", GateKind.RUN, CommandLine(shell=shell), **more)

@@ -12,7 +12,7 @@ from interlock.agents import adapters
 from interlock.agents.scripted.behaviour import FAULTS, Behaviour, draw
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec
-from interlock.ports import Brief, Ended, Outcome, Place
+from interlock.ports import Brief, Checkout, Ended, Outcome
 
 SCRIPT = {
     "stages": {
@@ -31,98 +31,102 @@ SCRIPT = {
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    place = Place(tmp_path / "p", tmp_path / "p/tree", tmp_path / "p/home", tmp_path / "p/tmp")
-    for folder in (place.tree, place.home, place.tmp):
+def checkout(tmp_path: Path) -> Checkout:
+    checkout = Checkout(tmp_path / "p", tmp_path / "p/tree", tmp_path / "p/home", tmp_path / "p/tmp")
+    for folder in (checkout.tree, checkout.home, checkout.tmp):
         folder.mkdir(parents=True)
-    (place.tree / "app.py").write_text("def add(a, b):\n    return a - b\n")
-    (place.tree / "test_app.py").write_text("assert add(1, 1) == 2\n")
-    return place
+    (checkout.tree / "app.py").write_text("def add(a, b):\n    return a - b\n")
+    (checkout.tree / "test_app.py").write_text("assert add(1, 1) == 2\n")
+    return checkout
 
 
-def work(place: Place, stage: str = "code", number: int = 1, script: object = SCRIPT, **options: object) -> Outcome:
+def work(
+    checkout: Checkout, stage: str = "code", number: int = 1, script: object = SCRIPT, **options: object
+) -> Outcome:
     told = {"script": script, **options}
     spec = AgentSpec("coder", "scripted", options=tuple((name, json.dumps(value)) for name, value in told.items()))
-    env = {"PATH": os.environ["PATH"], "ARTIFACTS": str(place.tree / ".interlock/artifacts" / stage)}
+    env = {"PATH": os.environ["PATH"], "ARTIFACTS": str(checkout.tree / ".interlock/artifacts" / stage)}
     brief = Brief("r", AttemptId(stage, 1, number), "Mend it.", "Mend it.", "", env, 30, 20)
-    return adapters({}, place.root)["scripted"].work(spec, brief, place, threading.Event())
+    return adapters({}, checkout.root)["scripted"].work(spec, brief, checkout, threading.Event())
 
 
-def files(place: Place) -> dict[str, str]:
-    return {str(path.relative_to(place.tree)): path.read_text() for path in place.tree.rglob("*") if path.is_file()}
+def files(checkout: Checkout) -> dict[str, str]:
+    return {
+        str(path.relative_to(checkout.tree)): path.read_text() for path in checkout.tree.rglob("*") if path.is_file()
+    }
 
 
-def test_right_work_with_pretended_usage(place: Place) -> None:
-    outcome = work(place, rate=0)
+def test_right_work_with_pretended_usage(checkout: Checkout) -> None:
+    outcome = work(checkout, rate=0)
     assert (outcome.ended, outcome.session) == (Ended.COMPLETED, "scripted:right")
-    assert files(place)["app.py"].endswith("a + b\n")
-    assert files(place)["docs/new.md"] == "x" * 40
+    assert files(checkout)["app.py"].endswith("a + b\n")
+    assert files(checkout)["docs/new.md"] == "x" * 40
     assert outcome.usage.tokens_in is not None
     assert 800 <= outcome.usage.tokens_in <= 1200
     assert outcome.message.endswith("all tests pass.")
 
 
-def test_artifacts(place: Place) -> None:
-    work(place, "plan", rate=0)
-    assert files(place)[".interlock/artifacts/plan/plan.md"] == "# Goal\n"
+def test_artifacts(checkout: Checkout) -> None:
+    work(checkout, "plan", rate=0)
+    assert files(checkout)[".interlock/artifacts/plan/plan.md"] == "# Goal\n"
 
 
-def test_wrong_fix(place: Place) -> None:
-    assert work(place, rate=1, kinds=["wrong_fix"]).ended is Ended.COMPLETED
-    assert files(place)["app.py"].endswith("a * b\n")
+def test_wrong_fix(checkout: Checkout) -> None:
+    assert work(checkout, rate=1, kinds=["wrong_fix"]).ended is Ended.COMPLETED
+    assert files(checkout)["app.py"].endswith("a * b\n")
 
 
-def test_takes_turns_where_there_are_several_ways_to_be_wrong(place: Place) -> None:
+def test_takes_turns_where_there_are_several_ways_to_be_wrong(checkout: Checkout) -> None:
     ways = [[{"write": {"app.py": name}}] for name in ("one", "two", "three")]
     script = {"stages": {"code": {"right": [], "wrong": ways}}}
     seen = []
     for number in (1, 2, 3, 4):
-        work(place, number=number, script=script, rate=1, kinds=["wrong_fix"])
-        seen.append(files(place)["app.py"])
+        work(checkout, number=number, script=script, rate=1, kinds=["wrong_fix"])
+        seen.append(files(checkout)["app.py"])
     assert set(seen[:3]) == {"one", "two", "three"}
     assert seen[3] == seen[0]
 
 
-def test_edited_test(place: Place) -> None:
-    work(place, rate=1, kinds=["edited_test"])
-    assert files(place)["test_app.py"] == "pass\n"
+def test_edited_test(checkout: Checkout) -> None:
+    work(checkout, rate=1, kinds=["edited_test"])
+    assert files(checkout)["test_app.py"] == "pass\n"
 
 
-def test_crash_leaves_a_part(place: Place) -> None:
-    outcome = work(place, rate=1, kinds=["crash"])
+def test_crash_leaves_a_part(checkout: Checkout) -> None:
+    outcome = work(checkout, rate=1, kinds=["crash"])
     assert (outcome.ended, outcome.exit_code) == (Ended.CRASHED, 70)
-    assert "docs/new.md" not in files(place)
-    assert files(place)["app.py"] == "def add(a, b):\n "
+    assert "docs/new.md" not in files(checkout)
+    assert files(checkout)["app.py"] == "def add(a, b):\n "
 
 
-def test_lie(place: Place) -> None:
-    before = files(place)
-    outcome = work(place, rate=1, kinds=["lie"])
+def test_lie(checkout: Checkout) -> None:
+    before = files(checkout)
+    outcome = work(checkout, rate=1, kinds=["lie"])
     assert outcome.ended is Ended.COMPLETED
     assert "tests pass" in outcome.message
-    assert files(place) == before
+    assert files(checkout) == before
 
 
-def test_hang(place: Place) -> None:
-    before = files(place)
-    assert work(place, rate=1, kinds=["hang"], hang_s=0.3).ended is Ended.TIMED_OUT
-    assert files(place) == before
+def test_hang(checkout: Checkout) -> None:
+    before = files(checkout)
+    assert work(checkout, rate=1, kinds=["hang"], hang_s=0.3).ended is Ended.TIMED_OUT
+    assert files(checkout) == before
 
 
-def test_a_fault_that_the_script_has_no_work_for_is_not_drawn(place: Place) -> None:
-    assert work(place, "plan", rate=1, kinds=["wrong_fix", "edited_test"]).session == "scripted:right"
+def test_a_fault_that_the_script_has_no_work_for_is_not_drawn(checkout: Checkout) -> None:
+    assert work(checkout, "plan", rate=1, kinds=["wrong_fix", "edited_test"]).session == "scripted:right"
 
 
-def test_a_sequence_takes_the_place_of_chance(place: Place) -> None:
+def test_a_sequence_takes_the_place_of_chance(checkout: Checkout) -> None:
     script = json.loads(json.dumps(SCRIPT))
     script["stages"]["code"]["sequence"] = ["lie", "wrong_fix", "right"]
-    said = [work(place, number=number, script=script).session for number in (1, 2)]
+    said = [work(checkout, number=number, script=script).session for number in (1, 2)]
     assert said == ["scripted:lie", "scripted:wrong_fix"]
 
 
-def test_a_script_in_a_file_with_patch_copy_and_delete(place: Place, tmp_path: Path) -> None:
-    subprocess.run(["git", "init", "-q"], cwd=place.tree, check=True)
-    beside = place.root / "scripts"
+def test_a_script_in_a_file_with_patch_copy_and_delete(checkout: Checkout, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=checkout.tree, check=True)
+    beside = checkout.root / "scripts"
     (beside / "up").mkdir(parents=True)
     (beside / "up/lib.py").write_text("lib = 1\n")
     (beside / "fix.patch").write_text(
@@ -131,8 +135,8 @@ def test_a_script_in_a_file_with_patch_copy_and_delete(place: Place, tmp_path: P
     (beside / "script.yaml").write_text(
         "stages: {code: {right: [{patch: fix.patch}, {copy: {from: up, to: src}}, {delete: test_app.py}]}}"
     )
-    assert work(place, script="scripts/script.yaml", rate=0).ended is Ended.COMPLETED
-    there = {name: text for name, text in files(place).items() if not name.startswith(".git/")}
+    assert work(checkout, script="scripts/script.yaml", rate=0).ended is Ended.COMPLETED
+    there = {name: text for name, text in files(checkout).items() if not name.startswith(".git/")}
     assert there == {"app.py": "def add(a, b):\n    return a + b\n", "src/lib.py": "lib = 1\n"}
 
 
@@ -149,8 +153,8 @@ def test_a_script_in_a_file_with_patch_copy_and_delete(place: Place, tmp_path: P
         ({"sede": 2}, "'sede' is none of"),
     ],
 )
-def test_what_is_wrong_with_a_script_is_said(place: Place, options, what: str) -> None:
-    outcome = work(place, **options)
+def test_what_is_wrong_with_a_script_is_said(checkout: Checkout, options, what: str) -> None:
+    outcome = work(checkout, **options)
     assert (outcome.ended, outcome.permanent) == (Ended.UNAVAILABLE, True)
     assert what in outcome.message
 

@@ -14,7 +14,7 @@ from interlock.core.events import AttemptErrored, AttemptStarted, EffectErrored,
 from interlock.core.events import VerdictStatus as Status
 from interlock.core.ids import parse_attempt
 from interlock.core.pipeline import Pipeline, Stage
-from interlock.spec.load import LINE
+from interlock.pipelinefile.load import LINE
 
 PIPELINE = """\
 version: 1

@@ -15,9 +15,9 @@ import pytest
 from tests.contract.sets.projects import NODE, PYTEST, lay
 
 from interlock.bootstrap import build
+from interlock.pipelinefile import load_pipeline
 from interlock.ports import UsageError
 from interlock.service import RunRequest
-from interlock.spec import load_pipeline
 
 BROKEN = "version: 1\nname: broken\nstages:\n  code:\n    agnt: own\n    needs: [desing]\n    run: make\n"
 TOUCHES = """\

@@ -16,7 +16,7 @@ from interlock.bootstrap import build
 from interlock.cli.lines import Story
 from interlock.core.events import Action, Recorded, Refused
 from interlock.core.pipeline import Pipeline
-from interlock.service import Said
+from interlock.service import AnswerRequest
 
 PIPELINE = """\
 version: 1
@@ -189,7 +189,7 @@ def test_a_run_that_was_answered_waits_for_an_owner_and_no_more_for_a_person(tmp
     with closing(build(world.repository, world.environment())) as app:
         view = app.service.latest_run()
         assert view.phase == "waiting"
-        app.service.answer(app.service.describe_run(view.id), Said(Action.APPROVE, "me"))
+        app.service.answer(app.service.describe_run(view.id), AnswerRequest(Action.APPROVE, "me"))
         assert app.service.latest_run().phase == "interrupted"
         assert app.service.describe_run(view.id).phase == "interrupted"
         owned = replace(app.service, owner_of=lambda run: "process 1")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.contract.cli_world import new_world
 
-from interlock.gates.locks import HeldUp, Slots, held, held_up, told
+from interlock.gates.locks import Slots, WaitingWork, held, held_up, told
 from interlock.ports import Cancelled
 
 PIPELINE = """\
@@ -68,13 +68,13 @@ def test_who_waits_for_a_slot_says_so(tmp_path: Path) -> None:
 
 
 def test_who_waits_for_what_another_gate_has_says_so(tmp_path: Path) -> None:
-    cancel, who = threading.Event(), HeldUp("r1", "code/1.1", "test")
-    seen: list[tuple[HeldUp, ...]] = []
+    cancel, who = threading.Event(), WaitingWork("r1", "code/1.1", "test")
+    seen: list[tuple[WaitingWork, ...]] = []
 
     def waits(name: str) -> AbstractContextManager[None]:
         seen.append(held_up(tmp_path, "r1"))
         cancel.set()
-        return told(tmp_path, HeldUp(who.run, who.subject, who.gate, f"waits for {name}"))
+        return told(tmp_path, WaitingWork(who.run, who.subject, who.gate, f"waits for {name}"))
 
     with held(tmp_path, ["db"], threading.Event(), waits):
         assert seen == []  # nobody waited
@@ -84,7 +84,7 @@ def test_who_waits_for_what_another_gate_has_says_so(tmp_path: Path) -> None:
 
 
 def test_what_waits_is_told_while_its_waiter_lives(tmp_path: Path) -> None:
-    waits = HeldUp("r1", "code/1.1", "test", "waits for a slot")
+    waits = WaitingWork("r1", "code/1.1", "test", "waits for a slot")
     with told(tmp_path, waits):
         assert held_up(tmp_path, "r1") == (waits,)
         assert held_up(tmp_path, "r2") == ()

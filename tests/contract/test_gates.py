@@ -7,9 +7,9 @@ from tests.contract.gates_world import World, git, run_gate
 
 from interlock.core.events import VerdictStatus
 from interlock.core.ids import base_of
-from interlock.core.pipeline import Command, Gate, GateKind, Report, Scope, Stage
+from interlock.core.pipeline import CommandLine, Gate, GateKind, Report, Scope, Stage
+from interlock.pipelinefile.protected import ALWAYS
 from interlock.ports import Cancelled, UsageError
-from interlock.spec.protected import ALWAYS
 
 PASSED, FAILED, ERRORED = VerdictStatus
 
@@ -261,7 +261,7 @@ def test_the_end_of_the_output_is_the_finding_and_all_of_it_the_log(world: World
 
 
 def test_an_argv_that_is_not_there(world: World, base: str) -> None:
-    gate = Gate("check", GateKind.RUN, Command(argv=("./missing",)))
+    gate = Gate("check", GateKind.RUN, CommandLine(argv=("./missing",)))
     assert world.judge(gate, base, base).status is ERRORED
     assert world.judge(gate, base, base).permanent
     assert world.judge(gate, base, base, decided_on_input=True).status is FAILED

@@ -9,9 +9,9 @@ from tests.contract.sets.projects import UNITTEST
 
 from interlock.core.events import Severity, VerdictStatus
 from interlock.core.ids import base_of
-from interlock.core.pipeline import Baseline, Command, Expect, Gate, GateKind, Report
+from interlock.core.pipeline import Baseline, CommandLine, Expect, Gate, GateKind, Report
+from interlock.pipelinefile.sets import resolve
 from interlock.ports import Judgement
-from interlock.spec.sets import resolve
 
 PASSED, FAILED, ERRORED = VerdictStatus
 FILES = {
@@ -43,7 +43,7 @@ def judged(world: World, checked: Gate, files: dict[str, str | None], base: str)
 def ready(world: World, base: str, name: str) -> Gate:
     world.trees.commit({}, base)
     found = resolve(name, world.trees.repository)
-    command = Command(shell=found.run)
+    command = CommandLine(shell=found.run)
     return Gate("check", GateKind.RUN, command, found.report, canary=found.canary, used=name)
 
 

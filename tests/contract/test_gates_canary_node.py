@@ -18,9 +18,9 @@ from tests.nightly import rest_at_night
 
 from interlock.core.events import VerdictStatus
 from interlock.core.ids import base_of
-from interlock.core.pipeline import Command, Gate, GateKind, Report
+from interlock.core.pipeline import CommandLine, Gate, GateKind, Report
+from interlock.pipelinefile.sets import resolve
 from interlock.ports import Judgement
-from interlock.spec.sets import resolve
 
 PASSED, FAILED, ERRORED = VerdictStatus
 _OF_THE_USER = dict(os.environ)  # when tests are collected: fetching needs the user's npm and cache
@@ -108,7 +108,7 @@ def ready(world: World, installed: Path | None, runner: str) -> Gate:
     line = f'ln -s "{installed / runner}/node_modules" node_modules\n{found.run}' if installed else found.run
     assert found.report is Report.JUNIT
     assert found.canary == runner
-    return Gate("check", GateKind.RUN, Command(shell=line), found.report, canary=found.canary, used="node.test")
+    return Gate("check", GateKind.RUN, CommandLine(shell=line), found.report, canary=found.canary, used="node.test")
 
 
 def judged(world: World, gate: Gate, files: dict[str, str | None], base: str) -> Judgement:

@@ -16,13 +16,13 @@ from tests.contract.workspaces_world import World, fingerprint, git, make_world
 from interlock.core.events import VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Gate, Pipeline, Stage
-from interlock.gates.bench import Bench
+from interlock.gates.context import GateContext
 from interlock.gates.kinds.ci import Ci
 from interlock.gates.locks import Slots
 from interlock.gates.outside_api import Outside
 from interlock.gates.referee import Referee
 from interlock.journal import FileBlobs
-from interlock.ports import Cancelled, Case, Fenced, InfrastructureError, Judgement
+from interlock.ports import Cancelled, Fenced, GateRequest, InfrastructureError, Judgement
 
 BRANCH = "interlock/run1/code/1.1/ci"
 OK, NO, BROKEN = VerdictStatus.PASSED, VerdictStatus.FAILED, VerdictStatus.ERRORED
@@ -33,21 +33,23 @@ class Ground:
     world: World
     remote: Path
     github: GitHub
-    bench: Bench
+    context: GateContext
     commit: str
 
-    def case(self, *, checks: tuple[str, ...] = (), timeout_s: int = 30, repository: str = "acme/app") -> Case:
+    def request(
+        self, *, checks: tuple[str, ...] = (), timeout_s: int = 30, repository: str = "acme/app"
+    ) -> GateRequest:
         ci = Ci("origin", checks, repository)
         gate = Gate("ci", "ci", timeout_s=timeout_s, options=ci)
         stage = Stage("code", agent="coder", gates=(gate,))
         base = self.world.base()
-        return Case(
+        return GateRequest(
             "run1", AttemptId("code", 1, 1), stage, gate, Pipeline("p", (stage,)), self.commit, "", base.commit,
             base.tree, base.commit, {},
         )  # fmt: skip
 
     def judge(self, **more: object) -> Judgement:
-        return Referee(self.bench).evaluate(self.case(**more), threading.Event())  # type: ignore[arg-type]
+        return Referee(self.context).evaluate(self.request(**more), threading.Event())  # type: ignore[arg-type]
 
     def branches(self) -> list[str]:
         return git(self.remote, "for-each-ref", "--format=%(refname:short)", "refs/heads/interlock").split()
@@ -63,8 +65,8 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
     with world.workspaces, served(github.app()) as endpoint:
         commit = world.attempted({"a.txt": "new\n"}, world.base().commit, 1).commit
         outside = Outside(endpoint, poll_s=0.02, grace_s=0.3)
-        bench = Bench(world.workspaces, blobs, None, environ, tmp_path, Slots(tmp_path), outside=outside)  # type: ignore[arg-type]
-        yield Ground(world, remote, github, bench, commit)
+        context = GateContext(world.workspaces, blobs, None, environ, tmp_path, Slots(tmp_path), outside=outside)  # type: ignore[arg-type]
+        yield Ground(world, remote, github, context, commit)
 
 
 def told(judgement: Judgement) -> str:
@@ -98,7 +100,7 @@ def test_a_no_is_a_hard_no_with_its_lines(ground: Ground) -> None:
     assert judgement.status is NO
     assert [(one.rule, one.file, one.line) for one in judgement.findings] == [("test", "a.txt", 3), ("test", "", 0)]
     assert "2 failed: see test_a - https://ci.example.org/9" in told(judgement)
-    assert ground.bench.blobs.get(judgement.evidence[0].digest).decode().startswith("lint: success")
+    assert ground.context.blobs.get(judgement.evidence[0].digest).decode().startswith("lint: success")
     assert ground.branches() == []
 
 
@@ -184,7 +186,7 @@ def test_cancelled_it_takes_its_branch_back(ground: Ground) -> None:
 
     ground.github.runs = runs
     with pytest.raises(Cancelled):
-        Referee(ground.bench).evaluate(ground.case(), cancel)
+        Referee(ground.context).evaluate(ground.request(), cancel)
     assert ground.branches() == []
 
 
@@ -231,8 +233,8 @@ def test_the_address_names_the_repository(address: str) -> None:
 def test_a_case_is_judged_alike_whatever_the_timeout(ground: Ground) -> None:
     from interlock.gates.kinds import ci
 
-    case = ground.case()
-    assert ci.branch_of(case) == BRANCH == ci.branch_of(replace(case, number=3))
+    request = ground.request()
+    assert ci.branch_of(request) == BRANCH == ci.branch_of(replace(request, number=3))
 
 
 def test_nothing_is_pushed_for_who_has_another_owner_or_is_no_longer_wanted(ground: Ground) -> None:
@@ -240,7 +242,7 @@ def test_nothing_is_pushed_for_who_has_another_owner_or_is_no_longer_wanted(grou
         raise Fenced("run run1 has another owner")
 
     with pytest.raises(Fenced):
-        Referee(ground.bench).evaluate(replace(ground.case(), alone=taken), threading.Event())
+        Referee(ground.context).evaluate(replace(ground.request(), alone=taken), threading.Event())
     assert ground.branches() == []
     unwanted = threading.Event()
 
@@ -250,7 +252,7 @@ def test_nothing_is_pushed_for_who_has_another_owner_or_is_no_longer_wanted(grou
         yield
 
     with pytest.raises(Cancelled):
-        Referee(ground.bench).evaluate(replace(ground.case(), alone=waited), unwanted)
+        Referee(ground.context).evaluate(replace(ground.request(), alone=waited), unwanted)
     assert ground.branches() == []
 
 
@@ -273,5 +275,5 @@ def test_a_former_owner_leaves_the_branch_to_the_new_one(ground: Ground, ended: 
 
     ground.github.runs = runs
     with pytest.raises(Fenced):
-        Referee(ground.bench).evaluate(replace(ground.case(), alone=alone), cancel)
+        Referee(ground.context).evaluate(replace(ground.request(), alone=alone), cancel)
     assert ground.branches() == [BRANCH]

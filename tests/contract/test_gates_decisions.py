@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.contract.gates_world import World
 
-from interlock.core.conflicts import Did, Side, Undecided
+from interlock.core.conflicts import Side, SideChange, Undecided
 from interlock.core.events import VerdictStatus
 from interlock.core.pipeline import Scope
 
@@ -43,7 +43,7 @@ def joined(tmp_path: Path) -> Joined:
     world = World(tmp_path)
     base = world.trees.commit({"f.txt": "1\n", "g.txt": "x\n"})
     a, b = world.trees.commit({"f.txt": None}, base), world.trees.commit({"f.txt": "1\n2\n"}, base)
-    sides = (Side("a", a, Did.DELETED), Side("b", b, Did.CHANGED))
+    sides = (Side("a", a, SideChange.DELETED), Side("b", b, SideChange.CHANGED))
     return Joined(world, b, Undecided("f.txt", "modify/delete", sides, "as b left it"))
 
 
@@ -119,7 +119,9 @@ def test_a_folder_may_give_way_to_the_file_of_the_other_side(joined: Joined) -> 
     trees = joined.world.trees
     base = trees.commit({"f.txt": None}, joined.input)
     a, b = trees.commit({"f.txt/x": "x\n"}, base), trees.commit({"f.txt": "new\n"}, base)
-    item = Undecided("f.txt", "file/directory", (Side("a", a, Did.FOLDER), Side("b", b, Did.ADDED)), "a folder")
+    item = Undecided(
+        "f.txt", "file/directory", (Side("a", a, SideChange.FOLDER), Side("b", b, SideChange.ADDED)), "a folder"
+    )
     clash = Joined(joined.world, a, item)
     assert clash.said({"f.txt": "a"}) == []
     assert [said.split()[0] for said in clash.said({"f.txt": "b"})] == ["undecided"]

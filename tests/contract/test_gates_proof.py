@@ -12,11 +12,11 @@ from tests.contract.gates_world import World, run_gate
 
 from interlock.core.events import VerdictStatus
 from interlock.core.ids import AttemptId, base_of, input_of
-from interlock.core.pipeline import Command, Expect, Gate, Report, Scope, Stage
+from interlock.core.pipeline import CommandLine, Expect, Gate, Report, Scope, Stage
 from interlock.core.pipeline import Tests as Whose
 from interlock.gates.proof import GUARDS, PROVEN
+from interlock.pipelinefile.sets import resolve
 from interlock.ports import Judgement
-from interlock.spec.sets import resolve
 
 PASSED, FAILED, ERRORED = VerdictStatus
 PRODUCT = "def add(a, b):\n    return a - b\n"
@@ -37,7 +37,7 @@ def base(world: World) -> str:
 
 
 def proving(world: World) -> Gate:
-    command = Command(shell=resolve("python.test", world.trees.repository).run)
+    command = CommandLine(shell=resolve("python.test", world.trees.repository).run)
     return Gate(
         "test", run_gate("").kind, command, report=Report.JUNIT, used="python.test", expect=Expect.TESTS_PROVE_CHANGE
     )
@@ -207,7 +207,7 @@ def test_node(world: World, test: str, status: VerdictStatus, word: str) -> None
     base = world.trees.commit(
         {"package.json": '{"type": "module"}', "calc.js": calc % "-", "test/old.test.js": NODE_OLD}
     )
-    command = Command(shell=resolve("node.test", world.trees.repository).run)
+    command = CommandLine(shell=resolve("node.test", world.trees.repository).run)
     gate = replace(proving(world), command=command, used="node.test")
     product = {"calc.js": calc % "+" + "export const mul = (a, b) => a * b;\n"}
     judgement = judged(world, gate, world.trees.commit({**product, "test/new.test.js": test}, base), base)
@@ -229,6 +229,6 @@ def test_node(world: World, test: str, status: VerdictStatus, word: str) -> None
 def test_node_tests_that_come_first(world: World, test: str, found: list[str]) -> None:
     files = {"package.json": '{"type": "module"}', "calc.js": "export const add = (a, b) => a + b;\n"}
     base = world.trees.commit({**files, "test/old.test.js": NODE_OLD})
-    command = Command(shell=resolve("node.test", world.trees.repository).run)
+    command = CommandLine(shell=resolve("node.test", world.trees.repository).run)
     gate = replace(proving(world), command=command, used="node.test", expect=Expect.NEW_TESTS_FAIL)
     assert rules(judged(world, gate, world.trees.commit({"test/new.test.js": test}, base), base)) == found

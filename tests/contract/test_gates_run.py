@@ -12,7 +12,7 @@ from tests.contract.gates_world import World, run_gate
 from interlock.core.events import Severity, VerdictStatus
 from interlock.core.ids import base_of, input_of
 from interlock.core.pipeline import Artifact, Baseline, Expect, Gate, GateKind, Report, Setup, Stage, Text
-from interlock.core.pipeline import Command as Line
+from interlock.core.pipeline import CommandLine as Line
 from interlock.gates.held_out import HeldOut
 from interlock.gates.locks import PORTS_EACH, Slot, Slots, held
 from interlock.gates.referee import Referee

@@ -118,7 +118,7 @@ def proven(tmp_path: Path) -> Callable[..., Judgement]:
         subject = AttemptId("code", 1, 1)
         said = VerdictGiven(subject, "code/test", 1, status, evidence=(Evidence(PROVEN, kept, 1),))
         pipeline = Pipeline("test", (Stage("plan", produces=(Artifact("plan", "plan.md"),)), Stage("code")))
-        return world.judge(gate, made, base, pipeline=pipeline, said=(said,))
+        return world.judge(gate, made, base, pipeline=pipeline, hard_verdicts=(said,))
 
     return judged
 

@@ -1,4 +1,4 @@
-"""The referee in the clean rooms of the real store: nothing of a gate is left, and nothing leads out."""
+"""The referee in the clean checkouts of the real store: nothing of a gate is left, and nothing leads out."""
 
 import os
 import threading
@@ -10,11 +10,11 @@ from tests.contract.gates_world import Cellar, Trees, run_gate
 
 from interlock.core.events import VerdictStatus
 from interlock.core.ids import AttemptId
-from interlock.core.pipeline import Command, Gate, GateKind, Pipeline, Report, Scope, Setup, Stage
-from interlock.gates.bench import Bench
+from interlock.core.pipeline import CommandLine, Gate, GateKind, Pipeline, Report, Scope, Setup, Stage
+from interlock.gates.context import GateContext
 from interlock.gates.locks import Slots
 from interlock.gates.referee import Referee
-from interlock.ports import Case, InfrastructureError
+from interlock.ports import GateRequest, InfrastructureError
 from interlock.workspaces import GitWorkspaces
 
 
@@ -29,12 +29,16 @@ def judged(tmp_path: Path, trees: Trees, gate: Gate, commit: str, base: str):
         for wanted in (base, commit):
             workspaces.import_base(wanted)
         cellar = Cellar(tmp_path / f"blobs-{gate.id}")
-        referee = Referee(Bench(workspaces, cellar, cellar, os.environ, tmp_path / "locks", Slots(tmp_path / "slots")))
+        referee = Referee(
+            GateContext(workspaces, cellar, cellar, os.environ, tmp_path / "locks", Slots(tmp_path / "slots"))
+        )
         stage = Stage("code", agent="coder", gates=(gate,), scope=Scope(writes=("src/**",)))
         tree, input_tree = trees.tree(commit), trees.tree(base)
         subject = AttemptId("code", 1, 1)
-        case = Case("r", subject, stage, gate, Pipeline("p", (stage,)), commit, tree, base, input_tree, base, {})
-        judgement = referee.evaluate(case, threading.Event())
+        request = GateRequest(
+            "r", subject, stage, gate, Pipeline("p", (stage,)), commit, tree, base, input_tree, base, {}
+        )
+        judgement = referee.evaluate(request, threading.Event())
     finally:
         workspaces.close()
     return judgement, cellar
@@ -69,24 +73,26 @@ def of_setup(tmp_path: Path, trees: Trees, commit: str, base: str, gates: tuple[
     """The gates' judgements of `commit` where setup installs from deps.lock, as far as it is there."""
     installs = "mkdir -p .venv/bin; cp deps.lock .venv/lock; grep -q good deps.lock"
     shell = f"echo $(cat deps.lock) >> {tmp_path}/runs; {installs}"
-    setup = Setup(Command(shell=shell), ("deps.lock",), (".venv",))
+    setup = Setup(CommandLine(shell=shell), ("deps.lock",), (".venv",))
     workspaces = GitWorkspaces(tmp_path / "store", tmp_path / "places", trees.repository, os.environ)
     cellar = Cellar(tmp_path / f"blobs-{len(list(tmp_path.glob('blobs-*')))}")
     try:
         for wanted in (base, commit):
             workspaces.import_base(wanted)
-        referee = Referee(Bench(workspaces, cellar, cellar, os.environ, tmp_path / "locks", Slots(tmp_path / "slots")))
+        referee = Referee(
+            GateContext(workspaces, cellar, cellar, os.environ, tmp_path / "locks", Slots(tmp_path / "slots"))
+        )
         stage = Stage("code", agent="coder", gates=gates)
         subject = AttemptId("code", 1, 1)
         pipeline = Pipeline("p", (stage,), setup=(setup,))
         cases = [
-            Case(
+            GateRequest(
                 "r", subject, stage, gate, pipeline, commit, trees.tree(commit), base, trees.tree(base), base, {},
                 number=number,
             )
             for gate in gates
         ]  # fmt: skip
-        return [referee.evaluate(case, threading.Event()) for case in cases]
+        return [referee.evaluate(request, threading.Event()) for request in cases]
     finally:
         workspaces.close()
 

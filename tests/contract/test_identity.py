@@ -13,7 +13,7 @@ from tests.contract.golden_world import BEFORE, TASKS, phases, unpacked
 from interlock.bootstrap import build
 from interlock.core.events import Action
 from interlock.core.views import RunPhase
-from interlock.service.answers import Said
+from interlock.service.answers import AnswerRequest
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_moved_repository_keeps_its_runs_once_it_is_used_there(world: World, t
     app = build(moved.repository, moved.environment())
     run = next(run for run in app.service.run_ids() if app.service.locate_run(run).phase is RunPhase.WAITING)
     if how == "answered":
-        app.service.answer(app.service.describe_run(run), Said(Action.CANCEL, "somebody"))
+        app.service.answer(app.service.describe_run(run), AnswerRequest(Action.CANCEL, "somebody"))
     else:
         app.owner.effects(run)
     app.close()

@@ -16,10 +16,10 @@ from tests.contract.sets.projects import GO, JAVA, NODE, PYTEST, RUST, UNITTEST,
 
 from interlock.core.pipeline import Expect, Gate, GateKind
 from interlock.core.programs import PROGRAMS
+from interlock.pipelinefile import load_pipeline
+from interlock.pipelinefile.scaffold import Known, Scaffold, plan_files, write
+from interlock.pipelinefile.sets import ResolvedGate
 from interlock.ports import UsageError
-from interlock.spec import load_pipeline
-from interlock.spec.scaffold import Known, Scaffold, plan_files, write
-from interlock.spec.sets import Ready
 
 PROJECTS = {"go": GO, "java": JAVA, "node": NODE, "python": PYTEST, "rust": RUST}
 TOOLCHAINS = ("python3", "pytest", "node", "npm", "go", "gotestsum", "cargo", "cargo-nextest", "cargo-clippy", "mvn")
@@ -386,6 +386,6 @@ def test_the_gates_are_green_at_once_in_a_fresh_clone(root: Path, tmp_path: Path
         assert ran.code == 0, ran.output
 
 
-def _ready(gate: Gate) -> Ready:
+def _ready(gate: Gate) -> ResolvedGate:
     assert gate.command is not None
-    return Ready(gate.command.shell, gate.report, gate.network, "")
+    return ResolvedGate(gate.command.shell, gate.report, gate.network, "")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.contract.sets.projects import NODE, PYTEST, lay
 
-from interlock.spec import load_pipeline
-from interlock.spec.scaffold import plan_files, write
+from interlock.pipelinefile import load_pipeline
+from interlock.pipelinefile.scaffold import plan_files, write
 
 PY = {"pyproject.toml": '[project]\nname = "app"\n', "app/__init__.py": "def add(a, b):\n    return a + b\n"}
 

@@ -12,9 +12,9 @@ import pytest
 from tests.contract.sets.projects import lay
 
 from interlock.core.pipeline import Setup
-from interlock.spec import load_pipeline
-from interlock.spec.scaffold import Known, Scaffold, plan_files, write
-from interlock.spec.scaffold.setups.python import NOTED, SETTLE
+from interlock.pipelinefile import load_pipeline
+from interlock.pipelinefile.scaffold import Known, Scaffold, plan_files, write
+from interlock.pipelinefile.scaffold.setups.python import NOTED, SETTLE
 
 TEST = {"tests/test_a.py": "def test_a():\n    pass\n"}
 BUILD = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'

@@ -1,4 +1,4 @@
-"""Attempts: opened from the accepted input alone, read back as files, merged, compared, judged in clean rooms."""
+"""Attempts: opened from the accepted input alone, read back as files, merged, compared, judged in clean checkouts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from tests.contract.workspaces_world import STAMP, World, commit_all, git, make_repository, make_world, write
 
 from interlock.core.ids import AttemptId
-from interlock.ports import Change, InfrastructureError, Room, Stamp, UnfitTree, UsageError, Workspaces
+from interlock.ports import Change, CheckoutSpec, InfrastructureError, Stamp, UnfitTree, UsageError, Workspaces
 from interlock.workspaces import GitWorkspaces
 
 
@@ -35,26 +35,26 @@ def test_it_is_the_port(world: World) -> None:
 
 def test_a_place_holds_the_files_and_one_commit_without_history(world: World) -> None:
     base = world.base()
-    place = world.open(base.commit)
-    assert (place.tree / "a.txt").read_text() == "one\ntwo\n"
-    assert (place.tree / "run.sh").stat().st_mode & stat.S_IXUSR
-    assert (place.tree / "link").readlink() == Path("src/lib.py")
-    assert git(place.tree, "log", "--format=%H").split() == [base.commit]
-    assert git(place.tree, "status", "--porcelain") == ""
-    assert git(place.tree, "fsck", "--full", "--strict") == ""
-    assert "secret of history" not in git(place.tree, "cat-file", "--batch-all-objects", "--batch")
-    assert place.home.is_dir()
-    assert place.tmp.is_dir()
-    assert place.root == world.places / "run1/code-1.1-1"
+    checkout = world.open(base.commit)
+    assert (checkout.tree / "a.txt").read_text() == "one\ntwo\n"
+    assert (checkout.tree / "run.sh").stat().st_mode & stat.S_IXUSR
+    assert (checkout.tree / "link").readlink() == Path("src/lib.py")
+    assert git(checkout.tree, "log", "--format=%H").split() == [base.commit]
+    assert git(checkout.tree, "status", "--porcelain") == ""
+    assert git(checkout.tree, "fsck", "--full", "--strict") == ""
+    assert "secret of history" not in git(checkout.tree, "cat-file", "--batch-all-objects", "--batch")
+    assert checkout.home.is_dir()
+    assert checkout.tmp.is_dir()
+    assert checkout.root == world.places / "run1/code-1.1-1"
 
 
 def test_the_agents_git_works_and_changes_nothing_of_ours(world: World) -> None:
     base = world.base()
-    place = world.open(base.commit)
-    (place.tree / "a.txt").write_text("changed\n")
-    assert git(place.tree, "diff", "--stat").startswith(" a.txt")
-    commit_all(place.tree, "mine")
-    candidate = world.snapshot(place, base.commit)
+    checkout = world.open(base.commit)
+    (checkout.tree / "a.txt").write_text("changed\n")
+    assert git(checkout.tree, "diff", "--stat").startswith(" a.txt")
+    commit_all(checkout.tree, "mine")
+    candidate = world.snapshot(checkout, base.commit)
     assert world.in_store("rev-parse", f"{candidate.commit}^").strip() == base.commit
     assert "mine" not in world.in_store("log", "--all", "--format=%s")
 
@@ -72,11 +72,11 @@ def test_opening_again_removes_what_was_there_and_takes_a_new_path(world: World)
 def test_an_overlay_lies_over_the_input_as_uncommitted_changes(world: World) -> None:
     base = world.base()
     rejected = world.attempted({"a.txt": "better\n", "new.txt": "new\n"}, base.commit, 1)
-    place = world.workspaces.open("run1", world.attempt(2), base.commit, Room(), overlay=rejected.commit)
-    assert (place.tree / "a.txt").read_text() == "better\n"
-    assert git(place.tree, "status", "--porcelain").split() == ["M", "a.txt", "??", "new.txt"]
-    assert git(place.tree, "log", "--format=%H").split() == [base.commit]
-    candidate = world.snapshot(place, base.commit, 2)
+    checkout = world.workspaces.open("run1", world.attempt(2), base.commit, CheckoutSpec(), overlay=rejected.commit)
+    assert (checkout.tree / "a.txt").read_text() == "better\n"
+    assert git(checkout.tree, "status", "--porcelain").split() == ["M", "a.txt", "??", "new.txt"]
+    assert git(checkout.tree, "log", "--format=%H").split() == [base.commit]
+    candidate = world.snapshot(checkout, base.commit, 2)
     assert candidate.tree == rejected.tree
 
 
@@ -89,16 +89,16 @@ def test_a_commit_that_is_not_there_is_infrastructure(world: World) -> None:
 def test_items_of_a_stage_have_places_of_their_own(world: World) -> None:
     base = world.base()
     roots = {
-        world.workspaces.open("run1", AttemptId("code", 1, 1, item), base.commit, Room()).root.name
+        world.workspaces.open("run1", AttemptId("code", 1, 1, item), base.commit, CheckoutSpec()).root.name
         for item in ("", "a/b", "../..", "ä")
     }
     assert roots == {"code-1.1-1", "code@a%2Fb-1.1-1", "code@..%2F..-1.1-1", "code@%C3%A4-1.1-1"}
 
 
 def test_discard_removes_what_a_lost_attempt_left(world: World) -> None:
-    place = world.open(world.base().commit)
+    checkout = world.open(world.base().commit)
     world.workspaces.discard("run1", world.attempt())
-    assert not place.root.exists()
+    assert not checkout.root.exists()
     world.workspaces.discard("run1", world.attempt(7))
 
 
@@ -114,19 +114,19 @@ def test_nothing_changed_is_the_same_tree(world: World) -> None:
 
 def test_every_kind_of_change_is_seen(world: World) -> None:
     base = world.base()
-    place = world.open(base.commit)
-    (place.tree / "a.txt").write_text("three\n")
-    (place.tree / "src/lib.py").chmod(0o755)
-    (place.tree / "run.sh").unlink()
-    (place.tree / "src/deep/er/x.txt").unlink()
-    (place.tree / "src/deep/er").rmdir()
-    (place.tree / "src/deep/er").write_text("a file where a folder was")
-    (place.tree / "link").unlink()
-    (place.tree / "link").mkdir()
-    (place.tree / "link/in").write_text("a folder where a link was")
-    (place.tree / "empty").mkdir()
-    (place.tree / "here").symlink_to("a.txt")
-    candidate = world.snapshot(place, base.commit)
+    checkout = world.open(base.commit)
+    (checkout.tree / "a.txt").write_text("three\n")
+    (checkout.tree / "src/lib.py").chmod(0o755)
+    (checkout.tree / "run.sh").unlink()
+    (checkout.tree / "src/deep/er/x.txt").unlink()
+    (checkout.tree / "src/deep/er").rmdir()
+    (checkout.tree / "src/deep/er").write_text("a file where a folder was")
+    (checkout.tree / "link").unlink()
+    (checkout.tree / "link").mkdir()
+    (checkout.tree / "link/in").write_text("a folder where a link was")
+    (checkout.tree / "empty").mkdir()
+    (checkout.tree / "here").symlink_to("a.txt")
+    candidate = world.snapshot(checkout, base.commit)
     assert world.files(candidate.commit) == {
         ".gitignore": "100644", "a.txt": "100644", "src/lib.py": "100755", "src/deep/er": "100644",
         "link/in": "100644", "here": "120000",
@@ -145,40 +145,40 @@ def test_a_snapshot_is_a_function_of_its_arguments(world: World) -> None:
 
 def test_a_ref_is_created_once_and_never_moved(world: World) -> None:
     base = world.base()
-    place = world.open(base.commit)
-    first = world.snapshot(place, base.commit)
-    assert world.snapshot(place, base.commit) == first
-    (place.tree / "a.txt").write_text("moved\n")
+    checkout = world.open(base.commit)
+    first = world.snapshot(checkout, base.commit)
+    assert world.snapshot(checkout, base.commit) == first
+    (checkout.tree / "a.txt").write_text("moved\n")
     with pytest.raises(InfrastructureError, match="refs never move"):
-        world.snapshot(place, base.commit)
+        world.snapshot(checkout, base.commit)
     assert world.in_store("rev-parse", "refs/interlock/run1/code/1.1").strip() == first.commit
 
 
 def test_an_edit_of_the_same_size_with_the_time_set_back_is_seen(world: World) -> None:
     base = world.base()
-    place = world.open(base.commit)
-    file = place.tree / "a.txt"
+    checkout = world.open(base.commit)
+    file = checkout.tree / "a.txt"
     before = file.stat()
     file.write_text("ONE\ntwo\n")
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-    candidate = world.snapshot(place, base.commit)
+    candidate = world.snapshot(checkout, base.commit)
     assert world.workspaces.read(candidate.commit, "a.txt", 100) == b"ONE\ntwo\n"
 
 
 def test_what_the_input_ignores_is_left_out_and_listed(world: World) -> None:
     base = world.base()
-    place = world.open(base.commit)
-    write(place.tree, {"x.log": "", "build/out/y": "", "src/z.log": "", "kept.txt": "k"})
-    candidate = world.snapshot(place, base.commit)
+    checkout = world.open(base.commit)
+    write(checkout.tree, {"x.log": "", "build/out/y": "", "src/z.log": "", "kept.txt": "k"})
+    candidate = world.snapshot(checkout, base.commit)
     assert sorted(candidate.left_out) == ["build/", "src/z.log", "x.log"]
     assert "kept.txt" in world.files(candidate.commit)
 
 
 def test_the_candidates_own_ignore_rules_hide_nothing(world: World) -> None:
     base = world.base()
-    place = world.open(base.commit)
-    write(place.tree, {".gitignore": "*\n", "hidden.py": "evil", "src/.gitignore": "*\n"})
-    candidate = world.snapshot(place, base.commit)
+    checkout = world.open(base.commit)
+    write(checkout.tree, {".gitignore": "*\n", "hidden.py": "evil", "src/.gitignore": "*\n"})
+    candidate = world.snapshot(checkout, base.commit)
     assert {"hidden.py", "src/.gitignore"} <= world.files(candidate.commit).keys()
 
 
@@ -187,22 +187,22 @@ TAG = "Signature: 8a477f597d28d172789f06886806bc55\n"
 
 def test_caches_of_tools_are_left_out_though_the_input_does_not_ignore_them(world: World) -> None:
     base = world.base().commit
-    place = world.open(base)
+    checkout = world.open(base)
     caches: dict[str, str | bytes] = {
         ".pytest_cache/.gitignore": "# Created by pytest automatically.\n*\n", ".pytest_cache/v/cache/nodeids": "[]",
         "src/__pycache__/lib.pyc": b"\0", ".hypothesis/x": "x", "target/CACHEDIR.TAG": TAG, "target/x.o": b"\0",
         "htmlcov/.gitignore": "*\n", "htmlcov/index.html": "x", ".coverage": b"\0", ".coverage.host.7.Xab": b"\0",
         "htmlcov/.git/HEAD": "x",
     }  # fmt: skip
-    write(place.tree, {**caches, "src/lib.py": "def f():\n    return 2\n"})
-    candidate = world.snapshot(place, base)
+    write(checkout.tree, {**caches, "src/lib.py": "def f():\n    return 2\n"})
+    candidate = world.snapshot(checkout, base)
     assert world.files(candidate.commit).keys() == world.files(base).keys()
     assert sorted(candidate.left_out) == [
         ".coverage", ".coverage.host.7.Xab", ".hypothesis/", ".pytest_cache/", "htmlcov/", "src/__pycache__/", "target/"
     ]  # fmt: skip
-    with world.workspaces.clean_room(candidate.commit, base, Room()) as room:
-        assert (room.tree / "src/lib.py").read_text().endswith("2\n")
-        assert not any((room.tree / path).exists() for path in caches)
+    with world.workspaces.clean_checkout(candidate.commit, base, CheckoutSpec()) as clean:
+        assert (clean.tree / "src/lib.py").read_text().endswith("2\n")
+        assert not any((clean.tree / path).exists() for path in caches)
 
 
 def test_what_only_looks_like_a_cache_comes_along(world: World) -> None:
@@ -210,15 +210,15 @@ def test_what_only_looks_like_a_cache_comes_along(world: World) -> None:
     write(world.repository, {"kept/__pycache__/x": "x", "kept/.hypothesis": "x"})
     commit_all(world.repository)
     base = world.base().commit
-    place = world.open(base)
+    checkout = world.open(base)
     new: dict[str, str | bytes] = {
         "kept/__pycache__/y": "y", "src/.gitignore": "*\n", "src/CACHEDIR.TAG": TAG, "src/new.py": "new",
         "logs/.gitignore": "*\n!.gitignore\n", "linked/x": "x", ".coveragerc": "x", "docs/.gitignore": "*.html\n",
         ".interlock/artifacts/code/.gitignore": "*\n", ".interlock/CACHEDIR.TAG": TAG,
     }  # fmt: skip
-    write(place.tree, new)
-    (place.tree / "linked/.gitignore").symlink_to("../src/.gitignore")
-    candidate = world.snapshot(place, base)
+    write(checkout.tree, new)
+    (checkout.tree / "linked/.gitignore").symlink_to("../src/.gitignore")
+    candidate = world.snapshot(checkout, base)
     assert {*new, "linked/.gitignore"} <= world.files(candidate.commit).keys()
     assert candidate.left_out == ()
 
@@ -246,11 +246,11 @@ def test_artifacts_come_along_even_where_they_are_ignored(world: World) -> None:
 
 def test_odd_names_come_along_byte_for_byte(world: World) -> None:
     base = world.base()
-    place = world.open(base.commit)
+    checkout = world.open(base.commit)
     names = [b"new\nline", b"\xff\xfe", b" lead", b"-dash", "ümlaut".encode(), b"tab\t", b'quo"te', b"back\\slash"]
     for name in names:
-        (place.tree / os.fsdecode(name)).write_bytes(b"in " + name)
-    candidate = world.snapshot(place, base.commit)
+        (checkout.tree / os.fsdecode(name)).write_bytes(b"in " + name)
+    candidate = world.snapshot(checkout, base.commit)
     assert {os.fsdecode(name) for name in names} <= world.files(candidate.commit).keys()
     changes = world.workspaces.changes(base.commit, candidate.commit)
     assert [change.path for change in changes] == [os.fsdecode(name) for name in sorted(names)]
@@ -266,12 +266,12 @@ def test_attributes_rewrite_nothing_in_either_direction(world: World) -> None:
     write(world.repository, {**files, "a.crlf": "1\r\n2\r\n", "b.id": "$Id$\n", "c.lf": "1\n"})
     commit_all(world.repository)
     base = world.base()
-    place = world.open(base.commit)
-    assert (place.tree / "a.crlf").read_bytes() == b"1\n2\n"  # as it is stored
-    assert (place.tree / "b.id").read_bytes() == b"$Id$\n"
-    assert git(place.tree, "status", "--porcelain") == ""
-    write(place.tree, {"a.crlf": b"1\r\n", "c.lf": b"1\r\n"})
-    candidate = world.snapshot(place, base.commit)
+    checkout = world.open(base.commit)
+    assert (checkout.tree / "a.crlf").read_bytes() == b"1\n2\n"  # as it is stored
+    assert (checkout.tree / "b.id").read_bytes() == b"$Id$\n"
+    assert git(checkout.tree, "status", "--porcelain") == ""
+    write(checkout.tree, {"a.crlf": b"1\r\n", "c.lf": b"1\r\n"})
+    candidate = world.snapshot(checkout, base.commit)
     assert world.workspaces.read(candidate.commit, "a.crlf", 100) == b"1\r\n"
     assert world.workspaces.read(candidate.commit, "c.lf", 100) == b"1\r\n"
     assert world.workspaces.read(candidate.commit, "b.id", 100) == b"$Id$\n"
@@ -279,13 +279,13 @@ def test_attributes_rewrite_nothing_in_either_direction(world: World) -> None:
 
 def test_a_file_of_100_mb(world: World) -> None:
     base = world.base()
-    place = world.open(base.commit)
-    with (place.tree / "big").open("wb") as file:
+    checkout = world.open(base.commit)
+    with (checkout.tree / "big").open("wb") as file:
         file.truncate(100_000_000)
-    candidate = world.snapshot(place, base.commit)
+    candidate = world.snapshot(checkout, base.commit)
     assert world.in_store("cat-file", "-s", f"{candidate.commit}:big").strip() == "100000000"
-    with world.workspaces.clean_room(candidate.commit, base.commit, Room()) as room:
-        assert (room.tree / "big").stat().st_size == 100_000_000
+    with world.workspaces.clean_checkout(candidate.commit, base.commit, CheckoutSpec()) as clean:
+        assert (clean.tree / "big").stat().st_size == 100_000_000
     with pytest.raises(UsageError, match="at most 10"):
         world.workspaces.read(candidate.commit, "big", 10)
 
@@ -297,22 +297,22 @@ def test_many_new_files(world: World) -> None:
     )
     assert len(world.files(candidate.commit)) == 2000 + 6
     assert world.in_store("fsck", "--full", "--strict", candidate.commit) == ""
-    place = world.open(candidate.commit, 2)
-    assert git(place.tree, "status", "--porcelain") == ""
-    assert git(place.tree, "fsck", "--full", "--strict") == ""
+    checkout = world.open(candidate.commit, 2)
+    assert git(checkout.tree, "status", "--porcelain") == ""
+    assert git(checkout.tree, "fsck", "--full", "--strict") == ""
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o200])
 def test_unreadable_files_and_folders_are_read_all_the_same(world: World, mode: int) -> None:
     base = world.base()
-    place = world.open(base.commit)
-    (place.tree / "a.txt").write_text("locked\n")
-    (place.tree / "a.txt").chmod(mode)
-    (place.tree / "src").chmod(mode)
-    candidate = world.snapshot(place, base.commit)
+    checkout = world.open(base.commit)
+    (checkout.tree / "a.txt").write_text("locked\n")
+    (checkout.tree / "a.txt").chmod(mode)
+    (checkout.tree / "src").chmod(mode)
+    candidate = world.snapshot(checkout, base.commit)
     assert world.workspaces.read(candidate.commit, "a.txt", 100) == b"locked\n"
-    world.workspaces.wipe(place)
-    assert not place.root.exists()
+    world.workspaces.wipe(checkout)
+    assert not checkout.root.exists()
 
 
 # --- what cannot be taken
@@ -320,15 +320,15 @@ def test_unreadable_files_and_folders_are_read_all_the_same(world: World, mode: 
 
 def rules_of(world: World, place_file: str, make: object) -> set[str]:
     base = world.base()
-    place = world.open(base.commit)
-    path = place.tree / place_file
+    checkout = world.open(base.commit)
+    path = checkout.tree / place_file
     path.parent.mkdir(parents=True, exist_ok=True)
     assert callable(make)
     make(path)
     with pytest.raises(UnfitTree) as unfit:
-        world.snapshot(place, base.commit)
+        world.snapshot(checkout, base.commit)
     assert world.in_store("for-each-ref", "refs/interlock").strip() == ""
-    world.workspaces.wipe(place)
+    world.workspaces.wipe(checkout)
     return {finding.rule for finding in unfit.value.findings}
 
 
@@ -380,13 +380,13 @@ def test_a_symlink_that_leaves_through_another_one_is_a_finding(world: World) ->
 
 def test_symlink_loops_stay_in_the_tree_and_come_along(world: World) -> None:
     base = world.base()
-    place = world.open(base.commit)
-    (place.tree / "loop").symlink_to("loop")
-    (place.tree / "ping").symlink_to("pong")
-    (place.tree / "pong").symlink_to("ping")
-    (place.tree / "src/up").symlink_to("..")
-    (place.tree / "dangling").symlink_to("nowhere")
-    candidate = world.snapshot(place, base.commit)
+    checkout = world.open(base.commit)
+    (checkout.tree / "loop").symlink_to("loop")
+    (checkout.tree / "ping").symlink_to("pong")
+    (checkout.tree / "pong").symlink_to("ping")
+    (checkout.tree / "src/up").symlink_to("..")
+    (checkout.tree / "dangling").symlink_to("nowhere")
+    candidate = world.snapshot(checkout, base.commit)
     assert {"loop", "ping", "pong", "src/up", "dangling"} <= world.files(candidate.commit).keys()
 
 
@@ -396,56 +396,56 @@ def test_an_outward_symlink_of_the_base_passes_unchanged(world: World) -> None:
     base = world.base()
     candidate = world.attempted({"a.txt": "x"}, base.commit, 1)
     assert world.files(candidate.commit)["old"] == "120000"
-    place = world.open(base.commit, 2)
-    (place.tree / "old").unlink()
-    (place.tree / "old").symlink_to("/etc")
+    checkout = world.open(base.commit, 2)
+    (checkout.tree / "old").unlink()
+    (checkout.tree / "old").symlink_to("/etc")
     with pytest.raises(UnfitTree, match="old: a symlink that leads out"):
-        world.snapshot(place, base.commit, 2)
+        world.snapshot(checkout, base.commit, 2)
 
 
 def test_a_removed_workspace_is_a_finding(world: World) -> None:
     base = world.base()
-    place = world.open(base.commit)
-    world.workspaces.wipe(place)
+    checkout = world.open(base.commit)
+    world.workspaces.wipe(checkout)
     with pytest.raises(UnfitTree, match="removed its own workspace"):
-        world.snapshot(place, base.commit)
+        world.snapshot(checkout, base.commit)
 
 
 def test_a_workspace_swapped_for_a_symlink_is_not_followed(world: World, tmp_path: Path) -> None:
     base = world.base()
-    place = world.open(base.commit)
-    (place.tree).rename(tmp_path / "moved")
-    place.tree.symlink_to(tmp_path / "moved")
+    checkout = world.open(base.commit)
+    (checkout.tree).rename(tmp_path / "moved")
+    checkout.tree.symlink_to(tmp_path / "moved")
     with pytest.raises(UnfitTree):
-        world.snapshot(place, base.commit)
-    world.workspaces.wipe(place)
+        world.snapshot(checkout, base.commit)
+    world.workspaces.wipe(checkout)
     assert (tmp_path / "moved/a.txt").exists()
 
 
 def test_folders_nested_without_end(world: World) -> None:
     base = world.base()
-    place = world.open(base.commit)
+    checkout = world.open(base.commit)
     dig = "import os\nfor _ in range(1500):\n    os.mkdir('d' * 20)\n    os.chdir('d' * 20)\n"
-    subprocess.run([sys.executable, "-c", dig], cwd=place.tree, check=True)
+    subprocess.run([sys.executable, "-c", dig], cwd=checkout.tree, check=True)
     with pytest.raises(UnfitTree, match="deeper than"):
-        world.snapshot(place, base.commit)
-    world.workspaces.wipe(place)
-    assert not place.root.exists()
-    assert list(place.root.parent.iterdir()) == []
+        world.snapshot(checkout, base.commit)
+    world.workspaces.wipe(checkout)
+    assert not checkout.root.exists()
+    assert list(checkout.root.parent.iterdir()) == []
 
 
 def test_wiping_removes_read_only_folders_and_leaves_what_links_point_to(world: World, tmp_path: Path) -> None:
-    place = world.open(world.base().commit)
+    checkout = world.open(world.base().commit)
     outside = tmp_path / "outside"
     write(outside, {"kept": "k"})
-    (place.tree / "to").symlink_to(outside)
-    write(place.home, {"a/b/c": "x", "a/d": "y"})
-    for folder in (place.home / "a/b", place.home / "a", place.home):
+    (checkout.tree / "to").symlink_to(outside)
+    write(checkout.home, {"a/b/c": "x", "a/d": "y"})
+    for folder in (checkout.home / "a/b", checkout.home / "a", checkout.home):
         folder.chmod(0o500)
-    world.workspaces.wipe(place)
-    assert not place.root.exists()
+    world.workspaces.wipe(checkout)
+    assert not checkout.root.exists()
     assert (outside / "kept").exists()
-    world.workspaces.wipe(place)
+    world.workspaces.wipe(checkout)
 
 
 # --- another process
@@ -453,11 +453,11 @@ def test_wiping_removes_read_only_folders_and_leaves_what_links_point_to(world: 
 
 def test_a_snapshot_by_another_process_reads_every_file(world: World) -> None:
     base = world.base()
-    place = world.open(base.commit)
-    (place.tree / "a.txt").write_text("elsewhere\n")
+    checkout = world.open(base.commit)
+    (checkout.tree / "a.txt").write_text("elsewhere\n")
     with GitWorkspaces(world.store, world.places, world.repository, os.environ) as other:
-        candidate = other.snapshot(place, base.commit, Room(), STAMP, "refs/interlock/run1/code/1.1")
-    assert candidate == world.snapshot(place, base.commit)
+        candidate = other.snapshot(checkout, base.commit, CheckoutSpec(), STAMP, "refs/interlock/run1/code/1.1")
+    assert candidate == world.snapshot(checkout, base.commit)
 
 
 # --- adopting, merging, reading
@@ -504,8 +504,8 @@ def test_conflicts_are_listed_and_marked(world: World) -> None:
     assert content is not None
     assert b"<<<<<<< " in content
     assert b">>>>>>> " in content
-    place = world.open(merged.commit, 5)
-    assert git(place.tree, "log", "--format=%H").split() == [merged.commit]
+    checkout = world.open(merged.commit, 5)
+    assert git(checkout.tree, "log", "--format=%H").split() == [merged.commit]
 
 
 def test_reading_a_file_of_a_commit(world: World) -> None:
@@ -520,11 +520,11 @@ def test_reading_a_file_of_a_commit(world: World) -> None:
 
 def test_changes_count_lines_and_tell_modes(world: World) -> None:
     base = world.base()
-    place = world.open(base.commit)
-    write(place.tree, {"a.txt": "one\n2\n3\n", "bin": b"\0\1\2", "new": "1\n2\n"})
-    (place.tree / "run.sh").chmod(0o644)
-    (place.tree / "src/lib.py").unlink()
-    candidate = world.snapshot(place, base.commit)
+    checkout = world.open(base.commit)
+    write(checkout.tree, {"a.txt": "one\n2\n3\n", "bin": b"\0\1\2", "new": "1\n2\n"})
+    (checkout.tree / "run.sh").chmod(0o644)
+    (checkout.tree / "src/lib.py").unlink()
+    candidate = world.snapshot(checkout, base.commit)
     expected = (
         Change("a.txt", "M", "100644", "100644", 2, 1),
         Change("bin", "A", "000000", "100644", 0, 0),
@@ -558,10 +558,10 @@ def test_a_patch_as_text_is_of_these_paths_alone(world: World) -> None:
 def test_a_patch_applies(world: World) -> None:
     base = world.base()
     candidate = world.attempted({"a.txt": "p\n", "bin": bytes(range(256))}, base.commit, 1)
-    place = world.open(base.commit, 2)
-    (place.tmp / "p").write_bytes(world.workspaces.patch(base.tree, candidate.tree))
-    git(place.tree, "apply", str(place.tmp / "p"))
-    assert world.snapshot(place, base.commit, 2).tree == candidate.tree
+    checkout = world.open(base.commit, 2)
+    (checkout.tmp / "p").write_bytes(world.workspaces.patch(base.tree, candidate.tree))
+    git(checkout.tree, "apply", str(checkout.tmp / "p"))
+    assert world.snapshot(checkout, base.commit, 2).tree == candidate.tree
 
 
 def test_restoring_puts_matching_paths_back(world: World) -> None:
@@ -585,28 +585,28 @@ def test_laying_contents_into_a_commit(world: World) -> None:
     assert world.workspaces.lay(base.commit, {}, STAMP) == base.commit
 
 
-# --- clean rooms
+# --- clean checkouts
 
 
-def test_a_clean_room_shows_base_and_candidate(world: World) -> None:
+def test_a_clean_checkout_shows_base_and_candidate(world: World) -> None:
     base = world.base()
     first = world.attempted({"a.txt": "1\n"}, base.commit, 1)
     second = world.attempted({"a.txt": "2\n"}, first.commit, 2)
-    with world.workspaces.clean_room(second.commit, base.commit, Room()) as room:
-        assert (room.tree / "a.txt").read_text() == "2\n"
-        assert git(room.tree, "rev-parse", "HEAD", "base").split() == [second.commit, base.commit]
-        assert git(room.tree, "diff", "--name-only", "base", "HEAD").split() == ["a.txt"]
-        assert git(room.tree, "status", "--porcelain") == ""
-        assert git(room.tree, "fsck", "--full", "--strict") == ""
-        assert first.commit not in git(room.tree, "cat-file", "--batch-all-objects", "--batch-check")
-    assert not room.root.exists()
+    with world.workspaces.clean_checkout(second.commit, base.commit, CheckoutSpec()) as clean:
+        assert (clean.tree / "a.txt").read_text() == "2\n"
+        assert git(clean.tree, "rev-parse", "HEAD", "base").split() == [second.commit, base.commit]
+        assert git(clean.tree, "diff", "--name-only", "base", "HEAD").split() == ["a.txt"]
+        assert git(clean.tree, "status", "--porcelain") == ""
+        assert git(clean.tree, "fsck", "--full", "--strict") == ""
+        assert first.commit not in git(clean.tree, "cat-file", "--batch-all-objects", "--batch-check")
+    assert not clean.root.exists()
 
 
-def test_clean_rooms_are_removed_when_a_gate_raises(world: World) -> None:
+def test_clean_checkouts_are_removed_when_a_gate_raises(world: World) -> None:
     base = world.base()
     with (
         pytest.raises(RuntimeError, match="the gate"),
-        world.workspaces.clean_room(base.commit, base.commit, Room()),
+        world.workspaces.clean_checkout(base.commit, base.commit, CheckoutSpec()),
     ):
         raise RuntimeError("the gate")
     assert list(world.places.iterdir()) == []
@@ -616,8 +616,8 @@ def test_many_objects_beyond_the_first_kit_make_a_new_one(world: World) -> None:
     base = world.base()
     world.open(base.commit)
     big = world.attempted({f"n/{number}": str(number) for number in range(300)}, base.commit, 2)
-    place = world.open(big.commit, 3)
-    assert git(place.tree, "status", "--porcelain") == ""
+    checkout = world.open(big.commit, 3)
+    assert git(checkout.tree, "status", "--porcelain") == ""
     assert len(list((world.store / "interlock/kits").glob("*.idx"))) == 2
 
 
@@ -631,9 +631,9 @@ def test_a_sha256_repository(tmp_path: Path) -> None:
         base = world.base()
         assert len(base.commit) == 64
         candidate = world.attempted({"a.txt": "256\n"}, base.commit, 1)
-        place = world.open(candidate.commit, 2)
-        assert git(place.tree, "status", "--porcelain") == ""
-        assert git(place.tree, "fsck", "--strict", "--no-dangling") == ""
+        checkout = world.open(candidate.commit, 2)
+        assert git(checkout.tree, "status", "--porcelain") == ""
+        assert git(checkout.tree, "fsck", "--strict", "--no-dangling") == ""
         tip = world.deliver(candidate.commit, base.commit, "out", Stamp("d", 1), [], sign=False)
         assert git(repository, "show", f"{tip}:a.txt") == "256\n"
 

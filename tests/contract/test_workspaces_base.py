@@ -21,7 +21,7 @@ from tests.contract.workspaces_world import (
     write,
 )
 
-from interlock.ports import InfrastructureError, Room, Stamp, UnfitTree, UsageError
+from interlock.ports import CheckoutSpec, InfrastructureError, Stamp, UnfitTree, UsageError
 from interlock.workspaces import Base, GitWorkspaces, base_ref
 
 
@@ -259,8 +259,8 @@ def test_submodules_are_laid_in_as_committed(with_submodule: World) -> None:
     (place.tree / "a.txt").write_text("changed\n")
     candidate = world.snapshot(place, base.commit)
     assert world.files(candidate.commit)["vendor/lib"] == "160000"
-    with world.workspaces.clean_room(candidate.commit, base.commit, Room()) as room:
-        assert (room.tree / "vendor/lib/inc/h.h").read_text() == "h\n"
+    with world.workspaces.clean_checkout(candidate.commit, base.commit, CheckoutSpec()) as clean:
+        assert (clean.tree / "vendor/lib/inc/h.h").read_text() == "h\n"
     assert fingerprint(world.repository) == before
 
 
@@ -399,8 +399,8 @@ def test_what_a_delivered_pointer_stands_for_is_delivered_with_it(with_lfs: Worl
     (world.repository / "x.bin").write_text(POINTER)
     world.workspaces.check_contents(base)
     candidate = world.attempted({"a.txt": "changed\n"}, base.commit, 1)
-    with world.workspaces.clean_room(candidate.commit, base.commit, Room()) as room:
-        assert (room.tree / "x.bin").read_bytes() == new
+    with world.workspaces.clean_checkout(candidate.commit, base.commit, CheckoutSpec()) as clean:
+        assert (clean.tree / "x.bin").read_bytes() == new
     oid = hashlib.sha256(new).hexdigest()
     place = world.repository / f".git/lfs/objects/{oid[:2]}/{oid[2:4]}/{oid}"
     later = time.time() + 3 * 86_400

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from tests.contract.workspaces_world import World, commit_all, git, make_world, write
 
-from interlock.core.pipeline import Command, Setup
-from interlock.ports import InfrastructureError, Room, Stamp
+from interlock.core.pipeline import CommandLine, Setup
+from interlock.ports import CheckoutSpec, InfrastructureError, Stamp
 from interlock.workspaces import storage, synced
 
-TOOLS = Room(setup=(Setup(Command(shell="mkdir -p tools && echo whole > tools/check.sh"), (), ("tools",)),))
+TOOLS = CheckoutSpec(setup=(Setup(CommandLine(shell="mkdir -p tools && echo whole > tools/check.sh"), (), ("tools",)),))
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def made_by_setup(world: World, commit: str) -> str:
-    with world.workspaces.clean_room(commit, commit, TOOLS) as place:
-        return (place.tree / "tools/check.sh").read_text()
+    with world.workspaces.clean_checkout(commit, commit, TOOLS) as checkout:
+        return (checkout.tree / "tools/check.sh").read_text()
 
 
 def test_a_setup_without_its_marker_is_made_anew(world: World) -> None:

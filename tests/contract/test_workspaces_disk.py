@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.contract.workspaces_world import STAMP, World, git, make_repository, make_world
 
-from interlock.ports import InfrastructureError, Room
+from interlock.ports import CheckoutSpec, InfrastructureError
 from interlock.workspaces import GitWorkspaces
 
 
@@ -46,11 +46,11 @@ def test_a_full_disk_under_the_places(tmp_path: Path, small: Path) -> None:
         base = workspaces.import_base()
         attempt = World(tmp_path, repository, workspaces).attempt()
         with pytest.raises(InfrastructureError, match=f"{small}/places.*the disk is full"):
-            workspaces.open("run1", attempt, base.commit, Room())
+            workspaces.open("run1", attempt, base.commit, CheckoutSpec())
         assert [path for path in (small / "places").rglob("*") if path.is_file()] == []
         with (
             pytest.raises(InfrastructureError, match="the disk is full"),
-            workspaces.clean_room(base.commit, base.commit, Room()),
+            workspaces.clean_checkout(base.commit, base.commit, CheckoutSpec()),
         ):
             pass
 
@@ -61,13 +61,13 @@ def test_a_full_disk_under_the_store(tmp_path: Path, small: Path) -> None:
     with GitWorkspaces(small / "store.git", tmp_path / "places", repository, os.environ) as workspaces:
         base = workspaces.import_base()
         world = World(tmp_path, repository, workspaces)
-        place = world.open(base.commit)
-        (place.tree / "big").write_bytes(os.urandom(100_000))
+        checkout = world.open(base.commit)
+        (checkout.tree / "big").write_bytes(os.urandom(100_000))
         fill(small)
         with pytest.raises(InfrastructureError, match="the disk is full"):
-            world.snapshot(place, base.commit)
+            world.snapshot(checkout, base.commit)
         (small / "filler").unlink()
-        candidate = world.snapshot(place, base.commit)
+        candidate = world.snapshot(checkout, base.commit)
         assert git(small, "--git-dir=store.git", "fsck", "--full", "--strict", "--no-dangling") == ""
         assert workspaces.has(candidate.commit)
 
@@ -78,16 +78,16 @@ def test_a_read_only_disk(tmp_path: Path, small: Path) -> None:
     with GitWorkspaces(small / "store.git", small / "places", repository, os.environ) as workspaces:
         base = workspaces.import_base()
         world = World(tmp_path, repository, workspaces)
-        place = world.open(base.commit)
+        checkout = world.open(base.commit)
         subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
         for attempt in (
             lambda: world.open(base.commit, 2),
-            lambda: world.snapshot(place, base.commit),
+            lambda: world.snapshot(checkout, base.commit),
             lambda: workspaces.adopt(base.commit, base.commit, STAMP, "refs/interlock/run1/code/1.2"),
         ):
             with pytest.raises(InfrastructureError, match=str(small)):
                 attempt()
-        workspaces.wipe(place)
+        workspaces.wipe(checkout)
         assert str(small) in workspaces.leavings()[-1]
 
 
@@ -97,13 +97,13 @@ def test_attempts_at_once(tmp_path: Path) -> None:
         base = world.base().commit
 
         def one(number: int) -> str:
-            place = world.open(base, number)
-            (place.tree / "a.txt").write_text(f"by {number}\n")
-            candidate = world.snapshot(place, base, number)
-            world.workspaces.wipe(place)
-            with world.workspaces.clean_room(candidate.commit, base, Room()) as room:
-                assert (room.tree / "a.txt").read_text() == f"by {number}\n"
-                assert git(room.tree, "status", "--porcelain") == ""
+            checkout = world.open(base, number)
+            (checkout.tree / "a.txt").write_text(f"by {number}\n")
+            candidate = world.snapshot(checkout, base, number)
+            world.workspaces.wipe(checkout)
+            with world.workspaces.clean_checkout(candidate.commit, base, CheckoutSpec()) as clean:
+                assert (clean.tree / "a.txt").read_text() == f"by {number}\n"
+                assert git(clean.tree, "status", "--porcelain") == ""
             return candidate.commit
 
         assert len(set(threads.map(one, range(1, 33)))) == 32

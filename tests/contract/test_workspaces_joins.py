@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.core.conflicts import Did
+from interlock.core.conflicts import SideChange
 from interlock.ports import InfrastructureError, Merged, Stamp
 from interlock.workspaces import merging, storage, trees
 from interlock.workspaces.compare import write_commit
@@ -122,9 +122,9 @@ def test_what_each_side_did_is_told(store: Store) -> None:
     b = store.changed(base, {"f.txt": "1\n", "run": "stop\n", "new": b"\0b"})
     did = {item.path: [side.did for side in item.sides] for item in store.merge(a, b).undecided}
     assert did == {
-        "f.txt": [Did.DELETED, Did.CHANGED],
-        "run": [Did.FOLDER, Did.CHANGED],
-        "new": [Did.ADDED, Did.ADDED],
+        "f.txt": [SideChange.DELETED, SideChange.CHANGED],
+        "run": [SideChange.FOLDER, SideChange.CHANGED],
+        "new": [SideChange.ADDED, SideChange.ADDED],
     }
 
 

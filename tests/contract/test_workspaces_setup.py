@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from tests.contract.workspaces_world import World, commit_all, git, make_world, write
 
-from interlock.core.pipeline import Command, Setup
-from interlock.ports import InfrastructureError, Place, Room, UsageError
+from interlock.core.pipeline import CommandLine, Setup
+from interlock.ports import Checkout, CheckoutSpec, InfrastructureError, UsageError
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 def counting(world: World, key: tuple[str, ...] = (), settle: str = "") -> Setup:
     """A recipe that counts how often it was run."""
     line = f"mkdir -p deps && echo $RANDOM$RANDOM > deps/id && pwd > deps/where && echo run >> {world.root}/runs"
-    return Setup(Command(shell=line), key, ("deps",), Command(shell=settle) if settle else None)
+    return Setup(CommandLine(shell=line), key, ("deps",), CommandLine(shell=settle) if settle else None)
 
 
 def runs(world: World) -> int:
@@ -34,23 +34,23 @@ def runs(world: World) -> int:
 
 def test_made_once_copied_into_each_place_and_left_out(world: World) -> None:
     base = world.base().commit
-    room = Room(setup=(counting(world),))
-    first, second = world.open(base, 1, room), world.open(base, 2, room)
+    spec = CheckoutSpec(setup=(counting(world),))
+    first, second = world.open(base, 1, spec), world.open(base, 2, spec)
     assert (first.tree / "deps/id").read_text() == (second.tree / "deps/id").read_text()
     assert (first.tree / "deps/id").stat().st_ino != (second.tree / "deps/id").stat().st_ino
     (first.tree / "deps/id").write_text("tampered")
-    candidate = world.snapshot(first, base, 1, room)
+    candidate = world.snapshot(first, base, 1, spec)
     assert candidate.tree == world.base().tree
     assert candidate.left_out == ("deps/",)
-    with world.workspaces.clean_room(candidate.commit, base, room) as clean:
+    with world.workspaces.clean_checkout(candidate.commit, base, spec) as clean:
         assert (clean.tree / "deps/id").read_text() == (second.tree / "deps/id").read_text()
     assert runs(world) == 1
 
 
 def test_the_checkout_it_was_made_in_is_gone(world: World) -> None:
-    place = world.open(world.base().commit, 1, Room(setup=(counting(world),)))
-    made_in = Path((place.tree / "deps/where").read_text().strip())
-    assert made_in != place.tree
+    checkout = world.open(world.base().commit, 1, CheckoutSpec(setup=(counting(world),)))
+    made_in = Path((checkout.tree / "deps/where").read_text().strip())
+    assert made_in != checkout.tree
     assert not made_in.exists()
     assert list(world.places.glob("setup-*")) == []
 
@@ -59,14 +59,14 @@ def test_a_changed_key_file_makes_it_anew(world: World) -> None:
     write(world.repository, {"deps.lock": "1\n"})
     commit_all(world.repository)
     base = world.base().commit
-    room = Room(setup=(counting(world, key=("*.lock",)),))
-    place = world.open(base, 1, room)
-    write(place.tree, {"deps.lock": "2\n"})
-    candidate = world.snapshot(place, base, 1, room)
-    with world.workspaces.clean_room(candidate.commit, base, room) as clean:
-        assert (clean.tree / "deps/id").read_text() != (place.tree / "deps/id").read_text()
+    spec = CheckoutSpec(setup=(counting(world, key=("*.lock",)),))
+    checkout = world.open(base, 1, spec)
+    write(checkout.tree, {"deps.lock": "2\n"})
+    candidate = world.snapshot(checkout, base, 1, spec)
+    with world.workspaces.clean_checkout(candidate.commit, base, spec) as clean:
+        assert (clean.tree / "deps/id").read_text() != (checkout.tree / "deps/id").read_text()
     assert runs(world) == 2
-    world.open(base, 3, room)
+    world.open(base, 3, spec)
     assert runs(world) == 2
 
 
@@ -74,13 +74,13 @@ def test_settle_runs_in_each_checkout_and_what_it_leaves_stays_out(world: World)
     base = world.base().commit
     breaks = "echo broken > a.txt; rm -r src/deep; chmod +x src/lib.py"
     settle = f"pwd > deps/where; mkdir -p src/egg; touch src/egg/info; {breaks}"
-    room = Room(setup=(counting(world, settle=settle),))
-    place = world.open(base, 1, room)
-    assert (place.tree / "deps/where").read_text().strip() == str(place.tree)
-    assert (place.tree / "a.txt").read_text() == "one\ntwo\n"
-    assert git(place.tree, "status", "--porcelain") == ""  # git does not take it for work either
-    write(place.tree, {"src/new.py": "n\n"})
-    candidate = world.snapshot(place, base, 1, room)
+    spec = CheckoutSpec(setup=(counting(world, settle=settle),))
+    checkout = world.open(base, 1, spec)
+    assert (checkout.tree / "deps/where").read_text().strip() == str(checkout.tree)
+    assert (checkout.tree / "a.txt").read_text() == "one\ntwo\n"
+    assert git(checkout.tree, "status", "--porcelain") == ""  # git does not take it for work either
+    write(checkout.tree, {"src/new.py": "n\n"})
+    candidate = world.snapshot(checkout, base, 1, spec)
     assert [change.path for change in world.workspaces.changes(base, candidate.commit)] == ["src/new.py"]
     assert candidate.left_out == ("deps/", "src/egg/")
 
@@ -88,10 +88,10 @@ def test_settle_runs_in_each_checkout_and_what_it_leaves_stays_out(world: World)
 @pytest.mark.parametrize("which", ["setup", "settle"])
 def test_a_failure_tells_the_end_of_the_output_and_leaves_nothing(world: World, which: str) -> None:
     fails = "seq 100; echo the reason >&2; exit 3"
-    setup = Setup(Command(shell=fails if which == "setup" else "true"), settle=Command(shell=fails))
+    setup = Setup(CommandLine(shell=fails if which == "setup" else "true"), settle=CommandLine(shell=fails))
     base = world.base().commit
     with pytest.raises(InfrastructureError, match=r"(?s)exit code 3: the reason\n.*99\n100\nthe reason") as failed:
-        world.open(base, 1, Room(setup=(setup,)))
+        world.open(base, 1, CheckoutSpec(setup=(setup,)))
     assert "\n50\n" not in str(failed.value)
     assert [path for path in world.places.rglob("*") if path.is_file()] == []
 
@@ -99,31 +99,31 @@ def test_a_failure_tells_the_end_of_the_output_and_leaves_nothing(world: World, 
 def test_a_command_that_is_missing_or_takes_too_long(world: World) -> None:
     base = world.base().commit
     with pytest.raises(InfrastructureError, match="no-such-program"):
-        world.open(base, 1, Room(setup=(Setup(Command(argv=("no-such-program",))),)))
+        world.open(base, 1, CheckoutSpec(setup=(Setup(CommandLine(argv=("no-such-program",))),)))
     with pytest.raises(InfrastructureError, match="timed out"):
-        world.open(base, 1, Room(setup=(Setup(Command(argv=("sleep", "60")), timeout_s=1),)))
+        world.open(base, 1, CheckoutSpec(setup=(Setup(CommandLine(argv=("sleep", "60")), timeout_s=1),)))
 
 
 def test_a_path_that_was_not_left_is_said(world: World) -> None:
     with pytest.raises(InfrastructureError, match=r"left no \.venv"):
-        world.open(world.base().commit, 1, Room(setup=(Setup(Command(shell="true"), paths=(".venv",)),)))
+        world.open(world.base().commit, 1, CheckoutSpec(setup=(Setup(CommandLine(shell="true"), paths=(".venv",)),)))
 
 
 def test_later_recipes_see_what_earlier_ones_left(world: World) -> None:
-    second = Setup(Command(shell="cp deps/id second"), paths=("second",))
-    place = world.open(world.base().commit, 1, Room(setup=(counting(world), second)))
-    assert (place.tree / "second").read_text() == (place.tree / "deps/id").read_text()
+    second = Setup(CommandLine(shell="cp deps/id second"), paths=("second",))
+    checkout = world.open(world.base().commit, 1, CheckoutSpec(setup=(counting(world), second)))
+    assert (checkout.tree / "second").read_text() == (checkout.tree / "deps/id").read_text()
     assert runs(world) == 1
 
 
 # --- the candidate is what is judged, not the base
 
 
-def run_in(place: Place, *command: str) -> subprocess.CompletedProcess[str]:
+def run_in(checkout: Checkout, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
-        cwd=place.tree,
-        env={"HOME": str(place.home), **dict(place.env)},
+        cwd=checkout.tree,
+        env={"HOME": str(checkout.home), **dict(checkout.env)},
         capture_output=True,
         text=True,
         check=False,
@@ -139,10 +139,10 @@ SETTLE = 'for site in .venv/lib/python*/site-packages; do echo "$PWD/src" > "$si
 
 
 def test_programs_find_the_crates_that_setup_fetched(world: World) -> None:
-    room = Room(setup=(Setup(Command(shell="mkdir .cargo-home"), paths=(".cargo-home",)),))
+    spec = CheckoutSpec(setup=(Setup(CommandLine(shell="mkdir .cargo-home"), paths=(".cargo-home",)),))
     with world.workspaces:
-        place = world.open(world.base().commit, 1, room)
-    assert dict(place.env) == {"CARGO_HOME": str(place.tree / ".cargo-home"), "CARGO_NET_OFFLINE": "true"}
+        checkout = world.open(world.base().commit, 1, spec)
+    assert dict(checkout.env) == {"CARGO_HOME": str(checkout.tree / ".cargo-home"), "CARGO_NET_OFFLINE": "true"}
 
 
 @pytest.mark.parametrize("settled", [True, False])
@@ -151,14 +151,14 @@ def test_an_editable_install_leads_to_the_checkout_at_hand(
 ) -> None:
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     world = make_world(world.root / "python", world.repository)
-    setup = Setup(Command(shell=VENV), paths=(".venv",), settle=Command(shell=SETTLE) if settled else None)
-    room = Room(setup=(setup,))
+    setup = Setup(CommandLine(shell=VENV), paths=(".venv",), settle=CommandLine(shell=SETTLE) if settled else None)
+    spec = CheckoutSpec(setup=(setup,))
     with world.workspaces:
         base = world.base().commit
-        place = world.open(base, 1, room)
-        (place.tree / "src/lib.py").write_text("def f():\n    return 'the candidate'\n")
-        candidate = world.snapshot(place, base, 1, room)
-        with world.workspaces.clean_room(candidate.commit, base, room) as clean:
+        checkout = world.open(base, 1, spec)
+        (checkout.tree / "src/lib.py").write_text("def f():\n    return 'the candidate'\n")
+        candidate = world.snapshot(checkout, base, 1, spec)
+        with world.workspaces.clean_checkout(candidate.commit, base, spec) as clean:
             assert dict(clean.env)["VIRTUAL_ENV"] == str(clean.tree / ".venv")
             said = run_in(clean, "python", "-c", "import lib; print(lib.f())")
     if settled:
@@ -181,14 +181,14 @@ def test_a_real_editable_install(world: World, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     world = make_world(world.root / "tiny", world.repository)
     install = f"PYTHONPATH={site} .venv/bin/python -m pip install -q --no-index --no-deps --no-build-isolation -e ."
-    command = Command(shell=f"python3 -m venv .venv && {install}")
-    room = Room(setup=(Setup(command, ("pyproject.toml",), (".venv",), Command(shell=install)),))
+    command = CommandLine(shell=f"python3 -m venv .venv && {install}")
+    spec = CheckoutSpec(setup=(Setup(command, ("pyproject.toml",), (".venv",), CommandLine(shell=install)),))
     with world.workspaces:
         base = world.base().commit
-        place = world.open(base, 1, room)
-        (place.tree / "src/tiny/__init__.py").write_text("WHO = 'candidate'\n")
-        candidate = world.snapshot(place, base, 1, room)
-        with world.workspaces.clean_room(candidate.commit, base, room) as clean:
+        checkout = world.open(base, 1, spec)
+        (checkout.tree / "src/tiny/__init__.py").write_text("WHO = 'candidate'\n")
+        candidate = world.snapshot(checkout, base, 1, spec)
+        with world.workspaces.clean_checkout(candidate.commit, base, spec) as clean:
             said = run_in(clean, "python", "-c", "import tiny; print(tiny.WHO)")
     assert said.stdout == "candidate\n", said.stderr
 
@@ -199,12 +199,12 @@ def test_a_real_editable_install(world: World, monkeypatch: pytest.MonkeyPatch) 
 def test_carried_files_come_along_and_stay_out(world: World) -> None:
     write(world.repository, {"data/large.bin": "untracked\n", "data/more/x": "x\n"})
     base = world.base().commit
-    room = Room(carry=("data/large.bin", "data/more"))
-    world.workspaces.check_contents(world.base(), room.carry)
-    place = world.open(base, 1, room)
-    assert (place.tree / "data/large.bin").read_text() == "untracked\n"
-    write(place.tree, {"data/large.bin": "tampered\n", "data/mine": "m\n", "data/more/y": "y"})
-    candidate = world.snapshot(place, base, 1, room)
+    spec = CheckoutSpec(carry=("data/large.bin", "data/more"))
+    world.workspaces.check_contents(world.base(), spec.carry)
+    checkout = world.open(base, 1, spec)
+    assert (checkout.tree / "data/large.bin").read_text() == "untracked\n"
+    write(checkout.tree, {"data/large.bin": "tampered\n", "data/mine": "m\n", "data/more/y": "y"})
+    candidate = world.snapshot(checkout, base, 1, spec)
     assert [change.path for change in world.workspaces.changes(base, candidate.commit)] == ["data/mine"]
     assert sorted(candidate.left_out) == ["data/large.bin", "data/more/"]
     assert (world.repository / "data/large.bin").read_text() == "untracked\n"
@@ -216,5 +216,5 @@ def test_what_cannot_be_carried_is_a_usage_error(world: World, path: str) -> Non
     with pytest.raises(UsageError, match="carry"):
         world.workspaces.check_contents(base, (path,))
     with pytest.raises(UsageError, match="carry"):
-        world.open(base.commit, 1, Room(carry=(path,)))
+        world.open(base.commit, 1, CheckoutSpec(carry=(path,)))
     assert list(world.places.glob("*/*")) == []

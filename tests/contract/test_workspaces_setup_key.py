@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from tests.contract.workspaces_world import World, commit_all, git, make_world, write
 
-from interlock.core.pipeline import Command, Setup
-from interlock.ports import InfrastructureError, Room, Stamp
+from interlock.core.pipeline import CommandLine, Setup
+from interlock.ports import CheckoutSpec, InfrastructureError, Stamp
 
-COPY = Setup(Command(shell="pip install . "), ("pyproject.toml",), ("site",))
+COPY = Setup(CommandLine(shell="pip install . "), ("pyproject.toml",), ("site",))
 
 
 @pytest.fixture
@@ -34,11 +34,13 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 
 def left(world: World, commit: str, setup: Setup, path: str) -> str:
-    with world.workspaces.clean_room(commit, world.base().commit, Room(setup=(setup,))) as clean:
+    with world.workspaces.clean_checkout(commit, world.base().commit, CheckoutSpec(setup=(setup,))) as clean:
         return (clean.tree / path).read_text()
 
 
-@pytest.mark.parametrize("setup", [COPY, Setup(Command(shell="cp -r src site"), (), ("site",))], ids=["copy", "no key"])
+@pytest.mark.parametrize(
+    "setup", [COPY, Setup(CommandLine(shell="cp -r src site"), (), ("site",))], ids=["copy", "no key"]
+)
 def test_the_sources_of_one_attempt_never_reach_another(world: World, setup: Setup) -> None:
     base = world.base().commit
     rejected = world.attempted({"src/lib.py": "BAD\n"}, base, 1).commit
@@ -52,19 +54,19 @@ def test_a_digest_of_what_was_made(world: World) -> None:
     changed = world.attempted({"src/lib.py": "2\n"}, base, 1).commit
     locked = world.attempted({"deps.lock": "2\n"}, base, 2).commit
     shell = "mkdir deps; echo $RANDOM > deps/id; chmod 700 deps/id; ln -s /bin/sh deps/sh"
-    room = Room(setup=(Setup(Command(shell=shell), ("deps.lock",), ("deps",)),))
+    spec = CheckoutSpec(setup=(Setup(CommandLine(shell=shell), ("deps.lock",), ("deps",)),))
 
-    def installed(commit: str, room: Room = room) -> str:
+    def installed(commit: str, spec: CheckoutSpec = spec) -> str:
         """What it adds to the digest of the history."""
-        history = world.workspaces.room_digest(commit, base, Room())
-        return world.workspaces.room_digest(commit, base, room).removeprefix(history)
+        history = world.workspaces.checkout_digest(commit, base, CheckoutSpec())
+        return world.workspaces.checkout_digest(commit, base, spec).removeprefix(history)
 
     first = installed(base)
     assert first
     assert installed(changed) == first
     assert installed(locked) != first
-    settled = replace(room.setup[0], settle=Command(shell="true"))
-    assert installed(base, Room(setup=(settled,))) != first
+    settled = replace(spec.setup[0], settle=CommandLine(shell="true"))
+    assert installed(base, CheckoutSpec(setup=(settled,))) != first
 
 
 def test_a_digest_of_what_git_shows(world: World) -> None:
@@ -76,7 +78,8 @@ def test_a_digest_of_what_git_shows(world: World) -> None:
     git(world.repository, "commit", "-q", "--allow-empty", "-m", "a person's")
     persons = world.base().commit
     digests = [
-        world.workspaces.room_digest(commit, base, Room()) for commit in (base, one, again, other, later, persons)
+        world.workspaces.checkout_digest(commit, base, CheckoutSpec())
+        for commit in (base, one, again, other, later, persons)
     ]
     assert one != again
     assert digests[1] == digests[2]  # message and date of a candidate are ours
@@ -85,7 +88,7 @@ def test_a_digest_of_what_git_shows(world: World) -> None:
 
 def test_setup_sees_what_it_is_declared_to_see(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     base = world.base().commit
-    setup = Setup(Command(shell="env > seen"), ("pyproject.toml",), ("seen",), Command(shell="env >> seen"))
+    setup = Setup(CommandLine(shell="env > seen"), ("pyproject.toml",), ("seen",), CommandLine(shell="env >> seen"))
     seen = left(world, base, setup, "seen")
     assert "hunter" not in seen
     assert seen.count("PIP_INDEX_URL=https://index.example/simple\n") == 2
@@ -96,16 +99,16 @@ def test_setup_sees_what_it_is_declared_to_see(world: World, monkeypatch: pytest
 
 
 def test_a_failure_names_what_was_held_back(world: World) -> None:
-    setup = Setup(Command(shell="exit 1"))
+    setup = Setup(CommandLine(shell="exit 1"))
     with pytest.raises(InfrastructureError, match=r"not passed on.*: UV_PUBLISH_TOKEN; a setup's `env` can name them"):
-        world.open(world.base().commit, 1, Room(setup=(setup,)))
+        world.open(world.base().commit, 1, CheckoutSpec(setup=(setup,)))
     with pytest.raises(InfrastructureError) as told:
-        world.open(world.base().commit, 1, Room(setup=(replace(setup, env=("UV_PUBLISH_TOKEN",)),)))
+        world.open(world.base().commit, 1, CheckoutSpec(setup=(replace(setup, env=("UV_PUBLISH_TOKEN",)),)))
     assert "not passed on" not in str(told.value)
 
 
 def test_a_credential_that_setup_names_is_masked_in_what_is_told(world: World) -> None:
-    setup = Setup(Command(shell="echo error: no access for $GITHUB_TOKEN; exit 1"), env=("GITHUB_TOKEN",))
+    setup = Setup(CommandLine(shell="echo error: no access for $GITHUB_TOKEN; exit 1"), env=("GITHUB_TOKEN",))
     with pytest.raises(InfrastructureError, match=r"no access for \*\*\*") as told:
-        world.open(world.base().commit, 1, Room(setup=(setup,)))
+        world.open(world.base().commit, 1, CheckoutSpec(setup=(setup,)))
     assert "hunter2" not in str(told.value)

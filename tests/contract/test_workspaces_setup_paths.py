@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from tests.contract.workspaces_world import World, commit_all, git, make_world, write
 
-from interlock.core.pipeline import Command, Setup
-from interlock.ports import InfrastructureError, Room, UnfitSetup
+from interlock.core.pipeline import CommandLine, Setup
+from interlock.ports import CheckoutSpec, InfrastructureError, UnfitSetup
 
 TOOL = ".venv/bin/python3"
 MAKES = "mkdir -p .venv/bin && echo setup > .venv/bin/tool && ln -s /bin/sh .venv/bin/shell"
-ROOM = Room(setup=(Setup(Command(shell=MAKES), ("deps.lock",), (".venv",)),))
+ROOM = CheckoutSpec(setup=(Setup(CommandLine(shell=MAKES), ("deps.lock",), (".venv",)),))
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ def below(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
 
 
-def test_a_tracked_interpreter_is_replaced_in_the_clean_room(world: World) -> None:
+def test_a_tracked_interpreter_is_replaced_in_the_clean_checkout(world: World) -> None:
     base, commit = planted(world, {TOOL: "#!/bin/sh\nexit 0\n", ".venv/bin/tool": "mine\n", ".venv/lib/x.pth": "x\n"})
-    with world.workspaces.clean_room(commit, base, ROOM) as clean:
+    with world.workspaces.clean_checkout(commit, base, ROOM) as clean:
         assert below(clean.tree / ".venv") == ["bin/shell", "bin/tool"]
         assert (clean.tree / ".venv/bin/tool").read_text() == "setup\n"
         assert (clean.tree / ".venv/bin/shell").readlink() == Path("/bin/sh")  # as venv leaves its interpreter
@@ -49,8 +49,8 @@ def test_a_tracked_interpreter_is_replaced_in_the_clean_room(world: World) -> No
 
 def test_setup_does_not_begin_with_what_is_tracked_there(world: World) -> None:
     base, commit = planted(world, {".venv/bin/planted": "#!/bin/sh\n"})
-    setup = Setup(Command(shell="mkdir -p .venv; find .venv > .venv/list"), paths=(".venv",))
-    with world.workspaces.clean_room(commit, base, Room(setup=(setup,))) as clean:
+    setup = Setup(CommandLine(shell="mkdir -p .venv; find .venv > .venv/list"), paths=(".venv",))
+    with world.workspaces.clean_checkout(commit, base, CheckoutSpec(setup=(setup,))) as clean:
         assert "planted" not in (clean.tree / ".venv/list").read_text()
 
 
@@ -81,15 +81,15 @@ def test_a_link_where_setup_leaves_something_is_replaced_and_not_followed(world:
     (world.repository / ".venv").symlink_to(outside if target == "outside" else target)
     commit = commit_all(world.repository)
     world.workspaces.import_base(commit)
-    with world.workspaces.clean_room(commit, base, ROOM) as clean:
+    with world.workspaces.clean_checkout(commit, base, ROOM) as clean:
         assert (clean.tree / ".venv/bin/tool").is_file()
         assert not (clean.tree / ".venv").is_symlink()
         assert below(clean.tree / "src") == ["deep/er/x.txt", "lib.py"]
     assert below(outside) == []
 
 
-def linked_parent(world: World, outside: Path) -> tuple[str, str, Room]:
-    setup = Setup(Command(shell="mkdir -p web/deps && echo made > web/deps/id"), ("deps.lock",), ("web/deps",))
+def linked_parent(world: World, outside: Path) -> tuple[str, str, CheckoutSpec]:
+    setup = Setup(CommandLine(shell="mkdir -p web/deps && echo made > web/deps/id"), ("deps.lock",), ("web/deps",))
     write(world.repository, {"web/page": "p\n"})
     commit_all(world.repository)
     base = world.base().commit
@@ -98,15 +98,15 @@ def linked_parent(world: World, outside: Path) -> tuple[str, str, Room]:
     (world.repository / "web").symlink_to(outside)
     commit = commit_all(world.repository)
     world.workspaces.import_base(commit)
-    return base, commit, Room(setup=(setup,))
+    return base, commit, CheckoutSpec(setup=(setup,))
 
 
 def test_a_link_above_it_is_refused_and_nothing_is_written_through_it(world: World) -> None:
     outside = world.root / "outside"
-    base, commit, room = linked_parent(world, outside)
+    base, commit, spec = linked_parent(world, outside)
     for control, error in (("", InfrastructureError), (base, UnfitSetup)):
         told = pytest.raises(error, match="web is a symbolic link, and web/deps is to lie below it: let web be")
-        with told, world.workspaces.clean_room(commit, base, Room(room.setup, control=control)):
+        with told, world.workspaces.clean_checkout(commit, base, CheckoutSpec(spec.setup, control=control)):
             pytest.fail("it was furnished")
     assert below(outside) == []
     assert list(world.places.glob("*-*")) == []
@@ -123,9 +123,9 @@ def test_a_link_that_setup_leaves_leads_nowhere_else(world: World, shell: str, s
     outside = world.root / "outside"
     (outside / "deps").mkdir(parents=True)
     path = "web/deps" if "web" in shell else "deps"
-    setup = Setup(Command(shell=shell.format(outside=outside)), paths=(path,))
+    setup = Setup(CommandLine(shell=shell.format(outside=outside)), paths=(path,))
     with pytest.raises(InfrastructureError, match=said):
-        world.open(world.base().commit, 1, Room(setup=(setup,)))
+        world.open(world.base().commit, 1, CheckoutSpec(setup=(setup,)))
     assert (outside / "deps").is_dir()
 
 
@@ -141,6 +141,6 @@ def test_what_is_carried_in_does_not_follow_a_link_either(world: World) -> None:
     told = pytest.raises(
         InfrastructureError, match=r"carry: data is a symbolic link, and data/large\.bin is to lie below"
     )
-    with told, world.workspaces.clean_room(commit, base, Room(carry=("data/large.bin",))):
+    with told, world.workspaces.clean_checkout(commit, base, CheckoutSpec(carry=("data/large.bin",))):
         pytest.fail("it was furnished")
     assert below(outside) == []

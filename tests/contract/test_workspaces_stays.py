@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.contract.workspaces_world import World, make_world, write
 
-from interlock.ports import Room
+from interlock.ports import CheckoutSpec
 
 Stubborn = Callable[..., None]
 DAY = 86_400.0
@@ -41,36 +41,36 @@ def stubborn(monkeypatch: pytest.MonkeyPatch) -> Stubborn:
 
 
 def test_what_stays_is_told_once_and_all_else_is_gone(world: World, stubborn: Stubborn) -> None:
-    place = world.open(world.base().commit)
-    write(place.tree, {"build/root-owned": "x", "build/second": "x", "build/other": "x"})
+    checkout = world.open(world.base().commit)
+    write(checkout.tree, {"build/root-owned": "x", "build/second": "x", "build/other": "x"})
     stubborn("root-owned", "second")
-    world.workspaces.wipe(place)
+    world.workspaces.wipe(checkout)
     (said,) = world.workspaces.leavings()
-    assert str(place.tree / "build") in said
+    assert str(checkout.tree / "build") in said
     assert "Operation not permitted (and 1 more)" in said
     assert world.workspaces.leavings() == ()
-    left = sorted(path.name for path in place.root.rglob("*") if path.is_file())
+    left = sorted(path.name for path in checkout.root.rglob("*") if path.is_file())
     assert left == ["root-owned", "second"]
 
 
 def test_an_attempt_gets_a_place_of_its_own_beside_what_stays(world: World, stubborn: Stubborn) -> None:
     base = world.base().commit
-    place = world.open(base)
-    write(place.tree, {"build/root-owned": "x"})
+    checkout = world.open(base)
+    write(checkout.tree, {"build/root-owned": "x"})
     stubborn("root-owned")
     again = world.open(base)
-    assert again.root != place.root
+    assert again.root != checkout.root
     assert not (again.tree / "build").exists()
     world.workspaces.discard("run1", world.attempt())
     assert not again.root.exists()
     assert len(world.workspaces.leavings()) == 2
 
 
-def test_a_clean_room_that_cannot_be_removed_is_no_trouble(world: World, stubborn: Stubborn) -> None:
+def test_a_clean_checkout_that_cannot_be_removed_is_no_trouble(world: World, stubborn: Stubborn) -> None:
     base = world.base().commit
     stubborn("root-owned")
-    with world.workspaces.clean_room(base, base, Room()) as room:
-        write(room.tree, {"build/root-owned": "x"})
+    with world.workspaces.clean_checkout(base, base, CheckoutSpec()) as clean:
+        write(clean.tree, {"build/root-owned": "x"})
     assert len(world.workspaces.leavings()) == 1
 
 
@@ -92,19 +92,19 @@ def test_gc_goes_on_and_says_what_stays(world: World, stubborn: Stubborn) -> Non
 @pytest.mark.root
 @pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="needs to be root on Linux to mount")
 def test_nothing_is_removed_that_is_mounted_in_a_place(world: World, tmp_path: Path) -> None:
-    precious, place = tmp_path / "precious", world.open(world.base().commit)
+    precious, checkout = tmp_path / "precious", world.open(world.base().commit)
     write(precious, {"kept": "k"})
-    point = place.tree / "with space"
+    point = checkout.tree / "with space"
     point.mkdir()
     if subprocess.run(["mount", "--bind", precious, point], check=False).returncode:
         pytest.skip("mounting is not allowed here")
     try:
-        world.workspaces.wipe(place)
+        world.workspaces.wipe(checkout)
         assert (precious / "kept").read_text() == "k"
         (said,) = world.workspaces.leavings()
         assert "unmount" in said
     finally:
         subprocess.run(["umount", "-l", point], check=True)
-    world.workspaces.wipe(place)
+    world.workspaces.wipe(checkout)
     assert world.workspaces.leavings() == ()
-    assert not place.root.exists()
+    assert not checkout.root.exists()

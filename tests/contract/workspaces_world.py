@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interlock.core.ids import AttemptId
-from interlock.ports import Candidate, Place, Room, Stamp
+from interlock.ports import Candidate, Checkout, CheckoutSpec, Stamp
 from interlock.workspaces import Base, GitWorkspaces
 
 STAMP = Stamp("interlock: a candidate", 1_700_000_000)
@@ -96,21 +96,21 @@ class World:
     def attempt(self, number: int = 1, stage: str = "code") -> AttemptId:
         return AttemptId(stage, 1, number)
 
-    def open(self, commit: str, number: int = 1, room: Room | None = None, stage: str = "code") -> Place:
-        return self.workspaces.open("run1", self.attempt(number, stage), commit, room or Room())
+    def open(self, commit: str, number: int = 1, spec: CheckoutSpec | None = None, stage: str = "code") -> Checkout:
+        return self.workspaces.open("run1", self.attempt(number, stage), commit, spec or CheckoutSpec())
 
     def snapshot(
-        self, place: Place, parent: str, number: int = 1, room: Room | None = None, stage: str = "code"
+        self, checkout: Checkout, parent: str, number: int = 1, spec: CheckoutSpec | None = None, stage: str = "code"
     ) -> Candidate:
         ref = f"refs/interlock/run1/{stage}/1.{number}"
-        return self.workspaces.snapshot(place, parent, room or Room(), STAMP, ref)
+        return self.workspaces.snapshot(checkout, parent, spec or CheckoutSpec(), STAMP, ref)
 
     def attempted(self, files: dict[str, str | bytes], parent: str, number: int, stage: str = "code") -> Candidate:
         """A candidate that writes `files` on `parent`."""
-        place = self.open(parent, number, stage=stage)
-        write(place.tree, files)
-        candidate = self.snapshot(place, parent, number, stage=stage)
-        self.workspaces.wipe(place)
+        checkout = self.open(parent, number, stage=stage)
+        write(checkout.tree, files)
+        candidate = self.snapshot(checkout, parent, number, stage=stage)
+        self.workspaces.wipe(checkout)
         return candidate
 
     def deliver(self, commit: str, base: str, branch: str, stamp: Stamp, series: Sequence[str], *, sign: bool) -> str:

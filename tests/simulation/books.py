@@ -28,7 +28,7 @@ from interlock.core.events import (
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Expect, Gate, GateClass, GateKind, Pipeline, Stage, WorkspaceMode
 from interlock.core.pipeline import Tests as Whose
-from interlock.ports import Case
+from interlock.ports import GateRequest
 
 TRIES_MAX = 3  # as the protocol's bound on one effect; written again here on purpose
 QUOTA_WAITS_MAX = 98  # 50, and a day of half hours
@@ -134,12 +134,12 @@ class Known:
             fits = last is not None and over.restored_from == last.commit
             require(fits, "S7", lambda: f"{attempt} goes on from {overlay}, not the last rejected")
 
-    def check_baseline(self, case: Case, book: Book) -> None:
+    def check_baseline(self, request: GateRequest, book: Book) -> None:
         if book.input is None or book.input.conflicts:
             return
-        tree = self.store.commits[self.base].tree if case.gate.tests is Whose.BASE else book.input.tree
-        expected = f"{case.gate.digest} on {tree}".encode()
-        require(case.baseline == expected, "S2", lambda: f"{case.subject} is compared with {case.baseline!r}")
+        tree = self.store.commits[self.base].tree if request.gate.tests is Whose.BASE else book.input.tree
+        expected = f"{request.gate.digest} on {tree}".encode()
+        require(request.baseline == expected, "S2", lambda: f"{request.subject} is compared with {request.baseline!r}")
 
     def check_clean(self, commit: str, what: str) -> None:
         work = self.store.commits[commit].work

@@ -41,7 +41,7 @@ from interlock.core.globs import matches_any
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline, WorkspaceMode
 from interlock.journal.memory import MemoryBlobs
-from interlock.ports import Case
+from interlock.ports import GateRequest
 
 
 class Oracle:
@@ -74,19 +74,27 @@ class Oracle:
         self.known.claimed("work", attempt)
         require(secret not in brief, "S7", lambda: f"{attempt} is told of a held-out check")
 
-    def evaluating(self, case: Case) -> None:
-        name = f"{case.stage.id}/{case.gate.id}"
-        require(self.known.store.commits[case.commit].tree == case.tree, "S2", lambda: f"{name} judges another tree")
-        known = self.known.verdicts_of(case.subject).get(name)
+    def evaluating(self, request: GateRequest) -> None:
+        name = f"{request.stage.id}/{request.gate.id}"
+        require(
+            self.known.store.commits[request.commit].tree == request.tree, "S2", lambda: f"{name} judges another tree"
+        )
+        known = self.known.verdicts_of(request.subject).get(name)
         decided = known is not None and known.status is not VerdictStatus.ERRORED
-        require(not decided, "S6", lambda: f"{name} judges {case.subject} again")
-        book = self.known.books.get(case.subject.stage)
-        own = case.stage.id == case.subject.stage and case.gate.needs_baseline and case.stage.has_worker
-        if own and not case.subject.is_base and not case.subject.is_input and book and book.epoch == case.subject.epoch:
-            self.known.check_baseline(case, book)
+        require(not decided, "S6", lambda: f"{name} judges {request.subject} again")
+        book = self.known.books.get(request.subject.stage)
+        own = request.stage.id == request.subject.stage and request.gate.needs_baseline and request.stage.has_worker
+        if (
+            own
+            and not request.subject.is_base
+            and not request.subject.is_input
+            and book
+            and book.epoch == request.subject.epoch
+        ):
+            self.known.check_baseline(request, book)
 
-    def evaluated(self, case: Case, status: VerdictStatus) -> None:
-        self.known.truth.add((case.gate.digest, case.tree, status))
+    def evaluated(self, request: GateRequest, status: VerdictStatus) -> None:
+        self.known.truth.add((request.gate.digest, request.tree, status))
 
     def delivering(self, branch: str, delivered: str) -> None:
         begun = self.known.delivering

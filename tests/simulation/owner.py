@@ -14,10 +14,10 @@ from typing import Protocol
 from tests.simulation.chance import Chance
 from tests.simulation.fate import require
 
-from interlock.core.commands import Command, DeliverBranch, WaitUntil, key
+from interlock.core.effects import DeliverBranch, Effect, WaitUntil, key
 from interlock.core.events import Event, Recorded
-from interlock.core.wire import decode_command, encode_command
-from interlock.engines.executor import Advance, Flight
+from interlock.core.wire import decode_effect, encode_effect
+from interlock.engines.executor import Advance, InFlight
 from interlock.execution.ledger import Ledger
 from interlock.ports import Permit
 
@@ -32,7 +32,7 @@ class SimLedger(Ledger):
     travels = False
     stepping = False  # an effect is being moved on
     duplicates: Chance | None = None
-    _wanted: tuple[int, tuple[Command, ...]] = (-1, ())
+    _wanted: tuple[int, tuple[Effect, ...]] = (-1, ())
 
     def record(self, event: Event) -> Recorded | None:
         record = super().record(event)
@@ -40,11 +40,11 @@ class SimLedger(Ledger):
             super().record(event)
         return record
 
-    def next_commands(self) -> tuple[Command, ...]:
+    def next_effects(self) -> tuple[Effect, ...]:
         seq = self.state.seq
         if self._wanted[0] != seq:
-            wanted = super().next_commands()
-            keys = [key(command) for command in wanted if not isinstance(command, WaitUntil)]
+            wanted = super().next_effects()
+            keys = [key(effect) for effect in wanted if not isinstance(effect, WaitUntil)]
             require(len(set(keys)) == len(keys), "S6", lambda: f"two effects of one key: {sorted(keys)}")
             self._wanted = (seq, tuple(map(travelled, wanted)) if self.travels else wanted)
         return self._wanted[1]
@@ -82,7 +82,7 @@ class Steps:
     ledger: SimLedger
     chance: Chance  # of the order of things
     steps: int
-    flights: list[Flight] = field(default_factory=list)  # that have not ended
+    flights: list[InFlight] = field(default_factory=list)  # that have not ended
     facts: list[Event] = field(default_factory=list)  # that were refused a place in the journal with their owner
     _advance: Advance | None = None
     _outer: BaseException | None = field(default_factory=lambda: sys.exc_info()[1])
@@ -90,7 +90,7 @@ class Steps:
     def permit(self) -> Permit:
         return Flag()
 
-    def launch(self, flight: Flight, advance: Advance) -> bool:
+    def launch(self, flight: InFlight, advance: Advance) -> bool:
         self.flights.append(flight)
         self._advance = advance
         return True
@@ -107,7 +107,7 @@ class Steps:
 
     def notify(self) -> None: ...
 
-    def join(self, flights: Sequence[Flight]) -> None:
+    def join(self, flights: Sequence[InFlight]) -> None:
         if sys.exc_info()[1] is not self._outer:
             return  # it is no more
         while self.flights:
@@ -115,7 +115,7 @@ class Steps:
 
     def delivers(self) -> bool:
         """Whether a delivery is in flight."""
-        return any(isinstance(flight.command, DeliverBranch) for flight in self.flights)
+        return any(isinstance(flight.effect, DeliverBranch) for flight in self.flights)
 
     def lost(self) -> list[Event]:
         """What was done and not recorded."""
@@ -135,8 +135,8 @@ class Steps:
             self.facts += [flight.fact] if flight.fact is not None else []
 
 
-def travelled(command: Command) -> Command:
+def travelled(effect: Effect) -> Effect:
     """As another machine would get it: written down and read again."""
-    again = decode_command(encode_command(command))
-    require(again == command, "S6", lambda: f"{command} is read as {again}")
+    again = decode_effect(encode_effect(effect))
+    require(again == effect, "S6", lambda: f"{effect} is read as {again}")
     return again

@@ -10,7 +10,7 @@ from interlock.core.pipeline import (
     AgentSpec,
     Artifact,
     Baseline,
-    Command,
+    CommandLine,
     Deliver,
     Expect,
     Gate,
@@ -28,7 +28,7 @@ from interlock.core.pipeline import (
 from interlock.core.pipeline import Tests as Whose
 from interlock.gates.kinds.review import Review
 
-TRUE = Command(argv=("true",))
+TRUE = CommandLine(argv=("true",))
 AGENTS = (AgentSpec("coder", "sim"), AgentSpec("strong", "sim"))
 WITH_ONE_STANDING_IN = (AgentSpec("coder", "sim", fallback=("strong",)), AgentSpec("strong", "sim"))
 SIZE = Artifact("size", "size.json")

@@ -17,10 +17,10 @@ from tests.simulation.world import Nature, SimAgent, SimGates
 
 from interlock.core.events import Action, AttemptStarted, Finding, HandoffAccepted, RunStatus
 from interlock.core.ids import AttemptId
-from interlock.core.pipeline import AgentSpec, Command, Gate, GateKind, Limits, Pipeline, Stage
+from interlock.core.pipeline import AgentSpec, CommandLine, Gate, GateKind, Limits, Pipeline, Stage
 from interlock.core.reliability import attempts_per_handoff, run_success, ungated_success
 from interlock.core.state import RunState
-from interlock.ports import Answer, Case, Ended
+from interlock.ports import Answer, Ended, GateRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +110,9 @@ class _Worker(SimAgent):
 
 
 class _SeesAll(SimGates):
-    def _wrong(self, case: Case) -> Any:
-        for item in sorted(self._store.contents[case.tree]):
-            if case.gate.kind == GateKind.RUN and ":b" in item:
+    def _wrong(self, request: GateRequest) -> Any:
+        for item in sorted(self._store.contents[request.tree]):
+            if request.gate.kind == GateKind.RUN and ":b" in item:
                 yield Finding("wrong", f"{item} is wrong")
 
 
@@ -129,7 +129,7 @@ def _chain(stages: int, attempts: int, *, gated: bool) -> Pipeline:
             agent="coder",
             gates=(
                 Gate("scope", GateKind.SCOPE, digest=f"{name}/scope"),
-                *((Gate("test", GateKind.RUN, Command(argv=("true",)), digest=f"{name}/test"),) if gated else ()),
+                *((Gate("test", GateKind.RUN, CommandLine(argv=("true",)), digest=f"{name}/test"),) if gated else ()),
             ),
             attempts_max=attempts,
             digest=name,

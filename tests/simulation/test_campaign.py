@@ -12,9 +12,9 @@ from tests.simulation.campaign import Tally, campaign, coverage, main, missing, 
 from tests.simulation.chance import Scenario
 from tests.simulation.simulate import Simulation, check_fold, simulate
 
-from interlock.core.commands import Command
+from interlock.core.effects import Effect
 from interlock.core.state import TRANSITIONS, trigger_name
-from interlock.core.wire import decode_command, encode_command
+from interlock.core.wire import decode_effect, encode_effect
 from interlock.execution.ledger import Ledger
 
 RUNS = 20_000
@@ -105,16 +105,16 @@ def test_the_history_folds_to_what_the_last_owner_knew(seed: int) -> None:
 
 def test_every_command_of_many_runs_is_read_back_as_it_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: Counter[str] = Counter()
-    plan = Ledger.next_commands
+    plan = Ledger.next_effects
 
-    def planned(ledger: Ledger) -> tuple[Command, ...]:
-        commands = plan(ledger)
-        for command in commands:
-            assert decode_command(encode_command(command)) == command
-            seen[type(command).__name__] += 1
-        return commands
+    def planned(ledger: Ledger) -> tuple[Effect, ...]:
+        effects = plan(ledger)
+        for effect in effects:
+            assert decode_effect(encode_effect(effect)) == effect
+            seen[type(effect).__name__] += 1
+        return effects
 
-    monkeypatch.setattr(Ledger, "next_commands", planned)
+    monkeypatch.setattr(Ledger, "next_effects", planned)
     for seed in range(100):
         assert simulate(Scenario(seed)).violation is None
-    assert set(seen) == {cls.__name__ for cls in get_args(Command)}
+    assert set(seen) == {cls.__name__ for cls in get_args(Effect)}

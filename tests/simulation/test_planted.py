@@ -21,7 +21,7 @@ import interlock.core.judging as judging
 import interlock.core.plan as plan
 import interlock.core.state as state
 import interlock.engines.local as local
-from interlock.core.commands import StartAttempt
+from interlock.core.effects import StartAttempt
 from interlock.core.events import AttemptStarted
 from interlock.core.state import Phase
 
@@ -54,13 +54,13 @@ def an_attempt_is_done_again_by_the_next_owner(patch: pytest.MonkeyPatch) -> Non
 def every_attempt_goes_on_from_the_rejected_one(patch: pytest.MonkeyPatch) -> None:
     honest = attempts.attempt_command
 
-    def command(pipeline, run, stage, attempt, agent) -> StartAttempt:
+    def effect(pipeline, run, stage, attempt, agent) -> StartAttempt:
         rejections = run.stages[stage.id].rejections
         due = honest(pipeline, run, stage, attempt, agent)
         return replace(due, source=rejections[-1].commit) if rejections and not due.by else due
 
     for module in (attempts, plan):
-        patch.setattr(module, "attempt_command", command)
+        patch.setattr(module, "attempt_command", effect)
 
 
 def loops_are_not_counted(patch: pytest.MonkeyPatch) -> None:
@@ -83,7 +83,7 @@ def a_delivery_is_recorded_and_never_made(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_engine_begins_what_is_no_longer_wanted(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(local, "Flight", partial(local.Flight, begun=True))
+    patch.setattr(local, "Flight", partial(local.InFlight, begun=True))
 
 
 PLANTED: tuple[tuple[str, Plant], ...] = (

@@ -27,16 +27,16 @@ from interlock.ports import (
     Cancel,
     Cancelled,
     Candidate,
-    Case,
     Change,
+    Checkout,
+    CheckoutSpec,
     DeliveryRefused,
     Ended,
+    GateRequest,
     InfrastructureError,
     Judgement,
     Merged,
     Outcome,
-    Place,
-    Room,
     Stamp,
     UnfitTree,
     UsageError,
@@ -88,7 +88,7 @@ class SimWorkspaces:
         self._fate.after("merge")
         return Merged(merged, tree, conflicts)
 
-    def open(self, run: str, attempt: AttemptId, commit: str, room: Room, *, overlay: str = "") -> Place:
+    def open(self, run: str, attempt: AttemptId, commit: str, spec: CheckoutSpec, *, overlay: str = "") -> Checkout:
         self._begin("open")
         self._oracle.opening(attempt, commit, overlay)
         found = self._store.commits[commit]
@@ -99,13 +99,13 @@ class SimWorkspaces:
         root = Path("/places") / str(attempt)
         self._store.places[str(root)] = found
         self._fate.after("open")
-        return Place(root, root / "tree", root / "home", root / "tmp")
+        return Checkout(root, root / "tree", root / "home", root / "tmp")
 
-    def snapshot(self, place: Place, parent: str, room: Room, stamp: Stamp, ref: str) -> Candidate:
+    def snapshot(self, checkout: Checkout, parent: str, spec: CheckoutSpec, stamp: Stamp, ref: str) -> Candidate:
         self._begin("snapshot", lasting=True)
         if self._nature.agents.one_in(0.01):
             raise UnfitTree((Finding("unfit", "a fifo"),))
-        found = self._store.places[str(place.root)]
+        found = self._store.places[str(checkout.root)]
         name = self._store.commit(found, parent, stamp)
         self._store.keep(ref, name)
         self._fate.after("snapshot")
@@ -121,12 +121,12 @@ class SimWorkspaces:
         self._fate.after("adopt")
         return Candidate(name, found.tree)
 
-    def put_beside(self, place: Place, name: str, content: bytes) -> Path:
+    def put_beside(self, checkout: Checkout, name: str, content: bytes) -> Path:
         assert content
-        return place.root / name
+        return checkout.root / name
 
-    def wipe(self, place: Place) -> None:
-        self._store.places.pop(str(place.root), None)
+    def wipe(self, checkout: Checkout) -> None:
+        self._store.places.pop(str(checkout.root), None)
 
     def discard(self, run: str, attempt: AttemptId) -> None:
         self._begin("discard")
@@ -139,10 +139,10 @@ class SimWorkspaces:
         return commit in self._store.commits
 
     @contextmanager
-    def _room(self, commit: str) -> Iterator[Place]:
-        yield Place(Path("/room"), Path("/room/tree"), Path("/room/home"), Path("/room/tmp"))
+    def _room(self, commit: str) -> Iterator[Checkout]:
+        yield Checkout(Path("/room"), Path("/room/tree"), Path("/room/home"), Path("/room/tmp"))
 
-    def clean_room(self, commit: str, base: str, room: Room) -> AbstractContextManager[Place]:
+    def clean_checkout(self, commit: str, base: str, spec: CheckoutSpec) -> AbstractContextManager[Checkout]:
         return self._room(commit)
 
     def read(self, commit: str, path: str, max_bytes: int) -> bytes | None:
@@ -210,16 +210,16 @@ class SimAgent:
     def __init__(self, store: Store, nature: Nature, oracle: Oracle, fate: Fate) -> None:
         self._store, self._nature, self._oracle, self._fate = store, nature, oracle, fate
 
-    def work(self, spec: AgentSpec, brief: Brief, place: Place, cancel: Cancel) -> Outcome:
+    def work(self, spec: AgentSpec, brief: Brief, checkout: Checkout, cancel: Cancel) -> Outcome:
         self._fate.before("work")
         attempt = brief.attempt
         self._oracle.working(attempt, brief.text, SECRET)
         if cancel.is_set() and self._nature.agents.one_in(0.5):
             return Outcome(Ended.CANCELLED)
-        found = self._store.places.get(str(place.root))
+        found = self._store.places.get(str(checkout.root))
         ended, changes = self._ending(spec.command is not None)
         if changes and found is not None:
-            self._store.places[str(place.root)] = self._change(found, attempt, scripted=spec.command is not None)
+            self._store.places[str(checkout.root)] = self._change(found, attempt, scripted=spec.command is not None)
         self._fate.after("work")
         known = self._nature.agents.one_in(0.8)
         usage = Usage(100, 50, None, 0.2) if known else Usage()
@@ -251,71 +251,71 @@ class SimGates:
     def __init__(self, store: Store, nature: Nature, oracle: Oracle, fate: Fate, blobs: MemoryBlobs) -> None:
         self._store, self._nature, self._oracle, self._fate, self._blobs = store, nature, oracle, fate, blobs
 
-    def evaluate(self, case: Case, cancel: Cancel) -> Judgement:
+    def evaluate(self, request: GateRequest, cancel: Cancel) -> Judgement:
         self._fate.before("evaluate")
         if cancel.is_set() and self._nature.gates.one_in(0.5):
             raise Cancelled("no longer wanted")
-        self._oracle.evaluating(case)
+        self._oracle.evaluating(request)
         _maybe_trouble(self._nature, "evaluate")
         if self._nature.gates.happens():
             finding = Finding("cannot", "the gate could not run")
             return Judgement(VerdictStatus.ERRORED, (finding,), permanent=self._nature.gates.one_in(0.1))
-        wrong = tuple(self._wrong(case))
+        wrong = tuple(self._wrong(request))
         status = VerdictStatus.FAILED if wrong else VerdictStatus.PASSED
-        self._oracle.evaluated(case, status)
+        self._oracle.evaluated(request, status)
         self._fate.after("evaluate")
-        paid = Usage(30, 5, None, 0.05) if case.gate.kind == "review" else Usage()
-        return Judgement(status, wrong, self._report(case), digest="key", usage=paid)
+        paid = Usage(30, 5, None, 0.05) if request.gate.kind == "review" else Usage()
+        return Judgement(status, wrong, self._report(request), digest="key", usage=paid)
 
-    def _report(self, case: Case) -> tuple[Evidence, ...]:
-        if not case.gate.needs_baseline:
+    def _report(self, request: GateRequest) -> tuple[Evidence, ...]:
+        if not request.gate.needs_baseline:
             return ()
-        content = f"{case.gate.digest} on {case.tree}".encode()
+        content = f"{request.gate.digest} on {request.tree}".encode()
         return (Evidence("report", self._blobs.put(content), len(content)),)
 
-    def _wrong(self, case: Case) -> Iterator[Finding]:
-        contents = self._store.contents[case.tree]
-        if case.gate.kind == GateKind.SCOPE:
-            yield from self._out_of_scope(case, contents)
+    def _wrong(self, request: GateRequest) -> Iterator[Finding]:
+        contents = self._store.contents[request.tree]
+        if request.gate.kind == GateKind.SCOPE:
+            yield from self._out_of_scope(request, contents)
             return
         for content in sorted(contents):
             stage, _, variant = content.partition(":")
             if not variant or variant.startswith("p"):
                 continue
-            if portion(self._nature.seed, case.gate.digest, content) < self._fails(case, stage, variant):
-                yield self._finding(case, content)
-        if case.gate.kind == GateKind.RUN:
-            yield from self._broken_together(case, contents)
+            if portion(self._nature.seed, request.gate.digest, content) < self._fails(request, stage, variant):
+                yield self._finding(request, content)
+        if request.gate.kind == GateKind.RUN:
+            yield from self._broken_together(request, contents)
 
-    def _fails(self, case: Case, stage: str, variant: str) -> float:
+    def _fails(self, request: GateRequest, stage: str, variant: str) -> float:
         """Bad work of the judged stage mostly fails; of an earlier one only seldom, seen too late."""
-        if stage == case.stage.id:
+        if stage == request.stage.id:
             return 0.8 if variant.startswith("b") else 0.05
         return 0.15 if variant.startswith("b") else 0.0
 
-    def _out_of_scope(self, case: Case, contents: frozenset[str]) -> Iterator[Finding]:
+    def _out_of_scope(self, request: GateRequest, contents: frozenset[str]) -> Iterator[Finding]:
         if CONFLICT in contents:
             yield Finding("scope.markers", "left-over markers")
-        if case.tree == case.input_tree and not case.stage.may_be_empty:
+        if request.tree == request.input_tree and not request.stage.may_be_empty:
             yield Finding("scope.empty", "it changed nothing")
 
-    def _broken_together(self, case: Case, contents: frozenset[str]) -> Iterator[Finding]:
+    def _broken_together(self, request: GateRequest, contents: frozenset[str]) -> Iterator[Finding]:
         worked = sorted(content for content in contents if ":" in content)
         for pair in combinations(worked, 2):
-            if portion(self._nature.seed, case.gate.digest, *pair) < 0.01:
+            if portion(self._nature.seed, request.gate.digest, *pair) < 0.01:
                 yield Finding("together", f"{pair[0]} and {pair[1]} do not fit")
         if CONFLICT in contents:
             yield Finding("syntax", "conflict markers")
-        if portion(self._nature.seed, case.gate.digest, "base") < 0.1 and len(contents) < 3:
+        if portion(self._nature.seed, request.gate.digest, "base") < 0.1 and len(contents) < 3:
             yield Finding("base", "red from the start")
 
-    def _finding(self, case: Case, content: str) -> Finding:
-        reason = ("", "design", "code")[int(portion(content, case.gate.id) * 3)]
-        if case.gate.kind == "review" and portion(content, "escalate") < 0.1:
+    def _finding(self, request: GateRequest, content: str) -> Finding:
+        reason = ("", "design", "code")[int(portion(content, request.gate.id) * 3)]
+        if request.gate.kind == "review" and portion(content, "escalate") < 0.1:
             reason = "escalate"
-        secret = bool(case.gate.held_out)
+        secret = bool(request.gate.held_out)
         message = f"{SECRET if secret else ''} wrong {'' if portion(content) < 0.3 else content}"
-        file = ("a.py", "b/c.txt", "")[int(portion(content, case.gate.id, "file") * 3)]
+        file = ("a.py", "b/c.txt", "")[int(portion(content, request.gate.id, "file") * 3)]
         return Finding("wrong", message, file=file, line=len(content), reason=reason, secret=secret)
 
 

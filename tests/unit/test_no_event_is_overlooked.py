@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import get_args
 
 import interlock
-from interlock.core.commands import Command
+from interlock.core.effects import Effect
 from interlock.core.events import Event
 
 SOURCE = Path(interlock.__file__).parent
-NAMES = {cls.__name__ for cls in (*get_args(Event), *get_args(Command))}
+NAMES = {cls.__name__ for cls in (*get_args(Event), *get_args(Effect))}
 
 
 def test_each_match_over_events_or_commands_ends_in_assert_never() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interlock.core.commands import DeliverBranch, FinishRun, PrepareInput
+from interlock.core.effects import DeliverBranch, FinishRun, PrepareInput
 from interlock.core.events import RunStatus
 from interlock.core.ids import AttemptId
 from interlock.engines.reconcile import reconcile

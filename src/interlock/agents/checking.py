@@ -10,7 +10,7 @@ import shlex
 import sys
 from dataclasses import dataclass
 
-from interlock.ports import Brief, Place
+from interlock.ports import Brief, Checkout
 
 SERVER = "interlock"
 TOOL = "check"
@@ -29,11 +29,11 @@ class Check:
     timeout_s: int
 
 
-def offer(brief: Brief, place: Place) -> Check | None:
+def offer(brief: Brief, checkout: Checkout) -> Check | None:
     """None where there is no gate for the agent to ask."""
     if not brief.rehearsal:
         return None
-    aside = place.root / "agent"
+    aside = checkout.root / "agent"
     aside.mkdir(exist_ok=True)
     given = aside / "rehearsal.json"
     given.write_text(brief.rehearsal, encoding="utf-8")

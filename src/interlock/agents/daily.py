@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from interlock.agents.late import Late
+from interlock.agents.late import LazyAgents
 from interlock.core.events import Usage
 from interlock.core.pipeline import AgentSpec
-from interlock.ports import Agent, Brief, Cancel, Ended, Outcome, Place
+from interlock.ports import Agent, Brief, Cancel, Checkout, Ended, Outcome
 
 _DAYS_KEPT = 7
 
@@ -77,12 +77,12 @@ class Capped:
     inner: Agent
     cap: DailyCap
 
-    def work(self, spec: AgentSpec, brief: Brief, place: Place, cancel: Cancel) -> Outcome:
+    def work(self, spec: AgentSpec, brief: Brief, checkout: Checkout, cancel: Cancel) -> Outcome:
         if not brief.text:  # a stage's own script, which costs nothing
-            return self.inner.work(spec, brief, place, cancel)
+            return self.inner.work(spec, brief, checkout, cancel)
         if why := self.cap.reached():
             return Outcome(Ended.RATE_LIMITED, f"{why}: settings set it", retry_at=self.cap.midnight())
-        outcome = self.inner.work(spec, brief, place, cancel)
+        outcome = self.inner.work(spec, brief, checkout, cancel)
         self.cap.add(outcome.usage)
         return outcome
 
@@ -91,4 +91,4 @@ def capped(agents: Mapping[str, Agent], cap: DailyCap) -> Mapping[str, Agent]:
     """The agents within the cap, if there is one."""
     if not cap.tokens and not cap.cost_usd:
         return agents
-    return Late(agents, lambda name: Capped(agents[name], cap))
+    return LazyAgents(agents, lambda name: Capped(agents[name], cap))

@@ -13,7 +13,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from interlock.core.commands import Left
+from interlock.core.effects import Remaining
 from interlock.core.events import Usage
 from interlock.ports import Ended, Outcome
 
@@ -41,10 +41,10 @@ def pause_s(outcome: Outcome, tries: int) -> float:
     return named if outcome.retry_at and named > 0 else _WAITS_S[min(tries, len(_WAITS_S) - 1)]
 
 
-def less(left: Left, used: Usage, cumulative: Collection[str]) -> Left:
+def less(left: Remaining, used: Usage, cumulative: Collection[str]) -> Remaining:
     """What is left for the next try. A program that counts its cost over its whole session reckons with it itself."""
     cost = 0.0 if "cost_usd" in cumulative else used.cost_usd or 0.0
-    return Left(left.tokens - (used.tokens_in or 0) - (used.tokens_out or 0), left.cost_usd - cost)
+    return Remaining(left.tokens - (used.tokens_in or 0) - (used.tokens_out or 0), left.cost_usd - cost)
 
 
 def known(told: Usage, before: Usage) -> Usage:
@@ -71,7 +71,9 @@ def together(former: Outcome, newest: Outcome, log: Path | None) -> Outcome:
             shutil.copyfileobj(rest, whole)
         log.replace(newest.log)
     worked = former.worked or newest.worked
-    return replace(newest, usage=Usage(**sums), told=former.told, worked=worked, notes=tuple(dict.fromkeys(notes)))
+    return replace(
+        newest, usage=Usage(**sums), sent_brief=former.sent_brief, worked=worked, notes=tuple(dict.fromkeys(notes))
+    )
 
 
 def _sum(one: Any, other: Any) -> Any:  # noqa: ANN401 - of tokens, or of a cost

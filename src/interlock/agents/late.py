@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from interlock.ports import Agent
 
 
-class Late(Mapping[str, Agent]):
+class LazyAgents(Mapping[str, Agent]):
     """Holds each agent once it was made. `names` are those there are."""
 
     def __init__(self, names: Iterable[str], make: Callable[[str], Agent]) -> None:

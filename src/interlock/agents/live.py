@@ -15,7 +15,7 @@ from interlock.agents.probe import logged_in
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec
 from interlock.core.programs import program
-from interlock.ports import Agent, Brief, Outcome, Place
+from interlock.ports import Agent, Brief, Checkout, Outcome
 from interlock.process import capture, scrubbed
 
 _ASKED = "Answer with the one word OK. Read nothing and change nothing."
@@ -32,17 +32,17 @@ def known_spec(name: str, environ: Mapping[str, str]) -> AgentSpec:
 def call(agent: Agent, spec: AgentSpec, environ: Mapping[str, str]) -> Outcome:
     """What came back. Raises InfrastructureError where the machine cannot start anything."""
     with TemporaryDirectory(prefix="interlock-") as folder:
-        place = _place(Path(folder), environ)
-        env = {**scrubbed(environ, (*spec.env, *spec.secrets)), "HOME": str(place.home), "TMPDIR": str(place.tmp)}
+        checkout = _place(Path(folder), environ)
+        env = {**scrubbed(environ, (*spec.env, *spec.secrets)), "HOME": str(checkout.home), "TMPDIR": str(checkout.tmp)}
         attempt = AttemptId("doctor", 1, 1)
         brief = Brief("doctor", attempt, _ASKED, _ASKED, spec.model, env, _TIMEOUT_S, _TIMEOUT_S)
-        return agent.work(spec, brief, place, threading.Event())
+        return agent.work(spec, brief, checkout, threading.Event())
 
 
-def _place(folder: Path, environ: Mapping[str, str]) -> Place:
-    place = Place(folder, folder / "tree", folder / "home", folder / "tmp")
-    for one in (place.tree, place.home, place.tmp):
+def _place(folder: Path, environ: Mapping[str, str]) -> Checkout:
+    checkout = Checkout(folder, folder / "tree", folder / "home", folder / "tmp")
+    for one in (checkout.tree, checkout.home, checkout.tmp):
         one.mkdir()
-    (place.tree / "README").write_text("A repository of nothing.\n", encoding="utf-8")
-    capture(("git", "init", "-q"), cwd=place.tree, env=scrubbed(environ))
-    return place
+    (checkout.tree / "README").write_text("A repository of nothing.\n", encoding="utf-8")
+    capture(("git", "init", "-q"), cwd=checkout.tree, env=scrubbed(environ))
+    return checkout

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from interlock.agents.trouble import trouble
+from interlock.agents.trouble import classify_failure
 from interlock.ports import Cancel, Ended
 
 FAR_S = 30.0  # the wait for the next try, where it is named: what takes longer is for the run to wait for
@@ -45,7 +45,7 @@ def of_no_use(errors: Sequence[str], log: Path) -> str:
     `log` is where they were written."""
     if not errors:
         return ""
-    known = trouble(errors[-1], time.time())
+    known = classify_failure(errors[-1], time.time())
     limited = known.ended is Ended.RATE_LIMITED
     far = limited and known.retry_at > time.time() + FAR_S
     waits = silent(log, _LIMITED_S if limited and not known.retry_at else _SILENT_S)

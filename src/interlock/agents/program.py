@@ -18,7 +18,7 @@ from typing import cast
 
 from interlock.core.events import Usage
 from interlock.core.text import ending
-from interlock.ports import Brief, Cancel, Ended, Outcome, Place
+from interlock.ports import Brief, Cancel, Checkout, Ended, Outcome
 from interlock.process import Finished, How, Supervised, masked, supervise
 
 NOT_RUNNABLE = {126: "a command cannot be run", 127: "a command was not found"}  # what a shell ends with
@@ -46,17 +46,17 @@ class _Said:
 
 
 def run_program(
-    argv: tuple[str, ...], brief: Brief, place: Place, cancel: Cancel, *, idle_timeout_s: float | None = None
+    argv: tuple[str, ...], brief: Brief, checkout: Checkout, cancel: Cancel, *, idle_timeout_s: float | None = None
 ) -> Outcome:
     """Run `argv` in the checkout with the brief on standard input and as the file $BRIEF.
     Raises InfrastructureError where the machine cannot start anything."""
-    aside = place.root / "agent"
+    aside = checkout.root / "agent"
     aside.mkdir(exist_ok=True)
-    cwd = place.tree / brief.dir
-    if wrong := no_folder(place.tree, brief.dir):
+    cwd = checkout.tree / brief.dir
+    if wrong := no_folder(checkout.tree, brief.dir):
         return Outcome(Ended.CRASHED, wrong)
     (aside / "brief.md").write_text(brief.text, encoding="utf-8")
-    make_artifacts(brief.env.get("ARTIFACTS", ""), place)
+    make_artifacts(brief.env.get("ARTIFACTS", ""), checkout)
     own = {
         "BRIEF": str(aside / "brief.md"),
         "INTERLOCK_USAGE": str(aside / "usage.json"),
@@ -73,12 +73,12 @@ def run_program(
         stdin=brief.text.encode(),
         idle_timeout_s=brief.idle_timeout_s if idle_timeout_s is None else idle_timeout_s,
         log_bytes_max=LOG_BYTES_MAX,
-        watch=(place.tree,),
+        watch=(checkout.tree,),
         secrets=brief.secrets,
     )
     finished = supervise(work, cancel)
     outcome = _outcome(argv[0], brief, finished, _said(aside / "usage.json"), aside / "log")
-    return discreet(
+    return without_secrets(
         replace(outcome, answer=_answer(aside, finished)) if brief.answer_schema else outcome, brief.secrets
     )
 
@@ -94,25 +94,25 @@ def no_folder(tree: Path, folder: str) -> str:
     return ""
 
 
-def log_in(root: Path) -> Path:
+def log_path(root: Path) -> Path:
     """What the program in the place at `root` prints, while it is at work."""
     return root / "agent" / "log"
 
 
-def discreet(outcome: Outcome, secrets: tuple[str, ...]) -> Outcome:
+def without_secrets(outcome: Outcome, secrets: tuple[str, ...]) -> Outcome:
     """Without the secrets in what it said; its transcript is rewritten. The log never held them."""
     if outcome.transcript is not None:
         with suppress(OSError):
             outcome.transcript.write_bytes(masked(outcome.transcript.read_bytes(), secrets))
-    said = (outcome.message, outcome.answer, outcome.told)
+    said = (outcome.message, outcome.answer, outcome.sent_brief)
     message, answer, told = (masked(text.encode("utf-8", "replace"), secrets).decode() for text in said)
-    return replace(outcome, message=message, answer=answer, told=told)
+    return replace(outcome, message=message, answer=answer, sent_brief=told)
 
 
-def make_artifacts(artifacts: str, place: Place) -> None:
+def make_artifacts(artifacts: str, checkout: Checkout) -> None:
     """So that a shell can write `> "$ARTIFACTS/plan.md"`; not where a link leads out of the checkout."""
     folder = Path(artifacts)
-    if artifacts and folder.resolve().is_relative_to(place.tree.resolve()):
+    if artifacts and folder.resolve().is_relative_to(checkout.tree.resolve()):
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -166,7 +166,7 @@ def _outcome(program: str, brief: Brief, finished: Finished, said: _Said, log: P
         usage=said.usage,
         model=said.model or brief.model,
         session=said.session,
-        told=brief.text,
+        sent_brief=brief.text,
         log=log if log.is_file() else None,
         retry_at=said.retry_at,
         worked=True,  # whatever it says of a quota is its own word

@@ -9,7 +9,7 @@ from pkgutil import iter_modules
 from typing import Protocol, cast
 
 from interlock.agents import kinds
-from interlock.agents.late import Late
+from interlock.agents.late import LazyAgents
 from interlock.ports import Agent
 
 
@@ -22,7 +22,7 @@ def adapters(environ: Mapping[str, str], folder: Path | None = None) -> Mapping[
     options name are looked up in `folder` (by default where we stand)."""
     names = sorted(module.name for module in iter_modules(kinds.__path__))
     where = folder or Path.cwd()
-    return Late(names, lambda name: _kind(name).adapter(environ, where))
+    return LazyAgents(names, lambda name: _kind(name).adapter(environ, where))
 
 
 def _kind(name: str) -> _Kind:

@@ -83,7 +83,7 @@ class Cause(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class AgentFailure:
     """`retry_at` is unix seconds, 0 where nobody named a time."""
 
     ended: Ended
@@ -92,28 +92,28 @@ class Trouble:
     permanent: bool = False
 
 
-def trouble(text: str, now: float, *, status: int = 0) -> Trouble:
+def classify_failure(text: str, now: float, *, status: int = 0) -> AgentFailure:
     """Read an error of the model's endpoint. `status` is of HTTP, 0 where only the text tells."""
     code = status or _status(text)
     retry_at = named(text, now)
     if code == 402 or (_CREDIT.search(text) and retry_at <= now):  # what names a time is a limit, whatever its words
-        return Trouble(Ended.OUT_OF_BUDGET, Cause.CREDIT, permanent=True)
+        return AgentFailure(Ended.OUT_OF_BUDGET, Cause.CREDIT, permanent=True)
     if code == 429 or (not code and _LIMIT.search(text)):
-        return Trouble(Ended.RATE_LIMITED, retry_at=retry_at)
+        return AgentFailure(Ended.RATE_LIMITED, retry_at=retry_at)
     if code < 404 and _REGION.search(text):
-        return Trouble(Ended.UNAVAILABLE, Cause.REGION, permanent=True)
+        return AgentFailure(Ended.UNAVAILABLE, Cause.REGION, permanent=True)
     if code in (401, 403) or (code < 404 and _KEY.search(text)):
         cause = Cause.RIGHT if code == 403 and not _NO_KEY.search(text) else Cause.KEY
-        return Trouble(Ended.UNAVAILABLE, cause, permanent=True)
+        return AgentFailure(Ended.UNAVAILABLE, cause, permanent=True)
     if code == 404 or (code < 500 and _MODEL.search(text)):
-        return Trouble(Ended.UNAVAILABLE, Cause.MODEL, permanent=True)
+        return AgentFailure(Ended.UNAVAILABLE, Cause.MODEL, permanent=True)
     if code < 500 and _REFUSED.search(text):
-        return Trouble(Ended.REFUSED)
+        return AgentFailure(Ended.REFUSED)
     if code < 500 and _UNREACHED.search(text):
-        return Trouble(Ended.UNAVAILABLE, Cause.UNREACHED)
+        return AgentFailure(Ended.UNAVAILABLE, Cause.UNREACHED)
     if code >= 500 or code == 408 or (not code and _DOWN.search(text)):
-        return Trouble(Ended.UNAVAILABLE)
-    return Trouble(Ended.CRASHED)
+        return AgentFailure(Ended.UNAVAILABLE)
+    return AgentFailure(Ended.CRASHED)
 
 
 def does_not_know(text: str) -> str:

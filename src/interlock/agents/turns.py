@@ -10,9 +10,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from interlock.agents.late import Late
+from interlock.agents.late import LazyAgents
 from interlock.core.pipeline import AgentSpec
-from interlock.ports import Agent, Brief, Cancel, Outcome, Place
+from interlock.ports import Agent, Brief, Cancel, Checkout, Outcome
 
 
 class Slot(Protocol):
@@ -32,11 +32,11 @@ class Queued:
     inner: Agent
     turn: Turn
 
-    def work(self, spec: AgentSpec, brief: Brief, place: Place, cancel: Cancel) -> Outcome:
+    def work(self, spec: AgentSpec, brief: Brief, checkout: Checkout, cancel: Cancel) -> Outcome:
         with self.turn(brief, cancel) as slot:
-            return self.inner.work(spec, replace(brief, env={**brief.env, **slot.environment}), place, cancel)
+            return self.inner.work(spec, replace(brief, env={**brief.env, **slot.environment}), checkout, cancel)
 
 
 def queued(agents: Mapping[str, Agent], turn: Turn) -> Mapping[str, Agent]:
     """The agents, each of which takes its turn. Raises as `turn`: Cancelled, InfrastructureError."""
-    return Late(agents, lambda name: Queued(agents[name], turn))
+    return LazyAgents(agents, lambda name: Queued(agents[name], turn))

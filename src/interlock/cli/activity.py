@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interlock.agents.program import log_in
+from interlock.agents.program import log_path
 from interlock.agents.words import in_words
 from interlock.bootstrap import Application
 from interlock.core.ids import AttemptId
@@ -24,7 +24,7 @@ def last_line(app: Application, run: str, attempt: AttemptId) -> str:
     if place is None:
         return ""
     try:
-        with log_in(place).open("rb") as file:
+        with log_path(place).open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - _TAIL_BYTES))
             said = ending(in_words(file.read().decode("utf-8", "replace")).encode(), _LINE_MAX)
     except OSError:

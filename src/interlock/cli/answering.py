@@ -11,13 +11,13 @@ from collections.abc import Callable
 from typing import assert_never
 
 from interlock.bootstrap import Application
-from interlock.cli.driving import Manner, conclude, drive
+from interlock.cli.driving import DisplayOptions, conclude, drive
 from interlock.cli.exits import Exit
 from interlock.cli.opened import note, say
 from interlock.cli.words import OVER, safe
 from interlock.core.events import Action, AnswerTaken, Recorded, Refused
-from interlock.core.views import RunView, Standing
-from interlock.service import Said
+from interlock.core.views import RunSummary, RunView
+from interlock.service import AnswerRequest
 from interlock.service.jsons import line
 
 _TAKEN_S = 30.0
@@ -25,15 +25,15 @@ _ENDED_S = 3.0
 _LOOK_S = 0.1
 
 
-def unfinished(view: Standing) -> bool:
+def unfinished(view: RunSummary) -> bool:
     return view.phase not in OVER
 
 
-def waits_for_approval(view: Standing) -> bool:
+def waits_for_approval(view: RunSummary) -> bool:
     return any(wait.reason == "approval" for wait in view.waits)
 
 
-def answer(app: Application, view: RunView, said: Said, manner: Manner) -> int:
+def answer(app: Application, view: RunView, said: AnswerRequest, manner: DisplayOptions) -> int:
     """Put it into the inbox, see it taken, and go on with the run where nobody else does."""
     put = app.service.answer(view, said)
     if not app.service.owner_of(view.id):
@@ -49,7 +49,7 @@ def answer(app: Application, view: RunView, said: Said, manner: Manner) -> int:
     return _said(view, fate, manner)
 
 
-def _ending(app: Application, view: RunView, fate: AnswerTaken | Refused | None, manner: Manner) -> int:
+def _ending(app: Application, view: RunView, fate: AnswerTaken | Refused | None, manner: DisplayOptions) -> int:
     """Of a cancel: it is over once what is at work in the run has ended. Why it was refused, its caller says."""
     if isinstance(fate, Refused):
         return Exit.USAGE
@@ -95,7 +95,7 @@ def _about(record: Recorded, answer_id: str) -> AnswerTaken | Refused | None:
     return event if isinstance(event, Refused) and event.subject == answer_id else None
 
 
-def _said(view: RunView, fate: AnswerTaken | Refused | None, manner: Manner) -> int:
+def _said(view: RunView, fate: AnswerTaken | Refused | None, manner: DisplayOptions) -> int:
     follow = "status"
     match fate:
         case AnswerTaken():

@@ -13,7 +13,7 @@ from interlock.cli.prompting import asked
 from interlock.core.events import Action
 from interlock.core.text import plain
 from interlock.core.views import RunView, WaitView
-from interlock.service import Said
+from interlock.service import AnswerRequest
 from interlock.service.withheld import shown
 
 _DIFF_MAX = 5_000_000
@@ -37,15 +37,17 @@ def answered(app: Application, run: str) -> bool:
     return True
 
 
-def _asked(app: Application, view: RunView, wait: WaitView) -> Said | None:
+def _asked(app: Application, view: RunView, wait: WaitView) -> AnswerRequest | None:
     question = f"{wait.subject}: [a]pprove, [r]eject, show the [d]iff, [l]ater"
     while True:
         match asked(question, _LATER, shown=False).lower()[:1]:
             case "a":
-                return Said(Action.APPROVE, app.person(), wait.stage, wait.subject, wait.gate)
+                return AnswerRequest(Action.APPROVE, app.person(), wait.stage, wait.subject, wait.gate)
             case "r":
                 why = asked("what is wrong (the next attempt is told)")
-                return Said(Action.REJECT, app.person(), wait.stage, wait.subject, wait.gate, plain(why, 10_000))
+                return AnswerRequest(
+                    Action.REJECT, app.person(), wait.stage, wait.subject, wait.gate, plain(why, 10_000)
+                )
             case "d":
                 click.echo_via_pager(_diff(app, view, wait))
             case "l":

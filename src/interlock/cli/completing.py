@@ -67,6 +67,6 @@ def _pipelines() -> Iterator[CompletionItem]:
     from click.shell_completion import CompletionItem
 
     from interlock.cli.pipelines import repository_here
-    from interlock.spec import find_pipelines
+    from interlock.pipelinefile import find_pipelines
 
     yield from map(CompletionItem, find_pipelines(repository_here()))

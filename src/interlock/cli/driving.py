@@ -22,7 +22,7 @@ from interlock.cli.streams import unheard
 from interlock.cli.words import OVER, closing, lasted, not_looked_in, uncancelled
 from interlock.core.events import Action, OwnerChanged
 from interlock.core.history import AttemptPhase
-from interlock.service import Said
+from interlock.service import AnswerRequest
 from interlock.service.jsons import line
 from interlock.telemetry import lacking
 
@@ -35,7 +35,7 @@ _QUESTION = (
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class DisplayOptions:
     """How to show: `plain` never redraws, `json` gives NDJSON on stdout."""
 
     plain: bool = False
@@ -70,7 +70,7 @@ class _Drive:
         self.moved.clear()
 
 
-def drive(app: Application, run: str, manner: Manner, *, take_over: bool = False, after: int = 0) -> int:
+def drive(app: Application, run: str, manner: DisplayOptions, *, take_over: bool = False, after: int = 0) -> int:
     """Own the run, show events beyond seq `after`, and say how it ended. Returns the exit code."""
     note(f"warning: {word}" for word in (lacking(app.environ), not_looked_in(app.environ)) if word)
     with ended_politely():
@@ -83,7 +83,7 @@ def drive(app: Application, run: str, manner: Manner, *, take_over: bool = False
             return detached(app, run, manner)
         case "cancel":
             view = app.service.describe_run(run)
-            app.service.answer(view, Said(Action.CANCEL, app.person()))
+            app.service.answer(view, AnswerRequest(Action.CANCEL, app.person()))
             with ended_politely():
                 _driven(app, run, manner, after=view.seq)
             return told_uncancelled(app, run, conclude(app, run, manner))
@@ -94,7 +94,7 @@ def drive(app: Application, run: str, manner: Manner, *, take_over: bool = False
             return finish(app, run, manner)
 
 
-def finish(app: Application, run: str, manner: Manner) -> int:
+def finish(app: Application, run: str, manner: DisplayOptions) -> int:
     """As `conclude`, of a run that came to its own end here: what is still to be done with it is done first."""
     from interlock.cli.asking import answered
     from interlock.cli.proposing import propose
@@ -109,7 +109,7 @@ def finish(app: Application, run: str, manner: Manner) -> int:
     return code
 
 
-def conclude(app: Application, run: str, manner: Manner) -> int:
+def conclude(app: Application, run: str, manner: DisplayOptions) -> int:
     """Say how the run stands and the exact next command. Returns the exit code."""
     from interlock.cli.proposing import proposed
 
@@ -132,7 +132,7 @@ def told_uncancelled(app: Application, run: str, code: int) -> int:
     return code
 
 
-def detached(app: Application, run: str, manner: Manner, *, take_over: bool = False) -> int:
+def detached(app: Application, run: str, manner: DisplayOptions, *, take_over: bool = False) -> int:
     """Have another process drive the run, one that outlives this one. Returns the exit code."""
     seen = app.service.locate_run(run).seq
     log = app.go_on(run, take_over=take_over)
@@ -159,7 +159,7 @@ def _taken(app: Application, run: str, seen: int, *, take_over: bool) -> bool:
     return False
 
 
-def _driven(app: Application, run: str, manner: Manner, *, take_over: bool = False, after: int = 0) -> str:
+def _driven(app: Application, run: str, manner: DisplayOptions, *, take_over: bool = False, after: int = 0) -> str:
     """What the person at the terminal wishes: empty where the engine came to its own end."""
     work = _Drive(app, run, take_over)
     thread = threading.Thread(target=work.work, name="drive")

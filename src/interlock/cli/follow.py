@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 import click
 
 from interlock.bootstrap import Application
-from interlock.cli.lines import Story, Told
+from interlock.cli.lines import Story, StoryLine
 from interlock.cli.opened import redraws
 from interlock.cli.streams import note, say
 from interlock.cli.words import nearly_used
 from interlock.core.events import AttemptErrored, CandidateProduced, Recorded, VerdictGiven
-from interlock.core.views import Standing
+from interlock.core.views import RunSummary
 from interlock.service import Service
 from interlock.service.jsons import event_line
 
 if TYPE_CHECKING:
-    from interlock.gates.locks import HeldUp
+    from interlock.gates.locks import WaitingWork
 
 POLL_S = 0.15
 _PAID = (AttemptErrored, CandidateProduced, VerdictGiven)
@@ -91,12 +91,12 @@ class LineScreen:
     """One line for each transition, one where most of a limit is used, and one where something waits for its turn."""
 
     def __init__(
-        self, story: Story, stream: TextIO, now: Callable[[], Standing], held_up: Callable[[], Sequence[HeldUp]]
+        self, story: Story, stream: TextIO, now: Callable[[], RunSummary], held_up: Callable[[], Sequence[WaitingWork]]
     ) -> None:
         self._story, self._write, self._now = story, note if stream is sys.stderr else say, now
         self._held_up = held_up
         self._near: set[str] = set()
-        self._held: set[HeldUp] = set()
+        self._held: set[WaitingWork] = set()
 
     def __enter__(self) -> LineScreen:
         return self
@@ -113,7 +113,7 @@ class LineScreen:
             self._tell_limits(batch[-1].at)
         now = set(self._held_up())
         for held in sorted(now - self._held, key=str):
-            self._write(painted(Told(time.time(), held.about, held.words)))
+            self._write(painted(StoryLine(time.time(), held.about, held.words)))
         self._held = now
 
     def _tell_limits(self, at: float) -> None:
@@ -121,11 +121,11 @@ class LineScreen:
         near = [amount.name for amount in view.limits if amount.near]
         for name, words in zip(near, nearly_used(view), strict=True):
             if name not in self._near:
-                self._write(painted(Told(at, "", words, bad=True)))
+                self._write(painted(StoryLine(at, "", words, bad=True)))
         self._near.update(near)
 
 
-def painted(told: Told) -> str:
+def painted(told: StoryLine) -> str:
     """With colour where the stream takes it: click leaves it out elsewhere."""
     tone = "red" if told.bad else "green" if told.good else None
     return click.style(str(told), fg=tone) if tone else str(told)

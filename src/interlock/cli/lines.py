@@ -61,7 +61,7 @@ _TOO_LATE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class StoryLine:
     """One transition: when, about what (attempt, stage, or empty for the run), and the words."""
 
     at: float
@@ -89,7 +89,7 @@ class Story:
     _began: dict[AttemptId, float] = field(default_factory=dict)
     _red: set[str] = field(default_factory=set)
 
-    def told(self, record: Recorded) -> Told | None:
+    def told(self, record: Recorded) -> StoryLine | None:
         """None for what only the machine cares for."""
         if isinstance(record.event, AttemptStarted):
             self._began[record.event.attempt] = record.at
@@ -100,7 +100,7 @@ class Story:
             return None
         text += "".join(f"; note: {safe(note)}" for note in getattr(record.event, "notes", ()))
         bad, good = _mood(record.event)
-        return Told(record.at, _about(record.event), text, bad, good)
+        return StoryLine(record.at, _about(record.event), text, bad, good)
 
     def _text(self, record: Recorded) -> str:
         match event := record.event:

@@ -18,7 +18,7 @@ from interlock.ports import UsageError
 
 if TYPE_CHECKING:
     from interlock.bootstrap import Application
-    from interlock.core.views import Standing
+    from interlock.core.views import RunSummary
     from interlock.settings import Settings
 
 __all__ = ["application", "asks", "columns", "ended_politely", "note", "redraws", "say", "telling_unread"]
@@ -46,11 +46,11 @@ def application(*, looks: bool = False) -> Iterator[Application]:
 
 
 @contextmanager
-def telling_unread() -> Iterator[Callable[[Standing], None]]:
+def telling_unread() -> Iterator[Callable[[RunSummary], None]]:
     """What is to be called of each run that is passed over, since it cannot be read. Each reason is told once."""
     from interlock.cli.words import by_reason
 
-    found: list[Standing] = []
+    found: list[RunSummary] = []
     try:
         yield found.append
     finally:

@@ -35,13 +35,13 @@ from interlock.cli.words import (
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.history import AttemptPhase, AttemptView, VerdictView
 from interlock.core.joins import conflict_text
-from interlock.core.state import Phase, Spent
+from interlock.core.state import Phase, Spending
 from interlock.core.text import without_place
-from interlock.core.views import NOT_BEGUN, RunPhase, RunView, StageView, Standing, attempt_word
+from interlock.core.views import NOT_BEGUN, RunPhase, RunSummary, RunView, StageView, attempt_word
 
 if TYPE_CHECKING:
-    from interlock.gates.locks import HeldUp
-    from interlock.notify import Untold
+    from interlock.gates.locks import WaitingWork
+    from interlock.notify import Undelivered
 
 _LINES_MAX = 2  # of a finding, beyond its first
 _LINES_DEEP_MAX = 12
@@ -53,7 +53,7 @@ _PHASE_WIDTH = 11
 _NARROWEST = 40  # columns of a text beside others
 
 
-def status_page(view: RunView, held_up: Sequence[HeldUp] = (), *, unread: bool = False) -> Iterator[str]:
+def status_page(view: RunView, held_up: Sequence[WaitingWork] = (), *, unread: bool = False) -> Iterator[str]:
     """A few lines: the run, one line for each stage, what waits for its turn, what is next. `unread` is where an answer
     lies in its inbox."""
     yield from _head(view)
@@ -65,7 +65,7 @@ def status_page(view: RunView, held_up: Sequence[HeldUp] = (), *, unread: bool =
     yield from ["", *closing(view)] if view.phase is not RunPhase.ACCEPTED else closing(view)[:1]
 
 
-def _waiting(stage: StageView, held_up: Sequence[HeldUp]) -> Iterator[str]:
+def _waiting(stage: StageView, held_up: Sequence[WaitingWork]) -> Iterator[str]:
     yield from (f"    {safe(held.about)} {safe(held.words)}" for held in held_up if held.stage == stage.id)
 
 
@@ -77,7 +77,7 @@ def _unread_answer(view: RunView) -> Iterator[str]:
     yield f"  interlock resume --take-over {view.id}"
 
 
-def list_page(runs: Sequence[Standing], width: int = 0, held_up: Sequence[HeldUp] = ()) -> Iterator[str]:
+def list_page(runs: Sequence[RunSummary], width: int = 0, held_up: Sequence[WaitingWork] = ()) -> Iterator[str]:
     """One line for each run, and one for each thing in it that waits for its turn; of one that cannot be read more of
     them, `width` columns wide where that is given."""
     for run in runs:
@@ -91,7 +91,7 @@ def list_page(runs: Sequence[Standing], width: int = 0, held_up: Sequence[HeldUp
         yield from (f"{' ' * (len(run.id) + 2)}{safe(held.about)} {safe(held.words)}" for held in waits)
 
 
-def _unread(run: Standing, tone: str, width: int) -> Iterator[str]:
+def _unread(run: RunSummary, tone: str, width: int) -> Iterator[str]:
     why = safe(run.why, 400)
     indent = " " * (len(run.id) + len("  ") + _PHASE_WIDTH + 1)
     lines = textwrap.wrap(why, max(width - len(indent), _NARROWEST)) if width else [why]
@@ -101,7 +101,7 @@ def _unread(run: Standing, tone: str, width: int) -> Iterator[str]:
         yield f"{indent}out of the lists: {run.way_out}"
 
 
-def run_page(view: RunView, untold: Sequence[Untold] = (), held_up: Sequence[HeldUp] = ()) -> Iterator[str]:
+def run_page(view: RunView, untold: Sequence[Undelivered] = (), held_up: Sequence[WaitingWork] = ()) -> Iterator[str]:
     """The whole run, who could not be told of it, and what waits for its turn."""
     yield from _head(view)
     yield f"task     {safe(view.task, 400)}"
@@ -120,7 +120,7 @@ def run_page(view: RunView, untold: Sequence[Untold] = (), held_up: Sequence[Hel
     yield from (line for line in closing(view) if line != f"next: interlock show {view.id}")  # which this is
 
 
-def _untold(view: RunView, untold: Sequence[Untold]) -> Iterator[str]:
+def _untold(view: RunView, untold: Sequence[Undelivered]) -> Iterator[str]:
     for item in untold:
         why = safe(item.why) or "nobody has tried to the end yet"
         said = f"{safe(item.channel, 100)} of {item.event} at {moment(item.at)}: {why}"
@@ -141,7 +141,7 @@ def _costs(view: RunView) -> Iterator[str]:
         yield f"         {click.style(used, fg='yellow')}"
 
 
-def _worth(spent: Spent) -> str:
+def _worth(spent: Spending) -> str:
     return ", ".join([count(spent.attempts, "attempt"), *paid(spent)])
 
 
@@ -161,7 +161,7 @@ def attempt_page(view: RunView, attempt: AttemptView) -> Iterator[str]:
         yield f"      interlock shell {view.id}/{attempt.id}"
 
 
-def _stage(stage: StageView, run: RunPhase, held_up: Sequence[HeldUp] = ()) -> Iterator[str]:
+def _stage(stage: StageView, run: RunPhase, held_up: Sequence[WaitingWork] = ()) -> Iterator[str]:
     """With all its attempts."""
     yield _stage_line(stage, run, held_up)
     yield from _waiting(stage, held_up)
@@ -184,7 +184,7 @@ def _head(view: RunView) -> Iterator[str]:
         yield click.style(f"OVERRIDDEN by a person: {', '.join(view.overrides)}", fg="red", bold=True)
 
 
-def _stage_line(stage: StageView, run: RunPhase, held_up: Sequence[HeldUp] = ()) -> str:
+def _stage_line(stage: StageView, run: RunPhase, held_up: Sequence[WaitingWork] = ()) -> str:
     """At work is what has its turn."""
     mark, tone, word = stage_look(stage, run)
     if stage.phase is Phase.WORKING and stage.attempts and _is_queued(stage.attempts[-1], held_up):
@@ -251,7 +251,7 @@ def _attempt(
         yield f"    sent back to {attempt.sent_back_to}"
 
 
-def _is_queued(attempt: AttemptView, held_up: Sequence[HeldUp]) -> bool:
+def _is_queued(attempt: AttemptView, held_up: Sequence[WaitingWork]) -> bool:
     """Whether its worker has no slot yet."""
     return attempt.phase is AttemptPhase.WORKING and any(
         held.subject == str(attempt.id) and not held.gate for held in held_up

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from interlock.core.text import plain
+from interlock.pipelinefile import Level, Loaded, Mistake, find_pipelines, load_pipeline, locate_pipeline
 from interlock.ports import UsageError
-from interlock.spec import Level, Loaded, Mistake, find_pipelines, load_pipeline, locate_pipeline
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import Pipeline

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from interlock.cli.looking import Looked
+from interlock.cli.looking import DoctorResult
 
 if TYPE_CHECKING:
     from interlock.agents.probe import Probed
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def agents_in(root: Path) -> tuple[AgentSpec, ...]:
     """Those of the valid pipelines here, each once."""
-    from interlock.spec import InvalidPipeline, find_pipelines, load_pipeline
+    from interlock.pipelinefile import InvalidPipeline, find_pipelines, load_pipeline
 
     found: dict[AgentSpec, None] = {}
     for path in find_pipelines(root).values():
@@ -29,7 +29,7 @@ def agents_in(root: Path) -> tuple[AgentSpec, ...]:
     return tuple(found)
 
 
-def of_programs(environ: Mapping[str, str], agents: Sequence[AgentSpec]) -> Iterator[Looked]:
+def of_programs(environ: Mapping[str, str], agents: Sequence[AgentSpec]) -> Iterator[DoctorResult]:
     """The programs with an adapter of their own, those that are there, and whether the agents can use them."""
     from interlock.agents.probe import probe
 
@@ -38,22 +38,22 @@ def of_programs(environ: Mapping[str, str], agents: Sequence[AgentSpec]) -> Iter
             yield _of_program(one, environ, [agent for agent in agents if agent.use == one.name])
     for agent in agents:
         if wrong := _missing(agent, environ) or _unset(agent, environ):
-            yield Looked(f"agent {agent.name}", "warn", wrong)
+            yield DoctorResult(f"agent {agent.name}", "warn", wrong)
 
 
-def _of_program(one: Probed, environ: Mapping[str, str], users: Sequence[AgentSpec]) -> Looked:
+def _of_program(one: Probed, environ: Mapping[str, str], users: Sequence[AgentSpec]) -> DoctorResult:
     from interlock.core.programs import is_older, program
 
     known, needed = f"{one.version or 'of unknown version'} ({one.path})", program(one.name).tested
     topic = f"agent {one.name}"
     if is_older(one.version, needed):
-        return Looked(topic, "warn", f"{known} is too old: install {needed} or newer")
+        return DoctorResult(topic, "warn", f"{known} is too old: install {needed} or newer")
     if users:
         given = "; ".join(dict.fromkeys(_given(agent, environ) for agent in users))
         able = any(_is_lent(agent) or any(map(environ.get, agent.secrets)) for agent in users)
-        return Looked(topic, "ok" if able else "note", f"{known}, {given}")
+        return DoctorResult(topic, "ok" if able else "note", f"{known}, {given}")
     access = one.access or "no key and no login seen"
-    return Looked(topic, "ok" if one.access else "note", f"{known}, {access}: {one.advice}")
+    return DoctorResult(topic, "ok" if one.access else "note", f"{known}, {access}: {one.advice}")
 
 
 def _given(agent: AgentSpec, environ: Mapping[str, str]) -> str:

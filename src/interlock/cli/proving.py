@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from interlock.bootstrap import Application
     from interlock.core.pipeline import Pipeline
     from interlock.gates.reports.junit import RanTest
+    from interlock.pipelinefile.scaffold import GateLearned, Learned
     from interlock.ports import Judgement
     from interlock.service import Checked
-    from interlock.spec.scaffold import GateLearned, Learned
 
 PROVE_S = 900  # for all of it; what takes longer is stopped, and told
 LOG_READ_MAX = 20_000  # bytes
@@ -35,7 +35,7 @@ _TELLING = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Proved:
+class GateProof:
     """`learned` is for the pages. `green`: with it, every gate that is on is. `why`: what kept it from being asked to
     the end. `blocked`: the gates that no attempt can pass as things are."""
 
@@ -45,10 +45,10 @@ class Proved:
     blocked: tuple[str, ...] = ()
 
 
-def prove(app: Application, tests: frozenset[str]) -> Proved:
+def prove(app: Application, tests: frozenset[str]) -> GateProof:
     """Setup and gates on the working tree as it is; `tests` are those that run tests. Ctrl-C ends it, and nothing but
     it."""
-    from interlock.spec.scaffold import Learned
+    from interlock.pipelinefile.scaffold import Learned
 
     gates: list[GateLearned] = []
     blocked: list[str] = []
@@ -72,12 +72,12 @@ def prove(app: Application, tests: frozenset[str]) -> Proved:
         why = safe(str(error), 500)
     finally:
         alarm.cancel()
-    return Proved(Learned(tuple(gates)), green=not why and not blocked, why=why, blocked=tuple(blocked))
+    return GateProof(Learned(tuple(gates)), green=not why and not blocked, why=why, blocked=tuple(blocked))
 
 
 def _asked(app: Application, stop: threading.Event) -> Iterator[Checked]:
+    from interlock.pipelinefile import load_pipeline, locate_pipeline
     from interlock.service import CheckRequest
-    from interlock.spec import load_pipeline, locate_pipeline
 
     pipeline = _bounded(load_pipeline(locate_pipeline(app.repository, PIPELINE), app.repository).pipeline)
     base = app.workspaces.import_base(worktree=True)
@@ -98,7 +98,7 @@ def _bounded(pipeline: Pipeline) -> Pipeline:
 def _told(app: Application, checked: Checked, tests: frozenset[str]) -> GateLearned | None:
     """Says what a gate said, and gives back what is to be kept of it; None where it is green, or was not asked."""
     from interlock.core.events import VerdictStatus
-    from interlock.spec.scaffold import GateLearned, missing_in
+    from interlock.pipelinefile.scaffold import GateLearned, missing_in
 
     judgement = checked.judgement
     if judgement is None:
@@ -132,7 +132,7 @@ def _told(app: Application, checked: Checked, tests: frozenset[str]) -> GateLear
 
 def _unheeded(checked: Checked, paths: tuple[str, ...], about: str) -> GateLearned:
     """A gate that says yes with these test files broken: with what is left of them it is green."""
-    from interlock.spec.scaffold import GateLearned
+    from interlock.pipelinefile.scaffold import GateLearned
 
     heeds = len(paths) < len(checked.gate.breaks)
     broken = ", ".join(safe(path, 100) for path in paths)
@@ -170,7 +170,7 @@ def _reason(judgement: Judgement) -> str:
 
 def _hints(app: Application, judgement: Judgement, learned: GateLearned, *, tests: bool) -> Iterator[str]:
     """What to do about it."""
-    from interlock.spec.scaffold import missing_in
+    from interlock.pipelinefile.scaffold import missing_in
 
     said = "\n".join(finding.message for finding in judgement.findings[:50])
     log = next((kept.digest for kept in judgement.evidence if kept.name == "log"), "")

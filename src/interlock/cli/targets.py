@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from interlock.core.history import AttemptView
 from interlock.core.ids import STAGE_NAME
-from interlock.core.views import RunView, Standing
+from interlock.core.views import RunSummary, RunView
 from interlock.ports import UsageError
 from interlock.service import Service
 
 _ATTEMPT = re.compile(r"(?:(?P<run>[^/]+)/)?(?P<attempt>[^/]+/\d+\.\d+)")
 _RUN_STAGE = re.compile(r"(?P<run>[^/]+)/(?P<stage>[^/]+)")
 
-Choose = Callable[[str], Standing]
+Choose = Callable[[str], RunSummary]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Target:
     rest: tuple[str, ...] = ()
 
 
-def choosing(service: Service, fits: Callable[[Standing], bool]) -> Choose:
+def choosing(service: Service, fits: Callable[[RunSummary], bool]) -> Choose:
     """A named run, or the only one that fits."""
     return lambda name: service.choose_run(name, fits)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from interlock.bootstrap import Application
 from interlock.cli.asking import answered
-from interlock.cli.driving import Manner, conclude
+from interlock.cli.driving import DisplayOptions, conclude
 from interlock.cli.follow import follow, screen
 from interlock.cli.words import OVER
 from interlock.core.views import RunPhase
@@ -39,7 +39,7 @@ class _Left:
         return now - self.since >= (_ANSWERED_S if self.app.service.has_answer(self.run) else _ALONE_S)
 
 
-def watched(app: Application, run: str, manner: Manner) -> int:
+def watched(app: Application, run: str, manner: DisplayOptions) -> int:
     """Show all events of the run, then those to come. Returns the exit code."""
     after = 0
     while True:

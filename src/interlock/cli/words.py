@@ -6,12 +6,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from interlock.core.budget import Amount
+from interlock.core.budget import LimitUsage
 from interlock.core.events import Finding, Usage, VerdictGiven, VerdictStatus
 from interlock.core.history import AttemptPhase
-from interlock.core.state import Phase, Spent
+from interlock.core.state import Phase, Spending
 from interlock.core.text import plain
-from interlock.core.views import CUT_OFF, NOT_BEGUN, RunPhase, StageView, Standing, WaitView, stage_word
+from interlock.core.views import CUT_OFF, NOT_BEGUN, RunPhase, RunSummary, StageView, WaitView, stage_word
 from interlock.process import relative
 
 NO_SANDBOX = "agents and gates run with your user's rights: there is no sandbox yet"
@@ -146,15 +146,15 @@ def usage(used: Usage) -> str:
     return ", ".join(said)
 
 
-def spent(view: Standing) -> str:
+def spent(view: RunSummary) -> str:
     return ", ".join([count(view.spent.attempts, "attempt"), *paid(view.spent), lasted(view.spent.wall_s)])
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class UnreadableRuns:
     """Runs that cannot be read for the same reason."""
 
-    runs: tuple[Standing, ...]
+    runs: tuple[RunSummary, ...]
 
     @property
     def which(self) -> str:
@@ -162,15 +162,15 @@ class Unread:
         return f"run {names}" if len(self.runs) == 1 else f"{len(self.runs)} runs ({names})"
 
 
-def by_reason(runs: Iterable[Standing]) -> Iterator[Unread]:
+def by_reason(runs: Iterable[RunSummary]) -> Iterator[UnreadableRuns]:
     """Of runs that cannot be read: each reason once."""
-    reasons: dict[tuple[str, str], list[Standing]] = {}
+    reasons: dict[tuple[str, str], list[RunSummary]] = {}
     for run in runs:
         reasons.setdefault((run.phase, run.why), []).append(run)
-    yield from (Unread(tuple(each)) for each in reasons.values())
+    yield from (UnreadableRuns(tuple(each)) for each in reasons.values())
 
 
-def nearly_used(view: Standing) -> Iterator[str]:
+def nearly_used(view: RunSummary) -> Iterator[str]:
     """The limits of which four fifths are gone, with how much is used."""
     for amount in view.limits:
         if amount.near:
@@ -178,7 +178,7 @@ def nearly_used(view: Standing) -> Iterator[str]:
             yield f"{round(100 * amount.used / amount.bound)} % of {amount.name} used: {used} of {bound}"
 
 
-def _measured(amount: Amount, number: float) -> str:
+def _measured(amount: LimitUsage, number: float) -> str:
     match amount.name.rpartition(".")[2]:
         case "cost_usd":
             return cost(number)
@@ -190,7 +190,7 @@ def _measured(amount: Amount, number: float) -> str:
             return f"{number:g}"
 
 
-def paid(amount: Spent) -> Iterator[str]:
+def paid(amount: Spending) -> Iterator[str]:
     """Tokens and money, as far as they are known."""
     if amount.tokens:
         yield tokens(amount.tokens)
@@ -230,7 +230,7 @@ def traits(verdict: VerdictGiven) -> str:
 # --- how a run ended, or what it waits for -------------------------------------------------------
 
 
-def closing(view: Standing) -> list[str]:
+def closing(view: RunSummary) -> list[str]:
     """The outcome and the exact next command."""
     return [_outcome(view), *_overrides(view), *nearly_used(view), *_next(view)]
 
@@ -242,7 +242,7 @@ def ended(phase: str, why: str) -> str:
     return f"{phase}: {safe(why)}" if why else phase
 
 
-def uncancelled(view: Standing) -> str:
+def uncancelled(view: RunSummary) -> str:
     """What came before a cancel of a run that was not over then; empty where nothing did."""
     if view.branch:
         branch = safe(view.branch)
@@ -262,7 +262,7 @@ def waiting(wait: WaitView) -> list[str]:
     return [_waits_for(wait), *(f"  {command}" for command in wait.commands), *hint]
 
 
-def _outcome(view: Standing) -> str:
+def _outcome(view: RunSummary) -> str:
     used = spent(view)
     match view.phase:
         case RunPhase.ACCEPTED if view.branch:
@@ -278,13 +278,13 @@ def _outcome(view: Standing) -> str:
             return f"run {view.id} {ended(view.phase, view.why)} ({used})"
 
 
-def _overrides(view: Standing) -> list[str]:
+def _overrides(view: RunSummary) -> list[str]:
     if not view.overrides:
         return []
     return [f"accepted by a person although not every hard gate passed: {', '.join(view.overrides)}"]
 
 
-def _next(view: Standing) -> list[str]:
+def _next(view: RunSummary) -> list[str]:
     match view.phase:
         case RunPhase.ACCEPTED if view.branch:
             return [

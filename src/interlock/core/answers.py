@@ -14,12 +14,12 @@ from interlock.core.attempts import taking_part
 from interlock.core.branches import is_branch
 from interlock.core.budget import limit_names
 from interlock.core.changed import changed
-from interlock.core.commands import AcceptHandoff, Command, LoseAttempt, Pause, SendBack
+from interlock.core.effects import AcceptHandoff, Effect, LoseAttempt, Pause, SendBack
 from interlock.core.events import Action, AnswerTaken, Finding, PauseReason, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId, input_of
 from interlock.core.judging import hard_gates_passed
 from interlock.core.pipeline import Pipeline, Stage
-from interlock.core.state import Phase, RunState, StageState, Waited, fits, moved
+from interlock.core.state import Phase, QuotaWait, RunState, StageState, fits, moved
 from interlock.core.tries import bounded
 
 _WHY_MAX = 300  # characters
@@ -85,7 +85,7 @@ def human_verdict(event: AnswerTaken) -> VerdictGiven:
     )
 
 
-def carry_out(pipeline: Pipeline, state: RunState, stage: Stage, now: StageState) -> Iterator[Command]:
+def carry_out(pipeline: Pipeline, state: RunState, stage: Stage, now: StageState) -> Iterator[Effect]:
     """What a person asked for, where it is not the usual course of things."""
     answer = now.answer
     if answer is None:
@@ -194,7 +194,7 @@ def _unpaused(stage: StageState) -> StageState:
         stage,
         pause=None,
         errors=0,
-        waited=Waited(),
+        waited=QuotaWait(),
         gates_waited={},
         failure=None,
         down=(),
@@ -232,7 +232,7 @@ def _retry(stage: StageState, event: AnswerTaken) -> StageState:
 # --- what it wants done --------------------------------------------------------------------------
 
 
-def _accept_as_told(pipeline: Pipeline, state: RunState, stage: Stage, now: StageState) -> Iterator[Command]:
+def _accept_as_told(pipeline: Pipeline, state: RunState, stage: Stage, now: StageState) -> Iterator[Effect]:
     answer, subject = now.answer, now.answer.subject if now.answer else None
     if answer is None or subject is None or now.input is None:
         return
@@ -246,6 +246,6 @@ def _accept_as_told(pipeline: Pipeline, state: RunState, stage: Stage, now: Stag
     override = answer.by if answer.override and not hard_gates_passed(pipeline, state, stage, verdicts) else ""
     accept = AcceptHandoff(subject, commit, tree, now.input.tree, verdicts, override, answer.by, 1)
     paused = now.pause is not None and now.pause.reason is PauseReason.INFRASTRUCTURE
-    for command in bounded(state, accept, stage.id, PauseReason.INFRASTRUCTURE):
-        if not (paused and isinstance(command, Pause)):  # it is said already
-            yield command
+    for effect in bounded(state, accept, stage.id, PauseReason.INFRASTRUCTURE):
+        if not (paused and isinstance(effect, Pause)):  # it is said already
+            yield effect

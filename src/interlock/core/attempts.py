@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from interlock.core.budget import attempts_left, left, limit_reached
-from interlock.core.commands import Command, Pause, SendBack, StartAttempt, WaitUntil
+from interlock.core.budget import attempts_left, limit_reached, remaining
+from interlock.core.effects import Effect, Pause, SendBack, StartAttempt, WaitUntil
 from interlock.core.events import Finding, PauseReason
 from interlock.core.feedback import ESCALATE, failed
 from interlock.core.globs import matches_any
@@ -17,7 +17,7 @@ from interlock.core.state import Phase, RunState, StageState
 from interlock.core.tries import waited_enough
 
 
-def next_attempt(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Command]:
+def next_attempt(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Effect]:
     """The attempt that is due; or what it waits for, or why a person is asked."""
     now = state.stages[stage.id]
     agent, stands_in = _able(pipeline, stage, now)
@@ -33,7 +33,7 @@ def next_attempt(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[
 
 
 def attempt_command(pipeline: Pipeline, state: RunState, stage: Stage, attempt: AttemptId, agent: str) -> StartAttempt:
-    """The same command before its claim and after it, for as long as the attempt is at work."""
+    """The same effect before its claim and after it, for as long as the attempt is at work."""
     now = state.stages[stage.id]
     if now.input is None:
         raise ValueError(f"{attempt} has no input")
@@ -59,11 +59,11 @@ def attempt_command(pipeline: Pipeline, state: RunState, stage: Stage, attempt: 
         errors=now.errors + now.waited.waits,
         session=now.session[1] if stage.resumes and now.session[0] == agent and now.rejections else "",
         undone=now.undone,
-        remaining=left(pipeline, state, stage.id),
+        remaining=remaining(pipeline, state, stage.id),
     )
 
 
-def after_rejection(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Command]:
+def after_rejection(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Effect]:
     """Back to where a rule says, to a person, or on to the next attempt."""
     now = state.stages[stage.id]
     index, rule = _matching(stage, now)
@@ -103,15 +103,15 @@ def _red_before(state: RunState, now: StageState) -> str:
     return f" (gate {', '.join(red)} failed before any work as well)"
 
 
-def within_limit(pipeline: Pipeline, state: RunState, wanted: list[Command]) -> Iterator[Command]:
+def within_limit(pipeline: Pipeline, state: RunState, wanted: list[Effect]) -> Iterator[Effect]:
     """`wanted` without the new attempts for which those at work leave no room: they wait for these to end."""
     free = attempts_left(pipeline, state) - _at_work(state)
-    for command in wanted:
-        if isinstance(command, StartAttempt) and command.agent and not _claimed(state, command):
+    for effect in wanted:
+        if isinstance(effect, StartAttempt) and effect.agent and not _claimed(state, effect):
             free -= 1
             if free < 0:
                 continue
-        yield command
+        yield effect
 
 
 def taking_part(pipeline: Pipeline, state: RunState, stage_id: str) -> tuple[str, ...]:
@@ -198,8 +198,8 @@ def _at_work(state: RunState) -> int:
     )
 
 
-def _claimed(state: RunState, command: StartAttempt) -> bool:
-    return state.stages[command.attempt.stage].phase is Phase.WORKING
+def _claimed(state: RunState, effect: StartAttempt) -> bool:
+    return state.stages[effect.attempt.stage].phase is Phase.WORKING
 
 
 def _broken(stage: Stage, now: StageState) -> tuple[Finding, ...]:

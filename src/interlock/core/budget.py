@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import inf
 
-from interlock.core.commands import Left
+from interlock.core.effects import Remaining
 from interlock.core.pipeline import Limits, Pipeline
-from interlock.core.state import RunState, Spent
+from interlock.core.state import RunState, Spending
 
 NEAR = 0.8  # of a limit, from which on it is shown
 OF_RUN = ("attempts", "tokens", "cost_usd", "wall")
@@ -19,7 +19,7 @@ OF_STAGE = ("attempts", "tokens", "cost_usd")
 
 
 @dataclass(frozen=True, slots=True)
-class Amount:
+class LimitUsage:
     """How much of a limit is used, in its own unit; `name` is that of `resume --raise`, such as `tokens` or
     `code.tokens`."""
 
@@ -29,7 +29,7 @@ class Amount:
     near: bool  # four fifths of it or more
 
 
-def amounts(pipeline: Pipeline, state: RunState) -> tuple[Amount, ...]:
+def amounts(pipeline: Pipeline, state: RunState) -> tuple[LimitUsage, ...]:
     """Every limit that is set: of the run, then of its stages."""
     return tuple(_all(pipeline, state, state.stages))
 
@@ -43,13 +43,13 @@ def limit_reached(pipeline: Pipeline, state: RunState, stage: str, *, reviewing:
     return ""
 
 
-def left(pipeline: Pipeline, state: RunState, stage: str) -> Left:
+def remaining(pipeline: Pipeline, state: RunState, stage: str) -> Remaining:
     """Of the run's limits and the stage's own, the least."""
     rest: dict[str, float] = {}
     for amount in _all(pipeline, state, (stage,)):
         unit = amount.name.rpartition(".")[2]
         rest[unit] = min(rest.get(unit, inf), max(0.0, amount.bound - amount.used))
-    return Left(rest.get("tokens", inf), rest.get("cost_usd", inf))
+    return Remaining(rest.get("tokens", inf), rest.get("cost_usd", inf))
 
 
 def attempts_left(pipeline: Pipeline, state: RunState) -> float:
@@ -62,14 +62,16 @@ def limit_names(stages: Iterable[str]) -> tuple[str, ...]:
     return (*OF_RUN, *(f"{stage}.{name}" for stage in stages for name in OF_STAGE))
 
 
-def _all(pipeline: Pipeline, state: RunState, stages: Iterable[str]) -> Iterator[Amount]:
+def _all(pipeline: Pipeline, state: RunState, stages: Iterable[str]) -> Iterator[LimitUsage]:
     yield from _amounts(pipeline.limits, state.spent, OF_RUN, "", state)
     for name in stages:
         limits = pipeline.stage(name).limits
         yield from _amounts(limits, state.stages[name].spent, OF_STAGE, f"{name}.", state)
 
 
-def _amounts(limits: Limits, spent: Spent, names: Iterable[str], prefix: str, state: RunState) -> Iterator[Amount]:
+def _amounts(
+    limits: Limits, spent: Spending, names: Iterable[str], prefix: str, state: RunState
+) -> Iterator[LimitUsage]:
     known: dict[str, tuple[float, float]] = {
         "attempts": (spent.attempts, limits.attempts),
         "tokens": (spent.tokens, limits.tokens),
@@ -80,4 +82,4 @@ def _amounts(limits: Limits, spent: Spent, names: Iterable[str], prefix: str, st
         used, limit = known[name]
         if limit:
             bound = limit + state.raised.get(f"{prefix}{name}", 0.0)
-            yield Amount(f"{prefix}{name}", used, bound, used >= NEAR * bound)
+            yield LimitUsage(f"{prefix}{name}", used, bound, used >= NEAR * bound)

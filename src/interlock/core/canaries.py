@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from interlock.core.pipeline import Command
+from interlock.core.pipeline import CommandLine
 
 _SCRIPT = r"(?![-$]).*\w\.[cm]?[jt]sx?"
 
@@ -68,7 +68,7 @@ _NOT_RUN = frozenset({"export", "set", "cd", "mkdir", "unset", "echo", "true"})
 _THRESHOLD = re.compile(r"fail[-_]under|coverage-?[tT]hreshold|thresholds|check-coverage|--test-coverage-")
 
 
-def recognised(command: Command) -> str:
+def recognised(command: CommandLine) -> str:
     """The recipe for the runner that the command starts; empty where none is known or it would leave a new test out."""
     for words in _simple(command):
         name, rest = _runner(words)
@@ -77,13 +77,13 @@ def recognised(command: Command) -> str:
     return ""
 
 
-def named(command: Command, recipe: str) -> tuple[str, ...]:
+def named(command: CommandLine, recipe: str) -> tuple[str, ...]:
     """Words of the runner's command line that may be folders of tests."""
     found = (rest for words in _simple(command) for name, rest in (_runner(words),) if name == recipe)
     return tuple(word for word in next(found, []) if not word.startswith(("-", "$")))
 
 
-def stands_aside(command: Command, recipe: str) -> bool:
+def stands_aside(command: CommandLine, recipe: str) -> bool:
     """Whether a failing test would keep the command from all that it does: it stops at the first failure, goes on to
     other commands, or judges coverage by an exit code that a failing test has too."""
     commands = [words for words in _simple(command) if words[0] not in _NOT_RUN]
@@ -105,7 +105,7 @@ def _picks(recipe: str, words: Sequence[str]) -> Iterator[bool]:
             yield pattern.fullmatch(word) is not None and "*" not in word
 
 
-def _simple(command: Command) -> Iterator[list[str]]:
+def _simple(command: CommandLine) -> Iterator[list[str]]:
     """The simple commands, as far as words tell."""
     if command.argv:
         yield list(command.argv)

@@ -3,7 +3,7 @@
 Two layouts. An array holds the fields in the order they are declared, without the last ones that have their default.
 An object holds them all by name. In both, a field that is not there has its default: so a field may be added with a
 default (in an array at the end), and what an older version wrote still reads. What a newer version added is refused as
-`Newer`. Readers and writers are compiled once from the types' own annotations.
+`NewerFormat`. Readers and writers are compiled once from the types' own annotations.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Bound = Annotated[float, "infinite where there is none"]  # as JSON null, which 
 _attempt: _Convert = lru_cache(maxsize=1 << 16)(parse_attempt)
 
 
-class Newer(ValueError):
+class NewerFormat(ValueError):
     """It holds what this version does not know: a field, or a word in a closed list."""
 
 
-class Known(dict[str, T]):
-    """A closed list by name. Raises Newer for a name that is not in it."""
+class ClosedList(dict[str, T]):
+    """A closed list by name. Raises NewerFormat for a name that is not in it."""
 
     def __init__(self, what: str, members: dict[str, T]) -> None:
         super().__init__(members)
@@ -42,7 +42,7 @@ class Known(dict[str, T]):
     def __missing__(self, name: str) -> NoReturn:
         if not isinstance(name, str):
             raise TypeError(f"{name!r} is no {self._what}")
-        raise Newer(f"{self._what} {name!r:.80} is not known here")
+        raise NewerFormat(f"{self._what} {name!r:.80} is not known here")
 
 
 # --- arrays ------------------------------------------------------------------------------------
@@ -50,7 +50,7 @@ class Known(dict[str, T]):
 
 @cache
 def array_reader(cls: type[T]) -> Callable[[list[Any]], T]:
-    """Makes a `cls` of its array, which is used up. Raises Newer, ValueError, TypeError, KeyError."""
+    """Makes a `cls` of its array, which is used up. Raises NewerFormat, ValueError, TypeError, KeyError."""
     converts = [(place, _from_json(each.hint, array_reader)) for place, each in enumerate(_parts(cls))]  # type: ignore[arg-type]
     places = [(place, convert) for place, convert in converts if convert is not None]
     defaults = [each.default for each in _parts(cls)]  # type: ignore[arg-type]
@@ -60,7 +60,7 @@ def array_reader(cls: type[T]) -> Callable[[list[Any]], T]:
     def read(values: list[Any]) -> T:
         count = len(values)
         if count > full:
-            raise Newer(f"{cls.__name__} has {count} fields, and {full} are known here")
+            raise NewerFormat(f"{cls.__name__} has {count} fields, and {full} are known here")
         for place, convert in places:
             if place >= count:
                 break
@@ -96,14 +96,14 @@ def array_writer(cls: type) -> Callable[[Any], list[Any]]:
 
 @cache
 def object_reader(cls: type[T]) -> Callable[[dict[str, Any]], T]:
-    """Makes a `cls` of its object. Raises Newer, TypeError (also for a field that is needed), ValueError."""
+    """Makes a `cls` of its object. Raises NewerFormat, TypeError (also for a field that is needed), ValueError."""
     converts = {each.name: _from_json(each.hint, object_reader) or _typed(each.hint) for each in _parts(cls)}  # type: ignore[arg-type]
 
     def read(values: dict[str, Any]) -> T:
         if not isinstance(values, dict):
             raise TypeError(f"{values!r:.80} is no {cls.__name__}")
         if unknown := values.keys() - converts.keys():
-            raise Newer(f"{cls.__name__} has {', '.join(sorted(unknown))}, not known here")
+            raise NewerFormat(f"{cls.__name__} has {', '.join(sorted(unknown))}, not known here")
         return cls(**{name: converts[name](value) for name, value in values.items()})
 
     return read
@@ -168,7 +168,7 @@ def _from_json(hint: Any, reader: Callable[[type], _Convert]) -> _Convert | None
     if hint == Bound:
         return lambda value: inf if value is None else value
     if isinstance(hint, type) and issubclass(hint, Enum):
-        return Known(hint.__name__, {member.value: member for member in hint}).__getitem__
+        return ClosedList(hint.__name__, {member.value: member for member in hint}).__getitem__
     if isinstance(hint, type) and is_dataclass(hint):
         return reader(hint)
     if get_origin(hint) is tuple:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Did(StrEnum):
+class SideChange(StrEnum):
     """What a side of a merge did to a path."""
 
     ADDED = "added"
@@ -21,7 +21,7 @@ class Side:
 
     stage: str
     commit: str
-    did: Did
+    did: SideChange
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,33 +8,33 @@ from dataclasses import dataclass, field
 from interlock.core.history import AttemptPhase, AttemptView, Past, VerdictView
 from interlock.core.judging import find_gate
 from interlock.core.pipeline import Pipeline
-from interlock.core.state import RunState, Spent
+from interlock.core.state import RunState, Spending
 
 _UNDECIDED = (AttemptPhase.WORKING, AttemptPhase.JUDGING)
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class CostShare:
     """`of` is a stage, or an agent; of a gate that several agents decided, all of them with ` + ` between."""
 
     of: str
-    spent: Spent
+    spent: Spending
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
     """Largest first. `rejected` is what went into attempts, and their reviews, that did not come to be the result."""
 
-    by_stage: tuple[Share, ...] = ()
-    by_agent: tuple[Share, ...] = ()
-    rejected: Spent = field(default_factory=Spent)
+    by_stage: tuple[CostShare, ...] = ()
+    by_agent: tuple[CostShare, ...] = ()
+    rejected: Spending = field(default_factory=Spending)
 
 
 @dataclass(frozen=True, slots=True)
 class _Charge:
     stage: str
     agent: str
-    spent: Spent
+    spent: Spending
     lost: bool
 
 
@@ -52,7 +52,7 @@ def _of_stage(pipeline: Pipeline, state: RunState, past: Past, name: str) -> Ite
     for attempt in past.of_stage(name):
         lost = not _is_taken(attempt, state.stages[name].epoch)
         if attempt.agent and attempt.phase is not AttemptPhase.WORKING:
-            spent = Spent().plus(attempt.usage, 1 if attempt.commit else 0)
+            spent = Spending().plus(attempt.usage, 1 if attempt.commit else 0)
             yield _Charge(name, attempt.agent, spent, lost)
         for verdict in attempt.verdicts:
             yield from _review(pipeline, name, verdict, lost=lost)
@@ -70,26 +70,26 @@ def _review(pipeline: Pipeline, stage: str, view: VerdictView, *, lost: bool) ->
         return
     options = find_gate(pipeline, verdict.gate)[1].options
     if options is not None and options.agents:
-        yield _Charge(stage, " + ".join(options.agents), Spent().plus(verdict.usage, 0), lost)
+        yield _Charge(stage, " + ".join(options.agents), Spending().plus(verdict.usage, 0), lost)
 
 
-def _shares(charges: Iterator[tuple[str, Spent]]) -> tuple[Share, ...]:
-    sums: dict[str, Spent] = {}
+def _shares(charges: Iterator[tuple[str, Spending]]) -> tuple[CostShare, ...]:
+    sums: dict[str, Spending] = {}
     for of, spent in charges:
-        sums[of] = _plus(sums.get(of, Spent()), spent)
-    shares = (Share(of, spent) for of, spent in sums.items())
+        sums[of] = _plus(sums.get(of, Spending()), spent)
+    shares = (CostShare(of, spent) for of, spent in sums.items())
     return tuple(sorted(shares, key=lambda share: (-share.spent.cost_usd, -share.spent.tokens, share.of)))
 
 
-def _sum(spent: Iterator[Spent]) -> Spent:
-    total = Spent()
+def _sum(spent: Iterator[Spending]) -> Spending:
+    total = Spending()
     for one in spent:
         total = _plus(total, one)
     return total
 
 
-def _plus(one: Spent, other: Spent) -> Spent:
-    return Spent(
+def _plus(one: Spending, other: Spending) -> Spending:
+    return Spending(
         one.attempts + other.attempts,
         one.tokens + other.tokens,
         one.cost_usd + other.cost_usd,

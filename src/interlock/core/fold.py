@@ -12,7 +12,7 @@ from typing import assert_never
 
 from interlock.core.answers import take_answer
 from interlock.core.changed import changed
-from interlock.core.commands import Undone
+from interlock.core.effects import RevertedWork
 from interlock.core.events import (
     SESSION,
     Action,
@@ -45,7 +45,7 @@ from interlock.core.events import (
     WhenHeld,
 )
 from interlock.core.stages import Stages
-from interlock.core.state import Phase, Rejection, RunState, StageState, Waited, moved, stage_of
+from interlock.core.state import Phase, QuotaWait, Rejection, RunState, StageState, moved, stage_of
 from interlock.core.tries import TRIES_MAX
 
 
@@ -248,7 +248,7 @@ def _begin(stage: StageState, event: AttemptStarted) -> StageState:
 def _wait(stage: StageState, event: VerdictGiven, at: float) -> StageState:
     if not event.quota:
         return stage
-    waited = stage.gates_waited.get(event.gate, Waited()).after(at, event.retry_at)
+    waited = stage.gates_waited.get(event.gate, QuotaWait()).after(at, event.retry_at)
     return changed(stage, gates_waited={**stage.gates_waited, event.gate: waited})
 
 
@@ -281,7 +281,7 @@ def _produce(stage: StageState, event: CandidateProduced) -> StageState:
         candidate=event,
         verdicts={refusal.gate: refusal} if refusal else {},
         errors=0,
-        waited=Waited(),
+        waited=QuotaWait(),
         failure=None,
         down=(),
         limited=(),
@@ -353,9 +353,9 @@ def _send_back(state: RunState, event: SentBack) -> RunState:
     return changed(state, stages=stages, loops=loops, errors=errors, pause=None)
 
 
-def _undone(former: StageState) -> Undone | None:
+def _undone(former: StageState) -> RevertedWork | None:
     """What was accepted, or rejected last."""
     last = former.accepted or (former.rejections[-1].event if former.rejections else None)
     if last is None or former.input is None or last.tree == former.input.tree:
         return former.undone
-    return Undone(last.attempt, former.input.tree, last.tree)
+    return RevertedWork(last.attempt, former.input.tree, last.tree)

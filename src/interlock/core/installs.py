@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from interlock.core.pipeline import Command
+from interlock.core.pipeline import CommandLine
 
 _ENDS = frozenset({";", "&&", "||", "|", "&", "(", ")"})
 _WITH_VALUE = frozenset(
@@ -20,7 +20,7 @@ _LOCAL = re.compile(r"(?:\.{1,2}|\.{1,2}/[\w./+-]*|file:[^@]*)(?:\[[\w.,\s-]*\])
 _WORD = re.compile(r"""(?:"[^"\n]*"|'[^'\n]*'|\\.|[^\s;&|()"'\\])+|[;&|()]+|\n""")
 
 
-def installs_copy(command: Command) -> bool:
+def installs_copy(command: CommandLine) -> bool:
     """`pip install .`, `uv sync --no-editable`, `python setup.py install` and the like."""
     return any(_copies(words) for words in _calls(command))
 
@@ -52,7 +52,7 @@ def _runs(words: Sequence[str], *programs: str) -> bool:
     return any(word.rpartition("/")[2] in programs for word in words)
 
 
-def _calls(command: Command) -> Iterator[list[str]]:
+def _calls(command: CommandLine) -> Iterator[list[str]]:
     """The simple commands, each a list of words, quotes taken off."""
     if command.argv:
         yield list(command.argv)

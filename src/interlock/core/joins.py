@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from interlock.core.conflicts import Did, Undecided
+from interlock.core.conflicts import SideChange, Undecided
 from interlock.core.events import InputPrepared
 from interlock.core.pipeline import Stage
 from interlock.core.state import Phase, RunState
@@ -13,7 +13,7 @@ DECISIONS = "conflicts.json"  # among the artifacts of the joining stage
 DELETED = "deleted"
 EDITED = "edited"
 _SHOWN_MAX = 10
-_GONE = (Did.DELETED, Did.FOLDER)
+_GONE = (SideChange.DELETED, SideChange.FOLDER)
 
 
 def merged_from(state: RunState, stage: Stage) -> Mapping[str, str]:

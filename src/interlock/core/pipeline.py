@@ -1,6 +1,6 @@
 """The frozen pipeline: what the file says, parsed once, every default filled in.
 
-Nothing here reads a file or checks a rule; `spec` builds these values and answers for them.
+Nothing here reads a file or checks a rule; `pipelinefile` builds these values and answers for them.
 Durations are whole seconds, sizes are bytes, globs are gitignore-like patterns relative to the
 repository's root (a stage's `dir` is already joined in).
 """
@@ -64,7 +64,7 @@ class WorkspaceMode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class CommandLine:
     """What to execute: an argv, or a line for `bash -euo pipefail -c`. Exactly one is set."""
 
     argv: tuple[str, ...] = ()
@@ -116,7 +116,7 @@ class GateOptions:
 class Gate:
     id: str
     kind: str  # a GateKind, or the name of another module of `interlock.gates.kinds`
-    command: Command | None = None
+    command: CommandLine | None = None
     report: Report = Report.NONE
     timeout_s: int = 600
     repeat: int = 1
@@ -215,7 +215,7 @@ class Stage:
     id: str
     needs: tuple[str, ...] = ()
     agent: str = ""
-    command: Command | None = None
+    command: CommandLine | None = None
     prompt: Text = Text("{{ task }}")
     scope: Scope = Scope()
     produces: tuple[Artifact, ...] = ()
@@ -252,7 +252,7 @@ class Stage:
 class AgentSpec:
     name: str
     use: str  # the adapter: command, scripted, ...
-    command: Command | None = None
+    command: CommandLine | None = None
     model: str = ""
     fallback: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
@@ -271,10 +271,10 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    command: Command
+    command: CommandLine
     key: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
-    settle: Command | None = None
+    settle: CommandLine | None = None
     timeout_s: int = 1800
     env: tuple[str, ...] = ()
 
@@ -354,7 +354,7 @@ class Pipeline:
         return self._upstream[stage_id]
 
     def ordered(self) -> tuple[Stage, ...]:
-        """Topological, stable. Raises graphlib.CycleError, which `spec` turns into a finding."""
+        """Topological, stable. Raises graphlib.CycleError, which `pipelinefile` turns into a finding."""
         if not self._order:
             order = TopologicalSorter({stage.id: stage.needs for stage in self.stages}).static_order()
             self._order.extend([self._by_id[name] for name in order])

@@ -19,12 +19,12 @@ from interlock.core.attempts import (
     within_limit,
 )
 from interlock.core.budget import limit_reached
-from interlock.core.commands import (
+from interlock.core.effects import (
     AcceptHandoff,
     AskApproval,
     CheckWhen,
-    Command,
     DeliverBranch,
+    Effect,
     EvaluateGate,
     FinishRun,
     LoseAttempt,
@@ -54,7 +54,7 @@ from interlock.core.state import Phase, RunState, StageState
 from interlock.core.tries import TRIES_MAX, bounded, first_message, undecided, undecided_review, unjudged_base
 
 
-def plan(pipeline: Pipeline, state: RunState) -> tuple[Command, ...]:
+def plan(pipeline: Pipeline, state: RunState) -> tuple[Effect, ...]:
     """Every effect wanted now, in the order in which they should start."""
     if state.started is None or state.finished is not None:
         return ()
@@ -63,9 +63,9 @@ def plan(pipeline: Pipeline, state: RunState) -> tuple[Command, ...]:
     if state.pause is not None and state.pause.reason is PauseReason.INFRASTRUCTURE:
         return ()  # the base could not be judged
     base = tuple(_judge_base(pipeline, state))
-    if any(isinstance(command, FinishRun) for command in base):
+    if any(isinstance(effect, FinishRun) for effect in base):
         return base
-    wanted: list[Command] = list(base)
+    wanted: list[Effect] = list(base)
     for name in state.stages.live:
         wanted.extend(_plan_stage(pipeline, state, pipeline.stage(name), base_judged=not base))
     if state.settled:
@@ -73,34 +73,34 @@ def plan(pipeline: Pipeline, state: RunState) -> tuple[Command, ...]:
     return tuple(within_limit(pipeline, state, _less_resets(wanted)))
 
 
-def _less_resets(wanted: list[Command]) -> list[Command]:
+def _less_resets(wanted: list[Effect]) -> list[Effect]:
     """Where something is sent back, nothing else of what is reset by it is begun, and nothing is delivered."""
-    resets = {name for command in wanted if isinstance(command, SendBack) for name in command.resets}
+    resets = {name for effect in wanted if isinstance(effect, SendBack) for name in effect.resets}
     if not resets:
         return wanted
-    return [command for command in wanted if isinstance(command, SendBack) or not _hangs_on(command, resets)]
+    return [effect for effect in wanted if isinstance(effect, SendBack) or not _hangs_on(effect, resets)]
 
 
-def _hangs_on(command: Command, resets: set[str]) -> bool:
-    match command:
+def _hangs_on(effect: Effect, resets: set[str]) -> bool:
+    match effect:
         case StartAttempt() | LoseAttempt() | AcceptHandoff() | RejectCandidate() | SendBack():
-            return command.attempt.stage in resets
+            return effect.attempt.stage in resets
         case PrepareInput() | CheckWhen() | EvaluateGate() | AskApproval():
-            return command.subject.stage in resets and not command.subject.is_base
+            return effect.subject.stage in resets and not effect.subject.is_base
         case Pause():
-            return command.stage in resets
+            return effect.stage in resets
         case DeliverBranch() | FinishRun():
             return True
         case WaitUntil():
             return False
         case _:
-            assert_never(command)
+            assert_never(effect)
 
 
 # --- the run ------------------------------------------------------------------------------------
 
 
-def _cancel(state: RunState) -> Iterator[Command]:
+def _cancel(state: RunState) -> Iterator[Effect]:
     working = [stage for stage in state.live if stage.phase is Phase.WORKING]
     for stage in working:
         if stage.attempt is not None:
@@ -109,7 +109,7 @@ def _cancel(state: RunState) -> Iterator[Command]:
         yield FinishRun(RunStatus.CANCELLED, f"{state.cancelled}{state.unknown}")
 
 
-def _judge_base(pipeline: Pipeline, state: RunState) -> Iterator[Command]:
+def _judge_base(pipeline: Pipeline, state: RunState) -> Iterator[Effect]:
     """The gates on the base, before an agent is paid. Empty once they have all said something."""
     started = state.started
     if started is None:
@@ -140,15 +140,15 @@ def _is_due(pipeline: Pipeline, state: RunState, name: str) -> bool:
     return not state.base_verdicts[name].decided or find_gate(pipeline, name)[1].base_green
 
 
-def _finish(pipeline: Pipeline, state: RunState) -> Iterator[Command]:
+def _finish(pipeline: Pipeline, state: RunState) -> Iterator[Effect]:
     started = state.started
     if started is None or state.pause is not None:
         return
     if started.until or state.delivered is not None:
         yield FinishRun(RunStatus.ACCEPTED, f"up to {started.until}" if started.until else "")
     elif state.output is not None:
-        command = DeliverBranch(state.output[0], _series(pipeline, state), 1, state.branch, state.delivering)
-        yield from bounded(state, command, "", PauseReason.DELIVERY)
+        effect = DeliverBranch(state.output[0], _series(pipeline, state), 1, state.branch, state.delivering)
+        yield from bounded(state, effect, "", PauseReason.DELIVERY)
 
 
 def _series(pipeline: Pipeline, state: RunState) -> tuple[str, ...]:
@@ -161,7 +161,7 @@ def _series(pipeline: Pipeline, state: RunState) -> tuple[str, ...]:
 # --- a stage ------------------------------------------------------------------------------------
 
 
-def _plan_stage(pipeline: Pipeline, state: RunState, stage: Stage, *, base_judged: bool) -> Iterator[Command]:
+def _plan_stage(pipeline: Pipeline, state: RunState, stage: Stage, *, base_judged: bool) -> Iterator[Effect]:
     now = state.stages[stage.id]
     if now.answer is not None:
         answered = tuple(carry_out(pipeline, state, stage, now))
@@ -185,13 +185,13 @@ def _plan_stage(pipeline: Pipeline, state: RunState, stage: Stage, *, base_judge
             assert_never(now.phase)
 
 
-def _prepare(pipeline: Pipeline, state: RunState, stage: Stage, now: StageState) -> Iterator[Command]:
+def _prepare(pipeline: Pipeline, state: RunState, stage: Stage, now: StageState) -> Iterator[Effect]:
     if state.started is None or _waits_for_a_need(pipeline, state, stage):
         return
     names = merged_from(state, stage)
     sources = tuple(names) or (state.started.base_commit,)
-    command = PrepareInput(input_of(stage.id, now.epoch), sources, 1, tuple(names.values()) if len(sources) > 1 else ())
-    yield from bounded(state, command, stage.id, PauseReason.INFRASTRUCTURE)
+    effect = PrepareInput(input_of(stage.id, now.epoch), sources, 1, tuple(names.values()) if len(sources) > 1 else ())
+    yield from bounded(state, effect, stage.id, PauseReason.INFRASTRUCTURE)
 
 
 def _waits_for_a_need(pipeline: Pipeline, state: RunState, stage: Stage) -> bool:
@@ -203,7 +203,7 @@ def _waits_for_a_need(pipeline: Pipeline, state: RunState, stage: Stage) -> bool
     return not all(state.stages[need].output for need in stage.needs)
 
 
-def _start(pipeline: Pipeline, state: RunState, stage: Stage, *, base_judged: bool) -> Iterator[Command]:
+def _start(pipeline: Pipeline, state: RunState, stage: Stage, *, base_judged: bool) -> Iterator[Effect]:
     """Judge a merge, see whether the stage is to run, make an attempt."""
     now = state.stages[stage.id]
     if now.input is None:
@@ -214,11 +214,11 @@ def _start(pipeline: Pipeline, state: RunState, stage: Stage, *, base_judged: bo
         return
     waiting = tuple(_judge_input(pipeline, state, stage))
     yield from waiting
-    if any(isinstance(command, Pause) or _is_merge_gate(stage, command) for command in waiting):
+    if any(isinstance(effect, Pause) or _is_merge_gate(stage, effect) for effect in waiting):
         return
     if not held:
-        command = CheckWhen(now.input.subject, now.input.commit, 1, _broken_merge(pipeline, state, stage))
-        yield from bounded(state, command, stage.id, PauseReason.INFRASTRUCTURE)
+        effect = CheckWhen(now.input.subject, now.input.commit, 1, _broken_merge(pipeline, state, stage))
+        yield from bounded(state, effect, stage.id, PauseReason.INFRASTRUCTURE)
     elif base_judged:
         yield from next_attempt(pipeline, state, stage)
 
@@ -235,7 +235,7 @@ def _broken_merge(pipeline: Pipeline, state: RunState, stage: Stage) -> str:
     return f"the merged input fails {', '.join(said_no)}" if said_no else ""
 
 
-def _go_on(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Command]:
+def _go_on(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Effect]:
     now = state.stages[stage.id]
     if now.attempt is None:
         return
@@ -243,13 +243,13 @@ def _go_on(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Comman
         yield LoseAttempt(now.attempt.attempt, "its owner drives the run no more")
         return
     yield attempt_command(pipeline, state, stage, now.attempt.attempt, now.attempt.agent)
-    yield from (command for command in _judge_input(pipeline, state, stage) if not isinstance(command, Pause))
+    yield from (effect for effect in _judge_input(pipeline, state, stage) if not isinstance(effect, Pause))
 
 
 # --- judgement ----------------------------------------------------------------------------------
 
 
-def _judge_input(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Command]:
+def _judge_input(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Effect]:
     """Gates on the accepted input: what a merge must pass, and the reports that candidates are compared with."""
     now = state.stages[stage.id]
     if now.input is None:
@@ -267,11 +267,11 @@ def _judge_input(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[
         yield _evaluate(now.input.subject, owner, gate, verdict, own_input, own_input, baseline)
 
 
-def _judge(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Command]:
+def _judge(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Effect]:
     """Scope, then hard gates in written order, then soft, then human; a class with a no ends it there."""
     now = state.stages[stage.id]
     waiting = tuple(_judge_input(pipeline, state, stage))
-    if any(isinstance(command, Pause) for command in waiting):
+    if any(isinstance(effect, Pause) for effect in waiting):
         yield from waiting
         return
     for gate_class in (GateClass.HARD, GateClass.SOFT, GateClass.HUMAN):
@@ -291,7 +291,7 @@ def _judge(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Comman
     yield from _accept(state, now)
 
 
-def _ask(pipeline: Pipeline, state: RunState, stage: Stage, pair: tuple[Stage, Gate]) -> Iterator[Command]:
+def _ask(pipeline: Pipeline, state: RunState, stage: Stage, pair: tuple[Stage, Gate]) -> Iterator[Effect]:
     now, (owner, gate) = state.stages[stage.id], pair
     candidate, verdict = now.candidate, now.verdicts.get(qualified(owner, gate))
     if candidate is None or now.input is None:
@@ -309,25 +309,25 @@ def _ask(pipeline: Pipeline, state: RunState, stage: Stage, pair: tuple[Stage, G
     own_input = (now.input.commit, now.input.tree)
     baseline = baseline_of(state, stage, owner, gate)
     judged = (candidate.commit, candidate.tree)
-    command = replace(
+    effect = replace(
         _evaluate(candidate.attempt, owner, gate, verdict, judged, own_input, baseline),
         on_base=tolerated_by(state, owner, gate),
         conflicts=now.input.conflicts,
         undecided=now.input.undecided,
     )
     if gate.options is not None and gate.options.reads_verdicts:
-        command = replace(command, said=tuple(verdict for verdict in now.verdicts.values() if verdict.hard))
-    yield command if gate.gate_class is GateClass.HARD else _review(pipeline, state, now, command)
+        effect = replace(effect, hard_verdicts=tuple(verdict for verdict in now.verdicts.values() if verdict.hard))
+    yield effect if gate.gate_class is GateClass.HARD else _review(pipeline, state, now, effect)
 
 
-def _review(pipeline: Pipeline, state: RunState, now: StageState, command: EvaluateGate) -> Command:
+def _review(pipeline: Pipeline, state: RunState, now: StageState, effect: EvaluateGate) -> Effect:
     """A review is paid, and so within the limits; it is told what the hard gates noted, and what it said before."""
-    if limit := limit_reached(pipeline, state, command.subject.stage, reviewing=True):
-        return Pause(command.subject.stage, PauseReason.LIMIT, limit)
+    if limit := limit_reached(pipeline, state, effect.subject.stage, reviewing=True):
+        return Pause(effect.subject.stage, PauseReason.LIMIT, limit)
     hard = tuple(verdict for verdict in now.verdicts.values() if verdict.hard)
     earlier = now.rejections[-1].verdicts if now.rejections else ()
-    former = next((verdict for verdict in earlier if verdict.gate == command.gate), None)
-    return replace(command, said=hard, former=former)
+    former = next((verdict for verdict in earlier if verdict.gate == effect.gate), None)
+    return replace(effect, hard_verdicts=hard, former=former)
 
 
 def _baseline_decided(pipeline: Pipeline, state: RunState, stage: Stage, pair: tuple[Stage, Gate]) -> bool:
@@ -338,7 +338,7 @@ def _baseline_decided(pipeline: Pipeline, state: RunState, stage: Stage, pair: t
     return verdict is not None and verdict.decided
 
 
-def _evaluate(  # noqa: PLR0913 - a command has many parts, and this is where they meet
+def _evaluate(  # noqa: PLR0913 - an effect has many parts, and this is where they meet
     subject: AttemptId,
     owner: Stage,
     gate: Gate,
@@ -360,7 +360,7 @@ def _evaluate(  # noqa: PLR0913 - a command has many parts, and this is where th
     )
 
 
-def _accept(state: RunState, now: StageState) -> Iterator[Command]:
+def _accept(state: RunState, now: StageState) -> Iterator[Effect]:
     candidate = now.candidate
     if candidate is None or now.input is None:
         return
@@ -370,7 +370,7 @@ def _accept(state: RunState, now: StageState) -> Iterator[Command]:
     yield from bounded(state, accept, candidate.attempt.stage, PauseReason.INFRASTRUCTURE)
 
 
-def _reject(state: RunState, now: StageState) -> Iterator[Command]:
+def _reject(state: RunState, now: StageState) -> Iterator[Effect]:
     candidate = now.candidate
     if candidate is None or now.input is None:
         return
@@ -380,5 +380,5 @@ def _reject(state: RunState, now: StageState) -> Iterator[Command]:
     yield from bounded(state, reject, candidate.attempt.stage, PauseReason.INFRASTRUCTURE)
 
 
-def _is_merge_gate(stage: Stage, command: Command) -> bool:
-    return not (isinstance(command, EvaluateGate) and command.gate.startswith(f"{stage.id}/"))
+def _is_merge_gate(stage: Stage, effect: Effect) -> bool:
+    return not (isinstance(effect, EvaluateGate) and effect.gate.startswith(f"{stage.id}/"))

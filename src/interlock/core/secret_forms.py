@@ -74,7 +74,7 @@ class Forms:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MaskedChunk:
     """What of a stream is decided on by now."""
 
     content: bytes
@@ -143,9 +143,9 @@ class Stream:
         self._held_max = _HELD_MAX + 4 * max(map(len, (*forms.plain, *forms.bare)), default=0)
         self._held = b""
 
-    def feed(self, chunk: bytes) -> Part:
+    def feed(self, chunk: bytes) -> MaskedChunk:
         if not self._forms:
-            return Part(chunk)
+            return MaskedChunk(chunk)
         content = self._held + chunk
         found = spans(content, self._forms)
         bound = len(content) - self._held_max
@@ -154,15 +154,15 @@ class Stream:
             if span.start < cut < span.end:
                 cut = span.start if span.start >= bound else span.end
         self._held = content[cut:]
-        return Part(content[:cut], tuple(span for span in found if span.end <= cut))
+        return MaskedChunk(content[:cut], tuple(span for span in found if span.end <= cut))
 
-    def rest(self) -> Part:
+    def rest(self) -> MaskedChunk:
         """What was held back, once nothing more comes."""
         held, self._held = self._held, b""
-        return Part(held, spans(held, self._forms))
+        return MaskedChunk(held, spans(held, self._forms))
 
 
-def parts(content: bytes, forms: Forms) -> Iterator[Part]:
+def parts(content: bytes, forms: Forms) -> Iterator[MaskedChunk]:
     """All of `content`, in parts."""
     stream = Stream(forms)
     for at in range(0, len(content), _CHUNK):
@@ -170,7 +170,7 @@ def parts(content: bytes, forms: Forms) -> Iterator[Part]:
     yield stream.rest()
 
 
-def starred(part: Part) -> bytes:
+def starred(part: MaskedChunk) -> bytes:
     """With three stars in place of each value."""
     pieces, at = [], 0
     for span in part.spans:

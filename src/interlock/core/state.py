@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import assert_never
 
 from interlock.core.changed import changed
-from interlock.core.commands import Undone
+from interlock.core.effects import RevertedWork
 from interlock.core.events import (
     Action,
     AnswerTaken,
@@ -59,7 +59,7 @@ class Phase(StrEnum):
     SKIPPED = "skipped"
 
 
-class Return(StrEnum):
+class DependentPhase(StrEnum):
     """A target that depends on the stage."""
 
     PAUSED_FROM = "paused_from"  # the phase that it paused in
@@ -67,7 +67,7 @@ class Return(StrEnum):
 
 
 Trigger = type | Action  # the type of an event; of an answer, what it says
-Target = Phase | Return
+Target = Phase | DependentPhase
 
 TRANSITIONS: Mapping[tuple[Phase, Trigger], Target] = MappingProxyType(
     {
@@ -100,8 +100,8 @@ TRANSITIONS: Mapping[tuple[Phase, Trigger], Target] = MappingProxyType(
         (Phase.PAUSED, HandoffAccepted): Phase.ACCEPTED,
         (Phase.ACCEPTED, SentBack): Phase.WAITING,
         (Phase.SKIPPED, SentBack): Phase.WAITING,
-        (Phase.PAUSED, Action.CONTINUE): Return.PAUSED_FROM,
-        (Phase.PAUSED, Action.RAISE): Return.PAUSED_FROM,
+        (Phase.PAUSED, Action.CONTINUE): DependentPhase.PAUSED_FROM,
+        (Phase.PAUSED, Action.RAISE): DependentPhase.PAUSED_FROM,
         (Phase.JUDGING, Action.APPROVE): Phase.JUDGING,  # as the verdict of a human gate
         (Phase.JUDGING, Action.REJECT): Phase.JUDGING,
         (Phase.READY, Action.ACCEPT): Phase.READY,  # an earlier candidate; HandoffAccepted follows, as below
@@ -109,12 +109,12 @@ TRANSITIONS: Mapping[tuple[Phase, Trigger], Target] = MappingProxyType(
         (Phase.JUDGING, Action.ACCEPT): Phase.JUDGING,
         (Phase.REJECTED, Action.ACCEPT): Phase.REJECTED,
         (Phase.PAUSED, Action.ACCEPT): Phase.PAUSED,
-        (Phase.WAITING, Action.RETRY): Return.START,
-        (Phase.READY, Action.RETRY): Return.START,
+        (Phase.WAITING, Action.RETRY): DependentPhase.START,
+        (Phase.READY, Action.RETRY): DependentPhase.START,
         (Phase.WORKING, Action.RETRY): Phase.WORKING,  # AttemptLost follows: retry --now
         (Phase.JUDGING, Action.RETRY): Phase.JUDGING,
-        (Phase.REJECTED, Action.RETRY): Return.START,
-        (Phase.PAUSED, Action.RETRY): Return.START,
+        (Phase.REJECTED, Action.RETRY): DependentPhase.START,
+        (Phase.PAUSED, Action.RETRY): DependentPhase.START,
         (Phase.ACCEPTED, Action.RETRY): Phase.ACCEPTED,  # SentBack follows
         (Phase.SKIPPED, Action.RETRY): Phase.SKIPPED,
     }
@@ -131,24 +131,24 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
-class Waited:
+class QuotaWait:
     """For a quota: so often in a row, since when, and since when nobody tells when it resets; 0 where somebody did."""
 
     waits: int = 0
     since: float = 0.0
     untold: float = 0.0
 
-    def after(self, at: float, retry_at: float) -> Waited:
+    def after(self, at: float, retry_at: float) -> QuotaWait:
         """With a wait that began at `at`. One longer than we would choose ourselves was told."""
         told = retry_at - at > QUOTA_WAIT_MAX_S
-        return Waited(self.waits + 1, self.since or at, 0.0 if told else self.untold or at)
+        return QuotaWait(self.waits + 1, self.since or at, 0.0 if told else self.untold or at)
 
 
 _UNKNOWN = Usage()
 
 
 @dataclass(frozen=True)
-class Spent:
+class Spending:
     """Charges of a run. `cost_known` is false as soon as one attempt could not say."""
 
     attempts: int = 0
@@ -157,7 +157,7 @@ class Spent:
     cost_known: bool = True
     wall_s: float = 0.0
 
-    def plus(self, usage: Usage, attempts: int) -> Spent:
+    def plus(self, usage: Usage, attempts: int) -> Spending:
         if usage == _UNKNOWN and not attempts and not self.cost_known:
             return self
         return changed(
@@ -185,7 +185,7 @@ class StageState:
     charged: int = 0  # rejections since the epoch began or a person gave new attempts
     feedback: tuple[str, ...] = ()  # digests, oldest first, for the next attempt
     errors: int = 0  # infrastructure failures of attempts in a row
-    waited: Waited = Waited()  # for quotas that ended attempts in a row
+    waited: QuotaWait = QuotaWait()  # for quotas that ended attempts in a row
     failure: AttemptErrored | None = None  # the last one
     down: tuple[str, ...] = ()  # agents that infrastructure has kept from working, since the last candidate
     limited: tuple[str, ...] = ()  # those of them that only a quota keeps: they may be waited for
@@ -195,12 +195,14 @@ class StageState:
     accepted: HandoffAccepted | None = None
     pause: Paused | None = None
     paused_from: Phase = Phase.WAITING
-    gates_waited: Mapping[str, Waited] = field(default_factory=dict)  # for quotas of reviewers, by gate, of its attempt
+    gates_waited: Mapping[str, QuotaWait] = field(
+        default_factory=dict
+    )  # for quotas of reviewers, by gate, of its attempt
     orphaned: bool = False  # the claim is of a former owner
     session: tuple[str, str] = ("", "")  # of the newest candidate: its agent, and the digest of the agent's session
     answer: AnswerTaken | None = None  # of a person, still to be carried out
-    undone: Undone | None = None  # its work of the epoch before, where it was sent back itself
-    spent: Spent = Spent()  # over all its epochs; without time
+    undone: RevertedWork | None = None  # its work of the epoch before, where it was sent back itself
+    spent: Spending = Spending()  # over all its epochs; without time
 
     @property
     def live(self) -> bool:
@@ -240,7 +242,7 @@ class RunState:
     base_verdicts: Mapping[str, VerdictGiven] = field(default_factory=dict)
     base_open: frozenset[str] = frozenset()  # those of them that failed, or could not decide
     loops: Mapping[tuple[str, int], int] = field(default_factory=dict)  # gotos taken by (stage, rule)
-    spent: Spent = Spent()
+    spent: Spending = Spending()
     raised: Mapping[str, float] = field(default_factory=dict)
     errors: Mapping[str, EffectErrored] = field(default_factory=dict)  # by effect and subject
     pause: Paused | None = None  # of the run: delivery, or a base that the machine kept from being judged
@@ -342,9 +344,9 @@ def moved(former: StageState, event: Event, stage: StageState) -> StageState:
     """`stage`, a new copy of `former` or `former` itself, in the phase that the table gives for the event. The only
     place that sets a phase."""
     target = TRANSITIONS[former.phase, trigger_of(event)]
-    if target is Return.PAUSED_FROM:
+    if target is DependentPhase.PAUSED_FROM:
         target = former.paused_from
-    elif target is Return.START:
+    elif target is DependentPhase.START:
         target = Phase.READY if former.input is not None else Phase.WAITING
     if stage is former:
         return stage if stage.phase is target else changed(stage, phase=target)
@@ -370,11 +372,11 @@ def pictured(transitions: Mapping[tuple[Phase, Trigger], Target] = TRANSITIONS) 
 
 def _ends(phase: Phase, target: Target, pauses: tuple[Phase, ...]) -> tuple[Phase, ...]:
     match target:
-        case Return.PAUSED_FROM:
+        case DependentPhase.PAUSED_FROM:
             return pauses
-        case Return.START if phase is Phase.PAUSED:
+        case DependentPhase.START if phase is Phase.PAUSED:
             return (Phase.WAITING, Phase.READY)
-        case Return.START:
+        case DependentPhase.START:
             return (Phase.WAITING,) if phase is Phase.WAITING else (Phase.READY,)
         case Phase():
             return (target,)

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import assert_never
 
-from interlock.core.commands import (
+from interlock.core.effects import (
     AcceptHandoff,
     CheckWhen,
-    Command,
     DeliverBranch,
+    Effect,
     FinishRun,
     Pause,
     PrepareInput,
@@ -19,7 +19,7 @@ from interlock.core.commands import (
 )
 from interlock.core.events import PauseReason, RunStatus, VerdictGiven
 from interlock.core.pipeline import Pipeline
-from interlock.core.state import QUOTA_WAIT_MAX_S, RunState, StageState, Waited
+from interlock.core.state import QUOTA_WAIT_MAX_S, QuotaWait, RunState, StageState
 
 Numbered = PrepareInput | CheckWhen | AcceptHandoff | RejectCandidate | DeliverBranch
 
@@ -30,43 +30,43 @@ QUOTA_WAITS_MAX = 50  # in a row, beside those that `quota_wait` has room for: o
 MACHINE = "infrastructure"  # the rule of findings that tell of the machine, and not of what was judged
 
 
-def effect_key(command: Numbered) -> str:
-    """The name under which failures of a command are counted: its kind and its target."""
-    match command:
+def effect_key(effect: Numbered) -> str:
+    """The name under which failures of an effect are counted: its kind and its target."""
+    match effect:
         case PrepareInput() | CheckWhen():
-            return f"{type(command).__name__} {command.subject}"
+            return f"{type(effect).__name__} {effect.subject}"
         case AcceptHandoff() | RejectCandidate():
-            return f"{type(command).__name__} {command.attempt}"
+            return f"{type(effect).__name__} {effect.attempt}"
         case DeliverBranch():
-            return type(command).__name__
+            return type(effect).__name__
         case _:
-            assert_never(command)
+            assert_never(effect)
 
 
-def bounded(state: RunState, command: Numbered, stage: str, reason: PauseReason) -> Iterator[Command]:
-    """`command` with its try number; a wait or a pause where it has failed before."""
-    error = state.errors.get(effect_key(command))
+def bounded(state: RunState, effect: Numbered, stage: str, reason: PauseReason) -> Iterator[Effect]:
+    """`effect` with its try number; a wait or a pause where it has failed before."""
+    error = state.errors.get(effect_key(effect))
     if error is None:
-        yield command
+        yield effect
     elif error.permanent or error.number >= TRIES_MAX:
         yield Pause(stage, reason, error.why)
     elif error.retry_at > state.now:
         yield WaitUntil(error.retry_at, error.why)
     else:
-        yield replace(command, number=error.number + 1)
+        yield replace(effect, number=error.number + 1)
 
 
 def quota_waits_max(pipeline: Pipeline) -> int:
     return QUOTA_WAITS_MAX + int(pipeline.quota_wait_s // QUOTA_WAIT_MAX_S)
 
 
-def waited_enough(pipeline: Pipeline, waited: Waited, retry_at: float) -> bool:
+def waited_enough(pipeline: Pipeline, waited: QuotaWait, retry_at: float) -> bool:
     """Whether a quota is not waited for any more, the newest wait for which would end at `retry_at`."""
     untold_s = retry_at - waited.untold if waited.untold else 0.0
     return untold_s > pipeline.quota_wait_s or waited.waits >= quota_waits_max(pipeline)
 
 
-def undecided(stage: str, gate: str, verdict: VerdictGiven, now: float) -> Command | None:
+def undecided(stage: str, gate: str, verdict: VerdictGiven, now: float) -> Effect | None:
     """A wait or a pause where the gate could not decide before; None where it is to be asked again."""
     why = f"gate {gate}: {first_message(verdict)}"
     if verdict.permanent or verdict.number >= TRIES_MAX:
@@ -74,10 +74,10 @@ def undecided(stage: str, gate: str, verdict: VerdictGiven, now: float) -> Comma
     return WaitUntil(verdict.retry_at, why) if verdict.retry_at > now else None
 
 
-def undecided_review(pipeline: Pipeline, of: StageState, verdict: VerdictGiven, now: float) -> Command | None:
+def undecided_review(pipeline: Pipeline, of: StageState, verdict: VerdictGiven, now: float) -> Effect | None:
     """As `undecided`, of a gate that may wait for a quota: those waits are no tries."""
     stage, gate = verdict.subject.stage, verdict.gate.partition("/")[2]
-    waited = of.gates_waited.get(verdict.gate, Waited())
+    waited = of.gates_waited.get(verdict.gate, QuotaWait())
     if not verdict.quota:
         return undecided(stage, gate, replace(verdict, number=verdict.number - waited.waits), now)
     why = f"gate {gate}: {first_message(verdict)}"
@@ -86,7 +86,7 @@ def undecided_review(pipeline: Pipeline, of: StageState, verdict: VerdictGiven, 
     return WaitUntil(verdict.retry_at, why, waited.since) if verdict.retry_at > now else None
 
 
-def unjudged_base(verdict: VerdictGiven) -> Command:
+def unjudged_base(verdict: VerdictGiven) -> Effect:
     """The end of a run whose base a gate cannot judge; a pause where it was the machine that kept it from that."""
     why = f"gate {verdict.gate} cannot run on the base: {first_message(verdict)}"
     if not verdict.permanent and verdict.findings and verdict.findings[0].rule == MACHINE:

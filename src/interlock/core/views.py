@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
-from interlock.core.budget import Amount, amounts
-from interlock.core.commands import WaitUntil
+from interlock.core.budget import LimitUsage, amounts
 from interlock.core.costs import Costs, costs
+from interlock.core.effects import WaitUntil
 from interlock.core.events import (
     AnswerTaken,
     AttemptErrored,
@@ -20,7 +20,7 @@ from interlock.core.ids import AttemptId
 from interlock.core.judging import find_gate
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.core.plan import plan
-from interlock.core.state import Phase, RunState, Spent, StageState
+from interlock.core.state import Phase, RunState, Spending, StageState
 
 CUT_OFF, NOT_BEGUN = "cut off", "not begun"
 _PROTECTED = ("protected", "judged_table")
@@ -71,7 +71,7 @@ class WaitView:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RunSummary:
     """Where a run is: what its state alone tells."""
 
     id: str
@@ -86,8 +86,8 @@ class Standing:
     at: float  # of the newest event
     seq: int
     owner: str
-    spent: Spent
-    limits: tuple[Amount, ...]
+    spent: Spending
+    limits: tuple[LimitUsage, ...]
     waits: tuple[WaitView, ...]
     branch: str
     commit: str  # delivered
@@ -106,7 +106,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class RunView(Standing):
+class RunView(RunSummary):
     """A run with all its past."""
 
     stages: tuple[StageView, ...]
@@ -135,7 +135,7 @@ def describe(pipeline: Pipeline, history: History, owner: str = "") -> RunView:
     Raises ValueError where the history is empty."""
     state, past = history.state, history.past
     standing = locate(pipeline, state, owner)
-    known = {each.name: getattr(standing, each.name) for each in fields(Standing)}
+    known = {each.name: getattr(standing, each.name) for each in fields(RunSummary)}
     stages = tuple(
         _stage_view(stage, state.stages[stage.id], past) for stage in pipeline.ordered() if stage.id in state.stages
     )
@@ -144,13 +144,13 @@ def describe(pipeline: Pipeline, history: History, owner: str = "") -> RunView:
     return RunView(**known, stages=stages, base_verdicts=verdicts, refused=past.refused, answers=answers, costs=where)
 
 
-def locate(pipeline: Pipeline, state: RunState, owner: str = "") -> Standing:
+def locate(pipeline: Pipeline, state: RunState, owner: str = "") -> RunSummary:
     """As `describe`, without the past: this costs the same for a run of any length."""
     started = state.started
     if started is None:
         raise ValueError("a run without a beginning")
     phase, wait = _phase(pipeline, state, owner)
-    return Standing(
+    return RunSummary(
         id=started.run,
         pipeline=started.pipeline,
         task=started.task,
@@ -174,13 +174,13 @@ def locate(pipeline: Pipeline, state: RunState, owner: str = "") -> Standing:
     )
 
 
-def unreadable(run: str, why: str, *, damaged: bool) -> Standing:
+def unreadable(run: str, why: str, *, damaged: bool) -> RunSummary:
     """What there is to say of a run whose history cannot be read."""
     phase = RunPhase.DAMAGED if damaged else RunPhase.UNREADABLE
-    return Standing(
+    return RunSummary(
         id=run, pipeline="", task="", phase=phase, why=why, base_commit="", sandbox="", by="", started_at=0.0, at=0.0,
-        seq=0, owner="", spent=Spent(), limits=(), waits=(), branch="", commit="", sleeps_until=0.0, sleeps_since=0.0,
-        overrides=(),
+        seq=0, owner="", spent=Spending(), limits=(), waits=(), branch="", commit="", sleeps_until=0.0,
+        sleeps_since=0.0, overrides=(),
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
-"""Events and commands as compact JSON and back, exactly. Pure.
+"""Events and effects as compact JSON and back, exactly. Pure.
 
 Rule: both are the name of a type and the array of its fields (`core/codec.py`). A field may be added at the end, with a
-default, and what an older version wrote still reads; what a newer version wrote is refused as `Newer`.
+default, and what an older version wrote still reads; what a newer version wrote is refused as `NewerFormat`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, get_args
 
-from interlock.core.codec import Known, array_reader, array_writer
-from interlock.core.commands import Command
+from interlock.core.codec import ClosedList, array_reader, array_writer
+from interlock.core.effects import Effect
 from interlock.core.events import Event
 
 parse_json = json.JSONDecoder().raw_decode
@@ -30,26 +30,26 @@ def encode_event(event: Event) -> str:
 
 
 def decode_event(kind: str, body: str) -> Event:
-    """The event again, equal to what was encoded. Raises Newer, ValueError, TypeError, KeyError."""
+    """The event again, equal to what was encoded. Raises NewerFormat, ValueError, TypeError, KeyError."""
     return event_readers()[kind](parse_json(body)[0])
 
 
-def encode_command(command: Command) -> str:
+def encode_effect(effect: Effect) -> str:
     """Kind and fields in one array, ASCII without spaces. Raises ValueError for a number that is not finite."""
-    return dump_json([type(command).__name__, array_writer(type(command))(command)])  # type: ignore[arg-type]
+    return dump_json([type(effect).__name__, array_writer(type(effect))(effect)])  # type: ignore[arg-type]
 
 
-def decode_command(text: str) -> Command:
-    """The command again, equal to what was encoded. Raises Newer, ValueError, TypeError."""
+def decode_effect(text: str) -> Effect:
+    """The effect again, equal to what was encoded. Raises NewerFormat, ValueError, TypeError."""
     kind, fields = json.loads(text)
-    return _command_readers()[kind](fields)
+    return _effect_readers()[kind](fields)
 
 
 @cache
-def event_readers() -> Known[Callable[[list[Any]], Event]]:
-    return Known("an event", {cls.__name__: array_reader(cls) for cls in get_args(Event)})
+def event_readers() -> ClosedList[Callable[[list[Any]], Event]]:
+    return ClosedList("an event", {cls.__name__: array_reader(cls) for cls in get_args(Event)})
 
 
 @cache
-def _command_readers() -> Known[Callable[[list[Any]], Command]]:
-    return Known("a command", {cls.__name__: array_reader(cls) for cls in get_args(Command)})
+def _effect_readers() -> ClosedList[Callable[[list[Any]], Effect]]:
+    return ClosedList("an effect", {cls.__name__: array_reader(cls) for cls in get_args(Effect)})

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from interlock.core.commands import Command
+from interlock.core.effects import Effect
 from interlock.core.events import Event, Recorded
 from interlock.ports import Permit, started
 
@@ -19,11 +19,11 @@ INBOX_S = 0.2  # how often the inbox is looked at
 
 
 @dataclass(slots=True, eq=False)
-class Flight:
+class InFlight:
     """An effect in flight. Facts that it yields are recorded one after the other."""
 
-    command: Command
-    effects: Generator[Event, Recorded | None, None]
+    effect: Effect
+    facts: Generator[Event, Recorded | None, None]
     cancel: Permit
     record: Recorded | None = None  # of its newest fact, to be sent back: None where that came too late
     fact: Event | None = None  # yielded, and not recorded yet
@@ -33,14 +33,14 @@ class Flight:
     keeps: bool = False  # its work is done, and the fact could not be recorded so far
 
 
-Advance = Callable[[Flight], bool]
+Advance = Callable[[InFlight], bool]
 
 
 class Executor(Protocol):
     def permit(self) -> Permit:
         """The cancel of a new flight. Who waits for it spends the time of this executor."""
 
-    def launch(self, flight: Flight, advance: Advance) -> bool:
+    def launch(self, flight: InFlight, advance: Advance) -> bool:
         """Call `advance` with it until that says False, in its own time. False where there is no room for it now."""
 
     def wait(self, moved: Callable[[], bool], left_s: float | None) -> None:
@@ -49,7 +49,7 @@ class Executor(Protocol):
     def notify(self) -> None:
         """Something has moved."""
 
-    def join(self, flights: Sequence[Flight]) -> None:
+    def join(self, flights: Sequence[InFlight]) -> None:
         """Until all of these that were launched have ended."""
 
 
@@ -58,13 +58,13 @@ class Threads:
 
     def __init__(self) -> None:
         self._moved = threading.Condition()
-        self._threads: dict[Flight, threading.Thread] = {}
+        self._threads: dict[InFlight, threading.Thread] = {}
 
     def permit(self) -> Permit:
         return Permit()
 
-    def launch(self, flight: Flight, advance: Advance) -> bool:
-        thread = threading.Thread(target=self._perform, args=(flight, advance), name=type(flight.command).__name__)
+    def launch(self, flight: InFlight, advance: Advance) -> bool:
+        thread = threading.Thread(target=self._perform, args=(flight, advance), name=type(flight.effect).__name__)
         self._threads[flight] = thread
         if started(thread):
             return True
@@ -79,13 +79,13 @@ class Threads:
         with self._moved:
             self._moved.notify_all()
 
-    def join(self, flights: Sequence[Flight]) -> None:
+    def join(self, flights: Sequence[InFlight]) -> None:
         threads = [self._threads.get(flight) for flight in flights]
         for thread in threads:
             if thread is not None:
                 thread.join()
 
-    def _perform(self, flight: Flight, advance: Advance) -> None:
+    def _perform(self, flight: InFlight, advance: Advance) -> None:
         with suppress(BaseException):  # the engine has taken note of it, and raises it on the owner's thread
             while advance(flight):
                 pass

@@ -9,17 +9,17 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field, replace
 
-from interlock.core.commands import AskApproval, Command, FinishRun, Pause, SendBack, StartAttempt, key
+from interlock.core.effects import AskApproval, Effect, FinishRun, Pause, SendBack, StartAttempt, key
 from interlock.core.events import Event, Recorded, TimeReached
-from interlock.engines.executor import Executor, Flight, Threads
-from interlock.engines.reconcile import Turn, reconcile
+from interlock.engines.executor import Executor, InFlight, Threads
+from interlock.engines.reconcile import Reconciliation, reconcile
 from interlock.engines.waits import Alarm, NoEarlier
 from interlock.execution.context import Context
 from interlock.execution.ledger import Ledger
 from interlock.execution.perform import perform
 from interlock.ports import Cancelled, Damaged, Fenced, InfrastructureError, World
 
-REPEATS_MAX = 20  # of one command without its fact being taken: a defect of ours, not of the run's
+REPEATS_MAX = 20  # of one effect without its fact being taken: a defect of ours, not of the run's
 
 LAUNCHES_MAX = 50  # tries to get a thread for an effect, one each turn while nothing else is at work
 NO_THREAD = (
@@ -40,7 +40,7 @@ class LocalEngine:
     places: int = 4
     stop: threading.Event = field(default_factory=threading.Event)
     executor: Executor = field(default_factory=Threads)
-    _flights: dict[str, Flight] = field(default_factory=dict)  # by the key of their command
+    _flights: dict[str, InFlight] = field(default_factory=dict)  # by the key of their effect
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _errors: list[BaseException] = field(default_factory=list)
     _repeats: dict[str, int] = field(default_factory=dict)
@@ -81,10 +81,10 @@ class LocalEngine:
         seen = self._events
         turn = self._reconciled()
         self._launch_again()
-        for command in turn.start:
+        for effect in turn.start:
             if self._errors or self._lacks_threads():
                 break  # nothing new is begun where what was begun cannot go on
-            self._start(command)
+            self._start(effect)
         if self._errors or self.ledger.state.finished is not None:
             return False
         if turn.rests and turn.alarm is None and self._is_idle(seen):
@@ -92,13 +92,13 @@ class LocalEngine:
         self._sleep(turn, seen)
         return True
 
-    def _reconciled(self) -> Turn:
+    def _reconciled(self) -> Reconciliation:
         """What is to start; what is no longer wanted is told so."""
         with self._lock:
-            in_flight = tuple(flight.command for flight in self._flights.values())
-            turn = reconcile(self.ledger.next_commands(), in_flight, self.places)
-            for command in turn.cancel:
-                self._flights[key(command)].cancel.set()
+            in_flight = tuple(flight.effect for flight in self._flights.values())
+            turn = reconcile(self.ledger.next_effects(), in_flight, self.places)
+            for effect in turn.cancel:
+                self._flights[key(effect)].cancel.set()
         return turn
 
     def _land(self) -> None:
@@ -123,24 +123,24 @@ class LocalEngine:
         with self._lock:
             return not self._flights and self._events == seen
 
-    def _start(self, command: Command) -> None:
-        name = key(command)
+    def _start(self, effect: Effect) -> None:
+        name = key(effect)
         self._repeats[name] = self._repeats.get(name, 0) + 1
         if self._repeats[name] > REPEATS_MAX:
-            raise RuntimeError(f"the planner wants {command} again and again")
+            raise RuntimeError(f"the planner wants {effect} again and again")
         cancel = self.executor.permit()
-        flight = Flight(command, perform(self.world, self.context, command, cancel), cancel)
-        if isinstance(command, _AT_ONCE):
+        flight = InFlight(effect, perform(self.world, self.context, effect, cancel), cancel)
+        if isinstance(effect, _AT_ONCE):
             while self._advance(flight):
                 pass
             return
-        if isinstance(command, StartAttempt) and not self._claim(flight):
+        if isinstance(effect, StartAttempt) and not self._claim(flight):
             return
         with self._lock:
             self._flights[name] = flight
         self._launch(flight)
 
-    def _launch(self, flight: Flight) -> None:
+    def _launch(self, flight: InFlight) -> None:
         """Where there is no room for it, the flight waits, and the next turn tries again: for as long as others are at
         work, since each that ends makes room."""
         flight.launched = True  # before it is: it may have ended when the executor returns
@@ -164,22 +164,22 @@ class LocalEngine:
         for flight in waiting:
             if flight.cancel.is_set():
                 with self._lock:
-                    self._flights.pop(key(flight.command), None)
+                    self._flights.pop(key(flight.effect), None)
             else:
                 self._launch(flight)
 
-    def _claim(self, flight: Flight) -> bool:
+    def _claim(self, flight: InFlight) -> bool:
         """The loop itself claims, in the turn that decided it, so that nothing comes between the two."""
-        flight.record = self._record(flight.command, next(flight.effects))
+        flight.record = self._record(flight.effect, next(flight.facts))
         return flight.record is not None
 
-    def _record(self, command: Command, event: Event) -> Recorded | None:
+    def _record(self, effect: Effect, event: Event) -> Recorded | None:
         record = self.ledger.record(event)
         if record is not None:
-            self._repeats.pop(key(command), None)
+            self._repeats.pop(key(effect), None)
         return record
 
-    def _advance(self, flight: Flight) -> bool:
+    def _advance(self, flight: InFlight) -> bool:
         """Half a step of an effect: on to its next fact, or the recording of that. False where it has ended; what ends
         more than the effect is raised here, and again by drive. What was cancelled before it began does not begin."""
         try:
@@ -187,7 +187,7 @@ class LocalEngine:
                 raise Cancelled("it is no longer wanted")
             flight.begun = True
             if flight.fact is None:
-                flight.fact = flight.effects.send(flight.record)
+                flight.fact = flight.facts.send(flight.record)
             else:
                 flight.record, flight.fact = self._recorded(flight, flight.fact), None
             return True
@@ -200,19 +200,19 @@ class LocalEngine:
                 raise
         return False
 
-    def _landed(self, flight: Flight) -> None:
+    def _landed(self, flight: InFlight) -> None:
         with self._lock:
-            self._flights.pop(key(flight.command), None)
+            self._flights.pop(key(flight.effect), None)
             self._events += 1
         self.executor.notify()
 
-    def _recorded(self, flight: Flight, event: Event) -> Recorded | None:
+    def _recorded(self, flight: InFlight, event: Event) -> Recorded | None:
         """Its record. Where the journal cannot be written, the event is kept and tried again while others are at work,
         and once after them: what was paid for is not lost to a moment."""
         while True:
-            last = isinstance(flight.command, _AT_ONCE) or self._is_last(flight)
+            last = isinstance(flight.effect, _AT_ONCE) or self._is_last(flight)
             try:
-                return self._record(flight.command, event)
+                return self._record(flight.effect, event)
             except InfrastructureError as error:
                 if last or self.stop.is_set() or _ends_all(error):
                     raise
@@ -224,7 +224,7 @@ class LocalEngine:
             self.executor.notify()
             self._wait(seen)
 
-    def _is_last(self, flight: Flight) -> bool:
+    def _is_last(self, flight: InFlight) -> bool:
         with self._lock:
             others = [other for other in self._flights.values() if other is not flight]
             return all(other.keeps or not other.launched for other in others)
@@ -234,7 +234,7 @@ class LocalEngine:
             self._events += 1
         self.executor.notify()
 
-    def _sleep(self, turn: Turn, seen: int) -> None:
+    def _sleep(self, turn: Reconciliation, seen: int) -> None:
         """Until something moved, the next alarm, or the next look at the inbox."""
         self._wait(seen, None if turn.alarm is None else self._left_s(turn.alarm))
         if turn.alarm is not None and self._left_s(turn.alarm) <= 0:

@@ -22,14 +22,14 @@ from interlock.ports import Fenced, World
 from interlock.process import prepare
 
 
-class Held(Protocol):
+class HeldLock(Protocol):
     """A run's lock, while it is held."""
 
     def check(self) -> None:
         """Raises InfrastructureError where somebody has seized it since."""
 
 
-class Attendant(Protocol):
+class Observer(Protocol):
     """Somebody who is there while a run is driven, and never in its way."""
 
     def hear(self, record: Recorded) -> None:
@@ -47,14 +47,14 @@ class Owner:
     history; `name` is how this process signs (`pid@host`). Each of `attendants` makes one for a run."""
 
     world: World
-    lock: Callable[[str], AbstractContextManager[Held]]
+    lock: Callable[[str], AbstractContextManager[HeldLock]]
     seize: Callable[[str], AbstractContextManager[object]]
     state_of: Callable[[str], RunState]
     name: str
     environ: Mapping[str, str] = field(default_factory=dict)
     places: int = 4
     backoff_s: float = 1.0
-    attendants: tuple[Callable[[str], Attendant], ...] = ()
+    attendants: tuple[Callable[[str], Observer], ...] = ()
     effects: Callable[[str], AbstractContextManager[object]] = nullcontext
 
     def drive(
@@ -111,7 +111,7 @@ class Owner:
             yield
 
     @contextmanager
-    def _attended(self, run: str) -> Iterator[list[Attendant]]:
+    def _attended(self, run: str) -> Iterator[list[Observer]]:
         with ExitStack() as stack:
             yield [stack.enter_context(closing(attendant(run))) for attendant in self.attendants]
 

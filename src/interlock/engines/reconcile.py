@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from interlock.core.commands import Command, EvaluateGate, FinishRun, LoseAttempt, StartAttempt, WaitUntil, key
+from interlock.core.effects import Effect, EvaluateGate, FinishRun, LoseAttempt, StartAttempt, WaitUntil, key
 from interlock.core.ids import AttemptId
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Reconciliation:
     """`alarm` is the earliest time that something waits for, None where nothing does."""
 
-    start: tuple[Command, ...]
-    cancel: tuple[Command, ...]
+    start: tuple[Effect, ...]
+    cancel: tuple[Effect, ...]
     alarm: float | None
     queued: int = 0  # wanted, and waiting for a place
 
@@ -24,42 +24,42 @@ class Turn:
         return not self.start and not self.queued
 
 
-def reconcile(wanted: Collection[Command], in_flight: Collection[Command], places: int) -> Turn:
+def reconcile(wanted: Collection[Effect], in_flight: Collection[Effect], places: int) -> Reconciliation:
     """At most `places` attempts and gates are in flight at once; the rest waits in its order. Commands of one key are
     the same effect, whatever else is in them."""
-    keys = {key(command) for command in wanted}
-    cancel = tuple(command for command in in_flight if key(command) not in keys)
-    alarms = [command.at for command in wanted if isinstance(command, WaitUntil)]
-    free = places - sum(_takes_a_place(command) for command in in_flight)
-    start: list[Command] = []
+    keys = {key(effect) for effect in wanted}
+    cancel = tuple(effect for effect in in_flight if key(effect) not in keys)
+    alarms = [effect.at for effect in wanted if isinstance(effect, WaitUntil)]
+    free = places - sum(_takes_a_place(effect) for effect in in_flight)
+    start: list[Effect] = []
     queued = 0
-    for command in _startable(wanted, in_flight):
-        if isinstance(command, FinishRun) and in_flight:
+    for effect in _startable(wanted, in_flight):
+        if isinstance(effect, FinishRun) and in_flight:
             queued += 1  # after the end nothing is done
             continue
-        if _takes_a_place(command):
+        if _takes_a_place(effect):
             if free < 1:
                 queued += 1
                 continue
             free -= 1
-        start.append(command)
-    return Turn(tuple(start), cancel, min(alarms, default=None), queued)
+        start.append(effect)
+    return Reconciliation(tuple(start), cancel, min(alarms, default=None), queued)
 
 
-def _startable(wanted: Collection[Command], in_flight: Collection[Command]) -> Iterator[Command]:
-    at_work = {_attempt_of(command) for command in in_flight} - {None}
-    keys = {key(command) for command in in_flight}
-    for command in wanted:
-        if isinstance(command, WaitUntil) or key(command) in keys:
+def _startable(wanted: Collection[Effect], in_flight: Collection[Effect]) -> Iterator[Effect]:
+    at_work = {_attempt_of(effect) for effect in in_flight} - {None}
+    keys = {key(effect) for effect in in_flight}
+    for effect in wanted:
+        if isinstance(effect, WaitUntil) or key(effect) in keys:
             continue
-        if _attempt_of(command) in at_work:
+        if _attempt_of(effect) in at_work:
             continue  # the former effect on this attempt has yet to end
-        yield command
+        yield effect
 
 
-def _attempt_of(command: Command) -> AttemptId | None:
-    return command.attempt if isinstance(command, StartAttempt | LoseAttempt) else None
+def _attempt_of(effect: Effect) -> AttemptId | None:
+    return effect.attempt if isinstance(effect, StartAttempt | LoseAttempt) else None
 
 
-def _takes_a_place(command: Command) -> bool:
-    return isinstance(command, StartAttempt | EvaluateGate)
+def _takes_a_place(effect: Effect) -> bool:
+    return isinstance(effect, StartAttempt | EvaluateGate)

@@ -1,1 +1,1 @@
-"""Carrying out the protocol: what is wanted next, and performing one command against the ports."""
+"""Carrying out the protocol: what is wanted next, and performing one effect against the ports."""

@@ -7,7 +7,7 @@ import json
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 
-from interlock.core.commands import StartAttempt
+from interlock.core.effects import StartAttempt
 from interlock.core.events import SESSION, AttemptErrored, AttemptStarted, CandidateProduced, Event, Evidence, Recorded
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import ARTIFACTS, AgentSpec, Stage
@@ -22,11 +22,11 @@ from interlock.ports import (
     Cancel,
     Cancelled,
     Candidate,
+    Checkout,
     Ended,
     Fenced,
     InfrastructureError,
     Outcome,
-    Place,
     Stamp,
     UnfitTree,
     UsageError,
@@ -36,88 +36,88 @@ from interlock.ports import (
 )
 from interlock.process import masked_finding, masked_text
 
-Effects = Generator[Event, Recorded | None, None]
+Facts = Generator[Event, Recorded | None, None]
 
 _TAKEN_MAX = 4  # tries to take a candidate, over some 20 seconds
 _INFRASTRUCTURE = (Ended.RATE_LIMITED, Ended.OUT_OF_BUDGET, Ended.UNAVAILABLE)
 
 
-def start_attempt(world: World, context: Context, command: StartAttempt, cancel: Cancel) -> Effects:
+def start_attempt(world: World, context: Context, effect: StartAttempt, cancel: Cancel) -> Facts:
     """Claim the attempt, have the work done, make the candidate. Raises Fenced, Cancelled."""
-    spec = _spec(context, command)
-    record = yield AttemptStarted(command.attempt, command.agent, spec.model, command.input_tree, command.by)
+    spec = _spec(context, effect)
+    record = yield AttemptStarted(effect.attempt, effect.agent, spec.model, effect.input_tree, effect.by)
     if record is None:
         return
-    who = command.by or command.agent or "script"
-    stamp = Stamp(candidate_message(context, command.attempt, who), int(record.at))
-    event = _tried(world, context, command, stamp, cancel)
+    who = effect.by or effect.agent or "script"
+    stamp = Stamp(candidate_message(context, effect.attempt, who), int(record.at))
+    event = _tried(world, context, effect, stamp, cancel)
     yield _discreet(replace(event, notes=(*event.notes, *world.workspaces.leavings())), _secrets(world, context))
 
 
 def _tried(
-    world: World, context: Context, command: StartAttempt, stamp: Stamp, cancel: Cancel
+    world: World, context: Context, effect: StartAttempt, stamp: Stamp, cancel: Cancel
 ) -> CandidateProduced | AttemptErrored:
     try:
         with as_infrastructure():
-            return _work(world, context, command, stamp, cancel)
+            return _work(world, context, effect, stamp, cancel)
     except UnfitTree as unfit:
-        return _errored(world, context, command, Outcome(Ended.CRASHED, f"what it left cannot be taken: {unfit}"))
+        return _errored(world, context, effect, Outcome(Ended.CRASHED, f"what it left cannot be taken: {unfit}"))
     except (InfrastructureError, UsageError) as error:
         permanent = isinstance(error, UsageError) or error.permanent
-        return _errored(world, context, command, Outcome(Ended.UNAVAILABLE, str(error), permanent=permanent))
+        return _errored(world, context, effect, Outcome(Ended.UNAVAILABLE, str(error), permanent=permanent))
 
 
 def _work(
-    world: World, context: Context, command: StartAttempt, stamp: Stamp, cancel: Cancel
+    world: World, context: Context, effect: StartAttempt, stamp: Stamp, cancel: Cancel
 ) -> CandidateProduced | AttemptErrored:
-    stage = context.pipeline.stage(command.attempt.stage)
+    stage = context.pipeline.stage(effect.attempt.stage)
     if not world.holds_fence():
         raise Fenced(f"run {context.run} has another owner")
-    if command.by:
-        return _adopted(world, context, command, command.source, stamp)
+    if effect.by:
+        return _adopted(world, context, effect, effect.source, stamp)
     if not stage.has_worker:
-        return CandidateProduced(command.attempt, command.input_commit, command.input_tree)
-    key = _script_key(context, stage, command) if stage.command is not None else ""
+        return CandidateProduced(effect.attempt, effect.input_commit, effect.input_tree)
+    key = _script_key(context, stage, effect) if stage.command is not None else ""
     known = world.journal.recall("script", key) if key else None
     if known is not None and world.workspaces.has(known):
-        return _adopted(world, context, command, known, stamp, cached=True)
-    place = _open(world, context, command, stage, stamp)
+        return _adopted(world, context, effect, known, stamp, cached=True)
+    checkout = _open(world, context, effect, stage, stamp)
     try:
-        return _worked(world, context, command, place, stamp, cancel, key)
+        return _worked(world, context, effect, checkout, stamp, cancel, key)
     finally:
-        world.workspaces.wipe(place)
+        world.workspaces.wipe(checkout)
 
 
 def _worked(  # noqa: PLR0913 - the attempt's parts meet here once
-    world: World, context: Context, command: StartAttempt, place: Place, stamp: Stamp, cancel: Cancel, key: str
+    world: World, context: Context, effect: StartAttempt, checkout: Checkout, stamp: Stamp, cancel: Cancel, key: str
 ) -> CandidateProduced | AttemptErrored:
-    spec = _spec(context, command)
-    brief = _brief(world, context, command, spec, place)
-    outcome = world.agents[spec.use].work(spec, brief, place, cancel)
+    spec = _spec(context, effect)
+    brief = _brief(world, context, effect, spec, checkout)
+    outcome = world.agents[spec.use].work(spec, brief, checkout, cancel)
     if cancel.is_set() or outcome.ended is Ended.CANCELLED:
-        raise Cancelled(f"{command.attempt} is no longer wanted")
+        raise Cancelled(f"{effect.attempt} is no longer wanted")
     if not world.holds_fence():
         raise Fenced(f"run {context.run} has another owner")
     if outcome.ended in _INFRASTRUCTURE or (key and outcome.ended is not Ended.COMPLETED):
-        return _errored(world, context, command, outcome)
+        return _errored(world, context, effect, outcome)
     try:
-        candidate = _snapshot(world, context, command, place, stamp, cancel)
+        candidate = _snapshot(world, context, effect, checkout, stamp, cancel)
     except UnfitTree as unfit:
-        untouched = Candidate(command.input_commit, command.input_tree)
-        return replace(_produced(world, command.attempt, untouched, outcome), unfit=unfit.findings)
+        untouched = Candidate(effect.input_commit, effect.input_tree)
+        return replace(_produced(world, effect.attempt, untouched, outcome), unfit=unfit.findings)
     except InfrastructureError as error:  # the work is lost, and was paid for all the same
         lost = replace(outcome, ended=Ended.UNAVAILABLE, message=str(error), permanent=error.permanent, retry_at=0.0)
-        return _errored(world, context, command, lost)
-    unchanged = candidate.tree == command.input_tree
+        return _errored(world, context, effect, lost)
+    unchanged = candidate.tree == effect.input_tree
     if unchanged and outcome.ended in (Ended.CRASHED, Ended.TIMED_OUT):
-        return _errored(world, context, command, outcome)
+        return _errored(world, context, effect, outcome)
     if key:
         world.journal.remember("script-key", candidate.commit, key)  # it is known once it is accepted
-    return _produced(world, command.attempt, candidate, outcome)
+    return _produced(world, effect.attempt, candidate, outcome)
 
 
 def _snapshot(  # noqa: PLR0913
-    world: World, context: Context, command: StartAttempt, place: Place, stamp: Stamp, cancel: Cancel
+    world: World, context: Context, effect: StartAttempt, checkout: Checkout, stamp: Stamp, cancel: Cancel
 ) -> Candidate:
     """The candidate; tried again where infrastructure is in the way, for what an agent has done is not done again for
     nothing."""
@@ -125,7 +125,7 @@ def _snapshot(  # noqa: PLR0913
         try:
             with as_infrastructure():
                 return world.workspaces.snapshot(
-                    place, command.input_commit, context.room, stamp, context.ref(command.attempt)
+                    checkout, effect.input_commit, context.checkout_spec, stamp, context.ref(effect.attempt)
                 )
         except InfrastructureError as error:
             if error.permanent or tries + 1 == _TAKEN_MAX or cancel.wait(context.retry_at(0.0, tries)):
@@ -133,26 +133,26 @@ def _snapshot(  # noqa: PLR0913
     raise AssertionError("unreachable")
 
 
-def _open(world: World, context: Context, command: StartAttempt, stage: Stage, stamp: Stamp) -> Place:
+def _open(world: World, context: Context, effect: StartAttempt, stage: Stage, stamp: Stamp) -> Checkout:
     overlay = ""
-    if command.source:
-        put_back = (*_not_its_own(stage), *map(_exactly, _not_to_change(world, context, command, stage)))
-        overlay = world.workspaces.restore(command.source, command.input_commit, put_back, stamp)
-    room = replace(context.room, sides=command.sides)
-    return world.workspaces.open(context.run, command.attempt, command.input_commit, room, overlay=overlay)
+    if effect.source:
+        put_back = (*_not_its_own(stage), *map(_exactly, _not_to_change(world, context, effect, stage)))
+        overlay = world.workspaces.restore(effect.source, effect.input_commit, put_back, stamp)
+    spec = replace(context.checkout_spec, sides=effect.sides)
+    return world.workspaces.open(context.run, effect.attempt, effect.input_commit, spec, overlay=overlay)
 
 
-def _not_to_change(world: World, context: Context, command: StartAttempt, stage: Stage) -> Iterator[str]:
+def _not_to_change(world: World, context: Context, effect: StartAttempt, stage: Stage) -> Iterator[str]:
     """Tests that were there, in a stage that only adds some: they come back, but for those that grew."""
     if not stage.scope.adds:
         return
-    commits = (command.input_commit, command.source)
+    commits = (effect.input_commit, effect.source)
     kept = {
         change.path
         for change in world.workspaces.changes(*commits)
         if only_grew(world.workspaces, commits, change, context.pipeline, (stage,))
     }
-    yield from (path for path in world.workspaces.files(command.input_commit, stage.scope.adds) if path not in kept)
+    yield from (path for path in world.workspaces.files(effect.input_commit, stage.scope.adds) if path not in kept)
 
 
 def _not_its_own(stage: Stage) -> tuple[str, ...]:
@@ -170,10 +170,10 @@ def _exactly(path: str) -> str:
 
 
 def _adopted(  # noqa: PLR0913
-    world: World, context: Context, command: StartAttempt, commit: str, stamp: Stamp, *, cached: bool = False
+    world: World, context: Context, effect: StartAttempt, commit: str, stamp: Stamp, *, cached: bool = False
 ) -> CandidateProduced:
-    adopted = world.workspaces.adopt(commit, command.input_commit, stamp, context.ref(command.attempt))
-    return CandidateProduced(command.attempt, adopted.commit, adopted.tree, cached=cached)
+    adopted = world.workspaces.adopt(commit, effect.input_commit, stamp, context.ref(effect.attempt))
+    return CandidateProduced(effect.attempt, adopted.commit, adopted.tree, cached=cached)
 
 
 def _produced(world: World, attempt: AttemptId, candidate: Candidate, outcome: Outcome) -> CandidateProduced:
@@ -191,13 +191,13 @@ def _produced(world: World, attempt: AttemptId, candidate: Candidate, outcome: O
     )
 
 
-def _errored(world: World, context: Context, command: StartAttempt, outcome: Outcome) -> AttemptErrored:
+def _errored(world: World, context: Context, effect: StartAttempt, outcome: Outcome) -> AttemptErrored:
     quota = outcome.ended is Ended.RATE_LIMITED
-    retry_at = context.retry_at(world.clock.now(), command.errors, outcome.retry_at, quota=quota)
+    retry_at = context.retry_at(world.clock.now(), effect.errors, outcome.retry_at, quota=quota)
     ended = outcome.ended.replace("_", " ")
     evidence, notes = _evidence(world, outcome)
     return AttemptErrored(
-        attempt=command.attempt,
+        attempt=effect.attempt,
         why=f"{ended}: {outcome.message[:2000]}" if outcome.message else ended,
         retry_at=retry_at,
         permanent=outcome.permanent,
@@ -220,40 +220,40 @@ def _evidence(world: World, outcome: Outcome) -> tuple[tuple[Evidence, ...], tup
 
 def _kept(world: World, outcome: Outcome) -> tuple[Evidence, ...]:
     files = (("log", outcome.log), ("transcript", outcome.transcript), (SESSION, outcome.kept_session))
-    brief = world.blobs.put(outcome.told.encode("utf-8", "surrogateescape")) if outcome.told else ""
-    sent = (Evidence("brief", brief, len(outcome.told.encode("utf-8", "surrogateescape"))),) if brief else ()
+    brief = world.blobs.put(outcome.sent_brief.encode("utf-8", "surrogateescape")) if outcome.sent_brief else ""
+    sent = (Evidence("brief", brief, len(outcome.sent_brief.encode("utf-8", "surrogateescape"))),) if brief else ()
     kept = ((name, world.blobs.put_file(path)) for name, path in files if path is not None and path.is_file())
     return (*sent, *(Evidence(name, digest, size) for name, (digest, size) in kept))
 
 
-def _spec(context: Context, command: StartAttempt) -> AgentSpec:
+def _spec(context: Context, effect: StartAttempt) -> AgentSpec:
     """The agent, or the stage's own script as one."""
-    stage = context.pipeline.stage(command.attempt.stage)
+    stage = context.pipeline.stage(effect.attempt.stage)
     if stage.command is not None:
         return AgentSpec(stage.id, "command", stage.command)
-    if not command.agent:
+    if not effect.agent:
         return AgentSpec(stage.id, "")
-    return context.pipeline.agent(command.agent)
+    return context.pipeline.agent(effect.agent)
 
 
-def _brief(world: World, context: Context, command: StartAttempt, spec: AgentSpec, place: Place) -> Brief:
-    stage = context.pipeline.stage(command.attempt.stage)
+def _brief(world: World, context: Context, effect: StartAttempt, spec: AgentSpec, checkout: Checkout) -> Brief:
+    stage = context.pipeline.stage(effect.attempt.stage)
     return Brief(
         run=context.run,
-        attempt=command.attempt,
-        text="" if stage.command is not None else compose(world, context, command, place),
+        attempt=effect.attempt,
+        text="" if stage.command is not None else compose(world, context, effect, checkout),
         task=context.started.task,
         model=spec.model,
-        env=worker_environment(context, stage, spec, place),
+        env=worker_environment(context, stage, spec, checkout),
         timeout_s=stage.timeout_s,
         idle_timeout_s=stage.idle_timeout_s,
         dir=stage.dir,
-        left=command.remaining,
+        remaining=effect.remaining,
         scope=stage.scope,
-        session=world.blobs.path(command.session) if command.session else None,
-        resumed=compose(world, context, command, place, resumed=True) if command.session else "",
+        session=world.blobs.path(effect.session) if effect.session else None,
+        resumed=compose(world, context, effect, checkout, resumed=True) if effect.session else "",
         secrets=_secrets(world, context),
-        rehearsal=encode_rehearsal(context, stage, command) if stage.agent else "",
+        rehearsal=encode_rehearsal(context, stage, effect) if stage.agent else "",
     )
 
 
@@ -268,8 +268,8 @@ def _discreet(event: CandidateProduced | AttemptErrored, secrets: tuple[str, ...
     return replace(event, unfit=tuple(masked_finding(finding, secrets) for finding in event.unfit))
 
 
-def _script_key(context: Context, stage: Stage, command: StartAttempt) -> str:
+def _script_key(context: Context, stage: Stage, effect: StartAttempt) -> str:
     """A script is deterministic: its definition, its input and what it sees of the environment decide."""
     seen = {name: context.environ.get(name, "") for name in (*stage.env, *stage.secrets)}
-    said = [stage.digest, command.input_tree, context.started.task, context.started.inputs, seen]
+    said = [stage.digest, effect.input_tree, context.started.task, context.started.inputs, seen]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode("utf-8", "surrogateescape")).hexdigest()

@@ -4,41 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from interlock.core.commands import StartAttempt
+from interlock.core.effects import StartAttempt
 from interlock.core.pipeline import ARTIFACTS, GateKind, Pipeline, Stage
+from interlock.execution.briefing.changes import may_change
+from interlock.execution.briefing.checks import checks
+from interlock.execution.briefing.conflicts import conflicts
+from interlock.execution.briefing.documents import accepted, documents
+from interlock.execution.briefing.wrong import Feedback, Rejection, read, tried, wrong
 from interlock.execution.context import Context
 from interlock.execution.instructions import Base, instructions, told
-from interlock.execution.told.changes import may_change
-from interlock.execution.told.checks import checks
-from interlock.execution.told.conflicts import conflicts
-from interlock.execution.told.documents import accepted, documents
-from interlock.execution.told.wrong import Rejection, Said, read, tried, wrong
-from interlock.ports import Place, Render, World
-from interlock.spec.briefs import default_brief
+from interlock.pipelinefile.briefs import default_brief
+from interlock.ports import Checkout, Render, World
 
 ARTIFACT_MAX = 200_000  # bytes of one artifact in a prompt
 
 Values = Mapping[str, object]
 
 
-def compose(world: World, context: Context, command: StartAttempt, place: Place, *, resumed: bool = False) -> str:
+def compose(world: World, context: Context, effect: StartAttempt, checkout: Checkout, *, resumed: bool = False) -> str:
     """The text that an agent is given; `resumed`: one that goes on with its own session. Where a rejected patch is too
     long to be shown, all of it is laid beside the checkout. Raises UsageError where a template fails."""
-    pipeline, stage = context.pipeline, context.pipeline.stage(command.attempt.stage)
-    said = read(world.blobs, command.feedback)
-    artifacts = dict(_artifacts(world, context, command))
+    pipeline, stage = context.pipeline, context.pipeline.stage(effect.attempt.stage)
+    said = read(world.blobs, effect.feedback)
+    artifacts = dict(_artifacts(world, context, effect))
     values = {
         **_facts(context, stage, artifacts, wrong(stage, said)),
-        **_parts(pipeline, stage, command.inherited),
-        "accepted": _accepted(world, context, command, tuple(artifacts)),
-        "conflicts": conflicts(stage, command),
-        "instructions": "" if resumed else instructions(world, context, command, place),
-        "continued": bool(command.source) and not command.by,
+        **_parts(pipeline, stage, effect.inherited),
+        "accepted": _accepted(world, context, effect, tuple(artifacts)),
+        "conflicts": conflicts(stage, effect),
+        "instructions": "" if resumed else instructions(world, context, effect, checkout),
+        "continued": bool(effect.source) and not effect.by,
         "resumed": resumed,
         "tried": "",
     }
     if not values["continued"] and not resumed:
-        values["tried"] = _tried(world, stage, _undone(world, command, said), place)
+        values["tried"] = _tried(world, stage, _undone(world, effect, said), checkout)
     return _filled(world.render, stage, values)
 
 
@@ -105,36 +105,36 @@ def _parts(pipeline: Pipeline, stage: Stage, inherited: Sequence[str]) -> dict[s
     }
 
 
-def _artifacts(world: World, context: Context, command: StartAttempt) -> Iterator[tuple[str, str]]:
-    for name in context.pipeline.upstream(command.attempt.stage):
+def _artifacts(world: World, context: Context, effect: StartAttempt) -> Iterator[tuple[str, str]]:
+    for name in context.pipeline.upstream(effect.attempt.stage):
         for artifact in context.pipeline.stage(name).produces:
             path = f"{ARTIFACTS}/{name}/{artifact.file}"
-            content = world.workspaces.read(command.input_commit, path, max_bytes=artifact.max_bytes)
+            content = world.workspaces.read(effect.input_commit, path, max_bytes=artifact.max_bytes)
             if content is not None:
                 yield f"{name}/{artifact.name}", content[:ARTIFACT_MAX].decode("utf-8", "replace")
 
 
-def _accepted(world: World, context: Context, command: StartAttempt, there: Sequence[str]) -> str:
-    stage = context.pipeline.stage(command.attempt.stage)
+def _accepted(world: World, context: Context, effect: StartAttempt, there: Sequence[str]) -> str:
+    stage = context.pipeline.stage(effect.attempt.stage)
     if not stage.needs:
         return ""
-    changed = world.workspaces.changes(context.started.base_commit, command.input_commit)
+    changed = world.workspaces.changes(context.started.base_commit, effect.input_commit)
     return accepted(context.pipeline, stage, there, changed)
 
 
-def _undone(world: World, command: StartAttempt, said: Sequence[Said]) -> Sequence[Said]:
+def _undone(world: World, effect: StartAttempt, said: Sequence[Feedback]) -> Sequence[Feedback]:
     """With the stage's own work that was sent back, before what was rejected since: who sent it back rejected another
     attempt, or none. What is put among the blobs is masked."""
-    undone = command.undone
+    undone = effect.undone
     if undone is None:
         return said
-    epoch = f"{str(command.attempt).rpartition('.')[0]}."
+    epoch = f"{str(effect.attempt).rpartition('.')[0]}."
     since = [one for one in said if isinstance(one, Rejection) and one.attempt.startswith(epoch)]
     before = [one for one in said if one not in since]
     patch = world.blobs.put(world.workspaces.patch(undone.input_tree, undone.tree))
     return (*before, Rejection(str(undone.attempt), (), {}, patch, sent_back=True), *since)
 
 
-def _tried(world: World, stage: Stage, said: Sequence[Said], place: Place) -> str:
+def _tried(world: World, stage: Stage, said: Sequence[Feedback], checkout: Checkout) -> str:
     text, name, whole = tried(stage, said, world.blobs)
-    return f"{text}\n\nIt was cut. All of it: {world.workspaces.put_beside(place, name, whole)}" if whole else text
+    return f"{text}\n\nIt was cut. All of it: {world.workspaces.put_beside(checkout, name, whole)}" if whole else text

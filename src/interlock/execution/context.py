@@ -1,4 +1,4 @@
-"""What performing needs to know of a run, apart from the command itself."""
+"""What performing needs to know of a run, apart from the effect itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import QUOTA_WAIT_MAX_S
 from interlock.core.tries import WAIT_MAX_S
-from interlock.ports import Room
+from interlock.ports import CheckoutSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class Context:
     backoff_s: float = 1.0
 
     @property
-    def room(self) -> Room:
-        return Room(self.pipeline.setup, self.pipeline.carry, base=self.started.base_commit)
+    def checkout_spec(self) -> CheckoutSpec:
+        return CheckoutSpec(self.pipeline.setup, self.pipeline.carry, base=self.started.base_commit)
 
     def ref(self, attempt: AttemptId) -> str:
         """The ref that keeps a candidate's objects alive. It is created once and decides nothing."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import ARTIFACTS, AgentSpec, Pipeline, Stage
 from interlock.execution.context import Context
-from interlock.ports import Place
+from interlock.ports import Checkout
 from interlock.process import scrubbed
 
 
@@ -44,18 +44,18 @@ def gate_values(context: Context, stage: Stage) -> Mapping[str, str]:
     return {**_common(context), **_artifact_values(context.pipeline, stage, root="")}
 
 
-def worker_environment(context: Context, stage: Stage, spec: AgentSpec, place: Place) -> Mapping[str, str]:
+def worker_environment(context: Context, stage: Stage, spec: AgentSpec, checkout: Checkout) -> Mapping[str, str]:
     """All that a worker sees: a minimal base, what the stage and the agent name, and the run's values."""
     allowed = (*stage.env, *stage.secrets, *spec.env, *spec.secrets)
     return {
         **scrubbed(context.environ, allowed),
-        **dict(place.env),
-        "HOME": str(place.home),
-        "TMPDIR": str(place.tmp),
-        "ARTIFACTS": str(place.tree / ARTIFACTS / stage.id),
+        **dict(checkout.env),
+        "HOME": str(checkout.home),
+        "TMPDIR": str(checkout.tmp),
+        "ARTIFACTS": str(checkout.tree / ARTIFACTS / stage.id),
         "INTERLOCK_RUN": context.run,
         **_common(context),
-        **_artifact_values(context.pipeline, stage, root=f"{place.tree}/"),
+        **_artifact_values(context.pipeline, stage, root=f"{checkout.tree}/"),
     }
 
 

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from interlock.core.history import History
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import RunState
-from interlock.core.views import RunView, Standing, describe, locate
+from interlock.core.views import RunSummary, RunView, describe, locate
 from interlock.ports import Journal
 
 KEPT = 8  # runs, those looked at last
@@ -30,7 +30,7 @@ class Histories:
         with self._lock:
             return self._grown(run).state
 
-    def standing(self, pipeline: Pipeline, run: str, owner: str) -> Standing:
+    def standing(self, pipeline: Pipeline, run: str, owner: str) -> RunSummary:
         """Raises ValueError for a run without events."""
         return locate(pipeline, self.state(run), owner)
 

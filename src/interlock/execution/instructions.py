@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from interlock.core.commands import StartAttempt
+from interlock.core.effects import StartAttempt
 from interlock.core.instructions import FILE_BYTES_MAX, SKILLS_MAX, Skill, globs, in_order, is_skill, section, skill
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.execution.context import Context
-from interlock.ports import Place, UsageError, World
+from interlock.ports import Checkout, UsageError, World
 
 _FILES_MAX = 300  # of one skill
 
@@ -29,13 +29,13 @@ class Base(Protocol):
 Lay = Callable[[str, bytes], str]  # a file beside the place by its name there, and where it then is
 
 
-def instructions(world: World, context: Context, command: StartAttempt, place: Place) -> str:
+def instructions(world: World, context: Context, effect: StartAttempt, checkout: Checkout) -> str:
     """The section's text, empty where the project has none or the pipeline wants none."""
     if not context.started.base_commit:
         return ""
     base = _Imported(world, context.started.base_commit)
-    stage = context.pipeline.stage(command.attempt.stage)
-    return told(base, context.pipeline, stage, command.agent, lambda name, content: base.lay(place, name, content))
+    stage = context.pipeline.stage(effect.attempt.stage)
+    return told(base, context.pipeline, stage, effect.agent, lambda name, content: base.lay(checkout, name, content))
 
 
 def told(base: Base, pipeline: Pipeline, stage: Stage, agent: str, lay: Lay) -> str:
@@ -60,8 +60,8 @@ class _Imported:
     def read(self, path: str, max_bytes: int) -> bytes | None:
         return self.world.workspaces.read(self.commit, path, max_bytes)
 
-    def lay(self, place: Place, name: str, content: bytes) -> str:
-        return str(self.world.workspaces.put_beside(place, name, content))
+    def lay(self, checkout: Checkout, name: str, content: bytes) -> str:
+        return str(self.world.workspaces.put_beside(checkout, name, content))
 
 
 def _skills(base: Base, paths: list[str], lay: Lay) -> Iterator[Skill]:

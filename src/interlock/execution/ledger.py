@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from interlock.core.admission import admit
 from interlock.core.answers import must_wait
-from interlock.core.commands import Command
+from interlock.core.effects import Effect
 from interlock.core.events import AnswerTaken, Event, OwnerChanged, Recorded, Refused, TimeReached
 from interlock.core.fold import apply
 from interlock.core.ids import AttemptId, parse_attempt
@@ -67,7 +67,7 @@ class Ledger:
         """Whether this process still owns the run."""
         return self._journal.holds(self.run, self.fence)
 
-    def next_commands(self) -> tuple[Command, ...]:
+    def next_effects(self) -> tuple[Effect, ...]:
         """All that is wanted now, effects in flight included."""
         return plan(self.pipeline, self._state)
 

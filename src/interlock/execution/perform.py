@@ -1,4 +1,4 @@
-"""Performing a command: effects first, the fact last.
+"""Performing an effect: first the world is changed, then the fact is recorded.
 
 `perform` is a generator of events. The engine journals each one and sends back its record, or None
 where the event came too late; then the effect ends there. Nothing here looks at the run's state, so
@@ -12,12 +12,12 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import assert_never
 
-from interlock.core.commands import (
+from interlock.core.effects import (
     AcceptHandoff,
     AskApproval,
     CheckWhen,
-    Command,
     DeliverBranch,
+    Effect,
     EvaluateGate,
     FinishRun,
     LoseAttempt,
@@ -60,9 +60,9 @@ from interlock.execution.documents import artifact_path, gate_values, pointed_at
 from interlock.execution.records import delivery_branch, delivery_message, feedback_document, handoff_record
 from interlock.ports import (
     Cancel,
-    Case,
     DeliveryRefused,
     Fenced,
+    GateRequest,
     InfrastructureError,
     Judgement,
     Stamp,
@@ -72,133 +72,133 @@ from interlock.ports import (
 )
 from interlock.process import MaskedBlobs
 
-Effects = Generator[Event, Recorded | None, None]
+Facts = Generator[Event, Recorded | None, None]
 
 
-def perform(world: World, context: Context, command: Command, cancel: Cancel) -> Effects:
-    """Carry `command` out. Raises Fenced and Cancelled; infrastructure becomes an event."""
+def perform(world: World, context: Context, effect: Effect, cancel: Cancel) -> Facts:
+    """Carry `effect` out. Raises Fenced and Cancelled; infrastructure becomes an event."""
     if not world.holds_fence():
         raise Fenced(f"run {context.run} has another owner")
     secrets = secrets_of(context.pipeline, context.environ, world.agents)
     world = replace(world, blobs=MaskedBlobs(world.blobs, (value for _, value in secrets))) if secrets else world
-    match command:
+    match effect:
         case StartAttempt():
-            yield from start_attempt(world, context, command, cancel)
+            yield from start_attempt(world, context, effect, cancel)
         case EvaluateGate():
-            yield from _evaluate_gate(world, context, command, cancel)
+            yield from _evaluate_gate(world, context, effect, cancel)
         case LoseAttempt():
-            yield from _lose_attempt(world, context, command)
+            yield from _lose_attempt(world, context, effect)
         case AskApproval():
-            _, gate = find_gate(context.pipeline, command.gate)
-            yield ApprovalAsked(command.subject, command.gate, gate.question)
+            _, gate = find_gate(context.pipeline, effect.gate)
+            yield ApprovalAsked(effect.subject, effect.gate, gate.question)
         case SendBack():
-            yield SentBack(command.attempt, command.target, command.rule, command.feedback, command.resets)
+            yield SentBack(effect.attempt, effect.target, effect.rule, effect.feedback, effect.resets)
         case Pause():
-            yield Paused(command.stage, command.reason, command.detail)
+            yield Paused(effect.stage, effect.reason, effect.detail)
         case WaitUntil():
-            yield TimeReached(command.at)
+            yield TimeReached(effect.at)
         case FinishRun():
-            yield RunFinished(command.status, command.why)
+            yield RunFinished(effect.status, effect.why)
         case DeliverBranch():
-            yield from _deliver(world, context, command)
+            yield from _deliver(world, context, effect)
         case PrepareInput() | CheckWhen() | AcceptHandoff() | RejectCandidate():
-            yield from _counted(world, context, command)
+            yield from _counted(world, context, effect)
         case _:
-            assert_never(command)
+            assert_never(effect)
 
 
 _Counted = PrepareInput | CheckWhen | AcceptHandoff | RejectCandidate
 
 
-def _counted(world: World, context: Context, command: _Counted) -> Effects:
+def _counted(world: World, context: Context, effect: _Counted) -> Facts:
     """Effects whose failures are counted by the planner, which then waits or asks a person."""
     try:
         with as_infrastructure():
-            event = _event_of(world, context, command)
+            event = _event_of(world, context, effect)
     except (InfrastructureError, DeliveryRefused) as error:
-        event = _errored(world, context, command, error)
+        event = _errored(world, context, effect, error)
     record = yield event
-    if record is not None and isinstance(command, AcceptHandoff):
+    if record is not None and isinstance(effect, AcceptHandoff):
         with as_infrastructure():
-            _keep_script(world, command)
+            _keep_script(world, effect)
 
 
 def _errored(
-    world: World, context: Context, command: Numbered, error: InfrastructureError | DeliveryRefused
+    world: World, context: Context, effect: Numbered, error: InfrastructureError | DeliveryRefused
 ) -> EffectErrored:
     if isinstance(error, DeliveryRefused):  # a person must decide
         permanent, undone = True, error.undone
     else:
         permanent, undone = error.permanent, error.undone
-    retry_at = context.retry_at(world.clock.now(), command.number - 1)
-    return EffectErrored(effect_key(command), command.number, str(error), retry_at, permanent, undone)
+    retry_at = context.retry_at(world.clock.now(), effect.number - 1)
+    return EffectErrored(effect_key(effect), effect.number, str(error), retry_at, permanent, undone)
 
 
-def _event_of(world: World, context: Context, command: _Counted) -> Event:
-    match command:
+def _event_of(world: World, context: Context, effect: _Counted) -> Event:
+    match effect:
         case PrepareInput():
-            return _prepare_input(world, context, command)
+            return _prepare_input(world, context, effect)
         case CheckWhen():
-            return _check_when(world, context, command)
+            return _check_when(world, context, effect)
         case AcceptHandoff():
-            return _accept(world, context, command)
+            return _accept(world, context, effect)
         case RejectCandidate():
-            return _reject(world, context, command)
+            return _reject(world, context, effect)
         case _:
-            assert_never(command)
+            assert_never(effect)
 
 
 # --- inputs -------------------------------------------------------------------------------------
 
 
-def _prepare_input(world: World, context: Context, command: PrepareInput) -> InputPrepared:
-    stamp = Stamp(f"interlock: input of {command.subject}", int(context.started_at))
-    merged = world.workspaces.merge(command.sources, stamp, context.ref(command.subject), command.names)
-    found = (merged.conflicts, command.names, merged.undecided)
-    return InputPrepared(command.subject, merged.commit, merged.tree, command.sources, *found)
+def _prepare_input(world: World, context: Context, effect: PrepareInput) -> InputPrepared:
+    stamp = Stamp(f"interlock: input of {effect.subject}", int(context.started_at))
+    merged = world.workspaces.merge(effect.sources, stamp, context.ref(effect.subject), effect.names)
+    found = (merged.conflicts, effect.names, merged.undecided)
+    return InputPrepared(effect.subject, merged.commit, merged.tree, effect.sources, *found)
 
 
-def _check_when(world: World, context: Context, command: CheckWhen) -> Event:
-    when = context.pipeline.stage(command.subject.stage).when
+def _check_when(world: World, context: Context, effect: CheckWhen) -> Event:
+    when = context.pipeline.stage(effect.subject.stage).when
     if when is None:
-        return WhenHeld(command.subject)
+        return WhenHeld(effect.subject)
     path = artifact_path(context.pipeline, when.artifact)
-    content = world.workspaces.read(command.commit, path, max_bytes=10_000_000)
+    content = world.workspaces.read(effect.commit, path, max_bytes=10_000_000)
     try:
         value = pointed_at(json.loads(content or b"null"), when.at)
     except ValueError as error:
         raise InfrastructureError(f"when: {when.artifact} is not JSON: {error}", permanent=True) from error
     if value == json.loads(when.equals):
-        return WhenHeld(command.subject)
-    if command.broken:
-        stage = command.subject.stage
-        return Paused(stage, PauseReason.CONFLICT, f"{command.broken}, and {stage} would be skipped: nobody mends it")
-    return StageSkipped(command.subject, f"{when.artifact}{when.at} is {json.dumps(value)}, not {when.equals}")
+        return WhenHeld(effect.subject)
+    if effect.broken:
+        stage = effect.subject.stage
+        return Paused(stage, PauseReason.CONFLICT, f"{effect.broken}, and {stage} would be skipped: nobody mends it")
+    return StageSkipped(effect.subject, f"{when.artifact}{when.at} is {json.dumps(value)}, not {when.equals}")
 
 
 # --- judgement ----------------------------------------------------------------------------------
 
 
-def _evaluate_gate(world: World, context: Context, command: EvaluateGate, cancel: Cancel) -> Effects:
+def _evaluate_gate(world: World, context: Context, effect: EvaluateGate, cancel: Cancel) -> Facts:
     try:
         with as_infrastructure():
-            judgement = world.gates.evaluate(_case(world, context, command), cancel)
+            judgement = world.gates.evaluate(_case(world, context, effect), cancel)
     except InfrastructureError as error:
         judgement = Judgement(VerdictStatus.ERRORED, (_trouble(error),), permanent=error.permanent)
-    _, gate = find_gate(context.pipeline, command.gate)
+    _, gate = find_gate(context.pipeline, effect.gate)
     errored = judgement.status is VerdictStatus.ERRORED
     yield VerdictGiven(
-        subject=command.subject,
-        gate=command.gate,
-        number=command.number,
+        subject=effect.subject,
+        gate=effect.gate,
+        number=effect.number,
         status=judgement.status,
         findings=judgement.findings,
         evidence=judgement.evidence,
-        tree=command.tree,
+        tree=effect.tree,
         digest=judgement.digest,
         cached=judgement.cached,
         flaky=judgement.flaky,
-        retry_at=_retry_at(world, context, command, judgement) if errored else 0.0,
+        retry_at=_retry_at(world, context, effect, judgement) if errored else 0.0,
         permanent=judgement.permanent,
         sandbox=context.started.sandbox,
         hard=gate.gate_class is GateClass.HARD,
@@ -208,33 +208,33 @@ def _evaluate_gate(world: World, context: Context, command: EvaluateGate, cancel
     )
 
 
-def _retry_at(world: World, context: Context, command: EvaluateGate, judgement: Judgement) -> float:
-    return context.retry_at(world.clock.now(), command.number - 1, judgement.retry_at, quota=judgement.quota)
+def _retry_at(world: World, context: Context, effect: EvaluateGate, judgement: Judgement) -> float:
+    return context.retry_at(world.clock.now(), effect.number - 1, judgement.retry_at, quota=judgement.quota)
 
 
-def _case(world: World, context: Context, command: EvaluateGate) -> Case:
-    stage, gate = find_gate(context.pipeline, command.gate)
-    return Case(
+def _case(world: World, context: Context, effect: EvaluateGate) -> GateRequest:
+    stage, gate = find_gate(context.pipeline, effect.gate)
+    return GateRequest(
         run=context.run,
-        subject=command.subject,
+        subject=effect.subject,
         stage=stage,
         gate=gate,
         pipeline=context.pipeline,
-        commit=command.commit,
-        tree=command.tree,
-        input_commit=command.input_commit,
-        input_tree=command.input_tree,
+        commit=effect.commit,
+        tree=effect.tree,
+        input_commit=effect.input_commit,
+        input_tree=effect.input_tree,
         base_commit=context.started.base_commit,
         values=gate_values(context, stage),
-        baseline=world.blobs.get(command.baseline) if command.baseline else None,
-        on_base=world.blobs.get(command.on_base) if command.on_base else None,
-        decided_on_input=command.decided_on_input,
-        conflicts=command.conflicts,
-        undecided=command.undecided,
+        baseline=world.blobs.get(effect.baseline) if effect.baseline else None,
+        on_base=world.blobs.get(effect.on_base) if effect.on_base else None,
+        decided_on_input=effect.decided_on_input,
+        conflicts=effect.conflicts,
+        undecided=effect.undecided,
         sandbox=context.started.sandbox,
-        number=command.number,
-        said=command.said,
-        former=command.former,
+        number=effect.number,
+        hard_verdicts=effect.hard_verdicts,
+        former=effect.former,
         alone=world.alone,
     )
 
@@ -243,69 +243,69 @@ def _trouble(error: InfrastructureError) -> Finding:
     return Finding(rule=error.rule, message=str(error))
 
 
-def _accept(world: World, context: Context, command: AcceptHandoff) -> HandoffAccepted:
-    record = world.blobs.put(handoff_record(context, command))
-    return HandoffAccepted(command.attempt, command.commit, command.tree, record, command.override_by, command.by)
+def _accept(world: World, context: Context, effect: AcceptHandoff) -> HandoffAccepted:
+    record = world.blobs.put(handoff_record(context, effect))
+    return HandoffAccepted(effect.attempt, effect.commit, effect.tree, record, effect.override_by, effect.by)
 
 
-def _keep_script(world: World, command: AcceptHandoff) -> None:
+def _keep_script(world: World, effect: AcceptHandoff) -> None:
     """What a script made is known from now on; what was rejected, or accepted by a person, is made anew."""
-    key = world.journal.recall("script-key", command.commit)
-    if key and not command.override_by and not command.by:
-        world.journal.remember("script", key, command.commit)
+    key = world.journal.recall("script-key", effect.commit)
+    if key and not effect.override_by and not effect.by:
+        world.journal.remember("script", key, effect.commit)
 
 
-def _reject(world: World, context: Context, command: RejectCandidate) -> CandidateRejected:
-    said_no = failed(command.verdicts)
-    patch = world.blobs.put(world.workspaces.patch(command.input_tree, command.tree))
+def _reject(world: World, context: Context, effect: RejectCandidate) -> CandidateRejected:
+    said_no = failed(effect.verdicts)
+    patch = world.blobs.put(world.workspaces.patch(effect.input_tree, effect.tree))
     return CandidateRejected(
-        attempt=command.attempt,
-        tree=command.tree,
-        feedback=world.blobs.put(feedback_document(world, context, command, patch)),
-        fingerprint=fingerprint(command.verdicts),
-        empty=command.tree == command.input_tree,
+        attempt=effect.attempt,
+        tree=effect.tree,
+        feedback=world.blobs.put(feedback_document(world, context, effect, patch)),
+        fingerprint=fingerprint(effect.verdicts),
+        empty=effect.tree == effect.input_tree,
         hard=any(verdict.hard for verdict in said_no),
         gates=tuple(verdict.gate for verdict in said_no),
-        reasons=reasons(command.verdicts),
-        files=files(command.verdicts),
+        reasons=reasons(effect.verdicts),
+        files=files(effect.verdicts),
     )
 
 
-def _lose_attempt(world: World, context: Context, command: LoseAttempt) -> Effects:
+def _lose_attempt(world: World, context: Context, effect: LoseAttempt) -> Facts:
     try:
         with as_infrastructure():
-            world.workspaces.discard(context.run, command.attempt)
+            world.workspaces.discard(context.run, effect.attempt)
         stays = world.workspaces.leavings()
     except InfrastructureError as error:  # its place is its own: it is in nobody's way, and gc finds it
         stays = (str(error),)
-    yield AttemptLost(command.attempt, "; ".join([command.why, *(f"left behind: {why}" for why in stays)]))
+    yield AttemptLost(effect.attempt, "; ".join([effect.why, *(f"left behind: {why}" for why in stays)]))
 
 
 # --- delivery -----------------------------------------------------------------------------------
 
 
-def _deliver(world: World, context: Context, command: DeliverBranch) -> Effects:
+def _deliver(world: World, context: Context, effect: DeliverBranch) -> Facts:
     """Nothing shows until the journal says that it may. Then the branch is made while nobody can take the run."""
     event: Event
-    begun = command.begun
+    begun = effect.begun
     try:
-        branch, commit = (begun.branch, begun.commit) if begun else _sent(world, context, command)
-        record = yield DeliveryBegun(branch, commit, command.commit)
+        branch, commit = (begun.branch, begun.commit) if begun else _sent(world, context, effect)
+        record = yield DeliveryBegun(branch, commit, effect.commit)
         if record is None:
             return
         with world.alone():
             world.workspaces.create_branch(branch, commit)
-        event = Delivered(branch, commit, command.commit)
+        event = Delivered(branch, commit, effect.commit)
     except (InfrastructureError, DeliveryRefused) as error:
         if begun and isinstance(error, DeliveryRefused):  # made earlier, it may have been moved or renamed since
             error.undone = False
-        event = _errored(world, context, command, error)
+        event = _errored(world, context, effect, error)
     yield event
 
 
-def _sent(world: World, context: Context, command: DeliverBranch) -> tuple[str, str]:
+def _sent(world: World, context: Context, effect: DeliverBranch) -> tuple[str, str]:
     deliver = context.pipeline.deliver
-    branch = command.branch or delivery_branch(world.render, context.pipeline, context.started)
+    branch = effect.branch or delivery_branch(world.render, context.pipeline, context.started)
     stamp = Stamp(delivery_message(context), int(context.started_at), deliver.author)
     base = context.started.base_commit
-    return branch, world.workspaces.send(command.commit, base, branch, stamp, command.series, sign=deliver.sign)
+    return branch, world.workspaces.send(effect.commit, base, branch, stamp, effect.series, sign=deliver.sign)

@@ -10,8 +10,8 @@ from hashlib import sha256
 
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import RunState
+from interlock.pipelinefile import decode_pipeline, encode_pipeline
 from interlock.ports import Damaged, Journal, UsageError
-from interlock.spec import decode_pipeline, encode_pipeline
 
 _KIND = "pipeline"
 

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import json
 
-from interlock.core.commands import AcceptHandoff, RejectCandidate
+from interlock.core.effects import AcceptHandoff, RejectCandidate
 from interlock.core.events import RunStarted, VerdictGiven
 from interlock.core.feedback import failed, for_agent, for_worker
 from interlock.core.ids import AttemptId
 from interlock.core.judging import find_gate
 from interlock.core.pipeline import Pipeline
 from interlock.core.text import plain, without_place
+from interlock.execution.briefing.wrong import HELD_OUT_RED_BEFORE, RED_BEFORE
 from interlock.execution.context import Context
-from interlock.execution.told.wrong import HELD_OUT_RED_BEFORE, RED_BEFORE
 from interlock.ports import Render, World
 
 TAIL = 4_000  # bytes of a failed gate's output that an agent is shown
@@ -23,57 +23,57 @@ SUBJECT_MAX = 72  # characters, as git's own pages advise
 _TASK_MAX = 4_000  # characters of it in a commit's message
 
 
-def handoff_record(context: Context, command: AcceptHandoff) -> bytes:
+def handoff_record(context: Context, effect: AcceptHandoff) -> bytes:
     """Everything that the acceptance hangs on, by digest."""
-    stage = context.pipeline.stage(command.attempt.stage)
+    stage = context.pipeline.stage(effect.attempt.stage)
     statement = {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [
             {
-                "name": f"{context.run}/{command.attempt}",
-                "digest": {"gitCommit": command.commit, "gitTree": command.tree},
+                "name": f"{context.run}/{effect.attempt}",
+                "digest": {"gitCommit": effect.commit, "gitTree": effect.tree},
             }
         ],
         "predicateType": "https://slsa.dev/verification_summary/v1",
         "predicate": {
             "verifier": {"id": "interlock"},
-            "resourceUri": f"interlock:{context.run}/{command.attempt}",
+            "resourceUri": f"interlock:{context.run}/{effect.attempt}",
             "policy": {"uri": f"interlock:{context.pipeline.name}", "digest": {"sha256": context.pipeline.digest}},
-            "inputAttestations": [{"digest": {"gitTree": command.input_tree}}],
-            "verificationResult": "FAILED" if command.override_by else "PASSED",
+            "inputAttestations": [{"digest": {"gitTree": effect.input_tree}}],
+            "verificationResult": "FAILED" if effect.override_by else "PASSED",
             "interlock": {
                 "version": 1,
                 "stage": {"id": stage.id, "sha256": stage.digest},
                 "base": {"gitCommit": context.started.base_commit, "gitTree": context.started.base_tree},
                 "sandbox": context.started.sandbox,
-                "override_by": command.override_by,
-                "accepted_by": command.by,
-                "verdicts": [_verdict(context, verdict) for verdict in command.verdicts],
+                "override_by": effect.override_by,
+                "accepted_by": effect.by,
+                "verdicts": [_verdict(context, verdict) for verdict in effect.verdicts],
             },
         },
     }
     return json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
 
 
-def feedback_document(world: World, context: Context, command: RejectCandidate, patch: str) -> bytes:
+def feedback_document(world: World, context: Context, effect: RejectCandidate, patch: str) -> bytes:
     """Findings and the useful end of the output, without anything of held-out gates but counts. `patch` is a digest."""
-    held_out = {gate for gate in (verdict.gate for verdict in command.verdicts) if _is_held_out(context, gate)}
+    held_out = {gate for gate in (verdict.gate for verdict in effect.verdicts) if _is_held_out(context, gate)}
     findings = [
         _finding("" if gate in held_out else gate, finding.file, finding.line, for_worker(finding.message))
-        for gate, finding in for_agent(command.verdicts)
+        for gate, finding in for_agent(effect.verdicts)
     ]
     findings += [
         _finding("", "", 0, HELD_OUT_RED_BEFORE)
         if verdict.gate in held_out
         else _finding(verdict.gate, "", 0, RED_BEFORE)
-        for verdict in failed(command.verdicts)
-        if verdict.gate in command.red_before
+        for verdict in failed(effect.verdicts)
+        if verdict.gate in effect.red_before
     ]
     document = {
-        "attempt": str(command.attempt),
+        "attempt": str(effect.attempt),
         "findings": findings,
         "output": {
-            verdict.gate: tail for verdict in failed(command.verdicts) if (tail := _tail(world, context, verdict))
+            verdict.gate: tail for verdict in failed(effect.verdicts) if (tail := _tail(world, context, verdict))
         },
         "patch": patch,
     }

@@ -10,14 +10,14 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from interlock.core.commands import StartAttempt
-from interlock.core.conflicts import Did, Side, Undecided
+from interlock.core.conflicts import Side, SideChange, Undecided
+from interlock.core.effects import StartAttempt
 from interlock.core.growth import guards
 from interlock.core.pipeline import Gate, GateClass, Pipeline, Stage
 from interlock.execution.context import Context
 from interlock.gates.kinds import find
+from interlock.pipelinefile import decode_pipeline, encode_pipeline
 from interlock.ports import UsageError
-from interlock.spec import decode_pipeline, encode_pipeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Rehearsal:
     undecided: tuple[Undecided, ...] = ()  # the sides without their commits: in a checkout they are branches
 
 
-def encode_rehearsal(context: Context, stage: Stage, command: StartAttempt | None = None) -> str:
+def encode_rehearsal(context: Context, stage: Stage, effect: StartAttempt | None = None) -> str:
     """JSON text for `decode_rehearsal`, empty where no gate is for the agent."""
     offered = tuple(gate for gate in stage.gates if _is_offered(gate))
     if not offered:
@@ -51,8 +51,8 @@ def encode_rehearsal(context: Context, stage: Stage, command: StartAttempt | Non
             "stage": stage.id,
             "task": context.started.task,
             "inputs": context.started.inputs,
-            "conflicts": command.conflicts if command else (),
-            "undecided": [_as_json(item) for item in command.undecided] if command else [],
+            "conflicts": effect.conflicts if effect else (),
+            "undecided": [_as_json(item) for item in effect.undecided] if effect else [],
             "left_out": [gate.id for gate in stage.gates if gate not in offered and not gate.held_out],
         }
     )
@@ -81,7 +81,7 @@ def _as_json(item: Undecided) -> dict[str, object]:
 
 
 def _undecided(said: dict[str, Any]) -> Undecided:
-    sides = tuple(Side(str(stage), "", Did(did)) for stage, did in said["sides"])
+    sides = tuple(Side(str(stage), "", SideChange(did)) for stage, did in said["sides"])
     return Undecided(str(said["path"]), str(said["kind"]), sides, str(said["left"]), bool(said["marked"]))
 
 

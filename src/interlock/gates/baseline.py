@@ -25,7 +25,7 @@ _SHOWN_MAX = 5  # names of tests in one line
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class Comparison:
     """`findings` that fail the gate, `notes` that do not. `explained`: tests fail that are allowed to."""
 
     findings: tuple[Finding, ...]
@@ -40,7 +40,7 @@ def compare(
     on_base: Sequence[RanTest] | None = None,
     *,
     is_base: bool = False,
-) -> Compared:
+) -> Comparison:
     """`before` is None where there is no accepted input to compare with (the base, or an input itself); `on_base`
     where that is the base. `is_base`: the tests are those of the base itself, by which others are judged later."""
     tests, before = _without_bare(tests), None if before is None else _without_bare(before)
@@ -57,7 +57,7 @@ def compare(
     )
     failing = sum(test.status is Status.FAILED for test in tests)
     notes = (*(_let_be(tests) if lenient else ()), *_notes(tests))
-    return Compared(findings, notes, explained=failing > 0)
+    return Comparison(findings, notes, explained=failing > 0)
 
 
 def only_worse(gate: Gate) -> bool:

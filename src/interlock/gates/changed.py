@@ -14,9 +14,9 @@ from interlock.core.events import Finding, VerdictStatus
 from interlock.core.globs import matches_any
 from interlock.core.pipeline import ARTIFACTS, Scope, Stage
 from interlock.gates import decisions, inline, leaks, origins, reserved, tables
-from interlock.gates.bench import Bench
+from interlock.gates.context import GateContext
 from interlock.gates.new_tests import may_come
-from interlock.ports import Case, Change, Judgement, UsageError, Workspaces
+from interlock.ports import Change, GateRequest, Judgement, UsageError, Workspaces
 
 _RESERVED = ".interlock/"
 _GITLINK = "160000"
@@ -32,49 +32,52 @@ _LOCK_MAX = 50_000_000
 _GROWN_MAX = 10_000_000
 
 
-def judge_changes(bench: Bench, case: Case) -> Judgement:
+def judge_changes(context: GateContext, request: GateRequest) -> Judgement:
     """Failed with one finding for each path out of scope, else passed."""
-    changes = bench.workspaces.changes(case.input_tree, case.tree)
-    taken = decisions.taken(bench.workspaces, case)
+    changes = context.workspaces.changes(request.input_tree, request.tree)
+    taken = decisions.taken(context.workspaces, request)
     judged = tuple(change for change in changes if change.path not in taken)
-    of_paths = (*_emptiness(case), *_paths(bench.workspaces, case, judged), *_sizes(case.stage, changes))
-    of_paths = (*of_paths, *inline.judge(bench.workspaces, case, judged))
+    of_paths = (*_emptiness(request), *_paths(context.workspaces, request, judged), *_sizes(request.stage, changes))
+    of_paths = (*of_paths, *inline.judge(context.workspaces, request, judged))
     for look in (_dependencies, _ignored, _collisions, _repositories):
-        of_paths = (*of_paths, *look(bench.workspaces, case, changes))
-    of_paths = (*of_paths, *leaks.judge(bench, case, changes))
-    of_conflicts = (*_markers(bench.workspaces, case), *decisions.judge(bench.workspaces, case, changes, ARTIFACTS))
+        of_paths = (*of_paths, *look(context.workspaces, request, changes))
+    of_paths = (*of_paths, *leaks.judge(context, request, changes))
+    of_conflicts = (
+        *_markers(context.workspaces, request),
+        *decisions.judge(context.workspaces, request, changes, ARTIFACTS),
+    )
     findings = (*of_paths, *of_conflicts)
     return Judgement(VerdictStatus.FAILED if findings else VerdictStatus.PASSED, findings)
 
 
-def _emptiness(case: Case) -> Iterator[Finding]:
-    if case.tree == case.input_tree and case.stage.has_worker and not case.stage.may_be_empty:
+def _emptiness(request: GateRequest) -> Iterator[Finding]:
+    if request.tree == request.input_tree and request.stage.has_worker and not request.stage.may_be_empty:
         yield Finding(
             "empty", "the attempt changed nothing: make the change, or let the stage say `may_be_empty: true`"
         )
 
 
-def _paths(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
-    conflicts = decisions.writable(case, changes)
+def _paths(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
+    conflicts = decisions.writable(request, changes)
     for change in changes:
-        of_setup = reserved.complaint(case.pipeline.setup, change)
-        complaint = of_setup or _complaint(workspaces, case, change, conflicts)
+        of_setup = reserved.complaint(request.pipeline.setup, change)
+        complaint = of_setup or _complaint(workspaces, request, change, conflicts)
         if complaint is not None and complaint[0] == "protected":
-            complaint = _of_protected_content(workspaces, case, change, complaint)
+            complaint = _of_protected_content(workspaces, request, change, complaint)
         elif complaint is not None and complaint[0] == "outside_writes":
-            complaint = None if inline.adds_only_tests(workspaces, case, change) else complaint
-        tabled = tables.is_mixed(change.path) and not matches_any(_whole(case.stage.scope.authors), change.path)
+            complaint = None if inline.adds_only_tests(workspaces, request, change) else complaint
+        tabled = tables.is_mixed(change.path) and not matches_any(_whole(request.stage.scope.authors), change.path)
         tabled = tabled and of_setup is None
-        own = _authored_tables(case.stage.scope, change.path) if tabled else ()
+        own = _authored_tables(request.stage.scope, change.path) if tabled else ()
         if tabled and (complaint is None or (own and complaint[0] in ("protected", "outside_writes"))):
-            yield from _tables(workspaces, case, change, own, strict=complaint is not None)
+            yield from _tables(workspaces, request, change, own, strict=complaint is not None)
         elif complaint is not None:
             rule, what = complaint
             yield Finding(rule, f"{change.path}: {_done(change)} {what}", file=change.path)
 
 
 def _tables(
-    workspaces: Workspaces, case: Case, change: Change, own: Sequence[str], *, strict: bool
+    workspaces: Workspaces, request: GateRequest, change: Change, own: Sequence[str], *, strict: bool
 ) -> Iterator[Finding]:
     """What judges in a mixed file stays as it is. `strict`: so does all but the `own` tables."""
     if _SYMLINK in (change.old_mode, change.new_mode):
@@ -82,7 +85,9 @@ def _tables(
         yield Finding("judged_table", f"{change.path}: {message}", file=change.path)
         return
     try:
-        old, new = (workspaces.read(commit, change.path, _TABLES_MAX) for commit in (case.input_commit, case.commit))
+        old, new = (
+            workspaces.read(commit, change.path, _TABLES_MAX) for commit in (request.input_commit, request.commit)
+        )
         differing = tables.changed(change.path, old, new)
     except (tables.Unparsable, UsageError) as error:
         message = f"it cannot be read ({error}), and it steers what judges: mend it"
@@ -96,13 +101,15 @@ def _tables(
             yield Finding("judged_table", message, file=change.path)
 
 
-def _dependencies(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
+def _dependencies(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
     """A candidate adds dependencies by name: it brings no judge, and no place to fetch one from."""
     for change in changes:
-        if not origins.names_dependencies(change.path) or matches_any(_whole(case.stage.scope.authors), change.path):
+        if not origins.names_dependencies(change.path) or matches_any(_whole(request.stage.scope.authors), change.path):
             continue
         try:
-            old, new = (workspaces.read(commit, change.path, _LOCK_MAX) for commit in (case.input_commit, case.commit))
+            old, new = (
+                workspaces.read(commit, change.path, _LOCK_MAX) for commit in (request.input_commit, request.commit)
+            )
         except UsageError as error:
             yield Finding("dependency", f"{error}: it cannot be looked through for where dependencies come from")
             continue
@@ -111,7 +118,7 @@ def _dependencies(workspaces: Workspaces, case: Case, changes: Sequence[Change])
             yield Finding("dependency", message, file=change.path)
 
 
-def _ignored(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
+def _ignored(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
     """Linters heed ignore files, and so does what reviewers search with: a candidate must not have its own files, or
     code, left out. It may let git ignore what it made and what by its name is no
     program, such as the output of a build."""
@@ -120,12 +127,12 @@ def _ignored(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> I
         folder, _, name = change.path.rpartition("/")
         if name not in _IGNORE_FILES or change.new_mode == _ABSENT:
             continue
-        now, before = (_patterns(workspaces, commit, change.path) for commit in (case.commit, case.input_commit))
+        now, before = (_patterns(workspaces, commit, change.path) for commit in (request.commit, request.input_commit))
         for pattern in sorted(now - before):
             deep = "" if "/" in pattern.rstrip("/") else "**/"
             glob = f"/{folder}/{deep}{pattern.lstrip('/')}" if folder else pattern
             told = touched - output if name == ".gitignore" else touched
-            found = workspaces.files(case.commit, (glob,))
+            found = workspaces.files(request.commit, (glob,))
             if hidden := [path for path in found if path in told or judge_files.is_code(path)]:
                 message = f"{pattern} hides {hidden[0]} from tools that heed ignore files: ignore what is not tracked"
                 yield Finding("ignored", f"{change.path}: {message}", file=change.path)
@@ -151,36 +158,38 @@ def _authored_tables(scope: Scope, path: str) -> tuple[str, ...]:
     return tuple(table for glob, _, table in named if matches_any((glob,), path))
 
 
-def _collisions(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
+def _collisions(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
     """Two paths that differ by letter case alone are one file on some systems, and one of them judges."""
     added = [change.path for change in changes if change.status == "A"]
     if not added:
         return
     there: dict[str, list[str]] = {}
-    for path in workspaces.files(case.commit, ("**",)):
+    for path in workspaces.files(request.commit, ("**",)):
         there.setdefault(path.casefold(), []).append(path)
     for path in added:
         others = [other for other in there.get(path.casefold(), ()) if other != path]
-        if any(matches_any(case.stage.scope.protect, other) for other in others):
+        if any(matches_any(request.stage.scope.protect, other) for other in others):
             message = f"{path}: was added, and differs from {others[0]} by letter case alone: give it another name"
             yield Finding("letter_case", message, file=path)
 
 
-def _repositories(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
+def _repositories(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
     """Git of a later stage would run the programs that the `config` in such a folder names."""
     changed = [change.path for change in changes if change.new_mode != _ABSENT]
-    changed = [path for path in changed if not matches_any(_whole(case.stage.scope.authors), path)]
+    changed = [path for path in changed if not matches_any(_whole(request.stage.scope.authors), path)]
     if not reserved.may_steer(changed):
         return
-    before, after = (workspaces.files(commit, ("**",)) for commit in (case.input_commit, case.commit))
+    before, after = (workspaces.files(commit, ("**",)) for commit in (request.input_commit, request.commit))
     for folder, path in reserved.planted(before, after, changed).items():
         message = f"{folder}: git takes this folder for a repository, and does what its config says: take out {path}"
         yield Finding("repository", f"{message}; {_ONLY_AUTHORS}", file=path)
 
 
-def _complaint(workspaces: Workspaces, case: Case, change: Change, conflicts: Sequence[str]) -> tuple[str, str] | None:
+def _complaint(
+    workspaces: Workspaces, request: GateRequest, change: Change, conflicts: Sequence[str]
+) -> tuple[str, str] | None:
     """The rule that the change breaks and what would be right, or None."""
-    stage, scope = case.stage, case.stage.scope
+    stage, scope = request.stage, request.stage.scope
     if _GITLINK in (change.old_mode, change.new_mode):
         return "submodule", "as a submodule: submodules are changed by people; leave it as it was"
     if _is_below(change.path, _RESERVED):
@@ -188,7 +197,7 @@ def _complaint(workspaces: Workspaces, case: Case, change: Change, conflicts: Se
     if matches_any(_whole(scope.authors), change.path):
         return None
     may_add = matches_any(scope.adds, change.path)
-    if may_add and may_come(workspaces, case.commit, scope.adds, change):
+    if may_add and may_come(workspaces, request.commit, scope.adds, change):
         return None
     if judge_files.matches_in_any_case(scope.protect, change.path):
         return "protected", _of_protected(change, may_add=may_add)
@@ -201,21 +210,23 @@ def _complaint(workspaces: Workspaces, case: Case, change: Change, conflicts: Se
 
 
 def _of_protected_content(
-    workspaces: Workspaces, case: Case, change: Change, complaint: tuple[str, str]
+    workspaces: Workspaces, request: GateRequest, change: Change, complaint: tuple[str, str]
 ) -> tuple[str, str] | None:
     """What its content says: a conflict between accepted sides is decided, and a test file may grow."""
-    if change.path in decisions.marked(case):
-        return _of_conflict(workspaces, case, change)
+    if change.path in decisions.marked(request):
+        return _of_conflict(workspaces, request, change)
     return (
-        _of_growth(workspaces, case, change) if growth.may_grow(case.pipeline, case.stage, change.path) else complaint
+        _of_growth(workspaces, request, change)
+        if growth.may_grow(request.pipeline, request.stage, change.path)
+        else complaint
     )
 
 
-def _of_conflict(workspaces: Workspaces, case: Case, change: Change) -> tuple[str, str] | None:
+def _of_conflict(workspaces: Workspaces, request: GateRequest, change: Change) -> tuple[str, str] | None:
     """None where a protected file is as one side had it, or holds the tests of both."""
     if change.status == "M" and change.old_mode == change.new_mode:
         try:
-            commits = (case.input_commit, case.commit, case.base_commit)
+            commits = (request.input_commit, request.commit, request.base_commit)
             old, new, base = (workspaces.read(commit, change.path, _GROWN_MAX) for commit in commits)
         except UsageError:
             old = new = base = None
@@ -225,11 +236,13 @@ def _of_conflict(workspaces: Workspaces, case: Case, change: Change) -> tuple[st
     return "protected", f"in a conflict, but it is protected: take the file as one side has it{both}"
 
 
-def _of_growth(workspaces: Workspaces, case: Case, change: Change) -> tuple[str, str] | None:
+def _of_growth(workspaces: Workspaces, request: GateRequest, change: Change) -> tuple[str, str] | None:
     """None where a test file that was there has new lines, and all that it had."""
     if change.status == "M" and change.old_mode == change.new_mode:
         try:
-            old, new = (workspaces.read(commit, change.path, _GROWN_MAX) for commit in (case.input_commit, case.commit))
+            old, new = (
+                workspaces.read(commit, change.path, _GROWN_MAX) for commit in (request.input_commit, request.commit)
+            )
         except UsageError as error:
             return "protected", f"and cannot be compared ({error}): put new tests into a new file"
         if old is not None and new is not None and growth.grew(change.path, old, new):
@@ -298,10 +311,10 @@ def _sizes(stage: Stage, changes: Sequence[Change]) -> Iterator[Finding]:
         yield Finding("max_lines", message)
 
 
-def _markers(workspaces: Workspaces, case: Case) -> Iterator[Finding]:
-    for path in decisions.marked(case):
+def _markers(workspaces: Workspaces, request: GateRequest) -> Iterator[Finding]:
+    for path in decisions.marked(request):
         try:
-            content = workspaces.read(case.commit, path, _MARKED_BYTES_MAX) or b""
+            content = workspaces.read(request.commit, path, _MARKED_BYTES_MAX) or b""
         except UsageError:
             yield Finding("conflict", f"{path}: too large to be looked through for conflict markers", file=path)
             continue

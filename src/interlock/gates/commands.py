@@ -17,94 +17,96 @@ from pathlib import Path
 from interlock.core.codec import object_reader, object_writer
 from interlock.core.events import Evidence, Finding, VerdictStatus
 from interlock.gates import proof
-from interlock.gates.bench import Bench
 from interlock.gates.canary import MustFail
+from interlock.gates.context import GateContext
 from interlock.gates.findings import MESSAGE_MAX, bounded, outside_of
 from interlock.gates.fingerprint import run_key, verdict_key
 from interlock.gates.held_out import HeldOutMissing
-from interlock.gates.locks import HeldUp, Slot, held, told
+from interlock.gates.locks import Slot, WaitingWork, held, told
 from interlock.gates.old_tests import with_tests_of_base
 from interlock.gates.reports import junit
-from interlock.gates.running import Ran, room_of, run_once, values_seen
+from interlock.gates.running import CommandRun, checkout_spec_of, run_once, values_seen
 from interlock.gates.verdicts import UNFINISHED, verdict
-from interlock.ports import Cancel, Case, InfrastructureError, Judgement, UnfitSetup
+from interlock.ports import Cancel, GateRequest, InfrastructureError, Judgement, UnfitSetup
 from interlock.process import How
 
 _NO_FORK = 254  # of bash, which says "fork: Resource temporarily unavailable"
 
 
-def judge_command(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
+def judge_command(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgement:
     """What the command said of the candidate. Raises Cancelled, and InfrastructureError for the machine."""
-    case = with_tests_of_base(bench, case)
+    request = with_tests_of_base(context, request)
     try:
-        judgement, runs = _judged(bench, case, cancel)
-        if judgement.status is not VerdictStatus.PASSED or not proof.is_due(case):
+        judgement, runs = _judged(context, request, cancel)
+        if judgement.status is not VerdictStatus.PASSED or not proof.is_due(request):
             return judgement
-        proved = proof.proved(bench, case, runs[0], judgement, lambda other: _judged(bench, other, cancel)[1][0])
-        return replace(proved, findings=bounded(proved.findings, secret=bool(case.gate.held_out)))
+        proved = proof.proved(context, request, runs[0], judgement, lambda other: _judged(context, other, cancel)[1][0])
+        return replace(proved, findings=bounded(proved.findings, secret=bool(request.gate.held_out)))
     except HeldOutMissing as error:
         return Judgement(VerdictStatus.ERRORED, (Finding("held_out", str(error), secret=True),), permanent=True)
     except UnfitSetup as error:
-        log = Evidence("log", bench.blobs.put(error.output), len(error.output))
+        log = Evidence("log", context.blobs.put(error.output), len(error.output))
         return Judgement(VerdictStatus.FAILED, (Finding("setup", str(error)),), (log,))
 
 
-def _judged(bench: Bench, case: Case, cancel: Cancel) -> tuple[Judgement, Sequence[Ran]]:
+def _judged(context: GateContext, request: GateRequest, cancel: Cancel) -> tuple[Judgement, Sequence[CommandRun]]:
     """The judgement, and the runs that it is of."""
-    room = bench.workspaces.room_digest(case.commit, case.base_commit, room_of(case))
-    key = run_key(case, bench.environ, values_seen(bench, case), room, bench.held_out)
-    judgement, runs = _kept_or_run(bench, case, key, cancel)
-    return replace(judgement, digest=verdict_key(case, key)), runs
+    checkout = context.workspaces.checkout_digest(request.commit, request.base_commit, checkout_spec_of(request))
+    key = run_key(request, context.environ, values_seen(context, request), checkout, context.held_out)
+    judgement, runs = _kept_or_run(context, request, key, cancel)
+    return replace(judgement, digest=verdict_key(request, key)), runs
 
 
-def _kept_or_run(bench: Bench, case: Case, key: str, cancel: Cancel) -> tuple[Judgement, Sequence[Ran]]:
-    if not case.gate.cached or case.pipeline.carry:  # what is carried in has no digest that we know of
-        runs = _run(bench, case, cancel)
-        return _said(case, runs), runs
-    with bench.flights.alone(key, cancel):
-        kept = recall(bench, key)
-        judgement = replace(_said(case, kept), cached=True) if kept else None
+def _kept_or_run(
+    context: GateContext, request: GateRequest, key: str, cancel: Cancel
+) -> tuple[Judgement, Sequence[CommandRun]]:
+    if not request.gate.cached or request.pipeline.carry:  # what is carried in has no digest that we know of
+        runs = _run(context, request, cancel)
+        return _said(request, runs), runs
+    with context.flights.alone(key, cancel):
+        kept = recall(context, key)
+        judgement = replace(_said(request, kept), cached=True) if kept else None
         if kept and judgement is not None and not judgement.flaky:
             return judgement, kept
-        runs = _run(bench, case, cancel)
-        judgement = _said(case, runs)
+        runs = _run(context, request, cancel)
+        judgement = _said(request, runs)
         finished = not any(finding.rule in UNFINISHED for finding in judgement.findings)
         if finished and not judgement.flaky and not any(_was_killed(ran) for ran in runs):
-            remember(bench, key, runs)
+            remember(context, key, runs)
         return judgement, runs
 
 
-def _run(bench: Bench, case: Case, cancel: Cancel) -> list[Ran]:
-    with _turn(bench, case, cancel) as slot:
-        return [run_once(bench, case, slot, cancel) for _ in range(max(1, case.gate.repeat))]
+def _run(context: GateContext, request: GateRequest, cancel: Cancel) -> list[CommandRun]:
+    with _turn(context, request, cancel) as slot:
+        return [run_once(context, request, slot, cancel) for _ in range(max(1, request.gate.repeat))]
 
 
-def _was_killed(ran: Ran) -> bool:
+def _was_killed(ran: CommandRun) -> bool:
     """By a signal, as a shell tells of it too, or where a shell may not fork: that may have been the machine, short
     of memory or processes."""
     return ran.code is None or ran.code < 0 or 128 < ran.code < 160 or ran.code == _NO_FORK
 
 
 @contextmanager
-def _turn(bench: Bench, case: Case, cancel: Cancel) -> Iterator[Slot]:
-    who = HeldUp(case.run, str(case.subject), case.gate.id)
+def _turn(context: GateContext, request: GateRequest, cancel: Cancel) -> Iterator[Slot]:
+    who = WaitingWork(request.run, str(request.subject), request.gate.id)
 
     def waits(name: str) -> AbstractContextManager[None]:
         why = f"waits for {name}, which another gate has (`exclusive`)"
-        return told(bench.slots.folder, replace(who, why=why))
+        return told(context.slots.folder, replace(who, why=why))
 
-    with bench.slots.taken(cancel, who) as slot, held(bench.locks, case.gate.exclusive, cancel, waits):
+    with context.slots.taken(cancel, who) as slot, held(context.locks, request.gate.exclusive, cancel, waits):
         yield slot
 
 
-def _said(case: Case, runs: Sequence[Ran]) -> Judgement:
-    judgements = [_said_once(case, ran) for ran in runs]
+def _said(request: GateRequest, runs: Sequence[CommandRun]) -> Judgement:
+    judgements = [_said_once(request, ran) for ran in runs]
     return judgements[0] if len(judgements) == 1 else _agreed(judgements)
 
 
-def _said_once(case: Case, ran: Ran) -> Judgement:
-    judgement = verdict(case, ran)
-    findings = bounded(outside_of(judgement.findings, ran.tree), secret=bool(case.gate.held_out))
+def _said_once(request: GateRequest, ran: CommandRun) -> Judgement:
+    judgement = verdict(request, ran)
+    findings = bounded(outside_of(judgement.findings, ran.tree), secret=bool(request.gate.held_out))
     return replace(judgement, findings=findings, evidence=ran.evidence)
 
 
@@ -147,41 +149,41 @@ class _Kept:
     must_fail: MustFail
 
 
-def recall(bench: Bench, key: str) -> tuple[Ran, ...]:
+def recall(context: GateContext, key: str) -> tuple[CommandRun, ...]:
     """The runs kept by `key`, none where they cannot be read or their evidence is gone."""
-    text = bench.journal.recall(_KIND, key)
+    text = context.journal.recall(_KIND, key)
     if text is None:
         return ()
     try:
         kept = [object_reader(_Kept)(run) for run in json.loads(text)]
-        if not all(_is_there(bench, item) for run in kept for item in run.evidence):
+        if not all(_is_there(context, item) for run in kept for item in run.evidence):
             return ()
-        return tuple(_ran(bench, run) for run in kept)
+        return tuple(_ran(context, run) for run in kept)
     except (InfrastructureError, ValueError, TypeError, KeyError):
         return ()
 
 
-def remember(bench: Bench, key: str, runs: Sequence[Ran]) -> None:
+def remember(context: GateContext, key: str, runs: Sequence[CommandRun]) -> None:
     """Keep runs, each of which ended by itself and left a report where one was due."""
     write = object_writer(_Kept)
-    bench.journal.remember(_KIND, key, json.dumps([write(_kept(run)) for run in runs]))
+    context.journal.remember(_KIND, key, json.dumps([write(_kept(run)) for run in runs]))
 
 
-def _is_there(bench: Bench, item: Evidence) -> bool:
+def _is_there(context: GateContext, item: Evidence) -> bool:
     """Whole, as far as its size tells: the digest of a report is checked when it is read."""
     try:
-        return bench.blobs.path(item.digest).stat().st_size == item.size
+        return context.blobs.path(item.digest).stat().st_size == item.size
     except OSError:
         return False
 
 
-def _kept(ran: Ran) -> _Kept:
+def _kept(ran: CommandRun) -> _Kept:
     tail = b64encode(ran.tail[-_TAIL_BYTES:]).decode() if ran.code else ""
     return _Kept(ran.code or 0, tail, ran.evidence, str(ran.tree), ran.must_fail)
 
 
-def _ran(bench: Bench, kept: _Kept) -> Ran:
-    report = next((bench.blobs.get(item.digest) for item in kept.evidence if item.name == "report"), None)
+def _ran(context: GateContext, kept: _Kept) -> CommandRun:
+    report = next((context.blobs.get(item.digest) for item in kept.evidence if item.name == "report"), None)
     contents = None if report is None else junit.split(report)
     tail, tree = b64decode(kept.tail), Path(kept.tree)
-    return Ran(How.EXITED, kept.code, tail, contents, kept.evidence, tree, must_fail=kept.must_fail)
+    return CommandRun(How.EXITED, kept.code, tail, contents, kept.evidence, tree, must_fail=kept.must_fail)

@@ -8,52 +8,54 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from interlock.core.conflicts import Did, Side, Undecided
+from interlock.core.conflicts import Side, SideChange, Undecided
 from interlock.core.events import Finding
 from interlock.core.joins import DECISIONS, DELETED, EDITED, choices, described
-from interlock.ports import Case, Change, UsageError, Workspaces
+from interlock.ports import Change, GateRequest, UsageError, Workspaces
 
 _BYTES_MAX = 10_000_000
 _ABSENT = "000000"
 
 
-def judge(workspaces: Workspaces, case: Case, changes: Sequence[Change], folder: str) -> Iterator[Finding]:
+def judge(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change], folder: str) -> Iterator[Finding]:
     """A finding for each path that nobody decided, or not as the tree has it. `folder` holds the stage's artifacts."""
-    if not case.undecided:
+    if not request.undecided:
         return
-    file = f"{folder}/{case.stage.id}/{DECISIONS}"
+    file = f"{folder}/{request.stage.id}/{DECISIONS}"
     said: Mapping[str, object] = {}
     if any(change.path == file and change.new_mode != _ABSENT for change in changes):
         try:
-            said = _read(workspaces.read(case.commit, file, _BYTES_MAX) or b"")
+            said = _read(workspaces.read(request.commit, file, _BYTES_MAX) or b"")
         except (UsageError, ValueError) as error:
             message = f"{file}: {error}: a JSON object was expected, from each path to its decision"
             yield Finding("undecided", message, file=file)
-    trees = _Trees(workspaces, case)
-    for item in case.undecided:
+    trees = _Trees(workspaces, request)
+    for item in request.undecided:
         finding = _complaint(trees, item, said.get(item.path), file)
         if finding:
             yield Finding("undecided", finding, file=item.path)
 
 
-def marked(case: Case) -> tuple[str, ...]:
+def marked(request: GateRequest) -> tuple[str, ...]:
     """The conflicts that left markers."""
-    bare = {item.path for item in case.undecided if not item.marked}
-    return tuple(path for path in case.conflicts if path not in bare)
+    bare = {item.path for item in request.undecided if not item.marked}
+    return tuple(path for path in request.conflicts if path not in bare)
 
 
-def writable(case: Case, changes: Sequence[Change]) -> tuple[str, ...]:
+def writable(request: GateRequest, changes: Sequence[Change]) -> tuple[str, ...]:
     """The conflicts, and what of the changes lies below a path that one side made a folder of."""
-    folders = [f"{item.path}/" for item in case.undecided if any(side.did is Did.FOLDER for side in item.sides)]
+    folders = [
+        f"{item.path}/" for item in request.undecided if any(side.did is SideChange.FOLDER for side in item.sides)
+    ]
     below = (change.path for change in changes if any(change.path.startswith(folder) for folder in folders))
-    return (*case.conflicts, *below)
+    return (*request.conflicts, *below)
 
 
-def taken(workspaces: Workspaces, case: Case) -> frozenset[str]:
+def taken(workspaces: Workspaces, request: GateRequest) -> frozenset[str]:
     """The paths to decide that are as one side left them: that was accepted, so a protected one may be so too."""
-    trees = _Trees(workspaces, case)
+    trees = _Trees(workspaces, request)
     return frozenset(
-        item.path for item in case.undecided if any(trees.differs(side, item.path) is None for side in item.sides)
+        item.path for item in request.undecided if any(trees.differs(side, item.path) is None for side in item.sides)
     )
 
 
@@ -78,8 +80,8 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 class _Trees:
     """The candidate compared with the sides, each of them once."""
 
-    def __init__(self, workspaces: Workspaces, case: Case) -> None:
-        self._workspaces, self._commit = workspaces, case.commit
+    def __init__(self, workspaces: Workspaces, request: GateRequest) -> None:
+        self._workspaces, self._commit = workspaces, request.commit
         self._known: dict[str, Mapping[str, Change]] = {}
 
     def differs(self, side: Side, path: str) -> Change | None:
@@ -93,7 +95,7 @@ class _Trees:
         """Whether the candidate has no file at the path."""
         side = item.sides[0]
         change = self.differs(side, item.path)
-        return change.new_mode == _ABSENT if change else side.did in (Did.DELETED, Did.FOLDER)
+        return change.new_mode == _ABSENT if change else side.did in (SideChange.DELETED, SideChange.FOLDER)
 
 
 def _complaint(trees: _Trees, item: Undecided, said: object, file: str) -> str:

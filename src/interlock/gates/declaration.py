@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from interlock.gates.bench import Bench
-    from interlock.ports import Cancel, Case, Judgement
+    from interlock.gates.context import GateContext
+    from interlock.ports import Cancel, GateRequest, Judgement
 
 GATE_TIMEOUT_S = 600
 KeyPath: TypeAlias = "tuple[str | int, ...]"  # where a value stands, such as ("stages", "code", "gates", 0, "traces")
@@ -81,7 +81,7 @@ class Kind:
 
     name: str
     summary: str  # what the schema says of its key
-    judge: Callable[[Bench, Case, Cancel], Judgement] | None  # None: people answer it
+    judge: Callable[[GateContext, GateRequest, Cancel], Judgement] | None  # None: people answer it
     options: type[GateOptions] | None = None  # None: it has no fields of its own, or they are fields of `Gate`
     complete: Callable[[GateOptions], GateOptions] | None = None  # fills in what hangs on other fields
     takes: tuple[str, ...] = ()  # keys of every gate that have a meaning for it, such as timeout

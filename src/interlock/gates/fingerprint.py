@@ -16,18 +16,20 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from interlock.core.pipeline import Baseline, Command, Expect
+from interlock.core.pipeline import Baseline, CommandLine, Expect
 from interlock.gates.caching import digest_of
 from interlock.gates.held_out import HeldOut
 from interlock.gates.held_out import digest as digest_held_out
-from interlock.ports import Case, InfrastructureError
+from interlock.ports import GateRequest, InfrastructureError
 from interlock.process import capture, scrubbed
 
 
-def run_key(case: Case, environ: Mapping[str, str], values: Mapping[str, str], room: str, held_out: HeldOut) -> str:
-    """Hex. `values` are those of the run that the command sees, `room` is the digest of the clean room. Raises
+def run_key(
+    request: GateRequest, environ: Mapping[str, str], values: Mapping[str, str], checkout: str, held_out: HeldOut
+) -> str:
+    """Hex. `values` are those of the run that the command sees, `checkout` is the digest of the clean checkout. Raises
     HeldOutMissing where the held-out files are not there."""
-    gate, command = case.gate, case.gate.command or Command()
+    gate, command = request.gate, request.gate.command or CommandLine()
     env = scrubbed(environ, (*gate.env, *gate.secrets))
     asked = replace(
         gate, id="", digest="", used="", held_out="", base_green=False, baseline=Baseline.KEEP, expect=Expect.PASS
@@ -35,22 +37,22 @@ def run_key(case: Case, environ: Mapping[str, str], values: Mapping[str, str], r
     found = programs(command, env.get("PATH", os.defpath))
     return digest_of(
         asked,
-        case.tree,
-        room,
+        request.tree,
+        checkout,
         _held_out(held_out.source(gate.held_out)) if gate.held_out else (),
         tuple(sorted({**env, **values}.items())),
         found,
         packages([name for name, *_ in found], env),
         tuple(os.uname())[0:1] + tuple(os.uname())[2:],  # not the machine's name
-        case.sandbox,
+        request.sandbox,
     )
 
 
-def verdict_key(case: Case, run: str) -> str:
+def verdict_key(request: GateRequest, run: str) -> str:
     """Hex. What was run, and what it is judged by."""
-    alone = (case.subject.is_base, case.subject.is_input)
-    without = case.input_tree if case.gate.expect is Expect.TESTS_PROVE_CHANGE else ""
-    return digest_of(run, case.gate, case.baseline, case.on_base, case.decided_on_input, alone, without)
+    alone = (request.subject.is_base, request.subject.is_input)
+    without = request.input_tree if request.gate.expect is Expect.TESTS_PROVE_CHANGE else ""
+    return digest_of(run, request.gate, request.baseline, request.on_base, request.decided_on_input, alone, without)
 
 
 def _held_out(source: Path) -> tuple[str, str]:
@@ -65,7 +67,7 @@ _DATED = (".dist-info", ".egg-info", ".egg-link", ".pth")
 Program = tuple[str, int, int]  # where it is, its size and when it was written
 
 
-def programs(command: Command, path: str) -> tuple[Program, ...]:
+def programs(command: CommandLine, path: str) -> tuple[Program, ...]:
     """Every program that a word of the command may name."""
     words = re.findall(r"[\w./+-]+", " ".join(command.words))[:_WORDS_MAX]
     found = {shutil.which(word, path=path) for word in words}

@@ -19,7 +19,7 @@ from interlock.core.inline import Block
 from interlock.core.judge_files import LANGUAGES
 from interlock.core.pipeline import Gate
 from interlock.gates import decisions
-from interlock.ports import Case, Change, Stamp, UsageError, Workspaces
+from interlock.ports import Change, GateRequest, Stamp, UsageError, Workspaces
 
 _FILE_MAX = 2_000_000
 _FILES_MAX = 100  # of configuration
@@ -33,37 +33,37 @@ _INCLUDED = re.compile(r"""\bdoc\s*=\s*include_str!\s*\(\s*"([^"]+)"\s*\)""")
 _RUN = re.compile(r"-m doctest((?:[ \t]+[\w./*-]+)+)")
 
 
-def judge(workspaces: Workspaces, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
+def judge(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
     """A finding for each block that the accepted input had and the candidate has not, or not as it was."""
-    documented = documented_in(workspaces, case)
-    free = (*(glob for glob in case.stage.scope.authors if "#" not in glob), *case.stage.scope.protect)
+    documented = documented_in(workspaces, request)
+    free = (*(glob for glob in request.stage.scope.authors if "#" not in glob), *request.stage.scope.protect)
     judged = [change for change in changes if inline.may_hold(change.path, documented)]
     added = [change.path for change in judged if change.status == "A"]
-    moved = {_place(path, block) for path in added for block in _blocks(workspaces, case, path, documented)}
+    moved = {_place(path, block) for path in added for block in _blocks(workspaces, request, path, documented)}
     for change in judged:
         if change.status == "A" or matches_any(free, change.path):
             continue
-        for block in _lost(workspaces, case, change.path, documented):
+        for block in _lost(workspaces, request, change.path, documented):
             if _place(change.path, block) not in moved:
                 yield Finding("protected", f"{change.path}: {_said(block)}", file=change.path)
 
 
-def adds_only_tests(workspaces: Workspaces, case: Case, change: Change) -> bool:
+def adds_only_tests(workspaces: Workspaces, request: GateRequest, change: Change) -> bool:
     """Whether a stage that adds tests added blocks to a source, or lines to such blocks, and nothing else."""
-    if change.status != "M" or change.old_mode != change.new_mode or not case.stage.scope.adds:
+    if change.status != "M" or change.old_mode != change.new_mode or not request.stage.scope.adds:
         return False
-    if not inline.may_hold(change.path, inline.NOTHING) or not _is_guarded(case, change.path):
+    if not inline.may_hold(change.path, inline.NOTHING) or not _is_guarded(request, change.path):
         return False
-    old, new = (_text(workspaces, commit, change.path) for commit in (case.input_commit, case.commit))
+    old, new = (_text(workspaces, commit, change.path) for commit in (request.input_commit, request.commit))
     there = inline.blocks(change.path, old), inline.blocks(change.path, new)
     return inline.only_tests_differ(change.path, old, new) and not inline.lost(*there, may_grow=True)
 
 
-def changed(workspaces: Workspaces, case: Case, changes: Iterable[Change]) -> Iterator[str]:
+def changed(workspaces: Workspaces, request: GateRequest, changes: Iterable[Change]) -> Iterator[str]:
     """The sources with a block of code that the accepted input had not, or not so."""
     for change in changes:
         if change.status != "D" and inline.may_hold(change.path, inline.NOTHING):
-            texts = (_text(workspaces, commit, change.path) for commit in (case.commit, case.input_commit))
+            texts = (_text(workspaces, commit, change.path) for commit in (request.commit, request.input_commit))
             new, old = ([block for block in inline.blocks(change.path, text) if block.is_code] for text in texts)
             if inline.lost(new, old, may_grow=False):
                 yield change.path
@@ -94,13 +94,13 @@ def text_of_blocks(path: str, text: str) -> str:
     return "\n".join(line for block in found for line in block.lines) if found else text
 
 
-def documented_in(workspaces: Workspaces, case: Case) -> Documented:
+def documented_in(workspaces: Workspaces, request: GateRequest) -> Documented:
     """Which doc examples the project runs: of Python as its configuration and the gates' own commands say, of Rust as
     its libraries include documents."""
-    files = workspaces.files(case.input_commit, _CONFIGURATION)[:_FILES_MAX]
-    gates = (gate.command for stage in case.pipeline.stages for gate in stage.gates if gate.command)
+    files = workspaces.files(request.input_commit, _CONFIGURATION)[:_FILES_MAX]
+    gates = (gate.command for stage in request.pipeline.stages for gate in stage.gates if gate.command)
     texts = [
-        *(_text(workspaces, case.input_commit, path) for path in files),
+        *(_text(workspaces, request.input_commit, path) for path in files),
         *(command.shell or " ".join(command.argv) for command in gates),
     ]
     said = [text for text in texts if "doctest" in text]
@@ -109,7 +109,7 @@ def documented_in(workspaces: Workspaces, case: Case) -> Documented:
     globs += [word.removeprefix("./") for word in run if not word.startswith("-")]
     docstrings = any(_DOCSTRINGS.search(text) for text in said) or any(word.endswith(".py") for word in run)
     documents = tuple(glob for glob in globs if not glob.endswith(".py"))
-    return Documented(docstrings, documents, tuple(_included(workspaces, case.input_commit)))
+    return Documented(docstrings, documents, tuple(_included(workspaces, request.input_commit)))
 
 
 def _included(workspaces: Workspaces, commit: str) -> Iterator[str]:
@@ -118,22 +118,22 @@ def _included(workspaces: Workspaces, commit: str) -> Iterator[str]:
             yield posixpath.normpath(posixpath.join(posixpath.dirname(path), found[1]))
 
 
-def _lost(workspaces: Workspaces, case: Case, path: str, documented: Documented) -> Sequence[Block]:
-    old, new = (_text(workspaces, commit, path) for commit in (case.input_commit, case.commit))
+def _lost(workspaces: Workspaces, request: GateRequest, path: str, documented: Documented) -> Sequence[Block]:
+    old, new = (_text(workspaces, commit, path) for commit in (request.input_commit, request.commit))
     now = inline.blocks(path, new, documented)
-    may_grow = _is_guarded(case, path)
-    if path not in decisions.marked(case):
+    may_grow = _is_guarded(request, path)
+    if path not in decisions.marked(request):
         return inline.lost(inline.blocks(path, old, documented), now, may_grow=may_grow)
     sides = reconciled.sides_of(old.encode("utf-8", "surrogateescape"))
-    base = _text(workspaces, case.base_commit, path)  # for marks that nobody can tell apart
+    base = _text(workspaces, request.base_commit, path)  # for marks that nobody can tell apart
     texts = [side.decode("utf-8", "surrogateescape") for side in sides] if sides else [base]
     missing = [inline.lost(inline.blocks(path, text, documented), now, may_grow=may_grow) for text in texts]
     names = {(block.inside, block.name) for block in missing[-1]}
     return [block for block in missing[0] if (block.inside, block.name) in names]
 
 
-def _blocks(workspaces: Workspaces, case: Case, path: str, documented: Documented) -> tuple[Block, ...]:
-    return inline.blocks(path, _text(workspaces, case.commit, path), documented)
+def _blocks(workspaces: Workspaces, request: GateRequest, path: str, documented: Documented) -> tuple[Block, ...]:
+    return inline.blocks(path, _text(workspaces, request.commit, path), documented)
 
 
 def _place(path: str, block: Block) -> tuple[object, ...]:
@@ -145,8 +145,8 @@ def _place(path: str, block: Block) -> tuple[object, ...]:
     return (*modules, *block.inside), block.name, block.lines
 
 
-def _is_guarded(case: Case, path: str) -> bool:
-    return any(_covers(gate, path) for gate in guards(case.pipeline, case.stage))
+def _is_guarded(request: GateRequest, path: str) -> bool:
+    return any(_covers(gate, path) for gate in guards(request.pipeline, request.stage))
 
 
 def _covers(gate: Gate, path: str) -> bool:

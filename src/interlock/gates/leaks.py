@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from interlock.core.events import Finding
-from interlock.core.secret_forms import Forms, Part, Stream, spans, to_find
-from interlock.gates.bench import Bench
-from interlock.ports import Case, Change, secrets_of
+from interlock.core.secret_forms import Forms, MaskedChunk, Stream, spans, to_find
+from interlock.gates.context import GateContext
+from interlock.ports import Change, GateRequest, secrets_of
 
 _ABSENT = "000000"
 _GITLINK = "160000"
@@ -19,14 +19,14 @@ _KNOWN_BYTES_MAX = 200_000_000  # of the input that is looked through
 RULE = "secret"
 
 
-def judge(bench: Bench, case: Case, changes: Sequence[Change]) -> Iterator[Finding]:
+def judge(context: GateContext, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
     """One finding for each file and variable."""
-    forms = to_find(secrets_of(case.pipeline, bench.environ, bench.agents))
+    forms = to_find(secrets_of(request.pipeline, context.environ, context.agents))
     paths = [change.path for change in changes if change.new_mode not in (_ABSENT, _GITLINK)]
     if not forms or not paths:
         return
-    found = [*_in_names(paths, forms), *_in_contents(bench, case.commit, paths, forms)]
-    known = _known(bench, case.input_commit, forms) if found else frozenset()
+    found = [*_in_names(paths, forms), *_in_contents(context, request.commit, paths, forms)]
+    known = _known(context, request.input_commit, forms) if found else frozenset()
     for path, line, name in found:
         if name not in known:
             where = f"{path}:{line}" if line else f"the name of {path}"
@@ -40,8 +40,10 @@ def _in_names(paths: Sequence[str], forms: Forms) -> Iterator[tuple[str, int, st
             yield path, 0, name
 
 
-def _in_contents(bench: Bench, commit: str, paths: Sequence[str], forms: Forms) -> Iterator[tuple[str, int, str]]:
-    for path, chunks in bench.workspaces.contents(commit, paths):
+def _in_contents(
+    context: GateContext, commit: str, paths: Sequence[str], forms: Forms
+) -> Iterator[tuple[str, int, str]]:
+    for path, chunks in context.workspaces.contents(commit, paths):
         for name, line in _lines(chunks, forms).items():
             yield path, line, name
 
@@ -57,18 +59,18 @@ def _lines(chunks: Iterable[bytes], forms: Forms) -> dict[str, int]:
     return found
 
 
-def _parts(chunks: Iterable[bytes], forms: Forms) -> Iterator[Part]:
+def _parts(chunks: Iterable[bytes], forms: Forms) -> Iterator[MaskedChunk]:
     stream = Stream(forms)
     for chunk in chunks:
         yield stream.feed(chunk)
     yield stream.rest()
 
 
-def _known(bench: Bench, commit: str, forms: Forms) -> frozenset[str]:
+def _known(context: GateContext, commit: str, forms: Forms) -> frozenset[str]:
     """The variables whose values the accepted input shows: they stand in a file for everybody to read."""
     known: set[str] = set()
     left = _KNOWN_BYTES_MAX
-    for _, chunks in bench.workspaces.contents(commit, bench.workspaces.files(commit, ("**",))):
+    for _, chunks in context.workspaces.contents(commit, context.workspaces.files(commit, ("**",))):
         for part in _parts(chunks, forms):
             known.update(span.name for span in part.spans)
             left -= len(part.content)

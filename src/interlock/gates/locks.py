@@ -50,7 +50,7 @@ class Slots:
     environ: Mapping[str, str] | None = None
 
     @contextmanager
-    def taken(self, cancel: Cancel, who: HeldUp | None = None) -> Iterator[Slot]:
+    def taken(self, cancel: Cancel, who: WaitingWork | None = None) -> Iterator[Slot]:
         """A slot that nobody else has. Waits where all are taken, which is told of `who`. Raises as `held`."""
         held_by_us = (self.environ or {}).get(_NAME, "")
         if held_by_us.isdecimal():
@@ -65,7 +65,7 @@ class Slots:
         finally:
             os.close(descriptor)
 
-    def _waited(self, cancel: Cancel, who: HeldUp | None) -> tuple[int, int]:
+    def _waited(self, cancel: Cancel, who: WaitingWork | None) -> tuple[int, int]:
         deadline = time.monotonic() + _WAIT_MAX_S
         taken = "the only one is taken" if self.count == 1 else f"all {self.count} are taken"
         why = f"waits for a slot: {taken}, over all your runs (`slots` in your settings)"
@@ -137,7 +137,7 @@ _BYTES_MAX = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class HeldUp:
+class WaitingWork:
     """Work of a run that waits: an attempt (STAGE/EPOCH.NUMBER), or a gate on one. `why` is for people."""
 
     run: str
@@ -160,7 +160,7 @@ class HeldUp:
 
 
 @contextmanager
-def told(slots: Path, waits: HeldUp) -> Iterator[None]:
+def told(slots: Path, waits: WaitingWork) -> Iterator[None]:
     """Around the waiting."""
     descriptor = -1
     name = "_".join([waits.run, waits.subject.replace("/", "-"), waits.gate, str(os.getpid())])
@@ -179,13 +179,13 @@ def told(slots: Path, waits: HeldUp) -> Iterator[None]:
             os.close(descriptor)
 
 
-def held_up(slots: Path, run: str) -> tuple[HeldUp, ...]:
+def held_up(slots: Path, run: str) -> tuple[WaitingWork, ...]:
     """What of the run waits now."""
     found = (_read(path) for path in sorted((slots / _FOLDER).glob(f"{run}_*")))
     return tuple(waits for waits in found if waits is not None)
 
 
-def _read(path: Path) -> HeldUp | None:
+def _read(path: Path) -> WaitingWork | None:
     """None where it is over, or was left by a process that is dead."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -195,7 +195,7 @@ def _read(path: Path) -> HeldUp | None:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         with suppress(OSError, ValueError, TypeError):
-            return HeldUp(**json.loads(os.pread(descriptor, _BYTES_MAX, 0)))
+            return WaitingWork(**json.loads(os.pread(descriptor, _BYTES_MAX, 0)))
     finally:
         os.close(descriptor)
     return None

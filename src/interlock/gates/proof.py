@@ -17,10 +17,10 @@ from interlock.core.events import Evidence, Finding, Severity, VerdictStatus
 from interlock.core.globs import matches_any
 from interlock.core.growth import grew
 from interlock.core.judge_files import tests_of
-from interlock.core.pipeline import Command, Expect, Gate
+from interlock.core.pipeline import CommandLine, Expect, Gate
 from interlock.gates import canary, inline
 from interlock.gates.baseline import broken
-from interlock.gates.bench import Bench
+from interlock.gates.context import GateContext
 from interlock.gates.findings import outside_of
 from interlock.gates.old_tests import SUPPORT
 from interlock.gates.reports import Unreadable, junit
@@ -28,8 +28,8 @@ from interlock.gates.reports.found import in_repository
 from interlock.gates.reports.junit import RanTest, Status
 from interlock.gates.reports.reasons import Reason, explained, load_reason, reason_of
 from interlock.gates.reports.standins import belongs
-from interlock.gates.running import Ran
-from interlock.ports import Case, Judgement, Stamp, UsageError
+from interlock.gates.running import CommandRun
+from interlock.ports import GateRequest, Judgement, Stamp, UsageError
 from interlock.process import How
 
 PROVEN = "proven"  # the evidence that names the tests which prove the change, and the rule of the notes on them
@@ -44,7 +44,7 @@ _FILES_MAX = 200  # on a command line
 
 
 @dataclass(frozen=True, slots=True)
-class Proven:
+class ProvingTest:
     """A test that fails without the change and passes with it."""
 
     id: str
@@ -53,46 +53,52 @@ class Proven:
     reason: str
 
 
-def is_due(case: Case) -> bool:
+def is_due(request: GateRequest) -> bool:
     """Whether the gate is to be shown a proof: of a candidate by its own stage, not of an input or a merge."""
-    own = case.subject.stage == case.stage.id and not (case.subject.is_base or case.subject.is_input)
-    return own and case.gate.expect is Expect.TESTS_PROVE_CHANGE and not case.conflicts
+    own = request.subject.stage == request.stage.id and not (request.subject.is_base or request.subject.is_input)
+    return own and request.gate.expect is Expect.TESTS_PROVE_CHANGE and not request.conflicts
 
 
-def proved(bench: Bench, case: Case, ran: Ran, passed: Judgement, run: Callable[[Case], Ran]) -> Judgement:
+def proved(
+    context: GateContext,
+    request: GateRequest,
+    ran: CommandRun,
+    passed: Judgement,
+    run: Callable[[GateRequest], CommandRun],
+) -> Judgement:
     """The judgement of a candidate whose tests all pass: `passed`, or failed with what is not proven. `run` runs the
     gate of a case. The evidence is that of both runs."""
-    changed = _changed_tests(bench, case)
+    changed = _changed_tests(context, request)
     if not changed:
         return replace(passed, status=VerdictStatus.FAILED, findings=(Finding("no_new_tests", NOTHING_NEW),))
-    now, without = _placed(case, ran) or (), _without_change(bench, case, changed)
+    now, without = _placed(request, ran) or (), _without_change(context, request, changed)
     over = run(without)
-    if without.gate.command != case.gate.command and not _alike(now, _placed(case, over) or ()):
-        without = replace(without, gate=replace(without.gate, command=case.gate.command))
+    if without.gate.command != request.gate.command and not _alike(now, _placed(request, over) or ()):
+        without = replace(without, gate=replace(without.gate, command=request.gate.command))
         over = run(without)
-    there, log = _placed(case, over), _log(bench, over)
+    there, log = _placed(request, over), _log(context, over)
     compared = _Compared(
-        before=canary.own_tests(junit.split(case.baseline or b"<testsuite/>"), is_marked=bool(case.gate.canary)),
+        before=canary.own_tests(junit.split(request.baseline or b"<testsuite/>"), is_marked=bool(request.gate.canary)),
         now=now,
         there=there or (),
         changed=tuple(changed),
         otherwise=_of_whole(over, log) if there is None else None,
         log=log,
-        grown=tuple(_grown(bench, case, changed)),
+        grown=tuple(_grown(context, request, changed)),
     )
     proven, findings = _judged(compared)
-    if proven and not findings and without.gate.command != case.gate.command:
-        alone = _placed(case, run(replace(without, commit=case.commit, tree=case.tree)))
+    if proven and not findings and without.gate.command != request.gate.command:
+        alone = _placed(request, run(replace(without, commit=request.commit, tree=request.tree)))
         findings = tuple(_only_together(proven, alone or ()))
     findings, guarding = _without_guards(findings) if proven else (findings, ())
     if not proven and not findings:
         findings = (Finding("no_new_tests", NOTHING_NEW),)
     notes = passed.findings if findings else (*passed.findings, *map(_note, proven), *guarding)
-    kept = bench.blobs.put(json.dumps({"tests": [_as_json(test) for test in proven], "files": changed}).encode())
+    kept = context.blobs.put(json.dumps({"tests": [_as_json(test) for test in proven], "files": changed}).encode())
     evidence = (
         *passed.evidence,
         *(replace(item, name=f"proof.{item.name}") for item in over.evidence),
-        Evidence(PROVEN, kept, bench.blobs.path(kept).stat().st_size),
+        Evidence(PROVEN, kept, context.blobs.path(kept).stat().st_size),
     )
     status = VerdictStatus.FAILED if findings else VerdictStatus.PASSED
     said = (*outside_of(findings, over.tree), *notes)
@@ -102,39 +108,41 @@ def proved(bench: Bench, case: Case, ran: Ran, passed: Judgement, run: Callable[
 # --- the checkout ---------------------------------------------------------------------------------
 
 
-def _tests(case: Case) -> tuple[str, ...]:
+def _tests(request: GateRequest) -> tuple[str, ...]:
     """Globs of test files: by the language of a ready gate, or of all; and what the stage adds."""
-    return (*tests_of(case.gate.used), *SUPPORT, *case.stage.scope.adds)
+    return (*tests_of(request.gate.used), *SUPPORT, *request.stage.scope.adds)
 
 
-def _changed_tests(bench: Bench, case: Case) -> list[str]:
-    globs = _tests(case)
-    changes = bench.workspaces.changes(case.input_tree, case.tree)
+def _changed_tests(context: GateContext, request: GateRequest) -> list[str]:
+    globs = _tests(request)
+    changes = context.workspaces.changes(request.input_tree, request.tree)
     whole = [change.path for change in changes if change.status != "D" and matches_any(globs, change.path)]
-    return [*whole, *inline.changed(bench.workspaces, case, (each for each in changes if each.path not in whole))]
+    return [*whole, *inline.changed(context.workspaces, request, (each for each in changes if each.path not in whole))]
 
 
-def _grown(bench: Bench, case: Case, changed: Sequence[str]) -> Iterator[str]:
+def _grown(context: GateContext, request: GateRequest, changed: Sequence[str]) -> Iterator[str]:
     for path in changed:
         try:
-            old, new = (bench.workspaces.read(commit, path, _LOG_MAX) for commit in (case.input_commit, case.commit))
+            old, new = (
+                context.workspaces.read(commit, path, _LOG_MAX) for commit in (request.input_commit, request.commit)
+            )
         except UsageError:
             continue
         if old is not None and new is not None and grew(path, old, new):
             yield path
 
 
-def _without_change(bench: Bench, case: Case, changed: Sequence[str]) -> Case:
+def _without_change(context: GateContext, request: GateRequest, changed: Sequence[str]) -> GateRequest:
     """The accepted input with the candidate's tests, judged by the same gate: nothing that it says is a verdict."""
-    others = ("**", *(f"!{glob}" for glob in _tests(case)))
+    others = ("**", *(f"!{glob}" for glob in _tests(request)))
     stamp = Stamp("interlock: the accepted input with the candidate's tests", 0)
-    commit = bench.workspaces.restore(case.commit, case.input_commit, others, stamp)
-    commit = inline.with_blocks_of(bench.workspaces, commit, case.commit, changed, stamp)
-    gate = replace(case.gate, expect=Expect.PASS, canary="", repeat=1, command=_narrowed(case.gate, changed))
-    return replace(case, gate=gate, commit=commit, tree=commit, baseline=None)
+    commit = context.workspaces.restore(request.commit, request.input_commit, others, stamp)
+    commit = inline.with_blocks_of(context.workspaces, commit, request.commit, changed, stamp)
+    gate = replace(request.gate, expect=Expect.PASS, canary="", repeat=1, command=_narrowed(request.gate, changed))
+    return replace(request, gate=gate, commit=commit, tree=commit, baseline=None)
 
 
-def _narrowed(gate: Gate, changed: Sequence[str]) -> Command | None:
+def _narrowed(gate: Gate, changed: Sequence[str]) -> CommandLine | None:
     """Only the changed test files, where the command is one of ours that takes them."""
     inside = f"{gate.dir}/" if gate.dir else ""
     modules = [path.removeprefix(inside) for path in changed if path.startswith(inside) and path.endswith(".py")]
@@ -142,7 +150,7 @@ def _narrowed(gate: Gate, changed: Sequence[str]) -> Command | None:
     last = gate.command.shell.splitlines()[-1] if gate.command and gate.command.shell else ""
     if gate.used != "python.test" or "--junitxml" not in last or not 0 < len(files) == len(changed) <= _FILES_MAX:
         return gate.command
-    return Command(shell=f"{gate.command.shell} {shlex.join(files)}") if gate.command else None
+    return CommandLine(shell=f"{gate.command.shell} {shlex.join(files)}") if gate.command else None
 
 
 def _alike(now: Sequence[RanTest], there: Sequence[RanTest]) -> bool:
@@ -170,14 +178,14 @@ class _Compared:
     grown: tuple[str, ...] = ()
 
 
-def _judged(compared: _Compared) -> tuple[tuple[Proven, ...], tuple[Finding, ...]]:
+def _judged(compared: _Compared) -> tuple[tuple[ProvingTest, ...], tuple[Finding, ...]]:
     """What is proven, and which new tests prove nothing. Where a report tells of which file a test is, only tests of
     changed files count: the product itself may have brought others, as cases of an old test. Where it does not, such a
     case is a new test that did not run without the change."""
     known = {test.id for test in compared.before}
     tests = {test.id: test for test in compared.now if not test.stands_for}.values()
     own = [test for test in tests if _is_of(compared.changed, test)]
-    proven: list[Proven] = []
+    proven: list[ProvingTest] = []
     findings: list[Finding] = []
     for test in own or tests:
         is_new = test.id not in known and not _was_unloaded(compared, test)
@@ -185,7 +193,7 @@ def _judged(compared: _Compared) -> tuple[tuple[Proven, ...], tuple[Finding, ...
             continue
         shown = None if _is_untouched(compared, test) else _shown(compared, test)
         if isinstance(shown, Reason) and test.status is Status.PASSED:
-            proven.append(Proven(test.id, test.file, test.line, shown.value))
+            proven.append(ProvingTest(test.id, test.file, test.line, shown.value))
         elif is_new and (own or shown is not None):
             findings.append(_unproven(test, shown))
     return tuple(proven), tuple(findings)
@@ -252,7 +260,7 @@ def _guards(finding: Finding) -> Finding:
     return replace(finding, rule=GUARDS, message=message, severity=Severity.NOTE)
 
 
-def _only_together(proven: Sequence[Proven], alone: Sequence[RanTest]) -> Iterator[Finding]:
+def _only_together(proven: Sequence[ProvingTest], alone: Sequence[RanTest]) -> Iterator[Finding]:
     """Tests that pass on the candidate among all others, and not where the changed files run alone, as they did without
     the change: it was not the change that they failed for."""
     passed = {test.id for test in alone if test.status is Status.PASSED}
@@ -272,14 +280,14 @@ def _is_of(changed: Sequence[str], test: RanTest) -> bool:
     return any(belongs(path, test.id, test.file) for path in changed)
 
 
-def _of_whole(over: Ran, log: str) -> Reason:
+def _of_whole(over: CommandRun, log: str) -> Reason:
     """Why there is no report of the input with the new tests, such as a compiler that misses a name."""
     if over.how is How.EXITED:
         return load_reason(log)
     return Reason.TIMEOUT if over.how is How.TIMED_OUT else Reason.UNLOADED
 
 
-def _placed(case: Case, ran: Ran) -> tuple[RanTest, ...] | None:
+def _placed(request: GateRequest, ran: CommandRun) -> tuple[RanTest, ...] | None:
     """The tests of the report with paths of the repository; None where there is none that can be read."""
     try:
         report = ran.report if isinstance(ran.report, tuple) else None
@@ -288,24 +296,24 @@ def _placed(case: Case, ran: Ran) -> tuple[RanTest, ...] | None:
         return None
     if tests is None:
         return None
-    return tuple(replace(test, file=in_repository(test.file, ran.tree, case.gate.dir)) for test in tests)
+    return tuple(replace(test, file=in_repository(test.file, ran.tree, request.gate.dir)) for test in tests)
 
 
-def _log(bench: Bench, over: Ran) -> str:
+def _log(context: GateContext, over: CommandRun) -> str:
     digest = next((item.digest for item in over.evidence if item.name == "log"), "")
-    return bench.blobs.get(digest)[-_LOG_MAX:].decode("utf-8", "replace") if digest else ""
+    return context.blobs.get(digest)[-_LOG_MAX:].decode("utf-8", "replace") if digest else ""
 
 
-def _note(test: Proven) -> Finding:
+def _note(test: ProvingTest) -> Finding:
     message = f"{test.id} fails without the change ({test.reason}), and passes with it"
     return Finding(PROVEN, message, Severity.NOTE, test.file, test.line)
 
 
-def _as_json(test: Proven) -> Mapping[str, object]:
+def _as_json(test: ProvingTest) -> Mapping[str, object]:
     return {"id": test.id, "file": test.file, "line": test.line, "reason": test.reason}
 
 
-def proven_in(content: bytes) -> Iterator[Proven]:
+def proven_in(content: bytes) -> Iterator[ProvingTest]:
     """The tests that evidence named `PROVEN` tells of."""
     for test in json.loads(content)["tests"]:
-        yield Proven(str(test["id"]), str(test["file"]), int(test["line"]), str(test["reason"]))
+        yield ProvingTest(str(test["id"]), str(test["file"]), int(test["line"]), str(test["reason"]))

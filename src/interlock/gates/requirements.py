@@ -14,10 +14,10 @@ from collections.abc import Iterator, Sequence
 
 from interlock.core.globs import matches_any
 from interlock.core.pipeline import ARTIFACTS, Artifact
-from interlock.gates.bench import Bench
+from interlock.gates.context import GateContext
 from interlock.gates.inline import text_of_blocks
-from interlock.gates.proof import Proven, proven_in
-from interlock.ports import Case, UsageError
+from interlock.gates.proof import ProvingTest, proven_in
+from interlock.ports import GateRequest, UsageError
 
 DOCUMENT_MAX = 100_000  # bytes
 _ID = r"[A-Z][A-Z0-9]{0,15}(?:-[A-Z0-9]{1,15})*-\d{1,6}"
@@ -31,27 +31,27 @@ def ids_in(text: str, pattern: str = "") -> Iterator[str]:
             yield found.group()
 
 
-def document(bench: Bench, case: Case, name: str) -> str:
+def document(context: GateContext, request: GateRequest, name: str) -> str:
     """The text of STAGE/NAME in the candidate, empty where there is none. Raises KeyError for a name that no
     stage produces."""
     stage, _, wanted = name.partition("/")
-    for artifact in case.pipeline.stage(stage).produces:
+    for artifact in request.pipeline.stage(stage).produces:
         if artifact.name == wanted:
-            return content(bench, case, stage, artifact)
+            return content(context, request, stage, artifact)
     raise KeyError(name)
 
 
-def content(bench: Bench, case: Case, stage: str, artifact: Artifact) -> str:
+def content(context: GateContext, request: GateRequest, stage: str, artifact: Artifact) -> str:
     """The beginning of a stage's artifact as text."""
     path = f"{ARTIFACTS}/{stage}/{artifact.file}"
-    found = bench.workspaces.read(case.commit, path, artifact.max_bytes)
+    found = context.workspaces.read(request.commit, path, artifact.max_bytes)
     return (found or b"")[:DOCUMENT_MAX].decode("utf-8", "replace")
 
 
 _FILE_MAX = 1_000_000
 
 
-def sources(bench: Bench, case: Case, proof: bytes, within: Sequence[str]) -> Iterator[str]:
+def sources(context: GateContext, request: GateRequest, proof: bytes, within: Sequence[str]) -> Iterator[str]:
     """The id of each test that `proof` names, and its source: where `within` has globs, only of tests in such files."""
     changed: Sequence[str] = json.loads(proof)["files"]
     for test in proven_in(proof):
@@ -60,10 +60,10 @@ def sources(bench: Bench, case: Case, proof: bytes, within: Sequence[str]) -> It
         if kept:
             yield test.id
         for path in kept:
-            yield _source(_read(bench, case, path), path, test)
+            yield _source(_read(context, request, path), path, test)
 
 
-def _files(test: Proven, changed: Sequence[str]) -> Sequence[str]:
+def _files(test: ProvingTest, changed: Sequence[str]) -> Sequence[str]:
     """The changed file that the test is of; all of them where nothing tells."""
     named = [path for path in changed if path == test.file or _is_module(path, test.id)]
     return named[:1] or ([] if test.file else changed)
@@ -74,14 +74,14 @@ def _is_module(path: str, test_id: str) -> bool:
     return path.endswith(".py") and test_id.startswith((f"{dotted}.", f"{dotted}::"))
 
 
-def _read(bench: Bench, case: Case, path: str) -> str:
+def _read(context: GateContext, request: GateRequest, path: str) -> str:
     try:
-        return (bench.workspaces.read(case.commit, path, _FILE_MAX) or b"").decode("utf-8", "replace")
+        return (context.workspaces.read(request.commit, path, _FILE_MAX) or b"").decode("utf-8", "replace")
     except UsageError:
         return ""
 
 
-def _source(content: str, path: str, test: Proven) -> str:
+def _source(content: str, path: str, test: ProvingTest) -> str:
     if not path.endswith(".py"):
         return text_of_blocks(path, content)
     try:

@@ -13,14 +13,14 @@ from interlock.core.events import Finding, Severity, VerdictStatus
 from interlock.core.pipeline import Expect, Report, Tests
 from interlock.core.text import ending
 from interlock.gates import canary
-from interlock.gates.baseline import Compared, compare
+from interlock.gates.baseline import Comparison, compare
 from interlock.gates.findings import MESSAGE_MAX
 from interlock.gates.proof import is_due
 from interlock.gates.reports import Unreadable, junit, sarif
 from interlock.gates.reports.found import in_repository
 from interlock.gates.reports.reasons import explained
-from interlock.gates.running import Ran
-from interlock.ports import Case, Judgement
+from interlock.gates.running import CommandRun
+from interlock.ports import GateRequest, Judgement
 from interlock.process import How
 
 # Rules of findings that say that a run came to no end that could be judged.
@@ -38,107 +38,107 @@ class _Undecided:
     permanent: bool = False
 
 
-def verdict(case: Case, ran: Ran) -> Judgement:
+def verdict(request: GateRequest, ran: CommandRun) -> Judgement:
     """The verdict, without its evidence."""
-    undecided = _hindered(case, ran)
+    undecided = _hindered(request, ran)
     if undecided is not None:
-        return _without_decision(case, ran, undecided)
+        return _without_decision(request, ran, undecided)
     try:
-        compared = _reported(case, ran)
+        compared = _reported(request, ran)
         broke_off = (
             bool(compared.findings) and not ran.must_fail.seen
         )  # red all the same, such as by what cannot be loaded
-        unproven = None if broke_off else _unproven(case, ran)
+        unproven = None if broke_off else _unproven(request, ran)
     except Unreadable as error:
-        return _without_decision(case, ran, _Undecided("report", str(error)))
+        return _without_decision(request, ran, _Undecided("report", str(error)))
     if unproven is not None and unproven.status is VerdictStatus.ERRORED:
         return unproven
     silent = unproven.findings if unproven is not None else ()
-    findings = (*silent, *compared.findings, *_exit(case, ran, compared))
+    findings = (*silent, *compared.findings, *_exit(request, ran, compared))
     status = VerdictStatus.FAILED if findings else VerdictStatus.PASSED
     return Judgement(status, (*findings, *compared.notes, *_without_canary(ran)))
 
 
-def _hindered(case: Case, ran: Ran) -> _Undecided | None:
+def _hindered(request: GateRequest, ran: CommandRun) -> _Undecided | None:
     """What kept the command from deciding, the content of its report aside."""
     if ran.how is None:
         return _Undecided("dir", ran.why, permanent=True)
     if ran.how is How.NOT_FOUND:
         return _Undecided("not_found", "the command was not found: install it, or correct the gate", permanent=True)
     if ran.how is not How.EXITED:
-        message = f"no end after {case.gate.timeout_s} s: make it faster, or raise the gate's `timeout`"
+        message = f"no end after {request.gate.timeout_s} s: make it faster, or raise the gate's `timeout`"
         return _Undecided("timeout", message)
     if ran.code in _NOT_RUNNABLE and not isinstance(ran.report, tuple):
         message = f"exit code {ran.code}: a command was not found or cannot be run: install it, or correct the gate"
         return _Undecided("not_found", message, permanent=True)
     if isinstance(ran.report, Unreadable):
         return _Undecided("report", f"{ran.report} (exit code {ran.code})")
-    asked = _needing_a_baseline(case)
-    if asked and case.baseline is None and not _stands_alone(case):
+    asked = _needing_a_baseline(request)
+    if asked and request.baseline is None and not _stands_alone(request):
         message = f"{asked} needs the gate's own report on the accepted input, and there is none"
         return _Undecided("baseline", message, permanent=True)
     return None
 
 
-def _needing_a_baseline(case: Case) -> str:
+def _needing_a_baseline(request: GateRequest) -> str:
     """What the gate asks that only a report on the accepted input (or the base) can tell, as it is written."""
-    if case.gate.expect is Expect.NEW_TESTS_FAIL or is_due(case):
-        return f"`expect: {case.gate.expect}`"
-    return "`tests: base`" if case.gate.tests is Tests.BASE and case.gate.report is Report.JUNIT else ""
+    if request.gate.expect is Expect.NEW_TESTS_FAIL or is_due(request):
+        return f"`expect: {request.gate.expect}`"
+    return "`tests: base`" if request.gate.tests is Tests.BASE and request.gate.report is Report.JUNIT else ""
 
 
-def _without_decision(case: Case, ran: Ran, undecided: _Undecided) -> Judgement:
+def _without_decision(request: GateRequest, ran: CommandRun, undecided: _Undecided) -> Judgement:
     tail = ending(ran.tail, MESSAGE_MAX)
     message = f"{undecided.message}\n{tail}" if tail else undecided.message
-    if case.decided_on_input and undecided.rule != "baseline":
+    if request.decided_on_input and undecided.rule != "baseline":
         message = f"{message}\n(on the accepted input the same gate could decide)"
         return Judgement(VerdictStatus.FAILED, (Finding(undecided.rule, message),))
     return Judgement(VerdictStatus.ERRORED, (Finding(undecided.rule, message),), permanent=undecided.permanent)
 
 
-def _reported(case: Case, ran: Ran) -> Compared:
+def _reported(request: GateRequest, ran: CommandRun) -> Comparison:
     """What the report says. Raises Unreadable."""
-    match case.gate.report:
+    match request.gate.report:
         case Report.NONE:
-            return Compared(())
+            return Comparison(())
         case Report.JUNIT:
             assert isinstance(ran.report, tuple)
-            tests = _placed(case, ran, _tests(case, ran.report))
-            before, on_base = _kept(case, case.baseline), _kept(case, case.on_base)
-            is_base = case.subject.is_base and ran.must_fail.failed  # a run that broke off is not let be
-            return compare(case.gate, tests, before, on_base, is_base=is_base)
+            tests = _placed(request, ran, _tests(request, ran.report))
+            before, on_base = _kept(request, request.baseline), _kept(request, request.on_base)
+            is_base = request.subject.is_base and ran.must_fail.failed  # a run that broke off is not let be
+            return compare(request.gate, tests, before, on_base, is_base=is_base)
         case Report.SARIF:
             assert isinstance(ran.report, tuple)
-            results = sarif.parse(ran.report[0], ran.tree, case.gate.dir)
+            results = sarif.parse(ran.report[0], ran.tree, request.gate.dir)
             errors = tuple(finding for finding in results if finding.severity is Severity.ERROR)
-            return Compared(errors, tuple(finding for finding in results if finding not in errors))
+            return Comparison(errors, tuple(finding for finding in results if finding not in errors))
 
 
-def _tests(case: Case, report: tuple[bytes, ...]) -> tuple[junit.RanTest, ...]:
+def _tests(request: GateRequest, report: tuple[bytes, ...]) -> tuple[junit.RanTest, ...]:
     """The project's own: without those that must fail."""
-    return canary.own_tests(report, is_marked=bool(case.gate.canary))
+    return canary.own_tests(report, is_marked=bool(request.gate.canary))
 
 
-def _unproven(case: Case, ran: Ran) -> Judgement | None:
+def _unproven(request: GateRequest, ran: CommandRun) -> Judgement | None:
     """Where a test that must fail was added and did not, nothing that the run says is worth anything. Raises
     Unreadable."""
     if ran.must_fail.failed:
         return None
-    if case.gate.breaks:
-        return _unheeded(case, ran)
-    if not _failed_on_input(case, ran):
+    if request.gate.breaks:
+        return _unheeded(request, ran)
+    if not _failed_on_input(request, ran):
         message = (
-            f"a test that must fail was added for {case.gate.canary}, and the report does not show that it failed: let "
-            "the gate run all tests and report them, or let it say `canary: false`, or name its runner"
+            f"a test that must fail was added for {request.gate.canary}, and the report does not show that it failed: "
+            "let the gate run all tests and report them, or let it say `canary: false`, or name its runner"
         )
         return Judgement(VerdictStatus.ERRORED, (Finding("canary", message),), permanent=True)
     message = "a test that must fail did not: something in the candidate changes what the test runner reports"
     return Judgement(VerdictStatus.FAILED, (Finding("canary", message),))
 
 
-def _unheeded(case: Case, ran: Ran) -> Judgement:
+def _unheeded(request: GateRequest, ran: CommandRun) -> Judgement:
     """Each test file that was broken without a no."""
-    decided = _failed_on_input(case, ran)
+    decided = _failed_on_input(request, ran)
     said = (
         "a test file was broken, and the command did not say no as it must: something in the candidate ends it early"
         if decided
@@ -149,40 +149,40 @@ def _unheeded(case: Case, ran: Ran) -> Judgement:
     return Judgement(VerdictStatus.FAILED if decided else VerdictStatus.ERRORED, found, permanent=not decided)
 
 
-def _failed_on_input(case: Case, ran: Ran) -> bool:
+def _failed_on_input(request: GateRequest, ran: CommandRun) -> bool:
     """Whether the same gate could show it on the accepted input: there nothing else is decided without it."""
-    if case.baseline is None or not ran.must_fail.rode:
-        return case.decided_on_input
-    return canary.shown(junit.split(case.baseline)).failed
+    if request.baseline is None or not ran.must_fail.rode:
+        return request.decided_on_input
+    return canary.shown(junit.split(request.baseline)).failed
 
 
-def _without_canary(ran: Ran) -> tuple[Finding, ...]:
+def _without_canary(ran: CommandRun) -> tuple[Finding, ...]:
     message = f"no test that must fail was added: {ran.must_fail.why}: let the gate say `canary: false`"
     return (Finding("canary", message, Severity.WARNING),) if ran.must_fail.why else ()
 
 
-def _placed(case: Case, ran: Ran, tests: tuple[junit.RanTest, ...]) -> tuple[junit.RanTest, ...]:
+def _placed(request: GateRequest, ran: CommandRun, tests: tuple[junit.RanTest, ...]) -> tuple[junit.RanTest, ...]:
     """With paths of the repository, and with what the output says of files that could not be loaded."""
     said = ran.tail.decode("utf-8", "replace")
-    placed = (replace(test, file=in_repository(test.file, ran.tree, case.gate.dir)) for test in tests)
+    placed = (replace(test, file=in_repository(test.file, ran.tree, request.gate.dir)) for test in tests)
     return tuple(explained(test, said) for test in placed)
 
 
-def _stands_alone(case: Case) -> bool:
+def _stands_alone(request: GateRequest) -> bool:
     """The base and accepted inputs are judged by themselves."""
-    return case.subject.is_base or case.subject.is_input
+    return request.subject.is_base or request.subject.is_input
 
 
-def _kept(case: Case, report: bytes | None) -> tuple[junit.RanTest, ...] | None:
+def _kept(request: GateRequest, report: bytes | None) -> tuple[junit.RanTest, ...] | None:
     """The tests of a report that is compared with: on the accepted input (of a merge, what its parts were accepted
     with), or on the base."""
-    return None if report is None else _tests(case, junit.split(report))
+    return None if report is None else _tests(request, junit.split(report))
 
 
-def _exit(case: Case, ran: Ran, compared: Compared) -> tuple[Finding, ...]:
+def _exit(request: GateRequest, ran: CommandRun, compared: Comparison) -> tuple[Finding, ...]:
     if ran.code == 0 or compared.findings or compared.explained:
         return ()
-    if ran.must_fail.rode and canary.is_end_of(case.gate.canary, ran.code, ran.tail):
+    if ran.must_fail.rode and canary.is_end_of(request.gate.canary, ran.code, ran.tail):
         return ()
     tail = ending(ran.tail, MESSAGE_MAX)
     ended = f"exit code {ran.code}" if ran.code is not None and ran.code >= 0 else f"ended by signal {-(ran.code or 0)}"

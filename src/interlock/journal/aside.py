@@ -12,7 +12,7 @@ from interlock.ports import as_infrastructure
 from interlock.ports.disk import make_folder, put_file, sync_folder
 
 
-class Aside:
+class SetAsideRuns:
     """In `folder`, which is made when the first is put there. Raises InfrastructureError."""
 
     def __init__(self, folder: Path) -> None:

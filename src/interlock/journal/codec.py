@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 
-from interlock.core.codec import Newer, array_reader, array_writer
+from interlock.core.codec import NewerFormat, array_reader, array_writer
 from interlock.core.compiled import constructor
 from interlock.core.events import Event, Recorded
 from interlock.core.ids import AttemptId
@@ -94,7 +94,7 @@ def _check_version(version: int) -> None:
 
 
 def _unreadable(what: str, version: int, error: Exception) -> InfrastructureError:
-    if isinstance(error, Newer):
+    if isinstance(error, NewerFormat):
         return InfrastructureError(
             f"the history was written by a newer Interlock ({what}: {error}): upgrade Interlock", permanent=True
         )

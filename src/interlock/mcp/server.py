@@ -15,7 +15,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from interlock import __version__
 from interlock.core.events import Action
 from interlock.mcp.program import CHECK_S, Program, page
-from interlock.service import Said
+from interlock.service import AnswerRequest
 from interlock.service.withheld import is_withheld, shown
 
 WAIT_S_MAX = 600
@@ -219,7 +219,7 @@ def _answer(program: Program, run: str, given: tuple[Verb, str, str, str, bool])
     with program.opened() as app:
         view = app.service.describe_run(app.service.latest_run(run).id)
         by = f"{app.person()} (MCP)"
-        app.service.answer(view, Said(Action(action), by, stage=stage, gate=gate, comment=comment, now=now))
+        app.service.answer(view, AnswerRequest(Action(action), by, stage=stage, gate=gate, comment=comment, now=now))
         return view.id, app.service.owner_of(view.id)
 
 

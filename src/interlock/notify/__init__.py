@@ -4,9 +4,9 @@ Rule: what is due follows from the journal, never from a queue, so nothing of it
 on threads of its own, and a run neither waits for it nor fails because of it.
 """
 
-from interlock.notify.channels import Channel, Command, Refusal, Webhook
+from interlock.notify.channels import Channel, CommandChannel, Refusal, Webhook
 from interlock.notify.messages import Message, kind_of
 from interlock.notify.notices import Notices
-from interlock.notify.told import Untold
+from interlock.notify.told import Undelivered
 
-__all__ = ["Channel", "Command", "Message", "Notices", "Refusal", "Untold", "Webhook", "kind_of"]
+__all__ = ["Channel", "CommandChannel", "Message", "Notices", "Refusal", "Undelivered", "Webhook", "kind_of"]

@@ -130,7 +130,7 @@ def _answered(request: Request, timeout_s: float, cancel: Cancel) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class CommandChannel:
     """A program of the user's own, in their environment without `secrets` (names of variables) and GIT_*."""
 
     argv: tuple[str, ...]

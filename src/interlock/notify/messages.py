@@ -37,7 +37,7 @@ from interlock.core.events import (
     WhenHeld,
 )
 from interlock.core.text import plain
-from interlock.core.views import Standing, WaitView
+from interlock.core.views import RunSummary, WaitView
 
 VERSION = 1
 _TEXT_MAX = 2000
@@ -72,7 +72,7 @@ def kind_of(event: Event) -> str:
             assert_never(event)
 
 
-def message(repository: str, record: Recorded, standing: Standing) -> Message:
+def message(repository: str, record: Recorded, standing: RunSummary) -> Message:
     """Of a record that `kind_of` names, and where its run is now."""
     delivery, kind = f"{standing.id}/{record.seq}", kind_of(record.event)
     waits = _waits_for(record.event, standing)
@@ -95,7 +95,7 @@ def message(repository: str, record: Recorded, standing: Standing) -> Message:
     return Message(delivery, kind, json.dumps(told).encode())
 
 
-def _waits_for(event: Event, standing: Standing) -> WaitView | None:
+def _waits_for(event: Event, standing: RunSummary) -> WaitView | None:
     """With the commands that answer it, none where somebody has done so meanwhile."""
     if isinstance(event, ApprovalAsked):
         wait = WaitView(event.subject.stage, str(event.subject), event.gate, "approval", event.question, ())

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from interlock.core.events import Recorded
-from interlock.core.views import Standing
+from interlock.core.views import RunSummary
 from interlock.notify.channels import Channel, Refusal
 from interlock.notify.messages import kind_of, message
-from interlock.notify.told import Told, Untold
+from interlock.notify.told import NotificationLog, Undelivered
 from interlock.ports import Clock, InterlockError, Journal, started
 
 CLOSE_S = 5.0
@@ -35,17 +35,17 @@ class Notices:
     repository: str
     journal: Journal
     clock: Clock
-    locate: Callable[[str], Standing]
+    locate: Callable[[str], RunSummary]
 
-    def attend(self, run: str) -> Attendance:
+    def attend(self, run: str) -> NotifyObserver:
         """Tell what is due of the run from now on, until it is closed. Raises InfrastructureError (journal)."""
         tellers = tuple(_Teller(self, channel, self._told(run, channel)) for channel in self.channels)
         for teller in tellers:
             teller.told.begin()
         at_work = tuple(teller for teller in tellers if started(teller.thread))  # of the others it stays due
-        return Attendance(at_work, self.events)
+        return NotifyObserver(at_work, self.events)
 
-    def untold(self, run: str) -> tuple[Untold, ...]:
+    def untold(self, run: str) -> tuple[Undelivered, ...]:
         """What is due and was not told. A channel is named as people see it."""
         return tuple(
             replace(item, channel=channel.shown)
@@ -53,12 +53,12 @@ class Notices:
             for item in self._told(run, channel).untold()
         )
 
-    def _told(self, run: str, channel: Channel) -> Told:
-        return Told(self.journal, run, channel.name, self.events)
+    def _told(self, run: str, channel: Channel) -> NotificationLog:
+        return NotificationLog(self.journal, run, channel.name, self.events)
 
 
 @dataclass(frozen=True, slots=True)
-class Attendance:
+class NotifyObserver:
     """The tellers of one run. `hear` never waits."""
 
     tellers: tuple[_Teller, ...]
@@ -87,7 +87,7 @@ class Attendance:
 class _Teller:
     """Tells one channel, in the order of the history."""
 
-    def __init__(self, notices: Notices, channel: Channel, told: Told) -> None:
+    def __init__(self, notices: Notices, channel: Channel, told: NotificationLog) -> None:
         self.told = told
         self.thread = threading.Thread(target=self._work, name=f"notify {channel.name}", daemon=True)
         self.wake, self.closing, self.end = threading.Event(), threading.Event(), threading.Event()

@@ -18,7 +18,7 @@ FAILURES_MAX = 50  # of one delivery, that are remembered
 
 
 @dataclass(frozen=True, slots=True)
-class Untold:
+class Undelivered:
     """Something that a channel could not be told. `why` is empty where nobody has tried to the end yet."""
 
     channel: str
@@ -29,7 +29,7 @@ class Untold:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class NotificationLog:
     """Of one run and one channel."""
 
     journal: Journal
@@ -62,11 +62,11 @@ class Told:
             told = json.dumps({"at": at, "why": why})
             self.journal.remember("notify.failed", f"{self._key(seq)}/{number}", told)
 
-    def untold(self) -> Iterator[Untold]:
+    def untold(self) -> Iterator[Undelivered]:
         """What is due, with what stood in the way last."""
         for record in self.due():
             why = ["", *self._failures(record.seq)][-1]
-            yield Untold(self.channel, kind_of(record.event), record.seq, record.at, why)
+            yield Undelivered(self.channel, kind_of(record.event), record.seq, record.at, why)
 
     def _failures(self, seq: int) -> Iterator[str]:
         for number in range(1, FAILURES_MAX + 1):

@@ -1,6 +1,6 @@
 """What the protocol needs of the world, and the values that cross the boundary.
 
-Adapters implement these; `execution` calls nothing else. A performed effect needs its command, the
+Adapters implement these; `execution` calls nothing else. Performing an effect needs the effect, the
 run's context and these ports, so the same code runs on a thread, in a simulation or on a worker.
 """
 
@@ -16,11 +16,11 @@ from interlock.ports.errors import (
     UnfitTree,
     UsageError,
 )
-from interlock.ports.gates import Case, Gates, Judgement
+from interlock.ports.gates import GateRequest, Gates, Judgement
 from interlock.ports.journal import Answer, Blobs, Journal
 from interlock.ports.machine import as_infrastructure, machine_trouble, names_trouble, started
 from interlock.ports.time import Cancel, Clock, Permit, has_worked, may_begin
-from interlock.ports.workspaces import Candidate, Change, Merged, Place, Room, Stamp, Workspaces
+from interlock.ports.workspaces import Candidate, Change, Checkout, CheckoutSpec, Merged, Stamp, Workspaces
 from interlock.ports.world import Engine, Render, World
 
 __all__ = [
@@ -31,14 +31,16 @@ __all__ = [
     "Cancel",
     "Cancelled",
     "Candidate",
-    "Case",
     "Change",
+    "Checkout",
+    "CheckoutSpec",
     "Clock",
     "Damaged",
     "DeliveryRefused",
     "Ended",
     "Engine",
     "Fenced",
+    "GateRequest",
     "Gates",
     "InfrastructureError",
     "InterlockError",
@@ -48,9 +50,7 @@ __all__ = [
     "Merged",
     "Outcome",
     "Permit",
-    "Place",
     "Render",
-    "Room",
     "Stamp",
     "UnfitSetup",
     "UnfitTree",

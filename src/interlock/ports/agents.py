@@ -8,13 +8,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from interlock.core.commands import Left
+from interlock.core.effects import Remaining
 from interlock.core.events import Usage
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec, Pipeline, Scope
 from interlock.core.secret_forms import handed_out
 from interlock.ports.time import Cancel
-from interlock.ports.workspaces import Place
+from interlock.ports.workspaces import Checkout
 
 
 class Ended(StrEnum):
@@ -43,7 +43,7 @@ class Brief:
     dir: str = ""  # where to work, relative to the checkout
     session: Path | None = None  # of the attempt before, as that one left it in its outcome
     resumed: str = ""  # the text in place of `text`, where that session can be resumed
-    left: Left = Left()  # of the limits: an agent that tells as it goes is ended there
+    remaining: Remaining = Remaining()  # of the limits: an agent that tells as it goes is ended there
     scope: Scope = Scope()  # what may be changed: a courtesy, the scope gate judges
     secrets: tuple[str, ...] = ()  # values that must not be in anything that is kept
     answer_schema: str = ""  # JSON Schema of the answer that is due, empty where the work itself is all
@@ -66,7 +66,7 @@ class Outcome:
     retry_at: float = 0.0
     permanent: bool = False
     worked: bool = False  # its model answered, or there is no more than its own word that none did
-    told: str = ""  # the brief as it was sent
+    sent_brief: str = ""  # the brief as it was sent
     answer: str = ""  # what it answered in full, where the brief asks for one: JSON, or text that holds it
     notes: tuple[str, ...] = ()  # what a person should know, such as failures that the program got over
 
@@ -80,8 +80,8 @@ class Lender(Protocol):
 
 
 class Agent(Protocol):
-    def work(self, spec: AgentSpec, brief: Brief, place: Place, cancel: Cancel) -> Outcome:
-        """Do the work in `place.tree`. When this returns, every process it started is dead."""
+    def work(self, spec: AgentSpec, brief: Brief, checkout: Checkout, cancel: Cancel) -> Outcome:
+        """Do the work in `checkout.tree`. When this returns, every process it started is dead."""
 
 
 def secrets_of(

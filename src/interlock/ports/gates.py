@@ -15,7 +15,7 @@ from interlock.ports.time import Cancel
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class GateRequest:
     """What a gate is asked: `commit` is judged against the accepted input `input_commit`.
 
     `baseline` is the gate's own report on the accepted input; `decided_on_input` says that it could
@@ -41,7 +41,7 @@ class Case:
     sandbox: str = "none"
     number: int = 1  # of the try
     alone: Callable[[], AbstractContextManager[object]] = field(default=nullcontext, compare=False)  # as World's
-    said: tuple[VerdictGiven, ...] = ()  # for a review, and for traces in proofs: of the hard gates
+    hard_verdicts: tuple[VerdictGiven, ...] = ()  # for a review, and for traces in proofs: of the hard gates
     former: VerdictGiven | None = None  # for a review: its own, on the candidate that was rejected last
 
 
@@ -62,5 +62,5 @@ class Judgement:
 
 
 class Gates(Protocol):
-    def evaluate(self, case: Case, cancel: Cancel) -> Judgement:
+    def evaluate(self, case: GateRequest, cancel: Cancel) -> Judgement:
         """Judge. Never raises for what a candidate does; raises InfrastructureError for the machine."""

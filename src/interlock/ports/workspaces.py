@@ -41,7 +41,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Checkout:
     """An attempt's or a gate's own directories; all of it is wiped together."""
 
     root: Path
@@ -52,7 +52,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class CheckoutSpec:
     """What to lay out beside a commit's files. `control` is a commit that setup worked on: where it fails on the
     files at hand and works there, it is the files that are wrong. `number` is that of the try: what failed in it is not
     tried once more; 0: it is. `base` is the commit that the run began with, whose code setup is made with, where `open`
@@ -81,20 +81,20 @@ class Workspaces(Protocol):
         """The sources merged pairwise in order, kept by `ref`; `names` are their stages. One source is itself, and so
         is one that holds all the others. Raises InfrastructureError where a merge is not as its sides left it."""
 
-    def open(self, run: str, attempt: AttemptId, commit: str, room: Room, *, overlay: str = "") -> Place:
+    def open(self, run: str, attempt: AttemptId, commit: str, spec: CheckoutSpec, *, overlay: str = "") -> Checkout:
         """A fresh place with the files of `commit` (those of commit `overlay` laid over it), a throw-away
         `.git` of one commit, setup and carried files. A place that is already there is wiped first."""
 
-    def snapshot(self, place: Place, parent: str, room: Room, stamp: Stamp, ref: str) -> Candidate:
+    def snapshot(self, checkout: Checkout, parent: str, spec: CheckoutSpec, stamp: Stamp, ref: str) -> Candidate:
         """Read the files, make the commit on `parent`, keep it by `ref` (created once, never moved).
         Raises UnfitTree where they hold what cannot be taken (a nested repository, a device...)."""
 
     def adopt(self, commit: str, parent: str, stamp: Stamp, ref: str) -> Candidate:
         """A person's own commit (or the input itself) as a candidate: its tree, on `parent`."""
 
-    def put_beside(self, place: Place, name: str, content: bytes) -> Path: ...  # for who works in the checkout
+    def put_beside(self, checkout: Checkout, name: str, content: bytes) -> Path: ...  # for who works in the checkout
 
-    def wipe(self, place: Place) -> None:
+    def wipe(self, checkout: Checkout) -> None:
         """Remove the place. What cannot be removed stays where it is in nobody's way, and `leavings` tell of it."""
 
     def discard(self, run: str, attempt: AttemptId) -> None:
@@ -106,14 +106,14 @@ class Workspaces(Protocol):
     def has(self, commit: str) -> bool:
         """Whether the store holds the commit."""
 
-    def clean_room(self, commit: str, base: str, room: Room) -> AbstractContextManager[Place]:
+    def clean_checkout(self, commit: str, base: str, spec: CheckoutSpec) -> AbstractContextManager[Checkout]:
         """A checkout of `commit` that no agent touched, with a throw-away `.git` of `base` and `commit`. Raises
-        UnfitSetup where setup fails on its files and works on those of `room.control`."""
+        UnfitSetup where setup fails on its files and works on those of `spec.control`."""
 
-    def room_digest(self, commit: str, base: str, room: Room) -> str:
-        """A digest of what the clean room shows beside the files of `commit`: what `.git` says, and what setup makes,
-        which is made where it is not there yet. Of a candidate's commit the message and date are ours, and do not
-        count. Raises as `clean_room`."""
+    def checkout_digest(self, commit: str, base: str, spec: CheckoutSpec) -> str:
+        """A digest of what the clean checkout shows beside the files of `commit`: what `.git` says, and what setup
+        makes, which is made where it is not there yet. Of a candidate's commit the message and date are ours, and do not
+        count. Raises as `clean_checkout`."""
 
     def read(self, commit: str, path: str, max_bytes: int) -> bytes | None:
         """A regular file of the commit's tree, None where there is none. Raises UsageError above `max_bytes`."""

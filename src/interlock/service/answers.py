@@ -12,14 +12,14 @@ from interlock.core.history import AttemptPhase
 from interlock.core.ids import parse_attempt
 from interlock.core.state import Phase
 from interlock.core.text import plain
-from interlock.core.views import RunView, StageView, Standing, WaitView
+from interlock.core.views import RunSummary, RunView, StageView, WaitView
 from interlock.ports import Answer, UsageError
 
 _CONTINUES = (PauseReason.INFRASTRUCTURE, PauseReason.LIMIT, PauseReason.DELIVERY)
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class AnswerRequest:
     """What a person said, before it is known what it is about. Empty fields are to be found out."""
 
     action: Action
@@ -35,7 +35,7 @@ class Said:
     branch: str = ""
 
 
-def to_answer(view: RunView, said: Said, new_id: Callable[[], str], at: float) -> Answer:
+def to_answer(view: RunView, said: AnswerRequest, new_id: Callable[[], str], at: float) -> Answer:
     """The answer that `said` means for the run as it is. Raises UsageError where it fits nothing."""
     if said.branch:
         check_branch(said.branch)
@@ -60,13 +60,15 @@ def to_answer(view: RunView, said: Said, new_id: Callable[[], str], at: float) -
     )
 
 
-def going_on(view: Standing, limits: tuple[tuple[str, float], ...], by: str, branch: str = "") -> Iterator[Said]:
+def going_on(
+    view: RunSummary, limits: tuple[tuple[str, float], ...], by: str, branch: str = ""
+) -> Iterator[AnswerRequest]:
     """What `resume` says to a run: more of a limit, and to go on where it paused for the world's sake; then, or where
     it is to deliver under another name, with that."""
     if limits:
-        yield Said(Action.RAISE, by, limits=limits)
+        yield AnswerRequest(Action.RAISE, by, limits=limits)
     if branch or any(wait.reason in _CONTINUES for wait in view.waits):
-        yield Said(Action.CONTINUE, by, branch=branch)
+        yield AnswerRequest(Action.CONTINUE, by, branch=branch)
 
 
 def check_branch(name: str) -> None:
@@ -75,7 +77,7 @@ def check_branch(name: str) -> None:
         raise UsageError(f"--branch: {wrong} (`git help check-ref-format`)")
 
 
-def too_late(view: Standing, branch: str) -> str:
+def too_late(view: RunSummary, branch: str) -> str:
     """Why a run that is over takes neither another name for its branch nor more of a limit."""
     said = f"run {view.id} is {view.phase}, and over"
     if not branch:
@@ -86,7 +88,7 @@ def too_late(view: Standing, branch: str) -> str:
     return f"{said}: it is delivered as {delivered} (`git branch {branch} {delivered}` gives that another name too)"
 
 
-def _about(view: RunView, said: Said) -> tuple[str, str, str]:
+def _about(view: RunView, said: AnswerRequest) -> tuple[str, str, str]:
     match said.action:
         case Action.APPROVE | Action.REJECT:
             wait = _the_approval(view, said)
@@ -99,7 +101,7 @@ def _about(view: RunView, said: Said) -> tuple[str, str, str]:
             return "", "", ""
 
 
-def _the_approval(view: RunView, said: Said) -> WaitView:
+def _the_approval(view: RunView, said: AnswerRequest) -> WaitView:
     waiting = [wait for wait in view.waits if wait.reason == "approval"]
     fitting = [
         wait
@@ -116,7 +118,7 @@ def _the_approval(view: RunView, said: Said) -> WaitView:
     raise UsageError(f"say which: {named} {'wait' if len(waiting) > 1 else 'waits'} for an approval")
 
 
-def _retry_stage(view: RunView, said: Said) -> StageView:
+def _retry_stage(view: RunView, said: AnswerRequest) -> StageView:
     known = [stage.id for stage in view.stages]
     if not said.stage:
         paused = [stage for stage in view.stages if stage.phase is Phase.PAUSED]
@@ -133,7 +135,7 @@ def _retry_stage(view: RunView, said: Said) -> StageView:
     return stage
 
 
-def _the_candidate(view: RunView, said: Said) -> tuple[str, str, str]:
+def _the_candidate(view: RunView, said: AnswerRequest) -> tuple[str, str, str]:
     if not said.subject:
         raise UsageError("say which attempt to accept, as STAGE/EPOCH.NUMBER: `interlock show` lists them")
     try:
@@ -155,7 +157,7 @@ def _the_candidate(view: RunView, said: Said) -> tuple[str, str, str]:
     return attempt.stage, str(attempt), ""
 
 
-def _limits(view: RunView, said: Said) -> tuple[tuple[str, float], ...]:
+def _limits(view: RunView, said: AnswerRequest) -> tuple[tuple[str, float], ...]:
     known = limit_names(stage.id for stage in view.stages)
     for name, amount in said.limits:
         if name not in known:

@@ -20,7 +20,7 @@ from interlock.execution.grown import only_grew
 from interlock.ports import (
     Blobs,
     Cancel,
-    Case,
+    GateRequest,
     Gates,
     InfrastructureError,
     Judgement,
@@ -198,9 +198,9 @@ def _does_not_apply(gate: Gate, request: CheckRequest) -> str:
     return outside_run(gate, asked) if outside_run is not None else ""
 
 
-def _case(context: Context, stage: Stage, gate: Gate, request: CheckRequest) -> Case:
+def _case(context: Context, stage: Stage, gate: Gate, request: CheckRequest) -> GateRequest:
     commit, tree = _as_proposed(request) if gate.kind == GateKind.SCOPE else (request.commit, request.tree)
-    return Case(
+    return GateRequest(
         run=context.run,
         subject=AttemptId(stage.id, 1, 1),
         stage=stage,
@@ -217,7 +217,7 @@ def _case(context: Context, stage: Stage, gate: Gate, request: CheckRequest) -> 
     )
 
 
-def _judge(gates: Gates, blobs: Blobs, case: Case, cancel: Cancel) -> Judgement:
+def _judge(gates: Gates, blobs: Blobs, case: GateRequest, cancel: Cancel) -> Judgement:
     try:
         if case.gate.needs_baseline:
             case = _with_baseline(gates, blobs, case, cancel)
@@ -226,7 +226,7 @@ def _judge(gates: Gates, blobs: Blobs, case: Case, cancel: Cancel) -> Judgement:
         return Judgement(VerdictStatus.ERRORED, (Finding("infrastructure", str(error)),))
 
 
-def _failed_before(gates: Gates, case: Case, judgement: Judgement | None, cancel: Cancel) -> bool:
+def _failed_before(gates: Gates, case: GateRequest, judgement: Judgement | None, cancel: Cancel) -> bool:
     """Whether the base fails the gate as well: asked only where the change does."""
     if judgement is None or judgement.status is not VerdictStatus.FAILED or not case.gate.judges_base:
         return False
@@ -238,11 +238,11 @@ def _failed_before(gates: Gates, case: Case, judgement: Judgement | None, cancel
         return False
 
 
-def _on_base(case: Case) -> Case:
+def _on_base(case: GateRequest) -> GateRequest:
     return replace(case, subject=base_of(case.stage.id), commit=case.base_commit, tree=case.input_tree)
 
 
-def _with_baseline(gates: Gates, blobs: Blobs, case: Case, cancel: Cancel) -> Case:
+def _with_baseline(gates: Gates, blobs: Blobs, case: GateRequest, cancel: Cancel) -> GateRequest:
     judged = gates.evaluate(_on_base(case), cancel)
     report = next((item.digest for item in judged.evidence if item.name == "report"), "")
     decided = judged.status is not VerdictStatus.ERRORED

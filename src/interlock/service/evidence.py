@@ -38,14 +38,14 @@ LOOKED_MAX = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Evident:
+class EvidenceCheck:
     """`looked` files, of which these are gone or cut short, each with its run."""
 
     looked: int
     missing: tuple[tuple[str, str], ...]  # run, digest
 
 
-def look(journal: Journal, blobs: Blobs, runs: Iterable[str]) -> Evident:
+def look(journal: Journal, blobs: Blobs, runs: Iterable[str]) -> EvidenceCheck:
     """Of `runs`, newest first, that can be read; the newest LOOKED_MAX digests."""
     seen: set[str] = set()
     missing = []
@@ -57,7 +57,7 @@ def look(journal: Journal, blobs: Blobs, runs: Iterable[str]) -> Evident:
         seen.add(digest)
         if not _is_there(blobs, digest, size):
             missing.append((run, digest))
-    return Evident(len(seen), tuple(missing))
+    return EvidenceCheck(len(seen), tuple(missing))
 
 
 def _named(journal: Journal, runs: Iterable[str]) -> Iterator[tuple[str, str, int | None]]:

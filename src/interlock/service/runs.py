@@ -58,7 +58,7 @@ def begin(journal: Journal, run: str, at: float, request: RunRequest) -> RunStar
 
 def _require_branch(pipeline: Pipeline, started: RunStarted) -> None:
     """The run would work first, and then find nowhere to deliver to."""
-    from interlock.spec.templates import render  # late: who looks at runs needs no templates
+    from interlock.pipelinefile.templates import render  # late: who looks at runs needs no templates
 
     branch = delivery_branch(render, pipeline, started)
     if wrong := flaw(branch, repr(plain(branch, 200))):

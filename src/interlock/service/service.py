@@ -11,7 +11,7 @@ from interlock.core.events import Recorded
 from interlock.core.ids import AttemptId, parse_attempt
 from interlock.core.pipeline import Pipeline
 from interlock.core.text import plain
-from interlock.core.views import RunPhase, RunView, Standing, unreadable
+from interlock.core.views import RunPhase, RunSummary, RunView, unreadable
 from interlock.execution.histories import Histories
 from interlock.execution.recorded import recorded_pipeline
 from interlock.ports import (
@@ -26,13 +26,13 @@ from interlock.ports import (
     UsageError,
     Workspaces,
 )
-from interlock.service.answers import Said, to_answer
+from interlock.service.answers import AnswerRequest, to_answer
 from interlock.service.checks import Checked, CheckRequest, check, check_proposal, with_judges_of_base
 from interlock.service.naming import in_order, run_named
 from interlock.service.reading import lost, understood
 from interlock.service.runs import RunRequest, begin
 
-Seen = TypeVar("Seen", Standing, RunView)
+Seen = TypeVar("Seen", RunSummary, RunView)
 
 _SHOWN_MAX = 10
 _OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
@@ -86,7 +86,7 @@ class Service:
             answered = self.has_answer(run)
             return _going_on(self.histories.view(self._pipeline(run), run, self.owner_of(run)), answered=answered)
 
-    def locate_run(self, run: str) -> Standing:
+    def locate_run(self, run: str) -> RunSummary:
         """Where a run is, without its past. Raises as `describe_run`."""
         with understood(run):
             answered = self.has_answer(run)
@@ -108,7 +108,7 @@ class Service:
         """Whether there were runs, and nothing tells which."""
         return bool(self.vanished) and not self.journal.runs() and not self.lost_runs()
 
-    def list_runs(self, count: int = 50) -> list[Standing]:
+    def list_runs(self, count: int = 50) -> list[RunSummary]:
         """The newest runs, newest first. One that cannot be read says so as its phase, and why; those that are damaged
         and set aside are left out."""
         aside = self.aside()
@@ -116,7 +116,7 @@ class Service:
         shown = (run for run in listed if run.phase is not RunPhase.DAMAGED or run.id not in aside)
         return list(islice(shown, count))
 
-    def damaged_runs(self) -> list[Standing]:
+    def damaged_runs(self) -> list[RunSummary]:
         """Newest first, those that are set aside too."""
         listed = (self._listed(run) for run in reversed(self.run_ids()))
         return [run for run in listed if run.phase is RunPhase.DAMAGED]
@@ -130,7 +130,7 @@ class Service:
         """Events beyond seq `after`, for those who follow."""
         return self.journal.records(run, after)
 
-    def choose_run(self, name: str, fits: Callable[[Standing], bool] = lambda _: True) -> Standing:
+    def choose_run(self, name: str, fits: Callable[[RunSummary], bool] = lambda _: True) -> RunSummary:
         """The run that `name` means (see `naming`); without a name the only one that fits. Raises UsageError, and does
         so where one cannot be read: it may be the one that was meant; InfrastructureError where it is that or none."""
         if name:
@@ -153,7 +153,7 @@ class Service:
             )
         raise UsageError("\n".join(["say which run:", *map(_told, fitting[:_SHOWN_MAX])]))
 
-    def latest_run(self, name: str = "", passed_over: Callable[[Standing], None] = lambda _: None) -> Standing:
+    def latest_run(self, name: str = "", passed_over: Callable[[RunSummary], None] = lambda _: None) -> RunSummary:
         """The run of that name; without one the only unfinished run, else the newest. Raises UsageError; and
         InfrastructureError where none can be read. What it cannot read it passes over, and tells."""
         if name:
@@ -172,7 +172,7 @@ class Service:
         unfinished = [run for run in readable if run.phase not in _OVER]
         return unfinished[0] if len(unfinished) == 1 else readable[0]
 
-    def answer(self, view: RunView, said: Said) -> Answer:
+    def answer(self, view: RunView, said: AnswerRequest) -> Answer:
         """Put an answer into the inbox. The owner journals it; where nobody owns the run, drive it next."""
         answer = to_answer(view, said, self.new_answer_id, self.clock.now())
         self.journal.put_answer(answer)
@@ -215,7 +215,7 @@ class Service:
             raise UsageError(f"{attempt} has no candidate: it is {view.attempt(attempt).phase}")
         return commit
 
-    def _listed(self, run: str) -> Standing:
+    def _listed(self, run: str) -> RunSummary:
         try:
             return self.locate_run(run)
         except InfrastructureError as error:
@@ -261,11 +261,11 @@ def _attempt(view: RunView, name: str) -> AttemptId:
     return attempt
 
 
-def _unread(run: Standing, words: str) -> InfrastructureError:
+def _unread(run: RunSummary, words: str) -> InfrastructureError:
     kind = Damaged if run.phase is RunPhase.DAMAGED else InfrastructureError
     return kind(f"{words}: {run.id} is {run.phase}: {run.why}: `interlock doctor` says more", permanent=True)
 
 
-def _told(run: Standing) -> str:
+def _told(run: RunSummary) -> str:
     task = " ".join(plain(run.task, 200).split())
     return f"  {run.id}  {run.phase:<11}  {task[:60]}{' ...' if len(task) > 60 else ''}"

@@ -22,7 +22,7 @@ _STARS = "***"
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class VisibleDiff:
     """`changes` by names that can be shown; `patch` lacks the files `left_out`, which are named as they can be."""
 
     changes: tuple[Change, ...]
@@ -37,7 +37,7 @@ class Shown:
         return tuple(f"{name} is left out: {why}" for name in self.left_out)
 
 
-def shown(workspaces: Workspaces, view: RunView, old: str, new: str, *, patch: bool = True) -> Shown:
+def shown(workspaces: Workspaces, view: RunView, old: str, new: str, *, patch: bool = True) -> VisibleDiff:
     """What lies between two commits or trees of the run."""
     whose = _with_secrets(view, (old, new))
     changes = workspaces.changes(old, new) if whose or not patch else ()
@@ -45,7 +45,7 @@ def shown(workspaces: Workspaces, view: RunView, old: str, new: str, *, patch: b
     hidden = [path for path, name in names.items() if name]
     told = tuple(replace(change, path=names.get(change.path) or change.path) for change in changes)
     text = b"" if not patch or (hidden and len(hidden) == len(changes)) else workspaces.patch(old, new, hidden)
-    return Shown(told, text, tuple(names[path] for path in hidden), tuple(str(one.id) for one in whose))
+    return VisibleDiff(told, text, tuple(names[path] for path in hidden), tuple(str(one.id) for one in whose))
 
 
 def is_withheld(view: RunView, commit: str, path: str) -> bool:

@@ -75,14 +75,14 @@ class Telemetry:
 
     view: Callable[[str], RunView]
 
-    def attend(self, run: str) -> Attendance:
-        made = Attendance(run, self.view)
+    def attend(self, run: str) -> TelemetryObserver:
+        made = TelemetryObserver(run, self.view)
         started(made.thread)
         return made
 
 
 @dataclass(slots=True)
-class Attendance:
+class TelemetryObserver:
     """One run. Spans are sent once they have ended."""
 
     run: str

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from interlock import __version__
-from interlock.agents.program import log_in
+from interlock.agents.program import log_path
 from interlock.agents.words import in_words
 from interlock.core.history import AttemptPhase
 from interlock.core.text import plain
@@ -79,7 +79,7 @@ def log(request: Request) -> Response:
         raise UsageError("offset: expected a number of bytes")
     over = made.phase is not AttemptPhase.WORKING
     place = None if over else site.app.workspaces.place_of(view.id, made.id)
-    text, end = _piece(log_in(place), int(asked)) if place is not None else ("", int(asked))
+    text, end = _piece(log_path(place), int(asked)) if place is not None else ("", int(asked))
     return _json(run=view.id, log={"text": text, "next_offset": end, "over": over})
 
 

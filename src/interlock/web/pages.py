@@ -21,11 +21,11 @@ from starlette.routing import Route
 from interlock.agents.words import in_words
 from interlock.core.events import Action, Evidence, Usage
 from interlock.core.history import AttemptView
-from interlock.core.state import Spent
+from interlock.core.state import Spending
 from interlock.core.text import plain
 from interlock.core.views import RunPhase, RunView, WaitView, attempt_word, stage_word
 from interlock.ports import UsageError
-from interlock.service import Said
+from interlock.service import AnswerRequest
 from interlock.service.answers import going_on
 from interlock.service.withheld import is_withheld, shown
 from interlock.web.changes import Line, lines
@@ -63,7 +63,7 @@ def runs(request: Request) -> Response:
 
 
 def _pipelines(site: Site) -> list[str]:
-    from interlock.spec import find_pipelines
+    from interlock.pipelinefile import find_pipelines
 
     return [str(path) for path in find_pipelines(site.app.repository)]
 
@@ -169,21 +169,21 @@ def _inputs(given: Mapping[str, str]) -> dict[str, str]:
 # --- answers ----------------------------------------------------------------------------------------
 
 
-def _said(view: RunView, given: Mapping[str, str], by: str) -> Iterator[Said]:
+def _said(view: RunView, given: Mapping[str, str], by: str) -> Iterator[AnswerRequest]:
     """What the form says. Raises UsageError where it says nothing."""
     stage, subject = given.get("stage", ""), given.get("subject", "")
     comment, gate = plain(given.get("comment", ""), 10_000), given.get("gate", "")
     match given.get("action", ""):
         case "approve":
-            yield Said(Action.APPROVE, by, stage, subject, gate, comment)
+            yield AnswerRequest(Action.APPROVE, by, stage, subject, gate, comment)
         case "reject":
-            yield Said(Action.REJECT, by, stage, subject, gate, comment)
+            yield AnswerRequest(Action.REJECT, by, stage, subject, gate, comment)
         case "retry":
-            yield Said(Action.RETRY, by, stage, "", "", comment)
+            yield AnswerRequest(Action.RETRY, by, stage, "", "", comment)
         case "accept":
-            yield Said(Action.ACCEPT, by, stage, subject, "", comment, override=given.get("override") == "yes")
+            yield AnswerRequest(Action.ACCEPT, by, stage, subject, "", comment, override=given.get("override") == "yes")
         case "cancel":
-            yield Said(Action.CANCEL, by, comment=comment)
+            yield AnswerRequest(Action.CANCEL, by, comment=comment)
         case "continue":
             yield from going_on(view, (), by)
         case "raise":
@@ -282,7 +282,7 @@ def _lasted(seconds: float) -> str:
     return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def _spent(spent: Spent) -> str:
+def _spent(spent: Spending) -> str:
     said = [f"{spent.attempts} attempt{'' if spent.attempts == 1 else 's'}"]
     said += [f"{spent.tokens:,} tokens"] if spent.tokens else []
     if spent.cost_usd or (spent.cost_known and spent.tokens):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from interlock.ports import InfrastructureError, UnfitSetup
-from interlock.workspaces.furnish import Parts, Wanted, furnish, ground
+from interlock.workspaces.furnish import CheckoutParts, CheckoutRequest, furnish, ground
 from interlock.workspaces.setup import SetupFailed
 from interlock.workspaces.setup_output import error_line
 
@@ -22,11 +22,11 @@ Done = TypeVar("Done")
 class Attempted:
     """`wanted` is what is tried, `control` what it is compared with, None where there is nothing."""
 
-    wanted: Wanted
-    control: Wanted | None
+    wanted: CheckoutRequest
+    control: CheckoutRequest | None
 
 
-def tried(parts: Parts, attempted: Attempted, act: Callable[[Wanted], Done]) -> Done:
+def tried(parts: CheckoutParts, attempted: Attempted, act: Callable[[CheckoutRequest], Done]) -> Done:
     """`act(wanted)`, once more where it fails. Raises UnfitSetup, or what `act` raised."""
     wanted, control = attempted.wanted, attempted.control
     try:
@@ -37,7 +37,7 @@ def tried(parts: Parts, attempted: Attempted, act: Callable[[Wanted], Done]) -> 
         last = failed
     if not (last.again or last.by_files or last.slow):
         try:
-            return act(replace(wanted, room=replace(wanted.room, number=0)))
+            return act(replace(wanted, spec=replace(wanted.spec, number=0)))
         except SetupFailed as failed:
             last = failed
     _prove(parts, control, last)
@@ -46,25 +46,25 @@ def tried(parts: Parts, attempted: Attempted, act: Callable[[Wanted], Done]) -> 
     raise UnfitSetup(f"{words}\n{last.why}", last.output) from last
 
 
-def _may_differ(parts: Parts, wanted: Wanted, control: Wanted, failed: SetupFailed) -> bool:
+def _may_differ(parts: CheckoutParts, wanted: CheckoutRequest, control: CheckoutRequest, failed: SetupFailed) -> bool:
     """Whether the two trees can be told apart by what failed."""
     if failed.what == "settle" or failed.by_files:
         return wanted.shown != control.shown
-    setups = wanted.room.setup[: failed.index + 1]
+    setups = wanted.spec.setup[: failed.index + 1]
     keys = {parts.recipes.key(setups, parts.objects.listing(each.shown)) for each in (wanted, control)}
     return len(keys) > 1
 
 
-def _prove(parts: Parts, control: Wanted, failed: SetupFailed) -> None:
+def _prove(parts: CheckoutParts, control: CheckoutRequest, failed: SetupFailed) -> None:
     """Raises InfrastructureError where the control fails too: then nothing is said of the files."""
-    setups = control.room.setup
+    setups = control.spec.setup
     try:
         if failed.what == "settle":
-            place = parts.places.of("setup")
+            checkout = parts.places.of("setup")
             try:
-                furnish(parts, place, control)
+                furnish(parts, checkout, control)
             finally:
-                parts.places.wipe(place.root)
+                parts.places.wipe(checkout.root)
         elif not failed.by_files:
             parts.recipes.proved(setups[: failed.index + 1], ground(parts, control))
         else:

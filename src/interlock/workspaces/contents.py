@@ -13,10 +13,10 @@ from functools import cached_property
 from pathlib import Path
 
 from interlock.ports import InfrastructureError, UsageError
-from interlock.workspaces import base, checkout, lfs, trees
+from interlock.workspaces import base, layout, lfs, trees
 from interlock.workspaces.base import Origin
-from interlock.workspaces.checkout import Laid
 from interlock.workspaces.git import Git, Trust
+from interlock.workspaces.layout import CheckoutIndex
 from interlock.workspaces.objects import CHUNK, Objects, disk_trouble
 from interlock.workspaces.scan import shown
 from interlock.workspaces.trees import Listing
@@ -53,7 +53,7 @@ class Contents:
             self._pointers[tree] = self._find_pointers(self._objects.listing(tree))
         return self._pointers[tree]
 
-    def lay_in(self, tree: str, into: Path, laid: Laid) -> None:
+    def lay_in(self, tree: str, into: Path, laid: CheckoutIndex) -> None:
         """Fill a checkout of `tree`. Raises UsageError where something is missing."""
         listing = self._objects.listing(tree)
         for path, sha256 in self.pointers(tree).items():
@@ -72,13 +72,13 @@ class Contents:
         origin = self._origin()
         return lfs.folder_of(Git(self._environ, origin.git_dir, trust=Trust.USER), origin.common_dir)
 
-    def _lay_submodules(self, listing: Listing, into: Path, prefix: bytes, laid: Laid, depth: int) -> None:
+    def _lay_submodules(self, listing: Listing, into: Path, prefix: bytes, laid: CheckoutIndex, depth: int) -> None:
         for path, oid in _submodules(listing):
             if self._objects.look(oid) is None:
                 self.check_submodule(prefix + path, oid, self._origin().worktree, depth)
             inner = self._objects.listing(self._objects.commit(oid).tree)
             below = into / os.fsdecode(path)
-            found = checkout.lay_out(self._objects, inner, below)
+            found = layout.lay_out(self._objects, inner, below)
             inside = {prefix + path + b"/" + name: entry.oid for name, entry in trees.leaves(inner)}
             laid.inner.update({name: blob for name, blob in inside.items() if name not in laid.inner})
             laid.seen.update({prefix + path + b"/" + name: status for name, status in found.seen.items()})
@@ -150,7 +150,9 @@ class Contents:
         kept = lfs.kept(self._store, sha256)
         return lfs.content(self._objects, kept) if kept else None
 
-    def _lay_pointer(self, path: bytes, sha256: str, into: Path, laid: Laid, entry: trees.Entry | None) -> None:
+    def _lay_pointer(
+        self, path: bytes, sha256: str, into: Path, laid: CheckoutIndex, entry: trees.Entry | None
+    ) -> None:
         content = self._content(path, sha256)
         if content is None:
             raise UsageError(f"{shown(path)}: its content is not here: run `git lfs pull`")
@@ -163,7 +165,7 @@ class Contents:
                 for chunk in content:
                     digest.update(chunk)
                     file.write(chunk)
-            laid.seen[path] = checkout.seen(target.lstat())
+            laid.seen[path] = layout.seen(target.lstat())
         except OSError as error:
             raise disk_trouble(target, error) from error
         if digest.hexdigest() != sha256:

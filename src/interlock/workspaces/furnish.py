@@ -12,85 +12,85 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from interlock.ports import InfrastructureError, Place, Room, UsageError
-from interlock.workspaces import checkout, setup_code, setup_paths, trees
+from interlock.ports import Checkout, CheckoutSpec, InfrastructureError, UsageError
+from interlock.workspaces import layout, setup_code, setup_paths, trees
 from interlock.workspaces.base import Origin
-from interlock.workspaces.checkout import Laid
 from interlock.workspaces.contents import Contents
+from interlock.workspaces.layout import CheckoutIndex
 from interlock.workspaces.objects import Commit, Objects, disk_trouble
 from interlock.workspaces.places import Places
-from interlock.workspaces.setup import Ground, Recipes
+from interlock.workspaces.setup import Recipes, SetupInput
 from interlock.workspaces.setup_paths import copy_tree
-from interlock.workspaces.throwaway import Kits, exclude, write_index, write_repository
+from interlock.workspaces.throwaway import TreePacks, exclude, write_index, write_repository
 from interlock.workspaces.trees import Listing
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class CheckoutParts:
     """What places are furnished with."""
 
     objects: Objects
-    kits: Kits
+    kits: TreePacks
     contents: Contents
     recipes: Recipes
     places: Places
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class CheckoutRequest:
     """The files of tree `shown` on a `.git` of `commits`, and what is laid out beside them. What setup makes is made
     from tree `made_from`; empty: `shown`. Where it has a key, it is made with the code of tree `base`; empty:
     that of the first commit."""
 
     commits: Sequence[Commit]
     shown: str
-    room: Room
+    spec: CheckoutSpec
     origin: Callable[[], Origin]
     made_from: str = ""
     base: str = ""
 
 
-def furnish(parts: Parts, place: Place, wanted: Wanted) -> tuple[Place, Laid]:
-    """Fill `place`. Returns it with what setup adds. Raises SetupFailed, InfrastructureError, UsageError."""
-    room, commits = wanted.room, wanted.commits
-    laid = _files(parts, place, wanted)
-    if room.carry:
-        _carry(room.carry, wanted.origin(), place.tree)
+def furnish(parts: CheckoutParts, checkout: Checkout, wanted: CheckoutRequest) -> tuple[Checkout, CheckoutIndex]:
+    """Fill `checkout`. Returns it with what setup adds. Raises SetupFailed, InfrastructureError, UsageError."""
+    spec, commits = wanted.spec, wanted.commits
+    laid = _files(parts, checkout, wanted)
+    if spec.carry:
+        _carry(spec.carry, wanted.origin(), checkout.tree)
     listing = parts.objects.listing(wanted.shown)
-    if room.setup:
+    if spec.setup:
         head = parts.objects.listing(commits[-1].tree)
-        write_index(parts.objects, head, laid, place.tree)
-        parts.recipes.furnish(room.setup, ground(parts, wanted), place)
-        place = replace(place, env=parts.recipes.variables(room.setup, place))
-        _put_back(parts, place.tree, listing, laid)
-    if room.setup or room.carry:
-        named = left_by(room)
-        laid.left = named | frozenset(_untracked(place.tree, listing, laid.replaced, named))
-        exclude(place.tree, laid.left)
+        write_index(parts.objects, head, laid, checkout.tree)
+        parts.recipes.furnish(spec.setup, ground(parts, wanted), checkout)
+        checkout = replace(checkout, env=parts.recipes.variables(spec.setup, checkout))
+        _put_back(parts, checkout.tree, listing, laid)
+    if spec.setup or spec.carry:
+        named = left_by(spec)
+        laid.left = named | frozenset(_untracked(checkout.tree, listing, laid.replaced, named))
+        exclude(checkout.tree, laid.left)
     accepted = parts.objects.listing(commits[-1].tree)
     for path in trees.differences(accepted, listing):
         laid.seen.pop(path, None)  # laid over the input: to be read as a change of it
-    write_index(parts.objects, accepted, laid, place.tree)
-    checkout.hand_over(laid)
-    return place, laid
+    write_index(parts.objects, accepted, laid, checkout.tree)
+    layout.hand_over(laid)
+    return checkout, laid
 
 
-def ground(parts: Parts, wanted: Wanted) -> Ground:
+def ground(parts: CheckoutParts, wanted: CheckoutRequest) -> SetupInput:
     """What setup works on."""
     tree, base = wanted.made_from or wanted.shown, wanted.base or wanted.commits[0].tree
-    return Ground(
+    return SetupInput(
         tree,
         parts.objects.listing(tree),
         lambda setups: setup_code.made_from(parts.objects, setups, tree, base),
         lambda shown: _plain(parts, replace(wanted, shown=shown)),
         parts.places.wipe,
-        wanted.room.number,
+        wanted.spec.number,
     )
 
 
-def left_by(room: Room) -> frozenset[bytes]:
+def left_by(spec: CheckoutSpec) -> frozenset[bytes]:
     """What stays out of a candidate by name: setup's paths and what is carried in."""
-    named = [*room.carry, *(path for setup in room.setup for path in setup.paths)]
+    named = [*spec.carry, *(path for setup in spec.setup for path in setup.paths)]
     return frozenset(os.fsencode(path.strip("/")) for path in named)
 
 
@@ -100,22 +100,22 @@ def check_carried(carry: Sequence[str], origin: Origin) -> None:
         _carried(path, origin)
 
 
-def _files(parts: Parts, place: Place, wanted: Wanted) -> Laid:
+def _files(parts: CheckoutParts, checkout: Checkout, wanted: CheckoutRequest) -> CheckoutIndex:
     """The tree's files, but for those where setup's will stand."""
-    laid = checkout.lay_out(parts.objects, parts.objects.listing(wanted.shown), place.tree)
-    laid.replaced = setup_paths.names(wanted.room.setup)
-    parts.contents.lay_in(wanted.shown, place.tree, laid)
-    write_repository(parts.objects, parts.kits, place.tree, wanted.commits)
+    laid = layout.lay_out(parts.objects, parts.objects.listing(wanted.shown), checkout.tree)
+    laid.replaced = setup_paths.names(wanted.spec.setup)
+    parts.contents.lay_in(wanted.shown, checkout.tree, laid)
+    write_repository(parts.objects, parts.kits, checkout.tree, wanted.commits)
     return laid
 
 
-def _plain(parts: Parts, wanted: Wanted) -> Place:
+def _plain(parts: CheckoutParts, wanted: CheckoutRequest) -> Checkout:
     """A checkout for setup to work in."""
-    place, room = parts.places.of("setup"), wanted.room
-    laid = _files(parts, place, wanted)
-    _carry(room.carry, wanted.origin() if room.carry else None, place.tree)
-    write_index(parts.objects, parts.objects.listing(wanted.commits[-1].tree), laid, place.tree)
-    return place
+    checkout, spec = parts.places.of("setup"), wanted.spec
+    laid = _files(parts, checkout, wanted)
+    _carry(spec.carry, wanted.origin() if spec.carry else None, checkout.tree)
+    write_index(parts.objects, parts.objects.listing(wanted.commits[-1].tree), laid, checkout.tree)
+    return checkout
 
 
 def _carry(carry: Sequence[str], origin: Origin | None, tree: Path) -> None:
@@ -141,7 +141,7 @@ def _carried(path: str, origin: Origin) -> Path:
     return source
 
 
-def _put_back(parts: Parts, tree: Path, listing: Listing, laid: Laid) -> None:
+def _put_back(parts: CheckoutParts, tree: Path, listing: Listing, laid: CheckoutIndex) -> None:
     """Give back the tree's files where setup changed or removed them."""
     root = os.fsencode(tree)
     changed = []
@@ -153,10 +153,10 @@ def _put_back(parts: Parts, tree: Path, listing: Listing, laid: Laid) -> None:
         except OSError:
             changed.append((path, entry))
             continue
-        if laid.seen.get(path) != checkout.seen(now):
+        if laid.seen.get(path) != layout.seen(now):
             changed.append((path, entry))
     try:
-        checkout.lay_again(parts.objects, changed, tree, laid)
+        layout.lay_again(parts.objects, changed, tree, laid)
     except OSError as error:
         raise disk_trouble(tree, error) from error
 

@@ -24,7 +24,7 @@ _TEMPORARY = re.compile(r"tmp_|worktree-|ref-")
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class GcPolicy:
     """What to spare. A live ref that ends in a slash stands for all below it: refs/interlock/RUN/ for a run.
 
     A live `refs/bases/COMMIT` spares an imported base; and while anything is live, so is what pointers stand for.
@@ -66,7 +66,7 @@ class DiskUsage:
     places: int
 
 
-def collect(git: Git, store: Path, places: Sequence[Path], wish: Wish) -> Collected:
+def collect(git: Git, store: Path, places: Sequence[Path], wish: GcPolicy) -> Collected:
     """Remove refs, objects, kits, setups and places that are old and not live."""
     if not storage.exists(store):
         return Collected()
@@ -85,7 +85,7 @@ def collect(git: Git, store: Path, places: Sequence[Path], wish: Wish) -> Collec
     return Collected(max(0, before - after), max(0, objects - left), refs, gone, tuple(stays))
 
 
-def foresee(git: Git, store: Path, places: Sequence[Path], wish: Wish) -> Collected:
+def foresee(git: Git, store: Path, places: Sequence[Path], wish: GcPolicy) -> Collected:
     """What `collect` would remove, with nothing removed. Bytes and objects are upper bounds: an object in a pack is
     taken for old when the pack is."""
     if not storage.exists(store):
@@ -114,7 +114,7 @@ def _all(used: DiskUsage) -> tuple[int, ...]:
     return used.objects, used.kits, used.setups, used.places
 
 
-def _refs(store: Path, wish: Wish) -> int:
+def _refs(store: Path, wish: GcPolicy) -> int:
     """Remove refs that are old and not live. Bases of live refs are parents of theirs, and stay as objects."""
     removed = 0
     for path in _old_refs(store, wish):
@@ -126,13 +126,13 @@ def _refs(store: Path, wish: Wish) -> int:
     return removed
 
 
-def _old_refs(store: Path, wish: Wish) -> Iterator[Path]:
+def _old_refs(store: Path, wish: GcPolicy) -> Iterator[Path]:
     for path in [path for path in (store / "refs").rglob("*") if path.is_file()]:
         if not wish.spares(str(path.relative_to(store))) and path.stat().st_mtime < wish.before:
             yield path
 
 
-def _places(places: Sequence[Path], wish: Wish) -> tuple[int, list[str]]:
+def _places(places: Sequence[Path], wish: GcPolicy) -> tuple[int, list[str]]:
     """How many were removed, and why others were not."""
     roots = list(_old_places(places, wish))
     for root in roots:
@@ -155,7 +155,7 @@ def _removed(paths: Sequence[Path]) -> list[str]:
     return stays
 
 
-def _old_places(places: Sequence[Path], wish: Wish) -> Iterator[Path]:
+def _old_places(places: Sequence[Path], wish: GcPolicy) -> Iterator[Path]:
     """Places of runs are folders of attempts; those of gates (`gate-` in earlier versions) and setups lie beside
     them."""
     for root in [root for folder in places for glob in _ROOTS for root in folder.glob(glob)]:
@@ -164,11 +164,11 @@ def _old_places(places: Sequence[Path], wish: Wish) -> Iterator[Path]:
             yield root
 
 
-def _old(folder: Path, wish: Wish) -> list[Path]:
+def _old(folder: Path, wish: GcPolicy) -> list[Path]:
     return [path for path in folder.glob("*") if path.lstat().st_mtime < wish.before]
 
 
-def _unneeded(git: Git, store: Path, gone: set[str], wish: Wish) -> tuple[int, int]:
+def _unneeded(git: Git, store: Path, gone: set[str], wish: GcPolicy) -> tuple[int, int]:
     """How many old objects no other ref than `gone` reaches, and their bytes."""
     listed = git.call("for-each-ref", "--format=%(refname)").out.decode("utf-8", "surrogateescape").split("\n")
     kept = "".join(f"{ref}\n" for ref in listed if ref and ref not in gone)
@@ -180,7 +180,7 @@ def _unneeded(git: Git, store: Path, gone: set[str], wish: Wish) -> tuple[int, i
     return len(sizes), sum(sizes)
 
 
-def _is_old(store: Path, oid: str, wish: Wish) -> bool:
+def _is_old(store: Path, oid: str, wish: GcPolicy) -> bool:
     try:
         return (store / "objects" / oid[:2] / oid[2:]).stat().st_mtime < wish.before
     except OSError:  # in a pack
@@ -188,7 +188,7 @@ def _is_old(store: Path, oid: str, wish: Wish) -> bool:
         return min(packs, default=0.0) < wish.before
 
 
-def _prune(git: Git, store: Path, wish: Wish) -> None:
+def _prune(git: Git, store: Path, wish: GcPolicy) -> None:
     for lock in ("shallow.lock", "gc.pid"):
         (store / lock).unlink(missing_ok=True)  # nobody else is at work while we hold the store
     expire = f"@{int(wish.before)}"

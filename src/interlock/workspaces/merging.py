@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from interlock.core.conflicts import Did, Side, Undecided
+from interlock.core.conflicts import Side, SideChange, Undecided
 from interlock.ports import InfrastructureError, Merged, Stamp
 from interlock.workspaces import trees
 from interlock.workspaces.compare import ancestors, write_commit
@@ -283,16 +283,16 @@ def _undecided(objects: Objects, pair: _Pair, path: bytes, heads: Sequence[Head]
     return Undecided(_text(path), "mode" if kind == CONTENT else kind, tuple(sides))
 
 
-def _did(was: Entry | None, listing: Listing, path: bytes) -> Did | None:
+def _did(was: Entry | None, listing: Listing, path: bytes) -> SideChange | None:
     """What a side did to the path; None where it left it alone."""
     if path in listing:
-        return Did.FOLDER
+        return SideChange.FOLDER
     now = _leaf(listing, path)
     if now == was:
         return None
     if now is None:
-        return Did.DELETED
-    return Did.ADDED if was is None else Did.CHANGED
+        return SideChange.DELETED
+    return SideChange.ADDED if was is None else SideChange.CHANGED
 
 
 def _both(first: Undecided, second: Undecided) -> Undecided:

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from interlock.core.ids import AttemptId
-from interlock.ports import InfrastructureError, Place
+from interlock.ports import Checkout, InfrastructureError
 from interlock.process import end_left
 from interlock.workspaces.objects import disk_trouble
 from interlock.workspaces.removal import remove
@@ -26,7 +26,7 @@ class Places:
         self.folders = (folder,) if former is None else (folder, former)
         self._stays: list[str] = []
 
-    def of_attempt(self, run: str, attempt: AttemptId) -> Place:
+    def of_attempt(self, run: str, attempt: AttemptId) -> Checkout:
         """A new place for the attempt; what it had before is removed."""
         last = self.discard(run, attempt)
         parent = self.folder / run
@@ -46,7 +46,7 @@ class Places:
         roots = (self.folder / run).glob(f"{_stem(attempt)}-*")
         return max(roots, key=lambda root: int(root.name.rpartition("-")[2]), default=None)
 
-    def of(self, kind: str) -> Place:
+    def of(self, kind: str) -> Checkout:
         """A new place for a gate or a setup."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -83,11 +83,11 @@ def _stem(attempt: AttemptId) -> str:
     return f"{attempt.stage}{item}-{attempt.epoch}.{attempt.number}"
 
 
-def _furnished(root: Path) -> Place:
-    place = Place(root, root / "tree", root / "home", root / "tmp")
+def _furnished(root: Path) -> Checkout:
+    checkout = Checkout(root, root / "tree", root / "home", root / "tmp")
     try:
-        for folder in (place.tree, place.home, place.tmp):
+        for folder in (checkout.tree, checkout.home, checkout.tmp):
             folder.mkdir()
     except OSError as error:
         raise disk_trouble(root, error) from error
-    return place
+    return checkout

@@ -17,8 +17,8 @@ from interlock.core.events import Finding
 from interlock.ports import InfrastructureError, UnfitTree
 from interlock.workspaces import trees
 from interlock.workspaces.caches import is_cache
-from interlock.workspaces.checkout import Laid, seen
 from interlock.workspaces.ignores import Ignores
+from interlock.workspaces.layout import CheckoutIndex, seen
 from interlock.workspaces.objects import Objects, disk_trouble
 from interlock.workspaces.trees import Entry, Listing
 
@@ -42,7 +42,7 @@ class Known:
 
     listing: Listing
     ignores: Ignores
-    laid: Laid
+    laid: CheckoutIndex
     pointers: Mapping[bytes, str] = field(default_factory=dict)
 
 
@@ -229,7 +229,7 @@ class _Walk:
 class _Inside:
     """Compares a submodule's files with what was laid in."""
 
-    def __init__(self, objects: Objects, laid: Laid, path: bytes, expected: set[bytes]) -> None:
+    def __init__(self, objects: Objects, laid: CheckoutIndex, path: bytes, expected: set[bytes]) -> None:
         self._objects = objects
         self._laid = laid
         self._path = path

@@ -19,8 +19,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from interlock.core.pipeline import Command, Setup
-from interlock.ports import InfrastructureError, Place
+from interlock.core.pipeline import CommandLine, Setup
+from interlock.ports import Checkout, InfrastructureError
 from interlock.process import Finished, How, Supervised, scrubbed, supervise
 from interlock.workspaces import setup_paths, synced
 from interlock.workspaces.locking import lock
@@ -67,14 +67,14 @@ class SetupFailed(InfrastructureError):
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class SetupInput:
     """What setup works on: the files of `tree`, and `trees`, which it is made from: the first that works. `fresh` is
     an unfurnished checkout of one. `number` is that of the try: what failed in it is not tried again; 0: it is."""
 
     tree: str
     listing: Listing
     trees: Callable[[Sequence[Setup]], Sequence[str]]
-    fresh: Callable[[str], Place]
+    fresh: Callable[[str], Checkout]
     wipe: Callable[[Path], None]
     number: int = 0
 
@@ -95,19 +95,19 @@ class Recipes:
         self._failed: dict[str, _Failure] = {}
         self._proved: dict[str, float] = {}  # when a setup was last seen to work from nothing
 
-    def furnish(self, setups: Sequence[Setup], ground: Ground, place: Place) -> None:
-        """Put what the recipes make in place of what `place` has there, making it first where it is not there, and
+    def furnish(self, setups: Sequence[Setup], ground: SetupInput, checkout: Checkout) -> None:
+        """Put what the recipes make in place of what `checkout` has there, making it first where it is not there, and
         settle it. Raises SetupFailed, and InfrastructureError for the disk."""
         for index, setup in enumerate(setups):
             made = self._made(setups[: index + 1], ground)
             for path in setup.paths:
                 with _placing(index):
-                    setup_paths.lay(made, path, place.tree, scrubbed(self._environ))
+                    setup_paths.lay(made, path, checkout.tree, scrubbed(self._environ))
         for index, setup in enumerate(setups):
             if setup.settle is not None:
-                self._run(setup, setup.settle, place, "settle", index)
+                self._run(setup, setup.settle, checkout, "settle", index)
 
-    def installed(self, setups: Sequence[Setup], ground: Ground) -> str:
+    def installed(self, setups: Sequence[Setup], ground: SetupInput) -> str:
         """A digest of what the recipes make for these files, and of what settles it; made where it is not there. Raises
         as `furnish`."""
         whole = hashlib.sha256()
@@ -124,7 +124,7 @@ class Recipes:
     def key(self, setups: Sequence[Setup], listing: Listing) -> str:
         return key_of(setups, listing, self._environ)
 
-    def proved(self, setups: Sequence[Setup], ground: Ground) -> None:
+    def proved(self, setups: Sequence[Setup], ground: SetupInput) -> None:
         """Have it all made once more from nothing, and keep nothing: can this machine do it now? What it could a moment
         ago it can. Raises SetupFailed."""
         key = self.key(setups, ground.listing)
@@ -134,11 +134,11 @@ class Recipes:
             self._rehearse(setups, ground)
             self._proved[key] = time.monotonic()
 
-    def variables(self, setups: Sequence[Setup], place: Place) -> tuple[tuple[str, str], ...]:
+    def variables(self, setups: Sequence[Setup], checkout: Checkout) -> tuple[tuple[str, str], ...]:
         """What a place's programs need to find what setup left: PATH, VIRTUAL_ENV, CARGO_HOME."""
         folders, virtual, found = [], "", dict[str, str]()
         for path in (path for setup in setups for path in setup.paths):
-            left = place.tree / path
+            left = checkout.tree / path
             if (left / "pyvenv.cfg").is_file():
                 virtual = virtual or str(left)
                 folders.append(str(left / "bin"))
@@ -152,7 +152,7 @@ class Recipes:
             found["VIRTUAL_ENV"] = virtual
         return tuple(found.items())
 
-    def _made(self, setups: Sequence[Setup], ground: Ground) -> Path:
+    def _made(self, setups: Sequence[Setup], ground: SetupInput) -> Path:
         """The folder with what the last of `setups` leaves."""
         made = self._folder / self.key(setups, ground.listing)
         if not _is_whole(made):
@@ -165,7 +165,7 @@ class Recipes:
                 os.utime(used)
         return made
 
-    def _tried(self, setups: Sequence[Setup], ground: Ground, made: Path) -> None:
+    def _tried(self, setups: Sequence[Setup], ground: SetupInput, made: Path) -> None:
         """Make it, unless that failed a moment ago in this try."""
         known = self._failed.get(made.name)
         if known and ground.number and ground.number <= known.number and time.monotonic() - known.at < REMEMBERED_S:
@@ -180,17 +180,17 @@ class Recipes:
                 self._failed[made.name] = _Failure(number, now, error)
             raise
 
-    def _make(self, setups: Sequence[Setup], ground: Ground, made: Path) -> None:
+    def _make(self, setups: Sequence[Setup], ground: SetupInput, made: Path) -> None:
         index, setup = len(setups) - 1, setups[-1]
 
-        def make(place: Place) -> None:
-            self.furnish(setups[:-1], ground, place)
-            _make_room(place, [setup], index)
-            self._run(setup, setup.command, place, "setup", index)
+        def make(checkout: Checkout) -> None:
+            self.furnish(setups[:-1], ground, checkout)
+            _make_room(checkout, [setup], index)
+            self._run(setup, setup.command, checkout, "setup", index)
             aside = Path(tempfile.mkdtemp(prefix="making-", dir=self._folder))
             for path in setup.paths:
                 with _placing(index):
-                    setup_paths.take(place.tree, path, aside)
+                    setup_paths.take(checkout.tree, path, aside)
             synced.sync_tree(aside)
             digest = digest_of(aside)
             synced.rename(aside, made)
@@ -201,19 +201,19 @@ class Recipes:
         except OSError as error:
             raise disk_trouble(made, error) from error
 
-    def _rehearse(self, setups: Sequence[Setup], ground: Ground) -> None:
-        def rehearse(place: Place) -> None:
+    def _rehearse(self, setups: Sequence[Setup], ground: SetupInput) -> None:
+        def rehearse(checkout: Checkout) -> None:
             for index, setup in enumerate(setups):
-                _make_room(place, [setup], index)
-                self._run(setup, setup.command, place, "setup", index)
+                _make_room(checkout, [setup], index)
+                self._run(setup, setup.command, checkout, "setup", index)
 
         _in_any(ground, setups, rehearse)
 
-    def _run(self, setup: Setup, command: Command, place: Place, what: str, index: int) -> None:
-        log = place.tmp / f"{what}.log"
-        env = environment(self._environ, setup, place.tmp)
+    def _run(self, setup: Setup, command: CommandLine, checkout: Checkout, what: str, index: int) -> None:
+        log = checkout.tmp / f"{what}.log"
+        env = environment(self._environ, setup, checkout.tmp)
         secrets = credentials(self._environ, setup)
-        work = Supervised(command.words, place.tree, env, log, setup.timeout_s, secrets=secrets)
+        work = Supervised(command.words, checkout.tree, env, log, setup.timeout_s, secrets=secrets)
         done = supervise(work, threading.Event())
         log.unlink(missing_ok=True)
         if done.how is not How.EXITED or done.code != 0:
@@ -247,29 +247,29 @@ def _is_whole(made: Path) -> bool:
     return made.is_dir() and _marker(made).is_file()
 
 
-def _in_any(ground: Ground, setups: Sequence[Setup], act: Callable[[Place], None]) -> None:
+def _in_any(ground: SetupInput, setups: Sequence[Setup], act: Callable[[Checkout], None]) -> None:
     """`act` in a checkout of the first tree that the last of `setups` works in. Raises what it said of the first."""
     first: SetupFailed | None = None
     among = ground.trees(setups)
     for tree in among:
-        place = ground.fresh(tree)
+        checkout = ground.fresh(tree)
         try:
-            return act(place)
+            return act(checkout)
         except SetupFailed as error:
             first = first or error
             if error.slow or error.again:
                 break
         finally:
-            ground.wipe(place.root)
+            ground.wipe(checkout.root)
     assert first is not None  # there is at least one tree
     raise first if ground.tree in among else first.noted(_BASES_CODE)
 
 
-def _make_room(place: Place, setups: Sequence[Setup], index: int) -> None:
+def _make_room(checkout: Checkout, setups: Sequence[Setup], index: int) -> None:
     """Setup begins without what the tree has at its paths: nothing of it is in what is made."""
     for path in (path for setup in setups for path in setup.paths):
         with _placing(index):
-            setup_paths.clear(place.tree, path)
+            setup_paths.clear(checkout.tree, path)
 
 
 @contextmanager
@@ -280,7 +280,7 @@ def _placing(index: int) -> Iterator[None]:
         raise SetupFailed("setup", str(error), index, by_files=True) from error
 
 
-def _shown(command: Command) -> str:
+def _shown(command: CommandLine) -> str:
     """On one line."""
     first, *others = (shlex.join(command.argv) or command.shell).strip().splitlines()
     return f"{first} …" if others else first

@@ -21,7 +21,7 @@ from pathlib import Path
 from interlock.core.globs import matches_any
 from interlock.core.installs import installs_copy
 from interlock.core.judge_files import is_manifest
-from interlock.core.pipeline import Command, Setup
+from interlock.core.pipeline import CommandLine, Setup
 from interlock.workspaces import trees
 from interlock.workspaces.setup_environment import in_key
 from interlock.workspaces.trees import Listing
@@ -81,7 +81,7 @@ def _text(path: bytes) -> str:
     return path.decode("utf-8", "backslashreplace")
 
 
-def _programs(command: Command, environ: Mapping[str, str]) -> list[tuple[str, int, int]]:
+def _programs(command: CommandLine, environ: Mapping[str, str]) -> list[tuple[str, int, int]]:
     """The programs that a command names, by what tells one version from another without running it."""
     try:
         words = command.argv or tuple(shlex.split(command.shell, comments=True))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from interlock.core.ids import AttemptId
-from interlock.ports import Candidate, Change, Merged, Place, Room, Stamp, UnfitTree, UsageError
+from interlock.ports import Candidate, Change, Checkout, CheckoutSpec, Merged, Stamp, UnfitTree, UsageError
 from interlock.workspaces import (
     base,
     blame,
@@ -35,18 +35,18 @@ from interlock.workspaces import (
 )
 from interlock.workspaces.base import Base, Origin
 from interlock.workspaces.blame import Attempted
-from interlock.workspaces.checkout import Laid
 from interlock.workspaces.contents import Contents
 from interlock.workspaces.deliver import Parcel
-from interlock.workspaces.furnish import Parts, Wanted
+from interlock.workspaces.furnish import CheckoutParts, CheckoutRequest
 from interlock.workspaces.gc import Collected, DiskUsage
 from interlock.workspaces.git import Git, Trust, check_version
 from interlock.workspaces.identity import identities
 from interlock.workspaces.ignores import Ignores
+from interlock.workspaces.layout import CheckoutIndex
 from interlock.workspaces.objects import Commit, Objects, disk_trouble
 from interlock.workspaces.places import Places
 from interlock.workspaces.setup import Recipes, SetupFailed
-from interlock.workspaces.throwaway import Kits
+from interlock.workspaces.throwaway import TreePacks
 
 Done = TypeVar("Done")
 
@@ -62,7 +62,7 @@ class GitWorkspaces:
         self._repository = repository
         self._environ = dict(environ)
         self._git = Git(self._environ, store)
-        self._laid: dict[Path, Laid] = {}
+        self._laid: dict[Path, CheckoutIndex] = {}
         self._lock = threading.RLock()
 
     def __enter__(self) -> GitWorkspaces:
@@ -147,34 +147,36 @@ class GitWorkspaces:
 
     # --- attempts
 
-    def open(self, run: str, attempt: AttemptId, commit: str, room: Room, *, overlay: str = "") -> Place:
+    def open(self, run: str, attempt: AttemptId, commit: str, spec: CheckoutSpec, *, overlay: str = "") -> Checkout:
         """As the port says. Raises UsageError where submodules, LFS or carried files are missing, and
         InfrastructureError where setup or the disk fails."""
         made = self._commit(commit)
-        place = self._places.of_attempt(run, attempt)
-        wanted = replace(self._wanted((made,), room), base=self._commit(room.base).tree if room.base else "")
+        checkout = self._places.of_attempt(run, attempt)
+        wanted = replace(self._wanted((made,), spec), base=self._commit(spec.base).tree if spec.base else "")
         if overlay:
             wanted = replace(wanted, shown=self._commit(overlay).tree)
         try:
-            place = self._furnish(place, wanted)
+            checkout = self._furnish(checkout, wanted)
         except SetupFailed:  # what is continued may be what broke it: then it is the accepted input's
             if not overlay:
                 raise
-            place = self._furnish(self._places.of_attempt(run, attempt), replace(wanted, made_from=made.tree))
-        with self._cleaned(place):
-            throwaway.add_branches(self._objects, place.tree, made, {f"from/{name}": oid for name, oid in room.sides})
-        return place
+            checkout = self._furnish(self._places.of_attempt(run, attempt), replace(wanted, made_from=made.tree))
+        with self._cleaned(checkout):
+            throwaway.add_branches(
+                self._objects, checkout.tree, made, {f"from/{name}": oid for name, oid in spec.sides}
+            )
+        return checkout
 
-    def snapshot(self, place: Place, parent: str, room: Room, stamp: Stamp, ref: str) -> Candidate:
+    def snapshot(self, checkout: Checkout, parent: str, spec: CheckoutSpec, stamp: Stamp, ref: str) -> Candidate:
         """As the port says. What is left out is listed, at most about a thousand paths."""
         tree = self._commit(parent).tree
         with self._lock:
-            handed = self._laid.get(place.root)
-        laid = handed or Laid(left=furnish.left_by(room), replaced=setup_paths.names(room.setup))
+            handed = self._laid.get(checkout.root)
+        laid = handed or CheckoutIndex(left=furnish.left_by(spec), replaced=setup_paths.names(spec.setup))
         with storage.locked(self._store, shared=True):
             known = self._known(tree, laid)
             with self._objects.batch():
-                found = scan.read_changes(self._objects, place.tree, known)
+                found = scan.read_changes(self._objects, checkout.tree, known)
                 if found.findings:
                     raise UnfitTree(tuple(found.findings))
                 written = self._objects.write_edited(tree, found.edits)
@@ -193,9 +195,9 @@ class GitWorkspaces:
             storage.create_ref(self._store, ref, made)
         return Candidate(made, tree)
 
-    def put_beside(self, place: Place, name: str, content: bytes) -> Path:
-        """As the port says: below `place.root`, and gone with it. Raises InfrastructureError."""
-        path = place.root / "beside" / name
+    def put_beside(self, checkout: Checkout, name: str, content: bytes) -> Path:
+        """As the port says: below `checkout.root`, and gone with it. Raises InfrastructureError."""
+        path = checkout.root / "beside" / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
@@ -203,11 +205,11 @@ class GitWorkspaces:
             raise disk_trouble(path, error) from error
         return path
 
-    def wipe(self, place: Place) -> None:
+    def wipe(self, checkout: Checkout) -> None:
         """As the port says."""
         with self._lock:
-            self._laid.pop(place.root, None)
-        self._places.wipe(place.root)
+            self._laid.pop(checkout.root, None)
+        self._places.wipe(checkout.root)
 
     def discard(self, run: str, attempt: AttemptId) -> None:
         """As the port says."""
@@ -222,24 +224,24 @@ class GitWorkspaces:
         return self._places.newest(run, attempt)
 
     @contextlib.contextmanager
-    def clean_room(self, commit: str, base: str, room: Room) -> Iterator[Place]:
+    def clean_checkout(self, commit: str, base: str, spec: CheckoutSpec) -> Iterator[Checkout]:
         """As the port says; it is removed at the end."""
-        place = self._tried(commit, base, room, lambda wanted: self._furnish(self._places.of("room"), wanted))
+        checkout = self._tried(commit, base, spec, lambda wanted: self._furnish(self._places.of("room"), wanted))
         try:
-            yield place
+            yield checkout
         finally:
-            self.wipe(place)
+            self.wipe(checkout)
 
-    def room_digest(self, commit: str, base: str, room: Room) -> str:
+    def checkout_digest(self, commit: str, base: str, spec: CheckoutSpec) -> str:
         """As the port says."""
         head, first = self._commit(commit), self._commit(base)
         ours = all(who.startswith(f"{compare.COMMITTER} ") for who in (head.author, head.committer))
         history = f"{head.tree if ours else head.oid} {first.oid} {first.oid in head.parents} {head.oid == first.oid}"
-        if not room.setup:
+        if not spec.setup:
             return history
         recipes = self._recipes
         installed = self._tried(
-            commit, base, room, lambda wanted: recipes.installed(room.setup, furnish.ground(self._parts, wanted))
+            commit, base, spec, lambda wanted: recipes.installed(spec.setup, furnish.ground(self._parts, wanted))
         )
         return f"{history} {installed}"
 
@@ -298,12 +300,16 @@ class GitWorkspaces:
     def collect(self, live_refs: Sequence[str], older_than_s: float, now: float) -> Collected:
         """Remove what no live ref needs and what is older; see `gc`."""
         self._mend()
-        return gc.collect(self._git, self._store, self._places.folders, gc.Wish(tuple(live_refs), older_than_s, now))
+        return gc.collect(
+            self._git, self._store, self._places.folders, gc.GcPolicy(tuple(live_refs), older_than_s, now)
+        )
 
     def foresee(self, live_refs: Sequence[str], older_than_s: float, now: float) -> Collected:
         """What `collect` would remove, at most."""
         self._mend()
-        return gc.foresee(self._git, self._store, self._places.folders, gc.Wish(tuple(live_refs), older_than_s, now))
+        return gc.foresee(
+            self._git, self._store, self._places.folders, gc.GcPolicy(tuple(live_refs), older_than_s, now)
+        )
 
     def usage(self) -> DiskUsage:
         """Bytes on the disk."""
@@ -319,12 +325,12 @@ class GitWorkspaces:
         return objects
 
     @cached_property
-    def _parts(self) -> Parts:
-        return Parts(self._objects, self._kits, self._contents, self._recipes, self._places)
+    def _parts(self) -> CheckoutParts:
+        return CheckoutParts(self._objects, self._kits, self._contents, self._recipes, self._places)
 
     @cached_property
-    def _kits(self) -> Kits:
-        return Kits(self._git, self._objects, storage.own(self._store, "kits"))
+    def _kits(self) -> TreePacks:
+        return TreePacks(self._git, self._objects, storage.own(self._store, "kits"))
 
     @cached_property
     def _origin(self) -> Origin:
@@ -368,32 +374,32 @@ class GitWorkspaces:
         return name if found is not None and found[0] == "tree" else self._commit(name).tree
 
     @contextlib.contextmanager
-    def _cleaned(self, place: Place) -> Iterator[None]:
+    def _cleaned(self, checkout: Checkout) -> Iterator[None]:
         """Whatever goes wrong while a place is made leaves nothing behind."""
         try:
             yield
         except BaseException:
             with contextlib.suppress(Exception):  # what went wrong first is what counts
-                self.wipe(place)
+                self.wipe(checkout)
             raise
 
-    def _tried(self, commit: str, base: str, room: Room, act: Callable[[Wanted], Done]) -> Done:
-        """`act` on what is judged. Raises as `clean_room`."""
-        wanted = self._wanted((self._commit(base), self._commit(commit)), room)
-        control = self._wanted((self._commit(base), self._commit(room.control)), room) if room.control else None
+    def _tried(self, commit: str, base: str, spec: CheckoutSpec, act: Callable[[CheckoutRequest], Done]) -> Done:
+        """`act` on what is judged. Raises as `clean_checkout`."""
+        wanted = self._wanted((self._commit(base), self._commit(commit)), spec)
+        control = self._wanted((self._commit(base), self._commit(spec.control)), spec) if spec.control else None
         return blame.tried(self._parts, Attempted(wanted, control), act)
 
-    def _wanted(self, commits: tuple[Commit, ...], room: Room) -> Wanted:
-        return Wanted(commits, commits[-1].tree, room, lambda: self._origin)
+    def _wanted(self, commits: tuple[Commit, ...], spec: CheckoutSpec) -> CheckoutRequest:
+        return CheckoutRequest(commits, commits[-1].tree, spec, lambda: self._origin)
 
-    def _furnish(self, place: Place, wanted: Wanted) -> Place:
-        with self._cleaned(place):
-            place, laid = furnish.furnish(self._parts, place, wanted)
+    def _furnish(self, checkout: Checkout, wanted: CheckoutRequest) -> Checkout:
+        with self._cleaned(checkout):
+            checkout, laid = furnish.furnish(self._parts, checkout, wanted)
         with self._lock:
-            self._laid[place.root] = laid
-        return place
+            self._laid[checkout.root] = laid
+        return checkout
 
-    def _known(self, tree: str, laid: Laid) -> scan.Known:
+    def _known(self, tree: str, laid: CheckoutIndex) -> scan.Known:
         listing = self._objects.listing(tree)
         ignores = Ignores(scan.ignore_files(self._objects, listing))
         return scan.Known(listing, ignores, laid, self._contents.pointers(tree))

@@ -19,8 +19,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from interlock.workspaces import synced, trees
-from interlock.workspaces.checkout import Laid
 from interlock.workspaces.git import Git
+from interlock.workspaces.layout import CheckoutIndex
 from interlock.workspaces.objects import Commit, Objects, disk_trouble
 from interlock.workspaces.trees import Listing
 
@@ -31,7 +31,7 @@ _ANCESTORS_MAX = 64
 _ASSUME_VALID = 0x8000  # git does not look at the file
 
 
-class Kits:
+class TreePacks:
     """Packs of whole trees, by the tree's id, in a folder of their own."""
 
     def __init__(self, git: Git, objects: Objects, folder: Path) -> None:
@@ -90,7 +90,7 @@ class Kits:
             Path(made + ".rev").unlink()
 
 
-def write_repository(objects: Objects, kits: Kits, tree: Path, commits: Sequence[Commit]) -> None:
+def write_repository(objects: Objects, kits: TreePacks, tree: Path, commits: Sequence[Commit]) -> None:
     """Make `tree/.git`: HEAD on the last of `commits`, the branch `base` on the first. The index comes later."""
     root = tree / ".git"
     head, base = commits[-1], commits[0]
@@ -130,7 +130,7 @@ def add_branches(objects: Objects, tree: Path, beside: Commit, branches: Mapping
         raise disk_trouble(root, error) from error
 
 
-def write_index(objects: Objects, listing: Listing, laid: Laid, tree: Path) -> None:
+def write_index(objects: Objects, listing: Listing, laid: CheckoutIndex, tree: Path) -> None:
     """Make `tree/.git/index` agree with the files as they were laid out (git's index-format, version 2)."""
     entries = sorted(trees.leaves(listing))
     parts = [b"DIRC" + struct.pack(">II", 2, len(entries))]
@@ -174,7 +174,7 @@ def _shallow(commits: Sequence[Commit]) -> Iterable[str]:
     return sorted(commit.oid for commit in {c.oid: c for c in commits}.values() if not set(commit.parents) <= there)
 
 
-def _objects(objects: Objects, kits: Kits, folder: Path, commits: Sequence[Commit]) -> None:
+def _objects(objects: Objects, kits: TreePacks, folder: Path, commits: Sequence[Commit]) -> None:
     kit = kits.nearest(commits[-1])
     kits.copy(kit, folder / "pack")
     have = kits.objects_of(kit)
@@ -193,7 +193,7 @@ def _loose(objects: Objects, folder: Path, wanted: Iterable[str]) -> None:
         path.write_bytes(zlib.compress(f"{kind} {len(content)}\0".encode() + content, 1))
 
 
-def _index_entry(path: bytes, entry: trees.Entry, laid: Laid) -> bytes:
+def _index_entry(path: bytes, entry: trees.Entry, laid: CheckoutIndex) -> bytes:
     mode, size, mtime, ctime, inode = laid.seen.get(path, (0, 0, 0, 0, 0))
     del mode
     head = struct.pack(

@@ -17,21 +17,21 @@ from tests.model_server.server import serving
 from interlock.agents import adapters
 from interlock.core.events import Usage
 from interlock.core.ids import AttemptId
-from interlock.core.pipeline import AgentSpec, Command, Scope
-from interlock.ports import Brief, Ended, Outcome, Place
+from interlock.core.pipeline import AgentSpec, CommandLine, Scope
+from interlock.ports import Brief, Checkout, Ended, Outcome
 
 AGENT = (sys.executable, str(Path(__file__).with_name("acp_agent.py")))
 SCOPE = Scope(writes=("a.txt", "protected.txt"), protect=("/protected.txt",))
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def checkout(tmp_path: Path) -> Checkout:
     return place_in(tmp_path / "place")
 
 
 def work(
     scenario: str,
-    place: Place,
+    checkout: Checkout,
     argv: tuple[str, ...] = AGENT,
     *,
     timeout_s: int = 60,
@@ -39,49 +39,49 @@ def work(
     before: str = "",
     **env: str,
 ) -> Outcome:
-    given = {"PATH": os.environ["PATH"], "HOME": str(place.home), "TMPDIR": str(place.tmp), **env}
+    given = {"PATH": os.environ["PATH"], "HOME": str(checkout.home), "TMPDIR": str(checkout.tmp), **env}
     asked = f"{before}Please do it. SCENARIO:{scenario}"
     brief = Brief(
         "r", AttemptId("code", 1, 1), asked, asked, "", given, timeout_s, 0, scope=SCOPE, answer_schema=schema
     )
-    spec = AgentSpec("own", "acp", Command(argv))
-    return adapters(os.environ)["acp"].work(spec, brief, place, threading.Event())
+    spec = AgentSpec("own", "acp", CommandLine(argv))
+    return adapters(os.environ)["acp"].work(spec, brief, checkout, threading.Event())
 
 
-def test_an_edit_within_the_bounds(place: Place) -> None:
-    outcome = work("edit", place)
+def test_an_edit_within_the_bounds(checkout: Checkout) -> None:
+    outcome = work("edit", checkout)
     assert (outcome.ended, outcome.message, outcome.session) == (Ended.COMPLETED, "All done.", "session-1"), outcome
-    assert (place.tree / "a.txt").read_text() == "two\n"
+    assert (checkout.tree / "a.txt").read_text() == "two\n"
     assert (outcome.usage.tokens_in, outcome.usage.tokens_out, outcome.usage.tokens_cached) == (100, 20, 30)
     assert outcome.usage.cost_usd == 0.25
     assert outcome.log is not None
     assert "Traceback" not in outcome.log.read_text()
 
 
-def test_tokens_of_the_last_call_alone_are_unknown(place: Place) -> None:
-    assert work("last", place).usage == Usage(cost_usd=0.25)
+def test_tokens_of_the_last_call_alone_are_unknown(checkout: Checkout) -> None:
+    assert work("last", checkout).usage == Usage(cost_usd=0.25)
 
 
-def test_what_the_stage_may_not_change_is_denied_and_refused(place: Place) -> None:
-    said = work("sneak", place).message
+def test_what_the_stage_may_not_change_is_denied_and_refused(checkout: Checkout) -> None:
+    said = work("sneak", checkout).message
     assert said == "; ".join(
         f"{path} False refused" for path in ("protected.txt", "../outside.txt", ".git/config", ".interlock/x")
     )
-    assert not (place.tree.parent / "outside.txt").exists()
+    assert not (checkout.tree.parent / "outside.txt").exists()
 
 
-def test_the_mode_in_which_it_asks_is_taken(place: Place) -> None:
-    assert work("mode", place).message == "default"
+def test_the_mode_in_which_it_asks_is_taken(checkout: Checkout) -> None:
+    assert work("mode", checkout).message == "default"
 
 
-def test_a_command_is_allowed_to_a_worker_and_nothing_to_a_reviewer(place: Place) -> None:
-    assert work("shell", place).message == "run: True"
-    assert work("shell", place, schema="{}").message == "run: False"
-    work("edit", place, schema="{}")
-    assert (place.tree / "a.txt").read_text() == "one\n"
+def test_a_command_is_allowed_to_a_worker_and_nothing_to_a_reviewer(checkout: Checkout) -> None:
+    assert work("shell", checkout).message == "run: True"
+    assert work("shell", checkout, schema="{}").message == "run: False"
+    work("edit", checkout, schema="{}")
+    assert (checkout.tree / "a.txt").read_text() == "one\n"
 
 
-def test_settings_of_agents_are_not_there_and_come_back(place: Place) -> None:
+def test_settings_of_agents_are_not_there_and_come_back(checkout: Checkout) -> None:
     """Which ones this agent obeys nobody knows."""
     settings = (
         ".claude/settings.json",
@@ -93,11 +93,11 @@ def test_settings_of_agents_are_not_there_and_come_back(place: Place) -> None:
         "AGENTS.md",
     )
     for name in (*settings, ".env.example"):
-        (place.tree / name).parent.mkdir(exist_ok=True)
-        (place.tree / name).write_text(name)
-    assert work("look", place).message == ".env.example .git a.txt"
-    assert work("look", place, schema="{}").message == ".env.example .git a.txt"
-    assert all((place.tree / name).read_text() == name for name in settings)
+        (checkout.tree / name).parent.mkdir(exist_ok=True)
+        (checkout.tree / name).write_text(name)
+    assert work("look", checkout).message == ".env.example .git a.txt"
+    assert work("look", checkout, schema="{}").message == ".env.example .git a.txt"
+    assert all((checkout.tree / name).read_text() == name for name in settings)
 
 
 @pytest.mark.parametrize(
@@ -112,19 +112,19 @@ def test_settings_of_agents_are_not_there_and_come_back(place: Place) -> None:
         ("crash", Ended.CRASHED, False),
     ],
 )
-def test_how_it_ends(place: Place, scenario: str, ended: Ended, permanent: bool) -> None:
-    outcome = work(scenario, place)
+def test_how_it_ends(checkout: Checkout, scenario: str, ended: Ended, permanent: bool) -> None:
+    outcome = work(scenario, checkout)
     assert (outcome.ended, outcome.permanent) == (ended, permanent), outcome
 
 
-def test_a_hang_is_a_timeout_and_no_process_is_left(place: Place) -> None:
-    assert work("hang", place, timeout_s=4).ended is Ended.TIMED_OUT
+def test_a_hang_is_a_timeout_and_no_process_is_left(checkout: Checkout) -> None:
+    assert work("hang", checkout, timeout_s=4).ended is Ended.TIMED_OUT
     left = [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"acp_agent.py" in _content(path)]
     assert left == []
 
 
-def test_a_program_that_is_not_there(place: Place) -> None:
-    outcome = work("edit", place, ("no-such-agent", "--acp"))
+def test_a_program_that_is_not_there(checkout: Checkout) -> None:
+    outcome = work("edit", checkout, ("no-such-agent", "--acp"))
     assert (outcome.ended, outcome.permanent) == (Ended.UNAVAILABLE, True)
     assert "no-such-agent: not found" in outcome.message
 
@@ -158,15 +158,15 @@ def _real(name: str, base: str, home: Path) -> tuple[tuple[str, ...], dict[str, 
 
 
 @pytest.mark.parametrize("name", ["gemini", "goose", "codex-acp", "claude-agent-acp"])
-def test_a_real_agent_edits_and_its_failure_is_told(name: str, place: Place, tmp_path: Path) -> None:
+def test_a_real_agent_edits_and_its_failure_is_told(name: str, checkout: Checkout, tmp_path: Path) -> None:
     with serving(_SCENARIOS) as model:
         argv, env = _real(name, model.base, tmp_path)
-        beside = place.root / "beside.txt"
+        beside = checkout.root / "beside.txt"
         beside.write_text("BESIDE")
-        outcome = work("edit", place, argv, before=f"As @{beside} says.\n", **env)
+        outcome = work("edit", checkout, argv, before=f"As @{beside} says.\n", **env)
         assert not [body for _, body in model.requests if "BESIDE" in body]
         assert outcome.ended is Ended.COMPLETED, outcome
-        assert (place.tree / "a.txt").read_text() == "two\n"
+        assert (checkout.tree / "a.txt").read_text() == "two\n"
         assert outcome.message.endswith("All done.")
         if name.endswith("-acp"):  # the others tell only the last call's
             assert (outcome.usage.tokens_in, outcome.usage.tokens_out) == (2010, 41)
@@ -178,12 +178,12 @@ def test_a_real_agent_edits_and_its_failure_is_told(name: str, place: Place, tmp
 
 
 @pytest.mark.parametrize("name", ["gemini", "goose"])
-def test_a_real_agent_obeys_nothing_that_was_planted(name: str, place: Place, tmp_path: Path) -> None:
-    here = {"read": (*reads(name, place.tree), *_SCENARIOS["nothing"])}
+def test_a_real_agent_obeys_nothing_that_was_planted(name: str, checkout: Checkout, tmp_path: Path) -> None:
+    here = {"read": (*reads(name, checkout.tree), *_SCENARIOS["nothing"])}
     with serving(here) as model, serving(_SCENARIOS) as foreign:
-        plant(place.tree, foreign.base, tmp_path / "marks")
+        plant(checkout.tree, foreign.base, tmp_path / "marks")
         argv, env = _real(name, model.base, tmp_path)
-        outcome = work("read", place, argv, before=MENTIONS, **env)
+        outcome = work("read", checkout, argv, before=MENTIONS, **env)
         told = [body for _, body in model.requests if WORD in body]
     assert all(f"what stands in {folder}" in model.requests[-1][1] for folder in BELOW)
     assert (outcome.ended, foreign.requests, told) == (Ended.COMPLETED, [], []), outcome

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.agents.driven import Asked
+from interlock.agents.driven import AttemptRequest
 from interlock.agents.kinds.aider import _of_no_use, _read
 from interlock.core.events import Usage
 from interlock.core.ids import AttemptId
@@ -112,9 +112,9 @@ def test_it_is_not_let_try_for_minutes_where_nobody_answers(tmp_path: Path, chat
     assert bool(_of_no_use(_asked(tmp_path, ""), tmp_path / "log")) is ended
 
 
-def _asked(state: Path, schema: str) -> Asked:
+def _asked(state: Path, schema: str) -> AttemptRequest:
     brief = Brief("r", AttemptId("code", 1, 1), "Look.", "Look.", "", {}, 10, 0, answer_schema=schema)
-    return Asked(brief, "", login=False, state=state, tree=state)
+    return AttemptRequest(brief, "", login=False, state=state, tree=state)
 
 
 def _reply(said: str) -> str:

@@ -25,8 +25,8 @@ from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.execution.context import Context
 from interlock.execution.rehearsal import decode_rehearsal, encode_rehearsal
-from interlock.ports import Brief, Place
-from interlock.spec import load_pipeline
+from interlock.pipelinefile import load_pipeline
+from interlock.ports import Brief, Checkout
 
 PIPELINE = """\
 version: 1
@@ -124,10 +124,10 @@ def number_in(body: str) -> int | None:
 
 
 def test_the_server_sees_no_key_and_reads_no_signs_in_what_it_is_given(tmp_path: Path) -> None:
-    place = Place(tmp_path, tmp_path / "tree", tmp_path / "home", tmp_path / "tmp")
+    checkout = Checkout(tmp_path, tmp_path / "tree", tmp_path / "home", tmp_path / "tmp")
     env = {"PATH": os.environ["PATH"], "KEY": "sk-test-key-0001", "ODD": "a $HOME ${B} 'c' \"d\"\n$(e) %F% {env:G}"}
     brief = Brief("r", AttemptId("code", 1, 1), "", "", "", env, 60, 0, secrets=("sk-test-key-0001",), rehearsal="{}")
-    check = offer(brief, place)
+    check = offer(brief, checkout)
     assert check is not None
     script = Path(check.program)
     script.write_text(re.sub(r"exec (.* -i .*) \S+ -I -m .*", r"exec \1 env -0", script.read_text(), flags=re.DOTALL))

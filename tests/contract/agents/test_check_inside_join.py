@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from tests.contract.cli_world import World, new_world
 
-from interlock.core.commands import StartAttempt
-from interlock.core.conflicts import Did, Side, Undecided
+from interlock.core.conflicts import Side, SideChange, Undecided
+from interlock.core.effects import StartAttempt
 from interlock.core.events import RunStarted
 from interlock.core.ids import AttemptId
 from interlock.execution.context import Context
 from interlock.execution.rehearsal import decode_rehearsal, encode_rehearsal
-from interlock.spec import load_pipeline
+from interlock.pipelinefile import load_pipeline
 
 PAGE = """\
 version: 1
@@ -38,7 +38,7 @@ def joined(tmp_path: Path) -> tuple[World, Path]:
     world.commit({"f.txt": "one\n", "m.txt": MARKED}, "input")
     pipeline = load_pipeline(world.repository / "interlock.yaml", world.repository).pipeline
     started = RunStarted("r", "joined", pipeline.digest, "Go", "0" * 40, "0" * 40, ())
-    sides = (Side("a", "1" * 40, Did.CHANGED), Side("b", "2" * 40, Did.DELETED))
+    sides = (Side("a", "1" * 40, SideChange.CHANGED), Side("b", "2" * 40, SideChange.DELETED))
     gone = Undecided("f.txt", "modify/delete", sides, "as a left it")
     command = StartAttempt(
         AttemptId("j", 1, 1), "coder", "0" * 40, "0" * 40, conflicts=("f.txt", "m.txt"), undecided=(gone,)
@@ -53,8 +53,8 @@ def test_conflicts_come_back_without_the_commits_of_the_store(joined: tuple[Worl
     assert back.conflicts == ("f.txt", "m.txt")
     (item,) = back.undecided
     assert [(side.stage, side.commit, side.did) for side in item.sides] == [
-        ("a", "", Did.CHANGED),
-        ("b", "", Did.DELETED),
+        ("a", "", SideChange.CHANGED),
+        ("b", "", SideChange.DELETED),
     ]
 
 

@@ -19,8 +19,8 @@ from interlock.agents import adapters
 from interlock.agents.own.reading import NotReadable, Reader
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec
-from interlock.gates.reviews.answers import Asked, read, schema
-from interlock.ports import Brief, Ended, Outcome, Place
+from interlock.gates.reviews.answers import AnswerRequirements, read, schema
+from interlock.ports import Brief, Checkout, Ended, Outcome
 
 MODELS = {
     "openai:gpt-5": "OPENAI_API_KEY", "openai-responses:gpt-5": "OPENAI_API_KEY",
@@ -49,7 +49,7 @@ def model() -> Iterator[ModelServer]:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def checkout(tmp_path: Path) -> Checkout:
     return place_in(tmp_path / "place")
 
 
@@ -59,11 +59,11 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 def work(
-    name: str, model: ModelServer, scenario: str, place: Place, *, timeout_s: int = 60, review: bool = False
+    name: str, model: ModelServer, scenario: str, checkout: Checkout, *, timeout_s: int = 60, review: bool = False
 ) -> Outcome:
-    artifacts = place.tree / ".interlock" / "artifacts" / "plan"
+    artifacts = checkout.tree / ".interlock" / "artifacts" / "plan"
     env = {
-        "PATH": os.environ["PATH"], "HOME": str(place.home), "TMPDIR": str(place.tmp), MODELS[name]: "sk-test",
+        "PATH": os.environ["PATH"], "HOME": str(checkout.home), "TMPDIR": str(checkout.tmp), MODELS[name]: "sk-test",
         "ARTIFACTS": str(artifacts), "ARTIFACT_PLAN_PLAN": str(artifacts / "plan.md"),
     }  # fmt: skip
     asked = f"Please do it. SCENARIO:{scenario}"
@@ -71,43 +71,43 @@ def work(
         "r", AttemptId("plan", 1, 1), asked, asked, name, env, timeout_s, 0, answer_schema=schema() if review else ""
     )
     spec = AgentSpec("own", "model", model=name, options=(("endpoint", json.dumps(model.base)),))
-    return adapters(os.environ)["model"].work(spec, brief, place, threading.Event())
+    return adapters(os.environ)["model"].work(spec, brief, checkout, threading.Event())
 
 
-def plan(place: Place) -> str:
-    return (place.tree / ".interlock/artifacts/plan/plan.md").read_text()
+def plan(checkout: Checkout) -> str:
+    return (checkout.tree / ".interlock/artifacts/plan/plan.md").read_text()
 
 
 def test_the_answer_is_the_only_document_and_tokens_are_what_was_served(
-    name: str, model: ModelServer, place: Place
+    name: str, model: ModelServer, checkout: Checkout
 ) -> None:
     before = model.tokens("plan")
-    outcome = work(name, model, "plan", place)
+    outcome = work(name, model, "plan", checkout)
     assert outcome.ended is Ended.COMPLETED, outcome
-    assert plan(place) == "# Plan\n\nREQ-1: two\n"
+    assert plan(checkout) == "# Plan\n\nREQ-1: two\n"
     served = tuple(now - then for now, then in zip(model.tokens("plan"), before, strict=True))
     assert (outcome.usage.tokens_in, outcome.usage.tokens_out, outcome.usage.tokens_cached) == served
     assert "1: one" in model.requests[-1][1]  # it has read the file
-    assert (place.tree / "a.txt").read_text() == "one\n"
+    assert (checkout.tree / "a.txt").read_text() == "one\n"
 
 
-def test_a_document_may_be_written_with_a_tool_and_nothing_else(model: ModelServer, place: Place) -> None:
-    work("openai:gpt-5", model, "write", place)
-    assert plan(place) == "# Written"
-    work("openai:gpt-5", model, "stray", place)
-    assert plan(place) == "# After all"
-    assert (place.tree / "a.txt").read_text() == "one\n"
+def test_a_document_may_be_written_with_a_tool_and_nothing_else(model: ModelServer, checkout: Checkout) -> None:
+    work("openai:gpt-5", model, "write", checkout)
+    assert plan(checkout) == "# Written"
+    work("openai:gpt-5", model, "stray", checkout)
+    assert plan(checkout) == "# After all"
+    assert (checkout.tree / "a.txt").read_text() == "one\n"
 
 
-def test_nothing_outside_is_read(model: ModelServer, place: Place) -> None:
-    work("openai:gpt-5", model, "outside", place)
+def test_nothing_outside_is_read(model: ModelServer, checkout: Checkout) -> None:
+    work("openai:gpt-5", model, "outside", checkout)
     assert "outside of the checkout" in model.requests[-1][1]
 
 
-def test_a_review_is_answered_and_writes_nothing(name: str, model: ModelServer, place: Place) -> None:
-    outcome = work(name, model, "approve", place, review=True)
-    assert read(outcome.answer, Asked("own", (), ())).said == "approve"
-    assert not (place.tree / ".interlock/artifacts/plan/plan.md").exists()
+def test_a_review_is_answered_and_writes_nothing(name: str, model: ModelServer, checkout: Checkout) -> None:
+    outcome = work(name, model, "approve", checkout, review=True)
+    assert read(outcome.answer, AnswerRequirements("own", (), ())).decision == "approve"
+    assert not (checkout.tree / ".interlock/artifacts/plan/plan.md").exists()
 
 
 @pytest.mark.parametrize(
@@ -115,34 +115,34 @@ def test_a_review_is_answered_and_writes_nothing(name: str, model: ModelServer, 
     [("key", Ended.UNAVAILABLE, True), ("limit", Ended.RATE_LIMITED, False), ("down", Ended.UNAVAILABLE, False)],
 )
 def test_a_failing_model(
-    name: str, model: ModelServer, place: Place, scenario: str, ended: Ended, permanent: bool
+    name: str, model: ModelServer, checkout: Checkout, scenario: str, ended: Ended, permanent: bool
 ) -> None:
     asked = len(model.requests)
-    outcome = work(name, model, scenario, place)
+    outcome = work(name, model, scenario, checkout)
     assert (outcome.ended, outcome.permanent) == (ended, permanent), outcome
     assert len(model.requests) == asked + 1  # it asks once
     if scenario == "limit" and not name.startswith("google"):
         assert 0 < outcome.retry_at - time.time() <= 300
 
 
-def test_garbage_is_no_success_and_a_hang_is_a_timeout(name: str, model: ModelServer, place: Place) -> None:
-    assert work(name, model, "garbage", place).ended is not Ended.COMPLETED
-    assert work(name, model, "hang", place, timeout_s=8).ended is Ended.TIMED_OUT
+def test_garbage_is_no_success_and_a_hang_is_a_timeout(name: str, model: ModelServer, checkout: Checkout) -> None:
+    assert work(name, model, "garbage", checkout).ended is not Ended.COMPLETED
+    assert work(name, model, "hang", checkout, timeout_s=8).ended is Ended.TIMED_OUT
 
 
-def test_without_a_key_it_says_which(model: ModelServer, place: Place) -> None:
+def test_without_a_key_it_says_which(model: ModelServer, checkout: Checkout) -> None:
     spec = AgentSpec("own", "model", model="openai:gpt-5")
-    env = {"PATH": os.environ["PATH"], "HOME": str(place.home)}
+    env = {"PATH": os.environ["PATH"], "HOME": str(checkout.home)}
     brief = Brief("r", AttemptId("plan", 1, 1), "x", "x", "openai:gpt-5", env, 60, 0)
-    outcome = adapters(os.environ)["model"].work(spec, brief, place, threading.Event())
+    outcome = adapters(os.environ)["model"].work(spec, brief, checkout, threading.Event())
     assert (outcome.ended, outcome.permanent) == (Ended.UNAVAILABLE, True)
     assert "OPENAI_API_KEY is not set" in outcome.message
 
 
-def test_the_checkout_cannot_replace_what_the_program_imports(model: ModelServer, place: Place) -> None:
-    (place.tree / "json.py").write_text("raise SystemExit('taken over')\n")
-    (place.tree / "pydantic_ai.py").write_text("raise SystemExit('taken over')\n")
-    assert work("openai:gpt-5", model, "plan", place).ended is Ended.COMPLETED
+def test_the_checkout_cannot_replace_what_the_program_imports(model: ModelServer, checkout: Checkout) -> None:
+    (checkout.tree / "json.py").write_text("raise SystemExit('taken over')\n")
+    (checkout.tree / "pydantic_ai.py").write_text("raise SystemExit('taken over')\n")
+    assert work("openai:gpt-5", model, "plan", checkout).ended is Ended.COMPLETED
 
 
 def test_a_reader_stays_in_its_tree(tmp_path: Path) -> None:

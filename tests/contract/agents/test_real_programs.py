@@ -13,8 +13,8 @@ from tests.contract.agents.world import KEYS, bin_of, place_in, work
 from tests.model_server.script import Step
 from tests.model_server.server import ModelServer, serving
 
-from interlock.gates.reviews.answers import Asked, NoAnswer, read, schema
-from interlock.ports import Ended, Place
+from interlock.gates.reviews.answers import AnswerRequirements, NoAnswer, read, schema
+from interlock.ports import Checkout, Ended
 
 _ERROR = '{"type": "error", "error": {"type": "%s", "message": "%s"}}'
 _TRY_AGAIN = ("aider", "goose", "opencode", "qwen")  # for as long as they are let
@@ -54,7 +54,7 @@ def model() -> Iterator[ModelServer]:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def checkout(tmp_path: Path) -> Checkout:
     return place_in(tmp_path / "place")
 
 
@@ -64,23 +64,23 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_a_real_edit_and_tokens_to_the_digit(name: str, model: ModelServer, place: Place) -> None:
+def test_a_real_edit_and_tokens_to_the_digit(name: str, model: ModelServer, checkout: Checkout) -> None:
     before = model.tokens("edit")
-    outcome = work(name, model.base, "edit", place)
+    outcome = work(name, model.base, "edit", checkout)
     assert outcome.ended is Ended.COMPLETED, outcome
     assert name in ("aider", "mini") or outcome.message == "All done."
-    assert (place.tree / "a.txt").read_text() == "two\n"
+    assert (checkout.tree / "a.txt").read_text() == "two\n"
     served = tuple(now - then for now, then in zip(model.tokens("edit"), before, strict=True))
     assert (outcome.usage.tokens_in, outcome.usage.tokens_out) == served[:2]
     assert outcome.usage.tokens_cached == (None if name in ("aider", "goose") else served[2])
     assert name == "goose" or outcome.session or outcome.transcript
-    assert sorted(path.name for path in place.tree.iterdir()) == [".git", "a.txt"]
+    assert sorted(path.name for path in checkout.tree.iterdir()) == [".git", "a.txt"]
 
 
-def test_a_price_makes_the_cost_known_where_the_program_tells_none(model: ModelServer, place: Place) -> None:
-    unknown = work("codex", model.base, "nothing", place_in(place.root / "other"))
+def test_a_price_makes_the_cost_known_where_the_program_tells_none(model: ModelServer, checkout: Checkout) -> None:
+    unknown = work("codex", model.base, "nothing", place_in(checkout.root / "other"))
     assert unknown.usage.cost_usd is None
-    used = work("codex", model.base, "nothing", place, price={"input": 2, "output": 10, "cached": 1}).usage
+    used = work("codex", model.base, "nothing", checkout, price={"input": 2, "output": 10, "cached": 1}).usage
     assert used.tokens_in is not None
     assert used.tokens_out is not None
     cached = used.tokens_cached or 0
@@ -89,9 +89,9 @@ def test_a_price_makes_the_cost_known_where_the_program_tells_none(model: ModelS
     assert used.cost_usd
 
 
-def test_no_change_at_all_is_completed_and_changes_nothing(name: str, model: ModelServer, place: Place) -> None:
-    assert work(name, model.base, "nothing", place).ended is Ended.COMPLETED
-    assert (place.tree / "a.txt").read_text() == "one\n"
+def test_no_change_at_all_is_completed_and_changes_nothing(name: str, model: ModelServer, checkout: Checkout) -> None:
+    assert work(name, model.base, "nothing", checkout).ended is Ended.COMPLETED
+    assert (checkout.tree / "a.txt").read_text() == "one\n"
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,9 @@ def test_no_change_at_all_is_completed_and_changes_nothing(name: str, model: Mod
     ],
 )
 def test_a_failing_model(
-    name: str, model: ModelServer, place: Place, scenario: str, ended: Ended, permanent: bool
+    name: str, model: ModelServer, checkout: Checkout, scenario: str, ended: Ended, permanent: bool
 ) -> None:
-    outcome = work(name, model.base, scenario, place, timeout_s=20 if name in _TRY_AGAIN else 60)
+    outcome = work(name, model.base, scenario, checkout, timeout_s=20 if name in _TRY_AGAIN else 60)
     assert (outcome.ended, outcome.permanent) == (ended, permanent), outcome
     if permanent:
         assert f"the key in {KEYS[name]} was refused: set a valid one, then `interlock resume`; it" in outcome.message
@@ -120,53 +120,55 @@ def test_the_time_that_the_provider_named_is_handed_on(model: ModelServer, tmp_p
     assert 0 < told.retry_at - time.time() <= 300
 
 
-def test_a_refusal_is_no_success(model: ModelServer, place: Place) -> None:
-    assert work("claude", model.base, "refuse", place).ended is Ended.REFUSED
+def test_a_refusal_is_no_success(model: ModelServer, checkout: Checkout) -> None:
+    assert work("claude", model.base, "refuse", checkout).ended is Ended.REFUSED
 
 
-def test_a_model_that_never_answers_is_a_timeout(name: str, model: ModelServer, place: Place) -> None:
-    assert work(name, model.base, "hang", place, timeout_s=4).ended is Ended.TIMED_OUT
+def test_a_model_that_never_answers_is_a_timeout(name: str, model: ModelServer, checkout: Checkout) -> None:
+    assert work(name, model.base, "hang", checkout, timeout_s=4).ended is Ended.TIMED_OUT
 
 
 @pytest.mark.parametrize("name", ["aider", "mini"])
-def test_a_program_that_is_silent_by_nature_may_be(name: str, model: ModelServer, place: Place) -> None:
-    outcome = work(name, model.base, "hang", place, timeout_s=9, idle_s=3)
+def test_a_program_that_is_silent_by_nature_may_be(name: str, model: ModelServer, checkout: Checkout) -> None:
+    outcome = work(name, model.base, "hang", checkout, timeout_s=9, idle_s=3)
     assert (outcome.ended, outcome.message) == (Ended.TIMED_OUT, f"{name} did not end within 9 s")
 
 
-def test_a_daemon_is_dead_when_the_work_returns(name: str, model: ModelServer, place: Place) -> None:
+def test_a_daemon_is_dead_when_the_work_returns(name: str, model: ModelServer, checkout: Checkout) -> None:
     if name == "aider":
         pytest.skip("aider starts no commands here")
-    outcome = work(name, model.base, "daemon", place)
+    outcome = work(name, model.base, "daemon", checkout)
     assert outcome.ended is Ended.COMPLETED, outcome
-    assert int((place.tree / "pid").read_text()) > 0
+    assert int((checkout.tree / "pid").read_text()) > 0
     assert not any(_is_sleeper(path) for path in Path("/proc").iterdir() if path.name.isdigit())
 
 
-def test_a_reviewer_gives_a_typed_answer_and_changes_nothing(name: str, model: ModelServer, place: Place) -> None:
-    outcome = work(name, model.base, "approve", place, schema=schema())
+def test_a_reviewer_gives_a_typed_answer_and_changes_nothing(name: str, model: ModelServer, checkout: Checkout) -> None:
+    outcome = work(name, model.base, "approve", checkout, schema=schema())
     assert outcome.ended is Ended.COMPLETED, outcome
-    assert read(outcome.answer or outcome.message, Asked("own", (), ())).said == "approve"
-    assert sorted(path.name for path in place.tree.iterdir()) == [".git", "a.txt"]
-    assert (place.tree / "a.txt").read_text() == "one\n"
+    assert read(outcome.answer or outcome.message, AnswerRequirements("own", (), ())).decision == "approve"
+    assert sorted(path.name for path in checkout.tree.iterdir()) == [".git", "a.txt"]
+    assert (checkout.tree / "a.txt").read_text() == "one\n"
 
 
-def test_aider_can_revise_though_it_asks_again_for_each_file_that_is_named(model: ModelServer, place: Place) -> None:
+def test_aider_can_revise_though_it_asks_again_for_each_file_that_is_named(
+    model: ModelServer, checkout: Checkout
+) -> None:
     bin_of("aider")
     before = len(model.requests)
-    outcome = work("aider", model.base, "revise", place, schema=schema())
+    outcome = work("aider", model.base, "revise", checkout, schema=schema())
     assert len(model.requests) - before == 2
-    assert read(outcome.answer, Asked("own", (), ())).said == "revise"
+    assert read(outcome.answer, AnswerRequirements("own", (), ())).decision == "revise"
 
 
-def test_prose_of_a_reviewer_is_no_answer(name: str, model: ModelServer, place: Place) -> None:
-    outcome = work(name, model.base, "prose", place, schema=schema())
+def test_prose_of_a_reviewer_is_no_answer(name: str, model: ModelServer, checkout: Checkout) -> None:
+    outcome = work(name, model.base, "prose", checkout, schema=schema())
     with pytest.raises(NoAnswer):
-        read(outcome.answer or outcome.message, Asked("own", (), ()))
+        read(outcome.answer or outcome.message, AnswerRequirements("own", (), ()))
 
 
-def test_a_brief_longer_than_an_argument_may_be(name: str, model: ModelServer, place: Place) -> None:
-    outcome = work(name, model.base, "nothing", place, before="x" * 200 + "\n", times=1000)
+def test_a_brief_longer_than_an_argument_may_be(name: str, model: ModelServer, checkout: Checkout) -> None:
+    outcome = work(name, model.base, "nothing", checkout, before="x" * 200 + "\n", times=1000)
     if name == "mini":  # a model that reads is asked to read a file
         named = re.search(r"Read the file (\S+)", model.requests[-1][1])
         assert named is not None
@@ -177,20 +179,20 @@ def test_a_brief_longer_than_an_argument_may_be(name: str, model: ModelServer, p
 
 
 @pytest.mark.parametrize("reviews", [False, True], ids=["worker", "reviewer"])
-def test_opencode_goes_on_after_a_path_outside_of_the_checkout(place: Place, reviews: bool) -> None:
+def test_opencode_goes_on_after_a_path_outside_of_the_checkout(checkout: Checkout, reviews: bool) -> None:
     bin_of("opencode")
-    beside = place.root / "beside" / "skill.md"  # where a brief leads: skills, and a patch that is too long for it
+    beside = checkout.root / "beside" / "skill.md"  # where a brief leads: skills, and a patch that is too long for it
     beside.parent.mkdir()
     beside.write_text("as it is beside\n")
-    (place.tree / "a.env").write_text("WORD=1\n")  # which it asks about, though it is in the checkout
-    files = (beside, place.tree / "a.env", place.tree / "a.txt")
+    (checkout.tree / "a.env").write_text("WORD=1\n")  # which it asks about, though it is in the checkout
+    files = (beside, checkout.tree / "a.env", checkout.tree / "a.txt")
     reads = tuple(Step("tool", json.dumps({"filePath": str(file)}), "read") for file in files)
     end = SCENARIOS["approve"] if reviews else SCENARIOS["edit"]
     with serving({"outside": (*reads, *end)}) as model:
-        outcome = work("opencode", model.base, "outside", place, schema=schema() if reviews else "")
+        outcome = work("opencode", model.base, "outside", checkout, schema=schema() if reviews else "")
     assert outcome.ended is Ended.COMPLETED, outcome
     assert ("as it is beside" in model.requests[-1][1]) is not reviews
-    assert (place.tree / "a.txt").read_text() == ("one\n" if reviews else "two\n")
+    assert (checkout.tree / "a.txt").read_text() == ("one\n" if reviews else "two\n")
 
 
 def _is_sleeper(process: Path) -> bool:

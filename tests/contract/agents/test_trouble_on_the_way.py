@@ -18,7 +18,7 @@ from interlock.agents import adapters, driven, going_on, patience
 from interlock.agents.kinds import opencode
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec
-from interlock.ports import Brief, Ended, Place
+from interlock.ports import Brief, Checkout, Ended
 
 _ERROR = '{"type": "error", "error": {"type": "%s", "message": "%s"}}'
 _GEMINI = '{"error": {"code": %d, "message": "%s", "status": "%s"}}'
@@ -69,7 +69,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def checkout(tmp_path: Path) -> Checkout:
     return place_in(tmp_path / "place")
 
 
@@ -79,12 +79,12 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_a_busy_endpoint_does_not_cost_the_attempt(name: str, model: ModelServer, place: Place) -> None:
+def test_a_busy_endpoint_does_not_cost_the_attempt(name: str, model: ModelServer, checkout: Checkout) -> None:
     model.happened.clear()
     before = model.tokens("busy")
-    outcome = work(name, model.base, "busy", place, timeout_s=90)
+    outcome = work(name, model.base, "busy", checkout, timeout_s=90)
     assert outcome.ended is Ended.COMPLETED, outcome
-    assert (place.tree / "a.txt").read_text() == "two\n"
+    assert (checkout.tree / "a.txt").read_text() == "two\n"
     served = tuple(now - then for now, then in zip(model.tokens("busy"), before, strict=True))
     assert (outcome.usage.tokens_in, outcome.usage.tokens_out) == served[:2]
     silent = ("codex", "mini", "qwen")  # on the first tries, of their libraries
@@ -100,12 +100,12 @@ def test_a_busy_endpoint_does_not_cost_the_attempt(name: str, model: ModelServer
     ],
 )
 def test_a_short_limit_or_a_broken_stream_does_not_either(
-    program: str, scenario: str, model: ModelServer, place: Place
+    program: str, scenario: str, model: ModelServer, checkout: Checkout
 ) -> None:
     bin_of(program)
     model.happened.clear()
     before = model.tokens(scenario)
-    outcome = work(program, model.base, scenario, place, timeout_s=90)
+    outcome = work(program, model.base, scenario, checkout, timeout_s=90)
     assert outcome.ended is Ended.COMPLETED, outcome
     assert outcome.message.endswith("All done, every bit of it.")
     assert program not in ("gemini", "goose", "qwen") or _WENT_ON in outcome.notes
@@ -128,52 +128,52 @@ def test_a_short_limit_or_a_broken_stream_does_not_either(
     ],
 )
 def test_what_fails_after_the_first_call_is_no_success(
-    name: str, model: ModelServer, place: Place, scenario: str, ended: Ended, permanent: bool
+    name: str, model: ModelServer, checkout: Checkout, scenario: str, ended: Ended, permanent: bool
 ) -> None:
     begun, before = time.monotonic(), len(model.requests)
-    outcome = work(name, model.base, scenario, place, timeout_s=120)
+    outcome = work(name, model.base, scenario, checkout, timeout_s=120)
     assert (outcome.ended, outcome.permanent) == (ended, permanent), outcome
     assert time.monotonic() - begun < 120  # it is not the timeout that ends it
     assert scenario != "key" or len(model.requests) - before <= 4
-    assert (place.tree / "a.txt").read_text() == "two\n"
+    assert (checkout.tree / "a.txt").read_text() == "two\n"
     assert outcome.usage.tokens_in  # of the call that came through
 
 
 @pytest.mark.parametrize("scenario", ["credit", "quota"])
 @pytest.mark.parametrize("name", [*_PROGRAMS, "aider"], indirect=True)
-def test_no_credit_is_out_of_budget(name: str, model: ModelServer, place: Place, scenario: str) -> None:
-    outcome = work(name, model.base, scenario, place, timeout_s=120)
+def test_no_credit_is_out_of_budget(name: str, model: ModelServer, checkout: Checkout, scenario: str) -> None:
+    outcome = work(name, model.base, scenario, checkout, timeout_s=120)
     assert (outcome.ended, outcome.permanent) == (Ended.OUT_OF_BUDGET, True), outcome
     assert "add credit" in outcome.message
 
 
 @pytest.mark.parametrize("program", ["codex", "claude", "gemini", "mini", "opencode"])
-def test_an_answer_that_was_blocked_is_a_refusal(program: str, model: ModelServer, place: Place) -> None:
+def test_an_answer_that_was_blocked_is_a_refusal(program: str, model: ModelServer, checkout: Checkout) -> None:
     bin_of(program)
-    assert work(program, model.base, "filter", place).ended is Ended.REFUSED
+    assert work(program, model.base, "filter", checkout).ended is Ended.REFUSED
 
 
 @pytest.mark.parametrize(("scenario", "permanent"), [("gemini-key", True), ("gemini-403", True), ("gemini-500", False)])
-def test_errors_of_gemini_in_json(scenario: str, permanent: bool, model: ModelServer, place: Place) -> None:
-    outcome = work("gemini", model.base, scenario, place)
+def test_errors_of_gemini_in_json(scenario: str, permanent: bool, model: ModelServer, checkout: Checkout) -> None:
+    outcome = work("gemini", model.base, scenario, checkout)
     assert (outcome.ended, outcome.permanent) == (Ended.UNAVAILABLE, permanent), outcome
 
 
-def test_codex_is_told_at_once_that_nobody_answers(place: Place) -> None:
+def test_codex_is_told_at_once_that_nobody_answers(checkout: Checkout) -> None:
     begun = time.monotonic()
-    outcome = work("codex", "http://127.0.0.1:9", "busy", place, timeout_s=60)
+    outcome = work("codex", "http://127.0.0.1:9", "busy", checkout, timeout_s=60)
     assert (outcome.ended, outcome.permanent) == (Ended.UNAVAILABLE, False), outcome
     assert time.monotonic() - begun < 60
 
 
-def test_a_program_too_old_for_its_flags_says_so(place: Place, tmp_path: Path) -> None:
+def test_a_program_too_old_for_its_flags_says_so(checkout: Checkout, tmp_path: Path) -> None:
     program = tmp_path / "bin" / "codex"
     program.parent.mkdir()
     says = "error: unexpected argument '--skip-git-repo-check' found"
     program.write_text(f'#!/bin/sh\n[ "$1" = --version ] && exec echo codex-cli 0.3.1\necho "{says}" >&2\nexit 2\n')
     program.chmod(0o755)
-    env = {"PATH": f"{program.parent}:{os.environ['PATH']}", "HOME": str(place.home), "TMPDIR": str(place.tmp)}
+    env = {"PATH": f"{program.parent}:{os.environ['PATH']}", "HOME": str(checkout.home), "TMPDIR": str(checkout.tmp)}
     brief = Brief("r", AttemptId("code", 1, 1), "x", "x", MODELS["codex"], env, 60, 0)
-    outcome = adapters(os.environ)["codex"].work(AgentSpec("own", "codex"), brief, place, threading.Event())
+    outcome = adapters(os.environ)["codex"].work(AgentSpec("own", "codex"), brief, checkout, threading.Event())
     assert (outcome.ended, outcome.permanent) == (Ended.UNAVAILABLE, True), outcome
     assert outcome.message == f"codex 0.3.1 is too old: install 0.169.0 or newer; it said: {says}"

@@ -16,7 +16,7 @@ from interlock.agents import adapters
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec
 from interlock.core.programs import PROGRAMS
-from interlock.ports import Brief, Outcome, Place
+from interlock.ports import Brief, Checkout, Outcome
 
 _CACHE = os.environ.get("XDG_CACHE_HOME") or str(Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache")
 _VERSIONS = {
@@ -55,21 +55,21 @@ def bin_of(name: str) -> str:
     return str(folder / "bin")
 
 
-def place_in(folder: Path) -> Place:
-    place = Place(folder, folder / "tree", folder / "home", folder / "tmp")
-    for one in (place.tree, place.home, place.tmp):
+def place_in(folder: Path) -> Checkout:
+    checkout = Checkout(folder, folder / "tree", folder / "home", folder / "tmp")
+    for one in (checkout.tree, checkout.home, checkout.tmp):
         one.mkdir(parents=True)
-    (place.tree / "a.txt").write_text("one\n")
-    subprocess.run(["git", "init", "-q", str(place.tree)], check=True)
-    subprocess.run(["git", "-C", str(place.tree), "add", "a.txt"], check=True)
-    return place
+    (checkout.tree / "a.txt").write_text("one\n")
+    subprocess.run(["git", "init", "-q", str(checkout.tree)], check=True)
+    subprocess.run(["git", "-C", str(checkout.tree), "add", "a.txt"], check=True)
+    return checkout
 
 
 def work(
     name: str,
     base: str,
     scenario: str,
-    place: Place,
+    checkout: Checkout,
     *,
     timeout_s: int = 60,
     idle_s: int = 0,
@@ -80,7 +80,7 @@ def work(
     **options: object,
 ) -> Outcome:
     env = {
-        "PATH": f"{bin_of(name)}:{os.environ['PATH']}", "HOME": str(place.home), "TMPDIR": str(place.tmp),
+        "PATH": f"{bin_of(name)}:{os.environ['PATH']}", "HOME": str(checkout.home), "TMPDIR": str(checkout.tmp),
         KEYS[name]: "sk-test", **(more or {}),
     }  # fmt: skip
     asked = f"{before * times}Please do it. SCENARIO:{scenario}"
@@ -94,4 +94,4 @@ def work(
         secrets=(KEYS[name],),
         options=tuple((key, json.dumps(value)) for key, value in {"endpoint": base, **options}.items()),
     )
-    return adapters(os.environ)[name].work(spec, brief, place, threading.Event())
+    return adapters(os.environ)[name].work(spec, brief, checkout, threading.Event())

@@ -10,8 +10,8 @@ import pytest
 from tests.contract.docs.pages import DOCS, Block, blocks
 
 from interlock.gates.kinds import all_kinds
+from interlock.pipelinefile import json_schema, load_pipeline
 from interlock.ports import InterlockError
-from interlock.spec import json_schema, load_pipeline
 
 PAGE = (DOCS / "pipeline.md").read_text()
 EXAMPLES = [block for block in blocks(PAGE) if block.language == "yaml"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from interlock.spec.sets import Ready
+from interlock.pipelinefile.sets import ResolvedGate
 
 PYTEST = {
     "pyproject.toml": '[tool.pytest.ini_options]\ntestpaths = ["tests"]\n',
@@ -84,7 +84,7 @@ class Ran:
         }
 
 
-def run(ready: Ready, folder: Path, tmp: Path, path: str | None = None) -> Ran:
+def run(ready: ResolvedGate, folder: Path, tmp: Path, path: str | None = None) -> Ran:
     """Run the line as a gate would: an environment of its own, this test's Python first on PATH."""
     tmp.mkdir(exist_ok=True)
     report = tmp / "report"

@@ -9,9 +9,9 @@ import pytest
 from tests.contract.sets.projects import RUST, Ran, lay, run
 
 from interlock.core.pipeline import Report
-from interlock.spec.sets import resolve
-from interlock.spec.sets.programs.run_cargo import cases, documented
-from interlock.spec.sets.ready import Ready
+from interlock.pipelinefile.sets import resolve
+from interlock.pipelinefile.sets.programs.run_cargo import cases, documented
+from interlock.pipelinefile.sets.ready import ResolvedGate
 
 LIB = RUST["src/lib.rs"]
 UNIT = (
@@ -40,13 +40,13 @@ def cargo(tmp_path: Path) -> Callable[[dict[str, str]], Ran]:
         pytest.skip("Rust is not installed")
     toolchains = Path(program).parent.parent.parent / ".rustup"
     before = f"export RUSTUP_HOME={toolchains}\n" if toolchains.is_dir() else ""
-    there = Ready(f"{before}cargo --version && rustc --version", Report.NONE, False, "")
+    there = ResolvedGate(f"{before}cargo --version && rustc --version", Report.NONE, False, "")
     if run(there, project, tmp, path=os.environ["PATH"]).code:
         pytest.skip("Rust has no toolchain here")
 
     def test(files: dict[str, str]) -> Ran:
         ready = resolve("rust.test", lay(project, files))
-        return run(Ready(before + ready.run, ready.report, False, ""), project, tmp, path=os.environ["PATH"])
+        return run(ResolvedGate(before + ready.run, ready.report, False, ""), project, tmp, path=os.environ["PATH"])
 
     return test
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from interlock.core.pipeline import Report
-from interlock.spec.sets import LANGUAGES, MEMBERS, NAMES, resolve
+from interlock.pipelinefile.sets import LANGUAGES, MEMBERS, NAMES, resolve
 
 
 def test_names_are_each_language_with_each_member():

@@ -9,7 +9,7 @@ import pytest
 from tests.contract.sets.projects import GO, JAVA, RUST, lay, run
 
 from interlock.core.pipeline import Report
-from interlock.spec.sets import resolve
+from interlock.pipelinefile.sets import resolve
 
 BOTH_REPORTS = {
     "target/surefire-reports/TEST-planted.xml": '<testsuite><testcase classname="P" name="planted"/></testsuite>',

@@ -8,7 +8,7 @@ import pytest
 from tests.contract.sets.projects import PYTEST, UNITTEST, lay, run
 
 from interlock.core.pipeline import Report
-from interlock.spec.sets import resolve
+from interlock.pipelinefile.sets import resolve
 
 
 @pytest.fixture

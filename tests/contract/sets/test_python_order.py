@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.contract.sets.projects import PYTEST, UNITTEST, lay, run
 
-from interlock.spec.sets import Ready, resolve
+from interlock.pipelinefile.sets import ResolvedGate, resolve
 
 WRONG = {"src/adder.py": "def add(a: int, b: int) -> int:\n    return a - b\n"}
 END = "import os\nos._exit(0)\n"
@@ -105,7 +105,7 @@ def test_what_a_candidate_adds_does_not_reach_unittest(project: Path, tmp: Path,
 @pytest.mark.parametrize("name", ["PYTEST_ADDOPTS=--co", "PYTEST_PLUGINS=adder"])
 def test_the_environment_does_not_steer_pytest(project: Path, tmp: Path, name: str):
     ready = resolve("python.test", lay(project, {**PYTEST, **WRONG}))
-    steered = Ready(f"export {name}\n{ready.run}", ready.report, False, "")
+    steered = ResolvedGate(f"export {name}\n{ready.run}", ready.report, False, "")
     assert run(steered, project, tmp).cases() == {"tests.test_adder::test_adds": "failure"}
 
 
@@ -157,7 +157,7 @@ def test_a_namespace_with_parts_in_both(project: Path, tmp: Path):
     test = "from shared.ours import one\nfrom shared.theirs import two\n\n\ndef test_it():\n    assert one + two == 3\n"
     files = {"pytest.ini": "[pytest]\n", "src/shared/ours.py": "one = 1\n", "tests/test_it.py": test}
     ready = resolve("python.test", lay(project, files))
-    green = run(Ready(f"export PYTHONPATH={elsewhere}\n{ready.run}", ready.report, False, ""), project, tmp)
+    green = run(ResolvedGate(f"export PYTHONPATH={elsewhere}\n{ready.run}", ready.report, False, ""), project, tmp)
     assert green.code == 0, green.output
 
 

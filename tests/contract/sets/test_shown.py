@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from tests.contract.sets.projects import NODE, PYTEST, RUST, UNITTEST, lay
 
-from interlock.core.pipeline import Command, Gate, GateKind
-from interlock.spec.sets import resolve
-from interlock.spec.sets.ready import shown
+from interlock.core.pipeline import CommandLine, Gate, GateKind
+from interlock.pipelinefile.sets import resolve
+from interlock.pipelinefile.sets.ready import shown
 
 DJANGO = {
     "manage.py": (
@@ -88,4 +88,4 @@ def test_it_works_as_it_stands(
 
 def gate_of(used: str, folder: Path) -> Gate:
     ready = resolve(used, folder)
-    return Gate("test", GateKind.RUN, command=Command(shell=ready.run), canary=ready.canary, used=used)
+    return Gate("test", GateKind.RUN, command=CommandLine(shell=ready.run), canary=ready.canary, used=used)

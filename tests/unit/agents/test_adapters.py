@@ -9,7 +9,7 @@ import pytest
 
 from interlock.agents import kinds
 from interlock.core.programs import ADAPTERS
-from interlock.spec import InvalidPipeline, load_pipeline
+from interlock.pipelinefile import InvalidPipeline, load_pipeline
 
 
 def test_each_module_has_its_row() -> None:

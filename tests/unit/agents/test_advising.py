@@ -7,7 +7,7 @@ import time
 import pytest
 
 from interlock.agents.advising import Access, advice, telling, too_old, unset
-from interlock.agents.trouble import Cause, trouble
+from interlock.agents.trouble import Cause, classify_failure
 from interlock.ports import Ended
 
 _BAD_KEY = "unexpected status 401 Unauthorized: invalid api key"
@@ -45,7 +45,7 @@ _KEYS = {"OPENAI_API_KEY": "x", "OTHER": "y"}
     ],
 )
 def test_what_to_do(said: str, access: Access, told: str) -> None:
-    wanted = advice(trouble(said, time.time()).cause, access)
+    wanted = advice(classify_failure(said, time.time()).cause, access)
     assert told in wanted
     assert bool(told) is bool(wanted)
     assert "login" not in wanted or access.login is not None  # which the program takes
@@ -75,5 +75,5 @@ def test_one_that_is_newer_than_the_tested_is_not_too_old() -> None:
 def test_a_region_is_for_good() -> None:
     gemini = '[API Error: {"error":{"code":400,"message":"User location is not supported for the API use."}}]'
     for said in (_REGION, gemini):
-        known = trouble(said, time.time())
+        known = classify_failure(said, time.time())
         assert (known.ended, known.permanent, known.cause) == (Ended.UNAVAILABLE, True, Cause.REGION)

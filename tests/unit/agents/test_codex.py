@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.agents.driven import Asked
+from interlock.agents.driven import AttemptRequest
 from interlock.agents.kinds.codex import _read
 from interlock.core.ids import AttemptId
 from interlock.ports import Brief
@@ -27,5 +27,5 @@ def test_a_bad_key_does_not_read_like_a_network_that_is_down(said: str, trouble:
     log = tmp_path / "log"
     log.write_text(json.dumps({"type": "error", "message": said}) + "\n")
     brief = Brief("r", AttemptId("code", 1, 1), "x", "x", "", {}, 10, 0)
-    told = _read(Asked(brief, "", login=False, state=tmp_path, tree=tmp_path), log)
+    told = _read(AttemptRequest(brief, "", login=False, state=tmp_path, tree=tmp_path), log)
     assert (told.trouble, told.retries) == (trouble, 1)

@@ -12,7 +12,7 @@ import pytest
 from interlock.agents import adapters
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec
-from interlock.ports import Brief, Place
+from interlock.ports import Brief, Checkout
 
 _DUMP = """#!/bin/sh
 { printf '%s\\n' "$@"; env; } > "$TMPDIR/seen"
@@ -21,17 +21,17 @@ _DUMP = """#!/bin/sh
 
 def _started(name: str, folder: Path, secrets: tuple[str, ...], **options: object) -> tuple[str, Path]:
     """What a program of this name sees as arguments and environment, and its state."""
-    place = Place(folder, folder / "tree", folder / "home", folder / "tmp")
-    for one in (place.tree, place.home, place.tmp, folder / "bin"):
+    checkout = Checkout(folder, folder / "tree", folder / "home", folder / "tmp")
+    for one in (checkout.tree, checkout.home, checkout.tmp, folder / "bin"):
         one.mkdir(parents=True)
     (folder / "bin" / name).write_text(_DUMP)
     (folder / "bin" / name).chmod(0o755)
     keys = dict.fromkeys(secrets, "sk-own")
-    env = {"PATH": f"{folder}/bin:/usr/bin:/bin", "HOME": str(place.home), "TMPDIR": str(place.tmp), **keys}
+    env = {"PATH": f"{folder}/bin:/usr/bin:/bin", "HOME": str(checkout.home), "TMPDIR": str(checkout.tmp), **keys}
     brief = Brief("r", AttemptId("code", 1, 1), "Do it.", "Do it.", "m", {**env, "STAGE_TOKEN": "seen"}, 60, 0)
     told = tuple((key, json.dumps(value)) for key, value in options.items())
-    adapters({})[name].work(AgentSpec("own", name, secrets=secrets, options=told), brief, place, threading.Event())
-    return (place.tmp / "seen").read_text(), folder / "agent" / "state"
+    adapters({})[name].work(AgentSpec("own", name, secrets=secrets, options=told), brief, checkout, threading.Event())
+    return (checkout.tmp / "seen").read_text(), folder / "agent" / "state"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.agents.driven import Asked
+from interlock.agents.driven import AttemptRequest
 from interlock.agents.kinds.qwen import _read
 from interlock.agents.own.acp import wrong_in
 from interlock.core.ids import AttemptId
@@ -55,4 +55,4 @@ def test_of_qwen(said: str, tokens: int, done: bool, tmp_path: Path) -> None:
     ]
     (tmp_path / "log").write_text("".join(f"{json.dumps(one)}\n" for one in told))
     brief = Brief("r", AttemptId("code", 1, 1), "Do it.", "Do it.", "", {}, 10, 0)
-    assert _read(Asked(brief, "", login=False, state=tmp_path, tree=tmp_path), tmp_path / "log").done is done
+    assert _read(AttemptRequest(brief, "", login=False, state=tmp_path, tree=tmp_path), tmp_path / "log").done is done

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.agents.driven import Asked
+from interlock.agents.driven import AttemptRequest
 from interlock.agents.kinds.mini import _read
 from interlock.core.ids import AttemptId
 from interlock.ports import Brief
@@ -70,6 +70,6 @@ def test_a_file_that_a_command_printed_is_not_what_the_model_says(
     assert told.message == (printed if own else f"[printed by a command]\n{printed}")
 
 
-def _asked(folder: Path) -> Asked:
+def _asked(folder: Path) -> AttemptRequest:
     brief = Brief("r", AttemptId("code", 1, 1), "Do it.", "Do it.", "", {}, 10, 0)
-    return Asked(brief, "", login=False, state=folder, tree=folder)
+    return AttemptRequest(brief, "", login=False, state=folder, tree=folder)

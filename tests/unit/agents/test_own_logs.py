@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.agents.driven import Asked
+from interlock.agents.driven import AttemptRequest
 from interlock.agents.kinds import aider, codex, gemini, goose, opencode, qwen
 from interlock.core.events import Usage
 from interlock.core.ids import AttemptId
@@ -110,6 +110,6 @@ def _lines(path: Path, *events: dict[str, object]) -> None:
     path.write_text("".join(f"{json.dumps(event)}\n" for event in events))
 
 
-def _asked(folder: Path) -> Asked:
+def _asked(folder: Path) -> AttemptRequest:
     brief = Brief("r", AttemptId("code", 1, 1), "Do it.", "Do it.", "", {}, 10, 0)
-    return Asked(brief, "", login=False, state=folder, tree=folder)
+    return AttemptRequest(brief, "", login=False, state=folder, tree=folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.agents.driven import Asked
+from interlock.agents.driven import AttemptRequest
 from interlock.agents.kinds.qwen import _start
 from interlock.core.ids import AttemptId
 from interlock.ports import Brief
@@ -25,4 +25,7 @@ def test_the_address_that_its_agent_names_or_may_see(
     tmp_path: Path, endpoint: str, env: Mapping[str, str], base: str
 ) -> None:
     brief = Brief("r", AttemptId("code", 1, 1), "Do it.", "Do it.", "", env, 10, 0)
-    assert _start(Asked(brief, endpoint, login=False, state=tmp_path, tree=tmp_path)).env["OPENAI_BASE_URL"] == base
+    assert (
+        _start(AttemptRequest(brief, endpoint, login=False, state=tmp_path, tree=tmp_path)).env["OPENAI_BASE_URL"]
+        == base
+    )

@@ -10,12 +10,12 @@ from threading import Event
 import pytest
 
 from interlock.agents import driven, going_on, patience
-from interlock.agents.driven import Asked, Driven, Kind, Start, Told
+from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
 from interlock.agents.sessions import Session
-from interlock.core.commands import Left
+from interlock.core.effects import Remaining
 from interlock.core.events import Usage
 from interlock.core.ids import AttemptId
-from interlock.ports import Brief, Ended, Outcome, Place
+from interlock.ports import Brief, Checkout, Ended, Outcome
 from interlock.process import Finished, How
 
 
@@ -24,31 +24,35 @@ class _Tries(Driven):
     """Each ends at a limit that is over in a moment."""
 
     cumulative: frozenset[str] = frozenset()
-    lefts: list[Left] = field(default_factory=list)
+    lefts: list[Remaining] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        kind = Kind("own", lambda asked: Start(()), lambda asked, log: Told(), resume=lambda asked, session: None)
+        kind = Kind(
+            "own", lambda asked: Start(()), lambda asked, log: AgentReport(), resume=lambda asked, session: None
+        )
         super().__init__(replace(kind, cumulative=self.cumulative), {})
 
-    def _once(self, program: str, asked: Asked, *others: object) -> tuple[Outcome, Told, Session | None]:
-        self.lefts.append(asked.brief.left)
+    def _once(
+        self, program: str, asked: AttemptRequest, *others: object
+    ) -> tuple[Outcome, AgentReport, Session | None]:
+        self.lefts.append(asked.brief.remaining)
         used = Usage(30, 10, cost_usd=0.5)
         outcome = Outcome(Ended.RATE_LIMITED, retry_at=time.time() + 0.05, usage=used)
-        return outcome, Told(usage=used, begun=True), Session("s", "s", "")
+        return outcome, AgentReport(usage=used, begun=True), Session("s", "s", "")
 
 
 @pytest.mark.parametrize(
     ("left", "cumulative", "lefts"),
     [
-        (Left(100, 9), frozenset(), [Left(100, 9), Left(60, 8.5), Left(20, 8)]),
-        (Left(60, 9), frozenset(), [Left(60, 9), Left(20, 8.5)]),
-        (Left(), frozenset(), [Left()] * 3),
-        (Left(100, 9), frozenset({"cost_usd"}), [Left(100, 9), Left(60, 9), Left(20, 9)]),
+        (Remaining(100, 9), frozenset(), [Remaining(100, 9), Remaining(60, 8.5), Remaining(20, 8)]),
+        (Remaining(60, 9), frozenset(), [Remaining(60, 9), Remaining(20, 8.5)]),
+        (Remaining(), frozenset(), [Remaining()] * 3),
+        (Remaining(100, 9), frozenset({"cost_usd"}), [Remaining(100, 9), Remaining(60, 9), Remaining(20, 9)]),
     ],
     ids=["less each time", "none left", "no limit", "the program counts the whole session"],
 )
 def test_what_former_tries_used_is_not_left(
-    left: Left, cumulative: frozenset[str], lefts: list[Left], tmp_path: Path
+    left: Remaining, cumulative: frozenset[str], lefts: list[Remaining], tmp_path: Path
 ) -> None:
     tries = _Tries(cumulative)
     tries._in_tries("own", _asked(tmp_path, left), _place(tmp_path), Event(), ())
@@ -71,9 +75,9 @@ def test_one_that_ended_well_was_not_ended(
 
     monkeypatch.setattr(driven, "supervise", supervise)
     kind = Kind(
-        "own", lambda asked: Start(()), lambda asked, log: Told(done), of_no_use=lambda asked, log: "status 500"
+        "own", lambda asked: Start(()), lambda asked, log: AgentReport(done), of_no_use=lambda asked, log: "status 500"
     )
-    outcome, _, _ = Driven(kind, {})._once("own", _asked(tmp_path, Left()), _place(tmp_path), Event(), ())
+    outcome, _, _ = Driven(kind, {})._once("own", _asked(tmp_path, Remaining()), _place(tmp_path), Event(), ())
     assert outcome.ended is (ended or Ended.UNAVAILABLE)
 
 
@@ -86,7 +90,7 @@ def test_one_that_was_ended_goes_on_where_it_had_begun(
     monkeypatch.setattr(going_on, "_WAITS_S", (0.01,))
     started: list[str] = []
 
-    def start(asked: Asked) -> Start:
+    def start(asked: AttemptRequest) -> Start:
         started.append(asked.session.name if asked.session is not None else "")
         return Start(())
 
@@ -94,12 +98,12 @@ def test_one_that_was_ended_goes_on_where_it_had_begun(
         assert cancel.is_set()
         return Finished(How.CANCELLED, None, 0.0, truncated=False, tail=b"")
 
-    def read(asked: Asked, log: Path) -> Told:
-        return Told(session="s", begun=begun) if asked.session is None else Told()
+    def read(asked: AttemptRequest, log: Path) -> AgentReport:
+        return AgentReport(session="s", begun=begun) if asked.session is None else AgentReport()
 
     monkeypatch.setattr(driven, "supervise", supervise)
     kind = Kind("own", start, read, stays=True, of_no_use=lambda asked, log: "status 500")
-    outcome, _ = Driven(kind, {})._in_tries("own", _asked(tmp_path, Left()), _place(tmp_path), Event(), ())
+    outcome, _ = Driven(kind, {})._in_tries("own", _asked(tmp_path, Remaining()), _place(tmp_path), Event(), ())
     assert started == sessions
     assert outcome.ended is Ended.UNAVAILABLE
 
@@ -111,24 +115,24 @@ def test_one_that_fails_again_before_it_names_its_session_goes_on_twice(
     monkeypatch.setattr(driven, "supervise", lambda *_: Finished(How.EXITED, 1, 0.0, truncated=False, tail=b""))
     started: list[str] = []
 
-    def start(asked: Asked) -> Start:
+    def start(asked: AttemptRequest) -> Start:
         started.append(asked.session.name if asked.session is not None else "")
         return Start(())
 
-    def read(asked: Asked, log: Path) -> Told:
+    def read(asked: AttemptRequest, log: Path) -> AgentReport:
         first = asked.session is None
-        return Told(session="s" if first else "", begun=first, trouble="status 500")
+        return AgentReport(session="s" if first else "", begun=first, trouble="status 500")
 
     Driven(Kind("own", start, read, stays=True), {})._in_tries(
-        "own", _asked(tmp_path, Left()), _place(tmp_path), Event(), ()
+        "own", _asked(tmp_path, Remaining()), _place(tmp_path), Event(), ()
     )
     assert started == ["", "s", "s"]
 
 
-def _asked(root: Path, left: Left) -> Asked:
-    brief = Brief("r", AttemptId("code", 1, 1), "Do it.", "Do it.", "", {}, 10, 0, left=left)
-    return Asked(brief, "", login=False, state=root / "agent" / "state", tree=root)
+def _asked(root: Path, left: Remaining) -> AttemptRequest:
+    brief = Brief("r", AttemptId("code", 1, 1), "Do it.", "Do it.", "", {}, 10, 0, remaining=left)
+    return AttemptRequest(brief, "", login=False, state=root / "agent" / "state", tree=root)
 
 
-def _place(root: Path) -> Place:
-    return Place(root, root, root, root)
+def _place(root: Path) -> Checkout:
+    return Checkout(root, root, root, root)

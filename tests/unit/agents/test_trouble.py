@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from interlock.agents.advising import Access, advice
-from interlock.agents.trouble import does_not_know, trouble
+from interlock.agents.trouble import classify_failure, does_not_know
 from interlock.ports import Ended
 
 _ACCESS = Access("codex", {})
@@ -54,7 +54,7 @@ _GEMINI = '[API Error: {"error":{"code":%d,"message":"%s","status":"%s"}}]'
     ],
 )
 def test_what_an_error_means(words: str, ended: Ended, permanent: bool) -> None:
-    known = trouble(words, NOW)
+    known = classify_failure(words, NOW)
     assert (known.ended, known.permanent) == (ended, permanent)
     assert not permanent or advice(known.cause, _ACCESS)  # a person is told what to do
     assert known.ended is not Ended.RATE_LIMITED or "last status" in words or known.retry_at > NOW

@@ -10,21 +10,21 @@ import click
 import pytest
 
 from interlock.cli.answering import _said
-from interlock.cli.driving import Manner
+from interlock.cli.driving import DisplayOptions
 from interlock.cli.pages import status_page
 from interlock.cli.words import waiting
 from interlock.core.costs import Costs
 from interlock.core.events import Action, AnswerTaken
-from interlock.core.state import Spent
-from interlock.core.views import RunPhase, RunView, Standing, WaitView, unreadable
+from interlock.core.state import Spending
+from interlock.core.views import RunPhase, RunSummary, RunView, WaitView, unreadable
 
 RUN = "20261125-221406-qb4g6x"
 TAKEN = AnswerTaken("a1", Action.CONTINUE, "me")
 
 
 def view(phase: RunPhase, **more: Any) -> RunView:
-    known = {each.name: getattr(unreadable(RUN, "", damaged=False), each.name) for each in fields(Standing)}
-    past = {"stages": (), "base_verdicts": (), "refused": 0, "answers": (), "costs": Costs((), (), Spent())}
+    known = {each.name: getattr(unreadable(RUN, "", damaged=False), each.name) for each in fields(RunSummary)}
+    past = {"stages": (), "base_verdicts": (), "refused": 0, "answers": (), "costs": Costs((), (), Spending())}
     return RunView(**{**known, **past, "phase": phase, **more})
 
 
@@ -41,13 +41,13 @@ def view(phase: RunPhase, **more: Any) -> RunView:
 )
 def test_what_comes_of_it(answer: AnswerTaken, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     seen: Any = SimpleNamespace(id=RUN)
-    assert _said(seen, answer, Manner()) == 0
+    assert _said(seen, answer, DisplayOptions()) == 0
     assert capsys.readouterr().out.splitlines()[0] == words
 
 
 def test_what_takes_the_run_from_an_owner_that_hangs(capsys: pytest.CaptureFixture[str]) -> None:
     seen: Any = SimpleNamespace(id=RUN)
-    assert _said(seen, None, Manner()) == 5
+    assert _said(seen, None, DisplayOptions()) == 5
     assert capsys.readouterr().err.splitlines()[-1] == f"next: interlock resume --take-over {RUN}"
 
 

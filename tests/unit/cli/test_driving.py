@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from interlock.cli import driving
-from interlock.cli.driving import Manner
+from interlock.cli.driving import DisplayOptions
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_an_interrupt_while_the_run_is_being_stopped_changes_nothing(
     monkeypatch.setattr(driving, "_asked", lambda *_: "stop")
     app: Any = SimpleNamespace(owner=SimpleNamespace(drive=drive))
     try:
-        wish = driving._driven(app, "r1", Manner())
+        wish = driving._driven(app, "r1", DisplayOptions())
     except KeyboardInterrupt:
         wish = "interrupted"
         threading.Event().wait(1)  # the others of them

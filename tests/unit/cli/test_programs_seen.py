@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from interlock.cli.programs_seen import of_programs
-from interlock.core.pipeline import AgentSpec, Command
+from interlock.core.pipeline import AgentSpec, CommandLine
 
 
 @pytest.fixture
@@ -59,9 +59,9 @@ def test_what_pipelines_name_and_is_not_there_is_told_of_each(environ: dict[str,
         AgentSpec("coder", "codex", secrets=("OPENAI_API_KEY",)),
         AgentSpec("lent", "codex", secrets=("OPENAI_API_KEY",), options=(("login", "true"),)),
         AgentSpec("other", "gemini"),
-        AgentSpec("far", "acp", Command(("codex-acp", "--x"))),
-        AgentSpec("here", "acp", Command(("./agent",))),
-        AgentSpec("own", "command", Command(("no-such-line",)), secrets=("MINE",)),
+        AgentSpec("far", "acp", CommandLine(("codex-acp", "--x"))),
+        AgentSpec("here", "acp", CommandLine(("./agent",))),
+        AgentSpec("own", "command", CommandLine(("no-such-line",)), secrets=("MINE",)),
     )
     absent = "is not on the PATH, and the pipelines name it: install it, or name another program"
     assert [line for line in said if not line.partition(": ")[0].endswith(("codex", "claude", "mini"))] == [

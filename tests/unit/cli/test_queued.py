@@ -15,18 +15,18 @@ from interlock.core.costs import Costs
 from interlock.core.history import AttemptPhase, AttemptView
 from interlock.core.ids import AttemptId
 from interlock.core.state import Phase
-from interlock.core.views import RunPhase, RunView, StageView, Standing, unreadable
-from interlock.gates.locks import HeldUp, Slots
+from interlock.core.views import RunPhase, RunSummary, RunView, StageView, unreadable
+from interlock.gates.locks import Slots, WaitingWork
 from interlock.ports import Cancelled
 
-WAITS = HeldUp("r1", "code/1.1", "", "waits for a slot: all 2 are taken")
+WAITS = WaitingWork("r1", "code/1.1", "", "waits for a slot: all 2 are taken")
 TRIED = AttemptView(AttemptId("code", 1, 1), AttemptPhase.WORKING, "coder", "", "", "t", 0.0)
 STAGE = StageView("code", (), Phase.WORKING, 1, "coder", (TRIED,), None)
 
 
 def view() -> RunView:
     known: dict[str, Any] = {
-        each.name: getattr(unreadable("r1", "", damaged=False), each.name) for each in fields(Standing)
+        each.name: getattr(unreadable("r1", "", damaged=False), each.name) for each in fields(RunSummary)
     }
     known |= {"phase": RunPhase.RUNNING, "owner": "process 7"}
     return RunView(**known, stages=(STAGE,), base_verdicts=(), refused=0, answers=(), costs=Costs())
@@ -52,7 +52,7 @@ def test_the_list_tells_of_the_wait() -> None:
 def test_how_many_are_taken(count: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
 
-    def told(folder: Path, waits: HeldUp) -> object:
+    def told(folder: Path, waits: WaitingWork) -> object:
         seen.append(waits.why)
         raise Cancelled
 

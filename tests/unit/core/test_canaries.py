@@ -3,7 +3,7 @@
 import pytest
 
 from interlock.core.canaries import named, recognised, stands_aside
-from interlock.core.pipeline import Command
+from interlock.core.pipeline import CommandLine
 
 KNOWN = {
     'pytest -q --junitxml "$REPORT"': "pytest",
@@ -40,12 +40,12 @@ KNOWN = {
 
 @pytest.mark.parametrize("shell", KNOWN)
 def test_the_runner_that_a_command_starts(shell: str) -> None:
-    assert recognised(Command(shell=shell)) == KNOWN[shell]
+    assert recognised(CommandLine(shell=shell)) == KNOWN[shell]
 
 
 def test_a_command_of_words() -> None:
-    assert recognised(Command(argv=("python3", "-m", "pytest", "tests"))) == "pytest"
-    assert named(Command(argv=("python3", "-m", "pytest", "-q", "tests", "$HELD_OUT")), "pytest") == ("tests",)
+    assert recognised(CommandLine(argv=("python3", "-m", "pytest", "tests"))) == "pytest"
+    assert named(CommandLine(argv=("python3", "-m", "pytest", "-q", "tests", "$HELD_OUT")), "pytest") == ("tests",)
 
 
 @pytest.mark.parametrize(
@@ -70,5 +70,5 @@ def test_a_command_of_words() -> None:
     ],
 )
 def test_where_a_failing_test_would_change_the_rest(shell: str, aside: bool) -> None:
-    command = Command(shell=shell)
+    command = CommandLine(shell=shell)
     assert stands_aside(command, recognised(command)) is aside

@@ -11,14 +11,14 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from interlock.core.codec import Newer, array_reader, array_writer, object_reader, object_writer
+from interlock.core.codec import NewerFormat, array_reader, array_writer, object_reader, object_writer
 from interlock.core.events import Event
 from interlock.core.pipeline import Pipeline
 from interlock.gates.kinds import all_kinds
 from interlock.journal import codec as journal
+from interlock.pipelinefile import decode_pipeline
+from interlock.pipelinefile.codec import OF_EVERY_GATE
 from interlock.ports import Answer, InfrastructureError
-from interlock.spec import decode_pipeline
-from interlock.spec.codec import OF_EVERY_GATE
 
 RECORDED = (Pipeline, *(kind.options for kind in all_kinds() if kind.options))
 SHAPES = Path(__file__).parents[2] / "golden" / "shapes.json"  # field names of each type, as they were released
@@ -59,12 +59,12 @@ def test_what_an_older_version_did_not_know_has_its_default() -> None:
 
 
 def test_what_a_newer_version_added_is_refused_as_such() -> None:
-    with pytest.raises(Newer, match="Tree has 5 fields, and 4 are known here"):
+    with pytest.raises(NewerFormat, match="Tree has 5 fields, and 4 are known here"):
         array_reader(Tree)(["oak", 1.0, [], None, "more"])
-    with pytest.raises(Newer, match="Leaf has age, not known here"):
+    with pytest.raises(NewerFormat, match="Leaf has age, not known here"):
         object_reader(Tree)({"name": "oak", "root": {"name": "r", "age": 3}})
     for reader, value in ((array_reader(Leaf), ["a", "blue"]), (object_reader(Leaf), {"name": "a", "colour": "blue"})):
-        with pytest.raises(Newer, match="Colour 'blue' is not known here"):
+        with pytest.raises(NewerFormat, match="Colour 'blue' is not known here"):
             reader(value)  # type: ignore[operator]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from interlock.core.commands import Pause, StartAttempt, WaitUntil
+from interlock.core.effects import Pause, StartAttempt, WaitUntil
 from interlock.core.events import (
     AttemptErrored,
     AttemptStarted,
@@ -56,13 +56,13 @@ def _ended(attempt: AttemptId, end: str) -> list[Event]:
 
 def next_of(pipeline: Pipeline, *ends: tuple[str, str], now: float = 1.0) -> object:
     records = [Recorded(seq, now, event) for seq, event in enumerate(history(*ends), 1)]
-    (command,) = plan(pipeline, fold(records))
-    return command
+    (effect,) = plan(pipeline, fold(records))
+    return effect
 
 
-def agent_of(command: object) -> str:
-    assert isinstance(command, StartAttempt)
-    return command.agent
+def agent_of(effect: object) -> str:
+    assert isinstance(effect, StartAttempt)
+    return effect.agent
 
 
 def test_one_crash_is_waited_for() -> None:
@@ -84,9 +84,9 @@ def test_three_crashes_in_a_row_are_one_that_is_down() -> None:
 
 def test_the_row_of_those_that_stand_in_ends_with_a_person() -> None:
     down = [("first", "quota"), ("second", "permanent"), ("third", "permanent")]
-    command = next_of(pipeline(), *down)
-    assert isinstance(command, Pause)
-    assert command.reason is PauseReason.INFRASTRUCTURE
+    effect = next_of(pipeline(), *down)
+    assert isinstance(effect, Pause)
+    assert effect.reason is PauseReason.INFRASTRUCTURE
 
 
 def test_where_all_have_no_quota_the_last_one_is_waited_for() -> None:
@@ -121,8 +121,8 @@ def test_the_first_one_is_asked_again_after_a_candidate() -> None:
 
 @pytest.mark.parametrize("end", ["quota", "permanent"])
 def test_without_one_that_stands_in_nothing_changes(end: str) -> None:
-    command = next_of(pipeline("third"), ("third", end))
-    assert isinstance(command, WaitUntil if end == "quota" else Pause)
+    effect = next_of(pipeline("third"), ("third", end))
+    assert isinstance(effect, WaitUntil if end == "quota" else Pause)
 
 
 def test_who_a_rule_called_in_has_its_own_row() -> None:

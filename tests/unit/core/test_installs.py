@@ -3,7 +3,7 @@
 import pytest
 
 from interlock.core.installs import installs_copy
-from interlock.core.pipeline import Command
+from interlock.core.pipeline import CommandLine
 
 COPIES = [
     "pip install .",
@@ -37,14 +37,14 @@ NO_COPIES = [
 
 @pytest.mark.parametrize("shell", COPIES)
 def test_copies(shell: str) -> None:
-    assert installs_copy(Command(shell=shell))
+    assert installs_copy(CommandLine(shell=shell))
 
 
 @pytest.mark.parametrize("shell", NO_COPIES)
 def test_no_copies(shell: str) -> None:
-    assert not installs_copy(Command(shell=shell))
+    assert not installs_copy(CommandLine(shell=shell))
 
 
 def test_an_argv() -> None:
-    assert installs_copy(Command(argv=("pip", "install", ".[a b]")))
-    assert not installs_copy(Command(argv=("pip", "install", "-e", ".")))
+    assert installs_copy(CommandLine(argv=("pip", "install", ".[a b]")))
+    assert not installs_copy(CommandLine(argv=("pip", "install", "-e", ".")))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from interlock.core.commands import Command, Pause, PrepareInput, StartAttempt
-from interlock.core.conflicts import Did, Side, Undecided
+from interlock.core.conflicts import Side, SideChange, Undecided
+from interlock.core.effects import Effect, Pause, PrepareInput, StartAttempt
 from interlock.core.events import (
     InputPrepared,
     PauseReason,
@@ -25,7 +25,7 @@ from interlock.core.state import Phase, RunState, StageState
 SCOPE = Gate("scope", GateKind.SCOPE)
 TEST = Gate("test", GateKind.RUN)
 JOIN = Stage("j", needs=("a", "b"), agent="one", gates=(SCOPE,))
-SIDES = (Side("a", "ca", Did.DELETED), Side("b", "cb", Did.CHANGED))
+SIDES = (Side("a", "ca", SideChange.DELETED), Side("b", "cb", SideChange.CHANGED))
 ITEM = Undecided("f", "modify/delete", SIDES, "as b left it")
 PREPARED = InputPrepared(input_of("j", 1), "m", "tm", ("ca", "cb"), ("f", "g"), ("a", "b"), (ITEM,))
 
@@ -38,13 +38,13 @@ def began() -> RunState:
     return fold([Recorded(1, 1.0, RunStarted("r", "p", "d", "task", "c0", "t0", ("a", "b", "j")))])
 
 
-def planned(join: Stage, prepared: InputPrepared | None = None) -> list[Command]:
+def planned(join: Stage, prepared: InputPrepared | None = None) -> list[Effect]:
     stages = settled(a=(Phase.ACCEPTED, "ca"), b=(Phase.ACCEPTED, "cb"))
     stages["j"] = StageState(phase=Phase.READY, input=prepared) if prepared else StageState()
     pipeline = Pipeline("p", (Stage("a", gates=(SCOPE, TEST)), Stage("b"), join), (AgentSpec("one", "command"),))
     base = {"a/test": VerdictGiven(base_of("a"), "a/test", 1, VerdictStatus.PASSED)}
-    commands = plan(pipeline, replace(began(), stages=Stages(stages.items()), base_verdicts=base))
-    return [each for each in commands if isinstance(each, (PrepareInput, StartAttempt, Pause))]
+    effects = plan(pipeline, replace(began(), stages=Stages(stages.items()), base_verdicts=base))
+    return [each for each in effects if isinstance(each, (PrepareInput, StartAttempt, Pause))]
 
 
 def names(**phases: tuple[Phase, str]) -> dict[str, str]:
@@ -59,8 +59,8 @@ def test_each_source_is_named_by_the_stage_that_made_it() -> None:
 
 
 def test_names_are_recorded_for_several_sources_only() -> None:
-    (command,) = planned(JOIN)
-    assert command == PrepareInput(input_of("j", 1), ("ca", "cb"), 1, ("a", "b"))
+    (effect,) = planned(JOIN)
+    assert effect == PrepareInput(input_of("j", 1), ("ca", "cb"), 1, ("a", "b"))
 
 
 def test_conflicts_are_told_with_kind_and_sides() -> None:
@@ -71,18 +71,18 @@ def test_conflicts_are_told_with_kind_and_sides() -> None:
 
 def test_the_choices_are_the_sides_and_what_they_make_possible() -> None:
     assert choices(ITEM) == ("a", "b", "deleted", "edited")
-    binary = Undecided("f", "binary", (Side("a", "ca", Did.CHANGED), Side("b", "cb", Did.CHANGED)))
+    binary = Undecided("f", "binary", (Side("a", "ca", SideChange.CHANGED), Side("b", "cb", SideChange.CHANGED)))
     assert choices(binary) == ("a", "b", "edited")
 
 
 def test_the_attempt_is_told_of_conflicts_sides_and_inherited_gates() -> None:
-    (command,) = planned(JOIN, PREPARED)
-    assert isinstance(command, StartAttempt)
-    assert (command.conflicts, command.undecided) == (("f", "g"), (ITEM,))
-    assert command.sides == (("a", "ca"), ("b", "cb"))
-    assert command.inherited == ("a/test",)
+    (effect,) = planned(JOIN, PREPARED)
+    assert isinstance(effect, StartAttempt)
+    assert (effect.conflicts, effect.undecided) == (("f", "g"), (ITEM,))
+    assert effect.sides == (("a", "ca"), ("b", "cb"))
+    assert effect.inherited == ("a/test",)
 
 
 def test_without_a_worker_a_conflict_pauses() -> None:
-    (command,) = planned(Stage("j", needs=("a", "b"), gates=(SCOPE,)), PREPARED)
-    assert command == Pause("j", PauseReason.CONFLICT, conflict_text(PREPARED))
+    (effect,) = planned(Stage("j", needs=("a", "b"), gates=(SCOPE,)), PREPARED)
+    assert effect == Pause("j", PauseReason.CONFLICT, conflict_text(PREPARED))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from interlock.core.commands import Command, EvaluateGate, Pause, StartAttempt, WaitUntil
+from interlock.core.effects import Effect, EvaluateGate, Pause, StartAttempt, WaitUntil
 from interlock.core.events import (
     AttemptErrored,
     AttemptStarted,
@@ -60,9 +60,9 @@ def reviewed(*verdicts: tuple[float, float, bool]) -> list[Recorded]:
     return [Recorded(seq, at, event) for seq, (at, event) in enumerate(events, 1)]
 
 
-def next_of(records: list[Recorded], pipeline: Pipeline = PIPELINE) -> Command:
-    (command,) = plan(pipeline, fold(records))
-    return command
+def next_of(records: list[Recorded], pipeline: Pipeline = PIPELINE) -> Effect:
+    (effect,) = plan(pipeline, fold(records))
+    return effect
 
 
 def test_a_wait_says_since_when_and_until_when() -> None:
@@ -82,12 +82,12 @@ def test_limits_count_what_a_quota_ended_in_the_middle_of_work(limits: dict[str,
         ]
         assert isinstance(next_of(records, pipeline), WaitUntil)
         after = Recorded(len(records) + 1, hours[number - 1][1], TimeReached(hours[number - 1][1]))
-        command = next_of([*records, after], pipeline)
+        effect = next_of([*records, after], pipeline)
         if number == 3:
-            assert isinstance(command, Pause)
-            assert command.reason is PauseReason.LIMIT
+            assert isinstance(effect, Pause)
+            assert effect.reason is PauseReason.LIMIT
         else:
-            assert isinstance(command, StartAttempt)
+            assert isinstance(effect, StartAttempt)
 
 
 def test_an_untold_quota_is_waited_for_as_long_as_the_pipeline_says() -> None:
@@ -136,5 +136,5 @@ def test_waits_grow_to_half_an_hour_where_nobody_told() -> None:
 
 
 def test_after_the_wait_it_is_tried_again() -> None:
-    (command,) = plan(PIPELINE, replace(fold(limited((100.0, 164.0), (164.0, 420.0))), now=420.0))
-    assert isinstance(command, StartAttempt)
+    (effect,) = plan(PIPELINE, replace(fold(limited((100.0, 164.0), (164.0, 420.0))), now=420.0))
+    assert isinstance(effect, StartAttempt)

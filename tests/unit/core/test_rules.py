@@ -2,7 +2,7 @@
 
 import pytest
 
-from interlock.core.commands import Pause
+from interlock.core.effects import Pause
 from interlock.core.events import (
     AttemptStarted,
     CandidateProduced,

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlock.core.pipeline import AgentSpec, Command, Gate, GateKind, Pipeline, Setup, Stage
+from interlock.core.pipeline import AgentSpec, CommandLine, Gate, GateKind, Pipeline, Setup, Stage
 from interlock.core.secret_forms import Stream, handed_out, is_telling, parts, spans, starred, to_find, to_mask
 
 KEY = 'sk-very/secret+01"23\\45&6 789é'
@@ -196,7 +196,7 @@ def test_every_secret_of_a_pipeline_was_handed_out() -> None:
         "p",
         (Stage("code", agent="coder", secrets=("OF_STAGE", "UNSET"), gates=(gate,)),),
         agents=(AgentSpec("coder", "command", secrets=("OF_AGENT",)),),
-        setup=(Setup(Command(argv=("true",)), env=("PIP_INDEX_URL", "NPM_TOKEN", "LANG")),),
+        setup=(Setup(CommandLine(argv=("true",)), env=("PIP_INDEX_URL", "NPM_TOKEN", "LANG")),),
     )
     environ = {name: name.lower() for name in ("OF_GATE", "OF_STAGE", "OF_AGENT", "NPM_TOKEN", "LANG", "OTHER")}
     environ["PIP_INDEX_URL"] = "https://u:p@index"
@@ -233,5 +233,5 @@ def test_an_address_with_a_password_that_anybody_sees_was_handed_out() -> None:
     ],
 )
 def test_of_what_setup_sees_user_names_and_authors_are_no_secrets(name: str, value: str, expected: bool) -> None:
-    pipeline = Pipeline("p", (Stage("code"),), setup=(Setup(Command(argv=("true",)), env=(name,)),))
+    pipeline = Pipeline("p", (Stage("code"),), setup=(Setup(CommandLine(argv=("true",)), env=(name,)),))
     assert bool(handed_out(pipeline, {name: value})) is expected

@@ -10,7 +10,7 @@ import pytest
 import interlock.core
 from interlock.core.events import Action, AnswerTaken, InputPrepared, Paused, PauseReason, SentBack
 from interlock.core.ids import AttemptId
-from interlock.core.state import TRANSITIONS, Phase, Return, StageState, moved, pictured
+from interlock.core.state import TRANSITIONS, DependentPhase, Phase, StageState, moved, pictured
 
 SHOWN = ("history", "views")  # they copy phases into what surfaces show
 CORE = Path(interlock.core.__file__).parent
@@ -40,7 +40,9 @@ def test_a_pause_that_is_lifted_ends_in_the_phase_it_began_in(phase: Phase, acti
     assert moved(paused, AnswerTaken("a1", action, "ann"), paused).phase is phase
 
 
-@pytest.mark.parametrize("phase", [phase for (phase, _), target in TRANSITIONS.items() if target is Return.START])
+@pytest.mark.parametrize(
+    "phase", [phase for (phase, _), target in TRANSITIONS.items() if target is DependentPhase.START]
+)
 def test_a_retry_starts_where_the_input_allows_it(phase: Phase) -> None:
     retry = AnswerTaken("a1", Action.RETRY, "ann", stage="code")
     with_input, without = StageState(phase=phase, input=INPUT), StageState(phase=phase)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from interlock.core.commands import AskApproval, Command, StartAttempt
+from interlock.core.effects import AskApproval, Effect, StartAttempt
 from interlock.core.events import ApprovalAsked, AttemptStarted, CandidateProduced, Event, Recorded
 from interlock.core.ids import AttemptId
 from interlock.engines import executor, local
@@ -22,7 +22,7 @@ from interlock.ports import Cancelled, Damaged, Fenced, InfrastructureError, Wor
 class Ledger:
     """Wants what it is told to until that is recorded. `refuse` raises for an event, or does not."""
 
-    def __init__(self, *wanted: Command) -> None:
+    def __init__(self, *wanted: Effect) -> None:
         self.state = SimpleNamespace(now=0.0, finished=None)
         self.wanted = list(wanted)
         self.recorded: list[Event] = []
@@ -35,7 +35,7 @@ class Ledger:
     def take_answers(self, blobs: object) -> None:
         self.look()
 
-    def next_commands(self) -> tuple[Command, ...]:
+    def next_effects(self) -> tuple[Effect, ...]:
         return tuple(self.wanted)
 
     def record(self, event: Event) -> Recorded:
@@ -53,21 +53,21 @@ class Ledger:
 def go(monkeypatch: pytest.MonkeyPatch) -> dict[str, threading.Event]:
     """By stage, what lets its work come to an end; without an entry it ends at once."""
     waits: dict[str, threading.Event] = {}
-    monkeypatch.setattr(local, "perform", lambda world, context, command, cancel: worked(command, cancel, waits))
+    monkeypatch.setattr(local, "perform", lambda world, context, effect, cancel: worked(effect, cancel, waits))
     monkeypatch.setattr(executor, "INBOX_S", 0.01)
     monkeypatch.setattr(local, "LAUNCHES_MAX", 3)
     return waits
 
 
-def worked(command: Command, cancel: threading.Event, waits: dict[str, threading.Event]) -> Iterator[Event]:
-    if not isinstance(command, StartAttempt):
-        yield ApprovalAsked(command.subject, command.gate, "?")  # type: ignore[union-attr]
+def worked(effect: Effect, cancel: threading.Event, waits: dict[str, threading.Event]) -> Iterator[Event]:
+    if not isinstance(effect, StartAttempt):
+        yield ApprovalAsked(effect.subject, effect.gate, "?")  # type: ignore[union-attr]
         return
-    yield AttemptStarted(command.attempt, "a", "", "t")
-    while (wait := waits.get(command.attempt.stage)) and not wait.wait(0.01):
+    yield AttemptStarted(effect.attempt, "a", "", "t")
+    while (wait := waits.get(effect.attempt.stage)) and not wait.wait(0.01):
         if cancel.is_set():
-            raise Cancelled(str(command.attempt))
-    yield CandidateProduced(command.attempt, "c", "t")
+            raise Cancelled(str(effect.attempt))
+    yield CandidateProduced(effect.attempt, "c", "t")
 
 
 def start(stage: str) -> StartAttempt:
@@ -83,7 +83,7 @@ def without_thread(monkeypatch: pytest.MonkeyPatch, stage: str, refused: Callabl
     """The machine has no thread for the work of a stage."""
 
     def started(thread: Any) -> bool:
-        if thread._args[0].command.attempt.stage == stage:
+        if thread._args[0].effect.attempt.stage == stage:
             refused()
             return False
         thread.start()
@@ -149,14 +149,14 @@ def test_a_fact_that_could_not_be_recorded_is_kept_while_another_is_at_work(go, 
 def test_what_waits_for_a_slot_does_not_begin_after_a_failure(go, monkeypatch, tmp_path):
     slots, begun, waiting = Slots(tmp_path, 1), list[str](), threading.Barrier(3)
 
-    def worked(world: object, context: object, command: StartAttempt, cancel: threading.Event) -> Iterator[Event]:
-        yield AttemptStarted(command.attempt, "a", "", "t")
+    def worked(world: object, context: object, effect: StartAttempt, cancel: threading.Event) -> Iterator[Event]:
+        yield AttemptStarted(effect.attempt, "a", "", "t")
         waiting.wait()
-        if command.attempt.stage == "a":
+        if effect.attempt.stage == "a":
             raise InfrastructureError("a passing error")
         with slots.taken(cancel):
-            begun.append(command.attempt.stage)
-        yield CandidateProduced(command.attempt, "c", "t")
+            begun.append(effect.attempt.stage)
+        yield CandidateProduced(effect.attempt, "c", "t")
 
     monkeypatch.setattr(local, "perform", worked)
     ledger = Ledger(start("a"), start("b"), start("c"))

@@ -9,15 +9,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from interlock.core.commands import StartAttempt
+from interlock.core.effects import StartAttempt
 from interlock.core.events import RunStarted
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline
 from interlock.execution.brief import compose
 from interlock.execution.context import Context
 from interlock.journal.memory import MemoryBlobs
-from interlock.ports import Change, Place, World
-from interlock.spec import load_pipeline, render
+from interlock.pipelinefile import load_pipeline, render
+from interlock.ports import Change, Checkout, World
 
 RUN = "20260102-030405-k3x9qd"
 
@@ -33,14 +33,14 @@ class Told:
     said: Sequence[Mapping[str, Any]] = ()
     artifacts: Mapping[str, str] = field(default_factory=dict)  # by path
     changed: Sequence[Change] = ()
-    command: Mapping[str, Any] = field(default_factory=dict)
+    effect: Mapping[str, Any] = field(default_factory=dict)
     beside: dict[str, bytes] = field(default_factory=dict)
 
     def brief(self, *, resumed: bool = False) -> str:
         blobs = MemoryBlobs()
         digests = tuple(_recorded(blobs, document) for document in self.said)
         attempt = AttemptId(self.stage, 1, len(digests) + 1)
-        command = StartAttempt(attempt, "coder", "input", "tree", digests, **self.command)
+        effect = StartAttempt(attempt, "coder", "input", "tree", digests, **self.effect)
         started = RunStarted(RUN, self.pipeline.name, "digest", self.task, "base", "tree", ())
         context = Context(RUN, self.pipeline, started, 0.0)
         workspaces = SimpleNamespace(
@@ -52,15 +52,15 @@ class Told:
         )
         world = cast(World, SimpleNamespace(blobs=blobs, workspaces=workspaces, render=render))
         root = Path("/places/1")
-        place = Place(root, root / "tree", root / "home", root / "tmp")
-        return compose(world, context, command, place, resumed=resumed)
+        checkout = Checkout(root, root / "tree", root / "home", root / "tmp")
+        return compose(world, context, effect, checkout, resumed=resumed)
 
     def _read(self, commit: str, path: str, max_bytes: int) -> bytes | None:
         return self.artifacts[path].encode() if path in self.artifacts else None
 
-    def _put(self, place: Place, name: str, content: bytes) -> Path:
+    def _put(self, checkout: Checkout, name: str, content: bytes) -> Path:
         self.beside[name] = content
-        return place.root / "beside" / name
+        return checkout.root / "beside" / name
 
 
 def pipeline_of(folder: Path, text: str, files: Mapping[str, str] | None = None) -> Pipeline:

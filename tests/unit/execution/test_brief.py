@@ -11,19 +11,19 @@ from typing import cast
 import pytest
 from tests.unit.execution.briefs import Told, pipeline_of, rejected
 
-from interlock.core.commands import RejectCandidate, Undone
+from interlock.core.effects import RejectCandidate, RevertedWork
 from interlock.core.events import Finding, RunStarted, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline, Text
 from interlock.execution.brief import preview
+from interlock.execution.briefing.changes import _may_meet
 from interlock.execution.context import Context
 from interlock.execution.records import feedback_document
-from interlock.execution.told.changes import _may_meet
 from interlock.gates.words import fenced, glob_here, path_here
 from interlock.journal.memory import MemoryBlobs
+from interlock.pipelinefile import InvalidPipeline, render
+from interlock.pipelinefile.briefs import default_brief
 from interlock.ports import Change, UsageError, World
-from interlock.spec import InvalidPipeline, render
-from interlock.spec.briefs import default_brief
 
 PIPELINE = """\
 version: 1
@@ -134,7 +134,7 @@ def test_of_held_out_gates_only_that_they_are_there(pipeline: Pipeline) -> None:
     text = Told(pipeline, "code", said=[rejected("code/1.1", ("", "", 0, "2 held-out checks failed"))]).brief()
     assert "- 1 held-out check, not shown to you" in text
     assert "- 2 held-out checks failed" in text
-    joined = Told(pipeline, "plan", command={"inherited": ("code/unit", "code/hidden-rounding")}).brief()
+    joined = Told(pipeline, "plan", effect={"inherited": ("code/unit", "code/hidden-rounding")}).brief()
     assert "- code/unit, as the work that was merged was\n- 1 held-out check, not shown to you" in joined
     assert "hidden-rounding" not in joined
     assert "rounding" not in text
@@ -209,17 +209,17 @@ def test_the_rejected_patch_is_there_and_bounded(pipeline: Pipeline) -> None:
 
 def test_work_that_a_later_no_sent_back_is_shown(pipeline: Pipeline) -> None:
     """Who said no there has no patch of this stage: a person at a stage without a worker has none at all."""
-    undone = {"undone": Undone(AttemptId("code", 1, 2), "oldtree", "newtree")}
+    undone = {"undone": RevertedWork(AttemptId("code", 1, 2), "oldtree", "newtree")}
     for said in ([rejected("ship/1.0", ("ship/ok", "", 0, "Keep bytes."))], [rejected("more/1.1", patch=PATCH)], []):
-        text = Told(pipeline, "code", said=said, command=undone).brief()
+        text = Told(pipeline, "code", said=said, effect=undone).brief()
         assert "The patch of code/1.2, which was sent back. It is not in the files." in text
         assert "```diff\noldtree newtree\n```" in text
     since = [
         rejected("code/1.2", patch=""),
         rejected("code/1.3", patch=PATCH),
     ]  # the attempt that is told is of epoch 1
-    assert "The patch of code/1.3, which was rejected." in Told(pipeline, "code", said=since, command=undone).brief()
-    assert "The patch of code/1.2, which was sent" in Told(pipeline, "code", said=since[:1], command=undone).brief()
+    assert "The patch of code/1.3, which was rejected." in Told(pipeline, "code", said=since, effect=undone).brief()
+    assert "The patch of code/1.2, which was sent" in Told(pipeline, "code", said=since[:1], effect=undone).brief()
 
 
 def test_a_binary_file_is_named_and_not_shown(pipeline: Pipeline) -> None:
@@ -234,7 +234,7 @@ def test_a_binary_file_is_named_and_not_shown(pipeline: Pipeline) -> None:
 
 def test_work_that_is_gone_on_with_is_no_patch(pipeline: Pipeline) -> None:
     said = [rejected("code/1.1", patch=PATCH)]
-    text = Told(pipeline, "code", said=said, command={"source": "c1"}).brief()
+    text = Told(pipeline, "code", said=said, effect={"source": "c1"}).brief()
     assert "as that attempt left them" in text
     assert "What did not work" not in text
     assert "as they were before all of that" in Told(pipeline, "code", said=said).brief()
@@ -346,8 +346,8 @@ def test_of_a_held_out_gate_not_even_its_name_is_recorded(pipeline: Pipeline) ->
     )
     context = Context("r", pipeline, RunStarted("r", "p", "d", "t", "b", "t", ()), 0.0)
     red_before = ("code/hidden-rounding",)
-    command = RejectCandidate(attempt, "c", "t", "i", verdicts, 1, red_before)
-    document = feedback_document(cast(World, SimpleNamespace(blobs=MemoryBlobs())), context, command, "")
+    effect = RejectCandidate(attempt, "c", "t", "i", verdicts, 1, red_before)
+    document = feedback_document(cast(World, SimpleNamespace(blobs=MemoryBlobs())), context, effect, "")
     assert "rounding" not in document.decode()
     assert [(one["gate"], one["message"]) for one in json.loads(document)["findings"]] == [
         ("", "1 held-out check failed"),

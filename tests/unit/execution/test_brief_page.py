@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from interlock.spec.briefs import PARTS, default_brief
+from interlock.pipelinefile.briefs import PARTS, default_brief
 
 PAGE = (Path(__file__).parents[3] / "docs/briefs.md").read_text()
 

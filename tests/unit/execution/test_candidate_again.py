@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from interlock.core.commands import StartAttempt
+from interlock.core.effects import StartAttempt
 from interlock.core.ids import AttemptId
 from interlock.execution.attempt import _snapshot
 from interlock.execution.context import Context
@@ -38,9 +38,9 @@ def taken(waits: Waits, full_s: float) -> Candidate:
     nothing: Any = None
     world: Any = SimpleNamespace(workspaces=SimpleNamespace(snapshot=snapshot))
     backoff: Any = SimpleNamespace(backoff_s=1.0)
-    context: Any = SimpleNamespace(room=nothing, ref=str, retry_at=partial(Context.retry_at, backoff))
-    command = StartAttempt(AttemptId("code", 1, 1), "a", "c", "t")
-    return _snapshot(world, context, command, nothing, Stamp("x", 0), waits)
+    context: Any = SimpleNamespace(checkout_spec=nothing, ref=str, retry_at=partial(Context.retry_at, backoff))
+    effect = StartAttempt(AttemptId("code", 1, 1), "a", "c", "t")
+    return _snapshot(world, context, effect, nothing, Stamp("x", 0), waits)
 
 
 def test_a_disk_that_is_full_for_seconds_is_waited_for() -> None:

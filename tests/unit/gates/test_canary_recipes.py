@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from interlock.core.canaries import RECIPES
-from interlock.core.pipeline import Command
+from interlock.core.pipeline import CommandLine
 from interlock.gates.canary.planting import Beside, Changed, Words
 from interlock.gates.canary.shown import is_end_of
 
@@ -17,7 +17,7 @@ def written(recipe: str, folder: Path, files: dict[str, str], shell: str = "") -
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)
-    beside = Beside(folder, tuple(name for name in files if name != "Cargo.toml"), Command(shell=shell))
+    beside = Beside(folder, tuple(name for name in files if name != "Cargo.toml"), CommandLine(shell=shell))
     return dict(import_module(f"interlock.gates.canary.recipes.{recipe}").written(beside, WORDS))
 
 

@@ -13,14 +13,21 @@ import pytest
 
 from interlock.core.events import VerdictStatus
 from interlock.core.pipeline import Gate, GateClass, Pipeline
-from interlock.execution.told.checks import checks
+from interlock.execution.briefing.checks import checks
 from interlock.gates import kinds
-from interlock.gates.bench import Bench
+from interlock.gates.context import GateContext
 from interlock.gates.locks import Slots
 from interlock.gates.referee import Referee
+from interlock.pipelinefile import (
+    InvalidPipeline,
+    decode_pipeline,
+    encode_pipeline,
+    json_schema,
+    load_pipeline,
+    resolved_yaml,
+)
 from interlock.ports import InfrastructureError
 from interlock.service.checks import CheckRequest, check
-from interlock.spec import InvalidPipeline, decode_pipeline, encode_pipeline, json_schema, load_pipeline, resolved_yaml
 
 MODULE = '''
 """The widest gate: no line of a file is longer than `most`."""
@@ -171,9 +178,9 @@ def test_its_agent_is_told(tmp_path: Path) -> None:
 def test_it_judges_also_outside_a_run(tmp_path: Path, width: int, status: VerdictStatus) -> None:
     files: Any = Files(**{"src/a.py": "short", "src/b.py": "x" * width})
     unused: Any = SimpleNamespace()
-    bench = Bench(files, unused, unused, {}, tmp_path, Slots(tmp_path, 1))
+    context = GateContext(files, unused, unused, {}, tmp_path, Slots(tmp_path, 1))
     request = CheckRequest(load(tmp_path), ("code",), "commit", "tree", "base", "base tree")
-    of_scope, narrow = check(Referee(bench), unused, request)
+    of_scope, narrow = check(Referee(context), unused, request)
     assert of_scope.judgement is None
     assert narrow.judgement is not None
     assert narrow.judgement.status is status

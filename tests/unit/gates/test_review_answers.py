@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from interlock.gates.reviews.answers import ANSWER_MAX, Asked, NoAnswer, read, schema
+from interlock.gates.reviews.answers import ANSWER_MAX, AnswerRequirements, NoAnswer, read, schema
 
 MARK = "00c0ffee00c0ffee"
 EMPTY = {"findings": [], "earlier": [], "requirements": []}
@@ -82,29 +82,29 @@ REFUSED = {
 
 @pytest.mark.parametrize(("text", "said"), TAKEN.values(), ids=TAKEN)
 def test_an_answer_is_the_last_word(text: str, said: str) -> None:
-    assert read(text, Asked("critic", mark=MARK)).said == said
+    assert read(text, AnswerRequirements("critic", mark=MARK)).decision == said
 
 
 @pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED)
 def test_what_is_quoted_doubled_or_prose_is_none(text: str) -> None:
     with pytest.raises(NoAnswer):
-        read(text, Asked("critic", mark=MARK))
+        read(text, AnswerRequirements("critic", mark=MARK))
 
 
 def test_without_a_mark_only_a_whole_text_counts() -> None:
-    assert read(APPROVE, Asked("critic")).said == "approve"
+    assert read(APPROVE, AnswerRequirements("critic")).decision == "approve"
     with pytest.raises(NoAnswer, match=r"nothing else$"):
-        read(f"Here:\n{APPROVE}", Asked("critic"))
+        read(f"Here:\n{APPROVE}", AnswerRequirements("critic"))
 
 
 def test_who_is_not_understood_is_told_the_mark() -> None:
     with pytest.raises(NoAnswer, match=f'"mark": "{MARK}"'):
-        read(f"Here:\n{APPROVE}", Asked("critic", mark=MARK))
+        read(f"Here:\n{APPROVE}", AnswerRequirements("critic", mark=MARK))
 
 
 def test_an_answer_has_a_bound() -> None:
     with pytest.raises(NoAnswer, match="200000 at most"):
-        read(f"{APPROVE}{' ' * ANSWER_MAX}", Asked("critic"))
+        read(f"{APPROVE}{' ' * ANSWER_MAX}", AnswerRequirements("critic"))
 
 
 @pytest.mark.parametrize("mark", ["", MARK])

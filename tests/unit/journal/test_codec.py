@@ -78,7 +78,10 @@ def test_an_input_kept_before_conflicts_had_kinds_is_still_read() -> None:
 
 
 def test_undecided_conflicts_are_read_back_as_they_were() -> None:
-    sides = (conflicts.Side("a", "c1", conflicts.Did.DELETED), conflicts.Side("b", "c2", conflicts.Did.CHANGED))
+    sides = (
+        conflicts.Side("a", "c1", conflicts.SideChange.DELETED),
+        conflicts.Side("b", "c2", conflicts.SideChange.CHANGED),
+    )
     item = conflicts.Undecided("f\udcff.txt", "modify/delete", sides, "as b left it")
     made = events.InputPrepared(AttemptId("join", 1, 0), "c", "t", ("c1", "c2"), (item.path,), ("a", "b"), (item,))
     assert codec.decode("InputPrepared", 1, encode_event(made)) == made

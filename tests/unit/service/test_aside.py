@@ -9,7 +9,7 @@ import pytest
 
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.execution.histories import Histories
-from interlock.journal import Aside, MemoryBlobs, MemoryJournal
+from interlock.journal import MemoryBlobs, MemoryJournal, SetAsideRuns
 from interlock.ports import Damaged, UsageError
 from interlock.service import RunRequest, Service
 from interlock.service.runs import begin
@@ -25,7 +25,7 @@ def nothing(*given: object) -> Any:
     return ""
 
 
-def made(aside: Aside, **known: Any) -> Service:
+def made(aside: SetAsideRuns, **known: Any) -> Service:
     """With a run that is as it was recorded, and by `known` others."""
     journal = MemoryJournal()
     if "vanished" not in known:
@@ -37,7 +37,7 @@ def made(aside: Aside, **known: Any) -> Service:
 
 
 def test_it_is_listed_until_it_is_set_aside_and_again_after(tmp_path: Path) -> None:
-    aside = Aside(tmp_path / "new/aside")
+    aside = SetAsideRuns(tmp_path / "new/aside")
     service = made(aside, lost_runs=lambda: ["a/b", "gone"])
     assert [run.id for run in service.list_runs()] == ["gone", "fine", "a/b"]
     aside.put("gone", "why")
@@ -51,7 +51,7 @@ def test_it_is_listed_until_it_is_set_aside_and_again_after(tmp_path: Path) -> N
 
 
 def test_all_that_is_left_of_it_counts_and_is_found_by_its_name(tmp_path: Path) -> None:
-    aside = Aside(tmp_path)
+    aside = SetAsideRuns(tmp_path)
     service = made(aside, lost_runs=lambda: ["gone"])
     aside.put("gone", "why")
     assert service.run_ids() == ["fine", "gone"]  # what `gc` spares
@@ -63,13 +63,13 @@ def test_all_that_is_left_of_it_counts_and_is_found_by_its_name(tmp_path: Path) 
 
 def test_one_that_can_be_read_again_is_listed(tmp_path: Path) -> None:
     """As when the newest journal was put back."""
-    aside = Aside(tmp_path)
+    aside = SetAsideRuns(tmp_path)
     aside.put("fine", "why")
     assert [run.id for run in made(aside).list_runs()] == ["fine"]
 
 
 def test_where_all_are_set_aside_there_were_some(tmp_path: Path) -> None:
-    aside = Aside(tmp_path)
+    aside = SetAsideRuns(tmp_path)
     service = made(aside, vanished="", lost_runs=lambda: ["gone"])
     aside.put("gone", "why")
     with pytest.raises(UsageError, match="every run of this repository is damaged and set aside"):
@@ -77,9 +77,9 @@ def test_where_all_are_set_aside_there_were_some(tmp_path: Path) -> None:
 
 
 def test_no_run_where_some_were_recorded_is_damage(tmp_path: Path) -> None:
-    service = made(Aside(tmp_path / "aside"), vanished="holds no run, and some were recorded")
+    service = made(SetAsideRuns(tmp_path / "aside"), vanished="holds no run, and some were recorded")
     assert service.has_vanished()
     for ask in (service.run_ids, service.list_runs, service.latest_run, lambda: service.choose_run("x")):
         with pytest.raises(Damaged, match="holds no run, and some were recorded"):
             ask()
-    assert not made(Aside(tmp_path / "aside")).has_vanished()
+    assert not made(SetAsideRuns(tmp_path / "aside")).has_vanished()

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from interlock.core.pipeline import Command, Setup
+from interlock.core.pipeline import CommandLine, Setup
 from interlock.workspaces.setup_environment import environment, held_back, in_key
 
-PLAIN = Setup(Command(shell="true"))
+PLAIN = Setup(CommandLine(shell="true"))
 PASSED = {
     "PATH": "/bin", "HOME": "/home/u", "LANG": "C", "LC_ALL": "C", "https_proxy": "http://proxy:3128", "NO_PROXY": "*",
     "PIP_INDEX_URL": "https://index.example/simple", "UV_CACHE_DIR": "/c", "npm_config_registry": "https://n.example/",
@@ -57,13 +57,13 @@ def test_what_is_not(name: str) -> None:
 
 
 def test_what_setup_names_is_passed_on() -> None:
-    named = Setup(Command(shell="true"), env=("GITHUB_TOKEN", "UV_PUBLISH_TOKEN", "GIT_DIR", "NOT_SET"))
+    named = Setup(CommandLine(shell="true"), env=("GITHUB_TOKEN", "UV_PUBLISH_TOKEN", "GIT_DIR", "NOT_SET"))
     environ = {**UNKNOWN, **CREDENTIALS}
     assert environment(environ, named, Path("/t")) == {"GITHUB_TOKEN": "t", "UV_PUBLISH_TOKEN": "t", "TMPDIR": "/t"}
     assert "UV_PUBLISH_TOKEN" not in held_back(environ, named)
 
 
 def test_what_decides_on_the_packages_is_in_the_key() -> None:
-    names = [name for name, _ in in_key({**PASSED, "TOKEN": "t"}, Setup(Command(shell="true"), env=("TOKEN",)))]
+    names = [name for name, _ in in_key({**PASSED, "TOKEN": "t"}, Setup(CommandLine(shell="true"), env=("TOKEN",)))]
     assert {"PIP_INDEX_URL", "GOPROXY", "CC", "TOKEN"} < set(names)
     assert {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR"}.isdisjoint(names)

@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 
 from interlock.agents.checking import SERVER
-from interlock.agents.driven import Asked, Driven, Kind, Start
+from interlock.agents.driven import AttemptRequest, Driven, Kind, Start
 from interlock.agents.own.result import read_result, started
 from interlock.core.pipeline import AgentSpec
 from interlock.core.programs import obeyed
-from interlock.ports import Agent, Brief, Cancel, Ended, Outcome, Place
+from interlock.ports import Agent, Brief, Cancel, Checkout, Ended, Outcome
 
 _NO_MENTIONS = {"CLAUDE_CODE_DISABLE_FILE_MENTIONS": "1"}  # with claude `@path` in what it is told would read a file
 
@@ -28,7 +28,7 @@ class Acp:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
 
-    def work(self, spec: AgentSpec, brief: Brief, place: Place, cancel: Cancel) -> Outcome:
+    def work(self, spec: AgentSpec, brief: Brief, checkout: Checkout, cancel: Cancel) -> Outcome:
         words = spec.command.words if spec.command is not None else ()
         if not words or shutil.which(words[0], path=brief.env.get("PATH", "")) is None:
             message = f"{words[0] if words else spec.name}: not found: install it, or correct the agent's `run`"
@@ -36,10 +36,10 @@ class Acp:
         kind = Kind(
             sys.executable, partial(_start, words), read_result, label=words[0], obeys=obeyed("acp"), checks=True
         )
-        return Driven(kind, self._environ).work(spec, brief, place, cancel)
+        return Driven(kind, self._environ).work(spec, brief, checkout, cancel)
 
 
-def _start(words: tuple[str, ...], asked: Asked) -> Start:
+def _start(words: tuple[str, ...], asked: AttemptRequest) -> Start:
     scope, root = asked.brief.scope, asked.tree.resolve()
     artifacts = asked.brief.env.get("ARTIFACTS", "")
     config = {

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from itertools import takewhile
 from pathlib import Path
 
-from interlock.agents.driven import Asked, Driven, Kind, Start, Told
+from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
 from interlock.agents.logs import Event, events, inner, tail, text
 from interlock.agents.patience import ERRORS_MAX
-from interlock.agents.trouble import Cause, trouble
+from interlock.agents.trouble import Cause, classify_failure
 from interlock.core.events import Usage
 from interlock.core.programs import obeyed
 from interlock.ports import Agent
@@ -45,7 +45,7 @@ def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     return Driven(kind, environ)
 
 
-def _start(asked: Asked) -> Start:
+def _start(asked: AttemptRequest) -> Start:
     prompt = asked.state / "brief.md"
     prompt.write_text(asked.brief.text, encoding="utf-8")
     files = {"chat-history": "chat.md", "input-history": "input", "llm-history": "llm.md"}
@@ -60,7 +60,7 @@ def _start(asked: Asked) -> Start:
     return Start((*_ALWAYS, *model, *may, *kept, *said), env)
 
 
-def _read(asked: Asked, log: Path) -> Told:
+def _read(asked: AttemptRequest, log: Path) -> AgentReport:
     calls = [event for event in events(asked.state / "calls.jsonl") if text(event, "event").startswith("message_send")]
     begun = [call for call in calls if text(call, "event") == "message_send_starting"]
     answered = [inner(call, "properties") for call in calls if text(call, "event") == "message_send"]
@@ -73,7 +73,7 @@ def _read(asked: Asked, log: Path) -> Told:
         answered.pop()  # which nobody answered: what it counts there is its own estimate
     wrong = full or _MISFIT in notes or empty
     done = bool(begun) and len(begun) == len(answered) and not wrong
-    return Told(
+    return AgentReport(
         done,
         message=_said(asked.state / "llm.md") or ("" if asked.reviews else "\n".join(lines[-_LINES_MAX:])),
         trouble="" if done else full or _wrong(notes) or empty,
@@ -84,17 +84,17 @@ def _read(asked: Asked, log: Path) -> Told:
     )
 
 
-def _model(asked: Asked, answered: list[Event]) -> str:
+def _model(asked: AttemptRequest, answered: list[Event]) -> str:
     """Its log hides the names of models that it does not know."""
     told = text(answered[-1], "main_model") if answered else ""
     named = asked.brief.model or asked.brief.env.get("AIDER_MODEL", "")
     return named if told.endswith(_HIDDEN) else told
 
 
-def _of_no_use(asked: Asked, log: Path) -> str:
+def _of_no_use(asked: AttemptRequest, log: Path) -> str:
     """It tries for minutes where nobody answers. Of other errors it gets over some, and goes on with no session."""
     errors = [line.removeprefix("> ") for line in _notes(asked.state / "chat.md") if line.startswith(_ERRORS[0])]
-    unreached = len(errors) > ERRORS_MAX and trouble(errors[-1], 0.0).cause is Cause.UNREACHED
+    unreached = len(errors) > ERRORS_MAX and classify_failure(errors[-1], 0.0).cause is Cause.UNREACHED
     return errors[-1] if unreached else ""
 
 

@@ -11,7 +11,7 @@ from math import inf
 from pathlib import Path
 
 from interlock.agents.checking import SERVER, TOOL, Check
-from interlock.agents.driven import Asked, Driven, Kind, Start, Told
+from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
 from interlock.agents.keys import private
 from interlock.agents.logs import Event, count, events, inner, late_events, text
 from interlock.agents.patience import FAR_S, number
@@ -40,7 +40,7 @@ def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     return Driven(kind, environ)
 
 
-def _resume(asked: Asked, session: Session) -> None:
+def _resume(asked: AttemptRequest, session: Session) -> None:
     """It looks for a session by the folder that it is started in."""
     project = re.sub(r"[^A-Za-z0-9]", "-", str((asked.tree / asked.brief.dir).resolve()))
     path = asked.state / "projects" / project / f"{session.name}.jsonl"
@@ -48,7 +48,7 @@ def _resume(asked: Asked, session: Session) -> None:
     path.write_text(session.content, encoding="utf-8")
 
 
-def _start(asked: Asked) -> Start:
+def _start(asked: AttemptRequest) -> Start:
     may = ("--tools", "Read,Grep,Glob", "--permission-mode", "dontAsk")
     if not asked.reviews:
         tools = f"Bash,mcp__{SERVER}__{TOOL}" if asked.check is not None else "Bash"
@@ -61,7 +61,7 @@ def _start(asked: Asked) -> Start:
     if asked.check is not None:
         servers = ("--mcp-config", str(_servers(asked, asked.check)))
         env["MCP_TOOL_TIMEOUT"] = str(asked.check.timeout_s * 1000)
-    left = asked.brief.left.cost_usd
+    left = asked.brief.remaining.cost_usd
     budget = ("--max-budget-usd", f"{left:.4f}") if left < inf else ()
     session = ("--resume", asked.session.name) if asked.session is not None else ()
     settings, hidden = _key(asked)
@@ -69,7 +69,7 @@ def _start(asked: Asked) -> Start:
     return Start(arguments, env, asked.text.encode(), hidden)
 
 
-def _key(asked: Asked) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _key(asked: AttemptRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """It asks a helper for its key, or takes a token for a login, so that the commands which it starts have neither in
     their environment. Where it has both, it takes the key."""
     if _KEY in asked.keys:
@@ -87,13 +87,13 @@ def _key(asked: Asked) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return (), ()
 
 
-def _servers(asked: Asked, check: Check) -> Path:
+def _servers(asked: AttemptRequest, check: Check) -> Path:
     path = asked.state / "servers.json"
     path.write_text(json.dumps({"mcpServers": {SERVER: {"command": check.program}}}), encoding="utf-8")
     return path
 
 
-def _read(asked: Asked, log: Path) -> Told:
+def _read(asked: AttemptRequest, log: Path) -> AgentReport:
     result: Event = {}
     limited = 0.0
     refused, model, session, retries, begun = False, "", "", 0, False
@@ -111,11 +111,11 @@ def _read(asked: Asked, log: Path) -> Told:
         elif kind == "rate_limit_event":
             limited = _reset(inner(event, "rate_limit_info")) or limited
     if not result:
-        return Told(model=model, session=session, retries=retries, begun=begun)
+        return AgentReport(model=model, session=session, retries=retries, begun=begun)
     return replace(_told(result, limited, refused, model), retries=retries, begun=begun)
 
 
-def _of_no_use(asked: Asked, log: Path) -> str:
+def _of_no_use(asked: AttemptRequest, log: Path) -> str:
     """It tries a bad key again, and waits for as long as a limit said."""
     last: Event = {}
     for event in late_events(log):
@@ -127,7 +127,7 @@ def _of_no_use(asked: Asked, log: Path) -> str:
     return f"API Error: {status} {text(last, 'error')}" if status in _FOR_GOOD or far else ""
 
 
-def _told(result: Event, limited: float, refused: bool, model: str) -> Told:
+def _told(result: Event, limited: float, refused: bool, model: str) -> AgentReport:
     refused = refused or text(result, "stop_reason") == "refusal"
     done = result.get("is_error") is False
     said = text(result, "result")
@@ -136,7 +136,7 @@ def _told(result: Event, limited: float, refused: bool, model: str) -> Told:
     tokens_in = count(used, "input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
     cost = result.get("total_cost_usd")
     spent = float(cost) if isinstance(cost, int | float) and cost > 0 else None
-    return Told(
+    return AgentReport(
         done=done or refused,
         refused=refused,
         message=said,

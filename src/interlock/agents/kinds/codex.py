@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from interlock.agents.checking import SERVER, TOOL, Check
-from interlock.agents.driven import Asked, Driven, Kind, Start, Told
+from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
 from interlock.agents.logs import Event, count, events, inner, late_events, text
 from interlock.agents.patience import of_no_use
 from interlock.agents.sessions import Session
@@ -33,13 +33,13 @@ def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     return Driven(kind, environ)
 
 
-def _resume(asked: Asked, session: Session) -> None:
+def _resume(asked: AttemptRequest, session: Session) -> None:
     path = asked.state / session.file
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(session.content, encoding="utf-8")
 
 
-def _start(asked: Asked) -> Start:
+def _start(asked: AttemptRequest) -> Start:
     key = next((name for name in _KEYS if asked.brief.env.get(name)), "")
     (asked.state / "config.toml").write_text(_config(asked, key or "OPENAI_API_KEY"), encoding="utf-8")
     env = {"CODEX_HOME": str(asked.state)}
@@ -53,7 +53,7 @@ def _start(asked: Asked) -> Start:
     return Start(arguments, env, asked.text.encode())
 
 
-def _config(asked: Asked, key: str) -> str:
+def _config(asked: AttemptRequest, key: str) -> str:
     model = f"model = {json.dumps(asked.brief.model)}\n" if asked.brief.model else ""
     common = (
         "check_for_update_on_startup = false\n"
@@ -86,7 +86,7 @@ def _server(check: Check) -> str:
     )
 
 
-def _read(asked: Asked, log: Path) -> Told:
+def _read(asked: AttemptRequest, log: Path) -> AgentReport:
     session = message = wrong = last = ""
     usage, begun, retries = Usage(), False, 0
     for event in events(log):
@@ -105,7 +105,7 @@ def _read(asked: Asked, log: Path) -> Told:
             wrong = text(event, "message") or text(inner(event, "error"), "message") or wrong
             retries += wrong.startswith(_AGAIN)
     done = last == "turn.completed"
-    return Told(
+    return AgentReport(
         done,
         message=message,
         trouble="" if done else _plain(wrong),
@@ -126,7 +126,7 @@ def _usage(used: Event) -> Usage:
     return Usage(count(used, "input_tokens"), count(used, "output_tokens"), count(used, "cached_input_tokens"))
 
 
-def _in_its_session(asked: Asked, session: str) -> Usage:
+def _in_its_session(asked: AttemptRequest, session: str) -> Usage:
     """What it noted there by now, of all its turns: one that fails tells none."""
     used: Event = {}
     for path in sorted(asked.state.glob(_SESSIONS.format(session)))[:1] if session else ():
@@ -135,7 +135,7 @@ def _in_its_session(asked: Asked, session: str) -> Usage:
     return _usage(used)
 
 
-def _of_no_use(asked: Asked, log: Path) -> str:
+def _of_no_use(asked: AttemptRequest, log: Path) -> str:
     """It waits without an end for a network, and without a word for as long as a limit said."""
     errors: list[str] = []
     begun = False

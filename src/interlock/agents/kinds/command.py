@@ -7,18 +7,18 @@ from pathlib import Path
 
 from interlock.agents.program import run_program
 from interlock.core.pipeline import AgentSpec
-from interlock.ports import Agent, Brief, Cancel, Ended, Outcome, Place
+from interlock.ports import Agent, Brief, Cancel, Checkout, Ended, Outcome
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    return Command()
+    return CommandAgent()
 
 
-class Command:
+class CommandAgent:
     """Implements ports.Agent. Also does the work of stages that are a script: their command is the agent's."""
 
-    def work(self, spec: AgentSpec, brief: Brief, place: Place, cancel: Cancel) -> Outcome:
+    def work(self, spec: AgentSpec, brief: Brief, checkout: Checkout, cancel: Cancel) -> Outcome:
         if spec.command is None:
             message = f"agent {spec.name}: `use: command` has no `run`: say which program it is"
             return Outcome(Ended.UNAVAILABLE, message, permanent=True)
-        return run_program(spec.command.words, brief, place, cancel)
+        return run_program(spec.command.words, brief, checkout, cancel)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from interlock.agents.checking import SERVER, TOOL, Check
-from interlock.agents.driven import Asked, Driven, Kind, Start, Told
+from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
 from interlock.agents.logs import Event, count, events, inner, text
 from interlock.agents.mentions import without_mentions
 from interlock.core.events import Usage
@@ -31,7 +31,7 @@ def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     return Driven(Kind("gemini", _start, _read, stays=True, obeys=obeys, checks=True), environ)
 
 
-def _start(asked: Asked) -> Start:
+def _start(asked: AttemptRequest) -> Start:
     home = asked.state / "home"
     (home / ".gemini").mkdir(parents=True, exist_ok=True)
     settings = _settings(asked) | (_servers(asked.check) if asked.check is not None else {})
@@ -54,7 +54,7 @@ def _servers(check: Check) -> dict[str, object]:
     return {"mcpServers": {SERVER: own}}
 
 
-def _settings(asked: Asked) -> dict[str, object]:
+def _settings(asked: AttemptRequest) -> dict[str, object]:
     """Its commands see what the brief lets it see, but for its own keys."""
     keys = {*_KEYS, *asked.keys}
     redaction = {"enabled": True, "blocked": sorted(keys), "allowed": sorted(asked.brief.env.keys() - keys)}
@@ -72,7 +72,7 @@ def _bounded(folder: Path) -> None:
     (folder / ".gemini" / ".env").touch()
 
 
-def _read(asked: Asked, log: Path) -> Told:
+def _read(asked: AttemptRequest, log: Path) -> AgentReport:
     said: list[str] = []
     result: Event = {}
     errors, session, model, begun = "", "", "", False
@@ -93,7 +93,7 @@ def _read(asked: Asked, log: Path) -> Told:
                 pass
     done = text(result, "status") == "success" and not errors
     stats = inner(result, "stats")
-    return Told(
+    return AgentReport(
         done,
         message="".join(said),
         trouble="" if done else text(inner(result, "error"), "message") or errors,

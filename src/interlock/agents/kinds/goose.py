@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import cast
 
-from interlock.agents.driven import Asked, Driven, Kind, Start, Told
+from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
 from interlock.agents.keys import private
 from interlock.agents.logs import Event, count, events, inner, late_events, tail, text
 from interlock.agents.patience import of_no_use
@@ -41,7 +41,7 @@ def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     return Driven(kind, environ)
 
 
-def _start(asked: Asked) -> Start:
+def _start(asked: AttemptRequest) -> Start:
     provider, slash, model = asked.brief.model.partition("/")
     env = {
         "GOOSE_PATH_ROOT": str(asked.state),
@@ -74,7 +74,7 @@ def _start(asked: Asked) -> Start:
     return Start(arguments, env, asked.text.encode(), asked.keys)
 
 
-def _read(asked: Asked, log: Path) -> Told:
+def _read(asked: AttemptRequest, log: Path) -> AgentReport:
     said: list[str] = []
     newest, errors, begun = "", "", False
     last: Event = {}
@@ -102,19 +102,19 @@ def _read(asked: Asked, log: Path) -> Told:
     retries = tail(_own_log(asked)).count(_AGAIN)
     told = Usage(count(last, "input_tokens"), count(last, "output_tokens"))
     usage = told if last else _in_its_session(asked)
-    return Told(
+    return AgentReport(
         done, message=words, trouble="" if done else errors, usage=usage, session=_SESSION, begun=begun, retries=retries
     )
 
 
-def _is_whole(asked: Asked) -> bool:
+def _is_whole(asked: AttemptRequest) -> bool:
     """Whether its last call was answered to the end, where its own log of calls says so: it takes what it got by then
     for all, and tells the tokens of the calls before."""
     path = asked.state / "state" / "logs" / "llm_request.0.jsonl"
     return not path.is_file() or any(inner(event, "usage") for event in late_events(path))
 
 
-def _in_its_session(asked: Asked) -> Usage:
+def _in_its_session(asked: AttemptRequest) -> Usage:
     """What it noted there by now: one that was ended tells none."""
     path = asked.state / "data" / "sessions" / "sessions.db"
     query = "select accumulated_input_tokens, accumulated_output_tokens from sessions where name = ?"
@@ -126,20 +126,20 @@ def _in_its_session(asked: Asked) -> Usage:
     return Usage(*(number if isinstance(number, int) else None for number in used))
 
 
-def _of_no_use(asked: Asked, log: Path) -> str:
+def _of_no_use(asked: AttemptRequest, log: Path) -> str:
     """It waits for a quota without a word, for as long as it is told to."""
     error = _in_its_log(asked, log)
     return of_no_use([error] if error else [], _own_log(asked))
 
 
-def _in_its_log(asked: Asked, log: Path) -> str:
+def _in_its_log(asked: AttemptRequest, log: Path) -> str:
     """The last error in the log that it keeps, unless it went on: it tells of none while it waits to try again."""
     own = _own_log(asked)
     found = _FAILURE.findall(tail(own)) if _written(log) <= _written(own) else []
     return found[-1] if found else ""
 
 
-def _own_log(asked: Asked) -> Path:
+def _own_log(asked: AttemptRequest) -> Path:
     """The newest that it keeps, or one that is not there."""
     logs = sorted((asked.state / "state" / "logs" / "cli").glob("*/*.log"))
     return logs[-1] if logs else asked.state / "none.log"

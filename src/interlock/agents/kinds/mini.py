@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
-from interlock.agents.driven import Asked, Driven, Kind, Start, Told
+from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
 from interlock.agents.logs import Event, count, inner, text
 from interlock.core.events import Usage
 from interlock.ports import Agent
@@ -25,7 +25,7 @@ def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     return Driven(Kind("mini", _start, _read, silent_s=_SILENT_S), environ)
 
 
-def _start(asked: Asked) -> Start:
+def _start(asked: AttemptRequest) -> Start:
     env = {
         "MSWEA_CONFIGURED": "true",
         "MSWEA_SILENT_STARTUP": "1",
@@ -42,7 +42,7 @@ def _start(asked: Asked) -> Start:
     return Start((*arguments, "-t", _task(asked)), env)
 
 
-def _without_keys(asked: Asked) -> tuple[str, ...]:
+def _without_keys(asked: AttemptRequest) -> tuple[str, ...]:
     """Its commands see its keys as empty. Naming a setting takes its own configuration away, which so is named, too: by
     its path, for it takes a file of a bare name in the checkout for it."""
     program = shutil.which("mini", path=asked.brief.env.get("PATH", ""))
@@ -55,7 +55,7 @@ def _without_keys(asked: Asked) -> tuple[str, ...]:
     return ("-c", str(found), *keys) if found is not None else ()
 
 
-def _task(asked: Asked) -> str:
+def _task(asked: AttemptRequest) -> str:
     """One argument: longer texts than the system takes are read from a file."""
     text = asked.brief.text
     if len(text.encode()) < _ARGUMENT_MAX:
@@ -65,7 +65,7 @@ def _task(asked: Asked) -> str:
     return f"Read the file {path} from its beginning to its end, in parts, and do what it says."
 
 
-def _read(asked: Asked, log: Path) -> Told:
+def _read(asked: AttemptRequest, log: Path) -> AgentReport:
     path = asked.state / "trajectory.json"
     trajectory = _content(path)
     status = text(inner(trajectory, "info"), "exit_status")
@@ -74,7 +74,7 @@ def _read(asked: Asked, log: Path) -> Told:
     done = status == "Submitted"
     refusal = "" if done else _refusal(messages)
     submitted = _submitted(text(inner(trajectory, "info"), "submission"), messages)
-    return Told(
+    return AgentReport(
         done or bool(refusal),
         refused=bool(refusal),
         message=refusal or submitted or (said[-1] if said else ""),

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from interlock.agents.driven import Asked, Driven, Kind, Start
+from interlock.agents.driven import AttemptRequest, Driven, Kind, Start
 from interlock.agents.own.result import read_result, started
 from interlock.core.pipeline import AgentSpec
-from interlock.ports import Agent, Brief, Cancel, Ended, Outcome, Place
+from interlock.ports import Agent, Brief, Cancel, Checkout, Ended, Outcome
 
 _SILENT_S = 900  # an answer comes whole
 
@@ -26,14 +26,14 @@ class Model:
     def __init__(self, driven: Driven) -> None:
         self._driven = driven
 
-    def work(self, spec: AgentSpec, brief: Brief, place: Place, cancel: Cancel) -> Outcome:
+    def work(self, spec: AgentSpec, brief: Brief, checkout: Checkout, cancel: Cancel) -> Outcome:
         if find_spec("pydantic_ai") is None:
             message = "`use: model` needs more: pip install 'interlock[models]'"
             return Outcome(Ended.UNAVAILABLE, message, permanent=True)
-        return self._driven.work(spec, brief, place, cancel)
+        return self._driven.work(spec, brief, checkout, cancel)
 
 
-def _start(asked: Asked) -> Start:
+def _start(asked: AttemptRequest) -> Start:
     config = {
         "model": asked.brief.model,
         "endpoint": asked.endpoint,

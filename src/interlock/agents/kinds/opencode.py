@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from interlock.agents.checking import SERVER, Check
-from interlock.agents.driven import Asked, Driven, Kind, Start, Told
+from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
 from interlock.agents.keys import private
 from interlock.agents.logs import Event, count, events, inner, late_events, tail, text
 from interlock.agents.patience import ERRORS_MAX, of_no_use, since
@@ -43,7 +43,7 @@ def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     return Driven(kind, environ)
 
 
-def _start(asked: Asked) -> Start:
+def _start(asked: AttemptRequest) -> Start:
     env = dict.fromkeys(_QUIET, "1")
     for name in ("data", "config", "cache", "state"):
         folder = asked.state / name
@@ -57,7 +57,7 @@ def _start(asked: Asked) -> Start:
     return Start(arguments, env, asked.text.encode(), _hidden(asked))
 
 
-def _hidden(asked: Asked) -> Collection[str]:
+def _hidden(asked: AttemptRequest) -> Collection[str]:
     """Keys that it has in files of its state: the one of an endpoint, or those of providers by name."""
     if asked.endpoint:
         return {_KEY} & asked.keys.keys()
@@ -68,7 +68,7 @@ def _hidden(asked: Asked) -> Collection[str]:
     return [name for name in asked.keys if _PROVIDERS.get(name) in known]
 
 
-def _config(asked: Asked) -> dict[str, object]:
+def _config(asked: AttemptRequest) -> dict[str, object]:
     may = "deny" if asked.reviews else "allow"
     config: dict[str, object] = {
         "autoupdate": False,
@@ -90,7 +90,7 @@ def _config(asked: Asked) -> dict[str, object]:
     return config
 
 
-def _key(asked: Asked) -> str:
+def _key(asked: AttemptRequest) -> str:
     key = asked.keys.get(_KEY)
     return f"{{file:{private(asked.state / 'key', key)}}}" if key else f"{{env:{_KEY}}}"
 
@@ -99,7 +99,7 @@ def _server(check: Check) -> dict[str, object]:
     return {"type": "local", "command": [check.program], "enabled": True, "timeout": check.timeout_s * 1000}
 
 
-def _read(asked: Asked, log: Path) -> Told:
+def _read(asked: AttemptRequest, log: Path) -> AgentReport:
     steps: list[Event] = []
     errors, said, session = "", "", ""
     status = 0
@@ -122,7 +122,7 @@ def _read(asked: Asked, log: Path) -> Told:
     if not done and not errors:
         errors = _CUT if reason == "unknown" else next(reversed(_in_its_log(asked, log)), "")
     begun = any(text(step, "reason") == "tool-calls" for step in steps)
-    return Told(
+    return AgentReport(
         done,
         message=said,
         trouble=errors,
@@ -134,7 +134,7 @@ def _read(asked: Asked, log: Path) -> Told:
     )
 
 
-def _of_no_use(asked: Asked, log: Path) -> str:
+def _of_no_use(asked: AttemptRequest, log: Path) -> str:
     """It tries again for ever: what fails, and a stream that broke off, which is an answer of its own."""
     broken = 0
     for event in late_events(log):
@@ -153,16 +153,16 @@ def _streamed(event: Event) -> tuple[str, int] | None:
     return text(part, "id"), (used.tokens_in or 0) + (used.tokens_out or 0)
 
 
-def _in_its_log(asked: Asked, log: Path) -> list[str]:
+def _in_its_log(asked: AttemptRequest, log: Path) -> list[str]:
     """The errors since it last got on, in the log that it keeps: it tells of none while it tries again."""
     return since(_FAILURE.findall(tail(_own_log(asked))), log)
 
 
-def _retries(asked: Asked) -> int:
+def _retries(asked: AttemptRequest) -> int:
     return len(_FAILURE.findall(tail(_own_log(asked))))
 
 
-def _own_log(asked: Asked) -> Path:
+def _own_log(asked: AttemptRequest) -> Path:
     return asked.state / "data" / "opencode" / "log" / "opencode.log"
 
 

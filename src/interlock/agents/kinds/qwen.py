@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from interlock.agents.driven import Asked, Driven, Kind, Start, Told
+from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
 from interlock.agents.logs import Event, count, events, inner, tail, text
 from interlock.agents.mentions import without_mentions
 from interlock.agents.patience import of_no_use, since
@@ -36,7 +36,7 @@ def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
     return Driven(kind, environ)
 
 
-def _start(asked: Asked) -> Start:
+def _start(asked: AttemptRequest) -> Start:
     home = asked.state / "qwen"
     home.mkdir(parents=True, exist_ok=True)
     (home / "settings.json").write_text(json.dumps(_SETTINGS), encoding="utf-8")
@@ -52,7 +52,7 @@ def _start(asked: Asked) -> Start:
     return Start((*always, *model, *may, *session), env, without_mentions(asked.text).encode())
 
 
-def _read(asked: Asked, log: Path) -> Told:
+def _read(asked: AttemptRequest, log: Path) -> AgentReport:
     result: Event = {}
     model, session, whole, begun = "", "", False, False
     for event in events(log):
@@ -74,7 +74,7 @@ def _read(asked: Asked, log: Path) -> Told:
         found[1] if found else text(inner(result, "error"), "message") or next(reversed(_in_its_log(asked, log)), "")
     )
     used = inner(result, "usage")
-    return Told(
+    return AgentReport(
         done,
         message=said if done else "",
         trouble="" if done else wrong,
@@ -93,16 +93,16 @@ def _streamed(event: Event) -> tuple[str, int] | None:
     return text(message, "id"), count(inner(message, "usage"), "input_tokens", "output_tokens") or 0
 
 
-def _of_no_use(asked: Asked, log: Path) -> str:
+def _of_no_use(asked: AttemptRequest, log: Path) -> str:
     return of_no_use(_in_its_log(asked, log), _own_log(asked))
 
 
-def _in_its_log(asked: Asked, log: Path) -> list[str]:
+def _in_its_log(asked: AttemptRequest, log: Path) -> list[str]:
     """The errors since it last got on, which it does not tell."""
     return since(_FAILURE.findall(tail(_own_log(asked))), log)
 
 
-def _own_log(asked: Asked) -> Path:
+def _own_log(asked: AttemptRequest) -> Path:
     """The newest that it keeps, or one that is not there."""
     logs = sorted((asked.state / "qwen" / "debug").glob("*.txt"), key=lambda path: path.stat().st_mtime)
     return logs[-1] if logs else asked.state / "qwen" / "debug" / "none.txt"

@@ -18,7 +18,7 @@ from interlock.agents.scripted import worker
 from interlock.agents.scripted.behaviour import FAULTS, Behaviour, draw, spread
 from interlock.agents.scripted.script import BadScript, Edit, Part, behaviour, load_script
 from interlock.core.pipeline import AgentSpec
-from interlock.ports import Agent, Brief, Cancel, Ended, Outcome, Place
+from interlock.ports import Agent, Brief, Cancel, Checkout, Ended, Outcome
 
 _CLAIM = "Done: the change is made and all tests pass."
 _NAMES = ("script", "seed", "rate", "kinds", "hang_s", "pace_s")
@@ -44,7 +44,7 @@ class Scripted:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def work(self, spec: AgentSpec, brief: Brief, place: Place, cancel: Cancel) -> Outcome:
+    def work(self, spec: AgentSpec, brief: Brief, checkout: Checkout, cancel: Cancel) -> Outcome:
         try:
             options = _options(spec)
             parts = load_script(options.script, self._folder)
@@ -52,15 +52,15 @@ class Scripted:
                 raise BadScript(f"stages: nothing for the stage {brief.attempt.stage!r}")
         except BadScript as error:
             return Outcome(Ended.UNAVAILABLE, f"agent {spec.name}: {error}", permanent=True)
-        return _worked(options, parts[brief.attempt.stage], brief, place, cancel)
+        return _worked(options, parts[brief.attempt.stage], brief, checkout, cancel)
 
 
-def _worked(options: _Options, part: Part, brief: Brief, place: Place, cancel: Cancel) -> Outcome:
+def _worked(options: _Options, part: Part, brief: Brief, checkout: Checkout, cancel: Cancel) -> Outcome:
     behaves = _behaviour(options, part, brief)
-    plan = place.root / "scripted.json"
+    plan = checkout.root / "scripted.json"
     plan.write_text(json.dumps(_plan(options, part, brief, behaves)), encoding="utf-8")
     argv = (sys.executable, "-I", "-S", str(worker.__file__), str(plan))
-    outcome = run_program(argv, brief, place, cancel, idle_timeout_s=options.hang_s)
+    outcome = run_program(argv, brief, checkout, cancel, idle_timeout_s=options.hang_s)
     return replace(outcome, model=brief.model or "scripted", session=f"scripted:{behaves}")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from interlock.agents.driven import Asked, Start, Told
+from interlock.agents.driven import AgentReport, AttemptRequest, Start
 from interlock.agents.logs import Event, count, events, inner, text
 from interlock.core.events import Usage
 
@@ -52,14 +52,14 @@ def tell_result(result: Result) -> None:
     tell("result", **{**asdict(result), "message": result.message[:_TEXT_MAX]})
 
 
-def read_result(asked: Asked, log: Path) -> Told:
+def read_result(asked: AttemptRequest, log: Path) -> AgentReport:
     """The last result in the log: what an agent below us prints comes before it."""
     result: Event = {}
     for event in events(log):
         result = event if text(event, "type") == "result" else result
     used = inner(result, "usage")
     cost, retry_at = used.get("cost_usd"), result.get("retry_at")
-    return Told(
+    return AgentReport(
         done=result.get("done") is True,
         refused=result.get("refused") is True,
         message=text(result, "message"),

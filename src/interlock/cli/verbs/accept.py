@@ -17,16 +17,16 @@ from interlock.cli.opened import application
 def accept(target: tuple[str, ...], override: bool, message: str, plain: bool, json: bool) -> int:
     """Accept the candidate of an attempt, such as code/1.2, although it was rejected."""
     from interlock.cli.answering import answer, unfinished
-    from interlock.cli.driving import Manner
+    from interlock.cli.driving import DisplayOptions
     from interlock.cli.targets import choosing, find_attempt, find_target, no_more
     from interlock.core.events import Action
     from interlock.ports import UsageError
-    from interlock.service import Said
+    from interlock.service import AnswerRequest
 
     with application() as app:
         found = no_more(find_target(app.service, target, choosing(app.service, unfinished)))
         if not found.stage:
             raise UsageError(f"say which attempt to accept, as STAGE/1.2: `interlock show {found.view.id}` lists them")
         attempt = str(find_attempt(found).id)
-        said = Said(Action.ACCEPT, app.person(), found.stage, attempt, comment=message, override=override)
-        return answer(app, found.view, said, Manner(plain, json))
+        said = AnswerRequest(Action.ACCEPT, app.person(), found.stage, attempt, comment=message, override=override)
+        return answer(app, found.view, said, DisplayOptions(plain, json))

@@ -17,12 +17,12 @@ from interlock.cli.opened import application
 def approve(target: tuple[str, ...], gate: str, message: str, plain: bool, json: bool) -> int:
     """Say yes to what waits for an approval; the run goes on."""
     from interlock.cli.answering import answer, waits_for_approval
-    from interlock.cli.driving import Manner
+    from interlock.cli.driving import DisplayOptions
     from interlock.cli.targets import choosing, find_target, no_more
     from interlock.core.events import Action
-    from interlock.service import Said
+    from interlock.service import AnswerRequest
 
     with application() as app:
         found = no_more(find_target(app.service, target, choosing(app.service, waits_for_approval)))
-        said = Said(Action.APPROVE, app.person(), found.stage, found.attempt, gate, message)
-        return answer(app, found.view, said, Manner(plain, json))
+        said = AnswerRequest(Action.APPROVE, app.person(), found.stage, found.attempt, gate, message)
+        return answer(app, found.view, said, DisplayOptions(plain, json))

@@ -11,7 +11,7 @@ from interlock.cli.opened import application, note
 from interlock.ports import UsageError
 
 if TYPE_CHECKING:
-    from interlock.core.views import Standing
+    from interlock.core.views import RunSummary
 
 
 @click.command()
@@ -23,12 +23,12 @@ def cancel(run: str, message: str, plain: bool, json: bool) -> int:
     """End RUN for good. What was accepted in it stays to be seen; nothing is delivered. Where the branch is being made
     at this moment, it is waited for, and the run is not cancelled."""
     from interlock.cli.answering import answer, unfinished
-    from interlock.cli.driving import Manner, told_uncancelled
+    from interlock.cli.driving import DisplayOptions, told_uncancelled
     from interlock.cli.exits import Exit
     from interlock.cli.words import OVER
     from interlock.core.events import Action
     from interlock.core.views import RunPhase
-    from interlock.service import Said
+    from interlock.service import AnswerRequest
 
     with application() as app:
         view = app.service.describe_run(app.service.choose_run(run, unfinished).id)
@@ -37,11 +37,13 @@ def cancel(run: str, message: str, plain: bool, json: bool) -> int:
             return Exit.ACCEPTED
         if view.phase in OVER:
             raise UsageError(_too_late(view))
-        code = answer(app, view, Said(Action.CANCEL, app.person(), comment=message), Manner(plain, json))
+        code = answer(
+            app, view, AnswerRequest(Action.CANCEL, app.person(), comment=message), DisplayOptions(plain, json)
+        )
         return told_uncancelled(app, view.id, Exit.ACCEPTED if code == Exit.NO else code)
 
 
-def _too_late(view: Standing) -> str:
+def _too_late(view: RunSummary) -> str:
     from interlock.cli.words import safe
 
     said = f"run {view.id} is {view.phase}, and over"

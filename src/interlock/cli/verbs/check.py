@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from interlock.core.events import Finding
     from interlock.core.pipeline import Pipeline
     from interlock.execution.rehearsal import Rehearsal
+    from interlock.pipelinefile import Loaded
     from interlock.service import Checked, CheckRequest
-    from interlock.spec import Loaded
     from interlock.workspaces import Base
 
 FINDINGS_SHOWN_MAX = 20  # of a gate; --json has all
@@ -123,8 +123,8 @@ def check(
 def _pipelines(app: Application, asked: _Asked, base: Base) -> Iterator[list[Pipeline]]:
     """From where the user stands; from the base if one is named, so that a change cannot loosen its own gates."""
     from interlock.cli.pipelines import lines, load_all
-    from interlock.ports import Room
-    from interlock.spec import find_pipelines
+    from interlock.pipelinefile import find_pipelines
+    from interlock.ports import CheckoutSpec
 
     if asked.inside is not None:
         yield [_rehearsal(asked.inside).pipeline]
@@ -134,7 +134,7 @@ def _pipelines(app: Application, asked: _Asked, base: Base) -> Iterator[list[Pip
         note(line for one in loaded for line in lines(one.findings))
         yield _with_stages(loaded, asked)
         return
-    with app.workspaces.clean_room(base.commit, base.commit, Room()) as place:
+    with app.workspaces.clean_checkout(base.commit, base.commit, CheckoutSpec()) as place:
         if not find_pipelines(place.tree):
             raise UsageError(f"{asked.base} has no pipeline, and `check --base` reads it there: commit one first")
         yield _with_stages(load_all(place.tree, asked.name), asked)

@@ -30,13 +30,13 @@ _BYTES_MAX = 50_000_000
 def diff(words: tuple[str, ...], stat: bool, raw: bool, unmasked: bool, json: bool) -> int:
     """From A to B, each one of: base, a stage (what was accepted), STAGE/1.2. With A alone: from its input to it."""
     from interlock.service.jsons import document
-    from interlock.service.withheld import Shown, shown
+    from interlock.service.withheld import VisibleDiff, shown
 
     with application(looks=True) as app:
         view, names = _about(app.service, words)
         old, new = _ends(app.service, view, names)
         if unmasked:
-            found = Shown(app.workspaces.changes(old, new), app.workspaces.patch(old, new))
+            found = VisibleDiff(app.workspaces.changes(old, new), app.workspaces.patch(old, new))
         else:
             found = shown(app.workspaces, view, old, new, patch=not json and not stat)
         if json:

@@ -15,7 +15,7 @@ import click
 
 from interlock import __version__
 from interlock.cli.exits import Exit
-from interlock.cli.looking import Looked, of_records, of_runs
+from interlock.cli.looking import DoctorResult, of_records, of_runs
 from interlock.cli.opened import note, say
 from interlock.cli.programs_seen import agents_in, of_programs
 from interlock.ports import InterlockError, UsageError
@@ -29,7 +29,7 @@ _MARKS = {"ok": ("✓", "green"), "note": ("-", "bright_black"), "warn": ("!", "
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    looked: tuple[Looked, ...]
+    looked: tuple[DoctorResult, ...]
     agents: Mapping[str, str] = field(default_factory=dict)
     disk: Mapping[str, int] = field(default_factory=dict)
     pipelines: Mapping[str, bool] = field(default_factory=dict)
@@ -85,7 +85,7 @@ def _parts(seen: _Seen) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _line(one: Looked) -> str:
+def _line(one: DoctorResult) -> str:
     from interlock.cli.words import safe
 
     mark, tone = _MARKS[one.level]
@@ -115,19 +115,19 @@ def _look(cwd: Path, environ: Mapping[str, str]) -> _Seen:
 # --- the machine -----------------------------------------------------------------------------------
 
 
-def _machine(environ: Mapping[str, str]) -> Iterator[Looked]:
+def _machine(environ: Mapping[str, str]) -> Iterator[DoctorResult]:
     from interlock.cli.words import not_looked_in
 
-    yield Looked("interlock", "ok", f"{__version__}, in {Path(__file__).parents[2]}")
-    yield Looked("python", "ok", f"{platform.python_version()} ({sys.executable})")
+    yield DoctorResult("interlock", "ok", f"{__version__}, in {Path(__file__).parents[2]}")
+    yield DoctorResult("python", "ok", f"{platform.python_version()} ({sys.executable})")
     yield _git(environ)
     if left_out := not_looked_in(environ):
-        yield Looked("PATH", "note", left_out)
+        yield DoctorResult("PATH", "note", left_out)
     yield _settings(environ)
-    yield Looked("sandbox", "note", "none: agents and gates run with your user's rights")
+    yield DoctorResult("sandbox", "note", "none: agents and gates run with your user's rights")
 
 
-def _git(environ: Mapping[str, str]) -> Looked:
+def _git(environ: Mapping[str, str]) -> DoctorResult:
     from interlock.process import capture, scrubbed
     from interlock.workspaces import check_version
 
@@ -135,19 +135,21 @@ def _git(environ: Mapping[str, str]) -> Looked:
         check_version(environ)
         said = capture(["git", "version"], env=scrubbed(environ)).out.decode("utf-8", "replace").strip()
     except InterlockError as error:
-        return Looked("git", "bad", str(error), Exit.INFRASTRUCTURE)
-    return Looked("git", "ok", f"{said} ({shutil.which('git', path=environ.get('PATH'))})")
+        return DoctorResult("git", "bad", str(error), Exit.INFRASTRUCTURE)
+    return DoctorResult("git", "ok", f"{said} ({shutil.which('git', path=environ.get('PATH'))})")
 
 
-def _settings(environ: Mapping[str, str]) -> Looked:
+def _settings(environ: Mapping[str, str]) -> DoctorResult:
     from interlock.settings import load_settings, paths_of
 
     try:
         config = paths_of(environ).config
         found = load_settings(config)
     except InterlockError as error:
-        return Looked("settings", "bad", str(error), Exit.USAGE)
-    return Looked("settings", "ok", f"{config}: at most {found.slots} at work at once, {found.max_parallel} of one run")
+        return DoctorResult("settings", "bad", str(error), Exit.USAGE)
+    return DoctorResult(
+        "settings", "ok", f"{config}: at most {found.slots} at work at once, {found.max_parallel} of one run"
+    )
 
 
 def _agents(environ: Mapping[str, str]) -> dict[str, str]:
@@ -159,13 +161,13 @@ def _agents(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: place for name, place in found.items() if place}
 
 
-def _of_agents(agents: Mapping[str, str]) -> Looked:
+def _of_agents(agents: Mapping[str, str]) -> DoctorResult:
     from interlock.core.programs import PROGRAMS
 
     if agents:
-        return Looked("agents", "ok", ", ".join(f"{name} ({place})" for name, place in agents.items()))
+        return DoctorResult("agents", "ok", ", ".join(f"{name} ({place})" for name, place in agents.items()))
     known = ", ".join(program.name for program in PROGRAMS)
-    return Looked("agents", "note", f"none of {known} is on the PATH; any command can be an agent")
+    return DoctorResult("agents", "note", f"none of {known} is on the PATH; any command can be an agent")
 
 
 def _live(name: str, cwd: Path, environ: Mapping[str, str], *, json: bool) -> int:
@@ -192,13 +194,13 @@ def _live(name: str, cwd: Path, environ: Mapping[str, str], *, json: bool) -> in
         model = f" ({outcome.model})" if outcome.model else ""
         words = f"{outcome.ended.replace('_', ' ')} in {lasted(passed)}{model}, {used}"
         said = f": {outcome.message}" if outcome.message else ", and it said nothing"
-        say(_line(Looked(f"agent {name}", "ok" if done else "bad", words + said)))
+        say(_line(DoctorResult(f"agent {name}", "ok" if done else "bad", words + said)))
     return Exit.ACCEPTED if done else Exit.INFRASTRUCTURE
 
 
 def _spec_of(name: str, root: Path | None, environ: Mapping[str, str]) -> AgentSpec:
     from interlock.agents.live import known_spec
-    from interlock.spec import find_pipelines, load_pipeline
+    from interlock.pipelinefile import find_pipelines, load_pipeline
 
     known: dict[str, AgentSpec] = {}
     for path in find_pipelines(root).values() if root else ():
@@ -215,20 +217,20 @@ def _spec_of(name: str, root: Path | None, environ: Mapping[str, str]) -> AgentS
 # --- the repository --------------------------------------------------------------------------------
 
 
-def _repository(cwd: Path, environ: Mapping[str, str]) -> tuple[Identity | None, Path | None, Looked]:
+def _repository(cwd: Path, environ: Mapping[str, str]) -> tuple[Identity | None, Path | None, DoctorResult]:
     from interlock.bootstrap import repository_of
     from interlock.settings import identify, paths_of
 
     try:
         root, common = repository_of(cwd, environ)
-        return identify(paths_of(environ), common), root, Looked("repository", "ok", str(root))
+        return identify(paths_of(environ), common), root, DoctorResult("repository", "ok", str(root))
     except UsageError as error:
-        return None, None, Looked("repository", "note", str(error))
+        return None, None, DoctorResult("repository", "note", str(error))
     except InterlockError as error:
-        return None, None, Looked("repository", "bad", str(error), Exit.INFRASTRUCTURE)
+        return None, None, DoctorResult("repository", "bad", str(error), Exit.INFRASTRUCTURE)
 
 
-def _committer(root: Path, environ: Mapping[str, str]) -> Looked:
+def _committer(root: Path, environ: Mapping[str, str]) -> DoctorResult:
     """Who commits are by."""
     from interlock.bootstrap import repository_of
     from interlock.cli.words import NO_IDENTITY
@@ -237,34 +239,34 @@ def _committer(root: Path, environ: Mapping[str, str]) -> Looked:
     try:
         author, _ = identities_in(repository_of(root, environ)[1], environ)
     except InterlockError as error:
-        return Looked("git identity", "bad", str(error), Exit.INFRASTRUCTURE)
+        return DoctorResult("git identity", "bad", str(error), Exit.INFRASTRUCTURE)
     return (
-        Looked("git identity", "ok", f"commits are by {author}")
+        DoctorResult("git identity", "ok", f"commits are by {author}")
         if author
-        else Looked("git identity", "note", NO_IDENTITY)
+        else DoctorResult("git identity", "note", NO_IDENTITY)
     )
 
 
-def _of_folders(paths: RepositoryPaths | None, environ: Mapping[str, str]) -> Iterator[Looked]:
+def _of_folders(paths: RepositoryPaths | None, environ: Mapping[str, str]) -> Iterator[DoctorResult]:
     from interlock.settings import paths_of
 
     try:
         general = paths_of(environ)
     except InterlockError as error:
-        yield Looked("state", "bad", str(error), Exit.INFRASTRUCTURE)
+        yield DoctorResult("state", "bad", str(error), Exit.INFRASTRUCTURE)
         return
     yield _of_folder("state", paths.root if paths else general.state)
     yield _of_folder("cache", paths.places if paths else general.cache)
 
 
-def _of_folder(topic: str, folder: Path) -> Looked:
+def _of_folder(topic: str, folder: Path) -> DoctorResult:
     """Whether it can be written, judged by what there is of it, and nothing is made."""
     there = next((path for path in (folder, *folder.parents) if path.exists()), Path("/"))
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         name = f"INTERLOCK_{topic.upper()}_HOME"
         text = f"{folder} cannot be written: make it writable, or name another place in {name}"
-        return Looked(topic, "bad", text, Exit.INFRASTRUCTURE)
-    return Looked(topic, "ok", str(folder))
+        return DoctorResult(topic, "bad", text, Exit.INFRASTRUCTURE)
+    return DoctorResult(topic, "ok", str(folder))
 
 
 def _disk(paths: RepositoryPaths) -> dict[str, int]:
@@ -284,16 +286,16 @@ def _disk(paths: RepositoryPaths) -> dict[str, int]:
     }
 
 
-def _of_disk(disk: Mapping[str, int]) -> Looked:
+def _of_disk(disk: Mapping[str, int]) -> DoctorResult:
     from interlock.cli.amounts import size
 
     parts = ", ".join(f"{name} {size(number)}" for name, number in disk.items())
-    return Looked("disk", "ok", f"{size(sum(disk.values()))} ({parts}); interlock gc frees what no run needs")
+    return DoctorResult("disk", "ok", f"{size(sum(disk.values()))} ({parts}); interlock gc frees what no run needs")
 
 
 def _pipelines(root: Path) -> Iterator[tuple[str, int]]:
     """Each with the number of its mistakes, 0 where it is valid."""
-    from interlock.spec import InvalidPipeline, find_pipelines, load_pipeline
+    from interlock.pipelinefile import InvalidPipeline, find_pipelines, load_pipeline
 
     for path in find_pipelines(root).values():
         name = str(path.relative_to(root))
@@ -305,10 +307,10 @@ def _pipelines(root: Path) -> Iterator[tuple[str, int]]:
             yield name, 0
 
 
-def _of_missing_agents(root: Path) -> Iterator[Looked]:
+def _of_missing_agents(root: Path) -> Iterator[DoctorResult]:
     """Agents that are still to be filled in, each once."""
     from interlock.cli.pipelines import line
-    from interlock.spec import InvalidPipeline, find_pipelines, load_pipeline
+    from interlock.pipelinefile import InvalidPipeline, find_pipelines, load_pipeline
 
     seen: set[str] = set()
     for path in find_pipelines(root).values():
@@ -317,22 +319,24 @@ def _of_missing_agents(root: Path) -> Iterator[Looked]:
         except InvalidPipeline:
             continue
         seen.update(line(each) for each in loaded.findings if each.message.startswith("no agent is there yet"))
-    yield from (Looked("agent", "note", said) for said in sorted(seen))
+    yield from (DoctorResult("agent", "note", said) for said in sorted(seen))
 
 
-def _of_pipelines(pipelines: Mapping[str, int]) -> Iterator[Looked]:
+def _of_pipelines(pipelines: Mapping[str, int]) -> Iterator[DoctorResult]:
     from interlock.cli.words import count
 
     if not pipelines:
-        yield Looked("pipelines", "note", "none yet: interlock init writes some")
+        yield DoctorResult("pipelines", "note", "none yet: interlock init writes some")
     for name, wrong in pipelines.items():
         if wrong:
-            yield Looked("pipeline", "bad", f"{name}: {count(wrong, 'mistake')}: run interlock validate", Exit.USAGE)
+            yield DoctorResult(
+                "pipeline", "bad", f"{name}: {count(wrong, 'mistake')}: run interlock validate", Exit.USAGE
+            )
         else:
-            yield Looked("pipeline", "ok", f"{name} is valid")
+            yield DoctorResult("pipeline", "ok", f"{name} is valid")
 
 
-def _held_out(root: Path, environ: Mapping[str, str]) -> Iterator[Looked]:
+def _held_out(root: Path, environ: Mapping[str, str]) -> Iterator[DoctorResult]:
     """The names that settings and environment know, and those that pipelines here name."""
     from interlock.core.held_out import is_name
     from interlock.gates.held_out import HeldOut, HeldOutMissing
@@ -345,15 +349,15 @@ def _held_out(root: Path, environ: Mapping[str, str]) -> Iterator[Looked]:
     needed = _named(root)
     for name in sorted({*known.names(), *filter(is_name, needed)}):
         try:
-            yield Looked("held out", "ok", f"{name}: {known.source(name)}")
+            yield DoctorResult("held out", "ok", f"{name}: {known.source(name)}")
         except HeldOutMissing as error:
             users = f" ({', '.join(needed[name])} cannot be judged)" if name in needed else ""
-            yield Looked("held out", "bad" if users else "note", f"{name}: {error}{users}", Exit.USAGE)
+            yield DoctorResult("held out", "bad" if users else "note", f"{name}: {error}{users}", Exit.USAGE)
 
 
 def _named(root: Path) -> dict[str, list[str]]:
     """What gates of the pipelines here hold out, with the gates."""
-    from interlock.spec import InvalidPipeline, find_pipelines, load_pipeline
+    from interlock.pipelinefile import InvalidPipeline, find_pipelines, load_pipeline
 
     found: dict[str, list[str]] = {}
     for path in find_pipelines(root).values():

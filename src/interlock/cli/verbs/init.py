@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from interlock.cli.proving import Proved
-    from interlock.spec.scaffold import Known, Scaffold
+    from interlock.cli.proving import GateProof
+    from interlock.pipelinefile.scaffold import Known, Scaffold
 
 
 @click.command()
@@ -34,8 +34,8 @@ def init(force: bool, agent: str, reviewer: str, no_verify: bool, json: bool) ->
     from interlock.agents.probe import logged_in
     from interlock.cli.pipelines import repository_here
     from interlock.cli.words import safe
+    from interlock.pipelinefile.scaffold import Known, plan_files, write
     from interlock.service.jsons import document
-    from interlock.spec.scaffold import Known, plan_files, write
 
     root = repository_here()
     known = Known(agent, reviewer, logins=logged_in(os.environ), tag=_newest_tag(root))
@@ -68,7 +68,7 @@ def _probed(names: Sequence[str]) -> Iterator[str]:
             yield f"{one.name} {one.version}".rstrip() + f", {one.access or 'no key and no login seen'}"
 
 
-def _next(scaffold: Scaffold, proved: Proved | None, *, is_new: bool) -> Iterator[str]:
+def _next(scaffold: Scaffold, proved: GateProof | None, *, is_new: bool) -> Iterator[str]:
     """What is left to do, in its order."""
     if scaffold.unfilled:
         yield "put the line that starts your coding agent into .interlock/common.yaml, under agents"
@@ -90,20 +90,20 @@ def _newest_tag(root: Path) -> str:
     return done.out.decode("utf-8", "replace").strip() if done.code == 0 else ""
 
 
-def _proved(root: Path, plan: Callable[[Known], Scaffold], known: Known, scaffold: Scaffold) -> Proved:
+def _proved(root: Path, plan: Callable[[Known], Scaffold], known: Known, scaffold: Scaffold) -> GateProof:
     """Asks the gates, and writes what was learned into the files that are as they were written."""
     from dataclasses import replace
 
-    from interlock.cli.proving import Proved, prove
+    from interlock.cli.proving import GateProof, prove
+    from interlock.pipelinefile.scaffold import Learned, write
     from interlock.ports import InterlockError
-    from interlock.spec.scaffold import Learned, write
 
     note("setup and gates run once on what is there now; --no-verify leaves it out, Ctrl-C ends it and keeps the files")
     try:
         with application() as app:
             proved = prove(app, scaffold.tests)
     except InterlockError as error:  # the state folder, say: what was written stays good
-        proved = Proved(Learned(), green=False, why=str(error))
+        proved = GateProof(Learned(), green=False, why=str(error))
     if proved.why:
         note(f"not all of it was asked: {proved.why}: `interlock check` asks again")
     learned = plan(replace(known, learned=proved.learned))

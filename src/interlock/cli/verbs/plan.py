@@ -50,7 +50,7 @@ def plan(pipeline: str, name: str, until: str, brief: str, json: bool) -> int:
 def _brief(root: Path, pipeline: Pipeline, name: str) -> str:
     """Of a first attempt, with what is known now. Raises UsageError."""
     from interlock.execution.brief import preview
-    from interlock.spec import render
+    from interlock.pipelinefile import render
 
     agents = [stage.id for stage in pipeline.ordered() if stage.agent]
     if name not in agents:

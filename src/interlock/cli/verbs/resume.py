@@ -12,9 +12,9 @@ from interlock.ports import InfrastructureError, UsageError
 
 if TYPE_CHECKING:
     from interlock.bootstrap import Application
-    from interlock.cli.driving import Manner
-    from interlock.core.views import Standing
-    from interlock.service import Said
+    from interlock.cli.driving import DisplayOptions
+    from interlock.core.views import RunSummary
+    from interlock.service import AnswerRequest
 
 
 @click.command()
@@ -30,12 +30,12 @@ def resume(
 ) -> int:
     """Go on with RUN: after a crash, an interrupt, or a pause of the run's own."""
     from interlock.cli.answering import unfinished
-    from interlock.cli.driving import Manner, detached, drive, finish
+    from interlock.cli.driving import DisplayOptions, detached, drive, finish
     from interlock.cli.words import OVER
     from interlock.service.answers import check_branch, going_on, too_late
 
     limits = tuple(_limit(text) for text in raised)
-    manner = Manner(plain, json)
+    manner = DisplayOptions(plain, json)
     if branch is not None:
         check_branch(branch)
     with application() as app:
@@ -56,7 +56,7 @@ def resume(
         return drive(app, found.id, manner, take_over=take_over, after=found.seq)
 
 
-def _elsewhere(app: Application, run: Standing, wanted: tuple[Said, ...], manner: Manner) -> int:
+def _elsewhere(app: Application, run: RunSummary, wanted: tuple[AnswerRequest, ...], manner: DisplayOptions) -> int:
     """Its owner is told; where there is nothing to tell, the run goes on without us. Raises InfrastructureError."""
     from interlock.cli.answering import answer
     from interlock.cli.words import moment, safe

@@ -18,13 +18,13 @@ from interlock.cli.opened import application
 def retry(target: tuple[str, ...], message: str, commit: str, now: bool, plain: bool, json: bool) -> int:
     """Give STAGE new attempts: with feedback, or with a fix of your own in place of the agent's work."""
     from interlock.cli.answering import answer, unfinished
-    from interlock.cli.driving import Manner
+    from interlock.cli.driving import DisplayOptions
     from interlock.cli.targets import choosing, find_target, no_more
     from interlock.core.events import Action
-    from interlock.service import Said
+    from interlock.service import AnswerRequest
 
     with application() as app:
         found = no_more(find_target(app.service, target, choosing(app.service, unfinished)))
         stored = app.workspaces.import_base(commit).commit if commit else ""
-        said = Said(Action.RETRY, app.person(), found.stage, comment=message, commit=stored, now=now)
-        return answer(app, found.view, said, Manner(plain, json))
+        said = AnswerRequest(Action.RETRY, app.person(), found.stage, comment=message, commit=stored, now=now)
+        return answer(app, found.view, said, DisplayOptions(plain, json))

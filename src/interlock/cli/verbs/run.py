@@ -48,10 +48,10 @@ def run(
     base: str | None, until: str, detach: bool, dry_run: bool, sandbox: str | None, plain: bool, json: bool,
 ) -> int:  # fmt: skip
     """Start a run and follow it to its end. TASK is text or @FILE; it may also come on standard input."""
-    from interlock.cli.driving import Manner, detached, drive
+    from interlock.cli.driving import DisplayOptions, detached, drive
     from interlock.cli.words import NO_SANDBOX
 
-    given, manner = _inputs(inputs), Manner(plain, json)
+    given, manner = _inputs(inputs), DisplayOptions(plain, json)
     if dry_run:
         return _dry(name, until)
     text = _task(_positional(words, task, name), task_file)
@@ -95,7 +95,7 @@ def _quoted(task: str) -> str:
 
 def _is_pipeline(word: str) -> bool:
     from interlock.cli.pipelines import repository_here
-    from interlock.spec import find_pipelines
+    from interlock.pipelinefile import find_pipelines
 
     return " " not in word and word in find_pipelines(repository_here())
 
@@ -130,8 +130,8 @@ def _request(app: Application, said: tuple[str, dict[str, str]], name: str, unti
     """Everything is checked before anything is written."""
     from interlock.cli.pipelines import load
     from interlock.cli.words import NO_IDENTITY
+    from interlock.pipelinefile import require_runnable
     from interlock.service import RunRequest
-    from interlock.spec import require_runnable
 
     task, inputs = said
     loaded = load(app.repository, name, _quoted(task))

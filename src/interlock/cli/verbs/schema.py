@@ -13,8 +13,8 @@ from interlock.cli.opened import say
 @click.option("--brief", is_flag=True, help="The template of what agents are told, to be copied and changed.")
 def schema(brief: bool) -> int:
     """Print the JSON Schema of the pipeline file."""
-    from interlock.spec import json_schema
-    from interlock.spec.briefs import default_brief
+    from interlock.pipelinefile import json_schema
+    from interlock.pipelinefile.briefs import default_brief
 
     if brief:
         say(default_brief().rstrip("\n"))

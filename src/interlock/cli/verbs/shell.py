@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from interlock.bootstrap import Application
     from interlock.cli.targets import Target
     from interlock.core.pipeline import Stage
-    from interlock.ports import Place
+    from interlock.ports import Checkout
 
 
 @click.command()
@@ -40,18 +40,18 @@ def shell(target: tuple[str, ...], command: str) -> int:
 
 def _shell(app: Application, found: Target, command: str) -> int:
     from interlock.core.pipeline import Stage
-    from interlock.ports import Room
+    from interlock.ports import CheckoutSpec
     from interlock.process import attended
 
     name = _named(found)
     commit = app.service.commit_of(found.view, name)
     pipeline = app.service.pipeline_of(found.view.id)
     stage = pipeline.stage(found.stage) if found.stage else Stage("base")  # of no stage: no gate's variables
-    room = Room(setup=pipeline.setup, carry=pipeline.carry, protected=stage.scope.protect)
-    with ended_politely(), app.workspaces.clean_room(commit, found.view.base_commit, room) as place:
-        note(f"{name} at {commit[:10]} in {place.tree}; it is removed when this shell ends")
+    spec = CheckoutSpec(setup=pipeline.setup, carry=pipeline.carry, protected=stage.scope.protect)
+    with ended_politely(), app.workspaces.clean_checkout(commit, found.view.base_commit, spec) as checkout:
+        note(f"{name} at {commit[:10]} in {checkout.tree}; it is removed when this shell ends")
         words = ("bash", "-c", command) if command else (app.environ.get("SHELL") or "/bin/sh",)
-        return attended(words, cwd=place.tree / stage.dir, env=_environment(app, found, stage, place))
+        return attended(words, cwd=checkout.tree / stage.dir, env=_environment(app, found, stage, checkout))
 
 
 def _named(found: Target) -> str:
@@ -65,7 +65,7 @@ def _named(found: Target) -> str:
     return found.attempt if input_wanted else str(find_attempt(found).id)
 
 
-def _environment(app: Application, found: Target, stage: Stage, place: Place) -> Mapping[str, str]:
+def _environment(app: Application, found: Target, stage: Stage, checkout: Checkout) -> Mapping[str, str]:
     """What all gates of the stage see together, and what a terminal needs."""
     from interlock.core.events import RunStarted
     from interlock.execution.context import Context
@@ -78,10 +78,10 @@ def _environment(app: Application, found: Target, stage: Stage, place: Place) ->
     named = [name for gate in stage.gates for name in (*gate.env, *gate.secrets)]
     return {
         **scrubbed(app.environ, (*named, "TERM", "COLORTERM", "SHELL")),
-        **dict(place.env),
+        **dict(checkout.env),
         **(gate_values(context, stage) if found.stage else {}),
-        "HOME": str(place.home),
-        "TMPDIR": str(place.tmp),
-        "REPORT": str(place.tmp / "report"),
-        "PWD": os.fspath(place.tree / stage.dir),
+        "HOME": str(checkout.home),
+        "TMPDIR": str(checkout.tmp),
+        "REPORT": str(checkout.tmp / "report"),
+        "PWD": os.fspath(checkout.tree / stage.dir),
     }

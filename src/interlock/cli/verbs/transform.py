@@ -17,7 +17,7 @@ from interlock.ports import UsageError
 @click.argument("file", type=click.Path(path_type=Path))
 def transform(kind: str, file: Path) -> int:
     """Turn FILE into text on stdout. KIND: pdf-to-text. The same bytes give the same text."""
-    from interlock.spec.transform import TRANSFORMS
+    from interlock.pipelinefile.transform import TRANSFORMS
 
     if kind not in TRANSFORMS:
         raise UsageError(f"transform {kind}: no such kind, there are: {', '.join(TRANSFORMS)}")

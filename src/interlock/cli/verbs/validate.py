@@ -13,7 +13,7 @@ from interlock.cli.exits import Exit
 from interlock.cli.opened import note, say
 
 if TYPE_CHECKING:
-    from interlock.spec import Loaded, Mistake
+    from interlock.pipelinefile import Loaded, Mistake
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def _resolvable(root: Path, name: str) -> Path:
 
 
 def _read(path: Path, root: Path) -> _Seen:
-    from interlock.spec import InvalidPipeline, load_pipeline
+    from interlock.pipelinefile import InvalidPipeline, load_pipeline
 
     shown = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
     try:
@@ -69,7 +69,7 @@ def _read(path: Path, root: Path) -> _Seen:
 def _as_lines(seen: list[_Seen], *, resolved: bool) -> None:
     from interlock.cli.pipelines import lines
     from interlock.cli.words import count, safe
-    from interlock.spec import resolved_yaml
+    from interlock.pipelinefile import resolved_yaml
 
     for file in seen:
         note(lines(file.mistakes))
@@ -96,8 +96,8 @@ def _summary(loaded: Loaded) -> str:
 
 
 def _as_json(seen: list[_Seen], *, resolved: bool) -> None:
+    from interlock.pipelinefile import resolved_yaml
     from interlock.service.jsons import document
-    from interlock.spec import resolved_yaml
 
     files = [
         {

@@ -15,13 +15,13 @@ from interlock.cli.opened import application, note
 def watch(run: str, plain: bool, json: bool) -> int:
     """Follow RUN until it is over, or waits for a person, or nobody drives it. Watching changes nothing: the run goes
     on after a Ctrl-C."""
-    from interlock.cli.driving import Manner
+    from interlock.cli.driving import DisplayOptions
     from interlock.cli.watching import watched
 
     with application() as app:
         found = app.service.latest_run(run).id
         try:
-            return watched(app, found, Manner(plain, json))
+            return watched(app, found, DisplayOptions(plain, json))
         except KeyboardInterrupt:
             if app.service.owner_of(found):
                 note(f"\nrun {found} goes on without being watched\nnext: interlock watch {found}")

@@ -5,12 +5,21 @@ of what is compared. What it was called stands in the last line of the kept repo
 """
 
 from interlock.gates.canary.planting import MustFail, Planted, Words, plant
-from interlock.gates.canary.shown import Shown, added_to, is_end_of, marked, own_tests, rides, shown, without_lines
+from interlock.gates.canary.shown import (
+    CanaryResult,
+    added_to,
+    is_end_of,
+    marked,
+    own_tests,
+    rides,
+    shown,
+    without_lines,
+)
 
 __all__ = [
+    "CanaryResult",
     "MustFail",
     "Planted",
-    "Shown",
     "Words",
     "added_to",
     "is_end_of",

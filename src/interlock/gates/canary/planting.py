@@ -19,8 +19,8 @@ from typing import Protocol, cast
 
 from interlock.core import canaries, judge_files
 from interlock.core.globs import matches_any
-from interlock.core.pipeline import Command, Gate
-from interlock.ports import Case, Workspaces
+from interlock.core.pipeline import CommandLine, Gate
+from interlock.ports import GateRequest, Workspaces
 
 # A word of tests in front, so that no look at a name tells it from the project's own.
 _WORDS_OF_TESTS = """
@@ -84,7 +84,7 @@ class Beside:
 
     folder: Path
     tests: tuple[str, ...]
-    command: Command
+    command: CommandLine
 
     def text(self, path: str) -> str:
         try:
@@ -130,16 +130,16 @@ class MustFail:
     unheeded: tuple[str, ...] = ()
 
 
-def plant(workspaces: Workspaces, case: Case, tree: Path, hidden: Path | None) -> Planted:
+def plant(workspaces: Workspaces, request: GateRequest, tree: Path, hidden: Path | None) -> Planted:
     """Add a test that must fail, in the checkout `tree` or beside the held-out tests."""
-    gate = case.gate
+    gate = request.gate
     folder = hidden or tree / gate.dir
     if gate.breaks:
-        return _broken(workspaces, case, folder)
-    tests = _hidden_tests(folder, gate) if hidden else _tests(workspaces, case, folder)
+        return _broken(workspaces, request, folder)
+    tests = _hidden_tests(folder, gate) if hidden else _tests(workspaces, request, folder)
     if not tests:
         return Planted()
-    beside = Beside(folder, tests, gate.command or Command())
+    beside = Beside(folder, tests, gate.command or CommandLine())
     words = new_words()
     files = _recipe(gate.canary).written(beside, words)
     if not files:
@@ -154,33 +154,35 @@ def plant(workspaces: Workspaces, case: Case, tree: Path, hidden: Path | None) -
     return Planted(words, note)
 
 
-def _broken(workspaces: Workspaces, case: Case, folder: Path) -> Planted:
+def _broken(workspaces: Workspaces, request: GateRequest, folder: Path) -> Planted:
     """Break the first test file that the gate names, of those that the base has as well."""
-    below = f"{case.gate.dir}/" if case.gate.dir else ""
-    there = frozenset(workspaces.files(case.base_commit, case.gate.breaks))
-    found = [path for glob in case.gate.breaks for path in workspaces.files(case.commit, (glob,)) if path in there]
+    below = f"{request.gate.dir}/" if request.gate.dir else ""
+    there = frozenset(workspaces.files(request.base_commit, request.gate.breaks))
+    found = [
+        path for glob in request.gate.breaks for path in workspaces.files(request.commit, (glob,)) if path in there
+    ]
     inside = [path.removeprefix(below) for path in found if path.startswith(below)]
     words = new_words()
     for path in dict.fromkeys(inside[:_SIBLINGS_MAX]):
-        beside = Beside(folder, (path,), case.gate.command or Command())
-        for name, text in _recipe(case.gate.canary).written(beside, words).items():
+        beside = Beside(folder, (path,), request.gate.command or CommandLine())
+        for name, text in _recipe(request.gate.canary).written(beside, words).items():
             if _written(folder, name, text):
                 note = f"interlock: {name} was broken: the command must say no\n"
                 return Planted(words, note, broken=below + name)
-    return Planted(why=f"none of {', '.join(case.gate.breaks)} can be broken")
+    return Planted(why=f"none of {', '.join(request.gate.breaks)} can be broken")
 
 
-def _tests(workspaces: Workspaces, case: Case, folder: Path) -> tuple[str, ...]:
+def _tests(workspaces: Workspaces, request: GateRequest, folder: Path) -> tuple[str, ...]:
     """Test files that the gate is likely to collect, relative to its folder; those of the likeliest folder first."""
-    language = judge_files.LANGUAGES[_LANGUAGES[case.gate.canary]]
-    below = f"{case.gate.dir}/" if case.gate.dir else ""
+    language = judge_files.LANGUAGES[_LANGUAGES[request.gate.canary]]
+    below = f"{request.gate.dir}/" if request.gate.dir else ""
     folders = (*_FOLDERS, "src") if language is judge_files.RUST else _FOLDERS
-    told = python_files(folder) if case.gate.canary == "pytest" else ()
+    told = python_files(folder) if request.gate.canary == "pytest" else ()
     named = told or language.named
-    found = workspaces.files(case.commit, (*named, *(f"**/{name}/**" for name in folders)))
+    found = workspaces.files(request.commit, (*named, *(f"**/{name}/**" for name in folders)))
     paths = [path.removeprefix(below) for path in found if path.startswith(below) and _is_code(path, language)]
     paths = [path for path in paths if matches_any(named, path)] or _by_folder(paths, language)
-    if roots := _roots(case.gate, folder):
+    if roots := _roots(request.gate, folder):
         paths = [path for path in paths if any(f"{path}/".startswith(root) for root in roots)]
     likely = [path for path in paths if not matches_any(_ASIDE, path)] or paths
     regular = (path for path in likely[:_SIBLINGS_MAX] if not (folder / path).is_symlink())
@@ -218,7 +220,7 @@ def _ordered(paths: Sequence[str]) -> tuple[str, ...]:
 
 def _roots(gate: Gate, folder: Path) -> tuple[str, ...]:
     """Folders that the command or pytest's configuration names, each with a slash at its end."""
-    words = () if gate.used else canaries.named(gate.command or Command(), gate.canary)
+    words = () if gate.used else canaries.named(gate.command or CommandLine(), gate.canary)
     named = [re.split(r"[*{]", word)[0].rpartition("/")[0] if re.search(r"[*{]", word) else word for word in words]
     found = [_cleaned(word) for word in named if word.strip("./") and (folder / word).is_dir()]
     if not found and gate.canary == "pytest":
@@ -242,7 +244,7 @@ def _testpaths(folder: Path) -> list[str]:
 def _setting(folder: Path, key: str) -> list[str]:
     """The words of a setting of pytest."""
     for name in ("pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"):
-        text = Beside(folder, (), Command()).text(name)
+        text = Beside(folder, (), CommandLine()).text(name)
         found = re.search(rf"^\s*{key}\s*=\s*(\[[^\]]*\]|(?:[^\n]*(?:\n[ \t]+\S[^\n]*)*))", text, re.M)
         if found:
             return re.findall(r"[\w./*-]+", found[1])

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from interlock.core import canaries
-from interlock.core.pipeline import Command, Gate, Report
+from interlock.core.pipeline import CommandLine, Gate, Report
 from interlock.gates.canary.planting import Words
 from interlock.gates.reports.junit import RanTest, Status, parse
 from interlock.ports import UsageError, Workspaces
@@ -24,7 +24,7 @@ _MARK = re.compile(rb"\n<!-- interlock: added ([\w-]+)/([\w,]*)/([\w,]*)/(\d+) -
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class CanaryResult:
     """`tests` are the project's own. `planted`: there were tests that must fail; `seen`: the
     report has at least one of them; `failed`: all is right with them."""
 
@@ -41,17 +41,17 @@ def marked(contents: tuple[bytes, ...], words: Words | None) -> tuple[bytes, ...
     return (*contents[:-1], contents[-1] + b"\n<!-- interlock: added %s -->\n" % "/".join(fields).encode())
 
 
-def shown(contents: Sequence[bytes], *, any_of_them: bool = False) -> Shown:
+def shown(contents: Sequence[bytes], *, any_of_them: bool = False) -> CanaryResult:
     """What a marked report says. `any_of_them`: one that failed is enough: the run stops there. Raises Unreadable."""
     mark = _MARK.search(contents[-1])
     words = _words(mark) if mark else None
     if mark is None or words is None:
-        return Shown(parse(contents))
+        return CanaryResult(parse(contents))
     tests = parse((*contents[:-1], contents[-1][: mark.start()]), words.all)
     own = [test for test in tests if _names(words.all, test.id)]
     theirs = tuple(test for test in tests if not _names(words.all, test.id))
     failed = _is_right(words, own, any_of_them=any_of_them)
-    return Shown(theirs, planted=True, failed=failed, seen=bool(own))
+    return CanaryResult(theirs, planted=True, failed=failed, seen=bool(own))
 
 
 def added_to(report: bytes) -> tuple[str, ...]:
@@ -128,7 +128,7 @@ def rides(workspaces: Workspaces, gate: Gate, commit: str) -> bool:
     """Whether the test is added to the one run of the gate."""
     if gate.report is not Report.JUNIT:
         return False
-    if not gate.used and canaries.stands_aside(gate.command or Command(), gate.canary):
+    if not gate.used and canaries.stands_aside(gate.command or CommandLine(), gate.canary):
         return False
     if gate.canary == "junit" and _goes_on(gate.command):
         return True
@@ -147,7 +147,7 @@ def is_end_of(recipe: str, code: int | None, tail: bytes) -> bool:
     return code in _ENDS.get(recipe, (1,))
 
 
-def _goes_on(command: Command | None) -> bool:
+def _goes_on(command: CommandLine | None) -> bool:
     text = " ".join(command.words) if command else ""
     return any(word in text for word in ("-fae", "-fn", "--fail-at-end", "--continue"))
 

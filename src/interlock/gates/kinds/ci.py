@@ -18,12 +18,12 @@ from interlock.core.pipeline import Gate, GateOptions, Pipeline, Stage
 from interlock.gates.declaration import KeyPath, Kind, OutsideRun, View, option, options_of
 from interlock.gates.outside_api import Api, Unanswered
 from interlock.gates.words import cut
-from interlock.ports import Cancel, Cancelled, Case, InfrastructureError, Judgement, UsageError
+from interlock.ports import Cancel, Cancelled, GateRequest, InfrastructureError, Judgement, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from interlock.gates.bench import Bench
+    from interlock.gates.context import GateContext
 
 _BACKOFF_MAX_S = 300.0
 _SUMMARY_MAX = 600
@@ -52,39 +52,39 @@ def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
             view.error((*at, "checks", index), f"the check {name!r} is empty or named twice", hint)
 
 
-def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
+def judge(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgement:
     """What the CI says. Raises Cancelled, and InfrastructureError where the candidate cannot be pushed."""
-    ci = options_of(case.gate, Ci)
-    branch = branch_of(case)
+    ci = options_of(request.gate, Ci)
+    branch = branch_of(request)
     try:
-        with case.alone():
+        with request.alone():
             if cancel.is_set():
-                raise Cancelled(f"{case.stage.id}/{case.gate.id}: no longer wanted")
-            address = bench.workspaces.publish(case.commit, ci.remote, branch)
-        api = Api(bench.outside, _repository(ci, address), bench.environ.get(bench.outside.token, ""))
+                raise Cancelled(f"{request.stage.id}/{request.gate.id}: no longer wanted")
+            address = context.workspaces.publish(request.commit, ci.remote, branch)
+        api = Api(context.outside, _repository(ci, address), context.environ.get(context.outside.token, ""))
     except UsageError as error:
         raise InfrastructureError(str(error), permanent=True) from error
     try:
-        judgement = _waited(bench, api, case, cancel)
+        judgement = _waited(context, api, request, cancel)
     except Cancelled:
-        _withdrawn(bench, case, ci, branch)
+        _withdrawn(context, request, ci, branch)
         raise
     if judgement.status is VerdictStatus.ERRORED:
         note = Finding("branch", f"branch {branch} stays at {ci.remote} until there is a verdict", Severity.NOTE)
         return replace(judgement, findings=(*judgement.findings, note))
-    return replace(judgement, findings=(*judgement.findings, *_withdrawn(bench, case, ci, branch)))
+    return replace(judgement, findings=(*judgement.findings, *_withdrawn(context, request, ci, branch)))
 
 
-def branch_of(case: Case) -> str:
+def branch_of(request: GateRequest) -> str:
     """The same for the same candidate and gate, whoever asks and how often."""
-    return f"interlock/{case.run}/{case.subject}/{case.gate.id}"
+    return f"interlock/{request.run}/{request.subject}/{request.gate.id}"
 
 
-def _withdrawn(bench: Bench, case: Case, ci: Ci, branch: str) -> tuple[Finding, ...]:
+def _withdrawn(context: GateContext, request: GateRequest, ci: Ci, branch: str) -> tuple[Finding, ...]:
     """Delete the branch; what hinders that is told, and changes no verdict. Raises Fenced: it is another's now."""
     try:
-        with case.alone():
-            bench.workspaces.withdraw(case.commit, ci.remote, branch)
+        with request.alone():
+            context.workspaces.withdraw(request.commit, ci.remote, branch)
     except (InfrastructureError, UsageError) as error:
         return (Finding("branch", str(error), Severity.WARNING),)
     return ()
@@ -117,16 +117,16 @@ class _Watch:
         return time.monotonic() - self.began
 
 
-def _waited(bench: Bench, api: Api, case: Case, cancel: Cancel) -> Judgement:
+def _waited(context: GateContext, api: Api, request: GateRequest, cancel: Cancel) -> Judgement:
     """Ask until all has ended; without names twice alike, since a workflow may start another when it ends."""
-    ci = options_of(case.gate, Ci)
+    ci = options_of(request.gate, Ci)
     watch = _Watch(time.monotonic())
     before: tuple[Check, ...] | None = None
     checks: tuple[Check, ...] = ()
     while True:
         wait_s = api.outside.poll_s
         try:
-            before, checks = checks, _asked(api, case.commit)
+            before, checks = checks, _asked(api, request.commit)
             watch.misses, watch.why = 0, ""
         except Unanswered as error:
             if error.lasting:
@@ -135,13 +135,13 @@ def _waited(bench: Bench, api: Api, case: Case, cancel: Cancel) -> Judgement:
             wait_s = max(error.wait_s, min(_BACKOFF_MAX_S, wait_s * 2.0**watch.misses))
         else:
             if _is_settled(ci.checks, checks) and (ci.checks or before == checks):
-                return _decided(bench, api, ci, checks)
+                return _decided(context, api, ci, checks)
             if watch.lasted >= api.outside.grace_s and (absent := _absent(ci.checks, checks)):
                 return _undecided("checks", f"{absent} after {api.outside.grace_s:g} s: let the CI run on this branch")
-        if watch.lasted + wait_s > case.gate.timeout_s:
-            return _undecided("timeout", _late(case, checks, watch))
+        if watch.lasted + wait_s > request.gate.timeout_s:
+            return _undecided("timeout", _late(request, checks, watch))
         if cancel.wait(wait_s):
-            raise Cancelled(f"{case.stage.id}/{case.gate.id}: no longer wanted")
+            raise Cancelled(f"{request.stage.id}/{request.gate.id}: no longer wanted")
 
 
 def _asked(api: Api, commit: str) -> tuple[Check, ...]:
@@ -157,27 +157,31 @@ def _absent(names: Sequence[str], checks: Sequence[Check]) -> str:
     if not names:
         return "" if checks else "there is no check"
     absent = missing(names, checks)
-    running = any(check.said is Said.PENDING for check in checks)  # others at work may lead to it
+    running = any(check.state is CheckState.PENDING for check in checks)  # others at work may lead to it
     return "" if running or not absent else f"there is no check {', '.join(absent)}"
 
 
-def _late(case: Case, checks: tuple[Check, ...], watch: _Watch) -> str:
-    names = options_of(case.gate, Ci).checks
+def _late(request: GateRequest, checks: tuple[Check, ...], watch: _Watch) -> str:
+    names = options_of(request.gate, Ci).checks
     open_ = (*pending(names, checks), *missing(names, checks))
     why = watch.why or (f"waiting for {', '.join(open_)}" if open_ else "the checks went on changing")
-    return f"no verdict within {case.gate.timeout_s} s: {why}: ask again with `interlock resume`, or raise the timeout"
+    return (
+        f"no verdict within {request.gate.timeout_s} s: {why}: ask again with `interlock resume`, or raise the timeout"
+    )
 
 
 def _undecided(rule: str, message: str, *, permanent: bool = True) -> Judgement:
     return Judgement(VerdictStatus.ERRORED, (Finding(rule, message),), permanent=permanent)
 
 
-def _decided(bench: Bench, api: Api, ci: Ci, checks: tuple[Check, ...]) -> Judgement:
+def _decided(context: GateContext, api: Api, ci: Ci, checks: tuple[Check, ...]) -> Judgement:
     judgement = verdict(ci.checks, checks)
     told = (" - ".join(part for part in (f"{one.name}: {one.word}", one.text, one.url) if part) for one in checks)
     content = "".join(f"{line}\n" for line in told).encode("utf-8", "replace")
-    evidence = Evidence("log", bench.blobs.put(content), len(content))
-    lines = [finding for check in wanted(ci.checks, checks) if check.said is Said.NO for finding in _lines(api, check)]
+    evidence = Evidence("log", context.blobs.put(content), len(content))
+    lines = [
+        finding for check in wanted(ci.checks, checks) if check.state is CheckState.NO for finding in _lines(api, check)
+    ]
     return replace(judgement, findings=(*lines, *judgement.findings), evidence=(evidence,))
 
 
@@ -192,7 +196,7 @@ def _lines(api: Api, check: Check) -> tuple[Finding, ...]:
 # --- what the checks and statuses of a commit come to (pure) ----------------------------------------
 
 
-class Said(StrEnum):
+class CheckState(StrEnum):
     PENDING = "pending"
     YES = "yes"
     NOTHING = "nothing"  # skipped, or neutral: neither yes nor no
@@ -201,13 +205,13 @@ class Said(StrEnum):
 
 
 _CONCLUSIONS = {
-    "success": Said.YES,
-    "neutral": Said.NOTHING,
-    "skipped": Said.NOTHING,
-    "failure": Said.NO,
-    "timed_out": Said.NO,
+    "success": CheckState.YES,
+    "neutral": CheckState.NOTHING,
+    "skipped": CheckState.NOTHING,
+    "failure": CheckState.NO,
+    "timed_out": CheckState.NO,
 }  # cancelled, stale, startup_failure, action_required: nobody judged
-_STATES = {"success": Said.YES, "failure": Said.NO, "pending": Said.PENDING}
+_STATES = {"success": CheckState.YES, "failure": CheckState.NO, "pending": CheckState.PENDING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +219,7 @@ class Check:
     """A check run or a commit status. `run` is the id of a check run, 0 for a status."""
 
     name: str
-    said: Said
+    state: CheckState
     word: str  # as the CI puts it
     text: str = ""
     url: str = ""
@@ -241,25 +245,25 @@ def missing(names: Sequence[str], checks: Sequence[Check]) -> tuple[str, ...]:
 
 def pending(names: Sequence[str], checks: Sequence[Check]) -> tuple[str, ...]:
     """Names of those that have not ended."""
-    return tuple(check.name for check in wanted(names, checks) if check.said is Said.PENDING)
+    return tuple(check.name for check in wanted(names, checks) if check.state is CheckState.PENDING)
 
 
 def verdict(names: Sequence[str], checks: Sequence[Check]) -> Judgement:
     """Of checks that have all ended."""
     count = wanted(names, checks)
-    no = [check for check in count if check.said is Said.NO]
+    no = [check for check in count if check.state is CheckState.NO]
     if no:
         return Judgement(VerdictStatus.FAILED, tuple(_finding(check) for check in no))
-    broken = [check for check in count if check.said is Said.BROKEN]
-    skipped = [check for check in count if check.said is Said.NOTHING and check.word == "skipped" and names]
+    broken = [check for check in count if check.state is CheckState.BROKEN]
+    skipped = [check for check in count if check.state is CheckState.NOTHING and check.word == "skipped" and names]
     if broken or skipped:
         findings = tuple(_finding(check, "did not judge") for check in (*broken, *skipped))
         return Judgement(VerdictStatus.ERRORED, findings, permanent=True)
-    if not any(check.said is Said.YES for check in count):
+    if not any(check.state is CheckState.YES for check in count):
         listed = ", ".join(check.name for check in count)
         message = f"no check said yes ({listed}: skipped or neutral): let one of them judge this branch"
         return Judgement(VerdictStatus.ERRORED, (Finding("ci", message),), permanent=True)
-    return Judgement(VerdictStatus.PASSED, tuple(_note(check) for check in count if check.said is Said.NOTHING))
+    return Judgement(VerdictStatus.PASSED, tuple(_note(check) for check in count if check.state is CheckState.NOTHING))
 
 
 def annotated(check: Check, annotations: Iterable[dict[str, Any]]) -> tuple[Finding, ...]:
@@ -275,18 +279,18 @@ def annotated(check: Check, annotations: Iterable[dict[str, Any]]) -> tuple[Find
 def _of_run(item: dict[str, Any]) -> Check:
     name, url = _text(item, "name"), _text(item, "html_url")
     if item.get("status") != "completed":
-        return Check(name, Said.PENDING, _text(item, "status"), url=url)
+        return Check(name, CheckState.PENDING, _text(item, "status"), url=url)
     word = _text(item, "conclusion")
     output = item.get("output")
     texts = [_text(output, key) for key in ("title", "summary")] if isinstance(output, dict) else []
     text = ": ".join(part for part in texts if part)[:_SUMMARY_MAX]
-    return Check(name, _CONCLUSIONS.get(word, Said.BROKEN), word, text, url, _number(item, "id"))
+    return Check(name, _CONCLUSIONS.get(word, CheckState.BROKEN), word, text, url, _number(item, "id"))
 
 
 def _of_status(item: dict[str, Any]) -> Check:
     word = _text(item, "state")
     text = _text(item, "description")
-    return Check(_text(item, "context"), _STATES.get(word, Said.BROKEN), word, text, _text(item, "target_url"))
+    return Check(_text(item, "context"), _STATES.get(word, CheckState.BROKEN), word, text, _text(item, "target_url"))
 
 
 def _finding(check: Check, why: str = "") -> Finding:

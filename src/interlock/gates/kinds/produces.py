@@ -10,45 +10,45 @@ from typing import TYPE_CHECKING
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.pipeline import ARTIFACTS, Artifact, Gate, Pipeline, Stage
 from interlock.gates.declaration import Kind, OutsideRun
-from interlock.ports import Cancel, Case, Judgement, UsageError
+from interlock.ports import Cancel, GateRequest, Judgement, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from interlock.gates.bench import Bench
+    from interlock.gates.context import GateContext
 
 
-def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
+def judge(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgement:
     """Failed with what each artifact lacks; errored where a schema itself is wrong."""
     from interlock.gates import documents
 
     findings: list[Finding] = []
     try:
-        for artifact in case.stage.produces:
-            findings.extend(_artifact(bench, case, artifact))
+        for artifact in request.stage.produces:
+            findings.extend(_artifact(context, request, artifact))
     except documents.BadSchema as error:
         return Judgement(VerdictStatus.ERRORED, (Finding("schema", str(error)),), permanent=True)
     return Judgement(VerdictStatus.FAILED if findings else VerdictStatus.PASSED, tuple(findings))
 
 
-def _artifact(bench: Bench, case: Case, artifact: Artifact) -> Iterator[Finding]:
-    path = f"{ARTIFACTS}/{case.stage.id}/{artifact.file}"
+def _artifact(context: GateContext, request: GateRequest, artifact: Artifact) -> Iterator[Finding]:
+    path = f"{ARTIFACTS}/{request.stage.id}/{artifact.file}"
     try:
-        content = bench.workspaces.read(case.commit, path, artifact.max_bytes)
+        content = context.workspaces.read(request.commit, path, artifact.max_bytes)
     except UsageError:
         yield Finding("size", f"{path}: larger than {artifact.max_bytes} bytes: make it shorter", file=path)
         return
     if content is None:
-        yield Finding("missing", f"{path}: {_instead(bench, case, path)}: write the artifact there", file=path)
+        yield Finding("missing", f"{path}: {_instead(context, request, path)}: write the artifact there", file=path)
     elif not content.strip():
         yield Finding("empty", f"{path}: the artifact is empty: write what the stage is to produce", file=path)
     else:
         yield from _shape(artifact, path, content)
 
 
-def _instead(bench: Bench, case: Case, path: str) -> str:
+def _instead(context: GateContext, request: GateRequest, path: str) -> str:
     """What is there in place of a regular file."""
-    for change in bench.workspaces.changes(case.input_tree, case.tree):
+    for change in context.workspaces.changes(request.input_tree, request.tree):
         if change.path == path and change.new_mode.startswith("12"):
             return "is a symbolic link, not a regular file"
         if change.path.startswith(f"{path}/"):

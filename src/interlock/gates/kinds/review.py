@@ -10,8 +10,8 @@ from interlock.gates.declaration import KeyPath, Kind, OutsideRun, View, option,
 from interlock.gates.words import count, cut
 
 if TYPE_CHECKING:
-    from interlock.gates.bench import Bench
-    from interlock.ports import Cancel, Case, Judgement
+    from interlock.gates.context import GateContext
+    from interlock.ports import Cancel, GateRequest, Judgement
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,11 @@ def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
             view.error((*at, "preserves", index), f"there is no document {name}", view.nearest(name, known, otherwise))
 
 
-def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
+def judge(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgement:
     """What the reviewers come to. Raises Cancelled, and InfrastructureError for the machine."""
     from interlock.gates.reviews.panel import asked_panel
 
-    return asked_panel(bench, case, options_of(case.gate, Review), cancel)
+    return asked_panel(context, request, options_of(request.gate, Review), cancel)
 
 
 def _alike(view: View, writer: str, reviewer: str) -> bool:

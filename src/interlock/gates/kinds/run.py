@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from interlock.core.canaries import RECIPES
 from interlock.core.globs import matches_any
 from interlock.core.held_out import is_name
-from interlock.core.pipeline import BREAKS_MAX, Command, Expect, Gate, Report, Stage, Tests
+from interlock.core.pipeline import BREAKS_MAX, CommandLine, Expect, Gate, Report, Stage, Tests
 from interlock.gates.declaration import KeyPath, Kind, OutsideRun, View
 
 if TYPE_CHECKING:
-    from interlock.gates.bench import Bench
-    from interlock.ports import Cancel, Case, Judgement
+    from interlock.gates.context import GateContext
+    from interlock.ports import Cancel, GateRequest, Judgement
 
 OF_COMMANDS = (
     "report", "repeat", "base", "baseline", "expect", "tests", "canary", "breaks", "held_out",
@@ -22,10 +22,10 @@ OF_COMMANDS = (
 )  # fmt: skip
 
 
-def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
+def judge(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgement:
     from interlock.gates.commands import judge_command
 
-    return judge_command(bench, case, cancel)
+    return judge_command(context, request, cancel)
 
 
 def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
@@ -87,7 +87,7 @@ def _breaks(view: View, gate: Gate, at: KeyPath) -> None:
                 view.error((*at, "breaks", index), f"no file is named {glob}", "name a test file that the command runs")
 
 
-def _report(view: View, gate: Gate, command: Command, at: KeyPath) -> None:
+def _report(view: View, gate: Gate, command: CommandLine, at: KeyPath) -> None:
     if gate.used:
         return
     text = " ".join(command.words)

@@ -8,14 +8,14 @@ from interlock.core.pipeline import Gate, Pipeline, Stage
 from interlock.gates.declaration import Kind, OutsideRun
 
 if TYPE_CHECKING:
-    from interlock.gates.bench import Bench
-    from interlock.ports import Cancel, Case, Judgement
+    from interlock.gates.context import GateContext
+    from interlock.ports import Cancel, GateRequest, Judgement
 
 
-def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
+def judge(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgement:
     from interlock.gates.changed import judge_changes
 
-    return judge_changes(bench, case)
+    return judge_changes(context, request)
 
 
 def _outside_run(gate: Gate, asked: OutsideRun) -> str:

@@ -15,12 +15,12 @@ from interlock.core.events import Finding, VerdictStatus
 from interlock.core.pipeline import ARTIFACTS, Expect, Gate, GateOptions, Pipeline, Stage
 from interlock.gates.declaration import KeyPath, Kind, OutsideRun, View, option, options_of
 from interlock.gates.words import cut, glob_here, path_here
-from interlock.ports import Cancel, Cancelled, Case, Judgement, UsageError
+from interlock.ports import Cancel, Cancelled, GateRequest, Judgement, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from interlock.gates.bench import Bench
+    from interlock.gates.context import GateContext
 
 _FILE_MAX = 1_000_000  # bytes; larger files are data, and name no requirement
 _FILES_MAX = 20_000
@@ -60,22 +60,22 @@ def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
         view.error((*at, "pattern"), f"{traces.pattern} is no regular expression: {error}", hint)
 
 
-def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
+def judge(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgement:
     """Failed with each id that is named nowhere; errored where there is none, or where there is too much to read."""
     from interlock.gates.requirements import document, ids_in
 
-    traces = options_of(case.gate, Traces)
-    wanted = dict.fromkeys(ids_in(document(bench, case, traces.of), traces.pattern))
+    traces = options_of(request.gate, Traces)
+    wanted = dict.fromkeys(ids_in(document(context, request, traces.of), traces.pattern))
     if not wanted:
         shown = f"that {traces.pattern} matches" if traces.pattern else "such as REQ-1"
         return _undecided(f"{traces.of} holds no id {shown}: its stage is to give each requirement one")
     if traces.proven:
-        return _in_proofs(bench, case, traces, wanted)
-    globs = traces.within or _own(case)
-    paths = bench.workspaces.files(case.commit, globs)
+        return _in_proofs(context, request, traces, wanted)
+    globs = traces.within or _own(request)
+    paths = context.workspaces.files(request.commit, globs)
     if len(paths) > _FILES_MAX:
         return _undecided(f"{len(paths)} files to look through: name fewer than {_FILES_MAX} with `in`")
-    for found in _named(bench, case, paths, traces.pattern, cancel):
+    for found in _named(context, request, paths, traces.pattern, cancel):
         for name in found & wanted.keys():
             del wanted[name]
         if not wanted:
@@ -83,16 +83,16 @@ def judge(bench: Bench, case: Case, cancel: Cancel) -> Judgement:
     return Judgement(VerdictStatus.FAILED, tuple(_untraced(traces, name, globs) for name in wanted))
 
 
-def _in_proofs(bench: Bench, case: Case, traces: Traces, wanted: dict[str, None]) -> Judgement:
+def _in_proofs(context: GateContext, request: GateRequest, traces: Traces, wanted: dict[str, None]) -> Judgement:
     """Judged by what the stage's own gates proved of this candidate."""
     from interlock.gates.proof import PROVEN
     from interlock.gates.requirements import ids_in, sources
 
     found: set[str] = set()
-    for verdict in case.said:
+    for verdict in request.hard_verdicts:
         digest = verdict.evidence_of(PROVEN)
         if verdict.status is VerdictStatus.PASSED and digest:
-            for text in sources(bench, case, bench.blobs.get(digest), traces.within):
+            for text in sources(context, request, context.blobs.get(digest), traces.within):
                 found |= set(ids_in(text, traces.pattern))
     where = "a test that fails without the change and passes with it"
     message = f"%s of {traces.of} is not named in {where}: name it in the test that shows it"
@@ -100,21 +100,23 @@ def _in_proofs(bench: Bench, case: Case, traces: Traces, wanted: dict[str, None]
     return Judgement(VerdictStatus.FAILED if missing else VerdictStatus.PASSED, missing)
 
 
-def _own(case: Case) -> tuple[str, ...]:
+def _own(request: GateRequest) -> tuple[str, ...]:
     """The stage's own documents, or every file where it writes none."""
-    made = tuple(f"/{ARTIFACTS}/{case.stage.id}/{artifact.file}" for artifact in case.stage.produces)
+    made = tuple(f"/{ARTIFACTS}/{request.stage.id}/{artifact.file}" for artifact in request.stage.produces)
     return made or _EVERYWHERE
 
 
-def _named(bench: Bench, case: Case, paths: tuple[str, ...], pattern: str, cancel: Cancel) -> Iterator[set[str]]:
+def _named(
+    context: GateContext, request: GateRequest, paths: tuple[str, ...], pattern: str, cancel: Cancel
+) -> Iterator[set[str]]:
     """The ids in each file."""
     from interlock.gates.requirements import ids_in
 
     for path in paths:
         if cancel.is_set():
-            raise Cancelled(f"{case.stage.id}/{case.gate.id}: no longer wanted")
+            raise Cancelled(f"{request.stage.id}/{request.gate.id}: no longer wanted")
         try:
-            content = bench.workspaces.read(case.commit, path, _FILE_MAX)
+            content = context.workspaces.read(request.commit, path, _FILE_MAX)
         except UsageError:
             continue
         yield set(ids_in((content or b"").decode("utf-8", "replace"), pattern))

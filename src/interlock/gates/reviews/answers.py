@@ -21,7 +21,7 @@ ANSWER_MAX = 200_000  # characters
 REASONS = ("code", "design", "plan", "requirement")
 
 
-class Said(StrEnum):
+class ReviewDecision(StrEnum):
     APPROVE = "approve"
     REVISE = "revise"
     ESCALATE = "escalate"
@@ -32,13 +32,13 @@ class NoAnswer(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    said: Said
+class ReviewAnswer:
+    decision: ReviewDecision
     findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AnswerRequirements:
     """What an answer must speak of: `earlier` findings by number from 1, and requirements by their ids.
 
     `mark` is what tells an answer to this question from one that stands in the work under review.
@@ -71,7 +71,7 @@ def schema(mark: str = "") -> str:
     marked = {MARK: {"enum": [mark], "description": "copy it: it shows that this is your answer"}} if mark else {}
     answer = _object(
         **marked,
-        verdict={"enum": [str(said) for said in Said]},
+        verdict={"enum": [str(said) for said in ReviewDecision]},
         findings={"type": "array", "maxItems": 100, "items": finding},
         earlier={"type": "array", "maxItems": 100, "items": earlier},
         requirements={"type": "array", "maxItems": 500, "items": requirement},
@@ -79,23 +79,23 @@ def schema(mark: str = "") -> str:
     return json.dumps(answer)
 
 
-def read(text: str, asked: Asked) -> Answer:
+def read(text: str, asked: AnswerRequirements) -> ReviewAnswer:
     """The answer in what a reviewer said last. Raises NoAnswer."""
     answer = _document(text, asked.mark)
-    said = Said(answer["verdict"])
+    said = ReviewDecision(answer["verdict"])
     findings = [
         *(_finding(asked, item) for item in answer["findings"]),
         *_earlier(asked, answer["earlier"]),
         *_requirements(asked, answer["requirements"]),
     ]
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
-    if said is Said.REVISE and not errors:
+    if said is ReviewDecision.REVISE and not errors:
         raise NoAnswer("`revise` needs at least one finding of severity error that says what to change")
-    if said is Said.ESCALATE and not findings:
+    if said is ReviewDecision.ESCALATE and not findings:
         raise NoAnswer("`escalate` needs a finding that says what a person is to decide")
-    if said is Said.APPROVE and errors:
+    if said is ReviewDecision.APPROVE and errors:
         raise NoAnswer("`approve` and something of severity error, open, or lost: approve, or ask for a revision")
-    return Answer(said, tuple(findings))
+    return ReviewAnswer(said, tuple(findings))
 
 
 def _document(text: str, mark: str) -> dict[str, Any]:
@@ -113,12 +113,12 @@ def _document(text: str, mark: str) -> dict[str, Any]:
     return cast(dict[str, Any], json.loads(said))
 
 
-def _finding(asked: Asked, item: dict[str, Any]) -> Finding:
+def _finding(asked: AnswerRequirements, item: dict[str, Any]) -> Finding:
     severity = Severity(item["severity"])
     return Finding(asked.reviewer, item["message"], severity, item["file"], item["line"], reason=item["reason"])
 
 
-def _earlier(asked: Asked, said: Sequence[dict[str, Any]]) -> Iterable[Finding]:
+def _earlier(asked: AnswerRequirements, said: Sequence[dict[str, Any]]) -> Iterable[Finding]:
     """What is still open is said again in its first words, so that saying it for ever is seen."""
     status = _by_id("earlier", [str(number) for number in range(1, len(asked.earlier) + 1)], said)
     for number, finding in enumerate(asked.earlier, 1):
@@ -129,7 +129,7 @@ def _earlier(asked: Asked, said: Sequence[dict[str, Any]]) -> Iterable[Finding]:
             yield Finding(asked.reviewer, f"takes back what it asked for: {finding.message}", reason="escalate")
 
 
-def _requirements(asked: Asked, said: Sequence[dict[str, Any]]) -> Iterable[Finding]:
+def _requirements(asked: AnswerRequirements, said: Sequence[dict[str, Any]]) -> Iterable[Finding]:
     status = _by_id("requirements", asked.requirements, said)
     for name in asked.requirements:
         item = status[name]

@@ -15,11 +15,11 @@ from interlock.core import judge_files
 from interlock.core.events import Finding, Severity
 from interlock.core.instructions import FILE_BYTES_MAX, globs, in_order, is_skill, section
 from interlock.core.text import plain
-from interlock.gates.bench import Bench
+from interlock.gates.context import GateContext
 from interlock.gates.kinds.review import Review
 from interlock.gates.requirements import content, document, ids_in
-from interlock.gates.reviews.answers import Asked, schema
-from interlock.ports import Case, Change, UsageError
+from interlock.gates.reviews.answers import AnswerRequirements, schema
+from interlock.ports import Change, GateRequest, UsageError
 
 _NOTE_MAX = 2_000
 
@@ -40,32 +40,32 @@ requirement that it came from.
 {schema}"""
 
 
-def mark_of(case: Case, reviewer: str) -> str:
+def mark_of(request: GateRequest, reviewer: str) -> str:
     """What nobody knows who wrote the work: the name of its commit is in it."""
-    return hashlib.sha256(f"{case.run} {case.subject} {case.commit} {reviewer}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{request.run} {request.subject} {request.commit} {reviewer}".encode()).hexdigest()[:16]
 
 
-def requirements(bench: Bench, case: Case, review: Review) -> tuple[str, ...]:
+def requirements(context: GateContext, request: GateRequest, review: Review) -> tuple[str, ...]:
     """The ids, such as REQ-12, in the documents that are to be preserved, in order."""
     found: dict[str, None] = {}
     for name in review.preserves:
-        found.update(dict.fromkeys(ids_in(document(bench, case, name))))
+        found.update(dict.fromkeys(ids_in(document(context, request, name))))
     return tuple(found)
 
 
-def question(bench: Bench, case: Case, review: Review, asked: Asked) -> str:
+def question(context: GateContext, request: GateRequest, review: Review, asked: AnswerRequirements) -> str:
     """The whole text for one reviewer."""
     mark = asked.mark
     parts = [
         _FRAME.format(mark=mark),
-        f"## The task\n\n{case.values.get('TASK', '')}",
+        f"## The task\n\n{request.values.get('TASK', '')}",
         f"## What to look for\n\n{review.rubric.content}" if review.rubric else "",
-        _instructions(bench, case, asked),
-        *_documents(bench, case, mark),
-        *_noted(case, mark),
+        _instructions(context, request, asked),
+        *_documents(context, request, mark),
+        *_noted(request, mark),
         *_before(asked),
         *_to_keep(asked),
-        _marked("the change", change(bench, case), mark),
+        _marked("the change", change(context, request), mark),
         _ANSWER.format(schema=schema(mark)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -76,36 +76,36 @@ def again(text: str, why: str) -> str:
     return f"{text}\nYour last answer could not be taken: {why}\n"
 
 
-def _instructions(bench: Bench, case: Case, asked: Asked) -> str:
+def _instructions(context: GateContext, request: GateRequest, asked: AnswerRequirements) -> str:
     """The project's own, as the base has them: a reviewer's checkout shows none."""
-    named = case.pipeline.agent(asked.reviewer).instructions
-    if named == () or not case.base_commit:
+    named = request.pipeline.agent(asked.reviewer).instructions
+    if named == () or not request.base_commit:
         return ""
-    paths = in_order(bench.workspaces.files(case.base_commit, globs(named, case.stage.dir)))
-    return section({path: _of_base(bench, case, path) for path in paths if not is_skill(path)})
+    paths = in_order(context.workspaces.files(request.base_commit, globs(named, request.stage.dir)))
+    return section({path: _of_base(context, request, path) for path in paths if not is_skill(path)})
 
 
-def _of_base(bench: Bench, case: Case, path: str) -> str:
+def _of_base(context: GateContext, request: GateRequest, path: str) -> str:
     try:
-        read = bench.workspaces.read(case.base_commit, path, FILE_BYTES_MAX)
+        read = context.workspaces.read(request.base_commit, path, FILE_BYTES_MAX)
     except UsageError:  # too large to be an instruction
         return ""
     return (read or b"").decode("utf-8", "replace")
 
 
-def _documents(bench: Bench, case: Case, mark: str) -> Iterator[str]:
-    for stage in (*case.pipeline.upstream(case.stage.id), case.stage.id):
-        for artifact in case.pipeline.stage(stage).produces:
-            text = content(bench, case, stage, artifact)
+def _documents(context: GateContext, request: GateRequest, mark: str) -> Iterator[str]:
+    for stage in (*request.pipeline.upstream(request.stage.id), request.stage.id):
+        for artifact in request.pipeline.stage(stage).produces:
+            text = content(context, request, stage, artifact)
             if text:
                 yield _marked(f"the document {stage}/{artifact.name}", text, mark)
 
 
-def _noted(case: Case, mark: str) -> Iterator[str]:
+def _noted(request: GateRequest, mark: str) -> Iterator[str]:
     """Marked too: messages, names of tests and of files are text of the candidate."""
     notes = [
         f"- {verdict.gate}: {_on_one_line(finding)}"
-        for verdict in case.said
+        for verdict in request.hard_verdicts
         for finding in verdict.findings
         if not finding.secret
     ]
@@ -117,7 +117,7 @@ def _on_one_line(finding: Finding) -> str:
     return " ".join(plain(f"{_place(finding)}{finding.message}", _NOTE_MAX).split())
 
 
-def _before(asked: Asked) -> Iterator[str]:
+def _before(asked: AnswerRequirements) -> Iterator[str]:
     if asked.earlier:
         yield (
             "## What you asked for on the candidate before this one\n\nSay of each under `earlier`, by its number as "
@@ -127,7 +127,7 @@ def _before(asked: Asked) -> Iterator[str]:
         yield "\n".join(f"{number}. {_place(finding)}{finding.message}" for number, finding in numbered)
 
 
-def _to_keep(asked: Asked) -> Iterator[str]:
+def _to_keep(asked: AnswerRequirements) -> Iterator[str]:
     if asked.requirements:
         yield (
             "## Requirements to be preserved\n\nSay of each under `requirements` whether this change keeps it, changes "
@@ -135,9 +135,9 @@ def _to_keep(asked: Asked) -> Iterator[str]:
         )
 
 
-def earlier_of(case: Case, reviewer: str) -> tuple[Finding, ...]:
+def earlier_of(request: GateRequest, reviewer: str) -> tuple[Finding, ...]:
     """What this reviewer asked for on the candidate that was rejected last."""
-    findings = case.former.findings if case.former is not None else ()
+    findings = request.former.findings if request.former is not None else ()
     return tuple(item for item in findings if item.rule == reviewer and item.severity is Severity.ERROR)
 
 
@@ -162,16 +162,16 @@ _FILE = re.compile(r"^(?=diff --git )", re.M)
 _BINARY = re.compile(r"^GIT binary patch$", re.M)
 
 
-def change(bench: Bench, case: Case) -> str:
+def change(context: GateContext, request: GateRequest) -> str:
     """All that the candidate changed."""
-    changes = bench.workspaces.changes(case.input_tree, case.tree)
-    whole = bench.workspaces.patch(case.input_tree, case.tree).decode("utf-8", "replace")
+    changes = context.workspaces.changes(request.input_tree, request.tree)
+    whole = context.workspaces.patch(request.input_tree, request.tree).decode("utf-8", "replace")
     parts = [part for part in _FILE.split(whole) if part]
     binary = [part for part in parts if _BINARY.search(part)]
     if binary:
         unread = [item for item in changes if not item.added and not item.removed][:_TEXTS_MAX]
-        texts = tuple(item.path for item in unread if _is_text(bench, case, item))
-        as_text = bench.workspaces.patch(case.input_tree, case.tree, text=texts) if texts else b""
+        texts = tuple(item.path for item in unread if _is_text(context, request, item))
+        as_text = context.workspaces.patch(request.input_tree, request.tree, text=texts) if texts else b""
         shown = {_head(part): part for part in _FILE.split(as_text.decode("utf-8", "replace"))}
         parts = [_of_binary(part, shown.get(_head(part), "")) if part in binary else part for part in parts]
     return "\n".join((listed(changes), *fitting(parts))).replace("\0", "\u2400")
@@ -214,12 +214,12 @@ def _cut(part: str, share: int) -> str:
     return f"{part[:share]}\n[{len(part) - share} more characters of this file's difference: read the file]"
 
 
-def _is_text(bench: Bench, case: Case, item: Change) -> bool:
+def _is_text(context: GateContext, request: GateRequest, item: Change) -> bool:
     if judge_files.is_code(item.path) or judge_files.is_test(item.path):
         return True
-    for commit in (case.commit, case.input_commit):
+    for commit in (request.commit, request.input_commit):
         try:
-            content = bench.workspaces.read(commit, item.path, _TEXT_MAX)
+            content = context.workspaces.read(commit, item.path, _TEXT_MAX)
         except UsageError:
             return False
         if content:

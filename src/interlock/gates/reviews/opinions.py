@@ -15,8 +15,8 @@ from interlock.core.codec import object_reader, object_writer
 from interlock.core.events import Evidence, Finding, Severity, Usage, VerdictStatus
 from interlock.gates.caching import digest_of
 from interlock.gates.kinds.review import Review
-from interlock.gates.reviews.answers import Answer, Asked, Said
-from interlock.ports import Case, Journal, Judgement
+from interlock.gates.reviews.answers import AnswerRequirements, ReviewAnswer, ReviewDecision
+from interlock.ports import GateRequest, Journal, Judgement
 
 ASKED_MAX = 3  # times, until an answer matches the schema
 _ANSWER = "review/1"
@@ -29,7 +29,7 @@ class Opinion:
     """Of one reviewer. `answer` is None where it gave none, for the reason `why`; `asked` is how often in vain."""
 
     reviewer: str
-    answer: Answer | None
+    answer: ReviewAnswer | None
     why: str = ""
     usage: Usage = Usage()
     evidence: tuple[Evidence, ...] = ()
@@ -55,7 +55,7 @@ class _Answered:
     """An opinion that was given in the try `number`, of all the tries."""
 
     number: int
-    said: Said
+    decision: ReviewDecision
     findings: tuple[Finding, ...]
     usage: Usage
     evidence: tuple[Evidence, ...]
@@ -69,16 +69,16 @@ class _Try:
     silent: tuple[Silent, ...]
 
 
-class Kept:
+class KeptOpinions:
     """Of one gate on one candidate, as it is when the try begins."""
 
-    def __init__(self, journal: Journal, case: Case) -> None:
+    def __init__(self, journal: Journal, request: GateRequest) -> None:
         self._journal = journal
-        self._case = case
-        self._subject = (case.run, str(case.subject), case.gate.digest, case.commit)
+        self._request = request
+        self._subject = (request.run, str(request.subject), request.gate.digest, request.commit)
         self._tries = list(self._recalled())
 
-    def answer_of(self, asked: Asked) -> Opinion | None:
+    def answer_of(self, asked: AnswerRequirements) -> Opinion | None:
         """What it used counts once: in the try that asked it. None where nothing was kept that can be read."""
         text = self._journal.recall(_ANSWER, digest_of(*self._subject, asked))
         try:
@@ -86,17 +86,17 @@ class Kept:
         except (ValueError, TypeError, KeyError):
             return None
         usage = kept.usage if kept.number == self._now else Usage(0, 0, 0, 0.0)
-        return Opinion(asked.reviewer, Answer(kept.said, kept.findings), "", usage, kept.evidence)
+        return Opinion(asked.reviewer, ReviewAnswer(kept.said, kept.findings), "", usage, kept.evidence)
 
     def silence_of(self, reviewer: str) -> Silent | None:
         """In the try before this one, unless a person came in between."""
-        if self._case.number == 1 or not self._tries:
+        if self._request.number == 1 or not self._tries:
             return None
         return next((silent for silent in self._tries[-1].silent if silent.reviewer == reviewer), None)
 
-    def keep_answer(self, asked: Asked, opinion: Opinion) -> None:
+    def keep_answer(self, asked: AnswerRequirements, opinion: Opinion) -> None:
         assert opinion.answer is not None
-        said, findings = opinion.answer.said, opinion.answer.findings
+        said, findings = opinion.answer.decision, opinion.answer.findings
         answered = _Answered(self._now, said, findings, opinion.usage, opinion.evidence)
         text = json.dumps(object_writer(_Answered)(answered))
         self._journal.remember(_ANSWER, digest_of(*self._subject, asked), text)
@@ -104,7 +104,7 @@ class Kept:
     def keep_try(self, opinions: list[Opinion]) -> None:
         """Once nothing was decided."""
         silent = tuple(Silent(one.reviewer, one.asked, one.why, one.evidence) for one in opinions if one.answer is None)
-        text = json.dumps(object_writer(_Try)(_Try(self._case.number, silent)))
+        text = json.dumps(object_writer(_Try)(_Try(self._request.number, silent)))
         self._journal.remember(_TRY, self._key(self._now), text)
 
     @property
@@ -144,9 +144,9 @@ def is_settled(review: Review, opinions: Sequence[Opinion]) -> bool:
     """Whether nothing that the reviewers who are still to answer could say lets the candidate through. An approval
     settles nothing: who is still to answer may ask for a person."""
     answers = [opinion.answer for opinion in opinions if opinion.answer is not None]
-    if any(answer.said is Said.ESCALATE for answer in answers):
+    if any(answer.decision is ReviewDecision.ESCALATE for answer in answers):
         return True
-    refusals = sum(answer.said is not Said.APPROVE for answer in answers)
+    refusals = sum(answer.decision is not ReviewDecision.APPROVE for answer in answers)
     return len(review.by) - refusals < review.approvals
 
 
@@ -163,9 +163,9 @@ def total(usages: Iterable[Usage]) -> Usage:
 
 def _status(review: Review, opinions: Sequence[Opinion]) -> VerdictStatus:
     answers = [opinion.answer for opinion in opinions if opinion.answer is not None]
-    if any(answer.said is Said.ESCALATE for answer in answers):
+    if any(answer.decision is ReviewDecision.ESCALATE for answer in answers):
         return VerdictStatus.FAILED
-    approvals = sum(answer.said is Said.APPROVE for answer in answers)
+    approvals = sum(answer.decision is ReviewDecision.APPROVE for answer in answers)
     if approvals >= review.approvals:
         return VerdictStatus.PASSED
     silent = len(opinions) - len(answers)
@@ -178,7 +178,7 @@ def _counted(opinion: Opinion, status: VerdictStatus) -> Iterable[Finding]:
     if answer is None:
         return
     for finding in answer.findings:
-        if answer.said is Said.ESCALATE:
+        if answer.decision is ReviewDecision.ESCALATE:
             yield replace(finding, severity=Severity.ERROR, reason="escalate")
         elif status is VerdictStatus.PASSED and finding.severity is Severity.ERROR:
             yield replace(finding, severity=Severity.WARNING)

@@ -23,13 +23,24 @@ from interlock.core.events import Evidence, Usage, VerdictStatus
 from interlock.core.globs import matches_any
 from interlock.core.judge_files import AGENT_FILES
 from interlock.core.pipeline import AgentSpec
-from interlock.gates.bench import Bench
+from interlock.gates.context import GateContext
 from interlock.gates.declaration import options_of
 from interlock.gates.kinds.review import Review
-from interlock.gates.reviews.answers import Asked, NoAnswer, read, schema
+from interlock.gates.reviews.answers import AnswerRequirements, NoAnswer, read, schema
 from interlock.gates.reviews.asking import again, earlier_of, mark_of, question, requirements
-from interlock.gates.reviews.opinions import ASKED_MAX, Kept, Opinion, is_settled, together, total
-from interlock.ports import Brief, Cancel, Cancelled, Case, Ended, Judgement, Outcome, Place, Room, secrets_of
+from interlock.gates.reviews.opinions import ASKED_MAX, KeptOpinions, Opinion, is_settled, together, total
+from interlock.ports import (
+    Brief,
+    Cancel,
+    Cancelled,
+    Checkout,
+    CheckoutSpec,
+    Ended,
+    GateRequest,
+    Judgement,
+    Outcome,
+    secrets_of,
+)
 from interlock.process import scrubbed
 
 _POLL_S = 0.1
@@ -37,21 +48,23 @@ _NOTHING = Usage(0, 0, 0, 0.0)
 _FAILED = frozenset({Ended.CRASHED, Ended.TIMED_OUT, Ended.REFUSED})  # it was asked, and this is what came of it
 
 
-def asked_panel(bench: Bench, case: Case, review: Review, cancel: Cancel) -> Judgement:
+def asked_panel(context: GateContext, request: GateRequest, review: Review, cancel: Cancel) -> Judgement:
     """What the reviewers come to. Raises Cancelled, and InfrastructureError for the machine."""
-    wanted = requirements(bench, case, review)
-    kept = Kept(bench.journal, case)
+    wanted = requirements(context, request, review)
+    kept = KeptOpinions(context.journal, request)
     settled = _Either(cancel)
     opinions: dict[str, Opinion] = {}
     with ThreadPoolExecutor(len(review.by)) as pool:
-        asked = [Asked(name, earlier_of(case, name), wanted, mark_of(case, name)) for name in review.by]
-        given = [pool.submit(_opinion, bench, case, kept, one, settled) for one in asked]
+        asked = [
+            AnswerRequirements(name, earlier_of(request, name), wanted, mark_of(request, name)) for name in review.by
+        ]
+        given = [pool.submit(_opinion, context, request, kept, one, settled) for one in asked]
         for one in as_completed(given):
             opinions[one.result().reviewer] = one.result()
             if is_settled(review, list(opinions.values())):
                 settled.set()
     if cancel.is_set():
-        raise Cancelled(f"{case.stage.id}/{case.gate.id}: no longer wanted")
+        raise Cancelled(f"{request.stage.id}/{request.gate.id}: no longer wanted")
     inorder = [opinions[name] for name in review.by]
     judgement = together(review, inorder)
     if judgement.status is VerdictStatus.ERRORED:
@@ -82,7 +95,9 @@ class _Either:
 # --- one reviewer -----------------------------------------------------------------------------------
 
 
-def _opinion(bench: Bench, case: Case, kept: Kept, asked: Asked, cancel: Cancel) -> Opinion:
+def _opinion(
+    context: GateContext, request: GateRequest, kept: KeptOpinions, asked: AnswerRequirements, cancel: Cancel
+) -> Opinion:
     """What it said, now or before. Of a gate that is no longer wanted nobody takes it."""
     answered = kept.answer_of(asked)
     if answered is not None:
@@ -93,7 +108,7 @@ def _opinion(bench: Bench, case: Case, kept: Kept, asked: Asked, cancel: Cancel)
     if cancel.is_set():
         return Opinion(asked.reviewer, None, usage=_NOTHING, ended=True)
     try:
-        opinion = _asked(bench, case, asked, before.asked if before else 0, cancel)
+        opinion = _asked(context, request, asked, before.asked if before else 0, cancel)
     except Cancelled:
         return Opinion(asked.reviewer, None, ended=True)
     if opinion.answer is not None:
@@ -101,13 +116,15 @@ def _opinion(bench: Bench, case: Case, kept: Kept, asked: Asked, cancel: Cancel)
     return opinion
 
 
-def _asked(bench: Bench, case: Case, asked: Asked, times: int, cancel: Cancel) -> Opinion:
+def _asked(
+    context: GateContext, request: GateRequest, asked: AnswerRequirements, times: int, cancel: Cancel
+) -> Opinion:
     """Ask until there is an answer, where it was asked so many `times`. What all of it used counts."""
-    text = first = question(bench, case, options_of(case.gate, Review), asked)
+    text = first = question(context, request, options_of(request.gate, Review), asked)
     usages: list[Usage] = []
     evidence: list[Evidence] = []
     while True:
-        outcome, left = _once(bench, case, asked, text, cancel)
+        outcome, left = _once(context, request, asked, text, cancel)
         usages.append(outcome.usage)
         evidence += left
         silent = Opinion(asked.reviewer, None, "", total(usages), tuple(evidence))
@@ -130,35 +147,37 @@ def _asked(bench: Bench, case: Case, asked: Asked, times: int, cancel: Cancel) -
         return replace(silent, answer=answer)
 
 
-def _once(bench: Bench, case: Case, asked: Asked, text: str, cancel: Cancel) -> tuple[Outcome, list[Evidence]]:
+def _once(
+    context: GateContext, request: GateRequest, asked: AnswerRequirements, text: str, cancel: Cancel
+) -> tuple[Outcome, list[Evidence]]:
     """One run of the reviewer's program in a checkout of its own, and what is kept of it."""
-    spec = case.pipeline.agent(asked.reviewer)
-    with bench.workspaces.clean_room(case.commit, case.input_commit, Room()) as place:
-        remove_instructions(place.tree)
-        _write_protect(place.tree)
-        brief = replace(_brief(bench, case, spec, place), text=text, answer_schema=schema(asked.mark))
-        outcome = bench.agents[spec.use].work(spec, brief, place, cancel)
-        return outcome, _evidence(bench, asked.reviewer, outcome)
+    spec = request.pipeline.agent(asked.reviewer)
+    with context.workspaces.clean_checkout(request.commit, request.input_commit, CheckoutSpec()) as checkout:
+        remove_instructions(checkout.tree)
+        _write_protect(checkout.tree)
+        brief = replace(_brief(context, request, spec, checkout), text=text, answer_schema=schema(asked.mark))
+        outcome = context.agents[spec.use].work(spec, brief, checkout, cancel)
+        return outcome, _evidence(context, asked.reviewer, outcome)
 
 
-def _brief(bench: Bench, case: Case, spec: AgentSpec, place: Place) -> Brief:
+def _brief(context: GateContext, request: GateRequest, spec: AgentSpec, checkout: Checkout) -> Brief:
     return Brief(
-        run=case.run,
-        attempt=case.subject,
+        run=request.run,
+        attempt=request.subject,
         text="",
-        task=case.values.get("TASK", ""),
+        task=request.values.get("TASK", ""),
         model=spec.model,
-        env=_environment(bench, case, spec, place),
-        timeout_s=case.gate.timeout_s,
-        idle_timeout_s=case.stage.idle_timeout_s,
-        secrets=tuple(value for _, value in secrets_of(case.pipeline, bench.environ, bench.agents)),
+        env=_environment(context, request, spec, checkout),
+        timeout_s=request.gate.timeout_s,
+        idle_timeout_s=request.stage.idle_timeout_s,
+        secrets=tuple(value for _, value in secrets_of(request.pipeline, context.environ, context.agents)),
     )
 
 
-def _environment(bench: Bench, case: Case, spec: AgentSpec, place: Place) -> Mapping[str, str]:
-    allowed = (*case.gate.env, *case.gate.secrets, *spec.env, *spec.secrets)
-    own = {"HOME": str(place.home), "TMPDIR": str(place.tmp), "TASK": case.values.get("TASK", "")}
-    return {**scrubbed(bench.environ, allowed), **dict(place.env), **own}
+def _environment(context: GateContext, request: GateRequest, spec: AgentSpec, checkout: Checkout) -> Mapping[str, str]:
+    allowed = (*request.gate.env, *request.gate.secrets, *spec.env, *spec.secrets)
+    own = {"HOME": str(checkout.home), "TMPDIR": str(checkout.tmp), "TASK": request.values.get("TASK", "")}
+    return {**scrubbed(context.environ, allowed), **dict(checkout.env), **own}
 
 
 def _write_protect(tree: Path) -> None:
@@ -168,11 +187,11 @@ def _write_protect(tree: Path) -> None:
             path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o222)
 
 
-def _evidence(bench: Bench, reviewer: str, outcome: Outcome) -> list[Evidence]:
+def _evidence(context: GateContext, reviewer: str, outcome: Outcome) -> list[Evidence]:
     said = (outcome.answer or outcome.message).encode("utf-8", "replace")
-    kept = [Evidence(f"{reviewer}.answer", bench.blobs.put(said), len(said))] if said else []
+    kept = [Evidence(f"{reviewer}.answer", context.blobs.put(said), len(said))] if said else []
     if outcome.log is not None:
-        kept.append(Evidence(f"{reviewer}.log", *bench.blobs.put_file(outcome.log)))
+        kept.append(Evidence(f"{reviewer}.log", *context.blobs.put_file(outcome.log)))
     return kept
 
 

@@ -1,0 +1,42 @@
+"""The pipeline file: read, checked, built, shown. Rule: the only package that knows YAML, pydantic and templates.
+
+Importing it is cheap; what reads YAML, checks shapes or fills templates is imported when it is called.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from interlock.pipelinefile.codec import decode_pipeline, encode_pipeline
+from interlock.pipelinefile.load import Loaded, find_pipelines, load_pipeline, locate_pipeline, require_runnable
+from interlock.pipelinefile.mistakes import InvalidPipeline, Level, Mistake
+
+if TYPE_CHECKING:
+    from interlock.pipelinefile.resolved import resolved_yaml
+    from interlock.pipelinefile.schema import json_schema
+    from interlock.pipelinefile.templates import render
+
+__all__ = [
+    "InvalidPipeline",
+    "Level",
+    "Loaded",
+    "Mistake",
+    "decode_pipeline",
+    "encode_pipeline",
+    "find_pipelines",
+    "json_schema",
+    "load_pipeline",
+    "locate_pipeline",
+    "render",
+    "require_runnable",
+    "resolved_yaml",
+]
+
+_LATE = {"json_schema": "schema", "render": "templates", "resolved_yaml": "resolved"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATE[name]}"), name)

@@ -1,0 +1,327 @@
+"""The model to the frozen pipeline. Rule: every default is filled in here, and nowhere else.
+
+What cannot be built is told and replaced by something harmless, so that the checks after it see the rest.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from interlock.core.canaries import BREAKING, recognised
+from interlock.core.pipeline import (
+    QUOTA_WAIT_S,
+    AgentSpec,
+    Artifact,
+    Baseline,
+    CommandLine,
+    Deliver,
+    Expect,
+    Gate,
+    GateKind,
+    GateOptions,
+    Input,
+    Limits,
+    Pipeline,
+    PullRequest,
+    Report,
+    Rule,
+    Scope,
+    Setup,
+    Stage,
+    Tests,
+    Text,
+    When,
+    WorkspaceMode,
+)
+from interlock.gates.declaration import GATE_TIMEOUT_S
+from interlock.gates.kinds import find
+from interlock.pipelinefile import sets
+from interlock.pipelinefile.codec import digest_of
+from interlock.pipelinefile.kinds import options_from, written_kinds
+from interlock.pipelinefile.mistakes import nearest
+from interlock.pipelinefile.protected import ALWAYS
+
+if TYPE_CHECKING:
+    from pathlib import Path as FilePath
+
+    from interlock.gates.declaration import Kind
+    from interlock.pipelinefile import models
+    from interlock.pipelinefile.fields import Source
+    from interlock.pipelinefile.mistakes import Mark, Mistakes
+    from interlock.pipelinefile.models import GatePart
+    from interlock.pipelinefile.shape import Shaped
+    from interlock.pipelinefile.sources import Sources
+    from interlock.pipelinefile.yaml import Path, Where
+
+ARTIFACT_BYTES_MAX = 10_000_000
+THE_TASK = Text("{{ task }}")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is being built, and where to say what is wrong with it."""
+
+    shaped: Shaped
+    sources: Sources
+    mistakes: Mistakes
+
+    @property
+    def file(self) -> models.PipelineFile:
+        return self.shaped.file
+
+    @property
+    def where(self) -> Where:
+        return self.shaped.where
+
+
+def build(draft: Draft, name: str) -> Pipeline:
+    """The pipeline, digests not yet filled in."""
+    file = draft.file
+    return Pipeline(
+        name=name,
+        stages=tuple(_stage(draft, stage, part) for stage, part in file.stages.items()),
+        agents=tuple(_agent(agent, part) for agent, part in file.agents.items()),
+        inputs=tuple(_input(draft, known, part) for known, part in file.inputs.items()),
+        setup=tuple(_setup(part) for part in file.setup),
+        carry=tuple(file.carry),
+        limits=_limits(file.limits),
+        deliver=_deliver(file.deliver),
+        quota_wait_s=file.quota_wait or QUOTA_WAIT_S,
+    )
+
+
+def with_digests(pipeline: Pipeline) -> Pipeline:
+    """Each definition's digest, from the inside out."""
+    stages = []
+    for stage in pipeline.stages:
+        gates = tuple(replace(gate, digest=digest_of(gate)) for gate in stage.gates)
+        dated = replace(stage, gates=gates)
+        stages.append(replace(dated, digest=digest_of(dated)))
+    done = replace(pipeline, stages=tuple(stages), _by_id={})
+    return replace(done, digest=digest_of(done), _by_id={})
+
+
+def join_dir(folder: str, path: str) -> str:
+    return "/".join(part for part in (folder, path) if part)
+
+
+def join_glob(folder: str, glob: str) -> str:
+    """A stage's glob from the repository's root. One that begins with a slash is from there already."""
+    sign = "!" if glob.startswith("!") else ""
+    pattern = glob.removeprefix("!")
+    if not folder or pattern.startswith("/"):
+        return sign + pattern
+    anchored = "/" in pattern.rstrip("/")
+    return f"{sign}/{folder}/{pattern}" if anchored else f"{sign}/{folder}/**/{pattern}"
+
+
+def _stage(draft: Draft, name: str, part: models.StagePart) -> Stage:
+    at: Path = ("stages", name)
+    defaults = draft.file.defaults
+    timeout_s = part.timeout or defaults.timeout or 1800
+    produces = tuple(
+        _artifact(draft, known, artifact, (*at, "produces", known)) for known, artifact in part.produces.items()
+    )
+    return Stage(
+        id=name,
+        needs=tuple(part.needs),
+        agent=part.agent,
+        command=part.run,
+        prompt=_text(draft, part.prompt, (*at, "prompt")) or THE_TASK,
+        scope=_scope(draft.file, part),
+        produces=produces,
+        gates=(*_built_in(bool(produces), timeout_s), *_gates(draft, part, at)),
+        on_reject=tuple(_rule(rule) for rule in part.on_reject),
+        when=_when(part.when),
+        attempts_max=part.attempts or defaults.attempts or 3,
+        timeout_s=timeout_s,
+        idle_timeout_s=min(part.idle_timeout or defaults.idle_timeout or 300, timeout_s),
+        env=tuple(part.env),
+        secrets=tuple(part.secrets),
+        dir=part.dir,
+        may_be_empty=part.may_be_empty,
+        workspace=WorkspaceMode(part.workspace),
+        resumes=part.session == "resume",
+        brief=_brief(draft, part, at),
+        instructions=_joined(part.dir, part.instructions),
+        limits=Limits(part.limits.attempts or 0, part.limits.tokens or 0, part.limits.cost_usd or 0.0),
+    )
+
+
+def _brief(draft: Draft, part: models.StagePart, at: Path) -> Text | None:
+    """The stage's own template, else that of all stages with an agent; None: that of the program."""
+    if part.brief is not None:
+        return _text(draft, part.brief, (*at, "brief"))
+    return _text(draft, draft.file.defaults.brief, ("defaults", "brief")) if part.agent else None
+
+
+def _joined(folder: str, globs: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    return None if globs is None else tuple(join_glob(folder, glob) for glob in globs)
+
+
+def _scope(file: models.PipelineFile, part: models.StagePart) -> Scope:
+    writes = None if part.writes is None else tuple(join_glob(part.dir, glob) for glob in part.writes)
+    return Scope(
+        writes=writes,
+        authors=tuple(join_glob(part.dir, glob) for glob in part.authors),
+        adds=tuple(join_glob(part.dir, glob) for glob in part.adds),
+        protect=tuple(dict.fromkeys((*ALWAYS, *file.protect))),
+        max_files=part.max_files or 0,
+        max_lines=part.max_lines or 0,
+    )
+
+
+def _built_in(produces: bool, timeout_s: int) -> tuple[Gate, ...]:
+    scope = Gate("scope", GateKind.SCOPE, timeout_s=GATE_TIMEOUT_S)
+    return (scope, Gate("produces", GateKind.PRODUCES, timeout_s=GATE_TIMEOUT_S)) if produces else (scope,)
+
+
+def _artifact(draft: Draft, name: str, part: models.ArtifactPart, at: Path) -> Artifact:
+    return Artifact(
+        name=name,
+        file=part.file,
+        schema=_text(draft, part.content, (*at, "schema")),
+        sections=tuple(part.sections),
+        max_bytes=part.max_bytes or ARTIFACT_BYTES_MAX,
+    )
+
+
+def _text(draft: Draft, source: Source | None, at: Path) -> Text | None:
+    if source is None:
+        return None
+    if source.file is None:
+        return Text(source.text or "")
+    found = draft.sources.read(source.file, draft.where.value(*at, "file"))
+    return Text(*found) if found else Text("")
+
+
+def _gates(draft: Draft, part: models.StagePart, at: Path) -> tuple[Gate, ...]:
+    return tuple(_gate(draft, part, gate, (*at, "gates", index)) for index, gate in enumerate(part.gates))
+
+
+def _gate(draft: Draft, stage: models.StagePart, part: models.GatePart, at: Path) -> Gate:
+    kind = next((kind for kind in written_kinds() if getattr(part, kind.name) is not None), find(GateKind.RUN))
+    gate = Gate(
+        id=part.id,
+        kind=kind.name,
+        command=part.run,
+        report=Report(part.report or "none"),
+        timeout_s=part.timeout or kind.timeout_s,
+        repeat=part.repeat or 1,
+        base_green=part.base == "green",
+        baseline=Baseline(part.baseline or "keep"),
+        expect=Expect(part.expect or "pass"),
+        tests=Tests(part.tests or "own"),
+        canary=_canary(part),
+        breaks=tuple(join_glob(join_dir(stage.dir, part.dir), glob) for glob in part.breaks),
+        held_out=part.held_out or "",
+        env=tuple(part.env),
+        secrets=tuple(part.secrets),
+        dir=join_dir(stage.dir, part.dir),
+        network=bool(part.network),
+        exclusive=tuple(part.exclusive),
+        cached=part.cache != "none",
+        question=part.approve or "",
+        options=_options(draft, kind, part, (*at, kind.name)),
+    )
+    if part.use:
+        return ready_gate(gate, part, draft.sources.root, draft.where.value(*at, "use"), draft.mistakes)
+    return gate
+
+
+def _canary(part: models.GatePart) -> str:
+    """What it says, else what is known of the command where that reports tests."""
+    if part.breaks:
+        return BREAKING
+    if part.canary is None and part.run is not None and part.report == "junit":
+        return recognised(part.run)
+    return part.canary or ""
+
+
+def _options(draft: Draft, kind: Kind, part: models.GatePart, at: Path) -> GateOptions | None:
+    if kind.options is None:
+        return None
+    return options_from(kind, getattr(part, kind.name), lambda text, key: _text(draft, text, (*at, key)))
+
+
+def _rule(part: models.RulePart) -> Rule:
+    return Rule(
+        gate=part.gate,
+        reason=part.reason or "",
+        within=tuple(part.within),
+        after=part.after or 0,
+        goto=part.goto,
+        agent=part.agent,
+        pause=part.pause,
+        drop=part.drop,
+        max=part.max or 3,
+    )
+
+
+def _when(part: models.WhenPart | None) -> When | None:
+    if part is None:
+        return None
+    return When(part.artifact, part.at, json.dumps(part.equals))
+
+
+def _agent(name: str, part: models.AgentPart) -> AgentSpec:
+    extra = part.model_extra or {}
+    return AgentSpec(
+        name=name,
+        use=part.use,
+        command=part.run,
+        model=part.model,
+        fallback=tuple(part.fallback),
+        env=tuple(part.env),
+        secrets=tuple(part.secrets),
+        options=tuple((key, json.dumps(extra[key], sort_keys=True)) for key in sorted(extra)),
+        instructions=part.instructions,
+    )
+
+
+def _input(draft: Draft, name: str, part: models.InputPart) -> Input:
+    required = part.default is None if part.required is None else part.required
+    if part.default is None:
+        return Input(name, part.type, required)
+    kinds = {"string": str, "integer": int, "boolean": bool}
+    if type(part.default) is not kinds[part.type]:
+        mark = draft.where.value("inputs", name, "default")
+        draft.mistakes.add(mark, f"the default of {name} is no {part.type}", f"write a value of type {part.type}")
+    default = part.default if isinstance(part.default, str) else json.dumps(part.default)
+    return Input(name, part.type, required, default)
+
+
+def _setup(part: models.SetupPart) -> Setup:
+    return Setup(part.run, tuple(part.key), tuple(part.paths), part.settle, part.timeout or 1800, tuple(part.env))
+
+
+def _limits(part: models.LimitsPart) -> Limits:
+    return Limits(part.attempts or 40, part.tokens or 0, part.cost_usd or 0.0, part.wall or 0)
+
+
+def _deliver(part: models.DeliverPart) -> Deliver:
+    asked = part.pull_request
+    proposed = PullRequest(asked.remote, asked.base, asked.draft) if asked is not None else None
+    deliver = Deliver(series=part.series, author=part.author, sign=part.sign, pull_request=proposed)
+    return deliver if part.branch is None else replace(deliver, branch=part.branch)
+
+
+def ready_gate(gate: Gate, part: GatePart, root: FilePath, mark: Mark, mistakes: Mistakes) -> Gate:
+    """`gate` with the command, report and network of what it uses. An unknown one is told."""
+    name = part.use or ""
+    if name not in sets.NAMES:
+        mistakes.add(mark, f"there is no ready gate {name}", nearest(name, sets.NAMES))
+        return replace(gate, used=name)
+    try:
+        found = sets.resolve(name, root / gate.dir)
+    except LookupError as error:
+        mistakes.add(
+            mark, f"{name} does not fit this repository ({error.args[0]})", "write the command out with `run:`"
+        )
+        return replace(gate, used=name)
+    network = found.network if part.network is None else part.network
+    canary = found.canary if part.canary is None and not part.breaks else gate.canary
+    gate = replace(gate, command=CommandLine(shell=found.run), report=Report(found.report), network=network, used=name)
+    return replace(gate, canary=canary)

@@ -1,0 +1,157 @@
+"""Agents: who they are, who stands in for whom, and that each is used."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from interlock.core.programs import ADAPTERS, PROGRAMS
+from interlock.pipelinefile.checks.view import passed_on
+from interlock.pipelinefile.load import HINT, MESSAGE, is_unfilled
+from interlock.pipelinefile.mistakes import nearest
+
+if TYPE_CHECKING:
+    from interlock.core.pipeline import AgentSpec, Stage
+    from interlock.pipelinefile.checks.view import View
+
+RESUMING = tuple(one.name for one in PROGRAMS if one.resumes)
+_ADDRESS = re.compile(r"https?://[^\s/]+")
+_PRICE = "price: {input: 1.25, output: 10}"
+PROVIDERS = ("anthropic", "google", "openai", "openai-responses")  # of `use: model`
+
+
+def check(view: View) -> None:
+    for agent in view.pipeline.agents:
+        _adapter(view, agent)
+        _fallback(view, agent)
+        passed_on(view, ("agents", agent.name), agent.env, agent.secrets)
+    _circles(view)
+    known = view.declared("agents")
+    for stage in view.pipeline.stages:
+        if stage.agent and (hint := view.unknown_agent(stage.agent)):
+            view.error(("stages", stage.id, "agent"), f"there is no agent {stage.agent}", hint)
+    _sessions(view)
+    for stage in view.pipeline.stages:
+        if stage.instructions is not None and not stage.agent and not view.is_broken("stages", stage.id):
+            at = ("stages", stage.id, "instructions")
+            view.warn(at, f"{stage.id} has no agent that could be told", "take it out")
+    used = used_agents(view)
+    if not used <= known:
+        return  # a name that is misspelt is not one that is unused
+    for agent in view.pipeline.agents:
+        if agent.name not in used and not view.is_broken("stages"):
+            view.warn(("agents", agent.name), f"no stage uses the agent {agent.name}", "use it, or take it out")
+
+
+def _sessions(view: View) -> None:
+    """A session is resumed by agents that keep one."""
+    uses = {agent.name: agent.use for agent in view.pipeline.agents}
+    for stage in view.pipeline.stages:
+        workers = (stage.agent, *(rule.agent for rule in stage.on_reject)) if stage.resumes else ()
+        for name in dict.fromkeys(workers):
+            if uses.get(name, RESUMING[0]) not in RESUMING:
+                hint = f"take session out, or let one of {', '.join(RESUMING)} do the work"
+                view.error(("stages", stage.id, "session"), f"{name} ({uses[name]}) keeps no session", hint)
+        if stage.resumes and not stage.agent:
+            view.error(("stages", stage.id, "session"), f"{stage.id} has no agent that keeps a session", "take it out")
+
+
+def used_agents(view: View) -> set[str]:
+    """Those that a stage, a rule, a review or another agent's fallback names."""
+    return {name for stage in view.pipeline.stages for name in agents_of(view, stage)}
+
+
+def agents_of(view: View, stage: Stage) -> set[str]:
+    """Those that may work for one stage, its reviewers and those that stand in among them."""
+    reviewers = {name for gate in stage.gates if gate.options for name in gate.options.agents}
+    return workers_of(view, stage) | _with_those_that_stand_in(view, reviewers)
+
+
+def workers_of(view: View, stage: Stage) -> set[str]:
+    """Those that may do its work."""
+    return _with_those_that_stand_in(view, {stage.agent, *(rule.agent for rule in stage.on_reject)})
+
+
+def _with_those_that_stand_in(view: View, named: set[str]) -> set[str]:
+    used = set(named)
+    for _ in view.pipeline.agents:
+        used |= {name for agent in view.pipeline.agents if agent.name in used for name in agent.fallback}
+    return used - {""}
+
+
+def _adapter(view: View, agent: AgentSpec) -> None:
+    at = ("agents", agent.name)
+    adapter = ADAPTERS.get(agent.use)
+    if adapter is None:
+        view.error((*at, "use"), f"there is no agent program {agent.use}", nearest(agent.use, set(ADAPTERS)))
+    else:
+        for option, value in agent.options:
+            if hint := _misfit(option, json.loads(value)) if agent.use != "scripted" else "":
+                view.error((*at, option), f"{option} does not fit", hint)
+            if option not in adapter.options:
+                known = {"use", "run", "model", "fallback", "env", "secrets", *adapter.options}
+                view.at_key((*at, option), f"unknown key {option}", nearest(option, known))
+    if adapter is not None and adapter.runs and agent.command is None and not view.is_broken(*at):
+        view.at_key(at, f"the agent {agent.name} has no program", "add `run:` with the command to start")
+    if is_unfilled(agent):
+        view.warn((*at, "run"), f"{MESSAGE}: {agent.name} stands for one, and fails", HINT)
+    if agent.use == "model":
+        _model(view, agent)
+    if adapter is not None and not adapter.runs and agent.command is not None:
+        view.at_key((*at, "run"), f"`use: {agent.use}` starts its own program", "take run out, or write `use: command`")
+
+
+def _model(view: View, agent: AgentSpec) -> None:
+    """It needs to be named, and writes nothing but documents."""
+    provider, _, name = agent.model.partition(":")
+    if provider not in PROVIDERS or not name:
+        hint = f"write `model: PROVIDER:NAME` with one of {', '.join(PROVIDERS)}"
+        at = ("agents", agent.name, "model") if agent.model else ("agents", agent.name)
+        (view.error if agent.model else view.at_key)(at, f"{agent.name} names no model", hint)
+    for stage in view.pipeline.stages:
+        if stage.agent == agent.name and not stage.produces:
+            hint = "let a program do the work, or add `produces`"
+            message = f"{agent.name} is a model, which writes documents alone, and {stage.id} produces none"
+            view.error(("stages", stage.id, "agent"), message, hint)
+
+
+def _misfit(option: str, value: object) -> str:
+    """What an option of the agent programs has to be, empty where it is that."""
+    match option:
+        case "endpoint" if not (isinstance(value, str) and _ADDRESS.match(value)):
+            return "write an address such as https://gateway.example"
+        case "login" if not isinstance(value, bool):
+            return "write true or false"
+        case "price" if not _is_price(value):
+            return f"write dollars per million tokens, such as `{_PRICE}`; cached: is what cached ones cost"
+        case _:
+            return ""
+
+
+def _is_price(value: object) -> bool:
+    if not isinstance(value, dict) or not {"input", "output"} <= set(value) <= {"input", "output", "cached"}:
+        return False
+    return all(isinstance(rate, int | float) and not isinstance(rate, bool) and rate >= 0 for rate in value.values())
+
+
+def _fallback(view: View, agent: AgentSpec) -> None:
+    for index, name in enumerate(agent.fallback):
+        path = ("agents", agent.name, "fallback", index)
+        if name == agent.name:
+            view.error(path, f"{name} falls back on itself", "take it out")
+        elif hint := view.unknown_agent(name):
+            view.error(path, f"there is no agent {name}", hint)
+
+
+def _circles(view: View) -> None:
+    fallback = {agent.name: [name for name in agent.fallback if name != agent.name] for agent in view.pipeline.agents}
+    for start in fallback:
+        way = [start]
+        while (names := fallback.get(way[-1])) and names[0] not in way:
+            way.append(names[0])
+        if names and names[0] == start and start == min(way):
+            hint = "end the row with an agent that has no fallback"
+            view.error(
+                ("agents", start, "fallback"), f"agents fall back in a circle ({' -> '.join([*way, start])})", hint
+            )

@@ -1,0 +1,172 @@
+"""Artifacts: names and files that cannot be taken for each other, schemas that are schemas, conditions on them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from interlock.pipelinefile.mistakes import Mark, nearest
+from interlock.pipelinefile.yaml import Path
+
+if TYPE_CHECKING:
+    from interlock.core.pipeline import Artifact, Stage, Text, When
+    from interlock.pipelinefile.checks.view import View
+
+_POINTER_MAX = 20
+
+
+def check(view: View) -> None:
+    _variables(view)
+    for stage in view.pipeline.stages:
+        files: dict[str, str] = {}
+        for artifact in stage.produces:
+            at = ("stages", stage.id, "produces", artifact.name)
+            _file(view, artifact, at, files)
+            _content(view, artifact, at)
+        if stage.when:
+            _when(view, stage, stage.when)
+
+
+def _variables(view: View) -> None:
+    """Environment names are made of ours, and must stay apart."""
+    seen: dict[str, str] = {}
+    for stage in view.pipeline.stages:
+        for artifact in stage.produces:
+            name = f"{stage.id}/{artifact.name}"
+            path = ("stages", stage.id, "produces", artifact.name)
+            _apart(view, f"ARTIFACT_{stage.id}_{artifact.name}", name, path, seen)
+    for known in view.pipeline.inputs:
+        _apart(view, f"INPUT_{known.name}", known.name, ("inputs", known.name), seen)
+
+
+def _apart(view: View, variable: str, name: str, path: Path, seen: dict[str, str]) -> None:
+    variable = variable.upper().replace("-", "_")
+    first = seen.setdefault(variable, name)
+    if first != name:
+        view.at_key(path, f"{name} and {first} are both ${variable} to commands", "name one of them differently")
+
+
+def _file(view: View, artifact: Artifact, at: Path, files: dict[str, str]) -> None:
+    folded = artifact.file.casefold()
+    for other, name in files.items():
+        if other == folded:
+            view.error(
+                (*at, "file"), f"{artifact.name} and {name} are the same file", "give each artifact its own file"
+            )
+        elif other.startswith(f"{folded}/") or folded.startswith(f"{other}/"):
+            view.error((*at, "file"), f"{artifact.name} and {name} are a file and a folder of one name", "rename one")
+    files[folded] = artifact.name
+    if not artifact.file:
+        view.error((*at, "file"), "this is the folder itself", "name a file in it")
+
+
+def _content(view: View, artifact: Artifact, at: Path) -> None:
+    if artifact.sections and not artifact.file.lower().endswith((".md", ".markdown")):
+        hint = f"name a Markdown file, such as {artifact.name}.md"
+        view.at_key((*at, "sections"), f"{artifact.file} has no sections", hint)
+    if artifact.schema is None or not artifact.schema.content:
+        return
+    if not artifact.file.lower().endswith(".json"):
+        view.at_key((*at, "schema"), f"{artifact.file} is not JSON", f"name a JSON file, such as {artifact.name}.json")
+    _schema(view, artifact.schema, at)
+
+
+def _schema(view: View, schema: Text, at: Path) -> None:
+    try:
+        content = json.loads(schema.content)
+    except json.JSONDecodeError as error:
+        mark = (
+            Mark(schema.origin, error.lineno, error.colno) if schema.origin else view.draft.where.value(*at, "schema")
+        )
+        view.draft.mistakes.add(mark, f"this is not JSON ({error.msg})", "write the schema as JSON")
+        return
+    from jsonschema import SchemaError  # late: most pipelines have no schema
+    from jsonschema.validators import validator_for
+
+    try:
+        validator_for(content).check_schema(content)
+    except SchemaError as error:
+        place = "/".join(map(str, error.absolute_path)) or "the top"
+        mark = Mark(schema.origin) if schema.origin else view.draft.where.value(*at, "schema")
+        view.draft.mistakes.add(mark, f"this is no JSON Schema ({error.message}, at {place})", "mend it there")
+
+
+def _when(view: View, stage: Stage, when: When) -> None:
+    at = ("stages", stage.id, "when")
+    name, _, artifact_name = when.artifact.partition("/")
+    made = {
+        f"{other.id}/{artifact.name}": artifact
+        for other in view.pipeline.stages
+        if other.id in view.upstream[stage.id]
+        for artifact in other.produces
+    }
+    artifact = made.get(when.artifact)
+    if when.at and not when.at.startswith("/"):
+        view.error((*at, "at"), f"{when.at} is no JSON pointer", f"write /{when.at}")
+    if artifact is None:
+        if stage.id not in view.partial and not view.is_broken("stages", name, "produces"):
+            hint = nearest(when.artifact, made, "no stage before this one makes any")
+            view.error((*at, "artifact"), f"{when.artifact} is not made before {stage.id}", hint)
+        return
+    if not artifact.file.lower().endswith(".json"):
+        view.error((*at, "artifact"), f"{artifact_name} is not JSON ({artifact.file})", "ask about a JSON artifact")
+    elif artifact.schema and (wrong := _never(artifact.schema, when)):
+        view.error(
+            (*at, "equals"),
+            f"this never holds, and the gates of {stage.id} never run ({wrong})",
+            _allowed(artifact.schema, when),
+        )
+
+
+def _never(schema: Text, when: When) -> str:
+    """Why the schema never lets the value be what is asked for, empty where it may."""
+    found = _below(schema, when.at)
+    if found is None:
+        return f"the schema has nothing at {when.at}"
+    wanted = json.loads(when.equals)
+    values = _values(found)
+    if values is not None and wanted not in values:
+        return f"{when.equals} is not among the values that the schema allows"
+    kinds: dict[str, tuple[type, ...]] = {
+        "string": (str,),
+        "integer": (int,),
+        "number": (int, float),
+        "boolean": (bool,),
+    }
+    kind = found.get("type")
+    if isinstance(kind, str) and kind in kinds and not isinstance(wanted, kinds[kind]):
+        return f"{when.equals} is no {kind}"
+    return ""
+
+
+def _allowed(schema: Text, when: When) -> str:
+    found = _below(schema, when.at)
+    if found is None:
+        return "write a pointer to something that the schema describes"
+    values = _values(found)
+    return (
+        f"write one of {', '.join(map(json.dumps, values))}" if values else f"write a value of type {found.get('type')}"
+    )
+
+
+def _values(schema: dict[str, object]) -> list[object] | None:
+    if "const" in schema:
+        return [schema["const"]]
+    values = schema.get("enum")
+    return values if isinstance(values, list) else None
+
+
+def _below(schema: Text, pointer: str) -> dict[str, object] | None:
+    """The subschema at a pointer of plain properties; {} (anything) where it cannot be told, None where
+    the schema rules it out."""
+    try:
+        found = json.loads(schema.content)
+    except json.JSONDecodeError:
+        return {}
+    for part in pointer.split("/")[1:_POINTER_MAX]:
+        if not isinstance(found, dict) or not isinstance(found.get("properties"), dict):
+            return {}
+        if part not in found["properties"]:
+            return None if found.get("additionalProperties") is False else {}
+        found = found["properties"][part]
+    return found if isinstance(found, dict) else {}

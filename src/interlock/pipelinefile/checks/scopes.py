@@ -1,0 +1,174 @@
+"""Scopes and what judges: what stages may change, and that no stage changes what judges it but one that is there to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from interlock.core.globs import matches, matches_any
+from interlock.core.installs import installs_copy
+from interlock.core.judge_files import MIXED, is_source, is_test
+from interlock.core.pipeline import GateKind, Tests
+from interlock.core.programs import is_hidden
+from interlock.pipelinefile.checks.agents import workers_of
+from interlock.pipelinefile.checks.view import no_templates, passed_on
+from interlock.pipelinefile.protected import ALWAYS, NEVER, run_by
+
+if TYPE_CHECKING:
+    from interlock.core.pipeline import Scope, Setup, Stage
+    from interlock.pipelinefile.checks.view import View
+
+_WILD = frozenset("*?[")
+
+
+def check(view: View) -> None:
+    check_judges(view)
+    for stage, part in view.stages():
+        no_templates(view, part.run, ("stages", stage.id, "run"))
+        passed_on(view, ("stages", stage.id), stage.env, stage.secrets)
+        _writes(view, stage)
+        _authors(view, stage)
+        _old_tests(view, stage)
+        _hidden(view, stage)
+    _setup(view)
+
+
+@lru_cache(maxsize=4096)
+def covers(outer: str, inner: str) -> bool:
+    """Whether whatever `inner` matches is matched by `outer` too, as far as can be told without files."""
+    if outer.strip("/") == inner.strip("/") or outer.strip("/") == "**":
+        return True
+    folder = inner.strip("/").removesuffix("/**")
+    if not _WILD & set(folder):
+        return matches(outer, f"{folder}/x" if folder != inner.strip("/") else folder)
+    fixed = folder.split("*")[0].split("?")[0].split("[")[0].rpartition("/")[0]
+    return bool(fixed) and "/" in folder and matches(outer, f"{fixed}/x") and matches(outer, f"{fixed}/x/y")
+
+
+def _writes(view: View, stage: Stage) -> None:
+    scope, at = stage.scope, ("stages", stage.id, "writes")
+    written = view.draft.file.stages[stage.id].writes or []
+    for index, glob in enumerate(scope.writes or ()):
+        by = _protecting(scope.protect, glob)
+        if by and not any(covers(own, glob) for own in scope.authors):
+            where = "always" if by not in view.draft.file.protect else f"by {by}"
+            hint = "take it out, or list it under `authors`, or tests under `adds`"
+            hint = hint if by != NEVER else "take it out: artifacts need no entry"
+            view.error((*at, index), f"{written[index]} can never be written, it is protected {where}", hint)
+    nothing = scope.writes == () and not (scope.authors or scope.adds) and not stage.produces and stage.has_worker
+    if nothing and not stage.may_be_empty and not view.is_broken("stages", stage.id):
+        hint = "let it produce an artifact, list what it writes, or say `may_be_empty: true`"
+        view.at_key(at, f"{stage.id} may change nothing, and an empty candidate is rejected", hint)
+
+
+def _protecting(protect: Sequence[str], glob: str) -> str:
+    """The first of the globs that covers this one, empty where none does or a later one takes it back."""
+    by = ""
+    for known in protect:
+        if covers(known.removeprefix("!"), glob):
+            by = "" if known.startswith("!") else by or known
+    return by
+
+
+def _authors(view: View, stage: Stage) -> None:
+    at = ("stages", stage.id, "authors")
+    for index, glob in enumerate(stage.scope.authors):
+        file, sign, table = glob.rpartition("/")[2].partition("#")
+        if sign and (file not in MIXED or not table):
+            hint = f"write FILE#TABLE with one of {', '.join(MIXED)}, such as pyproject.toml#tool.ruff"
+            view.error((*at, index), f"{glob} names no table that can be told apart", hint)
+        elif sign:
+            continue
+        elif covers(NEVER, glob) or covers(glob, NEVER):
+            view.error((*at, index), f"{glob} takes in .interlock/, which nobody may change", "name less")
+        elif not any(covers(known, glob) or covers(glob, known) for known in stage.scope.protect):
+            hint = "list it under `protect`, so that the other stages are kept from it"
+            view.warn((*at, index), f"{glob} is protected from nobody", hint)
+
+
+def _hidden(view: View, stage: Stage) -> None:
+    """What an agent's own program would obey is kept from it, so that it cannot be its work."""
+    workers = workers_of(view, stage)
+    for agent in (one for one in view.pipeline.agents if one.name in workers):
+        for index, glob in enumerate(stage.scope.authors):
+            if is_hidden(agent.use, stage.dir, _probe(glob.replace("**/", ""))):  # where it lies highest
+                message = f"{agent.name} never sees {glob}: {agent.use} would obey it, so it is laid aside"
+                hint = "let an agent with another program do this stage"
+                view.warn(("stages", stage.id, "authors", index), message, hint)
+
+
+def _old_tests(view: View, stage: Stage) -> None:
+    """Who changes tests could weaken them: a person looks at it, or the old ones judge what comes of it."""
+    changed = [index for index, glob in enumerate(stage.scope.authors) if _takes_in_tests(glob)]
+    later = [one for one in view.pipeline.stages if one.id == stage.id or stage.id in view.upstream[one.id]]
+    asked = any(gate.kind == GateKind.APPROVE for gate in stage.gates)
+    old = any(gate.tests is Tests.BASE for one in later for gate in one.gates)
+    if changed and not asked and not old and not view.is_broken("stages", stage.id):
+        hint = "list new tests under `adds` instead; or add an `approve` gate here, or a gate with `tests: base` later"
+        message = f"{stage.id} may change tests that are there, and nothing asks for the old ones"
+        view.warn(("stages", stage.id, "authors", changed[0]), message, hint)
+
+
+def _takes_in_tests(glob: str) -> bool:
+    if "#" in glob:
+        return False
+    return covers(glob, "tests/**") or is_test(_probe(glob)) or is_test(f"{_probe(glob)}/x")
+
+
+def _probe(glob: str) -> str:
+    """A path that it matches."""
+    return glob.removeprefix("/").replace("**", "x").replace("*", "x").rstrip("/")
+
+
+def _setup(view: View) -> None:
+    for index, setup in enumerate(view.pipeline.setup):
+        no_templates(view, setup.command, ("setup", index, "run"))
+        no_templates(view, setup.settle, ("setup", index, "settle"))
+        passed_on(view, ("setup", index), setup.env, ())
+        if setup.settle and not setup.paths:
+            hint = "name what it leaves under `paths`, or take settle out"
+            view.at_key(("setup", index, "settle"), "settle without paths", hint)
+        if "" in setup.paths:
+            view.at_key(("setup", index, "paths"), "the root itself is no path to leave", "name what is below it")
+        _installs(view, index, setup)
+        _runs_code(view, index, setup)
+    for agent in view.pipeline.agents:
+        no_templates(view, agent.command, ("agents", agent.name, "run"))
+    for index, path in enumerate(view.pipeline.carry):
+        if not (view.draft.sources.root / path).exists():
+            view.warn(("carry", index), f"there is no {path} to carry", "create it before a run, or take it out")
+
+
+def _installs(view: View, index: int, setup: Setup) -> None:
+    """A copy of the project stays behind when its sources change."""
+    if installs_copy(setup.command):
+        message = "it installs a copy of the project, which would be judged in place of the checkout"
+        hint = "install dependencies only, or `-e .` with `settle`; until then it is made anew for each candidate"
+        view.warn(("setup", index, "run"), message, hint)
+    elif not setup.key and setup.paths:
+        hint = "list what it installs from under `key`"
+        view.warn(("setup", index, "run"), "without `key` it is made anew for each candidate", hint)
+
+
+def _runs_code(view: View, index: int, setup: Setup) -> None:
+    """Code that a key names is the candidate's while setup runs; all other code is the base's."""
+    protected = (*ALWAYS, *view.draft.file.protect)
+    for at, glob in enumerate(setup.key):
+        if is_source(glob) and "*" not in glob and not _protecting(protected, glob):
+            hint = "leave it out, so that setup has the base's, or list it under `protect`"
+            view.warn(("setup", index, "key", at), f"{glob} is code, and runs in setup as a candidate left it", hint)
+
+
+def check_judges(view: View) -> None:
+    for stage, gate, part, at in view.gates():
+        if part.run is None or not stage.has_worker:
+            continue
+        for path in run_by(gate, view.draft.sources.root):
+            if _may_write(stage.scope, path):
+                hint = f"take {path} out of what {stage.id} may write, or let another stage author it"
+                view.warn((*at, "run"), f"{stage.id} may change {path}, which judges it", hint)
+
+
+def _may_write(scope: Scope, path: str) -> bool:
+    return matches_any(scope.authors, path) or path in (glob.strip("/") for glob in scope.writes or ())

@@ -1,0 +1,189 @@
+"""The small forms inside a pipeline file: durations, commands, texts, names, paths. Rule: each validator
+turns a form into a core value at once, and says on its own what is wrong and what would be right."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, TypeAlias
+
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from interlock.core.pipeline import CommandLine
+
+DURATION_MAX_S = 30 * 24 * 3600
+_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,47}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OWN_VARIABLES = re.compile(r"TASK|INPUT_.*|ARTIFACTS?|ARTIFACT_.*|REPORT|HELD_OUT|ITEM|BRIEF|INTERLOCK_.*")
+_PATH_LIKE = re.compile(r"\S*/\S*|\S+\.(md|txt|json|ya?ml|j2|jinja)")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A prompt, rubric or schema as written: in place, or the path of a file. Exactly one is set."""
+
+    text: str | None = None
+    file: str | None = None
+
+
+def wrong(what: str, hint: str) -> PydanticCustomError:
+    """An error that carries both halves of a mistake."""
+    return PydanticCustomError("mistake", "{what}", {"what": what, "hint": hint})
+
+
+def read_duration(value: object) -> int:
+    """Seconds, of a bare integer or of text such as 90s, 30m, 1h30m."""
+    hint = "write 90s, 30m, 4h or 1h30m; a bare number is seconds"
+    if isinstance(value, str) and (found := _DURATION.fullmatch(value)) and value:
+        days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+        value = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise wrong(f"{_shown(value)} is no duration", hint)
+    if not 1 <= value <= DURATION_MAX_S:
+        raise wrong(f"{value} seconds is out of range", "a duration is from 1s to 30d")
+    return value
+
+
+def read_command(value: object) -> CommandLine:
+    """A line for the shell, or a list of words."""
+    if isinstance(value, str) and value.strip():
+        return CommandLine(shell=value)
+    if isinstance(value, list) and value and all(isinstance(word, str) for word in value) and value[0]:
+        return CommandLine(argv=tuple(value))
+    if isinstance(value, list) and value:
+        odd = next((word for word in value if not isinstance(word, str)), "")
+        raise wrong(f"the word {_shown(odd)} is not text", "put each word in quotes")
+    raise wrong(f"{_shown(value)} is no command", "write a line for the shell, or a list of words")
+
+
+def read_text(value: object) -> Source:
+    """`{file: PATH}`, `{text: TEXT}`, or bare text that does not look like a path."""
+    if isinstance(value, str) and value.strip():
+        if _PATH_LIKE.fullmatch(value.strip()) and "{{" not in value:
+            raise wrong(
+                f"{value.strip()} looks like a path, and bare text is taken as it is", _file_or_text(value.strip())
+            )
+        return Source(text=value)
+    if isinstance(value, dict) and len(value) == 1:
+        (kind, content), *_ = value.items()
+        if kind in ("file", "text") and isinstance(content, str) and content.strip():
+            return Source(file=content) if kind == "file" else Source(text=content)
+    raise wrong("this is neither a text nor a file", "write {file: PATH} or {text: TEXT}")
+
+
+def read_name(value: object) -> str:
+    if isinstance(value, str) and _NAME.fullmatch(value):
+        return value
+    hint = "a name begins with a small letter and goes on with small letters, digits, - and _, 48 at most"
+    raise wrong(f"{_shown(value)} is no name", hint)
+
+
+def read_variable(value: object) -> str:
+    """The name of an environment variable that is passed on."""
+    if not isinstance(value, str) or not _VARIABLE.fullmatch(value):
+        hint = "write the name alone, its value comes from the environment"
+        raise wrong(f"{_shown(value)} is no name of an environment variable", hint)
+    if _OWN_VARIABLES.fullmatch(value):
+        raise wrong(f"{value} is set by interlock itself", "take it out: it is there already")
+    return value
+
+
+def read_path(value: object) -> str:
+    """A relative path that stays inside, without a trailing slash."""
+    if not isinstance(value, str) or not value.strip():
+        raise wrong(f"{_shown(value)} is no path", "write a relative path such as docs/plan.md")
+    if value.startswith(("/", "~")) or "\\" in value:
+        raise wrong(f"{value} is not a relative path", "write it relative, with forward slashes")
+    parts = [part for part in value.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise wrong(f"{value} leads upwards", "write a path that stays inside")
+    if parts and parts[0] == ".git":
+        raise wrong(f"{value} lies in .git", "git's own files are out of reach")
+    return "/".join(parts)
+
+
+def read_glob(value: object) -> str:
+    """A pattern in the way of .gitignore."""
+    if not isinstance(value, str) or not value.strip():
+        raise wrong(f"{_shown(value)} is no pattern", "write one such as src/** or '*.py'")
+    if value.startswith("!"):
+        raise wrong(f"{value} excludes", "list what is meant: patterns only include")
+    if ".." in value.split("/") or value.startswith("~"):
+        raise wrong(f"{value} leads out of the repository", "write a pattern relative to the repository's root")
+    if value.count("[") != value.count("]"):
+        raise wrong(f"{value} has a bracket without its other half", "close it, or write \\[ for the character")
+    return value.removeprefix("./")
+
+
+def read_instructions(value: object) -> tuple[str, ...]:
+    """Globs; `none` is an empty list."""
+    if value == "none":
+        return ()
+    if isinstance(value, list):
+        return tuple(read_glob(one) for one in value)
+    hint = "write none, or a list of patterns such as [AGENTS.md, docs/agents/*.md]"
+    raise wrong(f"{_shown(value)} is neither none nor a list", hint)
+
+
+def read_bare(value: object) -> str | int | float | bool | None:
+    if isinstance(value, dict | list):
+        raise wrong(f"{_shown(value)} stands where one value belongs", "write text, a number, true, false or null")
+    return value if isinstance(value, str | int | float | bool) else None
+
+
+def _shown(value: object) -> str:
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return str(value).lower()
+        case dict():
+            return "a mapping"
+        case list():
+            return "a list"
+        case _:
+            return str(value)
+
+
+def _file_or_text(path: str) -> str:
+    return f"write {{file: {path}}}, or {{text: {path}}} if these very words are meant"
+
+
+_TEXT_SCHEMA = {
+    "anyOf": [
+        {"type": "string"},
+        {
+            "type": "object",
+            "properties": {"file": {"type": "string"}, "text": {"type": "string"}},
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": False,
+        },
+    ]
+}
+_COMMAND_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+_INSTRUCTIONS_SCHEMA = {"anyOf": [{"const": "none"}, {"type": "array", "items": {"type": "string"}}]}
+_DURATION_SCHEMA = {
+    "anyOf": [{"type": "string", "pattern": f"^{_DURATION.pattern}$"}, {"type": "integer", "minimum": 1}]
+}
+
+Duration: TypeAlias = Annotated[int, PlainValidator(read_duration), WithJsonSchema(_DURATION_SCHEMA)]
+CommandField: TypeAlias = Annotated[CommandLine, PlainValidator(read_command), WithJsonSchema(_COMMAND_SCHEMA)]
+Instructions: TypeAlias = Annotated[
+    tuple[str, ...], PlainValidator(read_instructions), WithJsonSchema(_INSTRUCTIONS_SCHEMA)
+]
+TextField: TypeAlias = Annotated[Source, PlainValidator(read_text), WithJsonSchema(_TEXT_SCHEMA)]
+Name: TypeAlias = Annotated[
+    str, BeforeValidator(read_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})
+]
+Variable: TypeAlias = Annotated[str, BeforeValidator(read_variable)]
+RelativePath: TypeAlias = Annotated[str, BeforeValidator(read_path)]
+Bare: TypeAlias = Annotated[
+    str | int | float | bool | None,
+    PlainValidator(read_bare),
+    WithJsonSchema({"type": ["string", "number", "boolean", "null"]}),
+]
+Glob: TypeAlias = Annotated[str, BeforeValidator(read_glob)]
+Count: TypeAlias = Annotated[int, Field(ge=1, le=1000)]

@@ -1,0 +1,227 @@
+"""The pipeline with everything that was filled in, as a file of the same shape. Rule: what is printed here can
+be loaded again and means the same, so nobody has to guess what a default or a ready gate stands for."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from interlock.core.pipeline import GateKind, Pipeline, Report, Tests
+from interlock.gates import kinds
+from interlock.pipelinefile.kinds import options_tree
+from interlock.pipelinefile.protected import ALWAYS
+
+if TYPE_CHECKING:
+    from interlock.core.pipeline import (
+        AgentSpec,
+        Artifact,
+        CommandLine,
+        Gate,
+        Input,
+        PullRequest,
+        Rule,
+        Setup,
+        Stage,
+        Text,
+    )
+    from interlock.pipelinefile.load import Loaded
+
+_Tree = dict[str, Any]
+
+
+def resolved_yaml(pipeline: Pipeline | Loaded) -> str:
+    """Block style, texts in place, durations in seconds, globs from the root. What a ready gate was
+    called stands beside its command as `x-use`."""
+    spec = pipeline if isinstance(pipeline, Pipeline) else pipeline.pipeline
+    return yaml.dump(_file(spec), Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=120)
+
+
+def _file(spec: Pipeline) -> _Tree:
+    listed = [glob for stage in spec.stages[:1] for glob in stage.scope.protect if glob not in ALWAYS]
+    return _filled(
+        version=1,
+        name=spec.name,
+        inputs={known.name: _input(known) for known in spec.inputs},
+        agents={agent.name: _agent(agent) for agent in spec.agents},
+        limits=_filled(
+            attempts=spec.limits.attempts,
+            tokens=spec.limits.tokens,
+            cost_usd=spec.limits.cost_usd,
+            wall=spec.limits.wall_s,
+        ),
+        quota_wait=spec.quota_wait_s,
+        protect=listed,
+        setup=[_setup(setup) for setup in spec.setup],
+        carry=list(spec.carry),
+        stages={stage.id: _stage(stage) for stage in spec.stages},
+        deliver=_filled(
+            branch=spec.deliver.branch,
+            series=spec.deliver.series,
+            author=spec.deliver.author,
+            sign=spec.deliver.sign,
+            pull_request=_pull_request(spec.deliver.pull_request),
+        ),
+    )
+
+
+def _pull_request(asked: PullRequest | None) -> _Tree | None:
+    return None if asked is None else {"remote": asked.remote, **_filled(base=asked.base, draft=asked.draft)}
+
+
+def _filled(**keys: object) -> _Tree:
+    """Less what is empty, which means the same as absent."""
+    return {key: value for key, value in keys.items() if value not in ("", [], {}, None, False, 0)}
+
+
+def _instructions(globs: tuple[str, ...] | None) -> list[str] | str:
+    """Empty where the usual ones are meant."""
+    return "none" if globs == () else list(globs or ())
+
+
+def _input(known: Input) -> _Tree:
+    default = None
+    if known.default:
+        default = known.default if known.type == "string" else json.loads(known.default)
+    written: _Tree = {"type": known.type, "required": known.required}
+    return {"type": known.type, "default": default} if default is not None else written
+
+
+def _agent(agent: AgentSpec) -> _Tree:
+    options = {key: json.loads(value) for key, value in agent.options}
+    return {
+        **_filled(
+            use=agent.use,
+            run=_command(agent.command),
+            model=agent.model,
+            fallback=list(agent.fallback),
+            env=list(agent.env),
+            secrets=list(agent.secrets),
+            instructions=_instructions(agent.instructions),
+        ),
+        **options,
+    }
+
+
+def _setup(setup: Setup) -> _Tree:
+    return _filled(
+        run=_command(setup.command),
+        key=list(setup.key),
+        paths=list(setup.paths),
+        settle=_command(setup.settle),
+        timeout=setup.timeout_s,
+        env=list(setup.env),
+    )
+
+
+def _stage(stage: Stage) -> _Tree:
+    prompt = _text(stage.prompt) if stage.agent else None
+    tree = _filled(
+        needs=list(stage.needs),
+        agent=stage.agent,
+        run=_command(stage.command),
+        prompt=prompt,
+        brief=_text(stage.brief) if stage.brief else None,
+        dir=stage.dir,
+        when={"artifact": stage.when.artifact, "at": stage.when.at, "equals": json.loads(stage.when.equals)}
+        if stage.when
+        else None,
+        authors=list(stage.scope.authors),
+        adds=list(stage.scope.adds),
+        max_files=stage.scope.max_files,
+        max_lines=stage.scope.max_lines,
+        produces={artifact.name: _artifact(artifact) for artifact in stage.produces},
+        may_be_empty=stage.may_be_empty,
+        attempts=stage.attempts_max,
+        session="resume" if stage.resumes else "",
+        instructions=_instructions(stage.instructions),
+        limits=_filled(attempts=stage.limits.attempts, tokens=stage.limits.tokens, cost_usd=stage.limits.cost_usd),
+        timeout=stage.timeout_s,
+        idle_timeout=stage.idle_timeout_s,
+        env=list(stage.env),
+        secrets=list(stage.secrets),
+        gates=[_gate(gate, stage.dir) for gate in stage.gates if kinds.find(gate.kind).is_written],
+        on_reject=[_rule(rule) for rule in stage.on_reject],
+    )
+    if stage.has_worker:
+        tree["workspace"] = stage.workspace.value
+        tree |= {} if stage.scope.writes is None else {"writes": list(stage.scope.writes)}
+    return tree
+
+
+def _artifact(artifact: Artifact) -> _Tree:
+    schema = _text(artifact.schema) if artifact.schema else None
+    return _filled(file=artifact.file, schema=schema, sections=list(artifact.sections), max_bytes=artifact.max_bytes)
+
+
+def _gate(gate: Gate, folder: str) -> _Tree:
+    if gate.kind == GateKind.APPROVE:
+        return {"id": gate.id, "approve": gate.question}
+    if gate.options is not None:
+        taken = {key: value for key, value in _run_gate(gate, folder).items() if key in kinds.find(gate.kind).takes}
+        return {"id": gate.id, gate.kind: _filled(**options_tree(gate.options, _text)), **taken}
+    return {**_run_gate(gate, folder), **({} if gate.canary or gate.report is not Report.JUNIT else {"canary": False})}
+
+
+def _run_gate(gate: Gate, folder: str) -> _Tree:
+    return _filled(
+        id=gate.id,
+        **({"x-use": gate.used} if gate.used else {}),
+        run=_command(gate.command),
+        report=gate.report.value,
+        timeout=gate.timeout_s,
+        repeat=gate.repeat,
+        base="green" if gate.base_green else "",
+        baseline=gate.baseline.value if gate.report is Report.JUNIT else "",
+        expect=gate.expect.value,
+        tests="base" if gate.tests is Tests.BASE else "",
+        held_out=gate.held_out,
+        env=list(gate.env),
+        secrets=list(gate.secrets),
+        dir=gate.dir.removeprefix(folder).strip("/"),
+        network=gate.network,
+        exclusive=list(gate.exclusive),
+        cache="" if gate.cached else "none",
+        canary="" if gate.breaks else gate.canary,
+        breaks=list(gate.breaks),
+    )
+
+
+def _rule(rule: Rule) -> _Tree:
+    return _filled(
+        gate=rule.gate,
+        reason=rule.reason,
+        **{"in": list(rule.within)},
+        after=rule.after,
+        goto=rule.goto,
+        agent=rule.agent,
+        pause=rule.pause,
+        drop=rule.drop,
+        max=rule.max if rule.goto else 0,
+    )
+
+
+def _command(command: CommandLine | None) -> object:
+    if command is None:
+        return None
+    return list(command.argv) or command.shell
+
+
+def _text(text: Text) -> _Tree:
+    return _filled(**{"x-file": text.origin}, text=text.content)
+
+
+def _dumper() -> type[yaml.SafeDumper]:
+    class Dumper(yaml.SafeDumper):
+        """Long texts as blocks, and no aliases."""
+
+        def ignore_aliases(self, data: object) -> bool:
+            return True
+
+    Dumper.add_representer(str, _represent)
+    return Dumper
+
+
+def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)

@@ -1,0 +1,13 @@
+"""What `init` writes: two pipelines on top of gate sets, for what is found in a folder and on PATH.
+
+Rule: planning only reads, writing never replaces a file unless it is forced to, and only gates that
+something in the folder asks for are written, so that they can be green at once.
+"""
+
+from __future__ import annotations
+
+from interlock.pipelinefile.scaffold.found import Found, Which
+from interlock.pipelinefile.scaffold.learned import GateLearned, Learned
+from interlock.pipelinefile.scaffold.planned import Known, Scaffold, missing_in, plan_files, write
+
+__all__ = ["Found", "GateLearned", "Known", "Learned", "Scaffold", "Which", "missing_in", "plan_files", "write"]

@@ -1,0 +1,370 @@
+"""The YAML pages, written as text: block style, at most 35 lines for a pipeline.
+
+Rule: what is not a plain word is in double quotes, so that no value can be read as anything but text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from interlock.core.pipeline import Report
+from interlock.pipelinefile.scaffold.choices import Choice, reports_tests
+from interlock.pipelinefile.scaffold.learned import NOTHING, GateLearned, Learned, Worker, comment_of
+from interlock.pipelinefile.scaffold.setups import Recipe
+
+WORKER = "coder"  # what every stage names, whichever program it is: another one is one line to change
+REVIEWER = "reviewer"
+GATES_IN_BLOCK_MAX = 4  # more of them are written one to a line, to keep the page short
+# Where new tests go: what is protected by name holds more, and a stage that adds tests needs no more.
+TEST_FILES = {
+    "python": ("**/tests/**", "**/test/**", "test_*.py", "*_test.py", "tests.py"),
+    "node": ("**/test/**", "**/tests/**", "**/__tests__/**", "*.test.*", "*.spec.*"),
+    "go": ("*_test.go", "**/testdata/**"),
+    "rust": ("**/tests/**", "tests.rs", "*_test.rs", "*_tests.rs"),
+    "java": ("**/src/test/**",),
+}
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_ ./-]*")
+_WORDS_OF_YAML = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """All that the pages are made of."""
+
+    program: Worker  # the agent that does the work
+    recipes: tuple[Recipe, ...]
+    globs: tuple[tuple[str, ...], ...]  # of the tests, of those among them that are to be protected, of what they use
+    gates: tuple[Choice, ...]
+    languages: tuple[str, ...]
+    login: bool = False  # the agent is lent the user's own
+    learned: Learned = NOTHING
+    names: tuple[str, ...] = ()  # of test files, as the project itself configures them
+    reviewer: Worker | None = None  # another program, which reviews the code of `feature`
+    reviewer_login: bool = False
+
+    @property
+    def agent(self) -> str:
+        return WORKER
+
+
+def feature_page(content: Content) -> str:
+    """Tests that fail first, then code that makes them pass; plan and ship are included."""
+    return _page(
+        "# yaml-language-server: $schema=../schema.json",
+        "version: 1",
+        "name: feature",
+        "include: [../common.yaml, ../plan-and-ship.yaml]  # plan before, ship after",
+        *_reviewer(content),
+        "stages:",
+        "  tests:",
+        "    needs: [plan]",
+        f"    agent: {content.agent}",
+        "    prompt: {file: ../prompts/tests.md}",
+        *_test_scope(content),
+        "    gates:",
+        *_lint(content),
+        *_red(content),
+        "  code:",
+        "    needs: [tests]",
+        f"    agent: {content.agent}",
+        "    prompt: {file: ../prompts/code.md}",
+        "    gates:",
+        *_gates(content),
+        *_review(content),
+        *_back_to_tests(content),
+    )
+
+
+def quick_page(content: Content) -> str:
+    """One stage: the task is the prompt, and the gates judge."""
+    return _page(
+        "# yaml-language-server: $schema=../schema.json",
+        "version: 1",
+        "name: quick",
+        "include: [../common.yaml]",
+        "stages:",
+        "  code:",
+        f"    agent: {content.agent}",
+        *_new_tests(content),
+        "    gates:",
+        *_gates(content, _prover(content)),
+    )
+
+
+def chore_page(content: Content) -> str:
+    """One stage for work that needs no new test: documents, dependencies, a change of structure."""
+    return _page(
+        "# yaml-language-server: $schema=../schema.json",
+        "# For work that needs no new test: documents, dependencies, a change of structure.",
+        "version: 1",
+        "name: chore",
+        "include: [../common.yaml]",
+        "stages:",
+        "  code:",
+        f"    agent: {content.agent}",
+        "    gates:",
+        *_gates(content, old=False),
+    )
+
+
+def plan_and_ship_page(content: Content) -> str:
+    return _page(
+        "# yaml-language-server: $schema=./schema.json",
+        "# The first and the last stage of feature.",
+        "version: 1",
+        "stages:",
+        "  plan:",
+        f"    agent: {content.agent}",
+        "    prompt:",
+        "      file: prompts/plan.md",
+        "    writes: []  # nothing but its artifact",
+        "    produces:",
+        "      plan:",
+        "        file: plan.md",
+        "        sections: [Goal, Approach, Out of scope]",
+        "  ship:",
+        "    needs: [code]",
+        "    gates:",
+        "      - id: merge",
+        "        approve: Is this what was asked for?",
+        "    on_reject:",
+        "      - goto: code",
+        "        max: 3",
+    )
+
+
+def common_page(content: Content) -> str:
+    """What the pipelines share: who works, what is protected, how a checkout is set up."""
+    return _page(
+        "# yaml-language-server: $schema=./schema.json",
+        "# What the pipelines share. Any program can be an agent: `use: command` and `run:`, the brief on its stdin.",
+        "version: 1",
+        "agents:",
+        *_agent(content.program, login=content.login),
+        *_protect(content),
+        *(["setup:"] if content.recipes else []),
+        *(line for each in content.recipes for line in _setup(each)),
+    )
+
+
+def scalar(text: str) -> str:
+    """`text` as a YAML scalar."""
+    if _PLAIN.fullmatch(text) and text == text.strip() and text.lower() not in _WORDS_OF_YAML:
+        return text
+    return json.dumps(text)
+
+
+def _test_scope(content: Content) -> list[str]:
+    """The stage writes tests alone, and leaves those that are there as they are."""
+    globs = _added(content)
+    return ["    writes: []", f"    adds: {_flow(globs)}  # new tests; those that are there stay"] if globs else []
+
+
+def _added(content: Content) -> list[str]:
+    known = (glob for language in content.languages for glob in TEST_FILES.get(language, ()))
+    return list(dict.fromkeys((*known, *content.names)))
+
+
+def _new_tests(content: Content) -> list[str]:
+    """What the one stage may add: tests of gates that tell test from test, and whose twin asks the old ones."""
+    if _prover(content):
+        return [f"    adds: {_flow(_added(content))}  # new tests; those that are there stay"]
+    tests = [gate for gate in content.gates if gate.tests]
+    if not all(map(reports_tests, tests)):
+        return []
+    pairs = [(gate.dir, glob) for gate in tests for glob in TEST_FILES.get(gate.use.partition(".")[0], ())]
+    globs = dict.fromkeys(_inside(folder, glob) for folder, glob in pairs)
+    why = "  # new tests; those that are there stay. Several gates judge, so none asks what new tests prove"
+    return [f"  {why}", "    adds:", *_items("      ", globs)] if globs else []
+
+
+def _inside(folder: str, glob: str) -> str:
+    return f"{folder}/{glob}" if folder and "/" in glob else f"{folder}/**/{glob}" if folder else glob
+
+
+def _prover(content: Content) -> str:
+    """The id of the one gate that tells test from test; empty where there is none, or several."""
+    able = [gate.id for gate in content.gates if reports_tests(gate)]
+    return able[0] if len(able) == 1 and len(content.languages) == 1 and _added(content) else ""
+
+
+def _red(content: Content) -> list[str]:
+    """New tests must fail before the code is there, if one gate can tell; else a person reads them."""
+    able = [gate for gate in content.gates if reports_tests(gate)]
+    if len(able) == 1 and len(content.languages) == 1:
+        where = [f"        dir: {scalar(able[0].dir)}"] if able[0].dir else []
+        return ["      - id: red", f"        use: {able[0].use}", *where, "        expect: new_tests_fail"]
+    return ["      - id: read", "        approve: Do these tests say what the task asks for?"]
+
+
+def _checkers(content: Content, *members: str) -> list[Choice]:
+    """Linters, type checkers: those that are not switched off."""
+    able = [gate for gate in content.gates if not _is_off(gate, content.learned)]
+    return [gate for gate in able if gate.use.rpartition(".")[2] in members]
+
+
+def _lint(content: Content) -> list[str]:
+    """Tests are linted where they are written: in the next stage nobody may mend them."""
+    return [f"      - {_flow_of(_pairs(gate))}" for gate in _checkers(content, "lint")]
+
+
+def _flow_of(pairs: Iterable[tuple[str, str]]) -> str:
+    return f"{{{', '.join(f'{key}: {value}' for key, value in pairs)}}}"
+
+
+def _back_to_tests(content: Content) -> list[str]:
+    """Where a linter or a type checker finds fault with tests alone, their own stage mends them."""
+    globs = _added(content)
+    checkers = _checkers(content, "lint", "types")
+    rules = [gate for gate in checkers if gate.ready is not None and gate.ready.report is not Report.NONE]
+    lines = [f"      - {{gate: {gate.id}, in: {_flow(globs)}, goto: tests, max: 2}}" for gate in rules if globs]
+    return ["    on_reject:", *lines] if lines else []
+
+
+def _gates(content: Content, prover: str = "", *, old: bool = True) -> list[str]:
+    """The gates of the code, and what was learned of them."""
+    if not any(not _is_off(gate, content.learned) for gate in content.gates):
+        return ["      - id: look", "        approve: Is this change right?", *_gates_off(content)]
+    short = len(content.gates) > GATES_IN_BLOCK_MAX
+    lines = []
+    for gate in content.gates:
+        if not _is_off(gate, content.learned):
+            said = content.learned.of(gate.id)
+            gate = replace(gate, breaks=_heeded(gate, said))
+            pairs = _pairs(gate, no_worse=said is not None and bool(said.failing), proves=gate.id == prover)
+            flow = f"      - {_flow_of(pairs)}"
+            (key, value), *rest = pairs
+            block = [f"      - {key}: {value}", *(f"        {key}: {value}" for key, value in rest)]
+            if old and reports_tests(gate):
+                lines += [
+                    f"      - {_flow_of(_pairs(gate, old=True))}  # the tests that are there, without the new ones"
+                ]
+            lines += [f"      # {line}" for line in _comment(gate, said)]
+            lines += [flow] if short else block
+            if gate.id == prover:
+                lines[-1] += "  # new tests must fail without the change: for work that needs none, take it out"
+    return [*lines, *_gates_off(content)]
+
+
+def _gates_off(content: Content) -> list[str]:
+    """Gates that are red on what is there now, and that nobody could pass: for the user to switch on."""
+    lines = []
+    for gate in content.gates:
+        if _is_off(gate, content.learned) and (said := content.learned.of(gate.id)):
+            why = f"      # off, since it fails on what is there now: {said.why}"
+            lines += [why, f"      # - {_flow_of(_pairs(gate))}"]
+    return lines
+
+
+def _is_off(gate: Choice, learned: Learned) -> bool:
+    said = learned.of(gate.id)
+    return said is not None and said.is_off(tests=gate.tests)
+
+
+def _heeded(gate: Choice, said: GateLearned | None) -> tuple[str, ...]:
+    """What to break: without files whose faults the command was seen not to tell of."""
+    unheeded = said.unheeded if said is not None else ()
+    below = f"{gate.dir}/" if gate.dir else ""
+    return tuple(path for path in gate.breaks if (path[1:] if path[0] == "/" else below + path) not in unheeded)
+
+
+def _comment(gate: Choice, said: GateLearned | None) -> list[str]:
+    if said is None:
+        return []
+    if not said.heeds:
+        return ["by its exit code alone: it says yes as well where a test file is broken"]
+    if said.failing:
+        return comment_of(said.failing)
+    if said.unheeded:
+        return []
+    return [f"it {'fails' if said.can_run else 'cannot run'} on what is there now: {said.why}"]
+
+
+def _pairs(gate: Choice, *, no_worse: bool = False, proves: bool = False, old: bool = False) -> list[tuple[str, str]]:
+    """The keys of a gate. `old`: of its twin that runs the tests of the base."""
+    does = ("run", scalar(gate.run)) if gate.run else ("use", gate.use)
+    pairs = [("id", f"{gate.id.removesuffix('test')}old" if old else gate.id), does, ("dir", scalar(gate.dir))]
+    pairs += [("baseline", "no_worse" if no_worse else ""), ("expect", "tests_prove_change" if proves else "")]
+    pairs += [("tests", "base" if old else ""), ("breaks", _flow(gate.breaks) if gate.breaks else "")]
+    return [(key, value) for key, value in pairs if value and value != '""']
+
+
+def _agent(program: Worker, *, login: bool) -> list[str]:
+    change = "`run`" if program.run else "`use`, and what it may see"
+    return [
+        f"  {WORKER}:  # works in every stage: for another program change {change}; the name stays",
+        *_started(program, login=login),
+    ]
+
+
+def _reviewer(content: Content) -> list[str]:
+    if content.reviewer is None:
+        return []
+    said = f"  {REVIEWER}:  # another program than the one that writes: it reads the change, and changes nothing"
+    return ["agents:", said, *_started(content.reviewer, login=content.reviewer_login)]
+
+
+def _review(content: Content) -> list[str]:
+    """Asked when every gate above has passed: it can send the work back, and let nothing through."""
+    if content.reviewer is None:
+        return []
+    rubric = "Does it do what the task asks, all of it and nothing else? Is it as simple as it can be?"
+    return [
+        "      - id: review",
+        "        review:",
+        f"          by: [{REVIEWER}]",
+        "          rubric:",
+        f"            text: {rubric}",
+    ]
+
+
+def _started(program: Worker, *, login: bool) -> list[str]:
+    return [
+        *(["    use: command", *_command("    run", program.run)] if program.run else [f"    use: {program.name}"]),
+        *(["    login: true  # your own, lent to one attempt at a time"] if login else []),
+        *([f"    secrets: {_flow(program.secrets)}"] if program.secrets else []),
+        *([f"    env: {_flow(program.env)}"] if program.env else []),
+    ]
+
+
+def _protect(content: Content) -> list[str]:
+    said = (
+        "# Protected without being named: tests, and whatever steers tests, linters, builds and agents, by name at any"
+    )
+    lines = [said, "# depth. Only a stage that `authors` such a file may change it."]
+    _, protect, helpers = content.globs
+    if not protect and not helpers:
+        return lines
+    why = ["  # What tests import or open, and nothing else does: take out what is the product's."] if helpers else []
+    return [*lines, "protect:", *_items("  ", protect), *why, *_items("  ", helpers)]
+
+
+def _setup(each: Recipe) -> list[str]:
+    first, *rest = _command("run", each.run)
+    lines = [f"  - {first}", *(f"    {line}" for line in rest)]
+    for name, values in (("key", each.key), ("paths", each.paths)):
+        lines += [f"    {name}: {_flow(values)}"] if values else []
+    return [*lines, *(f"    {line}" for line in (_command("settle", each.settle) if each.settle else []))]
+
+
+def _command(key: str, run: str) -> list[str]:
+    """A command: on the key's line where it is short, else as a block."""
+    if "\n" not in run and len(run) < 90:
+        return [f"{key}: {scalar(run)}"]
+    indent = " " * (len(key) - len(key.lstrip()) + 2)
+    return [f"{key}: |", *(f"{indent}{line}" for line in run.split("\n"))]
+
+
+def _items(indent: str, values: Iterable[str]) -> list[str]:
+    return [f"{indent}- {scalar(value)}" for value in values]
+
+
+def _flow(values: Iterable[str]) -> str:
+    return f"[{', '.join(scalar(value) for value in values)}]"
+
+
+def _page(*lines: str) -> str:
+    return "\n".join(lines) + "\n"

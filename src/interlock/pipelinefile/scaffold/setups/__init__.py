@@ -1,0 +1,34 @@
+"""Setup recipes: how a checkout gets the project's packages, from its lock files and manifests.
+
+Rule: nothing is written where the project needs nothing, and all that a recipe makes lies in the checkout. The project
+itself is never installed as a copy: at most as editable, and pointed at the checkout at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from interlock.pipelinefile.scaffold.found import Which
+from interlock.pipelinefile.scaffold.setups import node, python
+from interlock.pipelinefile.scaffold.setups.recipe import Recipe, go, moved, rust
+
+__all__ = ["Recipe", "installs", "recipes"]
+
+installs = python.installs
+
+_OF_A_PART: dict[str, Callable[[Path, Which], Recipe | None]] = {
+    "node": node.recipe,
+    "go": go,
+    "rust": rust,
+}
+
+
+def recipes(language: str, root: Path, parts: Sequence[str], which: Which, tag: str = "") -> tuple[Recipe, ...]:
+    """How the packages of `language` come into a checkout of `root`, for each of its `parts` (folders; an empty name
+    is the root). `tag` is the newest version that the repository's tags name. None where none are needed."""
+    if language == "python":
+        return python.recipes(root, parts, which, tag)
+    find = _OF_A_PART.get(language)
+    found = ((part, find(root / part, which)) for part in parts) if find else ()
+    return tuple(moved(each, part) for part, each in found if each)

@@ -1,0 +1,301 @@
+"""Tests that only a project's own configuration knows as such: another folder, another pattern of names.
+
+Rule: what a test runner is told to run is a judge's file too, and nothing is run to learn it. A folder that holds more
+product than tests is left out: protecting it would stop all work.
+"""
+
+from __future__ import annotations
+
+import configparser
+import posixpath
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from interlock.core.globs import matches_any
+from interlock.core.judge_files import PYTHON, is_test
+from interlock.pipelinefile.sets import folder as look
+
+_FILES_MAX = 2_000
+_MAKEFILES = ("GNUmakefile", "makefile", "Makefile", "justfile", ".justfile", "Justfile")
+_CASES = re.compile(r"\bunittest\b|\bTestCase\b|^(async )?def test_", re.M)
+
+
+def configured_tests(folder: Path) -> tuple[str, ...]:
+    """Globs relative to `folder`, beyond the names that `judge_files` knows. Only reads."""
+    of_makefiles = (glob for command in commands_of(look.text(folder, *_MAKEFILES)) for glob in told(folder, command))
+    return tuple(dict.fromkeys((*_python(folder), *node_tests(folder), *rust_tests(folder), *of_makefiles)))
+
+
+def python_files(folder: Path) -> list[str]:
+    """Names of test files that pytest is told, but for one that takes in all."""
+    return [word for word in _pytest(folder, "python_files") if word not in ("*", "*.py")]
+
+
+def _python(folder: Path) -> Iterator[str]:
+    patterns = python_files(folder)
+    yield from patterns
+    for name in _pytest(folder, "testpaths"):
+        path = name.strip("/").removeprefix("./")
+        if path not in ("", ".") and _holds_tests(folder, path, (*PYTHON.named, *patterns)):
+            yield f"/{path}/**" if (folder / path).is_dir() else f"/{path}"
+
+
+def _pytest(folder: Path, key: str) -> list[str]:
+    """The words of a setting, in whichever file pytest would find it."""
+    content = look.toml(folder, "pyproject.toml")
+    for table in (look.at(content, "tool", "pytest", "ini_options"), look.at(content, "tool", "pytest")):
+        if value := table.get(key):
+            return [str(item) for item in value] if isinstance(value, list) else str(value).split()
+    for name, section in (
+        ("pytest.ini", "pytest"), (".pytest.ini", "pytest"), ("tox.ini", "pytest"), ("setup.cfg", "tool:pytest"),
+    ):  # fmt: skip
+        parser = configparser.RawConfigParser(strict=False, default_section="")
+        try:
+            parser.read_string(look.text(folder, name))
+        except configparser.Error:
+            continue
+        if parser.has_option(section, key):
+            return parser.get(section, key).split()
+    return []
+
+
+def _holds_tests(folder: Path, path: str, names: tuple[str, ...]) -> bool:
+    """Whether the folder is one of tests: no more other code in it than tests."""
+    root = folder / path
+    if root.is_file():
+        return True
+    files = [name for name in look.files(root) if name.endswith(".py")][:_FILES_MAX] if root.is_dir() else []
+    tests = sum(matches_any(names, name) or bool(_CASES.search(look.text(root, name))) for name in files)
+    return 2 * tests >= len(files) > 0
+
+
+_SOURCES_MAX = 2_000
+_MODULE = re.compile(
+    r"((?:^[ \t]*#\[[^\n]*\]\s*)*)^[ \t]*(?:#\[[^\n]*\]\s*)*(?:pub(?:\([^)]*\))?\s+)?mod\s+(\w+)\s*;", re.M
+)
+_FOR_TESTS = re.compile(r"#\[\s*cfg\s*\(\s*(?:all\s*\(\s*(?:[^()]*,\s*)?)?test\b")
+_PLACED = re.compile(r"#\[\s*path\s*=\s*\"([^\"]+)\"\s*\]")
+_ROOTS = ("lib.rs", "main.rs", "mod.rs")
+
+
+def rust_tests(folder: Path) -> Iterator[str]:
+    """Globs relative to `folder`."""
+    if not look.has(folder, "Cargo.toml"):
+        return
+    paths = list(look.files(folder))
+    for manifest in (path for path in paths if posixpath.basename(path) == "Cargo.toml"):
+        targets = look.toml(folder, manifest).get("test")
+        for target in targets if isinstance(targets, list) else ():
+            if path := look.table(target).get("path"):
+                yield f"/{posixpath.normpath(posixpath.join(posixpath.dirname(manifest), str(path)))}"
+    there = frozenset(paths)
+    for source in [path for path in paths if path.endswith(".rs") and not is_test(path)][:_SOURCES_MAX]:
+        for module in _modules(source, look.text(folder, source)):
+            below = module.removesuffix("/mod.rs").removesuffix(".rs")
+            yield from [f"/{module}"] if module in there else []
+            yield from [f"/{below}/**"] if module in there and (folder / below).is_dir() else []
+
+
+def _modules(source: str, text: str) -> Iterator[str]:
+    """The files that the source may have as modules for tests alone."""
+    above, name = posixpath.split(source)
+    inside = above if name in _ROOTS else posixpath.join(above, name.removesuffix(".rs"))
+    for found in _MODULE.finditer(text):
+        said = found[0]
+        if not _FOR_TESTS.search(said):
+            continue
+        if placed := _PLACED.search(said):
+            yield posixpath.normpath(posixpath.join(above, placed[1]))
+            continue
+        for folder in dict.fromkeys((inside, above)):  # beside it, where it is the root of a target
+            yield from (posixpath.join(folder, end) for end in (f"{found[2]}.rs", f"{found[2]}/mod.rs"))
+
+
+MOCHA = (
+    ".mocharc.js",
+    ".mocharc.cjs",
+    ".mocharc.mjs",
+    ".mocharc.json",
+    ".mocharc.jsonc",
+    ".mocharc.yml",
+    ".mocharc.yaml",
+)
+_CONFIGURATIONS = (  # by file, with the last keys of what lists tests
+    (("jest.config.*",), ("testMatch",)),
+    (("vitest.config.*", "vite.config.*", "vitest.workspace.*", "vitest.projects.*"), ("test", "include")),
+    (("ava.config.*",), ("files",)),
+)
+_ENDINGS = ("js", "cjs", "mjs", "ts", "cts", "mts", "json")
+
+
+def node_tests(folder: Path) -> Iterator[str]:
+    """Globs relative to `folder`."""
+    package = look.json_object(folder, "package.json")
+    for table, key in (("jest", "testMatch"), ("ava", "files"), ("mocha", "spec")):
+        for word in words(look.at(package, table).get(key)):
+            yield from spread(word.removeprefix("<rootDir>/"))
+    for keys, word in of_mocha(folder):
+        if keys[-1:] == ("spec",):
+            yield from (spread(word) if "*" in word else named(folder, word))
+    for names, wanted in _CONFIGURATIONS:
+        for keys, word in configured(folder, *names):
+            if keys[-len(wanted) :] == wanted:
+                yield from spread(word.removeprefix("<rootDir>/"))
+    scripts = look.at(package, "scripts")
+    for name in ("pretest", "test"):
+        for command in commands_of(str(scripts.get(name, ""))):
+            yield from told(folder, command, tests=True)
+
+
+def configured(folder: Path, *names: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What the files say that are there, by the keys that lead to it."""
+    for path in sorted(path for name in names for path in folder.glob(name)):
+        if path.suffix.removeprefix(".") in _ENDINGS:
+            yield from texts(look.text(folder, path.name))
+
+
+def of_mocha(folder: Path) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What the first file says that mocha would find."""
+    name = look.has(folder, *MOCHA)
+    if not name.endswith((".yml", ".yaml")):
+        yield from texts(look.text(folder, name)) if name else ()
+        return
+    import yaml  # late: most projects have no such file
+
+    try:
+        content = look.table(yaml.safe_load(look.text(folder, name)))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return
+    for key, value in content.items():
+        yield from (((key,), word) for word in words(value))
+
+
+def words(value: object) -> list[str]:
+    """A text, or a list of them."""
+    listed = value if isinstance(value, list) else [value]
+    return [each for each in listed if isinstance(each, str) and each]
+
+
+_TEXT_MAX = 200_000
+_TOKENS = re.compile(
+    r"""//[^\n]*|/\*.*?\*/|(?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`)"""
+    r"""|(?P<name>[A-Za-z_$][\w$]*)|(?P<mark>[{}()\[\]:,])""",
+    re.S,
+)
+_KEY = re.compile(r"\s*:")
+
+
+def texts(source: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Each text that is a value, with the keys that lead to it. The texts of one call are one path:
+    `join(here, "support", "setup.js")`."""
+    source = source[:_TEXT_MAX]
+    inside: list[tuple[str, str]] = []  # the brackets that are open, each with the key that it is the value of
+    called: list[list[str]] = []
+    key = ""
+    for token in _TOKENS.finditer(source):
+        word, mark = (token["text"] or "")[1:-1] or token["name"] or "", token["mark"]
+        if word and _KEY.match(source, token.end()):
+            key = word
+        elif token["text"] and inside and inside[-1][0] == "(":
+            called[-1].append(word)
+        elif token["text"]:
+            yield _path(inside, key), word
+        elif mark in ("{", "[", "("):
+            called += [[]] if mark == "(" else []
+            inside.append((mark, key))
+            key = ""
+        elif mark in ("}", "]", ")") and inside:
+            opened, key = inside.pop()
+            if opened == "(" and (joined := "/".join(called.pop())):
+                yield _path(inside, key), joined
+        elif mark == "," and inside and inside[-1][0] == "{":
+            key = ""
+
+
+def _path(inside: list[tuple[str, str]], key: str) -> tuple[str, ...]:
+    return tuple(name for name in (*(name for _, name in inside), key) if name)
+
+
+_RUNNERS = frozenset({"mocha", "_mocha", "ava", "tape", "tap", "jasmine", "uvu"})
+_PROGRAMS = frozenset({"node", "tsx", "ts-node", "bun", "deno"})  # these run whatever they are told
+_BEFORE = frozenset({"c8", "nyc", "cross-env", "npx", "env"})
+_LOADS = re.compile(r"--(?:require|import|file|loader)=(.+)")
+_OPTIONS = {"-s": "s", "--start-directory": "s", "-p": "p", "--pattern": "p", "-t": "t", "--top-level-directory": "t"}
+_DISCOVERS = re.compile(r"\bpython[\d.]*\b.*\s-m\s*unittest\s+discover\b")
+
+
+def commands_of(text: str) -> list[str]:
+    """The simple commands of a line, or of the lines of a Makefile."""
+    joined = text.replace("\\\n", " ")
+    return [part.strip().lstrip("@-+") for part in re.split(r"&&|\|\||;|\n", joined) if part.strip()]
+
+
+def told(folder: Path, command: str, *, tests: bool = False) -> Iterator[str]:
+    """Globs relative to `folder` of the tests that the command names. `tests`: it is known to run tests, whatever else
+    its program can do."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return
+    if _DISCOVERS.search(command):
+        yield from _discovered(folder, words[words.index("discover") + 1 :] if "discover" in words else [])
+        return
+    while words and (words[0] in _BEFORE or words[0].startswith("-") or re.fullmatch(r"\w+=.*", words[0])):
+        words = words[1:]
+    program = words[0].rpartition("/")[2] if words else ""
+    tests = tests or "--test" in words or "test" in words[1:2]
+    if program in _RUNNERS or (program in _PROGRAMS and tests):
+        for word in words[1:]:
+            loads = _LOADS.fullmatch(word)
+            if loads or not word.startswith("-"):
+                yield from named(folder, loads[1] if loads else word)
+
+
+def named(folder: Path, word: str) -> Iterator[str]:
+    """The file, the folder or the pattern that a word stands for, but for one that holds the product."""
+    path = word.removeprefix("./").rstrip("/")
+    if path in ("", ".", "src", "lib", "run", "test") or path.startswith(("/", "..")):
+        return
+    if "*" in path:
+        yield from spread(path)
+    elif (folder / path).is_dir():
+        yield f"/{path}/**"
+    elif (folder / path).is_file():
+        yield f"/{path}"
+
+
+def spread(pattern: str) -> Iterator[str]:
+    """A pattern of a runner as one of ours; its braces are spread out, and one that takes in everything is none."""
+    if pattern.startswith("!") or (re.fullmatch(r"[*/.{},\w]*\*\*/\*(\.\w+)?", pattern) and pattern.count("/") <= 1):
+        return
+    if re.fullmatch(r"(\./)?(src|lib)/\*\*(/\*(\.[\w{},]+)?)?", pattern):
+        return  # the product lies there
+    found = re.search(r"\{([^{}]*)\}", pattern)
+    if found:
+        for choice in found[1].split(","):
+            yield from spread(pattern[: found.start()] + choice + pattern[found.end() :])
+    elif not re.search(r"[@?!+]\(", pattern):
+        yield f"/{pattern.removeprefix('./').lstrip('/')}"
+
+
+def _discovered(folder: Path, words: list[str]) -> Iterator[str]:
+    """`unittest discover`: by its options, or by place: where to begin, and which names."""
+    given, plain = dict[str, str](), list[str]()
+    rest = iter(words)
+    for word in rest:
+        option, sign, value = word.partition("=")
+        if option in _OPTIONS:
+            given[_OPTIONS[option]] = value if sign else next(rest, "")
+        elif re.fullmatch(r"-[spt].+", word):
+            given[word[1]] = word[2:]
+        elif not word.startswith("-"):
+            plain.append(word)
+    start = given.get("s", plain[0] if plain else ".").removeprefix("./").strip("/")
+    pattern = given.get("p", plain[1] if len(plain) > 1 else "test*.py")
+    above = "" if start in ("", ".") else f"/{start.replace('.', '/') if not (folder / start).is_dir() else start}"
+    if pattern not in ("*", "*.py"):
+        yield from [f"{above}/**/{pattern}"] if above else [pattern] if pattern != "test*.py" else []
+    elif above not in ("", "/src", "/lib"):
+        yield f"{above}/**"

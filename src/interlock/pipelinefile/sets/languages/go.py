@@ -1,0 +1,75 @@
+"""Go: gotestsum or go test; golangci-lint, staticcheck or go vet; a compile of everything, tests included.
+
+Rule: modules come from the checkout's vendor folder (committed, or left by setup), never from the network.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from interlock.core.pipeline import Report
+from interlock.pipelinefile.sets import folder as look
+from interlock.pipelinefile.sets.ready import ResolvedGate, lines, need, plain, reporting
+
+# A checkout's home is its own and empty, so Go is told where to keep what it makes.
+PLACES = (
+    'export GOTOOLCHAIN=local GOCACHE="${GOCACHE:-${TMPDIR:-/tmp}/go-build}" GOPATH="${GOPATH:-${TMPDIR:-/tmp}/go}"'
+)
+
+
+def test(folder: Path) -> ResolvedGate:
+    """gotestsum, which reports, where it is installed; else go test by its exit code."""
+    applies = _is_go(folder) and any(name.endswith("_test.go") for name in look.files(folder))
+    if shutil.which("gotestsum"):
+        run = lines(_go("go.test"), need("go.test", "gotestsum", "install it where the gate runs"), PLACES)
+        run = lines(run, 'gotestsum --junitfile "$REPORT" -- ./...')
+        ready = reporting(Report.JUNIT, run, "gotestsum, because it is installed", "go", "gotestsum", applies=applies)
+        return replace(ready, canary="go")
+    why = "go test by its exit code: with gotestsum installed it would be judged test by test"
+    return replace(plain(_line("go.test", "go test ./..."), why, "go", applies=applies), canary="go")
+
+
+def lint(folder: Path) -> ResolvedGate:
+    """golangci-lint or staticcheck where configured, else go vet."""
+    if config := look.has(folder, ".golangci.yml", ".golangci.yaml", ".golangci.toml", ".golangci.json"):
+        return _golangci(folder, config)
+    if look.has(folder, "staticcheck.conf"):
+        run = lines(need("go.lint", "staticcheck", "install it where the gate runs"), "staticcheck ./...")
+        return plain(_line("go.lint", run), "staticcheck, because it is configured", "go", "staticcheck")
+    return plain(
+        _line("go.lint", "go vet ./..."), "go vet: no other linter is configured", "go", applies=_is_go(folder)
+    )
+
+
+def types(folder: Path) -> ResolvedGate:
+    """Compiles every package with its tests and runs none of them."""
+    why = "everything compiles, tests included"
+    return plain(_line("go.types", "go test -run '^$' ./..."), why, "go", applies=_is_go(folder))
+
+
+def build(folder: Path) -> ResolvedGate:
+    return plain(_line("go.build", "go build ./..."), "go build", "go", applies=_is_go(folder))
+
+
+def _golangci(folder: Path, config: str) -> ResolvedGate:
+    tool = need("go.lint", "golangci-lint", "install it where the gate runs")
+    if re.search(r"version\W{1,4}2", look.text(folder, config)):
+        run = _line("go.lint", lines(tool, 'golangci-lint run --output.sarif.path="$REPORT"'))
+        return reporting(Report.SARIF, run, f"golangci-lint, because of {config}", "go", "golangci-lint")
+    why = f"golangci-lint by its exit code, because of {config}, which is of its first version"
+    return plain(_line("go.lint", lines(tool, "golangci-lint run")), why, "go", "golangci-lint")
+
+
+def _is_go(folder: Path) -> bool:
+    return bool(look.has(folder, "go.mod", "go.work"))
+
+
+def _go(gate: str) -> str:
+    return need(gate, "go", "install Go where the gate runs")
+
+
+def _line(gate: str, command: str) -> str:
+    return lines(_go(gate), PLACES, command)

@@ -1,0 +1,329 @@
+"""Node: node:test, vitest, jest or mocha; eslint or biome; tsc; the build script.
+
+Rule: a script of package.json is taken as it reads where the user stands, so a candidate that edits its
+own package.json changes nothing. A tool of the project is run from node_modules, never from the network; with the
+configuration that it had there, as long as that is there; and tests do not see where the report goes.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+
+from interlock.core.pipeline import Report
+from interlock.pipelinefile.sets import folder as look
+from interlock.pipelinefile.sets.ready import ResolvedGate, lines, missing, need, placed, plain, reporting
+
+NODE_TEST_REPORT = (
+    "--test-reporter=spec --test-reporter-destination=stdout "
+    '--test-reporter=junit --test-reporter-destination="$report"'
+)
+TEST_FILE = re.compile(r"(^|/)(test|tests|__tests__)/.*\.[cm]?[jt]sx?$|(^|[/.\-_])(test|spec)\.[cm]?[jt]sx?$")
+NO_TEST = "no test specified"  # what `npm init` writes
+REPORT = 'report="$REPORT"; unset REPORT HELD_OUT'
+JEST_REPORT = '"${TMPDIR:-/tmp}/interlock-jest.cjs"'
+MOCHA_LOADING = '"${TMPDIR:-/tmp}/interlock-mocha.cjs"'
+# Of a script's own words: where reports go is ours, and no run ends at its first failure. Each with its value or not.
+OURS_WITH_VALUE = frozenset(
+    {
+        "--reporter",
+        "--reporters",
+        "-R",
+        "--reporter-option",
+        "--reporter-options",
+        "-O",
+        "--outputFile",
+        "--max-failures",
+    }
+)
+OURS = re.compile(r"-b|--bail(=.*)?|--(reporters?|reporter-options?|outputFile(\.\w+)?|max-failures)=.*|--watch.*")
+PATH = 'export PATH="$PWD/node_modules/.bin:$PATH"'
+INSTALL = "let the pipeline's setup install the packages"
+
+
+def test(folder: Path) -> ResolvedGate:
+    """What the test script runs, made to report where that is known how; else the script as it is."""
+    script = _script(folder, "test")
+    if script:
+        found = steps(_package(folder), "test")
+        able = [index for index, step in enumerate(found) if _reports(folder, step)]
+        return _made_to_report(folder, found, able[0]) if len(able) == 1 else _by_steps(folder, script, found)
+    for runner in _RUNNERS:
+        if _depends_on(folder, runner):
+            return _RUNNERS[runner](folder, [])
+    if any(TEST_FILE.search(name) for name in look.files(folder)):
+        return _node_test(f"node --test {NODE_TEST_REPORT}", "node:test: there are tests, and no test script")
+    return missing("node.test", "package.json has no test script, and there are no test files")
+
+
+def lint(folder: Path) -> ResolvedGate:
+    """eslint or biome where configured, else the lint script."""
+    if look.has(folder, "eslint.config.*", ".eslintrc*") or "eslintConfig" in _package(folder):
+        return _eslint(folder)
+    if look.has(folder, "biome.json", "biome.jsonc"):
+        return _tool("node.lint", "biome", "lint .", "biome, because it is configured")
+    if script := _script(folder, "lint"):
+        return _as_written(folder, "lint", script)
+    return missing("node.lint", "no linter is configured and package.json has no lint script")
+
+
+def types(folder: Path) -> ResolvedGate:
+    """The script for types where there is one, else tsc where there is a tsconfig.json."""
+    for name in ("typecheck", "type-check", "types", "check-types", "tsc"):
+        if script := _script(folder, name):
+            return _as_written(folder, name, script, member="types")
+    if look.has(folder, "tsconfig.json"):
+        return _tool("node.types", "tsc", "--noEmit -p tsconfig.json", "tsc, because there is a tsconfig.json")
+    return missing("node.types", "there is no tsconfig.json and no typecheck script")
+
+
+def build(folder: Path) -> ResolvedGate:
+    """The build script."""
+    if script := _script(folder, "build"):
+        return _as_written(folder, "build", script)
+    return missing("node.build", "package.json has no build script")
+
+
+def _node_test(command: str, why: str) -> ResolvedGate:
+    return replace(reporting(Report.JUNIT, lines(_node("node.test"), REPORT, command), why, "node"), canary="node")
+
+
+def _reports(folder: Path, step: Step) -> bool:
+    """Whether it is known how the step can be made to report."""
+    if step.program == "node":
+        return "--test" in step.words
+    return step.program in _RUNNERS and _depends_on(folder, step.program)
+
+
+def _made_to_report(folder: Path, found: Sequence[Step], index: int) -> ResolvedGate:
+    """One step of the test script reports; what comes before and after it is run as it is written."""
+    step = found[index]
+    if step.program == "node":  # the reporter's options must stand before any path, which would end node's own
+        ready = _node_test(f"node {NODE_TEST_REPORT} {' '.join(step.words[1:])}", "node:test, from the test script")
+    else:
+        ready = _RUNNERS[step.program](folder, step.words[1:])
+    if any((folder / word.strip("'\"")).is_file() for word in step.words[1:] if not word.startswith("-")):
+        ready = replace(ready, canary="")  # it runs files by name, and so none that is added
+    *needed, command = ready.run.split("\n")
+    before = [f"sh -c {shlex.quote(each.line)}" for each in found[:index]]
+    after = [f"sh -c {shlex.quote(each.line)}" for each in found[index + 1 :]]
+    path = PATH if before or after or step.wrapper else ""
+    own = "export " + " ".join(step.env) if step.env else ""
+    wrapped = " ".join((*step.wrapper, command))
+    return replace(ready, run=lines(*needed, path, *before, own, wrapped, *after))
+
+
+def _by_steps(folder: Path, script: str, found: Sequence[Step]) -> ResolvedGate:
+    """The test script by its exit code, without the steps of linters; as it is where it has no other."""
+    if not found:
+        return _as_written(folder, "test", script)
+    run = lines(_node("node.test"), PATH, *(f"sh -c {shlex.quote(step.line)}" for step in found))
+    return plain(run, "the test script of package.json, by its exit code", "node")
+
+
+def _vitest(folder: Path, rest: Sequence[str]) -> ResolvedGate:
+    rest = [word for word in _without_ours(rest) if word not in ("run", "watch", "dev")]
+    options = 'run --reporter=default --reporter=junit --outputFile.junit="$report"'
+    known = _configured(folder, rest, "vitest.config.*", "vite.config.*")
+    return _reporting_tool("vitest", f"{options} {' '.join(rest)}", "vitest", known)
+
+
+def _jest(folder: Path, rest: Sequence[str]) -> ResolvedGate:
+    """With a reporter of ours, so that none has to be among the project's packages."""
+    rest = _without_ours(rest)
+    options = f"--ci --forceExit --reporters=default --reporters={JEST_REPORT} {' '.join(rest)}"
+    reporter = lines(placed("jest_report.cjs", JEST_REPORT), 'export INTERLOCK_JEST_REPORT="$report"')
+    known = _configured(folder, rest, "jest.config.*")
+    return _reporting_tool("jest", options, "jest", lines(reporter, known))
+
+
+def _mocha(folder: Path, rest: Sequence[str]) -> ResolvedGate:
+    """A test file that cannot be loaded is a test that fails, as elsewhere."""
+    ours = f'--require {MOCHA_LOADING} --reporter xunit --reporter-option output="$report"'
+    before = lines(placed("mocha_loading.cjs", MOCHA_LOADING), _configured(folder, rest, ".mocharc.*"))
+    return _reporting_tool("mocha", f"{ours} {' '.join(_without_ours(rest))}", "mocha with its xunit report", before)
+
+
+def _without_ours(words: Sequence[str]) -> list[str]:
+    before = ("", *words)
+    return [
+        word
+        for last, word in zip(before, words, strict=False)
+        if last not in OURS_WITH_VALUE and word not in OURS_WITH_VALUE and not OURS.fullmatch(word)
+    ]
+
+
+def _configured(folder: Path, words: Sequence[str], *names: str) -> str:
+    """A phrase for the options that keep to the known configuration: a stage may be allowed to move that."""
+    known = look.has(folder, *names)
+    if not known or any(word == "-c" or word.startswith("--config") for word in words):
+        return "known=()"
+    return f"known=(--config {shlex.quote(known)}); [ -f {shlex.quote(known)} ] || known=()"
+
+
+_RUNNERS = {"vitest": _vitest, "jest": _jest, "mocha": _mocha}
+
+
+def _eslint(folder: Path) -> ResolvedGate:
+    formatter = "@microsoft/eslint-formatter-sarif"
+    if not _depends_on(folder, formatter):
+        return _tool("node.lint", "eslint", ".", "eslint by its exit code, because it is configured")
+    path = "node_modules/.bin/eslint"
+    run = lines(_node("node.lint"), need("node.lint", path, INSTALL), f'{path} -f {formatter} -o "$REPORT" .')
+    return reporting(Report.SARIF, run, "eslint with its SARIF formatter", "node")
+
+
+def _reporting_tool(program: str, options: str, why: str, before: str) -> ResolvedGate:
+    path = f"node_modules/.bin/{program}"
+    command = f'{path} {options.rstrip()} ${{known[@]+"${{known[@]}}"}}'
+    run = lines(_node("node.test"), need("node.test", path, INSTALL), REPORT, before, command)
+    return replace(reporting(Report.JUNIT, run, f"{why}, because the project depends on it", "node"), canary=program)
+
+
+def _tool(gate: str, program: str, options: str, why: str) -> ResolvedGate:
+    path = f"node_modules/.bin/{program}"
+    return plain(lines(_node(gate), need(gate, path, INSTALL), f"{path} {options}"), why, "node")
+
+
+def _as_written(folder: Path, name: str, script: str, *, member: str = "") -> ResolvedGate:
+    """A script in the way npm runs it: by sh, with the project's programs on PATH, after its `pre` script."""
+    gate = f"node.{member or name}"
+    scripts = [part for part in (_script(folder, f"pre{name}"), script, _script(folder, f"post{name}")) if part]
+    run = lines(_node(gate), PATH, *(f"sh -c {shlex.quote(part)}" for part in scripts))
+    return plain(run, f"the {name} script of package.json, by its exit code", "node")
+
+
+def _node(gate: str) -> str:
+    return need(gate, "node", "install Node where the gate runs")
+
+
+def _package(folder: Path) -> dict[str, object]:
+    return dict(look.json_object(folder, "package.json"))
+
+
+def _script(folder: Path, name: str) -> str:
+    script = look.at(_package(folder), "scripts").get(name)
+    return script if isinstance(script, str) and NO_TEST not in script else ""
+
+
+def _depends_on(folder: Path, package: str) -> bool:
+    content = _package(folder)
+    return any(package in look.at(content, kind) for kind in ("devDependencies", "dependencies"))
+
+
+DEPTH_MAX = 6
+_QUOTED = re.compile(r"""'[^']*'|"[^"$`\\]*\"""")
+_FOR_A_SHELL = re.compile(r"""[;|<>$`\n(){}#\\'"]|(?<!&)&(?!&)""")
+_TOKEN = re.compile(r"""(?:'[^']*'|"[^"]*"|[^\s'"])+""")
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=\S*")
+_MANAGERS = ("npm", "yarn", "pnpm", "bun")
+_COVERAGE = ("nyc", "c8")
+_WITH_VALUE = ("--include", "--exclude", "--reporter", "-r", "-x", "-n", "--lines", "--branches", "--functions",
+               "--statements", "--report-dir", "--temp-dir", "--config", "--src", "--cwd", "--extension",
+               "-o")  # fmt: skip
+# Tools whose verdict belongs to the gates lint and types: a step that runs one is no part of testing.
+_NOT_TESTS = frozenset({
+    "eslint", "standard", "ts-standard", "semistandard", "neostandard", "xo", "prettier", "tslint", "jshint", "jscs",
+    "biome", "oxlint", "dprint", "tsd", "attw", "publint", "snazzy", "aud", "cspell", "markdownlint", "commitlint",
+    "lockfile-lint", "ls-lint", "knip", "eclint", "npmignore", "lint-staged", "dtslint", "check-dts",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command of a script. `words` are as the shell would read them, quotes kept; empty where it is left as it is.
+    `env` are assignments, `wrapper` the words of a coverage program before it."""
+
+    raw: str
+    words: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    wrapper: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """The step as sh runs it."""
+        if not self.words:
+            return self.raw
+        return " ".join(("env", *self.env, *self.wrapper, *self.words) if self.env else (*self.wrapper, *self.words))
+
+    @property
+    def program(self) -> str:
+        return self.words[0] if self.words else ""
+
+
+def steps(package: Mapping[str, object], name: str) -> tuple[Step, ...]:
+    """The steps of the script `name` with those before and after it, but for those of linters. Empty without one."""
+    return tuple(step for step in _steps(look.at(package, "scripts"), name, 0) if step.program not in _NOT_TESTS)
+
+
+def _steps(scripts: Mapping[str, object], name: str, depth: int) -> Iterator[Step]:
+    for each in (f"pre{name}", name, f"post{name}"):
+        script = scripts.get(each)
+        if isinstance(script, str) and script.strip():
+            yield from _of_script(scripts, script.strip(), depth)
+
+
+def _of_script(scripts: Mapping[str, object], script: str, depth: int) -> Iterator[Step]:
+    words = _TOKEN.findall(script)
+    glued = any("&&" in word and word != "&&" for word in words)
+    if depth > DEPTH_MAX or glued or _FOR_A_SHELL.search(_QUOTED.sub("", script)):
+        yield Step(script)
+        return
+    for joined, part in groupby(words, lambda word: word == "&&"):
+        if not joined:
+            yield from _of_part(scripts, list(part), depth)
+
+
+def _of_part(scripts: Mapping[str, object], part: Sequence[str], depth: int) -> Iterator[Step]:
+    env, words = _without_env(part)
+    wrapper, words = _without_wrapper(words)
+    called = _called(words, scripts)
+    if called:
+        for step in _steps(scripts, called, depth + 1):
+            yield Step(step.raw, step.words, (*env, *step.env), (*wrapper, *step.wrapper))
+    else:
+        yield Step(" ".join(part), tuple(_plain(words)), tuple(env), tuple(wrapper))
+
+
+def _without_env(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    rest = list(words[1:] if words[:1] and words[0] in ("cross-env", "env") else words)
+    env = []
+    while rest and _ASSIGNMENT.fullmatch(rest[0]):
+        env.append(rest.pop(0))
+    return env, rest
+
+
+def _without_wrapper(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """A coverage program and its options, and what it starts."""
+    if not words or words[0] not in _COVERAGE:
+        return [], list(words)
+    index = 1
+    while index < len(words) and words[index].startswith("-"):
+        index += 2 if words[index] in _WITH_VALUE else 1
+    return list(words[:index]), list(words[index:])
+
+
+def _called(words: Sequence[str], scripts: Mapping[str, object]) -> str:
+    """The script that `npm run NAME` and the like start; empty where something else is run, or more is said."""
+    if not words or words[0] not in _MANAGERS:
+        return ""
+    rest = [word for word in words[1:] if word not in ("-s", "--silent", "-q")]
+    rest = rest[1:] if rest[:1] in (["run"], ["run-script"]) else rest
+    return rest[0] if len(rest) == 1 and isinstance(scripts.get(rest[0]), str) else ""
+
+
+def _plain(words: Sequence[str]) -> list[str]:
+    """Without `npx`, and a program of node_modules by its name."""
+    rest = list(words)
+    if rest[:1] == ["npx"] and len(rest) > 1 and not rest[1].startswith("-"):
+        rest = rest[1:]
+    local = r"(?:\./)?node_modules/(?:\.bin/([\w.-]+)|(mocha|jest|vitest)/bin/[\w.-]+)"
+    if len(rest) > 1 and rest[0] == "node" and (found := re.fullmatch(local, rest[1])):
+        return [found[1] or found[2], *rest[2:]]
+    if rest and (found := re.fullmatch(local, rest[0])):
+        return [found[1] or found[2], *rest[1:]]
+    return rest

@@ -1,0 +1,273 @@
+"""The tree to a validated model. Rule: what is broken is told and left out, so that the rest is still checked."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ValidationError
+
+from interlock.pipelinefile import kinds, models
+from interlock.pipelinefile.mistakes import nearest
+from interlock.pipelinefile.yaml import Mapping, Node, Path, Scalar, Sequence, Where, step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic_core import ErrorDetails
+
+    from interlock.pipelinefile.mistakes import Mark, Mistakes
+
+_ROUNDS = 6
+_EMPTY_MEANS_SOMETHING = {"equals", "default"}
+_EXPECTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping of names",
+    "model_type": "a mapping",
+}
+_PARTS: dict[str, type[BaseModel]] = {
+    "inputs": models.InputPart, "agents": models.AgentPart, "defaults": models.DefaultsPart,
+    "limits": models.LimitsPart, "setup": models.SetupPart, "stages": models.StagePart,
+    "produces": models.ArtifactPart,
+    "on_reject": models.RulePart, "when": models.WhenPart, "for_each": models.ForEachPart,
+    "deliver": models.DeliverPart,
+}  # fmt: skip
+_NAMED = {"inputs", "agents", "stages", "produces"}
+
+
+@dataclass(frozen=True, slots=True)
+class Shaped:
+    """The model of what is sound, where it stands, and the places of what lost a part of its own."""
+
+    file: models.PipelineFile
+    where: Where
+    broken: frozenset[Mark]
+    declared: dict[str, frozenset[str]]  # by section: the names that the user defined, sound or not
+
+    def is_broken(self, *path: str | int) -> bool:
+        """Whether a key or item right in the collection at `path` was left out, so that nothing may be
+        said of its absence."""
+        return bool(self.broken) and self.where.value(*path) in self.broken
+
+
+def shape(root: Mapping, mistakes: Mistakes) -> Shaped | None:
+    """None where nothing sound is left."""
+    broken: set[Mark] = set()
+    declared, told = _declared(root), mistakes.places()  # what reading told of a place is said once
+    if not root.get("version"):
+        mistakes.add(root.mark, "the file has no version", "begin with `version: 1`")
+    for empty in list(_empty_keys(root, ())):
+        if (mark := Where(root).key(*empty)) not in told:
+            mistakes.add(mark, f"{empty[-1]} has no value", "give it one, or take the key out")
+        root = _without(root, empty, broken)
+    for _ in range(_ROUNDS):
+        where = Where(root)
+        try:
+            file = kinds.file_model().model_validate({"version": 1, **_keys(root, ())})
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+            for detail in details:
+                path = _real(detail["loc"], where)
+                if not {where.value(*path), where.key(*path)} & told:
+                    _tell(detail, where, mistakes, broken)
+            places = {_real(detail["loc"], where) for detail in details}
+            if () in places:
+                return None
+            for path in sorted(places, key=_deepest_and_last_first):
+                root = _without(root, path, broken)
+        else:
+            return Shaped(file, where, frozenset(broken), declared)
+    return None
+
+
+def _declared(root: Mapping) -> dict[str, frozenset[str]]:
+    sections = ((key.text, node) for key, node in root.entries if key.text in _NAMED)
+    return {
+        name: frozenset(key.text for key, _ in node.entries) for name, node in sections if isinstance(node, Mapping)
+    }
+
+
+def _empty_keys(node: Node, path: Path) -> Iterator[Path]:
+    """Keys without a value: told here, since a model could not tell them from absent ones."""
+    if isinstance(node, Sequence):
+        for index, item in enumerate(node.items):
+            yield from _empty_keys(item, (*path, index))
+    if isinstance(node, Mapping):
+        for key, value in node.entries:
+            below = (*path, key.text)
+            if isinstance(value, Scalar) and value.value is None and key.text not in _EMPTY_MEANS_SOMETHING:
+                yield below
+            elif not _is_own_key(below):
+                yield from _empty_keys(value, below)
+
+
+def _is_own_key(path: Path) -> bool:
+    """Whether it is an `x-` key, which belongs to the user, or an option of an adapter."""
+    key = path[-1]
+    own = isinstance(key, str) and key.startswith("x-") and not _is_own_name(path, len(path) - 1)
+    return own or (len(path) == 3 and path[0] == "agents" and key not in models.AgentPart.model_fields)
+
+
+def _keys(node: Mapping, path: Path) -> dict[str, object]:
+    return {
+        key.text: _data(value, (*path, key.text))
+        for key, value in node.entries
+        if not (key.text.startswith("x-") and _is_own_key((*path, key.text)))
+    }
+
+
+def _data(node: Node, path: Path) -> object:
+    match node:
+        case Scalar():
+            return node.value
+        case Sequence():
+            return [_data(item, (*path, index)) for index, item in enumerate(node.items)]
+        case Mapping():
+            return _keys(node, path)
+
+
+def _deepest_and_last_first(path: Path) -> tuple[int, str]:
+    return -len(path), "".join(chr(0x10FFFF - part) if isinstance(part, int) else part for part in path)
+
+
+def _without(root: Mapping, path: Path, broken: set[Mark]) -> Mapping:
+    """The tree less what is at `path`, whose owner is noted as broken."""
+    owner = Where(root).node(*path[:-1])
+    if owner is None:
+        return root
+    broken.add(owner.mark)
+    if isinstance(owner, Sequence) and (above := Where(root).node(*path[:-2])):
+        broken.add(above.mark)
+    pruned = _cut(root, path)
+    return pruned if isinstance(pruned, Mapping) else root
+
+
+def _cut(node: Node, path: Path) -> Node | None:
+    part, below = path[0], path[1:]
+    if isinstance(node, Mapping):
+        cut = (
+            (key, _cut(value, below) if below else None) if key.text == part else (key, value)
+            for key, value in node.entries
+        )
+        return Mapping(tuple((key, value) for key, value in cut if value is not None), node.mark)
+    if isinstance(node, Sequence):
+        items = (
+            (_cut(item, below) if below else None) if index == part else item for index, item in enumerate(node.items)
+        )
+        return Sequence(tuple(item for item in items if item is not None), node.mark)
+    return node
+
+
+def _tell(detail: ErrorDetails, where: Where, mistakes: Mistakes, broken: set[Mark]) -> None:
+    path, kind = _real(detail["loc"], where), detail["type"]
+    name = str(detail["loc"][-1]) if detail["loc"] else ""
+    if kind == "missing":
+        if where.value(*path) not in broken:
+            mistakes.add(where.key(*path), f"{_owner(path)} has no {name}", f"add {name}")
+    elif kind == "extra_forbidden":
+        mistakes.add(where.key(*path), f"unknown key {name}", nearest(name, _known_keys(path)))
+    elif kind == "too_short" and where.value(*path) in broken:
+        return  # what was in it is told already
+    elif kind == "mistake":
+        mistakes.add(where.value(*path), *_mistake(detail))
+    else:
+        mistakes.add(where.value(*path), *_plainly(detail, path))
+
+
+def _real(loc: tuple[str | int, ...], where: Where) -> Path:
+    """The part of pydantic's path that is in the file."""
+    path: list[str | int] = []
+    node: Node = where.root
+    for part in loc:
+        found = step(node, part)
+        if found is None:
+            break
+        path.append(part)
+        node = found[1]
+    return tuple(path)
+
+
+def _owner(path: Path) -> str:
+    names = [part if isinstance(part, str) else f"[{part + 1}]" for part in path]
+    return ".".join(names).replace(".[", "[") or "the file"
+
+
+def _mistake(detail: ErrorDetails) -> tuple[str, str]:
+    context = detail.get("ctx", {})
+    return str(context["what"]), str(context["hint"])
+
+
+def _plainly(detail: ErrorDetails, path: Path) -> tuple[str, str]:
+    """Pydantic's finding in our words."""
+    context, kind = detail.get("ctx", {}), detail["type"]
+    name = _owner(path[-2:] if path and isinstance(path[-1], int) else path[-1:])
+    if kind in _EXPECTED:
+        return f"{name} is {_said(detail['input'])}, not {_EXPECTED[kind]}", _wanted(kind, detail["input"], name)
+    if kind == "literal_error":
+        known = re.findall(r"'([^']+)'|(\d+)", str(context["expected"]))
+        words = [text or number for text, number in known]
+        return f"{name} is {_said(detail['input'])}", nearest(str(detail["input"]), words)
+    if kind in ("greater_than_equal", "greater_than"):
+        least = context.get("ge", context.get("gt"))
+        relation = "at least" if "ge" in context else "more than"
+        return f"{name} is {_said(detail['input'])}", f"it has to be {relation} {least:g}"
+    if kind == "less_than_equal":
+        return f"{name} is {_said(detail['input'])}", f"it can be {context['le']} at most"
+    if kind == "too_short":
+        return f"{name} is empty", "name at least one"
+    return f"{name} is wrong", detail["msg"]
+
+
+def _said(value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case dict():
+            return "a mapping"
+        case list():
+            return "a list"
+        case str() if len(value) > 60 or "\n" in value:
+            return "text"
+        case str():
+            return f'the text "{value}"'
+        case _:
+            return str(value)
+
+
+def _wanted(kind: str, value: object, name: str) -> str:
+    if kind == "string_type" and isinstance(value, int | float):
+        return f'put it in quotes: "{_said(value)}"'
+    if kind == "int_type" and isinstance(value, str) and value.isdigit():
+        return f"take the quotes away: {value}"
+    if kind == "bool_type" and isinstance(value, str):
+        return "write true or false, without quotes"
+    if kind == "list_type" and isinstance(value, str):
+        return f"write it as a list: [{value}]"
+    if kind == "model_type" and isinstance(value, str) and re.fullmatch(r"[\w-]+:\S.*", value):
+        return "put a space after the colon"
+    if name == "deliver":
+        return "write {branch: NAME}; what is accepted always becomes a branch of its own"
+    return f"write {_EXPECTED[kind]}"
+
+
+def _known_keys(path: Path) -> list[str]:
+    part = _part(path[:-1])
+    return [field.alias or name for name, field in part.model_fields.items()]
+
+
+def _part(path: Path) -> type[BaseModel]:
+    """The model of the mapping at `path`."""
+    named = [part for index, part in enumerate(path) if isinstance(part, str) and not _is_own_name(path, index)]
+    if not named:
+        return models.PipelineFile
+    return kinds.part_at(named) or _PARTS.get(named[-1], models.PipelineFile)
+
+
+def _is_own_name(path: Path, index: int) -> bool:
+    """Whether the part at `index` is a name that the user gave, as a stage's is."""
+    return index > 0 and path[index - 1] in _NAMED and not _is_own_name(path, index - 1)

@@ -1,0 +1,175 @@
+"""Prompts and branch names with values in them. Rule: a variable that nobody sets is found when the file is loaded.
+
+Templates are minijinja's (Jinja's language, without access to Python), strict about undefined values,
+and bounded in work by fuel.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import minijinja
+
+from interlock.pipelinefile.mistakes import nearest
+from interlock.ports import UsageError
+
+FUEL = 5_000_000
+_FUNCTIONS = frozenset({"range", "dict", "namespace"})
+_UNKNOWN = {"UnknownFilter", "UnknownFunction", "UnknownTest", "TemplateNotFound", "UnknownMethod"}
+_TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_STRING = re.compile(r"'[^']*'|\"[^\"]*\"")
+_SUBSCRIPT = re.compile(r"(?<![\w.])(artifacts|inputs)\s*\[\s*(['\"])(.*?)\2\s*\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a template may name. `inputs` and `artifacts` are there for stage `stage`;
+    `makers` tells of each artifact of the pipeline which stage makes it."""
+
+    names: frozenset[str]
+    inputs: frozenset[str] = frozenset()
+    artifacts: frozenset[str] = frozenset()
+    makers: Mapping[str, str] | None = None
+    stage: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """One thing wrong in a template, `offset` characters in."""
+
+    offset: int
+    message: str
+    hint: str
+
+
+def render(template: str, values: Mapping[str, object]) -> str:
+    """The template filled in. Raises UsageError where it is wrong, names what is not there, or never ends."""
+    try:
+        return _environment().render_str(template, **values)
+    except minijinja.TemplateError as error:
+        line = f"line {error.line}: " if error.line else ""
+        said = f"{error.kind}" if not error.detail else f"{error.detail}"
+        raise UsageError(f"the template cannot be filled in: {line}{said}: check the values that it names") from None
+
+
+def flaws(template: str, known: Known) -> list[Flaw]:
+    """What is wrong with a template, as far as can be said without its values."""
+    if "{" not in template:
+        return []
+    try:
+        undeclared = _environment().undeclared_variables_in_str(template, nested=True)
+    except minijinja.TemplateError as error:
+        return [_syntax(template, error)]
+    found = [flaw for name in sorted(undeclared) if (flaw := _undefined(template, name, known))]
+    found += _subscripts(template, known)
+    return sorted(found, key=lambda flaw: flaw.offset) or _trial(template, known)
+
+
+def tag_at(template: str, offset: int) -> tuple[str, int]:
+    """The tag that holds `offset`, and where it begins; empty where there is none."""
+    for match in _TAG.finditer(template):
+        if match.start() <= offset < match.end():
+            return match.group(), match.start()
+    return "", offset
+
+
+@cache
+def _environment() -> minijinja.Environment:
+    environment = minijinja.Environment()
+    environment.undefined_behavior = "strict"
+    environment.fuel = FUEL
+    environment.keep_trailing_newline = True
+    environment.auto_escape_callback = _never
+    return environment
+
+
+def _never(name: str) -> bool:
+    return False
+
+
+def _syntax(template: str, error: minijinja.TemplateError) -> Flaw:
+    said = error.detail or error.message
+    return Flaw(_offset(template, error), f"the template is wrong ({said})", "mend the tag; {{ and }} hold a value")
+
+
+def _offset(template: str, error: minijinja.TemplateError) -> int:
+    """minijinja counts bytes."""
+    if error.range is None:
+        return 0
+    return len(template.encode()[: error.range[0]].decode("utf-8", "ignore"))
+
+
+def _undefined(template: str, name: str, known: Known) -> Flaw | None:
+    head, _, rest = name.partition(".")
+    if head in _FUNCTIONS:
+        return None
+    said = _said_of(head, rest, known)
+    return Flaw(_find(template, name), f"{name} is not defined", said) if said else None
+
+
+def _said_of(head: str, rest: str, known: Known) -> str:
+    """The hint of an undefined name, empty where it is defined."""
+    roots = {name.partition(".")[0] for name in known.names}
+    if head not in roots:
+        return nearest(head, known.names)
+    if head == "inputs":
+        return "" if not rest or rest.partition(".")[0] in known.inputs else _undeclared_input(rest, known)
+    if head == "artifacts":
+        return f"write artifacts['STAGE/NAME'], not artifacts.{rest}" if rest and rest != "items" else ""
+    if head == "item" or (head in known.names and not rest):
+        return ""
+    if rest and f"{head}.{rest}" in known.names:
+        return ""
+    return nearest(f"{head}.{rest}", {name for name in known.names if name.partition(".")[0] == head})
+
+
+def _undeclared_input(name: str, known: Known) -> str:
+    return nearest(name, known.inputs, f"declare {name} under inputs")
+
+
+def _subscripts(template: str, known: Known) -> Iterator[Flaw]:
+    for tag in _TAG.finditer(template):
+        for match in _SUBSCRIPT.finditer(tag.group()):
+            owner, name, offset = match.group(1), match.group(3), tag.start() + match.start()
+            if owner == "inputs" and "inputs" in known.names and name not in known.inputs:
+                yield Flaw(offset, f"inputs['{name}'] is not defined", _undeclared_input(name, known))
+            if owner == "artifacts" and "artifacts" in known.names and name not in known.artifacts:
+                yield Flaw(offset, f"artifacts['{name}'] is not there", _missing_artifact(name, known))
+
+
+def _missing_artifact(name: str, known: Known) -> str:
+    maker = (known.makers or {}).get(name, "")
+    if maker and maker == known.stage:
+        return f"{maker} makes it itself, name one from before"
+    if maker:
+        return f"add {maker} to the needs of {known.stage}"
+    return nearest(name, known.artifacts, "no stage that this one needs makes any")
+
+
+def _find(template: str, name: str) -> int:
+    """Where a dotted name stands in a tag, outside of strings."""
+    pattern = re.compile(r"(?<![\w.])" + r"\s*\.\s*".join(map(re.escape, name.split("."))) + r"\b")
+    for tag in _TAG.finditer(template):
+        blanked = _STRING.sub(lambda match: " " * len(match.group()), tag.group())
+        if match := pattern.search(blanked):
+            return tag.start() + match.start()
+    return 0
+
+
+def _trial(template: str, known: Known) -> list[Flaw]:
+    """Filled in once with values of the right kind, to find filters and functions that are not there."""
+    values = {
+        **dict.fromkeys((name for name in known.names if "." not in name), ""),
+        "task": "", "feedback": "", "item": {}, "run": {"id": ""}, "stage": {"id": ""},
+        "inputs": dict.fromkeys(known.inputs, ""), "artifacts": dict.fromkeys(known.artifacts, ""),
+    }  # fmt: skip
+    try:
+        _environment().render_str(template, **values)
+    except minijinja.TemplateError as error:
+        if error.kind in _UNKNOWN:
+            hint = "use one of minijinja's, or do without"
+            return [Flaw(_offset(template, error), error.detail or error.message, hint)]
+    return []

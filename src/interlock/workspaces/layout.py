@@ -1,0 +1,134 @@
+"""Plain checkouts: lay a tree's files out, and put them back.
+
+Another kind of checkout (an overlay over a template) would replace this, and `removal`. Rule: content goes byte
+for byte, without filters, in both directions.
+"""
+
+# Paths are bytes here, which pathlib cannot hold.
+# ruff: noqa: PTH102, PTH108, PTH211
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from interlock.workspaces import trees
+from interlock.workspaces.objects import Objects, disk_trouble
+from interlock.workspaces.removal import is_folder, remove
+from interlock.workspaces.trees import Entry, Listing
+
+_TICK_NS = 20_000_000  # coarsest clock of a file system in use, but for those that keep whole seconds only
+_COARSE_NS = 2_000_000_000
+
+Seen = tuple[int, int, int, int, int]  # mode, size, mtime, ctime (ns), inode
+
+
+@dataclass(slots=True)
+class CheckoutIndex:
+    """What a checkout looked like when it was handed over, to see cheaply what has changed since.
+
+    A file is unchanged where mode, size, times and inode are. An agent can set the mtime back but not the
+    ctime; files whose ctime is too close to `until_ns` are read in any case.
+    """
+
+    seen: dict[bytes, Seen] = field(default_factory=dict)
+    until_ns: int = 0
+    inner: dict[bytes, str] = field(default_factory=dict)  # files of submodules, and the blobs that they are
+    left: frozenset[bytes] = frozenset()  # what setup and carry left, relative to the root
+    replaced: frozenset[bytes] = frozenset()  # where what setup made stands in place of what the tree has
+
+    def unchanged(self, path: bytes, now: os.stat_result) -> bool:
+        return self.seen.get(path) == seen(now) and now.st_ctime_ns < self.until_ns
+
+    def is_replaced(self, path: bytes) -> bool:
+        """Whether a tracked file of this path is not the tree's here, but setup's or not there."""
+        return bool(self.replaced) and any(path == at or path.startswith(at + b"/") for at in self.replaced)
+
+
+def seen(status: os.stat_result) -> Seen:
+    return status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def lay_out(objects: Objects, listing: Listing, tree: Path) -> CheckoutIndex:
+    """Write the files of `listing` into the empty folder `tree`; submodules become empty folders.
+
+    Raises InfrastructureError (disk full, an object is missing).
+    """
+    laid = CheckoutIndex()
+    root = os.fsencode(tree)
+    try:
+        for folder in sorted(listing):
+            if folder:
+                os.mkdir(root + b"/" + folder)
+        files, links = [], []
+        for path, entry in trees.leaves(listing):
+            if entry.mode == trees.LINK:
+                links.append((path, entry))
+            elif entry.mode == trees.SUBMODULE:
+                os.mkdir(root + b"/" + path)
+            else:
+                files.append((path, entry))
+        _write_files(objects, root, files, laid)
+        _write_links(objects, root, links, laid)
+    except OSError as error:
+        raise disk_trouble(tree, error) from error
+    return laid
+
+
+def lay_again(objects: Objects, paths: Iterable[tuple[bytes, Entry]], tree: Path, laid: CheckoutIndex) -> None:
+    """Put files back as the tree has them, whatever lies there now."""
+    root = os.fsencode(tree)
+    wanted = list(paths)
+    for path, _ in wanted:
+        _make_way(root, path)
+    _write_files(objects, root, [item for item in wanted if item[1].mode != trees.LINK], laid)
+    _write_links(objects, root, [item for item in wanted if item[1].mode == trees.LINK], laid)
+
+
+def hand_over(laid: CheckoutIndex) -> None:
+    """From here on somebody else may write. What was written within the last tick cannot be told by its times."""
+    whole = all(status[3] % 1_000_000_000 == 0 for status in laid.seen.values())
+    laid.until_ns = time.time_ns() - (_COARSE_NS if whole else _TICK_NS)
+
+
+def _make_way(root: bytes, path: bytes) -> None:
+    parts = path.split(b"/")
+    for depth in range(1, len(parts)):
+        folder = root + b"/" + b"/".join(parts[:depth])
+        if not is_folder(folder):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(folder)
+            os.mkdir(folder)
+    remove(root + b"/" + path)
+
+
+def _write_files(objects: Objects, root: bytes, files: list[tuple[bytes, Entry]], laid: CheckoutIndex) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    contents = objects.stream(entry.oid for _, entry in files)
+    for (path, entry), (_, chunks) in zip(files, contents, strict=True):
+        fd = os.open(root + b"/" + path, flags, 0o777 if entry.mode == trees.PROGRAM else 0o666)
+        try:
+            for chunk in chunks:
+                write_all(fd, chunk)
+            laid.seen[path] = seen(os.fstat(fd))
+        finally:
+            os.close(fd)
+
+
+def _write_links(objects: Objects, root: bytes, links: list[tuple[bytes, Entry]], laid: CheckoutIndex) -> None:
+    contents = objects.stream(entry.oid for _, entry in links) if links else ()
+    for (path, _), (_, chunks) in zip(links, contents, strict=True):
+        target = b"".join(chunks)
+        os.symlink(target, root + b"/" + path)
+        laid.seen[path] = seen(os.lstat(root + b"/" + path))
+
+
+def write_all(fd: int, content: bytes) -> None:
+    """os.write until all of it is written."""
+    written = os.write(fd, content)
+    while written < len(content):
+        written += os.write(fd, content[written:])

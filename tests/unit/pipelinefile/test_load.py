@@ -1,0 +1,382 @@
+"""Whole pipelines, as they are meant to be written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from interlock.core.judge_files import matches_in_any_case
+from interlock.core.pipeline import CommandLine, Expect, Gate, GateKind, Pipeline, Report, Rule, Stage, When
+from interlock.pipelinefile import (
+    InvalidPipeline,
+    Level,
+    Loaded,
+    decode_pipeline,
+    encode_pipeline,
+    json_schema,
+    load_pipeline,
+    require_runnable,
+    resolved_yaml,
+)
+from interlock.ports import InfrastructureError, UsageError
+
+FULL = """\
+# yaml-language-server: $schema=./interlock.schema.json
+version: 1
+name: feature
+include: [.interlock/agents.yaml]
+inputs:
+  ticket: {type: string, required: false}
+  retries: {type: integer, default: 3}
+x-own: &commands [CI, TERM]
+defaults: {attempts: 4, timeout: 30m, idle_timeout: 5m}
+limits: {attempts: 40, tokens: 2000000, cost_usd: 20, wall: 4h}
+protect: [tests/acceptance/**, pyproject.toml]
+setup:
+  - run: uv sync --frozen
+    key: [uv.lock]
+    paths: [.venv]
+    settle: [uv, sync, --offline]
+carry: [data.bin]
+stages:
+  brief:
+    run: cat docs/brief.txt > "$ARTIFACTS/brief.txt"
+    produces:
+      text: {file: brief.txt}
+  plan:
+    needs: [brief]
+    agent: planner
+    prompt: {file: prompts/plan.md}
+    writes: []
+    produces:
+      plan: {file: plan.md, sections: [Goal, Approach]}
+      size: {file: size.json, schema: {file: schemas/size.json}}
+  code:
+    needs: [plan]
+    agent: coder
+    dir: web
+    env: *commands
+    prompt:
+      text: |
+        Task: {{ task }}
+        {{ artifacts['plan/plan'] }} {{ inputs.ticket }} {{ feedback }}
+    writes: [src/**, '*.css', /docs/**]
+    when: {artifact: plan/size, at: /size, equals: large}
+    timeout: 90s
+    gates:
+      - id: lint
+        run: ruff check --output-format sarif -o "$REPORT" .
+        report: sarif
+        dir: app
+      - id: test
+        run: [pytest, "--junitxml", "$REPORT"]
+        report: junit
+        expect: new_tests_fail
+        cache: none
+        x-why: it is red at first
+    on_reject:
+      - {gate: test, goto: plan, max: 2}
+      - {after: 2, agent: strong}
+  ship:
+    needs: [code]
+    gates:
+      - id: merge
+        approve: Merge this?
+    on_reject:
+      - {goto: code}
+deliver: {branch: "feature/{{ inputs.ticket }}-{{ run.id }}", series: true}
+"""
+AGENTS = """\
+version: 1
+agents:
+  planner: {use: command, run: [./plan], model: small, fallback: [coder]}
+  coder: {use: command, run: ./code, secrets: [KEY]}
+  strong: {use: scripted, seed: 7, rate: 0.2}
+protect: [conftest.py]
+"""
+SIZE = '{"type": "object", "properties": {"size": {"enum": ["small", "large"]}}}'
+SMALL = "version: 1\nstages:\n  code:\n    run: make\n    gates:\n      - {id: test, run: make test}\n"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write(tmp_path, "interlock.yaml", FULL)
+    write(tmp_path, ".interlock/agents.yaml", AGENTS)
+    write(tmp_path, "prompts/plan.md", "Plan: {{ artifacts['brief/text'] }}")
+    write(tmp_path, "schemas/size.json", SIZE)
+    write(tmp_path, "data.bin", "x")
+    return tmp_path
+
+
+def write(root: Path, path: str, content: str) -> Path:
+    target = root / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(content)
+    return target
+
+
+def load(root: Path) -> Loaded:
+    return load_pipeline(root / "interlock.yaml", root)
+
+
+def load_text(root: Path, content: str) -> Loaded:
+    return load_pipeline(write(root, "interlock.yaml", content), root)
+
+
+def test_a_full_pipeline_has_nothing_to_complain_about(root: Path) -> None:
+    loaded = load(root)
+    assert loaded.findings == ()
+    assert loaded.pipeline.name == "feature"
+    assert [stage.id for stage in loaded.pipeline.stages] == ["brief", "plan", "code", "ship"]
+    assert [path for path, _ in loaded.sources] == [
+        "interlock.yaml",
+        ".interlock/agents.yaml",
+        "schemas/size.json",
+        "prompts/plan.md",
+    ]
+    require_runnable(loaded)
+
+
+def test_defaults_are_filled_in(root: Path) -> None:
+    pipeline = load(root).pipeline
+    plan, code = pipeline.stage("plan"), pipeline.stage("code")
+    assert (plan.attempts_max, plan.timeout_s, plan.idle_timeout_s) == (4, 1800, 300)
+    assert (code.timeout_s, code.idle_timeout_s) == (90, 90), "an inherited idle timeout never exceeds the timeout"
+    assert pipeline.limits.wall_s == 4 * 3600
+    assert pipeline.setup[0].settle == CommandLine(argv=("uv", "sync", "--offline"))
+    assert pipeline.inputs[1].default == "3"
+    assert not pipeline.inputs[1].required
+
+
+def test_built_in_gates_come_first(root: Path) -> None:
+    pipeline = load(root).pipeline
+    assert [gate.id for gate in pipeline.stage("plan").gates] == ["scope", "produces"]
+    assert [gate.id for gate in pipeline.stage("code").gates] == ["scope", "lint", "test"]
+    assert [gate.kind for gate in pipeline.stage("ship").gates] == [GateKind.SCOPE, GateKind.APPROVE]
+
+
+def test_a_gate_is_read_in_full(root: Path) -> None:
+    gate = load(root).pipeline.stage("code").gate("test")
+    expected = Gate(
+        id="test",
+        kind=GateKind.RUN,
+        command=CommandLine(argv=("pytest", "--junitxml", "$REPORT")),
+        report=Report.JUNIT,
+        expect=Expect.NEW_TESTS_FAIL,
+        dir="web",
+        cached=False,
+        canary="pytest",
+    )
+    assert replace(gate, digest="") == expected
+
+
+def test_a_folder_is_joined_into_globs_and_gates(root: Path) -> None:
+    code = load(root).pipeline.stage("code")
+    assert code.scope.writes == ("/web/src/**", "/web/**/*.css", "/docs/**")
+    assert code.gate("lint").dir == "web/app"
+
+
+def test_rules_and_conditions(root: Path) -> None:
+    code = load(root).pipeline.stage("code")
+    assert code.on_reject == (Rule(gate="test", goto="plan", max=2), Rule(after=2, agent="strong"))
+    assert code.when == When("plan/size", "/size", '"large"')
+    assert code.env == ("CI", "TERM")
+
+
+def test_included_definitions_merge(root: Path) -> None:
+    pipeline = load(root).pipeline
+    assert [agent.name for agent in pipeline.agents] == ["planner", "coder", "strong"]
+    assert pipeline.agent("strong").options == (("rate", "0.2"), ("seed", "7"))
+    protect = pipeline.stage("code").scope.protect
+    assert protect.index("conftest.py") < protect.index("pyproject.toml"), "what is included comes first"
+
+
+def test_what_a_run_is_judged_by_is_protected(root: Path) -> None:
+    protect = load(root).pipeline.stage("code").scope.protect
+    assert {".interlock/**", "/interlock.yaml", ".gitattributes", "/.github/workflows/**"} <= set(protect)
+    assert {"/prompts/plan.md", "/schemas/size.json"} <= set(protect)
+
+
+def test_a_path_is_relative_to_the_file_that_names_it(root: Path) -> None:
+    write(
+        root,
+        ".interlock/pipelines/quick.yaml",
+        SMALL.replace("run: make\n", "agent: a\n    prompt: {file: p/x.md}\n", 1),
+    )
+    write(root, ".interlock/pipelines/p/x.md", "Hello there")
+    file = root / ".interlock/pipelines/quick.yaml"
+    file.write_text(file.read_text() + "agents:\n  a: {use: command, run: ./a}\n")
+    pipeline = load_pipeline(file, root).pipeline
+    assert pipeline.name == "quick"
+    assert pipeline.stage("code").prompt.origin == ".interlock/pipelines/p/x.md"
+
+
+def test_the_name_that_is_given_wins(root: Path) -> None:
+    assert load_pipeline(root / "interlock.yaml", root, name="other").pipeline.name == "other"
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "changed"),
+    [
+        ("prompts/plan.md", "Plan", "Think", {"plan"}),
+        ("schemas/size.json", "small", "tiny", {"plan"}),
+        ("interlock.yaml", "ruff check", "ruff check --fix", {"code"}),
+        ("interlock.yaml", "# yaml", "# another comment: yaml", set()),
+        ("interlock.yaml", "x-why: it is red", "x-why: it is green", set()),
+    ],
+)
+def test_digests_follow_content(root: Path, path: str, old: str, new: str, changed: set[str]) -> None:
+    before = load(root).pipeline
+    write(root, path, (root / path).read_text().replace(old, new, 1))
+    after = load(root).pipeline
+    assert {one.id for one, two in zip(before.stages, after.stages, strict=True) if one.digest != two.digest} == changed
+    assert (before.digest != after.digest) == bool(changed)
+
+
+def test_a_recorded_pipeline_is_the_same_pipeline(root: Path) -> None:
+    pipeline = load(root).pipeline
+    text = encode_pipeline(pipeline)
+    assert decode_pipeline(text) == pipeline
+    assert decode_pipeline(text).stage("code") == pipeline.stage("code")
+    assert encode_pipeline(decode_pipeline(text)) == text
+
+
+def test_bytes_that_are_no_text_survive_recording() -> None:
+    pipeline = Pipeline("odd", (Stage("code", dir="caf\udce9"),))
+    assert decode_pipeline(encode_pipeline(pipeline)) == pipeline
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", '{"format": 1}', '{"format": 2, "pipeline": {}}', '{"format": 1, "pipeline": []}']
+)
+def test_what_is_no_recorded_pipeline_is_refused(text: str) -> None:
+    with pytest.raises(InfrastructureError, match="pipeline"):
+        decode_pipeline(text)
+
+
+def test_a_recorded_value_of_another_type_is_refused(root: Path) -> None:
+    tree = json.loads(encode_pipeline(load(root).pipeline))
+    tree["pipeline"]["stages"][0]["timeout_s"] = "soon"
+    with pytest.raises(InfrastructureError, match="recorded pipeline cannot be read"):
+        decode_pipeline(json.dumps(tree))
+
+
+def test_the_resolved_pipeline_means_the_same(root: Path) -> None:
+    loaded = load(root)
+    again = load_text(root, resolved_yaml(loaded)).pipeline
+    for stage, other in zip(loaded.pipeline.stages, again.stages, strict=True):
+        assert without_origins(stage) == without_origins(other)
+    assert again.agents == loaded.pipeline.agents
+    assert again.inputs == loaded.pipeline.inputs
+    assert (again.setup, again.limits, again.deliver) == (
+        loaded.pipeline.setup,
+        loaded.pipeline.limits,
+        loaded.pipeline.deliver,
+    )
+
+
+def test_an_example_of_an_environment_file_is_no_judge_but_where_all_is(tmp_path: Path) -> None:
+    page = SMALL.replace("run: make\n", "run: make\n    writes: [.env.example, web/.env.production.sample]\n", 1)
+    protect = load_text(tmp_path, page).pipeline.stages[0].scope.protect
+    for path in (".env.example", "web/.env.local.template"):
+        assert not matches_in_any_case(protect, path)
+    for path in (
+        ".interlock/.env.example",
+        "tests/.env.example",
+        ".husky/.env.example",
+        ".claude/.env.example",
+        ".Env",
+    ):
+        assert matches_in_any_case(protect, path)
+    for name in (".env", ".env.production", ".mcp.json", ".aider.conf.yml"):
+        with pytest.raises(InvalidPipeline, match="can never be written, it is protected always"):
+            load_text(tmp_path, page.replace(".env.example", name))
+
+
+def test_instructions_are_globs_or_none(tmp_path: Path) -> None:
+    agents = "agents:\n  calm: {use: command, run: x, instructions: [docs/*.md]}\n  own: {use: command, run: x}\n"
+    page = agents + SMALL.replace("run: make\n", "agent: calm\n    dir: web\n    instructions: [A.md, /B.md]\n", 1)
+    loaded = load_text(tmp_path, page)
+    assert [agent.instructions for agent in loaded.pipeline.agents] == [("docs/*.md",), None]
+    assert loaded.pipeline.stages[0].instructions == ("/web/**/A.md", "/B.md")
+    assert load_text(tmp_path, page.replace("[A.md, /B.md]", "none")).pipeline.stages[0].instructions == ()
+    for same in (page, page.replace("[A.md, /B.md]", "none")):
+        once = load_text(tmp_path, same)
+        again = load_text(tmp_path, resolved_yaml(once)).pipeline
+        assert again.agents == once.pipeline.agents
+        assert again.stages[0].instructions == once.pipeline.stages[0].instructions
+    [found] = load_text(tmp_path, SMALL.replace("run: make\n", "run: make\n    instructions: none\n", 1)).findings
+    assert "code has no agent that could be told" in str(found)
+    with pytest.raises(InvalidPipeline, match=r"x\.md is neither none nor a list: write none, or a list of patterns"):
+        load_text(tmp_path, page.replace("[A.md, /B.md]", "x.md"))
+
+
+def without_origins(stage: Stage) -> Stage:
+    """Texts stand in place in the resolved file, and so are no files of their own."""
+    produces = tuple(
+        replace(artifact, schema=replace(artifact.schema, origin="") if artifact.schema else None)
+        for artifact in stage.produces
+    )
+    scope = replace(stage.scope, protect=tuple(sorted(stage.scope.protect)))
+    gates = tuple(replace(gate, used="", digest="") for gate in stage.gates)
+    return replace(
+        stage, prompt=replace(stage.prompt, origin=""), produces=produces, scope=scope, gates=gates, digest=""
+    )
+
+
+def test_a_ready_gate_is_shown_with_its_command(tmp_path: Path) -> None:
+    write(tmp_path, "pyproject.toml", "[project]\nname = 'x'\n")
+    write(tmp_path, "tests/test_x.py", "def test_x(): pass\n")
+    loaded = load_text(tmp_path, SMALL.replace("run: make test", "use: python.test"))
+    gate = loaded.pipeline.stage("code").gate("test")
+    assert gate.used == "python.test"
+    assert gate.command is not None
+    assert "x-use: python.test" in resolved_yaml(loaded)
+    assert yaml.safe_load(resolved_yaml(loaded))["stages"]["code"]["gates"][0]["run"] == gate.command.shell
+
+
+def test_the_schema_fits_what_is_valid(root: Path) -> None:
+    schema = json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(yaml.safe_load(FULL), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(yaml.safe_load(FULL.replace("needs:", "need:")), schema)
+
+
+def test_what_comes_later_is_valid_and_not_run(tmp_path: Path) -> None:
+    loaded = load_text(tmp_path, SMALL.replace("    run: make\n", "    run: make\n    matrix: {os: [linux]}\n", 1))
+    assert [finding.level for finding in loaded.findings] == [Level.LATER]
+    with pytest.raises(UsageError, match=r"interlock\.yaml:\d+:\d+: .*comes? later"):
+        require_runnable(loaded)
+
+
+def test_the_error_reads_as_lines_and_leaves_warnings_out(tmp_path: Path) -> None:
+    with pytest.raises(InvalidPipeline) as caught:
+        load_text(tmp_path, SMALL + "  more:\n    needs: [code]\n    run: make\ndeliver: {brnch: x}\n")
+    assert str(caught.value) == "interlock.yaml:10:11: unknown key brnch: did you mean branch?"
+    assert [mistake.level for mistake in caught.value.mistakes] == [Level.WARNING, Level.ERROR]
+
+
+def test_a_pipeline_outside_of_the_repository_is_refused(root: Path, tmp_path: Path) -> None:
+    inner = root / "inner"
+    inner.mkdir()
+    with pytest.raises(InvalidPipeline, match="outside of the repository"):
+        load_pipeline(root / "interlock.yaml", inner)
+
+
+def test_a_link_out_of_the_repository_is_refused(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    secret = write(tmp_path_factory.mktemp("outside"), "secret.md", "secret")
+    (root / "prompts/plan.md").unlink()
+    (root / "prompts/plan.md").symlink_to(secret)
+    with pytest.raises(InvalidPipeline, match="leads out of the repository"):
+        load(root)
+
+
+def test_a_missing_pipeline_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InvalidPipeline, match=r"there is no file interlock\.yaml"):
+        load(tmp_path)
