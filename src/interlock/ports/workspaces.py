@@ -112,7 +112,7 @@ class Workspaces(Protocol):
 
     def checkout_digest(self, commit: str, base: str, spec: CheckoutSpec) -> str:
         """A digest of what the clean checkout shows beside the files of `commit`: what `.git` says, and what setup
-        makes, which is made where it is not there yet. Of a candidate's commit the message and date are ours, and do not
+        makes, which is made if it is not there yet. The message and date of a candidate's commit are ours, and do not
         count. Raises as `clean_checkout`."""
 
     def read(self, commit: str, path: str, max_bytes: int) -> bytes | None:
