@@ -11,7 +11,7 @@ import pytest
 from tests.contract.cli_world import World, new_world, stage_of
 
 from interlock.core.pipeline import Stage
-from interlock.execution.briefing.wrong import read, tried, wrong
+from interlock.execution.briefing.rejections import read, tried, wrong
 from interlock.journal import FileBlobs
 
 _APPROVE = json.dumps({"verdict": "approve", "findings": [], "earlier": [], "requirements": []})

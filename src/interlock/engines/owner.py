@@ -17,7 +17,7 @@ from interlock.core.state import RunState
 from interlock.engines.local import LocalEngine
 from interlock.execution.context import Context
 from interlock.execution.ledger import Ledger
-from interlock.execution.recorded import recorded_pipeline
+from interlock.execution.records import recorded_pipeline
 from interlock.ports import Fenced, World
 from interlock.process import prepare
 

@@ -6,11 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from interlock.core.effects import StartAttempt
 from interlock.core.pipeline import ARTIFACTS, GateKind, Pipeline, Stage
-from interlock.execution.briefing.changes import may_change
-from interlock.execution.briefing.checks import checks
-from interlock.execution.briefing.conflicts import conflicts
-from interlock.execution.briefing.documents import accepted, documents
-from interlock.execution.briefing.wrong import Feedback, Rejection, read, tried, wrong
+from interlock.execution.briefing.inputs import accepted, conflicts, documents
+from interlock.execution.briefing.rejections import Feedback, Rejection, read, tried, wrong
+from interlock.execution.briefing.rules import checks, may_change
 from interlock.execution.context import Context
 from interlock.execution.instructions import Base, instructions, told
 from interlock.pipelinefile.briefs import default_brief

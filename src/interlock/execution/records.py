@@ -1,11 +1,15 @@
-"""Documents that outlive a run: handoff records, feedback, the message of the delivered commit.
+"""Documents that outlive a run: its pipeline, handoff records, feedback, the message of the delivered commit.
 
-A handoff's record is an in-toto Statement v1 whose predicate is a SLSA verification summary v1.
+A handoff's record is an in-toto Statement v1 whose predicate is a SLSA verification summary v1. The pipeline is stored
+beside the history, whose first event has its digest. Rule: everything that drives or shows a run reads it here, so that
+a changed pipeline is never used.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from hashlib import sha256
 
 from interlock.core.effects import AcceptHandoff, RejectCandidate
 from interlock.core.events import RunStarted, VerdictGiven
@@ -13,13 +17,16 @@ from interlock.core.feedback import failed, for_agent, for_worker
 from interlock.core.ids import AttemptId
 from interlock.core.judging import find_gate
 from interlock.core.pipeline import Pipeline
+from interlock.core.state import RunState
 from interlock.core.text import plain, without_place
-from interlock.execution.briefing.wrong import HELD_OUT_RED_BEFORE, RED_BEFORE
+from interlock.execution.briefing.rejections import HELD_OUT_RED_BEFORE, RED_BEFORE
 from interlock.execution.context import Context
-from interlock.ports import Render, World
+from interlock.pipelinefile import decode_pipeline, encode_pipeline
+from interlock.ports import Damaged, Journal, Render, UsageError, World
 
 TAIL = 4_000  # bytes of a failed gate's output that an agent is shown
 SUBJECT_MAX = 72  # characters, as git's own pages advise
+_PIPELINE = "pipeline"  # what the journal remembers it as
 _TASK_MAX = 4_000  # characters of it in a commit's message
 
 
@@ -109,6 +116,29 @@ def shortened(line: str) -> str:
     return f"{cut.rpartition(' ')[0] or cut}..."
 
 
+def record_pipeline(journal: Journal, run: str, pipeline: Pipeline) -> str:
+    """Keep it, and return the digest for the run's first event."""
+    text = encode_pipeline(pipeline)
+    journal.remember(_PIPELINE, run, text)
+    return _digest(text)
+
+
+def recorded_pipeline(journal: Journal, run: str, state_of: Callable[[str], RunState]) -> Pipeline:
+    """As it was when the run started. Raises UsageError where there is no such run, Damaged."""
+    text = journal.recall(_PIPELINE, run)
+    if text is None and run in journal.runs():
+        raise Damaged("its pipeline is not in the journal any more")
+    if text is None:
+        raise UsageError(f"no run {run} in this repository: `interlock list` shows those there are")
+    started = state_of(run).started
+    if started is not None and started.pipeline_text not in ("", _digest(text)):
+        raise Damaged(
+            "its pipeline is not as it was recorded: its digest does not fit the first event: put the newest"
+            " journal.db, with its -wal, back in its place"
+        )
+    return decode_pipeline(text)
+
+
 def _verdict(context: Context, verdict: VerdictGiven) -> dict[str, object]:
     _, gate = find_gate(context.pipeline, verdict.gate)
     return {
@@ -138,3 +168,7 @@ def _is_held_out(context: Context, gate: str) -> bool:
 
 def _finding(gate: str, file: str, line: int, message: str) -> dict[str, object]:
     return {"gate": gate, "file": file, "line": line, "message": without_place(message, file, line)}
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

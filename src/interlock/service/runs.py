@@ -10,8 +10,7 @@ from interlock.core.branches import flaw
 from interlock.core.events import RunStarted
 from interlock.core.pipeline import Input, Pipeline, until
 from interlock.core.text import plain
-from interlock.execution.recorded import record_pipeline
-from interlock.execution.records import delivery_branch
+from interlock.execution.records import delivery_branch, record_pipeline
 from interlock.ports import Journal, UsageError
 
 TASK_BYTES_MAX = 100_000  # of the task and of each input, as UTF-8: they become variables, and Linux takes 128 KiB

@@ -13,7 +13,7 @@ from interlock.core.pipeline import Pipeline
 from interlock.core.text import plain
 from interlock.core.views import RunPhase, RunSummary, RunView, unreadable
 from interlock.execution.histories import Histories
-from interlock.execution.recorded import recorded_pipeline
+from interlock.execution.records import recorded_pipeline
 from interlock.ports import (
     Answer,
     Blobs,

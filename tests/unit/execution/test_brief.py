@@ -16,7 +16,7 @@ from interlock.core.events import Finding, RunStarted, VerdictGiven, VerdictStat
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline, Text
 from interlock.execution.brief import preview
-from interlock.execution.briefing.changes import _may_meet
+from interlock.execution.briefing.rules import _may_meet
 from interlock.execution.context import Context
 from interlock.execution.records import feedback_document
 from interlock.gates.words import fenced, glob_here, path_here

@@ -9,7 +9,7 @@ import pytest
 from interlock.core.events import RunStarted
 from interlock.core.pipeline import Gate, GateKind, Pipeline, Stage
 from interlock.execution.histories import Histories
-from interlock.execution.recorded import record_pipeline, recorded_pipeline
+from interlock.execution.records import record_pipeline, recorded_pipeline
 from interlock.journal import MemoryJournal
 from interlock.ports import Damaged, UsageError
 from interlock.service.runs import RunRequest, begin

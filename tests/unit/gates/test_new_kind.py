@@ -13,7 +13,7 @@ import pytest
 
 from interlock.core.events import VerdictStatus
 from interlock.core.pipeline import Gate, GateClass, Pipeline
-from interlock.execution.briefing.checks import checks
+from interlock.execution.briefing.rules import checks
 from interlock.gates import kinds
 from interlock.gates.context import GateContext
 from interlock.gates.locks import Slots
