@@ -23,7 +23,7 @@ import pytest
 from tests.contract.cli_world import Said, World, new_world
 from tests.contract.docs.pages import DOCS, blocks
 
-from interlock.notify import Command, Message, Refusal
+from interlock.notify import CommandChannel, Message, Refusal
 
 KEY = "the-key-of-the-signature"
 PIPELINE = """\
@@ -391,7 +391,7 @@ def test_a_command_that_is_not_there_is_told_of(world: World) -> None:
 
 
 def test_a_machine_in_the_way_is_a_refusal(tmp_path: Path) -> None:
-    command = Command(("true",), tmp_path / "gone", {}, 5)
+    command = CommandChannel(("true",), tmp_path / "gone", {}, 5)
     with pytest.raises(Refusal, match="infrastructure error: true: cannot work in"):
         command.tell(Message("r/1", "waiting", b"{}"), threading.Event())
 
