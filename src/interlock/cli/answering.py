@@ -13,7 +13,7 @@ from typing import assert_never
 from interlock.bootstrap import Application
 from interlock.cli.driving import DisplayOptions, conclude, drive
 from interlock.cli.exits import Exit
-from interlock.cli.opened import note, say
+from interlock.cli.terminal import note, say
 from interlock.cli.words import OVER, safe
 from interlock.core.events import Action, AnswerTaken, Recorded, Refused
 from interlock.core.views import RunSummary, RunView

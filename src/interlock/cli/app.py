@@ -11,9 +11,8 @@ from pathlib import Path
 import click
 
 from interlock import __version__
-from interlock.cli.errors import report
-from interlock.cli.exits import Exit
-from interlock.cli.streams import ready
+from interlock.cli.exits import Exit, report
+from interlock.cli.terminal import open_streams
 
 # verb: (module and click command, one line of help); in the order of `--help`
 VERBS: dict[str, tuple[str, str]] = {
@@ -85,7 +84,7 @@ def call(arguments: Sequence[str]) -> int:
     """Run the verb and return the exit code; without one it is the help. Expected errors are one message, bugs leave a
     trace in a file."""
     try:
-        ready()
+        open_streams()
         code = app.main(args=list(arguments) or ["--help"], prog_name="interlock", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Exit as done:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from interlock.cli.opened import application
+from interlock.cli.application import application
 from interlock.cli.words import OVER
 from interlock.ports import UsageError
 from interlock.service.naming import run_named

@@ -8,8 +8,7 @@ from __future__ import annotations
 import click
 
 from interlock.bootstrap import Application
-from interlock.cli.opened import asks, note
-from interlock.cli.prompting import asked
+from interlock.cli.terminal import is_interactive, note, prompt
 from interlock.core.events import Action
 from interlock.core.text import plain
 from interlock.core.views import RunView, WaitView
@@ -22,7 +21,9 @@ _LATER = "later"
 
 def answered(app: Application, run: str) -> bool:
     """Ask about the first approval that waits, and put the answer into the inbox. False where there is none."""
-    waits = app.service.locate_run(run).waits if asks() else ()  # the whole past is read where somebody is asked
+    waits = (
+        app.service.locate_run(run).waits if is_interactive() else ()
+    )  # the whole past is read where somebody is asked
     wait = next((one for one in waits if one.reason == "approval"), None)
     if wait is None:
         return False
@@ -40,11 +41,11 @@ def answered(app: Application, run: str) -> bool:
 def _asked(app: Application, view: RunView, wait: WaitView) -> AnswerRequest | None:
     question = f"{wait.subject}: [a]pprove, [r]eject, show the [d]iff, [l]ater"
     while True:
-        match asked(question, _LATER, shown=False).lower()[:1]:
+        match prompt(question, _LATER, show_default=False).lower()[:1]:
             case "a":
                 return AnswerRequest(Action.APPROVE, app.person(), wait.stage, wait.subject, wait.gate)
             case "r":
-                why = asked("what is wrong (the next attempt is told)")
+                why = prompt("what is wrong (the next attempt is told)")
                 return AnswerRequest(
                     Action.REJECT, app.person(), wait.stage, wait.subject, wait.gate, plain(why, 10_000)
                 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from interlock.cli.opened import note
+from interlock.cli.terminal import note
 
 if TYPE_CHECKING:
     from interlock.bootstrap import Application

@@ -43,7 +43,7 @@ def _fitting(source: Callable[[], Iterable[CompletionItem]], incomplete: str) ->
 def _runs() -> Iterator[CompletionItem]:
     from click.shell_completion import CompletionItem
 
-    from interlock.cli.opened import application
+    from interlock.cli.application import application
     from interlock.cli.words import safe
 
     with application() as app:
@@ -56,7 +56,7 @@ def _runs() -> Iterator[CompletionItem]:
 def _stages(run: str) -> Iterator[CompletionItem]:
     from click.shell_completion import CompletionItem
 
-    from interlock.cli.opened import application
+    from interlock.cli.application import application
 
     with application() as app:
         found = app.service.pipeline_of(app.service.latest_run(run).id)

@@ -16,9 +16,7 @@ import click
 from interlock.bootstrap import Application
 from interlock.cli.exits import Exit, of_phase
 from interlock.cli.follow import Screen, follow, screen
-from interlock.cli.opened import asks, ended_politely, note, say
-from interlock.cli.prompting import asked, confirmed
-from interlock.cli.streams import unheard
+from interlock.cli.terminal import confirm, is_interactive, note, prompt, say, signals_as_interrupt, without_reader
 from interlock.cli.words import OVER, closing, lasted, not_looked_in, uncancelled
 from interlock.core.events import Action, OwnerChanged
 from interlock.core.history import AttemptPhase
@@ -73,7 +71,7 @@ class _Drive:
 def drive(app: Application, run: str, manner: DisplayOptions, *, take_over: bool = False, after: int = 0) -> int:
     """Own the run, show events beyond seq `after`, and say how it ended. Returns the exit code."""
     note(f"warning: {word}" for word in (lacking(app.environ), not_looked_in(app.environ)) if word)
-    with ended_politely():
+    with signals_as_interrupt():
         wish = _driven(app, run, manner, take_over=take_over, after=after)
     if wish and app.service.locate_run(run).phase in OVER:
         note(f"run {run} came to its end meanwhile")
@@ -84,7 +82,7 @@ def drive(app: Application, run: str, manner: DisplayOptions, *, take_over: bool
         case "cancel":
             view = app.service.describe_run(run)
             app.service.answer(view, AnswerRequest(Action.CANCEL, app.person()))
-            with ended_politely():
+            with signals_as_interrupt():
                 _driven(app, run, manner, after=view.seq)
             return told_uncancelled(app, run, conclude(app, run, manner))
         case "stop":
@@ -115,7 +113,7 @@ def conclude(app: Application, run: str, manner: DisplayOptions) -> int:
 
     view = app.service.locate_run(run)
     url = proposed(app, run)
-    with unheard():
+    with without_reader():
         if manner.json:
             told = {"phase": view.phase, "branch": view.branch, "commit": view.commit, "waits": view.waits}
             say(line(run=run, kind="outcome", **told, **({"pull_request": url} if url else {})))
@@ -203,7 +201,7 @@ def _shown(app: Application, work: _Drive, view: Screen, after: int) -> int:
     with view:
         try:
             for batch in follow(app.service, work.run, work.done.is_set, work.wait, after):
-                with unheard():
+                with without_reader():
                     view.show(batch)
                 after = batch[-1].seq if batch else after
         except KeyboardInterrupt:
@@ -214,17 +212,17 @@ def _shown(app: Application, work: _Drive, view: Screen, after: int) -> int:
 def _asked(app: Application, run: str) -> str:
     """What Ctrl-C means: on a terminal the person says, and a second one stops; elsewhere the run stops. A stopped run
     can be resumed: it ends for good by the whole word alone, confirmed."""
-    if not asks():
+    if not is_interactive():
         return "stop"
     note(["", *_at_stake(app, run)])
     try:
         while True:
-            word = asked(_QUESTION, "s").lower()
+            word = prompt(_QUESTION, "s").lower()
             if word in _WISHES:
                 return _WISHES[word]
             if word != "cancel":
                 note("say one of the letters in brackets, or the whole word cancel")
-            elif confirmed(f"end run {run} for good, with no branch delivered?"):
+            elif confirm(f"end run {run} for good, with no branch delivered?"):
                 return "cancel"
             else:
                 note("it is not cancelled")

@@ -12,8 +12,7 @@ import click
 
 from interlock.bootstrap import Application
 from interlock.cli.lines import Story, StoryLine
-from interlock.cli.opened import redraws
-from interlock.cli.streams import note, say
+from interlock.cli.terminal import note, redraws, say
 from interlock.cli.words import nearly_used
 from interlock.core.events import AttemptErrored, CandidateProduced, Recorded, VerdictGiven
 from interlock.core.views import RunSummary

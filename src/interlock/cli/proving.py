@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from interlock.cli.opened import note
+from interlock.cli.terminal import note
 from interlock.cli.words import MARKS, count, safe
 from interlock.ports import InterlockError
 

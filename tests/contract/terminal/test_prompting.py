@@ -17,7 +17,7 @@ from typing import Any
 import click
 import pytest
 
-from interlock.cli.prompting import asked, confirmed
+from interlock.cli.terminal import confirm, prompt
 
 
 @pytest.fixture
@@ -34,21 +34,21 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 def test_an_answer_is_a_line_without_its_blanks(screen: int) -> None:
     os.write(screen, b"  stop \n\n\nright\n")
-    assert asked("what", "d") == "stop"
-    assert asked("what", "d") == "d"
-    assert asked("what") == "right"  # an empty one is none where there is no default
+    assert prompt("what", "d") == "stop"
+    assert prompt("what", "d") == "d"
+    assert prompt("what") == "right"  # an empty one is none where there is no default
 
 
 @pytest.mark.parametrize(("typed", "meant"), [(b"y\n", True), (b"YES\n", True), (b"\n", False), (b"hm\nn\n", False)])
 def test_only_a_yes_confirms(screen: int, typed: bytes, meant: bool) -> None:
     os.write(screen, typed)
-    assert confirmed("for good?") is meant
+    assert confirm("for good?") is meant
 
 
 def test_the_end_of_the_input_is_no_answer(screen: int) -> None:
     os.write(screen, b"\x04")
     with pytest.raises(click.Abort):
-        asked("what", "d")
+        prompt("what", "d")
 
 
 def test_a_ctrl_c_right_before_the_reading_begins_is_heard(screen: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,6 +64,6 @@ def test_a_ctrl_c_right_before_the_reading_begins_is_heard(screen: int, monkeypa
     too_late = threading.Timer(2, os.write, (screen, b"d\n"))
     too_late.start()
     with pytest.raises(click.Abort):
-        asked("what", "s")
+        prompt("what", "s")
     assert too_late.is_alive(), "it was heard only when something was typed"
     too_late.cancel()

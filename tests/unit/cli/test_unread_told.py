@@ -6,9 +6,9 @@ import os
 
 import pytest
 
+from interlock.cli.application import unreadable_runs_noted
 from interlock.cli.aside import set_aside
-from interlock.cli.errors import report
-from interlock.cli.opened import telling_unread
+from interlock.cli.exits import report
 from interlock.core.views import RunPhase, unreadable
 from interlock.ports import Damaged, InfrastructureError, UsageError
 
@@ -16,7 +16,7 @@ WHY = "event 5 is not as it was recorded"
 
 
 def test_a_reason_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
-    with telling_unread() as passed_over:
+    with unreadable_runs_noted() as passed_over:
         for number in range(25):
             passed_over(unreadable(f"r{number}", WHY, damaged=True))
         passed_over(unreadable("n1", "of a newer Interlock", damaged=False))
@@ -29,7 +29,7 @@ def test_a_reason_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_it_is_told_of_what_then_fails_too(capsys: pytest.CaptureFixture[str]) -> None:
     def looked() -> None:
-        with telling_unread() as passed_over:
+        with unreadable_runs_noted() as passed_over:
             passed_over(unreadable("r1", WHY, damaged=True))
             raise UsageError("no such stage")
 

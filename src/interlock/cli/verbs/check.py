@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from interlock.cli.application import application
 from interlock.cli.comparing import compare
 from interlock.cli.exits import Exit
-from interlock.cli.opened import application, note, say
-from interlock.cli.streams import unheard
+from interlock.cli.terminal import note, say, without_reader
 from interlock.ports import InfrastructureError, UsageError, machine_trouble
 
 if TYPE_CHECKING:
@@ -107,9 +107,9 @@ def check(
             for one in _ask(app, pipelines, asked, compared):
                 told.append(one)
                 if not json:
-                    with unheard():
+                    with without_reader():
                         _show(app, one, shown)
-        with unheard():
+        with without_reader():
             if json:
                 _as_json(told, compared)
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from interlock.cli.opened import say
+from interlock.cli.terminal import say
 from interlock.ports import UsageError
 
 SHELLS = ("bash", "zsh", "fish")

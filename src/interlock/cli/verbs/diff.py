@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from interlock.cli.application import application
 from interlock.cli.completing import targets
-from interlock.cli.opened import application, say
-from interlock.cli.streams import say_bytes
+from interlock.cli.terminal import say, say_bytes
 from interlock.core.text import plain
 from interlock.ports import UsageError
 

@@ -16,8 +16,8 @@ import click
 from interlock import __version__
 from interlock.cli.exits import Exit
 from interlock.cli.looking import DoctorResult, of_records, of_runs
-from interlock.cli.opened import note, say
 from interlock.cli.programs_seen import agents_in, of_programs
+from interlock.cli.terminal import note, say
 from interlock.ports import InterlockError, UsageError
 
 if TYPE_CHECKING:

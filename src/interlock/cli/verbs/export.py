@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
+from interlock.cli.application import application
 from interlock.cli.completing import runs
-from interlock.cli.opened import application, say
+from interlock.cli.terminal import say
 
 FORMATS = ("json", "junit", "sarif", "markdown", "otlp")
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from interlock.cli.opened import application, note, say
+from interlock.cli.application import application
+from interlock.cli.terminal import note, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

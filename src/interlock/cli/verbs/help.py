@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from interlock.cli.opened import say
+from interlock.cli.terminal import say
 
 
 @click.command("help")

@@ -6,7 +6,8 @@ import sys
 
 import click
 
-from interlock.cli.opened import application, columns, note, say
+from interlock.cli.application import application
+from interlock.cli.terminal import columns, note, say
 
 
 @click.command("list")

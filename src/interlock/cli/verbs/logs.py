@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from interlock.cli.application import application
 from interlock.cli.completing import targets
-from interlock.cli.opened import application, note, say
-from interlock.cli.streams import say_bytes
+from interlock.cli.terminal import note, say, say_bytes
 from interlock.ports import UsageError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from interlock.cli.completing import pipelines
-from interlock.cli.opened import note, say
+from interlock.cli.terminal import note, say
 from interlock.ports import UsageError
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from interlock.cli.application import application
 from interlock.cli.completing import targets
-from interlock.cli.opened import application
 
 
 @click.command()

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from interlock.cli.application import application
 from interlock.cli.completing import runs
-from interlock.cli.opened import application, note
+from interlock.cli.terminal import note
 from interlock.ports import InfrastructureError, UsageError
 
 if TYPE_CHECKING:

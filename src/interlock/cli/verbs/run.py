@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from interlock.cli.application import application
 from interlock.cli.completing import pipelines
-from interlock.cli.opened import application, note
+from interlock.cli.terminal import note
 from interlock.ports import UsageError, machine_trouble
 
 if TYPE_CHECKING:

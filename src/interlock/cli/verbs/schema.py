@@ -6,7 +6,7 @@ import json
 
 import click
 
-from interlock.cli.opened import say
+from interlock.cli.terminal import say
 
 
 @click.command()

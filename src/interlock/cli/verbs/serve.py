@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from interlock.cli.opened import application, note, say
+from interlock.cli.application import application
+from interlock.cli.terminal import note, say
 from interlock.ports import InfrastructureError, UsageError
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from interlock.cli.application import application
 from interlock.cli.completing import targets
-from interlock.cli.opened import application, ended_politely, note
+from interlock.cli.terminal import note, signals_as_interrupt
 from interlock.ports import UsageError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def _shell(app: Application, found: Target, command: str) -> int:
     pipeline = app.service.pipeline_of(found.view.id)
     stage = pipeline.stage(found.stage) if found.stage else Stage("base")  # of no stage: no gate's variables
     spec = CheckoutSpec(setup=pipeline.setup, carry=pipeline.carry, protected=stage.scope.protect)
-    with ended_politely(), app.workspaces.clean_checkout(commit, found.view.base_commit, spec) as checkout:
+    with signals_as_interrupt(), app.workspaces.clean_checkout(commit, found.view.base_commit, spec) as checkout:
         note(f"{name} at {commit[:10]} in {checkout.tree}; it is removed when this shell ends")
         words = ("bash", "-c", command) if command else (app.environ.get("SHELL") or "/bin/sh",)
         return attended(words, cwd=checkout.tree / stage.dir, env=_environment(app, found, stage, checkout))

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from interlock.cli.application import application
 from interlock.cli.completing import targets
-from interlock.cli.opened import application, say
+from interlock.cli.terminal import say
 from interlock.core.text import plain
 from interlock.ports import UsageError
 
@@ -24,14 +25,14 @@ _BYTES_MAX = 20_000_000
 @click.option("--json", "json", is_flag=True, help="As JSON.")
 def show(target: tuple[str, ...], brief: bool, json: bool) -> int:
     """All of a run, of one stage, or of one attempt."""
-    from interlock.cli.opened import telling_unread
+    from interlock.cli.application import unreadable_runs_noted
     from interlock.cli.pages import attempt_page, run_page, stage_page
     from interlock.cli.proposing import proposed, standing
     from interlock.cli.targets import find_attempt, find_target, no_more
     from interlock.service.jsons import document
 
     with application(looks=True) as app:
-        with telling_unread() as passed_over:
+        with unreadable_runs_noted() as passed_over:
             found = no_more(find_target(app.service, target, lambda name: app.service.latest_run(name, passed_over)))
         view = found.view
         if brief:

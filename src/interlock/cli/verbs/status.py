@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
+from interlock.cli.application import application
 from interlock.cli.completing import runs
-from interlock.cli.opened import application, say
+from interlock.cli.terminal import say
 
 
 @click.command()
@@ -13,12 +14,12 @@ from interlock.cli.opened import application, say
 @click.option("--json", "json", is_flag=True, help="As JSON.")
 def status(run: str, json: bool) -> int:
     """Where RUN is, in a few lines: the only unfinished one, else the newest."""
-    from interlock.cli.opened import telling_unread
+    from interlock.cli.application import unreadable_runs_noted
     from interlock.cli.pages import status_page
     from interlock.service.jsons import document
 
     with application(looks=True) as app:
-        with telling_unread() as passed_over:
+        with unreadable_runs_noted() as passed_over:
             found = app.service.latest_run(run, passed_over)
         view = app.service.describe_run(found.id)
         held_up = app.held_up(view.id) if view.owner else ()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from interlock.cli.streams import say_bytes
+from interlock.cli.terminal import say_bytes
 from interlock.core.text import plain
 from interlock.ports import UsageError
 

@@ -10,7 +10,7 @@ import click
 
 from interlock.cli.completing import pipelines
 from interlock.cli.exits import Exit
-from interlock.cli.opened import note, say
+from interlock.cli.terminal import note, say
 
 if TYPE_CHECKING:
     from interlock.pipelinefile import Loaded, Mistake

@@ -1,0 +1,73 @@
+"""The application for the repository around the current folder, with the warnings that every verb prints."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from interlock.cli.terminal import note
+from interlock.core.text import plain
+from interlock.ports import UsageError
+
+if TYPE_CHECKING:
+    from interlock.bootstrap import Application
+    from interlock.core.views import RunSummary
+    from interlock.settings import Settings
+
+
+@contextmanager
+def application(*, looks: bool = False) -> Iterator[Application]:
+    """Everything wired. With `looks`, for a verb that changes nothing, wrong settings are only a warning.
+    Raises UsageError outside of a repository, and for wrong settings."""
+    from interlock.bootstrap import build  # lazy: `--help` of a verb does not need it
+
+    wired = build(_current_folder(), os.environ, _settings(looks=looks))
+    try:
+        vanished = wired.service.has_vanished()
+        if wired.notice and not vanished:
+            note(f"note: {plain(wired.notice, 1000)}")
+        if lost := wired.service.lost_and_missed():
+            them = ", ".join(lost[:3]) + (", ..." if len(lost) > 3 else "")
+            note(f"warning: the journal has lost {len(lost)} of its runs ({them}): `interlock doctor` says more")
+        yield wired
+        if vanished:  # a verb that looks for runs has ended with this as its error
+            note(f"warning: before this, {plain(wired.service.vanished, 1000)}")
+    finally:
+        wired.close()
+
+
+@contextmanager
+def unreadable_runs_noted() -> Iterator[Callable[[RunSummary], None]]:
+    """Gives a function to call with each run that is skipped because it cannot be read. At the end each reason is
+    printed once."""
+    from interlock.cli.words import by_reason
+
+    found: list[RunSummary] = []
+    try:
+        yield found.append
+    finally:
+        for them in by_reason(found):
+            verb = "is" if len(them.runs) == 1 else "are"
+            note(f"note: {them.which} {verb} {them.runs[0].phase}: {plain(them.runs[0].why, 400)}")
+
+
+def _settings(*, looks: bool) -> Settings:
+    from interlock.settings import Settings, load_settings, paths_of
+
+    try:
+        return load_settings(paths_of(os.environ).config)
+    except UsageError as error:
+        if not looks:
+            raise
+        note(f"warning: {line}" for line in plain(str(error), 4000).splitlines())
+        return Settings()
+
+
+def _current_folder() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise UsageError("the current folder is gone: go to one that exists") from error
