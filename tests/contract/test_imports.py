@@ -36,5 +36,5 @@ def test_what_only_looks_loads_little(verb: str, tmp_path: Path) -> None:
     asked = f"import sys; from interlock.cli.app import call; call([{verb!r}]); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", asked], cwd=tmp_path, capture_output=True, text=True, check=True)
     loaded = done.stdout.split()
-    assert "interlock.cli.verbs." + verb in loaded, done.stderr
+    assert "interlock.cli.verbs.runs" in loaded, done.stderr
     assert sorted(set(NEVER) & set(loaded)) == []

@@ -1,4 +1,4 @@
-"""`interlock run`: start a run and follow it to its end."""
+"""`interlock run` and `resume`: start a run, or continue one, and follow it to its end."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 import click
 
 from interlock.cli.application import application
-from interlock.cli.completing import pipelines
+from interlock.cli.completing import pipelines, runs
 from interlock.cli.terminal import note
-from interlock.ports import UsageError, machine_trouble
+from interlock.ports import InfrastructureError, UsageError, machine_trouble
 
 if TYPE_CHECKING:
     from interlock.bootstrap import Application
-    from interlock.service import RunRequest
+    from interlock.cli.drive import DisplayOptions
+    from interlock.core.views import RunSummary
+    from interlock.service import AnswerRequest, RunRequest
 
 _SHOWN_MAX = 200  # characters of a task in a command to type
 _TASK_BYTES_READ_MAX = 1_000_000  # more than any task may have: an endless file is not read to its end
@@ -49,10 +51,10 @@ def run(
     base: str | None, until: str, detach: bool, dry_run: bool, sandbox: str | None, plain: bool, json: bool,
 ) -> int:  # fmt: skip
     """Start a run and follow it to its end. TASK is text or @FILE; it may also come on standard input."""
-    from interlock.cli.driving import DisplayOptions, detached, drive
+    from interlock.cli.drive import DisplayOptions, drive, drive_detached
     from interlock.cli.words import NO_SANDBOX
 
-    given, manner = _inputs(inputs), DisplayOptions(plain, json)
+    given, display = _inputs(inputs), DisplayOptions(plain, json)
     if dry_run:
         return _dry(name, until)
     text = _task(_positional(words, task, name), task_file)
@@ -61,7 +63,46 @@ def run(
         note(f"warning: {NO_SANDBOX}")
         started = app.service.start_run(request)
         note(f"run {started}")
-        return detached(app, started, manner) if detach else drive(app, started, manner)
+        return drive_detached(app, started, display) if detach else drive(app, started, display)
+
+
+@click.command()
+@click.argument("run", required=False, default="", shell_complete=runs)
+@click.option("--take-over", is_flag=True, help="Also from an owner that is stopped but not dead.")
+@click.option("--raise", "raised", metavar="LIMIT=N", multiple=True, help="More of a limit, such as cost_usd=10.")
+@click.option("--branch", metavar="NAME", default=None, help="Deliver under this name.")
+@click.option("-d", "--detach", "detach", is_flag=True, help="In the background.")
+@click.option("--plain", is_flag=True, help="One line for each transition, never redrawn.")
+@click.option("--json", "json", is_flag=True, help="Events as NDJSON on stdout.")
+def resume(
+    run: str, take_over: bool, raised: tuple[str, ...], branch: str | None, detach: bool, plain: bool, json: bool
+) -> int:
+    """Go on with RUN: after a crash, an interrupt, or a pause of the run's own."""
+    from interlock.cli.answers import unfinished
+    from interlock.cli.drive import DisplayOptions, drive, drive_detached, finish
+    from interlock.cli.words import OVER
+    from interlock.service.answers import check_branch, going_on, too_late
+
+    limits = tuple(_limit(text) for text in raised)
+    display = DisplayOptions(plain, json)
+    if branch is not None:
+        check_branch(branch)
+    with application() as app:
+        found = app.service.choose_run(run, unfinished)
+        if found.phase in OVER:
+            if branch or limits:
+                raise UsageError(too_late(found, branch or ""))
+            app.owner.attend(found.id)
+            note(f"run {found.id} is over")
+            return finish(app, found.id, display)
+        wanted = tuple(going_on(found, limits, app.person(), branch or ""))
+        if found.owner and not take_over:
+            return _elsewhere(app, found, wanted, display)
+        for said in wanted:
+            app.service.answer(app.service.describe_run(found.id), said)
+        if detach:
+            return drive_detached(app, found.id, display, take_over=take_over)
+        return drive(app, found.id, display, take_over=take_over, after=found.seq)
 
 
 def _inputs(pairs: tuple[str, ...]) -> dict[str, str]:
@@ -169,3 +210,30 @@ def _dry(name: str, until: str) -> int:
     arguments = [*(["-p", name] if name else []), *(["--until", until] if until else [])]
     code = command.main(args=arguments, prog_name="interlock plan", standalone_mode=False)
     return code if isinstance(code, int) else 0
+
+
+# --- resume ---------------------------------------------------------------------------------------
+
+
+def _elsewhere(app: Application, run: RunSummary, wanted: tuple[AnswerRequest, ...], display: DisplayOptions) -> int:
+    """Its owner is told; where there is nothing to tell, the run goes on without us. Raises InfrastructureError."""
+    from interlock.cli.answers import answer
+    from interlock.cli.words import moment, safe
+    from interlock.core.views import RunPhase
+
+    codes = [answer(app, app.service.describe_run(run.id), said, display) for said in wanted]
+    if codes:
+        return max(codes)
+    sleeps = f", and waits until {moment(run.sleeps_until)}: {safe(run.why)}" if run.phase is RunPhase.SLEEPING else ""
+    follow = f"`interlock watch {run.id}` follows it; --take-over is for an owner that hangs"
+    raise InfrastructureError(f"run {run.id} is being run by {run.owner}{sleeps}: {follow}")
+
+
+def _limit(text: str) -> tuple[str, float]:
+    name, equals, amount = text.partition("=")
+    try:
+        if equals:
+            return name, float(amount)
+    except ValueError:
+        pass
+    raise UsageError(f"--raise {text}: expected LIMIT=N, such as cost_usd=10")

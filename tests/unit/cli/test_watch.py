@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from interlock.cli import watching
+from interlock.cli import drive
 from interlock.core.views import RunPhase
 
-verb: Any = importlib.import_module("interlock.cli.verbs.watch")
+verb: Any = importlib.import_module("interlock.cli.verbs.runs")
 
 
 class Service:
@@ -36,9 +36,9 @@ class Service:
 def left_after(service: Service, monkeypatch: pytest.MonkeyPatch) -> int | None:
     """The second at which it counts as left; None within a minute."""
     app: Any = SimpleNamespace(service=service)
-    left = watching._Left(app, "r1")
+    left = drive._AtRest(app, "r1")
     for second in range(60):
-        monkeypatch.setattr(watching.time, "monotonic", lambda at=second: 100.0 + at)
+        monkeypatch.setattr(drive.time, "monotonic", lambda at=second: 100.0 + at)
         if left():
             return second
     return None
@@ -62,7 +62,7 @@ def test_one_that_was_answered_is_waited_for_longer(monkeypatch: pytest.MonkeyPa
 def test_the_run_goes_on_unwatched(owner: str, monkeypatch: pytest.MonkeyPatch) -> None:
     service = Watched(RunPhase.RUNNING, owner=owner)
     monkeypatch.setattr(verb, "application", lambda: nullcontext(SimpleNamespace(service=service)))
-    monkeypatch.setattr(watching, "watched", interrupted)
+    monkeypatch.setattr(drive, "watch_run", interrupted)
     done = CliRunner().invoke(verb.watch, ["r1"])
     assert ("run r1 goes on without being watched\nnext: interlock watch r1\n" in done.output) is bool(owner)
     assert done.exit_code == 1  # as click ends what was interrupted; the program has a code of its own

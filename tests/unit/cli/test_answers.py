@@ -9,8 +9,8 @@ from typing import Any
 import click
 import pytest
 
-from interlock.cli.answering import _said
-from interlock.cli.driving import DisplayOptions
+from interlock.cli.answers import _print_reply
+from interlock.cli.drive import DisplayOptions
 from interlock.cli.pages import status_page
 from interlock.cli.words import waiting
 from interlock.core.costs import Costs
@@ -41,13 +41,13 @@ def view(phase: RunPhase, **more: Any) -> RunView:
 )
 def test_what_comes_of_it(answer: AnswerTaken, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     seen: Any = SimpleNamespace(id=RUN)
-    assert _said(seen, answer, DisplayOptions()) == 0
+    assert _print_reply(seen, answer, DisplayOptions()) == 0
     assert capsys.readouterr().out.splitlines()[0] == words
 
 
 def test_what_takes_the_run_from_an_owner_that_hangs(capsys: pytest.CaptureFixture[str]) -> None:
     seen: Any = SimpleNamespace(id=RUN)
-    assert _said(seen, None, DisplayOptions()) == 5
+    assert _print_reply(seen, None, DisplayOptions()) == 5
     assert capsys.readouterr().err.splitlines()[-1] == f"next: interlock resume --take-over {RUN}"
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from interlock.cli import driving
-from interlock.cli.driving import DisplayOptions
+from interlock.cli import drive as drive_module
+from interlock.cli.drive import DisplayOptions
 
 
 @pytest.fixture
@@ -46,14 +46,14 @@ def test_an_interrupt_while_the_run_is_being_stopped_changes_nothing(
             time.sleep(0.1)  # it waits again
         ended.append(run)
 
-    monkeypatch.setattr(driving, "screen", lambda *_, **__: None)
-    monkeypatch.setattr(driving, "_shown", lambda *_: 0)
-    monkeypatch.setattr(driving, "_asked", lambda *_: "stop")
+    monkeypatch.setattr(drive_module, "screen", lambda *_, **__: None)
+    monkeypatch.setattr(drive_module, "_show_events", lambda *_: 0)
+    monkeypatch.setattr(drive_module, "_ask_after_interrupt", lambda *_: "stop")
     app: Any = SimpleNamespace(owner=SimpleNamespace(drive=drive))
     try:
-        wish = driving._driven(app, "r1", DisplayOptions())
+        choice = drive_module._drive_shown(app, "r1", DisplayOptions())
     except KeyboardInterrupt:
-        wish = "interrupted"
+        choice = "interrupted"
         threading.Event().wait(1)  # the others of them
-    assert (wish, ended) == ("stop", ["r1"])
+    assert (choice, ended) == ("stop", ["r1"])
     assert capsys.readouterr().err.count("it is being stopped") == 1

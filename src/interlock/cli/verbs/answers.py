@@ -1,0 +1,142 @@
+"""`interlock approve`, `reject`, `retry`, `accept`, `cancel`: the answers of a person to a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from interlock.cli.application import application
+from interlock.cli.completing import runs, targets
+from interlock.cli.terminal import note
+from interlock.ports import UsageError
+
+if TYPE_CHECKING:
+    from interlock.core.views import RunSummary
+
+_PLAIN = click.option("--plain", is_flag=True, help="One line for each transition, never redrawn.")
+_JSON = click.option("--json", "json", is_flag=True, help="Events as NDJSON on stdout.")
+_GATE = click.option("-g", "--gate", metavar="GATE", default="", help="Which gate, where several wait.")
+
+
+@click.command()
+@click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2]", shell_complete=targets)
+@_GATE
+@click.option("-m", "--message", metavar="TEXT", default="", help="A word that stays with it.")
+@_PLAIN
+@_JSON
+def approve(target: tuple[str, ...], gate: str, message: str, plain: bool, json: bool) -> int:
+    """Say yes to what waits for an approval; the run goes on."""
+    from interlock.cli.answers import answer, waits_for_approval
+    from interlock.cli.drive import DisplayOptions
+    from interlock.cli.targets import choosing, find_target, no_more
+    from interlock.core.events import Action
+    from interlock.service import AnswerRequest
+
+    with application() as app:
+        found = no_more(find_target(app.service, target, choosing(app.service, waits_for_approval)))
+        request = AnswerRequest(Action.APPROVE, app.person(), found.stage, found.attempt, gate, message)
+        return answer(app, found.view, request, DisplayOptions(plain, json))
+
+
+@click.command()
+@click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2]", shell_complete=targets)
+@_GATE
+@click.option("-m", "--message", metavar="TEXT", required=True, help="What is wrong: the next attempt is told.")
+@_PLAIN
+@_JSON
+def reject(target: tuple[str, ...], gate: str, message: str, plain: bool, json: bool) -> int:
+    """Say no to what waits for an approval; the run does what its rules say."""
+    from interlock.cli.answers import answer, waits_for_approval
+    from interlock.cli.drive import DisplayOptions
+    from interlock.cli.targets import choosing, find_target, no_more
+    from interlock.core.events import Action
+    from interlock.service import AnswerRequest
+
+    with application() as app:
+        found = no_more(find_target(app.service, target, choosing(app.service, waits_for_approval)))
+        request = AnswerRequest(Action.REJECT, app.person(), found.stage, found.attempt, gate, message)
+        return answer(app, found.view, request, DisplayOptions(plain, json))
+
+
+@click.command()
+@click.argument("target", nargs=-1, metavar="[RUN] [STAGE]", shell_complete=targets)
+@click.option("-m", "--message", metavar="TEXT", default="", help="What to do differently.")
+@click.option("--with", "commit", metavar="COMMIT", default="", help="Submit this commit of yours to the gates.")
+@click.option("--now", is_flag=True, help="End the attempt at work first.")
+@_PLAIN
+@_JSON
+def retry(target: tuple[str, ...], message: str, commit: str, now: bool, plain: bool, json: bool) -> int:
+    """Give STAGE new attempts: with feedback, or with a fix of your own in place of the agent's work."""
+    from interlock.cli.answers import answer, unfinished
+    from interlock.cli.drive import DisplayOptions
+    from interlock.cli.targets import choosing, find_target, no_more
+    from interlock.core.events import Action
+    from interlock.service import AnswerRequest
+
+    with application() as app:
+        found = no_more(find_target(app.service, target, choosing(app.service, unfinished)))
+        stored = app.workspaces.import_base(commit).commit if commit else ""
+        request = AnswerRequest(Action.RETRY, app.person(), found.stage, comment=message, commit=stored, now=now)
+        return answer(app, found.view, request, DisplayOptions(plain, json))
+
+
+@click.command()
+@click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2]", shell_complete=targets)
+@click.option("--override", is_flag=True, help="Although a hard gate said no: it stays visible for good.")
+@click.option("-m", "--message", metavar="TEXT", default="", help="Why; it stays with it.")
+@_PLAIN
+@_JSON
+def accept(target: tuple[str, ...], override: bool, message: str, plain: bool, json: bool) -> int:
+    """Accept the candidate of an attempt, such as code/1.2, although it was rejected."""
+    from interlock.cli.answers import answer, unfinished
+    from interlock.cli.drive import DisplayOptions
+    from interlock.cli.targets import choosing, find_attempt, find_target, no_more
+    from interlock.core.events import Action
+    from interlock.service import AnswerRequest
+
+    with application() as app:
+        found = no_more(find_target(app.service, target, choosing(app.service, unfinished)))
+        if not found.stage:
+            raise UsageError(f"say which attempt to accept, as STAGE/1.2: `interlock show {found.view.id}` lists them")
+        attempt = str(find_attempt(found).id)
+        request = AnswerRequest(Action.ACCEPT, app.person(), found.stage, attempt, comment=message, override=override)
+        return answer(app, found.view, request, DisplayOptions(plain, json))
+
+
+@click.command()
+@click.argument("run", required=False, default="", shell_complete=runs)
+@click.option("-m", "--message", metavar="TEXT", default="", help="Why; it stays with the run.")
+@_PLAIN
+@_JSON
+def cancel(run: str, message: str, plain: bool, json: bool) -> int:
+    """End RUN for good. What was accepted in it stays to be seen; nothing is delivered. Where the branch is being made
+    at this moment, it is waited for, and the run is not cancelled."""
+    from interlock.cli.answers import answer, unfinished
+    from interlock.cli.drive import DisplayOptions, report_uncancelled
+    from interlock.cli.exits import Exit
+    from interlock.cli.words import OVER
+    from interlock.core.events import Action
+    from interlock.core.views import RunPhase
+    from interlock.service import AnswerRequest
+
+    with application() as app:
+        view = app.service.describe_run(app.service.choose_run(run, unfinished).id)
+        if view.phase is RunPhase.CANCELLED:
+            note(f"run {view.id} is cancelled already")
+            return Exit.ACCEPTED
+        if view.phase in OVER:
+            raise UsageError(_too_late(view))
+        request = AnswerRequest(Action.CANCEL, app.person(), comment=message)
+        code = answer(app, view, request, DisplayOptions(plain, json))
+        return report_uncancelled(app, view.id, Exit.ACCEPTED if code == Exit.NO else code)
+
+
+def _too_late(view: RunSummary) -> str:
+    from interlock.cli.words import safe
+
+    over = f"run {view.id} is {view.phase}, and over"
+    if view.branch:
+        branch = safe(view.branch)
+        return f"{over}: its branch {branch} is delivered, and cancel takes nothing back: `git branch -D {branch}` does"
+    return f"{over}: there is nothing to cancel"

@@ -1,0 +1,166 @@
+"""`interlock list`, `status`, `show`, `watch`, `export`: runs, as people and other tools read them."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from interlock.cli.application import application
+from interlock.cli.completing import runs, targets
+from interlock.cli.terminal import columns, note, say
+from interlock.core.text import plain
+from interlock.ports import UsageError
+
+if TYPE_CHECKING:
+    from interlock.bootstrap import Application
+    from interlock.cli.targets import Target
+
+_BYTES_MAX = 20_000_000
+FORMATS = ("json", "junit", "sarif", "markdown", "otlp")
+
+
+@click.command("list")
+@click.option("-n", "--count", default=20, show_default=True, type=click.IntRange(1, 10_000), help="How many at most.")
+@click.option("--json", "json", is_flag=True, help="As JSON.")
+def list_runs(count: int, json: bool) -> int:
+    """The runs of this repository, newest first. One that cannot be read is a row that says why; 5 where one is
+    damaged."""
+    from interlock.cli import words
+    from interlock.cli.exits import Exit
+    from interlock.cli.pages import list_page
+    from interlock.core.views import RunPhase
+    from interlock.service.jsons import document
+
+    with application(looks=True) as app:
+        found = app.service.list_runs(count)
+        aside = len(app.aside.runs().difference(run.id for run in found))
+        if json:
+            say(document(runs=found))
+        elif found:
+            held_up = [held for run in found if run.owner for held in app.held_up(run.id)]
+            say(list_page(found, columns(sys.stdout), held_up))
+        elif not aside:
+            note("no runs in this repository yet: `interlock run -p PIPELINE TASK` starts one")
+        if aside:
+            note(f"not listed: {words.count(aside, 'damaged run')}, set aside: `interlock doctor` names them")
+    return Exit.INFRASTRUCTURE if any(run.phase is RunPhase.DAMAGED for run in found) else Exit.ACCEPTED
+
+
+@click.command()
+@click.argument("run", required=False, default="", shell_complete=runs)
+@click.option("--json", "json", is_flag=True, help="As JSON.")
+def status(run: str, json: bool) -> int:
+    """Where RUN is, in a few lines: the only unfinished one, else the newest."""
+    from interlock.cli.application import unreadable_runs_noted
+    from interlock.cli.pages import status_page
+    from interlock.service.jsons import document
+
+    with application(looks=True) as app:
+        with unreadable_runs_noted() as passed_over:
+            found = app.service.latest_run(run, passed_over)
+        view = app.service.describe_run(found.id)
+        held_up = app.held_up(view.id) if view.owner else ()
+        unread = app.service.has_answer(view.id)
+        told = {"held_up": held_up, "answer_waits": unread}
+        say(document(run=view, **told) if json else status_page(view, held_up, unread=unread))
+    return 0
+
+
+@click.command()
+@click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2]", shell_complete=targets)
+@click.option("--brief", is_flag=True, help="What the agent was told, as it was sent.")
+@click.option("--json", "json", is_flag=True, help="As JSON.")
+def show(target: tuple[str, ...], brief: bool, json: bool) -> int:
+    """All of a run, of one stage, or of one attempt."""
+    from interlock.cli.application import unreadable_runs_noted
+    from interlock.cli.pages import attempt_page, run_page, stage_page
+    from interlock.cli.proposing import proposed, standing
+    from interlock.cli.targets import find_attempt, find_target, no_more
+    from interlock.service.jsons import document
+
+    with application(looks=True) as app:
+        with unreadable_runs_noted() as passed_over:
+            found = no_more(find_target(app.service, target, lambda name: app.service.latest_run(name, passed_over)))
+        view = found.view
+        if brief:
+            attempt_id, text = _brief(app, found)
+            say(document(run=view.id, attempt=attempt_id, brief=text) if json else plain(text, _BYTES_MAX))
+        elif found.attempt:
+            attempt = find_attempt(found)
+            say(document(run=view.id, attempt=attempt) if json else attempt_page(view, attempt))
+        elif found.stage:
+            stage = view.stage(found.stage)
+            say(document(run=view.id, stage=stage) if json else stage_page(view, stage))
+        else:
+            url, untold = proposed(app, view.id), app.untold(view.id)
+            held_up = app.held_up(view.id) if view.owner else ()
+            told = {"untold": untold, "held_up": held_up, **({"pull_request": url} if url else {})}
+            say(document(run=view, **told) if json else [*run_page(view, untold, held_up), *standing(app, view)])
+    return 0
+
+
+@click.command()
+@click.argument("run", required=False, default="", shell_complete=runs)
+@click.option("--plain", is_flag=True, help="One line for each transition, never redrawn.")
+@click.option("--json", "json", is_flag=True, help="Events as NDJSON.")
+def watch(run: str, plain: bool, json: bool) -> int:
+    """Follow RUN until it is over, or waits for a person, or nobody drives it. Watching changes nothing: the run goes
+    on after a Ctrl-C."""
+    from interlock.cli.drive import DisplayOptions, watch_run
+
+    with application() as app:
+        found = app.service.latest_run(run).id
+        try:
+            return watch_run(app, found, DisplayOptions(plain, json))
+        except KeyboardInterrupt:
+            if app.service.owner_of(found):
+                note(f"\nrun {found} goes on without being watched\nnext: interlock watch {found}")
+            raise
+
+
+@click.command()
+@click.argument("run", required=False, default="", shell_complete=runs)
+@click.option("--format", "form", type=click.Choice(FORMATS), default="json", show_default=True, help="As what.")
+def export(run: str, form: str) -> int:
+    """RUN on stdout, for other tools. Without RUN the only unfinished one, else the newest."""
+    from interlock.cli import ci
+    from interlock.cli.report import markdown, results
+    from interlock.service.jsons import document
+
+    with application() as app:
+        view = app.service.describe_run(app.service.latest_run(run).id)
+        pipeline = app.service.pipeline_of(view.id)
+    match form:
+        case "junit":
+            say(ci.junit(results(pipeline, view)).rstrip("\n"))
+        case "sarif":
+            say(ci.sarif(results(pipeline, view)).rstrip("\n"))
+        case "markdown":
+            say(markdown(pipeline, view))
+        case "otlp":
+            from interlock.telemetry import otlp, spans
+
+            say(otlp(spans(view)).rstrip("\n"))
+        case _:
+            say(document(run=view))
+    return 0
+
+
+def _brief(app: Application, found: Target) -> tuple[str, str]:
+    """The attempt, and what it was told: the one that is named, else the newest of the stage, or of the run. Raises
+    UsageError."""
+    from interlock.cli.targets import find_attempt
+
+    if found.stage:
+        made = [find_attempt(found)]
+    else:
+        every = [attempt for stage in found.view.stages for attempt in stage.attempts]
+        made = sorted(every, key=lambda attempt: attempt.started_at, reverse=True)
+    for attempt in made:
+        for item in attempt.evidence:
+            if item.name == "brief":
+                return str(attempt.id), app.blobs.get(item.digest).decode("utf-8", "replace")
+    which = str(made[0].id) if found.stage else f"run {found.view.id}"
+    raise UsageError(f"{which} has no brief: it is kept once an agent has ended (before that: interlock plan --brief)")
