@@ -21,8 +21,8 @@ from interlock.core.events import Action, AnswerTaken, Recorded, Refused
 from interlock.core.text import plain
 from interlock.core.views import RunSummary, RunView, WaitView
 from interlock.service import AnswerRequest
+from interlock.service.diffs import visible_diff
 from interlock.service.jsons import line
-from interlock.service.withheld import shown
 
 _TAKEN_S = 30.0
 _ENDED_S = 3.0
@@ -184,5 +184,5 @@ def _typed_answer(app: Application, view: RunView, wait: WaitView) -> AnswerRequ
 
 def _diff(app: Application, view: RunView, wait: WaitView) -> str:
     """Everything that the run changed, up to what waits."""
-    found = shown(app.workspaces, view, view.base_commit, app.service.commit_of(view, wait.subject))
+    found = visible_diff(app.workspaces, view, view.base_commit, app.service.commit_of(view, wait.subject))
     return plain("\n".join((*found.notes, found.patch.decode("utf-8", "replace"))), _DIFF_MAX) + "\n"

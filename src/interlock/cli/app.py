@@ -17,8 +17,8 @@ from interlock.cli.terminal import open_streams
 # verb: (module and click command, one line of help); in the order of `--help`
 VERBS: dict[str, tuple[str, str]] = {
     "init": ("interlock.cli.verbs.init:init", "Write pipelines that fit this repository."),
-    "validate": ("interlock.cli.verbs.validate:validate", "Say everything that is wrong with a pipeline file."),
-    "plan": ("interlock.cli.verbs.plan:plan", "Show what a run would do."),
+    "validate": ("interlock.cli.verbs.pipelines:validate", "Say everything that is wrong with a pipeline file."),
+    "plan": ("interlock.cli.verbs.pipelines:plan", "Show what a run would do."),
     "run": ("interlock.cli.verbs.run:run", "Start a run and follow it to its end."),
     "status": ("interlock.cli.verbs.runs:status", "Where a run is, in a few lines."),
     "list": ("interlock.cli.verbs.runs:list_runs", "The runs of this repository, newest first."),
@@ -34,15 +34,15 @@ VERBS: dict[str, tuple[str, str]] = {
     "accept": ("interlock.cli.verbs.answers:accept", "Accept a rejected candidate."),
     "cancel": ("interlock.cli.verbs.answers:cancel", "End a run for good."),
     "check": ("interlock.cli.verbs.check:check", "Ask the gates outside any run."),
-    "transform": ("interlock.cli.verbs.transform:transform", "Turn a document into text."),
-    "schema": ("interlock.cli.verbs.schema:schema", "Print the JSON Schema of the pipeline file."),
+    "transform": ("interlock.cli.verbs.standalone:transform", "Turn a document into text."),
+    "schema": ("interlock.cli.verbs.standalone:schema", "Print the JSON Schema of the pipeline file."),
     "export": ("interlock.cli.verbs.runs:export", "A run as JSON, JUnit, SARIF or Markdown."),
-    "serve": ("interlock.cli.verbs.serve:serve", "Show the runs in a browser, and steer them."),
-    "mcp": ("interlock.cli.verbs.mcp:mcp", "Serve agents over MCP, on stdin and stdout."),
+    "serve": ("interlock.cli.verbs.servers:serve", "Show the runs in a browser, and steer them."),
+    "mcp": ("interlock.cli.verbs.servers:mcp", "Serve agents over MCP, on stdin and stdout."),
     "doctor": ("interlock.cli.verbs.doctor:doctor", "Look at what Interlock needs and uses on this machine."),
     "gc": ("interlock.cli.verbs.gc:gc", "Remove what no run needs any more."),
-    "help": ("interlock.cli.verbs.help:help_verb", "The verbs, or the options of one."),
-    "completion": ("interlock.cli.verbs.completion:completion", "Print the script for shell completion."),
+    "help": ("interlock.cli.verbs.standalone:help_verb", "The verbs, or the options of one."),
+    "completion": ("interlock.cli.verbs.standalone:completion", "Print the script for shell completion."),
 }
 
 

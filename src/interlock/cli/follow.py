@@ -63,8 +63,10 @@ def screen(app: Application, run: str, stream: TextIO, *, plain: bool, json: boo
         return LineScreen(
             Story(pipeline, closes=True), stream, lambda: service.locate_run(run), partial(app.held_up, run)
         )
-    from interlock.cli.activity import activity
-    from interlock.cli.live import LiveScreen  # late: rich is slow to import
+    from interlock.cli.live import (
+        LiveScreen,  # late: rich is slow to import
+        activity,
+    )
 
     return LiveScreen(pipeline, run, service, stream, partial(activity, app, run))
 

@@ -13,6 +13,9 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from interlock.agents.program import log_path
+from interlock.agents.words import in_words
+from interlock.bootstrap import Application
 from interlock.cli.lines import verdict_words
 from interlock.cli.words import (
     MARKS,
@@ -32,6 +35,7 @@ from interlock.core.history import AttemptPhase, AttemptView, VerdictView
 from interlock.core.ids import AttemptId, base_of
 from interlock.core.pipeline import GateKind, Pipeline
 from interlock.core.state import Phase
+from interlock.core.text import ending
 from interlock.core.views import RunPhase, RunView, StageView
 from interlock.service import Service
 
@@ -243,3 +247,29 @@ def _rejections(stage: StageView) -> Iterator[Text]:
         said = [view.verdict for view in attempt.verdicts if view.verdict.status is not VerdictStatus.PASSED]
         why = verdict_words(said[0]) if said else f"{attempt.phase}: {safe(attempt.why.partition(_END)[0])}"
         yield Text(f"  └ {str(attempt.id).rpartition('/')[2]} {why}", style="dim")
+
+
+# --- what an attempt printed last -----------------------------------------------------------------
+
+_TAIL_BYTES = 4_000
+_LINE_MAX = 400
+
+
+def activity(app: Application, run: str, attempt: AttemptId) -> str:
+    """What the stage waits for, or what its attempt printed last."""
+    waits = (held.words for held in app.held_up(run) if held.stage == attempt.stage)
+    return next(waits, "") or last_line(app, run, attempt)
+
+
+def last_line(app: Application, run: str, attempt: AttemptId) -> str:
+    """Empty where it is not at work here, or printed nothing yet."""
+    place = app.workspaces.place_of(run, attempt)
+    if place is None:
+        return ""
+    try:
+        with log_path(place).open("rb") as file:
+            file.seek(max(0, file.seek(0, 2) - _TAIL_BYTES))
+            said = ending(in_words(file.read().decode("utf-8", "replace")).encode(), _LINE_MAX)
+    except OSError:
+        return ""
+    return said.rpartition("\n")[2].strip()

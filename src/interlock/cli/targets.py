@@ -1,21 +1,33 @@
-"""What the words after a verb mean: RUN, STAGE, STAGE/1.2, RUN/STAGE/1.2, in their natural combinations."""
+"""What the words after a verb mean: RUN, STAGE, STAGE/1.2, RUN/STAGE/1.2, in their natural combinations; and what a
+shell offers to complete them.
+
+Rule: every verb imports this, so it imports nothing that is slow. If nothing can be read, a shell is offered nothing.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from interlock.core.history import AttemptView
+import click
+
 from interlock.core.ids import STAGE_NAME
-from interlock.core.views import RunSummary, RunView
-from interlock.ports import UsageError
-from interlock.service import Service
+from interlock.ports import InterlockError, UsageError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from interlock.core.history import AttemptView
+    from interlock.core.views import RunSummary, RunView
+    from interlock.service import Service
+
+    Choose = Callable[[str], RunSummary]
+
 
 _ATTEMPT = re.compile(r"(?:(?P<run>[^/]+)/)?(?P<attempt>[^/]+/\d+\.\d+)")
 _RUN_STAGE = re.compile(r"(?P<run>[^/]+)/(?P<stage>[^/]+)")
-
-Choose = Callable[[str], RunSummary]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +111,65 @@ def _part(view: RunView, word: str) -> tuple[str, str]:
     if stage not in known:
         raise UsageError(f"run {view.id} has no stage {stage}: it has {', '.join(known)}")
     return (stage, word) if "/" in word else (stage, "")
+
+
+# --- shell completion -----------------------------------------------------------------------------
+
+_RUNS_MAX = 20
+
+
+def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The newest runs by their ids, and `@`."""
+    return _fitting(_runs, incomplete)
+
+
+def targets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """For the first word runs, and the stages of the one that is meant without a name; then stages of the run."""
+    words = tuple(ctx.params.get(param.name or "") or ())
+    if words:
+        return _fitting(lambda: _stages(words[0]), incomplete)
+    return [*runs(ctx, param, incomplete), *_fitting(lambda: _stages(""), incomplete)]
+
+
+def pipelines(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Those of the repository, by name."""
+    return _fitting(_pipelines, incomplete)
+
+
+def _fitting(source: Callable[[], Iterable[CompletionItem]], incomplete: str) -> list[CompletionItem]:
+    try:
+        return [item for item in source() if item.value.startswith(incomplete)]
+    except (InterlockError, OSError):
+        return []
+
+
+def _runs() -> Iterator[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    from interlock.cli.application import application
+    from interlock.cli.words import safe
+
+    with application() as app:
+        found = app.service.list_runs(_RUNS_MAX)
+    for number, run in enumerate(found):
+        yield CompletionItem(run.id, help=f"{run.phase}: {safe(run.task, 60)}")
+        yield CompletionItem(f"@-{number}" if number else "@", help=f"{run.id}, {run.phase}")
+
+
+def _stages(run: str) -> Iterator[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    from interlock.cli.application import application
+
+    with application() as app:
+        found = app.service.pipeline_of(app.service.latest_run(run).id)
+    yield from (CompletionItem(stage.id) for stage in found.stages)
+
+
+def _pipelines() -> Iterator[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    from interlock.cli.pipelines import repository_here
+    from interlock.pipelinefile import find_pipelines
+
+    yield from map(CompletionItem, find_pipelines(repository_here()))

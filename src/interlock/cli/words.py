@@ -130,6 +130,16 @@ def tokens(number: int) -> str:
     return count(number, "token")
 
 
+def size(count: int) -> str:
+    """`0 B`, `12 kB`, `3.4 MB`: powers of a thousand."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if amount >= 10 or unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"
+
+
 def cost(dollars: float, *, known: bool = True) -> str:
     """A sum of which a part is unknown is at least that."""
     amount = f"${dollars:.2f}" if dollars >= 0.01 or dollars == 0 else f"${dollars:.4f}"

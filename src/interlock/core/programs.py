@@ -90,23 +90,34 @@ _KEYS = tuple(dict.fromkeys((*(key for one in PROGRAMS for key in one.keys), "GO
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """What `use:` names: its options, whether the user's `run:` starts it, and whether it tells what it costs."""
+    """What `use:` names: its options, whether the user's `run:` starts it, and whether it tells what it costs.
+
+    `driven`: Interlock drives the program or the model, and checks before each start that it is installed and that its
+    keys are set. `program` is its name on PATH, empty if `run:` or nothing is started; `package` is the Python package
+    that it needs, and `extra` the extra of Interlock that installs it.
+    """
 
     name: str
     options: frozenset[str] = frozenset()
     runs: bool = False
     tells_cost: bool = True
+    driven: bool = True
+    program: str = ""
+    package: str = ""
+    extra: str = ""
 
 
 _DRIVEN = frozenset({"endpoint", "login", "price"})
 _NO_PROGRAMS = (
     Adapter("acp", frozenset({"price"}), runs=True, tells_cost=False),
-    Adapter("command", runs=True),
-    Adapter("model", _DRIVEN - {"login"}, tells_cost=False),
-    Adapter("scripted", frozenset({"script", "seed", "rate", "kinds", "hang_s", "pace_s"})),
+    Adapter("command", runs=True, driven=False),
+    Adapter("model", _DRIVEN - {"login"}, tells_cost=False, package="pydantic_ai", extra="models"),
+    Adapter("scripted", frozenset({"script", "seed", "rate", "kinds", "hang_s", "pace_s"}), driven=False),
 )
 _OF_PROGRAMS = (
-    Adapter(one.name, _DRIVEN if one.login is not None else _DRIVEN - {"login"}, tells_cost=one.tells_cost)
+    Adapter(
+        one.name, _DRIVEN if one.login is not None else _DRIVEN - {"login"}, tells_cost=one.tells_cost, program=one.name
+    )
     for one in PROGRAMS
 )
 ADAPTERS = {one.name: one for one in (*_NO_PROGRAMS, *_OF_PROGRAMS)}

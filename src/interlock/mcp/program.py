@@ -1,6 +1,6 @@
-"""Interlock itself, asked by its verbs: an agent is told exactly what a person at the terminal is told.
+"""Calls of Interlock's own verbs: an agent gets exactly the output that a person at the terminal gets.
 
-Rule: what an agent sends is a value, never an option; whatever goes wrong is a ToolError that says what to do next.
+Rule: what an agent sends is a value, never an option; every failure is a ToolError that says what to do next.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from interlock.process import Captured, capture
 PAGE = 16_000  # characters
 CHECK_S = 3_600
 _CALL_S = 120
-_SAID_MAX = 4_000
+_OUTPUT_MAX = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,37 +33,37 @@ class Program:
     environ: Mapping[str, str]
 
     async def document(self, *words: str, timeout_s: float = _CALL_S) -> dict[str, object]:
-        """What a verb prints as JSON, whatever its exit code says of it. Raises ToolError."""
+        """What a verb prints as JSON, whatever its exit code. Raises ToolError."""
         done = await self.call(*words, timeout_s=timeout_s)
         try:
-            said = json.loads(done.out)
+            document = json.loads(done.out)
         except ValueError:
             raise ToolError(_why(done)) from None
-        if not isinstance(said, dict):
+        if not isinstance(document, dict):
             raise ToolError(_why(done))
-        return said
+        return document
 
     async def text(self, *words: str) -> str:
-        """What a verb prints for people. Raises ToolError where it did not do its work."""
+        """What a verb prints for people. Raises ToolError if it fails."""
         done = await self.call(*words)
         if done.code != 0:
             raise ToolError(_why(done))
         return done.out.decode("utf-8", "replace")
 
     async def call(self, *words: str, stdin: str = "", timeout_s: float = _CALL_S) -> Captured:
-        argv = (sys.executable, "-P", "-m", "interlock", *words)  # never what lies in the folder
+        argv = (sys.executable, "-P", "-m", "interlock", *words)  # -P: nothing is imported from the folder
         env = {**self.environ, "NO_COLOR": "1", "CI": "true"}
 
-        def asked() -> Captured:
+        def run() -> Captured:
             return capture(argv, cwd=self.folder, env=env, stdin=stdin.encode("utf-8"), timeout_s=timeout_s)
 
         try:
-            return await anyio.to_thread.run_sync(asked)
+            return await anyio.to_thread.run_sync(run)
         except (InterlockError, ValueError) as error:  # ValueError: a NUL in a word
             raise ToolError(str(error)) from error
 
     @contextmanager
-    def opened(self) -> Iterator[Application]:
+    def application(self) -> Iterator[Application]:
         """The application, for what no verb prints. Raises ToolError for every expected error."""
         try:
             app = build(self.folder, self.environ)
@@ -76,7 +76,7 @@ class Program:
 
 
 def page(text: str, offset: int) -> dict[str, object]:
-    """A piece of `text` from character `offset` (below 0: counted from the end), and where the next one begins."""
+    """One page of `text` from character `offset` on (below 0: from the end), and the offset of the next page."""
     total = len(text)
     start = max(0, total + offset) if offset < 0 else min(offset, total)
     end = min(total, start + PAGE)
@@ -84,5 +84,5 @@ def page(text: str, offset: int) -> dict[str, object]:
 
 
 def _why(done: Captured) -> str:
-    said = (done.err or done.out).decode("utf-8", "replace").strip()[-_SAID_MAX:]
-    return said or f"it ended with exit code {done.code} and said nothing"
+    output = (done.err or done.out).decode("utf-8", "replace").strip()[-_OUTPUT_MAX:]
+    return output or f"it ended with exit code {done.code} and said nothing"

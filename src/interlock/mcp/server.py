@@ -1,11 +1,14 @@
-"""The tools, resources and prompts. Rule: answers for people are off unless the server was started with them."""
+"""The servers: one for a repository, with tools, resources and prompts; and one for an agent in a stage, with one tool.
+
+Rule: answers for people are off unless the server was started with them.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import anyio
 from mcp.server import MCPServer
@@ -14,14 +17,17 @@ from mcp.server.mcpserver.exceptions import ToolError
 
 from interlock import __version__
 from interlock.core.events import Action
+from interlock.execution.rehearsal import decode_rehearsal
 from interlock.mcp.program import CHECK_S, Program, page
 from interlock.service import AnswerRequest
-from interlock.service.withheld import is_withheld, shown
+from interlock.service.diffs import is_withheld, visible_diff
 
 WAIT_S_MAX = 600
-_LOOK_S = 0.5
+_POLL_S = 0.5
 _MOVING = ("running", "sleeping")
 _ARTIFACT_BYTES_MAX = 5_000_000
+_FINDINGS_MAX = 20  # of a gate, for an agent in a stage
+_CHARACTERS_MAX = 4_000  # of a finding
 _STARTED = re.compile(r"^run (\S+) goes on", re.MULTILINE)
 _INSTRUCTIONS = """\
 Interlock runs pipelines of stages. A stage's candidate is accepted only when every gate passed on exactly that tree;
@@ -31,11 +37,12 @@ A phase of `waiting` means that a person is needed: tell them what it waits for,
 
 Verb = Literal["approve", "reject", "retry", "cancel"]
 Document = dict[str, object]
+CheckDocument = dict[str, Any]
 
 
 def mcp_server(folder: Path, environ: Mapping[str, str], *, allow_answers: bool = False) -> MCPServer:
-    """A server for the repository around `folder`; run it with `run("stdio")`. With `allow_answers` an agent may
-    approve, reject, retry and cancel in the name of whoever started it."""
+    """A server for the repository around `folder`; `run("stdio")` runs it. With `allow_answers` an agent may approve,
+    reject, retry and cancel in the name of the person who started the server."""
     server = MCPServer("interlock", instructions=_INSTRUCTIONS, version=__version__, log_level="ERROR")
     program = Program(folder, environ)
     _pipelines(server, program)
@@ -45,6 +52,27 @@ def mcp_server(folder: Path, environ: Mapping[str, str], *, allow_answers: bool 
     _prompts(server)
     if allow_answers:
         _answers(server, program)
+    return server
+
+
+def checking_server(folder: Path, environ: Mapping[str, str], rehearsal: Path) -> MCPServer:
+    """A server for an agent in a stage, whose checkout is around `folder`: one tool, which asks the gates of the file
+    `rehearsal`."""
+    server = MCPServer("interlock", version=__version__, log_level="ERROR")
+    program = Program(folder, environ)
+    left_out = decode_rehearsal(rehearsal.read_text(encoding="utf-8")).left_out
+
+    @server.tool()
+    async def check() -> CheckDocument:
+        """Ask the gates of your stage about the files as they are now; each that failed has findings to mend."""
+        found = await program.document("check", "--json", f"--inside={rehearsal}", timeout_s=CHECK_S)
+        gates = [_gate(one) for one in found["gates"]]  # type: ignore[attr-defined]
+        passed = bool(found["passed"])
+        undecided = [one["gate"] for one in gates if one["status"] == "errored"]
+        failed = any(one["status"] == "failed" for one in gates)
+        next_step = _next_step([] if failed else undecided, left_out, failed=failed)
+        return {"passed": passed, "gates": gates, "asked_later": list(left_out), "next": next_step}
+
     return server
 
 
@@ -83,10 +111,10 @@ def _runs(server: MCPServer, program: Program) -> None:
         words += [f"--{name}={value}" for name, value in named.items() if value]
         words += [f"--input={name}={value}" for name, value in (inputs or {}).items()]
         done = await program.call(*words, stdin=task)
-        said = (done.err + done.out).decode("utf-8", "replace")
-        started = _STARTED.search(said)
+        output = (done.err + done.out).decode("utf-8", "replace")
+        started = _STARTED.search(output)
         if done.code != 0 or started is None:
-            raise ToolError(said.strip() or "the run did not start, and nothing was said")
+            raise ToolError(output.strip() or "the run did not start, and nothing was said")
         return {"run": started[1], "next": "wait_run"}
 
     @server.tool()
@@ -99,7 +127,7 @@ def _runs(server: MCPServer, program: Program) -> None:
         """Where a run is: its phase, what it waits for and the commands that answer it, what it spent, each stage.
         Without a name the only unfinished run, else the newest; a unique beginning is a name, `@` is the newest run,
         `@-1` the one before."""
-        return await _standing(program, run)
+        return await _run_summary(program, run)
 
     @server.tool()
     async def wait_run(ctx: Context, run: str = "", timeout_s: float = 60) -> Document:
@@ -107,38 +135,38 @@ def _runs(server: MCPServer, program: Program) -> None:
         `timed_out` is true, and wait_run may be called again."""
         with anyio.move_on_after(min(max(timeout_s, 0), WAIT_S_MAX)):
             seen = -1
-            while (standing := await _standing(program, run))["phase"] in _MOVING:
-                if standing["seq"] != seen:
-                    seen = int(str(standing["seq"]))
-                    await ctx.report_progress(seen, message=f"{standing['phase']}: event {seen}")
-                await anyio.sleep(_LOOK_S)
-            return {**standing, "timed_out": False}
-        standing = await _standing(program, run)
-        return {**standing, "timed_out": standing["phase"] in _MOVING}
+            while (summary := await _run_summary(program, run))["phase"] in _MOVING:
+                if summary["seq"] != seen:
+                    seen = int(str(summary["seq"]))
+                    await ctx.report_progress(seen, message=f"{summary['phase']}: event {seen}")
+                await anyio.sleep(_POLL_S)
+            return {**summary, "timed_out": False}
+        summary = await _run_summary(program, run)
+        return {**summary, "timed_out": summary["phase"] in _MOVING}
 
 
 def _details(server: MCPServer, program: Program) -> None:
     @server.tool()
     async def get_stage(run: str, stage: str, attempts: int = 5) -> Document:
         """A stage with its newest attempts: outcome, claim, verdicts with findings, digests, cost."""
-        said = await program.document("show", "--json", "--", run, stage)
-        found = said.get("stage")
+        shown = await program.document("show", "--json", "--", run, stage)
+        found = shown.get("stage")
         if not isinstance(found, dict):
             raise ToolError(f"{stage} is no stage: get_run lists them")
         every = found.get("attempts") or []
-        return {**said, "stage": {**found, "attempts": every[-max(1, attempts) :]}, "attempts_total": len(every)}
+        return {**shown, "stage": {**found, "attempts": every[-max(1, attempts) :]}, "attempts_total": len(every)}
 
     @server.tool()
     async def get_verdicts(run: str, attempt: str, offset: int = 0, count: int = 20) -> Document:
         """The verdicts on an attempt (STAGE/EPOCH.NUMBER, such as code/1.2), each with its findings."""
-        said = await program.document("show", "--json", "--", run, attempt)
-        found = said.get("attempt")
+        shown = await program.document("show", "--json", "--", run, attempt)
+        found = shown.get("attempt")
         if not isinstance(found, dict):
             raise ToolError(f"{attempt} is no attempt: say STAGE/EPOCH.NUMBER, get_stage lists them")
         every = found.get("verdicts") or []
         piece = every[max(0, offset) : max(0, offset) + max(1, count)]
         return {
-            "run": said["run"],
+            "run": shown["run"],
             "attempt": attempt,
             "phase": found.get("phase"),
             "verdicts": piece,
@@ -172,7 +200,7 @@ def _resources(server: MCPServer, program: Program) -> None:
     @server.resource("run://{run}", mime_type="application/json")
     async def run_resource(run: str) -> Document:
         """Where a run is."""
-        return await _standing(program, run)
+        return await _run_summary(program, run)
 
     @server.resource("artifact://{run}/{stage}/{file}", mime_type="text/plain")
     async def artifact_resource(run: str, stage: str, file: str) -> str:
@@ -206,17 +234,16 @@ def _answers(server: MCPServer, program: Program) -> None:
         the run. A rejection needs a comment: the next attempt is told. It is journalled as given through MCP."""
         if action == "reject" and not comment.strip():
             raise ToolError("say in `comment` what is wrong: the next attempt is told")
-        found = await anyio.to_thread.run_sync(_answer, program, run, (action, stage, gate, comment, now))
-        name, owned = found
-        if not owned:
+        name, owner = await anyio.to_thread.run_sync(_answer, program, run, (action, stage, gate, comment, now))
+        if not owner:
             await program.call("resume", "--detach", "--", name)
-        return {"run": name, "taken_by": owned or "a new owner in the background", "next": "wait_run"}
+        return {"run": name, "taken_by": owner or "a new owner in the background", "next": "wait_run"}
 
 
 def _answer(program: Program, run: str, given: tuple[Verb, str, str, str, bool]) -> tuple[str, str]:
-    """The run's id, and who owns it."""
+    """The id of the run, and its owner."""
     action, stage, gate, comment, now = given
-    with program.opened() as app:
+    with program.application() as app:
         view = app.service.describe_run(app.service.latest_run(run).id)
         by = f"{app.person()} (MCP)"
         app.service.answer(view, AnswerRequest(Action(action), by, stage=stage, gate=gate, comment=comment, now=now))
@@ -225,7 +252,7 @@ def _answer(program: Program, run: str, given: tuple[Verb, str, str, str, bool])
 
 def _artifact(program: Program, run: str, subject: str, file: str) -> str:
     stage = subject.partition("/")[0]
-    with program.opened() as app:
+    with program.application() as app:
         view = app.service.describe_run(app.service.latest_run(run).id)
         known = [one.id for one in view.stages]
         if stage not in known:
@@ -234,20 +261,47 @@ def _artifact(program: Program, run: str, subject: str, file: str) -> str:
         folder = f".interlock/artifacts/{stage}/"
         content = None if ".." in file.split("/") else app.workspaces.read(commit, folder + file, _ARTIFACT_BYTES_MAX)
         if content is None:
-            changes = shown(app.workspaces, view, view.base_commit, commit, patch=False).changes
-            there = [one.path.removeprefix(folder) for one in changes if one.path.startswith(folder)]
-            raise ToolError(f"{subject} has no artifact {file!r}: it has {', '.join(there) or 'none'}")
+            changes = visible_diff(app.workspaces, view, view.base_commit, commit, patch=False).changes
+            known_files = [one.path.removeprefix(folder) for one in changes if one.path.startswith(folder)]
+            raise ToolError(f"{subject} has no artifact {file!r}: it has {', '.join(known_files) or 'none'}")
         if is_withheld(view, commit, folder + file):
             raise ToolError(f"{subject}: {file} holds a secret that was handed out, and is not shown: see its findings")
         return content.decode("utf-8", "replace")
 
 
-async def _standing(program: Program, run: str) -> Document:
-    """The run without its attempts, which are for get_stage."""
-    said = await program.document("status", "--json", *(["--", run] if run else []))
-    found = said.get("run")
+async def _run_summary(program: Program, run: str) -> Document:
+    """The run without its attempts, which get_stage gives."""
+    shown = await program.document("status", "--json", *(["--", run] if run else []))
+    found = shown.get("run")
     if not isinstance(found, dict):
         raise ToolError("no such run: list_runs shows those there are")
     stages = [{**stage, "attempts": len(stage["attempts"])} for stage in found.get("stages", [])]
     kept = {name: value for name, value in found.items() if name not in ("base_verdicts", "answers")}
     return {**kept, "stages": stages}
+
+
+# --- the server for an agent in a stage ------------------------------------------------------------
+
+
+def _gate(shown: CheckDocument) -> CheckDocument:
+    findings = (shown.get("judgement") or {}).get("findings") or []
+    return {
+        "gate": shown["gate"],
+        "status": shown["status"],
+        "skipped": shown["skipped"],
+        "findings": [_finding(one) for one in findings[:_FINDINGS_MAX]],
+        "findings_total": len(findings),
+    }
+
+
+def _finding(shown: CheckDocument) -> CheckDocument:
+    return {**shown, "message": str(shown.get("message", ""))[:_CHARACTERS_MAX]}
+
+
+def _next_step(undecided: list[str], left_out: tuple[str, ...], *, failed: bool) -> str:
+    if failed:
+        return "mend what did not pass, then call check again"
+    later = f"; {', '.join(left_out)} will judge too" if left_out else ""
+    if undecided:
+        return f"end your work: {', '.join(undecided)} could not decide, which is no fault of your files{later}"
+    return f"end your work: these gates have nothing against it{later}"

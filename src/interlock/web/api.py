@@ -16,8 +16,8 @@ from interlock.agents.words import in_words
 from interlock.core.history import AttemptPhase
 from interlock.core.text import plain
 from interlock.ports import UsageError
+from interlock.service.diffs import visible_diff
 from interlock.service.jsons import document, event_line
-from interlock.service.withheld import shown
 from interlock.web.site import site_of
 
 _PIECE_MAX = 200_000  # bytes
@@ -65,7 +65,7 @@ def changes(request: Request) -> Response:
     view = site.view(request)
     made = site.attempt(request, view)
     new = site.app.service.commit_of(view, str(made.id))
-    found = shown(site.app.workspaces, view, made.input_tree, new, patch=False)
+    found = visible_diff(site.app.workspaces, view, made.input_tree, new, patch=False)
     return _json(run=view.id, old=made.input_tree, new=new, changes=found.changes)
 
 

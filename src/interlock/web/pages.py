@@ -27,10 +27,9 @@ from interlock.core.views import RunPhase, RunView, WaitView, attempt_word, stag
 from interlock.ports import UsageError
 from interlock.service import AnswerRequest
 from interlock.service.answers import going_on
-from interlock.service.withheld import is_withheld, shown
-from interlock.web.changes import Line, lines
+from interlock.service.diffs import is_withheld, visible_diff
 from interlock.web.pictures import graph, timeline
-from interlock.web.rendering import markdown
+from interlock.web.rendering import Line, lines, markdown
 from interlock.web.site import Site, site_of
 
 _RUNS_MAX = 500
@@ -220,7 +219,7 @@ def _changes(site: Site, view: RunView, made: AttemptView, old: AttemptView | No
     """Against its input, or against the attempt `old`."""
     commit = site.app.service.commit_of(view, str(made.id))
     before = made.input_tree if old is None else site.app.service.commit_of(view, str(old.id))
-    found = shown(site.app.workspaces, view, before, commit)
+    found = visible_diff(site.app.workspaces, view, before, commit)
     notes = [Line("hunk", plain(note, 1000)) for note in found.notes]
     return [*notes, *lines(found.patch, f"interlock diff {view.id} {made.id}")]
 

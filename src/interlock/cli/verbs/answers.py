@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from interlock.cli.application import application
-from interlock.cli.completing import runs, targets
+from interlock.cli.targets import runs, targets
 from interlock.cli.terminal import note
 from interlock.ports import UsageError
 

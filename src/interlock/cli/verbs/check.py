@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import click
 
 from interlock.cli.application import application
-from interlock.cli.comparing import compare
 from interlock.cli.exits import Exit
 from interlock.cli.terminal import note, say, without_reader
 from interlock.ports import InfrastructureError, UsageError, machine_trouble
@@ -21,7 +20,6 @@ from interlock.ports import InfrastructureError, UsageError, machine_trouble
 if TYPE_CHECKING:
     from interlock.bootstrap import Application
     from interlock.cli.ci import Result
-    from interlock.cli.comparing import Compared
     from interlock.core.conflicts import Undecided
     from interlock.core.events import Finding
     from interlock.core.pipeline import Pipeline
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from interlock.pipelinefile import Loaded
     from interlock.service import Checked, CheckRequest
     from interlock.workspaces import Base
+
 
 FINDINGS_SHOWN_MAX = 20  # of a gate; --json has all
 LINES_SHOWN_MAX = 8  # of a finding, beyond its first
@@ -360,3 +359,36 @@ def _as_json(told: list[_Told], compared: Compared) -> None:
     ]
     commit = compared.proposed.commit
     say(document(base=base.commit, commit=commit, tree=judged.tree, passed=_code(told) == 0, gates=gates))
+
+
+# --- what is compared -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """`judged` is `proposed`, or its merge with the base; `conflicts` are the paths that keep it from being merged."""
+
+    base: Base
+    proposed: Base
+    judged: Base
+    conflicts: tuple[str, ...] = ()
+
+
+def compare(app: Application, base: str, commit: str, *, inside: bool) -> Compared:
+    """All of it in the store. Only a named base is merged; an attempt always stands on its input. Raises UsageError."""
+    onto = app.workspaces.import_base(base or "HEAD")
+    proposed = app.workspaces.import_base(commit) if commit else app.workspaces.import_base(worktree=True)
+    if not base or inside:
+        return Compared(onto, proposed, proposed)
+    merged = app.workspaces.merge_proposal(onto, proposed)
+    if merged.commit == proposed.commit:
+        return Compared(onto, proposed, proposed)
+    if not merged.conflicts:
+        note(_merged(onto, proposed))
+    return Compared(onto, proposed, replace(proposed, commit=merged.commit, tree=merged.tree), merged.conflicts)
+
+
+def _merged(onto: Base, proposed: Base) -> str:
+    from interlock.cli.words import safe
+
+    return f"{safe(proposed.ref)} is behind {safe(onto.ref)}: their merge is judged, as it would be there"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from interlock.cli.application import application
-from interlock.cli.completing import targets
+from interlock.cli.targets import targets
 from interlock.cli.terminal import say, say_bytes
 from interlock.core.text import plain
 from interlock.ports import UsageError
@@ -29,8 +29,8 @@ _BYTES_MAX = 50_000_000
 @click.option("--json", "json", is_flag=True, help="The files as JSON.")
 def diff(words: tuple[str, ...], stat: bool, raw: bool, unmasked: bool, json: bool) -> int:
     """From A to B, each one of: base, a stage (what was accepted), STAGE/1.2. With A alone: from its input to it."""
+    from interlock.service.diffs import VisibleDiff, visible_diff
     from interlock.service.jsons import document
-    from interlock.service.withheld import VisibleDiff, shown
 
     with application(looks=True) as app:
         view, names = _about(app.service, words)
@@ -38,7 +38,7 @@ def diff(words: tuple[str, ...], stat: bool, raw: bool, unmasked: bool, json: bo
         if unmasked:
             found = VisibleDiff(app.workspaces.changes(old, new), app.workspaces.patch(old, new))
         else:
-            found = shown(app.workspaces, view, old, new, patch=not json and not stat)
+            found = visible_diff(app.workspaces, view, old, new, patch=not json and not stat)
         if json:
             say(document(run=view.id, old=old, new=new, changes=found.changes))
         elif stat:

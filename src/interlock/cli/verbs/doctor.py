@@ -14,9 +14,18 @@ from typing import TYPE_CHECKING
 import click
 
 from interlock import __version__
+from interlock.cli.application import application
+from interlock.cli.diagnosis import (
+    DoctorResult,
+    agents_of,
+    check_held_out,
+    check_pipelines,
+    check_programs,
+    check_records,
+    check_runs,
+    read_pipelines,
+)
 from interlock.cli.exits import Exit
-from interlock.cli.looking import DoctorResult, of_records, of_runs
-from interlock.cli.programs_seen import agents_in, of_programs
 from interlock.cli.terminal import note, say
 from interlock.ports import InterlockError, UsageError
 
@@ -24,12 +33,14 @@ if TYPE_CHECKING:
     from interlock.core.pipeline import AgentSpec
     from interlock.settings import Identity, RepositoryPaths
 
+
 _MARKS = {"ok": ("✓", "green"), "note": ("-", "bright_black"), "warn": ("!", "yellow"), "bad": ("✗", "red")}
+_ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    looked: tuple[DoctorResult, ...]
+class _Checkup:
+    results: tuple[DoctorResult, ...]
     agents: Mapping[str, str] = field(default_factory=dict)
     disk: Mapping[str, int] = field(default_factory=dict)
     pipelines: Mapping[str, bool] = field(default_factory=dict)
@@ -50,38 +61,21 @@ def doctor(live: str, aside: tuple[str, ...], back: tuple[str, ...], json: bool)
     from interlock.service.jsons import document
 
     if aside or back:
-        return _aside(aside, back, json=json)
+        return _set_aside(aside, back, json=json)
     if live:
         return _live(live, Path.cwd(), os.environ, json=json)
-    seen = _look(Path.cwd(), os.environ)
+    checkup = _check(Path.cwd(), os.environ)
     if json:
-        say(document(interlock=__version__, **_parts(seen)))
+        say(document(interlock=__version__, **_parts(checkup)))
     else:
-        say(_line(one) for one in seen.looked)
-    return max((one.code for one in seen.looked if one.level == "bad"), default=Exit.ACCEPTED)
+        say(_line(one) for one in checkup.results)
+    return max((one.code for one in checkup.results if one.level == "bad"), default=Exit.ACCEPTED)
 
 
-def _aside(aside: Sequence[str], back: Sequence[str], *, json: bool) -> int:
-    from interlock.cli.aside import bring_back, set_aside
-    from interlock.cli.words import safe
-    from interlock.service.jsons import document
-
-    gone, here = set_aside(aside) if aside else {}, bring_back(back) if back else []
-    if json:
-        say(document(set_aside=gone, brought_back=here))
-        return Exit.ACCEPTED
-    for run, why in gone.items():
-        say([f"run {run} is set aside: {safe(why, 400)}", f"  listed again by: interlock doctor --bring-back {run}"])
-    say(f"run {run} is listed again" for run in here)
-    if aside and not gone:
-        note("no run is damaged")
-    return Exit.ACCEPTED
-
-
-def _parts(seen: _Seen) -> dict[str, object]:
+def _parts(checkup: _Checkup) -> dict[str, object]:
     return {
-        "state": seen.state, "agents": seen.agents, "disk_bytes": seen.disk, "pipelines": seen.pipelines,
-        "looked": seen.looked,
+        "state": checkup.state, "agents": checkup.agents, "disk_bytes": checkup.disk, "pipelines": checkup.pipelines,
+        "looked": checkup.results,
     }  # fmt: skip
 
 
@@ -92,24 +86,74 @@ def _line(one: DoctorResult) -> str:
     return f"{click.style(mark, fg=tone)} {safe(one.topic, 1000)}: {safe(one.text, 1000)}"
 
 
-def _look(cwd: Path, environ: Mapping[str, str]) -> _Seen:
+def _check(cwd: Path, environ: Mapping[str, str]) -> _Checkup:
     from interlock.settings import paths_of
 
     agents = _agents(environ)
-    identity, root, where = _repository(cwd, environ)
-    used = agents_in(root) if root is not None else ()
-    looked = [*_machine(environ), _of_agents(agents), *of_programs(environ, used)]
+    identity, root, repository = _repository(cwd, environ)
+    pipelines = read_pipelines(root) if root is not None else []
+    results = [*_machine(environ), _check_agents(agents), *check_programs(environ, agents_of(pipelines))]
     paths = identity.paths if identity else None
-    looked += [where, *_of_folders(paths, environ)]
+    results += [repository, *_check_folders(paths, environ)]
     if identity is None or paths is None or root is None:
-        return _Seen(tuple(looked), agents)
+        return _Checkup(tuple(results), agents)
     disk = _disk(paths)
-    pipelines = dict(_pipelines(root))
-    looked += [*of_records(paths_of(environ), identity), *of_runs(cwd, environ, identity)]
-    looked += [_committer(root, environ), _of_disk(disk), *_of_pipelines(pipelines), *_of_missing_agents(root)]
-    looked += _held_out(root, environ)
-    valid = {name: not wrong for name, wrong in pipelines.items()}
-    return _Seen(tuple(looked), agents, disk, valid, str(paths.root))
+    results += [*check_records(paths_of(environ), identity), *check_runs(cwd, environ, identity)]
+    results += [_committer(root, environ), _disk_result(disk), *check_pipelines(pipelines)]
+    results += check_held_out(root, environ, pipelines)
+    valid = {one.name: one.loaded is not None for one in pipelines}
+    return _Checkup(tuple(results), agents, disk, valid, str(paths.root))
+
+
+# --- damaged runs ---------------------------------------------------------------------------------
+
+
+def _set_aside(names: Sequence[str], back: Sequence[str], *, json: bool) -> int:
+    from interlock.cli.words import safe
+    from interlock.service.jsons import document
+
+    gone, here = set_aside(names) if names else {}, bring_back(back) if back else []
+    if json:
+        say(document(set_aside=gone, brought_back=here))
+        return Exit.ACCEPTED
+    for run, why in gone.items():
+        say([f"run {run} is set aside: {safe(why, 400)}", f"  listed again by: interlock doctor --bring-back {run}"])
+    say(f"run {run} is listed again" for run in here)
+    if names and not gone:
+        note("no run is damaged")
+    return Exit.ACCEPTED
+
+
+def set_aside(names: Sequence[str]) -> dict[str, str]:
+    """Take the named damaged runs, or all, out of the lists: nothing of them is removed or changed. Returns what is
+    wrong with each. Raises UsageError, before it does anything; InfrastructureError if one is of a newer version."""
+    from interlock.cli.words import OVER
+    from interlock.service.naming import run_named
+
+    with application() as app:
+        damaged = {run.id: run.why for run in app.service.damaged_runs()}
+        chosen = list(damaged) if _ALL in names else [run_named(app.service.run_ids(), name) for name in names]
+        for run in chosen:
+            if run not in damaged:
+                phase = app.service.locate_run(run).phase
+                cure = "nothing is to be done" if phase in OVER else f"`interlock cancel {run}` ends it"
+                raise UsageError(f"run {run} is {phase}, and not damaged: {cure}")
+        for run in chosen:
+            app.aside.put(run, damaged[run])
+        return {run: damaged[run] for run in chosen}
+
+
+def bring_back(names: Sequence[str]) -> list[str]:
+    """List runs again that were set aside. Raises UsageError, before it does anything."""
+    with application() as app:
+        aside = app.aside.runs()
+        chosen = sorted(aside) if _ALL in names else list(names)
+        if unknown := [run for run in chosen if run not in aside]:
+            there = f": there are {', '.join(sorted(aside))}" if aside else ""
+            raise UsageError(f"run {unknown[0]} is not set aside{there}")
+        for run in chosen:
+            app.aside.bring_back(run)
+    return chosen
 
 
 # --- the machine -----------------------------------------------------------------------------------
@@ -161,7 +205,7 @@ def _agents(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: place for name, place in found.items() if place}
 
 
-def _of_agents(agents: Mapping[str, str]) -> DoctorResult:
+def _check_agents(agents: Mapping[str, str]) -> DoctorResult:
     from interlock.core.programs import PROGRAMS
 
     if agents:
@@ -247,7 +291,7 @@ def _committer(root: Path, environ: Mapping[str, str]) -> DoctorResult:
     )
 
 
-def _of_folders(paths: RepositoryPaths | None, environ: Mapping[str, str]) -> Iterator[DoctorResult]:
+def _check_folders(paths: RepositoryPaths | None, environ: Mapping[str, str]) -> Iterator[DoctorResult]:
     from interlock.settings import paths_of
 
     try:
@@ -255,11 +299,11 @@ def _of_folders(paths: RepositoryPaths | None, environ: Mapping[str, str]) -> It
     except InterlockError as error:
         yield DoctorResult("state", "bad", str(error), Exit.INFRASTRUCTURE)
         return
-    yield _of_folder("state", paths.root if paths else general.state)
-    yield _of_folder("cache", paths.places if paths else general.cache)
+    yield _check_folder("state", paths.root if paths else general.state)
+    yield _check_folder("cache", paths.places if paths else general.cache)
 
 
-def _of_folder(topic: str, folder: Path) -> DoctorResult:
+def _check_folder(topic: str, folder: Path) -> DoctorResult:
     """Whether it can be written, judged by what there is of it, and nothing is made."""
     there = next((path for path in (folder, *folder.parents) if path.exists()), Path("/"))
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
@@ -271,14 +315,13 @@ def _of_folder(topic: str, folder: Path) -> DoctorResult:
 
 def _disk(paths: RepositoryPaths) -> dict[str, int]:
     """Bytes on the disk for each kind of thing that is kept of this repository."""
-    from interlock.cli.amounts import on_disk
     from interlock.workspaces.gc import usage
 
     used = usage(paths.store, (paths.places, paths.former_places))
     journal = [paths.journal, *paths.root.glob("journal.db-*")]
     return {
-        "journal": sum(on_disk(path) for path in journal),
-        "evidence": on_disk(paths.blobs),
+        "journal": sum(_on_disk(path) for path in journal),
+        "evidence": _on_disk(paths.blobs),
         "objects": used.objects,
         "kits": used.kits,
         "setups": used.setups,
@@ -286,87 +329,23 @@ def _disk(paths: RepositoryPaths) -> dict[str, int]:
     }
 
 
-def _of_disk(disk: Mapping[str, int]) -> DoctorResult:
-    from interlock.cli.amounts import size
+def _on_disk(path: Path) -> int:
+    """The bytes that a file or folder takes on the disk; 0 if there is none. What is removed meanwhile is left out."""
+    total = _blocks(path)
+    for folder, folders, files in os.walk(path):
+        total += sum(_blocks(Path(folder) / name) for name in (*folders, *files))
+    return total
+
+
+def _blocks(path: Path) -> int:
+    try:
+        return path.lstat().st_blocks * 512
+    except OSError:
+        return 0
+
+
+def _disk_result(disk: Mapping[str, int]) -> DoctorResult:
+    from interlock.cli.words import size
 
     parts = ", ".join(f"{name} {size(number)}" for name, number in disk.items())
     return DoctorResult("disk", "ok", f"{size(sum(disk.values()))} ({parts}); interlock gc frees what no run needs")
-
-
-def _pipelines(root: Path) -> Iterator[tuple[str, int]]:
-    """Each with the number of its mistakes, 0 where it is valid."""
-    from interlock.pipelinefile import InvalidPipeline, find_pipelines, load_pipeline
-
-    for path in find_pipelines(root).values():
-        name = str(path.relative_to(root))
-        try:
-            load_pipeline(path, root)
-        except InvalidPipeline as error:
-            yield name, sum(mistake.level == "error" for mistake in error.mistakes)
-        else:
-            yield name, 0
-
-
-def _of_missing_agents(root: Path) -> Iterator[DoctorResult]:
-    """Agents that are still to be filled in, each once."""
-    from interlock.cli.pipelines import line
-    from interlock.pipelinefile import InvalidPipeline, find_pipelines, load_pipeline
-
-    seen: set[str] = set()
-    for path in find_pipelines(root).values():
-        try:
-            loaded = load_pipeline(path, root)
-        except InvalidPipeline:
-            continue
-        seen.update(line(each) for each in loaded.findings if each.message.startswith("no agent is there yet"))
-    yield from (DoctorResult("agent", "note", said) for said in sorted(seen))
-
-
-def _of_pipelines(pipelines: Mapping[str, int]) -> Iterator[DoctorResult]:
-    from interlock.cli.words import count
-
-    if not pipelines:
-        yield DoctorResult("pipelines", "note", "none yet: interlock init writes some")
-    for name, wrong in pipelines.items():
-        if wrong:
-            yield DoctorResult(
-                "pipeline", "bad", f"{name}: {count(wrong, 'mistake')}: run interlock validate", Exit.USAGE
-            )
-        else:
-            yield DoctorResult("pipeline", "ok", f"{name} is valid")
-
-
-def _held_out(root: Path, environ: Mapping[str, str]) -> Iterator[DoctorResult]:
-    """The names that settings and environment know, and those that pipelines here name."""
-    from interlock.core.held_out import is_name
-    from interlock.gates.held_out import HeldOut, HeldOutMissing
-    from interlock.settings import load_settings, paths_of
-
-    try:
-        known = HeldOut(load_settings(paths_of(environ).config).held_out, environ, root)
-    except InterlockError:
-        return  # it was said of the settings
-    needed = _named(root)
-    for name in sorted({*known.names(), *filter(is_name, needed)}):
-        try:
-            yield DoctorResult("held out", "ok", f"{name}: {known.source(name)}")
-        except HeldOutMissing as error:
-            users = f" ({', '.join(needed[name])} cannot be judged)" if name in needed else ""
-            yield DoctorResult("held out", "bad" if users else "note", f"{name}: {error}{users}", Exit.USAGE)
-
-
-def _named(root: Path) -> dict[str, list[str]]:
-    """What gates of the pipelines here hold out, with the gates."""
-    from interlock.pipelinefile import InvalidPipeline, find_pipelines, load_pipeline
-
-    found: dict[str, list[str]] = {}
-    for path in find_pipelines(root).values():
-        try:
-            stages = load_pipeline(path, root).pipeline.stages
-        except InvalidPipeline:
-            continue
-        for stage in stages:
-            for gate in stage.gates:
-                if gate.held_out:
-                    found.setdefault(gate.held_out, []).append(f"{stage.id}/{gate.id}")
-    return found

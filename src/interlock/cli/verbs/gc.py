@@ -49,8 +49,7 @@ def gc(dry_run: bool, json: bool) -> int:
 
 def freed(gone: Collected, *, dry_run: bool) -> str:
     """What goes, without what there is none of."""
-    from interlock.cli.amounts import size
-    from interlock.cli.words import count
+    from interlock.cli.words import count, size
 
     things = ((gone.objects, "object"), (gone.refs, "ref"), (gone.places, "checkout"))
     what = ", ".join(count(number, thing) for number, thing in things if number)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from interlock.cli.application import application
-from interlock.cli.completing import targets
+from interlock.cli.targets import targets
 from interlock.cli.terminal import note, say, say_bytes
 from interlock.ports import UsageError
 

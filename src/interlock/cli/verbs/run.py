@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from interlock.cli.application import application
-from interlock.cli.completing import pipelines, runs
+from interlock.cli.targets import pipelines, runs
 from interlock.cli.terminal import note
 from interlock.ports import InfrastructureError, UsageError, machine_trouble
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from interlock.cli.application import application
-from interlock.cli.completing import runs, targets
+from interlock.cli.targets import runs, targets
 from interlock.cli.terminal import columns, note, say
 from interlock.core.text import plain
 from interlock.ports import UsageError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from interlock.cli.application import application
-from interlock.cli.completing import targets
+from interlock.cli.targets import targets
 from interlock.cli.terminal import note, signals_as_interrupt
 from interlock.ports import UsageError
 

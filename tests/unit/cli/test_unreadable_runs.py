@@ -7,8 +7,8 @@ import os
 import pytest
 
 from interlock.cli.application import unreadable_runs_noted
-from interlock.cli.aside import set_aside
 from interlock.cli.exits import report
+from interlock.cli.verbs.doctor import set_aside
 from interlock.core.views import RunPhase, unreadable
 from interlock.ports import Damaged, InfrastructureError, UsageError
 
@@ -51,7 +51,7 @@ def test_what_is_damaged_names_doctor(capsys: pytest.CaptureFixture[str]) -> Non
     [(RunPhase.ACCEPTED, "nothing is to be done"), (RunPhase.WAITING, "`interlock cancel r1` ends it")],
 )
 def test_a_run_that_can_be_read_is_not_set_aside(phase: RunPhase, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("interlock.cli.aside.application", lambda: Opened(phase))
+    monkeypatch.setattr("interlock.cli.verbs.doctor.application", lambda: Opened(phase))
     with pytest.raises(UsageError, match=f"run r1 is {phase}, and not damaged: {words}"):
         set_aside(["@"])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.cli.programs_seen import of_programs
+from interlock.cli.diagnosis import check_programs
 from interlock.core.pipeline import AgentSpec, CommandLine
 
 
@@ -25,7 +25,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 
 def told(environ: dict[str, str], *agents: AgentSpec) -> list[str]:
-    return [f"{one.level} {one.topic}: {one.text}" for one in of_programs(environ, agents)]
+    return [f"{one.level} {one.topic}: {one.text}" for one in check_programs(environ, agents)]
 
 
 def test_one_that_is_too_old_is_no_good(environ: dict[str, str]) -> None:

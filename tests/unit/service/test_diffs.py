@@ -8,7 +8,7 @@ from interlock.core.events import Finding, VerdictGiven, VerdictStatus
 from interlock.core.history import AttemptPhase, AttemptView, VerdictView
 from interlock.core.ids import AttemptId
 from interlock.gates.findings import FINDINGS_MAX
-from interlock.service.withheld import _means, _name
+from interlock.service.diffs import _masked_name, _matches
 
 
 @pytest.mark.parametrize(
@@ -24,14 +24,14 @@ from interlock.service.withheld import _means, _name
     ],
 )
 def test_a_name_and_what_is_told_of_it(told: str, path: str, means: bool) -> None:
-    assert _means(told, path) is means
+    assert _matches(told, path) is means
 
 
 def test_where_findings_were_too_many_to_be_kept_nothing_is_shown() -> None:
-    assert _name("other.py", [_rejected(FINDINGS_MAX - 1)]) == ""
-    assert _name("a1.py", [_rejected(FINDINGS_MAX - 1)]) == "a1.py"
-    assert _name("other.py", [_rejected(FINDINGS_MAX)]) == "***"
-    assert _name("a1.py", [_rejected(FINDINGS_MAX)]) == "a1.py"
+    assert _masked_name("other.py", [_rejected(FINDINGS_MAX - 1)]) == ""
+    assert _masked_name("a1.py", [_rejected(FINDINGS_MAX - 1)]) == "a1.py"
+    assert _masked_name("other.py", [_rejected(FINDINGS_MAX)]) == "***"
+    assert _masked_name("a1.py", [_rejected(FINDINGS_MAX)]) == "a1.py"
 
 
 def _rejected(findings: int) -> AttemptView:

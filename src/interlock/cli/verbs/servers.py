@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from interlock.bootstrap import Application
     from interlock.web.site import Lifespan
+
 
 PORT = 7475
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -106,3 +108,19 @@ def _mcp(app: Application, names: frozenset[str], allow_answers: bool) -> Mappin
     )
     made = server.streamable_http_app(streamable_http_path="/", transport_security=safety)
     return {"/mcp": (made, server.session_manager.run)}
+
+
+@click.command()
+@click.option("--allow-answers", is_flag=True, help="Also let the agent approve, reject, retry and cancel.")
+@click.option("--inside", type=click.Path(path_type=Path), hidden=True, help="Only `check`, for an agent in a stage.")
+def mcp(allow_answers: bool, inside: Path | None) -> int:
+    """Serve MCP on stdin and stdout, for the repository around the current folder."""
+    from interlock.cli.pipelines import repository_here
+    from interlock.mcp import checking_server, mcp_server  # late: no other verb pays for it
+
+    repository_here()
+    if inside is not None:
+        checking_server(Path.cwd(), os.environ, inside.absolute()).run("stdio")
+        return 0
+    mcp_server(Path.cwd(), os.environ, allow_answers=allow_answers).run("stdio")
+    return 0

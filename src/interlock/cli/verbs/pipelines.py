@@ -1,22 +1,58 @@
-"""`interlock plan`: what a run would do, and the most that it can cost in attempts."""
+"""`interlock validate` and `plan`: what a pipeline file says, all that is wrong with it, and the most that a run of it
+can cost in attempts."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from interlock.cli.completing import pipelines
+from interlock.cli.exits import Exit
+from interlock.cli.targets import pipelines
 from interlock.cli.terminal import note, say
 from interlock.ports import UsageError
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import Gate, Limits, Pipeline, Rule, Stage
+    from interlock.pipelinefile import Loaded, Mistake
     from interlock.workspaces.committed import Committed
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadFile:
+    """One file as it was read. `loaded` is None where it is wrong."""
+
+    file: str
+    loaded: Loaded | None
+    mistakes: tuple[Mistake, ...]
+
+    @property
+    def wrong(self) -> int:
+        return sum(mistake.level == "error" for mistake in self.mistakes)
+
+
+@click.command()
+@click.argument("pipeline", required=False, default="", shell_complete=pipelines)
+@click.option("-p", "--pipeline", "name", metavar="NAME|PATH", default="", help="One of them; without it all.")
+@click.option("--resolved", is_flag=True, help="Print the pipeline with all that was filled in, as YAML.")
+@click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
+def validate(pipeline: str, name: str, resolved: bool, json: bool) -> int:
+    """Say everything that is wrong with a pipeline file, each as file:line:column. Exit code 2 where it is."""
+    from interlock.cli.pipelines import chosen, locate_all, repository_here
+
+    root, name = repository_here(), chosen(pipeline, name)
+    files = [_resolvable(root, name)] if resolved else locate_all(root, name)
+    seen = [_read(path, root) for path in files]
+    if json:
+        _files_as_json(seen, resolved=resolved)
+    else:
+        _print_files(seen, resolved=resolved)
+    return Exit.USAGE if any(file.loaded is None for file in seen) else Exit.ACCEPTED
 
 
 @click.command()
@@ -38,13 +74,84 @@ def plan(pipeline: str, name: str, until: str, brief: str, json: bool) -> int:
         text = _brief(root, found, brief)
         say(document(pipeline=found.name, stage=brief, brief=text) if json else text)
         return 0
-    stages = _taking_part(found, until)
+    stages = _stages_until(found, until)
     worst = worst_case(found, [stage.id for stage in stages])
     if json:
-        _as_json(found, stages, worst)
+        _plan_as_json(found, stages, worst)
     else:
-        say(_told(found, stages, worst))
+        say(_plan_lines(found, stages, worst))
     return 0
+
+
+# --- validate -------------------------------------------------------------------------------------
+
+
+def _resolvable(root: Path, name: str) -> Path:
+    """One file is printed, so one is to be chosen."""
+    from interlock.cli.pipelines import locate
+
+    return locate(root, name)
+
+
+def _read(path: Path, root: Path) -> _ReadFile:
+    from interlock.pipelinefile import InvalidPipeline, load_pipeline
+
+    shown = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    try:
+        loaded = load_pipeline(path, root)
+    except InvalidPipeline as error:
+        return _ReadFile(shown, None, error.mistakes)
+    return _ReadFile(shown, loaded, loaded.findings)
+
+
+def _print_files(seen: list[_ReadFile], *, resolved: bool) -> None:
+    from interlock.cli.pipelines import lines
+    from interlock.cli.words import count, safe
+    from interlock.pipelinefile import resolved_yaml
+
+    for file in seen:
+        note(lines(file.mistakes))
+        if file.loaded is None:
+            note(f"{safe(file.file)}: not valid: {count(file.wrong, 'mistake')}")
+        elif resolved:
+            say(resolved_yaml(file.loaded).rstrip("\n"))
+        else:
+            say(f"{safe(file.file)}: valid: {_counts(file.loaded)}")
+
+
+def _counts(loaded: Loaded) -> str:
+    from interlock.cli.words import count
+
+    gates = sum(len(stage.gates) for stage in loaded.pipeline.stages)
+    parts = [count(len(loaded.pipeline.stages), "stage"), count(gates, "gate")]
+    warnings = sum(finding.level == "warning" for finding in loaded.findings)
+    later = sum(finding.level == "later" for finding in loaded.findings)
+    if warnings:
+        parts.append(count(warnings, "warning"))
+    if later:
+        parts.append(f"{count(later, 'thing')} that this version cannot run yet")
+    return ", ".join(parts)
+
+
+def _files_as_json(seen: list[_ReadFile], *, resolved: bool) -> None:
+    from interlock.pipelinefile import resolved_yaml
+    from interlock.service.jsons import document
+
+    files = [
+        {
+            "file": file.file,
+            "valid": file.loaded is not None,
+            "name": file.loaded.pipeline.name if file.loaded else "",
+            "digest": file.loaded.pipeline.digest if file.loaded else "",
+            "mistakes": file.mistakes,
+            **({"resolved": resolved_yaml(file.loaded)} if resolved and file.loaded else {}),
+        }
+        for file in seen
+    ]
+    say(document(valid=all(file.loaded is not None for file in seen), pipelines=files))
+
+
+# --- plan -----------------------------------------------------------------------------------------
 
 
 def _brief(root: Path, pipeline: Pipeline, name: str) -> str:
@@ -69,7 +176,7 @@ def _base(root: Path, stack: ExitStack) -> Committed | None:
         return None
 
 
-def _taking_part(pipeline: Pipeline, last: str) -> list[Stage]:
+def _stages_until(pipeline: Pipeline, last: str) -> list[Stage]:
     from interlock.core.pipeline import until
 
     ordered = pipeline.ordered()
@@ -81,14 +188,14 @@ def _taking_part(pipeline: Pipeline, last: str) -> list[Stage]:
     return [stage for stage in ordered if stage.id in kept]
 
 
-def _told(pipeline: Pipeline, stages: list[Stage], worst: Mapping[str, int]) -> Iterator[str]:
+def _plan_lines(pipeline: Pipeline, stages: list[Stage], worst: Mapping[str, int]) -> Iterator[str]:
     yield f"pipeline {pipeline.name}"
     for number, stage in enumerate(stages, 1):
         yield f"{number}. {stage.id}{_after(stage)}: {_worker(stage)}"
-        yield from (f"     {line}" for line in _of_stage(pipeline, stage))
-    yield from _bounds(pipeline, worst)
+        yield from (f"     {line}" for line in _stage_lines(pipeline, stage))
+    yield from _limit_lines(pipeline, worst)
     if len(stages) == len(pipeline.stages):
-        yield f"delivers: branch {pipeline.deliver.branch}, {_manner(pipeline)}"
+        yield f"delivers: branch {pipeline.deliver.branch}, {_delivery(pipeline)}"
     else:
         yield "delivers: nothing, since stages are left out"
 
@@ -107,7 +214,7 @@ def _worker(stage: Stage) -> str:
     return "judges its input"
 
 
-def _of_stage(pipeline: Pipeline, stage: Stage) -> Iterator[str]:
+def _stage_lines(pipeline: Pipeline, stage: Stage) -> Iterator[str]:
     if stage.when is not None:
         yield f"only when {stage.when.artifact}{stage.when.at} is {stage.when.equals}"
     if stage.has_worker and stage.scope.writes is not None:
@@ -175,7 +282,7 @@ def _action(rule: Rule) -> str:
     return f"agent {rule.agent} takes over" if rule.agent else ("drop the item" if rule.drop else "pause for a person")
 
 
-def _bounds(pipeline: Pipeline, worst: Mapping[str, int]) -> Iterator[str]:
+def _limit_lines(pipeline: Pipeline, worst: Mapping[str, int]) -> Iterator[str]:
     from interlock.cli.pipelines import reviews_worst
     from interlock.cli.words import count
 
@@ -206,12 +313,12 @@ def _time(seconds: int) -> str:
     return f"{seconds} s"
 
 
-def _manner(pipeline: Pipeline) -> str:
+def _delivery(pipeline: Pipeline) -> str:
     kind = "the handoffs as a series" if pipeline.deliver.series else "one commit"
     return f"{kind}, signed" if pipeline.deliver.sign else kind
 
 
-def _as_json(pipeline: Pipeline, stages: list[Stage], worst: Mapping[str, int]) -> None:
+def _plan_as_json(pipeline: Pipeline, stages: list[Stage], worst: Mapping[str, int]) -> None:
     from interlock.cli.pipelines import reviews_worst
     from interlock.service.jsons import document
 

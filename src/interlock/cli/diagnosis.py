@@ -1,0 +1,324 @@
+"""What `interlock doctor` finds out about the runs of a repository, its pipelines and its agent programs.
+
+Rule: nothing is written.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from interlock.cli.exits import Exit
+from interlock.ports import InterlockError
+
+if TYPE_CHECKING:
+    from interlock.agents.probe import Probed
+    from interlock.bootstrap import Application
+    from interlock.core.pipeline import AgentSpec
+    from interlock.core.views import RunSummary
+    from interlock.pipelinefile import Loaded
+    from interlock.settings import Identity, Paths
+
+_RUNS_MAX = 100_000
+_SHOWN_MAX = 20
+_NO_RUNS = "no runs of this repository"
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorResult:
+    """One thing that was checked. `level` is ok, note (nothing is wrong, and it is worth knowing), warn (runs that
+    need it will not work) or bad."""
+
+    topic: str
+    level: str
+    text: str
+    code: Exit = Exit.ACCEPTED  # the exit code of the command if it is bad
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineRead:
+    """A pipeline file of the repository. `loaded` is None if it has `mistakes`."""
+
+    name: str
+    loaded: Loaded | None
+    mistakes: int = 0
+
+
+# --- the runs -------------------------------------------------------------------------------------
+
+
+def check_runs(cwd: Path, environ: Mapping[str, str], identity: Identity) -> Iterator[DoctorResult]:
+    """Whose runs they are, and whether each can be read. Each is read whole, so that any change or loss shows."""
+    from interlock.bootstrap import build
+    from interlock.settings import Settings
+
+    paths = identity.paths
+    if not (paths.journal.exists() or paths.store.exists() or identity.recorded):
+        yield from _without_journal(identity)
+        return
+    try:
+        app = build(cwd, environ, Settings())
+    except InterlockError as error:
+        yield DoctorResult("journal", "bad", str(error), Exit.INFRASTRUCTURE)
+        return
+    try:
+        if app.notice and not app.service.has_vanished():
+            yield DoctorResult("identity", "note", app.notice)
+        if identity.begun_anew:
+            yield DoctorResult(
+                "identity", "note", f"its folder was begun anew, when this was said: {identity.begun_anew}"
+            )
+        yield from _check_journal(app)
+    except InterlockError as error:
+        yield DoctorResult("journal", "bad", str(error), Exit.INFRASTRUCTURE)
+    finally:
+        app.close()
+
+
+def check_records(paths: Paths, identity: Identity) -> Iterator[DoctorResult]:
+    """Several state folders of one id, as copies of a repository have them."""
+    from interlock.settings import records_of
+
+    records = records_of(paths, identity.known)
+    if len(records) < 2:
+        return
+    ours = identity.paths.root
+    names = [
+        f"{record.root.name} (of {record.place}{', this one' if record.root == ours else ''})" for record in records
+    ]
+    text = f"{len(records)} folders in {paths.state} are of this id: {', '.join(names[:_SHOWN_MAX])}"
+    yield DoctorResult("identity", "note", text)
+
+
+def _without_journal(identity: Identity) -> Iterator[DoctorResult]:
+    if identity.lost:
+        yield DoctorResult("journal", "bad", identity.notice, Exit.INFRASTRUCTURE)
+        return
+    if identity.notice:
+        yield DoctorResult("identity", "note", identity.notice)
+    yield DoctorResult("journal", "note", _NO_RUNS)
+
+
+def _check_journal(app: Application) -> Iterator[DoctorResult]:
+    from interlock.cli.words import count
+
+    runs = app.service.list_runs(_RUNS_MAX)
+    readable = [run for run in runs if run.is_readable]
+    unreadable = [run for run in runs if not run.is_readable]
+    if unreadable:
+        others = "; the others are as they were recorded" if readable else ""
+        text = f"{len(unreadable)} of {count(len(runs), 'run')} cannot be read{others}"
+        yield DoctorResult("journal", "bad", text, Exit.INFRASTRUCTURE)
+        yield from _unreadable(unreadable)
+    elif runs:
+        text = f"{count(len(runs), 'run')}, each as it was recorded{_adopted(app.journal.adopted())}"
+        yield DoctorResult("journal", "ok", text)
+    else:
+        yield DoctorResult("journal", "note", _NO_RUNS)
+    yield from _set_aside(sorted(app.aside.runs().difference(run.id for run in runs)))
+    if runs:
+        yield _check_store(app, readable)
+    yield from _check_evidence(app, readable)
+
+
+def _adopted(number: int) -> str:
+    """How many runs an upgrade found without digests."""
+    text = f"; {number} of them begun before events carried digests: these are as an upgrade found them"
+    return text if number else ""
+
+
+def _unreadable(runs: Sequence[RunSummary]) -> Iterator[DoctorResult]:
+    """Each reason once."""
+    from interlock.cli.words import by_reason
+
+    for them in by_reason(runs):
+        first = them.runs[0]
+        way_out = first.way_out and (first.way_out if len(them.runs) == 1 else "interlock doctor --set-aside RUN")
+        out = f"; what stays so leaves the lists by: {way_out}" if way_out else ""
+        yield DoctorResult(them.which, "bad", f"{first.phase}: {first.why}{out}", Exit.INFRASTRUCTURE)
+
+
+def _set_aside(runs: Sequence[str]) -> Iterator[DoctorResult]:
+    from interlock.cli.words import count
+
+    if runs:
+        them = ", ".join(runs)
+        text = (
+            f"{count(len(runs), 'damaged run')}, in no list ({them}): interlock doctor --bring-back RUN lists it again"
+        )
+        yield DoctorResult("set aside", "note", text)
+
+
+def _check_store(app: Application, runs: Sequence[RunSummary]) -> DoctorResult:
+    """Whether the store has the base of each unfinished run."""
+    from interlock.cli.words import OVER, count
+    from interlock.workspaces import base_ref
+
+    store, mend = app.paths.store, "put it back from a copy, or start the run anew"
+    if not store.is_dir():
+        text = f"{store} is gone, and with it what runs kept there: {mend}"
+        return DoctorResult("store", "bad", text, Exit.INFRASTRUCTURE)
+    lacking = [run.id for run in runs if run.phase not in OVER and not (store / base_ref(run.base_commit)).is_file()]
+    if lacking:
+        text = f"{store} lacks what {count(len(lacking), 'run')} started from ({_names(lacking)}): {mend}"
+        return DoctorResult("store", "bad", text, Exit.INFRASTRUCTURE)
+    return DoctorResult("store", "ok", str(store))
+
+
+def _check_evidence(app: Application, runs: Sequence[RunSummary]) -> Iterator[DoctorResult]:
+    """The evidence of the newest runs."""
+    from interlock.cli.words import count
+    from interlock.service.evidence import look
+
+    found = look(app.journal, app.blobs, (run.id for run in runs))
+    if not found.missing:
+        if found.looked:
+            text = f"{count(found.looked, 'file')} of the newest events, each in its place"
+            yield DoctorResult("evidence", "ok", text)
+        return
+    names = _names(list(dict.fromkeys(run for run, _ in found.missing)))
+    text = (
+        f"{len(found.missing)} of {count(found.looked, 'file')} that the newest events name are gone or cut short"
+        f" (of {names}), such as {found.missing[0][1]} in {app.paths.blobs}: put a copy back; what needs none goes on"
+    )
+    yield DoctorResult("evidence", "bad", text, Exit.INFRASTRUCTURE)
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN_MAX]) + (", ..." if len(names) > _SHOWN_MAX else "")
+
+
+# --- the pipelines --------------------------------------------------------------------------------
+
+
+def read_pipelines(root: Path) -> list[PipelineRead]:
+    from interlock.pipelinefile import InvalidPipeline, find_pipelines, load_pipeline
+
+    read = []
+    for path in find_pipelines(root).values():
+        name = str(path.relative_to(root))
+        try:
+            read.append(PipelineRead(name, load_pipeline(path, root)))
+        except InvalidPipeline as error:
+            read.append(PipelineRead(name, None, sum(mistake.level == "error" for mistake in error.mistakes)))
+    return read
+
+
+def check_pipelines(pipelines: Sequence[PipelineRead]) -> Iterator[DoctorResult]:
+    """Whether each is valid, and the agents that are still to be filled in, each once."""
+    from interlock.cli.pipelines import line
+    from interlock.cli.words import count
+
+    if not pipelines:
+        yield DoctorResult("pipelines", "note", "none yet: interlock init writes some")
+    for one in pipelines:
+        if one.loaded is None:
+            text = f"{one.name}: {count(one.mistakes, 'mistake')}: run interlock validate"
+            yield DoctorResult("pipeline", "bad", text, Exit.USAGE)
+        else:
+            yield DoctorResult("pipeline", "ok", f"{one.name} is valid")
+    findings = (each for one in pipelines if one.loaded is not None for each in one.loaded.findings)
+    unfilled = {line(each) for each in findings if each.message.startswith("no agent is there yet")}
+    yield from (DoctorResult("agent", "note", text) for text in sorted(unfilled))
+
+
+def check_held_out(root: Path, environ: Mapping[str, str], pipelines: Sequence[PipelineRead]) -> Iterator[DoctorResult]:
+    """The held-out files that settings and environment know, and those that the pipelines name."""
+    from interlock.core.held_out import is_name
+    from interlock.gates.held_out import HeldOut, HeldOutMissing
+    from interlock.settings import load_settings, paths_of
+
+    try:
+        known = HeldOut(load_settings(paths_of(environ).config).held_out, environ, root)
+    except InterlockError:
+        return  # reported with the settings
+    needed: dict[str, list[str]] = {}
+    for stage in (stage for one in pipelines if one.loaded is not None for stage in one.loaded.pipeline.stages):
+        for gate in (gate for gate in stage.gates if gate.held_out):
+            needed.setdefault(gate.held_out, []).append(f"{stage.id}/{gate.id}")
+    for name in sorted({*known.names(), *filter(is_name, needed)}):
+        try:
+            yield DoctorResult("held out", "ok", f"{name}: {known.source(name)}")
+        except HeldOutMissing as error:
+            users = f" ({', '.join(needed[name])} cannot be judged)" if name in needed else ""
+            yield DoctorResult("held out", "bad" if users else "note", f"{name}: {error}{users}", Exit.USAGE)
+
+
+def agents_of(pipelines: Sequence[PipelineRead]) -> tuple[AgentSpec, ...]:
+    """The agents of the valid pipelines, each once."""
+    return tuple(
+        dict.fromkeys(agent for one in pipelines if one.loaded is not None for agent in one.loaded.pipeline.agents)
+    )
+
+
+# --- the agent programs ---------------------------------------------------------------------------
+
+
+def check_programs(environ: Mapping[str, str], agents: Sequence[AgentSpec]) -> Iterator[DoctorResult]:
+    """The installed programs that have an adapter, and whether the agents of the pipelines can use theirs."""
+    from interlock.agents.probe import probe
+
+    for one in probe(environ):
+        if one.path:
+            yield _check_program(one, environ, [agent for agent in agents if agent.use == one.name])
+    for agent in agents:
+        if wrong := _missing(agent, environ) or _unset(agent, environ):
+            yield DoctorResult(f"agent {agent.name}", "warn", wrong)
+
+
+def _check_program(one: Probed, environ: Mapping[str, str], users: Sequence[AgentSpec]) -> DoctorResult:
+    from interlock.core.programs import is_older, program
+
+    known, needed = f"{one.version or 'of unknown version'} ({one.path})", program(one.name).tested
+    topic = f"agent {one.name}"
+    if is_older(one.version, needed):
+        return DoctorResult(topic, "warn", f"{known} is too old: install {needed} or newer")
+    if users:
+        given = "; ".join(dict.fromkeys(_given(agent, environ) for agent in users))
+        able = any(_is_lent(agent) or any(map(environ.get, agent.secrets)) for agent in users)
+        return DoctorResult(topic, "ok" if able else "note", f"{known}, {given}")
+    access = one.access or "no key and no login seen"
+    return DoctorResult(topic, "ok" if one.access else "note", f"{known}, {access}: {one.advice}")
+
+
+def _given(agent: AgentSpec, environ: Mapping[str, str]) -> str:
+    """The keys and the login that the pipelines give to an agent."""
+    keys = [name for name in agent.secrets if environ.get(name)]
+    given = ["its login"] if _is_lent(agent) else []
+    return f"{agent.name} is given {' and '.join((*keys, *given)) or 'no key and no login'}"
+
+
+def _missing(agent: AgentSpec, environ: Mapping[str, str]) -> str:
+    """The Python package or the program that the agent's adapter needs and that is not installed."""
+    from interlock.core.programs import ADAPTERS
+    from interlock.process import scrubbed
+
+    adapter = ADAPTERS[agent.use]
+    if adapter.package and not find_spec(adapter.package):
+        return f"`use: {adapter.name}` needs more: pip install 'interlock[{adapter.extra}]'"
+    if not adapter.driven:
+        return ""
+    started = agent.command.words[0] if adapter.runs and agent.command is not None else adapter.program
+    if not started or "/" in started or shutil.which(started, path=scrubbed(environ).get("PATH", "")):
+        return ""
+    return f"{started} is not on the PATH, and the pipelines name it: install it, or name another program"
+
+
+def _unset(agent: AgentSpec, environ: Mapping[str, str]) -> str:
+    """The keys that are not set, for an adapter that checks them before it starts its program."""
+    from interlock.agents.advising import Access, unset
+    from interlock.core.programs import ADAPTERS
+
+    if not ADAPTERS[agent.use].driven:
+        return ""
+    seen = {name: environ.get(name, "") for name in (*agent.env, *agent.secrets)}
+    return unset(Access(agent.use, seen, agent.secrets, login=_is_lent(agent)))
+
+
+def _is_lent(agent: AgentSpec) -> bool:
+    return json.loads(dict(agent.options).get("login", "false")) is True

@@ -1,0 +1,82 @@
+"""Diffs as they may be shown: without files, and names, that hold a secret which was handed out.
+
+Rule: the reader's environment may lack the secrets of a run. So what is left out is what the candidate was rejected
+for: each file that a finding names, and every file if there were too many findings to keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+from interlock.core.events import Finding
+from interlock.core.history import AttemptView
+from interlock.core.text import plain
+from interlock.core.views import RunView
+from interlock.gates.findings import FILE_MAX, FINDINGS_MAX
+from interlock.gates.leaks import RULE
+from interlock.ports import Change, Workspaces
+
+_STARS = "***"
+
+
+@dataclass(frozen=True, slots=True)
+class VisibleDiff:
+    """`changes` with names that can be shown; `patch` is without the files `left_out`, whose names are masked."""
+
+    changes: tuple[Change, ...]
+    patch: bytes = b""
+    left_out: tuple[str, ...] = ()
+    attempts: tuple[str, ...] = ()  # whose findings say why
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A line for each file, for people."""
+        why = f"it holds a secret that was handed out (see the findings of {', '.join(self.attempts)})"
+        return tuple(f"{name} is left out: {why}" for name in self.left_out)
+
+
+def visible_diff(workspaces: Workspaces, view: RunView, old: str, new: str, *, patch: bool = True) -> VisibleDiff:
+    """The difference between two commits or trees of the run."""
+    attempts = _with_secrets(view, (old, new))
+    changes = workspaces.changes(old, new) if attempts or not patch else ()
+    names = {change.path: _masked_name(change.path, attempts) for change in changes} if attempts else {}
+    hidden = [path for path, name in names.items() if name]
+    visible = tuple(replace(change, path=names.get(change.path) or change.path) for change in changes)
+    text = b"" if not patch or (hidden and len(hidden) == len(changes)) else workspaces.patch(old, new, hidden)
+    return VisibleDiff(visible, text, tuple(names[path] for path in hidden), tuple(str(one.id) for one in attempts))
+
+
+def is_withheld(view: RunView, commit: str, path: str) -> bool:
+    """Whether a file of a candidate is not shown."""
+    return bool(_masked_name(path, _with_secrets(view, (commit,))))
+
+
+def _with_secrets(view: RunView, ends: Sequence[str]) -> list[AttemptView]:
+    made = [attempt for stage in view.stages for attempt in stage.attempts if {attempt.commit, attempt.tree} & {*ends}]
+    return [attempt for attempt in made if any(finding.rule == RULE for finding in _findings(attempt))]
+
+
+def _masked_name(path: str, attempts: Sequence[AttemptView]) -> str:
+    """The name as the findings have it; empty if the whole file can be shown."""
+    named = [finding.file for attempt in attempts for finding in _findings(attempt) if finding.rule == RULE]
+    for name in sorted(named, key=lambda name: _STARS in name):  # exact names first
+        if _matches(name, plain(path, FILE_MAX)):
+            return name
+    is_cut = any(len(item.verdict.findings) >= FINDINGS_MAX for one in attempts for item in one.verdicts)
+    return _STARS if is_cut else ""
+
+
+def _findings(attempt: AttemptView) -> list[Finding]:
+    return [finding for item in attempt.verdicts for finding in item.verdict.findings]
+
+
+def _matches(name: str, path: str) -> bool:
+    """A name that held a secret itself has stars in it."""
+    parts = name.split(_STARS)
+    return path == name or (len(parts) > 1 and fnmatchcase(path, "*".join(map(_escaped, parts))))
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"[{character}]" if character in "*?[" else character for character in text)
