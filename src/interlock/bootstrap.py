@@ -47,6 +47,7 @@ if TYPE_CHECKING:  # what does work is loaded where there is some: see _driver a
     from interlock.gates.locks import Slot, Slots, WaitingWork
     from interlock.gates.referee import Referee
     from interlock.notify import Channel, Notices, Undelivered
+    from interlock.service.pull_requests import PullRequests
     from interlock.workspaces import GitWorkspaces
 
 Made = TypeVar("Made")
@@ -99,6 +100,7 @@ class Application:
     _workspaces: Once[GitWorkspaces]
     _owner: Once[Owner]
     _notices: Once[Notices]
+    _pull_requests: Once[PullRequests]
     aside: SetAsideRuns
     notice: str = ""  # what a person should know of whose runs these are
 
@@ -113,6 +115,10 @@ class Application:
     @property
     def notices(self) -> Notices:
         return self._notices()
+
+    @property
+    def pull_requests(self) -> PullRequests:
+        return self._pull_requests()
 
     @property
     def state(self) -> Path:
@@ -198,8 +204,9 @@ def build(cwd: Path, environ: Mapping[str, str], settings: Settings | None = Non
     )
     notices = Once(lambda: _notices(ground, service))
     owner = Once(lambda: _driver(ground, service, bench(), notices()))
+    pull_requests = Once(lambda: _pull_requests(ground, service, workspaces, owner))
     return Application(
-        top, paths, settings, service, journal, blobs, environ, workspaces, owner, notices, aside, notice
+        top, paths, settings, service, journal, blobs, environ, workspaces, owner, notices, pull_requests, aside, notice
     )
 
 
@@ -293,6 +300,22 @@ def _driver(ground: _Ground, service: Service, bench: GateContext, notices: Noti
         backoff_s=ground.backoff_s,
         attendants=tuple(_attendants(notices, service.describe_run, ground.environ)),
         effects=partial(_effects, ground, holder),
+    )
+
+
+def _pull_requests(
+    ground: _Ground, service: Service, workspaces: Callable[[], GitWorkspaces], owner: Callable[[], Owner]
+) -> PullRequests:
+    from interlock.service.pull_requests import PullRequests
+
+    return PullRequests(
+        service=service,
+        journal=ground.journal,
+        push=lambda commit, remote, branch: workspaces().propose(commit, remote, branch),
+        lock=lambda run: owner().effects(run),
+        repository=ground.top,
+        folder=ground.paths.root / "pull-requests",
+        environ=ground.environ,
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.contract.cli_world import new_world
 
 from interlock.cli.verbs.gc import freed
-from interlock.cli.words import count
+from interlock.service.formats import count
 from interlock.workspaces import Collected
 
 PIPELINE = """\

@@ -22,7 +22,7 @@ from interlock.core.text import plain
 from interlock.core.views import RunSummary, RunView, WaitView
 from interlock.service import AnswerRequest
 from interlock.service.diffs import visible_diff
-from interlock.service.jsons import line
+from interlock.service.formats import line
 
 _TAKEN_S = 30.0
 _ENDED_S = 3.0

@@ -105,7 +105,7 @@ def _without_journal(identity: Identity) -> Iterator[DoctorResult]:
 
 
 def _check_journal(app: Application) -> Iterator[DoctorResult]:
-    from interlock.cli.words import count
+    from interlock.service.formats import count
 
     runs = app.service.list_runs(_RUNS_MAX)
     readable = [run for run in runs if run.is_readable]
@@ -144,7 +144,7 @@ def _unreadable(runs: Sequence[RunSummary]) -> Iterator[DoctorResult]:
 
 
 def _set_aside(runs: Sequence[str]) -> Iterator[DoctorResult]:
-    from interlock.cli.words import count
+    from interlock.service.formats import count
 
     if runs:
         them = ", ".join(runs)
@@ -156,7 +156,8 @@ def _set_aside(runs: Sequence[str]) -> Iterator[DoctorResult]:
 
 def _check_store(app: Application, runs: Sequence[RunSummary]) -> DoctorResult:
     """Whether the store has the base of each unfinished run."""
-    from interlock.cli.words import OVER, count
+    from interlock.cli.words import OVER
+    from interlock.service.formats import count
     from interlock.workspaces import base_ref
 
     store, mend = app.paths.store, "put it back from a copy, or start the run anew"
@@ -172,8 +173,8 @@ def _check_store(app: Application, runs: Sequence[RunSummary]) -> DoctorResult:
 
 def _check_evidence(app: Application, runs: Sequence[RunSummary]) -> Iterator[DoctorResult]:
     """The evidence of the newest runs."""
-    from interlock.cli.words import count
     from interlock.service.evidence import look
+    from interlock.service.formats import count
 
     found = look(app.journal, app.blobs, (run.id for run in runs))
     if not found.missing:
@@ -212,7 +213,7 @@ def read_pipelines(root: Path) -> list[PipelineRead]:
 def check_pipelines(pipelines: Sequence[PipelineRead]) -> Iterator[DoctorResult]:
     """Whether each is valid, and the agents that are still to be filled in, each once."""
     from interlock.cli.pipelines import line
-    from interlock.cli.words import count
+    from interlock.service.formats import count
 
     if not pipelines:
         yield DoctorResult("pipelines", "note", "none yet: interlock init writes some")

@@ -18,12 +18,12 @@ from interlock.bootstrap import Application
 from interlock.cli.exits import Exit, of_phase
 from interlock.cli.follow import Screen, follow, screen
 from interlock.cli.terminal import confirm, is_interactive, note, prompt, say, signals_as_interrupt, without_reader
-from interlock.cli.words import OVER, closing, lasted, not_looked_in, uncancelled
+from interlock.cli.words import OVER, closing, not_looked_in, uncancelled
 from interlock.core.events import Action, OwnerChanged
 from interlock.core.history import AttemptPhase
 from interlock.core.views import RunPhase
 from interlock.service import AnswerRequest
-from interlock.service.jsons import line
+from interlock.service.formats import duration, line
 from interlock.telemetry import lacking
 
 _DETACH_S = 20.0
@@ -103,13 +103,12 @@ def finish(app: Application, run: str, display: DisplayOptions) -> int:
     """`conclude` for a run that has ended or waits: before that its pull request is opened, after it the person is
     asked about a pending approval."""
     from interlock.cli.answers import ask_approval
-    from interlock.cli.proposing import propose
 
-    proposal = propose(app, run)
+    opened = app.pull_requests.open(run)
     seen = app.service.locate_run(run).seq
     code = conclude(app, run, display)
-    if proposal is not None and not proposal.url:
-        note(proposal.lines())
+    if opened is not None and not opened.url:
+        note([f"no pull request was opened: {opened.why}", f"  {opened.command}"])
     if not display.json and ask_approval(app, run):
         return drive(app, run, display, after=seen)
     return code
@@ -117,10 +116,8 @@ def finish(app: Application, run: str, display: DisplayOptions) -> int:
 
 def conclude(app: Application, run: str, display: DisplayOptions) -> int:
     """Print where the run is, and the exact next command. Returns the exit code."""
-    from interlock.cli.proposing import proposed
-
     view = app.service.locate_run(run)
-    url = proposed(app, run)
+    url = app.pull_requests.url(run)
     with without_reader():
         if display.json:
             outcome = {"phase": view.phase, "branch": view.branch, "commit": view.commit, "waits": view.waits}
@@ -246,7 +243,7 @@ def _at_stake(app: Application, run: str) -> Iterator[str]:
     working = [each for stage in view.stages for each in stage.attempts if each.phase is AttemptPhase.WORKING]
     if working:
         now = app.service.clock.now()
-        names = ", ".join(f"{each.id} ({lasted(now - each.started_at)})" for each in working)
+        names = ", ".join(f"{each.id} ({duration(now - each.started_at)})" for each in working)
         yield f"at work: {names}; detach and stop end that, and it begins anew when the run goes on"
 
 

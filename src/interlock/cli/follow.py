@@ -17,7 +17,7 @@ from interlock.cli.words import nearly_used
 from interlock.core.events import AttemptErrored, CandidateProduced, Recorded, VerdictGiven
 from interlock.core.views import RunSummary
 from interlock.service import Service
-from interlock.service.jsons import event_line
+from interlock.service.formats import event_line
 
 if TYPE_CHECKING:
     from interlock.gates.locks import WaitingWork

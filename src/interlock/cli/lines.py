@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from interlock.cli.words import clock, count, ended, gate_name, lasted, place, safe, short, traits, usage
+from interlock.cli.words import clock, ended, gate_name, place, safe, short, traits
 from interlock.core.attempts import in_a_row
 from interlock.core.events import (
     AnswerTaken,
@@ -41,6 +41,7 @@ from interlock.core.events import (
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline
 from interlock.core.tries import TRIES_MAX
+from interlock.service.formats import count, duration, usage
 
 _OfStage = InputPrepared | StageSkipped | ApprovalAsked | CandidateRejected | HandoffAccepted | SentBack
 _OfRun = RunStarted | OwnerChanged | AnswerTaken | Refused | EffectErrored | Delivered | RunFinished
@@ -203,7 +204,7 @@ class Story:
             return ""
         if event.refusal is not None:
             return verdict_words(event.refusal)
-        took = lasted(at - self._began.get(event.attempt, at))
+        took = duration(at - self._began.get(event.attempt, at))
         parts = ["cached"] if event.cached else [part for part in (took, usage(event.usage)) if part]
         ended = "" if event.outcome == "completed" else f", its agent {event.outcome.replace('_', ' ')}"
         return f"candidate {short(event.commit)}{ended} ({', '.join(parts)})"

@@ -17,19 +17,7 @@ from interlock.agents.program import log_path
 from interlock.agents.words import in_words
 from interlock.bootstrap import Application
 from interlock.cli.lines import verdict_words
-from interlock.cli.words import (
-    MARKS,
-    OVER,
-    RUN_TONES,
-    gate_name,
-    lasted,
-    nearly_used,
-    paid,
-    safe,
-    stage_look,
-    usage,
-    waiting,
-)
+from interlock.cli.words import MARKS, OVER, RUN_TONES, gate_name, nearly_used, safe, stage_look, waiting
 from interlock.core.events import Recorded, VerdictStatus
 from interlock.core.history import AttemptPhase, AttemptView, VerdictView
 from interlock.core.ids import AttemptId, base_of
@@ -38,6 +26,7 @@ from interlock.core.state import Phase
 from interlock.core.text import ending
 from interlock.core.views import RunPhase, RunView, StageView
 from interlock.service import Service
+from interlock.service.formats import duration, paid, usage
 
 _FRESH_S = 0.3  # how old a picture may be while time alone goes on
 _REJECTIONS_SHOWN = 2
@@ -141,8 +130,8 @@ def _head(pipeline: Pipeline, view: RunView, now: float) -> Text:
     head.append(f"{view.id} ", style="default")
     head.append(view.phase, style=f"bold {RUN_TONES[view.phase]}")
     if view.phase is RunPhase.SLEEPING:
-        head.append(f" for {lasted(view.sleeps_until - now)}: {safe(view.why, 60)}")
-    head.append(f"  {lasted((view.at if view.phase in OVER else now) - view.started_at)}")
+        head.append(f" for {duration(view.sleeps_until - now)}: {safe(view.why, 60)}")
+    head.append(f"  {duration((view.at if view.phase in OVER else now) - view.started_at)}")
     used = [f"{view.spent.attempts} of {pipeline.limits.attempts} attempts", *paid(view.spent)]
     head.append(f"  {', '.join(used)}", style="dim")
     for near in nearly_used(view):
@@ -194,7 +183,7 @@ def _time(attempt: AttemptView, now: float) -> str:
         return "cached"
     open_end = now if attempt.phase is AttemptPhase.WORKING else attempt.started_at
     used = usage(attempt.usage)
-    return lasted((attempt.ended_at or open_end) - attempt.started_at) + (f", {used}" if used else "")
+    return duration((attempt.ended_at or open_end) - attempt.started_at) + (f", {used}" if used else "")
 
 
 def _word(stage: StageView, word: str, style: str) -> Text:

@@ -17,20 +17,15 @@ from interlock.cli.words import (
     RUN_TONES,
     clock,
     closing,
-    count,
     gate_name,
     in_a_line,
-    lasted,
     moment,
     nearly_used,
-    paid,
     place,
     safe,
     short,
-    spent,
     stage_look,
     traits,
-    usage,
 )
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.history import AttemptPhase, AttemptView, VerdictView
@@ -38,6 +33,7 @@ from interlock.core.joins import conflict_text
 from interlock.core.state import Phase, Spending
 from interlock.core.text import without_place
 from interlock.core.views import NOT_BEGUN, RunPhase, RunSummary, RunView, StageView, attempt_word
+from interlock.service.formats import count, duration, paid, spent, usage
 
 if TYPE_CHECKING:
     from interlock.gates.locks import WaitingWork
@@ -230,7 +226,7 @@ def _attempt(
         _worker(attempt),
     ]
     if attempt.ended_at:
-        facts.append("cached" if attempt.cached else lasted(attempt.ended_at - attempt.started_at))
+        facts.append("cached" if attempt.cached else duration(attempt.ended_at - attempt.started_at))
     facts.append(usage(attempt.usage))
     yield f"  {attempt.id}  {', '.join(fact for fact in facts if fact)}"
     yield from _digests(attempt, deep=deep)

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from interlock.core.budget import LimitUsage
-from interlock.core.events import Finding, Usage, VerdictGiven, VerdictStatus
+from interlock.core.events import Finding, VerdictGiven, VerdictStatus
 from interlock.core.history import AttemptPhase
-from interlock.core.state import Phase, Spending
+from interlock.core.state import Phase
 from interlock.core.text import plain
 from interlock.core.views import CUT_OFF, NOT_BEGUN, RunPhase, RunSummary, StageView, WaitView, stage_word
 from interlock.process import relative
+from interlock.service.formats import cost, duration, spent, tokens, usage
 
 NO_SANDBOX = "agents and gates run with your user's rights: there is no sandbox yet"
 
@@ -97,12 +98,6 @@ def short(commit: str) -> str:
     return commit[:10]
 
 
-def count(number: int, thing: str) -> str:
-    """`1 finding`, `2 findings`, `2 branches`."""
-    ending = "" if number == 1 else "es" if thing.endswith(("ch", "sh", "s", "x")) else "s"
-    return f"{number} {thing}{ending}"
-
-
 def clock(at: float) -> str:
     """Local time of day."""
     return time.strftime("%H:%M:%S", time.localtime(at))
@@ -111,53 +106,6 @@ def clock(at: float) -> str:
 def moment(at: float) -> str:
     """Local date and time."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
-
-
-def lasted(seconds: float) -> str:
-    """`42 s`, `3 min 20 s`, `2 h 5 min`."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{max(0.0, seconds):.1f} s" if seconds < 10 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def tokens(number: int) -> str:
-    for size, letter in ((1_000_000, "M"), (1_000, "k")):
-        if number >= size:
-            return f"{number / size:.1f}{letter} tokens"
-    return count(number, "token")
-
-
-def size(count: int) -> str:
-    """`0 B`, `12 kB`, `3.4 MB`: powers of a thousand."""
-    amount = float(count)
-    for unit in ("B", "kB", "MB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if amount >= 10 or unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} GB"
-
-
-def cost(dollars: float, *, known: bool = True) -> str:
-    """A sum of which a part is unknown is at least that."""
-    amount = f"${dollars:.2f}" if dollars >= 0.01 or dollars == 0 else f"${dollars:.4f}"
-    return amount if known else f"at least {amount}"
-
-
-def usage(used: Usage) -> str:
-    """Empty where the agent said nothing: unknown is not zero."""
-    said = []
-    if used.tokens_in is not None or used.tokens_out is not None:
-        said.append(tokens((used.tokens_in or 0) + (used.tokens_out or 0)))
-    if used.cost_usd is not None:
-        said.append(cost(used.cost_usd))
-    return ", ".join(said)
-
-
-def spent(view: RunSummary) -> str:
-    return ", ".join([count(view.spent.attempts, "attempt"), *paid(view.spent), lasted(view.spent.wall_s)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,19 +141,11 @@ def _measured(amount: LimitUsage, number: float) -> str:
         case "cost_usd":
             return cost(number)
         case "wall":
-            return lasted(number)
+            return duration(number)
         case "tokens":
             return tokens(round(number)).removesuffix(" tokens").removesuffix(" token")
         case _:
             return f"{number:g}"
-
-
-def paid(amount: Spending) -> Iterator[str]:
-    """Tokens and money, as far as they are known."""
-    if amount.tokens:
-        yield tokens(amount.tokens)
-    if amount.cost_usd or (amount.cost_known and amount.tokens):
-        yield cost(amount.cost_usd, known=amount.cost_known)
 
 
 def place(finding: Finding) -> str:

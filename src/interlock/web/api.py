@@ -17,7 +17,7 @@ from interlock.core.history import AttemptPhase
 from interlock.core.text import plain
 from interlock.ports import UsageError
 from interlock.service.diffs import visible_diff
-from interlock.service.jsons import document, event_line
+from interlock.service.formats import document, event_line
 from interlock.web.site import site_of
 
 _PIECE_MAX = 200_000  # bytes

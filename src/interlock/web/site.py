@@ -98,7 +98,7 @@ def _wrong(request: Request, error: Exception) -> Response:
     """What was asked for wrongly is 4xx; what is there and cannot be read is 500, with the reason."""
     usage = isinstance(error, UsageError)
     if request.url.path.startswith("/api/"):
-        from interlock.service.jsons import document
+        from interlock.service.formats import document
 
         return Response(document(error=str(error)), 404 if usage else 500, media_type="application/json")
     from interlock.web.pages import wrong_page

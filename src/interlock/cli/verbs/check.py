@@ -19,13 +19,13 @@ from interlock.ports import InfrastructureError, UsageError, machine_trouble
 
 if TYPE_CHECKING:
     from interlock.bootstrap import Application
-    from interlock.cli.ci import Result
     from interlock.core.conflicts import Undecided
     from interlock.core.events import Finding
     from interlock.core.pipeline import Pipeline
     from interlock.execution.rehearsal import Rehearsal
     from interlock.pipelinefile import Loaded
     from interlock.service import Checked, CheckRequest
+    from interlock.service.reports import Result
     from interlock.workspaces import Base
 
 
@@ -173,7 +173,8 @@ def _ask(app: Application, pipelines: list[Pipeline], asked: _Asked, compared: C
 
 def _put_back(base: str, paths_of: dict[str, tuple[str, ...]]) -> Iterator[str]:
     """A line for each set of files, with the pipelines that it holds for where it is not all of them."""
-    from interlock.cli.words import count, safe
+    from interlock.cli.words import safe
+    from interlock.service.formats import count
 
     for paths in dict.fromkeys(paths for paths in paths_of.values() if paths):
         names = [name for name, own in paths_of.items() if own == paths]
@@ -269,7 +270,7 @@ def _skipped(told: list[_Told]) -> Iterator[str]:
 
 
 def _findings(told: _Told) -> Iterator[str]:
-    from interlock.cli.words import count
+    from interlock.service.formats import count
 
     findings = told.checked.judgement.findings if told.checked.judgement else ()
     hidden = sum(finding.secret for finding in findings) if os.environ.get("CI") else 0  # there others read it, too
@@ -295,7 +296,7 @@ def _finding(finding: Finding) -> Iterator[str]:
 
 
 def _summary(told: list[_Told]) -> str:
-    from interlock.cli.words import count
+    from interlock.service.formats import count
 
     numbers = {name: sum(one.status == name for one in told) for name in ("passed", "failed", "errored", "skipped")}
     said = ", ".join(f"{number} {name}" for name, number in numbers.items() if number)
@@ -311,20 +312,20 @@ def _code(told: list[_Told]) -> Exit:
 
 def _report(app: Application, asked: _Asked, told: list[_Told]) -> None:
     """For machines: the files that were asked for, and what GitHub Actions shows."""
-    from interlock.cli import ci
+    from interlock.service import reports
 
     results = [_result(one) for one in told]
-    for path, render in ((asked.junit, ci.junit), (asked.sarif, ci.sarif)):
+    for path, render in ((asked.junit, reports.junit), (asked.sarif, reports.sarif)):
         if path is not None:
             _write(path, render(results), "w")
     if app.environ.get("GITHUB_ACTIONS") == "true":
-        note(ci.workflow_commands(results))
+        note(reports.workflow_commands(results))
         if page := app.environ.get("GITHUB_STEP_SUMMARY"):
-            _write(Path(page), ci.summary(results), "a")
+            _write(Path(page), reports.summary(results), "a")
 
 
 def _result(told: _Told) -> Result:
-    from interlock.cli.ci import Result
+    from interlock.service.reports import Result
 
     checked = told.checked
     findings = checked.judgement.findings if checked.judgement else ()
@@ -340,7 +341,7 @@ def _write(path: Path, text: str, mode: str) -> None:
 
 
 def _as_json(told: list[_Told], compared: Compared) -> None:
-    from interlock.service.jsons import document
+    from interlock.service.formats import document
 
     base, judged = compared.base, compared.judged
     gates = [

@@ -30,7 +30,7 @@ _BYTES_MAX = 50_000_000
 def diff(words: tuple[str, ...], stat: bool, raw: bool, unmasked: bool, json: bool) -> int:
     """From A to B, each one of: base, a stage (what was accepted), STAGE/1.2. With A alone: from its input to it."""
     from interlock.service.diffs import VisibleDiff, visible_diff
-    from interlock.service.jsons import document
+    from interlock.service.formats import document
 
     with application(looks=True) as app:
         view, names = _about(app.service, words)

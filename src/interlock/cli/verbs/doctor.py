@@ -58,7 +58,7 @@ def doctor(live: str, aside: tuple[str, ...], back: tuple[str, ...], json: bool)
     """Look at git, Python, agents, the state folder, the disk and the pipelines, and read every run.
 
     A damaged run that nothing can mend can be set aside: it leaves the lists, and all that is left of it stays."""
-    from interlock.service.jsons import document
+    from interlock.service.formats import document
 
     if aside or back:
         return _set_aside(aside, back, json=json)
@@ -110,7 +110,7 @@ def _check(cwd: Path, environ: Mapping[str, str]) -> _Checkup:
 
 def _set_aside(names: Sequence[str], back: Sequence[str], *, json: bool) -> int:
     from interlock.cli.words import safe
-    from interlock.service.jsons import document
+    from interlock.service.formats import document
 
     gone, here = set_aside(names) if names else {}, bring_back(back) if back else []
     if json:
@@ -220,9 +220,8 @@ def _live(name: str, cwd: Path, environ: Mapping[str, str], *, json: bool) -> in
 
     from interlock.agents import adapters
     from interlock.agents.live import call
-    from interlock.cli.words import lasted, usage
     from interlock.ports import Ended
-    from interlock.service.jsons import document
+    from interlock.service.formats import document, duration, usage
 
     _, root, _ = _repository(cwd, environ)
     spec = _spec_of(name, root, environ)
@@ -236,7 +235,7 @@ def _live(name: str, cwd: Path, environ: Mapping[str, str], *, json: bool) -> in
     else:
         used = usage(outcome.usage) or "what it used is not known"
         model = f" ({outcome.model})" if outcome.model else ""
-        words = f"{outcome.ended.replace('_', ' ')} in {lasted(passed)}{model}, {used}"
+        words = f"{outcome.ended.replace('_', ' ')} in {duration(passed)}{model}, {used}"
         said = f": {outcome.message}" if outcome.message else ", and it said nothing"
         say(_line(DoctorResult(f"agent {name}", "ok" if done else "bad", words + said)))
     return Exit.ACCEPTED if done else Exit.INFRASTRUCTURE
@@ -345,7 +344,7 @@ def _blocks(path: Path) -> int:
 
 
 def _disk_result(disk: Mapping[str, int]) -> DoctorResult:
-    from interlock.cli.words import size
+    from interlock.service.formats import size
 
     parts = ", ".join(f"{name} {size(number)}" for name, number in disk.items())
     return DoctorResult("disk", "ok", f"{size(sum(disk.values()))} ({parts}); interlock gc frees what no run needs")

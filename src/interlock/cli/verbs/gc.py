@@ -28,8 +28,7 @@ def gc(dry_run: bool, json: bool) -> int:
     """Remove objects, setups and checkouts that no unfinished run needs and that are older than a day.
 
     The history of every run and its evidence stay, and so do branches: those that are merged are named."""
-    from interlock.cli.words import count
-    from interlock.service.jsons import document
+    from interlock.service.formats import count, document
 
     with application() as app:
         live = tuple(_live(app))
@@ -49,7 +48,7 @@ def gc(dry_run: bool, json: bool) -> int:
 
 def freed(gone: Collected, *, dry_run: bool) -> str:
     """What goes, without what there is none of."""
-    from interlock.cli.words import count, size
+    from interlock.service.formats import count, size
 
     things = ((gone.objects, "object"), (gone.refs, "ref"), (gone.places, "checkout"))
     what = ", ".join(count(number, thing) for number, thing in things if number)

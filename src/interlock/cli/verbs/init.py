@@ -15,8 +15,9 @@ import click
 
 from interlock.cli.application import application
 from interlock.cli.terminal import note, say
-from interlock.cli.words import MARKS, count, safe
+from interlock.cli.words import MARKS, safe
 from interlock.ports import InterlockError
+from interlock.service.formats import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -46,7 +47,7 @@ def init(force: bool, agent: str, reviewer: str, no_verify: bool, json: bool) ->
     from interlock.cli.pipelines import repository_here
     from interlock.cli.words import safe
     from interlock.pipelinefile.scaffold import Known, plan_files, write
-    from interlock.service.jsons import document
+    from interlock.service.formats import document
 
     root = repository_here()
     known = Known(agent, reviewer, logins=logged_in(os.environ), tag=_newest_tag(root))

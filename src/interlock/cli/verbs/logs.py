@@ -64,7 +64,7 @@ def _of_canary(app: Application, kept: Sequence[Evidence]) -> Iterator[str]:
 
 def _history(service: Service, found: Target) -> Iterator[str]:
     from interlock.core.state import stage_of
-    from interlock.service.jsons import event_line
+    from interlock.service.formats import event_line
 
     for record in service.history(found.view.id):
         if not found.stage or stage_of(record.event) == found.stage:

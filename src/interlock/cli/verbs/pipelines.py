@@ -64,7 +64,7 @@ def validate(pipeline: str, name: str, resolved: bool, json: bool) -> int:
 def plan(pipeline: str, name: str, until: str, brief: str, json: bool) -> int:
     """Show the stages in order, their gates, loops and limits, and the worst case in attempts."""
     from interlock.cli.pipelines import chosen, lines, load, repository_here, worst_case
-    from interlock.service.jsons import document
+    from interlock.service.formats import document
 
     root = repository_here()
     loaded = load(root, chosen(pipeline, name))
@@ -106,8 +106,9 @@ def _read(path: Path, root: Path) -> _ReadFile:
 
 def _print_files(seen: list[_ReadFile], *, resolved: bool) -> None:
     from interlock.cli.pipelines import lines
-    from interlock.cli.words import count, safe
+    from interlock.cli.words import safe
     from interlock.pipelinefile import resolved_yaml
+    from interlock.service.formats import count
 
     for file in seen:
         note(lines(file.mistakes))
@@ -120,7 +121,7 @@ def _print_files(seen: list[_ReadFile], *, resolved: bool) -> None:
 
 
 def _counts(loaded: Loaded) -> str:
-    from interlock.cli.words import count
+    from interlock.service.formats import count
 
     gates = sum(len(stage.gates) for stage in loaded.pipeline.stages)
     parts = [count(len(loaded.pipeline.stages), "stage"), count(gates, "gate")]
@@ -135,7 +136,7 @@ def _counts(loaded: Loaded) -> str:
 
 def _files_as_json(seen: list[_ReadFile], *, resolved: bool) -> None:
     from interlock.pipelinefile import resolved_yaml
-    from interlock.service.jsons import document
+    from interlock.service.formats import document
 
     files = [
         {
@@ -205,7 +206,7 @@ def _after(stage: Stage) -> str:
 
 
 def _worker(stage: Stage) -> str:
-    from interlock.cli.words import count
+    from interlock.service.formats import count
 
     if stage.agent:
         return f"agent {stage.agent}, {count(stage.attempts_max, 'attempt')} of at most {_time(stage.timeout_s)}"
@@ -284,7 +285,7 @@ def _action(rule: Rule) -> str:
 
 def _limit_lines(pipeline: Pipeline, worst: Mapping[str, int]) -> Iterator[str]:
     from interlock.cli.pipelines import reviews_worst
-    from interlock.cli.words import count
+    from interlock.service.formats import count
 
     limits = pipeline.limits
     most = min(sum(worst.values()), limits.attempts)
@@ -320,7 +321,7 @@ def _delivery(pipeline: Pipeline) -> str:
 
 def _plan_as_json(pipeline: Pipeline, stages: list[Stage], worst: Mapping[str, int]) -> None:
     from interlock.cli.pipelines import reviews_worst
-    from interlock.service.jsons import document
+    from interlock.service.formats import document
 
     listed = [
         {

@@ -16,6 +16,7 @@ from interlock.ports import UsageError
 if TYPE_CHECKING:
     from interlock.bootstrap import Application
     from interlock.cli.targets import Target
+    from interlock.core.views import RunView
 
 _BYTES_MAX = 20_000_000
 FORMATS = ("json", "junit", "sarif", "markdown", "otlp")
@@ -27,11 +28,11 @@ FORMATS = ("json", "junit", "sarif", "markdown", "otlp")
 def list_runs(count: int, json: bool) -> int:
     """The runs of this repository, newest first. One that cannot be read is a row that says why; 5 where one is
     damaged."""
-    from interlock.cli import words
     from interlock.cli.exits import Exit
     from interlock.cli.pages import list_page
     from interlock.core.views import RunPhase
-    from interlock.service.jsons import document
+    from interlock.service import formats
+    from interlock.service.formats import document
 
     with application(looks=True) as app:
         found = app.service.list_runs(count)
@@ -44,7 +45,7 @@ def list_runs(count: int, json: bool) -> int:
         elif not aside:
             note("no runs in this repository yet: `interlock run -p PIPELINE TASK` starts one")
         if aside:
-            note(f"not listed: {words.count(aside, 'damaged run')}, set aside: `interlock doctor` names them")
+            note(f"not listed: {formats.count(aside, 'damaged run')}, set aside: `interlock doctor` names them")
     return Exit.INFRASTRUCTURE if any(run.phase is RunPhase.DAMAGED for run in found) else Exit.ACCEPTED
 
 
@@ -55,7 +56,7 @@ def status(run: str, json: bool) -> int:
     """Where RUN is, in a few lines: the only unfinished one, else the newest."""
     from interlock.cli.application import unreadable_runs_noted
     from interlock.cli.pages import status_page
-    from interlock.service.jsons import document
+    from interlock.service.formats import document
 
     with application(looks=True) as app:
         with unreadable_runs_noted() as passed_over:
@@ -76,9 +77,8 @@ def show(target: tuple[str, ...], brief: bool, json: bool) -> int:
     """All of a run, of one stage, or of one attempt."""
     from interlock.cli.application import unreadable_runs_noted
     from interlock.cli.pages import attempt_page, run_page, stage_page
-    from interlock.cli.proposing import proposed, standing
     from interlock.cli.targets import find_attempt, find_target, no_more
-    from interlock.service.jsons import document
+    from interlock.service.formats import document
 
     with application(looks=True) as app:
         with unreadable_runs_noted() as passed_over:
@@ -94,10 +94,13 @@ def show(target: tuple[str, ...], brief: bool, json: bool) -> int:
             stage = view.stage(found.stage)
             say(document(run=view.id, stage=stage) if json else stage_page(view, stage))
         else:
-            url, untold = proposed(app, view.id), app.untold(view.id)
+            url, undelivered = app.pull_requests.url(view.id), app.untold(view.id)
             held_up = app.held_up(view.id) if view.owner else ()
-            told = {"untold": untold, "held_up": held_up, **({"pull_request": url} if url else {})}
-            say(document(run=view, **told) if json else [*run_page(view, untold, held_up), *standing(app, view)])
+            if json:
+                more = {"pull_request": url} if url else {}
+                say(document(run=view, untold=undelivered, held_up=held_up, **more))
+            else:
+                say([*run_page(view, undelivered, held_up), *_pull_request(app, view, url)])
     return 0
 
 
@@ -125,20 +128,20 @@ def watch(run: str, plain: bool, json: bool) -> int:
 @click.option("--format", "form", type=click.Choice(FORMATS), default="json", show_default=True, help="As what.")
 def export(run: str, form: str) -> int:
     """RUN on stdout, for other tools. Without RUN the only unfinished one, else the newest."""
-    from interlock.cli import ci
-    from interlock.cli.report import markdown, results
-    from interlock.service.jsons import document
+    from interlock.service import reports
+    from interlock.service.formats import document
+    from interlock.service.reports import run_markdown, run_results
 
     with application() as app:
         view = app.service.describe_run(app.service.latest_run(run).id)
         pipeline = app.service.pipeline_of(view.id)
     match form:
         case "junit":
-            say(ci.junit(results(pipeline, view)).rstrip("\n"))
+            say(reports.junit(run_results(pipeline, view)).rstrip("\n"))
         case "sarif":
-            say(ci.sarif(results(pipeline, view)).rstrip("\n"))
+            say(reports.sarif(run_results(pipeline, view)).rstrip("\n"))
         case "markdown":
-            say(markdown(pipeline, view))
+            say(run_markdown(pipeline, view))
         case "otlp":
             from interlock.telemetry import otlp, spans
 
@@ -146,6 +149,14 @@ def export(run: str, form: str) -> int:
         case _:
             say(document(run=view))
     return 0
+
+
+def _pull_request(app: Application, view: RunView, url: str) -> list[str]:
+    if url:
+        return [f"pull request: {url}"]
+    if app.pull_requests.is_missing(view):
+        return [f"pull request: none was opened: interlock resume {view.id} tries once more"]
+    return []
 
 
 def _brief(app: Application, found: Target) -> tuple[str, str]:

@@ -1,7 +1,8 @@
-"""What a check came to, for machines: JUnit, SARIF, and the annotations and the job summary of GitHub Actions.
+"""Gate results for other tools: JUnit, SARIF, Markdown, and the annotations and the job summary of GitHub Actions.
 
-Rule: nothing that a candidate chose is markup or a command to whoever reads this; of a held-out gate only the
-number of its findings is told.
+Rule: nothing that a candidate chose is markup, or a command, to whoever reads this; of a held-out gate only the number
+of its findings is shown. A run has one result for each gate, of the newest candidate of each stage; a gate that was
+not asked is skipped, never passed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from xml.etree import ElementTree as Xml
 
 from interlock import __version__
 from interlock.core.events import Finding, Severity
+from interlock.core.pipeline import Pipeline, Stage
 from interlock.core.text import plain, without_place
+from interlock.core.views import RunView, StageView
+from interlock.service.formats import spent
 
 ANNOTATIONS_MAX = 50  # GitHub shows no more of a job
 _MESSAGE_MAX = 2_000
@@ -28,7 +32,7 @@ _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A gate with what came of it. `status` is passed, failed, errored or skipped; `skipped` says why."""
+    """The result of a gate. `status` is passed, failed, errored or skipped; `skipped` says why."""
 
     pipeline: str
     stage: str
@@ -42,6 +46,22 @@ class Result:
         return f"{self.stage}/{self.gate}"
 
 
+def run_results(pipeline: Pipeline, view: RunView) -> list[Result]:
+    """Of every stage of a run, in order."""
+    known = {stage.id: stage for stage in pipeline.stages}
+    return [one for stage in view.stages for one in _stage_results(pipeline.name, known[stage.id], stage)]
+
+
+def run_markdown(pipeline: Pipeline, view: RunView) -> str:
+    """A run for a person: its phase, each stage, each gate."""
+    rows = [f"| {cell(one.id)} | {one.phase.value} | {len(one.attempts)} | {one.commit[:10]} |" for one in view.stages]
+    over = [f"Accepted over a gate by a person: {cell(name)}", ""] if (name := ", ".join(view.overrides)) else []
+    head = [f"## Interlock: run {view.id} is {view.phase.value}", "", cell(view.task), "", *over]
+    facts = [f"Spent: {cell(spent(view))}. Base: {view.base_commit[:10]}. Sandbox: {view.sandbox}.", ""]
+    table = ["| stage | phase | attempts | accepted |", "|---|---|---|---|", *rows, ""]
+    return "\n".join([*head, *facts, *table, summary(run_results(pipeline, view)).rstrip("\n")])
+
+
 def junit(results: Sequence[Result]) -> str:
     """A test suite for each stage, a test case for each gate."""
     root = Xml.Element("testsuites", {"name": "interlock", **_counts(results)})
@@ -49,27 +69,27 @@ def junit(results: Sequence[Result]) -> str:
         of_suite = [one for one in results if (one.pipeline, one.stage) == suite]
         element = Xml.SubElement(root, "testsuite", {"name": ".".join(filter(None, suite)), **_counts(of_suite)})
         for one in of_suite:
-            _case(element, one)
+            _add_case(element, one)
     Xml.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(root, encoding="unicode") + "\n"
 
 
 def sarif(results: Sequence[Result]) -> str:
-    """SARIF 2.1.0. What could not decide is a notification and makes the invocation a failed one."""
+    """SARIF 2.1.0. A gate that could not decide is a notification, and makes the invocation a failed one."""
     rules = dict.fromkeys(_rule(one, finding) for one in results for finding in _of_failed(one))
     driver = {"name": "interlock", "version": __version__, "rules": [{"id": rule} for rule in rules]}
-    troubled = [_notification(one) for one in results if one.status == "errored"]
+    errors = [_notification(one) for one in results if one.status == "errored"]
     run = {
         "tool": {"driver": driver},
-        "invocations": [{"executionSuccessful": not troubled, "toolExecutionNotifications": troubled}],
+        "invocations": [{"executionSuccessful": not errors, "toolExecutionNotifications": errors}],
         "results": [_sarif_result(one, finding) for one in results for finding in _of_failed(one)],
     }
     return json.dumps({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
 
 def workflow_commands(results: Sequence[Result]) -> Iterator[str]:
-    """Workflow commands, a line each; the last one tells how many are not shown."""
-    found = [(one, finding) for one in results for finding in _told(one) if one.status in ("failed", "errored")]
+    """Workflow commands of GitHub Actions, a line each; the last one says how many findings are not shown."""
+    found = [(one, finding) for one in results for finding in _visible(one) if one.status in ("failed", "errored")]
     shown = found if len(found) <= ANNOTATIONS_MAX else found[: ANNOTATIONS_MAX - 1]
     for one, finding in shown:
         yield _annotation(one, finding)
@@ -78,7 +98,7 @@ def workflow_commands(results: Sequence[Result]) -> Iterator[str]:
 
 
 def summary(results: Sequence[Result]) -> str:
-    """Markdown for a job's page."""
+    """Markdown for the page of a job."""
     rows = [f"| {_MARKS[one.status]} | {cell(one.name)} | {one.status} | {cell(_why(one))} |" for one in results]
     verdict = _verdict(results)
     return "\n".join(
@@ -91,6 +111,19 @@ def cell(text: str) -> str:
     return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", " ".join(text.split()))
 
 
+def _stage_results(pipeline: str, stage: Stage, seen: StageView) -> Iterator[Result]:
+    """The newest verdict of each gate on the newest candidate; for a stage without a worker, on its input."""
+    verdicts = seen.attempts[-1].verdicts if seen.attempts else seen.input_verdicts
+    newest = {item.verdict.gate: item.verdict for item in verdicts}
+    for gate in stage.gates:
+        verdict = newest.get(f"{stage.id}/{gate.id}")
+        if verdict is None:
+            why = seen.skipped or f"no verdict: the stage is {seen.phase.value}"
+            yield Result(pipeline, stage.id, gate.id, "skipped", why)
+        else:
+            yield Result(pipeline, stage.id, gate.id, verdict.status.value, findings=verdict.findings)
+
+
 def _verdict(results: Sequence[Result]) -> str:
     statuses = {one.status for one in results}
     if "failed" in statuses:
@@ -101,12 +134,12 @@ def _verdict(results: Sequence[Result]) -> str:
 
 
 def _why(one: Result) -> str:
-    first = next(_told(one), None) if one.status in ("failed", "errored") else None
+    first = next(_visible(one), None) if one.status in ("failed", "errored") else None
     return one.skipped or (_message(first, 200) if first else "")
 
 
-def _told(one: Result) -> Iterator[Finding]:
-    """A gate that says no without a finding has one all the same; those that are held out are one together."""
+def _visible(one: Result) -> Iterator[Finding]:
+    """The findings to show: held-out ones are one together, and a gate without any gets one."""
     hidden = sum(finding.secret for finding in one.findings)
     if hidden:
         yield Finding("held_out", f"{hidden} of its findings are held out")
@@ -116,7 +149,7 @@ def _told(one: Result) -> Iterator[Finding]:
 
 
 def _of_failed(one: Result) -> Iterator[Finding]:
-    return _told(one) if one.status == "failed" else iter(())
+    return _visible(one) if one.status == "failed" else iter(())
 
 
 def _counts(results: Sequence[Result]) -> dict[str, str]:
@@ -125,16 +158,16 @@ def _counts(results: Sequence[Result]) -> dict[str, str]:
     return {name: str(number) for name, number in {"tests": len(results), **counted}.items()}
 
 
-def _case(suite: Xml.Element, one: Result) -> None:
+def _add_case(suite: Xml.Element, one: Result) -> None:
     case = Xml.SubElement(suite, "testcase", classname=".".join(filter(None, (one.pipeline, one.stage))), name=one.gate)
     if one.status == "skipped":
         Xml.SubElement(case, "skipped", message=_xml(plain(one.skipped, _MESSAGE_MAX)))
     elif one.status != "passed":
-        told = list(_told(one))
-        said = Xml.SubElement(case, "failure" if one.status == "failed" else "error")
-        said.set("message", _xml(_message(told[0], 200)))
-        said.set("type", _xml(plain(told[0].rule, 100)))
-        said.text = _xml("\n".join(_line(finding) for finding in told))
+        findings = list(_visible(one))
+        element = Xml.SubElement(case, "failure" if one.status == "failed" else "error")
+        element.set("message", _xml(_message(findings[0], 200)))
+        element.set("type", _xml(plain(findings[0].rule, 100)))
+        element.text = _xml("\n".join(_line(finding) for finding in findings))
 
 
 def _line(finding: Finding) -> str:
@@ -166,8 +199,8 @@ def _sarif_result(one: Result, finding: Finding) -> dict[str, object]:
 
 
 def _notification(one: Result) -> dict[str, object]:
-    said = "\n".join(_line(finding) for finding in _told(one))
-    return {"level": "error", "descriptor": {"id": one.name}, "message": {"text": said}}
+    text = "\n".join(_line(finding) for finding in _visible(one))
+    return {"level": "error", "descriptor": {"id": one.name}, "message": {"text": text}}
 
 
 def _annotation(one: Result, finding: Finding) -> str:
@@ -179,8 +212,7 @@ def _annotation(one: Result, finding: Finding) -> str:
 
 
 def _message(finding: Finding, limit: int = _MESSAGE_MAX) -> str:
-    named = without_place(finding.message, finding.file, finding.line)  # where it lies is told beside it
-    return plain(named, limit)
+    return plain(without_place(finding.message, finding.file, finding.line), limit)  # the place is shown beside it
 
 
 def _data(text: str) -> str:

@@ -1,0 +1,109 @@
+"""Values as versioned JSON, and amounts as words.
+
+Rule: the shape of the JSON is that of the views and events; a new meaning is a new version.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+
+from interlock.core.events import Recorded, Usage
+from interlock.core.ids import AttemptId
+from interlock.core.state import Spending
+from interlock.core.views import RunSummary
+
+VERSION = 1
+
+
+def document(**parts: object) -> str:
+    """`{"version": 1, ...}`, indented for people."""
+    return json.dumps({"version": VERSION, **{name: to_json(part) for name, part in parts.items()}}, indent=2)
+
+
+def line(**parts: object) -> str:
+    """The same in one line, as an entry of NDJSON."""
+    return json.dumps({"version": VERSION, **{name: to_json(part) for name, part in parts.items()}})
+
+
+def event_line(run: str, record: Recorded) -> str:
+    """An event of the journal as a line of NDJSON."""
+    return line(run=run, seq=record.seq, at=record.at, kind=type(record.event).__name__, event=record.event)
+
+
+def to_json(value: object) -> object:
+    """Dataclasses as objects, attempts as their names, enums as their values."""
+    if isinstance(value, AttemptId):
+        return str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {known.name: to_json(getattr(value, known.name)) for known in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [to_json(item) for item in value]
+    return value
+
+
+# --- amounts --------------------------------------------------------------------------------------
+
+
+def count(number: int, thing: str) -> str:
+    """`1 finding`, `2 findings`, `2 branches`."""
+    ending = "" if number == 1 else "es" if thing.endswith(("ch", "sh", "s", "x")) else "s"
+    return f"{number} {thing}{ending}"
+
+
+def size(bytes_count: int) -> str:
+    """`0 B`, `12 kB`, `3.4 MB`: powers of a thousand."""
+    amount = float(bytes_count)
+    for unit in ("B", "kB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if amount >= 10 or unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `3 min 20 s`, `2 h 5 min`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{max(0.0, seconds):.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def tokens(number: int) -> str:
+    for unit, letter in ((1_000_000, "M"), (1_000, "k")):
+        if number >= unit:
+            return f"{number / unit:.1f}{letter} tokens"
+    return count(number, "token")
+
+
+def cost(dollars: float, *, known: bool = True) -> str:
+    """A sum of which a part is not known is `at least` that."""
+    amount = f"${dollars:.2f}" if dollars >= 0.01 or dollars == 0 else f"${dollars:.4f}"
+    return amount if known else f"at least {amount}"
+
+
+def usage(used: Usage) -> str:
+    """Empty if the agent reported nothing: unknown is not zero."""
+    parts = []
+    if used.tokens_in is not None or used.tokens_out is not None:
+        parts.append(tokens((used.tokens_in or 0) + (used.tokens_out or 0)))
+    if used.cost_usd is not None:
+        parts.append(cost(used.cost_usd))
+    return ", ".join(parts)
+
+
+def paid(amount: Spending) -> Iterator[str]:
+    """Tokens and money, as far as they are known."""
+    if amount.tokens:
+        yield tokens(amount.tokens)
+    if amount.cost_usd or (amount.cost_known and amount.tokens):
+        yield cost(amount.cost_usd, known=amount.cost_known)
+
+
+def spent(view: RunSummary) -> str:
+    return ", ".join([count(view.spent.attempts, "attempt"), *paid(view.spent), duration(view.spent.wall_s)])
