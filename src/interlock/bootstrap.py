@@ -23,7 +23,7 @@ from interlock.journal import FileBlobs, SetAsideRuns, SqliteJournal
 from interlock.ports import Brief, Cancel, InfrastructureError, UsageError, World
 from interlock.process import capture, detach, scrubbed
 from interlock.service import Service
-from interlock.service.reading import vanished
+from interlock.service.integrity import lost_journal
 from interlock.settings import (
     Identity,
     NotifySettings,
@@ -181,7 +181,7 @@ def build(cwd: Path, environ: Mapping[str, str], settings: Settings | None = Non
     notice, gone = identity.notice, _vanished(identity)
     if not (identity.known and identity.recorded) and journal.runs():  # of an earlier version, or settled in part
         identity.settle()
-        notice, gone = "", vanished(paths.root)
+        notice, gone = "", lost_journal(paths.root)
     histories = Histories(journal)
     workspaces = Once(partial(_workspaces, paths, top, environ))
     ground = _Ground(top, environ, general, paths, settings, journal, blobs, clock)
@@ -322,7 +322,7 @@ def _pull_requests(
 def _vanished(identity: Identity) -> str:
     """What is wrong if there is no run; empty where there need not be any."""
     if identity.recorded:
-        return vanished(identity.paths.root)
+        return lost_journal(identity.paths.root)
     return identity.notice if identity.lost else ""
 
 

@@ -123,7 +123,7 @@ def _check_journal(app: Application) -> Iterator[DoctorResult]:
     yield from _set_aside(sorted(app.aside.runs().difference(run.id for run in runs)))
     if runs:
         yield _check_store(app, readable)
-    yield from _check_evidence(app, readable)
+    yield from _evidence(app, readable)
 
 
 def _adopted(number: int) -> str:
@@ -171,20 +171,20 @@ def _check_store(app: Application, runs: Sequence[RunSummary]) -> DoctorResult:
     return DoctorResult("store", "ok", str(store))
 
 
-def _check_evidence(app: Application, runs: Sequence[RunSummary]) -> Iterator[DoctorResult]:
+def _evidence(app: Application, runs: Sequence[RunSummary]) -> Iterator[DoctorResult]:
     """The evidence of the newest runs."""
-    from interlock.service.evidence import look
     from interlock.service.formats import count
+    from interlock.service.integrity import check_evidence
 
-    found = look(app.journal, app.blobs, (run.id for run in runs))
+    found = check_evidence(app.journal, app.blobs, (run.id for run in runs))
     if not found.missing:
-        if found.looked:
-            text = f"{count(found.looked, 'file')} of the newest events, each in its place"
+        if found.checked:
+            text = f"{count(found.checked, 'file')} of the newest events, each in its place"
             yield DoctorResult("evidence", "ok", text)
         return
     names = _names(list(dict.fromkeys(run for run, _ in found.missing)))
     text = (
-        f"{len(found.missing)} of {count(found.looked, 'file')} that the newest events name are gone or cut short"
+        f"{len(found.missing)} of {count(found.checked, 'file')} that the newest events name are gone or cut short"
         f" (of {names}), such as {found.missing[0][1]} in {app.paths.blobs}: put a copy back; what needs none goes on"
     )
     yield DoctorResult("evidence", "bad", text, Exit.INFRASTRUCTURE)

@@ -1,4 +1,4 @@
-"""Human answers: checked against what waits, then put into the inbox for the owner to journal."""
+"""Answers of people: checked against what waits, then put into the inbox for the owner to journal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CONTINUES = (PauseReason.INFRASTRUCTURE, PauseReason.LIMIT, PauseReason.DELIVER
 
 @dataclass(frozen=True, slots=True)
 class AnswerRequest:
-    """What a person said, before it is known what it is about. Empty fields are to be found out."""
+    """What a person answers. Empty fields are found out from what waits."""
 
     action: Action
     by: str
@@ -35,36 +35,36 @@ class AnswerRequest:
     branch: str = ""
 
 
-def to_answer(view: RunView, said: AnswerRequest, new_id: Callable[[], str], at: float) -> Answer:
-    """The answer that `said` means for the run as it is. Raises UsageError where it fits nothing."""
-    if said.branch:
-        check_branch(said.branch)
+def to_answer(view: RunView, request: AnswerRequest, new_id: Callable[[], str], at: float) -> Answer:
+    """The answer that `request` means for the run as it is. Raises UsageError if it fits nothing that waits."""
+    if request.branch:
+        check_branch(request.branch)
     if view.phase in ("accepted", "cancelled", "stopped"):
         raise UsageError(f"run {view.id} is {view.phase}: nothing in it waits for an answer")
-    stage, subject, gate = _about(view, said)
+    stage, subject, gate = _subject(view, request)
     return Answer(
         id=new_id(),
         run=view.id,
-        action=said.action,
-        by=said.by,
+        action=request.action,
+        by=request.by,
         at=at,
         stage=stage,
         subject=subject,
         gate=gate,
-        comment=said.comment,
-        commit=said.commit,
-        override=said.override,
-        now=said.now,
-        limits=_limits(view, said),
-        branch=said.branch,
+        comment=request.comment,
+        commit=request.commit,
+        override=request.override,
+        now=request.now,
+        limits=_limits(view, request),
+        branch=request.branch,
     )
 
 
-def going_on(
+def resume_answers(
     view: RunSummary, limits: tuple[tuple[str, float], ...], by: str, branch: str = ""
 ) -> Iterator[AnswerRequest]:
-    """What `resume` says to a run: more of a limit, and to go on where it paused for the world's sake; then, or where
-    it is to deliver under another name, with that."""
+    """The answers of `resume`: more of a limit, and a continue if the run is paused by a limit, a failed delivery or an
+    infrastructure error, or is to deliver as another `branch`."""
     if limits:
         yield AnswerRequest(Action.RAISE, by, limits=limits)
     if branch or any(wait.reason in _CONTINUES for wait in view.waits):
@@ -72,43 +72,43 @@ def going_on(
 
 
 def check_branch(name: str) -> None:
-    """Raises UsageError where nothing can be delivered under this name."""
+    """Raises UsageError if this is no valid name for a branch."""
     if wrong := flaw(name, plain(name, 300)):
         raise UsageError(f"--branch: {wrong} (`git help check-ref-format`)")
 
 
 def too_late(view: RunSummary, branch: str) -> str:
-    """Why a run that is over takes neither another name for its branch nor more of a limit."""
-    said = f"run {view.id} is {view.phase}, and over"
+    """Why a run that is over takes neither another branch name nor more of a limit."""
+    over = f"run {view.id} is {view.phase}, and over"
     if not branch:
-        return f"{said}: no limit of it can be raised"
+        return f"{over}: no limit of it can be raised"
     if not view.branch:
-        return f"{said}: nothing of it is delivered"
+        return f"{over}: nothing of it is delivered"
     delivered = plain(view.branch, 300)
-    return f"{said}: it is delivered as {delivered} (`git branch {branch} {delivered}` gives that another name too)"
+    return f"{over}: it is delivered as {delivered} (`git branch {branch} {delivered}` gives that another name too)"
 
 
-def _about(view: RunView, said: AnswerRequest) -> tuple[str, str, str]:
-    match said.action:
+def _subject(view: RunView, request: AnswerRequest) -> tuple[str, str, str]:
+    match request.action:
         case Action.APPROVE | Action.REJECT:
-            wait = _the_approval(view, said)
+            wait = _the_approval(view, request)
             return wait.stage, wait.subject, wait.gate
         case Action.RETRY:
-            return _retry_stage(view, said).id, "", ""
+            return _retry_stage(view, request).id, "", ""
         case Action.ACCEPT:
-            return _the_candidate(view, said)
+            return _the_candidate(view, request)
         case _:
             return "", "", ""
 
 
-def _the_approval(view: RunView, said: AnswerRequest) -> WaitView:
+def _the_approval(view: RunView, request: AnswerRequest) -> WaitView:
     waiting = [wait for wait in view.waits if wait.reason == "approval"]
     fitting = [
         wait
         for wait in waiting
-        if (not said.stage or wait.stage == said.stage)
-        and (not said.subject or wait.subject == said.subject)
-        and (not said.gate or said.gate in (wait.gate, wait.gate.split("/", 1)[1]))
+        if (not request.stage or wait.stage == request.stage)
+        and (not request.subject or wait.subject == request.subject)
+        and (not request.gate or request.gate in (wait.gate, wait.gate.split("/", 1)[1]))
     ]
     if len(fitting) == 1:
         return fitting[0]
@@ -118,50 +118,50 @@ def _the_approval(view: RunView, said: AnswerRequest) -> WaitView:
     raise UsageError(f"say which: {named} {'wait' if len(waiting) > 1 else 'waits'} for an approval")
 
 
-def _retry_stage(view: RunView, said: AnswerRequest) -> StageView:
+def _retry_stage(view: RunView, request: AnswerRequest) -> StageView:
     known = [stage.id for stage in view.stages]
-    if not said.stage:
+    if not request.stage:
         paused = [stage for stage in view.stages if stage.phase is Phase.PAUSED]
         if len(paused) == 1:
             return paused[0]
         raise UsageError(f"say which stage to retry: {', '.join(known)}")
-    if said.stage not in known:
-        raise UsageError(f"run {view.id} has no stage {said.stage}: it has {', '.join(known)}")
-    stage = view.stage(said.stage)
+    if request.stage not in known:
+        raise UsageError(f"run {view.id} has no stage {request.stage}: it has {', '.join(known)}")
+    stage = view.stage(request.stage)
     if stage.phase is Phase.WAITING:
-        raise UsageError(f"stage {said.stage} has not begun: it waits for {', '.join(stage.needs)}")
-    if stage.phase in (Phase.WORKING, Phase.JUDGING) and not said.now:
-        raise UsageError(f"stage {said.stage} is {stage.phase}: `--now` ends that attempt first")
+        raise UsageError(f"stage {request.stage} has not begun: it waits for {', '.join(stage.needs)}")
+    if stage.phase in (Phase.WORKING, Phase.JUDGING) and not request.now:
+        raise UsageError(f"stage {request.stage} is {stage.phase}: `--now` ends that attempt first")
     return stage
 
 
-def _the_candidate(view: RunView, said: AnswerRequest) -> tuple[str, str, str]:
-    if not said.subject:
+def _the_candidate(view: RunView, request: AnswerRequest) -> tuple[str, str, str]:
+    if not request.subject:
         raise UsageError("say which attempt to accept, as STAGE/EPOCH.NUMBER: `interlock show` lists them")
     try:
-        attempt = parse_attempt(said.subject)
+        attempt = parse_attempt(request.subject)
         found = view.attempt(attempt)
     except (ValueError, KeyError) as error:
         raise UsageError(
-            f"run {view.id} has no attempt {said.subject}: `interlock show {view.id}` lists them"
+            f"run {view.id} has no attempt {request.subject}: `interlock show {view.id}` lists them"
         ) from error
     if not found.commit:
         raise UsageError(f"{attempt} has no candidate: it is {found.phase}")
     hard_no = any(item.verdict.hard and item.verdict.status == "failed" for item in found.verdicts)
-    if hard_no and not said.override:
+    if hard_no and not request.override:
         raise UsageError(
-            f"a hard gate said no to {attempt}: `--override` accepts it all the same, and stays visible for good"
+            f"a hard gate request no to {attempt}: `--override` accepts it all the same, and stays visible for good"
         )
     if found.phase is AttemptPhase.ACCEPTED:
         raise UsageError(f"{attempt} is accepted already")
     return attempt.stage, str(attempt), ""
 
 
-def _limits(view: RunView, said: AnswerRequest) -> tuple[tuple[str, float], ...]:
+def _limits(view: RunView, request: AnswerRequest) -> tuple[tuple[str, float], ...]:
     known = limit_names(stage.id for stage in view.stages)
-    for name, amount in said.limits:
+    for name, amount in request.limits:
         if name not in known:
             raise UsageError(f"--raise {name}: no such limit, there are {', '.join(known)}")
         if amount <= 0:
             raise UsageError(f"--raise {name}={amount:g}: say how much more, above zero")
-    return said.limits
+    return request.limits

@@ -1,4 +1,4 @@
-"""`check`: the gates of a pipeline on any commit, outside a run. The same referee, no journal of its own."""
+"""`check`: the gates of a pipeline on any commit, outside a run. It uses the same referee, and no journal."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ FINDINGS_MAX = 100  # of paths in conflict
 
 @dataclass(frozen=True, slots=True)
 class CheckRequest:
-    """`commit` is judged against `base`; both lie in the store. `stages` are those whose gates are asked.
+    """`commit` is judged against the base; both are in the store. The gates of `stages` are asked.
 
-    `scoped`: the difference is the work of one stage, so that what this stage may change is judged too.
-    `proposed`: commit and tree as somebody proposes them, where `commit` has the judges of the base put back. Then it
-    is judged whether any stage asked for may change what differs.
-    `inside`: it is that of one attempt on its input, so that documents and comparisons are judged as well.
-    `conflicts` are those of its input; otherwise the paths that keep a proposal from being merged with its base.
+    `scoped`: the difference is the work of one stage, so its write scope is judged too.
+    `proposed`: commit and tree as somebody proposes them, if the protected files of `commit` are those of the base.
+    Then it is judged whether any of `stages` may change what differs.
+    `inside`: the commit is the work of an attempt on its input, so documents and comparisons are judged as well.
+    `conflicts` are those of its input; otherwise the paths that prevent a merge of the proposal with its base.
     """
 
     pipeline: Pipeline
@@ -60,14 +60,14 @@ class CheckRequest:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """`judgement` is None where the gate does not apply outside a run; `skipped` says why."""
+    """`judgement` is None if the gate does not apply outside a run; `skipped` says why."""
 
     stage: str
     gate: Gate
     judgement: Judgement | None
     skipped: str = ""
     failed_before: bool = False  # on the base too
-    allowed_by: tuple[str, ...] = ()  # of a proposal: the pipelines that let it through
+    allowed_by: tuple[str, ...] = ()  # of a proposal: the pipelines that allow it
 
     @property
     def said_no(self) -> bool:
@@ -84,34 +84,34 @@ def check(gates: Gates, blobs: Blobs, request: CheckRequest, cancel: Cancel | No
     for name in request.stages:
         stage = replace(request.pipeline.stage(name), may_be_empty=True)
         for gate in stage.gates:
-            gate = _as_asked(gate, request)
+            gate = _gate_for(gate, request)
             skipped = _does_not_apply(gate, request)
-            case = _case(context, stage, gate, request)
-            judgement = None if skipped else _judge(gates, blobs, case, stop)
-            yield Checked(name, gate, judgement, skipped, _failed_before(gates, case, judgement, stop))
+            gate_request = _gate_request(context, stage, gate, request)
+            judgement = None if skipped else _judge(gates, blobs, gate_request, stop)
+            yield Checked(name, gate, judgement, skipped, _failed_before(gates, gate_request, judgement, stop))
 
 
 def check_proposal(
     gates: Gates, blobs: Blobs, requests: Sequence[CheckRequest], cancel: Cancel | None = None
 ) -> Checked | None:
-    """Whether what is proposed may be changed at all. Where several pipelines are asked, one that allows it is enough:
-    it could have come from there, and the other gates of each are asked all the same. None where nothing differs."""
+    """Whether the pipelines allow the proposed changes at all. One of several that allows them is enough: they could
+    come from it, and the other gates of each pipeline are asked anyway. None if nothing differs."""
     stop = cancel or threading.Event()
     judged: list[tuple[str, Judgement]] = []
     for request in requests:
         if request.proposed is not None and not request.scoped and request.proposed[1] != request.base_tree:
-            case = _case(_context(request), (stage := _any_stage(request)), stage.gates[0], request)
-            judged.append((request.pipeline.name, _judge(gates, blobs, case, stop)))
+            gate_request = _gate_request(_context(request), (stage := _any_stage(request)), stage.gates[0], request)
+            judged.append((request.pipeline.name, _judge(gates, blobs, gate_request, stop)))
     if not judged:
         return None
     allowed = tuple(name for name, judgement in judged if judgement.status is VerdictStatus.PASSED)
-    return Checked("proposal", Gate("scope", GateKind.SCOPE), _of_alternatives(judged), allowed_by=allowed)
+    return Checked("proposal", Gate("scope", GateKind.SCOPE), _best_of(judged), allowed_by=allowed)
 
 
 def with_judges_of_base(workspaces: Workspaces, request: CheckRequest) -> tuple[CheckRequest, tuple[str, ...]]:
-    """The request with every protected file as it is in the base, and the paths that were put back. What a stage asked
-    for authors stays, where the request is of stages by name; so do tests that one of them may add."""
-    from interlock.gates.new_tests import may_come  # late: what only looks has no gates
+    """The request with every protected file as it is in the base, and the paths that were put back. Not put back are
+    files that a stage authors, if the request names its stages, and tests that a stage may add."""
+    from interlock.gates.new_tests import may_come  # lazy: verbs that only look load no gates
 
     stages = [request.pipeline.stage(name) for name in request.stages]
     protect = tuple(dict.fromkeys(glob for stage in stages for glob in stage.scope.protect))
@@ -135,34 +135,34 @@ def with_judges_of_base(workspaces: Workspaces, request: CheckRequest) -> tuple[
 
 
 def _in_conflict(request: CheckRequest) -> Checked:
-    """What nobody can merge is judged by nobody: each path is a finding, and no gate is asked."""
+    """A proposal that cannot be merged is not judged: each path is a finding, and no gate is asked."""
     shown = request.conflicts[:FINDINGS_MAX]
-    said = "in conflict with the base: rebase or merge first"
-    findings = tuple(Finding("conflict", f"{path}: {said}", file=path) for path in shown)
+    message = "in conflict with the base: rebase or merge first"
+    findings = tuple(Finding("conflict", f"{path}: {message}", file=path) for path in shown)
     return Checked("proposal", Gate("merge", GateKind.SCOPE), Judgement(VerdictStatus.FAILED, findings))
 
 
-def _of_alternatives(judged: Sequence[tuple[str, Judgement]]) -> Judgement:
-    """The first that says yes; else what each said, once, with the pipelines that said it where not all did."""
+def _best_of(judged: Sequence[tuple[str, Judgement]]) -> Judgement:
+    """The first that passes; else each finding once, with its pipelines if not all have it."""
     if len(judged) == 1:
         return judged[0][1]
     best = next((one for _, one in judged if one.status is VerdictStatus.PASSED), None)
     if best is not None:
         return best
-    said: dict[Finding, list[str]] = {}
+    pipelines_of: dict[Finding, list[str]] = {}
     for name, judgement in judged:
         for finding in dict.fromkeys(judgement.findings):
-            said.setdefault(finding, []).append(name)
+            pipelines_of.setdefault(finding, []).append(name)
     findings = tuple(
         finding if len(names) == len(judged) else replace(finding, message=f"{finding.message} ({', '.join(names)})")
-        for finding, names in said.items()
+        for finding, names in pipelines_of.items()
     )
     unsure = any(one.status is VerdictStatus.ERRORED for _, one in judged)
     return Judgement(VerdictStatus.ERRORED if unsure else VerdictStatus.FAILED, findings)
 
 
 def _any_stage(request: CheckRequest) -> Stage:
-    """A stage that may change what one of those asked for may."""
+    """A stage that may change what any of the requested stages may."""
     stages = [request.pipeline.stage(name) for name in request.stages]
     open_ended = any(stage.scope.writes is None and stage.has_worker for stage in stages)
     scope = Scope(
@@ -179,8 +179,8 @@ def _as_proposed(request: CheckRequest) -> tuple[str, str]:
     return request.proposed or (request.commit, request.tree)
 
 
-def _as_asked(gate: Gate, request: CheckRequest) -> Gate:
-    """A proof is asked of the work of one stage. Of other trees the gate says whether their tests pass."""
+def _gate_for(gate: Gate, request: CheckRequest) -> Gate:
+    """Only the work of one stage must prove its change; for other trees the gate checks that their tests pass."""
     worked = (request.scoped or request.inside) and request.tree != request.base_tree
     if gate.expect is Expect.TESTS_PROVE_CHANGE and not worked:
         return replace(gate, expect=Expect.PASS)
@@ -188,8 +188,8 @@ def _as_asked(gate: Gate, request: CheckRequest) -> Gate:
 
 
 def _does_not_apply(gate: Gate, request: CheckRequest) -> str:
-    """Why the gate is not asked; empty where it is."""
-    from interlock.gates.declaration import OutsideRun  # late: what only looks has no gates
+    """Why the gate is not asked; empty if it is."""
+    from interlock.gates.declaration import OutsideRun  # lazy: verbs that only look load no gates
     from interlock.gates.kinds import find
 
     outside_run = find(gate.kind).outside_run
@@ -198,7 +198,7 @@ def _does_not_apply(gate: Gate, request: CheckRequest) -> str:
     return outside_run(gate, asked) if outside_run is not None else ""
 
 
-def _case(context: Context, stage: Stage, gate: Gate, request: CheckRequest) -> GateRequest:
+def _gate_request(context: Context, stage: Stage, gate: Gate, request: CheckRequest) -> GateRequest:
     commit, tree = _as_proposed(request) if gate.kind == GateKind.SCOPE else (request.commit, request.tree)
     return GateRequest(
         run=context.run,
@@ -217,36 +217,41 @@ def _case(context: Context, stage: Stage, gate: Gate, request: CheckRequest) -> 
     )
 
 
-def _judge(gates: Gates, blobs: Blobs, case: GateRequest, cancel: Cancel) -> Judgement:
+def _judge(gates: Gates, blobs: Blobs, gate_request: GateRequest, cancel: Cancel) -> Judgement:
     try:
-        if case.gate.needs_baseline:
-            case = _with_baseline(gates, blobs, case, cancel)
-        return gates.evaluate(case, cancel)
+        if gate_request.gate.needs_baseline:
+            gate_request = _with_baseline(gates, blobs, gate_request, cancel)
+        return gates.evaluate(gate_request, cancel)
     except InfrastructureError as error:
         return Judgement(VerdictStatus.ERRORED, (Finding("infrastructure", str(error)),))
 
 
-def _failed_before(gates: Gates, case: GateRequest, judgement: Judgement | None, cancel: Cancel) -> bool:
-    """Whether the base fails the gate as well: asked only where the change does."""
-    if judgement is None or judgement.status is not VerdictStatus.FAILED or not case.gate.judges_base:
+def _failed_before(gates: Gates, gate_request: GateRequest, judgement: Judgement | None, cancel: Cancel) -> bool:
+    """Whether the base fails the gate as well: asked only if the change does."""
+    if judgement is None or judgement.status is not VerdictStatus.FAILED or not gate_request.gate.judges_base:
         return False
-    if case.tree == case.input_tree:
+    if gate_request.tree == gate_request.input_tree:
         return False
     try:
-        return gates.evaluate(_on_base(case), cancel).status is VerdictStatus.FAILED
+        return gates.evaluate(_on_base(gate_request), cancel).status is VerdictStatus.FAILED
     except InfrastructureError:
         return False
 
 
-def _on_base(case: GateRequest) -> GateRequest:
-    return replace(case, subject=base_of(case.stage.id), commit=case.base_commit, tree=case.input_tree)
+def _on_base(gate_request: GateRequest) -> GateRequest:
+    return replace(
+        gate_request,
+        subject=base_of(gate_request.stage.id),
+        commit=gate_request.base_commit,
+        tree=gate_request.input_tree,
+    )
 
 
-def _with_baseline(gates: Gates, blobs: Blobs, case: GateRequest, cancel: Cancel) -> GateRequest:
-    judged = gates.evaluate(_on_base(case), cancel)
+def _with_baseline(gates: Gates, blobs: Blobs, gate_request: GateRequest, cancel: Cancel) -> GateRequest:
+    judged = gates.evaluate(_on_base(gate_request), cancel)
     report = next((item.digest for item in judged.evidence if item.name == "report"), "")
     decided = judged.status is not VerdictStatus.ERRORED
-    return replace(case, baseline=blobs.get(report) if report else None, decided_on_input=decided)
+    return replace(gate_request, baseline=blobs.get(report) if report else None, decided_on_input=decided)
 
 
 def _context(request: CheckRequest) -> Context:

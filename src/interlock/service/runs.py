@@ -1,9 +1,10 @@
-"""Starting a run: what is asked for, checked and written down as its first fact."""
+"""Starting a run: the request is checked and written down as its first event. And which run a name means."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from interlock.core.branches import flaw
@@ -14,11 +15,13 @@ from interlock.execution.records import delivery_branch, record_pipeline
 from interlock.ports import Journal, UsageError
 
 TASK_BYTES_MAX = 100_000  # of the task and of each input, as UTF-8: they become variables, and Linux takes 128 KiB
+_NEWEST = re.compile(r"@(?:-(\d{1,6}))?")
+_SHOWN_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """`base` is a commit and its tree in the store; `sources` the files that the pipeline was read from."""
+    """`base_*` is a commit and its tree in the store; `sources` are the files that the pipeline was read from."""
 
     pipeline: Pipeline
     task: str
@@ -56,8 +59,8 @@ def begin(journal: Journal, run: str, at: float, request: RunRequest) -> RunStar
 
 
 def _require_branch(pipeline: Pipeline, started: RunStarted) -> None:
-    """The run would work first, and then find nowhere to deliver to."""
-    from interlock.pipelinefile.templates import render  # late: who looks at runs needs no templates
+    """The branch name is checked now: after all the work it would be too late."""
+    from interlock.pipelinefile.templates import render  # lazy: verbs that only look need no templates
 
     branch = delivery_branch(render, pipeline, started)
     if wrong := flaw(branch, repr(plain(branch, 200))):
@@ -113,3 +116,47 @@ def _value(declared: Input, given: Mapping[str, str]) -> str:
     if declared.type == "boolean" and value not in ("true", "false"):
         raise UsageError(f"-i {declared.name}={value}: expected true or false")
     return value
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+def in_order(begun: Sequence[str], lost: Sequence[str]) -> list[str]:
+    """Runs, oldest first. The journal knows in which order runs began; a lost one is put where its id, which begins
+    with the time, sorts."""
+    ordered = list(begun)
+    for run in sorted(lost):
+        at = next((at for at, other in enumerate(ordered) if other > run), len(ordered))
+        ordered.insert(at, run)
+    return ordered
+
+
+def run_named(runs: Sequence[str], name: str) -> str:
+    """The run that `name` means, of `runs`, oldest first: `@` is the newest, `@-1` the one before; else an id, or a
+    unique beginning or end of one. Raises UsageError."""
+    if match := _NEWEST.fullmatch(name):
+        return _counted_back(runs, name, int(match[1] or 0))
+    found = (
+        [run for run in runs if run == name]
+        or [run for run in runs if run.startswith(name)]
+        or [run for run in runs if run.endswith(name)]
+    )
+    if not found:
+        raise UsageError(f"no run {name} in this repository: `interlock list` shows those there are")
+    if len(found) > 1:
+        raise UsageError(f"{name} is the name of {len(found)} runs: {_candidates(found)}: say more of it")
+    return found[0]
+
+
+def _candidates(runs: Sequence[str]) -> str:
+    """The newest of `runs`, oldest first."""
+    shown = ", ".join(reversed(runs[-_SHOWN_MAX:]))
+    return f"{shown}, ..." if len(runs) > _SHOWN_MAX else shown
+
+
+def _counted_back(runs: Sequence[str], name: str, back: int) -> str:
+    if not runs:
+        raise UsageError("no runs in this repository yet: `interlock run -p PIPELINE TASK` starts one")
+    if back >= len(runs):
+        raise UsageError(f"{name}: there is no such run: the oldest is {runs[0]}, or @-{len(runs) - 1}")
+    return runs[-1 - back]

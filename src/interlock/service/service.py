@@ -28,9 +28,8 @@ from interlock.ports import (
 )
 from interlock.service.answers import AnswerRequest, to_answer
 from interlock.service.checks import Checked, CheckRequest, check, check_proposal, with_judges_of_base
-from interlock.service.naming import in_order, run_named
-from interlock.service.reading import lost, understood
-from interlock.service.runs import RunRequest, begin
+from interlock.service.integrity import lost_run, naming_run
+from interlock.service.runs import RunRequest, begin, in_order, run_named
 
 Seen = TypeVar("Seen", RunSummary, RunView)
 
@@ -40,11 +39,10 @@ _OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`owner_of` says who drives a run now (empty for nobody); the `new_*_id` functions name new things;
-    `workspaces` and `gates` are made where they are needed; `lost_runs` are those that were recorded and that the
-    journal knows nothing of; `vanished` says what is wrong if there is no run, where it is known that there were some;
-    `aside` are damaged ones that a person has set aside; `begun` is told of each new run,
-    `settle` where one is answered or driven."""
+    """`owner_of` gives the owner of a run (empty for nobody); the `new_*_id` functions name new things; `workspaces`
+    and `gates` are made when they are first needed. `lost_runs` are those that were recorded and that the journal does
+    not know; `vanished` says what is wrong if there is no run although there were some; `aside` are damaged runs that
+    a person has set aside. `begun` is called after each new run, `settle` when a run is answered or driven."""
 
     journal: Journal
     histories: Histories
@@ -62,18 +60,18 @@ class Service:
     settle: Callable[[], None] = lambda: None
 
     def start_run(self, request: RunRequest) -> str:
-        """Write a run down and return its id; an engine then drives it. Raises UsageError."""
+        """Record a new run and return its id; an engine then drives it. Raises UsageError."""
         run = self.new_run_id()
         begin(self.journal, run, self.clock.now(), request)
         self.begun()
         return run
 
     def pipeline_of(self, run: str) -> Pipeline:
-        with understood(run):
+        with naming_run(run):
             return self._pipeline(run)
 
     def stages_of_newest(self) -> tuple[str, ...]:
-        """Of the newest listed run that can be read; empty where there is none."""
+        """The stages of the newest listed run that can be read; empty if there is none."""
         aside = self.aside()
         for run in reversed(self.run_ids()):
             if run not in aside and self._listed(run).is_readable:
@@ -81,81 +79,84 @@ class Service:
         return ()
 
     def describe_run(self, run: str) -> RunView:
-        """Raises UsageError where there is no such run, InfrastructureError where it cannot be read."""
-        with understood(run):
+        """A run with its whole history. Raises UsageError if there is no such run, InfrastructureError if it cannot be
+        read."""
+        with naming_run(run):
             answered = self.has_answer(run)
-            return _going_on(self.histories.view(self._pipeline(run), run, self.owner_of(run)), answered=answered)
+            return _with_answer(self.histories.view(self._pipeline(run), run, self.owner_of(run)), answered=answered)
 
     def locate_run(self, run: str) -> RunSummary:
-        """Where a run is, without its past. Raises as `describe_run`."""
-        with understood(run):
+        """Where a run is, without its history. Raises as `describe_run`."""
+        with naming_run(run):
             answered = self.has_answer(run)
-            return _going_on(self.histories.standing(self._pipeline(run), run, self.owner_of(run)), answered=answered)
+            return _with_answer(
+                self.histories.standing(self._pipeline(run), run, self.owner_of(run)), answered=answered
+            )
 
     def has_answer(self, run: str) -> bool:
-        """Whether an answer lies in the run's inbox that no owner has taken yet."""
+        """Whether the run's inbox has an answer that no owner has taken yet."""
         return bool(self.journal.answers(run))
 
     def run_ids(self) -> list[str]:
-        """Of all runs, oldest first, those that are lost among them. Raises Damaged where there were some, and nothing
-        tells which."""
+        """All runs, oldest first, lost ones among them. Raises Damaged if there were runs and nothing says which."""
         found = in_order(self.journal.runs(), self.lost_runs())
         if not found and self.vanished:
             raise Damaged(self.vanished)
         return found
 
     def has_vanished(self) -> bool:
-        """Whether there were runs, and nothing tells which."""
+        """Whether there were runs and nothing says which."""
         return bool(self.vanished) and not self.journal.runs() and not self.lost_runs()
 
     def list_runs(self, count: int = 50) -> list[RunSummary]:
-        """The newest runs, newest first. One that cannot be read says so as its phase, and why; those that are damaged
-        and set aside are left out."""
+        """The newest runs, newest first. The phase of a run that cannot be read says so; damaged runs that were set
+        aside are left out."""
         aside = self.aside()
         listed = (self._listed(run) for run in reversed(self.run_ids()))
         shown = (run for run in listed if run.phase is not RunPhase.DAMAGED or run.id not in aside)
         return list(islice(shown, count))
 
     def damaged_runs(self) -> list[RunSummary]:
-        """Newest first, those that are set aside too."""
+        """Newest first, with those that are set aside."""
         listed = (self._listed(run) for run in reversed(self.run_ids()))
         return [run for run in listed if run.phase is RunPhase.DAMAGED]
 
     def lost_and_missed(self) -> list[str]:
-        """Runs that the journal knows nothing of, and that nobody has set aside."""
+        """Runs that the journal does not know, and that nobody has set aside."""
         aside = self.aside()
         return [run for run in self.lost_runs() if run not in aside]
 
     def history(self, run: str, after: int = 0) -> list[Recorded]:
-        """Events beyond seq `after`, for those who follow."""
+        """Events beyond seq `after`."""
         return self.journal.records(run, after)
 
     def choose_run(self, name: str, fits: Callable[[RunSummary], bool] = lambda _: True) -> RunSummary:
-        """The run that `name` means (see `naming`); without a name the only one that fits. Raises UsageError, and does
-        so where one cannot be read: it may be the one that was meant; InfrastructureError where it is that or none."""
+        """The run that `name` means (see `run_named`); without a name the only one that fits. Raises UsageError if none
+        or several fit, or one fits and another cannot be read, which may be the one that is meant; InfrastructureError
+        if none fits and one cannot be read."""
         if name:
             aside = self.aside()
-            newest_last = sorted(self.run_ids(), key=lambda run: run not in aside)  # `@` is one that is listed
+            newest_last = sorted(self.run_ids(), key=lambda run: run not in aside)  # `@` is a listed run
             return self.locate_run(run_named(newest_last, name))
         runs = self.list_runs()
         fitting = [run for run in runs if run.is_readable and fits(run)]
-        unread = [run for run in runs if not run.is_readable]
-        if unread and fitting:
-            words = f"say which run: {unread[0].id} cannot be read, and may be the one that is meant:"
-            raise UsageError("\n".join([words, *map(_told, fitting[:_SHOWN_MAX])]))
+        unreadable_runs = [run for run in runs if not run.is_readable]
+        if unreadable_runs and fitting:
+            words = f"say which run: {unreadable_runs[0].id} cannot be read, and may be the one that is meant:"
+            raise UsageError("\n".join([words, *map(_row, fitting[:_SHOWN_MAX])]))
         if len(fitting) == 1:
             return fitting[0]
-        if unread:
-            raise _unread(unread[0], "no run that can be read fits")
+        if unreadable_runs:
+            raise _unreadable_error(unreadable_runs[0], "no run that can be read fits")
         if not fitting:
             raise UsageError(
                 "no run fits: `interlock list` shows those there are, `interlock run -p PIPELINE TASK` starts one"
             )
-        raise UsageError("\n".join(["say which run:", *map(_told, fitting[:_SHOWN_MAX])]))
+        raise UsageError("\n".join(["say which run:", *map(_row, fitting[:_SHOWN_MAX])]))
 
     def latest_run(self, name: str = "", passed_over: Callable[[RunSummary], None] = lambda _: None) -> RunSummary:
-        """The run of that name; without one the only unfinished run, else the newest. Raises UsageError; and
-        InfrastructureError where none can be read. What it cannot read it passes over, and tells."""
+        """The run of that name; without one the only unfinished run, else the newest. Raises UsageError, and
+        InfrastructureError if none can be read. `passed_over` is called with each run that cannot be read."""
         if name:
             return self.choose_run(name)
         runs = self.list_runs()
@@ -165,16 +166,16 @@ class Service:
             raise UsageError("no runs in this repository yet: `interlock run -p PIPELINE TASK` starts one")
         readable = [run for run in runs if run.is_readable]
         if not readable:
-            raise _unread(runs[0], "no run of this repository can be read")
+            raise _unreadable_error(runs[0], "no run of this repository can be read")
         for run in runs:
             if not run.is_readable:
                 passed_over(run)
         unfinished = [run for run in readable if run.phase not in _OVER]
         return unfinished[0] if len(unfinished) == 1 else readable[0]
 
-    def answer(self, view: RunView, said: AnswerRequest) -> Answer:
-        """Put an answer into the inbox. The owner journals it; where nobody owns the run, drive it next."""
-        answer = to_answer(view, said, self.new_answer_id, self.clock.now())
+    def answer(self, view: RunView, request: AnswerRequest) -> Answer:
+        """Put an answer into the inbox. The owner journals it; if nobody owns the run, drive it next."""
+        answer = to_answer(view, request, self.new_answer_id, self.clock.now())
         self.journal.put_answer(answer)
         self.settle()
         return answer
@@ -225,25 +226,25 @@ class Service:
             return unreadable(run, why, damaged=isinstance(error, Damaged))
 
     def _pipeline(self, run: str) -> Pipeline:
-        """Raises UsageError where there was never such a run."""
+        """Raises UsageError if there never was such a run."""
         try:
             return recorded_pipeline(self.journal, run, self.histories.state)
         except UsageError:
             if run in self.lost_runs():
-                raise lost() from None
+                raise lost_run() from None
             raise
 
 
-def _going_on(seen: Seen, *, answered: bool) -> Seen:
-    """A run that was answered waits for nobody, but for an owner that takes the answer. It is looked into the inbox
-    first: an answer that was taken meanwhile shows in the history."""
+def _with_answer(seen: Seen, *, answered: bool) -> Seen:
+    """A waiting run whose inbox has an answer waits no more for a person, but for an owner that takes the answer. The
+    inbox is read before the history: an answer that is taken meanwhile shows in the history."""
     if not answered or seen.phase is not RunPhase.WAITING:
         return seen
     return replace(seen, phase=RunPhase.RUNNING if seen.owner else RunPhase.INTERRUPTED)
 
 
 def input_of(view: RunView, name: str) -> str:
-    """What a stage started from, as a tree: an attempt's own, or that of the accepted one."""
+    """The input tree of an attempt, or of the accepted attempt of a stage."""
     for stage in view.stages:
         for attempt in stage.attempts:
             if str(attempt.id) == name or (stage.id == name and attempt.commit == stage.commit):
@@ -261,11 +262,11 @@ def _attempt(view: RunView, name: str) -> AttemptId:
     return attempt
 
 
-def _unread(run: RunSummary, words: str) -> InfrastructureError:
+def _unreadable_error(run: RunSummary, words: str) -> InfrastructureError:
     kind = Damaged if run.phase is RunPhase.DAMAGED else InfrastructureError
     return kind(f"{words}: {run.id} is {run.phase}: {run.why}: `interlock doctor` says more", permanent=True)
 
 
-def _told(run: RunSummary) -> str:
+def _row(run: RunSummary) -> str:
     task = " ".join(plain(run.task, 200).split())
     return f"  {run.id}  {run.phase:<11}  {task[:60]}{' ...' if len(task) > 60 else ''}"

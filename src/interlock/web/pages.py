@@ -26,7 +26,7 @@ from interlock.core.text import plain
 from interlock.core.views import RunPhase, RunView, WaitView, attempt_word, stage_word
 from interlock.ports import UsageError
 from interlock.service import AnswerRequest
-from interlock.service.answers import going_on
+from interlock.service.answers import resume_answers
 from interlock.service.diffs import is_withheld, visible_diff
 from interlock.web.pictures import graph, timeline
 from interlock.web.rendering import Line, lines, markdown
@@ -184,9 +184,9 @@ def _said(view: RunView, given: Mapping[str, str], by: str) -> Iterator[AnswerRe
         case "cancel":
             yield AnswerRequest(Action.CANCEL, by, comment=comment)
         case "continue":
-            yield from going_on(view, (), by)
+            yield from resume_answers(view, (), by)
         case "raise":
-            yield from going_on(view, ((given.get("limit", ""), _amount(given.get("amount", ""))),), by)
+            yield from resume_answers(view, ((given.get("limit", ""), _amount(given.get("amount", ""))),), by)
         case other:
             raise UsageError(f"{plain(other, 40) or 'nothing'} is no answer")
 

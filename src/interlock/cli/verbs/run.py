@@ -81,7 +81,7 @@ def resume(
     from interlock.cli.answers import unfinished
     from interlock.cli.drive import DisplayOptions, drive, drive_detached, finish
     from interlock.cli.words import OVER
-    from interlock.service.answers import check_branch, going_on, too_late
+    from interlock.service.answers import check_branch, resume_answers, too_late
 
     limits = tuple(_limit(text) for text in raised)
     display = DisplayOptions(plain, json)
@@ -95,7 +95,7 @@ def resume(
             app.owner.attend(found.id)
             note(f"run {found.id} is over")
             return finish(app, found.id, display)
-        wanted = tuple(going_on(found, limits, app.person(), branch or ""))
+        wanted = tuple(resume_answers(found, limits, app.person(), branch or ""))
         if found.owner and not take_over:
             return _elsewhere(app, found, wanted, display)
         for said in wanted:

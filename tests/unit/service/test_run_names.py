@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from interlock.ports import UsageError
-from interlock.service.naming import in_order, run_named
+from interlock.service.runs import in_order, run_named
 
 RUNS = ("20261124-080000-aaaaaa", "20261125-080000-bbbbbb", "20261125-090000-cccccc")
 

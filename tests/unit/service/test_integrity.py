@@ -9,7 +9,7 @@ import pytest
 from interlock.core.events import CandidateRejected, Evidence, HandoffAccepted, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.journal import FileBlobs, MemoryJournal
-from interlock.service import evidence
+from interlock.service import integrity
 
 ONE = AttemptId("code", 1, 1)
 
@@ -24,10 +24,10 @@ def test_what_the_newest_events_name_is_looked_at(tmp_path: Path, monkeypatch: p
     journal.append("new", fence, 1, 0.0, CandidateRejected(ONE, "t", told, ""))
     journal.append("new", fence, 2, 0.0, HandoffAccepted(ONE, "c", "t", record))
     runs = ["new", "old"]
-    assert evidence.look(journal, blobs, runs) == evidence.EvidenceCheck(3, ())
+    assert integrity.check_evidence(journal, blobs, runs) == integrity.EvidenceCheck(3, ())
     blobs.path(record).unlink()
     blobs.path(log).chmod(0o644)
     blobs.path(log).write_bytes(b"a l")
-    assert evidence.look(journal, blobs, runs) == evidence.EvidenceCheck(3, (("new", record), ("new", log)))
-    monkeypatch.setattr(evidence, "LOOKED_MAX", 1)
-    assert evidence.look(journal, blobs, runs) == evidence.EvidenceCheck(1, (("new", record),))
+    assert integrity.check_evidence(journal, blobs, runs) == integrity.EvidenceCheck(3, (("new", record), ("new", log)))
+    monkeypatch.setattr(integrity, "EVIDENCE_CHECKED_MAX", 1)
+    assert integrity.check_evidence(journal, blobs, runs) == integrity.EvidenceCheck(1, (("new", record),))
