@@ -73,7 +73,7 @@ def test_an_old_test_that_must_change_is_a_persons_to_decide(tmp_path: Path) -> 
 def told(*events: object, apart_s: float = 0.0) -> list[str]:
     story = Story(Pipeline("p", (Stage("code"),)))
     records = [Recorded(number + 1, 1_000.0 + apart_s * number, event) for number, event in enumerate(events)]
-    return [str(line) for record in records if (line := story.told(record)) is not None]
+    return [str(line) for record in records if (line := story.line(record)) is not None]
 
 
 def test_no_time_is_told_that_is_past_or_never_comes() -> None:

@@ -239,8 +239,8 @@ def test_what_is_not_there_is_said_by_name(world: World, words: list[str], hint:
 
 def test_what_came_too_late_is_told_in_words() -> None:
     story = Story(Pipeline("p", ()))
-    told = story.told(Recorded(1, 0.0, Refused("VerdictGiven", "code/1.1", "it is over")))
-    answered = story.told(Recorded(2, 0.0, Refused("answer", "a1", "it is over")))
+    told = story.line(Recorded(1, 0.0, Refused("VerdictGiven", "code/1.1", "it is over")))
+    answered = story.line(Recorded(2, 0.0, Refused("answer", "a1", "it is over")))
     assert (told and told.text, answered and answered.text) == (
         "a verdict of code/1.1 counts no more: it is over", "an answer counts no more: it is over",
     )  # fmt: skip

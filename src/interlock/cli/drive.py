@@ -16,9 +16,9 @@ import click
 
 from interlock.bootstrap import Application
 from interlock.cli.exits import Exit, of_phase
-from interlock.cli.follow import Screen, follow, screen
+from interlock.cli.screens import Screen, follow, screen
 from interlock.cli.terminal import confirm, is_interactive, note, prompt, say, signals_as_interrupt, without_reader
-from interlock.cli.words import OVER, closing, not_looked_in, uncancelled
+from interlock.cli.words import OVER, closing, path_warning, uncancelled
 from interlock.core.events import Action, OwnerChanged
 from interlock.core.history import AttemptPhase
 from interlock.core.views import RunPhase
@@ -77,7 +77,7 @@ class _Drive:
 
 def drive(app: Application, run: str, display: DisplayOptions, *, take_over: bool = False, after: int = 0) -> int:
     """Own the run, show its events beyond seq `after`, and print how it ended. Returns the exit code."""
-    note(f"warning: {word}" for word in (lacking(app.environ), not_looked_in(app.environ)) if word)
+    note(f"warning: {word}" for word in (lacking(app.environ), path_warning(app.environ)) if word)
     with signals_as_interrupt():
         choice = _drive_shown(app, run, display, take_over=take_over, after=after)
     if choice and app.service.locate_run(run).phase in OVER:

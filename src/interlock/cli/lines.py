@@ -1,6 +1,6 @@
 """Events as lines for people: `12:03:01 code/1.2  gate test failed: 2 findings (tests/test_x.py:14)`.
 
-Rule: every surface that tells a run's story event by event takes its words from here.
+Rule: every surface that shows a run event by event takes its words from here.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _TOO_LATE = {
 
 @dataclass(frozen=True, slots=True)
 class StoryLine:
-    """One transition: when, about what (attempt, stage, or empty for the run), and the words."""
+    """One transition: when, about what (attempt, stage, or empty for the run), and the text."""
 
     at: float
     about: str
@@ -80,27 +80,27 @@ _ABOUT_WIDTH = 12
 
 @dataclass(slots=True)
 class Story:
-    """Turns records into lines, in order. It remembers when attempts began, and what failed before any work."""
+    """Turns records into lines, in order. It keeps when attempts began, and which gates failed on the base."""
 
     pipeline: Pipeline
-    closes: bool = False  # what it waits for is told right after the story
+    closes: bool = False  # the caller prints what the run waits for after the story
     _tries: dict[tuple[str, str], int] = field(default_factory=dict)
     _worker: dict[str, str] = field(default_factory=dict)
     _down: dict[str, set[str]] = field(default_factory=dict)
     _began: dict[AttemptId, float] = field(default_factory=dict)
     _red: set[str] = field(default_factory=set)
 
-    def told(self, record: Recorded) -> StoryLine | None:
-        """None for what only the machine cares for."""
+    def line(self, record: Recorded) -> StoryLine | None:
+        """None for an event that is of no interest to people."""
         if isinstance(record.event, AttemptStarted):
             self._began[record.event.attempt] = record.at
             self._worker[record.event.attempt.stage] = record.event.agent
         text = self._text(record)
-        self._forget(record.event)
+        self._reset_counts(record.event)
         if not text:
             return None
         text += "".join(f"; note: {safe(note)}" for note in getattr(record.event, "notes", ()))
-        bad, good = _mood(record.event)
+        bad, good = _is_bad_or_good(record.event)
         return StoryLine(record.at, _about(record.event), text, bad, good)
 
     def _text(self, record: Recorded) -> str:
@@ -110,12 +110,12 @@ class Story:
             case CandidateProduced():
                 return self._produced(event, record.at)
             case AttemptErrored():
-                tries = self._tried(event)
-                again = self._taken_over(event, tries) or _again(
+                tries = self._count_error(event)
+                again = self._fallback(event, tries) or _again(
                     record.at, event.retry_at, permanent=event.permanent, tries=tries
                 )
                 charged = "one of the attempts of `limits` is used" if event.worked else "no attempt is charged"
-                return f"infrastructure: {_first(event.why, 240)}; {again}; {charged}"
+                return f"infrastructure: {_first_line(event.why, 240)}; {again}; {charged}"
             case AttemptLost():
                 return f"cut off: {safe(event.why)}; no attempt is charged"
             case VerdictGiven():
@@ -138,16 +138,16 @@ class Story:
             case _:
                 assert_never(event)
 
-    def _tried(self, event: AttemptErrored) -> int:
-        """How often in a row, quotas aside: they are waited for."""
+    def _count_error(self, event: AttemptErrored) -> int:
+        """The number of errors in a row, without those for a quota, which is waited for."""
         if event.quota:
             return 0
         key = (event.attempt.stage, self._worker.get(event.attempt.stage, ""))
         self._tries[key] = self._tries.get(key, 0) + 1
         return self._tries[key]
 
-    def _taken_over(self, event: AttemptErrored, tries: int) -> str:
-        """Where another agent stands in for the one that is down, which one it is."""
+    def _fallback(self, event: AttemptErrored, tries: int) -> str:
+        """The fallback agent that takes over from one that is down; empty if there is none."""
         stage = event.attempt.stage
         worker = self._worker.get(stage, "")
         if not (event.quota or event.permanent or tries >= TRIES_MAX) or not worker:
@@ -158,8 +158,8 @@ class Story:
         able = next((name for name in row if name not in down), "")
         return f"{able} takes over" if able else ""
 
-    def _forget(self, event: Event) -> None:
-        """Tries are counted anew after work that was judged, a pause, or an answer."""
+    def _reset_counts(self, event: Event) -> None:
+        """Errors are counted from zero after a candidate, a pause, an answer or a loop back."""
         match event:
             case CandidateProduced():
                 stages = {event.attempt.stage}
@@ -189,7 +189,7 @@ class Story:
         return "script runs" if stage.command is not None else "judges its input"
 
     def _judged(self, event: VerdictGiven) -> str:
-        """A gate that fails on the base is told as such: no attempt passes it but one that mends it."""
+        """A gate that fails on the base says so: an attempt passes it only if it mends that."""
         if event.status is VerdictStatus.ERRORED and event.retry_at and not event.permanent:
             return f"{verdict_words(event)}; again at {clock(event.retry_at)}"
         if event.status is not VerdictStatus.FAILED:
@@ -219,29 +219,29 @@ def verdict_words(event: VerdictGiven) -> str:
         case VerdictStatus.FAILED:
             return f"{name} failed{traits(event)}: {_findings(event)}"
         case VerdictStatus.ERRORED:
-            said = safe(event.findings[0].message) if event.findings else "no reason given"
-            return f"{name} could not decide{traits(event)}: {said}"
+            why = safe(event.findings[0].message) if event.findings else "no reason given"
+            return f"{name} could not decide{traits(event)}: {why}"
 
 
 def _findings(event: VerdictGiven) -> str:
     if not event.findings:
         return "no findings given"
     first = event.findings[0]
-    said = _first(first.message)
-    named = "" if first.file and said.startswith(first.file) else place(first)
-    where = " ".join(part for part in (named, said) if part)
+    message = _first_line(first.message)
+    named = "" if first.file and message.startswith(first.file) else place(first)
+    where = " ".join(part for part in (named, message) if part)
     more = " ..." if len(event.findings) > 1 and not where.endswith("...") else ""
     return f"{count(len(event.findings), 'finding')} ({where}{more})"
 
 
 def _first_of_rows(pipeline: Pipeline, stage: str) -> Iterator[str]:
-    """Those that may do the work of a stage, each before those that stand in for it."""
+    """The agents that may do the work of a stage; the fallbacks of each follow it in its row."""
     of = pipeline.stage(stage)
     yield from filter(None, (of.agent, *(rule.agent for rule in of.on_reject)))
 
 
 def _again(now: float, retry_at: float, *, permanent: bool, tries: int) -> str:
-    """When it is tried again; after the last try it is not."""
+    """When it is tried again, or that it is not."""
     if permanent:
         return "a person must mend it"
     if tries >= TRIES_MAX:
@@ -249,8 +249,8 @@ def _again(now: float, retry_at: float, *, permanent: bool, tries: int) -> str:
     return f"again at {clock(retry_at)}" if retry_at >= now + 1 else "again at once"
 
 
-def _first(text: str, limit: int = 140) -> str:
-    """The first line: what follows is for `logs`."""
+def _first_line(text: str, limit: int = 140) -> str:
+    """The first line; `logs` shows the rest."""
     return safe(text.strip().partition("\n")[0], limit)
 
 
@@ -309,10 +309,10 @@ def _of_run(event: _OfRun, at: float) -> str:
 
 def _answer(event: AnswerTaken) -> str:
     about = " ".join(part for part in (event.gate.rpartition("/")[2], *_limits(event)) if part)
-    said = f': "{safe(event.comment, 160)}"' if event.comment else ""
+    comment = f': "{safe(event.comment, 160)}"' if event.comment else ""
     override = " with --override" if event.override else ""
     override += f", to deliver branch {safe(event.branch)}" if event.branch else ""
-    return f"{safe(event.by, 120)} says {event.action}{' ' + about if about else ''}{override}{said}"
+    return f"{safe(event.by, 120)} says {event.action}{' ' + about if about else ''}{override}{comment}"
 
 
 def _limits(event: AnswerTaken) -> tuple[str, ...]:
@@ -347,10 +347,10 @@ def _about(event: Event) -> str:
             assert_never(event)
 
 
-def _mood(event: Event) -> tuple[bool, bool]:
+def _is_bad_or_good(event: Event) -> tuple[bool, bool]:
     match event:
         case VerdictGiven() if event.subject.is_base or event.subject.is_input:
-            return event.status is VerdictStatus.ERRORED, False  # what fails here may be what the work is to mend
+            return event.status is VerdictStatus.ERRORED, False  # a failure here may be what the work is to mend
         case VerdictGiven():
             return event.status is not VerdictStatus.PASSED, event.status is VerdictStatus.PASSED
         case AttemptErrored() | AttemptLost() | CandidateRejected() | EffectErrored() | Refused() | Paused():

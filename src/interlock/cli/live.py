@@ -1,6 +1,6 @@
-"""The live view: stages as a list with phase, attempt, who works, for how long, cost, and gate marks as they fall.
+"""The live view: the stages with phase, attempt, worker, duration, cost, gate marks, and the newest line of output.
 
-Rule: drawn from the view of the run alone; the journal is the only source.
+Rule: the run is drawn from its view alone; output of an attempt is never more than one harmless line.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from interlock.core.views import RunPhase, RunView, StageView
 from interlock.service import Service
 from interlock.service.formats import duration, paid, usage
 
-_FRESH_S = 0.3  # how old a picture may be while time alone goes on
+_FRESH_S = 0.3  # the view is redrawn so often if no event comes
 _REJECTIONS_SHOWN = 2
 _END = "\n"
 _RESTING = (Phase.PAUSED, Phase.ACCEPTED, Phase.SKIPPED)
@@ -37,7 +37,7 @@ _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
 class LiveScreen:
-    """Redraws the run in place on `stream`; what was drawn last stays there."""
+    """Redraws the run in place on `stream`; the last drawing stays."""
 
     def __init__(
         self, pipeline: Pipeline, run: str, service: Service, stream: TextIO, activity: Callable[[AttemptId], str]
@@ -82,16 +82,16 @@ def picture(
     width: int,
     last: bool = False,
 ) -> RenderableType:
-    """The run at `now` (unix seconds), `width` columns wide; `activity` tells what an attempt printed last. The last
-    picture leaves out what waits: that is said after it."""
+    """The run at `now` (unix seconds), `width` columns wide; `activity` gives the newest output of an attempt. The last
+    picture is without what waits: that is printed after it."""
     rows = [_row(stage, view.phase, now) for stage in view.stages]
     widths = [max(len(row[column]) for row in rows) for column in range(_ALIGNED)]
     lines = [_head(pipeline, view, now)]
     for stage, row in zip(view.stages, rows, strict=True):
         lines.extend(_stage_lines(_joined(row, widths), _marks(pipeline, stage), width))
         lines.extend(_rejections(stage))
-        if stage.phase not in _RESTING and (said := activity(_subject(stage))):
-            lines.append(Text(f"  │ {safe(said)}", style="dim"))
+        if stage.phase not in _RESTING and (newest := activity(_subject(stage))):
+            lines.append(Text(f"  │ {safe(newest)}", style="dim"))
     if view.phase not in OVER and not last:
         lines.extend(Text(line, style="yellow") for wait in view.waits for line in waiting(wait))
     for line in lines[1:]:
@@ -100,7 +100,7 @@ def picture(
 
 
 def _stage_lines(row: Text, marks: list[Text], width: int) -> Iterator[Text]:
-    """The row with its marks, which go to lines of their own where the screen is too narrow."""
+    """The row with its gate marks, which get lines of their own if the screen is too narrow."""
     whole = Text("  ").join([row, *marks]) if marks else row
     if len(whole) <= width:
         yield whole
@@ -143,12 +143,12 @@ def _head(pipeline: Pipeline, view: RunView, now: float) -> Text:
 
 
 def _subject(stage: StageView) -> AttemptId:
-    """What is at work: the attempt, or the gates on the base."""
+    """What is at work: the newest attempt, or the gates on the base."""
     return stage.attempts[-1].id if stage.attempts else base_of(stage.id)
 
 
 def _newest(stage: StageView) -> AttemptView | None:
-    """Of this epoch."""
+    """The newest attempt of the current epoch."""
     return stage.attempts[-1] if stage.attempts and stage.attempts[-1].id.epoch == stage.epoch else None
 
 
@@ -193,7 +193,7 @@ def _word(stage: StageView, word: str, style: str) -> Text:
 
 
 def _marks(pipeline: Pipeline, stage: StageView) -> list[Text]:
-    """Gates with what they said, in the order of the file, those to come in grey."""
+    """The gates with their results, in the order of the file; gates that are still to be asked are grey."""
     match stage.phase:
         case Phase.WAITING:
             return [Text(f"waits for {', '.join(stage.needs)}", style="dim")] if stage.needs else []
@@ -206,10 +206,10 @@ def _marks(pipeline: Pipeline, stage: StageView) -> list[Text]:
 
 
 def _gates(pipeline: Pipeline, stage: StageView, newest: AttemptView | None) -> Iterator[Text]:
-    said = {view.verdict.gate: view for view in newest.verdicts} if newest else {}
+    verdicts = {view.verdict.gate: view for view in newest.verdicts} if newest else {}
     names = [f"{stage.id}/{gate.id}" for gate in pipeline.stage(stage.id).gates if gate.kind != GateKind.SCOPE]
-    for name in [*(gate for gate in said if gate not in names), *names]:
-        yield _gate(name, stage.id, said.get(name), asked=newest is not None and name in newest.asked)
+    for name in [*(gate for gate in verdicts if gate not in names), *names]:
+        yield _gate(name, stage.id, verdicts.get(name), asked=newest is not None and name in newest.asked)
     if newest is not None and newest.override_by:
         yield Text(f"OVERRIDDEN by {safe(newest.override_by, 60)}", style="bold red")
 
@@ -226,39 +226,39 @@ def _gate(name: str, stage: str, view: VerdictView | None, *, asked: bool) -> Te
 
 
 def _rejections(stage: StageView) -> Iterator[Text]:
-    """Why the last attempts were sent away."""
-    gone = [
+    """Why the last attempts were rejected, failed or were lost."""
+    unsuccessful = [
         item
         for item in stage.attempts
         if item.phase in (AttemptPhase.REJECTED, AttemptPhase.ERRORED, AttemptPhase.LOST)
     ]
-    for attempt in gone[-_REJECTIONS_SHOWN:]:
-        said = [view.verdict for view in attempt.verdicts if view.verdict.status is not VerdictStatus.PASSED]
-        why = verdict_words(said[0]) if said else f"{attempt.phase}: {safe(attempt.why.partition(_END)[0])}"
+    for attempt in unsuccessful[-_REJECTIONS_SHOWN:]:
+        failed = [view.verdict for view in attempt.verdicts if view.verdict.status is not VerdictStatus.PASSED]
+        why = verdict_words(failed[0]) if failed else f"{attempt.phase}: {safe(attempt.why.partition(_END)[0])}"
         yield Text(f"  └ {str(attempt.id).rpartition('/')[2]} {why}", style="dim")
 
 
-# --- what an attempt printed last -----------------------------------------------------------------
+# --- the newest output of an attempt --------------------------------------------------------------
 
 _TAIL_BYTES = 4_000
 _LINE_MAX = 400
 
 
 def activity(app: Application, run: str, attempt: AttemptId) -> str:
-    """What the stage waits for, or what its attempt printed last."""
+    """The slot or lock that the stage waits for, or the newest output of its attempt."""
     waits = (held.words for held in app.held_up(run) if held.stage == attempt.stage)
     return next(waits, "") or last_line(app, run, attempt)
 
 
 def last_line(app: Application, run: str, attempt: AttemptId) -> str:
-    """Empty where it is not at work here, or printed nothing yet."""
-    place = app.workspaces.place_of(run, attempt)
-    if place is None:
+    """Empty if the attempt is not at work here, or printed nothing yet."""
+    checkout = app.workspaces.place_of(run, attempt)
+    if checkout is None:
         return ""
     try:
-        with log_path(place).open("rb") as file:
+        with log_path(checkout).open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - _TAIL_BYTES))
-            said = ending(in_words(file.read().decode("utf-8", "replace")).encode(), _LINE_MAX)
+            text = ending(in_words(file.read().decode("utf-8", "replace")).encode(), _LINE_MAX)
     except OSError:
         return ""
-    return said.rpartition("\n")[2].strip()
+    return text.rpartition("\n")[2].strip()

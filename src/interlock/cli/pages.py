@@ -1,6 +1,6 @@
 """Runs, stages and attempts as text for people. Rule: blocked is never shown as passed; claims are shown as claims.
 
-Overrides and the sandbox level stand in every page, because they say how far a verdict can be trusted.
+Every page shows overrides and the sandbox level, because they say how far a verdict can be trusted.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _LINES_MAX = 2  # of a finding, beyond its first
 _LINES_DEEP_MAX = 12
 _FINDINGS_MAX = 50
-_WAITS_MAX = 60  # the closing lines have it all
+_WAITS_MAX = 60  # characters; the closing lines have the whole text
 _NOTHING = "-"
 _QUEUED = "queued"
 _PHASE_WIDTH = 11
@@ -50,8 +50,7 @@ _NARROWEST = 40  # columns of a text beside others
 
 
 def status_page(view: RunView, held_up: Sequence[WaitingWork] = (), *, unread: bool = False) -> Iterator[str]:
-    """A few lines: the run, one line for each stage, what waits for its turn, what is next. `unread` is where an answer
-    lies in its inbox."""
+    """A few lines: the run, each stage, what waits for a slot, what is next. `unread`: an answer is in its inbox."""
     yield from _head(view)
     for stage in view.stages:
         yield _stage_line(stage, view.phase, held_up)
@@ -74,12 +73,12 @@ def _unread_answer(view: RunView) -> Iterator[str]:
 
 
 def list_page(runs: Sequence[RunSummary], width: int = 0, held_up: Sequence[WaitingWork] = ()) -> Iterator[str]:
-    """One line for each run, and one for each thing in it that waits for its turn; of one that cannot be read more of
-    them, `width` columns wide where that is given."""
+    """One line for each run, and one for each thing in it that waits for a slot. A run that cannot be read has more
+    lines, `width` columns wide if that is given."""
     for run in runs:
         tone = click.style(f"{run.phase:<{_PHASE_WIDTH}}", fg=RUN_TONES[run.phase])
         if not run.is_readable:
-            yield from _unread(run, tone, width)
+            yield from _unreadable(run, tone, width)
             continue
         over = " OVERRIDDEN" if run.overrides else ""
         yield f"{run.id}  {tone} {run.pipeline:<12} {moment(run.started_at)}  {safe(run.task, 60)}{over}"
@@ -87,7 +86,7 @@ def list_page(runs: Sequence[RunSummary], width: int = 0, held_up: Sequence[Wait
         yield from (f"{' ' * (len(run.id) + 2)}{safe(held.about)} {safe(held.words)}" for held in waits)
 
 
-def _unread(run: RunSummary, tone: str, width: int) -> Iterator[str]:
+def _unreadable(run: RunSummary, tone: str, width: int) -> Iterator[str]:
     why = safe(run.why, 400)
     indent = " " * (len(run.id) + len("  ") + _PHASE_WIDTH + 1)
     lines = textwrap.wrap(why, max(width - len(indent), _NARROWEST)) if width else [why]
@@ -97,8 +96,10 @@ def _unread(run: RunSummary, tone: str, width: int) -> Iterator[str]:
         yield f"{indent}out of the lists: {run.way_out}"
 
 
-def run_page(view: RunView, untold: Sequence[Undelivered] = (), held_up: Sequence[WaitingWork] = ()) -> Iterator[str]:
-    """The whole run, who could not be told of it, and what waits for its turn."""
+def run_page(
+    view: RunView, undelivered: Sequence[Undelivered] = (), held_up: Sequence[WaitingWork] = ()
+) -> Iterator[str]:
+    """The whole run, with notifications that were not delivered, and what waits for a slot."""
     yield from _head(view)
     yield f"task     {safe(view.task, 400)}"
     yield f"base     {view.base_commit}"
@@ -106,38 +107,38 @@ def run_page(view: RunView, untold: Sequence[Undelivered] = (), held_up: Sequenc
     yield from _costs(view)
     if view.refused:
         yield f"refused  {view.refused} reports or answers came too late and changed nothing"
-    yield from _untold(view, untold)
+    yield from _undelivered(view, undelivered)
     for verdict in view.base_verdicts:
         yield from _verdict(verdict, "base")
     for stage in view.stages:
         yield ""
         yield from _stage(stage, view.phase, held_up)
     yield ""
-    yield from (line for line in closing(view) if line != f"next: interlock show {view.id}")  # which this is
+    yield from (line for line in closing(view) if line != f"next: interlock show {view.id}")  # this page
 
 
-def _untold(view: RunView, untold: Sequence[Undelivered]) -> Iterator[str]:
-    for item in untold:
+def _undelivered(view: RunView, undelivered: Sequence[Undelivered]) -> Iterator[str]:
+    for item in undelivered:
         why = safe(item.why) or "nobody has tried to the end yet"
-        said = f"{safe(item.channel, 100)} of {item.event} at {moment(item.at)}: {why}"
-        yield f"not told {click.style(said, fg='yellow')}"
-    if untold:
+        text = f"{safe(item.channel, 100)} of {item.event} at {moment(item.at)}: {why}"
+        yield f"not told {click.style(text, fg='yellow')}"
+    if undelivered:
         yield f"         told again when the run goes on: interlock resume {view.id}"
 
 
 def _costs(view: RunView) -> Iterator[str]:
-    """Where it went, once there is more than one place."""
+    """The cost by stage and by agent, if there are several, and of rejected work."""
     for words, shares in (("by stage", view.costs.by_stage), ("by agent", view.costs.by_agent)):
         for share in shares if len(shares) > 1 else ():
-            yield f"         {words} {safe(share.of, 60)}: {_worth(share.spent)}"
+            yield f"         {words} {safe(share.of, 60)}: {_amount(share.spent)}"
     lost = view.costs.rejected
     if lost.attempts or lost.tokens:
-        yield f"         on rejected work: {_worth(lost)}"
+        yield f"         on rejected work: {_amount(lost)}"
     for used in nearly_used(view):
         yield f"         {click.style(used, fg='yellow')}"
 
 
-def _worth(spent: Spending) -> str:
+def _amount(spent: Spending) -> str:
     return ", ".join([count(spent.attempts, "attempt"), *paid(spent)])
 
 
@@ -165,11 +166,11 @@ def _stage(stage: StageView, run: RunPhase, held_up: Sequence[WaitingWork] = ())
         yield f"    input: {safe(conflict_text(stage.input))}"
     for verdict in stage.input_verdicts:
         yield from _verdict(verdict, stage.id, "on its input: ")
-    told: dict[str, AttemptView] = {}
+    first_with: dict[str, AttemptView] = {}
     for attempt in stage.attempts:
         queued = _is_queued(attempt, held_up)
-        yield from _attempt(attempt, run, before=told.get(attempt.why), queued=queued)
-        told.setdefault(attempt.why, attempt)
+        yield from _attempt(attempt, run, before=first_with.get(attempt.why), queued=queued)
+        first_with.setdefault(attempt.why, attempt)
 
 
 def _head(view: RunView) -> Iterator[str]:
@@ -181,7 +182,7 @@ def _head(view: RunView) -> Iterator[str]:
 
 
 def _stage_line(stage: StageView, run: RunPhase, held_up: Sequence[WaitingWork] = ()) -> str:
-    """At work is what has its turn."""
+    """A stage whose worker waits for a slot is queued, not at work."""
     mark, tone, word = stage_look(stage, run)
     if stage.phase is Phase.WORKING and stage.attempts and _is_queued(stage.attempts[-1], held_up):
         mark, tone, word = "○", "bright_black", _QUEUED
@@ -190,7 +191,7 @@ def _stage_line(stage: StageView, run: RunPhase, held_up: Sequence[WaitingWork] 
 
 
 def _state(stage: StageView) -> str:
-    """What is to be known of a stage beside its phase."""
+    """What to show of a stage beside its phase."""
     newest = stage.attempts[-1] if stage.attempts else None
     match stage.phase:
         case Phase.WAITING:
@@ -219,7 +220,7 @@ def _overridden(attempt: AttemptView) -> str:
 def _attempt(
     attempt: AttemptView, run: RunPhase, *, deep: bool = False, before: AttemptView | None = None, queued: bool = False
 ) -> Iterator[str]:
-    """`before` is one that ended for the same reason, which is told already."""
+    """`before` is an earlier attempt that ended for the same reason, which is shown there."""
     word = _QUEUED if queued else attempt_word(attempt, run)
     facts = [
         click.style(word, fg=ATTEMPT_TONES[attempt.phase]) + _overridden(attempt),
@@ -248,7 +249,7 @@ def _attempt(
 
 
 def _is_queued(attempt: AttemptView, held_up: Sequence[WaitingWork]) -> bool:
-    """Whether its worker has no slot yet."""
+    """Whether its worker waits for a slot."""
     return attempt.phase is AttemptPhase.WORKING and any(
         held.subject == str(attempt.id) and not held.gate for held in held_up
     )
@@ -288,13 +289,13 @@ def _verdict(view: VerdictView, stage: str, before: str = "", *, deep: bool = Fa
 
 
 def _finding(finding: Finding, *, deep: bool) -> Iterator[str]:
-    """Its first line, and some of what else it says: `logs` has the rest."""
+    """Its first line, and some of the others; `logs` has the rest."""
     where = place(finding)
     severity = "" if finding.severity == "error" else f"{finding.severity}: "
     rule = f" [{safe(finding.rule, 80)}]" if finding.rule else ""
     hidden = " (held out)" if finding.secret else ""
-    said = without_place(finding.message, finding.file, finding.line).strip()
-    first, *others = said.splitlines() or [""]
+    message = without_place(finding.message, finding.file, finding.line).strip()
+    first, *others = message.splitlines() or [""]
     yield f"{where + ': ' if where else ''}{severity}{safe(first, 400)}{rule}{hidden}"
     shown = [line for line in others if line.strip()][: _LINES_DEEP_MAX if deep else _LINES_MAX]
     yield from (f"    {safe(line, 200)}" for line in shown)

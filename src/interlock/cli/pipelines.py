@@ -21,7 +21,7 @@ _LINE_MAX = 2_000  # characters
 
 def repository_here() -> Path:
     """The root of the working tree around the current folder. Raises UsageError."""
-    from interlock.bootstrap import repository_of  # late: `--help` of a verb needs nothing of it
+    from interlock.bootstrap import repository_of  # lazy: `--help` of a verb does not need it
 
     try:
         return repository_of(Path.cwd(), os.environ)[0]
@@ -30,22 +30,22 @@ def repository_here() -> Path:
 
 
 def chosen(position: str, option: str) -> str:
-    """The pipeline that is named by its position or by `-p`. Raises UsageError where both name one."""
+    """The pipeline that is named by position or by `-p`. Raises UsageError if both name one."""
     if position and option:
         raise UsageError(f"{position} and -p {option} both name a pipeline: give one of them")
     return position or option
 
 
 def locate(root: Path, name: str, rest: str = "") -> Path:
-    """The file of `-p NAME|PATH`; a path is looked for where the user stands, then at the root. Raises UsageError, and
-    says what to type where it takes a name; `rest` stands behind that."""
+    """The file of `-p NAME|PATH`; a path is looked for in the current folder, then at the root. Raises UsageError with
+    the command to type if a name is needed; `rest` is the end of that command."""
     if name.endswith((".yaml", ".yml")) and (Path.cwd() / name).is_file():
         return Path(os.path.normpath(Path.cwd() / name))
     return locate_pipeline(root, name, _command(), rest)
 
 
 def locate_all(root: Path, name: str) -> list[Path]:
-    """The file of `-p`; without it every pipeline of the repository. Raises UsageError where there is none."""
+    """The file of `-p`; without it every pipeline of the repository. Raises UsageError if there is none."""
     found = list(find_pipelines(root).values())
     return found if found and not name else [locate(root, name)]
 
@@ -61,7 +61,7 @@ def load_all(root: Path, name: str) -> list[Loaded]:
 
 
 def line(mistake: Mistake) -> str:
-    """As compilers write it. A warning, or what comes later, says so after its place."""
+    """As compilers write it. A warning, or a feature of a later version, says so after its place."""
     level = "" if mistake.level is Level.ERROR else f"{mistake.level.value}: "
     where = f"{mistake.file}:{mistake.line}:{mistake.column}"
     return _flat(f"{where}: {level}{mistake.message}: {mistake.hint}")
@@ -72,25 +72,25 @@ def lines(mistakes: Iterable[Mistake]) -> list[str]:
 
 
 def worst_case(pipeline: Pipeline, stages: Iterable[str] = ()) -> dict[str, int]:
-    """How many attempts each stage with a worker can take at most: its own bound in each of its epochs,
-    and an epoch more for each goto that resets it. `stages` are those that take part; empty means all."""
-    kept = tuple(stages) or tuple(stage.id for stage in pipeline.ordered())
-    epochs = dict.fromkeys(kept, 1)
-    for rule in (rule for name in kept for rule in pipeline.stage(name).on_reject if rule.goto):
+    """The most attempts that each stage with a worker can take: its own limit in each epoch, and one more epoch for
+    each goto that resets it. `stages` are those that take part; empty means all."""
+    names = tuple(stages) or tuple(stage.id for stage in pipeline.ordered())
+    epochs = dict.fromkeys(names, 1)
+    for rule in (rule for name in names for rule in pipeline.stage(name).on_reject if rule.goto):
         for reset in pipeline.downstream(rule.goto):
             if reset in epochs:
                 epochs[reset] += rule.max
-    return {name: epochs[name] * pipeline.stage(name).attempts_max for name in kept if pipeline.stage(name).has_worker}
+    return {name: epochs[name] * pipeline.stage(name).attempts_max for name in names if pipeline.stage(name).has_worker}
 
 
 def reviews_worst(pipeline: Pipeline, worst: Mapping[str, int]) -> int:
-    """How often a reviewer can be asked at most, each for every attempt, if each answers in due form."""
-    asking = ((stage, gate.options) for stage in worst for gate in pipeline.stage(stage).gates)
-    return sum(worst[stage] * len(options.agents) for stage, options in asking if options is not None)
+    """The most reviews there can be: each reviewer for every attempt, if each answers as the schema wants."""
+    asked = ((stage, gate.options) for stage in worst for gate in pipeline.stage(stage).gates)
+    return sum(worst[stage] * len(options.agents) for stage, options in asked if options is not None)
 
 
 def _command() -> str:
-    """The verb, as it was typed."""
+    """The verb as it was typed."""
     context = click.get_current_context(silent=True)
     return context.command_path if context is not None else "interlock run"
 

@@ -32,7 +32,7 @@ _RUN_STAGE = re.compile(r"(?P<run>[^/]+)/(?P<stage>[^/]+)")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A run and what is meant of it. `attempt` is STAGE/EPOCH.NUMBER; `rest` are words beyond these."""
+    """A run, and the stage or attempt of it. `attempt` is STAGE/EPOCH.NUMBER; `rest` are further words."""
 
     view: RunView
     stage: str = ""
@@ -40,13 +40,13 @@ class Target:
     rest: tuple[str, ...] = ()
 
 
-def choosing(service: Service, fits: Callable[[RunSummary], bool]) -> Choose:
-    """A named run, or the only one that fits."""
+def only_one(service: Service, fits: Callable[[RunSummary], bool]) -> Choose:
+    """Chooses a named run, or the only one that fits."""
     return lambda name: service.choose_run(name, fits)
 
 
 def find_target(service: Service, words: Sequence[str], choose: Choose) -> Target:
-    """`choose` finds the run of a name, or the one that is meant without a name. Raises UsageError."""
+    """`choose` finds the run of a name, or the default for an empty name. Raises UsageError."""
     view, words = find_run(service, words, choose)
     if not words:
         return Target(view)
@@ -73,15 +73,15 @@ def find_run(service: Service, given: Sequence[str], choose: Choose) -> tuple[Ru
     return meant(""), words
 
 
-def no_more(target: Target) -> Target:
-    """Raises UsageError where words were left over."""
+def require_no_rest(target: Target) -> Target:
+    """Raises UsageError if there are further words."""
     if target.rest:
         raise UsageError(f"one word too many: {target.rest[0]}: expected [RUN] [STAGE | STAGE/EPOCH.NUMBER]")
     return target
 
 
 def find_attempt(target: Target) -> AttemptView:
-    """The attempt that is named, or the newest of the stage. Raises UsageError where there is none."""
+    """The attempt that is named, or the newest of the stage. Raises UsageError if there is none."""
     stage = target.view.stage(target.stage)
     if not target.attempt:
         if not stage.attempts:
@@ -95,7 +95,7 @@ def find_attempt(target: Target) -> AttemptView:
 
 
 def _names_run(service: Service, word: str) -> bool:
-    """A word that could be a stage is a run only by its whole id, or where no stage is called so."""
+    """A word that could be a stage names a run only if it is a whole id, or no stage has that name."""
     runs = service.run_ids()
     if word in runs or not STAGE_NAME.fullmatch(word):
         return word != "base"
@@ -105,7 +105,7 @@ def _names_run(service: Service, word: str) -> bool:
 
 
 def _part(view: RunView, word: str) -> tuple[str, str]:
-    """Stage, and attempt where one is named."""
+    """The stage, and the attempt if one is named."""
     stage = word.partition("/")[0].partition("[")[0]
     known = [item.id for item in view.stages]
     if stage not in known:
@@ -124,7 +124,7 @@ def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Co
 
 
 def targets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """For the first word runs, and the stages of the one that is meant without a name; then stages of the run."""
+    """For the first word runs and the stages of the default run; then the stages of the run."""
     words = tuple(ctx.params.get(param.name or "") or ())
     if words:
         return _fitting(lambda: _stages(words[0]), incomplete)
@@ -132,7 +132,7 @@ def targets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 
 
 def pipelines(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Those of the repository, by name."""
+    """The pipelines of the repository, by name."""
     return _fitting(_pipelines, incomplete)
 
 

@@ -1,4 +1,4 @@
-"""Words that verbs share: amounts, times, marks, and how a run ended. Rule: what others wrote goes through `safe`."""
+"""Words that verbs share: times, marks, and how a run ended. Rule: what others wrote goes through `safe`."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def stage_look(stage: StageView, run: RunPhase) -> tuple[str, str, str]:
     return mark, tone, word
 
 
-def not_looked_in(environ: Mapping[str, str]) -> str:
-    """What to tell a user whose PATH has folders of the checkout; empty where it has none."""
+def path_warning(environ: Mapping[str, str]) -> str:
+    """A warning about relative folders in PATH; empty if there are none."""
     entries = relative(environ)
     named = ", ".join(safe(entry, 60) or "an empty entry" for entry in entries[:5])
     return (
@@ -81,7 +81,7 @@ def not_looked_in(environ: Mapping[str, str]) -> str:
 
 
 def safe(text: str, limit: int = 300) -> str:
-    """One line that a terminal can be shown; of a longer text its beginning."""
+    """One line that is safe on a terminal; a longer text is cut."""
     line = " ".join(plain(text, 4 * limit).split())
     if len(line) <= limit:
         return line
@@ -90,7 +90,7 @@ def safe(text: str, limit: int = 300) -> str:
 
 
 def in_a_line(text: str, limit: int = 300) -> str:
-    """As `safe`, and lines do not run together."""
+    """As `safe`, with a mark between lines."""
     return safe(" / ".join(line for line in text.splitlines() if line.strip()), limit)
 
 
@@ -121,7 +121,7 @@ class UnreadableRuns:
 
 
 def by_reason(runs: Iterable[RunSummary]) -> Iterator[UnreadableRuns]:
-    """Of runs that cannot be read: each reason once."""
+    """Runs that cannot be read, grouped by their reason."""
     reasons: dict[tuple[str, str], list[RunSummary]] = {}
     for run in runs:
         reasons.setdefault((run.phase, run.why), []).append(run)
@@ -129,7 +129,7 @@ def by_reason(runs: Iterable[RunSummary]) -> Iterator[UnreadableRuns]:
 
 
 def nearly_used(view: RunSummary) -> Iterator[str]:
-    """The limits of which four fifths are gone, with how much is used."""
+    """The limits of which four fifths are used, with how much that is."""
     for amount in view.limits:
         if amount.near:
             used, bound = _measured(amount, amount.used), _measured(amount, amount.bound)
@@ -149,39 +149,39 @@ def _measured(amount: LimitUsage, number: float) -> str:
 
 
 def place(finding: Finding) -> str:
-    """`file:line`, or less of it."""
+    """`file:line`, or as much of it as is known."""
     if not finding.file:
         return ""
     return safe(finding.file) + (f":{finding.line}" if finding.line else "")
 
 
 def gate_name(verdict_gate: str, stage: str) -> str:
-    """A gate as people name it: alone within its own stage, else STAGE/GATE."""
+    """A gate as people name it: GATE within its own stage, else STAGE/GATE."""
     owner, _, gate = verdict_gate.partition("/")
     return gate if owner == stage else verdict_gate
 
 
 def traits(verdict: VerdictGiven) -> str:
-    """What a reader should know of a verdict beside its status, in brackets."""
-    said = []
+    """What qualifies a verdict beside its status, in brackets."""
+    parts = []
     if not verdict.hard and not verdict.by:
-        said.append("soft")
+        parts.append("soft")
     if verdict.cached:
-        said.append("cached")
+        parts.append("cached")
     if verdict.flaky:
-        said.append("flaky")
+        parts.append("flaky")
     if used := usage(verdict.usage):
-        said.append(used)
+        parts.append(used)
     if verdict.by:
-        said.append(f"by {safe(verdict.by, 120)}")
-    return f" ({', '.join(said)})" if said else ""
+        parts.append(f"by {safe(verdict.by, 120)}")
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 # --- how a run ended, or what it waits for -------------------------------------------------------
 
 
 def closing(view: RunSummary) -> list[str]:
-    """The outcome and the exact next command."""
+    """The outcome, and the exact next command."""
     return [_outcome(view), *_overrides(view), *nearly_used(view), *_next(view)]
 
 
@@ -193,7 +193,7 @@ def ended(phase: str, why: str) -> str:
 
 
 def uncancelled(view: RunSummary) -> str:
-    """What came before a cancel of a run that was not over then; empty where nothing did."""
+    """What happened before a cancel of a run that was not over then; empty if nothing did."""
     if view.branch:
         branch = safe(view.branch)
         return f"branch {branch} is delivered, which came first (`git branch -D {branch}` removes it)"
@@ -207,7 +207,7 @@ def uncancelled(view: RunSummary) -> str:
 
 
 def waiting(wait: WaitView) -> list[str]:
-    """One thing that waits for a human, with the commands that answer it."""
+    """One thing that waits for a person, with the commands that answer it."""
     hint = [safe(wait.hint, 400)] if wait.hint else []
     return [_waits_for(wait), *(f"  {command}" for command in wait.commands), *hint]
 
@@ -259,7 +259,7 @@ def _waits_for(wait: WaitView) -> str:
     about = wait.subject or wait.stage or "the run"
     if wait.reason == "approval":
         question = f": {safe(wait.detail)}" if wait.detail else ""
-        said = f"{about} waits for an approval of gate {gate_name(wait.gate, wait.stage)}{question}"
+        text = f"{about} waits for an approval of gate {gate_name(wait.gate, wait.stage)}{question}"
     else:
-        said = f"{about} is paused ({wait.reason.replace('_', ' ')}): {in_a_line(wait.detail)}"
-    return f"{said if said.endswith(('?', '!', '.')) else f'{said}.'} One of:"
+        text = f"{about} is paused ({wait.reason.replace('_', ' ')}): {in_a_line(wait.detail)}"
+    return f"{text if text.endswith(('?', '!', '.')) else f'{text}.'} One of:"

@@ -36,7 +36,7 @@ from interlock.core.pipeline import AgentSpec, Pipeline, Stage
     ],
 )
 def test_one_line(event: Event, words: str) -> None:
-    told = Story(Pipeline("p", ())).told(Recorded(1, 0.0, event))
+    told = Story(Pipeline("p", ())).line(Recorded(1, 0.0, event))
     assert told is not None
     assert told.text == words
 
@@ -61,13 +61,13 @@ def test_what_to_do_is_whole_however_much_the_program_said() -> None:
             why = f"out of budget: {telling('opencode', wanted, 'word ' * 300)}"
             story = Story(Pipeline("p", (Stage("code"),)))
             assert wanted in _failed(story, 1, "", AttemptErrored(AttemptId("code", 1, 1), why, 0.0))
-            paused = story.told(Recorded(9, 0.0, Paused("code", PauseReason.INFRASTRUCTURE, why)))
+            paused = story.line(Recorded(9, 0.0, Paused("code", PauseReason.INFRASTRUCTURE, why)))
             assert paused is not None
             assert wanted in paused.text
 
 
 def _failed(story: Story, number: int, agent: str, event: AttemptErrored) -> str:
-    story.told(Recorded(number * 2, 0.0, AttemptStarted(event.attempt, agent, "", "")))
-    told = story.told(Recorded(number * 2 + 1, 0.0, event))
+    story.line(Recorded(number * 2, 0.0, AttemptStarted(event.attempt, agent, "", "")))
+    told = story.line(Recorded(number * 2 + 1, 0.0, event))
     assert told is not None
     return told.text

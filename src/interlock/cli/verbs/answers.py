@@ -29,12 +29,12 @@ def approve(target: tuple[str, ...], gate: str, message: str, plain: bool, json:
     """Say yes to what waits for an approval; the run goes on."""
     from interlock.cli.answers import answer, waits_for_approval
     from interlock.cli.drive import DisplayOptions
-    from interlock.cli.targets import choosing, find_target, no_more
+    from interlock.cli.targets import find_target, only_one, require_no_rest
     from interlock.core.events import Action
     from interlock.service import AnswerRequest
 
     with application() as app:
-        found = no_more(find_target(app.service, target, choosing(app.service, waits_for_approval)))
+        found = require_no_rest(find_target(app.service, target, only_one(app.service, waits_for_approval)))
         request = AnswerRequest(Action.APPROVE, app.person(), found.stage, found.attempt, gate, message)
         return answer(app, found.view, request, DisplayOptions(plain, json))
 
@@ -49,12 +49,12 @@ def reject(target: tuple[str, ...], gate: str, message: str, plain: bool, json: 
     """Say no to what waits for an approval; the run does what its rules say."""
     from interlock.cli.answers import answer, waits_for_approval
     from interlock.cli.drive import DisplayOptions
-    from interlock.cli.targets import choosing, find_target, no_more
+    from interlock.cli.targets import find_target, only_one, require_no_rest
     from interlock.core.events import Action
     from interlock.service import AnswerRequest
 
     with application() as app:
-        found = no_more(find_target(app.service, target, choosing(app.service, waits_for_approval)))
+        found = require_no_rest(find_target(app.service, target, only_one(app.service, waits_for_approval)))
         request = AnswerRequest(Action.REJECT, app.person(), found.stage, found.attempt, gate, message)
         return answer(app, found.view, request, DisplayOptions(plain, json))
 
@@ -70,12 +70,12 @@ def retry(target: tuple[str, ...], message: str, commit: str, now: bool, plain: 
     """Give STAGE new attempts: with feedback, or with a fix of your own in place of the agent's work."""
     from interlock.cli.answers import answer, unfinished
     from interlock.cli.drive import DisplayOptions
-    from interlock.cli.targets import choosing, find_target, no_more
+    from interlock.cli.targets import find_target, only_one, require_no_rest
     from interlock.core.events import Action
     from interlock.service import AnswerRequest
 
     with application() as app:
-        found = no_more(find_target(app.service, target, choosing(app.service, unfinished)))
+        found = require_no_rest(find_target(app.service, target, only_one(app.service, unfinished)))
         stored = app.workspaces.import_base(commit).commit if commit else ""
         request = AnswerRequest(Action.RETRY, app.person(), found.stage, comment=message, commit=stored, now=now)
         return answer(app, found.view, request, DisplayOptions(plain, json))
@@ -91,12 +91,12 @@ def accept(target: tuple[str, ...], override: bool, message: str, plain: bool, j
     """Accept the candidate of an attempt, such as code/1.2, although it was rejected."""
     from interlock.cli.answers import answer, unfinished
     from interlock.cli.drive import DisplayOptions
-    from interlock.cli.targets import choosing, find_attempt, find_target, no_more
+    from interlock.cli.targets import find_attempt, find_target, only_one, require_no_rest
     from interlock.core.events import Action
     from interlock.service import AnswerRequest
 
     with application() as app:
-        found = no_more(find_target(app.service, target, choosing(app.service, unfinished)))
+        found = require_no_rest(find_target(app.service, target, only_one(app.service, unfinished)))
         if not found.stage:
             raise UsageError(f"say which attempt to accept, as STAGE/1.2: `interlock show {found.view.id}` lists them")
         attempt = str(find_attempt(found).id)

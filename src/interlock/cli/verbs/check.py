@@ -34,8 +34,8 @@ LINES_SHOWN_MAX = 8  # of a finding, beyond its first
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """What the user asked for. Empty: every pipeline, every stage, the working tree, HEAD."""
+class _Options:
+    """The user's options. Empty: every pipeline, every stage, the working tree, HEAD."""
 
     name: str
     stages: tuple[str, ...]
@@ -47,8 +47,8 @@ class _Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """A gate with its result. `status` is passed, failed, errored or skipped. No pipeline: all of them together."""
+class _GateResult:
+    """A gate with its result. `status` is passed, failed, errored or skipped. `pipeline` is empty for all together."""
 
     pipeline: str
     checked: Checked
@@ -59,8 +59,8 @@ class _Told:
 
 
 @dataclass(slots=True)
-class _Shown:
-    """`findings` are those that were shown, with the gate that had them: nothing is shown twice."""
+class _AlreadyShown:
+    """`findings` are those that were shown, with their gate: the same ones are not shown twice."""
 
     several: bool
     findings: dict[tuple[Finding, ...], str] = field(default_factory=dict)
@@ -97,82 +97,84 @@ def check(
     """
     if stages and every:
         raise UsageError("--stage and --all exclude each other: give one of them")
-    asked = _Asked(name, stages, commit, base, junit, sarif, inside)
+    options = _Options(name, stages, commit, base, junit, sarif, inside)
     with application() as app:
-        compared = compare(app, asked.base, asked.commit, inside=inside is not None)
-        told: list[_Told] = []
-        with _pipelines(app, asked, compared.base) as pipelines:
-            shown = _Shown(several=len(pipelines) > 1)
-            for one in _ask(app, pipelines, asked, compared):
-                told.append(one)
+        comparison = _compare(app, options.base, options.commit, inside=inside is not None)
+        results: list[_GateResult] = []
+        with _pipelines(app, options, comparison.base) as pipelines:
+            shown = _AlreadyShown(several=len(pipelines) > 1)
+            for one in _results(app, pipelines, options, comparison):
+                results.append(one)
                 if not json:
                     with without_reader():
-                        _show(app, one, shown)
+                        _print_result(app, one, shown)
         with without_reader():
             if json:
-                _as_json(told, compared)
+                _as_json(results, comparison)
             else:
-                say(_skipped(told) if shown.several else ())
-                note(_summary(told))
-        _report(app, asked, told)
-    return _code(told)
+                say(_skipped(results) if shown.several else ())
+                note(_summary(results))
+        _write_reports(app, options, results)
+    return _code(results)
 
 
 @contextmanager
-def _pipelines(app: Application, asked: _Asked, base: Base) -> Iterator[list[Pipeline]]:
-    """From where the user stands; from the base if one is named, so that a change cannot loosen its own gates."""
+def _pipelines(app: Application, options: _Options, base: Base) -> Iterator[list[Pipeline]]:
+    """Those of the working tree, or of the base that `--base` names: a change cannot loosen its own gates."""
     from interlock.cli.pipelines import lines, load_all
     from interlock.pipelinefile import find_pipelines
     from interlock.ports import CheckoutSpec
 
-    if asked.inside is not None:
-        yield [_rehearsal(asked.inside).pipeline]
+    if options.inside is not None:
+        yield [_rehearsal(options.inside).pipeline]
         return
-    if not asked.base:
-        loaded = load_all(app.repository, asked.name)
+    if not options.base:
+        loaded = load_all(app.repository, options.name)
         note(line for one in loaded for line in lines(one.findings))
-        yield _with_stages(loaded, asked)
+        yield _with_stages(loaded, options)
         return
-    with app.workspaces.clean_checkout(base.commit, base.commit, CheckoutSpec()) as place:
-        if not find_pipelines(place.tree):
-            raise UsageError(f"{asked.base} has no pipeline, and `check --base` reads it there: commit one first")
-        yield _with_stages(load_all(place.tree, asked.name), asked)
+    with app.workspaces.clean_checkout(base.commit, base.commit, CheckoutSpec()) as checkout:
+        if not find_pipelines(checkout.tree):
+            raise UsageError(f"{options.base} has no pipeline, and `check --base` reads it there: commit one first")
+        yield _with_stages(load_all(checkout.tree, options.name), options)
 
 
-def _with_stages(loaded: list[Loaded], asked: _Asked) -> list[Pipeline]:
-    """Those that have one of the stages asked for. Raises UsageError for a stage that none has."""
+def _with_stages(loaded: list[Loaded], options: _Options) -> list[Pipeline]:
+    """Those that have one of the stages of `--stage`. Raises UsageError for a stage that none has."""
     pipelines = [one.pipeline for one in loaded]
     known = {stage.id for pipeline in pipelines for stage in pipeline.stages}
-    for name in asked.stages:
+    for name in options.stages:
         if name not in known:
             raise UsageError(f"--stage {name}: no such stage, there are {', '.join(sorted(known))}")
-    if not asked.stages:
+    if not options.stages:
         return pipelines
-    wanted = set(asked.stages)
+    wanted = set(options.stages)
     return [pipeline for pipeline in pipelines if wanted & {stage.id for stage in pipeline.stages}]
 
 
-def _ask(app: Application, pipelines: list[Pipeline], asked: _Asked, compared: Compared) -> Iterator[_Told]:
+def _results(
+    app: Application, pipelines: list[Pipeline], options: _Options, comparison: _Comparison
+) -> Iterator[_GateResult]:
     requests: list[CheckRequest] = []
     put_back: dict[str, tuple[str, ...]] = {}
     for pipeline in pipelines:
-        app.workspaces.check_contents(compared.judged, pipeline.carry)
-        request = _request(app, pipeline, asked, compared)
-        if asked.base and not compared.conflicts:
+        app.workspaces.check_contents(comparison.judged, pipeline.carry)
+        request = _request(app, pipeline, options, comparison)
+        if options.base and not comparison.conflicts:
             request, put_back[pipeline.name] = app.service.with_judges_of_base(request)
         requests.append(request)
-    note(_put_back(asked.base, put_back))
+    note(_restored_lines(options.base, put_back))
     proposal = app.service.check_proposal(requests)
     if proposal is not None:
-        yield _Told(pipelines[0].name if len(pipelines) == 1 else "", proposal)
-    for request in requests[:1] if compared.conflicts else requests:  # what cannot be merged is so for all of them
-        of_all = bool(compared.conflicts) and len(requests) > 1
+        yield _GateResult(pipelines[0].name if len(pipelines) == 1 else "", proposal)
+    for request in requests[:1] if comparison.conflicts else requests:  # what cannot be merged is the same for all
+        of_all = bool(comparison.conflicts) and len(requests) > 1
         for checked in app.service.check(request):
-            yield _Told("" if of_all else request.pipeline.name, checked)
+            yield _GateResult("" if of_all else request.pipeline.name, checked)
 
 
-def _put_back(base: str, paths_of: dict[str, tuple[str, ...]]) -> Iterator[str]:
-    """A line for each set of files, with the pipelines that it holds for where it is not all of them."""
+def _restored_lines(base: str, paths_of: dict[str, tuple[str, ...]]) -> Iterator[str]:
+    """A line for each set of files, with its pipelines if it is not for all of them."""
     from interlock.cli.words import safe
     from interlock.service.formats import count
 
@@ -183,25 +185,25 @@ def _put_back(base: str, paths_of: dict[str, tuple[str, ...]]) -> Iterator[str]:
         yield f"{count(len(paths), 'protected file')} judged as in {safe(base)}, not as proposed{where}: {shown}"
 
 
-def _request(app: Application, pipeline: Pipeline, asked: _Asked, compared: Compared) -> CheckRequest:
+def _request(app: Application, pipeline: Pipeline, options: _Options, comparison: _Comparison) -> CheckRequest:
     from interlock.service import CheckRequest
 
-    base, judged = compared.base, compared.judged
+    base, judged = comparison.base, comparison.judged
     known = [stage.id for stage in pipeline.ordered()]
     request = CheckRequest(
         pipeline=pipeline,
-        stages=tuple(name for name in known if not asked.stages or name in asked.stages),
+        stages=tuple(name for name in known if not options.stages or name in options.stages),
         commit=judged.commit,
         tree=judged.tree,
         base_commit=base.commit,
         base_tree=base.tree,
         environ=tuple(app.environ.items()),
-        scoped=bool(asked.stages),
-        conflicts=compared.conflicts,
+        scoped=bool(options.stages),
+        conflicts=comparison.conflicts,
     )
-    if asked.inside is None:
+    if options.inside is None:
         return request
-    given = _rehearsal(asked.inside)
+    given = _rehearsal(options.inside)
     return replace(
         request, stages=(given.stage,), task=given.task, inputs=given.inputs, scoped=True, inside=True,
         conflicts=given.conflicts, undecided=tuple(_with_sides(app, item) for item in given.undecided),
@@ -209,7 +211,7 @@ def _request(app: Application, pipeline: Pipeline, asked: _Asked, compared: Comp
 
 
 def _with_sides(app: Application, item: Undecided) -> Undecided:
-    """With the commits of what was merged, which are branches `from/STAGE` of an agent's checkout."""
+    """With the commits of the merged stages, which are branches `from/STAGE` in an agent's checkout."""
     known = (replace(side, commit=app.workspaces.import_base(f"from/{side.stage}").commit) for side in item.sides)
     return replace(item, sides=tuple(known))
 
@@ -223,57 +225,57 @@ def _rehearsal(path: Path) -> Rehearsal:
         raise machine_trouble(error) or UsageError(f"{path}: it cannot be read: {error}") from error
 
 
-def _show(app: Application, told: _Told, shown: _Shown) -> None:
-    if shown.several and told.status == "skipped":
+def _print_result(app: Application, result: _GateResult, shown: _AlreadyShown) -> None:
+    if shown.several and result.status == "skipped":
         return
-    judgement = told.checked.judgement
-    findings = judgement.findings if judgement is not None and told.status != "passed" else ()
+    judgement = result.checked.judgement
+    findings = judgement.findings if judgement is not None and result.status != "passed" else ()
     before = shown.findings.get(findings, "") if findings else ""
-    say(_line(told, several=shown.several) + (f": as {before}" if before else ""))
-    if judgement is None or told.status == "passed" or before:
+    say(_line(result, several=shown.several) + (f": as {before}" if before else ""))
+    if judgement is None or result.status == "passed" or before:
         return
-    shown.findings[findings] = _about(told, several=shown.several)
-    say(_findings(told))
-    if not told.checked.gate.held_out:
+    shown.findings[findings] = _about(result, several=shown.several)
+    say(_findings(result))
+    if not result.checked.gate.held_out:
         note(f"    log: {app.blobs.path(kept.digest)}" for kept in judgement.evidence if kept.name == "log")
 
 
-def _about(told: _Told, *, several: bool) -> str:
-    name = f"{told.pipeline}: " if several and told.pipeline else ""
-    return f"{name}{told.checked.stage}/{told.checked.gate.id}"
+def _about(result: _GateResult, *, several: bool) -> str:
+    name = f"{result.pipeline}: " if several and result.pipeline else ""
+    return f"{name}{result.checked.stage}/{result.checked.gate.id}"
 
 
-def _line(told: _Told, *, several: bool) -> str:
+def _line(result: _GateResult, *, several: bool) -> str:
     from interlock.cli.words import MARKS
 
-    judgement = told.checked.judgement
-    about = _about(told, several=several)
+    judgement = result.checked.judgement
+    about = _about(result, several=several)
     if judgement is None:
-        return f"{click.style('-', fg='bright_black')} {about} skipped: {told.checked.skipped}"
+        return f"{click.style('-', fg='bright_black')} {about} skipped: {result.checked.skipped}"
     mark, tone = MARKS[judgement.status]
     known = (
         ("cached", judgement.cached),
         ("flaky", judgement.flaky),
-        ("it failed before your change as well", told.checked.failed_before),
-        (f"allowed by {', '.join(told.checked.allowed_by)}", bool(told.checked.allowed_by) and not told.pipeline),
+        ("it failed before your change as well", result.checked.failed_before),
+        (f"allowed by {', '.join(result.checked.allowed_by)}", bool(result.checked.allowed_by) and not result.pipeline),
     )
     traits = [word for word, holds in known if holds]
-    return f"{click.style(mark, fg=tone)} {about} {told.status}" + (f" ({', '.join(traits)})" if traits else "")
+    return f"{click.style(mark, fg=tone)} {about} {result.status}" + (f" ({', '.join(traits)})" if traits else "")
 
 
-def _skipped(told: list[_Told]) -> Iterator[str]:
-    """All that was skipped, in one line."""
-    reasons = Counter(one.checked.skipped for one in told if one.status == "skipped")
+def _skipped(results: list[_GateResult]) -> Iterator[str]:
+    """All skipped gates in one line."""
+    reasons = Counter(one.checked.skipped for one in results if one.status == "skipped")
     if reasons:
-        said = "; ".join(f"{why} ({number})" for why, number in reasons.items())
-        yield f"{click.style('-', fg='bright_black')} {reasons.total()} skipped: {said}"
+        text = "; ".join(f"{why} ({number})" for why, number in reasons.items())
+        yield f"{click.style('-', fg='bright_black')} {reasons.total()} skipped: {text}"
 
 
-def _findings(told: _Told) -> Iterator[str]:
+def _findings(result: _GateResult) -> Iterator[str]:
     from interlock.service.formats import count
 
-    findings = told.checked.judgement.findings if told.checked.judgement else ()
-    hidden = sum(finding.secret for finding in findings) if os.environ.get("CI") else 0  # there others read it, too
+    findings = result.checked.judgement.findings if result.checked.judgement else ()
+    hidden = sum(finding.secret for finding in findings) if os.environ.get("CI") else 0  # others read the log of CI
     if hidden:
         yield f"    {count(hidden, 'finding')} held out"
         findings = tuple(finding for finding in findings if not finding.secret)
@@ -284,52 +286,52 @@ def _findings(told: _Told) -> Iterator[str]:
 
 
 def _finding(finding: Finding) -> Iterator[str]:
-    """As compilers write it where the place is known, so that editors find it; then what else was said."""
+    """As compilers write it if the place is known, so that editors find it; then the other lines."""
     from interlock.cli.words import place, safe
     from interlock.core.text import plain, without_place
 
     where = place(finding)
-    said = without_place(finding.message, finding.file, finding.line)
-    first, *others = plain(said, 2_000).splitlines() or [""]
+    message = without_place(finding.message, finding.file, finding.line)
+    first, *others = plain(message, 2_000).splitlines() or [""]
     yield f"    {where + ': ' if where else ''}{safe(finding.rule, 100)}: {first}"
     yield from (f"        {line}" for line in others[:LINES_SHOWN_MAX])
 
 
-def _summary(told: list[_Told]) -> str:
+def _summary(results: list[_GateResult]) -> str:
     from interlock.service.formats import count
 
-    numbers = {name: sum(one.status == name for one in told) for name in ("passed", "failed", "errored", "skipped")}
-    said = ", ".join(f"{number} {name}" for name, number in numbers.items() if number)
-    return f"{count(len(told), 'gate')}: {said}" if told else "no gates: nothing was judged"
+    numbers = {name: sum(one.status == name for one in results) for name in ("passed", "failed", "errored", "skipped")}
+    text = ", ".join(f"{number} {name}" for name, number in numbers.items() if number)
+    return f"{count(len(results), 'gate')}: {text}" if results else "no gates: nothing was judged"
 
 
-def _code(told: list[_Told]) -> Exit:
-    statuses = {one.status for one in told}
+def _code(results: list[_GateResult]) -> Exit:
+    statuses = {one.status for one in results}
     if "failed" in statuses:
         return Exit.NO
     return Exit.INFRASTRUCTURE if "errored" in statuses else Exit.ACCEPTED
 
 
-def _report(app: Application, asked: _Asked, told: list[_Told]) -> None:
-    """For machines: the files that were asked for, and what GitHub Actions shows."""
+def _write_reports(app: Application, options: _Options, results: list[_GateResult]) -> None:
+    """For other tools: the files of `--junit` and `--sarif`, and what GitHub Actions shows."""
     from interlock.service import reports
 
-    results = [_result(one) for one in told]
-    for path, render in ((asked.junit, reports.junit), (asked.sarif, reports.sarif)):
+    rows = [_as_report(one) for one in results]
+    for path, render in ((options.junit, reports.junit), (options.sarif, reports.sarif)):
         if path is not None:
-            _write(path, render(results), "w")
+            _write(path, render(rows), "w")
     if app.environ.get("GITHUB_ACTIONS") == "true":
-        note(reports.workflow_commands(results))
+        note(reports.workflow_commands(rows))
         if page := app.environ.get("GITHUB_STEP_SUMMARY"):
-            _write(Path(page), reports.summary(results), "a")
+            _write(Path(page), reports.summary(rows), "a")
 
 
-def _result(told: _Told) -> Result:
+def _as_report(result: _GateResult) -> Result:
     from interlock.service.reports import Result
 
-    checked = told.checked
+    checked = result.checked
     findings = checked.judgement.findings if checked.judgement else ()
-    return Result(told.pipeline, checked.stage, checked.gate.id, told.status, checked.skipped, findings)
+    return Result(result.pipeline, checked.stage, checked.gate.id, result.status, checked.skipped, findings)
 
 
 def _write(path: Path, text: str, mode: str) -> None:
@@ -340,10 +342,10 @@ def _write(path: Path, text: str, mode: str) -> None:
         raise InfrastructureError(f"{path}: the report could not be written: {error.strerror}") from error
 
 
-def _as_json(told: list[_Told], compared: Compared) -> None:
+def _as_json(results: list[_GateResult], comparison: _Comparison) -> None:
     from interlock.service.formats import document
 
-    base, judged = compared.base, compared.judged
+    base, judged = comparison.base, comparison.judged
     gates = [
         {
             "pipeline": one.pipeline,
@@ -356,18 +358,18 @@ def _as_json(told: list[_Told], compared: Compared) -> None:
             "allowed_by": one.checked.allowed_by,
             "judgement": one.checked.judgement,
         }
-        for one in told
+        for one in results
     ]
-    commit = compared.proposed.commit
-    say(document(base=base.commit, commit=commit, tree=judged.tree, passed=_code(told) == 0, gates=gates))
+    commit = comparison.proposed.commit
+    say(document(base=base.commit, commit=commit, tree=judged.tree, passed=_code(results) == 0, gates=gates))
 
 
-# --- what is compared -----------------------------------------------------------------------------
+# --- base and proposal -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """`judged` is `proposed`, or its merge with the base; `conflicts` are the paths that keep it from being merged."""
+class _Comparison:
+    """`judged` is `proposed`, or its merge with the base; `conflicts` are the paths that prevent the merge."""
 
     base: Base
     proposed: Base
@@ -375,21 +377,22 @@ class Compared:
     conflicts: tuple[str, ...] = ()
 
 
-def compare(app: Application, base: str, commit: str, *, inside: bool) -> Compared:
-    """All of it in the store. Only a named base is merged; an attempt always stands on its input. Raises UsageError."""
+def _compare(app: Application, base: str, commit: str, *, inside: bool) -> _Comparison:
+    """Imports both into the store. The proposal is merged only with a named base; an attempt is never merged, since it
+    starts from its input. Raises UsageError."""
     onto = app.workspaces.import_base(base or "HEAD")
     proposed = app.workspaces.import_base(commit) if commit else app.workspaces.import_base(worktree=True)
     if not base or inside:
-        return Compared(onto, proposed, proposed)
+        return _Comparison(onto, proposed, proposed)
     merged = app.workspaces.merge_proposal(onto, proposed)
     if merged.commit == proposed.commit:
-        return Compared(onto, proposed, proposed)
+        return _Comparison(onto, proposed, proposed)
     if not merged.conflicts:
-        note(_merged(onto, proposed))
-    return Compared(onto, proposed, replace(proposed, commit=merged.commit, tree=merged.tree), merged.conflicts)
+        note(_merge_note(onto, proposed))
+    return _Comparison(onto, proposed, replace(proposed, commit=merged.commit, tree=merged.tree), merged.conflicts)
 
 
-def _merged(onto: Base, proposed: Base) -> str:
+def _merge_note(onto: Base, proposed: Base) -> str:
     from interlock.cli.words import safe
 
     return f"{safe(proposed.ref)} is behind {safe(onto.ref)}: their merge is judged, as it would be there"

@@ -160,12 +160,12 @@ def bring_back(names: Sequence[str]) -> list[str]:
 
 
 def _machine(environ: Mapping[str, str]) -> Iterator[DoctorResult]:
-    from interlock.cli.words import not_looked_in
+    from interlock.cli.words import path_warning
 
     yield DoctorResult("interlock", "ok", f"{__version__}, in {Path(__file__).parents[2]}")
     yield DoctorResult("python", "ok", f"{platform.python_version()} ({sys.executable})")
     yield _git(environ)
-    if left_out := not_looked_in(environ):
+    if left_out := path_warning(environ):
         yield DoctorResult("PATH", "note", left_out)
     yield _settings(environ)
     yield DoctorResult("sandbox", "note", "none: agents and gates run with your user's rights")

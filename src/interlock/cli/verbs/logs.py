@@ -72,12 +72,12 @@ def _history(service: Service, found: Target) -> Iterator[str]:
 
 
 def _story(service: Service, run: str) -> Iterator[str]:
-    from interlock.cli.follow import painted
     from interlock.cli.lines import Story
+    from interlock.cli.screens import painted
 
     story = Story(service.pipeline_of(run))
     for record in service.history(run):
-        told = story.told(record)
+        told = story.line(record)
         if told is not None:
             yield painted(told)
 

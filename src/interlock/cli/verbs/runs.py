@@ -77,12 +77,14 @@ def show(target: tuple[str, ...], brief: bool, json: bool) -> int:
     """All of a run, of one stage, or of one attempt."""
     from interlock.cli.application import unreadable_runs_noted
     from interlock.cli.pages import attempt_page, run_page, stage_page
-    from interlock.cli.targets import find_attempt, find_target, no_more
+    from interlock.cli.targets import find_attempt, find_target, require_no_rest
     from interlock.service.formats import document
 
     with application(looks=True) as app:
         with unreadable_runs_noted() as passed_over:
-            found = no_more(find_target(app.service, target, lambda name: app.service.latest_run(name, passed_over)))
+            found = require_no_rest(
+                find_target(app.service, target, lambda name: app.service.latest_run(name, passed_over))
+            )
         view = found.view
         if brief:
             attempt_id, text = _brief(app, found)

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 @click.option("-c", "--command", "command", metavar="COMMAND", default="", help="Run this instead of $SHELL.")
 def shell(target: tuple[str, ...], command: str) -> int:
     """A shell in a fresh checkout, as the gates of the stage see it. It is removed when the shell ends."""
-    from interlock.cli.targets import Target, find_run, find_target, no_more
+    from interlock.cli.targets import Target, find_run, find_target, require_no_rest
 
     with application() as app:
         view, words = find_run(app.service, target, app.service.latest_run)
         if words == ("base",) and "base" not in {stage.id for stage in view.stages}:
             return _shell(app, Target(view), command)
-        found = no_more(find_target(app.service, target, app.service.latest_run))
+        found = require_no_rest(find_target(app.service, target, app.service.latest_run))
         if not found.stage:
             shown = f"`interlock show {found.view.id}` lists them"
             raise UsageError(f"say of what: expected STAGE, STAGE/1.2 or base: {shown}")

@@ -1,4 +1,4 @@
-"""Following a run through its journal. Rule: whoever follows reads events and never touches the run."""
+"""Following a run through its journal, and the screens that show its events. Rule: a follower only reads."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PAID = (AttemptErrored, CandidateProduced, VerdictGiven)
 
 
 class Screen(Protocol):
-    """Where events are shown, from `with` to its end. `show` gets each batch, an empty one now and then."""
+    """Shows events, from `with` to its end. `show` gets each batch, which may be empty."""
 
     def __enter__(self) -> Screen: ...
 
@@ -39,8 +39,8 @@ class Screen(Protocol):
 def follow(
     service: Service, run: str, ended: Callable[[], bool], wait: Callable[[float], object], after: int = 0
 ) -> Iterator[Sequence[Recorded]]:
-    """Batches of events beyond seq `after` as they come, an empty one at each look that finds nothing.
-    The last one comes after `ended()` was seen true, so that none is missed."""
+    """Batches of events beyond seq `after` as they come; a batch is empty if a poll finds nothing. The last batch is
+    read after `ended()` was true, so that no event is missed."""
     while True:
         last = ended()
         batch = service.history(run, after)
@@ -54,7 +54,7 @@ def follow(
 
 
 def screen(app: Application, run: str, stream: TextIO, *, plain: bool, json: bool) -> Screen:
-    """The one that fits: NDJSON, a live view on a terminal, else one line for each transition."""
+    """NDJSON, a live view on a terminal, or one line for each transition."""
     service = app.service
     pipeline = service.pipeline_of(run)
     if json:
@@ -64,7 +64,7 @@ def screen(app: Application, run: str, stream: TextIO, *, plain: bool, json: boo
             Story(pipeline, closes=True), stream, lambda: service.locate_run(run), partial(app.held_up, run)
         )
     from interlock.cli.live import (
-        LiveScreen,  # late: rich is slow to import
+        LiveScreen,  # lazy: rich is slow to import
         activity,
     )
 
@@ -89,7 +89,7 @@ class JsonScreen:
 
 
 class LineScreen:
-    """One line for each transition, one where most of a limit is used, and one where something waits for its turn."""
+    """One line for each transition, for each limit that is nearly used, and for each thing that waits for a slot."""
 
     def __init__(
         self, story: Story, stream: TextIO, now: Callable[[], RunSummary], held_up: Callable[[], Sequence[WaitingWork]]
@@ -107,17 +107,17 @@ class LineScreen:
 
     def show(self, batch: Sequence[Recorded]) -> None:
         for record in batch:
-            told = self._story.told(record)
-            if told is not None:
-                self._write(painted(told))
+            line = self._story.line(record)
+            if line is not None:
+                self._write(painted(line))
         if any(isinstance(record.event, _PAID) for record in batch):
-            self._tell_limits(batch[-1].at)
+            self._show_limits(batch[-1].at)
         now = set(self._held_up())
         for held in sorted(now - self._held, key=str):
             self._write(painted(StoryLine(time.time(), held.about, held.words)))
         self._held = now
 
-    def _tell_limits(self, at: float) -> None:
+    def _show_limits(self, at: float) -> None:
         view = self._now()
         near = [amount.name for amount in view.limits if amount.near]
         for name, words in zip(near, nearly_used(view), strict=True):
@@ -126,7 +126,7 @@ class LineScreen:
         self._near.update(near)
 
 
-def painted(told: StoryLine) -> str:
-    """With colour where the stream takes it: click leaves it out elsewhere."""
-    tone = "red" if told.bad else "green" if told.good else None
-    return click.style(str(told), fg=tone) if tone else str(told)
+def painted(line: StoryLine) -> str:
+    """With colour, which click leaves out if the stream takes none."""
+    tone = "red" if line.bad else "green" if line.good else None
+    return click.style(str(line), fg=tone) if tone else str(line)
