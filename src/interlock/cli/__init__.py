@@ -10,7 +10,7 @@ _WINDOWS = (
     "error: Interlock runs on Linux and macOS; on Windows use it inside WSL 2: "
     "https://learn.microsoft.com/windows/wsl/install"
 )
-_INTERRUPTED = 130  # as in exits.py, which may be what could not be imported
+_INTERRUPTED = 130  # as in exits.py, which may not be imported yet
 
 
 def main() -> int:
@@ -22,8 +22,8 @@ def main() -> int:
         print(_WINDOWS, file=sys.stderr)
         return 2
     try:
-        from interlock.cli.app import call  # late: --version pays for nothing
+        from interlock.cli.app import call  # lazy: --version imports nothing
 
         return call(sys.argv[1:])
-    except KeyboardInterrupt:  # while it still imports, or where it ends
+    except KeyboardInterrupt:  # during imports, or at the end
         return _INTERRUPTED

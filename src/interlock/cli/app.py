@@ -1,4 +1,4 @@
-"""The verbs, each in its own module that is imported when it is called. Rule: no verb pays for another."""
+"""The table of verbs. Rule: the module of a verb is imported when the verb is called, and no other is."""
 
 from __future__ import annotations
 
@@ -81,22 +81,22 @@ def app(folder: str | None) -> None:
 
 
 def call(arguments: Sequence[str]) -> int:
-    """Run the verb and return the exit code; without one it is the help. Expected errors are one message, bugs leave a
-    trace in a file."""
+    """Run the verb and return the exit code; without a verb print the help. An expected error is one message, a bug
+    leaves a trace in a file."""
     try:
         open_streams()
         code = app.main(args=list(arguments) or ["--help"], prog_name="interlock", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Exit as done:
         return done.exit_code
-    except BaseException as error:  # noqa: BLE001 - the surface: every error becomes a message and a code
+    except BaseException as error:  # noqa: BLE001 - every error becomes a message and an exit code
         return report(error, os.environ)
     return int(code) if isinstance(code, int) else Exit.ACCEPTED
 
 
 def unknown(name: str) -> str:
-    """What to say of a verb that there is not; where they are listed is added to every mistake of this kind."""
-    from difflib import get_close_matches  # late: only for a mistake
+    """The message for an unknown verb; click adds where the verbs are listed."""
+    from difflib import get_close_matches  # lazy: only for a mistake
 
     close = get_close_matches(name, VERBS, 1)
     return f"no such verb: {name}" + (f" (did you mean {close[0]}?)" if close else "")

@@ -33,8 +33,8 @@ def diff(words: tuple[str, ...], stat: bool, raw: bool, unmasked: bool, json: bo
     from interlock.service.formats import document
 
     with application(looks=True) as app:
-        view, names = _about(app.service, words)
-        old, new = _ends(app.service, view, names)
+        view, names = _run_and_names(app.service, words)
+        old, new = _commits(app.service, view, names)
         if unmasked:
             found = VisibleDiff(app.workspaces.changes(old, new), app.workspaces.patch(old, new))
         else:
@@ -47,11 +47,11 @@ def diff(words: tuple[str, ...], stat: bool, raw: bool, unmasked: bool, json: bo
             raise UsageError(f"{'; '.join(found.notes)}: --unmasked shows it")
         else:
             notes = "".join(f"{plain(line, 1000)}; --unmasked shows it\n" for line in found.notes)
-            _page(notes.encode() + found.patch, raw=raw or not sys.stdout.isatty())
+            _print_patch(notes.encode() + found.patch, raw=raw or not sys.stdout.isatty())
     return 0
 
 
-def _about(service: Service, words: tuple[str, ...]) -> tuple[RunView, tuple[str, ...]]:
+def _run_and_names(service: Service, words: tuple[str, ...]) -> tuple[RunView, tuple[str, ...]]:
     """The run, and one or two names in it."""
     from interlock.cli.targets import find_run
 
@@ -70,7 +70,7 @@ def _last_with_candidate(view: RunView) -> str:
     return str(attempts[-1].id)
 
 
-def _ends(service: Service, view: RunView, names: tuple[str, ...]) -> tuple[str, str]:
+def _commits(service: Service, view: RunView, names: tuple[str, ...]) -> tuple[str, str]:
     from interlock.service.service import input_of
 
     new = service.commit_of(view, names[-1])
@@ -81,17 +81,17 @@ def _ends(service: Service, view: RunView, names: tuple[str, ...]) -> tuple[str,
     return input_of(view, names[0]), new
 
 
-def _page(patch: bytes, *, raw: bool) -> None:
+def _print_patch(patch: bytes, *, raw: bool) -> None:
     if raw:
         say_bytes(patch)
         return
     os.environ.setdefault("LESS", "FRX")
     click.echo_via_pager(
-        "\n".join(_toned(line) for line in plain(patch.decode("utf-8", "replace"), _BYTES_MAX).split("\n"))
+        "\n".join(_coloured(line) for line in plain(patch.decode("utf-8", "replace"), _BYTES_MAX).split("\n"))
     )
 
 
-def _toned(line: str) -> str:
+def _coloured(line: str) -> str:
     tones = {"+": "green", "-": "red", "@": "cyan", "d": "bright_white"}
     tone = tones.get(line[:1])
     return click.style(line, fg=tone) if tone else line

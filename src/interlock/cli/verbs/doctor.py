@@ -1,4 +1,4 @@
-"""`interlock doctor`: what Interlock needs and uses on this machine. Rule: it reports trouble and never stops at it."""
+"""`interlock doctor`: what Interlock needs and uses on this machine. Rule: it reports errors and never stops at one."""
 
 from __future__ import annotations
 
@@ -177,10 +177,10 @@ def _git(environ: Mapping[str, str]) -> DoctorResult:
 
     try:
         check_version(environ)
-        said = capture(["git", "version"], env=scrubbed(environ)).out.decode("utf-8", "replace").strip()
+        version = capture(["git", "version"], env=scrubbed(environ)).out.decode("utf-8", "replace").strip()
     except InterlockError as error:
         return DoctorResult("git", "bad", str(error), Exit.INFRASTRUCTURE)
-    return DoctorResult("git", "ok", f"{said} ({shutil.which('git', path=environ.get('PATH'))})")
+    return DoctorResult("git", "ok", f"{version} ({shutil.which('git', path=environ.get('PATH'))})")
 
 
 def _settings(environ: Mapping[str, str]) -> DoctorResult:
@@ -215,7 +215,7 @@ def _check_agents(agents: Mapping[str, str]) -> DoctorResult:
 
 
 def _live(name: str, cwd: Path, environ: Mapping[str, str], *, json: bool) -> int:
-    """The agent of this name in a pipeline here, or the program of this name; one call, and what came of it."""
+    """Call the agent of this name in a pipeline here, or the program of this name, once, and print the outcome."""
     import time
 
     from interlock.agents import adapters
@@ -236,8 +236,8 @@ def _live(name: str, cwd: Path, environ: Mapping[str, str], *, json: bool) -> in
         used = usage(outcome.usage) or "what it used is not known"
         model = f" ({outcome.model})" if outcome.model else ""
         words = f"{outcome.ended.replace('_', ' ')} in {duration(passed)}{model}, {used}"
-        said = f": {outcome.message}" if outcome.message else ", and it said nothing"
-        say(_line(DoctorResult(f"agent {name}", "ok" if done else "bad", words + said)))
+        message = f": {outcome.message}" if outcome.message else ", and it said nothing"
+        say(_line(DoctorResult(f"agent {name}", "ok" if done else "bad", words + message)))
     return Exit.ACCEPTED if done else Exit.INFRASTRUCTURE
 
 
@@ -274,7 +274,7 @@ def _repository(cwd: Path, environ: Mapping[str, str]) -> tuple[Identity | None,
 
 
 def _committer(root: Path, environ: Mapping[str, str]) -> DoctorResult:
-    """Who commits are by."""
+    """The author of commits."""
     from interlock.bootstrap import repository_of
     from interlock.cli.words import NO_IDENTITY
     from interlock.workspaces import identities_in
@@ -303,7 +303,7 @@ def _check_folders(paths: RepositoryPaths | None, environ: Mapping[str, str]) ->
 
 
 def _check_folder(topic: str, folder: Path) -> DoctorResult:
-    """Whether it can be written, judged by what there is of it, and nothing is made."""
+    """Whether the folder, or its nearest parent that exists, can be written. Nothing is created."""
     there = next((path for path in (folder, *folder.parents) if path.exists()), Path("/"))
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         name = f"INTERLOCK_{topic.upper()}_HOME"
@@ -313,7 +313,7 @@ def _check_folder(topic: str, folder: Path) -> DoctorResult:
 
 
 def _disk(paths: RepositoryPaths) -> dict[str, int]:
-    """Bytes on the disk for each kind of thing that is kept of this repository."""
+    """Bytes on the disk for each kind of data of this repository."""
     from interlock.workspaces.gc import usage
 
     used = usage(paths.store, (paths.places, paths.former_places))
@@ -329,7 +329,7 @@ def _disk(paths: RepositoryPaths) -> dict[str, int]:
 
 
 def _on_disk(path: Path) -> int:
-    """The bytes that a file or folder takes on the disk; 0 if there is none. What is removed meanwhile is left out."""
+    """The bytes that a file or folder takes on the disk; 0 if there is none. Files removed meanwhile count nothing."""
     total = _blocks(path)
     for folder, folders, files in os.walk(path):
         total += sum(_blocks(Path(folder) / name) for name in (*folders, *files))

@@ -47,7 +47,7 @@ def gc(dry_run: bool, json: bool) -> int:
 
 
 def freed(gone: Collected, *, dry_run: bool) -> str:
-    """What goes, without what there is none of."""
+    """What is removed, without zero amounts."""
     from interlock.service.formats import count, size
 
     things = ((gone.objects, "object"), (gone.refs, "ref"), (gone.places, "checkout"))
@@ -62,7 +62,7 @@ def freed(gone: Collected, *, dry_run: bool) -> str:
 
 
 def _merged(app: Application) -> list[str]:
-    """Branches that runs have delivered, of which all is in HEAD; not the one that is checked out."""
+    """Delivered branches that are merged into HEAD; not the one that is checked out."""
     from interlock.process import capture
 
     words = ["git", "for-each-ref", "--merged=HEAD", "--format=%(HEAD)%(refname:short)", "refs/heads/"]
@@ -72,8 +72,8 @@ def _merged(app: Application) -> list[str]:
 
 
 def _live(app: Application) -> Iterator[str]:
-    """The refs that are to stay: all of each unfinished run, and its base. Of a run that cannot be read all stays too,
-    and so does every base, since its own could be any."""
+    """The refs to keep: all of each unfinished run, and its base. All refs of a run that cannot be read are kept too,
+    and then every base, since any may be its own."""
     from interlock.cli.words import OVER
     from interlock.ports import InterlockError
     from interlock.workspaces import base_ref

@@ -1,4 +1,7 @@
-"""`interlock init`: pipelines that fit the repository, on top of ready gates, asked once on what is there now."""
+"""`interlock init`: writes pipelines that fit the repository, asks their gates once, and writes down what it learns.
+
+Rule: asking the gates undoes nothing that was written; a failure is reported, and the files stay.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,25 @@ if TYPE_CHECKING:
     from interlock.ports import Judgement
     from interlock.service import Checked
 
+PROVE_S = 900  # for all gates together; what takes longer is stopped
+LOG_READ_MAX = 20_000  # bytes
+PIPELINE = "quick"  # `feature` has the same gates
+FAILED_SHOWN_MAX = 3
+_ERROR_LINE = re.compile(
+    r"^\W{0,4}(?:E\s+)?(?:npm )?(?:error|ERR!?|fatal)\b|Error\b|No module named|not found|No matching", re.I
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GateProof:
+    """`learned` is for the pipeline files. `green`: every gate that is on passes with it. `why`: why not all gates were
+    asked. `blocked`: the gates that no attempt can pass now."""
+
+    learned: Learned
+    green: bool
+    why: str = ""
+    blocked: tuple[str, ...] = ()
+
 
 @click.command()
 @click.option("--force", is_flag=True, help="Replace files that differ.")
@@ -57,22 +79,22 @@ def init(force: bool, agent: str, reviewer: str, no_verify: bool, json: bool) ->
     found = scaffold.found
     if not json:
         note(f"found: {', '.join((*found.languages, *found.folders, *found.agents)) or 'no known language, no agent'}")
-        note(f"agent: {line}" for line in _probed(scaffold.agents))
+        note(f"agent: {line}" for line in _agent_lines(scaffold.agents))
         say(safe(name) for name in written)
         note(f"note: {safe(line, 500)}" for line in scaffold.notes)
-    proved = _proved(root, plan, known, scaffold) if written and not no_verify else None
+    proved = _prove_files(root, plan, known, scaffold) if written and not no_verify else None
     if json:
         say(document(written=written, found=found, notes=scaffold.notes, proved=proved))
         return 0
     if not written:
         note("everything was there already")
     note("next:")
-    note(f"  {line}" for line in _next(scaffold, proved, is_new=bool(written)))
+    note(f"  {line}" for line in _next_steps(scaffold, proved, is_new=bool(written)))
     return 0
 
 
-def _probed(names: Sequence[str]) -> Iterator[str]:
-    """What is known of the agents that were taken, without spending."""
+def _agent_lines(names: Sequence[str]) -> Iterator[str]:
+    """The version and access of the agents that the pipelines use, found without spending."""
     from interlock.agents.probe import probe
 
     for one in probe(os.environ, names):
@@ -80,8 +102,8 @@ def _probed(names: Sequence[str]) -> Iterator[str]:
             yield f"{one.name} {one.version}".rstrip() + f", {one.access or 'no key and no login seen'}"
 
 
-def _next(scaffold: Scaffold, proved: GateProof | None, *, is_new: bool) -> Iterator[str]:
-    """What is left to do, in its order."""
+def _next_steps(scaffold: Scaffold, proved: GateProof | None, *, is_new: bool) -> Iterator[str]:
+    """What remains to be done, in order."""
     if scaffold.unfilled:
         yield "put the line that starts your coding agent into .interlock/common.yaml, under agents"
     if proved and proved.blocked:
@@ -94,7 +116,7 @@ def _next(scaffold: Scaffold, proved: GateProof | None, *, is_new: bool) -> Iter
 
 
 def _newest_tag(root: Path) -> str:
-    """Empty where there is none."""
+    """Empty if there is none."""
     from interlock.process import capture, scrubbed
 
     argv = ["git", "describe", "--tags", "--abbrev=0"]
@@ -102,11 +124,10 @@ def _newest_tag(root: Path) -> str:
     return done.out.decode("utf-8", "replace").strip() if done.code == 0 else ""
 
 
-def _proved(root: Path, plan: Callable[[Known], Scaffold], known: Known, scaffold: Scaffold) -> GateProof:
-    """Asks the gates, and writes what was learned into the files that are as they were written."""
+def _prove_files(root: Path, plan: Callable[[Known], Scaffold], known: Known, scaffold: Scaffold) -> GateProof:
+    """Ask the gates, and write what is learned into the files that nobody has changed since."""
     from dataclasses import replace
 
-    from interlock.cli.verbs.init import GateProof, prove
     from interlock.pipelinefile.scaffold import Learned, write
     from interlock.ports import InterlockError
 
@@ -114,14 +135,14 @@ def _proved(root: Path, plan: Callable[[Known], Scaffold], known: Known, scaffol
     try:
         with application() as app:
             proved = prove(app, scaffold.tests)
-    except InterlockError as error:  # the state folder, say: what was written stays good
+    except InterlockError as error:  # such as the state folder: the files stay good
         proved = GateProof(Learned(), green=False, why=str(error))
     if proved.why:
         note(f"not all of it was asked: {proved.why}: `interlock check` asks again")
     learned = plan(replace(known, learned=proved.learned))
     wanted = dict(learned.files)
-    kept = [name for name, content in scaffold.files if (root / name).read_bytes() == content.encode()]
-    files = tuple((name, wanted[name]) for name in kept if name in wanted)
+    unchanged = [name for name, content in scaffold.files if (root / name).read_bytes() == content.encode()]
+    files = tuple((name, wanted[name]) for name in unchanged if name in wanted)
     for path in write(replace(learned, files=files), root, force=True):
         note(f"written down in {path.relative_to(root)}")
     return proved
@@ -129,29 +150,9 @@ def _proved(root: Path, plan: Callable[[Known], Scaffold], known: Known, scaffol
 
 # --- asking the gates -----------------------------------------------------------------------------
 
-PROVE_S = 900  # for all of it; what takes longer is stopped, and told
-LOG_READ_MAX = 20_000  # bytes
-PIPELINE = "quick"  # its gates are those of feature too
-FAILED_SHOWN_MAX = 3
-_TELLING = re.compile(
-    r"^\W{0,4}(?:E\s+)?(?:npm )?(?:error|ERR!?|fatal)\b|Error\b|No module named|not found|No matching", re.I
-)
-
-
-@dataclass(frozen=True, slots=True)
-class GateProof:
-    """`learned` is for the pages. `green`: with it, every gate that is on is. `why`: what kept it from being asked to
-    the end. `blocked`: the gates that no attempt can pass as things are."""
-
-    learned: Learned
-    green: bool
-    why: str = ""
-    blocked: tuple[str, ...] = ()
-
 
 def prove(app: Application, tests: frozenset[str]) -> GateProof:
-    """Setup and gates on the working tree as it is; `tests` are those that run tests. Ctrl-C ends it, and nothing but
-    it."""
+    """Run setup and gates on the working tree; `tests` are the gates that run tests. Ctrl-C ends this alone."""
     from interlock.pipelinefile.scaffold import Learned
 
     gates: list[GateLearned] = []
@@ -162,8 +163,8 @@ def prove(app: Application, tests: frozenset[str]) -> GateProof:
     alarm.daemon = True
     alarm.start()
     try:
-        for checked in _asked(app, stop):
-            if (learned := _told(app, checked, tests)) is not None:
+        for checked in _check_gates(app, stop):
+            if (learned := _learn(app, checked, tests)) is not None:
                 gates.append(learned)
                 off = learned.is_off(tests=learned.id in tests)
                 blocked += [] if learned.failing or learned.unheeded or off else [learned.id]
@@ -179,11 +180,11 @@ def prove(app: Application, tests: frozenset[str]) -> GateProof:
     return GateProof(Learned(tuple(gates)), green=not why and not blocked, why=why, blocked=tuple(blocked))
 
 
-def _asked(app: Application, stop: threading.Event) -> Iterator[Checked]:
+def _check_gates(app: Application, stop: threading.Event) -> Iterator[Checked]:
     from interlock.pipelinefile import load_pipeline, locate_pipeline
     from interlock.service import CheckRequest
 
-    pipeline = _bounded(load_pipeline(locate_pipeline(app.repository, PIPELINE), app.repository).pipeline)
+    pipeline = _with_short_setup(load_pipeline(locate_pipeline(app.repository, PIPELINE), app.repository).pipeline)
     base = app.workspaces.import_base(worktree=True)
     app.workspaces.check_contents(base, pipeline.carry)
     stages = tuple(stage.id for stage in pipeline.ordered())
@@ -193,14 +194,14 @@ def _asked(app: Application, stop: threading.Event) -> Iterator[Checked]:
     return app.service.check(request, stop)
 
 
-def _bounded(pipeline: Pipeline) -> Pipeline:
+def _with_short_setup(pipeline: Pipeline) -> Pipeline:
     return replace(
         pipeline, setup=tuple(replace(each, timeout_s=min(each.timeout_s, PROVE_S)) for each in pipeline.setup)
     )
 
 
-def _told(app: Application, checked: Checked, tests: frozenset[str]) -> GateLearned | None:
-    """Says what a gate said, and gives back what is to be kept of it; None where it is green, or was not asked."""
+def _learn(app: Application, checked: Checked, tests: frozenset[str]) -> GateLearned | None:
+    """Print the result of a gate, and return what is learned from it; None if it passed or was not asked."""
     from interlock.core.events import VerdictStatus
     from interlock.pipelinefile.scaffold import GateLearned, missing_in
 
@@ -215,7 +216,7 @@ def _told(app: Application, checked: Checked, tests: frozenset[str]) -> GateLear
         note(f"{about} passed" + (f" ({count(passed, 'test')})" if ran else ""))
         return None
     if checked.gate.breaks and {finding.rule for finding in judgement.findings} == {"canary"}:
-        return _unheeded(checked, tuple(finding.file for finding in judgement.findings), about)
+        return _broken_tests_pass(checked, tuple(finding.file for finding in judgement.findings), about)
     failing = tuple(dict.fromkeys(test.id for test in ran if test.status == "failed"))
     if failing and passed and all(finding.rule == "test_failed" for finding in judgement.findings):
         names = ", ".join(safe(name, 100) for name in failing[:FAILED_SHOWN_MAX])
@@ -234,14 +235,14 @@ def _told(app: Application, checked: Checked, tests: frozenset[str]) -> GateLear
     return learned
 
 
-def _unheeded(checked: Checked, paths: tuple[str, ...], about: str) -> GateLearned:
-    """A gate that says yes with these test files broken: with what is left of them it is green."""
+def _broken_tests_pass(checked: Checked, paths: tuple[str, ...], about: str) -> GateLearned:
+    """A gate that passes although these test files are broken. The other test files do break it."""
     from interlock.pipelinefile.scaffold import GateLearned
 
     heeds = len(paths) < len(checked.gate.breaks)
     broken = ", ".join(safe(path, 100) for path in paths)
-    said = "goes by its exit code alone: it says yes as well where"
-    note(f"{about} {'passed, and ' if heeds else ''}{said} {broken} {'is' if len(paths) == 1 else 'are'} broken")
+    text = "goes by its exit code alone: it says yes as well where"
+    note(f"{about} {'passed, and ' if heeds else ''}{text} {broken} {'is' if len(paths) == 1 else 'are'} broken")
     return GateLearned(checked.gate.id, heeds=heeds, unheeded=paths)
 
 
@@ -262,25 +263,27 @@ def _tests(app: Application, checked: Checked, judgement: Judgement) -> tuple[Ra
 
 
 def _reason(judgement: Judgement) -> str:
-    """The line that tells most: of a setup that failed, or of a gate."""
+    """The most useful line of the message of a failed setup or gate."""
     if not judgement.findings:
         return "no reason given"
-    message = judgement.findings[0].message.replace(" (it failed before your change as well)", "")  # there is none
+    message = judgement.findings[0].message.replace(
+        " (it failed before your change as well)", ""
+    )  # init changed nothing
     first, *others = message.strip().splitlines() or [""]
-    more = [line.strip() for line in [line for line in others if _TELLING.search(line)][:1] or others[-1:]]
+    more = [line.strip() for line in [line for line in others if _ERROR_LINE.search(line)][:1] or others[-1:]]
     what = f"{first.partition(':')[0]} failed" if more and first.startswith(("setup: ", "settle: ")) else first
     return safe(": ".join([what, *more]), 300)
 
 
 def _hints(app: Application, judgement: Judgement, learned: GateLearned, *, tests: bool) -> Iterator[str]:
-    """What to do about it."""
+    """What to do about a gate that fails."""
     from interlock.pipelinefile.scaffold import missing_in
 
-    said = "\n".join(finding.message for finding in judgement.findings[:50])
+    output = "\n".join(finding.message for finding in judgement.findings[:50])
     log = next((kept.digest for kept in judgement.evidence if kept.name == "log"), "")
     if log:
-        said += app.blobs.get(log)[-LOG_READ_MAX:].decode("utf-8", "replace")
-    found = tuple(missing_in(app.repository, said))
+        output += app.blobs.get(log)[-LOG_READ_MAX:].decode("utf-8", "replace")
+    found = tuple(missing_in(app.repository, output))
     yield from found
     if learned.is_off(tests=tests):
         yield "it is written, but off: switch it on in .interlock/pipelines/ once it is green"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from interlock.core.events import Evidence, VerdictGiven
     from interlock.service import Service
 
-_BYTES_MAX = 20_000_000  # of evidence made fit for a terminal; --raw has no bound
+_BYTES_MAX = 20_000_000  # of evidence that is made safe for a terminal; --raw has no limit
 
 
 @click.command()
@@ -38,25 +38,25 @@ def logs(target: tuple[str, ...], raw: bool, report: bool, reviewer: str, json: 
         elif not found.stage:
             say(_story(app.service, found.view.id))
         else:
-            kept = _kept(found)
-            reviews = _reviews(found, kept, reviewer) if not report else []
+            evidence = _evidence_of(found)
+            reviews = _reviews(found, evidence, reviewer) if not report else []
             for item in reviews:
                 if not raw:
                     say(f"== {item.name.removesuffix('.log')}")
                 _print(app.blobs.get(item.digest), raw=raw, of_agent=True)
             if reviews:
                 return 0
-            item = _evidence(found, kept, "report" if report else "log")
+            item = _choose(found, evidence, "report" if report else "log")
             _print(app.blobs.get(item.digest), raw=raw, of_agent=not found.rest)
-            note(_of_canary(app, kept) if found.rest and not raw else ())
+            note(_canary_note(app, evidence) if found.rest and not raw else ())
     return 0
 
 
-def _of_canary(app: Application, kept: Sequence[Evidence]) -> Iterator[str]:
-    """What the tests are that nobody wrote: told to people alone, once the run that they were named for is over."""
+def _canary_note(app: Application, evidence: Sequence[Evidence]) -> Iterator[str]:
+    """An explanation of the canary tests in a report, for people alone: no agent may know them during its run."""
     from interlock.gates.canary import added_to
 
-    report = next((item for item in kept if item.name == "report"), None)
+    report = next((item for item in evidence if item.name == "report"), None)
     if report is not None and (names := added_to(app.blobs.get(report.digest))):
         yield f"note: tests and files named with {', '.join(names)} are Interlock's own: some must fail, to show that "
         yield "      failures are reported. They are named anew in each run and count for nothing else."
@@ -77,13 +77,13 @@ def _story(service: Service, run: str) -> Iterator[str]:
 
     story = Story(service.pipeline_of(run))
     for record in service.history(run):
-        told = story.line(record)
-        if told is not None:
-            yield painted(told)
+        line = story.line(record)
+        if line is not None:
+            yield painted(line)
 
 
-def _kept(found: Target) -> Sequence[Evidence]:
-    """What the attempt left, or its gate. Raises UsageError."""
+def _evidence_of(found: Target) -> Sequence[Evidence]:
+    """The evidence of the attempt, or of its gate. Raises UsageError."""
     from interlock.cli.targets import find_attempt
     from interlock.core.ids import parse_attempt
 
@@ -91,24 +91,24 @@ def _kept(found: Target) -> Sequence[Evidence]:
         raise UsageError(f"one word too many: {found.rest[1]}: expected [RUN] STAGE/1.2 [GATE]")
     gate = found.rest[0] if found.rest else ""
     if gate and found.attempt and parse_attempt(found.attempt).number == 0:
-        return _of_gate(_input_verdicts(found), gate, found.attempt)
+        return _gate_evidence(_input_verdicts(found), gate, found.attempt)
     attempt = find_attempt(found)
     if gate:
-        return _of_gate([view.verdict for view in attempt.verdicts], gate, str(attempt.id))
+        return _gate_evidence([view.verdict for view in attempt.verdicts], gate, str(attempt.id))
     return attempt.evidence
 
 
-def _evidence(found: Target, kept: Sequence[Evidence], name: str) -> Evidence:
+def _choose(found: Target, evidence: Sequence[Evidence], name: str) -> Evidence:
     """The log of the attempt, or the log or report of its gate. Raises UsageError."""
     from interlock.cli.targets import find_attempt
 
     if found.rest:
-        item = next((item for item in kept if item.name == name), None)
+        item = next((item for item in evidence if item.name == name), None)
         if item is None:
-            known = ", ".join(item.name for item in kept) or "nothing"
+            known = ", ".join(item.name for item in evidence) or "nothing"
             raise UsageError(f"gate {found.rest[0]} kept no {name} of {found.attempt or 'it'}: it kept {known}")
         return item
-    item = next((item for item in kept if item.name == "log"), None)
+    item = next((item for item in evidence if item.name == "log"), None)
     if item is None:
         attempt = find_attempt(found)
         raise UsageError(
@@ -117,9 +117,9 @@ def _evidence(found: Target, kept: Sequence[Evidence], name: str) -> Evidence:
     return item
 
 
-def _reviews(found: Target, kept: Sequence[Evidence], reviewer: str) -> Sequence[Evidence]:
-    """The logs of a review, one for each time that a reviewer was asked; none of another gate. Raises UsageError."""
-    logs = [item for item in kept if found.rest and item.name.endswith(".log")]
+def _reviews(found: Target, evidence: Sequence[Evidence], reviewer: str) -> Sequence[Evidence]:
+    """The logs of a review, one for each call of a reviewer; none for another gate. Raises UsageError."""
+    logs = [item for item in evidence if found.rest and item.name.endswith(".log")]
     shown = [item for item in logs if not reviewer or item.name == f"{reviewer}.log"]
     if reviewer and not shown:
         known = ", ".join(dict.fromkeys(item.name.removesuffix(".log") for item in logs)) or "none"
@@ -128,13 +128,13 @@ def _reviews(found: Target, kept: Sequence[Evidence], reviewer: str) -> Sequence
 
 
 def _input_verdicts(found: Target) -> list[VerdictGiven]:
-    """Those on the base (STAGE/0.0) or on the input of an epoch (STAGE/2.0)."""
+    """The verdicts on the base (STAGE/0.0) or on the input of an epoch (STAGE/2.0)."""
     stage = found.view.stage(found.stage)
     views = (*found.view.base_verdicts, *stage.input_verdicts)
     return [view.verdict for view in views if str(view.verdict.subject) == found.attempt]
 
 
-def _of_gate(verdicts: Sequence[VerdictGiven], gate: str, about: str) -> Sequence[Evidence]:
+def _gate_evidence(verdicts: Sequence[VerdictGiven], gate: str, about: str) -> Sequence[Evidence]:
     fitting = [verdict for verdict in verdicts if gate in (verdict.gate, verdict.gate.rpartition("/")[2])]
     if not fitting:
         known = ", ".join(dict.fromkeys(verdict.gate.rpartition("/")[2] for verdict in verdicts)) or "none"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _ReadFile:
-    """One file as it was read. `loaded` is None where it is wrong."""
+    """A file as it was read. `loaded` is None if it is wrong."""
 
     file: str
     loaded: Loaded | None
@@ -87,7 +87,7 @@ def plan(pipeline: str, name: str, until: str, brief: str, json: bool) -> int:
 
 
 def _resolvable(root: Path, name: str) -> Path:
-    """One file is printed, so one is to be chosen."""
+    """One file is printed, so one must be chosen."""
     from interlock.cli.pipelines import locate
 
     return locate(root, name)
@@ -156,7 +156,7 @@ def _files_as_json(seen: list[_ReadFile], *, resolved: bool) -> None:
 
 
 def _brief(root: Path, pipeline: Pipeline, name: str) -> str:
-    """Of a first attempt, with what is known now. Raises UsageError."""
+    """The brief of a first attempt, with what is known now. Raises UsageError."""
     from interlock.execution.brief import preview
     from interlock.pipelinefile import render
 
@@ -168,7 +168,7 @@ def _brief(root: Path, pipeline: Pipeline, name: str) -> str:
 
 
 def _base(root: Path, stack: ExitStack) -> Committed | None:
-    """None where nothing is committed yet."""
+    """None if nothing is committed yet."""
     from interlock.workspaces.committed import committed
 
     try:
@@ -185,8 +185,8 @@ def _stages_until(pipeline: Pipeline, last: str) -> list[Stage]:
         return list(ordered)
     if last not in {stage.id for stage in ordered}:
         raise UsageError(f"--until {last}: no such stage, there are {', '.join(stage.id for stage in ordered)}")
-    kept = {stage.id for stage in until(pipeline, last)}
-    return [stage for stage in ordered if stage.id in kept]
+    names = {stage.id for stage in until(pipeline, last)}
+    return [stage for stage in ordered if stage.id in names]
 
 
 def _plan_lines(pipeline: Pipeline, stages: list[Stage], worst: Mapping[str, int]) -> Iterator[str]:
@@ -236,7 +236,7 @@ def _stage_lines(pipeline: Pipeline, stage: Stage) -> Iterator[str]:
 
 
 def in_order(stage: Stage) -> list[Gate]:
-    """Gates as they are asked: hard, then soft, then human."""
+    """Gates in the order in which they are asked: hard, then soft, then human."""
     from interlock.core.pipeline import GateClass
 
     classes = list(GateClass)
@@ -268,13 +268,13 @@ def _gate(gate: Gate) -> str:
 
 
 def _condition(rule: Rule) -> str:
-    said = [
+    parts = [
         f"by {rule.gate}" if rule.gate else "",
         f"for reason {rule.reason}" if rule.reason else "",
         f"in {', '.join(rule.within)} alone" if rule.within else "",
         f"{rule.after} times" if rule.after else "",
     ]
-    return "".join(f" {words}" for words in said if words)
+    return "".join(f" {words}" for words in parts if words)
 
 
 def _action(rule: Rule) -> str:

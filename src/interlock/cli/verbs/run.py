@@ -95,11 +95,11 @@ def resume(
             app.owner.attend(found.id)
             note(f"run {found.id} is over")
             return finish(app, found.id, display)
-        wanted = tuple(resume_answers(found, limits, app.person(), branch or ""))
+        answers = tuple(resume_answers(found, limits, app.person(), branch or ""))
         if found.owner and not take_over:
-            return _elsewhere(app, found, wanted, display)
-        for said in wanted:
-            app.service.answer(app.service.describe_run(found.id), said)
+            return _answer_owner(app, found, answers, display)
+        for request in answers:
+            app.service.answer(app.service.describe_run(found.id), request)
         if detach:
             return drive_detached(app, found.id, display, take_over=take_over)
         return drive(app, found.id, display, take_over=take_over, after=found.seq)
@@ -114,7 +114,7 @@ def _inputs(pairs: tuple[str, ...]) -> dict[str, str]:
 
 
 def _positional(words: tuple[str, ...], text: str | None, name: str) -> str | None:
-    """The task by position or by `-t`. Raises UsageError where it is not one word for the shell, or something else."""
+    """The task by position or by `-t`. Raises UsageError if there are both, or several words, or a pipeline's name."""
     if not words:
         return text
     if text is not None:
@@ -124,13 +124,13 @@ def _positional(words: tuple[str, ...], text: str | None, name: str) -> str | No
         raise UsageError(f"{words[0]} is a pipeline and no task: `interlock run -p {words[0]} {task}`")
     if len(words) > 1:
         chosen = f"-p {shlex.quote(name)} " if name else ""
-        said = f"interlock run {chosen}{_quoted(' '.join(words))}"
-        raise UsageError(f"{len(words)} words: quote the task, as in `{said}`")
+        command = f"interlock run {chosen}{_quoted(' '.join(words))}"
+        raise UsageError(f"{len(words)} words: quote the task, as in `{command}`")
     return words[0]
 
 
 def _quoted(task: str) -> str:
-    """As it can be typed again; a word for it where it is too long, or does not stand for itself."""
+    """The task as it can be typed again; `TASK` if it is too long or has a special meaning."""
     fits = 0 < len(task) <= _SHOWN_MAX and task.isprintable() and not task.startswith(("@", "-"))
     return shlex.quote(task) if fits else "TASK"
 
@@ -160,7 +160,7 @@ def _read(named: str, path: Path, mend: str = "") -> str:
     try:
         with path.open("rb") as file:
             content = file.read(_TASK_BYTES_READ_MAX)
-        # A long one is refused for its length, and may be cut within a letter.
+        # A longer one is refused for its length; here it may be cut within a character.
         return content.decode("utf-8", "strict" if len(content) < _TASK_BYTES_READ_MAX else "replace")
     except FileNotFoundError as error:
         raise UsageError(f"{named}: there is no file {path}{mend}") from error
@@ -168,14 +168,16 @@ def _read(named: str, path: Path, mend: str = "") -> str:
         raise machine_trouble(error) or UsageError(f"{named}: cannot be read as UTF-8 text: {error}{mend}") from error
 
 
-def _request(app: Application, said: tuple[str, dict[str, str]], name: str, until: str, base: str | None) -> RunRequest:
+def _request(
+    app: Application, given: tuple[str, dict[str, str]], name: str, until: str, base: str | None
+) -> RunRequest:
     """Everything is checked before anything is written."""
     from interlock.cli.pipelines import load
     from interlock.cli.words import NO_IDENTITY
     from interlock.pipelinefile import require_runnable
     from interlock.service import RunRequest
 
-    task, inputs = said
+    task, inputs = given
     loaded = load(app.repository, name, _quoted(task))
     require_runnable(loaded)
     note(f"warning: {finding}" for finding in loaded.findings if finding.level == "warning")
@@ -199,11 +201,11 @@ def _request(app: Application, said: tuple[str, dict[str, str]], name: str, unti
 
 
 def _dry(name: str, until: str) -> int:
-    """What `plan` prints, of what would take part."""
+    """The output of `plan`, for the stages that would take part."""
     from interlock.cli.app import VERBS, app
     from interlock.settings import load_settings, paths_of
 
-    load_settings(paths_of(os.environ).config)  # the run would need them
+    load_settings(paths_of(os.environ).config)  # a run would need them
     command = app.get_command(click.get_current_context(), "plan")
     if command is None:
         raise UsageError(f"--dry-run needs the verb plan, there are {', '.join(VERBS)}")
@@ -215,13 +217,15 @@ def _dry(name: str, until: str) -> int:
 # --- resume ---------------------------------------------------------------------------------------
 
 
-def _elsewhere(app: Application, run: RunSummary, wanted: tuple[AnswerRequest, ...], display: DisplayOptions) -> int:
-    """Its owner is told; where there is nothing to tell, the run goes on without us. Raises InfrastructureError."""
+def _answer_owner(
+    app: Application, run: RunSummary, answers: tuple[AnswerRequest, ...], display: DisplayOptions
+) -> int:
+    """Send the answers to the run's owner. Raises InfrastructureError if there are none: the owner drives the run."""
     from interlock.cli.answers import answer
     from interlock.cli.words import moment, safe
     from interlock.core.views import RunPhase
 
-    codes = [answer(app, app.service.describe_run(run.id), said, display) for said in wanted]
+    codes = [answer(app, app.service.describe_run(run.id), request, display) for request in answers]
     if codes:
         return max(codes)
     sleeps = f", and waits until {moment(run.sleeps_until)}: {safe(run.why)}" if run.phase is RunPhase.SLEEPING else ""

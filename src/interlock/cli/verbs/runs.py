@@ -64,8 +64,11 @@ def status(run: str, json: bool) -> int:
         view = app.service.describe_run(found.id)
         held_up = app.held_up(view.id) if view.owner else ()
         unread = app.service.has_answer(view.id)
-        told = {"held_up": held_up, "answer_waits": unread}
-        say(document(run=view, **told) if json else status_page(view, held_up, unread=unread))
+        say(
+            document(run=view, held_up=held_up, answer_waits=unread)
+            if json
+            else status_page(view, held_up, unread=unread)
+        )
     return 0
 
 
@@ -162,18 +165,17 @@ def _pull_request(app: Application, view: RunView, url: str) -> list[str]:
 
 
 def _brief(app: Application, found: Target) -> tuple[str, str]:
-    """The attempt, and what it was told: the one that is named, else the newest of the stage, or of the run. Raises
-    UsageError."""
+    """An attempt and its brief: the named attempt, else the newest of the stage or of the run. Raises UsageError."""
     from interlock.cli.targets import find_attempt
 
     if found.stage:
-        made = [find_attempt(found)]
+        attempts = [find_attempt(found)]
     else:
         every = [attempt for stage in found.view.stages for attempt in stage.attempts]
-        made = sorted(every, key=lambda attempt: attempt.started_at, reverse=True)
-    for attempt in made:
+        attempts = sorted(every, key=lambda attempt: attempt.started_at, reverse=True)
+    for attempt in attempts:
         for item in attempt.evidence:
             if item.name == "brief":
                 return str(attempt.id), app.blobs.get(item.digest).decode("utf-8", "replace")
-    which = str(made[0].id) if found.stage else f"run {found.view.id}"
+    which = str(attempts[0].id) if found.stage else f"run {found.view.id}"
     raise UsageError(f"{which} has no brief: it is kept once an agent has ended (before that: interlock plan --brief)")

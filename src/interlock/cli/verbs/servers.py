@@ -1,4 +1,5 @@
-"""`interlock serve`: the web page, the JSON API, and with `--mcp` the MCP server, on one address."""
+"""`interlock serve`: the web page, the JSON API, and with `--mcp` the MCP server, on one address. `interlock mcp`: the
+MCP server on standard input and output, for an agent's program to start."""
 
 from __future__ import annotations
 
@@ -82,7 +83,7 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 def _token(app: Application, new: bool) -> str:
-    """Random, and kept for this user alone, so that an open page outlives a restart."""
+    """A random token, stored for this user alone, so that open pages work after a restart."""
     path = app.state / "web-token"
     if not new:
         try:
@@ -116,7 +117,7 @@ def _mcp(app: Application, names: frozenset[str], allow_answers: bool) -> Mappin
 def mcp(allow_answers: bool, inside: Path | None) -> int:
     """Serve MCP on stdin and stdout, for the repository around the current folder."""
     from interlock.cli.pipelines import repository_here
-    from interlock.mcp import checking_server, mcp_server  # late: no other verb pays for it
+    from interlock.mcp import checking_server, mcp_server  # lazy: no other verb needs it
 
     repository_here()
     if inside is not None:

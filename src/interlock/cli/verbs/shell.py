@@ -44,10 +44,10 @@ def _shell(app: Application, found: Target, command: str) -> int:
     from interlock.ports import CheckoutSpec
     from interlock.process import attended
 
-    name = _named(found)
+    name = _name(found)
     commit = app.service.commit_of(found.view, name)
     pipeline = app.service.pipeline_of(found.view.id)
-    stage = pipeline.stage(found.stage) if found.stage else Stage("base")  # of no stage: no gate's variables
+    stage = pipeline.stage(found.stage) if found.stage else Stage("base")  # of no stage: no variables of gates
     spec = CheckoutSpec(setup=pipeline.setup, carry=pipeline.carry, protected=stage.scope.protect)
     with signals_as_interrupt(), app.workspaces.clean_checkout(commit, found.view.base_commit, spec) as checkout:
         note(f"{name} at {commit[:10]} in {checkout.tree}; it is removed when this shell ends")
@@ -55,8 +55,8 @@ def _shell(app: Application, found: Target, command: str) -> int:
         return attended(words, cwd=checkout.tree / stage.dir, env=_environment(app, found, stage, checkout))
 
 
-def _named(found: Target) -> str:
-    """What the service knows by this name: the base, an input or an attempt."""
+def _name(found: Target) -> str:
+    """The name that the service takes: the base, an input or an attempt."""
     from interlock.cli.targets import find_attempt
     from interlock.core.ids import parse_attempt
 
@@ -67,7 +67,7 @@ def _named(found: Target) -> str:
 
 
 def _environment(app: Application, found: Target, stage: Stage, checkout: Checkout) -> Mapping[str, str]:
-    """What all gates of the stage see together, and what a terminal needs."""
+    """All variables that gates of the stage see, and those that a terminal needs."""
     from interlock.core.events import RunStarted
     from interlock.execution.context import Context
     from interlock.execution.documents import gate_values

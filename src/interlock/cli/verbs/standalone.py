@@ -1,4 +1,4 @@
-"""`interlock help`: what `--help` says, of Interlock or of a verb."""
+"""`interlock help`, `completion`, `schema`, `transform`: verbs that read no run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from click.shell_completion import get_completion_class
 from interlock.cli.terminal import say, say_bytes
 from interlock.core.text import plain
 from interlock.ports import UsageError
+
+SHELLS = ("bash", "zsh", "fish")
 
 
 @click.command("help")
@@ -30,9 +32,6 @@ def help_verb(verb: str) -> int:
     with click.Context(command, info_name=verb, parent=root) as inner:
         say(command.get_help(inner))
     return 0
-
-
-SHELLS = ("bash", "zsh", "fish")
 
 
 @click.command()
@@ -72,7 +71,7 @@ def transform(kind: str, file: Path) -> int:
     if kind not in TRANSFORMS:
         raise UsageError(f"transform {kind}: no such kind, there are: {', '.join(TRANSFORMS)}")
     text = TRANSFORMS[kind](file)
-    if sys.stdout.isatty():  # a document may hold escape sequences; a file gets it as it is
+    if sys.stdout.isatty():  # a document may hold escape sequences; a file gets all bytes
         text = plain(text, len(text) + 20) + "\n"
     say_bytes(text.encode("utf-8", "replace"))
     return 0
