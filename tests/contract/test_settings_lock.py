@@ -100,7 +100,7 @@ def test_who_waited_for_a_lock_that_was_seized_meanwhile_gets_none(
 
         def try_lock(descriptor: int, wait_s: float) -> bool:
             monkeypatch.setattr(lock, "_try_lock", real)
-            lock._put(path, "{}")  # by a second person, who takes it from the first
+            lock._replace(path, "{}")  # by a second person, who takes it from the first
             return True
 
         monkeypatch.setattr(lock, "_try_lock", try_lock)

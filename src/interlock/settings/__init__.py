@@ -1,4 +1,4 @@
-"""Where things lie, what the user has set, who owns a run, and how runs are named."""
+"""Paths, the user's settings, the identity of repositories, locks of runs, and ids of runs."""
 
 from interlock.settings.file import Settings, load_settings
 from interlock.settings.identity import Identity, Record, identify, records_of

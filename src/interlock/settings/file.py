@@ -22,8 +22,8 @@ _COUNT_MAX = 256
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`slots` bounds what works at once over all runs of the user, `max_parallel` the effects of one run.
-    `daily_*` bound what agents spend between two midnights, over all runs; 0 is no bound."""
+    """`slots` limits what works at once over all runs of the user, `max_parallel` the effects of one run. `daily_*`
+    limit what agents spend from midnight to midnight, over all runs; 0 is no limit."""
 
     sandbox: str = "none"
     slots: int = 16
@@ -32,7 +32,7 @@ class Settings:
     daily_cost_usd: float = 0.0
     ci: CiSettings = field(default_factory=CiSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
-    held_out: Mapping[str, str] = field(default_factory=dict)  # where the files are that pipelines name
+    held_out: Mapping[str, str] = field(default_factory=dict)  # names in pipelines, and the folders of their files
 
 
 _EXPECTED = MappingProxyType(
@@ -50,7 +50,7 @@ _EXPECTED = MappingProxyType(
 
 
 def load_settings(config: Path) -> Settings:
-    """What the file in the folder `config` says, the defaults where there is none. Raises UsageError."""
+    """The settings of the file in the folder `config`; the defaults if there is none. Raises UsageError."""
     found = [path for name in ("settings.yaml", "settings.toml") if (path := config / name).is_file()]
     if not found:
         return Settings()
@@ -68,7 +68,7 @@ def _parse(path: Path) -> object:
 
 
 def _parse_yaml(path: Path, text: str) -> object:
-    import yaml  # late: most commands find no file
+    import yaml  # lazy: most users have no file
 
     try:
         return yaml.safe_load(text)

@@ -1,8 +1,8 @@
-"""Which folder of the state belongs to a repository: found by an id in its git directory, wherever that lies.
+"""Which state folder belongs to a repository: an id in its git directory tells, wherever the repository is moved.
 
-Rule: the id is written when something is first kept of the repository, and never replaced. It goes where the repository
-is moved to, a clone has none, and a copy (`cp -r`) has the same. So a folder of the state records the id and where its
-repository was seen last; several may record one id, each at another place.
+Rule: the id is written when the first data of a repository is kept, and never replaced. It moves with the repository; a
+clone has none, and a copy (`cp -r`) has the same id. So a state folder records the id, and the path where its
+repository was seen last; several folders may record one id, with different paths.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from interlock.settings.paths import Paths, RepositoryPaths, repository_key
 
 ID_FILE = "interlock-id"  # in the common git directory
 _ID = re.compile(r"[0-9a-f]{32}")
-_RECORD = "repository"  # in the folder of the state: the id, and the git directory
-_ANEW = "anew"  # in one that was begun where the id was known already: what was said then
+_RECORD = "repository"  # in the state folder: the id, and the path of the git directory
+_ANEW = "anew"  # in a state folder that was begun although the id was known: the notice of then
 _SHOWN_MAX = 5
 _ELSEWHERE = "if the runs are kept elsewhere, name that place in XDG_STATE_HOME or INTERLOCK_STATE_HOME"
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Of a repository with this common git directory (absolute, without links). `known` is its id, empty where it has
-    none yet. `recorded`: a folder of the state has it. `notice` is what a person should know of how it was found;
-    `lost`: it had runs, and no folder is known to be theirs."""
+    """A repository with this common git directory (absolute, without links). `known` is its id, empty if it has none
+    yet. `recorded`: a state folder has that id. `notice` is what a person should know about the match; `lost`: there
+    were runs, and no state folder is known to have them."""
 
     common_dir: Path
     paths: RepositoryPaths
@@ -43,29 +43,29 @@ class Identity:
 
     @property
     def begun_anew(self) -> str:
-        """What was said when its folder was begun, although the repository had an id; empty where there is no such."""
+        """The notice of when the state folder was begun although the repository had an id; else empty."""
         return _anew(self.paths.root)
 
     def begin(self) -> None:
-        """A first run is kept: settle, and remember what was said before it."""
+        """Called with the first run: settle, and keep the notice."""
         if self.notice and not self.recorded:
             with suppress(OSError):
                 put_file(self.paths.root / _ANEW, f"{self.notice}\n".encode("utf-8", "replace"))
         self.settle()
 
     def settle(self) -> None:
-        """Record where the repository lies, and give it an id, if it has none yet: something is kept of it from here
-        on, also where a run of one that was moved is driven or answered. To look on records nothing: it could be a copy
-        that does. A git directory that cannot be written gets no id, and its folder is found by the path alone."""
+        """Record the path of the repository, and give it an id if it has none: from now on it has data. Called too when
+        a run of a moved repository is driven or answered, but not by verbs that only look: the repository could be a
+        copy. A git directory that cannot be written gets no id, and its folder is found by the path alone."""
         remove_left(self.common_dir / ID_FILE)
         made = self.known or _give_id(self.common_dir)
-        if made and _has(self.common_dir, made):  # it may have moved on, while this process looks on
+        if made and _has(self.common_dir, made):  # it may have been moved meanwhile
             _record(self.paths.root, made, self.common_dir)
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A folder of the state, and the git directory that it was kept of when that was seen last."""
+    """A state folder, and the path of its git directory when that was seen last."""
 
     root: Path
     place: Path
@@ -73,35 +73,34 @@ class Record:
 
 
 def identify(paths: Paths, common_dir: Path) -> Identity:
-    """Nothing is written. The folder may not be there yet. Raises InfrastructureError where the id cannot be read."""
+    """Nothing is written. The state folder may not exist yet. Raises InfrastructureError if the id cannot be read."""
     known = read_id(common_dir)
     if known:
         return _found(paths, known, common_dir)
     if not (common_dir / ID_FILE).exists():
         return Identity(common_dir, _vacant(paths, common_dir))
-    here = [record for record in _records(paths) if record.place == common_dir]  # damaged: the place tells
+    here = [record for record in _records(paths) if record.place == common_dir]  # the id is damaged: the path decides
     if len(here) == 1:
         return Identity(common_dir, paths.of_root(here[0].root), recorded=True)
     return Identity(common_dir, _vacant(paths, common_dir), notice=_damaged(paths, here), lost=True)
 
 
 def read_id(common_dir: Path) -> str:
-    """Empty where there is none, or what was read is none. Raises InfrastructureError where it cannot be read: it may
-    well be one."""
+    """Empty if there is none, or the file has no valid id. Raises InfrastructureError if the file cannot be read."""
     file = common_dir / ID_FILE
     try:
-        said = file.read_text(encoding="ascii").strip()
+        text = file.read_text(encoding="ascii").strip()
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return ""
     except OSError as error:
         why = error.strerror or str(error)
         words = "by it the runs of this repository are found: let it be read, for example"
         raise InfrastructureError(f"{file}: cannot be read: {why}: {words} `chmod a+r {file}`") from error
-    return said if _ID.fullmatch(said) else ""
+    return text if _ID.fullmatch(text) else ""
 
 
 def records_of(paths: Paths, known: str) -> list[Record]:
-    """The folders that record this id."""
+    """The state folders that record this id."""
     return [record for record in _records(paths) if known and record.known == known]
 
 
@@ -121,13 +120,15 @@ def _found(paths: Paths, known: str, common_dir: Path) -> Identity:
     if here or len(gone) == 1:
         record = (here or gone)[0]
         rivals = [] if here else [other for other in records if other != record]
-        return Identity(common_dir, paths.of_root(record.root), known, recorded=True, notice=_taken(record, rivals))
+        return Identity(
+            common_dir, paths.of_root(record.root), known, recorded=True, notice=_moved_notice(record, rivals)
+        )
     notice, lost = _not_found(paths, known, gone, records)
     return Identity(common_dir, _vacant(paths, common_dir), known, notice=notice, lost=lost)
 
 
-def _taken(record: Record, rivals: Sequence[Record]) -> str:
-    """Of a repository that was moved. It could be a copy of a rival as well."""
+def _moved_notice(record: Record, rivals: Sequence[Record]) -> str:
+    """The notice for a moved repository. It could be a copy of one of `rivals` as well."""
     if not rivals:
         return ""
     return (
@@ -137,8 +138,8 @@ def _taken(record: Record, rivals: Sequence[Record]) -> str:
 
 
 def _not_found(paths: Paths, known: str, gone: Sequence[Record], records: Sequence[Record]) -> tuple[str, bool]:
-    """What to say, and whether there may have been runs: a copy had none. A folder that was begun anew may be a copy's
-    itself, so it does not tell that this one is a copy."""
+    """The notice, and whether there may have been runs: a copy had none. A folder that was begun anew may itself belong
+    to a copy, so it does not prove that this repository is one."""
     firsts = [record for record in records if not _anew(record.root)]
     if gone:
         return (
@@ -155,13 +156,13 @@ def _not_found(paths: Paths, known: str, gone: Sequence[Record], records: Sequen
 
 
 def _damaged(paths: Paths, here: Sequence[Record]) -> str:
-    """That the file is there is proof of runs. Its repository may have been moved before it was damaged."""
-    said = f"the {ID_FILE} of this repository is damaged, and its runs"
+    """The notice for a damaged id. The file proves that there were runs; the repository may have been moved before."""
+    problem = f"the {ID_FILE} of this repository is damaged, and its runs"
     meant = here or [record for record in _records(paths) if record.known and not _has(record.place, record.known)]
     if not meant:
-        return f"{said} are in no folder of {paths.state}: {_ELSEWHERE}"
+        return f"{problem} are in no folder of {paths.state}: {_ELSEWHERE}"
     return (
-        f"{said} could be those of {_them(meant)}: write the id from the file {_RECORD} of the folder that is meant"
+        f"{problem} could be those of {_them(meant)}: write the id from the file {_RECORD} of the folder that is meant"
         " into it; `interlock run` begins anew"
     )
 
@@ -172,7 +173,7 @@ def _them(records: Sequence[Record]) -> str:
 
 
 def _has(place: Path, known: str) -> bool:
-    """Whether the repository of this id is still there; so it is taken where that cannot be read."""
+    """Whether the repository of this id is still there; yes if its id cannot be read."""
     try:
         return read_id(place) == known
     except InfrastructureError:
@@ -180,26 +181,26 @@ def _has(place: Path, known: str) -> bool:
 
 
 def _is_same(place: Path, common_dir: Path) -> bool:
-    """Also where it is seen through a link or another mount."""
+    """Also through a link or another mount."""
     with suppress(OSError):
         return place == common_dir or place.samefile(common_dir)
     return False
 
 
 def _vacant(paths: Paths, common_dir: Path) -> RepositoryPaths:
-    """The folder that the path names, and that no repository has recorded as its own."""
+    """The state folder that the path names, or the first numbered one that no repository has recorded."""
     usual = paths.state / repository_key(common_dir)
     others = (usual.with_name(f"{usual.name}-{number}") for number in count(2))
     return next(paths.of_root(root) for root in chain([usual], others) if not _recorded(root)[0])
 
 
 def _recorded(root: Path) -> tuple[str, str]:
-    """The id and the git directory; empty where there is no record."""
+    """The id and the git directory; empty if there is no record."""
     try:
-        said = os.fsdecode((root / _RECORD).read_bytes()).removesuffix("\n")
+        text = os.fsdecode((root / _RECORD).read_bytes()).removesuffix("\n")
     except OSError:
         return "", ""
-    known, _, place = said.partition(" ")
+    known, _, place = text.partition(" ")
     return known, place
 
 
@@ -214,13 +215,13 @@ def _record(root: Path, known: str, common_dir: Path) -> None:
     if _recorded(root) == (known, str(common_dir)):
         return
     remove_left(root / _RECORD)
-    with suppress(OSError):  # the journal says it better where the folder cannot be written
+    with suppress(OSError):  # if the folder cannot be written, the journal reports it
         put_file(root / _RECORD, os.fsencode(f"{known} {common_dir}\n"))
 
 
 def _give_id(common_dir: Path) -> str:
-    """The id that the repository has from here on: of two that give one at once the first wins, and what is no id gives
-    way, and stays beside it. Empty: it cannot be."""
+    """Give the repository an id and return it: of two processes at once the first wins. A damaged id is replaced, and
+    kept beside the new one. Empty if it cannot be written."""
     file = common_dir / ID_FILE
     damaged = not read_id(common_dir) and file.exists()
     put = put_file if damaged else put_first
@@ -234,7 +235,7 @@ def _give_id(common_dir: Path) -> str:
 
 
 def _shared(common_dir: Path) -> int:
-    """The rights of git's shared files, and everybody may read: all who have runs here go by the one id."""
+    """The mode of git's shared files, and readable for everybody: all users with runs here share the id."""
     with suppress(OSError):
         return (common_dir / "HEAD").stat().st_mode & 0o666 | 0o644
     return 0o644

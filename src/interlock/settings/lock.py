@@ -1,8 +1,8 @@
-"""One owner for each run: a lock that the kernel frees when its holder ends, however it ends.
+"""One owner for each run: a lock that the kernel releases when its holder ends, however it ends.
 
-The file says who holds it, for the message; the lock alone decides. The file stays when the lock goes,
-because removing it would let two processes lock two files of one name. Who seizes a run from an owner that does not end
-puts a file of its own in the place: the lock on a file that has the name no more is worth nothing.
+The file names the holder, for messages; the lock alone decides. The file stays when the lock is released, because
+removing it would let two processes lock two files of one name. To seize a run from an owner that does not end, a new
+file replaces the old one: a lock on a file that no longer has the name counts nothing.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from pathlib import Path
 
 from interlock.ports import InfrastructureError, as_infrastructure
 
-_WAIT_S = 0.2  # somebody who only looks holds the lock for an instant, so one refusal says nothing yet
+_WAIT_S = 0.2  # `owner_of` holds the lock for an instant, so one refusal proves nothing
 _PAUSE_S = 0.01
-_SEIZED_MAX = 10  # files put in the place of one that we got: each by a person who takes the run over
+_SEIZED_MAX = 10  # how often the file may be replaced while we lock it, each time by a person who takes the run over
 _TEXT_BYTES_MAX = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A process, as it names itself. `started` is text for people."""
+    """A process, as it describes itself. `started` is text for people."""
 
     pid: int
     host: str
@@ -37,7 +37,7 @@ class Owner:
 
 
 class Owned(InfrastructureError):
-    """Somebody else holds the lock. `owner` is None where the file does not say who."""
+    """Another process holds the lock. `owner` is None if the file does not name it."""
 
     def __init__(self, message: str, owner: Owner | None) -> None:
         super().__init__(message)
@@ -45,9 +45,9 @@ class Owned(InfrastructureError):
 
 
 class RunLock:
-    """Holds a run from `with` to its end. Not to be shared by threads, nor used twice at once. `busy` is what its
-    holder does to the run; it is waited for up to `wait_s`. `seize` takes it whoever has it: nobody else may do so at
-    the same time, and the one before is to be fenced off."""
+    """Locks a run from `with` to its end. Not for several threads, nor for two uses at once. `busy` is what a holder
+    does to the run; the lock is waited for up to `wait_s`. `seize` takes the lock from its holder: the caller makes
+    sure that nobody else does so at the same time, and that the former owner is fenced off."""
 
     def __init__(
         self, path: Path, owner: Owner, *, busy: str = "run", wait_s: float = _WAIT_S, seize: bool = False
@@ -60,9 +60,9 @@ class RunLock:
         self._descriptor = -1
 
     def __enter__(self) -> RunLock:
-        """Raises Owned, which says who has it, or InfrastructureError."""
+        """Raises Owned, which names the holder, or InfrastructureError."""
         text = json.dumps(asdict(self._owner))
-        self._descriptor = _put(self._path, text) if self._seize else self._taken()
+        self._descriptor = _replace(self._path, text) if self._seize else self._acquired()
         if not self._seize:
             _write(self._descriptor, text, self._path)
         return self
@@ -74,11 +74,11 @@ class RunLock:
         self._descriptor = -1
 
     def check(self) -> None:
-        """Raises Owned where somebody has seized it since."""
+        """Raises Owned if somebody has seized the lock since."""
         if not _has_name(self._descriptor, self._path):
             raise self._owned(owner_of(self._path))
 
-    def _taken(self) -> int:
+    def _acquired(self) -> int:
         for _ in range(_SEIZED_MAX):
             descriptor = self._locked()
             if _has_name(descriptor, self._path):
@@ -105,7 +105,7 @@ class RunLock:
 
 
 def owner_of(path: Path) -> Owner | None:
-    """Who holds the lock now; None where nobody does. An owner that does not say who it is has pid 0."""
+    """The holder of the lock; None if there is none. A holder that the file does not name has pid 0."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -137,8 +137,8 @@ def _open(path: Path) -> int:
         ) from error
 
 
-def _put(path: Path, text: str) -> int:
-    """A locked file of our own in the place of the one that is there."""
+def _replace(path: Path, text: str) -> int:
+    """Replace the file by a new one that we hold locked."""
     with as_infrastructure():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor, made = tempfile.mkstemp(prefix=f"{path.name}-", dir=path.parent)
@@ -155,7 +155,7 @@ def _put(path: Path, text: str) -> int:
 
 
 def _has_name(descriptor: int, path: Path) -> bool:
-    """Whether the open file is the one that lies at `path`."""
+    """Whether the open file is the one at `path`."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:

@@ -1,6 +1,6 @@
-"""Where Interlock keeps things: pure functions of the environment and of a repository's place.
+"""Where Interlock keeps files: pure functions of the environment and of the path of a repository.
 
-The XDG base directory specification holds on every system; a relative path in it is ignored, as it says.
+The XDG base directory specification applies on every system; a relative path in it is ignored, as it demands.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ _NAME_LENGTH_MAX = 32
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Folders of this user. None of them need exist."""
+    """Folders of this user. They need not exist."""
 
     state: Path
     config: Path
     cache: Path
 
     def repository(self, common_dir: Path) -> RepositoryPaths:
-        """Of the repository with this common git directory, as an absolute path without links, by its path alone."""
+        """The paths of the repository with this common git directory (absolute, without links), by its path alone."""
         return self.of_root(self.state / repository_key(common_dir))
 
     def of_root(self, root: Path) -> RepositoryPaths:
-        """With this folder of the state."""
+        """The paths of the repository whose state folder is `root`."""
         of_this_state = f"{root.name.rpartition('-')[0]}-{_digest(root)}"  # two state folders never share checkouts
         return RepositoryPaths(root, self.cache / of_this_state / "places")
 
 
 @dataclass(frozen=True, slots=True)
 class RepositoryPaths:
-    """What is kept of one repository. `places`, where agents and gates work, lies outside of `root`."""
+    """The files of one repository. `places`, the checkouts of agents and gates, is outside of `root`."""
 
     root: Path
     places: Path
@@ -60,31 +60,31 @@ class RepositoryPaths:
 
     @property
     def aside(self) -> Path:
-        """Names of damaged runs that stand in no list any more."""
+        """The names of damaged runs that were set aside."""
         return self.root / "aside"
 
     @property
     def former_places(self) -> Path:
-        """Where earlier versions had them."""
+        """Where earlier versions had the checkouts."""
         return self.root / "places"
 
     def run_lock(self, run: str) -> Path:
         return self.locks / f"{run}.lock"
 
     def effects_lock(self, run: str) -> Path:
-        """Held while something is done for the run that cannot be undone."""
+        """Held during an effect of the run that cannot be undone."""
         return self.locks / f"{run}.effects"
 
 
 def paths_of(environ: Mapping[str, str]) -> Paths:
-    """The folders by XDG_* and HOME; INTERLOCK_STATE_HOME and INTERLOCK_CACHE_HOME take the place of two of them.
+    """The folders by XDG_* and HOME; INTERLOCK_STATE_HOME and INTERLOCK_CACHE_HOME override two of them.
 
-    Raises UsageError where neither says where to go, and where the state and the checkouts would lie in each other.
+    Raises UsageError if none of them is set, and if state and checkouts would be inside each other.
     """
     paths = Paths(
-        state=_own(environ, "INTERLOCK_STATE_HOME") or _base(environ, "XDG_STATE_HOME", ".local/state"),
+        state=_override(environ, "INTERLOCK_STATE_HOME") or _base(environ, "XDG_STATE_HOME", ".local/state"),
         config=_base(environ, "XDG_CONFIG_HOME", ".config"),
-        cache=_own(environ, "INTERLOCK_CACHE_HOME") or _base(environ, "XDG_CACHE_HOME", ".cache"),
+        cache=_override(environ, "INTERLOCK_CACHE_HOME") or _base(environ, "XDG_CACHE_HOME", ".cache"),
     )
     if paths.cache.is_relative_to(paths.state) or paths.state.is_relative_to(paths.cache):
         raise UsageError(
@@ -95,7 +95,7 @@ def paths_of(environ: Mapping[str, str]) -> Paths:
 
 
 def repository_key(common_dir: Path) -> str:
-    """A readable name and a digest of the place, such as `shop-1f0c9a7be2d4`.
+    """A readable name and a digest of the path, such as `shop-1f0c9a7be2d4`.
 
     `common_dir` is the common git directory, absolute and without links, so that linked worktrees share a key.
     """
@@ -108,7 +108,7 @@ def _digest(path: Path) -> str:
     return sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
-def _own(environ: Mapping[str, str], name: str) -> Path | None:
+def _override(environ: Mapping[str, str], name: str) -> Path | None:
     given = environ.get(name, "")
     if given and not Path(given).is_absolute():
         raise UsageError(f"{name} is {given!r}: an absolute path is needed")

@@ -1,6 +1,6 @@
 """The settings that are mappings or lists: their shape, and what is wrong with them.
 
-Rule: every mistake is told with the path of its key; a value is built only of what has none.
+Rule: every mistake names the path of its key; a value is built only if it has no mistake.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ATTEMPTS_MAX = 20
 
 @dataclass(frozen=True, slots=True)
 class CiSettings:
-    """Where `ci` gates ask, the environment variable that holds the token, and how patient they are."""
+    """The API that `ci` gates ask, the environment variable with the token, the poll interval and the grace period."""
 
     endpoint: str = "https://api.github.com"
     token: str = "GITHUB_TOKEN"
@@ -34,8 +34,8 @@ class CiSettings:
 
 @dataclass(frozen=True, slots=True)
 class NotifySettings:
-    """Who is told when a run needs somebody or has ended: an address, a program, or both; none where both are empty.
-    `secret` names the environment variable with the key of the signature."""
+    """Who is notified when a run waits for a person or has ended: an address, a program, both or none. `secret` names
+    the environment variable with the key of the signature."""
 
     webhook: str = ""
     secret: str = ""
@@ -52,7 +52,7 @@ class Section:
 
 
 def is_address(value: object) -> bool:
-    """https anywhere, http on this machine alone: what is sent carries a token or a signature."""
+    """https anywhere, http only on this machine: requests carry a token or a signature."""
     if not isinstance(value, str):
         return False
     try:
@@ -72,7 +72,7 @@ def is_seconds(value: object) -> bool:
 
 
 def is_webhook(value: object) -> bool:
-    """An address without a name and password in it, and without what no request can hold."""
+    """An address without user and password, and without characters that no request can hold."""
     return (
         is_address(value)
         and isinstance(value, str)
@@ -119,34 +119,34 @@ _NOTIFY: Known = MappingProxyType(
         "attempts": (is_attempts, f"an integer from 1 to {_ATTEMPTS_MAX}"),
     }
 )
-_UNSAID = frozenset({"notify.webhook", "notify.secret"})  # whose wrong value may be a secret
+_NEVER_SHOWN = frozenset({"notify.webhook", "notify.secret"})  # a wrong value may be a secret
 
 
 def wrong_keys(value: object, known: Known, at: str) -> Iterator[str]:
-    """What is wrong with a mapping at `at`."""
+    """The mistakes of a mapping at the path `at`."""
     if not isinstance(value, dict):
         yield f"{at}: {as_written(value)} does not fit: a mapping of {', '.join(known)} is needed"
         return
     for name, item in value.items():
         if name not in known:
-            yield f"{at}.{_written(name)}: no such setting: {_meant(name, known)}"
+            yield f"{at}.{_key(name)}: no such setting: {_suggestion(name, known)}"
         elif not known[name][0](item):
-            said = "this" if f"{at}.{name}" in _UNSAID else as_written(item)
-            yield f"{at}.{name}: {said} does not fit: {known[name][1]} is needed"
+            shown = "this" if f"{at}.{name}" in _NEVER_SHOWN else as_written(item)
+            yield f"{at}.{name}: {shown} does not fit: {known[name][1]} is needed"
 
 
 def as_written(value: object) -> str:
-    """A wrong value, as the file has it."""
+    """A wrong value, as it is written in the file."""
     words: dict[object, str] = {True: "true", False: "false", None: "null"}
     return words[value] if value is None or isinstance(value, bool) else repr(value)
 
 
-def _written(name: object) -> str:
-    """YAML 1.1 takes `on` for true."""
+def _key(name: object) -> str:
+    """A key as it is written: YAML 1.1 reads `on` as true."""
     return {True: "on", False: "off"}[name] if isinstance(name, bool) else str(name)
 
 
-def _meant(name: object, known: Known) -> str:
+def _suggestion(name: object, known: Known) -> str:
     near = get_close_matches(str(name), known, n=1)
     return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
 

@@ -1,4 +1,4 @@
-"""The read-only JSON API. Rule: the shapes of `--json`; nothing here that the command line does not print."""
+"""The read-only JSON API. Rule: the shapes of `--json`, and nothing that the command line does not print."""
 
 from __future__ import annotations
 
@@ -70,21 +70,22 @@ def changes(request: Request) -> Response:
 
 
 def log(request: Request) -> Response:
-    """What an attempt at work has printed beyond byte `offset`, in whole lines; `over` once its work is done."""
+    """The output of an attempt at work beyond byte `offset`, in whole lines; `over` once its work is done."""
     site = site_of(request)
     view = site.view(request)
     made = site.attempt(request, view)
-    asked = request.query_params.get("offset", "0")
-    if not asked.isdigit():
+    given = request.query_params.get("offset", "0")
+    if not given.isdigit():
         raise UsageError("offset: expected a number of bytes")
+    offset = int(given)
     over = made.phase is not AttemptPhase.WORKING
-    place = None if over else site.app.workspaces.place_of(view.id, made.id)
-    text, end = _piece(log_path(place), int(asked)) if place is not None else ("", int(asked))
+    checkout = None if over else site.app.workspaces.place_of(view.id, made.id)
+    text, end = _piece(log_path(checkout), offset) if checkout is not None else ("", offset)
     return _json(run=view.id, log={"text": text, "next_offset": end, "over": over})
 
 
 def _piece(path: Path, offset: int) -> tuple[str, int]:
-    """Whole lines from `offset` on, and where the next ones begin; a line that is too long comes in pieces."""
+    """Whole lines from `offset` on, and the offset of the next ones; a line that is too long comes in pieces."""
     try:
         with path.open("rb") as file:
             file.seek(offset)
@@ -97,7 +98,7 @@ def _piece(path: Path, offset: int) -> tuple[str, int]:
 
 
 async def events(request: Request) -> Response:
-    """Server-sent events: the id of each is its number in the journal, and `Last-Event-ID` goes on behind it."""
+    """Server-sent events: the id of each is its seq in the journal; after `Last-Event-ID` the next ones follow."""
     site = site_of(request)
     name = request.path_params["run"]
     after = request.headers.get("last-event-id") or request.query_params.get("after", "0")
@@ -106,20 +107,20 @@ async def events(request: Request) -> Response:
     if name not in site.app.service.run_ids():
         raise UsageError(f"no run {name} in this repository")
 
-    async def told() -> AsyncIterator[ServerSentEvent]:
+    async def stream() -> AsyncIterator[ServerSentEvent]:
         yield ServerSentEvent(comment="here", retry=1000)
         async for record in site.hub.events(name, int(after)):
             kind = type(record.event).__name__
             yield ServerSentEvent(event_line(name, record), event=kind, id=str(record.seq))
 
-    return EventSourceResponse(told(), ping=15, headers={"x-accel-buffering": "no"}, send_timeout=30)
+    return EventSourceResponse(stream(), ping=15, headers={"x-accel-buffering": "no"}, send_timeout=30)
 
 
 def openapi(request: Request) -> Response:
     paths: dict[str, object] = {path: _path(path, words, part) for path, (words, part) in _DOCUMENTS.items()}
     streamed = {"200": {"description": "The events", "content": {"text/event-stream": {}}}}
-    said = {"summary": "Events of the journal as they come; ids are their numbers", "responses": streamed}
-    paths["/api/v1/runs/{run}/events"] = {"get": {**said, "parameters": _parameters("{run}")}}
+    operation = {"summary": "Events of the journal as they come; ids are their numbers", "responses": streamed}
+    paths["/api/v1/runs/{run}/events"] = {"get": {**operation, "parameters": _parameters("{run}")}}
     return _json(
         openapi="3.1.0",
         info={"title": "Interlock", "version": __version__},

@@ -1,7 +1,7 @@
-"""Who may ask: the token, the Host, the Origin, and the headers of every answer.
+"""Access: the token, the Host, the Origin, and the headers of every response.
 
-Rule: nothing behind this sees a request that did not bring the token to a name that we answer to. A page of another
-site can neither read (no cookie: SameSite=Strict) nor write (Origin, and a CSRF token in each form).
+Rule: only a request with the token, to a Host that is allowed, gets past this. A page of another site can neither read
+(no cookie: SameSite=Strict) nor write (Origin, and a CSRF token in each form).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HEADERS: Mapping[str, str] = {
         " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",  # with none at all a browser hides the Origin of our own forms too
+    "referrer-policy": "same-origin",  # with no-referrer a browser hides the Origin of our own forms too
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "x-frame-options": "DENY",
@@ -33,7 +33,7 @@ _SAFE = ("GET", "HEAD")
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """All that is derived from the one random token."""
+    """The random token, and the secrets that are derived from it."""
 
     token: str
 
@@ -51,7 +51,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """`hosts` are the values of Host that are answered, ports included. Implements an ASGI middleware."""
+    """`hosts` are the allowed values of Host, with ports. Implements an ASGI middleware."""
 
     app: ASGIApp
     keys: Keys
@@ -62,11 +62,11 @@ class Guard:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
-            await self._asked(scope, receive, _with_headers(scope, send))
+            await self._handle(scope, receive, _with_headers(scope, send))
         else:
             await send({"type": "websocket.close", "code": 1008})
 
-    async def _asked(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         refusal = self._refusal(scope, headers)
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
@@ -74,7 +74,7 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, send)
         elif given is not None and scope["method"] in _SAFE and _same(given, self.keys.token):
-            await self._let_in(scope, query)(scope, receive, send)
+            await self._log_in(scope, query)(scope, receive, send)
         elif self._is_known(headers):
             await self.app(scope, receive, send)
         else:
@@ -101,8 +101,8 @@ class Guard:
         cookies = cookie_parser(headers.get("cookie", ""))
         return _same(cookies.get(self.cookie_name, ""), self.keys.cookie)
 
-    def _let_in(self, scope: Scope, query: list[tuple[str, str]]) -> RedirectResponse:
-        """The token leaves the address, so that it is in no history and no screenshot."""
+    def _log_in(self, scope: Scope, query: list[tuple[str, str]]) -> RedirectResponse:
+        """Redirect to the address without the token, so that no history and no screenshot has it."""
         rest = urlencode([(name, value) for name, value in query if name != "token"])
         path = "/" + scope["path"].lstrip("/")
         response = RedirectResponse(path + (f"?{rest}" if rest else ""), 303)

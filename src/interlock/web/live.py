@@ -1,7 +1,7 @@
-"""Events of a run to everybody who looks at it.
+"""New events of runs, for all pages that show them.
 
-Rule: one poller for each run that has listeners, whatever their number; each listener's queue is bounded, and one that
-cannot keep up is sent away: it comes again with `Last-Event-ID` and misses nothing.
+Rule: one poller for each run that has listeners, whatever their number. The queue of each listener is bounded; a
+listener that cannot keep up is disconnected: it connects again with `Last-Event-ID` and misses nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import anyio.to_thread
 from interlock.core.events import Recorded
 
 POLL_S = 0.25
-BEHIND_MAX = 2_000  # events that a listener may lag
+BEHIND_MAX = 2_000  # events that a listener may be behind
 
 Read = Callable[[str, int], Sequence[Recorded]]
 
@@ -29,13 +29,13 @@ class _Channel:
 
 @dataclass(slots=True)
 class Hub:
-    """Use it from one event loop."""
+    """To be used from one event loop."""
 
     read: Read
     channels: dict[str, _Channel] = field(default_factory=dict)
 
     async def events(self, run: str, after: int) -> AsyncIterator[Recorded]:
-        """Each event of `run` beyond `after`, once and in order, for as long as somebody listens."""
+        """Each event of `run` beyond `after`, once and in order, while somebody listens."""
         queue: asyncio.Queue[Recorded | None] = asyncio.Queue(BEHIND_MAX)
         channel = self._join(run, after, queue)
         try:
@@ -67,17 +67,17 @@ class Hub:
             for record in await self._read(run, channel.seq):
                 channel.seq = record.seq
                 for queue in tuple(channel.listeners):
-                    _tell(channel, queue, record)
+                    _send(channel, queue, record)
             await asyncio.sleep(POLL_S)
 
     async def _read(self, run: str, after: int) -> Sequence[Recorded]:
         return await anyio.to_thread.run_sync(self.read, run, after)
 
 
-def _tell(channel: _Channel, queue: asyncio.Queue[Recorded | None], record: Recorded) -> None:
+def _send(channel: _Channel, queue: asyncio.Queue[Recorded | None], record: Recorded) -> None:
     try:
         queue.put_nowait(record)
     except asyncio.QueueFull:
         channel.listeners.discard(queue)
         queue.get_nowait()
-        queue.put_nowait(None)  # the end: what it has not taken it asks for again
+        queue.put_nowait(None)  # ends the stream: the listener asks for the rest again

@@ -28,19 +28,20 @@ from interlock.ports import UsageError
 from interlock.service import AnswerRequest
 from interlock.service.answers import resume_answers
 from interlock.service.diffs import is_withheld, visible_diff
+from interlock.service.formats import duration
 from interlock.web.pictures import graph, timeline
-from interlock.web.rendering import Line, lines, markdown
+from interlock.web.rendering import DiffLine, diff_lines, markdown
 from interlock.web.site import Site, site_of
 
 _RUNS_MAX = 500
 _FORM_MAX = 100_000  # bytes
-_LOG_MAX = 400_000  # characters; of a longer one its two ends
+_LOG_MAX = 400_000  # characters; a longer log is shown without its middle
 _OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
 _MARKS = {"passed": "✓", "failed": "✗", "errored": "!"}
 
 
 def runs(request: Request) -> Response:
-    """The newest runs, newest first, narrowed by `q` and `phase`."""
+    """The newest runs, newest first, filtered by `q` and `phase`."""
     words, phase = request.query_params.get("q", "").lower(), request.query_params.get("phase", "")
     found = site_of(request).app.service.list_runs(_RUNS_MAX)
     shown = [
@@ -68,7 +69,7 @@ def _pipelines(site: Site) -> list[str]:
 
 
 def run(request: Request) -> Response:
-    """One run with its stages; it follows the events from the seq that it shows."""
+    """One run with its stages; the page follows the events from the seq that it shows."""
     view = site_of(request).view(request)
     over = view.phase in _OVER
     now = time.time()
@@ -83,7 +84,7 @@ def run(request: Request) -> Response:
 
 
 def attempt(request: Request) -> Response:
-    """One attempt: verdicts, what it changed, its documents, what it printed."""
+    """One attempt: its verdicts, diff, documents and logs."""
     site = site_of(request)
     view = site.view(request)
     made = site.attempt(request, view)
@@ -99,20 +100,20 @@ def attempt(request: Request) -> Response:
         if item.name.endswith(("log", "answer"))
     ]
     known = frozenset(line.anchor for line in changed if line.anchor)
-    told = next((_log(site, item) for item in made.evidence if item.name == "brief"), "")
+    brief = next((_log(site, item) for item in made.evidence if item.name == "brief"), "")
     parts: dict[str, Any] = {
         "documents": documents,
         "logs": logs,
         "anchors": known,
         "others": others,
         "old": old,
-        "told": told,
+        "told": brief,
     }
     return _page(request, "attempt.html", run=view, attempt=made, lines=changed, **parts)
 
 
 async def start(request: Request) -> Response:
-    """A form of the list of runs: as `interlock run --detach` does it."""
+    """The form that starts a run, as `interlock run --detach` does."""
     given = await _form(request)
     if isinstance(given, Response):
         return given
@@ -124,40 +125,40 @@ async def start(request: Request) -> Response:
 
 
 async def answer(request: Request) -> Response:
-    """A form of the run's page: into the inbox, and the run goes on."""
+    """The forms of the run's page: the answer goes to the inbox, and the run is resumed."""
     given = await _form(request)
     if isinstance(given, Response):
         return given
     site = site_of(request)
     view = site.view(request)
-    for said in _said(view, given, f"{site.person} (web)"):
-        site.app.service.answer(site.app.service.describe_run(view.id), said)
+    for answer_request in _requests(view, given, f"{site.person} (web)"):
+        site.app.service.answer(site.app.service.describe_run(view.id), answer_request)
     if not site.app.service.owner_of(view.id):
         site.app.go_on(view.id)
     return RedirectResponse(f"/runs/{quote(view.id)}", 303)
 
 
-def wrong_page(request: Request, why: str, status: int = 0) -> Response:
-    """What was asked for is not there, or cannot be done."""
+def error_page(request: Request, why: str, status: int = 0) -> Response:
+    """The page for an error: not found, not possible, or not readable."""
     return _page(request, "wrong.html", status=status or (404 if request.method == "GET" else 400), why=why)
 
 
 async def _form(request: Request) -> Mapping[str, str] | Response:
-    """What was filled in, or why it is not taken."""
+    """The fields of the form, or the response that refuses it."""
     body = b""
     async for part in request.stream():
         body += part
         if len(body) > _FORM_MAX:
             return PlainTextResponse("the answer is too long\n", 413)
     pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
-    given = {name: value.replace("\r\n", "\n") for name, value in pairs}  # as a browser ends its lines
+    given = {name: value.replace("\r\n", "\n") for name, value in pairs}  # browsers send \r\n
     if not hmac.compare_digest(given.get("csrf", "").encode(), site_of(request).keys.csrf.encode()):
         return PlainTextResponse("this form is of another visit: open the page again\n", 403)
     return given
 
 
 def _inputs(given: Mapping[str, str]) -> dict[str, str]:
-    """A line each. Raises UsageError."""
+    """The inputs of the form, one in a line. Raises UsageError."""
     pairs = [line.strip().partition("=") for line in given.get("inputs", "").splitlines() if line.strip()]
     for name, equals, _ in pairs:
         if not name or not equals:
@@ -168,8 +169,8 @@ def _inputs(given: Mapping[str, str]) -> dict[str, str]:
 # --- answers ----------------------------------------------------------------------------------------
 
 
-def _said(view: RunView, given: Mapping[str, str], by: str) -> Iterator[AnswerRequest]:
-    """What the form says. Raises UsageError where it says nothing."""
+def _requests(view: RunView, given: Mapping[str, str], by: str) -> Iterator[AnswerRequest]:
+    """The answers of the form. Raises UsageError if it has none."""
     stage, subject = given.get("stage", ""), given.get("subject", "")
     comment, gate = plain(given.get("comment", ""), 10_000), given.get("gate", "")
     match given.get("action", ""):
@@ -199,7 +200,7 @@ def _amount(text: str) -> float:
 
 
 def _wait(wait: WaitView) -> dict[str, object]:
-    """What waits, and which forms answer it: as the command lines that it names."""
+    """What waits, and the forms that answer it, taken from the commands that it names."""
     verbs = {line.split()[1] for line in wait.commands}
     newest = next((line.split()[3] for line in wait.commands if line.startswith("interlock accept")), "")
     limit = wait.detail.split(":", 1)[0] if wait.reason == "limit" else ""
@@ -215,17 +216,17 @@ def _wait(wait: WaitView) -> dict[str, object]:
 # --- an attempt -------------------------------------------------------------------------------------
 
 
-def _changes(site: Site, view: RunView, made: AttemptView, old: AttemptView | None) -> list[Line]:
-    """Against its input, or against the attempt `old`."""
+def _changes(site: Site, view: RunView, made: AttemptView, old: AttemptView | None) -> list[DiffLine]:
+    """The diff against the attempt's input, or against the attempt `old`."""
     commit = site.app.service.commit_of(view, str(made.id))
     before = made.input_tree if old is None else site.app.service.commit_of(view, str(old.id))
     found = visible_diff(site.app.workspaces, view, before, commit)
-    notes = [Line("hunk", plain(note, 1000)) for note in found.notes]
-    return [*notes, *lines(found.patch, f"interlock diff {view.id} {made.id}")]
+    notes = [DiffLine("hunk", plain(note, 1000)) for note in found.notes]
+    return [*notes, *diff_lines(found.patch, f"interlock diff {view.id} {made.id}")]
 
 
 def _documents(site: Site, view: RunView, made: AttemptView) -> Iterator[tuple[str, str, str]]:
-    """Name, text, and the text as HTML where it is Markdown."""
+    """Name, text, and the text as HTML if it is Markdown."""
     stage = site.app.service.pipeline_of(view.id).stage(made.id.stage)
     for artifact in stage.produces:
         path = PurePosixPath(".interlock/artifacts") / stage.id / artifact.file
@@ -260,7 +261,7 @@ def _templates() -> Environment:
     filters: dict[str, Callable[..., str]] = {
         "plain": lambda text, limit=400: plain(str(text), limit),
         "moment": lambda at: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)),
-        "lasted": _lasted,
+        "lasted": duration,
         "spent": _spent,
         "usage": _usage,
         "mark": lambda status: _MARKS.get(str(status), "?"),
@@ -274,26 +275,19 @@ def _templates() -> Environment:
     return environment
 
 
-def _lasted(seconds: float) -> str:
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{max(0.0, seconds):.1f} s" if seconds < 10 else f"{whole} s"
-    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 def _spent(spent: Spending) -> str:
-    said = [f"{spent.attempts} attempt{'' if spent.attempts == 1 else 's'}"]
-    said += [f"{spent.tokens:,} tokens"] if spent.tokens else []
+    parts = [f"{spent.attempts} attempt{'' if spent.attempts == 1 else 's'}"]
+    parts += [f"{spent.tokens:,} tokens"] if spent.tokens else []
     if spent.cost_usd or (spent.cost_known and spent.tokens):
-        said.append(f"{'' if spent.cost_known else 'at least '}${spent.cost_usd:.2f}")
-    return ", ".join(said)
+        parts.append(f"{'' if spent.cost_known else 'at least '}${spent.cost_usd:.2f}")
+    return ", ".join(parts)
 
 
 def _usage(used: Usage) -> str:
     known = [number for number in (used.tokens_in, used.tokens_out) if number is not None]
-    said = [f"{sum(known):,} tokens"] if known else []
-    said += [f"${used.cost_usd:.4f}"] if used.cost_usd is not None else []
-    return ", ".join(said)
+    parts = [f"{sum(known):,} tokens"] if known else []
+    parts += [f"${used.cost_usd:.4f}"] if used.cost_usd is not None else []
+    return ", ".join(parts)
 
 
 ROUTES = (

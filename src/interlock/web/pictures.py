@@ -1,4 +1,4 @@
-"""A run as pictures: what the graph is drawn from, and its timeline. Pure.
+"""The data of a run's graph and timeline. Pure.
 
 Rule: a picture shows nothing that the page does not say in words too.
 """
@@ -16,13 +16,13 @@ from interlock.core.views import CUT_OFF, NOT_BEGUN, RunPhase, RunView, StageVie
 WIDTH = 1000.0  # units from the run's beginning to its end
 _MARKS = 5
 _SHOWN_MAX = 100  # attempts of a stage, the newest
-_LEAST = 2.0  # units: what is shorter is still seen
+_LEAST = 2.0  # units: shorter bars would not be visible
 _OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Something that took time, in units of the axis. `kind` is work, gates or wait; `tone` a phase or a status."""
+    """A duration, in units of the axis. `kind` is work, gates or wait; `tone` is a phase or a status."""
 
     kind: str
     tone: str
@@ -40,7 +40,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """`marks` are seconds since the beginning, from 0 to the end, at even distances."""
+    """`marks` are seconds since the start, from 0 to the end, at equal distances."""
 
     lanes: tuple[Lane, ...]
     marks: tuple[float, ...]
@@ -77,15 +77,15 @@ def _bars(stage: StageView, axis: _Axis, end: float) -> Iterator[Bar]:
         before = done
         for item in sorted(attempt.verdicts, key=lambda one: one.at):
             kind = "wait" if item.verdict.by else "gates"
-            said = f"{attempt.id} {item.verdict.gate.rpartition('/')[2]} {item.verdict.status}"
-            yield axis.bar(kind, item.verdict.status.value, (before, item.at), said, attempt)
+            title = f"{attempt.id} {item.verdict.gate.rpartition('/')[2]} {item.verdict.status}"
+            yield axis.bar(kind, item.verdict.status.value, (before, item.at), title, attempt)
             before = max(before, item.at)
         if attempt.asked and attempt.phase is AttemptPhase.JUDGING:
             yield axis.bar("wait", "waiting", (before, end), f"{attempt.id} waits for a person", attempt)
 
 
 def graph(pipeline: Pipeline, view: RunView) -> dict[str, object]:
-    """Stages, what needs what, and the loops back with how often they were gone: for a layout to draw."""
+    """Stages, their needs, and the loops back with how often they were used: for a layout to draw."""
     known = {stage.id for stage in view.stages}
     sent = [(str(attempt.id.stage), attempt.sent_back_to) for stage in view.stages for attempt in stage.attempts]
     return {
@@ -102,7 +102,7 @@ def graph(pipeline: Pipeline, view: RunView) -> dict[str, object]:
 
 def _node(stage: StageView, run: RunPhase) -> dict[str, object]:
     tried = len(stage.attempts)
-    said = f"{tried} attempt{'' if tried == 1 else 's'}" if tried else ""
+    attempts = f"{tried} attempt{'' if tried == 1 else 's'}" if tried else ""
     epoch = f"epoch {stage.epoch}" if stage.epoch > 1 else ""
     word = stage_word(stage, run)
     waits = word == Phase.JUDGING and bool(stage.attempts and stage.attempts[-1].asked)
@@ -111,5 +111,5 @@ def _node(stage: StageView, run: RunPhase) -> dict[str, object]:
         "phase": "asked" if waits else "waiting" if word in (CUT_OFF, NOT_BEGUN) else word,
         "says": "waits for a person" if waits else word,
         "worker": stage.worker,
-        "detail": ", ".join(part for part in (said, epoch) if part),
+        "detail": ", ".join(part for part in (attempts, epoch) if part),
     }

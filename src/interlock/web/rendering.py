@@ -1,6 +1,6 @@
 """What agents wrote, as HTML: Markdown, and the lines of a diff in colours.
 
-Rule: no HTML of theirs, no picture, and no link but to the web, is ever let through.
+Rule: no HTML of agents, no image, and no link but to the web gets through.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from pygments.util import ClassNotFound
 
 from interlock.core.text import plain
 
-# ==== interlock.web.rendering
-
 _COLOURED_MAX = 500  # characters of a line
+_LINES_MAX = 5_000
+_HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)")
 
 
 def markdown(text: str) -> str:
@@ -31,7 +31,7 @@ def markdown(text: str) -> str:
 
 
 def coloured(text: str, file: str) -> str:
-    """A line of `file`, in spans that tell its words apart. As it is where the file's language is not known."""
+    """A line of `file`, with syntax highlighting; unchanged if the file's language is not known."""
     lexer = _lexer(file.rpartition("/")[2])
     if lexer is None or len(text) > _COLOURED_MAX:
         return text
@@ -58,15 +58,9 @@ def _formatter() -> HtmlFormatter[str]:
     return HtmlFormatter(nowrap=True, classprefix="c-")
 
 
-# ==== interlock.web.rendering
-
-_LINES_MAX = 5_000
-_HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)")
-
-
 @dataclass(frozen=True, slots=True)
-class Line:
-    """Of a diff. `anchor` is FILE:LINE of the new side, empty where there is none; `sign` its first character."""
+class DiffLine:
+    """A line of a diff. `anchor` is FILE:LINE of the new side, or empty; `sign` is the first character."""
 
     kind: str  # file | hunk | added | removed | same
     text: str
@@ -74,27 +68,27 @@ class Line:
     sign: str = ""
 
 
-def lines(patch: bytes, more: str) -> Iterator[Line]:
-    """The lines of a patch; after the 5,000th one that says `more`."""
+def diff_lines(patch: bytes, more: str) -> Iterator[DiffLine]:
+    """The lines of a patch; after 5,000 lines one that says `more`."""
     file, number = "", 0
     for count, text in enumerate(plain(patch.decode("utf-8", "replace"), 20_000_000).split("\n")):
         if count >= _LINES_MAX:
-            yield Line("hunk", f"more lines: {more}")
+            yield DiffLine("hunk", f"more lines: {more}")
             return
         if text.startswith("+++ "):
             file, number = text.removeprefix("+++ ").removeprefix("b/"), 0
-            yield Line("file", text)
+            yield DiffLine("file", text)
         elif found := _HUNK.match(text):
             number = int(found[1])
-            yield Line("hunk", text)
+            yield DiffLine("hunk", text)
         elif not number or text.startswith("\\"):
-            yield Line("file", text)
+            yield DiffLine("file", text)
         elif text.startswith("diff --git "):
             number = 0
-            yield Line("file", text)
+            yield DiffLine("file", text)
         elif text.startswith("-"):
-            yield Line("removed", coloured(text[1:], file), sign="-")
+            yield DiffLine("removed", coloured(text[1:], file), sign="-")
         else:
             kind = "added" if text.startswith("+") else "same"
-            yield Line(kind, coloured(text[1:], file), f"{file}:{number}", text[:1])
+            yield DiffLine(kind, coloured(text[1:], file), f"{file}:{number}", text[:1])
             number += 1

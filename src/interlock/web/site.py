@@ -26,7 +26,7 @@ Lifespan = Callable[[], AbstractAsyncContextManager[object]]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What a request is answered from. `person` is who started the server."""
+    """What requests are answered from. `person` started the server."""
 
     app: Application
     keys: Keys
@@ -70,8 +70,8 @@ def application(
     hosts: frozenset[str],
     mounts: Mapping[str, tuple[ASGIApp, Lifespan]],
 ) -> ASGIApp:
-    """The whole site behind its guard. `mounts` are other surfaces under a path, with what they need while it runs."""
-    from interlock.web import api, pages  # late: they know the site
+    """The whole site behind its guard. `mounts` are other surfaces by path, each with its lifespan."""
+    from interlock.web import api, pages  # lazy: they import this module
 
     site = Site(app, keys, person, Hub(app.service.history))
 
@@ -85,7 +85,7 @@ def application(
     static = Mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     others: list[BaseRoute] = [Mount(path, mounted) for path, (mounted, _) in mounts.items()]
     routes: list[BaseRoute] = [*api.ROUTES, *pages.ROUTES, static, *others]
-    made = Starlette(routes=routes, lifespan=lifespan, exception_handlers={InterlockError: _wrong})
+    made = Starlette(routes=routes, lifespan=lifespan, exception_handlers={InterlockError: _error_response})
     made.state.site = site
     return Guard(made, keys, hosts, f"interlock_{_port(hosts)}")
 
@@ -94,13 +94,13 @@ def _port(hosts: frozenset[str]) -> str:
     return min(hosts).rpartition(":")[2]
 
 
-def _wrong(request: Request, error: Exception) -> Response:
-    """What was asked for wrongly is 4xx; what is there and cannot be read is 500, with the reason."""
+def _error_response(request: Request, error: Exception) -> Response:
+    """A wrong request is 4xx; data that cannot be read is 500, with the reason."""
     usage = isinstance(error, UsageError)
     if request.url.path.startswith("/api/"):
         from interlock.service.formats import document
 
         return Response(document(error=str(error)), 404 if usage else 500, media_type="application/json")
-    from interlock.web.pages import wrong_page
+    from interlock.web.pages import error_page
 
-    return wrong_page(request, str(error), 0 if usage else 500)
+    return error_page(request, str(error), 0 if usage else 500)
