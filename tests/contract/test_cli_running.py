@@ -361,7 +361,7 @@ def test_an_interrupt_asks_what_is_meant(root: Path, name: str) -> None:
         until(screen, b"next: ")
         assert child.wait(timeout=60) == code
     assert b"at work: code/1.1 (" in told
-    assert b"it begins anew when the run goes on" in told
+    assert b"it starts again when the run goes on" in told
     assert (b"it is not cancelled" in told) == (b"n\r" in keys)
     assert world.show()["phase"] == phase
     if name == "stop":  # what nobody does is not shown as at work

@@ -43,7 +43,7 @@ def test_what_cannot_be_the_task_is_told(world: World) -> None:
     world.ask("run", "quick", "fix it").ended(2, "quick is a pipeline and no task: `interlock run -p quick 'fix it'`")
     world.ask("run", "-p", "quick", "fix", "it").ended(2, "quote the task, as in `interlock run -p quick 'fix it'`")
     world.ask("run", "quick").ended(2, "quick is a pipeline and no task: `interlock run -p quick TASK`")
-    world.ask("run", "fix it", "-t", "fix it").ended(2, "the task is there twice")
+    world.ask("run", "fix it", "-t", "fix it").ended(2, "there are two tasks")
     world.ask("run", "@nobody").ended(
         2, "@nobody: there is no file nobody", "begins with @ itself comes on standard input"
     )

@@ -51,7 +51,7 @@ def test_a_gate_that_cannot_run_is_told_with_what_is_missing_and_what_brings_it(
     world = new_world(tmp_path, files)
     said = world.ask("init").ended(0, "test CANNOT RUN on what is there now: ")
     assert "the module nowhere_to_be_found is missing: the extra fancy brings it" in said.err
-    assert "mend test, as told above, until this is green: interlock check -p quick" in next_of(said.err)
+    assert "mend test, as shown above, until this is green: interlock check -p quick" in next_of(said.err)
     assert "      # it cannot run on what is there now: " in quick(world)
     assert world.ask("validate").code == 0
 

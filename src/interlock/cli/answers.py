@@ -179,7 +179,7 @@ def _typed_answer(app: Application, view: RunView, wait: WaitView) -> AnswerRequ
             case "l":
                 return None
             case _:
-                note("say one of the letters in brackets")
+                note("type one of the letters in brackets")
 
 
 def _diff(app: Application, view: RunView, wait: WaitView) -> str:

@@ -17,7 +17,7 @@ from interlock.cli.terminal import open_streams
 # verb: (module and click command, one line of help); in the order of `--help`
 VERBS: dict[str, tuple[str, str]] = {
     "init": ("interlock.cli.verbs.init:init", "Write pipelines that fit this repository."),
-    "validate": ("interlock.cli.verbs.pipelines:validate", "Say everything that is wrong with a pipeline file."),
+    "validate": ("interlock.cli.verbs.pipelines:validate", "Report every mistake in a pipeline file."),
     "plan": ("interlock.cli.verbs.pipelines:plan", "Show what a run would do."),
     "run": ("interlock.cli.verbs.run:run", "Start a run and follow it to its end."),
     "status": ("interlock.cli.verbs.runs:status", "Where a run is, in a few lines."),
@@ -27,8 +27,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "diff": ("interlock.cli.verbs.diff:diff", "What differs between attempts, stages and the base."),
     "watch": ("interlock.cli.verbs.runs:watch", "Follow a run."),
     "shell": ("interlock.cli.verbs.shell:shell", "A shell in a fresh checkout of a candidate."),
-    "resume": ("interlock.cli.verbs.run:resume", "Go on with a run."),
-    "retry": ("interlock.cli.verbs.answers:retry", "Give a stage another attempt, with a word or a fix of yours."),
+    "resume": ("interlock.cli.verbs.run:resume", "Resume a run."),
+    "retry": ("interlock.cli.verbs.answers:retry", "Give a stage another attempt, with feedback or a fix of yours."),
     "approve": ("interlock.cli.verbs.answers:approve", "Say yes to what waits for an approval."),
     "reject": ("interlock.cli.verbs.answers:reject", "Say no to what waits for an approval."),
     "accept": ("interlock.cli.verbs.answers:accept", "Accept a rejected candidate."),
@@ -39,7 +39,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "export": ("interlock.cli.verbs.runs:export", "A run as JSON, JUnit, SARIF or Markdown."),
     "serve": ("interlock.cli.verbs.servers:serve", "Show the runs in a browser, and steer them."),
     "mcp": ("interlock.cli.verbs.servers:mcp", "Serve agents over MCP, on stdin and stdout."),
-    "doctor": ("interlock.cli.verbs.doctor:doctor", "Look at what Interlock needs and uses on this machine."),
+    "doctor": ("interlock.cli.verbs.doctor:doctor", "Check what Interlock needs and uses on this machine."),
     "gc": ("interlock.cli.verbs.gc:gc", "Remove what no run needs any more."),
     "help": ("interlock.cli.verbs.standalone:help_verb", "The verbs, or the options of one."),
     "completion": ("interlock.cli.verbs.standalone:completion", "Print the script for shell completion."),

@@ -71,7 +71,7 @@ def check_runs(cwd: Path, environ: Mapping[str, str], identity: Identity) -> Ite
             yield DoctorResult("identity", "note", app.notice)
         if identity.begun_anew:
             yield DoctorResult(
-                "identity", "note", f"its folder was begun anew, when this was said: {identity.begun_anew}"
+                "identity", "note", f"its folder was begun anew, with this notice: {identity.begun_anew}"
             )
         yield from _check_journal(app)
     except InterlockError as error:
@@ -185,7 +185,8 @@ def _evidence(app: Application, runs: Sequence[RunSummary]) -> Iterator[DoctorRe
     names = _names(list(dict.fromkeys(run for run, _ in found.missing)))
     text = (
         f"{len(found.missing)} of {count(found.checked, 'file')} that the newest events name are gone or cut short"
-        f" (of {names}), such as {found.missing[0][1]} in {app.paths.blobs}: put a copy back; what needs none goes on"
+        f" (of {names}), such as {found.missing[0][1]} in {app.paths.blobs}: put a copy back; runs that need none of"
+        " them go on"
     )
     yield DoctorResult("evidence", "bad", text, Exit.INFRASTRUCTURE)
 

@@ -81,7 +81,7 @@ def drive(app: Application, run: str, display: DisplayOptions, *, take_over: boo
     with signals_as_interrupt():
         choice = _drive_shown(app, run, display, take_over=take_over, after=after)
     if choice and app.service.locate_run(run).phase in OVER:
-        note(f"run {run} came to its end meanwhile")
+        note(f"run {run} has ended meanwhile")
         choice = ""
     match choice:
         case "detach":
@@ -228,7 +228,7 @@ def _ask_after_interrupt(app: Application, run: str) -> str:
             if word in _CHOICES:
                 return _CHOICES[word]
             if word != "cancel":
-                note("say one of the letters in brackets, or the whole word cancel")
+                note("type one of the letters in brackets, or the whole word cancel")
             elif confirm(f"end run {run} for good, with no branch delivered?"):
                 return "cancel"
             else:
@@ -244,7 +244,7 @@ def _at_stake(app: Application, run: str) -> Iterator[str]:
     if working:
         now = app.service.clock.now()
         names = ", ".join(f"{each.id} ({duration(now - each.started_at)})" for each in working)
-        yield f"at work: {names}; detach and stop end that, and it begins anew when the run goes on"
+        yield f"at work: {names}; detach and stop end it, and it starts again when the run goes on"
 
 
 # --- a run that another process drives ------------------------------------------------------------

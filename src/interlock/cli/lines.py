@@ -48,14 +48,14 @@ _OfRun = RunStarted | OwnerChanged | AnswerTaken | Refused | EffectErrored | Del
 _TOO_LATE = {
     "VerdictGiven": "a verdict",
     "CandidateProduced": "the candidate",
-    "AttemptStarted": "the begin",
+    "AttemptStarted": "the start",
     "AttemptErrored": "the end",
     "AttemptLost": "the loss",
     "HandoffAccepted": "the acceptance",
     "CandidateRejected": "the rejection",
     "ApprovalAsked": "the question",
     "InputPrepared": "the input",
-    "SentBack": "the way back",
+    "SentBack": "the loop back",
     "Paused": "the pause",
     "answer": "an answer",
 }
@@ -295,7 +295,7 @@ def _of_run(event: _OfRun, at: float) -> str:
         case Refused():
             what = _TOO_LATE.get(event.what, event.what)
             subject = "" if event.what == "answer" else f" of {safe(event.subject, 80)}" if event.subject else ""
-            return f"{what}{subject} counts no more: {safe(event.why)}"
+            return f"{what}{subject} comes too late: {safe(event.why)}"
         case EffectErrored():
             again = _again(at, event.retry_at, permanent=event.permanent, tries=event.number)
             return f"infrastructure: {event.effect}: {safe(event.why)}; {again}"

@@ -68,7 +68,7 @@ def _unread_answer(view: RunView) -> Iterator[str]:
     if not view.owner:
         yield "an answer waits in its inbox until the run goes on"
         return
-    yield "an answer waits in its inbox until its owner looks; where that hangs:"
+    yield "an answer waits in its inbox until its owner looks; if the owner hangs:"
     yield f"  interlock resume --take-over {view.id}"
 
 

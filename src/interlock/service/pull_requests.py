@@ -93,7 +93,7 @@ class PullRequests:
         existing = self._gh(["gh", "pr", "list", f"--head={view.branch}", "--json=url", "--jq=.[].url"])
         url = _address(existing) or _address(self._gh(words))
         if not url:
-            raise InfrastructureError(f"gh told no address: see `gh pr list --head {view.branch}`")
+            raise InfrastructureError(f"gh printed no address: see `gh pr list --head {view.branch}`")
         return url
 
     def _gh(self, words: list[str]) -> str:

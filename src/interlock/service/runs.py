@@ -72,7 +72,7 @@ def _require_branch(pipeline: Pipeline, started: RunStarted) -> None:
 
 def _task(task: str) -> str:
     if not task.strip():
-        raise UsageError('the task is empty: say it as in `interlock run "TASK"`, with @FILE or on standard input')
+        raise UsageError('the task is empty: give it as in `interlock run "TASK"`, with @FILE or on standard input')
     _require_fit("the task", task)
     return task
 

@@ -88,8 +88,8 @@ def paths_of(environ: Mapping[str, str]) -> Paths:
     )
     if paths.cache.is_relative_to(paths.state) or paths.state.is_relative_to(paths.cache):
         raise UsageError(
-            f"the state folder {paths.state} and the cache folder {paths.cache}, where agents work, lie in each other: "
-            "name another place in INTERLOCK_STATE_HOME or INTERLOCK_CACHE_HOME"
+            f"the state folder {paths.state} and the cache folder {paths.cache}, where agents work, are inside each"
+            " other: name another place in INTERLOCK_STATE_HOME or INTERLOCK_CACHE_HOME"
         )
     return paths
 

@@ -189,7 +189,7 @@ def _requests(view: RunView, given: Mapping[str, str], by: str) -> Iterator[Answ
         case "raise":
             yield from resume_answers(view, ((given.get("limit", ""), _amount(given.get("amount", ""))),), by)
         case other:
-            raise UsageError(f"{plain(other, 40) or 'nothing'} is no answer")
+            raise UsageError(f"{plain(other, 40) or 'nothing'} is not an answer")
 
 
 def _amount(text: str) -> float:

@@ -56,7 +56,7 @@ def test_status_tells_of_an_answer_that_waits() -> None:
         return click.unstyle("\n".join(status_page(run, unread=unread)))
 
     hangs = view(RunPhase.RUNNING, owner="process 7")
-    assert f"until its owner looks; where that hangs:\n  interlock resume --take-over {RUN}" in page(hangs)
+    assert f"until its owner looks; if the owner hangs:\n  interlock resume --take-over {RUN}" in page(hangs)
     assert "an answer waits in its inbox until the run goes on" in page(view(RunPhase.INTERRUPTED))
     assert "inbox" not in page(hangs, unread=False)
 

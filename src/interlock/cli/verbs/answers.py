@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 _PLAIN = click.option("--plain", is_flag=True, help="One line for each transition, never redrawn.")
 _JSON = click.option("--json", "json", is_flag=True, help="Events as NDJSON on stdout.")
-_GATE = click.option("-g", "--gate", metavar="GATE", default="", help="Which gate, where several wait.")
+_GATE = click.option("-g", "--gate", metavar="GATE", default="", help="Which gate, if several wait.")
 
 
 @click.command()
 @click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2]", shell_complete=targets)
 @_GATE
-@click.option("-m", "--message", metavar="TEXT", default="", help="A word that stays with it.")
+@click.option("-m", "--message", metavar="TEXT", default="", help="A comment, kept with the answer.")
 @_PLAIN
 @_JSON
 def approve(target: tuple[str, ...], gate: str, message: str, plain: bool, json: bool) -> int:
@@ -83,8 +83,8 @@ def retry(target: tuple[str, ...], message: str, commit: str, now: bool, plain: 
 
 @click.command()
 @click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2]", shell_complete=targets)
-@click.option("--override", is_flag=True, help="Although a hard gate said no: it stays visible for good.")
-@click.option("-m", "--message", metavar="TEXT", default="", help="Why; it stays with it.")
+@click.option("--override", is_flag=True, help="Although a hard gate said no; this stays visible for good.")
+@click.option("-m", "--message", metavar="TEXT", default="", help="Why; kept with the acceptance.")
 @_PLAIN
 @_JSON
 def accept(target: tuple[str, ...], override: bool, message: str, plain: bool, json: bool) -> int:
@@ -106,12 +106,12 @@ def accept(target: tuple[str, ...], override: bool, message: str, plain: bool, j
 
 @click.command()
 @click.argument("run", required=False, default="", shell_complete=runs)
-@click.option("-m", "--message", metavar="TEXT", default="", help="Why; it stays with the run.")
+@click.option("-m", "--message", metavar="TEXT", default="", help="Why; kept with the run.")
 @_PLAIN
 @_JSON
 def cancel(run: str, message: str, plain: bool, json: bool) -> int:
-    """End RUN for good. What was accepted in it stays to be seen; nothing is delivered. Where the branch is being made
-    at this moment, it is waited for, and the run is not cancelled."""
+    """End RUN for good. What was accepted in it stays to be seen; nothing is delivered. If the branch is being created
+    at this moment, this waits for it, and the run is not cancelled."""
     from interlock.cli.answers import answer, unfinished
     from interlock.cli.drive import DisplayOptions, report_uncancelled
     from interlock.cli.exits import Exit

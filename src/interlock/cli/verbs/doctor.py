@@ -55,9 +55,9 @@ class _Checkup:
 @click.option("--bring-back", "back", metavar="RUN", multiple=True, help="List one that was set aside again; or all.")
 @click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
 def doctor(live: str, aside: tuple[str, ...], back: tuple[str, ...], json: bool) -> int:
-    """Look at git, Python, agents, the state folder, the disk and the pipelines, and read every run.
+    """Check git, Python, agents, the state folder, the disk and the pipelines, and read every run.
 
-    A damaged run that nothing can mend can be set aside: it leaves the lists, and all that is left of it stays."""
+    A damaged run that nothing can mend can be set aside: it leaves the lists, and nothing of it is removed."""
     from interlock.service.formats import document
 
     if aside or back:
@@ -136,7 +136,7 @@ def set_aside(names: Sequence[str]) -> dict[str, str]:
         for run in chosen:
             if run not in damaged:
                 phase = app.service.locate_run(run).phase
-                cure = "nothing is to be done" if phase in OVER else f"`interlock cancel {run}` ends it"
+                cure = "nothing needs to be done" if phase in OVER else f"`interlock cancel {run}` ends it"
                 raise UsageError(f"run {run} is {phase}, and not damaged: {cure}")
         for run in chosen:
             app.aside.put(run, damaged[run])

@@ -18,9 +18,7 @@ import click
 
 from interlock.cli.application import application
 from interlock.cli.terminal import note, say
-from interlock.cli.words import MARKS, safe
 from interlock.ports import InterlockError
-from interlock.service.formats import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -107,7 +105,7 @@ def _next_steps(scaffold: Scaffold, proved: GateProof | None, *, is_new: bool) -
     if scaffold.unfilled:
         yield "put the line that starts your coding agent into .interlock/common.yaml, under agents"
     if proved and proved.blocked:
-        yield f"mend {', '.join(proved.blocked)}, as told above, until this is green: interlock check -p quick"
+        yield f"mend {', '.join(proved.blocked)}, as shown above, until this is green: interlock check -p quick"
     elif is_new and not (proved and proved.green):
         yield "see what the gates say of what is there now: interlock check -p quick"
     if is_new:
@@ -153,6 +151,7 @@ def _prove_files(root: Path, plan: Callable[[Known], Scaffold], known: Known, sc
 
 def prove(app: Application, tests: frozenset[str]) -> GateProof:
     """Run setup and gates on the working tree; `tests` are the gates that run tests. Ctrl-C ends this alone."""
+    from interlock.cli.words import safe
     from interlock.pipelinefile.scaffold import Learned
 
     gates: list[GateLearned] = []
@@ -202,8 +201,10 @@ def _with_short_setup(pipeline: Pipeline) -> Pipeline:
 
 def _learn(app: Application, checked: Checked, tests: frozenset[str]) -> GateLearned | None:
     """Print the result of a gate, and return what is learned from it; None if it passed or was not asked."""
+    from interlock.cli.words import MARKS, safe
     from interlock.core.events import VerdictStatus
     from interlock.pipelinefile.scaffold import GateLearned, missing_in
+    from interlock.service.formats import count
 
     judgement = checked.judgement
     if judgement is None:
@@ -237,6 +238,7 @@ def _learn(app: Application, checked: Checked, tests: frozenset[str]) -> GateLea
 
 def _broken_tests_pass(checked: Checked, paths: tuple[str, ...], about: str) -> GateLearned:
     """A gate that passes although these test files are broken. The other test files do break it."""
+    from interlock.cli.words import safe
     from interlock.pipelinefile.scaffold import GateLearned
 
     heeds = len(paths) < len(checked.gate.breaks)
@@ -264,6 +266,8 @@ def _tests(app: Application, checked: Checked, judgement: Judgement) -> tuple[Ra
 
 def _reason(judgement: Judgement) -> str:
     """The most useful line of the message of a failed setup or gate."""
+    from interlock.cli.words import safe
+
     if not judgement.findings:
         return "no reason given"
     message = judgement.findings[0].message.replace(

@@ -42,7 +42,7 @@ class _ReadFile:
 @click.option("--resolved", is_flag=True, help="Print the pipeline with all that was filled in, as YAML.")
 @click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
 def validate(pipeline: str, name: str, resolved: bool, json: bool) -> int:
-    """Say everything that is wrong with a pipeline file, each as file:line:column. Exit code 2 where it is."""
+    """Report every mistake in a pipeline file, each as file:line:column. Exit code 2 if there are mistakes."""
     from interlock.cli.pipelines import chosen, locate_all, repository_here
 
     root, name = repository_here(), chosen(pipeline, name)
@@ -292,7 +292,7 @@ def _limit_lines(pipeline: Pipeline, worst: Mapping[str, int]) -> Iterator[str]:
     each = ", ".join(f"{name} {number}" for name, number in worst.items())
     yield f"worst case: {most} attempts" + (f" ({each}; the limit is {limits.attempts})" if each else "")
     if reviews := reviews_worst(pipeline, worst):
-        yield f"and at most {count(reviews, 'review')}, each asked again where its answer is none"
+        yield f"and at most {count(reviews, 'review')}, each repeated if its answer is not valid"
     yield f"limits: {', '.join(_amounts(limits))}"
 
 

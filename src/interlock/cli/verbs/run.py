@@ -27,8 +27,8 @@ _TASK_BYTES_READ_MAX = 1_000_000  # more than any task may have: an endless file
 
 @click.command()
 @click.argument("words", metavar="[TASK]", nargs=-1)
-@click.option("-t", "--task", metavar="TEXT", help="What is to be done; @FILE is a file that says it.")
-@click.option("--task-file", metavar="FILE", type=click.Path(dir_okay=False), help="A file that says it; - is stdin.")
+@click.option("-t", "--task", metavar="TEXT", help="The task; @FILE reads it from a file.")
+@click.option("--task-file", metavar="FILE", type=click.Path(dir_okay=False), help="A file with the task; - is stdin.")
 @click.option("-i", "--input", "inputs", metavar="KEY=VALUE", multiple=True, help="An input of the pipeline.")
 @click.option(
     "-p",
@@ -39,7 +39,7 @@ _TASK_BYTES_READ_MAX = 1_000_000  # more than any task may have: an endless file
     help="Which pipeline, by name or path.",
     shell_complete=pipelines,
 )
-@click.option("--base", metavar="REF", help="Start from this commit; `worktree` takes what is uncommitted along.")
+@click.option("--base", metavar="REF", help="Start from this commit; `worktree` includes uncommitted changes.")
 @click.option("--until", metavar="STAGE", default="", help="Leave out what comes after.")
 @click.option("-d", "--detach", "detach", is_flag=True, help="Run in the background.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and write nothing.")
@@ -77,7 +77,7 @@ def run(
 def resume(
     run: str, take_over: bool, raised: tuple[str, ...], branch: str | None, detach: bool, plain: bool, json: bool
 ) -> int:
-    """Go on with RUN: after a crash, an interrupt, or a pause of the run's own."""
+    """Resume RUN: after a crash, an interrupt, or a pause of the run's own."""
     from interlock.cli.answers import unfinished
     from interlock.cli.drive import DisplayOptions, drive, drive_detached, finish
     from interlock.cli.words import OVER
@@ -118,7 +118,7 @@ def _positional(words: tuple[str, ...], text: str | None, name: str) -> str | No
     if not words:
         return text
     if text is not None:
-        raise UsageError("the task is there twice: say it by -t or by position")
+        raise UsageError("there are two tasks: give one, by -t or by position")
     if not name and _is_pipeline(words[0]):
         task = _quoted(" ".join(words[1:]))
         raise UsageError(f"{words[0]} is a pipeline and no task: `interlock run -p {words[0]} {task}`")
@@ -152,7 +152,7 @@ def _task(text: str | None, file: str | None) -> str:
     if text is None and file is not None and file != "-":
         return _read(f"--task-file {file}", Path(file))
     if text is None and file is None and sys.stdin.isatty():
-        raise UsageError('there is no task: say it as in `interlock run "TASK"`, with @FILE or on standard input')
+        raise UsageError('there is no task: give it as in `interlock run "TASK"`, with @FILE or on standard input')
     return sys.stdin.buffer.read(_TASK_BYTES_READ_MAX).decode("utf-8", "replace")
 
 

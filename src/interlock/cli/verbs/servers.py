@@ -30,7 +30,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 @click.command()
 @click.option(
-    "--host", default="127.0.0.1", show_default=True, help="The interface; others than loopback need --allow-remote."
+    "--host", default="127.0.0.1", show_default=True, help="The interface; other than loopback needs --allow-remote."
 )
 @click.option("--port", default=PORT, show_default=True, type=click.IntRange(0, 65_535), help="0: any that is free.")
 @click.option(
