@@ -16,11 +16,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from interlock.ports import InfrastructureError, UsageError
+from interlock.ports import InfrastructureError, UsageError, disk
+from interlock.ports.disk import disk_error
 from interlock.process import Captured
-from interlock.workspaces import damage, filters, lfs, storage, synced, trees
+from interlock.workspaces import damage, filters, lfs, storage, trees
 from interlock.workspaces.git import Git, Trust, complaint
-from interlock.workspaces.objects import Objects, commit_object, disk_trouble
+from interlock.workspaces.objects import Objects, commit_object
 
 WORKTREE = "worktree"
 _HEX = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
@@ -95,7 +96,7 @@ def renew(store: Path, objects: Objects, origin: Origin, environ: Mapping[str, s
         try:
             damage.set_aside(Git(environ, store), store)
         except OSError as error:
-            raise disk_trouble(store, error) from error
+            raise disk_error(store, error) from error
         _fetch(store, origin, environ, "--refetch")
 
 
@@ -117,9 +118,9 @@ def _fetch(store: Path, origin: Origin, environ: Mapping[str, str], *more: str) 
 def _keep(store: Path, ref: str, commit: str) -> None:
     """The ref says that all of it is there: objects, and that the commit has no past. So it comes last."""
     try:
-        synced.sync_tree(store)
+        disk.sync_tree(store)
     except OSError as error:
-        raise disk_trouble(store, error) from error
+        raise disk_error(store, error) from error
     storage.create_ref(store, ref, commit)
 
 
@@ -133,7 +134,7 @@ def import_worktree(store: Path, objects: Objects, origin: Origin, environ: Mapp
     try:
         folder = Path(tempfile.mkdtemp(prefix="worktree-", dir=storage.own(store, "tmp")))
     except OSError as error:
-        raise disk_trouble(store, error) from error
+        raise disk_error(store, error) from error
     try:
         tree = _written(store, objects, origin, environ, folder)
     finally:

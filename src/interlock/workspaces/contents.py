@@ -13,11 +13,12 @@ from functools import cached_property
 from pathlib import Path
 
 from interlock.ports import InfrastructureError, UsageError
+from interlock.ports.disk import disk_error
 from interlock.workspaces import base, layout, lfs, trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.git import Git, Trust
 from interlock.workspaces.layout import CheckoutIndex
-from interlock.workspaces.objects import CHUNK, Objects, disk_trouble
+from interlock.workspaces.objects import CHUNK, Objects
 from interlock.workspaces.scan import shown
 from interlock.workspaces.trees import Listing
 
@@ -167,7 +168,7 @@ class Contents:
                     file.write(chunk)
             laid.seen[path] = layout.seen(target.lstat())
         except OSError as error:
-            raise disk_trouble(target, error) from error
+            raise disk_error(target, error) from error
         if digest.hexdigest() != sha256:
             raise InfrastructureError(f"{shown(path)}: its content is damaged: run `git lfs fsck`", permanent=True)
 

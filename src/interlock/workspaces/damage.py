@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from interlock.workspaces import synced
+from interlock.ports import disk
 from interlock.workspaces.git import Git
 
 
@@ -23,4 +23,4 @@ def set_aside(git: Git, store: Path) -> None:
     for path in (store / "objects").glob("??/*"):
         if path.stat().st_size == 0:
             path.unlink()
-    synced.sync_files([packs])
+    disk.sync_files([packs])

@@ -14,14 +14,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from interlock.core.branches import is_branch
-from interlock.ports import DeliveryRefused, InfrastructureError, Stamp
+from interlock.ports import DeliveryRefused, InfrastructureError, Stamp, disk
+from interlock.ports.disk import disk_error
 from interlock.process import Captured
-from interlock.workspaces import filters, synced, trees
+from interlock.workspaces import filters, trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.compare import COMMITTER, identity, write_commit
 from interlock.workspaces.git import Git, Trust, complaint
 from interlock.workspaces.identity import identities
-from interlock.workspaces.objects import Commit, Objects, commit_object, disk_trouble
+from interlock.workspaces.objects import Commit, Objects, commit_object
 from interlock.workspaces.quarantine import beside, quarantine
 from interlock.workspaces.scan import ARTIFACTS
 from interlock.workspaces.trees import Entry
@@ -133,9 +134,9 @@ def _refuse_checked_out(branch: str, there: _There) -> None:
 def _sync(folder: Path) -> None:
     """git syncs the contents of what it writes, and not the folders that name it."""
     try:
-        synced.sync_tree(folder)
+        disk.sync_tree(folder)
     except OSError as error:
-        raise disk_trouble(folder, error) from error
+        raise disk_error(folder, error) from error
 
 
 def _planned(git: Git, objects: Objects, parcel: Parcel) -> list[tuple[str, str, str]]:

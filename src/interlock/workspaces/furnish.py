@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from interlock.ports import Checkout, CheckoutSpec, InfrastructureError, UsageError
+from interlock.ports.disk import disk_error
 from interlock.workspaces import layout, setup_code, setup_paths, trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.contents import Contents
 from interlock.workspaces.layout import CheckoutIndex
-from interlock.workspaces.objects import Commit, Objects, disk_trouble
+from interlock.workspaces.objects import Commit, Objects
 from interlock.workspaces.places import Places
 from interlock.workspaces.setup import Recipes, SetupInput
 from interlock.workspaces.setup_paths import copy_tree
@@ -158,7 +159,7 @@ def _put_back(parts: CheckoutParts, tree: Path, listing: Listing, laid: Checkout
     try:
         layout.lay_again(parts.objects, changed, tree, laid)
     except OSError as error:
-        raise disk_trouble(tree, error) from error
+        raise disk_error(tree, error) from error
 
 
 def _untracked(tree: Path, listing: Listing, replaced: frozenset[bytes], named: frozenset[bytes]) -> list[bytes]:

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from interlock.ports import InfrastructureError
+from interlock.ports import InfrastructureError, disk
 from interlock.process import end_left
-from interlock.workspaces import storage, synced
+from interlock.workspaces import storage
 from interlock.workspaces.git import Git
 from interlock.workspaces.removal import remove
 
@@ -77,7 +77,7 @@ def collect(git: Git, store: Path, places: Sequence[Path], wish: GcPolicy) -> Co
         for name in ("kits", "setup", "tmp"):
             old = sorted(_old(storage.own(store, name), wish), key=_says_that_another_is_whole, reverse=True)
             stays += _removed(old)
-        synced.sync_tree(store)  # a ref that came back would name what was pruned
+        disk.sync_tree(store)  # a ref that came back would name what was pruned
         objects = _count(git)
         _prune(git, store, wish)
         left = _count(git)

@@ -16,8 +16,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from interlock.ports.disk import disk_error
 from interlock.workspaces import trees
-from interlock.workspaces.objects import Objects, disk_trouble
+from interlock.workspaces.objects import Objects
 from interlock.workspaces.removal import is_folder, remove
 from interlock.workspaces.trees import Entry, Listing
 
@@ -75,7 +76,7 @@ def lay_out(objects: Objects, listing: Listing, tree: Path) -> CheckoutIndex:
         _write_files(objects, root, files, laid)
         _write_links(objects, root, links, laid)
     except OSError as error:
-        raise disk_trouble(tree, error) from error
+        raise disk_error(tree, error) from error
     return laid
 
 

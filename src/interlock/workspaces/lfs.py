@@ -12,9 +12,11 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from interlock.workspaces import storage, synced
+from interlock.ports import disk
+from interlock.ports.disk import disk_error
+from interlock.workspaces import storage
 from interlock.workspaces.git import Git
-from interlock.workspaces.objects import Objects, disk_trouble
+from interlock.workspaces.objects import Objects
 
 _VERSION = b"version https://git-lfs.github.com/spec/v1"
 POINTER = re.compile(  # the specification of Git LFS, version 1
@@ -28,9 +30,9 @@ def pointers(store: Path, objects: Objects, oids: Mapping[bytes, str]) -> dict[b
     kept = {sha256: oids[path] for path, (sha256, _) in found.items() if sha256}
     if kept:
         try:
-            synced.sync_tree(store / "objects")
+            disk.sync_tree(store / "objects")
         except OSError as error:
-            raise disk_trouble(store, error) from error
+            raise disk_error(store, error) from error
     for sha256, oid in kept.items():
         storage.create_ref(store, storage.contents_ref(sha256), oid)
     return {path: _written(objects, *found[path]) if found[path][0] else oid for path, oid in oids.items()}
@@ -61,10 +63,10 @@ def place_of(folder: Path, sha256: str) -> Path:
 def give(objects: Objects, oid: str, place: Path) -> None:
     """Put a blob of the store to where git-lfs has it. Raises InfrastructureError."""
     try:
-        synced.make_folder(place.parent)
-        synced.put_file(place, content(objects, oid), mode=0o644)
+        disk.make_folder(place.parent)
+        disk.put_file(place, content(objects, oid), mode=0o644)
     except OSError as error:
-        raise disk_trouble(place, error) from error
+        raise disk_error(place, error) from error
 
 
 def _digest(objects: Objects, oid: str) -> tuple[str, int]:

@@ -19,16 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interlock.ports import InfrastructureError, UsageError
+from interlock.ports.disk import disk_error, make_folder, put_file, sync_files, sync_many, write_temporary
 from interlock.process.dialogue import Dialogue
 from interlock.workspaces import trees
 from interlock.workspaces.git import Git
-from interlock.workspaces.synced import make_folder, put_file, sync_files, sync_many, write_temporary
 from interlock.workspaces.trees import Listing
 
 CHUNK = 1 << 20
 _AHEAD = 256  # questions asked before the first answer is read; fits a pipe
 _LISTED_MAX = 400_000  # entries kept in memory, over all listings
-_ELSEWHERE = "name another folder in INTERLOCK_STATE_HOME or INTERLOCK_CACHE_HOME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,9 +270,9 @@ class Objects:
                 batch[oid] = write_temporary(self._folder, chunks, prefix="tmp_obj_")
                 return
             make_folder(path.parent)
-            put_file(path, chunks, prefix="tmp_obj_")
+            put_file(path, chunks, mode=0o444, prefix="tmp_obj_")
         except OSError as error:
-            raise disk_trouble(path, error) from error
+            raise disk_error(path, error) from error
 
     def _settle(self, batch: Mapping[str, Path]) -> None:
         """Onto the disk, then under their names, and these onto the disk."""
@@ -285,19 +284,7 @@ class Objects:
                 temporary.replace(path)
             sync_many(self._folder, self._batches.met | {self.loose(oid).parent for oid in batch})
         except OSError as error:
-            raise disk_trouble(self._folder, error) from error
-
-
-def disk_trouble(path: Path | str, error: OSError) -> InfrastructureError:
-    """What to raise where the disk fails."""
-    mend = {
-        errno.ENOSPC: "the disk is full: make room",
-        errno.EDQUOT: "the quota is used up: make room",
-        errno.EROFS: f"the file system is read-only: mount it writable, or {_ELSEWHERE}",
-        errno.EACCES: f"no permission: mend its rights, or {_ELSEWHERE}",
-    }
-    said = mend.get(error.errno or 0, error.strerror or str(error))
-    return InfrastructureError(f"{path}: {said}", permanent=error.errno in (errno.EROFS, errno.EACCES))
+            raise disk_error(self._folder, error) from error
 
 
 def commit_object(tree: str, parents: Sequence[str], author: str, committer: str, message: str) -> bytes:

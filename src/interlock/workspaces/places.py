@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from interlock.core.ids import AttemptId
 from interlock.ports import Checkout, InfrastructureError
+from interlock.ports.disk import disk_error
 from interlock.process import end_left
-from interlock.workspaces.objects import disk_trouble
 from interlock.workspaces.removal import remove
 
 _TRIES_MAX = 1000
@@ -37,7 +37,7 @@ class Places:
             except FileExistsError:
                 continue
             except OSError as error:
-                raise disk_trouble(root, error) from error
+                raise disk_error(root, error) from error
             return _furnished(root)
         raise InfrastructureError(f"{parent}: no free place for {attempt}")
 
@@ -52,7 +52,7 @@ class Places:
             self.folder.mkdir(parents=True, exist_ok=True)
             return _furnished(Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=self.folder)))
         except OSError as error:
-            raise disk_trouble(self.folder, error) from error
+            raise disk_error(self.folder, error) from error
 
     def discard(self, run: str, attempt: AttemptId) -> int:
         """Remove what the attempt has, as `wipe`. Returns the highest number among its places, 0 for none."""
@@ -89,5 +89,5 @@ def _furnished(root: Path) -> Checkout:
         for folder in (checkout.tree, checkout.home, checkout.tmp):
             folder.mkdir()
     except OSError as error:
-        raise disk_trouble(root, error) from error
+        raise disk_error(root, error) from error
     return checkout

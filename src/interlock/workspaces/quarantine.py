@@ -15,8 +15,9 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from interlock.workspaces import synced
-from interlock.workspaces.objects import CHUNK, disk_trouble
+from interlock.ports import disk
+from interlock.ports.disk import disk_error
+from interlock.workspaces.objects import CHUNK
 
 _PREFIX = "tmp_objdir-interlock-"  # as git names its own
 
@@ -28,14 +29,14 @@ def quarantine(objects: Path) -> Iterator[dict[str, str]]:
     try:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=objects))
     except OSError as error:
-        raise disk_trouble(objects, error) from error
+        raise disk_error(objects, error) from error
     try:
         yield {"GIT_OBJECT_DIRECTORY": str(folder)}
-        synced.sync_tree(folder)
+        disk.sync_tree(folder)
         _let_out(folder, objects)
-        synced.sync_tree(objects)
+        disk.sync_tree(objects)
     except OSError as error:
-        raise disk_trouble(objects, error) from error
+        raise disk_error(objects, error) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -15,11 +15,12 @@ from pathlib import Path
 
 from interlock.core.events import Finding
 from interlock.ports import InfrastructureError, UnfitTree
+from interlock.ports.disk import disk_error
 from interlock.workspaces import trees
 from interlock.workspaces.caches import is_cache
 from interlock.workspaces.ignores import Ignores
 from interlock.workspaces.layout import CheckoutIndex, seen
-from interlock.workspaces.objects import Objects, disk_trouble
+from interlock.workspaces.objects import Objects
 from interlock.workspaces.trees import Entry, Listing
 
 ARTIFACTS = b".interlock/artifacts"
@@ -81,7 +82,7 @@ def read_changes(objects: Objects, tree: Path, known: Known) -> Found:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UnfitTree((Finding("workspace.gone", "the agent removed its own workspace"),)) from error
     except OSError as error:
-        raise disk_trouble(tree, error) from error
+        raise disk_error(tree, error) from error
     return _Walk(objects, known).run(root)
 
 

@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interlock.core.pipeline import CommandLine, Setup
-from interlock.ports import Checkout, InfrastructureError
+from interlock.ports import Checkout, InfrastructureError, disk
+from interlock.ports.disk import disk_error
 from interlock.process import Finished, How, Supervised, scrubbed, supervise
-from interlock.workspaces import setup_paths, synced
+from interlock.workspaces import setup_paths
 from interlock.workspaces.locking import lock
-from interlock.workspaces.objects import disk_trouble
 from interlock.workspaces.removal import remove
 from interlock.workspaces.setup_environment import credentials, environment, held_back, in_key
 from interlock.workspaces.setup_key import digest_of, key_of
@@ -117,7 +117,7 @@ class Recipes:
             try:
                 said = [_marker(made).read_text(), setup.paths, settle, in_key(self._environ, setup)]
             except OSError as error:
-                raise disk_trouble(made, error) from error
+                raise disk_error(made, error) from error
             whole.update(json.dumps(said).encode())
         return whole.hexdigest()
 
@@ -191,15 +191,15 @@ class Recipes:
             for path in setup.paths:
                 with _placing(index):
                     setup_paths.take(checkout.tree, path, aside)
-            synced.sync_tree(aside)
+            disk.sync_tree(aside)
             digest = digest_of(aside)
-            synced.rename(aside, made)
-            synced.put_file(_marker(made), [digest.encode()], mode=0o644)
+            disk.rename(aside, made)
+            disk.put_file(_marker(made), [digest.encode()], mode=0o644)
 
         try:
             _in_any(ground, setups, make)
         except OSError as error:
-            raise disk_trouble(made, error) from error
+            raise disk_error(made, error) from error
 
     def _rehearse(self, setups: Sequence[Setup], ground: SetupInput) -> None:
         def rehearse(checkout: Checkout) -> None:
@@ -230,7 +230,7 @@ class Recipes:
             self._folder.mkdir(parents=True, exist_ok=True)
             fd = os.open(self._folder / f"{key}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise disk_trouble(self._folder, error) from error
+            raise disk_error(self._folder, error) from error
         try:
             lock(fd, self._folder / f"{key}.lock")
             yield

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from interlock.core.pipeline import Setup
 from interlock.ports import InfrastructureError
+from interlock.ports.disk import disk_error
 from interlock.process import capture
-from interlock.workspaces.objects import disk_trouble
 from interlock.workspaces.removal import remove
 
 
@@ -78,7 +78,7 @@ def copy_tree(source: Path, target: Path, environ: Mapping[str, str]) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise disk_trouble(target, error) from error
+        raise disk_error(target, error) from error
     done = capture(["cp", *clone, "--", str(source), str(target)], env=environ, timeout_s=1800)
     if done.code:
         raise InfrastructureError(f"{target}: cannot be copied: {done.err.decode(errors='replace').strip()[-500:]}")

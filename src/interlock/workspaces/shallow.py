@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from interlock.ports import UsageError
-from interlock.workspaces import storage, synced
-from interlock.workspaces.objects import Objects, disk_trouble
+from interlock.ports import UsageError, disk
+from interlock.ports.disk import disk_error
+from interlock.workspaces import storage
+from interlock.workspaces.objects import Objects
 
 _LINES = re.compile(r"(?:(?:[0-9a-f]{40}|[0-9a-f]{64})\n)+")
 
@@ -25,9 +26,9 @@ def mend(store: Path, objects: Objects) -> None:
             return
         path.unlink(missing_ok=True)  # git reads nothing where it cannot read this
         if found := sorted(set(_cut(store, objects))):
-            synced.put_file(path, [f"{oid}\n".encode() for oid in found], mode=0o644)
+            disk.put_file(path, [f"{oid}\n".encode() for oid in found], mode=0o644)
     except OSError as error:
-        raise disk_trouble(path, error) from error
+        raise disk_error(path, error) from error
 
 
 def _cut(store: Path, objects: Objects) -> Iterator[str]:

@@ -13,10 +13,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from interlock.ports import InfrastructureError
-from interlock.workspaces import synced
+from interlock.ports import InfrastructureError, disk
+from interlock.ports.disk import disk_error
 from interlock.workspaces.locking import lock
-from interlock.workspaces.objects import disk_trouble
 from interlock.workspaces.throwaway import ATTRIBUTES
 
 BASES = "refs/bases"
@@ -37,22 +36,22 @@ def create(store: Path, algorithm: str) -> None:
         if store.is_dir():
             _mend(store, algorithm)
             return
-        synced.make_folder(store.parent)
+        disk.make_folder(store.parent)
         made = Path(tempfile.mkdtemp(prefix=f".{store.name}-", dir=store.parent))
         for folder in _FOLDERS:
             (made / folder).mkdir(parents=True)
         for name, content in _own_files(algorithm).items():
             (made / name).write_text(content)
-        synced.sync_tree(made)
+        disk.sync_tree(made)
         try:
-            synced.rename(made, store)
+            disk.rename(made, store)
         except OSError:
             if not store.is_dir():
                 raise
             shutil.rmtree(made)  # somebody else was quicker
-            synced.sync_files([store.parent])
+            disk.sync_files([store.parent])
     except OSError as error:
-        raise disk_trouble(store, error) from error
+        raise disk_error(store, error) from error
 
 
 def is_whole(store: Path) -> bool:
@@ -80,10 +79,8 @@ def create_ref(store: Path, ref: str, oid: str) -> None:
     InfrastructureError, for a ref never moves."""
     path = store / ref
     try:
-        synced.make_folder(path.parent)
-        temporary = synced.write_temporary(
-            own(store, "tmp"), [f"{oid}\n".encode()], prefix="ref-", mode=0o644, sync=True
-        )
+        disk.make_folder(path.parent)
+        temporary = disk.write_temporary(own(store, "tmp"), [f"{oid}\n".encode()], prefix="ref-", mode=0o644, sync=True)
         if read_ref(store, ref) == "":
             path.unlink()  # what a power loss left of it: it was never whole
         try:
@@ -92,9 +89,9 @@ def create_ref(store: Path, ref: str, oid: str) -> None:
             os.utime(path)  # in use again, for gc
         finally:
             temporary.unlink()
-        synced.sync_files([path.parent])
+        disk.sync_files([path.parent])
     except OSError as error:
-        raise disk_trouble(path, error) from error
+        raise disk_error(path, error) from error
     there = read_ref(store, ref)
     if there != oid:
         raise InfrastructureError(f"{ref} is {there} and was to become {oid}: refs never move", permanent=True)
@@ -135,7 +132,7 @@ def locked(store: Path, *, shared: bool = False) -> Iterator[None]:
 
 def _trouble(store: Path, path: Path, error: OSError) -> InfrastructureError:
     if exists(store):
-        return disk_trouble(path, error)
+        return disk_error(path, error)
     return InfrastructureError(
         f"{store}: the store is gone, and with it what runs kept there: put it back from a copy, or start the run anew",
         permanent=True,
@@ -158,10 +155,10 @@ def _own_files(algorithm: str) -> dict[str, str]:
 
 def _mend(store: Path, algorithm: str) -> None:
     for folder in _FOLDERS:
-        synced.make_folder(store / folder)
+        disk.make_folder(store / folder)
     for name, content in _own_files(algorithm).items():
         if _text(store / name) != content:
-            synced.put_file(store / name, [content.encode()], mode=0o644)
+            disk.put_file(store / name, [content.encode()], mode=0o644)
 
 
 def _text(path: Path) -> str:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from interlock.core.ids import AttemptId
-from interlock.ports import Candidate, Change, Checkout, CheckoutSpec, Merged, Stamp, UnfitTree, UsageError
+from interlock.ports import Candidate, Change, Checkout, CheckoutSpec, Merged, Stamp, UnfitTree, UsageError, disk
+from interlock.ports.disk import disk_error
 from interlock.workspaces import (
     base,
     blame,
@@ -30,7 +31,6 @@ from interlock.workspaces import (
     setup_paths,
     shallow,
     storage,
-    synced,
     throwaway,
 )
 from interlock.workspaces.base import Base, Origin
@@ -43,7 +43,7 @@ from interlock.workspaces.git import Git, Trust, check_version
 from interlock.workspaces.identity import identities
 from interlock.workspaces.ignores import Ignores
 from interlock.workspaces.layout import CheckoutIndex
-from interlock.workspaces.objects import Commit, Objects, disk_trouble
+from interlock.workspaces.objects import Commit, Objects
 from interlock.workspaces.places import Places
 from interlock.workspaces.setup import Recipes, SetupFailed
 from interlock.workspaces.throwaway import TreePacks
@@ -202,7 +202,7 @@ class GitWorkspaces:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         except OSError as error:
-            raise disk_trouble(path, error) from error
+            raise disk_error(path, error) from error
         return path
 
     def wipe(self, checkout: Checkout) -> None:
@@ -356,9 +356,9 @@ class GitWorkspaces:
     def _sync(self) -> None:
         """What git wrote into the store, before a ref names it."""
         try:
-            synced.sync_tree(self._store / "objects")
+            disk.sync_tree(self._store / "objects")
         except OSError as error:
-            raise disk_trouble(self._store, error) from error
+            raise disk_error(self._store, error) from error
 
     def _mend(self) -> None:
         """What a power loss made empty is written anew."""

@@ -18,10 +18,12 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from interlock.workspaces import synced, trees
+from interlock.ports import disk
+from interlock.ports.disk import disk_error
+from interlock.workspaces import trees
 from interlock.workspaces.git import Git
 from interlock.workspaces.layout import CheckoutIndex
-from interlock.workspaces.objects import Commit, Objects, disk_trouble
+from interlock.workspaces.objects import Commit, Objects
 from interlock.workspaces.trees import Listing
 
 BRANCH = "work"
@@ -85,7 +87,7 @@ class TreePacks:
         made = f"{stem}-{done.out.decode().strip()}"
         for suffix in (".pack", ".idx"):  # the index last: it says that the kit is complete
             Path(made + suffix).replace(self._pack(tree).with_suffix(suffix))
-            synced.sync_files([self._folder])
+            disk.sync_files([self._folder])
         with contextlib.suppress(FileNotFoundError):
             Path(made + ".rev").unlink()
 
@@ -105,7 +107,7 @@ def write_repository(objects: Objects, kits: TreePacks, tree: Path, commits: Seq
         _file(root / "info/attributes", ATTRIBUTES)
         _file(root / "shallow", "".join(f"{oid}\n" for oid in _shallow(commits)))
     except OSError as error:
-        raise disk_trouble(root, error) from error
+        raise disk_error(root, error) from error
 
 
 def add_branches(objects: Objects, tree: Path, beside: Commit, branches: Mapping[str, str]) -> None:
@@ -127,7 +129,7 @@ def add_branches(objects: Objects, tree: Path, beside: Commit, branches: Mapping
         with (root / "shallow").open("a") as shallow:
             shallow.write("".join(f"{oid}\n" for oid in sorted({c.oid for c in commits.values()} - {beside.oid})))
     except OSError as error:
-        raise disk_trouble(root, error) from error
+        raise disk_error(root, error) from error
 
 
 def write_index(objects: Objects, listing: Listing, laid: CheckoutIndex, tree: Path) -> None:
@@ -140,7 +142,7 @@ def write_index(objects: Objects, listing: Listing, laid: CheckoutIndex, tree: P
     try:
         (tree / ".git/index").write_bytes(content + hashlib.new(objects.algorithm, content).digest())
     except OSError as error:
-        raise disk_trouble(tree, error) from error
+        raise disk_error(tree, error) from error
 
 
 def exclude(tree: Path, left: Iterable[bytes]) -> None:
