@@ -5,8 +5,7 @@ Rule: what an agent leaves is data. No git of ours ever runs on it.
 
 from interlock.workspaces.base import Base
 from interlock.workspaces.gc import Collected, DiskUsage
-from interlock.workspaces.git import check_version
-from interlock.workspaces.identity import identities_in
+from interlock.workspaces.git import check_version, identities_in
 from interlock.workspaces.storage import base_ref
 from interlock.workspaces.store import GitWorkspaces
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from interlock.ports import InfrastructureError, UsageError, disk
 from interlock.ports.disk import disk_error
 from interlock.process import Captured
-from interlock.workspaces import damage, filters, lfs, storage, trees
-from interlock.workspaces.git import Git, Trust, complaint
+from interlock.workspaces import damage, lfs, storage, trees
+from interlock.workspaces.git import PLAIN, Git, Trust, add_all, complaint, filtered_paths, filters_off
 from interlock.workspaces.objects import Objects, commit_object
 
 WORKTREE = "worktree"
@@ -94,7 +94,7 @@ def renew(store: Path, objects: Objects, origin: Origin, environ: Mapping[str, s
         objects.sizes([origin.commit, *files])
     except (KeyError, InfrastructureError):
         try:
-            damage.set_aside(Git(environ, store), store)
+            damage.set_aside_damaged(Git(environ, store), store)
         except OSError as error:
             raise disk_error(store, error) from error
         _fetch(store, origin, environ, "--refetch")
@@ -162,11 +162,11 @@ def notes(origin: Origin, environ: Mapping[str, str], *, head: bool) -> tuple[st
 
 def _uncommitted(origin: Origin, git: Git) -> Iterator[str]:
     """Of a file that goes through a filter, only what git sees without it can be told."""
-    extra = filters.off(git)
+    extra = filters_off(git)
     words = ("--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=dirty", "--no-renames")
     lines = git.call("status", *words, extra=extra).out.split(b"\0")
     changed = [line[3:] for line in lines if line[2:3] == b" "]
-    unsure = filters.filtered(git, changed, extra)
+    unsure = filtered_paths(git, changed, extra)
     rest = "uncommitted changes that do not come along"
     if certain := len(changed) - len(unsure):
         yield f"{'1 file has' if certain == 1 else f'{certain} files have'} {rest}: --base worktree takes them"
@@ -192,15 +192,15 @@ def _written(store: Path, objects: Objects, origin: Origin, environ: Mapping[str
         "GIT_WORK_TREE": str(origin.worktree),
         "GIT_INDEX_FILE": str(index),
         "GIT_OBJECT_DIRECTORY": str(store / "objects"),
-        **filters.off(git),
+        **filters_off(git),
     }
-    done = filters.add_all(git, Path(origin.worktree or ""), extra)
+    done = add_all(git, Path(origin.worktree or ""), extra)
     if done.code:
         raise UsageError(f"the working tree cannot be taken: {complaint(done)}: mend it, or commit and use --base HEAD")
-    tree = git.call(*filters.PLAIN, "write-tree", "--missing-ok", extra=extra).out.decode().strip()
+    tree = git.call(*PLAIN, "write-tree", "--missing-ok", extra=extra).out.decode().strip()
     changed = trees.differences(objects.listing(origin.tree), objects.listing(tree))
     _refuse_embedded(changed, Path(origin.worktree or "") / ".gitmodules")
-    tree, changed = _cleaned(store, objects, (origin.tree, tree), filters.filtered(git, changed, extra))
+    tree, changed = _cleaned(store, objects, (origin.tree, tree), filtered_paths(git, changed, extra))
     wanted = {new.oid for _, new in changed.values() if new is not None and new.mode != trees.SUBMODULE}
     staged = sorted(oid for oid in wanted if objects.look(oid) is None)  # in the index and nowhere else
     if staged:
@@ -224,7 +224,7 @@ def _cleaned(
             f"the working tree cannot be taken: {os.fsdecode(others[0])} goes through the filter {through[others[0]]!r}"
             ", and no filter is started: commit it first (or run `git status`, if it is not changed)"
         )
-    pointers = lfs.pointers(store, objects, {path: entry.oid for path, entry in files.items()})
+    pointers = lfs.write_pointers(store, objects, {path: entry.oid for path, entry in files.items()})
     tree = objects.write_edited(tree, {path: trees.Entry(files[path].mode, oid) for path, oid in pointers.items()})
     return tree, trees.differences(objects.listing(head), objects.listing(tree))
 

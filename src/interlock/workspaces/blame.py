@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from interlock.ports import InfrastructureError, UnfitSetup
-from interlock.workspaces.furnish import CheckoutParts, CheckoutRequest, furnish, ground
+from interlock.workspaces.furnish import CheckoutParts, CheckoutRequest, furnish, setup_input
 from interlock.workspaces.setup import SetupFailed
 from interlock.workspaces.setup_output import error_line
 
@@ -19,14 +19,14 @@ Done = TypeVar("Done")
 
 
 @dataclass(frozen=True, slots=True)
-class Attempted:
+class Trial:
     """`wanted` is what is tried, `control` what it is compared with, None where there is nothing."""
 
     wanted: CheckoutRequest
     control: CheckoutRequest | None
 
 
-def tried(parts: CheckoutParts, attempted: Attempted, act: Callable[[CheckoutRequest], Done]) -> Done:
+def run_trial(parts: CheckoutParts, attempted: Trial, act: Callable[[CheckoutRequest], Done]) -> Done:
     """`act(wanted)`, once more where it fails. Raises UnfitSetup, or what `act` raised."""
     wanted, control = attempted.wanted, attempted.control
     try:
@@ -66,8 +66,8 @@ def _prove(parts: CheckoutParts, control: CheckoutRequest, failed: SetupFailed) 
             finally:
                 parts.places.wipe(checkout.root)
         elif not failed.by_files:
-            parts.recipes.proved(setups[: failed.index + 1], ground(parts, control))
+            parts.recipes.proved(setups[: failed.index + 1], setup_input(parts, control))
         else:
-            parts.recipes.installed(setups[: failed.index + 1], ground(parts, control))
+            parts.recipes.installed(setups[: failed.index + 1], setup_input(parts, control))
     except SetupFailed as error:
         raise InfrastructureError(f"{failed}\n(it fails on the accepted input as well: {error})") from error

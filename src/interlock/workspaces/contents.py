@@ -64,14 +64,14 @@ class Contents:
     def give(self, tree: str) -> None:
         """Let the user's git-lfs have what pointers of the working tree stand for. Raises InfrastructureError."""
         for sha256 in self.pointers(tree).values():
-            place, kept = lfs.place_of(self._lfs, sha256), lfs.kept(self._store, sha256)
+            place, kept = lfs.lfs_path(self._lfs, sha256), lfs.content_blob(self._store, sha256)
             if kept and not place.exists():
-                lfs.give(self._objects, kept, place)
+                lfs.put_content(self._objects, kept, place)
 
     @cached_property
     def _lfs(self) -> Path:
         origin = self._origin()
-        return lfs.folder_of(Git(self._environ, origin.git_dir, trust=Trust.USER), origin.common_dir)
+        return lfs.lfs_folder(Git(self._environ, origin.git_dir, trust=Trust.USER), origin.common_dir)
 
     def _lay_submodules(self, listing: Listing, into: Path, prefix: bytes, laid: CheckoutIndex, depth: int) -> None:
         for path, oid in _submodules(listing):
@@ -132,7 +132,7 @@ class Contents:
 
     def _lfs_file(self, path: bytes, sha256: str) -> Path | None:
         """Where the content lies: in the user's LFS folder, or in the user's checkout."""
-        there = lfs.place_of(self._lfs, sha256)
+        there = lfs.lfs_path(self._lfs, sha256)
         if there.is_file():
             return there
         worktree = self._origin().worktree
@@ -148,8 +148,8 @@ class Contents:
         file = self._lfs_file(path, sha256)
         if file is not None:
             return _chunks(file)
-        kept = lfs.kept(self._store, sha256)
-        return lfs.content(self._objects, kept) if kept else None
+        kept = lfs.content_blob(self._store, sha256)
+        return lfs.blob_chunks(self._objects, kept) if kept else None
 
     def _lay_pointer(
         self, path: bytes, sha256: str, into: Path, laid: CheckoutIndex, entry: trees.Entry | None

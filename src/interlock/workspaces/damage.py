@@ -11,7 +11,7 @@ from interlock.ports import disk
 from interlock.workspaces.git import Git
 
 
-def set_aside(git: Git, store: Path) -> None:
+def set_aside_damaged(git: Git, store: Path) -> None:
     """Without this, git takes a damaged pack for the one that it is about to write. Raises OSError."""
     packs = store / "objects/pack"
     for pack in packs.glob("*.pack"):

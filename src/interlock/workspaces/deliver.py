@@ -17,13 +17,12 @@ from interlock.core.branches import is_branch
 from interlock.ports import DeliveryRefused, InfrastructureError, Stamp, disk
 from interlock.ports.disk import disk_error
 from interlock.process import Captured
-from interlock.workspaces import filters, trees
+from interlock.workspaces import trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.compare import COMMITTER, identity, write_commit
-from interlock.workspaces.git import Git, Trust, complaint
-from interlock.workspaces.identity import identities
+from interlock.workspaces.git import Git, Trust, complaint, filters_off, identities_in
 from interlock.workspaces.objects import Commit, Objects, commit_object
-from interlock.workspaces.quarantine import beside, quarantine
+from interlock.workspaces.quarantine import alternates, quarantine
 from interlock.workspaces.scan import ARTIFACTS
 from interlock.workspaces.trees import Entry
 
@@ -54,7 +53,7 @@ def send(git: Git, objects: Objects, origin: Origin, environ: Mapping[str, str],
     user = Git(environ, origin.common_dir)
     there = _there(user, parcel.branch)
     planned = _planned(git, objects, parcel)
-    own = identities(origin, environ) if not parcel.stamp.author else ("", "")
+    own = identities_in(origin.git_dir, environ) if not parcel.stamp.author else ("", "")
     commits = _written(objects, planned, parcel, own)
     if there.commit:
         tip = _the_same(user, there, commits, parcel)
@@ -251,7 +250,7 @@ def _new_objects(objects: Objects, commits: list[Commit], base: str) -> set[str]
 def _signed(origin: Origin, environ: Mapping[str, str], commits: list[Commit], apart: Mapping[str, str]) -> str:
     """The same commits, signed under the user's configuration."""
     git = Git(environ, origin.git_dir, trust=Trust.USER)
-    apart = {**apart, **beside(origin.common_dir / "objects")}
+    apart = {**apart, **alternates(origin.common_dir / "objects")}
     parent = commits[0].parents[0]
     for commit in commits:
         extra = {**apart, **_who("AUTHOR", commit.author), **_who("COMMITTER", commit.committer)}
@@ -283,7 +282,7 @@ def _created(user: Git, branch: str, commit: str) -> Captured:
     user = replace(user, environ={**user.environ, "HOME": "/nonexistent"})
     who = {"GIT_COMMITTER_NAME": "Interlock", "GIT_COMMITTER_EMAIL": "interlock@localhost"}
     words = ("update-ref", "-m", "interlock: delivered", f"refs/heads/{branch}", commit, "0" * len(commit))
-    return user.call(*words, codes=range(256), extra={**who, **filters.off(user)})
+    return user.call(*words, codes=range(256), extra={**who, **filters_off(user)})
 
 
 def _unlocked(lock: Path, commit: str) -> bool:

@@ -19,7 +19,7 @@ from interlock.workspaces.base import Origin
 from interlock.workspaces.contents import Contents
 from interlock.workspaces.layout import CheckoutIndex
 from interlock.workspaces.objects import Commit, Objects
-from interlock.workspaces.places import Places
+from interlock.workspaces.places import Checkouts
 from interlock.workspaces.setup import Recipes, SetupInput
 from interlock.workspaces.setup_paths import copy_tree
 from interlock.workspaces.throwaway import TreePacks, exclude, write_index, write_repository
@@ -34,7 +34,7 @@ class CheckoutParts:
     kits: TreePacks
     contents: Contents
     recipes: Recipes
-    places: Places
+    places: Checkouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,11 @@ def furnish(parts: CheckoutParts, checkout: Checkout, wanted: CheckoutRequest) -
     if spec.setup:
         head = parts.objects.listing(commits[-1].tree)
         write_index(parts.objects, head, laid, checkout.tree)
-        parts.recipes.furnish(spec.setup, ground(parts, wanted), checkout)
+        parts.recipes.furnish(spec.setup, setup_input(parts, wanted), checkout)
         checkout = replace(checkout, env=parts.recipes.variables(spec.setup, checkout))
         _put_back(parts, checkout.tree, listing, laid)
     if spec.setup or spec.carry:
-        named = left_by(spec)
+        named = excluded_names(spec)
         laid.left = named | frozenset(_untracked(checkout.tree, listing, laid.replaced, named))
         exclude(checkout.tree, laid.left)
     accepted = parts.objects.listing(commits[-1].tree)
@@ -76,20 +76,20 @@ def furnish(parts: CheckoutParts, checkout: Checkout, wanted: CheckoutRequest) -
     return checkout, laid
 
 
-def ground(parts: CheckoutParts, wanted: CheckoutRequest) -> SetupInput:
+def setup_input(parts: CheckoutParts, wanted: CheckoutRequest) -> SetupInput:
     """What setup works on."""
     tree, base = wanted.made_from or wanted.shown, wanted.base or wanted.commits[0].tree
     return SetupInput(
         tree,
         parts.objects.listing(tree),
-        lambda setups: setup_code.made_from(parts.objects, setups, tree, base),
+        lambda setups: setup_code.setup_trees(parts.objects, setups, tree, base),
         lambda shown: _plain(parts, replace(wanted, shown=shown)),
         parts.places.wipe,
         wanted.spec.number,
     )
 
 
-def left_by(spec: CheckoutSpec) -> frozenset[bytes]:
+def excluded_names(spec: CheckoutSpec) -> frozenset[bytes]:
     """What stays out of a candidate by name: setup's paths and what is carried in."""
     named = [*spec.carry, *(path for setup in spec.setup for path in setup.paths)]
     return frozenset(os.fsencode(path.strip("/")) for path in named)
@@ -104,7 +104,7 @@ def check_carried(carry: Sequence[str], origin: Origin) -> None:
 def _files(parts: CheckoutParts, checkout: Checkout, wanted: CheckoutRequest) -> CheckoutIndex:
     """The tree's files, but for those where setup's will stand."""
     laid = layout.lay_out(parts.objects, parts.objects.listing(wanted.shown), checkout.tree)
-    laid.replaced = setup_paths.names(wanted.spec.setup)
+    laid.replaced = setup_paths.setup_paths(wanted.spec.setup)
     parts.contents.lay_in(wanted.shown, checkout.tree, laid)
     write_repository(parts.objects, parts.kits, checkout.tree, wanted.commits)
     return laid
@@ -124,8 +124,8 @@ def _carry(carry: Sequence[str], origin: Origin | None, tree: Path) -> None:
         assert origin is not None
         source = _carried(path, origin)
         try:
-            target = setup_paths.within(tree, path)
-        except setup_paths.Misplaced as error:
+            target = setup_paths.path_within(tree, path)
+        except setup_paths.MisplacedPath as error:
             raise InfrastructureError(f"carry: {error}", permanent=True) from error
         if not target.exists() and not target.is_symlink():
             copy_tree(source, target, os.environ)

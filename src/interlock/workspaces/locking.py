@@ -16,7 +16,7 @@ _FIRST_S = 0.002
 _LAST_S = 0.1
 
 
-def lock(fd: int, path: Path, *, shared: bool = False, wait_max_s: float = WAIT_MAX_S) -> None:
+def lock_file(fd: int, path: Path, *, shared: bool = False, wait_max_s: float = WAIT_MAX_S) -> None:
     """Lock the open file `fd`. Raises InfrastructureError where it is held too long or cannot be locked."""
     mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     until, pause = time.monotonic() + wait_max_s, _FIRST_S

@@ -18,7 +18,7 @@ from interlock.workspaces.removal import remove
 _TRIES_MAX = 1000
 
 
-class Places:
+class Checkouts:
     """Makes and removes places below one folder. In a `former` one, of an earlier version, they are only removed."""
 
     def __init__(self, folder: Path, former: Path | None = None) -> None:

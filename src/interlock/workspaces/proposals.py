@@ -26,10 +26,10 @@ def merge_bases(user: Git, onto: Base, proposed: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def merge(git: Git, objects: Objects, onto: Base, proposal: Base, bases: tuple[str, ...]) -> Merged:
+def merge_proposal(git: Git, objects: Objects, onto: Base, proposal: Base, bases: tuple[str, ...]) -> Merged:
     """The merge as a commit of both. All three are in the store, which has no history: each merge base in turn is
     their only parent."""
-    found = [_from(git, objects, (onto.tree, proposal.tree), each) for each in bases]
+    found = [_merged_from(git, objects, (onto.tree, proposal.tree), each) for each in bases]
     first = objects.listing(found[0].tree)
     differing = (path for one in found[1:] for path in trees.differences(first, objects.listing(one.tree)))
     apart = tuple(path.decode("utf-8", "surrogateescape") for path in differing)
@@ -38,6 +38,6 @@ def merge(git: Git, objects: Objects, onto: Base, proposal: Base, bases: tuple[s
     return Merged(commit, found[0].tree, conflicts)
 
 
-def _from(git: Git, objects: Objects, sides: tuple[str, str], base: str) -> Merged:
+def _merged_from(git: Git, objects: Objects, sides: tuple[str, str], base: str) -> Merged:
     heads = [merging.Head(write_commit(objects, tree, (base,), _STAMP)) for tree in sides]
     return merging.merge(git, objects, heads, _STAMP)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from interlock.ports import InfrastructureError, UsageError
 from interlock.workspaces.git import Git, complaint
-from interlock.workspaces.quarantine import listed
+from interlock.workspaces.quarantine import alternates_entry
 
 _PUSH = ("push", "--quiet", "--no-verify", "--no-signed", "--recurse-submodules=no")  # no program but the transport's
 _REFUSED = ("stale info", "[rejected]", "[remote rejected]")
@@ -36,7 +36,7 @@ def publish(git: Git, store: Path, notice: Notice) -> str:
     InfrastructureError."""
     address = _address(git, notice.remote)
     lease = f"--force-with-lease={notice.ref}:"  # it has to be new, or at this very commit
-    borrowed = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": listed(store / "objects")}
+    borrowed = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": alternates_entry(store / "objects")}
     words = (*_PUSH, "--no-follow-tags", lease, address, f"{notice.commit}:{notice.ref}")
     done = git.call(*words, codes=range(256), extra=borrowed)
     if done.code:

@@ -41,12 +41,12 @@ def quarantine(objects: Path) -> Iterator[dict[str, str]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def beside(objects: Path) -> dict[str, str]:
+def alternates(objects: Path) -> dict[str, str]:
     """One more variable, for a git call that reads the repository's objects, too."""
-    return {"GIT_ALTERNATE_OBJECT_DIRECTORIES": listed(objects)}
+    return {"GIT_ALTERNATE_OBJECT_DIRECTORIES": alternates_entry(objects)}
 
 
-def listed(folder: Path) -> str:
+def alternates_entry(folder: Path) -> str:
     """A folder as git's list of alternates holds it: quoted, for a colon would end it."""
     quoted = str(folder).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{quoted}"'

@@ -24,10 +24,10 @@ from interlock.ports import Checkout, InfrastructureError, disk
 from interlock.ports.disk import disk_error
 from interlock.process import Finished, How, Supervised, scrubbed, supervise
 from interlock.workspaces import setup_paths
-from interlock.workspaces.locking import lock
+from interlock.workspaces.locking import lock_file
 from interlock.workspaces.removal import remove
-from interlock.workspaces.setup_environment import credentials, environment, held_back, in_key
-from interlock.workspaces.setup_key import digest_of, key_of
+from interlock.workspaces.setup_environment import key_variables, setup_credentials, setup_environment, withheld_names
+from interlock.workspaces.setup_key import folder_digest, setup_key
 from interlock.workspaces.setup_output import error_line
 from interlock.workspaces.trees import Listing
 
@@ -102,7 +102,7 @@ class Recipes:
             made = self._made(setups[: index + 1], ground)
             for path in setup.paths:
                 with _placing(index):
-                    setup_paths.lay(made, path, checkout.tree, scrubbed(self._environ))
+                    setup_paths.lay_path(made, path, checkout.tree, scrubbed(self._environ))
         for index, setup in enumerate(setups):
             if setup.settle is not None:
                 self._run(setup, setup.settle, checkout, "settle", index)
@@ -115,14 +115,14 @@ class Recipes:
             made = self._made(setups[: index + 1], ground)
             settle = setup.settle.words if setup.settle else ()
             try:
-                said = [_marker(made).read_text(), setup.paths, settle, in_key(self._environ, setup)]
+                said = [_marker(made).read_text(), setup.paths, settle, key_variables(self._environ, setup)]
             except OSError as error:
                 raise disk_error(made, error) from error
             whole.update(json.dumps(said).encode())
         return whole.hexdigest()
 
     def key(self, setups: Sequence[Setup], listing: Listing) -> str:
-        return key_of(setups, listing, self._environ)
+        return setup_key(setups, listing, self._environ)
 
     def proved(self, setups: Sequence[Setup], ground: SetupInput) -> None:
         """Have it all made once more from nothing, and keep nothing: can this machine do it now? What it could a moment
@@ -190,9 +190,9 @@ class Recipes:
             aside = Path(tempfile.mkdtemp(prefix="making-", dir=self._folder))
             for path in setup.paths:
                 with _placing(index):
-                    setup_paths.take(checkout.tree, path, aside)
+                    setup_paths.take_path(checkout.tree, path, aside)
             disk.sync_tree(aside)
-            digest = digest_of(aside)
+            digest = folder_digest(aside)
             disk.rename(aside, made)
             disk.put_file(_marker(made), [digest.encode()], mode=0o644)
 
@@ -211,13 +211,13 @@ class Recipes:
 
     def _run(self, setup: Setup, command: CommandLine, checkout: Checkout, what: str, index: int) -> None:
         log = checkout.tmp / f"{what}.log"
-        env = environment(self._environ, setup, checkout.tmp)
-        secrets = credentials(self._environ, setup)
+        env = setup_environment(self._environ, setup, checkout.tmp)
+        secrets = setup_credentials(self._environ, setup)
         work = Supervised(command.words, checkout.tree, env, log, setup.timeout_s, secrets=secrets)
         done = supervise(work, threading.Event())
         log.unlink(missing_ok=True)
         if done.how is not How.EXITED or done.code != 0:
-            why = f"`{_shown(command)}`: {_ending(done)}{_hint(held_back(self._environ, setup))}"
+            why = f"`{_shown(command)}`: {_ending(done)}{_hint(withheld_names(self._environ, setup))}"
             tail = done.tail.decode(errors="replace").strip().splitlines()[-TAIL_LINES:]
             failed = SetupFailed(what, "\n".join([why, *tail]).rstrip(), index, done.tail)
             failed.slow = done.how is How.TIMED_OUT
@@ -232,7 +232,7 @@ class Recipes:
         except OSError as error:
             raise disk_error(self._folder, error) from error
         try:
-            lock(fd, self._folder / f"{key}.lock")
+            lock_file(fd, self._folder / f"{key}.lock")
             yield
         finally:
             os.close(fd)
@@ -269,14 +269,14 @@ def _make_room(checkout: Checkout, setups: Sequence[Setup], index: int) -> None:
     """Setup begins without what the tree has at its paths: nothing of it is in what is made."""
     for path in (path for setup in setups for path in setup.paths):
         with _placing(index):
-            setup_paths.clear(checkout.tree, path)
+            setup_paths.clear_path(checkout.tree, path)
 
 
 @contextmanager
 def _placing(index: int) -> Iterator[None]:
     try:
         yield
-    except setup_paths.Misplaced as error:
+    except setup_paths.MisplacedPath as error:
         raise SetupFailed("setup", str(error), index, by_files=True) from error
 
 

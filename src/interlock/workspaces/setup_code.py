@@ -20,7 +20,7 @@ from interlock.workspaces.trees import Entry
 _READ_MAX = 1_000_000  # bytes of a file that is looked into for the line that names an interpreter
 
 
-def made_from(objects: Objects, setups: Sequence[Setup], tree: str, base: str) -> tuple[str, ...]:
+def setup_trees(objects: Objects, setups: Sequence[Setup], tree: str, base: str) -> tuple[str, ...]:
     """The trees to make the last of `setups` from: the first that works. In the first, sources that the base does not
     have are empty files, so that a manifest which names them can be read; in the second they are absent."""
     if not all(setup.key and not installs_copy(setup.command) for setup in setups):

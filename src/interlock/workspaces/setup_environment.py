@@ -30,26 +30,26 @@ _PROXY = re.compile(r"(HTTPS?|FTP|ALL|NO)_PROXY")
 _NOT_IN_KEY = frozenset({"HOME", "USER", "LOGNAME", "PATH", "TMPDIR", "LANG", "LANGUAGE", "TZ"})
 
 
-def environment(environ: Mapping[str, str], setup: Setup, tmp: Path) -> dict[str, str]:
+def setup_environment(environ: Mapping[str, str], setup: Setup, tmp: Path) -> dict[str, str]:
     """All that a command of `setup` sees. HOME is the user's: there lie caches and the configuration of indexes."""
     known = {name: value for name, value in environ.items() if _is_known(name) and not is_credential(name, value)}
     return {**known, **scrubbed(environ, setup.env), "TMPDIR": str(tmp)}
 
 
-def held_back(environ: Mapping[str, str], setup: Setup) -> tuple[str, ...]:
+def withheld_names(environ: Mapping[str, str], setup: Setup) -> tuple[str, ...]:
     """The names of what configures packages and looks like a credential, and is not passed on."""
     found = (name for name, value in environ.items() if _is_known(name) and is_credential(name, value))
     return tuple(sorted(name for name in found if name not in setup.env))
 
 
-def credentials(environ: Mapping[str, str], setup: Setup) -> tuple[str, ...]:
+def setup_credentials(environ: Mapping[str, str], setup: Setup) -> tuple[str, ...]:
     """Values of what it names that must not be in anything that is kept."""
     return tuple(environ[name] for name in setup.env if name in environ and is_credential(name, environ[name]))
 
 
-def in_key(environ: Mapping[str, str], setup: Setup) -> list[tuple[str, str]]:
+def key_variables(environ: Mapping[str, str], setup: Setup) -> list[tuple[str, str]]:
     """What of the environment decides on what is installed."""
-    seen = environment(environ, setup, Path())
+    seen = setup_environment(environ, setup, Path())
     return sorted((name, value) for name, value in seen.items() if name not in _NOT_IN_KEY and name[:3] != "LC_")
 
 

@@ -23,16 +23,16 @@ from interlock.core.installs import installs_copy
 from interlock.core.judge_files import is_manifest
 from interlock.core.pipeline import CommandLine, Setup
 from interlock.workspaces import trees
-from interlock.workspaces.setup_environment import in_key
+from interlock.workspaces.setup_environment import key_variables
 from interlock.workspaces.trees import Listing
 
 
-def key_of(setups: Sequence[Setup], listing: Listing, environ: Mapping[str, str]) -> str:
+def setup_key(setups: Sequence[Setup], listing: Listing, environ: Mapping[str, str]) -> str:
     """What the last of `setups` (and those before it) hang on: commands, files, environment, programs, system."""
     said = [
         [
             *(setup.command.words, setup.paths, setup.key, _files(setup, listing)),
-            *(in_key(environ, setup), _programs(setup.command, environ)),
+            *(key_variables(environ, setup), _programs(setup.command, environ)),
         ]
         for setup in setups
     ]
@@ -40,7 +40,7 @@ def key_of(setups: Sequence[Setup], listing: Listing, environ: Mapping[str, str]
     return hashlib.sha256(json.dumps([said, system]).encode("utf-8", "backslashreplace")).hexdigest()
 
 
-def digest_of(made: Path) -> str:
+def folder_digest(made: Path) -> str:
     """Of all that lies below `made`: relative paths, modes, contents and where symlinks lead. Raises OSError."""
     whole = hashlib.blake2b(digest_size=32)
     for path, status in _below(made):

@@ -18,7 +18,7 @@ from interlock.workspaces.objects import Objects
 _LINES = re.compile(r"(?:(?:[0-9a-f]{40}|[0-9a-f]{64})\n)+")
 
 
-def mend(store: Path, objects: Objects) -> None:
+def mend_shallow(store: Path, objects: Objects) -> None:
     """Write it anew where it cannot be read, or is missing and should not be. Raises InfrastructureError."""
     path = store / "shallow"
     try:

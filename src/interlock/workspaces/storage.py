@@ -15,7 +15,7 @@ from pathlib import Path
 
 from interlock.ports import InfrastructureError, disk
 from interlock.ports.disk import disk_error
-from interlock.workspaces.locking import lock
+from interlock.workspaces.locking import lock_file
 from interlock.workspaces.throwaway import ATTRIBUTES
 
 BASES = "refs/bases"
@@ -124,7 +124,7 @@ def locked(store: Path, *, shared: bool = False) -> Iterator[None]:
     except OSError as error:
         raise _trouble(store, path, error) from error
     try:
-        lock(fd, path, shared=shared)
+        lock_file(fd, path, shared=shared)
         yield
     finally:
         os.close(fd)

@@ -34,17 +34,16 @@ from interlock.workspaces import (
     throwaway,
 )
 from interlock.workspaces.base import Base, Origin
-from interlock.workspaces.blame import Attempted
+from interlock.workspaces.blame import Trial
 from interlock.workspaces.contents import Contents
 from interlock.workspaces.deliver import Parcel
 from interlock.workspaces.furnish import CheckoutParts, CheckoutRequest
 from interlock.workspaces.gc import Collected, DiskUsage
-from interlock.workspaces.git import Git, Trust, check_version
-from interlock.workspaces.identity import identities
+from interlock.workspaces.git import Git, Trust, check_version, identities_in
 from interlock.workspaces.ignores import Ignores
 from interlock.workspaces.layout import CheckoutIndex
 from interlock.workspaces.objects import Commit, Objects
-from interlock.workspaces.places import Places
+from interlock.workspaces.places import Checkouts
 from interlock.workspaces.setup import Recipes, SetupFailed
 from interlock.workspaces.throwaway import TreePacks
 
@@ -58,7 +57,7 @@ class GitWorkspaces:
         self, store: Path, places: Path, repository: Path, environ: Mapping[str, str], *, former: Path | None = None
     ) -> None:
         self._store = store
-        self._places = Places(places, former)
+        self._places = Checkouts(places, former)
         self._repository = repository
         self._environ = dict(environ)
         self._git = Git(self._environ, store)
@@ -107,7 +106,7 @@ class GitWorkspaces:
         for commit in bases:
             self._bring(base.find(self._repository, self._environ, commit))
         with storage.locked(self._store, shared=True):
-            return proposals.merge(self._git, self._objects, onto, proposal, bases)
+            return proposals.merge_proposal(self._git, self._objects, onto, proposal, bases)
 
     def check_contents(self, base: Base, carry: Sequence[str] = ()) -> None:
         """Raises UsageError that lists what the run would miss: submodules, Git LFS files, files to carry."""
@@ -143,7 +142,7 @@ class GitWorkspaces:
 
     def identity(self) -> str:
         """Who the user is to git, as `Name <mail>`; empty where it knows nobody."""
-        return identities(self._origin, self._environ)[0]
+        return identities_in(self._origin.git_dir, self._environ)[0]
 
     # --- attempts
 
@@ -172,7 +171,7 @@ class GitWorkspaces:
         tree = self._commit(parent).tree
         with self._lock:
             handed = self._laid.get(checkout.root)
-        laid = handed or CheckoutIndex(left=furnish.left_by(spec), replaced=setup_paths.names(spec.setup))
+        laid = handed or CheckoutIndex(left=furnish.excluded_names(spec), replaced=setup_paths.setup_paths(spec.setup))
         with storage.locked(self._store, shared=True):
             known = self._known(tree, laid)
             with self._objects.batch():
@@ -241,7 +240,7 @@ class GitWorkspaces:
             return history
         recipes = self._recipes
         installed = self._tried(
-            commit, base, spec, lambda wanted: recipes.installed(spec.setup, furnish.ground(self._parts, wanted))
+            commit, base, spec, lambda wanted: recipes.installed(spec.setup, furnish.setup_input(self._parts, wanted))
         )
         return f"{history} {installed}"
 
@@ -321,7 +320,7 @@ class GitWorkspaces:
     def _objects(self) -> Objects:
         self._mend()
         objects = Objects(self._git, storage.algorithm_of(self._store))
-        shallow.mend(self._store, objects)
+        shallow.mend_shallow(self._store, objects)
         return objects
 
     @cached_property
@@ -387,7 +386,7 @@ class GitWorkspaces:
         """`act` on what is judged. Raises as `clean_checkout`."""
         wanted = self._wanted((self._commit(base), self._commit(commit)), spec)
         control = self._wanted((self._commit(base), self._commit(spec.control)), spec) if spec.control else None
-        return blame.tried(self._parts, Attempted(wanted, control), act)
+        return blame.run_trial(self._parts, Trial(wanted, control), act)
 
     def _wanted(self, commits: tuple[Commit, ...], spec: CheckoutSpec) -> CheckoutRequest:
         return CheckoutRequest(commits, commits[-1].tree, spec, lambda: self._origin)
