@@ -19,7 +19,7 @@ from pathlib import Path
 from interlock.ports import InfrastructureError, UsageError, disk
 from interlock.ports.disk import disk_error
 from interlock.process import Captured
-from interlock.workspaces import damage, lfs, storage, trees
+from interlock.workspaces import lfs, storage, trees
 from interlock.workspaces.git import PLAIN, Git, Trust, add_all, complaint, filtered_paths, filters_off
 from interlock.workspaces.objects import Objects, commit_object
 
@@ -94,7 +94,7 @@ def renew(store: Path, objects: Objects, origin: Origin, environ: Mapping[str, s
         objects.sizes([origin.commit, *files])
     except (KeyError, InfrastructureError):
         try:
-            damage.set_aside_damaged(Git(environ, store), store)
+            storage.set_aside_damaged(Git(environ, store), store)
         except OSError as error:
             raise disk_error(store, error) from error
         _fetch(store, origin, environ, "--refetch")

@@ -24,11 +24,11 @@ from interlock.ports import Checkout, InfrastructureError, disk
 from interlock.ports.disk import disk_error
 from interlock.process import Finished, How, Supervised, scrubbed, supervise
 from interlock.workspaces import setup_paths
-from interlock.workspaces.locking import lock_file
 from interlock.workspaces.removal import remove
 from interlock.workspaces.setup_environment import key_variables, setup_credentials, setup_environment, withheld_names
 from interlock.workspaces.setup_key import folder_digest, setup_key
 from interlock.workspaces.setup_output import error_line
+from interlock.workspaces.storage import lock_file
 from interlock.workspaces.trees import Listing
 
 TAIL_LINES = 30

@@ -2,20 +2,37 @@
 
 Rule: only Interlock writes here. A ref is a file linked into place, so that exactly one writer wins and a kill
 leaves neither half a ref nor a lock behind. Refs keep objects alive; what is accepted, the journal says.
+
+Locks that other processes hold for a while: waited for, and not without end.
+
+Rule: the kernel frees a lock with its holder; one that is stopped and not dead holds it on.
+
+The store's file `shallow`: which commits are there without those before them.
+
+Rule: it follows from what is in the store, so a power loss that left it empty or without its name is mended by writing
+it anew. git writes it without a sync, and no ref of ours comes before it is on the disk.
+
+Objects of the store that cannot be read, out of the way of those that are brought again.
+
+Rule: nothing is thrown away but empty files. A pack that git cannot verify gets another name, for who looks into it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from interlock.ports import InfrastructureError, disk
+from interlock.ports import InfrastructureError, UsageError, as_infrastructure, disk
 from interlock.ports.disk import disk_error
-from interlock.workspaces.locking import lock_file
+from interlock.workspaces.git import Git
+from interlock.workspaces.objects import Objects
 from interlock.workspaces.throwaway import ATTRIBUTES
 
 BASES = "refs/bases"
@@ -166,3 +183,88 @@ def _text(path: Path) -> str:
         return path.read_text("utf-8", "replace")
     except FileNotFoundError:
         return ""
+
+
+# --- locks -----------------------------------------------------------------------------------
+
+
+WAIT_MAX_S = 4 * 3600.0  # longer than any setup is made or anything is imported
+_FIRST_S = 0.002
+_LAST_S = 0.1
+
+
+def lock_file(fd: int, path: Path, *, shared: bool = False, wait_max_s: float = WAIT_MAX_S) -> None:
+    """Lock the open file `fd`. Raises InfrastructureError where it is held too long or cannot be locked."""
+    mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    until, pause = time.monotonic() + wait_max_s, _FIRST_S
+    while True:
+        try:
+            with as_infrastructure():
+                return _try(fd, mode)
+        except _Held:
+            if time.monotonic() >= until:
+                raise InfrastructureError(
+                    f"{path}: held by another process for {wait_max_s / 3600:g} hours: see who holds it (lsof), and end"
+                    " or continue that one"
+                ) from None
+        time.sleep(pause)
+        pause = min(_LAST_S, pause * 2)
+
+
+class _Held(Exception):
+    """Not now."""
+
+
+def _try(fd: int, mode: int) -> None:
+    try:
+        fcntl.flock(fd, mode | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise _Held from None
+
+
+# --- after a power loss ----------------------------------------------------------------------
+
+
+_LINES = re.compile(r"(?:(?:[0-9a-f]{40}|[0-9a-f]{64})\n)+")
+
+
+def mend_shallow(store: Path, objects: Objects) -> None:
+    """Write it anew where it cannot be read, or is missing and should not be. Raises InfrastructureError."""
+    path = store / "shallow"
+    try:
+        if path.exists() and _LINES.fullmatch(path.read_text("ascii", "replace")):
+            return
+        path.unlink(missing_ok=True)  # git reads nothing where it cannot read this
+        if found := sorted(set(_cut(store, objects))):
+            disk.put_file(path, [f"{oid}\n".encode() for oid in found], mode=0o644)
+    except OSError as error:
+        raise disk_error(path, error) from error
+
+
+def _cut(store: Path, objects: Objects) -> Iterator[str]:
+    """Imported commits whose parents are not in the store."""
+    for ref in (store / BASES).glob("*"):
+        try:
+            commit = objects.commit(ref.name)
+        except UsageError:  # a damaged ref or object, which says so where it is needed
+            continue
+        if any(objects.look(parent) is None for parent in commit.parents):
+            yield commit.oid
+
+
+# --- damaged ---------------------------------------------------------------------------------
+
+
+def set_aside_damaged(git: Git, store: Path) -> None:
+    """Without this, git takes a damaged pack for the one that it is about to write. Raises OSError."""
+    packs = store / "objects/pack"
+    for pack in packs.glob("*.pack"):
+        index = pack.with_suffix(".idx")
+        if index.exists() and git.call("verify-pack", str(index), codes=range(256)).code:
+            for path in (index, pack.with_suffix(".rev"), pack):
+                if path.exists():
+                    path.rename(path.with_name(f"{path.name}.damaged"))
+    for path in (store / "objects").glob("??/*"):
+        if path.stat().st_size == 0:
+            path.unlink()
+    disk.sync_files([packs])

@@ -29,7 +29,6 @@ from interlock.workspaces import (
     publish,
     scan,
     setup_paths,
-    shallow,
     storage,
     throwaway,
 )
@@ -320,7 +319,7 @@ class GitWorkspaces:
     def _objects(self) -> Objects:
         self._mend()
         objects = Objects(self._git, storage.algorithm_of(self._store))
-        shallow.mend_shallow(self._store, objects)
+        storage.mend_shallow(self._store, objects)
         return objects
 
     @cached_property

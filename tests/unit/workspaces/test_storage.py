@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from interlock.ports import InfrastructureError
-from interlock.workspaces.locking import lock_file
+from interlock.workspaces.storage import lock_file
 
 
 def opened(path: Path) -> int:
