@@ -25,7 +25,6 @@ from interlock.workspaces import (
     furnish,
     gc,
     merging,
-    proposals,
     publish,
     scan,
     setup_paths,
@@ -99,13 +98,13 @@ class GitWorkspaces:
         """The proposal merged with its base; itself where it holds that already. Raises UsageError where they have no
         commit in common."""
         proposed = "HEAD" if proposal.ref == base.WORKTREE else proposal.commit
-        bases = proposals.merge_bases(Git(self._environ, self._origin.git_dir), onto, proposed)
+        bases = merging.merge_bases(Git(self._environ, self._origin.git_dir), onto, proposed)
         if onto.commit in bases:
             return Merged(proposal.commit, proposal.tree)
         for commit in bases:
             self._bring(base.find(self._repository, self._environ, commit))
         with storage.locked(self._store, shared=True):
-            return proposals.merge_proposal(self._git, self._objects, onto, proposal, bases)
+            return merging.merge_proposal(self._git, self._objects, onto, proposal, bases)
 
     def check_contents(self, base: Base, carry: Sequence[str] = ()) -> None:
         """Raises UsageError that lists what the run would miss: submodules, Git LFS files, files to carry."""
