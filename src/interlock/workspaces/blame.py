@@ -12,8 +12,7 @@ from typing import TypeVar
 
 from interlock.ports import InfrastructureError, UnfitSetup
 from interlock.workspaces.furnish import CheckoutParts, CheckoutRequest, furnish, setup_input
-from interlock.workspaces.setup import SetupFailed
-from interlock.workspaces.setup_output import error_line
+from interlock.workspaces.setup import SetupFailed, error_line
 
 Done = TypeVar("Done")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from interlock.ports import Checkout, CheckoutSpec, InfrastructureError, UsageError
 from interlock.ports.disk import disk_error
-from interlock.workspaces import layout, setup_code, setup_paths, trees
+from interlock.workspaces import layout, setup_inputs, setup_paths, trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.contents import Contents
 from interlock.workspaces.layout import CheckoutIndex
@@ -82,7 +82,7 @@ def setup_input(parts: CheckoutParts, wanted: CheckoutRequest) -> SetupInput:
     return SetupInput(
         tree,
         parts.objects.listing(tree),
-        lambda setups: setup_code.setup_trees(parts.objects, setups, tree, base),
+        lambda setups: setup_inputs.setup_trees(parts.objects, setups, tree, base),
         lambda shown: _plain(parts, replace(wanted, shown=shown)),
         parts.places.wipe,
         wanted.spec.number,

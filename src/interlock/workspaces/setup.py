@@ -3,6 +3,8 @@
 Rule: a copy must not lead back to where it was made. The setup checkout is removed, so that a stale path in
 what was made fails loudly, and `settle` mends it in each checkout. What failed is remembered for a while, so that
 it fails once for each key and not once for each gate.
+
+The line of a failed setup's output that says what went wrong.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shlex
 import tempfile
 import threading
@@ -25,9 +28,14 @@ from interlock.ports.disk import disk_error
 from interlock.process import Finished, How, Supervised, scrubbed, supervise
 from interlock.workspaces import setup_paths
 from interlock.workspaces.removal import remove
-from interlock.workspaces.setup_environment import key_variables, setup_credentials, setup_environment, withheld_names
-from interlock.workspaces.setup_key import folder_digest, setup_key
-from interlock.workspaces.setup_output import error_line
+from interlock.workspaces.setup_inputs import (
+    folder_digest,
+    key_variables,
+    setup_credentials,
+    setup_environment,
+    setup_key,
+    withheld_names,
+)
 from interlock.workspaces.storage import lock_file
 from interlock.workspaces.trees import Listing
 
@@ -297,3 +305,23 @@ def _hint(names: Sequence[str]) -> str:
     if not names:
         return ""
     return f"\n(not passed on, for they look like credentials: {', '.join(names)}; a setup's `env` can name them)"
+
+
+# --- output ----------------------------------------------------------------------------------
+
+
+LINE_MAX = 300
+_ERROR = re.compile(
+    r"^\W*(?:npm )?(?:err(?:or)?|fatal|panic|exception)\b\W*(?P<said>.*)|^[\w.]*(?:Error|Exception)\b.*", re.I
+)
+_EMPTY = re.compile(r"^(?:subprocess-exited-with-error|code \S+|errno \S+|)$", re.I)
+
+
+def error_line(output: str) -> str:
+    """The first line that reports an error by name and says something of it, else the last one. Empty for none."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    for line in lines:
+        found = _ERROR.match(line)
+        if found and not _EMPTY.match((found["said"] or line if found["said"] is not None else line).strip()):
+            return line[:LINE_MAX]
+    return lines[-1][:LINE_MAX] if lines else ""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from interlock.core.pipeline import CommandLine, Setup
-from interlock.workspaces.setup_environment import key_variables, setup_environment, withheld_names
+from interlock.workspaces.setup_inputs import key_variables, setup_environment, withheld_names
 
 PLAIN = Setup(CommandLine(shell="true"))
 PASSED = {
