@@ -14,14 +14,13 @@ from pathlib import Path
 
 from interlock.ports import Checkout, CheckoutSpec, InfrastructureError, UsageError
 from interlock.ports.disk import disk_error
-from interlock.workspaces import layout, setup_inputs, setup_paths, trees
+from interlock.workspaces import layout, setup_inputs, trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.contents import Contents
-from interlock.workspaces.layout import CheckoutIndex
+from interlock.workspaces.layout import CheckoutIndex, copy_tree
 from interlock.workspaces.objects import Commit, Objects
 from interlock.workspaces.places import Checkouts
 from interlock.workspaces.setup import Recipes, SetupInput
-from interlock.workspaces.setup_paths import copy_tree
 from interlock.workspaces.throwaway import TreePacks, exclude, write_index, write_repository
 from interlock.workspaces.trees import Listing
 
@@ -104,7 +103,7 @@ def check_carried(carry: Sequence[str], origin: Origin) -> None:
 def _files(parts: CheckoutParts, checkout: Checkout, wanted: CheckoutRequest) -> CheckoutIndex:
     """The tree's files, but for those where setup's will stand."""
     laid = layout.lay_out(parts.objects, parts.objects.listing(wanted.shown), checkout.tree)
-    laid.replaced = setup_paths.setup_paths(wanted.spec.setup)
+    laid.replaced = layout.setup_paths(wanted.spec.setup)
     parts.contents.lay_in(wanted.shown, checkout.tree, laid)
     write_repository(parts.objects, parts.kits, checkout.tree, wanted.commits)
     return laid
@@ -124,8 +123,8 @@ def _carry(carry: Sequence[str], origin: Origin | None, tree: Path) -> None:
         assert origin is not None
         source = _carried(path, origin)
         try:
-            target = setup_paths.path_within(tree, path)
-        except setup_paths.MisplacedPath as error:
+            target = layout.path_within(tree, path)
+        except layout.MisplacedPath as error:
             raise InfrastructureError(f"carry: {error}", permanent=True) from error
         if not target.exists() and not target.is_symlink():
             copy_tree(source, target, os.environ)

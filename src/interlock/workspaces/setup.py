@@ -26,7 +26,7 @@ from interlock.core.pipeline import CommandLine, Setup
 from interlock.ports import Checkout, InfrastructureError, disk
 from interlock.ports.disk import disk_error
 from interlock.process import Finished, How, Supervised, scrubbed, supervise
-from interlock.workspaces import setup_paths
+from interlock.workspaces import layout
 from interlock.workspaces.removal import remove
 from interlock.workspaces.setup_inputs import (
     folder_digest,
@@ -110,7 +110,7 @@ class Recipes:
             made = self._made(setups[: index + 1], ground)
             for path in setup.paths:
                 with _placing(index):
-                    setup_paths.lay_path(made, path, checkout.tree, scrubbed(self._environ))
+                    layout.lay_path(made, path, checkout.tree, scrubbed(self._environ))
         for index, setup in enumerate(setups):
             if setup.settle is not None:
                 self._run(setup, setup.settle, checkout, "settle", index)
@@ -198,7 +198,7 @@ class Recipes:
             aside = Path(tempfile.mkdtemp(prefix="making-", dir=self._folder))
             for path in setup.paths:
                 with _placing(index):
-                    setup_paths.take_path(checkout.tree, path, aside)
+                    layout.take_path(checkout.tree, path, aside)
             disk.sync_tree(aside)
             digest = folder_digest(aside)
             disk.rename(aside, made)
@@ -277,14 +277,14 @@ def _make_room(checkout: Checkout, setups: Sequence[Setup], index: int) -> None:
     """Setup begins without what the tree has at its paths: nothing of it is in what is made."""
     for path in (path for setup in setups for path in setup.paths):
         with _placing(index):
-            setup_paths.clear_path(checkout.tree, path)
+            layout.clear_path(checkout.tree, path)
 
 
 @contextmanager
 def _placing(index: int) -> Iterator[None]:
     try:
         yield
-    except setup_paths.MisplacedPath as error:
+    except layout.MisplacedPath as error:
         raise SetupFailed("setup", str(error), index, by_files=True) from error
 
 

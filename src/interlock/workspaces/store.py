@@ -24,10 +24,10 @@ from interlock.workspaces import (
     deliver,
     furnish,
     gc,
+    layout,
     merging,
     publish,
     scan,
-    setup_paths,
     storage,
     throwaway,
 )
@@ -169,7 +169,7 @@ class GitWorkspaces:
         tree = self._commit(parent).tree
         with self._lock:
             handed = self._laid.get(checkout.root)
-        laid = handed or CheckoutIndex(left=furnish.excluded_names(spec), replaced=setup_paths.setup_paths(spec.setup))
+        laid = handed or CheckoutIndex(left=furnish.excluded_names(spec), replaced=layout.setup_paths(spec.setup))
         with storage.locked(self._store, shared=True):
             known = self._known(tree, laid)
             with self._objects.batch():
