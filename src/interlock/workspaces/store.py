@@ -19,10 +19,9 @@ from interlock.ports import Candidate, Change, Checkout, CheckoutSpec, Merged, S
 from interlock.ports.disk import disk_error
 from interlock.workspaces import (
     base,
-    blame,
+    checkouts,
     compare,
     deliver,
-    furnish,
     gc,
     layout,
     merging,
@@ -32,16 +31,14 @@ from interlock.workspaces import (
     throwaway,
 )
 from interlock.workspaces.base import Base, Origin
-from interlock.workspaces.blame import Trial
+from interlock.workspaces.checkouts import CheckoutParts, CheckoutRequest, Checkouts, Trial
 from interlock.workspaces.contents import Contents
 from interlock.workspaces.deliver import Parcel
-from interlock.workspaces.furnish import CheckoutParts, CheckoutRequest
 from interlock.workspaces.gc import Collected, DiskUsage
 from interlock.workspaces.git import Git, Trust, check_version, identities_in
 from interlock.workspaces.ignores import Ignores
 from interlock.workspaces.layout import CheckoutIndex
 from interlock.workspaces.objects import Commit, Objects
-from interlock.workspaces.places import Checkouts
 from interlock.workspaces.setup import Recipes, SetupFailed
 from interlock.workspaces.throwaway import TreePacks
 
@@ -109,7 +106,7 @@ class GitWorkspaces:
     def check_contents(self, base: Base, carry: Sequence[str] = ()) -> None:
         """Raises UsageError that lists what the run would miss: submodules, Git LFS files, files to carry."""
         self._contents.check(base.tree)
-        furnish.check_carried(carry, self._origin)
+        checkouts.check_carried(carry, self._origin)
 
     def send(  # noqa: PLR0913 - the port's
         self, commit: str, base: str, branch: str, stamp: Stamp, series: Sequence[str], *, sign: bool
@@ -169,7 +166,7 @@ class GitWorkspaces:
         tree = self._commit(parent).tree
         with self._lock:
             handed = self._laid.get(checkout.root)
-        laid = handed or CheckoutIndex(left=furnish.excluded_names(spec), replaced=layout.setup_paths(spec.setup))
+        laid = handed or CheckoutIndex(left=checkouts.excluded_names(spec), replaced=layout.setup_paths(spec.setup))
         with storage.locked(self._store, shared=True):
             known = self._known(tree, laid)
             with self._objects.batch():
@@ -238,7 +235,7 @@ class GitWorkspaces:
             return history
         recipes = self._recipes
         installed = self._tried(
-            commit, base, spec, lambda wanted: recipes.installed(spec.setup, furnish.setup_input(self._parts, wanted))
+            commit, base, spec, lambda wanted: recipes.installed(spec.setup, checkouts.setup_input(self._parts, wanted))
         )
         return f"{history} {installed}"
 
@@ -384,14 +381,14 @@ class GitWorkspaces:
         """`act` on what is judged. Raises as `clean_checkout`."""
         wanted = self._wanted((self._commit(base), self._commit(commit)), spec)
         control = self._wanted((self._commit(base), self._commit(spec.control)), spec) if spec.control else None
-        return blame.run_trial(self._parts, Trial(wanted, control), act)
+        return checkouts.run_trial(self._parts, Trial(wanted, control), act)
 
     def _wanted(self, commits: tuple[Commit, ...], spec: CheckoutSpec) -> CheckoutRequest:
         return CheckoutRequest(commits, commits[-1].tree, spec, lambda: self._origin)
 
     def _furnish(self, checkout: Checkout, wanted: CheckoutRequest) -> Checkout:
         with self._cleaned(checkout):
-            checkout, laid = furnish.furnish(self._parts, checkout, wanted)
+            checkout, laid = checkouts.furnish(self._parts, checkout, wanted)
         with self._lock:
             self._laid[checkout.root] = laid
         return checkout

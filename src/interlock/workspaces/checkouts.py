@@ -2,25 +2,39 @@
 
 Rule: the tracked files are the tree's when it is handed over, whatever setup did to them; what else lies there
 by then is known, and stays out of the candidate.
+
+The folders of attempts and gates: places/RUN/STAGE-EPOCH.NUMBER-N, and places/room-X, each with tree, home and tmp.
+
+Rule: every place has a path that was not there before, so that what still writes to an old one meets nobody.
+
+Who is to blame where setup fails: the files at hand, or the machine.
+
+Rule: the files are, where they alone differ: setup fails on them twice, and then works on the files that they are
+compared with. All else is infrastructure.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
 
-from interlock.ports import Checkout, CheckoutSpec, InfrastructureError, UsageError
+from interlock.core.ids import AttemptId
+from interlock.ports import Checkout, CheckoutSpec, InfrastructureError, UnfitSetup, UsageError
 from interlock.ports.disk import disk_error
+from interlock.process import end_left
 from interlock.workspaces import layout, setup_inputs, trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.contents import Contents
 from interlock.workspaces.layout import CheckoutIndex, copy_tree
 from interlock.workspaces.objects import Commit, Objects
-from interlock.workspaces.places import Checkouts
-from interlock.workspaces.setup import Recipes, SetupInput
+from interlock.workspaces.removal import remove
+from interlock.workspaces.setup import Recipes, SetupFailed, SetupInput, error_line
 from interlock.workspaces.throwaway import TreePacks, exclude, write_index, write_repository
 from interlock.workspaces.trees import Listing
 
@@ -181,3 +195,145 @@ def _untracked(tree: Path, listing: Listing, replaced: frozenset[bytes], named: 
             elif path != b".git":
                 found.append(path)
     return found
+
+
+# --- folders ---------------------------------------------------------------------------------
+
+
+_TRIES_MAX = 1000
+
+
+class Checkouts:
+    """Makes and removes places below one folder. In a `former` one, of an earlier version, they are only removed."""
+
+    def __init__(self, folder: Path, former: Path | None = None) -> None:
+        self.folder = folder
+        self.folders = (folder,) if former is None else (folder, former)
+        self._stays: list[str] = []
+
+    def of_attempt(self, run: str, attempt: AttemptId) -> Checkout:
+        """A new place for the attempt; what it had before is removed."""
+        last = self.discard(run, attempt)
+        parent = self.folder / run
+        for number in range(last + 1, last + _TRIES_MAX):
+            root = parent / f"{_stem(attempt)}-{number}"
+            try:
+                root.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise disk_error(root, error) from error
+            return _furnished(root)
+        raise InfrastructureError(f"{parent}: no free place for {attempt}")
+
+    def newest(self, run: str, attempt: AttemptId) -> Path | None:
+        """The root of the place that the attempt has, None where it has none."""
+        roots = (self.folder / run).glob(f"{_stem(attempt)}-*")
+        return max(roots, key=lambda root: int(root.name.rpartition("-")[2]), default=None)
+
+    def of(self, kind: str) -> Checkout:
+        """A new place for a gate or a setup."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return _furnished(Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=self.folder)))
+        except OSError as error:
+            raise disk_error(self.folder, error) from error
+
+    def discard(self, run: str, attempt: AttemptId) -> int:
+        """Remove what the attempt has, as `wipe`. Returns the highest number among its places, 0 for none."""
+        last = 0
+        for root in sorted(root for folder in self.folders for root in (folder / run).glob(f"{_stem(attempt)}-*")):
+            number = root.name.rpartition("-")[2]
+            last = max(last, int(number) if number.isdigit() else 0)
+            end_left(root)
+            self.wipe(root)
+        return last
+
+    def wipe(self, root: Path) -> None:
+        """Remove a place whatever is in it. What cannot be removed is in nobody's way: it is told by `leavings`, and
+        `gc` tries again."""
+        try:
+            remove(root)
+        except InfrastructureError as error:
+            self._stays.append(str(error))
+
+    def leavings(self) -> tuple[str, ...]:
+        """What could not be removed since this was asked last."""
+        told, self._stays = self._stays, []
+        return tuple(told)
+
+
+def _stem(attempt: AttemptId) -> str:
+    item = f"@{quote(attempt.item, safe='')[:80]}" if attempt.item else ""
+    return f"{attempt.stage}{item}-{attempt.epoch}.{attempt.number}"
+
+
+def _furnished(root: Path) -> Checkout:
+    checkout = Checkout(root, root / "tree", root / "home", root / "tmp")
+    try:
+        for folder in (checkout.tree, checkout.home, checkout.tmp):
+            folder.mkdir()
+    except OSError as error:
+        raise disk_error(root, error) from error
+    return checkout
+
+
+# --- failed setup ----------------------------------------------------------------------------
+
+
+Done = TypeVar("Done")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """`wanted` is what is tried, `control` what it is compared with, None where there is nothing."""
+
+    wanted: CheckoutRequest
+    control: CheckoutRequest | None
+
+
+def run_trial(parts: CheckoutParts, attempted: Trial, act: Callable[[CheckoutRequest], Done]) -> Done:
+    """`act(wanted)`, once more where it fails. Raises UnfitSetup, or what `act` raised."""
+    wanted, control = attempted.wanted, attempted.control
+    try:
+        return act(wanted)
+    except SetupFailed as failed:
+        if control is None or not _may_differ(parts, wanted, control, failed):
+            raise
+        last = failed
+    if not (last.again or last.by_files or last.slow):
+        try:
+            return act(replace(wanted, spec=replace(wanted.spec, number=0)))
+        except SetupFailed as failed:
+            last = failed
+    _prove(parts, control, last)
+    said = error_line(last.output.decode(errors="replace"))  # first, for the line may be cut
+    words = f"{last.what} fails on these files: {said or 'it says nothing'} (on what was accepted last it works)"
+    raise UnfitSetup(f"{words}\n{last.why}", last.output) from last
+
+
+def _may_differ(parts: CheckoutParts, wanted: CheckoutRequest, control: CheckoutRequest, failed: SetupFailed) -> bool:
+    """Whether the two trees can be told apart by what failed."""
+    if failed.what == "settle" or failed.by_files:
+        return wanted.shown != control.shown
+    setups = wanted.spec.setup[: failed.index + 1]
+    keys = {parts.recipes.key(setups, parts.objects.listing(each.shown)) for each in (wanted, control)}
+    return len(keys) > 1
+
+
+def _prove(parts: CheckoutParts, control: CheckoutRequest, failed: SetupFailed) -> None:
+    """Raises InfrastructureError where the control fails too: then nothing is said of the files."""
+    setups = control.spec.setup
+    try:
+        if failed.what == "settle":
+            checkout = parts.places.of("setup")
+            try:
+                furnish(parts, checkout, control)
+            finally:
+                parts.places.wipe(checkout.root)
+        elif not failed.by_files:
+            parts.recipes.proved(setups[: failed.index + 1], setup_input(parts, control))
+        else:
+            parts.recipes.installed(setups[: failed.index + 1], setup_input(parts, control))
+    except SetupFailed as error:
+        raise InfrastructureError(f"{failed}\n(it fails on the accepted input as well: {error})") from error
