@@ -17,8 +17,7 @@ from interlock.core.events import Finding
 from interlock.ports import InfrastructureError, UnfitTree
 from interlock.ports.disk import disk_error
 from interlock.workspaces import trees
-from interlock.workspaces.caches import is_cache
-from interlock.workspaces.ignores import Ignores
+from interlock.workspaces.ignores import Ignores, is_cache
 from interlock.workspaces.layout import CheckoutIndex, seen
 from interlock.workspaces.objects import Objects
 from interlock.workspaces.trees import Entry, Listing
