@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interlock.ports import InfrastructureError, UsageError
+from interlock.workspaces.delivery import alternates_entry
 from interlock.workspaces.git import Git, complaint
-from interlock.workspaces.quarantine import alternates_entry
 
 _PUSH = ("push", "--quiet", "--no-verify", "--no-signed", "--recurse-submodules=no")  # no program but the transport's
 _REFUSED = ("stale info", "[rejected]", "[remote rejected]")

@@ -21,7 +21,7 @@ from interlock.workspaces import (
     base,
     checkouts,
     compare,
-    deliver,
+    delivery,
     gc,
     layout,
     merging,
@@ -33,7 +33,7 @@ from interlock.workspaces import (
 from interlock.workspaces.base import Base, Origin
 from interlock.workspaces.checkouts import CheckoutParts, CheckoutRequest, Checkouts, Trial
 from interlock.workspaces.contents import Contents
-from interlock.workspaces.deliver import Parcel
+from interlock.workspaces.delivery import Parcel
 from interlock.workspaces.gc import Collected, DiskUsage
 from interlock.workspaces.git import Git, Trust, check_version, identities_in
 from interlock.workspaces.ignores import Ignores
@@ -115,11 +115,11 @@ class GitWorkspaces:
         with storage.locked(self._store, shared=True):
             give = partial(self._contents.give, self._commit(commit).tree)
             parcel = Parcel(commit, base, branch, stamp, tuple(series), sign, give)
-            return deliver.send(self._git, self._objects, self._origin, self._environ, parcel)
+            return delivery.send(self._git, self._objects, self._origin, self._environ, parcel)
 
     def create_branch(self, branch: str, commit: str) -> None:
         """As the port says."""
-        deliver.create_branch(self._origin, self._environ, branch, commit)
+        delivery.create_branch(self._origin, self._environ, branch, commit)
 
     def publish(self, commit: str, remote: str, branch: str) -> str:
         """As the port says."""
