@@ -41,6 +41,7 @@ from interlock.workspaces.layout import CheckoutIndex
 from interlock.workspaces.objects import Commit, Objects
 from interlock.workspaces.setup import Recipes, SetupFailed
 from interlock.workspaces.throwaway import TreePacks
+from interlock.workspaces.worktree import base_notes, import_worktree
 
 Done = TypeVar("Done")
 
@@ -85,10 +86,10 @@ class GitWorkspaces:
         self.__dict__["_origin"] = origin
         storage.create(self._store, origin.algorithm)
         self._bring(origin)
-        notes = base.notes(origin, self._environ, head=ref is None and not worktree)
+        notes = base_notes(origin, self._environ, head=ref is None and not worktree)
         if not worktree:
             return Base(origin.commit, origin.tree, name, origin.branch, notes)
-        commit, tree = base.import_worktree(self._store, self._objects, origin, self._environ)
+        commit, tree = import_worktree(self._store, self._objects, origin, self._environ)
         return Base(commit, tree, base.WORKTREE, origin.branch, notes)
 
     def merge_proposal(self, onto: Base, proposal: Base) -> Merged:
