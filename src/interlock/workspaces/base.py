@@ -3,6 +3,8 @@
 Rule: the user's repository is read and nothing in it changes, not its index nor FETCH_HEAD. It is looked at under the
 user's configuration (`safe.directory`, ignore files), and fetched from without it, and without fsck: old histories have
 bad stamps. No program runs that any configuration names.
+
+What a commit of the user's repository holds, read where it lies: nothing is imported, and nothing changes.
 """
 
 from __future__ import annotations
@@ -10,14 +12,15 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from interlock.ports import InfrastructureError, UsageError, disk
 from interlock.ports.disk import disk_error
 from interlock.process import Captured
-from interlock.workspaces import storage, trees
+from interlock.workspaces import compare, storage, trees
 from interlock.workspaces.git import Git, Trust, complaint
 from interlock.workspaces.objects import Objects
 
@@ -144,3 +147,29 @@ def _no_commit(ref: str, git: Git) -> str:
     if head.code:
         return "the repository has no commits yet: commit something first, such as `git commit --allow-empty -m start`"
     return f"base {ref!r} is no commit of this repository: give a branch, a tag or a commit (see `git branch -a`)"
+
+
+# --- a commit read in place ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """As `ports.Workspaces` answers of a commit by its name: this one has none but its own."""
+
+    objects: Objects
+    tree: str
+
+    def files(self, globs: Sequence[str]) -> tuple[str, ...]:
+        return compare.files(self.objects, self.tree, globs)
+
+    def read(self, path: str, max_bytes: int) -> bytes | None:
+        """Raises UsageError above `max_bytes`."""
+        return compare.content(self.objects, self.tree, path, max_bytes)
+
+
+@contextmanager
+def committed(repository: Path, environ: Mapping[str, str], ref: str = "HEAD") -> Iterator[Committed]:
+    """Raises UsageError where there is no such commit."""
+    origin = find(repository, environ, ref)
+    with closing(Objects(Git(environ, origin.common_dir), origin.algorithm)) as objects:
+        yield Committed(objects, origin.tree)
