@@ -2,19 +2,25 @@
 
 Rule: exactly the content that the tree names, whatever the user's checkout has on top; what is not to be had is
 said before the run starts. A submodule's commit is imported into the store, like a base.
+
+Git LFS without git-lfs: the pointer of a file's content, and where the content lies.
+
+Rule: what a pointer of the working tree stands for is kept in the store, since the file may change; with the delivery
+it comes to where git-lfs looks, or nobody could check the branch out or push it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
-from interlock.ports import InfrastructureError, UsageError
+from interlock.ports import InfrastructureError, UsageError, disk
 from interlock.ports.disk import disk_error
-from interlock.workspaces import base, layout, lfs, trees
+from interlock.workspaces import base, layout, storage, trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.git import Git, Trust
 from interlock.workspaces.layout import CheckoutIndex
@@ -64,14 +70,14 @@ class Contents:
     def give(self, tree: str) -> None:
         """Let the user's git-lfs have what pointers of the working tree stand for. Raises InfrastructureError."""
         for sha256 in self.pointers(tree).values():
-            place, kept = lfs.lfs_path(self._lfs, sha256), lfs.content_blob(self._store, sha256)
+            place, kept = lfs_path(self._lfs, sha256), content_blob(self._store, sha256)
             if kept and not place.exists():
-                lfs.put_content(self._objects, kept, place)
+                put_content(self._objects, kept, place)
 
     @cached_property
     def _lfs(self) -> Path:
         origin = self._origin()
-        return lfs.lfs_folder(Git(self._environ, origin.git_dir, trust=Trust.USER), origin.common_dir)
+        return lfs_folder(Git(self._environ, origin.git_dir, trust=Trust.USER), origin.common_dir)
 
     def _lay_submodules(self, listing: Listing, into: Path, prefix: bytes, laid: CheckoutIndex, depth: int) -> None:
         for path, oid in _submodules(listing):
@@ -125,14 +131,14 @@ class Contents:
         small = {oid for oid, size in self._objects.sizes(set(files.values())).items() if size <= _POINTER_MAX}
         found = {}
         for path, oid in files.items():
-            match = lfs.POINTER.fullmatch(self._objects.read(oid)) if oid in small else None
+            match = POINTER.fullmatch(self._objects.read(oid)) if oid in small else None
             if match:
                 found[path] = match[1].decode()
         return found
 
     def _lfs_file(self, path: bytes, sha256: str) -> Path | None:
         """Where the content lies: in the user's LFS folder, or in the user's checkout."""
-        there = lfs.lfs_path(self._lfs, sha256)
+        there = lfs_path(self._lfs, sha256)
         if there.is_file():
             return there
         worktree = self._origin().worktree
@@ -148,8 +154,8 @@ class Contents:
         file = self._lfs_file(path, sha256)
         if file is not None:
             return _chunks(file)
-        kept = lfs.content_blob(self._store, sha256)
-        return lfs.blob_chunks(self._objects, kept) if kept else None
+        kept = content_blob(self._store, sha256)
+        return blob_chunks(self._objects, kept) if kept else None
 
     def _lay_pointer(
         self, path: bytes, sha256: str, into: Path, laid: CheckoutIndex, entry: trees.Entry | None
@@ -186,3 +192,72 @@ def _chunks(path: Path) -> Iterator[bytes]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# --- Git LFS ---------------------------------------------------------------------------------
+
+
+_VERSION = b"version https://git-lfs.github.com/spec/v1"
+POINTER = re.compile(  # the specification of Git LFS, version 1
+    re.escape(_VERSION) + rb"\n(?:ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\nsize (\d+)\n"
+)
+
+
+def write_pointers(store: Path, objects: Objects, oids: Mapping[bytes, str]) -> dict[bytes, str]:
+    """The pointer of each file's content, which is kept, by path; a pointer is its own. Raises InfrastructureError."""
+    found = {path: _pointer_digest(objects, oid) for path, oid in oids.items()}
+    kept = {sha256: oids[path] for path, (sha256, _) in found.items() if sha256}
+    if kept:
+        try:
+            disk.sync_tree(store / "objects")
+        except OSError as error:
+            raise disk_error(store, error) from error
+    for sha256, oid in kept.items():
+        storage.create_ref(store, storage.contents_ref(sha256), oid)
+    return {path: _pointer_blob(objects, *found[path]) if found[path][0] else oid for path, oid in oids.items()}
+
+
+def content_blob(store: Path, sha256: str) -> str:
+    """The blob of the store that is this content; empty where there is none."""
+    return storage.read_ref(store, storage.contents_ref(sha256)) or ""
+
+
+def blob_chunks(objects: Objects, oid: str) -> Iterator[bytes]:
+    """A blob's, in chunks."""
+    for _, chunks in objects.stream([oid]):
+        yield from chunks
+
+
+def lfs_folder(git: Git, common_dir: Path) -> Path:
+    """Where the user's git-lfs has contents. `git` is the user's, whose configuration may name another place."""
+    said = git.call("config", "-z", "--get", "lfs.storage", codes=range(256)).out.partition(b"\0")[0]
+    return common_dir / (os.fsdecode(said) or "lfs") / "objects"
+
+
+def lfs_path(folder: Path, sha256: str) -> Path:
+    """Where git-lfs has the content."""
+    return folder / sha256[:2] / sha256[2:4] / sha256
+
+
+def put_content(objects: Objects, oid: str, place: Path) -> None:
+    """Put a blob of the store to where git-lfs has it. Raises InfrastructureError."""
+    try:
+        disk.make_folder(place.parent)
+        disk.put_file(place, blob_chunks(objects, oid), mode=0o644)
+    except OSError as error:
+        raise disk_error(place, error) from error
+
+
+def _pointer_digest(objects: Objects, oid: str) -> tuple[str, int]:
+    """Of a blob, with its size; without a digest where it is a pointer or empty."""
+    digest, size, begin = hashlib.sha256(), 0, b""
+    for _, chunks in objects.stream([oid]):
+        for chunk in chunks:
+            digest.update(chunk)
+            size += len(chunk)
+            begin = begin or chunk[: len(_VERSION)]
+    return ("" if begin == _VERSION or not size else digest.hexdigest()), size
+
+
+def _pointer_blob(objects: Objects, sha256: str, size: int) -> str:
+    return objects.write("blob", _VERSION + f"\noid sha256:{sha256}\nsize {size}\n".encode())

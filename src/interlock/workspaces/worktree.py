@@ -13,7 +13,7 @@ from pathlib import Path
 
 from interlock.ports import UsageError
 from interlock.ports.disk import disk_error
-from interlock.workspaces import lfs, storage, trees
+from interlock.workspaces import contents, storage, trees
 from interlock.workspaces.base import Origin, keep_commit
 from interlock.workspaces.git import PLAIN, Git, Trust, add_all, complaint, filtered_paths, filters_off
 from interlock.workspaces.objects import Objects, commit_object
@@ -121,7 +121,7 @@ def _cleaned(
             f"the working tree cannot be taken: {os.fsdecode(others[0])} goes through the filter {through[others[0]]!r}"
             ", and no filter is started: commit it first (or run `git status`, if it is not changed)"
         )
-    pointers = lfs.write_pointers(store, objects, {path: entry.oid for path, entry in files.items()})
+    pointers = contents.write_pointers(store, objects, {path: entry.oid for path, entry in files.items()})
     tree = objects.write_edited(tree, {path: trees.Entry(files[path].mode, oid) for path, oid in pointers.items()})
     return tree, trees.differences(objects.listing(head), objects.listing(tree))
 
