@@ -6,7 +6,7 @@ Rule: what an agent leaves is data. No git of ours ever runs on it.
 from interlock.workspaces.base import Base
 from interlock.workspaces.gc import Collected, DiskUsage
 from interlock.workspaces.git import check_version, identities_in
+from interlock.workspaces.git_workspaces import GitWorkspaces
 from interlock.workspaces.storage import base_ref
-from interlock.workspaces.store import GitWorkspaces
 
 __all__ = ["Base", "Collected", "DiskUsage", "GitWorkspaces", "base_ref", "check_version", "identities_in"]

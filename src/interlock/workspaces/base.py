@@ -20,7 +20,7 @@ from pathlib import Path
 from interlock.ports import InfrastructureError, UsageError, disk
 from interlock.ports.disk import disk_error
 from interlock.process import Captured
-from interlock.workspaces import compare, storage, trees
+from interlock.workspaces import commits, storage, trees
 from interlock.workspaces.git import Git, Trust, complaint
 from interlock.workspaces.objects import Objects
 
@@ -160,11 +160,11 @@ class Committed:
     tree: str
 
     def files(self, globs: Sequence[str]) -> tuple[str, ...]:
-        return compare.files(self.objects, self.tree, globs)
+        return commits.files(self.objects, self.tree, globs)
 
     def read(self, path: str, max_bytes: int) -> bytes | None:
         """Raises UsageError above `max_bytes`."""
-        return compare.content(self.objects, self.tree, path, max_bytes)
+        return commits.content(self.objects, self.tree, path, max_bytes)
 
 
 @contextmanager

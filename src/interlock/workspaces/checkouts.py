@@ -30,12 +30,12 @@ from interlock.ports.disk import disk_error
 from interlock.process import end_left
 from interlock.workspaces import layout, setup_inputs, trees
 from interlock.workspaces.base import Origin
+from interlock.workspaces.checkout_git import TreePacks, exclude, write_index, write_repository
 from interlock.workspaces.contents import Contents
 from interlock.workspaces.layout import CheckoutIndex, copy_tree
 from interlock.workspaces.objects import Commit, Objects
 from interlock.workspaces.removal import remove
 from interlock.workspaces.setup import Recipes, SetupFailed, SetupInput, error_line
-from interlock.workspaces.throwaway import TreePacks, exclude, write_index, write_repository
 from interlock.workspaces.trees import Listing
 
 

@@ -25,7 +25,7 @@ from interlock.workspaces.base import Origin
 from interlock.workspaces.git import Git, Trust
 from interlock.workspaces.layout import CheckoutIndex
 from interlock.workspaces.objects import CHUNK, Objects
-from interlock.workspaces.scan import shown
+from interlock.workspaces.snapshot import shown
 from interlock.workspaces.trees import Listing
 
 _POINTER_MAX = 1024

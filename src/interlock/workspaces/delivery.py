@@ -29,10 +29,10 @@ from interlock.ports.disk import disk_error
 from interlock.process import Captured
 from interlock.workspaces import trees
 from interlock.workspaces.base import Origin
-from interlock.workspaces.compare import COMMITTER, identity, write_commit
+from interlock.workspaces.commits import COMMITTER, identity, write_commit
 from interlock.workspaces.git import Git, Trust, complaint, filters_off, identities_in
 from interlock.workspaces.objects import CHUNK, Commit, Objects, commit_object
-from interlock.workspaces.scan import ARTIFACTS
+from interlock.workspaces.snapshot import ARTIFACTS
 from interlock.workspaces.trees import Entry
 
 _LOCK_S = 1.0  # git holds a lock with our commit in it for milliseconds

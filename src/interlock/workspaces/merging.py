@@ -20,7 +20,7 @@ from interlock.core.conflicts import Side, SideChange, Undecided
 from interlock.ports import InfrastructureError, Merged, Stamp, UsageError
 from interlock.workspaces import trees
 from interlock.workspaces.base import Base
-from interlock.workspaces.compare import ancestors, write_commit
+from interlock.workspaces.commits import ancestors, write_commit
 from interlock.workspaces.git import Git
 from interlock.workspaces.objects import Objects
 from interlock.workspaces.trees import Entry, Listing

@@ -31,9 +31,9 @@ from pathlib import Path
 
 from interlock.ports import InfrastructureError, UsageError, as_infrastructure, disk
 from interlock.ports.disk import disk_error
+from interlock.workspaces.checkout_git import ATTRIBUTES
 from interlock.workspaces.git import Git
 from interlock.workspaces.objects import Objects
-from interlock.workspaces.throwaway import ATTRIBUTES
 
 BASES = "refs/bases"
 CONTENTS = "refs/contents"

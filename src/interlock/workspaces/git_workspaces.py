@@ -19,18 +19,18 @@ from interlock.ports import Candidate, Change, Checkout, CheckoutSpec, Merged, S
 from interlock.ports.disk import disk_error
 from interlock.workspaces import (
     base,
+    checkout_git,
     checkouts,
-    compare,
+    commits,
     delivery,
     gc,
     layout,
     merging,
     publish,
-    scan,
     storage,
-    throwaway,
 )
 from interlock.workspaces.base import Base, Origin
+from interlock.workspaces.checkout_git import TreePacks
 from interlock.workspaces.checkouts import CheckoutParts, CheckoutRequest, Checkouts, Trial
 from interlock.workspaces.contents import Contents
 from interlock.workspaces.delivery import Parcel
@@ -40,7 +40,7 @@ from interlock.workspaces.ignores import Ignores
 from interlock.workspaces.layout import CheckoutIndex
 from interlock.workspaces.objects import Commit, Objects
 from interlock.workspaces.setup import Recipes, SetupFailed
-from interlock.workspaces.throwaway import TreePacks
+from interlock.workspaces.snapshot import Known, ignore_files, read_changes, refuse_links
 from interlock.workspaces.worktree import base_notes, import_worktree
 
 Done = TypeVar("Done")
@@ -157,7 +157,7 @@ class GitWorkspaces:
                 raise
             checkout = self._furnish(self._places.of_attempt(run, attempt), replace(wanted, made_from=made.tree))
         with self._cleaned(checkout):
-            throwaway.add_branches(
+            checkout_git.add_branches(
                 self._objects, checkout.tree, made, {f"from/{name}": oid for name, oid in spec.sides}
             )
         return checkout
@@ -171,12 +171,12 @@ class GitWorkspaces:
         with storage.locked(self._store, shared=True):
             known = self._known(tree, laid)
             with self._objects.batch():
-                found = scan.read_changes(self._objects, checkout.tree, known)
+                found = read_changes(self._objects, checkout.tree, known)
                 if found.findings:
                     raise UnfitTree(tuple(found.findings))
                 written = self._objects.write_edited(tree, found.edits)
-            scan.refuse_links(self._objects, written, tree)
-            commit = compare.write_commit(self._objects, written, (parent,), stamp)
+            refuse_links(self._objects, written, tree)
+            commit = commits.write_commit(self._objects, written, (parent,), stamp)
             storage.create_ref(self._store, ref, commit)
         return Candidate(commit, written, tuple(found.left_out))
 
@@ -186,7 +186,7 @@ class GitWorkspaces:
             commit = self.import_base(commit).commit
         with storage.locked(self._store, shared=True):
             tree = self._commit(commit).tree
-            made = compare.write_commit(self._objects, tree, (parent,), stamp)
+            made = commits.write_commit(self._objects, tree, (parent,), stamp)
             storage.create_ref(self._store, ref, made)
         return Candidate(made, tree)
 
@@ -230,7 +230,7 @@ class GitWorkspaces:
     def checkout_digest(self, commit: str, base: str, spec: CheckoutSpec) -> str:
         """As the port says."""
         head, first = self._commit(commit), self._commit(base)
-        ours = all(who.startswith(f"{compare.COMMITTER} ") for who in (head.author, head.committer))
+        ours = all(who.startswith(f"{commits.COMMITTER} ") for who in (head.author, head.committer))
         history = f"{head.tree if ours else head.oid} {first.oid} {first.oid in head.parents} {head.oid == first.oid}"
         if not spec.setup:
             return history
@@ -260,35 +260,35 @@ class GitWorkspaces:
 
     def read(self, commit: str, path: str, max_bytes: int) -> bytes | None:
         """As the port says: None for symlinks and folders too."""
-        return compare.content(self._objects, self._tree(commit), path, max_bytes)
+        return commits.content(self._objects, self._tree(commit), path, max_bytes)
 
     def contents(self, commit: str, paths: Sequence[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
         """As the port says."""
-        return compare.contents(self._objects, self._tree(commit), paths)
+        return commits.contents(self._objects, self._tree(commit), paths)
 
     def files(self, commit: str, globs: Sequence[str]) -> tuple[str, ...]:
         """As the port says: no symlinks."""
-        return compare.files(self._objects, self._tree(commit), globs)
+        return commits.files(self._objects, self._tree(commit), globs)
 
     def changes(self, old: str, new: str) -> tuple[Change, ...]:
         """Between two commits or trees, sorted by path."""
-        return compare.changes(self._git, self._objects, self._tree(old), self._tree(new))
+        return commits.changes(self._git, self._objects, self._tree(old), self._tree(new))
 
     def patch(self, old: str, new: str, without: Sequence[str] = (), *, text: Sequence[str] = ()) -> bytes:
         """As the port says."""
         if text:
-            return compare.texts(self._git, self._tree(old), self._tree(new), text)
-        return compare.patch(self._git, self._tree(old), self._tree(new), without)
+            return commits.texts(self._git, self._tree(old), self._tree(new), text)
+        return commits.patch(self._git, self._tree(old), self._tree(new), without)
 
     def restore(self, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:
         """`commit` with the paths that match `globs` as they are in `onto`: a commit's hash."""
         with storage.locked(self._store, shared=True):
-            return compare.restored(self._objects, commit, onto, globs, stamp)
+            return commits.restored(self._objects, commit, onto, globs, stamp)
 
     def lay(self, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
         """`commit` with these contents of files: one that is there is regular and keeps its mode. A commit's hash."""
         with storage.locked(self._store, shared=True):
-            return compare.laid(self._objects, commit, contents, stamp)
+            return commits.laid(self._objects, commit, contents, stamp)
 
     # --- disk
 
@@ -394,7 +394,7 @@ class GitWorkspaces:
             self._laid[checkout.root] = laid
         return checkout
 
-    def _known(self, tree: str, laid: CheckoutIndex) -> scan.Known:
+    def _known(self, tree: str, laid: CheckoutIndex) -> Known:
         listing = self._objects.listing(tree)
-        ignores = Ignores(scan.ignore_files(self._objects, listing))
-        return scan.Known(listing, ignores, laid, self._contents.pointers(tree))
+        ignores = Ignores(ignore_files(self._objects, listing))
+        return Known(listing, ignores, laid, self._contents.pointers(tree))
