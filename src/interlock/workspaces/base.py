@@ -17,7 +17,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from interlock.ports import InfrastructureError, UsageError, disk
+from interlock.ports import InfrastructureError, UsageError
 from interlock.ports.disk import disk_error
 from interlock.process import Captured
 from interlock.workspaces import commits, storage, trees
@@ -117,10 +117,7 @@ def _fetch(store: Path, origin: Origin, environ: Mapping[str, str], *more: str) 
 
 def keep_commit(store: Path, ref: str, commit: str) -> None:
     """The ref says that all of it is there: objects, and that the commit has no past. So it comes last."""
-    try:
-        disk.sync_tree(store)
-    except OSError as error:
-        raise disk_error(store, error) from error
+    storage.flush(store)
     storage.create_ref(store, ref, commit)
 
 

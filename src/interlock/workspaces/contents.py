@@ -208,10 +208,7 @@ def write_pointers(store: Path, objects: Objects, oids: Mapping[bytes, str]) -> 
     found = {path: _pointer_digest(objects, oid) for path, oid in oids.items()}
     kept = {sha256: oids[path] for path, (sha256, _) in found.items() if sha256}
     if kept:
-        try:
-            disk.sync_tree(store / "objects")
-        except OSError as error:
-            raise disk_error(store, error) from error
+        storage.flush(store / "objects")
     for sha256, oid in kept.items():
         storage.create_ref(store, storage.contents_ref(sha256), oid)
     return {path: _pointer_blob(objects, *found[path]) if found[path][0] else oid for path, oid in oids.items()}

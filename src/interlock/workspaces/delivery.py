@@ -27,7 +27,7 @@ from interlock.core.branches import is_branch
 from interlock.ports import DeliveryRefused, InfrastructureError, Stamp, disk
 from interlock.ports.disk import disk_error
 from interlock.process import Captured
-from interlock.workspaces import trees
+from interlock.workspaces import storage, trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.commits import COMMITTER, identity, write_commit
 from interlock.workspaces.git import Git, Trust, complaint, filters_off, identities_in
@@ -95,7 +95,7 @@ def create_branch(origin: Origin, environ: Mapping[str, str], branch: str, commi
         there = _there(user, branch)
         if not _shows(user, there, commit):
             raise _not_created(branch, there, complaint(done))
-    _sync(origin.common_dir)
+    storage.flush(origin.common_dir)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +137,6 @@ def _undone() -> Iterator[None]:
 def _refuse_checked_out(branch: str, there: _There) -> None:
     if there.worktree:
         raise DeliveryRefused(f"branch {branch} is checked out in {there.worktree}: switch it to another branch")
-
-
-def _sync(folder: Path) -> None:
-    """git syncs the contents of what it writes, and not the folders that name it."""
-    try:
-        disk.sync_tree(folder)
-    except OSError as error:
-        raise disk_error(folder, error) from error
 
 
 def _planned(git: Git, objects: Objects, parcel: Parcel) -> list[tuple[str, str, str]]:

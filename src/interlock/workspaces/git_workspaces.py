@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from interlock.core.ids import AttemptId
-from interlock.ports import Candidate, Change, Checkout, CheckoutSpec, Merged, Stamp, UnfitTree, UsageError, disk
+from interlock.ports import Candidate, Change, Checkout, CheckoutSpec, Merged, Stamp, UnfitTree, UsageError
 from interlock.ports.disk import disk_error
 from interlock.workspaces import (
     base,
@@ -253,7 +253,7 @@ class GitWorkspaces:
         with storage.locked(self._store, shared=True):
             merged = merging.merge(self._git, self._objects, heads, stamp)
             if merged.commit not in sources:
-                self._sync()  # git wrote objects, and syncs their contents alone
+                storage.flush(self._store / "objects")  # git wrote objects, and syncs their contents alone
             if ref and merged.commit not in sources:
                 storage.create_ref(self._store, ref, merged.commit)
         return merged
@@ -347,13 +347,6 @@ class GitWorkspaces:
     @cached_property
     def _recipes(self) -> Recipes:
         return Recipes(storage.own(self._store, "setup"), self._environ)
-
-    def _sync(self) -> None:
-        """What git wrote into the store, before a ref names it."""
-        try:
-            disk.sync_tree(self._store / "objects")
-        except OSError as error:
-            raise disk_error(self._store, error) from error
 
     def _mend(self) -> None:
         """What a power loss made empty is written anew."""

@@ -122,6 +122,15 @@ def read_ref(store: Path, ref: str) -> str | None:
         return None
 
 
+def flush(folder: Path) -> None:
+    """Sync everything below `folder`. git syncs the contents of what it writes, not the folders that name it. Raises
+    InfrastructureError."""
+    try:
+        disk.sync_tree(folder)
+    except OSError as error:
+        raise disk_error(folder, error) from error
+
+
 def base_ref(commit: str) -> str:
     """What keeps an imported commit."""
     return f"{BASES}/{commit}"
