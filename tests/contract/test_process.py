@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from interlock.ports import InfrastructureError
-from interlock.process import Finished, How, Supervised, end_left, identity, kill_tree, scrubbed, supervise, supervised
+from interlock.process import Finished, How, Supervised, controller, end_left, identity, kill_tree, scrubbed, supervise
 from interlock.process.spawner import Spawner
 
 Run = Callable[..., Finished]
@@ -275,7 +275,7 @@ def test_killing_the_supervisor_leaves_nothing(run: Run, tmp_path: Path, pids: C
 def test_stopping_the_supervisor_does_not_stop_us(
     run: Run, pids: Callable[[], list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervised, "_ENDS_MAX_S", 5)
+    monkeypatch.setattr(controller, "_ENDS_MAX_S", 5)
     cancel = threading.Event()
     with pytest.raises(InfrastructureError, match="supervisor was killed"):
         run("echo $$ >> ../pids; kill -STOP $PPID; echo; sleep 600; true", cancel, on_output=lambda _: cancel.set())

@@ -4,15 +4,12 @@ Rule: the only package that imports subprocess. `capture` for our own short call
 for what we do not trust (agents, scripts, gates), `detach` for an owner of a run that outlives its terminal.
 """
 
-from interlock.process.attended import attended
-from interlock.process.captured import capture
-from interlock.process.detached import detach
+from interlock.process.controller import prepare, supervise
 from interlock.process.environment import relative, scrubbed
-from interlock.process.identity import alive, identity, kill_tree
-from interlock.process.left import end_left
+from interlock.process.identity import alive, end_left, identity, kill_tree
 from interlock.process.masking import MaskedBlobs, masked, masked_finding, masked_text
-from interlock.process.supervised import prepare, supervise
-from interlock.process.work import Captured, Finished, How, Supervised
+from interlock.process.programs import Captured, attended, capture, detach
+from interlock.process.work import Finished, How, Supervised
 
 __all__ = [
     "Captured",

@@ -52,12 +52,3 @@ class Finished:
     took_s: float
     truncated: bool
     tail: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Captured:
-    """What a short trusted call printed. `code` is -N where signal N ended it."""
-
-    code: int
-    out: bytes
-    err: bytes

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from interlock.ports import InfrastructureError, UsageError
 from interlock.ports.disk import disk_error, make_folder, put_file, sync_files, sync_many, write_temporary
-from interlock.process.dialogue import Dialogue
+from interlock.process.programs import Dialogue
 from interlock.workspaces import trees
 from interlock.workspaces.git import Git
 from interlock.workspaces.trees import Listing

@@ -41,7 +41,6 @@ def shell(target: tuple[str, ...], command: str) -> int:
 def _shell(app: Application, found: Target, command: str) -> int:
     from interlock.core.pipeline import Stage
     from interlock.ports import CheckoutSpec
-    from interlock.process import attended
 
     name = _named(found)
     commit = app.service.commit_of(found.view, name)

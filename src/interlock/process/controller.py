@@ -17,10 +17,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from interlock.ports import Cancel, InfrastructureError
-from interlock.process.left import note_supervisor
-from interlock.process.log import BoundedLog
+from interlock.process.identity import note_supervisor
 from interlock.process.masking import Mask
-from interlock.process.pulse import Pulse
+from interlock.process.monitor import BoundedLog, Pulse
 from interlock.process.spawner import Spawner, spawner
 from interlock.process.work import Finished, How, Supervised
 
