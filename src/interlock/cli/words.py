@@ -12,7 +12,7 @@ from interlock.core.history import AttemptPhase
 from interlock.core.state import Phase, Spending
 from interlock.core.text import plain
 from interlock.core.views import CUT_OFF, NOT_BEGUN, RunPhase, RunSummary, StageView, WaitView, stage_word
-from interlock.process import relative
+from interlock.process import relative_path_entries
 
 NO_SANDBOX = "agents and gates run with your user's rights: there is no sandbox yet"
 
@@ -70,7 +70,7 @@ def stage_look(stage: StageView, run: RunPhase) -> tuple[str, str, str]:
 
 def not_looked_in(environ: Mapping[str, str]) -> str:
     """What to tell a user whose PATH has folders of the checkout; empty where it has none."""
-    entries = relative(environ)
+    entries = relative_path_entries(environ)
     named = ", ".join(safe(entry, 60) or "an empty entry" for entry in entries[:5])
     return (
         f"no program is looked for in {named} of PATH: that is a folder of the work; name absolute ones"

@@ -15,13 +15,16 @@ from interlock.ports.errors import (
     UnfitSetup,
     UnfitTree,
     UsageError,
+    as_infrastructure,
+    machine_trouble,
+    names_trouble,
+    started,
 )
 from interlock.ports.gates import GateRequest, Gates, Judgement
 from interlock.ports.journal import Answer, Blobs, Journal
-from interlock.ports.machine import as_infrastructure, machine_trouble, names_trouble, started
 from interlock.ports.time import Cancel, Clock, Permit, has_worked, may_begin
 from interlock.ports.workspaces import Candidate, Change, Checkout, CheckoutSpec, Merged, Stamp, Workspaces
-from interlock.ports.world import Engine, Render, World
+from interlock.ports.world import Render, World
 
 __all__ = [
     "Agent",
@@ -38,7 +41,6 @@ __all__ = [
     "Damaged",
     "DeliveryRefused",
     "Ended",
-    "Engine",
     "Fenced",
     "GateRequest",
     "Gates",

@@ -1,4 +1,4 @@
-"""Rendering, engines, and the ports that effects are performed with, in one value."""
+"""Rendering, and the ports that effects are performed with, in one value."""
 
 from __future__ import annotations
 
@@ -17,11 +17,6 @@ from interlock.ports.workspaces import Workspaces
 class Render(Protocol):
     def __call__(self, template: str, values: Mapping[str, object]) -> str:
         """Fill a prompt in, with strict undefined and a bound on work. Raises UsageError."""
-
-
-class Engine(Protocol):
-    def drive(self, run: str, *, take_over: bool = False) -> None:
-        """Own the run and go on until nothing moves without a human."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ for what we do not trust (agents, scripts, gates), `detach` for an owner of a ru
 """
 
 from interlock.process.controller import prepare, supervise
-from interlock.process.environment import relative, scrubbed
+from interlock.process.environment import relative_path_entries, scrubbed
 from interlock.process.identity import alive, end_left, identity, kill_tree
 from interlock.process.masking import MaskedBlobs, masked, masked_finding, masked_text
-from interlock.process.programs import Captured, attended, capture, detach
+from interlock.process.programs import Captured, capture, detach, run_in_terminal
 from interlock.process.work import Finished, How, Supervised
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "MaskedBlobs",
     "Supervised",
     "alive",
-    "attended",
     "capture",
     "detach",
     "end_left",
@@ -28,7 +27,8 @@ __all__ = [
     "masked_finding",
     "masked_text",
     "prepare",
-    "relative",
+    "relative_path_entries",
+    "run_in_terminal",
     "scrubbed",
     "supervise",
 ]

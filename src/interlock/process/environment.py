@@ -30,7 +30,7 @@ def scrubbed(environ: Mapping[str, str], allow: Iterable[str] = ()) -> dict[str,
     return seen
 
 
-def relative(environ: Mapping[str, str]) -> tuple[str, ...]:
+def relative_path_entries(environ: Mapping[str, str]) -> tuple[str, ...]:
     """The entries of PATH that no program is looked for in."""
     entries = environ["PATH"].split(os.pathsep) if "PATH" in environ else []
     return tuple(dict.fromkeys(entry for entry in entries if not entry.startswith("/")))

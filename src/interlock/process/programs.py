@@ -91,7 +91,7 @@ def cannot_start(argv: Sequence[str], cwd: Path | None, error: OSError) -> Infra
 # --- on the user's terminal ------------------------------------------------------------------
 
 
-def attended(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:
+def run_in_terminal(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:
     """Run `argv` with our standard streams and wait for its end. Returns its exit code, 128 and the number of
     the signal that ended it. An interrupt from the terminal is for the program alone.
 
