@@ -20,7 +20,7 @@ def activity(app: Application, run: str, attempt: AttemptId) -> str:
 
 def last_line(app: Application, run: str, attempt: AttemptId) -> str:
     """Empty where it is not at work here, or printed nothing yet."""
-    place = app.workspaces.place_of(run, attempt)
+    place = app.workspaces.checkout_root(run, attempt)
     if place is None:
         return ""
     try:

@@ -95,7 +95,7 @@ def _of_journal(app: Application) -> Iterator[DoctorResult]:
         yield DoctorResult("journal", "bad", said, Exit.INFRASTRUCTURE)
         yield from _of_unread(unread)
     elif runs:
-        said = f"{count(len(runs), 'run')}, each as it was recorded{_since(app.journal.adopted())}"
+        said = f"{count(len(runs), 'run')}, each as it was recorded{_since(app.journal.runs_without_digests())}"
         yield DoctorResult("journal", "ok", said)
     else:
         yield DoctorResult("journal", "note", _NO_RUNS)

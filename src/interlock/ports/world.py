@@ -1,4 +1,4 @@
-"""Rendering, and the ports that effects are performed with, in one value."""
+"""The ports that effects need, in one value."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from interlock.ports.workspaces import Workspaces
 
 class Render(Protocol):
     def __call__(self, template: str, values: Mapping[str, object]) -> str:
-        """Fill a prompt in, with strict undefined and a bound on work. Raises UsageError."""
+        """Render a prompt. An undefined name is an error, and the work is bounded. Raises UsageError."""
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The ports that effects are performed with."""
+    """The ports that effects need."""
 
     workspaces: Workspaces
     agents: Mapping[str, Agent]  # by the adapter's name
@@ -30,7 +30,5 @@ class World:
     journal: Journal
     clock: Clock
     render: Render
-    holds_fence: Callable[[], bool]  # whether the run is still ours: asked before each effect that outlives the process
-    alone: Callable[[], AbstractContextManager[object]] = (
-        nullcontext  # around what cannot be undone: nobody takes the run
-    )
+    holds_fence: Callable[[], bool]  # whether we still own the run: checked before effects that outlive the process
+    alone: Callable[[], AbstractContextManager[object]] = nullcontext  # while it is held, nobody can take the run

@@ -78,7 +78,7 @@ def log(request: Request) -> Response:
     if not asked.isdigit():
         raise UsageError("offset: expected a number of bytes")
     over = made.phase is not AttemptPhase.WORKING
-    place = None if over else site.app.workspaces.place_of(view.id, made.id)
+    place = None if over else site.app.workspaces.checkout_root(view.id, made.id)
     text, end = _piece(log_path(place), int(asked)) if place is not None else ("", int(asked))
     return _json(run=view.id, log={"text": text, "next_offset": end, "over": over})
 

@@ -92,14 +92,14 @@ class TreePacks:
             Path(made + ".rev").unlink()
 
 
-def write_repository(objects: Objects, kits: TreePacks, tree: Path, commits: Sequence[Commit]) -> None:
+def write_repository(objects: Objects, packs: TreePacks, tree: Path, commits: Sequence[Commit]) -> None:
     """Make `tree/.git`: HEAD on the last of `commits`, the branch `base` on the first. The index comes later."""
     root = tree / ".git"
     head, base = commits[-1], commits[0]
     try:
         for folder in ("objects/pack", "objects/info", "refs/heads", "info"):
             (root / folder).mkdir(parents=True)
-        _objects(objects, kits, root / "objects", commits)
+        _objects(objects, packs, root / "objects", commits)
         refs = {f"refs/heads/{BRANCH}": head.oid, "refs/heads/base": base.oid}
         _file(root / "HEAD", f"ref: refs/heads/{BRANCH}\n")
         _file(root / "packed-refs", _PACKED + "".join(f"{oid} {ref}\n" for ref, oid in sorted(refs.items())))
@@ -132,12 +132,12 @@ def add_branches(objects: Objects, tree: Path, beside: Commit, branches: Mapping
         raise disk_error(root, error) from error
 
 
-def write_index(objects: Objects, listing: Listing, laid: CheckoutIndex, tree: Path) -> None:
-    """Make `tree/.git/index` agree with the files as they were laid out (git's index-format, version 2)."""
+def write_index(objects: Objects, listing: Listing, index: CheckoutIndex, tree: Path) -> None:
+    """Make `tree/.git/index` agree with the files as they were index out (git's index-format, version 2)."""
     entries = sorted(trees.leaves(listing))
     parts = [b"DIRC" + struct.pack(">II", 2, len(entries))]
     for path, entry in entries:
-        parts.append(_index_entry(path, entry, laid))
+        parts.append(_index_entry(path, entry, index))
     content = b"".join(parts)
     try:
         (tree / ".git/index").write_bytes(content + hashlib.new(objects.algorithm, content).digest())
@@ -176,13 +176,13 @@ def _shallow(commits: Sequence[Commit]) -> Iterable[str]:
     return sorted(commit.oid for commit in {c.oid: c for c in commits}.values() if not set(commit.parents) <= there)
 
 
-def _objects(objects: Objects, kits: TreePacks, folder: Path, commits: Sequence[Commit]) -> None:
-    kit = kits.nearest(commits[-1])
-    kits.copy(kit, folder / "pack")
-    have = kits.objects_of(kit)
+def _objects(objects: Objects, packs: TreePacks, folder: Path, commits: Sequence[Commit]) -> None:
+    pack = packs.nearest(commits[-1])
+    packs.copy(pack, folder / "pack")
+    have = packs.objects_of(pack)
     wanted = {commit.oid for commit in commits}
-    for tree in {commit.tree for commit in commits} - {kit}:
-        wanted |= kits.objects_of(tree) - have
+    for tree in {commit.tree for commit in commits} - {pack}:
+        wanted |= packs.objects_of(tree) - have
     _loose(objects, folder, wanted)
 
 
@@ -195,8 +195,8 @@ def _loose(objects: Objects, folder: Path, wanted: Iterable[str]) -> None:
         path.write_bytes(zlib.compress(f"{kind} {len(content)}\0".encode() + content, 1))
 
 
-def _index_entry(path: bytes, entry: trees.Entry, laid: CheckoutIndex) -> bytes:
-    mode, size, mtime, ctime, inode = laid.seen.get(path, (0, 0, 0, 0, 0))
+def _index_entry(path: bytes, entry: trees.Entry, index: CheckoutIndex) -> bytes:
+    mode, size, mtime, ctime, inode = index.stats.get(path, (0, 0, 0, 0, 0))
     del mode
     head = struct.pack(
         ">10I",
@@ -204,7 +204,7 @@ def _index_entry(path: bytes, entry: trees.Entry, laid: CheckoutIndex) -> bytes:
         *(0, inode & 0xFFFFFFFF, int(entry.mode, 8), 0, 0, size & 0xFFFFFFFF),
     )
     oid = bytes.fromhex(entry.oid)
-    flags = min(len(path), 0xFFF) | (_ASSUME_VALID if laid.is_replaced(path) else 0)
+    flags = min(len(path), 0xFFF) | (_ASSUME_VALID if index.is_replaced(path) else 0)
     body = head + oid + struct.pack(">H", flags) + path
     return body + b"\0" * (8 - len(body) % 8)
 

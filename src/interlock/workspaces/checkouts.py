@@ -44,61 +44,61 @@ class CheckoutParts:
     """What places are furnished with."""
 
     objects: Objects
-    kits: TreePacks
+    packs: TreePacks
     contents: Contents
     recipes: Recipes
-    places: Checkouts
+    checkouts: Checkouts
 
 
 @dataclass(frozen=True, slots=True)
 class CheckoutRequest:
-    """The files of tree `shown` on a `.git` of `commits`, and what is laid out beside them. What setup makes is made
+    """The files of tree `shown` on a `.git` of `commits`, and what is index out beside them. What setup makes is made
     from tree `made_from`; empty: `shown`. Where it has a key, it is made with the code of tree `base`; empty:
     that of the first commit."""
 
     commits: Sequence[Commit]
-    shown: str
+    tree: str
     spec: CheckoutSpec
     origin: Callable[[], Origin]
-    made_from: str = ""
+    setup_tree: str = ""
     base: str = ""
 
 
-def furnish(parts: CheckoutParts, checkout: Checkout, wanted: CheckoutRequest) -> tuple[Checkout, CheckoutIndex]:
+def fill(parts: CheckoutParts, checkout: Checkout, request: CheckoutRequest) -> tuple[Checkout, CheckoutIndex]:
     """Fill `checkout`. Returns it with what setup adds. Raises SetupFailed, InfrastructureError, UsageError."""
-    spec, commits = wanted.spec, wanted.commits
-    laid = _files(parts, checkout, wanted)
+    spec, commits = request.spec, request.commits
+    index = _files(parts, checkout, request)
     if spec.carry:
-        _carry(spec.carry, wanted.origin(), checkout.tree)
-    listing = parts.objects.listing(wanted.shown)
+        _carry(spec.carry, request.origin(), checkout.tree)
+    listing = parts.objects.listing(request.tree)
     if spec.setup:
         head = parts.objects.listing(commits[-1].tree)
-        write_index(parts.objects, head, laid, checkout.tree)
-        parts.recipes.furnish(spec.setup, setup_input(parts, wanted), checkout)
+        write_index(parts.objects, head, index, checkout.tree)
+        parts.recipes.install(spec.setup, setup_input(parts, request), checkout)
         checkout = replace(checkout, env=parts.recipes.variables(spec.setup, checkout))
-        _put_back(parts, checkout.tree, listing, laid)
+        _put_back(parts, checkout.tree, listing, index)
     if spec.setup or spec.carry:
         named = excluded_names(spec)
-        laid.left = named | frozenset(_untracked(checkout.tree, listing, laid.replaced, named))
-        exclude(checkout.tree, laid.left)
+        index.setup_files = named | frozenset(_untracked(checkout.tree, listing, index.replaced, named))
+        exclude(checkout.tree, index.setup_files)
     accepted = parts.objects.listing(commits[-1].tree)
     for path in trees.differences(accepted, listing):
-        laid.seen.pop(path, None)  # laid over the input: to be read as a change of it
-    write_index(parts.objects, accepted, laid, checkout.tree)
-    layout.hand_over(laid)
-    return checkout, laid
+        index.stats.pop(path, None)  # index over the input: to be read as a change of it
+    write_index(parts.objects, accepted, index, checkout.tree)
+    layout.hand_over(index)
+    return checkout, index
 
 
-def setup_input(parts: CheckoutParts, wanted: CheckoutRequest) -> SetupInput:
+def setup_input(parts: CheckoutParts, request: CheckoutRequest) -> SetupInput:
     """What setup works on."""
-    tree, base = wanted.made_from or wanted.shown, wanted.base or wanted.commits[0].tree
+    tree, base = request.setup_tree or request.tree, request.base or request.commits[0].tree
     return SetupInput(
         tree,
         parts.objects.listing(tree),
         lambda setups: setup_inputs.setup_trees(parts.objects, setups, tree, base),
-        lambda shown: _plain(parts, replace(wanted, shown=shown)),
-        parts.places.wipe,
-        wanted.spec.number,
+        lambda shown: _plain(parts, replace(request, tree=shown)),
+        parts.checkouts.wipe,
+        request.spec.number,
     )
 
 
@@ -114,21 +114,21 @@ def check_carried(carry: Sequence[str], origin: Origin) -> None:
         _carried(path, origin)
 
 
-def _files(parts: CheckoutParts, checkout: Checkout, wanted: CheckoutRequest) -> CheckoutIndex:
+def _files(parts: CheckoutParts, checkout: Checkout, request: CheckoutRequest) -> CheckoutIndex:
     """The tree's files, but for those where setup's will stand."""
-    laid = layout.lay_out(parts.objects, parts.objects.listing(wanted.shown), checkout.tree)
-    laid.replaced = layout.setup_paths(wanted.spec.setup)
-    parts.contents.lay_in(wanted.shown, checkout.tree, laid)
-    write_repository(parts.objects, parts.kits, checkout.tree, wanted.commits)
-    return laid
+    index = layout.write_tree(parts.objects, parts.objects.listing(request.tree), checkout.tree)
+    index.replaced = layout.setup_paths(request.spec.setup)
+    parts.contents.write_into(request.tree, checkout.tree, index)
+    write_repository(parts.objects, parts.packs, checkout.tree, request.commits)
+    return index
 
 
-def _plain(parts: CheckoutParts, wanted: CheckoutRequest) -> Checkout:
+def _plain(parts: CheckoutParts, request: CheckoutRequest) -> Checkout:
     """A checkout for setup to work in."""
-    checkout, spec = parts.places.of("setup"), wanted.spec
-    laid = _files(parts, checkout, wanted)
-    _carry(spec.carry, wanted.origin() if spec.carry else None, checkout.tree)
-    write_index(parts.objects, parts.objects.listing(wanted.commits[-1].tree), laid, checkout.tree)
+    checkout, spec = parts.checkouts.new("setup"), request.spec
+    index = _files(parts, checkout, request)
+    _carry(spec.carry, request.origin() if spec.carry else None, checkout.tree)
+    write_index(parts.objects, parts.objects.listing(request.commits[-1].tree), index, checkout.tree)
     return checkout
 
 
@@ -155,22 +155,22 @@ def _carried(path: str, origin: Origin) -> Path:
     return source
 
 
-def _put_back(parts: CheckoutParts, tree: Path, listing: Listing, laid: CheckoutIndex) -> None:
+def _put_back(parts: CheckoutParts, tree: Path, listing: Listing, index: CheckoutIndex) -> None:
     """Give back the tree's files where setup changed or removed them."""
     root = os.fsencode(tree)
     changed = []
     for path, entry in trees.leaves(listing):
-        if entry.mode == trees.SUBMODULE or laid.is_replaced(path):
+        if entry.mode == trees.SUBMODULE or index.is_replaced(path):
             continue
         try:
             now = os.lstat(root + b"/" + path)
         except OSError:
             changed.append((path, entry))
             continue
-        if laid.seen.get(path) != layout.seen(now):
+        if index.stats.get(path) != layout.file_stat(now):
             changed.append((path, entry))
     try:
-        layout.lay_again(parts.objects, changed, tree, laid)
+        layout.rewrite_files(parts.objects, changed, tree, index)
     except OSError as error:
         raise disk_error(tree, error) from error
 
@@ -211,7 +211,7 @@ class Checkouts:
         self.folders = (folder,) if former is None else (folder, former)
         self._stays: list[str] = []
 
-    def of_attempt(self, run: str, attempt: AttemptId) -> Checkout:
+    def new_for_attempt(self, run: str, attempt: AttemptId) -> Checkout:
         """A new place for the attempt; what it had before is removed."""
         last = self.discard(run, attempt)
         parent = self.folder / run
@@ -231,7 +231,7 @@ class Checkouts:
         roots = (self.folder / run).glob(f"{_stem(attempt)}-*")
         return max(roots, key=lambda root: int(root.name.rpartition("-")[2]), default=None)
 
-    def of(self, kind: str) -> Checkout:
+    def new(self, kind: str) -> Checkout:
         """A new place for a gate or a setup."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -250,14 +250,14 @@ class Checkouts:
         return last
 
     def wipe(self, root: Path) -> None:
-        """Remove a place whatever is in it. What cannot be removed is in nobody's way: it is told by `leavings`, and
+        """Remove a place whatever is in it. What cannot be removed is in nobody's way: it is told by `removal_failures`, and
         `gc` tries again."""
         try:
             remove(root)
         except InfrastructureError as error:
             self._stays.append(str(error))
 
-    def leavings(self) -> tuple[str, ...]:
+    def removal_failures(self) -> tuple[str, ...]:
         """What could not be removed since this was asked last."""
         told, self._stays = self._stays, []
         return tuple(told)
@@ -286,24 +286,24 @@ Done = TypeVar("Done")
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """`wanted` is what is tried, `control` what it is compared with, None where there is nothing."""
+    """`request` is what is tried, `control` what it is compared with, None where there is nothing."""
 
-    wanted: CheckoutRequest
+    request: CheckoutRequest
     control: CheckoutRequest | None
 
 
 def run_trial(parts: CheckoutParts, attempted: Trial, act: Callable[[CheckoutRequest], Done]) -> Done:
-    """`act(wanted)`, once more where it fails. Raises UnfitSetup, or what `act` raised."""
-    wanted, control = attempted.wanted, attempted.control
+    """`act(request)`, once more where it fails. Raises UnfitSetup, or what `act` raised."""
+    request, control = attempted.request, attempted.control
     try:
-        return act(wanted)
+        return act(request)
     except SetupFailed as failed:
-        if control is None or not _may_differ(parts, wanted, control, failed):
+        if control is None or not _may_differ(parts, request, control, failed):
             raise
         last = failed
     if not (last.again or last.by_files or last.slow):
         try:
-            return act(replace(wanted, spec=replace(wanted.spec, number=0)))
+            return act(replace(request, spec=replace(request.spec, number=0)))
         except SetupFailed as failed:
             last = failed
     _prove(parts, control, last)
@@ -312,12 +312,12 @@ def run_trial(parts: CheckoutParts, attempted: Trial, act: Callable[[CheckoutReq
     raise UnfitSetup(f"{words}\n{last.why}", last.output) from last
 
 
-def _may_differ(parts: CheckoutParts, wanted: CheckoutRequest, control: CheckoutRequest, failed: SetupFailed) -> bool:
+def _may_differ(parts: CheckoutParts, request: CheckoutRequest, control: CheckoutRequest, failed: SetupFailed) -> bool:
     """Whether the two trees can be told apart by what failed."""
     if failed.what == "settle" or failed.by_files:
-        return wanted.shown != control.shown
-    setups = wanted.spec.setup[: failed.index + 1]
-    keys = {parts.recipes.key(setups, parts.objects.listing(each.shown)) for each in (wanted, control)}
+        return request.tree != control.tree
+    setups = request.spec.setup[: failed.index + 1]
+    keys = {parts.recipes.key(setups, parts.objects.listing(each.tree)) for each in (request, control)}
     return len(keys) > 1
 
 
@@ -326,14 +326,14 @@ def _prove(parts: CheckoutParts, control: CheckoutRequest, failed: SetupFailed) 
     setups = control.spec.setup
     try:
         if failed.what == "settle":
-            checkout = parts.places.of("setup")
+            checkout = parts.checkouts.new("setup")
             try:
-                furnish(parts, checkout, control)
+                fill(parts, checkout, control)
             finally:
-                parts.places.wipe(checkout.root)
+                parts.checkouts.wipe(checkout.root)
         elif not failed.by_files:
-            parts.recipes.proved(setups[: failed.index + 1], setup_input(parts, control))
+            parts.recipes.prove(setups[: failed.index + 1], setup_input(parts, control))
         else:
-            parts.recipes.installed(setups[: failed.index + 1], setup_input(parts, control))
+            parts.recipes.digest(setups[: failed.index + 1], setup_input(parts, control))
     except SetupFailed as error:
         raise InfrastructureError(f"{failed}\n(it fails on the accepted input as well: {error})") from error

@@ -92,7 +92,7 @@ def contents(objects: Objects, tree: str, paths: Sequence[str]) -> Iterator[tupl
         yield path, chunks
 
 
-def restored(objects: Objects, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:
+def restore_paths(objects: Objects, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:
     """`commit` with the paths that match `globs` as they are in `onto`: the same commit where they are already."""
     made = objects.commit(commit)
     wanted = objects.commit(onto).tree
@@ -106,7 +106,7 @@ def restored(objects: Objects, commit: str, onto: str, globs: Sequence[str], sta
     return write_commit(objects, objects.write_edited(made.tree, edits), made.parents, stamp)
 
 
-def laid(objects: Objects, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
+def write_contents(objects: Objects, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
     """`commit` with these contents of files, by path: the same commit where there are none."""
     made = objects.commit(commit)
     listing = objects.listing(made.tree)

@@ -1,4 +1,4 @@
-"""What a tree only points to: submodules and Git LFS files, laid in from the user's checkout.
+"""What a tree only points to: submodules and Git LFS files, index in from the user's checkout.
 
 Rule: exactly the content that the tree names, whatever the user's checkout has on top; what is not to be had is
 said before the run starts. A submodule's commit is imported into the store, like a base.
@@ -25,7 +25,7 @@ from interlock.workspaces.base import Origin
 from interlock.workspaces.git import Git, Trust
 from interlock.workspaces.layout import CheckoutIndex
 from interlock.workspaces.objects import CHUNK, Objects
-from interlock.workspaces.snapshot import shown
+from interlock.workspaces.snapshot import printable
 from interlock.workspaces.trees import Listing
 
 _POINTER_MAX = 1024
@@ -49,7 +49,7 @@ class Contents:
         missing = [*self._missing_submodules(listing, self._origin().worktree, b"", 0)]
         for path, sha256 in self.pointers(tree).items():
             if self._content(path, sha256) is None:
-                missing.append(f"{shown(path)}: its content is not here: run `git lfs pull`")
+                missing.append(f"{printable(path)}: its content is not here: run `git lfs pull`")
         if missing:
             more = "" if len(missing) <= _MISSING_MAX else f"\n  … and {len(missing) - _MISSING_MAX} more"
             raise UsageError("the base is not complete here:\n  " + "\n  ".join(missing[:_MISSING_MAX]) + more)
@@ -60,14 +60,14 @@ class Contents:
             self._pointers[tree] = self._find_pointers(self._objects.listing(tree))
         return self._pointers[tree]
 
-    def lay_in(self, tree: str, into: Path, laid: CheckoutIndex) -> None:
+    def write_into(self, tree: str, into: Path, index: CheckoutIndex) -> None:
         """Fill a checkout of `tree`. Raises UsageError where something is missing."""
         listing = self._objects.listing(tree)
         for path, sha256 in self.pointers(tree).items():
-            self._lay_pointer(path, sha256, into, laid, trees.get(listing, path))
-        self._lay_submodules(listing, into, b"", laid, 0)
+            self._write_pointer(path, sha256, into, index, trees.get(listing, path))
+        self._write_submodules(listing, into, b"", index, 0)
 
-    def give(self, tree: str) -> None:
+    def export_lfs(self, tree: str) -> None:
         """Let the user's git-lfs have what pointers of the working tree stand for. Raises InfrastructureError."""
         for sha256 in self.pointers(tree).values():
             place, kept = lfs_path(self._lfs, sha256), content_blob(self._store, sha256)
@@ -79,23 +79,23 @@ class Contents:
         origin = self._origin()
         return lfs_folder(Git(self._environ, origin.git_dir, trust=Trust.USER), origin.common_dir)
 
-    def _lay_submodules(self, listing: Listing, into: Path, prefix: bytes, laid: CheckoutIndex, depth: int) -> None:
+    def _write_submodules(self, listing: Listing, into: Path, prefix: bytes, index: CheckoutIndex, depth: int) -> None:
         for path, oid in _submodules(listing):
             if self._objects.look(oid) is None:
                 self.check_submodule(prefix + path, oid, self._origin().worktree, depth)
             inner = self._objects.listing(self._objects.commit(oid).tree)
             below = into / os.fsdecode(path)
-            found = layout.lay_out(self._objects, inner, below)
+            found = layout.write_tree(self._objects, inner, below)
             inside = {prefix + path + b"/" + name: entry.oid for name, entry in trees.leaves(inner)}
-            laid.inner.update({name: blob for name, blob in inside.items() if name not in laid.inner})
-            laid.seen.update({prefix + path + b"/" + name: status for name, status in found.seen.items()})
-            self._lay_submodules(inner, below, prefix + path + b"/", laid, depth + 1)
+            index.inner.update({name: blob for name, blob in inside.items() if name not in index.inner})
+            index.stats.update({prefix + path + b"/" + name: status for name, status in found.stats.items()})
+            self._write_submodules(inner, below, prefix + path + b"/", index, depth + 1)
 
     def check_submodule(self, path: bytes, oid: str, worktree: Path | None, depth: int) -> None:
         """Import a submodule's commit. Raises UsageError where it is not to be had."""
         problem = self._import(path, oid, worktree)
         if problem or depth > _NESTED_MAX:
-            raise UsageError(problem or f"{shown(path)}: submodules nested deeper than {_NESTED_MAX}")
+            raise UsageError(problem or f"{printable(path)}: submodules nested deeper than {_NESTED_MAX}")
 
     def _missing_submodules(self, listing: Listing, worktree: Path | None, prefix: bytes, depth: int) -> list[str]:
         missing: list[str] = []
@@ -110,17 +110,17 @@ class Contents:
 
     def _import(self, path: bytes, oid: str, worktree: Path | None) -> str:
         """Empty where it went well, else what is wrong."""
-        mend = f"run `git submodule update --init --recursive -- {shown(path)}`"
+        mend = f"run `git submodule update --init --recursive -- {printable(path)}`"
         if worktree is None:
-            return f"{shown(path)}: a submodule, and the repository is bare: run from a checkout"
+            return f"{printable(path)}: a submodule, and the repository is bare: run from a checkout"
         folder = worktree / os.fsdecode(path)
         if not (folder / ".git").exists():
-            return f"{shown(path)}: the submodule is not checked out: {mend}"
+            return f"{printable(path)}: the submodule is not checked out: {mend}"
         try:
             origin = base.find(folder, self._environ, oid)
             base.import_commit(self._store, origin, self._environ)
         except UsageError:
-            return f"{shown(path)}: the submodule does not have commit {oid[:12]}: {mend}"
+            return f"{printable(path)}: the submodule does not have commit {oid[:12]}: {mend}"
         return ""
 
     def _find_pointers(self, listing: Listing) -> dict[bytes, str]:
@@ -157,12 +157,12 @@ class Contents:
         kept = content_blob(self._store, sha256)
         return blob_chunks(self._objects, kept) if kept else None
 
-    def _lay_pointer(
-        self, path: bytes, sha256: str, into: Path, laid: CheckoutIndex, entry: trees.Entry | None
+    def _write_pointer(
+        self, path: bytes, sha256: str, into: Path, index: CheckoutIndex, entry: trees.Entry | None
     ) -> None:
         content = self._content(path, sha256)
         if content is None:
-            raise UsageError(f"{shown(path)}: its content is not here: run `git lfs pull`")
+            raise UsageError(f"{printable(path)}: its content is not here: run `git lfs pull`")
         target = into / os.fsdecode(path)
         mode = 0o777 if entry is not None and entry.mode == trees.PROGRAM else 0o666
         digest = hashlib.sha256()
@@ -172,11 +172,11 @@ class Contents:
                 for chunk in content:
                     digest.update(chunk)
                     file.write(chunk)
-            laid.seen[path] = layout.seen(target.lstat())
+            index.stats[path] = layout.file_stat(target.lstat())
         except OSError as error:
             raise disk_error(target, error) from error
         if digest.hexdigest() != sha256:
-            raise InfrastructureError(f"{shown(path)}: its content is damaged: run `git lfs fsck`", permanent=True)
+            raise InfrastructureError(f"{printable(path)}: its content is damaged: run `git lfs fsck`", permanent=True)
 
 
 def _submodules(listing: Listing) -> list[tuple[bytes, str]]:

@@ -51,7 +51,7 @@ class Parcel:
     stamp: Stamp
     series: Sequence[str] = ()
     sign: bool = False
-    give: Callable[[], None] = lambda: None
+    export: Callable[[], None] = lambda: None
 
 
 def send(git: Git, objects: Objects, origin: Origin, environ: Mapping[str, str], parcel: Parcel) -> str:
@@ -66,17 +66,17 @@ def send(git: Git, objects: Objects, origin: Origin, environ: Mapping[str, str],
     commits = _written(objects, planned, parcel, own)
     if there.commit:
         tip = _the_same(user, there, commits, parcel)
-        parcel.give()
+        parcel.export()
         return tip
     with _undone():
         _refuse_checked_out(parcel.branch, there)
         wanted = _wanted(user, objects, commits, parcel.base)
         pack = git.call("pack-objects", "-q", "--stdout", stdin="".join(f"{oid}\n" for oid in wanted).encode()).out
-        with quarantine(origin.common_dir / "objects") as apart:
+        with quarantine(origin.common_dir / "objects") as quarantined:
             taking = ["unpack-objects", "-q"] if len(wanted) < _KEEP_PACK else ["index-pack", "--stdin"]
-            user.call(*taking, stdin=pack, extra=apart)
-            tip = _signed(origin, environ, commits, apart) if parcel.sign else commits[-1].oid
-            parcel.give()
+            user.call(*taking, stdin=pack, extra=quarantined)
+            tip = _signed(origin, environ, commits, quarantined) if parcel.sign else commits[-1].oid
+            parcel.export()
         _read_back(Objects(user, objects.algorithm), [*wanted, tip])
         return tip
 
@@ -248,13 +248,13 @@ def _new_objects(objects: Objects, commits: list[Commit], base: str) -> set[str]
     return wanted
 
 
-def _signed(origin: Origin, environ: Mapping[str, str], commits: list[Commit], apart: Mapping[str, str]) -> str:
+def _signed(origin: Origin, environ: Mapping[str, str], commits: list[Commit], quarantined: Mapping[str, str]) -> str:
     """The same commits, signed under the user's configuration."""
     git = Git(environ, origin.git_dir, trust=Trust.USER)
-    apart = {**apart, **alternates(origin.common_dir / "objects")}
+    quarantined = {**quarantined, **alternates(origin.common_dir / "objects")}
     parent = commits[0].parents[0]
     for commit in commits:
-        extra = {**apart, **_who("AUTHOR", commit.author), **_who("COMMITTER", commit.committer)}
+        extra = {**quarantined, **_who("AUTHOR", commit.author), **_who("COMMITTER", commit.committer)}
         message = commit.message.encode("utf-8", "replace")
         done = git.call("commit-tree", "-S", commit.tree, "-p", parent, stdin=message, codes=range(256), extra=extra)
         if done.code:

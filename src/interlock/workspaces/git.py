@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from interlock.ports import InfrastructureError, UsageError, names_trouble
+from interlock.ports import InfrastructureError, UsageError, reports_machine_error
 from interlock.process import Captured, capture
 
 VERSION_MIN = (2, 38)
@@ -92,7 +92,7 @@ class Git:
         """Run `git args`. Raises InfrastructureError for an exit code that is not in `codes`, and for any other than 0
         where git complains of the machine."""
         done = capture(self.argv(*args), cwd=self.cwd, env=self.env(extra), stdin=stdin, timeout_s=TIMEOUT_S)
-        if done.code not in codes or (done.code and names_trouble(done.err.decode(errors="replace"))):
+        if done.code not in codes or (done.code and reports_machine_error(done.err.decode(errors="replace"))):
             verb = next((word for word in args if word != "-c" and "=" not in word), "")
             raise InfrastructureError(f"git {verb}: exit code {done.code} in {self._where()}: {complaint(done)}")
         return done

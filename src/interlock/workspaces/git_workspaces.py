@@ -53,11 +53,11 @@ class GitWorkspaces:
         self, store: Path, places: Path, repository: Path, environ: Mapping[str, str], *, former: Path | None = None
     ) -> None:
         self._store = store
-        self._places = Checkouts(places, former)
+        self._checkouts = Checkouts(places, former)
         self._repository = repository
         self._environ = dict(environ)
         self._git = Git(self._environ, store)
-        self._laid: dict[Path, CheckoutIndex] = {}
+        self._indexes: dict[Path, CheckoutIndex] = {}
         self._lock = threading.RLock()
 
     def __enter__(self) -> GitWorkspaces:
@@ -81,7 +81,7 @@ class GitWorkspaces:
         check_version(self._environ)
         name = "HEAD" if worktree or ref is None else ref
         if not name:
-            raise UsageError("base: it is empty: give a commit, a branch or a tag, or leave it out for HEAD")
+            raise UsageError("base: it is empty: export a commit, a branch or a tag, or leave it out for HEAD")
         origin = base.find(self._repository, self._environ, name)
         self.__dict__["_origin"] = origin
         storage.create(self._store, origin.algorithm)
@@ -114,8 +114,8 @@ class GitWorkspaces:
     ) -> str:
         """As the port says. An empty author is the user's configured identity."""
         with storage.locked(self._store, shared=True):
-            give = partial(self._contents.give, self._commit(commit).tree)
-            parcel = Parcel(commit, base, branch, stamp, tuple(series), sign, give)
+            export = partial(self._contents.export_lfs, self._commit(commit).tree)
+            parcel = Parcel(commit, base, branch, stamp, tuple(series), sign, export)
             return delivery.send(self._git, self._objects, self._origin, self._environ, parcel)
 
     def create_branch(self, branch: str, commit: str) -> None:
@@ -146,16 +146,18 @@ class GitWorkspaces:
         """As the port says. Raises UsageError where submodules, LFS or carried files are missing, and
         InfrastructureError where setup or the disk fails."""
         made = self._commit(commit)
-        checkout = self._places.of_attempt(run, attempt)
-        wanted = replace(self._wanted((made,), spec), base=self._commit(spec.base).tree if spec.base else "")
+        checkout = self._checkouts.new_for_attempt(run, attempt)
+        request = replace(self._request((made,), spec), base=self._commit(spec.base).tree if spec.base else "")
         if overlay:
-            wanted = replace(wanted, shown=self._commit(overlay).tree)
+            request = replace(request, tree=self._commit(overlay).tree)
         try:
-            checkout = self._furnish(checkout, wanted)
+            checkout = self._furnish(checkout, request)
         except SetupFailed:  # what is continued may be what broke it: then it is the accepted input's
             if not overlay:
                 raise
-            checkout = self._furnish(self._places.of_attempt(run, attempt), replace(wanted, made_from=made.tree))
+            checkout = self._furnish(
+                self._checkouts.new_for_attempt(run, attempt), replace(request, setup_tree=made.tree)
+            )
         with self._cleaned(checkout):
             checkout_git.add_branches(
                 self._objects, checkout.tree, made, {f"from/{name}": oid for name, oid in spec.sides}
@@ -166,10 +168,12 @@ class GitWorkspaces:
         """As the port says. What is left out is listed, at most about a thousand paths."""
         tree = self._commit(parent).tree
         with self._lock:
-            handed = self._laid.get(checkout.root)
-        laid = handed or CheckoutIndex(left=checkouts.excluded_names(spec), replaced=layout.setup_paths(spec.setup))
+            handed = self._indexes.get(checkout.root)
+        index = handed or CheckoutIndex(
+            setup_files=checkouts.excluded_names(spec), replaced=layout.setup_paths(spec.setup)
+        )
         with storage.locked(self._store, shared=True):
-            known = self._known(tree, laid)
+            known = self._known(tree, index)
             with self._objects.batch():
                 found = read_changes(self._objects, checkout.tree, known)
                 if found.findings:
@@ -203,25 +207,25 @@ class GitWorkspaces:
     def wipe(self, checkout: Checkout) -> None:
         """As the port says."""
         with self._lock:
-            self._laid.pop(checkout.root, None)
-        self._places.wipe(checkout.root)
+            self._indexes.pop(checkout.root, None)
+        self._checkouts.wipe(checkout.root)
 
     def discard(self, run: str, attempt: AttemptId) -> None:
         """As the port says."""
-        self._places.discard(run, attempt)
+        self._checkouts.discard(run, attempt)
 
-    def leavings(self) -> tuple[str, ...]:
+    def removal_failures(self) -> tuple[str, ...]:
         """As the port says."""
-        return self._places.leavings()
+        return self._checkouts.removal_failures()
 
-    def place_of(self, run: str, attempt: AttemptId) -> Path | None:
+    def checkout_root(self, run: str, attempt: AttemptId) -> Path | None:
         """The root of the place of an attempt that is at work, None where there is none."""
-        return self._places.newest(run, attempt)
+        return self._checkouts.newest(run, attempt)
 
     @contextlib.contextmanager
     def clean_checkout(self, commit: str, base: str, spec: CheckoutSpec) -> Iterator[Checkout]:
         """As the port says; it is removed at the end."""
-        checkout = self._tried(commit, base, spec, lambda wanted: self._furnish(self._places.of("room"), wanted))
+        checkout = self._tried(commit, base, spec, lambda request: self._furnish(self._checkouts.new("room"), request))
         try:
             yield checkout
         finally:
@@ -236,7 +240,7 @@ class GitWorkspaces:
             return history
         recipes = self._recipes
         installed = self._tried(
-            commit, base, spec, lambda wanted: recipes.installed(spec.setup, checkouts.setup_input(self._parts, wanted))
+            commit, base, spec, lambda request: recipes.digest(spec.setup, checkouts.setup_input(self._parts, request))
         )
         return f"{history} {installed}"
 
@@ -283,12 +287,12 @@ class GitWorkspaces:
     def restore(self, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:
         """`commit` with the paths that match `globs` as they are in `onto`: a commit's hash."""
         with storage.locked(self._store, shared=True):
-            return commits.restored(self._objects, commit, onto, globs, stamp)
+            return commits.restore_paths(self._objects, commit, onto, globs, stamp)
 
-    def lay(self, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
+    def write_contents(self, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
         """`commit` with these contents of files: one that is there is regular and keeps its mode. A commit's hash."""
         with storage.locked(self._store, shared=True):
-            return commits.laid(self._objects, commit, contents, stamp)
+            return commits.write_contents(self._objects, commit, contents, stamp)
 
     # --- disk
 
@@ -296,19 +300,19 @@ class GitWorkspaces:
         """Remove what no live ref needs and what is older; see `gc`."""
         self._mend()
         return gc.collect(
-            self._git, self._store, self._places.folders, gc.GcPolicy(tuple(live_refs), older_than_s, now)
+            self._git, self._store, self._checkouts.folders, gc.GcPolicy(tuple(live_refs), older_than_s, now)
         )
 
-    def foresee(self, live_refs: Sequence[str], older_than_s: float, now: float) -> Collected:
+    def preview(self, live_refs: Sequence[str], older_than_s: float, now: float) -> Collected:
         """What `collect` would remove, at most."""
         self._mend()
-        return gc.foresee(
-            self._git, self._store, self._places.folders, gc.GcPolicy(tuple(live_refs), older_than_s, now)
+        return gc.preview(
+            self._git, self._store, self._checkouts.folders, gc.GcPolicy(tuple(live_refs), older_than_s, now)
         )
 
     def usage(self) -> DiskUsage:
         """Bytes on the disk."""
-        return gc.usage(self._store, self._places.folders)
+        return gc.usage(self._store, self._checkouts.folders)
 
     # --- below
 
@@ -321,10 +325,10 @@ class GitWorkspaces:
 
     @cached_property
     def _parts(self) -> CheckoutParts:
-        return CheckoutParts(self._objects, self._kits, self._contents, self._recipes, self._places)
+        return CheckoutParts(self._objects, self._packs, self._contents, self._recipes, self._checkouts)
 
     @cached_property
-    def _kits(self) -> TreePacks:
+    def _packs(self) -> TreePacks:
         return TreePacks(self._git, self._objects, storage.own(self._store, "kits"))
 
     @cached_property
@@ -373,21 +377,21 @@ class GitWorkspaces:
 
     def _tried(self, commit: str, base: str, spec: CheckoutSpec, act: Callable[[CheckoutRequest], Done]) -> Done:
         """`act` on what is judged. Raises as `clean_checkout`."""
-        wanted = self._wanted((self._commit(base), self._commit(commit)), spec)
-        control = self._wanted((self._commit(base), self._commit(spec.control)), spec) if spec.control else None
-        return checkouts.run_trial(self._parts, Trial(wanted, control), act)
+        request = self._request((self._commit(base), self._commit(commit)), spec)
+        control = self._request((self._commit(base), self._commit(spec.control)), spec) if spec.control else None
+        return checkouts.run_trial(self._parts, Trial(request, control), act)
 
-    def _wanted(self, commits: tuple[Commit, ...], spec: CheckoutSpec) -> CheckoutRequest:
+    def _request(self, commits: tuple[Commit, ...], spec: CheckoutSpec) -> CheckoutRequest:
         return CheckoutRequest(commits, commits[-1].tree, spec, lambda: self._origin)
 
-    def _furnish(self, checkout: Checkout, wanted: CheckoutRequest) -> Checkout:
+    def _furnish(self, checkout: Checkout, request: CheckoutRequest) -> Checkout:
         with self._cleaned(checkout):
-            checkout, laid = checkouts.furnish(self._parts, checkout, wanted)
+            checkout, index = checkouts.fill(self._parts, checkout, request)
         with self._lock:
-            self._laid[checkout.root] = laid
+            self._indexes[checkout.root] = index
         return checkout
 
-    def _known(self, tree: str, laid: CheckoutIndex) -> Known:
+    def _known(self, tree: str, index: CheckoutIndex) -> Known:
         listing = self._objects.listing(tree)
         ignores = Ignores(ignore_files(self._objects, listing))
-        return Known(listing, ignores, laid, self._contents.pointers(tree))
+        return Known(listing, ignores, index, self._contents.pointers(tree))

@@ -35,7 +35,7 @@ from interlock.workspaces.trees import Entry, Listing
 _TICK_NS = 20_000_000  # coarsest clock of a file system in use, but for those that keep whole seconds only
 _COARSE_NS = 2_000_000_000
 
-Seen = tuple[int, int, int, int, int]  # mode, size, mtime, ctime (ns), inode
+FileStat = tuple[int, int, int, int, int]  # mode, size, mtime, ctime (ns), inode
 
 
 @dataclass(slots=True)
@@ -46,30 +46,30 @@ class CheckoutIndex:
     ctime; files whose ctime is too close to `until_ns` are read in any case.
     """
 
-    seen: dict[bytes, Seen] = field(default_factory=dict)
+    stats: dict[bytes, FileStat] = field(default_factory=dict)
     until_ns: int = 0
     inner: dict[bytes, str] = field(default_factory=dict)  # files of submodules, and the blobs that they are
-    left: frozenset[bytes] = frozenset()  # what setup and carry left, relative to the root
+    setup_files: frozenset[bytes] = frozenset()  # what setup and carry left, relative to the root
     replaced: frozenset[bytes] = frozenset()  # where what setup made stands in place of what the tree has
 
     def unchanged(self, path: bytes, now: os.stat_result) -> bool:
-        return self.seen.get(path) == seen(now) and now.st_ctime_ns < self.until_ns
+        return self.stats.get(path) == file_stat(now) and now.st_ctime_ns < self.until_ns
 
     def is_replaced(self, path: bytes) -> bool:
         """Whether a tracked file of this path is not the tree's here, but setup's or not there."""
         return bool(self.replaced) and any(path == at or path.startswith(at + b"/") for at in self.replaced)
 
 
-def seen(status: os.stat_result) -> Seen:
+def file_stat(status: os.stat_result) -> FileStat:
     return status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
-def lay_out(objects: Objects, listing: Listing, tree: Path) -> CheckoutIndex:
+def write_tree(objects: Objects, listing: Listing, tree: Path) -> CheckoutIndex:
     """Write the files of `listing` into the empty folder `tree`; submodules become empty folders.
 
     Raises InfrastructureError (disk full, an object is missing).
     """
-    laid = CheckoutIndex()
+    index = CheckoutIndex()
     root = os.fsencode(tree)
     try:
         for folder in sorted(listing):
@@ -83,27 +83,27 @@ def lay_out(objects: Objects, listing: Listing, tree: Path) -> CheckoutIndex:
                 os.mkdir(root + b"/" + path)
             else:
                 files.append((path, entry))
-        _write_files(objects, root, files, laid)
-        _write_links(objects, root, links, laid)
+        _write_files(objects, root, files, index)
+        _write_links(objects, root, links, index)
     except OSError as error:
         raise disk_error(tree, error) from error
-    return laid
+    return index
 
 
-def lay_again(objects: Objects, paths: Iterable[tuple[bytes, Entry]], tree: Path, laid: CheckoutIndex) -> None:
+def rewrite_files(objects: Objects, paths: Iterable[tuple[bytes, Entry]], tree: Path, index: CheckoutIndex) -> None:
     """Put files back as the tree has them, whatever lies there now."""
     root = os.fsencode(tree)
     wanted = list(paths)
     for path, _ in wanted:
         _make_way(root, path)
-    _write_files(objects, root, [item for item in wanted if item[1].mode != trees.LINK], laid)
-    _write_links(objects, root, [item for item in wanted if item[1].mode == trees.LINK], laid)
+    _write_files(objects, root, [item for item in wanted if item[1].mode != trees.LINK], index)
+    _write_links(objects, root, [item for item in wanted if item[1].mode == trees.LINK], index)
 
 
-def hand_over(laid: CheckoutIndex) -> None:
+def hand_over(index: CheckoutIndex) -> None:
     """From here on somebody else may write. What was written within the last tick cannot be told by its times."""
-    whole = all(status[3] % 1_000_000_000 == 0 for status in laid.seen.values())
-    laid.until_ns = time.time_ns() - (_COARSE_NS if whole else _TICK_NS)
+    whole = all(status[3] % 1_000_000_000 == 0 for status in index.stats.values())
+    index.until_ns = time.time_ns() - (_COARSE_NS if whole else _TICK_NS)
 
 
 def _make_way(root: bytes, path: bytes) -> None:
@@ -117,7 +117,7 @@ def _make_way(root: bytes, path: bytes) -> None:
     remove(root + b"/" + path)
 
 
-def _write_files(objects: Objects, root: bytes, files: list[tuple[bytes, Entry]], laid: CheckoutIndex) -> None:
+def _write_files(objects: Objects, root: bytes, files: list[tuple[bytes, Entry]], index: CheckoutIndex) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     contents = objects.stream(entry.oid for _, entry in files)
     for (path, entry), (_, chunks) in zip(files, contents, strict=True):
@@ -125,17 +125,17 @@ def _write_files(objects: Objects, root: bytes, files: list[tuple[bytes, Entry]]
         try:
             for chunk in chunks:
                 write_all(fd, chunk)
-            laid.seen[path] = seen(os.fstat(fd))
+            index.stats[path] = file_stat(os.fstat(fd))
         finally:
             os.close(fd)
 
 
-def _write_links(objects: Objects, root: bytes, links: list[tuple[bytes, Entry]], laid: CheckoutIndex) -> None:
+def _write_links(objects: Objects, root: bytes, links: list[tuple[bytes, Entry]], index: CheckoutIndex) -> None:
     contents = objects.stream(entry.oid for _, entry in links) if links else ()
     for (path, _), (_, chunks) in zip(links, contents, strict=True):
         target = b"".join(chunks)
         os.symlink(target, root + b"/" + path)
-        laid.seen[path] = seen(os.lstat(root + b"/" + path))
+        index.stats[path] = file_stat(os.lstat(root + b"/" + path))
 
 
 def write_all(fd: int, content: bytes) -> None:
@@ -194,7 +194,7 @@ def take_path(tree: Path, path: str, into: Path) -> None:
     shutil.move(source, target)
 
 
-def lay_path(made: Path, path: str, tree: Path, environ: Mapping[str, str]) -> None:
+def put_path(made: Path, path: str, tree: Path, environ: Mapping[str, str]) -> None:
     """What was made, in place of what the checkout has. Raises MisplacedPath, InfrastructureError."""
     if (made / path).exists() or (made / path).is_symlink():
         copy_tree(made / path, clear_path(tree, path), environ)

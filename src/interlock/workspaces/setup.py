@@ -61,17 +61,17 @@ class SetupFailed(InfrastructureError):
         self.again = False
         self.slow = False
 
-    def repeated(self) -> SetupFailed:
-        """The same, as it is told again."""
-        told = self.noted("")
-        told.again = True
-        return told
+    def as_repeated(self) -> SetupFailed:
+        """The same, as it is copy again."""
+        copy = self.with_note("")
+        copy.again = True
+        return copy
 
-    def noted(self, note: str) -> SetupFailed:
+    def with_note(self, note: str) -> SetupFailed:
         """The same, with a last line."""
-        told = SetupFailed(self.what, f"{self.why}{note}", self.index, self.output, by_files=self.by_files)
-        told.again, told.slow = self.again, self.slow
-        return told
+        copy = SetupFailed(self.what, f"{self.why}{note}", self.index, self.output, by_files=self.by_files)
+        copy.again, copy.slow = self.again, self.slow
+        return copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,26 +101,26 @@ class Recipes:
         self._folder = folder
         self._environ = dict(environ)
         self._failed: dict[str, _Failure] = {}
-        self._proved: dict[str, float] = {}  # when a setup was last seen to work from nothing
+        self._proved_at: dict[str, float] = {}  # when a setup was last seen to work from nothing
 
-    def furnish(self, setups: Sequence[Setup], ground: SetupInput, checkout: Checkout) -> None:
+    def install(self, setups: Sequence[Setup], source: SetupInput, checkout: Checkout) -> None:
         """Put what the recipes make in place of what `checkout` has there, making it first where it is not there, and
         settle it. Raises SetupFailed, and InfrastructureError for the disk."""
         for index, setup in enumerate(setups):
-            made = self._made(setups[: index + 1], ground)
+            made = self._made(setups[: index + 1], source)
             for path in setup.paths:
                 with _placing(index):
-                    layout.lay_path(made, path, checkout.tree, scrubbed(self._environ))
+                    layout.put_path(made, path, checkout.tree, scrubbed(self._environ))
         for index, setup in enumerate(setups):
             if setup.settle is not None:
                 self._run(setup, setup.settle, checkout, "settle", index)
 
-    def installed(self, setups: Sequence[Setup], ground: SetupInput) -> str:
+    def digest(self, setups: Sequence[Setup], source: SetupInput) -> str:
         """A digest of what the recipes make for these files, and of what settles it; made where it is not there. Raises
         as `furnish`."""
         whole = hashlib.sha256()
         for index, setup in enumerate(setups):
-            made = self._made(setups[: index + 1], ground)
+            made = self._made(setups[: index + 1], source)
             settle = setup.settle.words if setup.settle else ()
             try:
                 said = [_marker(made).read_text(), setup.paths, settle, key_variables(self._environ, setup)]
@@ -132,15 +132,15 @@ class Recipes:
     def key(self, setups: Sequence[Setup], listing: Listing) -> str:
         return setup_key(setups, listing, self._environ)
 
-    def proved(self, setups: Sequence[Setup], ground: SetupInput) -> None:
+    def prove(self, setups: Sequence[Setup], source: SetupInput) -> None:
         """Have it all made once more from nothing, and keep nothing: can this machine do it now? What it could a moment
         ago it can. Raises SetupFailed."""
-        key = self.key(setups, ground.listing)
+        key = self.key(setups, source.listing)
         with self._alone(key):
-            if time.monotonic() - self._proved.get(key, -REMEMBERED_S) < REMEMBERED_S:
+            if time.monotonic() - self._proved_at.get(key, -REMEMBERED_S) < REMEMBERED_S:
                 return
-            self._rehearse(setups, ground)
-            self._proved[key] = time.monotonic()
+            self._run_all(setups, source)
+            self._proved_at[key] = time.monotonic()
 
     def variables(self, setups: Sequence[Setup], checkout: Checkout) -> tuple[tuple[str, str], ...]:
         """What a place's programs need to find what setup left: PATH, VIRTUAL_ENV, CARGO_HOME."""
@@ -160,40 +160,40 @@ class Recipes:
             found["VIRTUAL_ENV"] = virtual
         return tuple(found.items())
 
-    def _made(self, setups: Sequence[Setup], ground: SetupInput) -> Path:
+    def _made(self, setups: Sequence[Setup], source: SetupInput) -> Path:
         """The folder with what the last of `setups` leaves."""
-        made = self._folder / self.key(setups, ground.listing)
+        made = self._folder / self.key(setups, source.listing)
         if not _is_whole(made):
             with self._alone(made.name):
                 if not _is_whole(made):
                     remove(made)  # what a power loss, or an earlier version, left of it
-                    self._tried(setups, ground, made)
+                    self._make_once(setups, source, made)
         for used in (made, _marker(made)):  # their last use, for gc
             with suppress(FileNotFoundError):
                 os.utime(used)
         return made
 
-    def _tried(self, setups: Sequence[Setup], ground: SetupInput, made: Path) -> None:
+    def _make_once(self, setups: Sequence[Setup], source: SetupInput, made: Path) -> None:
         """Make it, unless that failed a moment ago in this try."""
         known = self._failed.get(made.name)
-        if known and ground.number and ground.number <= known.number and time.monotonic() - known.at < REMEMBERED_S:
-            raise known.error.repeated()
+        if known and source.number and source.number <= known.number and time.monotonic() - known.at < REMEMBERED_S:
+            raise known.error.as_repeated()
         try:
-            self._make(setups, ground, made)
+            self._make(setups, source, made)
         except SetupFailed as error:
             if error.index == len(setups) - 1:  # else it is remembered by the key of the earlier one
-                number = max(ground.number, known.number if known else 0)
+                number = max(source.number, known.number if known else 0)
                 now = time.monotonic()
                 self._failed = {key: one for key, one in self._failed.items() if now - one.at < REMEMBERED_S}
                 self._failed[made.name] = _Failure(number, now, error)
             raise
 
-    def _make(self, setups: Sequence[Setup], ground: SetupInput, made: Path) -> None:
+    def _make(self, setups: Sequence[Setup], source: SetupInput, made: Path) -> None:
         index, setup = len(setups) - 1, setups[-1]
 
         def make(checkout: Checkout) -> None:
-            self.furnish(setups[:-1], ground, checkout)
-            _make_room(checkout, [setup], index)
+            self.install(setups[:-1], source, checkout)
+            _clear_paths(checkout, [setup], index)
             self._run(setup, setup.command, checkout, "setup", index)
             aside = Path(tempfile.mkdtemp(prefix="making-", dir=self._folder))
             for path in setup.paths:
@@ -205,17 +205,17 @@ class Recipes:
             disk.put_file(_marker(made), [digest.encode()], mode=0o644)
 
         try:
-            _in_any(ground, setups, make)
+            _in_first_working(source, setups, make)
         except OSError as error:
             raise disk_error(made, error) from error
 
-    def _rehearse(self, setups: Sequence[Setup], ground: SetupInput) -> None:
-        def rehearse(checkout: Checkout) -> None:
+    def _run_all(self, setups: Sequence[Setup], source: SetupInput) -> None:
+        def run_all(checkout: Checkout) -> None:
             for index, setup in enumerate(setups):
-                _make_room(checkout, [setup], index)
+                _clear_paths(checkout, [setup], index)
                 self._run(setup, setup.command, checkout, "setup", index)
 
-        _in_any(ground, setups, rehearse)
+        _in_first_working(source, setups, run_all)
 
     def _run(self, setup: Setup, command: CommandLine, checkout: Checkout, what: str, index: int) -> None:
         log = checkout.tmp / f"{what}.log"
@@ -255,12 +255,12 @@ def _is_whole(made: Path) -> bool:
     return made.is_dir() and _marker(made).is_file()
 
 
-def _in_any(ground: SetupInput, setups: Sequence[Setup], act: Callable[[Checkout], None]) -> None:
+def _in_first_working(source: SetupInput, setups: Sequence[Setup], act: Callable[[Checkout], None]) -> None:
     """`act` in a checkout of the first tree that the last of `setups` works in. Raises what it said of the first."""
     first: SetupFailed | None = None
-    among = ground.trees(setups)
+    among = source.trees(setups)
     for tree in among:
-        checkout = ground.fresh(tree)
+        checkout = source.fresh(tree)
         try:
             return act(checkout)
         except SetupFailed as error:
@@ -268,12 +268,12 @@ def _in_any(ground: SetupInput, setups: Sequence[Setup], act: Callable[[Checkout
             if error.slow or error.again:
                 break
         finally:
-            ground.wipe(checkout.root)
+            source.wipe(checkout.root)
     assert first is not None  # there is at least one tree
-    raise first if ground.tree in among else first.noted(_BASES_CODE)
+    raise first if source.tree in among else first.with_note(_BASES_CODE)
 
 
-def _make_room(checkout: Checkout, setups: Sequence[Setup], index: int) -> None:
+def _clear_paths(checkout: Checkout, setups: Sequence[Setup], index: int) -> None:
     """Setup begins without what the tree has at its paths: nothing of it is in what is made."""
     for path in (path for setup in setups for path in setup.paths):
         with _placing(index):

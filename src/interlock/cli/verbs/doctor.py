@@ -280,9 +280,9 @@ def _disk(paths: RepositoryPaths) -> dict[str, int]:
         "journal": sum(on_disk(path) for path in journal),
         "evidence": on_disk(paths.blobs),
         "objects": used.objects,
-        "kits": used.kits,
+        "kits": used.packs,
         "setups": used.setups,
-        "checkouts": used.places,
+        "checkouts": used.checkouts,
     }
 
 
