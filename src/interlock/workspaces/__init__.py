@@ -1,6 +1,6 @@
-"""Workspaces: a private store that no agent writes, places made from it, and candidates read back as files.
+"""Workspaces: a private store that no agent writes, checkouts made from it, and candidates read back as files.
 
-Rule: what an agent leaves is data. No git of ours ever runs on it.
+Rule: what an agent leaves is data. Interlock never runs git on it.
 """
 
 from interlock.workspaces.base import Base

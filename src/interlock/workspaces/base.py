@@ -1,10 +1,8 @@
-"""Importing from the user's repository: a commit at depth 1, or the dirty working tree as a commit of ours.
+"""The base of a run: find a commit in the user's repository, import it at depth 1, or read it in place.
 
-Rule: the user's repository is read and nothing in it changes, not its index nor FETCH_HEAD. It is looked at under the
-user's configuration (`safe.directory`, ignore files), and fetched from without it, and without fsck: old histories have
-bad stamps. No program runs that any configuration names.
-
-What a commit of the user's repository holds, read where it lies: nothing is imported, and nothing changes.
+Rule: nothing in the user's repository changes, neither its index nor FETCH_HEAD. Interlock inspects it with the user's
+configuration (`safe.directory`, ignore files). It fetches without that configuration, and without fsck, because old
+histories have invalid dates. It starts no program that a configuration names.
 """
 
 from __future__ import annotations
@@ -26,12 +24,12 @@ from interlock.workspaces.objects import Objects
 
 WORKTREE = "worktree"
 _HEX = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
-_UPLOAD = "--upload-pack=git -c 'safe.directory=*' upload-pack"  # whether it is trusted, `find` has asked git
+_UPLOAD = "--upload-pack=git -c 'safe.directory=*' upload-pack"  # `find` has checked that the user trusts it
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What a run starts from. `branch` is empty for a detached HEAD; `notes` are for people."""
+    """The commit that a run starts from. `branch` is empty for a detached HEAD; `notes` are for people."""
 
     commit: str
     tree: str
@@ -42,7 +40,7 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The user's repository as found. `worktree` is None where it is bare."""
+    """The user's repository. `worktree` is None if it is bare."""
 
     git_dir: Path
     common_dir: Path
@@ -55,7 +53,7 @@ class Origin:
 
 
 def find(repository: Path, environ: Mapping[str, str], ref: str = "") -> Origin:
-    """Look at the repository around `repository`, and at `ref` in it if given. Raises UsageError."""
+    """Find the repository that contains the folder `repository`, and resolve `ref` if given. Raises UsageError."""
     if ref.startswith("-") or ".." in ref:
         raise UsageError(f"base {ref!r}: a commit, branch or tag was expected")
     git = Git(environ, cwd=repository, trust=Trust.USER)
@@ -69,16 +67,16 @@ def find(repository: Path, environ: Mapping[str, str], ref: str = "") -> Origin:
     found = lines[5:] if ref else ["", "", "", *lines[5:]]
     if ref and not all(_HEX.fullmatch(oid) for oid in (*found, "", "")[:2]):
         raise UsageError(_no_commit(ref, git))
-    commit, tree, name, worktree = (*found, "", "", "", "")[:4]  # git stops at --show-toplevel where there is none
+    commit, tree, name, worktree = (*found, "", "", "", "")[:4]  # git stops at --show-toplevel if there is no worktree
     if not name.startswith(("refs/", "HEAD")):
-        name, worktree = "", name  # a plain commit has no name, and prints none
+        name, worktree = "", name  # git prints no name for a plain commit
     branch = name.removeprefix("refs/heads/") if name.startswith("refs/heads/") else ""
     top = Path(worktree) if worktree else None
     return Origin(Path(lines[3]), Path(lines[4]), top, lines[0], lines[1] == "true", commit, tree, branch)
 
 
 def import_commit(store: Path, origin: Origin, environ: Mapping[str, str]) -> None:
-    """Bring `origin.commit` into the store without its history, and keep it. Nothing where it is there."""
+    """Import `origin.commit` into the store, without its history, unless it is there. A ref keeps it."""
     ref = storage.base_ref(origin.commit)
     if storage.read_ref(store, ref) == origin.commit:
         with contextlib.suppress(OSError):
@@ -88,7 +86,7 @@ def import_commit(store: Path, origin: Origin, environ: Mapping[str, str]) -> No
 
 
 def renew(store: Path, objects: Objects, origin: Origin, environ: Mapping[str, str]) -> None:
-    """Bring `origin.commit` once more where something of it is missing or damaged in the store."""
+    """Import `origin.commit` again if any of its objects is missing or damaged in the store."""
     try:
         files = {entry.oid for _, entry in trees.leaves(objects.listing(origin.tree)) if entry.mode != trees.SUBMODULE}
         objects.sizes([origin.commit, *files])
@@ -102,7 +100,9 @@ def renew(store: Path, objects: Objects, origin: Origin, environ: Mapping[str, s
 
 def _fetch(store: Path, origin: Origin, environ: Mapping[str, str], *more: str) -> None:
     with storage.locked(store):
-        (store / "shallow.lock").unlink(missing_ok=True)  # nobody else fetches while we hold the lock: a dead one's
+        (store / "shallow.lock").unlink(
+            missing_ok=True
+        )  # left by a dead process: nobody else fetches while we hold the lock
         git = Git(environ, store)
         quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance")
         options = ("-c", "protocol.version=2", "-c", "protocol.file.allow=always", "-c", "fetch.unpackLimit=1")
@@ -116,19 +116,19 @@ def _fetch(store: Path, origin: Origin, environ: Mapping[str, str], *more: str) 
 
 
 def keep_commit(store: Path, ref: str, commit: str) -> None:
-    """The ref says that all of it is there: objects, and that the commit has no past. So it comes last."""
+    """Keep a commit by a ref. The ref comes last: it says that all objects and the `shallow` entry are on the disk."""
     storage.flush(store)
     storage.create_ref(store, ref, commit)
 
 
-def _not_imported(origin: Origin, environ: Mapping[str, str], said: str) -> UsageError | InfrastructureError:
+def _not_imported(origin: Origin, environ: Mapping[str, str], reason: str) -> UsageError | InfrastructureError:
     user = Git(environ, origin.git_dir)
     if user.call("config", "--get-regexp", r"^remote\..*\.promisor$", codes=range(256)).code == 0:
         return UsageError(
             f"{origin.common_dir} is a partial clone that lacks objects of {origin.commit[:12]}, and runs fetch none:"
             f" check that commit out once, or run `git archive {origin.commit[:12]} > /dev/null`, which fetches them"
         )
-    return InfrastructureError(f"cannot import {origin.commit[:12]} from {origin.common_dir}: {said}")
+    return InfrastructureError(f"cannot import {origin.commit[:12]} from {origin.common_dir}: {reason}")
 
 
 def _no_repository(repository: Path, done: Captured) -> str:
@@ -151,7 +151,7 @@ def _no_commit(ref: str, git: Git) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """As `ports.Workspaces` answers of a commit by its name: this one has none but its own."""
+    """The files of one commit. The methods are as in `ports.Workspaces`, without the argument `commit`."""
 
     objects: Objects
     tree: str
@@ -166,7 +166,7 @@ class Committed:
 
 @contextmanager
 def committed(repository: Path, environ: Mapping[str, str], ref: str = "HEAD") -> Iterator[Committed]:
-    """Raises UsageError where there is no such commit."""
+    """Read a commit of the user's repository in place, without importing it. Raises UsageError if it does not exist."""
     origin = find(repository, environ, ref)
     with closing(Objects(Git(environ, origin.common_dir), origin.algorithm)) as objects:
         yield Committed(objects, origin.tree)

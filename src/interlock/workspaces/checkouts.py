@@ -1,16 +1,14 @@
-"""Filling a place: the files, what they point to, the throw-away `.git`, what is carried in, what setup makes.
+"""Checkouts of attempts and gates: make and remove their folders, fill them, and explain why setup failed in them.
 
-Rule: the tracked files are the tree's when it is handed over, whatever setup did to them; what else lies there
-by then is known, and stays out of the candidate.
+The folders are places/RUN/STAGE-EPOCH.NUMBER-N and places/room-X, each with tree, home and tmp.
 
-The folders of attempts and gates: places/RUN/STAGE-EPOCH.NUMBER-N, and places/room-X, each with tree, home and tmp.
+Rule: each checkout has a path that never existed before, so a process that still writes to an old one disturbs nobody.
 
-Rule: every place has a path that was not there before, so that what still writes to an old one meets nobody.
+Rule: when a checkout is handed over, its tracked files are those of the tree, whatever setup did to them. All other
+files that exist by then are known, and are not part of the candidate.
 
-Who is to blame where setup fails: the files at hand, or the machine.
-
-Rule: the files are, where they alone differ: setup fails on them twice, and then works on the files that they are
-compared with. All else is infrastructure.
+Rule: the files are to blame for a failed setup only if nothing else differs: setup fails on them twice and then works
+on the files of the control commit. Any other failure is an infrastructure error.
 """
 
 from __future__ import annotations
@@ -41,7 +39,7 @@ from interlock.workspaces.trees import Listing
 
 @dataclass(frozen=True, slots=True)
 class CheckoutParts:
-    """What places are furnished with."""
+    """What is needed to fill checkouts."""
 
     objects: Objects
     packs: TreePacks
@@ -52,9 +50,9 @@ class CheckoutParts:
 
 @dataclass(frozen=True, slots=True)
 class CheckoutRequest:
-    """The files of tree `shown` on a `.git` of `commits`, and what is index out beside them. What setup makes is made
-    from tree `made_from`; empty: `shown`. Where it has a key, it is made with the code of tree `base`; empty:
-    that of the first commit."""
+    """The files of `tree` with a `.git` of `commits`, and what `spec` adds. Setup runs on the files of `setup_tree`; if
+    it is empty, on those of `tree`. Setup with a `key` runs with the code of tree `base`; if it is empty, with that of
+    the first commit."""
 
     commits: Sequence[Commit]
     tree: str
@@ -65,7 +63,8 @@ class CheckoutRequest:
 
 
 def fill(parts: CheckoutParts, checkout: Checkout, request: CheckoutRequest) -> tuple[Checkout, CheckoutIndex]:
-    """Fill `checkout`. Returns it with what setup adds. Raises SetupFailed, InfrastructureError, UsageError."""
+    """Fill `checkout`. Returns it with the variables that setup adds. Raises SetupFailed, InfrastructureError,
+    UsageError."""
     spec, commits = request.spec, request.commits
     index = _files(parts, checkout, request)
     if spec.carry:
@@ -83,39 +82,39 @@ def fill(parts: CheckoutParts, checkout: Checkout, request: CheckoutRequest) -> 
         exclude(checkout.tree, index.setup_files)
     accepted = parts.objects.listing(commits[-1].tree)
     for path in trees.differences(accepted, listing):
-        index.stats.pop(path, None)  # index over the input: to be read as a change of it
+        index.stats.pop(path, None)  # differs from the input: the snapshot must read it
     write_index(parts.objects, accepted, index, checkout.tree)
     layout.hand_over(index)
     return checkout, index
 
 
 def setup_input(parts: CheckoutParts, request: CheckoutRequest) -> SetupInput:
-    """What setup works on."""
+    """The input of setup for `request`."""
     tree, base = request.setup_tree or request.tree, request.base or request.commits[0].tree
     return SetupInput(
         tree,
         parts.objects.listing(tree),
         lambda setups: setup_inputs.setup_trees(parts.objects, setups, tree, base),
-        lambda shown: _plain(parts, replace(request, tree=shown)),
+        lambda tree: _checkout_for_setup(parts, replace(request, tree=tree)),
         parts.checkouts.wipe,
         request.spec.number,
     )
 
 
 def excluded_names(spec: CheckoutSpec) -> frozenset[bytes]:
-    """What stays out of a candidate by name: setup's paths and what is carried in."""
+    """Paths that are never part of a candidate: those of setup, and carried files."""
     named = [*spec.carry, *(path for setup in spec.setup for path in setup.paths)]
     return frozenset(os.fsencode(path.strip("/")) for path in named)
 
 
 def check_carried(carry: Sequence[str], origin: Origin) -> None:
-    """Raises UsageError for what is not there to carry."""
+    """Raises UsageError if a file to carry does not exist."""
     for path in carry:
         _carried(path, origin)
 
 
 def _files(parts: CheckoutParts, checkout: Checkout, request: CheckoutRequest) -> CheckoutIndex:
-    """The tree's files, but for those where setup's will stand."""
+    """Write the tree's files and `.git`. Paths that setup will replace are noted in the index."""
     index = layout.write_tree(parts.objects, parts.objects.listing(request.tree), checkout.tree)
     index.replaced = layout.setup_paths(request.spec.setup)
     parts.contents.write_into(request.tree, checkout.tree, index)
@@ -123,8 +122,8 @@ def _files(parts: CheckoutParts, checkout: Checkout, request: CheckoutRequest) -
     return index
 
 
-def _plain(parts: CheckoutParts, request: CheckoutRequest) -> Checkout:
-    """A checkout for setup to work in."""
+def _checkout_for_setup(parts: CheckoutParts, request: CheckoutRequest) -> Checkout:
+    """A new checkout for setup to run in."""
     checkout, spec = parts.checkouts.new("setup"), request.spec
     index = _files(parts, checkout, request)
     _carry(spec.carry, request.origin() if spec.carry else None, checkout.tree)
@@ -156,7 +155,7 @@ def _carried(path: str, origin: Origin) -> Path:
 
 
 def _put_back(parts: CheckoutParts, tree: Path, listing: Listing, index: CheckoutIndex) -> None:
-    """Give back the tree's files where setup changed or removed them."""
+    """Restore the tree's files that setup changed or removed."""
     root = os.fsencode(tree)
     changed = []
     for path, entry in trees.leaves(listing):
@@ -176,7 +175,7 @@ def _put_back(parts: CheckoutParts, tree: Path, listing: Listing, index: Checkou
 
 
 def _untracked(tree: Path, listing: Listing, replaced: frozenset[bytes], named: frozenset[bytes]) -> list[bytes]:
-    """What lies in the tree's folders and is not the tree's; a folder for all below it, but above a named path."""
+    """Untracked paths in the checkout. A folder stands for everything below it, unless a named path is below it."""
     above = {path[:at] for path in named for at in range(len(path)) if path[at : at + 1] == b"/"}
     found, waiting = [], [b""]
     while waiting:
@@ -204,7 +203,8 @@ _TRIES_MAX = 1000
 
 
 class Checkouts:
-    """Makes and removes places below one folder. In a `former` one, of an earlier version, they are only removed."""
+    """Makes and removes checkouts below one folder. Below `former`, the folder of an earlier version, it only removes
+    them."""
 
     def __init__(self, folder: Path, former: Path | None = None) -> None:
         self.folder = folder
@@ -212,7 +212,7 @@ class Checkouts:
         self._stays: list[str] = []
 
     def new_for_attempt(self, run: str, attempt: AttemptId) -> Checkout:
-        """A new place for the attempt; what it had before is removed."""
+        """A new checkout for the attempt. Its earlier ones are removed."""
         last = self.discard(run, attempt)
         parent = self.folder / run
         for number in range(last + 1, last + _TRIES_MAX):
@@ -224,15 +224,15 @@ class Checkouts:
             except OSError as error:
                 raise disk_error(root, error) from error
             return _furnished(root)
-        raise InfrastructureError(f"{parent}: no free place for {attempt}")
+        raise InfrastructureError(f"{parent}: no free folder name for {attempt}: remove old folders there")
 
     def newest(self, run: str, attempt: AttemptId) -> Path | None:
-        """The root of the place that the attempt has, None where it has none."""
+        """The root of the attempt's checkout; None if it has none."""
         roots = (self.folder / run).glob(f"{_stem(attempt)}-*")
         return max(roots, key=lambda root: int(root.name.rpartition("-")[2]), default=None)
 
     def new(self, kind: str) -> Checkout:
-        """A new place for a gate or a setup."""
+        """A new checkout for a gate or for setup."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             return _furnished(Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=self.folder)))
@@ -240,7 +240,7 @@ class Checkouts:
             raise disk_error(self.folder, error) from error
 
     def discard(self, run: str, attempt: AttemptId) -> int:
-        """Remove what the attempt has, as `wipe`. Returns the highest number among its places, 0 for none."""
+        """Remove the attempt's checkouts, as `wipe` does. Returns their highest number, 0 if there are none."""
         last = 0
         for root in sorted(root for folder in self.folders for root in (folder / run).glob(f"{_stem(attempt)}-*")):
             number = root.name.rpartition("-")[2]
@@ -250,17 +250,16 @@ class Checkouts:
         return last
 
     def wipe(self, root: Path) -> None:
-        """Remove a place whatever is in it. What cannot be removed is in nobody's way: it is told by `removal_failures`, and
-        `gc` tries again."""
+        """Remove a checkout, whatever is in it. `removal_failures` lists what cannot be removed; `gc` tries again."""
         try:
             remove(root)
         except InfrastructureError as error:
             self._stays.append(str(error))
 
     def removal_failures(self) -> tuple[str, ...]:
-        """What could not be removed since this was asked last."""
-        told, self._stays = self._stays, []
-        return tuple(told)
+        """Messages about what could not be removed since the last call."""
+        found, self._stays = self._stays, []
+        return tuple(found)
 
 
 def _stem(attempt: AttemptId) -> str:
@@ -286,14 +285,14 @@ Done = TypeVar("Done")
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """`request` is what is tried, `control` what it is compared with, None where there is nothing."""
+    """`request` is tried; `control` is what it is compared with, None if there is nothing to compare with."""
 
     request: CheckoutRequest
     control: CheckoutRequest | None
 
 
 def run_trial(parts: CheckoutParts, attempted: Trial, act: Callable[[CheckoutRequest], Done]) -> Done:
-    """`act(request)`, once more where it fails. Raises UnfitSetup, or what `act` raised."""
+    """`act(request)`, with one retry if setup fails. Raises UnfitSetup, or what `act` raised."""
     request, control = attempted.request, attempted.control
     try:
         return act(request)
@@ -301,19 +300,19 @@ def run_trial(parts: CheckoutParts, attempted: Trial, act: Callable[[CheckoutReq
         if control is None or not _may_differ(parts, request, control, failed):
             raise
         last = failed
-    if not (last.again or last.by_files or last.slow):
+    if not (last.repeated or last.by_files or last.timed_out):
         try:
             return act(replace(request, spec=replace(request.spec, number=0)))
         except SetupFailed as failed:
             last = failed
     _prove(parts, control, last)
-    said = error_line(last.output.decode(errors="replace"))  # first, for the line may be cut
-    words = f"{last.what} fails on these files: {said or 'it says nothing'} (on what was accepted last it works)"
-    raise UnfitSetup(f"{words}\n{last.why}", last.output) from last
+    line = error_line(last.output.decode(errors="replace"))  # first, since the message may be cut
+    message = f"{last.what} fails on these files: {line or 'no output'} (it works on the files that were accepted last)"
+    raise UnfitSetup(f"{message}\n{last.why}", last.output) from last
 
 
 def _may_differ(parts: CheckoutParts, request: CheckoutRequest, control: CheckoutRequest, failed: SetupFailed) -> bool:
-    """Whether the two trees can be told apart by what failed."""
+    """Whether the two trees can differ in the result of the setup that failed."""
     if failed.what == "settle" or failed.by_files:
         return request.tree != control.tree
     setups = request.spec.setup[: failed.index + 1]
@@ -322,7 +321,7 @@ def _may_differ(parts: CheckoutParts, request: CheckoutRequest, control: Checkou
 
 
 def _prove(parts: CheckoutParts, control: CheckoutRequest, failed: SetupFailed) -> None:
-    """Raises InfrastructureError where the control fails too: then nothing is said of the files."""
+    """Raises InfrastructureError if setup fails on the control too: then the files are not to blame."""
     setups = control.spec.setup
     try:
         if failed.what == "settle":

@@ -1,12 +1,10 @@
-"""What a tree only points to: submodules and Git LFS files, index in from the user's checkout.
+"""Contents that a tree only points to: submodules and Git LFS files, copied from the user's checkout without git-lfs.
 
-Rule: exactly the content that the tree names, whatever the user's checkout has on top; what is not to be had is
-said before the run starts. A submodule's commit is imported into the store, like a base.
+Rule: a checkout gets exactly the content that the tree names, whatever the user has changed. Missing content is
+reported before the run starts. A submodule's commit is imported into the store, like a base.
 
-Git LFS without git-lfs: the pointer of a file's content, and where the content lies.
-
-Rule: what a pointer of the working tree stands for is kept in the store, since the file may change; with the delivery
-it comes to where git-lfs looks, or nobody could check the branch out or push it.
+Rule: the store keeps the content of LFS files of the working tree, since these may change. Delivery copies it to the
+folder of git-lfs; otherwise nobody could check out or push the branch.
 """
 
 from __future__ import annotations
@@ -34,7 +32,7 @@ _NESTED_MAX = 8
 
 
 class Contents:
-    """Finds and lays in what trees of one repository point to."""
+    """Finds the contents that trees of one repository point to, and writes them into checkouts."""
 
     def __init__(self, store: Path, objects: Objects, origin: Callable[[], Origin], environ: Mapping[str, str]) -> None:
         self._store = store
@@ -55,24 +53,24 @@ class Contents:
             raise UsageError("the base is not complete here:\n  " + "\n  ".join(missing[:_MISSING_MAX]) + more)
 
     def pointers(self, tree: str) -> dict[bytes, str]:
-        """Files that Git LFS keeps, with the sha256 of their content. Empty where no attribute says filter=lfs."""
+        """Files in Git LFS, with the sha256 of their content. Empty if no attribute says filter=lfs."""
         if tree not in self._pointers:
             self._pointers[tree] = self._find_pointers(self._objects.listing(tree))
         return self._pointers[tree]
 
     def write_into(self, tree: str, into: Path, index: CheckoutIndex) -> None:
-        """Fill a checkout of `tree`. Raises UsageError where something is missing."""
+        """Write the contents into a checkout of `tree`. Raises UsageError if any is missing."""
         listing = self._objects.listing(tree)
         for path, sha256 in self.pointers(tree).items():
             self._write_pointer(path, sha256, into, index, trees.get(listing, path))
         self._write_submodules(listing, into, b"", index, 0)
 
     def export_lfs(self, tree: str) -> None:
-        """Let the user's git-lfs have what pointers of the working tree stand for. Raises InfrastructureError."""
+        """Copy LFS contents that the store keeps to the user's git-lfs folder. Raises InfrastructureError."""
         for sha256 in self.pointers(tree).values():
-            place, kept = lfs_path(self._lfs, sha256), content_blob(self._store, sha256)
-            if kept and not place.exists():
-                put_content(self._objects, kept, place)
+            path, blob = lfs_path(self._lfs, sha256), content_blob(self._store, sha256)
+            if blob and not path.exists():
+                put_content(self._objects, blob, path)
 
     @cached_property
     def _lfs(self) -> Path:
@@ -92,7 +90,7 @@ class Contents:
             self._write_submodules(inner, below, prefix + path + b"/", index, depth + 1)
 
     def check_submodule(self, path: bytes, oid: str, worktree: Path | None, depth: int) -> None:
-        """Import a submodule's commit. Raises UsageError where it is not to be had."""
+        """Import a submodule's commit. Raises UsageError if it is not available."""
         problem = self._import(path, oid, worktree)
         if problem or depth > _NESTED_MAX:
             raise UsageError(problem or f"{printable(path)}: submodules nested deeper than {_NESTED_MAX}")
@@ -109,7 +107,7 @@ class Contents:
         return missing
 
     def _import(self, path: bytes, oid: str, worktree: Path | None) -> str:
-        """Empty where it went well, else what is wrong."""
+        """Import a submodule's commit. Returns what is wrong, empty if nothing is."""
         mend = f"run `git submodule update --init --recursive -- {printable(path)}`"
         if worktree is None:
             return f"{printable(path)}: a submodule, and the repository is bare: run from a checkout"
@@ -137,7 +135,7 @@ class Contents:
         return found
 
     def _lfs_file(self, path: bytes, sha256: str) -> Path | None:
-        """Where the content lies: in the user's LFS folder, or in the user's checkout."""
+        """The file with the content, in the user's LFS folder or checkout; None if there is none."""
         there = lfs_path(self._lfs, sha256)
         if there.is_file():
             return there
@@ -150,12 +148,12 @@ class Contents:
         return file
 
     def _content(self, path: bytes, sha256: str) -> Iterator[bytes] | None:
-        """What a pointer stands for, None where it is not to be had."""
+        """The content of a pointer; None if it is not available."""
         file = self._lfs_file(path, sha256)
         if file is not None:
             return _chunks(file)
-        kept = content_blob(self._store, sha256)
-        return blob_chunks(self._objects, kept) if kept else None
+        blob = content_blob(self._store, sha256)
+        return blob_chunks(self._objects, blob) if blob else None
 
     def _write_pointer(
         self, path: bytes, sha256: str, into: Path, index: CheckoutIndex, entry: trees.Entry | None
@@ -204,49 +202,50 @@ POINTER = re.compile(  # the specification of Git LFS, version 1
 
 
 def write_pointers(store: Path, objects: Objects, oids: Mapping[bytes, str]) -> dict[bytes, str]:
-    """The pointer of each file's content, which is kept, by path; a pointer is its own. Raises InfrastructureError."""
+    """Write the pointer of each file and keep its content in the store. Returns the pointers' blobs by path. A file
+    that is a pointer already stays as it is. Raises InfrastructureError."""
     found = {path: _pointer_digest(objects, oid) for path, oid in oids.items()}
-    kept = {sha256: oids[path] for path, (sha256, _) in found.items() if sha256}
-    if kept:
+    contents = {sha256: oids[path] for path, (sha256, _) in found.items() if sha256}
+    if contents:
         storage.flush(store / "objects")
-    for sha256, oid in kept.items():
+    for sha256, oid in contents.items():
         storage.create_ref(store, storage.contents_ref(sha256), oid)
     return {path: _pointer_blob(objects, *found[path]) if found[path][0] else oid for path, oid in oids.items()}
 
 
 def content_blob(store: Path, sha256: str) -> str:
-    """The blob of the store that is this content; empty where there is none."""
+    """The blob of the store with this content; empty if there is none."""
     return storage.read_ref(store, storage.contents_ref(sha256)) or ""
 
 
 def blob_chunks(objects: Objects, oid: str) -> Iterator[bytes]:
-    """A blob's, in chunks."""
+    """The content of a blob, in chunks."""
     for _, chunks in objects.stream([oid]):
         yield from chunks
 
 
 def lfs_folder(git: Git, common_dir: Path) -> Path:
-    """Where the user's git-lfs has contents. `git` is the user's, whose configuration may name another place."""
-    said = git.call("config", "-z", "--get", "lfs.storage", codes=range(256)).out.partition(b"\0")[0]
-    return common_dir / (os.fsdecode(said) or "lfs") / "objects"
+    """The folder of the user's git-lfs. `git` uses the user's configuration, which may name another folder."""
+    storage_path = git.call("config", "-z", "--get", "lfs.storage", codes=range(256)).out.partition(b"\0")[0]
+    return common_dir / (os.fsdecode(storage_path) or "lfs") / "objects"
 
 
 def lfs_path(folder: Path, sha256: str) -> Path:
-    """Where git-lfs has the content."""
+    """The path of a content in the folder of git-lfs."""
     return folder / sha256[:2] / sha256[2:4] / sha256
 
 
-def put_content(objects: Objects, oid: str, place: Path) -> None:
-    """Put a blob of the store to where git-lfs has it. Raises InfrastructureError."""
+def put_content(objects: Objects, oid: str, path: Path) -> None:
+    """Copy a blob of the store to a path of git-lfs. Raises InfrastructureError."""
     try:
-        disk.make_folder(place.parent)
-        disk.put_file(place, blob_chunks(objects, oid), mode=0o644)
+        disk.make_folder(path.parent)
+        disk.put_file(path, blob_chunks(objects, oid), mode=0o644)
     except OSError as error:
-        raise disk_error(place, error) from error
+        raise disk_error(path, error) from error
 
 
 def _pointer_digest(objects: Objects, oid: str) -> tuple[str, int]:
-    """Of a blob, with its size; without a digest where it is a pointer or empty."""
+    """The sha256 and size of a blob. The digest is empty if the blob is a pointer or empty."""
     digest, size, begin = hashlib.sha256(), 0, b""
     for _, chunks in objects.stream([oid]):
         for chunk in chunks:

@@ -1,11 +1,11 @@
-"""Plain checkouts: lay a tree's files out, and put them back.
+"""The files of a checkout: write and restore a tree's files, and place the paths of setup among them.
 
-Another kind of checkout (an overlay over a template) would replace this, and `removal`. Rule: content goes byte
-for byte, without filters, in both directions.
+Another kind of checkout (an overlay over a template) would replace this module and `removal`.
 
-The paths that setup leaves: cleared of what the tree has there, so that a tool never comes from a candidate.
+Rule: contents are written byte for byte, without filters.
 
-Rule: what setup made replaces, it is never merged. Nothing is written, moved or removed through a symbolic link.
+Rule: the output of setup replaces the tree's files at its paths and is never merged with them, so a tool never comes
+from a candidate. Nothing is written, moved or removed through a symbolic link.
 """
 
 # Paths are bytes here, which pathlib cannot hold.
@@ -32,7 +32,7 @@ from interlock.workspaces.objects import Objects
 from interlock.workspaces.removal import is_folder, remove
 from interlock.workspaces.trees import Entry, Listing
 
-_TICK_NS = 20_000_000  # coarsest clock of a file system in use, but for those that keep whole seconds only
+_TICK_NS = 20_000_000  # the coarsest clock of common file systems, except those that store whole seconds
 _COARSE_NS = 2_000_000_000
 
 FileStat = tuple[int, int, int, int, int]  # mode, size, mtime, ctime (ns), inode
@@ -40,23 +40,23 @@ FileStat = tuple[int, int, int, int, int]  # mode, size, mtime, ctime (ns), inod
 
 @dataclass(slots=True)
 class CheckoutIndex:
-    """What a checkout looked like when it was handed over, to see cheaply what has changed since.
+    """The state of a checkout when it was handed over, to find changes cheaply.
 
-    A file is unchanged where mode, size, times and inode are. An agent can set the mtime back but not the
-    ctime; files whose ctime is too close to `until_ns` are read in any case.
+    A file is unchanged if its mode, size, times and inode are. An agent can reset the mtime but not the ctime; files
+    whose ctime is too close to `until_ns` are always read.
     """
 
     stats: dict[bytes, FileStat] = field(default_factory=dict)
     until_ns: int = 0
-    inner: dict[bytes, str] = field(default_factory=dict)  # files of submodules, and the blobs that they are
-    setup_files: frozenset[bytes] = frozenset()  # what setup and carry left, relative to the root
-    replaced: frozenset[bytes] = frozenset()  # where what setup made stands in place of what the tree has
+    inner: dict[bytes, str] = field(default_factory=dict)  # files of submodules, with their blobs
+    setup_files: frozenset[bytes] = frozenset()  # paths of setup and carried files, relative to the root
+    replaced: frozenset[bytes] = frozenset()  # paths where the output of setup replaces the tree's files
 
     def unchanged(self, path: bytes, now: os.stat_result) -> bool:
         return self.stats.get(path) == file_stat(now) and now.st_ctime_ns < self.until_ns
 
     def is_replaced(self, path: bytes) -> bool:
-        """Whether a tracked file of this path is not the tree's here, but setup's or not there."""
+        """Whether setup replaces the tree's file at this path, or it does not exist because of that."""
         return bool(self.replaced) and any(path == at or path.startswith(at + b"/") for at in self.replaced)
 
 
@@ -91,7 +91,7 @@ def write_tree(objects: Objects, listing: Listing, tree: Path) -> CheckoutIndex:
 
 
 def rewrite_files(objects: Objects, paths: Iterable[tuple[bytes, Entry]], tree: Path, index: CheckoutIndex) -> None:
-    """Put files back as the tree has them, whatever lies there now."""
+    """Write files again as the tree has them, whatever exists at their paths."""
     root = os.fsencode(tree)
     wanted = list(paths)
     for path, _ in wanted:
@@ -101,7 +101,8 @@ def rewrite_files(objects: Objects, paths: Iterable[tuple[bytes, Entry]], tree: 
 
 
 def hand_over(index: CheckoutIndex) -> None:
-    """From here on somebody else may write. What was written within the last tick cannot be told by its times."""
+    """Call this before an agent or gate may write. Files written within the last clock tick must be read to compare
+    them."""
     whole = all(status[3] % 1_000_000_000 == 0 for status in index.stats.values())
     index.until_ns = time.time_ns() - (_COARSE_NS if whole else _TICK_NS)
 
@@ -139,7 +140,7 @@ def _write_links(objects: Objects, root: bytes, links: list[tuple[bytes, Entry]]
 
 
 def write_all(fd: int, content: bytes) -> None:
-    """os.write until all of it is written."""
+    """Write all of `content`."""
     written = os.write(fd, content)
     while written < len(content):
         written += os.write(fd, content[written:])
@@ -149,26 +150,26 @@ def write_all(fd: int, content: bytes) -> None:
 
 
 class MisplacedPath(Exception):
-    """What setup is to leave, or what is carried in, cannot lie there. The text says why."""
+    """A path of setup, or of a carried file, is not allowed. The text says why."""
 
 
 def setup_paths(setups: Sequence[Setup]) -> frozenset[bytes]:
-    """The paths that setup replaces, relative to the root."""
+    """The paths of setup, relative to the root."""
     return frozenset(os.fsencode(path.strip("/")) for setup in setups for path in setup.paths)
 
 
 def clear_path(tree: Path, path: str) -> Path:
-    """Remove whatever lies at `path` in the checkout `tree`, and return where that is. Raises MisplacedPath."""
+    """Remove whatever exists at `path` in the checkout `tree`, and return its full path. Raises MisplacedPath."""
     target = path_within(tree, path)
     remove(target)
     return target
 
 
 def path_within(tree: Path, path: str) -> Path:
-    """`tree/path`, of which every folder above is a real one or is not there. Raises MisplacedPath."""
+    """`tree/path`. Each folder above it is a real folder or does not exist. Raises MisplacedPath."""
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if not parts or ".." in parts or parts[0] == ".git":
-        raise MisplacedPath(f"{path!r} is no path below the root of the checkout: correct `paths`")
+        raise MisplacedPath(f"{path!r} is not a path below the root of the checkout: correct `paths`")
     at = tree
     for part in parts[:-1]:
         at /= part
@@ -177,31 +178,31 @@ def path_within(tree: Path, path: str) -> Path:
         except FileNotFoundError:
             break
         if not stat.S_ISDIR(mode):
-            what = "a symbolic link" if stat.S_ISLNK(mode) else "no folder"
+            what = "a symbolic link" if stat.S_ISLNK(mode) else "not a folder"
             where = at.relative_to(tree)
-            raise MisplacedPath(f"{where} is {what}, and {path} is to lie below it: let {where} be a folder")
+            raise MisplacedPath(f"{where} is {what}, and {path} must be below it: make {where} a folder")
     return tree.joinpath(*parts)
 
 
 def take_path(tree: Path, path: str, into: Path) -> None:
-    """Move what setup left at `path` to the same place below `into`. Raises MisplacedPath and OSError."""
+    """Move the output of setup at `path` to the same path below `into`. Raises MisplacedPath and OSError."""
     source, target = path_within(tree, path), into / path
     if not source.exists() and not source.is_symlink():
-        raise MisplacedPath(f"the command left no {source.name}, which `paths` names")
+        raise MisplacedPath(f"the command did not create {source.name}, which `paths` names")
     if source.is_symlink() and not source.resolve().is_relative_to(tree.resolve()):
-        raise MisplacedPath(f"{path} is a symbolic link out of the checkout: let setup leave a file or a folder there")
+        raise MisplacedPath(f"{path} is a symbolic link out of the checkout: let setup create a file or a folder there")
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(source, target)
 
 
 def put_path(made: Path, path: str, tree: Path, environ: Mapping[str, str]) -> None:
-    """What was made, in place of what the checkout has. Raises MisplacedPath, InfrastructureError."""
+    """Replace `path` in the checkout with the output of setup. Raises MisplacedPath, InfrastructureError."""
     if (made / path).exists() or (made / path).is_symlink():
         copy_tree(made / path, clear_path(tree, path), environ)
 
 
 def copy_tree(source: Path, target: Path, environ: Mapping[str, str]) -> None:
-    """A copy with modes, times and symlinks, sharing no file with the source. `target` is not there yet. Raises
+    """Copy with modes, times and symlinks. The copy shares no file with the source; `target` must not exist. Raises
     InfrastructureError."""
     clone = ["-cRp"] if sys.platform == "darwin" else ["-a", "--reflink=auto", "-T"]
     try:

@@ -1,10 +1,8 @@
-"""Setup recipes: made once per key in a checkout that is then gone, copied into each place, settled there.
+"""Setup recipes: each runs once per key in a temporary checkout; its output is copied into each checkout and settled.
 
-Rule: a copy must not lead back to where it was made. The setup checkout is removed, so that a stale path in
-what was made fails loudly, and `settle` mends it in each checkout. What failed is remembered for a while, so that
-it fails once for each key and not once for each gate.
-
-The line of a failed setup's output that says what went wrong.
+Rule: a copy must not refer to the checkout where it was made. That checkout is removed, so a stale path in the output
+fails loudly, and `settle` corrects it in each checkout. A failure is remembered for some minutes, so that it happens
+once per key and not once per gate.
 """
 
 from __future__ import annotations
@@ -40,14 +38,14 @@ from interlock.workspaces.storage import lock_file
 from interlock.workspaces.trees import Listing
 
 TAIL_LINES = 30
-_BASES_CODE = "\n(setup with a `key` is made with the code of the base; new modules are empty in it)"
-REMEMBERED_S = 300.0  # how long a failure holds for the same try
+_BASES_CODE = "\n(setup with a `key` runs with the code of the base; new modules are empty in it)"
+REMEMBERED_S = 300.0  # how long a failure is remembered in the same try
 
 
 class SetupFailed(InfrastructureError):
-    """A command of setup failed, or left something else than it was to. `index` is that of the recipe. `again`: this
-    is what came of it before, in the same try. `by_files`: the files decide it, whatever the machine does. `slow`: it
-    came to no end."""
+    """A command of setup failed, or its output is not what the recipe names. `index` is the recipe's. `repeated`: an
+    earlier failure of the same try is reported again. `by_files`: the files alone cause it. `timed_out`: the command
+    did not end in time."""
 
     rule = "setup_failed"
 
@@ -58,26 +56,27 @@ class SetupFailed(InfrastructureError):
         self.index = index
         self.output = output
         self.by_files = by_files
-        self.again = False
-        self.slow = False
+        self.repeated = False
+        self.timed_out = False
 
     def as_repeated(self) -> SetupFailed:
-        """The same, as it is copy again."""
+        """The same failure, reported again."""
         copy = self.with_note("")
-        copy.again = True
+        copy.repeated = True
         return copy
 
     def with_note(self, note: str) -> SetupFailed:
-        """The same, with a last line."""
+        """The same failure, with a note at its end."""
         copy = SetupFailed(self.what, f"{self.why}{note}", self.index, self.output, by_files=self.by_files)
-        copy.again, copy.slow = self.again, self.slow
+        copy.repeated, copy.timed_out = self.repeated, self.timed_out
         return copy
 
 
 @dataclass(frozen=True, slots=True)
 class SetupInput:
-    """What setup works on: the files of `tree`, and `trees`, which it is made from: the first that works. `fresh` is
-    an unfurnished checkout of one. `number` is that of the try: what failed in it is not tried again; 0: it is."""
+    """The input of setup. `tree` is the tree to set up. `trees` gives the trees to run recipes on: the first one that
+    works is used. `fresh` makes a checkout of one, without setup. `number` is the number of the try: setup that failed
+    in a try is not repeated in it; with 0 it is."""
 
     tree: str
     listing: Listing
@@ -95,17 +94,17 @@ class _Failure:
 
 
 class Recipes:
-    """What setup recipes made, by key, below one folder."""
+    """The output of setup recipes, by key, below one folder."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self._folder = folder
         self._environ = dict(environ)
         self._failed: dict[str, _Failure] = {}
-        self._proved_at: dict[str, float] = {}  # when a setup was last seen to work from nothing
+        self._proved_at: dict[str, float] = {}  # when a setup last worked from nothing
 
     def install(self, setups: Sequence[Setup], source: SetupInput, checkout: Checkout) -> None:
-        """Put what the recipes make in place of what `checkout` has there, making it first where it is not there, and
-        settle it. Raises SetupFailed, and InfrastructureError for the disk."""
+        """Copy the output of the recipes into `checkout`, running those that have none yet, and settle it. Raises
+        SetupFailed, or InfrastructureError if the disk fails."""
         for index, setup in enumerate(setups):
             made = self._made(setups[: index + 1], source)
             for path in setup.paths:
@@ -116,25 +115,25 @@ class Recipes:
                 self._run(setup, setup.settle, checkout, "settle", index)
 
     def digest(self, setups: Sequence[Setup], source: SetupInput) -> str:
-        """A digest of what the recipes make for these files, and of what settles it; made where it is not there. Raises
-        as `furnish`."""
+        """A digest of the recipes' output for these files and of the commands that settle it. Recipes without output
+        run first. Raises as `install`."""
         whole = hashlib.sha256()
         for index, setup in enumerate(setups):
             made = self._made(setups[: index + 1], source)
             settle = setup.settle.words if setup.settle else ()
             try:
-                said = [_marker(made).read_text(), setup.paths, settle, key_variables(self._environ, setup)]
+                parts = [_marker(made).read_text(), setup.paths, settle, key_variables(self._environ, setup)]
             except OSError as error:
                 raise disk_error(made, error) from error
-            whole.update(json.dumps(said).encode())
+            whole.update(json.dumps(parts).encode())
         return whole.hexdigest()
 
     def key(self, setups: Sequence[Setup], listing: Listing) -> str:
         return setup_key(setups, listing, self._environ)
 
     def prove(self, setups: Sequence[Setup], source: SetupInput) -> None:
-        """Have it all made once more from nothing, and keep nothing: can this machine do it now? What it could a moment
-        ago it can. Raises SetupFailed."""
+        """Run all recipes again from nothing, without keeping the output, to see whether they work on this machine now.
+        A success is remembered for some minutes. Raises SetupFailed."""
         key = self.key(setups, source.listing)
         with self._alone(key):
             if time.monotonic() - self._proved_at.get(key, -REMEMBERED_S) < REMEMBERED_S:
@@ -143,17 +142,17 @@ class Recipes:
             self._proved_at[key] = time.monotonic()
 
     def variables(self, setups: Sequence[Setup], checkout: Checkout) -> tuple[tuple[str, str], ...]:
-        """What a place's programs need to find what setup left: PATH, VIRTUAL_ENV, CARGO_HOME."""
+        """Variables with which programs in the checkout find the output of setup: PATH, VIRTUAL_ENV, CARGO_HOME."""
         folders, virtual, found = [], "", dict[str, str]()
         for path in (path for setup in setups for path in setup.paths):
-            left = checkout.tree / path
-            if (left / "pyvenv.cfg").is_file():
-                virtual = virtual or str(left)
-                folders.append(str(left / "bin"))
-            elif (left / ".bin").is_dir():
-                folders.append(str(left / ".bin"))
-            elif left.name == ".cargo-home" and left.is_dir():
-                found |= {"CARGO_HOME": str(left), "CARGO_NET_OFFLINE": "true"}
+            output = checkout.tree / path
+            if (output / "pyvenv.cfg").is_file():
+                virtual = virtual or str(output)
+                folders.append(str(output / "bin"))
+            elif (output / ".bin").is_dir():
+                folders.append(str(output / ".bin"))
+            elif output.name == ".cargo-home" and output.is_dir():
+                found |= {"CARGO_HOME": str(output), "CARGO_NET_OFFLINE": "true"}
         if folders:
             found["PATH"] = os.pathsep.join([*folders, self._environ.get("PATH", os.defpath)])
         if virtual:
@@ -161,12 +160,12 @@ class Recipes:
         return tuple(found.items())
 
     def _made(self, setups: Sequence[Setup], source: SetupInput) -> Path:
-        """The folder with what the last of `setups` leaves."""
+        """The folder with the output of the last of `setups`, which runs if there is none."""
         made = self._folder / self.key(setups, source.listing)
         if not _is_whole(made):
             with self._alone(made.name):
                 if not _is_whole(made):
-                    remove(made)  # what a power loss, or an earlier version, left of it
+                    remove(made)  # incomplete: from a power loss or an earlier version
                     self._make_once(setups, source, made)
         for used in (made, _marker(made)):  # their last use, for gc
             with suppress(FileNotFoundError):
@@ -174,14 +173,14 @@ class Recipes:
         return made
 
     def _make_once(self, setups: Sequence[Setup], source: SetupInput, made: Path) -> None:
-        """Make it, unless that failed a moment ago in this try."""
+        """Run the last of `setups`, unless it failed recently in this try."""
         known = self._failed.get(made.name)
         if known and source.number and source.number <= known.number and time.monotonic() - known.at < REMEMBERED_S:
             raise known.error.as_repeated()
         try:
             self._make(setups, source, made)
         except SetupFailed as error:
-            if error.index == len(setups) - 1:  # else it is remembered by the key of the earlier one
+            if error.index == len(setups) - 1:  # else the key of the earlier recipe remembers it
                 number = max(source.number, known.number if known else 0)
                 now = time.monotonic()
                 self._failed = {key: one for key, one in self._failed.items() if now - one.at < REMEMBERED_S}
@@ -228,12 +227,12 @@ class Recipes:
             why = f"`{_shown(command)}`: {_ending(done)}{_hint(withheld_names(self._environ, setup))}"
             tail = done.tail.decode(errors="replace").strip().splitlines()[-TAIL_LINES:]
             failed = SetupFailed(what, "\n".join([why, *tail]).rstrip(), index, done.tail)
-            failed.slow = done.how is How.TIMED_OUT
+            failed.timed_out = done.how is How.TIMED_OUT
             raise failed
 
     @contextmanager
     def _alone(self, key: str) -> Iterator[None]:
-        """One at a time for a key, over all processes."""
+        """Hold the lock of a key, among all processes."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             fd = os.open(self._folder / f"{key}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -247,7 +246,7 @@ class Recipes:
 
 
 def _marker(made: Path) -> Path:
-    """The file that is written last: it holds the digest of what was made, all of which is on the disk then."""
+    """The file that is written last, when all output is on the disk. It holds the digest of the output."""
     return made.with_name(f"{made.name}.whole")
 
 
@@ -256,7 +255,7 @@ def _is_whole(made: Path) -> bool:
 
 
 def _in_first_working(source: SetupInput, setups: Sequence[Setup], act: Callable[[Checkout], None]) -> None:
-    """`act` in a checkout of the first tree that the last of `setups` works in. Raises what it said of the first."""
+    """`act` in a checkout of the first tree in which the last of `setups` works. Raises the failure of the first one."""
     first: SetupFailed | None = None
     among = source.trees(setups)
     for tree in among:
@@ -265,7 +264,7 @@ def _in_first_working(source: SetupInput, setups: Sequence[Setup], act: Callable
             return act(checkout)
         except SetupFailed as error:
             first = first or error
-            if error.slow or error.again:
+            if error.timed_out or error.repeated:
                 break
         finally:
             source.wipe(checkout.root)
@@ -274,7 +273,7 @@ def _in_first_working(source: SetupInput, setups: Sequence[Setup], act: Callable
 
 
 def _clear_paths(checkout: Checkout, setups: Sequence[Setup], index: int) -> None:
-    """Setup begins without what the tree has at its paths: nothing of it is in what is made."""
+    """Remove what the tree has at the paths of setup, so that nothing of it is in the output."""
     for path in (path for setup in setups for path in setup.paths):
         with _placing(index):
             layout.clear_path(checkout.tree, path)
@@ -289,22 +288,22 @@ def _placing(index: int) -> Iterator[None]:
 
 
 def _shown(command: CommandLine) -> str:
-    """On one line."""
+    """The command, on one line."""
     first, *others = (shlex.join(command.argv) or command.shell).strip().splitlines()
     return f"{first} …" if others else first
 
 
 def _ending(done: Finished) -> str:
     how = f"exit code {done.code}" if done.how is How.EXITED else done.how.value.replace("_", " ")
-    said = error_line(done.tail.decode(errors="replace"))
-    return f"{how}: {said}" if said else how
+    line = error_line(done.tail.decode(errors="replace"))
+    return f"{how}: {line}" if line else how
 
 
 def _hint(names: Sequence[str]) -> str:
-    """Why an index may have said no."""
+    """Why a package index may have refused access."""
     if not names:
         return ""
-    return f"\n(not passed on, for they look like credentials: {', '.join(names)}; a setup's `env` can name them)"
+    return f"\n(not passed on, since they look like credentials: {', '.join(names)}; a setup's `env` can name them)"
 
 
 # --- output ----------------------------------------------------------------------------------
@@ -318,7 +317,7 @@ _EMPTY = re.compile(r"^(?:subprocess-exited-with-error|code \S+|errno \S+|)$", r
 
 
 def error_line(output: str) -> str:
-    """The first line that reports an error by name and says something of it, else the last one. Empty for none."""
+    """The first line that reports an error with a reason, else the last line. Empty if there is no output."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     for line in lines:
         found = _ERROR.match(line)

@@ -1,18 +1,16 @@
-"""What a setup hangs on, and what it made, each as a digest.
+"""The inputs of setup: its key, its environment, and the files that it runs on.
 
-Rule: all that is installed from is in the key, manifests such as pyproject.toml whether it names them or not. Where a
-setup names no `key` files, or installs the project itself as a copy, that is every file of the tree: else the sources
-of one attempt could reach another one.
+Rule: the key covers all inputs of an installation, including manifests such as pyproject.toml, whether `key` names them
+or not. If a setup names no `key` files, or installs the project itself as a copy, the key covers every file of the
+tree; otherwise sources of one attempt could reach another one.
 
-What setup's commands see of the user's environment: what gates see, how packages are found, and what `env` names.
+Rule: setup runs code that a candidate chose (build backends, install scripts). It sees what gates see, the settings of
+package managers, and the variables that `env` names. A variable that looks like a credential, by its name or its value,
+is passed on only if the setup names it.
 
-Rule: setup runs code that a candidate chose (build backends, install scripts). A variable that looks like a credential,
-by its name or by its value, is passed on only where the setup names it.
-
-The files that a setup with a `key` is made from: the candidate's, with the code of the base.
-
-Rule: no product code of a candidate runs while setup is made, since what it leaves would judge later attempts too. What
-the key names is the candidate's, for it decides which environment is had; and so is what cannot run, such as a README.
+Rule: no product code of a candidate runs during a setup with a `key`, since the output would also judge later attempts.
+Such a setup runs on the candidate's files with the code of the base. The files that `key` names are the candidate's,
+since they decide which environment is installed; so are files that cannot run, such as a README.
 """
 
 from __future__ import annotations
@@ -41,8 +39,8 @@ from interlock.workspaces.trees import Entry, Listing
 
 
 def setup_key(setups: Sequence[Setup], listing: Listing, environ: Mapping[str, str]) -> str:
-    """What the last of `setups` (and those before it) hang on: commands, files, environment, programs, system."""
-    said = [
+    """A digest of all inputs of `setups`: commands, files, environment, programs, system."""
+    inputs = [
         [
             *(setup.command.words, setup.paths, setup.key, _files(setup, listing)),
             *(key_variables(environ, setup), _programs(setup.command, environ)),
@@ -50,11 +48,11 @@ def setup_key(setups: Sequence[Setup], listing: Listing, environ: Mapping[str, s
         for setup in setups
     ]
     system = [platform.platform(), platform.machine(), sys.version]
-    return hashlib.sha256(json.dumps([said, system]).encode("utf-8", "backslashreplace")).hexdigest()
+    return hashlib.sha256(json.dumps([inputs, system]).encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def folder_digest(made: Path) -> str:
-    """Of all that lies below `made`: relative paths, modes, contents and where symlinks lead. Raises OSError."""
+    """A digest of everything below `made`: relative paths, modes, contents, and targets of links. Raises OSError."""
     whole = hashlib.blake2b(digest_size=32)
     for path, status in _below(made):
         name = os.fsencode(path.relative_to(made))
@@ -68,7 +66,7 @@ def folder_digest(made: Path) -> str:
 
 
 def _below(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Everything but folders; sorted, nothing followed."""
+    """All files and links, sorted. Links are not followed."""
     waiting = [str(root)]
     while waiting:
         with os.scandir(waiting.pop()) as found:
@@ -83,7 +81,7 @@ def _below(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
 
 def _files(setup: Setup, listing: Listing) -> list[tuple[str, str]]:
     if not setup.key or installs_copy(setup.command):
-        top = listing.get(b"", {}).items()  # folders by what is in them
+        top = listing.get(b"", {}).items()  # a folder's id covers its contents
         return sorted((_text(name), f"{entry.mode} {entry.oid}") for name, entry in top)
     paths = ((path, os.fsdecode(path), entry) for path, entry in trees.leaves(listing))
     found = ((path, entry) for path, name, entry in paths if is_manifest(name) or matches_any(setup.key, name))
@@ -95,7 +93,7 @@ def _text(path: bytes) -> str:
 
 
 def _programs(command: CommandLine, environ: Mapping[str, str]) -> list[tuple[str, int, int]]:
-    """The programs that a command names, by what tells one version from another without running it."""
+    """The programs that a command names, with path, size and time, which differ between versions."""
     try:
         words = command.argv or tuple(shlex.split(command.shell, comments=True))
     except ValueError:
@@ -113,7 +111,7 @@ def _programs(command: CommandLine, environ: Mapping[str, str]) -> list[tuple[st
 # --- environment -----------------------------------------------------------------------------
 
 
-# Where programs, certificates and proxies are, and how package managers and compilers are configured.
+# Locations of programs, certificates and proxies, and settings of package managers and compilers.
 _NAMES = frozenset(
     {"HOME", "USER", "LOGNAME", "SSL_CERT_FILE", "SSL_CERT_DIR", "NIX_SSL_CERT_FILE", "REQUESTS_CA_BUNDLE",
      "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "JAVA_HOME",
@@ -130,24 +128,24 @@ _NOT_IN_KEY = frozenset({"HOME", "USER", "LOGNAME", "PATH", "TMPDIR", "LANG", "L
 
 
 def setup_environment(environ: Mapping[str, str], setup: Setup, tmp: Path) -> dict[str, str]:
-    """All that a command of `setup` sees. HOME is the user's: there lie caches and the configuration of indexes."""
+    """The environment of the commands of `setup`. HOME is the user's, for caches and settings of package indexes."""
     known = {name: value for name, value in environ.items() if _is_known(name) and not is_credential(name, value)}
     return {**known, **scrubbed(environ, setup.env), "TMPDIR": str(tmp)}
 
 
 def withheld_names(environ: Mapping[str, str], setup: Setup) -> tuple[str, ...]:
-    """The names of what configures packages and looks like a credential, and is not passed on."""
+    """Names of package settings that are not passed on because they look like credentials."""
     found = (name for name, value in environ.items() if _is_known(name) and is_credential(name, value))
     return tuple(sorted(name for name in found if name not in setup.env))
 
 
 def setup_credentials(environ: Mapping[str, str], setup: Setup) -> tuple[str, ...]:
-    """Values of what it names that must not be in anything that is kept."""
+    """Credentials that the setup names in `env`. Nothing that is stored may contain their values."""
     return tuple(environ[name] for name in setup.env if name in environ and is_credential(name, environ[name]))
 
 
 def key_variables(environ: Mapping[str, str], setup: Setup) -> list[tuple[str, str]]:
-    """What of the environment decides on what is installed."""
+    """The variables that decide what is installed."""
     seen = setup_environment(environ, setup, Path())
     return sorted((name, value) for name, value in seen.items() if name not in _NOT_IN_KEY and name[:3] != "LC_")
 
@@ -162,12 +160,12 @@ def _is_known(name: str) -> bool:
 # --- code of the base ------------------------------------------------------------------------
 
 
-_READ_MAX = 1_000_000  # bytes of a file that is looked into for the line that names an interpreter
+_READ_MAX = 1_000_000  # bytes; larger files are not searched for a line that names an interpreter
 
 
 def setup_trees(objects: Objects, setups: Sequence[Setup], tree: str, base: str) -> tuple[str, ...]:
-    """The trees to make the last of `setups` from: the first that works. In the first, sources that the base does not
-    have are empty files, so that a manifest which names them can be read; in the second they are absent."""
+    """The trees to run the last of `setups` on; the first one that works is used. In the first tree, sources that the
+    base does not have are empty files, since a manifest may name them. In the second tree they do not exist."""
     if not all(setup.key and not installs_copy(setup.command) for setup in setups):
         return (tree,)
     keys = [glob for setup in setups for glob in setup.key]

@@ -1,6 +1,6 @@
-"""The user's working tree: as a commit of the store, and what a person should know of it.
+"""The user's working tree: imported as a commit of the store, and notes about its state.
 
-Rule: files that go through a filter are not read, except those of Git LFS, whose pointers are made here.
+Rule: no filter program runs. A changed file with a filter is rejected, except for Git LFS, whose pointers we write.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _IDENTITY = "Interlock <interlock@localhost>"
 
 
 def base_notes(origin: Origin, environ: Mapping[str, str], *, head: bool) -> tuple[str, ...]:
-    """What a person should know of the base. `head`: it is HEAD, so that uncommitted changes stay behind."""
-    said = []
+    """Notes for people about the base. `head`: the base is HEAD, so uncommitted changes are not in it."""
+    found = []
     if origin.shallow:
-        said.append("the repository is a shallow clone")
+        found.append("the repository is a shallow clone")
     if head and not origin.branch:
-        said.append("HEAD is detached")
+        found.append("HEAD is detached")
     if head and origin.worktree is not None:
-        said += _uncommitted(origin, Git(environ, cwd=origin.worktree, trust=Trust.USER))
-    return tuple(said)
+        found += _uncommitted(origin, Git(environ, cwd=origin.worktree, trust=Trust.USER))
+    return tuple(found)
 
 
 def _uncommitted(origin: Origin, git: Git) -> Iterator[str]:
-    """Of a file that goes through a filter, only what git sees without it can be told."""
+    """Notes about uncommitted changes. git cannot tell without its filter whether a file with a filter has changed."""
     extra = filters_off(git)
     words = ("--porcelain", "-z", "--untracked-files=no", "--ignore-submodules=dirty", "--no-renames")
     lines = git.call("status", *words, extra=extra).out.split(b"\0")
@@ -52,9 +52,10 @@ def _uncommitted(origin: Origin, git: Git) -> Iterator[str]:
 
 
 def import_worktree(store: Path, objects: Objects, origin: Origin, environ: Mapping[str, str]) -> tuple[str, str]:
-    """The working tree (tracked, and untracked but not ignored) as a commit on HEAD in the store: its id and tree.
+    """Import the working tree (tracked files, and untracked files that are not ignored) as a commit on HEAD.
 
-    The same files give the same commit. Raises UsageError where there is no working tree.
+    Returns the ids of the commit and its tree. The same files give the same commit. Raises UsageError if there is no
+    working tree.
     """
     if origin.worktree is None:
         raise UsageError(f"{origin.git_dir} is a bare repository: it has no working tree to start from; give a commit")
@@ -76,14 +77,14 @@ def import_worktree(store: Path, objects: Objects, origin: Origin, environ: Mapp
 
 
 def _written(store: Path, objects: Objects, origin: Origin, environ: Mapping[str, str], folder: Path) -> str:
-    """Write the working tree's tree and all its objects into the store, by a copy of the user's index.
+    """Write the tree of the working tree and all its objects into the store, with a copy of the user's index.
 
-    The user's objects are no alternate of the store meanwhile: git would make those that it meets young again.
+    The store has no alternate to the user's objects: git would update the times of those that it finds there.
     """
     git = Git(environ, cwd=origin.worktree, trust=Trust.USER)
     index = folder / "index"
     if (origin.git_dir / "index").exists():
-        shutil.copy2(origin.git_dir / "index", index)  # with its time: by it git knows what it must read again
+        shutil.copy2(origin.git_dir / "index", index)  # with its time: git uses it to decide which files to read again
     extra = {
         "GIT_DIR": str(origin.git_dir),
         "GIT_WORK_TREE": str(origin.worktree),
@@ -99,7 +100,7 @@ def _written(store: Path, objects: Objects, origin: Origin, environ: Mapping[str
     _refuse_embedded(changed, Path(origin.worktree or "") / ".gitmodules")
     tree, changed = _cleaned(store, objects, (origin.tree, tree), filtered_paths(git, changed, extra))
     wanted = {new.oid for _, new in changed.values() if new is not None and new.mode != trees.SUBMODULE}
-    staged = sorted(oid for oid in wanted if objects.look(oid) is None)  # in the index and nowhere else
+    staged = sorted(oid for oid in wanted if objects.look(oid) is None)  # only in the user's index
     if staged:
         names = "".join(f"{oid}\n" for oid in staged)
         user = Git(environ, origin.git_dir)
@@ -111,7 +112,7 @@ def _written(store: Path, objects: Objects, origin: Origin, environ: Mapping[str
 def _cleaned(
     store: Path, objects: Objects, compared: tuple[str, str], through: Mapping[bytes, str]
 ) -> tuple[str, dict[bytes, tuple[trees.Entry | None, trees.Entry | None]]]:
-    """The tree with pointers where Git LFS keeps the content, and how it differs from `head`. Raises UsageError."""
+    """The tree with LFS pointers in place of contents, and its differences from `head`. Raises UsageError."""
     head, tree = compared
     listing = objects.listing(tree)
     files = {path: entry for path in through if (entry := trees.get(listing, path)) and entry.mode in trees.REGULAR}
@@ -127,7 +128,7 @@ def _cleaned(
 
 
 def _refuse_embedded(changed: Mapping[bytes, tuple[trees.Entry | None, trees.Entry | None]], modules: Path) -> None:
-    """git would take a repository inside the tree for a submodule that nobody can get."""
+    """Reject repositories inside the tree: git would record each as a submodule that nobody can fetch."""
     declared = modules.read_bytes() if modules.is_file() else b""
     for path, (old, new) in changed.items():
         is_new = new is not None and new.mode == trees.SUBMODULE and (old is None or old.mode != trees.SUBMODULE)
