@@ -255,7 +255,7 @@ def _is_whole(made: Path) -> bool:
 
 
 def _in_first_working(source: SetupInput, setups: Sequence[Setup], act: Callable[[Checkout], None]) -> None:
-    """`act` in a checkout of the first tree in which the last of `setups` works. Raises the failure of the first one."""
+    """`act` in a checkout of the first tree in which the last of `setups` works. Raises the failure of the first."""
     first: SetupFailed | None = None
     among = source.trees(setups)
     for tree in among:
