@@ -1,8 +1,8 @@
-"""The throw-away `.git` of a place: one commit, or a gate's two, without history and without a way to the store.
+"""The temporary `.git` of a checkout: one commit, or two for a gate, without history and without access to the store.
 
-It is only a convenience to who works there; nothing of it is ever read back. It is written as files: a pack of
-the nearest tree that one was made for (a kit, kept beside the store), the objects beyond it, and an index that
-agrees with the files, so that the first `git status` is quick.
+It is a convenience for agents and gates; Interlock never reads it. It is written as files: a pack of the nearest tree
+that has one (packs are kept in the store), further objects, and an index that agrees with the files, so that the first
+`git status` is fast.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from interlock.workspaces.trees import Listing
 
 BRANCH = "work"
 ATTRIBUTES = "* -text !eol -ident -filter !working-tree-encoding\n"
-_LOOSE_MAX = 200  # objects beyond the kit; above, a new kit is made
+_LOOSE_MAX = 200  # objects that are not in the pack; above, a new pack is made
 _ANCESTORS_MAX = 64
-_ASSUME_VALID = 0x8000  # git does not look at the file
+_ASSUME_VALID = 0x8000  # git does not check the file
 
 
 class TreePacks:
-    """Packs of whole trees, by the tree's id, in a folder of their own."""
+    """Packs of complete trees, by the tree's id, in one folder."""
 
     def __init__(self, git: Git, objects: Objects, folder: Path) -> None:
         self._git = git
@@ -42,7 +42,7 @@ class TreePacks:
         self._folder = folder
 
     def nearest(self, commit: Commit) -> str:
-        """The tree of `commit` or of one before it that has a kit; else one is made for its own."""
+        """The tree of `commit`, or of an ancestor, that has a pack. If there is none, make a pack of its own tree."""
         at: Commit | None = commit
         wanted: set[str] | None = None
         for _ in range(_ANCESTORS_MAX):
@@ -62,7 +62,7 @@ class TreePacks:
         return trees.oids(self._objects.listing(tree), tree)
 
     def copy(self, tree: str, into: Path) -> None:
-        """The kit of `tree` as a pack in the folder `into`."""
+        """Copy the pack of `tree` into the folder `into`."""
         for suffix in (".pack", ".idx"):
             source = self._pack(tree).with_suffix(suffix)
             copy_file(source, into / f"pack-{tree}{suffix}")
@@ -82,10 +82,12 @@ class TreePacks:
     def _make(self, tree: str) -> None:
         wanted = "\n".join(sorted(self.objects_of(tree))) + "\n"
         self._folder.mkdir(parents=True, exist_ok=True)
-        stem = self._folder / f"new-{os.getpid()}-{threading.get_ident()}-{tree}"  # several may make the same one
+        stem = (
+            self._folder / f"new-{os.getpid()}-{threading.get_ident()}-{tree}"
+        )  # several threads may make the same one
         done = self._git.call("pack-objects", "-q", "--window=0", "--threads=1", str(stem), stdin=wanted.encode())
         made = f"{stem}-{done.out.decode().strip()}"
-        for suffix in (".pack", ".idx"):  # the index last: it says that the kit is complete
+        for suffix in (".pack", ".idx"):  # the index last: it says that the pack is complete
             Path(made + suffix).replace(self._pack(tree).with_suffix(suffix))
             disk.sync_files([self._folder])
         with contextlib.suppress(FileNotFoundError):
@@ -93,7 +95,7 @@ class TreePacks:
 
 
 def write_repository(objects: Objects, packs: TreePacks, tree: Path, commits: Sequence[Commit]) -> None:
-    """Make `tree/.git`: HEAD on the last of `commits`, the branch `base` on the first. The index comes later."""
+    """Make `tree/.git`: HEAD at the last of `commits`, the branch `base` at the first. `write_index` adds the index."""
     root = tree / ".git"
     head, base = commits[-1], commits[0]
     try:
@@ -111,7 +113,7 @@ def write_repository(objects: Objects, packs: TreePacks, tree: Path, commits: Se
 
 
 def add_branches(objects: Objects, tree: Path, beside: Commit, branches: Mapping[str, str]) -> None:
-    """Branches of further commits in `tree/.git`, each without its history, where `beside` is there already."""
+    """Add branches to `tree/.git`, each a commit without its history. The objects of `beside` are there already."""
     if not branches:
         return
     root = tree / ".git"
@@ -133,7 +135,7 @@ def add_branches(objects: Objects, tree: Path, beside: Commit, branches: Mapping
 
 
 def write_index(objects: Objects, listing: Listing, index: CheckoutIndex, tree: Path) -> None:
-    """Make `tree/.git/index` agree with the files as they were index out (git's index-format, version 2)."""
+    """Write `tree/.git/index`, in agreement with the files of the checkout (git's index-format, version 2)."""
     entries = sorted(trees.leaves(listing))
     parts = [b"DIRC" + struct.pack(">II", 2, len(entries))]
     for path, entry in entries:
@@ -152,7 +154,7 @@ def exclude(tree: Path, left: Iterable[bytes]) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """A copy that shares nothing with the source that a writer could reach."""
+    """Copy a file. A writer of the copy cannot change the source."""
     shutil.copyfile(source, target)
 
 
@@ -171,7 +173,7 @@ def _config(algorithm: str) -> str:
 
 
 def _shallow(commits: Sequence[Commit]) -> Iterable[str]:
-    """The commits whose parents are not there."""
+    """The commits whose parents are not in the repository."""
     there = {commit.oid for commit in commits}
     return sorted(commit.oid for commit in {c.oid: c for c in commits}.values() if not set(commit.parents) <= there)
 

@@ -1,6 +1,6 @@
-"""Collecting what nobody needs any more, and telling what is on the disk.
+"""Garbage collection, and the disk usage.
 
-Rule: everything younger than a day stays, and whatever a live ref reaches.
+Rule: everything younger than a day stays, and everything that a live ref reaches.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _TEMPORARY = re.compile(r"tmp_|worktree-|ref-")
 
 @dataclass(frozen=True, slots=True)
 class GcPolicy:
-    """What to spare. A live ref that ends in a slash stands for all below it: refs/interlock/RUN/ for a run.
+    """What to keep. A live ref that ends in a slash stands for all refs below it: refs/interlock/RUN/ for a run.
 
-    A live `refs/bases/COMMIT` spares an imported base; and while anything is live, so is what pointers stand for.
+    A live `refs/bases/COMMIT` keeps an imported base. While any ref is live, so are the contents of LFS pointers.
     """
 
     live_refs: tuple[str, ...]
@@ -46,8 +46,8 @@ class GcPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What was removed: bytes on the disk, objects, refs, and folders with their folders. `stays` says what could not
-    be, and why."""
+    """What was removed: bytes on the disk, objects, refs, and checkouts. `stays` says what could not be removed, and
+    why."""
 
     bytes: int = 0
     objects: int = 0
@@ -58,7 +58,7 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class DiskUsage:
-    """Bytes on the disk: objects of the store, packs for throw-away repositories, what setup made, places."""
+    """Bytes on the disk: objects of the store, packs for checkouts, output of setup, checkouts."""
 
     objects: int
     packs: int
@@ -67,7 +67,7 @@ class DiskUsage:
 
 
 def collect(git: Git, store: Path, folders: Sequence[Path], policy: GcPolicy) -> Collected:
-    """Remove refs, objects, kits, setups and folders that are old and not live."""
+    """Remove refs, objects, packs, setups and checkouts that are old and not live. `folders` hold the checkouts."""
     if not storage.exists(store):
         return Collected()
     before = sum(_total(usage(store, folders)))
@@ -77,17 +77,17 @@ def collect(git: Git, store: Path, folders: Sequence[Path], policy: GcPolicy) ->
         for name in ("kits", "setup", "tmp"):
             old = sorted(_old(storage.own(store, name), policy), key=_says_that_another_is_whole, reverse=True)
             stays += _removed(old)
-        disk.sync_tree(store)  # a ref that came back would name what was pruned
+        disk.sync_tree(store)  # else a removed ref could come back and name a pruned object
         objects = _count(git)
         _prune(git, store, policy)
-        left = _count(git)
+        remaining = _count(git)
     after = sum(_total(usage(store, folders)))
-    return Collected(max(0, before - after), max(0, objects - left), refs, gone, tuple(stays))
+    return Collected(max(0, before - after), max(0, objects - remaining), refs, gone, tuple(stays))
 
 
 def preview(git: Git, store: Path, folders: Sequence[Path], policy: GcPolicy) -> Collected:
-    """What `collect` would remove, with nothing removed. Bytes and objects are upper bounds: an object in a pack is
-    taken for old when the pack is."""
+    """What `collect` would remove; nothing is removed. Bytes and objects are upper bounds: an object in a pack counts
+    as old if the pack is old."""
     if not storage.exists(store):
         return Collected()
     old = [path for name in ("kits", "setup", "tmp") for path in _old(storage.own(store, name), policy)]
@@ -99,14 +99,14 @@ def preview(git: Git, store: Path, folders: Sequence[Path], policy: GcPolicy) ->
 
 
 def usage(store: Path, folders: Sequence[Path]) -> DiskUsage:
-    """Bytes on the disk; 0 for what is not there. `places` are the folders that hold them."""
+    """Bytes on the disk; 0 for what does not exist. `folders` hold the checkouts."""
     own = (storage.own(store, name) for name in ("kits", "setup"))
     kits, setups = (_size(folder) for folder in own)
     return DiskUsage(_size(store / "objects"), kits, setups, sum(map(_size, folders)))
 
 
 def _says_that_another_is_whole(path: Path) -> bool:
-    """Such a file goes before what it speaks of."""
+    """Whether the file says that another one is complete. It is removed before that one."""
     return path.suffix in (".whole", ".idx")
 
 
@@ -115,7 +115,7 @@ def _total(used: DiskUsage) -> tuple[int, ...]:
 
 
 def _refs(store: Path, policy: GcPolicy) -> int:
-    """Remove refs that are old and not live. Bases of live refs are parents of theirs, and stay as objects."""
+    """Remove refs that are old and not live. Bases of live refs are parents of their commits: the objects stay."""
     removed = 0
     for path in _old_refs(store, policy):
         path.unlink()
@@ -133,7 +133,7 @@ def _old_refs(store: Path, policy: GcPolicy) -> Iterator[Path]:
 
 
 def _checkouts(folders: Sequence[Path], policy: GcPolicy) -> tuple[int, list[str]]:
-    """How many were removed, and why others were not."""
+    """Remove old checkouts. Returns how many were removed, and why others were not."""
     roots = list(_old_checkouts(folders, policy))
     for root in roots:
         end_left(root)
@@ -145,7 +145,7 @@ def _checkouts(folders: Sequence[Path], policy: GcPolicy) -> tuple[int, list[str
 
 
 def _removed(paths: Sequence[Path]) -> list[str]:
-    """Remove each of them; those that stay, in words."""
+    """Remove each of the paths. Returns messages about those that cannot be removed."""
     stays = []
     for path in paths:
         try:
@@ -156,8 +156,8 @@ def _removed(paths: Sequence[Path]) -> list[str]:
 
 
 def _old_checkouts(folders: Sequence[Path], policy: GcPolicy) -> Iterator[Path]:
-    """Places of runs are folders of attempts; those of gates (`gate-` in earlier versions) and setups lie beside
-    them."""
+    """Checkouts of attempts are in a folder for each run. Those of gates (`gate-` in earlier versions) and setups are
+    beside these folders."""
     for root in [root for folder in folders for glob in _ROOTS for root in folder.glob(glob)]:
         run = root.parent.name if root.parent not in folders else ""
         if not (run and policy.spares(f"refs/interlock/{run}/x")) and root.lstat().st_mtime < policy.before:
@@ -169,7 +169,7 @@ def _old(folder: Path, policy: GcPolicy) -> list[Path]:
 
 
 def _unneeded(git: Git, store: Path, gone: set[str], policy: GcPolicy) -> tuple[int, int]:
-    """How many old objects no other ref than `gone` reaches, and their bytes."""
+    """The number and bytes of old objects that only the refs in `gone` reach, or none."""
     listed = git.call("for-each-ref", "--format=%(refname)").out.decode("utf-8", "surrogateescape").split("\n")
     kept = "".join(f"{ref}\n" for ref in listed if ref and ref not in gone)
     walk = ("rev-list", "--objects", "--no-object-names", "--stdin")
@@ -190,14 +190,14 @@ def _is_old(store: Path, oid: str, policy: GcPolicy) -> bool:
 
 def _prune(git: Git, store: Path, policy: GcPolicy) -> None:
     for lock in ("shallow.lock", "gc.pid"):
-        (store / lock).unlink(missing_ok=True)  # nobody else is at work while we hold the store
+        (store / lock).unlink(missing_ok=True)  # stale: we hold the lock of the store
     expire = f"@{int(policy.before)}"
     git.call("repack", "-q", "-A", "-d", f"--unpack-unreachable={expire}")
     git.call("prune", f"--expire={expire}")
 
 
 def _count(git: Git) -> int:
-    """Objects of the store, each once."""
+    """The number of objects in the store."""
     return git.call("cat-file", "--batch-all-objects", "--batch-check=%(objecttype)").out.count(b"\n")
 
 

@@ -1,6 +1,6 @@
-"""The Workspaces of one repository: its private store, its places, and the user's repository around them.
+"""The port `Workspaces` for one repository: its private store, its checkouts, and the user's repository.
 
-Rule: this file only puts the parts together; each of them can be read alone.
+Rule: this module only combines the others; each of them can be read alone.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Done = TypeVar("Done")
 
 
 class GitWorkspaces:
-    """Implements the port `Workspaces`. Threads may share it. `close` ends the git programs that it keeps."""
+    """Implements the port `Workspaces`. Threads may share it. `close` ends its git programs."""
 
     def __init__(
         self, store: Path, places: Path, repository: Path, environ: Mapping[str, str], *, former: Path | None = None
@@ -67,14 +67,14 @@ class GitWorkspaces:
         self.close()
 
     def close(self) -> None:
-        """End the git programs. What is asked later starts them again."""
+        """End the git programs. Later calls start them again."""
         if "_objects" in self.__dict__:
             self._objects.close()
 
     # --- the user's repository
 
     def import_base(self, ref: str | None = None, worktree: bool = False) -> Base:
-        """Bring the base of a run into the store: `ref`, else HEAD; with `worktree` the dirty tree on HEAD.
+        """Import the base of a run into the store: `ref`, or HEAD, or with `worktree` the working tree on HEAD.
 
         Raises UsageError (no git, no repository, no commits, no such commit).
         """
@@ -93,8 +93,8 @@ class GitWorkspaces:
         return Base(commit, tree, base.WORKTREE, origin.branch, notes)
 
     def merge_proposal(self, onto: Base, proposal: Base) -> Merged:
-        """The proposal merged with its base; itself where it holds that already. Raises UsageError where they have no
-        commit in common."""
+        """The proposal merged with its base; the proposal itself if it contains the base. Raises UsageError if they
+        have no commit in common."""
         proposed = "HEAD" if proposal.ref == base.WORKTREE else proposal.commit
         bases = merging.merge_bases(Git(self._environ, self._origin.git_dir), onto, proposed)
         if onto.commit in bases:
@@ -105,7 +105,7 @@ class GitWorkspaces:
             return merging.merge_proposal(self._git, self._objects, onto, proposal, bases)
 
     def check_contents(self, base: Base, carry: Sequence[str] = ()) -> None:
-        """Raises UsageError that lists what the run would miss: submodules, Git LFS files, files to carry."""
+        """Raises UsageError that lists what the run would lack: submodules, Git LFS files, files to carry."""
         self._contents.check(base.tree)
         checkouts.check_carried(carry, self._origin)
 
@@ -126,25 +126,25 @@ class GitWorkspaces:
         """As the port says."""
         self._commit(commit)
         with storage.locked(self._store, shared=True):
-            return publish.publish(self._users, self._store, publish.Notice(commit, remote, branch))
+            return publish.publish(self._users, self._store, publish.Publication(commit, remote, branch))
 
     def propose(self, commit: str, remote: str, branch: str) -> None:
         """Push a delivered `branch` as it is in the user's repository. Raises UsageError, InfrastructureError."""
-        publish.publish(self._users, self._store, publish.Notice(commit, remote, branch))
+        publish.publish(self._users, self._store, publish.Publication(commit, remote, branch))
 
     def withdraw(self, commit: str, remote: str, branch: str) -> None:
         """As the port says."""
-        publish.withdraw(self._users, publish.Notice(commit, remote, branch))
+        publish.withdraw(self._users, publish.Publication(commit, remote, branch))
 
     def identity(self) -> str:
-        """Who the user is to git, as `Name <mail>`; empty where it knows nobody."""
+        """The user's identity in git, as `Name <mail>`; empty if git knows none."""
         return identities_in(self._origin.git_dir, self._environ)[0]
 
     # --- attempts
 
     def open(self, run: str, attempt: AttemptId, commit: str, spec: CheckoutSpec, *, overlay: str = "") -> Checkout:
-        """As the port says. Raises UsageError where submodules, LFS or carried files are missing, and
-        InfrastructureError where setup or the disk fails."""
+        """As the port says. Raises UsageError if submodules, LFS contents or carried files are missing, and
+        InfrastructureError if setup or the disk fails."""
         made = self._commit(commit)
         checkout = self._checkouts.new_for_attempt(run, attempt)
         request = replace(self._request((made,), spec), base=self._commit(spec.base).tree if spec.base else "")
@@ -152,7 +152,7 @@ class GitWorkspaces:
             request = replace(request, tree=self._commit(overlay).tree)
         try:
             checkout = self._furnish(checkout, request)
-        except SetupFailed:  # what is continued may be what broke it: then it is the accepted input's
+        except SetupFailed:  # the work that is continued may have broken it: use the accepted input's setup
             if not overlay:
                 raise
             checkout = self._furnish(
@@ -165,7 +165,7 @@ class GitWorkspaces:
         return checkout
 
     def snapshot(self, checkout: Checkout, parent: str, spec: CheckoutSpec, stamp: Stamp, ref: str) -> Candidate:
-        """As the port says. What is left out is listed, at most about a thousand paths."""
+        """As the port says. `left_out` lists at most about a thousand paths."""
         tree = self._commit(parent).tree
         with self._lock:
             handed = self._indexes.get(checkout.root)
@@ -185,7 +185,7 @@ class GitWorkspaces:
         return Candidate(commit, written, tuple(found.left_out))
 
     def adopt(self, commit: str, parent: str, stamp: Stamp, ref: str) -> Candidate:
-        """As the port says. A commit that is not in the store yet is taken from the user's repository."""
+        """As the port says. A commit that is not in the store yet is imported from the user's repository."""
         if not self.has(commit):
             commit = self.import_base(commit).commit
         with storage.locked(self._store, shared=True):
@@ -195,7 +195,7 @@ class GitWorkspaces:
         return Candidate(made, tree)
 
     def put_beside(self, checkout: Checkout, name: str, content: bytes) -> Path:
-        """As the port says: below `checkout.root`, and gone with it. Raises InfrastructureError."""
+        """As the port says: below `checkout.root`, and removed with it. Raises InfrastructureError."""
         path = checkout.root / "beside" / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -219,7 +219,7 @@ class GitWorkspaces:
         return self._checkouts.removal_failures()
 
     def checkout_root(self, run: str, attempt: AttemptId) -> Path | None:
-        """The root of the place of an attempt that is at work, None where there is none."""
+        """The root of the checkout of an attempt in progress; None if there is none."""
         return self._checkouts.newest(run, attempt)
 
     @contextlib.contextmanager
@@ -252,7 +252,7 @@ class GitWorkspaces:
         return found is not None and found[0] == "commit"
 
     def merge(self, sources: Sequence[str], stamp: Stamp, ref: str = "", names: Sequence[str] = ()) -> Merged:
-        """As the port says. `ref` keeps the result, if given."""
+        """As the port says. If `ref` is given, it keeps the result."""
         heads = [merging.Head(*each) for each in zip_longest(sources, names, fillvalue="")]
         with storage.locked(self._store, shared=True):
             merged = merging.merge(self._git, self._objects, heads, stamp)
@@ -275,7 +275,7 @@ class GitWorkspaces:
         return commits.files(self._objects, self._tree(commit), globs)
 
     def changes(self, old: str, new: str) -> tuple[Change, ...]:
-        """Between two commits or trees, sorted by path."""
+        """As the port says."""
         return commits.changes(self._git, self._objects, self._tree(old), self._tree(new))
 
     def patch(self, old: str, new: str, without: Sequence[str] = (), *, text: Sequence[str] = ()) -> bytes:
@@ -285,19 +285,19 @@ class GitWorkspaces:
         return commits.patch(self._git, self._tree(old), self._tree(new), without)
 
     def restore(self, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:
-        """`commit` with the paths that match `globs` as they are in `onto`: a commit's hash."""
+        """As the port says."""
         with storage.locked(self._store, shared=True):
             return commits.restore_paths(self._objects, commit, onto, globs, stamp)
 
     def write_contents(self, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
-        """`commit` with these contents of files: one that is there is regular and keeps its mode. A commit's hash."""
+        """As the port says."""
         with storage.locked(self._store, shared=True):
             return commits.write_contents(self._objects, commit, contents, stamp)
 
     # --- disk
 
     def collect(self, live_refs: Sequence[str], older_than_s: float, now: float) -> Collected:
-        """Remove what no live ref needs and what is older; see `gc`."""
+        """Remove what is older and no live ref needs; see `gc`."""
         self._mend()
         return gc.collect(
             self._git, self._store, self._checkouts.folders, gc.GcPolicy(tuple(live_refs), older_than_s, now)
@@ -341,7 +341,7 @@ class GitWorkspaces:
 
     @property
     def _users(self) -> Git:
-        """The user's own git, from where they would call it: an address can be a relative path."""
+        """The user's own git, in the user's folder: the address of a remote can be a relative path."""
         return Git(self._environ, self._origin.common_dir, self._repository, Trust.USER, transport=True)
 
     @cached_property
@@ -353,7 +353,7 @@ class GitWorkspaces:
         return Recipes(storage.own(self._store, "setup"), self._environ)
 
     def _mend(self) -> None:
-        """What a power loss made empty is written anew."""
+        """Repair the store if a power loss left empty files."""
         if storage.exists(self._store) and not storage.is_whole(self._store):
             storage.create(self._store, self._origin.algorithm)
 
@@ -361,22 +361,22 @@ class GitWorkspaces:
         return self._objects.commit(commit)
 
     def _tree(self, name: str) -> str:
-        """The tree of a commit, or the tree itself. Raises UsageError where it is neither."""
+        """The tree of a commit, or the tree itself. Raises UsageError if `name` is neither."""
         found = self._objects.look(name)
         return name if found is not None and found[0] == "tree" else self._commit(name).tree
 
     @contextlib.contextmanager
     def _cleaned(self, checkout: Checkout) -> Iterator[None]:
-        """Whatever goes wrong while a place is made leaves nothing behind."""
+        """Remove the checkout if an error occurs while it is made."""
         try:
             yield
         except BaseException:
-            with contextlib.suppress(Exception):  # what went wrong first is what counts
+            with contextlib.suppress(Exception):  # the first error counts
                 self.wipe(checkout)
             raise
 
     def _tried(self, commit: str, base: str, spec: CheckoutSpec, act: Callable[[CheckoutRequest], Done]) -> Done:
-        """`act` on what is judged. Raises as `clean_checkout`."""
+        """`act` on a request for a clean checkout. Raises as `clean_checkout`."""
         request = self._request((self._commit(base), self._commit(commit)), spec)
         control = self._request((self._commit(base), self._commit(spec.control)), spec) if spec.control else None
         return checkouts.run_trial(self._parts, Trial(request, control), act)
