@@ -194,7 +194,7 @@ def test_what_cannot_be_read_back_is_not_delivered(
     loose.chmod(0o644)
     for damaged in (b"", zlib.compress(b"blob 10\0delivereD\n")):
         loose.write_bytes(damaged)
-        with pytest.raises(InfrastructureError, match=r"cannot be read back: look at .* `git fsck`") as raised:
+        with pytest.raises(InfrastructureError, match=r"cannot be read back: check .* `git fsck`") as raised:
             world.workspaces.send(accepted, world.base().commit, "b", DONE, (), sign=False)
         assert raised.value.undone
     assert git(world.repository, "branch", "--list", "b") == ""
@@ -234,7 +234,7 @@ def test_a_branch_that_is_checked_out_is_refused_even_unborn(world: World, accep
 
 def test_a_branch_in_the_way_of_the_name_is_refused(world: World, accepted: str) -> None:
     git(world.repository, "branch", "interlock")
-    with pytest.raises(DeliveryRefused, match="rename what is in its way"):
+    with pytest.raises(DeliveryRefused, match="rename the conflicting branch"):
         deliver(world, accepted)
 
 

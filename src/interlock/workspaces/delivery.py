@@ -1,12 +1,11 @@
 """Delivery: the accepted tree becomes a branch of the user's repository, and nothing else there changes.
 
-Rule: objects first, and onto the disk; then the branch, created with its old value as zero; hooks and configuration
-are off but where the user's own is asked for (identity, signing). Doing it again is the same as doing it once.
+Rule: objects are written and synced first; then the branch is created, with zero as its old value. Hooks and
+configuration are off, except where the user's own are needed (identity, signing). Delivery is idempotent.
 
-New objects of the user's repository: written beside its own, and put in among them once all are there.
-
-Rule: whatever fails leaves nothing. After a kill the folder stays, under a name by which `git gc` removes it. What is
-there by name need not be there: a power loss leaves empty files.
+Rule: new objects are first written to a quarantine folder beside the user's objects, and moved among them when all are
+complete, so a failure leaves nothing. After a kill that folder stays; its name lets `git gc` remove it. An object that
+exists by name may still be empty after a power loss.
 """
 
 from __future__ import annotations
@@ -35,15 +34,15 @@ from interlock.workspaces.objects import CHUNK, Commit, Objects, commit_object
 from interlock.workspaces.snapshot import ARTIFACTS
 from interlock.workspaces.trees import Entry
 
-_LOCK_S = 1.0  # git holds a lock with our commit in it for milliseconds
-_EMPTY_LOCK_S = 600.0  # and an empty one as long as who calls `update-ref --stdin` takes between `prepare` and `commit`
-_KEEP_PACK = 500  # objects; from here on they stay in a pack
+_LOCK_S = 1.0  # git holds a lock file with our commit in it for milliseconds
+_EMPTY_LOCK_S = 600.0  # the caller of `update-ref --stdin` holds an empty one between `prepare` and `commit`
+_KEEP_PACK = 500  # objects; this many or more stay in a pack
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
-    """What to deliver. `series`: the accepted commits in their order; empty: one commit in all. `give` brings what
-    lies beside the objects, before these are put in."""
+class Delivery:
+    """What to deliver. `series` are the accepted commits in order; if it is empty, the delivery is a single commit.
+    `export` writes files that are needed besides the objects, before these become visible."""
 
     commit: str
     base: str
@@ -54,60 +53,60 @@ class Parcel:
     export: Callable[[], None] = lambda: None
 
 
-def send(git: Git, objects: Objects, origin: Origin, environ: Mapping[str, str], parcel: Parcel) -> str:
-    """Bring what the branch is to show, and return its commit. Raises DeliveryRefused where a person must decide."""
-    if not is_branch(parcel.branch):
-        words = "is no name of a branch (`git help check-ref-format`): deliver under another name"
-        raise DeliveryRefused(f"deliver.branch: {parcel.branch!r} {words}")
+def send(git: Git, objects: Objects, origin: Origin, environ: Mapping[str, str], delivery: Delivery) -> str:
+    """Write the objects that the branch needs, and return its commit. Raises DeliveryRefused."""
+    if not is_branch(delivery.branch):
+        words = "is not a valid branch name (`git help check-ref-format`): deliver under another name"
+        raise DeliveryRefused(f"deliver.branch: {delivery.branch!r} {words}")
     user = Git(environ, origin.common_dir)
-    there = _there(user, parcel.branch)
-    planned = _planned(git, objects, parcel)
-    own = identities_in(origin.git_dir, environ) if not parcel.stamp.author else ("", "")
-    commits = _written(objects, planned, parcel, own)
-    if there.commit:
-        tip = _the_same(user, there, commits, parcel)
-        parcel.export()
+    state = _state(user, delivery.branch)
+    planned = _planned(git, objects, delivery)
+    own = identities_in(origin.git_dir, environ) if not delivery.stamp.author else ("", "")
+    commits = _written(objects, planned, delivery, own)
+    if state.commit:
+        tip = _the_same(user, state, commits, delivery)
+        delivery.export()
         return tip
     with _undone():
-        _refuse_checked_out(parcel.branch, there)
-        wanted = _wanted(user, objects, commits, parcel.base)
+        _refuse_checked_out(delivery.branch, state)
+        wanted = _wanted(user, objects, commits, delivery.base)
         pack = git.call("pack-objects", "-q", "--stdout", stdin="".join(f"{oid}\n" for oid in wanted).encode()).out
         with quarantine(origin.common_dir / "objects") as quarantined:
             taking = ["unpack-objects", "-q"] if len(wanted) < _KEEP_PACK else ["index-pack", "--stdin"]
             user.call(*taking, stdin=pack, extra=quarantined)
-            tip = _signed(origin, environ, commits, quarantined) if parcel.sign else commits[-1].oid
-            parcel.export()
+            tip = _signed(origin, environ, commits, quarantined) if delivery.sign else commits[-1].oid
+            delivery.export()
         _read_back(Objects(user, objects.algorithm), [*wanted, tip])
         return tip
 
 
 def create_branch(origin: Origin, environ: Mapping[str, str], branch: str, commit: str) -> None:
-    """Let the branch show what was sent. Where git fails, it is looked at what came of it. What somebody has built upon
-    was delivered."""
+    """Create the branch for the objects that were sent. If git fails, the state of the branch decides. A branch with
+    commits on top of ours counts as delivered."""
     user = Git(environ, origin.common_dir)
-    there = _there(user, branch)
-    if not _shows(user, there, commit):
-        if not there.commit:
-            _refuse_checked_out(branch, there)
+    state = _state(user, branch)
+    if not _shows(user, state, commit):
+        if not state.commit:
+            _refuse_checked_out(branch, state)
         done = _created(user, branch, commit)
-        if done.code and _unlocked(origin.common_dir / f"refs/heads/{branch}.lock", commit):
+        if done.code and _removed_stale_lock(origin.common_dir / f"refs/heads/{branch}.lock", commit):
             done = _created(user, branch, commit)
-        there = _there(user, branch)
-        if not _shows(user, there, commit):
-            raise _not_created(branch, there, complaint(done))
+        state = _state(user, branch)
+        if not _shows(user, state, commit):
+            raise _not_created(branch, state, complaint(done))
     storage.flush(origin.common_dir)
 
 
 @dataclass(frozen=True, slots=True)
-class _There:
-    """The branch as it is now: its commit, and where it is checked out; empty for neither."""
+class _BranchState:
+    """The state of the branch: its commit, and the worktree where it is checked out. Each may be empty."""
 
     commit: str = ""
     worktree: str = ""
 
 
-def _there(user: Git, branch: str) -> _There:
-    """One call tells both, even for a branch that is checked out and has no commit yet."""
+def _state(user: Git, branch: str) -> _BranchState:
+    """The state of `branch`, which may be checked out and have no commit yet."""
     ref = f"refs/heads/{branch}"
     found = user.call("rev-parse", "--verify", "-q", ref, codes=(0, 1)).out.decode().strip()
     worktree = ""
@@ -115,18 +114,18 @@ def _there(user: Git, branch: str) -> _There:
         lines = record.split("\0")
         if f"branch {ref}" in lines:
             worktree = lines[0].removeprefix("worktree ")
-    return _There(found, worktree)
+    return _BranchState(found, worktree)
 
 
-def _shows(user: Git, there: _There, commit: str) -> bool:
-    if not there.commit or there.commit == commit:
-        return there.commit == commit
-    return not user.call("merge-base", "--is-ancestor", commit, there.commit, codes=(0, 1, 128)).code
+def _shows(user: Git, state: _BranchState, commit: str) -> bool:
+    if not state.commit or state.commit == commit:
+        return state.commit == commit
+    return not user.call("merge-base", "--is-ancestor", commit, state.commit, codes=(0, 1, 128)).code
 
 
 @contextlib.contextmanager
 def _undone() -> Iterator[None]:
-    """The branch was not there: what fails in here leaves none."""
+    """The branch did not exist: an error within leaves nothing of the delivery."""
     try:
         yield
     except InfrastructureError as error:
@@ -134,29 +133,29 @@ def _undone() -> Iterator[None]:
         raise
 
 
-def _refuse_checked_out(branch: str, there: _There) -> None:
-    if there.worktree:
-        raise DeliveryRefused(f"branch {branch} is checked out in {there.worktree}: switch it to another branch")
+def _refuse_checked_out(branch: str, state: _BranchState) -> None:
+    if state.worktree:
+        raise DeliveryRefused(f"branch {branch} is checked out in {state.worktree}: switch it to another branch")
 
 
-def _planned(git: Git, objects: Objects, parcel: Parcel) -> list[tuple[str, str, str]]:
-    """Tree, message and author of each commit, in order. The last tree is the accepted one."""
-    wanted = _without_artifacts(objects, objects.commit(parcel.commit).tree, parcel.base)
+def _planned(git: Git, objects: Objects, delivery: Delivery) -> list[tuple[str, str, str]]:
+    """Tree, message and author of each commit, in order. The last tree is the accepted tree."""
+    wanted = _without_artifacts(objects, objects.commit(delivery.commit).tree, delivery.base)
     planned: list[tuple[str, str, str]] = []
-    tree = objects.commit(parcel.base).tree
-    for oid in parcel.series:
+    tree = objects.commit(delivery.base).tree
+    for oid in delivery.series:
         handoff = objects.commit(oid)
-        applied = _without_artifacts(objects, _applied(git, objects, tree, handoff), parcel.base)
+        applied = _without_artifacts(objects, _applied(git, objects, tree, handoff), delivery.base)
         if applied != tree:
             planned.append((applied, handoff.message, handoff.author.partition("> ")[0] + ">"))
             tree = applied
     if tree != wanted or not planned:
-        planned.append((wanted, parcel.stamp.message, ""))
+        planned.append((wanted, delivery.stamp.message, ""))
     return planned
 
 
 def _without_artifacts(objects: Objects, tree: str, base: str) -> str:
-    """The tree with `.interlock/artifacts` as it is in the base, where it is not."""
+    """The tree with `.interlock/artifacts` as in the base."""
     listing = objects.listing(tree)
     then = objects.listing(objects.commit(base).tree)
     edits: dict[bytes, Entry | None] = {}
@@ -167,7 +166,7 @@ def _without_artifacts(objects: Objects, tree: str, base: str) -> str:
 
 
 def _applied(git: Git, objects: Objects, tree: str, handoff: Commit) -> str:
-    """What the handoff changed, on top of `tree`; `tree` itself where that conflicts, for the last commit mends it."""
+    """The handoff's changes on top of `tree`. If they conflict, `tree` itself: the last commit corrects it."""
     if not handoff.parents:
         return handoff.tree
     before = objects.commit(handoff.parents[0]).tree
@@ -182,37 +181,37 @@ def _applied(git: Git, objects: Objects, tree: str, handoff: Commit) -> str:
 
 
 def _written(
-    objects: Objects, planned: list[tuple[str, str, str]], parcel: Parcel, own: tuple[str, str]
+    objects: Objects, planned: list[tuple[str, str, str]], delivery: Delivery, own: tuple[str, str]
 ) -> list[Commit]:
-    """The commits on the base, in the store. `own` is the user as author and as committer."""
+    """Write the commits on the base into the store. `own` is the user's identity as author and as committer."""
     commits: list[Commit] = []
-    parent = parcel.base
-    date = f"{parcel.stamp.at} +0000"
+    parent = delivery.base
+    date = f"{delivery.stamp.at} +0000"
     for tree, message, who in planned:
         theirs = who if who and not who.startswith("Interlock ") else own[0]
-        author = identity(parcel.stamp.author or theirs or COMMITTER)
-        committer = author if parcel.stamp.author else identity(own[1] or COMMITTER)
+        author = identity(delivery.stamp.author or theirs or COMMITTER)
+        committer = author if delivery.stamp.author else identity(own[1] or COMMITTER)
         content = commit_object(tree, (parent,), f"{author} {date}", f"{committer} {date}", message)
         parent = objects.write("commit", content)
         commits.append(objects.commit(parent))
     return commits
 
 
-def _the_same(user: Git, there: _There, commits: list[Commit], parcel: Parcel) -> str:
-    """The branch exists: done where it is what we would create, but for a signature."""
-    if there.commit == commits[-1].oid:
-        return there.commit
-    if parcel.sign and _unsigned(user, there.commit, len(commits)) == [_said(commit) for commit in commits]:
-        return there.commit
+def _the_same(user: Git, state: _BranchState, commits: list[Commit], delivery: Delivery) -> str:
+    """The commit of a branch that exists, if it is what we would create, apart from a signature."""
+    if state.commit == commits[-1].oid:
+        return state.commit
+    if delivery.sign and _unsigned(user, state.commit, len(commits)) == [_signed_content(commit) for commit in commits]:
+        return state.commit
     raise DeliveryRefused(
-        f"branch {parcel.branch} exists at {there.commit[:12]} and would become {commits[-1].oid[:12]}: "
-        f"{_in_the_way(parcel.branch, there)}"
+        f"branch {delivery.branch} exists at {state.commit[:12]} and would become {commits[-1].oid[:12]}: "
+        f"{_in_the_way(delivery.branch, state)}"
     )
 
 
-def _in_the_way(branch: str, there: _There) -> str:
-    """Nobody is sent to rename what somebody works on."""
-    first = f"it is checked out in {there.worktree}: switch to another one there, then " if there.worktree else ""
+def _in_the_way(branch: str, state: _BranchState) -> str:
+    """What to do with a branch that exists. One that is checked out must first be left."""
+    first = f"it is checked out in {state.worktree}: switch to another one there, then " if state.worktree else ""
     return f"{first}delete or rename it (git branch -m {branch} NEW)"
 
 
@@ -223,15 +222,15 @@ def _unsigned(user: Git, commit: str, count: int) -> list[tuple[str, str]]:
     return [(tree, message.strip("\n")) for tree, _, message in reversed(records) if tree]
 
 
-def _said(commit: Commit) -> tuple[str, str]:
+def _signed_content(commit: Commit) -> tuple[str, str]:
     return commit.tree, commit.message.strip("\n")
 
 
 def _wanted(user: Git, objects: Objects, commits: list[Commit], base: str) -> list[str]:
-    """The objects that the user's repository does not have with the base."""
+    """The objects that the user's repository lacks, given that it has the base."""
     wanted = _new_objects(objects, commits, base)
     known = user.call("cat-file", "--batch-check", stdin=f"{base}\n".encode()).out
-    if known.rstrip().endswith(b"missing"):  # the base is a snapshot of the working tree, or its commit is gone there
+    if known.rstrip().endswith(b"missing"):  # the base is a snapshot of the working tree, or was removed there
         snapshot = objects.commit(base)
         if not snapshot.parents or objects.look(snapshot.parents[0]) is None:
             raise DeliveryRefused(f"the base {base[:12]} is no longer in the repository: fetch it again")
@@ -240,8 +239,8 @@ def _wanted(user: Git, objects: Objects, commits: list[Commit], base: str) -> li
 
 
 def _new_objects(objects: Objects, commits: list[Commit], base: str) -> set[str]:
-    there = objects.commit(base).tree
-    known = trees.oids(objects.listing(there), there)
+    tree = objects.commit(base).tree
+    known = trees.oids(objects.listing(tree), tree)
     wanted = {commit.oid for commit in commits}
     for commit in commits:
         wanted |= trees.oids(objects.listing(commit.tree), commit.tree) - known
@@ -258,23 +257,23 @@ def _signed(origin: Origin, environ: Mapping[str, str], commits: list[Commit], q
         message = commit.message.encode("utf-8", "replace")
         done = git.call("commit-tree", "-S", commit.tree, "-p", parent, stdin=message, codes=range(256), extra=extra)
         if done.code:
-            raise DeliveryRefused(f"signing failed: {complaint(done)}: mend `git commit -S`, or deliver without `sign`")
+            raise DeliveryRefused(f"signing failed: {complaint(done)}: fix `git commit -S`, or deliver without `sign`")
         parent = done.out.decode().strip()
     return parent
 
 
 def _read_back(theirs: Objects, oids: Sequence[str]) -> None:
-    """From where the branch will show them: who checks it out reads the same. Raises InfrastructureError."""
+    """Read the objects as a checkout of the branch will read them. Raises InfrastructureError."""
     with contextlib.closing(theirs):
         try:
             theirs.verify(oids)
         except InfrastructureError as error:
-            words = "what was delivered cannot be read back: look at the repository with `git fsck`"
+            words = "the delivered objects cannot be read back: check the repository with `git fsck`"
             raise InfrastructureError(f"{words}: {error}") from error
 
 
-def _who(role: str, said: str) -> dict[str, str]:
-    name, _, rest = said.partition(" <")
+def _who(role: str, identity_line: str) -> dict[str, str]:
+    name, _, rest = identity_line.partition(" <")
     mail, _, date = rest.partition("> ")
     return {f"GIT_{role}_NAME": name, f"GIT_{role}_EMAIL": mail, f"GIT_{role}_DATE": f"@{date}"}
 
@@ -286,13 +285,13 @@ def _created(user: Git, branch: str, commit: str) -> Captured:
     return user.call(*words, codes=range(256), extra={**who, **filters_off(user)})
 
 
-def _unlocked(lock: Path, commit: str) -> bool:
-    """Remove what a git of ours left that died at this very branch: nobody else would write this commit, or hold an
-    empty lock of a branch that is not there for that long."""
+def _removed_stale_lock(lock: Path, commit: str) -> bool:
+    """Remove the lock of a git of ours that died while it created this branch. Nobody else would write this commit, or
+    hold an empty lock that long for a branch that does not exist."""
     with contextlib.suppress(OSError):
         before = lock.stat()
-        said = lock.read_text("ascii", "replace").strip()
-        if said == commit or (not said and time.time() - before.st_mtime > _EMPTY_LOCK_S):
+        content = lock.read_text("ascii", "replace").strip()
+        if content == commit or (not content and time.time() - before.st_mtime > _EMPTY_LOCK_S):
             time.sleep(_LOCK_S)
             after = lock.stat()
             if (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns):
@@ -301,14 +300,14 @@ def _unlocked(lock: Path, commit: str) -> bool:
     return False
 
 
-def _not_created(branch: str, there: _There, said: str) -> DeliveryRefused | InfrastructureError:
-    if there.commit:
+def _not_created(branch: str, state: _BranchState, reason: str) -> DeliveryRefused | InfrastructureError:
+    if state.commit:
         return DeliveryRefused(
-            f"branch {branch} is at {there.commit[:12]}, which is not what is delivered: {_in_the_way(branch, there)}"
+            f"branch {branch} is at {state.commit[:12]}, which is not what is delivered: {_in_the_way(branch, state)}"
         )
-    if "cannot lock ref" in said and "exists" in said and ".lock" not in said:
-        return DeliveryRefused(f"branch {branch} cannot be created: {said}: rename what is in its way")
-    return InfrastructureError(f"branch {branch} cannot be created: {said}", undone=True)
+    if "cannot lock ref" in reason and "exists" in reason and ".lock" not in reason:
+        return DeliveryRefused(f"branch {branch} cannot be created: {reason}: rename the conflicting branch")
+    return InfrastructureError(f"branch {branch} cannot be created: {reason}", undone=True)
 
 
 # --- quarantine ------------------------------------------------------------------------------
@@ -319,7 +318,7 @@ _PREFIX = "tmp_objdir-interlock-"  # as git names its own
 
 @contextlib.contextmanager
 def quarantine(objects: Path) -> Iterator[dict[str, str]]:
-    """Variables for the git calls that write. These see no other object, so that they write each one. Raises
+    """Variables for git calls that write objects. These calls see no existing objects, so they write each one. Raises
     InfrastructureError."""
     try:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=objects))
@@ -328,7 +327,7 @@ def quarantine(objects: Path) -> Iterator[dict[str, str]]:
     try:
         yield {"GIT_OBJECT_DIRECTORY": str(folder)}
         disk.sync_tree(folder)
-        _let_out(folder, objects)
+        _release(folder, objects)
         disk.sync_tree(objects)
     except OSError as error:
         raise disk_error(objects, error) from error
@@ -337,22 +336,22 @@ def quarantine(objects: Path) -> Iterator[dict[str, str]]:
 
 
 def alternates(objects: Path) -> dict[str, str]:
-    """One more variable, for a git call that reads the repository's objects, too."""
+    """A variable with which a git call also reads the repository's objects."""
     return {"GIT_ALTERNATE_OBJECT_DIRECTORIES": alternates_entry(objects)}
 
 
 def alternates_entry(folder: Path) -> str:
-    """A folder as git's list of alternates holds it: quoted, for a colon would end it."""
+    """A folder as an entry of git's list of alternates. It is quoted, since a colon would end it."""
     quoted = str(folder).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{quoted}"'
 
 
-def _let_out(folder: Path, objects: Path) -> None:
-    """Packs before their indexes, so that nothing is seen before it is whole. A folder that is new is taken as git made
-    it, with its rights."""
+def _release(folder: Path, objects: Path) -> None:
+    """Move the objects out of quarantine. Packs move before their indexes, so that nothing is visible before it is
+    complete. A new folder moves as git made it, with its permissions."""
     for path in sorted(folder.iterdir()):
         target = objects / path.name
-        with contextlib.suppress(OSError):  # not there yet, or empty
+        with contextlib.suppress(OSError):  # the target does not exist, or is empty
             path.rename(target)
             continue
         for file in sorted(path.iterdir(), key=_is_index):
@@ -360,15 +359,15 @@ def _let_out(folder: Path, objects: Path) -> None:
                 file.rename(target / file.name)
 
 
-def _is_whole(there: Path, fresh: Path) -> bool:
-    """Whether what has the name holds the same."""
+def _is_whole(existing: Path, fresh: Path) -> bool:
+    """Whether the existing object has the same content."""
     with contextlib.suppress(OSError, zlib.error):
-        return filecmp.cmp(there, fresh, shallow=False) or _inflated(there) == _inflated(fresh) != ""
+        return filecmp.cmp(existing, fresh, shallow=False) or _inflated(existing) == _inflated(fresh) != ""
     return False
 
 
 def _inflated(path: Path) -> str:
-    """The digest of a loose object's content, however it is compressed; empty where it is none or not whole."""
+    """The digest of a loose object's content, however it is compressed; empty if it is not a complete object."""
     reader, digest = zlib.decompressobj(), hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):

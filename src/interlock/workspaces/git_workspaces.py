@@ -33,14 +33,14 @@ from interlock.workspaces.base import Base, Origin
 from interlock.workspaces.checkout_git import TreePacks
 from interlock.workspaces.checkouts import CheckoutParts, CheckoutRequest, Checkouts, Trial
 from interlock.workspaces.contents import Contents
-from interlock.workspaces.delivery import Parcel
+from interlock.workspaces.delivery import Delivery
 from interlock.workspaces.gc import Collected, DiskUsage
 from interlock.workspaces.git import Git, Trust, check_version, identities_in
 from interlock.workspaces.ignores import Ignores
 from interlock.workspaces.layout import CheckoutIndex
 from interlock.workspaces.objects import Commit, Objects
 from interlock.workspaces.setup import Recipes, SetupFailed
-from interlock.workspaces.snapshot import Known, ignore_files, read_changes, refuse_links
+from interlock.workspaces.snapshot import Baseline, ignore_files, read_changes, refuse_links
 from interlock.workspaces.worktree import base_notes, import_worktree
 
 Done = TypeVar("Done")
@@ -115,8 +115,8 @@ class GitWorkspaces:
         """As the port says. An empty author is the user's configured identity."""
         with storage.locked(self._store, shared=True):
             export = partial(self._contents.export_lfs, self._commit(commit).tree)
-            parcel = Parcel(commit, base, branch, stamp, tuple(series), sign, export)
-            return delivery.send(self._git, self._objects, self._origin, self._environ, parcel)
+            request = Delivery(commit, base, branch, stamp, tuple(series), sign, export)
+            return delivery.send(self._git, self._objects, self._origin, self._environ, request)
 
     def create_branch(self, branch: str, commit: str) -> None:
         """As the port says."""
@@ -173,9 +173,9 @@ class GitWorkspaces:
             setup_files=checkouts.excluded_names(spec), replaced=layout.setup_paths(spec.setup)
         )
         with storage.locked(self._store, shared=True):
-            known = self._known(tree, index)
+            baseline = self._baseline(tree, index)
             with self._objects.batch():
-                found = read_changes(self._objects, checkout.tree, known)
+                found = read_changes(self._objects, checkout.tree, baseline)
                 if found.findings:
                     raise UnfitTree(tuple(found.findings))
                 written = self._objects.write_edited(tree, found.edits)
@@ -391,7 +391,7 @@ class GitWorkspaces:
             self._indexes[checkout.root] = index
         return checkout
 
-    def _known(self, tree: str, index: CheckoutIndex) -> Known:
+    def _baseline(self, tree: str, index: CheckoutIndex) -> Baseline:
         listing = self._objects.listing(tree)
         ignores = Ignores(ignore_files(self._objects, listing))
-        return Known(listing, ignores, index, self._contents.pointers(tree))
+        return Baseline(listing, ignores, index, self._contents.pointers(tree))
