@@ -1,9 +1,7 @@
-"""Who a process is, beyond its pid, and its end with all that came of it.
+"""The identity of a process beyond its pid, and how to end it with all its descendants.
 
-What a dead controller may have left at work: a supervisor that somebody stopped, with the program below it.
-
-Rule: a supervisor ends its program when its controller is gone, unless it is stopped itself. So who it is stands in a
-file beside the program's log, and whoever clears that place away ends it first.
+Rule: a supervisor ends its program when its controller has ended, unless somebody stopped the supervisor. So its
+identity is written to a file beside the program's log, and whoever removes that checkout ends the supervisor first.
 """
 
 from __future__ import annotations
@@ -22,9 +20,9 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def identity(pid: int) -> str:
-    """When `pid` started, in a form that no other process shares, on this machine since it booted or before.
+    """The start of process `pid`, in a form that is unique on this machine, also across reboots.
 
-    Empty where there is no such process, or a dead one that nobody waited for yet.
+    Empty if there is no such process, or if it is a zombie.
     """
     found = process(pid)
     if found is None or found.dead:
@@ -34,14 +32,14 @@ def identity(pid: int) -> str:
 
 
 def alive(pid: int, started: str) -> bool:
-    """Whether `pid` is still the process that `identity` named `started`. A stopped one is alive."""
+    """Whether `pid` is still the process whose `identity` was `started`. A stopped process is alive."""
     return bool(started) and identity(pid) == started
 
 
 def kill_tree(pid: int) -> bool:
-    """End `pid` and its descendants at once, without asking. Whether none is left.
+    """Kill `pid` and its descendants. Whether all of them ended.
 
-    What left the tree before (a daemon) is not found; only a supervisor finds those.
+    A process that left the tree before (a daemon) is not found; only a supervisor finds those.
     """
     root = process(pid)
     if root is None or pid in (0, 1, os.getpid()):
@@ -49,7 +47,7 @@ def kill_tree(pid: int) -> bool:
     targets: dict[int, Process] = {}
     until = time.monotonic() + _KILLS_MAX_S
     while fresh := [each for each in [root, *descendants({pid})] if each.pid not in targets]:
-        send_signal(fresh, signal.SIGSTOP)  # so that none dies or forks while its children are looked for
+        send_signal(fresh, signal.SIGSTOP)  # so that none ends or forks while we look for its children
         targets.update({each.pid: each for each in fresh})
         if time.monotonic() > until:
             return False
@@ -66,24 +64,24 @@ def _is_there(known: Process) -> bool:
     return found is not None and not found.dead and found.started == known.started
 
 
-# --- supervisors that a dead controller left -------------------------------------------------
+# --- supervisors of ended controllers ----------------------------------------------------------
 
 
 _NAME = "supervisor"
 
 
 def note_supervisor(folder: Path, pid: int) -> None:
-    """Write down who supervises the program whose log lies in `folder`. A full disk is no reason not to start it."""
+    """Record the supervisor of the program whose log is in `folder`. If the disk is full, the program starts anyway."""
     with suppress(OSError):
         (folder / _NAME).write_text(f"{pid} {identity(pid)}", encoding="ascii")
 
 
-def end_left(place: Path) -> None:
-    """End every program below `place` that still has its supervisor. Raises InfrastructureError where one stays."""
-    for note in place.glob(f"*/{_NAME}"):
+def end_supervised(root: Path) -> None:
+    """End every program in the checkout `root` whose supervisor still runs. Raises InfrastructureError if one stays."""
+    for note in root.glob(f"*/{_NAME}"):
         try:
             pid, _, started = note.read_text(encoding="ascii").partition(" ")
         except (OSError, UnicodeError):
             continue
         if pid.isdigit() and alive(int(pid), started) and not kill_tree(int(pid)):
-            raise InfrastructureError(f"process {pid} is still at work in {place} and cannot be ended: end it by hand")
+            raise InfrastructureError(f"process {pid} still runs in {root} and cannot be ended: end it by hand")

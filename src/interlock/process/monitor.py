@@ -1,6 +1,5 @@
-"""A log with a bound: the first part and the last part of what came, and a line that says how much is missing.
-
-Whether a program is still at it: output, file writes and CPU time all count as life.
+"""What a controller observes of a program: its output, in a log of bounded size, and its activity (output, file writes,
+CPU time).
 """
 
 from __future__ import annotations
@@ -18,14 +17,15 @@ TAIL_BYTES = 65_536
 
 
 class BoundedLog:
-    """Writes the first half of `bytes_max` at once, so that it can be followed, and the last half at the end."""
+    """A log of at most about `bytes_max` bytes. The first half is written at once, so that people can follow it; the
+    last half is written at the end, after a line that says how many bytes are missing."""
 
     def __init__(self, path: Path, bytes_max: int) -> None:
         self._path = path
-        self._head_left = bytes_max - bytes_max // 2
+        self._head_free = bytes_max - bytes_max // 2
         self._keep = bytes_max // 2
-        self._last = bytearray()  # what came after the head
-        self._tail = bytearray()  # the end of all, head included
+        self._last = bytearray()  # the end of the output after the head
+        self._tail = bytearray()  # the end of all output, including the head
         self._after_head = 0
         with _explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,15 +47,15 @@ class BoundedLog:
 
     @property
     def tail(self) -> bytes:
-        """The last 64 KiB of all that came."""
+        """The last 64 KiB of the output."""
         return _end(self._tail, TAIL_BYTES)
 
     def add(self, chunk: bytes) -> None:
-        """Raises InfrastructureError where the disk is full."""
+        """Add output. Raises InfrastructureError if the disk is full."""
         _append(self._tail, chunk, TAIL_BYTES)
-        head, rest = chunk[: self._head_left], chunk[self._head_left :]
+        head, rest = chunk[: self._head_free], chunk[self._head_free :]
         if head:
-            self._head_left -= len(head)
+            self._head_free -= len(head)
             with _explained(self._path):
                 self._write(head)
         if rest:
@@ -69,7 +69,7 @@ class BoundedLog:
 
 
 def _append(buffer: bytearray, chunk: bytes, keep: int) -> None:
-    """Trim seldom: moving the whole buffer for every chunk would make a long output slow."""
+    """Append, and trim rarely: moving the whole buffer for every chunk would be slow."""
     buffer += chunk
     if len(buffer) > 2 * keep + 1_000_000:
         del buffer[: len(buffer) - keep]
@@ -80,7 +80,7 @@ def _end(buffer: bytearray, count: int) -> bytes:
 
 
 class _explained:
-    """Turns an OSError into what a person can act on."""
+    """Turns an OSError into an InfrastructureError with the path of the log."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -100,7 +100,8 @@ WATCH_ENTRIES_MAX = 200_000  # files looked at, about a second's worth, once per
 
 
 class Pulse:
-    """Looks at the tree below `supervisor` four times per idle timeout, at files only when that is over."""
+    """The activity of the tree below `supervisor`. CPU time is checked four times per idle timeout, files only when the
+    timeout is over."""
 
     def __init__(self, supervisor: int, idle_timeout_s: float, watch: Sequence[Path]) -> None:
         self._supervisor = supervisor
@@ -110,11 +111,11 @@ class Pulse:
         self._cpu_s = 0.0
 
     def beat(self) -> None:
-        """There was output."""
+        """Record output."""
         self._life = time.monotonic()
 
     def has_stopped(self) -> bool:
-        """No sign of life for the idle timeout; never where that is 0."""
+        """Whether there was no activity for the idle timeout. Never if that is 0."""
         if not self._idle_s:
             return False
         now = time.monotonic()
@@ -126,7 +127,7 @@ class Pulse:
         return now - self._life >= self._idle_s
 
     def _look_at_cpu(self, now: float) -> None:
-        """A sum that fell is life too: a process ended whose time nobody inherited."""
+        """A smaller sum is activity too: a process ended and nobody inherited its time."""
         used_s = _cpu_s(self._supervisor)
         if abs(used_s - self._cpu_s) >= CPU_SHARE_MIN * (now - self._looked):
             self._life = now
@@ -134,20 +135,20 @@ class Pulse:
 
 
 def _cpu_s(supervisor: int) -> float:
-    """Of the whole tree, the dead that were waited for included."""
+    """The CPU time of the whole tree, including ended processes that were waited for."""
     root = process(supervisor)
     return sum(each.cpu_s for each in descendants({supervisor})) + (root.cpu_s if root else 0.0)
 
 
 def _newest_change(folders: Sequence[Path]) -> float:
-    """Unix seconds, 0 where there is nothing. By ctime, which unlike mtime no unpacking sets back."""
+    """The time of the newest change, in unix seconds; 0 if there is none. By ctime: unpacking can reset an mtime."""
     newest = 0.0
     for count, entry in enumerate(_entries([str(folder) for folder in folders])):
         if count >= WATCH_ENTRIES_MAX:
             break
         try:
             newest = max(newest, entry.stat(follow_symlinks=False).st_ctime)
-        except OSError:  # removed in between
+        except OSError:  # removed meanwhile
             continue
     return newest
 
@@ -160,5 +161,5 @@ def _entries(folders: list[str]) -> Iterator[os.DirEntry[str]]:
                     yield entry
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.path)
-        except OSError:  # removed in between, or not for us to read
+        except OSError:  # removed meanwhile, or not readable
             continue

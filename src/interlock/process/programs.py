@@ -1,18 +1,10 @@
-"""Our own short calls of trusted programs (git and the like): run to the end, all output in memory.
-
-A program on the user's own terminal, such as a shell. It is the user's, so nothing bounds or ends it.
-
-Programs that outlive us: `run --detach` starts its owner this way.
-
-A long-lived trusted program that is asked on its stdin and answers on its stdout.
-
-For `git cat-file --batch-command`: one process in place of one for each object. It ends when its stdin
-closes, so it cannot outlive us.
+"""Trusted programs, in four ways: short calls with all output in memory (`capture`), a program in the user's terminal
+(`run_in_terminal`), a detached program that outlives us (`detach`), and a long-lived program that answers requests
+(`Dialogue`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -27,7 +19,7 @@ from interlock.ports import InfrastructureError
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """What a short trusted call printed. `code` is -N where signal N ended it."""
+    """The output of a short call. `code` is -N if signal N ended the program."""
 
     code: int
     out: bytes
@@ -42,10 +34,10 @@ def capture(
     stdin: bytes = b"",
     timeout_s: float = 60,
 ) -> Captured:
-    """Run `argv` with exactly `env` and return its exit code and output.
+    """Run `argv` with exactly `env` and return its exit code and output. The caller checks the exit code.
 
-    Raises InfrastructureError: permanent where the program or `cwd` is missing, passing where it takes
-    longer than `timeout_s` seconds. A code other than 0 is for the caller to judge.
+    Raises InfrastructureError: permanent if the program or `cwd` is missing, temporary if the program takes longer than
+    `timeout_s` seconds.
     """
     try:
         program = subprocess.Popen(
@@ -55,7 +47,7 @@ def capture(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            start_new_session=True,  # so that it ends with its children, and cannot ask on the terminal
+            start_new_session=True,  # so that it ends with its children, and cannot prompt in the terminal
         )
     except OSError as error:
         raise cannot_start(argv, cwd, error) from error
@@ -65,7 +57,8 @@ def capture(
         except subprocess.TimeoutExpired as error:
             _kill(program)
             raise InfrastructureError(
-                f"{argv[0]}: no end after {timeout_s:g} s ({' '.join(argv)}): is the machine or the disk overloaded?"
+                f"{argv[0]}: not finished after {timeout_s:g} s ({' '.join(argv)}): is the machine or the disk"
+                " overloaded?"
             ) from error
         except BaseException:
             _kill(program)
@@ -74,7 +67,7 @@ def capture(
 
 
 def _kill(program: subprocess.Popen[bytes]) -> None:
-    """With all of its session's first group; it is not waited for yet, so the number is still its own."""
+    """Kill the program with its process group. Nobody has waited for it yet, so the pid is still its own."""
     with suppress(ProcessLookupError):
         os.killpg(program.pid, signal.SIGKILL)
 
@@ -92,10 +85,10 @@ def cannot_start(argv: Sequence[str], cwd: Path | None, error: OSError) -> Infra
 
 
 def run_in_terminal(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> int:
-    """Run `argv` with our standard streams and wait for its end. Returns its exit code, 128 and the number of
-    the signal that ended it. An interrupt from the terminal is for the program alone.
+    """Run `argv` with our standard streams, without limits, and wait for its end. Returns its exit code, or 128 plus
+    the number of the signal that ended it. An interrupt from the terminal goes to the program only.
 
-    Raises InfrastructureError (permanent) where the program or `cwd` is missing. Call it on the main thread.
+    Raises InfrastructureError (permanent) if the program or `cwd` is missing. Call it on the main thread.
     """
     try:
         program = subprocess.Popen(argv, cwd=cwd, env=env)
@@ -106,7 +99,7 @@ def run_in_terminal(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -
         code = program.wait()
     finally:
         signal.signal(signal.SIGINT, before)
-        if program.poll() is None:  # we were told to end: so is it
+        if program.poll() is None:  # we must end, so end the program too
             program.terminate()
             program.wait()
     return code if code >= 0 else 128 - code
@@ -116,9 +109,9 @@ def run_in_terminal(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -
 
 
 def detach(argv: Sequence[str], env: Mapping[str, str], log: Path, *, cwd: Path | None = None) -> int:
-    """Start `argv` in a session of its own, its output appended to `log`. Returns its pid.
+    """Start `argv` in its own session, and append its output to `log`. Returns its pid. `run --detach` uses it.
 
-    Raises InfrastructureError (permanent) where the program or `cwd` is missing.
+    Raises InfrastructureError (permanent) if the program or `cwd` is missing.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -128,7 +121,7 @@ def detach(argv: Sequence[str], env: Mapping[str, str], log: Path, *, cwd: Path 
             )
         except OSError as error:
             raise cannot_start(argv, cwd, error) from error
-    process.returncode = 0  # not ours to wait for: without this Python would warn that it still runs
+    process.returncode = 0  # we do not wait for it: without this, Python would warn that it still runs
     return process.pid
 
 
@@ -136,7 +129,9 @@ def detach(argv: Sequence[str], env: Mapping[str, str], log: Path, *, cwd: Path 
 
 
 class Dialogue:
-    """Owns the program; `close` ends it. In a process group of its own, so that Ctrl-C is not for it."""
+    """A program that reads requests on stdin and answers on stdout, such as `git cat-file --batch-command`: one process
+    instead of one per object. `close` ends it. It also ends when its stdin closes, so it cannot outlive us. It is in
+    its own process group, so that Ctrl-C does not reach it."""
 
     def __init__(self, argv: Sequence[str], *, env: Mapping[str, str]) -> None:
         self._name = " ".join(argv[:2])
@@ -150,35 +145,35 @@ class Dialogue:
             ) from error
         except OSError as error:
             raise InfrastructureError(f"{argv[0]}: cannot be started: {error.strerror}") from error
-        self._asks = cast(IO[bytes], self._program.stdin)
+        self._requests = cast(IO[bytes], self._program.stdin)
         self._answers = cast(IO[bytes], self._program.stdout)
 
-    def ask(self, question: bytes) -> None:
-        """Send `question`, at most about 60 kB while its answers are not read. Raises InfrastructureError."""
+    def ask(self, request: bytes) -> None:
+        """Send a request. At most about 60 kB of requests may be unanswered. Raises InfrastructureError."""
         try:
-            self._asks.write(question)
-            self._asks.flush()
+            self._requests.write(request)
+            self._requests.flush()
         except OSError as error:
             raise self._gone() from error
 
     def line(self) -> bytes:
-        """The next line of the answer, without its end. Raises InfrastructureError where the program ended."""
+        """The next line of the answer, without its line end. Raises InfrastructureError if the program has ended."""
         line = self._answers.readline()
         if not line.endswith(b"\n"):
             raise self._gone()
         return line[:-1]
 
     def take(self, size: int) -> bytes:
-        """Exactly `size` bytes of the answer. Raises InfrastructureError where the program ended."""
+        """Exactly `size` bytes of the answer. Raises InfrastructureError if the program has ended."""
         content = self._answers.read(size)
         if len(content) != size:
             raise self._gone()
         return content
 
     def close(self) -> None:
-        """End the program; answers that were not read are lost."""
-        with contextlib.suppress(OSError):  # it may be gone already, which is what is asked for
-            self._asks.close()
+        """End the program. Unread answers are lost."""
+        with suppress(OSError):  # the program may have ended already
+            self._requests.close()
         self._program.kill()
         self._program.wait()
         self._answers.close()

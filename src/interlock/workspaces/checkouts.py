@@ -25,7 +25,7 @@ from urllib.parse import quote
 from interlock.core.ids import AttemptId
 from interlock.ports import Checkout, CheckoutSpec, InfrastructureError, UnfitSetup, UsageError
 from interlock.ports.disk import disk_error
-from interlock.process import end_left
+from interlock.process import end_supervised
 from interlock.workspaces import layout, setup_inputs, trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.checkout_git import TreePacks, exclude, write_index, write_repository
@@ -245,7 +245,7 @@ class Checkouts:
         for root in sorted(root for folder in self.folders for root in (folder / run).glob(f"{_stem(attempt)}-*")):
             number = root.name.rpartition("-")[2]
             last = max(last, int(number) if number.isdigit() else 0)
-            end_left(root)
+            end_supervised(root)
             self.wipe(root)
         return last
 

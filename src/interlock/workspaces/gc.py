@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interlock.ports import InfrastructureError, disk
-from interlock.process import end_left
+from interlock.process import end_supervised
 from interlock.workspaces import storage
 from interlock.workspaces.git import Git
 from interlock.workspaces.removal import remove
@@ -136,7 +136,7 @@ def _checkouts(folders: Sequence[Path], policy: GcPolicy) -> tuple[int, list[str
     """Remove old checkouts. Returns how many were removed, and why others were not."""
     roots = list(_old_checkouts(folders, policy))
     for root in roots:
-        end_left(root)
+        end_supervised(root)
     stays = _removed(roots)
     for folder in [*(below for one in folders for below in one.glob("*")), *folders[1:]]:
         if folder.is_dir() and not any(folder.iterdir()):
