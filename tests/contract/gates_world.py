@@ -109,7 +109,7 @@ class Trees:
                 git("checkout", "-q", onto, "--", change.path, cwd=self.repository)
         return self.seal()
 
-    def lay(self, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
+    def write_contents(self, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
         git("checkout", "-qf", commit, cwd=self.repository)
         for path, content in contents.items():
             (self.repository / path).parent.mkdir(parents=True, exist_ok=True)

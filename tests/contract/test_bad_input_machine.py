@@ -31,7 +31,7 @@ def ground(tmp_path: Path) -> Ground:
 def test_without_git_it_says_what_to_install(ground: Ground, verb: tuple[str, ...]):
     empty = ground.root / "bin"
     empty.mkdir()
-    ground.ask(*verb, PATH=str(empty)).refused("git is not to be found on the PATH", "install git 2.38 or newer")
+    ground.ask(*verb, PATH=str(empty)).refused("git is not on the PATH", "install git 2.38 or newer")
     assert not ground.state.exists()
 
 

@@ -226,7 +226,7 @@ def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
         assert [(each.at, each.event) for each in journal.records("old")] == [(2.5, FIRST)]
         assert journal.take("old") == 5
         assert journal.recall("verdict", "none") is None
-        assert journal.adopted() == 1
+        assert journal.runs_without_digests() == 1
         assert journal.append("old", 5, 1, 3.0, FIRST).seq == 2
         assert [each.seq for each in journal.records("old")] == [1, 2]
 

@@ -14,7 +14,17 @@ from pathlib import Path
 import pytest
 
 from interlock.ports import InfrastructureError
-from interlock.process import Finished, How, Supervised, end_left, identity, kill_tree, scrubbed, supervise, supervised
+from interlock.process import (
+    Finished,
+    How,
+    Supervised,
+    controller,
+    end_supervised,
+    identity,
+    kill_tree,
+    scrubbed,
+    supervise,
+)
 from interlock.process.spawner import Spawner
 
 Run = Callable[..., Finished]
@@ -275,7 +285,7 @@ def test_killing_the_supervisor_leaves_nothing(run: Run, tmp_path: Path, pids: C
 def test_stopping_the_supervisor_does_not_stop_us(
     run: Run, pids: Callable[[], list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervised, "_ENDS_MAX_S", 5)
+    monkeypatch.setattr(controller, "_ENDS_MAX_S", 5)
     cancel = threading.Event()
     with pytest.raises(InfrastructureError, match="supervisor was killed"):
         run("echo $$ >> ../pids; kill -STOP $PPID; echo; sleep 600; true", cancel, on_output=lambda _: cancel.set())
@@ -341,16 +351,16 @@ def test_what_a_stopped_supervisor_leaves_is_ended_by_who_clears_the_place(tmp_p
     controller.kill()
     controller.wait()
     assert not dead(found)
-    end_left(tmp_path)
+    end_supervised(tmp_path)
     assert dead(found)
-    end_left(tmp_path)  # and again, where there is nothing any more
+    end_supervised(tmp_path)  # and again, where there is nothing any more
 
 
 def test_a_note_about_another_process_of_that_pid_ends_nobody(tmp_path: Path) -> None:
     (tmp_path / "agent").mkdir()
     other = subprocess.Popen(["sleep", "600"])
     (tmp_path / "agent/supervisor").write_text(f"{other.pid} boot:1")
-    end_left(tmp_path)
+    end_supervised(tmp_path)
     assert other.poll() is None
     other.kill()
     other.wait()

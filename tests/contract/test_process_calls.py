@@ -44,7 +44,7 @@ def test_capture_names_a_missing_folder(tmp_path: Path) -> None:
 
 
 def test_capture_ends_what_takes_too_long_with_its_children(tmp_path: Path) -> None:
-    with pytest.raises(InfrastructureError, match=r"no end after 0\.5 s") as raised:
+    with pytest.raises(InfrastructureError, match=r"not finished after 0\.5 s") as raised:
         capture(["sh", "-c", "sleep 600 & echo $! > pid; sleep 600"], cwd=tmp_path, env=ENV, timeout_s=0.5)
     assert not raised.value.permanent
     wait_until_gone(int((tmp_path / "pid").read_text()))

@@ -576,13 +576,13 @@ def test_restoring_puts_matching_paths_back(world: World) -> None:
 
 def test_laying_contents_into_a_commit(world: World) -> None:
     base = world.base()
-    laid = world.workspaces.lay(base.commit, {"a.txt": b"new\n", "deep/er/b.txt": b"b\n"}, STAMP)
+    laid = world.workspaces.write_contents(base.commit, {"a.txt": b"new\n", "deep/er/b.txt": b"b\n"}, STAMP)
     assert [(change.path, change.status) for change in world.workspaces.changes(base.commit, laid)] == [
         ("a.txt", "M"),
         ("deep/er/b.txt", "A"),
     ]
     assert world.workspaces.read(laid, "deep/er/b.txt", 100) == b"b\n"
-    assert world.workspaces.lay(base.commit, {}, STAMP) == base.commit
+    assert world.workspaces.write_contents(base.commit, {}, STAMP) == base.commit
 
 
 # --- clean checkouts

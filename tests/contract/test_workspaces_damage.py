@@ -10,8 +10,8 @@ import pytest
 from tests.contract.workspaces_world import World, commit_all, git, make_world, write
 
 from interlock.core.pipeline import CommandLine, Setup
-from interlock.ports import CheckoutSpec, InfrastructureError, Stamp
-from interlock.workspaces import storage, synced
+from interlock.ports import CheckoutSpec, InfrastructureError, Stamp, disk
+from interlock.workspaces import storage
 
 TOOLS = CheckoutSpec(setup=(Setup(CommandLine(shell="mkdir -p tools && echo whole > tools/check.sh"), (), ("tools",)),))
 
@@ -88,7 +88,7 @@ def test_a_store_is_mended_with_the_algorithm_of_its_repository(tmp_path: Path, 
 
 def test_no_ref_to_a_base_comes_before_all_of_it_is_on_the_disk(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    _noted(monkeypatch, seen, synced, "sync_tree", lambda: (world.store / "shallow").is_file())
+    _noted(monkeypatch, seen, disk, "sync_tree", lambda: (world.store / "shallow").is_file())
     _noted(monkeypatch, seen, storage, "create_ref", lambda: True)
     world.base()
     assert seen[-2:] == ["sync_tree True", "create_ref True"]
@@ -105,7 +105,7 @@ def test_what_setup_made_is_on_the_disk_before_its_name_and_its_marker(
         return sorted(path.suffix or path.name[:4] for path in folder.iterdir() if path.suffix != ".lock")
 
     for name in ("sync_tree", "rename", "put_file"):
-        _noted(monkeypatch, seen, synced, name, there)
+        _noted(monkeypatch, seen, disk, name, there)
     made_by_setup(world, base)
     names = [said for said in seen if "maki" in said or ".whole" in said or "put_file" in said]
     assert names[0] == "sync_tree ['maki']"
@@ -134,9 +134,9 @@ def test_where_no_call_syncs_a_file_system_each_file_and_folder_is_synced(
     write(tmp_path, {"a/b/one": "1", "a/two": "2"})
     (tmp_path / "a/link").symlink_to("nowhere")
     seen: list[Path] = []
-    monkeypatch.setattr(synced, "_sync_system", lambda _: False)
-    monkeypatch.setattr(synced.os, "fsync", lambda fd: seen.append(Path(f"/proc/self/fd/{fd}").resolve()))
-    synced.sync_tree(tmp_path / "a")
+    monkeypatch.setattr(disk, "_sync_system", lambda _: False)
+    monkeypatch.setattr(disk.os, "fsync", lambda fd: seen.append(Path(f"/proc/self/fd/{fd}").resolve()))
+    disk.sync_tree(tmp_path / "a")
     a = (tmp_path / "a").resolve()
     assert seen == [a / "b/one", a / "b", a / "two", a]
 

@@ -85,7 +85,7 @@ def test_a_git_that_fails_leaves_nothing_in_the_users_repository(
     world: World, tmp_path: Path, failing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its temporary files it leaves where it was."""
-    monkeypatch.setattr("interlock.workspaces.deliver._KEEP_PACK", 0 if failing == "index-pack" else 500)
+    monkeypatch.setattr("interlock.workspaces.delivery._KEEP_PACK", 0 if failing == "index-pack" else 500)
     accepted = world.attempted({"a.txt": "delivered\n"}, world.base().commit, 1).commit
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/git").write_text(FAILING)
@@ -114,7 +114,7 @@ def test_a_lock_that_a_dead_git_left_at_the_branch(
     world: World, accepted: str, left: str, age_s: float, dead: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An empty one is also what a git at work holds, from `prepare` to `commit` of `git update-ref --stdin`."""
-    monkeypatch.setattr("interlock.workspaces.deliver._LOCK_S", 0.01)
+    monkeypatch.setattr("interlock.workspaces.delivery._LOCK_S", 0.01)
     tip = world.workspaces.send(accepted, world.base().commit, "a/b", DONE, (), sign=False)
     lock = world.repository / ".git/refs/heads/a/b.lock"
     lock.parent.mkdir()
@@ -145,7 +145,7 @@ def test_a_branch_that_somebody_has_built_upon_was_delivered(world: World, accep
 
 @pytest.mark.parametrize("keep", [0, 500])
 def test_what_is_there_already_is_not_written_again(world: World, keep: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("interlock.workspaces.deliver._KEEP_PACK", keep)
+    monkeypatch.setattr("interlock.workspaces.delivery._KEEP_PACK", keep)
     accepted = world.attempted({"a.txt": "delivered\n"}, world.base().commit, 1).commit
     base = world.base().commit
     for _ in range(2):
@@ -163,7 +163,7 @@ def test_what_is_there_by_name_alone_is_replaced(
     world: World, accepted: str, keep: int, left: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a power loss leaves it. What is whole stays the same file, however it is compressed."""
-    monkeypatch.setattr("interlock.workspaces.deliver._KEEP_PACK", keep)
+    monkeypatch.setattr("interlock.workspaces.delivery._KEEP_PACK", keep)
     base = world.base().commit
     objects = world.repository / ".git/objects"
     before = {path for path in objects.rglob("*") if path.is_file()}
@@ -187,14 +187,14 @@ def test_what_is_there_by_name_alone_is_replaced(
 def test_what_cannot_be_read_back_is_not_delivered(
     world: World, accepted: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("interlock.workspaces.quarantine._is_whole", lambda *_: True)
+    monkeypatch.setattr("interlock.workspaces.delivery._is_whole", lambda *_: True)
     (world.root / "blob").write_text("delivered\n")
     blob = git(world.repository, "hash-object", "-w", str(world.root / "blob")).strip()
     loose = world.repository / ".git/objects" / blob[:2] / blob[2:]
     loose.chmod(0o644)
     for damaged in (b"", zlib.compress(b"blob 10\0delivereD\n")):
         loose.write_bytes(damaged)
-        with pytest.raises(InfrastructureError, match=r"cannot be read back: look at .* `git fsck`") as raised:
+        with pytest.raises(InfrastructureError, match=r"cannot be read back: check .* `git fsck`") as raised:
             world.workspaces.send(accepted, world.base().commit, "b", DONE, (), sign=False)
         assert raised.value.undone
     assert git(world.repository, "branch", "--list", "b") == ""
@@ -234,7 +234,7 @@ def test_a_branch_that_is_checked_out_is_refused_even_unborn(world: World, accep
 
 def test_a_branch_in_the_way_of_the_name_is_refused(world: World, accepted: str) -> None:
     git(world.repository, "branch", "interlock")
-    with pytest.raises(DeliveryRefused, match="rename what is in its way"):
+    with pytest.raises(DeliveryRefused, match="rename the conflicting branch"):
         deliver(world, accepted)
 
 

@@ -31,7 +31,7 @@ def collect(world: World, *live: str, days: float = 0.0, older_than_s: float = 0
 def test_what_is_younger_than_a_day_stays(world: World) -> None:
     candidate = world.attempted({"a.txt": "x\n"}, world.base().commit, 1)
     done = collect(world, days=0.9)
-    assert (done.refs, done.objects, done.places) == (0, 0, 0)
+    assert (done.refs, done.objects, done.checkouts) == (0, 0, 0)
     assert world.workspaces.read(candidate.commit, "a.txt", 10) == b"x\n"
 
 
@@ -42,13 +42,13 @@ def test_what_is_older_and_not_live_goes(world: World) -> None:
     done = collect(world, days=1.1)
     assert done.refs == 2
     assert done.objects > 3
-    assert done.places == 1
+    assert done.checkouts == 1
     assert done.bytes > 100_000
     world.workspaces.close()
     assert not world.workspaces.has(candidate.commit)
     after = world.workspaces.usage()
     assert after.objects < before.objects
-    assert after.kits < before.kits
+    assert after.packs < before.packs
 
 
 def test_a_live_run_keeps_its_refs_places_and_bases(world: World) -> None:
@@ -99,8 +99,8 @@ def test_what_an_earlier_version_left_where_checkouts_were_is_removed(world: Wor
         (former / name / "tree").mkdir(parents=True)
     (world.places / "room-abc" / "tree").mkdir(parents=True)
     with GitWorkspaces(world.store, world.places, world.repository, os.environ, former=former) as workspaces:
-        assert workspaces.foresee(("refs/interlock/run1/",), 0.0, time.time() + 2 * DAY).places == 4
-        assert workspaces.collect(("refs/interlock/run1/",), 0.0, time.time() + 2 * DAY).places == 4
+        assert workspaces.preview(("refs/interlock/run1/",), 0.0, time.time() + 2 * DAY).checkouts == 4
+        assert workspaces.collect(("refs/interlock/run1/",), 0.0, time.time() + 2 * DAY).checkouts == 4
         assert [path.name for path in former.iterdir()] == ["run1"]
         workspaces.discard("run1", AttemptId("code", 1, 1))
         assert list((former / "run1").iterdir()) == []
@@ -116,4 +116,4 @@ def test_no_store_is_nothing_to_collect(world: World) -> None:
 
 def vars_of(world: World) -> tuple[int, ...]:
     used = world.workspaces.usage()
-    return used.objects, used.kits, used.setups, used.places
+    return used.objects, used.packs, used.setups, used.checkouts

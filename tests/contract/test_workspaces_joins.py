@@ -13,7 +13,7 @@ import pytest
 from interlock.core.conflicts import SideChange
 from interlock.ports import InfrastructureError, Merged, Stamp
 from interlock.workspaces import merging, storage, trees
-from interlock.workspaces.compare import write_commit
+from interlock.workspaces.commits import write_commit
 from interlock.workspaces.git import Git
 from interlock.workspaces.merging import Head
 from interlock.workspaces.objects import Objects

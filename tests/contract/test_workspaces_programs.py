@@ -13,7 +13,7 @@ from tests.contract.workspaces_world import STAMP, World, commit_all, git, make_
 from interlock.ports import DeliveryRefused, InterlockError
 from interlock.workspaces import GitWorkspaces
 from interlock.workspaces import git as ours
-from interlock.workspaces.filters import off
+from interlock.workspaces.git import filters_off
 
 # What a program is set by, as git's documentation of its configuration has them. The value is the program, with its key
 # for an argument, in the place of TOOL.
@@ -121,7 +121,7 @@ def test_each_filter_and_configured_hook_is_turned_off_by_its_name(world: World,
     environ = {**set_evil(world, "repository"), "GIT_CONFIG_COUNT": "1"}
     environ |= {"GIT_CONFIG_KEY_0": "filter.of env.clean", "GIT_CONFIG_VALUE_0": "x"}
     git_of_user = ours.Git(environ, world.repository / ".git", trust=trust)
-    extra = off(git_of_user)
+    extra = filters_off(git_of_user)
     told = git_of_user.call("config", "--get-regexp", r"^(filter|hook)\.", extra=extra).out.decode().splitlines()
     assert {"hook.evil.enabled false", "hook.e.vil.enabled false", "filter.evil.required false"} <= set(told)
     assert ("filter.of env.required false" in told) is (trust is ours.Trust.USER)

@@ -105,7 +105,7 @@ def test_a_command_that_is_missing_or_takes_too_long(world: World) -> None:
 
 
 def test_a_path_that_was_not_left_is_said(world: World) -> None:
-    with pytest.raises(InfrastructureError, match=r"left no \.venv"):
+    with pytest.raises(InfrastructureError, match=r"did not create \.venv"):
         world.open(world.base().commit, 1, CheckoutSpec(setup=(Setup(CommandLine(shell="true"), paths=(".venv",)),)))
 
 

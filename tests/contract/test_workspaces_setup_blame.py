@@ -46,7 +46,9 @@ def enter(world: World, commit: str, base: str, wanted: CheckoutSpec) -> None:
 
 def test_what_fails_on_the_candidate_alone_is_its_fault(world: World) -> None:
     base, commit = candidate(world, {"deps.lock": "bad\n"})
-    with pytest.raises(UnfitSetup, match=r"error: no package bad \(on what was accepted last it works\)\n") as told:
+    with pytest.raises(
+        UnfitSetup, match=r"error: no package bad \(it works on the files that were accepted last\)\n"
+    ) as told:
         enter(world, commit, base, spec(world, base))
     assert told.value.output == b"error: no package bad\nsee the log\n"
     assert runs(world) == ["bad", "bad", "good"]  # once more, and then what it is compared with

@@ -157,7 +157,7 @@ def test_setup_that_needs_code_of_the_candidate_says_why_it_has_none(world: Worl
     base, commit = candidate(world, {"src/new.py": "NEW\n"})
     run = f"grep -q 1 deps.lock || grep NEW src/new.py || exit 1; {LIST}"
     needs = spec("deps.lock", run=run, control=base)
-    with pytest.raises(UnfitSetup, match="is made with the code of the base; new modules are empty"):
+    with pytest.raises(UnfitSetup, match="runs with the code of the base; new modules are empty"):
         seen(world, base, commit, needs)
 
 

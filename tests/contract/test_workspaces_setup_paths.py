@@ -105,7 +105,7 @@ def test_a_link_above_it_is_refused_and_nothing_is_written_through_it(world: Wor
     outside = world.root / "outside"
     base, commit, spec = linked_parent(world, outside)
     for control, error in (("", InfrastructureError), (base, UnfitSetup)):
-        told = pytest.raises(error, match="web is a symbolic link, and web/deps is to lie below it: let web be")
+        told = pytest.raises(error, match="web is a symbolic link, and web/deps must be below it: make web")
         with told, world.workspaces.clean_checkout(commit, base, CheckoutSpec(spec.setup, control=control)):
             pytest.fail("it was furnished")
     assert below(outside) == []
@@ -116,7 +116,7 @@ def test_a_link_above_it_is_refused_and_nothing_is_written_through_it(world: Wor
     ("shell", "said"),
     [
         ("ln -s {outside} deps", "deps is a symbolic link out of the checkout"),
-        ("ln -s {outside} web", "web is a symbolic link, and web/deps is to lie below it"),
+        ("ln -s {outside} web", "web is a symbolic link, and web/deps must be below it"),
     ],
 )
 def test_a_link_that_setup_leaves_leads_nowhere_else(world: World, shell: str, said: str) -> None:
@@ -139,7 +139,7 @@ def test_what_is_carried_in_does_not_follow_a_link_either(world: World) -> None:
     (world.repository / "data").unlink()
     write(world.repository, {"data/large.bin": "mine\n"})
     told = pytest.raises(
-        InfrastructureError, match=r"carry: data is a symbolic link, and data/large\.bin is to lie below"
+        InfrastructureError, match=r"carry: data is a symbolic link, and data/large\.bin must be below"
     )
     with told, world.workspaces.clean_checkout(commit, base, CheckoutSpec(carry=("data/large.bin",))):
         pytest.fail("it was furnished")

@@ -132,7 +132,7 @@ class SimWorkspaces:
         self._begin("discard")
         self._store.places.pop(f"/places/{attempt}", None)
 
-    def leavings(self) -> tuple[str, ...]:
+    def removal_failures(self) -> tuple[str, ...]:
         return ()
 
     def has(self, commit: str) -> bool:
@@ -171,7 +171,7 @@ class SimWorkspaces:
         tree = self._store.tree(self._store.contents[found.tree] | {KEPT})
         return self._store.commit(Commit(tree, found.work, commit), "restored", commit, onto)
 
-    def lay(self, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
+    def write_contents(self, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
         return commit  # the files of this world have no contents
 
     def send(self, commit: str, base: str, branch: str, stamp: Stamp, series: Sequence[str], *, sign: bool) -> str:

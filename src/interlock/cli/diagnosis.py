@@ -116,7 +116,7 @@ def _check_journal(app: Application) -> Iterator[DoctorResult]:
         yield DoctorResult("journal", "bad", text, Exit.INFRASTRUCTURE)
         yield from _unreadable(unreadable)
     elif runs:
-        text = f"{count(len(runs), 'run')}, each as it was recorded{_adopted(app.journal.adopted())}"
+        text = f"{count(len(runs), 'run')}, each as it was recorded{_adopted(app.journal.runs_without_digests())}"
         yield DoctorResult("journal", "ok", text)
     else:
         yield DoctorResult("journal", "note", _NO_RUNS)

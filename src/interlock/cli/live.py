@@ -252,7 +252,7 @@ def activity(app: Application, run: str, attempt: AttemptId) -> str:
 
 def last_line(app: Application, run: str, attempt: AttemptId) -> str:
     """Empty if the attempt is not at work here, or printed nothing yet."""
-    checkout = app.workspaces.place_of(run, attempt)
+    checkout = app.workspaces.checkout_root(run, attempt)
     if checkout is None:
         return ""
     try:

@@ -12,7 +12,7 @@ from interlock.core.history import AttemptPhase
 from interlock.core.state import Phase
 from interlock.core.text import plain
 from interlock.core.views import CUT_OFF, NOT_BEGUN, RunPhase, RunSummary, StageView, WaitView, stage_word
-from interlock.process import relative
+from interlock.process import relative_path_entries
 from interlock.service.formats import cost, duration, spent, tokens, usage
 
 NO_SANDBOX = "agents and gates run with your user's rights: there is no sandbox yet"
@@ -71,7 +71,7 @@ def stage_look(stage: StageView, run: RunPhase) -> tuple[str, str, str]:
 
 def path_warning(environ: Mapping[str, str]) -> str:
     """A warning about relative folders in PATH; empty if there are none."""
-    entries = relative(environ)
+    entries = relative_path_entries(environ)
     named = ", ".join(safe(entry, 60) or "an empty entry" for entry in entries[:5])
     return (
         f"no program is looked for in {named} of PATH: that is a folder of the work; name absolute ones"

@@ -85,7 +85,7 @@ def with_blocks_of(workspaces: Workspaces, commit: str, tests: str, paths: Itera
             contents |= {path: inline.laid(path, "", other), parent: f"{there}\n{line}\n"}
     laid = {path: text.encode("utf-8", "surrogateescape") for path, text in contents.items()}
     laid = {path: content for path, content in laid.items() if content != _bytes(workspaces, commit, path)}
-    return workspaces.lay(commit, laid, stamp) if laid else commit
+    return workspaces.write_contents(commit, laid, stamp) if laid else commit
 
 
 def text_of_blocks(path: str, text: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from interlock.ports import as_infrastructure
-from interlock.ports.disk import make_folder, put_file, sync_folder
+from interlock.ports.disk import PRIVATE, make_folder, put_file, sync_files
 
 
 class SetAsideRuns:
@@ -26,13 +26,13 @@ class SetAsideRuns:
 
     def put(self, run: str, why: str) -> None:
         with as_infrastructure():
-            make_folder(self._folder)
+            make_folder(self._folder, PRIVATE)
             put_file(self._path(run), f"{why}\n".encode("utf-8", "surrogateescape"))
 
     def bring_back(self, run: str) -> None:
         with as_infrastructure():
             self._path(run).unlink(missing_ok=True)
-            sync_folder(self._folder)
+            sync_files([self._folder])
 
     def _path(self, run: str) -> Path:
         return self._folder / quote(run, safe="")

@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from interlock.journal.rules import missing
 from interlock.ports import InfrastructureError, UsageError
-from interlock.ports.disk import make_folder, sync_folder
+from interlock.ports.disk import PRIVATE, make_folder, sync_files
 
 _CHUNK_BYTES = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -75,7 +75,7 @@ class FileBlobs:
     @contextmanager
     def _fresh(self) -> Iterator[tuple[BinaryIO, Path]]:
         """A new file under a name of its own, gone at the end if it has not been renamed."""
-        make_folder(self._root)
+        make_folder(self._root, PRIVATE)
         descriptor, text = tempfile.mkstemp(prefix="put-", dir=self._root)
         name = Path(text)
         try:
@@ -91,7 +91,7 @@ def _is_kept(place: Path, size: int) -> bool:
     try:
         if place.stat().st_size != size:
             return False  # cut short by a power loss or a failing disk: it is written anew
-        sync_folder(place.parent)
+        sync_files([place.parent])
     except FileNotFoundError:
         return False
     return True
@@ -101,9 +101,9 @@ def _settle(file: BinaryIO, name: Path, place: Path) -> None:
     file.flush()
     os.fchmod(file.fileno(), 0o444)
     os.fsync(file.fileno())
-    make_folder(place.parent)
+    make_folder(place.parent, PRIVATE)
     name.rename(place)
-    sync_folder(place.parent)
+    sync_files([place.parent])
 
 
 def _copy(source: BinaryIO, target: BinaryIO) -> tuple[str, int]:

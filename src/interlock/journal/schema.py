@@ -20,7 +20,7 @@ import apsw
 
 from interlock.journal import chain, faults
 from interlock.ports import InfrastructureError
-from interlock.ports.disk import make_folder, sync_folder
+from interlock.ports.disk import PRIVATE, make_folder, sync_files
 
 APPLICATION_ID = 0x494C434B  # "ILCK", in the header of the file
 SQLITE_MIN = (3, 51, 3)  # older ones can lose what a WAL holds while it is reset
@@ -99,11 +99,11 @@ def _require_sound_library() -> None:
 
 def _make(path: Path) -> None:
     """The folder and the empty file, for the user alone, with the names on disk."""
-    make_folder(path.parent)
+    make_folder(path.parent, PRIVATE)
     if path.exists():
         return
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-    sync_folder(path.parent)
+    sync_files([path.parent])
 
 
 def _connect(path: Path) -> apsw.Connection:

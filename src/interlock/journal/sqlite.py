@@ -83,7 +83,7 @@ class SqliteJournal:
         named = {*traces, *self._heads.runs()}
         return sorted(named.difference(self.runs()))
 
-    def adopted(self) -> int:
+    def runs_without_digests(self) -> int:
         """How many runs were begun before events carried digests."""
         return int(self._read("adopted_runs", {})[0][0])
 

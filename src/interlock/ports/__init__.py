@@ -1,7 +1,7 @@
-"""What the protocol needs of the world, and the values that cross the boundary.
+"""The interfaces between the protocol and the world, and the values that cross them.
 
-Adapters implement these; `execution` calls nothing else. Performing an effect needs the effect, the
-run's context and these ports, so the same code runs on a thread, in a simulation or on a worker.
+Adapters implement the ports; `execution` calls nothing else. To perform an effect, the effect, the run's context and
+these ports are enough. So the same code runs on a thread, in a simulation or on a worker.
 """
 
 from interlock.ports.agents import Agent, Brief, Ended, Lender, Outcome, secrets_of
@@ -15,10 +15,13 @@ from interlock.ports.errors import (
     UnfitSetup,
     UnfitTree,
     UsageError,
+    as_infrastructure,
+    machine_trouble,
+    reports_machine_error,
+    started,
 )
 from interlock.ports.gates import GateRequest, Gates, Judgement
 from interlock.ports.journal import Answer, Blobs, Journal
-from interlock.ports.machine import as_infrastructure, machine_trouble, names_trouble, started
 from interlock.ports.time import Cancel, Clock, Permit, has_worked, may_begin
 from interlock.ports.workspaces import Candidate, Change, Checkout, CheckoutSpec, Merged, Stamp, Workspaces
 from interlock.ports.world import Render, World
@@ -60,7 +63,7 @@ __all__ = [
     "has_worked",
     "machine_trouble",
     "may_begin",
-    "names_trouble",
+    "reports_machine_error",
     "secrets_of",
     "started",
 ]

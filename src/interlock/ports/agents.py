@@ -1,4 +1,4 @@
-"""Who does the work of an attempt, what it is given, and what it claims."""
+"""The port of agents: what an agent gets, and what it returns."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ class Ended(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """What an agent is given. `text` is the rendered prompt with artifacts and feedback in it."""
+    """What an agent gets. `text` is the rendered prompt, with artifacts and feedback."""
 
     run: str
     attempt: AttemptId
     text: str
     task: str
     model: str
-    env: Mapping[str, str]  # all that the worker may see, complete
+    env: Mapping[str, str]  # the complete environment of the agent
     timeout_s: int
     idle_timeout_s: int
     dir: str = ""  # where to work, relative to the checkout
-    session: Path | None = None  # of the attempt before, as that one left it in its outcome
-    resumed: str = ""  # the text in place of `text`, where that session can be resumed
-    remaining: Remaining = Remaining()  # of the limits: an agent that tells as it goes is ended there
-    scope: Scope = Scope()  # what may be changed: a courtesy, the scope gate judges
-    secrets: tuple[str, ...] = ()  # values that must not be in anything that is kept
-    answer_schema: str = ""  # JSON Schema of the answer that is due, empty where the work itself is all
-    rehearsal: str = ""  # what `interlock mcp --inside` reads: the gates that the agent may ask of its own work
+    session: Path | None = None  # the `kept_session` of the previous attempt's outcome
+    resumed: str = ""  # replaces `text` if that session can be resumed
+    remaining: Remaining = Remaining()  # what remains of the limits; an agent that reports its usage is stopped there
+    scope: Scope = Scope()  # the paths that may change: information only, the scope gate decides
+    secrets: tuple[str, ...] = ()  # values that nothing that is stored may contain
+    answer_schema: str = ""  # JSON Schema of the answer; empty if no answer is needed besides the work
+    rehearsal: str = ""  # read by `interlock mcp --inside`: the gates that the agent may run on its own work
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A claim. `log` is a bounded file of what the program printed."""
+    """What the agent claims. `log` is a file, bounded in size, with the output of the program."""
 
     ended: Ended
     message: str = ""
@@ -62,21 +62,21 @@ class Outcome:
     session: str = ""
     log: Path | None = None
     transcript: Path | None = None
-    kept_session: Path | None = None  # to be handed to the next attempt
+    kept_session: Path | None = None  # for the next attempt to resume
     retry_at: float = 0.0
     permanent: bool = False
-    worked: bool = False  # its model answered, or there is no more than its own word that none did
+    worked: bool = False  # its model answered, or only the program itself says that it did not
     sent_brief: str = ""  # the brief as it was sent
-    answer: str = ""  # what it answered in full, where the brief asks for one: JSON, or text that holds it
-    notes: tuple[str, ...] = ()  # what a person should know, such as failures that the program got over
+    answer: str = ""  # the full answer, if the brief asks for one: JSON, or text that contains it
+    notes: tuple[str, ...] = ()  # for people, such as failures that the program recovered from
 
 
 @runtime_checkable
 class Lender(Protocol):
-    """An agent that may lend the user's own login."""
+    """An agent that may pass on the user's own login."""
 
     def lends(self, spec: AgentSpec) -> tuple[tuple[str, str], ...]:
-        """What is secret in it: a name, and a value."""
+        """The secrets in that login: names and values."""
 
 
 class Agent(Protocol):
@@ -87,7 +87,7 @@ class Agent(Protocol):
 def secrets_of(
     pipeline: Pipeline, environ: Mapping[str, str], agents: Mapping[str, object]
 ) -> tuple[tuple[str, str], ...]:
-    """Each secret that is handed out, its name and its value: variables, and what is secret in a login."""
+    """Name and value of each secret that agents get: variables, and the secrets in a login."""
     found = [*handed_out(pipeline, environ)]
     for spec in pipeline.agents:
         agent = agents.get(spec.use)

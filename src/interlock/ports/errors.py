@@ -1,6 +1,16 @@
-"""What is expected to go wrong, and what ends an effect. Anything else is a bug, and crashes."""
+"""Expected errors, and exceptions that end an effect. Any other exception is a bug and crashes.
+
+Rule: a shortage of the machine (disk, memory, files, threads) is an expected error: neither our bug nor the caller's
+mistake.
+"""
 
 from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from interlock.core.events import Finding
 
@@ -14,8 +24,8 @@ class UsageError(InterlockError):
 
 
 class InfrastructureError(InterlockError):
-    """An infrastructure error: of the machine, a program or the disk. `permanent` where retrying cannot help; `undone`
-    where it is known that nothing of the effect is there. `rule` names the kind in findings."""
+    """An error of the machine, a program or the disk. `permanent`: a retry cannot help. `undone`: the effect is known
+    to have left nothing. `rule` names the kind in findings."""
 
     rule = "infrastructure"
 
@@ -26,22 +36,22 @@ class InfrastructureError(InterlockError):
 
 
 class Damaged(InfrastructureError):
-    """What was recorded is not all there any more, or not as it was. Nothing that is done again can help."""
+    """A record is missing or changed. A retry cannot help."""
 
     def __init__(self, message: str, *, permanent: bool = True) -> None:
         super().__init__(message, permanent=permanent)
 
 
 class Fenced(InterlockError):
-    """This process no longer owns the run: another one took it."""
+    """This process no longer owns the run, because another one took it over."""
 
 
 class Cancelled(InterlockError):
-    """The effect is no longer wanted; it left nothing behind."""
+    """The effect is no longer wanted. It left nothing behind."""
 
 
 class UnfitTree(InterlockError):
-    """What the agent left cannot be made into a commit. `findings` say why."""
+    """The files that the agent left cannot become a commit. `findings` say why."""
 
     def __init__(self, findings: tuple[Finding, ...]) -> None:
         super().__init__("; ".join(finding.message for finding in findings))
@@ -49,7 +59,7 @@ class UnfitTree(InterlockError):
 
 
 class UnfitSetup(InterlockError):
-    """Setup fails on these files, and works on those that they are compared with. `output` is what it printed last."""
+    """Setup fails on these files and works on the files of the control commit. `output` is the end of its output."""
 
     def __init__(self, message: str, output: bytes) -> None:
         super().__init__(message)
@@ -57,7 +67,78 @@ class UnfitSetup(InterlockError):
 
 
 class DeliveryRefused(InterlockError):
-    """A person must decide: the branch is somewhere else, or checked out. It is said after a look: `undone` holds, but
-    where somebody had begun earlier."""
+    """A person must decide: the branch is at another commit, or it is checked out. It is raised before anything is
+    written, so `undone` holds unless an earlier delivery had begun."""
 
     undone = True
+
+
+# --- errors of the machine ---------------------------------------------------------------------
+
+
+_ADVICE = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room, or have the quota raised",
+    errno.EROFS: "mount it writable",
+    errno.EIO: "look at the disk",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "close programs that hold many files",
+    errno.ENOMEM: "free memory",
+    errno.EAGAIN: "is there room for more processes and threads (ulimit -u, or the container's limit)?",
+    errno.ENOLCK: "this file system has no locks: name folders on a local one in INTERLOCK_STATE_HOME and"
+    " INTERLOCK_CACHE_HOME",
+    errno.ENOBUFS: "free memory",
+    errno.ESTALE: "mount it again",
+    errno.ENXIO: "look at the disk",
+    errno.ENODEV: "look at the disk",
+    errno.ETIMEDOUT: "is it on a network that is down?",
+}
+_MESSAGES = frozenset(os.strerror(number) for number in _ADVICE if number != errno.ETIMEDOUT)
+_THREAD = "can't start new thread"
+_OTHER_MESSAGES = ("unable to create thread", "Out of memory", "out of memory")
+
+
+def machine_trouble(error: BaseException) -> InfrastructureError | None:
+    """The expected error, if the machine refused something; None for any other error."""
+    match error:
+        case MemoryError():
+            return InfrastructureError("there is no memory left: free some, then try again")
+        case RuntimeError() if _THREAD in str(error):
+            return InfrastructureError(f"no thread can be started: {_ADVICE[errno.EAGAIN]}")
+        case OSError(errno=int(number)) if number in _ADVICE:
+            return InfrastructureError(f"{_about(error)}{os.strerror(number)}: {_ADVICE[number]}, then try again")
+        case _:
+            return None
+
+
+@contextmanager
+def as_infrastructure() -> Iterator[None]:
+    """Raise every error of the system within as InfrastructureError. Use it where all paths are Interlock's own."""
+    try:
+        yield
+    except (OSError, MemoryError, RuntimeError) as error:
+        expected = machine_trouble(error)
+        if expected is None and isinstance(error, OSError):
+            expected = InfrastructureError(f"{_about(error)}{error.strerror or error}")
+        if expected is None:
+            raise
+        raise expected from error
+
+
+def started(thread: threading.Thread) -> bool:
+    """Start the thread. False if the machine cannot run one more."""
+    try:
+        thread.start()
+    except RuntimeError:
+        return False
+    return True
+
+
+def reports_machine_error(output: str) -> bool:
+    """Whether the output of a program (in the C locale) reports a shortage of the machine."""
+    return any(message in output for message in (*_MESSAGES, *_OTHER_MESSAGES))
+
+
+def _about(error: BaseException) -> str:
+    name = getattr(error, "filename", None)
+    return f"{os.fsdecode(name)}: " if isinstance(name, str | bytes) else ""

@@ -1,4 +1,4 @@
-"""Who judges, what is asked, and what is said."""
+"""The port of gates: the request, and the judgement."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from interlock.ports.time import Cancel
 
 @dataclass(frozen=True, slots=True)
 class GateRequest:
-    """What a gate is asked: `commit` is judged against the accepted input `input_commit`.
+    """The question to a gate: is `commit` good, compared with the accepted input `input_commit`?
 
-    `baseline` is the gate's own report on the accepted input; `decided_on_input` says that it could
-    decide there, which makes a timeout or a missing report a failure of the candidate.
+    `baseline` is the gate's own report on the accepted input. `decided_on_input` says that the gate could decide
+    there; then a timeout or a missing report is a failure of the candidate.
     """
 
     run: str
@@ -32,22 +32,22 @@ class GateRequest:
     input_commit: str
     input_tree: str
     base_commit: str
-    values: Mapping[str, str]  # TASK, INPUT_*, ARTIFACT_*: what `run` may see
+    values: Mapping[str, str]  # TASK, INPUT_*, ARTIFACT_*: the variables of `run`
     baseline: bytes | None = None
-    on_base: bytes | None = None  # its report on the base, where only what failed there may go on failing
+    on_base: bytes | None = None  # its report on the base, if only tests that failed there may still fail
     decided_on_input: bool = False
     conflicts: tuple[str, ...] = ()
-    undecided: tuple[Undecided, ...] = ()  # conflicts that no marker shows: the candidate must name what holds
+    undecided: tuple[Undecided, ...] = ()  # conflicts without markers: the candidate must name the side that holds
     sandbox: str = "none"
     number: int = 1  # of the try
-    alone: Callable[[], AbstractContextManager[object]] = field(default=nullcontext, compare=False)  # as World's
-    hard_verdicts: tuple[VerdictGiven, ...] = ()  # for a review, and for traces in proofs: of the hard gates
-    former: VerdictGiven | None = None  # for a review: its own, on the candidate that was rejected last
+    alone: Callable[[], AbstractContextManager[object]] = field(default=nullcontext, compare=False)  # as `World.alone`
+    hard_verdicts: tuple[VerdictGiven, ...] = ()  # of the hard gates; for reviews, and for traces in proofs
+    former: VerdictGiven | None = None  # for a review: its own verdict on the candidate that was rejected last
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict before it is recorded. An errored one says in its finding what would mend it."""
+    """A verdict before it is recorded. The finding of an errored one says how to correct the problem."""
 
     status: VerdictStatus
     findings: tuple[Finding, ...] = ()
@@ -58,9 +58,9 @@ class Judgement:
     permanent: bool = False
     usage: Usage = Usage()  # of reviewers
     retry_at: float = 0.0  # when a quota resets
-    quota: bool = False  # errored, for nothing but a quota
+    quota: bool = False  # errored because of a quota and for no other reason
 
 
 class Gates(Protocol):
     def evaluate(self, case: GateRequest, cancel: Cancel) -> Judgement:
-        """Judge. Never raises for what a candidate does; raises InfrastructureError for the machine."""
+        """Judge. Raises InfrastructureError if the machine fails, and nothing for what a candidate does."""

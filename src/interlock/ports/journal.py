@@ -1,4 +1,4 @@
-"""Where history and evidence are kept."""
+"""The ports that store history and evidence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from interlock.core.events import Action, Event, Recorded
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a human said, as it lies in the inbox. Empty fields are unused by the action."""
+    """A person's answer, as stored in the inbox. The action does not use fields that are empty."""
 
     id: str
     run: str
@@ -33,31 +33,31 @@ class Journal(Protocol):
     """The append-only history of every run of a repository, the inbox, and the caches by digest."""
 
     def create(self, run: str, at: float, event: Event) -> None:
-        """Append the first event of a new run. Raises UsageError where the run exists."""
+        """Append the first event of a new run. Raises UsageError if the run exists."""
 
     def runs(self) -> list[str]:
         """Ids, oldest first."""
 
     def records(self, run: str, after: int = 0) -> list[Recorded]:
-        """The history of `run` beyond seq `after`. Empty where there is no such run."""
+        """The history of `run` after seq `after`. Empty if there is no such run."""
 
     def take(self, run: str) -> int:
-        """A new fencing epoch for `run`, higher than any before. The former owner is fenced from here on."""
+        """Start a new fencing epoch of `run`, higher than any before. The previous owner can no longer append."""
 
     def append(self, run: str, fence: int, after: int, at: float, event: Event) -> Recorded:
-        """Durably append `event` as seq `after + 1`, in one transaction that checks `fence`, and settle
-        the answer that it names. Raises Fenced; raises InfrastructureError (disk full, read-only)."""
+        """Durably append `event` as seq `after + 1`, in one transaction that checks `fence`, and settle the answer that
+        it names. Raises Fenced, or InfrastructureError (disk full, read-only)."""
 
     def holds(self, run: str, fence: int) -> bool:
-        """Whether `fence` is still the newest of `run`."""
+        """Whether `fence` is still the newest epoch of `run`."""
 
     def put_answer(self, answer: Answer) -> None: ...
 
     def answers(self, run: str) -> list[Answer]:
-        """Unsettled ones, in the order they came."""
+        """Unsettled answers, in the order in which they arrived."""
 
     def remember(self, kind: str, key: str, value: str) -> None:
-        """Cache `value` (JSON text) by digest. The first value stays."""
+        """Cache `value` (JSON text) by digest. An existing value is not replaced."""
 
     def recall(self, kind: str, key: str) -> str | None: ...
 
@@ -71,6 +71,6 @@ class Blobs(Protocol):
         """Digest and size of a file's content, copied in."""
 
     def get(self, digest: str) -> bytes:
-        """Raises InfrastructureError where there is none."""
+        """Raises InfrastructureError if there is no such content."""
 
     def path(self, digest: str) -> Path: ...

@@ -1,4 +1,4 @@
-"""Time, and being told that something is no longer wanted."""
+"""Time, and cancellation."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ class Clock(Protocol):
         """Unix seconds."""
 
     def elapsed(self) -> float:
-        """Seconds since some moment, which no setting of the clock changes."""
+        """Seconds of a monotonic clock."""
 
 
 class Cancel(Protocol):
-    """Set when an effect in flight is no longer wanted. threading.Event fits."""
+    """Set when an effect in flight is no longer wanted. A threading.Event is one."""
 
     def is_set(self) -> bool: ...
     def wait(self, timeout: float | None = None) -> bool: ...
 
 
 class Permit(threading.Event):
-    """A Cancel of one effect that can also be told not to begin: what waits for a place then is no longer wanted, and
-    what is at work comes to its own end."""
+    """The Cancel of one effect. It can also be withheld: work that still waits for a slot must then not begin, and work
+    that has begun continues to its end."""
 
     withheld = False
     used = False
@@ -33,11 +33,11 @@ class Permit(threading.Event):
 
 
 def may_begin(cancel: Cancel) -> bool:
-    """Whether work that only waits so far may still begin."""
+    """Whether work that has not begun may still begin."""
     return not isinstance(cancel, Permit) or cancel.used or not cancel.withheld
 
 
 def has_worked(cancel: Cancel) -> None:
-    """Something of the effect was done: the rest of it is waited for."""
+    """Record that the effect has begun, so that it is not withheld any more."""
     if isinstance(cancel, Permit):
         cancel.used = True

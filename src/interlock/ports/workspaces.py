@@ -25,7 +25,7 @@ class Merged:
 class Candidate:
     commit: str
     tree: str
-    left_out: tuple[str, ...] = ()  # paths that were there and did not come along
+    left_out: tuple[str, ...] = ()  # paths that exist in the checkout and are not part of the commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """An attempt's or a gate's own directories; all of it is wiped together."""
+    """The directories of one attempt or one gate; they are removed together."""
 
     root: Path
-    tree: Path  # the checkout
+    tree: Path  # the files
     home: Path
     tmp: Path
     env: tuple[tuple[str, str], ...] = ()  # what setup adds, such as PATH
@@ -53,15 +53,15 @@ class Checkout:
 
 @dataclass(frozen=True, slots=True)
 class CheckoutSpec:
-    """What to lay out beside a commit's files. `control` is a commit that setup worked on: where it fails on the
-    files at hand and works there, it is the files that are wrong. `number` is that of the try: what failed in it is not
-    tried once more; 0: it is. `base` is the commit that the run began with, whose code setup is made with, where `open`
-    is asked; empty: the files at hand."""
+    """What a checkout holds besides a commit's files. `control` is a commit that setup worked on: if setup fails on the
+    files of the checkout and works on those of `control`, the files are to blame. `number` is the number of the try:
+    setup that failed in a try is not repeated in it; with 0 it is. `base` is the commit that the run started from:
+    `open` runs setup with its code; if it is empty, with the files of the checkout."""
 
     setup: tuple[Setup, ...] = ()
     carry: tuple[str, ...] = ()
     protected: tuple[str, ...] = ()
-    sides: tuple[tuple[str, str], ...] = ()  # names and commits that are branches `from/NAME` of the `.git`
+    sides: tuple[tuple[str, str], ...] = ()  # names and commits; each is a branch `from/NAME` of the `.git`
     control: str = ""
     number: int = 0
     base: str = ""
@@ -69,7 +69,7 @@ class CheckoutSpec:
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Who and when, for commits that must come out the same every time. `at` is whole unix seconds."""
+    """Message, time and author of a commit that must be the same every time. `at` is whole unix seconds."""
 
     message: str
     at: int
@@ -78,79 +78,82 @@ class Stamp:
 
 class Workspaces(Protocol):
     def merge(self, sources: Sequence[str], stamp: Stamp, ref: str, names: Sequence[str] = ()) -> Merged:
-        """The sources merged pairwise in order, kept by `ref`; `names` are their stages. One source is itself, and so
-        is one that holds all the others. Raises InfrastructureError where a merge is not as its sides left it."""
+        """Merge the sources pairwise in order and keep the result by `ref`; `names` are their stages. A single source
+        is its own merge, and so is one that contains all others. Raises InfrastructureError if a merge changes what
+        its sides left."""
 
     def open(self, run: str, attempt: AttemptId, commit: str, spec: CheckoutSpec, *, overlay: str = "") -> Checkout:
-        """A fresh place with the files of `commit` (those of commit `overlay` laid over it), a throw-away
-        `.git` of one commit, setup and carried files. A place that is already there is wiped first."""
+        """A new checkout with the files of `commit` (with those of commit `overlay` over them), a temporary `.git` of
+        one commit, setup and carried files. An earlier checkout of the attempt is removed first."""
 
     def snapshot(self, checkout: Checkout, parent: str, spec: CheckoutSpec, stamp: Stamp, ref: str) -> Candidate:
-        """Read the files, make the commit on `parent`, keep it by `ref` (created once, never moved).
-        Raises UnfitTree where they hold what cannot be taken (a nested repository, a device...)."""
+        """Read the files, make a commit on `parent`, and keep it by `ref` (created once, never moved).
+        Raises UnfitTree if a commit cannot hold them (a nested repository, a device...)."""
 
     def adopt(self, commit: str, parent: str, stamp: Stamp, ref: str) -> Candidate:
-        """A person's own commit (or the input itself) as a candidate: its tree, on `parent`."""
+        """Make a candidate of a person's own commit (or of the input itself): its tree, on `parent`."""
 
-    def put_beside(self, checkout: Checkout, name: str, content: bytes) -> Path: ...  # for who works in the checkout
+    def put_beside(self, checkout: Checkout, name: str, content: bytes) -> Path: ...  # for the agent or gate to read
 
     def wipe(self, checkout: Checkout) -> None:
-        """Remove the place. What cannot be removed stays where it is in nobody's way, and `leavings` tell of it."""
+        """Remove the checkout. `removal_failures` lists what cannot be removed; it disturbs no other checkout."""
 
     def discard(self, run: str, attempt: AttemptId) -> None:
-        """Remove whatever a lost attempt left behind, if anything, as `wipe`."""
+        """Remove what a lost attempt left, if anything, as `wipe` does."""
 
-    def leavings(self) -> tuple[str, ...]:
-        """What could not be removed since this was asked last, in words, each once."""
+    def removal_failures(self) -> tuple[str, ...]:
+        """One message for each thing that could not be removed since the last call."""
 
     def has(self, commit: str) -> bool:
         """Whether the store holds the commit."""
 
     def clean_checkout(self, commit: str, base: str, spec: CheckoutSpec) -> AbstractContextManager[Checkout]:
-        """A checkout of `commit` that no agent touched, with a throw-away `.git` of `base` and `commit`. Raises
-        UnfitSetup where setup fails on its files and works on those of `spec.control`."""
+        """A checkout of `commit` that no agent touched, with a temporary `.git` of `base` and `commit`. Raises
+        UnfitSetup if setup fails on its files and works on those of `spec.control`."""
 
     def checkout_digest(self, commit: str, base: str, spec: CheckoutSpec) -> str:
-        """A digest of what the clean checkout shows beside the files of `commit`: what `.git` says, and what setup
-        makes, which is made if it is not there yet. The message and date of a candidate's commit are ours, and do not
-        count. Raises as `clean_checkout`."""
+        """A digest of what the clean checkout holds besides the files of `commit`: the history in `.git`, and the
+        output of setup, which runs if it did not run before. The message and date of a candidate's commit do not
+        count, since Interlock writes them. Raises as `clean_checkout`."""
 
     def read(self, commit: str, path: str, max_bytes: int) -> bytes | None:
-        """A regular file of the commit's tree, None where there is none. Raises UsageError above `max_bytes`."""
+        """A regular file of the commit's tree; None if there is none. Raises UsageError if it exceeds `max_bytes`."""
 
     def contents(self, commit: str, paths: Sequence[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
-        """Each path with its content in chunks, of a link where it leads, in order. What is there no file of is left
-        out. The one who iterates takes each content before the next one."""
+        """Each path with its content in chunks, in order; the content of a link is its target. Paths without a file
+        are left out. Read each content before you advance to the next path."""
 
     def files(self, commit: str, globs: Sequence[str]) -> tuple[str, ...]:
-        """The paths of the commit's regular files that the globs match, sorted."""
+        """The sorted paths of the commit's regular files that match the globs."""
 
     def changes(self, old: str, new: str) -> tuple[Change, ...]:
-        """Between two commits or trees, sorted by path."""
+        """The differences between two commits or trees, sorted by path."""
 
     def patch(self, old: str, new: str, without: Sequence[str] = (), *, text: Sequence[str] = ()) -> bytes:
-        """Between two commits or trees, for `git apply`, but for the paths `without`; or of the paths `text` alone, to
-        be read: as text, whatever bytes they hold."""
+        """The patch between two commits or trees, for `git apply`, except the paths `without`. With `text`, only these
+        paths, for people: as text, whatever bytes they hold."""
 
     def restore(self, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:
-        """`commit` with the paths that match `globs` as they are in `onto`: a new commit's hash."""
+        """Make a commit that is `commit`, with the paths that match `globs` as they are in `onto`. Returns its hash."""
 
-    def lay(self, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
-        """`commit` with these contents of files: one that is there is regular and keeps its mode. A commit's hash."""
+    def write_contents(self, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
+        """Make a commit that is `commit`, with these contents of files. An existing file must be regular and keeps its
+        mode. Returns its hash."""
 
     def publish(self, commit: str, remote: str, branch: str) -> str:
-        """Push `commit` as `branch` to a remote under the user's own configuration, once or again. Returns its address.
-        Raises UsageError where there is none, InfrastructureError where it is out of reach or has another commit."""
+        """Push `commit` as `branch` to a remote, with the user's own configuration; repeating it is allowed. Returns
+        the remote's address. Raises UsageError if there is no such remote, InfrastructureError if it cannot be reached
+        or its branch has another commit."""
 
     def withdraw(self, commit: str, remote: str, branch: str) -> None:
-        """Delete `branch` at the remote where it is still at `commit`. Raises InfrastructureError."""
+        """Delete `branch` at the remote if it still is at `commit`. Raises InfrastructureError."""
 
     def send(  # noqa: PLR0913 - what is delivered, where, and how, is six things
         self, commit: str, base: str, branch: str, stamp: Stamp, series: Sequence[str], *, sign: bool
     ) -> str:
-        """Put all that `branch` is to show into the user's repository, where nothing shows it yet. Returns its commit.
-        Raises DeliveryRefused where the branch has another value or is checked out."""
+        """Write the objects that `branch` will need into the user's repository; no ref names them yet. Returns the
+        commit. Raises DeliveryRefused if the branch has another value or is checked out."""
 
     def create_branch(self, branch: str, commit: str) -> None:
-        """Show what was sent: the branch is there, and on the disk, when this returns. Doing it again is the same as
-        doing it once. Raises as `send`."""
+        """Create the branch for the objects that were sent. It is on the disk when this returns. Idempotent. Raises as
+        `send`."""

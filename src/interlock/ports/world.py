@@ -1,4 +1,4 @@
-"""Rendering, and the ports that effects are performed with, in one value."""
+"""Rendering, and the ports that effects need, in one value."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Render(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The ports that effects are performed with."""
+    """Rendering, and the ports that effects need."""
 
     workspaces: Workspaces
     agents: Mapping[str, Agent]  # by the adapter's name
@@ -30,7 +30,5 @@ class World:
     journal: Journal
     clock: Clock
     render: Render
-    holds_fence: Callable[[], bool]  # whether the run is still ours: asked before each effect that outlives the process
-    alone: Callable[[], AbstractContextManager[object]] = (
-        nullcontext  # around what cannot be undone: nobody takes the run
-    )
+    holds_fence: Callable[[], bool]  # whether we still own the run: checked before effects that outlive the process
+    alone: Callable[[], AbstractContextManager[object]] = nullcontext  # while it is held, nobody can take the run

@@ -1,18 +1,15 @@
-"""Programs: started with an argv, an explicit folder and a scrubbed environment, and ended with all their children.
+"""Start programs with an argv, an explicit folder and a clean environment, and end them with all their children.
 
-Rule: the only package that imports subprocess. `capture` for our own short calls of trusted programs, `supervise`
-for what we do not trust (agents, scripts, gates), `detach` for an owner of a run that outlives its terminal.
+Rule: only this package imports subprocess. `capture` is for short calls of trusted programs, `supervise` for programs
+that we do not trust (agents, scripts, gates), `detach` for an owner of a run that outlives its terminal.
 """
 
-from interlock.process.attended import attended
-from interlock.process.captured import capture
-from interlock.process.detached import detach
-from interlock.process.environment import relative, scrubbed
-from interlock.process.identity import alive, identity, kill_tree
-from interlock.process.left import end_left
+from interlock.process.controller import prepare, supervise
+from interlock.process.environment import relative_path_entries, scrubbed
+from interlock.process.identity import alive, end_supervised, identity, kill_tree
 from interlock.process.masking import MaskedBlobs, masked, masked_finding, masked_text
-from interlock.process.supervised import prepare, supervise
-from interlock.process.work import Captured, Finished, How, Supervised
+from interlock.process.programs import Captured, capture, detach, run_in_terminal
+from interlock.process.work import Finished, How, Supervised
 
 __all__ = [
     "Captured",
@@ -21,17 +18,17 @@ __all__ = [
     "MaskedBlobs",
     "Supervised",
     "alive",
-    "attended",
     "capture",
     "detach",
-    "end_left",
+    "end_supervised",
     "identity",
     "kill_tree",
     "masked",
     "masked_finding",
     "masked_text",
     "prepare",
-    "relative",
+    "relative_path_entries",
+    "run_in_terminal",
     "scrubbed",
     "supervise",
 ]

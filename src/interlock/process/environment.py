@@ -1,7 +1,7 @@
-"""What of our own environment a program may see: a small base and the names that are allowed.
+"""The environment of a program: a small base, and the variables that are allowed.
 
-Rule: programs are looked for in absolute folders alone. Any other entry of PATH (`.`, `node_modules/.bin`, an empty
-one) is one of the checkout, and what lies there is the candidate's.
+Rule: programs are searched only in absolute folders. Any other entry of PATH (`.`, `node_modules/.bin`, an empty one)
+is a folder of the checkout, and its files belong to the candidate.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ _BASE = frozenset({"PATH", "LANG", "LANGUAGE", "TZ"})
 
 
 def scrubbed(environ: Mapping[str, str], allow: Iterable[str] = ()) -> dict[str, str]:
-    """PATH, the locale and the time zone, and the `allow`ed names that are set. Never a GIT_* of ours.
+    """PATH, the locale, the time zone, and variables in `allow` that are set. Never one of our GIT_* variables.
 
-    HOME and TMPDIR are not in it: who starts a program gives it its own. Nor is TERM: nothing
-    that is supervised has a terminal, and without one programs leave out colours and redraws.
+    HOME and TMPDIR are not in it: the caller gives each program its own. TERM is not in it: no supervised program has a
+    terminal, and without TERM programs do not print colours or redraw lines.
     """
     allowed = frozenset(allow)
     seen = {
@@ -26,11 +26,11 @@ def scrubbed(environ: Mapping[str, str], allow: Iterable[str] = ()) -> dict[str,
     }
     if "PATH" in seen:
         folders = [entry for entry in seen["PATH"].split(os.pathsep) if entry.startswith("/")]
-        seen["PATH"] = os.pathsep.join(folders) or os.defpath  # an empty one is the current folder
+        seen["PATH"] = os.pathsep.join(folders) or os.defpath  # an empty PATH means the current folder
     return seen
 
 
-def relative(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The entries of PATH that no program is looked for in."""
+def relative_path_entries(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The entries of PATH in which programs are not searched."""
     entries = environ["PATH"].split(os.pathsep) if "PATH" in environ else []
     return tuple(dict.fromkeys(entry for entry in entries if not entry.startswith("/")))

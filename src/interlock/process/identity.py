@@ -1,12 +1,18 @@
-"""Who a process is, beyond its pid, and its end with all that came of it."""
+"""The identity of a process beyond its pid, and how to end it with all its descendants.
+
+Rule: a supervisor ends its program when its controller has ended, unless somebody stopped the supervisor. So its
+identity is written to a file beside the program's log, and whoever removes that checkout ends the supervisor first.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
+from interlock.ports import InfrastructureError
 from interlock.process.table import Process, descendants, process, send_signal
 
 _KILLS_MAX_S = 20.0
@@ -14,9 +20,9 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def identity(pid: int) -> str:
-    """When `pid` started, in a form that no other process shares, on this machine since it booted or before.
+    """The start of process `pid`, in a form that is unique on this machine, also across reboots.
 
-    Empty where there is no such process, or a dead one that nobody waited for yet.
+    Empty if there is no such process, or if it is a zombie.
     """
     found = process(pid)
     if found is None or found.dead:
@@ -26,14 +32,14 @@ def identity(pid: int) -> str:
 
 
 def alive(pid: int, started: str) -> bool:
-    """Whether `pid` is still the process that `identity` named `started`. A stopped one is alive."""
+    """Whether `pid` is still the process whose `identity` was `started`. A stopped process is alive."""
     return bool(started) and identity(pid) == started
 
 
 def kill_tree(pid: int) -> bool:
-    """End `pid` and its descendants at once, without asking. Whether none is left.
+    """Kill `pid` and its descendants. Whether all of them ended.
 
-    What left the tree before (a daemon) is not found; only a supervisor finds those.
+    A process that left the tree before (a daemon) is not found; only a supervisor finds those.
     """
     root = process(pid)
     if root is None or pid in (0, 1, os.getpid()):
@@ -41,7 +47,7 @@ def kill_tree(pid: int) -> bool:
     targets: dict[int, Process] = {}
     until = time.monotonic() + _KILLS_MAX_S
     while fresh := [each for each in [root, *descendants({pid})] if each.pid not in targets]:
-        send_signal(fresh, signal.SIGSTOP)  # so that none dies or forks while its children are looked for
+        send_signal(fresh, signal.SIGSTOP)  # so that none ends or forks while we look for its children
         targets.update({each.pid: each for each in fresh})
         if time.monotonic() > until:
             return False
@@ -56,3 +62,26 @@ def kill_tree(pid: int) -> bool:
 def _is_there(known: Process) -> bool:
     found = process(known.pid)
     return found is not None and not found.dead and found.started == known.started
+
+
+# --- supervisors of ended controllers ----------------------------------------------------------
+
+
+_NAME = "supervisor"
+
+
+def note_supervisor(folder: Path, pid: int) -> None:
+    """Record the supervisor of the program whose log is in `folder`. If the disk is full, the program starts anyway."""
+    with suppress(OSError):
+        (folder / _NAME).write_text(f"{pid} {identity(pid)}", encoding="ascii")
+
+
+def end_supervised(root: Path) -> None:
+    """End every program in the checkout `root` whose supervisor still runs. Raises InfrastructureError if one stays."""
+    for note in root.glob(f"*/{_NAME}"):
+        try:
+            pid, _, started = note.read_text(encoding="ascii").partition(" ")
+        except (OSError, UnicodeError):
+            continue
+        if pid.isdigit() and alive(int(pid), started) and not kill_tree(int(pid)):
+            raise InfrastructureError(f"process {pid} still runs in {root} and cannot be ended: end it by hand")

@@ -1,6 +1,6 @@
-"""Secrets in what is kept: replaced before anything is written, also where one comes in two parts or encoded.
+"""Mask secrets before anything is stored, including secrets that are split between chunks or encoded.
 
-Rule: `core.secret_forms` says which forms are found; what is encoded in another way is given away.
+Rule: `core.secret_forms` lists the forms that are found. A secret in any other encoding is not masked.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from interlock.ports import Blobs
 
 
 class Mask:
-    """Takes chunks, gives them back masked. What may begin a secret is held back until more comes, or `rest`."""
+    """Masks a stream of chunks. Bytes that may begin a secret are held back until the next chunk or `rest`."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._stream = Stream(_forms(tuple(secrets)))
 
     def feed(self, chunk: bytes) -> bytes:
-        """What can be said by now."""
+        """The masked bytes that are certain so far."""
         return starred(self._stream.feed(chunk))
 
     def rest(self) -> bytes:
-        """What was held back, once nothing more comes."""
+        """The bytes that were held back, at the end of the stream."""
         return starred(self._stream.rest())
 
 
 class MaskedBlobs:
-    """Blobs: no content that is put holds one of the secrets."""
+    """Blobs that mask the secrets in every content that is put."""
 
     def __init__(self, blobs: Blobs, secrets: Iterable[str]) -> None:
         self._blobs = blobs
@@ -41,7 +41,7 @@ class MaskedBlobs:
         return self._blobs.put(masked(content, self._secrets))
 
     def put_file(self, path: Path) -> tuple[str, int]:
-        """As it is: logs are masked as they are written, and what else a program left, by the one who ran it."""
+        """Stored unchanged: logs are masked when they are written, and other files by the caller."""
         return self._blobs.put_file(path)
 
     def get(self, digest: str) -> bytes:
@@ -52,7 +52,7 @@ class MaskedBlobs:
 
 
 def masked(content: bytes, secrets: Iterable[str]) -> bytes:
-    """`content` with each of the secrets replaced by three stars."""
+    """`content` with each secret replaced by three stars."""
     forms = _forms(tuple(secrets))
     return b"".join(map(starred, parts(content, forms))) if forms else content
 

@@ -1,7 +1,7 @@
-"""The controller's end of the fork server: one per controlling process, started when first needed.
+"""The controller's side of the fork server: one per controlling process, started at first use.
 
-Rule: one lock around the socket, no waiting for a program in here. It is the one resource of this package that
-lives as long as the process, because a fork server costs 25 ms to start and a fork of it 2 ms.
+Rule: one lock guards the socket, and this module never waits for a program. The fork server is the only resource of
+this package that lives as long as the process, because starting it costs 25 ms and a fork of it 2 ms.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from interlock.ports import InfrastructureError
 from interlock.process.work import Supervised
 
-# The packages without their __init__, which import far more than a supervisor needs.
+# Import the packages without their __init__, which import much more than a supervisor needs.
 _LAUNCH = """
 import sys, types
 for name, folder in (("interlock", sys.argv[2]), ("interlock.process", sys.argv[3])):
@@ -37,7 +37,7 @@ class Spawner:
     """Holds the fork server. Threads may share it."""
 
     def __init__(self, environ: Mapping[str, str], *, portable: bool = False) -> None:
-        """`portable` forgoes what only Linux has, so that the other way can be tested there."""
+        """`portable` does not use features of Linux, so that the behaviour of other systems can be tested on Linux."""
         self._env = {name: environ[name] for name in _LOADER if name in environ}
         self._options = ("portable",) if portable else ()
         self._lock = threading.Lock()
@@ -45,28 +45,28 @@ class Spawner:
         self._socket: socket.socket | None = None
 
     def prepare(self) -> None:
-        """Start the fork server unless it runs. Returns before it is ready: requests queue."""
+        """Start the fork server unless it runs. Returns before it is ready; requests are queued."""
         with self._lock:
             self._connected()
 
     def spawn(self, work: Supervised, stdin: int, output: int) -> socket.socket:
-        """Have a supervisor start `work` on the two descriptors. Returns its control socket."""
+        """Start `work` under a supervisor, with these two descriptors. Returns the supervisor's control socket."""
         ours, theirs = socket.socketpair()
         with theirs, self._lock:
             self._send([theirs.fileno(), stdin, output])
-        with suppress(OSError):  # a supervisor that went away already shows in what one reads from it
+        with suppress(OSError):  # if the supervisor has ended, reading from its socket shows it
             ours.sendall(_request(work))
         return ours
 
     def close(self) -> None:
-        """Let the fork server go. Running supervisors keep going."""
+        """Close the connection to the fork server. Running supervisors continue."""
         with self._lock:
             self._drop()
 
     def _send(self, files: list[int]) -> None:
         try:
             socket.send_fds(self._connected(), [b"s"], files)
-        except OSError:  # somebody killed the server: once more with a new one
+        except OSError:  # somebody killed the server: retry with a new one
             self._drop()
             socket.send_fds(self._connected(), [b"s"], files)
 
@@ -105,13 +105,13 @@ class Spawner:
 
 
 def spawner() -> Spawner:
-    """The one of this process."""
+    """The spawner of this process."""
     return _spawner_of(os.getpid())
 
 
 @cache
 def _spawner_of(_pid: int) -> Spawner:
-    """By pid: a forked child must not share its parent's socket."""
+    """One per pid: a forked child must not share its parent's socket."""
     made = Spawner(os.environ)
     atexit.register(made.close)
     return made

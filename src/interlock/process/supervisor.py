@@ -1,16 +1,16 @@
-"""The supervisor: a small program of its own that starts untrusted programs and ends them with all their children.
+"""The supervisor: a separate small program that starts untrusted programs and ends them with all their children.
 
-Rule: standard library and the process table alone, because it runs as a program of its own and must start fast.
+Rule: only the standard library and the process table, because it must start fast.
 
-A controller has one *fork server*, this module. Each byte on its socket brings three descriptors (control, stdin,
-output), for which it forks a *supervisor*. That one makes itself the reaper of all orphans below it, so
-neither `setsid` nor a double fork leads away from it; starts the program; and ends the whole tree when the program
-exits, its deadline passes, the controller asks, or the controller's end of the control socket closes.
-The fork server adopts and ends what a killed supervisor leaves. Where there is no such reaper (macOS) it is best
-effort: the process group, and every descendant that was seen while its parents still lived.
+A controller has one *fork server*, this module. Each byte on its socket comes with three descriptors (control, stdin,
+output), and the fork server forks a *supervisor* for them. The supervisor makes itself the reaper of all orphans below
+it, so a program cannot escape with `setsid` or a double fork. It starts the program, and ends the whole tree when the
+program exits, its deadline passes, the controller asks for it, or the controller's end of the control socket closes.
+The fork server adopts and ends the processes that a killed supervisor leaves. A system without such a reaper (macOS)
+gets best effort: the process group, and every descendant that was seen while its parents lived.
 
-Control socket, towards the supervisor: 8 bytes of length, the marshalled request, then `e` to end the program;
-back: lines, `failed WHAT ERRNO` or `started SUPERVISOR PROGRAM` and then `ended HOW CODE TOOK_S LEFT`.
+Control socket, to the supervisor: 8 bytes of length, the marshalled request, then `e` to end the program.
+From the supervisor: lines, `at PID`, then `failed WHAT ERRNO`, or `started` and then `ended HOW CODE TOOK_S LEFT`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from interlock.process.table import Process, descendants, processes, send_signal
 
 GRACE_S = 0.5  # between SIGTERM and SIGKILL
 END_MAX_S = 20.0  # for SIGKILL to work; longer only where the kernel itself hangs
-_LOOK_S = 1.0  # how often descendants are noted where there is no reaper
+_LOOK_S = 1.0  # how often descendants are noted if there is no reaper
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _EXEC_FAILED = 127
@@ -38,7 +38,7 @@ Request = tuple[list[bytes], bytes, dict[bytes, bytes], float]  # argv, cwd, env
 
 
 def main() -> None:
-    """Fork a supervisor for each message on the socket with descriptor argv[1] until the controller closes it."""
+    """Fork a supervisor for each message on the socket with descriptor argv[1], until the controller closes it."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     reaper = "portable" not in sys.argv and _become_reaper()
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def _become_reaper() -> bool:
-    """Whether orphans below us become our children from now on (PR_SET_CHILD_SUBREAPER, Linux)."""
+    """Become the parent of all orphans below us (PR_SET_CHILD_SUBREAPER, Linux). Whether it worked."""
     return sys.platform == "linux" and bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
@@ -71,13 +71,13 @@ def _serve(requests: socket.socket, *, reaper: bool) -> None:
 
 
 def _bell() -> int:
-    """A descriptor that is readable after a child ended."""
-    hears, rings = os.pipe()
-    os.set_blocking(hears, False)
-    os.set_blocking(rings, False)
+    """A descriptor that is readable after a child has ended."""
+    reads, writes = os.pipe()
+    os.set_blocking(reads, False)
+    os.set_blocking(writes, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(rings, warn_on_full_buffer=False)
-    return hears
+    signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
+    return reads
 
 
 def _drain(bell: int) -> None:
@@ -86,7 +86,7 @@ def _drain(bell: int) -> None:
 
 
 def _reap_supervisors(live: dict[int, int]) -> None:
-    """The copy of the control socket closes last: the controller's end of file means that all is swept."""
+    """Close the copy of the control socket last: end of file tells the controller that no process is left."""
     while (ended := _reap()) is not None:
         pid, code = ended
         control = live.pop(pid, None)
@@ -98,7 +98,7 @@ def _reap_supervisors(live: dict[int, int]) -> None:
 
 
 def _sweep(supervisors: frozenset[int]) -> None:
-    """End what a killed supervisor left to us."""
+    """End the processes that a killed supervisor left to us."""
     until = time.monotonic() + END_MAX_S
     while (orphans := descendants({os.getpid()}, supervisors)) and time.monotonic() < until:
         send_signal(orphans, signal.SIGKILL)
@@ -109,11 +109,11 @@ def _sweep(supervisors: frozenset[int]) -> None:
 
 
 def _fork_supervisor(requests: socket.socket, live: dict[int, int], bell: int, *, reaper: bool) -> bool:
-    """Whether the controller is still there."""
+    """Read a message and fork a supervisor for it. Whether the controller still runs."""
     message, files, _, _ = socket.recv_fds(requests, 1, 3)
     if not message:
         return False
-    if len(files) != 3:  # there is no room for open files: the controller reads the end of its socket
+    if len(files) != 3:  # too many open files: the controller reads the end of its socket
         for file in files:
             os.close(file)
         return True
@@ -138,7 +138,7 @@ def _fork_supervisor(requests: socket.socket, live: dict[int, int], bell: int, *
 
 
 def _fork(control: int) -> int:
-    """As os.fork; -1 where the machine has no room, after saying so."""
+    """As os.fork; if the machine cannot fork, report it and return -1."""
     try:
         return os.fork()
     except OSError as error:
@@ -154,7 +154,7 @@ def _supervise(control: socket.socket, stdin: int, output: int, *, reaper: bool)
     request = _receive(control)
     if request is None:
         return
-    _say(control, f"at {os.getpid()}")  # before the program can stop us
+    _send(control, f"at {os.getpid()}")  # before the program can stop us
     bell = _bell()
     began = time.monotonic()
     tree = _Tree(reaper=reaper and _become_reaper())
@@ -162,20 +162,20 @@ def _supervise(control: socket.socket, stdin: int, output: int, *, reaper: bool)
     os.close(stdin)
     os.close(output)
     if failed:
-        _say(control, failed)
+        _send(control, failed)
         return
-    _say(control, "started")
+    _send(control, "started")
     how, code = _watch(tree, control, bell, began + request[3])
     took_s = time.monotonic() - began
     left = tree.end(bell, 0.0 if how == "gone" else GRACE_S)
-    _say(control, f"ended {how} {code} {took_s:.6f} {left}")
+    _send(control, f"ended {how} {code} {took_s:.6f} {left}")
 
 
 def _receive(control: socket.socket) -> Request | None:
-    """None where the controller went away while it was sending."""
+    """The request; None if the controller ended while it was sending."""
     size = _receive_exactly(control, 8)
     body = _receive_exactly(control, int.from_bytes(size, "big")) if size else b""
-    return marshal.loads(body) if body else None  # our own controller wrote it, with this very Python
+    return marshal.loads(body) if body else None  # our own controller wrote it, with the same Python
 
 
 def _receive_exactly(control: socket.socket, count: int) -> bytes:
@@ -186,8 +186,8 @@ def _receive_exactly(control: socket.socket, count: int) -> bytes:
     return b"" if count else b"".join(parts)
 
 
-def _say(control: socket.socket, line: str) -> None:
-    with suppress(OSError):  # nobody listens any more
+def _send(control: socket.socket, line: str) -> None:
+    with suppress(OSError):  # the controller has ended
         control.sendall(line.encode() + b"\n")
 
 
@@ -211,7 +211,7 @@ def _watch(tree: _Tree, control: socket.socket, bell: int, until: float) -> tupl
 
 
 class _Tree:
-    """The program and all that came of it."""
+    """The program and all its descendants."""
 
     def __init__(self, *, reaper: bool) -> None:
         self.program = 0
@@ -220,21 +220,21 @@ class _Tree:
         self._seen: dict[int, str] = {}  # pid: started
 
     def start(self, request: Request, stdin: int, output: int) -> str:
-        """Returns the line that says why not, or nothing."""
-        hears, says = os.pipe()
+        """Start the program. Returns a line that says why it failed, or nothing."""
+        reads, writes = os.pipe()
         try:
             self.program = os.fork()
         except OSError as error:
             return f"failed fork {error.errno}"
         if self.program == 0:
-            _become(request, (stdin, output), says)
-        os.close(says)
-        line = os.read(hears, 100).decode()
-        os.close(hears)
+            _become(request, (stdin, output), writes)
+        os.close(writes)
+        line = os.read(reads, 100).decode()
+        os.close(reads)
         return line
 
     def reap(self) -> bool:
-        """Bury the dead. Whether children are left."""
+        """Wait for all ended children. Whether other children are left."""
         while (ended := _reap()) is not None:
             if ended[0] == self.program:
                 self.code = ended[1]
@@ -245,14 +245,14 @@ class _Tree:
         return True
 
     def note(self, left_s: float) -> float:
-        """Remember who is there, where that matters. Returns how long one may sleep, in seconds."""
+        """Note the living processes, if there is no reaper. Returns how long the caller may sleep, in seconds."""
         if self._reaper:
             return left_s
         self._seen.update({each.pid: each.started for each in self.members()})
         return min(left_s, _LOOK_S)
 
     def members(self) -> list[Process]:
-        """All that live, but for us."""
+        """All living processes of the tree, without us."""
         if self._reaper:
             return descendants({os.getpid()})
         table = processes()
@@ -262,13 +262,13 @@ class _Tree:
         return [table[pid] for pid in roots | grouped | below if pid in table and not table[pid].dead]
 
     def end(self, bell: int, grace_s: float) -> int:
-        """Ask, then kill, until none is left. Returns how many could not be ended."""
+        """Send SIGTERM, then SIGKILL, until none is left. Returns how many could not be ended."""
         if self._is_empty():
             return 0
         if grace_s:
             targets = self.members()
             send_signal(targets, signal.SIGTERM)
-            send_signal(targets, signal.SIGCONT)  # a stopped one would not hear it
+            send_signal(targets, signal.SIGCONT)  # a stopped process would not receive it
             self._wait(bell, grace_s)
         until = time.monotonic() + END_MAX_S
         while not self._is_empty() and time.monotonic() < until:
@@ -280,14 +280,14 @@ class _Tree:
         return not self.reap() and (self._reaper or not self.members())
 
     def _wait(self, bell: int, limit_s: float) -> None:
-        """Until all are dead, or for `limit_s` seconds."""
+        """Wait until all are dead, or for `limit_s` seconds."""
         until = time.monotonic() + limit_s
         while not self._is_empty() and (left_s := until - time.monotonic()) > 0:
             select.select([bell], [], [], left_s if self._reaper else min(left_s, 0.05))
             _drain(bell)
 
     def _kill(self) -> None:
-        """Without a reaper a dead parent hides its children: stop all before any dies."""
+        """Kill all. Without a reaper, a dead parent hides its children, so all are stopped before any is killed."""
         if not self._reaper:
             send_signal(self.members(), signal.SIGSTOP)
             self.note(0)
@@ -295,7 +295,7 @@ class _Tree:
 
 
 def _reap() -> tuple[int, int] | None:
-    """A child that ended, and its code (-N for signal N). None where none did."""
+    """A child that has ended, and its code (-N for signal N). None if there is none."""
     try:
         pid, status = os.waitpid(-1, os.WNOHANG)
     except ChildProcessError:
@@ -303,8 +303,8 @@ def _reap() -> tuple[int, int] | None:
     return (pid, os.waitstatus_to_exitcode(status)) if pid else None
 
 
-def _become(request: Request, files: tuple[int, int], says: int) -> None:
-    """Turn this process, a fresh fork, into the program. Does not return."""
+def _become(request: Request, files: tuple[int, int], writes: int) -> None:
+    """Turn this process, a new fork, into the program. Does not return."""
     what = "start"
     try:
         argv, cwd, env, _ = request
@@ -318,19 +318,19 @@ def _become(request: Request, files: tuple[int, int], says: int) -> None:
         _reset_signals()
         os.execvpe(argv[0], argv, env)
     except OSError as error:
-        os.write(says, b"failed %s %d" % (what.encode(), error.errno or 0))
+        os.write(writes, b"failed %s %d" % (what.encode(), error.errno or 0))
     finally:
         os._exit(_EXEC_FAILED)
 
 
 def _die_with_parent() -> None:
-    """Should somebody kill the supervisor itself, at least the program goes at once."""
+    """If somebody kills the supervisor, at least the program ends at once."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _reset_signals() -> None:
-    """What is ignored stays ignored over exec, and Python and we ignore some."""
+    """Restore default handlers: ignored signals stay ignored across exec, and Python and we ignore some."""
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         with suppress(OSError):
             signal.signal(number, signal.SIG_DFL)

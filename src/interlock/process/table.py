@@ -1,9 +1,9 @@
-"""The process table: who is there, who came of whom, and who is still the same.
+"""The process table: which processes exist, their parents, and whether a pid is still the same process.
 
-Rule: standard library alone, because the supervisor imports it and must start fast.
+Rule: only the standard library, because the supervisor imports this module and must start fast.
 """
 
-# pathlib alone would double the supervisor's start time.
+# pathlib alone would double the start time of the supervisor.
 # ruff: noqa: PTH110, PTH208
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 
 class Process(NamedTuple):
-    """One line of the process table. `cpu_s` includes children that were waited for; `started` tells a pid
-    from the same pid later on."""
+    """One line of the process table. `cpu_s` includes children that were waited for. `started` distinguishes a process
+    from a later one with the same pid."""
 
     pid: int
     parent: int
@@ -25,7 +25,7 @@ class Process(NamedTuple):
 
 
 def processes() -> dict[int, Process]:
-    """Every process that can be seen, by pid."""
+    """Every visible process, by pid."""
     if not os.path.exists("/proc/self/stat"):
         return _ps("-ax")
     found = (process(int(name)) for name in os.listdir("/proc") if name.isdigit())
@@ -33,7 +33,7 @@ def processes() -> dict[int, Process]:
 
 
 def process(pid: int) -> Process | None:
-    """The process `pid`, None where there is none. One that only waits to be reaped is `dead`."""
+    """The process `pid`; None if there is none. A zombie is `dead`."""
     if not os.path.exists("/proc/self/stat"):
         return _ps("-p", str(pid)).get(pid)
     try:
@@ -42,7 +42,7 @@ def process(pid: int) -> Process | None:
         return None
     try:
         text = os.read(file, 4096)
-    except OSError:  # it ended in between
+    except OSError:  # it ended meanwhile
         return None
     finally:
         os.close(file)
@@ -50,7 +50,7 @@ def process(pid: int) -> Process | None:
 
 
 def descendants(roots: set[int], skip: frozenset[int] = frozenset()) -> list[Process]:
-    """All below `roots`, without them and without the trees of `skip`. Parents come before children."""
+    """All processes below `roots`, without `roots` and without the trees of `skip`. Parents come before children."""
     children: dict[int, list[Process]] = {}
     for each in processes().values():
         children.setdefault(each.parent, []).append(each)
@@ -67,14 +67,14 @@ def descendants(roots: set[int], skip: frozenset[int] = frozenset()) -> list[Pro
 
 
 def send_signal(targets: list[Process], number: int) -> None:
-    """To each that is still there and ours."""
+    """Send a signal to each process that still exists and is ours."""
     for each in targets:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(each.pid, number)
 
 
 def _parse_stat(pid: int, text: bytes) -> Process | None:
-    """proc_pid_stat(5): the name is in brackets and may hold anything, so fields count from the last one."""
+    """proc_pid_stat(5): the name is in brackets and may contain anything, so fields count from the last bracket."""
     fields = text[text.rfind(b")") + 2 :].split()
     if len(fields) < 20:
         return None
@@ -84,7 +84,7 @@ def _parse_stat(pid: int, text: bytes) -> Process | None:
 
 
 def _ps(*which: str) -> dict[int, Process]:
-    import subprocess  # slow to import, and needed on macOS alone
+    import subprocess  # slow to import, and needed only on macOS
 
     columns = "pid=,ppid=,pgid=,state=,time=,lstart="
     with subprocess.Popen(["/bin/ps", *which, "-o", columns], stdout=subprocess.PIPE, text=True) as ps:
@@ -93,7 +93,7 @@ def _ps(*which: str) -> dict[int, Process]:
     for line in lines:
         pid, parent, group, state, cpu, started = line.split(None, 5)
         found[int(pid)] = Process(int(pid), int(parent), int(group), state[0] == "Z", _seconds(cpu), started.strip())
-    found.pop(ps.pid, None)  # it sees itself
+    found.pop(ps.pid, None)  # it lists itself
     return found
 
 

@@ -1,4 +1,4 @@
-"""The values of a supervised program: what to start, under which bounds, and how it ended."""
+"""A supervised program: what to start, its limits, and how it ended."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from pathlib import Path
 
 
 class How(StrEnum):
-    """Why a supervised program is no longer there."""
+    """How a supervised program ended."""
 
-    EXITED = "exited"  # by itself, or by a signal that was not ours
+    EXITED = "exited"  # by itself, or by a signal that we did not send
     TIMED_OUT = "timed_out"
     IDLE = "idle"
     CANCELLED = "cancelled"
-    NOT_FOUND = "not_found"  # it never started: no such program, or it may not be executed
+    NOT_FOUND = "not_found"  # it did not start: no such program, or it is not executable
 
 
 @dataclass(frozen=True, slots=True)
 class Supervised:
-    """An untrusted program and its bounds.
+    """An untrusted program and its limits.
 
-    `env` is complete: nothing is added but PWD. `log` receives stdout and stderr merged, at most about
-    `log_bytes_max` bytes of it (first and last part). Changes below `watch` count as life; an
-    `idle_timeout_s` of 0 is none. `secrets` are values that reach neither the log nor anybody else.
+    `env` is complete: only PWD is added. `log` receives stdout and stderr merged, at most about `log_bytes_max` bytes
+    (the first and the last part). File changes below `watch` count as activity; an `idle_timeout_s` of 0 means no
+    timeout. `secrets` are masked in the log and everywhere else.
     """
 
     argv: tuple[str, ...]
@@ -41,10 +41,10 @@ class Supervised:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How it ended. `code` is the exit code, -N for signal N, None where we ended it or it never began.
+    """How the program ended. `code` is the exit code, -N for signal N, None if we ended it or it did not start.
 
-    `took_s` is the program's own time, without the clearing away. `tail` is the end of the output
-    (at most 64 KiB); for NOT_FOUND it names the program.
+    `took_s` is the time of the program itself, without the cleanup. `tail` is the end of the output (at most 64 KiB);
+    for NOT_FOUND it names the program.
     """
 
     how: How
@@ -52,12 +52,3 @@ class Finished:
     took_s: float
     truncated: bool
     tail: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Captured:
-    """What a short trusted call printed. `code` is -N where signal N ended it."""
-
-    code: int
-    out: bytes
-    err: bytes

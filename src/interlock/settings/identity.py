@@ -17,7 +17,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from interlock.ports import InfrastructureError
-from interlock.ports.disk import put_file, put_first, remove_left
+from interlock.ports.disk import put_file, put_first, remove_stale
 from interlock.settings.paths import Paths, RepositoryPaths, repository_key
 
 ID_FILE = "interlock-id"  # in the common git directory
@@ -57,7 +57,7 @@ class Identity:
         """Record the path of the repository, and give it an id if it has none: from now on it has data. Called too when
         a run of a moved repository is driven or answered, but not by verbs that only look: the repository could be a
         copy. A git directory that cannot be written gets no id, and its folder is found by the path alone."""
-        remove_left(self.common_dir / ID_FILE)
+        remove_stale(self.common_dir / ID_FILE)
         made = self.known or _give_id(self.common_dir)
         if made and _has(self.common_dir, made):  # it may have been moved meanwhile
             _record(self.paths.root, made, self.common_dir)
@@ -214,7 +214,7 @@ def _anew(root: Path) -> str:
 def _record(root: Path, known: str, common_dir: Path) -> None:
     if _recorded(root) == (known, str(common_dir)):
         return
-    remove_left(root / _RECORD)
+    remove_stale(root / _RECORD)
     with suppress(OSError):  # if the folder cannot be written, the journal reports it
         put_file(root / _RECORD, os.fsencode(f"{known} {common_dir}\n"))
 

@@ -79,7 +79,7 @@ def log(request: Request) -> Response:
         raise UsageError("offset: expected a number of bytes")
     offset = int(given)
     over = made.phase is not AttemptPhase.WORKING
-    checkout = None if over else site.app.workspaces.place_of(view.id, made.id)
+    checkout = None if over else site.app.workspaces.checkout_root(view.id, made.id)
     text, end = _piece(log_path(checkout), offset) if checkout is not None else ("", offset)
     return _json(run=view.id, log={"text": text, "next_offset": end, "over": over})
 

@@ -1,13 +1,12 @@
-"""Workspaces: a private store that no agent writes, places made from it, and candidates read back as files.
+"""Workspaces: a private store that no agent writes, checkouts made from it, and candidates read back as files.
 
-Rule: what an agent leaves is data. No git of ours ever runs on it.
+Rule: what an agent leaves is data. Interlock never runs git on it.
 """
 
 from interlock.workspaces.base import Base
 from interlock.workspaces.gc import Collected, DiskUsage
-from interlock.workspaces.git import check_version
-from interlock.workspaces.identity import identities_in
+from interlock.workspaces.git import check_version, identities_in
+from interlock.workspaces.git_workspaces import GitWorkspaces
 from interlock.workspaces.storage import base_ref
-from interlock.workspaces.store import GitWorkspaces
 
 __all__ = ["Base", "Collected", "DiskUsage", "GitWorkspaces", "base_ref", "check_version", "identities_in"]

@@ -1,24 +1,29 @@
-"""What a tree only points to: submodules and Git LFS files, laid in from the user's checkout.
+"""Contents that a tree only points to: submodules and Git LFS files, copied from the user's checkout without git-lfs.
 
-Rule: exactly the content that the tree names, whatever the user's checkout has on top; what is not to be had is
-said before the run starts. A submodule's commit is imported into the store, like a base.
+Rule: a checkout gets exactly the content that the tree names, whatever the user has changed. Missing content is
+reported before the run starts. A submodule's commit is imported into the store, like a base.
+
+Rule: the store keeps the content of LFS files of the working tree, since these may change. Delivery copies it to the
+folder of git-lfs; otherwise nobody could check out or push the branch.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
-from interlock.ports import InfrastructureError, UsageError
-from interlock.workspaces import base, layout, lfs, trees
+from interlock.ports import InfrastructureError, UsageError, disk
+from interlock.ports.disk import disk_error
+from interlock.workspaces import base, layout, storage, trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.git import Git, Trust
 from interlock.workspaces.layout import CheckoutIndex
-from interlock.workspaces.objects import CHUNK, Objects, disk_trouble
-from interlock.workspaces.scan import shown
+from interlock.workspaces.objects import CHUNK, Objects
+from interlock.workspaces.snapshot import printable
 from interlock.workspaces.trees import Listing
 
 _POINTER_MAX = 1024
@@ -27,7 +32,7 @@ _NESTED_MAX = 8
 
 
 class Contents:
-    """Finds and lays in what trees of one repository point to."""
+    """Finds the contents that trees of one repository point to, and writes them into checkouts."""
 
     def __init__(self, store: Path, objects: Objects, origin: Callable[[], Origin], environ: Mapping[str, str]) -> None:
         self._store = store
@@ -42,53 +47,53 @@ class Contents:
         missing = [*self._missing_submodules(listing, self._origin().worktree, b"", 0)]
         for path, sha256 in self.pointers(tree).items():
             if self._content(path, sha256) is None:
-                missing.append(f"{shown(path)}: its content is not here: run `git lfs pull`")
+                missing.append(f"{printable(path)}: its content is not here: run `git lfs pull`")
         if missing:
             more = "" if len(missing) <= _MISSING_MAX else f"\n  … and {len(missing) - _MISSING_MAX} more"
             raise UsageError("the base is not complete here:\n  " + "\n  ".join(missing[:_MISSING_MAX]) + more)
 
     def pointers(self, tree: str) -> dict[bytes, str]:
-        """Files that Git LFS keeps, with the sha256 of their content. Empty where no attribute says filter=lfs."""
+        """Files in Git LFS, with the sha256 of their content. Empty if no attribute says filter=lfs."""
         if tree not in self._pointers:
             self._pointers[tree] = self._find_pointers(self._objects.listing(tree))
         return self._pointers[tree]
 
-    def lay_in(self, tree: str, into: Path, laid: CheckoutIndex) -> None:
-        """Fill a checkout of `tree`. Raises UsageError where something is missing."""
+    def write_into(self, tree: str, into: Path, index: CheckoutIndex) -> None:
+        """Write the contents into a checkout of `tree`. Raises UsageError if any is missing."""
         listing = self._objects.listing(tree)
         for path, sha256 in self.pointers(tree).items():
-            self._lay_pointer(path, sha256, into, laid, trees.get(listing, path))
-        self._lay_submodules(listing, into, b"", laid, 0)
+            self._write_pointer(path, sha256, into, index, trees.get(listing, path))
+        self._write_submodules(listing, into, b"", index, 0)
 
-    def give(self, tree: str) -> None:
-        """Let the user's git-lfs have what pointers of the working tree stand for. Raises InfrastructureError."""
+    def export_lfs(self, tree: str) -> None:
+        """Copy LFS contents that the store keeps to the user's git-lfs folder. Raises InfrastructureError."""
         for sha256 in self.pointers(tree).values():
-            place, kept = lfs.place_of(self._lfs, sha256), lfs.kept(self._store, sha256)
-            if kept and not place.exists():
-                lfs.give(self._objects, kept, place)
+            path, blob = lfs_path(self._lfs, sha256), content_blob(self._store, sha256)
+            if blob and not path.exists():
+                put_content(self._objects, blob, path)
 
     @cached_property
     def _lfs(self) -> Path:
         origin = self._origin()
-        return lfs.folder_of(Git(self._environ, origin.git_dir, trust=Trust.USER), origin.common_dir)
+        return lfs_folder(Git(self._environ, origin.git_dir, trust=Trust.USER), origin.common_dir)
 
-    def _lay_submodules(self, listing: Listing, into: Path, prefix: bytes, laid: CheckoutIndex, depth: int) -> None:
+    def _write_submodules(self, listing: Listing, into: Path, prefix: bytes, index: CheckoutIndex, depth: int) -> None:
         for path, oid in _submodules(listing):
             if self._objects.look(oid) is None:
                 self.check_submodule(prefix + path, oid, self._origin().worktree, depth)
             inner = self._objects.listing(self._objects.commit(oid).tree)
             below = into / os.fsdecode(path)
-            found = layout.lay_out(self._objects, inner, below)
+            found = layout.write_tree(self._objects, inner, below)
             inside = {prefix + path + b"/" + name: entry.oid for name, entry in trees.leaves(inner)}
-            laid.inner.update({name: blob for name, blob in inside.items() if name not in laid.inner})
-            laid.seen.update({prefix + path + b"/" + name: status for name, status in found.seen.items()})
-            self._lay_submodules(inner, below, prefix + path + b"/", laid, depth + 1)
+            index.inner.update({name: blob for name, blob in inside.items() if name not in index.inner})
+            index.stats.update({prefix + path + b"/" + name: status for name, status in found.stats.items()})
+            self._write_submodules(inner, below, prefix + path + b"/", index, depth + 1)
 
     def check_submodule(self, path: bytes, oid: str, worktree: Path | None, depth: int) -> None:
-        """Import a submodule's commit. Raises UsageError where it is not to be had."""
+        """Import a submodule's commit. Raises UsageError if it is not available."""
         problem = self._import(path, oid, worktree)
         if problem or depth > _NESTED_MAX:
-            raise UsageError(problem or f"{shown(path)}: submodules nested deeper than {_NESTED_MAX}")
+            raise UsageError(problem or f"{printable(path)}: submodules nested deeper than {_NESTED_MAX}")
 
     def _missing_submodules(self, listing: Listing, worktree: Path | None, prefix: bytes, depth: int) -> list[str]:
         missing: list[str] = []
@@ -102,18 +107,18 @@ class Contents:
         return missing
 
     def _import(self, path: bytes, oid: str, worktree: Path | None) -> str:
-        """Empty where it went well, else what is wrong."""
-        mend = f"run `git submodule update --init --recursive -- {shown(path)}`"
+        """Import a submodule's commit. Returns what is wrong, empty if nothing is."""
+        mend = f"run `git submodule update --init --recursive -- {printable(path)}`"
         if worktree is None:
-            return f"{shown(path)}: a submodule, and the repository is bare: run from a checkout"
+            return f"{printable(path)}: a submodule, and the repository is bare: run from a checkout"
         folder = worktree / os.fsdecode(path)
         if not (folder / ".git").exists():
-            return f"{shown(path)}: the submodule is not checked out: {mend}"
+            return f"{printable(path)}: the submodule is not checked out: {mend}"
         try:
             origin = base.find(folder, self._environ, oid)
             base.import_commit(self._store, origin, self._environ)
         except UsageError:
-            return f"{shown(path)}: the submodule does not have commit {oid[:12]}: {mend}"
+            return f"{printable(path)}: the submodule does not have commit {oid[:12]}: {mend}"
         return ""
 
     def _find_pointers(self, listing: Listing) -> dict[bytes, str]:
@@ -124,14 +129,14 @@ class Contents:
         small = {oid for oid, size in self._objects.sizes(set(files.values())).items() if size <= _POINTER_MAX}
         found = {}
         for path, oid in files.items():
-            match = lfs.POINTER.fullmatch(self._objects.read(oid)) if oid in small else None
+            match = POINTER.fullmatch(self._objects.read(oid)) if oid in small else None
             if match:
                 found[path] = match[1].decode()
         return found
 
     def _lfs_file(self, path: bytes, sha256: str) -> Path | None:
-        """Where the content lies: in the user's LFS folder, or in the user's checkout."""
-        there = lfs.place_of(self._lfs, sha256)
+        """The file with the content, in the user's LFS folder or checkout; None if there is none."""
+        there = lfs_path(self._lfs, sha256)
         if there.is_file():
             return there
         worktree = self._origin().worktree
@@ -143,19 +148,19 @@ class Contents:
         return file
 
     def _content(self, path: bytes, sha256: str) -> Iterator[bytes] | None:
-        """What a pointer stands for, None where it is not to be had."""
+        """The content of a pointer; None if it is not available."""
         file = self._lfs_file(path, sha256)
         if file is not None:
             return _chunks(file)
-        kept = lfs.kept(self._store, sha256)
-        return lfs.content(self._objects, kept) if kept else None
+        blob = content_blob(self._store, sha256)
+        return blob_chunks(self._objects, blob) if blob else None
 
-    def _lay_pointer(
-        self, path: bytes, sha256: str, into: Path, laid: CheckoutIndex, entry: trees.Entry | None
+    def _write_pointer(
+        self, path: bytes, sha256: str, into: Path, index: CheckoutIndex, entry: trees.Entry | None
     ) -> None:
         content = self._content(path, sha256)
         if content is None:
-            raise UsageError(f"{shown(path)}: its content is not here: run `git lfs pull`")
+            raise UsageError(f"{printable(path)}: its content is not here: run `git lfs pull`")
         target = into / os.fsdecode(path)
         mode = 0o777 if entry is not None and entry.mode == trees.PROGRAM else 0o666
         digest = hashlib.sha256()
@@ -165,11 +170,11 @@ class Contents:
                 for chunk in content:
                     digest.update(chunk)
                     file.write(chunk)
-            laid.seen[path] = layout.seen(target.lstat())
+            index.stats[path] = layout.file_stat(target.lstat())
         except OSError as error:
-            raise disk_trouble(target, error) from error
+            raise disk_error(target, error) from error
         if digest.hexdigest() != sha256:
-            raise InfrastructureError(f"{shown(path)}: its content is damaged: run `git lfs fsck`", permanent=True)
+            raise InfrastructureError(f"{printable(path)}: its content is damaged: run `git lfs fsck`", permanent=True)
 
 
 def _submodules(listing: Listing) -> list[tuple[bytes, str]]:
@@ -185,3 +190,70 @@ def _chunks(path: Path) -> Iterator[bytes]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# --- Git LFS ---------------------------------------------------------------------------------
+
+
+_VERSION = b"version https://git-lfs.github.com/spec/v1"
+POINTER = re.compile(  # the specification of Git LFS, version 1
+    re.escape(_VERSION) + rb"\n(?:ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\nsize (\d+)\n"
+)
+
+
+def write_pointers(store: Path, objects: Objects, oids: Mapping[bytes, str]) -> dict[bytes, str]:
+    """Write the pointer of each file and keep its content in the store. Returns the pointers' blobs by path. A file
+    that is a pointer already stays as it is. Raises InfrastructureError."""
+    found = {path: _pointer_digest(objects, oid) for path, oid in oids.items()}
+    contents = {sha256: oids[path] for path, (sha256, _) in found.items() if sha256}
+    if contents:
+        storage.flush(store / "objects")
+    for sha256, oid in contents.items():
+        storage.create_ref(store, storage.contents_ref(sha256), oid)
+    return {path: _pointer_blob(objects, *found[path]) if found[path][0] else oid for path, oid in oids.items()}
+
+
+def content_blob(store: Path, sha256: str) -> str:
+    """The blob of the store with this content; empty if there is none."""
+    return storage.read_ref(store, storage.contents_ref(sha256)) or ""
+
+
+def blob_chunks(objects: Objects, oid: str) -> Iterator[bytes]:
+    """The content of a blob, in chunks."""
+    for _, chunks in objects.stream([oid]):
+        yield from chunks
+
+
+def lfs_folder(git: Git, common_dir: Path) -> Path:
+    """The folder of the user's git-lfs. `git` uses the user's configuration, which may name another folder."""
+    storage_path = git.call("config", "-z", "--get", "lfs.storage", codes=range(256)).out.partition(b"\0")[0]
+    return common_dir / (os.fsdecode(storage_path) or "lfs") / "objects"
+
+
+def lfs_path(folder: Path, sha256: str) -> Path:
+    """The path of a content in the folder of git-lfs."""
+    return folder / sha256[:2] / sha256[2:4] / sha256
+
+
+def put_content(objects: Objects, oid: str, path: Path) -> None:
+    """Copy a blob of the store to a path of git-lfs. Raises InfrastructureError."""
+    try:
+        disk.make_folder(path.parent)
+        disk.put_file(path, blob_chunks(objects, oid), mode=0o644)
+    except OSError as error:
+        raise disk_error(path, error) from error
+
+
+def _pointer_digest(objects: Objects, oid: str) -> tuple[str, int]:
+    """The sha256 and size of a blob. The digest is empty if the blob is a pointer or empty."""
+    digest, size, begin = hashlib.sha256(), 0, b""
+    for _, chunks in objects.stream([oid]):
+        for chunk in chunks:
+            digest.update(chunk)
+            size += len(chunk)
+            begin = begin or chunk[: len(_VERSION)]
+    return ("" if begin == _VERSION or not size else digest.hexdigest()), size
+
+
+def _pointer_blob(objects: Objects, sha256: str, size: int) -> str:
+    return objects.write("blob", _VERSION + f"\noid sha256:{sha256}\nsize {size}\n".encode())

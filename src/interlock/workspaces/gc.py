@@ -1,6 +1,6 @@
-"""Collecting what nobody needs any more, and telling what is on the disk.
+"""Garbage collection, and the disk usage.
 
-Rule: everything younger than a day stays, and whatever a live ref reaches.
+Rule: everything younger than a day stays, and everything that a live ref reaches.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from interlock.ports import InfrastructureError
-from interlock.process import end_left
-from interlock.workspaces import storage, synced
+from interlock.ports import InfrastructureError, disk
+from interlock.process import end_supervised
+from interlock.workspaces import storage
 from interlock.workspaces.git import Git
 from interlock.workspaces.removal import remove
 
@@ -25,9 +25,9 @@ _TEMPORARY = re.compile(r"tmp_|worktree-|ref-")
 
 @dataclass(frozen=True, slots=True)
 class GcPolicy:
-    """What to spare. A live ref that ends in a slash stands for all below it: refs/interlock/RUN/ for a run.
+    """What to keep. A live ref that ends in a slash stands for all refs below it: refs/interlock/RUN/ for a run.
 
-    A live `refs/bases/COMMIT` spares an imported base; and while anything is live, so is what pointers stand for.
+    A live `refs/bases/COMMIT` keeps an imported base. While any ref is live, so are the contents of LFS pointers.
     """
 
     live_refs: tuple[str, ...]
@@ -46,78 +46,78 @@ class GcPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What was removed: bytes on the disk, objects, refs, and places with their folders. `stays` says what could not
-    be, and why."""
+    """What was removed: bytes on the disk, objects, refs, and checkouts. `stays` says what could not be removed, and
+    why."""
 
     bytes: int = 0
     objects: int = 0
     refs: int = 0
-    places: int = 0
+    checkouts: int = 0
     stays: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DiskUsage:
-    """Bytes on the disk: objects of the store, packs for throw-away repositories, what setup made, places."""
+    """Bytes on the disk: objects of the store, packs for checkouts, output of setup, checkouts."""
 
     objects: int
-    kits: int
+    packs: int
     setups: int
-    places: int
+    checkouts: int
 
 
-def collect(git: Git, store: Path, places: Sequence[Path], wish: GcPolicy) -> Collected:
-    """Remove refs, objects, kits, setups and places that are old and not live."""
+def collect(git: Git, store: Path, folders: Sequence[Path], policy: GcPolicy) -> Collected:
+    """Remove refs, objects, packs, setups and checkouts that are old and not live. `folders` hold the checkouts."""
     if not storage.exists(store):
         return Collected()
-    before = sum(_all(usage(store, places)))
-    gone, stays = _places(places, wish)
+    before = sum(_total(usage(store, folders)))
+    gone, stays = _checkouts(folders, policy)
     with storage.locked(store):
-        refs = _refs(store, wish)
+        refs = _refs(store, policy)
         for name in ("kits", "setup", "tmp"):
-            old = sorted(_old(storage.own(store, name), wish), key=_says_that_another_is_whole, reverse=True)
+            old = sorted(_old(storage.own(store, name), policy), key=_says_that_another_is_whole, reverse=True)
             stays += _removed(old)
-        synced.sync_tree(store)  # a ref that came back would name what was pruned
+        disk.sync_tree(store)  # else a removed ref could come back and name a pruned object
         objects = _count(git)
-        _prune(git, store, wish)
-        left = _count(git)
-    after = sum(_all(usage(store, places)))
-    return Collected(max(0, before - after), max(0, objects - left), refs, gone, tuple(stays))
+        _prune(git, store, policy)
+        remaining = _count(git)
+    after = sum(_total(usage(store, folders)))
+    return Collected(max(0, before - after), max(0, objects - remaining), refs, gone, tuple(stays))
 
 
-def foresee(git: Git, store: Path, places: Sequence[Path], wish: GcPolicy) -> Collected:
-    """What `collect` would remove, with nothing removed. Bytes and objects are upper bounds: an object in a pack is
-    taken for old when the pack is."""
+def preview(git: Git, store: Path, folders: Sequence[Path], policy: GcPolicy) -> Collected:
+    """What `collect` would remove; nothing is removed. Bytes and objects are upper bounds: an object in a pack counts
+    as old if the pack is old."""
     if not storage.exists(store):
         return Collected()
-    old = [path for name in ("kits", "setup", "tmp") for path in _old(storage.own(store, name), wish)]
-    roots = list(_old_places(places, wish))
-    refs = list(_old_refs(store, wish))
-    objects, size = _unneeded(git, store, {str(path.relative_to(store)) for path in refs}, wish)
+    old = [path for name in ("kits", "setup", "tmp") for path in _old(storage.own(store, name), policy)]
+    roots = list(_old_checkouts(folders, policy))
+    refs = list(_old_refs(store, policy))
+    objects, size = _unneeded(git, store, {str(path.relative_to(store)) for path in refs}, policy)
     files = sum(_size(path) for path in (*old, *roots))
     return Collected(size + files, objects, len(refs), len(roots))
 
 
-def usage(store: Path, places: Sequence[Path]) -> DiskUsage:
-    """Bytes on the disk; 0 for what is not there. `places` are the folders that hold them."""
+def usage(store: Path, folders: Sequence[Path]) -> DiskUsage:
+    """Bytes on the disk; 0 for what does not exist. `folders` hold the checkouts."""
     own = (storage.own(store, name) for name in ("kits", "setup"))
     kits, setups = (_size(folder) for folder in own)
-    return DiskUsage(_size(store / "objects"), kits, setups, sum(map(_size, places)))
+    return DiskUsage(_size(store / "objects"), kits, setups, sum(map(_size, folders)))
 
 
 def _says_that_another_is_whole(path: Path) -> bool:
-    """Such a file goes before what it speaks of."""
+    """Whether the file says that another one is complete. It is removed before that one."""
     return path.suffix in (".whole", ".idx")
 
 
-def _all(used: DiskUsage) -> tuple[int, ...]:
-    return used.objects, used.kits, used.setups, used.places
+def _total(used: DiskUsage) -> tuple[int, ...]:
+    return used.objects, used.packs, used.setups, used.checkouts
 
 
-def _refs(store: Path, wish: GcPolicy) -> int:
-    """Remove refs that are old and not live. Bases of live refs are parents of theirs, and stay as objects."""
+def _refs(store: Path, policy: GcPolicy) -> int:
+    """Remove refs that are old and not live. Bases of live refs are parents of their commits: the objects stay."""
     removed = 0
-    for path in _old_refs(store, wish):
+    for path in _old_refs(store, policy):
         path.unlink()
         removed += 1
     for folder in sorted((path for path in (store / "refs").rglob("*") if path.is_dir()), reverse=True):
@@ -126,26 +126,26 @@ def _refs(store: Path, wish: GcPolicy) -> int:
     return removed
 
 
-def _old_refs(store: Path, wish: GcPolicy) -> Iterator[Path]:
+def _old_refs(store: Path, policy: GcPolicy) -> Iterator[Path]:
     for path in [path for path in (store / "refs").rglob("*") if path.is_file()]:
-        if not wish.spares(str(path.relative_to(store))) and path.stat().st_mtime < wish.before:
+        if not policy.spares(str(path.relative_to(store))) and path.stat().st_mtime < policy.before:
             yield path
 
 
-def _places(places: Sequence[Path], wish: GcPolicy) -> tuple[int, list[str]]:
-    """How many were removed, and why others were not."""
-    roots = list(_old_places(places, wish))
+def _checkouts(folders: Sequence[Path], policy: GcPolicy) -> tuple[int, list[str]]:
+    """Remove old checkouts. Returns how many were removed, and why others were not."""
+    roots = list(_old_checkouts(folders, policy))
     for root in roots:
-        end_left(root)
+        end_supervised(root)
     stays = _removed(roots)
-    for folder in [*(below for one in places for below in one.glob("*")), *places[1:]]:
+    for folder in [*(below for one in folders for below in one.glob("*")), *folders[1:]]:
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
     return len(roots) - len(stays), stays
 
 
 def _removed(paths: Sequence[Path]) -> list[str]:
-    """Remove each of them; those that stay, in words."""
+    """Remove each of the paths. Returns messages about those that cannot be removed."""
     stays = []
     for path in paths:
         try:
@@ -155,49 +155,49 @@ def _removed(paths: Sequence[Path]) -> list[str]:
     return stays
 
 
-def _old_places(places: Sequence[Path], wish: GcPolicy) -> Iterator[Path]:
-    """Places of runs are folders of attempts; those of gates (`gate-` in earlier versions) and setups lie beside
-    them."""
-    for root in [root for folder in places for glob in _ROOTS for root in folder.glob(glob)]:
-        run = root.parent.name if root.parent not in places else ""
-        if not (run and wish.spares(f"refs/interlock/{run}/x")) and root.lstat().st_mtime < wish.before:
+def _old_checkouts(folders: Sequence[Path], policy: GcPolicy) -> Iterator[Path]:
+    """Checkouts of attempts are in a folder for each run. Those of gates (`gate-` in earlier versions) and setups are
+    beside these folders."""
+    for root in [root for folder in folders for glob in _ROOTS for root in folder.glob(glob)]:
+        run = root.parent.name if root.parent not in folders else ""
+        if not (run and policy.spares(f"refs/interlock/{run}/x")) and root.lstat().st_mtime < policy.before:
             yield root
 
 
-def _old(folder: Path, wish: GcPolicy) -> list[Path]:
-    return [path for path in folder.glob("*") if path.lstat().st_mtime < wish.before]
+def _old(folder: Path, policy: GcPolicy) -> list[Path]:
+    return [path for path in folder.glob("*") if path.lstat().st_mtime < policy.before]
 
 
-def _unneeded(git: Git, store: Path, gone: set[str], wish: GcPolicy) -> tuple[int, int]:
-    """How many old objects no other ref than `gone` reaches, and their bytes."""
+def _unneeded(git: Git, store: Path, gone: set[str], policy: GcPolicy) -> tuple[int, int]:
+    """The number and bytes of old objects that only the refs in `gone` reach, or none."""
     listed = git.call("for-each-ref", "--format=%(refname)").out.decode("utf-8", "surrogateescape").split("\n")
     kept = "".join(f"{ref}\n" for ref in listed if ref and ref not in gone)
     walk = ("rev-list", "--objects", "--no-object-names", "--stdin")
     needed = set(git.call(*walk, stdin=os.fsencode(kept)).out.decode().split()) if kept else set()
     format_ = "--batch-check=%(objectname) %(objectsize:disk)"
     known = git.call("cat-file", "--batch-all-objects", format_).out.decode().splitlines()
-    sizes = [int(size) for oid, size in map(str.split, known) if oid not in needed and _is_old(store, oid, wish)]
+    sizes = [int(size) for oid, size in map(str.split, known) if oid not in needed and _is_old(store, oid, policy)]
     return len(sizes), sum(sizes)
 
 
-def _is_old(store: Path, oid: str, wish: GcPolicy) -> bool:
+def _is_old(store: Path, oid: str, policy: GcPolicy) -> bool:
     try:
-        return (store / "objects" / oid[:2] / oid[2:]).stat().st_mtime < wish.before
+        return (store / "objects" / oid[:2] / oid[2:]).stat().st_mtime < policy.before
     except OSError:  # in a pack
         packs = [pack.stat().st_mtime for pack in (store / "objects" / "pack").glob("*.pack")]
-        return min(packs, default=0.0) < wish.before
+        return min(packs, default=0.0) < policy.before
 
 
-def _prune(git: Git, store: Path, wish: GcPolicy) -> None:
+def _prune(git: Git, store: Path, policy: GcPolicy) -> None:
     for lock in ("shallow.lock", "gc.pid"):
-        (store / lock).unlink(missing_ok=True)  # nobody else is at work while we hold the store
-    expire = f"@{int(wish.before)}"
+        (store / lock).unlink(missing_ok=True)  # stale: we hold the lock of the store
+    expire = f"@{int(policy.before)}"
     git.call("repack", "-q", "-A", "-d", f"--unpack-unreachable={expire}")
     git.call("prune", f"--expire={expire}")
 
 
 def _count(git: Git) -> int:
-    """Objects of the store, each once."""
+    """The number of objects in the store."""
     return git.call("cat-file", "--batch-all-objects", "--batch-check=%(objecttype)").out.count(b"\n")
 
 

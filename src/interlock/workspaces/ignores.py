@@ -1,12 +1,17 @@
-"""What `.gitignore` files say of a path, by the rules of gitignore(5). No input or output.
+"""Paths that stay out of a candidate: ignored by `.gitignore`, by the rules of gitignore(5), or caches of tools.
 
-Rule: the patterns come from an accepted tree and never from the folder that is looked at, so that an
-agent cannot hide a file by ignoring it. (A new folder that ignores all of itself is `caches`' to know.)
+Rule: the patterns come from an accepted tree and never from the folder that is read, so an agent cannot hide a file by
+ignoring it.
+
+Rule: only new paths can be caches, never those of the accepted input. A folder may mark itself as a cache: whatever is
+left out is gone, so no gate, no later stage and no delivery ever sees it.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +19,7 @@ from functools import lru_cache
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """One line of a `.gitignore`, ready to match paths relative to its folder."""
+    """One line of a `.gitignore`. It matches paths relative to the folder of that file."""
 
     regex: re.Pattern[bytes]
     negated: bool
@@ -28,7 +33,7 @@ class Ignores:
         self._patterns = {folder: tuple(parsed(content)) for folder, content in files.items()}
 
     def matches(self, path: bytes, *, is_folder: bool) -> bool:
-        """Whether `path` itself is ignored. One below an ignored folder is too, which the caller knows."""
+        """Whether `path` itself is ignored. The caller must also leave out what is below an ignored folder."""
         for folder in _folders_of(path):
             patterns = self._patterns.get(folder)
             if not patterns:
@@ -75,7 +80,7 @@ def _without_trailing_blanks(line: bytes) -> bytes:
 
 @lru_cache(maxsize=4096)
 def _translated(glob: bytes) -> bytes | None:
-    """The glob as a regular expression, None where it can never match."""
+    """The glob as a regular expression; None if it can never match."""
     out = b""
     at = 0
     while at < len(glob):
@@ -160,8 +165,57 @@ def _member(glob: bytes, at: int) -> tuple[bytes, int] | None:
 
 
 def _folders_of(path: bytes) -> Iterable[bytes]:
-    """The folders above `path`, the deepest first: its `.gitignore` has the last word."""
+    """The folders above `path`, the deepest first: its `.gitignore` takes precedence."""
     while b"/" in path:
         path = path.rpartition(b"/")[0]
         yield path
     yield b""
+
+
+# --- caches ----------------------------------------------------------------------------------
+
+
+_FOLDERS = frozenset({
+    b"__pycache__", b".pytest_cache", b".ruff_cache", b".mypy_cache", b".pyre", b".pytype", b".hypothesis", b".nox",
+    b".tox", b".nyc_output", b".eslintcache", b".turbo", b".parcel-cache", b".gradle",
+})  # fmt: skip
+_FILES = re.compile(rb"\.coverage(\..+\.\d+\..+)?|\.eslintcache|\.stylelintcache|\.dmypy\.json|\.testmondata.*")
+_TAG = b"Signature: 8a477f597d28d172789f06886806bc55"  # https://bford.info/cachedir/
+_MARKER_MAX = 4096  # bytes
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def is_cache(parent: int, name: bytes, *, is_folder: bool) -> bool:
+    """Whether `name` in the open folder `parent` is a known cache, or a folder that marks itself as one, with a
+    `CACHEDIR.TAG` or a `.gitignore` that ignores everything in it."""
+    if not is_folder:
+        return _FILES.fullmatch(name) is not None
+    if name in _FOLDERS:
+        return True
+    try:
+        folder = os.open(name, _FOLDER_FLAGS, dir_fd=parent)
+    except OSError:
+        return False  # the walk reports what is wrong with it
+    try:
+        return _read(folder, b"CACHEDIR.TAG").startswith(_TAG) or _ignores_all(_read(folder, b".gitignore"))
+    finally:
+        os.close(folder)
+
+
+def _ignores_all(content: bytes) -> bool:
+    lines = {line.strip() for line in content.split(b"\n")}
+    return b"*" in lines and not any(line.startswith(b"!") for line in lines)
+
+
+def _read(folder: int, name: bytes) -> bytes:
+    """The content of a small regular file; empty for anything else."""
+    try:
+        fd = os.open(name, _FILE_FLAGS, dir_fd=folder)
+    except OSError:
+        return b""
+    try:
+        status = os.fstat(fd)
+        return os.read(fd, _MARKER_MAX) if stat.S_ISREG(status.st_mode) and status.st_size <= _MARKER_MAX else b""
+    finally:
+        os.close(fd)

@@ -1,7 +1,11 @@
-"""Plain checkouts: lay a tree's files out, and put them back.
+"""The files of a checkout: write and restore a tree's files, and place the paths of setup among them.
 
-Another kind of checkout (an overlay over a template) would replace this, and `removal`. Rule: content goes byte
-for byte, without filters, in both directions.
+Another kind of checkout (an overlay over a template) would replace this module and `removal`.
+
+Rule: contents are written byte for byte, without filters.
+
+Rule: the output of setup replaces the tree's files at its paths and is never merged with them, so a tool never comes
+from a candidate. Nothing is written, moved or removed through a symbolic link.
 """
 
 # Paths are bytes here, which pathlib cannot hold.
@@ -11,54 +15,61 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import stat
+import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from interlock.core.pipeline import Setup
+from interlock.ports import InfrastructureError
+from interlock.ports.disk import disk_error
+from interlock.process import capture
 from interlock.workspaces import trees
-from interlock.workspaces.objects import Objects, disk_trouble
+from interlock.workspaces.objects import Objects
 from interlock.workspaces.removal import is_folder, remove
 from interlock.workspaces.trees import Entry, Listing
 
-_TICK_NS = 20_000_000  # coarsest clock of a file system in use, but for those that keep whole seconds only
+_TICK_NS = 20_000_000  # the coarsest clock of common file systems, except those that store whole seconds
 _COARSE_NS = 2_000_000_000
 
-Seen = tuple[int, int, int, int, int]  # mode, size, mtime, ctime (ns), inode
+FileStat = tuple[int, int, int, int, int]  # mode, size, mtime, ctime (ns), inode
 
 
 @dataclass(slots=True)
 class CheckoutIndex:
-    """What a checkout looked like when it was handed over, to see cheaply what has changed since.
+    """The state of a checkout when it was handed over, to find changes cheaply.
 
-    A file is unchanged where mode, size, times and inode are. An agent can set the mtime back but not the
-    ctime; files whose ctime is too close to `until_ns` are read in any case.
+    A file is unchanged if its mode, size, times and inode are. An agent can reset the mtime but not the ctime; files
+    whose ctime is too close to `until_ns` are always read.
     """
 
-    seen: dict[bytes, Seen] = field(default_factory=dict)
+    stats: dict[bytes, FileStat] = field(default_factory=dict)
     until_ns: int = 0
-    inner: dict[bytes, str] = field(default_factory=dict)  # files of submodules, and the blobs that they are
-    left: frozenset[bytes] = frozenset()  # what setup and carry left, relative to the root
-    replaced: frozenset[bytes] = frozenset()  # where what setup made stands in place of what the tree has
+    inner: dict[bytes, str] = field(default_factory=dict)  # files of submodules, with their blobs
+    setup_files: frozenset[bytes] = frozenset()  # paths of setup and carried files, relative to the root
+    replaced: frozenset[bytes] = frozenset()  # paths where the output of setup replaces the tree's files
 
     def unchanged(self, path: bytes, now: os.stat_result) -> bool:
-        return self.seen.get(path) == seen(now) and now.st_ctime_ns < self.until_ns
+        return self.stats.get(path) == file_stat(now) and now.st_ctime_ns < self.until_ns
 
     def is_replaced(self, path: bytes) -> bool:
-        """Whether a tracked file of this path is not the tree's here, but setup's or not there."""
+        """Whether setup replaces the tree's file at this path, or it does not exist because of that."""
         return bool(self.replaced) and any(path == at or path.startswith(at + b"/") for at in self.replaced)
 
 
-def seen(status: os.stat_result) -> Seen:
+def file_stat(status: os.stat_result) -> FileStat:
     return status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
-def lay_out(objects: Objects, listing: Listing, tree: Path) -> CheckoutIndex:
+def write_tree(objects: Objects, listing: Listing, tree: Path) -> CheckoutIndex:
     """Write the files of `listing` into the empty folder `tree`; submodules become empty folders.
 
     Raises InfrastructureError (disk full, an object is missing).
     """
-    laid = CheckoutIndex()
+    index = CheckoutIndex()
     root = os.fsencode(tree)
     try:
         for folder in sorted(listing):
@@ -72,27 +83,28 @@ def lay_out(objects: Objects, listing: Listing, tree: Path) -> CheckoutIndex:
                 os.mkdir(root + b"/" + path)
             else:
                 files.append((path, entry))
-        _write_files(objects, root, files, laid)
-        _write_links(objects, root, links, laid)
+        _write_files(objects, root, files, index)
+        _write_links(objects, root, links, index)
     except OSError as error:
-        raise disk_trouble(tree, error) from error
-    return laid
+        raise disk_error(tree, error) from error
+    return index
 
 
-def lay_again(objects: Objects, paths: Iterable[tuple[bytes, Entry]], tree: Path, laid: CheckoutIndex) -> None:
-    """Put files back as the tree has them, whatever lies there now."""
+def rewrite_files(objects: Objects, paths: Iterable[tuple[bytes, Entry]], tree: Path, index: CheckoutIndex) -> None:
+    """Write files again as the tree has them, whatever exists at their paths."""
     root = os.fsencode(tree)
     wanted = list(paths)
     for path, _ in wanted:
         _make_way(root, path)
-    _write_files(objects, root, [item for item in wanted if item[1].mode != trees.LINK], laid)
-    _write_links(objects, root, [item for item in wanted if item[1].mode == trees.LINK], laid)
+    _write_files(objects, root, [item for item in wanted if item[1].mode != trees.LINK], index)
+    _write_links(objects, root, [item for item in wanted if item[1].mode == trees.LINK], index)
 
 
-def hand_over(laid: CheckoutIndex) -> None:
-    """From here on somebody else may write. What was written within the last tick cannot be told by its times."""
-    whole = all(status[3] % 1_000_000_000 == 0 for status in laid.seen.values())
-    laid.until_ns = time.time_ns() - (_COARSE_NS if whole else _TICK_NS)
+def hand_over(index: CheckoutIndex) -> None:
+    """Call this before an agent or gate may write. Files written within the last clock tick must be read to compare
+    them."""
+    whole = all(status[3] % 1_000_000_000 == 0 for status in index.stats.values())
+    index.until_ns = time.time_ns() - (_COARSE_NS if whole else _TICK_NS)
 
 
 def _make_way(root: bytes, path: bytes) -> None:
@@ -106,7 +118,7 @@ def _make_way(root: bytes, path: bytes) -> None:
     remove(root + b"/" + path)
 
 
-def _write_files(objects: Objects, root: bytes, files: list[tuple[bytes, Entry]], laid: CheckoutIndex) -> None:
+def _write_files(objects: Objects, root: bytes, files: list[tuple[bytes, Entry]], index: CheckoutIndex) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     contents = objects.stream(entry.oid for _, entry in files)
     for (path, entry), (_, chunks) in zip(files, contents, strict=True):
@@ -114,21 +126,89 @@ def _write_files(objects: Objects, root: bytes, files: list[tuple[bytes, Entry]]
         try:
             for chunk in chunks:
                 write_all(fd, chunk)
-            laid.seen[path] = seen(os.fstat(fd))
+            index.stats[path] = file_stat(os.fstat(fd))
         finally:
             os.close(fd)
 
 
-def _write_links(objects: Objects, root: bytes, links: list[tuple[bytes, Entry]], laid: CheckoutIndex) -> None:
+def _write_links(objects: Objects, root: bytes, links: list[tuple[bytes, Entry]], index: CheckoutIndex) -> None:
     contents = objects.stream(entry.oid for _, entry in links) if links else ()
     for (path, _), (_, chunks) in zip(links, contents, strict=True):
         target = b"".join(chunks)
         os.symlink(target, root + b"/" + path)
-        laid.seen[path] = seen(os.lstat(root + b"/" + path))
+        index.stats[path] = file_stat(os.lstat(root + b"/" + path))
 
 
 def write_all(fd: int, content: bytes) -> None:
-    """os.write until all of it is written."""
+    """Write all of `content`."""
     written = os.write(fd, content)
     while written < len(content):
         written += os.write(fd, content[written:])
+
+
+# --- paths in a checkout ---------------------------------------------------------------------
+
+
+class MisplacedPath(Exception):
+    """A path of setup, or of a carried file, is not allowed. The text says why."""
+
+
+def setup_paths(setups: Sequence[Setup]) -> frozenset[bytes]:
+    """The paths of setup, relative to the root."""
+    return frozenset(os.fsencode(path.strip("/")) for setup in setups for path in setup.paths)
+
+
+def clear_path(tree: Path, path: str) -> Path:
+    """Remove whatever exists at `path` in the checkout `tree`, and return its full path. Raises MisplacedPath."""
+    target = path_within(tree, path)
+    remove(target)
+    return target
+
+
+def path_within(tree: Path, path: str) -> Path:
+    """`tree/path`. Each folder above it is a real folder or does not exist. Raises MisplacedPath."""
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if not parts or ".." in parts or parts[0] == ".git":
+        raise MisplacedPath(f"{path!r} is not a path below the root of the checkout: correct `paths`")
+    at = tree
+    for part in parts[:-1]:
+        at /= part
+        try:
+            mode = at.lstat().st_mode
+        except FileNotFoundError:
+            break
+        if not stat.S_ISDIR(mode):
+            what = "a symbolic link" if stat.S_ISLNK(mode) else "not a folder"
+            where = at.relative_to(tree)
+            raise MisplacedPath(f"{where} is {what}, and {path} must be below it: make {where} a folder")
+    return tree.joinpath(*parts)
+
+
+def take_path(tree: Path, path: str, into: Path) -> None:
+    """Move the output of setup at `path` to the same path below `into`. Raises MisplacedPath and OSError."""
+    source, target = path_within(tree, path), into / path
+    if not source.exists() and not source.is_symlink():
+        raise MisplacedPath(f"the command did not create {source.name}, which `paths` names")
+    if source.is_symlink() and not source.resolve().is_relative_to(tree.resolve()):
+        raise MisplacedPath(f"{path} is a symbolic link out of the checkout: let setup create a file or a folder there")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(source, target)
+
+
+def put_path(made: Path, path: str, tree: Path, environ: Mapping[str, str]) -> None:
+    """Replace `path` in the checkout with the output of setup. Raises MisplacedPath, InfrastructureError."""
+    if (made / path).exists() or (made / path).is_symlink():
+        copy_tree(made / path, clear_path(tree, path), environ)
+
+
+def copy_tree(source: Path, target: Path, environ: Mapping[str, str]) -> None:
+    """Copy with modes, times and symlinks. The copy shares no file with the source; `target` must not exist. Raises
+    InfrastructureError."""
+    clone = ["-cRp"] if sys.platform == "darwin" else ["-a", "--reflink=auto", "-T"]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(target, error) from error
+    done = capture(["cp", *clone, "--", str(source), str(target)], env=environ, timeout_s=1800)
+    if done.code:
+        raise InfrastructureError(f"{target}: cannot be copied: {done.err.decode(errors='replace').strip()[-500:]}")

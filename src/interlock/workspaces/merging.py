@@ -1,9 +1,12 @@
-"""Joining accepted commits of the store into one input. Rule: the same arguments, the same commit.
+"""Merge accepted commits of the store into one input, and a proposal with its base.
 
-What becomes of each path follows from the two sides and their merge base; git merges the contents of files that
-both changed, and nothing else, for it would take a file for a renamed one and move what a side never touched. Each
-merge is then compared with the sides again: what one of them alone changed is as that side left it. What cannot
-be marked in a file is named for a decision.
+Rule: the same arguments give the same commit. The result for each path follows from the two sides and their merge base.
+git merges only the contents of files that both sides changed: a merge of whole trees by git could detect a rename that
+did not happen, and move a file that no side touched. Each merge is then checked against its sides: what only one side
+changed must be as that side left it. A conflict that markers in a file cannot show is named for a decision.
+
+Rule: nothing is guessed. A path of a proposal that cannot be merged, or whose merge depends on the choice of the merge
+base, is a conflict.
 """
 
 from __future__ import annotations
@@ -13,9 +16,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from interlock.core.conflicts import Side, SideChange, Undecided
-from interlock.ports import InfrastructureError, Merged, Stamp
+from interlock.ports import InfrastructureError, Merged, Stamp, UsageError
 from interlock.workspaces import trees
-from interlock.workspaces.compare import ancestors, write_commit
+from interlock.workspaces.base import Base
+from interlock.workspaces.commits import ancestors, write_commit
 from interlock.workspaces.git import Git
 from interlock.workspaces.objects import Objects
 from interlock.workspaces.trees import Entry, Listing
@@ -26,19 +30,19 @@ _UNSETTLED = b"Several merge bases, and they are in conflict here.\n"
 _PLAIN = Stamp("interlock: merge base", 0)
 _SHOWN_MAX = 5
 
-_Differences = Mapping[bytes, tuple[Entry | None, Entry | None]]  # by path: what was in the base, and what is
+_Differences = Mapping[bytes, tuple[Entry | None, Entry | None]]  # by path: the entry in the base, and the entry now
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A commit to merge and the stage that it is of."""
+    """A commit to merge, and its stage."""
 
     commit: str
     name: str = ""
 
 
 def merge(git: Git, objects: Objects, heads: Sequence[Head], stamp: Stamp) -> Merged:
-    """Merged pairwise in order, without those that another one holds already; a single one is itself."""
+    """Merge pairwise in order, without heads that another head contains. A single head is its own merge."""
     first, *others = _independent(objects, heads)
     current, so_far = first, [first]
     conflicts: dict[bytes, None] = {}
@@ -61,7 +65,7 @@ def merge(git: Git, objects: Objects, heads: Sequence[Head], stamp: Stamp) -> Me
 
 
 def _independent(objects: Objects, heads: Sequence[Head]) -> list[Head]:
-    """Each commit once, without those that come before another one."""
+    """Each commit once, without ancestors of other ones."""
     each = list({head.commit: head for head in reversed(heads)}.values())[::-1]
     if len(each) == 1:
         return each
@@ -83,7 +87,7 @@ class _Pair:
     conflicts: Mapping[bytes, str]
 
     def mode_clash(self, path: bytes) -> bool:
-        """Whether both set the mode of a file, and not alike."""
+        """Whether both sides changed the mode of a file, to different values."""
         (was, our), (_, their) = self.ours[path], self.theirs[path]
         if our is None or their is None or our.mode == their.mode:
             return False
@@ -105,8 +109,8 @@ def _merged(git: Git, objects: Objects, our: Head, their: Head) -> _Pair:
 
 
 def _base(git: Git, objects: Objects, ours: str, theirs: str) -> str:
-    """The tree that both are compared with. Of several it is their merge, and what they left in conflict is there
-    as no side has it: so both have changed it, and settle nothing silently."""
+    """The tree that both sides are compared with. Several merge bases are merged. A path in conflict among them gets a
+    content that no side has, so that both sides count as changing it and nothing is resolved silently."""
     found = git.call("merge-base", "--all", ours, theirs, codes=(0, 1)).out.decode().split()
     if not found:
         raise InfrastructureError(f"{ours[:12]} and {theirs[:12]} have no commit in common", permanent=True)
@@ -122,7 +126,7 @@ def _base(git: Git, objects: Objects, ours: str, theirs: str) -> str:
 
 
 def _is_taken(listing: Listing, path: bytes) -> bool:
-    """Whether there is a folder, or a file above."""
+    """Whether the path is a folder, or below a file."""
     return path in listing or any(_leaf(listing, above) for above in _above(path))
 
 
@@ -133,8 +137,8 @@ def _above(path: bytes) -> Iterator[bytes]:
 def _edits(
     ours: _Differences, theirs: _Differences, contents: Mapping[bytes, _Content], conflicts: Mapping[bytes, str]
 ) -> dict[bytes, Entry | None]:
-    """What makes our tree the merge: what they alone changed, and the contents of both. What is in conflict stays
-    as it is ours, or as it is theirs where we have none; a file gives way to a folder."""
+    """The edits that turn our tree into the merge: changes of their side alone, and merged contents. A path in conflict
+    stays as in ours, or as in theirs if ours has none; a file makes way for a folder."""
     edits: dict[bytes, Entry | None] = {path: now for path, (_, now) in theirs.items() if path not in ours}
     edits |= {path: now for path, (_, now) in theirs.items() if path in ours and ours[path][1] is None}
     edits |= {path: content.entry for path, content in contents.items()}
@@ -147,7 +151,7 @@ def _edits(
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """What git made of a file that both changed."""
+    """git's merge of a file that both sides changed."""
 
     entry: Entry
     conflict: bool
@@ -156,7 +160,7 @@ class _Content:
 def _contents(
     git: Git, objects: Objects, ours: _Differences, theirs: _Differences, names: tuple[str, str]
 ) -> dict[bytes, _Content]:
-    """The files that both changed, merged by git in trees that hold these and nothing else."""
+    """The files that both sides changed, merged by git in trees that contain only these."""
     paths = [path for path in ours.keys() & theirs.keys() if _is_of_contents(ours[path][1], theirs[path][1])]
     if not paths:
         return {}
@@ -168,8 +172,8 @@ def _contents(
         tree = objects.write_edited(empty, {path: side[path][1] for path in paths})
         sides.append(write_commit(objects, tree, (root,), _PLAIN))
     args = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", *sides)
-    tree, *said = git.call(*args, codes=(0, 1)).out.decode("utf-8", "surrogateescape").split("\0")
-    listing, marked = objects.listing(tree), {path.encode("utf-8", "surrogateescape") for path in said if path}
+    tree, *paths_marked = git.call(*args, codes=(0, 1)).out.decode("utf-8", "surrogateescape").split("\0")
+    listing, marked = objects.listing(tree), {path.encode("utf-8", "surrogateescape") for path in paths_marked if path}
     found = {}
     for path in paths:
         entry = _leaf(listing, path)
@@ -190,14 +194,14 @@ def _is_file(entry: Entry | None) -> bool:
 
 
 def _labelled(objects: Objects, oid: str, sides: Sequence[str], names: Sequence[str]) -> str:
-    """The file with the stages' names in its markers."""
+    """The file with the names of stages in its markers."""
     content = before = objects.read(oid)
     for sign, side, name in zip((b"<<<<<<<", b">>>>>>>"), sides, names, strict=True):
         content = re.sub(b"(?m)^%b %b" % (sign, side.encode()), b"%b %b" % (sign, name.encode()), content)
     return oid if content == before else objects.write("blob", content)
 
 
-# --- what is in conflict ------------------------------------------------------------------------
+# --- conflicts ----------------------------------------------------------------------------------
 
 
 def _conflicts(ours: _Differences, theirs: _Differences, contents: Mapping[bytes, _Content]) -> dict[bytes, str]:
@@ -211,14 +215,14 @@ def _conflicts(ours: _Differences, theirs: _Differences, contents: Mapping[bytes
 
 
 def _in_the_way(files: _Differences, others: _Differences) -> set[bytes]:
-    """Files that one side wrote where the other one wrote something below."""
+    """Files of one side at paths that are folders in the other."""
     written = {path for path, (_, now) in files.items() if now is not None}
     below = (path for path, (_, now) in others.items() if now is not None)
     return {above for path in below for above in _above(path) if above in written}
 
 
 def _kind(our: Entry | None, their: Entry | None, content: _Content | None) -> str:
-    """What keeps two changes of a path from being one, as git calls it; empty where nothing does."""
+    """The kind of conflict between two changes of a path, in git's terms; empty if there is none."""
     if content is not None and our is not None and their is not None:
         if not content.conflict:
             return ""
@@ -232,11 +236,11 @@ def _kind(our: Entry | None, their: Entry | None, content: _Content | None) -> s
     return "symlink" if our.mode == their.mode else "distinct types"
 
 
-# --- the second rule ----------------------------------------------------------------------------
+# --- the check of a merge -----------------------------------------------------------------------
 
 
 def _check(our: Head, their: Head, pair: _Pair, made: _Differences) -> None:
-    """Raises InfrastructureError where a path is not as the only side that changed it left it."""
+    """Raises InfrastructureError if a path that only one side changed is not as that side left it."""
     wrong = []
     for path in (pair.ours.keys() | pair.theirs.keys() | made.keys()) - pair.conflicts.keys():
         was = _leaf(pair.base, path)
@@ -257,7 +261,7 @@ def _is_right(was: Entry | None, our: Entry | None, their: Entry | None, now: En
     if our in (their, was) or their == was:
         return now == (their if our == was else our)
     if was is None or our is None or their is None or now is None:
-        return False  # neither merged by content nor in conflict
+        return False  # neither merged nor in conflict
     mode = our.mode if their.mode == was.mode else their.mode
     oids = {our.oid, their.oid} - {was.oid}
     return now.mode == mode and (len(oids) > 1 or now.oid in (oids or {was.oid}))
@@ -268,7 +272,7 @@ def _leaf(listing: Listing, path: bytes) -> Entry | None:
     return None if entry is None or entry.mode == trees.FOLDER else entry
 
 
-# --- what is to be decided ----------------------------------------------------------------------
+# --- decisions ----------------------------------------------------------------------------------
 
 
 def _undecided(objects: Objects, pair: _Pair, path: bytes, heads: Sequence[Head]) -> Undecided:
@@ -284,7 +288,7 @@ def _undecided(objects: Objects, pair: _Pair, path: bytes, heads: Sequence[Head]
 
 
 def _did(was: Entry | None, listing: Listing, path: bytes) -> SideChange | None:
-    """What a side did to the path; None where it left it alone."""
+    """What a side did to the path; None if it did not change it."""
     if path in listing:
         return SideChange.FOLDER
     now = _leaf(listing, path)
@@ -296,14 +300,14 @@ def _did(was: Entry | None, listing: Listing, path: bytes) -> SideChange | None:
 
 
 def _both(first: Undecided, second: Undecided) -> Undecided:
-    """A path in conflict twice: between the first two, and of these with a third."""
+    """A path with two conflicts: between the first two heads, and between these and a third one."""
     sides = {side.stage: side for side in (*second.sides, *first.sides)}
     kind = first.kind if first.kind == second.kind else f"{first.kind}, {second.kind}"
     return Undecided(first.path, kind, tuple(sides.values()))
 
 
 def _as_left(objects: Objects, tree: str, undecided: Undecided, marked: bool) -> Undecided:
-    """With what the merge left there: which stages have it so, or how else it is."""
+    """The conflict with a description of the merged path: which stages have it so, or what else it is."""
     path = undecided.path.encode("utf-8", "surrogateescape")
     merged = objects.listing(tree)
     now = _leaf(merged, path)
@@ -323,3 +327,37 @@ def _as_left(objects: Objects, tree: str, undecided: Undecided, marked: bool) ->
 
 def _text(path: bytes) -> str:
     return path.decode("utf-8", "surrogateescape")
+
+
+# --- proposals -------------------------------------------------------------------------------
+
+
+_STAMP = Stamp("interlock: the proposal merged with its base", 0)
+
+
+def merge_bases(user: Git, onto: Base, proposed: str) -> tuple[str, ...]:
+    """The merge bases of both. Raises UsageError if there are none."""
+    found = user.call("merge-base", "--all", onto.commit, proposed, codes=(0, 1)).out.decode().split()
+    if not found:
+        raise UsageError(
+            f"{onto.ref} and {proposed[:12]} have no commit in common here: fetch the whole history"
+            " (`git fetch --unshallow`, `fetch-depth: 0`, `GIT_DEPTH: 0`)"
+        )
+    return tuple(sorted(found))
+
+
+def merge_proposal(git: Git, objects: Objects, onto: Base, proposal: Base, bases: tuple[str, ...]) -> Merged:
+    """The merge, as a commit with both as parents. The store has no history, so each merge base in turn is used as
+    their only parent."""
+    found = [_merged_from(git, objects, (onto.tree, proposal.tree), each) for each in bases]
+    first = objects.listing(found[0].tree)
+    differing = (path for one in found[1:] for path in trees.differences(first, objects.listing(one.tree)))
+    apart = tuple(path.decode("utf-8", "surrogateescape") for path in differing)
+    conflicts = tuple(sorted({*apart, *(path for one in found for path in one.conflicts)}))
+    commit = write_commit(objects, found[0].tree, (onto.commit, proposal.commit), _STAMP)
+    return Merged(commit, found[0].tree, conflicts)
+
+
+def _merged_from(git: Git, objects: Objects, sides: tuple[str, str], base: str) -> Merged:
+    heads = [Head(write_commit(objects, tree, (base,), _STAMP)) for tree in sides]
+    return merge(git, objects, heads, _STAMP)

@@ -1,8 +1,8 @@
-"""The store's objects: read through one long-lived git, written by ourselves.
+"""The objects of the store. A long-lived git reads them; this module writes them.
 
-Rule: an object is complete and on the disk before its name is; a kill at any moment leaves the store whole.
-A loose object is `KIND SIZE NUL CONTENT`, zlib-compressed (git's gitformat documentation); writing it here
-saves a process for each. Objects that are already there are made young again, as git does, for gc's sake.
+Rule: an object is complete and on the disk before its name is, so a kill at any moment does not damage the store.
+A loose object is `KIND SIZE NUL CONTENT`, zlib-compressed (git's gitformat documentation); writing it here saves a
+process for each. The time of an object that exists already is updated, as git does, so that gc keeps it.
 """
 
 from __future__ import annotations
@@ -19,21 +19,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interlock.ports import InfrastructureError, UsageError
-from interlock.process.dialogue import Dialogue
+from interlock.ports.disk import disk_error, make_folder, put_file, sync_files, sync_many, write_temporary
+from interlock.process.programs import Dialogue
 from interlock.workspaces import trees
 from interlock.workspaces.git import Git
-from interlock.workspaces.synced import make_folder, put_file, sync_files, sync_many, write_temporary
 from interlock.workspaces.trees import Listing
 
 CHUNK = 1 << 20
-_AHEAD = 256  # questions asked before the first answer is read; fits a pipe
-_LISTED_MAX = 400_000  # entries kept in memory, over all listings
-_ELSEWHERE = "name another folder in INTERLOCK_STATE_HOME or INTERLOCK_CACHE_HOME"
+_AHEAD = 256  # requests sent before the first answer is read; they fit in a pipe
+_LISTED_MAX = 400_000  # entries in memory, of all listings
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What we read of a commit object."""
+    """The parts of a commit object that we read."""
 
     oid: str
     tree: str
@@ -80,7 +79,7 @@ class Objects:
     def stream(self, oids: Iterable[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
         """Each object's kind and its content in chunks, in order. Raises MissingObject.
 
-        The one who iterates must not fail in between for a reason that is not passed on: answers would be lost.
+        An exception of the caller during the iteration must reach this generator; otherwise answers are lost.
         """
         wanted = list(oids)
         with self._dialogue() as dialogue:
@@ -97,11 +96,11 @@ class Objects:
 
     def read(self, oid: str) -> bytes:
         """An object's content. Raises MissingObject."""
-        (content,) = [b"".join(chunks) for _, chunks in self.stream([oid])]  # to its end, or git is ended with it
+        (content,) = [b"".join(chunks) for _, chunks in self.stream([oid])]  # to its end, so that git keeps running
         return content
 
     def verify(self, oids: Sequence[str]) -> None:
-        """Read them all. Raises InfrastructureError where one is missing, or not what its name says."""
+        """Read all of them. Raises InfrastructureError if one is missing or does not match its id."""
         sizes = self.sizes(oids)
         for oid, (kind, chunks) in zip(oids, self.stream(oids), strict=True):
             digest = hashlib.new(self.algorithm, f"{kind} {sizes[oid]}\0".encode())
@@ -111,7 +110,7 @@ class Objects:
                 raise InfrastructureError(f"object {oid} is damaged")
 
     def look(self, oid: str) -> tuple[str, int] | None:
-        """Kind and size in bytes, None where there is no such object."""
+        """Kind and size in bytes; None if there is no such object."""
         with self._dialogue() as dialogue:
             dialogue.ask(f"info {oid}\n".encode())
             try:
@@ -131,13 +130,13 @@ class Objects:
         return found
 
     def commit(self, oid: str) -> Commit:
-        """Raises MissingObject where the store has no `oid`, UsageError where it is no commit."""
+        """Raises MissingObject if the store has no `oid`, UsageError if it is not a commit."""
         content = self.read(oid)
         head, _, message = content.partition(b"\n\n")
         fields = [line.partition(b" ") for line in head.split(b"\n") if not line.startswith(b" ")]
         trees_ = [value.decode() for name, _, value in fields if name == b"tree"]
         if not trees_:
-            raise UsageError(f"{oid} is no commit")
+            raise UsageError(f"{oid} is not a commit")
         parents = tuple(value.decode() for name, _, value in fields if name == b"parent")
         who = {name: value.decode(errors="replace") for name, _, value in fields}
         text = message.decode(errors="replace")
@@ -154,7 +153,7 @@ class Objects:
         return listing
 
     def keep_listing(self, tree: str, listing: Listing) -> None:
-        """Keep a listing in memory, and forget the oldest ones beyond the bound."""
+        """Keep a listing in memory, and drop the oldest ones beyond the bound."""
         with self._lock:
             self._listed[tree] = listing, sum(map(len, listing.values()))
             while len(self._listed) > 1 and sum(size for _, size in self._listed.values()) > _LISTED_MAX:
@@ -171,9 +170,9 @@ class Objects:
         return oid
 
     def write_file(self, fd: int, size: int, known: str = "") -> str:
-        """Store an open file of `size` bytes as a blob, unless it is the `known` one, which is there.
+        """Store an open file of `size` bytes as a blob, unless it is the blob `known`, which exists.
 
-        Raises OSError where the file changes meanwhile.
+        Raises OSError if the file changes meanwhile.
         """
         oid = self.name_of(fd, size)
         if oid != known and not self._freshened(oid):
@@ -181,14 +180,14 @@ class Objects:
         return oid
 
     def name_of(self, fd: int, size: int) -> str:
-        """The id that an open file of `size` bytes has as a blob. Raises OSError where it changes meanwhile."""
+        """The id of an open file of `size` bytes as a blob. Raises OSError if the file changes meanwhile."""
         digest = hashlib.new(self.algorithm, f"blob {size}\0".encode())
         for chunk in _contents(fd, size):
             digest.update(chunk)
         return digest.hexdigest()
 
     def write_edited(self, tree: str, edits: dict[bytes, trees.Entry | None]) -> str:
-        """`tree` with leaves put in or taken out (None). Returns the new tree's id."""
+        """`tree` with leaves added, replaced or removed (None). Returns the id of the new tree."""
         if not edits:
             return tree
         listing = self.listing(tree)
@@ -199,7 +198,7 @@ class Objects:
 
     @contextlib.contextmanager
     def batch(self) -> Iterator[None]:
-        """What this thread writes within is on the disk and to be read at the end of it, at once and not before."""
+        """Objects that this thread writes in the block are synced together. They can be read after it, not before."""
         batch: dict[str, Path] = {}
         self._batches.now, self._batches.met = batch, set()
         try:
@@ -225,7 +224,7 @@ class Objects:
         try:
             yield dialogue
         except BaseException:
-            dialogue.close()  # answers that nobody will read are still in the pipe
+            dialogue.close()  # unread answers are still in the pipe
             raise
         with self._lock:
             self._idle.append(dialogue)
@@ -247,8 +246,8 @@ class Objects:
         return listing
 
     def _freshened(self, oid: str) -> bool:
-        """Whether it is there already. Then it is made young, and its name is on the disk in time, too: who wrote it
-        may not have come that far."""
+        """Whether the object exists. If so, update its time and sync its name, since its writer may not have done so
+        yet."""
         batch: dict[str, Path] | None = getattr(self._batches, "now", None)
         if batch is not None and oid in batch:
             return True
@@ -271,12 +270,12 @@ class Objects:
                 batch[oid] = write_temporary(self._folder, chunks, prefix="tmp_obj_")
                 return
             make_folder(path.parent)
-            put_file(path, chunks, prefix="tmp_obj_")
+            put_file(path, chunks, mode=0o444, prefix="tmp_obj_")
         except OSError as error:
-            raise disk_trouble(path, error) from error
+            raise disk_error(path, error) from error
 
     def _settle(self, batch: Mapping[str, Path]) -> None:
-        """Onto the disk, then under their names, and these onto the disk."""
+        """Sync the objects, rename them, and sync the names."""
         try:
             sync_many(self._folder, batch.values())
             for oid, temporary in batch.items():
@@ -285,19 +284,7 @@ class Objects:
                 temporary.replace(path)
             sync_many(self._folder, self._batches.met | {self.loose(oid).parent for oid in batch})
         except OSError as error:
-            raise disk_trouble(self._folder, error) from error
-
-
-def disk_trouble(path: Path | str, error: OSError) -> InfrastructureError:
-    """What to raise where the disk fails."""
-    mend = {
-        errno.ENOSPC: "the disk is full: make room",
-        errno.EDQUOT: "the quota is used up: make room",
-        errno.EROFS: f"the file system is read-only: mount it writable, or {_ELSEWHERE}",
-        errno.EACCES: f"no permission: mend its rights, or {_ELSEWHERE}",
-    }
-    said = mend.get(error.errno or 0, error.strerror or str(error))
-    return InfrastructureError(f"{path}: {said}", permanent=error.errno in (errno.EROFS, errno.EACCES))
+            raise disk_error(self._folder, error) from error
 
 
 def commit_object(tree: str, parents: Sequence[str], author: str, committer: str, message: str) -> bytes:

@@ -1,7 +1,7 @@
-"""Publishing: a commit of ours as a branch at a remote of the user's, and its removal.
+"""Publish a commit as a branch at a remote of the user, and remove that branch.
 
-Rule: the branch is created, or is there already as it would be; what somebody else put there is never overwritten,
-and the user's repository does not change, not even its remote-tracking branches.
+Rule: a branch is created, or exists already with the same commit. A branch of somebody else is never overwritten. The
+user's repository does not change, not even its remote-tracking branches.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interlock.ports import InfrastructureError, UsageError
+from interlock.workspaces.delivery import alternates_entry
 from interlock.workspaces.git import Git, complaint
-from interlock.workspaces.quarantine import listed
 
 _PUSH = ("push", "--quiet", "--no-verify", "--no-signed", "--recurse-submodules=no")  # no program but the transport's
 _REFUSED = ("stale info", "[rejected]", "[remote rejected]")
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """What is published: `commit` as `branch` of `remote`."""
+class Publication:
+    """`commit` is published as `branch` of `remote`."""
 
     commit: str
     remote: str
@@ -31,34 +31,34 @@ class Notice:
         return f"refs/heads/{self.branch}"
 
 
-def publish(git: Git, store: Path, notice: Notice) -> str:
-    """Push, and return the remote's address. `git` is the user's own on their repository. Raises UsageError,
+def publish(git: Git, store: Path, publication: Publication) -> str:
+    """Push, and return the remote's address. `git` uses the user's configuration. Raises UsageError,
     InfrastructureError."""
-    address = _address(git, notice.remote)
-    lease = f"--force-with-lease={notice.ref}:"  # it has to be new, or at this very commit
-    borrowed = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": listed(store / "objects")}
-    words = (*_PUSH, "--no-follow-tags", lease, address, f"{notice.commit}:{notice.ref}")
+    address = _address(git, publication.remote)
+    lease = f"--force-with-lease={publication.ref}:"  # the branch must be new, or at this commit
+    borrowed = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": alternates_entry(store / "objects")}
+    words = (*_PUSH, "--no-follow-tags", lease, address, f"{publication.commit}:{publication.ref}")
     done = git.call(*words, codes=range(256), extra=borrowed)
     if done.code:
-        raise _not_pushed(notice, complaint(done))
+        raise _not_pushed(publication, complaint(done))
     return address
 
 
-def withdraw(git: Git, notice: Notice) -> None:
-    """Delete the branch where it is still ours; one that is gone already is fine."""
-    address = _address(git, notice.remote)
-    lease = f"--force-with-lease={notice.ref}:{notice.commit}"
-    done = git.call(*_PUSH, lease, address, f":{notice.ref}", codes=range(256))
-    if done.code == 0 or _is_gone(git, address, notice):
+def withdraw(git: Git, publication: Publication) -> None:
+    """Delete the branch if it still is at our commit. It is no error if it does not exist."""
+    address = _address(git, publication.remote)
+    lease = f"--force-with-lease={publication.ref}:{publication.commit}"
+    done = git.call(*_PUSH, lease, address, f":{publication.ref}", codes=range(256))
+    if done.code == 0 or _is_gone(git, address, publication):
         return
     raise InfrastructureError(
-        f"branch {notice.branch} at {notice.remote} cannot be deleted: {complaint(done)}: delete it with"
-        f" `git push {notice.remote} --delete {notice.branch}`"
+        f"branch {publication.branch} at {publication.remote} cannot be deleted: {complaint(done)}: delete it with"
+        f" `git push {publication.remote} --delete {publication.branch}`"
     )
 
 
 def _address(git: Git, remote: str) -> str:
-    """Pushing to the address and not to the name leaves the tracking branches alone."""
+    """The address of the remote. A push to the address, not to the name, does not change tracking branches."""
     done = git.call("remote", "get-url", "--push", "--", remote, codes=range(256))
     if done.code:
         known = ", ".join(os.fsdecode(git.call("remote").out).split()) or "none"
@@ -66,16 +66,16 @@ def _address(git: Git, remote: str) -> str:
     return os.fsdecode(done.out).strip()
 
 
-def _is_gone(git: Git, address: str, notice: Notice) -> bool:
-    done = git.call("ls-remote", "--quiet", address, notice.ref, codes=range(256))
+def _is_gone(git: Git, address: str, publication: Publication) -> bool:
+    done = git.call("ls-remote", "--quiet", address, publication.ref, codes=range(256))
     return done.code == 0 and not done.out.strip()
 
 
-def _not_pushed(notice: Notice, said: str) -> InfrastructureError:
-    if any(word in said for word in _REFUSED):
+def _not_pushed(publication: Publication, reason: str) -> InfrastructureError:
+    if any(word in reason for word in _REFUSED):
         return InfrastructureError(
-            f"{notice.remote} refused the branch {notice.branch}: {said}: see whether somebody else's is there, or a"
-            " rule of the remote forbids it",
+            f"{publication.remote} refused the branch {publication.branch}: {reason}: check whether the branch"
+            " exists there with another commit, or a rule of the remote forbids it",
             permanent=True,
         )
-    return InfrastructureError(f"branch {notice.branch} cannot be pushed to {notice.remote}: {said}")
+    return InfrastructureError(f"branch {publication.branch} cannot be pushed to {publication.remote}: {reason}")

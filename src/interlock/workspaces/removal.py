@@ -1,6 +1,6 @@
-"""Removing folders whatever is in them: read-only folders, deep ones, odd names.
+"""Remove folders with any content: read-only folders, deep ones, odd names.
 
-Rule: what cannot be removed keeps nothing else from being removed, and nothing is removed that is mounted there.
+Rule: a path that cannot be removed does not stop the removal of others. Mounted files are not removed.
 """
 
 # Paths are bytes here, which pathlib cannot hold.
@@ -20,25 +20,25 @@ from pathlib import Path
 
 from interlock.ports import InfrastructureError
 
-_DEPTH_MAX = 64  # folders are moved up when they lie deeper, so that no path grows too long
+_DEPTH_MAX = 64  # deeper folders are moved up, so that no path becomes too long
 
 
-def remove(place: Path | bytes) -> None:
-    """Remove a folder or a file. No error where it is gone.
+def remove(path: Path | bytes) -> None:
+    """Remove a folder or a file. It is no error if it does not exist.
 
-    Raises InfrastructureError where something stays; all else is removed then.
+    Raises InfrastructureError if something cannot be removed; everything else is removed then.
     """
-    root = os.fsencode(place)
+    root = os.fsencode(path)
     work = _Removal(root, _mounts_below(root))
     work.run()
     if work.first is not None:
-        path, why = work.first
+        stays, why = work.first
         more = f" (and {work.stays - 1} more)" if work.stays > 1 else ""
-        raise InfrastructureError(f"{os.fsdecode(path)}: cannot be removed: {why}{more}: unmount or remove it by hand")
+        raise InfrastructureError(f"{os.fsdecode(stays)}: cannot be removed: {why}{more}: unmount or remove it by hand")
 
 
 def is_folder(path: bytes) -> bool:
-    """Whether there is a folder, and not a link to one."""
+    """Whether the path is a folder. A link to a folder is none."""
     try:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except FileNotFoundError:
@@ -47,22 +47,22 @@ def is_folder(path: bytes) -> bool:
 
 @dataclass(slots=True)
 class _Removal:
-    """One removal at work. `first` is what stayed first, and why."""
+    """The state of one removal. `first` is the first path that cannot be removed, and why."""
 
-    place: bytes
+    root: bytes
     mounts: frozenset[bytes]
     stays: int = 0
     first: tuple[bytes, str] | None = None
     _moved: list[bytes] = field(default_factory=list)
 
     def run(self) -> None:
-        """Depth first; folders below `_DEPTH_MAX` are moved up beside the place and removed later."""
-        with self._noting(self.place):
-            if not is_folder(self.place):
+        """Depth first. Folders deeper than `_DEPTH_MAX` are moved beside the root and removed later."""
+        with self._noting(self.root):
+            if not is_folder(self.root):
                 with contextlib.suppress(FileNotFoundError):
-                    os.unlink(self.place)
+                    os.unlink(self.root)
                 return
-        waiting = [self.place]
+        waiting = [self.root]
         while waiting:
             self._empty(waiting.pop(), waiting)
 
@@ -72,19 +72,19 @@ class _Removal:
             folder, below = stack[-1]
             if not below:
                 stack.pop()
-                self._insisting(folder, partial(os.rmdir, folder))
+                self._try(folder, partial(os.rmdir, folder))
             elif len(stack) < _DEPTH_MAX:
                 child = below.pop()
                 stack.append((child, self._strip(child)))
             else:
                 child = below.pop()
-                aside = self.place + b".deep-%d" % (len(self._moved) + 1)
+                aside = self.root + b".deep-%d" % (len(self._moved) + 1)
                 self._moved.append(aside)
-                if self._insisting(child, partial(os.rename, child, aside)):
+                if self._try(child, partial(os.rename, child, aside)):
                     waiting.append(aside)
 
     def _strip(self, folder: bytes) -> list[bytes]:
-        """Remove all in `folder` but folders, which are returned. What is mounted stays as it is."""
+        """Remove the files in `folder` and return its folders. Mounted files stay."""
         if folder in self.mounts:
             self._note(folder, os.strerror(errno.EBUSY))
             return []
@@ -94,11 +94,11 @@ class _Removal:
                 if entry.is_dir(follow_symlinks=False):
                     below.append(entry.path)
                 else:
-                    self._insisting(entry.path, partial(os.unlink, entry.path))
+                    self._try(entry.path, partial(os.unlink, entry.path))
         return below
 
-    def _insisting(self, path: bytes, act: Callable[[], None]) -> bool:
-        """Do it; where the folder around `path` forbids it, give us the right and do it again. Whether it is done."""
+    def _try(self, path: bytes, act: Callable[[], None]) -> bool:
+        """Do `act`. If the parent folder forbids it, change that folder's mode and repeat. Whether it worked."""
         before = self.stays
         with self._noting(path):
             try:
@@ -112,13 +112,13 @@ class _Removal:
 
     @contextlib.contextmanager
     def _noting(self, path: bytes) -> Iterator[None]:
-        """What the system refuses is noted, and no more than that: what is gone is removed, whoever did it."""
+        """Note errors of the system. A path that does not exist is no error."""
         try:
             yield
         except FileNotFoundError:
             pass
         except OSError as error:
-            if error.errno != errno.ENOTEMPTY or self.first is None:  # it is not empty for what was noted before
+            if error.errno != errno.ENOTEMPTY or self.first is None:  # not empty because of a path noted before
                 self._note(path, error.strerror or str(error))
 
     def _note(self, path: bytes, why: str) -> None:
@@ -136,13 +136,13 @@ def _entries(folder: bytes) -> list[os.DirEntry[bytes]]:
             return list(entries)
 
 
-def _mounts_below(place: bytes) -> frozenset[bytes]:
-    """Where something is mounted in it, as far as the system says so."""
+def _mounts_below(root: bytes) -> frozenset[bytes]:
+    """The mount points below `root`, if the system lists them."""
     try:
         with open("/proc/self/mountinfo", "rb") as table:  # noqa: PTH123
             points = [line.split(b" ", 5)[4] for line in table if line.count(b" ") > 4]
     except OSError:
         return frozenset()
     plain = (re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), point) for point in points)
-    real = os.path.realpath(place)
-    return frozenset(place + point[len(real) :] for point in plain if point.startswith(real + b"/"))
+    real = os.path.realpath(root)
+    return frozenset(root + point[len(real) :] for point in plain if point.startswith(real + b"/"))

@@ -1,8 +1,8 @@
-"""Setup recipes: made once per key in a checkout that is then gone, copied into each place, settled there.
+"""Setup recipes: each runs once per key in a temporary checkout; its output is copied into each checkout and settled.
 
-Rule: a copy must not lead back to where it was made. The setup checkout is removed, so that a stale path in
-what was made fails loudly, and `settle` mends it in each checkout. What failed is remembered for a while, so that
-it fails once for each key and not once for each gate.
+Rule: a copy must not refer to the checkout where it was made. That checkout is removed, so a stale path in the output
+fails loudly, and `settle` corrects it in each checkout. A failure is remembered for some minutes, so that it happens
+once per key and not once per gate.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shlex
 import tempfile
 import threading
@@ -20,26 +21,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interlock.core.pipeline import CommandLine, Setup
-from interlock.ports import Checkout, InfrastructureError
+from interlock.ports import Checkout, InfrastructureError, disk
+from interlock.ports.disk import disk_error
 from interlock.process import Finished, How, Supervised, scrubbed, supervise
-from interlock.workspaces import setup_paths, synced
-from interlock.workspaces.locking import lock
-from interlock.workspaces.objects import disk_trouble
+from interlock.workspaces import layout
 from interlock.workspaces.removal import remove
-from interlock.workspaces.setup_environment import credentials, environment, held_back, in_key
-from interlock.workspaces.setup_key import digest_of, key_of
-from interlock.workspaces.setup_output import error_line
+from interlock.workspaces.setup_inputs import (
+    folder_digest,
+    key_variables,
+    setup_credentials,
+    setup_environment,
+    setup_key,
+    withheld_names,
+)
+from interlock.workspaces.storage import lock_file
 from interlock.workspaces.trees import Listing
 
 TAIL_LINES = 30
-_BASES_CODE = "\n(setup with a `key` is made with the code of the base; new modules are empty in it)"
-REMEMBERED_S = 300.0  # how long a failure holds for the same try
+_BASES_CODE = "\n(setup with a `key` runs with the code of the base; new modules are empty in it)"
+REMEMBERED_S = 300.0  # how long a failure is remembered in the same try
 
 
 class SetupFailed(InfrastructureError):
-    """A command of setup failed, or left something else than it was to. `index` is that of the recipe. `again`: this
-    is what came of it before, in the same try. `by_files`: the files decide it, whatever the machine does. `slow`: it
-    came to no end."""
+    """A command of setup failed, or its output is not what the recipe names. `index` is the recipe's. `repeated`: an
+    earlier failure of the same try is reported again. `by_files`: the files alone cause it. `timed_out`: the command
+    did not end in time."""
 
     rule = "setup_failed"
 
@@ -50,26 +56,27 @@ class SetupFailed(InfrastructureError):
         self.index = index
         self.output = output
         self.by_files = by_files
-        self.again = False
-        self.slow = False
+        self.repeated = False
+        self.timed_out = False
 
-    def repeated(self) -> SetupFailed:
-        """The same, as it is told again."""
-        told = self.noted("")
-        told.again = True
-        return told
+    def as_repeated(self) -> SetupFailed:
+        """The same failure, reported again."""
+        copy = self.with_note("")
+        copy.repeated = True
+        return copy
 
-    def noted(self, note: str) -> SetupFailed:
-        """The same, with a last line."""
-        told = SetupFailed(self.what, f"{self.why}{note}", self.index, self.output, by_files=self.by_files)
-        told.again, told.slow = self.again, self.slow
-        return told
+    def with_note(self, note: str) -> SetupFailed:
+        """The same failure, with a note at its end."""
+        copy = SetupFailed(self.what, f"{self.why}{note}", self.index, self.output, by_files=self.by_files)
+        copy.repeated, copy.timed_out = self.repeated, self.timed_out
+        return copy
 
 
 @dataclass(frozen=True, slots=True)
 class SetupInput:
-    """What setup works on: the files of `tree`, and `trees`, which it is made from: the first that works. `fresh` is
-    an unfurnished checkout of one. `number` is that of the try: what failed in it is not tried again; 0: it is."""
+    """The input of setup. `tree` is the tree to set up. `trees` gives the trees to run recipes on: the first one that
+    works is used. `fresh` makes a checkout of one, without setup. `number` is the number of the try: setup that failed
+    in a try is not repeated in it; with 0 it is."""
 
     tree: str
     listing: Listing
@@ -87,159 +94,159 @@ class _Failure:
 
 
 class Recipes:
-    """What setup recipes made, by key, below one folder."""
+    """The output of setup recipes, by key, below one folder."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self._folder = folder
         self._environ = dict(environ)
         self._failed: dict[str, _Failure] = {}
-        self._proved: dict[str, float] = {}  # when a setup was last seen to work from nothing
+        self._proved_at: dict[str, float] = {}  # when a setup last worked from nothing
 
-    def furnish(self, setups: Sequence[Setup], ground: SetupInput, checkout: Checkout) -> None:
-        """Put what the recipes make in place of what `checkout` has there, making it first where it is not there, and
-        settle it. Raises SetupFailed, and InfrastructureError for the disk."""
+    def install(self, setups: Sequence[Setup], source: SetupInput, checkout: Checkout) -> None:
+        """Copy the output of the recipes into `checkout`, running those that have none yet, and settle it. Raises
+        SetupFailed, or InfrastructureError if the disk fails."""
         for index, setup in enumerate(setups):
-            made = self._made(setups[: index + 1], ground)
+            made = self._made(setups[: index + 1], source)
             for path in setup.paths:
                 with _placing(index):
-                    setup_paths.lay(made, path, checkout.tree, scrubbed(self._environ))
+                    layout.put_path(made, path, checkout.tree, scrubbed(self._environ))
         for index, setup in enumerate(setups):
             if setup.settle is not None:
                 self._run(setup, setup.settle, checkout, "settle", index)
 
-    def installed(self, setups: Sequence[Setup], ground: SetupInput) -> str:
-        """A digest of what the recipes make for these files, and of what settles it; made where it is not there. Raises
-        as `furnish`."""
+    def digest(self, setups: Sequence[Setup], source: SetupInput) -> str:
+        """A digest of the recipes' output for these files and of the commands that settle it. Recipes without output
+        run first. Raises as `install`."""
         whole = hashlib.sha256()
         for index, setup in enumerate(setups):
-            made = self._made(setups[: index + 1], ground)
+            made = self._made(setups[: index + 1], source)
             settle = setup.settle.words if setup.settle else ()
             try:
-                said = [_marker(made).read_text(), setup.paths, settle, in_key(self._environ, setup)]
+                parts = [_marker(made).read_text(), setup.paths, settle, key_variables(self._environ, setup)]
             except OSError as error:
-                raise disk_trouble(made, error) from error
-            whole.update(json.dumps(said).encode())
+                raise disk_error(made, error) from error
+            whole.update(json.dumps(parts).encode())
         return whole.hexdigest()
 
     def key(self, setups: Sequence[Setup], listing: Listing) -> str:
-        return key_of(setups, listing, self._environ)
+        return setup_key(setups, listing, self._environ)
 
-    def proved(self, setups: Sequence[Setup], ground: SetupInput) -> None:
-        """Have it all made once more from nothing, and keep nothing: can this machine do it now? What it could a moment
-        ago it can. Raises SetupFailed."""
-        key = self.key(setups, ground.listing)
+    def prove(self, setups: Sequence[Setup], source: SetupInput) -> None:
+        """Run all recipes again from nothing, without keeping the output, to see whether they work on this machine now.
+        A success is remembered for some minutes. Raises SetupFailed."""
+        key = self.key(setups, source.listing)
         with self._alone(key):
-            if time.monotonic() - self._proved.get(key, -REMEMBERED_S) < REMEMBERED_S:
+            if time.monotonic() - self._proved_at.get(key, -REMEMBERED_S) < REMEMBERED_S:
                 return
-            self._rehearse(setups, ground)
-            self._proved[key] = time.monotonic()
+            self._run_all(setups, source)
+            self._proved_at[key] = time.monotonic()
 
     def variables(self, setups: Sequence[Setup], checkout: Checkout) -> tuple[tuple[str, str], ...]:
-        """What a place's programs need to find what setup left: PATH, VIRTUAL_ENV, CARGO_HOME."""
+        """Variables with which programs in the checkout find the output of setup: PATH, VIRTUAL_ENV, CARGO_HOME."""
         folders, virtual, found = [], "", dict[str, str]()
         for path in (path for setup in setups for path in setup.paths):
-            left = checkout.tree / path
-            if (left / "pyvenv.cfg").is_file():
-                virtual = virtual or str(left)
-                folders.append(str(left / "bin"))
-            elif (left / ".bin").is_dir():
-                folders.append(str(left / ".bin"))
-            elif left.name == ".cargo-home" and left.is_dir():
-                found |= {"CARGO_HOME": str(left), "CARGO_NET_OFFLINE": "true"}
+            output = checkout.tree / path
+            if (output / "pyvenv.cfg").is_file():
+                virtual = virtual or str(output)
+                folders.append(str(output / "bin"))
+            elif (output / ".bin").is_dir():
+                folders.append(str(output / ".bin"))
+            elif output.name == ".cargo-home" and output.is_dir():
+                found |= {"CARGO_HOME": str(output), "CARGO_NET_OFFLINE": "true"}
         if folders:
             found["PATH"] = os.pathsep.join([*folders, self._environ.get("PATH", os.defpath)])
         if virtual:
             found["VIRTUAL_ENV"] = virtual
         return tuple(found.items())
 
-    def _made(self, setups: Sequence[Setup], ground: SetupInput) -> Path:
-        """The folder with what the last of `setups` leaves."""
-        made = self._folder / self.key(setups, ground.listing)
+    def _made(self, setups: Sequence[Setup], source: SetupInput) -> Path:
+        """The folder with the output of the last of `setups`, which runs if there is none."""
+        made = self._folder / self.key(setups, source.listing)
         if not _is_whole(made):
             with self._alone(made.name):
                 if not _is_whole(made):
-                    remove(made)  # what a power loss, or an earlier version, left of it
-                    self._tried(setups, ground, made)
+                    remove(made)  # incomplete: from a power loss or an earlier version
+                    self._make_once(setups, source, made)
         for used in (made, _marker(made)):  # their last use, for gc
             with suppress(FileNotFoundError):
                 os.utime(used)
         return made
 
-    def _tried(self, setups: Sequence[Setup], ground: SetupInput, made: Path) -> None:
-        """Make it, unless that failed a moment ago in this try."""
+    def _make_once(self, setups: Sequence[Setup], source: SetupInput, made: Path) -> None:
+        """Run the last of `setups`, unless it failed recently in this try."""
         known = self._failed.get(made.name)
-        if known and ground.number and ground.number <= known.number and time.monotonic() - known.at < REMEMBERED_S:
-            raise known.error.repeated()
+        if known and source.number and source.number <= known.number and time.monotonic() - known.at < REMEMBERED_S:
+            raise known.error.as_repeated()
         try:
-            self._make(setups, ground, made)
+            self._make(setups, source, made)
         except SetupFailed as error:
-            if error.index == len(setups) - 1:  # else it is remembered by the key of the earlier one
-                number = max(ground.number, known.number if known else 0)
+            if error.index == len(setups) - 1:  # else the key of the earlier recipe remembers it
+                number = max(source.number, known.number if known else 0)
                 now = time.monotonic()
                 self._failed = {key: one for key, one in self._failed.items() if now - one.at < REMEMBERED_S}
                 self._failed[made.name] = _Failure(number, now, error)
             raise
 
-    def _make(self, setups: Sequence[Setup], ground: SetupInput, made: Path) -> None:
+    def _make(self, setups: Sequence[Setup], source: SetupInput, made: Path) -> None:
         index, setup = len(setups) - 1, setups[-1]
 
         def make(checkout: Checkout) -> None:
-            self.furnish(setups[:-1], ground, checkout)
-            _make_room(checkout, [setup], index)
+            self.install(setups[:-1], source, checkout)
+            _clear_paths(checkout, [setup], index)
             self._run(setup, setup.command, checkout, "setup", index)
             aside = Path(tempfile.mkdtemp(prefix="making-", dir=self._folder))
             for path in setup.paths:
                 with _placing(index):
-                    setup_paths.take(checkout.tree, path, aside)
-            synced.sync_tree(aside)
-            digest = digest_of(aside)
-            synced.rename(aside, made)
-            synced.put_file(_marker(made), [digest.encode()], mode=0o644)
+                    layout.take_path(checkout.tree, path, aside)
+            disk.sync_tree(aside)
+            digest = folder_digest(aside)
+            disk.rename(aside, made)
+            disk.put_file(_marker(made), [digest.encode()], mode=0o644)
 
         try:
-            _in_any(ground, setups, make)
+            _in_first_working(source, setups, make)
         except OSError as error:
-            raise disk_trouble(made, error) from error
+            raise disk_error(made, error) from error
 
-    def _rehearse(self, setups: Sequence[Setup], ground: SetupInput) -> None:
-        def rehearse(checkout: Checkout) -> None:
+    def _run_all(self, setups: Sequence[Setup], source: SetupInput) -> None:
+        def run_all(checkout: Checkout) -> None:
             for index, setup in enumerate(setups):
-                _make_room(checkout, [setup], index)
+                _clear_paths(checkout, [setup], index)
                 self._run(setup, setup.command, checkout, "setup", index)
 
-        _in_any(ground, setups, rehearse)
+        _in_first_working(source, setups, run_all)
 
     def _run(self, setup: Setup, command: CommandLine, checkout: Checkout, what: str, index: int) -> None:
         log = checkout.tmp / f"{what}.log"
-        env = environment(self._environ, setup, checkout.tmp)
-        secrets = credentials(self._environ, setup)
+        env = setup_environment(self._environ, setup, checkout.tmp)
+        secrets = setup_credentials(self._environ, setup)
         work = Supervised(command.words, checkout.tree, env, log, setup.timeout_s, secrets=secrets)
         done = supervise(work, threading.Event())
         log.unlink(missing_ok=True)
         if done.how is not How.EXITED or done.code != 0:
-            why = f"`{_shown(command)}`: {_ending(done)}{_hint(held_back(self._environ, setup))}"
+            why = f"`{_shown(command)}`: {_ending(done)}{_hint(withheld_names(self._environ, setup))}"
             tail = done.tail.decode(errors="replace").strip().splitlines()[-TAIL_LINES:]
             failed = SetupFailed(what, "\n".join([why, *tail]).rstrip(), index, done.tail)
-            failed.slow = done.how is How.TIMED_OUT
+            failed.timed_out = done.how is How.TIMED_OUT
             raise failed
 
     @contextmanager
     def _alone(self, key: str) -> Iterator[None]:
-        """One at a time for a key, over all processes."""
+        """Hold the lock of a key, among all processes."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             fd = os.open(self._folder / f"{key}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise disk_trouble(self._folder, error) from error
+            raise disk_error(self._folder, error) from error
         try:
-            lock(fd, self._folder / f"{key}.lock")
+            lock_file(fd, self._folder / f"{key}.lock")
             yield
         finally:
             os.close(fd)
 
 
 def _marker(made: Path) -> Path:
-    """The file that is written last: it holds the digest of what was made, all of which is on the disk then."""
+    """The file that is written last, when all output is on the disk. It holds the digest of the output."""
     return made.with_name(f"{made.name}.whole")
 
 
@@ -247,53 +254,73 @@ def _is_whole(made: Path) -> bool:
     return made.is_dir() and _marker(made).is_file()
 
 
-def _in_any(ground: SetupInput, setups: Sequence[Setup], act: Callable[[Checkout], None]) -> None:
-    """`act` in a checkout of the first tree that the last of `setups` works in. Raises what it said of the first."""
+def _in_first_working(source: SetupInput, setups: Sequence[Setup], act: Callable[[Checkout], None]) -> None:
+    """`act` in a checkout of the first tree in which the last of `setups` works. Raises the failure of the first."""
     first: SetupFailed | None = None
-    among = ground.trees(setups)
+    among = source.trees(setups)
     for tree in among:
-        checkout = ground.fresh(tree)
+        checkout = source.fresh(tree)
         try:
             return act(checkout)
         except SetupFailed as error:
             first = first or error
-            if error.slow or error.again:
+            if error.timed_out or error.repeated:
                 break
         finally:
-            ground.wipe(checkout.root)
+            source.wipe(checkout.root)
     assert first is not None  # there is at least one tree
-    raise first if ground.tree in among else first.noted(_BASES_CODE)
+    raise first if source.tree in among else first.with_note(_BASES_CODE)
 
 
-def _make_room(checkout: Checkout, setups: Sequence[Setup], index: int) -> None:
-    """Setup begins without what the tree has at its paths: nothing of it is in what is made."""
+def _clear_paths(checkout: Checkout, setups: Sequence[Setup], index: int) -> None:
+    """Remove what the tree has at the paths of setup, so that nothing of it is in the output."""
     for path in (path for setup in setups for path in setup.paths):
         with _placing(index):
-            setup_paths.clear(checkout.tree, path)
+            layout.clear_path(checkout.tree, path)
 
 
 @contextmanager
 def _placing(index: int) -> Iterator[None]:
     try:
         yield
-    except setup_paths.Misplaced as error:
+    except layout.MisplacedPath as error:
         raise SetupFailed("setup", str(error), index, by_files=True) from error
 
 
 def _shown(command: CommandLine) -> str:
-    """On one line."""
+    """The command, on one line."""
     first, *others = (shlex.join(command.argv) or command.shell).strip().splitlines()
     return f"{first} …" if others else first
 
 
 def _ending(done: Finished) -> str:
     how = f"exit code {done.code}" if done.how is How.EXITED else done.how.value.replace("_", " ")
-    said = error_line(done.tail.decode(errors="replace"))
-    return f"{how}: {said}" if said else how
+    line = error_line(done.tail.decode(errors="replace"))
+    return f"{how}: {line}" if line else how
 
 
 def _hint(names: Sequence[str]) -> str:
-    """Why an index may have said no."""
+    """Why a package index may have refused access."""
     if not names:
         return ""
-    return f"\n(not passed on, for they look like credentials: {', '.join(names)}; a setup's `env` can name them)"
+    return f"\n(not passed on, since they look like credentials: {', '.join(names)}; a setup's `env` can name them)"
+
+
+# --- output ----------------------------------------------------------------------------------
+
+
+LINE_MAX = 300
+_ERROR = re.compile(
+    r"^\W*(?:npm )?(?:err(?:or)?|fatal|panic|exception)\b\W*(?P<said>.*)|^[\w.]*(?:Error|Exception)\b.*", re.I
+)
+_EMPTY = re.compile(r"^(?:subprocess-exited-with-error|code \S+|errno \S+|)$", re.I)
+
+
+def error_line(output: str) -> str:
+    """The first line that reports an error with a reason, else the last line. Empty if there is no output."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    for line in lines:
+        found = _ERROR.match(line)
+        if found and not _EMPTY.match((found["said"] or line if found["said"] is not None else line).strip()):
+            return line[:LINE_MAX]
+    return lines[-1][:LINE_MAX] if lines else ""

@@ -1,7 +1,7 @@
-"""Git trees as plain values: parsing, encoding, comparing, editing. No input or output.
+"""Git trees as plain values: parse, encode, compare, edit. No input or output.
 
-A listing holds every folder of a tree by its path (b"" is the root), each with its entries by name,
-those of folders included. Rule: a listing is shared and never changed in place.
+A listing has every folder of a tree by its path (b"" is the root), each with its entries by name, including folders.
+Rule: a listing is shared and never changed in place.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Listing = Mapping[bytes, Folder]
 
 
 def parse(content: bytes, oid_bytes: int) -> dict[bytes, Entry]:
-    """The entries of a tree object. Raises InfrastructureError for names that no checkout may have."""
+    """The entries of a tree object. Raises InfrastructureError if a name is not allowed in a checkout."""
     entries: dict[bytes, Entry] = {}
     at = 0
     while at < len(content):
@@ -57,7 +57,7 @@ def encode(folder: Folder) -> bytes:
 
 
 def is_git_name(name: bytes) -> bool:
-    """Whether some file system would take `name` for `.git` (case, HFS+ and NTFS spellings included)."""
+    """Whether some file system treats `name` as `.git` (including case, HFS+ and NTFS spellings)."""
     if b"git" not in name.lower() and name.isascii():
         return False
     return _GIT_NAME.fullmatch(_HFS_IGNORED.sub("", name.decode(errors="replace"))) is not None
@@ -74,13 +74,13 @@ def split(path: bytes) -> tuple[bytes, bytes]:
 
 
 def get(listing: Listing, path: bytes) -> Entry | None:
-    """The entry at `path`, None where there is none."""
+    """The entry at `path`; None if there is none."""
     folder, name = split(path)
     return listing.get(folder, {}).get(name)
 
 
 def leaves(listing: Listing) -> Iterator[tuple[bytes, Entry]]:
-    """Every entry that is no folder, with its path; in no special order."""
+    """Every entry that is not a folder, with its path, in no special order."""
     for folder, entries in listing.items():
         for name, entry in entries.items():
             if entry.mode != FOLDER:
@@ -88,14 +88,14 @@ def leaves(listing: Listing) -> Iterator[tuple[bytes, Entry]]:
 
 
 def oids(listing: Listing, root: str) -> set[str]:
-    """Every object of the tree, without those of submodules."""
+    """Every object of the tree, except submodules."""
     found = {entry.oid for entries in listing.values() for entry in entries.values() if entry.mode != SUBMODULE}
     found.add(root)
     return found
 
 
 def differences(old: Listing, new: Listing) -> dict[bytes, tuple[Entry | None, Entry | None]]:
-    """Leaves that differ, by path: old and new entry. Equal folders are not descended into."""
+    """Leaves that differ, by path: old and new entry. Equal folders are skipped."""
     found: dict[bytes, tuple[Entry | None, Entry | None]] = {}
     stack = [b""]
     while stack:
@@ -117,10 +117,10 @@ def differences(old: Listing, new: Listing) -> dict[bytes, tuple[Entry | None, E
 def edited(
     listing: Listing, edits: Mapping[bytes, Entry | None], write: Callable[[bytes], str]
 ) -> tuple[str, dict[bytes, dict[bytes, Entry]]]:
-    """The tree with leaves put in (or taken out: None), and its listing's changed folders.
+    """The tree with leaves added, replaced or removed (None), and the changed folders of its listing.
 
-    `write` stores a tree object and returns its id. Folders that become empty vanish. Returns the root's
-    id and the folders that differ, by path; one that vanished is empty there.
+    `write` stores a tree object and returns its id. Folders that become empty are removed. Returns the id of the root
+    and the folders that differ, by path; a removed folder is empty there.
     """
     touched: dict[bytes, dict[bytes, Entry]] = {}
     for path, entry in sorted(edits.items(), key=lambda edit: edit[1] is not None):

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from interlock.process import relative, scrubbed
+from interlock.process import relative_path_entries, scrubbed
 
 
 @pytest.mark.parametrize(
@@ -25,8 +25,8 @@ from interlock.process import relative, scrubbed
 def test_no_program_is_looked_for_in_the_checkout(path: str, kept: str, left_out: tuple[str, ...]) -> None:
     assert scrubbed({"PATH": path}) == {"PATH": kept}
     assert scrubbed({"PATH": path}, ("PATH",)) == {"PATH": kept}
-    assert relative({"PATH": path}) == left_out
+    assert relative_path_entries({"PATH": path}) == left_out
 
 
 def test_without_a_path_there_is_none() -> None:
-    assert (scrubbed({"HOME": "/root"}), relative({})) == ({}, ())
+    assert (scrubbed({"HOME": "/root"}), relative_path_entries({})) == ({}, ())

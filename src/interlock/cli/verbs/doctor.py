@@ -322,9 +322,9 @@ def _disk(paths: RepositoryPaths) -> dict[str, int]:
         "journal": sum(_on_disk(path) for path in journal),
         "evidence": _on_disk(paths.blobs),
         "objects": used.objects,
-        "kits": used.kits,
+        "kits": used.packs,
         "setups": used.setups,
-        "checkouts": used.places,
+        "checkouts": used.checkouts,
     }
 
 

@@ -33,7 +33,7 @@ def gc(dry_run: bool, json: bool) -> int:
     with application() as app:
         live = tuple(_live(app))
         now = app.service.clock.now()
-        gone = app.workspaces.foresee(live, DAY_S, now) if dry_run else app.workspaces.collect(live, DAY_S, now)
+        gone = app.workspaces.preview(live, DAY_S, now) if dry_run else app.workspaces.collect(live, DAY_S, now)
         merged = [] if json else _merged(app)
     if json:
         say(document(dry_run=dry_run, collected=gone))
@@ -50,7 +50,7 @@ def freed(gone: Collected, *, dry_run: bool) -> str:
     """What is removed, without zero amounts."""
     from interlock.service.formats import count, size
 
-    things = ((gone.objects, "object"), (gone.refs, "ref"), (gone.places, "checkout"))
+    things = ((gone.objects, "object"), (gone.refs, "ref"), (gone.checkouts, "checkout"))
     what = ", ".join(count(number, thing) for number, thing in things if number)
     if not what and not gone.bytes:
         packing = " but what packing saves" if dry_run else ""

@@ -20,7 +20,7 @@ from interlock.ports import UsageError
 if TYPE_CHECKING:
     from interlock.core.pipeline import Gate, Limits, Pipeline, Rule, Stage
     from interlock.pipelinefile import Loaded, Mistake
-    from interlock.workspaces.committed import Committed
+    from interlock.workspaces.base import Committed
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ def _brief(root: Path, pipeline: Pipeline, name: str) -> str:
 
 def _base(root: Path, stack: ExitStack) -> Committed | None:
     """None if nothing is committed yet."""
-    from interlock.workspaces.committed import committed
+    from interlock.workspaces.base import committed
 
     try:
         return stack.enter_context(committed(root, os.environ))

@@ -42,7 +42,7 @@ def shell(target: tuple[str, ...], command: str) -> int:
 def _shell(app: Application, found: Target, command: str) -> int:
     from interlock.core.pipeline import Stage
     from interlock.ports import CheckoutSpec
-    from interlock.process import attended
+    from interlock.process import run_in_terminal
 
     name = _name(found)
     commit = app.service.commit_of(found.view, name)
@@ -52,7 +52,7 @@ def _shell(app: Application, found: Target, command: str) -> int:
     with signals_as_interrupt(), app.workspaces.clean_checkout(commit, found.view.base_commit, spec) as checkout:
         note(f"{name} at {commit[:10]} in {checkout.tree}; it is removed when this shell ends")
         words = ("bash", "-c", command) if command else (app.environ.get("SHELL") or "/bin/sh",)
-        return attended(words, cwd=checkout.tree / stage.dir, env=_environment(app, found, stage, checkout))
+        return run_in_terminal(words, cwd=checkout.tree / stage.dir, env=_environment(app, found, stage, checkout))
 
 
 def _name(found: Target) -> str:

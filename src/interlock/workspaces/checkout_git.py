@@ -1,8 +1,8 @@
-"""The throw-away `.git` of a place: one commit, or a gate's two, without history and without a way to the store.
+"""The temporary `.git` of a checkout: one commit, or two for a gate, without history and without access to the store.
 
-It is only a convenience to who works there; nothing of it is ever read back. It is written as files: a pack of
-the nearest tree that one was made for (a kit, kept beside the store), the objects beyond it, and an index that
-agrees with the files, so that the first `git status` is quick.
+It is a convenience for agents and gates; Interlock never reads it. It is written as files: a pack of the nearest tree
+that has one (packs are kept in the store), further objects, and an index that agrees with the files, so that the first
+`git status` is fast.
 """
 
 from __future__ import annotations
@@ -18,21 +18,23 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from interlock.workspaces import synced, trees
+from interlock.ports import disk
+from interlock.ports.disk import disk_error
+from interlock.workspaces import trees
 from interlock.workspaces.git import Git
 from interlock.workspaces.layout import CheckoutIndex
-from interlock.workspaces.objects import Commit, Objects, disk_trouble
+from interlock.workspaces.objects import Commit, Objects
 from interlock.workspaces.trees import Listing
 
 BRANCH = "work"
 ATTRIBUTES = "* -text !eol -ident -filter !working-tree-encoding\n"
-_LOOSE_MAX = 200  # objects beyond the kit; above, a new kit is made
+_LOOSE_MAX = 200  # objects that are not in the pack; above, a new pack is made
 _ANCESTORS_MAX = 64
-_ASSUME_VALID = 0x8000  # git does not look at the file
+_ASSUME_VALID = 0x8000  # git does not check the file
 
 
 class TreePacks:
-    """Packs of whole trees, by the tree's id, in a folder of their own."""
+    """Packs of complete trees, by the tree's id, in one folder."""
 
     def __init__(self, git: Git, objects: Objects, folder: Path) -> None:
         self._git = git
@@ -40,7 +42,7 @@ class TreePacks:
         self._folder = folder
 
     def nearest(self, commit: Commit) -> str:
-        """The tree of `commit` or of one before it that has a kit; else one is made for its own."""
+        """The tree of `commit`, or of an ancestor, that has a pack. If there is none, make a pack of its own tree."""
         at: Commit | None = commit
         wanted: set[str] | None = None
         for _ in range(_ANCESTORS_MAX):
@@ -60,7 +62,7 @@ class TreePacks:
         return trees.oids(self._objects.listing(tree), tree)
 
     def copy(self, tree: str, into: Path) -> None:
-        """The kit of `tree` as a pack in the folder `into`."""
+        """Copy the pack of `tree` into the folder `into`."""
         for suffix in (".pack", ".idx"):
             source = self._pack(tree).with_suffix(suffix)
             copy_file(source, into / f"pack-{tree}{suffix}")
@@ -80,24 +82,26 @@ class TreePacks:
     def _make(self, tree: str) -> None:
         wanted = "\n".join(sorted(self.objects_of(tree))) + "\n"
         self._folder.mkdir(parents=True, exist_ok=True)
-        stem = self._folder / f"new-{os.getpid()}-{threading.get_ident()}-{tree}"  # several may make the same one
+        stem = (
+            self._folder / f"new-{os.getpid()}-{threading.get_ident()}-{tree}"
+        )  # several threads may make the same one
         done = self._git.call("pack-objects", "-q", "--window=0", "--threads=1", str(stem), stdin=wanted.encode())
         made = f"{stem}-{done.out.decode().strip()}"
-        for suffix in (".pack", ".idx"):  # the index last: it says that the kit is complete
+        for suffix in (".pack", ".idx"):  # the index last: it says that the pack is complete
             Path(made + suffix).replace(self._pack(tree).with_suffix(suffix))
-            synced.sync_files([self._folder])
+            disk.sync_files([self._folder])
         with contextlib.suppress(FileNotFoundError):
             Path(made + ".rev").unlink()
 
 
-def write_repository(objects: Objects, kits: TreePacks, tree: Path, commits: Sequence[Commit]) -> None:
-    """Make `tree/.git`: HEAD on the last of `commits`, the branch `base` on the first. The index comes later."""
+def write_repository(objects: Objects, packs: TreePacks, tree: Path, commits: Sequence[Commit]) -> None:
+    """Make `tree/.git`: HEAD at the last of `commits`, the branch `base` at the first. `write_index` adds the index."""
     root = tree / ".git"
     head, base = commits[-1], commits[0]
     try:
         for folder in ("objects/pack", "objects/info", "refs/heads", "info"):
             (root / folder).mkdir(parents=True)
-        _objects(objects, kits, root / "objects", commits)
+        _objects(objects, packs, root / "objects", commits)
         refs = {f"refs/heads/{BRANCH}": head.oid, "refs/heads/base": base.oid}
         _file(root / "HEAD", f"ref: refs/heads/{BRANCH}\n")
         _file(root / "packed-refs", _PACKED + "".join(f"{oid} {ref}\n" for ref, oid in sorted(refs.items())))
@@ -105,11 +109,11 @@ def write_repository(objects: Objects, kits: TreePacks, tree: Path, commits: Seq
         _file(root / "info/attributes", ATTRIBUTES)
         _file(root / "shallow", "".join(f"{oid}\n" for oid in _shallow(commits)))
     except OSError as error:
-        raise disk_trouble(root, error) from error
+        raise disk_error(root, error) from error
 
 
 def add_branches(objects: Objects, tree: Path, beside: Commit, branches: Mapping[str, str]) -> None:
-    """Branches of further commits in `tree/.git`, each without its history, where `beside` is there already."""
+    """Add branches to `tree/.git`, each a commit without its history. The objects of `beside` are there already."""
     if not branches:
         return
     root = tree / ".git"
@@ -127,20 +131,20 @@ def add_branches(objects: Objects, tree: Path, beside: Commit, branches: Mapping
         with (root / "shallow").open("a") as shallow:
             shallow.write("".join(f"{oid}\n" for oid in sorted({c.oid for c in commits.values()} - {beside.oid})))
     except OSError as error:
-        raise disk_trouble(root, error) from error
+        raise disk_error(root, error) from error
 
 
-def write_index(objects: Objects, listing: Listing, laid: CheckoutIndex, tree: Path) -> None:
-    """Make `tree/.git/index` agree with the files as they were laid out (git's index-format, version 2)."""
+def write_index(objects: Objects, listing: Listing, index: CheckoutIndex, tree: Path) -> None:
+    """Write `tree/.git/index`, in agreement with the files of the checkout (git's index-format, version 2)."""
     entries = sorted(trees.leaves(listing))
     parts = [b"DIRC" + struct.pack(">II", 2, len(entries))]
     for path, entry in entries:
-        parts.append(_index_entry(path, entry, laid))
+        parts.append(_index_entry(path, entry, index))
     content = b"".join(parts)
     try:
         (tree / ".git/index").write_bytes(content + hashlib.new(objects.algorithm, content).digest())
     except OSError as error:
-        raise disk_trouble(tree, error) from error
+        raise disk_error(tree, error) from error
 
 
 def exclude(tree: Path, left: Iterable[bytes]) -> None:
@@ -150,7 +154,7 @@ def exclude(tree: Path, left: Iterable[bytes]) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """A copy that shares nothing with the source that a writer could reach."""
+    """Copy a file. A writer of the copy cannot change the source."""
     shutil.copyfile(source, target)
 
 
@@ -169,18 +173,18 @@ def _config(algorithm: str) -> str:
 
 
 def _shallow(commits: Sequence[Commit]) -> Iterable[str]:
-    """The commits whose parents are not there."""
+    """The commits whose parents are not in the repository."""
     there = {commit.oid for commit in commits}
     return sorted(commit.oid for commit in {c.oid: c for c in commits}.values() if not set(commit.parents) <= there)
 
 
-def _objects(objects: Objects, kits: TreePacks, folder: Path, commits: Sequence[Commit]) -> None:
-    kit = kits.nearest(commits[-1])
-    kits.copy(kit, folder / "pack")
-    have = kits.objects_of(kit)
+def _objects(objects: Objects, packs: TreePacks, folder: Path, commits: Sequence[Commit]) -> None:
+    pack = packs.nearest(commits[-1])
+    packs.copy(pack, folder / "pack")
+    have = packs.objects_of(pack)
     wanted = {commit.oid for commit in commits}
-    for tree in {commit.tree for commit in commits} - {kit}:
-        wanted |= kits.objects_of(tree) - have
+    for tree in {commit.tree for commit in commits} - {pack}:
+        wanted |= packs.objects_of(tree) - have
     _loose(objects, folder, wanted)
 
 
@@ -193,8 +197,8 @@ def _loose(objects: Objects, folder: Path, wanted: Iterable[str]) -> None:
         path.write_bytes(zlib.compress(f"{kind} {len(content)}\0".encode() + content, 1))
 
 
-def _index_entry(path: bytes, entry: trees.Entry, laid: CheckoutIndex) -> bytes:
-    mode, size, mtime, ctime, inode = laid.seen.get(path, (0, 0, 0, 0, 0))
+def _index_entry(path: bytes, entry: trees.Entry, index: CheckoutIndex) -> bytes:
+    mode, size, mtime, ctime, inode = index.stats.get(path, (0, 0, 0, 0, 0))
     del mode
     head = struct.pack(
         ">10I",
@@ -202,7 +206,7 @@ def _index_entry(path: bytes, entry: trees.Entry, laid: CheckoutIndex) -> bytes:
         *(0, inode & 0xFFFFFFFF, int(entry.mode, 8), 0, 0, size & 0xFFFFFFFF),
     )
     oid = bytes.fromhex(entry.oid)
-    flags = min(len(path), 0xFFF) | (_ASSUME_VALID if laid.is_replaced(path) else 0)
+    flags = min(len(path), 0xFFF) | (_ASSUME_VALID if index.is_replaced(path) else 0)
     body = head + oid + struct.pack(">H", flags) + path
     return body + b"\0" * (8 - len(body) % 8)
 

@@ -1,7 +1,7 @@
-"""Reading what an agent left: files only, with an own walker, never through git.
+"""Read the files that an agent left, with our own walk and never with git.
 
-Rule: nothing is followed and nothing is executed. The walk opens folders relative to each other with
-O_NOFOLLOW; what cannot be part of a commit is a finding. What the accepted input ignores stays out, and so do caches.
+Rule: no link is followed and nothing is executed. The walk opens folders relative to each other with O_NOFOLLOW. A file
+that cannot be part of a commit is a finding. Files that the accepted input ignores stay out, and so do caches.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 
 from interlock.core.events import Finding
 from interlock.ports import InfrastructureError, UnfitTree
+from interlock.ports.disk import disk_error
 from interlock.workspaces import trees
-from interlock.workspaces.caches import is_cache
-from interlock.workspaces.ignores import Ignores
-from interlock.workspaces.layout import CheckoutIndex, seen
-from interlock.workspaces.objects import Objects, disk_trouble
+from interlock.workspaces.ignores import Ignores, is_cache
+from interlock.workspaces.layout import CheckoutIndex, file_stat
+from interlock.workspaces.objects import Objects
 from interlock.workspaces.trees import Entry, Listing
 
 ARTIFACTS = b".interlock/artifacts"
@@ -34,21 +34,21 @@ _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What the tree is compared with: the accepted input, its ignore rules, and what was laid out.
+class Baseline:
+    """What the files are compared with: the accepted input, its ignore rules, and the index of the checkout.
 
-    `pointers` are files kept elsewhere (Git LFS): the sha256 of the content that stands for the entry.
+    `pointers` are files in Git LFS, with the sha256 of the content that the checkout has in place of the pointer.
     """
 
     listing: Listing
     ignores: Ignores
-    laid: CheckoutIndex
+    index: CheckoutIndex
     pointers: Mapping[bytes, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Found:
-    """What differs from the accepted input: new entries, None for what is gone; and what did not come along."""
+    """The differences from the accepted input: new entries (None for removed ones), and paths that were left out."""
 
     edits: dict[bytes, Entry | None] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Found:
 
     def refuse(self, rule: str, message: str, path: bytes) -> None:
         if len(self.findings) < FINDINGS_MAX:
-            self.findings.append(Finding(f"workspace.{rule}", message, file=shown(path)))
+            self.findings.append(Finding(f"workspace.{rule}", message, file=printable(path)))
 
     def leave_out(self, path: bytes) -> None:
         if len(self.left_out) < LEFT_OUT_MAX:
@@ -65,29 +65,29 @@ class Found:
             self.left_out.append("… and more")
 
 
-def shown(path: bytes) -> str:
+def printable(path: bytes) -> str:
     """A path for people: control characters and foreign bytes escaped."""
     text = path.decode("utf-8", "backslashreplace")
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
-def read_changes(objects: Objects, tree: Path, known: Known) -> Found:
-    """Everything in `tree` that differs from the accepted input, its content stored as blobs.
+def read_changes(objects: Objects, tree: Path, known: Baseline) -> Found:
+    """Everything in `tree` that differs from the accepted input. Contents are stored as blobs.
 
-    Raises UnfitTree where the folder is gone, and InfrastructureError where it cannot be read.
+    Raises UnfitTree if the folder is gone, and InfrastructureError if it cannot be read.
     """
     try:
         root = os.open(tree, _FOLDER_FLAGS)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UnfitTree((Finding("workspace.gone", "the agent removed its own workspace"),)) from error
     except OSError as error:
-        raise disk_trouble(tree, error) from error
+        raise disk_error(tree, error) from error
     return _Walk(objects, known).run(root)
 
 
 @dataclass(frozen=True, slots=True)
-class _Here:
-    """A folder of the walk. `ignored`: it lies below an ignored one, so what is new in it stays out."""
+class _Folder:
+    """A folder of the walk. `ignored`: it is ignored or below an ignored folder, so new files in it stay out."""
 
     path: bytes
     fd: int
@@ -98,107 +98,111 @@ class _Here:
 class _Walk:
     """Owns the open folders of one walk."""
 
-    def __init__(self, objects: Objects, known: Known) -> None:
+    def __init__(self, objects: Objects, known: Baseline) -> None:
         self._objects = objects
-        self._known = known
+        self._baseline = known
         self._found = Found()
-        self._waiting: list[_Here] = []
-        self._met: set[bytes] = set()  # tracked leaves that are there, or that a finding is about
+        self._waiting: list[_Folder] = []
+        self._met: set[bytes] = set()  # tracked leaves that exist, or that a finding is about
         self._entries = 0
 
     def run(self, root: int) -> Found:
-        self._waiting.append(_Here(b"", root, False, 0))
+        self._waiting.append(_Folder(b"", root, False, 0))
         try:
             while self._waiting:
-                here = self._waiting.pop()
+                folder = self._waiting.pop()
                 try:
-                    self._folder(here)
+                    self._walk(folder)
                 finally:
-                    os.close(here.fd)
+                    os.close(folder.fd)
         except OSError as error:
             raise InfrastructureError(f"a workspace cannot be read: {error.strerror}") from error
         finally:
-            for here in self._waiting:
-                os.close(here.fd)
-        for path, _ in trees.leaves(self._known.listing):
-            if path not in self._met and not self._known.laid.is_replaced(path):
+            for folder in self._waiting:
+                os.close(folder.fd)
+        for path, _ in trees.leaves(self._baseline.listing):
+            if path not in self._met and not self._baseline.index.is_replaced(path):
                 self._found.edits[path] = None
         return self._found
 
-    def _folder(self, here: _Here) -> None:
-        with os.scandir(here.fd) as entries:
+    def _walk(self, folder: _Folder) -> None:
+        with os.scandir(folder.fd) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 name = os.fsencode(entry.name)
-                if not here.path and name == b".git":
+                if not folder.path and name == b".git":
                     continue  # the agent's own throw-away repository: never read
                 self._entries += 1
                 if self._entries > ENTRIES_MAX:
                     raise UnfitTree((Finding("workspace.too_many", f"more than {ENTRIES_MAX:,} files were left"),))
-                self._entry(here, name, entry.stat(follow_symlinks=False))
+                self._entry(folder, name, entry.stat(follow_symlinks=False))
 
-    def _entry(self, here: _Here, name: bytes, status: os.stat_result) -> None:
-        path = trees.joined(here.path, name)
-        tracked = self._known.listing.get(here.path, {}).get(name)
+    def _entry(self, folder: _Folder, name: bytes, status: os.stat_result) -> None:
+        path = trees.joined(folder.path, name)
+        tracked = self._baseline.listing.get(folder.path, {}).get(name)
         is_folder = stat.S_ISDIR(status.st_mode)
         if tracked is not None and tracked.mode == trees.SUBMODULE and is_folder:
-            self._submodule(here, path, name)
-        elif path in self._known.laid.replaced or (tracked is None and self._stays_out(here, path, name, is_folder)):
+            self._submodule(folder, path, name)
+        elif path in self._baseline.index.replaced or (
+            tracked is None and self._is_left_out(folder, path, name, is_folder)
+        ):
             self._found.leave_out(path + b"/" if is_folder else path)
         elif trees.is_git_name(name):
-            self._found.refuse("nested_repository", f"{shown(path)}: a repository inside the tree", path)
+            self._found.refuse("nested_repository", f"{printable(path)}: a repository inside the tree", path)
         elif is_folder:
-            self._enter(here, path, name)
-        elif tracked is None or tracked.mode == trees.FOLDER or not self._known.laid.unchanged(path, status):
-            self._leaf(here, path, status, None if tracked is None or tracked.mode == trees.FOLDER else tracked)
+            self._enter(folder, path, name)
+        elif tracked is None or tracked.mode == trees.FOLDER or not self._baseline.index.unchanged(path, status):
+            self._leaf(folder, path, status, None if tracked is None or tracked.mode == trees.FOLDER else tracked)
         else:
             self._met.add(path)
 
-    def _stays_out(self, here: _Here, path: bytes, name: bytes, is_folder: bool) -> bool:
-        if path in self._known.laid.left:
+    def _is_left_out(self, folder: _Folder, path: bytes, name: bytes, is_folder: bool) -> bool:
+        if path in self._baseline.index.setup_files:
             return True
-        if _of_artifacts(path, is_folder):
+        if _leads_to_artifacts(path, is_folder):
             return False
-        if here.ignored or self._known.ignores.matches(path, is_folder=is_folder):
+        if folder.ignored or self._baseline.ignores.matches(path, is_folder=is_folder):
             return True
-        return is_cache(here.fd, name, is_folder=is_folder)
+        return is_cache(folder.fd, name, is_folder=is_folder)
 
-    def _enter(self, here: _Here, path: bytes, name: bytes) -> None:
-        if here.depth >= DEPTH_MAX:
-            self._found.refuse("too_deep", f"{shown(path)[:40]}…: folders nested deeper than {DEPTH_MAX}", path[:200])
+    def _enter(self, folder: _Folder, path: bytes, name: bytes) -> None:
+        if folder.depth >= DEPTH_MAX:
+            self._found.refuse(
+                "too_deep", f"{printable(path)[:40]}…: folders nested deeper than {DEPTH_MAX}", path[:200]
+            )
             return
         try:
-            fd = os.open(name, _FOLDER_FLAGS, dir_fd=here.fd)
+            fd = os.open(name, _FOLDER_FLAGS, dir_fd=folder.fd)
         except PermissionError:
-            os.chmod(name, 0o700, dir_fd=here.fd)
-            fd = os.open(name, _FOLDER_FLAGS, dir_fd=here.fd)
-        ignored = here.ignored or self._known.ignores.matches(path, is_folder=True)
-        self._waiting.append(_Here(path, fd, ignored, here.depth + 1))
+            os.chmod(name, 0o700, dir_fd=folder.fd)
+            fd = os.open(name, _FOLDER_FLAGS, dir_fd=folder.fd)
+        ignored = folder.ignored or self._baseline.ignores.matches(path, is_folder=True)
+        self._waiting.append(_Folder(path, fd, ignored, folder.depth + 1))
 
-    def _leaf(self, here: _Here, path: bytes, status: os.stat_result, tracked: Entry | None) -> None:
+    def _leaf(self, folder: _Folder, path: bytes, status: os.stat_result, tracked: Entry | None) -> None:
         self._met.add(path)
         if stat.S_ISLNK(status.st_mode):
-            target = os.readlink(trees.split(path)[1], dir_fd=here.fd)
+            target = os.readlink(trees.split(path)[1], dir_fd=folder.fd)
             now = Entry(trees.LINK, self._objects.write("blob", target))
         elif not stat.S_ISREG(status.st_mode):
-            self._found.refuse("special", f"{shown(path)}: {_kind(status)}, which no commit can hold", path)
+            self._found.refuse("special", f"{printable(path)}: {_kind(status)}, which no commit can hold", path)
             return
         elif status.st_size > FILE_BYTES_MAX:
-            said = f"{shown(path)}: {status.st_size:,} bytes, and {FILE_BYTES_MAX:,} is the most"
-            self._found.refuse("too_large", said, path)
+            message = f"{printable(path)}: {status.st_size:,} bytes, and the maximum is {FILE_BYTES_MAX:,}"
+            self._found.refuse("too_large", message, path)
             return
         else:
-            now = self._file(here, path, status, tracked)
+            now = self._file(folder, path, status, tracked)
         if now != tracked:
             self._found.edits[path] = now
 
-    def _file(self, here: _Here, path: bytes, status: os.stat_result, tracked: Entry | None) -> Entry:
+    def _file(self, folder: _Folder, path: bytes, status: os.stat_result, tracked: Entry | None) -> Entry:
         mode = trees.PROGRAM if status.st_mode & 0o100 else trees.FILE
         if tracked is not None and tracked.mode == "100664" and mode == trees.FILE:
             mode = tracked.mode  # of old histories; git takes it for a plain file
-        fd = _open(here.fd, trees.split(path)[1])
+        fd = _open(folder.fd, trees.split(path)[1])
         try:
             size = os.fstat(fd).st_size
-            pointer = self._known.pointers.get(path)
+            pointer = self._baseline.pointers.get(path)
             if pointer is not None and tracked is not None:
                 return self._pointer(fd, path, Entry(mode, tracked.oid), pointer)
             known = "" if tracked is None else tracked.oid
@@ -207,31 +211,33 @@ class _Walk:
             os.close(fd)
 
     def _pointer(self, fd: int, path: bytes, entry: Entry, sha256: str) -> Entry:
-        """A file kept in Git LFS: unchanged it stays its pointer; a change of it has nowhere to go."""
+        """A file in Git LFS: if it is unchanged, its pointer stays; a changed one is refused, as we cannot store it."""
         with open(fd, "rb", closefd=False) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest != sha256:
-            self._found.refuse("lfs", f"{shown(path)}: changed, but it is kept in Git LFS: leave it as it is", path)
+            self._found.refuse("lfs", f"{printable(path)}: changed, but it is kept in Git LFS: leave it as it is", path)
         return entry
 
-    def _submodule(self, here: _Here, path: bytes, name: bytes) -> None:
-        """Its files were laid in as they are; a change of them has nowhere to go."""
+    def _submodule(self, folder: _Folder, path: bytes, name: bytes) -> None:
+        """The files of a submodule: a change of them is refused, as the commit cannot hold it."""
         self._met.add(path)
         prefix = path + b"/"
-        expected = {inner for inner in self._known.laid.seen if inner.startswith(prefix)}
-        fd = os.open(name, _FOLDER_FLAGS, dir_fd=here.fd)
-        changed = _Inside(self._objects, self._known.laid, path, expected).first_change(fd)
+        expected = {inner for inner in self._baseline.index.stats if inner.startswith(prefix)}
+        fd = os.open(name, _FOLDER_FLAGS, dir_fd=folder.fd)
+        changed = _Submodule(self._objects, self._baseline.index, path, expected).first_change(fd)
         if changed is not None:
-            said = f"{shown(changed)}: changed inside the submodule {shown(path)}: change it in its own repository"
-            self._found.refuse("submodule", said, changed)
+            message = (
+                f"{printable(changed)}: changed inside the submodule {printable(path)}: change it in its own repository"
+            )
+            self._found.refuse("submodule", message, changed)
 
 
-class _Inside:
-    """Compares a submodule's files with what was laid in."""
+class _Submodule:
+    """Compares the files of a submodule with those that were written into the checkout."""
 
-    def __init__(self, objects: Objects, laid: CheckoutIndex, path: bytes, expected: set[bytes]) -> None:
+    def __init__(self, objects: Objects, index: CheckoutIndex, path: bytes, expected: set[bytes]) -> None:
         self._objects = objects
-        self._laid = laid
+        self._index = index
         self._path = path
         self._expected = expected
 
@@ -262,19 +268,19 @@ class _Inside:
         return None
 
     def _differs(self, folder: int, path: bytes, status: os.stat_result) -> bool:
-        if self._laid.unchanged(path, status):
+        if self._index.unchanged(path, status):
             return False
-        if self._laid.seen[path] != seen(status) or not stat.S_ISREG(status.st_mode):
-            return self._laid.seen[path] != seen(status)
-        fd = _open(folder, trees.split(path)[1])  # laid in a moment before it was handed over: times cannot tell
+        if self._index.stats[path] != file_stat(status) or not stat.S_ISREG(status.st_mode):
+            return self._index.stats[path] != file_stat(status)
+        fd = _open(folder, trees.split(path)[1])  # written shortly before the handover: times cannot tell
         try:
-            return self._objects.name_of(fd, status.st_size) != self._laid.inner[path]
+            return self._objects.name_of(fd, status.st_size) != self._index.inner[path]
         finally:
             os.close(fd)
 
 
 def leaving(links: Mapping[bytes, bytes]) -> set[bytes]:
-    """The symlinks of a tree (path and target) that lead out of it, through other symlinks or not."""
+    """The symlinks of a tree (path and target) that lead out of it, directly or through other symlinks."""
     return {path for path in links if _leaves(path, links)}
 
 
@@ -285,18 +291,18 @@ def ignore_files(objects: Objects, listing: Listing) -> dict[bytes, bytes]:
 
 
 def refuse_links(objects: Objects, tree: str, parent: str) -> None:
-    """Raises UnfitTree for symlinks that leave the tree, and did not in its parent."""
+    """Raises UnfitTree for symlinks that lead out of the tree and did not in its parent."""
     paths = unfit_links(objects.listing(tree), objects.listing(parent), objects.read)
     if paths:
         raise UnfitTree(tuple(_link_finding(path) for path in paths[:FINDINGS_MAX]))
 
 
 def _link_finding(path: bytes) -> Finding:
-    return Finding("workspace.link", f"{shown(path)}: a symlink that leads out of the tree", file=shown(path))
+    return Finding("workspace.link", f"{printable(path)}: a symlink that leads out of the tree", file=printable(path))
 
 
 def unfit_links(listing: Listing, base: Listing, target_of: Callable[[str], bytes]) -> list[bytes]:
-    """Symlinks of `listing` that leave the tree, but for those that are the same and left it in `base` too."""
+    """Symlinks of `listing` that lead out of the tree, except those that are the same in `base` and did so there."""
     now = _links(listing, target_of)
     if not now:
         return []
@@ -310,7 +316,7 @@ def _links(listing: Listing, target_of: Callable[[str], bytes]) -> dict[bytes, b
 
 
 def _leaves(path: bytes, links: Mapping[bytes, bytes]) -> bool:
-    """Resolve one symlink by the tree's own entries. A loop stays inside, wherever it turns."""
+    """Whether a symlink leads out of the tree, by the tree's own entries. A loop stays inside."""
     at: list[bytes] = trees.split(path)[0].split(b"/") if b"/" in path else []
     target = links[path]
     if target.startswith(b"/"):
@@ -339,8 +345,8 @@ def _leaves(path: bytes, links: Mapping[bytes, bytes]) -> bool:
     return False
 
 
-def _of_artifacts(path: bytes, is_folder: bool) -> bool:
-    """Artifacts come along even where they are ignored, and so the folders that lead to them are entered."""
+def _leads_to_artifacts(path: bytes, is_folder: bool) -> bool:
+    """Whether the path is an artifact, or a folder above them. Artifacts are included even if they are ignored."""
     if path == ARTIFACTS or path.startswith(ARTIFACTS + b"/"):
         return True
     return is_folder and ARTIFACTS.startswith(path + b"/")

@@ -1,4 +1,4 @@
-"""Writing and comparing commits of the store, and taking paths back. Rule: the same arguments, the same commit."""
+"""Write, compare and edit commits of the store. Rule: the same arguments give the same commit."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _WITH_CONTENT = (*trees.REGULAR, trees.LINK)
 
 
 def write_commit(objects: Objects, tree: str, parents: Sequence[str], stamp: Stamp) -> str:
-    """A commit that is a function of its arguments alone."""
+    """Write a commit. Its id depends on the arguments alone."""
     date = f"{stamp.at} +0000"
     author, committer = f"{identity(stamp.author or COMMITTER)} {date}", f"{COMMITTER} {date}"
     return objects.write("commit", commit_object(tree, parents, author, committer, stamp.message))
 
 
 def identity(text: str) -> str:
-    """`Name <mail>` without what would break a commit object."""
+    """`Name <mail>`, without characters that would break a commit object."""
     name, _, mail = text.partition("<")
     plain = "".join(letter for letter in name if letter >= " " and letter != ">").strip()
     address = "".join(letter for letter in mail if letter > " " and letter not in "<>")
@@ -33,7 +33,7 @@ def identity(text: str) -> str:
 
 
 def ancestors(objects: Objects, commit: str) -> set[str]:
-    """The commit and all before it that the store has."""
+    """The commit and all its ancestors in the store."""
     found: set[str] = set()
     waiting = [commit]
     while waiting and len(found) < ANCESTORS_MAX:
@@ -45,7 +45,7 @@ def ancestors(objects: Objects, commit: str) -> set[str]:
 
 
 def changes(git: Git, objects: Objects, old: str, new: str) -> tuple[Change, ...]:
-    """Between two trees, sorted by path; lines are counted by git, in one call."""
+    """The differences between two trees, sorted by path. One call of git counts the lines."""
     found = trees.differences(objects.listing(old), objects.listing(new))
     if not found:
         return ()
@@ -54,19 +54,19 @@ def changes(git: Git, objects: Objects, old: str, new: str) -> tuple[Change, ...
 
 
 def patch(git: Git, old: str, new: str, without: Sequence[str] = ()) -> bytes:
-    """The difference of two commits or trees, for people and `git apply`, but for the paths `without`."""
+    """The patch between two commits or trees, for people and `git apply`, except the paths `without`."""
     paths = ("--", *(f":(top,exclude,literal){path}" for path in without)) if without else ()
     return git.call("diff-tree", "--binary", *_PATCH, old, new, *paths).out
 
 
 def texts(git: Git, old: str, new: str, paths: Sequence[str]) -> bytes:
-    """The difference of these paths, as text."""
+    """The patch of these paths, as text."""
     some = (f":(top,literal){path}" for path in paths)
     return git.call("diff-tree", "--text", *_PATCH, old, new, "--", *some).out
 
 
 def content(objects: Objects, tree: str, path: str, max_bytes: int) -> bytes | None:
-    """A regular file of the tree, None where there is none. Raises UsageError above `max_bytes`."""
+    """A regular file of the tree; None if there is none. Raises UsageError if it exceeds `max_bytes`."""
     entry = trees.get(objects.listing(tree), path.encode("utf-8", "surrogateescape"))
     if entry is None or entry.mode not in trees.REGULAR:
         return None
@@ -77,14 +77,14 @@ def content(objects: Objects, tree: str, path: str, max_bytes: int) -> bytes | N
 
 
 def files(objects: Objects, tree: str, globs: Sequence[str]) -> tuple[str, ...]:
-    """The paths of regular files that the globs match, sorted."""
+    """The sorted paths of regular files that match the globs."""
     leaves = trees.leaves(objects.listing(tree))
     paths = (path.decode("utf-8", "surrogateescape") for path, entry in leaves if entry.mode in trees.REGULAR)
     return tuple(sorted(path for path in paths if matches_any(globs, path)))
 
 
 def contents(objects: Objects, tree: str, paths: Sequence[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
-    """Each path of a file or link with its content in chunks."""
+    """Each path that is a file or a link, with its content in chunks."""
     listing = objects.listing(tree)
     entries = {path: trees.get(listing, path.encode("utf-8", "surrogateescape")) for path in paths}
     found = {path: entry.oid for path, entry in entries.items() if entry is not None and entry.mode in _WITH_CONTENT}
@@ -92,8 +92,8 @@ def contents(objects: Objects, tree: str, paths: Sequence[str]) -> Iterator[tupl
         yield path, chunks
 
 
-def restored(objects: Objects, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:
-    """`commit` with the paths that match `globs` as they are in `onto`: the same commit where they are already."""
+def restore_paths(objects: Objects, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:
+    """`commit` with the paths that match `globs` as they are in `onto`. If nothing differs, `commit` itself."""
     made = objects.commit(commit)
     wanted = objects.commit(onto).tree
     differing = trees.differences(objects.listing(made.tree), objects.listing(wanted))
@@ -106,8 +106,8 @@ def restored(objects: Objects, commit: str, onto: str, globs: Sequence[str], sta
     return write_commit(objects, objects.write_edited(made.tree, edits), made.parents, stamp)
 
 
-def laid(objects: Objects, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
-    """`commit` with these contents of files, by path: the same commit where there are none."""
+def write_contents(objects: Objects, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
+    """`commit` with these file contents, by path. If `contents` is empty, `commit` itself."""
     made = objects.commit(commit)
     listing = objects.listing(made.tree)
     edits: dict[bytes, Entry | None] = {}
@@ -122,7 +122,7 @@ def laid(objects: Objects, commit: str, contents: Mapping[str, bytes], stamp: St
 
 
 def _lines(git: Git, old: str, new: str) -> dict[bytes, tuple[int, int]]:
-    """Added and removed lines by path, without those of binary files."""
+    """Added and removed lines by path, without binary files."""
     out = git.call("diff-tree", "-r", "-z", "--numstat", "--no-renames", "--no-ext-diff", old, new).out
     counted = {}
     for record in out.split(b"\0"):

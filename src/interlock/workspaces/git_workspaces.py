@@ -1,6 +1,6 @@
-"""The Workspaces of one repository: its private store, its places, and the user's repository around them.
+"""The port `Workspaces` for one repository: its private store, its checkouts, and the user's repository.
 
-Rule: this file only puts the parts together; each of them can be read alone.
+Rule: this module only combines the others; each of them can be read alone.
 """
 
 from __future__ import annotations
@@ -16,53 +16,48 @@ from typing import TypeVar
 
 from interlock.core.ids import AttemptId
 from interlock.ports import Candidate, Change, Checkout, CheckoutSpec, Merged, Stamp, UnfitTree, UsageError
+from interlock.ports.disk import disk_error
 from interlock.workspaces import (
     base,
-    blame,
-    compare,
-    deliver,
-    furnish,
+    checkout_git,
+    checkouts,
+    commits,
+    delivery,
     gc,
+    layout,
     merging,
-    proposals,
     publish,
-    scan,
-    setup_paths,
-    shallow,
     storage,
-    synced,
-    throwaway,
 )
 from interlock.workspaces.base import Base, Origin
-from interlock.workspaces.blame import Attempted
+from interlock.workspaces.checkout_git import TreePacks
+from interlock.workspaces.checkouts import CheckoutParts, CheckoutRequest, Checkouts, Trial
 from interlock.workspaces.contents import Contents
-from interlock.workspaces.deliver import Parcel
-from interlock.workspaces.furnish import CheckoutParts, CheckoutRequest
+from interlock.workspaces.delivery import Delivery
 from interlock.workspaces.gc import Collected, DiskUsage
-from interlock.workspaces.git import Git, Trust, check_version
-from interlock.workspaces.identity import identities
+from interlock.workspaces.git import Git, Trust, check_version, identities_in
 from interlock.workspaces.ignores import Ignores
 from interlock.workspaces.layout import CheckoutIndex
-from interlock.workspaces.objects import Commit, Objects, disk_trouble
-from interlock.workspaces.places import Places
+from interlock.workspaces.objects import Commit, Objects
 from interlock.workspaces.setup import Recipes, SetupFailed
-from interlock.workspaces.throwaway import TreePacks
+from interlock.workspaces.snapshot import Baseline, ignore_files, read_changes, refuse_links
+from interlock.workspaces.worktree import base_notes, import_worktree
 
 Done = TypeVar("Done")
 
 
 class GitWorkspaces:
-    """Implements the port `Workspaces`. Threads may share it. `close` ends the git programs that it keeps."""
+    """Implements the port `Workspaces`. Threads may share it. `close` ends its git programs."""
 
     def __init__(
         self, store: Path, places: Path, repository: Path, environ: Mapping[str, str], *, former: Path | None = None
     ) -> None:
         self._store = store
-        self._places = Places(places, former)
+        self._checkouts = Checkouts(places, former)
         self._repository = repository
         self._environ = dict(environ)
         self._git = Git(self._environ, store)
-        self._laid: dict[Path, CheckoutIndex] = {}
+        self._indexes: dict[Path, CheckoutIndex] = {}
         self._lock = threading.RLock()
 
     def __enter__(self) -> GitWorkspaces:
@@ -72,161 +67,165 @@ class GitWorkspaces:
         self.close()
 
     def close(self) -> None:
-        """End the git programs. What is asked later starts them again."""
+        """End the git programs. Later calls start them again."""
         if "_objects" in self.__dict__:
             self._objects.close()
 
     # --- the user's repository
 
     def import_base(self, ref: str | None = None, worktree: bool = False) -> Base:
-        """Bring the base of a run into the store: `ref`, else HEAD; with `worktree` the dirty tree on HEAD.
+        """Import the base of a run into the store: `ref`, or HEAD, or with `worktree` the working tree on HEAD.
 
         Raises UsageError (no git, no repository, no commits, no such commit).
         """
         check_version(self._environ)
         name = "HEAD" if worktree or ref is None else ref
         if not name:
-            raise UsageError("base: it is empty: give a commit, a branch or a tag, or leave it out for HEAD")
+            raise UsageError("base: it is empty: export a commit, a branch or a tag, or leave it out for HEAD")
         origin = base.find(self._repository, self._environ, name)
         self.__dict__["_origin"] = origin
         storage.create(self._store, origin.algorithm)
         self._bring(origin)
-        notes = base.notes(origin, self._environ, head=ref is None and not worktree)
+        notes = base_notes(origin, self._environ, head=ref is None and not worktree)
         if not worktree:
             return Base(origin.commit, origin.tree, name, origin.branch, notes)
-        commit, tree = base.import_worktree(self._store, self._objects, origin, self._environ)
+        commit, tree = import_worktree(self._store, self._objects, origin, self._environ)
         return Base(commit, tree, base.WORKTREE, origin.branch, notes)
 
     def merge_proposal(self, onto: Base, proposal: Base) -> Merged:
-        """The proposal merged with its base; itself where it holds that already. Raises UsageError where they have no
-        commit in common."""
+        """The proposal merged with its base; the proposal itself if it contains the base. Raises UsageError if they
+        have no commit in common."""
         proposed = "HEAD" if proposal.ref == base.WORKTREE else proposal.commit
-        bases = proposals.merge_bases(Git(self._environ, self._origin.git_dir), onto, proposed)
+        bases = merging.merge_bases(Git(self._environ, self._origin.git_dir), onto, proposed)
         if onto.commit in bases:
             return Merged(proposal.commit, proposal.tree)
         for commit in bases:
             self._bring(base.find(self._repository, self._environ, commit))
         with storage.locked(self._store, shared=True):
-            return proposals.merge(self._git, self._objects, onto, proposal, bases)
+            return merging.merge_proposal(self._git, self._objects, onto, proposal, bases)
 
     def check_contents(self, base: Base, carry: Sequence[str] = ()) -> None:
-        """Raises UsageError that lists what the run would miss: submodules, Git LFS files, files to carry."""
+        """Raises UsageError that lists what the run would lack: submodules, Git LFS files, files to carry."""
         self._contents.check(base.tree)
-        furnish.check_carried(carry, self._origin)
+        checkouts.check_carried(carry, self._origin)
 
     def send(  # noqa: PLR0913 - the port's
         self, commit: str, base: str, branch: str, stamp: Stamp, series: Sequence[str], *, sign: bool
     ) -> str:
         """As the port says. An empty author is the user's configured identity."""
         with storage.locked(self._store, shared=True):
-            give = partial(self._contents.give, self._commit(commit).tree)
-            parcel = Parcel(commit, base, branch, stamp, tuple(series), sign, give)
-            return deliver.send(self._git, self._objects, self._origin, self._environ, parcel)
+            export = partial(self._contents.export_lfs, self._commit(commit).tree)
+            request = Delivery(commit, base, branch, stamp, tuple(series), sign, export)
+            return delivery.send(self._git, self._objects, self._origin, self._environ, request)
 
     def create_branch(self, branch: str, commit: str) -> None:
         """As the port says."""
-        deliver.create_branch(self._origin, self._environ, branch, commit)
+        delivery.create_branch(self._origin, self._environ, branch, commit)
 
     def publish(self, commit: str, remote: str, branch: str) -> str:
         """As the port says."""
         self._commit(commit)
         with storage.locked(self._store, shared=True):
-            return publish.publish(self._users, self._store, publish.Notice(commit, remote, branch))
+            return publish.publish(self._users, self._store, publish.Publication(commit, remote, branch))
 
     def propose(self, commit: str, remote: str, branch: str) -> None:
         """Push a delivered `branch` as it is in the user's repository. Raises UsageError, InfrastructureError."""
-        publish.publish(self._users, self._store, publish.Notice(commit, remote, branch))
+        publish.publish(self._users, self._store, publish.Publication(commit, remote, branch))
 
     def withdraw(self, commit: str, remote: str, branch: str) -> None:
         """As the port says."""
-        publish.withdraw(self._users, publish.Notice(commit, remote, branch))
+        publish.withdraw(self._users, publish.Publication(commit, remote, branch))
 
     def identity(self) -> str:
-        """Who the user is to git, as `Name <mail>`; empty where it knows nobody."""
-        return identities(self._origin, self._environ)[0]
+        """The user's identity in git, as `Name <mail>`; empty if git knows none."""
+        return identities_in(self._origin.git_dir, self._environ)[0]
 
     # --- attempts
 
     def open(self, run: str, attempt: AttemptId, commit: str, spec: CheckoutSpec, *, overlay: str = "") -> Checkout:
-        """As the port says. Raises UsageError where submodules, LFS or carried files are missing, and
-        InfrastructureError where setup or the disk fails."""
+        """As the port says. Raises UsageError if submodules, LFS contents or carried files are missing, and
+        InfrastructureError if setup or the disk fails."""
         made = self._commit(commit)
-        checkout = self._places.of_attempt(run, attempt)
-        wanted = replace(self._wanted((made,), spec), base=self._commit(spec.base).tree if spec.base else "")
+        checkout = self._checkouts.new_for_attempt(run, attempt)
+        request = replace(self._request((made,), spec), base=self._commit(spec.base).tree if spec.base else "")
         if overlay:
-            wanted = replace(wanted, shown=self._commit(overlay).tree)
+            request = replace(request, tree=self._commit(overlay).tree)
         try:
-            checkout = self._furnish(checkout, wanted)
-        except SetupFailed:  # what is continued may be what broke it: then it is the accepted input's
+            checkout = self._furnish(checkout, request)
+        except SetupFailed:  # the work that is continued may have broken it: use the accepted input's setup
             if not overlay:
                 raise
-            checkout = self._furnish(self._places.of_attempt(run, attempt), replace(wanted, made_from=made.tree))
+            checkout = self._furnish(
+                self._checkouts.new_for_attempt(run, attempt), replace(request, setup_tree=made.tree)
+            )
         with self._cleaned(checkout):
-            throwaway.add_branches(
+            checkout_git.add_branches(
                 self._objects, checkout.tree, made, {f"from/{name}": oid for name, oid in spec.sides}
             )
         return checkout
 
     def snapshot(self, checkout: Checkout, parent: str, spec: CheckoutSpec, stamp: Stamp, ref: str) -> Candidate:
-        """As the port says. What is left out is listed, at most about a thousand paths."""
+        """As the port says. `left_out` lists at most about a thousand paths."""
         tree = self._commit(parent).tree
         with self._lock:
-            handed = self._laid.get(checkout.root)
-        laid = handed or CheckoutIndex(left=furnish.left_by(spec), replaced=setup_paths.names(spec.setup))
+            handed = self._indexes.get(checkout.root)
+        index = handed or CheckoutIndex(
+            setup_files=checkouts.excluded_names(spec), replaced=layout.setup_paths(spec.setup)
+        )
         with storage.locked(self._store, shared=True):
-            known = self._known(tree, laid)
+            baseline = self._baseline(tree, index)
             with self._objects.batch():
-                found = scan.read_changes(self._objects, checkout.tree, known)
+                found = read_changes(self._objects, checkout.tree, baseline)
                 if found.findings:
                     raise UnfitTree(tuple(found.findings))
                 written = self._objects.write_edited(tree, found.edits)
-            scan.refuse_links(self._objects, written, tree)
-            commit = compare.write_commit(self._objects, written, (parent,), stamp)
+            refuse_links(self._objects, written, tree)
+            commit = commits.write_commit(self._objects, written, (parent,), stamp)
             storage.create_ref(self._store, ref, commit)
         return Candidate(commit, written, tuple(found.left_out))
 
     def adopt(self, commit: str, parent: str, stamp: Stamp, ref: str) -> Candidate:
-        """As the port says. A commit that is not in the store yet is taken from the user's repository."""
+        """As the port says. A commit that is not in the store yet is imported from the user's repository."""
         if not self.has(commit):
             commit = self.import_base(commit).commit
         with storage.locked(self._store, shared=True):
             tree = self._commit(commit).tree
-            made = compare.write_commit(self._objects, tree, (parent,), stamp)
+            made = commits.write_commit(self._objects, tree, (parent,), stamp)
             storage.create_ref(self._store, ref, made)
         return Candidate(made, tree)
 
     def put_beside(self, checkout: Checkout, name: str, content: bytes) -> Path:
-        """As the port says: below `checkout.root`, and gone with it. Raises InfrastructureError."""
+        """As the port says: below `checkout.root`, and removed with it. Raises InfrastructureError."""
         path = checkout.root / "beside" / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         except OSError as error:
-            raise disk_trouble(path, error) from error
+            raise disk_error(path, error) from error
         return path
 
     def wipe(self, checkout: Checkout) -> None:
         """As the port says."""
         with self._lock:
-            self._laid.pop(checkout.root, None)
-        self._places.wipe(checkout.root)
+            self._indexes.pop(checkout.root, None)
+        self._checkouts.wipe(checkout.root)
 
     def discard(self, run: str, attempt: AttemptId) -> None:
         """As the port says."""
-        self._places.discard(run, attempt)
+        self._checkouts.discard(run, attempt)
 
-    def leavings(self) -> tuple[str, ...]:
+    def removal_failures(self) -> tuple[str, ...]:
         """As the port says."""
-        return self._places.leavings()
+        return self._checkouts.removal_failures()
 
-    def place_of(self, run: str, attempt: AttemptId) -> Path | None:
-        """The root of the place of an attempt that is at work, None where there is none."""
-        return self._places.newest(run, attempt)
+    def checkout_root(self, run: str, attempt: AttemptId) -> Path | None:
+        """The root of the checkout of an attempt in progress; None if there is none."""
+        return self._checkouts.newest(run, attempt)
 
     @contextlib.contextmanager
     def clean_checkout(self, commit: str, base: str, spec: CheckoutSpec) -> Iterator[Checkout]:
         """As the port says; it is removed at the end."""
-        checkout = self._tried(commit, base, spec, lambda wanted: self._furnish(self._places.of("room"), wanted))
+        checkout = self._tried(commit, base, spec, lambda request: self._furnish(self._checkouts.new("room"), request))
         try:
             yield checkout
         finally:
@@ -235,13 +234,13 @@ class GitWorkspaces:
     def checkout_digest(self, commit: str, base: str, spec: CheckoutSpec) -> str:
         """As the port says."""
         head, first = self._commit(commit), self._commit(base)
-        ours = all(who.startswith(f"{compare.COMMITTER} ") for who in (head.author, head.committer))
+        ours = all(who.startswith(f"{commits.COMMITTER} ") for who in (head.author, head.committer))
         history = f"{head.tree if ours else head.oid} {first.oid} {first.oid in head.parents} {head.oid == first.oid}"
         if not spec.setup:
             return history
         recipes = self._recipes
         installed = self._tried(
-            commit, base, spec, lambda wanted: recipes.installed(spec.setup, furnish.ground(self._parts, wanted))
+            commit, base, spec, lambda request: recipes.digest(spec.setup, checkouts.setup_input(self._parts, request))
         )
         return f"{history} {installed}"
 
@@ -253,67 +252,67 @@ class GitWorkspaces:
         return found is not None and found[0] == "commit"
 
     def merge(self, sources: Sequence[str], stamp: Stamp, ref: str = "", names: Sequence[str] = ()) -> Merged:
-        """As the port says. `ref` keeps the result, if given."""
+        """As the port says. If `ref` is given, it keeps the result."""
         heads = [merging.Head(*each) for each in zip_longest(sources, names, fillvalue="")]
         with storage.locked(self._store, shared=True):
             merged = merging.merge(self._git, self._objects, heads, stamp)
             if merged.commit not in sources:
-                self._sync()  # git wrote objects, and syncs their contents alone
+                storage.flush(self._store / "objects")  # git wrote objects, and syncs their contents alone
             if ref and merged.commit not in sources:
                 storage.create_ref(self._store, ref, merged.commit)
         return merged
 
     def read(self, commit: str, path: str, max_bytes: int) -> bytes | None:
         """As the port says: None for symlinks and folders too."""
-        return compare.content(self._objects, self._tree(commit), path, max_bytes)
+        return commits.content(self._objects, self._tree(commit), path, max_bytes)
 
     def contents(self, commit: str, paths: Sequence[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
         """As the port says."""
-        return compare.contents(self._objects, self._tree(commit), paths)
+        return commits.contents(self._objects, self._tree(commit), paths)
 
     def files(self, commit: str, globs: Sequence[str]) -> tuple[str, ...]:
         """As the port says: no symlinks."""
-        return compare.files(self._objects, self._tree(commit), globs)
+        return commits.files(self._objects, self._tree(commit), globs)
 
     def changes(self, old: str, new: str) -> tuple[Change, ...]:
-        """Between two commits or trees, sorted by path."""
-        return compare.changes(self._git, self._objects, self._tree(old), self._tree(new))
+        """As the port says."""
+        return commits.changes(self._git, self._objects, self._tree(old), self._tree(new))
 
     def patch(self, old: str, new: str, without: Sequence[str] = (), *, text: Sequence[str] = ()) -> bytes:
         """As the port says."""
         if text:
-            return compare.texts(self._git, self._tree(old), self._tree(new), text)
-        return compare.patch(self._git, self._tree(old), self._tree(new), without)
+            return commits.texts(self._git, self._tree(old), self._tree(new), text)
+        return commits.patch(self._git, self._tree(old), self._tree(new), without)
 
     def restore(self, commit: str, onto: str, globs: Sequence[str], stamp: Stamp) -> str:
-        """`commit` with the paths that match `globs` as they are in `onto`: a commit's hash."""
+        """As the port says."""
         with storage.locked(self._store, shared=True):
-            return compare.restored(self._objects, commit, onto, globs, stamp)
+            return commits.restore_paths(self._objects, commit, onto, globs, stamp)
 
-    def lay(self, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
-        """`commit` with these contents of files: one that is there is regular and keeps its mode. A commit's hash."""
+    def write_contents(self, commit: str, contents: Mapping[str, bytes], stamp: Stamp) -> str:
+        """As the port says."""
         with storage.locked(self._store, shared=True):
-            return compare.laid(self._objects, commit, contents, stamp)
+            return commits.write_contents(self._objects, commit, contents, stamp)
 
     # --- disk
 
     def collect(self, live_refs: Sequence[str], older_than_s: float, now: float) -> Collected:
-        """Remove what no live ref needs and what is older; see `gc`."""
+        """Remove what is older and no live ref needs; see `gc`."""
         self._mend()
         return gc.collect(
-            self._git, self._store, self._places.folders, gc.GcPolicy(tuple(live_refs), older_than_s, now)
+            self._git, self._store, self._checkouts.folders, gc.GcPolicy(tuple(live_refs), older_than_s, now)
         )
 
-    def foresee(self, live_refs: Sequence[str], older_than_s: float, now: float) -> Collected:
+    def preview(self, live_refs: Sequence[str], older_than_s: float, now: float) -> Collected:
         """What `collect` would remove, at most."""
         self._mend()
-        return gc.foresee(
-            self._git, self._store, self._places.folders, gc.GcPolicy(tuple(live_refs), older_than_s, now)
+        return gc.preview(
+            self._git, self._store, self._checkouts.folders, gc.GcPolicy(tuple(live_refs), older_than_s, now)
         )
 
     def usage(self) -> DiskUsage:
         """Bytes on the disk."""
-        return gc.usage(self._store, self._places.folders)
+        return gc.usage(self._store, self._checkouts.folders)
 
     # --- below
 
@@ -321,15 +320,15 @@ class GitWorkspaces:
     def _objects(self) -> Objects:
         self._mend()
         objects = Objects(self._git, storage.algorithm_of(self._store))
-        shallow.mend(self._store, objects)
+        storage.mend_shallow(self._store, objects)
         return objects
 
     @cached_property
     def _parts(self) -> CheckoutParts:
-        return CheckoutParts(self._objects, self._kits, self._contents, self._recipes, self._places)
+        return CheckoutParts(self._objects, self._packs, self._contents, self._recipes, self._checkouts)
 
     @cached_property
-    def _kits(self) -> TreePacks:
+    def _packs(self) -> TreePacks:
         return TreePacks(self._git, self._objects, storage.own(self._store, "kits"))
 
     @cached_property
@@ -342,7 +341,7 @@ class GitWorkspaces:
 
     @property
     def _users(self) -> Git:
-        """The user's own git, from where they would call it: an address can be a relative path."""
+        """The user's own git, in the user's folder: the address of a remote can be a relative path."""
         return Git(self._environ, self._origin.common_dir, self._repository, Trust.USER, transport=True)
 
     @cached_property
@@ -353,15 +352,8 @@ class GitWorkspaces:
     def _recipes(self) -> Recipes:
         return Recipes(storage.own(self._store, "setup"), self._environ)
 
-    def _sync(self) -> None:
-        """What git wrote into the store, before a ref names it."""
-        try:
-            synced.sync_tree(self._store / "objects")
-        except OSError as error:
-            raise disk_trouble(self._store, error) from error
-
     def _mend(self) -> None:
-        """What a power loss made empty is written anew."""
+        """Repair the store if a power loss left empty files."""
         if storage.exists(self._store) and not storage.is_whole(self._store):
             storage.create(self._store, self._origin.algorithm)
 
@@ -369,37 +361,37 @@ class GitWorkspaces:
         return self._objects.commit(commit)
 
     def _tree(self, name: str) -> str:
-        """The tree of a commit, or the tree itself. Raises UsageError where it is neither."""
+        """The tree of a commit, or the tree itself. Raises UsageError if `name` is neither."""
         found = self._objects.look(name)
         return name if found is not None and found[0] == "tree" else self._commit(name).tree
 
     @contextlib.contextmanager
     def _cleaned(self, checkout: Checkout) -> Iterator[None]:
-        """Whatever goes wrong while a place is made leaves nothing behind."""
+        """Remove the checkout if an error occurs while it is made."""
         try:
             yield
         except BaseException:
-            with contextlib.suppress(Exception):  # what went wrong first is what counts
+            with contextlib.suppress(Exception):  # the first error counts
                 self.wipe(checkout)
             raise
 
     def _tried(self, commit: str, base: str, spec: CheckoutSpec, act: Callable[[CheckoutRequest], Done]) -> Done:
-        """`act` on what is judged. Raises as `clean_checkout`."""
-        wanted = self._wanted((self._commit(base), self._commit(commit)), spec)
-        control = self._wanted((self._commit(base), self._commit(spec.control)), spec) if spec.control else None
-        return blame.tried(self._parts, Attempted(wanted, control), act)
+        """`act` on a request for a clean checkout. Raises as `clean_checkout`."""
+        request = self._request((self._commit(base), self._commit(commit)), spec)
+        control = self._request((self._commit(base), self._commit(spec.control)), spec) if spec.control else None
+        return checkouts.run_trial(self._parts, Trial(request, control), act)
 
-    def _wanted(self, commits: tuple[Commit, ...], spec: CheckoutSpec) -> CheckoutRequest:
+    def _request(self, commits: tuple[Commit, ...], spec: CheckoutSpec) -> CheckoutRequest:
         return CheckoutRequest(commits, commits[-1].tree, spec, lambda: self._origin)
 
-    def _furnish(self, checkout: Checkout, wanted: CheckoutRequest) -> Checkout:
+    def _furnish(self, checkout: Checkout, request: CheckoutRequest) -> Checkout:
         with self._cleaned(checkout):
-            checkout, laid = furnish.furnish(self._parts, checkout, wanted)
+            checkout, index = checkouts.fill(self._parts, checkout, request)
         with self._lock:
-            self._laid[checkout.root] = laid
+            self._indexes[checkout.root] = index
         return checkout
 
-    def _known(self, tree: str, laid: CheckoutIndex) -> scan.Known:
+    def _baseline(self, tree: str, index: CheckoutIndex) -> Baseline:
         listing = self._objects.listing(tree)
-        ignores = Ignores(scan.ignore_files(self._objects, listing))
-        return scan.Known(listing, ignores, laid, self._contents.pointers(tree))
+        ignores = Ignores(ignore_files(self._objects, listing))
+        return Baseline(listing, ignores, index, self._contents.pointers(tree))

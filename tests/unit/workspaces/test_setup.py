@@ -2,7 +2,7 @@
 
 import pytest
 
-from interlock.workspaces.setup_output import error_line
+from interlock.workspaces.setup import error_line
 
 PIP = """Collecting nosuch
   Using cached nosuch.tar.gz

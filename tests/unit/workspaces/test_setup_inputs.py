@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from interlock.core.pipeline import CommandLine, Setup
-from interlock.workspaces.setup_environment import environment, held_back, in_key
+from interlock.workspaces.setup_inputs import key_variables, setup_environment, withheld_names
 
 PLAIN = Setup(CommandLine(shell="true"))
 PASSED = {
@@ -45,25 +45,31 @@ UNKNOWN = {
 
 
 def test_what_is_passed_on() -> None:
-    assert environment(PASSED, PLAIN, Path("/tmp/x")) == {**PASSED, "TMPDIR": "/tmp/x"}
-    assert held_back(PASSED, PLAIN) == ()
+    assert setup_environment(PASSED, PLAIN, Path("/tmp/x")) == {**PASSED, "TMPDIR": "/tmp/x"}
+    assert withheld_names(PASSED, PLAIN) == ()
 
 
 @pytest.mark.parametrize("name", [*CREDENTIALS, *UNKNOWN])
 def test_what_is_not(name: str) -> None:
     environ = {name: {**UNKNOWN, **CREDENTIALS}[name]}
-    assert environment(environ, PLAIN, Path("/t")) == {"TMPDIR": "/t"}
-    assert held_back(environ, PLAIN) == ((name,) if name in CREDENTIALS else ())
+    assert setup_environment(environ, PLAIN, Path("/t")) == {"TMPDIR": "/t"}
+    assert withheld_names(environ, PLAIN) == ((name,) if name in CREDENTIALS else ())
 
 
 def test_what_setup_names_is_passed_on() -> None:
     named = Setup(CommandLine(shell="true"), env=("GITHUB_TOKEN", "UV_PUBLISH_TOKEN", "GIT_DIR", "NOT_SET"))
     environ = {**UNKNOWN, **CREDENTIALS}
-    assert environment(environ, named, Path("/t")) == {"GITHUB_TOKEN": "t", "UV_PUBLISH_TOKEN": "t", "TMPDIR": "/t"}
-    assert "UV_PUBLISH_TOKEN" not in held_back(environ, named)
+    assert setup_environment(environ, named, Path("/t")) == {
+        "GITHUB_TOKEN": "t",
+        "UV_PUBLISH_TOKEN": "t",
+        "TMPDIR": "/t",
+    }
+    assert "UV_PUBLISH_TOKEN" not in withheld_names(environ, named)
 
 
 def test_what_decides_on_the_packages_is_in_the_key() -> None:
-    names = [name for name, _ in in_key({**PASSED, "TOKEN": "t"}, Setup(CommandLine(shell="true"), env=("TOKEN",)))]
+    names = [
+        name for name, _ in key_variables({**PASSED, "TOKEN": "t"}, Setup(CommandLine(shell="true"), env=("TOKEN",)))
+    ]
     assert {"PIP_INDEX_URL", "GOPROXY", "CC", "TOKEN"} < set(names)
     assert {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR"}.isdisjoint(names)

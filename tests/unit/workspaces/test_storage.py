@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from interlock.ports import InfrastructureError
-from interlock.workspaces.locking import lock
+from interlock.workspaces.storage import lock_file
 
 
 def opened(path: Path) -> int:
@@ -21,7 +21,7 @@ def opened(path: Path) -> int:
 def test_it_is_taken_when_the_other_lets_go(tmp_path: Path) -> None:
     mine, other = opened(tmp_path / "l"), opened(tmp_path / "l")
     fcntl.flock(other, fcntl.LOCK_EX)
-    waiting = threading.Thread(target=lock, args=(mine, tmp_path / "l"))
+    waiting = threading.Thread(target=lock_file, args=(mine, tmp_path / "l"))
     waiting.start()
     os.close(other)
     waiting.join()
@@ -33,9 +33,9 @@ def test_it_is_taken_when_the_other_lets_go(tmp_path: Path) -> None:
 def test_one_that_is_never_let_go_is_told(tmp_path: Path) -> None:
     mine, other = opened(tmp_path / "l"), opened(tmp_path / "l")
     fcntl.flock(other, fcntl.LOCK_SH)
-    lock(mine, tmp_path / "l", shared=True, wait_max_s=0.0)
+    lock_file(mine, tmp_path / "l", shared=True, wait_max_s=0.0)
     with pytest.raises(InfrastructureError, match="held by another process"):
-        lock(mine, tmp_path / "l", wait_max_s=0.0)
+        lock_file(mine, tmp_path / "l", wait_max_s=0.0)
 
 
 def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,4 +44,4 @@ def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(fcntl, "flock", none)
     with pytest.raises(InfrastructureError, match="has no locks"):
-        lock(opened(tmp_path / "l"), tmp_path / "l")
+        lock_file(opened(tmp_path / "l"), tmp_path / "l")

@@ -1,6 +1,6 @@
-"""Untrusted programs: started under a supervisor, bounded in time and output, the whole tree ended.
+"""Run untrusted programs under a supervisor, with limits on time and output, and end their whole process tree.
 
-Rule: the supervisor ends the tree, here we only say when; we return only after it said that all are dead.
+Rule: the supervisor ends the tree; the controller only says when, and returns after it reported that all are dead.
 """
 
 from __future__ import annotations
@@ -17,17 +17,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from interlock.ports import Cancel, InfrastructureError
-from interlock.process.left import note_supervisor
-from interlock.process.log import BoundedLog
+from interlock.process.identity import note_supervisor
 from interlock.process.masking import Mask
-from interlock.process.pulse import Pulse
+from interlock.process.monitor import BoundedLog, Pulse
 from interlock.process.spawner import Spawner, spawner
 from interlock.process.work import Finished, How, Supervised
 
-_TICK_S = 0.05  # how late a cancel may be seen
+_TICK_S = 0.05  # the maximum delay before a cancel is seen
 _CHUNK = 1 << 20
-_ENDS_MAX_S = 40.0  # for the supervisor to report after it should have ended the program; it needs 21 at most
-_READS_MAX = 64  # of what is left in the pipe; more comes only from a process out of reach
+_ENDS_MAX_S = 40.0  # for the supervisor's report after it should have ended the program; it needs at most 21
+_READS_MAX = 64  # reads of the rest in the pipe; more comes only from a process that we cannot reach
 
 OnOutput = Callable[[bytes], None]
 
@@ -35,11 +34,11 @@ OnOutput = Callable[[bytes], None]
 def supervise(
     work: Supervised, cancel: Cancel, on_output: OnOutput | None = None, by: Spawner | None = None
 ) -> Finished:
-    """Run `work` until it ends or must end. When this returns, every process it started is dead.
+    """Run `work` until it ends or must end. When this returns, every process that it started is dead.
 
-    `on_output` gets the output as it comes, in chunks; what it raises ends the program and is raised.
-    `by` is the process's own spawner unless given. Raises InfrastructureError where the machine cannot
-    start the program, the log cannot be written, or processes stay that nobody can end.
+    `on_output` gets the output in chunks as it arrives; an exception of it ends the program and is raised. `by`
+    defaults to the spawner of this process. Raises InfrastructureError if the machine cannot start the program, the log
+    cannot be written, or some processes cannot be ended.
     """
     _check(work)
     with BoundedLog(work.log, work.log_bytes_max) as log, _stdin(work.stdin) as stdin, _pipe() as (reads, writes):
@@ -56,7 +55,7 @@ def supervise(
 
 
 def prepare() -> None:
-    """Start what the first `supervise` would have to wait for, while there is other work."""
+    """Start the fork server early, so that the first `supervise` does not wait for it."""
     spawner().prepare()
 
 
@@ -68,7 +67,7 @@ def _check(work: Supervised) -> None:
 
 @contextmanager
 def _stdin(content: bytes) -> Iterator[int]:
-    """A file, not a pipe: it can neither fill up nor break."""
+    """The input in a file, not a pipe: it can neither fill up nor break."""
     if not content:
         with open(os.devnull, "rb") as nothing:  # noqa: PTH123
             yield nothing.fileno()
@@ -81,7 +80,7 @@ def _stdin(content: bytes) -> Iterator[int]:
 
 @contextmanager
 def _pipe() -> Iterator[tuple[int, int]]:
-    """The writing end is for the body to close."""
+    """The two ends of the output pipe. The block closes the writing end."""
     reads, writes = os.pipe()
     if sys.platform == "linux":
         import fcntl
@@ -96,7 +95,7 @@ def _pipe() -> Iterator[tuple[int, int]]:
 
 
 class _Program:
-    """A program under its supervisor, as the controller sees it: a control socket and a pipe."""
+    """A program under its supervisor: a control socket and a pipe."""
 
     def __init__(
         self, work: Supervised, control: socket.socket, output: int, log: BoundedLog, on_output: OnOutput | None
@@ -107,9 +106,9 @@ class _Program:
         self._log = log
         self._on_output = on_output
         self._mask = Mask(work.secrets)
-        self._pulse: Pulse | None = None  # from when it started
-        self._supervisor: int | None = None  # 0 once it was killed
-        self._asked: How | None = None
+        self._pulse: Pulse | None = None  # since the program started
+        self._supervisor: int | None = None  # 0 after we killed it
+        self._end_reason: How | None = None
         self._late_at = time.monotonic() + work.timeout_s + _ENDS_MAX_S
         self._received = b""
         self._is_over = False
@@ -125,25 +124,25 @@ class _Program:
             if self._control.fileno() in ready:
                 self._read_control()
             self._ask_to_end(cancel)
-            self._kill_where_late()
+            self._kill_if_late()
         for _ in range(_READS_MAX):
             if not self._read_output():
                 break
-        self._tell(self._mask.rest())
+        self._emit(self._mask.rest())
         return self._finished()
 
     def end(self) -> None:
-        """Whatever was raised: have the tree ended at once and wait until it is."""
+        """End the tree at once and wait until it has ended, also after an exception."""
         with suppress(OSError):
             self._control.shutdown(socket.SHUT_WR)
         self._late_at = min(self._late_at, time.monotonic() + _ENDS_MAX_S)
         while not self._is_over:
             if select.select([self._control], [], [], _TICK_S)[0]:
                 self._read_control()
-            self._kill_where_late()
+            self._kill_if_late()
 
     def _read_output(self) -> bool:
-        """Whether there may be more."""
+        """Read a chunk of output. Whether there may be more."""
         try:
             chunk = os.read(self._output, _CHUNK)
         except BlockingIOError:
@@ -151,13 +150,13 @@ class _Program:
         if chunk:
             if self._pulse:
                 self._pulse.beat()
-            self._tell(self._mask.feed(chunk))
+            self._emit(self._mask.feed(chunk))
         return bool(chunk)
 
-    def _tell(self, said: bytes) -> None:
-        self._log.add(said)
-        if self._on_output and said:
-            self._on_output(said)
+    def _emit(self, output: bytes) -> None:
+        self._log.add(output)
+        if self._on_output and output:
+            self._on_output(output)
 
     def _read_control(self) -> None:
         try:
@@ -174,19 +173,19 @@ class _Program:
         self._is_over = not part or (b"ended" in words and self._received.endswith(b"\n"))
 
     def _ask_to_end(self, cancel: Cancel) -> None:
-        if self._asked or self._is_over:
+        if self._end_reason or self._is_over:
             return
         if cancel.is_set():
-            self._asked = How.CANCELLED
+            self._end_reason = How.CANCELLED
         elif self._pulse and self._pulse.has_stopped():
-            self._asked = How.IDLE
-        if self._asked:
+            self._end_reason = How.IDLE
+        if self._end_reason:
             self._late_at = time.monotonic() + _ENDS_MAX_S
-            with suppress(OSError):  # it has just ended by itself
+            with suppress(OSError):  # the program has just ended by itself
                 self._control.send(b"e")
 
-    def _kill_where_late(self) -> None:
-        """Somebody stopped the supervisor: without it, the fork server ends what it left."""
+    def _kill_if_late(self) -> None:
+        """Kill a supervisor that somebody stopped. The fork server then ends the processes that it left."""
         if time.monotonic() < self._late_at or self._is_over:
             return
         if not self._supervisor:
@@ -205,8 +204,8 @@ class _Program:
                     return self._not_started(what, int(number))
                 case ["ended", how, code, took_s, "0"]:
                     return self._ended(how, int(code), float(took_s))
-                case ["ended", _, _, _, left]:
-                    raise InfrastructureError(f"{name}: {left} of its processes cannot be killed; `ps` shows them")
+                case ["ended", _, _, _, alive]:
+                    raise InfrastructureError(f"{name}: {alive} of its processes cannot be killed; `ps` shows them")
                 case _:
                     continue  # at, started
         raise InfrastructureError(f"{name}: its supervisor was killed, and the program with it")
@@ -224,7 +223,7 @@ class _Program:
         truncated = self._log.left_out > 0
         if how == "exited":
             return Finished(How.EXITED, code, took_s, truncated, self._log.tail)
-        ended = self._asked if how == "asked" and self._asked else How.TIMED_OUT
+        ended = self._end_reason if how == "asked" and self._end_reason else How.TIMED_OUT
         return Finished(ended, None, took_s, truncated, self._log.tail)
 
 
@@ -233,6 +232,6 @@ def _refusal(work: Supervised, number: int) -> str:
     if number not in (errno.ENOENT, errno.ENOTDIR):
         return f"{name}: cannot be executed: {os.strerror(number)}\n"
     if "/" in name and (work.cwd / name).exists():
-        return f"{name}: cannot be executed: the interpreter in its first line is not there\n"
+        return f"{name}: cannot be executed: the interpreter in its first line does not exist\n"
     where = "there is no such file" if "/" in name else f"not on the PATH ({work.env.get('PATH', 'unset')})"
     return f"{name}: not found: {where}\n"

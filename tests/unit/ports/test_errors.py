@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from interlock.ports import InfrastructureError, as_infrastructure, machine_trouble, names_trouble, started
+from interlock.ports import InfrastructureError, as_infrastructure, machine_trouble, reports_machine_error, started
 
 SHORT = ("EAGAIN", "EMFILE", "ENFILE", "ENOLCK", "ENOMEM", "ENOSPC", "EIO", "EDQUOT", "EROFS", "ENOBUFS", "ESTALE")
 
@@ -61,7 +61,7 @@ def test_all_else_passes_through(error: BaseException) -> None:
     ],
 )
 def test_what_git_says_of_the_machine(said: str, expected: bool) -> None:
-    assert names_trouble(said) is expected
+    assert reports_machine_error(said) is expected
 
 
 def test_a_thread_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,338 @@
+"""Checkouts of attempts and gates: make and remove their folders, fill them, and explain why setup failed in them.
+
+The folders are places/RUN/STAGE-EPOCH.NUMBER-N and places/room-X, each with tree, home and tmp.
+
+Rule: each checkout has a path that never existed before, so a process that still writes to an old one disturbs nobody.
+
+Rule: when a checkout is handed over, its tracked files are those of the tree, whatever setup did to them. All other
+files that exist by then are known, and are not part of the candidate.
+
+Rule: the files are to blame for a failed setup only if nothing else differs: setup fails on them twice and then works
+on the files of the control commit. Any other failure is an infrastructure error.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+from interlock.core.ids import AttemptId
+from interlock.ports import Checkout, CheckoutSpec, InfrastructureError, UnfitSetup, UsageError
+from interlock.ports.disk import disk_error
+from interlock.process import end_supervised
+from interlock.workspaces import layout, setup_inputs, trees
+from interlock.workspaces.base import Origin
+from interlock.workspaces.checkout_git import TreePacks, exclude, write_index, write_repository
+from interlock.workspaces.contents import Contents
+from interlock.workspaces.layout import CheckoutIndex, copy_tree
+from interlock.workspaces.objects import Commit, Objects
+from interlock.workspaces.removal import remove
+from interlock.workspaces.setup import Recipes, SetupFailed, SetupInput, error_line
+from interlock.workspaces.trees import Listing
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutParts:
+    """What is needed to fill checkouts."""
+
+    objects: Objects
+    packs: TreePacks
+    contents: Contents
+    recipes: Recipes
+    checkouts: Checkouts
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutRequest:
+    """The files of `tree` with a `.git` of `commits`, and what `spec` adds. Setup runs on the files of `setup_tree`; if
+    it is empty, on those of `tree`. Setup with a `key` runs with the code of tree `base`; if it is empty, with that of
+    the first commit."""
+
+    commits: Sequence[Commit]
+    tree: str
+    spec: CheckoutSpec
+    origin: Callable[[], Origin]
+    setup_tree: str = ""
+    base: str = ""
+
+
+def fill(parts: CheckoutParts, checkout: Checkout, request: CheckoutRequest) -> tuple[Checkout, CheckoutIndex]:
+    """Fill `checkout`. Returns it with the variables that setup adds. Raises SetupFailed, InfrastructureError,
+    UsageError."""
+    spec, commits = request.spec, request.commits
+    index = _files(parts, checkout, request)
+    if spec.carry:
+        _carry(spec.carry, request.origin(), checkout.tree)
+    listing = parts.objects.listing(request.tree)
+    if spec.setup:
+        head = parts.objects.listing(commits[-1].tree)
+        write_index(parts.objects, head, index, checkout.tree)
+        parts.recipes.install(spec.setup, setup_input(parts, request), checkout)
+        checkout = replace(checkout, env=parts.recipes.variables(spec.setup, checkout))
+        _put_back(parts, checkout.tree, listing, index)
+    if spec.setup or spec.carry:
+        named = excluded_names(spec)
+        index.setup_files = named | frozenset(_untracked(checkout.tree, listing, index.replaced, named))
+        exclude(checkout.tree, index.setup_files)
+    accepted = parts.objects.listing(commits[-1].tree)
+    for path in trees.differences(accepted, listing):
+        index.stats.pop(path, None)  # differs from the input: the snapshot must read it
+    write_index(parts.objects, accepted, index, checkout.tree)
+    layout.hand_over(index)
+    return checkout, index
+
+
+def setup_input(parts: CheckoutParts, request: CheckoutRequest) -> SetupInput:
+    """The input of setup for `request`."""
+    tree, base = request.setup_tree or request.tree, request.base or request.commits[0].tree
+    return SetupInput(
+        tree,
+        parts.objects.listing(tree),
+        lambda setups: setup_inputs.setup_trees(parts.objects, setups, tree, base),
+        lambda tree: _checkout_for_setup(parts, replace(request, tree=tree)),
+        parts.checkouts.wipe,
+        request.spec.number,
+    )
+
+
+def excluded_names(spec: CheckoutSpec) -> frozenset[bytes]:
+    """Paths that are never part of a candidate: those of setup, and carried files."""
+    named = [*spec.carry, *(path for setup in spec.setup for path in setup.paths)]
+    return frozenset(os.fsencode(path.strip("/")) for path in named)
+
+
+def check_carried(carry: Sequence[str], origin: Origin) -> None:
+    """Raises UsageError if a file to carry does not exist."""
+    for path in carry:
+        _carried(path, origin)
+
+
+def _files(parts: CheckoutParts, checkout: Checkout, request: CheckoutRequest) -> CheckoutIndex:
+    """Write the tree's files and `.git`. Paths that setup will replace are noted in the index."""
+    index = layout.write_tree(parts.objects, parts.objects.listing(request.tree), checkout.tree)
+    index.replaced = layout.setup_paths(request.spec.setup)
+    parts.contents.write_into(request.tree, checkout.tree, index)
+    write_repository(parts.objects, parts.packs, checkout.tree, request.commits)
+    return index
+
+
+def _checkout_for_setup(parts: CheckoutParts, request: CheckoutRequest) -> Checkout:
+    """A new checkout for setup to run in."""
+    checkout, spec = parts.checkouts.new("setup"), request.spec
+    index = _files(parts, checkout, request)
+    _carry(spec.carry, request.origin() if spec.carry else None, checkout.tree)
+    write_index(parts.objects, parts.objects.listing(request.commits[-1].tree), index, checkout.tree)
+    return checkout
+
+
+def _carry(carry: Sequence[str], origin: Origin | None, tree: Path) -> None:
+    for path in carry:
+        assert origin is not None
+        source = _carried(path, origin)
+        try:
+            target = layout.path_within(tree, path)
+        except layout.MisplacedPath as error:
+            raise InfrastructureError(f"carry: {error}", permanent=True) from error
+        if not target.exists() and not target.is_symlink():
+            copy_tree(source, target, os.environ)
+
+
+def _carried(path: str, origin: Origin) -> Path:
+    if path.startswith("/") or ".." in path.split("/") or ".git" in path.split("/"):
+        raise UsageError(f"carry: {path!r}: a path inside the repository was expected")
+    if origin.worktree is None:
+        raise UsageError(f"carry: {path!r}: the repository is bare, so it has no untracked files: run from a checkout")
+    source = origin.worktree / path
+    if not source.exists():
+        raise UsageError(f"carry: {path!r} is not in {origin.worktree}: put it there, or take it out of `carry`")
+    return source
+
+
+def _put_back(parts: CheckoutParts, tree: Path, listing: Listing, index: CheckoutIndex) -> None:
+    """Restore the tree's files that setup changed or removed."""
+    root = os.fsencode(tree)
+    changed = []
+    for path, entry in trees.leaves(listing):
+        if entry.mode == trees.SUBMODULE or index.is_replaced(path):
+            continue
+        try:
+            now = os.lstat(root + b"/" + path)
+        except OSError:
+            changed.append((path, entry))
+            continue
+        if index.stats.get(path) != layout.file_stat(now):
+            changed.append((path, entry))
+    try:
+        layout.rewrite_files(parts.objects, changed, tree, index)
+    except OSError as error:
+        raise disk_error(tree, error) from error
+
+
+def _untracked(tree: Path, listing: Listing, replaced: frozenset[bytes], named: frozenset[bytes]) -> list[bytes]:
+    """Untracked paths in the checkout. A folder stands for everything below it, unless a named path is below it."""
+    above = {path[:at] for path in named for at in range(len(path)) if path[at : at + 1] == b"/"}
+    found, waiting = [], [b""]
+    while waiting:
+        folder = waiting.pop()
+        tracked = listing.get(folder, {})
+        for entry in os.scandir(os.fsencode(tree) + b"/" + folder):
+            path = trees.joined(folder, entry.name)
+            if path in replaced:
+                continue
+            is_folder = stat.S_ISDIR(entry.stat(follow_symlinks=False).st_mode)
+            if entry.name in tracked:
+                if is_folder and tracked[entry.name].mode == trees.FOLDER:
+                    waiting.append(path)
+            elif is_folder and path in above:
+                waiting.append(path)
+            elif path != b".git":
+                found.append(path)
+    return found
+
+
+# --- folders ---------------------------------------------------------------------------------
+
+
+_TRIES_MAX = 1000
+
+
+class Checkouts:
+    """Makes and removes checkouts below one folder. Below `former`, the folder of an earlier version, it only removes
+    them."""
+
+    def __init__(self, folder: Path, former: Path | None = None) -> None:
+        self.folder = folder
+        self.folders = (folder,) if former is None else (folder, former)
+        self._stays: list[str] = []
+
+    def new_for_attempt(self, run: str, attempt: AttemptId) -> Checkout:
+        """A new checkout for the attempt. Its earlier ones are removed."""
+        last = self.discard(run, attempt)
+        parent = self.folder / run
+        for number in range(last + 1, last + _TRIES_MAX):
+            root = parent / f"{_stem(attempt)}-{number}"
+            try:
+                root.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise disk_error(root, error) from error
+            return _furnished(root)
+        raise InfrastructureError(f"{parent}: no free folder name for {attempt}: remove old folders there")
+
+    def newest(self, run: str, attempt: AttemptId) -> Path | None:
+        """The root of the attempt's checkout; None if it has none."""
+        roots = (self.folder / run).glob(f"{_stem(attempt)}-*")
+        return max(roots, key=lambda root: int(root.name.rpartition("-")[2]), default=None)
+
+    def new(self, kind: str) -> Checkout:
+        """A new checkout for a gate or for setup."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return _furnished(Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=self.folder)))
+        except OSError as error:
+            raise disk_error(self.folder, error) from error
+
+    def discard(self, run: str, attempt: AttemptId) -> int:
+        """Remove the attempt's checkouts, as `wipe` does. Returns their highest number, 0 if there are none."""
+        last = 0
+        for root in sorted(root for folder in self.folders for root in (folder / run).glob(f"{_stem(attempt)}-*")):
+            number = root.name.rpartition("-")[2]
+            last = max(last, int(number) if number.isdigit() else 0)
+            end_supervised(root)
+            self.wipe(root)
+        return last
+
+    def wipe(self, root: Path) -> None:
+        """Remove a checkout, whatever is in it. `removal_failures` lists what cannot be removed; `gc` tries again."""
+        try:
+            remove(root)
+        except InfrastructureError as error:
+            self._stays.append(str(error))
+
+    def removal_failures(self) -> tuple[str, ...]:
+        """Messages about what could not be removed since the last call."""
+        found, self._stays = self._stays, []
+        return tuple(found)
+
+
+def _stem(attempt: AttemptId) -> str:
+    item = f"@{quote(attempt.item, safe='')[:80]}" if attempt.item else ""
+    return f"{attempt.stage}{item}-{attempt.epoch}.{attempt.number}"
+
+
+def _furnished(root: Path) -> Checkout:
+    checkout = Checkout(root, root / "tree", root / "home", root / "tmp")
+    try:
+        for folder in (checkout.tree, checkout.home, checkout.tmp):
+            folder.mkdir()
+    except OSError as error:
+        raise disk_error(root, error) from error
+    return checkout
+
+
+# --- failed setup ----------------------------------------------------------------------------
+
+
+Done = TypeVar("Done")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """`request` is tried; `control` is what it is compared with, None if there is nothing to compare with."""
+
+    request: CheckoutRequest
+    control: CheckoutRequest | None
+
+
+def run_trial(parts: CheckoutParts, attempted: Trial, act: Callable[[CheckoutRequest], Done]) -> Done:
+    """`act(request)`, with one retry if setup fails. Raises UnfitSetup, or what `act` raised."""
+    request, control = attempted.request, attempted.control
+    try:
+        return act(request)
+    except SetupFailed as failed:
+        if control is None or not _may_differ(parts, request, control, failed):
+            raise
+        last = failed
+    if not (last.repeated or last.by_files or last.timed_out):
+        try:
+            return act(replace(request, spec=replace(request.spec, number=0)))
+        except SetupFailed as failed:
+            last = failed
+    _prove(parts, control, last)
+    line = error_line(last.output.decode(errors="replace"))  # first, since the message may be cut
+    message = f"{last.what} fails on these files: {line or 'no output'} (it works on the files that were accepted last)"
+    raise UnfitSetup(f"{message}\n{last.why}", last.output) from last
+
+
+def _may_differ(parts: CheckoutParts, request: CheckoutRequest, control: CheckoutRequest, failed: SetupFailed) -> bool:
+    """Whether the two trees can differ in the result of the setup that failed."""
+    if failed.what == "settle" or failed.by_files:
+        return request.tree != control.tree
+    setups = request.spec.setup[: failed.index + 1]
+    keys = {parts.recipes.key(setups, parts.objects.listing(each.tree)) for each in (request, control)}
+    return len(keys) > 1
+
+
+def _prove(parts: CheckoutParts, control: CheckoutRequest, failed: SetupFailed) -> None:
+    """Raises InfrastructureError if setup fails on the control too: then the files are not to blame."""
+    setups = control.spec.setup
+    try:
+        if failed.what == "settle":
+            checkout = parts.checkouts.new("setup")
+            try:
+                fill(parts, checkout, control)
+            finally:
+                parts.checkouts.wipe(checkout.root)
+        elif not failed.by_files:
+            parts.recipes.prove(setups[: failed.index + 1], setup_input(parts, control))
+        else:
+            parts.recipes.digest(setups[: failed.index + 1], setup_input(parts, control))
+    except SetupFailed as error:
+        raise InfrastructureError(f"{failed}\n(it fails on the accepted input as well: {error})") from error
