@@ -55,7 +55,7 @@ class _Answered:
     """An opinion that was given in the try `number`, of all the tries."""
 
     number: int
-    decision: ReviewDecision
+    said: ReviewDecision  # journals of released versions have it by this name
     findings: tuple[Finding, ...]
     usage: Usage
     evidence: tuple[Evidence, ...]
