@@ -19,12 +19,11 @@ from interlock.core.events import Evidence, Finding, VerdictStatus
 from interlock.gates import proof
 from interlock.gates.canary import MustFail
 from interlock.gates.context import GateContext
-from interlock.gates.findings import MESSAGE_MAX, bounded, outside_of
 from interlock.gates.fingerprint import run_key, verdict_key
 from interlock.gates.held_out import HeldOutMissing
 from interlock.gates.locks import Slot, WaitingWork, held, told
 from interlock.gates.old_tests import with_tests_of_base
-from interlock.gates.reports import junit
+from interlock.gates.reports import MESSAGE_MAX, bounded, junit, outside_of
 from interlock.gates.running import CommandRun, checkout_spec_of, run_once, values_seen
 from interlock.gates.verdicts import UNFINISHED, verdict
 from interlock.ports import Cancel, GateRequest, InfrastructureError, Judgement, UnfitSetup

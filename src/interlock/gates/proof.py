@@ -21,13 +21,10 @@ from interlock.core.pipeline import CommandLine, Expect, Gate
 from interlock.gates import canary, inline
 from interlock.gates.baseline import broken
 from interlock.gates.context import GateContext
-from interlock.gates.findings import outside_of
 from interlock.gates.old_tests import SUPPORT
-from interlock.gates.reports import Unreadable, junit
-from interlock.gates.reports.found import in_repository
-from interlock.gates.reports.junit import RanTest, Status
+from interlock.gates.reports import Unreadable, in_repository, junit, outside_of
+from interlock.gates.reports.junit import RanTest, Status, belongs
 from interlock.gates.reports.reasons import Reason, explained, load_reason, reason_of
-from interlock.gates.reports.standins import belongs
 from interlock.gates.running import CommandRun
 from interlock.ports import GateRequest, Judgement, Stamp, UsageError
 from interlock.process import How
