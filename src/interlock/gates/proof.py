@@ -21,7 +21,6 @@ from interlock.core.pipeline import CommandLine, Expect, Gate
 from interlock.gates import canary, inline
 from interlock.gates.baseline import broken
 from interlock.gates.context import GateContext
-from interlock.gates.old_tests import SUPPORT
 from interlock.gates.reports import Unreadable, in_repository, junit, outside_of
 from interlock.gates.reports.junit import RanTest, Status, belongs
 from interlock.gates.reports.reasons import Reason, explained, load_reason, reason_of
@@ -29,6 +28,7 @@ from interlock.gates.running import CommandRun
 from interlock.ports import GateRequest, Judgement, Stamp, UsageError
 from interlock.process import How
 
+SUPPORT = ("conftest.py",)  # what tests of Python may need beside them; protected where the stage does not author it
 PROVEN = "proven"  # the evidence that names the tests which prove the change, and the rule of the notes on them
 GUARDS = "guards"  # the rule of notes on new tests that pass without the change too, beside one that proves it
 NOTHING_NEW = (

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from interlock.core.codec import object_reader, object_writer
 from interlock.core.events import Evidence, Finding, Severity, Usage, VerdictStatus
-from interlock.gates.caching import digest_of
+from interlock.gates.cache import digest_of
 from interlock.gates.kinds.review import Review
 from interlock.gates.reviews.answers import AnswerRequirements, ReviewAnswer, ReviewDecision
 from interlock.ports import GateRequest, Journal, Judgement
