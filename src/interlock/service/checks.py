@@ -189,8 +189,10 @@ def _as_asked(gate: Gate, request: CheckRequest) -> Gate:
 
 def _does_not_apply(gate: Gate, request: CheckRequest) -> str:
     """Why the gate is not asked; empty where it is."""
-    from interlock.gates.declaration import OutsideRun  # late: what only looks has no gates
-    from interlock.gates.kinds import find
+    from interlock.gates.kinds import (
+        OutsideRun,  # late: what only looks has no gates
+        find,
+    )
 
     outside_run = find(gate.kind).outside_run
     unchanged = request.tree == request.base_tree

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from interlock.core.pipeline import Gate, Pipeline, Stage
-from interlock.gates.declaration import KeyPath, Kind, OutsideRun, View
+from interlock.gates.kinds import KeyPath, Kind, OutsideRun, View
 from interlock.gates.words import cut
 
 

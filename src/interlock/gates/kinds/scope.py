@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from interlock.core.pipeline import Gate, Pipeline, Stage
-from interlock.gates.declaration import Kind, OutsideRun
+from interlock.gates.kinds import Kind, OutsideRun
 
 if TYPE_CHECKING:
     from interlock.gates.context import GateContext

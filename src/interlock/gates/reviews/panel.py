@@ -24,7 +24,7 @@ from interlock.core.globs import matches_any
 from interlock.core.judge_files import AGENT_FILES
 from interlock.core.pipeline import AgentSpec
 from interlock.gates.context import GateContext
-from interlock.gates.declaration import options_of
+from interlock.gates.kinds import options_of
 from interlock.gates.kinds.review import Review
 from interlock.gates.reviews.answers import AnswerRequirements, NoAnswer, read, schema
 from interlock.gates.reviews.asking import again, earlier_of, mark_of, question, requirements
