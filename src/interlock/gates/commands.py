@@ -19,7 +19,7 @@ from interlock.gates.cache import recall, remember, run_key, verdict_key
 from interlock.gates.context import GateContext
 from interlock.gates.held_out import HeldOutMissing
 from interlock.gates.locks import Slot, WaitingWork, held, told
-from interlock.gates.origins import DEPENDENCIES
+from interlock.gates.manifests import DEPENDENCIES
 from interlock.gates.reports import bounded, outside_of
 from interlock.gates.running import CommandRun, checkout_spec_of, run_once, values_seen
 from interlock.gates.verdicts import UNFINISHED, verdict

@@ -111,7 +111,7 @@ def check_proposal(
 def with_judges_of_base(workspaces: Workspaces, request: CheckRequest) -> tuple[CheckRequest, tuple[str, ...]]:
     """The request with every protected file as it is in the base, and the paths that were put back. What a stage asked
     for authors stays, where the request is of stages by name; so do tests that one of them may add."""
-    from interlock.gates.new_tests import may_come  # late: what only looks has no gates
+    from interlock.gates.scope import may_come  # late: what only looks has no gates
 
     stages = [request.pipeline.stage(name) for name in request.stages]
     protect = tuple(dict.fromkeys(glob for stage in stages for glob in stage.scope.protect))

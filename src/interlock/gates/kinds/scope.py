@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def judge(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgement:
-    from interlock.gates.changed import judge_changes
+    from interlock.gates.scope import judge_changes
 
     return judge_changes(context, request)
 
