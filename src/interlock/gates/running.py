@@ -14,6 +14,7 @@ from pathlib import Path
 from interlock.core.events import Evidence
 from interlock.core.pipeline import ARTIFACTS, BREAKS_MAX, Report
 from interlock.gates import canary, held_out
+from interlock.gates.canary import planting
 from interlock.gates.context import GateContext
 from interlock.gates.locks import Slot
 from interlock.gates.reports import Unreadable, junit, read_report
@@ -21,7 +22,7 @@ from interlock.ports import Cancel, Cancelled, Checkout, CheckoutSpec, GateReque
 from interlock.process import Finished, How, Supervised, masked, scrubbed, supervise
 
 LOG_BYTES_MAX = 10_000_000
-_NOTHING = canary.Planted()
+_NOTHING = planting.Planted()
 _NO_CANARY = canary.MustFail()
 
 
@@ -133,8 +134,10 @@ def _laid_out(context: GateContext, request: GateRequest, aside: Path) -> Iterat
         held_out.take_away(hidden)
 
 
-def _planted(context: GateContext, request: GateRequest, checkout: Checkout, own: Mapping[str, str]) -> canary.Planted:
-    return canary.plant(
+def _planted(
+    context: GateContext, request: GateRequest, checkout: Checkout, own: Mapping[str, str]
+) -> planting.Planted:
+    return planting.plant(
         context.workspaces, request, checkout.tree, Path(own["HELD_OUT"]) if "HELD_OUT" in own else None
     )
 
@@ -183,7 +186,7 @@ def _finished(
 
 
 def _kept(
-    context: GateContext, request: GateRequest, finished: Finished, checkout: Checkout, planted: canary.Planted
+    context: GateContext, request: GateRequest, finished: Finished, checkout: Checkout, planted: planting.Planted
 ) -> CommandRun:
     aside = checkout.root / "beside"
     log = _read(aside / "log")
