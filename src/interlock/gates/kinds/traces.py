@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.pipeline import ARTIFACTS, Expect, Gate, GateOptions, Pipeline, Stage
+from interlock.core.text import cut, glob_here, path_here
 from interlock.gates.kinds import KeyPath, Kind, OutsideRun, View, option, options_of
-from interlock.gates.words import cut, glob_here, path_here
 from interlock.ports import Cancel, Cancelled, GateRequest, Judgement, UsageError
 
 if TYPE_CHECKING:
