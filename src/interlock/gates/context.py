@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from interlock.gates.ci_api import Outside
 from interlock.gates.held_out import HeldOut
 from interlock.gates.locks import SingleFlight, Slots
-from interlock.gates.outside_api import Outside
 from interlock.ports import Agent, Blobs, Journal, Workspaces
 
 

@@ -30,6 +30,12 @@ def scrubbed(environ: Mapping[str, str], allow: Iterable[str] = ()) -> dict[str,
     return seen
 
 
+def own_environment(environ: Mapping[str, str], without: Iterable[str] = ()) -> dict[str, str]:
+    """All of the user's environment for a program of their own, but the names in `without` and GIT_*."""
+    hidden = frozenset(without)
+    return {name: value for name, value in environ.items() if name not in hidden and not name.startswith("GIT_")}
+
+
 def relative(environ: Mapping[str, str]) -> tuple[str, ...]:
     """The entries of PATH that no program is looked for in."""
     entries = environ["PATH"].split(os.pathsep) if "PATH" in environ else []

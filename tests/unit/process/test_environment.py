@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from interlock.process import relative, scrubbed
+from interlock.process import own_environment, relative, scrubbed
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,8 @@ def test_no_program_is_looked_for_in_the_checkout(path: str, kept: str, left_out
 
 def test_without_a_path_there_is_none() -> None:
     assert (scrubbed({"HOME": "/root"}), relative({})) == ({}, ())
+
+
+def test_a_program_of_the_user_sees_all_but_secrets_and_git() -> None:
+    environ = {"HOME": "/root", "KEY": "k", "GIT_DIR": "/x", "PATH": "."}
+    assert own_environment(environ, ("KEY",)) == {"HOME": "/root", "PATH": "."}
