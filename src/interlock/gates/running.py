@@ -19,7 +19,7 @@ from interlock.gates.context import GateContext
 from interlock.gates.locks import Slot
 from interlock.gates.reports import Unreadable, junit, read_report
 from interlock.ports import Cancel, Cancelled, Checkout, CheckoutSpec, GateRequest, secrets_of
-from interlock.process import Finished, How, Supervised, masked, scrubbed, supervise
+from interlock.process import Finished, How, Supervised, checkout_environment, masked, supervise
 
 LOG_BYTES_MAX = 10_000_000
 _NOTHING = planting.Planted()
@@ -145,16 +145,12 @@ def _planted(
 def _environment(
     context: GateContext, request: GateRequest, checkout: Checkout, aside: Path, slot: Slot
 ) -> dict[str, str]:
-    """Complete. What the gate names comes last but for our own, so that it can change what setup adds."""
+    """The complete environment. What the gate names overrides what setup adds."""
     gate = request.gate
-    own = {
-        "HOME": str(checkout.home),
-        "TMPDIR": str(checkout.tmp),
-        **slot.environment,
-        "REPORT": str(aside / "report"),
-    }
     named = {name: context.environ[name] for name in (*gate.env, *gate.secrets) if name in context.environ}
-    return {**scrubbed(context.environ), **dict(checkout.env), **_values(context, request, checkout), **named, **own}
+    own = {**slot.environment, "REPORT": str(aside / "report")}
+    values = _values(context, request, checkout)
+    return checkout_environment(context.environ, checkout, more={**values, **named, **own})
 
 
 def _values(context: GateContext, request: GateRequest, checkout: Checkout) -> dict[str, str]:

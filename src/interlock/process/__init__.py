@@ -7,7 +7,7 @@ for what we do not trust (agents, scripts, gates), `detach` for an owner of a ru
 from interlock.process.attended import attended
 from interlock.process.captured import capture
 from interlock.process.detached import detach
-from interlock.process.environment import own_environment, relative, scrubbed
+from interlock.process.environment import checkout_environment, own_environment, relative, scrubbed
 from interlock.process.identity import alive, identity, kill_tree
 from interlock.process.left import end_left
 from interlock.process.masking import MaskedBlobs, masked, masked_finding, masked_text
@@ -23,6 +23,7 @@ __all__ = [
     "alive",
     "attended",
     "capture",
+    "checkout_environment",
     "detach",
     "end_left",
     "identity",

@@ -1,7 +1,7 @@
-"""What of our own environment a program may see: a small base and the names that are allowed.
+"""The environment of a program: what it may see of ours, and what it gets of its checkout.
 
-Rule: programs are looked for in absolute folders alone. Any other entry of PATH (`.`, `node_modules/.bin`, an empty
-one) is one of the checkout, and what lies there is the candidate's.
+Rule: programs are searched for in absolute folders alone. Any other entry of PATH (`.`, `node_modules/.bin`, an empty
+one) is a folder of the checkout, and what is in it belongs to the candidate.
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
+from interlock.ports import Checkout
+
 _BASE = frozenset({"PATH", "LANG", "LANGUAGE", "TZ"})
 
 
 def scrubbed(environ: Mapping[str, str], allow: Iterable[str] = ()) -> dict[str, str]:
-    """PATH, the locale and the time zone, and the `allow`ed names that are set. Never a GIT_* of ours.
+    """PATH, the locale, the time zone, and the `allow`ed names that are set. Never a GIT_* of ours.
 
-    HOME and TMPDIR are not in it: who starts a program gives it its own. Nor is TERM: nothing
-    that is supervised has a terminal, and without one programs leave out colours and redraws.
+    HOME and TMPDIR are not in it: whoever starts a program gives it its own. TERM is not in it either: no supervised
+    program has a terminal, and without one programs write no colours and redraws.
     """
     allowed = frozenset(allow)
     seen = {
@@ -30,6 +32,15 @@ def scrubbed(environ: Mapping[str, str], allow: Iterable[str] = ()) -> dict[str,
     return seen
 
 
+def checkout_environment(
+    environ: Mapping[str, str], checkout: Checkout, allow: Iterable[str] = (), more: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The complete environment of a program in a checkout: the base and the `allow`ed names of `environ`, what setup
+    added, `more`, and the checkout's own HOME and TMPDIR. Later parts override earlier ones."""
+    own = {"HOME": str(checkout.home), "TMPDIR": str(checkout.tmp)}
+    return {**scrubbed(environ, allow), **dict(checkout.env), **(more or {}), **own}
+
+
 def own_environment(environ: Mapping[str, str], without: Iterable[str] = ()) -> dict[str, str]:
     """All of the user's environment for a program of their own, but the names in `without` and GIT_*."""
     hidden = frozenset(without)
@@ -37,6 +48,6 @@ def own_environment(environ: Mapping[str, str], without: Iterable[str] = ()) -> 
 
 
 def relative(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The entries of PATH that no program is looked for in."""
+    """The entries of PATH in which no program is searched for."""
     entries = environ["PATH"].split(os.pathsep) if "PATH" in environ else []
     return tuple(dict.fromkeys(entry for entry in entries if not entry.startswith("/")))

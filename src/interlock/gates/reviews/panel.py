@@ -58,7 +58,7 @@ from interlock.ports import (
     Outcome,
     secrets_of,
 )
-from interlock.process import scrubbed
+from interlock.process import checkout_environment
 
 _POLL_S = 0.1
 _NOTHING = Usage(0, 0, 0, 0.0)
@@ -193,8 +193,7 @@ def _brief(context: GateContext, request: GateRequest, spec: AgentSpec, checkout
 
 def _environment(context: GateContext, request: GateRequest, spec: AgentSpec, checkout: Checkout) -> Mapping[str, str]:
     allowed = (*request.gate.env, *request.gate.secrets, *spec.env, *spec.secrets)
-    own = {"HOME": str(checkout.home), "TMPDIR": str(checkout.tmp), "TASK": request.values.get("TASK", "")}
-    return {**scrubbed(context.environ, allowed), **dict(checkout.env), **own}
+    return checkout_environment(context.environ, checkout, allowed, {"TASK": request.values.get("TASK", "")})
 
 
 def _write_protect(tree: Path) -> None:
