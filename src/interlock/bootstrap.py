@@ -146,7 +146,7 @@ class Application:
     def untold(self, run: str) -> tuple[Undelivered, ...]:
         """Who should have been told of the run and was not."""
         wanted = self.settings.notify.webhook or self.settings.notify.command
-        return self.notices.untold(run) if wanted else ()
+        return self.notices.undelivered(run) if wanted else ()
 
     def held_up(self, run: str) -> tuple[WaitingWork, ...]:
         """What of the run waits for a slot, or for a gate that is alone with something."""
@@ -238,10 +238,10 @@ def _bench(ground: _Ground, workspaces: GitWorkspaces) -> GateContext:
     from interlock.agents import adapters
     from interlock.agents.daily import DailyCap, capped
     from interlock.agents.turns import queued
+    from interlock.gates.ci_api import Outside
     from interlock.gates.context import GateContext
     from interlock.gates.held_out import HeldOut
     from interlock.gates.locks import Slots
-    from interlock.gates.outside_api import Outside
 
     settings, environ = ground.settings, ground.environ
     state = ground.general.state

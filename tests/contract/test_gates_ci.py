@@ -16,10 +16,10 @@ from tests.contract.workspaces_world import World, fingerprint, git, make_world
 from interlock.core.events import VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Gate, Pipeline, Stage
+from interlock.gates.ci_api import Outside
 from interlock.gates.context import GateContext
 from interlock.gates.kinds.ci import Ci
 from interlock.gates.locks import Slots
-from interlock.gates.outside_api import Outside
 from interlock.gates.referee import Referee
 from interlock.journal import FileBlobs
 from interlock.ports import Cancelled, Fenced, GateRequest, InfrastructureError, Judgement

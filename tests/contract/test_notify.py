@@ -266,7 +266,7 @@ def test_a_server_that_hangs_does_not_hold_the_run(world: World) -> None:
         assert hook.events() == ["waiting"]
         assert {stage["id"]: stage["phase"] for stage in world.show()["stages"]}["more"] == "accepted"
         (item,) = untold(world)
-    assert (item["event"], item["why"]) == ("waiting", "no answer before the run was left")
+    assert (item["event"], item["why"]) == ("waiting", "no answer before interlock exited")
     world.ask("show").ended(0, f"not told webhook 127.0.0.1:{port} of waiting", "interlock resume")
 
 
@@ -373,7 +373,7 @@ def test_a_command_gets_the_same_on_its_standard_input(world: World) -> None:
     [
         ("echo broken >&2; exit 4", "", "exit code 4: broken"),
         ("sleep 600", ", timeout_s: 0.2", "no end after 0.2 s"),
-        ("sleep 600", ", timeout_s: 600", "no end before the run was left"),
+        ("sleep 600", ", timeout_s: 600", "no end before interlock exited"),
     ],
 )
 def test_a_command_in_trouble_is_told_of(world: World, script: str, more: str, why: str) -> None:
@@ -393,7 +393,7 @@ def test_a_command_that_is_not_there_is_told_of(world: World) -> None:
 def test_a_machine_in_the_way_is_a_refusal(tmp_path: Path) -> None:
     command = CommandChannel(("true",), tmp_path / "gone", {}, 5)
     with pytest.raises(Refusal, match="infrastructure error: true: cannot work in"):
-        command.tell(Message("r/1", "waiting", b"{}"), threading.Event())
+        command.send(Message("r/1", "waiting", b"{}"), threading.Event())
 
 
 def test_a_key_that_is_not_set_signs_nothing_and_sends_nothing(world: World) -> None:

@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from tests.contract.cli_world import World, new_world
 
-from interlock.telemetry import lacking, names, wanted
+from interlock.telemetry import lacking, traces, wanted
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "telemetry.md"
 _PIPELINE = """\
@@ -122,14 +122,14 @@ def test_a_run_is_exported_as_otlp_and_the_same_each_time(world: World) -> None:
     [scope] = sent.resource_spans[0].scope_spans
     run, *others = scope.spans
     view = world.show()
-    assert told(run.attributes)[names.RUN] == view["id"]
-    assert told(run.attributes)[names.RUN_RESULT] == "success"
+    assert told(run.attributes)[traces.RUN] == view["id"]
+    assert told(run.attributes)[traces.RUN_RESULT] == "success"
     assert run.status.code == 1
     attempts = [span for span in others if span.parent_span_id == run.span_id]
-    assert [told(span.attributes)[names.ATTEMPT_RESULT] for span in attempts] == ["rejected", "accepted"]
-    assert told(attempts[0].attributes)[names.TOKENS_IN] == 10
+    assert [told(span.attributes)[traces.ATTEMPT_RESULT] for span in attempts] == ["rejected", "accepted"]
+    assert told(attempts[0].attributes)[traces.TOKENS_IN] == 10
     gates = [span for span in others if span.parent_span_id == attempts[0].span_id]
-    assert [told(span.attributes)[names.VERDICT] for span in gates] == ["passed", "failed"]
+    assert [told(span.attributes)[traces.VERDICT] for span in gates] == ["passed", "failed"]
     assert len({span.span_id for span in scope.spans}) == len(scope.spans)
     for span in scope.spans:
         assert len(span.trace_id) == 16
@@ -142,7 +142,7 @@ def test_what_goes_on_says_so(world: World) -> None:
     world.ask("run", "-t", "Make it right.", "--plain").ended(3)
     sent = parsed(world.ask("export", "--format", "otlp").out)
     spans = sent.resource_spans[0].scope_spans[0].spans
-    assert [told(span.attributes).get(names.OPEN, False) for span in spans if span.name[:3] in ("run", "att")] == [
+    assert [told(span.attributes).get(traces.OPEN, False) for span in spans if span.name[:3] in ("run", "att")] == [
         True,
         False,
         True,
@@ -163,11 +163,11 @@ def test_spans_and_metrics_come_live_and_agree_with_the_export(world: World, col
     newest = {(name, json.dumps(told(point.attributes), sort_keys=True)): point for name, point in points}
     sums = {}
     for (name, _), point in newest.items():
-        if name != names.ATTEMPT_DURATION:
+        if name != traces.ATTEMPT_DURATION:
             sums[name] = sums.get(name, 0) + (point.as_double or point.as_int)
-    assert sums == {names.ATTEMPTS: 2, names.VERDICTS: 4, names.TOKENS: 30, names.COSTS: 0.5}
+    assert sums == {traces.ATTEMPTS: 2, traces.VERDICTS: 4, traces.TOKENS: 30, traces.COSTS: 0.5}
     for _, point in points:
-        assert not names.ON_SPANS_ALONE & set(told(point.attributes))
+        assert not traces.ON_SPANS_ALONE & set(told(point.attributes))
         assert world.show()["id"] not in str(point.attributes)
 
 
@@ -201,5 +201,5 @@ def test_a_missing_extra_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_page_has_every_name() -> None:
     listed = set(re.findall(r"^\| `([^`]+)` \|", DOCS.read_text(), re.MULTILINE))
-    ours = {value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)}
-    assert listed == ours - {names.SCOPE}
+    ours = {value for name, value in vars(traces).items() if name.isupper() and isinstance(value, str)}
+    assert listed == ours - {traces.SCOPE}

@@ -16,7 +16,7 @@ from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec
 from interlock.core.programs import program
 from interlock.ports import Agent, Brief, Checkout, Outcome
-from interlock.process import capture, scrubbed
+from interlock.process import capture, checkout_environment, scrubbed
 
 _ASKED = "Answer with the one word OK. Read nothing and change nothing."
 _TIMEOUT_S = 120
@@ -33,7 +33,7 @@ def call(agent: Agent, spec: AgentSpec, environ: Mapping[str, str]) -> Outcome:
     """What came back. Raises InfrastructureError where the machine cannot start anything."""
     with TemporaryDirectory(prefix="interlock-") as folder:
         checkout = _place(Path(folder), environ)
-        env = {**scrubbed(environ, (*spec.env, *spec.secrets)), "HOME": str(checkout.home), "TMPDIR": str(checkout.tmp)}
+        env = checkout_environment(environ, checkout, (*spec.env, *spec.secrets))
         attempt = AttemptId("doctor", 1, 1)
         brief = Brief("doctor", attempt, _ASKED, _ASKED, spec.model, env, _TIMEOUT_S, _TIMEOUT_S)
         return agent.work(spec, brief, checkout, threading.Event())

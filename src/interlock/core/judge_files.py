@@ -167,7 +167,7 @@ AGENT_FILES = (
     *(f"**/{folder}/**" for folder in AGENT_FOLDERS),
 )
 
-# Dependencies and tables that steer judges lie side by side in these: judged table by table, see `gates.tables`.
+# Dependencies and tables that steer judges lie side by side in these: judged table by table, see `gates.manifests`.
 MIXED = ("pyproject.toml", "setup.cfg", "package.json", "Cargo.toml", "pom.xml")
 
 TESTS = tuple(dict.fromkeys(glob for language in LANGUAGES.values() for glob in language.tests))

@@ -12,7 +12,7 @@ from interlock.core.ids import AttemptId
 from interlock.core.pipeline import ARTIFACTS, AgentSpec, Pipeline, Stage
 from interlock.execution.context import Context
 from interlock.ports import Checkout
-from interlock.process import scrubbed
+from interlock.process import checkout_environment
 
 
 def artifact_path(pipeline: Pipeline, name: str) -> str:
@@ -47,16 +47,13 @@ def gate_values(context: Context, stage: Stage) -> Mapping[str, str]:
 def worker_environment(context: Context, stage: Stage, spec: AgentSpec, checkout: Checkout) -> Mapping[str, str]:
     """All that a worker sees: a minimal base, what the stage and the agent name, and the run's values."""
     allowed = (*stage.env, *stage.secrets, *spec.env, *spec.secrets)
-    return {
-        **scrubbed(context.environ, allowed),
-        **dict(checkout.env),
-        "HOME": str(checkout.home),
-        "TMPDIR": str(checkout.tmp),
+    own = {
         "ARTIFACTS": str(checkout.tree / ARTIFACTS / stage.id),
         "INTERLOCK_RUN": context.run,
         **_common(context),
         **_artifact_values(context.pipeline, stage, root=f"{checkout.tree}/"),
     }
+    return checkout_environment(context.environ, checkout, allowed, own)
 
 
 def attempt_name(run: str, attempt: AttemptId) -> str:

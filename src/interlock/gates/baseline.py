@@ -17,9 +17,8 @@ from dataclasses import dataclass
 
 from interlock.core.events import Finding, Severity
 from interlock.core.pipeline import Baseline, Expect, Gate, Tests
-from interlock.gates.reports.junit import RanTest, Status, counted
+from interlock.gates.reports.junit import RanTest, Status, belongs, counted, file_of, names_files
 from interlock.gates.reports.reasons import reason_of
-from interlock.gates.reports.standins import belongs, file_of, names_files
 
 _SHOWN_MAX = 5  # names of tests in one line
 

@@ -7,29 +7,25 @@ is no verdict, and is not kept; a run that another version kept in a shape unkno
 
 from __future__ import annotations
 
-import json
-from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
-from interlock.core.codec import object_reader, object_writer
 from interlock.core.events import Evidence, Finding, VerdictStatus
-from interlock.gates import proof
-from interlock.gates.canary import MustFail
+from interlock.core.judge_files import CONFIGURATION, MIXED, is_test, tests_of
+from interlock.core.pipeline import Tests
+from interlock.gates import inline, proof
+from interlock.gates.cache import recall, remember, run_key, verdict_key
 from interlock.gates.context import GateContext
-from interlock.gates.findings import MESSAGE_MAX, bounded, outside_of
-from interlock.gates.fingerprint import run_key, verdict_key
 from interlock.gates.held_out import HeldOutMissing
 from interlock.gates.locks import Slot, WaitingWork, held, told
-from interlock.gates.old_tests import with_tests_of_base
-from interlock.gates.reports import junit
+from interlock.gates.manifests import DEPENDENCIES
+from interlock.gates.reports import bounded, outside_of
 from interlock.gates.running import CommandRun, checkout_spec_of, run_once, values_seen
 from interlock.gates.verdicts import UNFINISHED, verdict
-from interlock.ports import Cancel, GateRequest, InfrastructureError, Judgement, UnfitSetup
-from interlock.process import How
+from interlock.ports import Cancel, GateRequest, Judgement, Stamp, UnfitSetup
 
+_OF_THE_CANDIDATE = (".interlock/**", *CONFIGURATION, *MIXED, *DEPENDENCIES)
 _NO_FORK = 254  # of bash, which says "fork: Resource temporarily unavailable"
 
 
@@ -134,56 +130,36 @@ def _numbered(judgements: Sequence[Judgement]) -> Iterator[Evidence]:
             yield item if number == 1 else replace(item, name=f"{item.name}.{number}")
 
 
-_KIND = "ran/3"
-_TAIL_BYTES = MESSAGE_MAX * 4  # what a finding can show of it
+# --- the tests of the base ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """`tail` is base64."""
-
-    code: int
-    tail: str
-    evidence: tuple[Evidence, ...]
-    tree: str
-    must_fail: MustFail
-
-
-def recall(context: GateContext, key: str) -> tuple[CommandRun, ...]:
-    """The runs kept by `key`, none where they cannot be read or their evidence is gone."""
-    text = context.journal.recall(_KIND, key)
-    if text is None:
-        return ()
-    try:
-        kept = [object_reader(_Kept)(run) for run in json.loads(text)]
-        if not all(_is_there(context, item) for run in kept for item in run.evidence):
-            return ()
-        return tuple(_ran(context, run) for run in kept)
-    except (InfrastructureError, ValueError, TypeError, KeyError):
-        return ()
+def with_tests_of_base(context: GateContext, request: GateRequest) -> GateRequest:
+    """The case with the tests as the base has them, where the gate asks for these."""
+    if request.gate.tests is not Tests.BASE or request.commit == request.base_commit:
+        return request
+    stamp = Stamp("interlock: the candidate with the tests of the base", 0)
+    commit = context.workspaces.restore(
+        request.commit, request.base_commit, tuple(_globs_of_base(context, request)), stamp
+    )
+    sources = [
+        change.path for change in context.workspaces.changes(request.base_commit, commit) if change.status == "M"
+    ]
+    commit = inline.with_blocks_of(context.workspaces, commit, request.base_commit, sources, stamp)
+    return replace(request, commit=commit, tree=commit)  # any name of the tree does
 
 
-def remember(context: GateContext, key: str, runs: Sequence[CommandRun]) -> None:
-    """Keep runs, each of which ended by itself and left a report where one was due."""
-    write = object_writer(_Kept)
-    context.journal.remember(_KIND, key, json.dumps([write(_kept(run)) for run in runs]))
+def _globs_of_base(context: GateContext, request: GateRequest) -> Iterator[str]:
+    """The last one that matches a path decides."""
+    yield from request.stage.scope.protect
+    yield from _authored_tests(context, request)
+    yield from (f"!{glob}" for glob in _OF_THE_CANDIDATE)
+    yield from (*tests_of(request.gate.used), *proof.SUPPORT)
+    yield from (glob for stage in (*request.pipeline.stages, request.stage) for glob in stage.scope.adds)
 
 
-def _is_there(context: GateContext, item: Evidence) -> bool:
-    """Whole, as far as its size tells: the digest of a report is checked when it is read."""
-    try:
-        return context.blobs.path(item.digest).stat().st_size == item.size
-    except OSError:
-        return False
-
-
-def _kept(ran: CommandRun) -> _Kept:
-    tail = b64encode(ran.tail[-_TAIL_BYTES:]).decode() if ran.code else ""
-    return _Kept(ran.code or 0, tail, ran.evidence, str(ran.tree), ran.must_fail)
-
-
-def _ran(context: GateContext, kept: _Kept) -> CommandRun:
-    report = next((context.blobs.get(item.digest) for item in kept.evidence if item.name == "report"), None)
-    contents = None if report is None else junit.split(report)
-    tail, tree = b64decode(kept.tail), Path(kept.tree)
-    return CommandRun(How.EXITED, kept.code, tail, contents, kept.evidence, tree, must_fail=kept.must_fail)
+def _authored_tests(context: GateContext, request: GateRequest) -> Iterator[str]:
+    """Globs that a stage authors, and that hold a test in the base: data and helpers beside it judge as well."""
+    authored = (glob for stage in (*request.pipeline.stages, request.stage) for glob in stage.scope.authors)
+    for glob in dict.fromkeys(authored):
+        if "#" not in glob and any(is_test(path) for path in context.workspaces.files(request.base_commit, (glob,))):
+            yield glob

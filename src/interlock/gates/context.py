@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from interlock.gates.caching import Flights
+from interlock.gates.ci_api import Outside
 from interlock.gates.held_out import HeldOut
-from interlock.gates.locks import Slots
-from interlock.gates.outside_api import Outside
+from interlock.gates.locks import SingleFlight, Slots
 from interlock.ports import Agent, Blobs, Journal, Workspaces
 
 
@@ -26,5 +25,5 @@ class GateContext:
     slots: Slots
     agents: Mapping[str, Agent] = field(default_factory=dict)  # reviewers, by the adapter's name
     outside: Outside = field(default_factory=Outside)  # the CI that `ci` gates ask
-    flights: Flights = field(default_factory=Flights)
+    flights: SingleFlight = field(default_factory=SingleFlight)
     held_out: HeldOut = field(default_factory=HeldOut)  # where the files are that gates name

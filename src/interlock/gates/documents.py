@@ -21,7 +21,9 @@ from jsonschema.validators import validator_for
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from interlock.core.pipeline import Text
+from interlock.core.pipeline import ARTIFACTS, Artifact, Text
+from interlock.gates.context import GateContext
+from interlock.ports import GateRequest
 
 MISTAKES_MAX = 100
 _SHOWN_MAX = 300  # characters of a message: the library quotes the whole instance
@@ -183,3 +185,34 @@ def _found(lines: list[str]) -> list[str]:
         else:
             before = "" if _NO_PARAGRAPH.match(line) else line
     return found
+
+
+# --- requirements by their ids ------------------------------------------------------------------
+
+DOCUMENT_MAX = 100_000  # bytes
+_ID = r"[A-Z][A-Z0-9]{0,15}(?:-[A-Z0-9]{1,15})*-\d{1,6}"
+_STANDARDS = ("AES-", "CVE-", "CWE-", "ECMA-", "IEEE-", "ISO-", "MD-", "PEP-", "RFC-", "RSA-", "SHA-", "SHA3-", "UTF-")
+
+
+def ids_in(text: str, pattern: str = "") -> Iterator[str]:
+    """Each id in order, as often as it stands there: of `pattern`, or such as REQ-12."""
+    for found in re.finditer(rf"(?<![\w-])(?:{pattern or _ID})(?![\w-])", text):
+        if found.group() and (pattern or not found.group().startswith(_STANDARDS)):
+            yield found.group()
+
+
+def document(context: GateContext, request: GateRequest, name: str) -> str:
+    """The text of STAGE/NAME in the candidate, empty where there is none. Raises KeyError for a name that no
+    stage produces."""
+    stage, _, wanted = name.partition("/")
+    for artifact in request.pipeline.stage(stage).produces:
+        if artifact.name == wanted:
+            return content(context, request, stage, artifact)
+    raise KeyError(name)
+
+
+def content(context: GateContext, request: GateRequest, stage: str, artifact: Artifact) -> str:
+    """The beginning of a stage's artifact as text."""
+    path = f"{ARTIFACTS}/{stage}/{artifact.file}"
+    found = context.workspaces.read(request.commit, path, artifact.max_bytes)
+    return (found or b"")[:DOCUMENT_MAX].decode("utf-8", "replace")

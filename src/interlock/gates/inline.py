@@ -18,7 +18,7 @@ from interlock.core.growth import guards
 from interlock.core.inline import Block
 from interlock.core.judge_files import LANGUAGES
 from interlock.core.pipeline import Gate
-from interlock.gates import decisions
+from interlock.gates import conflicts
 from interlock.ports import Change, GateRequest, Stamp, UsageError, Workspaces
 
 _FILE_MAX = 2_000_000
@@ -122,7 +122,7 @@ def _lost(workspaces: Workspaces, request: GateRequest, path: str, documented: D
     old, new = (_text(workspaces, commit, path) for commit in (request.input_commit, request.commit))
     now = inline.blocks(path, new, documented)
     may_grow = _is_guarded(request, path)
-    if path not in decisions.marked(request):
+    if path not in conflicts.marked(request):
         return inline.lost(inline.blocks(path, old, documented), now, may_grow=may_grow)
     sides = reconciled.sides_of(old.encode("utf-8", "surrogateescape"))
     base = _text(workspaces, request.base_commit, path)  # for marks that nobody can tell apart

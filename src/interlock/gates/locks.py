@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
@@ -24,6 +25,7 @@ _PORTS_FROM = 20_000  # below what systems give out by themselves
 _NAME = "INTERLOCK_SLOT"
 _WAIT_MAX_S = 4 * 3600
 _POLL_S = 0.1
+_FLIGHT_POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,3 +201,27 @@ def _read(path: Path) -> WaitingWork | None:
     finally:
         os.close(descriptor)
     return None
+
+
+class SingleFlight:
+    """Equal keys in one process are judged one after the other, so that the second finds what the first one left."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Condition()
+        self._keys: set[str] = set()
+
+    @contextmanager
+    def alone(self, key: str, cancel: Cancel) -> Iterator[None]:
+        """Wait until nobody else judges `key`. The other's own deadline bounds the wait. Raises Cancelled."""
+        with self._lock:
+            while key in self._keys:
+                if cancel.is_set():
+                    raise Cancelled("no longer wanted while another one was judging the same")
+                self._lock.wait(_FLIGHT_POLL_S)
+            self._keys.add(key)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._keys.discard(key)
+                self._lock.notify_all()

@@ -8,6 +8,7 @@ same way; whether it was weakened is asked by another gate, with `tests: base`, 
 
 from __future__ import annotations
 
+import ast
 import json
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,17 +22,14 @@ from interlock.core.pipeline import CommandLine, Expect, Gate
 from interlock.gates import canary, inline
 from interlock.gates.baseline import broken
 from interlock.gates.context import GateContext
-from interlock.gates.findings import outside_of
-from interlock.gates.old_tests import SUPPORT
-from interlock.gates.reports import Unreadable, junit
-from interlock.gates.reports.found import in_repository
-from interlock.gates.reports.junit import RanTest, Status
+from interlock.gates.reports import Unreadable, in_repository, junit, outside_of
+from interlock.gates.reports.junit import RanTest, Status, belongs
 from interlock.gates.reports.reasons import Reason, explained, load_reason, reason_of
-from interlock.gates.reports.standins import belongs
 from interlock.gates.running import CommandRun
 from interlock.ports import GateRequest, Judgement, Stamp, UsageError
 from interlock.process import How
 
+SUPPORT = ("conftest.py",)  # what tests of Python may need beside them; protected where the stage does not author it
 PROVEN = "proven"  # the evidence that names the tests which prove the change, and the rule of the notes on them
 GUARDS = "guards"  # the rule of notes on new tests that pass without the change too, beside one that proves it
 NOTHING_NEW = (
@@ -39,6 +37,7 @@ NOTHING_NEW = (
     "for work that needs none there is a pipeline without `expect: tests_prove_change` (`init` writes one: chore)"
 )
 _LOG_MAX = 1_000_000
+_SOURCE_MAX = 1_000_000
 _PASSED_BEFORE = "new_test_passed"
 _FILES_MAX = 200  # on a command line
 
@@ -317,3 +316,61 @@ def proven_in(content: bytes) -> Iterator[ProvingTest]:
     """The tests that evidence named `PROVEN` tells of."""
     for test in json.loads(content)["tests"]:
         yield ProvingTest(str(test["id"]), str(test["file"]), int(test["line"]), str(test["reason"]))
+
+
+def sources(context: GateContext, request: GateRequest, proof: bytes, within: Sequence[str]) -> Iterator[str]:
+    """The id of each test that `proof` names, and its source: where `within` has globs, only of tests in such files."""
+    changed: Sequence[str] = json.loads(proof)["files"]
+    for test in proven_in(proof):
+        paths = _files_of(test, changed)
+        kept = [path for path in paths if not within or matches_any(within, path)]
+        if kept:
+            yield test.id
+        for path in kept:
+            yield _function_source(_text_of(context, request, path), path, test)
+
+
+def _files_of(test: ProvingTest, changed: Sequence[str]) -> Sequence[str]:
+    """The changed file that the test is of; all of them where nothing tells."""
+    named = [path for path in changed if path == test.file or _is_module(path, test.id)]
+    return named[:1] or ([] if test.file else changed)
+
+
+def _is_module(path: str, test_id: str) -> bool:
+    dotted = path.removesuffix(".py").replace("/", ".")
+    return path.endswith(".py") and test_id.startswith((f"{dotted}.", f"{dotted}::"))
+
+
+def _text_of(context: GateContext, request: GateRequest, path: str) -> str:
+    try:
+        return (context.workspaces.read(request.commit, path, _SOURCE_MAX) or b"").decode("utf-8", "replace")
+    except UsageError:
+        return ""
+
+
+def _function_source(content: str, path: str, test: ProvingTest) -> str:
+    if not path.endswith(".py"):
+        return inline.text_of_blocks(path, content)
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+    owner, _, name = test.id.partition("[")[0].rpartition("::")
+    inside = owner.rpartition(".")[2]
+    lines = content.splitlines()
+    return "\n".join(_with_comments(lines, found) for found in _functions(tree, name, inside))
+
+
+def _functions(tree: ast.Module, name: str, inside: str) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The functions of that name: those of the class, where one is called so."""
+    owners: list[ast.AST] = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == inside]
+    found = [node for owner in owners or [tree] for node in ast.walk(owner)]
+    functions = (node for node in found if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+    return [node for node in functions if node.name == name]
+
+
+def _with_comments(lines: list[str], node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)]) - 1
+    while first > 0 and lines[first - 1].lstrip().startswith("#"):
+        first -= 1
+    return "\n".join(lines[first : node.end_lineno])

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from interlock.gates import kinds
 from interlock.gates.context import GateContext
-from interlock.gates.findings import bounded
-from interlock.gates.suppressed import with_suppressions
+from interlock.gates.reports import bounded
+from interlock.gates.suppressions import with_suppressions
 from interlock.ports import Cancel, Cancelled, GateRequest, Judgement, UsageError, secrets_of
 from interlock.process import MaskedBlobs, masked_finding
 

@@ -9,8 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from interlock.core import judge_files
+from interlock.core.events import Finding
+from interlock.core.globs import matches_any
 from interlock.core.pipeline import Setup
-from interlock.ports import Change
+from interlock.ports import Change, GateRequest, Workspaces
+
+ONLY_AUTHORS = "only a stage that `authors` it may change it"
+_ABSENT = "000000"
+_EXECUTABLE = "100755"
+_IGNORE_FILES = frozenset({".gitignore", *judge_files.AGENT_IGNORES})
+_IGNORE_FILE_MAX = 2_000_000
 
 
 def complaint(setups: Sequence[Setup], change: Change) -> tuple[str, str] | None:
@@ -23,6 +32,67 @@ def complaint(setups: Sequence[Setup], change: Change) -> tuple[str, str] | None
         if changed.startswith(own) or own.startswith(changed):
             return "setup_path", f"but setup makes {path}, and replaces what is there: take it out of the tree"
     return None
+
+
+def ignored(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
+    """Linters heed ignore files, and so does what reviewers search with: a candidate must not have its own files, or
+    code, left out. It may let git ignore what it made and what by its name is no
+    program, such as the output of a build."""
+    touched, output = {change.path for change in changes}, {change.path for change in changes if _is_output(change)}
+    for change in changes:
+        folder, _, name = change.path.rpartition("/")
+        if name not in _IGNORE_FILES or change.new_mode == _ABSENT:
+            continue
+        now, before = (_patterns(workspaces, commit, change.path) for commit in (request.commit, request.input_commit))
+        for pattern in sorted(now - before):
+            deep = "" if "/" in pattern.rstrip("/") else "**/"
+            glob = f"/{folder}/{deep}{pattern.lstrip('/')}" if folder else pattern
+            told = touched - output if name == ".gitignore" else touched
+            found = workspaces.files(request.commit, (glob,))
+            if hidden := [path for path in found if path in told or judge_files.is_code(path)]:
+                message = f"{pattern} hides {hidden[0]} from tools that heed ignore files: ignore what is not tracked"
+                yield Finding("ignored", f"{change.path}: {message}", file=change.path)
+
+
+def _is_output(change: Change) -> bool:
+    return change.status == "A" and change.new_mode != _EXECUTABLE and "." in change.path.rpartition("/")[2][1:]
+
+
+def _patterns(workspaces: Workspaces, commit: str, path: str) -> set[str]:
+    text = (workspaces.read(commit, path, _IGNORE_FILE_MAX) or b"").decode("utf-8", "replace")
+    lines = (line.strip() for line in text.splitlines())
+    return {line for line in lines if line and not line.startswith(("#", "!"))}
+
+
+def collisions(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
+    """Two paths that differ by letter case alone are one file on some systems, and one of them judges."""
+    added = [change.path for change in changes if change.status == "A"]
+    if not added:
+        return
+    there: dict[str, list[str]] = {}
+    for path in workspaces.files(request.commit, ("**",)):
+        there.setdefault(path.casefold(), []).append(path)
+    for path in added:
+        others = [other for other in there.get(path.casefold(), ()) if other != path]
+        if any(matches_any(request.stage.scope.protect, other) for other in others):
+            message = f"{path}: was added, and differs from {others[0]} by letter case alone: give it another name"
+            yield Finding("letter_case", message, file=path)
+
+
+def repositories(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
+    """Git of a later stage would run the programs that the `config` in such a folder names."""
+    changed = [change.path for change in changes if change.new_mode != _ABSENT]
+    changed = [path for path in changed if not matches_any(whole(request.stage.scope.authors), path)]
+    if not may_steer(changed):
+        return
+    before, after = (workspaces.files(commit, ("**",)) for commit in (request.input_commit, request.commit))
+    for folder, path in planted(before, after, changed).items():
+        message = f"{folder}: git takes this folder for a repository, and does what its config says: take out {path}"
+        yield Finding("repository", f"{message}; {ONLY_AUTHORS}", file=path)
+
+
+def whole(authors: Sequence[str]) -> tuple[str, ...]:
+    return tuple(glob for glob in authors if "#" not in glob)
 
 
 _HEAD, _COMMON = "head", "commondir"

@@ -14,14 +14,15 @@ from pathlib import Path
 from interlock.core.events import Evidence
 from interlock.core.pipeline import ARTIFACTS, BREAKS_MAX, Report
 from interlock.gates import canary, held_out
+from interlock.gates.canary import planting
 from interlock.gates.context import GateContext
 from interlock.gates.locks import Slot
 from interlock.gates.reports import Unreadable, junit, read_report
 from interlock.ports import Cancel, Cancelled, Checkout, CheckoutSpec, GateRequest, secrets_of
-from interlock.process import Finished, How, Supervised, masked, scrubbed, supervise
+from interlock.process import Finished, How, Supervised, checkout_environment, masked, supervise
 
 LOG_BYTES_MAX = 10_000_000
-_NOTHING = canary.Planted()
+_NOTHING = planting.Planted()
 _NO_CANARY = canary.MustFail()
 
 
@@ -133,8 +134,10 @@ def _laid_out(context: GateContext, request: GateRequest, aside: Path) -> Iterat
         held_out.take_away(hidden)
 
 
-def _planted(context: GateContext, request: GateRequest, checkout: Checkout, own: Mapping[str, str]) -> canary.Planted:
-    return canary.plant(
+def _planted(
+    context: GateContext, request: GateRequest, checkout: Checkout, own: Mapping[str, str]
+) -> planting.Planted:
+    return planting.plant(
         context.workspaces, request, checkout.tree, Path(own["HELD_OUT"]) if "HELD_OUT" in own else None
     )
 
@@ -142,16 +145,12 @@ def _planted(context: GateContext, request: GateRequest, checkout: Checkout, own
 def _environment(
     context: GateContext, request: GateRequest, checkout: Checkout, aside: Path, slot: Slot
 ) -> dict[str, str]:
-    """Complete. What the gate names comes last but for our own, so that it can change what setup adds."""
+    """The complete environment. What the gate names overrides what setup adds."""
     gate = request.gate
-    own = {
-        "HOME": str(checkout.home),
-        "TMPDIR": str(checkout.tmp),
-        **slot.environment,
-        "REPORT": str(aside / "report"),
-    }
     named = {name: context.environ[name] for name in (*gate.env, *gate.secrets) if name in context.environ}
-    return {**scrubbed(context.environ), **dict(checkout.env), **_values(context, request, checkout), **named, **own}
+    own = {**slot.environment, "REPORT": str(aside / "report")}
+    values = _values(context, request, checkout)
+    return checkout_environment(context.environ, checkout, more={**values, **named, **own})
 
 
 def _values(context: GateContext, request: GateRequest, checkout: Checkout) -> dict[str, str]:
@@ -183,7 +182,7 @@ def _finished(
 
 
 def _kept(
-    context: GateContext, request: GateRequest, finished: Finished, checkout: Checkout, planted: canary.Planted
+    context: GateContext, request: GateRequest, finished: Finished, checkout: Checkout, planted: planting.Planted
 ) -> CommandRun:
     aside = checkout.root / "beside"
     log = _read(aside / "log")

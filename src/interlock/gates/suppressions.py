@@ -1,9 +1,9 @@
-"""What keeps a linter or a type checker from seeing code: comments for a whole file, code of Python that only runs, and
-annotations that were taken away. Pure.
+"""Linters and type checkers that a candidate switched off: findings of the gate that runs them.
 
-Rule: what was there in the accepted input is fine, and so is what speaks of one line, such as `# noqa: E501`. What only
-a checker sees may be anything that does not end the block: names for annotations, mostly. What only runs may import and
-name things, and no more.
+Rule: what the accepted input had is fine, in the same file or in one that was moved, and so is what speaks of one line,
+such as `# noqa: E501`. Searched for are comments for a whole file, Python code that is hidden from type checkers, and
+annotations that were removed. What only a checker sees may be anything that does not end the block: names for
+annotations, mostly. What only runs may import and name things, and no more.
 """
 
 from __future__ import annotations
@@ -12,12 +12,117 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from interlock.core.events import Finding, VerdictStatus
 from interlock.core.globs import matches_any
 from interlock.core.judge_files import LANGUAGES
+from interlock.core.pipeline import Gate, GateKind
+from interlock.ports import Change, GateRequest, Judgement, UsageError, Workspaces
+
+_READ_MAX = 2_000_000
+_FILES_MAX = 5_000
+_TOOLS = frozenset(
+    {"ruff", "flake8", "pylint", "mypy", "pyright", "basedpyright", "pyrefly", "ty", "pytype", "eslint", "biome",
+     "oxlint", "tslint", "tsc", "xo", "standard", "golangci-lint", "staticcheck", "revive", "clippy", "checkstyle"}
+)  # fmt: skip
+_TYPE_CHECKERS = frozenset({"mypy", "pyright", "basedpyright", "pyrefly", "ty", "pytype"})
+
+
+def with_suppressions(workspaces: Workspaces, request: GateRequest, judgement: Judgement) -> Judgement:
+    """The judgement of a gate; failed where its linter or type checker was switched off for a file."""
+    if (
+        judgement.status is VerdictStatus.ERRORED
+        or request.tree == request.input_tree
+        or not _asks_a_checker(request.gate)
+    ):
+        return judgement
+    findings = tuple(_findings(workspaces, request))
+    if not findings:
+        return judgement
+    return replace(judgement, status=VerdictStatus.FAILED, findings=(*findings, *judgement.findings))
+
+
+def _asks_a_checker(gate: Gate) -> bool:
+    return gate.used.endswith((".lint", ".types")) or (not gate.used and not _TOOLS.isdisjoint(_words(gate)))
+
+
+def _asks_for_types(gate: Gate) -> bool:
+    return gate.used == "python.types" or (not gate.used and not _TYPE_CHECKERS.isdisjoint(_words(gate)))
+
+
+def _words(gate: Gate) -> list[str]:
+    if gate.kind != GateKind.RUN or gate.command is None:
+        return []
+    return " ".join(gate.command.words).replace("/", " ").replace("'", " ").replace('"', " ").split()
+
+
+def _findings(workspaces: Workspaces, request: GateRequest) -> Iterator[Finding]:
+    changes = workspaces.changes(request.input_tree, request.tree)[:_FILES_MAX]
+    yield from _stubs(workspaces, request, changes)
+    types = _asks_for_types(request.gate)
+    yield from _unannotated(workspaces, request, changes) if types else ()
+    moved: Counter[str] = Counter()
+    for change in changes:
+        if change.status == "D":
+            moved.update(
+                {item.text for item in _suppressions_of(workspaces, request.input_commit, change, types=types)}
+            )
+    for change in changes:
+        if change.status == "D":
+            continue
+        before = {item.text for item in _suppressions_of(workspaces, request.input_commit, change, types=types)}
+        for item in _suppressions_of(workspaces, request.commit, change, types=types):
+            if item.text in before:
+                continue
+            if change.status == "A" and moved[item.text]:
+                moved[item.text] -= 1
+                continue
+            message = f"{change.path}:{item.line}: {item.text} {item.what}, and mend"
+            message = f"{message} what they find; where one line is an exception, say so on that line"
+            yield Finding("suppressed", message, file=change.path, line=item.line)
+
+
+def _stubs(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
+    """A stub beside a module is all that type checkers of Python look at."""
+    for change in changes:
+        module = change.path.removesuffix("i")
+        if change.status == "A" and change.path.endswith(".pyi") and workspaces.files(request.commit, (f"/{module}",)):
+            message = f"{change.path}: type checkers read this stub in place of {module}: take it out"
+            yield Finding("suppressed", message, file=change.path)
+
+
+def _unannotated(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
+    """Functions that lost annotations, in the file where they were or in one that was moved."""
+    python = [change for change in changes if language_of(change.path) == "python"]
+    gone = [change for change in python if change.status == "D"]
+    moved = tuple(one for change in gone for one in signatures(_content(workspaces, request.input_commit, change)))
+    for change in python:
+        before = signatures(_content(workspaces, request.input_commit, change)) if change.status != "A" else moved
+        for one, names in lost(before, signatures(_content(workspaces, request.commit, change))):
+            message = f"{change.path}:{one.line}: {one.name} lost its annotation of {', '.join(names)}, without which"
+            message = f"{message} type checkers look less closely: put it back, and mend what they find"
+            yield Finding("suppressed", message, file=change.path, line=one.line)
+
+
+def _suppressions_of(workspaces: Workspaces, commit: str, change: Change, *, types: bool) -> tuple[Suppression, ...]:
+    language = language_of(change.path)
+    if not language:
+        return ()
+    text = _content(workspaces, commit, change)
+    return (*found(language, text), *(hidden(text) if types and language == "python" else ()))
+
+
+def _content(workspaces: Workspaces, commit: str, change: Change) -> str:
+    try:
+        content = workspaces.read(commit, change.path, _READ_MAX)
+    except UsageError:  # larger than any source
+        return ""
+    return (content or b"").decode("utf-8", "replace")
+
 
 _I = re.IGNORECASE
 # Of Python: in any comment; in a comment that is a line of its own at the margin; there, and before any code.
@@ -143,7 +248,7 @@ def _hidden(tree: ast.Module) -> Iterator[ast.stmt | ast.expr | ast.alias]:
         elif isinstance(node, ast.alias) and node.asname and node.name in (*_KNOWN, *_UNCHECKED):
             yield node  # under another name nobody can follow it
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            used = [each for each in node.decorator_list if _name(each) in _UNCHECKED]
+            used = [each for each in node.decorator_list if _name_of(each) in _UNCHECKED]
             judged.update(used)
             yield from (_named(each, node.name) for each in used)
         elif isinstance(node, ast.expr) and node not in judged and _is_use(node):
@@ -178,12 +283,12 @@ def _is_end(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.Assert):
         return isinstance(statement.test, ast.Constant) and not statement.test.value
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-        return _name(statement.value.func) in _EXITS
+        return _name_of(statement.value.func) in _EXITS
     return isinstance(statement, _ENDS)
 
 
 def _flags(test: ast.expr) -> list[ast.expr]:
-    return [node for node in ast.walk(test) if isinstance(node, ast.expr) and _name(node) in _KNOWN]
+    return [node for node in ast.walk(test) if isinstance(node, ast.expr) and _name_of(node) in _KNOWN]
 
 
 def _known(test: ast.expr) -> bool | None:
@@ -191,17 +296,17 @@ def _known(test: ast.expr) -> bool | None:
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
         inner = _known(test.operand)
         return None if inner is None else not inner
-    return _KNOWN.get(_name(test))
+    return _KNOWN.get(_name_of(test))
 
 
-def _name(node: ast.expr) -> str:
+def _name_of(node: ast.expr) -> str:
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.id if isinstance(node, ast.Name) else ""
 
 
 def _is_use(node: ast.expr) -> bool:
-    return _name(node) in (*_KNOWN, *_UNCHECKED) and isinstance(getattr(node, "ctx", None), ast.Load)
+    return _name_of(node) in (*_KNOWN, *_UNCHECKED) and isinstance(getattr(node, "ctx", None), ast.Load)
 
 
 def _is_plain(statement: ast.stmt) -> bool:
@@ -226,7 +331,7 @@ def _is_plain(statement: ast.stmt) -> bool:
 
 def _is_value(value: ast.expr) -> bool:
     nodes = list(ast.walk(value))
-    makes = [node for node in nodes if isinstance(node, ast.Call) and _name(node.func) in _MADE]
+    makes = [node for node in nodes if isinstance(node, ast.Call) and _name_of(node.func) in _MADE]
     return all(isinstance(node, _VALUES) or node in makes for node in nodes)
 
 

@@ -14,10 +14,8 @@ from interlock.core.pipeline import Expect, Report, Tests
 from interlock.core.text import ending
 from interlock.gates import canary
 from interlock.gates.baseline import Comparison, compare
-from interlock.gates.findings import MESSAGE_MAX
 from interlock.gates.proof import is_due
-from interlock.gates.reports import Unreadable, junit, sarif
-from interlock.gates.reports.found import in_repository
+from interlock.gates.reports import MESSAGE_MAX, Unreadable, in_repository, junit, sarif
 from interlock.gates.reports.reasons import explained
 from interlock.gates.running import CommandRun
 from interlock.ports import GateRequest, Judgement

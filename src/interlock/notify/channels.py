@@ -1,6 +1,6 @@
-"""Who can be told: an address that is sent the JSON, a program that gets it on its standard input.
+"""Channels of notifications: a webhook receives the JSON over HTTP, a program receives it on its standard input.
 
-Rule: one call of `tell` is one try, bounded in time and ended when it is no longer wanted. A refusal never holds the
+Rule: one call of `send` is one try, bounded in time and ended when it is no longer wanted. A refusal never holds the
 address, which may be a secret of its own, nor the key.
 """
 
@@ -21,19 +21,20 @@ from interlock import __version__
 from interlock.core.text import ending
 from interlock.notify.messages import Message
 from interlock.ports import Cancel, InfrastructureError, started
-from interlock.process import How, Supervised, supervise
+from interlock.process import How, Supervised, own_environment, supervise
 
 if TYPE_CHECKING:
-    from urllib.request import Request
+    from interlock.process.http import HttpError, HttpRequest
 
-_TICK_S = 0.05
-_SAID_MAX = 200
+_POLL_S = 0.05
+_RETRYABLE = (408, 425, 429)  # of 4xx: asking again may help
+_MESSAGE_MAX = 200
 _LOG_MAX = 100_000
 
 
 class Refusal(Exception):
-    """It was not taken. `wait_s` is how long the other side asks to be left alone; `lasting` where trying again at
-    once cannot help."""
+    """The channel did not accept the message. `wait_s`: how long the other side asks us to wait; `lasting`: trying
+    again at once cannot help."""
 
     def __init__(self, why: str, *, wait_s: float = 0.0, lasting: bool = False) -> None:
         super().__init__(why)
@@ -44,13 +45,13 @@ class Refusal(Exception):
 class Channel(Protocol):
     @property
     def name(self) -> str:
-        """What the journal remembers it by; it stays when the address or the program is changed."""
+        """The name in the journal. It stays the same if the address or the program is changed."""
 
     @property
     def shown(self) -> str:
-        """Whom people see."""
+        """The name that people see."""
 
-    def tell(self, message: Message, cancel: Cancel) -> None:
+    def send(self, message: Message, cancel: Cancel) -> None:
         """Raises Refusal."""
 
 
@@ -59,7 +60,7 @@ class Channel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """`secret` names the variable in `environ` with the key; empty: nothing is signed."""
+    """`secret` is the name of the variable in `environ` that holds the key; empty: nothing is signed."""
 
     address: str
     secret: str
@@ -71,8 +72,8 @@ class Webhook:
     def shown(self) -> str:
         return f"webhook {urlsplit(self.address).netloc}"
 
-    def tell(self, message: Message, cancel: Cancel) -> None:
-        from interlock.notify.posting import request
+    def send(self, message: Message, cancel: Cancel) -> None:
+        from interlock.process.http import HttpRequest
 
         headers = {
             "Content-Type": "application/json",
@@ -81,7 +82,7 @@ class Webhook:
             "X-Interlock-Event": message.event,
             **self._signature(message.body),
         }
-        _answered(request(self.address, message.body, headers), self.timeout_s, cancel)
+        _post(HttpRequest(self.address, headers, message.body), self.timeout_s, cancel)
 
     def _signature(self, body: bytes) -> dict[str, str]:
         if not self.secret:
@@ -97,33 +98,39 @@ def signature(key: str, body: bytes) -> str:
     return hmac.new(key.encode("utf-8", "surrogateescape"), body, hashlib.sha256).hexdigest()
 
 
-def _answered(request: Request, timeout_s: float, cancel: Cancel) -> None:
-    """On a thread of its own that is left behind where it takes too long: a socket's timeout is for each byte."""
-    from interlock.notify.posting import post  # late: who only looks at runs posts nothing
+def _post(request: HttpRequest, timeout_s: float, cancel: Cancel) -> None:
+    """On a thread of its own, which is abandoned if it takes too long: a socket's timeout is for each byte."""
+    from interlock.process import http
 
     refusals: list[Refusal] = []
     done = threading.Event()
 
-    def ask() -> None:
+    def post() -> None:
         try:
-            post(request, timeout_s)
-        except Refusal as refusal:
-            refusals.append(refusal)
+            http.send(request, timeout_s)
+        except http.HttpError as error:
+            refusals.append(_refused(error))
         except Exception as error:  # noqa: BLE001 - of whatever an address or a server can make of a request
-            refusals.append(Refusal(f"cannot be asked ({type(error).__name__})"))
+            refusals.append(Refusal(f"cannot be sent ({type(error).__name__})"))
         finally:
             done.set()
 
-    if not started(threading.Thread(target=ask, name="webhook", daemon=True)):
-        raise Refusal("cannot be asked: no thread can be started")
-    late_at = time.monotonic() + timeout_s
-    while not done.wait(_TICK_S):
+    if not started(threading.Thread(target=post, name="webhook", daemon=True)):
+        raise Refusal("cannot be sent: no thread can be started")
+    deadline = time.monotonic() + timeout_s
+    while not done.wait(_POLL_S):
         if cancel.is_set():
-            raise Refusal("no answer before the run was left")
-        if time.monotonic() >= late_at:
+            raise Refusal("no answer before interlock exited")
+        if time.monotonic() >= deadline:
             raise Refusal(f"no answer in {timeout_s:g} s")
     if refusals:
         raise refusals[0]
+
+
+def _refused(error: HttpError) -> Refusal:
+    hint = ": it is a redirect, and redirects are not followed" if 300 <= error.status < 400 else ""
+    lasting = 300 <= error.status < 500 and error.status not in _RETRYABLE
+    return Refusal(f"{error}{hint}", wait_s=error.retry_after(time.time()), lasting=lasting)
 
 
 # --- a program -------------------------------------------------------------------------------------
@@ -131,7 +138,7 @@ def _answered(request: Request, timeout_s: float, cancel: Cancel) -> None:
 
 @dataclass(frozen=True, slots=True)
 class CommandChannel:
-    """A program of the user's own, in their environment without `secrets` (names of variables) and GIT_*."""
+    """A program of the user, started in their environment without `secrets` (names of variables) and GIT_*."""
 
     argv: tuple[str, ...]
     cwd: Path
@@ -144,9 +151,9 @@ class CommandChannel:
     def shown(self) -> str:
         return f"command {self.argv[0]}"
 
-    def tell(self, message: Message, cancel: Cancel) -> None:
-        env = {name: value for name, value in self.environ.items() if not name.startswith("GIT_")}
-        hidden = tuple(value for name in self.secrets if (value := env.pop(name, "")))
+    def send(self, message: Message, cancel: Cancel) -> None:
+        env = own_environment(self.environ, self.secrets)
+        hidden = tuple(value for name in self.secrets if (value := self.environ.get(name, "")))
         try:
             with tempfile.TemporaryDirectory(prefix="interlock-notify-") as folder:
                 log = Path(folder) / "log"
@@ -158,17 +165,17 @@ class CommandChannel:
             raise Refusal(f"infrastructure error: {error}") from error
         if ended.how is How.NOT_FOUND:
             raise Refusal("there is no such program, or it may not be executed", lasting=True)
-        said = ending(ended.tail, _SAID_MAX).rpartition("\n")[2]
+        output = ending(ended.tail, _MESSAGE_MAX).rpartition("\n")[2]
         if why := _ended(ended.how, ended.code, self.timeout_s):
-            raise Refusal(f"{why}: {said}" if said else why)
+            raise Refusal(f"{why}: {output}" if output else why)
 
 
 def _ended(how: How, code: int | None, timeout_s: float) -> str:
-    """Empty where it took it."""
+    """Why the program did not accept the message; empty if it did."""
     match how:
         case How.EXITED:
             return f"exit code {code}" if code else ""
         case How.TIMED_OUT | How.IDLE:
             return f"no end after {timeout_s:g} s"
         case How.CANCELLED | How.NOT_FOUND:
-            return "no end before the run was left"
+            return "no end before interlock exited"

@@ -1,6 +1,6 @@
-"""What is told: which facts of a run, and the JSON of one. Pure.
+"""Messages: which events of a run are sent, and the JSON of one. Pure.
 
-Rule: it says what a person does not know yet. Who cancels a run knows it, so that is not told.
+Rule: a message says what a person does not know yet. Whoever cancels a run knows it, so that is not sent.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _TEXT_MAX = 2000
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`delivery` is the same whenever it is told again: RUN/SEQ."""
+    """`delivery` is RUN/SEQ, the same each time it is sent."""
 
     delivery: str
     event: str
@@ -53,7 +53,7 @@ class Message:
 
 
 def kind_of(event: Event) -> str:
-    """waiting, accepted or failed; empty for what nobody is told."""
+    """waiting, accepted or failed; empty for an event that is not sent."""
     match event:
         case ApprovalAsked() | Paused():
             return "waiting"
@@ -72,38 +72,38 @@ def kind_of(event: Event) -> str:
             assert_never(event)
 
 
-def message(repository: str, record: Recorded, standing: RunSummary) -> Message:
-    """Of a record that `kind_of` names, and where its run is now."""
-    delivery, kind = f"{standing.id}/{record.seq}", kind_of(record.event)
-    waits = _waits_for(record.event, standing)
-    told = {
+def message(repository: str, record: Recorded, summary: RunSummary) -> Message:
+    """Of a record for which `kind_of` has a name. `summary` is the state of its run now."""
+    delivery, kind = f"{summary.id}/{record.seq}", kind_of(record.event)
+    waits = _waits_for(record.event, summary)
+    content = {
         "version": VERSION,
         "delivery": delivery,
         "event": kind,
-        "run": standing.id,
+        "run": summary.id,
         "repository": repository,
-        "pipeline": standing.pipeline,
-        "phase": standing.phase,
+        "pipeline": summary.pipeline,
+        "phase": summary.phase,
         "seq": record.seq,
         "at": record.at,
         "waits": asdict(waits) if waits else None,
-        "why": plain(standing.why, _TEXT_MAX) if kind == "failed" else "",
-        "branch": standing.branch,
-        "commit": standing.commit,
-        "show": f"interlock show {standing.id}",
+        "why": plain(summary.why, _TEXT_MAX) if kind == "failed" else "",
+        "branch": summary.branch,
+        "commit": summary.commit,
+        "show": f"interlock show {summary.id}",
     }
-    return Message(delivery, kind, json.dumps(told).encode())
+    return Message(delivery, kind, json.dumps(content).encode())
 
 
-def _waits_for(event: Event, standing: RunSummary) -> WaitView | None:
-    """With the commands that answer it, none where somebody has done so meanwhile."""
+def _waits_for(event: Event, summary: RunSummary) -> WaitView | None:
+    """With the commands that answer it; without commands if it was answered meanwhile."""
     if isinstance(event, ApprovalAsked):
         wait = WaitView(event.subject.stage, str(event.subject), event.gate, "approval", event.question, ())
     elif isinstance(event, Paused):
         wait = WaitView(event.stage, "", "", event.reason, event.detail, ())
     else:
         return None
-    now = next((one for one in standing.waits if _is_same(one, wait)), wait)
+    now = next((one for one in summary.waits if _is_same(one, wait)), wait)
     return replace(now, detail=plain(now.detail, _TEXT_MAX))
 
 

@@ -35,8 +35,7 @@ from interlock.core.pipeline import (
     When,
     WorkspaceMode,
 )
-from interlock.gates.declaration import GATE_TIMEOUT_S
-from interlock.gates.kinds import find
+from interlock.gates.kinds import GATE_TIMEOUT_S, find
 from interlock.pipelinefile import sets
 from interlock.pipelinefile.codec import digest_of
 from interlock.pipelinefile.kinds import options_from, written_kinds
@@ -46,7 +45,7 @@ from interlock.pipelinefile.protected import ALWAYS
 if TYPE_CHECKING:
     from pathlib import Path as FilePath
 
-    from interlock.gates.declaration import Kind
+    from interlock.gates.kinds import Kind
     from interlock.pipelinefile import models
     from interlock.pipelinefile.fields import Source
     from interlock.pipelinefile.mistakes import Mark, Mistakes

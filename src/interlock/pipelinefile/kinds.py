@@ -21,7 +21,7 @@ from interlock.pipelinefile.fields import Count, Duration, Glob, Name, RelativeP
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from interlock.gates.declaration import Kind
+    from interlock.gates.kinds import Kind
 
 _FORMS = {"glob": Glob, "path": RelativePath, "name": Name, "variable": Variable, "duration": Duration}
 _BY_HINT = {int: Count, Text: TextField, CommandLine: CommandForm}

@@ -5,7 +5,7 @@ that we do not trust (agents, scripts, gates), `detach` for an owner of a run th
 """
 
 from interlock.process.controller import prepare, supervise
-from interlock.process.environment import relative_path_entries, scrubbed
+from interlock.process.environment import checkout_environment, own_environment, relative_path_entries, scrubbed
 from interlock.process.identity import alive, end_supervised, identity, kill_tree
 from interlock.process.masking import MaskedBlobs, masked, masked_finding, masked_text
 from interlock.process.programs import Captured, capture, detach, run_in_terminal
@@ -19,6 +19,7 @@ __all__ = [
     "Supervised",
     "alive",
     "capture",
+    "checkout_environment",
     "detach",
     "end_supervised",
     "identity",
@@ -26,6 +27,7 @@ __all__ = [
     "masked",
     "masked_finding",
     "masked_text",
+    "own_environment",
     "prepare",
     "relative_path_entries",
     "run_in_terminal",

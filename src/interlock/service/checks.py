@@ -111,7 +111,7 @@ def check_proposal(
 def with_judges_of_base(workspaces: Workspaces, request: CheckRequest) -> tuple[CheckRequest, tuple[str, ...]]:
     """The request with every protected file as it is in the base, and the paths that were put back. Not put back are
     files that a stage authors, if the request names its stages, and tests that a stage may add."""
-    from interlock.gates.new_tests import may_come  # lazy: verbs that only look load no gates
+    from interlock.gates.scope import may_come  # lazy: verbs that only look load no gates
 
     stages = [request.pipeline.stage(name) for name in request.stages]
     protect = tuple(dict.fromkeys(glob for stage in stages for glob in stage.scope.protect))
@@ -189,8 +189,10 @@ def _gate_for(gate: Gate, request: CheckRequest) -> Gate:
 
 def _does_not_apply(gate: Gate, request: CheckRequest) -> str:
     """Why the gate is not asked; empty if it is."""
-    from interlock.gates.declaration import OutsideRun  # lazy: verbs that only look load no gates
-    from interlock.gates.kinds import find
+    from interlock.gates.kinds import (
+        OutsideRun,  # lazy: verbs that only look load no gates
+        find,
+    )
 
     outside_run = find(gate.kind).outside_run
     unchanged = request.tree == request.base_tree

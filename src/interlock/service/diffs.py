@@ -14,8 +14,8 @@ from interlock.core.events import Finding
 from interlock.core.history import AttemptView
 from interlock.core.text import plain
 from interlock.core.views import RunView
-from interlock.gates.findings import FILE_MAX, FINDINGS_MAX
 from interlock.gates.leaks import RULE
+from interlock.gates.reports import FILE_MAX, FINDINGS_MAX
 from interlock.ports import Change, Workspaces
 
 _STARS = "***"

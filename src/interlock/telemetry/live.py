@@ -1,6 +1,6 @@
-"""Spans and metrics while a run is driven, to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names.
+"""Spans and metrics of a run that this process drives, for the collector that OTEL_EXPORTER_OTLP_ENDPOINT names.
 
-Rule: a run never waits for it, but for two seconds at its end, and never fails by it.
+Rule: a run never fails because of it and waits for it at its end only, for two seconds at most.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ from interlock.core.events import (
 from interlock.core.ids import AttemptId
 from interlock.core.views import RunView
 from interlock.ports import started
-from interlock.telemetry import names
-from interlock.telemetry.spans import Span, nanoseconds, spans
+from interlock.telemetry import traces
+from interlock.telemetry.traces import Span, nanoseconds, spans
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -71,7 +71,7 @@ def lacking(environ: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """Looks on at the runs of one repository. `view` says how a run stands."""
+    """Observes the runs of one repository. `view` gives the state of a run."""
 
     view: Callable[[str], RunView]
 
@@ -83,7 +83,7 @@ class Telemetry:
 
 @dataclass(slots=True)
 class TelemetryObserver:
-    """One run. Spans are sent once they have ended."""
+    """Observes one run. A span is sent once it has ended."""
 
     run: str
     view: Callable[[str], RunView]
@@ -107,28 +107,28 @@ class TelemetryObserver:
             self.thread.join(CLOSE_S)
 
     def _work(self) -> None:
-        with suppress(Exception):  # whatever is wrong with it is not the run's
+        with suppress(Exception):  # no error of the collector is an error of the run
             exporter, metrics = _Exporter(), _Metrics()
             while not self.closing.is_set():
                 self.wake.wait()
                 self.wake.clear()
-                time.sleep(0.05)  # what comes together is sent together
-                self._tell(exporter, metrics)
-            self._tell(exporter, metrics)
+                time.sleep(0.05)  # so that events that come together are sent together
+                self._send(exporter, metrics)
+            self._send(exporter, metrics)
             metrics.close()
 
-    def _tell(self, exporter: _Exporter, metrics: _Metrics) -> None:
-        heard, self.heard = self.heard, []
+    def _send(self, exporter: _Exporter, metrics: _Metrics) -> None:
+        records, self.heard = self.heard, []
         view = self.view(self.run)
         made = [span for span in spans(view) if not span.is_open and span.id not in self.sent]
         if made and exporter.send(made):
             self.sent.update(span.id for span in made)
-        for record in heard:
+        for record in records:
             metrics.count(view, record)
 
 
 class _Exporter:
-    """Of spans, with the ids that they have."""
+    """Exports spans with the ids that they have in `traces`."""
 
     def __init__(self) -> None:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -159,12 +159,12 @@ class _Exporter:
             status=Status(StatusCode[span.status.upper()]),
             start_time=nanoseconds(span.start),
             end_time=nanoseconds(span.end),
-            instrumentation_scope=InstrumentationScope(names.SCOPE),
+            instrumentation_scope=InstrumentationScope(traces.SCOPE),
         )
 
 
 class _Metrics:
-    """Counted from what happened while this process drove the run."""
+    """Counts what happens while this process drives the run."""
 
     def __init__(self) -> None:
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -175,12 +175,12 @@ class _Metrics:
             OTLPMetricExporter(timeout=_SEND_S), export_timeout_millis=_SEND_S * 1000
         )
         self._provider = MeterProvider([reader], resource=_resource(), shutdown_on_exit=False)
-        meter = self._provider.get_meter(names.SCOPE)
-        self._attempts = meter.create_counter(names.ATTEMPTS, "{attempt}", "attempts whose work ended")
-        self._lasted = meter.create_histogram(names.ATTEMPT_DURATION, "s", "how long an attempt worked")
-        self._verdicts = meter.create_counter(names.VERDICTS, "{verdict}", "verdicts of gates")
-        self._tokens = meter.create_counter(names.TOKENS, "{token}", "tokens that agents told")
-        self._cost = meter.create_counter(names.COSTS, "{USD}", "dollars that agents told")
+        meter = self._provider.get_meter(traces.SCOPE)
+        self._attempts = meter.create_counter(traces.ATTEMPTS, "{attempt}", "attempts whose work ended")
+        self._duration = meter.create_histogram(traces.ATTEMPT_DURATION, "s", "how long an attempt worked")
+        self._verdicts = meter.create_counter(traces.VERDICTS, "{verdict}", "verdicts of gates")
+        self._tokens = meter.create_counter(traces.TOKENS, "{token}", "tokens that agents told")
+        self._cost = meter.create_counter(traces.COSTS, "{USD}", "dollars that agents told")
 
     def count(self, view: RunView, record: Recorded) -> None:
         match record.event:
@@ -190,10 +190,10 @@ class _Metrics:
                 self._attempt(view, event.attempt, "errored", record.at, event.usage)
             case AttemptLost() as event:
                 self._attempt(view, event.attempt, "lost", record.at, Usage())
-            case VerdictGiven() as event if event.subject.number:  # 0 is an input, which is nobody's attempt
+            case VerdictGiven() as event if event.subject.number:  # 0 is an input, which is no attempt
                 labels = _labels(view, event.subject)
-                told = {**labels, names.GATE: event.gate, names.VERDICT: event.status.value}
-                self._verdicts.add(1, told)
+                attributes = {**labels, traces.GATE: event.gate, traces.VERDICT: event.status.value}
+                self._verdicts.add(1, attributes)
                 self._used(event.usage, labels)
             case (
                 RunStarted() | OwnerChanged() | InputPrepared() | StageSkipped() | WhenHeld() | AttemptStarted()
@@ -212,28 +212,28 @@ class _Metrics:
         seen = view.attempt(attempt)
         labels = _labels(view, attempt)
         if seen.agent:
-            labels[names.AGENT] = seen.agent
-        told = {**labels, names.ATTEMPT_RESULT: str(result)}
-        self._attempts.add(1, told)
-        self._lasted.record(max(0.0, at - seen.started_at), told)
+            labels[traces.AGENT] = seen.agent
+        attributes = {**labels, traces.ATTEMPT_RESULT: str(result)}
+        self._attempts.add(1, attributes)
+        self._duration.record(max(0.0, at - seen.started_at), attributes)
         self._used(usage, labels)
 
     def _used(self, usage: Usage, labels: dict[str, str]) -> None:
         for kind, number in (("input", usage.tokens_in), ("output", usage.tokens_out)):
             if number:
-                self._tokens.add(number, {**labels, names.TOKEN_TYPE: kind})
+                self._tokens.add(number, {**labels, traces.TOKEN_TYPE: kind})
         if usage.cost_usd:
             self._cost.add(usage.cost_usd, labels)
 
 
 def _labels(view: RunView, attempt: AttemptId) -> dict[str, str]:
-    return {names.PIPELINE: view.pipeline, names.STAGE: attempt.stage}
+    return {traces.PIPELINE: view.pipeline, traces.STAGE: attempt.stage}
 
 
 def _resource() -> Any:  # noqa: ANN401 - of the SDK, which may be missing
     from opentelemetry.sdk.resources import Resource
 
-    return Resource.create({names.SERVICE: "interlock"})
+    return Resource.create({traces.SERVICE: "interlock"})
 
 
 def _is_installed() -> bool:

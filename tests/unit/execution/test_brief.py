@@ -15,11 +15,11 @@ from interlock.core.effects import RejectCandidate, RevertedWork
 from interlock.core.events import Finding, RunStarted, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline, Text
+from interlock.core.text import fenced, glob_here, path_here
 from interlock.execution.brief import preview
 from interlock.execution.briefing.rules import _may_meet
 from interlock.execution.context import Context
 from interlock.execution.records import feedback_document
-from interlock.gates.words import fenced, glob_here, path_here
 from interlock.journal.memory import MemoryBlobs
 from interlock.pipelinefile import InvalidPipeline, render
 from interlock.pipelinefile.briefs import default_brief

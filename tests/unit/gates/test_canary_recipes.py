@@ -1,24 +1,23 @@
 """How tests that must fail are written beside others: names, kinds of modules, packages. Texts alone, nothing runs."""
 
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from interlock.core.canaries import RECIPES
 from interlock.core.pipeline import CommandLine
-from interlock.gates.canary.planting import Beside, Changed, Words
-from interlock.gates.canary.shown import is_end_of
+from interlock.gates.canary import Words, is_end_of
+from interlock.gates.canary.planting import NewContent, Siblings, recipe
 
 WORDS = Words("name", ("one", "two", "three"), ("four",), "left", "right")
 
 
-def written(recipe: str, folder: Path, files: dict[str, str], shell: str = "") -> dict[str, str]:
+def written(runner: str, folder: Path, files: dict[str, str], shell: str = "") -> dict[str, str]:
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)
-    beside = Beside(folder, tuple(name for name in files if name != "Cargo.toml"), CommandLine(shell=shell))
-    return dict(import_module(f"interlock.gates.canary.recipes.{recipe}").written(beside, WORDS))
+    siblings = Siblings(folder, tuple(name for name in files if name != "Cargo.toml"), CommandLine(shell=shell))
+    return dict(recipe(runner)(siblings, WORDS))
 
 
 NODE = "import test from 'node:test';\n"
@@ -92,7 +91,7 @@ def test_each_program_of_a_workspace_has_one(tmp_path: Path) -> None:
     }  # fmt: skip
     found = written("cargo", tmp_path, files)
     assert sorted(found) == ["crates/some/tests/quick.rs", "src/lib.rs", "tests/it.rs"]
-    assert all(isinstance(text, Changed) for text in found.values())
+    assert all(isinstance(text, NewContent) for text in found.values())
     assert found["src/lib.rs"].startswith("#[test]\nfn a() {}\n\n#[cfg(test)]\nmod name {\n    #[test]\n")
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from interlock.core.events import Finding, Severity
 from interlock.core.text import ending, plain, without_place
-from interlock.gates.findings import FINDINGS_MAX, MESSAGE_MAX, bounded, outside_of
+from interlock.gates.reports import FINDINGS_MAX, MESSAGE_MAX, bounded, outside_of
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ from dataclasses import dataclass
 
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.pipeline import GateOptions
-from interlock.gates.declaration import Kind, option, options_of
+from interlock.gates.kinds import Kind, option, options_of
 from interlock.ports import Judgement
 
 

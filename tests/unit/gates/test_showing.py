@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interlock.gates.reviews.asking import fitting, listed
+from interlock.gates.reviews.questions import fitting, listed
 from interlock.ports import Change
 
 

@@ -7,7 +7,7 @@ import pytest
 from interlock.core.events import Finding, VerdictGiven, VerdictStatus
 from interlock.core.history import AttemptPhase, AttemptView, VerdictView
 from interlock.core.ids import AttemptId
-from interlock.gates.findings import FINDINGS_MAX
+from interlock.gates.reports import FINDINGS_MAX
 from interlock.service.diffs import _masked_name, _matches
 
 

@@ -251,8 +251,7 @@ def _broken_tests_pass(checked: Checked, paths: tuple[str, ...], about: str) -> 
 def _tests(app: Application, checked: Checked, judgement: Judgement) -> tuple[RanTest, ...]:
     from interlock.core.pipeline import Report
     from interlock.gates.canary import own_tests
-    from interlock.gates.reports import junit
-    from interlock.gates.reports.found import Unreadable
+    from interlock.gates.reports import Unreadable, junit
 
     digest = next(
         (kept.digest for kept in judgement.evidence if kept.name == Report.JUNIT or kept.name == "report"), ""

@@ -71,18 +71,15 @@ def _environment(app: Application, found: Target, stage: Stage, checkout: Checko
     from interlock.core.events import RunStarted
     from interlock.execution.context import Context
     from interlock.execution.documents import gate_values
-    from interlock.process import scrubbed
+    from interlock.process import checkout_environment
 
     started = app.service.history(found.view.id)[0].event
     assert isinstance(started, RunStarted)  # the first event of every history
     context = Context(found.view.id, app.service.pipeline_of(found.view.id), started, found.view.started_at)
     named = [name for gate in stage.gates for name in (*gate.env, *gate.secrets)]
-    return {
-        **scrubbed(app.environ, (*named, "TERM", "COLORTERM", "SHELL")),
-        **dict(checkout.env),
+    more = {
         **(gate_values(context, stage) if found.stage else {}),
-        "HOME": str(checkout.home),
-        "TMPDIR": str(checkout.tmp),
         "REPORT": str(checkout.tmp / "report"),
         "PWD": os.fspath(checkout.tree / stage.dir),
     }
+    return checkout_environment(app.environ, checkout, (*named, "TERM", "COLORTERM", "SHELL"), more)

@@ -11,8 +11,7 @@ from interlock.core.joins import DECISIONS, DELETED, EDITED, choices, described
 from interlock.core.judge_files import matches_in_any_case
 from interlock.core.pipeline import ARTIFACTS, Artifact, Pipeline, Stage
 from interlock.core.reconciled import may_hold_both
-from interlock.core.text import plain, without_place
-from interlock.gates.words import bullets, cut, fenced, listed, path_here
+from interlock.core.text import bullets, cut, fenced, listed, path_here, plain, without_place
 from interlock.ports import Change
 
 _ROOM = 700  # characters of one list

@@ -13,8 +13,7 @@ from typing import Any
 
 from interlock.core.feedback import same_words
 from interlock.core.pipeline import Stage
-from interlock.core.text import plain
-from interlock.gates.words import cut, fenced, listed, path_here
+from interlock.core.text import cut, fenced, listed, path_here, plain
 from interlock.pipelinefile.sets.ready import shown
 from interlock.ports import Blobs
 

@@ -11,8 +11,8 @@ from fnmatch import fnmatchcase
 
 from interlock.core.growth import guards
 from interlock.core.pipeline import Baseline, Expect, Gate, GateKind, Pipeline, Report, Scope, Stage, Tests
+from interlock.core.text import count, cut, glob_here, listed, path_here
 from interlock.gates.kinds import find
-from interlock.gates.words import count, cut, glob_here, listed, path_here
 from interlock.pipelinefile.protected import ALWAYS
 from interlock.pipelinefile.sets.ready import shown
 

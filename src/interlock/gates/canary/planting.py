@@ -1,71 +1,26 @@
-"""Putting tests that must fail beside the project's own, in a checkout that is thrown away. Their names and texts are
-made by chance, and pronounceable like others.
+"""Adding tests that must fail beside the project's own, in a checkout that is thrown away.
 
-Rule: each lies beside a test file that the runner collects, and is written like it; without such a file there is none.
+Rule: each one is in the folder of a test file that the runner collects, and is written like that file. Without such a
+file nothing is added. How they are written for a runner says the function named like it, in the module of its language.
 """
 
 from __future__ import annotations
 
 import os
-import random
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol, cast
+from typing import cast
 
 from interlock.core import canaries, judge_files
 from interlock.core.globs import matches_any
 from interlock.core.pipeline import CommandLine, Gate
+from interlock.gates.canary import Words, new_words
 from interlock.ports import GateRequest, Workspaces
-
-# A word of tests in front, so that no look at a name tells it from the project's own.
-_WORDS_OF_TESTS = """
-add allow apply build call cast check clear close compare convert copy count create default delete empty
-encode equal error escape event fail fetch field filter find flag flush format handle hash header import index
-init insert invalid item join keep key last limit line list load lock long lookup map mark match merge missing
-mode move name nested null number open option order pack page parse part path prefix print range read remove
-render repeat replace reset resolve return reverse round save scan select send set shift short show simple
-size skip sort split start state stop store strip suffix sum swap tag text time token trim type unique update
-upper value wrap write zero
-"""
-_STEMS = tuple(_WORDS_OF_TESTS.split())
-_CONSONANTS, _VOWELS = "bcdfghjklmnprstvwz", "aeiou"
-_ENDINGS: tuple[str, ...] = ("", "", *_CONSONANTS)
-_SYLLABLES = (3, 4)  # a million at least behind each stem
-_chance = random.SystemRandom()
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """`name` is that of the file; `failing` and `passing` are in the names of one test each. `left` and `right` differ,
-    and stand in what the tests compare. `files`: how many such files there are, each with all of these tests."""
-
-    name: str
-    failing: tuple[str, ...]
-    passing: tuple[str, ...]
-    left: str = ""
-    right: str = ""
-    files: int = 1
-
-    @property
-    def all(self) -> tuple[str, ...]:
-        return (self.name, *self.failing, *self.passing)
-
-
-def new_words() -> Words:
-    name, one, two, three, four, left, right = (_word() for _ in range(7))
-    return Words(name, (one, two, three), (four,), left, right)
-
-
-def _word() -> str:
-    count = _chance.choice(_SYLLABLES)
-    rest = "".join(_chance.choice(_CONSONANTS) + _chance.choice(_VOWELS) for _ in range(count))
-    return _chance.choice(_STEMS) + rest + _chance.choice(_ENDINGS)
-
 
 _READ_MAX = 500_000
 _SIBLINGS_MAX = 2_000
@@ -73,14 +28,17 @@ _LANGUAGES = MappingProxyType(
     {"pytest": "python", "unittest": "python", "node": "node", "vitest": "node", "jest": "node", "mocha": "node"}
     | {"go": "go", "cargo": "rust", "junit": "java"}
 )
+_MODULES = MappingProxyType(
+    {**_LANGUAGES, **dict.fromkeys(("node", "vitest", "jest", "mocha"), "javascript"), "script": "script"}
+)
 _ASIDE = ("**/example*/**", "**/docs/**", "**/fixtures/**", "**/testdata/**", "**/data/**", "**/templates/**",
           "**/e2e/**", "**/node_modules/**", "**/cypress/**", "**/bench*/**", "**/.*/**")  # fmt: skip
 _FOLDERS = ("test", "tests", "__tests__", "spec")
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
-    """What a recipe is told: the folder, its test files relative to it, and all that may be read there."""
+class Siblings:
+    """What a recipe gets: the folder, the test files in it (relative paths), and the gate's command."""
 
     folder: Path
     tests: tuple[str, ...]
@@ -94,17 +52,15 @@ class Beside:
             return ""
 
 
-class Changed(str):
-    """The new content of a file that is there, in place of that of a new one."""
+class NewContent(str):
+    """The new content of an existing file; a plain `str` is the content of a new file."""
 
     __slots__ = ()
 
 
-class Recipe(Protocol):
-    """A module of `recipes`. `written` gives new files by path, and those that are there as `Changed`; none where it
-    does not know how."""
-
-    def written(self, beside: Beside, words: Words) -> Mapping[str, str]: ...
+Recipe = Callable[["Siblings", "Words"], Mapping[str, str]]
+"""A function named like its runner. It returns files by path: new ones, and existing ones as `NewContent`. It returns
+none if it does not know how to write them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +73,6 @@ class Planted:
     broken: str = ""  # the file that was broken, as the repository has it
 
 
-@dataclass(frozen=True, slots=True)
-class MustFail:
-    """What became of the tests that must fail. `rode`: they were in the run that is judged. `seen`: its report has one
-    of them. `failed`: all is right with them, or there were none. `why`: there were none, though there are tests.
-    `unheeded`: the files that were broken, and the command said yes."""
-
-    rode: bool = False
-    seen: bool = False
-    failed: bool = True
-    why: str = ""
-    unheeded: tuple[str, ...] = ()
-
-
 def plant(workspaces: Workspaces, request: GateRequest, tree: Path, hidden: Path | None) -> Planted:
     """Add a test that must fail, in the checkout `tree` or beside the held-out tests."""
     gate = request.gate
@@ -139,9 +82,9 @@ def plant(workspaces: Workspaces, request: GateRequest, tree: Path, hidden: Path
     tests = _hidden_tests(folder, gate) if hidden else _tests(workspaces, request, folder)
     if not tests:
         return Planted()
-    beside = Beside(folder, tests, gate.command or CommandLine())
+    siblings = Siblings(folder, tests, gate.command or CommandLine())
     words = new_words()
-    files = _recipe(gate.canary).written(beside, words)
+    files = recipe(gate.canary)(siblings, words)
     if not files:
         return Planted(why=f"none of the test files is written as {gate.canary} has them")
     for path, text in files.items():
@@ -149,7 +92,7 @@ def plant(workspaces: Workspaces, request: GateRequest, tree: Path, hidden: Path
             return Planted(why=f"{path} cannot be written")
     words = Words(words.name, words.failing, words.passing, words.left, words.right, len(files))
     listed = ", ".join(sorted(files)[:3]) + (", ..." if len(files) > 3 else "")
-    done = "was changed" if any(isinstance(text, Changed) for text in files.values()) else "was added"
+    done = "was changed" if any(isinstance(text, NewContent) for text in files.values()) else "was added"
     note = f"interlock: {listed} {done}: its tests {', '.join(words.failing)} must fail, and are not counted\n"
     return Planted(words, note)
 
@@ -164,8 +107,8 @@ def _broken(workspaces: Workspaces, request: GateRequest, folder: Path) -> Plant
     inside = [path.removeprefix(below) for path in found if path.startswith(below)]
     words = new_words()
     for path in dict.fromkeys(inside[:_SIBLINGS_MAX]):
-        beside = Beside(folder, (path,), request.gate.command or CommandLine())
-        for name, text in _recipe(request.gate.canary).written(beside, words).items():
+        siblings = Siblings(folder, (path,), request.gate.command or CommandLine())
+        for name, text in recipe(request.gate.canary)(siblings, words).items():
             if _written(folder, name, text):
                 note = f"interlock: {name} was broken: the command must say no\n"
                 return Planted(words, note, broken=below + name)
@@ -244,15 +187,16 @@ def _testpaths(folder: Path) -> list[str]:
 def _setting(folder: Path, key: str) -> list[str]:
     """The words of a setting of pytest."""
     for name in ("pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"):
-        text = Beside(folder, (), CommandLine()).text(name)
+        text = Siblings(folder, (), CommandLine()).text(name)
         found = re.search(rf"^\s*{key}\s*=\s*(\[[^\]]*\]|(?:[^\n]*(?:\n[ \t]+\S[^\n]*)*))", text, re.M)
         if found:
             return re.findall(r"[\w./*-]+", found[1])
     return []
 
 
-def _recipe(name: str) -> Recipe:
-    return cast(Recipe, import_module(f"interlock.gates.canary.recipes.{name}"))
+def recipe(runner: str) -> Recipe:
+    module = import_module(f"interlock.gates.canary.{_MODULES[runner]}")
+    return cast(Recipe, getattr(module, runner))
 
 
 def _written(folder: Path, path: str, text: str) -> bool:
@@ -260,7 +204,7 @@ def _written(folder: Path, path: str, text: str) -> bool:
     target = folder / path
     parent = target.parent
     is_there = os.path.lexists(target)
-    if not parent.resolve().is_relative_to(folder.resolve()) or is_there != isinstance(text, Changed):
+    if not parent.resolve().is_relative_to(folder.resolve()) or is_there != isinstance(text, NewContent):
         return False
     if is_there and (target.is_symlink() or not target.is_file()):
         return False

@@ -1,18 +1,125 @@
-"""Kinds of gates, one module each, named like the kind: its `KIND` says everything of it.
+"""Kinds of gates: what each of them declares, and finding them by name. A kind is one module here, named like its key.
 
-Rule: a module here imports little at its top, since every verb that reads a recorded pipeline loads it; what it judges
-with is imported by its `judge`.
+Rule: light to import, since every verb that reads a recorded pipeline needs it. A module here imports little at its
+top; what it judges with is imported by its `judge`.
 """
 
 from __future__ import annotations
 
+from dataclasses import MISSING, dataclass, field
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+
+from interlock.core.pipeline import Gate, GateOptions, Pipeline, Stage
+from interlock.ports import UsageError
 
 if TYPE_CHECKING:
-    from interlock.gates.declaration import Kind
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from interlock.gates.context import GateContext
+    from interlock.ports import Cancel, GateRequest, Judgement
+
+
+GATE_TIMEOUT_S = 600
+KeyPath: TypeAlias = "tuple[str | int, ...]"  # where a value stands, such as ("stages", "code", "gates", 0, "traces")
+T = TypeVar("T", bound=GateOptions)
+
+
+class View(Protocol):
+    """The pipeline that is being checked, and where to say what is wrong with it."""
+
+    @property
+    def pipeline(self) -> Pipeline: ...
+
+    @property
+    def partial(self) -> frozenset[str]:
+        """Stages of which not everything before them is known, since the file is broken there."""
+        ...
+
+    @property
+    def root(self) -> Path: ...
+
+    def files(self) -> tuple[str, ...]:
+        """The repository's files, as paths from its root."""
+        ...
+
+    def error(self, path: KeyPath, message: str, hint: str) -> None: ...
+
+    def at_key(self, path: KeyPath, message: str, hint: str) -> None: ...
+
+    def warn(self, path: KeyPath, message: str, hint: str) -> None: ...
+
+    def is_broken(self, *path: str | int) -> bool: ...
+
+    def has(self, *path: str | int) -> bool: ...
+
+    def unknown_agent(self, name: str) -> str:
+        """A hint where there is no such agent, else empty."""
+        ...
+
+    def documents(self, stage: Stage) -> set[str]:
+        """STAGE/NAME of all that the stage and those before it produce."""
+        ...
+
+    def nearest(self, word: str, known: set[str], otherwise: str) -> str:
+        """A hint: the known word that is nearest, or all of them, or `otherwise`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideRun:
+    """What `interlock check` asks of a gate, without a run. `scoped`: the difference is the work of one stage;
+    `inside`: that of one attempt on its input. `unchanged`: nothing differs; `proposes_nothing`: as it was proposed."""
+
+    scoped: bool
+    inside: bool
+    unchanged: bool
+    proposes_nothing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A module of `interlock.gates.kinds` has one, as `KIND`. The fields of `options` are the keys in the file."""
+
+    name: str
+    summary: str  # what the schema says of its key
+    judge: Callable[[GateContext, GateRequest, Cancel], Judgement] | None  # None: people answer it
+    options: type[GateOptions] | None = None  # None: it has no fields of its own, or they are fields of `Gate`
+    complete: Callable[[GateOptions], GateOptions] | None = None  # fills in what hangs on other fields
+    takes: tuple[str, ...] = ()  # keys of every gate that have a meaning for it, such as timeout
+    timeout_s: int = GATE_TIMEOUT_S
+    is_written: bool = True  # in the file; else it is built in
+    names_files: bool = True  # its findings can name files
+    gives_reasons: bool = False  # its findings have reasons that `on_reject` can match
+    for_agents: bool = True  # an agent may ask it before it hands over
+    check: Callable[[View, Stage, Gate, KeyPath], None] | None = None  # what one field alone does not show
+    outside_run: Callable[[Gate, OutsideRun], str] | None = None  # why it cannot judge without a run; empty if it can
+    brief_line: Callable[[Pipeline, Stage, Gate], str] | None = None  # what its agent is told of it, before it works
+    plan_line: Callable[[Gate], str] | None = None  # what `interlock plan` says of it
+
+
+def option(
+    summary: str = "",
+    *,
+    default: Any = MISSING,  # noqa: ANN401 - typed as what it stands for, like dataclasses.field
+    key: str = "",
+    form: str = "",
+    unset: Any = MISSING,  # noqa: ANN401
+) -> Any:  # noqa: ANN401
+    """A field of a kind's options. `key`: its name in the file where it differs; `form`: glob, path, name, variable,
+    duration or several (at least one); `unset`: what it is where the file does not say it, if not `default`."""
+    metadata = {"summary": summary, "key": key, "form": form, "unset": default if unset is MISSING else unset}
+    return field(default=default, metadata=metadata)
+
+
+def options_of(gate: Gate, options: type[T]) -> T:
+    """The gate's own fields. Raises UsageError where it has others."""
+    if not isinstance(gate.options, options):
+        raise UsageError(f"the gate {gate.id} of kind {gate.kind} has no fields of {options.__name__}")
+    return gate.options
 
 
 def names() -> tuple[str, ...]:

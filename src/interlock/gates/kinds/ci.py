@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from interlock.core.events import Evidence, Finding, Severity, VerdictStatus
 from interlock.core.pipeline import Gate, GateOptions, Pipeline, Stage
-from interlock.gates.declaration import KeyPath, Kind, OutsideRun, View, option, options_of
-from interlock.gates.outside_api import Api, Unanswered
-from interlock.gates.words import cut
+from interlock.core.text import cut
+from interlock.gates.ci_api import Api, Unanswered
+from interlock.gates.kinds import KeyPath, Kind, OutsideRun, View, option, options_of
 from interlock.ports import Cancel, Cancelled, GateRequest, InfrastructureError, Judgement, UsageError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.pipeline import ARTIFACTS, Artifact, Gate, Pipeline, Stage
-from interlock.gates.declaration import Kind, OutsideRun
+from interlock.gates.kinds import Kind, OutsideRun
 from interlock.ports import Cancel, GateRequest, Judgement, UsageError
 
 if TYPE_CHECKING:

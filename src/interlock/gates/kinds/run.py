@@ -10,7 +10,7 @@ from interlock.core.canaries import RECIPES
 from interlock.core.globs import matches_any
 from interlock.core.held_out import is_name
 from interlock.core.pipeline import BREAKS_MAX, CommandLine, Expect, Gate, Report, Stage, Tests
-from interlock.gates.declaration import KeyPath, Kind, OutsideRun, View
+from interlock.gates.kinds import KeyPath, Kind, OutsideRun, View
 
 if TYPE_CHECKING:
     from interlock.gates.context import GateContext

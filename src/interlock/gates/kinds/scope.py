@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from interlock.core.pipeline import Gate, Pipeline, Stage
-from interlock.gates.declaration import Kind, OutsideRun
+from interlock.gates.kinds import Kind, OutsideRun
 
 if TYPE_CHECKING:
     from interlock.gates.context import GateContext
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def judge(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgement:
-    from interlock.gates.changed import judge_changes
+    from interlock.gates.scope import judge_changes
 
     return judge_changes(context, request)
 

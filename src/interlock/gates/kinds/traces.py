@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.pipeline import ARTIFACTS, Expect, Gate, GateOptions, Pipeline, Stage
-from interlock.gates.declaration import KeyPath, Kind, OutsideRun, View, option, options_of
-from interlock.gates.words import cut, glob_here, path_here
+from interlock.core.text import cut, glob_here, path_here
+from interlock.gates.kinds import KeyPath, Kind, OutsideRun, View, option, options_of
 from interlock.ports import Cancel, Cancelled, GateRequest, Judgement, UsageError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
 
 def judge(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgement:
     """Failed with each id that is named nowhere; errored where there is none, or where there is too much to read."""
-    from interlock.gates.requirements import document, ids_in
+    from interlock.gates.documents import document, ids_in
 
     traces = options_of(request.gate, Traces)
     wanted = dict.fromkeys(ids_in(document(context, request, traces.of), traces.pattern))
@@ -85,8 +85,8 @@ def judge(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgeme
 
 def _in_proofs(context: GateContext, request: GateRequest, traces: Traces, wanted: dict[str, None]) -> Judgement:
     """Judged by what the stage's own gates proved of this candidate."""
-    from interlock.gates.proof import PROVEN
-    from interlock.gates.requirements import ids_in, sources
+    from interlock.gates.documents import ids_in
+    from interlock.gates.proof import PROVEN, sources
 
     found: set[str] = set()
     for verdict in request.hard_verdicts:
@@ -110,7 +110,7 @@ def _named(
     context: GateContext, request: GateRequest, paths: tuple[str, ...], pattern: str, cancel: Cancel
 ) -> Iterator[set[str]]:
     """The ids in each file."""
-    from interlock.gates.requirements import ids_in
+    from interlock.gates.documents import ids_in
 
     for path in paths:
         if cancel.is_set():

@@ -13,7 +13,7 @@ from typing import cast
 from urllib.parse import unquote
 
 from interlock.core.events import Finding, Severity
-from interlock.gates.reports.found import Unreadable, in_repository
+from interlock.gates.reports import Unreadable, in_repository
 
 _RESULTS_MAX = 100_000
 _FAILING_KINDS = frozenset({"fail", "open", "review"})

@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, cast
 
-from interlock.core.events import Finding, Severity
+from interlock.core.events import Evidence, Finding, Severity, Usage, VerdictStatus
 from interlock.core.pipeline import Text
 from interlock.gates import documents
+from interlock.gates.kinds.review import Review
+from interlock.ports import Judgement
 
+ASKED_MAX = 3  # times, until an answer matches the schema
 ANSWER_MAX = 200_000  # characters
 REASONS = ("code", "design", "plan", "requirement")
 
@@ -221,3 +224,102 @@ def _blocks(lines: list[str]) -> list[tuple[int, int]]:
             at = end
         at += 1
     return found
+
+
+# --- what several answers come to --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """Of one reviewer. `answer` is None where it gave none, for the reason `why`; `asked` is how often in vain."""
+
+    reviewer: str
+    answer: ReviewAnswer | None
+    why: str = ""
+    usage: Usage = Usage()
+    evidence: tuple[Evidence, ...] = ()
+    retry_at: float = 0.0
+    permanent: bool = False
+    asked: int = 0
+    quota: bool = False  # a limit of its provider, which is waited for and is no try
+    ended: bool = False  # before it answered, since it could change nothing any more
+
+
+def together(review: Review, opinions: Sequence[Opinion]) -> Judgement:
+    status = _status(review, opinions)
+    silent = [opinion for opinion in opinions if opinion.answer is None]
+    findings = [_silence(opinion) for opinion in silent]
+    if status is not VerdictStatus.ERRORED:
+        findings = [replace(finding, severity=Severity.NOTE) for finding in findings]
+        findings += [finding for opinion in opinions for finding in _counted(opinion, status)]
+    return Judgement(
+        status,
+        tuple(findings),
+        tuple(item for opinion in opinions for item in opinion.evidence),
+        usage=total(opinion.usage for opinion in opinions),
+        retry_at=max((opinion.retry_at for opinion in silent), default=0.0),
+        permanent=bool(silent) and all(opinion.permanent or opinion.asked >= ASKED_MAX for opinion in silent),
+        quota=bool(silent) and all(opinion.quota for opinion in silent),
+    )
+
+
+def is_settled(review: Review, opinions: Sequence[Opinion]) -> bool:
+    """Whether nothing that the reviewers who are still to answer could say lets the candidate through. An approval
+    settles nothing: who is still to answer may ask for a person."""
+    answers = [opinion.answer for opinion in opinions if opinion.answer is not None]
+    if any(answer.decision is ReviewDecision.ESCALATE for answer in answers):
+        return True
+    refusals = sum(answer.decision is not ReviewDecision.APPROVE for answer in answers)
+    return len(review.by) - refusals < review.approvals
+
+
+def total(usages: Iterable[Usage]) -> Usage:
+    """Of all of them: tokens as far as they are known, and a cost where all of it is."""
+    every = list(usages)
+    return Usage(
+        _known([usage.tokens_in for usage in every]),
+        _known([usage.tokens_out for usage in every]),
+        _known([usage.tokens_cached for usage in every]),
+        _cost([usage.cost_usd for usage in every]),
+    )
+
+
+def _status(review: Review, opinions: Sequence[Opinion]) -> VerdictStatus:
+    answers = [opinion.answer for opinion in opinions if opinion.answer is not None]
+    if any(answer.decision is ReviewDecision.ESCALATE for answer in answers):
+        return VerdictStatus.FAILED
+    approvals = sum(answer.decision is ReviewDecision.APPROVE for answer in answers)
+    if approvals >= review.approvals:
+        return VerdictStatus.PASSED
+    silent = len(opinions) - len(answers)
+    return VerdictStatus.ERRORED if approvals + silent >= review.approvals else VerdictStatus.FAILED
+
+
+def _counted(opinion: Opinion, status: VerdictStatus) -> Iterable[Finding]:
+    """Its findings. What is asked for beside enough approvals is a note; what only a person can answer says so."""
+    answer = opinion.answer
+    if answer is None:
+        return
+    for finding in answer.findings:
+        if answer.decision is ReviewDecision.ESCALATE:
+            yield replace(finding, severity=Severity.ERROR, reason="escalate")
+        elif status is VerdictStatus.PASSED and finding.severity is Severity.ERROR:
+            yield replace(finding, severity=Severity.WARNING)
+        else:
+            yield finding
+
+
+def _silence(opinion: Opinion) -> Finding:
+    if opinion.ended:
+        message = "was ended before it answered: with what the others said, it could change the verdict no more"
+        return Finding(opinion.reviewer, message)
+    return Finding(opinion.reviewer, f"gave no verdict: {opinion.why}")
+
+
+def _known(amounts: Sequence[int | None]) -> int | None:
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if known else None
+
+
+def _cost(amounts: Sequence[float | None]) -> float | None:
+    return None if None in amounts else sum(amount for amount in amounts if amount is not None)

@@ -1,34 +1,50 @@
 """A panel of reviewers: agents read the candidate and say approve, revise or escalate.
 
-Rule: it is asked only of what passed every hard gate, and overrules none. Each reviewer works alone in a checkout
-that is thrown away and holds no instruction files for agents. Who gives no answer that matches the schema counts for
-nobody; where the others cannot decide without it, nothing is decided. What was answered is kept, so that a crash
-pays no reviewer twice. Who can no longer let the candidate through is not waited for.
+Rule: only what passed every hard gate is reviewed, and no review overrules a hard gate. Each reviewer works alone in a
+checkout that is thrown away and holds no instruction files for agents. A reviewer without an answer that matches the
+schema is not counted; it is asked ASKED_MAX times in all until a person lets the run go on. Enough approvals pass; if
+even the missing answers could not bring them about, the gate fails; an escalation fails it whatever the others say. If
+the others cannot decide, nothing is decided. Answers are kept in the journal, so that a crash pays no reviewer twice. A
+reviewer who can no longer let the candidate through is not waited for.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import shutil
 import stat
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from interlock.core.events import Evidence, Usage, VerdictStatus
+from interlock.core.codec import object_reader, object_writer
+from interlock.core.events import Evidence, Finding, Usage, VerdictStatus
 from interlock.core.globs import matches_any
 from interlock.core.judge_files import AGENT_FILES
 from interlock.core.pipeline import AgentSpec
+from interlock.gates.cache import digest_of
 from interlock.gates.context import GateContext
-from interlock.gates.declaration import options_of
+from interlock.gates.kinds import options_of
 from interlock.gates.kinds.review import Review
-from interlock.gates.reviews.answers import AnswerRequirements, NoAnswer, read, schema
-from interlock.gates.reviews.asking import again, earlier_of, mark_of, question, requirements
-from interlock.gates.reviews.opinions import ASKED_MAX, KeptOpinions, Opinion, is_settled, together, total
+from interlock.gates.reviews.answers import (
+    ASKED_MAX,
+    AnswerRequirements,
+    NoAnswer,
+    Opinion,
+    ReviewAnswer,
+    ReviewDecision,
+    is_settled,
+    read,
+    schema,
+    together,
+    total,
+)
+from interlock.gates.reviews.questions import again, earlier_of, mark_of, question, requirements
 from interlock.ports import (
     Brief,
     Cancel,
@@ -37,11 +53,12 @@ from interlock.ports import (
     CheckoutSpec,
     Ended,
     GateRequest,
+    Journal,
     Judgement,
     Outcome,
     secrets_of,
 )
-from interlock.process import scrubbed
+from interlock.process import checkout_environment
 
 _POLL_S = 0.1
 _NOTHING = Usage(0, 0, 0, 0.0)
@@ -176,8 +193,7 @@ def _brief(context: GateContext, request: GateRequest, spec: AgentSpec, checkout
 
 def _environment(context: GateContext, request: GateRequest, spec: AgentSpec, checkout: Checkout) -> Mapping[str, str]:
     allowed = (*request.gate.env, *request.gate.secrets, *spec.env, *spec.secrets)
-    own = {"HOME": str(checkout.home), "TMPDIR": str(checkout.tmp), "TASK": request.values.get("TASK", "")}
-    return {**scrubbed(context.environ, allowed), **dict(checkout.env), **own}
+    return checkout_environment(context.environ, checkout, allowed, {"TASK": request.values.get("TASK", "")})
 
 
 def _write_protect(tree: Path) -> None:
@@ -212,3 +228,90 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink()
+
+
+_ANSWER = "review/1"
+_TRY = "review-try/1"
+_TRIES_MAX = 1_000  # of one gate on one candidate, people's answers in between
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """Who gave no answer in a try, and how often it was asked until then."""
+
+    reviewer: str
+    asked: int
+    why: str
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """An opinion that was given in the try `number`, of all the tries."""
+
+    number: int
+    said: ReviewDecision  # journals of released versions have it by this name
+    findings: tuple[Finding, ...]
+    usage: Usage
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """One that decided nothing. `number` begins with 1 anew where a person let the run go on."""
+
+    number: int
+    silent: tuple[Silent, ...]
+
+
+class KeptOpinions:
+    """Of one gate on one candidate, as it is when the try begins."""
+
+    def __init__(self, journal: Journal, request: GateRequest) -> None:
+        self._journal = journal
+        self._request = request
+        self._subject = (request.run, str(request.subject), request.gate.digest, request.commit)
+        self._tries = list(self._recalled())
+
+    def answer_of(self, asked: AnswerRequirements) -> Opinion | None:
+        """What it used counts once: in the try that asked it. None where nothing was kept that can be read."""
+        text = self._journal.recall(_ANSWER, digest_of(*self._subject, asked))
+        try:
+            kept = object_reader(_Answered)(json.loads(text or "null"))
+        except (ValueError, TypeError, KeyError):
+            return None
+        usage = kept.usage if kept.number == self._now else Usage(0, 0, 0, 0.0)
+        return Opinion(asked.reviewer, ReviewAnswer(kept.said, kept.findings), "", usage, kept.evidence)
+
+    def silence_of(self, reviewer: str) -> Silent | None:
+        """In the try before this one, unless a person came in between."""
+        if self._request.number == 1 or not self._tries:
+            return None
+        return next((silent for silent in self._tries[-1].silent if silent.reviewer == reviewer), None)
+
+    def keep_answer(self, asked: AnswerRequirements, opinion: Opinion) -> None:
+        assert opinion.answer is not None
+        said, findings = opinion.answer.decision, opinion.answer.findings
+        answered = _Answered(self._now, said, findings, opinion.usage, opinion.evidence)
+        text = json.dumps(object_writer(_Answered)(answered))
+        self._journal.remember(_ANSWER, digest_of(*self._subject, asked), text)
+
+    def keep_try(self, opinions: list[Opinion]) -> None:
+        """Once nothing was decided."""
+        silent = tuple(Silent(one.reviewer, one.asked, one.why, one.evidence) for one in opinions if one.answer is None)
+        text = json.dumps(object_writer(_Try)(_Try(self._request.number, silent)))
+        self._journal.remember(_TRY, self._key(self._now), text)
+
+    @property
+    def _now(self) -> int:
+        return len(self._tries) + 1
+
+    def _key(self, number: int) -> str:
+        return digest_of(*self._subject, number)
+
+    def _recalled(self) -> Iterator[_Try]:
+        for number in range(1, _TRIES_MAX):
+            text = self._journal.recall(_TRY, self._key(number))
+            if text is None:
+                return
+            yield object_reader(_Try)(json.loads(text))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from interlock.gates import tables
+from interlock.gates import manifests
 
 PYPROJECT = """\
 [project]
@@ -21,7 +21,7 @@ POM = "<project><version>1</version><properties><a.version>1</a.version></proper
 
 def differing(path: str, old: str | None, new: str | None) -> dict[str, bool]:
     content = (text.encode() if text is not None else None for text in (old, new))
-    return {table.name: table.judges for table in tables.changed(path, *content)}
+    return {table.name: table.judges for table in manifests.changed_tables(path, *content)}
 
 
 @pytest.mark.parametrize(
@@ -104,8 +104,8 @@ def test_order_and_spaces_are_no_difference():
     ],
 )
 def test_a_file_that_cannot_be_read_is_told(path: str, content: str):
-    with pytest.raises(tables.Unparsable):
-        tables.changed(path, b"", content.encode())
+    with pytest.raises(manifests.Unparsable):
+        manifests.changed_tables(path, b"", content.encode())
 
 
 def test_an_older_file_that_could_not_be_read_has_no_tables():

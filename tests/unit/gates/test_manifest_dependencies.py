@@ -2,7 +2,7 @@
 
 import pytest
 
-from interlock.gates import origins
+from interlock.gates import manifests
 
 PYPROJECT = '[project]\nname = "x"\ndependencies = ["a>=1"]\n[dependency-groups]\ndev = ["pytest>=8", "ruff==0.5.0"]\n'
 PACKAGE = '{"dependencies": {"a": "^1.0.0"}, "devDependencies": {"mocha": "^10.0.0", "eslint": "9.1.0"}}'
@@ -15,8 +15,8 @@ UV = '[[package]]\nname = "a"\nsource = { registry = "https://pypi.org/simple" }
 
 def said(path: str, old: str, swap: tuple[str, str]) -> str:
     assert swap[0] in old
-    assert origins.names_dependencies(path)
-    return "; ".join(origins.complaints(path, old.encode(), old.replace(*swap).encode()))
+    assert manifests.names_dependencies(path)
+    return "; ".join(manifests.complaints(path, old.encode(), old.replace(*swap).encode()))
 
 
 @pytest.mark.parametrize(
@@ -89,5 +89,5 @@ def test_a_place_of_its_own_and_another_judge_are_told(path: str, old: str, swap
 
 
 def test_other_files_name_no_dependencies():
-    assert not origins.names_dependencies("src/package.py")
-    assert not origins.names_dependencies("docs/dependencies.md")
+    assert not manifests.names_dependencies("src/package.py")
+    assert not manifests.names_dependencies("docs/dependencies.md")

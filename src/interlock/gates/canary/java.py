@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from interlock.gates.canary.planting import Beside, Words
+from interlock.gates.canary import Words
+from interlock.gates.canary.planting import Siblings
 
 _TEXT = """\
 {package}import static {asserts}.assertEquals;
@@ -41,9 +42,9 @@ _VERSIONS = {
 }
 
 
-def written(beside: Beside, words: Words) -> Mapping[str, str]:
-    for path in beside.tests[:200]:
-        text = beside.text(path)
+def junit(siblings: Siblings, words: Words) -> Mapping[str, str]:
+    for path in siblings.tests[:200]:
+        text = siblings.text(path)
         annotation = next((name for name in _VERSIONS if f"import {name};" in text), "")
         if not path.endswith(".java") or not annotation:
             continue

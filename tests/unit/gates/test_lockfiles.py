@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from interlock.gates import origins
-from interlock.gates.pins import pins_of
+from interlock.gates import manifests
+from interlock.gates.lockfiles import pins_of
 
 NPM = json.dumps(
     {
@@ -148,8 +148,8 @@ GO = "example.org/a v1.0.0 h1:aa=\nexample.org/a v1.0.0/go.mod h1:ab=\n"
 
 def said(path: str, old: str, swap: tuple[str, str]) -> str:
     assert swap[0] in old
-    assert origins.names_dependencies(path)
-    return "; ".join(origins.complaints(path, old.encode(), old.replace(*swap, 1).encode()))
+    assert manifests.names_dependencies(path)
+    return "; ".join(manifests.complaints(path, old.encode(), old.replace(*swap, 1).encode()))
 
 
 @pytest.mark.parametrize(
@@ -240,6 +240,6 @@ def test_another_package_under_the_same_name_is_told(path: str, old: str, swap: 
 def test_a_package_of_a_workspace_may_be_added_where_there_are_some_but_no_judge():
     new = '[[package]]\nname = "%s"\nsource = { editable = "packages/c" }\n'
     old = UV.encode()
-    assert list(origins.complaints("uv.lock", old, old + (new % "c").encode())) == []
-    (why,) = origins.complaints("uv.lock", old, old + (new % "pytest-c").encode())
+    assert list(manifests.complaints("uv.lock", old, old + (new % "c").encode())) == []
+    (why,) = manifests.complaints("uv.lock", old, old + (new % "pytest-c").encode())
     assert "a folder of the checkout" in why

@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping
 
 from interlock.core import masks
-from interlock.gates.canary import javascript
-from interlock.gates.canary.planting import Beside, Changed, Words
+from interlock.gates.canary import Words
+from interlock.gates.canary.javascript import Script
+from interlock.gates.canary.planting import NewContent, Siblings
 
 _SCRIPT = re.compile(r".+\.[cm]?[jt]sx?")
 _TAPE = re.compile(
@@ -62,21 +63,23 @@ _AT_END = """
 """
 
 
-def written(beside: Beside, words: Words) -> Mapping[str, str]:
-    (path,) = beside.tests
-    text = beside.text(path)
+def script(siblings: Siblings, words: Words) -> Mapping[str, str]:
+    (path,) = siblings.tests
+    text = siblings.text(path)
     if _SCRIPT.fullmatch(path):
-        return {path: Changed(_of_javascript(javascript.Script(path, text), words))}
+        return {path: NewContent(_of_javascript(Script(path, text), words))}
     if path.endswith(".py"):
-        return {path: Changed(_of_python(text, words))}
+        return {path: NewContent(_of_python(text, words))}
     if path.endswith(".rs") and (main := _MAIN.search(masks.rust(text))):
-        return {path: Changed(text[: main.end()] + _AT_END.format(one=words.failing[0], w=words) + text[main.end() :])}
+        return {
+            path: NewContent(text[: main.end()] + _AT_END.format(one=words.failing[0], w=words) + text[main.end() :])
+        }
     if path.endswith((".sh", ".bash")) or re.match(r"#!.*\b(ba|da|z|k)?sh\b", text):
-        return {path: Changed(_of_shell(text, words))}
+        return {path: NewContent(_of_shell(text, words))}
     return {}
 
 
-def _of_javascript(script: javascript.Script, words: Words) -> str:
+def _of_javascript(script: Script, words: Words) -> str:
     text, one = script.text, words.failing[0]
     if found := _TAPE.search(text):
         equal, end = ("is", "") if "ava" in found[0] else ("equal", " t.end();")

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from interlock.gates.canary.planting import Beside, Changed, Words
+from interlock.gates.canary import Words
+from interlock.gates.canary.planting import NewContent, Siblings
 
 _PROGRAMS_MAX = 100
 _TESTS = """\
@@ -41,16 +42,16 @@ _IN_SOME_CASES = re.compile(r"^\s*#!\[cfg\(", re.M)
 _OFF = (("test", False), ("harness", False))
 
 
-def written(beside: Beside, words: Words) -> Mapping[str, str]:
+def cargo(siblings: Siblings, words: Words) -> Mapping[str, str]:
     module = f"\n#[cfg(test)]\nmod {words.name} {{\n{_tests(words, '    ')}}}\n"
-    programs = [path for path in _programs(beside) if not _IN_SOME_CASES.search(beside.text(path))]
+    programs = [path for path in _programs(siblings) if not _IN_SOME_CASES.search(siblings.text(path))]
     if programs:
-        return {path: Changed(beside.text(path) + module) for path in programs[:_PROGRAMS_MAX]}
-    for path in beside.tests:
+        return {path: NewContent(siblings.text(path) + module) for path in programs[:_PROGRAMS_MAX]}
+    for path in siblings.tests:
         folder, _, _ = path.rpartition("/")
-        if folder.rpartition("/")[2] == "tests" and "#[test]" in beside.text(path):
+        if folder.rpartition("/")[2] == "tests" and "#[test]" in siblings.text(path):
             return {f"{folder}/{words.name}.rs": _tests(words, "")}
-    return {f"tests/{words.name}.rs": _tests(words, "")} if "[package]" in beside.text("Cargo.toml") else {}
+    return {f"tests/{words.name}.rs": _tests(words, "")} if "[package]" in siblings.text("Cargo.toml") else {}
 
 
 def _tests(words: Words, indent: str) -> str:
@@ -58,22 +59,22 @@ def _tests(words: Words, indent: str) -> str:
     return _TESTS.format(indent=indent, left=words.left, right=words.right, **names)
 
 
-def _programs(beside: Beside) -> Iterator[str]:
+def _programs(siblings: Siblings) -> Iterator[str]:
     """The main files of the programs of tests, of the workspace and of all its members."""
-    root = _manifest(beside, "")
+    root = _manifest(siblings, "")
     workspace = root.get("workspace", {})
     members = [] if "package" not in root else [""]
     for pattern in _texts(workspace.get("members")):
         if not pattern.startswith(("/", "..")):
-            members += sorted(path.relative_to(beside.folder).as_posix() for path in beside.folder.glob(pattern))
+            members += sorted(path.relative_to(siblings.folder).as_posix() for path in siblings.folder.glob(pattern))
     excluded = {word.strip("/") for word in _texts(workspace.get("exclude"))}
     for member in dict.fromkeys(members):
         if member not in excluded:
-            yield from _of_package(beside, "" if member in ("", ".") else f"{member}/")
+            yield from _of_package(siblings, "" if member in ("", ".") else f"{member}/")
 
 
-def _of_package(beside: Beside, below: str) -> Iterator[str]:
-    manifest = _manifest(beside, below)
+def _of_package(siblings: Siblings, below: str) -> Iterator[str]:
+    manifest = _manifest(siblings, below)
     package = manifest.get("package")
     if not isinstance(package, dict):
         return
@@ -82,10 +83,10 @@ def _of_package(beside: Beside, below: str) -> Iterator[str]:
     paths += [] if manifest.get("bin") or package.get("autobins") is False else ["src/main.rs"]
     if package.get("autotests") is not False:
         off = {str(test.get("name")) for test in manifest.get("test", []) if not _is_on(test)}
-        found = sorted((beside.folder / below / "tests").glob("*.rs"))
+        found = sorted((siblings.folder / below / "tests").glob("*.rs"))
         paths += [f"tests/{path.name}" for path in found if path.stem not in off]
     for path in paths:
-        target = beside.folder / below / path
+        target = siblings.folder / below / path
         if target.is_file() and not target.is_symlink():
             yield below + path
 
@@ -95,9 +96,9 @@ def _is_on(target: Mapping[str, Any]) -> bool:
     return not target.get("required-features") and all(target.get(key) is not value for key, value in _OFF)
 
 
-def _manifest(beside: Beside, below: str) -> dict[str, Any]:
+def _manifest(siblings: Siblings, below: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(beside.text(f"{below}Cargo.toml"))
+        return tomllib.loads(siblings.text(f"{below}Cargo.toml"))
     except tomllib.TOMLDecodeError:
         return {}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
+from interlock.core import reconciled
 from interlock.core.conflicts import Side, SideChange, Undecided
 from interlock.core.events import Finding
 from interlock.core.joins import DECISIONS, DELETED, EDITED, choices, described
@@ -15,6 +16,8 @@ from interlock.ports import Change, GateRequest, UsageError, Workspaces
 
 _BYTES_MAX = 10_000_000
 _ABSENT = "000000"
+_MARKERS = (b"<<<<<<< ", b">>>>>>> ", b"||||||| ")
+_MARKED_BYTES_MAX = 20_000_000
 
 
 def judge(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change], folder: str) -> Iterator[Finding]:
@@ -57,6 +60,34 @@ def taken(workspaces: Workspaces, request: GateRequest) -> frozenset[str]:
     return frozenset(
         item.path for item in request.undecided if any(trees.differs(side, item.path) is None for side in item.sides)
     )
+
+
+def markers_left(workspaces: Workspaces, request: GateRequest) -> Iterator[Finding]:
+    for path in marked(request):
+        try:
+            content = workspaces.read(request.commit, path, _MARKED_BYTES_MAX) or b""
+        except UsageError:
+            yield Finding("conflict", f"{path}: too large to be looked through for conflict markers", file=path)
+            continue
+        for number, line in enumerate(content.splitlines(), 1):
+            if line.startswith(_MARKERS):
+                message = f"{path}:{number}: a conflict marker is left: merge both sides and remove the markers"
+                yield Finding("conflict", message, file=path, line=number)
+                break
+
+
+def protected_complaint(workspaces: Workspaces, request: GateRequest, change: Change) -> tuple[str, str] | None:
+    """None where a protected file is as one side had it, or holds the tests of both."""
+    if change.status == "M" and change.old_mode == change.new_mode:
+        try:
+            commits = (request.input_commit, request.commit, request.base_commit)
+            old, new, base = (workspaces.read(commit, change.path, _BYTES_MAX) for commit in commits)
+        except UsageError:
+            old = new = base = None
+        if old is not None and new is not None and reconciled.is_reconciled(change.path, old, new, base or b""):
+            return None
+    both = ", or keep every line of both sides and add nothing" if reconciled.may_hold_both(change.path) else ""
+    return "protected", f"in a conflict, but it is protected: take the file as one side has it{both}"
 
 
 def _read(content: bytes) -> Mapping[str, object]:

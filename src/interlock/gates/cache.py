@@ -7,21 +7,28 @@ hang on who asks: the names of pipeline, stage and gate, the baseline and what i
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import shutil
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from interlock.core.codec import object_reader, object_writer
+from interlock.core.events import Evidence
 from interlock.core.pipeline import Baseline, CommandLine, Expect
-from interlock.gates.caching import digest_of
+from interlock.gates.canary import MustFail
+from interlock.gates.context import GateContext
 from interlock.gates.held_out import HeldOut
 from interlock.gates.held_out import digest as digest_held_out
+from interlock.gates.reports import MESSAGE_MAX, junit
+from interlock.gates.running import CommandRun
 from interlock.ports import GateRequest, InfrastructureError
-from interlock.process import capture, scrubbed
+from interlock.process import How, capture, scrubbed
 
 
 def run_key(
@@ -53,6 +60,15 @@ def verdict_key(request: GateRequest, run: str) -> str:
     alone = (request.subject.is_base, request.subject.is_input)
     without = request.input_tree if request.gate.expect is Expect.TESTS_PROVE_CHANGE else ""
     return digest_of(run, request.gate, request.baseline, request.on_base, request.decided_on_input, alone, without)
+
+
+def digest_of(*parts: object) -> str:
+    """A sha256 over the parts' representations. Parts are text, bytes, numbers, tuples and frozen values of ours."""
+    digest = hashlib.sha256()
+    for part in parts:
+        text = repr(part).encode("utf-8", "surrogateescape")
+        digest.update(b"%d:" % len(text) + text)
+    return digest.hexdigest()
 
 
 def _held_out(source: Path) -> tuple[str, str]:
@@ -137,3 +153,58 @@ def _entries(folder: str) -> Iterator[str]:
         dated = entry.name.endswith(_DATED) or folder.endswith("node_modules")
         if entry.name != "__pycache__":
             yield f"{entry.name} {entry.stat(follow_symlinks=False).st_mtime_ns}" if dated else entry.name
+
+
+_KIND = "ran/3"
+_TAIL_BYTES = MESSAGE_MAX * 4  # what a finding can show of it
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """`tail` is base64."""
+
+    code: int
+    tail: str
+    evidence: tuple[Evidence, ...]
+    tree: str
+    must_fail: MustFail
+
+
+def recall(context: GateContext, key: str) -> tuple[CommandRun, ...]:
+    """The runs kept by `key`, none where they cannot be read or their evidence is gone."""
+    text = context.journal.recall(_KIND, key)
+    if text is None:
+        return ()
+    try:
+        kept = [object_reader(_Kept)(run) for run in json.loads(text)]
+        if not all(_is_there(context, item) for run in kept for item in run.evidence):
+            return ()
+        return tuple(_ran(context, run) for run in kept)
+    except (InfrastructureError, ValueError, TypeError, KeyError):
+        return ()
+
+
+def remember(context: GateContext, key: str, runs: Sequence[CommandRun]) -> None:
+    """Keep runs, each of which ended by itself and left a report where one was due."""
+    write = object_writer(_Kept)
+    context.journal.remember(_KIND, key, json.dumps([write(_kept(run)) for run in runs]))
+
+
+def _is_there(context: GateContext, item: Evidence) -> bool:
+    """Whole, as far as its size tells: the digest of a report is checked when it is read."""
+    try:
+        return context.blobs.path(item.digest).stat().st_size == item.size
+    except OSError:
+        return False
+
+
+def _kept(ran: CommandRun) -> _Kept:
+    tail = b64encode(ran.tail[-_TAIL_BYTES:]).decode() if ran.code else ""
+    return _Kept(ran.code or 0, tail, ran.evidence, str(ran.tree), ran.must_fail)
+
+
+def _ran(context: GateContext, kept: _Kept) -> CommandRun:
+    report = next((context.blobs.get(item.digest) for item in kept.evidence if item.name == "report"), None)
+    contents = None if report is None else junit.split(report)
+    tail, tree = b64decode(kept.tail), Path(kept.tree)
+    return CommandRun(How.EXITED, kept.code, tail, contents, kept.evidence, tree, must_fail=kept.must_fail)

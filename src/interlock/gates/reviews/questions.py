@@ -16,8 +16,8 @@ from interlock.core.events import Finding, Severity
 from interlock.core.instructions import FILE_BYTES_MAX, globs, in_order, is_skill, section
 from interlock.core.text import plain
 from interlock.gates.context import GateContext
+from interlock.gates.documents import content, document, ids_in
 from interlock.gates.kinds.review import Review
-from interlock.gates.requirements import content, document, ids_in
 from interlock.gates.reviews.answers import AnswerRequirements, schema
 from interlock.ports import Change, GateRequest, UsageError
 

@@ -1,8 +1,7 @@
-"""The checks and the statuses of a commit, over HTTP. https://docs.github.com/en/rest/checks/runs and
-https://docs.github.com/en/rest/commits/statuses say their shapes.
+"""The checks and the statuses of a commit, from GitHub's API. https://docs.github.com/en/rest/checks/runs and
+https://docs.github.com/en/rest/commits/statuses describe their shapes.
 
-Rule: every answer is bounded, the token goes to the endpoint alone and follows no redirect, and whatever is not a
-good answer raises; nothing here judges.
+Rule: whatever is not a good answer raises, and nothing here judges. The token goes to the endpoint alone.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from interlock import __version__
 
 if TYPE_CHECKING:
-    from email.message import Message
-    from urllib.error import HTTPError
+    from interlock.process.http import HttpError
 
 GITHUB = "https://api.github.com"
 PAGES_MAX = 10
@@ -26,16 +24,16 @@ REQUEST_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """The endpoint, the name of the environment variable with the token, and how patient to be."""
+    """The endpoint, the name of the environment variable with the token, and how long to wait."""
 
     endpoint: str = GITHUB
     token: str = "GITHUB_TOKEN"
     poll_s: float = 15.0
-    grace_s: float = 120.0  # until a check has to have appeared
+    grace_s: float = 120.0  # within which a check has to appear
 
 
 class Unanswered(Exception):
-    """No good answer. `wait_s` is how long it asks us to stay away; `lasting` where asking again cannot help."""
+    """There is no good answer. `wait_s`: how long the server asks us to wait; `lasting`: asking again cannot help."""
 
     def __init__(self, why: str, *, wait_s: float = 0.0, lasting: bool = False) -> None:
         super().__init__(why)
@@ -76,24 +74,17 @@ class Api:
         raise Unanswered(f"{path}: more than {PAGES_MAX * PER_PAGE} of them", lasting=True)
 
     def _get(self, path: str, now: float) -> Any:  # noqa: ANN401 - JSON
-        import http.client  # late: these take long to load, and only a run with such a gate needs them
-        import urllib.error
-        import urllib.request
+        from interlock.process import http
 
         url = f"{self.outside.endpoint.rstrip('/')}/repos/{self.repository}{path}"
-        request = urllib.request.Request(url, headers=_HEADERS)
-        if self.token:
-            request.add_unredirected_header("Authorization", f"Bearer {self.token}")
+        request = http.HttpRequest(url, _HEADERS, credential=f"Bearer {self.token}" if self.token else "")
         try:
-            with urllib.request.urlopen(request, timeout=REQUEST_S) as answer:
-                content = answer.read(BYTES_MAX + 1)
-        except urllib.error.HTTPError as error:
-            with error:
-                raise _refused(error, now) from error
-        except (OSError, http.client.HTTPException) as error:
-            raise Unanswered(f"{self.outside.endpoint} cannot be reached: {error}") from error
-        if len(content) > BYTES_MAX:
-            raise Unanswered(f"{path}: an answer of more than {BYTES_MAX} bytes", lasting=True)
+            content = http.send(request, REQUEST_S, bytes_max=BYTES_MAX, redirects=True)
+        except http.HttpError as error:
+            if error.status:
+                raise _refused(f"/repos/{self.repository}{path}", error, now) from error
+            where = path if error.too_large else self.outside.endpoint
+            raise Unanswered(f"{where}: {error}", lasting=error.too_large) from error
         try:
             return json.loads(content)
         except ValueError as error:
@@ -107,26 +98,21 @@ _HEADERS = {
 }
 
 
-def _refused(error: HTTPError, now: float) -> Unanswered:
-    from urllib.parse import urlsplit
-
-    wait_s = _wait(error.headers, now)
-    said = f"{urlsplit(error.url).path}: HTTP {error.code}"
-    if error.code == 429 or (error.code == 403 and wait_s > 0):
-        return Unanswered(f"{said}: asked too often", wait_s=wait_s)
-    if error.code in (401, 403):
+def _refused(path: str, error: HttpError, now: float) -> Unanswered:
+    wait_s = error.retry_after(now) or _until_reset(error, now)
+    said = f"{path.partition('?')[0]}: {error}"
+    if error.status == 429 or (error.status == 403 and wait_s > 0):
+        return Unanswered(f"{said}: too many requests", wait_s=wait_s)
+    if error.status in (401, 403):
         return Unanswered(f"{said}: the token is missing, wrong, or may not read checks and statuses", lasting=True)
-    if error.code == 404:
+    if error.status == 404:
         return Unanswered(f"{said}: there is no such repository or commit, or the token may not see it")
-    return Unanswered(said, wait_s=wait_s, lasting=error.code == 422)
+    return Unanswered(said, wait_s=wait_s, lasting=error.status == 422)
 
 
-def _wait(headers: Message, now: float) -> float:
-    """Seconds, by Retry-After, or until the quota resets where none of it is left."""
-    after = headers.get("Retry-After", "")
-    if after.isdecimal():
-        return float(after)
-    reset = headers.get("X-RateLimit-Reset", "")
-    if headers.get("X-RateLimit-Remaining") == "0" and reset.isdecimal():
+def _until_reset(error: HttpError, now: float) -> float:
+    """Seconds until GitHub's quota resets, if nothing of it remains."""
+    reset = error.headers.get("X-RateLimit-Reset", "")
+    if error.headers.get("X-RateLimit-Remaining") == "0" and reset.isdecimal():
         return max(1.0, float(reset) - now)
     return 0.0

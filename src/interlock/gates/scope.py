@@ -7,26 +7,22 @@ secret that was handed out is in no file. A candidate that changed nothing rejec
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
-from interlock.core import growth, judge_files, reconciled
+from interlock.core import growth, judge_files
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.globs import matches_any
+from interlock.core.judge_files import is_configuration, is_test_code, may_be_added
 from interlock.core.pipeline import ARTIFACTS, Scope, Stage
-from interlock.gates import decisions, inline, leaks, origins, reserved, tables
+from interlock.gates import conflicts, inline, leaks, manifests, reserved
 from interlock.gates.context import GateContext
-from interlock.gates.new_tests import may_come
 from interlock.ports import Change, GateRequest, Judgement, UsageError, Workspaces
 
 _RESERVED = ".interlock/"
 _GITLINK = "160000"
 _SYMLINK = "120000"
 _ABSENT = "000000"
-_EXECUTABLE = "100755"
-_IGNORE_FILES = frozenset({".gitignore", *judge_files.AGENT_IGNORES})
-_ONLY_AUTHORS = "only a stage that `authors` it may change it"
-_MARKERS = (b"<<<<<<< ", b">>>>>>> ", b"||||||| ")
-_MARKED_BYTES_MAX = 20_000_000
 _TABLES_MAX = 2_000_000
 _LOCK_MAX = 50_000_000
 _GROWN_MAX = 10_000_000
@@ -35,16 +31,16 @@ _GROWN_MAX = 10_000_000
 def judge_changes(context: GateContext, request: GateRequest) -> Judgement:
     """Failed with one finding for each path out of scope, else passed."""
     changes = context.workspaces.changes(request.input_tree, request.tree)
-    taken = decisions.taken(context.workspaces, request)
+    taken = conflicts.taken(context.workspaces, request)
     judged = tuple(change for change in changes if change.path not in taken)
     of_paths = (*_emptiness(request), *_paths(context.workspaces, request, judged), *_sizes(request.stage, changes))
     of_paths = (*of_paths, *inline.judge(context.workspaces, request, judged))
-    for look in (_dependencies, _ignored, _collisions, _repositories):
+    for look in (_dependencies, reserved.ignored, reserved.collisions, reserved.repositories):
         of_paths = (*of_paths, *look(context.workspaces, request, changes))
     of_paths = (*of_paths, *leaks.judge(context, request, changes))
     of_conflicts = (
-        *_markers(context.workspaces, request),
-        *decisions.judge(context.workspaces, request, changes, ARTIFACTS),
+        *conflicts.markers_left(context.workspaces, request),
+        *conflicts.judge(context.workspaces, request, changes, ARTIFACTS),
     )
     findings = (*of_paths, *of_conflicts)
     return Judgement(VerdictStatus.FAILED if findings else VerdictStatus.PASSED, findings)
@@ -58,15 +54,17 @@ def _emptiness(request: GateRequest) -> Iterator[Finding]:
 
 
 def _paths(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
-    conflicts = decisions.writable(request, changes)
+    in_conflict = conflicts.writable(request, changes)
     for change in changes:
         of_setup = reserved.complaint(request.pipeline.setup, change)
-        complaint = of_setup or _complaint(workspaces, request, change, conflicts)
+        complaint = of_setup or _complaint(workspaces, request, change, in_conflict)
         if complaint is not None and complaint[0] == "protected":
             complaint = _of_protected_content(workspaces, request, change, complaint)
         elif complaint is not None and complaint[0] == "outside_writes":
             complaint = None if inline.adds_only_tests(workspaces, request, change) else complaint
-        tabled = tables.is_mixed(change.path) and not matches_any(_whole(request.stage.scope.authors), change.path)
+        tabled = manifests.is_mixed(change.path) and not matches_any(
+            reserved.whole(request.stage.scope.authors), change.path
+        )
         tabled = tabled and of_setup is None
         own = _authored_tables(request.stage.scope, change.path) if tabled else ()
         if tabled and (complaint is None or (own and complaint[0] in ("protected", "outside_writes"))):
@@ -88,8 +86,8 @@ def _tables(
         old, new = (
             workspaces.read(commit, change.path, _TABLES_MAX) for commit in (request.input_commit, request.commit)
         )
-        differing = tables.changed(change.path, old, new)
-    except (tables.Unparsable, UsageError) as error:
+        differing = manifests.changed_tables(change.path, old, new)
+    except (manifests.Unparsable, UsageError) as error:
         message = f"it cannot be read ({error}), and it steers what judges: mend it"
         yield Finding("judged_table", f"{change.path}: {message}", file=change.path)
         return
@@ -104,7 +102,9 @@ def _tables(
 def _dependencies(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
     """A candidate adds dependencies by name: it brings no judge, and no place to fetch one from."""
     for change in changes:
-        if not origins.names_dependencies(change.path) or matches_any(_whole(request.stage.scope.authors), change.path):
+        if not manifests.names_dependencies(change.path) or matches_any(
+            reserved.whole(request.stage.scope.authors), change.path
+        ):
             continue
         try:
             old, new = (
@@ -113,43 +113,9 @@ def _dependencies(workspaces: Workspaces, request: GateRequest, changes: Sequenc
         except UsageError as error:
             yield Finding("dependency", f"{error}: it cannot be looked through for where dependencies come from")
             continue
-        for why in origins.complaints(change.path, old, new):
+        for why in manifests.complaints(change.path, old, new):
             message = f"{change.path}: {why}: put it back; only a stage that `authors` the file may change that"
             yield Finding("dependency", message, file=change.path)
-
-
-def _ignored(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
-    """Linters heed ignore files, and so does what reviewers search with: a candidate must not have its own files, or
-    code, left out. It may let git ignore what it made and what by its name is no
-    program, such as the output of a build."""
-    touched, output = {change.path for change in changes}, {change.path for change in changes if _is_output(change)}
-    for change in changes:
-        folder, _, name = change.path.rpartition("/")
-        if name not in _IGNORE_FILES or change.new_mode == _ABSENT:
-            continue
-        now, before = (_patterns(workspaces, commit, change.path) for commit in (request.commit, request.input_commit))
-        for pattern in sorted(now - before):
-            deep = "" if "/" in pattern.rstrip("/") else "**/"
-            glob = f"/{folder}/{deep}{pattern.lstrip('/')}" if folder else pattern
-            told = touched - output if name == ".gitignore" else touched
-            found = workspaces.files(request.commit, (glob,))
-            if hidden := [path for path in found if path in told or judge_files.is_code(path)]:
-                message = f"{pattern} hides {hidden[0]} from tools that heed ignore files: ignore what is not tracked"
-                yield Finding("ignored", f"{change.path}: {message}", file=change.path)
-
-
-def _is_output(change: Change) -> bool:
-    return change.status == "A" and change.new_mode != _EXECUTABLE and "." in change.path.rpartition("/")[2][1:]
-
-
-def _patterns(workspaces: Workspaces, commit: str, path: str) -> set[str]:
-    text = (workspaces.read(commit, path, _TABLES_MAX) or b"").decode("utf-8", "replace")
-    lines = (line.strip() for line in text.splitlines())
-    return {line for line in lines if line and not line.startswith(("#", "!"))}
-
-
-def _whole(authors: Sequence[str]) -> tuple[str, ...]:
-    return tuple(glob for glob in authors if "#" not in glob)
 
 
 def _authored_tables(scope: Scope, path: str) -> tuple[str, ...]:
@@ -158,35 +124,8 @@ def _authored_tables(scope: Scope, path: str) -> tuple[str, ...]:
     return tuple(table for glob, _, table in named if matches_any((glob,), path))
 
 
-def _collisions(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
-    """Two paths that differ by letter case alone are one file on some systems, and one of them judges."""
-    added = [change.path for change in changes if change.status == "A"]
-    if not added:
-        return
-    there: dict[str, list[str]] = {}
-    for path in workspaces.files(request.commit, ("**",)):
-        there.setdefault(path.casefold(), []).append(path)
-    for path in added:
-        others = [other for other in there.get(path.casefold(), ()) if other != path]
-        if any(matches_any(request.stage.scope.protect, other) for other in others):
-            message = f"{path}: was added, and differs from {others[0]} by letter case alone: give it another name"
-            yield Finding("letter_case", message, file=path)
-
-
-def _repositories(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
-    """Git of a later stage would run the programs that the `config` in such a folder names."""
-    changed = [change.path for change in changes if change.new_mode != _ABSENT]
-    changed = [path for path in changed if not matches_any(_whole(request.stage.scope.authors), path)]
-    if not reserved.may_steer(changed):
-        return
-    before, after = (workspaces.files(commit, ("**",)) for commit in (request.input_commit, request.commit))
-    for folder, path in reserved.planted(before, after, changed).items():
-        message = f"{folder}: git takes this folder for a repository, and does what its config says: take out {path}"
-        yield Finding("repository", f"{message}; {_ONLY_AUTHORS}", file=path)
-
-
 def _complaint(
-    workspaces: Workspaces, request: GateRequest, change: Change, conflicts: Sequence[str]
+    workspaces: Workspaces, request: GateRequest, change: Change, in_conflict: Sequence[str]
 ) -> tuple[str, str] | None:
     """The rule that the change breaks and what would be right, or None."""
     stage, scope = request.stage, request.stage.scope
@@ -194,14 +133,14 @@ def _complaint(
         return "submodule", "as a submodule: submodules are changed by people; leave it as it was"
     if _is_below(change.path, _RESERVED):
         return _reserved(stage, change)
-    if matches_any(_whole(scope.authors), change.path):
+    if matches_any(reserved.whole(scope.authors), change.path):
         return None
     may_add = matches_any(scope.adds, change.path)
     if may_add and may_come(workspaces, request.commit, scope.adds, change):
         return None
     if judge_files.matches_in_any_case(scope.protect, change.path):
         return "protected", _of_protected(change, may_add=may_add)
-    if change.path in conflicts or (scope.writes is not None and matches_any(scope.writes, change.path)):
+    if change.path in in_conflict or (scope.writes is not None and matches_any(scope.writes, change.path)):
         return None
     if scope.writes is not None:
         rest = ", and keep to these" if scope.writes else ""
@@ -213,27 +152,13 @@ def _of_protected_content(
     workspaces: Workspaces, request: GateRequest, change: Change, complaint: tuple[str, str]
 ) -> tuple[str, str] | None:
     """What its content says: a conflict between accepted sides is decided, and a test file may grow."""
-    if change.path in decisions.marked(request):
-        return _of_conflict(workspaces, request, change)
+    if change.path in conflicts.marked(request):
+        return conflicts.protected_complaint(workspaces, request, change)
     return (
         _of_growth(workspaces, request, change)
         if growth.may_grow(request.pipeline, request.stage, change.path)
         else complaint
     )
-
-
-def _of_conflict(workspaces: Workspaces, request: GateRequest, change: Change) -> tuple[str, str] | None:
-    """None where a protected file is as one side had it, or holds the tests of both."""
-    if change.status == "M" and change.old_mode == change.new_mode:
-        try:
-            commits = (request.input_commit, request.commit, request.base_commit)
-            old, new, base = (workspaces.read(commit, change.path, _GROWN_MAX) for commit in commits)
-        except UsageError:
-            old = new = base = None
-        if old is not None and new is not None and reconciled.is_reconciled(change.path, old, new, base or b""):
-            return None
-    both = ", or keep every line of both sides and add nothing" if reconciled.may_hold_both(change.path) else ""
-    return "protected", f"in a conflict, but it is protected: take the file as one side has it{both}"
 
 
 def _of_growth(workspaces: Workspaces, request: GateRequest, change: Change) -> tuple[str, str] | None:
@@ -250,7 +175,10 @@ def _of_growth(workspaces: Workspaces, request: GateRequest, change: Change) -> 
     if change.status == "A":
         return "protected", _of_protected(change, may_add=True)
     what = "but this stage only adds tests: keep every old line in its order, and each old test as it was;"
-    return "protected", f"{what} new tests go between or below the old ones, or into a new file; {_ONLY_AUTHORS}"
+    return (
+        "protected",
+        f"{what} new tests go between or below the old ones, or into a new file; {reserved.ONLY_AUTHORS}",
+    )
 
 
 def _reserved(stage: Stage, change: Change) -> tuple[str, str] | None:
@@ -274,8 +202,8 @@ def _of_protected(change: Change, *, may_add: bool) -> str:
         return "but this stage adds tests and data alone, no configuration, no other code and no link: delete it"
     if may_add:
         mend = "put it back as it was, and write new tests into a new file"
-        return f"but this stage only adds tests: {mend}; {_ONLY_AUTHORS}"
-    return f"but it is protected: {_undo(change)}; {_ONLY_AUTHORS}"
+        return f"but this stage only adds tests: {mend}; {reserved.ONLY_AUTHORS}"
+    return f"but it is protected: {_undo(change)}; {reserved.ONLY_AUTHORS}"
 
 
 def _undo(change: Change) -> str:
@@ -311,15 +239,34 @@ def _sizes(stage: Stage, changes: Sequence[Change]) -> Iterator[Finding]:
         yield Finding("max_lines", message)
 
 
-def _markers(workspaces: Workspaces, request: GateRequest) -> Iterator[Finding]:
-    for path in decisions.marked(request):
-        try:
-            content = workspaces.read(request.commit, path, _MARKED_BYTES_MAX) or b""
-        except UsageError:
-            yield Finding("conflict", f"{path}: too large to be looked through for conflict markers", file=path)
-            continue
-        for number, line in enumerate(content.splitlines(), 1):
-            if line.startswith(_MARKERS):
-                message = f"{path}:{number}: a conflict marker is left: merge both sides and remove the markers"
-                yield Finding("conflict", message, file=path, line=number)
-                break
+_REGULAR = ("100644", "100755")
+_NAMES = re.compile(r"\w+[_-]?\*\.py|\*[_-]?\w+\.py")
+
+
+def may_come(workspaces: Workspaces, commit: str, adds: Sequence[str], change: Change) -> bool:
+    """Whether the change adds a file that a stage with these `adds` may bring, as `commit` has it."""
+    if change.status != "A" or change.new_mode not in _REGULAR or not matches_any(adds, change.path):
+        return False
+    path = change.path
+    return may_be_added(path) or _has_a_given_name(adds, path) or _is_empty_package(workspaces, commit, path)
+
+
+def _has_a_given_name(adds: Sequence[str], path: str) -> bool:
+    """Whether it fits a pattern of names at any depth, with words in it: no module is called so by chance."""
+    names = (glob for glob in adds if _NAMES.fullmatch(glob))
+    return matches_any(tuple(names), path) and not is_configuration(path)
+
+
+def _is_empty_package(workspaces: Workspaces, commit: str, path: str) -> bool:
+    folder, _, name = path.rpartition("/")
+    if name != "__init__.py" or not folder:
+        return False
+    try:
+        content = workspaces.read(commit, path, 1)
+    except UsageError:  # there is more in it
+        return False
+    return (
+        content is not None
+        and not content.strip()
+        and any(is_test_code(each) for each in workspaces.files(commit, (f"/{folder}/**",)))
+    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from interlock.gates.canary.planting import Beside, Words
+from interlock.gates.canary import Words
+from interlock.gates.canary.planting import Siblings
 
 _PACKAGES_MAX = 100
 _TEXT = """\
@@ -39,14 +40,14 @@ func Test{four}(t *testing.T) {{
 """
 
 
-def written(beside: Beside, words: Words) -> Mapping[str, str]:
+def go(siblings: Siblings, words: Words) -> Mapping[str, str]:
     """Files with a build constraint are built in some cases alone, and no model."""
     files: dict[str, str] = {}
-    for path in beside.tests:
+    for path in siblings.tests:
         folder = path.rpartition("/")[0]
         target = f"{folder}/{words.name}_test.go".lstrip("/")
-        package = re.search(r"^package (\w+)", beside.text(path), re.M)
-        if package is None or target in files or re.search(r"^//( \+build|go:build)", beside.text(path), re.M):
+        package = re.search(r"^package (\w+)", siblings.text(path), re.M)
+        if package is None or target in files or re.search(r"^//( \+build|go:build)", siblings.text(path), re.M):
             continue
         names = dict(zip(("one", "two", "three", "four"), (*words.failing, *words.passing), strict=True))
         titles = {key: word.title() for key, word in names.items()}

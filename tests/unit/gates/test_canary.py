@@ -2,8 +2,7 @@
 
 import pytest
 
-from interlock.gates.canary.planting import Words, new_words
-from interlock.gates.canary.shown import marked, shown, without_lines
+from interlock.gates.canary import Words, marked, new_words, shown, without_lines
 
 WORDS = Words("name", ("one", "two"), ("four",), "left", "right")
 ENDS = {"passed": "", "failed": "<failure/>", "skipped": "<skipped/>"}
