@@ -229,8 +229,7 @@ def _workspaces(paths: RepositoryPaths, top: Path, environ: Mapping[str, str]) -
 
 def _bench(ground: _Ground, workspaces: GitWorkspaces) -> GateContext:
     from interlock.agents import adapters
-    from interlock.agents.daily import DailyCap, capped
-    from interlock.agents.turns import queued
+    from interlock.agents.limits import DailyCap, capped, queued
     from interlock.gates.context import GateContext
     from interlock.gates.held_out import HeldOut
     from interlock.gates.locks import Slots

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from interlock.agents import adapters
-from interlock.agents.scripted.behaviour import FAULTS, Behaviour, draw
+from interlock.agents.kinds.scripted import FAULTS, Behaviour, draw
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec
 from interlock.ports import Brief, Checkout, Ended, Outcome

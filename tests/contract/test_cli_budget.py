@@ -11,7 +11,7 @@ import pytest
 from tests.contract.bad_input_world import PROGRAM, Ground, Said, repository
 from tests.nightly import rest_at_night
 
-from interlock.agents.daily import DailyCap, capped
+from interlock.agents.limits import DailyCap, capped
 from interlock.core.events import Usage
 from interlock.core.ids import AttemptId
 from interlock.ports import Brief, Ended, Outcome

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.contract.bad_input_world import Ground, repository
 
-from interlock.agents.logins import tokens_in
+from interlock.agents.credentials import tokens_in
 from interlock.process import masked
 from interlock.process.masking import Mask
 

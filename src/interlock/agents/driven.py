@@ -15,15 +15,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from interlock.agents.advising import Access, advice, telling, too_old, unset
-from interlock.agents.checking import ADVICE, Check, offer
-from interlock.agents.closing import laid_aside
-from interlock.agents.going_on import GO_ON, WORDS, goes_on, known, less, pause_s, set_aside, together
-from interlock.agents.logins import lent, tokens_in
+from interlock.agents.check_server import ADVICE, Check, offer
+from interlock.agents.credentials import lent, tokens_in
+from interlock.agents.failures import Access, advice, classify_failure, does_not_know, telling, too_old, unset
+from interlock.agents.isolation import laid_aside
+from interlock.agents.limits import Meter, OverBudget, priced
 from interlock.agents.logs import Event, tail
-from interlock.agents.metering import Meter, OverBudget
-from interlock.agents.patience import Patience, silent
-from interlock.agents.prices import priced
 from interlock.agents.probe import version_in
 from interlock.agents.program import (
     ANSWER_BYTES_MAX,
@@ -33,8 +30,8 @@ from interlock.agents.program import (
     no_folder,
     without_secrets,
 )
+from interlock.agents.retries import GO_ON, WORDS, Patience, goes_on, known, less, pause_s, set_aside, silent, together
 from interlock.agents.sessions import Session, found, keep, kept, since
-from interlock.agents.trouble import classify_failure, does_not_know
 from interlock.core.events import Usage
 from interlock.core.pipeline import AgentSpec
 from interlock.ports import Brief, Cancel, Cancelled, Checkout, Ended, Outcome

@@ -1,19 +1,27 @@
 """What can be told of an agent program without spending: where it is, its version, and whether it could log in.
 
 Rule: nothing is called but `--version`, and no login is read: that its file is there is all that is looked at.
+
+One tiny call of an agent, to see whether it works: the only thing here that spends.
+
+Rule: it is started as in an attempt, in a repository of its own that is thrown away, with what its own definition
+lets it see.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
+import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from interlock.core.programs import PROGRAMS, Program
-from interlock.ports import InterlockError
+from interlock.core.ids import AttemptId
+from interlock.core.pipeline import AgentSpec
+from interlock.core.programs import PROGRAMS, Program, program
+from interlock.ports import Agent, Brief, Checkout, InterlockError, Outcome
 from interlock.process import capture, scrubbed
 
 _TIMEOUT_S = 20
@@ -95,3 +103,33 @@ def _access(program: Program, environ: Mapping[str, str]) -> tuple[str, str]:
     return "", f"set {' or '.join(program.keys)}" + (
         f", or log in with {program.name} and write `login: true`" if program.login else ""
     )
+
+
+_ASKED = "Answer with the one word OK. Read nothing and change nothing."
+_CALL_TIMEOUT_S = 120
+
+
+def known_spec(name: str, environ: Mapping[str, str]) -> AgentSpec:
+    """A program as `init` would define it. Raises KeyError for one without an adapter of its own."""
+    keys = program(name).keys
+    login = name in logged_in(environ) and not any(environ.get(key) for key in keys)
+    return AgentSpec(name, name, secrets=keys, options=(("login", "true"),) if login else ())
+
+
+def call(agent: Agent, spec: AgentSpec, environ: Mapping[str, str]) -> Outcome:
+    """What came back. Raises InfrastructureError where the machine cannot start anything."""
+    with TemporaryDirectory(prefix="interlock-") as folder:
+        checkout = _place(Path(folder), environ)
+        env = {**scrubbed(environ, (*spec.env, *spec.secrets)), "HOME": str(checkout.home), "TMPDIR": str(checkout.tmp)}
+        attempt = AttemptId("doctor", 1, 1)
+        brief = Brief("doctor", attempt, _ASKED, _ASKED, spec.model, env, _CALL_TIMEOUT_S, _CALL_TIMEOUT_S)
+        return agent.work(spec, brief, checkout, threading.Event())
+
+
+def _place(folder: Path, environ: Mapping[str, str]) -> Checkout:
+    checkout = Checkout(folder, folder / "tree", folder / "home", folder / "tmp")
+    for one in (checkout.tree, checkout.home, checkout.tmp):
+        one.mkdir()
+    (checkout.tree / "README").write_text("A repository of nothing.\n", encoding="utf-8")
+    capture(("git", "init", "-q"), cwd=checkout.tree, env=scrubbed(environ))
+    return checkout

@@ -1,15 +1,17 @@
-"""The adapters, found by name: each module of `interlock.agents.kinds` has `adapter(environ, folder) -> Agent`."""
+"""The adapters, found by name: each module of `interlock.agents.kinds` has `adapter(environ, folder) -> Agent`.
+
+Agents that are made where one is asked for: who only looks at runs pays for none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Protocol, cast
 
 from interlock.agents import kinds
-from interlock.agents.late import LazyAgents
 from interlock.ports import Agent
 
 
@@ -27,3 +29,25 @@ def adapters(environ: Mapping[str, str], folder: Path | None = None) -> Mapping[
 
 def _kind(name: str) -> _Kind:
     return cast(_Kind, import_module(f"interlock.agents.kinds.{name}"))
+
+
+class LazyAgents(Mapping[str, Agent]):
+    """Holds each agent once it was made. `names` are those there are."""
+
+    def __init__(self, names: Iterable[str], make: Callable[[str], Agent]) -> None:
+        self._names = tuple(names)
+        self._make = make
+        self._made: dict[str, Agent] = {}
+
+    def __getitem__(self, name: str) -> Agent:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._made:
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from interlock.agents.logs import in_words
 from interlock.agents.program import log_path
-from interlock.agents.words import in_words
 from interlock.bootstrap import Application
 from interlock.core.ids import AttemptId
 from interlock.core.text import ending

@@ -80,7 +80,7 @@ def _missing(agent: AgentSpec, environ: Mapping[str, str]) -> str:
 
 def _unset(agent: AgentSpec, environ: Mapping[str, str]) -> str:
     """Of those whose keys are asked for before they start."""
-    from interlock.agents.advising import Access, unset
+    from interlock.agents.failures import Access, unset
     from interlock.core.programs import PROGRAMS
 
     if agent.use not in ("acp", "model", *(one.name for one in PROGRAMS)):

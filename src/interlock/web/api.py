@@ -11,8 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from interlock import __version__
+from interlock.agents.logs import in_words
 from interlock.agents.program import log_path
-from interlock.agents.words import in_words
 from interlock.core.history import AttemptPhase
 from interlock.core.text import plain
 from interlock.ports import UsageError

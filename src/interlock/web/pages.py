@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from interlock.agents.words import in_words
+from interlock.agents.logs import in_words
 from interlock.core.events import Action, Evidence, Usage
 from interlock.core.history import AttemptView
 from interlock.core.state import Spending

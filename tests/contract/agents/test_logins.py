@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.agents.logins import lent
+from interlock.agents.credentials import lent
 from interlock.ports import Cancelled, InfrastructureError
 
 _OLD = json.dumps({"tokens": {"refresh": "1", "access": "a1", "type": "oauth"}, "key": "own"})

@@ -13,7 +13,7 @@ from tests.contract.cli_world import new_world, stage_of
 from tests.model_server.script import Step
 from tests.model_server.server import serving
 
-from interlock.agents.metering import Meter, OverBudget
+from interlock.agents.limits import Meter, OverBudget
 
 _PIPELINE = """\
 version: 1

@@ -16,7 +16,7 @@ from tests.model_server.script import Step
 from tests.model_server.server import ModelServer, serving
 
 from interlock.agents import adapters
-from interlock.agents.own.reading import NotReadable, Reader
+from interlock.agents.bundled.model import NotReadable, Reader
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec
 from interlock.gates.reviews.answers import AnswerRequirements, read, schema

@@ -14,7 +14,7 @@ from tests.contract.agents.world import MODELS, bin_of, place_in, work
 from tests.model_server.script import Step
 from tests.model_server.server import ModelServer, serving
 
-from interlock.agents import adapters, driven, going_on, patience
+from interlock.agents import adapters, driven, retries
 from interlock.agents.kinds import opencode
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec
@@ -61,10 +61,10 @@ def model() -> Iterator[ModelServer]:
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is waited for and let, in short."""
-    monkeypatch.setattr(going_on, "_WAITS_S", (0.1,))
+    monkeypatch.setattr(retries, "_WAITS_S", (0.1,))
     monkeypatch.setattr(driven, "GO_ON", 1)
-    monkeypatch.setattr(patience, "_LIMITED_S", 8.0)
-    for module in (patience, opencode):
+    monkeypatch.setattr(retries, "_LIMITED_S", 8.0)
+    for module in (retries, opencode):
         monkeypatch.setattr(module, "ERRORS_MAX", 1)
 
 

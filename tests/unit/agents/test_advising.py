@@ -6,8 +6,7 @@ import time
 
 import pytest
 
-from interlock.agents.advising import Access, advice, telling, too_old, unset
-from interlock.agents.trouble import Cause, classify_failure
+from interlock.agents.failures import Access, Cause, advice, classify_failure, telling, too_old, unset
 from interlock.ports import Ended
 
 _BAD_KEY = "unexpected status 401 Unauthorized: invalid api key"

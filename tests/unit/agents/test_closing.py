@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.agents.closing import laid_aside
+from interlock.agents.isolation import laid_aside
 from interlock.core.programs import is_hidden, obeyed
 
 

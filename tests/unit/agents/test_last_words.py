@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from interlock.agents.bundled.acp import wrong_in
 from interlock.agents.driven import AttemptRequest
 from interlock.agents.kinds.qwen import _read
-from interlock.agents.own.acp import wrong_in
 from interlock.core.ids import AttemptId
 from interlock.ports import Brief
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from interlock.agents.mentions import without_mentions
+from interlock.agents.isolation import without_mentions
 
 
 def test_each_at_sign_is_taken_its_meaning() -> None:

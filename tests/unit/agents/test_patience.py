@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.agents.going_on import goes_on
-from interlock.agents.patience import of_no_use, since
+from interlock.agents.retries import goes_on, of_no_use, since
 from interlock.ports import Ended, Outcome
 
 _AGAIN, _NEAR, _FAR = "status 500", "Rate limit. Try again in 5s", "Rate limit. Try again in 300s"

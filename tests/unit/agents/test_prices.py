@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from interlock.agents.prices import priced
+from interlock.agents.limits import priced
 from interlock.core.events import Usage
 
 PRICE = {"input": 2, "output": 10, "cached": 0.5}

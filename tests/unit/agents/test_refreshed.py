@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from interlock.agents.refreshed import refreshed
+from interlock.agents.credentials import refreshed
 
 NOW = 1_800_000_000
 SOON, LATER, FAR = NOW + 60, NOW + 8 * 3600, NOW + 20 * 3600

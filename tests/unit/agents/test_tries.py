@@ -9,7 +9,7 @@ from threading import Event
 
 import pytest
 
-from interlock.agents import driven, going_on, patience
+from interlock.agents import driven, retries
 from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
 from interlock.agents.sessions import Session
 from interlock.core.effects import Remaining
@@ -67,9 +67,9 @@ def test_one_that_ended_well_was_not_ended(
     how: How, done: bool, ended: Ended | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It told of an error in the very moment in which it got over it."""
-    monkeypatch.setattr(patience, "_LOOK_S", 0.0)
+    monkeypatch.setattr(retries, "_LOOK_S", 0.0)
 
-    def supervise(work: object, cancel: patience.Patience, meter: object) -> Finished:
+    def supervise(work: object, cancel: retries.Patience, meter: object) -> Finished:
         assert cancel.is_set()
         return Finished(how, 0, 0.0, truncated=False, tail=b"")
 
@@ -86,15 +86,15 @@ def test_one_that_was_ended_goes_on_where_it_had_begun(
     begun: bool, sessions: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the session that it named at first, and once: it had tried for long enough by itself."""
-    monkeypatch.setattr(patience, "_LOOK_S", 0.0)
-    monkeypatch.setattr(going_on, "_WAITS_S", (0.01,))
+    monkeypatch.setattr(retries, "_LOOK_S", 0.0)
+    monkeypatch.setattr(retries, "_WAITS_S", (0.01,))
     started: list[str] = []
 
     def start(asked: AttemptRequest) -> Start:
         started.append(asked.session.name if asked.session is not None else "")
         return Start(())
 
-    def supervise(work: object, cancel: patience.Patience, meter: object) -> Finished:
+    def supervise(work: object, cancel: retries.Patience, meter: object) -> Finished:
         assert cancel.is_set()
         return Finished(How.CANCELLED, None, 0.0, truncated=False, tail=b"")
 
@@ -111,7 +111,7 @@ def test_one_that_was_ended_goes_on_where_it_had_begun(
 def test_one_that_fails_again_before_it_names_its_session_goes_on_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(going_on, "_WAITS_S", (0.01,))
+    monkeypatch.setattr(retries, "_WAITS_S", (0.01,))
     monkeypatch.setattr(driven, "supervise", lambda *_: Finished(How.EXITED, 1, 0.0, truncated=False, tail=b""))
     started: list[str] = []
 

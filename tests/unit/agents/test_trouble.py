@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from interlock.agents.advising import Access, advice
-from interlock.agents.trouble import classify_failure, does_not_know
+from interlock.agents.failures import Access, advice, classify_failure, does_not_know
 from interlock.ports import Ended
 
 _ACCESS = Access("codex", {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from interlock.agents.words import in_words
+from interlock.agents.logs import in_words
 
 
 def lines(*events: object) -> list[str]:

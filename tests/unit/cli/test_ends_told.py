@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from interlock.agents.advising import Access, advice, telling
-from interlock.agents.trouble import Cause
+from interlock.agents.failures import Access, Cause, advice, telling
 from interlock.cli.lines import Story
 from interlock.cli.words import clock
 from interlock.core.events import (

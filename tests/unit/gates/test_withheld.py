@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.agents.logins import lent
+from interlock.agents.credentials import lent
 from interlock.gates.locks import Slots, held
 from interlock.ports import Cancelled, Permit
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from interlock.agents.checking import SERVER
+from interlock.agents.bundled.results import read_result, started
+from interlock.agents.check_server import SERVER
 from interlock.agents.driven import AttemptRequest, Driven, Kind, Start
-from interlock.agents.own.result import read_result, started
 from interlock.core.pipeline import AgentSpec
 from interlock.core.programs import obeyed
 from interlock.ports import Agent, Brief, Cancel, Checkout, Ended, Outcome

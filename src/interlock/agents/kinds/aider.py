@@ -8,9 +8,9 @@ from itertools import takewhile
 from pathlib import Path
 
 from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
+from interlock.agents.failures import Cause, classify_failure
 from interlock.agents.logs import Event, events, inner, tail, text
-from interlock.agents.patience import ERRORS_MAX
-from interlock.agents.trouble import Cause, classify_failure
+from interlock.agents.retries import ERRORS_MAX
 from interlock.core.events import Usage
 from interlock.core.programs import obeyed
 from interlock.ports import Agent

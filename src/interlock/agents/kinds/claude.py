@@ -10,11 +10,11 @@ from dataclasses import replace
 from math import inf
 from pathlib import Path
 
-from interlock.agents.checking import SERVER, TOOL, Check
+from interlock.agents.check_server import SERVER, TOOL, Check
+from interlock.agents.credentials import private
 from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
-from interlock.agents.keys import private
 from interlock.agents.logs import Event, count, events, inner, late_events, text
-from interlock.agents.patience import FAR_S, number
+from interlock.agents.retries import FAR_S, number
 from interlock.agents.sessions import Session
 from interlock.core.events import Usage
 from interlock.ports import Agent

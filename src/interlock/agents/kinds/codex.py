@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from interlock.agents.checking import SERVER, TOOL, Check
+from interlock.agents.check_server import SERVER, TOOL, Check
 from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
 from interlock.agents.logs import Event, count, events, inner, late_events, text
-from interlock.agents.patience import of_no_use
+from interlock.agents.retries import of_no_use
 from interlock.agents.sessions import Session
 from interlock.core.events import Usage
 from interlock.core.programs import obeyed

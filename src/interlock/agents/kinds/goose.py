@@ -12,10 +12,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import cast
 
+from interlock.agents.credentials import private
 from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
-from interlock.agents.keys import private
 from interlock.agents.logs import Event, count, events, inner, late_events, tail, text
-from interlock.agents.patience import of_no_use
+from interlock.agents.retries import of_no_use
 from interlock.core.events import Usage
 from interlock.core.programs import obeyed
 from interlock.ports import Agent

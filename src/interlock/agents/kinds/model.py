@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from interlock.agents.bundled.results import read_result, started
 from interlock.agents.driven import AttemptRequest, Driven, Kind, Start
-from interlock.agents.own.result import read_result, started
 from interlock.core.pipeline import AgentSpec
 from interlock.ports import Agent, Brief, Cancel, Checkout, Ended, Outcome
 

@@ -8,11 +8,11 @@ import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from interlock.agents.checking import SERVER, Check
+from interlock.agents.check_server import SERVER, Check
+from interlock.agents.credentials import private
 from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
-from interlock.agents.keys import private
 from interlock.agents.logs import Event, count, events, inner, late_events, tail, text
-from interlock.agents.patience import ERRORS_MAX, of_no_use, since
+from interlock.agents.retries import ERRORS_MAX, of_no_use, since
 from interlock.core.events import Usage
 from interlock.core.programs import obeyed
 from interlock.ports import Agent

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
+from interlock.agents.isolation import without_mentions
 from interlock.agents.logs import Event, count, events, inner, tail, text
-from interlock.agents.mentions import without_mentions
-from interlock.agents.patience import of_no_use, since
+from interlock.agents.retries import of_no_use, since
 from interlock.core.events import Usage
 from interlock.core.programs import obeyed
 from interlock.ports import Agent

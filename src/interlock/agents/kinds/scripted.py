@@ -3,22 +3,60 @@
 Options: `script` (a path or the script itself), `seed`, `rate` of failure from 0 to 1, `kinds` of failure (by
 default all that the script has work for), `hang_s` (the silence after which it is ended, in place of the stage's
 idle timeout), `pace_s` (the pause after each line that it prints).
+
+The script: what right, wrong and tampering work is for each stage.
+
+Rule: read strictly, every odd thing is a BadScript that says where and what would be right. Shape (YAML or JSON):
+
+    stages:
+      code:
+        right:                       # a list of actions; paths are relative to where the agent works
+          - write: {src/a.py: "text"}          # $ARTIFACTS/plan.md is an artifact of the stage
+          - replace: {file: src/a.py, old: "a", new: "b"}
+          - patch: fix.patch                   # a file beside the script
+          - copy: {from: upstream, to: src}    # a file or folder beside the script
+          - delete: src/old.py
+        wrong: [...]                 # a plausible change that does not do; or a list of such lists, to take turns
+        tamper: [...]                # a change to what is protected; the same
+        sequence: [wrong_fix, edited_test, right]   # of attempts 1, 2, 3... instead of chance
+        usage: {tokens_in: 9000, tokens_out: 1200, cost_usd: 0.04}
+        say: All done.
+
+How the scripted agent behaves in an attempt, drawn from seed and attempt and from nothing else.
+
+Rule: every draw is a digest, so that it does not hang on the order of attempts or on the machine.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from typing import Any, cast
 
+import yaml
+
+from interlock.agents.bundled import scripted as worker
 from interlock.agents.program import run_program
-from interlock.agents.scripted import worker
-from interlock.agents.scripted.behaviour import FAULTS, Behaviour, draw, spread
-from interlock.agents.scripted.script import BadScript, Edit, Part, behaviour, load_script
 from interlock.core.pipeline import AgentSpec
 from interlock.ports import Agent, Brief, Cancel, Checkout, Ended, Outcome
+
+
+class Behaviour(StrEnum):
+    RIGHT = "right"
+    WRONG_FIX = "wrong_fix"  # a plausible change that does not do
+    EDITED_TEST = "edited_test"  # tampers with what is protected
+    CRASH = "crash"  # breaks off in the middle of the right change
+    LIE = "lie"  # says that it is done, and has changed nothing
+    HANG = "hang"  # says nothing any more, and never ends
+
+
+FAULTS = tuple(behaviour for behaviour in Behaviour if behaviour is not Behaviour.RIGHT)
+
 
 _CLAIM = "Done: the change is made and all tests pass."
 _NAMES = ("script", "seed", "rate", "kinds", "hang_s", "pace_s")
@@ -122,3 +160,177 @@ def _number(told: Mapping[str, object], name: str, default: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadScript(f"option `{name}` must be a number")
     return value
+
+
+_SCRIPT_BYTES_MAX = 20_000_000
+_USAGE = frozenset({"tokens_in", "tokens_out", "tokens_cached", "cost_usd"})
+
+
+class BadScript(Exception):
+    """The script or an option of the agent is wrong. The text says where and what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One action of the script: `do` is write, replace, patch, copy or delete; unused fields are empty."""
+
+    do: str
+    path: str = ""
+    text: str = ""  # to write; the patch
+    old: str = ""
+    new: str = ""
+    source: str = ""  # absolute, to copy
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What the script has for one stage."""
+
+    right: tuple[Edit, ...] = ()
+    wrong: tuple[tuple[Edit, ...], ...] = ()  # ways to be wrong, of which each attempt takes another
+    tamper: tuple[tuple[Edit, ...], ...] = ()
+    sequence: tuple[Behaviour, ...] = ()
+    usage: Mapping[str, float] = field(default_factory=dict)
+    say: str = ""
+
+
+def load_script(source: object, folder: Path) -> Mapping[str, Part]:
+    """The parts by stage. `source` is a path (relative to `folder`) or the script itself. Raises BadScript."""
+    if isinstance(source, Mapping) and isinstance(source.get("file"), str):
+        source = source["file"]
+    if isinstance(source, str):
+        path = folder / source
+        source, folder = _read(path), path.parent
+    stages = _table(_table(source, "the script").get("stages"), "stages")
+    return {name: _part(value, f"stages.{name}", folder) for name, value in stages.items()}
+
+
+def _read(path: Path) -> object:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BadScript(f"{path}: the script cannot be read: {error.strerror}") from error
+    if len(content) > _SCRIPT_BYTES_MAX:
+        raise BadScript(f"{path}: a script has at most {_SCRIPT_BYTES_MAX} bytes")
+    try:
+        return yaml.safe_load(content)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise BadScript(f"{path}: neither YAML nor JSON: {error}") from error
+
+
+def _part(value: object, where: str, folder: Path) -> Part:
+    table = _table(value, where)
+    _known(table, {"right", "wrong", "tamper", "sequence", "usage", "say"}, where)
+    right = _row(table.get("right"), f"{where}.right", folder)
+    wrong, tamper = (_ways(table.get(name), f"{where}.{name}", folder) for name in ("wrong", "tamper"))
+    usage = _table(table.get("usage") or {}, f"{where}.usage")
+    _known(usage, _USAGE, f"{where}.usage")
+    if not all(isinstance(number, int | float) for number in usage.values()):
+        raise BadScript(f"{where}.usage: only numbers")
+    sequence = tuple(behaviour(name, f"{where}.sequence") for name in _list(table.get("sequence"), f"{where}.sequence"))
+    told = cast(Mapping[str, float], usage)
+    return Part(right, wrong, tamper, sequence=sequence, usage=told, say=str(table.get("say") or ""))
+
+
+def behaviour(name: object, where: str) -> Behaviour:
+    """Raises BadScript."""
+    try:
+        return Behaviour(str(name))
+    except ValueError:
+        raise BadScript(f"{where}: {name!r} is none of {', '.join(Behaviour)}") from None
+
+
+def _ways(value: object, where: str, folder: Path) -> tuple[tuple[Edit, ...], ...]:
+    """One way for a list of actions, several for a list of such lists."""
+    items = _list(value, where)
+    if not any(isinstance(item, list) for item in items):
+        return (_row(items, where, folder),) if items else ()
+    return tuple(_row(item, where, folder) for item in items)
+
+
+def _row(value: object, where: str, folder: Path) -> tuple[Edit, ...]:
+    return tuple(edit for item in _list(value, where) for edit in _edits(item, where, folder))
+
+
+def _edits(item: object, where: str, folder: Path) -> list[Edit]:
+    table = _table(item, where)
+    if len(table) != 1:
+        raise BadScript(f"{where}: an action has one key: write, replace, patch, copy or delete")
+    ((name, value),) = table.items()
+    match name:
+        case "write":
+            files = _table(value, f"{where}.write")
+            return [Edit("write", _inside(path, where), str(text)) for path, text in files.items()]
+        case "replace":
+            told = _fields(value, ("file", "old", "new"), f"{where}.replace")
+            return [Edit("replace", _inside(told["file"], where), old=told["old"], new=told["new"])]
+        case "patch":
+            return [Edit("patch", text=_beside(folder, value, where).read_text(encoding="utf-8"))]
+        case "copy":
+            told = _fields(value, ("from", "to"), f"{where}.copy")
+            return [Edit("copy", _inside(told["to"], where), source=str(_beside(folder, told["from"], where)))]
+        case "delete":
+            return [Edit("delete", _inside(value, where))]
+        case _:
+            raise BadScript(f"{where}: {name!r} is no action: write, replace, patch, copy or delete is")
+
+
+def _inside(path: object, where: str) -> str:
+    pure = PurePosixPath(str(path))
+    if pure.is_absolute() or ".." in pure.parts or not pure.parts:
+        raise BadScript(f"{where}: {path}: a path is relative and stays inside, or begins with $ARTIFACTS/")
+    return str(path)
+
+
+def _beside(folder: Path, name: object, where: str) -> Path:
+    path = (folder / str(name)).resolve()
+    if not path.exists():
+        raise BadScript(f"{where}: {path}: there is no such file")
+    return path
+
+
+def _fields(value: object, names: tuple[str, ...], where: str) -> dict[str, str]:
+    table = _table(value, where)
+    _known(table, set(names), where)
+    missing = [name for name in names if name not in table]
+    if missing:
+        raise BadScript(f"{where}: {', '.join(missing)} is missing")
+    return {name: str(table[name]) for name in names}
+
+
+def _known(table: Mapping[str, Any], names: set[str] | frozenset[str], where: str) -> None:
+    for name in table:
+        if name not in names:
+            raise BadScript(f"{where}: {name!r} is none of {', '.join(sorted(names))}")
+
+
+def _table(value: object, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise BadScript(f"{where}: must be a mapping, such as `stages: {{code: ...}}`")
+    return cast(Mapping[str, Any], value)
+
+
+def _list(value: object, where: str) -> list[object]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise BadScript(f"{where}: must be a list")
+    return value
+
+
+def draw(seed: int, attempt: str, rate: float, faults: Sequence[Behaviour]) -> Behaviour:
+    """RIGHT, or with probability `rate` one of `faults`, each as likely as the others."""
+    chance, choice = _numbers(seed, attempt)
+    if not faults or chance / 2**64 >= rate:
+        return Behaviour.RIGHT
+    return faults[choice % len(faults)]
+
+
+def spread(seed: int, attempt: str) -> float:
+    """A factor between 0.8 and 1.2 for what is pretended to be used."""
+    return 0.8 + 0.4 * _numbers(seed, f"usage {attempt}")[0] / 2**64
+
+
+def _numbers(seed: int, attempt: str) -> tuple[int, int]:
+    digest = hashlib.sha256(f"{seed} {attempt}".encode()).digest()
+    return int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:16], "big")

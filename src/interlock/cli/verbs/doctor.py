@@ -175,7 +175,7 @@ def _live(name: str, cwd: Path, environ: Mapping[str, str], *, json: bool) -> in
     import time
 
     from interlock.agents import adapters
-    from interlock.agents.live import call
+    from interlock.agents.probe import call
     from interlock.cli.words import lasted, usage
     from interlock.ports import Ended
     from interlock.service.jsons import document
@@ -199,7 +199,7 @@ def _live(name: str, cwd: Path, environ: Mapping[str, str], *, json: bool) -> in
 
 
 def _spec_of(name: str, root: Path | None, environ: Mapping[str, str]) -> AgentSpec:
-    from interlock.agents.live import known_spec
+    from interlock.agents.probe import known_spec
     from interlock.pipelinefile import find_pipelines, load_pipeline
 
     known: dict[str, AgentSpec] = {}

@@ -3,6 +3,10 @@ there while it runs.
 
 Rule: what was moved comes back as it was when the program has ended, whatever then stands in its place. Git in the
 checkout is told not to miss it. Nothing outside of the checkout is ever moved.
+
+Text for programs that take `@path` in what they are told for an order to read that file.
+
+Rule: what they are told holds the work under review, or what was wrong with it. No word of it may bring in a file.
 """
 
 from __future__ import annotations
@@ -93,3 +97,11 @@ def _unwatched(tree: Path, paths: Sequence[Path]) -> None:
         for start in range(0, len(names), 500):
             some = names[start : start + 500]
             capture(("git", "update-index", "--skip-worktree", "--", *some), cwd=tree, env=env)
+
+
+_NOTE = "In all of the following, \\@ stands for a plain at sign.\n\n"
+
+
+def without_mentions(text: str) -> str:
+    """With a backslash before each `@`, which takes its meaning away, and a word on it."""
+    return _NOTE + text.replace("@", "\\@") if "@" in text else text

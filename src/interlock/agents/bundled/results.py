@@ -33,7 +33,7 @@ class Result:
 
 def started(module: str, config: Mapping[str, object], env: Mapping[str, str] | None = None) -> Start:
     """How a program of ours is started."""
-    return Start(("-I", "-m", f"interlock.agents.own.{module}"), env or {}, json.dumps(config).encode())
+    return Start(("-I", "-m", f"interlock.agents.bundled.{module}"), env or {}, json.dumps(config).encode())
 
 
 def config_given() -> dict[str, object]:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import acp
 from acp import schema
 
-from interlock.agents.own.result import Result, config_given, tell, tell_result
+from interlock.agents.bundled.results import Result, config_given, tell, tell_result
 from interlock.core.events import Usage
 from interlock.core.globs import matches_any
 
