@@ -1,7 +1,7 @@
-"""`check` for an agent in a stage: an MCP server of its own, that asks the stage's gates about the work as it is.
+"""The MCP server `check`: an agent in a stage asks the gates of that stage about its work so far.
 
-Rule: it runs with what the agent has and keeps its state in the agent's place, so that nothing it does or says
-reaches the run.
+Rule: the server sees only the environment of the agent, and keeps its state beside the agent's checkout. Nothing that
+it does or prints reaches the run.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from interlock.ports import Brief, Checkout
 
 SERVER = "interlock"
 TOOL = "check"
-ADVICE = (
-    f"Before you end, call the tool `{TOOL}` of the MCP server `{SERVER}`: it tells what the gates say of your work as "
-    "it is. They judge again when you have ended."
+CHECK_PROMPT = (
+    f"Before you end, call the tool `{TOOL}` of the MCP server `{SERVER}`: it returns what the gates say of your work "
+    "so far. They judge again when you have ended."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """How the server is started, and how long a call may take. `program` is a script that brings its environment along:
-    programs pass on little of theirs, or all of it, or read signs in what they are told."""
+    """How the server is started, and how long a call may take. `program` is a script that sets its whole environment:
+    agent programs pass on parts of theirs, or all of it, or expand signs in the values that they are given."""
 
     program: str
     timeout_s: int
 
 
-def offer(brief: Brief, checkout: Checkout) -> Check | None:
-    """None where there is no gate for the agent to ask."""
+def offer_check(brief: Brief, checkout: Checkout) -> Check | None:
+    """None if the agent has no gate to ask."""
     if not brief.rehearsal:
         return None
     aside = checkout.root / "agent"

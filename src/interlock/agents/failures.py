@@ -1,12 +1,9 @@
-"""What an agent program's error means: a quota, a key, an account, an endpoint, or the agent's own failure.
+"""What an agent program's error means (a limit, a key, an account, an endpoint, or the agent's own failure), and what a
+person can do about it.
 
-Rule: only the provider's status, or words that providers use, decide. A limit is waited for; a bad key, an account
-without credit and an unknown model are for good; an endpoint that fails is tried again. What a person can do about it,
-`advising` says.
-
-What a person is told to do where an agent program cannot work: in the words of what this agent was given.
-
-Rule: ours come first and whole, and what the program said comes after, where it may be cut.
+Rule: only the provider's HTTP status, or words that providers use, decide. A limit is waited for. A bad key, an account
+without credit and an unknown model are permanent. An endpoint that fails is tried again. In a message our advice comes
+first and whole; the text of the program follows and may be cut.
 """
 
 from __future__ import annotations
@@ -16,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from interlock.agents.resets import named
+from interlock.agents.resets import reset_time
 from interlock.core.programs import PROGRAMS, Program, is_older, key_names
 from interlock.ports import Ended
 
@@ -74,15 +71,21 @@ _FLAG = re.compile(
     r"|no such option|invalid option|unknown configuration",
     re.I,
 )
+_ERROR_MAX = 2_000
+_ADDRESS = re.compile(r"(?:_URL|_BASE|_HOST)$")
+_USER = re.compile(r"(?<=//)[^/@\s]*@")
+_RESUME = "then `interlock resume`"
+_CREDIT_ADVICE = f"the account is out of credit or at its spending limit: add credit or raise it there, {_RESUME}"
+_REGION_ADVICE = "the provider does not serve this country or region: call it from another one, or use another provider"
 
 
 class Cause(StrEnum):
-    """What a person can do something about: `RIGHT` is a key that is known and may not do this."""
+    """What a person can do something about. `PERMISSION`: the key is valid, but has no permission for this call."""
 
     OTHER = "other"
     CREDIT = "credit"
     KEY = "key"
-    RIGHT = "right"
+    PERMISSION = "permission"
     REGION = "region"
     MODEL = "model"
     UNREACHED = "unreached"
@@ -90,7 +93,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AgentFailure:
-    """`retry_at` is unix seconds, 0 where nobody named a time."""
+    """`retry_at` is in unix seconds; 0 if no time was named."""
 
     ended: Ended
     cause: Cause = Cause.OTHER
@@ -99,17 +102,17 @@ class AgentFailure:
 
 
 def classify_failure(text: str, now: float, *, status: int = 0) -> AgentFailure:
-    """Read an error of the model's endpoint. `status` is of HTTP, 0 where only the text tells."""
+    """Read an error of the model's endpoint. `status` is the HTTP status; 0 if only the text is known."""
     code = status or _status(text)
-    retry_at = named(text, now)
-    if code == 402 or (_CREDIT.search(text) and retry_at <= now):  # what names a time is a limit, whatever its words
+    retry_at = reset_time(text, now)
+    if code == 402 or (_CREDIT.search(text) and retry_at <= now):  # a time means a limit
         return AgentFailure(Ended.OUT_OF_BUDGET, Cause.CREDIT, permanent=True)
     if code == 429 or (not code and _LIMIT.search(text)):
         return AgentFailure(Ended.RATE_LIMITED, retry_at=retry_at)
     if code < 404 and _REGION.search(text):
         return AgentFailure(Ended.UNAVAILABLE, Cause.REGION, permanent=True)
     if code in (401, 403) or (code < 404 and _KEY.search(text)):
-        cause = Cause.RIGHT if code == 403 and not _NO_KEY.search(text) else Cause.KEY
+        cause = Cause.PERMISSION if code == 403 and not _NO_KEY.search(text) else Cause.KEY
         return AgentFailure(Ended.UNAVAILABLE, cause, permanent=True)
     if code == 404 or (code < 500 and _MODEL.search(text)):
         return AgentFailure(Ended.UNAVAILABLE, Cause.MODEL, permanent=True)
@@ -122,9 +125,8 @@ def classify_failure(text: str, now: float, *, status: int = 0) -> AgentFailure:
     return AgentFailure(Ended.CRASHED)
 
 
-def does_not_know(text: str) -> str:
-    """The line in which a program says that it does not know a flag of ours; empty where it says no such thing, or came
-    to tell events."""
+def unknown_flag_line(text: str) -> str:
+    """The line in which a program rejects a flag of ours; empty if there is none, or if it printed events."""
     lines = text.splitlines()
     if any(line.startswith("{") for line in lines):
         return ""
@@ -136,46 +138,38 @@ def _status(text: str) -> int:
     return int(found[1] or found[2] or found[3]) if found else 0
 
 
-_SAID_MAX = 2_000
-_ADDRESS = re.compile(r"(?:_URL|_BASE|_HOST)$")
-_USER = re.compile(r"(?<=//)[^/@\s]*@")
-_RESUME = "then `interlock resume`"
-_CREDIT_ADVICE = f"the account is out of credit or at its spending limit: add credit or raise it there, {_RESUME}"
-_REGION_ADVICE = "the provider does not serve this country or region: call it from another one, or use another provider"
-
-
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How an agent is let into its model's API: `named` are its `secrets`, `env` what it sees. `login`: whether it was
-    lent one, None where its program takes none."""
+    """How an agent gets access to its model's API. `secrets` are the names in its definition, `env` is its environment.
+    `login`: whether it was lent the user's login; None if its program takes none."""
 
     program: str
     env: Mapping[str, str]
-    named: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
     endpoint: str = ""
     login: bool | None = None
 
 
-def telling(program: str, advice: str, said: str) -> str:
-    """Advice, then what the program said of itself."""
+def failure_message(program: str, advice: str, error: str) -> str:
+    """The advice, then the text of the program."""
     if not advice:
-        return f"{program}: {said[:_SAID_MAX]}"
-    return f"{program}: {advice}; it said: {said[:_SAID_MAX]}"
+        return f"{program}: {error[:_ERROR_MAX]}"
+    return f"{program}: {advice}; it said: {error[:_ERROR_MAX]}"
 
 
-def unset(access: Access) -> str:
-    """What to do where its keys are named and none is set; empty where it may well work."""
-    if not access.named or access.login or _keys(access):
+def missing_keys(access: Access) -> str:
+    """What to do if the agent's `secrets` name keys and none is set; empty if it may work."""
+    if not access.secrets or access.login or _keys(access):
         return ""
-    return f"none of the agent's `secrets` is set: set {' or '.join(access.named)}"
+    return f"none of the agent's `secrets` is set: set {' or '.join(access.secrets)}"
 
 
 def advice(cause: Cause, access: Access) -> str:
     match cause:
         case Cause.CREDIT:
             return _CREDIT_ADVICE
-        case Cause.KEY | Cause.RIGHT:
-            return _of_key(cause, access)
+        case Cause.KEY | Cause.PERMISSION:
+            return _key_advice(cause, access)
         case Cause.REGION:
             return _REGION_ADVICE
         case Cause.MODEL:
@@ -190,36 +184,36 @@ def advice(cause: Cause, access: Access) -> str:
             return ""
 
 
-def too_old(program: str, version: str, line: str) -> str:
-    """Of a program that does not know a flag of ours, which it said in `line`."""
+def too_old_message(program: str, version: str, line: str) -> str:
+    """For a program that rejected a flag of ours, in `line`."""
     row = _row(program)
-    named = f"{program} {version or 'of a version that it does not tell'}"
+    which = f"{program} {version or '(of an unknown version)'}"
     if row is not None and is_older(version, row.tested):
-        return f"{named} is too old: install {row.tested} or newer; it said: {line[:200]}"
-    wanted = f": install {row.tested}, which is tested" if row is not None else ""
-    return f"{named} does not know what it was started with{wanted}; it said: {line[:200]}"
+        return f"{which} is too old: install {row.tested} or newer; it said: {line[:200]}"
+    wanted = f": install {row.tested}, the tested version" if row is not None else ""
+    return f"{which} does not accept an option that it needs here{wanted}; it said: {line[:200]}"
 
 
-def _of_key(cause: Cause, access: Access) -> str:
+def _key_advice(cause: Cause, access: Access) -> str:
     keys = _keys(access)
     if not keys and access.login:
         return f"the login of {access.program} was refused: log in with it again, {_RESUME}"
     if not keys:
         return f"it has no key: name one under the agent's `secrets`{', or lend a login' * (access.login is False)}"
-    if cause is Cause.RIGHT:
-        return f"the key in {' or '.join(keys)} has no right to this: allow it there or set another, {_RESUME}"
+    if cause is Cause.PERMISSION:
+        return f"the key in {' or '.join(keys)} has no permission for this: grant it or set another key, {_RESUME}"
     return f"the key in {' or '.join(keys)} was refused: set a valid one, {_RESUME}"
 
 
 def _keys(access: Access) -> tuple[str, ...]:
-    """Those that are set: of what is named, and what the program takes beside; its own before others."""
+    """The keys that are set, of the agent's `secrets` and of those that the program knows; only the latter, if any."""
     own = key_names(access.program)
-    found = [name for name in dict.fromkeys((*access.named, *own)) if access.env.get(name)]
+    found = [name for name in dict.fromkeys((*access.secrets, *own)) if access.env.get(name)]
     return tuple(name for name in found if name in own) or tuple(found)
 
 
 def _address(access: Access) -> tuple[str, str]:
-    """Of the API, and what names it; both empty where it is the provider's own."""
+    """The address of the API, and the setting that holds it; both empty for the provider's own address."""
     if access.endpoint:
         return _USER.sub("", access.endpoint), "the agent's `endpoint`"
     row = _row(access.program)

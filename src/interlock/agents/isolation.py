@@ -1,12 +1,8 @@
-"""Closing a program off from the work: what it would obey in the checkout, and cannot be told to leave alone, is not
-there while it runs.
+"""Isolating a program from the work: files that it would obey are not in the checkout while it runs, and no text of the
+work makes it read a file.
 
-Rule: what was moved comes back as it was when the program has ended, whatever then stands in its place. Git in the
-checkout is told not to miss it. Nothing outside of the checkout is ever moved.
-
-Text for programs that take `@path` in what they are told for an order to read that file.
-
-Rule: what they are told holds the work under review, or what was wrong with it. No word of it may bring in a file.
+Rule: only what a program cannot be told to ignore is moved. It comes back unchanged when the program has ended,
+whatever is at its path then. Git in the checkout does not report it as deleted. Nothing outside the checkout is moved.
 """
 
 from __future__ import annotations
@@ -22,30 +18,31 @@ from pathlib import Path
 from interlock.process import capture, scrubbed
 
 _BELOW = "**/"
+_NOTE = "In all of the following, \\@ stands for a plain at sign.\n\n"
 
 
 @contextmanager
-def laid_aside(tree: Path, folder: str, patterns: Sequence[str], aside: Path) -> Iterator[None]:
-    """Without the files and folders that match one of `patterns` in `folder` of the checkout or in one above it, or,
-    of those that begin with `**/`, in any other folder, as long as the block lasts."""
-    found = _found(tree, folder, patterns)
+def hidden_files(tree: Path, folder: str, patterns: Sequence[str], aside: Path) -> Iterator[None]:
+    """Moves files and folders out of the checkout until the block ends. A pattern applies to `folder` and those above
+    it; a pattern that begins with `**/` applies to all other folders."""
+    found = _matches(tree, folder, patterns)
     if not found:
         yield
         return
-    _unwatched(tree, found)
+    _skip_in_git(tree, found)
     aside.mkdir(parents=True, exist_ok=True)
     moved = [(tree / path, aside / str(number)) for number, path in enumerate(found)]
-    for path, kept in moved:
-        shutil.move(path, kept)
+    for path, stored in moved:
+        shutil.move(path, stored)
     try:
         yield
     finally:
-        for path, kept in reversed(moved):
-            _put_back(tree, path, kept)
+        for path, stored in reversed(moved):
+            _put_back(tree, path, stored)
 
 
-def _found(tree: Path, folder: str, patterns: Sequence[str]) -> list[Path]:
-    """By their paths from the root, none below another one."""
+def _matches(tree: Path, folder: str, patterns: Sequence[str]) -> list[Path]:
+    """Paths relative to the root; none is below another one."""
     where = Path(folder)
     lookups = (Path(), *reversed(where.parents[:-1]), where)
     here = [pattern for pattern in patterns if not pattern.startswith(_BELOW)]
@@ -53,12 +50,12 @@ def _found(tree: Path, folder: str, patterns: Sequence[str]) -> list[Path]:
         path.relative_to(tree) for above in lookups for pattern in here for path in sorted((tree / above).glob(pattern))
     )
     below = [pattern for pattern in patterns if pattern.startswith(_BELOW)]
-    found |= dict.fromkeys(_elsewhere(tree, lookups, below) if below else ())
+    found |= dict.fromkeys(_matches_elsewhere(tree, lookups, below) if below else ())
     return [path for path in found if _is_inside(tree, tree / path) and not set(path.parents) & found.keys()]
 
 
-def _elsewhere(tree: Path, lookups: Sequence[Path], patterns: Sequence[str]) -> Iterator[Path]:
-    """In all folders but those of `lookups`, in any case of its letters."""
+def _matches_elsewhere(tree: Path, lookups: Sequence[Path], patterns: Sequence[str]) -> Iterator[Path]:
+    """In all folders except `lookups`; upper and lower case are the same."""
     wanted = re.compile("|".join(fnmatch.translate(pattern.lower()) for pattern in patterns))
     for folder, folders, files in os.walk(tree):
         at = Path(folder).relative_to(tree)
@@ -68,17 +65,17 @@ def _elsewhere(tree: Path, lookups: Sequence[Path], patterns: Sequence[str]) -> 
 
 
 def _is_inside(tree: Path, path: Path) -> bool:
-    """Whether its folder is one of the checkout, and no link leads elsewhere."""
+    """Whether its folder is in the checkout, and not behind a link that leads out of it."""
     return path.parent.resolve().is_relative_to(tree.resolve())
 
 
-def _put_back(tree: Path, path: Path, kept: Path) -> None:
+def _put_back(tree: Path, path: Path, stored: Path) -> None:
     for folder in reversed(path.relative_to(tree).parents[:-1]):
         if (tree / folder).is_symlink() or not (tree / folder).is_dir():
             _remove(tree / folder)
             (tree / folder).mkdir()
     _remove(path)
-    shutil.move(kept, path)
+    shutil.move(stored, path)
 
 
 def _remove(path: Path) -> None:
@@ -88,8 +85,8 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def _unwatched(tree: Path, paths: Sequence[Path]) -> None:
-    """So that `git status` of the checkout does not tell of deletions, and `git checkout .` brings nothing back."""
+def _skip_in_git(tree: Path, paths: Sequence[Path]) -> None:
+    """So that `git status` shows no deletions, and `git checkout .` restores nothing."""
     env = scrubbed(os.environ)
     listed = capture(("git", "--literal-pathspecs", "ls-files", "-z", "--", *map(str, paths)), cwd=tree, env=env)
     if listed.code == 0 and listed.out:
@@ -99,9 +96,7 @@ def _unwatched(tree: Path, paths: Sequence[Path]) -> None:
             capture(("git", "update-index", "--skip-worktree", "--", *some), cwd=tree, env=env)
 
 
-_NOTE = "In all of the following, \\@ stands for a plain at sign.\n\n"
-
-
 def without_mentions(text: str) -> str:
-    """With a backslash before each `@`, which takes its meaning away, and a word on it."""
+    """`text` with a backslash before each `@`, and a note that explains it. Some programs take `@path` in a prompt for
+    an order to read that file, and the prompt may quote the work."""
     return _NOTE + text.replace("@", "\\@") if "@" in text else text

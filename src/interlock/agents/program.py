@@ -53,7 +53,7 @@ def run_program(
     aside = checkout.root / "agent"
     aside.mkdir(exist_ok=True)
     cwd = checkout.tree / brief.dir
-    if wrong := no_folder(checkout.tree, brief.dir):
+    if wrong := folder_error(checkout.tree, brief.dir):
         return Outcome(Ended.CRASHED, wrong)
     (aside / "brief.md").write_text(brief.text, encoding="utf-8")
     make_artifacts(brief.env.get("ARTIFACTS", ""), checkout)
@@ -83,7 +83,7 @@ def run_program(
     )
 
 
-def no_folder(tree: Path, folder: str) -> str:
+def folder_error(tree: Path, folder: str) -> str:
     """Why nothing can work in `folder` of the checkout, empty where it can. A link leads to a place that an earlier
     stage chose: paths that are reckoned from the folder would lead from there."""
     path = tree / folder

@@ -1,7 +1,4 @@
-"""The adapters, found by name: each module of `interlock.agents.kinds` has `adapter(environ, folder) -> Agent`.
-
-Agents that are made where one is asked for: who only looks at runs pays for none.
-"""
+"""The adapters by name: each module of `interlock.agents.kinds` has `adapter(environ, folder) -> Agent`."""
 
 from __future__ import annotations
 
@@ -20,19 +17,15 @@ class _Kind(Protocol):
 
 
 def adapters(environ: Mapping[str, str], folder: Path | None = None) -> Mapping[str, Agent]:
-    """Every adapter by the name that `use:` gives. `environ` is our own environment; files that an agent's
-    options name are looked up in `folder` (by default where we stand)."""
+    """Every adapter by the name in `use:`. `environ` is our own environment. Paths in an agent's options are relative
+    to `folder`, by default the current folder."""
     names = sorted(module.name for module in iter_modules(kinds.__path__))
     where = folder or Path.cwd()
     return LazyAgents(names, lambda name: _kind(name).adapter(environ, where))
 
 
-def _kind(name: str) -> _Kind:
-    return cast(_Kind, import_module(f"interlock.agents.kinds.{name}"))
-
-
 class LazyAgents(Mapping[str, Agent]):
-    """Holds each agent once it was made. `names` are those there are."""
+    """Agents that are made at first use: a command that only shows runs imports none."""
 
     def __init__(self, names: Iterable[str], make: Callable[[str], Agent]) -> None:
         self._names = tuple(names)
@@ -51,3 +44,7 @@ class LazyAgents(Mapping[str, Agent]):
 
     def __len__(self) -> int:
         return len(self._names)
+
+
+def _kind(name: str) -> _Kind:
+    return cast(_Kind, import_module(f"interlock.agents.kinds.{name}"))

@@ -39,7 +39,7 @@ _CLOCK = re.compile(
 )
 
 
-def named(text: str, now: float) -> float:
+def reset_time(text: str, now: float) -> float:
     """Unix seconds; 0 where no time is named that we know how to read."""
     for look in (_epoch, _stamp, _span, _clock):
         if found := look(text, now):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interlock.agents.logs import in_words
+from interlock.agents.logs import readable
 from interlock.agents.program import log_path
 from interlock.bootstrap import Application
 from interlock.core.ids import AttemptId
@@ -26,7 +26,7 @@ def last_line(app: Application, run: str, attempt: AttemptId) -> str:
     try:
         with log_path(place).open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - _TAIL_BYTES))
-            said = ending(in_words(file.read().decode("utf-8", "replace")).encode(), _LINE_MAX)
+            said = ending(readable(file.read().decode("utf-8", "replace")).encode(), _LINE_MAX)
     except OSError:
         return ""
     return said.rpartition("\n")[2].strip()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from interlock.cli.looking import DoctorResult
 
 if TYPE_CHECKING:
-    from interlock.agents.probe import Probed
+    from interlock.agents.probe import ProbeResult
     from interlock.core.pipeline import AgentSpec
 
 
@@ -41,7 +41,7 @@ def of_programs(environ: Mapping[str, str], agents: Sequence[AgentSpec]) -> Iter
             yield DoctorResult(f"agent {agent.name}", "warn", wrong)
 
 
-def _of_program(one: Probed, environ: Mapping[str, str], users: Sequence[AgentSpec]) -> DoctorResult:
+def _of_program(one: ProbeResult, environ: Mapping[str, str], users: Sequence[AgentSpec]) -> DoctorResult:
     from interlock.core.programs import is_older, program
 
     known, needed = f"{one.version or 'of unknown version'} ({one.path})", program(one.name).tested
@@ -80,13 +80,13 @@ def _missing(agent: AgentSpec, environ: Mapping[str, str]) -> str:
 
 def _unset(agent: AgentSpec, environ: Mapping[str, str]) -> str:
     """Of those whose keys are asked for before they start."""
-    from interlock.agents.failures import Access, unset
+    from interlock.agents.failures import Access, missing_keys
     from interlock.core.programs import PROGRAMS
 
     if agent.use not in ("acp", "model", *(one.name for one in PROGRAMS)):
         return ""
     seen = {name: environ.get(name, "") for name in (*agent.env, *agent.secrets)}
-    return unset(Access(agent.use, seen, agent.secrets, login=_is_lent(agent)))
+    return missing_keys(Access(agent.use, seen, agent.secrets, login=_is_lent(agent)))
 
 
 def _is_lent(agent: AgentSpec) -> bool:

@@ -6,13 +6,12 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.agents.world import MODELS, bin_of, place_in, work
+from tests.contract.agents.world import MODELS, bin_of, work
 from tests.model_server.script import Step
-from tests.model_server.server import ModelServer, serving
+from tests.model_server.server import ModelServer
 
 from interlock.agents import adapters, driven, retries
 from interlock.agents.kinds import opencode
@@ -31,7 +30,7 @@ _FAR = Step(
     code=429,
     headers={"retry-after": "300"},
 )
-_WENT_ON = "its model was at a limit or failed, and it went on with its session"
+_WENT_ON = "the endpoint failed or was at a limit, and the session was resumed"
 _BILLING = "You exceeded your current quota, please check your plan and billing details."
 _PROGRAMS = ("codex", "claude", "mini", "gemini", "opencode", "goose", "qwen")  # aider ends with its first call
 SCENARIOS = {
@@ -52,25 +51,14 @@ SCENARIOS = {
 }
 
 
-@pytest.fixture(scope="module")
-def model() -> Iterator[ModelServer]:
-    with serving(SCENARIOS) as server:
-        yield server
-
-
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is waited for and let, in short."""
-    monkeypatch.setattr(retries, "_WAITS_S", (0.1,))
-    monkeypatch.setattr(driven, "GO_ON", 1)
+    monkeypatch.setattr(retries, "_RESUME_WAITS_S", (0.1,))
+    monkeypatch.setattr(driven, "RETRIES_MAX", 1)
     monkeypatch.setattr(retries, "_LIMITED_S", 8.0)
     for module in (retries, opencode):
         monkeypatch.setattr(module, "ERRORS_MAX", 1)
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Checkout:
-    return place_in(tmp_path / "place")
 
 
 @pytest.fixture(params=_PROGRAMS)
@@ -88,7 +76,7 @@ def test_a_busy_endpoint_does_not_cost_the_attempt(name: str, model: ModelServer
     served = tuple(now - then for now, then in zip(model.tokens("busy"), before, strict=True))
     assert (outcome.usage.tokens_in, outcome.usage.tokens_out) == served[:2]
     silent = ("codex", "mini", "qwen")  # on the first tries, of their libraries
-    assert outcome.notes == (() if name in silent else ("its model failed, and was asked again: 1",))
+    assert outcome.notes == (() if name in silent else ("failed calls of the model that the program retried: 1",))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any, cast
 import acp
 from acp import schema
 
-from interlock.agents.bundled.results import Result, config_given, tell, tell_result
+from interlock.agents.bundled.results import Result, print_event, print_result, read_config
 from interlock.core.events import Usage
 from interlock.core.globs import matches_any
 
@@ -82,7 +82,7 @@ class Client:
     ) -> schema.RequestPermissionResponse:
         kind, paths = self._about(tool_call)
         allowed = self.bounds.allows(kind, paths)
-        tell("permission", of=kind, paths=paths, allowed=allowed)
+        print_event("permission", of=kind, paths=paths, allowed=allowed)
         wanted = ("allow_once", "allow_always") if allowed else ("reject_once", "reject_always")
         chosen = next((option for name in wanted for option in options if option.kind == name), None)
         if chosen is None:
@@ -92,7 +92,7 @@ class Client:
 
     async def session_update(self, session_id: str, update: Any, **more: object) -> None:  # noqa: ANN401
         told = update.model_dump(by_alias=True, exclude_none=True, mode="json")
-        tell("update", **{name: value for name, value in told.items() if name != "type"})
+        print_event("update", **{name: value for name, value in told.items() if name != "type"})
         if isinstance(update, schema.AgentMessageChunk):
             self.said.append(getattr(update.content, "text", ""))
         elif isinstance(update, schema.ToolCallStart | schema.ToolCallProgress):
@@ -134,11 +134,11 @@ class Client:
 
 
 def main() -> None:
-    config = config_given()
+    config = read_config()
     try:
         asyncio.run(_worked(config))
     except (OSError, EOFError) as error:
-        tell_result(_lost(error))
+        print_result(_lost(error))
 
 
 async def _worked(config: Mapping[str, object]) -> None:
@@ -156,17 +156,17 @@ async def _worked(config: Mapping[str, object]) -> None:
             result = Result(trouble=f"{error} {error.data or ''}".strip()[:2_000], status=_status_of(error))
         except (OSError, EOFError) as error:
             result = _lost(error)
-        tell_result(replace(result))
+        print_result(replace(result))
         os._exit(0)  # an agent's own servers may keep its output open for good; who started us ends them all
 
 
-def wrong_in(said: str) -> str:
+def endpoint_error(said: str) -> str:
     """What an agent said last, where all of it is an error of the endpoint: a summary of work on errors is none."""
     return said if len(said) <= _ERROR_MAX and _ERRORS.fullmatch(said.strip()) else ""
 
 
 def _lost(error: Exception) -> Result:
-    tell("lost", why=str(error))
+    print_event("lost", why=str(error))
     return Result(trouble="the agent went away before it had answered")
 
 
@@ -179,7 +179,7 @@ async def _asked(config: Mapping[str, object], client: Client, connection: Any) 
             break
         await asyncio.sleep(_LOOK_S)
     said = "".join(client.said)
-    wrong = wrong_in(said)
+    wrong = endpoint_error(said)
     refused = answer.stop_reason == "refusal"
     done = (answer.stop_reason == "end_turn" and not wrong) or refused
     trouble = wrong if wrong or done else f"the agent stopped: {answer.stop_reason}"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from interlock.agents.bundled.results import Result, config_given, tell, tell_result
+from interlock.agents.bundled.results import Result, print_event, print_result, read_config
 from interlock.core.events import Usage
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _GOOGLE_KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 
 
 def main() -> None:
-    asyncio.run(_answered(config_given()))
+    asyncio.run(_answered(read_config()))
 
 
 async def _answered(config: Mapping[str, object]) -> None:
@@ -43,11 +43,11 @@ async def _answered(config: Mapping[str, object]) -> None:
         limits = UsageLimits(request_limit=_REQUESTS_MAX)
         run = await agent.run(str(config["text"]), usage_limits=limits)
     except (AgentRunError, UserError) as error:
-        return tell_result(_failed(error))
+        return print_result(_failed(error))
     _write(documents, written, run.output)
     used = run.usage
     usage = Usage(used.input_tokens, used.output_tokens, used.cache_read_tokens)
-    return tell_result(Result(True, message=run.output, usage=usage, model=str(config["model"])))
+    return print_result(Result(True, message=run.output, usage=usage, model=str(config["model"])))
 
 
 def model_of(name: str, endpoint: str, environ: Mapping[str, str]) -> Model:
@@ -118,7 +118,7 @@ def _key(environ: Mapping[str, str], *names: str) -> str:
 def _tools(reader: Reader, documents: Mapping[str, str], written: dict[str, str]) -> list[Callable[..., object]]:
     def list_files(folder: str = "") -> list[str]:
         """The files below a folder of the repository."""
-        return _said(reader.listed, folder)
+        return _said(reader.files, folder)
 
     def read_file(file: str, first_line: int = 1, lines: int = 1000) -> str:
         """Lines of a file of the repository, with their numbers."""
@@ -126,7 +126,7 @@ def _tools(reader: Reader, documents: Mapping[str, str], written: dict[str, str]
 
     def search(words: str, folder: str = "") -> list[str]:
         """Lines of the repository that hold exactly these words."""
-        return _said(reader.found, words, folder)
+        return _said(reader.search, words, folder)
 
     def write_document(name: str, content: str) -> str:
         """Write one of the documents that are asked for, by its file name."""
@@ -143,7 +143,7 @@ def _tools(reader: Reader, documents: Mapping[str, str], written: dict[str, str]
 def _said(read: Callable[..., T], *what: object) -> T:
     from pydantic_ai import ModelRetry
 
-    tell("read", what=what)
+    print_event("read", what=what)
     try:
         return read(*what)
     except (NotReadable, OSError, ValueError) as error:
@@ -203,7 +203,7 @@ class Reader:
 
     tree: Path
 
-    def listed(self, folder: str = "") -> list[str]:
+    def files(self, folder: str = "") -> list[str]:
         """The files below a folder, by their paths from the root; of more than 500 the first."""
         start = self._inside(folder)
         if not start.is_dir():
@@ -217,7 +217,7 @@ class Reader:
         shown = lines[start - 1 : start - 1 + max(1, min(count, _LINES_MAX))]
         return "\n".join(f"{number}: {line[:_LINE_MAX]}" for number, line in enumerate(shown, start))
 
-    def found(self, words: str, folder: str = "") -> list[str]:
+    def search(self, words: str, folder: str = "") -> list[str]:
         """`file:line: text` for each line that holds `words`, at most 200."""
         if not words:
             raise NotReadable("say what to look for")

@@ -31,28 +31,28 @@ class Result:
     begun: bool = False
 
 
-def started(module: str, config: Mapping[str, object], env: Mapping[str, str] | None = None) -> Start:
+def start_bundled(module: str, config: Mapping[str, object], env: Mapping[str, str] | None = None) -> Start:
     """How a program of ours is started."""
     return Start(("-I", "-m", f"interlock.agents.bundled.{module}"), env or {}, json.dumps(config).encode())
 
 
-def config_given() -> dict[str, object]:
+def read_config() -> dict[str, object]:
     """What `started` handed over, in the program itself."""
     given: dict[str, object] = json.loads(sys.stdin.buffer.read())
     return given
 
 
-def tell(what: str, /, **parts: object) -> None:
+def print_event(what: str, /, **parts: object) -> None:
     """One line of the log."""
     sys.stdout.write(json.dumps({**parts, "type": what}, default=str) + "\n")
     sys.stdout.flush()
 
 
-def tell_result(result: Result) -> None:
-    tell("result", **{**asdict(result), "message": result.message[:_TEXT_MAX]})
+def print_result(result: Result) -> None:
+    print_event("result", **{**asdict(result), "message": result.message[:_TEXT_MAX]})
 
 
-def read_result(asked: AttemptRequest, log: Path) -> AgentReport:
+def read_result(request: AttemptRequest, log: Path) -> AgentReport:
     """The last result in the log: what an agent below us prints comes before it."""
     result: Event = {}
     for event in events(log):
@@ -63,7 +63,7 @@ def read_result(asked: AttemptRequest, log: Path) -> AgentReport:
         done=result.get("done") is True,
         refused=result.get("refused") is True,
         message=text(result, "message"),
-        trouble=text(result, "trouble"),
+        error=text(result, "trouble"),
         status=count(result, "status") or 0,
         retry_at=float(retry_at) if isinstance(retry_at, int | float) else 0.0,
         usage=Usage(

@@ -93,7 +93,7 @@ class Scripted:
         return _worked(options, parts[brief.attempt.stage], brief, checkout, cancel)
 
 
-def _worked(options: _Options, part: Part, brief: Brief, checkout: Checkout, cancel: Cancel) -> Outcome:
+def _worked(options: _Options, part: StageScript, brief: Brief, checkout: Checkout, cancel: Cancel) -> Outcome:
     behaves = _behaviour(options, part, brief)
     plan = checkout.root / "scripted.json"
     plan.write_text(json.dumps(_plan(options, part, brief, behaves)), encoding="utf-8")
@@ -102,7 +102,7 @@ def _worked(options: _Options, part: Part, brief: Brief, checkout: Checkout, can
     return replace(outcome, model=brief.model or "scripted", session=f"scripted:{behaves}")
 
 
-def _behaviour(options: _Options, part: Part, brief: Brief) -> Behaviour:
+def _behaviour(options: _Options, part: StageScript, brief: Brief) -> Behaviour:
     if part.sequence:
         return part.sequence[min(brief.attempt.number, len(part.sequence)) - 1]
     able = {Behaviour.WRONG_FIX: part.wrong, Behaviour.EDITED_TEST: part.tamper}
@@ -110,7 +110,7 @@ def _behaviour(options: _Options, part: Part, brief: Brief) -> Behaviour:
     return draw(options.seed, str(brief.attempt), options.rate, faults)
 
 
-def _plan(options: _Options, part: Part, brief: Brief, behaves: Behaviour) -> dict[str, object]:
+def _plan(options: _Options, part: StageScript, brief: Brief, behaves: Behaviour) -> dict[str, object]:
     ways = {Behaviour.WRONG_FIX: part.wrong, Behaviour.EDITED_TEST: part.tamper}.get(behaves, (part.right,))
     factor = spread(options.seed, str(brief.attempt))
     usage = {name: value * factor for name, value in part.usage.items()}
@@ -183,7 +183,7 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class StageScript:
     """What the script has for one stage."""
 
     right: tuple[Edit, ...] = ()
@@ -194,7 +194,7 @@ class Part:
     say: str = ""
 
 
-def load_script(source: object, folder: Path) -> Mapping[str, Part]:
+def load_script(source: object, folder: Path) -> Mapping[str, StageScript]:
     """The parts by stage. `source` is a path (relative to `folder`) or the script itself. Raises BadScript."""
     if isinstance(source, Mapping) and isinstance(source.get("file"), str):
         source = source["file"]
@@ -218,7 +218,7 @@ def _read(path: Path) -> object:
         raise BadScript(f"{path}: neither YAML nor JSON: {error}") from error
 
 
-def _part(value: object, where: str, folder: Path) -> Part:
+def _part(value: object, where: str, folder: Path) -> StageScript:
     table = _table(value, where)
     _known(table, {"right", "wrong", "tamper", "sequence", "usage", "say"}, where)
     right = _row(table.get("right"), f"{where}.right", folder)
@@ -229,7 +229,7 @@ def _part(value: object, where: str, folder: Path) -> Part:
         raise BadScript(f"{where}.usage: only numbers")
     sequence = tuple(behaviour(name, f"{where}.sequence") for name in _list(table.get("sequence"), f"{where}.sequence"))
     told = cast(Mapping[str, float], usage)
-    return Part(right, wrong, tamper, sequence=sequence, usage=told, say=str(table.get("say") or ""))
+    return StageScript(right, wrong, tamper, sequence=sequence, usage=told, say=str(table.get("say") or ""))
 
 
 def behaviour(name: object, where: str) -> Behaviour:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from interlock.agents.logs import in_words
+from interlock.agents.logs import readable
 
 
 def lines(*events: object) -> list[str]:
-    return in_words("\n".join(one if isinstance(one, str) else json.dumps(one) for one in events)).splitlines()
+    return readable("\n".join(one if isinstance(one, str) else json.dumps(one) for one in events)).splitlines()
 
 
 def of_claude(*content: object, role: str = "assistant") -> dict[str, object]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.agents.program import no_folder
+from interlock.agents.program import folder_error
 
 
 @pytest.mark.parametrize(
@@ -31,5 +31,5 @@ def test_no_link_leads_to_it(tmp_path: Path, folder: str, says: str) -> None:
     (tree / "pkg").symlink_to("src/real/pkg")
     (tree / "src/linked").symlink_to("real")
     (tree / "out").symlink_to(tmp_path)
-    assert no_folder(tree, folder).startswith(says)
-    assert bool(no_folder(tree, folder)) is bool(says)
+    assert folder_error(tree, folder).startswith(says)
+    assert bool(folder_error(tree, folder)) is bool(says)
