@@ -1,5 +1,6 @@
-"""Programs of our own that stand between the runner and what is no program, or speaks a protocol of its own.
+"""Programs of our own: a client for agents that speak a protocol, one for a model without a program, and the scripted
+worker.
 
-Rule: each is started like any agent's program, supervised and isolated (`python -I`: nothing in the checkout is
-imported), reads what it is to do as JSON on standard input, and prints what happens as lines of JSON, a `result` last.
+Rule: each is started, supervised and isolated like any agent's program (`python -I`: it imports nothing from the
+checkout). The clients read their task as JSON on standard input, and print events as JSON lines; the last is `result`.
 """

@@ -1,5 +1,5 @@
-"""The client of an agent that speaks the Agent Client Protocol: it starts the agent below itself, hands it the brief,
-and answers its requests for permission by what the stage may write."""
+"""The client of an agent that speaks the Agent Client Protocol: it starts the agent as a child process, sends it the
+brief, and answers its requests for permission by the write scope of the stage."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from interlock.core.events import Usage
 from interlock.core.globs import matches_any
 
 _LINE_MAX = 50_000_000  # bytes of one message
-_LOOKS = frozenset({"read", "search", "think", "fetch", "switch_mode"})
-_CHANGES = frozenset({"edit", "delete", "move"})
-# Agents that say at the end of a turn that all went well, and tell the endpoint's error as chat.
+_READS = frozenset({"read", "search", "think", "fetch", "switch_mode"})
+_WRITES = frozenset({"edit", "delete", "move"})
+# Some agents report success at the end of a turn, and print the endpoint's error as chat.
 _ERRORS = re.compile(
     r"Ran into this error: .+|\[API Error: .+\](?:\n[^\n]+)?|API Error: (?:[^\n]|\n(?!\n))+"
     r"|unexpected status \d{3}\b.*",
@@ -29,23 +29,23 @@ _ERRORS = re.compile(
 )
 _ERROR_MAX = 2_000  # letters
 _AUTH_REQUIRED = -32000
-_ASKING = "default"  # the mode in which an agent asks for what it does: claude begins in one that decides by itself
-_LOOKS_MAX, _LOOK_S = 20, 0.05
+_ASKING = "default"  # the mode in which an agent asks for permission; some begin in one that decides by itself
+_POLLS_MAX, _POLL_S = 20, 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a stage may change. `tree` is the checkout's root, resolved; `writes` None is all but `protect`."""
+    """What a stage may change. `tree` is the checkout's root, resolved. `writes` None allows all but `protect`."""
 
     tree: Path
     writes: tuple[str, ...] | None
     authors: tuple[str, ...] = ()
     protect: tuple[str, ...] = ()
-    documents: str = ""  # the folder of the stage's own, from the root
+    documents: str = ""  # the folder of the stage's artifacts, relative to the root
     reviews: bool = False
 
     def may_change(self, path: str) -> bool:
-        """Whether a file may be written, by the same rules as the scope gate, which judges again."""
+        """Whether a file may be written, by the rules of the scope gate, which judges again."""
         real = (self.tree / path).resolve()
         if self.reviews or not real.is_relative_to(self.tree):
             return False
@@ -59,28 +59,29 @@ class Bounds:
         return not matches_any(self.protect, name) and (self.writes is None or matches_any(self.writes, name))
 
     def allows(self, kind: str, paths: Sequence[str]) -> bool:
-        """Whether a call of a tool may go on. What it runs cannot be told from its request: gates judge what it did."""
-        if kind in _LOOKS:
+        """Whether a tool call is allowed. A request does not show what a command does: gates judge the result."""
+        if kind in _READS:
             return True
         if self.reviews:
             return False
-        return kind not in _CHANGES or all(self.may_change(path) for path in paths)
+        return kind not in _WRITES or all(self.may_change(path) for path in paths)
 
 
 @dataclass(slots=True)
 class Client:
-    """Implements acp.Client. `said` is the agent's newest message, `cost_usd` what it tells of the whole session."""
+    """Implements acp.Client. `message` is the agent's newest message in parts, `cost_usd` the cost of the whole
+    session as it reports it."""
 
     bounds: Bounds
     cost_usd: float | None = None
-    said: list[str] = field(default_factory=list)
+    message: list[str] = field(default_factory=list)
     kinds: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
-    context: int = 0  # tokens in it, as it told last
+    context: int = 0  # tokens in its context, as last reported
 
     async def request_permission(
         self, session_id: str, tool_call: schema.ToolCallUpdate, options: list[schema.PermissionOption], **more: object
     ) -> schema.RequestPermissionResponse:
-        kind, paths = self._about(tool_call)
+        kind, paths = self._call(tool_call)
         allowed = self.bounds.allows(kind, paths)
         print_event("permission", of=kind, paths=paths, allowed=allowed)
         wanted = ("allow_once", "allow_always") if allowed else ("reject_once", "reject_always")
@@ -91,14 +92,14 @@ class Client:
         return schema.RequestPermissionResponse(outcome=outcome)
 
     async def session_update(self, session_id: str, update: Any, **more: object) -> None:  # noqa: ANN401
-        told = update.model_dump(by_alias=True, exclude_none=True, mode="json")
-        print_event("update", **{name: value for name, value in told.items() if name != "type"})
+        fields = update.model_dump(by_alias=True, exclude_none=True, mode="json")
+        print_event("update", **{name: value for name, value in fields.items() if name != "type"})
         if isinstance(update, schema.AgentMessageChunk):
-            self.said.append(getattr(update.content, "text", ""))
+            self.message.append(getattr(update.content, "text", ""))
         elif isinstance(update, schema.ToolCallStart | schema.ToolCallProgress):
             if isinstance(update, schema.ToolCallStart):
-                self.said.clear()
-            self._about(update)
+                self.message.clear()
+            self._call(update)
         elif isinstance(update, schema.UsageUpdate):
             self.context = update.used
             if update.cost is not None and update.cost.currency == "USD":
@@ -124,24 +125,24 @@ class Client:
     def on_connect(self, conn: object) -> None:
         """Nothing to do."""
 
-    def _about(self, call: Any) -> tuple[str, tuple[str, ...]]:  # noqa: ANN401
-        """Kind and paths of a call, from what was told of it by now."""
+    def _call(self, call: Any) -> tuple[str, tuple[str, ...]]:  # noqa: ANN401
+        """Kind and paths of a call, from its updates so far."""
         kind, paths = self.kinds.get(call.tool_call_id, ("", ()))
-        places = [place.path for place in call.locations or ()]
-        places += [part.path for part in call.content or () if isinstance(part, schema.FileEditToolCallContent)]
-        self.kinds[call.tool_call_id] = (call.kind or kind, tuple(dict.fromkeys((*paths, *places))))
+        found = [location.path for location in call.locations or ()]
+        found += [part.path for part in call.content or () if isinstance(part, schema.FileEditToolCallContent)]
+        self.kinds[call.tool_call_id] = (call.kind or kind, tuple(dict.fromkeys((*paths, *found))))
         return self.kinds[call.tool_call_id]
 
 
 def main() -> None:
     config = read_config()
     try:
-        asyncio.run(_worked(config))
+        asyncio.run(_run(config))
     except (OSError, EOFError) as error:
         print_result(_lost(error))
 
 
-async def _worked(config: Mapping[str, object]) -> None:
+async def _run(config: Mapping[str, object]) -> None:
     bounds = _bounds(config)
     client = Client(bounds)
     command = [str(word) for word in cast(list[object], config["command"])]
@@ -151,43 +152,45 @@ async def _worked(config: Mapping[str, object]) -> None:
     )  # fmt: skip
     async with spawned as (connection, _):
         try:
-            result = await _asked(config, client, connection)
+            result = await _prompt(config, client, connection)
         except acp.RequestError as error:
             result = Result(trouble=f"{error} {error.data or ''}".strip()[:2_000], status=_status_of(error))
         except (OSError, EOFError) as error:
             result = _lost(error)
         print_result(replace(result))
-        os._exit(0)  # an agent's own servers may keep its output open for good; who started us ends them all
+        os._exit(0)  # servers of the agent may keep its output open forever; our supervisor ends them
 
 
-def endpoint_error(said: str) -> str:
-    """What an agent said last, where all of it is an error of the endpoint: a summary of work on errors is none."""
-    return said if len(said) <= _ERROR_MAX and _ERRORS.fullmatch(said.strip()) else ""
+def endpoint_error(message: str) -> str:
+    """The last message of an agent if all of it is an error of the endpoint. A summary of work on errors is not."""
+    return message if len(message) <= _ERROR_MAX and _ERRORS.fullmatch(message.strip()) else ""
 
 
 def _lost(error: Exception) -> Result:
     print_event("lost", why=str(error))
-    return Result(trouble="the agent went away before it had answered")
+    return Result(trouble="the agent ended before it answered")
 
 
-async def _asked(config: Mapping[str, object], client: Client, connection: Any) -> Result:  # noqa: ANN401
+async def _prompt(config: Mapping[str, object], client: Client, connection: Any) -> Result:  # noqa: ANN401
     session = await _session(connection, str(config["cwd"]), _servers(config))
     blocks: list[Any] = [acp.text_block(str(config["text"]))]
     answer = await connection.prompt(prompt=blocks, session_id=session)
-    for _ in range(_LOOKS_MAX):  # what it said last may come after its answer
-        if client.said:
+    for _ in range(_POLLS_MAX):  # its last message may come after its answer
+        if client.message:
             break
-        await asyncio.sleep(_LOOK_S)
-    said = "".join(client.said)
-    wrong = endpoint_error(said)
+        await asyncio.sleep(_POLL_S)
+    message = "".join(client.message)
+    error = endpoint_error(message)
     refused = answer.stop_reason == "refusal"
-    done = (answer.stop_reason == "end_turn" and not wrong) or refused
-    trouble = wrong if wrong or done else f"the agent stopped: {answer.stop_reason}"
-    return Result(done, refused, said, trouble, usage=_usage(answer, client), session=session, begun=bool(client.kinds))
+    done = (answer.stop_reason == "end_turn" and not error) or refused
+    trouble = error if error or done else f"the agent stopped: {answer.stop_reason}"
+    return Result(
+        done, refused, message, trouble, usage=_usage(answer, client), session=session, begun=bool(client.kinds)
+    )
 
 
 async def _session(connection: Any, cwd: str, servers: list[Any]) -> str:  # noqa: ANN401
-    """A new session; where it asks to log in first, with the key that it was given."""
+    """A new session. If the agent requires a login, it logs in with the key in its environment."""
     files = schema.FileSystemCapabilities(read_text_file=True, write_text_file=True)
     begun = await connection.initialize(
         protocol_version=acp.PROTOCOL_VERSION, client_capabilities=schema.ClientCapabilities(fs=files, terminal=False)
@@ -225,8 +228,8 @@ def _bounds(config: Mapping[str, object]) -> Bounds:
 
 
 def _usage(answer: schema.PromptResponse, client: Client) -> Usage:
-    """Some count what came from a cache among the input, others beside it: the total tells. Unknown where it may be of
-    the last call alone: a turn with tools had more than one, and their sum is more than what the context holds."""
+    """Some agents include cached tokens in the input, others do not: the total tells which. The usage is unknown if it
+    may be that of the last call only: a turn with tools has several calls, and their sum exceeds the context."""
     used = answer.usage
     if used is None or not used.total_tokens or (client.kinds and not 0 < client.context < used.total_tokens):
         return Usage(cost_usd=client.cost_usd)

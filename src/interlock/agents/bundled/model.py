@@ -1,7 +1,7 @@
-"""A model without a program: it reads the checkout with tools of ours, and writes the stage's documents.
+"""A model without a program: it reads the checkout with our tools, and writes the documents of its stage.
 
-Reading in a checkout for a model: lists, files, searches. Rule: nothing outside of it, not through a link either,
-nothing of `.git`, and everything bounded.
+Rule: the tools read nothing outside the checkout, also not through a link, and nothing in `.git`. Everything that they
+return is bounded.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _GOOGLE_KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 
 
 def main() -> None:
-    asyncio.run(_answered(read_config()))
+    asyncio.run(_run(read_config()))
 
 
-async def _answered(config: Mapping[str, object]) -> None:
+async def _run(config: Mapping[str, object]) -> None:
     from pydantic_ai import Agent, UsageLimits
     from pydantic_ai.exceptions import AgentRunError, UserError
 
@@ -51,14 +51,14 @@ async def _answered(config: Mapping[str, object]) -> None:
 
 
 def model_of(name: str, endpoint: str, environ: Mapping[str, str]) -> Model:
-    """`PROVIDER:NAME` as pydantic-ai knows it, at the provider's own address where `endpoint` is empty. It asks once:
-    what fails is tried again by the run. Raises UserError for a provider that is not known, or without a key."""
+    """The model `PROVIDER:NAME` of pydantic-ai, at `endpoint` or else the provider's own address. It does not retry:
+    the run does. Raises UserError for an unknown provider, or if its key is not set."""
     from pydantic_ai.exceptions import UserError
 
     provider, _, model = name.partition(":")
     make = _MAKERS.get(provider)
     if make is None or not model:
-        raise UserError(f"{name}: no such model: write PROVIDER:NAME with one of {', '.join(_MAKERS)}")
+        raise UserError(f"{name}: unknown model: write PROVIDER:NAME, with a provider of {', '.join(_MAKERS)}")
     return make(model, endpoint, environ)
 
 
@@ -74,7 +74,7 @@ def _responses(model: str, endpoint: str, environ: Mapping[str, str]) -> Model:
     return OpenAIResponsesModel(model, provider=_openai_provider(endpoint, environ))
 
 
-def _openai_provider(endpoint: str, environ: Mapping[str, str]) -> Any:  # noqa: ANN401 - of a library that is loaded late
+def _openai_provider(endpoint: str, environ: Mapping[str, str]) -> Any:  # noqa: ANN401 - of a library that is imported late
     from openai import AsyncOpenAI
     from pydantic_ai.providers.openai import OpenAIProvider
 
@@ -118,18 +118,18 @@ def _key(environ: Mapping[str, str], *names: str) -> str:
 def _tools(reader: Reader, documents: Mapping[str, str], written: dict[str, str]) -> list[Callable[..., object]]:
     def list_files(folder: str = "") -> list[str]:
         """The files below a folder of the repository."""
-        return _said(reader.files, folder)
+        return _read(reader.files, folder)
 
     def read_file(file: str, first_line: int = 1, lines: int = 1000) -> str:
         """Lines of a file of the repository, with their numbers."""
-        return _said(reader.lines, file, first_line, lines)
+        return _read(reader.lines, file, first_line, lines)
 
     def search(words: str, folder: str = "") -> list[str]:
-        """Lines of the repository that hold exactly these words."""
-        return _said(reader.search, words, folder)
+        """Lines of the repository that contain exactly these words."""
+        return _read(reader.search, words, folder)
 
     def write_document(name: str, content: str) -> str:
-        """Write one of the documents that are asked for, by its file name."""
+        """Write one of the requested documents, by its file name."""
         from pydantic_ai import ModelRetry
 
         if name not in documents or len(content) > _DOCUMENT_MAX:
@@ -140,7 +140,7 @@ def _tools(reader: Reader, documents: Mapping[str, str], written: dict[str, str]
     return [list_files, read_file, search, *([write_document] if documents else [])]
 
 
-def _said(read: Callable[..., T], *what: object) -> T:
+def _read(read: Callable[..., T], *what: object) -> T:
     from pydantic_ai import ModelRetry
 
     print_event("read", what=what)
@@ -151,7 +151,7 @@ def _said(read: Callable[..., T], *what: object) -> T:
 
 
 def _write(documents: Mapping[str, str], written: Mapping[str, str], answer: str) -> None:
-    """An only document that was not written is the answer itself."""
+    """If the only document was not written, the answer is its content."""
     contents = dict(written) or (dict.fromkeys(documents, answer) if len(documents) == 1 else {})
     for name, content in contents.items():
         path = Path(documents[name])
@@ -171,7 +171,7 @@ def _failed(error: Exception) -> Result:
 
 
 def _retry_at(error: BaseException | None) -> float:
-    """From the header of the answer that the library's error came from, 0 where it named no time."""
+    """From the header of the response behind the library's error; 0 if it names no time."""
     while error is not None:
         headers = getattr(getattr(error, "response", None), "headers", None) or {}
         after = str(headers.get("retry-after", ""))
@@ -194,7 +194,7 @@ _WALKED_MAX = 50_000
 
 
 class NotReadable(Exception):
-    """What is asked for cannot be read. The text says why, to the model."""
+    """It cannot be read. The text tells the model why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,23 +204,23 @@ class Reader:
     tree: Path
 
     def files(self, folder: str = "") -> list[str]:
-        """The files below a folder, by their paths from the root; of more than 500 the first."""
+        """The files below a folder, as paths relative to the root; the first 500."""
         start = self._inside(folder)
         if not start.is_dir():
             raise NotReadable(f"{folder}: no such folder")
         return [path for path, _ in zip(self._walk(start), range(_FILES_MAX), strict=False)]
 
     def lines(self, file: str, first: int = 1, count: int = _LINES_MAX) -> str:
-        """Lines of a file with their numbers, from `first`, at most 1,000."""
+        """Numbered lines of a file, from `first`, at most 1,000."""
         lines = self._text(self._inside(file), file).splitlines()
         start = max(1, first)
         shown = lines[start - 1 : start - 1 + max(1, min(count, _LINES_MAX))]
         return "\n".join(f"{number}: {line[:_LINE_MAX]}" for number, line in enumerate(shown, start))
 
     def search(self, words: str, folder: str = "") -> list[str]:
-        """`file:line: text` for each line that holds `words`, at most 200."""
+        """`file:line: text` for each line that contains `words`, at most 200."""
         if not words:
-            raise NotReadable("say what to look for")
+            raise NotReadable("the words to search for are empty")
         return [hit for hit, _ in zip(self._hits(words, folder), range(_HITS_MAX), strict=False)]
 
     def _hits(self, words: str, folder: str) -> Iterator[str]:
@@ -253,5 +253,5 @@ class Reader:
             raise NotReadable(f"{name}: no such file, or larger than {_FILE_BYTES_MAX:,} bytes")
         content = real.read_bytes()
         if b"\0" in content:
-            raise NotReadable(f"{name}: not a text")
+            raise NotReadable(f"{name}: not a text file")
         return content.decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""What our own programs print, and how it is read."""
+"""What our clients print, and how it is read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TEXT_MAX = 400_000  # characters
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """As `Told`, to be printed."""
+    """An AgentReport in a form that can be printed."""
 
     done: bool = False
     refused: bool = False
@@ -32,19 +32,19 @@ class Result:
 
 
 def start_bundled(module: str, config: Mapping[str, object], env: Mapping[str, str] | None = None) -> Start:
-    """How a program of ours is started."""
+    """How a client is started. `config` is its task."""
     return Start(("-I", "-m", f"interlock.agents.bundled.{module}"), env or {}, json.dumps(config).encode())
 
 
 def read_config() -> dict[str, object]:
-    """What `started` handed over, in the program itself."""
-    given: dict[str, object] = json.loads(sys.stdin.buffer.read())
-    return given
+    """In the client: the `config` of `start_bundled`."""
+    config: dict[str, object] = json.loads(sys.stdin.buffer.read())
+    return config
 
 
-def print_event(what: str, /, **parts: object) -> None:
+def print_event(kind: str, /, **parts: object) -> None:
     """One line of the log."""
-    sys.stdout.write(json.dumps({**parts, "type": what}, default=str) + "\n")
+    sys.stdout.write(json.dumps({**parts, "type": kind}, default=str) + "\n")
     sys.stdout.flush()
 
 
@@ -53,7 +53,7 @@ def print_result(result: Result) -> None:
 
 
 def read_result(request: AttemptRequest, log: Path) -> AgentReport:
-    """The last result in the log: what an agent below us prints comes before it."""
+    """The last result in the log: an agent that the client started may print others before it."""
     result: Event = {}
     for event in events(log):
         result = event if text(event, "type") == "result" else result

@@ -1,7 +1,7 @@
-"""The scripted agent's program: does the edits of a plan, or misbehaves as the plan says.
+"""The program of the scripted agent: it makes the edits of a plan, or misbehaves as the plan says.
 
-Rule: run by its path in a process of its own, so only the standard library. `worker.py PLAN`, where PLAN is
-a JSON file: behaviour, edits, usage, say, seed, pace_s.
+Rule: it is run by its path, so it imports only the standard library. `scripted.py PLAN`, where PLAN is a JSON file with
+behaviour, edits, usage, say, seed and pace_s.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def main(plan_path: str) -> int:
     if behaviour == "crash":
         return _crash(edits, say)
     for edit in [] if behaviour == "lie" else edits:
-        _announced(edit, say)
-    _tell_usage(plan["usage"])
+        _apply(edit, say)
+    _write_usage(plan["usage"])
     say(plan["say"])
     return 0
 
 
 class _Voice:
-    """Prints a line at a time, at a pace that one can follow."""
+    """Prints one line at a time, with a pause after each."""
 
     def __init__(self, pace_s: float) -> None:
         self._pace_s = pace_s
@@ -54,10 +54,10 @@ def _hang() -> None:
 
 
 def _crash(edits: list[dict[str, str]], say: _Voice) -> int:
-    """Half of the edits, the last file of them cut in its middle, and out."""
+    """Makes half of the edits, cuts the last file in its middle, and exits."""
     touched: list[Path] = []
     for edit in edits[: max(1, len(edits) // 2)]:
-        touched = _announced(edit, say) or touched
+        touched = _apply(edit, say) or touched
     for path in touched[-1:]:
         content = path.read_bytes()
         path.write_bytes(content[: len(content) // 2])
@@ -65,7 +65,7 @@ def _crash(edits: list[dict[str, str]], say: _Voice) -> int:
     return _CRASHED
 
 
-def _announced(edit: dict[str, str], say: _Voice) -> list[Path]:
+def _apply(edit: dict[str, str], say: _Voice) -> list[Path]:
     say(f"{edit['do']} {edit['path'] or 'the change'}")
     return _EDITS[edit["do"]](edit)
 
@@ -81,7 +81,7 @@ def _replace(edit: dict[str, str]) -> list[Path]:
     path = _path(edit)
     text = path.read_bytes().decode("utf-8", "surrogateescape")
     if edit["old"] not in text:
-        raise SystemExit(f"{path}: the script would replace what is not there: {edit['old']!r}")
+        raise SystemExit(f"{path}: the script replaces a text that is not in the file: {edit['old']!r}")
     path.write_bytes(text.replace(edit["old"], edit["new"], 1).encode("utf-8", "surrogateescape"))
     return [path]
 
@@ -126,7 +126,7 @@ def _path(edit: dict[str, str]) -> Path:
     return Path(name)
 
 
-def _tell_usage(usage: dict[str, float]) -> None:
+def _write_usage(usage: dict[str, float]) -> None:
     target = os.environ.get("INTERLOCK_USAGE")
     if target:
         Path(target).write_text(json.dumps(usage), encoding="utf-8")
