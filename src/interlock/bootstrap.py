@@ -236,8 +236,7 @@ def _workspaces(paths: RepositoryPaths, top: Path, environ: Mapping[str, str]) -
 
 def _bench(ground: _Ground, workspaces: GitWorkspaces) -> GateContext:
     from interlock.agents import adapters
-    from interlock.agents.daily import DailyCap, capped
-    from interlock.agents.turns import queued
+    from interlock.agents.limits import DailyCap, with_daily_cap, with_slots
     from interlock.gates.ci_api import Outside
     from interlock.gates.context import GateContext
     from interlock.gates.held_out import HeldOut
@@ -247,7 +246,7 @@ def _bench(ground: _Ground, workspaces: GitWorkspaces) -> GateContext:
     state = ground.general.state
     cap = DailyCap(state / "spent", settings.daily_tokens, settings.daily_cost_usd, ground.clock.now)
     slots = Slots(state / "slots", settings.slots, environ)
-    agents = capped(queued(adapters(environ, ground.top), partial(_turn, slots)), cap)
+    agents = with_daily_cap(with_slots(adapters(environ, ground.top), partial(_turn, slots)), cap)
     outside = Outside(settings.ci.endpoint, settings.ci.token, settings.ci.poll_s, settings.ci.grace_s)
     held_out = HeldOut(settings.held_out, environ, ground.top)
     shared = (workspaces, ground.blobs, ground.journal, environ, ground.paths.locks)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from interlock.agents import adapters
-from interlock.agents.scripted.behaviour import FAULTS, Behaviour, draw
+from interlock.agents.kinds.scripted import FAULTS, Behaviour, draw
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec
 from interlock.ports import Brief, Checkout, Ended, Outcome
@@ -144,13 +144,13 @@ def test_a_script_in_a_file_with_patch_copy_and_delete(checkout: Checkout, tmp_p
     ("options", "what"),
     [
         ({"script": "missing.yaml"}, "missing.yaml: the script cannot be read"),
-        ({"script": {"stages": {"other": {}}}}, "nothing for the stage 'code'"),
-        ({"script": {"stages": {"code": {"rihgt": []}}}}, "'rihgt' is none of"),
-        ({"script": {"stages": {"code": {"right": [{"write": {"../x": ""}}]}}}}, "stays inside"),
+        ({"script": {"stages": {"other": {}}}}, "no entry for the stage 'code'"),
+        ({"script": {"stages": {"code": {"rihgt": []}}}}, "'rihgt' is not one of"),
+        ({"script": {"stages": {"code": {"right": [{"write": {"../x": ""}}]}}}}, "must be a relative path"),
         ({"script": {"stages": {"code": {"right": [{"patch": "none"}]}}}}, "no such file"),
         ({"rate": 2}, "between 0 and 1"),
-        ({"kinds": ["sulk"]}, "'sulk' is none of"),
-        ({"sede": 2}, "'sede' is none of"),
+        ({"kinds": ["sulk"]}, "'sulk' is not one of"),
+        ({"sede": 2}, "'sede' is not one of"),
     ],
 )
 def test_what_is_wrong_with_a_script_is_said(checkout: Checkout, options, what: str) -> None:

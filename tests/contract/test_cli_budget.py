@@ -11,7 +11,7 @@ import pytest
 from tests.contract.bad_input_world import PROGRAM, Ground, Said, repository
 from tests.nightly import rest_at_night
 
-from interlock.agents.daily import DailyCap, capped
+from interlock.agents.limits import DailyCap, with_daily_cap
 from interlock.core.events import Usage
 from interlock.core.ids import AttemptId
 from interlock.ports import Brief, Ended, Outcome
@@ -162,7 +162,7 @@ def test_a_cap_in_dollars_counts_what_is_told_and_begins_anew_each_day(tmp_path:
     now = [1_800_000_000.0]
     agent = _Agent(Usage(10, 10, None, 0.4))
     cap = DailyCap(tmp_path / "spent", cost_usd=1.0, now=lambda: now[0])
-    agents = capped({"x": agent}, cap)
+    agents = with_daily_cap({"x": agent}, cap)
     ends = [agents["x"].work(None, _brief("do it"), None, None) for _ in range(4)]
     assert [end.ended for end in ends] == [Ended.COMPLETED] * 3 + [Ended.RATE_LIMITED]
     assert agent.asked == 3
@@ -177,7 +177,7 @@ def test_a_cap_in_dollars_counts_what_is_told_and_begins_anew_each_day(tmp_path:
 
 def test_without_a_cap_agents_are_left_alone(tmp_path: Path) -> None:
     agents = {"x": _Agent(Usage())}
-    assert capped(agents, DailyCap(tmp_path)) is agents
+    assert with_daily_cap(agents, DailyCap(tmp_path)) is agents
 
 
 def _brief(text: str) -> Brief:

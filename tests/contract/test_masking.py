@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.contract.bad_input_world import Ground, repository
 
-from interlock.agents.logins import tokens_in
+from interlock.agents.credentials import secret_tokens
 from interlock.process import masked
 from interlock.process.masking import Mask
 
@@ -50,8 +50,8 @@ def test_the_tokens_of_a_login_are_its_long_words(tmp_path: Path) -> None:
             }
         )
     )
-    assert set(tokens_in(login)) == {"a1" * 20, "b2" * 15}
-    assert tokens_in(tmp_path / "none") == ()
+    assert set(secret_tokens(login)) == {"a1" * 20, "b2" * 15}
+    assert secret_tokens(tmp_path / "none") == ()
 
 
 @pytest.fixture

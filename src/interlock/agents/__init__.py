@@ -1,8 +1,8 @@
-"""Agents: what does an attempt's work.
+"""Agents: what does the work of an attempt.
 
-Rule: an adapter reports how its program ended and what it says it used, as a claim (`Outcome`), and judges
-nothing. A crash is reported as a crash: that it counts as infrastructure where nothing was changed, and as a
-candidate like any other where something was, is decided by the execution, which alone sees the change.
+Rule: an adapter reports how its program ended and what it used, as a claim (`Outcome`), and judges nothing. It reports
+a crash as a crash. The execution, which alone sees the change, decides what a crash counts as: infrastructure if
+nothing was changed, else a candidate like any other.
 """
 
 from interlock.agents.registry import adapters

@@ -1,18 +1,27 @@
-"""What a program printed or keeps for itself, read: JSON lines, their fields, and the end of a log."""
+"""Reading what a program printed, or wrote to its own log: JSON lines, their fields, the end of a file, and lines for
+people.
+
+Rule: a line of an unknown shape is shown as it was printed.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
+
+from interlock.core.programs import PROGRAMS
 
 Event = Mapping[str, object]
 _TAIL_BYTES = 100_000
+_OUTPUT_LINES_MAX = 5  # of a tool
+_LINE_MAX = 400
 
 
 def events(log: Path) -> Iterator[Event]:
-    """Each line of the log that is a JSON object. Others, and what was cut, are passed over."""
+    """Each line of the log that is a whole JSON object."""
     try:
         with log.open("rb") as file:
             for line in file:
@@ -22,15 +31,15 @@ def events(log: Path) -> Iterator[Event]:
         return
 
 
-def late_events(log: Path) -> Iterator[Event]:
-    """Those at the end of the log."""
+def last_events(log: Path) -> Iterator[Event]:
+    """The events at the end of the log."""
     for line in tail(log).encode("utf-8", "replace").splitlines():
         if line.startswith(b"{"):
             yield from _event(line)
 
 
 def tail(path: Path) -> str:
-    """The end of a log that the program keeps for itself, empty where there is none."""
+    """The end of a log; empty if there is none."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
@@ -40,7 +49,7 @@ def tail(path: Path) -> str:
 
 
 def inner(event: Event, *names: str) -> Event:
-    """The object below `names`, empty where there is none."""
+    """The object at the path `names`; empty if there is none."""
     for name in names:
         value = event.get(name)
         event = cast(Event, value) if isinstance(value, dict) else {}
@@ -53,9 +62,46 @@ def text(event: Event, name: str) -> str:
 
 
 def count(event: Event, *names: str) -> int | None:
-    """The sum of the numbers that are there, None where none is."""
+    """The sum of the counts in these fields; None if none of them holds one."""
     found = [v for v in map(event.get, names) if isinstance(v, int) and not isinstance(v, bool) and 0 <= v < 10**15]
     return sum(found) if found else None
+
+
+def number(event: Event, name: str) -> float:
+    """The number in this field; 0 if it holds none."""
+    value = event.get(name)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+
+
+class _Renderer(Protocol):
+    def render(self, event: Event) -> Iterator[str]: ...
+
+
+def readable(log: str) -> str:
+    """`log` for people: each event as its text and tool calls, as the `render` of its program's kind shows it. Events
+    without any are left out."""
+    return "\n".join(shown for line in log.splitlines() for shown in _rendered(line))
+
+
+def tool_call(tool: str, argument: str) -> str:
+    return f"> {tool}: {_cut(argument)}" if argument else f"> {tool}"
+
+
+def tool_output(output: str) -> Iterator[str]:
+    """The first lines of what a tool returned."""
+    lines = output.strip("\n").splitlines()
+    yield from (f"  {_cut(line)}" for line in lines[:_OUTPUT_LINES_MAX])
+    if len(lines) > _OUTPUT_LINES_MAX:
+        yield f"  ... {len(lines) - _OUTPUT_LINES_MAX} more lines: --raw has all"
+
+
+def _rendered(line: str) -> Iterator[str]:
+    event = next(_event(line.encode("utf-8", "surrogatepass")), None) if line.startswith("{") else None
+    kind = next((one.name for one in PROGRAMS if event is not None and text(event, "type") in one.renders), "")
+    if event is None or not kind:
+        yield line
+    else:
+        yield from cast(_Renderer, import_module(f"interlock.agents.kinds.{kind}")).render(event)
 
 
 def _event(line: bytes) -> Iterator[Event]:
@@ -65,3 +111,8 @@ def _event(line: bytes) -> Iterator[Event]:
         return
     if isinstance(value, dict):
         yield cast(Event, value)
+
+
+def _cut(line: str) -> str:
+    line = " ".join(line.split()) if "\n" in line else line
+    return line if len(line) <= _LINE_MAX else f"{line[: _LINE_MAX - 4]} ..."

@@ -1,8 +1,8 @@
-"""Running an agent's program in its place, and reading what it says of itself.
+"""Running an agent's program in its checkout, and reading what it reports.
 
-Rule: the program sees the brief's environment and our own few variables, and nothing else. Exit code 0 is
-completed, another one crashed, no program is unavailable; a deadline or silence is timed out. What it wrote
-to $INTERLOCK_USAGE is taken where it has the right shape, and else as if it were not there.
+Rule: the program sees the environment of the brief and a few variables of ours, and nothing else. Exit code 0 means
+completed, another one crashed, a missing program unavailable, a timeout or silence timed out. What it wrote to
+$INTERLOCK_USAGE is ignored if it does not match the format.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from interlock.core.text import ending
 from interlock.ports import Brief, Cancel, Checkout, Ended, Outcome
 from interlock.process import Finished, How, Supervised, masked, supervise
 
-NOT_RUNNABLE = {126: "a command cannot be run", 127: "a command was not found"}  # what a shell ends with
+NOT_RUNNABLE = {126: "a command cannot be run", 127: "a command was not found"}  # exit codes of a shell
 LOG_BYTES_MAX = 10_000_000
 ANSWER_BYTES_MAX = 400_000
 _CLAIM_MAX = 2_000
@@ -29,12 +29,12 @@ _WRITTEN = "[written to $INTERLOCK_ANSWER]"
 _TWO = "[two answers are none]"
 _OBJECTS_MAX = 50
 _USAGE_BYTES_MAX = 65_536
-# How a program may say that it ended, where its exit code cannot.
-_SAID = frozenset({Ended.REFUSED, Ended.RATE_LIMITED, Ended.OUT_OF_BUDGET, Ended.UNAVAILABLE})
+# How a program may say that it ended, which an exit code cannot express.
+_REPORTABLE = frozenset({Ended.REFUSED, Ended.RATE_LIMITED, Ended.OUT_OF_BUDGET, Ended.UNAVAILABLE})
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _Report:
     """What the program wrote to $INTERLOCK_USAGE."""
 
     usage: Usage = Usage()
@@ -49,11 +49,11 @@ def run_program(
     argv: tuple[str, ...], brief: Brief, checkout: Checkout, cancel: Cancel, *, idle_timeout_s: float | None = None
 ) -> Outcome:
     """Run `argv` in the checkout with the brief on standard input and as the file $BRIEF.
-    Raises InfrastructureError where the machine cannot start anything."""
+    Raises InfrastructureError if the machine cannot start a process."""
     aside = checkout.root / "agent"
     aside.mkdir(exist_ok=True)
     cwd = checkout.tree / brief.dir
-    if wrong := no_folder(checkout.tree, brief.dir):
+    if wrong := folder_error(checkout.tree, brief.dir):
         return Outcome(Ended.CRASHED, wrong)
     (aside / "brief.md").write_text(brief.text, encoding="utf-8")
     make_artifacts(brief.env.get("ARTIFACTS", ""), checkout)
@@ -77,15 +77,15 @@ def run_program(
         secrets=brief.secrets,
     )
     finished = supervise(work, cancel)
-    outcome = _outcome(argv[0], brief, finished, _said(aside / "usage.json"), aside / "log")
+    outcome = _outcome(argv[0], brief, finished, _report(aside / "usage.json"), aside / "log")
     return without_secrets(
         replace(outcome, answer=_answer(aside, finished)) if brief.answer_schema else outcome, brief.secrets
     )
 
 
-def no_folder(tree: Path, folder: str) -> str:
-    """Why nothing can work in `folder` of the checkout, empty where it can. A link leads to a place that an earlier
-    stage chose: paths that are reckoned from the folder would lead from there."""
+def folder_error(tree: Path, folder: str) -> str:
+    """Why no program can work in `folder` of the checkout; empty if one can. An earlier stage may have chosen where a
+    link leads, and paths relative to the folder would start there."""
     path = tree / folder
     if not path.is_dir():
         return f"{folder}: no such folder in the checkout: correct the stage's `dir`"
@@ -95,22 +95,22 @@ def no_folder(tree: Path, folder: str) -> str:
 
 
 def log_path(root: Path) -> Path:
-    """What the program in the place at `root` prints, while it is at work."""
+    """Where the output of the program goes while it runs in the checkout at `root`."""
     return root / "agent" / "log"
 
 
 def without_secrets(outcome: Outcome, secrets: tuple[str, ...]) -> Outcome:
-    """Without the secrets in what it said; its transcript is rewritten. The log never held them."""
+    """The outcome with the secrets masked, also in the file of its transcript. The log never contains them."""
     if outcome.transcript is not None:
         with suppress(OSError):
             outcome.transcript.write_bytes(masked(outcome.transcript.read_bytes(), secrets))
-    said = (outcome.message, outcome.answer, outcome.sent_brief)
-    message, answer, told = (masked(text.encode("utf-8", "replace"), secrets).decode() for text in said)
-    return replace(outcome, message=message, answer=answer, sent_brief=told)
+    texts = (outcome.message, outcome.answer, outcome.sent_brief)
+    message, answer, brief = (masked(text.encode("utf-8", "replace"), secrets).decode() for text in texts)
+    return replace(outcome, message=message, answer=answer, sent_brief=brief)
 
 
 def make_artifacts(artifacts: str, checkout: Checkout) -> None:
-    """So that a shell can write `> "$ARTIFACTS/plan.md"`; not where a link leads out of the checkout."""
+    """So that a shell can write `> "$ARTIFACTS/plan.md"`; not if a link leads out of the checkout."""
     folder = Path(artifacts)
     if artifacts and folder.resolve().is_relative_to(checkout.tree.resolve()):
         with suppress(OSError):
@@ -118,7 +118,7 @@ def make_artifacts(artifacts: str, checkout: Checkout) -> None:
 
 
 def content_of(path: Path, bytes_max: int) -> bytes:
-    """The beginning of a regular file that the program left, empty where there is none."""
+    """The beginning of a regular file that the program wrote; empty if there is none."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
@@ -128,9 +128,8 @@ def content_of(path: Path, bytes_max: int) -> bytes:
 
 
 def _answer(aside: Path, finished: Finished) -> str:
-    """What it wrote to $INTERLOCK_ANSWER, or else what it printed; where only the end of that is known, it says so:
-    what follows may be in the middle of a quotation. So it says of the file, whose path each command knows that it
-    starts, the product among them. Where it printed another answer than it wrote, there is none."""
+    """The file $INTERLOCK_ANSWER, or else the output. A first line marks the file, since the product could have written
+    it, and an output without its beginning, since the rest may be a quotation. Two different answers count as none."""
     written = content_of(aside / "answer", ANSWER_BYTES_MAX).decode("utf-8", "replace")
     printed = finished.tail.decode("utf-8", "replace")
     if written:
@@ -142,7 +141,7 @@ def _answer(aside: Path, finished: Finished) -> str:
 
 
 def _printed_answer(text: str) -> object:
-    """The verdict that a text ends with, None where it ends with none."""
+    """The verdict at the end of a text; None if there is none."""
     lines = text.strip().removesuffix("```").rstrip().split("\n")
     starts = [number for number, line in enumerate(lines) if line.lstrip().startswith("{")]
     for start in reversed(starts[-_OBJECTS_MAX:]):
@@ -155,21 +154,21 @@ def _printed_answer(text: str) -> object:
     return None
 
 
-def _outcome(program: str, brief: Brief, finished: Finished, said: _Said, log: Path) -> Outcome:
+def _outcome(program: str, brief: Brief, finished: Finished, report: _Report, log: Path) -> Outcome:
     ended, message = _ended(program, brief, finished)
-    if finished.how is How.EXITED and said.ended is not None:
-        ended, message = said.ended, said.message or message
+    if finished.how is How.EXITED and report.ended is not None:
+        ended, message = report.ended, report.message or message
     return Outcome(
         ended,
-        said.message if ended is Ended.COMPLETED and said.message else message,
+        report.message if ended is Ended.COMPLETED and report.message else message,
         finished.code,
-        usage=said.usage,
-        model=said.model or brief.model,
-        session=said.session,
+        usage=report.usage,
+        model=report.model or brief.model,
+        session=report.session,
         sent_brief=brief.text,
         log=log if log.is_file() else None,
-        retry_at=said.retry_at,
-        worked=True,  # whatever it says of a quota is its own word
+        retry_at=report.retry_at,
+        worked=True,  # that it hit a quota before it worked is only its claim
         permanent=finished.how is How.NOT_FOUND or (ended is Ended.CRASHED and finished.code in NOT_RUNNABLE),
     )
 
@@ -191,7 +190,7 @@ def _ended(program: str, brief: Brief, finished: Finished) -> tuple[Ended, str]:
         case How.IDLE:
             return Ended.TIMED_OUT, _with_words(f"{name} was silent: no output, no write, no computing", tail)
         case How.CANCELLED:
-            return Ended.CANCELLED, f"{name} was ended: its work is no longer wanted"
+            return Ended.CANCELLED, f"{name} was stopped: its attempt is cancelled"
 
 
 def _with_words(what: str, tail: str) -> str:
@@ -205,37 +204,39 @@ def _code(code: int | None) -> str:
     return f"exit code {code}" + (f" ({why}: correct its `run`, or install it)" if why else "")
 
 
-def _said(path: Path) -> _Said:
+def _report(path: Path) -> _Report:
     try:
-        told = json.loads(content_of(path, _USAGE_BYTES_MAX))
+        value = json.loads(content_of(path, _USAGE_BYTES_MAX))
     except (ValueError, RecursionError):
-        return _Said()
-    return _parsed(cast(Mapping[str, object], told)) if isinstance(told, dict) else _Said()
+        return _Report()
+    return _parsed(cast(Mapping[str, object], value)) if isinstance(value, dict) else _Report()
 
 
-def _parsed(told: Mapping[str, object]) -> _Said:
-    ended = told.get("ended")
-    retry_at = told.get("retry_at")
-    return _Said(
-        Usage(_tokens(told, "tokens_in"), _tokens(told, "tokens_out"), _tokens(told, "tokens_cached"), _cost(told)),
-        Ended(ended) if isinstance(ended, str) and ended in _SAID else None,
-        _text(told, "message", _CLAIM_MAX),
-        _text(told, "model", 200),
-        _text(told, "session", 200),
+def _parsed(fields: Mapping[str, object]) -> _Report:
+    ended = fields.get("ended")
+    retry_at = fields.get("retry_at")
+    return _Report(
+        Usage(
+            _tokens(fields, "tokens_in"), _tokens(fields, "tokens_out"), _tokens(fields, "tokens_cached"), _cost(fields)
+        ),
+        Ended(ended) if isinstance(ended, str) and ended in _REPORTABLE else None,
+        _text(fields, "message", _CLAIM_MAX),
+        _text(fields, "model", 200),
+        _text(fields, "session", 200),
         float(retry_at) if isinstance(retry_at, int | float) and 0 <= retry_at < 1e11 else 0.0,
     )
 
 
-def _tokens(told: Mapping[str, object], name: str) -> int | None:
-    value = told.get(name)
+def _tokens(fields: Mapping[str, object], name: str) -> int | None:
+    value = fields.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**15 else None
 
 
-def _cost(told: Mapping[str, object]) -> float | None:
-    value = told.get("cost_usd")
+def _cost(fields: Mapping[str, object]) -> float | None:
+    value = fields.get("cost_usd")
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9 else None
 
 
-def _text(told: Mapping[str, object], name: str, limit: int) -> str:
-    value = told.get(name)
+def _text(fields: Mapping[str, object], name: str, limit: int) -> str:
+    value = fields.get(name)
     return value[:limit] if isinstance(value, str) else ""

@@ -1,7 +1,7 @@
-"""When a quota resets, in the words that programs and providers print.
+"""The time at which a quota resets, read from texts of programs and providers.
 
-Rule: only a time beside a word that speaks of trying again or of a reset counts. A day or an hour without a date is the
-next one that comes; without a zone it is local; what names a minute means its end.
+Rule: a time counts only beside a word about a retry or a reset. A weekday or an hour without a date is the next one. A
+time without a zone is local. A time given to the minute means the end of that minute.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ _CLOCK = re.compile(
 )
 
 
-def named(text: str, now: float) -> float:
-    """Unix seconds; 0 where no time is named that we know how to read."""
+def reset_time(text: str, now: float) -> float:
+    """Unix seconds; 0 if the text names no time that we can read."""
     for look in (_epoch, _stamp, _span, _clock):
         if found := look(text, now):
             return found
@@ -79,13 +79,13 @@ def _seconds(unit: str) -> float:
 def _clock(text: str, now: float) -> float:
     for found in _CLOCK.finditer(text):
         half, minute = found["half"], found["minute"]
-        if (half or minute) and int(found["hour"]) < 24 and int(minute or 0) < 60:  # else it is only a number
+        if (half or minute) and int(found["hour"]) < 24 and int(minute or 0) < 60:  # else it is no time of day
             return _next(found, datetime.fromtimestamp(now, _zone(found["zone"] or ""))).timestamp()
     return 0.0
 
 
 def _next(found: re.Match[str], here: datetime) -> datetime:
-    """The first time after `here` that is as it was named."""
+    """The first time after `here` that matches."""
     hour = (
         int(found["hour"]) % 12 + (12 if found["half"].lower() == "p" else 0) if found["half"] else int(found["hour"])
     )
@@ -102,7 +102,7 @@ def _next(found: re.Match[str], here: datetime) -> datetime:
 
 
 def _zone(name: str) -> tzinfo | None:
-    """None is local time: of no zone, and of one that this machine does not know."""
+    """None means local time: no zone is named, or this machine does not know it."""
     try:
         return ZoneInfo(name) if name else None
     except (KeyError, ValueError, OSError):

@@ -1,7 +1,7 @@
-"""A program's own session, kept from one attempt for the next: its file, its name, and what it had used by then.
+"""A program's own session, saved by one attempt for the next one: its file, its name, and its usage so far.
 
-Rule: what cannot be read is no session, and the next attempt begins a fresh one. Its file is the program's own, and is
-put nowhere but below the new attempt's state.
+Rule: if a session cannot be read, the next attempt begins a new one. Its file has the program's format, and is written
+only below the new attempt's state.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NAME_MAX = 200
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """`file` is its name below the program's state, `used` what the program told by then, as it tells it."""
+    """`file` is its path below the program's state. `used` is the usage so far, as the program reports it."""
 
     name: str
     file: str
@@ -29,26 +29,26 @@ class Session:
     used: Usage = Usage()
 
 
-def keep(path: Path, session: Session, secrets: tuple[str, ...]) -> Path:
-    """Write it as one file, without the secrets."""
+def save_session(path: Path, session: Session, secrets: tuple[str, ...]) -> Path:
+    """Write it as one file, with the secrets masked."""
     text = json.dumps({"version": _VERSION, **asdict(session)})
     path.write_bytes(masked(text.encode("utf-8", "surrogateescape"), secrets))
     return path
 
 
-def kept(path: Path) -> Session | None:
-    """None where there is none, or none that we wrote."""
+def load_session(path: Path) -> Session | None:
+    """None if there is no file, or not one that we wrote."""
     try:
-        told = json.loads(path.read_bytes()[: 2 * _BYTES_MAX])
-        used = Usage(**told["used"])
-        session = Session(str(told["name"]), str(told["file"]), str(told["content"]), used)
+        saved = json.loads(path.read_bytes()[: 2 * _BYTES_MAX])
+        used = Usage(**saved["used"])
+        session = Session(str(saved["name"]), str(saved["file"]), str(saved["content"]), used)
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    return session if told.get("version") == _VERSION and session.name and _is_below(session.file) else None
+    return session if saved.get("version") == _VERSION and session.name and _is_below(session.file) else None
 
 
-def found(state: Path, glob: str, name: str, used: Usage) -> Session | None:
-    """The session of this name as the program left it. `glob` holds `{}` for the name."""
+def find_session(state: Path, glob: str, name: str, used: Usage) -> Session | None:
+    """The session of this name, as the program wrote it. `{}` in `glob` stands for the name."""
     if not name or len(name) > _NAME_MAX or not name.replace("-", "").replace("_", "").isalnum():
         return None
     for path in sorted(state.glob(glob.format(name)))[:1]:
@@ -57,15 +57,15 @@ def found(state: Path, glob: str, name: str, used: Usage) -> Session | None:
     return None
 
 
-def since(used: Usage, before: Usage, cumulative: frozenset[str]) -> Usage:
-    """What was used since `before`, where a program tells the sums of its whole session."""
-    told: Mapping[str, object] = asdict(used)
+def usage_since(used: Usage, before: Usage, cumulative: frozenset[str]) -> Usage:
+    """`used` minus `before` in the fields in which the program reports sums of its whole session."""
+    now: Mapping[str, object] = asdict(used)
     earlier: Mapping[str, object] = asdict(before)
-    changes = {name: _less(told[name], earlier[name]) for name in cumulative}
+    changes = {name: _difference(now[name], earlier[name]) for name in cumulative}
     return replace(used, **changes)  # type: ignore[arg-type]
 
 
-def _less(now: object, then: object) -> object:
+def _difference(now: object, then: object) -> object:
     if not isinstance(now, int | float) or not isinstance(then, int | float):
         return now
     return max(0, now - then)

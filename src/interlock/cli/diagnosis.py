@@ -17,7 +17,7 @@ from interlock.cli.exits import Exit
 from interlock.ports import InterlockError
 
 if TYPE_CHECKING:
-    from interlock.agents.probe import Probed
+    from interlock.agents.probe import ProbeResult
     from interlock.bootstrap import Application
     from interlock.core.pipeline import AgentSpec
     from interlock.core.views import RunSummary
@@ -273,7 +273,7 @@ def check_programs(environ: Mapping[str, str], agents: Sequence[AgentSpec]) -> I
             yield DoctorResult(f"agent {agent.name}", "warn", wrong)
 
 
-def _check_program(one: Probed, environ: Mapping[str, str], users: Sequence[AgentSpec]) -> DoctorResult:
+def _check_program(one: ProbeResult, environ: Mapping[str, str], users: Sequence[AgentSpec]) -> DoctorResult:
     from interlock.core.programs import is_older, program
 
     known, needed = f"{one.version or 'of unknown version'} ({one.path})", program(one.name).tested
@@ -313,13 +313,13 @@ def _missing(agent: AgentSpec, environ: Mapping[str, str]) -> str:
 
 def _unset(agent: AgentSpec, environ: Mapping[str, str]) -> str:
     """The keys that are not set, for an adapter that checks them before it starts its program."""
-    from interlock.agents.advising import Access, unset
+    from interlock.agents.failures import Access, missing_keys
     from interlock.core.programs import ADAPTERS
 
     if not ADAPTERS[agent.use].driven:
         return ""
     seen = {name: environ.get(name, "") for name in (*agent.env, *agent.secrets)}
-    return unset(Access(agent.use, seen, agent.secrets, login=_is_lent(agent)))
+    return missing_keys(Access(agent.use, seen, agent.secrets, login=_is_lent(agent)))
 
 
 def _is_lent(agent: AgentSpec) -> bool:

@@ -13,8 +13,8 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from interlock.agents.logs import readable
 from interlock.agents.program import log_path
-from interlock.agents.words import in_words
 from interlock.bootstrap import Application
 from interlock.cli.lines import verdict_words
 from interlock.cli.words import MARKS, OVER, RUN_TONES, gate_name, nearly_used, safe, stage_look, waiting
@@ -258,7 +258,7 @@ def last_line(app: Application, run: str, attempt: AttemptId) -> str:
     try:
         with log_path(checkout).open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - _TAIL_BYTES))
-            text = ending(in_words(file.read().decode("utf-8", "replace")).encode(), _LINE_MAX)
+            text = ending(readable(file.read().decode("utf-8", "replace")).encode(), _LINE_MAX)
     except OSError:
         return ""
     return text.rpartition("\n")[2].strip()

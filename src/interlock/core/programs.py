@@ -36,6 +36,8 @@ class Program:
     usual: str = ""  # whose model it calls where that variable is not set; empty for whoever has given a key
     resumes: bool = False  # it keeps a session that another attempt can resume
     tells_cost: bool = True
+    version_env: tuple[tuple[str, str], ...] = ()  # with which `--version` asks and prints nothing else
+    renders: tuple[str, ...] = ()  # types of events that `render` of its kind shows to people
     # What it would read of the checkout and cannot be told to leave alone, and so does not get to see: names in the
     # folder of the work and those above it, and those that begin with `**/` in all other folders.
     obeys: tuple[str, ...] = ()
@@ -53,10 +55,15 @@ PROGRAMS = (
     Program(
         "claude", "2.1.330", ("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"), ("ANTHROPIC_BASE_URL",),
         Login("CLAUDE_CONFIG_DIR", ".claude", ".credentials.json"), resumes=True,
+        renders=("system", "assistant", "user", "result", "rate_limit_event"),
     ),
     Program(
         "codex", "0.169.0", ("CODEX_API_KEY", "OPENAI_API_KEY"), (), Login("CODEX_HOME", ".codex", "auth.json"),
         resumes=True, tells_cost=False, obeys=(".codex", ".agents"),
+        renders=(
+            "thread.started", "turn.started", "turn.completed", "turn.failed", "error",
+            "item.started", "item.updated", "item.completed",
+        ),
     ),
     Program(
         "gemini", "0.61.0", ("GEMINI_API_KEY",), ("GOOGLE_GEMINI_BASE_URL",), tells_cost=False,
@@ -78,6 +85,7 @@ PROGRAMS = (
     Program(
         "mini", "2.4.6", _OF_MODELS, ("MSWEA_MODEL_NAME", "OPENAI_API_BASE"),
         model="MSWEA_MODEL_NAME", provider="MSWEA_MODEL_NAME", tells_cost=False,
+        version_env=(("MSWEA_SILENT_STARTUP", "1"), ("MSWEA_CONFIGURED", "true")),
     ),
     Program(
         "qwen", "0.15.10", ("OPENAI_API_KEY",), ("OPENAI_BASE_URL", "OPENAI_MODEL"),

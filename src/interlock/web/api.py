@@ -11,8 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from interlock import __version__
+from interlock.agents.logs import readable
 from interlock.agents.program import log_path
-from interlock.agents.words import in_words
 from interlock.core.history import AttemptPhase
 from interlock.core.text import plain
 from interlock.ports import UsageError
@@ -93,7 +93,7 @@ def _piece(path: Path, offset: int) -> tuple[str, int]:
     except OSError:
         return "", offset
     whole = content.rfind(b"\n") + 1 or (len(content) if len(content) == _PIECE_MAX else 0)
-    shown = in_words(plain(content[:whole].decode("utf-8", "replace"), 2 * _PIECE_MAX))
+    shown = readable(plain(content[:whole].decode("utf-8", "replace"), 2 * _PIECE_MAX))
     return shown + "\n" if shown else "", offset + whole
 
 

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from interlock.agents.words import in_words
+from interlock.agents.logs import readable
 from interlock.core.events import Action, Evidence, Usage
 from interlock.core.history import AttemptView
 from interlock.core.state import Spending
@@ -92,7 +92,7 @@ def attempt(request: Request) -> Response:
     old = next((one for one in others if str(one.id) == request.query_params.get("against")), None)
     changed = _changes(site, view, made, old) if made.commit else []
     documents = list(_documents(site, view, made)) if made.commit else []
-    logs = [(item.name, in_words(_log(site, item))) for item in made.evidence if item.name in ("log", "transcript")]
+    logs = [(item.name, readable(_log(site, item))) for item in made.evidence if item.name in ("log", "transcript")]
     logs += [
         (f"{verdict.verdict.gate} {item.name}", _log(site, item))
         for verdict in made.verdicts

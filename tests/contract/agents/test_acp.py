@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.agents.planted import BELOW, MENTIONS, WORD, plant, reads
-from tests.contract.agents.world import bin_of, place_in
+from tests.contract.agents.world import bin_of, checkout_in
 from tests.model_server.script import Step
 from tests.model_server.server import serving
 
@@ -22,11 +22,6 @@ from interlock.ports import Brief, Checkout, Ended, Outcome
 
 AGENT = (sys.executable, str(Path(__file__).with_name("acp_agent.py")))
 SCOPE = Scope(writes=("a.txt", "protected.txt"), protect=("/protected.txt",))
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Checkout:
-    return place_in(tmp_path / "place")
 
 
 def work(
@@ -173,7 +168,7 @@ def test_a_real_agent_edits_and_its_failure_is_told(name: str, checkout: Checkou
             assert (outcome.usage.cost_usd is not None) == (name == "claude-agent-acp")
         else:
             assert outcome.usage.tokens_in is None
-        failed = work("key", place_in(tmp_path / "other"), argv, **env)
+        failed = work("key", checkout_in(tmp_path / "other"), argv, **env)
     assert (failed.ended, failed.permanent) == (Ended.UNAVAILABLE, True), failed
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from interlock.agents.driven import AttemptRequest
-from interlock.agents.kinds.aider import _of_no_use, _read
+from interlock.agents.kinds.aider import _give_up_reason, _read
 from interlock.core.events import Usage
 from interlock.core.ids import AttemptId
 from interlock.ports import Brief
@@ -69,7 +69,7 @@ def test_what_it_was_is_said_by_its_own_notes_after_the_last_reply(
     happened = ["message_send_starting", "message_send"] * abs(calls) + ["message_send_starting"] * (calls < 0)
     (tmp_path / "calls.jsonl").write_text("".join(f'{{"event": "{one}"}}\n' for one in happened))
     told = _read(_asked(tmp_path, ""), tmp_path / "log")
-    assert (told.done, told.trouble.partition(":")[0].partition(" hit")[0]) == (done, trouble)
+    assert (told.done, told.error.partition(":")[0].partition(" hit")[0]) == (done, trouble)
 
 
 def test_what_nobody_answered_is_no_usage(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ _UNREACHED = "> litellm.InternalServerError: InternalServerError: OpenAIExceptio
 )
 def test_it_is_not_let_try_for_minutes_where_nobody_answers(tmp_path: Path, chat: str, ended: bool) -> None:
     (tmp_path / "chat.md").write_text(f"# aider chat\n\n#### Do it.  \n\n{chat}")
-    assert bool(_of_no_use(_asked(tmp_path, ""), tmp_path / "log")) is ended
+    assert bool(_give_up_reason(_asked(tmp_path, ""), tmp_path / "log")) is ended
 
 
 def _asked(state: Path, schema: str) -> AttemptRequest:

@@ -19,7 +19,7 @@ from tests.model_server.languages import read
 from tests.model_server.script import Step, number_of
 from tests.model_server.server import serving
 
-from interlock.agents.checking import offer
+from interlock.agents.check_server import offer_check
 from interlock.core.events import RunStarted
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline, Stage
@@ -127,7 +127,7 @@ def test_the_server_sees_no_key_and_reads_no_signs_in_what_it_is_given(tmp_path:
     checkout = Checkout(tmp_path, tmp_path / "tree", tmp_path / "home", tmp_path / "tmp")
     env = {"PATH": os.environ["PATH"], "KEY": "sk-test-key-0001", "ODD": "a $HOME ${B} 'c' \"d\"\n$(e) %F% {env:G}"}
     brief = Brief("r", AttemptId("code", 1, 1), "", "", "", env, 60, 0, secrets=("sk-test-key-0001",), rehearsal="{}")
-    check = offer(brief, checkout)
+    check = offer_check(brief, checkout)
     assert check is not None
     script = Path(check.program)
     script.write_text(re.sub(r"exec (.* -i .*) \S+ -I -m .*", r"exec \1 env -0", script.read_text(), flags=re.DOTALL))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.agents.planted import BELOW, MENTIONS, WORD, plant, reads
-from tests.contract.agents.world import bin_of, place_in, work
+from tests.contract.agents.world import bin_of, checkout_in, work
 from tests.model_server.script import Step
 from tests.model_server.server import serving
 
@@ -29,17 +29,6 @@ _HERE = {
     "review": (Step("structured", json.dumps(_REVISE)),),
 }
 _FOREIGN = {name: (Step("structured", json.dumps(_APPROVE)),) for name in _HERE}
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Checkout:
-    return place_in(tmp_path / "place")
-
-
-@pytest.fixture(params=["codex", "claude", "aider", "mini", "gemini", "opencode", "goose", "qwen"])
-def name(request: pytest.FixtureRequest) -> str:
-    bin_of(request.param)
-    return str(request.param)
 
 
 def test_a_worker_reads_nothing_that_was_planted(name: str, checkout: Checkout, tmp_path: Path) -> None:
@@ -121,7 +110,7 @@ def test_a_file_that_mini_printed_is_no_verdict(checkout: Checkout) -> None:
 
 def test_aider_s_git_takes_no_folder_of_the_work_for_a_repository(tmp_path: Path) -> None:
     """aider starts git in the folder that it works in, with its key in the environment."""
-    checkout = place_in(tmp_path / "place")
+    checkout = checkout_in(tmp_path / "place")
     folder, mark = checkout.tree / "pkg", tmp_path / "mark"
     for part in ("objects", "refs"):
         (folder / part).mkdir(parents=True)

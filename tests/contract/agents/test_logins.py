@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.agents.logins import lent
+from interlock.agents.credentials import lent_login
 from interlock.ports import Cancelled, InfrastructureError
 
 _OLD = json.dumps({"tokens": {"refresh": "1", "access": "a1", "type": "oauth"}, "key": "own"})
@@ -27,7 +27,7 @@ def original(tmp_path: Path) -> Path:
 
 def lend(original: Path, left: str | None, meanwhile: str = "") -> str:
     copy = original.parent / "state" / "of" / "copy.json"  # whose folder is made
-    with lent(original, copy, threading.Event()):
+    with lent_login(original, copy, threading.Event()):
         assert copy.read_text() == _OLD
         copy.unlink() if left is None else copy.write_text(left)
         if meanwhile:
@@ -52,7 +52,7 @@ def test_what_is_no_login_never_comes_back(original: Path, left: str | None) -> 
 def test_what_is_no_file_never_comes_back(original: Path, put: Callable[[Path], None]) -> None:
     copy = original.parent / "copy.json"
     (original.parent / "other").write_text(_NEW)
-    with lent(original, copy, threading.Event()):
+    with lent_login(original, copy, threading.Event()):
         copy.unlink()
         put(copy)
     assert original.read_text() == _OLD
@@ -67,9 +67,9 @@ def test_one_attempt_at_a_time(original: Path) -> None:
     wanted = threading.Event()
     wanted.set()
     with (
-        lent(original, original.parent / "one", threading.Event()),
+        lent_login(original, original.parent / "one", threading.Event()),
         pytest.raises(Cancelled),
-        lent(original, original.parent / "two", wanted),
+        lent_login(original, original.parent / "two", wanted),
     ):
         pass
 
@@ -77,7 +77,7 @@ def test_one_attempt_at_a_time(original: Path) -> None:
 def test_nobody_logged_in_is_for_good(tmp_path: Path) -> None:
     with (
         pytest.raises(InfrastructureError, match="log in with the program") as error,
-        lent(tmp_path / "no" / "auth.json", tmp_path / "copy", threading.Event()),
+        lent_login(tmp_path / "no" / "auth.json", tmp_path / "copy", threading.Event()),
     ):
         pass
     assert error.value.permanent

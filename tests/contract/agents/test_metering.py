@@ -13,7 +13,7 @@ from tests.contract.cli_world import new_world, stage_of
 from tests.model_server.script import Step
 from tests.model_server.server import serving
 
-from interlock.agents.metering import Meter, OverBudget
+from interlock.agents.limits import Meter, OverBudget
 
 _PIPELINE = """\
 version: 1
@@ -64,6 +64,6 @@ def test_each_call_counts_once_whatever_the_chunks() -> None:
         meter = Meter(streamed, 18)
         for at in range(0, len(stream), size):
             meter(stream[at : at + size])
-        with pytest.raises(OverBudget, match="ended at 18 tokens: 18 were left") as raised:
+        with pytest.raises(OverBudget, match="stopped after 18 tokens: the limits allowed 18") as raised:
             meter(b'{"call": 3, "tokens": 1}\n')
         assert raised.value.tokens == 18

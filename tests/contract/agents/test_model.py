@@ -6,17 +6,15 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.agents.world import place_in
 from tests.contract.cli_world import new_world, stage_of
 from tests.model_server.script import Step
 from tests.model_server.server import ModelServer, serving
 
 from interlock.agents import adapters
-from interlock.agents.own.reading import NotReadable, Reader
+from interlock.agents.bundled.model import NotReadable, Reader
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec
 from interlock.gates.reviews.answers import AnswerRequirements, read, schema
@@ -40,17 +38,6 @@ SCENARIOS = {
     "hang": (Step("hang"),),
     "garbage": (Step("garbage"),),
 }
-
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[ModelServer]:
-    with serving(SCENARIOS) as server:
-        yield server
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Checkout:
-    return place_in(tmp_path / "place")
 
 
 @pytest.fixture(params=MODELS)
@@ -156,9 +143,9 @@ def test_a_reader_stays_in_its_tree(tmp_path: Path) -> None:
     (tree / "link").symlink_to(tmp_path / "secret")
     (tree / "out").symlink_to(tmp_path)
     reader = Reader(tree)
-    assert reader.listed() == ["bin", "link", "src/a.py"]
+    assert reader.files() == ["bin", "link", "src/a.py"]
     assert reader.lines("src/a.py", 2) == "2: two"
-    assert reader.found("two") == ["src/a.py:2: two"]
+    assert reader.search("two") == ["src/a.py:2: two"]
     for wrong in ("link", "out/secret", ".git/config", "../secret", "/etc/hostname", "bin", "none"):
         with pytest.raises(NotReadable):
             reader.lines(wrong)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.agents.world import KEYS, bin_of, place_in, work
+from tests.contract.agents.world import KEYS, bin_of, checkout_in, work
 from tests.model_server.script import Step
 from tests.model_server.server import ModelServer, serving
 
@@ -47,23 +46,6 @@ SCENARIOS = {
 }
 
 
-@pytest.fixture(scope="module")
-def model() -> Iterator[ModelServer]:
-    with serving(SCENARIOS) as server:
-        yield server
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Checkout:
-    return place_in(tmp_path / "place")
-
-
-@pytest.fixture(params=["codex", "claude", "aider", "mini", "gemini", "opencode", "goose", "qwen"])
-def name(request: pytest.FixtureRequest) -> str:
-    bin_of(request.param)
-    return str(request.param)
-
-
 def test_a_real_edit_and_tokens_to_the_digit(name: str, model: ModelServer, checkout: Checkout) -> None:
     before = model.tokens("edit")
     outcome = work(name, model.base, "edit", checkout)
@@ -78,7 +60,7 @@ def test_a_real_edit_and_tokens_to_the_digit(name: str, model: ModelServer, chec
 
 
 def test_a_price_makes_the_cost_known_where_the_program_tells_none(model: ModelServer, checkout: Checkout) -> None:
-    unknown = work("codex", model.base, "nothing", place_in(checkout.root / "other"))
+    unknown = work("codex", model.base, "nothing", checkout_in(checkout.root / "other"))
     assert unknown.usage.cost_usd is None
     used = work("codex", model.base, "nothing", checkout, price={"input": 2, "output": 10, "cached": 1}).usage
     assert used.tokens_in is not None
@@ -113,10 +95,10 @@ def test_a_failing_model(
 
 
 def test_the_time_that_the_provider_named_is_handed_on(model: ModelServer, tmp_path: Path) -> None:
-    told = work("codex", model.base, "used-up", place_in(tmp_path / "codex"))
+    told = work("codex", model.base, "used-up", checkout_in(tmp_path / "codex"))
     assert told.ended is Ended.RATE_LIMITED, told
     assert 0 < told.retry_at - _RESET <= 60
-    told = work("claude", model.base, "limit", place_in(tmp_path / "claude"))
+    told = work("claude", model.base, "limit", checkout_in(tmp_path / "claude"))
     assert 0 < told.retry_at - time.time() <= 300
 
 

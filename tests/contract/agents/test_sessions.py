@@ -14,7 +14,7 @@ from tests.contract.cli_world import new_world, stage_of
 from tests.model_server.script import Step
 from tests.model_server.server import serving
 
-from interlock.agents.sessions import Session, found, keep, kept, since
+from interlock.agents.sessions import Session, find_session, load_session, save_session, usage_since
 from interlock.core.events import Usage
 
 _PIPELINE = """\
@@ -67,18 +67,20 @@ def test_the_second_attempt_remembers_the_first_and_tokens_count_once(name: str,
 
 
 def test_a_session_that_is_gone_or_odd_is_none(tmp_path: Path) -> None:
-    path = keep(tmp_path / "session", Session("a-1", "projects/x/a-1.jsonl", "key sk-abcdef", Usage(5)), ("sk-abcdef",))
-    assert kept(path) == Session("a-1", "projects/x/a-1.jsonl", "key ***", Usage(5))
+    path = save_session(
+        tmp_path / "session", Session("a-1", "projects/x/a-1.jsonl", "key sk-abcdef", Usage(5)), ("sk-abcdef",)
+    )
+    assert load_session(path) == Session("a-1", "projects/x/a-1.jsonl", "key ***", Usage(5))
     for wrong in ({"version": 2}, {"file": "/etc/passwd"}, {"file": "../x"}, {"used": 5}, {"name": ""}):
         other = tmp_path / "other"
         other.write_text(json.dumps({**json.loads(path.read_text()), **wrong}))
-        assert kept(other) is None, wrong
-    assert kept(tmp_path / "none") is None
-    assert found(tmp_path, "{}", "../../etc/passwd", Usage()) is None
-    assert found(tmp_path, "*{}", "nothing", Usage()) is None
+        assert load_session(other) is None, wrong
+    assert load_session(tmp_path / "none") is None
+    assert find_session(tmp_path, "{}", "../../etc/passwd", Usage()) is None
+    assert find_session(tmp_path, "*{}", "nothing", Usage()) is None
 
 
 @given(st.integers(0, 10**9), st.integers(0, 10**9), st.none() | st.integers(0, 10**9))
 def test_what_was_used_since_is_never_less_than_nothing(now: int, before: int, cached: int | None) -> None:
-    used = since(Usage(now, 7, cached, 2.0), Usage(before, 3, 4, 0.5), frozenset({"tokens_in", "cost_usd"}))
+    used = usage_since(Usage(now, 7, cached, 2.0), Usage(before, 3, 4, 0.5), frozenset({"tokens_in", "cost_usd"}))
     assert used == Usage(max(0, now - before), 7, cached, 1.5)

@@ -55,7 +55,7 @@ def bin_of(name: str) -> str:
     return str(folder / "bin")
 
 
-def place_in(folder: Path) -> Checkout:
+def checkout_in(folder: Path) -> Checkout:
     checkout = Checkout(folder, folder / "tree", folder / "home", folder / "tmp")
     for one in (checkout.tree, checkout.home, checkout.tmp):
         one.mkdir(parents=True)

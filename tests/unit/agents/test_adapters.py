@@ -7,8 +7,8 @@ from pkgutil import iter_modules
 
 import pytest
 
-from interlock.agents import kinds
-from interlock.core.programs import ADAPTERS
+from interlock.agents import adapters, kinds
+from interlock.core.programs import ADAPTERS, PROGRAMS
 from interlock.pipelinefile import InvalidPipeline, load_pipeline
 
 
@@ -33,3 +33,10 @@ def _said(root: Path, use: str, line: str) -> str:
     except InvalidPipeline as error:
         return str(error)
     return ""
+
+
+_OTHERS = {"acp", "command", "model", "scripted"}  # which drive no program of their own
+
+
+def test_a_row_for_each_adapter_and_an_adapter_for_each_row() -> None:
+    assert {one.name for one in PROGRAMS} | _OTHERS == set(adapters({}))

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from interlock.agents.resets import named
+from interlock.agents.resets import reset_time
 
 NOW = datetime(2026, 3, 4, 22, 30, tzinfo=UTC).timestamp()  # a Wednesday
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
@@ -50,7 +50,7 @@ def here_is_utc(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_span(words: str, after: float) -> None:
-    assert named(words, NOW) == pytest.approx(max(0.0, NOW + after))
+    assert reset_time(words, NOW) == pytest.approx(max(0.0, NOW + after))
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def test_a_span(words: str, after: float) -> None:
     ],
 )
 def test_a_time(words: str, when: float) -> None:
-    assert named(words, NOW) == when
+    assert reset_time(words, NOW) == when
 
 
 def test_a_zone_that_nobody_knows_is_local() -> None:
-    assert named("resets 3am (Mars/Olympus)", NOW) == at(2026, 3, 5, 3)
+    assert reset_time("resets 3am (Mars/Olympus)", NOW) == at(2026, 3, 5, 3)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from interlock.agents.advising import Access, advice, telling
-from interlock.agents.trouble import Cause
+from interlock.agents.failures import Access, Cause, advice, failure_message
 from interlock.cli.lines import Story
 from interlock.cli.words import clock
 from interlock.core.events import (
@@ -58,7 +57,7 @@ def test_what_to_do_is_whole_however_much_the_program_said() -> None:
     for access in (Access("codex", {"CODEX_API_KEY": "x", "OPENAI_API_KEY": "y"}), Access("x", {}, (), "http://a:1")):
         for cause in set(Cause) - {Cause.OTHER}:
             wanted = advice(cause, access)
-            why = f"out of budget: {telling('opencode', wanted, 'word ' * 300)}"
+            why = f"out of budget: {failure_message('opencode', wanted, 'word ' * 300)}"
             story = Story(Pipeline("p", (Stage("code"),)))
             assert wanted in _failed(story, 1, "", AttemptErrored(AttemptId("code", 1, 1), why, 0.0))
             paused = story.line(Recorded(9, 0.0, Paused("code", PauseReason.INFRASTRUCTURE, why)))

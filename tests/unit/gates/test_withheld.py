@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.agents.logins import lent
+from interlock.agents.credentials import lent_login
 from interlock.gates.locks import Slots, held
 from interlock.ports import Cancelled, Permit
 
@@ -40,8 +40,8 @@ def test_a_login_that_another_one_has_is_not_waited_for(tmp_path: Path) -> None:
     login.write_text("{}")
     permit.withhold()
     with (
-        lent(login, tmp_path / "one", threading.Event()),
+        lent_login(login, tmp_path / "one", threading.Event()),
         pytest.raises(Cancelled),
-        lent(login, tmp_path / "two", permit),
+        lent_login(login, tmp_path / "two", permit),
     ):
         pytest.fail("it began")

@@ -1,1 +1,1 @@
-"""Kinds of agents, one module each, named like what `use:` says."""
+"""Kinds of agents: one module each, with the name that `use:` gives."""

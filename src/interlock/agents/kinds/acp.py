@@ -1,4 +1,4 @@
-"""Any agent that speaks the Agent Client Protocol: `run` starts it. What is driven is our own client."""
+"""Any agent that speaks the Agent Client Protocol. The agent's `run` is the command that our client starts it with."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from interlock.agents.checking import SERVER
+from interlock.agents.bundled.results import read_result, start_bundled
+from interlock.agents.check_server import SERVER
 from interlock.agents.driven import AttemptRequest, Driven, Kind, Start
-from interlock.agents.own.result import read_result, started
 from interlock.core.pipeline import AgentSpec
-from interlock.core.programs import obeyed
 from interlock.ports import Agent, Brief, Cancel, Checkout, Ended, Outcome
 
-_NO_MENTIONS = {"CLAUDE_CODE_DISABLE_FILE_MENTIONS": "1"}  # with claude `@path` in what it is told would read a file
+_NO_MENTIONS = {"CLAUDE_CODE_DISABLE_FILE_MENTIONS": "1"}  # else `@path` in a prompt makes claude read that file
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
@@ -33,25 +32,23 @@ class Acp:
         if not words or shutil.which(words[0], path=brief.env.get("PATH", "")) is None:
             message = f"{words[0] if words else spec.name}: not found: install it, or correct the agent's `run`"
             return Outcome(Ended.UNAVAILABLE, message, permanent=True)
-        kind = Kind(
-            sys.executable, partial(_start, words), read_result, label=words[0], obeys=obeyed("acp"), checks=True
-        )
+        kind = Kind(sys.executable, partial(_start, words), read_result, label=words[0], checks=True)
         return Driven(kind, self._environ).work(spec, brief, checkout, cancel)
 
 
-def _start(words: tuple[str, ...], asked: AttemptRequest) -> Start:
-    scope, root = asked.brief.scope, asked.tree.resolve()
-    artifacts = asked.brief.env.get("ARTIFACTS", "")
+def _start(words: tuple[str, ...], request: AttemptRequest) -> Start:
+    scope, root = request.brief.scope, request.tree.resolve()
+    artifacts = request.brief.env.get("ARTIFACTS", "")
     config = {
         "command": words,
-        "text": asked.text,
-        "servers": [{"name": SERVER, "command": asked.check.program}] if asked.check is not None else [],
-        "cwd": str(asked.tree / asked.brief.dir),
-        "tree": str(asked.tree),
+        "text": request.text,
+        "servers": [{"name": SERVER, "command": request.check.program}] if request.check is not None else [],
+        "cwd": str(request.tree / request.brief.dir),
+        "tree": str(request.tree),
         "writes": scope.writes,
         "authors": scope.authors,
         "protect": scope.protect,
         "documents": str(Path(artifacts).resolve().relative_to(root)) if artifacts else "",
-        "reviews": asked.reviews,
+        "reviews": request.reviews,
     }
-    return started("acp", config, _NO_MENTIONS)
+    return start_bundled("acp", config, _NO_MENTIONS)

@@ -1,99 +1,98 @@
-"""Claude Code: `claude -p` with a stream of JSON. It succeeded where its `result` says `is_error: false`."""
+"""Claude Code: `claude -p` with a JSON stream. It succeeded if its `result` has `is_error: false`."""
 
 from __future__ import annotations
 
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import inf
 from pathlib import Path
 
-from interlock.agents.checking import SERVER, TOOL, Check
+from interlock.agents.check_server import SERVER, TOOL, Check
+from interlock.agents.credentials import write_private
 from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
-from interlock.agents.keys import private
-from interlock.agents.logs import Event, count, events, inner, late_events, text
-from interlock.agents.patience import FAR_S, number
+from interlock.agents.logs import Event, count, events, inner, last_events, number, text, tool_call, tool_output
+from interlock.agents.retries import RETRY_WAIT_MAX_S
 from interlock.agents.sessions import Session
 from interlock.core.events import Usage
 from interlock.ports import Agent
 
 _QUIET = (
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_AUTOUPDATER", "DISABLE_TELEMETRY", "DISABLE_ERROR_REPORTING",
-    "CLAUDE_CODE_DISABLE_FILE_MENTIONS",  # `@path` in the brief, or in the work that it shows, reads no file
+    "CLAUDE_CODE_DISABLE_FILE_MENTIONS",  # else `@path` in the brief reads a file
 )  # fmt: skip
 _KEY, _TOKEN = "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"
-_AGAIN = "api_retry"  # a call of the model that failed, and that it tries again
-_FOR_GOOD = (401, 403)
-_OWN = "<synthetic>"  # what it says in the place of a model
+_AGAIN = "api_retry"  # a failed call of the model that it retries
+_PERMANENT = (401, 403)
+_OWN = "<synthetic>"  # the model of a message that it wrote by itself
 _ALWAYS = ("-p", "--output-format", "stream-json", "--verbose", "--strict-mcp-config", "--setting-sources=")
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    login = (".claude/.credentials.json", ".credentials.json")
     kind = Kind(
-        "claude", _start, _read, login, "CLAUDE_CONFIG_DIR",
-        sessions="projects/*/{}.jsonl", resume=_resume, cumulative=frozenset({"cost_usd"}), streamed=_streamed,
-        checks=True, of_no_use=_of_no_use,
+        "claude", _start, _read, login_file=".credentials.json",
+        sessions="projects/*/{}.jsonl", resume=_resume, cumulative=frozenset({"cost_usd"}), call_tokens=_call_tokens,
+        checks=True, give_up_reason=_give_up_reason,
     )  # fmt: skip
     return Driven(kind, environ)
 
 
-def _resume(asked: AttemptRequest, session: Session) -> None:
-    """It looks for a session by the folder that it is started in."""
-    project = re.sub(r"[^A-Za-z0-9]", "-", str((asked.tree / asked.brief.dir).resolve()))
-    path = asked.state / "projects" / project / f"{session.name}.jsonl"
+def _resume(request: AttemptRequest, session: Session) -> None:
+    """It finds a session by the folder that it is started in."""
+    project = re.sub(r"[^A-Za-z0-9]", "-", str((request.tree / request.brief.dir).resolve()))
+    path = request.state / "projects" / project / f"{session.name}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(session.content, encoding="utf-8")
 
 
-def _start(asked: AttemptRequest) -> Start:
-    may = ("--tools", "Read,Grep,Glob", "--permission-mode", "dontAsk")
-    if not asked.reviews:
-        tools = f"Bash,mcp__{SERVER}__{TOOL}" if asked.check is not None else "Bash"
-        may = ("--permission-mode", "acceptEdits", "--allowedTools", tools)
-    model = ("--model", asked.brief.model) if asked.brief.model else ()
-    env = {"CLAUDE_CONFIG_DIR": str(asked.state), "CLAUDE_CODE_MAX_RETRIES": "3", **dict.fromkeys(_QUIET, "1")}
-    if asked.endpoint:
-        env["ANTHROPIC_BASE_URL"] = asked.endpoint
+def _start(request: AttemptRequest) -> Start:
+    mode = ("--tools", "Read,Grep,Glob", "--permission-mode", "dontAsk")
+    if not request.reviews:
+        tools = f"Bash,mcp__{SERVER}__{TOOL}" if request.check is not None else "Bash"
+        mode = ("--permission-mode", "acceptEdits", "--allowedTools", tools)
+    model = ("--model", request.brief.model) if request.brief.model else ()
+    env = {"CLAUDE_CONFIG_DIR": str(request.state), "CLAUDE_CODE_MAX_RETRIES": "3", **dict.fromkeys(_QUIET, "1")}
+    if request.endpoint:
+        env["ANTHROPIC_BASE_URL"] = request.endpoint
     servers: tuple[str, ...] = ()
-    if asked.check is not None:
-        servers = ("--mcp-config", str(_servers(asked, asked.check)))
-        env["MCP_TOOL_TIMEOUT"] = str(asked.check.timeout_s * 1000)
-    left = asked.brief.remaining.cost_usd
-    budget = ("--max-budget-usd", f"{left:.4f}") if left < inf else ()
-    session = ("--resume", asked.session.name) if asked.session is not None else ()
-    settings, hidden = _key(asked)
-    arguments = (*_ALWAYS, *settings, *may, *servers, *model, *budget, *session)
-    return Start(arguments, env, asked.text.encode(), hidden)
+    if request.check is not None:
+        servers = ("--mcp-config", str(_servers(request, request.check)))
+        env["MCP_TOOL_TIMEOUT"] = str(request.check.timeout_s * 1000)
+    remaining = request.brief.remaining.cost_usd
+    budget = ("--max-budget-usd", f"{remaining:.4f}") if remaining < inf else ()
+    session = ("--resume", request.session.name) if request.session is not None else ()
+    settings, hidden = _key(request)
+    arguments = (*_ALWAYS, *settings, *mode, *servers, *model, *budget, *session)
+    return Start(arguments, env, request.text.encode(), hidden)
 
 
-def _key(asked: AttemptRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """It asks a helper for its key, or takes a token for a login, so that the commands which it starts have neither in
-    their environment. Where it has both, it takes the key."""
-    if _KEY in asked.keys:
-        helper = shlex.join(("cat", str(private(asked.state / "key", asked.keys[_KEY]))))
+def _key(request: AttemptRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """It gets its key from a helper command, or its token from a login file, so that neither is in the environment of
+    the commands that it starts. If it has both, it uses the key."""
+    if _KEY in request.keys:
+        helper = shlex.join(("cat", str(write_private(request.state / "key", request.keys[_KEY]))))
         return ("--settings", json.dumps({"apiKeyHelper": helper})), (_KEY, _TOKEN)
-    if _TOKEN in asked.keys and not asked.login:
+    if _TOKEN in request.keys and not request.login:
         login = {
-            "accessToken": asked.keys[_TOKEN],
+            "accessToken": request.keys[_TOKEN],
             "refreshToken": None,
             "expiresAt": None,
             "scopes": ["user:inference"],
         }
-        private(asked.state / ".credentials.json", json.dumps({"claudeAiOauth": login}))
+        write_private(request.state / ".credentials.json", json.dumps({"claudeAiOauth": login}))
         return (), (_TOKEN,)
     return (), ()
 
 
-def _servers(asked: AttemptRequest, check: Check) -> Path:
-    path = asked.state / "servers.json"
+def _servers(request: AttemptRequest, check: Check) -> Path:
+    path = request.state / "servers.json"
     path.write_text(json.dumps({"mcpServers": {SERVER: {"command": check.program}}}), encoding="utf-8")
     return path
 
 
-def _read(asked: AttemptRequest, log: Path) -> AgentReport:
+def _read(request: AttemptRequest, log: Path) -> AgentReport:
     result: Event = {}
     limited = 0.0
     refused, model, session, retries, begun = False, "", "", 0, False
@@ -112,46 +111,46 @@ def _read(asked: AttemptRequest, log: Path) -> AgentReport:
             limited = _reset(inner(event, "rate_limit_info")) or limited
     if not result:
         return AgentReport(model=model, session=session, retries=retries, begun=begun)
-    return replace(_told(result, limited, refused, model), retries=retries, begun=begun)
+    return replace(_report(result, limited, refused, model), retries=retries, begun=begun)
 
 
-def _of_no_use(asked: AttemptRequest, log: Path) -> str:
-    """It tries a bad key again, and waits for as long as a limit said."""
+def _give_up_reason(request: AttemptRequest, log: Path) -> str:
+    """It retries even with a bad key, and waits for as long as a limit tells it to."""
     last: Event = {}
-    for event in late_events(log):
+    for event in last_events(log):
         last = event
     if text(last, "subtype") != _AGAIN:
         return ""
     status = count(last, "error_status") or 0
-    far = number(last, "retry_delay_ms") > FAR_S * 1000
-    return f"API Error: {status} {text(last, 'error')}" if status in _FOR_GOOD or far else ""
+    far = number(last, "retry_delay_ms") > RETRY_WAIT_MAX_S * 1000
+    return f"API Error: {status} {text(last, 'error')}" if status in _PERMANENT or far else ""
 
 
-def _told(result: Event, limited: float, refused: bool, model: str) -> AgentReport:
+def _report(result: Event, limited: float, refused: bool, model: str) -> AgentReport:
     refused = refused or text(result, "stop_reason") == "refusal"
     done = result.get("is_error") is False
-    said = text(result, "result")
+    answer = text(result, "result")
     used = inner(result, "usage")
     cached = count(used, "cache_read_input_tokens")
     tokens_in = count(used, "input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
     cost = result.get("total_cost_usd")
-    spent = float(cost) if isinstance(cost, int | float) and cost > 0 else None
+    cost_usd = float(cost) if isinstance(cost, int | float) and cost > 0 else None
     return AgentReport(
         done=done or refused,
         refused=refused,
-        message=said,
-        trouble="" if done else said or text(result, "subtype"),
+        message=answer,
+        error="" if done else answer or text(result, "subtype"),
         status=count(result, "api_error_status") or 0,
         retry_at=limited,
         over_budget=text(result, "subtype") == "error_max_budget_usd",
-        usage=Usage(tokens_in, count(used, "output_tokens"), cached, spent),
+        usage=Usage(tokens_in, count(used, "output_tokens"), cached, cost_usd),
         model=model,
         session=text(result, "session_id"),
     )
 
 
-def _streamed(event: Event) -> tuple[str, int] | None:
-    """What is said of output in the middle of an answer is partial: the end counts it in full."""
+def _call_tokens(event: Event) -> tuple[str, int] | None:
+    """In the middle of an answer the output tokens are partial; its last event has the full count."""
     message = inner(event, "message")
     if text(event, "type") != "assistant" or not text(message, "id"):
         return None
@@ -161,3 +160,36 @@ def _streamed(event: Event) -> tuple[str, int] | None:
 
 def _reset(limit: Event) -> float:
     return float(count(limit, "resetsAt") or 0) if text(limit, "status") == "rejected" else 0.0
+
+
+def render(event: Event) -> Iterator[str]:
+    """The event as lines for people."""
+    match text(event, "type"):
+        case "system" if text(event, "subtype") == "init":
+            yield f"model {text(event, 'model')}"
+        case "assistant" | "user":
+            content = inner(event, "message").get("content")
+            for part in content if isinstance(content, list) else ():
+                yield from _rendered_part(part) if isinstance(part, dict) else ()
+        case "result":
+            error = f": {text(event, 'result')}" if event.get("is_error") else ""
+            yield f"ended: {text(event, 'subtype')}{error}"
+        case _:
+            return
+
+
+def _rendered_part(part: Event) -> Iterator[str]:
+    match text(part, "type"):
+        case "text":
+            yield text(part, "text")
+        case "tool_use":
+            given = inner(part, "input")
+            named = next((text(given, key) for key in ("command", "file_path", "path", "pattern") if key in given), "")
+            yield tool_call(text(part, "name"), named or (json.dumps(given, ensure_ascii=False) if given else ""))
+        case "tool_result":
+            content = part.get("content")
+            parts = content if isinstance(content, list) else ()
+            texts = [text(one, "text") for one in parts if isinstance(one, dict)]
+            yield from tool_output(content if isinstance(content, str) else "\n".join(texts))
+        case _:
+            return

@@ -1,4 +1,4 @@
-"""Any program as an agent: the brief on standard input and as a file, the work in its current folder."""
+"""Any program as an agent: it gets the brief on standard input and as a file, and works in its current folder."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
 
 
 class CommandAgent:
-    """Implements ports.Agent. Also does the work of stages that are a script: their command is the agent's."""
+    """Implements ports.Agent. It also does stages that are a script: their command is the agent's."""
 
     def work(self, spec: AgentSpec, brief: Brief, checkout: Checkout, cancel: Cancel) -> Outcome:
         if spec.command is None:
-            message = f"agent {spec.name}: `use: command` has no `run`: say which program it is"
+            message = f"agent {spec.name}: `use: command` needs a `run`: the command of the program"
             return Outcome(Ended.UNAVAILABLE, message, permanent=True)
         return run_program(spec.command.words, brief, checkout, cancel)

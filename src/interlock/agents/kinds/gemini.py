@@ -1,4 +1,4 @@
-"""Gemini CLI: `gemini -o stream-json`. It succeeded where its `result` says `success` and its exit code is 0."""
+"""Gemini CLI: `gemini -o stream-json`. It succeeded if its `result` says `success` and its exit code is 0."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from interlock.agents.checking import SERVER, TOOL, Check
+from interlock.agents.check_server import SERVER, TOOL, Check
 from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
+from interlock.agents.isolation import without_mentions
 from interlock.agents.logs import Event, count, events, inner, text
-from interlock.agents.mentions import without_mentions
 from interlock.core.events import Usage
-from interlock.core.programs import obeyed
 from interlock.ports import Agent
 
-_AGAIN = re.compile(rb"^Attempt \d+ failed")  # of a call of the model that it tries again
+_AGAIN = re.compile(rb"^Attempt \d+ failed")  # a failed call of the model that it retries
 _KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 _SETTINGS = {
     "privacy": {"usageStatisticsEnabled": False},
@@ -27,37 +26,36 @@ _SETTINGS = {
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    obeys = obeyed("gemini")
-    return Driven(Kind("gemini", _start, _read, stays=True, obeys=obeys, checks=True), environ)
+    return Driven(Kind("gemini", _start, _read, session_in_state=True, checks=True), environ)
 
 
-def _start(asked: AttemptRequest) -> Start:
-    home = asked.state / "home"
+def _start(request: AttemptRequest) -> Start:
+    home = request.state / "home"
     (home / ".gemini").mkdir(parents=True, exist_ok=True)
-    settings = _settings(asked) | (_servers(asked.check) if asked.check is not None else {})
+    settings = _settings(request) | (_servers(request.check) if request.check is not None else {})
     (home / ".gemini" / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
-    _bounded(asked.tree.parent)
+    _add_empty_env(request.tree.parent)
     env = {"GEMINI_CLI_HOME": str(home), "GEMINI_CLI_NO_RELAUNCH": "true", "GEMINI_TELEMETRY_ENABLED": "false"}
     env["HOME"] = str(home)
-    if asked.endpoint:
-        env["GOOGLE_GEMINI_BASE_URL"] = asked.endpoint
-    model = ("-m", asked.brief.model) if asked.brief.model else ()
-    mode = "plan" if asked.reviews else "yolo"
-    session = ("--resume", asked.session.name) if asked.session is not None else ()
+    if request.endpoint:
+        env["GOOGLE_GEMINI_BASE_URL"] = request.endpoint
+    model = ("-m", request.brief.model) if request.brief.model else ()
+    mode = "plan" if request.reviews else "yolo"
+    session = ("--resume", request.session.name) if request.session is not None else ()
     arguments = (*model, "-o", "stream-json", "--skip-trust", "--approval-mode", mode, *session)
-    return Start(arguments, env, without_mentions(asked.text).encode())
+    return Start(arguments, env, without_mentions(request.text).encode())
 
 
 def _servers(check: Check) -> dict[str, object]:
-    """It asks a person before each call of a server that it does not trust."""
+    """Without `trust` it asks a person before each call of the server."""
     own = {"command": check.program, "timeout": check.timeout_s * 1000, "trust": True, "includeTools": [TOOL]}
     return {"mcpServers": {SERVER: own}}
 
 
-def _settings(asked: AttemptRequest) -> dict[str, object]:
-    """Its commands see what the brief lets it see, but for its own keys."""
-    keys = {*_KEYS, *asked.keys}
-    redaction = {"enabled": True, "blocked": sorted(keys), "allowed": sorted(asked.brief.env.keys() - keys)}
+def _settings(request: AttemptRequest) -> dict[str, object]:
+    """Its commands see the environment of the brief without its own keys."""
+    keys = {*_KEYS, *request.keys}
+    redaction = {"enabled": True, "blocked": sorted(keys), "allowed": sorted(request.brief.env.keys() - keys)}
     security = {
         "auth": {"selectedType": "gemini-api-key"},
         "folderTrust": {"enabled": False},
@@ -66,14 +64,14 @@ def _settings(asked: AttemptRequest) -> dict[str, object]:
     return {**_SETTINGS, "security": security}
 
 
-def _bounded(folder: Path) -> None:
-    """It looks for a `.env` in each folder above, and takes the first one."""
+def _add_empty_env(folder: Path) -> None:
+    """It reads the first `.env` in the folders above: so it finds an empty one before any of the user's."""
     (folder / ".gemini").mkdir(exist_ok=True)
     (folder / ".gemini" / ".env").touch()
 
 
-def _read(asked: AttemptRequest, log: Path) -> AgentReport:
-    said: list[str] = []
+def _read(request: AttemptRequest, log: Path) -> AgentReport:
+    answer: list[str] = []
     result: Event = {}
     errors, session, model, begun = "", "", "", False
     for event in events(log):
@@ -81,9 +79,9 @@ def _read(asked: AttemptRequest, log: Path) -> AgentReport:
             case "init":
                 session, model = text(event, "session_id"), text(event, "model")
             case "message" if text(event, "role") == "assistant":
-                said.append(text(event, "content"))
+                answer.append(text(event, "content"))
             case "tool_use":
-                said.clear()
+                answer.clear()
                 begun = True
             case "error":
                 errors = text(event, "message")
@@ -95,8 +93,8 @@ def _read(asked: AttemptRequest, log: Path) -> AgentReport:
     stats = inner(result, "stats")
     return AgentReport(
         done,
-        message="".join(said),
-        trouble="" if done else text(inner(result, "error"), "message") or errors,
+        message="".join(answer),
+        error="" if done else text(inner(result, "error"), "message") or errors,
         usage=Usage(count(stats, "input_tokens"), count(stats, "output_tokens"), count(stats, "cached")),
         model=model,
         session=session,
@@ -106,7 +104,7 @@ def _read(asked: AttemptRequest, log: Path) -> AgentReport:
 
 
 def _retries(log: Path) -> int:
-    """It tells people of them, and not its events."""
+    """It prints them as text, not as events."""
     with suppress(OSError), log.open("rb") as file:
         return sum(1 for line in file if _AGAIN.match(line))
     return 0

@@ -1,5 +1,5 @@
-"""goose: `goose run --output-format stream-json`. Its exit code is always 0: it succeeded where it told how many
-tokens it used in all, and no error."""
+"""goose: `goose run --output-format stream-json`. Its exit code is always 0: it succeeded if it printed its total
+tokens and no error."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import cast
 
+from interlock.agents.credentials import write_private
 from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
-from interlock.agents.keys import private
-from interlock.agents.logs import Event, count, events, inner, late_events, tail, text
-from interlock.agents.patience import of_no_use
+from interlock.agents.logs import Event, count, events, inner, last_events, tail, text
+from interlock.agents.retries import give_up_reason
 from interlock.core.events import Usage
-from interlock.core.programs import obeyed
 from interlock.ports import Agent
 
-# What it says itself at the end of its turn, as if it were an answer.
+# Its own texts at the end of a turn, which look like an answer.
 _OWN = (
     "Ran into this error",
     "Network error",
@@ -32,30 +31,37 @@ _FAILURE = re.compile(r"Provider request failed with (status: [^\n]{0,500})")
 _AGAIN = '"message":"Request failed, retrying ('  # in its own log
 _SESSION = "interlock"
 _SUMS = frozenset({"tokens_in", "tokens_out"})
-_TURNS_MAX = "200"  # the stage's timeout is what bounds it
+_TURNS_MAX = "200"  # the stage's timeout is the real bound
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    obeys = obeyed("goose")
-    kind = Kind("goose", _start, _read, stays=True, cumulative=_SUMS, of_no_use=_of_no_use, obeys=obeys, checks=True)
+    kind = Kind(
+        "goose",
+        _start,
+        _read,
+        session_in_state=True,
+        cumulative=_SUMS,
+        give_up_reason=_give_up_reason,
+        checks=True,
+    )
     return Driven(kind, environ)
 
 
-def _start(asked: AttemptRequest) -> Start:
-    provider, slash, model = asked.brief.model.partition("/")
+def _start(request: AttemptRequest) -> Start:
+    provider, slash, model = request.brief.model.partition("/")
     env = {
-        "GOOSE_PATH_ROOT": str(asked.state),
+        "GOOSE_PATH_ROOT": str(request.state),
         "GOOSE_MODE": "auto",
         "GOOSE_DISABLE_KEYRING": "1",
         "GOOSE_TELEMETRY_ENABLED": "false",
-        "CONTEXT_FILE_NAMES": "[]",  # the brief has the instructions
+        "CONTEXT_FILE_NAMES": "[]",  # instructions are in the brief
         "GOOSE_DISABLE_SESSION_NAMING": "true",
-        "GOOSE_PROVIDER": provider if slash else asked.brief.env.get("GOOSE_PROVIDER", "openai"),
+        "GOOSE_PROVIDER": provider if slash else request.brief.env.get("GOOSE_PROVIDER", "openai"),
     }
-    if asked.brief.model:
+    if request.brief.model:
         env["GOOSE_MODEL"] = model or provider
-    if asked.endpoint:
-        env |= {"OPENAI_HOST": asked.endpoint, "ANTHROPIC_HOST": asked.endpoint}
+    if request.endpoint:
+        env |= {"OPENAI_HOST": request.endpoint, "ANTHROPIC_HOST": request.endpoint}
     arguments: tuple[str, ...] = (
         "run",
         "--output-format",
@@ -64,18 +70,18 @@ def _start(asked: AttemptRequest) -> Start:
         "--with-builtin",
         "developer",
     )
-    if asked.check is not None:  # it takes blanks and quotes apart in its own way: from the checkout the path has none
-        program = os.path.relpath(Path(asked.check.program).resolve(), (asked.tree / asked.brief.dir).resolve())
+    if request.check is not None:  # it splits at spaces and quotes; a relative path has none
+        program = os.path.relpath(Path(request.check.program).resolve(), (request.tree / request.brief.dir).resolve())
         arguments = (*arguments, "--with-extension", program)
-    again = ("--resume",) if asked.session is not None else ()
+    again = ("--resume",) if request.session is not None else ()
     arguments = (*arguments, "--name", _SESSION, *again, "--max-turns", _TURNS_MAX, "-i", "-")
-    if asked.keys:  # where it looks for what its environment does not hold
-        private(asked.state / "config" / "secrets.yaml", json.dumps(dict(asked.keys)))
-    return Start(arguments, env, asked.text.encode(), asked.keys)
+    if request.keys:  # it looks there for what is not in its environment
+        write_private(request.state / "config" / "secrets.yaml", json.dumps(dict(request.keys)))
+    return Start(arguments, env, request.text.encode(), request.keys)
 
 
-def _read(asked: AttemptRequest, log: Path) -> AgentReport:
-    said: list[str] = []
+def _read(request: AttemptRequest, log: Path) -> AgentReport:
+    answer: list[str] = []
     newest, errors, begun = "", "", False
     last: Event = {}
     for event in events(log):
@@ -83,40 +89,40 @@ def _read(asked: AttemptRequest, log: Path) -> AgentReport:
             case "message":
                 message = inner(event, "message")
                 if text(message, "id") != newest or not _words(message):
-                    said.clear()  # a message comes in parts that have its id
+                    answer.clear()  # the parts of a message have the same id
                 newest = text(message, "id")
-                said.append(_words(message))
-                begun = begun or text(message, "role") == "user"  # a tool has answered
+                answer.append(_words(message))
+                begun = begun or text(message, "role") == "user"  # the result of a tool
                 errors = _out_of_credit(message) or errors
             case "error":
-                errors = text(event, "error") or text(event, "message") or "it told of an error"
+                errors = text(event, "error") or text(event, "message") or "it reported an error without a text"
             case "complete":
                 last = event
             case _:
                 pass
-    words = "".join(said)
-    own = words if not newest and words.startswith(_OWN) else ""  # and not the model's, which has an id
-    done = bool(count(last, "total_tokens")) and not errors and not own and _is_whole(asked)
+    words = "".join(answer)
+    own = words if not newest and words.startswith(_OWN) else ""  # a text of the model would have an id
+    done = bool(count(last, "total_tokens")) and not errors and not own and _is_whole(request)
     if not done and not errors:
-        errors = own or (f"the stream ended early: {words}" if last else _in_its_log(asked, log))
-    retries = tail(_own_log(asked)).count(_AGAIN)
-    told = Usage(count(last, "input_tokens"), count(last, "output_tokens"))
-    usage = told if last else _in_its_session(asked)
+        errors = own or (f"the stream ended early: {words}" if last else _last_error(request, log))
+    retries = tail(_own_log(request)).count(_AGAIN)
+    printed = Usage(count(last, "input_tokens"), count(last, "output_tokens"))
+    usage = printed if last else _session_usage(request)
     return AgentReport(
-        done, message=words, trouble="" if done else errors, usage=usage, session=_SESSION, begun=begun, retries=retries
+        done, message=words, error="" if done else errors, usage=usage, session=_SESSION, begun=begun, retries=retries
     )
 
 
-def _is_whole(asked: AttemptRequest) -> bool:
-    """Whether its last call was answered to the end, where its own log of calls says so: it takes what it got by then
-    for all, and tells the tokens of the calls before."""
-    path = asked.state / "state" / "logs" / "llm_request.0.jsonl"
-    return not path.is_file() or any(inner(event, "usage") for event in late_events(path))
+def _is_whole(request: AttemptRequest) -> bool:
+    """Whether its own log of calls says that the last answer was complete. goose takes a partial answer for a whole
+    one, and prints the tokens of the calls before."""
+    path = request.state / "state" / "logs" / "llm_request.0.jsonl"
+    return not path.is_file() or any(inner(event, "usage") for event in last_events(path))
 
 
-def _in_its_session(asked: AttemptRequest) -> Usage:
-    """What it noted there by now: one that was ended tells none."""
-    path = asked.state / "data" / "sessions" / "sessions.db"
+def _session_usage(request: AttemptRequest) -> Usage:
+    """The usage in its session database: a program that was stopped does not print it."""
+    path = request.state / "data" / "sessions" / "sessions.db"
     query = "select accumulated_input_tokens, accumulated_output_tokens from sessions where name = ?"
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as sessions:
@@ -126,23 +132,23 @@ def _in_its_session(asked: AttemptRequest) -> Usage:
     return Usage(*(number if isinstance(number, int) else None for number in used))
 
 
-def _of_no_use(asked: AttemptRequest, log: Path) -> str:
-    """It waits for a quota without a word, for as long as it is told to."""
-    error = _in_its_log(asked, log)
-    return of_no_use([error] if error else [], _own_log(asked))
+def _give_up_reason(request: AttemptRequest, log: Path) -> str:
+    """It waits silently for a quota, for as long as the provider tells it to."""
+    error = _last_error(request, log)
+    return give_up_reason([error] if error else [], _own_log(request))
 
 
-def _in_its_log(asked: AttemptRequest, log: Path) -> str:
-    """The last error in the log that it keeps, unless it went on: it tells of none while it waits to try again."""
-    own = _own_log(asked)
+def _last_error(request: AttemptRequest, log: Path) -> str:
+    """The last error in its own log, unless it went on after that: it prints none while it waits to retry."""
+    own = _own_log(request)
     found = _FAILURE.findall(tail(own)) if _written(log) <= _written(own) else []
     return found[-1] if found else ""
 
 
-def _own_log(asked: AttemptRequest) -> Path:
-    """The newest that it keeps, or one that is not there."""
-    logs = sorted((asked.state / "state" / "logs" / "cli").glob("*/*.log"))
-    return logs[-1] if logs else asked.state / "none.log"
+def _own_log(request: AttemptRequest) -> Path:
+    """Its newest log, or a path that does not exist."""
+    logs = sorted((request.state / "state" / "logs" / "cli").glob("*/*.log"))
+    return logs[-1] if logs else request.state / "none.log"
 
 
 def _written(path: Path) -> float:

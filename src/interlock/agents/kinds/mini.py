@@ -1,4 +1,4 @@
-"""mini-swe-agent: `mini` with one task. It succeeded where its trajectory ends as `Submitted`."""
+"""mini-swe-agent: `mini` with one task. It succeeded if its trajectory ends with `Submitted`."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ _CONFIGURATION = "lib/python3.{}/site-packages/minisweagent/config/mini.yaml"
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    return Driven(Kind("mini", _start, _read, silent_s=_SILENT_S), environ)
+    return Driven(Kind("mini", _start, _read, quiet_s=_SILENT_S), environ)
 
 
-def _start(asked: AttemptRequest) -> Start:
+def _start(request: AttemptRequest) -> Start:
     env = {
         "MSWEA_CONFIGURED": "true",
         "MSWEA_SILENT_STARTUP": "1",
         "MSWEA_COST_TRACKING": "ignore_errors",
-        "MSWEA_GLOBAL_CONFIG_DIR": str(asked.state),
+        "MSWEA_GLOBAL_CONFIG_DIR": str(request.state),
         "MSWEA_MODEL_RETRY_STOP_AFTER_ATTEMPT": "2",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     }
-    if asked.endpoint:
-        env |= {"OPENAI_API_BASE": f"{asked.endpoint}/v1", "ANTHROPIC_API_BASE": asked.endpoint}
-    model = ("-m", asked.brief.model) if asked.brief.model else ()
-    trajectory = ("-o", str(asked.state / "trajectory.json"))
-    arguments = (*_without_keys(asked), *model, "-y", "--exit-immediately", "-l", "0", *trajectory)
-    return Start((*arguments, "-t", _task(asked)), env)
+    if request.endpoint:
+        env |= {"OPENAI_API_BASE": f"{request.endpoint}/v1", "ANTHROPIC_API_BASE": request.endpoint}
+    model = ("-m", request.brief.model) if request.brief.model else ()
+    trajectory = ("-o", str(request.state / "trajectory.json"))
+    arguments = (*_without_keys(request), *model, "-y", "--exit-immediately", "-l", "0", *trajectory)
+    return Start((*arguments, "-t", _task(request)), env)
 
 
-def _without_keys(asked: AttemptRequest) -> tuple[str, ...]:
-    """Its commands see its keys as empty. Naming a setting takes its own configuration away, which so is named, too: by
-    its path, for it takes a file of a bare name in the checkout for it."""
-    program = shutil.which("mini", path=asked.brief.env.get("PATH", ""))
-    keys = [part for name in asked.keys for part in ("-c", f"environment.env.{name}=")]
+def _without_keys(request: AttemptRequest) -> tuple[str, ...]:
+    """Its commands see its keys as empty. A `-c` replaces its own configuration, so that is named too: by its path,
+    since a bare name could be a file in the checkout."""
+    program = shutil.which("mini", path=request.brief.env.get("PATH", ""))
+    keys = [part for name in request.keys for part in ("-c", f"environment.env.{name}=")]
     if program is None or not keys:
         return ()
     folder = Path(program).resolve().parents[1]
@@ -55,38 +55,38 @@ def _without_keys(asked: AttemptRequest) -> tuple[str, ...]:
     return ("-c", str(found), *keys) if found is not None else ()
 
 
-def _task(asked: AttemptRequest) -> str:
-    """One argument: longer texts than the system takes are read from a file."""
-    text = asked.brief.text
+def _task(request: AttemptRequest) -> str:
+    """One argument. A text longer than the system allows is read from a file."""
+    text = request.brief.text
     if len(text.encode()) < _ARGUMENT_MAX:
         return text
-    path = asked.state / "brief.md"
+    path = request.state / "brief.md"
     path.write_text(text, encoding="utf-8")
     return f"Read the file {path} from its beginning to its end, in parts, and do what it says."
 
 
-def _read(asked: AttemptRequest, log: Path) -> AgentReport:
-    path = asked.state / "trajectory.json"
+def _read(request: AttemptRequest, log: Path) -> AgentReport:
+    path = request.state / "trajectory.json"
     trajectory = _content(path)
     status = text(inner(trajectory, "info"), "exit_status")
     messages = list(_messages(trajectory))
-    said = [text(one, "content") for one in messages if text(one, "role") == "assistant" and text(one, "content")]
+    answers = [text(one, "content") for one in messages if text(one, "role") == "assistant" and text(one, "content")]
     done = status == "Submitted"
     refusal = "" if done else _refusal(messages)
     submitted = _submitted(text(inner(trajectory, "info"), "submission"), messages)
     return AgentReport(
         done or bool(refusal),
         refused=bool(refusal),
-        message=refusal or submitted or (said[-1] if said else ""),
-        trouble="" if done or refusal or not status else f"{status}: {_raised(messages)}",  # its log quotes the work
+        message=refusal or submitted or (answers[-1] if answers else ""),
+        error="" if done or refusal or not status else f"{status}: {_raised(messages)}",  # its log quotes the work
         usage=_usage(messages),
         transcript=path if path.is_file() else None,
     )
 
 
 def _submitted(printed: str, messages: list[Event]) -> str:
-    """What the command that ended its work printed. It ends it whatever it was: where its text is not in the command
-    itself, it may be a file of the work, and says so before it."""
+    """The output of the command that ended its work, which any command can do. If the output is not a part of the
+    command itself, it may be a file of the work, and gets a line that says so."""
     last = next((one for one in reversed(messages) if text(one, "role") == "assistant"), {})
     actions = inner(last, "extra").get("actions")
     commands = [cast(Event, one) for one in actions if isinstance(one, dict)] if isinstance(actions, list) else []
@@ -123,7 +123,7 @@ def _sum(parts: list[Event], name: str) -> int | None:
 
 
 def _refusal(messages: list[Event]) -> str:
-    """What the model said when it refused, or the provider blocked it, in the last answer that there is."""
+    """The text of the last answer, if the model refused or the provider blocked it."""
     answers = [answer for message in messages if (answer := inner(message, "extra", "response"))]
     choices = answers[-1].get("choices") if answers else ()
     for choice in choices if isinstance(choices, list) else ():

@@ -1,5 +1,5 @@
-"""A model without a program, for plans, designs and reviews: `model: PROVIDER:NAME`. It changes nothing but the
-stage's own documents."""
+"""A model without a program, for plans, designs and reviews: `model: PROVIDER:NAME`. It can change only the documents
+of its stage."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from interlock.agents.bundled.results import read_result, start_bundled
 from interlock.agents.driven import AttemptRequest, Driven, Kind, Start
-from interlock.agents.own.result import read_result, started
 from interlock.core.pipeline import AgentSpec
 from interlock.ports import Agent, Brief, Cancel, Checkout, Ended, Outcome
 
-_SILENT_S = 900  # an answer comes whole
+_SILENT_S = 900  # it does not stream
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    return Model(Driven(Kind(sys.executable, _start, read_result, silent_s=_SILENT_S, label="model"), environ))
+    return Model(Driven(Kind(sys.executable, _start, read_result, quiet_s=_SILENT_S, label="model"), environ))
 
 
 class Model:
@@ -28,24 +28,24 @@ class Model:
 
     def work(self, spec: AgentSpec, brief: Brief, checkout: Checkout, cancel: Cancel) -> Outcome:
         if find_spec("pydantic_ai") is None:
-            message = "`use: model` needs more: pip install 'interlock[models]'"
+            message = "`use: model` needs an extra: pip install 'interlock[models]'"
             return Outcome(Ended.UNAVAILABLE, message, permanent=True)
         return self._driven.work(spec, brief, checkout, cancel)
 
 
-def _start(asked: AttemptRequest) -> Start:
+def _start(request: AttemptRequest) -> Start:
     config = {
-        "model": asked.brief.model,
-        "endpoint": asked.endpoint,
-        "text": asked.brief.text,
-        "tree": str(asked.tree),
-        "documents": {} if asked.reviews else _documents(asked.brief.env),
+        "model": request.brief.model,
+        "endpoint": request.endpoint,
+        "text": request.brief.text,
+        "tree": str(request.tree),
+        "documents": {} if request.reviews else _documents(request.brief.env),
     }
-    return started("model", config)
+    return start_bundled("model", config)
 
 
 def _documents(env: Mapping[str, str]) -> dict[str, str]:
-    """The stage's own artifacts: by their names below its folder, where they lie."""
+    """The artifacts of the stage: their paths, by name below the stage's folder."""
     folder = f"{env.get('ARTIFACTS', '')}/"
     paths = (value for name, value in env.items() if name.startswith("ARTIFACT_") and value.startswith(folder))
     return {path.removeprefix(folder): path for path in paths}

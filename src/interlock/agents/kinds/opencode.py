@@ -1,5 +1,5 @@
-"""opencode: `opencode run --format json`. It succeeded where its exit code is 0, no error was told, and its last
-step ended with `stop`."""
+"""opencode: `opencode run --format json`. It succeeded if its exit code is 0, it reported no error, and its last step
+ended with `stop`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from interlock.agents.checking import SERVER, Check
+from interlock.agents.check_server import SERVER, Check
+from interlock.agents.credentials import write_private
 from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
-from interlock.agents.keys import private
-from interlock.agents.logs import Event, count, events, inner, late_events, tail, text
-from interlock.agents.patience import ERRORS_MAX, of_no_use, since
+from interlock.agents.logs import Event, count, events, inner, last_events, tail, text
+from interlock.agents.retries import ERRORS_MAX, errors_since_output, give_up_reason
 from interlock.core.events import Usage
-from interlock.core.programs import obeyed
 from interlock.ports import Agent
 
 _QUIET = (
@@ -29,60 +28,64 @@ _PROVIDERS = {
     "OPENAI_API_KEY": "openai", "OPENROUTER_API_KEY": "openrouter", "XAI_API_KEY": "xai",
 }  # fmt: skip
 _FAILURE = re.compile(r'^timestamp=(\S+) [^\n]*error\.error="([^"\n]*)"', re.M)
-_CUT = "the stream ended before the answer was whole"
-_PROVIDER = "own"  # of an endpoint that the user names
+_NO_TEXT = "it reported an error without a text"
+_CUT = "the stream ended before the answer was complete"
+_PROVIDER = "own"  # for the user's `endpoint`
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    login = (".local/share/opencode/auth.json", "data/opencode/auth.json")
-    obeys = obeyed("opencode")
     kind = Kind(
-        "opencode", _start, _read, login,
-        stays=True, streamed=_streamed, of_no_use=_of_no_use, obeys=obeys, checks=True,
+        "opencode", _start, _read, login_file="data/opencode/auth.json",
+        session_in_state=True, call_tokens=_call_tokens, give_up_reason=_give_up_reason, checks=True,
     )  # fmt: skip
     return Driven(kind, environ)
 
 
-def _start(asked: AttemptRequest) -> Start:
+def _start(request: AttemptRequest) -> Start:
     env = dict.fromkeys(_QUIET, "1")
     for name in ("data", "config", "cache", "state"):
-        folder = asked.state / name
+        folder = request.state / name
         (folder / "opencode").mkdir(parents=True, exist_ok=True)
         env[f"XDG_{name.upper()}_HOME"] = str(folder)
-    env["OPENCODE_CONFIG_CONTENT"] = json.dumps(_config(asked))
-    begins = ("--title", str(asked.brief.attempt))
-    session = ("--session", asked.session.name) if asked.session is not None else begins
-    _own_log(asked).unlink(missing_ok=True)  # of the try before
+    env["OPENCODE_CONFIG_CONTENT"] = json.dumps(_config(request))
+    title = ("--title", str(request.brief.attempt))
+    session = ("--session", request.session.name) if request.session is not None else title
+    _own_log(request).unlink(missing_ok=True)  # the log of the try before
     arguments = ("run", "--format", "json", *session)
-    return Start(arguments, env, asked.text.encode(), _hidden(asked))
+    return Start(arguments, env, request.text.encode(), _hidden(request))
 
 
-def _hidden(asked: AttemptRequest) -> Collection[str]:
-    """Keys that it has in files of its state: the one of an endpoint, or those of providers by name."""
-    if asked.endpoint:
-        return {_KEY} & asked.keys.keys()
-    known = {} if asked.login else {_PROVIDERS[name]: key for name, key in asked.keys.items() if name in _PROVIDERS}
+def _hidden(request: AttemptRequest) -> Collection[str]:
+    """The keys that it gets in files of its state: that of the `endpoint`, or those of providers."""
+    if request.endpoint:
+        return {_KEY} & request.keys.keys()
+    known = {} if request.login else {_PROVIDERS[name]: key for name, key in request.keys.items() if name in _PROVIDERS}
     if known:
         login = {provider: {"type": "api", "key": key} for provider, key in known.items()}
-        private(asked.state / "data" / "opencode" / "auth.json", json.dumps(login))
-    return [name for name in asked.keys if _PROVIDERS.get(name) in known]
+        write_private(request.state / "data" / "opencode" / "auth.json", json.dumps(login))
+    return [name for name in request.keys if _PROVIDERS.get(name) in known]
 
 
-def _config(asked: AttemptRequest) -> dict[str, object]:
-    may = "deny" if asked.reviews else "allow"
+def _config(request: AttemptRequest) -> dict[str, object]:
+    permission = "deny" if request.reviews else "allow"
     config: dict[str, object] = {
         "autoupdate": False,
         "share": "disabled",
-        "lsp": False,  # it would start servers and formatters that lie in the checkout
+        "lsp": False,  # servers and formatters could be programs in the checkout
         "formatter": False,
-        "permission": {"edit": may, "bash": may, "external_directory": may, "webfetch": "deny"},
-        "experimental": {"continue_loop_on_deny": True},  # nobody answers it: what it may not do would end its turn
+        "permission": {
+            "edit": permission,
+            "bash": permission,
+            "external_directory": permission,
+            "webfetch": "deny",
+        },
+        "experimental": {"continue_loop_on_deny": True},  # else a denied call ends its turn
     }
-    if asked.check is not None:
-        config["mcp"] = {SERVER: _server(asked.check)}
-    model = asked.brief.model
-    if asked.endpoint:
-        options = {"baseURL": f"{asked.endpoint}/v1", "apiKey": _key(asked)}
+    if request.check is not None:
+        config["mcp"] = {SERVER: _server(request.check)}
+    model = request.brief.model
+    if request.endpoint:
+        options = {"baseURL": f"{request.endpoint}/v1", "apiKey": _key(request)}
         own = {"npm": "@ai-sdk/openai-compatible", "name": _PROVIDER, "options": options, "models": {model: {}}}
         config |= {"provider": {_PROVIDER: own}, "model": f"{_PROVIDER}/{model}", "small_model": f"{_PROVIDER}/{model}"}
     elif model:
@@ -90,18 +93,18 @@ def _config(asked: AttemptRequest) -> dict[str, object]:
     return config
 
 
-def _key(asked: AttemptRequest) -> str:
-    key = asked.keys.get(_KEY)
-    return f"{{file:{private(asked.state / 'key', key)}}}" if key else f"{{env:{_KEY}}}"
+def _key(request: AttemptRequest) -> str:
+    key = request.keys.get(_KEY)
+    return f"{{file:{write_private(request.state / 'key', key)}}}" if key else f"{{env:{_KEY}}}"
 
 
 def _server(check: Check) -> dict[str, object]:
     return {"type": "local", "command": [check.program], "enabled": True, "timeout": check.timeout_s * 1000}
 
 
-def _read(asked: AttemptRequest, log: Path) -> AgentReport:
+def _read(request: AttemptRequest, log: Path) -> AgentReport:
     steps: list[Event] = []
-    errors, said, session = "", "", ""
+    errors, answer, session = "", "", ""
     status = 0
     for event in events(log):
         session = text(event, "sessionID") or session
@@ -110,42 +113,42 @@ def _read(asked: AttemptRequest, log: Path) -> AgentReport:
             case "step_finish":
                 steps.append(part)
             case "text":
-                said = text(part, "text")
+                answer = text(part, "text")
             case "error":
                 error = inner(event, "error")
-                errors = text(inner(error, "data"), "message") or text(error, "name") or "it told of an error"
+                errors = text(inner(error, "data"), "message") or text(error, "name") or _NO_TEXT
                 status = count(inner(error, "data"), "statusCode") or 0
             case _:
                 pass
     reason = text(steps[-1], "reason") if steps else ""
     done = not errors and reason == "stop"
     if not done and not errors:
-        errors = _CUT if reason == "unknown" else next(reversed(_in_its_log(asked, log)), "")
+        errors = _CUT if reason == "unknown" else next(reversed(_recent_errors(request, log)), "")
     begun = any(text(step, "reason") == "tool-calls" for step in steps)
     return AgentReport(
         done,
-        message=said,
-        trouble=errors,
+        message=answer,
+        error=errors,
         status=status,
         usage=_usage(steps),
         session=session,
         begun=begun,
-        retries=_retries(asked),
+        retries=_retries(request),
     )
 
 
-def _of_no_use(asked: AttemptRequest, log: Path) -> str:
-    """It tries again for ever: what fails, and a stream that broke off, which is an answer of its own."""
+def _give_up_reason(request: AttemptRequest, log: Path) -> str:
+    """It retries forever, after an error and after a stream that broke off, which it prints as a step."""
     broken = 0
-    for event in late_events(log):
+    for event in last_events(log):
         if text(event, "type") == "step_finish":
             broken = broken + 1 if text(inner(event, "part"), "reason") == "unknown" else 0
     if broken > ERRORS_MAX:
         return _CUT
-    return of_no_use(_in_its_log(asked, log), _own_log(asked))
+    return give_up_reason(_recent_errors(request, log), _own_log(request))
 
 
-def _streamed(event: Event) -> tuple[str, int] | None:
+def _call_tokens(event: Event) -> tuple[str, int] | None:
     part = inner(event, "part")
     if text(event, "type") != "step_finish":
         return None
@@ -153,17 +156,17 @@ def _streamed(event: Event) -> tuple[str, int] | None:
     return text(part, "id"), (used.tokens_in or 0) + (used.tokens_out or 0)
 
 
-def _in_its_log(asked: AttemptRequest, log: Path) -> list[str]:
-    """The errors since it last got on, in the log that it keeps: it tells of none while it tries again."""
-    return since(_FAILURE.findall(tail(_own_log(asked))), log)
+def _recent_errors(request: AttemptRequest, log: Path) -> list[str]:
+    """The errors in its own log since it last printed something: it prints none while it retries."""
+    return errors_since_output(_FAILURE.findall(tail(_own_log(request))), log)
 
 
-def _retries(asked: AttemptRequest) -> int:
-    return len(_FAILURE.findall(tail(_own_log(asked))))
+def _retries(request: AttemptRequest) -> int:
+    return len(_FAILURE.findall(tail(_own_log(request))))
 
 
-def _own_log(asked: AttemptRequest) -> Path:
-    return asked.state / "data" / "opencode" / "log" / "opencode.log"
+def _own_log(request: AttemptRequest) -> Path:
+    return request.state / "data" / "opencode" / "log" / "opencode.log"
 
 
 def _usage(steps: list[Event]) -> Usage:
@@ -171,7 +174,7 @@ def _usage(steps: list[Event]) -> Usage:
     cached = [count(inner(one, "cache"), "read") or 0 for one in used]
     if not used:
         return Usage()
-    # What came from the cache is not in `input`.
+    # `input` does not include tokens from the cache.
     tokens_in = sum(count(one, "input") or 0 for one in used) + sum(cached)
     tokens_in += sum(count(inner(one, "cache"), "write") or 0 for one in used)
     costs = [cost for step in steps if isinstance(cost := step.get("cost"), int | float)]

@@ -1,4 +1,4 @@
-"""Qwen Code: `qwen -o stream-json`. It succeeded where its `result` is no error, and its last words are none."""
+"""Qwen Code: `qwen -o stream-json`. It succeeded if its `result` is no error, and does not end with one."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
+from interlock.agents.isolation import without_mentions
 from interlock.agents.logs import Event, count, events, inner, tail, text
-from interlock.agents.mentions import without_mentions
-from interlock.agents.patience import of_no_use, since
+from interlock.agents.retries import errors_since_output, give_up_reason
 from interlock.core.events import Usage
-from interlock.core.programs import obeyed
 from interlock.ports import Agent
 
 _SETTINGS = {
@@ -20,39 +19,44 @@ _SETTINGS = {
     "telemetry": {"enabled": False},
     "general": {"disableAutoUpdate": True, "enableAutoUpdate": False},
 }
-# An error of the endpoint, told as what the model said, and after what it had said by then.
+# An error of the endpoint: it is printed as an answer of the model, after what the model had answered.
 _ERROR = re.compile(r"\[API Error: (.*)\](?:\n(?:Possible quota|Please wait)[^\n]*)?\s*\Z", re.S)
-# In its own log: an error of the endpoint, after which it tries again without a word.
+# In its own log: an error of the endpoint, after which it retries silently.
 _FAILURE = re.compile(r"^(\S+) \[ERROR\] .*?(?:OpenAI API Error: |Error: (?=Model stream ended))([^\n]*)", re.M)
 _OPENAI = "https://api.openai.com/v1"
 
 
 def adapter(environ: Mapping[str, str], folder: Path) -> Agent:
-    obeys = obeyed("qwen")
     sums = frozenset({"tokens_in", "tokens_out", "tokens_cached"})
     kind = Kind(
-        "qwen", _start, _read, stays=True, cumulative=sums, streamed=_streamed, of_no_use=_of_no_use, obeys=obeys
+        "qwen",
+        _start,
+        _read,
+        session_in_state=True,
+        cumulative=sums,
+        call_tokens=_call_tokens,
+        give_up_reason=_give_up_reason,
     )
     return Driven(kind, environ)
 
 
-def _start(asked: AttemptRequest) -> Start:
-    home = asked.state / "qwen"
+def _start(request: AttemptRequest) -> Start:
+    home = request.state / "qwen"
     home.mkdir(parents=True, exist_ok=True)
     (home / "settings.json").write_text(json.dumps(_SETTINGS), encoding="utf-8")
-    base = f"{asked.endpoint}/v1" if asked.endpoint else asked.brief.env.get("OPENAI_BASE_URL") or _OPENAI
+    base = f"{request.endpoint}/v1" if request.endpoint else request.brief.env.get("OPENAI_BASE_URL") or _OPENAI
     env = {"QWEN_HOME": str(home), "OPENAI_BASE_URL": base}
-    model = ("-m", asked.brief.model) if asked.brief.model else ()
-    _own_log(asked).unlink(missing_ok=True)  # of the try before
-    may: tuple[str, ...] = ("--approval-mode", "yolo")
-    if asked.reviews:
-        may = ("--approval-mode", "plan", "--exclude-tools", "edit", "--exclude-tools", "run_shell_command")
+    model = ("-m", request.brief.model) if request.brief.model else ()
+    _own_log(request).unlink(missing_ok=True)  # the log of the try before
+    mode: tuple[str, ...] = ("--approval-mode", "yolo")
+    if request.reviews:
+        mode = ("--approval-mode", "plan", "--exclude-tools", "edit", "--exclude-tools", "run_shell_command")
     always = ("--bare", "--auth-type", "openai", "--chat-recording", "-o", "stream-json")
-    session = ("--resume", asked.session.name) if asked.session is not None else ()
-    return Start((*always, *model, *may, *session), env, without_mentions(asked.text).encode())
+    session = ("--resume", request.session.name) if request.session is not None else ()
+    return Start((*always, *model, *mode, *session), env, without_mentions(request.text).encode())
 
 
-def _read(asked: AttemptRequest, log: Path) -> AgentReport:
+def _read(request: AttemptRequest, log: Path) -> AgentReport:
     result: Event = {}
     model, session, whole, begun = "", "", False, False
     for event in events(log):
@@ -61,48 +65,47 @@ def _read(asked: AttemptRequest, log: Path) -> AgentReport:
                 model = text(event, "model") or model
                 session = text(event, "session_id") or session
             case "assistant" if not event.get("parent_tool_use_id"):
-                whole = bool(count(inner(event, "message", "usage"), "output_tokens"))  # told of a whole answer
+                whole = bool(count(inner(event, "message", "usage"), "output_tokens"))  # so the answer is complete
                 begun = begun or whole
             case "result":
                 result = event
             case _:
                 pass
-    said = text(result, "result")
-    found = _ERROR.match(said) if whole else _ERROR.search(said)
+    answer = text(result, "result")
+    found = _ERROR.match(answer) if whole else _ERROR.search(answer)
     done = result.get("is_error") is False and found is None
-    wrong = (
-        found[1] if found else text(inner(result, "error"), "message") or next(reversed(_in_its_log(asked, log)), "")
-    )
+    recent = next(reversed(_recent_errors(request, log)), "")
+    error = found[1] if found else text(inner(result, "error"), "message") or recent
     used = inner(result, "usage")
     return AgentReport(
         done,
-        message=said if done else "",
-        trouble="" if done else wrong,
+        message=answer if done else "",
+        error="" if done else error,
         usage=Usage(count(used, "input_tokens"), count(used, "output_tokens"), count(used, "cache_read_input_tokens")),
         model=model,
         session=session,
         begun=begun,
-        retries=len(_FAILURE.findall(tail(_own_log(asked)))),
+        retries=len(_FAILURE.findall(tail(_own_log(request)))),
     )
 
 
-def _streamed(event: Event) -> tuple[str, int] | None:
+def _call_tokens(event: Event) -> tuple[str, int] | None:
     message = inner(event, "message")
     if text(event, "type") != "assistant":
         return None
     return text(message, "id"), count(inner(message, "usage"), "input_tokens", "output_tokens") or 0
 
 
-def _of_no_use(asked: AttemptRequest, log: Path) -> str:
-    return of_no_use(_in_its_log(asked, log), _own_log(asked))
+def _give_up_reason(request: AttemptRequest, log: Path) -> str:
+    return give_up_reason(_recent_errors(request, log), _own_log(request))
 
 
-def _in_its_log(asked: AttemptRequest, log: Path) -> list[str]:
-    """The errors since it last got on, which it does not tell."""
-    return since(_FAILURE.findall(tail(_own_log(asked))), log)
+def _recent_errors(request: AttemptRequest, log: Path) -> list[str]:
+    """The errors in its own log since it last printed something: it prints none while it retries."""
+    return errors_since_output(_FAILURE.findall(tail(_own_log(request))), log)
 
 
-def _own_log(asked: AttemptRequest) -> Path:
-    """The newest that it keeps, or one that is not there."""
-    logs = sorted((asked.state / "qwen" / "debug").glob("*.txt"), key=lambda path: path.stat().st_mtime)
-    return logs[-1] if logs else asked.state / "qwen" / "debug" / "none.txt"
+def _own_log(request: AttemptRequest) -> Path:
+    """Its newest log, or a path that does not exist."""
+    logs = sorted((request.state / "qwen" / "debug").glob("*.txt"), key=lambda path: path.stat().st_mtime)
+    return logs[-1] if logs else request.state / "qwen" / "debug" / "none.txt"

@@ -219,14 +219,14 @@ def _live(name: str, cwd: Path, environ: Mapping[str, str], *, json: bool) -> in
     import time
 
     from interlock.agents import adapters
-    from interlock.agents.live import call
+    from interlock.agents.probe import call_once
     from interlock.ports import Ended
     from interlock.service.formats import document, duration, usage
 
     _, root, _ = _repository(cwd, environ)
     spec = _spec_of(name, root, environ)
     began = time.monotonic()
-    outcome = call(adapters(environ, root or cwd)[spec.use], spec, environ)
+    outcome = call_once(adapters(environ, root or cwd)[spec.use], spec, environ)
     passed = time.monotonic() - began
     done = outcome.ended is Ended.COMPLETED
     if json:
@@ -242,7 +242,7 @@ def _live(name: str, cwd: Path, environ: Mapping[str, str], *, json: bool) -> in
 
 
 def _spec_of(name: str, root: Path | None, environ: Mapping[str, str]) -> AgentSpec:
-    from interlock.agents.live import known_spec
+    from interlock.agents.probe import default_spec
     from interlock.pipelinefile import find_pipelines, load_pipeline
 
     known: dict[str, AgentSpec] = {}
@@ -251,7 +251,7 @@ def _spec_of(name: str, root: Path | None, environ: Mapping[str, str]) -> AgentS
     if name in known:
         return known[name]
     try:
-        return known_spec(name, environ)
+        return default_spec(name, environ)
     except KeyError:
         there = f": the pipelines here have {', '.join(known)}" if known else ""
         raise UsageError(f"--live {name}: there is no such agent{there}") from None

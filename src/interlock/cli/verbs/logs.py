@@ -150,7 +150,7 @@ def _print(content: bytes, *, raw: bool, of_agent: bool) -> None:
 
     text = content.decode("utf-8", "replace")
     if of_agent:
-        from interlock.agents.words import in_words
+        from interlock.agents.logs import readable
 
-        text = in_words(text)
+        text = readable(text)
     say(plain(text, _BYTES_MAX))

@@ -1,0 +1,103 @@
+"""What becomes of a program that ran: its exit code, its errors, signals, and files that it left."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+
+import pytest
+from tests.unit.agents.attempts import checkout_in, request_in
+
+from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start, _exited, _outcome
+from interlock.core.events import Usage
+from interlock.core.ids import AttemptId
+from interlock.core.pipeline import AgentSpec
+from interlock.ports import Brief, Ended, Outcome
+from interlock.process import Finished, How
+
+_KIND = Kind("own", lambda asked: Start(()), lambda asked, log: AgentReport())
+
+
+@pytest.mark.parametrize(("code", "permanent"), [(1, False), (126, True), (127, True)])
+def test_a_command_that_is_not_there_is_for_a_person(code: int, permanent: bool) -> None:
+    finished = Finished(How.EXITED, code, 0.0, truncated=False, tail=b"env: node: No such file or directory\n")
+    outcome = _exited(_KIND, request_in(Path()), finished, AgentReport(), Outcome(Ended.COMPLETED))
+    assert (outcome.ended, outcome.permanent) == (Ended.CRASHED, permanent)
+
+
+def test_what_the_endpoint_said_goes_before_the_exit_code() -> None:
+    finished = Finished(How.EXITED, 127, 0.0, truncated=False, tail=b"")
+    told = AgentReport(error="status 500", status=500)
+    outcome = _exited(_KIND, request_in(Path()), finished, told, Outcome(Ended.COMPLETED))
+    assert (outcome.ended, outcome.permanent) == (Ended.UNAVAILABLE, False)
+
+
+@pytest.mark.parametrize("told", [AgentReport(error="status 429", status=429), AgentReport(done=True, refused=True)])
+def test_what_a_signal_ended_has_crashed_whatever_it_told(told: AgentReport, tmp_path: Path) -> None:
+    finished = Finished(How.EXITED, -9, 0.0, truncated=False, tail=b"")
+    kind = Kind("own", lambda asked: Start(()), lambda asked, log: AgentReport())
+    outcome = _outcome(kind, request_in(tmp_path), finished, told, tmp_path / "log")
+    assert (outcome.ended, outcome.message) == (Ended.CRASHED, "own: ended by signal 9")
+
+
+@pytest.mark.parametrize(
+    ("told", "worked"),
+    [
+        (AgentReport(error="status 429", status=429), False),
+        (AgentReport(error="status 429", status=429, begun=True), True),
+        (AgentReport(error="status 429", status=429, usage=Usage(100, 1)), True),
+    ],
+)
+def test_a_limit_after_an_answer_came_in_the_middle_of_work(told: AgentReport, worked: bool, tmp_path: Path) -> None:
+    kind = Kind("own", lambda asked: Start(()), lambda asked, log: AgentReport())
+    finished = Finished(How.EXITED, 1, 0.0, truncated=False, tail=b"")
+    outcome = _outcome(kind, request_in(tmp_path), finished, told, tmp_path / "log")
+    assert (outcome.ended, outcome.worked) == (Ended.RATE_LIMITED, worked)
+
+
+@pytest.mark.parametrize(
+    ("how", "silent_s", "ended"),
+    [
+        (How.TIMED_OUT, 10, Ended.RATE_LIMITED),
+        (How.TIMED_OUT, 400, Ended.TIMED_OUT),  # its next try was at work
+        (How.EXITED, 400, Ended.RATE_LIMITED),
+    ],
+)
+def test_an_error_of_long_ago_is_not_why_the_time_ran_out(
+    how: How, silent_s: int, ended: Ended, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    log.write_text("")
+    os.utime(log, (time.time() - silent_s,) * 2)
+    finished = Finished(how, 1, 0.0, truncated=False, tail=b"")
+    one_at_once = replace(_KIND, give_up_reason=lambda asked, log: "", quiet_s=900)
+    for kind in (_KIND, one_at_once):
+        assert _outcome(kind, request_in(tmp_path), finished, AgentReport(error="status 429"), log).ended is ended
+
+
+def test_keys_that_are_named_and_not_set_are_told_before_any_start(tmp_path: Path) -> None:
+    """Of the program's keys one will do, and so does one that the stage gives it."""
+    kind = Kind("sh", _never, lambda asked, log: AgentReport())
+    spec = AgentSpec("coder", "sh", secrets=("ONE_KEY", "OPENAI_API_KEY"))
+    brief = Brief("r", AttemptId("code", 1, 1), "x", "x", "", {"PATH": os.environ["PATH"], "ONE_KEY": ""}, 10, 0)
+    outcome = Driven(kind, {}).work(spec, brief, checkout_in(tmp_path), Event())
+    assert (outcome.ended, outcome.permanent) == (Ended.UNAVAILABLE, True)
+    wanted = "set ONE_KEY or OPENAI_API_KEY, then `interlock resume`"
+    assert outcome.message == f"sh: none of the agent's `secrets` is set: {wanted}"
+
+
+def _never(asked: AttemptRequest) -> Start:
+    raise AssertionError("it was started")
+
+
+def test_it_is_found_in_the_folder_of_the_work_and_above_it(tmp_path: Path) -> None:
+    kind = Kind("aider", lambda _: Start(()), lambda *_: AgentReport(), leftovers=".aider.tags.cache*")
+    for folder in ("", "pkg", "pkg/deep", "other"):
+        (tmp_path / folder / ".aider.tags.cache.v4").mkdir(parents=True)
+    left = Driven(kind, {})._leftovers(checkout_in(tmp_path), "pkg")
+    assert sorted(str(path.parent.relative_to(tmp_path)) for path in left) == [".", "pkg"]
+    kind = Kind("goose", lambda _: Start(()), lambda *_: AgentReport())
+    assert Driven(kind, {})._leftovers(checkout_in(tmp_path), "pkg") == set()

@@ -1,0 +1,157 @@
+"""What the errors of providers and programs mean, and what a person is told to do."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from interlock.agents.failures import (
+    Access,
+    Cause,
+    advice,
+    classify_failure,
+    failure_message,
+    missing_keys,
+    too_old_message,
+    unknown_flag_line,
+)
+from interlock.ports import Ended
+
+_BAD_KEY = "unexpected status 401 Unauthorized: invalid api key"
+_REGION = (
+    '{"error":{"code":"unsupported_country_region_territory","message":"Country, region, or territory not supported"'
+)
+_DOWN = "Reconnecting... waiting for network (Connection failed: error sending request)"
+_KEYS = {"OPENAI_API_KEY": "x", "OTHER": "y"}
+
+
+@pytest.mark.parametrize(
+    ("said", "access", "told"),
+    [
+        (_BAD_KEY, Access("aider", _KEYS, ("OTHER", "OPENAI_API_KEY")), "the key in OPENAI_API_KEY was refused: set a"),
+        (_BAD_KEY, Access("aider", {"OTHER": "y"}, ("OTHER",)), "the key in OTHER was refused"),
+        (_BAD_KEY, Access("codex", {}, login=True), "the login of codex was refused: log in with it again"),
+        (_BAD_KEY, Access("codex", {}, login=False), "it has no key: name one under the agent's `secrets`, or lend a"),
+        (_BAD_KEY, Access("aider", {}), "it has no key: name one under the agent's `secrets`"),
+        ("status 403 Forbidden", Access("codex", _KEYS), "the key in OPENAI_API_KEY has no permission for this"),
+        (f"unexpected status 403 Forbidden: {_REGION}", Access("codex", _KEYS), "the provider does not serve this"),
+        ("status 404 not found", Access("codex", _KEYS, (), "http://a:1"), "or the agent's `endpoint` (http://a:1)"),
+        ("model x does not exist", Access("codex", _KEYS), "correct the agent's `model`"),
+        (
+            _DOWN,
+            Access("codex", {}, (), "http://u:p@a:1"),
+            "nobody answers at http://a:1: is it up, and is the agent's",
+        ),
+        (
+            "API Error: Unable to connect to API (ECONNREFUSED)",
+            Access("claude", {"ANTHROPIC_BASE_URL": "http://b:2"}),
+            "nobody answers at http://b:2: is it up, and is ANTHROPIC_BASE_URL right?",
+        ),
+        (_DOWN, Access("codex", {}), "its provider cannot be reached"),
+        ("API Error: 529 Overloaded", Access("claude", {}), ""),
+    ],
+)
+def test_what_to_do(said: str, access: Access, told: str) -> None:
+    wanted = advice(classify_failure(said, time.time()).cause, access)
+    assert told in wanted
+    assert bool(told) is bool(wanted)
+    assert "login" not in wanted or access.login is not None  # which the program takes
+
+
+def test_where_no_keys_help_none_are_asked_for() -> None:
+    key = Access("codex", {}, ("OPENAI_API_KEY",), login=False)
+    assert missing_keys(key) == "none of the agent's `secrets` is set: set OPENAI_API_KEY"
+    assert missing_keys(Access("codex", {"CODEX_API_KEY": "of the stage"}, ("OPENAI_API_KEY",))) == ""
+    assert missing_keys(Access("codex", {}, ("OPENAI_API_KEY",), login=True)) == ""
+    assert missing_keys(Access("codex", {}, (), "http://own")) == ""
+
+
+def test_the_programs_words_come_last_and_are_cut() -> None:
+    said = failure_message("goose", advice(Cause.CREDIT, Access("goose", {})), "x" * 3_000)
+    assert said.index("add credit") < said.index("; it said: x")
+    assert len(said) < 2_200
+    assert failure_message("goose", "", "it broke") == "goose: it broke"
+
+
+def test_one_that_is_newer_than_the_tested_is_not_too_old() -> None:
+    assert too_old_message("codex", "0.20.0", "x").startswith(
+        "codex 0.20.0 is too old: install 0.169.0 or newer; it said: x"
+    )
+    assert "too old" not in too_old_message("codex", "0.200.0", "x")
+    assert "install 0.169.0, the tested version" in too_old_message("codex", "0.200.0", "x")
+
+
+def test_a_region_is_for_good() -> None:
+    gemini = '[API Error: {"error":{"code":400,"message":"User location is not supported for the API use."}}]'
+    for said in (_REGION, gemini):
+        known = classify_failure(said, time.time())
+        assert (known.ended, known.permanent, known.cause) == (Ended.UNAVAILABLE, True, Cause.REGION)
+
+
+_ACCESS = Access("codex", {})
+NOW = 1_772_663_400.0
+_BILLING = "You exceeded your current quota, please check your plan and billing details."
+_GEMINI = '[API Error: {"error":{"code":%d,"message":"%s","status":"%s"}}]'
+
+
+@pytest.mark.parametrize(
+    ("words", "ended", "permanent"),
+    [
+        ("API Error: 529 Overloaded. This is a server-side issue, usually temporary", Ended.UNAVAILABLE, False),
+        ("We\u2019re currently experiencing high demand, which may cause temporary errors.", Ended.UNAVAILABLE, False),
+        (_GEMINI % (500, "An internal error has occurred.", "INTERNAL"), Ended.UNAVAILABLE, False),
+        (_GEMINI % (503, "The model is overloaded.", "UNAVAILABLE"), Ended.UNAVAILABLE, False),
+        ("[API Error: An internal error has occurred.]", Ended.UNAVAILABLE, False),
+        ("[API Error: terminated]", Ended.UNAVAILABLE, False),
+        ("[API Error: exception TypeError: fetch failed sending request]", Ended.UNAVAILABLE, False),
+        ("Ran into this error: Request failed: Stream decode error: error decoding", Ended.UNAVAILABLE, False),
+        ("Network error: Could not connect to 127.0.0.1:9", Ended.UNAVAILABLE, False),
+        ("Cannot connect to API: The socket connection was closed unexpectedly.", Ended.UNAVAILABLE, False),
+        ("Reconnecting... waiting for network (Connection failed: error sending request)", Ended.UNAVAILABLE, False),
+        (
+            _GEMINI % (400, "API key not valid. Please pass a valid API key.", "INVALID_ARGUMENT"),
+            Ended.UNAVAILABLE,
+            True,
+        ),
+        (_GEMINI % (403, "Permission denied", "PERMISSION_DENIED"), Ended.UNAVAILABLE, True),
+        ("Failed to authenticate. API Error: 401 invalid api key", Ended.UNAVAILABLE, True),
+        ("Credit balance is too low", Ended.OUT_OF_BUDGET, True),
+        ("Your credit balance is too low to access the Anthropic API.", Ended.OUT_OF_BUDGET, True),
+        ('{"code": "insufficient_quota", "status": 429}', Ended.OUT_OF_BUDGET, True),
+        (f"API Error: Request rejected (429) \u00b7 {_BILLING}", Ended.OUT_OF_BUDGET, True),
+        ("Quota exceeded. Check your plan and billing details.", Ended.OUT_OF_BUDGET, True),
+        ("Billing hard limit has been reached", Ended.OUT_OF_BUDGET, True),
+        ("error code: 402 Payment required", Ended.OUT_OF_BUDGET, True),
+        (f"[API Error: {_BILLING} Please retry in 3h12m5.2s.]", Ended.RATE_LIMITED, False),
+        ("exceeded retry limit, last status: 429 Too Many Requests", Ended.RATE_LIMITED, False),
+        ("5-hour limit reached, resets 3am", Ended.RATE_LIMITED, False),
+        ("The model response was blocked due to safety settings.", Ended.REFUSED, False),
+        ("The response was blocked by the provider's content filter", Ended.REFUSED, False),
+        ("Incomplete response returned, reason: content_filter", Ended.REFUSED, False),
+        ("model gpt-9 does not exist", Ended.UNAVAILABLE, True),
+        ("sh: a.txt: Permission denied", Ended.CRASHED, False),
+        ("it went wrong", Ended.CRASHED, False),
+    ],
+)
+def test_what_an_error_means(words: str, ended: Ended, permanent: bool) -> None:
+    known = classify_failure(words, NOW)
+    assert (known.ended, known.permanent) == (ended, permanent)
+    assert not permanent or advice(known.cause, _ACCESS)  # a person is told what to do
+    assert known.ended is not Ended.RATE_LIMITED or "last status" in words or known.retry_at > NOW
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "error: unexpected argument '--json' found",
+        "error: unknown option '--restricted'",
+        "aider: error: unrecognized arguments: --no-detect-urls",
+        "Unknown arguments: skip-trust, skipTrust",
+        "No such option: --exit-immediately",
+    ],
+)
+def test_a_flag_that_it_does_not_know(words: str) -> None:
+    assert unknown_flag_line(f"Usage: x\n  {words}\n") == words
+    assert unknown_flag_line("it works") == ""
+    assert unknown_flag_line(f"{{}}\n{words}") == ""
