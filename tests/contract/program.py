@@ -19,6 +19,7 @@ from interlock.cli import main, verbs
 
 PROGRAM = (sys.executable, "-m", "interlock")
 _IMPORTED = [f"interlock.cli.verbs.{verb.name}" for verb in pkgutil.iter_modules(verbs.__path__)]
+FOR_PYTHON = ("PYTHON", "LC_", "LANG")  # names of an environment that Python reads as it starts
 _STREAMS = (("in", os.O_RDONLY), ("out", os.O_WRONLY | os.O_CREAT), ("err", os.O_WRONLY | os.O_CREAT))
 
 Ended = tuple[int, bytes, bytes]  # exit code, negative where a signal ended it; stdout; stderr

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.contract.bad_input_world import PROGRAM, Ground, committed, fingerprint, git, mounted, repository
+from tests.contract.bad_input_world import Ground, committed, fingerprint, git, mounted, repository
+from tests.contract.program import PROGRAM
 from tests.nightly import rest_at_night
 
 VERBS = (("run", "-t", "x"), ("check",), ("status",), ("init",))

@@ -13,7 +13,8 @@ from itertools import takewhile
 from pathlib import Path
 
 import pytest
-from tests.contract.bad_input_world import PROGRAM, Ground, alive, end, fingerprint, repository
+from tests.contract.bad_input_world import Ground, alive, end, fingerprint, repository
+from tests.contract.program import PROGRAM
 
 
 @pytest.fixture
