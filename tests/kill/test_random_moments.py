@@ -20,7 +20,7 @@ from tests.nightly import rest_at_night
 MOMENTS = int(os.environ.get("INTERLOCK_KILL_MOMENTS", "8"))
 SHARES = 4
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs signals")]
+pytestmark = pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs signals")
 
 
 @pytest.fixture(scope="module")

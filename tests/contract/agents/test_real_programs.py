@@ -13,6 +13,7 @@ from tests.contract.agents.world import KEYS, bin_of, place_in, work
 from tests.model_server.script import Step
 from tests.model_server.server import ModelServer, serving
 
+from interlock.agents import patience
 from interlock.gates.reviews.answers import AnswerRequirements, NoAnswer, read, schema
 from interlock.ports import Checkout, Ended
 
@@ -51,6 +52,12 @@ SCENARIOS = {
 def model() -> Iterator[ModelServer]:
     with serving(SCENARIOS) as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a limit without a time is let, in short."""
+    monkeypatch.setattr(patience, "_LIMITED_S", 8.0)
 
 
 @pytest.fixture
