@@ -14,7 +14,15 @@ TESTS = Path(__file__).parents[1]
 PAGE = '[tool.pytest.ini_options]\ntestpaths = ["tests"]\npythonpath = ["."]\nmarkers = ["nightly"]\n'
 MODULE = """\
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.nightly import rest_at_night
+
+
+@given(st.integers(0, 10**9))
+def test_examples(number):
+    with open("examples", "a") as file:
+        file.write(f"{number}\\n")
 
 
 @pytest.mark.parametrize(("a", "b"), rest_at_night([("one", 1), ("two", 2), ("three", 3)], 2))
@@ -40,15 +48,27 @@ def ran(project: Path, *words: str) -> tuple[list[str], str]:
     done = subprocess.run(argv, cwd=project, env={**os.environ}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    return [line.partition("[")[2].partition("-")[0] for line in lines if " PASSED" in line], lines[-1]
+    return [
+        line.partition("[")[2].partition("-")[0] for line in lines if "test_row[" in line and " PASSED" in line
+    ], lines[-1]
 
 
 def test_a_push_runs_the_first_rows_and_counts_the_others(project: Path) -> None:
     rows, last = ran(project)
     assert rows == ["one", "two"]
-    assert "2 passed, 1 deselected" in last
+    assert "3 passed, 1 deselected" in last
 
 
 @pytest.mark.parametrize("words", ["--all", "tests", "tests/test_rows.py", "tests/test_rows.py::test_row"])
 def test_all_of_them_run_at_night_or_where_they_are_named(project: Path, words: str) -> None:
     assert ran(project, words)[0] == ["one", "two", "three"]
+
+
+def test_examples_are_the_same_at_each_push_and_of_the_seed_at_night(project: Path) -> None:
+    def examples(*words: str) -> str:
+        (project / "examples").unlink(missing_ok=True)
+        ran(project, *words)
+        return (project / "examples").read_text()
+
+    assert examples() == examples()
+    assert examples("--all", "--hypothesis-seed=1") != examples("--all", "--hypothesis-seed=2")

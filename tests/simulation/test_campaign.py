@@ -1,4 +1,4 @@
-"""The campaign of every test run: 20,000 seeded runs, in shares that may go to different processes."""
+"""The campaign: 2,000 seeded runs at each push, 20,000 at night, in shares that may go to different processes."""
 
 from __future__ import annotations
 
