@@ -1,10 +1,11 @@
-"""`python -m demo.campaign`: twenty demos, two at a time. Each must end accepted, with all that failed caught.
+"""`python -m demo.campaign`: demos, two at a time. Each must end accepted, with all that failed caught.
 
-Half of them fail twice as often as the demo does by itself. Together they must show every kind of failure.
+Two by themselves, which between them show every kind of failure; with --seed S twenty more, and three that begin at S.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
@@ -16,7 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-PLAYS = (*((seed, 0.2) for seed in (*range(1, 10), 79)), *((seed, 0.4) for seed in (*range(11, 14), *range(15, 22))))
+PUSHED = ((27475, 0.4), (12663, 0.4))  # three lies in a row, after which the design is done again; all the other kinds
+NIGHTLY = (*((seed, 0.2) for seed in (*range(1, 10), 79)), *((seed, 0.4) for seed in (*range(11, 14), *range(15, 22))))
 AT_ONCE = 2
 KINDS = frozenset({"wrong fix", "edited test", "crash", "lie", "hang"})
 # What the agent has learned of lying: a hook, a test left out by configuration, a report that is patched.
@@ -37,9 +39,13 @@ class Played:
     took_s: float
 
 
-def main() -> int:
+def main(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="demo.campaign")
+    parser.add_argument("--seed", type=int, help="plays twenty more, and three that begin with this one")
+    seed = parser.parse_args(words).seed
+    chosen = PUSHED if seed is None else (*PUSHED, *NIGHTLY, *((seed + more, 0.2) for more in range(3)))
     with tempfile.TemporaryDirectory(prefix="interlock-demos-") as folder, ThreadPoolExecutor(AT_ONCE) as pool:
-        plays = list(pool.map(lambda play: _play(Path(folder), *play), PLAYS))
+        plays = list(pool.map(lambda play: _play(Path(folder), *play), chosen))
     kinds = {kind for play in plays for kind in _FAILURE.findall(play.said)}
     if missing := sorted(KINDS - kinds):
         _say(f"no demo failed by {', '.join(missing)}: choose other seeds")
@@ -79,4 +85,4 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -39,12 +39,16 @@ _PATH_EVENTS = frozenset(
 _ADDRESS_EVENTS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 _NAME_EVENTS = frozenset({"socket.getaddrinfo", "socket.gethostbyname"})
 
-hypothesis.settings.register_profile("interlock", deadline=None, print_blob=True)
-hypothesis.settings.load_profile("interlock")
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="also those marked `nightly`, as scripts/nightly does")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The examples of Hypothesis are the same in every push; --all takes new ones (--hypothesis-seed N: those of N)."""
+    fixed = not config.getoption("all")
+    hypothesis.settings.register_profile("interlock", deadline=None, print_blob=True, derandomize=fixed)
+    hypothesis.settings.load_profile("interlock")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -19,7 +19,7 @@ _OF_THE_USER = dict(os.environ)  # when tests are collected: fetching and setup 
 _OURS = ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "INTERLOCK_", "GIT_", "PYTEST_", "COV_", "VIRTUAL_ENV")
 _NEEDS = {"node": "npm", "rust": "cargo"}
 
-pytestmark = [pytest.mark.network, pytest.mark.slow]
+pytestmark = pytest.mark.network
 
 
 @pytest.mark.parametrize("project", rest_at_night(PROJECTS), ids=lambda project: project.name)

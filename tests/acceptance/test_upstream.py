@@ -26,7 +26,7 @@ _OF_THE_USER = dict(os.environ)  # when tests are collected: fetching needs the 
 _PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"]
 _PLAN = "# Goal\n\nBehave as the next release.\n\n# Approach\n\nApply what upstream did.\n"
 
-pytestmark = [pytest.mark.network, pytest.mark.slow]
+pytestmark = pytest.mark.network
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from tests.attacks.shapes import (
     VITEST,
     Shape,
 )
+from tests.nightly import rest_at_night
 
 CASES = MOCHA.files["test/app.test.js"]
 CHECKS = replace(
@@ -141,7 +142,7 @@ def test_a_test_of_such_a_name_may_be_added(arena_of: Find, row: Honest) -> None
     assert not outcome.complaints
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", rest_at_night([*ROWS], 2))
 def test_the_product_may_change(arena_of: Find, name: str) -> None:
     shape = SHAPES[name]
     outcome = arena_of(name).attack({shape.product: shape.files[shape.product].replace("a + b", "b + a")})

@@ -6,6 +6,7 @@ import pytest
 from tests.attacks.payloads import ANY, OF_PYTEST
 from tests.attacks.rows import Attack, Find, each, said_no
 from tests.attacks.shapes import MUL, MUL_TESTS, PYPROJECT, PYTESTS
+from tests.nightly import rest_at_night
 
 WRONG = MUL.replace("a + b", "a - b")
 NO_MUL = MUL.replace("a * b", "a + b")
@@ -70,7 +71,7 @@ def test_new_tests_that_say_nothing_of_the_task_are_named_as_open(arena_of: Find
     assert outcome.false, outcome.told()
 
 
-@pytest.mark.parametrize("shape", ["readme", "guide"])
+@pytest.mark.parametrize("shape", rest_at_night(["readme", "guide"]))
 @each([Attack("emptied", {"tests/test_app.py": EMPTY}), Attack("deleted", {"tests/test_app.py": None})])
 def test_old_tests_in_the_shapes_of_readme_and_guide(arena_of: Find, row: Attack, shape: str) -> None:
     """Their hidden tests know the old behaviour."""
@@ -102,7 +103,7 @@ IN_PAGES = [
 ]
 
 
-@pytest.mark.parametrize("shape", ["readme", "guide"])
+@pytest.mark.parametrize("shape", rest_at_night(["readme", "guide"]))
 @each(IN_PAGES)
 def test_the_shapes_of_readme_and_guide(arena_of: Find, row: Attack, shape: str) -> None:
     arena = arena_of(shape)

@@ -10,6 +10,7 @@ import pytest
 from tests.attacks.payloads import ANY, CHOOSING, KNOWING, LIARS, OF_PYTEST
 from tests.attacks.rows import Attack, Find, attack, each, said_no
 from tests.attacks.shapes import MUL
+from tests.nightly import rest_at_night
 
 _MUL = "\n\ndef mul(a, b):\n    return a * b\n"
 CLASSES = {**LIARS, **KNOWING, "tests that are chosen": CHOOSING["pytest"]}
@@ -35,7 +36,7 @@ def test_right_work_passes_them(arena_of: Find, shape: str) -> None:
     assert not outcome.complaints, outcome.told()
 
 
-@pytest.mark.parametrize("shape", ["readme", "guide"])
+@pytest.mark.parametrize("shape", rest_at_night(["readme", "guide"]))
 def test_hidden_tests_that_cannot_be_found_cannot_be_read(arena_of: Find, shape: str) -> None:
     """The product looks for them where it may: by relative paths and in the environment of its gate."""
     arena = arena_of(shape)

@@ -8,6 +8,7 @@ import pytest
 from tests.attacks.arena import Outcome
 from tests.attacks.rows import Find, Honest, each
 from tests.attacks.shapes import APP, MUL, MUL_TESTS, NODE, PYPROJECT, SUM
+from tests.nightly import rest_at_night
 
 TYPED = '"""Sums."""\n\n' + APP
 SUB = APP + "\n\ndef sub(a: int, b: int) -> int:\n    return a - b\n"
@@ -125,6 +126,6 @@ def test_feature(arena_of: Find, row: Honest) -> None:
     accepted(arena.attack({**arena.shape.prepared, **row.files}))
 
 
-@pytest.mark.parametrize("shape", ["jest", "vitest", "mocha"])
+@pytest.mark.parametrize("shape", rest_at_night(["jest", "mocha", "vitest"], 2))
 def test_packages(arena_of: Find, shape: str) -> None:
     accepted(arena_of(shape).attack({"README.md": "# App\n", "src/contest.js": "module.exports = 1;\n"}))

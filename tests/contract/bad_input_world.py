@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests.contract.program import FOR_PYTHON, forked, started
 
-PROGRAM = (sys.executable, "-m", "interlock")
 LIMIT_S = 120  # only a hang meets it
 _PIPELINE = """\
 version: 1
@@ -122,14 +122,14 @@ class Ground:
         return path
 
     def ask(self, *words: str | bytes, stdin: bytes = b"", cwd: Path | None = None, **environ: str | None) -> Said:
-        """Call the program and hold it to the rule above."""
+        """Call the program and hold it to the rule above. It is forked, unless Python is to start otherwise."""
         before = fingerprint(self.repository, self.unseen)
-        done = subprocess.run(
-            [*PROGRAM, *words], cwd=cwd or self.repository, env=self.environment(**environ), input=stdin,
-            capture_output=True, check=False, timeout=LIMIT_S,
-        )  # fmt: skip
+        call = started if any(name.startswith(FOR_PYTHON) for name in (*self.environ, *environ)) else forked
+        ended = call(
+            tuple(map(os.fsdecode, words)), cwd or self.repository, self.environment(**environ), stdin, LIMIT_S
+        )
         self.untouched(before)
-        return Said(done.returncode, done.stdout, done.stderr).clean()
+        return Said(*ended).clean()
 
     def run(self, *words: str | bytes, **given: object) -> Said:
         """`interlock run` with the pipeline of the last call of `pipeline`, or the plain good one."""

@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.contract.program import PROGRAM, forked, started
+from tests.contract.program import FOR_PYTHON, PROGRAM, forked, started
 
 LIMIT_S = 300  # only a hang meets it
-_FOR_PYTHON = ("PYTHON", "LC_", "LANG")
 _KEPT = ("LANG", "LC_ALL", "TMPDIR")
 
 
@@ -81,7 +80,7 @@ class World:
 
     def ask(self, *words: str, stdin: str = "", cwd: Path | None = None, **environ: str) -> Said:
         """What the program says to `words`: forked, unless the environment has something for Python as it starts."""
-        own = any(name.startswith(_FOR_PYTHON) for name in (*self.environ, *environ))
+        own = any(name.startswith(FOR_PYTHON) for name in (*self.environ, *environ))
         call = started if own else forked
         code, out, err = call(words, cwd or self.repository, self.environment(**environ), stdin.encode(), LIMIT_S)
         said = Said(code, out.decode(), err.decode())

@@ -1,7 +1,7 @@
 """The command line as a process: started anew, or forked from one that has imported it already.
 
-A server of `multiprocessing` imports Interlock once; a fork of it has its own folder, environment, input and outputs.
-What it starts, signals, exit codes and locks are as of any other process, and it need not import anything first.
+A server of `multiprocessing` imports all of Interlock once; a fork of it has its own folder, environment, input and
+outputs. What it starts, signals, exit codes and locks are as of any other process, and it imports nothing first.
 """
 
 from __future__ import annotations
@@ -15,10 +15,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from interlock.cli import main, verbs
+import interlock
+from interlock.cli import main
 
 PROGRAM = (sys.executable, "-m", "interlock")
-_IMPORTED = [f"interlock.cli.verbs.{verb.name}" for verb in pkgutil.iter_modules(verbs.__path__)]
+_ALONE = ("interlock.__main__", "interlock.agents.own.")  # a program, and what runs in processes of its own
+_IMPORTED = [
+    module.name
+    for module in pkgutil.walk_packages(interlock.__path__, "interlock.")
+    if not module.name.startswith(_ALONE)
+]
+FOR_PYTHON = ("PYTHON", "LC_", "LANG")  # names of an environment that Python reads as it starts
 _STREAMS = (("in", os.O_RDONLY), ("out", os.O_WRONLY | os.O_CREAT), ("err", os.O_WRONLY | os.O_CREAT))
 
 Ended = tuple[int, bytes, bytes]  # exit code, negative where a signal ended it; stdout; stderr
@@ -35,7 +42,7 @@ def started(words: tuple[str, ...], cwd: Path, environ: Mapping[str, str], stdin
 def forked(words: tuple[str, ...], cwd: Path, environ: Mapping[str, str], stdin: bytes, limit_s: float) -> Ended:
     """Raises TimeoutError after `limit_s`."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "interlock.cli.app", *_IMPORTED])
+    context.set_forkserver_preload(["pytest", __name__, *_IMPORTED])  # a fork imports who runs the tests, too
     with TemporaryDirectory() as folder:
         place = Path(folder)
         (place / "in").write_bytes(stdin)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.bad_input_world import GOOD, Ground, Said, repository
+from tests.nightly import rest_at_night
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="looks at Linux's own files")
 JUNK = r"""
@@ -54,7 +55,6 @@ def is_harmless(said: Said) -> None:
 # --- output ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_a_gigabyte_of_output_is_kept_in_bounds(ground: Ground):
     ground.pipeline("head -c 1000000000 /dev/zero | tr '\\0' 'x'; echo; echo done > made.txt")
     assert ground.delivered(ground.run())
@@ -212,7 +212,7 @@ TAKEN = {
 }
 
 
-@pytest.mark.parametrize("name", TAKEN)
+@pytest.mark.parametrize("name", rest_at_night([*TAKEN][::-1], 3))
 def test_what_a_commit_can_hold_is_taken(ground: Ground, name: str):
     ground.pipeline("; ".join([GOOD, *TAKEN[name]]))
     branch = ground.delivered(ground.run())

@@ -72,7 +72,6 @@ def test_attributes_change_no_byte_of_what_nobody_touched(ground: Ground):
     assert git(ground.repository, "diff", "--name-only", "HEAD", taken).split() == ["interlock.yaml", "made.txt"]
 
 
-@pytest.mark.slow
 def test_a_file_of_100_megabytes_comes_and_goes(ground: Ground):
     with (ground.repository / "big.bin").open("wb") as file:
         file.truncate(100_000_000)

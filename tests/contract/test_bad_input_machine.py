@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.contract.bad_input_world import PROGRAM, Ground, committed, fingerprint, git, mounted, repository
+from tests.contract.bad_input_world import Ground, committed, fingerprint, git, mounted, repository
+from tests.contract.program import PROGRAM
 from tests.nightly import rest_at_night
 
 VERBS = (("run", "-t", "x"), ("check",), ("status",), ("init",))
@@ -225,7 +226,7 @@ def headless(ground: Ground, *words: str) -> tuple[int, bytes]:
     return done.returncode, done.stderr
 
 
-@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-", "2>/dev/full", ">/dev/full"])
+@pytest.mark.parametrize("closed", rest_at_night([">/dev/full", "<&- >&- 2>&-", ">&-", "2>/dev/full"], 2))
 def test_closed_streams_do_not_end_in_a_trace(ground: Ground, closed: str):
     line = f"exec {sys.executable} -m interlock run -t x --plain {closed}"
     said = subprocess.run(

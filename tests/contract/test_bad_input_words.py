@@ -13,7 +13,9 @@ from itertools import takewhile
 from pathlib import Path
 
 import pytest
-from tests.contract.bad_input_world import PROGRAM, Ground, alive, end, fingerprint, repository
+from tests.contract.bad_input_world import Ground, alive, end, fingerprint, repository
+from tests.contract.program import PROGRAM
+from tests.nightly import rest_at_night
 
 
 @pytest.fixture
@@ -68,7 +70,7 @@ def test_odd_ways_to_say_it(ground: Ground, words: tuple[str | bytes, ...]):
     assert ground.delivered(ground.ask("run", "--plain", *words, stdin=b"do it"))
 
 
-@pytest.mark.parametrize("base", ["nope", "--help", "", "HEAD:a.txt", "\x1b[31m"])
+@pytest.mark.parametrize("base", rest_at_night(["nope", "--help", "", "HEAD:a.txt", "\x1b[31m"], 2))
 def test_a_base_that_is_none_is_refused(ground: Ground, base: str):
     said = ground.ask("run", "-t", "x", "--base", base).refused("base")
     assert b"\x1b" not in said.err

@@ -8,7 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from tests.contract.bad_input_world import PROGRAM, Ground, Said, repository
+from tests.contract.bad_input_world import Ground, Said, repository
+from tests.contract.program import PROGRAM
 from tests.nightly import rest_at_night
 
 from interlock.agents.limits import DailyCap, with_daily_cap

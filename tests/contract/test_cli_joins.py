@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.cli_world import World, new_world, stage_of, verdicts_of
+from tests.nightly import rest_at_night
 
 FILES = {"f.txt": "one\ntwo\n", "g.txt": "x\n"}
 AGENTS = """\
@@ -120,7 +121,7 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", rest_at_night([*SHAPES], 2))
 def test_an_accepted_deletion_outlives_every_shape(tmp_path: Path, shape: str) -> None:
     world = joined(tmp_path, AGENTS + SHAPES[shape])
     world.ask("run", "-t", "x").ended(0)

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from tests.contract.cli_world import World, new_world, stage_of
 from tests.contract.program import PROGRAM
+from tests.nightly import rest_at_night
 
 AGENT = """\
 agents:
@@ -346,7 +347,7 @@ INTERRUPTS = {
 
 
 @LINUX
-@pytest.mark.parametrize("name", INTERRUPTS)
+@pytest.mark.parametrize("name", rest_at_night([*INTERRUPTS][::-1], 4))
 def test_an_interrupt_asks_what_is_meant(root: Path, name: str) -> None:
     keys, code, phase = INTERRUPTS[name]
     waits = ONE.replace('cp "$BRIEF" brief.txt;', f"touch {root}/begun; sleep 100;")

@@ -137,7 +137,6 @@ def test_node_test(world: World) -> None:
 
 
 @pytest.mark.network
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", rest_at_night(sorted({*PROJECTS} - {"node"}, key=lambda name: (name != "mocha", name)))
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.gates_world import World, run_gate
+from tests.nightly import rest_at_night
 
 from interlock.core.events import VerdictStatus
 from interlock.core.ids import AttemptId, base_of, input_of
@@ -109,7 +110,9 @@ def test_a_change_without_any_test(world: World, base: str) -> None:
     assert "add a test that fails without it" in judgement.findings[0].message
 
 
-@pytest.mark.parametrize("name", ["from calc import mul", "from calc.more import mul", "import calc\n\nmul = calc.mul"])
+@pytest.mark.parametrize(
+    "name", rest_at_night(["from calc import mul", "from calc.more import mul", "import calc\n\nmul = calc.mul"])
+)
 def test_a_missing_name_at_the_top_of_a_new_file_proves_the_change(world: World, base: str, name: str) -> None:
     test = f"{name}\n\n\ndef test_mul():\n    assert mul(2, 3) == 6\n"
     mul = "def mul(a, b):\n    return a * b\n"

@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 from tests.contract.cli_world import World
 from tests.contract.golden_world import STORES, TASKS, phases, runs, unpacked
+from tests.nightly import rest_at_night
 
 
-@pytest.fixture(params=STORES, ids=lambda path: path.name.partition(".")[0])
+@pytest.fixture(params=rest_at_night(STORES), ids=lambda path: path.name.partition(".")[0])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     return unpacked(request.param, tmp_path)
 
 
+@pytest.mark.parametrize("world", STORES, indirect=True, ids=lambda path: path.name.partition(".")[0])
 def test_each_run_is_as_it_was(world: World) -> None:
     assert phases(world) == TASKS
     world.ask("list").ended(0, *runs(world).values())

@@ -206,7 +206,6 @@ def test_a_session_below_a_living_parent_is_dead(run: Run, pids: Callable[[], li
     assert dead(pids())
 
 
-@pytest.mark.slow
 def test_an_orphan_that_was_seen_with_its_parent_is_dead(run: Run, pids: Callable[[], list[int]], by: Spawner) -> None:
     line = "(setsid sh -c 'echo $$ >> ../pids; exec sleep 600' & sleep 2.5); true"  # portable ones look every second
     assert run(line, by=by).code == 0
@@ -237,7 +236,6 @@ def test_a_grandchild_that_holds_the_pipe_does_not_block(run: Run, pids: Callabl
 
 
 @linux
-@pytest.mark.slow
 def test_a_fork_bomb_is_ended(run: Run, tmp_path: Path) -> None:
     bomb = """
 import os, sys, time
@@ -259,7 +257,6 @@ while True:
 
 
 @linux
-@pytest.mark.slow
 def test_a_runner_that_forks_and_exits_is_caught(run: Run) -> None:
     """Each generation lives for a moment only, and always under another pid."""
     done = run(

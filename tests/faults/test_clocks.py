@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.cli_world import World, new_world, stage_of
+from tests.nightly import rest_at_night
 
 SITE = Path(__file__).with_name("site")
 PIPELINE = """\
@@ -29,7 +30,7 @@ def world_of(folder: Path, offset: float, agent: str, gate: str = "test -s start
     return new_world(folder, {".interlock/pipelines/p.yaml": text, "start.txt": "x\n"}, **environ)
 
 
-@pytest.mark.parametrize(("before", "after"), [(DAY, 0), (0, -DAY), (-DAY, 0), (0, DAY)])
+@pytest.mark.parametrize(("before", "after"), rest_at_night([(DAY, 0), (0, DAY), (0, -DAY), (-DAY, 0)], 2))
 def test_a_clock_that_jumps_while_an_attempt_is_waited_for(tmp_path: Path, before: int, after: int):
     world = world_of(tmp_path, before, f'echo {after} > "$OFFSET.new"; mv "$OFFSET.new" "$OFFSET"; exit 3')
     world.ask("run", "-t", "x", "--plain").ended(0, "infrastructure: crashed", "again at", "accepted")

@@ -21,7 +21,7 @@ from tests.contract.cli_world import World, new_world
 from tests.contract.program import PROGRAM
 
 STRACE = shutil.which("strace")
-EVERY = int(os.environ.get("INTERLOCK_FAULTS_EVERY", "9"))
+EVERY = int(os.environ.get("INTERLOCK_FAULTS_EVERY", "13"))
 RESUMES_MAX = 5
 PIPELINE = """\
 version: 1
@@ -69,7 +69,6 @@ QUICK = "--seccomp-bpf"  # with it, strace stops for these calls alone, and its 
 ALL = [f"{fault}:when={number}" for fault, numbers in FAULTS.items() for number in numbers]
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux" or STRACE is None, reason="there is no strace here"),
 ]
 

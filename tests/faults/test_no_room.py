@@ -82,7 +82,7 @@ def test_no_thread_at_all(world: World, name: str):
     ends_well(world)
 
 
-@pytest.mark.parametrize("errno", ["ENOLCK", "EIO"])
+@pytest.mark.parametrize("errno", rest_at_night(["ENOLCK", "EIO"]))
 def test_a_file_system_without_locks(world: World, errno: str):
     why = os.strerror(getattr(__import__("errno"), errno))
     refused = refusing(world, f"flock:{errno}:")
@@ -127,7 +127,7 @@ def test_an_object_that_the_store_lost_is_infrastructure(world: World):
     ends_well(world)
 
 
-@pytest.mark.parametrize("files", [8, 12, 16, 20, 26])
+@pytest.mark.parametrize("files", rest_at_night([12, 20, 8, 16, 26], 2))
 def test_few_open_files(world: World, files: int):
     """Wherever it strikes, while starting or in the middle."""
     prlimit = shutil.which("prlimit")
@@ -141,7 +141,7 @@ def test_few_open_files(world: World, files: int):
 
 @pytest.mark.root
 @pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="needs to be root on Linux, to be another user")
-@pytest.mark.parametrize("processes", [1, 2, 4])
+@pytest.mark.parametrize("processes", rest_at_night([2, 1, 4]))
 def test_few_processes(processes: int):
     """As a user of a number that nobody else has, since the limit counts all that a user runs."""
     if not (setpriv := shutil.which("setpriv")) or not (prlimit := shutil.which("prlimit")):

@@ -19,8 +19,6 @@ MOMENTS = int(os.environ.get("INTERLOCK_POWER_MOMENTS", "3"))
 PROJECT = Path(__file__).resolve().parents[2]
 NEEDED = ("unshare", "mount", "umount", "mkfs.ext4", "truncate", "cp")
 
-pytestmark = pytest.mark.slow
-
 
 def test_moments_are_spread_and_hold_the_last() -> None:
     assert chosen(9, 1) == [8]

@@ -18,9 +18,10 @@ from tests.kill.scene import Scene
 from tests.nightly import rest_at_night
 
 MOMENTS = int(os.environ.get("INTERLOCK_KILL_MOMENTS", "8"))
+FIRST = int(os.environ.get("INTERLOCK_KILL_SEED", "0"))
 SHARES = 4
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs signals")]
+pytestmark = pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs signals")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 @pytest.mark.parametrize("share", rest_at_night(range(SHARES)))
 def test_a_death_at_any_moment_changes_nothing_of_what_the_run_comes_to(scene: Scene, share: int) -> None:
     took_s = unharmed(scene)
-    for seed in range(share, MOMENTS, SHARES):
+    for seed in range(FIRST + share, FIRST + MOMENTS, SHARES):
         scene.put_back("begun")
         said = die_at_random(scene, random.Random(seed), took_s)
         scene.end()

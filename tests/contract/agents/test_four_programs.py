@@ -117,6 +117,7 @@ def _attempts(view: dict[str, Any], stage: str) -> list[str]:
     return [f"{attempt['id']} {attempt['phase']}" for attempt in stage_of(view, stage)["attempts"]]
 
 
+@pytest.mark.nightly
 def test_four_programs_one_flaw_one_quota_one_kill(files: dict[str, str], tmp_path: Path) -> None:
     programs = [bin_of(name) for name in ("claude", "codex", "aider")]
     path = os.pathsep.join((str(Path(sys.executable).parent), *programs, os.environ["PATH"]))

@@ -12,6 +12,7 @@ import pytest
 from tests.contract.cli_world import new_world, stage_of
 from tests.model_server.script import Step
 from tests.model_server.server import ModelServer, serving
+from tests.nightly import rest_at_night
 
 from interlock.agents import adapters
 from interlock.agents.bundled.model import NotReadable, Reader
@@ -38,6 +39,9 @@ SCENARIOS = {
     "hang": (Step("hang"),),
     "garbage": (Step("garbage"),),
 }
+
+
+first_at_each_push = pytest.mark.parametrize("name", rest_at_night([*MODELS]), indirect=True)
 
 
 @pytest.fixture(params=MODELS)
@@ -91,12 +95,14 @@ def test_nothing_outside_is_read(model: ModelServer, checkout: Checkout) -> None
     assert "outside of the checkout" in model.requests[-1][1]
 
 
+@first_at_each_push
 def test_a_review_is_answered_and_writes_nothing(name: str, model: ModelServer, checkout: Checkout) -> None:
     outcome = work(name, model, "approve", checkout, review=True)
     assert read(outcome.answer, AnswerRequirements("own", (), ())).decision == "approve"
     assert not (checkout.tree / ".interlock/artifacts/plan/plan.md").exists()
 
 
+@first_at_each_push
 @pytest.mark.parametrize(
     ("scenario", "ended", "permanent"),
     [("key", Ended.UNAVAILABLE, True), ("limit", Ended.RATE_LIMITED, False), ("down", Ended.UNAVAILABLE, False)],
@@ -112,6 +118,7 @@ def test_a_failing_model(
         assert 0 < outcome.retry_at - time.time() <= 300
 
 
+@first_at_each_push
 def test_garbage_is_no_success_and_a_hang_is_a_timeout(name: str, model: ModelServer, checkout: Checkout) -> None:
     assert work(name, model, "garbage", checkout).ended is not Ended.COMPLETED
     assert work(name, model, "hang", checkout, timeout_s=8).ended is Ended.TIMED_OUT

@@ -12,6 +12,7 @@ from tests.contract.agents.world import KEYS, bin_of, checkout_in, work
 from tests.model_server.script import Step
 from tests.model_server.server import ModelServer, serving
 
+from interlock.agents import retries
 from interlock.gates.reviews.answers import AnswerRequirements, NoAnswer, read, schema
 from interlock.ports import Checkout, Ended
 
@@ -44,6 +45,12 @@ SCENARIOS = {
     "prose": (Step("say", "APPROVE. It is fine."),),
     "daemon": (Step("shell", "setsid nohup sleep 987 >/dev/null 2>&1 & echo $! > pid"), _DONE),
 }
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit without a time is waited for in short steps."""
+    monkeypatch.setattr(retries, "_LIMITED_S", 8.0)
 
 
 def test_a_real_edit_and_tokens_to_the_digit(name: str, model: ModelServer, checkout: Checkout) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.contract.cli_world import World, new_world
 from tests.contract.terminal.world import SIZES, Terminal, opened
+from tests.nightly import rest_at_night
 
 PIPELINE = """\
 version: 1
@@ -39,9 +40,11 @@ def world(tmp_path: Path) -> World:
     return new_world(tmp_path / "w", {"interlock.yaml": pipeline, "agent.sh": AGENT, "a.txt": "one\n"})
 
 
-@pytest.fixture(params=SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.fixture(params=rest_at_night([f"{columns}x{lines}" for columns, lines in SIZES]))
 def terminal(world: World, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Terminal]:
-    made = opened(world, ("run", "-t", "Make it two."), request.param, GO=str(tmp_path / "go"))
+    made = opened(
+        world, ("run", "-t", "Make it two."), tuple(map(int, request.param.split("x"))), GO=str(tmp_path / "go")
+    )
     yield made
     made.close()
 
