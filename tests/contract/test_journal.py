@@ -37,6 +37,8 @@ def test_history_comes_back_in_order(journal: Journal) -> None:
     assert [(each.seq, each.event) for each in history] == list(enumerate(events, start=1))
     assert journal.records("r1", after=2) == history[2:]
     assert journal.records("r1", after=3) == []
+    for after in range(4):
+        assert [each for page in journal.pages("r1", after) for each in page] == history[after:]
 
 
 def test_runs_are_listed_oldest_first_and_kept_apart(journal: Journal) -> None:

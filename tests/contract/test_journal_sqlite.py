@@ -17,7 +17,7 @@ import apsw
 import pytest
 
 from interlock.core.events import TimeReached
-from interlock.journal import SqliteJournal, faults, schema
+from interlock.journal import SqliteJournal, faults, schema, sqlite
 from interlock.ports import Damaged, InfrastructureError
 
 FIRST = TimeReached(0.5)
@@ -213,6 +213,34 @@ def test_a_history_that_ends_before_its_head_is_damaged(tmp_path: Path) -> None:
             journal.records("a/b", 4)
         (tmp_path / "heads" / "a%2Fb").write_bytes(b"")  # as a loss of power may leave it
         assert len(journal.records("a/b")) == 1
+
+
+def test_a_long_history_is_read_and_checked_in_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "_PAGE", 3)
+    with SqliteJournal(tmp_path / "journal.db") as journal:
+        journal.create("a", 0.0, FIRST)
+        fence = journal.take("a")
+        for after in range(1, 9):
+            journal.append("a", fence, after, 0.0, TimeReached(float(after)))
+            whole = journal.records("a")
+            assert [each.seq for each in whole] == list(range(1, after + 2))
+            for known in range(after + 2):
+                pages = list(journal.pages("a", known))
+                assert [each for page in pages for each in page] == whole[known:]
+                assert all(len(page) <= 3 for page in pages)
+        for head in (2, 5, 9):  # in a page that others follow, and in the last one
+            journal._heads.write("a", (head, bytes(32)))
+            with pytest.raises(Damaged, match=f"event {head} is not the one that was recorded there"):
+                journal.records("a")
+        journal._heads.write("a", (12, bytes(32)))
+        with pytest.raises(Damaged, match="its history ends at event 9, and 12 were recorded"):
+            journal.records("a")
+        pages = journal.pages("a")
+        assert [each.seq for each in next(pages)] == [1, 2, 3]
+        with apsw.Connection(str(tmp_path / "journal.db")) as another:
+            another.execute("DROP TRIGGER event_is_never_changed; UPDATE event SET body = '[7.0]' WHERE seq = 5")
+        with pytest.raises(Damaged, match="event 5 is not as it was recorded"):
+            next(pages)
 
 
 def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:

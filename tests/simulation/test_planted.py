@@ -83,7 +83,7 @@ def a_delivery_is_recorded_and_never_made(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_engine_begins_what_is_no_longer_wanted(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(local, "Flight", partial(local.InFlight, begun=True))
+    patch.setattr(local, "InFlight", partial(local.InFlight, begun=True))
 
 
 PLANTED: tuple[tuple[str, Plant], ...] = (

@@ -18,9 +18,7 @@ else:
     def changed(value: T, /, **changes: object) -> T:
         """A copy of `value` with these fields."""
         made = _new(type(value))
-        fields = value.__dict__.copy()  # half the price of filling an empty one
-        fields.update(changes)
-        _set(made, "__dict__", fields)
+        _set(made, "__dict__", value.__dict__ | changes)
         return made
 
 

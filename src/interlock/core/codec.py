@@ -9,14 +9,14 @@ default (in an array at the end), and what an older version wrote still reads. W
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache, lru_cache
 from math import inf
 from types import NoneType, UnionType
 from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
-from interlock.core.compiled import constructor
+from interlock.core.compiled import constructor, default_of
 from interlock.core.ids import AttemptId, parse_attempt
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ _SCALARS = (str, int, float, bool)
 APART = {"apart": True}  # metadata of a field that is neither read nor written here
 Bound = Annotated[float, "infinite where there is none"]  # as JSON null, which has no infinite numbers
 
-_attempt: _Convert = lru_cache(maxsize=1 << 16)(parse_attempt)
+_attempt: _Convert = lru_cache(maxsize=1 << 10)(parse_attempt)
 
 
 class NewerFormat(ValueError):
@@ -50,7 +50,8 @@ class ClosedList(dict[str, T]):
 
 @cache
 def array_reader(cls: type[T]) -> Callable[[list[Any]], T]:
-    """Makes a `cls` of its array, which is used up. Raises NewerFormat, ValueError, TypeError, KeyError."""
+    """Makes a `cls` of its array, which is used up. A field that an older version left out has its default. Raises
+    NewerFormat, ValueError, TypeError, KeyError."""
     converts = [(place, _from_json(each.hint, array_reader)) for place, each in enumerate(_parts(cls))]  # type: ignore[arg-type]
     places = [(place, convert) for place, convert in converts if convert is not None]
     defaults = [each.default for each in _parts(cls)]  # type: ignore[arg-type]
@@ -65,11 +66,9 @@ def array_reader(cls: type[T]) -> Callable[[list[Any]], T]:
             if place >= count:
                 break
             values[place] = convert(values[place])
-        if count < full:
-            if count < required:
-                raise ValueError(f"{count} of at least {required} fields of {cls.__name__}")
-            values += defaults[count:]
-        return construct(values)
+        if count < required:
+            raise ValueError(f"{count} of at least {required} fields of {cls.__name__}")
+        return construct(*values)
 
     return read
 
@@ -150,15 +149,10 @@ class _Part:
 def _parts(cls: type) -> tuple[_Part, ...]:
     hints = get_type_hints(cls, include_extras=True)
     return tuple(
-        _Part(each.name, hints[each.name], _default(each))
+        _Part(each.name, hints[each.name], default_of(each))
         for each in fields(cls)
         if not each.name.startswith("_") and "apart" not in each.metadata
     )
-
-
-def _default(each: Field[Any]) -> Any:  # noqa: ANN401
-    """What an older version meant by leaving it out."""
-    return each.default if each.default_factory is MISSING else each.default_factory()
 
 
 def _from_json(hint: Any, reader: Callable[[type], _Convert]) -> _Convert | None:  # noqa: ANN401

@@ -7,30 +7,40 @@ dataclasses themselves make `__init__`. For classes with slots and without `__po
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import fields
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
-def constructor(cls: type[T]) -> Callable[[Sequence[object]], T]:
-    """Makes a `cls` of the values of all its fields in order. It raises ValueError for another number of them.
+def constructor(cls: type[T]) -> Callable[..., T]:
+    """Makes a `cls` of the values of its fields in order; it raises TypeError for too few or too many of them.
 
     Raises TypeError for a class that it does not fit.
     """
-    names = [each.name for each in fields(cls)]  # type: ignore[arg-type]
+    parts = fields(cls)  # type: ignore[arg-type]
+    names = [each.name for each in parts]
     if "__slots__" not in vars(cls) or hasattr(cls, "__post_init__") or not names:
         raise TypeError(f"{cls.__name__} needs slots, fields and no __post_init__")
     scope: dict[str, Any] = {"new": object.__new__, "cls": cls}
-    scope.update({f"set_{name}": vars(cls)[name].__set__ for name in names})
+    scope.update({f"set_{each.name}": vars(cls)[each.name].__set__ for each in parts})
+    scope.update({f"default_{each.name}": default_of(each) for each in parts})
     lines = [
-        "def construct(values):",
-        f"    {', '.join(names)}, = values",
+        f"def construct({', '.join(_parameter(each) for each in parts)}):",
         "    made = new(cls)",
         *(f"    set_{name}(made, {name})" for name in names),
         "    return made",
     ]
     exec("\n".join(lines), scope)
-    construct: Callable[[Sequence[object]], T] = scope["construct"]
+    construct: Callable[..., T] = scope["construct"]
     return construct
+
+
+def default_of(each: Field[Any]) -> Any:  # noqa: ANN401
+    """The value of a field that is left out; MISSING where it has none."""
+    return each.default if each.default_factory is MISSING else each.default_factory()
+
+
+def _parameter(each: Field[Any]) -> str:
+    return each.name if default_of(each) is MISSING else f"{each.name}=default_{each.name}"

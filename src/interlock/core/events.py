@@ -78,6 +78,7 @@ class Usage:
     cost_usd: float | None = None
 
 
+USAGE_UNKNOWN = Usage()
 SESSION = "session"  # the name of the evidence that an agent can go on from
 
 
@@ -167,7 +168,7 @@ class AttemptErrored:
     retry_at: float
     permanent: bool = False  # retrying cannot help: a person must mend it
     quota: bool = False  # it waits for a quota: not counted as a try, and not against `wall`
-    usage: Usage = Usage()
+    usage: Usage = USAGE_UNKNOWN
     evidence: tuple[Evidence, ...] = ()
     notes: tuple[str, ...] = ()  # what a person should know of it, such as what could not be removed
     worked: bool = False  # a quota ended it in the middle of its work: one of the attempts of `limits`
@@ -182,7 +183,7 @@ class CandidateProduced:
     tree: str
     claim: str = ""
     outcome: str = "completed"  # completed | crashed | timed_out | refused, as the agent ended
-    usage: Usage = Usage()
+    usage: Usage = USAGE_UNKNOWN
     left_out: int = 0  # files that did not come along
     evidence: tuple[Evidence, ...] = ()
     cached: bool = False
@@ -217,7 +218,7 @@ class VerdictGiven:
     by: str = ""  # a person, for human gates
     sandbox: str = ""
     hard: bool = True
-    usage: Usage = Usage()  # of reviewers
+    usage: Usage = USAGE_UNKNOWN  # of reviewers
     notes: tuple[str, ...] = ()
     quota: bool = False  # errored, and it waits for the quota of a reviewer: not counted as a try
 

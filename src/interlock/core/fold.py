@@ -64,7 +64,7 @@ def apply(state: RunState, record: Recorded) -> RunState:
 
 def _draft(state: RunState) -> RunState:
     """A copy that nobody else has seen: until it is given away, fields are put into it in place."""
-    return changed(state)
+    return changed(state, stages=state.stages.draft())
 
 
 def _put(draft: RunState, **changes: object) -> None:
@@ -161,7 +161,7 @@ _StageEvent = AttemptEvent | VerdictGiven | Paused
 def _take_by_stage(draft: RunState, event: _StageEvent) -> None:
     name = stage_of(event)
     stage = _charged(draft, draft.stages[name], event)
-    draft.__dict__["stages"] = draft.stages.having(name, _advance(stage, event, draft.at))
+    draft.stages.put(name, _advance(stage, event, draft.at))
 
 
 def _charged(draft: RunState, stage: StageState, event: _StageEvent) -> StageState:
@@ -183,7 +183,7 @@ def _charged(draft: RunState, stage: StageState, event: _StageEvent) -> StageSta
 
 
 def _added(draft: RunState, stage: StageState, usage: Usage, attempts: int) -> StageState:
-    _put(draft, spent=draft.spent.plus(usage, attempts))
+    draft.__dict__["spent"] = draft.spent.plus(usage, attempts)
     spent = stage.spent.plus(usage, attempts)
     return stage if spent is stage.spent else changed(stage, spent=spent)
 
@@ -258,7 +258,7 @@ def _let_down(stage: StageState, event: AttemptErrored, at: float) -> StageState
     failures = stage.failures if event.quota else {**stage.failures, agent: stage.failures.get(agent, 0) + 1}
     given_up = not event.quota and (event.permanent or failures[agent] >= TRIES_MAX)
     down = event.quota or given_up
-    limited = tuple(name for name in stage.limited if name != agent or not given_up)
+    limited = tuple(name for name in stage.limited if name != agent) if given_up else stage.limited
     return changed(
         stage,
         errors=0 if given_up else stage.errors + (not event.quota),

@@ -5,7 +5,7 @@ Rule: a history grows by its newest events; nothing is read twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import assert_never
@@ -108,27 +108,25 @@ class Past:
 class History:
     """The state and the past of one run. Not for several threads at once."""
 
-    __slots__ = ("_past", "_unseen", "state")
+    __slots__ = ("past", "seen", "state")
 
-    def __init__(self, records: Iterable[Recorded] = ()) -> None:
+    def __init__(self) -> None:
         self.state = RunState()
-        self._past = Past()
-        self._unseen: list[Recorded] = []
-        self.grow(records)
+        self.past = Past()
+        self.seen = 0  # the seq of the newest event in `past`
 
     def grow(self, records: Iterable[Recorded]) -> None:
-        """Take in what is newer than `state.seq`, in order."""
-        newer = [record for record in records if record.seq > self.state.seq]
-        self.state = fold(newer, self.state)
-        self._unseen += newer
+        """Take into the state what is newer than it, in order."""
+        seq = self.state.seq
+        self.state = fold((record for record in records if record.seq > seq), self.state)
 
-    @property
-    def past(self) -> Past:
-        """Up to `state.seq`. It is gathered when it is asked for: who needs the state alone does not pay for it."""
-        for record in self._unseen:
-            _see(self._past, record)
-        self._unseen.clear()
-        return self._past
+    def gather(self, records: Sequence[Recorded]) -> None:
+        """As `grow`, and into the past: only who asks for the past pays for it."""
+        self.grow(records)
+        for record in records:
+            if record.seq > self.seen:
+                _see(self.past, record)
+                self.seen = record.seq
 
 
 def _see(past: Past, record: Recorded) -> None:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+
+from interlock.core.compiled import constructor
 
 STAGE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,47}")
-_ATTEMPT = re.compile(r"(?P<stage>[a-z][a-z0-9_-]*)(?:\[(?P<item>[^\]]+)\])?/(?P<epoch>\d+)\.(?P<number>\d+)")
+_STAGE_AND_ITEM = re.compile(r"(?P<stage>[a-z][a-z0-9_-]*)(?:\[(?P<item>[^\]]+)\])?")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -48,7 +51,18 @@ def input_of(stage: str, epoch: int) -> AttemptId:
 
 def parse_attempt(text: str) -> AttemptId:
     """Read `stage[item]/epoch.number`. Raises ValueError where the text has another shape."""
-    match = _ATTEMPT.fullmatch(text)
-    if match is None:
+    place, _, numbers = text.rpartition("/")
+    epoch, _, number = numbers.partition(".")
+    names = _stage_and_item(place)
+    if names is None or not epoch.isdecimal() or not number.isdecimal():
         raise ValueError(f"{text!r} is no attempt: expected STAGE/EPOCH.NUMBER such as code/1.2")
-    return AttemptId(match["stage"], int(match["epoch"]), int(match["number"]), match["item"] or "")
+    return _attempt_id(names[0], int(epoch), int(number), names[1])
+
+
+_attempt_id = constructor(AttemptId)
+
+
+@lru_cache(maxsize=1 << 12)
+def _stage_and_item(text: str) -> tuple[str, str] | None:
+    match = _STAGE_AND_ITEM.fullmatch(text)
+    return None if match is None else (match["stage"], match["item"] or "")

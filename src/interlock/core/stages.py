@@ -1,7 +1,8 @@
 """The stages of a run as a persistent map: one that was given away never changes.
 
 Rule: a copy with one stage changed costs the same whatever the others are: the states lie in chunks, of which one is
-copied. What is asked of all stages at every event is counted as they change.
+copied. What is asked of all stages at every event is counted as they change. Only a draft, which nobody else has seen,
+is changed in place.
 """
 
 from __future__ import annotations
@@ -28,28 +29,42 @@ class Stages(Mapping[str, S]):
     """In the order of the run. `live` names the stages that the planner may want something of, `busy` counts those
     that work now."""
 
-    __slots__ = ("_chunks", "_places", "busy", "live")
+    __slots__ = ("_chunks", "_own", "_places", "busy", "live")
 
     def __init__(self, stages: Iterable[tuple[str, S]] = ()) -> None:
         pairs = tuple(stages)
         states = [stage for _, stage in pairs]
         self._places = {name: place for place, (name, _) in enumerate(pairs)}
-        self._chunks = [states[at : at + _CHUNK] for at in range(0, len(states), _CHUNK)]  # no list is ever changed
+        self._chunks = [states[at : at + _CHUNK] for at in range(0, len(states), _CHUNK)]
+        self._own: set[int] = set()  # chunks that no other copy has
         self.busy = sum(stage.busy for stage in states)
         self.live = tuple(name for name, stage in pairs if stage.live)
 
     def having(self, name: str, stage: S) -> Stages[S]:
         """A copy with the state of one stage changed. Raises KeyError where there is no such stage."""
-        place = self._places[name]
-        chunks = self._chunks.copy()
-        chunk = chunks[place // _CHUNK].copy()
-        former, chunk[place % _CHUNK] = chunk[place % _CHUNK], stage
-        chunks[place // _CHUNK] = chunk
-        made: Stages[S] = _new(Stages)
-        made._places, made._chunks = self._places, chunks
-        made.busy = self.busy + stage.busy - former.busy
-        made.live = self.live if stage.live is former.live else self._live(place, name, stage)
+        made = self.draft()
+        made.put(name, stage)
         return made
+
+    def draft(self) -> Stages[S]:
+        """A copy that may be changed in place until it is given away."""
+        made: Stages[S] = _new(Stages)
+        made._places, made._chunks, made._own = self._places, self._chunks.copy(), set()
+        made.busy, made.live = self.busy, self.live
+        return made
+
+    def put(self, name: str, stage: S) -> None:
+        """Change the state of one stage of a draft. Raises KeyError where there is no such stage."""
+        place = self._places[name]
+        at, within = divmod(place, _CHUNK)
+        if at not in self._own:
+            self._chunks[at] = self._chunks[at].copy()
+            self._own.add(at)
+        chunk = self._chunks[at]
+        former, chunk[within] = chunk[within], stage
+        self.busy += stage.busy - former.busy
+        if stage.live is not former.live:
+            self.live = self._live(place, name, stage)
 
     def __getitem__(self, name: str) -> S:
         place = self._places[name]

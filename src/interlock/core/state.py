@@ -14,8 +14,10 @@ from types import MappingProxyType
 from typing import assert_never
 
 from interlock.core.changed import changed
+from interlock.core.compiled import constructor
 from interlock.core.effects import RevertedWork
 from interlock.core.events import (
+    USAGE_UNKNOWN,
     Action,
     AnswerTaken,
     ApprovalAsked,
@@ -57,6 +59,12 @@ class Phase(StrEnum):
     PAUSED = "paused"  # for a human
     ACCEPTED = "accepted"
     SKIPPED = "skipped"
+
+    __hash__ = str.__hash__  # as enums of text are compared; that of Enum is ten times as slow
+
+
+# Python 3.11 looks a member of an enum up with a call; these are read at every event.
+_WORKING, _JUDGING, _SETTLED = Phase.WORKING, Phase.JUDGING, (Phase.ACCEPTED, Phase.SKIPPED)
 
 
 class DependentPhase(StrEnum):
@@ -141,10 +149,10 @@ class QuotaWait:
     def after(self, at: float, retry_at: float) -> QuotaWait:
         """With a wait that began at `at`. One longer than we would choose ourselves was told."""
         told = retry_at - at > QUOTA_WAIT_MAX_S
-        return QuotaWait(self.waits + 1, self.since or at, 0.0 if told else self.untold or at)
+        return _quota_wait(self.waits + 1, self.since or at, 0.0 if told else self.untold or at)
 
 
-_UNKNOWN = Usage()
+_quota_wait = constructor(QuotaWait)
 
 
 @dataclass(frozen=True)
@@ -158,7 +166,7 @@ class Spending:
     wall_s: float = 0.0
 
     def plus(self, usage: Usage, attempts: int) -> Spending:
-        if usage == _UNKNOWN and not attempts and not self.cost_known:
+        if not attempts and not self.cost_known and (usage is USAGE_UNKNOWN or usage == USAGE_UNKNOWN):
             return self
         return changed(
             self,
@@ -207,11 +215,11 @@ class StageState:
     @property
     def live(self) -> bool:
         """Whether something may be wanted of it: it is not settled, or a person wants otherwise."""
-        return self.answer is not None or self.phase not in (Phase.ACCEPTED, Phase.SKIPPED)
+        return self.answer is not None or self.phase not in _SETTLED
 
     @property
     def settled(self) -> bool:
-        return self.phase in (Phase.ACCEPTED, Phase.SKIPPED)
+        return self.phase in _SETTLED
 
     @property
     def submission(self) -> AnswerTaken | None:
@@ -223,7 +231,7 @@ class StageState:
     @property
     def busy(self) -> bool:
         """Whether time spent now is the run's and not a human's or a quota's."""
-        return self.phase is Phase.WORKING or (self.phase is Phase.JUDGING and not self.asked)
+        return self.phase is _WORKING or (self.phase is _JUDGING and not self.asked)
 
     def judged(self, verdict: VerdictGiven) -> StageState:
         """With a verdict on its newest candidate."""
@@ -344,14 +352,22 @@ def moved(former: StageState, event: Event, stage: StageState) -> StageState:
     """`stage`, a new copy of `former` or `former` itself, in the phase that the table gives for the event. The only
     place that sets a phase."""
     target = TRANSITIONS[former.phase, trigger_of(event)]
-    if target is DependentPhase.PAUSED_FROM:
-        target = former.paused_from
-    elif target is DependentPhase.START:
-        target = Phase.READY if former.input is not None else Phase.WAITING
+    if isinstance(target, DependentPhase):
+        target = _returned(former, target)
     if stage is former:
         return stage if stage.phase is target else changed(stage, phase=target)
     stage.__dict__["phase"] = target  # of a copy that nobody else has seen
     return stage
+
+
+def _returned(former: StageState, target: DependentPhase) -> Phase:
+    match target:
+        case DependentPhase.PAUSED_FROM:
+            return former.paused_from
+        case DependentPhase.START:
+            return Phase.WAITING if former.input is None else Phase.READY
+        case _:
+            assert_never(target)
 
 
 def trigger_name(trigger: Trigger) -> str:

@@ -28,7 +28,10 @@ class Histories:
     def state(self, run: str) -> RunState:
         """The state now; of a run without events the empty one."""
         with self._lock:
-            return self._grown(run).state
+            history = self._history(run)
+            for page in self._journal.pages(run, history.state.seq):
+                history.grow(page)
+            return history.state
 
     def standing(self, pipeline: Pipeline, run: str, owner: str) -> RunSummary:
         """Raises ValueError for a run without events."""
@@ -37,11 +40,13 @@ class Histories:
     def view(self, pipeline: Pipeline, run: str, owner: str) -> RunView:
         """Raises ValueError for a run without events."""
         with self._lock:
-            return describe(pipeline, self._grown(run), owner)
+            history = self._history(run)
+            for page in self._journal.pages(run, history.seen):
+                history.gather(page)
+            return describe(pipeline, history, owner)
 
-    def _grown(self, run: str) -> History:
+    def _history(self, run: str) -> History:
         history = self._known.pop(run, None) or History()
-        history.grow(self._journal.records(run, history.state.seq))
         self._known[run] = history
         while len(self._known) > KEPT:
             self._known.popitem(last=False)

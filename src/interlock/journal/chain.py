@@ -29,9 +29,9 @@ def link(before: bytes, event: tuple[int, float, str, int, str]) -> bytes:
     return sha256(before + _NUMBERS(seq, at, version) + f"{kind} {body}".encode()).digest()
 
 
-def checked(run: str, after: int, rows: Sequence[Row], head: Head | None) -> Sequence[Row]:
+def checked(run: str, after: int, rows: Sequence[Row], head: Head | None, *, last: bool = True) -> Sequence[Row]:
     """The `rows` beyond seq `after`. They begin with the event `after` itself, if that is above 0; `head` is the newest
-    that is known to have been there. Raises Damaged."""
+    that is known to have been there: in these, if they are the `last` ones. Raises Damaged."""
     before, seq = first(run), after
     if after:
         if not rows or rows[0][0] != after:
@@ -42,7 +42,8 @@ def checked(run: str, after: int, rows: Sequence[Row], head: Head | None) -> Seq
         before = sha256(before + _NUMBERS(seq, at, version) + f"{kind} {body}".encode()).digest()
         if digest != before or seq != expected:
             raise _unlike(expected, seq)
-    _check_head(head, after, rows, seq)
+    if head is not None and (last or head[0] <= seq):
+        _check_head(head, after, rows, seq)
     return rows
 
 
@@ -52,8 +53,8 @@ def _unlike(expected: int, seq: int) -> Damaged:
     return Damaged(f"event {expected} is not as it was recorded: its digest does not fit: {_LAST_SEEN}")
 
 
-def _check_head(head: Head | None, after: int, rows: Sequence[Row], seq: int) -> None:
-    if head is None or head[0] <= after:
+def _check_head(head: Head, after: int, rows: Sequence[Row], seq: int) -> None:
+    if head[0] <= after:
         return
     if head[0] > seq:
         raise Damaged(f"its history ends at event {seq}, and {head[0]} were recorded: {_LAST_SEEN}")

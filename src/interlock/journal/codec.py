@@ -44,7 +44,7 @@ def decode_rows(rows: Iterable[Row]) -> list[Recorded]:
             for seq, at, kind, version, body, _ in rows:
                 if version > VERSION:
                     _check_version(version)
-                recorded.append(_recorded((seq, at, readers[kind](parse(body)[0]))))
+                recorded.append(_recorded(seq, at, readers[kind](parse(body)[0])))
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise _unreadable(f"{kind} at {seq}", version, error) from error
     return recorded

@@ -6,6 +6,7 @@ The same rules as on disk, nothing encoded, nothing written. Shared by the threa
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -43,6 +44,9 @@ class MemoryJournal:
     def records(self, run: str, after: int = 0) -> list[Recorded]:
         found = self._runs.get(run)
         return found.history[after:] if found else []
+
+    def pages(self, run: str, after: int = 0) -> Iterator[list[Recorded]]:
+        yield self.records(run, after)
 
     def take(self, run: str) -> int:
         with self._lock:

@@ -44,7 +44,7 @@ VALUES (:run, :seq, :at, :kind, :version, :body, :digest);
 -- name: events_from
 SELECT seq, at, kind, version, body, digest FROM event
 WHERE run = (SELECT number FROM run WHERE id = :run) AND seq >= :after
-ORDER BY seq;
+ORDER BY seq LIMIT :most;
 
 -- name: put_answer
 INSERT INTO answer (id, run, version, body) VALUES (:id, :run, :version, :body) ON CONFLICT (id) DO NOTHING;

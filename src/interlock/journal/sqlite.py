@@ -7,7 +7,7 @@ a transaction, and several processes may use the same file. Each check stands in
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +25,7 @@ from interlock.journal.transactions import GroupCommit
 from interlock.ports import Answer, UsageError
 
 T = TypeVar("T")
+_PAGE = 1_000  # events read at once: what is folded page by page stays in the processor's cache
 _Event = tuple[int, float, str, int, str]  # seq, at, kind, version, body
 _Value = str | int | float
 
@@ -73,9 +74,20 @@ class SqliteJournal:
 
     def records(self, run: str, after: int = 0) -> list[Recorded]:
         """Raises Damaged where the history is not as it was recorded."""
+        return [record for page in self.pages(run, after) for record in page]
+
+    def pages(self, run: str, after: int = 0) -> Iterator[list[Recorded]]:
+        """Raises Damaged where the history is not as it was recorded."""
         head = self._heads.read(run)  # first, since the journal is never behind
-        rows = self._read("events_from", {"run": run, "after": after})
-        return codec.decode_rows(chain.checked(run, after, rows, head)) if rows or head else []
+        while rows := self._read("events_from", {"run": run, "after": after, "most": _PAGE}):
+            last = len(rows) < _PAGE
+            newer = chain.checked(run, after, rows, head, last=last)
+            yield codec.decode_rows(newer)
+            if last:
+                return
+            after = rows[-1][0]
+        if head:
+            chain.checked(run, after, rows, head)
 
     def lost(self, traces: Iterable[str] = ()) -> list[str]:
         """Runs that the heads or `traces` name, and that the file knows nothing of. It is read last, since a run is in

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -40,6 +41,9 @@ class Journal(Protocol):
 
     def records(self, run: str, after: int = 0) -> list[Recorded]:
         """The history of `run` after seq `after`. Empty if there is no such run."""
+
+    def pages(self, run: str, after: int = 0) -> Iterator[list[Recorded]]:
+        """As `records`, a bounded number at a time, each checked before it is given."""
 
     def take(self, run: str) -> int:
         """Start a new fencing epoch of `run`, higher than any before. The previous owner can no longer append."""
