@@ -181,10 +181,6 @@ def _retry_at(error: BaseException | None) -> float:
     return 0.0
 
 
-if __name__ == "__main__":
-    main()
-
-
 _FILES_MAX = 500
 _FILE_BYTES_MAX = 1_000_000
 _LINES_MAX = 1_000
@@ -255,3 +251,7 @@ class Reader:
         if b"\0" in content:
             raise NotReadable(f"{name}: not a text file")
         return content.decode("utf-8", "replace")
+
+
+if __name__ == "__main__":
+    main()
