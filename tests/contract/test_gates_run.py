@@ -97,8 +97,8 @@ def test_held_out_files_that_are_gone(world: World, base: str, tmp_path: Path) -
 
 def knowing(world: World, settings: dict[str, str], **environ: str) -> World:
     held_out = HeldOut(settings, environ, world.trees.repository)
-    world.bench = replace(world.bench, held_out=held_out)
-    world.referee = Referee(world.bench)
+    world.context = replace(world.context, held_out=held_out)
+    world.referee = Referee(world.context)
     return world
 
 
@@ -123,8 +123,8 @@ def test_a_name_is_looked_up_in_the_environment_then_in_the_settings(world: Worl
     [
         ("", r"nothing says where .*`held_out: \{feature: .*settings.*INTERLOCK_HELD_OUT_FEATURE"),
         ("beside", "need an absolute path"),
-        ("/no/such/folder", "are not there"),
-        ("@", "lie in the repository"),
+        ("/no/such/folder", "do not exist"),
+        ("@", "are in the repository"),
     ],
 )
 def test_a_name_that_leads_nowhere_decides_nothing(world: World, base: str, path: str, said: str) -> None:
@@ -239,7 +239,7 @@ def test_the_same_is_judged_once(world: World, base: str) -> None:
 def test_what_a_run_hangs_on_is_in_its_key(world: World, base: str, tmp_path: Path) -> None:
     (tmp_path / "hidden").write_text("a")
     gate = run_gate("true", held_out=str(tmp_path / "hidden"), env=("WANTED",))
-    setup = replace(world.case(gate, base, base).pipeline, setup=(Setup(Line(shell="true")),))
+    setup = replace(world.request(gate, base, base).pipeline, setup=(Setup(Line(shell="true")),))
     first = world.judge(gate, base, base)
     other = world.trees.commit({"x": "y"}, base)
     again = world.trees.commit({}, base)
@@ -317,7 +317,7 @@ def test_documents_that_are_there_or_that_the_command_names(world: World, base: 
 
 def test_setup_that_is_unfit_is_the_candidates_failure(world: World, base: str) -> None:
     world.trees.unfit = UnfitSetup("setup fails on these files: no such package", b"all of it")
-    pipeline = replace(world.case(run_gate("true"), base, base).pipeline, setup=(Setup(Line(shell="true")),))
+    pipeline = replace(world.request(run_gate("true"), base, base).pipeline, setup=(Setup(Line(shell="true")),))
     for _ in range(2):
         judgement = world.judge(run_gate("true"), base, base, pipeline=pipeline)
         assert (judgement.status, [finding.rule for finding in judgement.findings]) == (FAILED, ["setup"])
@@ -332,7 +332,7 @@ def test_a_package_that_is_installed_meanwhile_changes_the_answer(world: World, 
     site.mkdir(parents=True)
     python.write_text(f"#!/bin/sh\necho '[\"{site}\"]'\n")
     python.chmod(0o755)
-    world.bench.environ["PATH"] = f"{python.parent}:{world.bench.environ['PATH']}"
+    world.context.environ["PATH"] = f"{python.parent}:{world.context.environ['PATH']}"
     gate = run_gate("test ! -e /nowhere")
     world.judge(gate, base, base)
     assert world.judge(gate, base, base).cached
