@@ -70,7 +70,7 @@ def run_once(context: GateContext, request: GateRequest, slot: Slot, cancel: Can
     """Run the gate's command in `slot`. Raises Cancelled, UnfitSetup and InfrastructureError."""
     if not request.gate.canary:
         return _run(context, request, slot, cancel, planting=False)
-    if canary.rides(context.workspaces, request.gate, request.commit):
+    if canary.joins_run(context.workspaces, request.gate, request.commit):
         return _run(context, request, slot, cancel, planting=True)
     ran = _run(context, request, slot, cancel, planting=False)
     if ran.how is not How.EXITED or isinstance(ran.report, Unreadable) or (ran.report is None and ran.code):
@@ -190,7 +190,7 @@ def _kept(
     found = _found(request.gate.report, aside / "report")
     if isinstance(found, tuple):
         found = tuple(masked(content, _secrets(context, request)) for content in found)
-        found = canary.marked(found, planted.words) if request.gate.canary else found
+        found = canary.with_mark(found, planted.words) if request.gate.canary else found
         evidence.append(_put(context, "report", junit.merged(found)))
     tail = canary.without_lines(finished.tail, planted.words) if planted.words else finished.tail
     ran = CommandRun(finished.how, finished.code, tail, found, tuple(evidence), checkout.tree)
@@ -209,7 +209,9 @@ def _of_report(context: GateContext, request: GateRequest, report: tuple[bytes, 
     try:
         if isinstance(report, Unreadable):
             raise report
-        shown = canary.shown(report, any_of_them=not canary.rides(context.workspaces, request.gate, request.commit))
+        shown = canary.result_of(
+            report, any_of_them=not canary.joins_run(context.workspaces, request.gate, request.commit)
+        )
     except Unreadable:
         return canary.MustFail(rode=True, failed=False)
     return canary.MustFail(rode=True, seen=shown.seen, failed=shown.failed)

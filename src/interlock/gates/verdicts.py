@@ -151,7 +151,7 @@ def _failed_on_input(request: GateRequest, ran: CommandRun) -> bool:
     """Whether the same gate showed that failure on the accepted input, so that here the candidate is at fault."""
     if request.baseline is None or not ran.must_fail.rode:
         return request.decided_on_input
-    return canary.shown(junit.split(request.baseline)).failed
+    return canary.result_of(junit.split(request.baseline)).failed
 
 
 def _without_canary(ran: CommandRun) -> tuple[Finding, ...]:
@@ -180,7 +180,7 @@ def _kept(request: GateRequest, report: bytes | None) -> tuple[junit.RanTest, ..
 def _exit(request: GateRequest, ran: CommandRun, compared: Comparison) -> tuple[Finding, ...]:
     if ran.code == 0 or compared.findings or compared.explained:
         return ()
-    if ran.must_fail.rode and canary.is_end_of(request.gate.canary, ran.code, ran.tail):
+    if ran.must_fail.rode and canary.is_failure_exit(request.gate.canary, ran.code, ran.tail):
         return ()
     tail = ending(ran.tail, MESSAGE_MAX)
     ended = f"exit code {ran.code}" if ran.code is not None and ran.code >= 0 else f"ended by signal {-(ran.code or 0)}"

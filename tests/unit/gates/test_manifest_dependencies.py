@@ -54,7 +54,12 @@ def test_a_dependency_by_name_is_fine(path: str, old: str, swap: tuple[str, str]
 @pytest.mark.parametrize(
     ("path", "old", "swap", "words"),
     [
-        ("pyproject.toml", PYPROJECT, ('"a>=1"', '"a @ file:///tmp/a"'), "a (@ file:///tmp/a) would come from a source"),
+        (
+            "pyproject.toml",
+            PYPROJECT,
+            ('"a>=1"', '"a @ file:///tmp/a"'),
+            "a (@ file:///tmp/a) would come from a source",
+        ),
         ("pyproject.toml", PYPROJECT, ('"a>=1"', '"a>=1", "b @ git+https://x.example/b"'), "b (@ git+https"),
         ("pyproject.toml", PYPROJECT, ("pytest>=8", "pytest>=3"), "pytest judges, and its version was changed"),
         ("pyproject.toml", PYPROJECT, (', "ruff==0.5.0"', ""), "ruff judges, and was removed"),
