@@ -1,4 +1,4 @@
-"""The review gate: agents read the candidate and say approve, revise or escalate (`gates.reviews` asks them)."""
+"""The review gate: agents read the candidate and say approve, revise or escalate (see `gates.reviews`)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Review(GateOptions):
-    """Agents that judge a candidate. `approvals` of them must approve; `preserves` are STAGE/NAME of documents
-    whose every requirement the candidate must keep."""
+    """Agents that judge a candidate. `approvals` of them must approve; `preserves` are STAGE/NAME of documents, all of
+    whose requirements the candidate must keep."""
 
     by: tuple[str, ...] = option(form="several")
     rubric: Text | None = None
-    approvals: int = option(default=1, unset=0)  # where the file does not say it: of all
+    approvals: int = option(default=1, unset=0)  # if the file does not have it: all of them
     preserves: tuple[str, ...] = ()
 
     @property
@@ -59,7 +59,7 @@ def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
 
 
 def judge(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgement:
-    """What the reviewers come to. Raises Cancelled, and InfrastructureError for the machine."""
+    """The judgement of the reviewers. Raises Cancelled and InfrastructureError."""
     from interlock.gates.reviews.panel import asked_panel
 
     return asked_panel(context, request, options_of(request.gate, Review), cancel)

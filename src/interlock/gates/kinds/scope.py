@@ -1,4 +1,4 @@
-"""The scope gate: only what may change has changed. It is built in, and first (`gates.changed` judges)."""
+"""The scope gate: only what may change has changed. It is built in and runs first (`gates.scope` judges)."""
 
 from __future__ import annotations
 

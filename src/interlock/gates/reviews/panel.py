@@ -39,9 +39,9 @@ from interlock.gates.reviews.answers import (
     ReviewAnswer,
     ReviewDecision,
     is_settled,
+    judgement_of,
     read,
     schema,
-    together,
     total,
 )
 from interlock.gates.reviews.questions import again, earlier_of, mark_of, question, requirements
@@ -62,11 +62,11 @@ from interlock.process import checkout_environment
 
 _POLL_S = 0.1
 _NOTHING = Usage(0, 0, 0, 0.0)
-_FAILED = frozenset({Ended.CRASHED, Ended.TIMED_OUT, Ended.REFUSED})  # it was asked, and this is what came of it
+_FAILED = frozenset({Ended.CRASHED, Ended.TIMED_OUT, Ended.REFUSED})  # it was asked and failed
 
 
 def asked_panel(context: GateContext, request: GateRequest, review: Review, cancel: Cancel) -> Judgement:
-    """What the reviewers come to. Raises Cancelled, and InfrastructureError for the machine."""
+    """The judgement of the reviewers. Raises Cancelled and InfrastructureError."""
     wanted = requirements(context, request, review)
     kept = KeptOpinions(context.journal, request)
     settled = _Either(cancel)
@@ -83,14 +83,14 @@ def asked_panel(context: GateContext, request: GateRequest, review: Review, canc
     if cancel.is_set():
         raise Cancelled(f"{request.stage.id}/{request.gate.id}: no longer wanted")
     inorder = [opinions[name] for name in review.by]
-    judgement = together(review, inorder)
+    judgement = judgement_of(review, inorder)
     if judgement.status is VerdictStatus.ERRORED:
         kept.keep_try(inorder)
     return judgement
 
 
 class _Either:
-    """Set where the gate is no longer wanted, and where its reviewers are not."""
+    """Set if the gate is cancelled, or if the remaining reviewers are no longer needed."""
 
     def __init__(self, outer: Cancel) -> None:
         self._outer = outer
@@ -104,8 +104,8 @@ class _Either:
 
     def wait(self, timeout: float | None = None) -> bool:
         until = time.monotonic() + timeout if timeout is not None else math.inf
-        while not self.is_set() and (left := until - time.monotonic()) > 0:
-            self._own.wait(min(left, _POLL_S))
+        while not self.is_set() and (remaining := until - time.monotonic()) > 0:
+            self._own.wait(min(remaining, _POLL_S))
         return self.is_set()
 
 
@@ -115,7 +115,7 @@ class _Either:
 def _opinion(
     context: GateContext, request: GateRequest, kept: KeptOpinions, asked: AnswerRequirements, cancel: Cancel
 ) -> Opinion:
-    """What it said, now or before. Of a gate that is no longer wanted nobody takes it."""
+    """Its opinion, now or from an earlier try. Without an answer if the gate was cancelled."""
     answered = kept.answer_of(asked)
     if answered is not None:
         return answered
@@ -136,14 +136,14 @@ def _opinion(
 def _asked(
     context: GateContext, request: GateRequest, asked: AnswerRequirements, times: int, cancel: Cancel
 ) -> Opinion:
-    """Ask until there is an answer, where it was asked so many `times`. What all of it used counts."""
+    """Ask until there is an answer. It was already asked `times` times. The usage is that of all tries."""
     text = first = question(context, request, options_of(request.gate, Review), asked)
     usages: list[Usage] = []
     evidence: list[Evidence] = []
     while True:
-        outcome, left = _once(context, request, asked, text, cancel)
+        outcome, kept = _once(context, request, asked, text, cancel)
         usages.append(outcome.usage)
-        evidence += left
+        evidence += kept
         silent = Opinion(asked.reviewer, None, "", total(usages), tuple(evidence))
         if outcome.ended is Ended.CANCELLED:
             return replace(silent, ended=True)
@@ -167,7 +167,7 @@ def _asked(
 def _once(
     context: GateContext, request: GateRequest, asked: AnswerRequirements, text: str, cancel: Cancel
 ) -> tuple[Outcome, list[Evidence]]:
-    """One run of the reviewer's program in a checkout of its own, and what is kept of it."""
+    """One run of the reviewer's program in a checkout of its own, and its evidence."""
     spec = request.pipeline.agent(asked.reviewer)
     with context.workspaces.clean_checkout(request.commit, request.input_commit, CheckoutSpec()) as checkout:
         remove_instructions(checkout.tree)
@@ -197,7 +197,7 @@ def _environment(context: GateContext, request: GateRequest, spec: AgentSpec, ch
 
 
 def _write_protect(tree: Path) -> None:
-    """Files only, as a sign to the reviewer: the checkout is thrown away whatever it does."""
+    """Files only, as a hint for the reviewer: the checkout is thrown away in any case."""
     for path in tree.rglob("*"):
         if ".git" not in path.parts and path.is_file() and not path.is_symlink():
             path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o222)
@@ -212,7 +212,7 @@ def _evidence(context: GateContext, reviewer: str, outcome: Outcome) -> list[Evi
 
 
 def remove_instructions(tree: Path) -> None:
-    """Remove them from a checkout that nobody has worked in."""
+    """Remove instruction files for agents from a new checkout."""
     globs = tuple(glob.lower() for glob in AGENT_FILES)
     for folder, folders, files in os.walk(tree):
         below = os.path.relpath(folder, tree)
@@ -232,12 +232,12 @@ def _remove(path: Path) -> None:
 
 _ANSWER = "review/1"
 _TRY = "review-try/1"
-_TRIES_MAX = 1_000  # of one gate on one candidate, people's answers in between
+_TRIES_MAX = 1_000  # of one gate on one candidate, over all resumes
 
 
 @dataclass(frozen=True, slots=True)
 class Silent:
-    """Who gave no answer in a try, and how often it was asked until then."""
+    """A reviewer without an answer in a try, and how often it was asked until then."""
 
     reviewer: str
     asked: int
@@ -247,7 +247,7 @@ class Silent:
 
 @dataclass(frozen=True, slots=True)
 class _Answered:
-    """An opinion that was given in the try `number`, of all the tries."""
+    """An answer that was given in the try `number`."""
 
     number: int
     said: ReviewDecision  # journals of released versions have it by this name
@@ -258,14 +258,14 @@ class _Answered:
 
 @dataclass(frozen=True, slots=True)
 class _Try:
-    """One that decided nothing. `number` begins with 1 anew where a person let the run go on."""
+    """A try that decided nothing. `number` starts again with 1 after a person resumed the run."""
 
     number: int
     silent: tuple[Silent, ...]
 
 
 class KeptOpinions:
-    """Of one gate on one candidate, as it is when the try begins."""
+    """What the journal keeps of one gate on one candidate, as it is at the start of the try."""
 
     def __init__(self, journal: Journal, request: GateRequest) -> None:
         self._journal = journal
@@ -274,7 +274,8 @@ class KeptOpinions:
         self._tries = list(self._recalled())
 
     def answer_of(self, asked: AnswerRequirements) -> Opinion | None:
-        """What it used counts once: in the try that asked it. None where nothing was kept that can be read."""
+        """The kept answer; None if there is none that can be read. Its usage counts only in the try that asked for
+        it."""
         text = self._journal.recall(_ANSWER, digest_of(*self._subject, asked))
         try:
             kept = object_reader(_Answered)(json.loads(text or "null"))
@@ -284,7 +285,7 @@ class KeptOpinions:
         return Opinion(asked.reviewer, ReviewAnswer(kept.said, kept.findings), "", usage, kept.evidence)
 
     def silence_of(self, reviewer: str) -> Silent | None:
-        """In the try before this one, unless a person came in between."""
+        """Whether it gave no answer in the last try, unless a person resumed the run since then."""
         if self._request.number == 1 or not self._tries:
             return None
         return next((silent for silent in self._tries[-1].silent if silent.reviewer == reviewer), None)
@@ -297,7 +298,7 @@ class KeptOpinions:
         self._journal.remember(_ANSWER, digest_of(*self._subject, asked), text)
 
     def keep_try(self, opinions: list[Opinion]) -> None:
-        """Once nothing was decided."""
+        """Keep a try that decided nothing."""
         silent = tuple(Silent(one.reviewer, one.asked, one.why, one.evidence) for one in opinions if one.answer is None)
         text = json.dumps(object_writer(_Try)(_Try(self._request.number, silent)))
         self._journal.remember(_TRY, self._key(self._now), text)
