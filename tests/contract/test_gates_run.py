@@ -14,7 +14,7 @@ from interlock.core.ids import base_of, input_of
 from interlock.core.pipeline import Artifact, Baseline, Expect, Gate, GateKind, Report, Setup, Stage, Text
 from interlock.core.pipeline import CommandLine as Line
 from interlock.gates.held_out import HeldOut
-from interlock.gates.locks import PORTS_EACH, Slot, Slots, held
+from interlock.gates.locks import PORTS_EACH, Slot, Slots, hold_locks
 from interlock.gates.referee import Referee
 from interlock.ports import Cancelled, UnfitSetup
 
@@ -391,16 +391,20 @@ def test_exclusive_gates_take_turns(world: World, base: str, tmp_path: Path) -> 
 def test_waiting_for_a_lock_can_be_cancelled(tmp_path: Path) -> None:
     cancel = threading.Event()
     cancel.set()
-    with held(tmp_path, ["db"], threading.Event()), pytest.raises(Cancelled), held(tmp_path, ["db"], cancel):
+    with (
+        hold_locks(tmp_path, ["db"], threading.Event()),
+        pytest.raises(Cancelled),
+        hold_locks(tmp_path, ["db"], cancel),
+    ):
         pytest.fail("the lock was held twice")
 
 
 def test_slots_differ_and_their_ports_do_not_meet(tmp_path: Path) -> None:
     none = threading.Event()
     slots = Slots(tmp_path)
-    with slots.taken(none) as one, slots.taken(none) as two:
+    with slots.acquire(none) as one, slots.acquire(none) as two:
         assert (one.number, two.number) == (0, 1)
-    with slots.taken(none) as again:
+    with slots.acquire(none) as again:
         assert again.number == 0
     assert int(one.environment["INTERLOCK_PORT_LAST"]) < int(two.environment["INTERLOCK_PORT"])
     assert int(Slot(255).environment["INTERLOCK_PORT_LAST"]) < 32_768, "from here on systems give out ports themselves"
@@ -410,15 +414,15 @@ def test_where_all_slots_are_taken_one_waits(tmp_path: Path) -> None:
     """Also for those of another repository, whose slots are the same files."""
     cancel = threading.Event()
     cancel.set()
-    with Slots(tmp_path, 1).taken(threading.Event()), pytest.raises(Cancelled), Slots(tmp_path, 1).taken(cancel):
+    with Slots(tmp_path, 1).acquire(threading.Event()), pytest.raises(Cancelled), Slots(tmp_path, 1).acquire(cancel):
         pytest.fail("one slot was taken twice")
 
 
 def test_who_works_in_a_slot_stays_in_it(tmp_path: Path) -> None:
     """An agent that asks its gates would else wait for itself."""
-    with Slots(tmp_path, 1).taken(threading.Event()) as agents:
+    with Slots(tmp_path, 1).acquire(threading.Event()) as agents:
         within = Slots(tmp_path, 1, agents.environment)
-        with within.taken(threading.Event()) as gates:
+        with within.acquire(threading.Event()) as gates:
             assert gates == agents
 
 

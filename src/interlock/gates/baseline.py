@@ -174,13 +174,13 @@ def _new(tests: Sequence[RanTest], before: Sequence[RanTest]) -> Iterator[Findin
     new = [test for test in tests if test.id not in known]
     if not new:
         yield Finding("no_new_tests", "no new test ran: add tests that fail until the task is done")
-    told = {test.stands_for for test in new if test.stands_for and reason_of(test).proves}
+    proving_files = {test.stands_for for test in new if test.stands_for and reason_of(test).proves}
     for test in new:
         if test.status is not Status.FAILED:
             what = "passes already" if test.status is Status.PASSED else "is skipped"
             message = f"{test.id} is new and {what}: let it assert what is still missing, or take it out"
             yield Finding("new_test_" + test.status, message, file=test.file, line=test.line)
-        elif not reason_of(test).proves and test.stands_for not in told:
+        elif not reason_of(test).proves and test.stands_for not in proving_files:
             yield broken(test)
 
 

@@ -39,12 +39,12 @@ def run_key(
     digest of the clean checkout. Raises HeldOutMissing if the held-out files do not exist."""
     gate, command = request.gate, request.gate.command or CommandLine()
     env = scrubbed(environ, (*gate.env, *gate.secrets))
-    asked = replace(
+    relevant = replace(
         gate, id="", digest="", used="", held_out="", base_green=False, baseline=Baseline.KEEP, expect=Expect.PASS
     )
     found = programs(command, env.get("PATH", os.defpath))
     return digest_of(
-        asked,
+        relevant,
         request.tree,
         checkout,
         _held_out(held_out.source(gate.held_out)) if gate.held_out else (),

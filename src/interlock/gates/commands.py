@@ -18,7 +18,7 @@ from interlock.gates import inline, proof
 from interlock.gates.cache import recall, remember, run_key, verdict_key
 from interlock.gates.context import GateContext
 from interlock.gates.held_out import HeldOutMissing
-from interlock.gates.locks import Slot, WaitingWork, held, told
+from interlock.gates.locks import Slot, WaitingWork, hold_locks, show_waiting
 from interlock.gates.manifests import DEPENDENCIES
 from interlock.gates.reports import bounded, outside_of
 from interlock.gates.running import CommandRun, checkout_spec_of, run_once, values_seen
@@ -58,14 +58,14 @@ def _kept_or_run(
 ) -> tuple[Judgement, Sequence[CommandRun]]:
     if not request.gate.cached or request.pipeline.carry:  # files that `carry` copies have no known digest
         runs = _run(context, request, cancel)
-        return _said(request, runs), runs
+        return _judgement_of(request, runs), runs
     with context.flights.alone(key, cancel):
         kept = recall(context, key)
-        judgement = replace(_said(request, kept), cached=True) if kept else None
+        judgement = replace(_judgement_of(request, kept), cached=True) if kept else None
         if kept and judgement is not None and not judgement.flaky:
             return judgement, kept
         runs = _run(context, request, cancel)
-        judgement = _said(request, runs)
+        judgement = _judgement_of(request, runs)
         finished = not any(finding.rule in UNFINISHED for finding in judgement.findings)
         if finished and not judgement.flaky and not any(_was_killed(ran) for ran in runs):
             remember(context, key, runs)
@@ -73,7 +73,7 @@ def _kept_or_run(
 
 
 def _run(context: GateContext, request: GateRequest, cancel: Cancel) -> list[CommandRun]:
-    with _turn(context, request, cancel) as slot:
+    with _slot_and_locks(context, request, cancel) as slot:
         return [run_once(context, request, slot, cancel) for _ in range(max(1, request.gate.repeat))]
 
 
@@ -84,41 +84,43 @@ def _was_killed(ran: CommandRun) -> bool:
 
 
 @contextmanager
-def _turn(context: GateContext, request: GateRequest, cancel: Cancel) -> Iterator[Slot]:
+def _slot_and_locks(context: GateContext, request: GateRequest, cancel: Cancel) -> Iterator[Slot]:
     who = WaitingWork(request.run, str(request.subject), request.gate.id)
 
     def waits(name: str) -> AbstractContextManager[None]:
         why = f"waits for {name}, which another gate has (`exclusive`)"
-        return told(context.slots.folder, replace(who, why=why))
+        return show_waiting(context.slots.folder, replace(who, why=why))
 
-    with context.slots.taken(cancel, who) as slot, held(context.locks, request.gate.exclusive, cancel, waits):
+    with context.slots.acquire(cancel, who) as slot, hold_locks(context.locks, request.gate.exclusive, cancel, waits):
         yield slot
 
 
-def _said(request: GateRequest, runs: Sequence[CommandRun]) -> Judgement:
-    judgements = [_said_once(request, ran) for ran in runs]
-    return judgements[0] if len(judgements) == 1 else _agreed(judgements)
+def _judgement_of(request: GateRequest, runs: Sequence[CommandRun]) -> Judgement:
+    judgements = [_judge_run(request, ran) for ran in runs]
+    return judgements[0] if len(judgements) == 1 else _combine(judgements)
 
 
-def _said_once(request: GateRequest, ran: CommandRun) -> Judgement:
+def _judge_run(request: GateRequest, ran: CommandRun) -> Judgement:
     judgement = verdict(request, ran)
     findings = bounded(outside_of(judgement.findings, ran.tree), secret=bool(request.gate.held_out))
     return replace(judgement, findings=findings, evidence=ran.evidence)
 
 
-def _agreed(judgements: Sequence[Judgement]) -> Judgement:
+def _combine(judgements: Sequence[Judgement]) -> Judgement:
     """The verdict if all runs agree, else errored and flaky. Every run is kept as evidence."""
     evidence = tuple(_numbered(judgements))
-    voices = {(judgement.status, _blamed(judgement)) for judgement in judgements}
+    voices = {(judgement.status, _failed_tests(judgement)) for judgement in judgements}
     if len(voices) == 1:
         return replace(judgements[0], evidence=evidence)
-    said = ", ".join(judgement.status for judgement in judgements)
-    message = f"the same tree was judged {len(judgements)} times with different results ({said}): fix the flaky check"
+    statuses = ", ".join(judgement.status for judgement in judgements)
+    message = (
+        f"the same tree was judged {len(judgements)} times with different results ({statuses}): fix the flaky check"
+    )
     others = dict.fromkeys(finding for judgement in judgements for finding in judgement.findings)
     return Judgement(VerdictStatus.ERRORED, (Finding("flaky", message), *others), evidence, flaky=True)
 
 
-def _blamed(judgement: Judgement) -> frozenset[str]:
+def _failed_tests(judgement: Judgement) -> frozenset[str]:
     """The tests that a verdict is about, without texts that contain times or addresses."""
     about_tests = (finding.message for finding in judgement.findings if finding.rule.startswith("test_"))
     return frozenset(message.split(" failed", 1)[0] for message in about_tests)

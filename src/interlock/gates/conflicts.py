@@ -26,16 +26,16 @@ def judge(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change
     if not request.undecided:
         return
     file = f"{folder}/{request.stage.id}/{DECISIONS}"
-    said: Mapping[str, object] = {}
+    decisions: Mapping[str, object] = {}
     if any(change.path == file and change.new_mode != _ABSENT for change in changes):
         try:
-            said = _read(workspaces.read(request.commit, file, _BYTES_MAX) or b"")
+            decisions = _read(workspaces.read(request.commit, file, _BYTES_MAX) or b"")
         except (UsageError, ValueError) as error:
             message = f"{file}: {error}: a JSON object was expected, from each path to its decision"
             yield Finding("undecided", message, file=file)
     trees = _Trees(workspaces, request)
     for item in request.undecided:
-        finding = _complaint(trees, item, said.get(item.path), file)
+        finding = _complaint(trees, item, decisions.get(item.path), file)
         if finding:
             yield Finding("undecided", finding, file=item.path)
 
@@ -95,7 +95,7 @@ def protected_complaint(workspaces: Workspaces, request: GateRequest, change: Ch
 def _read(content: bytes) -> Mapping[str, object]:
     """Raises ValueError if it is no object or has a path twice."""
     try:
-        found = json.loads(content, object_pairs_hook=_once)
+        found = json.loads(content, object_pairs_hook=_unique_keys)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     if not isinstance(found, dict):
@@ -103,7 +103,7 @@ def _read(content: bytes) -> Mapping[str, object]:
     return found
 
 
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a path is there twice")
@@ -131,21 +131,21 @@ class _Trees:
         return change.new_mode == _ABSENT if change else side.did in (SideChange.DELETED, SideChange.FOLDER)
 
 
-def _complaint(trees: _Trees, item: Undecided, said: object, file: str) -> str:
+def _complaint(trees: _Trees, item: Undecided, decision: object, file: str) -> str:
     """What is wrong with the decision of a path, and what would be right; empty if nothing is wrong."""
     options = ", ".join(f'"{word}"' for word in choices(item))
     key = json.dumps(item.path)
-    if said is None:
+    if decision is None:
         return (
             f"{item.path}: nobody decided this conflict ({described(item)}; the merge has it {item.left}):"
             f" write {key} into {file}, with one of {options}, and let the file be so"
         )
-    if said not in choices(item):
-        return f"{item.path}: {file} says {json.dumps(said)[:80]}: write one of {options}"
-    if _matches(trees, item, str(said)):
+    if decision not in choices(item):
+        return f"{item.path}: {file} says {json.dumps(decision)[:80]}: write one of {options}"
+    if _matches(trees, item, str(decision)):
         return ""
     actual = _actual(trees, item)
-    return f'{item.path}: {file} says "{said}", but the file is {actual}: make it so, or decide otherwise'
+    return f'{item.path}: {file} says "{decision}", but the file is {actual}: make it so, or decide otherwise'
 
 
 def _matches(trees: _Trees, item: Undecided, word: str) -> bool:

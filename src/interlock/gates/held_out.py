@@ -37,15 +37,16 @@ class HeldOut:
         named = {name.removeprefix(start).lower().replace("_", "-"): self.environ[name] for name in variables}
         return {**self.settings, **named}
 
-    def source(self, said: str) -> Path:
+    def source(self, name_or_path: str) -> Path:
         """The path for what a gate says: a name or a path. Raises HeldOutMissing."""
         known = self.names()
-        if is_name(said) and said not in known:
+        if is_name(name_or_path) and name_or_path not in known:
             raise HeldOutMissing(
-                f"nothing says where the held-out files `{said}` are: write `held_out: {{{said}: /where/they/are}}` "
-                f"into your settings (interlock doctor tells in which folder), or set {variable_of(said)}"
+                f"nothing says where the held-out files `{name_or_path}` are: write "
+                f"`held_out: {{{name_or_path}: /where/they/are}}` into your settings "
+                f"(interlock doctor tells in which folder), or set {variable_of(name_or_path)}"
             )
-        source = Path(known.get(said, said))
+        source = Path(known.get(name_or_path, name_or_path))
         if not source.is_absolute():
             raise HeldOutMissing(f"{source}: the held-out files need an absolute path")
         if self.repository is not None and source.resolve().is_relative_to(self.repository.resolve()):

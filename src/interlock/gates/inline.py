@@ -103,11 +103,11 @@ def documented_in(workspaces: Workspaces, request: GateRequest) -> Documented:
         *(_text(workspaces, request.input_commit, path) for path in files),
         *(command.shell or " ".join(command.argv) for command in gates),
     ]
-    said = [text for text in texts if "doctest" in text]
-    run = [word for text in said for found in _RUN.finditer(text) for word in found[1].split()]
-    globs = [glob for text in said for glob in _GLOB.findall(text)]
+    doctest_texts = [text for text in texts if "doctest" in text]
+    run = [word for text in doctest_texts for found in _RUN.finditer(text) for word in found[1].split()]
+    globs = [glob for text in doctest_texts for glob in _GLOB.findall(text)]
     globs += [word.removeprefix("./") for word in run if not word.startswith("-")]
-    docstrings = any(_DOCSTRINGS.search(text) for text in said) or any(word.endswith(".py") for word in run)
+    docstrings = any(_DOCSTRINGS.search(text) for text in doctest_texts) or any(word.endswith(".py") for word in run)
     documents = tuple(glob for glob in globs if not glob.endswith(".py"))
     return Documented(docstrings, documents, tuple(_included(workspaces, request.input_commit)))
 

@@ -126,11 +126,11 @@ def _yarn(text: str) -> Iterator[Pin]:
 
 
 def _yarn_pin(head: str, fields: Mapping[str, str]) -> Iterator[Pin]:
-    asked = re.fullmatch(rf"({_NPM_NAME})@(.*)", head)
-    if not asked:
+    named = re.fullmatch(rf"({_NPM_NAME})@(.*)", head)
+    if not named:
         raise Unreadable(f"{head[:80]!r} is no name with a range")
-    alias = re.match(rf"npm:({_NPM_NAME})@", asked[2])
-    package = alias[1] if alias else asked[1]
+    alias = re.match(rf"npm:({_NPM_NAME})@", named[2])
+    package = alias[1] if alias else named[1]
     address, integrity = fields.get("resolved", ""), fields.get("integrity", fields.get("checksum", ""))
     if resolution := re.fullmatch(rf"({_NPM_NAME})@(.*)", fields.get("resolution", "")):
         package = resolution[1]
@@ -138,7 +138,7 @@ def _yarn_pin(head: str, fields: Mapping[str, str]) -> Iterator[Pin]:
         if local:
             integrity = "" if local[1] in ("workspace", "link", "portal") else integrity
         address = "" if resolution[2].startswith(("npm:", "patch:")) else resolution[2]
-    yield _of_npm(asked[1], package, fields["version"], address, integrity)
+    yield _of_npm(named[1], package, fields["version"], address, integrity)
 
 
 def _pnpm(text: str) -> Iterator[Pin]:

@@ -52,13 +52,14 @@ class Slots:
     environ: Mapping[str, str] | None = None
 
     @contextmanager
-    def taken(self, cancel: Cancel, who: WaitingWork | None = None) -> Iterator[Slot]:
-        """A slot that no other program has. Waits if all are taken, and shows that `who` waits. Raises as `held`."""
+    def acquire(self, cancel: Cancel, who: WaitingWork | None = None) -> Iterator[Slot]:
+        """A slot that no other program has. Waits if all are taken, and shows that `who` waits. Raises as
+        `hold_locks`."""
         held_by_us = (self.environ or {}).get(_NAME, "")
         if held_by_us.isdecimal():
             yield Slot(int(held_by_us))
             return
-        number, descriptor = self._free() or self._waited(cancel, who)
+        number, descriptor = self._try_slots() or self._wait_for_slot(cancel, who)
         try:
             if not may_begin(cancel):
                 raise Cancelled("nothing new may start")
@@ -67,19 +68,19 @@ class Slots:
         finally:
             os.close(descriptor)
 
-    def _waited(self, cancel: Cancel, who: WaitingWork | None) -> tuple[int, int]:
+    def _wait_for_slot(self, cancel: Cancel, who: WaitingWork | None) -> tuple[int, int]:
         deadline = time.monotonic() + _WAIT_MAX_S
         taken = "the only one is taken" if self.count == 1 else f"all {self.count} are taken"
         why = f"waits for a slot: {taken}, over all your runs (`slots` in your settings)"
-        with told(self.folder, replace(who, why=why)) if who else nullcontext():
-            while (found := self._free()) is None:
+        with show_waiting(self.folder, replace(who, why=why)) if who else nullcontext():
+            while (found := self._try_slots()) is None:
                 _pause(self.folder / "slot-*.lock", deadline, cancel)
         return found
 
-    def _free(self) -> tuple[int, int] | None:
+    def _try_slots(self) -> tuple[int, int] | None:
         """The first free slot, and its open lock file."""
         for number in range(self.count):
-            descriptor = _taken(self.folder / f"slot-{number}.lock")
+            descriptor = _try_lock(self.folder / f"slot-{number}.lock")
             if descriptor is not None:
                 return number, descriptor
         return None
@@ -89,27 +90,29 @@ Waits = Callable[[str], AbstractContextManager[None]]  # a context around waitin
 
 
 @contextmanager
-def held(folder: Path, names: Sequence[str], cancel: Cancel, waits: Waits = lambda _: nullcontext()) -> Iterator[None]:
+def hold_locks(
+    folder: Path, names: Sequence[str], cancel: Cancel, waits: Waits = lambda _: nullcontext()
+) -> Iterator[None]:
     """Hold the locks `names` of `folder`. Raises Cancelled, and InfrastructureError after four hours of waiting."""
     with ExitStack() as stack:
         for name in sorted(set(names)):
             path = folder / f"exclusive-{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.lock"
-            descriptor = _taken(path)
+            descriptor = _try_lock(path)
             if descriptor is None:
                 with waits(name):
-                    descriptor = _waited(path, cancel)
+                    descriptor = _wait_for_lock(path, cancel)
             stack.callback(os.close, descriptor)
         yield
 
 
-def _waited(path: Path, cancel: Cancel) -> int:
+def _wait_for_lock(path: Path, cancel: Cancel) -> int:
     deadline = time.monotonic() + _WAIT_MAX_S
-    while (descriptor := _taken(path)) is None:
+    while (descriptor := _try_lock(path)) is None:
         _pause(path, deadline, cancel)
     return descriptor
 
 
-def _taken(path: Path) -> int | None:
+def _try_lock(path: Path) -> int | None:
     """The lock file, locked and open; None if another process or gate has it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -162,7 +165,7 @@ class WaitingWork:
 
 
 @contextmanager
-def told(slots: Path, waits: WaitingWork) -> Iterator[None]:
+def show_waiting(slots: Path, waits: WaitingWork) -> Iterator[None]:
     """Show that work waits, as long as the context lasts."""
     descriptor = -1
     name = "_".join([waits.run, waits.subject.replace("/", "-"), waits.gate, str(os.getpid())])
@@ -181,7 +184,7 @@ def told(slots: Path, waits: WaitingWork) -> Iterator[None]:
             os.close(descriptor)
 
 
-def held_up(slots: Path, run: str) -> tuple[WaitingWork, ...]:
+def waiting_work(slots: Path, run: str) -> tuple[WaitingWork, ...]:
     """The work of the run that waits now."""
     found = (_read(path) for path in sorted((slots / _FOLDER).glob(f"{run}_*")))
     return tuple(waits for waits in found if waits is not None)

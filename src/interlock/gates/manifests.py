@@ -278,7 +278,7 @@ def _cargo_tables(content: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _package_tables(content: bytes) -> Iterator[tuple[str, str]]:
-    whole = json.loads(content, object_pairs_hook=_once)
+    whole = json.loads(content, object_pairs_hook=_unique_keys)
     if not isinstance(whole, dict):
         raise TypeError("an object was expected")
     yield from _flat(whole, lambda path: path == ["scripts"])
@@ -324,7 +324,7 @@ def _flat(value: Mapping[str, Any], opens: Callable[[list[str]], bool]) -> Itera
             yield ".".join(path), _as_text(item)
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Of a duplicate key JSON readers may use the first or the last value."""
     found = dict(pairs)
     if len(found) != len(pairs):

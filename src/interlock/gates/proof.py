@@ -70,12 +70,12 @@ def proved(
     changed = _changed_tests(context, request)
     if not changed:
         return replace(passed, status=VerdictStatus.FAILED, findings=(Finding("no_new_tests", NOTHING_NEW),))
-    now, without = _placed(request, ran) or (), _without_change(context, request, changed)
+    now, without = _own_tests(request, ran) or (), _without_change(context, request, changed)
     over = run(without)
-    if without.gate.command != request.gate.command and not _has_same_names(now, _placed(request, over) or ()):
+    if without.gate.command != request.gate.command and not _has_same_names(now, _own_tests(request, over) or ()):
         without = replace(without, gate=replace(without.gate, command=request.gate.command))
         over = run(without)
-    there, log = _placed(request, over), _log(context, over)
+    there, log = _own_tests(request, over), _log(context, over)
     compared = _Compared(
         before=canary.own_tests(junit.split(request.baseline or b"<testsuite/>"), is_marked=bool(request.gate.canary)),
         now=now,
@@ -87,7 +87,7 @@ def proved(
     )
     proven, findings = _judged(compared)
     if proven and not findings and without.gate.command != request.gate.command:
-        alone = _placed(request, run(replace(without, commit=request.commit, tree=request.tree)))
+        alone = _own_tests(request, run(replace(without, commit=request.commit, tree=request.tree)))
         findings = tuple(_only_together(proven, alone or ()))
     findings, guarding = _without_guards(findings) if proven else (findings, ())
     if not proven and not findings:
@@ -287,7 +287,7 @@ def _of_whole(over: CommandRun, log: str) -> Reason:
     return Reason.TIMEOUT if over.how is How.TIMED_OUT else Reason.UNLOADED
 
 
-def _placed(request: GateRequest, ran: CommandRun) -> tuple[RanTest, ...] | None:
+def _own_tests(request: GateRequest, ran: CommandRun) -> tuple[RanTest, ...] | None:
     """The tests of the report with paths of the repository; None if there is no report that can be read."""
     try:
         report = ran.report if isinstance(ran.report, tuple) else None

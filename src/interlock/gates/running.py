@@ -76,7 +76,7 @@ def run_once(context: GateContext, request: GateRequest, slot: Slot, cancel: Can
     if ran.how is not How.EXITED or isinstance(ran.report, Unreadable) or (ran.report is None and ran.code):
         return ran
     each: list[canary.MustFail] = []
-    for one in _broken_in_turn(request):
+    for one in _for_each_break(request):
         more = _run(context, one, slot, cancel, planting=True)
         if more.how is not How.EXITED:
             return more
@@ -87,7 +87,7 @@ def run_once(context: GateContext, request: GateRequest, slot: Slot, cancel: Can
     return replace(ran, must_fail=_together(each))
 
 
-def _broken_in_turn(request: GateRequest) -> Iterator[GateRequest]:
+def _for_each_break(request: GateRequest) -> Iterator[GateRequest]:
     """The request once for each glob of `breaks`: each file may run in a program of its own."""
     if not request.gate.breaks:
         yield request
@@ -107,10 +107,10 @@ def _together(each: Sequence[canary.MustFail]) -> canary.MustFail:
 
 def _run(context: GateContext, request: GateRequest, slot: Slot, cancel: Cancel, *, planting: bool) -> CommandRun:
     with context.workspaces.clean_checkout(request.commit, request.base_commit, checkout_spec_of(request)) as checkout:
-        aside = checkout.root / "beside"  # new in each checkout, with the same name: test ids may contain its path
-        aside.mkdir()
-        env = _environment(context, request, checkout, aside, slot)
-        with _held_out_copy(context, request, aside) as own:
+        beside = checkout.root / "beside"  # new in each checkout, with the same name: test ids may contain its path
+        beside.mkdir()
+        env = _environment(context, request, checkout, beside, slot)
+        with _held_out_copy(context, request, beside) as own:
             planted = _planted(context, request, checkout, own) if planting else _NOTHING
             finished = _finished(context, request, checkout, {**env, **own}, cancel)
             if finished is None:
@@ -120,13 +120,13 @@ def _run(context: GateContext, request: GateRequest, slot: Slot, cancel: Cancel,
 
 
 @contextmanager
-def _held_out_copy(context: GateContext, request: GateRequest, aside: Path) -> Iterator[Mapping[str, str]]:
+def _held_out_copy(context: GateContext, request: GateRequest, beside: Path) -> Iterator[Mapping[str, str]]:
     """A copy of the held-out files for one run, and the variable with its path. Its name tells the product nothing."""
     if not request.gate.held_out:
         yield {}
         return
     source = context.held_out.source(request.gate.held_out)
-    hidden = aside / (f"extra{source.suffix}" if source.is_file() else "extra")
+    hidden = beside / (f"extra{source.suffix}" if source.is_file() else "extra")
     try:
         held_out.copy_to(source, hidden)
         yield {"HELD_OUT": str(hidden)}
@@ -143,12 +143,12 @@ def _planted(
 
 
 def _environment(
-    context: GateContext, request: GateRequest, checkout: Checkout, aside: Path, slot: Slot
+    context: GateContext, request: GateRequest, checkout: Checkout, beside: Path, slot: Slot
 ) -> dict[str, str]:
     """The complete environment. What the gate names overrides what setup adds."""
     gate = request.gate
     named = {name: context.environ[name] for name in (*gate.env, *gate.secrets) if name in context.environ}
-    own = {**slot.environment, "REPORT": str(aside / "report")}
+    own = {**slot.environment, "REPORT": str(beside / "report")}
     values = _values(context, request, checkout)
     return checkout_environment(context.environ, checkout, more={**values, **named, **own})
 
@@ -184,10 +184,10 @@ def _finished(
 def _kept(
     context: GateContext, request: GateRequest, finished: Finished, checkout: Checkout, planted: planting.Planted
 ) -> CommandRun:
-    aside = checkout.root / "beside"
-    log = _read(aside / "log")
+    beside = checkout.root / "beside"
+    log = _read(beside / "log")
     evidence = [_put(context, "log", planted.note.encode() + log)]
-    found = _found(request.gate.report, aside / "report")
+    found = _found(request.gate.report, beside / "report")
     if isinstance(found, tuple):
         found = tuple(masked(content, _secrets(context, request)) for content in found)
         found = canary.with_mark(found, planted.words) if request.gate.canary else found

@@ -184,11 +184,11 @@ def found(language: str, text: str) -> tuple[Suppression, ...]:
 
 def _in_python(text: str) -> Iterator[Suppression]:
     is_code, last = False, 0
-    aside = (tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.NEWLINE)
+    no_code = (tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.NEWLINE)
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
             last = token.start[0]
-            is_code = is_code or token.type not in aside
+            is_code = is_code or token.type not in no_code
             at_margin = token.type == tokenize.COMMENT and token.start[1] == 0
             if token.type == tokenize.COMMENT and (
                 _ANYWHERE.match(token.string)

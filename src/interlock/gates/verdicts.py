@@ -71,9 +71,9 @@ def _why_undecided(request: GateRequest, ran: CommandRun) -> _Undecided | None:
         return _Undecided("not_found", message, permanent=True)
     if isinstance(ran.report, Unreadable):
         return _Undecided("report", f"{ran.report} (exit code {ran.code})")
-    asked = _needing_a_baseline(request)
-    if asked and request.baseline is None and not _stands_alone(request):
-        message = f"{asked} needs the gate's own report on the accepted input, and there is none"
+    setting = _needing_a_baseline(request)
+    if setting and request.baseline is None and not _stands_alone(request):
+        message = f"{setting} needs the gate's own report on the accepted input, and there is none"
         return _Undecided("baseline", message, permanent=True)
     return None
 
@@ -101,7 +101,7 @@ def _reported(request: GateRequest, ran: CommandRun) -> Comparison:
             return Comparison(())
         case Report.JUNIT:
             assert isinstance(ran.report, tuple)
-            tests = _placed(request, ran, _tests(request, ran.report))
+            tests = _with_repository_paths(request, ran, _tests(request, ran.report))
             before, on_base = _kept(request, request.baseline), _kept(request, request.on_base)
             is_base = request.subject.is_base and ran.must_fail.failed  # an incomplete run is not tolerated
             return compare(request.gate, tests, before, on_base, is_base=is_base)
@@ -159,7 +159,9 @@ def _without_canary(ran: CommandRun) -> tuple[Finding, ...]:
     return (Finding("canary", message, Severity.WARNING),) if ran.must_fail.why else ()
 
 
-def _placed(request: GateRequest, ran: CommandRun, tests: tuple[junit.RanTest, ...]) -> tuple[junit.RanTest, ...]:
+def _with_repository_paths(
+    request: GateRequest, ran: CommandRun, tests: tuple[junit.RanTest, ...]
+) -> tuple[junit.RanTest, ...]:
     """The tests with paths of the repository, and with what the output tells about files that could not be loaded."""
     said = ran.tail.decode("utf-8", "replace")
     placed = (replace(test, file=in_repository(test.file, ran.tree, request.gate.dir)) for test in tests)

@@ -52,8 +52,10 @@ def pytest(siblings: Siblings, words: Words) -> Mapping[str, str]:
 def _named(siblings: Siblings, word: str) -> str:
     """A path beside the first test, named by pytest's configuration if it has globs."""
     folder, slash, name = siblings.tests[0].rpartition("/")
-    told = next((glob for glob in python_files(siblings.folder) if glob.count("*") == 1 and matches(glob, name)), "")
-    return f"{folder}{slash}{told.replace('*', word)}" if told else named_like(siblings.tests[0], word)
+    configured = next(
+        (glob for glob in python_files(siblings.folder) if glob.count("*") == 1 and matches(glob, name)), ""
+    )
+    return f"{folder}{slash}{configured.replace('*', word)}" if configured else named_like(siblings.tests[0], word)
 
 
 _UNITTEST = """\

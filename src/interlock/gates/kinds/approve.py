@@ -15,7 +15,7 @@ def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
         view.error(at, "a template in a question", hint)
 
 
-def _outside_run(gate: Gate, asked: OutsideRun) -> str:
+def _outside_run(gate: Gate, conditions: OutsideRun) -> str:
     return "a person decides"
 
 

@@ -127,7 +127,7 @@ def _wait_for_checks(context: GateContext, api: Api, request: GateRequest, cance
     while True:
         wait_s = api.outside.poll_s
         try:
-            before, checks = checks, _asked(api, request.commit)
+            before, checks = checks, _current_checks(api, request.commit)
             watch.misses, watch.why = 0, ""
         except Unanswered as error:
             if error.lasting:
@@ -145,7 +145,7 @@ def _wait_for_checks(context: GateContext, api: Api, request: GateRequest, cance
             raise Cancelled(f"{request.stage.id}/{request.gate.id}: no longer wanted")
 
 
-def _asked(api: Api, commit: str) -> tuple[Check, ...]:
+def _current_checks(api: Api, commit: str) -> tuple[Check, ...]:
     now = time.time()
     return checks_of(api.check_runs(commit, now), api.statuses(commit, now))
 
@@ -313,7 +313,7 @@ def _number(item: dict[str, Any], key: str) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
-def _outside_run(gate: Gate, asked: OutsideRun) -> str:
+def _outside_run(gate: Gate, conditions: OutsideRun) -> str:
     return "an outside CI is asked inside a run"
 
 

@@ -71,10 +71,10 @@ def _shape(artifact: Artifact, path: str, content: bytes) -> Iterator[Finding]:
                 yield Finding("section", message, file=path)
 
 
-def _outside_run(gate: Gate, asked: OutsideRun) -> str:
-    if asked.inside:
+def _outside_run(gate: Gate, conditions: OutsideRun) -> str:
+    if conditions.inside:
         return ""
-    return "nothing differs from the base" if asked.unchanged else "artifacts exist inside a run"
+    return "nothing differs from the base" if conditions.unchanged else "artifacts exist inside a run"
 
 
 def _brief_line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:

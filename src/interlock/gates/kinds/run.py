@@ -124,8 +124,8 @@ def _held_out(view: View, gate: Gate, at: KeyPath) -> None:
         view.warn(path_at, "an agent can read here where the held-out files are", hint)
 
 
-def _outside_run(gate: Gate, asked: OutsideRun) -> str:
-    compares = gate.expect is Expect.NEW_TESTS_FAIL and not asked.inside
+def _outside_run(gate: Gate, conditions: OutsideRun) -> str:
+    compares = gate.expect is Expect.NEW_TESTS_FAIL and not conditions.inside
     return "compares an attempt with its input" if compares else ""
 
 

@@ -18,10 +18,10 @@ def judge(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgeme
     return judge_changes(context, request)
 
 
-def _outside_run(gate: Gate, asked: OutsideRun) -> str:
-    if asked.proposes_nothing:
+def _outside_run(gate: Gate, conditions: OutsideRun) -> str:
+    if conditions.proposes_nothing:
         return "nothing differs from the base"
-    return "" if asked.scoped else "judges the work of one stage: --stage asks it"
+    return "" if conditions.scoped else "judges the work of one stage: --stage asks it"
 
 
 def _brief_line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:

@@ -133,8 +133,8 @@ def _undecided(why: str) -> Judgement:
     return Judgement(VerdictStatus.ERRORED, (Finding("traces", why),), permanent=True)
 
 
-def _outside_run(gate: Gate, asked: OutsideRun) -> str:
-    if not asked.inside:
+def _outside_run(gate: Gate, conditions: OutsideRun) -> str:
+    if not conditions.inside:
         return "artifacts exist inside a run"
     return "hangs on what another gate proved of an attempt" if options_of(gate, Traces).proven else ""
 

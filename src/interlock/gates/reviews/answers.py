@@ -75,7 +75,7 @@ def schema(mark: str = "") -> str:
     marked = {MARK: {"enum": [mark], "description": "copy it: it shows that this is your answer"}} if mark else {}
     answer = _object(
         **marked,
-        verdict={"enum": [str(said) for said in ReviewDecision]},
+        verdict={"enum": [str(decision) for decision in ReviewDecision]},
         findings={"type": "array", "maxItems": 100, "items": finding},
         earlier={"type": "array", "maxItems": 100, "items": earlier},
         requirements={"type": "array", "maxItems": 500, "items": requirement},
@@ -83,23 +83,23 @@ def schema(mark: str = "") -> str:
     return json.dumps(answer)
 
 
-def read(text: str, asked: AnswerRequirements) -> ReviewAnswer:
+def read(text: str, required: AnswerRequirements) -> ReviewAnswer:
     """The answer in the last message of a reviewer. Raises NoAnswer."""
-    answer = _document(text, asked.mark)
-    said = ReviewDecision(answer["verdict"])
+    answer = _document(text, required.mark)
+    decision = ReviewDecision(answer["verdict"])
     findings = [
-        *(_finding(asked, item) for item in answer["findings"]),
-        *_earlier(asked, answer["earlier"]),
-        *_requirements(asked, answer["requirements"]),
+        *(_finding(required, item) for item in answer["findings"]),
+        *_earlier(required, answer["earlier"]),
+        *_requirements(required, answer["requirements"]),
     ]
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
-    if said is ReviewDecision.REVISE and not errors:
+    if decision is ReviewDecision.REVISE and not errors:
         raise NoAnswer("`revise` needs at least one finding of severity error that says what to change")
-    if said is ReviewDecision.ESCALATE and not findings:
+    if decision is ReviewDecision.ESCALATE and not findings:
         raise NoAnswer("`escalate` needs a finding that says what a person is to decide")
-    if said is ReviewDecision.APPROVE and errors:
+    if decision is ReviewDecision.APPROVE and errors:
         raise NoAnswer("`approve` and something of severity error, open, or lost: approve, or ask for a revision")
-    return ReviewAnswer(said, tuple(findings))
+    return ReviewAnswer(decision, tuple(findings))
 
 
 def _document(text: str, mark: str) -> dict[str, Any]:
@@ -107,46 +107,50 @@ def _document(text: str, mark: str) -> dict[str, Any]:
     if len(text) > ANSWER_MAX:
         raise NoAnswer(f"{len(text)} characters, {ANSWER_MAX} at most")
     try:
-        said = final_object(text, mark)
+        content = final_object(text, mark)
     except NoFinal as error:
         raise NoAnswer(str(error)) from error
-    shape = Text(schema(mark if f'"{MARK}"' in said else ""))  # a text that contains nothing but the answer may omit it
-    wrong = [f"line {line}: {message}" for line, message in documents.mistakes(shape, said.encode("utf-8", "replace"))]
+    shape = Text(
+        schema(mark if f'"{MARK}"' in content else "")
+    )  # a text that contains nothing but the answer may omit it
+    wrong = [
+        f"line {line}: {message}" for line, message in documents.mistakes(shape, content.encode("utf-8", "replace"))
+    ]
     if wrong:
         raise NoAnswer("; ".join(wrong[:5]))
-    return cast(dict[str, Any], json.loads(said))
+    return cast(dict[str, Any], json.loads(content))
 
 
-def _finding(asked: AnswerRequirements, item: dict[str, Any]) -> Finding:
+def _finding(required: AnswerRequirements, item: dict[str, Any]) -> Finding:
     severity = Severity(item["severity"])
-    return Finding(asked.reviewer, item["message"], severity, item["file"], item["line"], reason=item["reason"])
+    return Finding(required.reviewer, item["message"], severity, item["file"], item["line"], reason=item["reason"])
 
 
-def _earlier(asked: AnswerRequirements, said: Sequence[dict[str, Any]]) -> Iterable[Finding]:
+def _earlier(required: AnswerRequirements, items: Sequence[dict[str, Any]]) -> Iterable[Finding]:
     """An open finding is repeated with its first text, so that repetition without progress is noticed."""
-    status = _by_id("earlier", [str(number) for number in range(1, len(asked.earlier) + 1)], said)
-    for number, finding in enumerate(asked.earlier, 1):
-        said_of_it = status[str(number)]["status"]
-        if said_of_it == "open":
+    status = _by_id("earlier", [str(number) for number in range(1, len(required.earlier) + 1)], items)
+    for number, finding in enumerate(required.earlier, 1):
+        state = status[str(number)]["status"]
+        if state == "open":
             yield finding
-        elif said_of_it == "reversed":
-            yield Finding(asked.reviewer, f"takes back what it asked for: {finding.message}", reason="escalate")
+        elif state == "reversed":
+            yield Finding(required.reviewer, f"takes back what it asked for: {finding.message}", reason="escalate")
 
 
-def _requirements(asked: AnswerRequirements, said: Sequence[dict[str, Any]]) -> Iterable[Finding]:
-    status = _by_id("requirements", asked.requirements, said)
-    for name in asked.requirements:
+def _requirements(required: AnswerRequirements, items: Sequence[dict[str, Any]]) -> Iterable[Finding]:
+    status = _by_id("requirements", required.requirements, items)
+    for name in required.requirements:
         item = status[name]
         message = f"{name} is {item['status']}: {item['evidence'] or 'no evidence given'}"
         if item["status"] == "lost":
-            yield Finding(asked.reviewer, message, reason="requirement")
+            yield Finding(required.reviewer, message, reason="requirement")
         elif item["status"] == "changed":
-            yield Finding(asked.reviewer, message, Severity.WARNING, reason="requirement")
+            yield Finding(required.reviewer, message, Severity.WARNING, reason="requirement")
 
 
-def _by_id(key: str, wanted: Sequence[str], said: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    status = {str(item["id"]): item for item in said}
-    if set(status) != set(wanted) or len(status) != len(said):
+def _by_id(key: str, wanted: Sequence[str], items: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    status = {str(item["id"]): item for item in items}
+    if set(status) != set(wanted) or len(status) != len(items):
         raise NoAnswer(f"`{key}` must have exactly these ids, each once: {', '.join(wanted) or 'none'}")
     return status
 

@@ -44,7 +44,7 @@ from interlock.gates.reviews.answers import (
     schema,
     total,
 )
-from interlock.gates.reviews.questions import again, earlier_of, mark_of, question, requirements
+from interlock.gates.reviews.questions import ask_again, earlier_of, mark_of, question, requirements
 from interlock.ports import (
     Brief,
     Cancel,
@@ -72,10 +72,10 @@ def asked_panel(context: GateContext, request: GateRequest, review: Review, canc
     settled = _Either(cancel)
     opinions: dict[str, Opinion] = {}
     with ThreadPoolExecutor(len(review.by)) as pool:
-        asked = [
+        required = [
             AnswerRequirements(name, earlier_of(request, name), wanted, mark_of(request, name)) for name in review.by
         ]
-        given = [pool.submit(_opinion, context, request, kept, one, settled) for one in asked]
+        given = [pool.submit(_opinion, context, request, kept, one, settled) for one in required]
         for one in as_completed(given):
             opinions[one.result().reviewer] = one.result()
             if is_settled(review, list(opinions.values())):
@@ -113,38 +113,38 @@ class _Either:
 
 
 def _opinion(
-    context: GateContext, request: GateRequest, kept: KeptOpinions, asked: AnswerRequirements, cancel: Cancel
+    context: GateContext, request: GateRequest, kept: KeptOpinions, required: AnswerRequirements, cancel: Cancel
 ) -> Opinion:
     """Its opinion, now or from an earlier try. Without an answer if the gate was cancelled."""
-    answered = kept.answer_of(asked)
+    answered = kept.answer_of(required)
     if answered is not None:
         return answered
-    before = kept.silence_of(asked.reviewer)
+    before = kept.silence_of(required.reviewer)
     if before is not None and before.asked >= ASKED_MAX:
-        return Opinion(asked.reviewer, None, before.why, _NOTHING, before.evidence, asked=before.asked)
+        return Opinion(required.reviewer, None, before.why, _NOTHING, before.evidence, asked=before.asked)
     if cancel.is_set():
-        return Opinion(asked.reviewer, None, usage=_NOTHING, ended=True)
+        return Opinion(required.reviewer, None, usage=_NOTHING, ended=True)
     try:
-        opinion = _asked(context, request, asked, before.asked if before else 0, cancel)
+        opinion = _ask(context, request, required, before.asked if before else 0, cancel)
     except Cancelled:
-        return Opinion(asked.reviewer, None, ended=True)
+        return Opinion(required.reviewer, None, ended=True)
     if opinion.answer is not None:
-        kept.keep_answer(asked, opinion)
+        kept.keep_answer(required, opinion)
     return opinion
 
 
-def _asked(
-    context: GateContext, request: GateRequest, asked: AnswerRequirements, times: int, cancel: Cancel
+def _ask(
+    context: GateContext, request: GateRequest, required: AnswerRequirements, times: int, cancel: Cancel
 ) -> Opinion:
     """Ask until there is an answer. It was already asked `times` times. The usage is that of all tries."""
-    text = first = question(context, request, options_of(request.gate, Review), asked)
+    text = first = question(context, request, options_of(request.gate, Review), required)
     usages: list[Usage] = []
     evidence: list[Evidence] = []
     while True:
-        outcome, kept = _once(context, request, asked, text, cancel)
+        outcome, kept = _ask_once(context, request, required, text, cancel)
         usages.append(outcome.usage)
         evidence += kept
-        silent = Opinion(asked.reviewer, None, "", total(usages), tuple(evidence))
+        silent = Opinion(required.reviewer, None, "", total(usages), tuple(evidence))
         if outcome.ended is Ended.CANCELLED:
             return replace(silent, ended=True)
         if outcome.ended is not Ended.COMPLETED:
@@ -154,27 +154,27 @@ def _asked(
             silent = replace(silent, why=why, retry_at=outcome.retry_at, permanent=outcome.permanent, asked=times)
             return replace(silent, quota=quota)
         try:
-            answer = read(outcome.answer or outcome.message, asked)
+            answer = read(outcome.answer or outcome.message, required)
         except NoAnswer as error:
             times += 1
             if times >= ASKED_MAX:
                 return replace(silent, why=f"its answer does not match the schema ({error})", asked=times)
-            text = again(first, str(error))
+            text = ask_again(first, str(error))
             continue
         return replace(silent, answer=answer)
 
 
-def _once(
-    context: GateContext, request: GateRequest, asked: AnswerRequirements, text: str, cancel: Cancel
+def _ask_once(
+    context: GateContext, request: GateRequest, required: AnswerRequirements, text: str, cancel: Cancel
 ) -> tuple[Outcome, list[Evidence]]:
     """One run of the reviewer's program in a checkout of its own, and its evidence."""
-    spec = request.pipeline.agent(asked.reviewer)
+    spec = request.pipeline.agent(required.reviewer)
     with context.workspaces.clean_checkout(request.commit, request.input_commit, CheckoutSpec()) as checkout:
         remove_instructions(checkout.tree)
         _write_protect(checkout.tree)
-        brief = replace(_brief(context, request, spec, checkout), text=text, answer_schema=schema(asked.mark))
+        brief = replace(_brief(context, request, spec, checkout), text=text, answer_schema=schema(required.mark))
         outcome = context.agents[spec.use].work(spec, brief, checkout, cancel)
-        return outcome, _evidence(context, asked.reviewer, outcome)
+        return outcome, _evidence(context, required.reviewer, outcome)
 
 
 def _brief(context: GateContext, request: GateRequest, spec: AgentSpec, checkout: Checkout) -> Brief:
@@ -204,8 +204,8 @@ def _write_protect(tree: Path) -> None:
 
 
 def _evidence(context: GateContext, reviewer: str, outcome: Outcome) -> list[Evidence]:
-    said = (outcome.answer or outcome.message).encode("utf-8", "replace")
-    kept = [Evidence(f"{reviewer}.answer", context.blobs.put(said), len(said))] if said else []
+    content = (outcome.answer or outcome.message).encode("utf-8", "replace")
+    kept = [Evidence(f"{reviewer}.answer", context.blobs.put(content), len(content))] if content else []
     if outcome.log is not None:
         kept.append(Evidence(f"{reviewer}.log", *context.blobs.put_file(outcome.log)))
     return kept
@@ -273,16 +273,16 @@ class KeptOpinions:
         self._subject = (request.run, str(request.subject), request.gate.digest, request.commit)
         self._tries = list(self._recalled())
 
-    def answer_of(self, asked: AnswerRequirements) -> Opinion | None:
+    def answer_of(self, required: AnswerRequirements) -> Opinion | None:
         """The kept answer; None if there is none that can be read. Its usage counts only in the try that asked for
         it."""
-        text = self._journal.recall(_ANSWER, digest_of(*self._subject, asked))
+        text = self._journal.recall(_ANSWER, digest_of(*self._subject, required))
         try:
             kept = object_reader(_Answered)(json.loads(text or "null"))
         except (ValueError, TypeError, KeyError):
             return None
         usage = kept.usage if kept.number == self._now else Usage(0, 0, 0, 0.0)
-        return Opinion(asked.reviewer, ReviewAnswer(kept.said, kept.findings), "", usage, kept.evidence)
+        return Opinion(required.reviewer, ReviewAnswer(kept.said, kept.findings), "", usage, kept.evidence)
 
     def silence_of(self, reviewer: str) -> Silent | None:
         """Whether it gave no answer in the last try, unless a person resumed the run since then."""
@@ -290,12 +290,12 @@ class KeptOpinions:
             return None
         return next((silent for silent in self._tries[-1].silent if silent.reviewer == reviewer), None)
 
-    def keep_answer(self, asked: AnswerRequirements, opinion: Opinion) -> None:
+    def keep_answer(self, required: AnswerRequirements, opinion: Opinion) -> None:
         assert opinion.answer is not None
-        said, findings = opinion.answer.decision, opinion.answer.findings
-        answered = _Answered(self._now, said, findings, opinion.usage, opinion.evidence)
+        decision, findings = opinion.answer.decision, opinion.answer.findings
+        answered = _Answered(self._now, decision, findings, opinion.usage, opinion.evidence)
         text = json.dumps(object_writer(_Answered)(answered))
-        self._journal.remember(_ANSWER, digest_of(*self._subject, asked), text)
+        self._journal.remember(_ANSWER, digest_of(*self._subject, required), text)
 
     def keep_try(self, opinions: list[Opinion]) -> None:
         """Keep a try that decided nothing."""

@@ -53,32 +53,32 @@ def requirements(context: GateContext, request: GateRequest, review: Review) -> 
     return tuple(found)
 
 
-def question(context: GateContext, request: GateRequest, review: Review, asked: AnswerRequirements) -> str:
+def question(context: GateContext, request: GateRequest, review: Review, required: AnswerRequirements) -> str:
     """The whole question for one reviewer."""
-    mark = asked.mark
+    mark = required.mark
     parts = [
         _FRAME.format(mark=mark),
         f"## The task\n\n{request.values.get('TASK', '')}",
         f"## What to look for\n\n{review.rubric.content}" if review.rubric else "",
-        _instructions(context, request, asked),
+        _instructions(context, request, required),
         *_documents(context, request, mark),
         *_noted(request, mark),
-        *_before(asked),
-        *_to_keep(asked),
+        *_before(required),
+        *_to_keep(required),
         _marked("the change", change(context, request), mark),
         _ANSWER.format(schema=schema(mark)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def again(text: str, why: str) -> str:
+def ask_again(text: str, why: str) -> str:
     """The question again, after an invalid answer."""
     return f"{text}\nYour last answer was not valid: {why}\n"
 
 
-def _instructions(context: GateContext, request: GateRequest, asked: AnswerRequirements) -> str:
+def _instructions(context: GateContext, request: GateRequest, required: AnswerRequirements) -> str:
     """The project's instruction files, as the base has them: the reviewer's checkout has none."""
-    named = request.pipeline.agent(asked.reviewer).instructions
+    named = request.pipeline.agent(required.reviewer).instructions
     if named == () or not request.base_commit:
         return ""
     paths = in_order(context.workspaces.files(request.base_commit, globs(named, request.stage.dir)))
@@ -117,21 +117,21 @@ def _on_one_line(finding: Finding) -> str:
     return " ".join(plain(f"{_place(finding)}{finding.message}", _NOTE_MAX).split())
 
 
-def _before(asked: AnswerRequirements) -> Iterator[str]:
-    if asked.earlier:
+def _before(required: AnswerRequirements) -> Iterator[str]:
+    if required.earlier:
         yield (
             "## What you asked for on the candidate before this one\n\nSay of each under `earlier`, by its number as "
             "id, whether it is answered, open, or whether you now ask for the opposite (reversed)."
         )
-        numbered = enumerate(asked.earlier, 1)
+        numbered = enumerate(required.earlier, 1)
         yield "\n".join(f"{number}. {_place(finding)}{finding.message}" for number, finding in numbered)
 
 
-def _to_keep(asked: AnswerRequirements) -> Iterator[str]:
-    if asked.requirements:
+def _to_keep(required: AnswerRequirements) -> Iterator[str]:
+    if required.requirements:
         yield (
             "## Requirements to be preserved\n\nSay of each under `requirements` whether this change keeps it, changes "
-            f"it or loses it, with evidence: {', '.join(asked.requirements)}"
+            f"it or loses it, with evidence: {', '.join(required.requirements)}"
         )
 
 
