@@ -150,9 +150,9 @@ class Application:
 
     def held_up(self, run: str) -> tuple[WaitingWork, ...]:
         """What of the run waits for a slot, or for a gate that is alone with something."""
-        from interlock.gates.locks import held_up
+        from interlock.gates.locks import waiting_work
 
-        return held_up(paths_of(self.environ).state / "slots", run)
+        return waiting_work(paths_of(self.environ).state / "slots", run)
 
     def person(self) -> str:
         """Who answers, as the journal is told: the system's user, and who that is to git."""
@@ -256,7 +256,7 @@ def _bench(ground: _Ground, workspaces: GitWorkspaces) -> GateContext:
 def _turn(slots: Slots, brief: Brief, cancel: Cancel) -> AbstractContextManager[Slot]:
     from interlock.gates.locks import WaitingWork
 
-    return slots.taken(cancel, WaitingWork(brief.run, str(brief.attempt)))
+    return slots.acquire(cancel, WaitingWork(brief.run, str(brief.attempt)))
 
 
 def _referee(bench: GateContext) -> Referee:

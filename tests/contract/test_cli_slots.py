@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.contract.cli_world import new_world
 
-from interlock.gates.locks import Slots, WaitingWork, held, held_up, told
+from interlock.gates.locks import Slots, WaitingWork, hold_locks, show_waiting, waiting_work
 from interlock.ports import Cancelled
 
 PIPELINE = """\
@@ -53,7 +53,7 @@ def test_who_waits_for_a_slot_says_so(tmp_path: Path) -> None:
     settings = Path(home["XDG_CONFIG_HOME"]) / "interlock/settings.yaml"
     settings.parent.mkdir(parents=True)
     settings.write_text("slots: 1\n")
-    with Slots(Path(home["XDG_STATE_HOME"]) / "interlock/slots", 1).taken(threading.Event()):
+    with Slots(Path(home["XDG_STATE_HOME"]) / "interlock/slots", 1).acquire(threading.Event()):
         child = world.start("run", "-t", "x", "--plain")
         assert child.stderr is not None
         line = next(line for line in child.stderr if "waits for" in line)
@@ -72,27 +72,27 @@ def test_who_waits_for_what_another_gate_has_says_so(tmp_path: Path) -> None:
     seen: list[tuple[WaitingWork, ...]] = []
 
     def waits(name: str) -> AbstractContextManager[None]:
-        seen.append(held_up(tmp_path, "r1"))
+        seen.append(waiting_work(tmp_path, "r1"))
         cancel.set()
-        return told(tmp_path, WaitingWork(who.run, who.subject, who.gate, f"waits for {name}"))
+        return show_waiting(tmp_path, WaitingWork(who.run, who.subject, who.gate, f"waits for {name}"))
 
-    with held(tmp_path, ["db"], threading.Event(), waits):
+    with hold_locks(tmp_path, ["db"], threading.Event(), waits):
         assert seen == []  # nobody waited
-        with pytest.raises(Cancelled), held(tmp_path, ["db"], cancel, waits):
+        with pytest.raises(Cancelled), hold_locks(tmp_path, ["db"], cancel, waits):
             pass
     assert seen == [()]
 
 
 def test_what_waits_is_told_while_its_waiter_lives(tmp_path: Path) -> None:
     waits = WaitingWork("r1", "code/1.1", "test", "waits for a slot")
-    with told(tmp_path, waits):
-        assert held_up(tmp_path, "r1") == (waits,)
-        assert held_up(tmp_path, "r2") == ()
+    with show_waiting(tmp_path, waits):
+        assert waiting_work(tmp_path, "r1") == (waits,)
+        assert waiting_work(tmp_path, "r2") == ()
         (path,) = (tmp_path / "waiting").iterdir()
         content = path.read_bytes()
-    assert held_up(tmp_path, "r1") == ()
+    assert waiting_work(tmp_path, "r1") == ()
     path.write_bytes(content)  # as of one that was killed
-    assert held_up(tmp_path, "r1") == ()
+    assert waiting_work(tmp_path, "r1") == ()
     (tmp_path / "file").touch()
-    with told(tmp_path / "file", waits):  # where none can be written, it goes on
-        assert held_up(tmp_path / "file", "r1") == ()
+    with show_waiting(tmp_path / "file", waits):  # where none can be written, it goes on
+        assert waiting_work(tmp_path / "file", "r1") == ()

@@ -162,14 +162,14 @@ def test_a_login_that_is_lent_is_a_secret_too(world: World, tmp_path: Path) -> N
     (tmp_path / ".codex").mkdir()
     (tmp_path / ".codex" / "auth.json").write_text(json.dumps({"tokens": {"refresh_token": f"rt-{KEY}"}}))
     agents = adapters({"HOME": str(tmp_path)}, tmp_path)
-    bench = replace(world.bench, agents=agents)
+    context = replace(world.context, agents=agents)
     before = world.trees.commit({"a.py": "a = 1\n"})
     after = world.trees.commit({"a.py": f"key = 'rt-{KEY}'\n"}, before)
     gate = Gate("scope", GateKind.SCOPE)
     for login, status in (("true", VerdictStatus.FAILED), ("false", VerdictStatus.PASSED)):
         stage = Stage("code", agent="coder", gates=(gate,))
         pipeline = Pipeline("test", (stage,), agents=(AgentSpec("coder", "codex", options=(("login", login),)),))
-        said = Referee(bench).evaluate(world.case(gate, after, before, stage, pipeline=pipeline), world.cancel)
+        said = Referee(context).evaluate(world.request(gate, after, before, stage, pipeline=pipeline), world.cancel)
         assert said.status is status
         assert all("a.py:1: holds the value of your login of codex" in finding.message for finding in said.findings)
         assert KEY not in repr(said)

@@ -165,7 +165,7 @@ def test_what_has_not_the_asked_shape_is_never_a_pass(ask, tmp_path: Path, text:
     assert judgement.status is ERRORED
     assert "gave no verdict: its answer does not match the schema" in messages(judgement)
     assert (tmp_path / "reviewer0/asked").read_text() == "3\n"
-    assert "Your last answer could not be taken" in brief(tmp_path, number=1)
+    assert "Your last answer was not valid" in brief(tmp_path, number=1)
 
 
 def test_a_second_answer_may_be_the_right_one(ask) -> None:

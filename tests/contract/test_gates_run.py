@@ -14,7 +14,7 @@ from interlock.core.ids import base_of, input_of
 from interlock.core.pipeline import Artifact, Baseline, Expect, Gate, GateKind, Report, Setup, Stage, Text
 from interlock.core.pipeline import CommandLine as Line
 from interlock.gates.held_out import HeldOut
-from interlock.gates.locks import PORTS_EACH, Slot, Slots, held
+from interlock.gates.locks import PORTS_EACH, Slot, Slots, hold_locks
 from interlock.gates.referee import Referee
 from interlock.ports import Cancelled, UnfitSetup
 
@@ -97,8 +97,8 @@ def test_held_out_files_that_are_gone(world: World, base: str, tmp_path: Path) -
 
 def knowing(world: World, settings: dict[str, str], **environ: str) -> World:
     held_out = HeldOut(settings, environ, world.trees.repository)
-    world.bench = replace(world.bench, held_out=held_out)
-    world.referee = Referee(world.bench)
+    world.context = replace(world.context, held_out=held_out)
+    world.referee = Referee(world.context)
     return world
 
 
@@ -123,8 +123,8 @@ def test_a_name_is_looked_up_in_the_environment_then_in_the_settings(world: Worl
     [
         ("", r"nothing says where .*`held_out: \{feature: .*settings.*INTERLOCK_HELD_OUT_FEATURE"),
         ("beside", "need an absolute path"),
-        ("/no/such/folder", "are not there"),
-        ("@", "lie in the repository"),
+        ("/no/such/folder", "do not exist"),
+        ("@", "are in the repository"),
     ],
 )
 def test_a_name_that_leads_nowhere_decides_nothing(world: World, base: str, path: str, said: str) -> None:
@@ -239,7 +239,7 @@ def test_the_same_is_judged_once(world: World, base: str) -> None:
 def test_what_a_run_hangs_on_is_in_its_key(world: World, base: str, tmp_path: Path) -> None:
     (tmp_path / "hidden").write_text("a")
     gate = run_gate("true", held_out=str(tmp_path / "hidden"), env=("WANTED",))
-    setup = replace(world.case(gate, base, base).pipeline, setup=(Setup(Line(shell="true")),))
+    setup = replace(world.request(gate, base, base).pipeline, setup=(Setup(Line(shell="true")),))
     first = world.judge(gate, base, base)
     other = world.trees.commit({"x": "y"}, base)
     again = world.trees.commit({}, base)
@@ -317,7 +317,7 @@ def test_documents_that_are_there_or_that_the_command_names(world: World, base: 
 
 def test_setup_that_is_unfit_is_the_candidates_failure(world: World, base: str) -> None:
     world.trees.unfit = UnfitSetup("setup fails on these files: no such package", b"all of it")
-    pipeline = replace(world.case(run_gate("true"), base, base).pipeline, setup=(Setup(Line(shell="true")),))
+    pipeline = replace(world.request(run_gate("true"), base, base).pipeline, setup=(Setup(Line(shell="true")),))
     for _ in range(2):
         judgement = world.judge(run_gate("true"), base, base, pipeline=pipeline)
         assert (judgement.status, [finding.rule for finding in judgement.findings]) == (FAILED, ["setup"])
@@ -332,7 +332,7 @@ def test_a_package_that_is_installed_meanwhile_changes_the_answer(world: World, 
     site.mkdir(parents=True)
     python.write_text(f"#!/bin/sh\necho '[\"{site}\"]'\n")
     python.chmod(0o755)
-    world.bench.environ["PATH"] = f"{python.parent}:{world.bench.environ['PATH']}"
+    world.context.environ["PATH"] = f"{python.parent}:{world.context.environ['PATH']}"
     gate = run_gate("test ! -e /nowhere")
     world.judge(gate, base, base)
     assert world.judge(gate, base, base).cached
@@ -391,16 +391,20 @@ def test_exclusive_gates_take_turns(world: World, base: str, tmp_path: Path) -> 
 def test_waiting_for_a_lock_can_be_cancelled(tmp_path: Path) -> None:
     cancel = threading.Event()
     cancel.set()
-    with held(tmp_path, ["db"], threading.Event()), pytest.raises(Cancelled), held(tmp_path, ["db"], cancel):
+    with (
+        hold_locks(tmp_path, ["db"], threading.Event()),
+        pytest.raises(Cancelled),
+        hold_locks(tmp_path, ["db"], cancel),
+    ):
         pytest.fail("the lock was held twice")
 
 
 def test_slots_differ_and_their_ports_do_not_meet(tmp_path: Path) -> None:
     none = threading.Event()
     slots = Slots(tmp_path)
-    with slots.taken(none) as one, slots.taken(none) as two:
+    with slots.acquire(none) as one, slots.acquire(none) as two:
         assert (one.number, two.number) == (0, 1)
-    with slots.taken(none) as again:
+    with slots.acquire(none) as again:
         assert again.number == 0
     assert int(one.environment["INTERLOCK_PORT_LAST"]) < int(two.environment["INTERLOCK_PORT"])
     assert int(Slot(255).environment["INTERLOCK_PORT_LAST"]) < 32_768, "from here on systems give out ports themselves"
@@ -410,15 +414,15 @@ def test_where_all_slots_are_taken_one_waits(tmp_path: Path) -> None:
     """Also for those of another repository, whose slots are the same files."""
     cancel = threading.Event()
     cancel.set()
-    with Slots(tmp_path, 1).taken(threading.Event()), pytest.raises(Cancelled), Slots(tmp_path, 1).taken(cancel):
+    with Slots(tmp_path, 1).acquire(threading.Event()), pytest.raises(Cancelled), Slots(tmp_path, 1).acquire(cancel):
         pytest.fail("one slot was taken twice")
 
 
 def test_who_works_in_a_slot_stays_in_it(tmp_path: Path) -> None:
     """An agent that asks its gates would else wait for itself."""
-    with Slots(tmp_path, 1).taken(threading.Event()) as agents:
+    with Slots(tmp_path, 1).acquire(threading.Event()) as agents:
         within = Slots(tmp_path, 1, agents.environment)
-        with within.taken(threading.Event()) as gates:
+        with within.acquire(threading.Event()) as gates:
             assert gates == agents
 
 

@@ -1,12 +1,11 @@
-"""The baseline rule: what tests may do between the accepted input and the candidate. Pure.
+"""The baseline rule: how tests may differ between the accepted input and the candidate. Pure.
 
-Rule: ids are compared as multisets. What passed in the accepted input may not vanish, be skipped or fail.
-`keep`: no test fails at all, and what failed in the accepted input is mended by passing, not by vanishing or being
-skipped (it may be what the stage is to make pass). `no_worse`: what failed on the base may go on failing as it did
-there, and there it is no reason to say no either; a test that a stage wrote since then has to pass.
-A file that could not be loaded there is mended by tests of it that run, none of them skipped.
-`new_tests_fail`: there are new ids, each of them fails and shows that something is missing, and what failed before may
-go on failing.
+Rule: ids are compared as multisets. A test that passed in the accepted input may not vanish, be skipped or fail.
+`keep`: no test fails at all. A test that failed in the accepted input must pass; it may not vanish or be skipped (it
+may be the one that the stage is to fix). If a file could not be loaded there, tests of it must run, and none be
+skipped. `no_worse`: a test that failed on the base may still fail, and is no reason to reject the base itself; a test
+that a stage wrote since then must pass. `new_tests_fail`: there are new ids, each of them fails and shows that
+something is missing, and what failed before may still fail.
 """
 
 from __future__ import annotations
@@ -25,7 +24,8 @@ _SHOWN_MAX = 5  # names of tests in one line
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`findings` that fail the gate, `notes` that do not. `explained`: tests fail that are allowed to."""
+    """`findings` fail the gate, `notes` do not. `explained`: the report has failing tests, so the exit code may be
+    non-zero."""
 
     findings: tuple[Finding, ...]
     notes: tuple[Finding, ...] = ()
@@ -40,10 +40,10 @@ def compare(
     *,
     is_base: bool = False,
 ) -> Comparison:
-    """`before` is None where there is no accepted input to compare with (the base, or an input itself); `on_base`
-    where that is the base. `is_base`: the tests are those of the base itself, by which others are judged later."""
+    """`before` is None if there is no accepted input to compare with (for the base, or for an input itself); `on_base`
+    is None if the input is the base. `is_base`: the tests are those of the base itself."""
     tests, before = _without_bare(tests), None if before is None else _without_bare(before)
-    red = counted(before or (), Status.FAILED)  # what may be so from the beginning
+    red = counted(before or (), Status.FAILED)  # what may have failed from the beginning
     old = red if on_base is None else red & counted(_without_bare(on_base), Status.FAILED)
     lenient = is_base and only_worse(gate) and not gate.base_green
     tolerated = counted(tests, Status.FAILED) if lenient else _tolerated(gate, tests, before, old)
@@ -55,24 +55,24 @@ def compare(
         *(_new(tests, before) if before is not None and gate.expect is Expect.NEW_TESTS_FAIL else ()),
     )
     failing = sum(test.status is Status.FAILED for test in tests)
-    notes = (*(_let_be(tests) if lenient else ()), *_notes(tests))
+    notes = (*(_tolerated_on_base(tests) if lenient else ()), *_notes(tests))
     return Comparison(findings, notes, explained=failing > 0)
 
 
 def only_worse(gate: Gate) -> bool:
-    """Whether what failed before may go on failing."""
+    """Whether a test that failed before may still fail."""
     return gate.baseline is Baseline.NO_WORSE or gate.tests is Tests.BASE
 
 
 def _without_bare(tests: Sequence[RanTest]) -> list[RanTest]:
-    """Less what passed and is no test: a program that names the file because there are no tests in it."""
+    """The tests without entries that passed and are no test: a runner's entry for a file without tests."""
     return [test for test in tests if not (test.stands_for and test.status is Status.PASSED)]
 
 
 def _tolerated(
     gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest] | None, old: Counter[str]
 ) -> Counter[str]:
-    """How many failures of each id are no reason to reject. `old` are those that were there from the beginning."""
+    """How many failures of each id are no reason to reject. `old` are those from the beginning."""
     failing = counted(tests, Status.FAILED)
     if gate.expect is Expect.NEW_TESTS_FAIL:
         if before is None:
@@ -84,7 +84,7 @@ def _tolerated(
 
 
 def _nothing_ran(gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest] | None) -> Iterator[Finding]:
-    """A report of no test has judged nothing."""
+    """A report without a test has judged nothing."""
     if any(test.status is not Status.SKIPPED for test in tests):
         return
     if gate.expect is Expect.NEW_TESTS_FAIL or (only_worse(gate) and before is not None):
@@ -93,8 +93,8 @@ def _nothing_ran(gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest]
 
 
 def _lost(gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest]) -> Iterator[Finding]:
-    """Tests that passed in the accepted input, and of which fewer ran now. Those that fail are named elsewhere, and so
-    is a file that could not be loaded, where that is not expected."""
+    """Tests that passed in the accepted input and ran less often now. Other findings report tests that fail, and files
+    that could not be loaded unless that is expected."""
     passed, skipped = counted(tests, Status.PASSED), counted(tests, Status.SKIPPED)
     worse = counted(tests, Status.FAILED) - counted(before, Status.FAILED)
     unloaded = [test.stands_for for test in tests if test.stands_for and test.status is Status.FAILED]
@@ -115,7 +115,7 @@ def _lost(gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest]) -> It
 
 
 def _evaded(gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest], old: Counter[str]) -> Iterator[Finding]:
-    """What failed in the accepted input, and did not run now."""
+    """Tests that failed in the accepted input and did not run now."""
     if gate.expect is Expect.NEW_TESTS_FAIL or gate.tests is Tests.BASE:
         return
     failed = [test for test in before if test.status is Status.FAILED]
@@ -132,8 +132,8 @@ def _evaded(gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest], old
 
 
 def _unloaded(tests: Sequence[RanTest], before: Sequence[RanTest], files: tuple[str, ...]) -> Iterator[Finding]:
-    """Files (classes, packages) that could not be loaded in the accepted input: nobody knows what tests they hold, so
-    one of them must have run at least, and none be skipped. A report that tells no files shows new tests instead."""
+    """Files (classes, packages) that could not be loaded in the accepted input. Their tests are not known, so at least
+    one must have run, and none be skipped. If a report tells no files, a new test counts instead."""
     again = {test.stands_for for test in tests if test.status is Status.FAILED}
     known = {test.id for test in before}
     new = sum(test.ran and test.id not in known for test in tests)
@@ -141,7 +141,7 @@ def _unloaded(tests: Sequence[RanTest], before: Sequence[RanTest], files: tuple[
     for name in files:
         own = [test for test in tests if test.stands_for == name or belongs(name, test.id, test.file)]
         if name in again:
-            continue  # it is a failure, and judged as such
+            continue  # it is a failure now and judged as one
         skipped = next((test for test in own if test.status is Status.SKIPPED), None)
         if skipped is not None:
             message = "could not be loaded in the accepted input, and is skipped now: let it run"
@@ -156,12 +156,12 @@ def _unloaded(tests: Sequence[RanTest], before: Sequence[RanTest], files: tuple[
 
 def _failing(tests: Sequence[RanTest], before: Sequence[RanTest], tolerated: Counter[str]) -> Iterator[Finding]:
     passed_before, failed_before = counted(before, Status.PASSED), counted(before, Status.FAILED)
-    left = tolerated.copy()
+    remaining = tolerated.copy()
     for test in tests:
         if test.status is not Status.FAILED:
             continue
-        left[test.id] -= 1
-        if left[test.id] < 0:
+        remaining[test.id] -= 1
+        if remaining[test.id] < 0:
             was = " (it failed before your change as well)" if failed_before[test.id] else ""
             was = " (it passed in the accepted input)" if passed_before[test.id] else was
             done = f"{test.stands_for} could not be loaded" if test.stands_for else f"{test.id} failed"
@@ -169,29 +169,29 @@ def _failing(tests: Sequence[RanTest], before: Sequence[RanTest], tolerated: Cou
 
 
 def _new(tests: Sequence[RanTest], before: Sequence[RanTest]) -> Iterator[Finding]:
-    """New tests must be there, and must show that what they ask for is missing."""
+    """New tests must exist, and must show that what they test is missing."""
     known = {test.id for test in before}
     new = [test for test in tests if test.id not in known]
     if not new:
         yield Finding("no_new_tests", "no new test ran: add tests that fail until the task is done")
-    told = {test.stands_for for test in new if test.stands_for and reason_of(test).proves}
+    proving_files = {test.stands_for for test in new if test.stands_for and reason_of(test).proves}
     for test in new:
         if test.status is not Status.FAILED:
             what = "passes already" if test.status is Status.PASSED else "is skipped"
             message = f"{test.id} is new and {what}: let it assert what is still missing, or take it out"
             yield Finding("new_test_" + test.status, message, file=test.file, line=test.line)
-        elif not reason_of(test).proves and test.stands_for not in told:
+        elif not reason_of(test).proves and test.stands_for not in proving_files:
             yield broken(test)
 
 
 def broken(test: RanTest) -> Finding:
-    """A new test whose failure shows nothing of the product."""
+    """The finding on a new test whose failure shows nothing about the product."""
     message = f"{test.stands_for or test.id} is new and fails {reason_of(test)}, which shows nothing: mend the test"
     return Finding("new_test_broken", f"{message}\n{test.message}".rstrip(), file=test.file, line=test.line)
 
 
-def _let_be(tests: Sequence[RanTest]) -> Iterator[Finding]:
-    """What fails on the base: a gate that asks for no worse lets it be there as on what comes of it."""
+def _tolerated_on_base(tests: Sequence[RanTest]) -> Iterator[Finding]:
+    """A note on what fails on the base and is tolerated there, as it is later on candidates."""
     failing = list(dict.fromkeys(test.stands_for or test.id for test in tests if test.status is Status.FAILED))
     if failing:
         shown = ", ".join(failing[:_SHOWN_MAX]) + (", ..." if len(failing) > _SHOWN_MAX else "")

@@ -1,8 +1,9 @@
-"""The keys of a run and of a verdict: digests of all that they may hang on.
+"""The cache of runs: their keys and the verdicts' keys, which are digests of all that they may depend on.
 
-Rule: when in doubt it is in the key. A run hangs on what its command can see: the files, base and candidate in
+Rule: when in doubt it is in the key. A run depends on what its command can see: the files, base and candidate in
 `.git`, what setup installed, held-out files, the environment, the programs and packages of this machine. It does not
-hang on who asks: the names of pipeline, stage and gate, the baseline and what is expected belong to the verdict.
+depend on the caller: the names of pipeline, stage and gate, the baseline and what is expected belong to the verdict's
+key. Runs are kept, never what was concluded from them.
 """
 
 from __future__ import annotations
@@ -34,29 +35,29 @@ from interlock.process import How, capture, scrubbed
 def run_key(
     request: GateRequest, environ: Mapping[str, str], values: Mapping[str, str], checkout: str, held_out: HeldOut
 ) -> str:
-    """Hex. `values` are those of the run that the command sees, `checkout` is the digest of the clean checkout. Raises
-    HeldOutMissing where the held-out files are not there."""
+    """The key of a run, in hex. `values` are those of the pipeline's run that the command sees, `checkout` is the
+    digest of the clean checkout. Raises HeldOutMissing if the held-out files do not exist."""
     gate, command = request.gate, request.gate.command or CommandLine()
     env = scrubbed(environ, (*gate.env, *gate.secrets))
-    asked = replace(
+    relevant = replace(
         gate, id="", digest="", used="", held_out="", base_green=False, baseline=Baseline.KEEP, expect=Expect.PASS
     )
     found = programs(command, env.get("PATH", os.defpath))
     return digest_of(
-        asked,
+        relevant,
         request.tree,
         checkout,
         _held_out(held_out.source(gate.held_out)) if gate.held_out else (),
         tuple(sorted({**env, **values}.items())),
         found,
         packages([name for name, *_ in found], env),
-        tuple(os.uname())[0:1] + tuple(os.uname())[2:],  # not the machine's name
+        tuple(os.uname())[0:1] + tuple(os.uname())[2:],  # without the machine's name
         request.sandbox,
     )
 
 
 def verdict_key(request: GateRequest, run: str) -> str:
-    """Hex. What was run, and what it is judged by."""
+    """The key of a verdict, in hex: the run, and what it is judged by."""
     alone = (request.subject.is_base, request.subject.is_input)
     without = request.input_tree if request.gate.expect is Expect.TESTS_PROVE_CHANGE else ""
     return digest_of(run, request.gate, request.baseline, request.on_base, request.decided_on_input, alone, without)
@@ -72,7 +73,7 @@ def digest_of(*parts: object) -> str:
 
 
 def _held_out(source: Path) -> tuple[str, str]:
-    """What is in it, and what the command sees of its name."""
+    """The digest of the files, and what the command sees of their name."""
     return digest_held_out(source), source.suffix if source.is_file() else ""
 
 
@@ -80,7 +81,7 @@ _WORDS_MAX = 100
 _PATHS = "import json, sys; print(json.dumps(sys.path))"
 _DATED = (".dist-info", ".egg-info", ".egg-link", ".pth")
 
-Program = tuple[str, int, int]  # where it is, its size and when it was written
+Program = tuple[str, int, int]  # its path, its size and the time of its last change
 
 
 def programs(command: CommandLine, path: str) -> tuple[Program, ...]:
@@ -91,8 +92,8 @@ def programs(command: CommandLine, path: str) -> tuple[Program, ...]:
 
 
 def packages(named: Sequence[str], env: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
-    """What the interpreters on PATH, and those that the programs `named` are scripts of, can import: names, and for
-    what tells of a version its time."""
+    """What can be imported by the interpreters on PATH and by those of the scripts `named`: names, and the time of the
+    last change for entries that tell a version."""
     path = env.get("PATH", os.defpath)
     folders: list[str] = []
     for python in sorted({*_pythons(path), *filter(None, map(_python_of, named))}):
@@ -103,7 +104,7 @@ def packages(named: Sequence[str], env: Mapping[str, str]) -> tuple[tuple[str, .
 
 
 def _pythons(path: str) -> Iterator[str]:
-    """python3 and python: where both lie in one folder and are alike (a link, or a version manager's wrapper), one."""
+    """python3 and python; only the first if they are alike in one folder (a link, or a version manager's wrapper)."""
     first, second = (shutil.which(name, path=path) for name in ("python3", "python"))
     if first:
         yield first
@@ -121,7 +122,7 @@ def _identity(program: Path) -> Program:
 
 
 def _python_of(program: str) -> str | None:
-    """The interpreter of a script, such as of a `pytest` that was installed by itself."""
+    """The interpreter of a script, such as a `pytest` that was installed with an environment of its own."""
     try:
         with Path(program).open("rb") as file:
             first = file.read(500).split(b"\n")[0]
@@ -133,8 +134,8 @@ def _python_of(program: str) -> str | None:
 
 @lru_cache(maxsize=64)
 def _import_path(python: str, path: str, identity: Program) -> tuple[str, ...]:
-    """The folders of packages of an interpreter, asked of itself. None where it says nothing."""
-    del identity  # another program at the same place is asked anew
+    """The folders of packages of an interpreter, as it reports them; none if it fails."""
+    del identity  # another program at the same path is asked again
     try:
         done = capture([python, "-I", "-B", "-c", _PATHS], cwd=Path("/"), env={"PATH": path}, timeout_s=20)
         found = json.loads(done.out) if done.code == 0 else []
@@ -171,7 +172,7 @@ class _Kept:
 
 
 def recall(context: GateContext, key: str) -> tuple[CommandRun, ...]:
-    """The runs kept by `key`, none where they cannot be read or their evidence is gone."""
+    """The runs kept under `key`; none if they cannot be read or their evidence is gone."""
     text = context.journal.recall(_KIND, key)
     if text is None:
         return ()
@@ -185,13 +186,13 @@ def recall(context: GateContext, key: str) -> tuple[CommandRun, ...]:
 
 
 def remember(context: GateContext, key: str, runs: Sequence[CommandRun]) -> None:
-    """Keep runs, each of which ended by itself and left a report where one was due."""
+    """Keep runs that ended by themselves and left a report if one was expected."""
     write = object_writer(_Kept)
     context.journal.remember(_KIND, key, json.dumps([write(_kept(run)) for run in runs]))
 
 
 def _is_there(context: GateContext, item: Evidence) -> bool:
-    """Whole, as far as its size tells: the digest of a report is checked when it is read."""
+    """Whether it is complete, by its size: the digest of a report is checked when it is read."""
     try:
         return context.blobs.path(item.digest).stat().st_size == item.size
     except OSError:

@@ -100,14 +100,14 @@ _HEADERS = {
 
 def _refused(path: str, error: HttpError, now: float) -> Unanswered:
     wait_s = error.retry_after(now) or _until_reset(error, now)
-    said = f"{path.partition('?')[0]}: {error}"
+    problem = f"{path.partition('?')[0]}: {error}"
     if error.status == 429 or (error.status == 403 and wait_s > 0):
-        return Unanswered(f"{said}: too many requests", wait_s=wait_s)
+        return Unanswered(f"{problem}: too many requests", wait_s=wait_s)
     if error.status in (401, 403):
-        return Unanswered(f"{said}: the token is missing, wrong, or may not read checks and statuses", lasting=True)
+        return Unanswered(f"{problem}: the token is missing, wrong, or may not read checks and statuses", lasting=True)
     if error.status == 404:
-        return Unanswered(f"{said}: there is no such repository or commit, or the token may not see it")
-    return Unanswered(said, wait_s=wait_s, lasting=error.status == 422)
+        return Unanswered(f"{problem}: there is no such repository or commit, or the token may not see it")
+    return Unanswered(problem, wait_s=wait_s, lasting=error.status == 422)
 
 
 def _until_reset(error: HttpError, now: float) -> float:

@@ -1,8 +1,8 @@
 """Commands of run gates: each in a checkout of its own, judged by its exit code and its report.
 
-Rule: exactly the same is run once, and judged by each gate anew; `repeat` runs it again on the same tree, keeps
-every run, and where they disagree nothing is decided. What was run is kept, never what was made of it. A slow machine
-is no verdict, and is not kept; a run that another version kept in a shape unknown here is run again.
+Rule: the same command on the same input is run once, and each gate judges that run anew. `repeat` runs it again on the
+same tree and keeps every run; if they disagree, nothing is decided. A run that ended by a timeout or a signal may be
+the machine's fault and is not kept; a run that another version kept in an unknown format is run again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from interlock.gates import inline, proof
 from interlock.gates.cache import recall, remember, run_key, verdict_key
 from interlock.gates.context import GateContext
 from interlock.gates.held_out import HeldOutMissing
-from interlock.gates.locks import Slot, WaitingWork, held, told
+from interlock.gates.locks import Slot, WaitingWork, hold_locks, show_waiting
 from interlock.gates.manifests import DEPENDENCIES
 from interlock.gates.reports import bounded, outside_of
 from interlock.gates.running import CommandRun, checkout_spec_of, run_once, values_seen
@@ -26,11 +26,11 @@ from interlock.gates.verdicts import UNFINISHED, verdict
 from interlock.ports import Cancel, GateRequest, Judgement, Stamp, UnfitSetup
 
 _OF_THE_CANDIDATE = (".interlock/**", *CONFIGURATION, *MIXED, *DEPENDENCIES)
-_NO_FORK = 254  # of bash, which says "fork: Resource temporarily unavailable"
+_NO_FORK = 254  # of bash: "fork: Resource temporarily unavailable"
 
 
 def judge_command(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgement:
-    """What the command said of the candidate. Raises Cancelled, and InfrastructureError for the machine."""
+    """The judgement of a candidate by the gate's command. Raises Cancelled and InfrastructureError."""
     request = with_tests_of_base(context, request)
     try:
         judgement, runs = _judged(context, request, cancel)
@@ -46,7 +46,7 @@ def judge_command(context: GateContext, request: GateRequest, cancel: Cancel) ->
 
 
 def _judged(context: GateContext, request: GateRequest, cancel: Cancel) -> tuple[Judgement, Sequence[CommandRun]]:
-    """The judgement, and the runs that it is of."""
+    """The judgement, and the runs that it was made from."""
     checkout = context.workspaces.checkout_digest(request.commit, request.base_commit, checkout_spec_of(request))
     key = run_key(request, context.environ, values_seen(context, request), checkout, context.held_out)
     judgement, runs = _kept_or_run(context, request, key, cancel)
@@ -56,16 +56,16 @@ def _judged(context: GateContext, request: GateRequest, cancel: Cancel) -> tuple
 def _kept_or_run(
     context: GateContext, request: GateRequest, key: str, cancel: Cancel
 ) -> tuple[Judgement, Sequence[CommandRun]]:
-    if not request.gate.cached or request.pipeline.carry:  # what is carried in has no digest that we know of
+    if not request.gate.cached or request.pipeline.carry:  # files that `carry` copies have no known digest
         runs = _run(context, request, cancel)
-        return _said(request, runs), runs
+        return _judgement_of(request, runs), runs
     with context.flights.alone(key, cancel):
         kept = recall(context, key)
-        judgement = replace(_said(request, kept), cached=True) if kept else None
+        judgement = replace(_judgement_of(request, kept), cached=True) if kept else None
         if kept and judgement is not None and not judgement.flaky:
             return judgement, kept
         runs = _run(context, request, cancel)
-        judgement = _said(request, runs)
+        judgement = _judgement_of(request, runs)
         finished = not any(finding.rule in UNFINISHED for finding in judgement.findings)
         if finished and not judgement.flaky and not any(_was_killed(ran) for ran in runs):
             remember(context, key, runs)
@@ -73,53 +73,55 @@ def _kept_or_run(
 
 
 def _run(context: GateContext, request: GateRequest, cancel: Cancel) -> list[CommandRun]:
-    with _turn(context, request, cancel) as slot:
+    with _slot_and_locks(context, request, cancel) as slot:
         return [run_once(context, request, slot, cancel) for _ in range(max(1, request.gate.repeat))]
 
 
 def _was_killed(ran: CommandRun) -> bool:
-    """By a signal, as a shell tells of it too, or where a shell may not fork: that may have been the machine, short
-    of memory or processes."""
+    """By a signal, which a shell reports as 128 and more, or because a shell could not fork: the machine may have been
+    short of memory or processes."""
     return ran.code is None or ran.code < 0 or 128 < ran.code < 160 or ran.code == _NO_FORK
 
 
 @contextmanager
-def _turn(context: GateContext, request: GateRequest, cancel: Cancel) -> Iterator[Slot]:
+def _slot_and_locks(context: GateContext, request: GateRequest, cancel: Cancel) -> Iterator[Slot]:
     who = WaitingWork(request.run, str(request.subject), request.gate.id)
 
     def waits(name: str) -> AbstractContextManager[None]:
         why = f"waits for {name}, which another gate has (`exclusive`)"
-        return told(context.slots.folder, replace(who, why=why))
+        return show_waiting(context.slots.folder, replace(who, why=why))
 
-    with context.slots.taken(cancel, who) as slot, held(context.locks, request.gate.exclusive, cancel, waits):
+    with context.slots.acquire(cancel, who) as slot, hold_locks(context.locks, request.gate.exclusive, cancel, waits):
         yield slot
 
 
-def _said(request: GateRequest, runs: Sequence[CommandRun]) -> Judgement:
-    judgements = [_said_once(request, ran) for ran in runs]
-    return judgements[0] if len(judgements) == 1 else _agreed(judgements)
+def _judgement_of(request: GateRequest, runs: Sequence[CommandRun]) -> Judgement:
+    judgements = [_judge_run(request, ran) for ran in runs]
+    return judgements[0] if len(judgements) == 1 else _combine(judgements)
 
 
-def _said_once(request: GateRequest, ran: CommandRun) -> Judgement:
+def _judge_run(request: GateRequest, ran: CommandRun) -> Judgement:
     judgement = verdict(request, ran)
     findings = bounded(outside_of(judgement.findings, ran.tree), secret=bool(request.gate.held_out))
     return replace(judgement, findings=findings, evidence=ran.evidence)
 
 
-def _agreed(judgements: Sequence[Judgement]) -> Judgement:
-    """The verdict of runs that agree; else errored and flaky. Every run is kept as evidence."""
+def _combine(judgements: Sequence[Judgement]) -> Judgement:
+    """The verdict if all runs agree, else errored and flaky. Every run is kept as evidence."""
     evidence = tuple(_numbered(judgements))
-    voices = {(judgement.status, _blamed(judgement)) for judgement in judgements}
+    voices = {(judgement.status, _failed_tests(judgement)) for judgement in judgements}
     if len(voices) == 1:
         return replace(judgements[0], evidence=evidence)
-    said = ", ".join(judgement.status for judgement in judgements)
-    message = f"the same tree was judged {len(judgements)} times and not alike ({said}): mend the flaky check"
+    statuses = ", ".join(judgement.status for judgement in judgements)
+    message = (
+        f"the same tree was judged {len(judgements)} times with different results ({statuses}): fix the flaky check"
+    )
     others = dict.fromkeys(finding for judgement in judgements for finding in judgement.findings)
     return Judgement(VerdictStatus.ERRORED, (Finding("flaky", message), *others), evidence, flaky=True)
 
 
-def _blamed(judgement: Judgement) -> frozenset[str]:
-    """What a verdict hangs on, without texts that name times or addresses."""
+def _failed_tests(judgement: Judgement) -> frozenset[str]:
+    """The tests that a verdict is about, without texts that contain times or addresses."""
     about_tests = (finding.message for finding in judgement.findings if finding.rule.startswith("test_"))
     return frozenset(message.split(" failed", 1)[0] for message in about_tests)
 
@@ -134,7 +136,12 @@ def _numbered(judgements: Sequence[Judgement]) -> Iterator[Evidence]:
 
 
 def with_tests_of_base(context: GateContext, request: GateRequest) -> GateRequest:
-    """The case with the tests as the base has them, where the gate asks for these."""
+    """The request with the tests of the base, if the gate says `tests: base`.
+
+    Taken from the base is whatever a stage may change and no product needs: tests by their names, what stages add, what
+    the pipeline protects, and what a stage authors if it contains tests. What builds, installs or configures stays the
+    candidate's, since the product may need it as it is now.
+    """
     if request.gate.tests is not Tests.BASE or request.commit == request.base_commit:
         return request
     stamp = Stamp("interlock: the candidate with the tests of the base", 0)
@@ -145,11 +152,11 @@ def with_tests_of_base(context: GateContext, request: GateRequest) -> GateReques
         change.path for change in context.workspaces.changes(request.base_commit, commit) if change.status == "M"
     ]
     commit = inline.with_blocks_of(context.workspaces, commit, request.base_commit, sources, stamp)
-    return replace(request, commit=commit, tree=commit)  # any name of the tree does
+    return replace(request, commit=commit, tree=commit)  # any name of the tree works
 
 
 def _globs_of_base(context: GateContext, request: GateRequest) -> Iterator[str]:
-    """The last one that matches a path decides."""
+    """The last glob that matches a path decides."""
     yield from request.stage.scope.protect
     yield from _authored_tests(context, request)
     yield from (f"!{glob}" for glob in _OF_THE_CANDIDATE)
@@ -158,7 +165,7 @@ def _globs_of_base(context: GateContext, request: GateRequest) -> Iterator[str]:
 
 
 def _authored_tests(context: GateContext, request: GateRequest) -> Iterator[str]:
-    """Globs that a stage authors, and that hold a test in the base: data and helpers beside it judge as well."""
+    """Globs that a stage authors and that contain a test in the base: data and helpers beside it judge too."""
     authored = (glob for stage in (*request.pipeline.stages, request.stage) for glob in stage.scope.authors)
     for glob in dict.fromkeys(authored):
         if "#" not in glob and any(is_test(path) for path in context.workspaces.files(request.base_commit, (glob,))):

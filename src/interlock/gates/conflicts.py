@@ -1,6 +1,6 @@
-"""Conflicts that leave no markers: the candidate of a join must name what holds, and be so.
+"""Conflicts of a join: no marker may be left, and each conflict without markers needs a decision that the tree matches.
 
-Rule: a decision is believed as far as the tree shows it. The sides are compared whole: content, mode, or absence.
+Rule: a decision counts only as far as the tree shows it. The sides are compared whole: content, mode, or absence.
 """
 
 from __future__ import annotations
@@ -21,32 +21,33 @@ _MARKED_BYTES_MAX = 20_000_000
 
 
 def judge(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change], folder: str) -> Iterator[Finding]:
-    """A finding for each path that nobody decided, or not as the tree has it. `folder` holds the stage's artifacts."""
+    """A finding for each path without a decision, or with one that the tree does not match. `folder` has the stage's
+    artifacts."""
     if not request.undecided:
         return
     file = f"{folder}/{request.stage.id}/{DECISIONS}"
-    said: Mapping[str, object] = {}
+    decisions: Mapping[str, object] = {}
     if any(change.path == file and change.new_mode != _ABSENT for change in changes):
         try:
-            said = _read(workspaces.read(request.commit, file, _BYTES_MAX) or b"")
+            decisions = _read(workspaces.read(request.commit, file, _BYTES_MAX) or b"")
         except (UsageError, ValueError) as error:
             message = f"{file}: {error}: a JSON object was expected, from each path to its decision"
             yield Finding("undecided", message, file=file)
     trees = _Trees(workspaces, request)
     for item in request.undecided:
-        finding = _complaint(trees, item, said.get(item.path), file)
+        finding = _complaint(trees, item, decisions.get(item.path), file)
         if finding:
             yield Finding("undecided", finding, file=item.path)
 
 
 def marked(request: GateRequest) -> tuple[str, ...]:
-    """The conflicts that left markers."""
+    """The paths of conflicts that left markers."""
     bare = {item.path for item in request.undecided if not item.marked}
     return tuple(path for path in request.conflicts if path not in bare)
 
 
 def writable(request: GateRequest, changes: Sequence[Change]) -> tuple[str, ...]:
-    """The conflicts, and what of the changes lies below a path that one side made a folder of."""
+    """The paths in conflict, and changes below a path of which one side made a folder."""
     folders = [
         f"{item.path}/" for item in request.undecided if any(side.did is SideChange.FOLDER for side in item.sides)
     ]
@@ -54,8 +55,9 @@ def writable(request: GateRequest, changes: Sequence[Change]) -> tuple[str, ...]
     return (*request.conflicts, *below)
 
 
-def taken(workspaces: Workspaces, request: GateRequest) -> frozenset[str]:
-    """The paths to decide that are as one side left them: that was accepted, so a protected one may be so too."""
+def as_one_side(workspaces: Workspaces, request: GateRequest) -> frozenset[str]:
+    """The undecided paths that are as one side left them. That side was accepted, so even a protected path may be
+    so."""
     trees = _Trees(workspaces, request)
     return frozenset(
         item.path for item in request.undecided if any(trees.differs(side, item.path) is None for side in item.sides)
@@ -77,7 +79,7 @@ def markers_left(workspaces: Workspaces, request: GateRequest) -> Iterator[Findi
 
 
 def protected_complaint(workspaces: Workspaces, request: GateRequest, change: Change) -> tuple[str, str] | None:
-    """None where a protected file is as one side had it, or holds the tests of both."""
+    """None if a protected file is as one side had it, or contains the tests of both."""
     if change.status == "M" and change.old_mode == change.new_mode:
         try:
             commits = (request.input_commit, request.commit, request.base_commit)
@@ -91,9 +93,9 @@ def protected_complaint(workspaces: Workspaces, request: GateRequest, change: Ch
 
 
 def _read(content: bytes) -> Mapping[str, object]:
-    """Raises ValueError for what is no object, or has a path twice."""
+    """Raises ValueError if it is no object or has a path twice."""
     try:
-        found = json.loads(content, object_pairs_hook=_once)
+        found = json.loads(content, object_pairs_hook=_unique_keys)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     if not isinstance(found, dict):
@@ -101,7 +103,7 @@ def _read(content: bytes) -> Mapping[str, object]:
     return found
 
 
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a path is there twice")
@@ -109,14 +111,14 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 class _Trees:
-    """The candidate compared with the sides, each of them once."""
+    """The candidate compared with the sides, each side once."""
 
     def __init__(self, workspaces: Workspaces, request: GateRequest) -> None:
         self._workspaces, self._commit = workspaces, request.commit
         self._known: dict[str, Mapping[str, Change]] = {}
 
     def differs(self, side: Side, path: str) -> Change | None:
-        """How the candidate differs from the side at the path; None where it does not."""
+        """How the candidate differs from the side at the path; None if it does not."""
         if side.commit not in self._known:
             changes = self._workspaces.changes(side.commit, self._commit)
             self._known[side.commit] = {change.path: change for change in changes}
@@ -129,24 +131,24 @@ class _Trees:
         return change.new_mode == _ABSENT if change else side.did in (SideChange.DELETED, SideChange.FOLDER)
 
 
-def _complaint(trees: _Trees, item: Undecided, said: object, file: str) -> str:
-    """What is wrong with the decision of a path, and what would be right; empty where nothing is."""
+def _complaint(trees: _Trees, item: Undecided, decision: object, file: str) -> str:
+    """What is wrong with the decision of a path, and what would be right; empty if nothing is wrong."""
     options = ", ".join(f'"{word}"' for word in choices(item))
     key = json.dumps(item.path)
-    if said is None:
+    if decision is None:
         return (
             f"{item.path}: nobody decided this conflict ({described(item)}; the merge has it {item.left}):"
             f" write {key} into {file}, with one of {options}, and let the file be so"
         )
-    if said not in choices(item):
-        return f"{item.path}: {file} says {json.dumps(said)[:80]}: write one of {options}"
-    if _shows(trees, item, str(said)):
+    if decision not in choices(item):
+        return f"{item.path}: {file} says {json.dumps(decision)[:80]}: write one of {options}"
+    if _matches(trees, item, str(decision)):
         return ""
     actual = _actual(trees, item)
-    return f'{item.path}: {file} says "{said}", but the file is {actual}: make it so, or decide otherwise'
+    return f'{item.path}: {file} says "{decision}", but the file is {actual}: make it so, or decide otherwise'
 
 
-def _shows(trees: _Trees, item: Undecided, word: str) -> bool:
+def _matches(trees: _Trees, item: Undecided, word: str) -> bool:
     same = {side.stage for side in item.sides if trees.differs(side, item.path) is None}
     if word in same:
         return True

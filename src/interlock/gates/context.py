@@ -1,4 +1,4 @@
-"""What a gate may use: the ports it judges with and the folders it locks in."""
+"""What a gate may use: ports, and the folders of its locks."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from interlock.ports import Agent, Blobs, Journal, Workspaces
 
 @dataclass(frozen=True, slots=True)
 class GateContext:
-    """`environ` is our own environment, of which gates see what they name. `locks` is the repository's
-    folder of locks; `slots` are those that all repositories of this user share."""
+    """`environ` is our own environment; gates see the names of it that they list. `locks` is the repository's folder of
+    locks; `slots` are shared by all repositories of this user."""
 
     workspaces: Workspaces
     blobs: Blobs
@@ -24,6 +24,6 @@ class GateContext:
     locks: Path
     slots: Slots
     agents: Mapping[str, Agent] = field(default_factory=dict)  # reviewers, by the adapter's name
-    outside: Outside = field(default_factory=Outside)  # the CI that `ci` gates ask
+    outside: Outside = field(default_factory=Outside)  # the CI of `ci` gates
     flights: SingleFlight = field(default_factory=SingleFlight)
-    held_out: HeldOut = field(default_factory=HeldOut)  # where the files are that gates name
+    held_out: HeldOut = field(default_factory=HeldOut)  # where held-out files are

@@ -1,9 +1,9 @@
-"""Documents that a stage produces: JSON that must follow a JSON Schema, with the line of each mistake, and the headings
-of Markdown, as CommonMark has them (ATX and setext).
+"""Documents that a stage produces: their JSON Schema, their Markdown headings, and the ids of requirements in them.
 
-Rule: strict JSON only (no NaN, no duplicate keys); a `$ref` finds what lies in the schema itself or in the
-published drafts, and nothing is ever fetched. What a reader would not see as a heading is none: not in fenced or
-indented code, not in a comment.
+Rule: strict JSON only (no NaN, no duplicate keys). A `$ref` finds what is in the schema itself or in the published
+drafts; nothing is ever fetched. Headings are those of CommonMark (ATX and setext); text in fenced or indented code or
+in a comment is none. An id is matched whole: REQ-1 is not found in REQ-12, and names of standards such as UTF-8 are no
+ids.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _validator(schema: Text) -> Validator:
     except (ValueError, SchemaError) as error:
         what = error.message if isinstance(error, SchemaError) else str(error)
         raise BadSchema(f"{_origin(schema)}: no JSON Schema: {what}") from error
-    registry: Registry[bool | Mapping[str, Any]] = Registry()  # without `retrieve`: it fetches nothing
+    registry: Registry[bool | Mapping[str, Any]] = Registry()  # without `retrieve`, so that nothing is fetched
     return kind(definition, registry=registry)
 
 
@@ -84,7 +84,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _no_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Two readers could take two different values of a key that is there twice."""
+    """Two readers could read different values of a duplicate key."""
     members = dict(pairs)
     if len(members) != len(pairs):
         names = [name for name, _ in pairs]
@@ -98,7 +98,7 @@ _DECODER = json.JSONDecoder()
 
 
 def line_of(text: str, path: Sequence[str | int]) -> int:
-    """The line, from 1, of the value that `path` (keys and indexes) leads to; of the last one found on the way."""
+    """The line, from 1, of the value at `path` (keys and indexes), or of the last part of the path that exists."""
     at = _blank(text, 1 if text.startswith("\ufeff") else 0)
     for part in path:
         inside = _member(text, at, part) if isinstance(part, str) else _element(text, at, part)
@@ -133,7 +133,7 @@ def _element(text: str, at: int, index: int) -> int | None:
 
 
 def _next(text: str, at: int) -> int:
-    """Behind the value at `at` and the comma after it, if there is one."""
+    """The position after the value at `at` and its comma, if there is one."""
     _, at = _DECODER.raw_decode(text, at)
     at = _blank(text, at)
     return _blank(text, at + 1) if text.startswith(",", at) else at
@@ -153,13 +153,13 @@ _MARKUP = re.compile(r"[*_`]+|\[(?P<text>[^\]]*)\]\([^)]*\)")
 
 
 def headings(text: str) -> dict[str, str]:
-    """Each heading's normal form and the heading as written, in their order."""
+    """The headings in order: normal form, and as written."""
     found = _found(_COMMENT.sub("", text).splitlines())
     return {normal(heading): heading for heading in found if heading}
 
 
 def normal(heading: str) -> str:
-    """A heading without markup, letter case, outer punctuation and double blanks: what is compared."""
+    """The form of a heading for comparison: without markup, letter case, outer punctuation and double blanks."""
     plain = _MARKUP.sub(lambda match: match["text"] or "", heading)
     return " ".join(plain.split()).strip(" :.").casefold()
 
@@ -195,15 +195,15 @@ _STANDARDS = ("AES-", "CVE-", "CWE-", "ECMA-", "IEEE-", "ISO-", "MD-", "PEP-", "
 
 
 def ids_in(text: str, pattern: str = "") -> Iterator[str]:
-    """Each id in order, as often as it stands there: of `pattern`, or such as REQ-12."""
+    """Each id in order, with repetitions: of `pattern`, or such as REQ-12."""
     for found in re.finditer(rf"(?<![\w-])(?:{pattern or _ID})(?![\w-])", text):
         if found.group() and (pattern or not found.group().startswith(_STANDARDS)):
             yield found.group()
 
 
 def document(context: GateContext, request: GateRequest, name: str) -> str:
-    """The text of STAGE/NAME in the candidate, empty where there is none. Raises KeyError for a name that no
-    stage produces."""
+    """The text of STAGE/NAME in the candidate, empty if there is none. Raises KeyError for a name that no stage
+    produces."""
     stage, _, wanted = name.partition("/")
     for artifact in request.pipeline.stage(stage).produces:
         if artifact.name == wanted:
@@ -212,7 +212,7 @@ def document(context: GateContext, request: GateRequest, name: str) -> str:
 
 
 def content(context: GateContext, request: GateRequest, stage: str, artifact: Artifact) -> str:
-    """The beginning of a stage's artifact as text."""
+    """The first DOCUMENT_MAX bytes of a stage's artifact, as text."""
     path = f"{ARTIFACTS}/{stage}/{artifact.file}"
     found = context.workspaces.read(request.commit, path, artifact.max_bytes)
     return (found or b"")[:DOCUMENT_MAX].decode("utf-8", "replace")

@@ -1,8 +1,7 @@
-"""Held-out files: given to the referee alone, copied in beside the checkout for the time of one run.
+"""Held-out files: only the referee gets them, as a copy beside the checkout during one run.
 
-Rule: a pipeline names them, and only the user's settings or environment say where they are: agents can read a
-pipeline. Their digest is part of the verdict's key, they are read-only where they are copied to, and all that
-a gate says of them is secret.
+Rule: a pipeline has their name only, and the user's settings or environment their path, since agents can read a
+pipeline. Their digest is part of the verdict's key, the copy is read-only, and all findings of such a gate are secret.
 """
 
 from __future__ import annotations
@@ -20,44 +19,47 @@ _FILES_MAX = 20_000
 
 
 class HeldOutMissing(Exception):
-    """Nothing says where the files are, or they are not there. The text says what would be right."""
+    """The path of the files is not known, or they do not exist. The text says what would be right."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Where they are: `settings` by name, `environ` above them. `repository` is what they may not lie in."""
+    """Their paths by name, from `settings` and, first, from `environ`. They may not be inside `repository`."""
 
     settings: Mapping[str, str] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
     repository: Path | None = None
 
     def names(self) -> Mapping[str, str]:
-        """All that is known, with where it is said to be."""
+        """All known names, with their paths."""
         start = variable_of("")
         variables = {name for name, value in self.environ.items() if name.startswith(start) and value}
         named = {name.removeprefix(start).lower().replace("_", "-"): self.environ[name] for name in variables}
         return {**self.settings, **named}
 
-    def source(self, said: str) -> Path:
-        """Where the files are that a gate names, or gives the path of. Raises HeldOutMissing."""
+    def source(self, name_or_path: str) -> Path:
+        """The path for what a gate says: a name or a path. Raises HeldOutMissing."""
         known = self.names()
-        if is_name(said) and said not in known:
+        if is_name(name_or_path) and name_or_path not in known:
             raise HeldOutMissing(
-                f"nothing says where the held-out files `{said}` are: write `held_out: {{{said}: /where/they/are}}` "
-                f"into your settings (interlock doctor tells in which folder), or set {variable_of(said)}"
+                f"nothing says where the held-out files `{name_or_path}` are: write "
+                f"`held_out: {{{name_or_path}: /where/they/are}}` into your settings "
+                f"(interlock doctor tells in which folder), or set {variable_of(name_or_path)}"
             )
-        source = Path(known.get(said, said))
+        source = Path(known.get(name_or_path, name_or_path))
         if not source.is_absolute():
             raise HeldOutMissing(f"{source}: the held-out files need an absolute path")
         if self.repository is not None and source.resolve().is_relative_to(self.repository.resolve()):
-            raise HeldOutMissing(f"{source}: the held-out files lie in the repository: move them out, agents read it")
+            raise HeldOutMissing(
+                f"{source}: the held-out files are in the repository: move them out, since agents can read it"
+            )
         if not source.exists():
-            raise HeldOutMissing(f"{source}: the held-out files are not there: restore them, or correct `held_out`")
+            raise HeldOutMissing(f"{source}: the held-out files do not exist: restore them, or correct `held_out`")
         return source
 
 
 def digest(source: Path) -> str:
-    """Over names and contents. Raises HeldOutMissing where there are too many."""
+    """The digest of names and contents. Raises HeldOutMissing if there are too many."""
     whole = hashlib.sha256()
     for path in _files(source):
         name = os.fsencode(path.relative_to(source))
@@ -66,7 +68,7 @@ def digest(source: Path) -> str:
     return whole.hexdigest()
 
 
-def lay_out(source: Path, target: Path) -> None:
+def copy_to(source: Path, target: Path) -> None:
     """Copy `source` (a file or a folder) to `target`, read-only."""
     if source.is_file():
         shutil.copyfile(source, target)
@@ -78,8 +80,8 @@ def lay_out(source: Path, target: Path) -> None:
     _chmod(target, 0o555, 0o444)
 
 
-def take_away(target: Path) -> None:
-    """Remove what `lay_out` made, whatever became of it."""
+def remove_copy(target: Path) -> None:
+    """Remove the copy, whatever happened to it."""
     if target.is_dir() and not target.is_symlink():
         _chmod(target, 0o700, 0o600)
         shutil.rmtree(target, ignore_errors=True)
@@ -99,7 +101,7 @@ def _files(source: Path) -> Iterator[Path]:
 
 
 def _chmod(root: Path, folders: int, files: int) -> None:
-    """Top down where folders become open, bottom up where they are closed: rglob's list is made before."""
+    """From the root down if folders become writable, else from the leaves up."""
     if root.is_file():
         root.chmod(files)
         return

@@ -1,7 +1,7 @@
-"""Tests inside source files: kept by a candidate, and laid into another version of their file.
+"""Tests inside source files: a candidate must keep them, and they are copied into another version of their file.
 
-Rule: which blocks there are says `core.inline`; here is which doc examples of Python a project runs, and where the
-files come from. A block that was there may get lines only where a gate with `tests: base` puts the old one back.
+Rule: `core.inline` finds the blocks; this module knows which doc examples a project runs, and reads the files. An
+existing block may get new lines only if a gate with `tests: base` runs the old one.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ _RUN = re.compile(r"-m doctest((?:[ \t]+[\w./*-]+)+)")
 
 
 def judge(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
-    """A finding for each block that the accepted input had and the candidate has not, or not as it was."""
+    """A finding for each block of the accepted input that the candidate removed or changed."""
     documented = documented_in(workspaces, request)
     free = (*(glob for glob in request.stage.scope.authors if "#" not in glob), *request.stage.scope.protect)
     judged = [change for change in changes if inline.may_hold(change.path, documented)]
     added = [change.path for change in judged if change.status == "A"]
-    moved = {_place(path, block) for path in added for block in _blocks(workspaces, request, path, documented)}
+    moved = {_identity(path, block) for path in added for block in _blocks(workspaces, request, path, documented)}
     for change in judged:
         if change.status == "A" or matches_any(free, change.path):
             continue
         for block in _lost(workspaces, request, change.path, documented):
-            if _place(change.path, block) not in moved:
-                yield Finding("protected", f"{change.path}: {_said(block)}", file=change.path)
+            if _identity(change.path, block) not in moved:
+                yield Finding("protected", f"{change.path}: {_complaint(block)}", file=change.path)
 
 
 def adds_only_tests(workspaces: Workspaces, request: GateRequest, change: Change) -> bool:
-    """Whether a stage that adds tests added blocks to a source, or lines to such blocks, and nothing else."""
+    """Whether a stage that adds tests added only blocks to a source, or lines to such blocks."""
     if change.status != "M" or change.old_mode != change.new_mode or not request.stage.scope.adds:
         return False
     if not inline.may_hold(change.path, inline.NOTHING) or not _is_guarded(request, change.path):
@@ -60,7 +60,7 @@ def adds_only_tests(workspaces: Workspaces, request: GateRequest, change: Change
 
 
 def changed(workspaces: Workspaces, request: GateRequest, changes: Iterable[Change]) -> Iterator[str]:
-    """The sources with a block of code that the accepted input had not, or not so."""
+    """The sources with a new or changed block of code."""
     for change in changes:
         if change.status != "D" and inline.may_hold(change.path, inline.NOTHING):
             texts = (_text(workspaces, commit, change.path) for commit in (request.commit, request.input_commit))
@@ -70,8 +70,8 @@ def changed(workspaces: Workspaces, request: GateRequest, changes: Iterable[Chan
 
 
 def with_blocks_of(workspaces: Workspaces, commit: str, tests: str, paths: Iterable[str], stamp: Stamp) -> str:
-    """`commit` with the blocks of code that the files have in the commit `tests`. A file of Rust that `tests` alone has
-    becomes one of its blocks, and a module of the file that names it there."""
+    """`commit` with the blocks of code that the files have in the commit `tests`. A Rust file that only `tests` has is
+    added with its blocks alone, and declared as a module in the file that declares it in `tests`."""
     contents: dict[str, str] = {}
     for path in paths:
         source, other = (_read(workspaces, each, path) for each in (commit, tests))
@@ -89,25 +89,25 @@ def with_blocks_of(workspaces: Workspaces, commit: str, tests: str, paths: Itera
 
 
 def text_of_blocks(path: str, text: str) -> str:
-    """What the blocks of a source say; of a file that has none, all of it."""
+    """The text of the blocks of a source; if it has none, all of its text."""
     found = [block for block in inline.blocks(path, text) if block.is_code]
     return "\n".join(line for block in found for line in block.lines) if found else text
 
 
 def documented_in(workspaces: Workspaces, request: GateRequest) -> Documented:
-    """Which doc examples the project runs: of Python as its configuration and the gates' own commands say, of Rust as
-    its libraries include documents."""
+    """The doc examples that the project runs: in Python by its configuration and the gates' commands, in Rust by the
+    documents that its libraries include."""
     files = workspaces.files(request.input_commit, _CONFIGURATION)[:_FILES_MAX]
     gates = (gate.command for stage in request.pipeline.stages for gate in stage.gates if gate.command)
     texts = [
         *(_text(workspaces, request.input_commit, path) for path in files),
         *(command.shell or " ".join(command.argv) for command in gates),
     ]
-    said = [text for text in texts if "doctest" in text]
-    run = [word for text in said for found in _RUN.finditer(text) for word in found[1].split()]
-    globs = [glob for text in said for glob in _GLOB.findall(text)]
+    doctest_texts = [text for text in texts if "doctest" in text]
+    run = [word for text in doctest_texts for found in _RUN.finditer(text) for word in found[1].split()]
+    globs = [glob for text in doctest_texts for glob in _GLOB.findall(text)]
     globs += [word.removeprefix("./") for word in run if not word.startswith("-")]
-    docstrings = any(_DOCSTRINGS.search(text) for text in said) or any(word.endswith(".py") for word in run)
+    docstrings = any(_DOCSTRINGS.search(text) for text in doctest_texts) or any(word.endswith(".py") for word in run)
     documents = tuple(glob for glob in globs if not glob.endswith(".py"))
     return Documented(docstrings, documents, tuple(_included(workspaces, request.input_commit)))
 
@@ -125,7 +125,7 @@ def _lost(workspaces: Workspaces, request: GateRequest, path: str, documented: D
     if path not in conflicts.marked(request):
         return inline.lost(inline.blocks(path, old, documented), now, may_grow=may_grow)
     sides = reconciled.sides_of(old.encode("utf-8", "surrogateescape"))
-    base = _text(workspaces, request.base_commit, path)  # for marks that nobody can tell apart
+    base = _text(workspaces, request.base_commit, path)  # if the conflict markers cannot be parsed
     texts = [side.decode("utf-8", "surrogateescape") for side in sides] if sides else [base]
     missing = [inline.lost(inline.blocks(path, text, documented), now, may_grow=may_grow) for text in texts]
     names = {(block.inside, block.name) for block in missing[-1]}
@@ -136,8 +136,8 @@ def _blocks(workspaces: Workspaces, request: GateRequest, path: str, documented:
     return inline.blocks(path, _text(workspaces, request.commit, path), documented)
 
 
-def _place(path: str, block: Block) -> tuple[object, ...]:
-    """What a block shares with one in a new file where both are the same test: of Rust its module too, as in its id."""
+def _identity(path: str, block: Block) -> tuple[object, ...]:
+    """What identifies a test that was moved to a new file: its lines; in Rust also its module, which is in its id."""
     if not block.is_code or not path.endswith(".rs"):
         return (block.lines,)
     folders, _, name = path.removesuffix(".rs").rpartition("/")
@@ -155,16 +155,16 @@ def _covers(gate: Gate, path: str) -> bool:
     return inside and (language is None or matches_any(language.sources, path))
 
 
-def _said(block: Block) -> str:
+def _complaint(block: Block) -> str:
     if block.is_code:
         how = "put it back line by line; new tests go into a block of their own"
     else:
         how = "put it back as it was; new examples go below, or into one of their own"
-    return f"{block.name} was changed or taken out, but it is a test: {how}; only a stage that `authors` the file may"
+    return f"{block.name} was changed or deleted, but it is a test: {how}; only a stage that `authors` the file may"
 
 
 def _parent(workspaces: Workspaces, commits: tuple[str, str], path: str) -> tuple[str, str] | None:
-    """The file that has the new one as a module, and is there in both commits, with the line that says so."""
+    """The file, in both commits, that declares the new file as a module in the second one; and that declaration."""
     folder, _, name = path.removesuffix(".rs").rpartition("/")
     if name == "mod":
         folder, _, name = folder.rpartition("/")

@@ -1,7 +1,7 @@
-"""Secrets in a candidate: the values that Interlock handed out, in the content and the names of what was changed.
+"""Leaked secrets: values that Interlock passed on, in the contents and names of the files that a candidate changed.
 
-Rule: a finding names file, line and variable, and never shows the value. What the accepted input shows already is no
-secret any more, and no candidate's fault.
+Rule: a finding names file, line and variable, and never shows the value. A value that the accepted input contains is no
+secret any more, and not the candidate's fault.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from interlock.ports import Change, GateRequest, secrets_of
 
 _ABSENT = "000000"
 _GITLINK = "160000"
-_KNOWN_BYTES_MAX = 200_000_000  # of the input that is looked through
+_KNOWN_BYTES_MAX = 200_000_000  # of the input that is searched
 RULE = "secret"
 
 
 def judge(context: GateContext, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
-    """One finding for each file and variable."""
+    """A finding for each file and variable."""
     forms = to_find(secrets_of(request.pipeline, context.environ, context.agents))
     paths = [change.path for change in changes if change.new_mode not in (_ABSENT, _GITLINK)]
     if not forms or not paths:
@@ -67,13 +67,13 @@ def _parts(chunks: Iterable[bytes], forms: Forms) -> Iterator[MaskedChunk]:
 
 
 def _known(context: GateContext, commit: str, forms: Forms) -> frozenset[str]:
-    """The variables whose values the accepted input shows: they stand in a file for everybody to read."""
+    """The variables whose values the accepted input contains, where anybody can read them."""
     known: set[str] = set()
-    left = _KNOWN_BYTES_MAX
+    remaining = _KNOWN_BYTES_MAX
     for _, chunks in context.workspaces.contents(commit, context.workspaces.files(commit, ("**",))):
         for part in _parts(chunks, forms):
             known.update(span.name for span in part.spans)
-            left -= len(part.content)
-        if left < 0:
+            remaining -= len(part.content)
+        if remaining < 0:
             break
     return frozenset(known)

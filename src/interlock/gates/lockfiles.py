@@ -1,8 +1,8 @@
-"""What a lock file pins: names, versions, where each comes from, and its hashes; and the formats that are read. Pure.
+"""Lock files: the names, versions, sources and hashes that they pin, in the formats of several programs. Pure.
 
-Rule: a name that was locked keeps its place and, at the same version, its hashes. An address has to be of the package
-that it stands for. What is new may come by name from where others came. What cannot be read is told; of a format that
-is not known here nothing is said.
+Rule: a name that was locked keeps its source and, at the same version, its hashes. An address must belong to its
+package. A new package may come by name from a source that others came from. A file that cannot be read is a finding; a
+format that is not known here is not checked.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _PNPM_ALIAS = re.compile(rf"^[ ]+['\"]?({_NPM_NAME})['\"]?:[ ]*\n[ ]+specifier:[
 
 
 class Unreadable(Exception):
-    """The file is not what its name says."""
+    """The file does not have the format that its name says."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
     """`name` is what it is installed as, `package` what it is; they differ for an alias. `source` is empty for a
     registry, else KIND:ADDRESS with one of the kinds git, url, file, local. `hashes` are pairs of a file and its hash;
-    where no file is named, of a hash and itself."""
+    if no file is named, of the hash and itself."""
 
     name: str
     package: str
@@ -59,7 +59,7 @@ def pins_of(path: str, content: bytes | None) -> tuple[Pin, ...]:
         raise Unreadable(" ".join(str(error).split())[:100]) from error
 
 
-# --- npm and its kin -----------------------------------------------------------------------------
+# --- npm, Yarn, pnpm, Bun -----------------------------------------------------------------------------
 
 
 def _package_lock(text: str) -> Iterator[Pin]:
@@ -71,7 +71,7 @@ def _package_lock(text: str) -> Iterator[Pin]:
 
 
 def _nested(entries: Mapping[str, Any]) -> Iterator[Pin]:
-    """The shape of the first version: packages below packages."""
+    """The format of version 1: packages below packages."""
     for name, entry in entries.items():
         alias = re.fullmatch(rf"npm:({_NPM_NAME})@(.*)", str(entry.get("version", "")))
         yield _npm_entry(name, {**entry, "name": alias[1], "version": alias[2]} if alias else entry)
@@ -80,7 +80,7 @@ def _nested(entries: Mapping[str, Any]) -> Iterator[Pin]:
 
 def _npm_entry(name: str, entry: Mapping[str, Any]) -> Pin:
     version, address = str(entry.get("version", "")), str(entry.get("resolved", ""))
-    if re.match(r"(git|https?|file|github)\b.*:", version):  # of the first version: an address stands for the version
+    if re.match(r"(git|https?|file|github)\b.*:", version):  # in version 1 an address replaces the version
         version, address = "", address or version
     package = name if entry.get("link") else str(entry.get("name", name))
     if entry.get("link") is True:
@@ -101,7 +101,7 @@ def _of_npm(name: str, package: str, version: str, address: str, integrity: str)
 
 
 def _registry(package: str, version: str, address: str) -> str | None:
-    """The registry that the address is of: empty for the usual ones, None for a place of its own."""
+    """The registry of the address: empty for the usual ones, None if it is no registry."""
     before, marked, _ = address.partition("/-/")
     before = re.sub(r"/(@[^/]+/)?[^/]+$", "", before) if marked else before
     if not marked:  # as GitHub and JSR have them
@@ -126,11 +126,11 @@ def _yarn(text: str) -> Iterator[Pin]:
 
 
 def _yarn_pin(head: str, fields: Mapping[str, str]) -> Iterator[Pin]:
-    asked = re.fullmatch(rf"({_NPM_NAME})@(.*)", head)
-    if not asked:
+    named = re.fullmatch(rf"({_NPM_NAME})@(.*)", head)
+    if not named:
         raise Unreadable(f"{head[:80]!r} is no name with a range")
-    alias = re.match(rf"npm:({_NPM_NAME})@", asked[2])
-    package = alias[1] if alias else asked[1]
+    alias = re.match(rf"npm:({_NPM_NAME})@", named[2])
+    package = alias[1] if alias else named[1]
     address, integrity = fields.get("resolved", ""), fields.get("integrity", fields.get("checksum", ""))
     if resolution := re.fullmatch(rf"({_NPM_NAME})@(.*)", fields.get("resolution", "")):
         package = resolution[1]
@@ -138,7 +138,7 @@ def _yarn_pin(head: str, fields: Mapping[str, str]) -> Iterator[Pin]:
         if local:
             integrity = "" if local[1] in ("workspace", "link", "portal") else integrity
         address = "" if resolution[2].startswith(("npm:", "patch:")) else resolution[2]
-    yield _of_npm(asked[1], package, fields["version"], address, integrity)
+    yield _of_npm(named[1], package, fields["version"], address, integrity)
 
 
 def _pnpm(text: str) -> Iterator[Pin]:
@@ -169,7 +169,7 @@ def _bun(text: str) -> Iterator[Pin]:
 
 
 def _all_read(text: str, word: str, count: int) -> None:
-    """Nothing that fetches may stand where this reader does not look."""
+    """Raises Unreadable if a word that leads to an address is more frequent than the entries that were read."""
     plain = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     if len(re.findall(rf"(?<![\w-])(?:{word})(?=[\"']?(?::|[ ]+[\"']?http))", plain)) > count:
         raise Unreadable("an entry of another form than the program writes")
@@ -247,12 +247,13 @@ _READERS: Mapping[str, Callable[[str], Iterator[Pin]]] = MappingProxyType(
 )  # fmt: skip
 
 
-SAID_MAX = 20  # clauses about one file
+COMPLAINTS_MAX = 20  # clauses about one file
 _EXACT = ("git", "url", "file")  # an address of its own, in place of a registry that is asked for a name
 
 
 def complaints(path: str, old: bytes | None, new: bytes | None, judges: Callable[[str], bool]) -> Iterator[str]:
-    """A clause for each pin of `new` that `old` does not vouch for. `judges` tells of a name whether it judges."""
+    """A clause for each suspicious pin that `new` has and `old` has not. `judges`: whether a name is that of a
+    judge."""
     try:
         after = pins_of(path, new)
     except Unreadable as error:
@@ -263,14 +264,18 @@ def complaints(path: str, old: bytes | None, new: bytes | None, judges: Callable
     except Unreadable:
         before = ()
     there = set(before)
-    said = _said(dict.fromkeys(pin for pin in after if pin not in there), before, judges)
-    yield from islice(dict.fromkeys(said), SAID_MAX)
+    found = _complaints(dict.fromkeys(pin for pin in after if pin not in there), before, judges)
+    yield from islice(dict.fromkeys(found), COMPLAINTS_MAX)
 
 
-def _said(new: Iterable[Pin], before: tuple[Pin, ...], judges: Callable[[str], bool]) -> Iterator[str]:
+def _complaints(new: Iterable[Pin], before: tuple[Pin, ...], judges: Callable[[str], bool]) -> Iterator[str]:
     known = _by_name(before)
     for pin in new:
-        why = _place(pin, known, before, judges) or _hashes(pin, known[pin.name]) or _address(pin)
+        why = (
+            _source_complaint(pin, known, before, judges)
+            or _hash_complaint(pin, known[pin.name])
+            or _address_complaint(pin)
+        )
         if why:
             yield f"{pin.name} {pin.version[:60]} {why}"
 
@@ -282,8 +287,10 @@ def _by_name(pins: Iterable[Pin]) -> Mapping[str, list[Pin]]:
     return found
 
 
-def _place(pin: Pin, known: Mapping[str, list[Pin]], before: tuple[Pin, ...], judges: Callable[[str], bool]) -> str:
-    """Another package or another place under a name that was there, or an address that nobody used."""
+def _source_complaint(
+    pin: Pin, known: Mapping[str, list[Pin]], before: tuple[Pin, ...], judges: Callable[[str], bool]
+) -> str:
+    """Another package or another source under a known name, or an address that no dependency came from."""
     place = f"would come from {pin.source[:200]}" if pin.source else "would come from the registry"
     if olds := known[pin.name]:
         if all(old.package != pin.package for old in olds):
@@ -293,13 +300,13 @@ def _place(pin: Pin, known: Mapping[str, list[Pin]], before: tuple[Pin, ...], ju
         return ""
     kind = pin.source.partition(":")[0]
     if kind in _EXACT and all(old.source != pin.source for old in before):
-        return f"{place}, a place that dependencies did not come from before"
+        return f"{place}, a source that no dependency came from before"
     if kind == "local" and (judges(pin.name) or all(not old.source.startswith("local:") for old in before)):
         return f"{place}, a folder of the checkout"
     return ""
 
 
-def _hashes(pin: Pin, olds: Iterable[Pin]) -> str:
+def _hash_complaint(pin: Pin, olds: Iterable[Pin]) -> str:
     for old in olds:
         if (old.version, old.source, old.package) != (pin.version, pin.source, pin.package) or not old.hashes:
             continue
@@ -313,8 +320,8 @@ def _hashes(pin: Pin, olds: Iterable[Pin]) -> str:
     return ""
 
 
-def _address(pin: Pin) -> str:
-    """Whether each address that it is fetched from names it."""
+def _address_complaint(pin: Pin) -> str:
+    """A complaint about an address that does not name the package."""
     for address in pin.addresses:
         if not (_is_of_npm if pin.of_npm else _is_of_python)(pin, unquote(re.split(r"[#?]", address)[0])):
             return f"would be fetched from {address[:200]}, which is another package"
@@ -323,7 +330,7 @@ def _address(pin: Pin) -> str:
 
 def _is_of_npm(pin: Pin, address: str) -> bool:
     above, marked, file = address.partition("/-/")
-    if not marked:  # known by the name in it
+    if not marked:  # recognised by the name in it
         return f"/{pin.package}/" in address
     names = (pin.package.rpartition("/")[2], pin.package)
     return above.endswith(f"/{pin.package}") and file in [f"{name}-{pin.version}.tgz" for name in names]

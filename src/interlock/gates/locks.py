@@ -1,8 +1,8 @@
 """Named locks of gates (`exclusive`), and slots: small numbers with ports of their own.
 
-Rule: both are files that the kernel frees when their holder dies. A slot comes before names, and names are taken in one
-order, so that two never wait for each other. What waits tells it in a file beside the slots, for people
-alone: one whose waiter died has no lock any more and is passed over.
+Rule: both are files that the kernel unlocks when their owner dies. A slot is taken before names, and names are taken in
+one order, so that two gates never wait for each other. Whatever waits says so in a file beside the slots, for people
+only. Such a file is locked; if its owner died it is not, and is ignored.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pathlib import Path
 
 from interlock.ports import Cancel, Cancelled, InfrastructureError, has_worked, may_begin
 
-PORTS_EACH = 49  # so that those of 256 slots fit
-_PORTS_FROM = 20_000  # below what systems give out by themselves
+PORTS_EACH = 49  # so that 256 slots have room
+_PORTS_FROM = 20_000  # below the ports that systems assign by themselves
 _NAME = "INTERLOCK_SLOT"
 _WAIT_MAX_S = 4 * 3600
 _POLL_S = 0.1
@@ -30,13 +30,13 @@ _FLIGHT_POLL_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One of the places at work on this machine."""
+    """One of the programs that run at once on this machine."""
 
     number: int
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the program at work is told: its number, and the ports that are its own."""
+        """For the program in the slot: its number and its own ports."""
         first = _PORTS_FROM + self.number * PORTS_EACH
         last = first + PORTS_EACH - 1
         return {_NAME: str(self.number), "INTERLOCK_PORT": str(first), "INTERLOCK_PORT_LAST": str(last)}
@@ -44,73 +44,76 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """`count` slots as files of `folder`, which all runs of the user share. Who works in one already, as the gates that
-    an agent asks, stays in it: `environ` names it."""
+    """`count` slots as files of `folder`, shared by all runs of the user. A program that already runs in a slot stays
+    in it, such as the gates that an agent runs: `environ` has its number."""
 
     folder: Path
     count: int = 16
     environ: Mapping[str, str] | None = None
 
     @contextmanager
-    def taken(self, cancel: Cancel, who: WaitingWork | None = None) -> Iterator[Slot]:
-        """A slot that nobody else has. Waits where all are taken, which is told of `who`. Raises as `held`."""
+    def acquire(self, cancel: Cancel, who: WaitingWork | None = None) -> Iterator[Slot]:
+        """A slot that no other program has. Waits if all are taken, and shows that `who` waits. Raises as
+        `hold_locks`."""
         held_by_us = (self.environ or {}).get(_NAME, "")
         if held_by_us.isdecimal():
             yield Slot(int(held_by_us))
             return
-        number, descriptor = self._free() or self._waited(cancel, who)
+        number, descriptor = self._try_slots() or self._wait_for_slot(cancel, who)
         try:
             if not may_begin(cancel):
-                raise Cancelled("nothing new is begun any more")
+                raise Cancelled("nothing new may start")
             yield Slot(number)
             has_worked(cancel)
         finally:
             os.close(descriptor)
 
-    def _waited(self, cancel: Cancel, who: WaitingWork | None) -> tuple[int, int]:
+    def _wait_for_slot(self, cancel: Cancel, who: WaitingWork | None) -> tuple[int, int]:
         deadline = time.monotonic() + _WAIT_MAX_S
         taken = "the only one is taken" if self.count == 1 else f"all {self.count} are taken"
         why = f"waits for a slot: {taken}, over all your runs (`slots` in your settings)"
-        with told(self.folder, replace(who, why=why)) if who else nullcontext():
-            while (found := self._free()) is None:
+        with show_waiting(self.folder, replace(who, why=why)) if who else nullcontext():
+            while (found := self._try_slots()) is None:
                 _pause(self.folder / "slot-*.lock", deadline, cancel)
         return found
 
-    def _free(self) -> tuple[int, int] | None:
-        """The first slot that nobody has, and its open lock file."""
+    def _try_slots(self) -> tuple[int, int] | None:
+        """The first free slot, and its open lock file."""
         for number in range(self.count):
-            descriptor = _taken(self.folder / f"slot-{number}.lock")
+            descriptor = _try_lock(self.folder / f"slot-{number}.lock")
             if descriptor is not None:
                 return number, descriptor
         return None
 
 
-Waits = Callable[[str], AbstractContextManager[None]]  # around waiting for a name
+Waits = Callable[[str], AbstractContextManager[None]]  # a context around waiting for a name
 
 
 @contextmanager
-def held(folder: Path, names: Sequence[str], cancel: Cancel, waits: Waits = lambda _: nullcontext()) -> Iterator[None]:
+def hold_locks(
+    folder: Path, names: Sequence[str], cancel: Cancel, waits: Waits = lambda _: nullcontext()
+) -> Iterator[None]:
     """Hold the locks `names` of `folder`. Raises Cancelled, and InfrastructureError after four hours of waiting."""
     with ExitStack() as stack:
         for name in sorted(set(names)):
             path = folder / f"exclusive-{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.lock"
-            descriptor = _taken(path)
+            descriptor = _try_lock(path)
             if descriptor is None:
                 with waits(name):
-                    descriptor = _waited(path, cancel)
+                    descriptor = _wait_for_lock(path, cancel)
             stack.callback(os.close, descriptor)
         yield
 
 
-def _waited(path: Path, cancel: Cancel) -> int:
+def _wait_for_lock(path: Path, cancel: Cancel) -> int:
     deadline = time.monotonic() + _WAIT_MAX_S
-    while (descriptor := _taken(path)) is None:
+    while (descriptor := _try_lock(path)) is None:
         _pause(path, deadline, cancel)
     return descriptor
 
 
-def _taken(path: Path) -> int | None:
-    """The lock file, locked and open, or None where another one has it."""
+def _try_lock(path: Path) -> int | None:
+    """The lock file, locked and open; None if another process or gate has it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -153,7 +156,7 @@ class WaitingWork:
 
     @property
     def about(self) -> str:
-        """As the lines of a run name it."""
+        """Its name in the output for people."""
         return "base" if self.subject.endswith("/0.0") else self.subject
 
     @property
@@ -162,8 +165,8 @@ class WaitingWork:
 
 
 @contextmanager
-def told(slots: Path, waits: WaitingWork) -> Iterator[None]:
-    """Around the waiting."""
+def show_waiting(slots: Path, waits: WaitingWork) -> Iterator[None]:
+    """Show that work waits, as long as the context lasts."""
     descriptor = -1
     name = "_".join([waits.run, waits.subject.replace("/", "-"), waits.gate, str(os.getpid())])
     path = slots / _FOLDER / name
@@ -181,14 +184,14 @@ def told(slots: Path, waits: WaitingWork) -> Iterator[None]:
             os.close(descriptor)
 
 
-def held_up(slots: Path, run: str) -> tuple[WaitingWork, ...]:
-    """What of the run waits now."""
+def waiting_work(slots: Path, run: str) -> tuple[WaitingWork, ...]:
+    """The work of the run that waits now."""
     found = (_read(path) for path in sorted((slots / _FOLDER).glob(f"{run}_*")))
     return tuple(waits for waits in found if waits is not None)
 
 
 def _read(path: Path) -> WaitingWork | None:
-    """None where it is over, or was left by a process that is dead."""
+    """None if the waiting is over, or its process died."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -212,11 +215,11 @@ class SingleFlight:
 
     @contextmanager
     def alone(self, key: str, cancel: Cancel) -> Iterator[None]:
-        """Wait until nobody else judges `key`. The other's own deadline bounds the wait. Raises Cancelled."""
+        """Wait until no other thread judges `key`; its own timeout bounds the wait. Raises Cancelled."""
         with self._lock:
             while key in self._keys:
                 if cancel.is_set():
-                    raise Cancelled("no longer wanted while another one was judging the same")
+                    raise Cancelled("no longer wanted while another gate was judging the same")
                 self._lock.wait(_FLIGHT_POLL_S)
             self._keys.add(key)
         try:

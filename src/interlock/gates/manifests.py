@@ -47,32 +47,32 @@ def names_dependencies(path: str) -> bool:
 
 
 def complaints(path: str, old: bytes | None, new: bytes | None) -> Iterator[str]:
-    """What is wrong with the dependencies that `new` names and `old` does not: a clause for each."""
+    """What is wrong with the dependencies that `new` has and `old` has not: a clause for each."""
     if matches_any(_LOCKS, path):
         for place in sorted(_places(path, new) - _places(path, old) - _REGISTRIES):
-            yield f"{place[:200]} is a place that dependencies did not come from before"
+            yield f"{place[:200]} is a source that no dependency came from before"
         yield from lockfiles.complaints(path, old, new, lambda name: bool(_JUDGE.fullmatch(name)))
         return
     before, after = _dependencies(path, old), _dependencies(path, new)
     for name, spec in after.items():
         if before.get(name) != spec and not _BY_NAME.fullmatch(spec):
-            yield f"{name} ({spec[:200]}) would come from a place of its own"
+            yield f"{name} ({spec[:200]}) would come from a source of its own"
     for name, spec in before.items():
         if _JUDGE.fullmatch(name) and after.get(name) != spec:
-            yield f"{name} judges, and {'its version was changed' if name in after else 'was taken out'}"
+            yield f"{name} judges, and {'its version was changed' if name in after else 'was removed'}"
 
 
 def _places(path: str, content: bytes | None) -> set[str]:
-    """Hosts and local paths that a lock file names."""
+    """The hosts and local paths in a lock file."""
     text = (content or b"").decode("utf-8", "replace")
-    if path.endswith((".json", ".lockb")):  # there other addresses stand beside: of funding, of repositories
+    if path.endswith((".json", ".lockb")):  # these have other addresses too: of funding, of repositories
         text = "\n".join(re.findall(r'"(?:resolved|version)":\s*"[^"]*"|"link":\s*true', text))
     local = _REPLACED if path.endswith("go.mod") else _LOCAL
     return {*_HOST.findall(text), *local.findall(text), *re.findall(r'"link":\s*true', text)}
 
 
 def _dependencies(path: str, content: bytes | None) -> dict[str, str]:
-    """What stands for each name's version. What cannot be read names none: `changed_tables` reports it."""
+    """The version of each name, as written. A file that cannot be read has none: `changed_tables` reports it."""
     if content is None:
         return {}
     read = _READERS.get(path.rpartition("/")[2], _requirements)
@@ -90,7 +90,7 @@ def _requirements(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _requirement(words: str) -> tuple[str, str]:
-    """Name and the rest; an option or a path is its own name."""
+    """The name and the rest; an option or a path is a name of its own."""
     found = _REQUIREMENT.fullmatch(words)
     return (
         (found[1], f"{found[2] or ''}{found[3]}".replace("[", "").replace("]", "")) if found else (words, f"/{words}")
@@ -143,7 +143,7 @@ def _setup_cfg(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _mapped(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """A version as it stands; of a table what says where from makes it no version."""
+    """The version as written; a table with a source of its own is marked by a slash."""
     for name, spec in table.items():
         if isinstance(spec, dict):
             strange = spec.keys() & {"path", "git", "url", "registry", "source", "file"}
@@ -173,13 +173,13 @@ _TOOLS = (
     "setuptools.packages", "setuptools.py-modules", "setuptools-scm", "setuptools_scm", "towncrier",
     "uv.dev-dependencies", "uv.package", "versioneer", "versioningit",
 )  # fmt: skip
-# Programs that judge, or that judges are run by: an entry point of that name would take their place.
+# Programs that judge, or that run judges: an entry point with such a name would replace them.
 _PROGRAMS = (
     r"(python|pip|py\.?test|ruff|mypy|dmypy|flake8|pylint|pyright|tox|nox|coverage|black|isort|node|np[mx]|pnpm|yarn|uv|"
     r"make|just|bash|sh|env|git|cargo|go|mvn|gradle)[\w.-]*"
 )
 _SCRIPTS = r"(start|dev|serve|preview|watch|docs|release|deploy|clean|storybook)(:[\w:-]+)?"
-# A script that is new is run by nobody yet, unless a program looks for its name.
+# Nothing runs a new script yet, unless a program looks for its name.
 _JUDGING_SCRIPTS = (
     r"scripts\.((pre|post)\w*|(test|lint|check|type|tsc|ci|verify|validate|cov|unit|e2e|spec|build|compile|format|fmt)"
     r".*|prepare|install|uninstall|dependencies)"
@@ -214,7 +214,7 @@ _HARMLESS = MappingProxyType(
 
 
 class Unparsable(Exception):
-    """The file is not of the format that its name says."""
+    """The file does not have the format that its name says."""
 
 
 def is_mixed(path: str) -> bool:
@@ -223,15 +223,15 @@ def is_mixed(path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One that differs between two versions. `judges`: it steers what judges."""
+    """A table that differs between two versions. `judges`: it steers what judges."""
 
     name: str
     judges: bool
 
 
 def changed_tables(path: str, old: bytes | None, new: bytes | None) -> tuple[Table, ...]:
-    """The tables that differ between two versions of a mixed file, None where there is none. Raises Unparsable for the
-    newer version; an older one that cannot be read has no tables."""
+    """The tables that differ between two versions of a mixed file; None: there is no such version. Raises Unparsable
+    for the newer version; an older one that cannot be read has no tables."""
     before, after = _tables_in(path, old, forgiving=True), _tables_in(path, new)
     differing = (name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name))
     return tuple(Table(name, _judges(path, name, added=name not in before)) for name in differing)
@@ -262,7 +262,7 @@ def _canonical(path: str) -> str:
     return next(name for name in _HARMLESS if name.casefold() == _file_name(path))
 
 
-# Each yields tables as fine as the rules above tell them apart: `tool.ruff`, `scripts.test`, `project.entry-points.x`.
+# Each reader yields tables as fine as the rules above need: `tool.ruff`, `scripts.test`, `project.entry-points.x`.
 
 
 def _pyproject_tables(content: bytes) -> Iterator[tuple[str, str]]:
@@ -278,14 +278,14 @@ def _cargo_tables(content: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _package_tables(content: bytes) -> Iterator[tuple[str, str]]:
-    whole = json.loads(content, object_pairs_hook=_once)
+    whole = json.loads(content, object_pairs_hook=_unique_keys)
     if not isinstance(whole, dict):
         raise TypeError("an object was expected")
     yield from _flat(whole, lambda path: path == ["scripts"])
 
 
 def _setup_cfg_tables(content: bytes) -> Iterator[tuple[str, str]]:
-    parser = configparser.RawConfigParser(strict=True, default_section="")  # DEFAULT is read as any other
+    parser = configparser.RawConfigParser(strict=True, default_section="")  # DEFAULT is read like any other section
     parser.read_string(content.decode())
     for section in parser.sections():
         items = dict(parser.items(section))
@@ -314,7 +314,7 @@ def _pom_tables(content: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _flat(value: Mapping[str, Any], opens: Callable[[list[str]], bool]) -> Iterator[tuple[str, str]]:
-    """The tables of `value`: a mapping that `opens` says is more than one is named by its keys."""
+    """The tables of `value`: a mapping for which `opens` is true is split into its keys."""
     waiting: list[tuple[list[str], Any]] = [([key], value[key]) for key in value]
     while waiting:
         path, item = waiting.pop()
@@ -324,8 +324,8 @@ def _flat(value: Mapping[str, Any], opens: Callable[[list[str]], bool]) -> Itera
             yield ".".join(path), _as_text(item)
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """JSON takes the last of two keys alike; readers may take the first."""
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of a duplicate key JSON readers may use the first or the last value."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a key is there twice")

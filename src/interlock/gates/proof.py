@@ -1,9 +1,9 @@
 """Proof by tests: new tests fail on the accepted input and pass on the candidate.
 
-Rule: the accepted input gets the candidate's test files and its tests inside sources, and nothing else of it, in a
-checkout of its own. A test proves the change where it fails there for an assertion, a missing name or an exception of
-the code under test. A syntax error, a fixture or a timeout proves nothing. A test that was changed proves it in the
-same way; whether it was weakened is asked by another gate, with `tests: base`, which lays the base's tests over.
+Rule: in a checkout of its own, the accepted input gets the candidate's test files and its tests inside sources, and
+nothing else of it. A test proves the change if it fails there for an assertion, a missing name or an exception of the
+code under test. A syntax error, a fixture or a timeout proves nothing. A changed test proves it in the same way; a gate
+with `tests: base` checks whether it was weakened.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from interlock.gates.running import CommandRun
 from interlock.ports import GateRequest, Judgement, Stamp, UsageError
 from interlock.process import How
 
-SUPPORT = ("conftest.py",)  # what tests of Python may need beside them; protected where the stage does not author it
-PROVEN = "proven"  # the evidence that names the tests which prove the change, and the rule of the notes on them
-GUARDS = "guards"  # the rule of notes on new tests that pass without the change too, beside one that proves it
+SUPPORT = ("conftest.py",)  # what tests of Python may need beside them; protected unless the stage authors it
+PROVEN = "proven"  # the evidence with the tests that prove the change, and the rule of notes on them
+GUARDS = "guards"  # the rule of notes on new tests that pass without the change too, if another test proves it
 NOTHING_NEW = (
     "no test shows the change: add a test that fails without it and passes with it; "
     "for work that needs none there is a pipeline without `expect: tests_prove_change` (`init` writes one: chore)"
@@ -53,7 +53,7 @@ class ProvingTest:
 
 
 def is_due(request: GateRequest) -> bool:
-    """Whether the gate is to be shown a proof: of a candidate by its own stage, not of an input or a merge."""
+    """Whether the gate needs a proof: for a candidate of its own stage, not for an input or a merge."""
     own = request.subject.stage == request.stage.id and not (request.subject.is_base or request.subject.is_input)
     return own and request.gate.expect is Expect.TESTS_PROVE_CHANGE and not request.conflicts
 
@@ -66,16 +66,16 @@ def proved(
     run: Callable[[GateRequest], CommandRun],
 ) -> Judgement:
     """The judgement of a candidate whose tests all pass: `passed`, or failed with what is not proven. `run` runs the
-    gate of a case. The evidence is that of both runs."""
+    gate of a request. The evidence is that of both runs."""
     changed = _changed_tests(context, request)
     if not changed:
         return replace(passed, status=VerdictStatus.FAILED, findings=(Finding("no_new_tests", NOTHING_NEW),))
-    now, without = _placed(request, ran) or (), _without_change(context, request, changed)
+    now, without = _own_tests(request, ran) or (), _without_change(context, request, changed)
     over = run(without)
-    if without.gate.command != request.gate.command and not _alike(now, _placed(request, over) or ()):
+    if without.gate.command != request.gate.command and not _has_same_names(now, _own_tests(request, over) or ()):
         without = replace(without, gate=replace(without.gate, command=request.gate.command))
         over = run(without)
-    there, log = _placed(request, over), _log(context, over)
+    there, log = _own_tests(request, over), _log(context, over)
     compared = _Compared(
         before=canary.own_tests(junit.split(request.baseline or b"<testsuite/>"), is_marked=bool(request.gate.canary)),
         now=now,
@@ -87,7 +87,7 @@ def proved(
     )
     proven, findings = _judged(compared)
     if proven and not findings and without.gate.command != request.gate.command:
-        alone = _placed(request, run(replace(without, commit=request.commit, tree=request.tree)))
+        alone = _own_tests(request, run(replace(without, commit=request.commit, tree=request.tree)))
         findings = tuple(_only_together(proven, alone or ()))
     findings, guarding = _without_guards(findings) if proven else (findings, ())
     if not proven and not findings:
@@ -100,15 +100,16 @@ def proved(
         Evidence(PROVEN, kept, context.blobs.path(kept).stat().st_size),
     )
     status = VerdictStatus.FAILED if findings else VerdictStatus.PASSED
-    said = (*outside_of(findings, over.tree), *notes)
-    return replace(passed, status=status, findings=said, evidence=evidence)
+    shown = (*outside_of(findings, over.tree), *notes)
+    return replace(passed, status=status, findings=shown, evidence=evidence)
 
 
 # --- the checkout ---------------------------------------------------------------------------------
 
 
 def _tests(request: GateRequest) -> tuple[str, ...]:
-    """Globs of test files: by the language of a ready gate, or of all; and what the stage adds."""
+    """Globs of test files: those of the gate's language if it is of a gate set, else of all; and what the stage
+    adds."""
     return (*tests_of(request.gate.used), *SUPPORT, *request.stage.scope.adds)
 
 
@@ -132,7 +133,7 @@ def _grown(context: GateContext, request: GateRequest, changed: Sequence[str]) -
 
 
 def _without_change(context: GateContext, request: GateRequest, changed: Sequence[str]) -> GateRequest:
-    """The accepted input with the candidate's tests, judged by the same gate: nothing that it says is a verdict."""
+    """A request for the accepted input with the candidate's tests. Its result is no verdict."""
     others = ("**", *(f"!{glob}" for glob in _tests(request)))
     stamp = Stamp("interlock: the accepted input with the candidate's tests", 0)
     commit = context.workspaces.restore(request.commit, request.input_commit, others, stamp)
@@ -142,7 +143,7 @@ def _without_change(context: GateContext, request: GateRequest, changed: Sequenc
 
 
 def _narrowed(gate: Gate, changed: Sequence[str]) -> CommandLine | None:
-    """Only the changed test files, where the command is one of ours that takes them."""
+    """The command with only the changed test files, if it is one of ours that accepts them."""
     inside = f"{gate.dir}/" if gate.dir else ""
     modules = [path.removeprefix(inside) for path in changed if path.startswith(inside) and path.endswith(".py")]
     files = [path for path in modules if not path.endswith(("conftest.py", "__init__.py"))]
@@ -152,9 +153,9 @@ def _narrowed(gate: Gate, changed: Sequence[str]) -> CommandLine | None:
     return CommandLine(shell=f"{gate.command.shell} {shlex.join(files)}") if gate.command else None
 
 
-def _alike(now: Sequence[RanTest], there: Sequence[RanTest]) -> bool:
-    """Whether the run of a few files names tests as the whole one does, or something stands there for their file: a
-    configuration beside the tests can change the names."""
+def _has_same_names(now: Sequence[RanTest], there: Sequence[RanTest]) -> bool:
+    """Whether the run of a few files names tests as the whole run does, or has an entry for a file that was not loaded:
+    a configuration beside the tests can change the names."""
     known = {test.id for test in now}
     return any(test.stands_for or test.id in known for test in there)
 
@@ -165,8 +166,8 @@ def _alike(now: Sequence[RanTest], there: Sequence[RanTest]) -> bool:
 @dataclass(frozen=True, slots=True)
 class _Compared:
     """Three reports: of the accepted input, of the candidate, and of the input with the candidate's tests, `there`.
-    `changed` are test files, `grown` those of them that have all that they
-    had, `otherwise` is why nothing at all ran there, or None."""
+    `changed` are test files, `grown` those of them that keep all that they had. `otherwise` is why nothing at all ran
+    there, or None."""
 
     before: tuple[RanTest, ...]
     now: tuple[RanTest, ...]
@@ -178,9 +179,9 @@ class _Compared:
 
 
 def _judged(compared: _Compared) -> tuple[tuple[ProvingTest, ...], tuple[Finding, ...]]:
-    """What is proven, and which new tests prove nothing. Where a report tells of which file a test is, only tests of
-    changed files count: the product itself may have brought others, as cases of an old test. Where it does not, such a
-    case is a new test that did not run without the change."""
+    """The tests that prove the change, and findings on new tests that prove nothing. If the report tells the file of a
+    test, only tests of changed files count: the product itself may have brought others, as cases of an old test. If
+    not, such a case is a new test that did not run without the change."""
     known = {test.id for test in compared.before}
     tests = {test.id: test for test in compared.now if not test.stands_for}.values()
     own = [test for test in tests if _is_of(compared.changed, test)]
@@ -199,17 +200,17 @@ def _judged(compared: _Compared) -> tuple[tuple[ProvingTest, ...], tuple[Finding
 
 
 def _is_untouched(compared: _Compared, test: RanTest) -> bool:
-    """Whether an old test did not run without the change for what was added to its file: that is nothing of its own."""
+    """Whether an old test did not run without the change only because of what was added to its file."""
     ran = any(other.id == test.id for other in compared.there)
     return not ran and any(test.id == old.id for old in compared.before) and _is_of(compared.grown, test)
 
 
 def _shown(compared: _Compared, test: RanTest) -> Reason | RanTest | None:
-    """Why the test fails without the change; or how it ended there, which shows nothing; None where it did not run."""
+    """Why the test fails without the change; or how it ended there, which shows nothing; None if it did not run."""
     same = [other for other in compared.there if other.id == test.id]
     failed = next((other for other in same if other.status is Status.FAILED), None)
     if failed is None and not same:
-        failed = _stands_in(compared, test)
+        failed = _unloaded_file(compared, test)
     if failed is not None:
         reason = reason_of(explained(failed, compared.log))
         return reason if reason.proves else explained(failed, compared.log)
@@ -221,8 +222,8 @@ def _shown(compared: _Compared, test: RanTest) -> Reason | RanTest | None:
     return same[0] if same else None
 
 
-def _stands_in(compared: _Compared, test: RanTest) -> RanTest | None:
-    """What stands there for the file of the test; where a report tells no files, for any that was changed."""
+def _unloaded_file(compared: _Compared, test: RanTest) -> RanTest | None:
+    """The entry for the test's file, which could not be loaded; if a report tells no files, of any changed file."""
     loads = [other for other in compared.there if other.stands_for and other.status is Status.FAILED]
     for other in loads:
         if belongs(other.stands_for, test.id, test.file):
@@ -248,8 +249,8 @@ def _unproven(test: RanTest, shown: Reason | RanTest | None) -> Finding:
 
 
 def _without_guards(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
-    """The findings but for those on tests that pass without the change too, and notes in place of these: beside a test
-    that proves the change they may guard what was there."""
+    """The findings without those on tests that pass without the change too, and notes in their place: if another test
+    proves the change, these may guard what existed."""
     guarding = (finding for finding in findings if finding.rule == _PASSED_BEFORE)
     return tuple(finding for finding in findings if finding.rule != _PASSED_BEFORE), tuple(map(_guards, guarding))
 
@@ -260,8 +261,8 @@ def _guards(finding: Finding) -> Finding:
 
 
 def _only_together(proven: Sequence[ProvingTest], alone: Sequence[RanTest]) -> Iterator[Finding]:
-    """Tests that pass on the candidate among all others, and not where the changed files run alone, as they did without
-    the change: it was not the change that they failed for."""
+    """Tests that pass on the candidate among all others, and fail if the changed files run alone. Without the change
+    they ran alone too, so it may not be the change that made them fail."""
     passed = {test.id for test in alone if test.status is Status.PASSED}
     for test in proven:
         if test.id not in passed:
@@ -280,14 +281,14 @@ def _is_of(changed: Sequence[str], test: RanTest) -> bool:
 
 
 def _of_whole(over: CommandRun, log: str) -> Reason:
-    """Why there is no report of the input with the new tests, such as a compiler that misses a name."""
+    """Why there is no report of the input with the new tests, such as a missing name for the compiler."""
     if over.how is How.EXITED:
         return load_reason(log)
     return Reason.TIMEOUT if over.how is How.TIMED_OUT else Reason.UNLOADED
 
 
-def _placed(request: GateRequest, ran: CommandRun) -> tuple[RanTest, ...] | None:
-    """The tests of the report with paths of the repository; None where there is none that can be read."""
+def _own_tests(request: GateRequest, ran: CommandRun) -> tuple[RanTest, ...] | None:
+    """The tests of the report with paths of the repository; None if there is no report that can be read."""
     try:
         report = ran.report if isinstance(ran.report, tuple) else None
         tests = canary.own_tests(report, is_marked=ran.must_fail.rode) if report else None
@@ -313,13 +314,17 @@ def _as_json(test: ProvingTest) -> Mapping[str, object]:
 
 
 def proven_in(content: bytes) -> Iterator[ProvingTest]:
-    """The tests that evidence named `PROVEN` tells of."""
+    """The tests in evidence named `PROVEN`."""
     for test in json.loads(content)["tests"]:
         yield ProvingTest(str(test["id"]), str(test["file"]), int(test["line"]), str(test["reason"]))
 
 
 def sources(context: GateContext, request: GateRequest, proof: bytes, within: Sequence[str]) -> Iterator[str]:
-    """The id of each test that `proof` names, and its source: where `within` has globs, only of tests in such files."""
+    """The id and the source of each test in `proof`; if `within` has globs, only of tests in files that match.
+
+    Of Python only the function is read, with its decorators and the comments right above it. Of other languages, or if
+    a report does not tell the function, the file is read. Only files that the candidate changed are read.
+    """
     changed: Sequence[str] = json.loads(proof)["files"]
     for test in proven_in(proof):
         paths = _files_of(test, changed)
@@ -331,7 +336,7 @@ def sources(context: GateContext, request: GateRequest, proof: bytes, within: Se
 
 
 def _files_of(test: ProvingTest, changed: Sequence[str]) -> Sequence[str]:
-    """The changed file that the test is of; all of them where nothing tells."""
+    """The changed file of the test; all changed files if the report does not tell it."""
     named = [path for path in changed if path == test.file or _is_module(path, test.id)]
     return named[:1] or ([] if test.file else changed)
 
@@ -362,7 +367,7 @@ def _function_source(content: str, path: str, test: ProvingTest) -> str:
 
 
 def _functions(tree: ast.Module, name: str, inside: str) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """The functions of that name: those of the class, where one is called so."""
+    """The functions with that name, in the class `inside` if there is one."""
     owners: list[ast.AST] = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == inside]
     found = [node for owner in owners or [tree] for node in ast.walk(owner)]
     functions = (node for node in found if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))

@@ -1,6 +1,6 @@
-"""The referee: finds the kind of a gate by its name, lets it judge, and bounds what it says.
+"""The referee: it finds the kind of a gate by its name, lets it judge, and bounds its findings.
 
-Rule: whatever a candidate does ends in a judgement; only the machine raises.
+Rule: whatever a candidate does ends in a judgement; only an infrastructure error is raised.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ class Referee:
     """Implements ports.Gates. Safe to use from several threads."""
 
     def __init__(self, context: GateContext) -> None:
-        self._bench = context
+        self._context = context
 
     def evaluate(self, request: GateRequest, cancel: Cancel) -> Judgement:
-        """Judge `request`. Raises Cancelled, InfrastructureError for the machine, and UsageError for a kind
-        that no program can judge (human gates are asked for, not evaluated)."""
+        """Judge `request`. Raises Cancelled, InfrastructureError, and UsageError for a kind that no program can judge
+        (a person answers it)."""
         if cancel.is_set():
             raise Cancelled(f"{request.stage.id}/{request.gate.id}: no longer wanted")
         judge = kinds.find(request.gate.kind).judge
         if judge is None:
-            raise UsageError(f"a gate of kind {request.gate.kind} is no matter of the referee: a person answers it")
-        given = secrets_of(request.pipeline, self._bench.environ, self._bench.agents)
+            raise UsageError(f"a gate of kind {request.gate.kind} is not judged by a program: a person answers it")
+        given = secrets_of(request.pipeline, self._context.environ, self._context.agents)
         secrets = tuple(value for _, value in given)
-        context = replace(self._bench, blobs=MaskedBlobs(self._bench.blobs, secrets)) if secrets else self._bench
+        context = replace(self._context, blobs=MaskedBlobs(self._context.blobs, secrets)) if secrets else self._context
         judgement = judge(context, request, cancel)
         judgement = with_suppressions(context.workspaces, request, judgement)
         findings = bounded(judgement.findings, secret=bool(request.gate.held_out))

@@ -1,8 +1,8 @@
-"""Paths that no candidate may make: where setup leaves its interpreters and tools, and folders that git takes for a
-repository of their own, whose `config` may name programs.
+"""Paths that no candidate may create or change: what setup installs, files that hide others from tools, paths that
+differ by letter case alone, and folders that git treats as repositories, whose `config` may name programs.
 
-Rule: letter case is no way around. Git goes by names: HEAD, and `objects` with `refs`, or `commondir`. Taking such a
-file out of the tree is allowed.
+Rule: letter case is ignored. Git recognises a repository by names: HEAD, and `objects` with `refs`, or `commondir`. It
+is allowed to delete such a file.
 """
 
 from __future__ import annotations
@@ -30,14 +30,13 @@ def complaint(setups: Sequence[Setup], change: Change) -> tuple[str, str] | None
     for path in (path for setup in setups for path in setup.paths):
         own = f"{path.strip('/').casefold()}/"
         if changed.startswith(own) or own.startswith(changed):
-            return "setup_path", f"but setup makes {path}, and replaces what is there: take it out of the tree"
+            return "setup_path", f"but setup creates {path} and replaces what is there: delete it"
     return None
 
 
 def ignored(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
-    """Linters heed ignore files, and so does what reviewers search with: a candidate must not have its own files, or
-    code, left out. It may let git ignore what it made and what by its name is no
-    program, such as the output of a build."""
+    """Linters and the search tools of reviewers obey ignore files, so a candidate must not hide its own files or code.
+    It may let git ignore files that it added and that are no programs by their names, such as the output of a build."""
     touched, output = {change.path for change in changes}, {change.path for change in changes if _is_output(change)}
     for change in changes:
         folder, _, name = change.path.rpartition("/")
@@ -47,10 +46,10 @@ def ignored(workspaces: Workspaces, request: GateRequest, changes: Sequence[Chan
         for pattern in sorted(now - before):
             deep = "" if "/" in pattern.rstrip("/") else "**/"
             glob = f"/{folder}/{deep}{pattern.lstrip('/')}" if folder else pattern
-            told = touched - output if name == ".gitignore" else touched
+            visible = touched - output if name == ".gitignore" else touched
             found = workspaces.files(request.commit, (glob,))
-            if hidden := [path for path in found if path in told or judge_files.is_code(path)]:
-                message = f"{pattern} hides {hidden[0]} from tools that heed ignore files: ignore what is not tracked"
+            if hidden := [path for path in found if path in visible or judge_files.is_code(path)]:
+                message = f"{pattern} hides {hidden[0]} from tools that obey ignore files: ignore untracked files only"
                 yield Finding("ignored", f"{change.path}: {message}", file=change.path)
 
 
@@ -65,7 +64,8 @@ def _patterns(workspaces: Workspaces, commit: str, path: str) -> set[str]:
 
 
 def collisions(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
-    """Two paths that differ by letter case alone are one file on some systems, and one of them judges."""
+    """Two paths that differ by letter case alone are one file on some systems; then the added one replaces a protected
+    one."""
     added = [change.path for change in changes if change.status == "A"]
     if not added:
         return
@@ -80,14 +80,14 @@ def collisions(workspaces: Workspaces, request: GateRequest, changes: Sequence[C
 
 
 def repositories(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
-    """Git of a later stage would run the programs that the `config` in such a folder names."""
+    """In a later stage, git would run the programs that the `config` in such a folder names."""
     changed = [change.path for change in changes if change.new_mode != _ABSENT]
     changed = [path for path in changed if not matches_any(whole(request.stage.scope.authors), path)]
     if not may_steer(changed):
         return
     before, after = (workspaces.files(commit, ("**",)) for commit in (request.input_commit, request.commit))
     for folder, path in planted(before, after, changed).items():
-        message = f"{folder}: git takes this folder for a repository, and does what its config says: take out {path}"
+        message = f"{folder}: git treats this folder as a repository and obeys its config: delete {path}"
         yield Finding("repository", f"{message}; {ONLY_AUTHORS}", file=path)
 
 
@@ -103,13 +103,13 @@ Folder = tuple[str, ...]
 
 
 def may_steer(paths: Iterable[str]) -> bool:
-    """Whether one of these names is of a kind that makes or steers a repository."""
+    """Whether one of these paths may create or steer a repository, by a name in it."""
     return any(part.casefold() in _STEER for path in paths for part in path.split("/"))
 
 
 def planted(before: Iterable[str], after: Iterable[str], changed: Iterable[str]) -> dict[str, str]:
-    """For each such folder that the change made or steers, by its path (`.` is the root), one of the paths changed in
-    it. `before` and `after` are all paths of the trees, `changed` those of them that were not deleted."""
+    """The repositories that the change created or steers: their path (`.` is the root), and a changed path in each.
+    `before` and `after` are all paths of the trees, `changed` those that were changed and not deleted."""
     old, new = set(_repositories(before)), set(_repositories(after))
     found: dict[str, str] = {}
     for path in changed:
@@ -130,8 +130,8 @@ def _repositories(paths: Iterable[str]) -> Iterator[Folder]:
 
 
 def _steered(path: str) -> Iterator[tuple[Folder, str]]:
-    """Each folder above `path` with the name below it, where git knows that name. Some file systems do not tell small
-    letters from large ones."""
+    """Each folder above `path` with the name below it, if git knows that name. Case is ignored, as some file systems
+    do."""
     parts = path.split("/")
     for at, part in enumerate(parts):
         if part.casefold() in _STEER:

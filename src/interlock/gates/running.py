@@ -1,7 +1,7 @@
-"""One run of a gate's command in a clean checkout, and what is left of it: how it ended, log and report.
+"""One run of a gate's command in a clean checkout, and its result: how it ended, log and report.
 
-Rule: the report goes to a fresh path outside of the checkout; the command sees the base environment, what the
-gate names, what setup adds, and our own few variables; values of `secrets` do not reach the evidence.
+Rule: the report goes to a new path outside of the checkout. The command sees the base environment, what the gate names,
+what setup adds, and a few variables of our own. Values of `secrets` do not reach the evidence.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _NO_CANARY = canary.MustFail()
 
 @dataclass(frozen=True, slots=True)
 class CommandRun:
-    """`report` is None where none is due. `tree` is where the checkout was; it is gone by now. `how` None:
-    it could not begin in the candidate's tree, for the reason `why`."""
+    """`report` is None if none is expected. `tree` is the path of the checkout, which is gone by now. `how` None: the
+    command could not start in the candidate's tree, for the reason `why`."""
 
     how: How | None
     code: int | None
@@ -42,8 +42,8 @@ class CommandRun:
 
 
 def checkout_spec_of(request: GateRequest) -> CheckoutSpec:
-    """The clean checkout. Where setup fails on a candidate, it is compared with what was accepted before: of an input
-    in conflict, which has markers in it, with the base."""
+    """The clean checkout. If setup fails on a candidate, it is tried on the accepted input too; on the base, if the
+    input has conflict markers."""
     alone = request.subject.is_base or request.subject.is_input or request.tree == request.input_tree
     control = "" if alone else request.base_commit if request.conflicts else request.input_commit
     return CheckoutSpec(
@@ -56,8 +56,8 @@ def checkout_spec_of(request: GateRequest) -> CheckoutSpec:
 
 
 def values_seen(context: GateContext, request: GateRequest) -> dict[str, str]:
-    """What of the run's values the command sees. A ready gate sees none of them: it judges files alone, so that it says
-    the same whatever the task is. Of documents, those that are there, or that the command names."""
+    """The values of the run that the command sees: documents only if they exist or the command names them. A gate of a
+    set sees none, since it judges files alone and gives the same verdict whatever the task is."""
     if request.gate.used or request.gate.command is None:
         return {}
     values = request.values
@@ -70,13 +70,13 @@ def run_once(context: GateContext, request: GateRequest, slot: Slot, cancel: Can
     """Run the gate's command in `slot`. Raises Cancelled, UnfitSetup and InfrastructureError."""
     if not request.gate.canary:
         return _run(context, request, slot, cancel, planting=False)
-    if canary.rides(context.workspaces, request.gate, request.commit):
+    if canary.joins_run(context.workspaces, request.gate, request.commit):
         return _run(context, request, slot, cancel, planting=True)
     ran = _run(context, request, slot, cancel, planting=False)
     if ran.how is not How.EXITED or isinstance(ran.report, Unreadable) or (ran.report is None and ran.code):
         return ran
     each: list[canary.MustFail] = []
-    for one in _broken_in_turn(request):
+    for one in _for_each_break(request):
         more = _run(context, one, slot, cancel, planting=True)
         if more.how is not How.EXITED:
             return more
@@ -87,8 +87,8 @@ def run_once(context: GateContext, request: GateRequest, slot: Slot, cancel: Can
     return replace(ran, must_fail=_together(each))
 
 
-def _broken_in_turn(request: GateRequest) -> Iterator[GateRequest]:
-    """The case once more, with one glob of `breaks` each time: files may run in programs of their own."""
+def _for_each_break(request: GateRequest) -> Iterator[GateRequest]:
+    """The request once for each glob of `breaks`: each file may run in a program of its own."""
     if not request.gate.breaks:
         yield request
     for glob in request.gate.breaks[:BREAKS_MAX]:
@@ -96,7 +96,7 @@ def _broken_in_turn(request: GateRequest) -> Iterator[GateRequest]:
 
 
 def _together(each: Sequence[canary.MustFail]) -> canary.MustFail:
-    """Of runs without what is judged: each has to show that it failed."""
+    """The result of the extra runs: each one has to show that it failed."""
     return canary.MustFail(
         seen=all(one.seen for one in each),
         failed=all(one.failed for one in each),
@@ -107,10 +107,10 @@ def _together(each: Sequence[canary.MustFail]) -> canary.MustFail:
 
 def _run(context: GateContext, request: GateRequest, slot: Slot, cancel: Cancel, *, planting: bool) -> CommandRun:
     with context.workspaces.clean_checkout(request.commit, request.base_commit, checkout_spec_of(request)) as checkout:
-        aside = checkout.root / "beside"  # fresh with the room, and named alike in each: test ids may hold its path
-        aside.mkdir()
-        env = _environment(context, request, checkout, aside, slot)
-        with _laid_out(context, request, aside) as own:
+        beside = checkout.root / "beside"  # new in each checkout, with the same name: test ids may contain its path
+        beside.mkdir()
+        env = _environment(context, request, checkout, beside, slot)
+        with _held_out_copy(context, request, beside) as own:
             planted = _planted(context, request, checkout, own) if planting else _NOTHING
             finished = _finished(context, request, checkout, {**env, **own}, cancel)
             if finished is None:
@@ -120,18 +120,18 @@ def _run(context: GateContext, request: GateRequest, slot: Slot, cancel: Cancel,
 
 
 @contextmanager
-def _laid_out(context: GateContext, request: GateRequest, aside: Path) -> Iterator[Mapping[str, str]]:
-    """The held-out files for one run, and the variable that says where. The name tells the product nothing."""
+def _held_out_copy(context: GateContext, request: GateRequest, beside: Path) -> Iterator[Mapping[str, str]]:
+    """A copy of the held-out files for one run, and the variable with its path. Its name tells the product nothing."""
     if not request.gate.held_out:
         yield {}
         return
     source = context.held_out.source(request.gate.held_out)
-    hidden = aside / (f"extra{source.suffix}" if source.is_file() else "extra")
+    hidden = beside / (f"extra{source.suffix}" if source.is_file() else "extra")
     try:
-        held_out.lay_out(source, hidden)
+        held_out.copy_to(source, hidden)
         yield {"HELD_OUT": str(hidden)}
     finally:
-        held_out.take_away(hidden)
+        held_out.remove_copy(hidden)
 
 
 def _planted(
@@ -143,18 +143,18 @@ def _planted(
 
 
 def _environment(
-    context: GateContext, request: GateRequest, checkout: Checkout, aside: Path, slot: Slot
+    context: GateContext, request: GateRequest, checkout: Checkout, beside: Path, slot: Slot
 ) -> dict[str, str]:
     """The complete environment. What the gate names overrides what setup adds."""
     gate = request.gate
     named = {name: context.environ[name] for name in (*gate.env, *gate.secrets) if name in context.environ}
-    own = {**slot.environment, "REPORT": str(aside / "report")}
+    own = {**slot.environment, "REPORT": str(beside / "report")}
     values = _values(context, request, checkout)
     return checkout_environment(context.environ, checkout, more={**values, **named, **own})
 
 
 def _values(context: GateContext, request: GateRequest, checkout: Checkout) -> dict[str, str]:
-    """Paths of artifacts are absolute here, so that they hold in any `dir`."""
+    """With absolute paths of artifacts, which are right in any `dir`."""
     seen = values_seen(context, request)
     return {name: str(checkout.tree / value) if _is_path(name) else value for name, value in seen.items()}
 
@@ -166,7 +166,7 @@ def _is_path(name: str) -> bool:
 def _finished(
     context: GateContext, request: GateRequest, checkout: Checkout, env: Mapping[str, str], cancel: Cancel
 ) -> Finished | None:
-    """How the command ended; None where its folder is not there."""
+    """How the command ended; None if its folder does not exist."""
     assert request.gate.command is not None
     cwd = checkout.tree / request.gate.dir
     if not cwd.is_dir() or not cwd.resolve().is_relative_to(checkout.tree.resolve()):
@@ -184,19 +184,19 @@ def _finished(
 def _kept(
     context: GateContext, request: GateRequest, finished: Finished, checkout: Checkout, planted: planting.Planted
 ) -> CommandRun:
-    aside = checkout.root / "beside"
-    log = _read(aside / "log")
+    beside = checkout.root / "beside"
+    log = _read(beside / "log")
     evidence = [_put(context, "log", planted.note.encode() + log)]
-    found = _found(request.gate.report, aside / "report")
+    found = _found(request.gate.report, beside / "report")
     if isinstance(found, tuple):
         found = tuple(masked(content, _secrets(context, request)) for content in found)
-        found = canary.marked(found, planted.words) if request.gate.canary else found
+        found = canary.with_mark(found, planted.words) if request.gate.canary else found
         evidence.append(_put(context, "report", junit.merged(found)))
     tail = canary.without_lines(finished.tail, planted.words) if planted.words else finished.tail
     ran = CommandRun(finished.how, finished.code, tail, found, tuple(evidence), checkout.tree)
     if planted.words is None:
         return replace(ran, must_fail=canary.MustFail(why=planted.why))
-    if found is None:  # by its exit code alone, which must be a no, and by what it printed
+    if found is None:  # no report: its exit code must not be 0, and its output must name the test
         seen = canary.without_lines(log, planted.words) != log
         failed = seen and bool(finished.code)
         unheeded = (planted.broken,) if planted.broken and not failed else ()
@@ -205,18 +205,20 @@ def _kept(
 
 
 def _of_report(context: GateContext, request: GateRequest, report: tuple[bytes, ...] | Unreadable) -> canary.MustFail:
-    """Whether the report shows each test that must fail as failed; one is enough where the run ends there."""
+    """Whether the report shows each test that must fail as failed; one is enough if the run stops there."""
     try:
         if isinstance(report, Unreadable):
             raise report
-        shown = canary.shown(report, any_of_them=not canary.rides(context.workspaces, request.gate, request.commit))
+        shown = canary.result_of(
+            report, any_of_them=not canary.joins_run(context.workspaces, request.gate, request.commit)
+        )
     except Unreadable:
         return canary.MustFail(rode=True, failed=False)
     return canary.MustFail(rode=True, seen=shown.seen, failed=shown.failed)
 
 
 def _secrets(context: GateContext, request: GateRequest) -> tuple[str, ...]:
-    """Of all the pipeline: a candidate may hold what another stage was given."""
+    """Those of the whole pipeline: a candidate may contain what another stage got."""
     return tuple(value for _, value in secrets_of(request.pipeline, context.environ, context.agents))
 
 

@@ -1,8 +1,8 @@
-"""The scope gate judges here: what a candidate may change, judged on trees and never on what an agent says.
+"""The scope gate: what a candidate may change, judged on trees and never on what an agent says.
 
-Rule: in this order a path is reserved (`.interlock/`, gitlinks), protected, or outside of `writes`; the
-first that holds is named with what would be right. Of a mixed file such as pyproject.toml its tables are judged. A
-secret that was handed out is in no file. A candidate that changed nothing rejects itself.
+Rule: a path is tested in this order: reserved (`.interlock/`, gitlinks), protected, outside of `writes`. The first
+violation is the finding, with what would be right. In a mixed file such as pyproject.toml the tables are judged. No
+file may contain a secret that Interlock passed on. A candidate without a change is rejected.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _GROWN_MAX = 10_000_000
 
 
 def judge_changes(context: GateContext, request: GateRequest) -> Judgement:
-    """Failed with one finding for each path out of scope, else passed."""
+    """Failed with the findings on paths, contents and conflicts, else passed."""
     changes = context.workspaces.changes(request.input_tree, request.tree)
-    taken = conflicts.taken(context.workspaces, request)
-    judged = tuple(change for change in changes if change.path not in taken)
-    of_paths = (*_emptiness(request), *_paths(context.workspaces, request, judged), *_sizes(request.stage, changes))
+    as_one_side = conflicts.as_one_side(context.workspaces, request)
+    judged = tuple(change for change in changes if change.path not in as_one_side)
+    of_paths = (*_empty(request), *_paths(context.workspaces, request, judged), *_sizes(request.stage, changes))
     of_paths = (*of_paths, *inline.judge(context.workspaces, request, judged))
     for look in (_dependencies, reserved.ignored, reserved.collisions, reserved.repositories):
         of_paths = (*of_paths, *look(context.workspaces, request, changes))
@@ -46,7 +46,7 @@ def judge_changes(context: GateContext, request: GateRequest) -> Judgement:
     return Judgement(VerdictStatus.FAILED if findings else VerdictStatus.PASSED, findings)
 
 
-def _emptiness(request: GateRequest) -> Iterator[Finding]:
+def _empty(request: GateRequest) -> Iterator[Finding]:
     if request.tree == request.input_tree and request.stage.has_worker and not request.stage.may_be_empty:
         yield Finding(
             "empty", "the attempt changed nothing: make the change, or let the stage say `may_be_empty: true`"
@@ -71,13 +71,14 @@ def _paths(workspaces: Workspaces, request: GateRequest, changes: Sequence[Chang
             yield from _tables(workspaces, request, change, own, strict=complaint is not None)
         elif complaint is not None:
             rule, what = complaint
-            yield Finding(rule, f"{change.path}: {_done(change)} {what}", file=change.path)
+            yield Finding(rule, f"{change.path}: {_what_changed(change)} {what}", file=change.path)
 
 
 def _tables(
     workspaces: Workspaces, request: GateRequest, change: Change, own: Sequence[str], *, strict: bool
 ) -> Iterator[Finding]:
-    """What judges in a mixed file stays as it is. `strict`: so does all but the `own` tables."""
+    """A finding for each changed table of a mixed file that steers what judges; `strict`: for each that is not in
+    `own`."""
     if _SYMLINK in (change.old_mode, change.new_mode):
         message = "was made, or was, a symbolic link, and it steers what judges: let it be a regular file as before"
         yield Finding("judged_table", f"{change.path}: {message}", file=change.path)
@@ -100,7 +101,7 @@ def _tables(
 
 
 def _dependencies(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
-    """A candidate adds dependencies by name: it brings no judge, and no place to fetch one from."""
+    """A candidate may add dependencies by name, but no judge and no new source of packages."""
     for change in changes:
         if not manifests.names_dependencies(change.path) or matches_any(
             reserved.whole(request.stage.scope.authors), change.path
@@ -111,7 +112,7 @@ def _dependencies(workspaces: Workspaces, request: GateRequest, changes: Sequenc
                 workspaces.read(commit, change.path, _LOCK_MAX) for commit in (request.input_commit, request.commit)
             )
         except UsageError as error:
-            yield Finding("dependency", f"{error}: it cannot be looked through for where dependencies come from")
+            yield Finding("dependency", f"{error}: it cannot be read for the sources of its dependencies")
             continue
         for why in manifests.complaints(change.path, old, new):
             message = f"{change.path}: {why}: put it back; only a stage that `authors` the file may change that"
@@ -119,7 +120,7 @@ def _dependencies(workspaces: Workspaces, request: GateRequest, changes: Sequenc
 
 
 def _authored_tables(scope: Scope, path: str) -> tuple[str, ...]:
-    """The tables of the file that the stage may change: what stands behind the `#` of its `authors`."""
+    """The tables of the file that the stage may change: those after the `#` in its `authors`."""
     named = (glob.partition("#") for glob in scope.authors if "#" in glob)
     return tuple(table for glob, _, table in named if matches_any((glob,), path))
 
@@ -136,7 +137,7 @@ def _complaint(
     if matches_any(reserved.whole(scope.authors), change.path):
         return None
     may_add = matches_any(scope.adds, change.path)
-    if may_add and may_come(workspaces, request.commit, scope.adds, change):
+    if may_add and may_be_added_by(workspaces, request.commit, scope.adds, change):
         return None
     if judge_files.matches_in_any_case(scope.protect, change.path):
         return "protected", _of_protected(change, may_add=may_add)
@@ -151,7 +152,8 @@ def _complaint(
 def _of_protected_content(
     workspaces: Workspaces, request: GateRequest, change: Change, complaint: tuple[str, str]
 ) -> tuple[str, str] | None:
-    """What its content says: a conflict between accepted sides is decided, and a test file may grow."""
+    """The complaint, or None if the content allows the change: a conflict that is resolved, or a test file that
+    grew."""
     if change.path in conflicts.marked(request):
         return conflicts.protected_complaint(workspaces, request, change)
     return (
@@ -162,7 +164,7 @@ def _of_protected_content(
 
 
 def _of_growth(workspaces: Workspaces, request: GateRequest, change: Change) -> tuple[str, str] | None:
-    """None where a test file that was there has new lines, and all that it had."""
+    """None if an existing test file has new lines, and all that it had."""
     if change.status == "M" and change.old_mode == change.new_mode:
         try:
             old, new = (
@@ -192,8 +194,8 @@ def _reserved(stage: Stage, change: Change) -> tuple[str, str] | None:
 
 
 def _is_below(path: str, folder: str) -> bool:
-    """Some file systems take .INTERLOCK for .interlock, so letter case is no way around; the own artifacts,
-    which this also allows, are protected from nobody but other stages."""
+    """Some file systems treat .INTERLOCK as .interlock, so letter case is ignored there. The stage's own artifacts need
+    no such rule."""
     return f"{path.casefold()}/".startswith(folder.casefold()) if folder == _RESERVED else path.startswith(folder)
 
 
@@ -210,7 +212,7 @@ def _undo(change: Change) -> str:
     return "delete it" if change.status == "A" else "put it back as it was"
 
 
-def _done(change: Change) -> str:
+def _what_changed(change: Change) -> str:
     if change.status == "A":
         return "was added" + (" as a symbolic link" if change.new_mode == _SYMLINK else "")
     if change.status == "D":
@@ -228,7 +230,7 @@ def _listed(globs: Sequence[str]) -> str:
 
 
 def _sizes(stage: Stage, changes: Sequence[Change]) -> Iterator[Finding]:
-    """The limits on files and lines; the stage's own artifacts are not counted."""
+    """The limits on files and lines; the stage's own artifacts do not count."""
     counted = [change for change in changes if not change.path.startswith(f"{ARTIFACTS}/{stage.id}/")]
     files, lines = len(counted), sum(change.added + change.removed for change in counted)
     if 0 < stage.scope.max_files < files:
@@ -243,8 +245,10 @@ _REGULAR = ("100644", "100755")
 _NAMES = re.compile(r"\w+[_-]?\*\.py|\*[_-]?\w+\.py")
 
 
-def may_come(workspaces: Workspaces, commit: str, adds: Sequence[str], change: Change) -> bool:
-    """Whether the change adds a file that a stage with these `adds` may bring, as `commit` has it."""
+def may_be_added_by(workspaces: Workspaces, commit: str, adds: Sequence[str], change: Change) -> bool:
+    """Whether the change adds a file that a stage which only `adds` tests may add, as it is in `commit`: tests and data
+    by their names; names that the stage itself gives to tests, such as `check_*.py`; and an empty `__init__.py` in a
+    folder of tests, by which a runner finds them."""
     if change.status != "A" or change.new_mode not in _REGULAR or not matches_any(adds, change.path):
         return False
     path = change.path
@@ -252,7 +256,7 @@ def may_come(workspaces: Workspaces, commit: str, adds: Sequence[str], change: C
 
 
 def _has_a_given_name(adds: Sequence[str], path: str) -> bool:
-    """Whether it fits a pattern of names at any depth, with words in it: no module is called so by chance."""
+    """Whether it matches a glob of names at any depth that contains a word, so that no module matches by chance."""
     names = (glob for glob in adds if _NAMES.fullmatch(glob))
     return matches_any(tuple(names), path) and not is_configuration(path)
 
@@ -263,7 +267,7 @@ def _is_empty_package(workspaces: Workspaces, commit: str, path: str) -> bool:
         return False
     try:
         content = workspaces.read(commit, path, 1)
-    except UsageError:  # there is more in it
+    except UsageError:  # it is not empty
         return False
     return (
         content is not None

@@ -33,11 +33,11 @@ _TYPE_CHECKERS = frozenset({"mypy", "pyright", "basedpyright", "pyrefly", "ty", 
 
 
 def with_suppressions(workspaces: Workspaces, request: GateRequest, judgement: Judgement) -> Judgement:
-    """The judgement of a gate; failed where its linter or type checker was switched off for a file."""
+    """The judgement of a gate; failed if the candidate switched its linter or type checker off."""
     if (
         judgement.status is VerdictStatus.ERRORED
         or request.tree == request.input_tree
-        or not _asks_a_checker(request.gate)
+        or not _runs_a_checker(request.gate)
     ):
         return judgement
     findings = tuple(_findings(workspaces, request))
@@ -46,11 +46,11 @@ def with_suppressions(workspaces: Workspaces, request: GateRequest, judgement: J
     return replace(judgement, status=VerdictStatus.FAILED, findings=(*findings, *judgement.findings))
 
 
-def _asks_a_checker(gate: Gate) -> bool:
+def _runs_a_checker(gate: Gate) -> bool:
     return gate.used.endswith((".lint", ".types")) or (not gate.used and not _TOOLS.isdisjoint(_words(gate)))
 
 
-def _asks_for_types(gate: Gate) -> bool:
+def _checks_types(gate: Gate) -> bool:
     return gate.used == "python.types" or (not gate.used and not _TYPE_CHECKERS.isdisjoint(_words(gate)))
 
 
@@ -63,7 +63,7 @@ def _words(gate: Gate) -> list[str]:
 def _findings(workspaces: Workspaces, request: GateRequest) -> Iterator[Finding]:
     changes = workspaces.changes(request.input_tree, request.tree)[:_FILES_MAX]
     yield from _stubs(workspaces, request, changes)
-    types = _asks_for_types(request.gate)
+    types = _checks_types(request.gate)
     yield from _unannotated(workspaces, request, changes) if types else ()
     moved: Counter[str] = Counter()
     for change in changes:
@@ -81,22 +81,22 @@ def _findings(workspaces: Workspaces, request: GateRequest) -> Iterator[Finding]
             if change.status == "A" and moved[item.text]:
                 moved[item.text] -= 1
                 continue
-            message = f"{change.path}:{item.line}: {item.text} {item.what}, and mend"
-            message = f"{message} what they find; where one line is an exception, say so on that line"
+            message = f"{change.path}:{item.line}: {item.text} {item.what}, and fix"
+            message = f"{message} what they find; if one line is an exception, suppress the rule on that line"
             yield Finding("suppressed", message, file=change.path, line=item.line)
 
 
 def _stubs(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
-    """A stub beside a module is all that type checkers of Python look at."""
+    """A new stub beside a module: Python type checkers read it instead of the module."""
     for change in changes:
         module = change.path.removesuffix("i")
         if change.status == "A" and change.path.endswith(".pyi") and workspaces.files(request.commit, (f"/{module}",)):
-            message = f"{change.path}: type checkers read this stub in place of {module}: take it out"
+            message = f"{change.path}: type checkers read this stub instead of {module}: delete it"
             yield Finding("suppressed", message, file=change.path)
 
 
 def _unannotated(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
-    """Functions that lost annotations, in the file where they were or in one that was moved."""
+    """Functions that lost annotations, in the same file or in one that was moved."""
     python = [change for change in changes if language_of(change.path) == "python"]
     gone = [change for change in python if change.status == "D"]
     moved = tuple(one for change in gone for one in signatures(_content(workspaces, request.input_commit, change)))
@@ -104,7 +104,7 @@ def _unannotated(workspaces: Workspaces, request: GateRequest, changes: Sequence
         before = signatures(_content(workspaces, request.input_commit, change)) if change.status != "A" else moved
         for one, names in lost(before, signatures(_content(workspaces, request.commit, change))):
             message = f"{change.path}:{one.line}: {one.name} lost its annotation of {', '.join(names)}, without which"
-            message = f"{message} type checkers look less closely: put it back, and mend what they find"
+            message = f"{message} type checkers look less closely: put it back, and fix what they find"
             yield Finding("suppressed", message, file=change.path, line=one.line)
 
 
@@ -125,7 +125,7 @@ def _content(workspaces: Workspaces, commit: str, change: Change) -> str:
 
 
 _I = re.IGNORECASE
-# Of Python: in any comment; in a comment that is a line of its own at the margin; there, and before any code.
+# Python: in any comment; in a comment on a line of its own without indentation; the same, before any code.
 _ANYWHERE = re.compile(
     r"#\s*(ruff\s*:\s*(noqa|ignore-file|disable)|flake8\s*[:=]\s*noqa|mypy\s*:\s*(?!strict\b)\w|pytype\s*:\s*skip-file"
     r"|pyre-ignore-all-errors|pyre-unsafe|isort\s*:\s*skip_file|pylint\s*:\s*skip-file|ty\s*:\s*ignore-file"
@@ -160,12 +160,12 @@ _OTHERS = MappingProxyType(
 @dataclass(frozen=True, slots=True)
 class Suppression:
     line: int
-    text: str  # as it stands there, without what surrounds it
-    what: str = "switches checks off for a whole file: take it out"
+    text: str  # as it is in the file, without blanks around it
+    what: str = "switches checks off for a whole file: remove it"
 
 
 def language_of(path: str) -> str:
-    """The language whose source the file is; empty for any other file."""
+    """The programming language of the file; empty for any other file."""
     return next((name for name, language in LANGUAGES.items() if matches_any(language.sources, path)), "")
 
 
@@ -184,11 +184,11 @@ def found(language: str, text: str) -> tuple[Suppression, ...]:
 
 def _in_python(text: str) -> Iterator[Suppression]:
     is_code, last = False, 0
-    aside = (tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.NEWLINE)
+    no_code = (tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.NEWLINE)
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
             last = token.start[0]
-            is_code = is_code or token.type not in aside
+            is_code = is_code or token.type not in no_code
             at_margin = token.type == tokenize.COMMENT and token.start[1] == 0
             if token.type == tokenize.COMMENT and (
                 _ANYWHERE.match(token.string)
@@ -196,7 +196,7 @@ def _in_python(text: str) -> Iterator[Suppression]:
                 or (at_margin and not is_code and _BEFORE_CODE.match(token.string))
             ):
                 yield Suppression(token.start[0], token.string.strip())
-    except (tokenize.TokenError, SyntaxError):  # it does not compile, and nobody knows what a linter makes of it
+    except (tokenize.TokenError, SyntaxError):  # it does not compile, and a linter may read it in any way
         for number, line in enumerate(text.split("\n"), 1):
             if number > last and _ANYWHERE.search(line):
                 yield Suppression(number, line.strip())
@@ -209,7 +209,7 @@ def _above_the_package(lines: list[str]) -> Iterator[Suppression]:
 
 
 _WHAT = "is hidden from type checkers: let them see it"
-# What checkers take these names for, wherever they come from.
+# The values that checkers assume for these names, wherever they come from.
 _KNOWN = MappingProxyType({"TYPE_CHECKING": True, "MYPY": True, "PY3": True, "PY2": False})
 _UNCHECKED = frozenset({"no_type_check", "no_type_check_decorator"})
 _ENDS = (ast.Return, ast.Raise, ast.Break, ast.Continue, ast.While)
@@ -223,7 +223,7 @@ _VALUES = (
 
 
 def hidden(text: str) -> tuple[Suppression, ...]:
-    """Each statement that is hidden, in order; none of a text that is no Python."""
+    """The statements that are hidden from type checkers, in order; none if the text is no Python."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
@@ -240,13 +240,13 @@ def _shown(node: ast.stmt | ast.expr | ast.alias, lines: list[str]) -> str:
 
 
 def _hidden(tree: ast.Module) -> Iterator[ast.stmt | ast.expr | ast.alias]:
-    judged: set[ast.expr] = set()  # conditions of a kind that is looked through
+    judged: set[ast.expr] = set()  # conditions that are understood
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and (names := _flags(node.test)):
             judged.update(names)
             yield from _in_branches(node)
         elif isinstance(node, ast.alias) and node.asname and node.name in (*_KNOWN, *_UNCHECKED):
-            yield node  # under another name nobody can follow it
+            yield node  # under another name it cannot be followed
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             used = [each for each in node.decorator_list if _name_of(each) in _UNCHECKED]
             judged.update(used)
@@ -256,7 +256,7 @@ def _hidden(tree: ast.Module) -> Iterator[ast.stmt | ast.expr | ast.alias]:
 
 
 def _named(decorator: ast.expr, name: str) -> ast.alias:
-    """The decorator with the name of what it hides."""
+    """The decorator, with the name of what it hides."""
     return ast.alias(name, None, lineno=decorator.lineno, col_offset=decorator.col_offset)
 
 
@@ -271,7 +271,7 @@ def _in_branches(node: ast.If) -> Iterator[ast.stmt]:
 
 
 def _ends(statement: ast.AST) -> Iterator[ast.stmt]:
-    """What ends the block, wherever it stands in the statement; a definition ends none."""
+    """Statements that end the block, anywhere in the statement; a definition ends none."""
     if isinstance(statement, ast.stmt) and _is_end(statement):
         yield statement
     elif not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
@@ -292,7 +292,7 @@ def _flags(test: ast.expr) -> list[ast.expr]:
 
 
 def _known(test: ast.expr) -> bool | None:
-    """What a checker takes the condition for; None where that hangs on more."""
+    """The value that a checker assumes for the condition; None if it depends on more."""
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
         inner = _known(test.operand)
         return None if inner is None else not inner
@@ -310,7 +310,7 @@ def _is_use(node: ast.expr) -> bool:
 
 
 def _is_plain(statement: ast.stmt) -> bool:
-    """An import, or a name for what is there already."""
+    """Whether it is an import, or a name for something that exists."""
     if isinstance(statement, ast.Import | ast.ImportFrom | ast.Pass):
         return True
     if isinstance(statement, ast.Expr):
@@ -335,13 +335,13 @@ def _is_value(value: ast.expr) -> bool:
     return all(isinstance(node, _VALUES) or node in makes for node in nodes)
 
 
-RETURN = "return"  # no parameter can be named so
+RETURN = "return"  # no parameter can have this name
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A function by its name in the file, such as `Shop.label`: its parameters, and `return`, with an annotation or
-    without."""
+    """A function with its name in the file, such as `Shop.label`: its parameters, and `return`, with and without an
+    annotation."""
 
     name: str
     line: int
@@ -358,7 +358,8 @@ def signatures(text: str) -> tuple[Signature, ...]:
 
 
 def lost(before: tuple[Signature, ...], now: tuple[Signature, ...]) -> Iterator[tuple[Signature, tuple[str, ...]]]:
-    """Each function that lost annotations, and of what. Of several with one name it is enough that one had none."""
+    """Each function that lost annotations, and which. If several have one name, an annotation counts only if all had
+    it."""
     had = _by_name(before)
     for one in now:
         if gone := one.bare & had.get(one.name, frozenset()):

@@ -1,8 +1,8 @@
-"""From how a command ended and what it reported to a verdict. Pure but for looking names up in the checkout.
+"""The verdict, from how a command ended and what it reported. Pure, except that paths are resolved in the checkout.
 
-Rule: exit code and report must both be in order. What hinders deciding (no such command, no time left, no
-report) is the candidate's failure where the same gate could decide on the accepted input, and else `errored`.
-An exit code other than 0 is passed over only where tests fail that are allowed to.
+Rule: exit code and report must both be good. If nothing can be decided (command not found, timeout, no report), the
+candidate fails if the same gate could decide on the accepted input; else the verdict is `errored`. An exit code other
+than 0 is ignored only if the report shows failing tests that are allowed to fail.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from interlock.gates.running import CommandRun
 from interlock.ports import GateRequest, Judgement
 from interlock.process import How
 
-# Rules of findings that say that a run came to no end that could be judged.
+# Rules of findings on a run that did not end in a way that can be judged.
 UNFINISHED = frozenset({"dir", "not_found", "report", "timeout"})
 
-_NOT_RUNNABLE = frozenset({126, 127})  # what a shell says of a command that it cannot run or find
+_NOT_RUNNABLE = frozenset({126, 127})  # a shell's exit codes for a command that it cannot run or find
 
 
 @dataclass(frozen=True, slots=True)
 class _Undecided:
-    """Nothing can be said of the candidate. `permanent`: not by trying again, either."""
+    """Nothing can be decided about the candidate. `permanent`: trying again does not help."""
 
     rule: str
     message: str
@@ -38,14 +38,14 @@ class _Undecided:
 
 def verdict(request: GateRequest, ran: CommandRun) -> Judgement:
     """The verdict, without its evidence."""
-    undecided = _hindered(request, ran)
+    undecided = _why_undecided(request, ran)
     if undecided is not None:
         return _without_decision(request, ran, undecided)
     try:
         compared = _reported(request, ran)
         broke_off = (
             bool(compared.findings) and not ran.must_fail.seen
-        )  # red all the same, such as by what cannot be loaded
+        )  # failed anyway, such as by a file that cannot be loaded
         unproven = None if broke_off else _unproven(request, ran)
     except Unreadable as error:
         return _without_decision(request, ran, _Undecided("report", str(error)))
@@ -57,8 +57,8 @@ def verdict(request: GateRequest, ran: CommandRun) -> Judgement:
     return Judgement(status, (*findings, *compared.notes, *_without_canary(ran)))
 
 
-def _hindered(request: GateRequest, ran: CommandRun) -> _Undecided | None:
-    """What kept the command from deciding, the content of its report aside."""
+def _why_undecided(request: GateRequest, ran: CommandRun) -> _Undecided | None:
+    """Why the command could not decide, apart from the content of its report."""
     if ran.how is None:
         return _Undecided("dir", ran.why, permanent=True)
     if ran.how is How.NOT_FOUND:
@@ -71,15 +71,15 @@ def _hindered(request: GateRequest, ran: CommandRun) -> _Undecided | None:
         return _Undecided("not_found", message, permanent=True)
     if isinstance(ran.report, Unreadable):
         return _Undecided("report", f"{ran.report} (exit code {ran.code})")
-    asked = _needing_a_baseline(request)
-    if asked and request.baseline is None and not _stands_alone(request):
-        message = f"{asked} needs the gate's own report on the accepted input, and there is none"
+    setting = _needing_a_baseline(request)
+    if setting and request.baseline is None and not _stands_alone(request):
+        message = f"{setting} needs the gate's own report on the accepted input, and there is none"
         return _Undecided("baseline", message, permanent=True)
     return None
 
 
 def _needing_a_baseline(request: GateRequest) -> str:
-    """What the gate asks that only a report on the accepted input (or the base) can tell, as it is written."""
+    """The setting of the gate that needs a report on the accepted input (or the base), as it is written in the file."""
     if request.gate.expect is Expect.NEW_TESTS_FAIL or is_due(request):
         return f"`expect: {request.gate.expect}`"
     return "`tests: base`" if request.gate.tests is Tests.BASE and request.gate.report is Report.JUNIT else ""
@@ -95,15 +95,15 @@ def _without_decision(request: GateRequest, ran: CommandRun, undecided: _Undecid
 
 
 def _reported(request: GateRequest, ran: CommandRun) -> Comparison:
-    """What the report says. Raises Unreadable."""
+    """The findings of the report. Raises Unreadable."""
     match request.gate.report:
         case Report.NONE:
             return Comparison(())
         case Report.JUNIT:
             assert isinstance(ran.report, tuple)
-            tests = _placed(request, ran, _tests(request, ran.report))
+            tests = _with_repository_paths(request, ran, _tests(request, ran.report))
             before, on_base = _kept(request, request.baseline), _kept(request, request.on_base)
-            is_base = request.subject.is_base and ran.must_fail.failed  # a run that broke off is not let be
+            is_base = request.subject.is_base and ran.must_fail.failed  # an incomplete run is not tolerated
             return compare(request.gate, tests, before, on_base, is_base=is_base)
         case Report.SARIF:
             assert isinstance(ran.report, tuple)
@@ -113,17 +113,17 @@ def _reported(request: GateRequest, ran: CommandRun) -> Comparison:
 
 
 def _tests(request: GateRequest, report: tuple[bytes, ...]) -> tuple[junit.RanTest, ...]:
-    """The project's own: without those that must fail."""
+    """The project's own tests: without those that must fail."""
     return canary.own_tests(report, is_marked=bool(request.gate.canary))
 
 
 def _unproven(request: GateRequest, ran: CommandRun) -> Judgement | None:
-    """Where a test that must fail was added and did not, nothing that the run says is worth anything. Raises
+    """The judgement if a test that must fail did not: then the whole run proves nothing. None if it failed. Raises
     Unreadable."""
     if ran.must_fail.failed:
         return None
     if request.gate.breaks:
-        return _unheeded(request, ran)
+        return _breaks_ignored(request, ran)
     if not _failed_on_input(request, ran):
         message = (
             f"a test that must fail was added for {request.gate.canary}, and the report does not show that it failed: "
@@ -134,8 +134,8 @@ def _unproven(request: GateRequest, ran: CommandRun) -> Judgement | None:
     return Judgement(VerdictStatus.FAILED, (Finding("canary", message),))
 
 
-def _unheeded(request: GateRequest, ran: CommandRun) -> Judgement:
-    """Each test file that was broken without a no."""
+def _breaks_ignored(request: GateRequest, ran: CommandRun) -> Judgement:
+    """A finding for each broken test file that the command accepted."""
     decided = _failed_on_input(request, ran)
     said = (
         "a test file was broken, and the command did not say no as it must: something in the candidate ends it early"
@@ -148,10 +148,10 @@ def _unheeded(request: GateRequest, ran: CommandRun) -> Judgement:
 
 
 def _failed_on_input(request: GateRequest, ran: CommandRun) -> bool:
-    """Whether the same gate could show it on the accepted input: there nothing else is decided without it."""
+    """Whether the same gate showed that failure on the accepted input, so that here the candidate is at fault."""
     if request.baseline is None or not ran.must_fail.rode:
         return request.decided_on_input
-    return canary.shown(junit.split(request.baseline)).failed
+    return canary.result_of(junit.split(request.baseline)).failed
 
 
 def _without_canary(ran: CommandRun) -> tuple[Finding, ...]:
@@ -159,28 +159,30 @@ def _without_canary(ran: CommandRun) -> tuple[Finding, ...]:
     return (Finding("canary", message, Severity.WARNING),) if ran.must_fail.why else ()
 
 
-def _placed(request: GateRequest, ran: CommandRun, tests: tuple[junit.RanTest, ...]) -> tuple[junit.RanTest, ...]:
-    """With paths of the repository, and with what the output says of files that could not be loaded."""
+def _with_repository_paths(
+    request: GateRequest, ran: CommandRun, tests: tuple[junit.RanTest, ...]
+) -> tuple[junit.RanTest, ...]:
+    """The tests with paths of the repository, and with what the output tells about files that could not be loaded."""
     said = ran.tail.decode("utf-8", "replace")
     placed = (replace(test, file=in_repository(test.file, ran.tree, request.gate.dir)) for test in tests)
     return tuple(explained(test, said) for test in placed)
 
 
 def _stands_alone(request: GateRequest) -> bool:
-    """The base and accepted inputs are judged by themselves."""
+    """Whether there is nothing to compare with: the base and an accepted input are judged alone."""
     return request.subject.is_base or request.subject.is_input
 
 
 def _kept(request: GateRequest, report: bytes | None) -> tuple[junit.RanTest, ...] | None:
-    """The tests of a report that is compared with: on the accepted input (of a merge, what its parts were accepted
-    with), or on the base."""
+    """The tests of the report to compare with: on the accepted input (for a merge, those of the merged parts), or on
+    the base."""
     return None if report is None else _tests(request, junit.split(report))
 
 
 def _exit(request: GateRequest, ran: CommandRun, compared: Comparison) -> tuple[Finding, ...]:
     if ran.code == 0 or compared.findings or compared.explained:
         return ()
-    if ran.must_fail.rode and canary.is_end_of(request.gate.canary, ran.code, ran.tail):
+    if ran.must_fail.rode and canary.is_failure_exit(request.gate.canary, ran.code, ran.tail):
         return ()
     tail = ending(ran.tail, MESSAGE_MAX)
     ended = f"exit code {ran.code}" if ran.code is not None and ran.code >= 0 else f"ended by signal {-(ran.code or 0)}"

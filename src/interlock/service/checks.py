@@ -111,7 +111,7 @@ def check_proposal(
 def with_judges_of_base(workspaces: Workspaces, request: CheckRequest) -> tuple[CheckRequest, tuple[str, ...]]:
     """The request with every protected file as it is in the base, and the paths that were put back. Not put back are
     files that a stage authors, if the request names its stages, and tests that a stage may add."""
-    from interlock.gates.scope import may_come  # lazy: verbs that only look load no gates
+    from interlock.gates.scope import may_be_added_by  # lazy: verbs that only look load no gates
 
     stages = [request.pipeline.stage(name) for name in request.stages]
     protect = tuple(dict.fromkeys(glob for stage in stages for glob in stage.scope.protect))
@@ -122,7 +122,7 @@ def with_judges_of_base(workspaces: Workspaces, request: CheckRequest) -> tuple[
         for change in workspaces.changes(request.base_tree, request.tree)
         if matches_in_any_case(protect, change.path)
         and not matches_any(own, change.path)
-        and not may_come(workspaces, request.commit, may_add, change)
+        and not may_be_added_by(workspaces, request.commit, may_add, change)
         and not only_grew(workspaces, (request.base_commit, request.commit), change, request.pipeline, stages)
     )
     proposed = replace(request, proposed=(request.commit, request.tree))

@@ -56,8 +56,8 @@ def test_how_many_are_taken(count: int, words: str, tmp_path: Path, monkeypatch:
         seen.append(waits.why)
         raise Cancelled
 
-    monkeypatch.setattr("interlock.gates.locks.told", told)
-    monkeypatch.setattr(Slots, "_free", lambda _: None)
-    with pytest.raises(Cancelled), Slots(tmp_path, count).taken(threading.Event(), WAITS):
+    monkeypatch.setattr("interlock.gates.locks.show_waiting", told)
+    monkeypatch.setattr(Slots, "_try_slots", lambda _: None)
+    with pytest.raises(Cancelled), Slots(tmp_path, count).acquire(threading.Event(), WAITS):
         pass
     assert seen == [f"waits for a slot: {words} over all your runs (`slots` in your settings)"]

@@ -154,14 +154,14 @@ def test_what_waits_for_a_slot_does_not_begin_after_a_failure(go, monkeypatch, t
         waiting.wait()
         if effect.attempt.stage == "a":
             raise InfrastructureError("a passing error")
-        with slots.taken(cancel):
+        with slots.acquire(cancel):
             begun.append(effect.attempt.stage)
         yield CandidateProduced(effect.attempt, "c", "t")
 
     monkeypatch.setattr(local, "perform", worked)
     ledger = Ledger(start("a"), start("b"), start("c"))
     other = ExitStack()
-    other.enter_context(slots.taken(threading.Event()))
+    other.enter_context(slots.acquire(threading.Event()))
     threading.Timer(1, other.close).start()
     with pytest.raises(InfrastructureError, match="a passing error"):
         engine(ledger).drive()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from interlock.gates.canary import Words, marked, new_words, shown, without_lines
+from interlock.gates.canary import Words, new_words, result_of, with_mark, without_lines
 
 WORDS = Words("name", ("one", "two"), ("four",), "left", "right")
 ENDS = {"passed": "", "failed": "<failure/>", "skipped": "<skipped/>"}
@@ -20,7 +20,7 @@ OWN = '<testcase classname="t" name="own"/>'
 
 
 def test_they_are_taken_out_where_all_is_right() -> None:
-    found = shown(marked((report(OWN, **RIGHT),), WORDS))
+    found = result_of(with_mark((report(OWN, **RIGHT),), WORDS))
     assert (found.planted, found.failed) == (True, True)
     assert [test.id for test in found.tests] == ["t::own"]
 
@@ -37,35 +37,35 @@ def test_they_are_taken_out_where_all_is_right() -> None:
     ],
 )
 def test_whatever_else_they_say_is_wrong(ends: dict[str, str]) -> None:
-    assert not shown(marked((report(OWN, **ends),), WORDS)).failed
+    assert not result_of(with_mark((report(OWN, **ends),), WORDS)).failed
 
 
 def test_one_that_failed_is_enough_where_the_run_stops_there() -> None:
-    assert shown(marked((report(one="failed"),), WORDS), any_of_them=True).failed
-    assert not shown(marked((report(one="failed", two="passed"),), WORDS), any_of_them=True).failed
-    assert not shown(marked((report(OWN),), WORDS), any_of_them=True).failed
+    assert result_of(with_mark((report(one="failed"),), WORDS), any_of_them=True).failed
+    assert not result_of(with_mark((report(one="failed", two="passed"),), WORDS), any_of_them=True).failed
+    assert not result_of(with_mark((report(OWN),), WORDS), any_of_them=True).failed
 
 
 def test_each_file_must_have_failed() -> None:
     words = Words("name", ("one",), (), files=2)
     once = report(one="failed")
-    assert not shown(marked((once,), words)).failed
-    assert shown(marked((once, once), words)).failed
+    assert not result_of(with_mark((once,), words)).failed
+    assert result_of(with_mark((once, once), words)).failed
 
 
 def test_a_line_that_a_candidate_wrote_hides_nothing() -> None:
     failing = report('<testcase classname="t" name="own"><failure/></testcase>')
-    forged = marked((failing,), Words("own", ("own",), ()))
+    forged = with_mark((failing,), Words("own", ("own",), ()))
     for words in (None, WORDS):
-        found = shown(marked(forged, words))
+        found = result_of(with_mark(forged, words))
         assert [test.id for test in found.tests] == ["t::own"]
 
 
 def test_failures_that_a_suite_counts_are_not_explained_by_them() -> None:
     content = report(OWN, **RIGHT).replace(b"<testsuite>", b'<testsuite failures="3">')
-    assert [test.id for test in shown(marked((content,), WORDS)).tests] == ["t::own", "(suite)"]
+    assert [test.id for test in result_of(with_mark((content,), WORDS)).tests] == ["t::own", "(suite)"]
     content = content.replace(b'"3"', b'"2"')
-    assert [test.id for test in shown(marked((content,), WORDS)).tests] == ["t::own"]
+    assert [test.id for test in result_of(with_mark((content,), WORDS)).tests] == ["t::own"]
 
 
 def test_lines_about_them_are_not_told() -> None:

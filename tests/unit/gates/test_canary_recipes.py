@@ -6,7 +6,7 @@ import pytest
 
 from interlock.core.canaries import RECIPES
 from interlock.core.pipeline import CommandLine
-from interlock.gates.canary import Words, is_end_of
+from interlock.gates.canary import Words, is_failure_exit
 from interlock.gates.canary.planting import NewContent, Siblings, recipe
 
 WORDS = Words("name", ("one", "two", "three"), ("four",), "left", "right")
@@ -120,12 +120,12 @@ def test_jest_is_not_kept_from_its_end(tmp_path: Path) -> None:
 
 
 def test_exit_codes_that_say_that_tests_failed_and_no_more() -> None:
-    assert is_end_of("pytest", 1, b"")
-    assert not is_end_of("pytest", 2, b"")
-    assert is_end_of("mocha", 3, b"")
-    assert is_end_of("cargo", 101, b"")
-    assert is_end_of("vitest", 1, b"3 failed")
-    assert not is_end_of("vitest", 1, b"Vitest caught 1 unhandled error during the test run.")
+    assert is_failure_exit("pytest", 1, b"")
+    assert not is_failure_exit("pytest", 2, b"")
+    assert is_failure_exit("mocha", 3, b"")
+    assert is_failure_exit("cargo", 101, b"")
+    assert is_failure_exit("vitest", 1, b"3 failed")
+    assert not is_failure_exit("vitest", 1, b"Vitest caught 1 unhandled error during the test run.")
 
 
 def test_each_case_of_django_that_the_tests_use(tmp_path: Path) -> None:

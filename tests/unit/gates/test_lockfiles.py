@@ -222,7 +222,7 @@ RUST_LANG = '"registry+https://github.com/rust-lang/crates.io-index"'
         ("uv.lock", UV, ("my_a-1.0-py3", "evil-1.0-py3"), PACKAGE),
         ("uv.lock", UV, ('registry = "https://pypi.org/simple"', 'directory = "fake"'), NOT_BEFORE),
         ("uv.lock", UV, ("github.com/x/b?", "github.com/evil/b?"), NOT_BEFORE),
-        ("uv.lock", UV, ('"app"\nsource', '"c"\nsource = { git = "https://github.com/evil/c" }\n\n[[package]]\nname = "app"\nsource'), "a place that dependencies did not"),
+        ("uv.lock", UV, ('"app"\nsource', '"c"\nsource = { git = "https://github.com/evil/c" }\n\n[[package]]\nname = "app"\nsource'), "a source that no dependency"),
         ("poetry.lock", POETRY, ("sha256:aa", "sha256:zz"), HASH),
         ("poetry.lock", POETRY, ("files =", 'source = {type = "directory", url = "fake"}\nfiles ='), NOT_BEFORE),
         ("Pipfile.lock", PIPFILE, ("sha256:aa", "sha256:zz"), HASH),

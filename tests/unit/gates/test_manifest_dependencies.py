@@ -54,10 +54,15 @@ def test_a_dependency_by_name_is_fine(path: str, old: str, swap: tuple[str, str]
 @pytest.mark.parametrize(
     ("path", "old", "swap", "words"),
     [
-        ("pyproject.toml", PYPROJECT, ('"a>=1"', '"a @ file:///tmp/a"'), "a (@ file:///tmp/a) would come from a place"),
+        (
+            "pyproject.toml",
+            PYPROJECT,
+            ('"a>=1"', '"a @ file:///tmp/a"'),
+            "a (@ file:///tmp/a) would come from a source",
+        ),
         ("pyproject.toml", PYPROJECT, ('"a>=1"', '"a>=1", "b @ git+https://x.example/b"'), "b (@ git+https"),
         ("pyproject.toml", PYPROJECT, ("pytest>=8", "pytest>=3"), "pytest judges, and its version was changed"),
-        ("pyproject.toml", PYPROJECT, (', "ruff==0.5.0"', ""), "ruff judges, and was taken out"),
+        ("pyproject.toml", PYPROJECT, (', "ruff==0.5.0"', ""), "ruff judges, and was removed"),
         ("pyproject.toml", PYPROJECT, ("[dep", '[tool.poetry.dependencies]\nb = {path = "b"}\n[dep'), "b (/("),
         ("pyproject.toml", PYPROJECT, ("[dep", '[[tool.poetry.source]]\nurl = "https://x"\n[dep'), "source"),
         (
@@ -70,12 +75,12 @@ def test_a_dependency_by_name_is_fine(path: str, old: str, swap: tuple[str, str]
         ("package.json", PACKAGE, ('"^1.0.0"', '"npm:evil@1.0.0"'), "a (npm:evil@1.0.0)"),
         ("package.json", PACKAGE, ('"^1.0.0"', '"someone/a"'), "a (someone/a)"),
         ("package.json", PACKAGE, ('"^10.0.0"', '"^3.0.0"'), "mocha judges"),
-        ("package.json", PACKAGE, (', "eslint": "9.1.0"', ""), "eslint judges, and was taken out"),
+        ("package.json", PACKAGE, (', "eslint": "9.1.0"', ""), "eslint judges, and was removed"),
         ("requirements.txt", REQUIREMENTS, ("a==1.0", "./a"), "./a"),
         ("requirements.txt", REQUIREMENTS, ("a==1.0", "-e ./a"), "-e ./a"),
         ("requirements.txt", REQUIREMENTS, ("index.example", "other.example"), "other.example"),
         ("requirements.txt", REQUIREMENTS, ("a==1.0", "-r deps/list"), "-r deps/list"),
-        ("requirements/test.txt", "a\n", ("a", "fake/pytest-8.0-py3-none-any.whl"), "would come from a place"),
+        ("requirements/test.txt", "a\n", ("a", "fake/pytest-8.0-py3-none-any.whl"), "would come from a source"),
         ("package-lock.json", LOCK, ("https://registry.npmjs.org", "https://evil.example"), "evil.example"),
         ("package-lock.json", LOCK, ("https://registry.npmjs.org/a/-/a-1.0.0.tgz", "file:fake"), "file:fake"),
         ("uv.lock", UV, ("https://pypi.org/simple", "https://evil.example"), "evil.example"),

@@ -54,10 +54,10 @@ def logs(target: tuple[str, ...], raw: bool, report: bool, reviewer: str, json: 
 
 def _canary_note(app: Application, evidence: Sequence[Evidence]) -> Iterator[str]:
     """An explanation of the canary tests in a report, for people alone: no agent may know them during its run."""
-    from interlock.gates.canary import added_to
+    from interlock.gates.canary import added_words
 
     report = next((item for item in evidence if item.name == "report"), None)
-    if report is not None and (names := added_to(app.blobs.get(report.digest))):
+    if report is not None and (names := added_words(app.blobs.get(report.digest))):
         yield f"note: tests and files named with {', '.join(names)} are Interlock's own: some must fail, to show that "
         yield "      failures are reported. They are named anew in each run and count for nothing else."
 

@@ -20,7 +20,7 @@ from interlock.core.pipeline import CommandLine, Gate, Report
 from interlock.gates.reports.junit import RanTest, Status, parse
 from interlock.ports import UsageError, Workspaces
 
-# A word of tests in front, so that no look at a name tells it from the project's own.
+# Names start with a word that is frequent in tests, so that they look like the project's own.
 _WORDS_OF_TESTS = """
 add allow apply build call cast check clear close compare convert copy count create default delete empty
 encode equal error escape event fail fetch field filter find flag flush format handle hash header import index
@@ -39,8 +39,9 @@ _chance = random.SystemRandom()
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """`name` is that of the file; `failing` and `passing` are in the names of one test each. `left` and `right` differ,
-    and stand in what the tests compare. `files`: how many such files there are, each with all of these tests."""
+    """The random names in added tests: `name` is that of the file, each of `failing` and `passing` is in the name of
+    one test. `left` and `right` differ, and the tests compare them. `files`: how many such files there are, each with
+    all of these tests."""
 
     name: str
     failing: tuple[str, ...]
@@ -67,9 +68,9 @@ def _word() -> str:
 
 @dataclass(frozen=True, slots=True)
 class MustFail:
-    """What became of the tests that must fail. `rode`: they were in the run that is judged. `seen`: its report has one
-    of them. `failed`: all is right with them, or there were none. `why`: there were none, though there are tests.
-    `unheeded`: the files that were broken, and the command said yes."""
+    """The result of the tests that must fail. `rode`: they were in the run that is judged. `seen`: its report has at
+    least one of them. `failed`: they failed as they must, or there were none. `why`: why there were none, though there
+    are tests. `unheeded`: files that were broken, and the command passed. Kept runs have these names."""
 
     rode: bool = False
     seen: bool = False
@@ -80,8 +81,8 @@ class MustFail:
 
 @dataclass(frozen=True, slots=True)
 class CanaryResult:
-    """`tests` are the project's own. `planted`: there were tests that must fail; `seen`: the
-    report has at least one of them; `failed`: all is right with them."""
+    """`tests` are the project's own. `planted`: there were tests that must fail; `seen`: the report has at least one of
+    them; `failed`: they failed as they must."""
 
     tests: tuple[RanTest, ...]
     planted: bool = False
@@ -92,15 +93,16 @@ class CanaryResult:
 _MARK = re.compile(rb"\n<!-- interlock: added ([\w-]+)/([\w,]*)/([\w,]*)/(\d+) -->\n\Z")
 
 
-def marked(contents: tuple[bytes, ...], words: Words | None) -> tuple[bytes, ...]:
-    """A report with the line that says what was added to the run; None: nothing was."""
+def with_mark(contents: tuple[bytes, ...], words: Words | None) -> tuple[bytes, ...]:
+    """The report with a last line that says which tests were added; None: none were."""
     words = words or Words("-", (), ())
     fields = (words.name, ",".join(words.failing), ",".join(words.passing), str(words.files))
     return (*contents[:-1], contents[-1] + b"\n<!-- interlock: added %s -->\n" % "/".join(fields).encode())
 
 
-def shown(contents: Sequence[bytes], *, any_of_them: bool = False) -> CanaryResult:
-    """What a marked report says. `any_of_them`: one that failed is enough: the run stops there. Raises Unreadable."""
+def result_of(contents: Sequence[bytes], *, any_of_them: bool = False) -> CanaryResult:
+    """The result in a marked report. `any_of_them`: one failed test is enough, since the run stops there. Raises
+    Unreadable."""
     mark = _MARK.search(contents[-1])
     words = _words(mark) if mark else None
     if mark is None or words is None:
@@ -112,20 +114,20 @@ def shown(contents: Sequence[bytes], *, any_of_them: bool = False) -> CanaryResu
     return CanaryResult(theirs, planted=True, failed=failed, seen=bool(own))
 
 
-def added_to(report: bytes) -> tuple[str, ...]:
-    """The words that the added tests of a kept report, and their files, are named with; empty where there are none."""
+def added_words(report: bytes) -> tuple[str, ...]:
+    """The words in the names of added tests of a kept report and of their files; empty if none were added."""
     mark = _MARK.search(report)
     words = _words(mark) if mark else None
     return words.all if words is not None else ()
 
 
 def own_tests(contents: Sequence[bytes], *, is_marked: bool) -> tuple[RanTest, ...]:
-    """The project's own of a report: the line that says what was added counts where it is ours. Raises Unreadable."""
-    return shown(contents).tests if is_marked else parse(contents)
+    """The project's own tests of a report. `is_marked`: the last line is ours and counts. Raises Unreadable."""
+    return result_of(contents).tests if is_marked else parse(contents)
 
 
 def without_lines(text: bytes, words: Words) -> bytes:
-    """Output without the lines that speak of the added tests."""
+    """The output without the lines that name the added tests."""
     hidden = [word.encode() for word in (*words.all, words.left, words.right)]
     lines = text.splitlines(keepends=True)
     return b"".join(line for line in lines if not any(word in line.lower() for word in hidden))
@@ -175,29 +177,29 @@ _ASIDE = MappingProxyType(
         "junit": r"<modules>|\binclude\b",
     }
 )
-# How a runner ends whose tests failed.
+# Exit codes of runners whose tests failed, if not 1.
 _ENDS = MappingProxyType({"cargo": (100, 101)})
 
-# What else it may end so for, and says in its output alone.
+# Other errors with the same exit code, by the output.
 _OTHERWISE = MappingProxyType({"vitest": rb"Unhandled (Errors?|Rejection)|unhandled errors? during"})
 
 
-def rides(workspaces: Workspaces, gate: Gate, commit: str) -> bool:
-    """Whether the test is added to the one run of the gate."""
+def joins_run(workspaces: Workspaces, gate: Gate, commit: str) -> bool:
+    """Whether the tests are added to the gate's own run; else they get a run of their own."""
     if gate.report is not Report.JUNIT:
         return False
     if not gate.used and canaries.stands_aside(gate.command or CommandLine(), gate.canary):
         return False
-    if gate.canary == "junit" and _goes_on(gate.command):
+    if gate.canary == "junit" and _continues(gate.command):
         return True
     pattern = _ASIDE.get(gate.canary, "")
     if gate.used and gate.canary == "pytest":
-        pattern = _COVERED  # our line goes on after a failure, whatever the configuration says
+        pattern = _COVERED  # our command continues after a failure, whatever the configuration says
     return not pattern or not re.search(pattern, _configuration(workspaces, gate, commit))
 
 
-def is_end_of(recipe: str, code: int | None, tail: bytes) -> bool:
-    """Whether the exit code says that tests failed, and no more; `tail` is the end of what was printed."""
+def is_failure_exit(recipe: str, code: int | None, tail: bytes) -> bool:
+    """Whether the exit code says only that tests failed; `tail` is the end of the output."""
     if recipe in _OTHERWISE and re.search(_OTHERWISE[recipe], tail):
         return False
     if recipe == "mocha":
@@ -205,13 +207,13 @@ def is_end_of(recipe: str, code: int | None, tail: bytes) -> bool:
     return code in _ENDS.get(recipe, (1,))
 
 
-def _goes_on(command: CommandLine | None) -> bool:
+def _continues(command: CommandLine | None) -> bool:
     text = " ".join(command.words) if command else ""
     return any(word in text for word in ("-fae", "-fn", "--fail-at-end", "--continue"))
 
 
 def _configuration(workspaces: Workspaces, gate: Gate, commit: str) -> str:
-    """What the root and the gate's folder have, one file after the other."""
+    """The text of the configuration files in the root and the gate's folder."""
     folders = {f"/{gate.dir}/" if gate.dir else "/", "/"}
     found = workspaces.files(commit, tuple(folder + name for folder in sorted(folders) for name in _CONFIGURATIONS))
     return "\n".join(_text(workspaces, commit, path) for path in found)

@@ -1,4 +1,4 @@
-"""Go: one file in each package that has tests, since each package is a program of its own."""
+"""Go: a test file in each package with tests, since each package is a program of its own."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ func Test{four}(t *testing.T) {{
 
 
 def go(siblings: Siblings, words: Words) -> Mapping[str, str]:
-    """Files with a build constraint are built in some cases alone, and no model."""
+    """A file with a build constraint is not always built, and so it is no model."""
     files: dict[str, str] = {}
     for path in siblings.tests:
         folder = path.rpartition("/")[0]

@@ -1,4 +1,4 @@
-"""JUnit 4 and 5, as Maven and Gradle run them: a class beside another one, in its package."""
+"""JUnit 4 and 5, as Maven and Gradle run them: a class in the package of another test."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def jest(siblings: Siblings, words: Words) -> Mapping[str, str]:
         return {}
     explicit = "@jest/globals" in script.text
     imports = script.load("{ test, expect }", "@jest/globals") if explicit else ""
-    ends = "forceExit" in " ".join(siblings.command.words)  # else what a module keeps open would keep jest
+    ends = "forceExit" in " ".join(siblings.command.words)  # else jest would wait for what a module keeps open
     loaded = loaded_paths(siblings, script) if ends else ()
     return {script.named(words.name): _jest_text(script, words, imports, loaded)}
 
@@ -67,7 +67,7 @@ def vitest(siblings: Siblings, words: Words) -> Mapping[str, str]:
     script = likely(siblings, r"\b(test|it|describe|suite)\b")
     if script is None:
         return {}
-    script = Script(script.path, f"import 'vitest';\n{script.text}")  # vitest has no other kind
+    script = Script(script.path, f"import 'vitest';\n{script.text}")  # vitest has imports only
     imports = script.load("{ test, expect }", "vitest")
     return {script.named(words.name): _jest_text(script, words, imports, loaded_paths(siblings, script))}
 
@@ -112,7 +112,7 @@ def mocha(siblings: Siblings, words: Words) -> Mapping[str, str]:
     return {script.named(words.name): text}
 
 
-# What the project keeps open would keep this process too; two seconds after its tests it ends.
+# The process would wait for what the project keeps open, so it ends two seconds after its tests.
 _NODE = """\
 {imports}
 test('{one}', async () => {{
@@ -162,7 +162,7 @@ _RELATIVE = re.compile(r"""(?:\bfrom|\bimport|\brequire\(|\bimport\()\s*["'](\.{
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A test file to write one like. `modern`: it imports, and does not require."""
+    """A test file as a model. `modern`: it uses `import`, not `require`."""
 
     path: str
     text: str
@@ -174,7 +174,7 @@ class Script:
         return not self.path.endswith((".cjs", ".cts")) and re.search(r"^\s*import\b", self.text, re.M) is not None
 
     def named(self, word: str) -> str:
-        """A path beside it, named in its way."""
+        """A path in the same folder, with a name like its own."""
         folder, slash, name = self.path.rpartition("/")
         found = _NAME.fullmatch(name)
         before, after, ending = found.group("before", "after", "ending") if found else ("", ".test", ".js")
@@ -183,20 +183,20 @@ class Script:
         return f"{folder}{slash}{before or ''}{word}{after or ''}{ending}"
 
     def load(self, name: str, module: str) -> str:
-        """A line that binds the names of a module, such as `{ it }`."""
+        """A line that imports names of a module, such as `{ it }`."""
         if self.modern:
             return f"import {name} from '{module}';\n"
         return f"const {name} = require('{module}');\n"
 
 
 def likely(siblings: Siblings, pattern: str) -> Script | None:
-    """The first test file that has `pattern` in it."""
+    """The first test file that contains `pattern`."""
     found = (Script(path, text) for path in siblings.tests[:200] for text in (siblings.text(path),))
     return next((script for script in found if re.search(pattern, script.text)), None)
 
 
 def loaded_paths(siblings: Siblings, script: Script) -> tuple[str, ...]:
-    """What the tests load of the project, quoted, as the script at `script.path` would name it."""
+    """The modules of the project that the tests load: quoted, relative to the script."""
     start = os.path.dirname(script.path)  # noqa: PTH120 - of text
     paths = sorted(set(_loaded(siblings)))[:_LOADED_MAX]
     relative = (os.path.relpath(path, start or ".") for path in paths)

@@ -65,16 +65,16 @@ none if it does not know how to write them."""
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """`words` is None where nothing was added; `why` says so where there would have been tests to add to."""
+    """`words` is None if nothing was added; `why` is the reason, if there were tests beside which to add it."""
 
     words: Words | None = None
     note: str = ""
     why: str = ""
-    broken: str = ""  # the file that was broken, as the repository has it
+    broken: str = ""  # the path of the file that was broken
 
 
 def plant(workspaces: Workspaces, request: GateRequest, tree: Path, hidden: Path | None) -> Planted:
-    """Add a test that must fail, in the checkout `tree` or beside the held-out tests."""
+    """Add tests that must fail, in the checkout `tree` or beside the held-out tests."""
     gate = request.gate
     folder = hidden or tree / gate.dir
     if gate.breaks:
@@ -98,7 +98,7 @@ def plant(workspaces: Workspaces, request: GateRequest, tree: Path, hidden: Path
 
 
 def _broken(workspaces: Workspaces, request: GateRequest, folder: Path) -> Planted:
-    """Break the first test file that the gate names, of those that the base has as well."""
+    """Break the first test file that the gate names and the base has too."""
     below = f"{request.gate.dir}/" if request.gate.dir else ""
     there = frozenset(workspaces.files(request.base_commit, request.gate.breaks))
     found = [
@@ -110,18 +110,18 @@ def _broken(workspaces: Workspaces, request: GateRequest, folder: Path) -> Plant
         siblings = Siblings(folder, (path,), request.gate.command or CommandLine())
         for name, text in recipe(request.gate.canary)(siblings, words).items():
             if _written(folder, name, text):
-                note = f"interlock: {name} was broken: the command must say no\n"
+                note = f"interlock: {name} was broken: the command must fail\n"
                 return Planted(words, note, broken=below + name)
     return Planted(why=f"none of {', '.join(request.gate.breaks)} can be broken")
 
 
 def _tests(workspaces: Workspaces, request: GateRequest, folder: Path) -> tuple[str, ...]:
-    """Test files that the gate is likely to collect, relative to its folder; those of the likeliest folder first."""
+    """Test files that the gate probably collects, relative to its folder; those of the most probable folder first."""
     language = judge_files.LANGUAGES[_LANGUAGES[request.gate.canary]]
     below = f"{request.gate.dir}/" if request.gate.dir else ""
     folders = (*_FOLDERS, "src") if language is judge_files.RUST else _FOLDERS
-    told = python_files(folder) if request.gate.canary == "pytest" else ()
-    named = told or language.named
+    configured = python_files(folder) if request.gate.canary == "pytest" else ()
+    named = configured or language.named
     found = workspaces.files(request.commit, (*named, *(f"**/{name}/**" for name in folders)))
     paths = [path.removeprefix(below) for path in found if path.startswith(below) and _is_code(path, language)]
     paths = [path for path in paths if matches_any(named, path)] or _by_folder(paths, language)
@@ -133,7 +133,7 @@ def _tests(workspaces: Workspaces, request: GateRequest, folder: Path) -> tuple[
 
 
 def _by_folder(paths: Sequence[str], language: judge_files.Language) -> list[str]:
-    """Node and Rust have tests that no name tells: all that lies in a folder of tests, and of Rust any source."""
+    """Tests without a telling name: in Node every file in a folder of tests, in Rust any source."""
     if language is judge_files.RUST:
         return list(paths)
     if language is not judge_files.NODE:
@@ -156,13 +156,13 @@ def _looks_like_test(path: str, language: judge_files.Language) -> bool:
 
 
 def _ordered(paths: Sequence[str]) -> tuple[str, ...]:
-    """Those in the folder with the most of them first; where equal, the one nearest to the root."""
+    """Files of the folder with most files first; if equal, of the one nearest to the root."""
     count = Counter(os.path.dirname(path) for path in paths)  # noqa: PTH120 - of text
     return tuple(sorted(paths, key=lambda path: (-count[os.path.dirname(path)], path.count("/"), path)))  # noqa: PTH120
 
 
 def _roots(gate: Gate, folder: Path) -> tuple[str, ...]:
-    """Folders that the command or pytest's configuration names, each with a slash at its end."""
+    """Folders in the command or in pytest's configuration, each with a slash at its end."""
     words = () if gate.used else canaries.named(gate.command or CommandLine(), gate.canary)
     named = [re.split(r"[*{]", word)[0].rpartition("/")[0] if re.search(r"[*{]", word) else word for word in words]
     found = [_cleaned(word) for word in named if word.strip("./") and (folder / word).is_dir()]
@@ -176,7 +176,7 @@ def _cleaned(word: str) -> str:
 
 
 def python_files(folder: Path) -> tuple[str, ...]:
-    """Names of test files that pytest is told, in place of its own."""
+    """Globs of test files in pytest's configuration."""
     return tuple(word for word in _setting(folder, "python_files") if re.fullmatch(r"[\w*-]*\w[\w*-]*\.py", word))
 
 
@@ -200,7 +200,8 @@ def recipe(runner: str) -> Recipe:
 
 
 def _written(folder: Path, path: str, text: str) -> bool:
-    """Only in a real folder of the checkout, and never over what is there, unless it is to be changed."""
+    """Whether it was written: only to a real folder of the checkout, and to an existing file only if it is
+    NewContent."""
     target = folder / path
     parent = target.parent
     is_there = os.path.lexists(target)
@@ -210,10 +211,10 @@ def _written(folder: Path, path: str, text: str) -> bool:
         return False
     parent.mkdir(exist_ok=True)
     mode = parent.stat().st_mode
-    parent.chmod(mode | 0o300)  # held-out files lie read-only
+    parent.chmod(mode | 0o300)  # held-out files are read-only
     try:
         if is_there:
-            target.unlink()  # not through it: a held-out file is read-only
+            target.unlink()  # a held-out file is read-only
         target.write_text(text, encoding="utf-8")
     finally:
         parent.chmod(mode)

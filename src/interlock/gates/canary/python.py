@@ -50,10 +50,12 @@ def pytest(siblings: Siblings, words: Words) -> Mapping[str, str]:
 
 
 def _named(siblings: Siblings, word: str) -> str:
-    """A path beside the first test, by the names that pytest is told."""
+    """A path beside the first test, named by pytest's configuration if it has globs."""
     folder, slash, name = siblings.tests[0].rpartition("/")
-    told = next((glob for glob in python_files(siblings.folder) if glob.count("*") == 1 and matches(glob, name)), "")
-    return f"{folder}{slash}{told.replace('*', word)}" if told else named_like(siblings.tests[0], word)
+    configured = next(
+        (glob for glob in python_files(siblings.folder) if glob.count("*") == 1 and matches(glob, name)), ""
+    )
+    return f"{folder}{slash}{configured.replace('*', word)}" if configured else named_like(siblings.tests[0], word)
 
 
 _UNITTEST = """\
@@ -96,7 +98,7 @@ def unittest(siblings: Siblings, words: Words) -> Mapping[str, str]:
 
 
 def _bases_of_django(siblings: Siblings) -> list[str]:
-    """The cases of Django that the tests use."""
+    """The test case classes of Django that the tests use."""
     imported = " ".join(
         found for path in siblings.tests[:_READ_MAX] for found in _IMPORTED.findall(siblings.text(path))
     )
@@ -104,6 +106,6 @@ def _bases_of_django(siblings: Siblings) -> list[str]:
 
 
 def named_like(sibling: str, word: str) -> str:
-    """A path beside `sibling`, named in its way."""
+    """A path in the folder of `sibling`, with a name like its own."""
     folder, slash, name = sibling.rpartition("/")
     return folder + slash + (f"{word}_test.py" if name.endswith("_test.py") else f"test_{word}.py")

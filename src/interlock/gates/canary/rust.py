@@ -1,7 +1,7 @@
-"""Rust: a module at the end of each program of tests, since each is a process of its own; else an integration test.
+"""Rust: a module at the end of each test program, since each is a process of its own; else an integration test.
 
-Rule: only in what `cargo test --workspace` builds: targets that a manifest switches off, or builds with some features
-alone, get none. The tests need nothing of the standard library but its macros.
+Rule: only in what `cargo test --workspace` builds: a target that its manifest disables, or builds with some features
+only, gets none. The tests need nothing of the standard library but its macros.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _tests(words: Words, indent: str) -> str:
 
 
 def _programs(siblings: Siblings) -> Iterator[str]:
-    """The main files of the programs of tests, of the workspace and of all its members."""
+    """The main files of the test programs, of the workspace and of all its members."""
     root = _manifest(siblings, "")
     workspace = root.get("workspace", {})
     members = [] if "package" not in root else [""]
@@ -92,7 +92,7 @@ def _of_package(siblings: Siblings, below: str) -> Iterator[str]:
 
 
 def _is_on(target: Mapping[str, Any]) -> bool:
-    """Whether it is built always, as a program of the usual kind."""
+    """Whether it is always built, as a program of the usual kind."""
     return not target.get("required-features") and all(target.get(key) is not value for key, value in _OFF)
 
 

@@ -1,7 +1,7 @@
-"""Programs that test by themselves, or a runner that is not known: one test file is broken.
+"""Test programs without a known runner: one test file is broken.
 
-Rule: as late as can be, so that what ends the program early is seen: a test more where the file has tests of a known
-kind, else when all is done; where the file ends the program itself, after what it loads.
+Rule: it breaks as late as possible, so that code which ends the program early is noticed: by one more test if the file
+has tests of a known kind, else when the program ends; if the file itself ends the program, after its imports.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _of_javascript(script: Script, words: Words) -> str:
 
 
 def _of_python(text: str, words: Words) -> str:
-    """Before the part that runs when the file is started."""
+    """Before the part that runs if the file is the main program."""
     found = re.search(r"^if __name__\b|^unittest\.main\(", text, re.M)
     at = found.start() if found else len(text)
     kind = _RAISED
@@ -111,7 +111,7 @@ def _of_python(text: str, words: Words) -> str:
 
 
 def _of_shell(text: str, words: Words) -> str:
-    """Before an `exit` that is its last line."""
+    """Before an `exit` in the last line."""
     found = re.search(r"^(exit|exec)\b[^\n]*\s*\Z", text, re.M)
     at = found.start() if found else len(text)
     return f"{text[:at]}\necho '{words.failing[0]} is not {words.right}' >&2\nexit 97\n{text[at:]}"

@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 
 GATE_TIMEOUT_S = 600
-KeyPath: TypeAlias = "tuple[str | int, ...]"  # where a value stands, such as ("stages", "code", "gates", 0, "traces")
+KeyPath: TypeAlias = "tuple[str | int, ...]"  # where a value is, such as ("stages", "code", "gates", 0, "traces")
 T = TypeVar("T", bound=GateOptions)
 
 
 class View(Protocol):
-    """The pipeline that is being checked, and where to say what is wrong with it."""
+    """The pipeline that is being checked; `error`, `at_key` and `warn` report what is wrong with it."""
 
     @property
     def pipeline(self) -> Pipeline: ...
 
     @property
     def partial(self) -> frozenset[str]:
-        """Stages of which not everything before them is known, since the file is broken there."""
+        """Stages before which something is unknown, since the file is invalid there."""
         ...
 
     @property
@@ -57,22 +57,23 @@ class View(Protocol):
     def has(self, *path: str | int) -> bool: ...
 
     def unknown_agent(self, name: str) -> str:
-        """A hint where there is no such agent, else empty."""
+        """A hint if there is no such agent, else empty."""
         ...
 
     def documents(self, stage: Stage) -> set[str]:
-        """STAGE/NAME of all that the stage and those before it produce."""
+        """STAGE/NAME of all documents that the stage and those before it produce."""
         ...
 
     def nearest(self, word: str, known: set[str], otherwise: str) -> str:
-        """A hint: the known word that is nearest, or all of them, or `otherwise`."""
+        """A hint: the most similar known word, or all known words, or `otherwise`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class OutsideRun:
-    """What `interlock check` asks of a gate, without a run. `scoped`: the difference is the work of one stage;
-    `inside`: that of one attempt on its input. `unchanged`: nothing differs; `proposes_nothing`: as it was proposed."""
+    """How `interlock check` runs a gate without a run. `scoped`: the difference is the work of one stage; `inside`: it
+    is that of one attempt on its input. `unchanged`: nothing differs; `proposes_nothing`: nothing differs from the base
+    of a proposal."""
 
     scoped: bool
     inside: bool
@@ -82,23 +83,23 @@ class OutsideRun:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A module of `interlock.gates.kinds` has one, as `KIND`. The fields of `options` are the keys in the file."""
+    """The declaration of a kind, `KIND` in its module. The fields of `options` are its keys in the file."""
 
     name: str
-    summary: str  # what the schema says of its key
+    summary: str  # the description of its key in the schema
     judge: Callable[[GateContext, GateRequest, Cancel], Judgement] | None  # None: people answer it
     options: type[GateOptions] | None = None  # None: it has no fields of its own, or they are fields of `Gate`
-    complete: Callable[[GateOptions], GateOptions] | None = None  # fills in what hangs on other fields
-    takes: tuple[str, ...] = ()  # keys of every gate that have a meaning for it, such as timeout
+    complete: Callable[[GateOptions], GateOptions] | None = None  # sets defaults that depend on other fields
+    takes: tuple[str, ...] = ()  # common keys of gates that it accepts, such as timeout
     timeout_s: int = GATE_TIMEOUT_S
-    is_written: bool = True  # in the file; else it is built in
+    is_written: bool = True  # it is written in the file; else it is built in
     names_files: bool = True  # its findings can name files
     gives_reasons: bool = False  # its findings have reasons that `on_reject` can match
-    for_agents: bool = True  # an agent may ask it before it hands over
-    check: Callable[[View, Stage, Gate, KeyPath], None] | None = None  # what one field alone does not show
+    for_agents: bool = True  # an agent may run it before it hands over
+    check: Callable[[View, Stage, Gate, KeyPath], None] | None = None  # mistakes that no single field shows
     outside_run: Callable[[Gate, OutsideRun], str] | None = None  # why it cannot judge without a run; empty if it can
-    brief_line: Callable[[Pipeline, Stage, Gate], str] | None = None  # what its agent is told of it, before it works
-    plan_line: Callable[[Gate], str] | None = None  # what `interlock plan` says of it
+    brief_line: Callable[[Pipeline, Stage, Gate], str] | None = None  # its line in the brief of the agent
+    plan_line: Callable[[Gate], str] | None = None  # its line in `interlock plan`
 
 
 def option(
@@ -109,14 +110,14 @@ def option(
     form: str = "",
     unset: Any = MISSING,  # noqa: ANN401
 ) -> Any:  # noqa: ANN401
-    """A field of a kind's options. `key`: its name in the file where it differs; `form`: glob, path, name, variable,
-    duration or several (at least one); `unset`: what it is where the file does not say it, if not `default`."""
+    """A field of a kind's options. `key`: its name in the file if it differs; `form`: glob, path, name, variable,
+    duration or several (at least one); `unset`: its value if the file does not have it, if not `default`."""
     metadata = {"summary": summary, "key": key, "form": form, "unset": default if unset is MISSING else unset}
     return field(default=default, metadata=metadata)
 
 
 def options_of(gate: Gate, options: type[T]) -> T:
-    """The gate's own fields. Raises UsageError where it has others."""
+    """The gate's own fields. Raises UsageError if they are of another kind."""
     if not isinstance(gate.options, options):
         raise UsageError(f"the gate {gate.id} of kind {gate.kind} has no fields of {options.__name__}")
     return gate.options
@@ -127,7 +128,7 @@ def names() -> tuple[str, ...]:
 
 
 def find(name: str) -> Kind:
-    """Raises KeyError for a kind that there is not."""
+    """The kind with this name. Raises KeyError."""
     if name not in names():
         raise KeyError(name)
     kind: Kind = import_module(f"{__name__}.{name}").KIND
@@ -135,7 +136,7 @@ def find(name: str) -> Kind:
 
 
 def all_kinds() -> tuple[Kind, ...]:
-    """In the order of their names."""
+    """All kinds, by name."""
     return tuple(find(name) for name in names())
 
 

@@ -9,13 +9,13 @@ from interlock.gates.kinds import KeyPath, Kind, OutsideRun, View
 
 def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
     if not gate.question.strip():
-        view.error(at, "the question is empty", "write what a human is asked")
+        view.error(at, "the question is empty", "write the question to a person")
     if "{{" in gate.question:
-        hint = "templates are filled in in prompts and in the branch's name alone; write the question out"
+        hint = "templates work in prompts and in the branch's name only; write the question without them"
         view.error(at, "a template in a question", hint)
 
 
-def _outside_run(gate: Gate, asked: OutsideRun) -> str:
+def _outside_run(gate: Gate, conditions: OutsideRun) -> str:
     return "a person decides"
 
 

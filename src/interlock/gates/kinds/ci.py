@@ -1,8 +1,8 @@
-"""The ci gate: the candidate is pushed to a branch of its own, and an outside CI says what it thinks of it.
+"""The ci gate: the candidate is pushed to a branch of its own, and an outside CI judges it.
 
-Rule: a yes needs at least one check that said yes and none that did not. What was not decided (no checks, no end, no
-answer) is errored and never a pass. The branch is deleted once there is a verdict, or none is wanted; where none came
-it stays, and asking again goes on with it.
+Rule: the gate passes if at least one check succeeded and none failed. What was not decided (no checks, timeout, no
+answer) is errored and never passes. The branch is deleted after a verdict or if the gate is cancelled; without a
+verdict it stays, and the next try uses it again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ADDRESS = re.compile(r"(?:[/:]|^)([\w.-]+/[\w.-]+?)(?:\.git)?/?$")
 
 @dataclass(frozen=True, slots=True)
 class Ci(GateOptions):
-    """An outside CI that judges: `checks` must all have said yes; without names all that there are."""
+    """An outside CI that judges: all `checks` must succeed; without names, all that exist."""
 
     remote: str = option("The git remote that the candidate is pushed to.", default="origin")
     checks: tuple[str, ...] = option("Checks that must all say yes. Without names: all that there are.", default=())
@@ -53,7 +53,7 @@ def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
 
 
 def judge(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgement:
-    """What the CI says. Raises Cancelled, and InfrastructureError where the candidate cannot be pushed."""
+    """The judgement of the CI. Raises Cancelled, and InfrastructureError if the candidate cannot be pushed."""
     ci = options_of(request.gate, Ci)
     branch = branch_of(request)
     try:
@@ -65,23 +65,23 @@ def judge(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgeme
     except UsageError as error:
         raise InfrastructureError(str(error), permanent=True) from error
     try:
-        judgement = _waited(context, api, request, cancel)
+        judgement = _wait_for_checks(context, api, request, cancel)
     except Cancelled:
-        _withdrawn(context, request, ci, branch)
+        _delete_branch(context, request, ci, branch)
         raise
     if judgement.status is VerdictStatus.ERRORED:
         note = Finding("branch", f"branch {branch} stays at {ci.remote} until there is a verdict", Severity.NOTE)
         return replace(judgement, findings=(*judgement.findings, note))
-    return replace(judgement, findings=(*judgement.findings, *_withdrawn(context, request, ci, branch)))
+    return replace(judgement, findings=(*judgement.findings, *_delete_branch(context, request, ci, branch)))
 
 
 def branch_of(request: GateRequest) -> str:
-    """The same for the same candidate and gate, whoever asks and how often."""
+    """The branch: always the same for the same candidate and gate."""
     return f"interlock/{request.run}/{request.subject}/{request.gate.id}"
 
 
-def _withdrawn(context: GateContext, request: GateRequest, ci: Ci, branch: str) -> tuple[Finding, ...]:
-    """Delete the branch; what hinders that is told, and changes no verdict. Raises Fenced: it is another's now."""
+def _delete_branch(context: GateContext, request: GateRequest, ci: Ci, branch: str) -> tuple[Finding, ...]:
+    """Delete the branch. A failure is a finding and changes no verdict. Raises Fenced if the run has another owner."""
     try:
         with request.alone():
             context.workspaces.withdraw(request.commit, ci.remote, branch)
@@ -106,7 +106,7 @@ def _repository(ci: Ci, address: str) -> str:
 
 @dataclass(slots=True)
 class _Watch:
-    """How long it has been, and how often in a row there was no answer."""
+    """How long the gate waits, and how often in a row there was no answer."""
 
     began: float
     misses: int = 0
@@ -117,8 +117,9 @@ class _Watch:
         return time.monotonic() - self.began
 
 
-def _waited(context: GateContext, api: Api, request: GateRequest, cancel: Cancel) -> Judgement:
-    """Ask until all has ended; without names twice alike, since a workflow may start another when it ends."""
+def _wait_for_checks(context: GateContext, api: Api, request: GateRequest, cancel: Cancel) -> Judgement:
+    """Ask until all checks have ended; without names, until two answers are equal, since a workflow may start
+    another."""
     ci = options_of(request.gate, Ci)
     watch = _Watch(time.monotonic())
     before: tuple[Check, ...] | None = None
@@ -126,7 +127,7 @@ def _waited(context: GateContext, api: Api, request: GateRequest, cancel: Cancel
     while True:
         wait_s = api.outside.poll_s
         try:
-            before, checks = checks, _asked(api, request.commit)
+            before, checks = checks, _current_checks(api, request.commit)
             watch.misses, watch.why = 0, ""
         except Unanswered as error:
             if error.lasting:
@@ -139,12 +140,12 @@ def _waited(context: GateContext, api: Api, request: GateRequest, cancel: Cancel
             if watch.lasted >= api.outside.grace_s and (absent := _absent(ci.checks, checks)):
                 return _undecided("checks", f"{absent} after {api.outside.grace_s:g} s: let the CI run on this branch")
         if watch.lasted + wait_s > request.gate.timeout_s:
-            return _undecided("timeout", _late(request, checks, watch))
+            return _undecided("timeout", _timeout_message(request, checks, watch))
         if cancel.wait(wait_s):
             raise Cancelled(f"{request.stage.id}/{request.gate.id}: no longer wanted")
 
 
-def _asked(api: Api, commit: str) -> tuple[Check, ...]:
+def _current_checks(api: Api, commit: str) -> tuple[Check, ...]:
     now = time.time()
     return checks_of(api.check_runs(commit, now), api.statuses(commit, now))
 
@@ -157,14 +158,14 @@ def _absent(names: Sequence[str], checks: Sequence[Check]) -> str:
     if not names:
         return "" if checks else "there is no check"
     absent = missing(names, checks)
-    running = any(check.state is CheckState.PENDING for check in checks)  # others at work may lead to it
+    running = any(check.state is CheckState.PENDING for check in checks)  # another running check may start it
     return "" if running or not absent else f"there is no check {', '.join(absent)}"
 
 
-def _late(request: GateRequest, checks: tuple[Check, ...], watch: _Watch) -> str:
+def _timeout_message(request: GateRequest, checks: tuple[Check, ...], watch: _Watch) -> str:
     names = options_of(request.gate, Ci).checks
     open_ = (*pending(names, checks), *missing(names, checks))
-    why = watch.why or (f"waiting for {', '.join(open_)}" if open_ else "the checks went on changing")
+    why = watch.why or (f"waiting for {', '.join(open_)}" if open_ else "the checks kept changing")
     return (
         f"no verdict within {request.gate.timeout_s} s: {why}: ask again with `interlock resume`, or raise the timeout"
     )
@@ -176,8 +177,8 @@ def _undecided(rule: str, message: str, *, permanent: bool = True) -> Judgement:
 
 def _decided(context: GateContext, api: Api, ci: Ci, checks: tuple[Check, ...]) -> Judgement:
     judgement = verdict(ci.checks, checks)
-    told = (" - ".join(part for part in (f"{one.name}: {one.word}", one.text, one.url) if part) for one in checks)
-    content = "".join(f"{line}\n" for line in told).encode("utf-8", "replace")
+    listed = (" - ".join(part for part in (f"{one.name}: {one.word}", one.text, one.url) if part) for one in checks)
+    content = "".join(f"{line}\n" for line in listed).encode("utf-8", "replace")
     evidence = Evidence("log", context.blobs.put(content), len(content))
     lines = [
         finding for check in wanted(ci.checks, checks) if check.state is CheckState.NO for finding in _lines(api, check)
@@ -186,22 +187,22 @@ def _decided(context: GateContext, api: Api, ci: Ci, checks: tuple[Check, ...]) 
 
 
 def _lines(api: Api, check: Check) -> tuple[Finding, ...]:
-    """What a failed check wrote on lines, where it can be had: the verdict does not hang on it."""
+    """The annotations of a failed check on lines, if they can be read: the verdict does not depend on them."""
     try:
         return annotated(check, api.annotations(check.run, time.time())) if check.run else ()
     except Unanswered:
         return ()
 
 
-# --- what the checks and statuses of a commit come to (pure) ----------------------------------------
+# --- the verdict of a commit's checks and statuses (pure) ----------------------------------------
 
 
 class CheckState(StrEnum):
     PENDING = "pending"
     YES = "yes"
-    NOTHING = "nothing"  # skipped, or neutral: neither yes nor no
+    NOTHING = "nothing"  # skipped or neutral: neither success nor failure
     NO = "no"
-    BROKEN = "broken"  # it ended, and did not judge
+    BROKEN = "broken"  # it ended without a result
 
 
 _CONCLUSIONS = {
@@ -210,7 +211,7 @@ _CONCLUSIONS = {
     "skipped": CheckState.NOTHING,
     "failure": CheckState.NO,
     "timed_out": CheckState.NO,
-}  # cancelled, stale, startup_failure, action_required: nobody judged
+}  # cancelled, stale, startup_failure, action_required: no result
 _STATES = {"success": CheckState.YES, "failure": CheckState.NO, "pending": CheckState.PENDING}
 
 
@@ -220,36 +221,36 @@ class Check:
 
     name: str
     state: CheckState
-    word: str  # as the CI puts it
+    word: str  # the CI's own word
     text: str = ""
     url: str = ""
     run: int = 0
 
 
 def checks_of(runs: Iterable[dict[str, Any]], statuses: Iterable[dict[str, Any]]) -> tuple[Check, ...]:
-    """By name; where a name comes twice, both count."""
+    """Checks by name; if a name occurs twice, both count."""
     found = [*(_of_run(item) for item in runs), *(_of_status(item) for item in statuses)]
     return tuple(sorted(found, key=lambda check: (check.name, check.run)))
 
 
 def wanted(names: Sequence[str], checks: Sequence[Check]) -> tuple[Check, ...]:
-    """Those that count."""
+    """The checks that count."""
     return tuple(check for check in checks if not names or check.name in names)
 
 
 def missing(names: Sequence[str], checks: Sequence[Check]) -> tuple[str, ...]:
-    """Names of checks that count and have not appeared."""
+    """Names of checks that count and do not exist yet."""
     there = {check.name for check in checks}
     return tuple(name for name in names if name not in there)
 
 
 def pending(names: Sequence[str], checks: Sequence[Check]) -> tuple[str, ...]:
-    """Names of those that have not ended."""
+    """Names of the checks that have not ended."""
     return tuple(check.name for check in wanted(names, checks) if check.state is CheckState.PENDING)
 
 
 def verdict(names: Sequence[str], checks: Sequence[Check]) -> Judgement:
-    """Of checks that have all ended."""
+    """The verdict, if all checks have ended."""
     count = wanted(names, checks)
     no = [check for check in count if check.state is CheckState.NO]
     if no:
@@ -294,8 +295,8 @@ def _of_status(item: dict[str, Any]) -> Check:
 
 
 def _finding(check: Check, why: str = "") -> Finding:
-    said = f"{check.name}: {check.word}{f' ({why})' if why else ''}"
-    return Finding(check.name, " - ".join(part for part in (said, check.text, check.url) if part))
+    text = f"{check.name}: {check.word}{f' ({why})' if why else ''}"
+    return Finding(check.name, " - ".join(part for part in (text, check.text, check.url) if part))
 
 
 def _note(check: Check) -> Finding:
@@ -312,7 +313,7 @@ def _number(item: dict[str, Any], key: str) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
-def _outside_run(gate: Gate, asked: OutsideRun) -> str:
+def _outside_run(gate: Gate, conditions: OutsideRun) -> str:
     return "an outside CI is asked inside a run"
 
 

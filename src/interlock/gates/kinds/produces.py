@@ -1,6 +1,6 @@
-"""The produces gate: a stage's declared artifacts are there, are regular files, and have the shape they must have.
+"""The produces gate: a stage's declared artifacts exist, are regular files, and match their schema and sections.
 
-Rule: read from the candidate's tree, never from a checkout; a schema can refer to nothing outside of itself.
+Rule: artifacts are read from the candidate's tree, never from a checkout. A schema can refer to nothing outside itself.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def judge(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgement:
-    """Failed with what each artifact lacks; errored where a schema itself is wrong."""
+    """Failed with what each artifact lacks; errored if a schema itself is wrong."""
     from interlock.gates import documents
 
     findings: list[Finding] = []
@@ -39,15 +39,15 @@ def _artifact(context: GateContext, request: GateRequest, artifact: Artifact) ->
         yield Finding("size", f"{path}: larger than {artifact.max_bytes} bytes: make it shorter", file=path)
         return
     if content is None:
-        yield Finding("missing", f"{path}: {_instead(context, request, path)}: write the artifact there", file=path)
+        yield Finding("missing", f"{path}: {_what_exists(context, request, path)}: write the artifact there", file=path)
     elif not content.strip():
         yield Finding("empty", f"{path}: the artifact is empty: write what the stage is to produce", file=path)
     else:
         yield from _shape(artifact, path, content)
 
 
-def _instead(context: GateContext, request: GateRequest, path: str) -> str:
-    """What is there in place of a regular file."""
+def _what_exists(context: GateContext, request: GateRequest, path: str) -> str:
+    """What exists in place of a regular file."""
     for change in context.workspaces.changes(request.input_tree, request.tree):
         if change.path == path and change.new_mode.startswith("12"):
             return "is a symbolic link, not a regular file"
@@ -71,10 +71,10 @@ def _shape(artifact: Artifact, path: str, content: bytes) -> Iterator[Finding]:
                 yield Finding("section", message, file=path)
 
 
-def _outside_run(gate: Gate, asked: OutsideRun) -> str:
-    if asked.inside:
+def _outside_run(gate: Gate, conditions: OutsideRun) -> str:
+    if conditions.inside:
         return ""
-    return "nothing differs from the base" if asked.unchanged else "artifacts exist inside a run"
+    return "nothing differs from the base" if conditions.unchanged else "artifacts exist inside a run"
 
 
 def _brief_line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:

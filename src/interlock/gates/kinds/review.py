@@ -1,4 +1,4 @@
-"""The review gate: agents read the candidate and say approve, revise or escalate (`gates.reviews` asks them)."""
+"""The review gate: agents read the candidate and say approve, revise or escalate (see `gates.reviews`)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Review(GateOptions):
-    """Agents that judge a candidate. `approvals` of them must approve; `preserves` are STAGE/NAME of documents
-    whose every requirement the candidate must keep."""
+    """Agents that judge a candidate. `approvals` of them must approve; `preserves` are STAGE/NAME of documents, all of
+    whose requirements the candidate must keep."""
 
     by: tuple[str, ...] = option(form="several")
     rubric: Text | None = None
-    approvals: int = option(default=1, unset=0)  # where the file does not say it: of all
+    approvals: int = option(default=1, unset=0)  # if the file does not have it: all of them
     preserves: tuple[str, ...] = ()
 
     @property
@@ -45,7 +45,7 @@ def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
             view.error((*at, "by", index), f"there is no agent {name}", hint)
         elif name in review.by[:index]:
             view.error((*at, "by", index), f"{name} is named twice", "name each reviewer once")
-        elif stage.agent and _alike(view, stage.agent, name):
+        elif stage.agent and _same_model(view, stage.agent, name):
             hint = "let another model review: the same one is blind to its own mistakes"
             view.warn((*at, "by", index), f"{name} is the same model as the writer {stage.agent}", hint)
     if review.approvals > len(review.by):
@@ -59,29 +59,29 @@ def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
 
 
 def judge(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgement:
-    """What the reviewers come to. Raises Cancelled, and InfrastructureError for the machine."""
+    """The judgement of the reviewers. Raises Cancelled and InfrastructureError."""
     from interlock.gates.reviews.panel import asked_panel
 
     return asked_panel(context, request, options_of(request.gate, Review), cancel)
 
 
-def _alike(view: View, writer: str, reviewer: str) -> bool:
+def _same_model(view: View, writer: str, reviewer: str) -> bool:
     specs = {spec.name: (spec.use, spec.model, spec.command) for spec in view.pipeline.agents}
     return writer in specs and specs[writer] == specs.get(reviewer)
 
 
-def _outside_run(gate: Gate, asked: OutsideRun) -> str:
+def _outside_run(gate: Gate, conditions: OutsideRun) -> str:
     return "agents are asked inside a run"
 
 
 def _brief_line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:
     review = options_of(gate, Review)
-    said = f"read by {count(len(review.by), 'other agent')}"
+    line = f"read by {count(len(review.by), 'other agent')}"
     if review.approvals < len(review.by):
-        said += f", of whom {review.approvals} must approve"
+        line += f", of whom {review.approvals} must approve"
     if review.preserves:
-        said += f"; what {cut(', '.join(review.preserves), 120)} requires must be kept"
-    return f"{said}. They judge by: {cut(review.rubric.content, 600)}" if review.rubric else said
+        line += f"; what {cut(', '.join(review.preserves), 120)} requires must be kept"
+    return f"{line}. They judge by: {cut(review.rubric.content, 600)}" if review.rubric else line
 
 
 def _plan_line(gate: Gate) -> str:

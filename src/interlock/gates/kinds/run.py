@@ -1,4 +1,4 @@
-"""The run gate: a command says yes or no (`gates.commands` runs it). Its fields are those of every gate."""
+"""The run gate: a command passes or fails (`gates.commands` runs it). Its fields are common to all gates."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def judge(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgeme
 
 
 def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
-    """Whether what it is told to look at is there."""
-    at = at[:-1]  # all of it stands beside `run`
+    """Mistakes in the fields of a command."""
+    at = at[:-1]  # its keys are beside `run`
     _held_out(view, gate, at)
     if view.is_broken(*at) or gate.command is None:
         return
@@ -68,7 +68,7 @@ def _canary(view: View, gate: Gate, at: KeyPath) -> None:
 
 
 def _breaks(view: View, gate: Gate, at: KeyPath) -> None:
-    """Whether there is a file to break, in a gate that nothing else is known of."""
+    """Whether there is a file to break, in a gate without a report and a known runner."""
     if gate.report is not Report.NONE:
         hint = "take breaks out: tests that must fail are added by `canary`"
         view.error((*at, "breaks"), "files to break, and a report that tells test from test", hint)
@@ -124,8 +124,8 @@ def _held_out(view: View, gate: Gate, at: KeyPath) -> None:
         view.warn(path_at, "an agent can read here where the held-out files are", hint)
 
 
-def _outside_run(gate: Gate, asked: OutsideRun) -> str:
-    compares = gate.expect is Expect.NEW_TESTS_FAIL and not asked.inside
+def _outside_run(gate: Gate, conditions: OutsideRun) -> str:
+    compares = gate.expect is Expect.NEW_TESTS_FAIL and not conditions.inside
     return "compares an attempt with its input" if compares else ""
 
 

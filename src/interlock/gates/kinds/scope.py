@@ -1,4 +1,4 @@
-"""The scope gate: only what may change has changed. It is built in, and first (`gates.changed` judges)."""
+"""The scope gate: only what may change has changed. It is built in and runs first (`gates.scope` judges)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def judge(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgeme
     return judge_changes(context, request)
 
 
-def _outside_run(gate: Gate, asked: OutsideRun) -> str:
-    if asked.proposes_nothing:
+def _outside_run(gate: Gate, conditions: OutsideRun) -> str:
+    if conditions.proposes_nothing:
         return "nothing differs from the base"
-    return "" if asked.scoped else "judges the work of one stage: --stage asks it"
+    return "" if conditions.scoped else "judges the work of one stage: --stage asks it"
 
 
 def _brief_line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:

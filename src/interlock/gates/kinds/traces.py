@@ -1,8 +1,8 @@
-"""The traces gate: each id of a document from before is named in what came of it.
+"""The traces gate: each id of an earlier document is named in the work that follows from it.
 
-Rule: it says that an id is there, not that it is fulfilled: that is for tests and reviews. With `proven` an id counts
-only where a test names it, in its id or in its source, that fails without the change and passes with it. A document
-without ids can be traced by nobody, and is never a pass.
+Rule: it checks that an id is named, not that it is fulfilled, which is for tests and reviews. With `proven` an id
+counts only if it is named by a test (in its id or its source) that fails without the change and passes with it. A
+document without ids cannot be traced and never passes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ class Traces(GateOptions):
     """Each id that `pattern` finds in the document `of` (STAGE/NAME) is named in a file that `within` matches."""
 
     of: str
-    within: tuple[str, ...] = option(default=(), key="in", form="glob")  # empty: the stage's own documents, or all
+    within: tuple[str, ...] = option(
+        default=(), key="in", form="glob"
+    )  # empty: the stage's own documents, or all files
     pattern: str = ""  # a regular expression; empty: ids such as REQ-12
     proven: bool = option(
         "An id counts where a test names it that fails on the input and passes on the candidate.", default=False
@@ -61,20 +63,20 @@ def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
 
 
 def judge(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgement:
-    """Failed with each id that is named nowhere; errored where there is none, or where there is too much to read."""
+    """Failed with each id that is named nowhere; errored if there is no id, or too much to read."""
     from interlock.gates.documents import document, ids_in
 
     traces = options_of(request.gate, Traces)
     wanted = dict.fromkeys(ids_in(document(context, request, traces.of), traces.pattern))
     if not wanted:
         shown = f"that {traces.pattern} matches" if traces.pattern else "such as REQ-1"
-        return _undecided(f"{traces.of} holds no id {shown}: its stage is to give each requirement one")
+        return _undecided(f"{traces.of} holds no id {shown}: its stage must give each requirement one")
     if traces.proven:
         return _in_proofs(context, request, traces, wanted)
     globs = traces.within or _own(request)
     paths = context.workspaces.files(request.commit, globs)
     if len(paths) > _FILES_MAX:
-        return _undecided(f"{len(paths)} files to look through: name fewer than {_FILES_MAX} with `in`")
+        return _undecided(f"{len(paths)} files to read: select fewer than {_FILES_MAX} with `in`")
     for found in _named(context, request, paths, traces.pattern, cancel):
         for name in found & wanted.keys():
             del wanted[name]
@@ -84,7 +86,7 @@ def judge(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgeme
 
 
 def _in_proofs(context: GateContext, request: GateRequest, traces: Traces, wanted: dict[str, None]) -> Judgement:
-    """Judged by what the stage's own gates proved of this candidate."""
+    """The judgement by the proofs of the stage's own gates for this candidate."""
     from interlock.gates.documents import ids_in
     from interlock.gates.proof import PROVEN, sources
 
@@ -101,7 +103,7 @@ def _in_proofs(context: GateContext, request: GateRequest, traces: Traces, wante
 
 
 def _own(request: GateRequest) -> tuple[str, ...]:
-    """The stage's own documents, or every file where it writes none."""
+    """The stage's own documents, or every file if it writes none."""
     made = tuple(f"/{ARTIFACTS}/{request.stage.id}/{artifact.file}" for artifact in request.stage.produces)
     return made or _EVERYWHERE
 
@@ -131,8 +133,8 @@ def _undecided(why: str) -> Judgement:
     return Judgement(VerdictStatus.ERRORED, (Finding("traces", why),), permanent=True)
 
 
-def _outside_run(gate: Gate, asked: OutsideRun) -> str:
-    if not asked.inside:
+def _outside_run(gate: Gate, conditions: OutsideRun) -> str:
+    if not conditions.inside:
         return "artifacts exist inside a run"
     return "hangs on what another gate proved of an attempt" if options_of(gate, Traces).proven else ""
 

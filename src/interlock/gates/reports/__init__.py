@@ -21,28 +21,28 @@ _FILES_MAX = 5_000
 
 
 class Unreadable(Exception):
-    """There is no report that can be judged. The text says what is wrong with it."""
+    """There is no report that can be judged. The text says why."""
 
 
 def read_report(path: Path) -> tuple[bytes, ...]:
-    """The contents of the report's files, in the order of their names. Raises Unreadable."""
+    """The contents of the file, or of the XML files in the folder, at $REPORT, by name. Raises Unreadable."""
     if path.is_dir() and not path.is_symlink():
         return _read_folder(path)
     return (_read_file(path, REPORT_BYTES_MAX),)
 
 
 def _read_folder(folder: Path) -> tuple[bytes, ...]:
-    """Test runners that write one file for each suite are given $REPORT as a folder."""
+    """For test runners that write one file for each suite, $REPORT is a folder."""
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".xml"))
     if not names:
         raise Unreadable("the report is a folder without any .xml file")
     if len(names) > _FILES_MAX:
         raise Unreadable(f"the report is a folder of {len(names)} files, at most {_FILES_MAX} are read")
     contents: list[bytes] = []
-    left = REPORT_BYTES_MAX
+    remaining = REPORT_BYTES_MAX
     for name in names:
-        contents.append(_read_file(folder / name, left))
-        left -= len(contents[-1])
+        contents.append(_read_file(folder / name, remaining))
+        remaining -= len(contents[-1])
     return tuple(contents)
 
 
@@ -66,8 +66,8 @@ def _read_file(path: Path, bytes_max: int) -> bytes:
 
 
 def in_repository(named: str, tree: Path, folder: str) -> str:
-    """`named` (a path or file URI) relative to the checkout `tree`. A relative one is taken from `folder`, where the
-    program ran; what lies elsewhere stays as it is."""
+    """`named` (a path or file URI) relative to the checkout `tree`. A relative path starts at `folder`, where the
+    program ran; a path outside of the checkout stays as it is."""
     path = unquote(urlsplit(named).path) if named.startswith("file:") else named
     for root in (str(tree), str(tree.resolve())):
         if path.startswith(f"{root}/"):
@@ -85,7 +85,7 @@ FILE_MAX = 500
 
 
 def bounded(findings: Iterable[Finding], *, secret: bool = False) -> tuple[Finding, ...]:
-    """The findings with safe texts, errors first; at most FINDINGS_MAX, the last one then says how many more."""
+    """The findings with safe texts, errors first; at most FINDINGS_MAX, and then the last one says how many more."""
     ranked = sorted(findings, key=lambda finding: list(Severity).index(finding.severity))
     kept = [_safe(finding, secret) for finding in ranked[:FINDINGS_MAX]]
     if len(ranked) > FINDINGS_MAX:
@@ -95,7 +95,8 @@ def bounded(findings: Iterable[Finding], *, secret: bool = False) -> tuple[Findi
 
 
 def outside_of(findings: Iterable[Finding], tree: Path) -> Iterator[Finding]:
-    """With paths of the repository in place of those of a checkout that is gone, and has another name next time."""
+    """The findings with paths of the repository in place of those of the checkout, which is gone and had a random
+    name."""
     for finding in findings:
         message = finding.message.replace(f"file://{tree}/", "").replace(f"{tree}/", "")
         yield finding if message == finding.message else replace(finding, message=message)

@@ -38,9 +38,9 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RanTest:
-    """One test case as it ran. `retried` says that it passed only after it had failed. `stands_for` names the file,
-    class or package that an entry stands for which is no test: it failed where that could not be loaded, is skipped
-    where it was skipped as a whole, and passed where it has no tests."""
+    """One test case as it ran. `retried`: it passed only after it had failed. `stands_for`: the entry is no test but
+    stands for this file, class or package. Then it failed if that could not be loaded, is skipped if that was skipped
+    as a whole, and passed if that has no tests."""
 
     id: str
     status: Status
@@ -57,8 +57,8 @@ class RanTest:
 
 
 def parse(contents: Iterable[bytes], added: Iterable[str] = ()) -> tuple[RanTest, ...]:
-    """The tests of all files, in their order; ids may repeat. A test whose id holds a word of `added` explains no
-    failure that a suite counts beyond its own. Raises Unreadable."""
+    """The tests of all files, in order; ids may repeat. A suite may count more failures than it has tests that failed;
+    a test whose id contains a word of `added` does not explain that. Raises Unreadable."""
     tests: list[RanTest] = []
     for content in contents:
         tests.extend(_parse_one(content, tuple(added)))
@@ -68,7 +68,7 @@ def parse(contents: Iterable[bytes], added: Iterable[str] = ()) -> tuple[RanTest
 
 
 def merged(contents: tuple[bytes, ...]) -> bytes:
-    """The files as one that `split` takes apart again: a single one stays what it is."""
+    """The files as one, which `split` separates again; a single file stays as it is."""
     return contents[0] if len(contents) == 1 else _BETWEEN.join(contents)
 
 
@@ -91,7 +91,7 @@ class _Open:
 
 
 class _Reading:
-    """State of one parse: expat calls the three methods."""
+    """The state of one parse: expat calls the methods start, text and end."""
 
     def __init__(self) -> None:
         self.tests: list[RanTest] = []
@@ -99,7 +99,9 @@ class _Reading:
         self._suites: list[tuple[int, str]] = []
         self._open: _Open | None = None
         self._failed = 0  # tests so far
-        self._counted: list[tuple[int, int]] = []  # of each open suite: the failures that it counts, and those so far
+        self._counted: list[
+            tuple[int, int]
+        ] = []  # for each open suite: the failures that it counts, and the failures before it
         self._unexplained = False
         self.is_report = False
 
@@ -139,7 +141,7 @@ class _Reading:
         self._depth -= 1
 
     def finished(self, added: tuple[str, ...]) -> list[RanTest]:
-        """The tests, and a failing one of our own where suites count failures that no test shows."""
+        """The tests, and a failing one of our own if suites count failures that no test shows."""
         failed = (test.id.casefold() for test in self.tests if test.status is Status.FAILED)
         if self._unexplained and all(any(word in name for word in added) for name in failed):
             message = "a suite counts failures or errors that no test case shows"
@@ -213,7 +215,7 @@ def _cleaned(content: bytes) -> bytes:
 
 
 def _closed(opened: _Open) -> RanTest:
-    """The test with the text of its failure, what it stands for, and the place that the text names last."""
+    """The test with the text of its failure, what it stands for, and the last place in that text."""
     if opened.test.status is Status.PASSED:
         return opened.test
     text = "".join(opened.text).strip()
@@ -235,13 +237,13 @@ def _count(attributes: dict[str, str], name: str) -> int:
 
 
 def counted(tests: Iterable[RanTest], status: Status) -> Counter[str]:
-    """How often each id ended so."""
+    """How often each id has this status."""
     return Counter(test.id for test in tests if test.status is status)
 
 
-# node:test names a file that failed, or that has no tests, by its path; newer versions by one from the current folder.
+# node:test reports a file that failed or has no tests by its path; newer versions by the relative one.
 _NODE_FILE = re.compile(r"(?:(?:/|[A-Za-z]:[\\/])[^\n]*|[\w@.+/\\-]+)\.[cm]?[jt]sx?")
-_CHECKOUT = re.compile(r"^/.*?/gate-[^/]+/tree/")  # each run has one of its own, and ids are compared between runs
+_CHECKOUT = re.compile(r"^/.*?/gate-[^/]+/tree/")  # each run has its own, and ids are compared between runs
 _UNITTEST_FIXTURE = re.compile(r"(?:setUp|tearDown)(?:Class|Module) \((?P<of>[\w.]+)\)")
 _UNITTEST_LOADER = ("ImportError: Failed to import test module: ", "Failed to call load_tests:")
 _MOCHA_HOOK = re.compile(r"(?:.* )?\"(?:before|after)(?: all| each)?\" hook\b.*")
@@ -250,10 +252,10 @@ _JUNIT_CLASS = frozenset({"", "initializationError", "executionError", "classMet
 
 
 def stands_for(group: str, name: str, suites: list[str], file: str) -> str:
-    """What an entry stands for by its names alone, whatever became of it; empty: a test."""
+    """What an entry stands for, by its names alone; empty: it is a test."""
     if group == "test" and not suites and _NODE_FILE.fullmatch(name):
         return _CHECKOUT.sub("", name)
-    if not group and "Mocha Tests" in suites and _NODE_FILE.fullmatch(name):  # as our own module for mocha says it
+    if not group and "Mocha Tests" in suites and _NODE_FILE.fullmatch(name):  # as our own mocha reporter writes it
         return name
     named_twice = group == name and file in ("", name) and name in suites  # vitest
     if (named_twice or (file == name and not group)) and _NODE_FILE.fullmatch(name):
@@ -262,7 +264,7 @@ def stands_for(group: str, name: str, suites: list[str], file: str) -> str:
 
 
 def failed_for(group: str, name: str, suite: str, file: str, message: str) -> str:
-    """What a failed or skipped entry with this message and text stands for; empty: a test."""
+    """What a failed or skipped entry with this message stands for; empty: it is a test."""
     if message.startswith(("collection failure", "collection skipped")):
         return file or ".".join(part for part in (group, name) if part)
     if group == "unittest.loader._FailedTest":
@@ -281,7 +283,7 @@ def failed_for(group: str, name: str, suite: str, file: str, message: str) -> st
 
 
 def belongs(to: str, test_id: str, file: str) -> bool:
-    """Whether a test is one of those that an entry stands for."""
+    """Whether a test belongs to the file, class or package `to` that an entry stands for."""
     if file and _ends_alike(file, to):
         return True
     stem = to.removesuffix(".py").strip("/").replace("/", ".") if to.endswith(".py") else to
@@ -294,11 +296,11 @@ def _ends_alike(one: str, other: str) -> bool:
 
 
 def file_of(test_id: str, file: str) -> str:
-    """The file that a report tells a test to be of, without the checkout that it was in; empty where it tells none."""
+    """The file of a test as the report tells it, without the path of the checkout; empty if it tells none."""
     named = _CHECKOUT.sub("", file) or test_id.partition("::")[0]
     return named if not named.startswith(("/", "file:")) and (file or _NODE_FILE.fullmatch(named)) else ""
 
 
 def names_files(tests: Iterable[tuple[str, str]]) -> bool:
-    """Whether a report tells which file a test is of: by a `file`, or by an id that begins with one."""
+    """Whether a report tells the files of tests: by `file`, or by ids that begin with one."""
     return any(file or _NODE_FILE.fullmatch(test_id.partition("::")[0]) for test_id, file in tests)

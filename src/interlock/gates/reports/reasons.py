@@ -1,7 +1,7 @@
-"""Why a test failed, as far as its report tells: what shows that something is missing, and what shows nothing. Pure.
+"""Why a test failed, as far as its report tells, and whether that shows that something is missing. Pure.
 
-Rule: an assertion, a missing name and an exception of the code under test show something. A fixture that fails, a
-timeout, and a file that could not be loaded for anything but a missing name (a syntax error) show nothing.
+Rule: an assertion, a missing name and an exception of the code under test show it. A fixture that fails, a timeout, and
+a file that could not be loaded for another reason than a missing name (such as a syntax error) show nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from interlock.gates.reports.junit import RanTest
 
 
 class Reason(StrEnum):
-    """In words that follow `failed`."""
+    """Texts that follow the word `failed`."""
 
     ASSERTION = "for an assertion"
     MISSING = "for a missing name"
@@ -61,13 +61,13 @@ _ASSERTION = re.compile(
 )
 
 
-# How many tests ran and failed, those among them that must fail, which nobody is to know.
+# Counts of tests. They include the tests that must fail, which no agent may know of.
 _COUNTS = re.compile(r"\s*(?:\u2139|#) (?:tests|suites|pass|fail|cancelled|skipped|todo|duration_ms)\b")
 _MARK = re.compile(r"\s*\^+\s*")
 
 
 def reason_of(test: RanTest) -> Reason:
-    """Of a failed entry of a report."""
+    """The reason of a failed entry of a report."""
     if _TIMEOUT.search(test.message):
         return Reason.TIMEOUT
     if test.stands_for:
@@ -81,19 +81,20 @@ def reason_of(test: RanTest) -> Reason:
 
 
 def explained(failed: RanTest, log: str) -> RanTest:
-    """With what the log says near the file's name, where the report gives no reason: node:test tells it there alone."""
+    """The entry with the log's text near the file's name if the report has no reason: node:test writes it to the log
+    only."""
     if not failed.stands_for or reason_of(failed) is not Reason.UNLOADED:
         return failed
     lines = [line for line in log.splitlines() if not _COUNTS.match(line)]
     near = [index for index, line in enumerate(lines) if failed.stands_for in line][:20]
-    said = dict.fromkeys(line for index in near for line in _paragraph(lines, index) if line.strip())
-    if load_reason("\n".join(said)) is Reason.UNLOADED:
-        said = dict.fromkeys(line for index in near for line in lines[max(0, index - 5) : index + 12])
-    return replace(failed, message="\n".join((failed.message, *said)))
+    shown = dict.fromkeys(line for index in near for line in _paragraph(lines, index) if line.strip())
+    if load_reason("\n".join(shown)) is Reason.UNLOADED:
+        shown = dict.fromkeys(line for index in near for line in lines[max(0, index - 5) : index + 12])
+    return replace(failed, message="\n".join((failed.message, *shown)))
 
 
 def _paragraph(lines: list[str], index: int) -> Iterator[str]:
-    """The lines from this one on that belong to it: to a blank line, but for that which Node puts below a mark `^`."""
+    """The lines from this one to a blank line, except the blank line that Node writes below a mark `^`."""
     for number in range(index, min(index + 12, len(lines))):
         if not lines[number].strip() and not _MARK.fullmatch(lines[number - 1]):
             return
@@ -101,7 +102,7 @@ def _paragraph(lines: list[str], index: int) -> Iterator[str]:
 
 
 def load_reason(text: str) -> Reason:
-    """Why a file could not be loaded, or a program not be compiled, by what was printed of it."""
+    """Why a file could not be loaded or a program not be compiled, by its output."""
     if _MISSING_EXPORT.search(text):
         return Reason.MISSING
     if _SYNTAX.search(text):
@@ -110,6 +111,6 @@ def load_reason(text: str) -> Reason:
 
 
 def _raised(message: str) -> str:
-    """The lines that name what was raised, where a report marks them as pytest does; else the beginning."""
+    """The lines that name the exception if they are marked as pytest does; else the beginning."""
     marked = [line for line in message.splitlines() if line.startswith("E  ")]
     return "\n".join([message.partition("\n")[0], *marked[-20:]]) if marked else message[:2_000]

@@ -1,7 +1,7 @@
 """SARIF 2.1.0 (OASIS): results of linters and analysers as findings.
 
-Rule: a result of level `error` fails the gate, others are shown; what was suppressed is a note. A run that
-says of itself that it was not successful is unreadable, because an analysis that broke off finds nothing.
+Rule: a result of level `error` fails the gate, others are only shown; a suppressed result is a note. A run that reports
+that it was not successful is unreadable, because an incomplete analysis finds nothing.
 """
 
 from __future__ import annotations

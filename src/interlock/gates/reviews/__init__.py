@@ -1,5 +1,5 @@
-"""Reviews by agents: what they are asked, what counts as an answer, and what several answers come to.
+"""Reviews by agents: their questions, their answers, and the verdict of several answers.
 
-Rule: an answer is the reviewer's own final word and matches the schema, or it is none; nothing that stands in the
-work under review can be taken for it.
+Rule: an answer is the last thing that the reviewer itself wrote, and matches the schema, or it is none. Nothing in the
+work under review can pass as an answer.
 """

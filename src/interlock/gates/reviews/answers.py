@@ -1,7 +1,8 @@
-"""What a reviewer must answer, and reading it.
+"""The answers of reviewers: their schema, reading one, and the verdict of several.
 
-Rule: strict. Prose, two answers, a wrong type, an unknown id, a no without a finding: all are no answer, and the
-text of `NoAnswer` tells the reviewer what was wrong.
+Rule: reading is strict. Prose, two answers, a wrong type, an unknown id, a rejection without a finding: none of these
+is an answer, and the text of `NoAnswer` tells the reviewer what was wrong. Enough approvals pass; an escalation fails
+the gate whatever the others say; a missing answer decides nothing, unless it cannot change the verdict.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from interlock.gates import documents
 from interlock.gates.kinds.review import Review
 from interlock.ports import Judgement
 
-ASKED_MAX = 3  # times, until an answer matches the schema
+ASKED_MAX = 3  # tries of a reviewer until an answer matches the schema
 ANSWER_MAX = 200_000  # characters
 REASONS = ("code", "design", "plan", "requirement")
 
@@ -31,7 +32,7 @@ class ReviewDecision(StrEnum):
 
 
 class NoAnswer(Exception):
-    """It cannot be taken as an answer. The text says why, to the one who gave it."""
+    """It is no valid answer. The text tells the reviewer why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,9 @@ class ReviewAnswer:
 
 @dataclass(frozen=True, slots=True)
 class AnswerRequirements:
-    """What an answer must speak of: `earlier` findings by number from 1, and requirements by their ids.
+    """What an answer must cover: `earlier` findings by number from 1, and requirements by their ids.
 
-    `mark` is what tells an answer to this question from one that stands in the work under review.
+    `mark` distinguishes an answer to this question from one that is quoted in the work under review.
     """
 
     reviewer: str
@@ -54,7 +55,7 @@ class AnswerRequirements:
 
 
 def schema(mark: str = "") -> str:
-    """JSON Schema of an answer. Closed, with every key required, as providers of structured output want it."""
+    """JSON Schema of an answer. No other keys, and each key required, as providers of structured output want it."""
     finding = _object(
         file={"type": "string", "description": "path in the repository, or empty"},
         line={"type": "integer", "minimum": 0, "description": "from 1; 0 where it is about no line"},
@@ -74,7 +75,7 @@ def schema(mark: str = "") -> str:
     marked = {MARK: {"enum": [mark], "description": "copy it: it shows that this is your answer"}} if mark else {}
     answer = _object(
         **marked,
-        verdict={"enum": [str(said) for said in ReviewDecision]},
+        verdict={"enum": [str(decision) for decision in ReviewDecision]},
         findings={"type": "array", "maxItems": 100, "items": finding},
         earlier={"type": "array", "maxItems": 100, "items": earlier},
         requirements={"type": "array", "maxItems": 500, "items": requirement},
@@ -82,23 +83,23 @@ def schema(mark: str = "") -> str:
     return json.dumps(answer)
 
 
-def read(text: str, asked: AnswerRequirements) -> ReviewAnswer:
-    """The answer in what a reviewer said last. Raises NoAnswer."""
-    answer = _document(text, asked.mark)
-    said = ReviewDecision(answer["verdict"])
+def read(text: str, required: AnswerRequirements) -> ReviewAnswer:
+    """The answer in the last message of a reviewer. Raises NoAnswer."""
+    answer = _document(text, required.mark)
+    decision = ReviewDecision(answer["verdict"])
     findings = [
-        *(_finding(asked, item) for item in answer["findings"]),
-        *_earlier(asked, answer["earlier"]),
-        *_requirements(asked, answer["requirements"]),
+        *(_finding(required, item) for item in answer["findings"]),
+        *_earlier(required, answer["earlier"]),
+        *_requirements(required, answer["requirements"]),
     ]
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
-    if said is ReviewDecision.REVISE and not errors:
+    if decision is ReviewDecision.REVISE and not errors:
         raise NoAnswer("`revise` needs at least one finding of severity error that says what to change")
-    if said is ReviewDecision.ESCALATE and not findings:
+    if decision is ReviewDecision.ESCALATE and not findings:
         raise NoAnswer("`escalate` needs a finding that says what a person is to decide")
-    if said is ReviewDecision.APPROVE and errors:
+    if decision is ReviewDecision.APPROVE and errors:
         raise NoAnswer("`approve` and something of severity error, open, or lost: approve, or ask for a revision")
-    return ReviewAnswer(said, tuple(findings))
+    return ReviewAnswer(decision, tuple(findings))
 
 
 def _document(text: str, mark: str) -> dict[str, Any]:
@@ -106,46 +107,50 @@ def _document(text: str, mark: str) -> dict[str, Any]:
     if len(text) > ANSWER_MAX:
         raise NoAnswer(f"{len(text)} characters, {ANSWER_MAX} at most")
     try:
-        said = final_object(text, mark)
+        content = final_object(text, mark)
     except NoFinal as error:
         raise NoAnswer(str(error)) from error
-    shape = Text(schema(mark if f'"{MARK}"' in said else ""))  # a text that is the answer alone may go without
-    wrong = [f"line {line}: {message}" for line, message in documents.mistakes(shape, said.encode("utf-8", "replace"))]
+    shape = Text(
+        schema(mark if f'"{MARK}"' in content else "")
+    )  # a text that contains nothing but the answer may omit it
+    wrong = [
+        f"line {line}: {message}" for line, message in documents.mistakes(shape, content.encode("utf-8", "replace"))
+    ]
     if wrong:
         raise NoAnswer("; ".join(wrong[:5]))
-    return cast(dict[str, Any], json.loads(said))
+    return cast(dict[str, Any], json.loads(content))
 
 
-def _finding(asked: AnswerRequirements, item: dict[str, Any]) -> Finding:
+def _finding(required: AnswerRequirements, item: dict[str, Any]) -> Finding:
     severity = Severity(item["severity"])
-    return Finding(asked.reviewer, item["message"], severity, item["file"], item["line"], reason=item["reason"])
+    return Finding(required.reviewer, item["message"], severity, item["file"], item["line"], reason=item["reason"])
 
 
-def _earlier(asked: AnswerRequirements, said: Sequence[dict[str, Any]]) -> Iterable[Finding]:
-    """What is still open is said again in its first words, so that saying it for ever is seen."""
-    status = _by_id("earlier", [str(number) for number in range(1, len(asked.earlier) + 1)], said)
-    for number, finding in enumerate(asked.earlier, 1):
-        said_of_it = status[str(number)]["status"]
-        if said_of_it == "open":
+def _earlier(required: AnswerRequirements, items: Sequence[dict[str, Any]]) -> Iterable[Finding]:
+    """An open finding is repeated with its first text, so that repetition without progress is noticed."""
+    status = _by_id("earlier", [str(number) for number in range(1, len(required.earlier) + 1)], items)
+    for number, finding in enumerate(required.earlier, 1):
+        state = status[str(number)]["status"]
+        if state == "open":
             yield finding
-        elif said_of_it == "reversed":
-            yield Finding(asked.reviewer, f"takes back what it asked for: {finding.message}", reason="escalate")
+        elif state == "reversed":
+            yield Finding(required.reviewer, f"takes back what it asked for: {finding.message}", reason="escalate")
 
 
-def _requirements(asked: AnswerRequirements, said: Sequence[dict[str, Any]]) -> Iterable[Finding]:
-    status = _by_id("requirements", asked.requirements, said)
-    for name in asked.requirements:
+def _requirements(required: AnswerRequirements, items: Sequence[dict[str, Any]]) -> Iterable[Finding]:
+    status = _by_id("requirements", required.requirements, items)
+    for name in required.requirements:
         item = status[name]
         message = f"{name} is {item['status']}: {item['evidence'] or 'no evidence given'}"
         if item["status"] == "lost":
-            yield Finding(asked.reviewer, message, reason="requirement")
+            yield Finding(required.reviewer, message, reason="requirement")
         elif item["status"] == "changed":
-            yield Finding(asked.reviewer, message, Severity.WARNING, reason="requirement")
+            yield Finding(required.reviewer, message, Severity.WARNING, reason="requirement")
 
 
-def _by_id(key: str, wanted: Sequence[str], said: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    status = {str(item["id"]): item for item in said}
-    if set(status) != set(wanted) or len(status) != len(said):
+def _by_id(key: str, wanted: Sequence[str], items: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    status = {str(item["id"]): item for item in items}
+    if set(status) != set(wanted) or len(status) != len(items):
         raise NoAnswer(f"`{key}` must have exactly these ids, each once: {', '.join(wanted) or 'none'}")
     return status
 
@@ -171,16 +176,16 @@ class NoFinal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Last:
-    """The last thing in a text, without the fence around it, and what stands before it."""
+    """The last block of a text, without the fence around it, and the text before it."""
 
     before: str
     body: str
 
 
 def final_object(text: str, mark: str) -> str:
-    """The text of the JSON object that is the answer; whether it is one at all is not looked at. Raises NoFinal.
+    """The text of the JSON object that is the answer; it is not validated here. Raises NoFinal.
 
-    `mark` is the mark of the question, empty where there is none: then only a whole text counts.
+    `mark` is the mark of the question. If it is empty, only a text that is the object and nothing else counts.
     """
     last = _last(text.replace("\r\n", "\n").removeprefix("\ufeff").strip())
     if not last.body.startswith("{"):
@@ -197,7 +202,7 @@ def final_object(text: str, mark: str) -> str:
 
 
 def _last(text: str) -> _Last:
-    """The block that ends the text, or what stands bare behind the last block, from its first line with a brace."""
+    """The fenced block that ends the text, or the text after the last block, from its first line with a brace."""
     lines = text.split("\n")
     blocks = _blocks(lines)
     if blocks and blocks[-1][1] == len(lines) - 1:
@@ -212,7 +217,7 @@ def _last(text: str) -> _Last:
 
 
 def _blocks(lines: list[str]) -> list[tuple[int, int]]:
-    """First and last line of each fenced block, as CommonMark has them; one without an end goes beyond the text."""
+    """The first and last line of each fenced block of CommonMark; a block without an end ends after the text."""
     found: list[tuple[int, int]] = []
     at = 0
     while at < len(lines):
@@ -231,7 +236,8 @@ def _blocks(lines: list[str]) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """Of one reviewer. `answer` is None where it gave none, for the reason `why`; `asked` is how often in vain."""
+    """The opinion of one reviewer. `answer` is None if it gave none, for the reason `why`; `asked` counts the failed
+    tries."""
 
     reviewer: str
     answer: ReviewAnswer | None
@@ -241,11 +247,11 @@ class Opinion:
     retry_at: float = 0.0
     permanent: bool = False
     asked: int = 0
-    quota: bool = False  # a limit of its provider, which is waited for and is no try
-    ended: bool = False  # before it answered, since it could change nothing any more
+    quota: bool = False  # a limit of its provider: the run waits for it, and it is no try
+    ended: bool = False  # before it answered, since it could not change the verdict any more
 
 
-def together(review: Review, opinions: Sequence[Opinion]) -> Judgement:
+def judgement_of(review: Review, opinions: Sequence[Opinion]) -> Judgement:
     status = _status(review, opinions)
     silent = [opinion for opinion in opinions if opinion.answer is None]
     findings = [_silence(opinion) for opinion in silent]
@@ -264,8 +270,8 @@ def together(review: Review, opinions: Sequence[Opinion]) -> Judgement:
 
 
 def is_settled(review: Review, opinions: Sequence[Opinion]) -> bool:
-    """Whether nothing that the reviewers who are still to answer could say lets the candidate through. An approval
-    settles nothing: who is still to answer may ask for a person."""
+    """Whether the candidate fails whatever the remaining reviewers answer. Approvals never settle it: a remaining
+    reviewer may escalate."""
     answers = [opinion.answer for opinion in opinions if opinion.answer is not None]
     if any(answer.decision is ReviewDecision.ESCALATE for answer in answers):
         return True
@@ -274,7 +280,7 @@ def is_settled(review: Review, opinions: Sequence[Opinion]) -> bool:
 
 
 def total(usages: Iterable[Usage]) -> Usage:
-    """Of all of them: tokens as far as they are known, and a cost where all of it is."""
+    """The sum: tokens as far as they are known, and the cost if all costs are known."""
     every = list(usages)
     return Usage(
         _known([usage.tokens_in for usage in every]),
@@ -296,7 +302,7 @@ def _status(review: Review, opinions: Sequence[Opinion]) -> VerdictStatus:
 
 
 def _counted(opinion: Opinion, status: VerdictStatus) -> Iterable[Finding]:
-    """Its findings. What is asked for beside enough approvals is a note; what only a person can answer says so."""
+    """The findings of an opinion. If the gate passed, an error is only a warning; an escalation asks a person."""
     answer = opinion.answer
     if answer is None:
         return
@@ -311,7 +317,7 @@ def _counted(opinion: Opinion, status: VerdictStatus) -> Iterable[Finding]:
 
 def _silence(opinion: Opinion) -> Finding:
     if opinion.ended:
-        message = "was ended before it answered: with what the others said, it could change the verdict no more"
+        message = "was ended before it answered: after the other answers it could not change the verdict"
         return Finding(opinion.reviewer, message)
     return Finding(opinion.reviewer, f"gave no verdict: {opinion.why}")
 

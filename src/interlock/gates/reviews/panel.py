@@ -39,12 +39,12 @@ from interlock.gates.reviews.answers import (
     ReviewAnswer,
     ReviewDecision,
     is_settled,
+    judgement_of,
     read,
     schema,
-    together,
     total,
 )
-from interlock.gates.reviews.questions import again, earlier_of, mark_of, question, requirements
+from interlock.gates.reviews.questions import ask_again, earlier_of, mark_of, question, requirements
 from interlock.ports import (
     Brief,
     Cancel,
@@ -62,20 +62,20 @@ from interlock.process import checkout_environment
 
 _POLL_S = 0.1
 _NOTHING = Usage(0, 0, 0, 0.0)
-_FAILED = frozenset({Ended.CRASHED, Ended.TIMED_OUT, Ended.REFUSED})  # it was asked, and this is what came of it
+_FAILED = frozenset({Ended.CRASHED, Ended.TIMED_OUT, Ended.REFUSED})  # it was asked and failed
 
 
 def asked_panel(context: GateContext, request: GateRequest, review: Review, cancel: Cancel) -> Judgement:
-    """What the reviewers come to. Raises Cancelled, and InfrastructureError for the machine."""
+    """The judgement of the reviewers. Raises Cancelled and InfrastructureError."""
     wanted = requirements(context, request, review)
     kept = KeptOpinions(context.journal, request)
     settled = _Either(cancel)
     opinions: dict[str, Opinion] = {}
     with ThreadPoolExecutor(len(review.by)) as pool:
-        asked = [
+        required = [
             AnswerRequirements(name, earlier_of(request, name), wanted, mark_of(request, name)) for name in review.by
         ]
-        given = [pool.submit(_opinion, context, request, kept, one, settled) for one in asked]
+        given = [pool.submit(_opinion, context, request, kept, one, settled) for one in required]
         for one in as_completed(given):
             opinions[one.result().reviewer] = one.result()
             if is_settled(review, list(opinions.values())):
@@ -83,14 +83,14 @@ def asked_panel(context: GateContext, request: GateRequest, review: Review, canc
     if cancel.is_set():
         raise Cancelled(f"{request.stage.id}/{request.gate.id}: no longer wanted")
     inorder = [opinions[name] for name in review.by]
-    judgement = together(review, inorder)
+    judgement = judgement_of(review, inorder)
     if judgement.status is VerdictStatus.ERRORED:
         kept.keep_try(inorder)
     return judgement
 
 
 class _Either:
-    """Set where the gate is no longer wanted, and where its reviewers are not."""
+    """Set if the gate is cancelled, or if the remaining reviewers are no longer needed."""
 
     def __init__(self, outer: Cancel) -> None:
         self._outer = outer
@@ -104,8 +104,8 @@ class _Either:
 
     def wait(self, timeout: float | None = None) -> bool:
         until = time.monotonic() + timeout if timeout is not None else math.inf
-        while not self.is_set() and (left := until - time.monotonic()) > 0:
-            self._own.wait(min(left, _POLL_S))
+        while not self.is_set() and (remaining := until - time.monotonic()) > 0:
+            self._own.wait(min(remaining, _POLL_S))
         return self.is_set()
 
 
@@ -113,38 +113,38 @@ class _Either:
 
 
 def _opinion(
-    context: GateContext, request: GateRequest, kept: KeptOpinions, asked: AnswerRequirements, cancel: Cancel
+    context: GateContext, request: GateRequest, kept: KeptOpinions, required: AnswerRequirements, cancel: Cancel
 ) -> Opinion:
-    """What it said, now or before. Of a gate that is no longer wanted nobody takes it."""
-    answered = kept.answer_of(asked)
+    """Its opinion, now or from an earlier try. Without an answer if the gate was cancelled."""
+    answered = kept.answer_of(required)
     if answered is not None:
         return answered
-    before = kept.silence_of(asked.reviewer)
+    before = kept.silence_of(required.reviewer)
     if before is not None and before.asked >= ASKED_MAX:
-        return Opinion(asked.reviewer, None, before.why, _NOTHING, before.evidence, asked=before.asked)
+        return Opinion(required.reviewer, None, before.why, _NOTHING, before.evidence, asked=before.asked)
     if cancel.is_set():
-        return Opinion(asked.reviewer, None, usage=_NOTHING, ended=True)
+        return Opinion(required.reviewer, None, usage=_NOTHING, ended=True)
     try:
-        opinion = _asked(context, request, asked, before.asked if before else 0, cancel)
+        opinion = _ask(context, request, required, before.asked if before else 0, cancel)
     except Cancelled:
-        return Opinion(asked.reviewer, None, ended=True)
+        return Opinion(required.reviewer, None, ended=True)
     if opinion.answer is not None:
-        kept.keep_answer(asked, opinion)
+        kept.keep_answer(required, opinion)
     return opinion
 
 
-def _asked(
-    context: GateContext, request: GateRequest, asked: AnswerRequirements, times: int, cancel: Cancel
+def _ask(
+    context: GateContext, request: GateRequest, required: AnswerRequirements, times: int, cancel: Cancel
 ) -> Opinion:
-    """Ask until there is an answer, where it was asked so many `times`. What all of it used counts."""
-    text = first = question(context, request, options_of(request.gate, Review), asked)
+    """Ask until there is an answer. It was already asked `times` times. The usage is that of all tries."""
+    text = first = question(context, request, options_of(request.gate, Review), required)
     usages: list[Usage] = []
     evidence: list[Evidence] = []
     while True:
-        outcome, left = _once(context, request, asked, text, cancel)
+        outcome, kept = _ask_once(context, request, required, text, cancel)
         usages.append(outcome.usage)
-        evidence += left
-        silent = Opinion(asked.reviewer, None, "", total(usages), tuple(evidence))
+        evidence += kept
+        silent = Opinion(required.reviewer, None, "", total(usages), tuple(evidence))
         if outcome.ended is Ended.CANCELLED:
             return replace(silent, ended=True)
         if outcome.ended is not Ended.COMPLETED:
@@ -154,27 +154,27 @@ def _asked(
             silent = replace(silent, why=why, retry_at=outcome.retry_at, permanent=outcome.permanent, asked=times)
             return replace(silent, quota=quota)
         try:
-            answer = read(outcome.answer or outcome.message, asked)
+            answer = read(outcome.answer or outcome.message, required)
         except NoAnswer as error:
             times += 1
             if times >= ASKED_MAX:
                 return replace(silent, why=f"its answer does not match the schema ({error})", asked=times)
-            text = again(first, str(error))
+            text = ask_again(first, str(error))
             continue
         return replace(silent, answer=answer)
 
 
-def _once(
-    context: GateContext, request: GateRequest, asked: AnswerRequirements, text: str, cancel: Cancel
+def _ask_once(
+    context: GateContext, request: GateRequest, required: AnswerRequirements, text: str, cancel: Cancel
 ) -> tuple[Outcome, list[Evidence]]:
-    """One run of the reviewer's program in a checkout of its own, and what is kept of it."""
-    spec = request.pipeline.agent(asked.reviewer)
+    """One run of the reviewer's program in a checkout of its own, and its evidence."""
+    spec = request.pipeline.agent(required.reviewer)
     with context.workspaces.clean_checkout(request.commit, request.input_commit, CheckoutSpec()) as checkout:
         remove_instructions(checkout.tree)
         _write_protect(checkout.tree)
-        brief = replace(_brief(context, request, spec, checkout), text=text, answer_schema=schema(asked.mark))
+        brief = replace(_brief(context, request, spec, checkout), text=text, answer_schema=schema(required.mark))
         outcome = context.agents[spec.use].work(spec, brief, checkout, cancel)
-        return outcome, _evidence(context, asked.reviewer, outcome)
+        return outcome, _evidence(context, required.reviewer, outcome)
 
 
 def _brief(context: GateContext, request: GateRequest, spec: AgentSpec, checkout: Checkout) -> Brief:
@@ -197,22 +197,22 @@ def _environment(context: GateContext, request: GateRequest, spec: AgentSpec, ch
 
 
 def _write_protect(tree: Path) -> None:
-    """Files only, as a sign to the reviewer: the checkout is thrown away whatever it does."""
+    """Files only, as a hint for the reviewer: the checkout is thrown away in any case."""
     for path in tree.rglob("*"):
         if ".git" not in path.parts and path.is_file() and not path.is_symlink():
             path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o222)
 
 
 def _evidence(context: GateContext, reviewer: str, outcome: Outcome) -> list[Evidence]:
-    said = (outcome.answer or outcome.message).encode("utf-8", "replace")
-    kept = [Evidence(f"{reviewer}.answer", context.blobs.put(said), len(said))] if said else []
+    content = (outcome.answer or outcome.message).encode("utf-8", "replace")
+    kept = [Evidence(f"{reviewer}.answer", context.blobs.put(content), len(content))] if content else []
     if outcome.log is not None:
         kept.append(Evidence(f"{reviewer}.log", *context.blobs.put_file(outcome.log)))
     return kept
 
 
 def remove_instructions(tree: Path) -> None:
-    """Remove them from a checkout that nobody has worked in."""
+    """Remove instruction files for agents from a new checkout."""
     globs = tuple(glob.lower() for glob in AGENT_FILES)
     for folder, folders, files in os.walk(tree):
         below = os.path.relpath(folder, tree)
@@ -232,12 +232,12 @@ def _remove(path: Path) -> None:
 
 _ANSWER = "review/1"
 _TRY = "review-try/1"
-_TRIES_MAX = 1_000  # of one gate on one candidate, people's answers in between
+_TRIES_MAX = 1_000  # of one gate on one candidate, over all resumes
 
 
 @dataclass(frozen=True, slots=True)
 class Silent:
-    """Who gave no answer in a try, and how often it was asked until then."""
+    """A reviewer without an answer in a try, and how often it was asked until then."""
 
     reviewer: str
     asked: int
@@ -247,7 +247,7 @@ class Silent:
 
 @dataclass(frozen=True, slots=True)
 class _Answered:
-    """An opinion that was given in the try `number`, of all the tries."""
+    """An answer that was given in the try `number`."""
 
     number: int
     said: ReviewDecision  # journals of released versions have it by this name
@@ -258,14 +258,14 @@ class _Answered:
 
 @dataclass(frozen=True, slots=True)
 class _Try:
-    """One that decided nothing. `number` begins with 1 anew where a person let the run go on."""
+    """A try that decided nothing. `number` starts again with 1 after a person resumed the run."""
 
     number: int
     silent: tuple[Silent, ...]
 
 
 class KeptOpinions:
-    """Of one gate on one candidate, as it is when the try begins."""
+    """What the journal keeps of one gate on one candidate, as it is at the start of the try."""
 
     def __init__(self, journal: Journal, request: GateRequest) -> None:
         self._journal = journal
@@ -273,31 +273,32 @@ class KeptOpinions:
         self._subject = (request.run, str(request.subject), request.gate.digest, request.commit)
         self._tries = list(self._recalled())
 
-    def answer_of(self, asked: AnswerRequirements) -> Opinion | None:
-        """What it used counts once: in the try that asked it. None where nothing was kept that can be read."""
-        text = self._journal.recall(_ANSWER, digest_of(*self._subject, asked))
+    def answer_of(self, required: AnswerRequirements) -> Opinion | None:
+        """The kept answer; None if there is none that can be read. Its usage counts only in the try that asked for
+        it."""
+        text = self._journal.recall(_ANSWER, digest_of(*self._subject, required))
         try:
             kept = object_reader(_Answered)(json.loads(text or "null"))
         except (ValueError, TypeError, KeyError):
             return None
         usage = kept.usage if kept.number == self._now else Usage(0, 0, 0, 0.0)
-        return Opinion(asked.reviewer, ReviewAnswer(kept.said, kept.findings), "", usage, kept.evidence)
+        return Opinion(required.reviewer, ReviewAnswer(kept.said, kept.findings), "", usage, kept.evidence)
 
     def silence_of(self, reviewer: str) -> Silent | None:
-        """In the try before this one, unless a person came in between."""
+        """Whether it gave no answer in the last try, unless a person resumed the run since then."""
         if self._request.number == 1 or not self._tries:
             return None
         return next((silent for silent in self._tries[-1].silent if silent.reviewer == reviewer), None)
 
-    def keep_answer(self, asked: AnswerRequirements, opinion: Opinion) -> None:
+    def keep_answer(self, required: AnswerRequirements, opinion: Opinion) -> None:
         assert opinion.answer is not None
-        said, findings = opinion.answer.decision, opinion.answer.findings
-        answered = _Answered(self._now, said, findings, opinion.usage, opinion.evidence)
+        decision, findings = opinion.answer.decision, opinion.answer.findings
+        answered = _Answered(self._now, decision, findings, opinion.usage, opinion.evidence)
         text = json.dumps(object_writer(_Answered)(answered))
-        self._journal.remember(_ANSWER, digest_of(*self._subject, asked), text)
+        self._journal.remember(_ANSWER, digest_of(*self._subject, required), text)
 
     def keep_try(self, opinions: list[Opinion]) -> None:
-        """Once nothing was decided."""
+        """Keep a try that decided nothing."""
         silent = tuple(Silent(one.reviewer, one.asked, one.why, one.evidence) for one in opinions if one.answer is None)
         text = json.dumps(object_writer(_Try)(_Try(self._request.number, silent)))
         self._journal.remember(_TRY, self._key(self._now), text)

@@ -1,8 +1,8 @@
-"""What a reviewer is given to read.
+"""The question to a reviewer.
 
-Rule: the task, the rubric, the change, the documents, what the hard gates noted and what the reviewer itself said
-before. Never what the writer claims, nor what another reviewer says. What comes from the candidate stands between
-marks that it cannot have foreseen.
+Rule: it contains the task, the rubric, the change, the documents, the notes of the hard gates and the earlier findings
+of this reviewer. It never contains claims of the writer or answers of other reviewers. Text of the candidate is between
+marks that the candidate cannot predict.
 """
 
 from __future__ import annotations
@@ -41,44 +41,44 @@ requirement that it came from.
 
 
 def mark_of(request: GateRequest, reviewer: str) -> str:
-    """What nobody knows who wrote the work: the name of its commit is in it."""
+    """A mark that the writer cannot know: it depends on the id of the candidate's commit."""
     return hashlib.sha256(f"{request.run} {request.subject} {request.commit} {reviewer}".encode()).hexdigest()[:16]
 
 
 def requirements(context: GateContext, request: GateRequest, review: Review) -> tuple[str, ...]:
-    """The ids, such as REQ-12, in the documents that are to be preserved, in order."""
+    """The ids, such as REQ-12, in the documents of `preserves`, in order."""
     found: dict[str, None] = {}
     for name in review.preserves:
         found.update(dict.fromkeys(ids_in(document(context, request, name))))
     return tuple(found)
 
 
-def question(context: GateContext, request: GateRequest, review: Review, asked: AnswerRequirements) -> str:
-    """The whole text for one reviewer."""
-    mark = asked.mark
+def question(context: GateContext, request: GateRequest, review: Review, required: AnswerRequirements) -> str:
+    """The whole question for one reviewer."""
+    mark = required.mark
     parts = [
         _FRAME.format(mark=mark),
         f"## The task\n\n{request.values.get('TASK', '')}",
         f"## What to look for\n\n{review.rubric.content}" if review.rubric else "",
-        _instructions(context, request, asked),
+        _instructions(context, request, required),
         *_documents(context, request, mark),
         *_noted(request, mark),
-        *_before(asked),
-        *_to_keep(asked),
+        *_before(required),
+        *_to_keep(required),
         _marked("the change", change(context, request), mark),
         _ANSWER.format(schema=schema(mark)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def again(text: str, why: str) -> str:
-    """The question once more, after an answer that is none."""
-    return f"{text}\nYour last answer could not be taken: {why}\n"
+def ask_again(text: str, why: str) -> str:
+    """The question again, after an invalid answer."""
+    return f"{text}\nYour last answer was not valid: {why}\n"
 
 
-def _instructions(context: GateContext, request: GateRequest, asked: AnswerRequirements) -> str:
-    """The project's own, as the base has them: a reviewer's checkout shows none."""
-    named = request.pipeline.agent(asked.reviewer).instructions
+def _instructions(context: GateContext, request: GateRequest, required: AnswerRequirements) -> str:
+    """The project's instruction files, as the base has them: the reviewer's checkout has none."""
+    named = request.pipeline.agent(required.reviewer).instructions
     if named == () or not request.base_commit:
         return ""
     paths = in_order(context.workspaces.files(request.base_commit, globs(named, request.stage.dir)))
@@ -102,7 +102,7 @@ def _documents(context: GateContext, request: GateRequest, mark: str) -> Iterato
 
 
 def _noted(request: GateRequest, mark: str) -> Iterator[str]:
-    """Marked too: messages, names of tests and of files are text of the candidate."""
+    """The notes of the hard gates, marked: messages, names of tests and of files are text of the candidate."""
     notes = [
         f"- {verdict.gate}: {_on_one_line(finding)}"
         for verdict in request.hard_verdicts
@@ -117,26 +117,26 @@ def _on_one_line(finding: Finding) -> str:
     return " ".join(plain(f"{_place(finding)}{finding.message}", _NOTE_MAX).split())
 
 
-def _before(asked: AnswerRequirements) -> Iterator[str]:
-    if asked.earlier:
+def _before(required: AnswerRequirements) -> Iterator[str]:
+    if required.earlier:
         yield (
             "## What you asked for on the candidate before this one\n\nSay of each under `earlier`, by its number as "
             "id, whether it is answered, open, or whether you now ask for the opposite (reversed)."
         )
-        numbered = enumerate(asked.earlier, 1)
+        numbered = enumerate(required.earlier, 1)
         yield "\n".join(f"{number}. {_place(finding)}{finding.message}" for number, finding in numbered)
 
 
-def _to_keep(asked: AnswerRequirements) -> Iterator[str]:
-    if asked.requirements:
+def _to_keep(required: AnswerRequirements) -> Iterator[str]:
+    if required.requirements:
         yield (
             "## Requirements to be preserved\n\nSay of each under `requirements` whether this change keeps it, changes "
-            f"it or loses it, with evidence: {', '.join(asked.requirements)}"
+            f"it or loses it, with evidence: {', '.join(required.requirements)}"
         )
 
 
 def earlier_of(request: GateRequest, reviewer: str) -> tuple[Finding, ...]:
-    """What this reviewer asked for on the candidate that was rejected last."""
+    """The errors that this reviewer found in the last rejected candidate."""
     findings = request.former.findings if request.former is not None else ()
     return tuple(item for item in findings if item.rule == reviewer and item.severity is Severity.ERROR)
 
@@ -149,11 +149,11 @@ def _marked(title: str, text: str, mark: str) -> str:
     return f"===== {mark} begin: {title}\n{text}\n===== {mark} end: {title}"
 
 
-CHARACTERS_MAX = 200_000  # of the differences
-_SHARE_MIN = 400  # characters, below which a difference says nothing
+CHARACTERS_MAX = 200_000  # of all differences
+_SHARE_MIN = 400  # characters; a shorter part of a difference is useless
 _PATHS_MAX = 100_000  # of the list of paths
-_TEXT_MAX = 2_000_000  # bytes of a file that is looked at for whether it is text
-_TEXTS_MAX = 500  # files that git takes for binary, looked at for text
+_TEXT_MAX = 2_000_000  # bytes of a file that is tested for text
+_TEXTS_MAX = 500  # files that git treats as binary and that are tested for text
 _TEXTUAL = 0.9
 _CONTROL = bytes(b for b in range(32) if b not in b"\t\n\r\f\x1b") + b"\x7f"
 _ORDER = {"D": 0, "T": 1, "M": 2, "A": 3}
@@ -163,7 +163,7 @@ _BINARY = re.compile(r"^GIT binary patch$", re.M)
 
 
 def change(context: GateContext, request: GateRequest) -> str:
-    """All that the candidate changed."""
+    """All changes of the candidate, as text."""
     changes = context.workspaces.changes(request.input_tree, request.tree)
     whole = context.workspaces.patch(request.input_tree, request.tree).decode("utf-8", "replace")
     parts = [part for part in _FILE.split(whole) if part]
@@ -178,7 +178,7 @@ def change(context: GateContext, request: GateRequest) -> str:
 
 
 def listed(changes: Sequence[Change]) -> str:
-    """Each path, those first that no file shows any more; how many of what where they are too many."""
+    """The changed paths, deleted ones first; if there are too many, the number of the rest."""
     ordered = sorted(changes, key=lambda item: (_ORDER.get(item.status, 1), item.path))
     lines, room = [f"All paths that differ: {len(changes)}"], _PATHS_MAX
     for number, item in enumerate(ordered):
@@ -194,17 +194,17 @@ def listed(changes: Sequence[Change]) -> str:
 
 
 def fitting(parts: Sequence[str], characters: int = CHARACTERS_MAX) -> list[str]:
-    """Each part whole, or its beginning: what short ones leave of their share is for the longer ones."""
+    """The parts, whole or cut: the space that short parts do not need is for the longer ones."""
     shown = parts[: characters // _SHARE_MIN]
     if len(shown) < len(parts):
         more = f"[{len(parts) - len(shown)} more differences are left out: read the files that are listed above]"
         return [*fitting(shown, characters), more]
-    share, left, count = 0, characters, len(parts)
+    share, remaining, count = 0, characters, len(parts)
     for length in sorted(map(len, parts)):
-        share = left // count
+        share = remaining // count
         if length > share:
             break
-        left, count, share = left - length, count - 1, length
+        remaining, count, share = remaining - length, count - 1, length
     return [_cut(part, share) for part in parts]
 
 
@@ -230,11 +230,9 @@ def _is_text(context: GateContext, request: GateRequest, item: Change) -> bool:
 
 
 def _of_binary(part: str, as_text: str) -> str:
-    """Its head and what it is, in place of numbers that nobody reads; or its difference as text."""
+    """A note in place of binary data; or the difference as text."""
     if as_text:
-        return (
-            f"[git takes this file for binary: it holds bytes that are no text, shown as \u2400 or \ufffd]\n{as_text}"
-        )
+        return f"[git treats this file as binary: it has bytes that are no text, shown as \u2400 or \ufffd]\n{as_text}"
     return f"{part[: part.index('GIT binary patch')]}[a binary file: look at it if it matters]"
 
 
