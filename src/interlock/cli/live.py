@@ -246,7 +246,7 @@ _LINE_MAX = 400
 
 def activity(app: Application, run: str, attempt: AttemptId) -> str:
     """The slot or lock that the stage waits for, or the newest output of its attempt."""
-    waits = (held.words for held in app.held_up(run) if held.stage == attempt.stage)
+    waits = (held.words for held in app.waiting_work(run) if held.stage == attempt.stage)
     return next(waits, "") or last_line(app, run, attempt)
 
 

@@ -118,7 +118,7 @@ async def start(request: Request) -> Response:
         return given
     site = site_of(request)
     run = await anyio.to_thread.run_sync(
-        site.app.begin, given.get("task", ""), given.get("pipeline", ""), _inputs(given)
+        site.app.start_in_background, given.get("task", ""), given.get("pipeline", ""), _inputs(given)
     )
     return RedirectResponse(f"/runs/{quote(run)}", 303)
 
@@ -133,7 +133,7 @@ async def answer(request: Request) -> Response:
     for answer_request in _requests(view, given, f"{site.person} (web)"):
         site.app.service.answer(site.app.service.describe_run(view.id), answer_request)
     if not site.app.service.owner_of(view.id):
-        site.app.go_on(view.id)
+        site.app.drive_in_background(view.id)
     return RedirectResponse(f"/runs/{quote(view.id)}", 303)
 
 
