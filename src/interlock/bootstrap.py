@@ -1,4 +1,4 @@
-"""Wiring, by hand: from a folder and an environment to everything a surface needs."""
+"""Wiring, by hand: from a folder and an environment to everything that a surface needs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from interlock.settings import (
 )
 from interlock.settings import Owner as Holder
 
-if TYPE_CHECKING:  # what does work is loaded where there is some: see _driver and its neighbours
+if TYPE_CHECKING:  # loaded only when there is work: see _driver and the functions around it
     from interlock.engines.owner import Observer, Owner
     from interlock.gates.context import GateContext
     from interlock.gates.locks import Slot, Slots, WaitingWork
@@ -51,9 +51,9 @@ if TYPE_CHECKING:  # what does work is loaded where there is some: see _driver a
     from interlock.workspaces import GitWorkspaces
 
 Made = TypeVar("Made")
-_INTERLOCK = (sys.executable, "-P", "-m", "interlock")  # never what lies in the repository
+_INTERLOCK = (sys.executable, "-P", "-m", "interlock")  # -P: nothing is imported from the repository
 
-EFFECTS_WAIT_S = 30.0  # for another one's delivery or push; a long push may take longer, and then says so
+EFFECTS_WAIT_S = 30.0  # for a delivery or push of another process; if it takes longer, that is an error
 
 
 class SystemClock:
@@ -67,7 +67,7 @@ class SystemClock:
 
 
 class Once(Generic[Made]):
-    """What is made where it is first asked for. Threads may share it."""
+    """A value that is made when it is first needed. Threads may share it."""
 
     def __init__(self, make: Callable[[], Made]) -> None:
         self._make = make
@@ -82,13 +82,13 @@ class Once(Generic[Made]):
 
     @property
     def made(self) -> tuple[Made, ...]:
-        """It, where it was asked for."""
+        """The value, if it was made."""
         return self._made
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """One repository's Interlock. `repository` is the root of the working tree; `close` ends its helpers."""
+    """Interlock for one repository. `repository` is the root of the working tree; `close` ends its helper processes."""
 
     repository: Path
     paths: RepositoryPaths
@@ -102,7 +102,7 @@ class Application:
     _notices: Once[Notices]
     _pull_requests: Once[PullRequests]
     aside: SetAsideRuns
-    notice: str = ""  # what a person should know of whose runs these are
+    notice: str = ""  # what a person should know about whose runs these are
 
     @property
     def workspaces(self) -> GitWorkspaces:
@@ -124,38 +124,38 @@ class Application:
     def state(self) -> Path:
         return self.paths.root
 
-    def go_on(self, run: str, *, take_over: bool = False) -> Path:
-        """Have another process drive the run, one that outlives this one. Returns where it writes what it says."""
+    def drive_in_background(self, run: str, *, take_over: bool = False) -> Path:
+        """Start another process that drives the run and outlives this one. Returns its log file."""
         log = self.state / "logs" / f"{run}.log"
         words = ("resume", run, "--plain", *(["--take-over"] if take_over else []))
         detach((*_INTERLOCK, *words), self.environ, log, cwd=self.repository)
         return log
 
-    def begin(self, task: str, pipeline: str, inputs: Mapping[str, str]) -> str:
-        """Have another process start a run and drive it, as `interlock run --detach`. Returns the run's id.
-        Raises UsageError with what it said where there is none."""
+    def start_in_background(self, task: str, pipeline: str, inputs: Mapping[str, str]) -> str:
+        """Start another process that starts a run and drives it, as `interlock run --detach`. Returns the run's id.
+        Raises UsageError with the output of the process if it started none."""
         words = ["run", "--detach", "--json", "--task-file=-", f"--pipeline={pipeline}"]
         words += [f"--input={name}={value}" for name, value in inputs.items()]
         done = capture((*_INTERLOCK, *words), cwd=self.repository, env=self.environ, stdin=task.encode(), timeout_s=120)
-        said = (done.err + done.out).decode("utf-8", "replace").strip()
-        started = re.search(r"^run (\S+)$", said, re.MULTILINE)
+        output = (done.err + done.out).decode("utf-8", "replace").strip()
+        started = re.search(r"^run (\S+)$", output, re.MULTILINE)
         if done.code != 0 or started is None:
-            raise UsageError(said.removeprefix("error: ") or "the run did not start, and nothing was said")
+            raise UsageError(output.removeprefix("error: ") or "the run did not start, and nothing was said")
         return started[1]
 
-    def untold(self, run: str) -> tuple[Undelivered, ...]:
-        """Who should have been told of the run and was not."""
+    def undelivered(self, run: str) -> tuple[Undelivered, ...]:
+        """Notifications of the run that were not delivered."""
         wanted = self.settings.notify.webhook or self.settings.notify.command
         return self.notices.undelivered(run) if wanted else ()
 
-    def held_up(self, run: str) -> tuple[WaitingWork, ...]:
-        """What of the run waits for a slot, or for a gate that is alone with something."""
+    def waiting_work(self, run: str) -> tuple[WaitingWork, ...]:
+        """Work of the run that waits for a slot, or for an exclusive gate."""
         from interlock.gates.locks import waiting_work
 
         return waiting_work(paths_of(self.environ).state / "slots", run)
 
     def person(self) -> str:
-        """Who answers, as the journal is told: the system's user, and who that is to git."""
+        """The person who answers, for the journal: the system's user, with the name and mail of git."""
         try:
             user = getpass.getuser()
         except (KeyError, OSError):  # no such user in this container
@@ -169,8 +169,8 @@ class Application:
 
 
 def build(cwd: Path, environ: Mapping[str, str], settings: Settings | None = None) -> Application:
-    """With the user's settings, where none are given. Raises UsageError (no repository, wrong settings),
-    InfrastructureError (state folder not to be had)."""
+    """With the user's settings if none are given. Raises UsageError (no repository, wrong settings) and
+    InfrastructureError (the state folder cannot be used)."""
     top, common_dir = repository_of(cwd, environ)
     general = paths_of(environ)
     settings = settings or load_settings(general.config)
@@ -179,19 +179,19 @@ def build(cwd: Path, environ: Mapping[str, str], settings: Settings | None = Non
     clock = SystemClock()
     journal, blobs, aside = SqliteJournal(paths.journal), FileBlobs(paths.blobs), SetAsideRuns(paths.aside)
     notice, gone = identity.notice, _vanished(identity)
-    if not (identity.known and identity.recorded) and journal.runs():  # of an earlier version, or settled in part
+    if not (identity.known and identity.recorded) and journal.runs():  # runs of an earlier version, or settled in part
         identity.settle()
         notice, gone = "", lost_journal(paths.root)
     histories = Histories(journal)
     workspaces = Once(partial(_workspaces, paths, top, environ))
-    ground = _Ground(top, environ, general, paths, settings, journal, blobs, clock)
-    bench = Once(lambda: _bench(ground, workspaces()))
+    common = _Common(top, environ, general, paths, settings, journal, blobs, clock)
+    gate_context = Once(lambda: _gate_context(common, workspaces()))
     service = Service(
         journal=journal,
         histories=histories,
         blobs=blobs,
         workspaces=workspaces,
-        gates=Once(lambda: _referee(bench())),
+        gates=Once(lambda: _referee(gate_context())),
         clock=clock,
         owner_of=partial(_owner, paths),
         new_run_id=lambda: new_run_id(clock.now(), secrets.token_bytes(8)),
@@ -202,17 +202,17 @@ def build(cwd: Path, environ: Mapping[str, str], settings: Settings | None = Non
         begun=identity.begin,
         settle=identity.settle,
     )
-    notices = Once(lambda: _notices(ground, service))
-    owner = Once(lambda: _driver(ground, service, bench(), notices()))
-    pull_requests = Once(lambda: _pull_requests(ground, service, workspaces, owner))
+    notices = Once(lambda: _notices(common, service))
+    owner = Once(lambda: _driver(common, service, gate_context(), notices()))
+    pull_requests = Once(lambda: _pull_requests(common, service, workspaces, owner))
     return Application(
         top, paths, settings, service, journal, blobs, environ, workspaces, owner, notices, pull_requests, aside, notice
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Ground:
-    """What all parts stand on."""
+class _Common:
+    """What several parts need."""
 
     top: Path
     environ: Mapping[str, str]
@@ -234,7 +234,7 @@ def _workspaces(paths: RepositoryPaths, top: Path, environ: Mapping[str, str]) -
     return GitWorkspaces(paths.store, paths.places, top, environ, former=paths.former_places)
 
 
-def _bench(ground: _Ground, workspaces: GitWorkspaces) -> GateContext:
+def _gate_context(common: _Common, workspaces: GitWorkspaces) -> GateContext:
     from interlock.agents import adapters
     from interlock.agents.limits import DailyCap, with_daily_cap, with_slots
     from interlock.gates.ci_api import Outside
@@ -242,14 +242,14 @@ def _bench(ground: _Ground, workspaces: GitWorkspaces) -> GateContext:
     from interlock.gates.held_out import HeldOut
     from interlock.gates.locks import Slots
 
-    settings, environ = ground.settings, ground.environ
-    state = ground.general.state
-    cap = DailyCap(state / "spent", settings.daily_tokens, settings.daily_cost_usd, ground.clock.now)
+    settings, environ = common.settings, common.environ
+    state = common.general.state
+    cap = DailyCap(state / "spent", settings.daily_tokens, settings.daily_cost_usd, common.clock.now)
     slots = Slots(state / "slots", settings.slots, environ)
-    agents = with_daily_cap(with_slots(adapters(environ, ground.top), partial(_turn, slots)), cap)
+    agents = with_daily_cap(with_slots(adapters(environ, common.top), partial(_turn, slots)), cap)
     outside = Outside(settings.ci.endpoint, settings.ci.token, settings.ci.poll_s, settings.ci.grace_s)
-    held_out = HeldOut(settings.held_out, environ, ground.top)
-    shared = (workspaces, ground.blobs, ground.journal, environ, ground.paths.locks)
+    held_out = HeldOut(settings.held_out, environ, common.top)
+    shared = (workspaces, common.blobs, common.journal, environ, common.paths.locks)
     return GateContext(*shared, slots, agents, outside, held_out=held_out)
 
 
@@ -259,75 +259,74 @@ def _turn(slots: Slots, brief: Brief, cancel: Cancel) -> AbstractContextManager[
     return slots.acquire(cancel, WaitingWork(brief.run, str(brief.attempt)))
 
 
-def _referee(bench: GateContext) -> Referee:
+def _referee(gate_context: GateContext) -> Referee:
     from interlock.gates.referee import Referee
 
-    return Referee(bench)
+    return Referee(gate_context)
 
 
-def _notices(ground: _Ground, service: Service) -> Notices:
+def _notices(common: _Common, service: Service) -> Notices:
     from interlock.notify import Notices
 
-    notify = ground.settings.notify
+    notify = common.settings.notify
     return Notices(
-        channels=tuple(_channels(notify, ground.general.config, ground.environ)),
+        channels=tuple(_channels(notify, common.general.config, common.environ)),
         events=frozenset(notify.events),
         attempts=notify.attempts,
-        backoff_s=ground.backoff_s,
-        repository=str(ground.top),
-        journal=ground.journal,
-        clock=ground.clock,
+        backoff_s=common.backoff_s,
+        repository=str(common.top),
+        journal=common.journal,
+        clock=common.clock,
         locate=service.locate_run,
     )
 
 
-def _driver(ground: _Ground, service: Service, bench: GateContext, notices: Notices) -> Owner:
+def _driver(common: _Common, service: Service, gate_context: GateContext, notices: Notices) -> Owner:
     from interlock.engines.owner import Owner
     from interlock.pipelinefile.templates import render
 
     holder = _holder()
-    stores = (ground.blobs, ground.journal, ground.clock)
+    stores = (common.blobs, common.journal, common.clock)
     service.settle()
     return Owner(
-        world=World(bench.workspaces, bench.agents, service.gates(), *stores, render, lambda: True),
-        lock=partial(_lock, ground.paths, holder),
-        seize=partial(_lock, ground.paths, holder, seize=True),
+        world=World(gate_context.workspaces, gate_context.agents, service.gates(), *stores, render, lambda: True),
+        lock=partial(_lock, common.paths, holder),
+        seize=partial(_lock, common.paths, holder, seize=True),
         state_of=service.histories.state,
         name=f"{holder.pid}@{holder.host}",
-        environ=ground.environ,
-        places=ground.settings.max_parallel,
-        backoff_s=ground.backoff_s,
-        attendants=tuple(_attendants(notices, service.describe_run, ground.environ)),
-        effects=partial(_effects, ground, holder),
+        environ=common.environ,
+        places=common.settings.max_parallel,
+        backoff_s=common.backoff_s,
+        attendants=tuple(_attendants(notices, service.describe_run, common.environ)),
+        effects=partial(_effects, common, holder),
     )
 
 
 def _pull_requests(
-    ground: _Ground, service: Service, workspaces: Callable[[], GitWorkspaces], owner: Callable[[], Owner]
+    common: _Common, service: Service, workspaces: Callable[[], GitWorkspaces], owner: Callable[[], Owner]
 ) -> PullRequests:
     from interlock.service.pull_requests import PullRequests
 
     return PullRequests(
         service=service,
-        journal=ground.journal,
+        journal=common.journal,
         push=lambda commit, remote, branch: workspaces().propose(commit, remote, branch),
         lock=lambda run: owner().effects(run),
-        repository=ground.top,
-        folder=ground.paths.root / "pull-requests",
-        environ=ground.environ,
+        repository=common.top,
+        folder=common.paths.root / "pull-requests",
+        environ=common.environ,
     )
 
 
 def _vanished(identity: Identity) -> str:
-    """What is wrong if there is no run; empty where there need not be any."""
+    """What is wrong if there is no run; empty if there need not be any."""
     if identity.recorded:
         return lost_journal(identity.paths.root)
     return identity.notice if identity.lost else ""
 
 
 def _lost(journal: SqliteJournal, paths: RepositoryPaths) -> list[str]:
-    """Runs that were recorded, that the store keeps work of or that somebody drove, and that the journal knows nothing
-    of."""
+    """Runs that the journal does not know, although they were recorded, have work in the store or were driven."""
     refs = paths.store / "refs/interlock"
     kept = [path.name for path in refs.iterdir()] if refs.is_dir() else []
     driven = [path.stem for path in paths.locks.glob("*.lock") if is_run_id(path.stem)]
@@ -365,7 +364,7 @@ def repository_of(cwd: Path, environ: Mapping[str, str]) -> tuple[Path, Path]:
         raise
     lines = os.fsdecode(done.out).split("\n")[:-1]
     if done.code != 0 or len(lines) != 2:
-        _check_version(environ)  # an old git does not know our options, and says other things
+        _check_version(environ)  # an old git does not know these options, and prints something else
     if done.code == 0 and len(lines) != 2:
         raise UsageError(f"{os.fsdecode(done.out)!r}: a path with a line break cannot be used: rename the folder")
     if done.code != 0:
@@ -374,13 +373,13 @@ def repository_of(cwd: Path, environ: Mapping[str, str]) -> tuple[Path, Path]:
 
 
 def _check_version(environ: Mapping[str, str]) -> None:
-    from interlock.workspaces import check_version  # late: where git is as it should be, it is not asked
+    from interlock.workspaces import check_version  # lazy: a recent git is not asked for its version
 
     check_version(environ)
 
 
 def _no_repository(cwd: Path, said: str) -> str:
-    """`said` is git's own word for it."""
+    """`said` is the message of git."""
     why = said.partition("\n")[0]
     if "dubious ownership" in why:
         return (
@@ -398,10 +397,10 @@ def _lock(paths: RepositoryPaths, holder: Holder, run: str, *, seize: bool = Fal
 
 
 @contextmanager
-def _effects(ground: _Ground, holder: Holder, run: str) -> Iterator[None]:
-    """One at a time, over all processes. Who does not go on is named."""
-    wait_s = float(ground.environ.get("INTERLOCK_EFFECTS_WAIT_S", EFFECTS_WAIT_S))
-    lock = RunLock(ground.paths.effects_lock(run), holder, busy="delivered or pushed", wait_s=wait_s)
+def _effects(common: _Common, holder: Holder, run: str) -> Iterator[None]:
+    """One at a time, over all processes. The error names a process that does not finish."""
+    wait_s = float(common.environ.get("INTERLOCK_EFFECTS_WAIT_S", EFFECTS_WAIT_S))
+    lock = RunLock(common.paths.effects_lock(run), holder, busy="delivered or pushed", wait_s=wait_s)
     with ExitStack() as stack:
         try:
             stack.enter_context(lock)

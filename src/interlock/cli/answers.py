@@ -16,10 +16,10 @@ from interlock.bootstrap import Application
 from interlock.cli.drive import DisplayOptions, conclude, drive
 from interlock.cli.exits import Exit
 from interlock.cli.terminal import is_interactive, note, prompt, say
-from interlock.cli.words import OVER, safe
+from interlock.cli.words import safe
 from interlock.core.events import Action, AnswerTaken, Recorded, Refused
 from interlock.core.text import plain
-from interlock.core.views import RunSummary, RunView, WaitView
+from interlock.core.views import OVER, RunSummary, RunView, WaitView
 from interlock.service import AnswerRequest
 from interlock.service.diffs import visible_diff
 from interlock.service.formats import line

@@ -156,7 +156,7 @@ def _set_aside(runs: Sequence[str]) -> Iterator[DoctorResult]:
 
 def _check_store(app: Application, runs: Sequence[RunSummary]) -> DoctorResult:
     """Whether the store has the base of each unfinished run."""
-    from interlock.cli.words import OVER
+    from interlock.core.views import OVER
     from interlock.service.formats import count
     from interlock.workspaces import base_ref
 

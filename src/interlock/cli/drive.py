@@ -18,10 +18,10 @@ from interlock.bootstrap import Application
 from interlock.cli.exits import Exit, of_phase
 from interlock.cli.screens import Screen, follow, screen
 from interlock.cli.terminal import confirm, is_interactive, note, prompt, say, signals_as_interrupt, without_reader
-from interlock.cli.words import OVER, closing, path_warning, uncancelled
+from interlock.cli.words import closing, path_warning, uncancelled
 from interlock.core.events import Action, OwnerChanged
 from interlock.core.history import AttemptPhase
-from interlock.core.views import RunPhase
+from interlock.core.views import OVER, RunPhase
 from interlock.service import AnswerRequest
 from interlock.service.formats import duration, line
 from interlock.telemetry import lacking
@@ -138,7 +138,7 @@ def report_uncancelled(app: Application, run: str, code: int) -> int:
 def drive_detached(app: Application, run: str, display: DisplayOptions, *, take_over: bool = False) -> int:
     """Start another process that drives the run and outlives this one. Returns the exit code."""
     seen = app.service.locate_run(run).seq
-    log = app.go_on(run, take_over=take_over)
+    log = app.drive_in_background(run, take_over=take_over)
     if not _has_new_owner(app, run, seen, take_over=take_over):
         note(f"error: nobody took run {run} within {_DETACH_S:g} s: see {log}")
         return Exit.INFRASTRUCTURE
@@ -287,4 +287,4 @@ def watch_run(app: Application, run: str, display: DisplayOptions) -> int:
         if display.json or not ask_approval(app, run):
             return code
         if not app.service.owner_of(run):
-            app.go_on(run)
+            app.drive_in_background(run)

@@ -17,14 +17,14 @@ from interlock.agents.logs import readable
 from interlock.agents.program import log_path
 from interlock.bootstrap import Application
 from interlock.cli.lines import verdict_words
-from interlock.cli.words import MARKS, OVER, RUN_TONES, gate_name, nearly_used, safe, stage_look, waiting
+from interlock.cli.words import MARKS, RUN_TONES, gate_name, nearly_used, safe, stage_look, waiting
 from interlock.core.events import Recorded, VerdictStatus
 from interlock.core.history import AttemptPhase, AttemptView, VerdictView
 from interlock.core.ids import AttemptId, base_of
 from interlock.core.pipeline import GateKind, Pipeline
 from interlock.core.state import Phase
 from interlock.core.text import ending
-from interlock.core.views import RunPhase, RunView, StageView
+from interlock.core.views import OVER, RunPhase, RunView, StageView
 from interlock.service import Service
 from interlock.service.formats import duration, paid, usage
 
@@ -154,7 +154,7 @@ def _newest(stage: StageView) -> AttemptView | None:
 
 def _row(stage: StageView, run: RunPhase, now: float) -> tuple[Text, ...]:
     mark, tone, word = stage_look(stage, run)
-    if word == Phase.WORKING or (word == Phase.JUDGING and not _asked(stage)):
+    if word == Phase.WORKING or (word == Phase.JUDGING and not _waits_for_person(stage)):
         mark = _SPINNER[int(now * 8) % len(_SPINNER)]
     newest = _newest(stage)
     style = tone.replace("bright_black", "dim")
@@ -168,7 +168,7 @@ def _row(stage: StageView, run: RunPhase, now: float) -> tuple[Text, ...]:
     )
 
 
-def _asked(stage: StageView) -> bool:
+def _waits_for_person(stage: StageView) -> bool:
     return bool(stage.attempts and stage.attempts[-1].asked)
 
 
@@ -187,7 +187,7 @@ def _time(attempt: AttemptView, now: float) -> str:
 
 
 def _word(stage: StageView, word: str, style: str) -> Text:
-    if word == Phase.JUDGING and _asked(stage):
+    if word == Phase.JUDGING and _waits_for_person(stage):
         return Text("waits", style="yellow")
     return Text("" if word == Phase.WAITING else word, style=style)
 
@@ -209,15 +209,15 @@ def _gates(pipeline: Pipeline, stage: StageView, newest: AttemptView | None) -> 
     verdicts = {view.verdict.gate: view for view in newest.verdicts} if newest else {}
     names = [f"{stage.id}/{gate.id}" for gate in pipeline.stage(stage.id).gates if gate.kind != GateKind.SCOPE]
     for name in [*(gate for gate in verdicts if gate not in names), *names]:
-        yield _gate(name, stage.id, verdicts.get(name), asked=newest is not None and name in newest.asked)
+        yield _gate(name, stage.id, verdicts.get(name), is_asked=newest is not None and name in newest.asked)
     if newest is not None and newest.override_by:
         yield Text(f"OVERRIDDEN by {safe(newest.override_by, 60)}", style="bold red")
 
 
-def _gate(name: str, stage: str, view: VerdictView | None, *, asked: bool) -> Text:
+def _gate(name: str, stage: str, view: VerdictView | None, *, is_asked: bool) -> Text:
     shown = gate_name(name, stage)
     if view is None:
-        return Text(f"? {shown}", style="yellow") if asked else Text(f"· {shown}", style="dim")
+        return Text(f"? {shown}", style="yellow") if is_asked else Text(f"· {shown}", style="dim")
     mark, tone = MARKS[view.verdict.status]
     extra = "".join(
         f" ({word})" for word, holds in (("cached", view.verdict.cached), ("flaky", view.verdict.flaky)) if holds
@@ -246,7 +246,7 @@ _LINE_MAX = 400
 
 def activity(app: Application, run: str, attempt: AttemptId) -> str:
     """The slot or lock that the stage waits for, or the newest output of its attempt."""
-    waits = (held.words for held in app.held_up(run) if held.stage == attempt.stage)
+    waits = (held.words for held in app.waiting_work(run) if held.stage == attempt.stage)
     return next(waits, "") or last_line(app, run, attempt)
 
 

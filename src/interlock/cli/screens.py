@@ -61,7 +61,7 @@ def screen(app: Application, run: str, stream: TextIO, *, plain: bool, json: boo
         return JsonScreen(run)
     if plain or not redraws(stream):
         return LineScreen(
-            Story(pipeline, closes=True), stream, lambda: service.locate_run(run), partial(app.held_up, run)
+            Story(pipeline, closes=True), stream, lambda: service.locate_run(run), partial(app.waiting_work, run)
         )
     from interlock.cli.live import (
         LiveScreen,  # lazy: rich is slow to import

@@ -59,7 +59,6 @@ ATTEMPT_TONES = {
 }
 _IDLE_MARKS = {CUT_OFF: ("‖", "yellow"), NOT_BEGUN: ("·", "bright_black")}
 _NAMED_MAX = 20
-OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
 
 
 def stage_look(stage: StageView, run: RunPhase) -> tuple[str, str, str]:

@@ -42,6 +42,9 @@ class RunPhase(StrEnum):
     DAMAGED = "damaged"  # its history is not as it was recorded
 
 
+OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)  # nothing moves a run of these phases any more
+
+
 @dataclass(frozen=True, slots=True)
 class StageView:
     id: str
@@ -230,7 +233,7 @@ def _phase(pipeline: Pipeline, state: RunState, owner: str) -> tuple[RunPhase, W
 
 
 def _is_over(phase: RunPhase) -> bool:
-    return phase in (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
+    return phase in OVER
 
 
 def _overrides(state: RunState) -> Iterator[str]:

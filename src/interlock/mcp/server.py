@@ -276,8 +276,8 @@ async def _run_summary(program: Program, run: str) -> Document:
     if not isinstance(found, dict):
         raise ToolError("no such run: list_runs shows those there are")
     stages = [{**stage, "attempts": len(stage["attempts"])} for stage in found.get("stages", [])]
-    kept = {name: value for name, value in found.items() if name not in ("base_verdicts", "answers")}
-    return {**kept, "stages": stages}
+    values = {name: value for name, value in found.items() if name not in ("base_verdicts", "answers")}
+    return {**values, "stages": stages}
 
 
 # --- the server for an agent in a stage ------------------------------------------------------------

@@ -12,7 +12,7 @@ from interlock.core.history import AttemptPhase
 from interlock.core.ids import parse_attempt
 from interlock.core.state import Phase
 from interlock.core.text import plain
-from interlock.core.views import RunSummary, RunView, StageView, WaitView
+from interlock.core.views import OVER, RunSummary, RunView, StageView, WaitView
 from interlock.ports import Answer, UsageError
 
 _CONTINUES = (PauseReason.INFRASTRUCTURE, PauseReason.LIMIT, PauseReason.DELIVERY)
@@ -39,7 +39,7 @@ def to_answer(view: RunView, request: AnswerRequest, new_id: Callable[[], str], 
     """The answer that `request` means for the run as it is. Raises UsageError if it fits nothing that waits."""
     if request.branch:
         check_branch(request.branch)
-    if view.phase in ("accepted", "cancelled", "stopped"):
+    if view.phase in OVER:
         raise UsageError(f"run {view.id} is {view.phase}: nothing in it waits for an answer")
     stage, subject, gate = _subject(view, request)
     return Answer(

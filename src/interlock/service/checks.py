@@ -196,8 +196,8 @@ def _does_not_apply(gate: Gate, request: CheckRequest) -> str:
 
     outside_run = find(gate.kind).outside_run
     unchanged = request.tree == request.base_tree
-    asked = OutsideRun(request.scoped, request.inside, unchanged, _as_proposed(request)[1] == request.base_tree)
-    return outside_run(gate, asked) if outside_run is not None else ""
+    situation = OutsideRun(request.scoped, request.inside, unchanged, _as_proposed(request)[1] == request.base_tree)
+    return outside_run(gate, situation) if outside_run is not None else ""
 
 
 def _gate_request(context: Context, stage: Stage, gate: Gate, request: CheckRequest) -> GateRequest:

@@ -92,8 +92,8 @@ def _stages(pipeline: Pipeline, last: str) -> tuple[str, ...]:
     known = [stage.id for stage in pipeline.ordered()]
     if last not in known:
         raise UsageError(f"--until {last}: no such stage, there are {', '.join(known)}")
-    kept = {stage.id for stage in until(pipeline, last)}
-    return tuple(name for name in known if name in kept)
+    selected = {stage.id for stage in until(pipeline, last)}
+    return tuple(name for name in known if name in selected)
 
 
 def _inputs(pipeline: Pipeline, given: Mapping[str, str]) -> list[tuple[str, str]]:

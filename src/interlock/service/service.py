@@ -11,7 +11,7 @@ from interlock.core.events import Recorded
 from interlock.core.ids import AttemptId, parse_attempt
 from interlock.core.pipeline import Pipeline
 from interlock.core.text import plain
-from interlock.core.views import RunPhase, RunSummary, RunView, unreadable
+from interlock.core.views import OVER, RunPhase, RunSummary, RunView, unreadable
 from interlock.execution.histories import Histories
 from interlock.execution.records import recorded_pipeline
 from interlock.ports import (
@@ -34,7 +34,6 @@ from interlock.service.runs import RunRequest, begin, in_order, run_named
 Seen = TypeVar("Seen", RunSummary, RunView)
 
 _SHOWN_MAX = 10
-_OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +169,7 @@ class Service:
         for run in runs:
             if not run.is_readable:
                 passed_over(run)
-        unfinished = [run for run in readable if run.phase not in _OVER]
+        unfinished = [run for run in readable if run.phase not in OVER]
         return unfinished[0] if len(unfinished) == 1 else readable[0]
 
     def answer(self, view: RunView, request: AnswerRequest) -> Answer:

@@ -15,7 +15,7 @@ from hashlib import sha256
 from interlock import __version__
 from interlock.core.events import Usage, VerdictStatus
 from interlock.core.history import AttemptPhase, AttemptView, VerdictView
-from interlock.core.views import RunPhase, RunView
+from interlock.core.views import OVER, RunPhase, RunView
 
 SERVICE = "service.name"
 SCOPE = "interlock"
@@ -54,7 +54,6 @@ COSTS = "interlock.cost"  # dollars
 ON_SPANS_ALONE = frozenset({RUN, ATTEMPT, COMMIT, TREE})
 
 Value = str | int | float | bool
-_OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
 _OPEN = (AttemptPhase.WORKING, AttemptPhase.JUDGING)
 _RESULTS = {RunPhase.ACCEPTED: "success", RunPhase.CANCELLED: "cancellation", RunPhase.STOPPED: "failure"}
 _STATUS = {"unset": 0, "ok": 1, "error": 2}
@@ -80,7 +79,7 @@ class Span:
 
 def spans(view: RunView) -> Iterator[Span]:
     """The span of the run first. A span of what has not ended ends at the newest event and has the attribute OPEN."""
-    over = view.phase in _OVER
+    over = view.phase in OVER
     values: dict[str, Value] = {PIPELINE: view.pipeline, RUN: view.id}
     attributes = {**values, **({RUN_RESULT: _RESULTS[view.phase]} if over else {OPEN: True})}
     if view.commit:

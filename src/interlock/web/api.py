@@ -46,8 +46,8 @@ def runs(request: Request) -> Response:
 def run(request: Request) -> Response:
     view = site_of(request).view(request)
     app = site_of(request).app
-    held_up = app.held_up(view.id) if view.owner else ()
-    return _json(run=view, untold=app.untold(view.id), held_up=held_up)
+    held_up = app.waiting_work(view.id) if view.owner else ()
+    return _json(run=view, untold=app.undelivered(view.id), held_up=held_up)
 
 
 def stage(request: Request) -> Response:

@@ -23,7 +23,7 @@ from interlock.core.events import Action, Evidence, Usage
 from interlock.core.history import AttemptView
 from interlock.core.state import Spending
 from interlock.core.text import plain
-from interlock.core.views import RunPhase, RunView, WaitView, attempt_word, stage_word
+from interlock.core.views import OVER, RunPhase, RunView, WaitView, attempt_word, stage_word
 from interlock.ports import UsageError
 from interlock.service import AnswerRequest
 from interlock.service.answers import resume_answers
@@ -36,7 +36,6 @@ from interlock.web.site import Site, site_of
 _RUNS_MAX = 500
 _FORM_MAX = 100_000  # bytes
 _LOG_MAX = 400_000  # characters; a longer log is shown without its middle
-_OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
 _MARKS = {"passed": "✓", "failed": "✗", "errored": "!"}
 
 
@@ -71,7 +70,7 @@ def _pipelines(site: Site) -> list[str]:
 def run(request: Request) -> Response:
     """One run with its stages; the page follows the events from the seq that it shows."""
     view = site_of(request).view(request)
-    over = view.phase in _OVER
+    over = view.phase in OVER
     now = time.time()
     shown: dict[str, Any] = {
         "waits": [_wait(wait) for wait in view.waits],
@@ -107,7 +106,7 @@ def attempt(request: Request) -> Response:
         "anchors": known,
         "others": others,
         "old": old,
-        "told": brief,
+        "brief": brief,
     }
     return _page(request, "attempt.html", run=view, attempt=made, lines=changed, **parts)
 
@@ -119,7 +118,7 @@ async def start(request: Request) -> Response:
         return given
     site = site_of(request)
     run = await anyio.to_thread.run_sync(
-        site.app.begin, given.get("task", ""), given.get("pipeline", ""), _inputs(given)
+        site.app.start_in_background, given.get("task", ""), given.get("pipeline", ""), _inputs(given)
     )
     return RedirectResponse(f"/runs/{quote(run)}", 303)
 
@@ -134,7 +133,7 @@ async def answer(request: Request) -> Response:
     for answer_request in _requests(view, given, f"{site.person} (web)"):
         site.app.service.answer(site.app.service.describe_run(view.id), answer_request)
     if not site.app.service.owner_of(view.id):
-        site.app.go_on(view.id)
+        site.app.drive_in_background(view.id)
     return RedirectResponse(f"/runs/{quote(view.id)}", 303)
 
 

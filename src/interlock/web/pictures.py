@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from interlock.core.history import AttemptPhase, AttemptView
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import Phase
-from interlock.core.views import CUT_OFF, NOT_BEGUN, RunPhase, RunView, StageView, stage_word
+from interlock.core.views import CUT_OFF, NOT_BEGUN, OVER, RunPhase, RunView, StageView, stage_word
 
 WIDTH = 1000.0  # units from the run's beginning to its end
 _MARKS = 5
 _SHOWN_MAX = 100  # attempts of a stage, the newest
 _LEAST = 2.0  # units: shorter bars would not be visible
-_OVER = (RunPhase.ACCEPTED, RunPhase.CANCELLED, RunPhase.STOPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ class _Axis:
 def timeline(view: RunView, now: float) -> Timeline:
     """The newest attempts of each stage, gates and waits on one axis, up to the newest event of a run that is over,
     else to `now`."""
-    end = view.at if view.phase in _OVER else now
+    end = view.at if view.phase in OVER else now
     span = max(end - view.started_at, 0.1)
     axis = _Axis(view.started_at, span)
     lanes = tuple(Lane(stage.id, tuple(_bars(stage, axis, end))) for stage in view.stages if stage.attempts)

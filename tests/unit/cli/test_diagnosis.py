@@ -8,6 +8,7 @@ import pytest
 
 from interlock.cli.diagnosis import check_programs
 from interlock.core.pipeline import AgentSpec, CommandLine
+from interlock.core.programs import ADAPTERS, PROGRAMS
 
 
 @pytest.fixture
@@ -69,3 +70,17 @@ def test_what_pipelines_name_and_is_not_there_is_told_of_each(environ: dict[str,
         f"warn agent other: gemini {absent}",
         f"warn agent far: codex-acp {absent}",
     ]
+
+
+def test_a_package_that_an_adapter_needs_is_named(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("interlock.cli.diagnosis.find_spec", lambda name: None)
+    lines = told(environ, AgentSpec("thinker", "model"), AgentSpec("own", "scripted"))
+    assert [line for line in lines if line.startswith("warn agent thinker") or "own" in line.partition(": ")[0]] == [
+        "warn agent thinker: `use: model` needs more: pip install 'interlock[models]'"
+    ]
+
+
+def test_what_doctor_asks_of_an_adapter_is_declared() -> None:
+    """Each program is looked for under its own name; what the user starts, and the scripted agent, are not driven."""
+    assert all(ADAPTERS[one.name].program == one.name for one in PROGRAMS)
+    assert {name for name, one in ADAPTERS.items() if not one.driven} == {"command", "scripted"}

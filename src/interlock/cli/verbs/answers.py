@@ -115,9 +115,8 @@ def cancel(run: str, message: str, plain: bool, json: bool) -> int:
     from interlock.cli.answers import answer, unfinished
     from interlock.cli.drive import DisplayOptions, report_uncancelled
     from interlock.cli.exits import Exit
-    from interlock.cli.words import OVER
     from interlock.core.events import Action
-    from interlock.core.views import RunPhase
+    from interlock.core.views import OVER, RunPhase
     from interlock.service import AnswerRequest
 
     with application() as app:

@@ -237,7 +237,7 @@ def _print_result(app: Application, result: _GateResult, shown: _AlreadyShown) -
     shown.findings[findings] = _about(result, several=shown.several)
     say(_findings(result))
     if not result.checked.gate.held_out:
-        note(f"    log: {app.blobs.path(kept.digest)}" for kept in judgement.evidence if kept.name == "log")
+        note(f"    log: {app.blobs.path(item.digest)}" for item in judgement.evidence if item.name == "log")
 
 
 def _about(result: _GateResult, *, several: bool) -> str:

@@ -127,7 +127,7 @@ def _set_aside(names: Sequence[str], back: Sequence[str], *, json: bool) -> int:
 def set_aside(names: Sequence[str]) -> dict[str, str]:
     """Take the named damaged runs, or all, out of the lists: nothing of them is removed or changed. Returns what is
     wrong with each. Raises UsageError, before it does anything; InfrastructureError if one is of a newer version."""
-    from interlock.cli.words import OVER
+    from interlock.core.views import OVER
     from interlock.service.runs import run_named
 
     with application() as app:

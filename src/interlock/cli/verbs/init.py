@@ -254,7 +254,7 @@ def _tests(app: Application, checked: Checked, judgement: Judgement) -> tuple[Ra
     from interlock.gates.reports import Unreadable, junit
 
     digest = next(
-        (kept.digest for kept in judgement.evidence if kept.name == Report.JUNIT or kept.name == "report"), ""
+        (item.digest for item in judgement.evidence if item.name == Report.JUNIT or item.name == "report"), ""
     )
     try:
         contents = junit.split(app.blobs.get(digest)) if digest else ()
@@ -283,7 +283,7 @@ def _hints(app: Application, judgement: Judgement, learned: GateLearned, *, test
     from interlock.pipelinefile.scaffold import missing_in
 
     output = "\n".join(finding.message for finding in judgement.findings[:50])
-    log = next((kept.digest for kept in judgement.evidence if kept.name == "log"), "")
+    log = next((item.digest for item in judgement.evidence if item.name == "log"), "")
     if log:
         output += app.blobs.get(log)[-LOG_READ_MAX:].decode("utf-8", "replace")
     found = tuple(missing_in(app.repository, output))

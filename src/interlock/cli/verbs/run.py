@@ -80,7 +80,7 @@ def resume(
     """Resume RUN: after a crash, an interrupt, or a pause of the run's own."""
     from interlock.cli.answers import unfinished
     from interlock.cli.drive import DisplayOptions, drive, drive_detached, finish
-    from interlock.cli.words import OVER
+    from interlock.core.views import OVER
     from interlock.service.answers import check_branch, resume_answers, too_late
 
     limits = tuple(_limit(text) for text in raised)

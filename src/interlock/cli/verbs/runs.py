@@ -40,7 +40,7 @@ def list_runs(count: int, json: bool) -> int:
         if json:
             say(document(runs=found))
         elif found:
-            held_up = [held for run in found if run.owner for held in app.held_up(run.id)]
+            held_up = [held for run in found if run.owner for held in app.waiting_work(run.id)]
             say(list_page(found, columns(sys.stdout), held_up))
         elif not aside:
             note("no runs in this repository yet: `interlock run -p PIPELINE TASK` starts one")
@@ -62,7 +62,7 @@ def status(run: str, json: bool) -> int:
         with unreadable_runs_noted() as passed_over:
             found = app.service.latest_run(run, passed_over)
         view = app.service.describe_run(found.id)
-        held_up = app.held_up(view.id) if view.owner else ()
+        held_up = app.waiting_work(view.id) if view.owner else ()
         unread = app.service.has_answer(view.id)
         say(
             document(run=view, held_up=held_up, answer_waits=unread)
@@ -99,8 +99,8 @@ def show(target: tuple[str, ...], brief: bool, json: bool) -> int:
             stage = view.stage(found.stage)
             say(document(run=view.id, stage=stage) if json else stage_page(view, stage))
         else:
-            url, undelivered = app.pull_requests.url(view.id), app.untold(view.id)
-            held_up = app.held_up(view.id) if view.owner else ()
+            url, undelivered = app.pull_requests.url(view.id), app.undelivered(view.id)
+            held_up = app.waiting_work(view.id) if view.owner else ()
             if json:
                 more = {"pull_request": url} if url else {}
                 say(document(run=view, untold=undelivered, held_up=held_up, **more))
