@@ -13,9 +13,8 @@ from pathlib import Path
 
 from interlock.core.judge_files import CONFIGURATION, TESTS
 from interlock.core.pipeline import CommandLine, Gate, Pipeline, Stage
-from interlock.pipelinefile.sets import folder as look
-from interlock.pipelinefile.sets.configured import configured_tests, told
-from interlock.pipelinefile.sets.steering import steering
+from interlock.pipelinefile import repo
+from interlock.pipelinefile.runners import configured_tests, steering, told
 
 NEVER = ".interlock/**"  # not even by a stage that authors it; its own artifacts aside
 
@@ -88,7 +87,7 @@ def run_by(gate: Gate, root: Path) -> Iterator[str]:
         found = next((path for path in paths if (root / path).is_file()), "")
         if found and found not in seen:
             seen.add(found)
-            waiting += [] if _NO_SHELL.fullmatch(found) else _commands(CommandLine(shell=look.text(root, found)))
+            waiting += [] if _NO_SHELL.fullmatch(found) else _commands(CommandLine(shell=repo.text(root, found)))
             yield found
 
 
@@ -106,9 +105,9 @@ def _handed_on(words: list[str], folder: Path) -> Iterator[list[str]]:
     if re.fullmatch(r"(ba|da|z|k)?sh", program) and any(re.fullmatch(r"-\w*c", word) for word in rest):
         text = rest[-1]
     elif program in ("make", "gmake", "just"):
-        text = look.text(folder, "Makefile", "makefile", "GNUmakefile", "justfile", ".justfile")
+        text = repo.text(folder, "Makefile", "makefile", "GNUmakefile", "justfile", ".justfile")
     elif program in ("npm", "pnpm", "yarn", "bun"):
-        scripts = look.at(look.json_object(folder, "package.json"), "scripts")
+        scripts = repo.at(repo.json_object(folder, "package.json"), "scripts")
         text = "\n".join(script for script in scripts.values() if isinstance(script, str))
     for line in text.splitlines():
         yield from _commands(CommandLine(shell=line.strip().lstrip("@-+")))

@@ -9,9 +9,8 @@ import pytest
 from tests.contract.sets.projects import RUST, Ran, lay, run
 
 from interlock.core.pipeline import Report
-from interlock.pipelinefile.sets import resolve
+from interlock.pipelinefile.sets import ResolvedGate, resolve
 from interlock.pipelinefile.sets.programs.run_cargo import cases, documented
-from interlock.pipelinefile.sets.ready import ResolvedGate
 
 LIB = RUST["src/lib.rs"]
 UNIT = (

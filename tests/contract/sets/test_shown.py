@@ -12,8 +12,7 @@ import pytest
 from tests.contract.sets.projects import NODE, PYTEST, RUST, UNITTEST, lay
 
 from interlock.core.pipeline import CommandLine, Gate, GateKind
-from interlock.pipelinefile.sets import resolve
-from interlock.pipelinefile.sets.ready import shown
+from interlock.pipelinefile.sets import resolve, shown
 
 DJANGO = {
     "manage.py": (

@@ -14,7 +14,7 @@ from typing import Any
 from interlock.core.feedback import same_words
 from interlock.core.pipeline import Stage
 from interlock.core.text import cut, fenced, listed, path_here, plain
-from interlock.pipelinefile.sets.ready import shown
+from interlock.pipelinefile.sets import shown
 from interlock.ports import Blobs
 
 PATCH_MAX = 6_000  # characters of a rejected patch

@@ -14,7 +14,7 @@ from interlock.core.pipeline import Baseline, Expect, Gate, GateKind, Pipeline, 
 from interlock.core.text import count, cut, glob_here, listed, path_here
 from interlock.gates.kinds import find
 from interlock.pipelinefile.protected import ALWAYS
-from interlock.pipelinefile.sets.ready import shown
+from interlock.pipelinefile.sets import shown
 
 _PATHS_MAX = 700  # characters of one list
 _GATES_MAX = 2_000  # characters of the list

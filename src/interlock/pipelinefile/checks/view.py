@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from interlock.pipelinefile import repo
 from interlock.pipelinefile.mistakes import Level, nearest
-from interlock.pipelinefile.sets import folder as look
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,7 +62,7 @@ class View:
 
     def files(self) -> tuple[str, ...]:
         """The repository's files, as paths from its root."""
-        return tuple(look.files(self.root))
+        return tuple(repo.files(self.root))
 
     def nearest(self, word: str, known: set[str], otherwise: str) -> str:
         return nearest(word, known, otherwise)

@@ -6,8 +6,8 @@ something in the folder asks for are written, so that they can be green at once.
 
 from __future__ import annotations
 
-from interlock.pipelinefile.scaffold.found import Found, Which
-from interlock.pipelinefile.scaffold.learned import GateLearned, Learned
-from interlock.pipelinefile.scaffold.planned import Known, Scaffold, missing_in, plan_files, write
+from interlock.pipelinefile.repo import Which
+from interlock.pipelinefile.scaffold.choices import GateLearned, Learned
+from interlock.pipelinefile.scaffold.plan import Found, Known, Scaffold, missing_in, plan_files, write
 
 __all__ = ["Found", "GateLearned", "Known", "Learned", "Scaffold", "Which", "missing_in", "plan_files", "write"]

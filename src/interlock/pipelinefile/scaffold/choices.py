@@ -12,11 +12,11 @@ from typing import Any
 from interlock.core.globs import matches_any
 from interlock.core.judge_files import is_test
 from interlock.core.pipeline import Report
-from interlock.pipelinefile.scaffold.found import Part, Which
+from interlock.pipelinefile import repo
+from interlock.pipelinefile.repo import Part, Which
+from interlock.pipelinefile.runners import configured_tests
 from interlock.pipelinefile.scaffold.setups import installs, recipes
 from interlock.pipelinefile.sets import ResolvedGate, resolve
-from interlock.pipelinefile.sets import folder as look
-from interlock.pipelinefile.sets.configured import configured_tests
 
 _NOT_OF_SETUP = "is not among the packages that setup installs"
 # What compiling would say again, the tests say as well: build and types are written where there are no tests.
@@ -116,7 +116,7 @@ def special_tests(parts: Sequence[Part], root: Path) -> tuple[str, ...]:
     for part in parts:
         for name in OTHER_FOLDERS:
             folder = root / part.folder / name
-            if folder.is_dir() and any(is_test(f"{name}/{file}", part.language) for file in look.files(folder)):
+            if folder.is_dir() and any(is_test(f"{name}/{file}", part.language) for file in repo.files(folder)):
                 found.append(_below(part, f"{name}/**"))
     return tuple(dict.fromkeys(found))
 
@@ -207,7 +207,7 @@ def _remedy(absent: str) -> str:
 def covered(root: Path, language: str) -> bool:
     """Whether the root has tests of `language`, or a build that spans its folders."""
     spans = {"rust": ("Cargo.toml",), "go": ("go.work", "go.mod"), "java": ("pom.xml", "settings.gradle*")}
-    return bool(look.has(root, *spans.get(language, ()))) or resolve(f"{language}.test", root).applies
+    return bool(repo.has(root, *spans.get(language, ()))) or resolve(f"{language}.test", root).applies
 
 
 def folders_of(parts: Sequence[Part]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -226,8 +226,8 @@ _TARGETS = {"test": ("test", "tests", "check"), "lint": ("lint",)}
 def target(root: Path, member: str) -> tuple[str, str]:
     """The command that runs the target for `member` (test or lint), and the file that has it; empty without one."""
     for program, names in _FILES:
-        name = look.has(root, *names)
-        content = look.text(root, name) if name else ""
+        name = repo.has(root, *names)
+        content = repo.text(root, name) if name else ""
         for wanted in _TARGETS[member]:
             if re.search(rf"^@?{wanted}(\s+[\w'\"=*+ -]*)?\s*:(?!=)", content, re.M):
                 return f"{program} {wanted}", name
@@ -251,7 +251,7 @@ def likely(root: Path, folder: str, command: str) -> tuple[str, ...]:
     known = configured_tests(place)
     found = [
         path
-        for path in look.files(place)
+        for path in repo.files(place)
         if _KINDS.fullmatch(path)
         and (is_test(path) or matches_any(known, path) or _names(text, path))
         and not matches_any(_ASIDE, path)
@@ -264,10 +264,10 @@ def likely(root: Path, folder: str, command: str) -> tuple[str, ...]:
 def of_their_own(root: Path, folder: str) -> tuple[tuple[str, str], ...]:
     """Tests of Rust with a harness of their own, as cargo names them and by their files."""
     found = []
-    manifests = [path for path in look.files(root / folder) if path.rpartition("/")[2] == "Cargo.toml"]
+    manifests = [path for path in repo.files(root / folder) if path.rpartition("/")[2] == "Cargo.toml"]
     for path in manifests[:MANIFESTS_MAX]:
         below = path.removesuffix("Cargo.toml")
-        for test in _tests_of(look.text(root / folder, path)):
+        for test in _tests_of(repo.text(root / folder, path)):
             if isinstance(test, dict) and test.get("harness") is False and isinstance(name := test.get("name"), str):
                 found.append((name, f"{below}{test.get('path', f'tests/{name}.rs')}"))
     return tuple(found)
@@ -284,9 +284,55 @@ def _tests_of(manifest: str) -> list[Any]:
 def _read_by(place: Path, command: str) -> list[str]:
     """What the command reads to know what to run."""
     if re.match(r"(make|just)\b", command):
-        return [look.text(place, "GNUmakefile", "makefile", "Makefile", "justfile", ".justfile", "Justfile")]
+        return [repo.text(place, "GNUmakefile", "makefile", "Makefile", "justfile", ".justfile", "Justfile")]
     return []
 
 
 def _names(text: str, path: str) -> bool:
     return re.search(rf"(?<![\w/.-])(\./)?{re.escape(path)}(?![\w/-])", text) is not None
+
+
+NAMES_MAX = 12  # of failing tests, in a comment
+
+
+@dataclass(frozen=True, slots=True)
+class GateLearned:
+    """What one gate said. `failing`: the tests that fail today, where it told them apart; `why`: else its first words.
+    `can_run` is False where it could not decide at all, `heeds` where it is green with each
+    test file broken, too; `unheeded` are the files of `breaks` of which that is so."""
+
+    id: str
+    failing: tuple[str, ...] = ()
+    why: str = ""
+    can_run: bool = True
+    heeds: bool = True
+    unheeded: tuple[str, ...] = ()
+
+    def is_off(self, *, tests: bool) -> bool:
+        """Whether the gate is written as a comment: nobody could pass it, and it is none of the `tests`, so that others
+        judge."""
+        return self.can_run and not self.failing and not tests
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """Only gates that are not green are in it."""
+
+    gates: tuple[GateLearned, ...] = ()
+
+    def of(self, gate: str) -> GateLearned | None:
+        return next((each for each in self.gates if each.id == gate), None)
+
+
+NOTHING = Learned()
+
+
+def comment_of(failing: tuple[str, ...]) -> list[str]:
+    """The names of the tests that fail, as lines of a comment, bounded."""
+    shown = [" ".join(name.split())[:150] for name in failing[:NAMES_MAX]]
+    more = len(failing) - len(shown)
+    return [
+        "fails today, and may go on failing:",
+        *(f"  {name}" for name in shown),
+        *([f"  and {more} more"] if more > 0 else []),
+    ]

@@ -18,10 +18,9 @@ from typing import TypeGuard
 
 from interlock.core.globs import matches_any
 from interlock.core.judge_files import MIXED, is_configuration, is_source, is_test
-from interlock.pipelinefile.scaffold.found import Part
-from interlock.pipelinefile.sets import folder as look
-from interlock.pipelinefile.sets.configured import configured, configured_tests
-from interlock.pipelinefile.sets.steering import steering
+from interlock.pipelinefile import repo
+from interlock.pipelinefile.repo import Part
+from interlock.pipelinefile.runners import configured, configured_tests, steering
 
 TESTS_MAX = 400  # files that are read
 SOURCES_MAX = 3_000
@@ -62,7 +61,7 @@ class _Place:
 
     @cached_property
     def files(self) -> frozenset[str]:
-        return frozenset(look.files(self.root))
+        return frozenset(repo.files(self.root))
 
     @cached_property
     def configured(self) -> tuple[str, ...]:
@@ -79,15 +78,15 @@ class _Place:
     def tests(self) -> tuple[tuple[str, Mentions], ...]:
         """The sources among the tests, each with what it mentions."""
         chosen = sorted(path for path in self.files if is_source(path) and self.is_judge(path))[:TESTS_MAX]
-        return tuple((path, mentions(path, look.text(self.root, path))) for path in chosen)
+        return tuple((path, mentions(path, repo.text(self.root, path))) for path in chosen)
 
     @cached_property
     def product(self) -> str:
         """The text of what may be the product, and of the manifests."""
         chosen = sorted(path for path in self.files if is_source(path) and not self.is_judge(path) and not _looks(path))
-        package = look.json_object(self.root, "package.json")
+        package = repo.json_object(self.root, "package.json")
         listed = json.dumps({key: value for key, value in package.items() if key not in _RUNNERS})
-        return "\n".join((look.text(self.root, *chosen[:SOURCES_MAX], *_MANIFESTS), listed))
+        return "\n".join((repo.text(self.root, *chosen[:SOURCES_MAX], *_MANIFESTS), listed))
 
 
 def _looks(path: str) -> bool:
@@ -106,7 +105,7 @@ def _globs(place: _Place) -> Iterator[str]:
             if found not in reached and not place.is_known(found) and not _is_product(place, found):
                 reached[found] = None
                 if found in place.files and is_source(found):
-                    waiting.append((found, mentions(found, look.text(place.root, found))))
+                    waiting.append((found, mentions(found, repo.text(place.root, found))))
     shown = dict.fromkeys(_widened(place, path) for path in sorted(reached))
     folders = tuple(glob.removesuffix("**") for glob in shown if glob.endswith("/**"))
     yield from (glob for glob in shown if not any(glob.startswith(each) and glob != f"{each}**" for each in folders))
@@ -115,8 +114,8 @@ def _globs(place: _Place) -> Iterator[str]:
 def _replaced(place: _Place) -> Iterator[tuple[str, Mentions]]:
     """What a runner of JavaScript is told to load in the place of other modules."""
     found = [word for keys, word in configured(place.root, "jest.config.*", "vitest.config.*") if _maps(keys)]
-    package = look.json_object(place.root, "package.json")
-    found += [str(value) for value in look.at(package, "jest", "moduleNameMapper").values()]
+    package = repo.json_object(place.root, "package.json")
+    found += [str(value) for value in repo.at(package, "jest", "moduleNameMapper").values()]
     names = (word.removeprefix("<rootDir>/").removeprefix("./") for word in found)
     yield "package.json", Mentions(frozenset(f"./{name}" for name in names))
 

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from interlock.core.pipeline import Report
-from interlock.pipelinefile.scaffold.choices import Choice, reports_tests
-from interlock.pipelinefile.scaffold.learned import NOTHING, GateLearned, Learned, Worker, comment_of
+from interlock.core.programs import PROGRAMS
+from interlock.pipelinefile.load import LINE
+from interlock.pipelinefile.scaffold.choices import NOTHING, Choice, GateLearned, Learned, comment_of, reports_tests
 from interlock.pipelinefile.scaffold.setups import Recipe
 
 WORKER = "coder"  # what every stage names, whichever program it is: another one is one line to change
@@ -28,6 +29,22 @@ TEST_FILES = {
 }
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_ ./-]*")
 _WORDS_OF_YAML = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """An agent of a pipeline: a program by the name of its adapter; `run` is a line of shell for `use: command`."""
+
+    name: str
+    secrets: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    run: str = ""
+
+
+WORKERS = tuple(Worker(one.name, one.keys, one.env) for one in PROGRAMS)
+
+# What stands for an agent until the user has named one. Its line fails and says so; `validate` and `doctor` warn of it.
+UNKNOWN = Worker("coder", run=LINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from interlock.pipelinefile.scaffold.found import Which
-from interlock.pipelinefile.scaffold.setups import node, python
-from interlock.pipelinefile.scaffold.setups.recipe import Recipe, go, moved, rust
+from interlock.pipelinefile.repo import Which
+from interlock.pipelinefile.scaffold.setups import python
+from interlock.pipelinefile.scaffold.setups.recipes import Recipe, go, moved, node, rust
 
 __all__ = ["Recipe", "installs", "recipes"]
 
 installs = python.installs
 
 _OF_A_PART: dict[str, Callable[[Path, Which], Recipe | None]] = {
-    "node": node.recipe,
+    "node": node,
     "go": go,
     "rust": rust,
 }

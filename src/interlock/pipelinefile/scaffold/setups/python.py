@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from interlock.core.judge_files import is_code
-from interlock.pipelinefile.scaffold.found import Which
-from interlock.pipelinefile.scaffold.setups.needs import Needs, extras_of, groups_of, itself, needs_of
-from interlock.pipelinefile.scaffold.setups.recipe import Recipe, moved
-from interlock.pipelinefile.sets import folder as look
+from interlock.pipelinefile import repo
+from interlock.pipelinefile.repo import Which
+from interlock.pipelinefile.scaffold.setups.python_needs import Needs, extras_of, groups_of, itself, needs_of
+from interlock.pipelinefile.scaffold.setups.recipes import Recipe, moved
 
 NOTED = "pwd > .venv/made-in"
 SETTLE = """\
@@ -72,9 +72,9 @@ def recipes(root: Path, parts: Sequence[str], which: Which, tag: str) -> tuple[R
 def installs(tool: str, root: Path, which: Which) -> bool:
     """Whether the recipe brings `tool` along, in the version that the project says. What a lock file holds beyond what
     is installed of it, such as other groups, does not count."""
-    content = look.toml(root, "pyproject.toml")
-    said = [needs_of(root).said, str(look.at(content, "project").get("dependencies"))]
-    program = next((program for lock, program, _ in _MANAGERS if look.has(root, lock) and which(program)), "")
+    content = repo.toml(root, "pyproject.toml")
+    said = [needs_of(root).said, str(repo.at(content, "project").get("dependencies"))]
+    program = next((program for lock, program, _ in _MANAGERS if repo.has(root, lock) and which(program)), "")
     if program in _SAID:
         said += _SAID[program](root)
     plugin = r"(-[\w-]+)?" if tool in ("flake8", "pylint") else ""  # theirs need them
@@ -84,9 +84,9 @@ def installs(tool: str, root: Path, which: Which) -> bool:
 def _locked(root: Path, which: Which, tag: str) -> Recipe | None:
     """By the manager whose lock file is there, if it is installed as well."""
     for lock, program, make in _MANAGERS:
-        if look.has(root, lock) and which(program):
+        if repo.has(root, lock) and which(program):
             exported = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in pretended(root, tag))
-            key = (lock, *(name for name in KEYS if look.has(root, name)), *read_files(root))
+            key = (lock, *(name for name in KEYS if repo.has(root, name)), *read_files(root))
             written = written_file(root)
             paths = (".venv", *((written,) if written else ()))
             return Recipe(f"{exported}{make(root)}\n{NOTED}", key, paths, SETTLE)
@@ -94,7 +94,7 @@ def _locked(root: Path, which: Which, tag: str) -> Recipe | None:
 
 
 def _uv(root: Path) -> str:
-    content = look.at(look.toml(root, "pyproject.toml"), "tool", "uv")
+    content = repo.at(repo.toml(root, "pyproject.toml"), "tool", "uv")
     defaults = content.get("default-groups", ["dev"])
     needs = needs_of(root)
     words = ["--all-packages"] if "workspace" in content else []
@@ -104,8 +104,8 @@ def _uv(root: Path) -> str:
 
 
 def _poetry(root: Path) -> str:
-    content = look.at(look.toml(root, "pyproject.toml"), "tool", "poetry")
-    optional = [name for name, group in look.at(content, "group").items() if look.table(group).get("optional")]
+    content = repo.at(repo.toml(root, "pyproject.toml"), "tool", "poetry")
+    optional = [name for name, group in repo.at(content, "group").items() if repo.table(group).get("optional")]
     wanted = [name for name in optional if re.search("test|dev", name)]
     extras = [name for name in needs_of(root).extras if name in extras_of(root)]
     words = ["--with " + ",".join(wanted)] if wanted else []
@@ -114,7 +114,7 @@ def _poetry(root: Path) -> str:
 
 
 def _pdm(root: Path) -> str:
-    content = look.at(look.toml(root, "pyproject.toml"), "tool", "pdm", "dev-dependencies")
+    content = repo.at(repo.toml(root, "pyproject.toml"), "tool", "pdm", "dev-dependencies")
     needs = needs_of(root)
     names = [*needs.extras, *(name for name in (*content, *groups_of(root)) if re.search("test|dev", name))]
     words = [f"-G {name}" for name in dict.fromkeys(names)]
@@ -134,22 +134,22 @@ _MANAGERS: tuple[tuple[str, str, Callable[[Path], str]], ...] = (
 
 
 def _said_to_uv(root: Path) -> list[str]:
-    content, groups = look.at(look.toml(root, "pyproject.toml"), "tool", "uv"), groups_of(root)
+    content, groups = repo.at(repo.toml(root, "pyproject.toml"), "tool", "uv"), groups_of(root)
     defaults = content.get("default-groups", ["dev"])
     named = defaults if isinstance(defaults, list) else list(groups)
     return [str(content.get("dev-dependencies")), *(groups.get(str(name), "") for name in named)]
 
 
 def _said_to_poetry(root: Path) -> list[str]:
-    content = look.at(look.toml(root, "pyproject.toml"), "tool", "poetry")
-    groups = [look.table(group) for group in look.at(content, "group").values()]
+    content = repo.at(repo.toml(root, "pyproject.toml"), "tool", "poetry")
+    groups = [repo.table(group) for group in repo.at(content, "group").values()]
     required = [str(group.get("dependencies")) for group in groups if not group.get("optional")]
     return [str(content.get("dependencies")), str(content.get("dev-dependencies")), *required]
 
 
 def _said_to_pdm(root: Path) -> list[str]:
-    content = look.toml(root, "pyproject.toml")
-    return [str(look.at(content, "tool", "pdm", "dev-dependencies")), *groups_of(root).values()]
+    content = repo.toml(root, "pyproject.toml")
+    return [str(repo.at(content, "tool", "pdm", "dev-dependencies")), *groups_of(root).values()]
 
 
 # What each manager installs beside what tests need, as text.
@@ -157,15 +157,15 @@ _SAID: dict[str, Callable[[Path], list[str]]] = {
     "uv": _said_to_uv,
     "poetry": _said_to_poetry,
     "pdm": _said_to_pdm,
-    "pipenv": lambda root: [look.text(root, "Pipfile")],
+    "pipenv": lambda root: [repo.text(root, "Pipfile")],
 }
 
 
 def _part(root: Path, name: str) -> _Part:
     folder = root / name
     needs = needs_of(folder)
-    content = look.toml(folder, "pyproject.toml")
-    package = bool(look.has(folder, "setup.py") or "build-system" in content or "[metadata]" in _cfg(folder))
+    content = repo.toml(folder, "pyproject.toml")
+    package = bool(repo.has(folder, "setup.py") or "build-system" in content or "[metadata]" in _cfg(folder))
     wanted = _has_dependencies(folder) or bool(needs.extras) or _is_asked_for_as_installed(folder, content)
     editable = package and wanted and not itself(folder, needs.files)
     static = "project" in content and not editable and not itself(folder, needs.files)
@@ -230,7 +230,7 @@ def _pretended(parts: Sequence[_Part], tag: str) -> tuple[tuple[str, str], ...]:
 
 def _build_requirements(parts: Sequence[_Part]) -> str:
     """What builds the project, to be there when it is built again without the network."""
-    named = [look.at(look.toml(part.root, "pyproject.toml"), "build-system").get("requires") for part in parts]
+    named = [repo.at(repo.toml(part.root, "pyproject.toml"), "build-system").get("requires") for part in parts]
     words = [str(word) for each in named if isinstance(each, list) for word in each] or ["setuptools", "wheel"]
     return " ".join(shlex.quote(word) for word in dict.fromkeys(words))
 
@@ -243,19 +243,19 @@ def _key(parts: Sequence[_Part]) -> tuple[str, ...]:
     names = []
     for part in parts:
         built = (*KEYS, *read_files(part.root)) if part.editable else KEYS
-        names += [part.at(name) for name in (*built, *part.needs.read) if look.has(part.root, name)]
-    if look.has(parts[0].root, ".python-version"):
+        names += [part.at(name) for name in (*built, *part.needs.read) if repo.has(part.root, name)]
+    if repo.has(parts[0].root, ".python-version"):
         names.append(parts[0].at(".python-version"))
     return tuple(dict.fromkeys(names))
 
 
 def _note(root: Path, parts: Sequence[_Part]) -> str:
     said = []
-    if found := next((found for found in _MANAGERS if look.has(root, found[0])), None):
+    if found := next((found for found in _MANAGERS if repo.has(root, found[0])), None):
         lock, program, _ = found
         what = f"there is a {lock}, but {program} is not on PATH: pip is used, without the lock file"
         said.append(f"{what}: install {program}, then `interlock init --force` writes its setup")
-    copied = [part.at(name) for part in parts for name in part.needs.files if COPY.search(look.text(part.root, name))]
+    copied = [part.at(name) for part in parts for name in part.needs.files if COPY.search(repo.text(part.root, name))]
     if copied:
         said.append(f"{', '.join(copied)} installs a copy of the project, which stays as it was: write `-e .` there")
     if any(part.editable and _compiles(part.root) for part in parts):
@@ -265,49 +265,49 @@ def _note(root: Path, parts: Sequence[_Part]) -> str:
 
 def _interpreter(root: Path, which: Which) -> str:
     """The version that `.python-version` names, where it is there under its own name."""
-    said = re.match(r"(\d+\.\d+)", look.text(root, ".python-version").strip())
+    said = re.match(r"(\d+\.\d+)", repo.text(root, ".python-version").strip())
     name = f"python{said[1]}" if said else ""
     return name if name and which(name) else "python3"
 
 
 def _compiles(root: Path) -> bool:
-    build = str(look.at(look.toml(root, "pyproject.toml"), "build-system"))
-    return bool(COMPILES.search(look.text(root, "setup.py"))) or any(name in build for name in COMPILERS)
+    build = str(repo.at(repo.toml(root, "pyproject.toml"), "build-system"))
+    return bool(COMPILES.search(repo.text(root, "setup.py"))) or any(name in build for name in COMPILERS)
 
 
 def _is_asked_for_as_installed(root: Path, content: object) -> bool:
     """Whether something asks for more of the project than its sources: entry points, metadata, a version file."""
-    project = look.at(look.table(content), "project")
+    project = repo.at(repo.table(content), "project")
     if any(key in project for key in ("scripts", "entry-points", "gui-scripts")) or "entry_points" in _cfg(root):
         return True
-    if written_file(root) or re.search(r"entry_points|package_dir|package-dir", look.text(root, "setup.py")):
+    if written_file(root) or re.search(r"entry_points|package_dir|package-dir", repo.text(root, "setup.py")):
         return True
-    files = [name for name in look.files(root) if name.endswith(".py") and name != "setup.py"][:READ_MAX]
-    return any(USES_METADATA.search(look.text(root, name)) for name in files)
+    files = [name for name in repo.files(root) if name.endswith(".py") and name != "setup.py"][:READ_MAX]
+    return any(USES_METADATA.search(repo.text(root, name)) for name in files)
 
 
 def _has_dependencies(root: Path) -> bool:
-    content = look.toml(root, "pyproject.toml")
-    project = look.at(content, "project")
+    content = repo.toml(root, "pyproject.toml")
+    project = repo.at(content, "project")
     dynamic = project.get("dynamic")
-    if project.get("dependencies") or len(look.at(content, "tool", "poetry", "dependencies").keys() - {"python"}):
+    if project.get("dependencies") or len(repo.at(content, "tool", "poetry", "dependencies").keys() - {"python"}):
         return True
     from_elsewhere = isinstance(dynamic, list) and "dependencies" in dynamic
-    flit = look.at(content, "tool", "flit", "metadata").get("requires")
-    return from_elsewhere or bool(flit) or "install_requires" in look.text(root, "setup.py", "setup.cfg")
+    flit = repo.at(content, "tool", "flit", "metadata").get("requires")
+    return from_elsewhere or bool(flit) or "install_requires" in repo.text(root, "setup.py", "setup.cfg")
 
 
 def _mentions_pytest(root: Path) -> bool:
-    declared = look.text(root, "pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini", "conftest.py", "noxfile.py")
-    tests = [name for name in look.files(root) if re.search(r"(^|/)(test_[^/]*|conftest)\.py$", name)][:50]
+    declared = repo.text(root, "pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini", "conftest.py", "noxfile.py")
+    tests = [name for name in repo.files(root) if re.search(r"(^|/)(test_[^/]*|conftest)\.py$", name)][:50]
     said = f"{declared}\n{needs_of(root).said}"
     return bool(re.search(r"\bpytest\b", said)) or any(
-        re.search(r"\bpytest\b|^def test_", look.text(root, name), re.M) for name in tests
+        re.search(r"\bpytest\b|^def test_", repo.text(root, name), re.M) for name in tests
     )
 
 
 def _cfg(root: Path) -> str:
-    return look.text(root, "setup.cfg")
+    return repo.text(root, "setup.cfg")
 
 
 _VARIABLES = (  # what the build names, and the variable by which its tool is told a version
@@ -322,11 +322,11 @@ _VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc|\.post|\.dev)\d+)*")
 def pretended(root: Path, tag: str) -> tuple[tuple[str, str], ...]:
     """The variables to set, with a version: that of `tag` (such as v1.2.0), else that of the metadata that lie here,
     else 0.0.0. Empty where no such tool is configured."""
-    content = look.toml(root, "pyproject.toml")
-    build = str(look.at(content, "build-system"))
-    said = f"{build} {look.text(root, 'setup.py')} {'pbr' if re.search(r'^pbr *=', _setup_cfg(root), re.M) else ''}"
+    content = repo.toml(root, "pyproject.toml")
+    build = str(repo.at(content, "build-system"))
+    said = f"{build} {repo.text(root, 'setup.py')} {'pbr' if re.search(r'^pbr *=', _setup_cfg(root), re.M) else ''}"
     names = [variable for pattern, variable in _VARIABLES if re.search(pattern, said)]
-    if look.at(content, "tool", "pdm", "version").get("source") == "scm":
+    if repo.at(content, "tool", "pdm", "version").get("source") == "scm":
         names.append("PDM_BUILD_SCM_VERSION")
     version = _of_tag(tag) or _of_metadata(root) or "0.0.0"
     return tuple((name, version) for name in names)
@@ -334,30 +334,30 @@ def pretended(root: Path, tag: str) -> tuple[tuple[str, str], ...]:
 
 def written_file(root: Path) -> str:
     """The file that the build writes its version to, where git does not keep it; else an empty string."""
-    content = look.toml(root, "pyproject.toml")
-    scm = look.at(content, "tool", "setuptools_scm")
-    hook = look.at(content, "tool", "hatch", "build", "hooks", "vcs")
+    content = repo.toml(root, "pyproject.toml")
+    scm = repo.at(content, "tool", "setuptools_scm")
+    hook = repo.at(content, "tool", "hatch", "build", "hooks", "vcs")
     found = next((str(said) for said in (*_named(scm), hook.get("version-file")) if said), "")
     if not found and (
         said := re.search(r"""["']?(?:write_to|version_file)["']?\s*[=:]\s*["']([^"']+)""", _setup_py(root))
     ):
         found = said[1]
-    ignored = look.text(root, ".gitignore")
+    ignored = repo.text(root, ".gitignore")
     kept = (root / found).is_file() and not (found in ignored or Path(found).name in ignored)
     return "" if kept or ".." in Path(found).parts else found
 
 
 def read_files(root: Path) -> tuple[str, ...]:
     """The files that the build reads the version from, but for code: what a key names of that would run in setup."""
-    content = look.toml(root, "pyproject.toml")
-    names = [look.at(content, "tool", tool, "version").get("path") for tool in ("hatch", "pdm")]
+    content = repo.toml(root, "pyproject.toml")
+    names = [repo.at(content, "tool", tool, "version").get("path") for tool in ("hatch", "pdm")]
     names += re.findall(r"""["']([\w./-]+\.(?:txt|cfg)|VERSION)["']""", _setup_py(root))
     found = (str(name) for name in names if name and not is_code(str(name)))
     return tuple(dict.fromkeys(name for name in found if (root / name).is_file()))
 
 
 def _named(table: object) -> list[object]:
-    found = look.table(table)
+    found = repo.table(table)
     return [found.get("version_file"), found.get("write_to")]
 
 
@@ -368,13 +368,13 @@ def _of_tag(tag: str) -> str:
 
 def _of_metadata(root: Path) -> str:
     """Of a source distribution that was unpacked here."""
-    found = re.search(r"^Version: (\S+)$", look.text(root, "PKG-INFO"), re.M)
+    found = re.search(r"^Version: (\S+)$", repo.text(root, "PKG-INFO"), re.M)
     return found[1] if found else ""
 
 
 def _setup_cfg(root: Path) -> str:
-    return look.text(root, "setup.cfg")
+    return repo.text(root, "setup.cfg")
 
 
 def _setup_py(root: Path) -> str:
-    return look.text(root, "setup.py")
+    return repo.text(root, "setup.py")

@@ -15,8 +15,8 @@ from itertools import groupby
 from pathlib import Path
 
 from interlock.core.pipeline import Report
-from interlock.pipelinefile.sets import folder as look
-from interlock.pipelinefile.sets.ready import ResolvedGate, lines, missing, need, placed, plain, reporting
+from interlock.pipelinefile import repo
+from interlock.pipelinefile.sets import ResolvedGate, lines, missing, need, placed, plain, reporting
 
 NODE_TEST_REPORT = (
     "--test-reporter=spec --test-reporter-destination=stdout "
@@ -55,16 +55,16 @@ def test(folder: Path) -> ResolvedGate:
     for runner in _RUNNERS:
         if _depends_on(folder, runner):
             return _RUNNERS[runner](folder, [])
-    if any(TEST_FILE.search(name) for name in look.files(folder)):
+    if any(TEST_FILE.search(name) for name in repo.files(folder)):
         return _node_test(f"node --test {NODE_TEST_REPORT}", "node:test: there are tests, and no test script")
     return missing("node.test", "package.json has no test script, and there are no test files")
 
 
 def lint(folder: Path) -> ResolvedGate:
     """eslint or biome where configured, else the lint script."""
-    if look.has(folder, "eslint.config.*", ".eslintrc*") or "eslintConfig" in _package(folder):
+    if repo.has(folder, "eslint.config.*", ".eslintrc*") or "eslintConfig" in _package(folder):
         return _eslint(folder)
-    if look.has(folder, "biome.json", "biome.jsonc"):
+    if repo.has(folder, "biome.json", "biome.jsonc"):
         return _tool("node.lint", "biome", "lint .", "biome, because it is configured")
     if script := _script(folder, "lint"):
         return _as_written(folder, "lint", script)
@@ -76,7 +76,7 @@ def types(folder: Path) -> ResolvedGate:
     for name in ("typecheck", "type-check", "types", "check-types", "tsc"):
         if script := _script(folder, name):
             return _as_written(folder, name, script, member="types")
-    if look.has(folder, "tsconfig.json"):
+    if repo.has(folder, "tsconfig.json"):
         return _tool("node.types", "tsc", "--noEmit -p tsconfig.json", "tsc, because there is a tsconfig.json")
     return missing("node.types", "there is no tsconfig.json and no typecheck script")
 
@@ -159,7 +159,7 @@ def _without_ours(words: Sequence[str]) -> list[str]:
 
 def _configured(folder: Path, words: Sequence[str], *names: str) -> str:
     """A phrase for the options that keep to the known configuration: a stage may be allowed to move that."""
-    known = look.has(folder, *names)
+    known = repo.has(folder, *names)
     if not known or any(word == "-c" or word.startswith("--config") for word in words):
         return "known=()"
     return f"known=(--config {shlex.quote(known)}); [ -f {shlex.quote(known)} ] || known=()"
@@ -202,17 +202,17 @@ def _node(gate: str) -> str:
 
 
 def _package(folder: Path) -> dict[str, object]:
-    return dict(look.json_object(folder, "package.json"))
+    return dict(repo.json_object(folder, "package.json"))
 
 
 def _script(folder: Path, name: str) -> str:
-    script = look.at(_package(folder), "scripts").get(name)
+    script = repo.at(_package(folder), "scripts").get(name)
     return script if isinstance(script, str) and NO_TEST not in script else ""
 
 
 def _depends_on(folder: Path, package: str) -> bool:
     content = _package(folder)
-    return any(package in look.at(content, kind) for kind in ("devDependencies", "dependencies"))
+    return any(package in repo.at(content, kind) for kind in ("devDependencies", "dependencies"))
 
 
 DEPTH_MAX = 6
@@ -257,7 +257,7 @@ class Step:
 
 def steps(package: Mapping[str, object], name: str) -> tuple[Step, ...]:
     """The steps of the script `name` with those before and after it, but for those of linters. Empty without one."""
-    return tuple(step for step in _steps(look.at(package, "scripts"), name, 0) if step.program not in _NOT_TESTS)
+    return tuple(step for step in _steps(repo.at(package, "scripts"), name, 0) if step.program not in _NOT_TESTS)
 
 
 def _steps(scripts: Mapping[str, object], name: str, depth: int) -> Iterator[Step]:

@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from interlock.core.pipeline import Report
-from interlock.pipelinefile.sets import folder as look
-from interlock.pipelinefile.sets.ready import ResolvedGate, lines, need, placed, plain, reporting
+from interlock.pipelinefile import repo
+from interlock.pipelinefile.sets import ResolvedGate, lines, need, placed, plain, reporting
 
 PACKAGES = 'if [ -d .cargo-home ]; then export CARGO_HOME="$PWD/.cargo-home" CARGO_NET_OFFLINE=true; fi'
 # nextest takes its report's place from a configuration alone, and puts it below its own folder.
@@ -47,7 +47,7 @@ def test(folder: Path) -> ResolvedGate:
 
 def lint(folder: Path) -> ResolvedGate:
     """clippy, with warnings as errors where it is configured."""
-    configured = bool(look.has(folder, "clippy.toml", ".clippy.toml")) or "[lints" in look.text(folder, "Cargo.toml")
+    configured = bool(repo.has(folder, "clippy.toml", ".clippy.toml")) or "[lints" in repo.text(folder, "Cargo.toml")
     why = "clippy, because it is configured" if configured else "clippy: errors alone count, since it is not configured"
     clippy = need("rust.lint", "cargo-clippy", "rustup component add clippy")
     command = f"cargo clippy --workspace --all-targets{_locked(folder)}{' -- -D warnings' if configured else ''}"
@@ -65,11 +65,11 @@ def build(folder: Path) -> ResolvedGate:
 
 
 def _is_rust(folder: Path) -> bool:
-    return bool(look.has(folder, "Cargo.toml"))
+    return bool(repo.has(folder, "Cargo.toml"))
 
 
 def _locked(folder: Path) -> str:
-    return " --locked" if look.has(folder, "Cargo.lock") else ""
+    return " --locked" if repo.has(folder, "Cargo.lock") else ""
 
 
 def _cargo(folder: Path, member: str, arguments: str) -> str:

@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from interlock.core.pipeline import Report
-from interlock.pipelinefile.sets import folder as look
-from interlock.pipelinefile.sets.ready import ResolvedGate, lines, missing, need, plain, reporting
+from interlock.pipelinefile import repo
+from interlock.pipelinefile.sets import ResolvedGate, lines, missing, need, plain, reporting
 
 WHERE = "install it where the gate runs"
 GATHER = """code=0
@@ -33,7 +33,7 @@ exit $code"""
 
 
 def test(folder: Path) -> ResolvedGate:
-    if look.has(folder, "pom.xml"):
+    if repo.has(folder, "pom.xml"):
         maven = _maven(folder)
         command = f"{maven} -B -fae -f pom.xml test"
         return _gathering(maven, command, "surefire-reports", "Maven's test phase, with the reports of surefire")
@@ -45,12 +45,12 @@ def test(folder: Path) -> ResolvedGate:
 
 def lint(folder: Path) -> ResolvedGate:
     """Checkstyle or Spotless where the build names them."""
-    if look.has(folder, "pom.xml"):
+    if repo.has(folder, "pom.xml"):
         for plugin in ("checkstyle", "spotless"):
-            if f"{plugin}-maven-plugin" in look.text(folder, "pom.xml"):
+            if f"{plugin}-maven-plugin" in repo.text(folder, "pom.xml"):
                 return _line("lint", _maven(folder), f"-B {plugin}:check", f"{plugin}, because pom.xml names it")
     elif gradle := _gradle(folder):
-        content = look.text(folder, "build.gradle", "build.gradle.kts")
+        content = repo.text(folder, "build.gradle", "build.gradle.kts")
         for plugin, task in (("checkstyle", "checkstyleMain"), ("spotless", "spotlessCheck")):
             if re.search(rf"\b{plugin}\b", content):
                 return _line("lint", gradle, f"--no-daemon {task}", f"{plugin}, because the build names it")
@@ -66,7 +66,7 @@ def build(folder: Path) -> ResolvedGate:
 
 
 def _compile(folder: Path, member: str, goals: str, task: str, why: str) -> ResolvedGate:
-    if look.has(folder, "pom.xml"):
+    if repo.has(folder, "pom.xml"):
         return _line(member, _maven(folder), f"-B -q {goals}", f"Maven: {why}")
     if gradle := _gradle(folder):
         return _line(member, gradle, f"--no-daemon -q {task}", f"Gradle: {why}")
@@ -88,14 +88,14 @@ def _nothing(member: str) -> ResolvedGate:
 
 
 def _maven(folder: Path) -> str:
-    return "./mvnw" if look.has(folder, "mvnw") and not shutil.which("mvn") else "mvn"
+    return "./mvnw" if repo.has(folder, "mvnw") and not shutil.which("mvn") else "mvn"
 
 
 def _gradle(folder: Path) -> str:
     """The program; empty where there is no Gradle build."""
-    if not look.has(folder, "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts"):
+    if not repo.has(folder, "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts"):
         return ""
-    return "./gradlew" if look.has(folder, "gradlew") and not shutil.which("gradle") else "gradle"
+    return "./gradlew" if repo.has(folder, "gradlew") and not shutil.which("gradle") else "gradle"
 
 
 def _on_path(program: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ product than tests is left out: protecting it would stop all work.
 from __future__ import annotations
 
 import configparser
+import json
 import posixpath
 import re
 import shlex
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from interlock.core.globs import matches_any
 from interlock.core.judge_files import PYTHON, is_test
-from interlock.pipelinefile.sets import folder as look
+from interlock.pipelinefile import repo
 
 _FILES_MAX = 2_000
 _MAKEFILES = ("GNUmakefile", "makefile", "Makefile", "justfile", ".justfile", "Justfile")
@@ -24,7 +25,7 @@ _CASES = re.compile(r"\bunittest\b|\bTestCase\b|^(async )?def test_", re.M)
 
 def configured_tests(folder: Path) -> tuple[str, ...]:
     """Globs relative to `folder`, beyond the names that `judge_files` knows. Only reads."""
-    of_makefiles = (glob for command in commands_of(look.text(folder, *_MAKEFILES)) for glob in told(folder, command))
+    of_makefiles = (glob for command in commands_of(repo.text(folder, *_MAKEFILES)) for glob in told(folder, command))
     return tuple(dict.fromkeys((*_python(folder), *node_tests(folder), *rust_tests(folder), *of_makefiles)))
 
 
@@ -44,8 +45,8 @@ def _python(folder: Path) -> Iterator[str]:
 
 def _pytest(folder: Path, key: str) -> list[str]:
     """The words of a setting, in whichever file pytest would find it."""
-    content = look.toml(folder, "pyproject.toml")
-    for table in (look.at(content, "tool", "pytest", "ini_options"), look.at(content, "tool", "pytest")):
+    content = repo.toml(folder, "pyproject.toml")
+    for table in (repo.at(content, "tool", "pytest", "ini_options"), repo.at(content, "tool", "pytest")):
         if value := table.get(key):
             return [str(item) for item in value] if isinstance(value, list) else str(value).split()
     for name, section in (
@@ -53,7 +54,7 @@ def _pytest(folder: Path, key: str) -> list[str]:
     ):  # fmt: skip
         parser = configparser.RawConfigParser(strict=False, default_section="")
         try:
-            parser.read_string(look.text(folder, name))
+            parser.read_string(repo.text(folder, name))
         except configparser.Error:
             continue
         if parser.has_option(section, key):
@@ -66,8 +67,8 @@ def _holds_tests(folder: Path, path: str, names: tuple[str, ...]) -> bool:
     root = folder / path
     if root.is_file():
         return True
-    files = [name for name in look.files(root) if name.endswith(".py")][:_FILES_MAX] if root.is_dir() else []
-    tests = sum(matches_any(names, name) or bool(_CASES.search(look.text(root, name))) for name in files)
+    files = [name for name in repo.files(root) if name.endswith(".py")][:_FILES_MAX] if root.is_dir() else []
+    tests = sum(matches_any(names, name) or bool(_CASES.search(repo.text(root, name))) for name in files)
     return 2 * tests >= len(files) > 0
 
 
@@ -82,17 +83,17 @@ _ROOTS = ("lib.rs", "main.rs", "mod.rs")
 
 def rust_tests(folder: Path) -> Iterator[str]:
     """Globs relative to `folder`."""
-    if not look.has(folder, "Cargo.toml"):
+    if not repo.has(folder, "Cargo.toml"):
         return
-    paths = list(look.files(folder))
+    paths = list(repo.files(folder))
     for manifest in (path for path in paths if posixpath.basename(path) == "Cargo.toml"):
-        targets = look.toml(folder, manifest).get("test")
+        targets = repo.toml(folder, manifest).get("test")
         for target in targets if isinstance(targets, list) else ():
-            if path := look.table(target).get("path"):
+            if path := repo.table(target).get("path"):
                 yield f"/{posixpath.normpath(posixpath.join(posixpath.dirname(manifest), str(path)))}"
     there = frozenset(paths)
     for source in [path for path in paths if path.endswith(".rs") and not is_test(path)][:_SOURCES_MAX]:
-        for module in _modules(source, look.text(folder, source)):
+        for module in _modules(source, repo.text(folder, source)):
             below = module.removesuffix("/mod.rs").removesuffix(".rs")
             yield from [f"/{module}"] if module in there else []
             yield from [f"/{below}/**"] if module in there and (folder / below).is_dir() else []
@@ -132,9 +133,9 @@ _ENDINGS = ("js", "cjs", "mjs", "ts", "cts", "mts", "json")
 
 def node_tests(folder: Path) -> Iterator[str]:
     """Globs relative to `folder`."""
-    package = look.json_object(folder, "package.json")
+    package = repo.json_object(folder, "package.json")
     for table, key in (("jest", "testMatch"), ("ava", "files"), ("mocha", "spec")):
-        for word in words(look.at(package, table).get(key)):
+        for word in words(repo.at(package, table).get(key)):
             yield from spread(word.removeprefix("<rootDir>/"))
     for keys, word in of_mocha(folder):
         if keys[-1:] == ("spec",):
@@ -143,7 +144,7 @@ def node_tests(folder: Path) -> Iterator[str]:
         for keys, word in configured(folder, *names):
             if keys[-len(wanted) :] == wanted:
                 yield from spread(word.removeprefix("<rootDir>/"))
-    scripts = look.at(package, "scripts")
+    scripts = repo.at(package, "scripts")
     for name in ("pretest", "test"):
         for command in commands_of(str(scripts.get(name, ""))):
             yield from told(folder, command, tests=True)
@@ -153,19 +154,19 @@ def configured(folder: Path, *names: str) -> Iterator[tuple[tuple[str, ...], str
     """What the files say that are there, by the keys that lead to it."""
     for path in sorted(path for name in names for path in folder.glob(name)):
         if path.suffix.removeprefix(".") in _ENDINGS:
-            yield from texts(look.text(folder, path.name))
+            yield from texts(repo.text(folder, path.name))
 
 
 def of_mocha(folder: Path) -> Iterator[tuple[tuple[str, ...], str]]:
     """What the first file says that mocha would find."""
-    name = look.has(folder, *MOCHA)
+    name = repo.has(folder, *MOCHA)
     if not name.endswith((".yml", ".yaml")):
-        yield from texts(look.text(folder, name)) if name else ()
+        yield from texts(repo.text(folder, name)) if name else ()
         return
     import yaml  # late: most projects have no such file
 
     try:
-        content = look.table(yaml.safe_load(look.text(folder, name)))
+        content = repo.table(yaml.safe_load(repo.text(folder, name)))
     except (yaml.YAMLError, ValueError, RecursionError):
         return
     for key, value in content.items():
@@ -299,3 +300,76 @@ def _discovered(folder: Path, words: list[str]) -> Iterator[str]:
         yield from [f"{above}/**/{pattern}"] if above else [pattern] if pattern != "test*.py" else []
     elif above not in ("", "/src", "/lib"):
         yield f"{above}/**"
+
+
+_JEST = frozenset(
+    {
+        "setupFiles", "setupFilesAfterEnv", "setupTestFrameworkScriptFile", "globalSetup", "globalTeardown", "filter",
+        "testEnvironment", "environment", "preset", "reporters", "resolver", "runner", "testRunner", "transform",
+        "snapshotSerializers", "snapshotResolver", "snapshotEnvironment", "testResultsProcessor", "testSequencer",
+        "sequencer", "customProviderModule",
+    }
+)  # fmt: skip
+_MOCHA = frozenset({"require", "import", "file", "loader", "reporter", "ui"})
+_LOADING = ("jest.config.*", "jest.*.config.*", "vitest.*", "vite.config.*")
+_RESOLVED_AS = ("", ".js", ".cjs", ".mjs", ".ts", ".cts", ".mts", ".jsx", ".tsx", "/index.js", "/index.ts")
+_PYTEST_PLUGINS = re.compile(r"^pytest_plugins\b[^=\n]*=\s*(\[[^\]]*\]|\([^)]*\)|[^\n]*)", re.M)
+_ADDOPTS = re.compile(r"^\s*addopts\b.*?(?=^\s*\w+\s*=|^\[|\Z)", re.M | re.S)
+_FOR_PYTEST = ("pyproject.toml", "pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg")
+
+
+def steering(folder: Path) -> tuple[str, ...]:
+    """Paths relative to `folder` of files that are there. Only reads."""
+    return tuple(dict.fromkeys((*_loaded_in_node(folder), *_loaded_by_pytest(folder))))
+
+
+def _loaded_in_node(folder: Path) -> Iterator[str]:
+    package = repo.json_object(folder, "package.json")
+    jest, mocha = (repo.at(package, name) for name in ("jest", "mocha"))
+    named = [
+        *(word for keys, word in texts(json.dumps(jest)) if _JEST.intersection(keys)),
+        *(word for key in sorted(_MOCHA) for word in words(mocha.get(key))),
+        *(word for key in ("require",) for word in words(repo.at(package, "ava").get(key))),
+        *(word for keys, word in of_mocha(folder) if _MOCHA.intersection(keys)),
+        *(word for keys, word in configured(folder, *_LOADING) if _JEST.intersection(keys)),
+    ]
+    for name in named:
+        path = posixpath.normpath(name.removeprefix("<rootDir>/"))
+        found = (f"{path}{ending}" for ending in _RESOLVED_AS if not path.startswith(("/", "..", "node_modules/")))
+        yield from [each for each in found if (folder / each).is_file()][:1]
+
+
+def _loaded_by_pytest(folder: Path) -> Iterator[str]:
+    """Plugins that a conftest.py or an option of pytest names."""
+    published = _published(folder)
+    files = (path for path in repo.files(folder) if posixpath.basename(path) == "conftest.py")
+    named = [("", name) for name in _by_option(folder)]
+    for path in files:
+        said = "\n".join(_PYTEST_PLUGINS.findall(repo.text(folder, path)))
+        named += [(posixpath.dirname(path), name) for name in re.findall(r"[\"']([\w.]+)[\"']", said)]
+    for above, name in named:
+        stem = name.replace(".", "/")
+        places = (posixpath.join(place, stem) for place in ("", "src", above))
+        found = [f"{place}{end}" for place in places for end in (".py", "/__init__.py")]
+        if name not in published:
+            yield from [each for each in found if (folder / each).is_file()][:1]
+
+
+def _by_option(folder: Path) -> list[str]:
+    said = repo.text(folder, *_FOR_PYTEST)
+    return [name for text in _ADDOPTS.findall(said) for name in re.findall(r"-p[\s\"',]*([A-Za-z_][\w.]*)", text)]
+
+
+def _published(folder: Path) -> frozenset[str]:
+    """Modules that the project offers to others as plugins of pytest."""
+    content = repo.toml(folder, "pyproject.toml")
+    tables = (
+        repo.at(content, "project", "entry-points", "pytest11"),
+        repo.at(content, "tool", "poetry", "plugins", "pytest11"),
+    )
+    found = {str(value).partition(":")[0].strip() for table in tables for value in table.values()}
+    for section in re.findall(
+        r"pytest11[\"']?\s*[:=]([^\]\[]*(?:\[[^\]]*\])?)", repo.text(folder, "setup.py", "setup.cfg")
+    ):
+        found.update(re.findall(r"=\s*([\w.]+)", section))
+    return frozenset(found)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from interlock.pipelinefile.sets import folder as look
+from interlock.pipelinefile import repo
 
 FOR_TESTS = ("test", "tests", "testing", "unittest", "unittests", "dev", "develop", "development")
 _WORDS = r"(dev|develop|development|test|tests|testing|unittests?|ci)"
@@ -57,7 +57,7 @@ def needs_of(root: Path) -> Needs:
     """What the tests of the project in `root` need beside its own dependencies."""
     extras, groups = extras_of(root), groups_of(root)
     files = tuple(_requirement_files(root))
-    texts = [look.text(root, name) for name in files]
+    texts = [repo.text(root, name) for name in files]
     chosen = tuple(dict.fromkeys((*_for_tests(extras), *_extras_of_itself(texts))))
     grouped = _for_tests(groups)
     said = [*texts, *(extras.get(name, "") for name in chosen), *(groups.get(name, "") for name in grouped)]
@@ -69,7 +69,7 @@ def needs_of(root: Path) -> Needs:
         grouped = tuple(dict.fromkeys((*grouped, *(name for name in found.groups if name in groups))))
         files = tuple(dict.fromkeys((*files, *found.files)))
         packages += found.packages
-        said += [*found.packages, *(extras[name] for name in chosen), *(look.text(root, name) for name in found.files)]
+        said += [*found.packages, *(extras[name] for name in chosen), *(repo.text(root, name) for name in found.files)]
     packages += _plugins(root, "\n".join(said))
     read = tuple(dict.fromkeys(_with_included(root, files)))
     return Needs(files, chosen, grouped, tuple(dict.fromkeys(packages)), read, "\n".join([*said, *packages]))
@@ -77,16 +77,16 @@ def needs_of(root: Path) -> Needs:
 
 def extras_of(root: Path) -> Mapping[str, str]:
     """The extras by name, each with its requirements as text."""
-    content = look.toml(root, "pyproject.toml")
-    project = look.at(content, "project", "optional-dependencies")
-    poetry, flit = look.at(content, "tool", "poetry", "extras"), look.at(content, "tool", "flit", "metadata")
-    tables = (project, poetry, look.at(flit, "requires-extra"), _setup_cfg(root), _setup_py(root))
+    content = repo.toml(root, "pyproject.toml")
+    project = repo.at(content, "project", "optional-dependencies")
+    poetry, flit = repo.at(content, "tool", "poetry", "extras"), repo.at(content, "tool", "flit", "metadata")
+    tables = (project, poetry, repo.at(flit, "requires-extra"), _setup_cfg(root), _setup_py(root))
     return {name: str(value) for table in tables for name, value in table.items()}
 
 
 def groups_of(root: Path) -> Mapping[str, str]:
     """Dependency groups by name, each as text, with what it includes."""
-    groups = look.at(look.toml(root, "pyproject.toml"), "dependency-groups")
+    groups = repo.at(repo.toml(root, "pyproject.toml"), "dependency-groups")
 
     def text(name: str, depth: int = 0) -> str:
         value = groups.get(name)
@@ -100,7 +100,7 @@ def groups_of(root: Path) -> Mapping[str, str]:
 
 def itself(root: Path, files: Iterable[str]) -> bool:
     """Whether a requirement file installs the project itself as editable."""
-    return any(_ITSELF.search(look.text(root, name)) for name in files)
+    return any(_ITSELF.search(repo.text(root, name)) for name in files)
 
 
 def _for_tests(tables: Mapping[str, str]) -> tuple[str, ...]:
@@ -127,7 +127,7 @@ def _requirement_files(root: Path) -> Iterable[str]:
         found += [name for name in names if _PLAIN_REQUIREMENTS.fullmatch(name)][:1]
     compiled = {name.removesuffix(".txt") for name in found if name.endswith(".txt")}
     kept = [name for name in found if not (name.endswith(".in") and name.removesuffix(".in") in compiled)]
-    return [name for name in kept if look.text(root, name).strip()]
+    return [name for name in kept if repo.text(root, name).strip()]
 
 
 def _extras_of_itself(texts: Iterable[str]) -> list[str]:
@@ -143,7 +143,7 @@ def _with_included(root: Path, files: Iterable[str]) -> Iterable[str]:
         name, depth = waiting.pop(0)
         yield name
         parent = Path(name).parent
-        for included in _INCLUDED.findall(look.text(root, name)):
+        for included in _INCLUDED.findall(repo.text(root, name)):
             path = (parent / included).as_posix()
             if depth < 10 and (root / path).is_file() and ".." not in Path(path).parts:
                 waiting.append((path, depth + 1))
@@ -156,7 +156,7 @@ def _setup_cfg(root: Path) -> Mapping[str, str]:
 def _setup_py(root: Path) -> Mapping[str, str]:
     """`extras_require` of a call of setup, and names that it takes from the top of the file."""
     try:
-        tree = ast.parse(look.text(root, "setup.py"))
+        tree = ast.parse(repo.text(root, "setup.py"))
     except (SyntaxError, ValueError):
         return {}
     tops = [node for node in tree.body if isinstance(node, ast.Assign)]
@@ -181,15 +181,15 @@ def _keys(value: ast.expr, known: Mapping[str, ast.expr]) -> Mapping[str, str]:
 
 def _of_tools(root: Path) -> Iterable[str]:
     """What tools keep in tables of their own: development dependencies of Poetry and PDM."""
-    content = look.toml(root, "pyproject.toml")
-    poetry = look.at(content, "tool", "poetry")
+    content = repo.toml(root, "pyproject.toml")
+    poetry = repo.at(content, "tool", "poetry")
     groups = {"dev": poetry.get("dev-dependencies")} | {
-        name: look.table(group).get("dependencies") for name, group in look.at(poetry, "group").items()
+        name: repo.table(group).get("dependencies") for name, group in repo.at(poetry, "group").items()
     }
     for name in _for_tests({name: str(value) for name, value in groups.items() if value}):
-        for package, wanted in look.table(groups[name]).items():
+        for package, wanted in repo.table(groups[name]).items():
             yield from _of_poetry(package, wanted)
-    pdm = look.at(content, "tool", "pdm", "dev-dependencies")
+    pdm = repo.at(content, "tool", "pdm", "dev-dependencies")
     for name in _for_tests({name: str(value) for name, value in pdm.items()}):
         items = pdm[name]
         yield from (str(item) for item in items if " " not in str(item)) if isinstance(items, list) else ()
@@ -197,7 +197,7 @@ def _of_tools(root: Path) -> Iterable[str]:
 
 def _of_poetry(package: str, wanted: object) -> Iterable[str]:
     """A requirement of Poetry in the words of pip, as far as pip can say it."""
-    table = look.table(wanted)
+    table = repo.table(wanted)
     version = table.get("version", "*") if table else wanted
     if not isinstance(version, str) or any(key in table for key in ("path", "git", "url")):
         return
@@ -210,9 +210,9 @@ def _of_poetry(package: str, wanted: object) -> Iterable[str]:
 
 def _plugins(root: Path, said: str) -> Iterable[str]:
     """Plugins without which pytest does not understand its own configuration here."""
-    content = look.at(look.toml(root, "pyproject.toml"), "tool", "pytest")
+    content = repo.at(repo.toml(root, "pyproject.toml"), "tool", "pytest")
     options = [str(value) for value in (content.get("ini_options"), content.get("addopts")) if value]
-    text = "\n".join([*options, look.text(root, "pytest.ini"), *map(str, _sections(root))])
+    text = "\n".join([*options, repo.text(root, "pytest.ini"), *map(str, _sections(root))])
     for pattern, plugin in _PLUGINS:
         if re.search(pattern, text, re.M) and plugin not in said:
             yield plugin
@@ -249,16 +249,16 @@ def ini(root: Path, name: str) -> Mapping[str, Mapping[str, str]]:
     """The sections of an INI file; empty where it is absent or broken."""
     parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
     try:
-        parser.read_string(look.text(root, name))
+        parser.read_string(repo.text(root, name))
     except configparser.Error:
         return {}
     return {section: {key: value or "" for key, value in parser.items(section)} for section in parser.sections()}
 
 
 def _tox(root: Path) -> Runners:
-    content = look.toml(root, "pyproject.toml")
-    table = look.toml(root, "tox.toml") or look.at(content, "tool", "tox")
-    if base := look.at(table, "env_run_base") or look.at(table, "env", "test"):
+    content = repo.toml(root, "pyproject.toml")
+    table = repo.toml(root, "tox.toml") or repo.at(content, "tool", "tox")
+    if base := repo.at(table, "env_run_base") or repo.at(table, "env", "test"):
         return _parted(
             root, map(str, _items(base, "deps")), _strings(base, "extras"), _strings(base, "dependency_groups")
         )
@@ -309,7 +309,7 @@ def _parted(root: Path, lines: Iterable[str], extras: Iterable[str], groups: Ite
 def _nox(root: Path) -> Runners:
     """The words of `session.install` in sessions that are named after tests."""
     try:
-        tree = ast.parse(look.text(root, "noxfile.py"))
+        tree = ast.parse(repo.text(root, "noxfile.py"))
     except (SyntaxError, ValueError):
         return Runners()
     for function in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
@@ -331,10 +331,10 @@ def _nox(root: Path) -> Runners:
 
 
 def _hatch(root: Path) -> Runners:
-    content = look.toml(root, "hatch.toml") or look.at(look.toml(root, "pyproject.toml"), "tool", "hatch")
-    envs = look.at(content, "envs")
+    content = repo.toml(root, "hatch.toml") or repo.at(repo.toml(root, "pyproject.toml"), "tool", "hatch")
+    envs = repo.at(content, "envs")
     for name in ("hatch-test", "test", "tests", "default", "dev"):
-        env = look.at(envs, name)
+        env = repo.at(envs, name)
         base = [] if name != "hatch-test" or "dependencies" in env or not env else list(_HATCH_TEST)
         lines = [*base, *map(str, (*_items(env, "dependencies"), *_items(env, "extra-dependencies")))]
         found = _parted(root, lines, _strings(env, "features"), _strings(env, "dependency-groups"))

@@ -1,5 +1,5 @@
-"""Node: npm, pnpm, Yarn and Bun, by the lock file. Rule: packages lie in `node_modules`, also where Yarn would do
-without, and in that of each package of a workspace.
+"""What a setup recipe is, and those of Node, Go and Rust, by their lock files. Rule: packages lie in the checkout:
+`node_modules` of each package of a workspace (also where Yarn would do without), `vendor`, `.cargo-home`.
 """
 
 from __future__ import annotations
@@ -7,12 +7,12 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from interlock.pipelinefile.scaffold.found import Which
-from interlock.pipelinefile.scaffold.setups.recipe import Recipe
-from interlock.pipelinefile.sets import folder as look
+from interlock.pipelinefile import repo
+from interlock.pipelinefile.repo import Which
 
 PACKAGES_MAX = 100  # of a workspace
 _NPM = "npm ci --no-audit --no-fund"
@@ -29,10 +29,57 @@ _BERRY = "yarn install --immutable"
 _CONFIGURATION = (".npmrc", ".yarnrc.yml", ".yarnrc", "pnpm-workspace.yaml", ".pnpmfile.cjs", "bunfig.toml")
 
 
-def recipe(root: Path, which: Which) -> Recipe | None:
-    package = look.json_object(root, "package.json")
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One item of `setup`. `note` is for the user, where there is something to know. `brings`: packages, already; else
+    the project needs none yet, and tools are those of the machine."""
+
+    run: str
+    key: tuple[str, ...]
+    paths: tuple[str, ...]
+    settle: str = ""
+    note: str = ""
+    brings: bool = True
+
+
+def moved(recipe: Recipe, part: str) -> Recipe:
+    """The recipe of a folder of the repository, as it is written at the root."""
+    if not part:
+        return recipe
+    enter = f"cd {shlex.quote(part)}\n"
+    return replace(
+        recipe,
+        run=enter + recipe.run,
+        key=tuple(f"{part}/{each}" for each in recipe.key),
+        paths=tuple(f"{part}/{each}" for each in recipe.paths),
+        settle=enter + recipe.settle if recipe.settle else "",
+        note=f"{part}: {recipe.note}" if recipe.note else "",
+    )
+
+
+def go(root: Path, _which: Which) -> Recipe | None:
+    if repo.has(root, "go.work") and not repo.has(root, "vendor"):
+        return Recipe("go work vendor", ("go.work", "go.work.sum", "**/go.mod", "**/go.sum"), ("vendor",))
+    if repo.has(root, "go.sum") and not repo.has(root, "vendor"):
+        return Recipe("go mod vendor", ("go.mod", "go.sum", "**/*.go"), ("vendor",))
+    return None
+
+
+def rust(root: Path, _which: Which) -> Recipe | None:
+    locked = bool(repo.has(root, "Cargo.lock"))
+    content = repo.text(root, "Cargo.lock" if locked else "Cargo.toml")
+    if not re.search(r"^source = " if locked else r"dependencies", content, re.M):
+        return None
+    fetch = 'CARGO_HOME="$PWD/.cargo-home" cargo fetch'
+    if locked:
+        return Recipe(f"{fetch} --locked", ("Cargo.lock", "**/Cargo.toml"), (".cargo-home",))
+    return Recipe(fetch, ("**/Cargo.toml",), (".cargo-home", "Cargo.lock"))
+
+
+def node(root: Path, which: Which) -> Recipe | None:
+    package = repo.json_object(root, "package.json")
     if not any(package.get(kind) for kind in ("dependencies", "devDependencies", "workspaces")):
-        return _later(which) if look.has(root, "package.json") and not _has_lock(root) else None
+        return _later(which) if repo.has(root, "package.json") and not _has_lock(root) else None
     members = tuple(islice(workspace(root), PACKAGES_MAX))
     made = ("node_modules", *(f"{member}/node_modules" for member in members))
     lock, run, note = _install(root, which, str(package.get("packageManager", "")))
@@ -41,12 +88,12 @@ def recipe(root: Path, which: Which) -> Recipe | None:
         lines.append(f"mkdir -p {' '.join(map(shlex.quote, made))}")
     names = ("package.json", *(f"{member}/package.json" for member in members))
     patches = tuple(f"{name}/**" for name in ("patches", ".yarn/patches", ".yarn/plugins") if (root / name).is_dir())
-    key = (*((lock,) if lock else ()), *names, *(name for name in _CONFIGURATION if look.has(root, name)), *patches)
+    key = (*((lock,) if lock else ()), *names, *(name for name in _CONFIGURATION if repo.has(root, name)), *patches)
     return Recipe("\n".join(lines), key, made, note=note)
 
 
 def _has_lock(root: Path) -> bool:
-    return any(look.has(root, lock) for lock, _ in _LOCKS)
+    return any(repo.has(root, lock) for lock, _ in _LOCKS)
 
 
 def _later(which: Which) -> Recipe | None:
@@ -62,10 +109,10 @@ def _later(which: Which) -> Recipe | None:
 
 def workspace(root: Path) -> Iterator[str]:
     """The folders of the packages that belong to the workspace."""
-    said = look.json_object(root, "package.json").get("workspaces")
-    globs = look.table(said).get("packages") if isinstance(said, dict) else said
+    said = repo.json_object(root, "package.json").get("workspaces")
+    globs = repo.table(said).get("packages") if isinstance(said, dict) else said
     listed = [str(glob) for glob in globs] if isinstance(globs, list) else []
-    listed += re.findall(r"^\s*-\s*['\"]?([^'\"#\s]+)", look.text(root, "pnpm-workspace.yaml"), re.M)
+    listed += re.findall(r"^\s*-\s*['\"]?([^'\"#\s]+)", repo.text(root, "pnpm-workspace.yaml"), re.M)
     seen = set()
     for glob in listed:
         if glob.startswith(("!", "/")) or ".." in glob or glob in (".", "./"):
@@ -80,7 +127,7 @@ def workspace(root: Path) -> Iterator[str]:
 def _install(root: Path, which: Which, manager: str) -> tuple[str, str, str]:
     """Lock file, command and note."""
     for lock, run in _LOCKS:
-        if not look.has(root, lock):
+        if not repo.has(root, lock):
             continue
         program = run.split()[0]
         words = _BERRY if program == "yarn" and _is_berry(root, manager) else run
@@ -98,4 +145,4 @@ def _install(root: Path, which: Which, manager: str) -> tuple[str, str, str]:
 def _is_berry(root: Path, manager: str) -> bool:
     if manager.startswith("yarn@"):
         return not manager.startswith(("yarn@1.", "yarn@0."))
-    return bool(look.has(root, ".yarnrc.yml")) or "__metadata:" in look.text(root, "yarn.lock")
+    return bool(repo.has(root, ".yarnrc.yml")) or "__metadata:" in repo.text(root, "yarn.lock")

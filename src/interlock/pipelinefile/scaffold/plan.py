@@ -11,14 +11,26 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
-from interlock.core.programs import lacks
+from interlock.core.programs import PROGRAMS, lacks
 from interlock.core.programs import program as program_of
-from interlock.pipelinefile.scaffold.choices import choose, covered, folders_of, special_tests, tests_of
-from interlock.pipelinefile.scaffold.found import Found, Which, find, languages_of, parts_of
+from interlock.pipelinefile import repo
+from interlock.pipelinefile.repo import Part, Which, languages_of, parts_of
+from interlock.pipelinefile.runners import python_files
+from interlock.pipelinefile.scaffold.choices import (
+    NOTHING,
+    Learned,
+    choose,
+    covered,
+    folders_of,
+    special_tests,
+    tests_of,
+)
 from interlock.pipelinefile.scaffold.helpers import helpers_of
-from interlock.pipelinefile.scaffold.learned import NOTHING, UNKNOWN, WORKERS, Learned, Worker
 from interlock.pipelinefile.scaffold.pages import (
+    UNKNOWN,
+    WORKERS,
     Content,
+    Worker,
     chore_page,
     common_page,
     feature_page,
@@ -26,13 +38,25 @@ from interlock.pipelinefile.scaffold.pages import (
     quick_page,
 )
 from interlock.pipelinefile.scaffold.setups import recipes
-from interlock.pipelinefile.scaffold.setups.needs import extras_of, groups_of
-from interlock.pipelinefile.sets import folder as look
-from interlock.pipelinefile.sets.configured import python_files
+from interlock.pipelinefile.scaffold.setups.python_needs import extras_of, groups_of
 from interlock.ports import InfrastructureError, UsageError
 
+TOOLS = (
+    "python3", "uv", "poetry", "pipenv", "pytest", "ruff", "flake8", "mypy", "pyright", "node", "npm", "pnpm", "yarn",
+    "bun", "go", "gotestsum", "golangci-lint", "cargo", "cargo-nextest", "cargo-clippy", "mvn", "gradle",
+)  # fmt: skip
 FOLDER = ".interlock"
 PROMPTS = ("plan.md", "tests.md", "code.md")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Names, each in the order of preference. `folders` has those of the parts, where the root is none."""
+
+    languages: tuple[str, ...]
+    tools: tuple[str, ...]
+    agents: tuple[str, ...]
+    folders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +117,16 @@ def plan_files(root: Path, environ: Mapping[str, str], which: Which, known: Know
     chosen = tuple(one.name for one in (program, reviewer) if one is not None and one is not UNKNOWN)
     judges = frozenset(gate.id for gate in gates if gate.tests)
     return Scaffold(_files(content), found, notes, program is UNKNOWN, judges, chosen)
+
+
+def find(parts: Sequence[Part], which: Which) -> Found:
+    """What the parts of a repository are, and by `which` the programs."""
+    return Found(
+        languages=tuple(dict.fromkeys(part.language for part in parts)),
+        tools=tuple(name for name in TOOLS if which(name)),
+        agents=tuple(program.name for program in PROGRAMS if which(program.name)),
+        folders=tuple(dict.fromkeys(part.folder for part in parts if part.folder)),
+    )
 
 
 def _reviewer(named: str, able: Sequence[str]) -> Worker | None:
@@ -247,8 +281,8 @@ def _brought_by(root: Path, module: str) -> str:
         for name, content in tables.items():
             if named.search(content):
                 return f"the {kind} {name} brings it: add it to setup in .interlock/common.yaml"
-    files = [name for name in look.files(root) if re.search(r"require[^/]*\.(txt|in)$", name)]
+    files = [name for name in repo.files(root) if re.search(r"require[^/]*\.(txt|in)$", name)]
     for name in files[:100]:
-        if named.search(look.text(root, name)):
+        if named.search(repo.text(root, name)):
             return f"{name} brings it: add `-r {name}` to setup in .interlock/common.yaml"
     return "add what brings it to setup in .interlock/common.yaml"

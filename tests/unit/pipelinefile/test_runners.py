@@ -6,8 +6,7 @@ import pytest
 
 from interlock.core.pipeline import CommandLine, Gate, GateKind
 from interlock.pipelinefile.protected import run_by
-from interlock.pipelinefile.sets.configured import configured_tests
-from interlock.pipelinefile.sets.steering import steering
+from interlock.pipelinefile.runners import configured_tests, steering
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from interlock.core.pipeline import Report
-from interlock.pipelinefile.sets import folder as look
-from interlock.pipelinefile.sets.ready import ResolvedGate, lines, need, plain, reporting
+from interlock.pipelinefile import repo
+from interlock.pipelinefile.sets import ResolvedGate, lines, need, plain, reporting
 
 # A checkout's home is its own and empty, so Go is told where to keep what it makes.
 PLACES = (
@@ -22,7 +22,7 @@ PLACES = (
 
 def test(folder: Path) -> ResolvedGate:
     """gotestsum, which reports, where it is installed; else go test by its exit code."""
-    applies = _is_go(folder) and any(name.endswith("_test.go") for name in look.files(folder))
+    applies = _is_go(folder) and any(name.endswith("_test.go") for name in repo.files(folder))
     if shutil.which("gotestsum"):
         run = lines(_go("go.test"), need("go.test", "gotestsum", "install it where the gate runs"), PLACES)
         run = lines(run, 'gotestsum --junitfile "$REPORT" -- ./...')
@@ -34,9 +34,9 @@ def test(folder: Path) -> ResolvedGate:
 
 def lint(folder: Path) -> ResolvedGate:
     """golangci-lint or staticcheck where configured, else go vet."""
-    if config := look.has(folder, ".golangci.yml", ".golangci.yaml", ".golangci.toml", ".golangci.json"):
+    if config := repo.has(folder, ".golangci.yml", ".golangci.yaml", ".golangci.toml", ".golangci.json"):
         return _golangci(folder, config)
-    if look.has(folder, "staticcheck.conf"):
+    if repo.has(folder, "staticcheck.conf"):
         run = lines(need("go.lint", "staticcheck", "install it where the gate runs"), "staticcheck ./...")
         return plain(_line("go.lint", run), "staticcheck, because it is configured", "go", "staticcheck")
     return plain(
@@ -56,7 +56,7 @@ def build(folder: Path) -> ResolvedGate:
 
 def _golangci(folder: Path, config: str) -> ResolvedGate:
     tool = need("go.lint", "golangci-lint", "install it where the gate runs")
-    if re.search(r"version\W{1,4}2", look.text(folder, config)):
+    if re.search(r"version\W{1,4}2", repo.text(folder, config)):
         run = _line("go.lint", lines(tool, 'golangci-lint run --output.sarif.path="$REPORT"'))
         return reporting(Report.SARIF, run, f"golangci-lint, because of {config}", "go", "golangci-lint")
     why = f"golangci-lint by its exit code, because of {config}, which is of its first version"
@@ -64,7 +64,7 @@ def _golangci(folder: Path, config: str) -> ResolvedGate:
 
 
 def _is_go(folder: Path) -> bool:
-    return bool(look.has(folder, "go.mod", "go.work"))
+    return bool(repo.has(folder, "go.mod", "go.work"))
 
 
 def _go(gate: str) -> str:
