@@ -13,8 +13,7 @@ from interlock.pipelinefile.load import Loaded, find_pipelines, load_pipeline, l
 from interlock.pipelinefile.mistakes import InvalidPipeline, Level, Mistake
 
 if TYPE_CHECKING:
-    from interlock.pipelinefile.resolved import resolved_yaml
-    from interlock.pipelinefile.schema import json_schema
+    from interlock.pipelinefile.export import json_schema, resolved_yaml
     from interlock.pipelinefile.templates import render
 
 __all__ = [
@@ -33,7 +32,7 @@ __all__ = [
     "resolved_yaml",
 ]
 
-_LATE = {"json_schema": "schema", "render": "templates", "resolved_yaml": "resolved"}
+_LATE = {"json_schema": "export", "render": "templates", "resolved_yaml": "export"}
 
 
 def __getattr__(name: str) -> object:

@@ -38,8 +38,8 @@ from interlock.core.pipeline import (
 from interlock.gates.kinds import GATE_TIMEOUT_S, find
 from interlock.pipelinefile import sets
 from interlock.pipelinefile.codec import digest_of
-from interlock.pipelinefile.kinds import options_from, written_kinds
 from interlock.pipelinefile.mistakes import nearest
+from interlock.pipelinefile.models import options_from, written_kinds
 from interlock.pipelinefile.protected import ALWAYS
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ if TYPE_CHECKING:
     from interlock.pipelinefile.fields import Source
     from interlock.pipelinefile.mistakes import Mark, Mistakes
     from interlock.pipelinefile.models import GatePart
-    from interlock.pipelinefile.shape import Shaped
+    from interlock.pipelinefile.shape import Shaped, Where
     from interlock.pipelinefile.sources import Sources
-    from interlock.pipelinefile.yaml import Path, Where
+    from interlock.pipelinefile.yaml import Path
 
 ARTIFACT_BYTES_MAX = 10_000_000
 THE_TASK = Text("{{ task }}")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ValidationError
 
-from interlock.pipelinefile import kinds, models
+from interlock.pipelinefile import models
 from interlock.pipelinefile.mistakes import nearest
-from interlock.pipelinefile.yaml import Mapping, Node, Path, Scalar, Sequence, Where, step
+from interlock.pipelinefile.yaml import Mapping, Node, Path, Scalar, Sequence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +41,57 @@ _NAMED = {"inputs", "agents", "stages", "produces"}
 
 
 @dataclass(frozen=True, slots=True)
+class Where:
+    """The tree, asked by path such as ("stages", "code", "gates", 0, "run")."""
+
+    root: Mapping
+    _indexes: dict[int, dict[str, tuple[Mark, Node]]] = field(default_factory=dict, repr=False, compare=False)
+
+    def value(self, *path: str | int) -> Mark:
+        """The value's place; that of the nearest thing above it where it is not there."""
+        node, mark = self._walk(path)
+        return node.mark if node else mark
+
+    def key(self, *path: str | int) -> Mark:
+        """The place of the key (or item) itself."""
+        return self._walk(path)[1]
+
+    def node(self, *path: str | int) -> Node | None:
+        return self._walk(path)[0]
+
+    def has(self, *path: str | int) -> bool:
+        return self._walk(path)[0] is not None
+
+    def _walk(self, path: Path) -> tuple[Node | None, Mark]:
+        node: Node = self.root
+        mark = self.root.mark
+        for part in path:
+            found = self._step(node, part)
+            if found is None:
+                return None, mark
+            mark, node = found
+        return node, mark
+
+    def _step(self, node: Node, part: str | int) -> tuple[Mark, Node] | None:
+        if not isinstance(node, Mapping) or not isinstance(part, str):
+            return step(node, part)
+        index = self._indexes.get(id(node))
+        if index is None:
+            index = {key.text: (key.mark, value) for key, value in node.entries}
+            self._indexes[id(node)] = index
+        return index.get(part)
+
+
+def step(node: Node, part: str | int) -> tuple[Mark, Node] | None:
+    """The place and value of one key or item below `node`."""
+    if isinstance(node, Mapping) and isinstance(part, str):
+        return next(((key.mark, value) for key, value in node.entries if key.text == part), None)
+    if isinstance(node, Sequence) and isinstance(part, int) and part < len(node.items):
+        return node.items[part].mark, node.items[part]
+    return None
+
+
+@dataclass(frozen=True, slots=True)
 class Shaped:
     """The model of what is sound, where it stands, and the places of what lost a part of its own."""
 
@@ -68,7 +119,7 @@ def shape(root: Mapping, mistakes: Mistakes) -> Shaped | None:
     for _ in range(_ROUNDS):
         where = Where(root)
         try:
-            file = kinds.file_model().model_validate({"version": 1, **_keys(root, ())})
+            file = models.file_model().model_validate({"version": 1, **_keys(root, ())})
         except ValidationError as error:
             details = error.errors(include_url=False)
             for detail in details:
@@ -265,7 +316,7 @@ def _part(path: Path) -> type[BaseModel]:
     named = [part for index, part in enumerate(path) if isinstance(part, str) and not _is_own_name(path, index)]
     if not named:
         return models.PipelineFile
-    return kinds.part_at(named) or _PARTS.get(named[-1], models.PipelineFile)
+    return models.part_at(named) or _PARTS.get(named[-1], models.PipelineFile)
 
 
 def _is_own_name(path: Path, index: int) -> bool:

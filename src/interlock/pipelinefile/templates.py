@@ -10,11 +10,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-
-import minijinja
+from importlib import resources
+from typing import TYPE_CHECKING
 
 from interlock.pipelinefile.mistakes import nearest
 from interlock.ports import UsageError
+
+if TYPE_CHECKING:
+    import minijinja
 
 FUEL = 5_000_000
 _FUNCTIONS = frozenset({"range", "dict", "namespace"})
@@ -22,6 +25,26 @@ _UNKNOWN = {"UnknownFilter", "UnknownFunction", "UnknownTest", "TemplateNotFound
 _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _STRING = re.compile(r"'[^']*'|\"[^\"]*\"")
 _SUBSCRIPT = re.compile(r"(?<![\w.])(artifacts|inputs)\s*\[\s*(['\"])(.*?)\2\s*\]")
+
+# What a template of a brief may name beside what a prompt may, and what it holds.
+BRIEF_PARTS = {
+    "prompt": "the stage's `prompt`, filled in; without one the task",
+    "instructions": "what the project's own files for agents say, as the base has them, with a heading",
+    "accepted": "what stages before this one made, and where it lies",
+    "conflicts": "what merging could not do, and how to decide it",
+    "may_change": "what the stage may write, add and author, its limits, and what is protected",
+    "checks": "the gates with their commands; of held-out ones only that they are there",
+    "documents": "what the stage `produces`: where, with which sections and schema",
+    "only_documents": "true where nothing but these may change",
+    "runnable": "true where one of the checks that are shown is a command",
+    "wrong": "why the last attempt was rejected, what of it is not new, and what people said",
+    "tried": "the patch that was rejected, bounded",
+    "folder": "the stage's `dir`, empty for the root",
+    "continued": "true where the files are those of the rejected attempt (`workspace: continue`)",
+    "resumed": "true where the agent goes on with its own session, and knows the rest",
+}
+PROMPT_NAMES = frozenset({"task", "inputs", "run.id", "stage.id", "artifacts", "feedback"})
+BRIEF_NAMES = PROMPT_NAMES | BRIEF_PARTS.keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +70,8 @@ class Flaw:
 
 def render(template: str, values: Mapping[str, object]) -> str:
     """The template filled in. Raises UsageError where it is wrong, names what is not there, or never ends."""
+    import minijinja  # late: most starts fill in nothing
+
     try:
         return _environment().render_str(template, **values)
     except minijinja.TemplateError as error:
@@ -59,6 +84,8 @@ def flaws(template: str, known: Known) -> list[Flaw]:
     """What is wrong with a template, as far as can be said without its values."""
     if "{" not in template:
         return []
+    import minijinja  # late: most starts fill in nothing
+
     try:
         undeclared = _environment().undeclared_variables_in_str(template, nested=True)
     except minijinja.TemplateError as error:
@@ -66,6 +93,12 @@ def flaws(template: str, known: Known) -> list[Flaw]:
     found = [flaw for name in sorted(undeclared) if (flaw := _undefined(template, name, known))]
     found += _subscripts(template, known)
     return sorted(found, key=lambda flaw: flaw.offset) or _trial(template, known)
+
+
+@cache
+def default_brief() -> str:
+    """The template that `interlock schema --brief` prints."""
+    return resources.files("interlock.pipelinefile").joinpath("brief.md").read_text(encoding="utf-8")
 
 
 def tag_at(template: str, offset: int) -> tuple[str, int]:
@@ -78,6 +111,8 @@ def tag_at(template: str, offset: int) -> tuple[str, int]:
 
 @cache
 def _environment() -> minijinja.Environment:
+    import minijinja
+
     environment = minijinja.Environment()
     environment.undefined_behavior = "strict"
     environment.fuel = FUEL
@@ -166,6 +201,8 @@ def _trial(template: str, known: Known) -> list[Flaw]:
         "task": "", "feedback": "", "item": {}, "run": {"id": ""}, "stage": {"id": ""},
         "inputs": dict.fromkeys(known.inputs, ""), "artifacts": dict.fromkeys(known.artifacts, ""),
     }  # fmt: skip
+    import minijinja
+
     try:
         _environment().render_str(template, **values)
     except minijinja.TemplateError as error:

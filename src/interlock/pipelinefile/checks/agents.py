@@ -7,13 +7,13 @@ import re
 from typing import TYPE_CHECKING
 
 from interlock.core.programs import ADAPTERS, PROGRAMS
-from interlock.pipelinefile.checks.view import passed_on
+from interlock.pipelinefile.checks import passed_on
 from interlock.pipelinefile.load import HINT, MESSAGE, is_unfilled
 from interlock.pipelinefile.mistakes import nearest
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import AgentSpec, Stage
-    from interlock.pipelinefile.checks.view import View
+    from interlock.pipelinefile.checks import View
 
 RESUMING = tuple(one.name for one in PROGRAMS if one.resumes)
 _ADDRESS = re.compile(r"https?://[^\s/]+")

@@ -1,18 +1,19 @@
-"""Gates: one kind each, what fits it, and that each can run and say something."""
+"""Gates: one kind each, with the keys that it takes; and `on_reject`: one action each, and no dead rule."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from interlock.core.pipeline import GateKind
+from interlock.core.pipeline import GateKind, Report
 from interlock.gates import kinds
-from interlock.pipelinefile.checks.view import no_templates, passed_on
-from interlock.pipelinefile.kinds import written_kinds
+from interlock.pipelinefile.checks import no_templates, passed_on
+from interlock.pipelinefile.mistakes import nearest
+from interlock.pipelinefile.models import written_kinds
 
 if TYPE_CHECKING:
-    from interlock.core.pipeline import Gate, Stage
-    from interlock.pipelinefile.checks.view import View
-    from interlock.pipelinefile.models import GatePart
+    from interlock.core.pipeline import Gate, Rule, Stage
+    from interlock.pipelinefile.checks import View
+    from interlock.pipelinefile.models import GatePart, StagePart
     from interlock.pipelinefile.yaml import Path
 
 
@@ -29,6 +30,7 @@ def check(view: View) -> None:
         kind = kinds.find(gate.kind)
         if kind.check is not None and part.model_fields_set & {kind.name, "use"}:
             kind.check(view, stage, gate, (*at, kind.name))
+    check_rules(view)
 
 
 def _identity(view: View, stage: Stage, gate: Gate, at: Path, seen: dict[tuple[str, str], str]) -> None:
@@ -91,3 +93,127 @@ def _again(view: View, stage: Stage, gate: Gate, at: Path, same: dict[tuple[str,
     if first != gate.id:
         hint = f"take one out, or use `repeat` to run {first} more often"
         view.at_key(at, f"the gate {gate.id} is never run: it is the same as {first}", hint)
+
+
+_ACTIONS = ("goto", "agent", "pause", "drop")
+
+
+def check_rules(view: View) -> None:
+    for stage, part in view.stages():
+        for index, rule in enumerate(stage.on_reject):
+            at = ("stages", stage.id, "on_reject", index)
+            _rule_action(view, part, rule, at)
+            _goto(view, stage, rule, at)
+            _agent(view, stage, rule, at)
+            _conditions(view, stage, rule, at)
+            _reached(view, stage, index, at)
+        _leads_somewhere(view, stage)
+
+
+def _rule_action(view: View, part: StagePart, rule: Rule, at: Path) -> None:
+    actions = [action for action in _ACTIONS if getattr(rule, action)]
+    if len(actions) > 1:
+        hint = "keep one, or write two rules"
+        view.at_key((*at, actions[1]), f"a rule with more than one action ({' and '.join(actions)})", hint)
+    if not actions and not view.is_broken(*at):
+        hint = "add goto, agent or pause; without a rule the next attempt follows anyway"
+        view.at_key(at, "a rule without an action", hint)
+    if view.has(*at, "max") and not rule.goto and not view.is_broken(*at):
+        view.at_key((*at, "max"), "max without goto", "take it out: it bounds a goto")
+    if rule.drop and part.for_each is None:
+        view.at_key((*at, "drop"), "drop without for_each", "take it out: it drops one item of many")
+
+
+def _goto(view: View, stage: Stage, rule: Rule, at: Path) -> None:
+    known = view.declared("stages")
+    upstream = view.upstream[stage.id]
+    path = (*at, "goto")
+    if not rule.goto:
+        return
+    if rule.goto not in known:
+        view.error(path, f"there is no stage {rule.goto}", nearest(rule.goto, known))
+    elif rule.goto == stage.id and not stage.has_worker and not view.is_broken("stages", stage.id):
+        hint = f"go to one before it: {', '.join(sorted(upstream)) or 'there is none yet'}"
+        view.error(path, f"{stage.id} would judge the same tree again: nobody works in it", hint)
+    elif rule.goto not in upstream and rule.goto != stage.id and stage.id not in view.partial:
+        hint = f"it can go to {', '.join(sorted(upstream | {stage.id}))}"
+        view.error(path, f"{rule.goto} is not upstream of {stage.id}", hint)
+
+
+def _agent(view: View, stage: Stage, rule: Rule, at: Path) -> None:
+    if not rule.agent:
+        return
+    if hint := view.unknown_agent(rule.agent):
+        view.error((*at, "agent"), f"there is no agent {rule.agent}", hint)
+    elif not stage.agent and not view.is_broken("stages", stage.id):
+        who = "a script works" if stage.command else "nobody works"
+        view.error((*at, "agent"), f"another agent for {stage.id}, where {who}", "use goto or pause")
+
+
+def _conditions(view: View, stage: Stage, rule: Rule, at: Path) -> None:
+    ids = {gate.id for gate in stage.gates}
+    lost = view.is_broken("stages", stage.id, "gates") or view.is_broken("stages", stage.id)
+    if rule.gate and rule.gate not in ids and not lost:
+        view.error((*at, "gate"), f"{stage.id} has no gate {rule.gate}", nearest(rule.gate, ids))
+    if rule.reason and not lost and not _gives_reasons(stage, rule.gate):
+        hint = "only reviews give reasons: take it out, or name a review"
+        view.at_key((*at, "reason"), f"no gate of {stage.id} gives reasons", hint)
+    if rule.within and rule.gate in ids and not lost and not _names_files(stage, rule.gate):
+        hint = "take it out, or let the gate write a report that names files"
+        view.at_key((*at, "in"), f"findings of {rule.gate} name no files", hint)
+    if rule.after > stage.attempts_max:
+        hint = f"write a smaller number, or more attempts: there are {stage.attempts_max}"
+        view.error((*at, "after"), f"{rule.after} rejections are never reached", hint)
+    elif rule.agent and rule.after == stage.attempts_max and stage.has_worker:
+        hint = f"write {stage.attempts_max - 1} at most, or more attempts" if rule.after > 1 else "allow more attempts"
+        view.error((*at, "after"), f"after {rule.after} rejections no attempt is left for {rule.agent}", hint)
+
+
+def _is_wide(rule: Rule) -> bool:
+    """Whether it holds of whatever its gate may say."""
+    return rule.after < 2 and not rule.reason and not rule.within
+
+
+def _names_files(stage: Stage, gate_id: str) -> bool:
+    """Whether findings of the gate (of any, where none is named) can lie in files."""
+    for gate in stage.gates:
+        silent = not kinds.find(gate.kind).names_files or (gate.kind == GateKind.RUN and gate.report is Report.NONE)
+        if gate_id in ("", gate.id) and not silent:
+            return True
+    return False
+
+
+def _gives_reasons(stage: Stage, gate_id: str) -> bool:
+    return any(kinds.find(gate.kind).gives_reasons and gate_id in ("", gate.id) for gate in stage.gates)
+
+
+def _reached(view: View, stage: Stage, index: int, at: Path) -> None:
+    """The first rule that matches is taken, so one below a wider one is never looked at."""
+    rule = stage.on_reject[index]
+    for before in stage.on_reject[:index]:
+        if (
+            before.gate in ("", rule.gate)
+            and before.reason in ("", rule.reason)
+            and before.within in ((), rule.within)
+            and before.after <= max(rule.after, 1)
+            and not view.is_broken(*at)
+        ):
+            hint = "put the narrower rule first, or take it out"
+            view.at_key(at, "this rule is never reached: one above it matches all that it does", hint)
+            return
+
+
+def _leads_somewhere(view: View, stage: Stage) -> None:
+    """Without work there is no next attempt: a rejection must have somewhere to go."""
+    if stage.has_worker or view.is_broken("stages", stage.id) or view.is_broken("stages", stage.id, "on_reject"):
+        return
+    for gate in stage.gates:
+        if not kinds.find(gate.kind).is_written:
+            continue
+        leads = [rule for rule in stage.on_reject if rule.gate in ("", gate.id) and _is_wide(rule)]
+        if not any(rule.goto or rule.pause or rule.drop for rule in leads):
+            hint = "add to on_reject a rule with goto (or pause), or an agent that works in it"
+            view.at_key(
+                ("stages", stage.id), f"nobody works in {stage.id}, and a rejection by {gate.id} leads nowhere", hint
+            )
+            return

@@ -11,13 +11,13 @@ from interlock.core.installs import installs_copy
 from interlock.core.judge_files import MIXED, is_source, is_test
 from interlock.core.pipeline import GateKind, Tests
 from interlock.core.programs import is_hidden
+from interlock.pipelinefile.checks import no_templates, passed_on
 from interlock.pipelinefile.checks.agents import workers_of
-from interlock.pipelinefile.checks.view import no_templates, passed_on
 from interlock.pipelinefile.protected import ALWAYS, NEVER, run_by
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import Scope, Setup, Stage
-    from interlock.pipelinefile.checks.view import View
+    from interlock.pipelinefile.checks import View
 
 _WILD = frozenset("*?[")
 

@@ -17,7 +17,7 @@ from interlock.pipelinefile.mistakes import nearest
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import PullRequest, Stage
-    from interlock.pipelinefile.checks.view import View
+    from interlock.pipelinefile.checks import View
     from interlock.pipelinefile.models import StagePart
     from interlock.pipelinefile.yaml import Path
 

@@ -168,7 +168,7 @@ def _files(content: Content) -> tuple[tuple[str, str], ...]:
 def _schema() -> str:
     import json
 
-    from interlock.pipelinefile.schema import json_schema  # late: pydantic is slow to import
+    from interlock.pipelinefile.export import json_schema  # late: pydantic is slow to import
 
     return json.dumps(json_schema(), indent=1) + "\n"
 
