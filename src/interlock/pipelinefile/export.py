@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from interlock.core.judge_files import PROTECTED
 from interlock.core.pipeline import GateKind, Pipeline, Report, Tests
 from interlock.gates import kinds
 from interlock.pipelinefile.models import file_model, options_tree, written_kinds
-from interlock.pipelinefile.protected import ALWAYS
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import (
@@ -39,7 +39,7 @@ def resolved_yaml(pipeline: Pipeline | Loaded) -> str:
 
 
 def _file(spec: Pipeline) -> _Tree:
-    listed = [glob for stage in spec.stages[:1] for glob in stage.scope.protect if glob not in ALWAYS]
+    listed = [glob for stage in spec.stages[:1] for glob in stage.scope.protect if glob not in PROTECTED]
     return _filled(
         version=1,
         name=spec.name,

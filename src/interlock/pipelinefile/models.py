@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hi
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model
 
-from interlock.core.pipeline import CommandLine, GateOptions, Text
+from interlock.core.pipeline import REMOTE, CommandLine, GateOptions, Text
 from interlock.gates import kinds
 from interlock.pipelinefile.fields import (
     Bare,
@@ -184,7 +184,7 @@ class StagePart(Part):
 
 
 class PullRequestPart(Part):
-    remote: str = "origin"
+    remote: str = REMOTE
     base: str = ""
     draft: bool = False
 

@@ -1,6 +1,7 @@
-"""What no stage may change unless it `authors` it. Rule: whatever decides how a repository is judged, built or read.
+"""What this project's own gates add to the files that no stage may change (`core.judge_files.PROTECTED`): the files of
+the pipeline, those that gates run, and the tests that only the project's configuration names.
 
-A candidate that edits one of these could pass here, or do harm later: in CI, in a hook, in a checkout.
+Rule: nothing is run to find them.
 """
 
 from __future__ import annotations
@@ -11,42 +12,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from interlock.core.judge_files import CONFIGURATION, TESTS
 from interlock.core.pipeline import CommandLine, Gate, Pipeline, Stage
 from interlock.pipelinefile import repo
 from interlock.pipelinefile.runners import configured_tests, steering, told
-
-NEVER = ".interlock/**"  # not even by a stage that authors it; its own artifacts aside
-
-_SERVICES = (
-    ".gitattributes",
-    ".gitmodules",
-    ".lfsconfig",
-    "/.githooks/**",
-    "/.husky/**",
-    "lefthook.y*ml",
-    ".lintstagedrc*",
-    ".pre-commit-config.yaml",
-    "/.pre-commit-hooks.yaml",
-    "/.github/workflows/**",
-    "/.github/actions/**",
-    "/.gitlab-ci.yml",
-    "/.gitlab/ci/**",
-    "/.forgejo/workflows/**",
-    "/.gitea/workflows/**",
-    "/.circleci/**",
-    "/.buildkite/**",
-    "/.woodpecker/**",
-    "/.woodpecker.yml",
-    "/.drone.yml",
-    "/.travis.yml",
-    "/Jenkinsfile",
-    "/azure-pipelines.yml",
-    "/bitbucket-pipelines.yml",
-    "/appveyor.yml",
-    "/.cirrus.yml",
-)
-ALWAYS = (*CONFIGURATION, *TESTS, NEVER, "/interlock.yaml", "/interlock.yml", *_SERVICES)
 
 _INTERPRETERS = re.compile(r"(ba|da|z|k)?sh|python[\d.]*|node|deno|bun|ruby|perl|php|source|\.")
 _BEFORE = frozenset(

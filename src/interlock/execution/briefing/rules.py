@@ -10,17 +10,17 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from interlock.core.growth import guards
-from interlock.core.pipeline import Baseline, Expect, Gate, GateKind, Pipeline, Report, Scope, Stage, Tests
+from interlock.core.judge_files import PROTECTED
+from interlock.core.pipeline import FOLDER, Baseline, Expect, Gate, GateKind, Pipeline, Report, Scope, Stage, Tests
 from interlock.core.text import count, cut, glob_here, listed, path_here
 from interlock.gates.kinds import find
-from interlock.pipelinefile.protected import ALWAYS
 from interlock.pipelinefile.sets import shown
 
 _PATHS_MAX = 700  # characters of one list
 _GATES_MAX = 2_000  # characters of the list
 _COMMAND_MAX = 240
 _MORE = "(the pipeline's file has all of them)"
-_ALWAYS = frozenset(ALWAYS)
+_ALWAYS = frozenset(PROTECTED)
 _WILD = re.compile(r"[*?\[]")
 _PROTECTED = (
     ", at any depth and also where they would be new: tests and their data, whatever steers tests, linters,"
@@ -71,7 +71,7 @@ def _limits(scope: Scope) -> Iterator[str]:
 def _protected(pipeline: Pipeline, stage: Stage) -> Iterator[str]:
     if stage.scope.writes == () and not stage.scope.authors:
         return  # all is said already
-    own = [glob for glob in stage.scope.protect if glob not in _ALWAYS and not glob.startswith("/.interlock/")]
+    own = [glob for glob in stage.scope.protect if glob not in _ALWAYS and not glob.startswith(f"/{FOLDER}/")]
     if stage.scope.writes is not None:
         may = (*stage.scope.writes, *stage.scope.authors)
         own = [glob for glob in own if any(_may_meet(glob, other) for other in may)]

@@ -6,19 +6,20 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from interlock.core.programs import ADAPTERS, PROGRAMS
+from interlock.core.programs import ADAPTERS
 from interlock.pipelinefile.checks import passed_on
 from interlock.pipelinefile.load import HINT, MESSAGE, is_unfilled
 from interlock.pipelinefile.mistakes import nearest
+from interlock.pipelinefile.models import AgentPart
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import AgentSpec, Stage
+    from interlock.core.programs import Adapter
     from interlock.pipelinefile.checks import View
 
-RESUMING = tuple(one.name for one in PROGRAMS if one.resumes)
+RESUMING = tuple(name for name, adapter in ADAPTERS.items() if adapter.resumes)
 _ADDRESS = re.compile(r"https?://[^\s/]+")
 _PRICE = "price: {input: 1.25, output: 10}"
-PROVIDERS = ("anthropic", "google", "openai", "openai-responses")  # of `use: model`
 
 
 def check(view: View) -> None:
@@ -50,7 +51,7 @@ def _sessions(view: View) -> None:
     for stage in view.pipeline.stages:
         workers = (stage.agent, *(rule.agent for rule in stage.on_reject)) if stage.resumes else ()
         for name in dict.fromkeys(workers):
-            if uses.get(name, RESUMING[0]) not in RESUMING:
+            if name in uses and uses[name] not in RESUMING:
                 hint = f"take session out, or let one of {', '.join(RESUMING)} do the work"
                 view.error(("stages", stage.id, "session"), f"{name} ({uses[name]}) keeps no session", hint)
         if stage.resumes and not stage.agent:
@@ -82,37 +83,41 @@ def _with_those_that_stand_in(view: View, named: set[str]) -> set[str]:
 
 def _adapter(view: View, agent: AgentSpec) -> None:
     at = ("agents", agent.name)
+    if is_unfilled(agent):
+        view.warn((*at, "run"), f"{MESSAGE}: {agent.name} stands for one, and fails", HINT)
     adapter = ADAPTERS.get(agent.use)
     if adapter is None:
         view.error((*at, "use"), f"there is no agent program {agent.use}", nearest(agent.use, set(ADAPTERS)))
-    else:
-        for option, value in agent.options:
-            if hint := _misfit(option, json.loads(value)) if agent.use != "scripted" else "":
-                view.error((*at, option), f"{option} does not fit", hint)
-            if option not in adapter.options:
-                known = {"use", "run", "model", "fallback", "env", "secrets", *adapter.options}
-                view.at_key((*at, option), f"unknown key {option}", nearest(option, known))
-    if adapter is not None and adapter.runs and agent.command is None and not view.is_broken(*at):
+        return
+    for option, value in agent.options:
+        if option not in adapter.options:
+            known = {*AgentPart.model_fields, *adapter.options}
+            view.at_key((*at, option), f"unknown key {option}", nearest(option, known))
+        elif hint := _misfit(option, json.loads(value)):
+            view.error((*at, option), f"{option} does not fit", hint)
+    if adapter.runs and agent.command is None and not view.is_broken(*at):
         view.at_key(at, f"the agent {agent.name} has no program", "add `run:` with the command to start")
-    if is_unfilled(agent):
-        view.warn((*at, "run"), f"{MESSAGE}: {agent.name} stands for one, and fails", HINT)
-    if agent.use == "model":
-        _model(view, agent)
-    if adapter is not None and not adapter.runs and agent.command is not None:
+    if not adapter.runs and agent.command is not None:
         view.at_key((*at, "run"), f"`use: {agent.use}` starts its own program", "take run out, or write `use: command`")
+    if adapter.providers:
+        _model(view, agent, adapter)
+    if not adapter.writes_files:
+        _documents_only(view, agent)
 
 
-def _model(view: View, agent: AgentSpec) -> None:
-    """It needs to be named, and writes nothing but documents."""
+def _model(view: View, agent: AgentSpec, adapter: Adapter) -> None:
     provider, _, name = agent.model.partition(":")
-    if provider not in PROVIDERS or not name:
-        hint = f"write `model: PROVIDER:NAME` with one of {', '.join(PROVIDERS)}"
+    if provider not in adapter.providers or not name:
+        hint = f"write `model: PROVIDER:NAME` with one of {', '.join(adapter.providers)}"
         at = ("agents", agent.name, "model") if agent.model else ("agents", agent.name)
         (view.error if agent.model else view.at_key)(at, f"{agent.name} names no model", hint)
+
+
+def _documents_only(view: View, agent: AgentSpec) -> None:
     for stage in view.pipeline.stages:
         if stage.agent == agent.name and not stage.produces:
             hint = "let a program do the work, or add `produces`"
-            message = f"{agent.name} is a model, which writes documents alone, and {stage.id} produces none"
+            message = f"{agent.name} (`use: {agent.use}`) writes only artifacts, and {stage.id} produces none"
             view.error(("stages", stage.id, "agent"), message, hint)
 
 

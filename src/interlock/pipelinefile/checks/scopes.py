@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from interlock.core.globs import matches, matches_any
 from interlock.core.installs import installs_copy
-from interlock.core.judge_files import MIXED, is_source, is_test
+from interlock.core.judge_files import MIXED, PROTECTED, RESERVED, is_source, is_test
 from interlock.core.pipeline import GateKind, Tests
 from interlock.core.programs import is_hidden
 from interlock.pipelinefile.checks import no_templates, passed_on
 from interlock.pipelinefile.checks.agents import workers_of
-from interlock.pipelinefile.protected import ALWAYS, NEVER, run_by
+from interlock.pipelinefile.protected import run_by
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import Scope, Setup, Stage
@@ -54,7 +54,7 @@ def _writes(view: View, stage: Stage) -> None:
         if by and not any(covers(own, glob) for own in scope.authors):
             where = "always" if by not in view.draft.file.protect else f"by {by}"
             hint = "take it out, or list it under `authors`, or tests under `adds`"
-            hint = hint if by != NEVER else "take it out: artifacts need no entry"
+            hint = hint if by != RESERVED else "take it out: artifacts need no entry"
             view.error((*at, index), f"{written[index]} can never be written, it is protected {where}", hint)
     nothing = scope.writes == () and not (scope.authors or scope.adds) and not stage.produces and stage.has_worker
     if nothing and not stage.may_be_empty and not view.is_broken("stages", stage.id):
@@ -80,7 +80,7 @@ def _authors(view: View, stage: Stage) -> None:
             view.error((*at, index), f"{glob} names no table that can be told apart", hint)
         elif sign:
             continue
-        elif covers(NEVER, glob) or covers(glob, NEVER):
+        elif covers(RESERVED, glob) or covers(glob, RESERVED):
             view.error((*at, index), f"{glob} takes in .interlock/, which nobody may change", "name less")
         elif not any(covers(known, glob) or covers(glob, known) for known in stage.scope.protect):
             hint = "list it under `protect`, so that the other stages are kept from it"
@@ -100,7 +100,8 @@ def _hidden(view: View, stage: Stage) -> None:
 
 def _old_tests(view: View, stage: Stage) -> None:
     """Who changes tests could weaken them: a person looks at it, or the old ones judge what comes of it."""
-    changed = [index for index, glob in enumerate(stage.scope.authors) if _takes_in_tests(glob)]
+    authors = stage.scope.authors
+    changed = [authors.index(glob) for glob in stage.scope.authored_files if _takes_in_tests(glob)]
     later = [one for one in view.pipeline.stages if one.id == stage.id or stage.id in view.upstream[one.id]]
     asked = any(gate.kind == GateKind.APPROVE for gate in stage.gates)
     old = any(gate.tests is Tests.BASE for one in later for gate in one.gates)
@@ -111,8 +112,6 @@ def _old_tests(view: View, stage: Stage) -> None:
 
 
 def _takes_in_tests(glob: str) -> bool:
-    if "#" in glob:
-        return False
     return covers(glob, "tests/**") or is_test(_probe(glob)) or is_test(f"{_probe(glob)}/x")
 
 
@@ -153,7 +152,7 @@ def _installs(view: View, index: int, setup: Setup) -> None:
 
 def _runs_code(view: View, index: int, setup: Setup) -> None:
     """Code that a key names is the candidate's while setup runs; all other code is the base's."""
-    protected = (*ALWAYS, *view.draft.file.protect)
+    protected = (*PROTECTED, *view.draft.file.protect)
     for at, glob in enumerate(setup.key):
         if is_source(glob) and "*" not in glob and not _protecting(protected, glob):
             hint = "leave it out, so that setup has the base's, or list it under `protect`"
@@ -171,4 +170,4 @@ def check_judges(view: View) -> None:
 
 
 def _may_write(scope: Scope, path: str) -> bool:
-    return matches_any(scope.authors, path) or path in (glob.strip("/") for glob in scope.writes or ())
+    return matches_any(scope.authored_files, path) or path in (glob.strip("/") for glob in scope.writes or ())

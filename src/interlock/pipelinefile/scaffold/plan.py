@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
+from interlock.core.pipeline import FOLDER
 from interlock.core.programs import PROGRAMS, lacks
 from interlock.core.programs import program as program_of
 from interlock.pipelinefile import repo
@@ -45,7 +46,6 @@ TOOLS = (
     "python3", "uv", "poetry", "pipenv", "pytest", "ruff", "flake8", "mypy", "pyright", "node", "npm", "pnpm", "yarn",
     "bun", "go", "gotestsum", "golangci-lint", "cargo", "cargo-nextest", "cargo-clippy", "mvn", "gradle",
 )  # fmt: skip
-FOLDER = ".interlock"
 PROMPTS = ("plan.md", "tests.md", "code.md")
 
 
