@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from interlock.pipelinefile.fields import Source
     from interlock.pipelinefile.mistakes import Mark, Mistakes
     from interlock.pipelinefile.models import GatePart
-    from interlock.pipelinefile.shape import Shaped, Where
+    from interlock.pipelinefile.shape import ParsedFile, Where
     from interlock.pipelinefile.sources import Sources
     from interlock.pipelinefile.yaml import Path
 
@@ -60,17 +60,17 @@ THE_TASK = Text("{{ task }}")
 class Draft:
     """What is being built, and where to say what is wrong with it."""
 
-    shaped: Shaped
+    parsed: ParsedFile
     sources: Sources
     mistakes: Mistakes
 
     @property
     def file(self) -> models.PipelineFile:
-        return self.shaped.file
+        return self.parsed.file
 
     @property
     def where(self) -> Where:
-        return self.shaped.where
+        return self.parsed.where
 
 
 def build(draft: Draft, name: str) -> Pipeline:

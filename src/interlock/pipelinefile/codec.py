@@ -36,9 +36,11 @@ def decode_pipeline(text: str) -> Pipeline:
         content = json.loads(text)
         if content["format"] > FORMAT:
             raise NewerFormat(f"its format is {content['format']}, and {FORMAT} is known here")
-        options = _taken(content["pipeline"])
+        options = _pop_options(content["pipeline"])
         pipeline: Pipeline = object_reader(Pipeline)(content["pipeline"])
-        pipeline = replace(pipeline, stages=tuple(_with(stage, options) for stage in pipeline.stages), _by_id={})
+        pipeline = replace(
+            pipeline, stages=tuple(_with_options(stage, options) for stage in pipeline.stages), _by_id={}
+        )
     except NewerFormat as error:
         raise InfrastructureError(
             f"the recorded pipeline was written by a newer Interlock ({error}): upgrade Interlock", permanent=True
@@ -63,7 +65,7 @@ def _options(gate: Gate) -> dict[str, Any]:
     return {**dict.fromkeys(OF_EVERY_GATE), **own}
 
 
-def _taken(content: dict[str, Any]) -> dict[tuple[str, str], GateOptions]:
+def _pop_options(content: dict[str, Any]) -> dict[tuple[str, str], GateOptions]:
     """The options of each gate, by stage and id, whose keys are taken out of `content`. Raises NewerFormat for a
     kind that is not known here."""
     found: dict[tuple[str, str], GateOptions] = {}
@@ -88,7 +90,7 @@ def _options_of(kind: str) -> type[GateOptions] | None:
         raise NewerFormat(f"a gate of kind {kind!r:.80} is not known here") from None
 
 
-def _with(stage: Stage, options: dict[tuple[str, str], GateOptions]) -> Stage:
+def _with_options(stage: Stage, options: dict[tuple[str, str], GateOptions]) -> Stage:
     gates = tuple(replace(gate, options=options.get((stage.id, gate.id))) for gate in stage.gates)
     return replace(stage, gates=gates) if any(gate.options for gate in gates) else stage
 

@@ -28,7 +28,7 @@ class Source:
     file: str | None = None
 
 
-def wrong(what: str, hint: str) -> PydanticCustomError:
+def field_error(what: str, hint: str) -> PydanticCustomError:
     """An error that carries both halves of a mistake."""
     return PydanticCustomError("mistake", "{what}", {"what": what, "hint": hint})
 
@@ -40,9 +40,9 @@ def read_duration(value: object) -> int:
         days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
         value = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
     if not isinstance(value, int) or isinstance(value, bool):
-        raise wrong(f"{_shown(value)} is no duration", hint)
+        raise field_error(f"{_describe(value)} is no duration", hint)
     if not 1 <= value <= DURATION_MAX_S:
-        raise wrong(f"{value} seconds is out of range", "a duration is from 1s to 30d")
+        raise field_error(f"{value} seconds is out of range", "a duration is from 1s to 30d")
     return value
 
 
@@ -54,15 +54,15 @@ def read_command(value: object) -> CommandLine:
         return CommandLine(argv=tuple(value))
     if isinstance(value, list) and value:
         odd = next((word for word in value if not isinstance(word, str)), "")
-        raise wrong(f"the word {_shown(odd)} is not text", "put each word in quotes")
-    raise wrong(f"{_shown(value)} is no command", "write a line for the shell, or a list of words")
+        raise field_error(f"the word {_describe(odd)} is not text", "put each word in quotes")
+    raise field_error(f"{_describe(value)} is no command", "write a line for the shell, or a list of words")
 
 
 def read_text(value: object) -> Source:
     """`{file: PATH}`, `{text: TEXT}`, or bare text that does not look like a path."""
     if isinstance(value, str) and value.strip():
         if _PATH_LIKE.fullmatch(value.strip()) and "{{" not in value:
-            raise wrong(
+            raise field_error(
                 f"{value.strip()} looks like a path, and bare text is taken as it is", _file_or_text(value.strip())
             )
         return Source(text=value)
@@ -70,50 +70,50 @@ def read_text(value: object) -> Source:
         (kind, content), *_ = value.items()
         if kind in ("file", "text") and isinstance(content, str) and content.strip():
             return Source(file=content) if kind == "file" else Source(text=content)
-    raise wrong("this is neither a text nor a file", "write {file: PATH} or {text: TEXT}")
+    raise field_error("this is neither a text nor a file", "write {file: PATH} or {text: TEXT}")
 
 
 def read_name(value: object) -> str:
     if isinstance(value, str) and _NAME.fullmatch(value):
         return value
     hint = "a name begins with a small letter and goes on with small letters, digits, - and _, 48 at most"
-    raise wrong(f"{_shown(value)} is no name", hint)
+    raise field_error(f"{_describe(value)} is no name", hint)
 
 
 def read_variable(value: object) -> str:
     """The name of an environment variable that is passed on."""
     if not isinstance(value, str) or not _VARIABLE.fullmatch(value):
         hint = "write the name alone, its value comes from the environment"
-        raise wrong(f"{_shown(value)} is no name of an environment variable", hint)
+        raise field_error(f"{_describe(value)} is no name of an environment variable", hint)
     if _OWN_VARIABLES.fullmatch(value):
-        raise wrong(f"{value} is set by interlock itself", "take it out: it is there already")
+        raise field_error(f"{value} is set by interlock itself", "take it out: it is there already")
     return value
 
 
 def read_path(value: object) -> str:
     """A relative path that stays inside, without a trailing slash."""
     if not isinstance(value, str) or not value.strip():
-        raise wrong(f"{_shown(value)} is no path", "write a relative path such as docs/plan.md")
+        raise field_error(f"{_describe(value)} is no path", "write a relative path such as docs/plan.md")
     if value.startswith(("/", "~")) or "\\" in value:
-        raise wrong(f"{value} is not a relative path", "write it relative, with forward slashes")
+        raise field_error(f"{value} is not a relative path", "write it relative, with forward slashes")
     parts = [part for part in value.split("/") if part not in ("", ".")]
     if ".." in parts:
-        raise wrong(f"{value} leads upwards", "write a path that stays inside")
+        raise field_error(f"{value} leads upwards", "write a path that stays inside")
     if parts and parts[0] == ".git":
-        raise wrong(f"{value} lies in .git", "git's own files are out of reach")
+        raise field_error(f"{value} lies in .git", "git's own files are out of reach")
     return "/".join(parts)
 
 
 def read_glob(value: object) -> str:
     """A pattern in the way of .gitignore."""
     if not isinstance(value, str) or not value.strip():
-        raise wrong(f"{_shown(value)} is no pattern", "write one such as src/** or '*.py'")
+        raise field_error(f"{_describe(value)} is no pattern", "write one such as src/** or '*.py'")
     if value.startswith("!"):
-        raise wrong(f"{value} excludes", "list what is meant: patterns only include")
+        raise field_error(f"{value} excludes", "list what is meant: patterns only include")
     if ".." in value.split("/") or value.startswith("~"):
-        raise wrong(f"{value} leads out of the repository", "write a pattern relative to the repository's root")
+        raise field_error(f"{value} leads out of the repository", "write a pattern relative to the repository's root")
     if value.count("[") != value.count("]"):
-        raise wrong(f"{value} has a bracket without its other half", "close it, or write \\[ for the character")
+        raise field_error(f"{value} has a bracket without its other half", "close it, or write \\[ for the character")
     return value.removeprefix("./")
 
 
@@ -124,16 +124,18 @@ def read_instructions(value: object) -> tuple[str, ...]:
     if isinstance(value, list):
         return tuple(read_glob(one) for one in value)
     hint = "write none, or a list of patterns such as [AGENTS.md, docs/agents/*.md]"
-    raise wrong(f"{_shown(value)} is neither none nor a list", hint)
+    raise field_error(f"{_describe(value)} is neither none nor a list", hint)
 
 
 def read_bare(value: object) -> str | int | float | bool | None:
     if isinstance(value, dict | list):
-        raise wrong(f"{_shown(value)} stands where one value belongs", "write text, a number, true, false or null")
+        raise field_error(
+            f"{_describe(value)} stands where one value belongs", "write text, a number, true, false or null"
+        )
     return value if isinstance(value, str | int | float | bool) else None
 
 
-def _shown(value: object) -> str:
+def _describe(value: object) -> str:
     match value:
         case None:
             return "nothing"

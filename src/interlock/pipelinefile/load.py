@@ -82,17 +82,17 @@ def require_runnable(loaded: Loaded) -> None:
 def _load(tree: Mapping, sources: Sources, mistakes: Mistakes, name: str | None) -> Pipeline | None:
     from interlock.pipelinefile.build import Draft, build, with_digests  # late: pydantic is slow to import
     from interlock.pipelinefile.checks import check, view_of
-    from interlock.pipelinefile.protected import protect_judges
+    from interlock.pipelinefile.protected import protect_judge_files
     from interlock.pipelinefile.shape import shape
 
-    shaped = shape(tree, mistakes)
-    if shaped is None:
+    parsed = shape(tree, mistakes)
+    if parsed is None:
         return None
-    draft = Draft(shaped, sources, mistakes)
-    pipeline = build(draft, name or shaped.file.name or _stem(tree.mark.file))
+    draft = Draft(parsed, sources, mistakes)
+    pipeline = build(draft, name or parsed.file.name or _stem(tree.mark.file))
     check(view_of(draft, pipeline))
     files = tuple(path for path, _ in sources.listed())
-    return with_digests(protect_judges(pipeline, files, sources.root))
+    return with_digests(protect_judge_files(pipeline, files, sources.root))
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from interlock.core.pipeline import CommandLine, Gate, Pipeline, Stage
 from interlock.pipelinefile import repo
-from interlock.pipelinefile.runners import configured_tests, steering, told
+from interlock.pipelinefile.runners import command_tests, configured_tests, loaded_files
 
 _INTERPRETERS = re.compile(r"(ba|da|z|k)?sh|python[\d.]*|node|deno|bun|ruby|perl|php|source|\.")
-_BEFORE = frozenset(
+_PREFIXES = frozenset(
     {
         "exec", "env", "time", "command", "nice", "xvfb-run", "uv", "poetry", "pdm", "hatch", "run", "npx",
         "if", "then", "else", "elif", "while", "until", "do", "!", "{",
@@ -26,31 +26,31 @@ _BEFORE = frozenset(
 _NO_SCRIPT = frozenset({"-c", "-m", "-e", "-p", "--check", "--eval", "--print"})  # code follows, or a file is only read
 _NO_SHELL = re.compile(r".+\.([cm]?[jt]sx?|py|rb|pl|php)")  # what these load is the product, more often than not
 _FILES_MAX = 200
-_BETWEEN = frozenset(";&|()\n")
+_SEPARATORS = frozenset(";&|()\n")
 
 
-def protect_judges(pipeline: Pipeline, read: tuple[str, ...], root: Path) -> Pipeline:
+def protect_judge_files(pipeline: Pipeline, read: tuple[str, ...], root: Path) -> Pipeline:
     """The files that the pipeline was read from, and those that its gates run, are protected like what it lists itself;
     but for a stage that says by its very name that it writes such a file."""
     gates = [gate for stage in pipeline.stages for gate in stage.gates if gate.command is not None]
     folders = dict.fromkeys(gate.dir for gate in gates)
-    run = [path for gate in gates for path in run_by(gate, root)]
-    run += [_joined(folder, path) for folder in folders for path in steering(root / folder)]
+    run = [path for gate in gates for path in files_run_by(gate, root)]
+    run += [_joined(folder, path) for folder in folders for path in loaded_files(root / folder)]
     tests = [_below(folder, glob) for folder in folders for glob in configured_tests(root / folder)]
-    tests += [_below(gate.dir, glob) for gate in gates for glob in _told_by(gate, root)]
+    tests += [_below(gate.dir, glob) for gate in gates for glob in _tests_named_by(gate, root)]
     tests += [glob for gate in gates for glob in gate.breaks]
     stages = tuple(_protecting(stage, read, run, tests) for stage in pipeline.stages)
     return replace(pipeline, stages=stages, _by_id={})
 
 
-def run_by(gate: Gate, root: Path) -> Iterator[str]:
+def files_run_by(gate: Gate, root: Path) -> Iterator[str]:
     """Files of the repository that the gate's command starts, and that these start in turn, by path from the root."""
     if gate.command is None:
         return
     waiting, seen = [*_commands(gate.command)], set[str]()
     while waiting and len(seen) < _FILES_MAX:
         words = waiting.pop(0)
-        waiting += _handed_on(words, root / gate.dir)
+        waiting += _nested_commands(words, root / gate.dir)
         paths = (_joined(gate.dir, name) for name in _startable(words) if not name.startswith("/"))
         found = next((path for path in paths if (root / path).is_file()), "")
         if found and found not in seen:
@@ -59,13 +59,13 @@ def run_by(gate: Gate, root: Path) -> Iterator[str]:
             yield found
 
 
-def _told_by(gate: Gate, root: Path) -> Iterator[str]:
+def _tests_named_by(gate: Gate, root: Path) -> Iterator[str]:
     """Tests that the gate's own command names, relative to its folder."""
     for words in _commands(gate.command) if gate.command is not None and not gate.used else ():
-        yield from told(root / gate.dir, shlex.join(words))
+        yield from command_tests(root / gate.dir, shlex.join(words))
 
 
-def _handed_on(words: list[str], folder: Path) -> Iterator[list[str]]:
+def _nested_commands(words: list[str], folder: Path) -> Iterator[list[str]]:
     """Commands that a shell is given as text, or that stand in a file which a program reads by its name."""
     rest = [word for word in words if not re.fullmatch(r"\w+=.*", word)]
     program = rest[0].rpartition("/")[2] if rest else ""
@@ -108,7 +108,7 @@ def _commands(command: CommandLine) -> Iterator[list[str]]:
         words: list[str] = []
         try:
             for word in lexer:
-                if _BETWEEN.issuperset(word):
+                if _SEPARATORS.issuperset(word):
                     yield words
                     words = []
                 else:
@@ -121,7 +121,7 @@ def _commands(command: CommandLine) -> Iterator[list[str]]:
 def _startable(words: list[str]) -> list[str]:
     """What a simple command may start, likeliest first: the program that it names, or an interpreter's script."""
     rest = [word for word in words if not re.fullmatch(r"\w+=.*", word)]
-    while rest and rest[0] in _BEFORE:
+    while rest and rest[0] in _PREFIXES:
         rest = rest[1:]
     if not rest or not _INTERPRETERS.fullmatch(rest[0].rpartition("/")[2]):
         return [word for word in rest[:1] if "/" in word]

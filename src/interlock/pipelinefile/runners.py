@@ -25,7 +25,9 @@ _CASES = re.compile(r"\bunittest\b|\bTestCase\b|^(async )?def test_", re.M)
 
 def configured_tests(folder: Path) -> tuple[str, ...]:
     """Globs relative to `folder`, beyond the names that `judge_files` knows. Only reads."""
-    of_makefiles = (glob for command in commands_of(repo.text(folder, *_MAKEFILES)) for glob in told(folder, command))
+    of_makefiles = (
+        glob for command in commands_of(repo.text(folder, *_MAKEFILES)) for glob in command_tests(folder, command)
+    )
     return tuple(dict.fromkeys((*_python(folder), *node_tests(folder), *rust_tests(folder), *of_makefiles)))
 
 
@@ -77,7 +79,7 @@ _MODULE = re.compile(
     r"((?:^[ \t]*#\[[^\n]*\]\s*)*)^[ \t]*(?:#\[[^\n]*\]\s*)*(?:pub(?:\([^)]*\))?\s+)?mod\s+(\w+)\s*;", re.M
 )
 _FOR_TESTS = re.compile(r"#\[\s*cfg\s*\(\s*(?:all\s*\(\s*(?:[^()]*,\s*)?)?test\b")
-_PLACED = re.compile(r"#\[\s*path\s*=\s*\"([^\"]+)\"\s*\]")
+_PATH_ATTRIBUTE = re.compile(r"#\[\s*path\s*=\s*\"([^\"]+)\"\s*\]")
 _ROOTS = ("lib.rs", "main.rs", "mod.rs")
 
 
@@ -107,7 +109,7 @@ def _modules(source: str, text: str) -> Iterator[str]:
         said = found[0]
         if not _FOR_TESTS.search(said):
             continue
-        if placed := _PLACED.search(said):
+        if placed := _PATH_ATTRIBUTE.search(said):
             yield posixpath.normpath(posixpath.join(above, placed[1]))
             continue
         for folder in dict.fromkeys((inside, above)):  # beside it, where it is the root of a target
@@ -135,33 +137,33 @@ def node_tests(folder: Path) -> Iterator[str]:
     """Globs relative to `folder`."""
     package = repo.json_object(folder, "package.json")
     for table, key in (("jest", "testMatch"), ("ava", "files"), ("mocha", "spec")):
-        for word in words(repo.at(package, table).get(key)):
-            yield from spread(word.removeprefix("<rootDir>/"))
-    for keys, word in of_mocha(folder):
+        for word in as_texts(repo.at(package, table).get(key)):
+            yield from runner_globs(word.removeprefix("<rootDir>/"))
+    for keys, word in mocha_values(folder):
         if keys[-1:] == ("spec",):
-            yield from (spread(word) if "*" in word else named(folder, word))
+            yield from (runner_globs(word) if "*" in word else globs_of_word(folder, word))
     for names, wanted in _CONFIGURATIONS:
-        for keys, word in configured(folder, *names):
+        for keys, word in configuration_values(folder, *names):
             if keys[-len(wanted) :] == wanted:
-                yield from spread(word.removeprefix("<rootDir>/"))
+                yield from runner_globs(word.removeprefix("<rootDir>/"))
     scripts = repo.at(package, "scripts")
     for name in ("pretest", "test"):
         for command in commands_of(str(scripts.get(name, ""))):
-            yield from told(folder, command, tests=True)
+            yield from command_tests(folder, command, runs_tests=True)
 
 
-def configured(folder: Path, *names: str) -> Iterator[tuple[tuple[str, ...], str]]:
+def configuration_values(folder: Path, *names: str) -> Iterator[tuple[tuple[str, ...], str]]:
     """What the files say that are there, by the keys that lead to it."""
     for path in sorted(path for name in names for path in folder.glob(name)):
         if path.suffix.removeprefix(".") in _ENDINGS:
-            yield from texts(repo.text(folder, path.name))
+            yield from string_values(repo.text(folder, path.name))
 
 
-def of_mocha(folder: Path) -> Iterator[tuple[tuple[str, ...], str]]:
+def mocha_values(folder: Path) -> Iterator[tuple[tuple[str, ...], str]]:
     """What the first file says that mocha would find."""
     name = repo.has(folder, *MOCHA)
     if not name.endswith((".yml", ".yaml")):
-        yield from texts(repo.text(folder, name)) if name else ()
+        yield from string_values(repo.text(folder, name)) if name else ()
         return
     import yaml  # late: most projects have no such file
 
@@ -170,10 +172,10 @@ def of_mocha(folder: Path) -> Iterator[tuple[tuple[str, ...], str]]:
     except (yaml.YAMLError, ValueError, RecursionError):
         return
     for key, value in content.items():
-        yield from (((key,), word) for word in words(value))
+        yield from (((key,), word) for word in as_texts(value))
 
 
-def words(value: object) -> list[str]:
+def as_texts(value: object) -> list[str]:
     """A text, or a list of them."""
     listed = value if isinstance(value, list) else [value]
     return [each for each in listed if isinstance(each, str) and each]
@@ -188,7 +190,7 @@ _TOKENS = re.compile(
 _KEY = re.compile(r"\s*:")
 
 
-def texts(source: str) -> Iterator[tuple[tuple[str, ...], str]]:
+def string_values(source: str) -> Iterator[tuple[tuple[str, ...], str]]:
     """Each text that is a value, with the keys that lead to it. The texts of one call are one path:
     `join(here, "support", "setup.js")`."""
     source = source[:_TEXT_MAX]
@@ -221,7 +223,7 @@ def _path(inside: list[tuple[str, str]], key: str) -> tuple[str, ...]:
 
 _RUNNERS = frozenset({"mocha", "_mocha", "ava", "tape", "tap", "jasmine", "uvu"})
 _PROGRAMS = frozenset({"node", "tsx", "ts-node", "bun", "deno"})  # these run whatever they are told
-_BEFORE = frozenset({"c8", "nyc", "cross-env", "npx", "env"})
+_WRAPPERS = frozenset({"c8", "nyc", "cross-env", "npx", "env"})
 _LOADS = re.compile(r"--(?:require|import|file|loader)=(.+)")
 _OPTIONS = {"-s": "s", "--start-directory": "s", "-p": "p", "--pattern": "p", "-t": "t", "--top-level-directory": "t"}
 _DISCOVERS = re.compile(r"\bpython[\d.]*\b.*\s-m\s*unittest\s+discover\b")
@@ -233,7 +235,7 @@ def commands_of(text: str) -> list[str]:
     return [part.strip().lstrip("@-+") for part in re.split(r"&&|\|\||;|\n", joined) if part.strip()]
 
 
-def told(folder: Path, command: str, *, tests: bool = False) -> Iterator[str]:
+def command_tests(folder: Path, command: str, *, runs_tests: bool = False) -> Iterator[str]:
     """Globs relative to `folder` of the tests that the command names. `tests`: it is known to run tests, whatever else
     its program can do."""
     try:
@@ -241,33 +243,33 @@ def told(folder: Path, command: str, *, tests: bool = False) -> Iterator[str]:
     except ValueError:
         return
     if _DISCOVERS.search(command):
-        yield from _discovered(folder, words[words.index("discover") + 1 :] if "discover" in words else [])
+        yield from _discovery_globs(folder, words[words.index("discover") + 1 :] if "discover" in words else [])
         return
-    while words and (words[0] in _BEFORE or words[0].startswith("-") or re.fullmatch(r"\w+=.*", words[0])):
+    while words and (words[0] in _WRAPPERS or words[0].startswith("-") or re.fullmatch(r"\w+=.*", words[0])):
         words = words[1:]
     program = words[0].rpartition("/")[2] if words else ""
-    tests = tests or "--test" in words or "test" in words[1:2]
-    if program in _RUNNERS or (program in _PROGRAMS and tests):
+    runs_tests = runs_tests or "--test" in words or "test" in words[1:2]
+    if program in _RUNNERS or (program in _PROGRAMS and runs_tests):
         for word in words[1:]:
             loads = _LOADS.fullmatch(word)
             if loads or not word.startswith("-"):
-                yield from named(folder, loads[1] if loads else word)
+                yield from globs_of_word(folder, loads[1] if loads else word)
 
 
-def named(folder: Path, word: str) -> Iterator[str]:
+def globs_of_word(folder: Path, word: str) -> Iterator[str]:
     """The file, the folder or the pattern that a word stands for, but for one that holds the product."""
     path = word.removeprefix("./").rstrip("/")
     if path in ("", ".", "src", "lib", "run", "test") or path.startswith(("/", "..")):
         return
     if "*" in path:
-        yield from spread(path)
+        yield from runner_globs(path)
     elif (folder / path).is_dir():
         yield f"/{path}/**"
     elif (folder / path).is_file():
         yield f"/{path}"
 
 
-def spread(pattern: str) -> Iterator[str]:
+def runner_globs(pattern: str) -> Iterator[str]:
     """A pattern of a runner as one of ours; its braces are spread out, and one that takes in everything is none."""
     if pattern.startswith("!") or (re.fullmatch(r"[*/.{},\w]*\*\*/\*(\.\w+)?", pattern) and pattern.count("/") <= 1):
         return
@@ -276,12 +278,12 @@ def spread(pattern: str) -> Iterator[str]:
     found = re.search(r"\{([^{}]*)\}", pattern)
     if found:
         for choice in found[1].split(","):
-            yield from spread(pattern[: found.start()] + choice + pattern[found.end() :])
+            yield from runner_globs(pattern[: found.start()] + choice + pattern[found.end() :])
     elif not re.search(r"[@?!+]\(", pattern):
         yield f"/{pattern.removeprefix('./').lstrip('/')}"
 
 
-def _discovered(folder: Path, words: list[str]) -> Iterator[str]:
+def _discovery_globs(folder: Path, words: list[str]) -> Iterator[str]:
     """`unittest discover`: by its options, or by place: where to begin, and which names."""
     given, plain = dict[str, str](), list[str]()
     rest = iter(words)
@@ -318,7 +320,7 @@ _ADDOPTS = re.compile(r"^\s*addopts\b.*?(?=^\s*\w+\s*=|^\[|\Z)", re.M | re.S)
 _FOR_PYTEST = ("pyproject.toml", "pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg")
 
 
-def steering(folder: Path) -> tuple[str, ...]:
+def loaded_files(folder: Path) -> tuple[str, ...]:
     """Paths relative to `folder` of files that are there. Only reads."""
     return tuple(dict.fromkeys((*_loaded_in_node(folder), *_loaded_by_pytest(folder))))
 
@@ -327,11 +329,11 @@ def _loaded_in_node(folder: Path) -> Iterator[str]:
     package = repo.json_object(folder, "package.json")
     jest, mocha = (repo.at(package, name) for name in ("jest", "mocha"))
     named = [
-        *(word for keys, word in texts(json.dumps(jest)) if _JEST.intersection(keys)),
-        *(word for key in sorted(_MOCHA) for word in words(mocha.get(key))),
-        *(word for key in ("require",) for word in words(repo.at(package, "ava").get(key))),
-        *(word for keys, word in of_mocha(folder) if _MOCHA.intersection(keys)),
-        *(word for keys, word in configured(folder, *_LOADING) if _JEST.intersection(keys)),
+        *(word for keys, word in string_values(json.dumps(jest)) if _JEST.intersection(keys)),
+        *(word for key in sorted(_MOCHA) for word in as_texts(mocha.get(key))),
+        *(word for key in ("require",) for word in as_texts(repo.at(package, "ava").get(key))),
+        *(word for keys, word in mocha_values(folder) if _MOCHA.intersection(keys)),
+        *(word for keys, word in configuration_values(folder, *_LOADING) if _JEST.intersection(keys)),
     ]
     for name in named:
         path = posixpath.normpath(name.removeprefix("<rootDir>/"))

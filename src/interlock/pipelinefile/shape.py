@@ -92,7 +92,7 @@ def step(node: Node, part: str | int) -> tuple[Mark, Node] | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Shaped:
+class ParsedFile:
     """The model of what is sound, where it stands, and the places of what lost a part of its own."""
 
     file: models.PipelineFile
@@ -106,14 +106,14 @@ class Shaped:
         return bool(self.broken) and self.where.value(*path) in self.broken
 
 
-def shape(root: Mapping, mistakes: Mistakes) -> Shaped | None:
+def shape(root: Mapping, mistakes: Mistakes) -> ParsedFile | None:
     """None where nothing sound is left."""
     broken: set[Mark] = set()
-    declared, told = _declared(root), mistakes.places()  # what reading told of a place is said once
+    declared, reported = _declared(root), mistakes.places()  # what reading told of a place is said once
     if not root.get("version"):
         mistakes.add(root.mark, "the file has no version", "begin with `version: 1`")
     for empty in list(_empty_keys(root, ())):
-        if (mark := Where(root).key(*empty)) not in told:
+        if (mark := Where(root).key(*empty)) not in reported:
             mistakes.add(mark, f"{empty[-1]} has no value", "give it one, or take the key out")
         root = _without(root, empty, broken)
     for _ in range(_ROUNDS):
@@ -123,16 +123,16 @@ def shape(root: Mapping, mistakes: Mistakes) -> Shaped | None:
         except ValidationError as error:
             details = error.errors(include_url=False)
             for detail in details:
-                path = _real(detail["loc"], where)
-                if not {where.value(*path), where.key(*path)} & told:
-                    _tell(detail, where, mistakes, broken)
-            places = {_real(detail["loc"], where) for detail in details}
+                path = _path_in_file(detail["loc"], where)
+                if not {where.value(*path), where.key(*path)} & reported:
+                    _report(detail, where, mistakes, broken)
+            places = {_path_in_file(detail["loc"], where) for detail in details}
             if () in places:
                 return None
             for path in sorted(places, key=_deepest_and_last_first):
                 root = _without(root, path, broken)
         else:
-            return Shaped(file, where, frozenset(broken), declared)
+            return ParsedFile(file, where, frozenset(broken), declared)
     return None
 
 
@@ -214,8 +214,8 @@ def _cut(node: Node, path: Path) -> Node | None:
     return node
 
 
-def _tell(detail: ErrorDetails, where: Where, mistakes: Mistakes, broken: set[Mark]) -> None:
-    path, kind = _real(detail["loc"], where), detail["type"]
+def _report(detail: ErrorDetails, where: Where, mistakes: Mistakes, broken: set[Mark]) -> None:
+    path, kind = _path_in_file(detail["loc"], where), detail["type"]
     name = str(detail["loc"][-1]) if detail["loc"] else ""
     if kind == "missing":
         if where.value(*path) not in broken:
@@ -227,10 +227,10 @@ def _tell(detail: ErrorDetails, where: Where, mistakes: Mistakes, broken: set[Ma
     elif kind == "mistake":
         mistakes.add(where.value(*path), *_mistake(detail))
     else:
-        mistakes.add(where.value(*path), *_plainly(detail, path))
+        mistakes.add(where.value(*path), *_message_of(detail, path))
 
 
-def _real(loc: tuple[str | int, ...], where: Where) -> Path:
+def _path_in_file(loc: tuple[str | int, ...], where: Where) -> Path:
     """The part of pydantic's path that is in the file."""
     path: list[str | int] = []
     node: Node = where.root
@@ -253,28 +253,28 @@ def _mistake(detail: ErrorDetails) -> tuple[str, str]:
     return str(context["what"]), str(context["hint"])
 
 
-def _plainly(detail: ErrorDetails, path: Path) -> tuple[str, str]:
+def _message_of(detail: ErrorDetails, path: Path) -> tuple[str, str]:
     """Pydantic's finding in our words."""
     context, kind = detail.get("ctx", {}), detail["type"]
     name = _owner(path[-2:] if path and isinstance(path[-1], int) else path[-1:])
     if kind in _EXPECTED:
-        return f"{name} is {_said(detail['input'])}, not {_EXPECTED[kind]}", _wanted(kind, detail["input"], name)
+        return f"{name} is {_describe(detail['input'])}, not {_EXPECTED[kind]}", _wanted(kind, detail["input"], name)
     if kind == "literal_error":
         known = re.findall(r"'([^']+)'|(\d+)", str(context["expected"]))
         words = [text or number for text, number in known]
-        return f"{name} is {_said(detail['input'])}", nearest(str(detail["input"]), words)
+        return f"{name} is {_describe(detail['input'])}", nearest(str(detail["input"]), words)
     if kind in ("greater_than_equal", "greater_than"):
         least = context.get("ge", context.get("gt"))
         relation = "at least" if "ge" in context else "more than"
-        return f"{name} is {_said(detail['input'])}", f"it has to be {relation} {least:g}"
+        return f"{name} is {_describe(detail['input'])}", f"it has to be {relation} {least:g}"
     if kind == "less_than_equal":
-        return f"{name} is {_said(detail['input'])}", f"it can be {context['le']} at most"
+        return f"{name} is {_describe(detail['input'])}", f"it can be {context['le']} at most"
     if kind == "too_short":
         return f"{name} is empty", "name at least one"
     return f"{name} is wrong", detail["msg"]
 
 
-def _said(value: object) -> str:
+def _describe(value: object) -> str:
     match value:
         case bool():
             return str(value).lower()
@@ -292,7 +292,7 @@ def _said(value: object) -> str:
 
 def _wanted(kind: str, value: object, name: str) -> str:
     if kind == "string_type" and isinstance(value, int | float):
-        return f'put it in quotes: "{_said(value)}"'
+        return f'put it in quotes: "{_describe(value)}"'
     if kind == "int_type" and isinstance(value, str) and value.isdigit():
         return f"take the quotes away: {value}"
     if kind == "bool_type" and isinstance(value, str):

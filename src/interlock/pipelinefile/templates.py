@@ -48,7 +48,7 @@ BRIEF_NAMES = PROMPT_NAMES | BRIEF_PARTS.keys()
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownNames:
     """What a template may name. `inputs` and `artifacts` are there for stage `stage`;
     `makers` tells of each artifact of the pipeline which stage makes it."""
 
@@ -80,7 +80,7 @@ def render(template: str, values: Mapping[str, object]) -> str:
         raise UsageError(f"the template cannot be filled in: {line}{said}: check the values that it names") from None
 
 
-def flaws(template: str, known: Known) -> list[Flaw]:
+def find_flaws(template: str, known: KnownNames) -> list[Flaw]:
     """What is wrong with a template, as far as can be said without its values."""
     if "{" not in template:
         return []
@@ -92,7 +92,7 @@ def flaws(template: str, known: Known) -> list[Flaw]:
         return [_syntax(template, error)]
     found = [flaw for name in sorted(undeclared) if (flaw := _undefined(template, name, known))]
     found += _subscripts(template, known)
-    return sorted(found, key=lambda flaw: flaw.offset) or _trial(template, known)
+    return sorted(found, key=lambda flaw: flaw.offset) or _try_rendering(template, known)
 
 
 @cache
@@ -117,11 +117,11 @@ def _environment() -> minijinja.Environment:
     environment.undefined_behavior = "strict"
     environment.fuel = FUEL
     environment.keep_trailing_newline = True
-    environment.auto_escape_callback = _never
+    environment.auto_escape_callback = _no_escaping
     return environment
 
 
-def _never(name: str) -> bool:
+def _no_escaping(name: str) -> bool:
     return False
 
 
@@ -137,15 +137,15 @@ def _offset(template: str, error: minijinja.TemplateError) -> int:
     return len(template.encode()[: error.range[0]].decode("utf-8", "ignore"))
 
 
-def _undefined(template: str, name: str, known: Known) -> Flaw | None:
+def _undefined(template: str, name: str, known: KnownNames) -> Flaw | None:
     head, _, rest = name.partition(".")
     if head in _FUNCTIONS:
         return None
-    said = _said_of(head, rest, known)
+    said = _hint_for(head, rest, known)
     return Flaw(_find(template, name), f"{name} is not defined", said) if said else None
 
 
-def _said_of(head: str, rest: str, known: Known) -> str:
+def _hint_for(head: str, rest: str, known: KnownNames) -> str:
     """The hint of an undefined name, empty where it is defined."""
     roots = {name.partition(".")[0] for name in known.names}
     if head not in roots:
@@ -161,11 +161,11 @@ def _said_of(head: str, rest: str, known: Known) -> str:
     return nearest(f"{head}.{rest}", {name for name in known.names if name.partition(".")[0] == head})
 
 
-def _undeclared_input(name: str, known: Known) -> str:
+def _undeclared_input(name: str, known: KnownNames) -> str:
     return nearest(name, known.inputs, f"declare {name} under inputs")
 
 
-def _subscripts(template: str, known: Known) -> Iterator[Flaw]:
+def _subscripts(template: str, known: KnownNames) -> Iterator[Flaw]:
     for tag in _TAG.finditer(template):
         for match in _SUBSCRIPT.finditer(tag.group()):
             owner, name, offset = match.group(1), match.group(3), tag.start() + match.start()
@@ -175,7 +175,7 @@ def _subscripts(template: str, known: Known) -> Iterator[Flaw]:
                 yield Flaw(offset, f"artifacts['{name}'] is not there", _missing_artifact(name, known))
 
 
-def _missing_artifact(name: str, known: Known) -> str:
+def _missing_artifact(name: str, known: KnownNames) -> str:
     maker = (known.makers or {}).get(name, "")
     if maker and maker == known.stage:
         return f"{maker} makes it itself, name one from before"
@@ -194,7 +194,7 @@ def _find(template: str, name: str) -> int:
     return 0
 
 
-def _trial(template: str, known: Known) -> list[Flaw]:
+def _try_rendering(template: str, known: KnownNames) -> list[Flaw]:
     """Filled in once with values of the right kind, to find filters and functions that are not there."""
     values = {
         **dict.fromkeys((name for name in known.names if "." not in name), ""),

@@ -31,7 +31,7 @@ def pdf_to_text(path: Path) -> str:
         return _read(path)
     except (PyPdfError, *_BROKEN) as error:
         raise UsageError(
-            f"{path} cannot be read as a PDF ({_said(error)}): repair it, for example with `qpdf IN OUT`"
+            f"{path} cannot be read as a PDF ({_first_line(error)}): repair it, for example with `qpdf IN OUT`"
         ) from error
 
 
@@ -88,14 +88,14 @@ def _bounded(reader: PdfReader, path: Path) -> Iterator[tuple[str, str]]:
     """For each page its text, and what to write where it has none."""
     total = 0
     for number, page in enumerate(reader.pages, start=1):
-        text = _tidy(page.extract_text())
+        text = _normalized(page.extract_text())
         total += len(text)
         if total > TEXT_CHARS_MAX:
             raise UsageError(f"{path} holds more than {TEXT_CHARS_MAX} characters of text: split it")
         yield text, "" if text or not _has_images(page) else f"[page {number} holds images and no text]"
 
 
-def _tidy(text: str) -> str:
+def _normalized(text: str) -> str:
     text = text.encode("utf-8", "replace").decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     lines = (line.rstrip() for line in unicodedata.normalize("NFC", text).replace("\f", "\n").split("\n"))
     return "\n".join(lines).replace("\x00", "").strip("\n")
@@ -107,6 +107,6 @@ def _has_images(page: PageObject) -> bool:
     return bool(found.get_object()) if found is not None else False
 
 
-def _said(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0][:200] if lines else type(error).__name__

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Value: TypeAlias = str | int | float | bool | None
-Wrong: TypeAlias = tuple[str, str]  # what is wrong, what would be right
+Complaint: TypeAlias = tuple[str, str]  # what is wrong, what would be right
 Path: TypeAlias = tuple[str | int, ...]
 
 BYTES_MAX = 1_000_000
@@ -59,7 +59,7 @@ Node: TypeAlias = Scalar | Sequence | Mapping
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenCollection:
     """A collection that is being read."""
 
     event: yaml.CollectionStartEvent
@@ -123,7 +123,7 @@ class _Builder:
     def __init__(self, file: str, text: str, mistakes: Mistakes) -> None:
         self.root: Node | None = None
         self._file, self._text, self._mistakes = file, text, mistakes
-        self._stack: list[_Open] = []
+        self._stack: list[_OpenCollection] = []
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._pending: set[str] = set()
         self._count = 0
@@ -155,7 +155,7 @@ class _Builder:
         style = event.style if event.style in ("'", '"', "|", ">") else ""
         value: Value = event.value
         if not style:
-            value, wrong = resolve(event.value)
+            value, wrong = resolve_scalar(event.value)
             if wrong:
                 self._mistakes.add(mark, *wrong)
         self._grow(1, mark)
@@ -179,7 +179,9 @@ class _Builder:
             raise _unreadable(mark, f"more than {DEPTH_MAX} levels of nesting", "a pipeline needs fewer than ten")
         if event.anchor:
             self._pending.add(event.anchor)
-        self._stack.append(_Open(event, mark, event.start_mark.index if event.start_mark else 0, self._count, []))
+        self._stack.append(
+            _OpenCollection(event, mark, event.start_mark.index if event.start_mark else 0, self._count, [])
+        )
         self._grow(1, mark)
 
     def _close(self) -> None:
@@ -216,7 +218,7 @@ class _Builder:
             return False
         return True
 
-    def _check_flow(self, done: _Open) -> None:
+    def _check_flow(self, done: _OpenCollection) -> None:
         """Brackets and braces that mean something else than they look like."""
         if not done.event.flow_style:
             return
@@ -273,7 +275,7 @@ _OTHER_NUMBER = re.compile(
 _ODD_FLOAT = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
-def resolve(text: str) -> tuple[Value, Wrong | None]:
+def resolve_scalar(text: str) -> tuple[Value, Complaint | None]:
     """The value of a plain scalar, and what is wrong with its spelling."""
     if text in _WORDS:
         return _WORDS[text], None
@@ -288,13 +290,13 @@ def resolve(text: str) -> tuple[Value, Wrong | None]:
     return _odd_number(text)
 
 
-def _switch(text: str) -> tuple[Value, Wrong]:
+def _switch(text: str) -> tuple[Value, Complaint]:
     meant = _SWITCHES[text.lower()]
     what = f"{text} is {meant} to some YAML readers and text to others"
     return meant == "true", (what, f'write {meant}, or "{text}" in quotes')
 
 
-def _odd_number(text: str) -> tuple[Value, Wrong | None]:
+def _odd_number(text: str) -> tuple[Value, Complaint | None]:
     if _OCTAL.fullmatch(text):
         value = int(text.replace("o", ""), 8)
         return value, (f"{text} is {value} to some YAML readers", f'write {value}, or "{text}" in quotes')

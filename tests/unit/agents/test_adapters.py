@@ -6,9 +6,9 @@ from pathlib import Path
 from pkgutil import iter_modules
 
 import pytest
-from interlock.agents.own import model
 
 from interlock.agents import adapters, kinds
+from interlock.agents.bundled import model
 from interlock.core.programs import ADAPTERS, PROGRAMS
 from interlock.pipelinefile import InvalidPipeline, load_pipeline
 

@@ -44,7 +44,7 @@ class View:
         self.draft.mistakes.add(self.draft.where.key(*path), message, hint, Level.LATER)
 
     def is_broken(self, *path: str | int) -> bool:
-        return self.draft.shaped.is_broken(*path)
+        return self.draft.parsed.is_broken(*path)
 
     def has(self, *path: str | int) -> bool:
         return self.draft.where.has(*path)
@@ -71,7 +71,7 @@ class View:
         return nearest(word, known, otherwise)
 
     def declared(self, section: str) -> frozenset[str]:
-        return self.draft.shaped.declared.get(section, frozenset())
+        return self.draft.parsed.declared.get(section, frozenset())
 
     def stages(self) -> Iterator[tuple[Stage, StagePart]]:
         for stage in self.pipeline.stages:
@@ -101,7 +101,7 @@ def view_of(draft: Draft, pipeline: Pipeline) -> View:
 
 
 def _is_unsure(draft: Draft, stage: Stage) -> bool:
-    lost = draft.shaped.is_broken("stages", stage.id) and not stage.needs
+    lost = draft.parsed.is_broken("stages", stage.id) and not stage.needs
     return lost or any(need not in draft.file.stages for need in stage.needs)
 
 
@@ -123,7 +123,7 @@ _VARIABLES = {
 }  # fmt: skip
 
 
-def passed_on(view: View, at: Path, env: tuple[str, ...], secrets: tuple[str, ...]) -> None:
+def check_variables(view: View, at: Path, env: tuple[str, ...], secrets: tuple[str, ...]) -> None:
     """Environment variables that are passed by name: each once."""
     for key, names in (("env", env), ("secrets", secrets)):
         for index, name in enumerate(names):
@@ -134,7 +134,7 @@ def passed_on(view: View, at: Path, env: tuple[str, ...], secrets: tuple[str, ..
             view.error((*at, "secrets", index), f"{name} is listed under env too", "keep it under secrets alone")
 
 
-def no_templates(view: View, command: CommandLine | None, path: Path) -> None:
+def check_no_template(view: View, command: CommandLine | None, path: Path) -> None:
     """Nothing that an agent wrote is ever parsed by a shell."""
     words = (command.shell, *command.argv) if command else ()
     for word in words:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from interlock.core.programs import ADAPTERS
-from interlock.pipelinefile.checks import passed_on
+from interlock.pipelinefile.checks import check_variables
 from interlock.pipelinefile.load import HINT, MESSAGE, is_unfilled
 from interlock.pipelinefile.mistakes import nearest
 from interlock.pipelinefile.models import AgentPart
@@ -26,8 +26,8 @@ def check(view: View) -> None:
     for agent in view.pipeline.agents:
         _adapter(view, agent)
         _fallback(view, agent)
-        passed_on(view, ("agents", agent.name), agent.env, agent.secrets)
-    _circles(view)
+        check_variables(view, ("agents", agent.name), agent.env, agent.secrets)
+    _fallback_cycles(view)
     known = view.declared("agents")
     for stage in view.pipeline.stages:
         if stage.agent and (hint := view.unknown_agent(stage.agent)):
@@ -66,15 +66,15 @@ def used_agents(view: View) -> set[str]:
 def agents_of(view: View, stage: Stage) -> set[str]:
     """Those that may work for one stage, its reviewers and those that stand in among them."""
     reviewers = {name for gate in stage.gates if gate.options for name in gate.options.agents}
-    return workers_of(view, stage) | _with_those_that_stand_in(view, reviewers)
+    return workers_of(view, stage) | _with_fallbacks(view, reviewers)
 
 
 def workers_of(view: View, stage: Stage) -> set[str]:
     """Those that may do its work."""
-    return _with_those_that_stand_in(view, {stage.agent, *(rule.agent for rule in stage.on_reject)})
+    return _with_fallbacks(view, {stage.agent, *(rule.agent for rule in stage.on_reject)})
 
 
-def _with_those_that_stand_in(view: View, named: set[str]) -> set[str]:
+def _with_fallbacks(view: View, named: set[str]) -> set[str]:
     used = set(named)
     for _ in view.pipeline.agents:
         used |= {name for agent in view.pipeline.agents if agent.name in used for name in agent.fallback}
@@ -93,7 +93,7 @@ def _adapter(view: View, agent: AgentSpec) -> None:
         if option not in adapter.options:
             known = {*AgentPart.model_fields, *adapter.options}
             view.at_key((*at, option), f"unknown key {option}", nearest(option, known))
-        elif hint := _misfit(option, json.loads(value)):
+        elif hint := _option_hint(option, json.loads(value)):
             view.error((*at, option), f"{option} does not fit", hint)
     if adapter.runs and agent.command is None and not view.is_broken(*at):
         view.at_key(at, f"the agent {agent.name} has no program", "add `run:` with the command to start")
@@ -121,7 +121,7 @@ def _documents_only(view: View, agent: AgentSpec) -> None:
             view.error(("stages", stage.id, "agent"), message, hint)
 
 
-def _misfit(option: str, value: object) -> str:
+def _option_hint(option: str, value: object) -> str:
     """What an option of the agent programs has to be, empty where it is that."""
     match option:
         case "endpoint" if not (isinstance(value, str) and _ADDRESS.match(value)):
@@ -149,7 +149,7 @@ def _fallback(view: View, agent: AgentSpec) -> None:
             view.error(path, f"there is no agent {name}", hint)
 
 
-def _circles(view: View) -> None:
+def _fallback_cycles(view: View) -> None:
     fallback = {agent.name: [name for name in agent.fallback if name != agent.name] for agent in view.pipeline.agents}
     for start in fallback:
         way = [start]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from interlock.core.pipeline import Text
 from interlock.pipelinefile.mistakes import Mark, nearest
-from interlock.pipelinefile.templates import BRIEF_NAMES, PROMPT_NAMES, Flaw, Known, flaws, tag_at
+from interlock.pipelinefile.templates import BRIEF_NAMES, PROMPT_NAMES, Flaw, KnownNames, find_flaws, tag_at
 from interlock.pipelinefile.yaml import Path, Scalar
 
 if TYPE_CHECKING:
@@ -41,12 +41,12 @@ def _variables(view: View) -> None:
         for artifact in stage.produces:
             name = f"{stage.id}/{artifact.name}"
             path = ("stages", stage.id, "produces", artifact.name)
-            _apart(view, f"ARTIFACT_{stage.id}_{artifact.name}", name, path, seen)
+            _check_unique(view, f"ARTIFACT_{stage.id}_{artifact.name}", name, path, seen)
     for known in view.pipeline.inputs:
-        _apart(view, f"INPUT_{known.name}", known.name, ("inputs", known.name), seen)
+        _check_unique(view, f"INPUT_{known.name}", known.name, ("inputs", known.name), seen)
 
 
-def _apart(view: View, variable: str, name: str, path: Path, seen: dict[str, str]) -> None:
+def _check_unique(view: View, variable: str, name: str, path: Path, seen: dict[str, str]) -> None:
     variable = variable.upper().replace("-", "_")
     first = seen.setdefault(variable, name)
     if first != name:
@@ -117,7 +117,7 @@ def _when(view: View, stage: Stage, when: When) -> None:
         return
     if not artifact.file.lower().endswith(".json"):
         view.error((*at, "artifact"), f"{artifact_name} is not JSON ({artifact.file})", "ask about a JSON artifact")
-    elif artifact.schema and (wrong := _never(artifact.schema, when)):
+    elif artifact.schema and (wrong := _never_true(artifact.schema, when)):
         view.error(
             (*at, "equals"),
             f"this never holds, and the gates of {stage.id} never run ({wrong})",
@@ -125,7 +125,7 @@ def _when(view: View, stage: Stage, when: When) -> None:
         )
 
 
-def _never(schema: Text, when: When) -> str:
+def _never_true(schema: Text, when: When) -> str:
     """Why the schema never lets the value be what is asked for, empty where it may."""
     found = _below(schema, when.at)
     if found is None:
@@ -187,25 +187,31 @@ def check_templates(view: View) -> None:
     for stage, part in view.stages():
         if part.prompt is not None and stage.id not in view.partial:
             at: Path = ("stages", stage.id, "prompt")
-            tell_flaws(
-                view, stage.prompt, at, flaws(stage.prompt.content, known_to(view, stage, PROMPT_NAMES | {"item"}))
+            report_flaws(
+                view,
+                stage.prompt,
+                at,
+                find_flaws(stage.prompt.content, known_names(view, stage, PROMPT_NAMES | {"item"})),
             )
-            _skipped(view, stage, _of_text(view, stage.prompt, at))
+            _warn_of_skipped(view, stage, _of_text(view, stage.prompt, at))
     if view.has("deliver", "branch"):
         branch = Text(view.pipeline.deliver.branch)
-        tell_flaws(
-            view, branch, ("deliver", "branch"), flaws(branch.content, Known(BRANCH_NAMES, view.declared("inputs")))
+        report_flaws(
+            view,
+            branch,
+            ("deliver", "branch"),
+            find_flaws(branch.content, KnownNames(BRANCH_NAMES, view.declared("inputs"))),
         )
 
 
-def known_to(view: View, stage: Stage, names: frozenset[str]) -> Known:
+def known_names(view: View, stage: Stage, names: frozenset[str]) -> KnownNames:
     """What a template of the stage may name."""
     makers = {f"{one.id}/{artifact.name}": one.id for one in view.pipeline.stages for artifact in one.produces}
     made = frozenset(name for name, maker in makers.items() if maker in view.upstream[stage.id])
-    return Known(names, view.declared("inputs"), made, makers, stage.id)
+    return KnownNames(names, view.declared("inputs"), made, makers, stage.id)
 
 
-def tell_flaws(view: View, text: Text, at: Path, found: Iterable[Flaw]) -> None:
+def report_flaws(view: View, text: Text, at: Path, found: Iterable[Flaw]) -> None:
     """Each at its place in the file that the template is from, or in the pipeline's own."""
     at = _of_text(view, text, at)
     for flaw in found:
@@ -220,7 +226,7 @@ def _of_text(view: View, text: Text, at: Path) -> Path:
     return (*at, key) if view.has(*at, key) else at
 
 
-def _skipped(view: View, stage: Stage, at: Path) -> None:
+def _warn_of_skipped(view: View, stage: Stage, at: Path) -> None:
     """Artifacts of a stage that may be skipped may not be there."""
     prompt = stage.prompt.content
     if re.search(r"\bin\s+artifacts|is\s+(not\s+)?defined|\|\s*default", prompt):
@@ -260,11 +266,11 @@ def _index_of(source: str, mark: Mark) -> int:
 
 
 _TASK = re.compile(r"\{\{.*?\b(prompt|task)\b.*?\}\}", re.DOTALL)
-_WRONG = re.compile(r"\{\{.*?\b(wrong|feedback)\b.*?\}\}", re.DOTALL)
+_FEEDBACK = re.compile(r"\{\{.*?\b(wrong|feedback)\b.*?\}\}", re.DOTALL)
 
 
 def check_briefs(view: View) -> None:
-    told: set[tuple[Path, str]] = set()
+    reported: set[tuple[Path, str]] = set()
     for stage, part in view.stages():
         if stage.brief is None or not stage.brief.content or stage.id in view.partial:
             continue
@@ -272,25 +278,33 @@ def check_briefs(view: View) -> None:
         if at == ("stages", stage.id, "brief") and stage.command and not stage.agent:
             view.at_key(at, "a script has no brief", "take it out, or name an agent")
             continue
-        _brief(view, stage, at, told)
+        _brief(view, stage, at, reported)
 
 
-def _brief(view: View, stage: Stage, at: Path, told: set[tuple[Path, str]]) -> None:
+def _brief(view: View, stage: Stage, at: Path, reported: set[tuple[Path, str]]) -> None:
     assert stage.brief is not None
     content = stage.brief.content
-    found = [flaw for flaw in flaws(content, known_to(view, stage, BRIEF_NAMES)) if (at, flaw.message) not in told]
-    told |= {(at, flaw.message) for flaw in found}
-    tell_flaws(view, stage.brief, at, [_with_names(flaw) for flaw in found])
+    found = [
+        flaw
+        for flaw in find_flaws(content, known_names(view, stage, BRIEF_NAMES))
+        if (at, flaw.message) not in reported
+    ]
+    reported |= {(at, flaw.message) for flaw in found}
+    report_flaws(view, stage.brief, at, [_with_all_names(flaw) for flaw in found])
     for wanted, message, hint in (
         (_TASK, "the brief does not tell the task", "write {{ prompt }} where the task belongs"),
-        (_WRONG, "the brief does not tell what was wrong", "write {{ wrong }}, or a retry is like the first attempt"),
+        (
+            _FEEDBACK,
+            "the brief does not tell what was wrong",
+            "write {{ wrong }}, or a retry is like the first attempt",
+        ),
     ):
-        if not wanted.search(content) and (at, message) not in told:
-            told.add((at, message))
+        if not wanted.search(content) and (at, message) not in reported:
+            reported.add((at, message))
             view.warn(at, message, hint)
 
 
-def _with_names(flaw: Flaw) -> Flaw:
+def _with_all_names(flaw: Flaw) -> Flaw:
     """A name that is not there is told with all that are."""
     if not flaw.message.endswith("is not defined") or not flaw.hint.startswith("did you mean"):
         return flaw

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from interlock.core.pipeline import GateKind, Report
 from interlock.gates import kinds
-from interlock.pipelinefile.checks import no_templates, passed_on
+from interlock.pipelinefile.checks import check_no_template, check_variables
 from interlock.pipelinefile.mistakes import nearest
 from interlock.pipelinefile.models import written_kinds
 
@@ -24,9 +24,9 @@ def check(view: View) -> None:
         _identity(view, stage, gate, at, seen)
         if _kind(view, part, at):
             _modifiers(view, gate, part, at)
-            _again(view, stage, gate, at, same)
-        no_templates(view, gate.command if part.run else None, (*at, "run"))
-        passed_on(view, at, gate.env, gate.secrets)
+            _repeated(view, stage, gate, at, same)
+        check_no_template(view, gate.command if part.run else None, (*at, "run"))
+        check_variables(view, at, gate.env, gate.secrets)
         kind = kinds.find(gate.kind)
         if kind.check is not None and part.model_fields_set & {kind.name, "use"}:
             kind.check(view, stage, gate, (*at, kind.name))
@@ -43,7 +43,7 @@ def _identity(view: View, stage: Stage, gate: Gate, at: Path, seen: dict[tuple[s
 
 
 def _kind(view: View, part: GatePart, at: Path) -> bool:
-    said = _said(part)
+    said = _kind_keys_of(part)
     if len(said) == 1:
         return True
     if said:
@@ -60,21 +60,21 @@ def _keys() -> list[str]:
     return [GateKind.RUN.value, "use", *others]
 
 
-def _said(part: GatePart) -> list[str]:
+def _kind_keys_of(part: GatePart) -> list[str]:
     return [key for key in _keys() if getattr(part, key) is not None]
 
 
 def _modifiers(view: View, gate: Gate, part: GatePart, at: Path) -> None:
     for key in kinds.find(GateKind.RUN).takes:
         if key in part.model_fields_set and key not in kinds.find(gate.kind).takes:
-            view.at_key((*at, key), f"{key} has no meaning for `{_said(part)[0]}`", "take it out")
+            view.at_key((*at, key), f"{key} has no meaning for `{_kind_keys_of(part)[0]}`", "take it out")
     if part.use and part.report:
         view.at_key(
             (*at, "report"), "a ready gate knows its report", "take report out, or write `run:` in place of use"
         )
 
 
-def _again(view: View, stage: Stage, gate: Gate, at: Path, same: dict[tuple[str, object], str]) -> None:
+def _repeated(view: View, stage: Stage, gate: Gate, at: Path, same: dict[tuple[str, object], str]) -> None:
     """A second gate of the same definition would only repeat the first one's verdict."""
     if gate.command is None:
         return
@@ -106,8 +106,8 @@ def check_rules(view: View) -> None:
             _goto(view, stage, rule, at)
             _agent(view, stage, rule, at)
             _conditions(view, stage, rule, at)
-            _reached(view, stage, index, at)
-        _leads_somewhere(view, stage)
+            _unreachable(view, stage, index, at)
+        _way_out(view, stage)
 
 
 def _rule_action(view: View, part: StagePart, rule: Rule, at: Path) -> None:
@@ -187,7 +187,7 @@ def _gives_reasons(stage: Stage, gate_id: str) -> bool:
     return any(kinds.find(gate.kind).gives_reasons and gate_id in ("", gate.id) for gate in stage.gates)
 
 
-def _reached(view: View, stage: Stage, index: int, at: Path) -> None:
+def _unreachable(view: View, stage: Stage, index: int, at: Path) -> None:
     """The first rule that matches is taken, so one below a wider one is never looked at."""
     rule = stage.on_reject[index]
     for before in stage.on_reject[:index]:
@@ -203,7 +203,7 @@ def _reached(view: View, stage: Stage, index: int, at: Path) -> None:
             return
 
 
-def _leads_somewhere(view: View, stage: Stage) -> None:
+def _way_out(view: View, stage: Stage) -> None:
     """Without work there is no next attempt: a rejection must have somewhere to go."""
     if stage.has_worker or view.is_broken("stages", stage.id) or view.is_broken("stages", stage.id, "on_reject"):
         return

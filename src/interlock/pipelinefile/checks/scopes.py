@@ -11,9 +11,9 @@ from interlock.core.installs import installs_copy
 from interlock.core.judge_files import MIXED, PROTECTED, RESERVED, is_source, is_test
 from interlock.core.pipeline import GateKind, Tests
 from interlock.core.programs import is_hidden
-from interlock.pipelinefile.checks import no_templates, passed_on
+from interlock.pipelinefile.checks import check_no_template, check_variables
 from interlock.pipelinefile.checks.agents import workers_of
-from interlock.pipelinefile.protected import run_by
+from interlock.pipelinefile.protected import files_run_by
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import Scope, Setup, Stage
@@ -25,11 +25,11 @@ _WILD = frozenset("*?[")
 def check(view: View) -> None:
     check_judges(view)
     for stage, part in view.stages():
-        no_templates(view, part.run, ("stages", stage.id, "run"))
-        passed_on(view, ("stages", stage.id), stage.env, stage.secrets)
+        check_no_template(view, part.run, ("stages", stage.id, "run"))
+        check_variables(view, ("stages", stage.id), stage.env, stage.secrets)
         _writes(view, stage)
         _authors(view, stage)
-        _old_tests(view, stage)
+        _changed_tests(view, stage)
         _hidden(view, stage)
     _setup(view)
 
@@ -92,16 +92,16 @@ def _hidden(view: View, stage: Stage) -> None:
     workers = workers_of(view, stage)
     for agent in (one for one in view.pipeline.agents if one.name in workers):
         for index, glob in enumerate(stage.scope.authors):
-            if is_hidden(agent.use, stage.dir, _probe(glob.replace("**/", ""))):  # where it lies highest
+            if is_hidden(agent.use, stage.dir, _sample_path(glob.replace("**/", ""))):  # where it lies highest
                 message = f"{agent.name} never sees {glob}: {agent.use} would obey it, so it is laid aside"
                 hint = "let an agent with another program do this stage"
                 view.warn(("stages", stage.id, "authors", index), message, hint)
 
 
-def _old_tests(view: View, stage: Stage) -> None:
+def _changed_tests(view: View, stage: Stage) -> None:
     """Who changes tests could weaken them: a person looks at it, or the old ones judge what comes of it."""
     authors = stage.scope.authors
-    changed = [authors.index(glob) for glob in stage.scope.authored_files if _takes_in_tests(glob)]
+    changed = [authors.index(glob) for glob in stage.scope.authored_files if _covers_tests(glob)]
     later = [one for one in view.pipeline.stages if one.id == stage.id or stage.id in view.upstream[one.id]]
     asked = any(gate.kind == GateKind.APPROVE for gate in stage.gates)
     old = any(gate.tests is Tests.BASE for one in later for gate in one.gates)
@@ -111,35 +111,35 @@ def _old_tests(view: View, stage: Stage) -> None:
         view.warn(("stages", stage.id, "authors", changed[0]), message, hint)
 
 
-def _takes_in_tests(glob: str) -> bool:
-    return covers(glob, "tests/**") or is_test(_probe(glob)) or is_test(f"{_probe(glob)}/x")
+def _covers_tests(glob: str) -> bool:
+    return covers(glob, "tests/**") or is_test(_sample_path(glob)) or is_test(f"{_sample_path(glob)}/x")
 
 
-def _probe(glob: str) -> str:
+def _sample_path(glob: str) -> str:
     """A path that it matches."""
     return glob.removeprefix("/").replace("**", "x").replace("*", "x").rstrip("/")
 
 
 def _setup(view: View) -> None:
     for index, setup in enumerate(view.pipeline.setup):
-        no_templates(view, setup.command, ("setup", index, "run"))
-        no_templates(view, setup.settle, ("setup", index, "settle"))
-        passed_on(view, ("setup", index), setup.env, ())
+        check_no_template(view, setup.command, ("setup", index, "run"))
+        check_no_template(view, setup.settle, ("setup", index, "settle"))
+        check_variables(view, ("setup", index), setup.env, ())
         if setup.settle and not setup.paths:
             hint = "name what it leaves under `paths`, or take settle out"
             view.at_key(("setup", index, "settle"), "settle without paths", hint)
         if "" in setup.paths:
             view.at_key(("setup", index, "paths"), "the root itself is no path to leave", "name what is below it")
-        _installs(view, index, setup)
-        _runs_code(view, index, setup)
+        _installed_copy(view, index, setup)
+        _code_in_key(view, index, setup)
     for agent in view.pipeline.agents:
-        no_templates(view, agent.command, ("agents", agent.name, "run"))
+        check_no_template(view, agent.command, ("agents", agent.name, "run"))
     for index, path in enumerate(view.pipeline.carry):
         if not (view.draft.sources.root / path).exists():
             view.warn(("carry", index), f"there is no {path} to carry", "create it before a run, or take it out")
 
 
-def _installs(view: View, index: int, setup: Setup) -> None:
+def _installed_copy(view: View, index: int, setup: Setup) -> None:
     """A copy of the project stays behind when its sources change."""
     if installs_copy(setup.command):
         message = "it installs a copy of the project, which would be judged in place of the checkout"
@@ -150,7 +150,7 @@ def _installs(view: View, index: int, setup: Setup) -> None:
         view.warn(("setup", index, "run"), "without `key` it is made anew for each candidate", hint)
 
 
-def _runs_code(view: View, index: int, setup: Setup) -> None:
+def _code_in_key(view: View, index: int, setup: Setup) -> None:
     """Code that a key names is the candidate's while setup runs; all other code is the base's."""
     protected = (*PROTECTED, *view.draft.file.protect)
     for at, glob in enumerate(setup.key):
@@ -163,7 +163,7 @@ def check_judges(view: View) -> None:
     for stage, gate, part, at in view.gates():
         if part.run is None or not stage.has_worker:
             continue
-        for path in run_by(gate, view.draft.sources.root):
+        for path in files_run_by(gate, view.draft.sources.root):
             if _may_write(stage.scope, path):
                 hint = f"take {path} out of what {stage.id} may write, or let another stage author it"
                 view.warn((*at, "run"), f"{stage.id} may change {path}, which judges it", hint)

@@ -7,7 +7,24 @@ something in the folder asks for are written, so that they can be green at once.
 from __future__ import annotations
 
 from interlock.pipelinefile.repo import Which
-from interlock.pipelinefile.scaffold.choices import GateLearned, Learned
-from interlock.pipelinefile.scaffold.plan import Found, Known, Scaffold, missing_in, plan_files, write
+from interlock.pipelinefile.scaffold.choices import GateTrial, GateTrials
+from interlock.pipelinefile.scaffold.plan import (
+    Detected,
+    InitOptions,
+    Scaffold,
+    missing_dependencies,
+    plan_files,
+    write,
+)
 
-__all__ = ["Found", "GateLearned", "Known", "Learned", "Scaffold", "Which", "missing_in", "plan_files", "write"]
+__all__ = [
+    "Detected",
+    "GateTrial",
+    "GateTrials",
+    "InitOptions",
+    "Scaffold",
+    "Which",
+    "missing_dependencies",
+    "plan_files",
+    "write",
+]

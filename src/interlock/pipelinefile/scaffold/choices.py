@@ -18,7 +18,7 @@ from interlock.pipelinefile.runners import configured_tests
 from interlock.pipelinefile.scaffold.setups import installs, recipes
 from interlock.pipelinefile.sets import ResolvedGate, resolve
 
-_NOT_OF_SETUP = "is not among the packages that setup installs"
+_NOT_INSTALLED = "is not among the packages that setup installs"
 # What compiling would say again, the tests say as well: build and types are written where there are no tests.
 WANTED = {
     "python": ("lint", "types", "test"),
@@ -57,17 +57,17 @@ class Choice:
         return self.use.endswith(".test") or (bool(self.run) and not self.id.endswith("lint"))
 
 
-def choose(parts: Sequence[Part], root: Path, which: Which) -> tuple[tuple[Choice, ...], tuple[str, ...]]:
+def choose_gates(parts: Sequence[Part], root: Path, which: Which) -> tuple[tuple[Choice, ...], tuple[str, ...]]:
     """The gates, in the order they are judged, and notes on them and on those that were left out."""
     chosen: list[Choice] = []
     notes: list[str] = []
     for part in parts:
-        found, said = _of_part(part, _prefix(part, parts), root, which)
+        found, said = _gates_of_part(part, _prefix(part, parts), root, which)
         chosen += found
         notes += said
     chosen, said = _with_targets(chosen, root, which)
     notes += said
-    chosen = [_breaking(choice, root) for choice in chosen]
+    chosen = [_with_breaks(choice, root) for choice in chosen]
     notes += [f"{_name(choice)}: {choice.ready.why}" for choice in chosen if choice.ready]
     notes += [
         f"WARNING: {_name(choice)} goes by its exit code alone: tests are not told apart, none that vanishes is missed"
@@ -79,7 +79,7 @@ def choose(parts: Sequence[Part], root: Path, which: Which) -> tuple[tuple[Choic
         f'{{run: "cargo test --test {name}", breaks: ["{path}"]}} sees whether it can fail'
         for choice in chosen
         if choice.use == "rust.test"
-        for name, path in of_their_own(root, choice.dir)
+        for name, path in own_harness_tests(root, choice.dir)
     ]
     if chosen and not any(choice.tests for choice in chosen):
         kinds = ", ".join(choice.use for choice in chosen)
@@ -90,12 +90,12 @@ def choose(parts: Sequence[Part], root: Path, which: Which) -> tuple[tuple[Choic
     return tuple(chosen), tuple(notes)
 
 
-def _breaking(choice: Choice, root: Path) -> Choice:
+def _with_breaks(choice: Choice, root: Path) -> Choice:
     """With files to break, where nothing else shows that the tests can fail."""
     if not choice.tests or reports_tests(choice) or (choice.ready is not None and choice.ready.canary):
         return choice
     command = choice.ready.run if choice.ready is not None else choice.run
-    return replace(choice, breaks=likely(root, choice.dir, command))
+    return replace(choice, breaks=likely_test_files(root, choice.dir, command))
 
 
 def reports_tests(choice: Choice) -> bool:
@@ -136,7 +136,7 @@ def _prefix(part: Part, parts: Sequence[Part]) -> str:
     return f"{name[:ID_MAX]}-" if name else ""
 
 
-def _of_part(part: Part, prefix: str, root: Path, which: Which) -> tuple[list[Choice], list[str]]:
+def _gates_of_part(part: Part, prefix: str, root: Path, which: Which) -> tuple[list[Choice], list[str]]:
     chosen: list[Choice] = []
     notes: list[str] = []
     folder = root / part.folder
@@ -145,7 +145,7 @@ def _of_part(part: Part, prefix: str, root: Path, which: Which) -> tuple[list[Ch
         if member == "build" and chosen:
             continue
         ready = resolve(use, folder)
-        absent = _absent(use, ready, folder, which)
+        absent = _missing_tool(use, ready, folder, which)
         choice = Choice(f"{prefix}{member}", use, ready, part.folder)
         if ready.applies and absent:
             notes.append(f"{_name(choice)} is left out: {absent} ({ready.why}): {_remedy(absent)}")
@@ -160,7 +160,7 @@ def _with_targets(chosen: list[Choice], root: Path, which: Which) -> tuple[list[
     for member in ("lint", "test"):
         if any(choice.id.endswith(member) for choice in chosen):
             continue
-        command, name = target(root, member)
+        command, name = make_target(root, member)
         if not command:
             continue
         if not which(command.split()[0]):
@@ -185,7 +185,7 @@ def _name(choice: Choice) -> str:
     return f"{name} in {choice.dir}" if choice.dir else name
 
 
-def _absent(use: str, ready: ResolvedGate, root: Path, which: Which) -> str:
+def _missing_tool(use: str, ready: ResolvedGate, root: Path, which: Which) -> str:
     """What keeps a gate from being green at once, in words. A linter or type checker of Python comes from setup where
     there is one: another version than the project's own says other things, and sees none of its packages."""
     for tool in ready.tools:
@@ -193,18 +193,20 @@ def _absent(use: str, ready: ResolvedGate, root: Path, which: Which) -> str:
             each.brings for each in recipes("python", root, ("",), which)
         ):
             if not installs(tool, root, which):
-                return f"{tool} {_NOT_OF_SETUP}"
+                return f"{tool} {_NOT_INSTALLED}"
         elif not which(tool):
             return f"{tool} is not installed"
     return ""
 
 
 def _remedy(absent: str) -> str:
-    where = "add it to the dependencies that your tests are installed with" if _NOT_OF_SETUP in absent else "install it"
+    where = (
+        "add it to the dependencies that your tests are installed with" if _NOT_INSTALLED in absent else "install it"
+    )
     return f"{where}, then `interlock init --force` writes the gate"
 
 
-def covered(root: Path, language: str) -> bool:
+def covers_language(root: Path, language: str) -> bool:
     """Whether the root has tests of `language`, or a build that spans its folders."""
     spans = {"rust": ("Cargo.toml",), "go": ("go.work", "go.mod"), "java": ("pom.xml", "settings.gradle*")}
     return bool(repo.has(root, *spans.get(language, ()))) or resolve(f"{language}.test", root).applies
@@ -223,7 +225,7 @@ _FILES = (
 _TARGETS = {"test": ("test", "tests", "check"), "lint": ("lint",)}
 
 
-def target(root: Path, member: str) -> tuple[str, str]:
+def make_target(root: Path, member: str) -> tuple[str, str]:
     """The command that runs the target for `member` (test or lint), and the file that has it; empty without one."""
     for program, names in _FILES:
         name = repo.has(root, *names)
@@ -237,14 +239,14 @@ def target(root: Path, member: str) -> tuple[str, str]:
 FILES_MAX = 10  # no more than a gate breaks
 MANIFESTS_MAX = 100
 _KINDS = re.compile(r".+\.([cm]?[jt]sx?|py|sh|bash)")
-_ASIDE = (
+_NO_TESTS = (
     "**/fixture*/**", "**/data/**", "**/helper*/**", "**/util*/**", "**/example*/**", "helper*", "util*", "common.*",
     "index.*", "__init__.py", "conftest.py", "*.d.ts", "*.config.*",
 )  # fmt: skip
 _TEST = re.compile(r"(^|/)([^/]*[-_.])?(test|spec)s?([-_.][^/]*)?\.\w+$")
 
 
-def likely(root: Path, folder: str, command: str) -> tuple[str, ...]:
+def likely_test_files(root: Path, folder: str, command: str) -> tuple[str, ...]:
     """Globs of one file each, as a gate in `folder` writes them; those first that the command names."""
     place = root / folder
     text = "\n".join((command, *_read_by(place, command)))
@@ -254,14 +256,14 @@ def likely(root: Path, folder: str, command: str) -> tuple[str, ...]:
         for path in repo.files(place)
         if _KINDS.fullmatch(path)
         and (is_test(path) or matches_any(known, path) or _names(text, path))
-        and not matches_any(_ASIDE, path)
+        and not matches_any(_NO_TESTS, path)
     ]
     found.sort(key=lambda path: (not _names(text, path), not _TEST.search(path), path.count("/"), path))
     below = f"/{folder}/" if folder else "/"
     return tuple(path if "/" in path else below + path for path in found[:FILES_MAX])
 
 
-def of_their_own(root: Path, folder: str) -> tuple[tuple[str, str], ...]:
+def own_harness_tests(root: Path, folder: str) -> tuple[tuple[str, str], ...]:
     """Tests of Rust with a harness of their own, as cargo names them and by their files."""
     found = []
     manifests = [path for path in repo.files(root / folder) if path.rpartition("/")[2] == "Cargo.toml"]
@@ -296,7 +298,7 @@ NAMES_MAX = 12  # of failing tests, in a comment
 
 
 @dataclass(frozen=True, slots=True)
-class GateLearned:
+class GateTrial:
     """What one gate said. `failing`: the tests that fail today, where it told them apart; `why`: else its first words.
     `can_run` is False where it could not decide at all, `heeds` where it is green with each
     test file broken, too; `unheeded` are the files of `breaks` of which that is so."""
@@ -315,16 +317,16 @@ class GateLearned:
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class GateTrials:
     """Only gates that are not green are in it."""
 
-    gates: tuple[GateLearned, ...] = ()
+    gates: tuple[GateTrial, ...] = ()
 
-    def of(self, gate: str) -> GateLearned | None:
+    def of(self, gate: str) -> GateTrial | None:
         return next((each for each in self.gates if each.id == gate), None)
 
 
-NOTHING = Learned()
+NO_TRIALS = GateTrials()
 
 
 def comment_of(failing: tuple[str, ...]) -> list[str]:

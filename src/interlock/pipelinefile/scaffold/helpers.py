@@ -20,7 +20,7 @@ from interlock.core.globs import matches_any
 from interlock.core.judge_files import MIXED, is_configuration, is_source, is_test
 from interlock.pipelinefile import repo
 from interlock.pipelinefile.repo import Part
-from interlock.pipelinefile.runners import configured, configured_tests, steering
+from interlock.pipelinefile.runners import configuration_values, configured_tests, loaded_files
 
 TESTS_MAX = 400  # files that are read
 SOURCES_MAX = 3_000
@@ -40,7 +40,7 @@ def helpers_of(parts: Sequence[Part], root: Path, known: Sequence[str]) -> tuple
     """Globs from the root, beyond `known` ones. Only reads."""
     found: dict[str, None] = {}
     for folder in dict.fromkeys(part.folder for part in parts):
-        place = _Place(
+        place = _PartFiles(
             root / folder, tuple(glob.removeprefix(f"{folder}/") for glob in known) if folder else tuple(known)
         )
         found.update(dict.fromkeys(_from_root(folder, glob) for glob in _globs(place)))
@@ -53,7 +53,7 @@ def _from_root(folder: str, path: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _PartFiles:
     """A part of the repository, read once."""
 
     root: Path
@@ -75,29 +75,31 @@ class _Place:
         return self.is_judge(path) or self.is_judge(f"{path}/-")
 
     @cached_property
-    def tests(self) -> tuple[tuple[str, Mentions], ...]:
+    def tests(self) -> tuple[tuple[str, References], ...]:
         """The sources among the tests, each with what it mentions."""
         chosen = sorted(path for path in self.files if is_source(path) and self.is_judge(path))[:TESTS_MAX]
-        return tuple((path, mentions(path, repo.text(self.root, path))) for path in chosen)
+        return tuple((path, references_in(path, repo.text(self.root, path))) for path in chosen)
 
     @cached_property
     def product(self) -> str:
         """The text of what may be the product, and of the manifests."""
-        chosen = sorted(path for path in self.files if is_source(path) and not self.is_judge(path) and not _looks(path))
+        chosen = sorted(
+            path for path in self.files if is_source(path) and not self.is_judge(path) and not _looks_like_tests(path)
+        )
         package = repo.json_object(self.root, "package.json")
         listed = json.dumps({key: value for key, value in package.items() if key not in _RUNNERS})
         return "\n".join((repo.text(self.root, *chosen[:SOURCES_MAX], *_MANIFESTS), listed))
 
 
-def _looks(path: str) -> bool:
+def _looks_like_tests(path: str) -> bool:
     """Whether its name, or that of a folder above it, is one that things of tests have."""
     return any(_OF_TESTS.search(part.removesuffix(".py")) for part in path.split("/"))
 
 
-def _globs(place: _Place) -> Iterator[str]:
+def _globs(place: _PartFiles) -> Iterator[str]:
     reached: dict[str, None] = {}
-    loaded = [("", Mentions(paths=frozenset({path}))) for path in steering(place.root)]
-    waiting = [*place.tests, *_replaced(place), *loaded]
+    loaded = [("", References(paths=frozenset({path}))) for path in loaded_files(place.root)]
+    waiting = [*place.tests, *_mapped_modules(place), *loaded]
     while waiting and len(reached) < SOURCES_MAX:  # what helpers import in their turn are helpers
         path, said = waiting.pop()
         direct = () if path else sorted(said.paths)
@@ -105,26 +107,26 @@ def _globs(place: _Place) -> Iterator[str]:
             if found not in reached and not place.is_known(found) and not _is_product(place, found):
                 reached[found] = None
                 if found in place.files and is_source(found):
-                    waiting.append((found, mentions(found, repo.text(place.root, found))))
-    shown = dict.fromkeys(_widened(place, path) for path in sorted(reached))
+                    waiting.append((found, references_in(found, repo.text(place.root, found))))
+    shown = dict.fromkeys(_whole_folder(place, path) for path in sorted(reached))
     folders = tuple(glob.removesuffix("**") for glob in shown if glob.endswith("/**"))
     yield from (glob for glob in shown if not any(glob.startswith(each) and glob != f"{each}**" for each in folders))
 
 
-def _replaced(place: _Place) -> Iterator[tuple[str, Mentions]]:
+def _mapped_modules(place: _PartFiles) -> Iterator[tuple[str, References]]:
     """What a runner of JavaScript is told to load in the place of other modules."""
-    found = [word for keys, word in configured(place.root, "jest.config.*", "vitest.config.*") if _maps(keys)]
+    found = [word for keys, word in configuration_values(place.root, "jest.config.*", "vitest.config.*") if _maps(keys)]
     package = repo.json_object(place.root, "package.json")
     found += [str(value) for value in repo.at(package, "jest", "moduleNameMapper").values()]
     names = (word.removeprefix("<rootDir>/").removeprefix("./") for word in found)
-    yield "package.json", Mentions(frozenset(f"./{name}" for name in names))
+    yield "package.json", References(frozenset(f"./{name}" for name in names))
 
 
 def _maps(keys: Sequence[str]) -> bool:
     return "moduleNameMapper" in keys or "alias" in keys
 
 
-def _modules(place: _Place, path: str, said: Mentions) -> Iterator[str]:
+def _modules(place: _PartFiles, path: str, said: References) -> Iterator[str]:
     """The files of the place that are imported."""
     above = posixpath.dirname(path)
     for name in sorted(said.modules):
@@ -141,7 +143,7 @@ def _modules(place: _Place, path: str, said: Mentions) -> Iterator[str]:
             )
 
 
-def _data(place: _Place, path: str, said: Mentions) -> Iterator[str]:
+def _data(place: _PartFiles, path: str, said: References) -> Iterator[str]:
     """Files and folders that are named, from the root, from where the test lies, or from above it."""
     folders = [posixpath.dirname(path)]
     while folders[-1]:
@@ -152,12 +154,14 @@ def _data(place: _Place, path: str, said: Mentions) -> Iterator[str]:
         for folder in folders:
             found = posixpath.normpath(posixpath.join(folder, name))
             is_file = found in place.files and "/" in found and not is_source(found)
-            if is_file or (found.split("/")[0] not in (".", "..") and _looks(found) and (place.root / found).is_dir()):
+            if is_file or (
+                found.split("/")[0] not in (".", "..") and _looks_like_tests(found) and (place.root / found).is_dir()
+            ):
                 yield found
                 break
 
 
-def _is_product(place: _Place, path: str) -> bool:
+def _is_product(place: _PartFiles, path: str) -> bool:
     """Whether more than tests may need it."""
     segments = path.split("/")
     if not _is_helpful(place, path) or not any(each == path or each.startswith(f"{path}/") for each in place.files):
@@ -171,7 +175,7 @@ def _is_product(place: _Place, path: str) -> bool:
     return bool(re.search(rf"""["'`/]{stem}(\.\w+)*["'`/]|["'`/]{re.escape(segments[-1])}["'`]""", place.product))
 
 
-def _is_helpful(place: _Place, path: str) -> bool:
+def _is_helpful(place: _PartFiles, path: str) -> bool:
     """Whether it lies where helpers and data of tests lie: in no package of the product."""
     folders = path.split("/")[:-1]
     for index, folder in enumerate(folders):
@@ -180,11 +184,11 @@ def _is_helpful(place: _Place, path: str) -> bool:
         if "/".join((*folders[: index + 1], "__init__.py")) in place.files:
             return False
     if not is_source(path):
-        return not _NOT_OURS.search(path) or _looks(path)
-    return _looks(path) and not (path.endswith(".py") and re.match(r"(src|lib)/", path))
+        return not _NOT_OURS.search(path) or _looks_like_tests(path)
+    return _looks_like_tests(path) and not (path.endswith(".py") and re.match(r"(src|lib)/", path))
 
 
-def _widened(place: _Place, path: str) -> str:
+def _whole_folder(place: _PartFiles, path: str) -> str:
     """The folder whose name tells that it is of tests, where nothing in it is the product's."""
     segments = path.split("/")
     for index, part in enumerate(segments):
@@ -202,7 +206,7 @@ _JOINS = frozenset({"join", "joinpath", "Path", "PurePath", "with_name"})
 
 
 @dataclass(frozen=True, slots=True)
-class Mentions:
+class References:
     """`modules` are names with dots (of Python; one that begins with dots is relative), or what stands in an import of
     JavaScript. `paths` are texts that may name a file or a folder."""
 
@@ -210,16 +214,16 @@ class Mentions:
     paths: frozenset[str] = frozenset()
 
 
-def mentions(path: str, text: str) -> Mentions:
+def references_in(path: str, text: str) -> References:
     if not path.endswith(".py"):
         placed = (f"./{name}" for name in (_PLACED.findall(text) if path.endswith(".rs") else ()))
         imported = frozenset((*_IMPORTED.findall(text), *placed))
-        return Mentions(imported, frozenset(_QUOTED.findall(text)) - imported)
+        return References(imported, frozenset(_QUOTED.findall(text)) - imported)
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
-        return Mentions()
-    return Mentions(frozenset(_imported(tree)), frozenset(_paths(tree)))
+        return References()
+    return References(frozenset(_imported(tree)), frozenset(_paths(tree)))
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from interlock.core.pipeline import Report
 from interlock.core.programs import PROGRAMS
 from interlock.pipelinefile.load import LINE
-from interlock.pipelinefile.scaffold.choices import NOTHING, Choice, GateLearned, Learned, comment_of, reports_tests
+from interlock.pipelinefile.scaffold.choices import NO_TRIALS, Choice, GateTrial, GateTrials, comment_of, reports_tests
 from interlock.pipelinefile.scaffold.setups import Recipe
 
 WORKER = "coder"  # what every stage names, whichever program it is: another one is one line to change
@@ -57,7 +57,7 @@ class Content:
     gates: tuple[Choice, ...]
     languages: tuple[str, ...]
     login: bool = False  # the agent is lent the user's own
-    learned: Learned = NOTHING
+    learned: GateTrials = NO_TRIALS
     names: tuple[str, ...] = ()  # of test files, as the project itself configures them
     reviewer: Worker | None = None  # another program, which reviews the code of `feature`
     reviewer_login: bool = False
@@ -83,7 +83,7 @@ def feature_page(content: Content) -> str:
         *_test_scope(content),
         "    gates:",
         *_lint(content),
-        *_red(content),
+        *_new_tests_gate(content),
         "  code:",
         "    needs: [tests]",
         f"    agent: {content.agent}",
@@ -91,7 +91,7 @@ def feature_page(content: Content) -> str:
         "    gates:",
         *_gates(content),
         *_review(content),
-        *_back_to_tests(content),
+        *_rules_to_tests(content),
     )
 
 
@@ -107,7 +107,7 @@ def quick_page(content: Content) -> str:
         f"    agent: {content.agent}",
         *_new_tests(content),
         "    gates:",
-        *_gates(content, _prover(content)),
+        *_gates(content, _proving_gate(content)),
     )
 
 
@@ -187,7 +187,7 @@ def _added(content: Content) -> list[str]:
 
 def _new_tests(content: Content) -> list[str]:
     """What the one stage may add: tests of gates that tell test from test, and whose twin asks the old ones."""
-    if _prover(content):
+    if _proving_gate(content):
         return [f"    adds: {_flow(_added(content))}  # new tests; those that are there stay"]
     tests = [gate for gate in content.gates if gate.tests]
     if not all(map(reports_tests, tests)):
@@ -202,13 +202,13 @@ def _inside(folder: str, glob: str) -> str:
     return f"{folder}/{glob}" if folder and "/" in glob else f"{folder}/**/{glob}" if folder else glob
 
 
-def _prover(content: Content) -> str:
+def _proving_gate(content: Content) -> str:
     """The id of the one gate that tells test from test; empty where there is none, or several."""
     able = [gate.id for gate in content.gates if reports_tests(gate)]
     return able[0] if len(able) == 1 and len(content.languages) == 1 and _added(content) else ""
 
 
-def _red(content: Content) -> list[str]:
+def _new_tests_gate(content: Content) -> list[str]:
     """New tests must fail before the code is there, if one gate can tell; else a person reads them."""
     able = [gate for gate in content.gates if reports_tests(gate)]
     if len(able) == 1 and len(content.languages) == 1:
@@ -232,7 +232,7 @@ def _flow_of(pairs: Iterable[tuple[str, str]]) -> str:
     return f"{{{', '.join(f'{key}: {value}' for key, value in pairs)}}}"
 
 
-def _back_to_tests(content: Content) -> list[str]:
+def _rules_to_tests(content: Content) -> list[str]:
     """Where a linter or a type checker finds fault with tests alone, their own stage mends them."""
     globs = _added(content)
     checkers = _checkers(content, "lint", "types")
@@ -250,7 +250,7 @@ def _gates(content: Content, prover: str = "", *, old: bool = True) -> list[str]
     for gate in content.gates:
         if not _is_off(gate, content.learned):
             said = content.learned.of(gate.id)
-            gate = replace(gate, breaks=_heeded(gate, said))
+            gate = replace(gate, breaks=_effective_breaks(gate, said))
             pairs = _pairs(gate, no_worse=said is not None and bool(said.failing), proves=gate.id == prover)
             flow = f"      - {_flow_of(pairs)}"
             (key, value), *rest = pairs
@@ -276,19 +276,19 @@ def _gates_off(content: Content) -> list[str]:
     return lines
 
 
-def _is_off(gate: Choice, learned: Learned) -> bool:
+def _is_off(gate: Choice, learned: GateTrials) -> bool:
     said = learned.of(gate.id)
     return said is not None and said.is_off(tests=gate.tests)
 
 
-def _heeded(gate: Choice, said: GateLearned | None) -> tuple[str, ...]:
+def _effective_breaks(gate: Choice, said: GateTrial | None) -> tuple[str, ...]:
     """What to break: without files whose faults the command was seen not to tell of."""
     unheeded = said.unheeded if said is not None else ()
     below = f"{gate.dir}/" if gate.dir else ""
     return tuple(path for path in gate.breaks if (path[1:] if path[0] == "/" else below + path) not in unheeded)
 
 
-def _comment(gate: Choice, said: GateLearned | None) -> list[str]:
+def _comment(gate: Choice, said: GateTrial | None) -> list[str]:
     if said is None:
         return []
     if not said.heeds:
@@ -313,7 +313,7 @@ def _agent(program: Worker, *, login: bool) -> list[str]:
     change = "`run`" if program.run else "`use`, and what it may see"
     return [
         f"  {WORKER}:  # works in every stage: for another program change {change}; the name stays",
-        *_started(program, login=login),
+        *_agent_keys(program, login=login),
     ]
 
 
@@ -321,7 +321,7 @@ def _reviewer(content: Content) -> list[str]:
     if content.reviewer is None:
         return []
     said = f"  {REVIEWER}:  # another program than the one that writes: it reads the change, and changes nothing"
-    return ["agents:", said, *_started(content.reviewer, login=content.reviewer_login)]
+    return ["agents:", said, *_agent_keys(content.reviewer, login=content.reviewer_login)]
 
 
 def _review(content: Content) -> list[str]:
@@ -338,7 +338,7 @@ def _review(content: Content) -> list[str]:
     ]
 
 
-def _started(program: Worker, *, login: bool) -> list[str]:
+def _agent_keys(program: Worker, *, login: bool) -> list[str]:
     return [
         *(["    use: command", *_command("    run", program.run)] if program.run else [f"    use: {program.name}"]),
         *(["    login: true  # your own, lent to one attempt at a time"] if login else []),

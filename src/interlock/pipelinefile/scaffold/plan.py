@@ -18,10 +18,10 @@ from interlock.pipelinefile import repo
 from interlock.pipelinefile.repo import Part, Which, languages_of, parts_of
 from interlock.pipelinefile.runners import python_files
 from interlock.pipelinefile.scaffold.choices import (
-    NOTHING,
-    Learned,
-    choose,
-    covered,
+    NO_TRIALS,
+    GateTrials,
+    choose_gates,
+    covers_language,
     folders_of,
     special_tests,
     tests_of,
@@ -50,7 +50,7 @@ PROMPTS = ("plan.md", "tests.md", "code.md")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Detected:
     """Names, each in the order of preference. `folders` has those of the parts, where the root is none."""
 
     languages: tuple[str, ...]
@@ -65,7 +65,7 @@ class Scaffold:
     which program the agent is, the user still has to say. `tests`: the gates that run tests."""
 
     files: tuple[tuple[str, str], ...]
-    found: Found
+    found: Detected
     notes: tuple[str, ...]
     unfilled: bool = False
     tests: frozenset[str] = frozenset()
@@ -73,7 +73,7 @@ class Scaffold:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class InitOptions:
     """What is known beside the folder. `agent`: the known one to take, found or not; without it the first that is
     found, one that could log in before others. `reviewer`: the one that reviews in `feature`, `none` for none; without
     it the next that could log in. `logins`: the agents that the user is logged in with. `tag`: the newest one of the
@@ -83,15 +83,15 @@ class Known:
     reviewer: str = ""
     logins: frozenset[str] = frozenset()
     tag: str = ""
-    learned: Learned = NOTHING
+    learned: GateTrials = NO_TRIALS
 
 
-def plan_files(root: Path, environ: Mapping[str, str], which: Which, known: Known = Known()) -> Scaffold:
+def plan_files(root: Path, environ: Mapping[str, str], which: Which, known: InitOptions = InitOptions()) -> Scaffold:
     """What `init` would write into the repository at `root`. `environ` tells which keys of agents are set,
     `which` finds programs as shutil.which does. Writes nothing. Raises UsageError where the agent is not known."""
-    parts = parts_of(root, languages_of(root), lambda language: covered(root, language))
-    found = find(parts, which)
-    gates, notes = choose(parts, root, which)
+    parts = parts_of(root, languages_of(root), lambda language: covers_language(root, language))
+    found = detect(parts, which)
+    gates, notes = choose_gates(parts, root, which)
     made = tuple(
         each for language, folders in folders_of(parts) for each in recipes(language, root, folders, which, known.tag)
     )
@@ -99,14 +99,14 @@ def plan_files(root: Path, environ: Mapping[str, str], which: Which, known: Know
     program = _program(known.agent or next(iter((*able, *found.agents)), UNKNOWN.name))
     reviewer = _reviewer(known.reviewer, [name for name in able if name != program.name])
     tests, protect = tests_of(parts, root), special_tests(parts, root)
-    login = _is_lent(program, known, environ)
+    login = _uses_login(program, known, environ)
     helpers = helpers_of(parts, root, (*tests, *protect))
     names = tuple(
         dict.fromkeys(glob for part in parts if part.language == "python" for glob in python_files(root / part.folder))
     )
     globs = (tests, protect, helpers)
     content = Content(program, made, globs, gates, found.languages, login, known.learned, names, reviewer)
-    content = replace(content, reviewer_login=reviewer is not None and _is_lent(reviewer, known, environ))
+    content = replace(content, reviewer_login=reviewer is not None and _uses_login(reviewer, known, environ))
     notes = (
         *notes,
         *([f"protected, since nothing but tests uses them: {', '.join(helpers)}"] if helpers else []),
@@ -119,9 +119,9 @@ def plan_files(root: Path, environ: Mapping[str, str], which: Which, known: Know
     return Scaffold(_files(content), found, notes, program is UNKNOWN, judges, chosen)
 
 
-def find(parts: Sequence[Part], which: Which) -> Found:
+def detect(parts: Sequence[Part], which: Which) -> Detected:
     """What the parts of a repository are, and by `which` the programs."""
-    return Found(
+    return Detected(
         languages=tuple(dict.fromkeys(part.language for part in parts)),
         tools=tuple(name for name in TOOLS if which(name)),
         agents=tuple(program.name for program in PROGRAMS if which(program.name)),
@@ -135,11 +135,11 @@ def _reviewer(named: str, able: Sequence[str]) -> Worker | None:
     return None if name == "none" else _program(name)
 
 
-def _is_lent(program: Worker, known: Known, environ: Mapping[str, str]) -> bool:
+def _uses_login(program: Worker, known: InitOptions, environ: Mapping[str, str]) -> bool:
     return program.name in known.logins and not any(environ.get(name) for name in program.secrets)
 
 
-def _is_ready(name: str, known: Known, environ: Mapping[str, str]) -> bool:
+def _is_ready(name: str, known: InitOptions, environ: Mapping[str, str]) -> bool:
     """It could log in, and knows a model."""
     return not lacks(program_of(name), environ, login=name in known.logins)
 
@@ -181,7 +181,7 @@ def _gate_notes(content: Content) -> tuple[str, ...]:
     return ("no tests and no linter were found: a person judges, until the pipelines are given gates",)
 
 
-def _agent_notes(content: Content, found: Found, environ: Mapping[str, str], *, asked_none: bool) -> tuple[str, ...]:
+def _agent_notes(content: Content, found: Detected, environ: Mapping[str, str], *, asked_none: bool) -> tuple[str, ...]:
     program = content.program
     if program is UNKNOWN:
         return (f"no coding agent was found on PATH: the line that starts yours goes into {FOLDER}/common.yaml",)
@@ -194,12 +194,12 @@ def _agent_notes(content: Content, found: Found, environ: Mapping[str, str], *, 
         notes.append(f"nobody reviews the code of feature: {others[0]} could (init --force --reviewer {others[0]})")
     for one, login in ((program, content.login), (content.reviewer, content.reviewer_login)):
         if one is not None and one is not UNKNOWN:
-            notes += _lacking(one.name, found, environ, login=login)
+            notes += _missing_for(one.name, found, environ, login=login)
     notes.append(f"to see whether it answers, for a few tokens: interlock doctor --live {content.agent}")
     return tuple(notes)
 
 
-def _lacking(name: str, found: Found, environ: Mapping[str, str], *, login: bool) -> Iterator[str]:
+def _missing_for(name: str, found: Detected, environ: Mapping[str, str], *, login: bool) -> Iterator[str]:
     """What has to be there before the first run of an agent that was taken."""
     if name not in found.agents:
         yield f"{name} is not on the PATH: install it before the first run"
@@ -262,10 +262,10 @@ _FIXTURES = {
 MISSING_MAX = 5
 
 
-def missing_in(root: Path, said: str) -> Iterator[str]:
+def missing_dependencies(root: Path, said: str) -> Iterator[str]:
     """A line for each thing that is missing, with what brings it where that is known."""
     for module in list(dict.fromkeys(_MODULE.findall(said)))[:MISSING_MAX]:
-        yield f"the module {module} is missing: {_brought_by(root, module)}"
+        yield f"the module {module} is missing: {_source_of(root, module)}"
     for package in list(dict.fromkeys(_PACKAGE.findall(said)))[:MISSING_MAX]:
         yield f"the package {package} is missing: add it to the devDependencies, or to setup in .interlock/common.yaml"
     for program in list(dict.fromkeys(filter(None, (a or b for a, b in _PROGRAM.findall(said)))))[:MISSING_MAX]:
@@ -275,7 +275,7 @@ def missing_in(root: Path, said: str) -> Iterator[str]:
         yield f"the fixture {fixture} is missing: add {plugin} to setup in .interlock/common.yaml"
 
 
-def _brought_by(root: Path, module: str) -> str:
+def _source_of(root: Path, module: str) -> str:
     named = re.compile(rf"\b{re.escape(module).replace('_', '[-_]')}\b", re.I)
     for kind, tables in (("extra", extras_of(root)), ("group", groups_of(root))):
         for name, content in tables.items():

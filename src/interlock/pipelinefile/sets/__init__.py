@@ -38,34 +38,34 @@ class ResolvedGate:
     canary: str = ""
 
 
-def plain(run: str, why: str, *tools: str, applies: bool = True, network: bool = False) -> ResolvedGate:
+def by_exit_code(run: str, why: str, *tools: str, applies: bool = True, network: bool = False) -> ResolvedGate:
     """A gate that is judged by its exit code."""
     return ResolvedGate(run, Report.NONE, network, why, applies, tools)
 
 
-def reporting(
+def by_report(
     report: Report, run: str, why: str, *tools: str, applies: bool = True, network: bool = False
 ) -> ResolvedGate:
     """A gate that leaves a report at $REPORT."""
     return ResolvedGate(run, report, network, why, applies, tools)
 
 
-def missing(gate: str, what_to_do: str) -> ResolvedGate:
+def cannot_run(gate: str, what_to_do: str) -> ResolvedGate:
     """A gate that cannot run in this folder: its line says so and ends with 127."""
-    return plain(refusal(f"{gate}: {what_to_do}"), what_to_do, applies=False)
+    return by_exit_code(exit_127(f"{gate}: {what_to_do}"), what_to_do, applies=False)
 
 
-def need(gate: str, program: str, what_to_do: str) -> str:
+def require(gate: str, program: str, what_to_do: str) -> str:
     """A phrase that ends the line with 127 where `program` (a name or a path) is not there."""
-    otherwise = refusal(f"{gate}: {program} is missing: {what_to_do}")
+    otherwise = exit_127(f"{gate}: {program} is missing: {what_to_do}")
     return f"command -v {shlex.quote(program)} >/dev/null || {{ {otherwise}; }}"
 
 
-def refusal(message: str) -> str:
+def exit_127(message: str) -> str:
     return f"echo {shlex.quote(message)} >&2; exit 127"
 
 
-def inlined(name: str) -> str:
+def inline_program(name: str) -> str:
     """A program of ours, quoted to stand after `python3 -I -B -c`: in the line, out of a candidate's reach. Modules of
     ours that it imports stand before it."""
     importing = re.compile(rf"^from {re.escape(_PROGRAMS)}\.(\w+) import .*\n", re.M)
@@ -74,7 +74,7 @@ def inlined(name: str) -> str:
     return shlex.quote("\n\n".join((*needed, importing.sub("", source))).strip())
 
 
-def placed(name: str, target: str) -> str:
+def write_program(name: str, target: str) -> str:
     """A phrase that writes a program of ours to `target`, which the shell fills in."""
     return f"printf %s {shlex.quote(_source(name))} > {target}"
 
@@ -130,7 +130,7 @@ _NODE_REPORTING = re.compile(
 )
 
 
-def shown(gate: Gate) -> str:
+def short_command(gate: Gate) -> str:
     """The command; empty where there is none, or nothing short says it."""
     if gate.command is None:
         return ""
@@ -147,7 +147,7 @@ def shown(gate: Gate) -> str:
         case used if used.startswith("rust."):
             return _rust(line, used)
         case _:
-            return _last(line)
+            return _last_tool(line)
 
 
 def _python(line: str) -> str:
@@ -173,12 +173,12 @@ def _node(line: str, program: str, words: str) -> str:
 def _rust(line: str, used: str) -> str:
     """With the user's toolchains, which rustup looks for in a home that is not the user's here."""
     locked = " --locked" if "--locked" in line else ""
-    command = f"cargo test --workspace{locked}" if used == "rust.test" else _last(line)
+    command = f"cargo test --workspace{locked}" if used == "rust.test" else _last_tool(line)
     toolchains = _TOOLCHAINS.search(line)
     return f"RUSTUP_HOME={toolchains[1]} {command}" if toolchains and command else command
 
 
-def _last(line: str) -> str:
+def _last_tool(line: str) -> str:
     """The tool that the line of a ready gate ends in."""
     found = [match.group() for match in _TOOL.finditer(line)]
     last = found[-1] if found else line.strip().splitlines()[-1]

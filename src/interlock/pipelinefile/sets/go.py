@@ -12,7 +12,7 @@ from pathlib import Path
 
 from interlock.core.pipeline import Report
 from interlock.pipelinefile import repo
-from interlock.pipelinefile.sets import ResolvedGate, lines, need, plain, reporting
+from interlock.pipelinefile.sets import ResolvedGate, by_exit_code, by_report, lines, require
 
 # A checkout's home is its own and empty, so Go is told where to keep what it makes.
 PLACES = (
@@ -24,12 +24,12 @@ def test(folder: Path) -> ResolvedGate:
     """gotestsum, which reports, where it is installed; else go test by its exit code."""
     applies = _is_go(folder) and any(name.endswith("_test.go") for name in repo.files(folder))
     if shutil.which("gotestsum"):
-        run = lines(_go("go.test"), need("go.test", "gotestsum", "install it where the gate runs"), PLACES)
+        run = lines(_go("go.test"), require("go.test", "gotestsum", "install it where the gate runs"), PLACES)
         run = lines(run, 'gotestsum --junitfile "$REPORT" -- ./...')
-        ready = reporting(Report.JUNIT, run, "gotestsum, because it is installed", "go", "gotestsum", applies=applies)
+        ready = by_report(Report.JUNIT, run, "gotestsum, because it is installed", "go", "gotestsum", applies=applies)
         return replace(ready, canary="go")
     why = "go test by its exit code: with gotestsum installed it would be judged test by test"
-    return replace(plain(_line("go.test", "go test ./..."), why, "go", applies=applies), canary="go")
+    return replace(by_exit_code(_line("go.test", "go test ./..."), why, "go", applies=applies), canary="go")
 
 
 def lint(folder: Path) -> ResolvedGate:
@@ -37,9 +37,9 @@ def lint(folder: Path) -> ResolvedGate:
     if config := repo.has(folder, ".golangci.yml", ".golangci.yaml", ".golangci.toml", ".golangci.json"):
         return _golangci(folder, config)
     if repo.has(folder, "staticcheck.conf"):
-        run = lines(need("go.lint", "staticcheck", "install it where the gate runs"), "staticcheck ./...")
-        return plain(_line("go.lint", run), "staticcheck, because it is configured", "go", "staticcheck")
-    return plain(
+        run = lines(require("go.lint", "staticcheck", "install it where the gate runs"), "staticcheck ./...")
+        return by_exit_code(_line("go.lint", run), "staticcheck, because it is configured", "go", "staticcheck")
+    return by_exit_code(
         _line("go.lint", "go vet ./..."), "go vet: no other linter is configured", "go", applies=_is_go(folder)
     )
 
@@ -47,20 +47,20 @@ def lint(folder: Path) -> ResolvedGate:
 def types(folder: Path) -> ResolvedGate:
     """Compiles every package with its tests and runs none of them."""
     why = "everything compiles, tests included"
-    return plain(_line("go.types", "go test -run '^$' ./..."), why, "go", applies=_is_go(folder))
+    return by_exit_code(_line("go.types", "go test -run '^$' ./..."), why, "go", applies=_is_go(folder))
 
 
 def build(folder: Path) -> ResolvedGate:
-    return plain(_line("go.build", "go build ./..."), "go build", "go", applies=_is_go(folder))
+    return by_exit_code(_line("go.build", "go build ./..."), "go build", "go", applies=_is_go(folder))
 
 
 def _golangci(folder: Path, config: str) -> ResolvedGate:
-    tool = need("go.lint", "golangci-lint", "install it where the gate runs")
+    tool = require("go.lint", "golangci-lint", "install it where the gate runs")
     if re.search(r"version\W{1,4}2", repo.text(folder, config)):
         run = _line("go.lint", lines(tool, 'golangci-lint run --output.sarif.path="$REPORT"'))
-        return reporting(Report.SARIF, run, f"golangci-lint, because of {config}", "go", "golangci-lint")
+        return by_report(Report.SARIF, run, f"golangci-lint, because of {config}", "go", "golangci-lint")
     why = f"golangci-lint by its exit code, because of {config}, which is of its first version"
-    return plain(_line("go.lint", lines(tool, "golangci-lint run")), why, "go", "golangci-lint")
+    return by_exit_code(_line("go.lint", lines(tool, "golangci-lint run")), why, "go", "golangci-lint")
 
 
 def _is_go(folder: Path) -> bool:
@@ -68,7 +68,7 @@ def _is_go(folder: Path) -> bool:
 
 
 def _go(gate: str) -> str:
-    return need(gate, "go", "install Go where the gate runs")
+    return require(gate, "go", "install Go where the gate runs")
 
 
 def _line(gate: str, command: str) -> str:

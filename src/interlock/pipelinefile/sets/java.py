@@ -14,7 +14,7 @@ from pathlib import Path
 
 from interlock.core.pipeline import Report
 from interlock.pipelinefile import repo
-from interlock.pipelinefile.sets import ResolvedGate, lines, missing, need, plain, reporting
+from interlock.pipelinefile.sets import ResolvedGate, by_exit_code, by_report, cannot_run, lines, require
 
 WHERE = "install it where the gate runs"
 GATHER = """code=0
@@ -54,7 +54,7 @@ def lint(folder: Path) -> ResolvedGate:
         for plugin, task in (("checkstyle", "checkstyleMain"), ("spotless", "spotlessCheck")):
             if re.search(rf"\b{plugin}\b", content):
                 return _line("lint", gradle, f"--no-daemon {task}", f"{plugin}, because the build names it")
-    return missing("java.lint", "neither Checkstyle nor Spotless is named in the build")
+    return cannot_run("java.lint", "neither Checkstyle nor Spotless is named in the build")
 
 
 def types(folder: Path) -> ResolvedGate:
@@ -74,17 +74,17 @@ def _compile(folder: Path, member: str, goals: str, task: str, why: str) -> Reso
 
 
 def _gathering(program: str, command: str, reports: str, why: str) -> ResolvedGate:
-    run = lines(need("java.test", program, WHERE), GATHER % {"command": command, "reports": reports})
-    return replace(reporting(Report.JUNIT, run, why, *_on_path(program), network=True), canary="junit")
+    run = lines(require("java.test", program, WHERE), GATHER % {"command": command, "reports": reports})
+    return replace(by_report(Report.JUNIT, run, why, *_on_path(program), network=True), canary="junit")
 
 
 def _line(member: str, program: str, arguments: str, why: str) -> ResolvedGate:
-    run = lines(need(f"java.{member}", program, WHERE), f"{program} {arguments}")
-    return plain(run, why, *_on_path(program), network=True)
+    run = lines(require(f"java.{member}", program, WHERE), f"{program} {arguments}")
+    return by_exit_code(run, why, *_on_path(program), network=True)
 
 
 def _nothing(member: str) -> ResolvedGate:
-    return missing(f"java.{member}", "there is no pom.xml and no build.gradle here")
+    return cannot_run(f"java.{member}", "there is no pom.xml and no build.gradle here")
 
 
 def _maven(folder: Path) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from interlock.core.pipeline import Report
 from interlock.pipelinefile import repo
-from interlock.pipelinefile.sets import ResolvedGate, lines, missing, need, placed, plain, reporting
+from interlock.pipelinefile.sets import ResolvedGate, by_exit_code, by_report, cannot_run, lines, require, write_program
 
 NODE_TEST_REPORT = (
     "--test-reporter=spec --test-reporter-destination=stdout "
@@ -57,7 +57,7 @@ def test(folder: Path) -> ResolvedGate:
             return _RUNNERS[runner](folder, [])
     if any(TEST_FILE.search(name) for name in repo.files(folder)):
         return _node_test(f"node --test {NODE_TEST_REPORT}", "node:test: there are tests, and no test script")
-    return missing("node.test", "package.json has no test script, and there are no test files")
+    return cannot_run("node.test", "package.json has no test script, and there are no test files")
 
 
 def lint(folder: Path) -> ResolvedGate:
@@ -68,7 +68,7 @@ def lint(folder: Path) -> ResolvedGate:
         return _tool("node.lint", "biome", "lint .", "biome, because it is configured")
     if script := _script(folder, "lint"):
         return _as_written(folder, "lint", script)
-    return missing("node.lint", "no linter is configured and package.json has no lint script")
+    return cannot_run("node.lint", "no linter is configured and package.json has no lint script")
 
 
 def types(folder: Path) -> ResolvedGate:
@@ -78,18 +78,18 @@ def types(folder: Path) -> ResolvedGate:
             return _as_written(folder, name, script, member="types")
     if repo.has(folder, "tsconfig.json"):
         return _tool("node.types", "tsc", "--noEmit -p tsconfig.json", "tsc, because there is a tsconfig.json")
-    return missing("node.types", "there is no tsconfig.json and no typecheck script")
+    return cannot_run("node.types", "there is no tsconfig.json and no typecheck script")
 
 
 def build(folder: Path) -> ResolvedGate:
     """The build script."""
     if script := _script(folder, "build"):
         return _as_written(folder, "build", script)
-    return missing("node.build", "package.json has no build script")
+    return cannot_run("node.build", "package.json has no build script")
 
 
 def _node_test(command: str, why: str) -> ResolvedGate:
-    return replace(reporting(Report.JUNIT, lines(_node("node.test"), REPORT, command), why, "node"), canary="node")
+    return replace(by_report(Report.JUNIT, lines(_node("node.test"), REPORT, command), why, "node"), canary="node")
 
 
 def _reports(folder: Path, step: Step) -> bool:
@@ -122,7 +122,7 @@ def _by_steps(folder: Path, script: str, found: Sequence[Step]) -> ResolvedGate:
     if not found:
         return _as_written(folder, "test", script)
     run = lines(_node("node.test"), PATH, *(f"sh -c {shlex.quote(step.line)}" for step in found))
-    return plain(run, "the test script of package.json, by its exit code", "node")
+    return by_exit_code(run, "the test script of package.json, by its exit code", "node")
 
 
 def _vitest(folder: Path, rest: Sequence[str]) -> ResolvedGate:
@@ -136,7 +136,7 @@ def _jest(folder: Path, rest: Sequence[str]) -> ResolvedGate:
     """With a reporter of ours, so that none has to be among the project's packages."""
     rest = _without_ours(rest)
     options = f"--ci --forceExit --reporters=default --reporters={JEST_REPORT} {' '.join(rest)}"
-    reporter = lines(placed("jest_report.cjs", JEST_REPORT), 'export INTERLOCK_JEST_REPORT="$report"')
+    reporter = lines(write_program("jest_report.cjs", JEST_REPORT), 'export INTERLOCK_JEST_REPORT="$report"')
     known = _configured(folder, rest, "jest.config.*")
     return _reporting_tool("jest", options, "jest", lines(reporter, known))
 
@@ -144,7 +144,7 @@ def _jest(folder: Path, rest: Sequence[str]) -> ResolvedGate:
 def _mocha(folder: Path, rest: Sequence[str]) -> ResolvedGate:
     """A test file that cannot be loaded is a test that fails, as elsewhere."""
     ours = f'--require {MOCHA_LOADING} --reporter xunit --reporter-option output="$report"'
-    before = lines(placed("mocha_loading.cjs", MOCHA_LOADING), _configured(folder, rest, ".mocharc.*"))
+    before = lines(write_program("mocha_loading.cjs", MOCHA_LOADING), _configured(folder, rest, ".mocharc.*"))
     return _reporting_tool("mocha", f"{ours} {' '.join(_without_ours(rest))}", "mocha with its xunit report", before)
 
 
@@ -173,20 +173,20 @@ def _eslint(folder: Path) -> ResolvedGate:
     if not _depends_on(folder, formatter):
         return _tool("node.lint", "eslint", ".", "eslint by its exit code, because it is configured")
     path = "node_modules/.bin/eslint"
-    run = lines(_node("node.lint"), need("node.lint", path, INSTALL), f'{path} -f {formatter} -o "$REPORT" .')
-    return reporting(Report.SARIF, run, "eslint with its SARIF formatter", "node")
+    run = lines(_node("node.lint"), require("node.lint", path, INSTALL), f'{path} -f {formatter} -o "$REPORT" .')
+    return by_report(Report.SARIF, run, "eslint with its SARIF formatter", "node")
 
 
 def _reporting_tool(program: str, options: str, why: str, before: str) -> ResolvedGate:
     path = f"node_modules/.bin/{program}"
     command = f'{path} {options.rstrip()} ${{known[@]+"${{known[@]}}"}}'
-    run = lines(_node("node.test"), need("node.test", path, INSTALL), REPORT, before, command)
-    return replace(reporting(Report.JUNIT, run, f"{why}, because the project depends on it", "node"), canary=program)
+    run = lines(_node("node.test"), require("node.test", path, INSTALL), REPORT, before, command)
+    return replace(by_report(Report.JUNIT, run, f"{why}, because the project depends on it", "node"), canary=program)
 
 
 def _tool(gate: str, program: str, options: str, why: str) -> ResolvedGate:
     path = f"node_modules/.bin/{program}"
-    return plain(lines(_node(gate), need(gate, path, INSTALL), f"{path} {options}"), why, "node")
+    return by_exit_code(lines(_node(gate), require(gate, path, INSTALL), f"{path} {options}"), why, "node")
 
 
 def _as_written(folder: Path, name: str, script: str, *, member: str = "") -> ResolvedGate:
@@ -194,11 +194,11 @@ def _as_written(folder: Path, name: str, script: str, *, member: str = "") -> Re
     gate = f"node.{member or name}"
     scripts = [part for part in (_script(folder, f"pre{name}"), script, _script(folder, f"post{name}")) if part]
     run = lines(_node(gate), PATH, *(f"sh -c {shlex.quote(part)}" for part in scripts))
-    return plain(run, f"the {name} script of package.json, by its exit code", "node")
+    return by_exit_code(run, f"the {name} script of package.json, by its exit code", "node")
 
 
 def _node(gate: str) -> str:
-    return need(gate, "node", "install Node where the gate runs")
+    return require(gate, "node", "install Node where the gate runs")
 
 
 def _package(folder: Path) -> dict[str, object]:
@@ -264,10 +264,10 @@ def _steps(scripts: Mapping[str, object], name: str, depth: int) -> Iterator[Ste
     for each in (f"pre{name}", name, f"post{name}"):
         script = scripts.get(each)
         if isinstance(script, str) and script.strip():
-            yield from _of_script(scripts, script.strip(), depth)
+            yield from _script_steps(scripts, script.strip(), depth)
 
 
-def _of_script(scripts: Mapping[str, object], script: str, depth: int) -> Iterator[Step]:
+def _script_steps(scripts: Mapping[str, object], script: str, depth: int) -> Iterator[Step]:
     words = _TOKEN.findall(script)
     glued = any("&&" in word and word != "&&" for word in words)
     if depth > DEPTH_MAX or glued or _FOR_A_SHELL.search(_QUOTED.sub("", script)):
@@ -275,18 +275,18 @@ def _of_script(scripts: Mapping[str, object], script: str, depth: int) -> Iterat
         return
     for joined, part in groupby(words, lambda word: word == "&&"):
         if not joined:
-            yield from _of_part(scripts, list(part), depth)
+            yield from _part_steps(scripts, list(part), depth)
 
 
-def _of_part(scripts: Mapping[str, object], part: Sequence[str], depth: int) -> Iterator[Step]:
+def _part_steps(scripts: Mapping[str, object], part: Sequence[str], depth: int) -> Iterator[Step]:
     env, words = _without_env(part)
     wrapper, words = _without_wrapper(words)
-    called = _called(words, scripts)
+    called = _called_script(words, scripts)
     if called:
         for step in _steps(scripts, called, depth + 1):
             yield Step(step.raw, step.words, (*env, *step.env), (*wrapper, *step.wrapper))
     else:
-        yield Step(" ".join(part), tuple(_plain(words)), tuple(env), tuple(wrapper))
+        yield Step(" ".join(part), tuple(_without_npx(words)), tuple(env), tuple(wrapper))
 
 
 def _without_env(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -307,7 +307,7 @@ def _without_wrapper(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(words[:index]), list(words[index:])
 
 
-def _called(words: Sequence[str], scripts: Mapping[str, object]) -> str:
+def _called_script(words: Sequence[str], scripts: Mapping[str, object]) -> str:
     """The script that `npm run NAME` and the like start; empty where something else is run, or more is said."""
     if not words or words[0] not in _MANAGERS:
         return ""
@@ -316,7 +316,7 @@ def _called(words: Sequence[str], scripts: Mapping[str, object]) -> str:
     return rest[0] if len(rest) == 1 and isinstance(scripts.get(rest[0]), str) else ""
 
 
-def _plain(words: Sequence[str]) -> list[str]:
+def _without_npx(words: Sequence[str]) -> list[str]:
     """Without `npx`, and a program of node_modules by its name."""
     rest = list(words)
     if rest[:1] == ["npx"] and len(rest) > 1 and not rest[1].startswith("-"):

@@ -16,7 +16,15 @@ from interlock.core.globs import matches_any
 from interlock.core.pipeline import Report
 from interlock.pipelinefile import repo
 from interlock.pipelinefile.runners import python_files
-from interlock.pipelinefile.sets import ResolvedGate, inlined, lines, missing, need, plain, reporting
+from interlock.pipelinefile.sets import (
+    ResolvedGate,
+    by_exit_code,
+    by_report,
+    cannot_run,
+    inline_program,
+    lines,
+    require,
+)
 
 TEST_FILE = re.compile(r"(^|/)(test_[^/]*|[^/]*_test|tests)\.py$")
 DECLARED = (
@@ -38,8 +46,8 @@ PYTEST_READ_MAX = 200
 def test(folder: Path) -> ResolvedGate:
     """pytest where anything asks for it, unittest where only that is used, pytest where there are no tests."""
     asks = _asks_for_pytest(folder)
-    told = python_files(folder)
-    found = [name for name in repo.files(folder) if TEST_FILE.search(name) or matches_any(told, name)]
+    patterns = python_files(folder)
+    found = [name for name in repo.files(folder) if TEST_FILE.search(name) or matches_any(patterns, name)]
     if not asks and found and "django" in repo.text(folder, "manage.py"):
         return _django(folder)
     if not asks and any(CASES.search(repo.text(folder, name)) for name in found[:PYTEST_READ_MAX]):
@@ -64,25 +72,25 @@ def types(folder: Path) -> ResolvedGate:
     if repo.has(folder, "mypy.ini", ".mypy.ini") or "[mypy" in repo.text(folder, "setup.cfg") or _tool(folder, "mypy"):
         return _mypy(folder, "mypy, because it is configured")
     if repo.has(folder, "pyrightconfig.json") or _tool(folder, "pyright"):
-        run = lines(need("python.types", "pyright", "install it where the gate runs"), "pyright")
-        return plain(run, "pyright, because it is configured", "pyright")
+        run = lines(require("python.types", "pyright", "install it where the gate runs"), "pyright")
+        return by_exit_code(run, "pyright, because it is configured", "pyright")
     return _mypy(folder, "no type checker is configured: mypy with its own rules", applies=False)
 
 
 def build(folder: Path) -> ResolvedGate:
     """Python has nothing to link: every file that is not a test, a document or an example must compile."""
     if not any(name.endswith(".py") for name in repo.files(folder)):
-        return missing("python.build", "there is no Python file here")
+        return cannot_run("python.build", "there is no Python file here")
     run = f"python3 -I -m compileall -q -x '{NOT_OURS}' ."
-    return plain(lines(_python("python.build"), run), "every Python file must compile", "python3")
+    return by_exit_code(lines(_python("python.build"), run), "every Python file must compile", "python3")
 
 
 def _pytest(folder: Path, why: str, *, applies: bool) -> ResolvedGate:
     options = "-q -p no:cacheprovider --continue-on-collection-errors --maxfail=0 -o junit_family=xunit1"
-    run = f"python3 -I -B -c {inlined('run_pytest.py')} {_own_names(folder)} {_pytest_configuration(folder)} {options}"
-    run = f'{run} --junitxml="$REPORT"'
+    arguments = f"{_own_names(folder)} {_pytest_configuration(folder)} {options}"
+    run = f"""python3 -I -B -c {inline_program("run_pytest.py")} {arguments} --junitxml="$REPORT\""""
     line = lines(_python("python.test"), _sources_first(folder), run)
-    return replace(reporting(Report.JUNIT, line, why, "python3", applies=applies), canary="pytest")
+    return replace(by_report(Report.JUNIT, line, why, "python3", applies=applies), canary="pytest")
 
 
 def _own_names(folder: Path) -> str:
@@ -109,18 +117,18 @@ def _pytest_configuration(folder: Path) -> str:
 
 
 def _django(folder: Path) -> ResolvedGate:
-    run = f'python3 -I -B -c {inlined("run_django.py")} {_own_names(folder)} "$REPORT"'
+    run = f'python3 -I -B -c {inline_program("run_django.py")} {_own_names(folder)} "$REPORT"'
     line = lines(_python("python.test"), _sources_first(folder), run)
-    return replace(reporting(Report.JUNIT, line, "manage.py test, Django's own runner", "python3"), canary="unittest")
+    return replace(by_report(Report.JUNIT, line, "manage.py test, Django's own runner", "python3"), canary="unittest")
 
 
 def _unittest(folder: Path, found: list[str]) -> ResolvedGate:
     start = next((name for name in ("tests", "test") if any(path.startswith(f"{name}/") for path in found)), ".")
     top = "." if repo.has(folder, f"{start}/__init__.py") else start
-    run = f'python3 -I -B -c {inlined("run_unittest.py")} {_own_names(folder)} "$REPORT" {start} {top}'
+    run = f'python3 -I -B -c {inline_program("run_unittest.py")} {_own_names(folder)} "$REPORT" {start} {top}'
     line = lines(_python("python.test"), _sources_first(folder), run)
     why = f"unittest, because the tests in {start} use it and nothing asks for pytest"
-    return replace(reporting(Report.JUNIT, line, why, "python3"), canary="unittest")
+    return replace(by_report(Report.JUNIT, line, why, "python3"), canary="unittest")
 
 
 def _asks_for_pytest(folder: Path) -> str:
@@ -149,8 +157,10 @@ def _tool(folder: Path, name: str) -> bool:
 
 def _ruff(why: str, *, applies: bool = True) -> ResolvedGate:
     run = 'ruff check --no-cache --output-format sarif --output-file "$REPORT" .'
-    line = lines(need("python.lint", "ruff", "install it, or let the pipeline's setup make a .venv that has it"), run)
-    return reporting(Report.SARIF, line, why, "ruff", applies=applies)
+    line = lines(
+        require("python.lint", "ruff", "install it, or let the pipeline's setup make a .venv that has it"), run
+    )
+    return by_report(Report.SARIF, line, why, "ruff", applies=applies)
 
 
 def _mypy(folder: Path, why: str, *, applies: bool = True) -> ResolvedGate:
@@ -172,14 +182,14 @@ def _module(gate: str, module: str, command: str, why: str, *, applies: bool = T
     program of its own where the environment lacks it."""
     run = lines(
         f"if python3 -I -B -c 'import {module}' 2>/dev/null; then python3 -I -B -m {command}; exit; fi",
-        need(gate, module, "install it, or let the pipeline's setup make a .venv that has it"),
+        require(gate, module, "install it, or let the pipeline's setup make a .venv that has it"),
         command,
     )
-    return plain(run, why, module, applies=applies)
+    return by_exit_code(run, why, module, applies=applies)
 
 
 def _python(gate: str) -> str:
-    return need(gate, "python3", "install Python, or let the pipeline's setup make a .venv")
+    return require(gate, "python3", "install Python, or let the pipeline's setup make a .venv")
 
 
 def _sources_first(folder: Path) -> str:

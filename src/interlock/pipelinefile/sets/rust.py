@@ -13,7 +13,7 @@ from pathlib import Path
 
 from interlock.core.pipeline import Report
 from interlock.pipelinefile import repo
-from interlock.pipelinefile.sets import ResolvedGate, lines, need, placed, plain, reporting
+from interlock.pipelinefile.sets import ResolvedGate, by_exit_code, by_report, lines, require, write_program
 
 PACKAGES = 'if [ -d .cargo-home ]; then export CARGO_HOME="$PWD/.cargo-home" CARGO_NET_OFFLINE=true; fi'
 # nextest takes its report's place from a configuration alone, and puts it below its own folder.
@@ -29,19 +29,19 @@ def test(folder: Path) -> ResolvedGate:
     """nextest, which reports, where it is installed; else cargo test, with a reporter of ours."""
     tools = ("cargo",)
     if shutil.which("cargo-nextest"):
-        run = lines(need("rust.test", "cargo-nextest", "install it where the gate runs"), NEXTEST % _locked(folder))
+        run = lines(require("rust.test", "cargo-nextest", "install it where the gate runs"), NEXTEST % _locked(folder))
         why = "cargo nextest, because it is installed; it runs no tests in documentation"
         line = _line("rust.test", run)
-        ready = reporting(Report.JUNIT, line, why, "cargo", "cargo-nextest", applies=_is_rust(folder))
+        ready = by_report(Report.JUNIT, line, why, "cargo", "cargo-nextest", applies=_is_rust(folder))
         return replace(ready, canary="cargo")
     why = "cargo test, and what each test program says of its tests"
     program = '"${TMPDIR:-/tmp}/interlock-cargo.py"'
     run = lines(
-        need("rust.test", "python3", "install Python, which reads what cargo test says"),
-        placed("run_cargo.py", program),
+        require("rust.test", "python3", "install Python, which reads what cargo test says"),
+        write_program("run_cargo.py", program),
         f'python3 -I -B {program} "$REPORT" --workspace{_locked(folder)}',
     )
-    ready = reporting(Report.JUNIT, _line("rust.test", run), why, *tools, "python3", applies=_is_rust(folder))
+    ready = by_report(Report.JUNIT, _line("rust.test", run), why, *tools, "python3", applies=_is_rust(folder))
     return replace(ready, canary="cargo")
 
 
@@ -49,19 +49,21 @@ def lint(folder: Path) -> ResolvedGate:
     """clippy, with warnings as errors where it is configured."""
     configured = bool(repo.has(folder, "clippy.toml", ".clippy.toml")) or "[lints" in repo.text(folder, "Cargo.toml")
     why = "clippy, because it is configured" if configured else "clippy: errors alone count, since it is not configured"
-    clippy = need("rust.lint", "cargo-clippy", "rustup component add clippy")
+    clippy = require("rust.lint", "cargo-clippy", "rustup component add clippy")
     command = f"cargo clippy --workspace --all-targets{_locked(folder)}{' -- -D warnings' if configured else ''}"
-    return plain(_line("rust.lint", lines(clippy, command)), why, "cargo", "cargo-clippy", applies=_is_rust(folder))
+    return by_exit_code(
+        _line("rust.lint", lines(clippy, command)), why, "cargo", "cargo-clippy", applies=_is_rust(folder)
+    )
 
 
 def types(folder: Path) -> ResolvedGate:
     why = "everything compiles, tests included"
     run = _cargo(folder, "types", "check --workspace --all-targets")
-    return plain(run, why, "cargo", applies=_is_rust(folder))
+    return by_exit_code(run, why, "cargo", applies=_is_rust(folder))
 
 
 def build(folder: Path) -> ResolvedGate:
-    return plain(_cargo(folder, "build", "build --workspace"), "cargo build", "cargo", applies=_is_rust(folder))
+    return by_exit_code(_cargo(folder, "build", "build --workspace"), "cargo build", "cargo", applies=_is_rust(folder))
 
 
 def _is_rust(folder: Path) -> bool:
@@ -77,7 +79,7 @@ def _cargo(folder: Path, member: str, arguments: str) -> str:
 
 
 def _line(gate: str, command: str) -> str:
-    return lines(need(gate, "cargo", "install Rust where the gate runs"), _toolchain(), PACKAGES, command)
+    return lines(require(gate, "cargo", "install Rust where the gate runs"), _toolchain(), PACKAGES, command)
 
 
 def _toolchain() -> str:

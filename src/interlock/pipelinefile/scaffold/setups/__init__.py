@@ -11,7 +11,7 @@ from pathlib import Path
 
 from interlock.pipelinefile.repo import Which
 from interlock.pipelinefile.scaffold.setups import python
-from interlock.pipelinefile.scaffold.setups.recipes import Recipe, go, moved, node, rust
+from interlock.pipelinefile.scaffold.setups.recipes import Recipe, go, in_folder, node, rust
 
 __all__ = ["Recipe", "installs", "recipes"]
 
@@ -31,4 +31,4 @@ def recipes(language: str, root: Path, parts: Sequence[str], which: Which, tag: 
         return python.recipes(root, parts, which, tag)
     find = _OF_A_PART.get(language)
     found = ((part, find(root / part, which)) for part in parts) if find else ()
-    return tuple(moved(each, part) for part, each in found if each)
+    return tuple(in_folder(each, part) for part, each in found if each)

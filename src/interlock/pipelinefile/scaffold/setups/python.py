@@ -16,10 +16,16 @@ from pathlib import Path
 from interlock.core.judge_files import is_code
 from interlock.pipelinefile import repo
 from interlock.pipelinefile.repo import Which
-from interlock.pipelinefile.scaffold.setups.python_needs import Needs, extras_of, groups_of, itself, needs_of
-from interlock.pipelinefile.scaffold.setups.recipes import Recipe, moved
+from interlock.pipelinefile.scaffold.setups.python_needs import (
+    TestNeeds,
+    extras_of,
+    groups_of,
+    installs_itself,
+    needs_of,
+)
+from interlock.pipelinefile.scaffold.setups.recipes import Recipe, in_folder
 
-NOTED = "pwd > .venv/made-in"
+NOTE_FOLDER = "pwd > .venv/made-in"
 SETTLE = """\
 made=$(cat .venv/made-in)  # its scripts and links lead to where it was made: let them lead here
 find .venv/bin .venv/lib/python*/site-packages -maxdepth 1 -type f -exec grep -lIF "$made" {} + |
@@ -29,7 +35,7 @@ DEPENDENCIES = """\
 extras = project.get("optional-dependencies", {})
 said = [*project.get("dependencies", []), *(each for name in %s for each in extras[name])]
 print(*said, sep="\\n")' > .venv/%s"""
-LATER = "--system-site-packages .venv  # nothing is needed yet: what is here today is there too"
+EMPTY_VENV = "--system-site-packages .venv  # nothing is needed yet: what is here today is there too"
 COPY = re.compile(r"^\s*\./?(\[[^\]]*\])?\s*(#.*)?$", re.M)
 COMPILES = re.compile(r"\bext_modules\b|\bExtension\(|\bcythonize\b|cffi_modules|rust_extensions")
 COMPILERS = ("maturin", "scikit_build_core", "mesonpy", "setuptools_rust")
@@ -44,7 +50,7 @@ class _Part:
 
     name: str
     root: Path
-    needs: Needs
+    needs: TestNeeds
     editable: bool
     static: bool  # its dependencies stand in pyproject.toml, if not today then some day, to be read from there
 
@@ -58,7 +64,7 @@ def recipes(root: Path, parts: Sequence[str], which: Which, tag: str) -> tuple[R
     for name in parts:
         locked = _locked(root / name, which, tag)
         if locked is not None:
-            found.append(moved(locked, name))
+            found.append(in_folder(locked, name))
         else:
             others.append(_part(root, name))
     pip = _pip(others, which, tag, root)
@@ -75,8 +81,8 @@ def installs(tool: str, root: Path, which: Which) -> bool:
     content = repo.toml(root, "pyproject.toml")
     said = [needs_of(root).said, str(repo.at(content, "project").get("dependencies"))]
     program = next((program for lock, program, _ in _MANAGERS if repo.has(root, lock) and which(program)), "")
-    if program in _SAID:
-        said += _SAID[program](root)
+    if program in _REQUIREMENTS:
+        said += _REQUIREMENTS[program](root)
     plugin = r"(-[\w-]+)?" if tool in ("flake8", "pylint") else ""  # theirs need them
     return bool(re.search(rf"(?<![\w-]){re.escape(tool)}{plugin}(?![\w-])", "\n".join(said)))
 
@@ -85,11 +91,11 @@ def _locked(root: Path, which: Which, tag: str) -> Recipe | None:
     """By the manager whose lock file is there, if it is installed as well."""
     for lock, program, make in _MANAGERS:
         if repo.has(root, lock) and which(program):
-            exported = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in pretended(root, tag))
+            exported = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in version_variables(root, tag))
             key = (lock, *(name for name in KEYS if repo.has(root, name)), *read_files(root))
             written = written_file(root)
             paths = (".venv", *((written,) if written else ()))
-            return Recipe(f"{exported}{make(root)}\n{NOTED}", key, paths, SETTLE)
+            return Recipe(f"{exported}{make(root)}\n{NOTE_FOLDER}", key, paths, SETTLE)
     return None
 
 
@@ -133,30 +139,30 @@ _MANAGERS: tuple[tuple[str, str, Callable[[Path], str]], ...] = (
 )
 
 
-def _said_to_uv(root: Path) -> list[str]:
+def _uv_requirements(root: Path) -> list[str]:
     content, groups = repo.at(repo.toml(root, "pyproject.toml"), "tool", "uv"), groups_of(root)
     defaults = content.get("default-groups", ["dev"])
     named = defaults if isinstance(defaults, list) else list(groups)
     return [str(content.get("dev-dependencies")), *(groups.get(str(name), "") for name in named)]
 
 
-def _said_to_poetry(root: Path) -> list[str]:
+def _poetry_requirements(root: Path) -> list[str]:
     content = repo.at(repo.toml(root, "pyproject.toml"), "tool", "poetry")
     groups = [repo.table(group) for group in repo.at(content, "group").values()]
     required = [str(group.get("dependencies")) for group in groups if not group.get("optional")]
     return [str(content.get("dependencies")), str(content.get("dev-dependencies")), *required]
 
 
-def _said_to_pdm(root: Path) -> list[str]:
+def _pdm_requirements(root: Path) -> list[str]:
     content = repo.toml(root, "pyproject.toml")
     return [str(repo.at(content, "tool", "pdm", "dev-dependencies")), *groups_of(root).values()]
 
 
 # What each manager installs beside what tests need, as text.
-_SAID: dict[str, Callable[[Path], list[str]]] = {
-    "uv": _said_to_uv,
-    "poetry": _said_to_poetry,
-    "pdm": _said_to_pdm,
+_REQUIREMENTS: dict[str, Callable[[Path], list[str]]] = {
+    "uv": _uv_requirements,
+    "poetry": _poetry_requirements,
+    "pdm": _pdm_requirements,
     "pipenv": lambda root: [repo.text(root, "Pipfile")],
 }
 
@@ -167,8 +173,8 @@ def _part(root: Path, name: str) -> _Part:
     content = repo.toml(folder, "pyproject.toml")
     package = bool(repo.has(folder, "setup.py") or "build-system" in content or "[metadata]" in _cfg(folder))
     wanted = _has_dependencies(folder) or bool(needs.extras) or _is_asked_for_as_installed(folder, content)
-    editable = package and wanted and not itself(folder, needs.files)
-    static = "project" in content and not editable and not itself(folder, needs.files)
+    editable = package and wanted and not installs_itself(folder, needs.files)
+    static = "project" in content and not editable and not installs_itself(folder, needs.files)
     return _Part(name, folder, needs, editable, static)
 
 
@@ -183,8 +189,8 @@ def _pip(parts: Sequence[_Part], which: Which, tag: str, root: Path) -> Recipe |
         return None
     if wants_pytest and not later and not any(re.search(r"\bpytest\b", part.needs.said) for part in parts):
         arguments.insert(0, "pytest")
-    lines = [f"{_interpreter(root, which)} -m venv {LATER if later else '.venv'}"]
-    lines += [f"export {name}={shlex.quote(value)}" for name, value in _pretended(parts, tag)]
+    lines = [f"{_interpreter(root, which)} -m venv {EMPTY_VENV if later else '.venv'}"]
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in _version_variables(parts, tag)]
     if any(part.needs.groups for part in parts):
         lines.append(".venv/bin/python3 -m pip install -q -U pip  # groups are younger than most")
     lines += [_read_dependencies(part) for part in parts if part.static]
@@ -193,8 +199,8 @@ def _pip(parts: Sequence[_Part], which: Which, tag: str, root: Path) -> Recipe |
         lines.append(f".venv/bin/python3 -m pip install -q {_build_requirements(compiled)}")
     # The project comes last, in a line of its own: what others need of it may be pinned at another version.
     installed = (" ".join(dict.fromkeys(arguments)), *projects)
-    lines += [*(f".venv/bin/python3 -m pip install -q {words}" for words in installed if words), NOTED]
-    settle = [SETTLE, *(_rebuilt(part) for part in compiled)]
+    lines += [*(f".venv/bin/python3 -m pip install -q {words}" for words in installed if words), NOTE_FOLDER]
+    settle = [SETTLE, *(_rebuild_line(part) for part in compiled)]
     written = [part.at(name) for part in parts if part.editable and (name := written_file(part.root))]
     note = _note(root, parts)
     return Recipe("\n".join(lines), _key(parts), (".venv", *written), "\n".join(settle), note, brings=not later)
@@ -224,8 +230,8 @@ def _needed(part: _Part) -> str:
     return f"needed{'-' + part.name.replace('/', '-') if part.name else ''}.txt"
 
 
-def _pretended(parts: Sequence[_Part], tag: str) -> tuple[tuple[str, str], ...]:
-    return tuple(dict.fromkeys(pair for part in parts for pair in pretended(part.root, tag)))
+def _version_variables(parts: Sequence[_Part], tag: str) -> tuple[tuple[str, str], ...]:
+    return tuple(dict.fromkeys(pair for part in parts for pair in version_variables(part.root, tag)))
 
 
 def _build_requirements(parts: Sequence[_Part]) -> str:
@@ -235,7 +241,7 @@ def _build_requirements(parts: Sequence[_Part]) -> str:
     return " ".join(shlex.quote(word) for word in dict.fromkeys(words))
 
 
-def _rebuilt(part: _Part) -> str:
+def _rebuild_line(part: _Part) -> str:
     return f".venv/bin/python3 -m pip install -q --no-deps --no-build-isolation --no-index -e {part.name or '.'}"
 
 
@@ -319,7 +325,7 @@ _VARIABLES = (  # what the build names, and the variable by which its tool is to
 _VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc|\.post|\.dev)\d+)*")
 
 
-def pretended(root: Path, tag: str) -> tuple[tuple[str, str], ...]:
+def version_variables(root: Path, tag: str) -> tuple[tuple[str, str], ...]:
     """The variables to set, with a version: that of `tag` (such as v1.2.0), else that of the metadata that lie here,
     else 0.0.0. Empty where no such tool is configured."""
     content = repo.toml(root, "pyproject.toml")

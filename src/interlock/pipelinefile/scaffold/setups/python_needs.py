@@ -37,7 +37,7 @@ _PLUGINS = (  # what the configuration of pytest names, and the plugin that know
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class TestNeeds:
     """`files` are those of requirements, `extras` and `groups` names, `packages` requirements written elsewhere.
     `read`: what is installed from, for the key. `said`: all of it as text, to look for a tool."""
 
@@ -53,7 +53,7 @@ class Needs:
         return bool(self.files or self.extras or self.groups or self.packages)
 
 
-def needs_of(root: Path) -> Needs:
+def needs_of(root: Path) -> TestNeeds:
     """What the tests of the project in `root` need beside its own dependencies."""
     extras, groups = extras_of(root), groups_of(root)
     files = tuple(_requirement_files(root))
@@ -64,7 +64,7 @@ def needs_of(root: Path) -> Needs:
     packages = list(_of_tools(root))
     said += packages
     if not any(_WITH_TESTS.search(text) for text in said):
-        found = of_runners(root)
+        found = runner_needs(root)
         chosen = tuple(dict.fromkeys((*chosen, *(name for name in found.extras if name in extras))))
         grouped = tuple(dict.fromkeys((*grouped, *(name for name in found.groups if name in groups))))
         files = tuple(dict.fromkeys((*files, *found.files)))
@@ -72,7 +72,7 @@ def needs_of(root: Path) -> Needs:
         said += [*found.packages, *(extras[name] for name in chosen), *(repo.text(root, name) for name in found.files)]
     packages += _plugins(root, "\n".join(said))
     read = tuple(dict.fromkeys(_with_included(root, files)))
-    return Needs(files, chosen, grouped, tuple(dict.fromkeys(packages)), read, "\n".join([*said, *packages]))
+    return TestNeeds(files, chosen, grouped, tuple(dict.fromkeys(packages)), read, "\n".join([*said, *packages]))
 
 
 def extras_of(root: Path) -> Mapping[str, str]:
@@ -98,7 +98,7 @@ def groups_of(root: Path) -> Mapping[str, str]:
     return {name: text(name) for name in groups}
 
 
-def itself(root: Path, files: Iterable[str]) -> bool:
+def installs_itself(root: Path, files: Iterable[str]) -> bool:
     """Whether a requirement file installs the project itself as editable."""
     return any(_ITSELF.search(repo.text(root, name)) for name in files)
 
@@ -229,20 +229,20 @@ _HATCH_TEST = ("pytest", "pytest-mock", "pytest-randomly", "pytest-rerunfailures
 
 
 @dataclass(frozen=True, slots=True)
-class Runners:
+class RunnerNeeds:
     files: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
 
 
-def of_runners(root: Path) -> Runners:
+def runner_needs(root: Path) -> RunnerNeeds:
     """Of the first runner that says something."""
     for find in (_tox, _nox, _hatch):
         found = find(root)
-        if found != Runners():
+        if found != RunnerNeeds():
             return found
-    return Runners()
+    return RunnerNeeds()
 
 
 def ini(root: Path, name: str) -> Mapping[str, Mapping[str, str]]:
@@ -255,21 +255,23 @@ def ini(root: Path, name: str) -> Mapping[str, Mapping[str, str]]:
     return {section: {key: value or "" for key, value in parser.items(section)} for section in parser.sections()}
 
 
-def _tox(root: Path) -> Runners:
+def _tox(root: Path) -> RunnerNeeds:
     content = repo.toml(root, "pyproject.toml")
     table = repo.toml(root, "tox.toml") or repo.at(content, "tool", "tox")
     if base := repo.at(table, "env_run_base") or repo.at(table, "env", "test"):
-        return _parted(
+        return _sorted_needs(
             root, map(str, _items(base, "deps")), _strings(base, "extras"), _strings(base, "dependency_groups")
         )
     sections = ini(root, "tox.ini") or _legacy(table)
     for name in ("testenv", "testenv:test", "testenv:tests", "testenv:py3", "testenv:unit"):
         section = sections.get(name, {})
         lines = _lines(section.get("deps", ""), sections)
-        found = _parted(root, lines, _lines(section.get("extras", "")), _lines(section.get("dependency_groups", "")))
-        if found != Runners():
+        found = _sorted_needs(
+            root, lines, _lines(section.get("extras", "")), _lines(section.get("dependency_groups", ""))
+        )
+        if found != RunnerNeeds():
             return found
-    return Runners()
+    return RunnerNeeds()
 
 
 def _legacy(table: Mapping[str, object]) -> Mapping[str, Mapping[str, str]]:
@@ -294,7 +296,7 @@ def _lines(value: str, sections: Mapping[str, Mapping[str, str]] | None = None) 
     return [words for words in found if words]
 
 
-def _parted(root: Path, lines: Iterable[str], extras: Iterable[str], groups: Iterable[str]) -> Runners:
+def _sorted_needs(root: Path, lines: Iterable[str], extras: Iterable[str], groups: Iterable[str]) -> RunnerNeeds:
     files, packages, own = [], [], list(extras)
     for line in lines:
         if included := re.match(r"(?:-r|--requirement)[ =]?\s*(\S+)", line):
@@ -303,15 +305,15 @@ def _parted(root: Path, lines: Iterable[str], extras: Iterable[str], groups: Ite
             own += [name.strip() for name in itself[1].split(",")]
         elif _REQUIREMENT.fullmatch(line):
             packages.append(line.replace(" ", ""))
-    return Runners(tuple(files), tuple(own), tuple(groups), tuple(packages))
+    return RunnerNeeds(tuple(files), tuple(own), tuple(groups), tuple(packages))
 
 
-def _nox(root: Path) -> Runners:
+def _nox(root: Path) -> RunnerNeeds:
     """The words of `session.install` in sessions that are named after tests."""
     try:
         tree = ast.parse(repo.text(root, "noxfile.py"))
     except (SyntaxError, ValueError):
-        return Runners()
+        return RunnerNeeds()
     for function in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
         if not _OF_TESTS.search(function.name):
             continue
@@ -324,23 +326,23 @@ def _nox(root: Path) -> Runners:
         ]
         paired = " ".join(words).replace("-r ", "-r").replace("--group ", "--group=").split()
         groups = [word.removeprefix("--group=") for word in paired if word.startswith("--group=")]
-        found = _parted(root, (word for word in paired if not word.startswith("--")), (), groups)
-        if found != Runners():
+        found = _sorted_needs(root, (word for word in paired if not word.startswith("--")), (), groups)
+        if found != RunnerNeeds():
             return found
-    return Runners()
+    return RunnerNeeds()
 
 
-def _hatch(root: Path) -> Runners:
+def _hatch(root: Path) -> RunnerNeeds:
     content = repo.toml(root, "hatch.toml") or repo.at(repo.toml(root, "pyproject.toml"), "tool", "hatch")
     envs = repo.at(content, "envs")
     for name in ("hatch-test", "test", "tests", "default", "dev"):
         env = repo.at(envs, name)
         base = [] if name != "hatch-test" or "dependencies" in env or not env else list(_HATCH_TEST)
         lines = [*base, *map(str, (*_items(env, "dependencies"), *_items(env, "extra-dependencies")))]
-        found = _parted(root, lines, _strings(env, "features"), _strings(env, "dependency-groups"))
+        found = _sorted_needs(root, lines, _strings(env, "features"), _strings(env, "dependency-groups"))
         if any("pytest" in package for package in found.packages) or found.extras or found.groups:
             return found
-    return Runners()
+    return RunnerNeeds()
 
 
 def _items(table: Mapping[str, object], key: str) -> list[object]:

@@ -42,7 +42,7 @@ class Recipe:
     brings: bool = True
 
 
-def moved(recipe: Recipe, part: str) -> Recipe:
+def in_folder(recipe: Recipe, part: str) -> Recipe:
     """The recipe of a folder of the repository, as it is written at the root."""
     if not part:
         return recipe
@@ -79,7 +79,7 @@ def rust(root: Path, _which: Which) -> Recipe | None:
 def node(root: Path, which: Which) -> Recipe | None:
     package = repo.json_object(root, "package.json")
     if not any(package.get(kind) for kind in ("dependencies", "devDependencies", "workspaces")):
-        return _later(which) if repo.has(root, "package.json") and not _has_lock(root) else None
+        return _empty_recipe(which) if repo.has(root, "package.json") and not _has_lock(root) else None
     members = tuple(islice(workspace(root), PACKAGES_MAX))
     made = ("node_modules", *(f"{member}/node_modules" for member in members))
     lock, run, note = _install(root, which, str(package.get("packageManager", "")))
@@ -96,7 +96,7 @@ def _has_lock(root: Path) -> bool:
     return any(repo.has(root, lock) for lock, _ in _LOCKS)
 
 
-def _later(which: Which) -> Recipe | None:
+def _empty_recipe(which: Which) -> Recipe | None:
     """For a project that has no packages yet."""
     if not which("npm"):
         return None
