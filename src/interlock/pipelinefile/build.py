@@ -1,4 +1,4 @@
-"""The model to the frozen pipeline. Rule: a key that the file leaves out has the default of `core.pipeline`.
+"""Builds the frozen pipeline from the model. Rule: a key that the file leaves out gets the default of `core.pipeline`.
 
 What cannot be built is reported and replaced by something harmless, so that the later checks see the rest.
 """
@@ -58,7 +58,7 @@ THE_TASK = Text("{{ task }}")
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What is being built, and where to say what is wrong with it."""
+    """What a pipeline is built from, and where mistakes in it are collected."""
 
     parsed: ParsedFile
     sources: Sources
@@ -74,7 +74,7 @@ class Draft:
 
 
 def build(draft: Draft, name: str) -> Pipeline:
-    """The pipeline, digests not yet filled in."""
+    """The pipeline, still without digests."""
     file = draft.file
     return Pipeline(
         name=name,
@@ -90,7 +90,7 @@ def build(draft: Draft, name: str) -> Pipeline:
 
 
 def with_digests(pipeline: Pipeline) -> Pipeline:
-    """Each definition's digest, from the inside out."""
+    """The pipeline with the digest of each definition: gates first, then stages, then the pipeline."""
     stages = []
     for stage in pipeline.stages:
         gates = tuple(replace(gate, digest=digest_of(gate)) for gate in stage.gates)
@@ -105,7 +105,7 @@ def join_dir(folder: str, path: str) -> str:
 
 
 def join_glob(folder: str, glob: str) -> str:
-    """A stage's glob from the repository's root. One that begins with a slash is from there already."""
+    """A stage's glob, made relative to the repository's root. One that begins with a slash is already."""
     sign = "!" if glob.startswith("!") else ""
     pattern = glob.removeprefix("!")
     if not folder or pattern.startswith("/"):
@@ -150,12 +150,12 @@ def _stage(draft: Draft, name: str, part: models.StagePart) -> Stage:
 
 
 def _given(**values: object) -> dict[str, Any]:
-    """The fields that the file says something of. The others keep the defaults of `core.pipeline`."""
+    """The values that the file gives. All other fields keep the defaults of `core.pipeline`."""
     return {name: value for name, value in values.items() if value is not None}
 
 
 def _brief(draft: Draft, part: models.StagePart, at: Path) -> Text | None:
-    """The stage's own template, else that of all stages with an agent; None: that of the program."""
+    """The stage's own template, else the one under `defaults` if the stage has an agent; None: the built-in one."""
     if part.brief is not None:
         return _text(draft, part.brief, (*at, "brief"))
     return _text(draft, draft.file.defaults.brief, ("defaults", "brief")) if part.agent else None
@@ -237,7 +237,7 @@ def _gate(draft: Draft, stage: models.StagePart, part: models.GatePart, at: Path
 
 
 def _canary(part: models.GatePart) -> str:
-    """What it says, else what is known of the command where that reports tests."""
+    """The recipe that the gate names, else the one for its command if that reports tests."""
     if part.breaks:
         return BREAKING
     if part.canary is None and part.run is not None and part.report == "junit":
@@ -291,7 +291,9 @@ def _input(draft: Draft, name: str, part: models.InputPart) -> Input:
     kinds = {"string": str, "integer": int, "boolean": bool}
     if type(part.default) is not kinds[part.type]:
         mark = draft.where.value("inputs", name, "default")
-        draft.mistakes.add(mark, f"the default of {name} is no {part.type}", f"write a value of type {part.type}")
+        draft.mistakes.add(
+            mark, f"the default of {name} is not of type {part.type}", f"write a value of type {part.type}"
+        )
     default = part.default if isinstance(part.default, str) else json.dumps(part.default)
     return Input(name, part.type, required, default)
 
@@ -313,7 +315,7 @@ def _deliver(part: models.DeliverPart) -> Deliver:
 
 
 def ready_gate(gate: Gate, part: GatePart, root: FilePath, mark: Mark, mistakes: Mistakes) -> Gate:
-    """`gate` with the command, report and network of what it uses. An unknown one is told."""
+    """`gate` with the command, report and network of the ready gate that it uses. An unknown name is a mistake."""
     name = part.use or ""
     if name not in sets.NAMES:
         mistakes.add(mark, f"there is no ready gate {name}", nearest(name, sets.NAMES))

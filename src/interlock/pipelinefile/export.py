@@ -1,5 +1,8 @@
-"""The pipeline with everything that was filled in, as a file of the same shape. Rule: what is printed here can
-be loaded again and means the same, so nobody has to guess what a default or a ready gate stands for."""
+"""What Interlock prints of pipeline files: the resolved file, and the JSON Schema that editors complete with.
+
+Rule: a resolved file can be loaded again and means the same, so every default and every ready gate can be read in it.
+The schema is made from the models, so it cannot drift.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +35,8 @@ _Tree = dict[str, Any]
 
 
 def resolved_yaml(pipeline: Pipeline | Loaded) -> str:
-    """Block style, texts in place, durations in seconds, globs from the root. What a ready gate was
-    called stands beside its command as `x-use`."""
+    """The pipeline as YAML with everything filled in: block style, texts inline, durations in seconds, globs from the
+    root. The name of a ready gate is written beside its command as `x-use`."""
     spec = pipeline if isinstance(pipeline, Pipeline) else pipeline.pipeline
     return yaml.dump(_file(spec), Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=120)
 
@@ -66,17 +69,17 @@ def _file(spec: Pipeline) -> _Tree:
     )
 
 
-def _pull_request(asked: PullRequest | None) -> _Tree | None:
-    return None if asked is None else {"remote": asked.remote, **_filled(base=asked.base, draft=asked.draft)}
+def _pull_request(request: PullRequest | None) -> _Tree | None:
+    return None if request is None else {"remote": request.remote, **_filled(base=request.base, draft=request.draft)}
 
 
 def _filled(**keys: object) -> _Tree:
-    """Less what is empty, which means the same as absent."""
+    """The keys without those that are empty: an empty one means the same as an absent one."""
     return {key: value for key, value in keys.items() if value not in ("", [], {}, None, False, 0)}
 
 
 def _instructions(globs: tuple[str, ...] | None) -> list[str] | str:
-    """Empty where the usual ones are meant."""
+    """The globs as the file says them; empty if the usual files are meant."""
     return "none" if globs == () else list(globs or ())
 
 
@@ -159,8 +162,8 @@ def _gate(gate: Gate, folder: str) -> _Tree:
     if gate.kind == GateKind.APPROVE:
         return {"id": gate.id, "approve": gate.question}
     if gate.options is not None:
-        taken = {key: value for key, value in _run_gate(gate, folder).items() if key in kinds.find(gate.kind).takes}
-        return {"id": gate.id, gate.kind: _filled(**options_tree(gate.options, _text)), **taken}
+        common = {key: value for key, value in _run_gate(gate, folder).items() if key in kinds.find(gate.kind).takes}
+        return {"id": gate.id, gate.kind: _filled(**options_tree(gate.options, _text)), **common}
     return {**_run_gate(gate, folder), **({} if gate.canary or gate.report is not Report.JUNIT else {"canary": False})}
 
 
@@ -214,7 +217,7 @@ def _text(text: Text) -> _Tree:
 
 def _dumper() -> type[yaml.SafeDumper]:
     class Dumper(yaml.SafeDumper):
-        """Long texts as blocks, and no aliases."""
+        """Writes long texts as blocks, and no aliases."""
 
         def ignore_aliases(self, data: object) -> bool:
             return True

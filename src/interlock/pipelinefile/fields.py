@@ -1,5 +1,5 @@
-"""The small forms inside a pipeline file: durations, commands, texts, names, paths. Rule: each validator
-turns a form into a core value at once, and says on its own what is wrong and what would be right."""
+"""The types of single values in a pipeline file: durations, commands, texts, names, paths. Rule: each validator
+returns a core value, and its error says what is wrong and what would be right."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _PATH_LIKE = re.compile(r"\S*/\S*|\S+\.(md|txt|json|ya?ml|j2|jinja)")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A prompt, rubric or schema as written: in place, or the path of a file. Exactly one is set."""
+    """A prompt, rubric or schema as written: inline, or the path of a file. Exactly one of the two is set."""
 
     text: str | None = None
     file: str | None = None
 
 
 def field_error(what: str, hint: str) -> PydanticCustomError:
-    """An error that carries both halves of a mistake."""
+    """A validation error with both parts of a mistake: what is wrong, and what would be right."""
     return PydanticCustomError("mistake", "{what}", {"what": what, "hint": hint})
 
 
 def read_duration(value: object) -> int:
-    """Seconds, of a bare integer or of text such as 90s, 30m, 1h30m."""
+    """Seconds, from a bare integer or from text such as 90s, 30m, 1h30m."""
     hint = "write 90s, 30m, 4h or 1h30m; a bare number is seconds"
     if isinstance(value, str) and (found := _DURATION.fullmatch(value)) and value:
         days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
@@ -47,7 +47,7 @@ def read_duration(value: object) -> int:
 
 
 def read_command(value: object) -> CommandLine:
-    """A line for the shell, or a list of words."""
+    """A command: a line for the shell, or a list of words."""
     if isinstance(value, str) and value.strip():
         return CommandLine(shell=value)
     if isinstance(value, list) and value and all(isinstance(word, str) for word in value) and value[0]:
@@ -91,7 +91,7 @@ def read_variable(value: object) -> str:
 
 
 def read_path(value: object) -> str:
-    """A relative path that stays inside, without a trailing slash."""
+    """A relative path that stays inside its folder, without a trailing slash."""
     if not isinstance(value, str) or not value.strip():
         raise field_error(f"{_describe(value)} is no path", "write a relative path such as docs/plan.md")
     if value.startswith(("/", "~")) or "\\" in value:
@@ -105,7 +105,7 @@ def read_path(value: object) -> str:
 
 
 def read_glob(value: object) -> str:
-    """A pattern in the way of .gitignore."""
+    """A pattern like those of .gitignore."""
     if not isinstance(value, str) or not value.strip():
         raise field_error(f"{_describe(value)} is no pattern", "write one such as src/** or '*.py'")
     if value.startswith("!"):
@@ -118,7 +118,7 @@ def read_glob(value: object) -> str:
 
 
 def read_instructions(value: object) -> tuple[str, ...]:
-    """Globs; `none` is an empty list."""
+    """A list of globs; `none` is an empty one."""
     if value == "none":
         return ()
     if isinstance(value, list):

@@ -1,7 +1,8 @@
-"""The pipeline file's shape, as pydantic models. Rule: shape only; what needs two places of the file to be
-seen is checked by `checks`, and no default is filled in here that depends on another key.
+"""The pipeline file as pydantic models, those of gate kinds included.
 
-Imported late: it costs more than reading a file does. What an editor tells of each key lies in `described`.
+Rule: one key at a time. `checks` compares keys with each other, and no default that depends on another key is filled in
+here. The models of gate kinds follow from the fields that each kind declares: no kind is named here. This module is
+imported lazily, since importing pydantic takes longer than reading a file.
 """
 
 from __future__ import annotations
@@ -36,13 +37,13 @@ if TYPE_CHECKING:
 
 
 class Part(BaseModel):
-    """Strict and closed. Keys that begin with `x-` belong to the user and are left out before."""
+    """Strict, without unknown keys. Keys that begin with `x-` belong to the user and are removed before validation."""
 
     model_config = ConfigDict(
         strict=True,
         extra="forbid",
         frozen=True,
-        defer_build=True,  # the models with the keys of gate kinds are the ones that are used
+        defer_build=True,  # only the models with the keys of gate kinds are used
         json_schema_extra={"patternProperties": {"^x-": {}}},
     )
 
@@ -103,7 +104,7 @@ class ArtifactPart(Part):
 
 
 class GatePart(Part):
-    """What every gate can say. `file_model` adds a key for each kind that has options."""
+    """The keys of every gate. `file_model` adds one for each kind that has options."""
 
     id: Name
     run: CommandField | None = None
@@ -220,7 +221,7 @@ _BY_HINT = {int: Count, Text: TextField, CommandLine: CommandField}
 
 
 def written_kinds() -> tuple[Kind, ...]:
-    """Those that a gate in the file can be of, in the order in which a message lists them."""
+    """The kinds that a gate in the file can have, in the order in which messages list them."""
     written = tuple(kind for kind in kinds.all_kinds() if kind.is_written)
     keyless = [kind.name for kind in written if kind.options is None and kind.name not in GatePart.model_fields]
     if keyless:
@@ -229,12 +230,12 @@ def written_kinds() -> tuple[Kind, ...]:
 
 
 def file_model() -> type[PipelineFile]:
-    """The shape of a pipeline file, with a key of a gate for each kind that has options."""
+    """The model of a pipeline file whose gates have a key for each kind with options."""
     return _models(kinds.names())[0]
 
 
 def part_at(names: list[str]) -> type[BaseModel] | None:
-    """The shape of the gate, or of the options of a kind, at the keys `names`; None where it is something else."""
+    """The model of the gate, or of a kind's options, at the keys `names`; None for anything else."""
     _, gate, of_kinds = _models(kinds.names())
     if names[-2:-1] == ["gates"]:
         return of_kinds.get(names[-1])
@@ -261,7 +262,7 @@ def _model(kind: Kind) -> type[BaseModel]:
 
 
 def options_from(kind: Kind, part: BaseModel, read: Callable[[Source, str], Text | None]) -> GateOptions:
-    """What the file says, every default filled in. `read` gets a text and the key that it stands at."""
+    """The options as the file gives them, with defaults filled in. `read` gets a text and its key."""
     assert kind.options is not None
     values = {each.name: _value(each, getattr(part, each.name), read) for each in fields(kind.options)}
     options = kind.options(**values)
@@ -269,7 +270,7 @@ def options_from(kind: Kind, part: BaseModel, read: Callable[[Source, str], Text
 
 
 def options_tree(options: GateOptions, text: Callable[[Text], object]) -> dict[str, object]:
-    """Plain values by key, as the file would say them."""
+    """The options as plain values by key, as a file would say them."""
     return {key_of(each): _plain(getattr(options, each.name), text) for each in fields(options)}
 
 
@@ -278,7 +279,7 @@ def key_of(each: dataclasses.Field[Any]) -> str:
 
 
 def _field(each: dataclasses.Field[Any], hint: Any) -> tuple[Any, Any]:  # noqa: ANN401 - types are values here
-    """The type and the default, as pydantic wants them."""
+    """The type and the default for pydantic."""
     form, default = each.metadata.get("form", ""), _unset(each)
     alias = each.metadata.get("key") or None
     said = {"description": each.metadata["summary"]} if each.metadata.get("summary") else {}
@@ -295,7 +296,7 @@ def _field(each: dataclasses.Field[Any], hint: Any) -> tuple[Any, Any]:  # noqa:
 
 
 def _type(hint: Any, form: str) -> tuple[Any, bool]:  # noqa: ANN401
-    """How a field of this type is written, and whether it may be None."""
+    """The type of the key for a field with this type hint, and whether it may be None."""
     kept = [one for one in get_args(hint) if one is not type(None)]
     if type(None) in get_args(hint):
         return _type(kept[0], form)[0], True
@@ -305,7 +306,7 @@ def _type(hint: Any, form: str) -> tuple[Any, bool]:  # noqa: ANN401
 
 
 def _unset(each: dataclasses.Field[Any]) -> Any:  # noqa: ANN401
-    """What it is where the file does not say it; MISSING where it has to."""
+    """The value if the file does not give one; MISSING if it must."""
     return each.metadata.get("unset", each.default)
 
 

@@ -1,7 +1,7 @@
-"""What this project's own gates add to the files that no stage may change (`core.judge_files.PROTECTED`): the files of
-the pipeline, those that gates run, and the tests that only the project's configuration names.
+"""The files of one project that no stage may change, beyond `core.judge_files.PROTECTED`: the files of the pipeline,
+those that gates run, and tests that only the project's configuration names.
 
-Rule: nothing is run to find them.
+Rule: they are found by reading; nothing is run.
 """
 
 from __future__ import annotations
@@ -23,15 +23,17 @@ _PREFIXES = frozenset(
         "if", "then", "else", "elif", "while", "until", "do", "!", "{",
     }
 )  # fmt: skip
-_NO_SCRIPT = frozenset({"-c", "-m", "-e", "-p", "--check", "--eval", "--print"})  # code follows, or a file is only read
-_NO_SHELL = re.compile(r".+\.([cm]?[jt]sx?|py|rb|pl|php)")  # what these load is the product, more often than not
+_NO_SCRIPT = frozenset(
+    {"-c", "-m", "-e", "-p", "--check", "--eval", "--print"}
+)  # code follows, or the file is only read
+_NO_SHELL = re.compile(r".+\.([cm]?[jt]sx?|py|rb|pl|php)")  # what these load is usually the product
 _FILES_MAX = 200
 _SEPARATORS = frozenset(";&|()\n")
 
 
 def protect_judge_files(pipeline: Pipeline, read: tuple[str, ...], root: Path) -> Pipeline:
-    """The files that the pipeline was read from, and those that its gates run, are protected like what it lists itself;
-    but for a stage that says by its very name that it writes such a file."""
+    """Protect the files that the pipeline was read from and those that its gates run, as if it listed them. A stage
+    whose `writes` names such a script exactly may still change it."""
     gates = [gate for stage in pipeline.stages for gate in stage.gates if gate.command is not None]
     folders = dict.fromkeys(gate.dir for gate in gates)
     run = [path for gate in gates for path in files_run_by(gate, root)]
@@ -44,7 +46,7 @@ def protect_judge_files(pipeline: Pipeline, read: tuple[str, ...], root: Path) -
 
 
 def files_run_by(gate: Gate, root: Path) -> Iterator[str]:
-    """Files of the repository that the gate's command starts, and that these start in turn, by path from the root."""
+    """Files of the repository that the gate's command starts, and those that these start, by path from the root."""
     if gate.command is None:
         return
     waiting, seen = [*_commands(gate.command)], set[str]()
@@ -60,13 +62,13 @@ def files_run_by(gate: Gate, root: Path) -> Iterator[str]:
 
 
 def _tests_named_by(gate: Gate, root: Path) -> Iterator[str]:
-    """Tests that the gate's own command names, relative to its folder."""
+    """Globs of tests that the gate's own command names, relative to the gate's folder."""
     for words in _commands(gate.command) if gate.command is not None and not gate.used else ():
         yield from command_tests(root / gate.dir, shlex.join(words))
 
 
 def _nested_commands(words: list[str], folder: Path) -> Iterator[list[str]]:
-    """Commands that a shell is given as text, or that stand in a file which a program reads by its name."""
+    """The commands in the text of `sh -c`, in a Makefile, or in the scripts of package.json that `words` start."""
     rest = [word for word in words if not re.fullmatch(r"\w+=.*", word)]
     program = rest[0].rpartition("/")[2] if rest else ""
     text = ""
@@ -86,7 +88,7 @@ def _joined(folder: str, name: str) -> str:
 
 
 def _below(folder: str, glob: str) -> str:
-    """A glob relative to `folder` from the root; one of a name alone still holds at any depth."""
+    """A glob relative to `folder`, made relative to the root. A bare name still matches at any depth."""
     return f"/{folder}{glob}" if folder and glob.startswith("/") else glob
 
 
@@ -98,7 +100,7 @@ def _protecting(stage: Stage, read: tuple[str, ...], run: list[str], tests: list
 
 
 def _commands(command: CommandLine) -> Iterator[list[str]]:
-    """The simple commands of a command line, as far as words tell."""
+    """The simple commands of a command line, split at the shell's separators."""
     if command.argv:
         yield list(command.argv)
         return
@@ -113,13 +115,13 @@ def _commands(command: CommandLine) -> Iterator[list[str]]:
                     words = []
                 else:
                     words.append(word)
-        except ValueError:  # a quote that another line closes
+        except ValueError:  # the quote is closed on a later line
             pass
         yield words
 
 
 def _startable(words: list[str]) -> list[str]:
-    """What a simple command may start, likeliest first: the program that it names, or an interpreter's script."""
+    """The files that a simple command may start, likeliest first: a program by path, or an interpreter's script."""
     rest = [word for word in words if not re.fullmatch(r"\w+=.*", word)]
     while rest and rest[0] in _PREFIXES:
         rest = rest[1:]

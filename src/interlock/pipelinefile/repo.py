@@ -1,4 +1,5 @@
-"""Reading a project's folder: bounded, and forgiving of what is absent or broken."""
+"""A project's folder: its files, languages and parts. Rule: reading is bounded, and a file that is absent or broken
+counts as empty."""
 
 from __future__ import annotations
 
@@ -21,12 +22,12 @@ SKIPPED = frozenset(
 
 
 def text(folder: Path, *names: str) -> str:
-    """The content of the files that are there, one after the other, each up to a megabyte."""
+    """The content of the files that exist, one after the other, each up to a megabyte."""
     return "\n".join(_head(folder / name) for name in names)
 
 
 def has(folder: Path, *names: str) -> str:
-    """The first of `names` that is there, or an empty string. A name may be a glob."""
+    """The first of `names` that exists, or an empty string. A name may be a glob."""
     for name in names:
         found = sorted(folder.glob(name)) if "*" in name else [folder / name]
         if found and found[0].exists():
@@ -35,7 +36,7 @@ def has(folder: Path, *names: str) -> str:
 
 
 def toml(folder: Path, name: str) -> Mapping[str, object]:
-    """A TOML file's content; empty where it is absent or broken: its own tool will say so."""
+    """A TOML file's content; empty if it is absent or broken: its own tool reports that."""
     try:
         return tomllib.loads(text(folder, name))
     except tomllib.TOMLDecodeError:
@@ -43,7 +44,7 @@ def toml(folder: Path, name: str) -> Mapping[str, object]:
 
 
 def json_object(folder: Path, name: str) -> Mapping[str, object]:
-    """A JSON file's object; empty where it is absent or broken."""
+    """A JSON file's object; empty if it is absent or broken."""
     try:
         return table(json.loads(text(folder, name) or "{}"))
     except ValueError:
@@ -56,15 +57,15 @@ def table(value: object) -> Mapping[str, object]:
 
 
 def at(value: Mapping[str, object], *keys: str) -> Mapping[str, object]:
-    """The table below `keys`, empty where there is none."""
+    """The table below `keys`; empty if there is none."""
     for key in keys:
         value = table(value.get(key))
     return value
 
 
 def files(folder: Path) -> Iterator[str]:
-    """Paths of the project's files relative to `folder`, sorted within each folder; hidden, vendored and built
-    ones left out, at most 20,000."""
+    """Paths of the project's files relative to `folder`, sorted within each folder, at most 20,000. Hidden, vendored
+    and built files are left out."""
     return islice(_walk(folder), FILES_MAX)
 
 
@@ -108,20 +109,20 @@ NOT_PARTS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A folder (the root is the empty name) and a language in it."""
+    """A folder (empty for the root) and a language in it."""
 
     folder: str
     language: str
 
 
 def languages_of(root: Path) -> tuple[str, ...]:
-    """The languages by what lies at the top of `root`."""
+    """The languages that files at the top of `root` show."""
     return tuple(language for language, marks in MARKS.items() if has(root, *marks))
 
 
 def parts_of(root: Path, at_top: Sequence[str], covered: Callable[[str], bool]) -> tuple[Part, ...]:
-    """The parts of the repository at `root`, whose top shows the languages `at_top`. `covered` tells of a language
-    whether the top has its tests, so that folders below need not be looked at for it."""
+    """The parts of the repository at `root`, whose top shows the languages `at_top`. `covered` says whether the top has
+    the tests of a language: then no folder below is searched for it."""
     covers = tuple(language for language in at_top if covered(language))
     below = tuple(
         Part(folder, language)
