@@ -1,7 +1,8 @@
-"""Tests that only a project's own configuration knows as such: another folder, another pattern of names.
+"""What a project's configuration of test runners names: tests in other folders or by other patterns, and the files that
+runners load beside the tests (set-up, plugins, environments, reporters).
 
-Rule: what a test runner is told to run is a judge's file too, and nothing is run to learn it. A folder that holds more
-product than tests is left out: protecting it would stop all work.
+Rule: such a file decides verdicts, so it is protected; it is found by reading, and nothing is run. A folder with more
+product than tests is left out: protecting it would stop all work. A plugin that the project publishes is the product.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _CASES = re.compile(r"\bunittest\b|\bTestCase\b|^(async )?def test_", re.M)
 
 
 def configured_tests(folder: Path) -> tuple[str, ...]:
-    """Globs relative to `folder`, beyond the names that `judge_files` knows. Only reads."""
+    """Globs of tests relative to `folder`, beyond the names that `judge_files` knows. Only reads."""
     of_makefiles = (
         glob for command in commands_of(repo.text(folder, *_MAKEFILES)) for glob in command_tests(folder, command)
     )
@@ -32,7 +33,7 @@ def configured_tests(folder: Path) -> tuple[str, ...]:
 
 
 def python_files(folder: Path) -> list[str]:
-    """Names of test files that pytest is told, but for one that takes in all."""
+    """Patterns of test files that pytest is configured with, except for those that match every file."""
     return [word for word in _pytest(folder, "python_files") if word not in ("*", "*.py")]
 
 
@@ -46,7 +47,7 @@ def _python(folder: Path) -> Iterator[str]:
 
 
 def _pytest(folder: Path, key: str) -> list[str]:
-    """The words of a setting, in whichever file pytest would find it."""
+    """The words of a setting, from the file in which pytest would find it."""
     content = repo.toml(folder, "pyproject.toml")
     for table in (repo.at(content, "tool", "pytest", "ini_options"), repo.at(content, "tool", "pytest")):
         if value := table.get(key):
@@ -65,7 +66,7 @@ def _pytest(folder: Path, key: str) -> list[str]:
 
 
 def _holds_tests(folder: Path, path: str, names: tuple[str, ...]) -> bool:
-    """Whether the folder is one of tests: no more other code in it than tests."""
+    """Whether at least half of the folder's Python files are tests."""
     root = folder / path
     if root.is_file():
         return True
@@ -84,7 +85,7 @@ _ROOTS = ("lib.rs", "main.rs", "mod.rs")
 
 
 def rust_tests(folder: Path) -> Iterator[str]:
-    """Globs relative to `folder`."""
+    """Globs of tests that Cargo.toml or `#[cfg(test)] mod` names, relative to `folder`."""
     if not repo.has(folder, "Cargo.toml"):
         return
     paths = list(repo.files(folder))
@@ -102,7 +103,7 @@ def rust_tests(folder: Path) -> Iterator[str]:
 
 
 def _modules(source: str, text: str) -> Iterator[str]:
-    """The files that the source may have as modules for tests alone."""
+    """The files that may be modules of the source for tests only."""
     above, name = posixpath.split(source)
     inside = above if name in _ROOTS else posixpath.join(above, name.removesuffix(".rs"))
     for found in _MODULE.finditer(text):
@@ -112,7 +113,7 @@ def _modules(source: str, text: str) -> Iterator[str]:
         if placed := _PATH_ATTRIBUTE.search(said):
             yield posixpath.normpath(posixpath.join(above, placed[1]))
             continue
-        for folder in dict.fromkeys((inside, above)):  # beside it, where it is the root of a target
+        for folder in dict.fromkeys((inside, above)):  # beside it, if it is the root of a target
             yield from (posixpath.join(folder, end) for end in (f"{found[2]}.rs", f"{found[2]}/mod.rs"))
 
 
@@ -125,7 +126,7 @@ MOCHA = (
     ".mocharc.yml",
     ".mocharc.yaml",
 )
-_CONFIGURATIONS = (  # by file, with the last keys of what lists tests
+_CONFIGURATIONS = (  # by file, with the last keys of the value that lists tests
     (("jest.config.*",), ("testMatch",)),
     (("vitest.config.*", "vite.config.*", "vitest.workspace.*", "vitest.projects.*"), ("test", "include")),
     (("ava.config.*",), ("files",)),
@@ -134,7 +135,7 @@ _ENDINGS = ("js", "cjs", "mjs", "ts", "cts", "mts", "json")
 
 
 def node_tests(folder: Path) -> Iterator[str]:
-    """Globs relative to `folder`."""
+    """Globs of tests that package.json, the configuration of a runner or a test script names, relative to `folder`."""
     package = repo.json_object(folder, "package.json")
     for table, key in (("jest", "testMatch"), ("ava", "files"), ("mocha", "spec")):
         for word in as_texts(repo.at(package, table).get(key)):
@@ -153,19 +154,19 @@ def node_tests(folder: Path) -> Iterator[str]:
 
 
 def configuration_values(folder: Path, *names: str) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What the files say that are there, by the keys that lead to it."""
+    """Each text in the configuration files that exist, with the keys that lead to it."""
     for path in sorted(path for name in names for path in folder.glob(name)):
         if path.suffix.removeprefix(".") in _ENDINGS:
             yield from string_values(repo.text(folder, path.name))
 
 
 def mocha_values(folder: Path) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What the first file says that mocha would find."""
+    """Each text in the configuration file that mocha would find first, with its key."""
     name = repo.has(folder, *MOCHA)
     if not name.endswith((".yml", ".yaml")):
         yield from string_values(repo.text(folder, name)) if name else ()
         return
-    import yaml  # late: most projects have no such file
+    import yaml  # lazy: most projects have no such file
 
     try:
         content = repo.table(yaml.safe_load(repo.text(folder, name)))
@@ -176,7 +177,7 @@ def mocha_values(folder: Path) -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 def as_texts(value: object) -> list[str]:
-    """A text, or a list of them."""
+    """The texts of `value`, which is a text or a list of them."""
     listed = value if isinstance(value, list) else [value]
     return [each for each in listed if isinstance(each, str) and each]
 
@@ -191,10 +192,10 @@ _KEY = re.compile(r"\s*:")
 
 
 def string_values(source: str) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Each text that is a value, with the keys that lead to it. The texts of one call are one path:
-    `join(here, "support", "setup.js")`."""
+    """Each text in a JavaScript source that is a value, with the keys that lead to it. The texts in one call are joined
+    to one path, as in `join(here, "support", "setup.js")`."""
     source = source[:_TEXT_MAX]
-    inside: list[tuple[str, str]] = []  # the brackets that are open, each with the key that it is the value of
+    inside: list[tuple[str, str]] = []  # the open brackets, each with its key
     called: list[list[str]] = []
     key = ""
     for token in _TOKENS.finditer(source):
@@ -222,7 +223,7 @@ def _path(inside: list[tuple[str, str]], key: str) -> tuple[str, ...]:
 
 
 _RUNNERS = frozenset({"mocha", "_mocha", "ava", "tape", "tap", "jasmine", "uvu"})
-_PROGRAMS = frozenset({"node", "tsx", "ts-node", "bun", "deno"})  # these run whatever they are told
+_PROGRAMS = frozenset({"node", "tsx", "ts-node", "bun", "deno"})  # these can run anything
 _WRAPPERS = frozenset({"c8", "nyc", "cross-env", "npx", "env"})
 _LOADS = re.compile(r"--(?:require|import|file|loader)=(.+)")
 _OPTIONS = {"-s": "s", "--start-directory": "s", "-p": "p", "--pattern": "p", "-t": "t", "--top-level-directory": "t"}
@@ -236,8 +237,8 @@ def commands_of(text: str) -> list[str]:
 
 
 def command_tests(folder: Path, command: str, *, runs_tests: bool = False) -> Iterator[str]:
-    """Globs relative to `folder` of the tests that the command names. `tests`: it is known to run tests, whatever else
-    its program can do."""
+    """Globs relative to `folder` of the tests that the command names. `runs_tests`: the command is known to run tests,
+    even if its program can run anything."""
     try:
         words = shlex.split(command)
     except ValueError:
@@ -257,7 +258,7 @@ def command_tests(folder: Path, command: str, *, runs_tests: bool = False) -> It
 
 
 def globs_of_word(folder: Path, word: str) -> Iterator[str]:
-    """The file, the folder or the pattern that a word stands for, but for one that holds the product."""
+    """The glob of the file, folder or pattern that a word names; none for a folder that holds the product."""
     path = word.removeprefix("./").rstrip("/")
     if path in ("", ".", "src", "lib", "run", "test") or path.startswith(("/", "..")):
         return
@@ -270,11 +271,11 @@ def globs_of_word(folder: Path, word: str) -> Iterator[str]:
 
 
 def runner_globs(pattern: str) -> Iterator[str]:
-    """A pattern of a runner as one of ours; its braces are spread out, and one that takes in everything is none."""
+    """A runner's pattern as globs of ours, with its braces expanded; none for a pattern that matches everything."""
     if pattern.startswith("!") or (re.fullmatch(r"[*/.{},\w]*\*\*/\*(\.\w+)?", pattern) and pattern.count("/") <= 1):
         return
     if re.fullmatch(r"(\./)?(src|lib)/\*\*(/\*(\.[\w{},]+)?)?", pattern):
-        return  # the product lies there
+        return  # the product is there
     found = re.search(r"\{([^{}]*)\}", pattern)
     if found:
         for choice in found[1].split(","):
@@ -284,7 +285,7 @@ def runner_globs(pattern: str) -> Iterator[str]:
 
 
 def _discovery_globs(folder: Path, words: list[str]) -> Iterator[str]:
-    """`unittest discover`: by its options, or by place: where to begin, and which names."""
+    """Globs of `unittest discover`: its start folder and pattern, by option or by position."""
     given, plain = dict[str, str](), list[str]()
     rest = iter(words)
     for word in rest:
@@ -321,7 +322,7 @@ _FOR_PYTEST = ("pyproject.toml", "pytest.ini", ".pytest.ini", "tox.ini", "setup.
 
 
 def loaded_files(folder: Path) -> tuple[str, ...]:
-    """Paths relative to `folder` of files that are there. Only reads."""
+    """Paths relative to `folder` of existing files that runners load beside the tests. Only reads."""
     return tuple(dict.fromkeys((*_loaded_in_node(folder), *_loaded_by_pytest(folder))))
 
 
@@ -342,7 +343,7 @@ def _loaded_in_node(folder: Path) -> Iterator[str]:
 
 
 def _loaded_by_pytest(folder: Path) -> Iterator[str]:
-    """Plugins that a conftest.py or an option of pytest names."""
+    """The files of plugins that a conftest.py or an option of pytest names."""
     published = _published(folder)
     files = (path for path in repo.files(folder) if posixpath.basename(path) == "conftest.py")
     named = [("", name) for name in _by_option(folder)]
@@ -363,7 +364,7 @@ def _by_option(folder: Path) -> list[str]:
 
 
 def _published(folder: Path) -> frozenset[str]:
-    """Modules that the project offers to others as plugins of pytest."""
+    """Modules that the project publishes as plugins of pytest."""
     content = repo.toml(folder, "pyproject.toml")
     tables = (
         repo.at(content, "project", "entry-points", "pytest11"),

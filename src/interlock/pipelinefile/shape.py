@@ -1,4 +1,7 @@
-"""The tree to a validated model. Rule: what is broken is told and left out, so that the rest is still checked."""
+"""Validates the tree into a model. Rule: what is broken is reported and left out, so that the rest is still checked.
+
+`Where` returns for each path in the tree the place in the file: if the path is not there, the nearest place above it.
+"""
 
 from __future__ import annotations
 
@@ -42,18 +45,18 @@ _NAMED = {"inputs", "agents", "stages", "produces"}
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """The tree, asked by path such as ("stages", "code", "gates", 0, "run")."""
+    """Places in the tree by path, such as ("stages", "code", "gates", 0, "run")."""
 
     root: Mapping
     _indexes: dict[int, dict[str, tuple[Mark, Node]]] = field(default_factory=dict, repr=False, compare=False)
 
     def value(self, *path: str | int) -> Mark:
-        """The value's place; that of the nearest thing above it where it is not there."""
+        """The place of the value; if it is absent, that of the nearest value above it."""
         node, mark = self._walk(path)
         return node.mark if node else mark
 
     def key(self, *path: str | int) -> Mark:
-        """The place of the key (or item) itself."""
+        """The place of the key (or list item) itself."""
         return self._walk(path)[1]
 
     def node(self, *path: str | int) -> Node | None:
@@ -93,23 +96,22 @@ def step(node: Node, part: str | int) -> tuple[Mark, Node] | None:
 
 @dataclass(frozen=True, slots=True)
 class ParsedFile:
-    """The model of what is sound, where it stands, and the places of what lost a part of its own."""
+    """The model of the valid parts, their places, and the places of collections that lost a part."""
 
     file: models.PipelineFile
     where: Where
     broken: frozenset[Mark]
-    declared: dict[str, frozenset[str]]  # by section: the names that the user defined, sound or not
+    declared: dict[str, frozenset[str]]  # by section: the names that the user defined, valid or not
 
     def is_broken(self, *path: str | int) -> bool:
-        """Whether a key or item right in the collection at `path` was left out, so that nothing may be
-        said of its absence."""
+        """Whether a key or item directly in the collection at `path` was left out: then a missing one is no mistake."""
         return bool(self.broken) and self.where.value(*path) in self.broken
 
 
 def shape(root: Mapping, mistakes: Mistakes) -> ParsedFile | None:
-    """None where nothing sound is left."""
+    """Validate the tree. None if nothing valid is left."""
     broken: set[Mark] = set()
-    declared, reported = _declared(root), mistakes.places()  # what reading told of a place is said once
+    declared, reported = _declared(root), mistakes.places()  # a place that reading has reported is not reported again
     if not root.get("version"):
         mistakes.add(root.mark, "the file has no version", "begin with `version: 1`")
     for empty in list(_empty_keys(root, ())):
@@ -144,7 +146,7 @@ def _declared(root: Mapping) -> dict[str, frozenset[str]]:
 
 
 def _empty_keys(node: Node, path: Path) -> Iterator[Path]:
-    """Keys without a value: told here, since a model could not tell them from absent ones."""
+    """Keys without a value. They are found here because a model cannot distinguish them from absent ones."""
     if isinstance(node, Sequence):
         for index, item in enumerate(node.items):
             yield from _empty_keys(item, (*path, index))
@@ -158,7 +160,7 @@ def _empty_keys(node: Node, path: Path) -> Iterator[Path]:
 
 
 def _is_own_key(path: Path) -> bool:
-    """Whether it is an `x-` key, which belongs to the user, or an option of an adapter."""
+    """Whether the key is the user's own (`x-...`) or an option of an adapter."""
     key = path[-1]
     own = isinstance(key, str) and key.startswith("x-") and not _is_own_name(path, len(path) - 1)
     return own or (len(path) == 3 and path[0] == "agents" and key not in models.AgentPart.model_fields)
@@ -187,7 +189,7 @@ def _deepest_and_last_first(path: Path) -> tuple[int, str]:
 
 
 def _without(root: Mapping, path: Path, broken: set[Mark]) -> Mapping:
-    """The tree less what is at `path`, whose owner is noted as broken."""
+    """The tree without what is at `path`. Its owner is added to `broken`."""
     owner = Where(root).node(*path[:-1])
     if owner is None:
         return root
@@ -223,7 +225,7 @@ def _report(detail: ErrorDetails, where: Where, mistakes: Mistakes, broken: set[
     elif kind == "extra_forbidden":
         mistakes.add(where.key(*path), f"unknown key {name}", nearest(name, _known_keys(path)))
     elif kind == "too_short" and where.value(*path) in broken:
-        return  # what was in it is told already
+        return  # what was in it is already reported
     elif kind == "mistake":
         mistakes.add(where.value(*path), *_mistake(detail))
     else:
@@ -231,7 +233,7 @@ def _report(detail: ErrorDetails, where: Where, mistakes: Mistakes, broken: set[
 
 
 def _path_in_file(loc: tuple[str | int, ...], where: Where) -> Path:
-    """The part of pydantic's path that is in the file."""
+    """The part of pydantic's path that exists in the file."""
     path: list[str | int] = []
     node: Node = where.root
     for part in loc:
@@ -254,7 +256,7 @@ def _mistake(detail: ErrorDetails) -> tuple[str, str]:
 
 
 def _message_of(detail: ErrorDetails, path: Path) -> tuple[str, str]:
-    """Pydantic's finding in our words."""
+    """Pydantic's error as a message and a hint."""
     context, kind = detail.get("ctx", {}), detail["type"]
     name = _owner(path[-2:] if path and isinstance(path[-1], int) else path[-1:])
     if kind in _EXPECTED:
@@ -320,5 +322,5 @@ def _part(path: Path) -> type[BaseModel]:
 
 
 def _is_own_name(path: Path, index: int) -> bool:
-    """Whether the part at `index` is a name that the user gave, as a stage's is."""
+    """Whether the part at `index` is a name that the user chose, such as that of a stage."""
     return index > 0 and path[index - 1] in _NAMED and not _is_own_name(path, index - 1)

@@ -1,7 +1,7 @@
-"""Prompts and branch names with values in them. Rule: a variable that nobody sets is found when the file is loaded.
+"""Templates of prompts, briefs and branch names. Rule: a variable that is never set is found when the file is loaded.
 
-Templates are minijinja's (Jinja's language, without access to Python), strict about undefined values,
-and bounded in work by fuel.
+Templates are minijinja's (Jinja's language, without access to Python), strict about undefined values, and limited in
+work by fuel.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _STRING = re.compile(r"'[^']*'|\"[^\"]*\"")
 _SUBSCRIPT = re.compile(r"(?<![\w.])(artifacts|inputs)\s*\[\s*(['\"])(.*?)\2\s*\]")
 
-# What a template of a brief may name beside what a prompt may, and what it holds.
+# The names that a template of a brief may use beside those of prompts, and what they hold.
 BRIEF_PARTS = {
     "prompt": "the stage's `prompt`, filled in; without one the task",
     "instructions": "what the project's own files for agents say, as the base has them, with a heading",
@@ -49,8 +49,8 @@ BRIEF_NAMES = PROMPT_NAMES | BRIEF_PARTS.keys()
 
 @dataclass(frozen=True, slots=True)
 class KnownNames:
-    """What a template may name. `inputs` and `artifacts` are there for stage `stage`;
-    `makers` tells of each artifact of the pipeline which stage makes it."""
+    """What a template may name. `inputs` and `artifacts` exist for stage `stage`; `makers` maps each artifact of the
+    pipeline to the stage that produces it."""
 
     names: frozenset[str]
     inputs: frozenset[str] = frozenset()
@@ -61,7 +61,7 @@ class KnownNames:
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """One thing wrong in a template, `offset` characters in."""
+    """A mistake in a template at `offset` (in characters)."""
 
     offset: int
     message: str
@@ -69,22 +69,22 @@ class Flaw:
 
 
 def render(template: str, values: Mapping[str, object]) -> str:
-    """The template filled in. Raises UsageError where it is wrong, names what is not there, or never ends."""
-    import minijinja  # late: most starts fill in nothing
+    """Fill in the template. Raises UsageError if it is invalid, uses an undefined name, or runs too long."""
+    import minijinja  # lazy: most commands fill in no template
 
     try:
         return _environment().render_str(template, **values)
     except minijinja.TemplateError as error:
         line = f"line {error.line}: " if error.line else ""
-        said = f"{error.kind}" if not error.detail else f"{error.detail}"
-        raise UsageError(f"the template cannot be filled in: {line}{said}: check the values that it names") from None
+        what = f"{error.kind}" if not error.detail else f"{error.detail}"
+        raise UsageError(f"the template cannot be filled in: {line}{what}: check the values that it names") from None
 
 
 def find_flaws(template: str, known: KnownNames) -> list[Flaw]:
-    """What is wrong with a template, as far as can be said without its values."""
+    """The mistakes in a template that can be found without its values."""
     if "{" not in template:
         return []
-    import minijinja  # late: most starts fill in nothing
+    import minijinja  # lazy: most commands fill in no template
 
     try:
         undeclared = _environment().undeclared_variables_in_str(template, nested=True)
@@ -102,7 +102,7 @@ def default_brief() -> str:
 
 
 def tag_at(template: str, offset: int) -> tuple[str, int]:
-    """The tag that holds `offset`, and where it begins; empty where there is none."""
+    """The tag at `offset` and where it begins; empty if there is none."""
     for match in _TAG.finditer(template):
         if match.start() <= offset < match.end():
             return match.group(), match.start()
@@ -126,12 +126,12 @@ def _no_escaping(name: str) -> bool:
 
 
 def _syntax(template: str, error: minijinja.TemplateError) -> Flaw:
-    said = error.detail or error.message
-    return Flaw(_offset(template, error), f"the template is wrong ({said})", "mend the tag; {{ and }} hold a value")
+    what = error.detail or error.message
+    return Flaw(_offset(template, error), f"the template is wrong ({what})", "mend the tag; {{ and }} hold a value")
 
 
 def _offset(template: str, error: minijinja.TemplateError) -> int:
-    """minijinja counts bytes."""
+    """The offset of the error in characters; minijinja counts bytes."""
     if error.range is None:
         return 0
     return len(template.encode()[: error.range[0]].decode("utf-8", "ignore"))
@@ -141,12 +141,12 @@ def _undefined(template: str, name: str, known: KnownNames) -> Flaw | None:
     head, _, rest = name.partition(".")
     if head in _FUNCTIONS:
         return None
-    said = _hint_for(head, rest, known)
-    return Flaw(_find(template, name), f"{name} is not defined", said) if said else None
+    hint = _hint_for(head, rest, known)
+    return Flaw(_find(template, name), f"{name} is not defined", hint) if hint else None
 
 
 def _hint_for(head: str, rest: str, known: KnownNames) -> str:
-    """The hint of an undefined name, empty where it is defined."""
+    """The hint for an undefined name; empty if it is defined."""
     roots = {name.partition(".")[0] for name in known.names}
     if head not in roots:
         return nearest(head, known.names)
@@ -185,7 +185,7 @@ def _missing_artifact(name: str, known: KnownNames) -> str:
 
 
 def _find(template: str, name: str) -> int:
-    """Where a dotted name stands in a tag, outside of strings."""
+    """The offset of a dotted name in a tag, outside of strings."""
     pattern = re.compile(r"(?<![\w.])" + r"\s*\.\s*".join(map(re.escape, name.split("."))) + r"\b")
     for tag in _TAG.finditer(template):
         blanked = _STRING.sub(lambda match: " " * len(match.group()), tag.group())
@@ -195,7 +195,7 @@ def _find(template: str, name: str) -> int:
 
 
 def _try_rendering(template: str, known: KnownNames) -> list[Flaw]:
-    """Filled in once with values of the right kind, to find filters and functions that are not there."""
+    """Fill in the template once with values of the right types, to find unknown filters and functions."""
     values = {
         **dict.fromkeys((name for name in known.names if "." not in name), ""),
         "task": "", "feedback": "", "item": {}, "run": {"id": ""}, "stage": {"id": ""},

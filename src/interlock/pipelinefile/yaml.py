@@ -60,7 +60,7 @@ Node: TypeAlias = Scalar | Sequence | Mapping
 
 @dataclass(slots=True)
 class _OpenCollection:
-    """A collection that is being read."""
+    """A collection whose end has not been read yet."""
 
     event: yaml.CollectionStartEvent
     mark: Mark
@@ -70,8 +70,8 @@ class _OpenCollection:
 
 
 def read_yaml(content: bytes, file: str, mistakes: Mistakes) -> Node:
-    """The tree of `content`. Raises InvalidPipeline where it cannot be read at all; whatever can be
-    read around is added to `mistakes`."""
+    """The tree of `content`. Raises InvalidPipeline if it cannot be read at all; all other mistakes are added to
+    `mistakes`."""
     text = decode(content, file)
     builder = _Builder(file, text, mistakes)
     try:
@@ -118,7 +118,7 @@ def _events(text: str) -> Iterator[yaml.Event]:
 
 
 class _Builder:
-    """Holds the stack of open collections. Rule: every bound is checked before anything is built."""
+    """Builds the tree with a stack of open collections. Rule: every bound is checked before anything is built."""
 
     def __init__(self, file: str, text: str, mistakes: Mistakes) -> None:
         self.root: Node | None = None
@@ -142,7 +142,7 @@ class _Builder:
             case yaml.CollectionEndEvent():
                 self._close()
             case _:
-                pass  # where a stream or a document ends
+                pass  # the start of the stream, or the end of it or of a document
 
     def _document(self, event: yaml.DocumentStartEvent) -> None:
         self._documents += 1
@@ -219,13 +219,13 @@ class _Builder:
         return True
 
     def _check_flow(self, done: _OpenCollection) -> None:
-        """Brackets and braces that mean something else than they look like."""
+        """Report brackets and braces that YAML reads differently than they look."""
         if not done.event.flow_style:
             return
         start = done.index
         braced = self._text[start : start + 1] == "{"
         if braced and self._text[start - 1 : start] == "{":
-            return  # the inner one of {{ }}: the outer one tells
+            return  # the inner pair of {{ }}: the outer one is reported
         for key, value in zip(done.items[::2], done.items[1::2], strict=True):
             trap = flow_pair_trap(
                 braced,
@@ -276,7 +276,7 @@ _ODD_FLOAT = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
 def resolve_scalar(text: str) -> tuple[Value, Complaint | None]:
-    """The value of a plain scalar, and what is wrong with its spelling."""
+    """The value of a plain scalar, and the complaint about its spelling, if any."""
     if text in _WORDS:
         return _WORDS[text], None
     if text.lower() in _SWITCHES:
@@ -322,7 +322,7 @@ _QUOTE = "put the text in quotes"
 
 
 def explain_syntax(error: yaml.YAMLError, text: str) -> tuple[int, int, str, str]:
-    """Line and column from 1, what is wrong, and what would be right."""
+    """Line and column of the error (from 1), what is wrong, and what would be right."""
     if not isinstance(error, yaml.MarkedYAMLError):
         return 1, 1, f"this is not YAML ({error})", "see https://yaml.org"
     mark = error.problem_mark or error.context_mark
@@ -337,8 +337,8 @@ def explain_syntax(error: yaml.YAMLError, text: str) -> tuple[int, int, str, str
 
 
 def flow_pair_trap(braced: bool, key: str | None, bare: bool) -> tuple[str, str] | None:
-    """What is odd about one pair inside braces or brackets. `key` is None where it is no text, `bare`
-    where no value was written."""
+    """The complaint about one pair inside braces or brackets. `key` is None if it is not text; `bare`: it has no
+    value."""
     if key is None:
         return "braces in braces are a mapping to YAML", "put text with {{ }} in quotes"
     if not braced:

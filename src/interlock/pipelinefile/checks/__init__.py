@@ -1,6 +1,6 @@
-"""Rules that need two places of the file to be seen. One module per subject; each only adds to the mistakes.
+"""Checks that compare two places of the file. One module per subject; each only adds mistakes.
 
-Beside it stands what the checks look at: the pipeline, where it stands, and its graph as far as it is sound.
+`View` is what they work on: the pipeline, its places in the file, and its graph as far as it is valid.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """`upstream` holds all that a stage hangs on; `partial` the stages of which that is not fully known."""
+    """`upstream` holds all stages that a stage depends on; `partial` the stages for which they are not all known."""
 
     draft: Draft
     pipeline: Pipeline
@@ -54,12 +54,12 @@ class View:
         return self.draft.sources.root
 
     def unknown_agent(self, name: str) -> str:
-        """A hint where there is no such agent, else empty."""
+        """A hint if there is no such agent, else empty."""
         known = self.declared("agents")
         return "" if name in known else nearest(name, known, f"define {name} under agents")
 
     def documents(self, stage: Stage) -> set[str]:
-        """STAGE/NAME of all that the stage and those before it produce."""
+        """STAGE/NAME of every artifact of the stage and those upstream of it."""
         names = {*self.upstream[stage.id], stage.id}
         return {f"{one.id}/{made.name}" for one in self.pipeline.stages if one.id in names for made in one.produces}
 
@@ -78,7 +78,7 @@ class View:
             yield stage, self.draft.file.stages[stage.id]
 
     def gates(self) -> Iterator[tuple[Stage, Gate, GatePart, Path]]:
-        """The gates that the file lists, with their places."""
+        """The gates that the file lists, each with its place."""
         for stage, part in self.stages():
             own = stage.gates[len(stage.gates) - len(part.gates) :]
             for index, (gate, written) in enumerate(zip(own, part.gates, strict=True)):
@@ -86,7 +86,7 @@ class View:
 
 
 def check(view: View) -> None:
-    from interlock.pipelinefile.checks import agents, artifacts, gates, scopes, stages  # late: they import `View`
+    from interlock.pipelinefile.checks import agents, artifacts, gates, scopes, stages  # lazy: they import from here
 
     for subject in (stages, agents, gates, scopes, artifacts):
         subject.check(view)
@@ -124,7 +124,7 @@ _VARIABLES = {
 
 
 def check_variables(view: View, at: Path, env: tuple[str, ...], secrets: tuple[str, ...]) -> None:
-    """Environment variables that are passed by name: each once."""
+    """Environment variables that are passed on by name are listed once, either as `env` or as `secrets`."""
     for key, names in (("env", env), ("secrets", secrets)):
         for index, name in enumerate(names):
             if name in names[:index]:
@@ -135,7 +135,7 @@ def check_variables(view: View, at: Path, env: tuple[str, ...], secrets: tuple[s
 
 
 def check_no_template(view: View, command: CommandLine | None, path: Path) -> None:
-    """Nothing that an agent wrote is ever parsed by a shell."""
+    """A command has no templates: so no shell ever parses what an agent wrote."""
     words = (command.shell, *command.argv) if command else ()
     for word in words:
         if found := _TEMPLATE.search(word):

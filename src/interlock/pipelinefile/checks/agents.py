@@ -1,4 +1,4 @@
-"""Agents: who they are, who stands in for whom, and that each is used."""
+"""Agents: their adapters and options, their fallbacks, and whether each is used."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ def check(view: View) -> None:
     for stage in view.pipeline.stages:
         if stage.instructions is not None and not stage.agent and not view.is_broken("stages", stage.id):
             at = ("stages", stage.id, "instructions")
-            view.warn(at, f"{stage.id} has no agent that could be told", "take it out")
+            view.warn(at, f"{stage.id} has no agent that could get instructions", "take it out")
     used = used_agents(view)
     if not used <= known:
-        return  # a name that is misspelt is not one that is unused
+        return  # a misspelt name is reported already, and its agent only looks unused
     for agent in view.pipeline.agents:
         if agent.name not in used and not view.is_broken("stages"):
             view.warn(("agents", agent.name), f"no stage uses the agent {agent.name}", "use it, or take it out")
 
 
 def _sessions(view: View) -> None:
-    """A session is resumed by agents that keep one."""
+    """Only agents that keep a session can resume one."""
     uses = {agent.name: agent.use for agent in view.pipeline.agents}
     for stage in view.pipeline.stages:
         workers = (stage.agent, *(rule.agent for rule in stage.on_reject)) if stage.resumes else ()
@@ -59,18 +59,18 @@ def _sessions(view: View) -> None:
 
 
 def used_agents(view: View) -> set[str]:
-    """Those that a stage, a rule, a review or another agent's fallback names."""
+    """The agents that a stage, a rule, a review or another agent's fallback names."""
     return {name for stage in view.pipeline.stages for name in agents_of(view, stage)}
 
 
 def agents_of(view: View, stage: Stage) -> set[str]:
-    """Those that may work for one stage, its reviewers and those that stand in among them."""
+    """The agents that may work for the stage: workers, reviewers and their fallbacks."""
     reviewers = {name for gate in stage.gates if gate.options for name in gate.options.agents}
     return workers_of(view, stage) | _with_fallbacks(view, reviewers)
 
 
 def workers_of(view: View, stage: Stage) -> set[str]:
-    """Those that may do its work."""
+    """The agents that may do the stage's work: its agent, those of its rules, and their fallbacks."""
     return _with_fallbacks(view, {stage.agent, *(rule.agent for rule in stage.on_reject)})
 
 
@@ -84,7 +84,7 @@ def _with_fallbacks(view: View, named: set[str]) -> set[str]:
 def _adapter(view: View, agent: AgentSpec) -> None:
     at = ("agents", agent.name)
     if is_unfilled(agent):
-        view.warn((*at, "run"), f"{MESSAGE}: {agent.name} stands for one, and fails", HINT)
+        view.warn((*at, "run"), f"{MESSAGE}: {agent.name} is a placeholder, and fails", HINT)
     adapter = ADAPTERS.get(agent.use)
     if adapter is None:
         view.error((*at, "use"), f"there is no agent program {agent.use}", nearest(agent.use, set(ADAPTERS)))
@@ -94,7 +94,7 @@ def _adapter(view: View, agent: AgentSpec) -> None:
             known = {*AgentPart.model_fields, *adapter.options}
             view.at_key((*at, option), f"unknown key {option}", nearest(option, known))
         elif hint := _option_hint(option, json.loads(value)):
-            view.error((*at, option), f"{option} does not fit", hint)
+            view.error((*at, option), f"{option} has a wrong value", hint)
     if adapter.runs and agent.command is None and not view.is_broken(*at):
         view.at_key(at, f"the agent {agent.name} has no program", "add `run:` with the command to start")
     if not adapter.runs and agent.command is not None:
@@ -122,7 +122,7 @@ def _documents_only(view: View, agent: AgentSpec) -> None:
 
 
 def _option_hint(option: str, value: object) -> str:
-    """What an option of the agent programs has to be, empty where it is that."""
+    """What the value of an adapter's option must be; empty if it is right."""
     match option:
         case "endpoint" if not (isinstance(value, str) and _ADDRESS.match(value)):
             return "write an address such as https://gateway.example"
@@ -156,7 +156,7 @@ def _fallback_cycles(view: View) -> None:
         while (names := fallback.get(way[-1])) and names[0] not in way:
             way.append(names[0])
         if names and names[0] == start and start == min(way):
-            hint = "end the row with an agent that has no fallback"
+            hint = "end the chain with an agent that has no fallback"
             view.error(
                 ("agents", start, "fallback"), f"agents fall back in a circle ({' -> '.join([*way, start])})", hint
             )

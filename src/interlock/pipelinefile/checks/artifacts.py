@@ -1,4 +1,6 @@
-"""Artifacts: names and files that cannot be taken for each other, schemas that are schemas, conditions on them."""
+"""Artifacts: distinct names and files, valid schemas, and conditions (`when`) that can hold. Templates of prompts,
+briefs and the branch's name: every variable is defined, and a brief includes the task and the feedback.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,7 @@ def check(view: View) -> None:
 
 
 def _variables(view: View) -> None:
-    """Environment names are made of ours, and must stay apart."""
+    """Names of artifacts and inputs become environment variables, which must differ."""
     seen: dict[str, str] = {}
     for stage in view.pipeline.stages:
         for artifact in stage.produces:
@@ -87,7 +89,7 @@ def _schema(view: View, schema: Text, at: Path) -> None:
         )
         view.draft.mistakes.add(mark, f"this is not JSON ({error.msg})", "write the schema as JSON")
         return
-    from jsonschema import SchemaError  # late: most pipelines have no schema
+    from jsonschema import SchemaError  # lazy: most pipelines have no schema
     from jsonschema.validators import validator_for
 
     try:
@@ -95,7 +97,7 @@ def _schema(view: View, schema: Text, at: Path) -> None:
     except SchemaError as error:
         place = "/".join(map(str, error.absolute_path)) or "the top"
         mark = Mark(schema.origin) if schema.origin else view.draft.where.value(*at, "schema")
-        view.draft.mistakes.add(mark, f"this is no JSON Schema ({error.message}, at {place})", "mend it there")
+        view.draft.mistakes.add(mark, f"this is not a JSON Schema ({error.message}, at {place})", "correct it there")
 
 
 def _when(view: View, stage: Stage, when: When) -> None:
@@ -113,7 +115,7 @@ def _when(view: View, stage: Stage, when: When) -> None:
     if artifact is None:
         if stage.id not in view.partial and not view.is_broken("stages", name, "produces"):
             hint = nearest(when.artifact, made, "no stage before this one makes any")
-            view.error((*at, "artifact"), f"{when.artifact} is not made before {stage.id}", hint)
+            view.error((*at, "artifact"), f"{when.artifact} is not produced before {stage.id}", hint)
         return
     if not artifact.file.lower().endswith(".json"):
         view.error((*at, "artifact"), f"{artifact_name} is not JSON ({artifact.file})", "ask about a JSON artifact")
@@ -126,7 +128,7 @@ def _when(view: View, stage: Stage, when: When) -> None:
 
 
 def _never_true(schema: Text, when: When) -> str:
-    """Why the schema never lets the value be what is asked for, empty where it may."""
+    """Why the schema never allows the value of `equals`; empty if it may."""
     found = _below(schema, when.at)
     if found is None:
         return f"the schema has nothing at {when.at}"
@@ -164,8 +166,8 @@ def _values(schema: dict[str, object]) -> list[object] | None:
 
 
 def _below(schema: Text, pointer: str) -> dict[str, object] | None:
-    """The subschema at a pointer of plain properties; {} (anything) where it cannot be told, None where
-    the schema rules it out."""
+    """The subschema at a pointer of plain properties; {} (anything) if it is not known, None if the schema excludes
+    it."""
     try:
         found = json.loads(schema.content)
     except json.JSONDecodeError:
@@ -205,14 +207,14 @@ def check_templates(view: View) -> None:
 
 
 def known_names(view: View, stage: Stage, names: frozenset[str]) -> KnownNames:
-    """What a template of the stage may name."""
+    """The names that a template of the stage may use."""
     makers = {f"{one.id}/{artifact.name}": one.id for one in view.pipeline.stages for artifact in one.produces}
     made = frozenset(name for name, maker in makers.items() if maker in view.upstream[stage.id])
     return KnownNames(names, view.declared("inputs"), made, makers, stage.id)
 
 
 def report_flaws(view: View, text: Text, at: Path, found: Iterable[Flaw]) -> None:
-    """Each at its place in the file that the template is from, or in the pipeline's own."""
+    """Report each flaw at its place in the template's own file, or in the pipeline's."""
     at = _of_text(view, text, at)
     for flaw in found:
         mark = (
@@ -227,7 +229,7 @@ def _of_text(view: View, text: Text, at: Path) -> Path:
 
 
 def _warn_of_skipped(view: View, stage: Stage, at: Path) -> None:
-    """Artifacts of a stage that may be skipped may not be there."""
+    """Warn of artifacts that are missing if their stage is skipped."""
     prompt = stage.prompt.content
     if re.search(r"\bin\s+artifacts|is\s+(not\s+)?defined|\|\s*default", prompt):
         return
@@ -245,8 +247,8 @@ def _in_file(template: str, file: str, offset: int) -> Mark:
 
 
 def _in_place(view: View, template: str, at: Path, flaw: Flaw) -> Mark:
-    """The place in the pipeline's own text: that of the same tag after the value begins. Where quotes or
-    folding changed the tag, the value's."""
+    """The flaw's place in the pipeline's file: in the same tag after the start of the value. If quotes or folding
+    changed the tag, the place of the value."""
     mark, node = view.draft.where.value(*at), view.draft.where.node(*at)
     source = dict(view.draft.sources.listed()).get(mark.file, "")
     tag, begins = tag_at(template, flaw.offset)
@@ -292,10 +294,10 @@ def _brief(view: View, stage: Stage, at: Path, reported: set[tuple[Path, str]]) 
     reported |= {(at, flaw.message) for flaw in found}
     report_flaws(view, stage.brief, at, [_with_all_names(flaw) for flaw in found])
     for wanted, message, hint in (
-        (_TASK, "the brief does not tell the task", "write {{ prompt }} where the task belongs"),
+        (_TASK, "the brief does not include the task", "write {{ prompt }} where the task belongs"),
         (
             _FEEDBACK,
-            "the brief does not tell what was wrong",
+            "the brief does not say what was wrong",
             "write {{ wrong }}, or a retry is like the first attempt",
         ),
     ):
@@ -305,7 +307,7 @@ def _brief(view: View, stage: Stage, at: Path, reported: set[tuple[Path, str]]) 
 
 
 def _with_all_names(flaw: Flaw) -> Flaw:
-    """A name that is not there is told with all that are."""
+    """The flaw, with all known names in its hint if a name is undefined."""
     if not flaw.message.endswith("is not defined") or not flaw.hint.startswith("did you mean"):
         return flaw
     return replace(flaw, hint=f"{flaw.hint} (known: {', '.join(sorted(BRIEF_NAMES))})")

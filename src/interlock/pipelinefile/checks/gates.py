@@ -55,7 +55,7 @@ def _kind(view: View, part: GatePart, at: Path) -> bool:
 
 
 def _keys() -> list[str]:
-    """The keys that say of which kind a gate is."""
+    """The keys that set the kind of a gate."""
     others = [kind.name for kind in written_kinds() if kind.name != GateKind.RUN]
     return [GateKind.RUN.value, "use", *others]
 
@@ -75,7 +75,7 @@ def _modifiers(view: View, gate: Gate, part: GatePart, at: Path) -> None:
 
 
 def _repeated(view: View, stage: Stage, gate: Gate, at: Path, same: dict[tuple[str, object], str]) -> None:
-    """A second gate of the same definition would only repeat the first one's verdict."""
+    """A second gate with the same definition would only repeat the first one's verdict."""
     if gate.command is None:
         return
     look = (
@@ -134,7 +134,7 @@ def _goto(view: View, stage: Stage, rule: Rule, at: Path) -> None:
         view.error(path, f"there is no stage {rule.goto}", nearest(rule.goto, known))
     elif rule.goto == stage.id and not stage.has_worker and not view.is_broken("stages", stage.id):
         hint = f"go to one before it: {', '.join(sorted(upstream)) or 'there is none yet'}"
-        view.error(path, f"{stage.id} would judge the same tree again: nobody works in it", hint)
+        view.error(path, f"{stage.id} would judge the same tree again: it has no agent and no script", hint)
     elif rule.goto not in upstream and rule.goto != stage.id and stage.id not in view.partial:
         hint = f"it can go to {', '.join(sorted(upstream | {stage.id}))}"
         view.error(path, f"{rule.goto} is not upstream of {stage.id}", hint)
@@ -146,8 +146,8 @@ def _agent(view: View, stage: Stage, rule: Rule, at: Path) -> None:
     if hint := view.unknown_agent(rule.agent):
         view.error((*at, "agent"), f"there is no agent {rule.agent}", hint)
     elif not stage.agent and not view.is_broken("stages", stage.id):
-        who = "a script works" if stage.command else "nobody works"
-        view.error((*at, "agent"), f"another agent for {stage.id}, where {who}", "use goto or pause")
+        what = "which has a script" if stage.command else "which has no agent"
+        view.error((*at, "agent"), f"another agent for {stage.id}, {what}", "use goto or pause")
 
 
 def _conditions(view: View, stage: Stage, rule: Rule, at: Path) -> None:
@@ -170,12 +170,12 @@ def _conditions(view: View, stage: Stage, rule: Rule, at: Path) -> None:
 
 
 def _is_wide(rule: Rule) -> bool:
-    """Whether it holds of whatever its gate may say."""
+    """Whether the rule matches every rejection by its gate."""
     return rule.after < 2 and not rule.reason and not rule.within
 
 
 def _names_files(stage: Stage, gate_id: str) -> bool:
-    """Whether findings of the gate (of any, where none is named) can lie in files."""
+    """Whether findings of the gate (of any gate, if none is named) can name files."""
     for gate in stage.gates:
         silent = not kinds.find(gate.kind).names_files or (gate.kind == GateKind.RUN and gate.report is Report.NONE)
         if gate_id in ("", gate.id) and not silent:
@@ -188,7 +188,7 @@ def _gives_reasons(stage: Stage, gate_id: str) -> bool:
 
 
 def _unreachable(view: View, stage: Stage, index: int, at: Path) -> None:
-    """The first rule that matches is taken, so one below a wider one is never looked at."""
+    """The first rule that matches is used, so one below a wider rule is never reached."""
     rule = stage.on_reject[index]
     for before in stage.on_reject[:index]:
         if (
@@ -204,7 +204,7 @@ def _unreachable(view: View, stage: Stage, index: int, at: Path) -> None:
 
 
 def _way_out(view: View, stage: Stage) -> None:
-    """Without work there is no next attempt: a rejection must have somewhere to go."""
+    """A stage without a worker has no next attempt: a rejection needs a rule that leads somewhere."""
     if stage.has_worker or view.is_broken("stages", stage.id) or view.is_broken("stages", stage.id, "on_reject"):
         return
     for gate in stage.gates:
@@ -214,6 +214,8 @@ def _way_out(view: View, stage: Stage) -> None:
         if not any(rule.goto or rule.pause or rule.drop for rule in leads):
             hint = "add to on_reject a rule with goto (or pause), or an agent that works in it"
             view.at_key(
-                ("stages", stage.id), f"nobody works in {stage.id}, and a rejection by {gate.id} leads nowhere", hint
+                ("stages", stage.id),
+                f"{stage.id} has no agent and no script, and a rejection by {gate.id} leads nowhere",
+                hint,
             )
             return

@@ -1,4 +1,4 @@
-"""Scopes and what judges: what stages may change, and that no stage changes what judges it but one that is there to."""
+"""Scopes and setup: what each stage may change, and warnings about a stage that could change what judges it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def check(view: View) -> None:
 
 @lru_cache(maxsize=4096)
 def covers(outer: str, inner: str) -> bool:
-    """Whether whatever `inner` matches is matched by `outer` too, as far as can be told without files."""
+    """Whether `outer` matches everything that `inner` matches, as far as the globs alone show."""
     if outer.strip("/") == inner.strip("/") or outer.strip("/") == "**":
         return True
     folder = inner.strip("/").removesuffix("/**")
@@ -63,7 +63,7 @@ def _writes(view: View, stage: Stage) -> None:
 
 
 def _protecting(protect: Sequence[str], glob: str) -> str:
-    """The first of the globs that covers this one, empty where none does or a later one takes it back."""
+    """The first of the globs that covers this one; empty if none does, or a later one excludes it again."""
     by = ""
     for known in protect:
         if covers(known.removeprefix("!"), glob):
@@ -77,29 +77,31 @@ def _authors(view: View, stage: Stage) -> None:
         file, sign, table = glob.rpartition("/")[2].partition("#")
         if sign and (file not in MIXED or not table):
             hint = f"write FILE#TABLE with one of {', '.join(MIXED)}, such as pyproject.toml#tool.ruff"
-            view.error((*at, index), f"{glob} names no table that can be told apart", hint)
+            view.error((*at, index), f"{glob} names no table of a file that is judged by its tables", hint)
         elif sign:
             continue
         elif covers(RESERVED, glob) or covers(glob, RESERVED):
-            view.error((*at, index), f"{glob} takes in .interlock/, which nobody may change", "name less")
+            view.error((*at, index), f"{glob} includes .interlock/, which no stage may change", "name less")
         elif not any(covers(known, glob) or covers(glob, known) for known in stage.scope.protect):
-            hint = "list it under `protect`, so that the other stages are kept from it"
-            view.warn((*at, index), f"{glob} is protected from nobody", hint)
+            hint = "list it under `protect`, so that they cannot change it"
+            view.warn((*at, index), f"{glob} is not protected from other stages", hint)
 
 
 def _hidden(view: View, stage: Stage) -> None:
-    """What an agent's own program would obey is kept from it, so that it cannot be its work."""
+    """Files that an agent's program would obey are hidden from it, so it cannot work on them."""
     workers = workers_of(view, stage)
     for agent in (one for one in view.pipeline.agents if one.name in workers):
         for index, glob in enumerate(stage.scope.authors):
-            if is_hidden(agent.use, stage.dir, _sample_path(glob.replace("**/", ""))):  # where it lies highest
-                message = f"{agent.name} never sees {glob}: {agent.use} would obey it, so it is laid aside"
+            if is_hidden(
+                agent.use, stage.dir, _sample_path(glob.replace("**/", ""))
+            ):  # the uppermost path that it matches
+                message = f"{agent.name} never sees {glob}: {agent.use} would obey it, so the file is hidden"
                 hint = "let an agent with another program do this stage"
                 view.warn(("stages", stage.id, "authors", index), message, hint)
 
 
 def _changed_tests(view: View, stage: Stage) -> None:
-    """Who changes tests could weaken them: a person looks at it, or the old ones judge what comes of it."""
+    """A stage that may change tests could weaken them: a person approves the change, or the old tests judge it too."""
     authors = stage.scope.authors
     changed = [authors.index(glob) for glob in stage.scope.authored_files if _covers_tests(glob)]
     later = [one for one in view.pipeline.stages if one.id == stage.id or stage.id in view.upstream[one.id]]
@@ -107,7 +109,7 @@ def _changed_tests(view: View, stage: Stage) -> None:
     old = any(gate.tests is Tests.BASE for one in later for gate in one.gates)
     if changed and not asked and not old and not view.is_broken("stages", stage.id):
         hint = "list new tests under `adds` instead; or add an `approve` gate here, or a gate with `tests: base` later"
-        message = f"{stage.id} may change tests that are there, and nothing asks for the old ones"
+        message = f"{stage.id} may change existing tests, and no gate runs the old ones"
         view.warn(("stages", stage.id, "authors", changed[0]), message, hint)
 
 
@@ -116,7 +118,7 @@ def _covers_tests(glob: str) -> bool:
 
 
 def _sample_path(glob: str) -> str:
-    """A path that it matches."""
+    """A path that the glob matches."""
     return glob.removeprefix("/").replace("**", "x").replace("*", "x").rstrip("/")
 
 
@@ -140,7 +142,7 @@ def _setup(view: View) -> None:
 
 
 def _installed_copy(view: View, index: int, setup: Setup) -> None:
-    """A copy of the project stays behind when its sources change."""
+    """A copy of the project that setup installs does not change with the sources."""
     if installs_copy(setup.command):
         message = "it installs a copy of the project, which would be judged in place of the checkout"
         hint = "install dependencies only, or `-e .` with `settle`; until then it is made anew for each candidate"
@@ -151,7 +153,7 @@ def _installed_copy(view: View, index: int, setup: Setup) -> None:
 
 
 def _code_in_key(view: View, index: int, setup: Setup) -> None:
-    """Code that a key names is the candidate's while setup runs; all other code is the base's."""
+    """Code that `key` names is the candidate's while setup runs; all other code is the base's."""
     protected = (*PROTECTED, *view.draft.file.protect)
     for at, glob in enumerate(setup.key):
         if is_source(glob) and "*" not in glob and not _protecting(protected, glob):
