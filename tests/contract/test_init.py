@@ -258,10 +258,10 @@ def test_who_could_review_is_told_where_nobody_does(root: Path):
 
 def test_of_several_agents_the_chosen_one_is_taken(root: Path):
     lay(root, PYTEST)
-    assert any("would do as well" in note for note in plan_files(root, {}, everything).notes)
+    assert any("could be used too" in note for note in plan_files(root, {}, everything).notes)
     write(plan_files(root, {}, everything, InitOptions("goose")), root, force=False)
     assert [agent.use for agent in load_pipeline(page(root, "quick"), root).pipeline.agents] == ["goose"]
-    with pytest.raises(UsageError, match="take one of claude"):
+    with pytest.raises(UsageError, match="choose one of claude"):
         plan_files(root, {}, everything, InitOptions("gosse"))
 
 

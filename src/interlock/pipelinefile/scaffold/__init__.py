@@ -1,7 +1,7 @@
-"""What `init` writes: two pipelines on top of gate sets, for what is found in a folder and on PATH.
+"""What `init` writes: pipelines with ready gates, for what it finds in a folder and on PATH.
 
-Rule: planning only reads, writing never replaces a file unless it is forced to, and only gates that
-something in the folder asks for are written, so that they can be green at once.
+Rule: planning only reads; writing never replaces a file unless it is forced to; and only gates that
+something in the folder asks for are written, so that they can pass at once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Ready gates: what `use: python.test` stands for. Each language is one module beside this one, found by its name.
+"""Ready gates: what `use: python.test` stands for. Each language is one module in this package, found by its name.
 
-Rule: what a ready gate runs is decided when the pipeline is loaded, from the folder where the user stands, and never
-from a candidate. A line that lacks its tool ends with exit code 127 and names the tool: it never passes without it.
+Rule: the command of a ready gate is decided when the pipeline is loaded, from the user's folder, and never from a
+candidate. If its tool is missing, the command ends with exit code 127 and names the tool: it never passes without it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _PROGRAMS = "interlock.pipelinefile.sets.programs"
 
 @dataclass(frozen=True, slots=True)
 class ResolvedGate:
-    """A resolved gate. `run` is for `bash -euo pipefail -c`; `why` says what it was decided from.
+    """A ready gate, resolved for a folder. `run` is for `bash -euo pipefail -c`; `why` says why it was chosen.
 
-    `applies` is False where nothing in the folder asks for this gate, `tools` are the programs that
-    the line needs on PATH before any setup: by these two `init` decides what to write. `canary` is the recipe of the
-    test that must fail.
+    `applies` is False if nothing in the folder asks for this gate; `tools` are the programs that the command needs on
+    PATH before any setup: with these two `init` decides what to write. `canary` is the recipe of the test that must
+    fail.
     """
 
     run: str
@@ -46,17 +46,17 @@ def by_exit_code(run: str, why: str, *tools: str, applies: bool = True, network:
 def by_report(
     report: Report, run: str, why: str, *tools: str, applies: bool = True, network: bool = False
 ) -> ResolvedGate:
-    """A gate that leaves a report at $REPORT."""
+    """A gate that writes a report to $REPORT."""
     return ResolvedGate(run, report, network, why, applies, tools)
 
 
 def cannot_run(gate: str, what_to_do: str) -> ResolvedGate:
-    """A gate that cannot run in this folder: its line says so and ends with 127."""
+    """A gate that cannot run in this folder: its command says why and ends with exit code 127."""
     return by_exit_code(exit_127(f"{gate}: {what_to_do}"), what_to_do, applies=False)
 
 
 def require(gate: str, program: str, what_to_do: str) -> str:
-    """A phrase that ends the line with 127 where `program` (a name or a path) is not there."""
+    """A shell line that ends the command with exit code 127 if `program` (a name or a path) is missing."""
     otherwise = exit_127(f"{gate}: {program} is missing: {what_to_do}")
     return f"command -v {shlex.quote(program)} >/dev/null || {{ {otherwise}; }}"
 
@@ -66,8 +66,8 @@ def exit_127(message: str) -> str:
 
 
 def inline_program(name: str) -> str:
-    """A program of ours, quoted to stand after `python3 -I -B -c`: in the line, out of a candidate's reach. Modules of
-    ours that it imports stand before it."""
+    """The source of a program in `programs`, quoted for `python3 -I -B -c`: in the command, a candidate cannot change
+    it. The source of modules there that it imports comes before it."""
     importing = re.compile(rf"^from {re.escape(_PROGRAMS)}\.(\w+) import .*\n", re.M)
     source = _source(name)
     needed = [_source(f"{module}.py") for module in importing.findall(source)]
@@ -75,7 +75,7 @@ def inline_program(name: str) -> str:
 
 
 def write_program(name: str, target: str) -> str:
-    """A phrase that writes a program of ours to `target`, which the shell fills in."""
+    """A shell line that writes a program in `programs` to `target`, in which the shell expands variables."""
     return f"printf %s {shlex.quote(_source(name))} > {target}"
 
 
@@ -93,9 +93,9 @@ NAMES: tuple[str, ...] = tuple(f"{language}.{member}" for language in LANGUAGES 
 
 
 def resolve(name: str, folder: Path) -> ResolvedGate:
-    """What `name`, such as python.test, stands for in `folder`. Only reads.
+    """Resolve `name`, such as python.test, for `folder`. Only reads.
 
-    Raises LookupError, naming the known ones, where there is no such ready gate.
+    Raises LookupError with the known names if there is no such ready gate.
     """
     if name not in NAMES:
         near = get_close_matches(name, NAMES, n=1)
@@ -131,7 +131,7 @@ _NODE_REPORTING = re.compile(
 
 
 def short_command(gate: Gate) -> str:
-    """The command; empty where there is none, or nothing short says it."""
+    """The gate's command as a person or an agent types it, in one line; empty if there is no short form."""
     if gate.command is None:
         return ""
     if not gate.used:
@@ -151,7 +151,7 @@ def short_command(gate: Gate) -> str:
 
 
 def _python(line: str) -> str:
-    """With the sources on the module path where they do not lie in the folder itself, which Python looks in anyway."""
+    """The command, with the sources on the module path if they are not in the folder itself, which is always on it."""
     sources, discovery = _SOURCES.search(line), _DISCOVERY.search(line)
     command = f"python3 -m {'pytest' if '--junitxml=' in line else 'unittest'}"
     if 'run_path("manage.py"' in line:
@@ -162,7 +162,7 @@ def _python(line: str) -> str:
 
 
 def _node(line: str, program: str, words: str) -> str:
-    """Where other steps of the test script come before or after it: the script."""
+    """The runner's command; `npm test` if the test script has other steps before or after it."""
     if _NODE_STEP.search(line):
         return "npm test"
     own = _NODE_OWN.search(line)
@@ -171,7 +171,7 @@ def _node(line: str, program: str, words: str) -> str:
 
 
 def _rust(line: str, used: str) -> str:
-    """With the user's toolchains, which rustup looks for in a home that is not the user's here."""
+    """The command with the folder of the user's toolchains: in a checkout, HOME is another folder."""
     locked = " --locked" if "--locked" in line else ""
     command = f"cargo test --workspace{locked}" if used == "rust.test" else _last_tool(line)
     toolchains = _TOOLCHAINS.search(line)
@@ -179,7 +179,7 @@ def _rust(line: str, used: str) -> str:
 
 
 def _last_tool(line: str) -> str:
-    """The tool that the line of a ready gate ends in."""
+    """The last command of the gate's line; empty if it is not a single short command."""
     found = [match.group() for match in _TOOL.finditer(line)]
     last = found[-1] if found else line.strip().splitlines()[-1]
     said = _HANDLED.sub("", _REPORTING.sub("", last)).strip()

@@ -1,6 +1,6 @@
-"""Go: gotestsum or go test; golangci-lint, staticcheck or go vet; a compile of everything, tests included.
+"""Go: gotestsum or go test; golangci-lint, staticcheck or go vet; a build of everything, tests included.
 
-Rule: modules come from the checkout's vendor folder (committed, or left by setup), never from the network.
+Rule: modules come from the checkout's vendor folder (committed, or made by setup), never from the network.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from interlock.core.pipeline import Report
 from interlock.pipelinefile import repo
 from interlock.pipelinefile.sets import ResolvedGate, by_exit_code, by_report, lines, require
 
-# A checkout's home is its own and empty, so Go is told where to keep what it makes.
+# A checkout has an empty home of its own, so Go needs other folders for its caches.
 PLACES = (
     'export GOTOOLCHAIN=local GOCACHE="${GOCACHE:-${TMPDIR:-/tmp}/go-build}" GOPATH="${GOPATH:-${TMPDIR:-/tmp}/go}"'
 )
 
 
 def test(folder: Path) -> ResolvedGate:
-    """gotestsum, which reports, where it is installed; else go test by its exit code."""
+    """gotestsum with its report, if it is installed; else go test by its exit code."""
     applies = _is_go(folder) and any(name.endswith("_test.go") for name in repo.files(folder))
     if shutil.which("gotestsum"):
         run = lines(_go("go.test"), require("go.test", "gotestsum", "install it where the gate runs"), PLACES)
@@ -33,7 +33,7 @@ def test(folder: Path) -> ResolvedGate:
 
 
 def lint(folder: Path) -> ResolvedGate:
-    """golangci-lint or staticcheck where configured, else go vet."""
+    """golangci-lint or staticcheck if configured, else go vet."""
     if config := repo.has(folder, ".golangci.yml", ".golangci.yaml", ".golangci.toml", ".golangci.json"):
         return _golangci(folder, config)
     if repo.has(folder, "staticcheck.conf"):
@@ -45,7 +45,7 @@ def lint(folder: Path) -> ResolvedGate:
 
 
 def types(folder: Path) -> ResolvedGate:
-    """Compiles every package with its tests and runs none of them."""
+    """Compile every package with its tests, and run none of them."""
     why = "everything compiles, tests included"
     return by_exit_code(_line("go.types", "go test -run '^$' ./..."), why, "go", applies=_is_go(folder))
 

@@ -1,8 +1,8 @@
-"""Java: Maven or Gradle; the reports of their test runs gathered into one; their own checks.
+"""Java: Maven or Gradle; the reports of their test runs merged into one; their own linters.
 
-Rule: the installed program is used, and the project's wrapper only where it is the one thing there is. Reports
-that lie in the checkout are removed before the run, so that none can be brought along. Both tools keep
-packages in the user's own folder and may have to load some: their gates have the network.
+Rule: the installed program is used, and the project's wrapper only if there is no installed one. Reports in the
+checkout are removed before the run, so that a candidate cannot bring any. Both tools keep packages in the user's own
+folder and may have to download some: their gates have the network.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def test(folder: Path) -> ResolvedGate:
 
 
 def lint(folder: Path) -> ResolvedGate:
-    """Checkstyle or Spotless where the build names them."""
+    """Checkstyle or Spotless, if the build names it."""
     if repo.has(folder, "pom.xml"):
         for plugin in ("checkstyle", "spotless"):
             if f"{plugin}-maven-plugin" in repo.text(folder, "pom.xml"):
@@ -92,7 +92,7 @@ def _maven(folder: Path) -> str:
 
 
 def _gradle(folder: Path) -> str:
-    """The program; empty where there is no Gradle build."""
+    """The program; empty if there is no Gradle build."""
     if not repo.has(folder, "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts"):
         return ""
     return "./gradlew" if repo.has(folder, "gradlew") and not shutil.which("gradle") else "gradle"

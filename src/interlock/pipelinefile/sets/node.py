@@ -1,8 +1,8 @@
 """Node: node:test, vitest, jest or mocha; eslint or biome; tsc; the build script.
 
-Rule: a script of package.json is taken as it reads where the user stands, so a candidate that edits its
-own package.json changes nothing. A tool of the project is run from node_modules, never from the network; with the
-configuration that it had there, as long as that is there; and tests do not see where the report goes.
+Rule: scripts are read from the user's package.json when the pipeline is loaded, so a candidate that edits its own
+changes nothing. Tools are run from node_modules, never from the network, and with the configuration that was there at
+that time, as long as it exists. Tests do not see the path of the report.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NO_TEST = "no test specified"  # what `npm init` writes
 REPORT = 'report="$REPORT"; unset REPORT HELD_OUT'
 JEST_REPORT = '"${TMPDIR:-/tmp}/interlock-jest.cjs"'
 MOCHA_LOADING = '"${TMPDIR:-/tmp}/interlock-mocha.cjs"'
-# Of a script's own words: where reports go is ours, and no run ends at its first failure. Each with its value or not.
+# Words of a script that are dropped: reports are ours to place, and a run must not end at its first failure.
 OURS_WITH_VALUE = frozenset(
     {
         "--reporter",
@@ -46,7 +46,7 @@ INSTALL = "let the pipeline's setup install the packages"
 
 
 def test(folder: Path) -> ResolvedGate:
-    """What the test script runs, made to report where that is known how; else the script as it is."""
+    """What the test script runs, with a report if its runner is known; else the script as it is."""
     script = _script(folder, "test")
     if script:
         found = steps(_package(folder), "test")
@@ -61,7 +61,7 @@ def test(folder: Path) -> ResolvedGate:
 
 
 def lint(folder: Path) -> ResolvedGate:
-    """eslint or biome where configured, else the lint script."""
+    """eslint or biome if configured, else the lint script."""
     if repo.has(folder, "eslint.config.*", ".eslintrc*") or "eslintConfig" in _package(folder):
         return _eslint(folder)
     if repo.has(folder, "biome.json", "biome.jsonc"):
@@ -72,7 +72,7 @@ def lint(folder: Path) -> ResolvedGate:
 
 
 def types(folder: Path) -> ResolvedGate:
-    """The script for types where there is one, else tsc where there is a tsconfig.json."""
+    """The script for types if there is one, else tsc if there is a tsconfig.json."""
     for name in ("typecheck", "type-check", "types", "check-types", "tsc"):
         if script := _script(folder, name):
             return _as_written(folder, name, script, member="types")
@@ -93,21 +93,21 @@ def _node_test(command: str, why: str) -> ResolvedGate:
 
 
 def _reports(folder: Path, step: Step) -> bool:
-    """Whether it is known how the step can be made to report."""
+    """Whether the step runs a runner that can be made to report."""
     if step.program == "node":
         return "--test" in step.words
     return step.program in _RUNNERS and _depends_on(folder, step.program)
 
 
 def _made_to_report(folder: Path, found: Sequence[Step], index: int) -> ResolvedGate:
-    """One step of the test script reports; what comes before and after it is run as it is written."""
+    """One step of the test script reports; the steps before and after it run as they are written."""
     step = found[index]
-    if step.program == "node":  # the reporter's options must stand before any path, which would end node's own
+    if step.program == "node":  # the reporter's options must come before any path, which ends node's own options
         ready = _node_test(f"node {NODE_TEST_REPORT} {' '.join(step.words[1:])}", "node:test, from the test script")
     else:
         ready = _RUNNERS[step.program](folder, step.words[1:])
     if any((folder / word.strip("'\"")).is_file() for word in step.words[1:] if not word.startswith("-")):
-        ready = replace(ready, canary="")  # it runs files by name, and so none that is added
+        ready = replace(ready, canary="")  # it runs files by name, so an added one would not run
     *needed, command = ready.run.split("\n")
     before = [f"sh -c {shlex.quote(each.line)}" for each in found[:index]]
     after = [f"sh -c {shlex.quote(each.line)}" for each in found[index + 1 :]]
@@ -118,7 +118,7 @@ def _made_to_report(folder: Path, found: Sequence[Step], index: int) -> Resolved
 
 
 def _by_steps(folder: Path, script: str, found: Sequence[Step]) -> ResolvedGate:
-    """The test script by its exit code, without the steps of linters; as it is where it has no other."""
+    """The test script by its exit code, without the steps of linters; as it is if it has no other steps."""
     if not found:
         return _as_written(folder, "test", script)
     run = lines(_node("node.test"), PATH, *(f"sh -c {shlex.quote(step.line)}" for step in found))
@@ -133,7 +133,7 @@ def _vitest(folder: Path, rest: Sequence[str]) -> ResolvedGate:
 
 
 def _jest(folder: Path, rest: Sequence[str]) -> ResolvedGate:
-    """With a reporter of ours, so that none has to be among the project's packages."""
+    """jest with a reporter of ours, so that the project needs no package for it."""
     rest = _without_ours(rest)
     options = f"--ci --forceExit --reporters=default --reporters={JEST_REPORT} {' '.join(rest)}"
     reporter = lines(write_program("jest_report.cjs", JEST_REPORT), 'export INTERLOCK_JEST_REPORT="$report"')
@@ -142,7 +142,7 @@ def _jest(folder: Path, rest: Sequence[str]) -> ResolvedGate:
 
 
 def _mocha(folder: Path, rest: Sequence[str]) -> ResolvedGate:
-    """A test file that cannot be loaded is a test that fails, as elsewhere."""
+    """mocha, with a file of ours that makes a test file that cannot be loaded a failing test."""
     ours = f'--require {MOCHA_LOADING} --reporter xunit --reporter-option output="$report"'
     before = lines(write_program("mocha_loading.cjs", MOCHA_LOADING), _configured(folder, rest, ".mocharc.*"))
     return _reporting_tool("mocha", f"{ours} {' '.join(_without_ours(rest))}", "mocha with its xunit report", before)
@@ -158,7 +158,8 @@ def _without_ours(words: Sequence[str]) -> list[str]:
 
 
 def _configured(folder: Path, words: Sequence[str], *names: str) -> str:
-    """A phrase for the options that keep to the known configuration: a stage may be allowed to move that."""
+    """A shell line that sets `known` to options for the configuration that was found at loading; to none if a stage,
+    which may be allowed to, has moved that file."""
     known = repo.has(folder, *names)
     if not known or any(word == "-c" or word.startswith("--config") for word in words):
         return "known=()"
@@ -190,7 +191,7 @@ def _tool(gate: str, program: str, options: str, why: str) -> ResolvedGate:
 
 
 def _as_written(folder: Path, name: str, script: str, *, member: str = "") -> ResolvedGate:
-    """A script in the way npm runs it: by sh, with the project's programs on PATH, after its `pre` script."""
+    """A script as npm runs it: by sh, with the project's programs on PATH, between its `pre` and `post` scripts."""
     gate = f"node.{member or name}"
     scripts = [part for part in (_script(folder, f"pre{name}"), script, _script(folder, f"post{name}")) if part]
     run = lines(_node(gate), PATH, *(f"sh -c {shlex.quote(part)}" for part in scripts))
@@ -225,7 +226,7 @@ _COVERAGE = ("nyc", "c8")
 _WITH_VALUE = ("--include", "--exclude", "--reporter", "-r", "-x", "-n", "--lines", "--branches", "--functions",
                "--statements", "--report-dir", "--temp-dir", "--config", "--src", "--cwd", "--extension",
                "-o")  # fmt: skip
-# Tools whose verdict belongs to the gates lint and types: a step that runs one is no part of testing.
+# Tools that belong to the gates lint and types: a step that runs one is not part of the tests.
 _NOT_TESTS = frozenset({
     "eslint", "standard", "ts-standard", "semistandard", "neostandard", "xo", "prettier", "tslint", "jshint", "jscs",
     "biome", "oxlint", "dprint", "tsd", "attw", "publint", "snazzy", "aud", "cspell", "markdownlint", "commitlint",
@@ -235,8 +236,8 @@ _NOT_TESTS = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One command of a script. `words` are as the shell would read them, quotes kept; empty where it is left as it is.
-    `env` are assignments, `wrapper` the words of a coverage program before it."""
+    """One command of a script. `words` are those that the shell would read, with their quotes; empty if the command is
+    kept as it is. `env` are assignments, `wrapper` the words of a coverage program before it."""
 
     raw: str
     words: tuple[str, ...] = ()
@@ -256,7 +257,7 @@ class Step:
 
 
 def steps(package: Mapping[str, object], name: str) -> tuple[Step, ...]:
-    """The steps of the script `name` with those before and after it, but for those of linters. Empty without one."""
+    """The steps of the script `name` and of its `pre` and `post` scripts, without linters. Empty if there is none."""
     return tuple(step for step in _steps(repo.at(package, "scripts"), name, 0) if step.program not in _NOT_TESTS)
 
 
@@ -298,7 +299,7 @@ def _without_env(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _without_wrapper(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """A coverage program and its options, and what it starts."""
+    """The words of a coverage program with its options, and those of the command that it starts."""
     if not words or words[0] not in _COVERAGE:
         return [], list(words)
     index = 1
@@ -308,7 +309,7 @@ def _without_wrapper(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _called_script(words: Sequence[str], scripts: Mapping[str, object]) -> str:
-    """The script that `npm run NAME` and the like start; empty where something else is run, or more is said."""
+    """The script that `npm run NAME` and similar start; empty if something else is run, or with more arguments."""
     if not words or words[0] not in _MANAGERS:
         return ""
     rest = [word for word in words[1:] if word not in ("-s", "--silent", "-q")]
@@ -317,7 +318,7 @@ def _called_script(words: Sequence[str], scripts: Mapping[str, object]) -> str:
 
 
 def _without_npx(words: Sequence[str]) -> list[str]:
-    """Without `npx`, and a program of node_modules by its name."""
+    """The words without `npx`, and with a program of node_modules by its name."""
     rest = list(words)
     if rest[:1] == ["npx"] and len(rest) > 1 and not rest[1].startswith("-"):
         rest = rest[1:]

@@ -1,8 +1,7 @@
 """Python: pytest or unittest; ruff, flake8 or pylint; mypy or pyright; a build that compiles every file.
 
-Rule: tools run in the `python3` that PATH names first, which is the environment that setup made where there
-is one. The checkout's own sources come first on the module path, so that an editable install made
-elsewhere is not judged in their place.
+Rule: tools run in the first `python3` on PATH: that of the environment that setup made, if there is one. The checkout's
+own sources come first on the module path, so that an editable install made elsewhere is not judged in their place.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ DECLARED = (
     "test-requirements.txt", "requirements/dev.txt", "requirements/test.txt", "requirements/tests.txt",
     "setup.py", "setup.cfg", "tox.ini", "noxfile.py", "Pipfile", "uv.lock", "poetry.lock", "pdm.lock",
 )  # fmt: skip
-PYTEST_CONFIGURATIONS = {  # in the order in which pytest looks for them; each with what must be in it
+PYTEST_CONFIGURATIONS = {  # in the order in which pytest looks for them; each with a pattern that it must contain
     **dict.fromkeys(("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini"), ""),
     "pyproject.toml": r"^\s*\[tool\.pytest\b",
     "tox.ini": r"^\[pytest\]",
@@ -44,7 +43,7 @@ PYTEST_READ_MAX = 200
 
 
 def test(folder: Path) -> ResolvedGate:
-    """pytest where anything asks for it, unittest where only that is used, pytest where there are no tests."""
+    """pytest if anything asks for it; else Django's runner or unittest if there are such tests; else pytest."""
     asks = _asks_for_pytest(folder)
     patterns = python_files(folder)
     found = [name for name in repo.files(folder) if TEST_FILE.search(name) or matches_any(patterns, name)]
@@ -57,7 +56,7 @@ def test(folder: Path) -> ResolvedGate:
 
 
 def lint(folder: Path) -> ResolvedGate:
-    """The linter that has a configuration here; ruff with its own rules where none has."""
+    """The linter that is configured; ruff with its own rules if none is."""
     if _configures_ruff(folder):
         return _ruff("ruff, because it is configured")
     if repo.has(folder, ".flake8") or "[flake8" in repo.text(folder, "setup.cfg", "tox.ini"):
@@ -68,7 +67,7 @@ def lint(folder: Path) -> ResolvedGate:
 
 
 def types(folder: Path) -> ResolvedGate:
-    """The type checker that has a configuration here; mypy where none has."""
+    """The type checker that is configured; mypy if none is."""
     if repo.has(folder, "mypy.ini", ".mypy.ini") or "[mypy" in repo.text(folder, "setup.cfg") or _tool(folder, "mypy"):
         return _mypy(folder, "mypy, because it is configured")
     if repo.has(folder, "pyrightconfig.json") or _tool(folder, "pyright"):
@@ -78,7 +77,7 @@ def types(folder: Path) -> ResolvedGate:
 
 
 def build(folder: Path) -> ResolvedGate:
-    """Python has nothing to link: every file that is not a test, a document or an example must compile."""
+    """Every Python file that is not a test, a document or an example must compile."""
     if not any(name.endswith(".py") for name in repo.files(folder)):
         return cannot_run("python.build", "there is no Python file here")
     run = f"python3 -I -m compileall -q -x '{NOT_OURS}' ."
@@ -94,7 +93,7 @@ def _pytest(folder: Path, why: str, *, applies: bool) -> ResolvedGate:
 
 
 def _own_names(folder: Path) -> str:
-    """The top-level names that Python may find here: modules outside of packages, and all folders above them."""
+    """The top-level names that Python may find in the folder: modules outside packages, and folders above modules."""
     names: set[str] = set()
     for path in (Path(name) for name in repo.files(folder) if name.endswith(".py")):
         names.update(above.name for above in path.parents)
@@ -104,7 +103,7 @@ def _own_names(folder: Path) -> str:
 
 
 def _pytest_configuration(folder: Path) -> str:
-    """The file that pytest takes its configuration from, relative to `folder`; `-` where there is none."""
+    """The file that pytest takes its configuration from, relative to `folder`; `-` if there is none."""
     above = ""
     for place in (folder, *folder.parents):
         for name, section in PYTEST_CONFIGURATIONS.items():
@@ -132,7 +131,7 @@ def _unittest(folder: Path, found: list[str]) -> ResolvedGate:
 
 
 def _asks_for_pytest(folder: Path) -> str:
-    """What speaks for pytest, in words; empty where nothing does."""
+    """The file that shows that the project uses pytest; empty if none does."""
     for name in ("pytest.ini", ".pytest.ini", "conftest.py", "tests/conftest.py", "test/conftest.py"):
         if repo.has(folder, name):
             return name
@@ -178,8 +177,8 @@ def _names_mypy_targets(folder: Path) -> bool:
 
 
 def _module(gate: str, module: str, command: str, why: str, *, applies: bool = True) -> ResolvedGate:
-    """A tool run as a module, since the scripts of a copied environment lead back to where it was made; as a
-    program of its own where the environment lacks it."""
+    """A tool that is run as a module, since the scripts of a copied environment point to where it was made; as a
+    program if the environment does not have it."""
     run = lines(
         f"if python3 -I -B -c 'import {module}' 2>/dev/null; then python3 -I -B -m {command}; exit; fi",
         require(gate, module, "install it, or let the pipeline's setup make a .venv that has it"),

@@ -1,7 +1,7 @@
 """Rust: cargo nextest or cargo test; clippy; cargo check and build.
 
-Rule: the toolchain is the user's, and packages come from the checkout's `.cargo-home`, which setup leaves,
-where it is there; the lock file is never rewritten.
+Rule: the toolchain is the user's; packages come from the checkout's `.cargo-home`, which setup makes, if it exists; the
+lock file is never rewritten.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from interlock.pipelinefile import repo
 from interlock.pipelinefile.sets import ResolvedGate, by_exit_code, by_report, lines, require, write_program
 
 PACKAGES = 'if [ -d .cargo-home ]; then export CARGO_HOME="$PWD/.cargo-home" CARGO_NET_OFFLINE=true; fi'
-# nextest takes its report's place from a configuration alone, and puts it below its own folder.
+# nextest takes the path of its report only from a configuration, and writes it below its own folder.
 NEXTEST = r"""printf '[profile.default.junit]\npath = "interlock.xml"\n' > "${TMPDIR:-/tmp}/interlock-nextest.toml"
 code=0
 cargo nextest run --workspace%s --no-fail-fast --profile default \
@@ -26,7 +26,7 @@ exit $code"""
 
 
 def test(folder: Path) -> ResolvedGate:
-    """nextest, which reports, where it is installed; else cargo test, with a reporter of ours."""
+    """nextest with its report, if it is installed; else cargo test with a reporter of ours."""
     tools = ("cargo",)
     if shutil.which("cargo-nextest"):
         run = lines(require("rust.test", "cargo-nextest", "install it where the gate runs"), NEXTEST % _locked(folder))
@@ -46,7 +46,7 @@ def test(folder: Path) -> ResolvedGate:
 
 
 def lint(folder: Path) -> ResolvedGate:
-    """clippy, with warnings as errors where it is configured."""
+    """clippy; warnings are errors if it is configured."""
     configured = bool(repo.has(folder, "clippy.toml", ".clippy.toml")) or "[lints" in repo.text(folder, "Cargo.toml")
     why = "clippy, because it is configured" if configured else "clippy: errors alone count, since it is not configured"
     clippy = require("rust.lint", "cargo-clippy", "rustup component add clippy")
@@ -83,6 +83,6 @@ def _line(gate: str, command: str) -> str:
 
 
 def _toolchain() -> str:
-    """Where rustup keeps its toolchains: it looks below HOME, and a checkout has a home of its own."""
+    """The line that sets the folder of rustup's toolchains: rustup looks below HOME, and a checkout has its own."""
     place = Path.home() / ".rustup"
     return f'export RUSTUP_HOME="${{RUSTUP_HOME:-{shlex.quote(str(place))}}}"' if place.is_dir() else ""

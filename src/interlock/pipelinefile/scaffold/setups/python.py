@@ -1,7 +1,7 @@
 """Python: uv, Poetry, PDM and Pipenv by their lock files, else pip, each into a `.venv` in the checkout.
 
-Rule: the project itself is installed as editable or not at all. `settle` points the copy of the environment at the
-checkout it lies in, by its text: nothing is built there, and no network is asked.
+Rule: the project itself is installed as editable or not at all. `settle` rewrites the paths in the copied environment
+to the checkout that it is in: it builds nothing and needs no network.
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ KEYS = ("pyproject.toml", "setup.py", "setup.cfg")
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A folder with Python in it. `editable`: the project itself is installed, else its dependencies alone are."""
+    """A folder with Python code. `editable`: the project itself is installed; if not, only its dependencies are."""
 
     name: str
     root: Path
     needs: TestNeeds
     editable: bool
-    static: bool  # its dependencies stand in pyproject.toml, if not today then some day, to be read from there
+    static: bool  # dependencies are read from pyproject.toml when setup runs, even if there are none yet
 
     def at(self, path: str) -> str:
         return f"{self.name}/{path}" if self.name else path
 
 
 def recipes(root: Path, parts: Sequence[str], which: Which, tag: str) -> tuple[Recipe, ...]:
-    """One for each part that has a lock file of a manager that is there, and one of pip for all others."""
+    """One recipe for each part with the lock file of an installed manager, and one with pip for all other parts."""
     found, others = [], []
     for name in parts:
         locked = _locked(root / name, which, tag)
@@ -76,19 +76,19 @@ def recipes(root: Path, parts: Sequence[str], which: Which, tag: str) -> tuple[R
 
 
 def installs(tool: str, root: Path, which: Which) -> bool:
-    """Whether the recipe brings `tool` along, in the version that the project says. What a lock file holds beyond what
-    is installed of it, such as other groups, does not count."""
+    """Whether the recipe installs `tool` in the version that the project requires. Entries of a lock file that are not
+    installed, such as other groups, do not count."""
     content = repo.toml(root, "pyproject.toml")
-    said = [needs_of(root).said, str(repo.at(content, "project").get("dependencies"))]
+    said = [needs_of(root).text, str(repo.at(content, "project").get("dependencies"))]
     program = next((program for lock, program, _ in _MANAGERS if repo.has(root, lock) and which(program)), "")
     if program in _REQUIREMENTS:
         said += _REQUIREMENTS[program](root)
-    plugin = r"(-[\w-]+)?" if tool in ("flake8", "pylint") else ""  # theirs need them
+    plugin = r"(-[\w-]+)?" if tool in ("flake8", "pylint") else ""  # plugins depend on their tool
     return bool(re.search(rf"(?<![\w-]){re.escape(tool)}{plugin}(?![\w-])", "\n".join(said)))
 
 
 def _locked(root: Path, which: Which, tag: str) -> Recipe | None:
-    """By the manager whose lock file is there, if it is installed as well."""
+    """The recipe of the manager whose lock file exists, if that manager is installed."""
     for lock, program, make in _MANAGERS:
         if repo.has(root, lock) and which(program):
             exported = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in version_variables(root, tag))
@@ -158,7 +158,7 @@ def _pdm_requirements(root: Path) -> list[str]:
     return [str(repo.at(content, "tool", "pdm", "dev-dependencies")), *groups_of(root).values()]
 
 
-# What each manager installs beside what tests need, as text.
+# What each manager installs beyond the needs of tests, as text.
 _REQUIREMENTS: dict[str, Callable[[Path], list[str]]] = {
     "uv": _uv_requirements,
     "poetry": _poetry_requirements,
@@ -179,7 +179,7 @@ def _part(root: Path, name: str) -> _Part:
 
 
 def _pip(parts: Sequence[_Part], which: Which, tag: str, root: Path) -> Recipe | None:
-    """One environment for all: gates know one."""
+    """One environment for all parts: gates use one."""
     arguments = [word for part in parts for word in _arguments(part)]
     projects = [_editable(part) for part in parts if part.editable]
     wants_pytest = any(_mentions_pytest(part.root) for part in parts)
@@ -187,7 +187,7 @@ def _pip(parts: Sequence[_Part], which: Which, tag: str, root: Path) -> Recipe |
     later = not needed and (not wants_pytest or bool(which("pytest")))
     if later and [(part.name, part.static) for part in parts] != [("", True)]:
         return None
-    if wants_pytest and not later and not any(re.search(r"\bpytest\b", part.needs.said) for part in parts):
+    if wants_pytest and not later and not any(re.search(r"\bpytest\b", part.needs.text) for part in parts):
         arguments.insert(0, "pytest")
     lines = [f"{_interpreter(root, which)} -m venv {EMPTY_VENV if later else '.venv'}"]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in _version_variables(parts, tag)]
@@ -197,7 +197,7 @@ def _pip(parts: Sequence[_Part], which: Which, tag: str, root: Path) -> Recipe |
     compiled = [part for part in parts if part.editable and _compiles(part.root)]
     if compiled:
         lines.append(f".venv/bin/python3 -m pip install -q {_build_requirements(compiled)}")
-    # The project comes last, in a line of its own: what others need of it may be pinned at another version.
+    # The project comes last, in a line of its own: other requirements may pin another version of it.
     installed = (" ".join(dict.fromkeys(arguments)), *projects)
     lines += [*(f".venv/bin/python3 -m pip install -q {words}" for words in installed if words), NOTE_FOLDER]
     settle = [SETTLE, *(_rebuild_line(part) for part in compiled)]
@@ -215,7 +215,7 @@ def _arguments(part: _Part) -> list[str]:
 
 
 def _editable(part: _Part) -> str:
-    """What the requirement files install as editable already is not among these."""
+    """The argument that installs the part as editable. Requirement files may do so themselves: then it is not used."""
     extras = f"[{','.join(part.needs.extras)}]" if part.needs.extras else ""
     place = f"./{part.name}" if part.name else "."
     return f"-e {shlex.quote(place + extras) if extras else place}"
@@ -235,7 +235,7 @@ def _version_variables(parts: Sequence[_Part], tag: str) -> tuple[tuple[str, str
 
 
 def _build_requirements(parts: Sequence[_Part]) -> str:
-    """What builds the project, to be there when it is built again without the network."""
+    """The build requirements: they are installed so that the project can be built again without the network."""
     named = [repo.at(repo.toml(part.root, "pyproject.toml"), "build-system").get("requires") for part in parts]
     words = [str(word) for each in named if isinstance(each, list) for word in each] or ["setuptools", "wheel"]
     return " ".join(shlex.quote(word) for word in dict.fromkeys(words))
@@ -270,7 +270,7 @@ def _note(root: Path, parts: Sequence[_Part]) -> str:
 
 
 def _interpreter(root: Path, which: Which) -> str:
-    """The version that `.python-version` names, where it is there under its own name."""
+    """The Python that `.python-version` names, if it is on PATH under that name; else python3."""
     said = re.match(r"(\d+\.\d+)", repo.text(root, ".python-version").strip())
     name = f"python{said[1]}" if said else ""
     return name if name and which(name) else "python3"
@@ -282,7 +282,7 @@ def _compiles(root: Path) -> bool:
 
 
 def _is_asked_for_as_installed(root: Path, content: object) -> bool:
-    """Whether something asks for more of the project than its sources: entry points, metadata, a version file."""
+    """Whether something needs the project installed, not only its sources: entry points, metadata, a version file."""
     project = repo.at(repo.table(content), "project")
     if any(key in project for key in ("scripts", "entry-points", "gui-scripts")) or "entry_points" in _cfg(root):
         return True
@@ -306,7 +306,7 @@ def _has_dependencies(root: Path) -> bool:
 def _mentions_pytest(root: Path) -> bool:
     declared = repo.text(root, "pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini", "conftest.py", "noxfile.py")
     tests = [name for name in repo.files(root) if re.search(r"(^|/)(test_[^/]*|conftest)\.py$", name)][:50]
-    said = f"{declared}\n{needs_of(root).said}"
+    said = f"{declared}\n{needs_of(root).text}"
     return bool(re.search(r"\bpytest\b", said)) or any(
         re.search(r"\bpytest\b|^def test_", repo.text(root, name), re.M) for name in tests
     )
@@ -316,7 +316,7 @@ def _cfg(root: Path) -> str:
     return repo.text(root, "setup.cfg")
 
 
-_VARIABLES = (  # what the build names, and the variable by which its tool is told a version
+_VARIABLES = (  # the build tool, and the variable that sets the version for it
     (r"setuptools[-_]scm|hatch-vcs|flit[-_]scm|vcs-versioning", "SETUPTOOLS_SCM_PRETEND_VERSION"),
     (r"\bpbr\b", "PBR_VERSION"),
     (r"poetry-dynamic-versioning", "POETRY_DYNAMIC_VERSIONING_BYPASS"),
@@ -326,8 +326,8 @@ _VERSION = re.compile(r"\d+(\.\d+)*((a|b|rc|\.post|\.dev)\d+)*")
 
 
 def version_variables(root: Path, tag: str) -> tuple[tuple[str, str], ...]:
-    """The variables to set, with a version: that of `tag` (such as v1.2.0), else that of the metadata that lie here,
-    else 0.0.0. Empty where no such tool is configured."""
+    """The variables that set a version: that of `tag` (such as v1.2.0), else that in PKG-INFO, else 0.0.0. Empty if no
+    tool is configured that takes the version from git."""
     content = repo.toml(root, "pyproject.toml")
     build = str(repo.at(content, "build-system"))
     said = f"{build} {repo.text(root, 'setup.py')} {'pbr' if re.search(r'^pbr *=', _setup_cfg(root), re.M) else ''}"
@@ -339,7 +339,7 @@ def version_variables(root: Path, tag: str) -> tuple[tuple[str, str], ...]:
 
 
 def written_file(root: Path) -> str:
-    """The file that the build writes its version to, where git does not keep it; else an empty string."""
+    """The file that the build writes the version to, if git does not track it; else an empty string."""
     content = repo.toml(root, "pyproject.toml")
     scm = repo.at(content, "tool", "setuptools_scm")
     hook = repo.at(content, "tool", "hatch", "build", "hooks", "vcs")
@@ -354,7 +354,8 @@ def written_file(root: Path) -> str:
 
 
 def read_files(root: Path) -> tuple[str, ...]:
-    """The files that the build reads the version from, but for code: what a key names of that would run in setup."""
+    """The files without code that the build reads the version from. Code in `key` would run in setup, so it is left
+    out."""
     content = repo.toml(root, "pyproject.toml")
     names = [repo.at(content, "tool", tool, "version").get("path") for tool in ("hatch", "pdm")]
     names += re.findall(r"""["']([\w./-]+\.(?:txt|cfg)|VERSION)["']""", _setup_py(root))
@@ -373,7 +374,7 @@ def _of_tag(tag: str) -> str:
 
 
 def _of_metadata(root: Path) -> str:
-    """Of a source distribution that was unpacked here."""
+    """The version of an unpacked source distribution."""
     found = re.search(r"^Version: (\S+)$", repo.text(root, "PKG-INFO"), re.M)
     return found[1] if found else ""
 

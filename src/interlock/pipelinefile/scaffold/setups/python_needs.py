@@ -1,5 +1,5 @@
-"""What a Python project says that its tests need: extras, groups, requirement files, and the environments of its
-test runners. Rule: only what is written down is read; nothing of the project is run.
+"""The requirements of a Python project's tests: extras, groups, requirement files, and the environments of its test
+runners. Rule: they are read from files; nothing of the project is run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PLAIN_REQUIREMENTS = re.compile(r"requirements/(requirements|base|common|main|a
 _WITH_TESTS = re.compile(r"\bpytest\b", re.I)
 _ITSELF = re.compile(r"^\s*(?:-e|--editable)[ =]?\s*['\"]?(?:file:)?\./?(?:\[([^\]]*)\])?['\"]?\s*(?:#.*)?$", re.M)
 _INCLUDED = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[ =]?\s*(\S+)", re.M)
-_PLUGINS = (  # what the configuration of pytest names, and the plugin that knows it
+_PLUGINS = (  # a setting of pytest, and the plugin that it belongs to
     (r"--cov\b", "pytest-cov"),
     (r"\basyncio_mode\b|asyncio_default", "pytest-asyncio"),
     (r"(?<!\S)-n[ =]?(auto|\d)|--dist\b", "pytest-xdist"),
@@ -39,14 +39,14 @@ _PLUGINS = (  # what the configuration of pytest names, and the plugin that know
 @dataclass(frozen=True, slots=True)
 class TestNeeds:
     """`files` are those of requirements, `extras` and `groups` names, `packages` requirements written elsewhere.
-    `read`: what is installed from, for the key. `said`: all of it as text, to look for a tool."""
+    `read`: what is installed from, for the key. `text`: all requirements as text, to search for a tool."""
 
     files: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     read: tuple[str, ...] = ()
-    said: str = ""
+    text: str = ""
 
     @property
     def any(self) -> bool:
@@ -54,7 +54,7 @@ class TestNeeds:
 
 
 def needs_of(root: Path) -> TestNeeds:
-    """What the tests of the project in `root` need beside its own dependencies."""
+    """What the tests of the project in `root` need beyond its own dependencies."""
     extras, groups = extras_of(root), groups_of(root)
     files = tuple(_requirement_files(root))
     texts = [repo.text(root, name) for name in files]
@@ -76,7 +76,7 @@ def needs_of(root: Path) -> TestNeeds:
 
 
 def extras_of(root: Path) -> Mapping[str, str]:
-    """The extras by name, each with its requirements as text."""
+    """The extras by name, with their requirements as text."""
     content = repo.toml(root, "pyproject.toml")
     project = repo.at(content, "project", "optional-dependencies")
     poetry, flit = repo.at(content, "tool", "poetry", "extras"), repo.at(content, "tool", "flit", "metadata")
@@ -85,7 +85,7 @@ def extras_of(root: Path) -> Mapping[str, str]:
 
 
 def groups_of(root: Path) -> Mapping[str, str]:
-    """Dependency groups by name, each as text, with what it includes."""
+    """The dependency groups by name, as text, with the groups that they include."""
     groups = repo.at(repo.toml(root, "pyproject.toml"), "dependency-groups")
 
     def text(name: str, depth: int = 0) -> str:
@@ -104,7 +104,7 @@ def installs_itself(root: Path, files: Iterable[str]) -> bool:
 
 
 def _for_tests(tables: Mapping[str, str]) -> tuple[str, ...]:
-    """Those that are named after tests; where none of them brings pytest, the first that does."""
+    """The names that refer to tests; if none of these has pytest, also the first other one that has it."""
     named = [name for name in tables if name.lower().replace("_", "-") in FOR_TESTS]
     if not any(_WITH_TESTS.search(tables[name]) for name in named):
         others = (name for name, said in tables.items() if name not in named and re.search(r"\bpytest\b", said))
@@ -113,7 +113,7 @@ def _for_tests(tables: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _requirement_files(root: Path) -> Iterable[str]:
-    """Those for tests and the plain ones; of a folder `requirements` the plain one where it has none for tests."""
+    """Requirement files for tests, and plain ones; of a folder `requirements` a plain one only if none is for tests."""
     places = (".", "requirements", "tests", "test")
     names = [
         f"{place}/{path.name}".removeprefix("./")
@@ -154,7 +154,7 @@ def _setup_cfg(root: Path) -> Mapping[str, str]:
 
 
 def _setup_py(root: Path) -> Mapping[str, str]:
-    """`extras_require` of a call of setup, and names that it takes from the top of the file."""
+    """`extras_require` of the call of setup(), with values from names at the top of the file."""
     try:
         tree = ast.parse(repo.text(root, "setup.py"))
     except (SyntaxError, ValueError):
@@ -180,7 +180,7 @@ def _keys(value: ast.expr, known: Mapping[str, ast.expr]) -> Mapping[str, str]:
 
 
 def _of_tools(root: Path) -> Iterable[str]:
-    """What tools keep in tables of their own: development dependencies of Poetry and PDM."""
+    """The development dependencies in the tables of Poetry and PDM."""
     content = repo.toml(root, "pyproject.toml")
     poetry = repo.at(content, "tool", "poetry")
     groups = {"dev": poetry.get("dev-dependencies")} | {
@@ -196,7 +196,7 @@ def _of_tools(root: Path) -> Iterable[str]:
 
 
 def _of_poetry(package: str, wanted: object) -> Iterable[str]:
-    """A requirement of Poetry in the words of pip, as far as pip can say it."""
+    """A requirement of Poetry in the syntax of pip, if pip can express it."""
     table = repo.table(wanted)
     version = table.get("version", "*") if table else wanted
     if not isinstance(version, str) or any(key in table for key in ("path", "git", "url")):
@@ -209,7 +209,7 @@ def _of_poetry(package: str, wanted: object) -> Iterable[str]:
 
 
 def _plugins(root: Path, said: str) -> Iterable[str]:
-    """Plugins without which pytest does not understand its own configuration here."""
+    """Plugins that the configuration of pytest needs."""
     content = repo.at(repo.toml(root, "pyproject.toml"), "tool", "pytest")
     options = [str(value) for value in (content.get("ini_options"), content.get("addopts")) if value]
     text = "\n".join([*options, repo.text(root, "pytest.ini"), *map(str, _sections(root))])
@@ -237,7 +237,7 @@ class RunnerNeeds:
 
 
 def runner_needs(root: Path) -> RunnerNeeds:
-    """Of the first runner that says something."""
+    """The needs according to the first of tox, nox and hatch that has any."""
     for find in (_tox, _nox, _hatch):
         found = find(root)
         if found != RunnerNeeds():
@@ -246,7 +246,7 @@ def runner_needs(root: Path) -> RunnerNeeds:
 
 
 def ini(root: Path, name: str) -> Mapping[str, Mapping[str, str]]:
-    """The sections of an INI file; empty where it is absent or broken."""
+    """The sections of an INI file; empty if it is absent or broken."""
     parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
     try:
         parser.read_string(repo.text(root, name))
@@ -285,7 +285,7 @@ def _legacy(table: Mapping[str, object]) -> Mapping[str, Mapping[str, str]]:
 
 
 def _lines(value: str, sections: Mapping[str, Mapping[str, str]] | None = None) -> list[str]:
-    """The lines of a setting, without conditions of other environments; `{[section]key}` is looked up once."""
+    """The lines of a setting without those for other environments; `{[section]key}` is looked up once."""
     found = []
     for line in re.split(r"[\n,]" if sections is None else r"\n", value):
         words = re.sub(r"\s#.*|^#.*", "", line).strip()
@@ -309,7 +309,7 @@ def _sorted_needs(root: Path, lines: Iterable[str], extras: Iterable[str], group
 
 
 def _nox(root: Path) -> RunnerNeeds:
-    """The words of `session.install` in sessions that are named after tests."""
+    """The arguments of `session.install` in sessions whose names refer to tests."""
     try:
         tree = ast.parse(repo.text(root, "noxfile.py"))
     except (SyntaxError, ValueError):

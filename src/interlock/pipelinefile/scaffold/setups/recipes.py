@@ -1,5 +1,6 @@
-"""What a setup recipe is, and those of Node, Go and Rust, by their lock files. Rule: packages lie in the checkout:
-`node_modules` of each package of a workspace (also where Yarn would do without), `vendor`, `.cargo-home`.
+"""What a setup recipe is, and the recipes of Node, Go and Rust, by lock file. Rule: packages are in the checkout: in
+`node_modules` of each package of a workspace (Yarn's own way without that folder is switched off), `vendor`, or
+`.cargo-home`.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ _CONFIGURATION = (".npmrc", ".yarnrc.yml", ".yarnrc", "pnpm-workspace.yaml", ".p
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One item of `setup`. `note` is for the user, where there is something to know. `brings`: packages, already; else
-    the project needs none yet, and tools are those of the machine."""
+    """One item of `setup`. `note` is a line for the user, if there is something to know. `brings`: it installs
+    packages; if not, the project needs none yet, and tools are those of the machine."""
 
     run: str
     key: tuple[str, ...]
@@ -43,7 +44,7 @@ class Recipe:
 
 
 def in_folder(recipe: Recipe, part: str) -> Recipe:
-    """The recipe of a folder of the repository, as it is written at the root."""
+    """The recipe of a folder, rewritten to run at the root of the repository."""
     if not part:
         return recipe
     enter = f"cd {shlex.quote(part)}\n"
@@ -84,7 +85,7 @@ def node(root: Path, which: Which) -> Recipe | None:
     made = ("node_modules", *(f"{member}/node_modules" for member in members))
     lock, run, note = _install(root, which, str(package.get("packageManager", "")))
     lines = [run]
-    if members:  # what has no packages of its own gets an empty folder, since each path must be there
+    if members:  # a package without dependencies gets an empty folder: each path must exist
         lines.append(f"mkdir -p {' '.join(map(shlex.quote, made))}")
     names = ("package.json", *(f"{member}/package.json" for member in members))
     patches = tuple(f"{name}/**" for name in ("patches", ".yarn/patches", ".yarn/plugins") if (root / name).is_dir())
@@ -97,7 +98,7 @@ def _has_lock(root: Path) -> bool:
 
 
 def _empty_recipe(which: Which) -> Recipe | None:
-    """For a project that has no packages yet."""
+    """The recipe of a project that needs no packages yet."""
     if not which("npm"):
         return None
     lines = [
@@ -108,7 +109,7 @@ def _empty_recipe(which: Which) -> Recipe | None:
 
 
 def workspace(root: Path) -> Iterator[str]:
-    """The folders of the packages that belong to the workspace."""
+    """The folders of the workspace's packages."""
     said = repo.json_object(root, "package.json").get("workspaces")
     globs = repo.table(said).get("packages") if isinstance(said, dict) else said
     listed = [str(glob) for glob in globs] if isinstance(globs, list) else []
@@ -125,7 +126,7 @@ def workspace(root: Path) -> Iterator[str]:
 
 
 def _install(root: Path, which: Which, manager: str) -> tuple[str, str, str]:
-    """Lock file, command and note."""
+    """The lock file, the install command, and a note."""
     for lock, run in _LOCKS:
         if not repo.has(root, lock):
             continue
