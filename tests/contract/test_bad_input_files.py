@@ -203,4 +203,4 @@ def test_init_writes_only_into_its_own_folder(ground: Ground):
     assert not list(outside.iterdir())
     (ground.repository / ".interlock").unlink()
     (ground.repository / ".interlock").write_text("a file")
-    ground.ask("init").refused(".interlock is no folder", "move it away")
+    ground.ask("init").refused(".interlock is not a folder", "move it away")

@@ -7,8 +7,8 @@ from tests.contract.gates_world import World, git, run_gate
 
 from interlock.core.events import VerdictStatus
 from interlock.core.ids import base_of
+from interlock.core.judge_files import PROTECTED
 from interlock.core.pipeline import CommandLine, Gate, GateKind, Report, Scope, Stage
-from interlock.pipelinefile.protected import ALWAYS
 from interlock.ports import Cancelled, UsageError
 
 PASSED, FAILED, ERRORED = VerdictStatus
@@ -48,8 +48,8 @@ def rules(judgement) -> list[str]:
         ({".INTERLOCK/agents.yaml": "x"}, Scope(), "reserved"),
         ({".interlock/artifacts/plan/plan.md": "x"}, Scope(), "reserved"),
         ({".interlock/artifacts/code/note.md": "x"}, Scope(writes=()), None),
-        ({".gitattributes": "* -diff"}, Scope(protect=ALWAYS), "protected"),
-        ({".github/workflows/ci.yml": "x"}, Scope(protect=ALWAYS), "protected"),
+        ({".gitattributes": "* -diff"}, Scope(protect=PROTECTED), "protected"),
+        ({".github/workflows/ci.yml": "x"}, Scope(protect=PROTECTED), "protected"),
         ({".github/workflows/ci.yml": "x"}, Scope(writes=(".github/**",)), None),
         ({"a": "x", "b": "x"}, Scope(max_files=1), "max_files"),
         ({"a": "1\n2\n3\n"}, Scope(max_lines=2), "max_lines"),
@@ -177,7 +177,7 @@ def test_scope_takes_no_link_for_a_mixed_file(world: World, base: str) -> None:
     ],
 )
 def test_a_stage_that_adds_tests_changes_none(world: World, base: str, files, rule: str | None) -> None:
-    scope = Scope(writes=(), adds=("tests/**",), protect=ALWAYS)
+    scope = Scope(writes=(), adds=("tests/**",), protect=PROTECTED)
     assert rules(world.scope(scope, world.trees.commit(files, base), base)) == ([rule] if rule else [])
 
 

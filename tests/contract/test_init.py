@@ -17,7 +17,7 @@ from tests.contract.sets.projects import GO, JAVA, NODE, PYTEST, RUST, UNITTEST,
 from interlock.core.pipeline import Expect, Gate, GateKind
 from interlock.core.programs import PROGRAMS
 from interlock.pipelinefile import load_pipeline
-from interlock.pipelinefile.scaffold import Known, Scaffold, plan_files, write
+from interlock.pipelinefile.scaffold import InitOptions, Scaffold, plan_files, write
 from interlock.pipelinefile.sets import ResolvedGate
 from interlock.ports import UsageError
 
@@ -161,15 +161,15 @@ def test_a_second_program_that_could_log_in_reviews_the_code_of_feature(root: Pa
 @pytest.mark.parametrize(
     ("programs", "known", "chosen"),
     [
-        (("claude", "codex"), Known(), ("claude",)),  # codex could not log in
-        (("claude", "codex"), Known(reviewer="codex"), ("claude", "codex")),
-        (("claude", "codex"), Known(logins=frozenset({"codex", "claude"})), ("claude", "codex")),
-        (("claude", "codex"), Known(reviewer="none", logins=frozenset({"codex", "claude"})), ("claude",)),
-        (("claude", "codex"), Known("codex", logins=frozenset({"codex"})), ("codex",)),  # itself is no second one
-        ((), Known(), ()),
+        (("claude", "codex"), InitOptions(), ("claude",)),  # codex could not log in
+        (("claude", "codex"), InitOptions(reviewer="codex"), ("claude", "codex")),
+        (("claude", "codex"), InitOptions(logins=frozenset({"codex", "claude"})), ("claude", "codex")),
+        (("claude", "codex"), InitOptions(reviewer="none", logins=frozenset({"codex", "claude"})), ("claude",)),
+        (("claude", "codex"), InitOptions("codex", logins=frozenset({"codex"})), ("codex",)),  # itself is no second one
+        ((), InitOptions(), ()),
     ],
 )
-def test_who_works_and_who_reviews(root: Path, programs: tuple[str, ...], known: Known, chosen: tuple[str, ...]):
+def test_who_works_and_who_reviews(root: Path, programs: tuple[str, ...], known: InitOptions, chosen: tuple[str, ...]):
     scaffold = plan_files(lay(root, PYTEST), {}, named("python3", "pytest", *programs), known)
     assert scaffold.agents == chosen
     write(scaffold, root, force=False)
@@ -177,7 +177,7 @@ def test_who_works_and_who_reviews(root: Path, programs: tuple[str, ...], known:
         "review" in [gate.id for gate in load_pipeline(page(root, "feature"), root).pipeline.stage("code").gates]
     ) is (len(chosen) == 2)
     with pytest.raises(UsageError, match="codx"):
-        plan_files(root, {}, everything, Known(reviewer="codx"))
+        plan_files(root, {}, everything, InitOptions(reviewer="codx"))
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
@@ -193,11 +193,11 @@ def test_every_known_agent_is_driven_by_its_own_adapter(root: Path, program):
 def test_a_login_is_lent_where_no_key_is_set(root: Path):
     lay(root, PYTEST)
     logins = frozenset({"claude"})
-    scaffold = plan_files(root, {}, named("claude"), Known(logins=logins))
+    scaffold = plan_files(root, {}, named("claude"), InitOptions(logins=logins))
     assert not any("ANTHROPIC_API_KEY" in note for note in scaffold.notes)
     write(scaffold, root, force=False)
     assert dict(load_pipeline(page(root, "quick"), root).pipeline.agent("coder").options) == {"login": "true"}
-    with_key = plan_files(root, {"ANTHROPIC_API_KEY": "x"}, named("claude"), Known(logins=logins))
+    with_key = plan_files(root, {"ANTHROPIC_API_KEY": "x"}, named("claude"), InitOptions(logins=logins))
     assert "login: true" not in dict(with_key.files)[".interlock/common.yaml"]
 
 
@@ -233,7 +233,7 @@ def test_a_missing_key_is_noted_and_a_set_one_is_not(root: Path):
 def test_a_program_that_is_taken_and_not_there_is_noted(root: Path):
     """Of the reviewer as of the one that works, and only where it is so."""
     lay(root, PYTEST)
-    notes = plan_files(root, {}, named("claude"), Known("gemini", "aider")).notes
+    notes = plan_files(root, {}, named("claude"), InitOptions("gemini", "aider")).notes
     assert "gemini is not on the PATH: install it before the first run" in notes
     assert "aider is not on the PATH: install it before the first run" in notes
     assert any("aider needs ANTHROPIC_API_KEY or OPENAI_API_KEY to be set: each" in note for note in notes)
@@ -253,16 +253,16 @@ def test_who_could_review_is_told_where_nobody_does(root: Path):
     told = "nobody reviews the code of feature: codex could (init --force --reviewer codex)"
     assert told in plan_files(root, {}, named("claude", "codex")).notes
     assert not any("reviews" in note for note in plan_files(root, {}, named("claude")).notes)
-    assert not any("reviews" in note for note in plan_files(root, {}, everything, Known(reviewer="none")).notes)
+    assert not any("reviews" in note for note in plan_files(root, {}, everything, InitOptions(reviewer="none")).notes)
 
 
 def test_of_several_agents_the_chosen_one_is_taken(root: Path):
     lay(root, PYTEST)
-    assert any("would do as well" in note for note in plan_files(root, {}, everything).notes)
-    write(plan_files(root, {}, everything, Known("goose")), root, force=False)
+    assert any("could be used too" in note for note in plan_files(root, {}, everything).notes)
+    write(plan_files(root, {}, everything, InitOptions("goose")), root, force=False)
     assert [agent.use for agent in load_pipeline(page(root, "quick"), root).pipeline.agents] == ["goose"]
-    with pytest.raises(UsageError, match="take one of claude"):
-        plan_files(root, {}, everything, Known("gosse"))
+    with pytest.raises(UsageError, match="choose one of claude"):
+        plan_files(root, {}, everything, InitOptions("gosse"))
 
 
 def test_planning_writes_nothing_and_is_the_same_every_time(root: Path):

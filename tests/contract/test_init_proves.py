@@ -211,7 +211,7 @@ SCRIPT = {
 
 def test_a_script_by_its_exit_code_is_seen_to_say_no(tmp_path: Path):
     world = new_world(tmp_path, SCRIPT)
-    world.ask("init").ended(0, "WARNING: node.test goes by its exit code alone", "test passed")
+    world.ask("init").ended(0, "WARNING: node.test is judged by its exit code alone", "test passed")
     assert 'breaks: ["/test.js"]\n' in quick(world)
     world.ask("check", "-p", "quick").ended(0, "code/test passed")
     (world.repository / "index.js").write_text("process.exit(0);\n")
@@ -230,5 +230,5 @@ def test_a_script_that_heeds_no_test_file(tmp_path: Path):
     world = new_world(tmp_path, files)
     world.ask("init").ended(0, "test goes by its exit code alone: it says yes as well where tests/run.sh is broken")
     assert "breaks:" not in quick(world)
-    assert "      # by its exit code alone: it says yes as well where a test file is broken\n" in quick(world)
+    assert "      # judged by its exit code alone: it also passes with a broken test file\n" in quick(world)
     world.ask("check", "-p", "quick").ended(0, "code/test passed")

@@ -13,8 +13,8 @@ from tests.contract.sets.projects import lay
 
 from interlock.core.pipeline import Setup
 from interlock.pipelinefile import load_pipeline
-from interlock.pipelinefile.scaffold import Known, Scaffold, plan_files, write
-from interlock.pipelinefile.scaffold.setups.python import NOTED, SETTLE
+from interlock.pipelinefile.scaffold import InitOptions, Scaffold, plan_files, write
+from interlock.pipelinefile.scaffold.setups.python import NOTE_FOLDER, SETTLE
 
 TEST = {"tests/test_a.py": "def test_a():\n    pass\n"}
 BUILD = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
@@ -29,7 +29,7 @@ def machine(*names: str) -> Callable[[str], str | None]:
 
 
 def planned(root: Path, files: dict[str, str], *programs: str, tag: str = "") -> Scaffold:
-    return plan_files(lay(root, files), {}, machine(*programs), Known(tag=tag))
+    return plan_files(lay(root, files), {}, machine(*programs), InitOptions(tag=tag))
 
 
 def setup_of(root: Path, files: dict[str, str], *programs: str, tag: str = "") -> Setup:
@@ -203,7 +203,7 @@ def test_settling_leads_scripts_and_links_to_the_checkout_they_lie_in(tmp_path: 
     (made / ".venv/bin/python3").symlink_to(sys.executable)
     (site / "p.pth").write_text(f"{made}/src\n")
     (site / "binary.so").write_bytes(b"\0" + str(made).encode())
-    subprocess.run(["bash", "-euo", "pipefail", "-c", NOTED], cwd=made, check=True)
+    subprocess.run(["bash", "-euo", "pipefail", "-c", NOTE_FOLDER], cwd=made, check=True)
     made.rename(here)
     subprocess.run(["bash", "-euo", "pipefail", "-c", SETTLE], cwd=here, check=True)
     site = here / ".venv/lib/python3.11/site-packages"
@@ -313,7 +313,7 @@ def test_a_makefile_adds_nothing_where_tests_are_found(tmp_path: Path):
 
 def test_a_test_gate_that_cannot_tell_tests_apart_is_said_loudly(tmp_path: Path):
     ava = {"package.json": json.dumps({"scripts": {"test": "ava"}, "devDependencies": {"ava": "6"}}), "test.js": ""}
-    said = "WARNING: {} goes by its exit code alone"
+    said = "WARNING: {} is judged by its exit code alone"
     assert any(note.startswith(said.format("node.test")) for note in planned(tmp_path / "ava", ava).notes)
     make = planned(tmp_path / "make", {"Makefile": "test:\n\ttrue\n"}).notes
     assert any(note.startswith(said.format("make test")) for note in make)

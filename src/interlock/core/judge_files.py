@@ -12,6 +12,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from interlock.core.globs import matches_any
+from interlock.core.pipeline import FOLDER
 
 _SCRIPTS = ("[jt]s", "[cm][jt]s", "[jt]sx")  # endings of JavaScript and TypeScript
 
@@ -176,6 +177,17 @@ CONFIGURATION = (
     *dict.fromkeys(glob for language in LANGUAGES.values() for glob in language.configuration),
     *BUILD,
 )
+# What hosts, hooks and git itself do: a candidate that edits one of these could do harm after it was accepted.
+_SERVICES = (
+    ".gitattributes", ".gitmodules", ".lfsconfig", "/.githooks/**", "/.husky/**", "lefthook.y*ml", ".lintstagedrc*",
+    ".pre-commit-config.yaml", "/.pre-commit-hooks.yaml", "/.github/workflows/**", "/.github/actions/**",
+    "/.gitlab-ci.yml", "/.gitlab/ci/**", "/.forgejo/workflows/**", "/.gitea/workflows/**", "/.circleci/**",
+    "/.buildkite/**", "/.woodpecker/**", "/.woodpecker.yml", "/.drone.yml", "/.travis.yml", "/Jenkinsfile",
+    "/azure-pipelines.yml", "/bitbucket-pipelines.yml", "/appveyor.yml", "/.cirrus.yml",
+)  # fmt: skip
+RESERVED = f"{FOLDER}/**"  # not even a stage that `authors` it may change it, except for its own artifacts
+# What no stage may change unless it `authors` it.
+PROTECTED = (*CONFIGURATION, *TESTS, RESERVED, "/interlock.yaml", "/interlock.yml", *_SERVICES)
 _NAMED = tuple(dict.fromkeys(glob for language in LANGUAGES.values() for glob in language.named))
 _MANIFESTS = frozenset(name.casefold() for name in MIXED)
 _BUILT = ("*.node", "*.wasm")

@@ -13,9 +13,13 @@ from enum import StrEnum
 from graphlib import TopologicalSorter
 
 from interlock.core.codec import APART
+from interlock.core.globs import matches_any
 
-ARTIFACTS = ".interlock/artifacts"  # below it a folder for each stage that produces documents
+FOLDER = ".interlock"  # of a repository: its pipelines and what they share, and the artifacts of stages
+ARTIFACTS = f"{FOLDER}/artifacts"  # below it a folder for each stage that produces documents
 QUOTA_WAIT_S = 86_400
+GATE_TIMEOUT_S = 600
+REMOTE = "origin"  # where a pull request is proposed
 BREAKS_MAX = 10  # files that a gate breaks, each in a run of its own
 
 
@@ -118,7 +122,7 @@ class Gate:
     kind: str  # a GateKind, or the name of another module of `interlock.gates.kinds`
     command: CommandLine | None = None
     report: Report = Report.NONE
-    timeout_s: int = 600
+    timeout_s: int = GATE_TIMEOUT_S
     repeat: int = 1
     base_green: bool = False
     baseline: Baseline = Baseline.KEEP
@@ -197,6 +201,16 @@ class Scope:
     protect: tuple[str, ...] = ()
     max_files: int = 0  # 0: no limit of its own
     max_lines: int = 0
+
+    @property
+    def authored_files(self) -> tuple[str, ...]:
+        """The globs of `authors` that name whole files."""
+        return tuple(glob for glob in self.authors if "#" not in glob)
+
+    def authored_tables(self, path: str) -> tuple[str, ...]:
+        """The tables of the mixed file at `path` that `authors` names."""
+        named = (glob.partition("#") for glob in self.authors if "#" in glob)
+        return tuple(table for glob, _, table in named if matches_any((glob,), path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +297,7 @@ class Setup:
 class PullRequest:
     """The delivered branch is pushed to `remote`, and proposed for `base`; empty: the default branch there."""
 
-    remote: str = "origin"
+    remote: str = REMOTE
     base: str = ""
     draft: bool = False
 

@@ -96,9 +96,15 @@ PROGRAMS = (
 _KEYS = tuple(dict.fromkeys((*(key for one in PROGRAMS for key in one.keys), "GOOGLE_API_KEY")))
 
 
+# What some program or other obeys: which one an agent behind `acp` is nobody knows. Some look for texts, and for
+# folders that may hold some, beside each file that they read.
+_TEXTS = tuple(glob.removeprefix("**/") for glob in (*INSTRUCTIONS, *AGENT_FOLDERS))
+_OF_ANY = (*_TEXTS, *AGENT_SETTINGS, *AGENT_IGNORES, ".env", *(f"**/{name}" for name in _TEXTS))
+
+
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """What `use:` names: its options, whether the user's `run:` starts it, and whether it tells what it costs.
+    """What `use:` names, and what a pipeline file may ask of it.
 
     `driven`: Interlock drives the program or the model, and checks before each start that it is installed and that its
     keys are set. `program` is its name on PATH, empty if `run:` or nothing is started; `package` is the Python package
@@ -107,33 +113,36 @@ class Adapter:
 
     name: str
     options: frozenset[str] = frozenset()
-    runs: bool = False
+    runs: bool = False  # the user's `run:` starts it
     tells_cost: bool = True
     driven: bool = True
     program: str = ""
     package: str = ""
     extra: str = ""
+    resumes: bool = False  # it keeps a session that another attempt can resume
+    obeys: tuple[str, ...] = ()  # as of a program
+    providers: tuple[str, ...] = ()  # `model:` is PROVIDER:NAME with one of these; empty: any text, or none
+    writes_files: bool = True  # False: it writes only the artifacts that its stage produces
 
 
 _DRIVEN = frozenset({"endpoint", "login", "price"})
 _NO_PROGRAMS = (
-    Adapter("acp", frozenset({"price"}), runs=True, tells_cost=False),
+    Adapter("acp", frozenset({"price"}), runs=True, tells_cost=False, obeys=_OF_ANY),
     Adapter("command", runs=True, driven=False),
-    Adapter("model", _DRIVEN - {"login"}, tells_cost=False, package="pydantic_ai", extra="models"),
+    Adapter(
+        "model", _DRIVEN - {"login"}, tells_cost=False, package="pydantic_ai", extra="models", writes_files=False,
+        providers=("anthropic", "google", "openai", "openai-responses"),
+    ),
     Adapter("scripted", frozenset({"script", "seed", "rate", "kinds", "hang_s", "pace_s"}), driven=False),
-)
+)  # fmt: skip
 _OF_PROGRAMS = (
     Adapter(
-        one.name, _DRIVEN if one.login is not None else _DRIVEN - {"login"}, tells_cost=one.tells_cost, program=one.name
+        one.name, _DRIVEN if one.login is not None else _DRIVEN - {"login"},
+        tells_cost=one.tells_cost, program=one.name, resumes=one.resumes, obeys=one.obeys,
     )
     for one in PROGRAMS
-)
+)  # fmt: skip
 ADAPTERS = {one.name: one for one in (*_NO_PROGRAMS, *_OF_PROGRAMS)}
-
-# What some program or other obeys: which one an agent behind `acp` is nobody knows. Some look for texts, and for
-# folders that may hold some, beside each file that they read.
-_TEXTS = tuple(glob.removeprefix("**/") for glob in (*INSTRUCTIONS, *AGENT_FOLDERS))
-_OF_ANY = (*_TEXTS, *AGENT_SETTINGS, *AGENT_IGNORES, ".env", *(f"**/{name}" for name in _TEXTS))
 
 
 def program(name: str) -> Program:
@@ -156,7 +165,7 @@ def is_older(version: str, than: str) -> bool:
 
 def obeyed(use: str) -> tuple[str, ...]:
     """`obeys` of what `use:` names: nothing of a program that is the user's own."""
-    return _OF_ANY if use == "acp" else next((one.obeys for one in PROGRAMS if one.name == use), ())
+    return ADAPTERS[use].obeys if use in ADAPTERS else ()
 
 
 def is_hidden(use: str, folder: str, path: str) -> bool:

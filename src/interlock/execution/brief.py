@@ -11,7 +11,7 @@ from interlock.execution.briefing.rejections import Feedback, Rejection, read, t
 from interlock.execution.briefing.rules import checks, may_change
 from interlock.execution.context import Context
 from interlock.execution.instructions import Base, instructions, told
-from interlock.pipelinefile.briefs import default_brief
+from interlock.pipelinefile.templates import default_brief
 from interlock.ports import Checkout, Render, World
 
 ARTIFACT_MAX = 200_000  # bytes of one artifact in a prompt

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 from interlock.core.events import Evidence, Finding, VerdictStatus
-from interlock.core.judge_files import CONFIGURATION, MIXED, is_test, tests_of
+from interlock.core.judge_files import CONFIGURATION, MIXED, RESERVED, is_test, tests_of
 from interlock.core.pipeline import Tests
 from interlock.gates import inline, proof
 from interlock.gates.cache import recall, remember, run_key, verdict_key
@@ -25,8 +25,8 @@ from interlock.gates.running import CommandRun, checkout_spec_of, run_once, valu
 from interlock.gates.verdicts import UNFINISHED, verdict
 from interlock.ports import Cancel, GateRequest, Judgement, Stamp, UnfitSetup
 
-_OF_THE_CANDIDATE = (".interlock/**", *CONFIGURATION, *MIXED, *DEPENDENCIES)
-_NO_FORK = 254  # of bash: "fork: Resource temporarily unavailable"
+_OF_THE_CANDIDATE = (RESERVED, *CONFIGURATION, *MIXED, *DEPENDENCIES)
+_NO_FORK = 254  # of bash, which says "fork: Resource temporarily unavailable"
 
 
 def judge_command(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgement:
@@ -165,8 +165,8 @@ def _globs_of_base(context: GateContext, request: GateRequest) -> Iterator[str]:
 
 
 def _authored_tests(context: GateContext, request: GateRequest) -> Iterator[str]:
-    """Globs that a stage authors and that contain a test in the base: data and helpers beside it judge too."""
-    authored = (glob for stage in (*request.pipeline.stages, request.stage) for glob in stage.scope.authors)
+    """Globs that a stage authors, and that hold a test in the base: data and helpers beside it judge as well."""
+    authored = (glob for stage in (*request.pipeline.stages, request.stage) for glob in stage.scope.authored_files)
     for glob in dict.fromkeys(authored):
-        if "#" not in glob and any(is_test(path) for path in context.workspaces.files(request.base_commit, (glob,))):
+        if any(is_test(path) for path in context.workspaces.files(request.base_commit, (glob,))):
             yield glob

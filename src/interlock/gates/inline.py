@@ -36,7 +36,7 @@ _RUN = re.compile(r"-m doctest((?:[ \t]+[\w./*-]+)+)")
 def judge(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
     """A finding for each block of the accepted input that the candidate removed or changed."""
     documented = documented_in(workspaces, request)
-    free = (*(glob for glob in request.stage.scope.authors if "#" not in glob), *request.stage.scope.protect)
+    free = (*request.stage.scope.authored_files, *request.stage.scope.protect)
     judged = [change for change in changes if inline.may_hold(change.path, documented)]
     added = [change.path for change in judged if change.status == "A"]
     moved = {_identity(path, block) for path in added for block in _blocks(workspaces, request, path, documented)}

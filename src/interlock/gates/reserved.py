@@ -82,17 +82,13 @@ def collisions(workspaces: Workspaces, request: GateRequest, changes: Sequence[C
 def repositories(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
     """In a later stage, git would run the programs that the `config` in such a folder names."""
     changed = [change.path for change in changes if change.new_mode != _ABSENT]
-    changed = [path for path in changed if not matches_any(whole(request.stage.scope.authors), path)]
+    changed = [path for path in changed if not matches_any(request.stage.scope.authored_files, path)]
     if not may_steer(changed):
         return
     before, after = (workspaces.files(commit, ("**",)) for commit in (request.input_commit, request.commit))
     for folder, path in planted(before, after, changed).items():
         message = f"{folder}: git treats this folder as a repository and obeys its config: delete {path}"
         yield Finding("repository", f"{message}; {ONLY_AUTHORS}", file=path)
-
-
-def whole(authors: Sequence[str]) -> tuple[str, ...]:
-    return tuple(glob for glob in authors if "#" not in glob)
 
 
 _HEAD, _COMMON = "head", "commondir"

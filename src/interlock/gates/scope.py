@@ -14,12 +14,12 @@ from interlock.core import growth, judge_files
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.globs import matches_any
 from interlock.core.judge_files import is_configuration, is_test_code, may_be_added
-from interlock.core.pipeline import ARTIFACTS, Scope, Stage
+from interlock.core.pipeline import ARTIFACTS, FOLDER, Stage
 from interlock.gates import conflicts, inline, leaks, manifests, reserved
 from interlock.gates.context import GateContext
 from interlock.ports import Change, GateRequest, Judgement, UsageError, Workspaces
 
-_RESERVED = ".interlock/"
+_RESERVED = f"{FOLDER}/"
 _GITLINK = "160000"
 _SYMLINK = "120000"
 _ABSENT = "000000"
@@ -62,11 +62,9 @@ def _paths(workspaces: Workspaces, request: GateRequest, changes: Sequence[Chang
             complaint = _of_protected_content(workspaces, request, change, complaint)
         elif complaint is not None and complaint[0] == "outside_writes":
             complaint = None if inline.adds_only_tests(workspaces, request, change) else complaint
-        tabled = manifests.is_mixed(change.path) and not matches_any(
-            reserved.whole(request.stage.scope.authors), change.path
-        )
+        tabled = manifests.is_mixed(change.path) and not matches_any(request.stage.scope.authored_files, change.path)
         tabled = tabled and of_setup is None
-        own = _authored_tables(request.stage.scope, change.path) if tabled else ()
+        own = request.stage.scope.authored_tables(change.path) if tabled else ()
         if tabled and (complaint is None or (own and complaint[0] in ("protected", "outside_writes"))):
             yield from _tables(workspaces, request, change, own, strict=complaint is not None)
         elif complaint is not None:
@@ -104,7 +102,7 @@ def _dependencies(workspaces: Workspaces, request: GateRequest, changes: Sequenc
     """A candidate may add dependencies by name, but no judge and no new source of packages."""
     for change in changes:
         if not manifests.names_dependencies(change.path) or matches_any(
-            reserved.whole(request.stage.scope.authors), change.path
+            request.stage.scope.authored_files, change.path
         ):
             continue
         try:
@@ -119,12 +117,6 @@ def _dependencies(workspaces: Workspaces, request: GateRequest, changes: Sequenc
             yield Finding("dependency", message, file=change.path)
 
 
-def _authored_tables(scope: Scope, path: str) -> tuple[str, ...]:
-    """The tables of the file that the stage may change: those after the `#` in its `authors`."""
-    named = (glob.partition("#") for glob in scope.authors if "#" in glob)
-    return tuple(table for glob, _, table in named if matches_any((glob,), path))
-
-
 def _complaint(
     workspaces: Workspaces, request: GateRequest, change: Change, in_conflict: Sequence[str]
 ) -> tuple[str, str] | None:
@@ -134,7 +126,7 @@ def _complaint(
         return "submodule", "as a submodule: submodules are changed by people; leave it as it was"
     if _is_below(change.path, _RESERVED):
         return _reserved(stage, change)
-    if matches_any(reserved.whole(scope.authors), change.path):
+    if matches_any(scope.authored_files, change.path):
         return None
     may_add = matches_any(scope.adds, change.path)
     if may_add and may_be_added_by(workspaces, request.commit, scope.adds, change):

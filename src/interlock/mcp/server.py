@@ -17,6 +17,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 
 from interlock import __version__
 from interlock.core.events import Action
+from interlock.core.pipeline import ARTIFACTS
 from interlock.execution.rehearsal import decode_rehearsal
 from interlock.mcp.program import CHECK_S, Program, page
 from interlock.service import AnswerRequest
@@ -258,7 +259,7 @@ def _artifact(program: Program, run: str, subject: str, file: str) -> str:
         if stage not in known:
             raise ToolError(f"run {view.id} has no stage {stage!r}: it has {', '.join(known)}")
         commit = app.service.commit_of(view, subject)
-        folder = f".interlock/artifacts/{stage}/"
+        folder = f"{ARTIFACTS}/{stage}/"
         content = None if ".." in file.split("/") else app.workspaces.read(commit, folder + file, _ARTIFACT_BYTES_MAX)
         if content is None:
             changes = visible_diff(app.workspaces, view, view.base_commit, commit, patch=False).changes

@@ -1,6 +1,6 @@
-"""The pipeline file: read, checked, built, shown. Rule: the only package that knows YAML, pydantic and templates.
+"""The pipeline file: read, checked, built, printed. Rule: the only package that knows YAML, pydantic and templates.
 
-Importing it is cheap; what reads YAML, checks shapes or fills templates is imported when it is called.
+Importing it is cheap: what reads YAML, validates or fills templates is imported when it is first called.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from interlock.pipelinefile.load import Loaded, find_pipelines, load_pipeline, l
 from interlock.pipelinefile.mistakes import InvalidPipeline, Level, Mistake
 
 if TYPE_CHECKING:
-    from interlock.pipelinefile.resolved import resolved_yaml
-    from interlock.pipelinefile.schema import json_schema
+    from interlock.pipelinefile.export import json_schema, resolved_yaml
     from interlock.pipelinefile.templates import render
 
 __all__ = [
@@ -33,10 +32,10 @@ __all__ = [
     "resolved_yaml",
 ]
 
-_LATE = {"json_schema": "schema", "render": "templates", "resolved_yaml": "resolved"}
+_LAZY = {"json_schema": "export", "render": "templates", "resolved_yaml": "export"}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _LATE:
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LATE[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)

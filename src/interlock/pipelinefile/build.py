@@ -1,17 +1,17 @@
-"""The model to the frozen pipeline. Rule: every default is filled in here, and nowhere else.
+"""Builds the frozen pipeline from the model. Rule: a key that the file leaves out gets the default of `core.pipeline`.
 
-What cannot be built is told and replaced by something harmless, so that the checks after it see the rest.
+What cannot be built is reported and replaced by something harmless, so that the later checks see the rest.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from interlock.core.canaries import BREAKING, recognised
+from interlock.core.judge_files import PROTECTED
 from interlock.core.pipeline import (
-    QUOTA_WAIT_S,
     AgentSpec,
     Artifact,
     Baseline,
@@ -35,12 +35,11 @@ from interlock.core.pipeline import (
     When,
     WorkspaceMode,
 )
-from interlock.gates.kinds import GATE_TIMEOUT_S, find
+from interlock.gates.kinds import find
 from interlock.pipelinefile import sets
 from interlock.pipelinefile.codec import digest_of
-from interlock.pipelinefile.kinds import options_from, written_kinds
 from interlock.pipelinefile.mistakes import nearest
-from interlock.pipelinefile.protected import ALWAYS
+from interlock.pipelinefile.models import options_from, written_kinds
 
 if TYPE_CHECKING:
     from pathlib import Path as FilePath
@@ -50,33 +49,32 @@ if TYPE_CHECKING:
     from interlock.pipelinefile.fields import Source
     from interlock.pipelinefile.mistakes import Mark, Mistakes
     from interlock.pipelinefile.models import GatePart
-    from interlock.pipelinefile.shape import Shaped
+    from interlock.pipelinefile.shape import ParsedFile, Where
     from interlock.pipelinefile.sources import Sources
-    from interlock.pipelinefile.yaml import Path, Where
+    from interlock.pipelinefile.yaml import Path
 
-ARTIFACT_BYTES_MAX = 10_000_000
 THE_TASK = Text("{{ task }}")
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What is being built, and where to say what is wrong with it."""
+    """What a pipeline is built from, and where mistakes in it are collected."""
 
-    shaped: Shaped
+    parsed: ParsedFile
     sources: Sources
     mistakes: Mistakes
 
     @property
     def file(self) -> models.PipelineFile:
-        return self.shaped.file
+        return self.parsed.file
 
     @property
     def where(self) -> Where:
-        return self.shaped.where
+        return self.parsed.where
 
 
 def build(draft: Draft, name: str) -> Pipeline:
-    """The pipeline, digests not yet filled in."""
+    """The pipeline, still without digests."""
     file = draft.file
     return Pipeline(
         name=name,
@@ -87,12 +85,12 @@ def build(draft: Draft, name: str) -> Pipeline:
         carry=tuple(file.carry),
         limits=_limits(file.limits),
         deliver=_deliver(file.deliver),
-        quota_wait_s=file.quota_wait or QUOTA_WAIT_S,
+        **_given(quota_wait_s=file.quota_wait),
     )
 
 
 def with_digests(pipeline: Pipeline) -> Pipeline:
-    """Each definition's digest, from the inside out."""
+    """The pipeline with the digest of each definition: gates first, then stages, then the pipeline."""
     stages = []
     for stage in pipeline.stages:
         gates = tuple(replace(gate, digest=digest_of(gate)) for gate in stage.gates)
@@ -107,7 +105,7 @@ def join_dir(folder: str, path: str) -> str:
 
 
 def join_glob(folder: str, glob: str) -> str:
-    """A stage's glob from the repository's root. One that begins with a slash is from there already."""
+    """A stage's glob, made relative to the repository's root. One that begins with a slash is already."""
     sign = "!" if glob.startswith("!") else ""
     pattern = glob.removeprefix("!")
     if not folder or pattern.startswith("/"):
@@ -119,11 +117,10 @@ def join_glob(folder: str, glob: str) -> str:
 def _stage(draft: Draft, name: str, part: models.StagePart) -> Stage:
     at: Path = ("stages", name)
     defaults = draft.file.defaults
-    timeout_s = part.timeout or defaults.timeout or 1800
     produces = tuple(
         _artifact(draft, known, artifact, (*at, "produces", known)) for known, artifact in part.produces.items()
     )
-    return Stage(
+    stage = Stage(
         id=name,
         needs=tuple(part.needs),
         agent=part.agent,
@@ -131,12 +128,9 @@ def _stage(draft: Draft, name: str, part: models.StagePart) -> Stage:
         prompt=_text(draft, part.prompt, (*at, "prompt")) or THE_TASK,
         scope=_scope(draft.file, part),
         produces=produces,
-        gates=(*_built_in(bool(produces), timeout_s), *_gates(draft, part, at)),
+        gates=(*_built_in(bool(produces)), *_gates(draft, part, at)),
         on_reject=tuple(_rule(rule) for rule in part.on_reject),
         when=_when(part.when),
-        attempts_max=part.attempts or defaults.attempts or 3,
-        timeout_s=timeout_s,
-        idle_timeout_s=min(part.idle_timeout or defaults.idle_timeout or 300, timeout_s),
         env=tuple(part.env),
         secrets=tuple(part.secrets),
         dir=part.dir,
@@ -146,11 +140,22 @@ def _stage(draft: Draft, name: str, part: models.StagePart) -> Stage:
         brief=_brief(draft, part, at),
         instructions=_joined(part.dir, part.instructions),
         limits=Limits(part.limits.attempts or 0, part.limits.tokens or 0, part.limits.cost_usd or 0.0),
+        **_given(
+            attempts_max=part.attempts or defaults.attempts,
+            timeout_s=part.timeout or defaults.timeout,
+            idle_timeout_s=part.idle_timeout or defaults.idle_timeout,
+        ),
     )
+    return replace(stage, idle_timeout_s=min(stage.idle_timeout_s, stage.timeout_s))
+
+
+def _given(**values: object) -> dict[str, Any]:
+    """The values that the file gives. All other fields keep the defaults of `core.pipeline`."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _brief(draft: Draft, part: models.StagePart, at: Path) -> Text | None:
-    """The stage's own template, else that of all stages with an agent; None: that of the program."""
+    """The stage's own template, else the one under `defaults` if the stage has an agent; None: the built-in one."""
     if part.brief is not None:
         return _text(draft, part.brief, (*at, "brief"))
     return _text(draft, draft.file.defaults.brief, ("defaults", "brief")) if part.agent else None
@@ -166,15 +171,14 @@ def _scope(file: models.PipelineFile, part: models.StagePart) -> Scope:
         writes=writes,
         authors=tuple(join_glob(part.dir, glob) for glob in part.authors),
         adds=tuple(join_glob(part.dir, glob) for glob in part.adds),
-        protect=tuple(dict.fromkeys((*ALWAYS, *file.protect))),
-        max_files=part.max_files or 0,
-        max_lines=part.max_lines or 0,
+        protect=tuple(dict.fromkeys((*PROTECTED, *file.protect))),
+        **_given(max_files=part.max_files, max_lines=part.max_lines),
     )
 
 
-def _built_in(produces: bool, timeout_s: int) -> tuple[Gate, ...]:
-    scope = Gate("scope", GateKind.SCOPE, timeout_s=GATE_TIMEOUT_S)
-    return (scope, Gate("produces", GateKind.PRODUCES, timeout_s=GATE_TIMEOUT_S)) if produces else (scope,)
+def _built_in(produces: bool) -> tuple[Gate, ...]:
+    scope = Gate("scope", GateKind.SCOPE)
+    return (scope, Gate("produces", GateKind.PRODUCES)) if produces else (scope,)
 
 
 def _artifact(draft: Draft, name: str, part: models.ArtifactPart, at: Path) -> Artifact:
@@ -183,7 +187,7 @@ def _artifact(draft: Draft, name: str, part: models.ArtifactPart, at: Path) -> A
         file=part.file,
         schema=_text(draft, part.content, (*at, "schema")),
         sections=tuple(part.sections),
-        max_bytes=part.max_bytes or ARTIFACT_BYTES_MAX,
+        **_given(max_bytes=part.max_bytes),
     )
 
 
@@ -206,24 +210,26 @@ def _gate(draft: Draft, stage: models.StagePart, part: models.GatePart, at: Path
         id=part.id,
         kind=kind.name,
         command=part.run,
-        report=Report(part.report or "none"),
         timeout_s=part.timeout or kind.timeout_s,
-        repeat=part.repeat or 1,
         base_green=part.base == "green",
-        baseline=Baseline(part.baseline or "keep"),
-        expect=Expect(part.expect or "pass"),
-        tests=Tests(part.tests or "own"),
         canary=_canary(part),
         breaks=tuple(join_glob(join_dir(stage.dir, part.dir), glob) for glob in part.breaks),
-        held_out=part.held_out or "",
         env=tuple(part.env),
         secrets=tuple(part.secrets),
         dir=join_dir(stage.dir, part.dir),
-        network=bool(part.network),
         exclusive=tuple(part.exclusive),
         cached=part.cache != "none",
-        question=part.approve or "",
         options=_options(draft, kind, part, (*at, kind.name)),
+        **_given(
+            report=part.report and Report(part.report),
+            repeat=part.repeat,
+            baseline=part.baseline and Baseline(part.baseline),
+            expect=part.expect and Expect(part.expect),
+            tests=part.tests and Tests(part.tests),
+            held_out=part.held_out,
+            network=part.network,
+            question=part.approve,
+        ),
     )
     if part.use:
         return ready_gate(gate, part, draft.sources.root, draft.where.value(*at, "use"), draft.mistakes)
@@ -231,7 +237,7 @@ def _gate(draft: Draft, stage: models.StagePart, part: models.GatePart, at: Path
 
 
 def _canary(part: models.GatePart) -> str:
-    """What it says, else what is known of the command where that reports tests."""
+    """The recipe that the gate names, else the one for its command if that reports tests."""
     if part.breaks:
         return BREAKING
     if part.canary is None and part.run is not None and part.report == "junit":
@@ -248,14 +254,12 @@ def _options(draft: Draft, kind: Kind, part: models.GatePart, at: Path) -> GateO
 def _rule(part: models.RulePart) -> Rule:
     return Rule(
         gate=part.gate,
-        reason=part.reason or "",
         within=tuple(part.within),
-        after=part.after or 0,
         goto=part.goto,
         agent=part.agent,
         pause=part.pause,
         drop=part.drop,
-        max=part.max or 3,
+        **_given(reason=part.reason, after=part.after, max=part.max),
     )
 
 
@@ -287,28 +291,31 @@ def _input(draft: Draft, name: str, part: models.InputPart) -> Input:
     kinds = {"string": str, "integer": int, "boolean": bool}
     if type(part.default) is not kinds[part.type]:
         mark = draft.where.value("inputs", name, "default")
-        draft.mistakes.add(mark, f"the default of {name} is no {part.type}", f"write a value of type {part.type}")
+        draft.mistakes.add(
+            mark, f"the default of {name} is not of type {part.type}", f"write a value of type {part.type}"
+        )
     default = part.default if isinstance(part.default, str) else json.dumps(part.default)
     return Input(name, part.type, required, default)
 
 
 def _setup(part: models.SetupPart) -> Setup:
-    return Setup(part.run, tuple(part.key), tuple(part.paths), part.settle, part.timeout or 1800, tuple(part.env))
+    given = _given(timeout_s=part.timeout)
+    return Setup(part.run, tuple(part.key), tuple(part.paths), part.settle, env=tuple(part.env), **given)
 
 
 def _limits(part: models.LimitsPart) -> Limits:
-    return Limits(part.attempts or 40, part.tokens or 0, part.cost_usd or 0.0, part.wall or 0)
+    return Limits(**_given(attempts=part.attempts, tokens=part.tokens, cost_usd=part.cost_usd, wall_s=part.wall))
 
 
 def _deliver(part: models.DeliverPart) -> Deliver:
-    asked = part.pull_request
-    proposed = PullRequest(asked.remote, asked.base, asked.draft) if asked is not None else None
-    deliver = Deliver(series=part.series, author=part.author, sign=part.sign, pull_request=proposed)
-    return deliver if part.branch is None else replace(deliver, branch=part.branch)
+    request = part.pull_request
+    proposed = PullRequest(request.remote, request.base, request.draft) if request is not None else None
+    given = _given(branch=part.branch)
+    return Deliver(series=part.series, author=part.author, sign=part.sign, pull_request=proposed, **given)
 
 
 def ready_gate(gate: Gate, part: GatePart, root: FilePath, mark: Mark, mistakes: Mistakes) -> Gate:
-    """`gate` with the command, report and network of what it uses. An unknown one is told."""
+    """`gate` with the command, report and network of the ready gate that it uses. An unknown name is a mistake."""
     name = part.use or ""
     if name not in sets.NAMES:
         mistakes.add(mark, f"there is no ready gate {name}", nearest(name, sets.NAMES))

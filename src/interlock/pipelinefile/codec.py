@@ -1,7 +1,7 @@
 """The pipeline as JSON and back (`core.codec`), and the digests of definitions.
 
-Rule: exact; a run's pipeline is stored by content and reloaded from that alone. What an older version did not know has
-its default, what a newer one knows more is refused as such.
+Rule: exact. A run's pipeline is stored by content and reloaded from that alone. A key that an older version did not
+write gets its default; a pipeline of a newer version is rejected with the advice to upgrade.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from interlock.core.pipeline import Gate, GateKind, GateOptions, Pipeline, Stage
 from interlock.ports import Damaged, InfrastructureError
 
 FORMAT = 1
-# Every gate is recorded with these keys, null where it is of another kind. A kind that is not in it adds its own.
+# Every gate is recorded with these keys; they are null in gates of another kind. Other kinds add their own key.
 OF_EVERY_GATE = ("ci", "review", "traces")
 _BUILT_IN = frozenset(GateKind)
 
@@ -31,14 +31,16 @@ def encode_pipeline(pipeline: Pipeline) -> str:
 
 
 def decode_pipeline(text: str) -> Pipeline:
-    """What `encode_pipeline` made. Raises InfrastructureError where it is something else, or of a newer version."""
+    """Decode what `encode_pipeline` wrote. Raises InfrastructureError if it is damaged or of a newer version."""
     try:
         content = json.loads(text)
         if content["format"] > FORMAT:
             raise NewerFormat(f"its format is {content['format']}, and {FORMAT} is known here")
-        options = _taken(content["pipeline"])
+        options = _pop_options(content["pipeline"])
         pipeline: Pipeline = object_reader(Pipeline)(content["pipeline"])
-        pipeline = replace(pipeline, stages=tuple(_with(stage, options) for stage in pipeline.stages), _by_id={})
+        pipeline = replace(
+            pipeline, stages=tuple(_with_options(stage, options) for stage in pipeline.stages), _by_id={}
+        )
     except NewerFormat as error:
         raise InfrastructureError(
             f"the recorded pipeline was written by a newer Interlock ({error}): upgrade Interlock", permanent=True
@@ -50,22 +52,22 @@ def decode_pipeline(text: str) -> Pipeline:
 
 
 def digest_of(definition: object) -> str:
-    """sha256 in hex of a definition's canonical JSON, its own `digest` left out. Stages and gates within
-    stand for themselves by their digests, which must be there."""
+    """The sha256 in hex of a definition's canonical JSON without its own `digest`. Stages and gates inside it are
+    represented by their digests, which must be set."""
     plain = _shallow(definition)
     plain.pop("digest", None)
     return hashlib.sha256(_canonical(plain).encode()).hexdigest()
 
 
 def _options(gate: Gate) -> dict[str, Any]:
-    """The recorded keys of what the gate's kind has of its own."""
+    """The recorded keys of the gate's kind."""
     own = {} if gate.options is None else {gate.kind: _fields(gate.options)}
     return {**dict.fromkeys(OF_EVERY_GATE), **own}
 
 
-def _taken(content: dict[str, Any]) -> dict[tuple[str, str], GateOptions]:
-    """The options of each gate, by stage and id, whose keys are taken out of `content`. Raises NewerFormat for a
-    kind that is not known here."""
+def _pop_options(content: dict[str, Any]) -> dict[tuple[str, str], GateOptions]:
+    """Remove the options of each gate from `content` and return them by stage and gate id. Raises NewerFormat for an
+    unknown kind of gate."""
     found: dict[tuple[str, str], GateOptions] = {}
     for stage in content["stages"]:
         for gate in stage.get("gates", ()):
@@ -80,7 +82,7 @@ def _taken(content: dict[str, Any]) -> dict[tuple[str, str], GateOptions]:
 
 
 def _options_of(kind: str) -> type[GateOptions] | None:
-    from interlock.gates.kinds import find  # late: most pipelines do without
+    from interlock.gates.kinds import find  # lazy: most pipelines have only built-in kinds
 
     try:
         return find(kind).options
@@ -88,7 +90,7 @@ def _options_of(kind: str) -> type[GateOptions] | None:
         raise NewerFormat(f"a gate of kind {kind!r:.80} is not known here") from None
 
 
-def _with(stage: Stage, options: dict[tuple[str, str], GateOptions]) -> Stage:
+def _with_options(stage: Stage, options: dict[tuple[str, str], GateOptions]) -> Stage:
     gates = tuple(replace(gate, options=options.get((stage.id, gate.id))) for gate in stage.gates)
     return replace(stage, gates=gates) if any(gate.options for gate in gates) else stage
 

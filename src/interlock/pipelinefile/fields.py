@@ -1,5 +1,5 @@
-"""The small forms inside a pipeline file: durations, commands, texts, names, paths. Rule: each validator
-turns a form into a core value at once, and says on its own what is wrong and what would be right."""
+"""The types of single values in a pipeline file: durations, commands, texts, names, paths. Rule: each validator
+returns a core value, and its error says what is wrong and what would be right."""
 
 from __future__ import annotations
 
@@ -22,47 +22,47 @@ _PATH_LIKE = re.compile(r"\S*/\S*|\S+\.(md|txt|json|ya?ml|j2|jinja)")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A prompt, rubric or schema as written: in place, or the path of a file. Exactly one is set."""
+    """A prompt, rubric or schema as written: inline, or the path of a file. Exactly one of the two is set."""
 
     text: str | None = None
     file: str | None = None
 
 
-def wrong(what: str, hint: str) -> PydanticCustomError:
-    """An error that carries both halves of a mistake."""
+def field_error(what: str, hint: str) -> PydanticCustomError:
+    """A validation error with both parts of a mistake: what is wrong, and what would be right."""
     return PydanticCustomError("mistake", "{what}", {"what": what, "hint": hint})
 
 
 def read_duration(value: object) -> int:
-    """Seconds, of a bare integer or of text such as 90s, 30m, 1h30m."""
+    """Seconds, from a bare integer or from text such as 90s, 30m, 1h30m."""
     hint = "write 90s, 30m, 4h or 1h30m; a bare number is seconds"
     if isinstance(value, str) and (found := _DURATION.fullmatch(value)) and value:
         days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
         value = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
     if not isinstance(value, int) or isinstance(value, bool):
-        raise wrong(f"{_shown(value)} is no duration", hint)
+        raise field_error(f"{_describe(value)} is no duration", hint)
     if not 1 <= value <= DURATION_MAX_S:
-        raise wrong(f"{value} seconds is out of range", "a duration is from 1s to 30d")
+        raise field_error(f"{value} seconds is out of range", "a duration is from 1s to 30d")
     return value
 
 
 def read_command(value: object) -> CommandLine:
-    """A line for the shell, or a list of words."""
+    """A command: a line for the shell, or a list of words."""
     if isinstance(value, str) and value.strip():
         return CommandLine(shell=value)
     if isinstance(value, list) and value and all(isinstance(word, str) for word in value) and value[0]:
         return CommandLine(argv=tuple(value))
     if isinstance(value, list) and value:
         odd = next((word for word in value if not isinstance(word, str)), "")
-        raise wrong(f"the word {_shown(odd)} is not text", "put each word in quotes")
-    raise wrong(f"{_shown(value)} is no command", "write a line for the shell, or a list of words")
+        raise field_error(f"the word {_describe(odd)} is not text", "put each word in quotes")
+    raise field_error(f"{_describe(value)} is no command", "write a line for the shell, or a list of words")
 
 
 def read_text(value: object) -> Source:
     """`{file: PATH}`, `{text: TEXT}`, or bare text that does not look like a path."""
     if isinstance(value, str) and value.strip():
         if _PATH_LIKE.fullmatch(value.strip()) and "{{" not in value:
-            raise wrong(
+            raise field_error(
                 f"{value.strip()} looks like a path, and bare text is taken as it is", _file_or_text(value.strip())
             )
         return Source(text=value)
@@ -70,70 +70,72 @@ def read_text(value: object) -> Source:
         (kind, content), *_ = value.items()
         if kind in ("file", "text") and isinstance(content, str) and content.strip():
             return Source(file=content) if kind == "file" else Source(text=content)
-    raise wrong("this is neither a text nor a file", "write {file: PATH} or {text: TEXT}")
+    raise field_error("this is neither a text nor a file", "write {file: PATH} or {text: TEXT}")
 
 
 def read_name(value: object) -> str:
     if isinstance(value, str) and _NAME.fullmatch(value):
         return value
     hint = "a name begins with a small letter and goes on with small letters, digits, - and _, 48 at most"
-    raise wrong(f"{_shown(value)} is no name", hint)
+    raise field_error(f"{_describe(value)} is no name", hint)
 
 
 def read_variable(value: object) -> str:
     """The name of an environment variable that is passed on."""
     if not isinstance(value, str) or not _VARIABLE.fullmatch(value):
         hint = "write the name alone, its value comes from the environment"
-        raise wrong(f"{_shown(value)} is no name of an environment variable", hint)
+        raise field_error(f"{_describe(value)} is no name of an environment variable", hint)
     if _OWN_VARIABLES.fullmatch(value):
-        raise wrong(f"{value} is set by interlock itself", "take it out: it is there already")
+        raise field_error(f"{value} is set by interlock itself", "take it out: it is there already")
     return value
 
 
 def read_path(value: object) -> str:
-    """A relative path that stays inside, without a trailing slash."""
+    """A relative path that stays inside its folder, without a trailing slash."""
     if not isinstance(value, str) or not value.strip():
-        raise wrong(f"{_shown(value)} is no path", "write a relative path such as docs/plan.md")
+        raise field_error(f"{_describe(value)} is no path", "write a relative path such as docs/plan.md")
     if value.startswith(("/", "~")) or "\\" in value:
-        raise wrong(f"{value} is not a relative path", "write it relative, with forward slashes")
+        raise field_error(f"{value} is not a relative path", "write it relative, with forward slashes")
     parts = [part for part in value.split("/") if part not in ("", ".")]
     if ".." in parts:
-        raise wrong(f"{value} leads upwards", "write a path that stays inside")
+        raise field_error(f"{value} leads upwards", "write a path that stays inside")
     if parts and parts[0] == ".git":
-        raise wrong(f"{value} lies in .git", "git's own files are out of reach")
+        raise field_error(f"{value} lies in .git", "git's own files are out of reach")
     return "/".join(parts)
 
 
 def read_glob(value: object) -> str:
-    """A pattern in the way of .gitignore."""
+    """A pattern like those of .gitignore."""
     if not isinstance(value, str) or not value.strip():
-        raise wrong(f"{_shown(value)} is no pattern", "write one such as src/** or '*.py'")
+        raise field_error(f"{_describe(value)} is no pattern", "write one such as src/** or '*.py'")
     if value.startswith("!"):
-        raise wrong(f"{value} excludes", "list what is meant: patterns only include")
+        raise field_error(f"{value} excludes", "list what is meant: patterns only include")
     if ".." in value.split("/") or value.startswith("~"):
-        raise wrong(f"{value} leads out of the repository", "write a pattern relative to the repository's root")
+        raise field_error(f"{value} leads out of the repository", "write a pattern relative to the repository's root")
     if value.count("[") != value.count("]"):
-        raise wrong(f"{value} has a bracket without its other half", "close it, or write \\[ for the character")
+        raise field_error(f"{value} has a bracket without its other half", "close it, or write \\[ for the character")
     return value.removeprefix("./")
 
 
 def read_instructions(value: object) -> tuple[str, ...]:
-    """Globs; `none` is an empty list."""
+    """A list of globs; `none` is an empty one."""
     if value == "none":
         return ()
     if isinstance(value, list):
         return tuple(read_glob(one) for one in value)
     hint = "write none, or a list of patterns such as [AGENTS.md, docs/agents/*.md]"
-    raise wrong(f"{_shown(value)} is neither none nor a list", hint)
+    raise field_error(f"{_describe(value)} is neither none nor a list", hint)
 
 
 def read_bare(value: object) -> str | int | float | bool | None:
     if isinstance(value, dict | list):
-        raise wrong(f"{_shown(value)} stands where one value belongs", "write text, a number, true, false or null")
+        raise field_error(
+            f"{_describe(value)} stands where one value belongs", "write text, a number, true, false or null"
+        )
     return value if isinstance(value, str | int | float | bool) else None
 
 
-def _shown(value: object) -> str:
+def _describe(value: object) -> str:
     match value:
         case None:
             return "nothing"

@@ -1,8 +1,8 @@
-"""A pipeline file, read once, into the frozen pipeline. Rule: every mistake at once, each with its place.
+"""Loads a pipeline file into the frozen pipeline. Rule: all mistakes are reported at once, each with its place.
 
-The order: text to tree (with includes), tree to model, model to pipeline, and then the rules that need
-two places of the file to be seen. What is broken on one step is left out of the next.
-Pipelines lie in `interlock.yaml` at the root of a repository, and in `.interlock/pipelines/NAME.yaml`.
+The steps: text to tree (with includes), tree to model, model to pipeline, then the checks that compare two places of
+the file. What is broken in one step is left out of the next.
+Pipelines are in `interlock.yaml` at the root of a repository, and in `.interlock/pipelines/NAME.yaml`.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ HINT = "write the line that starts your coding agent; the brief is on its standa
 
 
 def is_unfilled(agent: AgentSpec) -> bool:
-    """Whether the agent is still the one that stands for none."""
+    """Whether the agent is still the placeholder that `init` writes if it finds no program."""
     return agent.command is not None and MARK in agent.command.shell
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """`findings` are warnings, and what comes later. `sources` is every file read, with its content,
-    by path relative to the root: the pipeline first."""
+    """A valid pipeline. `findings` are warnings and what is not supported yet. `sources` are the path (relative to the
+    root) and content of every file that was read, the pipeline's own first."""
 
     pipeline: Pipeline
     findings: tuple[Mistake, ...] = ()
@@ -47,9 +47,9 @@ class Loaded:
 
 
 def load_pipeline(path: Path, root: Path, *, name: str = "") -> Loaded:
-    """The pipeline in file `path` of the repository at `root`. Its name is `name`, or what the file says,
-    or the file's own. Raises InvalidPipeline with all that is wrong."""
-    from interlock.pipelinefile.sources import Sources, read_tree  # late, as all that reads YAML
+    """Load the pipeline in file `path` of the repository at `root`. Its name is `name`, else the one in the file, else
+    that of the file. Raises InvalidPipeline with all mistakes."""
+    from interlock.pipelinefile.sources import Sources, read_tree  # lazy: it reads YAML
 
     mistakes = Mistakes()
     sources = Sources(root, mistakes)
@@ -67,7 +67,7 @@ def load_pipeline(path: Path, root: Path, *, name: str = "") -> Loaded:
 
 
 def require_runnable(loaded: Loaded) -> None:
-    """Raises UsageError where the pipeline asks for what this version cannot carry out yet, or has no agent yet."""
+    """Raises UsageError if the pipeline needs what this version does not support yet, or an agent is a placeholder."""
     later = [str(finding) for finding in loaded.findings if finding.level is Level.LATER]
     if later:
         raise UsageError("this pipeline is valid, and cannot be run yet:\n" + "\n".join(later))
@@ -80,19 +80,19 @@ def require_runnable(loaded: Loaded) -> None:
 
 
 def _load(tree: Mapping, sources: Sources, mistakes: Mistakes, name: str | None) -> Pipeline | None:
-    from interlock.pipelinefile.build import Draft, build, with_digests  # late: pydantic is slow to import
+    from interlock.pipelinefile.build import Draft, build, with_digests  # lazy: pydantic is slow to import
     from interlock.pipelinefile.checks import check, view_of
-    from interlock.pipelinefile.protected import protect_judges
+    from interlock.pipelinefile.protected import protect_judge_files
     from interlock.pipelinefile.shape import shape
 
-    shaped = shape(tree, mistakes)
-    if shaped is None:
+    parsed = shape(tree, mistakes)
+    if parsed is None:
         return None
-    draft = Draft(shaped, sources, mistakes)
-    pipeline = build(draft, name or shaped.file.name or _stem(tree.mark.file))
+    draft = Draft(parsed, sources, mistakes)
+    pipeline = build(draft, name or parsed.file.name or _stem(tree.mark.file))
     check(view_of(draft, pipeline))
     files = tuple(path for path, _ in sources.listed())
-    return with_digests(protect_judges(pipeline, files, sources.root))
+    return with_digests(protect_judge_files(pipeline, files, sources.root))
 
 
 def _relative(path: Path, root: Path) -> str:
@@ -110,11 +110,11 @@ def _stem(file: str) -> str:
     return re.sub(r"[^a-z0-9_-]", "-", stem).lstrip("-_0123456789") or "pipeline"
 
 
-ROOT_NAME = "interlock"  # what the one at the root is called
+ROOT_NAME = "interlock"  # the name of the pipeline at the root
 
 
 def find_pipelines(root: Path) -> dict[str, Path]:
-    """By name, which is the file's without its ending; the one at the root first, then by name."""
+    """The pipeline files by name (that of the file without its suffix): the one at the root first, then by name."""
     found = {}
     if (root / "interlock.yaml").is_file():
         found[ROOT_NAME] = root / "interlock.yaml"
@@ -126,8 +126,8 @@ def find_pipelines(root: Path) -> dict[str, Path]:
 
 
 def locate_pipeline(root: Path, choice: str = "", command: str = "interlock run", rest: str = "") -> Path:
-    """The file of `-p NAME`, or of `-p PATH` (from where we stand, or from the root), or of the only
-    pipeline there is. Raises UsageError, which says how `command` is told which one; `rest` is what stands behind."""
+    """The file of `-p NAME`, of `-p PATH` (relative to the current folder or to the root), or of the only pipeline.
+    Raises UsageError, which shows how to choose one with `command`; `rest` are the arguments behind that."""
     found = find_pipelines(root)
     if choice in found:
         return found[choice]

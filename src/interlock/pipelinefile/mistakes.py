@@ -1,4 +1,4 @@
-"""What is wrong in a pipeline, and where. Rule: a mistake says what would be right."""
+"""Mistakes in a pipeline file. Rule: each says what is wrong, where, and what would be right."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 class Level(StrEnum):
     ERROR = "error"  # the pipeline cannot be run
-    WARNING = "warning"  # it can, and this is probably not meant
-    LATER = "later"  # it is right, and this version cannot carry it out yet
+    WARNING = "warning"  # it can be run, but this is probably not intended
+    LATER = "later"  # it is right, but this version does not support it yet
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,7 +42,7 @@ class Mistake:
 
 
 class InvalidPipeline(UsageError):
-    """The pipeline has mistakes. `mistakes` holds all of them, warnings too, in the order of the files."""
+    """The pipeline has mistakes. `mistakes` are all of them, warnings included, in the order of the files."""
 
     def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
         super().__init__("\n".join(str(mistake) for mistake in mistakes if mistake.level is Level.ERROR))
@@ -50,7 +50,7 @@ class InvalidPipeline(UsageError):
 
 
 class Mistakes:
-    """Gathers what is wrong while a pipeline is read. The same thing at the same place counts once."""
+    """Collects mistakes while a pipeline is read. The same mistake at the same place counts once."""
 
     def __init__(self) -> None:
         self._found: dict[Mistake, None] = {}
@@ -62,7 +62,7 @@ class Mistakes:
         self._found.update(dict.fromkeys(others))
 
     def listed(self, main: str = "") -> tuple[Mistake, ...]:
-        """In the order of lines, those of file `main` first."""
+        """All mistakes in the order of files and lines, those of file `main` first."""
         return tuple(sorted(self._found, key=lambda found: (found.file != main, found.file, found.line, found.column)))
 
     def places(self) -> frozenset[Mark]:
@@ -74,7 +74,7 @@ class Mistakes:
 
 
 def nearest(word: str, known: Iterable[str], otherwise: str = "") -> str:
-    """A hint: the known word nearest to `word`, or all of them, or `otherwise` where there are none."""
+    """A hint: the known word nearest to `word`, else all known words, else `otherwise` if there are none."""
     names = sorted(known)
     close = get_close_matches(word, names, n=1, cutoff=0.6)
     if close:

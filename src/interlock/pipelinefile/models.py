@@ -1,15 +1,21 @@
-"""The pipeline file's shape, as pydantic models. Rule: shape only; what needs two places of the file to be
-seen is checked by `checks`, and no default is filled in here that depends on another key.
+"""The pipeline file as pydantic models, those of gate kinds included.
 
-Imported late: it costs more than reading a file does. What an editor tells of each key lies in `described`.
+Rule: one key at a time. `checks` compares keys with each other, and no default that depends on another key is filled in
+here. The models of gate kinds follow from the fields that each kind declares: no kind is named here. This module is
+imported lazily, since importing pydantic takes longer than reading a file.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import dataclasses
+from dataclasses import MISSING, fields
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model
 
+from interlock.core.pipeline import REMOTE, CommandLine, GateOptions, Text
+from interlock.gates import kinds
 from interlock.pipelinefile.fields import (
     Bare,
     CommandField,
@@ -19,19 +25,25 @@ from interlock.pipelinefile.fields import (
     Instructions,
     Name,
     RelativePath,
+    Source,
     TextField,
     Variable,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from interlock.gates.kinds import Kind
+
 
 class Part(BaseModel):
-    """Strict and closed. Keys that begin with `x-` belong to the user and are left out before."""
+    """Strict, without unknown keys. Keys that begin with `x-` belong to the user and are removed before validation."""
 
     model_config = ConfigDict(
         strict=True,
         extra="forbid",
         frozen=True,
-        defer_build=True,  # the models with the keys of gate kinds are the ones that are used
+        defer_build=True,  # only the models with the keys of gate kinds are used
         json_schema_extra={"patternProperties": {"^x-": {}}},
     )
 
@@ -92,7 +104,7 @@ class ArtifactPart(Part):
 
 
 class GatePart(Part):
-    """What every gate can say. `kinds.file_model` adds a key for each kind that has options."""
+    """The keys of every gate. `file_model` adds one for each kind that has options."""
 
     id: Name
     run: CommandField | None = None
@@ -173,7 +185,7 @@ class StagePart(Part):
 
 
 class PullRequestPart(Part):
-    remote: str = "origin"
+    remote: str = REMOTE
     base: str = ""
     draft: bool = False
 
@@ -202,3 +214,117 @@ class PipelineFile(Part):
     carry: list[RelativePath] = []
     stages: Annotated[dict[Name, StagePart], Field(min_length=1)]
     deliver: DeliverPart = DeliverPart()
+
+
+_FORMS = {"glob": Glob, "path": RelativePath, "name": Name, "variable": Variable, "duration": Duration}
+_BY_HINT = {int: Count, Text: TextField, CommandLine: CommandField}
+
+
+def written_kinds() -> tuple[Kind, ...]:
+    """The kinds that a gate in the file can have, in the order in which messages list them."""
+    written = tuple(kind for kind in kinds.all_kinds() if kind.is_written)
+    keyless = [kind.name for kind in written if kind.options is None and kind.name not in GatePart.model_fields]
+    if keyless:
+        raise TypeError(f"gate kinds without options, which no file can name: {', '.join(keyless)}")
+    return written
+
+
+def file_model() -> type[PipelineFile]:
+    """The model of a pipeline file whose gates have a key for each kind with options."""
+    return _models(kinds.names())[0]
+
+
+def part_at(names: list[str]) -> type[BaseModel] | None:
+    """The model of the gate, or of a kind's options, at the keys `names`; None for anything else."""
+    _, gate, of_kinds = _models(kinds.names())
+    if names[-2:-1] == ["gates"]:
+        return of_kinds.get(names[-1])
+    return gate if names[-1:] == ["gates"] else None
+
+
+@cache
+def _models(_names: tuple[str, ...]) -> tuple[type[PipelineFile], type[BaseModel], dict[str, type[BaseModel]]]:
+    of_kinds = {kind.name: _model(kind) for kind in kinds.all_kinds() if kind.options is not None}
+    keys: dict[str, Any] = {name: (model | None, None) for name, model in of_kinds.items()}
+    gate = create_model("GatePart", __base__=GatePart, **keys)
+    listed: Any = list.__class_getitem__(gate)
+    stage = create_model("StagePart", __base__=StagePart, gates=(listed, []))
+    stages: Any = Annotated[dict[Name, stage], Field(min_length=1)]  # type: ignore[valid-type]
+    file = create_model("PipelineFile", __base__=PipelineFile, __doc__=PipelineFile.__doc__, stages=(stages, ...))
+    return file, gate, of_kinds
+
+
+def _model(kind: Kind) -> type[BaseModel]:
+    assert kind.options is not None
+    hints = get_type_hints(kind.options)
+    parts: dict[str, Any] = {each.name: _field(each, hints[each.name]) for each in fields(kind.options)}
+    return create_model(f"{kind.name.title().replace('_', '')}Part", __base__=Part, **parts)
+
+
+def options_from(kind: Kind, part: BaseModel, read: Callable[[Source, str], Text | None]) -> GateOptions:
+    """The options as the file gives them, with defaults filled in. `read` gets a text and its key."""
+    assert kind.options is not None
+    values = {each.name: _value(each, getattr(part, each.name), read) for each in fields(kind.options)}
+    options = kind.options(**values)
+    return kind.complete(options) if kind.complete is not None else options
+
+
+def options_tree(options: GateOptions, text: Callable[[Text], object]) -> dict[str, object]:
+    """The options as plain values by key, as a file would say them."""
+    return {key_of(each): _plain(getattr(options, each.name), text) for each in fields(options)}
+
+
+def key_of(each: dataclasses.Field[Any]) -> str:
+    return each.metadata.get("key") or each.name
+
+
+def _field(each: dataclasses.Field[Any], hint: Any) -> tuple[Any, Any]:  # noqa: ANN401 - types are values here
+    """The type and the default for pydantic."""
+    form, default = each.metadata.get("form", ""), _unset(each)
+    alias = each.metadata.get("key") or None
+    said = {"description": each.metadata["summary"]} if each.metadata.get("summary") else {}
+    inner, optional = _type(hint, form)
+    if form == "several":
+        inner = Annotated[inner, Field(min_length=1)]
+    if default is MISSING:
+        return inner, Field(alias=alias, **said)
+    if optional or inner in (Count, Duration):
+        inner, default = inner | None, None
+    elif isinstance(default, tuple):
+        default = list(default)
+    return inner, Field(default, alias=alias, **said)
+
+
+def _type(hint: Any, form: str) -> tuple[Any, bool]:  # noqa: ANN401
+    """The type of the key for a field with this type hint, and whether it may be None."""
+    kept = [one for one in get_args(hint) if one is not type(None)]
+    if type(None) in get_args(hint):
+        return _type(kept[0], form)[0], True
+    if hint == tuple[str, ...]:
+        return list.__class_getitem__(_FORMS.get(form, str)), False
+    return _FORMS.get(form) or _BY_HINT.get(hint, hint), False
+
+
+def _unset(each: dataclasses.Field[Any]) -> Any:  # noqa: ANN401
+    """The value if the file does not give one; MISSING if it must."""
+    return each.metadata.get("unset", each.default)
+
+
+def _value(each: dataclasses.Field[Any], said: Any, read: Callable[[Source, str], Text | None]) -> Any:  # noqa: ANN401
+    if said is None:
+        return _unset(each)
+    if isinstance(said, Source):
+        return read(said, key_of(each))
+    return tuple(said) if isinstance(said, list) else said
+
+
+def _plain(value: object, text: Callable[[Text], object]) -> object:
+    match value:
+        case Text():
+            return text(value)
+        case CommandLine():
+            return list(value.argv) or value.shell
+        case tuple():
+            return list(value)
+        case _:
+            return value

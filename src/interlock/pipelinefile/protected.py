@@ -1,6 +1,7 @@
-"""What no stage may change unless it `authors` it. Rule: whatever decides how a repository is judged, built or read.
+"""The files of one project that no stage may change, beyond `core.judge_files.PROTECTED`: the files of the pipeline,
+those that gates run, and tests that only the project's configuration names.
 
-A candidate that edits one of these could pass here, or do harm later: in CI, in a hook, in a checkout.
+Rule: they are found by reading; nothing is run.
 """
 
 from __future__ import annotations
@@ -11,104 +12,72 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from interlock.core.judge_files import CONFIGURATION, TESTS
 from interlock.core.pipeline import CommandLine, Gate, Pipeline, Stage
-from interlock.pipelinefile.sets import folder as look
-from interlock.pipelinefile.sets.configured import configured_tests, told
-from interlock.pipelinefile.sets.steering import steering
-
-NEVER = ".interlock/**"  # not even by a stage that authors it; its own artifacts aside
-
-_SERVICES = (
-    ".gitattributes",
-    ".gitmodules",
-    ".lfsconfig",
-    "/.githooks/**",
-    "/.husky/**",
-    "lefthook.y*ml",
-    ".lintstagedrc*",
-    ".pre-commit-config.yaml",
-    "/.pre-commit-hooks.yaml",
-    "/.github/workflows/**",
-    "/.github/actions/**",
-    "/.gitlab-ci.yml",
-    "/.gitlab/ci/**",
-    "/.forgejo/workflows/**",
-    "/.gitea/workflows/**",
-    "/.circleci/**",
-    "/.buildkite/**",
-    "/.woodpecker/**",
-    "/.woodpecker.yml",
-    "/.drone.yml",
-    "/.travis.yml",
-    "/Jenkinsfile",
-    "/azure-pipelines.yml",
-    "/bitbucket-pipelines.yml",
-    "/appveyor.yml",
-    "/.cirrus.yml",
-)
-ALWAYS = (*CONFIGURATION, *TESTS, NEVER, "/interlock.yaml", "/interlock.yml", *_SERVICES)
+from interlock.pipelinefile import repo
+from interlock.pipelinefile.runners import command_tests, configured_tests, loaded_files
 
 _INTERPRETERS = re.compile(r"(ba|da|z|k)?sh|python[\d.]*|node|deno|bun|ruby|perl|php|source|\.")
-_BEFORE = frozenset(
+_PREFIXES = frozenset(
     {
         "exec", "env", "time", "command", "nice", "xvfb-run", "uv", "poetry", "pdm", "hatch", "run", "npx",
         "if", "then", "else", "elif", "while", "until", "do", "!", "{",
     }
 )  # fmt: skip
-_NO_SCRIPT = frozenset({"-c", "-m", "-e", "-p", "--check", "--eval", "--print"})  # code follows, or a file is only read
-_NO_SHELL = re.compile(r".+\.([cm]?[jt]sx?|py|rb|pl|php)")  # what these load is the product, more often than not
+_NO_SCRIPT = frozenset(
+    {"-c", "-m", "-e", "-p", "--check", "--eval", "--print"}
+)  # code follows, or the file is only read
+_NO_SHELL = re.compile(r".+\.([cm]?[jt]sx?|py|rb|pl|php)")  # what these load is usually the product
 _FILES_MAX = 200
-_BETWEEN = frozenset(";&|()\n")
+_SEPARATORS = frozenset(";&|()\n")
 
 
-def protect_judges(pipeline: Pipeline, read: tuple[str, ...], root: Path) -> Pipeline:
-    """The files that the pipeline was read from, and those that its gates run, are protected like what it lists itself;
-    but for a stage that says by its very name that it writes such a file."""
+def protect_judge_files(pipeline: Pipeline, read: tuple[str, ...], root: Path) -> Pipeline:
+    """Protect the files that the pipeline was read from and those that its gates run, as if it listed them. A stage
+    whose `writes` names such a script exactly may still change it."""
     gates = [gate for stage in pipeline.stages for gate in stage.gates if gate.command is not None]
     folders = dict.fromkeys(gate.dir for gate in gates)
-    run = [path for gate in gates for path in run_by(gate, root)]
-    run += [_joined(folder, path) for folder in folders for path in steering(root / folder)]
+    run = [path for gate in gates for path in files_run_by(gate, root)]
+    run += [_joined(folder, path) for folder in folders for path in loaded_files(root / folder)]
     tests = [_below(folder, glob) for folder in folders for glob in configured_tests(root / folder)]
-    tests += [_below(gate.dir, glob) for gate in gates for glob in _told_by(gate, root)]
+    tests += [_below(gate.dir, glob) for gate in gates for glob in _tests_named_by(gate, root)]
     tests += [glob for gate in gates for glob in gate.breaks]
     stages = tuple(_protecting(stage, read, run, tests) for stage in pipeline.stages)
     return replace(pipeline, stages=stages, _by_id={})
 
 
-def run_by(gate: Gate, root: Path) -> Iterator[str]:
-    """Files of the repository that the gate's command starts, and that these start in turn, by path from the root."""
+def files_run_by(gate: Gate, root: Path) -> Iterator[str]:
+    """Files of the repository that the gate's command starts, and those that these start, by path from the root."""
     if gate.command is None:
         return
     waiting, seen = [*_commands(gate.command)], set[str]()
     while waiting and len(seen) < _FILES_MAX:
         words = waiting.pop(0)
-        waiting += _handed_on(words, root / gate.dir)
+        waiting += _nested_commands(words, root / gate.dir)
         paths = (_joined(gate.dir, name) for name in _startable(words) if not name.startswith("/"))
         found = next((path for path in paths if (root / path).is_file()), "")
         if found and found not in seen:
             seen.add(found)
-            waiting += [] if _NO_SHELL.fullmatch(found) else _commands(CommandLine(shell=look.text(root, found)))
+            waiting += [] if _NO_SHELL.fullmatch(found) else _commands(CommandLine(shell=repo.text(root, found)))
             yield found
 
 
-def _told_by(gate: Gate, root: Path) -> Iterator[str]:
-    """Tests that the gate's own command names, relative to its folder."""
+def _tests_named_by(gate: Gate, root: Path) -> Iterator[str]:
+    """Globs of tests that the gate's own command names, relative to the gate's folder."""
     for words in _commands(gate.command) if gate.command is not None and not gate.used else ():
-        yield from told(root / gate.dir, shlex.join(words))
+        yield from command_tests(root / gate.dir, shlex.join(words))
 
 
-def _handed_on(words: list[str], folder: Path) -> Iterator[list[str]]:
-    """Commands that a shell is given as text, or that stand in a file which a program reads by its name."""
+def _nested_commands(words: list[str], folder: Path) -> Iterator[list[str]]:
+    """The commands in the text of `sh -c`, in a Makefile, or in the scripts of package.json that `words` start."""
     rest = [word for word in words if not re.fullmatch(r"\w+=.*", word)]
     program = rest[0].rpartition("/")[2] if rest else ""
     text = ""
     if re.fullmatch(r"(ba|da|z|k)?sh", program) and any(re.fullmatch(r"-\w*c", word) for word in rest):
         text = rest[-1]
     elif program in ("make", "gmake", "just"):
-        text = look.text(folder, "Makefile", "makefile", "GNUmakefile", "justfile", ".justfile")
+        text = repo.text(folder, "Makefile", "makefile", "GNUmakefile", "justfile", ".justfile")
     elif program in ("npm", "pnpm", "yarn", "bun"):
-        scripts = look.at(look.json_object(folder, "package.json"), "scripts")
+        scripts = repo.at(repo.json_object(folder, "package.json"), "scripts")
         text = "\n".join(script for script in scripts.values() if isinstance(script, str))
     for line in text.splitlines():
         yield from _commands(CommandLine(shell=line.strip().lstrip("@-+")))
@@ -119,7 +88,7 @@ def _joined(folder: str, name: str) -> str:
 
 
 def _below(folder: str, glob: str) -> str:
-    """A glob relative to `folder` from the root; one of a name alone still holds at any depth."""
+    """A glob relative to `folder`, made relative to the root. A bare name still matches at any depth."""
     return f"/{folder}{glob}" if folder and glob.startswith("/") else glob
 
 
@@ -131,7 +100,7 @@ def _protecting(stage: Stage, read: tuple[str, ...], run: list[str], tests: list
 
 
 def _commands(command: CommandLine) -> Iterator[list[str]]:
-    """The simple commands of a command line, as far as words tell."""
+    """The simple commands of a command line, split at the shell's separators."""
     if command.argv:
         yield list(command.argv)
         return
@@ -141,20 +110,20 @@ def _commands(command: CommandLine) -> Iterator[list[str]]:
         words: list[str] = []
         try:
             for word in lexer:
-                if _BETWEEN.issuperset(word):
+                if _SEPARATORS.issuperset(word):
                     yield words
                     words = []
                 else:
                     words.append(word)
-        except ValueError:  # a quote that another line closes
+        except ValueError:  # the quote is closed on a later line
             pass
         yield words
 
 
 def _startable(words: list[str]) -> list[str]:
-    """What a simple command may start, likeliest first: the program that it names, or an interpreter's script."""
+    """The files that a simple command may start, likeliest first: a program by path, or an interpreter's script."""
     rest = [word for word in words if not re.fullmatch(r"\w+=.*", word)]
-    while rest and rest[0] in _BEFORE:
+    while rest and rest[0] in _PREFIXES:
         rest = rest[1:]
     if not rest or not _INTERPRETERS.fullmatch(rest[0].rpartition("/")[2]):
         return [word for word in rest[:1] if "/" in word]

@@ -1,7 +1,8 @@
-"""Every file that a pipeline is made of. Rule: read once, kept by content, and nothing outside the repository.
+"""The files that a pipeline consists of, and the merging of included ones. Rule: each file is read once, and none
+outside the repository is read.
 
-A path is relative to the folder of the file that names it. What is included comes first: named things
-merge, lists append, and a clash is a mistake.
+A path is relative to the folder of the file that names it. Included content comes first: mappings of names merge, lists
+append, and a name that is defined twice is a mistake.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Sources:
-    """Holds what was read, by path relative to the root, in the order of reading."""
+    """Holds the content of the files that were read, by path relative to the root, in the order of reading."""
 
     def __init__(self, root: Path, mistakes: Mistakes) -> None:
         self.root = root.resolve()
@@ -26,8 +27,8 @@ class Sources:
         self._read: dict[str, str] = {}
 
     def read(self, path: str, mark: Mark, *, folder: str | None = None) -> tuple[str, str] | None:
-        """Content and path relative to the root, of the file that the text at `mark` names, relative
-        to its own folder (or to `folder`). None where that is a mistake, which is added."""
+        """Content and path (relative to the root) of the file that the text at `mark` names, relative to the folder of
+        its own file (or to `folder`). None if that is a mistake, which is then added."""
         relative = self._relative(path, mark, os.path.dirname(mark.file) if folder is None else folder)  # noqa: PTH120
         if relative is None:
             return None
@@ -87,8 +88,8 @@ _APPENDED = ("protect", "setup", "carry")
 
 
 def read_tree(file: str, sources: Sources, mistakes: Mistakes) -> Mapping | None:
-    """The merged tree of `file`, relative to the root, or None where there is nothing to go on with.
-    Raises InvalidPipeline where a file is no YAML."""
+    """The tree of `file` (relative to the root), merged with what it includes; None if it cannot be used. Raises
+    InvalidPipeline if a file is not YAML."""
     return _read(file, Mark(file), (), sources, mistakes)
 
 
@@ -162,7 +163,7 @@ def _union(section: str, mine: Mapping, other: Mapping, mistakes: Mistakes) -> M
 
 def _clash(key: Scalar, first: Scalar, name: str, mistakes: Mistakes) -> None:
     if key.mark == first.mark:
-        return  # the same file, reached on two ways
+        return  # the same file, included on two paths
     hint = f"it is at {first.mark.file}:{first.mark.line} too, keep one of them"
     mistakes.add(key.mark, f"{name} is defined twice", hint)
 

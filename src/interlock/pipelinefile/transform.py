@@ -1,4 +1,4 @@
-"""Documents to text, for script stages. Rule: the same bytes give the same text, and nothing is lost in silence."""
+"""Converts documents to text for script stages. Rule: the same bytes give the same text; what is left out is named."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ TEXT_CHARS_MAX = 20_000_000
 
 
 def pdf_to_text(path: Path) -> str:
-    """The text of a PDF: UTF-8 safe, NFC, lines ending in \\n, pages parted by a form feed. A page that holds
-    images and no text is named in its place. At most 200 MB, 5,000 pages and 20 million characters.
+    """The text of a PDF: valid UTF-8, NFC, lines ending in \\n, pages separated by a form feed. For a page with images
+    and no text a note is written in its place. At most 200 MB, 5,000 pages and 20 million characters.
 
-    Raises UsageError where the file is no PDF, is broken, needs a password, or holds no text at all.
+    Raises UsageError if the file is not a PDF, is broken, needs a password, or has no text.
     """
-    from pypdf.errors import PyPdfError  # late: it takes a while to import
+    from pypdf.errors import PyPdfError  # lazy: slow to import
 
     try:
         return _read(path)
     except (PyPdfError, *_BROKEN) as error:
         raise UsageError(
-            f"{path} cannot be read as a PDF ({_said(error)}): repair it, for example with `qpdf IN OUT`"
+            f"{path} cannot be read as a PDF ({_first_line(error)}): repair it, for example with `qpdf IN OUT`"
         ) from error
 
 
 TRANSFORMS: Mapping[str, Callable[[Path], str]] = MappingProxyType({"pdf-to-text": pdf_to_text})
 
-# What pypdf was seen to raise on broken files besides its own errors.
+# What pypdf raises on broken files besides its own errors.
 _BROKEN = (
     ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, RecursionError, TypeError,
     ValueError, zlib.error,
@@ -73,7 +73,7 @@ def _check_file(path: Path) -> None:
 
 
 def _unlock(reader: PdfReader, path: Path) -> None:
-    """Many PDFs are encrypted with an empty password, and every viewer opens those."""
+    """Decrypt with the empty password, as every viewer does: many PDFs have that one."""
     from pypdf.errors import DependencyError
 
     hint = "take its password off, for example with `qpdf --decrypt --password=... IN OUT`"
@@ -85,17 +85,17 @@ def _unlock(reader: PdfReader, path: Path) -> None:
 
 
 def _bounded(reader: PdfReader, path: Path) -> Iterator[tuple[str, str]]:
-    """For each page its text, and what to write where it has none."""
+    """For each page its text, and the note to write if it has none."""
     total = 0
     for number, page in enumerate(reader.pages, start=1):
-        text = _tidy(page.extract_text())
+        text = _normalized(page.extract_text())
         total += len(text)
         if total > TEXT_CHARS_MAX:
             raise UsageError(f"{path} holds more than {TEXT_CHARS_MAX} characters of text: split it")
         yield text, "" if text or not _has_images(page) else f"[page {number} holds images and no text]"
 
 
-def _tidy(text: str) -> str:
+def _normalized(text: str) -> str:
     text = text.encode("utf-8", "replace").decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     lines = (line.rstrip() for line in unicodedata.normalize("NFC", text).replace("\f", "\n").split("\n"))
     return "\n".join(lines).replace("\x00", "").strip("\n")
@@ -107,6 +107,6 @@ def _has_images(page: PageObject) -> bool:
     return bool(found.get_object()) if found is not None else False
 
 
-def _said(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0][:200] if lines else type(error).__name__

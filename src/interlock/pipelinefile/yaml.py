@@ -1,24 +1,26 @@
-"""YAML text to a tree of values with places. Rule: what two YAML readers take differently is a mistake.
+"""YAML text to a tree of values with places. Rule: what two YAML readers would read differently is a mistake.
 
-Only plain data of YAML 1.2's core schema passes: no tags, no merge keys, no second document, keys are
-text, and aliases are bounded by what they expand to. The tree is built from libyaml's events with a stack of its
-own, so that neither deep nesting nor an alias can exhaust anything.
-`Where` tells for each path in the tree where it was written: always an answer, if only the nearest one above.
+Only plain data of YAML 1.2's core schema passes: no tags, no merge keys, no second document, keys are text, and aliases
+are bounded by what they expand to. The tree is built from libyaml's events with a stack of our own, so neither deep
+nesting nor an alias can exhaust anything. A syntax error names the cause that the offending line suggests.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import yaml
 
 from interlock.pipelinefile.mistakes import InvalidPipeline, Mark, Mistake, Mistakes
-from interlock.pipelinefile.scalars import Value, explain_syntax, flow_pair_trap, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+Value: TypeAlias = str | int | float | bool | None
+Complaint: TypeAlias = tuple[str, str]  # what is wrong, what would be right
+Path: TypeAlias = tuple[str | int, ...]
 
 BYTES_MAX = 1_000_000
 VALUES_MAX = 50_000  # after aliases are expanded
@@ -57,8 +59,8 @@ Node: TypeAlias = Scalar | Sequence | Mapping
 
 
 @dataclass(slots=True)
-class _Open:
-    """A collection that is being read."""
+class _OpenCollection:
+    """A collection whose end has not been read yet."""
 
     event: yaml.CollectionStartEvent
     mark: Mark
@@ -68,8 +70,8 @@ class _Open:
 
 
 def read_yaml(content: bytes, file: str, mistakes: Mistakes) -> Node:
-    """The tree of `content`. Raises InvalidPipeline where it cannot be read at all; whatever can be
-    read around is added to `mistakes`."""
+    """The tree of `content`. Raises InvalidPipeline if it cannot be read at all; all other mistakes are added to
+    `mistakes`."""
     text = decode(content, file)
     builder = _Builder(file, text, mistakes)
     try:
@@ -97,17 +99,6 @@ def decode(content: bytes, file: str) -> str:
     return text
 
 
-def plain(node: Node) -> object:
-    """The tree as dicts, lists and scalars."""
-    match node:
-        case Scalar():
-            return node.value
-        case Sequence():
-            return [plain(item) for item in node.items]
-        case Mapping():
-            return {key.text: plain(value) for key, value in node.entries}
-
-
 def _unreadable(mark: Mark, message: str, hint: str) -> InvalidPipeline:
     return InvalidPipeline((Mistake(mark.file, mark.line, mark.column, message, hint),))
 
@@ -127,12 +118,12 @@ def _events(text: str) -> Iterator[yaml.Event]:
 
 
 class _Builder:
-    """Holds the stack of open collections. Rule: every bound is checked before anything is built."""
+    """Builds the tree with a stack of open collections. Rule: every bound is checked before anything is built."""
 
     def __init__(self, file: str, text: str, mistakes: Mistakes) -> None:
         self.root: Node | None = None
         self._file, self._text, self._mistakes = file, text, mistakes
-        self._stack: list[_Open] = []
+        self._stack: list[_OpenCollection] = []
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._pending: set[str] = set()
         self._count = 0
@@ -151,7 +142,7 @@ class _Builder:
             case yaml.CollectionEndEvent():
                 self._close()
             case _:
-                pass  # where a stream or a document ends
+                pass  # the start of the stream, or the end of it or of a document
 
     def _document(self, event: yaml.DocumentStartEvent) -> None:
         self._documents += 1
@@ -164,7 +155,7 @@ class _Builder:
         style = event.style if event.style in ("'", '"', "|", ">") else ""
         value: Value = event.value
         if not style:
-            value, wrong = resolve(event.value)
+            value, wrong = resolve_scalar(event.value)
             if wrong:
                 self._mistakes.add(mark, *wrong)
         self._grow(1, mark)
@@ -188,7 +179,9 @@ class _Builder:
             raise _unreadable(mark, f"more than {DEPTH_MAX} levels of nesting", "a pipeline needs fewer than ten")
         if event.anchor:
             self._pending.add(event.anchor)
-        self._stack.append(_Open(event, mark, event.start_mark.index if event.start_mark else 0, self._count, []))
+        self._stack.append(
+            _OpenCollection(event, mark, event.start_mark.index if event.start_mark else 0, self._count, [])
+        )
         self._grow(1, mark)
 
     def _close(self) -> None:
@@ -225,14 +218,14 @@ class _Builder:
             return False
         return True
 
-    def _check_flow(self, done: _Open) -> None:
-        """Brackets and braces that mean something else than they look like."""
+    def _check_flow(self, done: _OpenCollection) -> None:
+        """Report brackets and braces that YAML reads differently than they look."""
         if not done.event.flow_style:
             return
         start = done.index
         braced = self._text[start : start + 1] == "{"
         if braced and self._text[start - 1 : start] == "{":
-            return  # the inner one of {{ }}: the outer one tells
+            return  # the inner pair of {{ }}: the outer one is reported
         for key, value in zip(done.items[::2], done.items[1::2], strict=True):
             trap = flow_pair_trap(
                 braced,
@@ -265,55 +258,133 @@ class _Builder:
         return Mark(self._file, at.line + 1, at.column + 1) if at else Mark(self._file)
 
 
-Path: TypeAlias = tuple[str | int, ...]
+_WORDS: dict[str, Value] = {
+    "": None, "~": None, "null": None, "Null": None, "NULL": None,
+    "true": True, "True": True, "TRUE": True,
+    "false": False, "False": False, "FALSE": False,
+}  # fmt: skip
+_SWITCHES = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+_FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+")
+_OCTAL = re.compile(r"[-+]?0o?[0-7]+")
+_SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
+_UNDERSCORED = re.compile(r"[-+]?[0-9][0-9_]*_[0-9_]*(\.[0-9_]*)?")
+_OTHER_NUMBER = re.compile(
+    r"[-+]?(0x[0-9a-fA-F_]+|0b[01_]+|0[0-9]+|[0-9]*\.?[0-9]*[eE][-+]?[0-9]+|[0-9]+\.|\.[0-9]+|[0-9]{19,})"
+)
+_ODD_FLOAT = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
-@dataclass(frozen=True, slots=True)
-class Where:
-    """The tree, asked by path such as ("stages", "code", "gates", 0, "run")."""
-
-    root: Mapping
-    _indexes: dict[int, dict[str, tuple[Mark, Node]]] = field(default_factory=dict, repr=False, compare=False)
-
-    def value(self, *path: str | int) -> Mark:
-        """The value's place; that of the nearest thing above it where it is not there."""
-        node, mark = self._walk(path)
-        return node.mark if node else mark
-
-    def key(self, *path: str | int) -> Mark:
-        """The place of the key (or item) itself."""
-        return self._walk(path)[1]
-
-    def node(self, *path: str | int) -> Node | None:
-        return self._walk(path)[0]
-
-    def has(self, *path: str | int) -> bool:
-        return self._walk(path)[0] is not None
-
-    def _walk(self, path: Path) -> tuple[Node | None, Mark]:
-        node: Node = self.root
-        mark = self.root.mark
-        for part in path:
-            found = self._step(node, part)
-            if found is None:
-                return None, mark
-            mark, node = found
-        return node, mark
-
-    def _step(self, node: Node, part: str | int) -> tuple[Mark, Node] | None:
-        if not isinstance(node, Mapping) or not isinstance(part, str):
-            return step(node, part)
-        index = self._indexes.get(id(node))
-        if index is None:
-            index = {key.text: (key.mark, value) for key, value in node.entries}
-            self._indexes[id(node)] = index
-        return index.get(part)
+def resolve_scalar(text: str) -> tuple[Value, Complaint | None]:
+    """The value of a plain scalar, and the complaint about its spelling, if any."""
+    if text in _WORDS:
+        return _WORDS[text], None
+    if text.lower() in _SWITCHES:
+        return _switch(text)
+    if not (text[0].isdigit() or text[0] in "+-."):
+        return text, None
+    if _INTEGER.fullmatch(text):
+        return int(text), None
+    if _FLOAT.fullmatch(text):
+        return float(text), None
+    return _odd_number(text)
 
 
-def step(node: Node, part: str | int) -> tuple[Mark, Node] | None:
-    """The place and value of one key or item below `node`."""
-    if isinstance(node, Mapping) and isinstance(part, str):
-        return next(((key.mark, value) for key, value in node.entries if key.text == part), None)
-    if isinstance(node, Sequence) and isinstance(part, int) and part < len(node.items):
-        return node.items[part].mark, node.items[part]
+def _switch(text: str) -> tuple[Value, Complaint]:
+    meant = _SWITCHES[text.lower()]
+    what = f"{text} is {meant} to some YAML readers and text to others"
+    return meant == "true", (what, f'write {meant}, or "{text}" in quotes')
+
+
+def _odd_number(text: str) -> tuple[Value, Complaint | None]:
+    if _OCTAL.fullmatch(text):
+        value = int(text.replace("o", ""), 8)
+        return value, (f"{text} is {value} to some YAML readers", f'write {value}, or "{text}" in quotes')
+    if _SEXAGESIMAL.fullmatch(text):
+        what = f"{text} is a number to the base of 60 to some YAML readers"
+        return text, (what, f'write a duration as 90s, 30m or 4h, or "{text}" in quotes')
+    if _UNDERSCORED.fullmatch(text):
+        digits = text.replace("_", "")
+        return _number(digits), (f"{text} is a number to some YAML readers and text to others", f"write {digits}")
+    if _OTHER_NUMBER.fullmatch(text) or _ODD_FLOAT.fullmatch(text):
+        return text, (f"{text} is an odd way to write a number", f'use plain decimal digits, or "{text}" in quotes')
+    return text, None
+
+
+def _number(digits: str) -> Value:
+    try:
+        return int(digits)
+    except ValueError:
+        return float(digits)
+
+
+_QUOTE = "put the text in quotes"
+
+
+def explain_syntax(error: yaml.YAMLError, text: str) -> tuple[int, int, str, str]:
+    """Line and column of the error (from 1), what is wrong, and what would be right."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return 1, 1, f"this is not YAML ({error})", "see https://yaml.org"
+    mark = error.problem_mark or error.context_mark
+    if error.context_mark and "quoted scalar" in (error.context or ""):
+        mark = error.context_mark
+    line, column = (mark.line, mark.column) if mark else (0, 0)
+    lines = text.splitlines() or [""]
+    problem = error.problem or error.context or "it cannot be read"
+    if line >= len(lines):
+        line, column = len(lines) - 1, len(lines[-1])
+    return line + 1, column + 1, f"this is not YAML ({problem})", _hint(error, lines, line)
+
+
+def flow_pair_trap(braced: bool, key: str | None, bare: bool) -> tuple[str, str] | None:
+    """The complaint about one pair inside braces or brackets. `key` is None if it is not text; `bare`: it has no
+    value."""
+    if key is None:
+        return "braces in braces are a mapping to YAML", "put text with {{ }} in quotes"
+    if not braced:
+        return f"{key}: inside brackets makes a mapping of this item", "put the item in quotes, or in braces"
+    if bare and ":" in key:
+        name, _, rest = key.partition(":")
+        return f"{key} is a key without a value", f"put a space after the colon: {name}: {rest}"
+    if bare:
+        return f"{key} is a key without a value", "write a list in brackets, or give it a value"
     return None
+
+
+def _hint(error: yaml.MarkedYAMLError, lines: list[str], line: int) -> str:
+    problem = error.problem or ""
+    begun = error.context_mark.line if error.context_mark else line
+    here = lines[line] if line < len(lines) else ""
+    if "\t" in here[: len(here) - len(here.lstrip())] or "'\\t'" in problem:
+        return "a tab cannot indent in YAML, use spaces"
+    if any(re.search(r"(^|[:\-\[,])\s*\{\{", candidate) for candidate in {here, *lines[begun : begun + 1]}):
+        return "put text with {{ }} in quotes"
+    above = lines[line - 1] if line else ""
+    if "mapping values are not allowed" in problem and re.match(r"\s*(- )?[\w-]+:[^\s/]\S*\s*$", above):
+        return f"put a space after the colon on line {line}"
+    return _hint_by_problem(problem, error.context or "", here, begun)
+
+
+def _hint_by_problem(problem: str, context: str, here: str, begun: int) -> str:
+    if "flow node" in context:
+        return "close the bracket or brace that is open, and put commas between its items"
+    if "mapping values are not allowed" in problem:
+        return f"{_QUOTE} if it holds a colon and a space, or check the indentation"
+    if "alias" in context or "alias" in problem:
+        return "put text that begins with * in quotes, such as '*.py'"
+    if "anchor" in context or "anchor" in problem:
+        return "put text that begins with & in quotes"
+    if "cannot start any token" in problem:
+        return "put text that begins with @, ` or % in quotes"
+    if "quoted scalar" in context:
+        return f"close the quotes that begin on line {begun + 1}"
+    if "flow" in context:
+        closing = "bracket" if "sequence" in context else "brace"
+        return f"close the {closing} that opens on line {begun + 1}, and put commas between its items"
+    if "simple key" in context or "could not find expected ':'" in problem:
+        return "put a colon and a space after the key"
+    if "tag" in context or "tag" in problem:
+        return "put text that begins with ! in quotes"
+    if here.lstrip().startswith("- "):
+        return "indent the items of a list alike"
+    return "indent keys that belong together alike, and check the line above"

@@ -21,6 +21,7 @@ from starlette.routing import Route
 from interlock.agents.logs import readable
 from interlock.core.events import Action, Evidence, Usage
 from interlock.core.history import AttemptView
+from interlock.core.pipeline import ARTIFACTS
 from interlock.core.state import Spending
 from interlock.core.text import plain
 from interlock.core.views import OVER, RunPhase, RunView, WaitView, attempt_word, stage_word
@@ -228,7 +229,7 @@ def _documents(site: Site, view: RunView, made: AttemptView) -> Iterator[tuple[s
     """Name, text, and the text as HTML if it is Markdown."""
     stage = site.app.service.pipeline_of(view.id).stage(made.id.stage)
     for artifact in stage.produces:
-        path = PurePosixPath(".interlock/artifacts") / stage.id / artifact.file
+        path = PurePosixPath(ARTIFACTS) / stage.id / artifact.file
         content = site.app.workspaces.read(made.commit, str(path), artifact.max_bytes)
         if content is not None and not is_withheld(view, made.commit, str(path)):
             text = plain(content.decode("utf-8", "replace"), _LOG_MAX)

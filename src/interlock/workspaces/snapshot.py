@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from interlock.core import pipeline
 from interlock.core.events import Finding
 from interlock.ports import InfrastructureError, UnfitTree
 from interlock.ports.disk import disk_error
@@ -22,7 +23,7 @@ from interlock.workspaces.layout import CheckoutIndex, file_stat
 from interlock.workspaces.objects import Objects
 from interlock.workspaces.trees import Entry, Listing
 
-ARTIFACTS = b".interlock/artifacts"
+ARTIFACTS = pipeline.ARTIFACTS.encode()
 FINDINGS_MAX = 50
 LEFT_OUT_MAX = 1000
 ENTRIES_MAX = 2_000_000

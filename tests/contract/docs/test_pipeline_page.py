@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from tests.contract.docs.pages import DOCS, Block, blocks
 
+from interlock.core.programs import ADAPTERS
 from interlock.gates.kinds import all_kinds
 from interlock.pipelinefile import json_schema, load_pipeline
+from interlock.pipelinefile.fields import read_duration
 from interlock.ports import InterlockError
 
 PAGE = (DOCS / "pipeline.md").read_text()
@@ -38,6 +40,54 @@ def test_the_keys_on_the_page_are_those_of_the_schema():
             assert all(f"`{key}`" in text for key in keys)
         else:
             assert set(re.findall(r"^\| `(\w+)` \|", text.partition("\n### ")[0], re.MULTILINE)) == keys, name
+
+
+def test_the_adapters_on_the_page_are_those_that_a_file_can_name():
+    rows = re.findall(r"^\| `(\w+)` \| (yes|no) \| (.*?) ?\| (.*?) \|$", _section("Adapters"), re.MULTILINE)
+    assert {
+        name: (runs == "yes", set(re.findall(r"`(\w+)`", options)), cost) for name, runs, options, cost in rows
+    } == {
+        adapter.name: (adapter.runs, set(adapter.options), "reported" if adapter.tells_cost else "needs a `price`")
+        for adapter in ADAPTERS.values()
+    }
+
+
+def test_the_defaults_on_the_page_are_those_of_a_loaded_pipeline(tmp_path: Path):
+    path = tmp_path / "interlock.yaml"
+    path.write_text(
+        "version: 1\nstages:\n  s:\n    run: make\n    produces: {p: {file: p.md}}\n"
+        "    gates: [{id: g, run: x}, {id: c, ci: {checks: [x]}}]\n"
+        "    on_reject: [{goto: s}]\nsetup: [{run: x}]\ndeliver: {pull_request: {}}\n"
+    )
+    pipeline = load_pipeline(path, tmp_path).pipeline
+    (stage,) = pipeline.stages
+    gate, ci = stage.gates[-2:]
+    request = pipeline.deliver.pull_request
+    assert request is not None
+    for section, key, value in (
+        ("Top level", "quota_wait", pipeline.quota_wait_s),
+        ("defaults", "attempts", stage.attempts_max),
+        ("defaults", "timeout", stage.timeout_s),
+        ("defaults", "idle_timeout", stage.idle_timeout_s),
+        ("limits", "attempts", pipeline.limits.attempts),
+        ("setup", "timeout", pipeline.setup[0].timeout_s),
+        ("produces", "max_bytes", stage.produces[0].max_bytes),
+        ("gates", "repeat", gate.repeat),
+        ("on_reject", "max", stage.on_reject[0].max),
+        ("on_reject", "after", stage.on_reject[0].after),
+        ("deliver", "branch", pipeline.deliver.branch),
+        ("pull_request", "remote", request.remote),
+    ):
+        written = _default(section, key)
+        assert (read_duration(written) if re.fullmatch(r"\d+[mh]", written) else written) in (value, str(value)), key
+    once, slow = (read_duration(one) for one in re.findall(r"\d+[mh]", _default("gates", "timeout")))
+    assert (once, slow) == (gate.timeout_s, ci.timeout_s)
+
+
+def _default(section: str, key: str) -> str:
+    found = re.search(rf"^\| `{key}` \| [^|]*\| ([^|]*) \|", _section(section), re.MULTILINE)
+    assert found, key
+    return found[1] if section == "gates" else found[1].strip("`")
 
 
 @pytest.mark.parametrize("block", EXAMPLES, ids=lambda block: f"line-{PAGE[: block.start].count(chr(10))}")

@@ -9,9 +9,8 @@ import pytest
 from tests.contract.sets.projects import RUST, Ran, lay, run
 
 from interlock.core.pipeline import Report
-from interlock.pipelinefile.sets import resolve
+from interlock.pipelinefile.sets import ResolvedGate, resolve
 from interlock.pipelinefile.sets.programs.run_cargo import cases, documented
-from interlock.pipelinefile.sets.ready import ResolvedGate
 
 LIB = RUST["src/lib.rs"]
 UNIT = (
@@ -100,11 +99,11 @@ def test_a_build_that_fails_leaves_no_report(cargo: Callable[[dict[str, str]], R
         (SAID.replace("test a", "printed by the product, test a"), 0, ""),
         (SAID + SAID, 0, "a has more than one result"),
         (SAID.partition("test b")[0], 0, "1 of 2 tests have a result, and b has none (exit code 0)"),
-        (SAID.partition("test result")[0], 0, "the sum at its end does not fit"),
-        (SAID + "test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured;\n", 0, "the sum at its end"),
-        (SAID + "more", 0, "the sum at its end"),
-        (SAID.replace("2 passed", "3 passed"), 0, "the sum at its end"),
-        (SAID, 101, "exit code 101 does not fit"),
+        (SAID.partition("test result")[0], 0, "the totals at its end do not match"),
+        (SAID + "test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured;\n", 0, "the totals at its end"),
+        (SAID + "more", 0, "the totals at its end"),
+        (SAID.replace("2 passed", "3 passed"), 0, "the totals at its end"),
+        (SAID, 101, "exit code 101 does not match"),
         (RED, 101, ""),
         (RED, 0, "exit code 0 does"),
         ("", 0, "0 of 2 tests have a result"),
@@ -112,7 +111,7 @@ def test_a_build_that_fails_leaves_no_report(cargo: Callable[[dict[str, str]], R
         (SAID.replace("a ... ok", "a ... from a child, and not ok\n\nmoreok"), 0, ""),
         (SAID.replace("b ... ok", "b - should panic ... \nfailures:\nok"), 0, ""),
         (RED.replace("b ... FAILED", "b ... all ok\nFAILED\n\nfailures:\n\n---- b stdout ----\nnot ok"), 101, ""),
-        (RED.replace("b ... FAILED", "b ... said\nFAILED\nok"), 101, "the sum at its end"),
+        (RED.replace("b ... FAILED", "b ... said\nFAILED\nok"), 101, "the totals at its end"),
         (SAID.replace("a ... ok", "a ... from a child\ntest b ... ok\nok"), 0, "b has more than one result"),
         (SAID.replace("b ... ok", "b ... from a child"), 0, "1 of 2 tests have a result, and b has none"),
         (SAID.replace("a ... ok", "a ... ").partition("test b")[0], 0, "0 of 2 tests have a result"),

@@ -9,7 +9,7 @@ from tests.contract.sets.projects import NODE, lay, run
 
 from interlock.core.pipeline import Report
 from interlock.pipelinefile.sets import resolve
-from interlock.pipelinefile.sets.languages.node import MOCHA_LOADING, steps
+from interlock.pipelinefile.sets.node import MOCHA_LOADING, steps
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
 

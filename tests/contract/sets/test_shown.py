@@ -12,8 +12,7 @@ import pytest
 from tests.contract.sets.projects import NODE, PYTEST, RUST, UNITTEST, lay
 
 from interlock.core.pipeline import CommandLine, Gate, GateKind
-from interlock.pipelinefile.sets import resolve
-from interlock.pipelinefile.sets.ready import shown
+from interlock.pipelinefile.sets import resolve, short_command
 
 DJANGO = {
     "manage.py": (
@@ -42,7 +41,7 @@ needs_cargo = pytest.mark.skipif(shutil.which("cargo") is None, reason="Cargo is
     ],
 )
 def test_the_command_of_a_brief(tmp_path: Path, used: str, files: dict[str, str], command: str) -> None:
-    assert shown(gate_of(used, lay(tmp_path, files))) == command
+    assert short_command(gate_of(used, lay(tmp_path, files))) == command
 
 
 @pytest.mark.parametrize(
@@ -60,7 +59,7 @@ def test_the_command_of_a_brief(tmp_path: Path, used: str, files: dict[str, str]
 def test_the_command_of_a_test_script(tmp_path: Path, script: str, packages: tuple[str, ...], command: str) -> None:
     content = {"scripts": {"test": script}, "devDependencies": dict.fromkeys(packages, "*")}
     gate = gate_of("node.test", lay(tmp_path, {"package.json": json.dumps(content)}))
-    assert shown(gate) == command
+    assert short_command(gate) == command
 
 
 @pytest.mark.parametrize(
@@ -81,7 +80,7 @@ def test_it_works_as_it_stands(
     project = lay(tmp_path / "project", files)
     (tmp_path / "home").mkdir()
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "PYTHONDONTWRITEBYTECODE": "1"}
-    line = shown(gate_of(used, project))
+    line = short_command(gate_of(used, project))
     ran = subprocess.run(["bash", "-c", line], cwd=project, env=env, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, f"{line}\n{ran.stdout}{ran.stderr}"
 

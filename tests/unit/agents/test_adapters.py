@@ -8,12 +8,17 @@ from pkgutil import iter_modules
 import pytest
 
 from interlock.agents import adapters, kinds
+from interlock.agents.bundled import model
 from interlock.core.programs import ADAPTERS, PROGRAMS
 from interlock.pipelinefile import InvalidPipeline, load_pipeline
 
 
 def test_each_module_has_its_row() -> None:
     assert {module.name for module in iter_modules(kinds.__path__)} == set(ADAPTERS)
+
+
+def test_a_model_is_named_by_a_provider_that_is_known() -> None:
+    assert set(ADAPTERS["model"].providers) == set(model._MAKERS)
 
 
 @pytest.mark.parametrize("name", sorted(ADAPTERS))

@@ -22,7 +22,7 @@ from interlock.execution.context import Context
 from interlock.execution.records import feedback_document
 from interlock.journal.memory import MemoryBlobs
 from interlock.pipelinefile import InvalidPipeline, render
-from interlock.pipelinefile.briefs import default_brief
+from interlock.pipelinefile.templates import default_brief
 from interlock.ports import Change, UsageError, World
 
 PIPELINE = """\

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from interlock.pipelinefile.briefs import PARTS, default_brief
+from interlock.pipelinefile.templates import BRIEF_PARTS, default_brief
 
 PAGE = (Path(__file__).parents[3] / "docs/briefs.md").read_text()
 
 
 def test_the_page_has_every_part_and_no_other() -> None:
-    assert set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)) == set(PARTS)
-    assert set(PARTS) <= set(re.findall(r"\b\w+\b", default_brief()))
+    assert set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)) == set(BRIEF_PARTS)
+    assert set(BRIEF_PARTS) <= set(re.findall(r"\b\w+\b", default_brief()))
 
 
 def test_every_source_is_used_and_every_use_has_a_source() -> None:

@@ -311,7 +311,7 @@ def test_instructions_are_globs_or_none(tmp_path: Path) -> None:
         assert again.agents == once.pipeline.agents
         assert again.stages[0].instructions == once.pipeline.stages[0].instructions
     [found] = load_text(tmp_path, SMALL.replace("run: make\n", "run: make\n    instructions: none\n", 1)).findings
-    assert "code has no agent that could be told" in str(found)
+    assert "code has no agent that could get instructions" in str(found)
     with pytest.raises(InvalidPipeline, match=r"x\.md is neither none nor a list: write none, or a list of patterns"):
         load_text(tmp_path, page.replace("[A.md, /B.md]", "x.md"))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from interlock.pipelinefile import render
-from interlock.pipelinefile.templates import Known, flaws
+from interlock.pipelinefile.templates import KnownNames, find_flaws
 from interlock.ports import UsageError
 
-KNOWN = Known(frozenset({"task", "inputs", "run.id", "artifacts"}), frozenset({"a"}), frozenset({"plan/plan"}))
+KNOWN = KnownNames(frozenset({"task", "inputs", "run.id", "artifacts"}), frozenset({"a"}), frozenset({"plan/plan"}))
 
 
 def test_values_are_put_in_as_they_are() -> None:
@@ -40,9 +40,9 @@ def test_what_cannot_be_filled_in_is_refused(template: str) -> None:
      "{% raw %}{{ x }}{% endraw %}"],
 )  # fmt: skip
 def test_what_is_known_is_no_flaw(template: str) -> None:
-    assert flaws(template, KNOWN) == []
+    assert find_flaws(template, KNOWN) == []
 
 
 def test_a_flaw_is_found_at_its_place() -> None:
-    found = flaws("é 'taks' {{ 'taks' ~ taks }}", KNOWN)
+    found = find_flaws("é 'taks' {{ 'taks' ~ taks }}", KNOWN)
     assert [(flaw.offset, flaw.message) for flaw in found] == [(21, "taks is not defined")]

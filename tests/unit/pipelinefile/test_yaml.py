@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interlock.pipelinefile.mistakes import InvalidPipeline, Mark, Mistake, Mistakes
-from interlock.pipelinefile.yaml import BYTES_MAX, Mapping, Where, plain, read_yaml
+from interlock.pipelinefile.shape import Where
+from interlock.pipelinefile.yaml import BYTES_MAX, Mapping, Node, Scalar, Sequence, read_yaml
 
 
 def read(text: str) -> tuple[object, list[str]]:
@@ -72,3 +73,14 @@ def test_any_text_is_read_or_refused_with_a_place(text: str) -> None:
     except InvalidPipeline as error:
         found = error.mistakes
     assert all(mistake.line >= 1 and mistake.column >= 1 and mistake.hint for mistake in found)
+
+
+def plain(node: Node) -> object:
+    """The tree as dicts, lists and scalars."""
+    match node:
+        case Scalar():
+            return node.value
+        case Sequence():
+            return [plain(item) for item in node.items]
+        case Mapping():
+            return {key.text: plain(value) for key, value in node.entries}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from interlock.bootstrap import Application
     from interlock.core.pipeline import Pipeline
     from interlock.gates.reports.junit import RanTest
-    from interlock.pipelinefile.scaffold import GateLearned, Known, Learned, Scaffold
+    from interlock.pipelinefile.scaffold import GateTrial, GateTrials, InitOptions, Scaffold
     from interlock.ports import Judgement
     from interlock.service import Checked
 
@@ -45,7 +45,7 @@ class GateProof:
     """`learned` is for the pipeline files. `green`: every gate that is on passes with it. `why`: why not all gates were
     asked. `blocked`: the gates that no attempt can pass now."""
 
-    learned: Learned
+    learned: GateTrials
     green: bool
     why: str = ""
     blocked: tuple[str, ...] = ()
@@ -66,11 +66,11 @@ def init(force: bool, agent: str, reviewer: str, no_verify: bool, json: bool) ->
     from interlock.agents.probe import logged_in
     from interlock.cli.pipelines import repository_here
     from interlock.cli.words import safe
-    from interlock.pipelinefile.scaffold import Known, plan_files, write
+    from interlock.pipelinefile.scaffold import InitOptions, plan_files, write
     from interlock.service.formats import document
 
     root = repository_here()
-    known = Known(agent, reviewer, logins=logged_in(os.environ), tag=_newest_tag(root))
+    known = InitOptions(agent, reviewer, logins=logged_in(os.environ), tag=_newest_tag(root))
     plan = partial(plan_files, root, os.environ, partial(shutil.which, path=os.environ.get("PATH")))
     scaffold = plan(known)
     written = [str(path.relative_to(root)) for path in write(scaffold, root, force)]
@@ -122,11 +122,13 @@ def _newest_tag(root: Path) -> str:
     return done.out.decode("utf-8", "replace").strip() if done.code == 0 else ""
 
 
-def _prove_files(root: Path, plan: Callable[[Known], Scaffold], known: Known, scaffold: Scaffold) -> GateProof:
+def _prove_files(
+    root: Path, plan: Callable[[InitOptions], Scaffold], known: InitOptions, scaffold: Scaffold
+) -> GateProof:
     """Ask the gates, and write what is learned into the files that nobody has changed since."""
     from dataclasses import replace
 
-    from interlock.pipelinefile.scaffold import Learned, write
+    from interlock.pipelinefile.scaffold import GateTrials, write
     from interlock.ports import InterlockError
 
     note("setup and gates run once on what is there now; --no-verify leaves it out, Ctrl-C ends it and keeps the files")
@@ -134,7 +136,7 @@ def _prove_files(root: Path, plan: Callable[[Known], Scaffold], known: Known, sc
         with application() as app:
             proved = prove(app, scaffold.tests)
     except InterlockError as error:  # such as the state folder: the files stay good
-        proved = GateProof(Learned(), green=False, why=str(error))
+        proved = GateProof(GateTrials(), green=False, why=str(error))
     if proved.why:
         note(f"not all of it was asked: {proved.why}: `interlock check` asks again")
     learned = plan(replace(known, learned=proved.learned))
@@ -152,9 +154,9 @@ def _prove_files(root: Path, plan: Callable[[Known], Scaffold], known: Known, sc
 def prove(app: Application, tests: frozenset[str]) -> GateProof:
     """Run setup and gates on the working tree; `tests` are the gates that run tests. Ctrl-C ends this alone."""
     from interlock.cli.words import safe
-    from interlock.pipelinefile.scaffold import Learned
+    from interlock.pipelinefile.scaffold import GateTrials
 
-    gates: list[GateLearned] = []
+    gates: list[GateTrial] = []
     blocked: list[str] = []
     why = ""
     stop = threading.Event()
@@ -176,7 +178,7 @@ def prove(app: Application, tests: frozenset[str]) -> GateProof:
         why = safe(str(error), 500)
     finally:
         alarm.cancel()
-    return GateProof(Learned(tuple(gates)), green=not why and not blocked, why=why, blocked=tuple(blocked))
+    return GateProof(GateTrials(tuple(gates)), green=not why and not blocked, why=why, blocked=tuple(blocked))
 
 
 def _check_gates(app: Application, stop: threading.Event) -> Iterator[Checked]:
@@ -199,11 +201,11 @@ def _with_short_setup(pipeline: Pipeline) -> Pipeline:
     )
 
 
-def _learn(app: Application, checked: Checked, tests: frozenset[str]) -> GateLearned | None:
+def _learn(app: Application, checked: Checked, tests: frozenset[str]) -> GateTrial | None:
     """Print the result of a gate, and return what is learned from it; None if it passed or was not asked."""
     from interlock.cli.words import MARKS, safe
     from interlock.core.events import VerdictStatus
-    from interlock.pipelinefile.scaffold import GateLearned, missing_in
+    from interlock.pipelinefile.scaffold import GateTrial, missing_dependencies
     from interlock.service.formats import count
 
     judgement = checked.judgement
@@ -226,26 +228,26 @@ def _learn(app: Application, checked: Checked, tests: frozenset[str]) -> GateLea
         note(f"{about} failed: {number} {'fails' if len(failing) == 1 else 'fail'} on what is there now: {names}{more}")
         note("    they may go on failing (`baseline: no_worse`), and no other may")
         messages = "\n".join(test.message for test in ran if test.status == "failed")
-        note(f"    {line}" for line in missing_in(app.repository, messages))
-        return GateLearned(checked.gate.id, failing)
+        note(f"    {line}" for line in missing_dependencies(app.repository, messages))
+        return GateTrial(checked.gate.id, failing)
     can_run = judgement.status is VerdictStatus.FAILED and bool(passed or not ran)
     reason = _reason(judgement)
     note(f"{about} {'fails' if can_run else 'CANNOT RUN'} on what is there now: {reason}")
-    learned = GateLearned(checked.gate.id, (), reason, can_run)
+    learned = GateTrial(checked.gate.id, (), reason, can_run)
     note(f"    {line}" for line in _hints(app, judgement, learned, tests=learned.id in tests))
     return learned
 
 
-def _broken_tests_pass(checked: Checked, paths: tuple[str, ...], about: str) -> GateLearned:
+def _broken_tests_pass(checked: Checked, paths: tuple[str, ...], about: str) -> GateTrial:
     """A gate that passes although these test files are broken. The other test files do break it."""
     from interlock.cli.words import safe
-    from interlock.pipelinefile.scaffold import GateLearned
+    from interlock.pipelinefile.scaffold import GateTrial
 
     heeds = len(paths) < len(checked.gate.breaks)
     broken = ", ".join(safe(path, 100) for path in paths)
     text = "goes by its exit code alone: it says yes as well where"
     note(f"{about} {'passed, and ' if heeds else ''}{text} {broken} {'is' if len(paths) == 1 else 'are'} broken")
-    return GateLearned(checked.gate.id, heeds=heeds, unheeded=paths)
+    return GateTrial(checked.gate.id, heeds=heeds, unheeded=paths)
 
 
 def _tests(app: Application, checked: Checked, judgement: Judgement) -> tuple[RanTest, ...]:
@@ -278,15 +280,15 @@ def _reason(judgement: Judgement) -> str:
     return safe(": ".join([what, *more]), 300)
 
 
-def _hints(app: Application, judgement: Judgement, learned: GateLearned, *, tests: bool) -> Iterator[str]:
+def _hints(app: Application, judgement: Judgement, learned: GateTrial, *, tests: bool) -> Iterator[str]:
     """What to do about a gate that fails."""
-    from interlock.pipelinefile.scaffold import missing_in
+    from interlock.pipelinefile.scaffold import missing_dependencies
 
     output = "\n".join(finding.message for finding in judgement.findings[:50])
     log = next((item.digest for item in judgement.evidence if item.name == "log"), "")
     if log:
         output += app.blobs.get(log)[-LOG_READ_MAX:].decode("utf-8", "replace")
-    found = tuple(missing_in(app.repository, output))
+    found = tuple(missing_dependencies(app.repository, output))
     yield from found
     if learned.is_off(tests=tests):
         yield "it is written, but off: switch it on in .interlock/pipelines/ once it is green"

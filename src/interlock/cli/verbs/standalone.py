@@ -52,7 +52,7 @@ def completion(shell: str) -> int:
 def schema(brief: bool) -> int:
     """Print the JSON Schema of the pipeline file."""
     from interlock.pipelinefile import json_schema
-    from interlock.pipelinefile.briefs import default_brief
+    from interlock.pipelinefile.templates import default_brief
 
     if brief:
         say(default_brief().rstrip("\n"))

@@ -9,7 +9,7 @@ from interlock.core.effects import StartAttempt
 from interlock.core.globs import matches_any
 from interlock.core.joins import DECISIONS, DELETED, EDITED, choices, described
 from interlock.core.judge_files import matches_in_any_case
-from interlock.core.pipeline import ARTIFACTS, Artifact, Pipeline, Stage
+from interlock.core.pipeline import ARTIFACTS, FOLDER, Artifact, Pipeline, Stage
 from interlock.core.reconciled import may_hold_both
 from interlock.core.text import bullets, cut, fenced, listed, path_here, plain, without_place
 from interlock.ports import Change
@@ -27,7 +27,7 @@ def accepted(pipeline: Pipeline, stage: Stage, there: Iterable[str], changed: Se
     documents = [_document(pipeline, stage, name) for name in there]
     if documents:
         parts.append(listed(documents, _ROOM, "documents"))
-    files = [_file(stage, change) for change in changed if not change.path.startswith(".interlock/")]
+    files = [_file(stage, change) for change in changed if not change.path.startswith(f"{FOLDER}/")]
     if files:
         parts.append("Changed so far:\n" + listed(files, _ROOM, "files"))
     return "\n\n".join(parts)
@@ -123,8 +123,7 @@ def _place(stage: Stage, file: str, line: int) -> str:
 
 
 def _is_held(stage: Stage, path: str) -> bool:
-    authors = [glob for glob in stage.scope.authors if "#" not in glob]
-    return matches_in_any_case(stage.scope.protect, path) and not matches_any(authors, path)
+    return matches_in_any_case(stage.scope.protect, path) and not matches_any(stage.scope.authored_files, path)
 
 
 def _how_to_decide(stage: Stage, effect: StartAttempt) -> str:

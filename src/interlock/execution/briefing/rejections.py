@@ -14,7 +14,7 @@ from typing import Any
 from interlock.core.feedback import same_words
 from interlock.core.pipeline import Stage
 from interlock.core.text import cut, fenced, listed, path_here, plain
-from interlock.pipelinefile.sets.ready import shown
+from interlock.pipelinefile.sets import short_command
 from interlock.ports import Blobs
 
 PATCH_MAX = 6_000  # characters of a rejected patch
@@ -188,7 +188,7 @@ def _command(stage: Stage, found: Found) -> str:
     if found.file or not found.message.startswith("exit code"):
         return ""
     gates = [gate for gate in stage.gates if f"{stage.id}/{gate.id}" == found.gate and not gate.held_out]
-    command = " ".join(shown(gates[0]).split()) if gates else ""
+    command = " ".join(short_command(gates[0]).split()) if gates else ""
     return f" (`{cut(command, _COMMAND_MAX)}`)" if command else ""
 
 

@@ -10,17 +10,17 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from interlock.core.growth import guards
-from interlock.core.pipeline import Baseline, Expect, Gate, GateKind, Pipeline, Report, Scope, Stage, Tests
+from interlock.core.judge_files import PROTECTED
+from interlock.core.pipeline import FOLDER, Baseline, Expect, Gate, GateKind, Pipeline, Report, Scope, Stage, Tests
 from interlock.core.text import count, cut, glob_here, listed, path_here
 from interlock.gates.kinds import find
-from interlock.pipelinefile.protected import ALWAYS
-from interlock.pipelinefile.sets.ready import shown
+from interlock.pipelinefile.sets import short_command
 
 _PATHS_MAX = 700  # characters of one list
 _GATES_MAX = 2_000  # characters of the list
 _COMMAND_MAX = 240
 _MORE = "(the pipeline's file has all of them)"
-_ALWAYS = frozenset(ALWAYS)
+_ALWAYS = frozenset(PROTECTED)
 _WILD = re.compile(r"[*?\[]")
 _PROTECTED = (
     ", at any depth and also where they would be new: tests and their data, whatever steers tests, linters,"
@@ -71,7 +71,7 @@ def _limits(scope: Scope) -> Iterator[str]:
 def _protected(pipeline: Pipeline, stage: Stage) -> Iterator[str]:
     if stage.scope.writes == () and not stage.scope.authors:
         return  # all is said already
-    own = [glob for glob in stage.scope.protect if glob not in _ALWAYS and not glob.startswith("/.interlock/")]
+    own = [glob for glob in stage.scope.protect if glob not in _ALWAYS and not glob.startswith(f"/{FOLDER}/")]
     if stage.scope.writes is not None:
         may = (*stage.scope.writes, *stage.scope.authors)
         own = [glob for glob in own if any(_may_meet(glob, other) for other in may)]
@@ -105,7 +105,7 @@ def checks(pipeline: Pipeline, stage: Stage, inherited: Sequence[str]) -> str:
     if hidden:
         said.append(f"{count(hidden, 'held-out check')}, not shown to you: what the task asks is what counts there")
     text = listed(said, _GATES_MAX, _MORE)
-    if any(gate.command is not None and "$REPORT" in shown(gate) and not gate.held_out for gate in stage.gates):
+    if any(gate.command is not None and "$REPORT" in short_command(gate) and not gate.held_out for gate in stage.gates):
         text += "\n\nWhere a command says `$REPORT`, set it to a file outside of this folder."
     return text
 
@@ -125,7 +125,7 @@ def _line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:
 
 
 def _of_command(pipeline: Pipeline, stage: Stage, gate: Gate) -> Iterator[str]:
-    command, where = cut(shown(gate), _COMMAND_MAX), _where(stage, gate)
+    command, where = cut(short_command(gate), _COMMAND_MAX), _where(stage, gate)
     named = f"{gate.used}, " if gate.used and command else gate.used
     yield f"{named}`{command}`{where}" if command else f"{named or 'a program of the project'}{where}"
     if gate.expect is Expect.NEW_TESTS_FAIL:

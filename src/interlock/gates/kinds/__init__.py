@@ -12,7 +12,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
-from interlock.core.pipeline import Gate, GateOptions, Pipeline, Stage
+from interlock.core.pipeline import GATE_TIMEOUT_S, Gate, GateOptions, Pipeline, Stage
 from interlock.ports import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from interlock.ports import Cancel, GateRequest, Judgement
 
 
-GATE_TIMEOUT_S = 600
 KeyPath: TypeAlias = "tuple[str | int, ...]"  # where a value is, such as ("stages", "code", "gates", 0, "traces")
 T = TypeVar("T", bound=GateOptions)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from interlock.core.events import Finding, VerdictStatus
+from interlock.core.judge_files import RESERVED
 from interlock.core.pipeline import ARTIFACTS, Expect, Gate, GateOptions, Pipeline, Stage
 from interlock.core.text import cut, glob_here, path_here
 from interlock.gates.kinds import KeyPath, Kind, OutsideRun, View, option, options_of
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 _FILE_MAX = 1_000_000  # bytes; larger files are data, and name no requirement
 _FILES_MAX = 20_000
-_EVERYWHERE = ("**", "!/.interlock/**")
+_EVERYWHERE = ("**", f"!/{RESERVED}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Agents: who they are, who stands in for whom, and that each is used."""
+"""Agents: their adapters and options, their fallbacks, and whether each is used."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from interlock.core.programs import ADAPTERS, PROGRAMS
-from interlock.pipelinefile.checks.view import passed_on
+from interlock.core.programs import ADAPTERS
+from interlock.pipelinefile.checks import check_variables
 from interlock.pipelinefile.load import HINT, MESSAGE, is_unfilled
 from interlock.pipelinefile.mistakes import nearest
+from interlock.pipelinefile.models import AgentPart
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import AgentSpec, Stage
-    from interlock.pipelinefile.checks.view import View
+    from interlock.core.programs import Adapter
+    from interlock.pipelinefile.checks import View
 
-RESUMING = tuple(one.name for one in PROGRAMS if one.resumes)
+RESUMING = tuple(name for name, adapter in ADAPTERS.items() if adapter.resumes)
 _ADDRESS = re.compile(r"https?://[^\s/]+")
 _PRICE = "price: {input: 1.25, output: 10}"
-PROVIDERS = ("anthropic", "google", "openai", "openai-responses")  # of `use: model`
 
 
 def check(view: View) -> None:
     for agent in view.pipeline.agents:
         _adapter(view, agent)
         _fallback(view, agent)
-        passed_on(view, ("agents", agent.name), agent.env, agent.secrets)
-    _circles(view)
+        check_variables(view, ("agents", agent.name), agent.env, agent.secrets)
+    _fallback_cycles(view)
     known = view.declared("agents")
     for stage in view.pipeline.stages:
         if stage.agent and (hint := view.unknown_agent(stage.agent)):
@@ -35,22 +36,22 @@ def check(view: View) -> None:
     for stage in view.pipeline.stages:
         if stage.instructions is not None and not stage.agent and not view.is_broken("stages", stage.id):
             at = ("stages", stage.id, "instructions")
-            view.warn(at, f"{stage.id} has no agent that could be told", "take it out")
+            view.warn(at, f"{stage.id} has no agent that could get instructions", "take it out")
     used = used_agents(view)
     if not used <= known:
-        return  # a name that is misspelt is not one that is unused
+        return  # a misspelt name is reported already, and its agent only looks unused
     for agent in view.pipeline.agents:
         if agent.name not in used and not view.is_broken("stages"):
             view.warn(("agents", agent.name), f"no stage uses the agent {agent.name}", "use it, or take it out")
 
 
 def _sessions(view: View) -> None:
-    """A session is resumed by agents that keep one."""
+    """Only agents that keep a session can resume one."""
     uses = {agent.name: agent.use for agent in view.pipeline.agents}
     for stage in view.pipeline.stages:
         workers = (stage.agent, *(rule.agent for rule in stage.on_reject)) if stage.resumes else ()
         for name in dict.fromkeys(workers):
-            if uses.get(name, RESUMING[0]) not in RESUMING:
+            if name in uses and uses[name] not in RESUMING:
                 hint = f"take session out, or let one of {', '.join(RESUMING)} do the work"
                 view.error(("stages", stage.id, "session"), f"{name} ({uses[name]}) keeps no session", hint)
         if stage.resumes and not stage.agent:
@@ -58,22 +59,22 @@ def _sessions(view: View) -> None:
 
 
 def used_agents(view: View) -> set[str]:
-    """Those that a stage, a rule, a review or another agent's fallback names."""
+    """The agents that a stage, a rule, a review or another agent's fallback names."""
     return {name for stage in view.pipeline.stages for name in agents_of(view, stage)}
 
 
 def agents_of(view: View, stage: Stage) -> set[str]:
-    """Those that may work for one stage, its reviewers and those that stand in among them."""
+    """The agents that may work for the stage: workers, reviewers and their fallbacks."""
     reviewers = {name for gate in stage.gates if gate.options for name in gate.options.agents}
-    return workers_of(view, stage) | _with_those_that_stand_in(view, reviewers)
+    return workers_of(view, stage) | _with_fallbacks(view, reviewers)
 
 
 def workers_of(view: View, stage: Stage) -> set[str]:
-    """Those that may do its work."""
-    return _with_those_that_stand_in(view, {stage.agent, *(rule.agent for rule in stage.on_reject)})
+    """The agents that may do the stage's work: its agent, those of its rules, and their fallbacks."""
+    return _with_fallbacks(view, {stage.agent, *(rule.agent for rule in stage.on_reject)})
 
 
-def _with_those_that_stand_in(view: View, named: set[str]) -> set[str]:
+def _with_fallbacks(view: View, named: set[str]) -> set[str]:
     used = set(named)
     for _ in view.pipeline.agents:
         used |= {name for agent in view.pipeline.agents if agent.name in used for name in agent.fallback}
@@ -82,42 +83,46 @@ def _with_those_that_stand_in(view: View, named: set[str]) -> set[str]:
 
 def _adapter(view: View, agent: AgentSpec) -> None:
     at = ("agents", agent.name)
+    if is_unfilled(agent):
+        view.warn((*at, "run"), f"{MESSAGE}: {agent.name} is a placeholder, and fails", HINT)
     adapter = ADAPTERS.get(agent.use)
     if adapter is None:
         view.error((*at, "use"), f"there is no agent program {agent.use}", nearest(agent.use, set(ADAPTERS)))
-    else:
-        for option, value in agent.options:
-            if hint := _misfit(option, json.loads(value)) if agent.use != "scripted" else "":
-                view.error((*at, option), f"{option} does not fit", hint)
-            if option not in adapter.options:
-                known = {"use", "run", "model", "fallback", "env", "secrets", *adapter.options}
-                view.at_key((*at, option), f"unknown key {option}", nearest(option, known))
-    if adapter is not None and adapter.runs and agent.command is None and not view.is_broken(*at):
+        return
+    for option, value in agent.options:
+        if option not in adapter.options:
+            known = {*AgentPart.model_fields, *adapter.options}
+            view.at_key((*at, option), f"unknown key {option}", nearest(option, known))
+        elif hint := _option_hint(option, json.loads(value)):
+            view.error((*at, option), f"{option} has a wrong value", hint)
+    if adapter.runs and agent.command is None and not view.is_broken(*at):
         view.at_key(at, f"the agent {agent.name} has no program", "add `run:` with the command to start")
-    if is_unfilled(agent):
-        view.warn((*at, "run"), f"{MESSAGE}: {agent.name} stands for one, and fails", HINT)
-    if agent.use == "model":
-        _model(view, agent)
-    if adapter is not None and not adapter.runs and agent.command is not None:
+    if not adapter.runs and agent.command is not None:
         view.at_key((*at, "run"), f"`use: {agent.use}` starts its own program", "take run out, or write `use: command`")
+    if adapter.providers:
+        _model(view, agent, adapter)
+    if not adapter.writes_files:
+        _documents_only(view, agent)
 
 
-def _model(view: View, agent: AgentSpec) -> None:
-    """It needs to be named, and writes nothing but documents."""
+def _model(view: View, agent: AgentSpec, adapter: Adapter) -> None:
     provider, _, name = agent.model.partition(":")
-    if provider not in PROVIDERS or not name:
-        hint = f"write `model: PROVIDER:NAME` with one of {', '.join(PROVIDERS)}"
+    if provider not in adapter.providers or not name:
+        hint = f"write `model: PROVIDER:NAME` with one of {', '.join(adapter.providers)}"
         at = ("agents", agent.name, "model") if agent.model else ("agents", agent.name)
         (view.error if agent.model else view.at_key)(at, f"{agent.name} names no model", hint)
+
+
+def _documents_only(view: View, agent: AgentSpec) -> None:
     for stage in view.pipeline.stages:
         if stage.agent == agent.name and not stage.produces:
             hint = "let a program do the work, or add `produces`"
-            message = f"{agent.name} is a model, which writes documents alone, and {stage.id} produces none"
+            message = f"{agent.name} (`use: {agent.use}`) writes only artifacts, and {stage.id} produces none"
             view.error(("stages", stage.id, "agent"), message, hint)
 
 
-def _misfit(option: str, value: object) -> str:
-    """What an option of the agent programs has to be, empty where it is that."""
+def _option_hint(option: str, value: object) -> str:
+    """What the value of an adapter's option must be; empty if it is right."""
     match option:
         case "endpoint" if not (isinstance(value, str) and _ADDRESS.match(value)):
             return "write an address such as https://gateway.example"
@@ -144,14 +149,14 @@ def _fallback(view: View, agent: AgentSpec) -> None:
             view.error(path, f"there is no agent {name}", hint)
 
 
-def _circles(view: View) -> None:
+def _fallback_cycles(view: View) -> None:
     fallback = {agent.name: [name for name in agent.fallback if name != agent.name] for agent in view.pipeline.agents}
     for start in fallback:
         way = [start]
         while (names := fallback.get(way[-1])) and names[0] not in way:
             way.append(names[0])
         if names and names[0] == start and start == min(way):
-            hint = "end the row with an agent that has no fallback"
+            hint = "end the chain with an agent that has no fallback"
             view.error(
                 ("agents", start, "fallback"), f"agents fall back in a circle ({' -> '.join([*way, start])})", hint
             )

@@ -1,4 +1,4 @@
-"""Scopes and what judges: what stages may change, and that no stage changes what judges it but one that is there to."""
+"""Scopes and setup: what each stage may change, and warnings about a stage that could change what judges it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from interlock.core.globs import matches, matches_any
 from interlock.core.installs import installs_copy
-from interlock.core.judge_files import MIXED, is_source, is_test
+from interlock.core.judge_files import MIXED, PROTECTED, RESERVED, is_source, is_test
 from interlock.core.pipeline import GateKind, Tests
 from interlock.core.programs import is_hidden
+from interlock.pipelinefile.checks import check_no_template, check_variables
 from interlock.pipelinefile.checks.agents import workers_of
-from interlock.pipelinefile.checks.view import no_templates, passed_on
-from interlock.pipelinefile.protected import ALWAYS, NEVER, run_by
+from interlock.pipelinefile.protected import files_run_by
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import Scope, Setup, Stage
-    from interlock.pipelinefile.checks.view import View
+    from interlock.pipelinefile.checks import View
 
 _WILD = frozenset("*?[")
 
@@ -25,18 +25,18 @@ _WILD = frozenset("*?[")
 def check(view: View) -> None:
     check_judges(view)
     for stage, part in view.stages():
-        no_templates(view, part.run, ("stages", stage.id, "run"))
-        passed_on(view, ("stages", stage.id), stage.env, stage.secrets)
+        check_no_template(view, part.run, ("stages", stage.id, "run"))
+        check_variables(view, ("stages", stage.id), stage.env, stage.secrets)
         _writes(view, stage)
         _authors(view, stage)
-        _old_tests(view, stage)
+        _changed_tests(view, stage)
         _hidden(view, stage)
     _setup(view)
 
 
 @lru_cache(maxsize=4096)
 def covers(outer: str, inner: str) -> bool:
-    """Whether whatever `inner` matches is matched by `outer` too, as far as can be told without files."""
+    """Whether `outer` matches everything that `inner` matches, as far as the globs alone show."""
     if outer.strip("/") == inner.strip("/") or outer.strip("/") == "**":
         return True
     folder = inner.strip("/").removesuffix("/**")
@@ -54,7 +54,7 @@ def _writes(view: View, stage: Stage) -> None:
         if by and not any(covers(own, glob) for own in scope.authors):
             where = "always" if by not in view.draft.file.protect else f"by {by}"
             hint = "take it out, or list it under `authors`, or tests under `adds`"
-            hint = hint if by != NEVER else "take it out: artifacts need no entry"
+            hint = hint if by != RESERVED else "take it out: artifacts need no entry"
             view.error((*at, index), f"{written[index]} can never be written, it is protected {where}", hint)
     nothing = scope.writes == () and not (scope.authors or scope.adds) and not stage.produces and stage.has_worker
     if nothing and not stage.may_be_empty and not view.is_broken("stages", stage.id):
@@ -63,7 +63,7 @@ def _writes(view: View, stage: Stage) -> None:
 
 
 def _protecting(protect: Sequence[str], glob: str) -> str:
-    """The first of the globs that covers this one, empty where none does or a later one takes it back."""
+    """The first of the globs that covers this one; empty if none does, or a later one excludes it again."""
     by = ""
     for known in protect:
         if covers(known.removeprefix("!"), glob):
@@ -77,71 +77,72 @@ def _authors(view: View, stage: Stage) -> None:
         file, sign, table = glob.rpartition("/")[2].partition("#")
         if sign and (file not in MIXED or not table):
             hint = f"write FILE#TABLE with one of {', '.join(MIXED)}, such as pyproject.toml#tool.ruff"
-            view.error((*at, index), f"{glob} names no table that can be told apart", hint)
+            view.error((*at, index), f"{glob} names no table of a file that is judged by its tables", hint)
         elif sign:
             continue
-        elif covers(NEVER, glob) or covers(glob, NEVER):
-            view.error((*at, index), f"{glob} takes in .interlock/, which nobody may change", "name less")
+        elif covers(RESERVED, glob) or covers(glob, RESERVED):
+            view.error((*at, index), f"{glob} includes .interlock/, which no stage may change", "name less")
         elif not any(covers(known, glob) or covers(glob, known) for known in stage.scope.protect):
-            hint = "list it under `protect`, so that the other stages are kept from it"
-            view.warn((*at, index), f"{glob} is protected from nobody", hint)
+            hint = "list it under `protect`, so that they cannot change it"
+            view.warn((*at, index), f"{glob} is not protected from other stages", hint)
 
 
 def _hidden(view: View, stage: Stage) -> None:
-    """What an agent's own program would obey is kept from it, so that it cannot be its work."""
+    """Files that an agent's program would obey are hidden from it, so it cannot work on them."""
     workers = workers_of(view, stage)
     for agent in (one for one in view.pipeline.agents if one.name in workers):
         for index, glob in enumerate(stage.scope.authors):
-            if is_hidden(agent.use, stage.dir, _probe(glob.replace("**/", ""))):  # where it lies highest
-                message = f"{agent.name} never sees {glob}: {agent.use} would obey it, so it is laid aside"
+            if is_hidden(
+                agent.use, stage.dir, _sample_path(glob.replace("**/", ""))
+            ):  # the uppermost path that it matches
+                message = f"{agent.name} never sees {glob}: {agent.use} would obey it, so the file is hidden"
                 hint = "let an agent with another program do this stage"
                 view.warn(("stages", stage.id, "authors", index), message, hint)
 
 
-def _old_tests(view: View, stage: Stage) -> None:
-    """Who changes tests could weaken them: a person looks at it, or the old ones judge what comes of it."""
-    changed = [index for index, glob in enumerate(stage.scope.authors) if _takes_in_tests(glob)]
+def _changed_tests(view: View, stage: Stage) -> None:
+    """A stage that may change tests could weaken them: a person approves the change, or the old tests judge it too."""
+    authors = stage.scope.authors
+    changed = [authors.index(glob) for glob in stage.scope.authored_files if _covers_tests(glob)]
     later = [one for one in view.pipeline.stages if one.id == stage.id or stage.id in view.upstream[one.id]]
     asked = any(gate.kind == GateKind.APPROVE for gate in stage.gates)
     old = any(gate.tests is Tests.BASE for one in later for gate in one.gates)
     if changed and not asked and not old and not view.is_broken("stages", stage.id):
         hint = "list new tests under `adds` instead; or add an `approve` gate here, or a gate with `tests: base` later"
-        message = f"{stage.id} may change tests that are there, and nothing asks for the old ones"
+        message = f"{stage.id} may change existing tests, and no gate runs the old ones"
         view.warn(("stages", stage.id, "authors", changed[0]), message, hint)
 
 
-def _takes_in_tests(glob: str) -> bool:
-    if "#" in glob:
-        return False
-    return covers(glob, "tests/**") or is_test(_probe(glob)) or is_test(f"{_probe(glob)}/x")
+def _covers_tests(glob: str) -> bool:
+    return covers(glob, "tests/**") or is_test(_sample_path(glob)) or is_test(f"{_sample_path(glob)}/x")
 
 
-def _probe(glob: str) -> str:
-    """A path that it matches."""
+def _sample_path(glob: str) -> str:
+    """A path that the glob matches."""
     return glob.removeprefix("/").replace("**", "x").replace("*", "x").rstrip("/")
 
 
 def _setup(view: View) -> None:
     for index, setup in enumerate(view.pipeline.setup):
-        no_templates(view, setup.command, ("setup", index, "run"))
-        no_templates(view, setup.settle, ("setup", index, "settle"))
-        passed_on(view, ("setup", index), setup.env, ())
+        check_no_template(view, setup.command, ("setup", index, "run"))
+        check_no_template(view, setup.settle, ("setup", index, "settle"))
+        check_variables(view, ("setup", index), setup.env, ())
         if setup.settle and not setup.paths:
             hint = "name what it leaves under `paths`, or take settle out"
             view.at_key(("setup", index, "settle"), "settle without paths", hint)
         if "" in setup.paths:
             view.at_key(("setup", index, "paths"), "the root itself is no path to leave", "name what is below it")
-        _installs(view, index, setup)
-        _runs_code(view, index, setup)
+        _installed_copy(view, index, setup)
+        _code_in_key(view, index, setup)
     for agent in view.pipeline.agents:
-        no_templates(view, agent.command, ("agents", agent.name, "run"))
+        check_no_template(view, agent.command, ("agents", agent.name, "run"))
     for index, path in enumerate(view.pipeline.carry):
         if not (view.draft.sources.root / path).exists():
             view.warn(("carry", index), f"there is no {path} to carry", "create it before a run, or take it out")
 
 
-def _installs(view: View, index: int, setup: Setup) -> None:
-    """A copy of the project stays behind when its sources change."""
+def _installed_copy(view: View, index: int, setup: Setup) -> None:
+    """A copy of the project that setup installs does not change with the sources."""
     if installs_copy(setup.command):
         message = "it installs a copy of the project, which would be judged in place of the checkout"
         hint = "install dependencies only, or `-e .` with `settle`; until then it is made anew for each candidate"
@@ -151,9 +152,9 @@ def _installs(view: View, index: int, setup: Setup) -> None:
         view.warn(("setup", index, "run"), "without `key` it is made anew for each candidate", hint)
 
 
-def _runs_code(view: View, index: int, setup: Setup) -> None:
-    """Code that a key names is the candidate's while setup runs; all other code is the base's."""
-    protected = (*ALWAYS, *view.draft.file.protect)
+def _code_in_key(view: View, index: int, setup: Setup) -> None:
+    """Code that `key` names is the candidate's while setup runs; all other code is the base's."""
+    protected = (*PROTECTED, *view.draft.file.protect)
     for at, glob in enumerate(setup.key):
         if is_source(glob) and "*" not in glob and not _protecting(protected, glob):
             hint = "leave it out, so that setup has the base's, or list it under `protect`"
@@ -164,11 +165,11 @@ def check_judges(view: View) -> None:
     for stage, gate, part, at in view.gates():
         if part.run is None or not stage.has_worker:
             continue
-        for path in run_by(gate, view.draft.sources.root):
+        for path in files_run_by(gate, view.draft.sources.root):
             if _may_write(stage.scope, path):
                 hint = f"take {path} out of what {stage.id} may write, or let another stage author it"
                 view.warn((*at, "run"), f"{stage.id} may change {path}, which judges it", hint)
 
 
 def _may_write(scope: Scope, path: str) -> bool:
-    return matches_any(scope.authors, path) or path in (glob.strip("/") for glob in scope.writes or ())
+    return matches_any(scope.authored_files, path) or path in (glob.strip("/") for glob in scope.writes or ())

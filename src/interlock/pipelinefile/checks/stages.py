@@ -1,4 +1,4 @@
-"""Stages and their graph: needs, cycles, ends, work; and numbers and names that cannot come true: limits, timeouts,
+"""Stages and their graph: needs, cycles, the last stage, work; and values that cannot take effect: limits, timeouts,
 inputs, the branch.
 """
 
@@ -17,7 +17,7 @@ from interlock.pipelinefile.mistakes import nearest
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import PullRequest, Stage
-    from interlock.pipelinefile.checks.view import View
+    from interlock.pipelinefile.checks import View
     from interlock.pipelinefile.models import StagePart
     from interlock.pipelinefile.yaml import Path
 
@@ -67,14 +67,14 @@ def _work(view: View, stage: Stage, part: StagePart) -> None:
     ):
         if view.has(*at, key):
             hint = "add agent or run, or take it out"
-            view.at_key((*at, key), f"{key} has no meaning: nobody works in {stage.id}", hint)
+            view.at_key((*at, key), f"{key} has no effect: {stage.id} has no agent and no script", hint)
 
 
 def _gated(view: View, stage: Stage) -> None:
     own = [gate for gate in stage.gates if kinds.find(gate.kind).is_written]
     if not own and not stage.produces and not view.is_broken("stages", stage.id):
         if not stage.has_worker and len(stage.needs) > 1:
-            return  # a join: the gates of what it joins judge it again
+            return  # a join: the gates of the joined stages judge it again
         hint = "add gates, so that what it makes is judged"
         view.warn(("stages", stage.id), f"{stage.id} has no gates", hint)
 
@@ -101,7 +101,7 @@ def _cycle(view: View) -> bool:
 
 
 def _one_end(view: View) -> None:
-    """What is delivered is one tree, and it has to have been judged as such."""
+    """One tree is delivered, and a stage must have judged that tree: so exactly one stage is last."""
     if view.is_broken("stages"):
         return
     needed = {need for stage in view.pipeline.stages for need in stage.needs}
@@ -109,7 +109,7 @@ def _one_end(view: View) -> None:
         return
     ends = [stage.id for stage in view.pipeline.stages if stage.id not in needed]
     if len(ends) > 1:
-        hint = f"add a stage with `needs: [{', '.join(ends)}]`, so that what is delivered is judged"
+        hint = f"add a stage with `needs: [{', '.join(ends)}]`, so that the tree that is delivered is judged"
         view.at_key(("stages", ends[1]), f"several stages come last ({', '.join(ends)})", hint)
 
 
@@ -136,7 +136,7 @@ def _attempts(view: View) -> None:
 
 
 def _cost(view: View) -> None:
-    """A limit in dollars needs to know what everybody costs who is under it."""
+    """A limit in dollars needs the cost of every agent that counts towards it."""
     if view.draft.file.limits.cost_usd:
         _known_costs(view, used_agents(view), ("limits", "cost_usd"))
     for stage, part in view.stages():

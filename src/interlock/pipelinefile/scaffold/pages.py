@@ -1,6 +1,6 @@
-"""The YAML pages, written as text: block style, at most 35 lines for a pipeline.
+"""The YAML files that `init` writes, as text: block style, at most 35 lines for a pipeline.
 
-Rule: what is not a plain word is in double quotes, so that no value can be read as anything but text.
+Rule: whatever is not a plain word is in double quotes, so that no value can be read as anything but text.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from interlock.core.pipeline import Report
-from interlock.pipelinefile.scaffold.choices import Choice, reports_tests
-from interlock.pipelinefile.scaffold.learned import NOTHING, GateLearned, Learned, Worker, comment_of
+from interlock.core.programs import PROGRAMS
+from interlock.pipelinefile.load import LINE
+from interlock.pipelinefile.scaffold.choices import NO_TRIALS, Choice, GateTrial, GateTrials, comment_of, reports_tests
 from interlock.pipelinefile.scaffold.setups import Recipe
 
-WORKER = "coder"  # what every stage names, whichever program it is: another one is one line to change
+WORKER = "coder"  # the agent of every stage: to change the program, one line changes
 REVIEWER = "reviewer"
-GATES_IN_BLOCK_MAX = 4  # more of them are written one to a line, to keep the page short
-# Where new tests go: what is protected by name holds more, and a stage that adds tests needs no more.
+GATES_IN_BLOCK_MAX = 4  # more gates are written one per line, to keep the file short
+# Where a stage may add new tests: the usual names. More names are protected.
 TEST_FILES = {
     "python": ("**/tests/**", "**/test/**", "test_*.py", "*_test.py", "tests.py"),
     "node": ("**/test/**", "**/tests/**", "**/__tests__/**", "*.test.*", "*.spec.*"),
@@ -31,16 +32,32 @@ _WORDS_OF_YAML = frozenset({"true", "false", "null", "yes", "no", "on", "off", "
 
 
 @dataclass(frozen=True, slots=True)
+class Worker:
+    """An agent of a pipeline: the name of its adapter; `run` is a shell line for `use: command`."""
+
+    name: str
+    secrets: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    run: str = ""
+
+
+WORKERS = tuple(Worker(one.name, one.keys, one.env) for one in PROGRAMS)
+
+# The placeholder until the user names an agent. Its line fails with a message; `validate` and `doctor` warn of it.
+UNKNOWN = Worker("coder", run=LINE)
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
-    """All that the pages are made of."""
+    """What the files are made from."""
 
     program: Worker  # the agent that does the work
     recipes: tuple[Recipe, ...]
-    globs: tuple[tuple[str, ...], ...]  # of the tests, of those among them that are to be protected, of what they use
+    globs: tuple[tuple[str, ...], ...]  # of the tests, of tests to protect by glob, of their helpers
     gates: tuple[Choice, ...]
     languages: tuple[str, ...]
-    login: bool = False  # the agent is lent the user's own
-    learned: Learned = NOTHING
+    login: bool = False  # the agent is lent the user's own login
+    learned: GateTrials = NO_TRIALS
     names: tuple[str, ...] = ()  # of test files, as the project itself configures them
     reviewer: Worker | None = None  # another program, which reviews the code of `feature`
     reviewer_login: bool = False
@@ -51,7 +68,7 @@ class Content:
 
 
 def feature_page(content: Content) -> str:
-    """Tests that fail first, then code that makes them pass; plan and ship are included."""
+    """The pipeline `feature`: tests that fail first, then code that makes them pass; plan and ship are included."""
     return _page(
         "# yaml-language-server: $schema=../schema.json",
         "version: 1",
@@ -66,7 +83,7 @@ def feature_page(content: Content) -> str:
         *_test_scope(content),
         "    gates:",
         *_lint(content),
-        *_red(content),
+        *_new_tests_gate(content),
         "  code:",
         "    needs: [tests]",
         f"    agent: {content.agent}",
@@ -74,12 +91,12 @@ def feature_page(content: Content) -> str:
         "    gates:",
         *_gates(content),
         *_review(content),
-        *_back_to_tests(content),
+        *_rules_to_tests(content),
     )
 
 
 def quick_page(content: Content) -> str:
-    """One stage: the task is the prompt, and the gates judge."""
+    """The pipeline `quick`: one stage, whose prompt is the task."""
     return _page(
         "# yaml-language-server: $schema=../schema.json",
         "version: 1",
@@ -90,12 +107,12 @@ def quick_page(content: Content) -> str:
         f"    agent: {content.agent}",
         *_new_tests(content),
         "    gates:",
-        *_gates(content, _prover(content)),
+        *_gates(content, _proving_gate(content)),
     )
 
 
 def chore_page(content: Content) -> str:
-    """One stage for work that needs no new test: documents, dependencies, a change of structure."""
+    """The pipeline `chore`: one stage for work that needs no new test, such as documents, dependencies, refactoring."""
     return _page(
         "# yaml-language-server: $schema=../schema.json",
         "# For work that needs no new test: documents, dependencies, a change of structure.",
@@ -137,7 +154,7 @@ def plan_and_ship_page(content: Content) -> str:
 
 
 def common_page(content: Content) -> str:
-    """What the pipelines share: who works, what is protected, how a checkout is set up."""
+    """The file that the pipelines share: agents, protected files, setup."""
     return _page(
         "# yaml-language-server: $schema=./schema.json",
         "# What the pipelines share. Any program can be an agent: `use: command` and `run:`, the brief on its stdin.",
@@ -158,7 +175,7 @@ def scalar(text: str) -> str:
 
 
 def _test_scope(content: Content) -> list[str]:
-    """The stage writes tests alone, and leaves those that are there as they are."""
+    """The stage only adds tests, and leaves existing ones as they are."""
     globs = _added(content)
     return ["    writes: []", f"    adds: {_flow(globs)}  # new tests; those that are there stay"] if globs else []
 
@@ -169,8 +186,8 @@ def _added(content: Content) -> list[str]:
 
 
 def _new_tests(content: Content) -> list[str]:
-    """What the one stage may add: tests of gates that tell test from test, and whose twin asks the old ones."""
-    if _prover(content):
+    """The tests that the stage may add if all gates of tests report each test: other gates then run the old ones."""
+    if _proving_gate(content):
         return [f"    adds: {_flow(_added(content))}  # new tests; those that are there stay"]
     tests = [gate for gate in content.gates if gate.tests]
     if not all(map(reports_tests, tests)):
@@ -185,14 +202,15 @@ def _inside(folder: str, glob: str) -> str:
     return f"{folder}/{glob}" if folder and "/" in glob else f"{folder}/**/{glob}" if folder else glob
 
 
-def _prover(content: Content) -> str:
-    """The id of the one gate that tells test from test; empty where there is none, or several."""
+def _proving_gate(content: Content) -> str:
+    """The id of the only gate that reports each test; empty if there is none, or several."""
     able = [gate.id for gate in content.gates if reports_tests(gate)]
     return able[0] if len(able) == 1 and len(content.languages) == 1 and _added(content) else ""
 
 
-def _red(content: Content) -> list[str]:
-    """New tests must fail before the code is there, if one gate can tell; else a person reads them."""
+def _new_tests_gate(content: Content) -> list[str]:
+    """The gate of the stage `tests`: new tests must fail before the code exists, if one gate can tell; else a person
+    reads them."""
     able = [gate for gate in content.gates if reports_tests(gate)]
     if len(able) == 1 and len(content.languages) == 1:
         where = [f"        dir: {scalar(able[0].dir)}"] if able[0].dir else []
@@ -201,13 +219,13 @@ def _red(content: Content) -> list[str]:
 
 
 def _checkers(content: Content, *members: str) -> list[Choice]:
-    """Linters, type checkers: those that are not switched off."""
+    """Gates of the ready gates `members`, such as lint, that are not switched off."""
     able = [gate for gate in content.gates if not _is_off(gate, content.learned)]
     return [gate for gate in able if gate.use.rpartition(".")[2] in members]
 
 
 def _lint(content: Content) -> list[str]:
-    """Tests are linted where they are written: in the next stage nobody may mend them."""
+    """Gates that lint the tests in the stage that writes them: the next stage may not change them."""
     return [f"      - {_flow_of(_pairs(gate))}" for gate in _checkers(content, "lint")]
 
 
@@ -215,8 +233,8 @@ def _flow_of(pairs: Iterable[tuple[str, str]]) -> str:
     return f"{{{', '.join(f'{key}: {value}' for key, value in pairs)}}}"
 
 
-def _back_to_tests(content: Content) -> list[str]:
-    """Where a linter or a type checker finds fault with tests alone, their own stage mends them."""
+def _rules_to_tests(content: Content) -> list[str]:
+    """Rules for linters and type checkers: if all findings are in tests, the stage that writes tests corrects them."""
     globs = _added(content)
     checkers = _checkers(content, "lint", "types")
     rules = [gate for gate in checkers if gate.ready is not None and gate.ready.report is not Report.NONE]
@@ -225,16 +243,16 @@ def _back_to_tests(content: Content) -> list[str]:
 
 
 def _gates(content: Content, prover: str = "", *, old: bool = True) -> list[str]:
-    """The gates of the code, and what was learned of them."""
+    """The gates of the stage `code`, with comments on what their trial showed."""
     if not any(not _is_off(gate, content.learned) for gate in content.gates):
         return ["      - id: look", "        approve: Is this change right?", *_gates_off(content)]
     short = len(content.gates) > GATES_IN_BLOCK_MAX
     lines = []
     for gate in content.gates:
         if not _is_off(gate, content.learned):
-            said = content.learned.of(gate.id)
-            gate = replace(gate, breaks=_heeded(gate, said))
-            pairs = _pairs(gate, no_worse=said is not None and bool(said.failing), proves=gate.id == prover)
+            trial = content.learned.of(gate.id)
+            gate = replace(gate, breaks=_effective_breaks(gate, trial))
+            pairs = _pairs(gate, no_worse=trial is not None and bool(trial.failing), proves=gate.id == prover)
             flow = f"      - {_flow_of(pairs)}"
             (key, value), *rest = pairs
             block = [f"      - {key}: {value}", *(f"        {key}: {value}" for key, value in rest)]
@@ -242,7 +260,7 @@ def _gates(content: Content, prover: str = "", *, old: bool = True) -> list[str]
                 lines += [
                     f"      - {_flow_of(_pairs(gate, old=True))}  # the tests that are there, without the new ones"
                 ]
-            lines += [f"      # {line}" for line in _comment(gate, said)]
+            lines += [f"      # {line}" for line in _comment(gate, trial)]
             lines += [flow] if short else block
             if gate.id == prover:
                 lines[-1] += "  # new tests must fail without the change: for work that needs none, take it out"
@@ -250,41 +268,42 @@ def _gates(content: Content, prover: str = "", *, old: bool = True) -> list[str]
 
 
 def _gates_off(content: Content) -> list[str]:
-    """Gates that are red on what is there now, and that nobody could pass: for the user to switch on."""
+    """Gates that fail on the files as they are and that no change could pass, as comments: the user can switch them
+    on."""
     lines = []
     for gate in content.gates:
-        if _is_off(gate, content.learned) and (said := content.learned.of(gate.id)):
-            why = f"      # off, since it fails on what is there now: {said.why}"
+        if _is_off(gate, content.learned) and (trial := content.learned.of(gate.id)):
+            why = f"      # off, since it fails on what is there now: {trial.why}"
             lines += [why, f"      # - {_flow_of(_pairs(gate))}"]
     return lines
 
 
-def _is_off(gate: Choice, learned: Learned) -> bool:
-    said = learned.of(gate.id)
-    return said is not None and said.is_off(tests=gate.tests)
+def _is_off(gate: Choice, learned: GateTrials) -> bool:
+    trial = learned.of(gate.id)
+    return trial is not None and trial.is_off(tests=gate.tests)
 
 
-def _heeded(gate: Choice, said: GateLearned | None) -> tuple[str, ...]:
-    """What to break: without files whose faults the command was seen not to tell of."""
-    unheeded = said.unheeded if said is not None else ()
+def _effective_breaks(gate: Choice, trial: GateTrial | None) -> tuple[str, ...]:
+    """The files to break, without those that the command was seen to pass with."""
+    unheeded = trial.unheeded if trial is not None else ()
     below = f"{gate.dir}/" if gate.dir else ""
     return tuple(path for path in gate.breaks if (path[1:] if path[0] == "/" else below + path) not in unheeded)
 
 
-def _comment(gate: Choice, said: GateLearned | None) -> list[str]:
-    if said is None:
+def _comment(gate: Choice, trial: GateTrial | None) -> list[str]:
+    if trial is None:
         return []
-    if not said.heeds:
-        return ["by its exit code alone: it says yes as well where a test file is broken"]
-    if said.failing:
-        return comment_of(said.failing)
-    if said.unheeded:
+    if not trial.heeds:
+        return ["judged by its exit code alone: it also passes with a broken test file"]
+    if trial.failing:
+        return comment_of(trial.failing)
+    if trial.unheeded:
         return []
-    return [f"it {'fails' if said.can_run else 'cannot run'} on what is there now: {said.why}"]
+    return [f"it {'fails' if trial.can_run else 'cannot run'} on what is there now: {trial.why}"]
 
 
 def _pairs(gate: Choice, *, no_worse: bool = False, proves: bool = False, old: bool = False) -> list[tuple[str, str]]:
-    """The keys of a gate. `old`: of its twin that runs the tests of the base."""
+    """The keys of a gate. `old`: those of its second gate, which runs the tests of the base."""
     does = ("run", scalar(gate.run)) if gate.run else ("use", gate.use)
     pairs = [("id", f"{gate.id.removesuffix('test')}old" if old else gate.id), does, ("dir", scalar(gate.dir))]
     pairs += [("baseline", "no_worse" if no_worse else ""), ("expect", "tests_prove_change" if proves else "")]
@@ -296,19 +315,19 @@ def _agent(program: Worker, *, login: bool) -> list[str]:
     change = "`run`" if program.run else "`use`, and what it may see"
     return [
         f"  {WORKER}:  # works in every stage: for another program change {change}; the name stays",
-        *_started(program, login=login),
+        *_agent_keys(program, login=login),
     ]
 
 
 def _reviewer(content: Content) -> list[str]:
     if content.reviewer is None:
         return []
-    said = f"  {REVIEWER}:  # another program than the one that writes: it reads the change, and changes nothing"
-    return ["agents:", said, *_started(content.reviewer, login=content.reviewer_login)]
+    key = f"  {REVIEWER}:  # another program than the one that writes: it reads the change, and changes nothing"
+    return ["agents:", key, *_agent_keys(content.reviewer, login=content.reviewer_login)]
 
 
 def _review(content: Content) -> list[str]:
-    """Asked when every gate above has passed: it can send the work back, and let nothing through."""
+    """The review gate. It is asked after every gate above has passed; it can reject work and overrule no gate."""
     if content.reviewer is None:
         return []
     rubric = "Does it do what the task asks, all of it and nothing else? Is it as simple as it can be?"
@@ -321,7 +340,7 @@ def _review(content: Content) -> list[str]:
     ]
 
 
-def _started(program: Worker, *, login: bool) -> list[str]:
+def _agent_keys(program: Worker, *, login: bool) -> list[str]:
     return [
         *(["    use: command", *_command("    run", program.run)] if program.run else [f"    use: {program.name}"]),
         *(["    login: true  # your own, lent to one attempt at a time"] if login else []),
@@ -331,10 +350,10 @@ def _started(program: Worker, *, login: bool) -> list[str]:
 
 
 def _protect(content: Content) -> list[str]:
-    said = (
+    first = (
         "# Protected without being named: tests, and whatever steers tests, linters, builds and agents, by name at any"
     )
-    lines = [said, "# depth. Only a stage that `authors` such a file may change it."]
+    lines = [first, "# depth. Only a stage that `authors` such a file may change it."]
     _, protect, helpers = content.globs
     if not protect and not helpers:
         return lines
@@ -351,7 +370,7 @@ def _setup(each: Recipe) -> list[str]:
 
 
 def _command(key: str, run: str) -> list[str]:
-    """A command: on the key's line where it is short, else as a block."""
+    """A command: on the line of its key if it is short, else as a block."""
     if "\n" not in run and len(run) < 90:
         return [f"{key}: {scalar(run)}"]
     indent = " " * (len(key) - len(key.lstrip()) + 2)

@@ -1,8 +1,8 @@
-"""Which Python module comes from where, so that a candidate cannot bring the judge's own.
+"""Where each Python module is imported from, so that a candidate cannot replace modules of the test runner.
 
-Rule: names that the project had when the pipeline was loaded come from the checkout; every other name that setup's
-environment or the standard library has comes from there, even if the checkout brings one of the same name. What the
-runner itself needs comes from there always, and is loaded before the checkout joins the path.
+Rule: names that the project had when the pipeline was loaded come from the checkout. Every other name that setup's
+environment or the standard library has comes from there, even if the checkout has one of the same name. What the runner
+itself needs always comes from there, and is loaded before the checkout is on the path.
 """
 
 import os
@@ -12,8 +12,8 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 AT_START = frozenset(sys.modules)
-# What pytest and its companions are made of. A project of such a name is tested from the checkout all the same: the
-# runner keeps the copy that it has, and the name is forgotten before the first test.
+# The packages of pytest and its plugins. A project with such a name is still tested from the checkout: the runner keeps
+# the copy that it has loaded, and the name is removed from sys.modules before the first test.
 RUNNERS = frozenset(
     {"_pytest", "pytest", "pluggy", "iniconfig", "packaging", "pygments", "exceptiongroup", "tomli", "colorama", "attr",
      "attrs", "py", "typing_extensions", "xdist", "execnet"}
@@ -21,7 +21,7 @@ RUNNERS = frozenset(
 
 
 class Order:
-    """A finder that comes before the one that searches sys.path. `own` are the project's top-level names."""
+    """A finder before the one that searches sys.path. `own` are the project's top-level names."""
 
     def __init__(self, own: Sequence[str]) -> None:
         root = next((folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / ".git").exists()), Path.cwd())
@@ -46,11 +46,11 @@ class Order:
         return spec if spec is not None and spec.origin is not None else None  # no namespace: it may have more parts
 
     def find(self, name: str, path: "Sequence[str] | None" = None) -> "ModuleSpec | None":
-        """As an import would, for who searches by itself."""
+        """As an import would find it, for callers that search by themselves."""
         return self.find_spec(name, path) or PathFinder.find_spec(name, path)
 
     def join(self) -> None:
-        """From here on the checkout is on the path."""
+        """Put the checkout on the path."""
         self.joined = True
         sys.path[:0] = self.checkout
         for name in list(sys.modules):

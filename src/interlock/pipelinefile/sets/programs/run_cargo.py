@@ -1,8 +1,8 @@
 """Run `cargo test` and write a JUnit report: REPORT, then cargo's own options.
 
-cargo starts each test program through this file, in the place and with the environment that it would have. A program is
-asked for its tests, then run; what it says of them counts where every one has one answer, and the sum at its end fits.
-Tests in documentation are counted by file: their names hold lines, which move. A build that fails leaves no report.
+cargo starts each test program through this file, in the folder and with the environment that it would have without it.
+Each program lists its tests, then runs. Its output counts if every test has exactly one result and the totals at its
+end match. Doc tests are counted by file, since their names contain line numbers. A build that fails leaves no report.
 """
 
 import json
@@ -20,13 +20,13 @@ from xml.etree import ElementTree
 LISTED = re.compile(r"^(.+): test$", re.M)
 COUNTED = re.compile(r"^\d+ tests?, \d+ benchmarks?$", re.M)
 RESULT = re.compile(r"test (?P<name>\S.*?)(?: - should panic)? \.\.\. (?P<how>ok|FAILED|failed|ignored)(?:,.*)?$")
-# Of one at a time its name comes first, then what a child of it prints, then how it ended.
+# With one test at a time, its name comes first, then the output of its children, then its result.
 BEGUN = re.compile(r"test (?P<name>\S.*?)(?: - should panic)? \.\.\. ")
 AFTER = re.compile(r"(failures|successes):$|test result: ")
 ENDED = re.compile(r"(ok|FAILED)$")
 SUM = re.compile(r"^test result: (?:ok|FAILED)\. (\d+) passed; (\d+) failed; (\d+) ignored; .*$", re.M)
 SAID = re.compile(r"^---- (.+?)(?: stdout)? ----$", re.M)
-# Of a test in documentation: `src/lib.rs - name (line 3)`; ` - compile` stays, since that is another test.
+# The name of a doc test: `src/lib.rs - name (line 3)`; ` - compile` is kept, since that is another test.
 ITEM = re.compile(r" - .*?\(line \d+\)")
 ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 SUITES = {"ok": "", "ignored": "skipped"}
@@ -47,7 +47,7 @@ def main(report: str, *arguments: str) -> int:
         runner = json.dumps([sys.executable, "-I", "-B", __file__, "--one", folder])
         words = ["cargo", "test", "--no-fail-fast", "--config", f"target.{host()}.runner={runner}", *arguments]
         done = subprocess.run(words, stdout=subprocess.PIPE, text=True, errors="replace", check=False)
-        sys.stderr.write(done.stdout)  # of tests in documentation: the others wrote theirs
+        sys.stderr.write(done.stdout)  # the output of doc tests: the other programs wrote their own
         found = [case for path in sorted(Path(folder).glob("*.json")) for case in json.loads(path.read_text())]
     found += [documented(case) for case in cases("doc", "", None, done.stdout, done.returncode)]
     suite = as_junit(found)
@@ -56,7 +56,7 @@ def main(report: str, *arguments: str) -> int:
 
 
 def targets(said: str) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Each test program with its name, as nextest has it, and the file of an integration test."""
+    """Each test program with its name, as nextest gives it, and the file if it is an integration test."""
     for line in said.splitlines():
         message = json.loads(line) if line.startswith("{") else {}
         if not message.get("executable") or not message.get("profile", {}).get("test"):
@@ -98,7 +98,7 @@ def one(folder: str, program: str, *arguments: str) -> int:
     said = text(done.stdout)
     sys.stderr.write(said)
     found = list(cases(name, file, tests, said, done.returncode)) if tests is not None else []
-    if tests is None:  # a harness of its own speaks by its exit code
+    if tests is None:  # a harness of its own has only an exit code
         how = "ok" if done.returncode == 0 else "failed"
         found = [{"group": name, "name": "(harness)", "how": how, "file": file, "said": said[-8000:]}]
     (Path(folder) / f"{Path(program).name}.json").write_text(json.dumps(found))
@@ -110,8 +110,8 @@ def text(content: bytes) -> str:
 
 
 def cases(group: str, file: str, tests: "Sequence[str] | None", said: str, code: int) -> Iterator[dict[str, Any]]:
-    """What a program said of each of its tests; and a failure of its own where that is not all, or is too much.
-    `tests` None: nobody knows which there are."""
+    """The result of each test according to the program's output, and a failed case of its own if some are missing or
+    doubled. `tests` is None if they are not known."""
     known = None if tests is None else frozenset(tests)
     answers = list(results(said, known))
     pieces = SAID.split(said)
@@ -123,7 +123,7 @@ def cases(group: str, file: str, tests: "Sequence[str] | None", said: str, code:
 
 
 def results(said: str, known: "frozenset[str] | None") -> Iterator["tuple[str, str]"]:
-    """Each test that has a result: on the line of its name, else the last one before another test or the end."""
+    """Each test with its result: the one on the line of its name, else the last one before another test or the end."""
     begun, how = "", ""
     for line in said.splitlines():
         start = BEGUN.search(line)
@@ -143,7 +143,7 @@ def results(said: str, known: "frozenset[str] | None") -> Iterator["tuple[str, s
 
 
 def complaint(answers: "list[tuple[str, str]]", known: "frozenset[str]", said: str, code: int) -> str:
-    """What does not fit together; empty where all does."""
+    """What is inconsistent in the results; empty if nothing is."""
     names = Counter(name for name, _ in answers)
     twice = next((name for name, count in names.items() if count > 1), "")
     if twice:
@@ -155,9 +155,9 @@ def complaint(answers: "list[tuple[str, str]]", known: "frozenset[str]", said: s
     given = Counter(how for _, how in answers)
     counted = tuple(str(given[how]) for how in ("ok", "failed", "ignored"))
     if sums != [counted] or not SUM.fullmatch(said.rstrip().rpartition("\n")[2]):
-        return f"the sum at its end does not fit the results of the tests (exit code {code})"
+        return f"the totals at its end do not match the results of the tests (exit code {code})"
     if code != (101 if given["failed"] else 0):
-        return f"exit code {code} does not fit the results of the tests"
+        return f"exit code {code} does not match the results of the tests"
     return ""
 
 

@@ -1,8 +1,8 @@
 """Run Django's own test command and write a JUnit report: OWN REPORT, the project's own names and a path.
 
-Django's runner starts unittest's, which is made to record here. What the report is written with is taken by its first
-name, and Django is loaded with what it tests with, before anything of the checkout is. A run that is cut short leaves
-no report.
+Django's runner starts unittest's, which records its results here. The functions that write the report are bound to
+names here, and Django and its test modules are imported, before any code of the checkout runs. An interrupted run
+leaves no report.
 """
 
 import os
@@ -25,7 +25,7 @@ ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Recorder(unittest.TextTestResult):
-    """Keeps the id of each test that was started: one that passed is to be named as well."""
+    """Keeps the id of each test that was started, so that passed tests are reported too."""
 
     def startTest(self, test: unittest.TestCase) -> None:
         self.started = getattr(self, "started", {})
@@ -36,7 +36,7 @@ class Recorder(unittest.TextTestResult):
 def main(own: str, report: str) -> int:
     order = Order(own.split(","))
     for name in LOADED:
-        with suppress(ImportError):  # manage.py itself says what is missing
+        with suppress(ImportError):  # manage.py itself reports what is missing
             import_module(name)
     order.join()
     results: list[unittest.TextTestResult] = []

@@ -1,8 +1,8 @@
-"""Run pytest as `python -m pytest` would, but take it, what it needs and its plugins from outside of the checkout.
+"""Run pytest as `python -m pytest` would, but import it, its dependencies and its plugins from outside the checkout.
 
 Arguments: the project's own top-level names, separated by commas; the file that configured pytest when the pipeline
-was loaded, or `-`; then pytest's own. Nothing of the environment steers it; when it is done the process ends at once,
-so that nothing that the product left behind writes the report anew.
+was loaded, or `-`; then pytest's own. No variable of the environment changes it. The process ends immediately after
+the run, so that no code of the product can rewrite the report.
 """
 
 import importlib.metadata
@@ -21,7 +21,7 @@ SECTION = re.compile(r"^\s*\[(tool\.pytest\b|pytest\]|tool:pytest\])", re.M)
 
 
 class Joining:
-    """A plugin: the checkout joins the path when all other plugins are loaded, and before any conftest."""
+    """A plugin that puts the checkout on the path after all other plugins are loaded and before any conftest."""
 
     def __init__(self, order: Order) -> None:
         self.order = order
@@ -55,7 +55,7 @@ def main(own: str, configuration: str, *arguments: str) -> int:
 
 
 def configured(file: Path) -> list[str]:
-    """Options that keep to the known file, as long as it configures pytest: a stage may be allowed to move that."""
+    """Options for the known file if it still configures pytest: a stage may be allowed to move the configuration."""
     if not file.is_file() or not (
         file.name.startswith((".pytest", "pytest")) or SECTION.search(file.read_text("utf-8"))
     ):

@@ -1,8 +1,8 @@
 """Run unittest's discovery and write a JUnit report: OWN REPORT START TOP, the project's own names and three paths.
 
-One test case for each test method; a failing subtest fails its method. A module that cannot be imported
-is a failed case named after it. The report is written last, so that a run cut short leaves none; what it is written
-with is loaded, and taken by its first name, before anything of the checkout is.
+One test case for each test method; a failing subtest fails its method. A module that cannot be imported is a failed
+case with its name. The report is written last, so that an interrupted run leaves none. The functions that write it are
+imported and bound to names here before any code of the checkout runs.
 """
 
 import os
@@ -21,7 +21,7 @@ ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Recorder(unittest.TextTestResult):
-    """Keeps for each test id when it started and stopped: a test that passed is to be named as well."""
+    """Keeps the start and end of each test by id, so that passed tests are reported too."""
 
     def startTest(self, test: unittest.TestCase) -> None:
         self.spans = getattr(self, "spans", {})
@@ -76,7 +76,7 @@ def case(name: str, how: list[tuple[str, str]], span: list[float]) -> ElementTre
 
 
 def clean(text: str) -> str:
-    """Without what XML cannot hold."""
+    """The text without characters that XML cannot contain."""
     return ILLEGAL.sub("?", text)
 
 

@@ -1,6 +1,6 @@
-"""From what was found to the files of `.interlock/`: planned without writing any, and then written.
+"""Plans the files of `.interlock/` from what is found in the repository and on PATH, and writes them.
 
-Rule: all or nothing as far as what lies there goes: no file is replaced unless forced.
+Rule: all or nothing: if a file would be replaced, nothing is written, unless it is forced.
 """
 
 from __future__ import annotations
@@ -11,14 +11,27 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
-from interlock.core.programs import lacks
+from interlock.core.pipeline import FOLDER
+from interlock.core.programs import PROGRAMS, lacks
 from interlock.core.programs import program as program_of
-from interlock.pipelinefile.scaffold.choices import choose, covered, folders_of, special_tests, tests_of
-from interlock.pipelinefile.scaffold.found import Found, Which, find, languages_of, parts_of
+from interlock.pipelinefile import repo
+from interlock.pipelinefile.repo import Part, Which, languages_of, parts_of
+from interlock.pipelinefile.runners import python_files
+from interlock.pipelinefile.scaffold.choices import (
+    NO_TRIALS,
+    GateTrials,
+    choose_gates,
+    covers_language,
+    folders_of,
+    special_tests,
+    tests_of,
+)
 from interlock.pipelinefile.scaffold.helpers import helpers_of
-from interlock.pipelinefile.scaffold.learned import NOTHING, UNKNOWN, WORKERS, Learned, Worker
 from interlock.pipelinefile.scaffold.pages import (
+    UNKNOWN,
+    WORKERS,
     Content,
+    Worker,
     chore_page,
     common_page,
     feature_page,
@@ -26,22 +39,33 @@ from interlock.pipelinefile.scaffold.pages import (
     quick_page,
 )
 from interlock.pipelinefile.scaffold.setups import recipes
-from interlock.pipelinefile.scaffold.setups.needs import extras_of, groups_of
-from interlock.pipelinefile.sets import folder as look
-from interlock.pipelinefile.sets.configured import python_files
+from interlock.pipelinefile.scaffold.setups.python_needs import extras_of, groups_of
 from interlock.ports import InfrastructureError, UsageError
 
-FOLDER = ".interlock"
+TOOLS = (
+    "python3", "uv", "poetry", "pipenv", "pytest", "ruff", "flake8", "mypy", "pyright", "node", "npm", "pnpm", "yarn",
+    "bun", "go", "gotestsum", "golangci-lint", "cargo", "cargo-nextest", "cargo-clippy", "mvn", "gradle",
+)  # fmt: skip
 PROMPTS = ("plan.md", "tests.md", "code.md")
 
 
 @dataclass(frozen=True, slots=True)
+class Detected:
+    """The names that were found, in the order of preference. `folders` are those of the parts below the root."""
+
+    languages: tuple[str, ...]
+    tools: tuple[str, ...]
+    agents: tuple[str, ...]
+    folders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Scaffold:
-    """`files` are paths relative to the root, with their content; `notes` are for the user, a line each. `unfilled`:
-    which program the agent is, the user still has to say. `tests`: the gates that run tests."""
+    """What `init` writes. `files` are paths relative to the root with their content; `notes` are lines for the user.
+    `unfilled`: the user still has to name the program of the agent. `tests`: the gates that run tests."""
 
     files: tuple[tuple[str, str], ...]
-    found: Found
+    found: Detected
     notes: tuple[str, ...]
     unfilled: bool = False
     tests: frozenset[str] = frozenset()
@@ -49,44 +73,44 @@ class Scaffold:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What is known beside the folder. `agent`: the known one to take, found or not; without it the first that is
-    found, one that could log in before others. `reviewer`: the one that reviews in `feature`, `none` for none; without
-    it the next that could log in. `logins`: the agents that the user is logged in with. `tag`: the newest one of the
-    repository. `learned`: what the gates said of what is there now."""
+class InitOptions:
+    """What `init` knows beside the folder. `agent`: the agent to use, found on PATH or not; without it the first found
+    one, those that can log in before others. `reviewer`: the agent that reviews in `feature`, or `none`; without it
+    the next one that can log in. `logins`: the agents that the user is logged in with. `tag`: the newest tag of the
+    repository. `learned`: the results of the gates on the files as they are."""
 
     agent: str = ""
     reviewer: str = ""
     logins: frozenset[str] = frozenset()
     tag: str = ""
-    learned: Learned = NOTHING
+    learned: GateTrials = NO_TRIALS
 
 
-def plan_files(root: Path, environ: Mapping[str, str], which: Which, known: Known = Known()) -> Scaffold:
-    """What `init` would write into the repository at `root`. `environ` tells which keys of agents are set,
-    `which` finds programs as shutil.which does. Writes nothing. Raises UsageError where the agent is not known."""
-    parts = parts_of(root, languages_of(root), lambda language: covered(root, language))
-    found = find(parts, which)
-    gates, notes = choose(parts, root, which)
-    made = tuple(
+def plan_files(root: Path, environ: Mapping[str, str], which: Which, known: InitOptions = InitOptions()) -> Scaffold:
+    """Plan what `init` writes into the repository at `root`. `environ` shows which keys of agents are set, and `which`
+    finds programs as shutil.which does. Writes nothing. Raises UsageError if the agent is unknown."""
+    parts = parts_of(root, languages_of(root), lambda language: covers_language(root, language))
+    found = detect(parts, which)
+    gates, notes = choose_gates(parts, root, which)
+    needed_recipes = tuple(
         each for language, folders in folders_of(parts) for each in recipes(language, root, folders, which, known.tag)
     )
     able = [name for name in found.agents if _is_ready(name, known, environ)]
     program = _program(known.agent or next(iter((*able, *found.agents)), UNKNOWN.name))
     reviewer = _reviewer(known.reviewer, [name for name in able if name != program.name])
     tests, protect = tests_of(parts, root), special_tests(parts, root)
-    login = _is_lent(program, known, environ)
+    login = _uses_login(program, known, environ)
     helpers = helpers_of(parts, root, (*tests, *protect))
     names = tuple(
         dict.fromkeys(glob for part in parts if part.language == "python" for glob in python_files(root / part.folder))
     )
     globs = (tests, protect, helpers)
-    content = Content(program, made, globs, gates, found.languages, login, known.learned, names, reviewer)
-    content = replace(content, reviewer_login=reviewer is not None and _is_lent(reviewer, known, environ))
+    content = Content(program, needed_recipes, globs, gates, found.languages, login, known.learned, names, reviewer)
+    content = replace(content, reviewer_login=reviewer is not None and _uses_login(reviewer, known, environ))
     notes = (
         *notes,
         *([f"protected, since nothing but tests uses them: {', '.join(helpers)}"] if helpers else []),
-        *(each.note for each in made if each.note),
+        *(each.note for each in needed_recipes if each.note),
         *_gate_notes(content),
         *_agent_notes(content, found, environ, asked_none=known.reviewer == "none"),
     )
@@ -95,18 +119,28 @@ def plan_files(root: Path, environ: Mapping[str, str], which: Which, known: Know
     return Scaffold(_files(content), found, notes, program is UNKNOWN, judges, chosen)
 
 
+def detect(parts: Sequence[Part], which: Which) -> Detected:
+    """The languages of the parts, and the tools and agents that `which` finds."""
+    return Detected(
+        languages=tuple(dict.fromkeys(part.language for part in parts)),
+        tools=tuple(name for name in TOOLS if which(name)),
+        agents=tuple(program.name for program in PROGRAMS if which(program.name)),
+        folders=tuple(dict.fromkeys(part.folder for part in parts if part.folder)),
+    )
+
+
 def _reviewer(named: str, able: Sequence[str]) -> Worker | None:
-    """Raises UsageError for a name that is no agent's."""
+    """The agent that reviews; None for none. Raises UsageError for an unknown name."""
     name = named or next(iter(able), "none")
     return None if name == "none" else _program(name)
 
 
-def _is_lent(program: Worker, known: Known, environ: Mapping[str, str]) -> bool:
+def _uses_login(program: Worker, known: InitOptions, environ: Mapping[str, str]) -> bool:
     return program.name in known.logins and not any(environ.get(name) for name in program.secrets)
 
 
-def _is_ready(name: str, known: Known, environ: Mapping[str, str]) -> bool:
-    """It could log in, and knows a model."""
+def _is_ready(name: str, known: InitOptions, environ: Mapping[str, str]) -> bool:
+    """Whether the agent has what it needs to call a model: a login or key, and a model if it needs one named."""
     return not lacks(program_of(name), environ, login=name in known.logins)
 
 
@@ -115,7 +149,7 @@ def _program(name: str) -> Worker:
         if program.name == name:
             return program
     known = ", ".join(program.name for program in WORKERS)
-    raise UsageError(f"there is no agent {name} that init knows how to start: take one of {known}")
+    raise UsageError(f"init does not know the agent {name}: choose one of {known}")
 
 
 def _files(content: Content) -> tuple[tuple[str, str], ...]:
@@ -134,7 +168,7 @@ def _files(content: Content) -> tuple[tuple[str, str], ...]:
 def _schema() -> str:
     import json
 
-    from interlock.pipelinefile.schema import json_schema  # late: pydantic is slow to import
+    from interlock.pipelinefile.export import json_schema  # late: pydantic is slow to import
 
     return json.dumps(json_schema(), indent=1) + "\n"
 
@@ -147,26 +181,26 @@ def _gate_notes(content: Content) -> tuple[str, ...]:
     return ("no tests and no linter were found: a person judges, until the pipelines are given gates",)
 
 
-def _agent_notes(content: Content, found: Found, environ: Mapping[str, str], *, asked_none: bool) -> tuple[str, ...]:
+def _agent_notes(content: Content, found: Detected, environ: Mapping[str, str], *, asked_none: bool) -> tuple[str, ...]:
     program = content.program
     if program is UNKNOWN:
         return (f"no coding agent was found on PATH: the line that starts yours goes into {FOLDER}/common.yaml",)
     notes = []
     if others := [name for name in found.agents if name != program.name]:
-        notes.append(f"the agent is {program.name}; {', '.join(others)} would do as well (init --force --agent NAME)")
+        notes.append(f"the agent is {program.name}; {', '.join(others)} could be used too (init --force --agent NAME)")
     if content.reviewer is not None:
         notes.append(f"{content.reviewer.name} reviews the code of feature (init --force --reviewer NAME, or none)")
     elif others and not asked_none:
         notes.append(f"nobody reviews the code of feature: {others[0]} could (init --force --reviewer {others[0]})")
     for one, login in ((program, content.login), (content.reviewer, content.reviewer_login)):
         if one is not None and one is not UNKNOWN:
-            notes += _lacking(one.name, found, environ, login=login)
+            notes += _missing_for(one.name, found, environ, login=login)
     notes.append(f"to see whether it answers, for a few tokens: interlock doctor --live {content.agent}")
     return tuple(notes)
 
 
-def _lacking(name: str, found: Found, environ: Mapping[str, str], *, login: bool) -> Iterator[str]:
-    """What has to be there before the first run of an agent that was taken."""
+def _missing_for(name: str, found: Detected, environ: Mapping[str, str], *, login: bool) -> Iterator[str]:
+    """Lines on what the agent still needs before the first run."""
     if name not in found.agents:
         yield f"{name} is not on the PATH: install it before the first run"
     row = program_of(name)
@@ -177,9 +211,9 @@ def _lacking(name: str, found: Found, environ: Mapping[str, str], *, login: bool
 
 
 def write(scaffold: Scaffold, root: Path, force: bool) -> tuple[Path, ...]:
-    """Write the files below `root` and return the paths that were written; those that are there with the same
-    content are left alone. Raises UsageError, and writes nothing, where one would be replaced without `force`,
-    or where a folder is none."""
+    """Write the files below `root` and return the paths that were written; files that already have the same content are
+    not touched. Raises UsageError and writes nothing if a file would be replaced without `force`, or a folder cannot be
+    written to."""
     wanted = [(root / name, content) for name, content in scaffold.files if not _same(root / name, content)]
     there = [path.relative_to(root).as_posix() for path, _ in wanted if path.exists() or path.is_symlink()]
     if there and not force:
@@ -191,11 +225,11 @@ def write(scaffold: Scaffold, root: Path, force: bool) -> tuple[Path, ...]:
 
 
 def _require_folders(root: Path, folders: set[Path]) -> None:
-    """A link would lead the files to somebody else's place."""
+    """Raises UsageError if one of the folders is a symlink, which could lead out of the repository, or a file."""
     for path in sorted({each for folder in folders for each in (folder, *folder.parents) if root in each.parents}):
         if path.is_symlink() or (path.exists() and not path.is_dir()):
-            what = "is a symlink" if path.is_symlink() else "is no folder"
-            raise UsageError(f"{path.relative_to(root)} {what}: files are written there: move it away first")
+            what = "is a symlink" if path.is_symlink() else "is not a folder"
+            raise UsageError(f"{path.relative_to(root)} {what}, and files must be written there: move it away first")
 
 
 def _same(path: Path, content: str) -> bool:
@@ -209,7 +243,7 @@ def _put(path: Path, content: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_symlink():
-            path.unlink()  # what it leads to is not ours
+            path.unlink()  # its target is not ours
         path.write_bytes(content.encode())
     except OSError as error:
         raise InfrastructureError(f"{path} cannot be written: {error.strerror}", permanent=True) from error
@@ -228,27 +262,27 @@ _FIXTURES = {
 MISSING_MAX = 5
 
 
-def missing_in(root: Path, said: str) -> Iterator[str]:
-    """A line for each thing that is missing, with what brings it where that is known."""
-    for module in list(dict.fromkeys(_MODULE.findall(said)))[:MISSING_MAX]:
-        yield f"the module {module} is missing: {_brought_by(root, module)}"
-    for package in list(dict.fromkeys(_PACKAGE.findall(said)))[:MISSING_MAX]:
+def missing_dependencies(root: Path, output: str) -> Iterator[str]:
+    """A line for each missing dependency in a gate's output, with what installs it if that is known."""
+    for module in list(dict.fromkeys(_MODULE.findall(output)))[:MISSING_MAX]:
+        yield f"the module {module} is missing: {_source_of(root, module)}"
+    for package in list(dict.fromkeys(_PACKAGE.findall(output)))[:MISSING_MAX]:
         yield f"the package {package} is missing: add it to the devDependencies, or to setup in .interlock/common.yaml"
-    for program in list(dict.fromkeys(filter(None, (a or b for a, b in _PROGRAM.findall(said)))))[:MISSING_MAX]:
+    for program in list(dict.fromkeys(filter(None, (a or b for a, b in _PROGRAM.findall(output)))))[:MISSING_MAX]:
         yield f"the program {program} is missing: install it, or let setup in .interlock/common.yaml bring it"
-    for fixture in list(dict.fromkeys(_FIXTURE.findall(said)))[:MISSING_MAX]:
+    for fixture in list(dict.fromkeys(_FIXTURE.findall(output)))[:MISSING_MAX]:
         plugin = _FIXTURES.get(fixture, "the plugin of pytest that has it")
         yield f"the fixture {fixture} is missing: add {plugin} to setup in .interlock/common.yaml"
 
 
-def _brought_by(root: Path, module: str) -> str:
+def _source_of(root: Path, module: str) -> str:
     named = re.compile(rf"\b{re.escape(module).replace('_', '[-_]')}\b", re.I)
     for kind, tables in (("extra", extras_of(root)), ("group", groups_of(root))):
         for name, content in tables.items():
             if named.search(content):
                 return f"the {kind} {name} brings it: add it to setup in .interlock/common.yaml"
-    files = [name for name in look.files(root) if re.search(r"require[^/]*\.(txt|in)$", name)]
+    files = [name for name in repo.files(root) if re.search(r"require[^/]*\.(txt|in)$", name)]
     for name in files[:100]:
-        if named.search(look.text(root, name)):
+        if named.search(repo.text(root, name)):
             return f"{name} brings it: add `-r {name}` to setup in .interlock/common.yaml"
     return "add what brings it to setup in .interlock/common.yaml"

@@ -1,5 +1,8 @@
-"""The pipeline with everything that was filled in, as a file of the same shape. Rule: what is printed here can
-be loaded again and means the same, so nobody has to guess what a default or a ready gate stands for."""
+"""What Interlock prints of pipeline files: the resolved file, and the JSON Schema that editors complete with.
+
+Rule: a resolved file can be loaded again and means the same, so every default and every ready gate can be read in it.
+The schema is made from the models, so it cannot drift.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from interlock.core.judge_files import PROTECTED
 from interlock.core.pipeline import GateKind, Pipeline, Report, Tests
 from interlock.gates import kinds
-from interlock.pipelinefile.kinds import options_tree
-from interlock.pipelinefile.protected import ALWAYS
+from interlock.pipelinefile.models import file_model, options_tree, written_kinds
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import (
@@ -32,14 +35,14 @@ _Tree = dict[str, Any]
 
 
 def resolved_yaml(pipeline: Pipeline | Loaded) -> str:
-    """Block style, texts in place, durations in seconds, globs from the root. What a ready gate was
-    called stands beside its command as `x-use`."""
+    """The pipeline as YAML with everything filled in: block style, texts inline, durations in seconds, globs from the
+    root. The name of a ready gate is written beside its command as `x-use`."""
     spec = pipeline if isinstance(pipeline, Pipeline) else pipeline.pipeline
     return yaml.dump(_file(spec), Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=120)
 
 
 def _file(spec: Pipeline) -> _Tree:
-    listed = [glob for stage in spec.stages[:1] for glob in stage.scope.protect if glob not in ALWAYS]
+    listed = [glob for stage in spec.stages[:1] for glob in stage.scope.protect if glob not in PROTECTED]
     return _filled(
         version=1,
         name=spec.name,
@@ -66,17 +69,17 @@ def _file(spec: Pipeline) -> _Tree:
     )
 
 
-def _pull_request(asked: PullRequest | None) -> _Tree | None:
-    return None if asked is None else {"remote": asked.remote, **_filled(base=asked.base, draft=asked.draft)}
+def _pull_request(request: PullRequest | None) -> _Tree | None:
+    return None if request is None else {"remote": request.remote, **_filled(base=request.base, draft=request.draft)}
 
 
 def _filled(**keys: object) -> _Tree:
-    """Less what is empty, which means the same as absent."""
+    """The keys without those that are empty: an empty one means the same as an absent one."""
     return {key: value for key, value in keys.items() if value not in ("", [], {}, None, False, 0)}
 
 
 def _instructions(globs: tuple[str, ...] | None) -> list[str] | str:
-    """Empty where the usual ones are meant."""
+    """The globs as the file says them; empty if the usual files are meant."""
     return "none" if globs == () else list(globs or ())
 
 
@@ -159,8 +162,8 @@ def _gate(gate: Gate, folder: str) -> _Tree:
     if gate.kind == GateKind.APPROVE:
         return {"id": gate.id, "approve": gate.question}
     if gate.options is not None:
-        taken = {key: value for key, value in _run_gate(gate, folder).items() if key in kinds.find(gate.kind).takes}
-        return {"id": gate.id, gate.kind: _filled(**options_tree(gate.options, _text)), **taken}
+        common = {key: value for key, value in _run_gate(gate, folder).items() if key in kinds.find(gate.kind).takes}
+        return {"id": gate.id, gate.kind: _filled(**options_tree(gate.options, _text)), **common}
     return {**_run_gate(gate, folder), **({} if gate.canary or gate.report is not Report.JUNIT else {"canary": False})}
 
 
@@ -214,7 +217,7 @@ def _text(text: Text) -> _Tree:
 
 def _dumper() -> type[yaml.SafeDumper]:
     class Dumper(yaml.SafeDumper):
-        """Long texts as blocks, and no aliases."""
+        """Writes long texts as blocks, and no aliases."""
 
         def ignore_aliases(self, data: object) -> bool:
             return True
@@ -225,3 +228,62 @@ def _dumper() -> type[yaml.SafeDumper]:
 
 def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+DESCRIBED = {
+    ("InputPart", "type"): "What kind of value `-i NAME=VALUE` takes.",
+    ("InputPart", "required"): "Whether a run has to name it. True unless there is a default.",
+    ("AgentPart", "use"): "The adapter: command, scripted, codex, claude, aider, ...",
+    ("AgentPart", "run"): "The program, for `use: command`. The brief comes on its standard input.",
+    ("AgentPart", "fallback"): "Agents that take over when this one is down (not when it is wrong).",
+    (
+        "AgentPart",
+        "instructions",
+    ): "Globs of the base's files for agents, or none. Without it: AGENTS.md and its like.",
+    ("SetupPart", "run"): "Run once per contents of `key`. It sees HOME, how packages are found, and what `env` names.",
+    ("SetupPart", "key"): "Files that it installs from: made anew when these change. Without any: every file.",
+    ("SetupPart", "paths"): "What it leaves behind, in place of whatever the tree has there.",
+    ("SetupPart", "env"): "Environment variables that it sees, credentials among them.",
+    ("SetupPart", "settle"): "Run in each checkout, offline.",
+    ("ArtifactPart", "file"): "Where it lies, relative to $ARTIFACTS.",
+    ("ArtifactPart", "schema"): "The JSON Schema that it has to fit.",
+    ("ArtifactPart", "sections"): "Markdown headings that must be there.",
+    ("GatePart", "use"): "A ready gate, such as python.test.",
+    ("GatePart", "report"): "What it writes to $REPORT.",
+    ("GatePart", "repeat"): "How often it runs on the same tree; all must agree.",
+    ("GatePart", "base"): "The run stops where the gate fails on the base.",
+    ("GatePart", "held_out"): "The name of files that the referee alone sees; the user's settings say where they are.",
+    ("GatePart", "tests"): "base: with the tests of the base laid over the candidate.",
+    ("GatePart", "canary"): "The runner that tests which must fail are added for; false: none are.",
+    ("GatePart", "breaks"): "Test files, at most 10: each is broken in a run of its own, which must then say no.",
+    ("RulePart", "in"): "Globs: every finding lies in a file that they match.",
+    ("GatePart", "exclusive"): "Names of things that only one gate may use at a time.",
+    ("RulePart", "after"): "Matches from this many rejections in the epoch on.",
+    ("RulePart", "max"): "How often the goto is taken, per run.",
+    ("WhenPart", "at"): "A JSON pointer, such as /size.",
+    ("StagePart", "run"): "A script in place of an agent: deterministic, cached by what it depends on.",
+    ("StagePart", "prompt"): "What the agent is told. Without one it is the task.",
+    (
+        "StagePart",
+        "brief",
+    ): "A template of all that the agent is told, in place of the one that `interlock schema --brief` prints.",
+    ("DefaultsPart", "brief"): "The template of what agents are told, for stages that name none.",
+    ("StagePart", "writes"): "What may be changed. Absent: all that is not protected. []: only its own artifacts.",
+    ("StagePart", "authors"): "Protected paths that this stage alone may change, or tables: pyproject.toml#tool.ruff.",
+    ("StagePart", "instructions"): "The same for this stage, in place of what its agent says.",
+    ("StagePart", "adds"): "Tests and their data that it may add, and never change or delete.",
+    ("PipelineFile", "include"): "Other files of the same shape, relative to this one.",
+    ("PipelineFile", "protect"): "What no stage may change, but one that `authors` it.",
+    ("PipelineFile", "carry"): "Untracked files that come along.",
+}
+
+
+def json_schema() -> dict[str, object]:
+    """The schema of a pipeline file, draft 2020-12."""
+    schema = file_model().model_json_schema(by_alias=True)
+    definitions = schema["$defs"]
+    of_kinds = {("GatePart", kind.name): kind.summary for kind in written_kinds() if kind.summary}
+    for (part, key), description in (DESCRIBED | of_kinds).items():
+        owner = schema if part == "PipelineFile" else definitions[part]
+        owner["properties"][key]["description"] = description
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Interlock pipeline"}

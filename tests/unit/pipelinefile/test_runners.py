@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from interlock.core.pipeline import CommandLine, Gate, GateKind
-from interlock.pipelinefile.protected import run_by
-from interlock.pipelinefile.sets.configured import configured_tests
-from interlock.pipelinefile.sets.steering import steering
+from interlock.pipelinefile.protected import files_run_by
+from interlock.pipelinefile.runners import configured_tests, loaded_files
 
 
 @pytest.mark.parametrize(
@@ -86,7 +85,7 @@ def test_the_tests_that_a_configuration_names(tmp_path: Path, files: dict[str, s
 )  # fmt: skip
 def test_what_a_runner_loads_beside_the_tests(tmp_path: Path, files: dict[str, str], paths: list[str]):
     lay(tmp_path, files)
-    assert list(steering(tmp_path)) == paths
+    assert list(loaded_files(tmp_path)) == paths
 
 
 def lay(folder: Path, files: dict[str, str]) -> None:
@@ -122,4 +121,4 @@ def test_what_a_gate_starts_and_what_that_starts(tmp_path: Path, command: str, p
         "package.json": '{"scripts": {"test": "python3 checks/all.py"}}',
     }  # fmt: skip
     lay(tmp_path, files)
-    assert set(run_by(gate(command), tmp_path)) == paths
+    assert set(files_run_by(gate(command), tmp_path)) == paths

@@ -1,5 +1,5 @@
-"""What a Python project says that its tests need: extras, groups, requirement files, and the environments of its
-test runners. Rule: only what is written down is read; nothing of the project is run.
+"""The requirements of a Python project's tests: extras, groups, requirement files, and the environments of its test
+runners. Rule: they are read from files; nothing of the project is run.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from interlock.pipelinefile.sets import folder as look
+from interlock.pipelinefile import repo
 
 FOR_TESTS = ("test", "tests", "testing", "unittest", "unittests", "dev", "develop", "development")
 _WORDS = r"(dev|develop|development|test|tests|testing|unittests?|ci)"
@@ -24,7 +24,7 @@ _PLAIN_REQUIREMENTS = re.compile(r"requirements/(requirements|base|common|main|a
 _WITH_TESTS = re.compile(r"\bpytest\b", re.I)
 _ITSELF = re.compile(r"^\s*(?:-e|--editable)[ =]?\s*['\"]?(?:file:)?\./?(?:\[([^\]]*)\])?['\"]?\s*(?:#.*)?$", re.M)
 _INCLUDED = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[ =]?\s*(\S+)", re.M)
-_PLUGINS = (  # what the configuration of pytest names, and the plugin that knows it
+_PLUGINS = (  # a setting of pytest, and the plugin that it belongs to
     (r"--cov\b", "pytest-cov"),
     (r"\basyncio_mode\b|asyncio_default", "pytest-asyncio"),
     (r"(?<!\S)-n[ =]?(auto|\d)|--dist\b", "pytest-xdist"),
@@ -37,56 +37,56 @@ _PLUGINS = (  # what the configuration of pytest names, and the plugin that know
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class TestNeeds:
     """`files` are those of requirements, `extras` and `groups` names, `packages` requirements written elsewhere.
-    `read`: what is installed from, for the key. `said`: all of it as text, to look for a tool."""
+    `read`: what is installed from, for the key. `text`: all requirements as text, to search for a tool."""
 
     files: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     read: tuple[str, ...] = ()
-    said: str = ""
+    text: str = ""
 
     @property
     def any(self) -> bool:
         return bool(self.files or self.extras or self.groups or self.packages)
 
 
-def needs_of(root: Path) -> Needs:
-    """What the tests of the project in `root` need beside its own dependencies."""
+def needs_of(root: Path) -> TestNeeds:
+    """What the tests of the project in `root` need beyond its own dependencies."""
     extras, groups = extras_of(root), groups_of(root)
     files = tuple(_requirement_files(root))
-    texts = [look.text(root, name) for name in files]
+    texts = [repo.text(root, name) for name in files]
     chosen = tuple(dict.fromkeys((*_for_tests(extras), *_extras_of_itself(texts))))
     grouped = _for_tests(groups)
     said = [*texts, *(extras.get(name, "") for name in chosen), *(groups.get(name, "") for name in grouped)]
     packages = list(_of_tools(root))
     said += packages
     if not any(_WITH_TESTS.search(text) for text in said):
-        found = of_runners(root)
+        found = runner_needs(root)
         chosen = tuple(dict.fromkeys((*chosen, *(name for name in found.extras if name in extras))))
         grouped = tuple(dict.fromkeys((*grouped, *(name for name in found.groups if name in groups))))
         files = tuple(dict.fromkeys((*files, *found.files)))
         packages += found.packages
-        said += [*found.packages, *(extras[name] for name in chosen), *(look.text(root, name) for name in found.files)]
+        said += [*found.packages, *(extras[name] for name in chosen), *(repo.text(root, name) for name in found.files)]
     packages += _plugins(root, "\n".join(said))
     read = tuple(dict.fromkeys(_with_included(root, files)))
-    return Needs(files, chosen, grouped, tuple(dict.fromkeys(packages)), read, "\n".join([*said, *packages]))
+    return TestNeeds(files, chosen, grouped, tuple(dict.fromkeys(packages)), read, "\n".join([*said, *packages]))
 
 
 def extras_of(root: Path) -> Mapping[str, str]:
-    """The extras by name, each with its requirements as text."""
-    content = look.toml(root, "pyproject.toml")
-    project = look.at(content, "project", "optional-dependencies")
-    poetry, flit = look.at(content, "tool", "poetry", "extras"), look.at(content, "tool", "flit", "metadata")
-    tables = (project, poetry, look.at(flit, "requires-extra"), _setup_cfg(root), _setup_py(root))
+    """The extras by name, with their requirements as text."""
+    content = repo.toml(root, "pyproject.toml")
+    project = repo.at(content, "project", "optional-dependencies")
+    poetry, flit = repo.at(content, "tool", "poetry", "extras"), repo.at(content, "tool", "flit", "metadata")
+    tables = (project, poetry, repo.at(flit, "requires-extra"), _setup_cfg(root), _setup_py(root))
     return {name: str(value) for table in tables for name, value in table.items()}
 
 
 def groups_of(root: Path) -> Mapping[str, str]:
-    """Dependency groups by name, each as text, with what it includes."""
-    groups = look.at(look.toml(root, "pyproject.toml"), "dependency-groups")
+    """The dependency groups by name, as text, with the groups that they include."""
+    groups = repo.at(repo.toml(root, "pyproject.toml"), "dependency-groups")
 
     def text(name: str, depth: int = 0) -> str:
         value = groups.get(name)
@@ -98,13 +98,13 @@ def groups_of(root: Path) -> Mapping[str, str]:
     return {name: text(name) for name in groups}
 
 
-def itself(root: Path, files: Iterable[str]) -> bool:
+def installs_itself(root: Path, files: Iterable[str]) -> bool:
     """Whether a requirement file installs the project itself as editable."""
-    return any(_ITSELF.search(look.text(root, name)) for name in files)
+    return any(_ITSELF.search(repo.text(root, name)) for name in files)
 
 
 def _for_tests(tables: Mapping[str, str]) -> tuple[str, ...]:
-    """Those that are named after tests; where none of them brings pytest, the first that does."""
+    """The names that refer to tests; if none of these has pytest, also the first other one that has it."""
     named = [name for name in tables if name.lower().replace("_", "-") in FOR_TESTS]
     if not any(_WITH_TESTS.search(tables[name]) for name in named):
         others = (name for name, said in tables.items() if name not in named and re.search(r"\bpytest\b", said))
@@ -113,7 +113,7 @@ def _for_tests(tables: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _requirement_files(root: Path) -> Iterable[str]:
-    """Those for tests and the plain ones; of a folder `requirements` the plain one where it has none for tests."""
+    """Requirement files for tests, and plain ones; of a folder `requirements` a plain one only if none is for tests."""
     places = (".", "requirements", "tests", "test")
     names = [
         f"{place}/{path.name}".removeprefix("./")
@@ -127,7 +127,7 @@ def _requirement_files(root: Path) -> Iterable[str]:
         found += [name for name in names if _PLAIN_REQUIREMENTS.fullmatch(name)][:1]
     compiled = {name.removesuffix(".txt") for name in found if name.endswith(".txt")}
     kept = [name for name in found if not (name.endswith(".in") and name.removesuffix(".in") in compiled)]
-    return [name for name in kept if look.text(root, name).strip()]
+    return [name for name in kept if repo.text(root, name).strip()]
 
 
 def _extras_of_itself(texts: Iterable[str]) -> list[str]:
@@ -143,7 +143,7 @@ def _with_included(root: Path, files: Iterable[str]) -> Iterable[str]:
         name, depth = waiting.pop(0)
         yield name
         parent = Path(name).parent
-        for included in _INCLUDED.findall(look.text(root, name)):
+        for included in _INCLUDED.findall(repo.text(root, name)):
             path = (parent / included).as_posix()
             if depth < 10 and (root / path).is_file() and ".." not in Path(path).parts:
                 waiting.append((path, depth + 1))
@@ -154,9 +154,9 @@ def _setup_cfg(root: Path) -> Mapping[str, str]:
 
 
 def _setup_py(root: Path) -> Mapping[str, str]:
-    """`extras_require` of a call of setup, and names that it takes from the top of the file."""
+    """`extras_require` of the call of setup(), with values from names at the top of the file."""
     try:
-        tree = ast.parse(look.text(root, "setup.py"))
+        tree = ast.parse(repo.text(root, "setup.py"))
     except (SyntaxError, ValueError):
         return {}
     tops = [node for node in tree.body if isinstance(node, ast.Assign)]
@@ -180,24 +180,24 @@ def _keys(value: ast.expr, known: Mapping[str, ast.expr]) -> Mapping[str, str]:
 
 
 def _of_tools(root: Path) -> Iterable[str]:
-    """What tools keep in tables of their own: development dependencies of Poetry and PDM."""
-    content = look.toml(root, "pyproject.toml")
-    poetry = look.at(content, "tool", "poetry")
+    """The development dependencies in the tables of Poetry and PDM."""
+    content = repo.toml(root, "pyproject.toml")
+    poetry = repo.at(content, "tool", "poetry")
     groups = {"dev": poetry.get("dev-dependencies")} | {
-        name: look.table(group).get("dependencies") for name, group in look.at(poetry, "group").items()
+        name: repo.table(group).get("dependencies") for name, group in repo.at(poetry, "group").items()
     }
     for name in _for_tests({name: str(value) for name, value in groups.items() if value}):
-        for package, wanted in look.table(groups[name]).items():
+        for package, wanted in repo.table(groups[name]).items():
             yield from _of_poetry(package, wanted)
-    pdm = look.at(content, "tool", "pdm", "dev-dependencies")
+    pdm = repo.at(content, "tool", "pdm", "dev-dependencies")
     for name in _for_tests({name: str(value) for name, value in pdm.items()}):
         items = pdm[name]
         yield from (str(item) for item in items if " " not in str(item)) if isinstance(items, list) else ()
 
 
 def _of_poetry(package: str, wanted: object) -> Iterable[str]:
-    """A requirement of Poetry in the words of pip, as far as pip can say it."""
-    table = look.table(wanted)
+    """A requirement of Poetry in the syntax of pip, if pip can express it."""
+    table = repo.table(wanted)
     version = table.get("version", "*") if table else wanted
     if not isinstance(version, str) or any(key in table for key in ("path", "git", "url")):
         return
@@ -209,10 +209,10 @@ def _of_poetry(package: str, wanted: object) -> Iterable[str]:
 
 
 def _plugins(root: Path, said: str) -> Iterable[str]:
-    """Plugins without which pytest does not understand its own configuration here."""
-    content = look.at(look.toml(root, "pyproject.toml"), "tool", "pytest")
+    """Plugins that the configuration of pytest needs."""
+    content = repo.at(repo.toml(root, "pyproject.toml"), "tool", "pytest")
     options = [str(value) for value in (content.get("ini_options"), content.get("addopts")) if value]
-    text = "\n".join([*options, look.text(root, "pytest.ini"), *map(str, _sections(root))])
+    text = "\n".join([*options, repo.text(root, "pytest.ini"), *map(str, _sections(root))])
     for pattern, plugin in _PLUGINS:
         if re.search(pattern, text, re.M) and plugin not in said:
             yield plugin
@@ -229,47 +229,49 @@ _HATCH_TEST = ("pytest", "pytest-mock", "pytest-randomly", "pytest-rerunfailures
 
 
 @dataclass(frozen=True, slots=True)
-class Runners:
+class RunnerNeeds:
     files: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
 
 
-def of_runners(root: Path) -> Runners:
-    """Of the first runner that says something."""
+def runner_needs(root: Path) -> RunnerNeeds:
+    """The needs according to the first of tox, nox and hatch that has any."""
     for find in (_tox, _nox, _hatch):
         found = find(root)
-        if found != Runners():
+        if found != RunnerNeeds():
             return found
-    return Runners()
+    return RunnerNeeds()
 
 
 def ini(root: Path, name: str) -> Mapping[str, Mapping[str, str]]:
-    """The sections of an INI file; empty where it is absent or broken."""
+    """The sections of an INI file; empty if it is absent or broken."""
     parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
     try:
-        parser.read_string(look.text(root, name))
+        parser.read_string(repo.text(root, name))
     except configparser.Error:
         return {}
     return {section: {key: value or "" for key, value in parser.items(section)} for section in parser.sections()}
 
 
-def _tox(root: Path) -> Runners:
-    content = look.toml(root, "pyproject.toml")
-    table = look.toml(root, "tox.toml") or look.at(content, "tool", "tox")
-    if base := look.at(table, "env_run_base") or look.at(table, "env", "test"):
-        return _parted(
+def _tox(root: Path) -> RunnerNeeds:
+    content = repo.toml(root, "pyproject.toml")
+    table = repo.toml(root, "tox.toml") or repo.at(content, "tool", "tox")
+    if base := repo.at(table, "env_run_base") or repo.at(table, "env", "test"):
+        return _sorted_needs(
             root, map(str, _items(base, "deps")), _strings(base, "extras"), _strings(base, "dependency_groups")
         )
     sections = ini(root, "tox.ini") or _legacy(table)
     for name in ("testenv", "testenv:test", "testenv:tests", "testenv:py3", "testenv:unit"):
         section = sections.get(name, {})
         lines = _lines(section.get("deps", ""), sections)
-        found = _parted(root, lines, _lines(section.get("extras", "")), _lines(section.get("dependency_groups", "")))
-        if found != Runners():
+        found = _sorted_needs(
+            root, lines, _lines(section.get("extras", "")), _lines(section.get("dependency_groups", ""))
+        )
+        if found != RunnerNeeds():
             return found
-    return Runners()
+    return RunnerNeeds()
 
 
 def _legacy(table: Mapping[str, object]) -> Mapping[str, Mapping[str, str]]:
@@ -283,7 +285,7 @@ def _legacy(table: Mapping[str, object]) -> Mapping[str, Mapping[str, str]]:
 
 
 def _lines(value: str, sections: Mapping[str, Mapping[str, str]] | None = None) -> list[str]:
-    """The lines of a setting, without conditions of other environments; `{[section]key}` is looked up once."""
+    """The lines of a setting without those for other environments; `{[section]key}` is looked up once."""
     found = []
     for line in re.split(r"[\n,]" if sections is None else r"\n", value):
         words = re.sub(r"\s#.*|^#.*", "", line).strip()
@@ -294,7 +296,7 @@ def _lines(value: str, sections: Mapping[str, Mapping[str, str]] | None = None) 
     return [words for words in found if words]
 
 
-def _parted(root: Path, lines: Iterable[str], extras: Iterable[str], groups: Iterable[str]) -> Runners:
+def _sorted_needs(root: Path, lines: Iterable[str], extras: Iterable[str], groups: Iterable[str]) -> RunnerNeeds:
     files, packages, own = [], [], list(extras)
     for line in lines:
         if included := re.match(r"(?:-r|--requirement)[ =]?\s*(\S+)", line):
@@ -303,15 +305,15 @@ def _parted(root: Path, lines: Iterable[str], extras: Iterable[str], groups: Ite
             own += [name.strip() for name in itself[1].split(",")]
         elif _REQUIREMENT.fullmatch(line):
             packages.append(line.replace(" ", ""))
-    return Runners(tuple(files), tuple(own), tuple(groups), tuple(packages))
+    return RunnerNeeds(tuple(files), tuple(own), tuple(groups), tuple(packages))
 
 
-def _nox(root: Path) -> Runners:
-    """The words of `session.install` in sessions that are named after tests."""
+def _nox(root: Path) -> RunnerNeeds:
+    """The arguments of `session.install` in sessions whose names refer to tests."""
     try:
-        tree = ast.parse(look.text(root, "noxfile.py"))
+        tree = ast.parse(repo.text(root, "noxfile.py"))
     except (SyntaxError, ValueError):
-        return Runners()
+        return RunnerNeeds()
     for function in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
         if not _OF_TESTS.search(function.name):
             continue
@@ -324,23 +326,23 @@ def _nox(root: Path) -> Runners:
         ]
         paired = " ".join(words).replace("-r ", "-r").replace("--group ", "--group=").split()
         groups = [word.removeprefix("--group=") for word in paired if word.startswith("--group=")]
-        found = _parted(root, (word for word in paired if not word.startswith("--")), (), groups)
-        if found != Runners():
+        found = _sorted_needs(root, (word for word in paired if not word.startswith("--")), (), groups)
+        if found != RunnerNeeds():
             return found
-    return Runners()
+    return RunnerNeeds()
 
 
-def _hatch(root: Path) -> Runners:
-    content = look.toml(root, "hatch.toml") or look.at(look.toml(root, "pyproject.toml"), "tool", "hatch")
-    envs = look.at(content, "envs")
+def _hatch(root: Path) -> RunnerNeeds:
+    content = repo.toml(root, "hatch.toml") or repo.at(repo.toml(root, "pyproject.toml"), "tool", "hatch")
+    envs = repo.at(content, "envs")
     for name in ("hatch-test", "test", "tests", "default", "dev"):
-        env = look.at(envs, name)
+        env = repo.at(envs, name)
         base = [] if name != "hatch-test" or "dependencies" in env or not env else list(_HATCH_TEST)
         lines = [*base, *map(str, (*_items(env, "dependencies"), *_items(env, "extra-dependencies")))]
-        found = _parted(root, lines, _strings(env, "features"), _strings(env, "dependency-groups"))
+        found = _sorted_needs(root, lines, _strings(env, "features"), _strings(env, "dependency-groups"))
         if any("pytest" in package for package in found.packages) or found.extras or found.groups:
             return found
-    return Runners()
+    return RunnerNeeds()
 
 
 def _items(table: Mapping[str, object], key: str) -> list[object]:
