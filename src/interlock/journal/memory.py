@@ -1,6 +1,6 @@
-"""The journal and the blobs in memory: for tests and simulations, and for trying things out.
+"""The journal and the blobs in memory, for tests, simulations and experiments.
 
-The same rules as on disk, nothing encoded, nothing written. Shared by the threads of one process.
+The rules are the same as on disk, but nothing is encoded or written. Threads of one process may share them.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class MemoryJournal:
 
 
 class MemoryBlobs:
-    """Implements `ports.Blobs`, but for `path`: what lies in memory has none."""
+    """Implements `ports.Blobs`, except `path`: contents in memory have none."""
 
     def __init__(self) -> None:
         self._contents: dict[str, bytes] = {}
@@ -114,4 +114,4 @@ class MemoryBlobs:
             raise missing(digest, "memory") from error
 
     def path(self, digest: str) -> Path:
-        raise InfrastructureError(f"blob {digest} lies in memory and has no path", permanent=True)
+        raise InfrastructureError(f"blob {digest} is in memory and has no path", permanent=True)

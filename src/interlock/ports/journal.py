@@ -40,7 +40,7 @@ class Journal(Protocol):
         """Ids, oldest first."""
 
     def records(self, run: str, after: int = 0) -> list[Recorded]:
-        """The history of `run` after seq `after`. Empty if there is no such run."""
+        """The history of `run` beyond seq `after`. Empty where there is no such run."""
 
     def pages(self, run: str, after: int = 0) -> Iterator[list[Recorded]]:
         """As `records`, a bounded number at a time, each checked before it is given."""
