@@ -117,7 +117,7 @@ def _connect(path: Path) -> apsw.Connection:
 
 
 def _busy_handler() -> Callable[[int], bool]:
-    """A handler that waits for another process with short pauses, up to a limit. SQLite's own pauses are up to 0.1 s."""
+    """Wait for another process with short pauses, up to a limit. SQLite's own pauses are up to 0.1 s."""
     until = 0.0
 
     def wait(tries: int) -> bool:
