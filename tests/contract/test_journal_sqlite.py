@@ -209,7 +209,7 @@ def test_a_history_that_ends_before_its_head_is_damaged(tmp_path: Path) -> None:
         journal._heads.write("a/b", (1, bytes(32)))
         with pytest.raises(Damaged, match="event 1 is not the one that was recorded there"):
             journal.records("a/b")
-        with pytest.raises(Damaged, match="event 4 is not in the journal any more"):
+        with pytest.raises(Damaged, match="event 4 is no longer in the journal"):
             journal.records("a/b", 4)
         (tmp_path / "heads" / "a%2Fb").write_bytes(b"")  # as a loss of power may leave it
         assert len(journal.records("a/b")) == 1

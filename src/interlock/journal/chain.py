@@ -34,39 +34,39 @@ _NUMBERS = Struct(">qdq").pack
 _LAST_SEEN = "put the newest journal.db, with its -wal, back in its place"
 
 
-def first(run: str) -> bytes:
+def first_digest(run: str) -> bytes:
     """The digest that the first event of a run is chained to."""
     return sha256(f"interlock run {run}".encode()).digest()
 
 
-def link(before: bytes, event: tuple[int, float, str, int, str]) -> bytes:
-    """The digest of an event (seq, at, kind, version, body) after one with the digest `before`."""
+def next_digest(before: bytes, event: tuple[int, float, str, int, str]) -> bytes:
+    """The digest of an event (seq, at, kind, version, body) that follows an event with the digest `before`."""
     seq, at, kind, version, body = event
     return sha256(before + _NUMBERS(seq, at, version) + f"{kind} {body}".encode()).digest()
 
 
-def checked(run: str, after: int, rows: Sequence[Row], head: Head | None, *, last: bool = True) -> Sequence[Row]:
-    """The `rows` beyond seq `after`. They begin with the event `after` itself, if that is above 0; `head` is the newest
-    that is known to have been there: in these, if they are the `last` ones. Raises Damaged."""
-    before, seq = first(run), after
+def check_rows(run: str, after: int, rows: Sequence[Row], head: Head | None, *, last: bool = True) -> Sequence[Row]:
+    """Check `rows` and return those after seq `after`. If `after` is above 0, the rows begin with that event. `head` is
+    the newest event that is known to have existed; the `last` rows must include it. Raises Damaged."""
+    before, seq = first_digest(run), after
     if after:
         if not rows or rows[0][0] != after:
-            raise Damaged(f"event {after} is not in the journal any more: {_LAST_SEEN}")
+            raise Damaged(f"event {after} is no longer in the journal: {_LAST_SEEN}")
         before, rows = rows[0][5], rows[1:]
     for expected, (seq, at, kind, version, body, digest) in enumerate(rows, after + 1):
-        # As `link`, and not a call of it: long histories are read by this.
+        # As `next_digest`, inlined because long histories are read here.
         before = sha256(before + _NUMBERS(seq, at, version) + f"{kind} {body}".encode()).digest()
         if digest != before or seq != expected:
-            raise _unlike(expected, seq)
+            raise _mismatch(expected, seq)
     if head is not None and (last or head[0] <= seq):
         _check_head(head, after, rows, seq)
     return rows
 
 
-def _unlike(expected: int, seq: int) -> Damaged:
+def _mismatch(expected: int, seq: int) -> Damaged:
     if seq != expected:
         return Damaged(f"event {expected} is not in the journal, though later ones are: {_LAST_SEEN}")
-    return Damaged(f"event {expected} is not as it was recorded: its digest does not fit: {_LAST_SEEN}")
+    return Damaged(f"event {expected} is not as it was recorded: its digest does not match: {_LAST_SEEN}")
 
 
 def _check_head(head: Head, after: int, rows: Sequence[Row], seq: int) -> None:

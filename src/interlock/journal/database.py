@@ -74,8 +74,8 @@ def migrate(connection: apsw.Connection, path: Path, known: tuple[Migration, ...
     """Apply each migration that the file does not have. Raises InfrastructureError for a newer or foreign file."""
     newest = known[-1].number
     functions: dict[str, Callable[..., Any]] = {
-        "first_link": chain.first,
-        "link": lambda *all: chain.link(all[0], all[1:]),
+        "first_link": chain.first_digest,
+        "link": lambda *all: chain.next_digest(all[0], all[1:]),
     }
     for name, function in functions.items():
         connection.create_scalar_function(name, function, deterministic=True)

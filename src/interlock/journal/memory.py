@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from interlock.core.events import Event, Recorded
-from interlock.journal.rules import check_place, missing, no_such_run, settles
+from interlock.journal.rules import check_append, missing, no_such_run, settles
 from interlock.ports import Answer, InfrastructureError, UsageError
 
 
@@ -57,7 +57,7 @@ class MemoryJournal:
     def append(self, run: str, fence: int, after: int, at: float, event: Event) -> Recorded:
         with self._lock:
             found = self._find(run)
-            check_place(run, (fence, found.fence), (after, len(found.history)))
+            check_append(run, (fence, found.fence), (after, len(found.history)))
             recorded = Recorded(after + 1, at, event)
             found.history.append(recorded)
             if answer := settles(event):

@@ -32,7 +32,7 @@ from interlock.core.events import (
 from interlock.ports import Fenced, InfrastructureError, UsageError
 
 
-def check_place(run: str, fences: tuple[int, int], seqs: tuple[int, int]) -> None:
+def check_append(run: str, fences: tuple[int, int], seqs: tuple[int, int]) -> None:
     """Check that an event may be appended. Each pair is the writer's value and the journal's. Raises Fenced."""
     fence, newest_fence = fences
     if fence != newest_fence:

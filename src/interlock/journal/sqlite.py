@@ -18,7 +18,7 @@ from interlock.core.events import Event, Recorded
 from interlock.core.wire import encode_event, kind_of
 from interlock.journal import chain, codec, database
 from interlock.journal.chain import Heads
-from interlock.journal.rules import check_place, no_such_run, settles
+from interlock.journal.rules import check_append, no_such_run, settles
 from interlock.journal.transactions import GroupCommit, statement, with_retries
 from interlock.ports import Answer, UsageError
 
@@ -56,7 +56,7 @@ class SqliteJournal:
 
     def create(self, run: str, at: float, event: Event) -> None:
         row = _row(Recorded(1, at, event))
-        digest = chain.link(chain.first(run), row)
+        digest = chain.next_digest(chain.first_digest(run), row)
 
         def write(connection: apsw.Connection) -> None:
             if connection.execute(statement("run_number"), {"run": run}).get is not None:
@@ -71,21 +71,21 @@ class SqliteJournal:
         return [row[0] for row in self._read("run_ids", {})]
 
     def records(self, run: str, after: int = 0) -> list[Recorded]:
-        """Raises Damaged where the history is not as it was recorded."""
+        """Raises Damaged if the history is not as it was recorded."""
         return [record for page in self.pages(run, after) for record in page]
 
     def pages(self, run: str, after: int = 0) -> Iterator[list[Recorded]]:
-        """Raises Damaged where the history is not as it was recorded."""
-        head = self._heads.read(run)  # first, since the journal is never behind
+        """Raises Damaged if the history is not as it was recorded."""
+        head = self._heads.read(run)  # before the rows: the journal is never behind the head
         while rows := self._read("events_from", {"run": run, "after": after, "most": _PAGE}):
             last = len(rows) < _PAGE
-            newer = chain.checked(run, after, rows, head, last=last)
+            newer = chain.check_rows(run, after, rows, head, last=last)
             yield codec.decode_rows(newer)
             if last:
                 return
             after = rows[-1][0]
         if head:
-            chain.checked(run, after, rows, head)
+            chain.check_rows(run, after, rows, head)
 
     def lost(self, traces: Iterable[str] = ()) -> list[str]:
         """Runs that have a head or are in `traces`, and are not in the file. The file is read last, since a run is in
@@ -115,8 +115,8 @@ class SqliteJournal:
             if head is None:
                 raise no_such_run(run)
             number, newest_fence, newest, before = head
-            check_place(run, (fence, newest_fence), (after, newest))
-            digest = chain.link(before, row)
+            check_append(run, (fence, newest_fence), (after, newest))
+            digest = chain.next_digest(before, row)
             _insert(connection, number, row, digest)
             if answer := settles(event):
                 connection.execute(statement("settle_answer"), {"id": answer, "run": number, "seq": recorded.seq})
