@@ -37,7 +37,7 @@ from interlock.core.ids import AttemptId, base_of, input_of
 from interlock.core.pipeline import Gate, GateKind, Pipeline, Stage
 from interlock.core.plan import plan
 from interlock.core.wire import encode_event, kind_of
-from interlock.journal.chain import link
+from interlock.journal.chain import next_digest
 from interlock.journal.codec import VERSION
 from interlock.pipelinefile import load_pipeline, locate_pipeline
 from interlock.service import RunRequest
@@ -162,7 +162,7 @@ def _fill(application: Application, run: str, count: int) -> None:
     with connection:
         for place, event in enumerate(_history(max(1, (count - seq) // 2)), start=seq + 1):
             row = (place, 1.0, kind_of(event), VERSION, encode_event(event))
-            before = link(before, row)
+            before = next_digest(before, row)
             connection.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", (number, *row, before))
     connection.close()
 

@@ -106,8 +106,8 @@ def test_hooks_monitors_and_filters_of_the_repository_never_run(ground: Ground):
     assert ground.delivered(ground.run())
     assert ground.delivered(ground.run("--base", "worktree"))
     (ground.repository / "a.txt").write_text("other\n")
-    ground.run("--base", "worktree").refused("a.txt goes through the filter 'evil'", "no filter is started")
-    ground.ask("check").refused("a.txt goes through the filter 'evil'", "commit it first")
+    ground.run("--base", "worktree").refused("a.txt has the filter 'evil'", "filters never run")
+    ground.ask("check").refused("a.txt has the filter 'evil'", "commit it first")
     assert ground.ask("diff", "base", "code").code == 0
     assert not ran.exists(), ran.read_text()
 

@@ -94,7 +94,7 @@ def test_it_starts_from_what_is_named(root: Path) -> None:
     world.git("branch", "before")
     world.commit({"a.txt": "new"})
     (world.repository / "a.txt").write_text("dirty")
-    world.ask("run", "-t", "x").ended(0, "1 file has uncommitted changes that do not come along")
+    world.ask("run", "-t", "x").ended(0, "1 file has uncommitted changes that are not included")
     assert content(world, "a.txt") == "new"
     for base, expected in (("before", "old"), ("worktree", "dirty")):
         said = world.ask("run", "-t", "x", "--base", base, "--json").ended(0)

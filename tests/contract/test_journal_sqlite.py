@@ -17,7 +17,7 @@ import apsw
 import pytest
 
 from interlock.core.events import TimeReached
-from interlock.journal import SqliteJournal, faults, schema, sqlite
+from interlock.journal import SqliteJournal, database, sqlite
 from interlock.ports import Damaged, InfrastructureError
 
 FIRST = TimeReached(0.5)
@@ -209,7 +209,7 @@ def test_a_history_that_ends_before_its_head_is_damaged(tmp_path: Path) -> None:
         journal._heads.write("a/b", (1, bytes(32)))
         with pytest.raises(Damaged, match="event 1 is not the one that was recorded there"):
             journal.records("a/b")
-        with pytest.raises(Damaged, match="event 4 is not in the journal any more"):
+        with pytest.raises(Damaged, match="event 4 is no longer in the journal"):
             journal.records("a/b", 4)
         (tmp_path / "heads" / "a%2Fb").write_bytes(b"")  # as a loss of power may leave it
         assert len(journal.records("a/b")) == 1
@@ -246,7 +246,7 @@ def test_a_long_history_is_read_and_checked_in_pages(tmp_path: Path, monkeypatch
 def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     connection = apsw.Connection(str(path))
-    schema.migrate(connection, path, schema.migrations()[:1])
+    database.migrate(connection, path, database.migrations()[:1])
     connection.execute("INSERT INTO run (id, fence) VALUES ('old', 4)")
     connection.execute("INSERT INTO event VALUES (1, 1, 2.5, 'TimeReached', 1, '[0.5]')")
     connection.close()
@@ -260,7 +260,7 @@ def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
 
 
 def test_migrations_are_numbered_without_a_gap() -> None:
-    known = schema.migrations()
+    known = database.migrations()
     assert [migration.number for migration in known] == list(range(1, len(known) + 1))
 
 
@@ -328,7 +328,7 @@ class _FailsOnce:
         self._real, self._failed = real, set[str]()
 
     def run(self, work: Any) -> Any:
-        self._fail("run", faults.explain(apsw.IOError("disk I/O error"), Path("/")))
+        self._fail("run", database.explain_error(apsw.IOError("disk I/O error"), Path("/")))
         return self._real.run(work)
 
     def execute(self, text: str, values: Any) -> Any:

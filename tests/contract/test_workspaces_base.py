@@ -162,7 +162,9 @@ def test_a_clean_tree_is_head_itself(world: World) -> None:
 
 def test_uncommitted_changes_are_noted(world: World) -> None:
     write(world.repository, {"a.txt": "dirty\n"})
-    assert world.base().notes == ("1 file has uncommitted changes that do not come along: --base worktree takes them",)
+    assert world.base().notes == (
+        "1 file has uncommitted changes that are not included: --base worktree includes them",
+    )
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -386,7 +388,7 @@ def test_a_changed_lfs_file_of_the_working_tree_is_taken_as_its_pointer(with_lfs
     assert (world.open(base.commit).tree / "x.bin").read_bytes() == CONTENT * 2
     (note,) = world.workspaces.import_base().notes
     assert note.startswith("1 file in Git LFS may have uncommitted changes")
-    assert "--base worktree takes them" in note
+    assert "--base worktree includes them" in note
     assert not (tmp_path / "started").exists()
 
 
@@ -465,7 +467,7 @@ def test_a_file_that_goes_through_another_filter_is_not_said_to_come_along(world
     git(world.repository, "config", "filter.evil.clean", "cat")
     (world.repository / "a.txt").write_text("changed\n")
     (note,) = world.workspaces.import_base().notes
-    assert note.startswith("1 file that goes through a filter may have uncommitted changes")
+    assert note.startswith("1 file with a filter may have uncommitted changes")
     assert "commit them first" in note
     with pytest.raises(UsageError, match="commit it first"):
         world.workspaces.import_base(worktree=True)

@@ -1,10 +1,10 @@
-"""The append-only history of runs, and the evidence beside it: on disk, and in memory for tests.
+"""The append-only history of runs, and the evidence: on disk, and in memory for tests.
 
-`codec` turns events into text; what is shown is always a fold of the events and never kept.
+`codec` turns events into text. Views of a run are folded from its events and never stored.
 """
 
-from interlock.journal.aside import SetAsideRuns
 from interlock.journal.blobs import FileBlobs
+from interlock.journal.chain import SetAsideRuns
 from interlock.journal.memory import MemoryBlobs, MemoryJournal
 from interlock.journal.sqlite import SqliteJournal
 

@@ -1,8 +1,8 @@
-"""Evidence in files named by the sha256 of their content.
+"""Evidence in files that are named by the sha256 of their content.
 
-A file is written beside its place, synced, then renamed into it, and then the folder is synced: a name always stands
-for whole content, and is there to stay once it was given. Putting the same again mends one that was cut short. Reading
-checks the digest.
+A file is written under a temporary name, synced and renamed, and then its folder is synced. So a name always stands for
+complete content and survives a power loss. Putting the same content again repairs a truncated file. Reading checks the
+digest.
 """
 
 from __future__ import annotations
@@ -27,54 +27,56 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class FileBlobs:
-    """Implements `ports.Blobs` under `root`, which is made at the first put. Raises InfrastructureError."""
+    """Implements `ports.Blobs` under `root`, which is made at first use. Raises InfrastructureError."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def put(self, content: bytes) -> str:
         digest = sha256(content).hexdigest()
-        place = self.path(digest)
-        with _explained(place):
-            if not _is_kept(place, len(content)):
-                self._put_new(content, place)
+        target = self.path(digest)
+        with _explained(target):
+            if not _is_kept(target, len(content)):
+                self._put_new(content, target)
         return digest
 
     def put_file(self, path: Path) -> tuple[str, int]:
-        """Raises UsageError where `path` is a link, a device or anything else but a regular file."""
+        """Raises UsageError if `path` is not a regular file, such as a link or a device."""
         with _explained(self._root), _opened(path) as source, self._fresh() as (file, name):
             digest, size = _copy(source, file)
-            place = self.path(digest)
-            if not _is_kept(place, size):
-                _settle(file, name, place)
+            target = self.path(digest)
+            if not _is_kept(target, size):
+                _settle(file, name, target)
         return digest, size
 
     def get(self, digest: str) -> bytes:
         try:
-            place = self.path(digest)
-            content = place.read_bytes()
+            target = self.path(digest)
+            content = target.read_bytes()
         except (KeyError, OSError) as error:
             raise missing(digest, self._root) from error
         if sha256(content).hexdigest() != digest:
             raise InfrastructureError(
-                f"{place} does not hold what its name says: the disk is failing or somebody changed it", permanent=True
+                f"{target} does not have the content that its name says: the disk is failing, or somebody changed the"
+                " file: put a copy back, or start a new run",
+                permanent=True,
             )
         return content
 
     def path(self, digest: str) -> Path:
-        """Where the content lies, if it does. Raises KeyError for what is no digest."""
+        """The path of the content, whether it exists or not. Raises KeyError if `digest` is not a digest."""
         if _DIGEST.fullmatch(digest) is None:
             raise KeyError(digest)
         return self._root / digest[:2] / digest[2:]
 
-    def _put_new(self, content: bytes, place: Path) -> None:
+    def _put_new(self, content: bytes, target: Path) -> None:
         with self._fresh() as (file, name):
             file.write(content)
-            _settle(file, name, place)
+            _settle(file, name, target)
 
     @contextmanager
     def _fresh(self) -> Iterator[tuple[BinaryIO, Path]]:
-        """A new file under a name of its own, gone at the end if it has not been renamed."""
+        """A new temporary file, removed at the end unless it was renamed."""
         make_folder(self._root, PRIVATE)
         descriptor, text = tempfile.mkstemp(prefix="put-", dir=self._root)
         name = Path(text)
@@ -86,24 +88,24 @@ class FileBlobs:
                 name.unlink()
 
 
-def _is_kept(place: Path, size: int) -> bool:
-    """Whether it is there already, and to stay: who wrote it may not have come as far as the folder."""
+def _is_kept(target: Path, size: int) -> bool:
+    """Whether the complete file exists. Its folder is synced, since its writer may not have done so yet."""
     try:
-        if place.stat().st_size != size:
-            return False  # cut short by a power loss or a failing disk: it is written anew
-        sync_files([place.parent])
+        if target.stat().st_size != size:
+            return False  # truncated by a power loss or a failing disk: write it again
+        sync_files([target.parent])
     except FileNotFoundError:
         return False
     return True
 
 
-def _settle(file: BinaryIO, name: Path, place: Path) -> None:
+def _settle(file: BinaryIO, name: Path, target: Path) -> None:
     file.flush()
     os.fchmod(file.fileno(), 0o444)
     os.fsync(file.fileno())
-    make_folder(place.parent, PRIVATE)
-    name.rename(place)
-    sync_files([place.parent])
+    make_folder(target.parent, PRIVATE)
+    name.rename(target)
+    sync_files([target.parent])
 
 
 def _copy(source: BinaryIO, target: BinaryIO) -> tuple[str, int]:
@@ -117,7 +119,7 @@ def _copy(source: BinaryIO, target: BinaryIO) -> tuple[str, int]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    """What an agent left may be a link or a pipe, so it is opened without following or waiting."""
+    """Open a file of an agent. It may be a link or a pipe, so links are not followed and opening does not wait."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -130,13 +132,13 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _explained(place: Path) -> Iterator[None]:
+def _explained(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             what = "the disk is full: free some space, then resume the run"
         else:
-            what = f"{error.strerror or error}: make it writable, or name another place in INTERLOCK_STATE_HOME"
+            what = f"{error.strerror or error}: make it writable, or name another folder in INTERLOCK_STATE_HOME"
         permanent = error.errno in (errno.EROFS, errno.EACCES)
-        raise InfrastructureError(f"evidence could not be written to {place}: {what}", permanent=permanent) from error
+        raise InfrastructureError(f"evidence could not be written to {target}: {what}", permanent=permanent) from error

@@ -1,7 +1,7 @@
-"""Events and answers as the journal holds them: as `core/wire.py` writes them, with a version.
+"""The stored form of events and answers: the text of `core/wire.py`, with a version.
 
-A field may be added at the end, with a default, and old history still reads; any other change of an event needs a
-higher `VERSION` and a step that lifts older bodies. What a newer version wrote is refused as such.
+A field with a default may be added at the end, and old histories can still be read. Any other change of an event needs
+a higher `VERSION` and a step that converts older bodies. A history of a newer version is rejected with a message.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _recorded = constructor(Recorded)
 
 
 def decode(kind: str, version: int, body: str) -> Event:
-    """The event again, equal to what was encoded. Raises InfrastructureError where it cannot be read."""
+    """The event that was encoded. Raises InfrastructureError if it cannot be read."""
     try:
         _check_version(version)
         return decode_event(kind, body)
@@ -36,7 +36,7 @@ def decode(kind: str, version: int, body: str) -> Event:
 
 
 def decode_rows(rows: Iterable[Row]) -> list[Recorded]:
-    """As `decode`, for many. Raises InfrastructureError that names the first row that cannot be read."""
+    """As `decode`, for many events. Raises InfrastructureError that names the first row that cannot be read."""
     readers, parse, recorded = event_readers(), parse_json, []
     seq, kind, version = 0, "", VERSION
     try:
@@ -51,12 +51,12 @@ def decode_rows(rows: Iterable[Row]) -> list[Recorded]:
 
 
 def encode_answer(answer: Answer) -> str:
-    """The body of an answer, as of an event."""
+    """The body of an answer."""
     return dump_json(array_writer(Answer)(answer))
 
 
 def decode_answer(version: int, body: str) -> Answer:
-    """The answer again. Raises InfrastructureError where it cannot be read."""
+    """The answer that was encoded. Raises InfrastructureError if it cannot be read."""
     try:
         _check_version(version)
         answer: Answer = array_reader(Answer)(parse_json(body)[0])
@@ -66,7 +66,7 @@ def decode_answer(version: int, body: str) -> Answer:
 
 
 def export(run: str, history: Iterable[Recorded]) -> Iterator[str]:
-    """The raw history for other programs: one JSON object a line, fields by name, attempts as text."""
+    """The raw history for other programs: one JSON object per line, fields by name, attempts as text."""
     for recorded in history:
         head = {"version": VERSION, "run": run, "seq": recorded.seq, "at": recorded.at}
         yield json.dumps({**head, "event": kind_of(recorded.event), **_named(recorded.event)})
@@ -74,7 +74,7 @@ def export(run: str, history: Iterable[Recorded]) -> Iterator[str]:
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Nothing made while decoding is garbage, and looking for some took two thirds of the time."""
+    """Pause the garbage collector: decoding makes no garbage, and the collector took two thirds of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -105,7 +105,7 @@ def _unreadable(what: str, version: int, error: Exception) -> InfrastructureErro
 
 
 def _named(value: object) -> dict[str, object]:
-    """A dataclass as an object of JSON, for readers that do not know the order of its fields."""
+    """A dataclass as a JSON object, for readers that do not know the order of its fields."""
     return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}  # type: ignore[arg-type]
 
 

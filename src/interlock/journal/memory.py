@@ -1,6 +1,6 @@
-"""The journal and the blobs in memory: for tests and simulations, and for trying things out.
+"""The journal and the blobs in memory, for tests, simulations and experiments.
 
-The same rules as on disk, nothing encoded, nothing written. Shared by the threads of one process.
+The rules are the same as on disk, but nothing is encoded or written. Threads of one process may share them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from interlock.core.events import Event, Recorded
-from interlock.journal.rules import check_place, missing, no_such_run, settles
+from interlock.journal.rules import check_append, missing, no_such_run, settles
 from interlock.ports import Answer, InfrastructureError, UsageError
 
 
@@ -57,7 +57,7 @@ class MemoryJournal:
     def append(self, run: str, fence: int, after: int, at: float, event: Event) -> Recorded:
         with self._lock:
             found = self._find(run)
-            check_place(run, (fence, found.fence), (after, len(found.history)))
+            check_append(run, (fence, found.fence), (after, len(found.history)))
             recorded = Recorded(after + 1, at, event)
             found.history.append(recorded)
             if answer := settles(event):
@@ -93,7 +93,7 @@ class MemoryJournal:
 
 
 class MemoryBlobs:
-    """Implements `ports.Blobs`, but for `path`: what lies in memory has none."""
+    """Implements `ports.Blobs`, except `path`: contents in memory have none."""
 
     def __init__(self) -> None:
         self._contents: dict[str, bytes] = {}
@@ -114,4 +114,4 @@ class MemoryBlobs:
             raise missing(digest, "memory") from error
 
     def path(self, digest: str) -> Path:
-        raise InfrastructureError(f"blob {digest} lies in memory and has no path", permanent=True)
+        raise InfrastructureError(f"blob {digest} is in memory and has no path", permanent=True)

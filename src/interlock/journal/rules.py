@@ -1,4 +1,4 @@
-"""What every journal holds to, whatever it is kept in."""
+"""Rules that every journal follows, on disk or in memory."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ from interlock.core.events import (
 from interlock.ports import Fenced, InfrastructureError, UsageError
 
 
-def check_place(run: str, fences: tuple[int, int], seqs: tuple[int, int]) -> None:
-    """Whether an event may be appended; each pair is what the writer believes and what is so. Raises Fenced."""
+def check_append(run: str, fences: tuple[int, int], seqs: tuple[int, int]) -> None:
+    """Check that an event may be appended. Each pair is the writer's value and the journal's. Raises Fenced."""
     fence, newest_fence = fences
     if fence != newest_fence:
-        raise Fenced(f"another process has taken run {run}: this one stops here")
+        raise Fenced(f"another process has taken over run {run}: this one stops here")
     after, newest = seqs
     if after != newest:
         raise Fenced(f"the history of run {run} has {newest} events where {after} were expected: read it again")
 
 
 def settles(event: Event) -> str:
-    """The id of the answer that the event puts out of the inbox, taken or refused; empty where there is none."""
+    """The id of the answer that the event removes from the inbox, taken or refused; empty if there is none."""
     match event:
         case AnswerTaken():
             return event.answer
@@ -64,8 +64,8 @@ def no_such_run(run: str) -> UsageError:
     return UsageError(f"there is no run {run} in this journal: `interlock list` shows the runs there are")
 
 
-def missing(digest: str, place: object) -> InfrastructureError:
-    """Evidence that the history names is gone from `place`."""
+def missing(digest: str, where: object) -> InfrastructureError:
+    """Evidence that the history names is missing."""
     return InfrastructureError(
-        f"the evidence {digest} is missing in {place}: put a copy back, or start a new run", permanent=True
+        f"the evidence {digest} is missing in {where}: put a copy back, or start a new run", permanent=True
     )

@@ -1,7 +1,7 @@
 """The journal in one SQLite file, for all runs of a repository.
 
-Rule: what `append` has returned is on disk, and what is read is what was appended. Threads that write at once share
-a transaction, and several processes may use the same file. Each check stands in the transaction of what it guards.
+Rule: an event that `append` has returned is on disk, and reading returns what was appended. Threads that write at once
+share a transaction, and several processes may use the same file. Each check is in the same transaction as its write.
 """
 
 from __future__ import annotations
@@ -16,12 +16,10 @@ import apsw
 
 from interlock.core.events import Event, Recorded
 from interlock.core.wire import encode_event, kind_of
-from interlock.journal import chain, codec, faults, schema
-from interlock.journal.heads import Heads
-from interlock.journal.patience import patiently
-from interlock.journal.rules import check_place, no_such_run, settles
-from interlock.journal.statements import statement
-from interlock.journal.transactions import GroupCommit
+from interlock.journal import chain, codec, database
+from interlock.journal.chain import Heads
+from interlock.journal.rules import check_append, no_such_run, settles
+from interlock.journal.transactions import GroupCommit, statement, with_retries
 from interlock.ports import Answer, UsageError
 
 T = TypeVar("T")
@@ -31,13 +29,13 @@ _Value = str | int | float
 
 
 class SqliteJournal:
-    """Implements `ports.Journal`. Open one per process, share it among threads, close it at the end."""
+    """Implements `ports.Journal`. Open one per process, share it between threads, close it at the end."""
 
     def __init__(self, path: Path) -> None:
-        """Opens or makes the file. Raises InfrastructureError that says what is wrong."""
+        """Opens or makes the file. Raises InfrastructureError."""
         self._path = path
-        self._writes = GroupCommit(patiently(partial(schema.open_journal, path)), path)
-        self._reader = patiently(partial(schema.open_reader, path))
+        self._writes = GroupCommit(with_retries(partial(database.open_journal, path)), path)
+        self._reader = with_retries(partial(database.open_reader, path))
         self._reading = threading.Lock()
         self._heads = Heads(path.parent / "heads")
         if not self._heads.exists():
@@ -58,7 +56,7 @@ class SqliteJournal:
 
     def create(self, run: str, at: float, event: Event) -> None:
         row = _row(Recorded(1, at, event))
-        digest = chain.link(chain.first(run), row)
+        digest = chain.next_digest(chain.first_digest(run), row)
 
         def write(connection: apsw.Connection) -> None:
             if connection.execute(statement("run_number"), {"run": run}).get is not None:
@@ -73,30 +71,30 @@ class SqliteJournal:
         return [row[0] for row in self._read("run_ids", {})]
 
     def records(self, run: str, after: int = 0) -> list[Recorded]:
-        """Raises Damaged where the history is not as it was recorded."""
+        """Raises Damaged if the history is not as it was recorded."""
         return [record for page in self.pages(run, after) for record in page]
 
     def pages(self, run: str, after: int = 0) -> Iterator[list[Recorded]]:
-        """Raises Damaged where the history is not as it was recorded."""
-        head = self._heads.read(run)  # first, since the journal is never behind
+        """Raises Damaged if the history is not as it was recorded."""
+        head = self._heads.read(run)  # before the rows: the journal is never behind the head
         while rows := self._read("events_from", {"run": run, "after": after, "most": _PAGE}):
             last = len(rows) < _PAGE
-            newer = chain.checked(run, after, rows, head, last=last)
+            newer = chain.check_rows(run, after, rows, head, last=last)
             yield codec.decode_rows(newer)
             if last:
                 return
             after = rows[-1][0]
         if head:
-            chain.checked(run, after, rows, head)
+            chain.check_rows(run, after, rows, head)
 
     def lost(self, traces: Iterable[str] = ()) -> list[str]:
-        """Runs that the heads or `traces` name, and that the file knows nothing of. It is read last, since a run is in
+        """Runs that have a head or are in `traces`, and are not in the file. The file is read last, since a run is in
         the file before it leaves any trace."""
         named = {*traces, *self._heads.runs()}
         return sorted(named.difference(self.runs()))
 
     def runs_without_digests(self) -> int:
-        """How many runs were begun before events carried digests."""
+        """How many runs began before events had digests."""
         return int(self._read("adopted_runs", {})[0][0])
 
     def take(self, run: str) -> int:
@@ -117,8 +115,8 @@ class SqliteJournal:
             if head is None:
                 raise no_such_run(run)
             number, newest_fence, newest, before = head
-            check_place(run, (fence, newest_fence), (after, newest))
-            digest = chain.link(before, row)
+            check_append(run, (fence, newest_fence), (after, newest))
+            digest = chain.next_digest(before, row)
             _insert(connection, number, row, digest)
             if answer := settles(event):
                 connection.execute(statement("settle_answer"), {"id": answer, "run": number, "seq": recorded.seq})
@@ -153,17 +151,17 @@ class SqliteJournal:
         return next((row[0] for row in self._read("recall", {"kind": kind, "key": key})), None)
 
     def _write(self, work: Callable[[apsw.Connection], T]) -> T:
-        return patiently(partial(self._writes.run, work))
+        return with_retries(partial(self._writes.run, work))
 
     def _read(self, name: str, values: dict[str, _Value]) -> list[tuple[Any, ...]]:
-        return patiently(partial(self._rows, name, values))
+        return with_retries(partial(self._rows, name, values))
 
     def _rows(self, name: str, values: dict[str, _Value]) -> list[tuple[Any, ...]]:
         try:
             with self._reading:
                 return self._reader.execute(statement(name), values).fetchall()
         except apsw.Error as error:
-            raise faults.explain(error, self._path) from error
+            raise database.explain_error(error, self._path) from error
 
 
 def _row(recorded: Recorded) -> _Event:

@@ -1,23 +1,30 @@
-"""One transaction and one fsync for all that is written at the same time.
+"""Transactions: one transaction and one fsync for all writes of the same moment, the named SQL, and retries.
 
-The first thread to get the turn carries what the others have queued; there is no thread of its own to
-start, stop or lose. A write refuses by raising InterlockError *before* it changes anything, and that fails
-it alone; what SQLite raises undoes and fails the whole batch.
+The first thread that gets the lock executes the writes that the others have queued, so no separate thread is needed. A
+write refuses by raising InterlockError *before* it changes anything, and then it fails alone. An error of SQLite rolls
+back and fails the whole batch.
+
+Rule: all SQL is in `queries.sql`.
+
+Rule: temporary errors of the journal are retried, so that a short one loses no paid work. Only operations that change
+nothing if they fail are retried, and permanent errors are not.
 """
 
 from __future__ import annotations
 
+import re
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import apsw
 
-from interlock.journal import faults
-from interlock.journal.statements import statement
-from interlock.ports import InterlockError, machine_trouble
+from interlock.journal import database
+from interlock.ports import InfrastructureError, InterlockError, machine_trouble
 
 T = TypeVar("T")
 
@@ -25,7 +32,7 @@ _BATCH_MAX = 256
 
 
 class GroupCommit:
-    """Holds the writing connection. Safe to share among threads."""
+    """Owns the writing connection. Threads may share it."""
 
     def __init__(self, connection: apsw.Connection, path: Path) -> None:
         self._connection = connection
@@ -34,8 +41,8 @@ class GroupCommit:
         self._turn = threading.Lock()
 
     def run(self, work: Callable[[apsw.Connection], T]) -> T:
-        """Do `work` in a transaction; what it returns is on disk. Raises what it raises, or InfrastructureError. Where
-        this thread is interrupted meanwhile, it may be done or not."""
+        """Do `work` in a transaction; its changes are on disk when this returns. Raises what `work` raises, or
+        InfrastructureError. If this thread is interrupted meanwhile, the work may be done or not."""
         write = _Write(work)
         self._queue.append(write)  # type: ignore[arg-type]
         with self._turn:
@@ -48,15 +55,15 @@ class GroupCommit:
             self._connection.close()
 
     def _carry_batch(self) -> None:
-        """What is queued stays so until it is done: an interrupt of this thread loses nothing of the others."""
+        """Writes stay queued until they are done, so an interrupt of this thread loses no write of the others."""
         while self._queue and self._queue[0].done:
             self._queue.popleft()
         batch = [self._queue[place] for place in range(min(len(self._queue), _BATCH_MAX))]
         try:
             self._transact(batch)
         except apsw.Error as error:
-            _fail(batch, faults.explain(error, self._path))
-        except Exception as error:  # noqa: BLE001 - it is raised by each of them
+            _fail(batch, database.explain_error(error, self._path))
+        except Exception as error:  # noqa: BLE001 - each thread raises it
             _fail(batch, machine_trouble(error) or error)
 
     def _transact(self, batch: list[_Write[object]]) -> None:
@@ -87,7 +94,7 @@ def _fail(batch: list[_Write[object]], error: Exception) -> None:
 
 
 class _Write(Generic[T]):
-    """One thread's wish, and what became of it."""
+    """One thread's write, and its result."""
 
     __slots__ = ("_error", "_value", "_work", "done")
 
@@ -110,3 +117,42 @@ class _Write(Generic[T]):
         if self._error is not None:
             raise self._error
         return self._value  # type: ignore[return-value]
+
+
+# --- statements ------------------------------------------------------------------------------
+
+
+_NAMED = re.compile(r"^-- name: (?P<name>\w+)\n(?P<text>.*?);$", re.MULTILINE | re.DOTALL)
+
+
+def statement(name: str) -> str:
+    """The text of one statement. Raises KeyError if there is none with that name."""
+    return _statements()[name]
+
+
+@cache
+def _statements() -> dict[str, str]:
+    text = Path(__file__).with_name("queries.sql").read_text(encoding="utf-8")
+    return {match["name"]: match["text"].strip() for match in _NAMED.finditer(text)}
+
+
+# --- retries ---------------------------------------------------------------------------------
+
+
+PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 2.0, 2.0, 3.0)
+_LONG_S = (
+    10.0  # in total: an operation that itself waits, such as for a lock of SQLite, is not repeated again and again
+)
+
+
+def with_retries(work: Callable[[], T], pause: Callable[[float], object] = time.sleep) -> T:
+    """Call `work` until it succeeds. Raises its last error."""
+    until = time.monotonic() + _LONG_S
+    for pause_s in PAUSES_S:
+        try:
+            return work()
+        except InfrastructureError as error:
+            if error.permanent or time.monotonic() >= until:
+                raise
+        pause(pause_s)
+    return work()

@@ -43,7 +43,7 @@ class Journal(Protocol):
         """The history of `run` after seq `after`. Empty if there is no such run."""
 
     def pages(self, run: str, after: int = 0) -> Iterator[list[Recorded]]:
-        """As `records`, a bounded number at a time, each checked before it is given."""
+        """As `records`, in pages of bounded size. Each page is checked before it is returned."""
 
     def take(self, run: str) -> int:
         """Start a new fencing epoch of `run`, higher than any before. The previous owner can no longer append."""

@@ -85,14 +85,14 @@ def import_commit(store: Path, origin: Origin, environ: Mapping[str, str]) -> No
     _fetch(store, origin, environ)
 
 
-def renew(store: Path, objects: Objects, origin: Origin, environ: Mapping[str, str]) -> None:
+def reimport_damaged(store: Path, objects: Objects, origin: Origin, environ: Mapping[str, str]) -> None:
     """Import `origin.commit` again if any of its objects is missing or damaged in the store."""
     try:
         files = {entry.oid for _, entry in trees.leaves(objects.listing(origin.tree)) if entry.mode != trees.SUBMODULE}
         objects.sizes([origin.commit, *files])
     except (KeyError, InfrastructureError):
         try:
-            storage.set_aside_damaged(Git(environ, store), store)
+            storage.rename_damaged(Git(environ, store), store)
         except OSError as error:
             raise disk_error(store, error) from error
         _fetch(store, origin, environ, "--refetch")
@@ -143,7 +143,7 @@ def _no_commit(ref: str, git: Git) -> str:
     head = git.call("rev-parse", "--verify", "-q", "HEAD^{commit}", codes=range(256))
     if head.code:
         return "the repository has no commits yet: commit something first, such as `git commit --allow-empty -m start`"
-    return f"base {ref!r} is no commit of this repository: give a branch, a tag or a commit (see `git branch -a`)"
+    return f"base {ref!r} is not a commit of this repository: give a branch, a tag or a commit (see `git branch -a`)"
 
 
 # --- a commit read in place ------------------------------------------------------------------

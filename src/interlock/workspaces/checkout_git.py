@@ -75,7 +75,7 @@ class TreePacks:
         return all(self._pack(tree).with_suffix(suffix).exists() for suffix in (".pack", ".idx"))
 
     def _parent(self, commit: Commit) -> Commit | None:
-        if not commit.parents or self._objects.look(commit.parents[0]) is None:
+        if not commit.parents or self._objects.lookup(commit.parents[0]) is None:
             return None
         return self._objects.commit(commit.parents[0])
 
@@ -148,7 +148,7 @@ def write_index(objects: Objects, listing: Listing, index: CheckoutIndex, tree: 
 
 
 def exclude(tree: Path, left: Iterable[bytes]) -> None:
-    """Tell git in the checkout `tree` not to speak of what lies there and is nobody's work: paths from its root."""
+    """Make git in the checkout `tree` ignore these paths, relative to its root: they are not the agent's work."""
     escaped = (re.sub(rb"([\\*?\[ ])", rb"\\\1", path) for path in left if b"\n" not in path)
     (tree / ".git" / "info" / "exclude").write_bytes(b"".join(b"/" + path + b"\n" for path in sorted(escaped)))
 

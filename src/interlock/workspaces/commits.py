@@ -38,7 +38,7 @@ def ancestors(objects: Objects, commit: str) -> set[str]:
     waiting = [commit]
     while waiting and len(found) < ANCESTORS_MAX:
         oid = waiting.pop()
-        if oid not in found and objects.look(oid) is not None:
+        if oid not in found and objects.lookup(oid) is not None:
             found.add(oid)
             waiting += objects.commit(oid).parents
     return found

@@ -79,7 +79,7 @@ class Contents:
 
     def _write_submodules(self, listing: Listing, into: Path, prefix: bytes, index: CheckoutIndex, depth: int) -> None:
         for path, oid in _submodules(listing):
-            if self._objects.look(oid) is None:
+            if self._objects.lookup(oid) is None:
                 self.check_submodule(prefix + path, oid, self._origin().worktree, depth)
             inner = self._objects.listing(self._objects.commit(oid).tree)
             below = into / os.fsdecode(path)

@@ -232,7 +232,7 @@ def _wanted(user: Git, objects: Objects, commits: list[Commit], base: str) -> li
     known = user.call("cat-file", "--batch-check", stdin=f"{base}\n".encode()).out
     if known.rstrip().endswith(b"missing"):  # the base is a snapshot of the working tree, or was removed there
         snapshot = objects.commit(base)
-        if not snapshot.parents or objects.look(snapshot.parents[0]) is None:
+        if not snapshot.parents or objects.lookup(snapshot.parents[0]) is None:
             raise DeliveryRefused(f"the base {base[:12]} is no longer in the repository: fetch it again")
         wanted |= _new_objects(objects, [snapshot], snapshot.parents[0])
     return sorted(wanted)

@@ -248,7 +248,7 @@ class GitWorkspaces:
 
     def has(self, commit: str) -> bool:
         """Whether the store holds the commit."""
-        found = self._objects.look(commit) if storage.exists(self._store) else None
+        found = self._objects.lookup(commit) if storage.exists(self._store) else None
         return found is not None and found[0] == "commit"
 
     def merge(self, sources: Sequence[str], stamp: Stamp, ref: str = "", names: Sequence[str] = ()) -> Merged:
@@ -257,7 +257,7 @@ class GitWorkspaces:
         with storage.locked(self._store, shared=True):
             merged = merging.merge(self._git, self._objects, heads, stamp)
             if merged.commit not in sources:
-                storage.flush(self._store / "objects")  # git wrote objects, and syncs their contents alone
+                storage.flush(self._store / "objects")  # git wrote objects, and syncs only their contents
             if ref and merged.commit not in sources:
                 storage.create_ref(self._store, ref, merged.commit)
         return merged
@@ -298,14 +298,14 @@ class GitWorkspaces:
 
     def collect(self, live_refs: Sequence[str], older_than_s: float, now: float) -> Collected:
         """Remove what is older and no live ref needs; see `gc`."""
-        self._mend()
+        self._repair()
         return gc.collect(
             self._git, self._store, self._checkouts.folders, gc.GcPolicy(tuple(live_refs), older_than_s, now)
         )
 
     def preview(self, live_refs: Sequence[str], older_than_s: float, now: float) -> Collected:
         """What `collect` would remove, at most."""
-        self._mend()
+        self._repair()
         return gc.preview(
             self._git, self._store, self._checkouts.folders, gc.GcPolicy(tuple(live_refs), older_than_s, now)
         )
@@ -318,9 +318,9 @@ class GitWorkspaces:
 
     @cached_property
     def _objects(self) -> Objects:
-        self._mend()
+        self._repair()
         objects = Objects(self._git, storage.algorithm_of(self._store))
-        storage.mend_shallow(self._store, objects)
+        storage.repair_shallow(self._store, objects)
         return objects
 
     @cached_property
@@ -337,7 +337,7 @@ class GitWorkspaces:
 
     def _bring(self, origin: Origin) -> None:
         base.import_commit(self._store, origin, self._environ)
-        base.renew(self._store, self._objects, origin, self._environ)
+        base.reimport_damaged(self._store, self._objects, origin, self._environ)
 
     @property
     def _users(self) -> Git:
@@ -352,7 +352,7 @@ class GitWorkspaces:
     def _recipes(self) -> Recipes:
         return Recipes(storage.own(self._store, "setup"), self._environ)
 
-    def _mend(self) -> None:
+    def _repair(self) -> None:
         """Repair the store if a power loss left empty files."""
         if storage.exists(self._store) and not storage.is_whole(self._store):
             storage.create(self._store, self._origin.algorithm)
@@ -362,7 +362,7 @@ class GitWorkspaces:
 
     def _tree(self, name: str) -> str:
         """The tree of a commit, or the tree itself. Raises UsageError if `name` is neither."""
-        found = self._objects.look(name)
+        found = self._objects.lookup(name)
         return name if found is not None and found[0] == "tree" else self._commit(name).tree
 
     @contextlib.contextmanager

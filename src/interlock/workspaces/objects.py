@@ -109,7 +109,7 @@ class Objects:
             if digest.hexdigest() != oid:
                 raise InfrastructureError(f"object {oid} is damaged")
 
-    def look(self, oid: str) -> tuple[str, int] | None:
+    def lookup(self, oid: str) -> tuple[str, int] | None:
         """Kind and size in bytes; None if there is no such object."""
         with self._dialogue() as dialogue:
             dialogue.ask(f"info {oid}\n".encode())

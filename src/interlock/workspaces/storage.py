@@ -47,7 +47,7 @@ def create(store: Path, algorithm: str) -> None:
     if the disk fails."""
     try:
         if store.is_dir():
-            _mend(store, algorithm)
+            _repair(store, algorithm)
             return
         disk.make_folder(store.parent)
         made = Path(tempfile.mkdtemp(prefix=f".{store.name}-", dir=store.parent))
@@ -175,7 +175,7 @@ def _own_files(algorithm: str) -> dict[str, str]:
     return {"HEAD": "ref: refs/heads/none\n", "config": _config(algorithm), "info/attributes": ATTRIBUTES}
 
 
-def _mend(store: Path, algorithm: str) -> None:
+def _repair(store: Path, algorithm: str) -> None:
     for folder in _FOLDERS:
         disk.make_folder(store / folder)
     for name, content in _own_files(algorithm).items():
@@ -233,7 +233,7 @@ def _try(fd: int, mode: int) -> None:
 _LINES = re.compile(r"(?:(?:[0-9a-f]{40}|[0-9a-f]{64})\n)+")
 
 
-def mend_shallow(store: Path, objects: Objects) -> None:
+def repair_shallow(store: Path, objects: Objects) -> None:
     """Rewrite the file `shallow` if it is unreadable, or missing although it is needed. Raises InfrastructureError."""
     path = store / "shallow"
     try:
@@ -253,14 +253,14 @@ def _cut(store: Path, objects: Objects) -> Iterator[str]:
             commit = objects.commit(ref.name)
         except UsageError:  # a damaged ref or object: reported when it is needed
             continue
-        if any(objects.look(parent) is None for parent in commit.parents):
+        if any(objects.lookup(parent) is None for parent in commit.parents):
             yield commit.oid
 
 
 # --- damaged ---------------------------------------------------------------------------------
 
 
-def set_aside_damaged(git: Git, store: Path) -> None:
+def rename_damaged(git: Git, store: Path) -> None:
     """Rename damaged packs and remove empty objects, so that they can be imported again: git does not write a pack that
     exists. Raises OSError."""
     packs = store / "objects/pack"

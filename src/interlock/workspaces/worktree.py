@@ -40,15 +40,15 @@ def _uncommitted(origin: Origin, git: Git) -> Iterator[str]:
     lines = git.call("status", *words, extra=extra).out.split(b"\0")
     changed = [line[3:] for line in lines if line[2:3] == b" "]
     unsure = filtered_paths(git, changed, extra)
-    rest = "uncommitted changes that do not come along"
+    rest = "uncommitted changes that are not included"
     if certain := len(changed) - len(unsure):
-        yield f"{'1 file has' if certain == 1 else f'{certain} files have'} {rest}: --base worktree takes them"
+        yield f"{'1 file has' if certain == 1 else f'{certain} files have'} {rest}: --base worktree includes them"
     if large := sum(name == "lfs" for name in unsure.values()):
         these = f"{'1 file' if large == 1 else f'{large} files'} in Git LFS may have"
-        yield f"{these} {rest}: --base worktree takes them"
+        yield f"{these} {rest}: --base worktree includes them"
     if filtered := len(unsure) - large:
-        those = f"{'1 file that goes' if filtered == 1 else f'{filtered} files that go'} through a filter may have"
-        yield f"{those} {rest}: commit them first, for no filter is started, also not by --base worktree"
+        those = f"{'1 file with a filter' if filtered == 1 else f'{filtered} files with a filter'} may have"
+        yield f"{those} {rest}: commit them first, since filters never run, not even with --base worktree"
 
 
 def import_worktree(store: Path, objects: Objects, origin: Origin, environ: Mapping[str, str]) -> tuple[str, str]:
@@ -94,13 +94,14 @@ def _written(store: Path, objects: Objects, origin: Origin, environ: Mapping[str
     }
     done = add_all(git, Path(origin.worktree or ""), extra)
     if done.code:
-        raise UsageError(f"the working tree cannot be taken: {complaint(done)}: mend it, or commit and use --base HEAD")
+        reason = complaint(done)
+        raise UsageError(f"the working tree cannot be imported: {reason}: correct it, or commit and use --base HEAD")
     tree = git.call(*PLAIN, "write-tree", "--missing-ok", extra=extra).out.decode().strip()
     changed = trees.differences(objects.listing(origin.tree), objects.listing(tree))
     _refuse_embedded(changed, Path(origin.worktree or "") / ".gitmodules")
     tree, changed = _cleaned(store, objects, (origin.tree, tree), filtered_paths(git, changed, extra))
     wanted = {new.oid for _, new in changed.values() if new is not None and new.mode != trees.SUBMODULE}
-    staged = sorted(oid for oid in wanted if objects.look(oid) is None)  # only in the user's index
+    staged = sorted(oid for oid in wanted if objects.lookup(oid) is None)  # only in the user's index
     if staged:
         names = "".join(f"{oid}\n" for oid in staged)
         user = Git(environ, origin.git_dir)
@@ -119,8 +120,8 @@ def _cleaned(
     others = sorted(path for path in files if through[path] != "lfs")
     if others:
         raise UsageError(
-            f"the working tree cannot be taken: {os.fsdecode(others[0])} goes through the filter {through[others[0]]!r}"
-            ", and no filter is started: commit it first (or run `git status`, if it is not changed)"
+            f"the working tree cannot be imported: {os.fsdecode(others[0])} has the filter {through[others[0]]!r}, and"
+            " filters never run: commit it first (or run `git status`, if it is not changed)"
         )
     pointers = contents.write_pointers(store, objects, {path: entry.oid for path, entry in files.items()})
     tree = objects.write_edited(tree, {path: trees.Entry(files[path].mode, oid) for path, oid in pointers.items()})
@@ -135,6 +136,6 @@ def _refuse_embedded(changed: Mapping[bytes, tuple[trees.Entry | None, trees.Ent
         if is_new and path not in declared:
             name = os.fsdecode(path)
             raise UsageError(
-                f"the working tree cannot be taken: {name} is a repository of its own: ignore it, or make it a"
+                f"the working tree cannot be imported: {name} is a repository of its own: ignore it, or make it a"
                 f" submodule with `git submodule add`"
             )

@@ -8,9 +8,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from interlock.journal import patience
-from interlock.journal.patience import PAUSES_S, patiently
-from interlock.journal.transactions import GroupCommit, _Write
+from interlock.journal import transactions
+from interlock.journal.transactions import PAUSES_S, GroupCommit, _Write, with_retries
 from interlock.ports import Fenced, InfrastructureError
 
 
@@ -91,7 +90,7 @@ def test_a_defect_is_raised_by_all_that_share_the_batch_and_by_no_later_one() ->
 def test_what_passes_is_written_once(error: Exception) -> None:
     connection = Interrupting("COMMIT", after=False, error=error)
     writes, pauses = group(connection), list[float]()
-    assert patiently(lambda: writes.run(telling("mine")), pauses.append) == "mine"
+    assert with_retries(lambda: writes.run(telling("mine")), pauses.append) == "mine"
     assert connection.told() == ["mine"]
     assert pauses == [PAUSES_S[0]]
 
@@ -112,13 +111,13 @@ def test_patience_has_an_end_and_is_for_what_may_pass(error: Exception, tries: i
         raise error
 
     with pytest.raises(type(error)):
-        patiently(fail, lambda _: None)
+        with_retries(fail, lambda _: None)
     assert len(asked) == tries
 
 
 def test_what_was_slow_by_itself_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     hours = iter(range(0, 36_000, 3_600))
-    monkeypatch.setattr(patience.time, "monotonic", lambda: next(hours))
+    monkeypatch.setattr(transactions.time, "monotonic", lambda: next(hours))
     asked: list[int] = []
 
     def fail() -> None:
@@ -126,5 +125,5 @@ def test_what_was_slow_by_itself_is_not_asked_again(monkeypatch: pytest.MonkeyPa
         raise InfrastructureError("held by another process")
 
     with pytest.raises(InfrastructureError):
-        patiently(fail, lambda _: None)
+        with_retries(fail, lambda _: None)
     assert len(asked) == 1
