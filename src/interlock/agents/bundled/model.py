@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 _REQUESTS_MAX = 60
 _DOCUMENT_MAX = 1_000_000  # characters
 T = TypeVar("T")
+_FILES_MAX = 500
+_FILE_BYTES_MAX = 1_000_000
+_LINES_MAX = 1_000
+_HITS_MAX = 200
+_LINE_MAX = 500  # characters
+_WALKED_MAX = 50_000
 _GOOGLE_KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 
 
@@ -181,18 +187,6 @@ def _retry_at(error: BaseException | None) -> float:
     return 0.0
 
 
-if __name__ == "__main__":
-    main()
-
-
-_FILES_MAX = 500
-_FILE_BYTES_MAX = 1_000_000
-_LINES_MAX = 1_000
-_HITS_MAX = 200
-_LINE_MAX = 500  # characters
-_WALKED_MAX = 50_000
-
-
 class NotReadable(Exception):
     """It cannot be read. The text tells the model why."""
 
@@ -255,3 +249,7 @@ class Reader:
         if b"\0" in content:
             raise NotReadable(f"{name}: not a text file")
         return content.decode("utf-8", "replace")
+
+
+if __name__ == "__main__":
+    main()
