@@ -19,7 +19,7 @@ import interlock
 from interlock.cli import main
 
 PROGRAM = (sys.executable, "-m", "interlock")
-_ALONE = ("interlock.__main__", "interlock.agents.own.")  # a program, and what runs in processes of its own
+_ALONE = ("interlock.__main__", "interlock.agents.bundled.")  # a program, and what runs in processes of its own
 _IMPORTED = [
     module.name
     for module in pkgutil.walk_packages(interlock.__path__, "interlock.")
