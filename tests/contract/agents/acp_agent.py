@@ -54,12 +54,12 @@ class Agent:
         await self._say(session, "All done.")
 
     async def last(self, session: str) -> None:
-        """As some do: what it tells at the end is the last call's alone, and no more than what the context holds."""
+        """As some agents do: the usage at the end is that of the last call only."""
         await self.edit(session)
         await self._holds(session, 120)
 
     async def sneak(self, session: str) -> None:
-        """Asks, is denied, tries all the same, and says what came of it."""
+        """Asks, is denied, tries anyway, and reports the result."""
         said = []
         for path in ("protected.txt", "../outside.txt", ".git/config", ".interlock/x"):
             permitted = await self._permitted(session, "edit", str(self.cwd / path))
@@ -80,7 +80,7 @@ class Agent:
         await self._say(session, "All done.")
 
     async def look(self, session: str) -> None:
-        """Says what there is at the top of the checkout."""
+        """Lists the top of the checkout."""
         await self._say(session, " ".join(sorted(path.name for path in self.cwd.iterdir())))
 
     async def refuse(self, session: str) -> str:

@@ -51,6 +51,6 @@ def checkout(tmp_path: Path) -> Checkout:
 
 @pytest.fixture(params=KEYS)
 def name(request: pytest.FixtureRequest) -> str:
-    """Each program; a test names others by `indirect`. Skips where it is not installed."""
+    """Each program; a test names others by `indirect`. Skipped if it is not installed."""
     bin_of(request.param)
     return str(request.param)

@@ -26,7 +26,7 @@ _READERS = {
 
 
 def plant(tree: Path, foreign: str, marks: Path) -> None:
-    """Lay it all into the checkout."""
+    """Write all of it into the checkout."""
     marks.mkdir(parents=True, exist_ok=True)
     (tree / ".git/info").mkdir(exist_ok=True)
     for path, content in _files(foreign, marks).items():

@@ -77,7 +77,7 @@ def test_a_command_is_allowed_to_a_worker_and_nothing_to_a_reviewer(checkout: Ch
 
 
 def test_settings_of_agents_are_not_there_and_come_back(checkout: Checkout) -> None:
-    """Which ones this agent obeys nobody knows."""
+    """Nobody knows which of them this agent obeys."""
     settings = (
         ".claude/settings.json",
         ".gemini/.env",
@@ -163,7 +163,7 @@ def test_a_real_agent_edits_and_its_failure_is_told(name: str, checkout: Checkou
         assert outcome.ended is Ended.COMPLETED, outcome
         assert (checkout.tree / "a.txt").read_text() == "two\n"
         assert outcome.message.endswith("All done.")
-        if name.endswith("-acp"):  # the others tell only the last call's
+        if name.endswith("-acp"):  # the others report only the last call
             assert (outcome.usage.tokens_in, outcome.usage.tokens_out) == (2010, 41)
             assert (outcome.usage.cost_usd is not None) == (name == "claude-agent-acp")
         else:

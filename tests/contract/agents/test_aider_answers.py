@@ -1,4 +1,4 @@
-"""What aider's adapter takes for a reviewer's answer: what the model said, and never what aider printed."""
+"""What aider's adapter takes for a reviewer's answer: the reply of the model, never the output of aider."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _AT = "2026-01-02T03:04:05"
 
 @pytest.mark.parametrize(("schema", "said"), [("{}", ""), ("", QUOTED)], ids=["review", "work"])
 def test_its_output_is_no_answer(tmp_path: Path, schema: str, said: str) -> None:
-    """It prints files that it was asked about; of a worker that is the best claim there is."""
+    """It prints files that are named; for a worker that output is the best claim available."""
     (tmp_path / "log").write_text(f"{QUOTED}\n")
-    asked = _asked(tmp_path, schema)
-    assert _read(asked, tmp_path / "log").message == said
+    request = _request(tmp_path, schema)
+    assert _read(request, tmp_path / "log").message == said
     (tmp_path / "llm.md").write_text(f"TO LLM {_AT}\nUSER {QUOTED}\n{_reply('I say no.')}\n")
-    assert _read(asked, tmp_path / "log").message == "I say no."
+    assert _read(request, tmp_path / "log").message == "I say no."
 
 
 def test_the_answer_is_the_last_reply(tmp_path: Path) -> None:
-    """It asks again by itself where a reply names a file."""
+    """It calls the model again if a reply names a file."""
     asked_again = f"TO LLM {_AT}\nASSISTANT {QUOTED}\nUSER I added these files.\n"
     (tmp_path / "llm.md").write_text(_reply(QUOTED) + asked_again + _reply('{\n  "verdict": "revise"\n}'))
-    assert _read(_asked(tmp_path, "{}"), tmp_path / "log").message == '{\n  "verdict": "revise"\n}'
+    assert _read(_request(tmp_path, "{}"), tmp_path / "log").message == '{\n  "verdict": "revise"\n}'
 
 
 _CODE = "    except AuthenticationError:\nlitellm.drop_params = True\n"
@@ -63,35 +63,37 @@ _LIMITED = (
 def test_what_it_was_is_said_by_its_own_notes_after_the_last_reply(
     tmp_path: Path, chat: str, calls: int, done: bool, trouble: str
 ) -> None:
-    """Lines of the work look like errors, and an edit that did not fit was mended."""
+    """Lines of the work look like errors, and it repaired an edit that did not fit."""
     (tmp_path / "chat.md").write_text(f"# aider chat\n\n#### Do it.  \n\n{chat}")
     (tmp_path / "log").write_text(chat.replace("> ", ""))
     happened = ["message_send_starting", "message_send"] * abs(calls) + ["message_send_starting"] * (calls < 0)
     (tmp_path / "calls.jsonl").write_text("".join(f'{{"event": "{one}"}}\n' for one in happened))
-    told = _read(_asked(tmp_path, ""), tmp_path / "log")
-    assert (told.done, told.error.partition(":")[0].partition(" hit")[0]) == (done, trouble)
+    report = _read(_request(tmp_path, ""), tmp_path / "log")
+    assert (report.done, report.error.partition(":")[0].partition(" hit")[0]) == (done, trouble)
 
 
 def test_what_nobody_answered_is_no_usage(tmp_path: Path) -> None:
-    """Where the context is full it tells its own estimate, as if the call had been answered."""
+    """If the context is full it logs its own estimate, as if the call had been answered."""
     (tmp_path / "chat.md").write_text(f"{_TOKENS}> Model openai/gpt-4o has hit a token limit!  \n")
     calls = [{"prompt_tokens": 10, "completion_tokens": 2, "cost": 0.5}, {"prompt_tokens": 2387, "cost": 0.0059}]
     for number, usage in enumerate((Usage(), Usage(10, 2, cost_usd=0.5))):
         sent = calls[1 - number :]
         lines = [json.dumps({"event": "message_send", "properties": one}) for one in sent]
         (tmp_path / "calls.jsonl").write_text("\n".join(['{"event": "message_send_starting"}'] * len(sent) + lines))
-        told = _read(_asked(tmp_path, ""), tmp_path / "log")
-        assert (told.done, told.usage) == (False, usage)
+        report = _read(_request(tmp_path, ""), tmp_path / "log")
+        assert (report.done, report.usage) == (False, usage)
 
 
 def test_a_model_whose_name_its_log_hides_has_the_name_that_it_was_given(tmp_path: Path) -> None:
-    for told, model in (("openai/REDACTED", "openai/own"), ("openai/gpt-4o", "openai/gpt-4o")):
-        event = {"event": "message_send", "properties": {"main_model": told}}
+    for report, model in (("openai/REDACTED", "openai/own"), ("openai/gpt-4o", "openai/gpt-4o")):
+        event = {"event": "message_send", "properties": {"main_model": report}}
         (tmp_path / "calls.jsonl").write_text(json.dumps(event))
-        asked = _asked(tmp_path, "")
-        assert _read(replace(asked, brief=replace(asked.brief, model="openai/own")), tmp_path / "log").model == model
-        seen = replace(asked.brief, env={"AIDER_MODEL": "openai/own"})
-        assert _read(replace(asked, brief=seen), tmp_path / "log").model == model
+        request = _request(tmp_path, "")
+        assert (
+            _read(replace(request, brief=replace(request.brief, model="openai/own")), tmp_path / "log").model == model
+        )
+        seen = replace(request.brief, env={"AIDER_MODEL": "openai/own"})
+        assert _read(replace(request, brief=seen), tmp_path / "log").model == model
 
 
 _UNREACHED = "> litellm.InternalServerError: InternalServerError: OpenAIException - Connection error.  \n"
@@ -102,17 +104,17 @@ _UNREACHED = "> litellm.InternalServerError: InternalServerError: OpenAIExceptio
     [
         (_UNREACHED * 5, True),
         (_UNREACHED * 4, False),
-        (f"{_UNREACHED * 5}{_TOKENS}{_UNREACHED}", False),  # it got over the first ones
+        (f"{_UNREACHED * 5}{_TOKENS}{_UNREACHED}", False),  # it recovered from the first ones
         (_LIMITED * 5, False),
     ],
     ids=["nobody answers", "may yet", "got over", "limited"],
 )
 def test_it_is_not_let_try_for_minutes_where_nobody_answers(tmp_path: Path, chat: str, ended: bool) -> None:
     (tmp_path / "chat.md").write_text(f"# aider chat\n\n#### Do it.  \n\n{chat}")
-    assert bool(_give_up_reason(_asked(tmp_path, ""), tmp_path / "log")) is ended
+    assert bool(_give_up_reason(_request(tmp_path, ""), tmp_path / "log")) is ended
 
 
-def _asked(state: Path, schema: str) -> AttemptRequest:
+def _request(state: Path, schema: str) -> AttemptRequest:
     brief = Brief("r", AttemptId("code", 1, 1), "Look.", "Look.", "", {}, 10, 0, answer_schema=schema)
     return AttemptRequest(brief, "", login=False, state=state, tree=state)
 

@@ -1,4 +1,4 @@
-"""An agent in a stage asks its own gates by the MCP tool `check`, and mends its work before it hands over."""
+"""An agent in a stage asks its own gates by the MCP tool `check`, and repairs its work before it ends."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_real_agent_asks_in_its_first_turn_mends_and_is_accepted_at_once(progr
             keys |= {"GOOSE_DISABLE_KEYRING": "1", "GOOGLE_GEMINI_BASE_URL": model.base}
             own = f"coder: {{use: acp, {run}, env: [{', '.join(SEEN[name])}], secrets: [{KEYS[name]}]}}\n"
             text = re.sub("coder: .*\n", own, text)
-        root = tmp_path / "it's here"  # programs take such paths apart
+        root = tmp_path / "it's here"  # programs split such paths
         laid_aside = dict.fromkeys(("AGENTS.md", "deep/AGENTS.md", "deep/GEMINI.md"), "Be careful.\n")
         world = new_world(root, {"a.txt": "one\n", "interlock.yaml": text, **laid_aside}, PATH=path, **keys)
         said = world.ask("run", "-t", "Go", "-i", "colour=blue", "--plain")
@@ -118,7 +118,7 @@ def test_a_real_agent_asks_in_its_first_turn_mends_and_is_accepted_at_once(progr
 
 
 def number_in(body: str) -> int | None:
-    """Of the step that a request asks for; None where it offers no tools, as one for a title does."""
+    """The step for a request; None if the request offers no tools, such as one for a title."""
     request = read("/v1/chat/completions", json.loads(body))
     return number_of(request) if request.tools else None
 
@@ -141,7 +141,7 @@ def test_the_server_sees_no_key_and_reads_no_signs_in_what_it_is_given(tmp_path:
 
 
 def rehearsed(tmp_path: Path) -> tuple[World, Path]:
-    """A checkout such as an agent has, and what it was given to check itself with."""
+    """A checkout of an agent, and what it was given to check its work."""
     world = new_world(tmp_path / "w", {"a.txt": "one\n", "interlock.yaml": page(tmp_path)})
     pipeline = load_pipeline(world.repository / "interlock.yaml", world.repository).pipeline
     started = RunStarted("r", "own", pipeline.digest, "Go", "0" * 40, "0" * 40, (), (("colour", "blue"),))

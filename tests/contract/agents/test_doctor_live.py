@@ -1,4 +1,4 @@
-"""`doctor --live`: one tiny call, and what it says of it."""
+"""`doctor --live`: one tiny call, and its result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model that fails in the middle of the work: what the real programs get over, and how they end where they do not."""
+"""A model that fails in the middle of the work: what the real programs recover from, and how they end otherwise."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ SCENARIOS = {
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is waited for and let, in short."""
+    """Short waits and few errors."""
     monkeypatch.setattr(retries, "_RESUME_WAITS_S", (0.1,))
     monkeypatch.setattr(driven, "RETRIES_MAX", 1)
     monkeypatch.setattr(retries, "_LIMITED_S", 8.0)
@@ -75,7 +75,7 @@ def test_a_busy_endpoint_does_not_cost_the_attempt(name: str, model: ModelServer
     assert (checkout.tree / "a.txt").read_text() == "two\n"
     served = tuple(now - then for now, then in zip(model.tokens("busy"), before, strict=True))
     assert (outcome.usage.tokens_in, outcome.usage.tokens_out) == served[:2]
-    silent = ("codex", "mini", "qwen")  # on the first tries, of their libraries
+    silent = ("codex", "mini", "qwen")  # their libraries do not report the first retries
     assert outcome.notes == (() if name in silent else ("failed calls of the model that the program retried: 1",))
 
 
@@ -99,7 +99,7 @@ def test_a_short_limit_or_a_broken_stream_does_not_either(
     assert program not in ("gemini", "goose", "qwen") or _WENT_ON in outcome.notes
     served = model.tokens(scenario)[0] - before[0]
     used = outcome.usage.tokens_in or 0
-    assert used == served or (program == "claude" and scenario == "broken" and used > served)  # paid for, too
+    assert used == served or (program == "claude" and scenario == "broken" and used > served)  # also paid for
     if (program, scenario) == ("codex", "limited"):
         assert _WENT_ON in outcome.notes
         assert outcome.log is not None
@@ -121,10 +121,10 @@ def test_what_fails_after_the_first_call_is_no_success(
     begun, before = time.monotonic(), len(model.requests)
     outcome = work(name, model.base, scenario, checkout, timeout_s=120)
     assert (outcome.ended, outcome.permanent) == (ended, permanent), outcome
-    assert time.monotonic() - begun < 120  # it is not the timeout that ends it
+    assert time.monotonic() - begun < 120  # the timeout did not end it
     assert scenario != "key" or len(model.requests) - before <= 4
     assert (checkout.tree / "a.txt").read_text() == "two\n"
-    assert outcome.usage.tokens_in  # of the call that came through
+    assert outcome.usage.tokens_in  # of the call that succeeded
 
 
 @pytest.mark.parametrize("scenario", ["credit", "quota"])

@@ -1,4 +1,4 @@
-"""A lent login: what comes back, and what never does."""
+"""A lent login: what is written back, and what never is."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def original(tmp_path: Path) -> Path:
 
 
 def lend(original: Path, left: str | None, meanwhile: str = "") -> str:
-    copy = original.parent / "state" / "of" / "copy.json"  # whose folder is made
+    copy = original.parent / "state" / "of" / "copy.json"  # its folder is created
     with lent_login(original, copy, threading.Event()):
         assert copy.read_text() == _OLD
         copy.unlink() if left is None else copy.write_text(left)

@@ -1,5 +1,5 @@
-"""A limit that is reached in the middle of an attempt: the program is ended, nothing is lost, and the run goes on when
-the limit is raised."""
+"""A limit that is reached in the middle of an attempt: the program is stopped, nothing is lost, and the run continues
+when the limit is raised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told of the programs without spending."""
+"""What `probe` finds out about programs without spending."""
 
 from __future__ import annotations
 

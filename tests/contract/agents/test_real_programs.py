@@ -17,7 +17,7 @@ from interlock.gates.reviews.answers import AnswerRequirements, NoAnswer, read, 
 from interlock.ports import Checkout, Ended
 
 _ERROR = '{"type": "error", "error": {"type": "%s", "message": "%s"}}'
-_TRY_AGAIN = ("aider", "goose", "opencode", "qwen")  # for as long as they are let
+_TRY_AGAIN = ("aider", "goose", "opencode", "qwen")  # until they are stopped
 _DONE = Step("say", "All done.")
 _RESET = int(time.time()) + 3600
 _USED_UP = json.dumps({"error": {"type": "usage_limit_reached", "message": "used up", "resets_at": _RESET}})
@@ -158,7 +158,7 @@ def test_prose_of_a_reviewer_is_no_answer(name: str, model: ModelServer, checkou
 
 def test_a_brief_longer_than_an_argument_may_be(name: str, model: ModelServer, checkout: Checkout) -> None:
     outcome = work(name, model.base, "nothing", checkout, before="x" * 200 + "\n", times=1000)
-    if name == "mini":  # a model that reads is asked to read a file
+    if name == "mini":  # the model is asked to read a file
         named = re.search(r"Read the file (\S+)", model.requests[-1][1])
         assert named is not None
         assert Path(named[1]).read_text().startswith("x" * 200)
@@ -170,10 +170,10 @@ def test_a_brief_longer_than_an_argument_may_be(name: str, model: ModelServer, c
 @pytest.mark.parametrize("reviews", [False, True], ids=["worker", "reviewer"])
 def test_opencode_goes_on_after_a_path_outside_of_the_checkout(checkout: Checkout, reviews: bool) -> None:
     bin_of("opencode")
-    beside = checkout.root / "beside" / "skill.md"  # where a brief leads: skills, and a patch that is too long for it
+    beside = checkout.root / "beside" / "skill.md"  # a brief refers to such files: skills, and a long patch
     beside.parent.mkdir()
     beside.write_text("as it is beside\n")
-    (checkout.tree / "a.env").write_text("WORD=1\n")  # which it asks about, though it is in the checkout
+    (checkout.tree / "a.env").write_text("WORD=1\n")  # by default it asks before it reads this
     files = (beside, checkout.tree / "a.env", checkout.tree / "a.txt")
     reads = tuple(Step("tool", json.dumps({"filePath": str(file)}), "read") for file in files)
     end = SCENARIOS["approve"] if reviews else SCENARIOS["edit"]

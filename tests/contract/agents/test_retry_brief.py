@@ -1,4 +1,4 @@
-"""What aider reads when it is to do its work anew: it has no shell, so all that it needs is in the text."""
+"""What aider gets for a second attempt: it has no shell, so the text has all that it needs."""
 
 from __future__ import annotations
 

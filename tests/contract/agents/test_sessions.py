@@ -1,4 +1,4 @@
-"""A retry that goes on with the program's own session: what it is told, what it remembers, what it costs."""
+"""A retry that resumes the program's own session: what it is sent, what it remembers, what it costs."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_the_second_attempt_remembers_the_first_and_tokens_count_once(name: str,
         served = sum(one.tokens_in + one.tokens_out for one in model.served)
     assert asked
     assert all("Make it three. SCENARIO:first" in body for body in asked)  # it remembers
-    assert not any("SCENARIO:fresh" in body for body in asked)  # and is not told again
+    assert not any("SCENARIO:fresh" in body for body in asked)  # and the brief is not sent again
     assert "The files here are as they were before all of that" in asked[0]
     assert view["spent"]["tokens"] == served
     first, second = stage_of(view, "code")["attempts"]

@@ -48,7 +48,7 @@ MODELS = {
 
 
 def bin_of(name: str) -> str:
-    """The folder of the installed program. Skips the test where scripts/agents has not put it there."""
+    """The folder of the installed program. Skips the test if scripts/agents has not installed it."""
     folder = Path(_CACHE) / "interlock-agents" / name / _VERSIONS[name]
     if not (folder / "installed").exists():
         pytest.skip(f"{name} {_VERSIONS[name]} is not installed: scripts/agents {name}")

@@ -18,43 +18,43 @@ from interlock.core.pipeline import AgentSpec
 from interlock.ports import Brief, Ended, Outcome
 from interlock.process import Finished, How
 
-_KIND = Kind("own", lambda asked: Start(()), lambda asked, log: AgentReport())
+_KIND = Kind("own", lambda request: Start(()), lambda request, log: AgentReport())
 
 
 @pytest.mark.parametrize(("code", "permanent"), [(1, False), (126, True), (127, True)])
-def test_a_command_that_is_not_there_is_for_a_person(code: int, permanent: bool) -> None:
+def test_a_missing_command_is_permanent(code: int, permanent: bool) -> None:
     finished = Finished(How.EXITED, code, 0.0, truncated=False, tail=b"env: node: No such file or directory\n")
     outcome = _exited(_KIND, request_in(Path()), finished, AgentReport(), Outcome(Ended.COMPLETED))
     assert (outcome.ended, outcome.permanent) == (Ended.CRASHED, permanent)
 
 
-def test_what_the_endpoint_said_goes_before_the_exit_code() -> None:
+def test_an_endpoint_error_overrides_the_exit_code() -> None:
     finished = Finished(How.EXITED, 127, 0.0, truncated=False, tail=b"")
-    told = AgentReport(error="status 500", status=500)
-    outcome = _exited(_KIND, request_in(Path()), finished, told, Outcome(Ended.COMPLETED))
+    report = AgentReport(error="status 500", status=500)
+    outcome = _exited(_KIND, request_in(Path()), finished, report, Outcome(Ended.COMPLETED))
     assert (outcome.ended, outcome.permanent) == (Ended.UNAVAILABLE, False)
 
 
-@pytest.mark.parametrize("told", [AgentReport(error="status 429", status=429), AgentReport(done=True, refused=True)])
-def test_what_a_signal_ended_has_crashed_whatever_it_told(told: AgentReport, tmp_path: Path) -> None:
+@pytest.mark.parametrize("report", [AgentReport(error="status 429", status=429), AgentReport(done=True, refused=True)])
+def test_a_program_ended_by_a_signal_has_crashed_whatever_it_reported(report: AgentReport, tmp_path: Path) -> None:
     finished = Finished(How.EXITED, -9, 0.0, truncated=False, tail=b"")
-    kind = Kind("own", lambda asked: Start(()), lambda asked, log: AgentReport())
-    outcome = _outcome(kind, request_in(tmp_path), finished, told, tmp_path / "log")
+    kind = Kind("own", lambda request: Start(()), lambda request, log: AgentReport())
+    outcome = _outcome(kind, request_in(tmp_path), finished, report, tmp_path / "log")
     assert (outcome.ended, outcome.message) == (Ended.CRASHED, "own: ended by signal 9")
 
 
 @pytest.mark.parametrize(
-    ("told", "worked"),
+    ("report", "worked"),
     [
         (AgentReport(error="status 429", status=429), False),
         (AgentReport(error="status 429", status=429, begun=True), True),
         (AgentReport(error="status 429", status=429, usage=Usage(100, 1)), True),
     ],
 )
-def test_a_limit_after_an_answer_came_in_the_middle_of_work(told: AgentReport, worked: bool, tmp_path: Path) -> None:
-    kind = Kind("own", lambda asked: Start(()), lambda asked, log: AgentReport())
+def test_a_limit_after_an_answer_counts_as_work(report: AgentReport, worked: bool, tmp_path: Path) -> None:
+    kind = Kind("own", lambda request: Start(()), lambda request, log: AgentReport())
     finished = Finished(How.EXITED, 1, 0.0, truncated=False, tail=b"")
-    outcome = _outcome(kind, request_in(tmp_path), finished, told, tmp_path / "log")
+    outcome = _outcome(kind, request_in(tmp_path), finished, report, tmp_path / "log")
     assert (outcome.ended, outcome.worked) == (Ended.RATE_LIMITED, worked)
 
 
@@ -62,25 +62,23 @@ def test_a_limit_after_an_answer_came_in_the_middle_of_work(told: AgentReport, w
     ("how", "silent_s", "ended"),
     [
         (How.TIMED_OUT, 10, Ended.RATE_LIMITED),
-        (How.TIMED_OUT, 400, Ended.TIMED_OUT),  # its next try was at work
+        (How.TIMED_OUT, 400, Ended.TIMED_OUT),  # a retry was running
         (How.EXITED, 400, Ended.RATE_LIMITED),
     ],
 )
-def test_an_error_of_long_ago_is_not_why_the_time_ran_out(
-    how: How, silent_s: int, ended: Ended, tmp_path: Path
-) -> None:
+def test_an_old_error_is_not_the_cause_of_a_timeout(how: How, silent_s: int, ended: Ended, tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("")
     os.utime(log, (time.time() - silent_s,) * 2)
     finished = Finished(how, 1, 0.0, truncated=False, tail=b"")
-    one_at_once = replace(_KIND, give_up_reason=lambda asked, log: "", quiet_s=900)
+    one_at_once = replace(_KIND, give_up_reason=lambda request, log: "", quiet_s=900)
     for kind in (_KIND, one_at_once):
         assert _outcome(kind, request_in(tmp_path), finished, AgentReport(error="status 429"), log).ended is ended
 
 
-def test_keys_that_are_named_and_not_set_are_told_before_any_start(tmp_path: Path) -> None:
-    """Of the program's keys one will do, and so does one that the stage gives it."""
-    kind = Kind("sh", _never, lambda asked, log: AgentReport())
+def test_missing_keys_are_reported_before_the_start(tmp_path: Path) -> None:
+    """One of the program's keys is enough, also one from the stage."""
+    kind = Kind("sh", _never, lambda request, log: AgentReport())
     spec = AgentSpec("coder", "sh", secrets=("ONE_KEY", "OPENAI_API_KEY"))
     brief = Brief("r", AttemptId("code", 1, 1), "x", "x", "", {"PATH": os.environ["PATH"], "ONE_KEY": ""}, 10, 0)
     outcome = Driven(kind, {}).work(spec, brief, checkout_in(tmp_path), Event())
@@ -89,11 +87,11 @@ def test_keys_that_are_named_and_not_set_are_told_before_any_start(tmp_path: Pat
     assert outcome.message == f"sh: none of the agent's `secrets` is set: {wanted}"
 
 
-def _never(asked: AttemptRequest) -> Start:
+def _never(request: AttemptRequest) -> Start:
     raise AssertionError("it was started")
 
 
-def test_it_is_found_in_the_folder_of_the_work_and_above_it(tmp_path: Path) -> None:
+def test_leftovers_are_found_in_the_folder_of_the_work_and_above_it(tmp_path: Path) -> None:
     kind = Kind("aider", lambda _: Start(()), lambda *_: AgentReport(), leftovers=".aider.tags.cache*")
     for folder in ("", "pkg", "pkg/deep", "other"):
         (tmp_path / folder / ".aider.tags.cache.v4").mkdir(parents=True)

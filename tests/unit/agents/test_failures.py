@@ -56,10 +56,10 @@ def test_what_to_do(said: str, access: Access, told: str) -> None:
     wanted = advice(classify_failure(said, time.time()).cause, access)
     assert told in wanted
     assert bool(told) is bool(wanted)
-    assert "login" not in wanted or access.login is not None  # which the program takes
+    assert "login" not in wanted or access.login is not None  # only if the program takes one
 
 
-def test_where_no_keys_help_none_are_asked_for() -> None:
+def test_no_keys_are_asked_for_if_they_would_not_help() -> None:
     key = Access("codex", {}, ("OPENAI_API_KEY",), login=False)
     assert missing_keys(key) == "none of the agent's `secrets` is set: set OPENAI_API_KEY"
     assert missing_keys(Access("codex", {"CODEX_API_KEY": "of the stage"}, ("OPENAI_API_KEY",))) == ""
@@ -67,14 +67,14 @@ def test_where_no_keys_help_none_are_asked_for() -> None:
     assert missing_keys(Access("codex", {}, (), "http://own")) == ""
 
 
-def test_the_programs_words_come_last_and_are_cut() -> None:
+def test_the_text_of_the_program_comes_last_and_is_cut() -> None:
     said = failure_message("goose", advice(Cause.CREDIT, Access("goose", {})), "x" * 3_000)
     assert said.index("add credit") < said.index("; it said: x")
     assert len(said) < 2_200
     assert failure_message("goose", "", "it broke") == "goose: it broke"
 
 
-def test_one_that_is_newer_than_the_tested_is_not_too_old() -> None:
+def test_a_newer_version_is_not_too_old() -> None:
     assert too_old_message("codex", "0.20.0", "x").startswith(
         "codex 0.20.0 is too old: install 0.169.0 or newer; it said: x"
     )
@@ -82,7 +82,7 @@ def test_one_that_is_newer_than_the_tested_is_not_too_old() -> None:
     assert "install 0.169.0, the tested version" in too_old_message("codex", "0.200.0", "x")
 
 
-def test_a_region_is_for_good() -> None:
+def test_a_region_is_permanent() -> None:
     gemini = '[API Error: {"error":{"code":400,"message":"User location is not supported for the API use."}}]'
     for said in (_REGION, gemini):
         known = classify_failure(said, time.time())
@@ -151,7 +151,7 @@ def test_what_an_error_means(words: str, ended: Ended, permanent: bool) -> None:
         "No such option: --exit-immediately",
     ],
 )
-def test_a_flag_that_it_does_not_know(words: str) -> None:
+def test_an_unknown_flag_is_recognized(words: str) -> None:
     assert unknown_flag_line(f"Usage: x\n  {words}\n") == words
     assert unknown_flag_line("it works") == ""
     assert unknown_flag_line(f"{{}}\n{words}") == ""

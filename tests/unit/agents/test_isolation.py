@@ -38,7 +38,7 @@ def test_the_folder_of_the_work_and_those_above_it(tree: Path, tmp_path: Path) -
 
 
 def test_texts_in_all_other_folders(tree: Path, tmp_path: Path) -> None:
-    """An agent finds them beside what it reads."""
+    """An agent finds them beside the files that it reads."""
     for name in ("AGENTS.md", "a/AGENTS.md", "a/b/AGENTS.md", "a/b/c/Agents.md", "b/AGENTS.md", "b/.x/y", "b/x.md"):
         (tree / name).parent.mkdir(exist_ok=True)
         (tree / name).write_text(name)
@@ -50,7 +50,7 @@ def test_texts_in_all_other_folders(tree: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("use", ["gemini", "opencode", "acp", "claude"])
 @pytest.mark.parametrize("folder", ["", "a/b"])
-def test_what_is_told_of_it_before_a_run(tree: Path, tmp_path: Path, use: str, folder: str) -> None:
+def test_is_hidden_agrees_with_what_is_hidden(tree: Path, tmp_path: Path, use: str, folder: str) -> None:
     names = ("GEMINI.md", "CONTEXT.md", ".opencode/x", ".github/agents/x", ".env", ".aider.conf.yml")
     for at in ("", "a/", "a/b/", "a/b/c/", "b/"):
         for name in names:
@@ -62,7 +62,7 @@ def test_what_is_told_of_it_before_a_run(tree: Path, tmp_path: Path, use: str, f
     assert [path for path in before if not is_hidden(use, folder, path)] == there
 
 
-def test_what_the_program_put_in_its_place_goes(tree: Path, tmp_path: Path) -> None:
+def test_files_that_the_program_puts_at_a_hidden_path_are_removed(tree: Path, tmp_path: Path) -> None:
     with hidden_files(tree, "a", (".gemini", ".env"), tmp_path / "aside"):
         (tree / ".gemini").mkdir()
         (tree / ".gemini/settings.json").write_text("own")
@@ -73,7 +73,7 @@ def test_what_the_program_put_in_its_place_goes(tree: Path, tmp_path: Path) -> N
     assert (tree / "a/b/c.txt").read_text() == "work"
 
 
-def test_it_comes_back_though_the_work_fails_or_took_its_folder_away(tree: Path, tmp_path: Path) -> None:
+def test_hidden_files_come_back_if_the_work_fails_or_removes_their_folder(tree: Path, tmp_path: Path) -> None:
     def work() -> None:
         with hidden_files(tree, "a/b", (".env",), tmp_path / "aside"):
             (tree / "a/b/c.txt").unlink()
@@ -110,7 +110,7 @@ def test_a_folder_that_became_a_link_out_of_the_checkout_is_one_again(tree: Path
     assert (tree / "a/b/.env").read_text() == "a/b/.env"
 
 
-def test_each_at_sign_is_taken_its_meaning() -> None:
+def test_each_at_sign_is_escaped() -> None:
     told = without_mentions("see @a.txt, \\@b.txt and x@y\n@/etc/passwd")
     assert not re.search(r"(?<!\\)@", told)
     assert "stands for a plain at sign" in told

@@ -27,17 +27,17 @@ _LOGS = {
 
 
 @pytest.mark.parametrize("kind", _LOGS)
-def test_an_error_counts_until_it_went_on(kind: object, tmp_path: Path) -> None:
+def test_an_error_counts_until_the_program_continues(kind: object, tmp_path: Path) -> None:
     name, error = _LOGS[kind]  # type: ignore[index]
     own, log = tmp_path / name, tmp_path / "log"
     own.parent.mkdir(parents=True)
     own.write_text(error)
     log.write_text("")
     os.utime(own, (_NOW, _NOW))
-    asked = request_in(tmp_path)
+    request = request_in(tmp_path)
     for later, counts in ((-1, True), (60, False)):
         os.utime(log, (_NOW + later, _NOW + later))
-        assert bool(kind._read(asked, log).error) is counts  # type: ignore[attr-defined]
+        assert bool(kind._read(request, log).error) is counts  # type: ignore[attr-defined]
 
 
 _AGAIN = {
@@ -50,7 +50,7 @@ _AGAIN = {
 
 
 @pytest.mark.parametrize("kind", _AGAIN)
-def test_how_often_it_asked_again(kind: object, tmp_path: Path) -> None:
+def test_retries_are_counted(kind: object, tmp_path: Path) -> None:
     name, content = _AGAIN[kind]  # type: ignore[index]
     (tmp_path / "log").write_text("")
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -59,16 +59,16 @@ def test_how_often_it_asked_again(kind: object, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("more", "done"), [("", False), ("> Tokens: 9 sent, 2 received.\n", True)])
-def test_an_answer_of_aider_without_words_is_none(more: str, done: bool, tmp_path: Path) -> None:
-    """It is charged, and printed before what it cost."""
+def test_an_empty_answer_of_aider_is_an_error(more: str, done: bool, tmp_path: Path) -> None:
+    """It costs tokens, and is printed before the line with its cost."""
     empty = "> Empty response received from LLM. Check your provider account?  \n> Tokens: 9 sent, 2 received.  \n"
     (tmp_path / "chat.md").write_text(f"{empty}Here it is.\n{more}")
     _lines(tmp_path / "calls.jsonl", {"event": "message_send_starting"}, {"event": "message_send", "properties": {}})
-    told = aider._read(request_in(tmp_path), tmp_path / "log")
-    assert (told.done, told.error.startswith("Empty response")) == (done, not done)
+    report = aider._read(request_in(tmp_path), tmp_path / "log")
+    assert (report.done, report.error.startswith("Empty response")) == (done, not done)
 
 
-def test_what_a_turn_of_codex_used_that_failed_is_in_its_session(tmp_path: Path) -> None:
+def test_usage_of_a_failed_turn_of_codex_is_in_its_session(tmp_path: Path) -> None:
     _lines(
         tmp_path / "sessions" / "2027" / "01" / "15" / "rollout-x-s1.jsonl",
         {"payload": {"info": {"total_token_usage": {"input_tokens": 1, "output_tokens": 1}}}},
@@ -80,28 +80,28 @@ def test_what_a_turn_of_codex_used_that_failed_is_in_its_session(tmp_path: Path)
 
 
 @pytest.mark.parametrize(("last", "done"), [({"data": None, "usage": {"output_tokens": 2}}, True), ({}, False)])
-def test_an_answer_of_goose_is_whole_where_its_log_tells_its_tokens(
+def test_an_answer_of_goose_is_complete_if_its_log_has_its_tokens(
     last: dict[str, object], done: bool, tmp_path: Path
 ) -> None:
     calls = tmp_path / "state" / "logs" / "llm_request.0.jsonl"
     _lines(calls, {"model_config": {}}, {"data": {"id": "x"}, "usage": None}, last)
     said = {"id": "x", "role": "assistant", "content": [{"type": "text", "text": "Half of"}]}
     _lines(tmp_path / "log", {"type": "message", "message": said}, {"type": "complete", "total_tokens": 7})
-    told = goose._read(request_in(tmp_path), tmp_path / "log")
-    assert (told.done, told.error) == (done, "" if done else "the stream ended early: Half of")
+    report = goose._read(request_in(tmp_path), tmp_path / "log")
+    assert (report.done, report.error) == (done, "" if done else "the stream ended early: Half of")
 
 
-def test_what_goose_used_that_was_ended_is_in_its_session(tmp_path: Path) -> None:
-    asked, log = request_in(tmp_path), tmp_path / "log"
+def test_usage_of_a_stopped_goose_is_in_its_session(tmp_path: Path) -> None:
+    request, log = request_in(tmp_path), tmp_path / "log"
     _lines(log)
-    assert goose._read(asked, log).usage == Usage()
+    assert goose._read(request, log).usage == Usage()
     path = tmp_path / "data" / "sessions" / "sessions.db"
     path.parent.mkdir(parents=True)
     with closing(sqlite3.connect(path)) as sessions:
         sessions.execute("create table sessions (name, accumulated_input_tokens, accumulated_output_tokens)")
         sessions.execute("insert into sessions values ('interlock', 1000, 20)")
         sessions.commit()
-    assert goose._read(asked, log).usage == Usage(1000, 20)
+    assert goose._read(request, log).usage == Usage(1000, 20)
 
 
 def _lines(path: Path, *events: dict[str, object]) -> None:
@@ -121,13 +121,13 @@ _RAISED = {"exit_status": "RateLimitError", "exception_str": "litellm.RateLimitE
     ],
     ids=["ended in between", "no answer of the form", "limited"],
 )
-def test_what_tests_printed_is_no_error_of_the_endpoint(tmp_path: Path, extra: dict[str, str], trouble: str) -> None:
+def test_output_of_tests_is_no_endpoint_error_of_mini(tmp_path: Path, extra: dict[str, str], trouble: str) -> None:
     (tmp_path / "log").write_text("E   AuthenticationError: invalid api key\n")
     messages = [{"role": "exit" if extra else "user", "content": "", "extra": extra}]
     info = {"exit_status": extra.get("exit_status", "")}
     (tmp_path / "trajectory.json").write_text(json.dumps({"info": info, "messages": messages}))
-    told = mini._read(request_in(tmp_path), tmp_path / "log")
-    assert (told.done, told.error) == (False, trouble)
+    report = mini._read(request_in(tmp_path), tmp_path / "log")
+    assert (report.done, report.error) == (False, trouble)
 
 
 @pytest.mark.parametrize(
@@ -139,11 +139,13 @@ def test_what_tests_printed_is_no_error_of_the_endpoint(tmp_path: Path, extra: d
         ("Submitted", {"finish_reason": "stop", "message": {"refusal": "I will not."}}, ""),
     ],
 )
-def test_a_refusal_is_in_the_last_answer(status: str, choice: dict[str, object], said: str, tmp_path: Path) -> None:
+def test_a_refusal_to_mini_is_in_the_last_answer(
+    status: str, choice: dict[str, object], said: str, tmp_path: Path
+) -> None:
     messages = [{"role": "user", "content": "", "extra": {"response": {"choices": [choice]}}}, {"role": "exit"}]
     (tmp_path / "trajectory.json").write_text(json.dumps({"info": {"exit_status": status}, "messages": messages}))
-    told = mini._read(request_in(tmp_path), tmp_path / "log")
-    assert (told.refused, told.message) == (bool(said), said)
+    report = mini._read(request_in(tmp_path), tmp_path / "log")
+    assert (report.refused, report.message) == (bool(said), said)
 
 
 @pytest.mark.parametrize(
@@ -156,15 +158,15 @@ def test_a_refusal_is_in_the_last_answer(status: str, choice: dict[str, object],
     ],
     ids=["its own words", "a file of the work", "a file behind its own word", "nothing"],
 )
-def test_a_file_that_a_command_printed_is_not_what_the_model_says(
+def test_a_file_that_a_command_of_mini_printed_is_not_its_answer(
     tmp_path: Path, command: str, printed: str, own: bool
 ) -> None:
-    asked = {"role": "assistant", "content": "", "extra": {"actions": [{"command": command}]}}
-    messages = [asked, {"role": "exit", "content": printed, "extra": {"exit_status": "Submitted"}}]
+    request = {"role": "assistant", "content": "", "extra": {"actions": [{"command": command}]}}
+    messages = [request, {"role": "exit", "content": printed, "extra": {"exit_status": "Submitted"}}]
     info = {"exit_status": "Submitted", "submission": printed}
     (tmp_path / "trajectory.json").write_text(json.dumps({"info": info, "messages": messages}))
-    told = mini._read(request_in(tmp_path), tmp_path / "log")
-    assert told.message == (printed if own else f"[printed by a command]\n{printed}")
+    report = mini._read(request_in(tmp_path), tmp_path / "log")
+    assert report.message == (printed if own else f"[printed by a command]\n{printed}")
 
 
 _GOOSE = "Ran into this error: Rate limit exceeded.\n\nPlease retry if you think this is a transient error."
@@ -187,7 +189,7 @@ _GOOSE = "Ran into this error: Rate limit exceeded.\n\nPlease retry if you think
         ("API Error: " + "it is raised. " * 200, False),
     ],
 )
-def test_of_an_agent_behind_acp(said: str, wrong: bool) -> None:
+def test_endpoint_errors_of_an_agent_behind_acp(said: str, wrong: bool) -> None:
     assert bool(endpoint_error(said)) is wrong
 
 
@@ -201,13 +203,13 @@ def test_of_an_agent_behind_acp(said: str, wrong: bool) -> None:
         ("All done.", 0, True),
     ],
 )
-def test_of_qwen(said: str, tokens: int, done: bool, tmp_path: Path) -> None:
-    """An answer that ended in an error has no tokens told with it, or no words of its own."""
-    told = [
+def test_endpoint_errors_of_qwen(said: str, tokens: int, done: bool, tmp_path: Path) -> None:
+    """An answer that ended in an error has no tokens, or no text of its own."""
+    report = [
         {"type": "assistant", "message": {"usage": {"output_tokens": tokens}}},
         {"type": "result", "is_error": False, "result": said},
     ]
-    (tmp_path / "log").write_text("".join(f"{json.dumps(one)}\n" for one in told))
+    (tmp_path / "log").write_text("".join(f"{json.dumps(one)}\n" for one in report))
     assert qwen._read(request_in(tmp_path), tmp_path / "log").done is done
 
 

@@ -1,4 +1,4 @@
-"""Streams of JSON as words."""
+"""Logs for people: streams of JSON become text and tool calls."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def of_claude(*content: object, role: str = "assistant") -> dict[str, object]:
     return {"type": role, "message": {"content": list(content)}}
 
 
-def test_claude_is_told_as_words_and_tool_calls() -> None:
+def test_events_of_claude_are_shown_as_text_and_tool_calls() -> None:
     answer = "\n".join(f"line {number}" for number in range(9))
     assert lines(
         {"type": "system", "subtype": "init", "model": "m-1"},
@@ -38,7 +38,7 @@ def test_claude_is_told_as_words_and_tool_calls() -> None:
     ]
 
 
-def test_codex_is_told_as_words_and_tool_calls() -> None:
+def test_events_of_codex_are_shown_as_text_and_tool_calls() -> None:
     ran = {"type": "command_execution", "command": "ls", "aggregated_output": "a\nb\n", "exit_code": 2}
     changed = {"type": "file_change", "changes": [{"path": "a.py", "kind": "update"}]}
     said = {"type": "agent_message", "text": "Done."}
@@ -49,7 +49,7 @@ def test_codex_is_told_as_words_and_tool_calls() -> None:
     ) == ["> run: ls", "  a", "  b", "  exit code 2", "> update: a.py", "Done.", "error: no key"]
 
 
-def test_what_has_no_known_shape_stays() -> None:
+def test_other_lines_stay_as_printed() -> None:
     odd = ["plain words", '{"type": "assistant"', '{"level": "info"}', "[1, 2]", "{}", '{"type": "own"}']
     assert lines(*odd) == odd
     for event in ({"type": "assistant", "message": 3}, of_claude(3, None), {"type": "item.completed", "item": []}):

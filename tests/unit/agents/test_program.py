@@ -23,9 +23,9 @@ from interlock.agents.program import folder_error
         ("out", "out: a symbolic link"),
     ],
 )
-def test_no_link_leads_to_it(tmp_path: Path, folder: str, says: str) -> None:
+def test_no_link_leads_to_the_folder(tmp_path: Path, folder: str, says: str) -> None:
     (tmp_path / "real/tree/src/real/pkg").mkdir(parents=True)
-    (tmp_path / "tree").symlink_to("real/tree")  # where our own folder lies does not matter
+    (tmp_path / "tree").symlink_to("real/tree")  # a link above the checkout does not matter
     tree = tmp_path / "tree"
     (tree / "file").write_text("x")
     (tree / "pkg").symlink_to("src/real/pkg")

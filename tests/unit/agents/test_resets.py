@@ -79,5 +79,5 @@ def test_a_time(words: str, when: float) -> None:
     assert reset_time(words, NOW) == when
 
 
-def test_a_zone_that_nobody_knows_is_local() -> None:
+def test_an_unknown_zone_is_local() -> None:
     assert reset_time("resets 3am (Mars/Olympus)", NOW) == at(2026, 3, 5, 3)

@@ -23,21 +23,21 @@ from interlock.process import Finished, How
 
 @dataclass
 class _Tries(Driven):
-    """Each ends at a limit that is over in a moment."""
+    """Each try ends at a limit that resets at once."""
 
     cumulative: frozenset[str] = frozenset()
     lefts: list[Remaining] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         kind = Kind(
-            "own", lambda asked: Start(()), lambda asked, log: AgentReport(), resume=lambda asked, session: None
+            "own", lambda request: Start(()), lambda request, log: AgentReport(), resume=lambda request, session: None
         )
         super().__init__(replace(kind, cumulative=self.cumulative), {})
 
     def _run_once(
-        self, program: str, asked: AttemptRequest, *others: object
+        self, program: str, request: AttemptRequest, *others: object
     ) -> tuple[Outcome, AgentReport, Session | None]:
-        self.lefts.append(asked.brief.remaining)
+        self.lefts.append(request.brief.remaining)
         used = Usage(30, 10, cost_usd=0.5)
         outcome = Outcome(Ended.RATE_LIMITED, retry_at=time.time() + 0.05, usage=used)
         return outcome, AgentReport(usage=used, begun=True), Session("s", "s", "")
@@ -68,7 +68,7 @@ def test_each_try_reduces_the_remaining_limits(
 def test_a_program_that_succeeded_was_not_stopped(
     how: How, done: bool, ended: Ended | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It told of an error in the very moment in which it got over it."""
+    """It reported an error at the moment in which it recovered from it."""
     monkeypatch.setattr(retries, "_POLL_S", 0.0)
 
     def supervise(work: object, cancel: retries.RetryWatch, meter: object) -> Finished:
@@ -78,9 +78,9 @@ def test_a_program_that_succeeded_was_not_stopped(
     monkeypatch.setattr(driven, "supervise", supervise)
     kind = Kind(
         "own",
-        lambda asked: Start(()),
-        lambda asked, log: AgentReport(done),
-        give_up_reason=lambda asked, log: "status 500",
+        lambda request: Start(()),
+        lambda request, log: AgentReport(done),
+        give_up_reason=lambda request, log: "status 500",
     )
     outcome, _, _ = Driven(kind, {})._run_once("own", request_in(tmp_path), checkout_in(tmp_path), Event(), ())
     assert outcome.ended is (ended or Ended.UNAVAILABLE)
@@ -90,24 +90,24 @@ def test_a_program_that_succeeded_was_not_stopped(
 def test_a_stopped_program_is_resumed_if_it_had_begun(
     begun: bool, sessions: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the session that it named at first, and once: it had tried for long enough by itself."""
+    """With the session that it named first, and once: it had already retried long enough."""
     monkeypatch.setattr(retries, "_POLL_S", 0.0)
     monkeypatch.setattr(retries, "_RESUME_WAITS_S", (0.01,))
     started: list[str] = []
 
-    def start(asked: AttemptRequest) -> Start:
-        started.append(asked.session.name if asked.session is not None else "")
+    def start(request: AttemptRequest) -> Start:
+        started.append(request.session.name if request.session is not None else "")
         return Start(())
 
     def supervise(work: object, cancel: retries.RetryWatch, meter: object) -> Finished:
         assert cancel.is_set()
         return Finished(How.CANCELLED, None, 0.0, truncated=False, tail=b"")
 
-    def read(asked: AttemptRequest, log: Path) -> AgentReport:
-        return AgentReport(session="s", begun=begun) if asked.session is None else AgentReport()
+    def read(request: AttemptRequest, log: Path) -> AgentReport:
+        return AgentReport(session="s", begun=begun) if request.session is None else AgentReport()
 
     monkeypatch.setattr(driven, "supervise", supervise)
-    kind = Kind("own", start, read, session_in_state=True, give_up_reason=lambda asked, log: "status 500")
+    kind = Kind("own", start, read, session_in_state=True, give_up_reason=lambda request, log: "status 500")
     outcome, _ = Driven(kind, {})._with_retries("own", request_in(tmp_path), checkout_in(tmp_path), Event(), ())
     assert started == sessions
     assert outcome.ended is Ended.UNAVAILABLE
@@ -120,12 +120,12 @@ def test_a_program_that_fails_before_it_names_its_session_is_resumed_twice(
     monkeypatch.setattr(driven, "supervise", lambda *_: Finished(How.EXITED, 1, 0.0, truncated=False, tail=b""))
     started: list[str] = []
 
-    def start(asked: AttemptRequest) -> Start:
-        started.append(asked.session.name if asked.session is not None else "")
+    def start(request: AttemptRequest) -> Start:
+        started.append(request.session.name if request.session is not None else "")
         return Start(())
 
-    def read(asked: AttemptRequest, log: Path) -> AgentReport:
-        first = asked.session is None
+    def read(request: AttemptRequest, log: Path) -> AgentReport:
+        first = request.session is None
         return AgentReport(session="s" if first else "", begun=first, error="status 500")
 
     Driven(Kind("own", start, read, session_in_state=True), {})._with_retries(
@@ -140,11 +140,11 @@ _AGAIN, _NEAR, _FAR = "status 500", "Rate limit. Try again in 5s", "Rate limit. 
 @pytest.mark.parametrize(
     ("errors", "silent_s", "ended"),
     [
-        ([_AGAIN], 60, False),  # the next try is at work: a model may think for as long
+        ([_AGAIN], 60, False),  # a retry is running: a model may think this long
         ([_AGAIN], 400, True),
         ([_NEAR], 100, False),
         (["status 429"], 45, False),
-        (["status 429"], 100, True),  # it waits for as long as it was told, without a word
+        (["status 429"], 100, True),  # it waits silently, for as long as it was told to
         ([_FAR], 0, True),
         ([_AGAIN] * 5, 0, True),
         ([], 400, False),
@@ -181,7 +181,7 @@ def test_a_session_is_resumed_if_the_endpoint_failed_in_the_middle(
         (Ended.UNAVAILABLE, 0, 0, True),
         (Ended.UNAVAILABLE, 0, 1, False),
         (Ended.RATE_LIMITED, 30, 0, True),
-        (Ended.RATE_LIMITED, 0, 0, False),  # it waited for a minute without a word, and would again
+        (Ended.RATE_LIMITED, 0, 0, False),  # it waited silently for a minute, and would again
         (Ended.RATE_LIMITED, 0, -1, True),  # it gave up by itself
     ],
 )
@@ -191,10 +191,10 @@ def test_a_stopped_program_is_resumed_once(ended: Ended, in_s: int, tried: int, 
 
 
 def test_errors_count_from_when_the_log_was_written_last(tmp_path: Path) -> None:
-    """What looks like a line of the log, and has no time, is a quotation."""
+    """A line without a time is a quotation, not a line of the log."""
     log = tmp_path / "log"
     log.write_text("")
     os.utime(log, (1_800_000_000,) * 2)
-    told = [("2027-01-15T07:59:00Z", "before"), ("yesterday", "quoted"), ("2027-01-15T08:01:00Z", "after")]
-    assert errors_since_output(told, log) == ["after"]
-    assert errors_since_output(told, tmp_path / "none") == ["before", "after"]
+    report = [("2027-01-15T07:59:00Z", "before"), ("yesterday", "quoted"), ("2027-01-15T08:01:00Z", "after")]
+    assert errors_since_output(report, log) == ["after"]
+    assert errors_since_output(report, tmp_path / "none") == ["before", "after"]

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 _REQUESTS_MAX = 60
 _DOCUMENT_MAX = 1_000_000  # characters
 T = TypeVar("T")
+_FILES_MAX = 500
+_FILE_BYTES_MAX = 1_000_000
+_LINES_MAX = 1_000
+_HITS_MAX = 200
+_LINE_MAX = 500  # characters
+_WALKED_MAX = 50_000
 _GOOGLE_KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 
 
@@ -179,14 +185,6 @@ def _retry_at(error: BaseException | None) -> float:
             return time.time() + int(after)
         error = error.__cause__
     return 0.0
-
-
-_FILES_MAX = 500
-_FILE_BYTES_MAX = 1_000_000
-_LINES_MAX = 1_000
-_HITS_MAX = 200
-_LINE_MAX = 500  # characters
-_WALKED_MAX = 50_000
 
 
 class NotReadable(Exception):
