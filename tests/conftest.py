@@ -19,6 +19,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from tests.plain_python import plain_python
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _HOMES = {os.path.realpath(home) for home in (Path.home(), pwd.getpwuid(os.getuid()).pw_dir)} - {"/"}
@@ -82,6 +83,13 @@ class OutOfBounds(AssertionError):
 def _homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     base = tmp_path_factory.mktemp("homes")
     return (base / str(number) for number in itertools.count())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _programs(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """`python3` is a plain one; next come the programs of our own environment."""
+    folders = [plain_python(tmp_path_factory.mktemp("plain") / "python"), Path(sys.executable).parent]
+    os.environ["PATH"] = os.pathsep.join([*map(str, folders), os.environ.get("PATH", os.defpath)])
 
 
 @pytest.fixture(autouse=True)

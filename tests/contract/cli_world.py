@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,10 +62,9 @@ class World:
     def environment(self, **more: str) -> dict[str, str]:
         home = self.root / "home"
         home.mkdir(exist_ok=True)
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
         own = {
             "HOME": str(home),
-            "PATH": path,
+            "PATH": os.environ["PATH"],
             "XDG_STATE_HOME": str(self.root / "state"),
             "XDG_CONFIG_HOME": str(home / ".config"),
             "XDG_CACHE_HOME": str(home / ".cache"),

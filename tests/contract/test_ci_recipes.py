@@ -10,7 +10,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -64,7 +63,7 @@ def stand_ins(folder: Path) -> None:
 def ran(world: World, script: str, shell: list[str], **environ: str) -> Said:
     """As a service runs it: a shell in the checkout, and the variables that it gives."""
     folder = world.root.parent / "bin"
-    path = os.pathsep.join([str(folder), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    path = os.pathsep.join([str(folder), os.environ["PATH"]])
     env = {**world.environment(**environ), "PATH": path, "ASKED": str(folder / "asked"), "CI": "true"}
     done = subprocess.run(
         [*shell, script], cwd=world.repository, env=env, capture_output=True, timeout=LIMIT_S, check=False

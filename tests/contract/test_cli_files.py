@@ -76,7 +76,7 @@ def committed(folder: Path, files: dict[str, str]) -> Path:
 
 
 def interlock(folder: Path, *words: str, **environ: str) -> Said:
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    path = os.environ["PATH"]
     done = subprocess.run(
         [sys.executable, "-m", "interlock", *words],
         cwd=folder,

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +27,7 @@ NEW = "from calc import add\n\n\ndef test_add():\n    assert add(2, 3) == 5\n"
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    path = os.environ["PATH"]
     return World(tmp_path / "world", {"PATH": path})
 
 

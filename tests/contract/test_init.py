@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -369,7 +368,7 @@ def test_another_program_is_one_line_and_every_stage_holds(root: Path):
 def test_the_gates_are_green_at_once_in_a_fresh_clone(root: Path, tmp_path: Path, files: dict[str, str]):
     if "package.json" in files and shutil.which("node") is None:
         pytest.skip("Node is not installed")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = os.environ["PATH"]
     initialised(root, files, lambda name: shutil.which(name, path=path))
     for words in (
         ["init", "-q"],

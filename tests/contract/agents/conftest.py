@@ -30,10 +30,13 @@ _OF_AIDER = {
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    if os.environ.get("ALL_AGENTS") == "1" or not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
+    if os.environ.get("ALL_AGENTS") == "1" or not isinstance(item, pytest.Function):
         return
-    words = {word.partition(" ")[0] for word in item.callspec.params.values() if isinstance(word, str)}
-    if words & _AT_NIGHT or ("aider" in words and {item.name, item.originalname} & _OF_AIDER):
+    values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    words = {value.partition(" ")[0] for value in values if isinstance(value, str)}
+    if (words | {*item.originalname.split("_")}) & _AT_NIGHT or (
+        "aider" in words and {item.name, item.originalname} & _OF_AIDER
+    ):
         item.add_marker(pytest.mark.nightly)
 
 

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -120,7 +119,7 @@ def _attempts(view: dict[str, Any], stage: str) -> list[str]:
 @pytest.mark.nightly
 def test_four_programs_one_flaw_one_quota_one_kill(files: dict[str, str], tmp_path: Path) -> None:
     programs = [bin_of(name) for name in ("claude", "codex", "aider")]
-    path = os.pathsep.join((str(Path(sys.executable).parent), *programs, os.environ["PATH"]))
+    path = os.pathsep.join((*programs, os.environ["PATH"]))
     with serving(_scenarios()) as model:
         files["interlock.yaml"] = _PIPELINE.format(base=model.base)
         keys = {"ANTHROPIC_API_KEY": "sk-a", "OPENAI_API_KEY": "sk-o", "PYTHONPATH": "src"}

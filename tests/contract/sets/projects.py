@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -91,9 +90,8 @@ def run(ready: ResolvedGate, folder: Path, tmp: Path, path: str | None = None) -
     report.unlink(missing_ok=True)
     for kept in [*folder.rglob("__pycache__")]:  # a gate's checkout is fresh; here a file may change within a second
         shutil.rmtree(kept)
-    python = str(Path(sys.executable).parent)
     env = {
-        "PATH": f"{python}{os.pathsep}{os.environ['PATH']}" if path is None else path,
+        "PATH": os.environ["PATH"] if path is None else path,
         "HOME": str(tmp),
         "TMPDIR": str(tmp),
         "REPORT": str(report),

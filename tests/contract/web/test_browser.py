@@ -53,9 +53,9 @@ def test_a_run_is_watched_approved_and_seen_to_finish(browser, tmp_path: Path) -
         page.reload()
         page.get_by_role("link", name="2026").or_(page.locator("tbody a")).first.click()
         page.get_by_text("waits for an approval of gate look").wait_for(timeout=60_000)  # nobody reloads it
-        page.locator("summary", has_text="code").first.click()
-        if not page.get_by_role("link", name="code/1.1", exact=True).is_visible():
-            page.locator("summary", has_text="code").first.click()
+        page.locator("#stage-code").evaluate(
+            "stage => { stage.open = true; }"
+        )  # the page may be renewed beside a click
         page.get_by_role("link", name="code/1.1", exact=True).click()
         page.get_by_text("+wrong").wait_for()
         page.go_back()
