@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from interlock.core.admission import admit
 from interlock.core.events import (
+    ApprovalAsked,
     AttemptErrored,
     AttemptLost,
     AttemptStarted,
@@ -80,6 +81,24 @@ def test_a_state_that_was_given_away_stays_as_it_was(proposed: list[tuple[Event,
     before, again = fold(history[:-1]), fold(history[:-1])
     apply(before, history[-1])
     assert before == again
+
+
+def test_time_is_spent_while_a_stage_works_or_is_judged_and_has_an_owner() -> None:
+    attempt = AttemptId("one", 1, 1)
+    history = [BEGUN]
+    for at, event in (
+        (2.0, InputPrepared(input_of("one", 1), "base", "tree", ("base",))),
+        (10.0, AttemptStarted(attempt, "coder", "", "tree")),  # nothing was at work until here
+        (17.0, CandidateProduced(attempt, "commit", "new tree")),  # 7 s of work
+        (20.0, VerdictGiven(attempt, "one/test", 1, VerdictStatus.PASSED)),  # 3 s of judgement
+        (120.0, OwnerChanged(2, "another")),  # nobody owned it
+        (124.0, VerdictGiven(attempt, "one/lint", 1, VerdictStatus.PASSED)),  # 4 s
+        (125.0, ApprovalAsked(attempt, "one/human", "Well?")),  # 1 s
+        (500.0, Refused("x", "", "late")),  # a person had it
+    ):
+        history.append(Recorded(len(history) + 1, at, event))
+    spent = [fold(history[:count]).spent.wall_s for count in range(1, len(history) + 1)]
+    assert spent == [0.0, 0.0, 0.0, 7.0, 10.0, 10.0, 14.0, 15.0, 15.0]
 
 
 def test_a_clock_that_jumps_uses_nothing_of_the_time_there_is() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from interlock.core.events import (
     Action,
+    AnswerTaken,
     AttemptStarted,
     CandidateProduced,
     DeliveryBegun,
@@ -56,6 +57,18 @@ def test_a_cancel_waits_where_the_delivery_begins_at_that_moment() -> None:
     ledger.take_answers(Blobs())
     assert len(journal.records("r1")) == 1
     assert [answer.id for answer in journal.answers("r1")] == ["a1"]
+
+
+def test_answers_are_recorded_in_the_order_they_were_given() -> None:
+    journal = MemoryJournal()
+    ledger = ledger_of(journal)
+    for number in (1, 2, 3):  # the order counts, and not what a clock said
+        limits = (("attempts", 40.0 + number),)
+        journal.put_answer(Answer(f"a{number}", "r1", Action.RAISE, "me", float(-number), limits=limits))
+    assert ledger.take_answers(MemoryBlobs()) == 3
+    events = [record.event for record in journal.records("r1")[1:]]
+    assert [event.answer for event in events if isinstance(event, AnswerTaken)] == ["a1", "a2", "a3"]
+    assert journal.answers("r1") == []
 
 
 @pytest.mark.parametrize("jump", [3_600.0, -3_600.0])
