@@ -17,11 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from interlock.core.views import RunView
 from interlock.execution.histories import Histories
 from interlock.journal import FileBlobs, SetAsideRuns, SqliteJournal
 from interlock.ports import Brief, Cancel, InfrastructureError, UsageError, World
 from interlock.process import capture, detach, scrubbed
+from interlock.readmodel.run import RunView
 from interlock.service import Service
 from interlock.service.integrity import lost_journal
 from interlock.settings import (

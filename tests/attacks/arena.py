@@ -24,9 +24,9 @@ from tests.contract.cli_world import World, new_world
 
 from interlock.bootstrap import Application, build
 from interlock.core.events import Action, VerdictStatus
-from interlock.core.history import AttemptPhase
-from interlock.core.views import RunPhase, RunView
 from interlock.pipelinefile import load_pipeline, locate_pipeline, require_runnable
+from interlock.readmodel.history import AttemptPhase
+from interlock.readmodel.run import RunPhase, RunView
 from interlock.service import AnswerRequest, RunRequest
 
 Change: TypeAlias = str | list[str] | None

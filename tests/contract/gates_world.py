@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from interlock.agents import adapters
-from interlock.core.globs import matches_any
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import CommandLine, Gate, GateKind, Pipeline, Scope, Stage
 from interlock.gates.context import GateContext
 from interlock.gates.locks import Slots
 from interlock.gates.referee import Referee
 from interlock.ports import Change, Checkout, CheckoutSpec, GateRequest, Judgement, Stamp, UsageError
+from interlock.text.globs import matches_any
 
 
 def git(*arguments: str, cwd: Path) -> str:

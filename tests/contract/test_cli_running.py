@@ -193,7 +193,7 @@ def test_used_up_attempts_pause_and_every_way_on_works(root: Path) -> None:
     world = new_world(root, {"interlock.yaml": FAILS})
     said = world.ask("run", "-t", "x").ended(3, "is paused (attempts)", "--override", "interlock retry")
     assert "code/1.2" in said.text
-    world.ask("accept", "code/1.1").ended(2, "a hard gate said no to code/1.1: `--override`")
+    world.ask("accept", "code/1.1").ended(2, "a hard gate rejected code/1.1: `--override`")
     world.ask("retry", "code", "-m", "write right").ended(
         3, "code/1.3", "all 2 attempts since the last retry were rejected (4 in all)"
     )

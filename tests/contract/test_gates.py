@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from tests.contract.gates_world import World, git, run_gate
 
+from interlock.conventions.judge_files import PROTECTED
 from interlock.core.events import VerdictStatus
 from interlock.core.ids import base_of
-from interlock.core.judge_files import PROTECTED
 from interlock.core.pipeline import CommandLine, Gate, GateKind, Report, Scope, Stage
 from interlock.ports import Cancelled, UsageError
 

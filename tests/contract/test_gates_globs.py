@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from interlock.core.globs import matches
+from interlock.text.globs import matches
 
 PIECES = st.sampled_from(["a", "b", "ab", "*", "**", "a*", "*b", "?", "[ab]", "[!a]", "a*b", "*a*", "x.py", "*.py"])
 GLOBS = st.tuples(st.sampled_from(["", "/"]), st.lists(PIECES, min_size=1, max_size=4), st.sampled_from(["", "/"])).map(

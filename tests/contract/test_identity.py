@@ -12,7 +12,7 @@ from tests.contract.golden_world import BEFORE, TASKS, phases, unpacked
 
 from interlock.bootstrap import build
 from interlock.core.events import Action
-from interlock.core.views import RunPhase
+from interlock.readmodel.run import RunPhase
 from interlock.service.answers import AnswerRequest
 
 

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from tests.contract.sets.projects import GO, JAVA, NODE, PYTEST, RUST, UNITTEST, lay, run
 
+from interlock.conventions.programs import PROGRAMS
 from interlock.core.pipeline import Expect, Gate, GateKind
-from interlock.core.programs import PROGRAMS
 from interlock.pipelinefile import load_pipeline
 from interlock.pipelinefile.scaffold import InitOptions, Scaffold, plan_files, write
 from interlock.pipelinefile.sets import ResolvedGate

@@ -37,11 +37,11 @@ from interlock.core.events import (
     VerdictStatus,
     WhenHeld,
 )
-from interlock.core.globs import matches_any
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline, WorkspaceMode
 from interlock.journal.memory import MemoryBlobs
 from interlock.ports import GateRequest
+from interlock.text.globs import matches_any
 
 
 class Oracle:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tests.simulation.arithmetic import attempts_per_handoff, run_success, ungated_success
 from tests.simulation.chance import Chance, Scenario
 from tests.simulation.simulate import RUN, Result, Simulation
 from tests.simulation.store import Commit
@@ -18,7 +19,6 @@ from tests.simulation.world import Nature, SimAgent, SimGates
 from interlock.core.events import Action, AttemptStarted, Finding, HandoffAccepted, RunStatus
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec, CommandLine, Gate, GateKind, Limits, Pipeline, Stage
-from interlock.core.reliability import attempts_per_handoff, run_success, ungated_success
 from interlock.core.state import RunState
 from interlock.ports import Answer, Ended, GateRequest
 

@@ -51,10 +51,10 @@ from interlock.agents.retries import (
     retry_delay_s,
 )
 from interlock.agents.sessions import Session, find_session, load_session, save_session, usage_since
+from interlock.conventions.programs import obeyed
+from interlock.conventions.programs import program as program_row
 from interlock.core.events import Usage
 from interlock.core.pipeline import AgentSpec
-from interlock.core.programs import obeyed
-from interlock.core.programs import program as program_row
 from interlock.ports import Brief, Cancel, Cancelled, Checkout, Ended, Outcome
 from interlock.process import Finished, How, Supervised, supervise
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from interlock.agents.resets import reset_time
-from interlock.core.programs import PROGRAMS, Program, is_older, key_names
+from interlock.conventions.programs import PROGRAMS, Program, is_older, key_names
 from interlock.ports import Ended
 
 _STATUS = re.compile(

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
-from interlock.core.programs import PROGRAMS
+from interlock.conventions.programs import PROGRAMS
 
 Event = Mapping[str, object]
 _TAIL_BYTES = 100_000

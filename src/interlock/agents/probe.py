@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from interlock.conventions.programs import PROGRAMS, Login, Program, program
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec
-from interlock.core.programs import PROGRAMS, Login, Program, program
 from interlock.ports import Agent, Brief, Checkout, InterlockError, Outcome
 from interlock.process import capture, checkout_environment, scrubbed
 

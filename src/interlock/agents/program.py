@@ -17,9 +17,9 @@ from pathlib import Path, PurePath
 from typing import cast
 
 from interlock.core.events import Usage
-from interlock.core.text import ending
 from interlock.ports import Brief, Cancel, Checkout, Ended, Outcome
 from interlock.process import Finished, How, Supervised, masked, supervise
+from interlock.text.cleaning import ending
 
 NOT_RUNNABLE = {126: "a command cannot be run", 127: "a command was not found"}  # exit codes of a shell
 LOG_BYTES_MAX = 10_000_000

@@ -18,11 +18,11 @@ from interlock.cli.exits import Exit
 from interlock.cli.terminal import is_interactive, note, prompt, say
 from interlock.cli.words import safe
 from interlock.core.events import Action, AnswerTaken, Recorded, Refused
-from interlock.core.text import plain
-from interlock.core.views import OVER, RunSummary, RunView, WaitView
+from interlock.readmodel.run import OVER, RunSummary, RunView, WaitView
 from interlock.service import AnswerRequest
 from interlock.service.diffs import visible_diff
 from interlock.service.formats import line
+from interlock.text.cleaning import plain
 
 _TAKEN_S = 30.0
 _ENDED_S = 3.0

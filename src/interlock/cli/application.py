@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interlock.cli.terminal import note
-from interlock.core.text import plain
 from interlock.ports import UsageError
+from interlock.text.cleaning import plain
 
 if TYPE_CHECKING:
     from interlock.bootstrap import Application
-    from interlock.core.views import RunSummary
+    from interlock.readmodel.run import RunSummary
     from interlock.settings import Settings
 
 

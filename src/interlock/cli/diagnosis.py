@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from interlock.agents.probe import ProbeResult
     from interlock.bootstrap import Application
     from interlock.core.pipeline import AgentSpec
-    from interlock.core.views import RunSummary
     from interlock.pipelinefile import Loaded
+    from interlock.readmodel.run import RunSummary
     from interlock.settings import Identity, Paths
 
 _RUNS_MAX = 100_000
@@ -156,7 +156,7 @@ def _set_aside(runs: Sequence[str]) -> Iterator[DoctorResult]:
 
 def _check_store(app: Application, runs: Sequence[RunSummary]) -> DoctorResult:
     """Whether the store has the base of each unfinished run."""
-    from interlock.core.views import OVER
+    from interlock.readmodel.run import OVER
     from interlock.service.formats import count
     from interlock.workspaces import base_ref
 
@@ -231,9 +231,9 @@ def check_pipelines(pipelines: Sequence[PipelineRead]) -> Iterator[DoctorResult]
 
 def check_held_out(root: Path, environ: Mapping[str, str], pipelines: Sequence[PipelineRead]) -> Iterator[DoctorResult]:
     """The held-out files that settings and environment know, and those that the pipelines name."""
-    from interlock.core.held_out import is_name
     from interlock.gates.held_out import HeldOut, HeldOutMissing
     from interlock.settings import load_settings, paths_of
+    from interlock.text.names import is_name
 
     try:
         known = HeldOut(load_settings(paths_of(environ).config).held_out, environ, root)
@@ -274,7 +274,7 @@ def check_programs(environ: Mapping[str, str], agents: Sequence[AgentSpec]) -> I
 
 
 def _check_program(one: ProbeResult, environ: Mapping[str, str], users: Sequence[AgentSpec]) -> DoctorResult:
-    from interlock.core.programs import is_older, program
+    from interlock.conventions.programs import is_older, program
 
     known, needed = f"{one.version or 'of unknown version'} ({one.path})", program(one.name).tested
     topic = f"agent {one.name}"
@@ -297,7 +297,7 @@ def _given(agent: AgentSpec, environ: Mapping[str, str]) -> str:
 
 def _missing(agent: AgentSpec, environ: Mapping[str, str]) -> str:
     """The Python package or the program that the agent's adapter needs and that is not installed."""
-    from interlock.core.programs import ADAPTERS
+    from interlock.conventions.programs import ADAPTERS
     from interlock.process import scrubbed
 
     adapter = ADAPTERS[agent.use]
@@ -314,7 +314,7 @@ def _missing(agent: AgentSpec, environ: Mapping[str, str]) -> str:
 def _unset(agent: AgentSpec, environ: Mapping[str, str]) -> str:
     """The keys that are not set, for an adapter that checks them before it starts its program."""
     from interlock.agents.failures import Access, missing_keys
-    from interlock.core.programs import ADAPTERS
+    from interlock.conventions.programs import ADAPTERS
 
     if not ADAPTERS[agent.use].driven:
         return ""

@@ -20,8 +20,8 @@ from interlock.cli.screens import Screen, follow, screen
 from interlock.cli.terminal import confirm, is_interactive, note, prompt, say, signals_as_interrupt, without_reader
 from interlock.cli.words import closing, path_warning, uncancelled
 from interlock.core.events import Action, OwnerChanged
-from interlock.core.history import AttemptPhase
-from interlock.core.views import OVER, RunPhase
+from interlock.readmodel.history import AttemptPhase
+from interlock.readmodel.run import OVER, RunPhase
 from interlock.service import AnswerRequest
 from interlock.service.formats import duration, line
 from interlock.telemetry import lacking

@@ -18,9 +18,9 @@ import click
 
 from interlock import __version__
 from interlock.cli.terminal import note, silence
-from interlock.core.text import plain
-from interlock.core.views import RunPhase
 from interlock.ports import Cancelled, Damaged, InterlockError, UsageError, machine_trouble
+from interlock.readmodel.run import RunPhase
+from interlock.text.cleaning import plain
 
 _MESSAGE_MAX = 20_000  # characters; an invalid pipeline may have many mistakes
 

@@ -39,8 +39,8 @@ from interlock.core.events import (
     WhenHeld,
 )
 from interlock.core.ids import AttemptId
+from interlock.core.limits import TRIES_MAX
 from interlock.core.pipeline import Pipeline
-from interlock.core.tries import TRIES_MAX
 from interlock.service.formats import count, duration, usage
 
 _OfStage = InputPrepared | StageSkipped | ApprovalAsked | CandidateRejected | HandoffAccepted | SentBack

@@ -19,14 +19,14 @@ from interlock.bootstrap import Application
 from interlock.cli.lines import verdict_words
 from interlock.cli.words import MARKS, RUN_TONES, gate_name, nearly_used, safe, stage_look, waiting
 from interlock.core.events import Recorded, VerdictStatus
-from interlock.core.history import AttemptPhase, AttemptView, VerdictView
 from interlock.core.ids import AttemptId, base_of
 from interlock.core.pipeline import GateKind, Pipeline
 from interlock.core.state import Phase
-from interlock.core.text import ending
-from interlock.core.views import OVER, RunPhase, RunView, StageView
+from interlock.readmodel.history import AttemptPhase, AttemptView, VerdictView
+from interlock.readmodel.run import OVER, RunPhase, RunView, StageView
 from interlock.service import Service
 from interlock.service.formats import duration, paid, usage
+from interlock.text.cleaning import ending
 
 _FRESH_S = 0.3  # the view is redrawn so often if no event comes
 _REJECTIONS_SHOWN = 2

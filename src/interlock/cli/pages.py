@@ -28,12 +28,12 @@ from interlock.cli.words import (
     traits,
 )
 from interlock.core.events import Finding, VerdictStatus
-from interlock.core.history import AttemptPhase, AttemptView, VerdictView
 from interlock.core.joins import conflict_text
 from interlock.core.state import Phase, Spending
-from interlock.core.text import without_place
-from interlock.core.views import NOT_BEGUN, RunPhase, RunSummary, RunView, StageView, attempt_word
+from interlock.readmodel.history import AttemptPhase, AttemptView, VerdictView
+from interlock.readmodel.run import NOT_BEGUN, RunPhase, RunSummary, RunView, StageView, attempt_word
 from interlock.service.formats import count, duration, paid, spent, usage
+from interlock.text.cleaning import without_place
 
 if TYPE_CHECKING:
     from interlock.gates.locks import WaitingWork

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from interlock.core.text import plain
 from interlock.pipelinefile import Level, Loaded, Mistake, find_pipelines, load_pipeline, locate_pipeline
 from interlock.ports import UsageError
+from interlock.text.cleaning import plain
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import Pipeline

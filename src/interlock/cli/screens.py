@@ -15,7 +15,7 @@ from interlock.cli.lines import Story, StoryLine
 from interlock.cli.terminal import note, redraws, say
 from interlock.cli.words import nearly_used
 from interlock.core.events import AttemptErrored, CandidateProduced, Recorded, VerdictGiven
-from interlock.core.views import RunSummary
+from interlock.readmodel.run import RunSummary
 from interlock.service import Service
 from interlock.service.formats import event_line
 

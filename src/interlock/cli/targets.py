@@ -19,8 +19,8 @@ from interlock.ports import InterlockError, UsageError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from interlock.core.history import AttemptView
-    from interlock.core.views import RunSummary, RunView
+    from interlock.readmodel.history import AttemptView
+    from interlock.readmodel.run import RunSummary, RunView
     from interlock.service import Service
 
     Choose = Callable[[str], RunSummary]

@@ -6,14 +6,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from interlock.core.budget import LimitUsage
 from interlock.core.events import Finding, VerdictGiven, VerdictStatus
-from interlock.core.history import AttemptPhase
+from interlock.core.limits import LimitUsage
 from interlock.core.state import Phase
-from interlock.core.text import plain
-from interlock.core.views import CUT_OFF, NOT_BEGUN, RunPhase, RunSummary, StageView, WaitView, stage_word
 from interlock.process import relative_path_entries
+from interlock.readmodel.history import AttemptPhase
+from interlock.readmodel.run import CUT_OFF, NOT_BEGUN, RunPhase, RunSummary, StageView, WaitView, stage_word
 from interlock.service.formats import cost, duration, spent, tokens, usage
+from interlock.text.cleaning import plain
 
 NO_SANDBOX = "agents and gates run with your user's rights: there is no sandbox yet"
 

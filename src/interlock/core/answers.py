@@ -11,16 +11,15 @@ from dataclasses import replace
 from typing import assert_never
 
 from interlock.core.attempts import taking_part
-from interlock.core.branches import is_branch
-from interlock.core.budget import limit_names
-from interlock.core.changed import changed
 from interlock.core.effects import AcceptHandoff, Effect, LoseAttempt, Pause, SendBack
 from interlock.core.events import Action, AnswerTaken, Finding, PauseReason, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId, input_of
 from interlock.core.judging import hard_gates_passed
+from interlock.core.limits import bounded, limit_names
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.core.state import Phase, QuotaWait, RunState, StageState, fits, moved
-from interlock.core.tries import bounded
+from interlock.core.values import changed
+from interlock.text.names import is_branch
 
 _WHY_MAX = 300  # characters
 

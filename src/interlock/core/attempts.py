@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from interlock.core.budget import attempts_left, limit_reached, remaining
 from interlock.core.effects import Effect, Pause, SendBack, StartAttempt, WaitUntil
 from interlock.core.events import Finding, PauseReason
 from interlock.core.feedback import ESCALATE, failed
-from interlock.core.globs import matches_any
 from interlock.core.ids import AttemptId
 from interlock.core.joins import sides_of
 from interlock.core.judging import failed_before, gates_of_candidate, qualified
+from interlock.core.limits import attempts_left, limit_reached, remaining, waited_enough
 from interlock.core.pipeline import Pipeline, Rule, Stage, WorkspaceMode
 from interlock.core.state import Phase, RunState, StageState
-from interlock.core.tries import waited_enough
+from interlock.text.globs import matches_any
 
 
 def next_attempt(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Effect]:

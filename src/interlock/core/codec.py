@@ -16,8 +16,8 @@ from math import inf
 from types import NoneType, UnionType
 from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
-from interlock.core.compiled import constructor, default_of
 from interlock.core.ids import AttemptId, parse_attempt
+from interlock.core.values import constructor, default_of
 
 T = TypeVar("T")
 _Convert = Callable[[Any], Any]

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import assert_never
 
 from interlock.core.answers import take_answer
-from interlock.core.changed import changed
 from interlock.core.effects import RevertedWork
 from interlock.core.events import (
     SESSION,
@@ -44,9 +43,10 @@ from interlock.core.events import (
     VerdictStatus,
     WhenHeld,
 )
+from interlock.core.limits import TRIES_MAX
 from interlock.core.stages import Stages
 from interlock.core.state import Phase, QuotaWait, Rejection, RunState, StageState, moved, stage_of
-from interlock.core.tries import TRIES_MAX
+from interlock.core.values import changed
 
 
 def fold(records: Iterable[Recorded], state: RunState | None = None) -> RunState:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from interlock.core.compiled import constructor
+from interlock.core.values import constructor
 
 STAGE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,47}")
 _STAGE_AND_ITEM = re.compile(r"(?P<stage>[a-z][a-z0-9_-]*)(?:\[(?P<item>[^\]]+)\])?")

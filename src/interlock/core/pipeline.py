@@ -13,7 +13,7 @@ from enum import StrEnum
 from graphlib import TopologicalSorter
 
 from interlock.core.codec import APART
-from interlock.core.globs import matches_any
+from interlock.text.globs import matches_any
 
 FOLDER = ".interlock"  # of a repository: its pipelines and what they share, and the artifacts of stages
 ARTIFACTS = f"{FOLDER}/artifacts"  # below it a folder for each stage that produces documents

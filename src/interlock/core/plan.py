@@ -18,7 +18,6 @@ from interlock.core.attempts import (
     next_attempt,
     within_limit,
 )
-from interlock.core.budget import limit_reached
 from interlock.core.effects import (
     AcceptHandoff,
     AskApproval,
@@ -49,9 +48,17 @@ from interlock.core.judging import (
     qualified,
     tolerated_by,
 )
+from interlock.core.limits import (
+    TRIES_MAX,
+    bounded,
+    first_message,
+    limit_reached,
+    undecided,
+    undecided_review,
+    unjudged_base,
+)
 from interlock.core.pipeline import Gate, GateClass, GateKind, Pipeline, Stage
 from interlock.core.state import Phase, RunState, StageState
-from interlock.core.tries import TRIES_MAX, bounded, first_message, undecided, undecided_review, unjudged_base
 
 
 def plan(pipeline: Pipeline, state: RunState) -> tuple[Effect, ...]:

@@ -13,8 +13,6 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import assert_never
 
-from interlock.core.changed import changed
-from interlock.core.compiled import constructor
 from interlock.core.effects import RevertedWork
 from interlock.core.events import (
     USAGE_UNKNOWN,
@@ -46,6 +44,7 @@ from interlock.core.events import (
 )
 from interlock.core.ids import AttemptId
 from interlock.core.stages import Stages
+from interlock.core.values import changed, constructor
 
 QUOTA_WAIT_MAX_S = 1_800.0  # of one wait, where nobody told when a quota resets
 

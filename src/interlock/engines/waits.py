@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from interlock.core.tries import WAIT_MAX_S
+from interlock.core.limits import WAIT_MAX_S
 from interlock.ports import Clock
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from interlock.core.events import RunStarted
 from interlock.core.ids import AttemptId
+from interlock.core.limits import WAIT_MAX_S
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import QUOTA_WAIT_MAX_S
-from interlock.core.tries import WAIT_MAX_S
 from interlock.ports import CheckoutSpec
 
 

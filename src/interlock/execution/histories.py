@@ -8,11 +8,11 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from interlock.core.history import History
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import RunState
-from interlock.core.views import RunSummary, RunView, describe, locate
 from interlock.ports import Journal
+from interlock.readmodel.history import History
+from interlock.readmodel.run import RunSummary, RunView, describe, locate
 
 KEPT = 8  # runs, those looked at last
 

@@ -9,8 +9,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from interlock.conventions.instructions import (
+    FILE_BYTES_MAX,
+    SKILLS_MAX,
+    Skill,
+    globs,
+    in_order,
+    is_skill,
+    section,
+    skill,
+)
 from interlock.core.effects import StartAttempt
-from interlock.core.instructions import FILE_BYTES_MAX, SKILLS_MAX, Skill, globs, in_order, is_skill, section, skill
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.execution.context import Context
 from interlock.ports import Checkout, UsageError, World

@@ -52,8 +52,8 @@ from interlock.core.events import (
 )
 from interlock.core.feedback import failed, files, fingerprint, reasons
 from interlock.core.judging import find_gate
+from interlock.core.limits import Numbered, effect_key
 from interlock.core.pipeline import GateClass
-from interlock.core.tries import Numbered, effect_key
 from interlock.execution.attempt import start_attempt
 from interlock.execution.context import Context
 from interlock.execution.documents import artifact_path, gate_values, pointed_at

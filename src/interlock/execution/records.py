@@ -18,11 +18,11 @@ from interlock.core.ids import AttemptId
 from interlock.core.judging import find_gate
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import RunState
-from interlock.core.text import plain, without_place
 from interlock.execution.briefing.rejections import HELD_OUT_RED_BEFORE, RED_BEFORE
 from interlock.execution.context import Context
 from interlock.pipelinefile import decode_pipeline, encode_pipeline
 from interlock.ports import Damaged, Journal, Render, UsageError, World
+from interlock.text.cleaning import plain, without_place
 
 TAIL = 4_000  # bytes of a failed gate's output that an agent is shown
 SUBJECT_MAX = 72  # characters, as git's own pages advise

@@ -10,9 +10,9 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
+from interlock.conventions.growth import guards
 from interlock.core.conflicts import Side, SideChange, Undecided
 from interlock.core.effects import StartAttempt
-from interlock.core.growth import guards
 from interlock.core.pipeline import Gate, GateClass, Pipeline, Stage
 from interlock.execution.context import Context
 from interlock.gates.kinds import find

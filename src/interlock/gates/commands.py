@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
+from interlock.conventions.judge_files import CONFIGURATION, MIXED, RESERVED, is_test, tests_of
 from interlock.core.events import Evidence, Finding, VerdictStatus
-from interlock.core.judge_files import CONFIGURATION, MIXED, RESERVED, is_test, tests_of
 from interlock.core.pipeline import Tests
 from interlock.gates import inline, proof
 from interlock.gates.cache import recall, remember, run_key, verdict_key

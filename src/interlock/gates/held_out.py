@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from interlock.core.held_out import is_name, variable_of
+from interlock.text.names import is_name, variable_of
 
 _FILES_MAX = 20_000
 

@@ -10,16 +10,16 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from interlock.core import inline, reconciled
+from interlock.conventions import conflict_resolution, inline_tests
+from interlock.conventions.doc_examples import Documented
+from interlock.conventions.growth import guards
+from interlock.conventions.inline_tests import Block
+from interlock.conventions.judge_files import LANGUAGES
 from interlock.core.events import Finding
-from interlock.core.examples import Documented
-from interlock.core.globs import matches_any
-from interlock.core.growth import guards
-from interlock.core.inline import Block
-from interlock.core.judge_files import LANGUAGES
 from interlock.core.pipeline import Gate
 from interlock.gates import conflicts
 from interlock.ports import Change, GateRequest, Stamp, UsageError, Workspaces
+from interlock.text.globs import matches_any
 
 _FILE_MAX = 2_000_000
 _FILES_MAX = 100  # of configuration
@@ -37,7 +37,7 @@ def judge(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change
     """A finding for each block of the accepted input that the candidate removed or changed."""
     documented = documented_in(workspaces, request)
     free = (*request.stage.scope.authored_files, *request.stage.scope.protect)
-    judged = [change for change in changes if inline.may_hold(change.path, documented)]
+    judged = [change for change in changes if inline_tests.may_hold(change.path, documented)]
     added = [change.path for change in judged if change.status == "A"]
     moved = {_identity(path, block) for path in added for block in _blocks(workspaces, request, path, documented)}
     for change in judged:
@@ -52,20 +52,20 @@ def adds_only_tests(workspaces: Workspaces, request: GateRequest, change: Change
     """Whether a stage that adds tests added only blocks to a source, or lines to such blocks."""
     if change.status != "M" or change.old_mode != change.new_mode or not request.stage.scope.adds:
         return False
-    if not inline.may_hold(change.path, inline.NOTHING) or not _is_guarded(request, change.path):
+    if not inline_tests.may_hold(change.path, inline_tests.NOTHING) or not _is_guarded(request, change.path):
         return False
     old, new = (_text(workspaces, commit, change.path) for commit in (request.input_commit, request.commit))
-    there = inline.blocks(change.path, old), inline.blocks(change.path, new)
-    return inline.only_tests_differ(change.path, old, new) and not inline.lost(*there, may_grow=True)
+    there = inline_tests.blocks(change.path, old), inline_tests.blocks(change.path, new)
+    return inline_tests.only_tests_differ(change.path, old, new) and not inline_tests.lost(*there, may_grow=True)
 
 
 def changed(workspaces: Workspaces, request: GateRequest, changes: Iterable[Change]) -> Iterator[str]:
     """The sources with a new or changed block of code."""
     for change in changes:
-        if change.status != "D" and inline.may_hold(change.path, inline.NOTHING):
+        if change.status != "D" and inline_tests.may_hold(change.path, inline_tests.NOTHING):
             texts = (_text(workspaces, commit, change.path) for commit in (request.commit, request.input_commit))
-            new, old = ([block for block in inline.blocks(change.path, text) if block.is_code] for text in texts)
-            if inline.lost(new, old, may_grow=False):
+            new, old = ([block for block in inline_tests.blocks(change.path, text) if block.is_code] for text in texts)
+            if inline_tests.lost(new, old, may_grow=False):
                 yield change.path
 
 
@@ -75,14 +75,14 @@ def with_blocks_of(workspaces: Workspaces, commit: str, tests: str, paths: Itera
     contents: dict[str, str] = {}
     for path in paths:
         source, other = (_read(workspaces, each, path) for each in (commit, tests))
-        if other is None or not inline.may_hold(path, inline.NOTHING):
+        if other is None or not inline_tests.may_hold(path, inline_tests.NOTHING):
             continue
         if source is not None:
-            contents[path] = inline.laid(path, contents.get(path, source), other)
+            contents[path] = inline_tests.laid(path, contents.get(path, source), other)
         elif path.endswith(".rs") and (named := _parent(workspaces, (commit, tests), path)):
             parent, line = named
             there = contents.get(parent) or _text(workspaces, commit, parent)
-            contents |= {path: inline.laid(path, "", other), parent: f"{there}\n{line}\n"}
+            contents |= {path: inline_tests.laid(path, "", other), parent: f"{there}\n{line}\n"}
     laid = {path: text.encode("utf-8", "surrogateescape") for path, text in contents.items()}
     laid = {path: content for path, content in laid.items() if content != _bytes(workspaces, commit, path)}
     return workspaces.write_contents(commit, laid, stamp) if laid else commit
@@ -90,7 +90,7 @@ def with_blocks_of(workspaces: Workspaces, commit: str, tests: str, paths: Itera
 
 def text_of_blocks(path: str, text: str) -> str:
     """The text of the blocks of a source; if it has none, all of its text."""
-    found = [block for block in inline.blocks(path, text) if block.is_code]
+    found = [block for block in inline_tests.blocks(path, text) if block.is_code]
     return "\n".join(line for block in found for line in block.lines) if found else text
 
 
@@ -120,20 +120,20 @@ def _included(workspaces: Workspaces, commit: str) -> Iterator[str]:
 
 def _lost(workspaces: Workspaces, request: GateRequest, path: str, documented: Documented) -> Sequence[Block]:
     old, new = (_text(workspaces, commit, path) for commit in (request.input_commit, request.commit))
-    now = inline.blocks(path, new, documented)
+    now = inline_tests.blocks(path, new, documented)
     may_grow = _is_guarded(request, path)
     if path not in conflicts.marked(request):
-        return inline.lost(inline.blocks(path, old, documented), now, may_grow=may_grow)
-    sides = reconciled.sides_of(old.encode("utf-8", "surrogateescape"))
+        return inline_tests.lost(inline_tests.blocks(path, old, documented), now, may_grow=may_grow)
+    sides = conflict_resolution.sides_of(old.encode("utf-8", "surrogateescape"))
     base = _text(workspaces, request.base_commit, path)  # if the conflict markers cannot be parsed
     texts = [side.decode("utf-8", "surrogateescape") for side in sides] if sides else [base]
-    missing = [inline.lost(inline.blocks(path, text, documented), now, may_grow=may_grow) for text in texts]
+    missing = [inline_tests.lost(inline_tests.blocks(path, text, documented), now, may_grow=may_grow) for text in texts]
     names = {(block.inside, block.name) for block in missing[-1]}
     return [block for block in missing[0] if (block.inside, block.name) in names]
 
 
 def _blocks(workspaces: Workspaces, request: GateRequest, path: str, documented: Documented) -> tuple[Block, ...]:
-    return inline.blocks(path, _text(workspaces, request.commit, path), documented)
+    return inline_tests.blocks(path, _text(workspaces, request.commit, path), documented)
 
 
 def _identity(path: str, block: Block) -> tuple[object, ...]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from interlock.conventions.secret_forms import Forms, MaskedChunk, Stream, spans, to_find
 from interlock.core.events import Finding
-from interlock.core.secret_forms import Forms, MaskedChunk, Stream, spans, to_find
 from interlock.gates.context import GateContext
 from interlock.ports import Change, GateRequest, secrets_of
 

@@ -17,8 +17,8 @@ from types import MappingProxyType
 from typing import Any, cast
 from xml.etree import ElementTree
 
-from interlock.core.globs import matches_any
 from interlock.gates import lockfiles
+from interlock.text.globs import matches_any
 
 _REQUIREMENTS = ("*requirements*.txt", "*requirements*.in", "**/requirements/*.txt", "*constraints*.txt")
 _LOCKS = (

@@ -14,10 +14,9 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from interlock.conventions.growth import grew
+from interlock.conventions.judge_files import tests_of
 from interlock.core.events import Evidence, Finding, Severity, VerdictStatus
-from interlock.core.globs import matches_any
-from interlock.core.growth import grew
-from interlock.core.judge_files import tests_of
 from interlock.core.pipeline import CommandLine, Expect, Gate
 from interlock.gates import canary, inline
 from interlock.gates.baseline import broken
@@ -28,6 +27,7 @@ from interlock.gates.reports.reasons import Reason, explained, load_reason, reas
 from interlock.gates.running import CommandRun
 from interlock.ports import GateRequest, Judgement, Stamp, UsageError
 from interlock.process import How
+from interlock.text.globs import matches_any
 
 SUPPORT = ("conftest.py",)  # what tests of Python may need beside them; protected unless the stage authors it
 PROVEN = "proven"  # the evidence with the tests that prove the change, and the rule of notes on them

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from interlock.core import judge_files
+from interlock.conventions import judge_files
 from interlock.core.events import Finding
-from interlock.core.globs import matches_any
 from interlock.core.pipeline import Setup
 from interlock.ports import Change, GateRequest, Workspaces
+from interlock.text.globs import matches_any
 
 ONLY_AUTHORS = "only a stage that `authors` it may change it"
 _ABSENT = "000000"

@@ -88,7 +88,7 @@ def run_once(context: GateContext, request: GateRequest, slot: Slot, cancel: Can
 
 
 def _for_each_break(request: GateRequest) -> Iterator[GateRequest]:
-    """The request once for each glob of `breaks`: each file may run in a program of its own."""
+    """A copy of the request for each broken glob, since each file may run in its own program."""
     if not request.gate.breaks:
         yield request
     for glob in request.gate.breaks[:BREAKS_MAX]:

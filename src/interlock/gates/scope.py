@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from interlock.core import growth, judge_files
+from interlock.conventions import growth, judge_files
+from interlock.conventions.judge_files import is_configuration, is_test_code, may_be_added
 from interlock.core.events import Finding, VerdictStatus
-from interlock.core.globs import matches_any
-from interlock.core.judge_files import is_configuration, is_test_code, may_be_added
 from interlock.core.pipeline import ARTIFACTS, FOLDER, Stage
 from interlock.gates import conflicts, inline, leaks, manifests, reserved
 from interlock.gates.context import GateContext
 from interlock.ports import Change, GateRequest, Judgement, UsageError, Workspaces
+from interlock.text.globs import matches_any
 
 _RESERVED = f"{FOLDER}/"
 _GITLINK = "160000"

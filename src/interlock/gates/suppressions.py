@@ -17,11 +17,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from interlock.conventions.judge_files import LANGUAGES
 from interlock.core.events import Finding, VerdictStatus
-from interlock.core.globs import matches_any
-from interlock.core.judge_files import LANGUAGES
 from interlock.core.pipeline import Gate, GateKind
 from interlock.ports import Change, GateRequest, Judgement, UsageError, Workspaces
+from interlock.text.globs import matches_any
 
 _READ_MAX = 2_000_000
 _FILES_MAX = 5_000

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 from interlock.core.events import Finding, Severity, VerdictStatus
 from interlock.core.pipeline import Expect, Report, Tests
-from interlock.core.text import ending
 from interlock.gates import canary
 from interlock.gates.baseline import Comparison, compare
 from interlock.gates.proof import is_due
@@ -20,6 +19,7 @@ from interlock.gates.reports.reasons import explained
 from interlock.gates.running import CommandRun
 from interlock.ports import GateRequest, Judgement
 from interlock.process import How
+from interlock.text.cleaning import ending
 
 # Rules of findings on a run that did not end in a way that can be judged.
 UNFINISHED = frozenset({"dir", "not_found", "report", "timeout"})

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from interlock import __version__
-from interlock.core.text import ending
 from interlock.notify.messages import Message
 from interlock.ports import Cancel, InfrastructureError, started
 from interlock.process import How, Supervised, own_environment, supervise
+from interlock.text.cleaning import ending
 
 if TYPE_CHECKING:
     from interlock.process.http import HttpError, HttpRequest

@@ -36,8 +36,8 @@ from interlock.core.events import (
     VerdictGiven,
     WhenHeld,
 )
-from interlock.core.text import plain
-from interlock.core.views import RunSummary, WaitView
+from interlock.readmodel.run import RunSummary, WaitView
+from interlock.text.cleaning import plain
 
 VERSION = 1
 _TEXT_MAX = 2000

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from interlock.core.events import Recorded
-from interlock.core.views import RunSummary
 from interlock.notify.channels import Channel, Refusal
 from interlock.notify.messages import kind_of, message
 from interlock.ports import Clock, InterlockError, Journal, started
+from interlock.readmodel.run import RunSummary
 
 CLOSE_S = 5.0
 _ENDS_S = 1.0  # of CLOSE_S: to end what is being sent and to remember that it failed

@@ -9,8 +9,8 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from interlock.core.canaries import BREAKING, recognised
-from interlock.core.judge_files import PROTECTED
+from interlock.conventions.commands import BREAKING, recognised
+from interlock.conventions.judge_files import PROTECTED
 from interlock.core.pipeline import (
     AgentSpec,
     Artifact,

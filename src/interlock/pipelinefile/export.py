@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from interlock.core.judge_files import PROTECTED
+from interlock.conventions.judge_files import PROTECTED
 from interlock.core.pipeline import GateKind, Pipeline, Report, Tests
 from interlock.gates import kinds
 from interlock.pipelinefile.models import file_model, options_tree, written_kinds

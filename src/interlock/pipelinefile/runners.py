@@ -15,9 +15,9 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from interlock.core.globs import matches_any
-from interlock.core.judge_files import PYTHON, is_test
+from interlock.conventions.judge_files import PYTHON, is_test
 from interlock.pipelinefile import repo
+from interlock.text.globs import matches_any
 
 _FILES_MAX = 2_000
 _MAKEFILES = ("GNUmakefile", "makefile", "Makefile", "justfile", ".justfile", "Justfile")

@@ -8,11 +8,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from interlock.conventions.secret_forms import handed_out
 from interlock.core.effects import Remaining
 from interlock.core.events import Usage
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec, Pipeline, Scope
-from interlock.core.secret_forms import handed_out
 from interlock.ports.time import Cancel
 from interlock.ports.workspaces import Checkout
 

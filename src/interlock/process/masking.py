@@ -10,8 +10,8 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+from interlock.conventions.secret_forms import Forms, Stream, parts, starred, to_mask
 from interlock.core.events import Finding
-from interlock.core.secret_forms import Forms, Stream, parts, starred, to_mask
 from interlock.ports import Blobs
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from interlock.core.branches import flaw
-from interlock.core.budget import limit_names
 from interlock.core.events import Action, PauseReason
-from interlock.core.history import AttemptPhase
 from interlock.core.ids import parse_attempt
+from interlock.core.limits import limit_names
 from interlock.core.state import Phase
-from interlock.core.text import plain
-from interlock.core.views import OVER, RunSummary, RunView, StageView, WaitView
 from interlock.ports import Answer, UsageError
+from interlock.readmodel.history import AttemptPhase
+from interlock.readmodel.run import OVER, RunSummary, RunView, StageView, WaitView
+from interlock.text.cleaning import plain
+from interlock.text.names import flaw
 
 _CONTINUES = (PauseReason.INFRASTRUCTURE, PauseReason.LIMIT, PauseReason.DELIVERY)
 
@@ -150,7 +150,7 @@ def _the_candidate(view: RunView, request: AnswerRequest) -> tuple[str, str, str
     hard_no = any(item.verdict.hard and item.verdict.status == "failed" for item in found.verdicts)
     if hard_no and not request.override:
         raise UsageError(
-            f"a hard gate request no to {attempt}: `--override` accepts it all the same, and stays visible for good"
+            f"a hard gate rejected {attempt}: `--override` accepts it anyway, and every later view shows that"
         )
     if found.phase is AttemptPhase.ACCEPTED:
         raise UsageError(f"{attempt} is accepted already")

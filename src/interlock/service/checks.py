@@ -7,12 +7,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from interlock.conventions.growth import guards
+from interlock.conventions.judge_files import matches_in_any_case
 from interlock.core.conflicts import Undecided
 from interlock.core.events import Finding, RunStarted, VerdictStatus
-from interlock.core.globs import matches_any
-from interlock.core.growth import guards
 from interlock.core.ids import AttemptId, base_of
-from interlock.core.judge_files import matches_in_any_case
 from interlock.core.pipeline import Expect, Gate, GateKind, Pipeline, Scope, Stage
 from interlock.execution.context import Context
 from interlock.execution.documents import gate_values
@@ -27,6 +26,7 @@ from interlock.ports import (
     Stamp,
     Workspaces,
 )
+from interlock.text.globs import matches_any
 
 FINDINGS_MAX = 100  # of paths in conflict
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from interlock.core.events import Finding
-from interlock.core.history import AttemptView
-from interlock.core.text import plain
-from interlock.core.views import RunView
 from interlock.gates.leaks import RULE
 from interlock.gates.reports import FILE_MAX, FINDINGS_MAX
 from interlock.ports import Change, Workspaces
+from interlock.readmodel.history import AttemptView
+from interlock.readmodel.run import RunView
+from interlock.text.cleaning import plain
 
 _STARS = "***"
 

@@ -12,7 +12,7 @@ from dataclasses import fields, is_dataclass
 from interlock.core.events import Recorded, Usage
 from interlock.core.ids import AttemptId
 from interlock.core.state import Spending
-from interlock.core.views import RunSummary
+from interlock.readmodel.run import RunSummary
 
 VERSION = 1
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interlock.core.pipeline import PullRequest
-from interlock.core.text import plain
-from interlock.core.views import RunPhase, RunView
 from interlock.ports import InfrastructureError, Journal, UsageError
 from interlock.process import capture
+from interlock.readmodel.run import RunPhase, RunView
 from interlock.service.reports import run_markdown
 from interlock.service.service import Service
+from interlock.text.cleaning import plain
 
 BODY_MAX = 60_000  # characters; GitHub takes 65,536
 _KIND = "pull-request"

@@ -17,9 +17,9 @@ from xml.etree import ElementTree as Xml
 from interlock import __version__
 from interlock.core.events import Finding, Severity
 from interlock.core.pipeline import Pipeline, Stage
-from interlock.core.text import plain, without_place
-from interlock.core.views import RunView, StageView
+from interlock.readmodel.run import RunView, StageView
 from interlock.service.formats import spent
+from interlock.text.cleaning import plain, without_place
 
 ANNOTATIONS_MAX = 50  # GitHub shows no more of a job
 _MESSAGE_MAX = 2_000

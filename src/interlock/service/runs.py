@@ -7,12 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from interlock.core.branches import flaw
 from interlock.core.events import RunStarted
 from interlock.core.pipeline import Input, Pipeline, until
-from interlock.core.text import plain
 from interlock.execution.records import delivery_branch, record_pipeline
 from interlock.ports import Journal, UsageError
+from interlock.text.cleaning import plain
+from interlock.text.names import flaw
 
 TASK_BYTES_MAX = 100_000  # of the task and of each input, as UTF-8: they become variables, and Linux takes 128 KiB
 _NEWEST = re.compile(r"@(?:-(\d{1,6}))?")

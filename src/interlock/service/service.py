@@ -10,8 +10,6 @@ from typing import TypeVar
 from interlock.core.events import Recorded
 from interlock.core.ids import AttemptId, parse_attempt
 from interlock.core.pipeline import Pipeline
-from interlock.core.text import plain
-from interlock.core.views import OVER, RunPhase, RunSummary, RunView, unreadable
 from interlock.execution.histories import Histories
 from interlock.execution.records import recorded_pipeline
 from interlock.ports import (
@@ -26,10 +24,12 @@ from interlock.ports import (
     UsageError,
     Workspaces,
 )
+from interlock.readmodel.run import OVER, RunPhase, RunSummary, RunView, unreadable
 from interlock.service.answers import AnswerRequest, to_answer
 from interlock.service.checks import Checked, CheckRequest, check, check_proposal, with_judges_of_base
 from interlock.service.integrity import lost_run, naming_run
 from interlock.service.runs import RunRequest, begin, in_order, run_named
+from interlock.text.cleaning import plain
 
 Seen = TypeVar("Seen", RunSummary, RunView)
 

@@ -40,8 +40,8 @@ from interlock.core.events import (
     WhenHeld,
 )
 from interlock.core.ids import AttemptId
-from interlock.core.views import RunView
 from interlock.ports import started
+from interlock.readmodel.run import RunView
 from interlock.telemetry import traces
 from interlock.telemetry.traces import Span, nanoseconds, spans
 

@@ -14,8 +14,8 @@ from hashlib import sha256
 
 from interlock import __version__
 from interlock.core.events import Usage, VerdictStatus
-from interlock.core.history import AttemptPhase, AttemptView, VerdictView
-from interlock.core.views import OVER, RunPhase, RunView
+from interlock.readmodel.history import AttemptPhase, AttemptView, VerdictView
+from interlock.readmodel.run import OVER, RunPhase, RunView
 
 SERVICE = "service.name"
 SCOPE = "interlock"

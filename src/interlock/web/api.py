@@ -13,11 +13,11 @@ from starlette.routing import Route
 from interlock import __version__
 from interlock.agents.logs import readable
 from interlock.agents.program import log_path
-from interlock.core.history import AttemptPhase
-from interlock.core.text import plain
 from interlock.ports import UsageError
+from interlock.readmodel.history import AttemptPhase
 from interlock.service.diffs import visible_diff
 from interlock.service.formats import document, event_line
+from interlock.text.cleaning import plain
 from interlock.web.site import site_of
 
 _PIECE_MAX = 200_000  # bytes

@@ -20,16 +20,16 @@ from starlette.routing import Route
 
 from interlock.agents.logs import readable
 from interlock.core.events import Action, Evidence, Usage
-from interlock.core.history import AttemptView
 from interlock.core.pipeline import ARTIFACTS
 from interlock.core.state import Spending
-from interlock.core.text import plain
-from interlock.core.views import OVER, RunPhase, RunView, WaitView, attempt_word, stage_word
 from interlock.ports import UsageError
+from interlock.readmodel.history import AttemptView
+from interlock.readmodel.run import OVER, RunPhase, RunView, WaitView, attempt_word, stage_word
 from interlock.service import AnswerRequest
 from interlock.service.answers import resume_answers
 from interlock.service.diffs import is_withheld, visible_diff
 from interlock.service.formats import duration
+from interlock.text.cleaning import plain
 from interlock.web.pictures import graph, timeline
 from interlock.web.rendering import DiffLine, diff_lines, markdown
 from interlock.web.site import Site, site_of

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from interlock.core.history import AttemptPhase, AttemptView
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import Phase
-from interlock.core.views import CUT_OFF, NOT_BEGUN, OVER, RunPhase, RunView, StageView, stage_word
+from interlock.readmodel.history import AttemptPhase, AttemptView
+from interlock.readmodel.run import CUT_OFF, NOT_BEGUN, OVER, RunPhase, RunView, StageView, stage_word
 
 WIDTH = 1000.0  # units from the run's beginning to its end
 _MARKS = 5

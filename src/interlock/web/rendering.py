@@ -18,7 +18,7 @@ from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_for_filename
 from pygments.util import ClassNotFound
 
-from interlock.core.text import plain
+from interlock.text.cleaning import plain
 
 _COLOURED_MAX = 500  # characters of a line
 _LINES_MAX = 5_000

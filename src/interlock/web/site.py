@@ -15,9 +15,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from interlock.bootstrap import Application
-from interlock.core.history import AttemptView
-from interlock.core.views import RunView, StageView
 from interlock.ports import InterlockError, UsageError
+from interlock.readmodel.history import AttemptView
+from interlock.readmodel.run import RunView, StageView
 from interlock.web.guard import Guard, Keys
 from interlock.web.live import Hub
 

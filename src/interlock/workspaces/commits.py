@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from interlock.core.globs import matches_any
 from interlock.ports import Change, Stamp, UsageError
+from interlock.text.globs import matches_any
 from interlock.workspaces import trees
 from interlock.workspaces.git import Git
 from interlock.workspaces.objects import Objects, commit_object

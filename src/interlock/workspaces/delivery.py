@@ -22,10 +22,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from interlock.core.branches import is_branch
 from interlock.ports import DeliveryRefused, InfrastructureError, Stamp, disk
 from interlock.ports.disk import disk_error
 from interlock.process import Captured
+from interlock.text.names import is_branch
 from interlock.workspaces import storage, trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.commits import COMMITTER, identity, write_commit

@@ -27,12 +27,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from interlock.core.globs import matches_any
-from interlock.core.installs import installs_copy
-from interlock.core.judge_files import is_code, is_manifest, is_source
+from interlock.conventions.commands import installs_copy
+from interlock.conventions.judge_files import is_code, is_manifest, is_source
+from interlock.conventions.secret_forms import is_credential
 from interlock.core.pipeline import CommandLine, Setup
-from interlock.core.secret_forms import is_credential
 from interlock.process import scrubbed
+from interlock.text.globs import matches_any
 from interlock.workspaces import trees
 from interlock.workspaces.objects import Objects
 from interlock.workspaces.trees import Entry, Listing

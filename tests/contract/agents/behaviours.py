@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
-from interlock.core.programs import PROGRAMS
+from interlock.conventions.programs import PROGRAMS
 
 PAGE = Path(__file__).parents[3] / "docs" / "agents" / "README.md"
 BEGIN, END = "<!-- behaviours -->\n", "<!-- end of behaviours -->\n"

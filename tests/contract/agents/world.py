@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from interlock.agents import adapters
+from interlock.conventions.programs import PROGRAMS
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec
-from interlock.core.programs import PROGRAMS
 from interlock.ports import Brief, Checkout, Outcome
 
 _CACHE = os.environ.get("XDG_CACHE_HOME") or str(Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.contract.docs.pages import DOCS, Block, blocks
 
-from interlock.core.programs import ADAPTERS
+from interlock.conventions.programs import ADAPTERS
 from interlock.gates.kinds import all_kinds
 from interlock.pipelinefile import json_schema, load_pipeline
 from interlock.pipelinefile.fields import read_duration

@@ -9,7 +9,7 @@ import pytest
 
 from interlock.agents import adapters, kinds
 from interlock.agents.bundled import model
-from interlock.core.programs import ADAPTERS, PROGRAMS
+from interlock.conventions.programs import ADAPTERS, PROGRAMS
 from interlock.pipelinefile import InvalidPipeline, load_pipeline
 
 

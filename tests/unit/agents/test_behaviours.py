@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.contract.agents.behaviours import BEGIN, BEHAVIOURS, END, PAGE, table
 
-from interlock.core.programs import PROGRAMS
+from interlock.conventions.programs import PROGRAMS
 
 _SUITE = Path(__file__).parents[2] / "contract" / "agents"
 

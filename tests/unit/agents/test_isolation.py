@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from interlock.agents.isolation import hidden_files, without_mentions
-from interlock.core.programs import is_hidden, obeyed
+from interlock.conventions.programs import is_hidden, obeyed
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ def package(tmp_path: Path) -> Path:
     """A copy of Interlock with the module and the row."""
     source = Path(interlock.__file__).parent
     shutil.copytree(source, tmp_path / "src" / "interlock", ignore=shutil.ignore_patterns("__pycache__"))
-    rows = tmp_path / "src" / "interlock" / "core" / "programs.py"
+    rows = tmp_path / "src" / "interlock" / "conventions" / "programs.py"
     before = rows.read_text()
     rows.write_text(before.replace("PROGRAMS = (", f"PROGRAMS = ({ROW}", 1))
     (tmp_path / "src" / "interlock" / "agents" / "kinds" / "mimic.py").write_text(MODULE)

@@ -13,10 +13,10 @@ from interlock.cli.answers import _print_reply
 from interlock.cli.drive import DisplayOptions
 from interlock.cli.pages import status_page
 from interlock.cli.words import waiting
-from interlock.core.costs import Costs
 from interlock.core.events import Action, AnswerTaken
 from interlock.core.state import Spending
-from interlock.core.views import RunPhase, RunSummary, RunView, WaitView, unreadable
+from interlock.readmodel.costs import Costs
+from interlock.readmodel.run import RunPhase, RunSummary, RunView, WaitView, unreadable
 
 RUN = "20261125-221406-qb4g6x"
 TAKEN = AnswerTaken("a1", Action.CONTINUE, "me")

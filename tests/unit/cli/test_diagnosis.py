@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from interlock.cli.diagnosis import check_programs
+from interlock.conventions.programs import ADAPTERS, PROGRAMS
 from interlock.core.pipeline import AgentSpec, CommandLine
-from interlock.core.programs import ADAPTERS, PROGRAMS
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ import click
 import pytest
 
 from interlock.cli.pages import list_page, run_page, status_page
-from interlock.core.costs import Costs
-from interlock.core.history import AttemptPhase, AttemptView
 from interlock.core.ids import AttemptId
 from interlock.core.state import Phase
-from interlock.core.views import RunPhase, RunSummary, RunView, StageView, unreadable
 from interlock.gates.locks import Slots, WaitingWork
 from interlock.ports import Cancelled
+from interlock.readmodel.costs import Costs
+from interlock.readmodel.history import AttemptPhase, AttemptView
+from interlock.readmodel.run import RunPhase, RunSummary, RunView, StageView, unreadable
 
 WAITS = WaitingWork("r1", "code/1.1", "", "waits for a slot: all 2 are taken")
 TRIED = AttemptView(AttemptId("code", 1, 1), AttemptPhase.WORKING, "coder", "", "", "t", 0.0)

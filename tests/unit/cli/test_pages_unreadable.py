@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from interlock.cli.pages import list_page
-from interlock.core.views import unreadable
+from interlock.readmodel.run import unreadable
 
 WHY = "event 5 is not as it was recorded: its digest does not fit: put the newest journal.db, with its -wal, back"
 RUN = "20261125-221406-qb4g6x"

@@ -9,8 +9,8 @@ import pytest
 from interlock.cli.application import unreadable_runs_noted
 from interlock.cli.exits import report
 from interlock.cli.verbs.doctor import set_aside
-from interlock.core.views import RunPhase, unreadable
 from interlock.ports import Damaged, InfrastructureError, UsageError
+from interlock.readmodel.run import RunPhase, unreadable
 
 WHY = "event 5 is not as it was recorded"
 

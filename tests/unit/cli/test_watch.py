@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from interlock.cli import drive
-from interlock.core.views import RunPhase
+from interlock.readmodel.run import RunPhase
 
 verb: Any = importlib.import_module("interlock.cli.verbs.runs")
 

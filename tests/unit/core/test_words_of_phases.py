@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from interlock.core.history import AttemptPhase, AttemptView
 from interlock.core.ids import AttemptId
 from interlock.core.state import Phase
-from interlock.core.views import RunPhase, StageView, attempt_word, stage_word
+from interlock.readmodel.history import AttemptPhase, AttemptView
+from interlock.readmodel.run import RunPhase, StageView, attempt_word, stage_word
 
 TRIED = AttemptView(AttemptId("code", 1, 1), AttemptPhase.WORKING, "coder", "", "", "t", 0.0)
 ASKED = replace(TRIED, phase=AttemptPhase.JUDGING, asked=("code/look",))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from interlock.core.events import RunStarted
+from interlock.core.limits import WAIT_MAX_S
 from interlock.core.pipeline import Pipeline
-from interlock.core.tries import WAIT_MAX_S
 from interlock.engines.waits import Alarm, NoEarlier
 from interlock.execution.context import Context
 

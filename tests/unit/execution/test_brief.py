@@ -15,7 +15,6 @@ from interlock.core.effects import RejectCandidate, RevertedWork
 from interlock.core.events import Finding, RunStarted, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline, Text
-from interlock.core.text import fenced, glob_here, path_here
 from interlock.execution.brief import preview
 from interlock.execution.briefing.rules import _may_meet
 from interlock.execution.context import Context
@@ -24,6 +23,7 @@ from interlock.journal.memory import MemoryBlobs
 from interlock.pipelinefile import InvalidPipeline, render
 from interlock.pipelinefile.templates import default_brief
 from interlock.ports import Change, UsageError, World
+from interlock.text.cleaning import fenced, glob_here, path_here
 
 PIPELINE = """\
 version: 1

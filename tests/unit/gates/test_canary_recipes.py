@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.core.canaries import RECIPES
+from interlock.conventions.commands import RECIPES
 from interlock.core.pipeline import CommandLine
 from interlock.gates.canary import Words, is_failure_exit
 from interlock.gates.canary.planting import NewContent, Siblings, recipe

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from interlock.core.events import Finding, Severity
-from interlock.core.text import ending, plain, without_place
 from interlock.gates.reports import FINDINGS_MAX, MESSAGE_MAX, bounded, outside_of
+from interlock.text.cleaning import ending, plain, without_place
 
 
 @pytest.mark.parametrize(

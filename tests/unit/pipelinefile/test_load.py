@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
-from interlock.core.judge_files import matches_in_any_case
+from interlock.conventions.judge_files import matches_in_any_case
 from interlock.core.pipeline import CommandLine, Expect, Gate, GateKind, Pipeline, Report, Rule, Stage, When
 from interlock.pipelinefile import (
     InvalidPipeline,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from interlock.core.events import Finding, VerdictGiven, VerdictStatus
-from interlock.core.history import AttemptPhase, AttemptView, VerdictView
 from interlock.core.ids import AttemptId
 from interlock.gates.reports import FINDINGS_MAX
+from interlock.readmodel.history import AttemptPhase, AttemptView, VerdictView
 from interlock.service.diffs import _masked_name, _matches
 
 

@@ -16,7 +16,7 @@ from acp import schema
 
 from interlock.agents.bundled.results import Result, print_event, print_result, read_config
 from interlock.core.events import Usage
-from interlock.core.globs import matches_any
+from interlock.text.globs import matches_any
 
 _LINE_MAX = 50_000_000  # bytes of one message
 _READS = frozenset({"read", "search", "think", "fetch", "switch_mode"})

@@ -12,7 +12,7 @@ from interlock.cli.terminal import note
 from interlock.ports import UsageError
 
 if TYPE_CHECKING:
-    from interlock.core.views import RunSummary
+    from interlock.readmodel.run import RunSummary
 
 _PLAIN = click.option("--plain", is_flag=True, help="One line for each transition, never redrawn.")
 _JSON = click.option("--json", "json", is_flag=True, help="Events as NDJSON on stdout.")
@@ -116,7 +116,7 @@ def cancel(run: str, message: str, plain: bool, json: bool) -> int:
     from interlock.cli.drive import DisplayOptions, report_uncancelled
     from interlock.cli.exits import Exit
     from interlock.core.events import Action
-    from interlock.core.views import OVER, RunPhase
+    from interlock.readmodel.run import OVER, RunPhase
     from interlock.service import AnswerRequest
 
     with application() as app:

@@ -288,7 +288,7 @@ def _findings(result: _GateResult) -> Iterator[str]:
 def _finding(finding: Finding) -> Iterator[str]:
     """As compilers write it if the place is known, so that editors find it; then the other lines."""
     from interlock.cli.words import place, safe
-    from interlock.core.text import plain, without_place
+    from interlock.text.cleaning import plain, without_place
 
     where = place(finding)
     message = without_place(finding.message, finding.file, finding.line)

@@ -11,11 +11,11 @@ import click
 from interlock.cli.application import application
 from interlock.cli.targets import targets
 from interlock.cli.terminal import say, say_bytes
-from interlock.core.text import plain
 from interlock.ports import UsageError
+from interlock.text.cleaning import plain
 
 if TYPE_CHECKING:
-    from interlock.core.views import RunView
+    from interlock.readmodel.run import RunView
     from interlock.service import Service
 
 _BYTES_MAX = 50_000_000

@@ -127,7 +127,7 @@ def _set_aside(names: Sequence[str], back: Sequence[str], *, json: bool) -> int:
 def set_aside(names: Sequence[str]) -> dict[str, str]:
     """Take the named damaged runs, or all, out of the lists: nothing of them is removed or changed. Returns what is
     wrong with each. Raises UsageError, before it does anything; InfrastructureError if one is of a newer version."""
-    from interlock.core.views import OVER
+    from interlock.readmodel.run import OVER
     from interlock.service.runs import run_named
 
     with application() as app:
@@ -197,7 +197,7 @@ def _settings(environ: Mapping[str, str]) -> DoctorResult:
 
 
 def _agents(environ: Mapping[str, str]) -> dict[str, str]:
-    from interlock.core.programs import PROGRAMS
+    from interlock.conventions.programs import PROGRAMS
     from interlock.process import scrubbed
 
     path = scrubbed(environ).get("PATH")
@@ -206,7 +206,7 @@ def _agents(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _check_agents(agents: Mapping[str, str]) -> DoctorResult:
-    from interlock.core.programs import PROGRAMS
+    from interlock.conventions.programs import PROGRAMS
 
     if agents:
         return DoctorResult("agents", "ok", ", ".join(f"{name} ({place})" for name, place in agents.items()))

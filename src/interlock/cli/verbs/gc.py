@@ -74,8 +74,8 @@ def _merged(app: Application) -> list[str]:
 def _live(app: Application) -> Iterator[str]:
     """The refs to keep: all of each unfinished run, and its base. All refs of a run that cannot be read are kept too,
     and then every base, since any may be its own."""
-    from interlock.core.views import OVER
     from interlock.ports import InterlockError
+    from interlock.readmodel.run import OVER
     from interlock.workspaces import base_ref
 
     for run in app.service.run_ids():

@@ -146,7 +146,7 @@ def _print(content: bytes, *, raw: bool, of_agent: bool) -> None:
     if raw:
         say_bytes(content)
         return
-    from interlock.core.text import plain
+    from interlock.text.cleaning import plain
 
     text = content.decode("utf-8", "replace")
     if of_agent:

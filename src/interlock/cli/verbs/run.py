@@ -18,7 +18,7 @@ from interlock.ports import InfrastructureError, UsageError, machine_trouble
 if TYPE_CHECKING:
     from interlock.bootstrap import Application
     from interlock.cli.drive import DisplayOptions
-    from interlock.core.views import RunSummary
+    from interlock.readmodel.run import RunSummary
     from interlock.service import AnswerRequest, RunRequest
 
 _SHOWN_MAX = 200  # characters of a task in a command to type
@@ -80,7 +80,7 @@ def resume(
     """Resume RUN: after a crash, an interrupt, or a pause of the run's own."""
     from interlock.cli.answers import unfinished
     from interlock.cli.drive import DisplayOptions, drive, drive_detached, finish
-    from interlock.core.views import OVER
+    from interlock.readmodel.run import OVER
     from interlock.service.answers import check_branch, resume_answers, too_late
 
     limits = tuple(_limit(text) for text in raised)
@@ -223,7 +223,7 @@ def _answer_owner(
     """Send the answers to the run's owner. Raises InfrastructureError if there are none: the owner drives the run."""
     from interlock.cli.answers import answer
     from interlock.cli.words import moment, safe
-    from interlock.core.views import RunPhase
+    from interlock.readmodel.run import RunPhase
 
     codes = [answer(app, app.service.describe_run(run.id), request, display) for request in answers]
     if codes:

@@ -10,13 +10,13 @@ import click
 from interlock.cli.application import application
 from interlock.cli.targets import runs, targets
 from interlock.cli.terminal import columns, note, say
-from interlock.core.text import plain
 from interlock.ports import UsageError
+from interlock.text.cleaning import plain
 
 if TYPE_CHECKING:
     from interlock.bootstrap import Application
     from interlock.cli.targets import Target
-    from interlock.core.views import RunView
+    from interlock.readmodel.run import RunView
 
 _BYTES_MAX = 20_000_000
 FORMATS = ("json", "junit", "sarif", "markdown", "otlp")
@@ -30,7 +30,7 @@ def list_runs(count: int, json: bool) -> int:
     damaged."""
     from interlock.cli.exits import Exit
     from interlock.cli.pages import list_page
-    from interlock.core.views import RunPhase
+    from interlock.readmodel.run import RunPhase
     from interlock.service import formats
     from interlock.service.formats import document
 

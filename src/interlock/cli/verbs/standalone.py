@@ -10,8 +10,8 @@ import click
 from click.shell_completion import get_completion_class
 
 from interlock.cli.terminal import say, say_bytes
-from interlock.core.text import plain
 from interlock.ports import UsageError
+from interlock.text.cleaning import plain
 
 SHELLS = ("bash", "zsh", "fish")
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 
+from interlock.conventions.conflict_resolution import may_hold_both
+from interlock.conventions.judge_files import matches_in_any_case
 from interlock.core.effects import StartAttempt
-from interlock.core.globs import matches_any
 from interlock.core.joins import DECISIONS, DELETED, EDITED, choices, described
-from interlock.core.judge_files import matches_in_any_case
 from interlock.core.pipeline import ARTIFACTS, FOLDER, Artifact, Pipeline, Stage
-from interlock.core.reconciled import may_hold_both
-from interlock.core.text import bullets, cut, fenced, listed, path_here, plain, without_place
 from interlock.ports import Change
+from interlock.text.cleaning import bullets, cut, fenced, listed, path_here, plain, without_place
+from interlock.text.globs import matches_any
 
 _ROOM = 700  # characters of one list
 _PATH_MAX = 300

@@ -13,9 +13,9 @@ from typing import Any
 
 from interlock.core.feedback import same_words
 from interlock.core.pipeline import Stage
-from interlock.core.text import cut, fenced, listed, path_here, plain
 from interlock.pipelinefile.sets import short_command
 from interlock.ports import Blobs
+from interlock.text.cleaning import cut, fenced, listed, path_here, plain
 
 PATCH_MAX = 6_000  # characters of a rejected patch
 RED_BEFORE = "it failed before your change as well"

@@ -9,12 +9,12 @@ import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
-from interlock.core.growth import guards
-from interlock.core.judge_files import PROTECTED
+from interlock.conventions.growth import guards
+from interlock.conventions.judge_files import PROTECTED
 from interlock.core.pipeline import FOLDER, Baseline, Expect, Gate, GateKind, Pipeline, Report, Scope, Stage, Tests
-from interlock.core.text import count, cut, glob_here, listed, path_here
 from interlock.gates.kinds import find
 from interlock.pipelinefile.sets import short_command
+from interlock.text.cleaning import count, cut, glob_here, listed, path_here
 
 _PATHS_MAX = 700  # characters of one list
 _GATES_MAX = 2_000  # characters of the list

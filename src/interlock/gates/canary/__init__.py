@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from interlock.core import canaries
+from interlock.conventions import commands
 from interlock.core.pipeline import CommandLine, Gate, Report
 from interlock.gates.reports.junit import RanTest, Status, parse
 from interlock.ports import UsageError, Workspaces
@@ -188,7 +188,7 @@ def joins_run(workspaces: Workspaces, gate: Gate, commit: str) -> bool:
     """Whether the tests are added to the gate's own run; else they get a run of their own."""
     if gate.report is not Report.JUNIT:
         return False
-    if not gate.used and canaries.stands_aside(gate.command or CommandLine(), gate.canary):
+    if not gate.used and commands.stands_aside(gate.command or CommandLine(), gate.canary):
         return False
     if gate.canary == "junit" and _continues(gate.command):
         return True

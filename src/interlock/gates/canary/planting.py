@@ -16,11 +16,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
-from interlock.core import canaries, judge_files
-from interlock.core.globs import matches_any
+from interlock.conventions import commands, judge_files
 from interlock.core.pipeline import CommandLine, Gate
 from interlock.gates.canary import Words, new_words
 from interlock.ports import GateRequest, Workspaces
+from interlock.text.globs import matches_any
 
 _READ_MAX = 500_000
 _SIBLINGS_MAX = 2_000
@@ -163,7 +163,7 @@ def _ordered(paths: Sequence[str]) -> tuple[str, ...]:
 
 def _roots(gate: Gate, folder: Path) -> tuple[str, ...]:
     """Folders in the command or in pytest's configuration, each with a slash at its end."""
-    words = () if gate.used else canaries.named(gate.command or CommandLine(), gate.canary)
+    words = () if gate.used else commands.named(gate.command or CommandLine(), gate.canary)
     named = [re.split(r"[*{]", word)[0].rpartition("/")[0] if re.search(r"[*{]", word) else word for word in words]
     found = [_cleaned(word) for word in named if word.strip("./") and (folder / word).is_dir()]
     if not found and gate.canary == "pytest":

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from interlock.core.globs import matches
 from interlock.gates.canary import Words
 from interlock.gates.canary.planting import Siblings, python_files
+from interlock.text.globs import matches
 
 _PYTEST = """\
 import unittest

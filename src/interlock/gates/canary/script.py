@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from interlock.core import masks
+from interlock.conventions import masks
 from interlock.gates.canary import Words
 from interlock.gates.canary.javascript import Script
 from interlock.gates.canary.planting import NewContent, Siblings

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from interlock.core.pipeline import Gate, Pipeline, Stage
-from interlock.core.text import cut
 from interlock.gates.kinds import KeyPath, Kind, OutsideRun, View
+from interlock.text.cleaning import cut
 
 
 def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from interlock.core.events import Evidence, Finding, Severity, VerdictStatus
 from interlock.core.pipeline import Gate, GateOptions, Pipeline, Stage
-from interlock.core.text import cut
 from interlock.gates.ci_api import Api, Unanswered
 from interlock.gates.kinds import KeyPath, Kind, OutsideRun, View, option, options_of
 from interlock.ports import Cancel, Cancelled, GateRequest, InfrastructureError, Judgement, UsageError
+from interlock.text.cleaning import cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

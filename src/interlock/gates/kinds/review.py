@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from interlock.core.pipeline import Gate, GateClass, GateOptions, Pipeline, Stage, Text
-from interlock.core.text import count, cut
 from interlock.gates.kinds import KeyPath, Kind, OutsideRun, View, option, options_of
+from interlock.text.cleaning import count, cut
 
 if TYPE_CHECKING:
     from interlock.gates.context import GateContext

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from interlock.core.canaries import RECIPES
-from interlock.core.globs import matches_any
-from interlock.core.held_out import is_name
+from interlock.conventions.commands import RECIPES
 from interlock.core.pipeline import BREAKS_MAX, CommandLine, Expect, Gate, Report, Stage, Tests
 from interlock.gates.kinds import KeyPath, Kind, OutsideRun, View
+from interlock.text.globs import matches_any
+from interlock.text.names import is_name
 
 if TYPE_CHECKING:
     from interlock.gates.context import GateContext

@@ -11,12 +11,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from interlock.conventions.judge_files import RESERVED
 from interlock.core.events import Finding, VerdictStatus
-from interlock.core.judge_files import RESERVED
 from interlock.core.pipeline import ARTIFACTS, Expect, Gate, GateOptions, Pipeline, Stage
-from interlock.core.text import cut, glob_here, path_here
 from interlock.gates.kinds import KeyPath, Kind, OutsideRun, View, option, options_of
 from interlock.ports import Cancel, Cancelled, GateRequest, Judgement, UsageError
+from interlock.text.cleaning import cut, glob_here, path_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from interlock.core.events import Finding, Severity
-from interlock.core.text import plain
+from interlock.text.cleaning import plain
 
 REPORT_BYTES_MAX = 50_000_000
 _FILES_MAX = 5_000

@@ -22,10 +22,9 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from interlock.conventions.judge_files import AGENT_FILES
 from interlock.core.codec import object_reader, object_writer
 from interlock.core.events import Evidence, Finding, Usage, VerdictStatus
-from interlock.core.globs import matches_any
-from interlock.core.judge_files import AGENT_FILES
 from interlock.core.pipeline import AgentSpec
 from interlock.gates.cache import digest_of
 from interlock.gates.context import GateContext
@@ -59,6 +58,7 @@ from interlock.ports import (
     secrets_of,
 )
 from interlock.process import checkout_environment
+from interlock.text.globs import matches_any
 
 _POLL_S = 0.1
 _NOTHING = Usage(0, 0, 0, 0.0)

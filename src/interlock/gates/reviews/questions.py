@@ -11,15 +11,15 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 
-from interlock.core import judge_files
+from interlock.conventions import judge_files
+from interlock.conventions.instructions import FILE_BYTES_MAX, globs, in_order, is_skill, section
 from interlock.core.events import Finding, Severity
-from interlock.core.instructions import FILE_BYTES_MAX, globs, in_order, is_skill, section
-from interlock.core.text import plain
 from interlock.gates.context import GateContext
 from interlock.gates.documents import content, document, ids_in
 from interlock.gates.kinds.review import Review
 from interlock.gates.reviews.answers import AnswerRequirements, schema
 from interlock.ports import Change, GateRequest, UsageError
+from interlock.text.cleaning import plain
 
 _NOTE_MAX = 2_000
 

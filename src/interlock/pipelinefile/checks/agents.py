@@ -6,15 +6,15 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from interlock.core.programs import ADAPTERS
+from interlock.conventions.programs import ADAPTERS
 from interlock.pipelinefile.checks import check_variables
 from interlock.pipelinefile.load import HINT, MESSAGE, is_unfilled
 from interlock.pipelinefile.mistakes import nearest
 from interlock.pipelinefile.models import AgentPart
 
 if TYPE_CHECKING:
+    from interlock.conventions.programs import Adapter
     from interlock.core.pipeline import AgentSpec, Stage
-    from interlock.core.programs import Adapter
     from interlock.pipelinefile.checks import View
 
 RESUMING = tuple(name for name, adapter in ADAPTERS.items() if adapter.resumes)

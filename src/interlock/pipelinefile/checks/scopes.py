@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from interlock.core.globs import matches, matches_any
-from interlock.core.installs import installs_copy
-from interlock.core.judge_files import MIXED, PROTECTED, RESERVED, is_source, is_test
+from interlock.conventions.commands import installs_copy
+from interlock.conventions.judge_files import MIXED, PROTECTED, RESERVED, is_source, is_test
+from interlock.conventions.programs import is_hidden
 from interlock.core.pipeline import GateKind, Tests
-from interlock.core.programs import is_hidden
 from interlock.pipelinefile.checks import check_no_template, check_variables
 from interlock.pipelinefile.checks.agents import workers_of
 from interlock.pipelinefile.protected import files_run_by
+from interlock.text.globs import matches, matches_any
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import Scope, Setup, Stage

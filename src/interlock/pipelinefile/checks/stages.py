@@ -9,11 +9,11 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from interlock.core.branches import flaw, is_branch
-from interlock.core.programs import ADAPTERS
+from interlock.conventions.programs import ADAPTERS
 from interlock.gates import kinds
 from interlock.pipelinefile.checks.agents import agents_of, used_agents
 from interlock.pipelinefile.mistakes import nearest
+from interlock.text.names import flaw, is_branch
 
 if TYPE_CHECKING:
     from interlock.core.pipeline import PullRequest, Stage

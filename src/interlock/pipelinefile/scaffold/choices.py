@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from interlock.core.globs import matches_any
-from interlock.core.judge_files import is_test
+from interlock.conventions.judge_files import is_test
 from interlock.core.pipeline import Report
 from interlock.pipelinefile import repo
 from interlock.pipelinefile.repo import Part, Which
 from interlock.pipelinefile.runners import configured_tests
 from interlock.pipelinefile.scaffold.setups import installs, recipes
 from interlock.pipelinefile.sets import ResolvedGate, resolve
+from interlock.text.globs import matches_any
 
 _NOT_INSTALLED = "is not among the packages that setup installs"
 # Tests fail too if the code does not compile: build and types are only written for languages without tests.

@@ -16,11 +16,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeGuard
 
-from interlock.core.globs import matches_any
-from interlock.core.judge_files import MIXED, is_configuration, is_source, is_test
+from interlock.conventions.judge_files import MIXED, is_configuration, is_source, is_test
 from interlock.pipelinefile import repo
 from interlock.pipelinefile.repo import Part
 from interlock.pipelinefile.runners import configuration_values, configured_tests, loaded_files
+from interlock.text.globs import matches_any
 
 TESTS_MAX = 400  # files that are read
 SOURCES_MAX = 3_000

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from interlock.conventions.programs import PROGRAMS
 from interlock.core.pipeline import Report
-from interlock.core.programs import PROGRAMS
 from interlock.pipelinefile.load import LINE
 from interlock.pipelinefile.scaffold.choices import NO_TRIALS, Choice, GateTrial, GateTrials, comment_of, reports_tests
 from interlock.pipelinefile.scaffold.setups import Recipe

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
+from interlock.conventions.programs import PROGRAMS, lacks
+from interlock.conventions.programs import program as program_of
 from interlock.core.pipeline import FOLDER
-from interlock.core.programs import PROGRAMS, lacks
-from interlock.core.programs import program as program_of
 from interlock.pipelinefile import repo
 from interlock.pipelinefile.repo import Part, Which, languages_of, parts_of
 from interlock.pipelinefile.runners import python_files

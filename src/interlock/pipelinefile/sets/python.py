@@ -11,7 +11,6 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
-from interlock.core.globs import matches_any
 from interlock.core.pipeline import Report
 from interlock.pipelinefile import repo
 from interlock.pipelinefile.runners import python_files
@@ -24,6 +23,7 @@ from interlock.pipelinefile.sets import (
     lines,
     require,
 )
+from interlock.text.globs import matches_any
 
 TEST_FILE = re.compile(r"(^|/)(test_[^/]*|[^/]*_test|tests)\.py$")
 DECLARED = (

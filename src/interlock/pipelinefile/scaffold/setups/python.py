@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from interlock.core.judge_files import is_code
+from interlock.conventions.judge_files import is_code
 from interlock.pipelinefile import repo
 from interlock.pipelinefile.repo import Which
 from interlock.pipelinefile.scaffold.setups.python_needs import (

@@ -4,8 +4,7 @@ from itertools import product
 from math import prod
 
 import pytest
-
-from interlock.core.reliability import attempts_per_handoff, handoff_success, run_success, ungated_success
+from tests.simulation.arithmetic import attempts_per_handoff, handoff_success, run_success, ungated_success
 
 
 def test_three_tries_of_four_in_five() -> None:

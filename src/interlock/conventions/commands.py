@@ -1,7 +1,8 @@
-"""Which test runners a test that must fail can be added for, and what a command does with it. Pure.
+"""What a command line does, read from its words: which test runner it starts, whether it installs the project. Pure.
 
-Rule: a command is recognised by the program that it starts. One that names test files or picks tests by name would
-leave the added test out, and is not recognised.
+Rule: a command is recognised by the program that it starts. A command that names test files or selects tests would not
+run an added test, and is not recognised. A command that cannot be read is not an install: an installed copy of the
+project must not stand for later sources, so only certain answers count.
 """
 
 from __future__ import annotations
@@ -50,7 +51,6 @@ _RUNNERS = MappingProxyType(
 )
 RECIPES = tuple(_RUNNERS)
 BREAKING = "script"  # the recipe of gates that name the files to break
-
 _BEFORE = frozenset(
     {"exec", "env", "time", "command", "nice", "xvfb-run", "uv", "poetry", "pdm", "hatch", "pipenv", "run", "npx",
      "pnpm", "yarn", "dlx", "c8", "nyc"}
@@ -66,6 +66,13 @@ _WITH_FILE = frozenset(
 )  # fmt: skip
 _NOT_RUN = frozenset({"export", "set", "cd", "mkdir", "unset", "echo", "true"})
 _THRESHOLD = re.compile(r"fail[-_]under|coverage-?[tT]hreshold|thresholds|check-coverage|--test-coverage-")
+_ENDS = frozenset({";", "&&", "||", "|", "&", "(", ")"})
+_WITH_VALUE = frozenset(
+    {"-r", "--requirement", "-c", "--constraint", "-i", "--index-url", "--extra-index-url", "-f", "--find-links", "-t",
+     "--target", "--prefix", "--root", "--python", "-p", "--group", "--only-binary", "--no-binary", "--src"}
+)  # fmt: skip
+_LOCAL = re.compile(r"(?:\.{1,2}|\.{1,2}/[\w./+-]*|file:[^@]*)(?:\[[\w.,\s-]*\])?")
+_WORD = re.compile(r"""(?:"[^"\n]*"|'[^'\n]*'|\\.|[^\s;&|()"'\\])+|[;&|()]+|\n""")
 
 
 def recognised(command: CommandLine) -> str:
@@ -142,3 +149,51 @@ def _runner(words: Sequence[str]) -> tuple[str, list[str]]:
     if program == "cargo" and rest[1:2] in (["test"], ["nextest"]):
         return "cargo", rest[2:]
     return _PROGRAMS.get(program, ""), rest[1:]
+
+
+def installs_copy(command: CommandLine) -> bool:
+    """`pip install .`, `uv sync --no-editable`, `python setup.py install` and the like."""
+    return any(_copies(words) for words in _calls(command))
+
+
+def _copies(words: Sequence[str]) -> bool:
+    if "install" in words and _runs(words, "pip", "pip3", "pipx"):
+        return _pip_copies(words[words.index("install") + 1 :])
+    if "--no-editable" in words:
+        return _runs(words, "uv", "pdm", "pip") and ("sync" in words or "install" in words)
+    if "install" in words and any(word.rpartition("/")[2] == "setup.py" for word in words):
+        return True
+    return words[:2] == ["cargo", "install"] and "--path" in words
+
+
+def _pip_copies(arguments: Sequence[str]) -> bool:
+    """Whether one of what is to be installed is a folder, and not said to be editable."""
+    skip = False
+    for word in arguments:
+        if skip:
+            skip = False
+        elif word in ("-e", "--editable") or word in _WITH_VALUE:
+            skip = True
+        elif not word.startswith("-") and _LOCAL.fullmatch(word):
+            return True
+    return False
+
+
+def _runs(words: Sequence[str], *programs: str) -> bool:
+    return any(word.rpartition("/")[2] in programs for word in words)
+
+
+def _calls(command: CommandLine) -> Iterator[list[str]]:
+    """The simple commands, each a list of words, quotes taken off."""
+    if command.argv:
+        yield list(command.argv)
+        return
+    text = re.sub(r"\\\n", " ", command.shell)
+    words: list[str] = []
+    for found in _WORD.findall(text):
+        if found == "\n" or found in _ENDS:
+            yield words
+            words = []
+        else:
+            words.append(re.sub(r"""["']|\\(?=.)""", "", found))
+    yield words

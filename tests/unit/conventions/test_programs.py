@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from interlock.core.programs import lacks, program
+from interlock.conventions.programs import lacks, program
 
 _ANTHROPIC, _OPENAI = {"ANTHROPIC_API_KEY": "x"}, {"OPENAI_API_KEY": "x"}
 

@@ -1,4 +1,4 @@
-"""Names of branches, by the rules of `git check-ref-format --branch`, and neither `@` nor `HEAD`. Pure."""
+"""Names of branches, as `git check-ref-format --branch` allows but not `@` or `HEAD`; names of held-out files. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import re
 
 PART_BYTES_MAX = 250  # between slashes: a part becomes a file, and git locks it under a name that is five bytes longer
 _BAD = re.compile(r"^-|(^|/)\.|\.\.|[\x00-\x20\x7f~^:?*\[\\]|@\{|\.lock(/|$)|//|[/.]$|^/|^@$|^HEAD$|^$|[\ud800-\udfff]")
+
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,47}")
 
 
 def is_branch(name: str) -> bool:
@@ -20,3 +23,13 @@ def flaw(name: str, shown: str = "") -> str:
         return f"{shown or repr(shown)} is no name of a branch"
     short = shown.removeprefix("refs/heads/")
     return f"{shown} is the full name of a ref, and {short} that of the branch" if short != shown else ""
+
+
+def is_name(text: str) -> bool:
+    """Without `_`, so that no two names have the same variable."""
+    return _NAME.fullmatch(text) is not None
+
+
+def variable_of(name: str) -> str:
+    """The environment variable that says where they lie, in place of the settings."""
+    return f"INTERLOCK_HELD_OUT_{name.upper().replace('-', '_')}"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from interlock.core.installs import installs_copy
+from interlock.conventions.commands import installs_copy
 from interlock.core.pipeline import CommandLine
 
 COPIES = [

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
-from interlock.core.globs import matches_any
 from interlock.core.pipeline import FOLDER
+from interlock.text.globs import matches_any
 
 _SCRIPTS = ("[jt]s", "[cm][jt]s", "[jt]sx")  # endings of JavaScript and TypeScript
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from interlock.core.examples import Documented
-from interlock.core.inline import Block, blocks, laid, lost, only_tests_differ
+from interlock.conventions.doc_examples import Documented
+from interlock.conventions.inline_tests import Block, blocks, laid, lost, only_tests_differ
 
 DOCTESTS = Documented(docstrings=True, globs=("*.md",))
 

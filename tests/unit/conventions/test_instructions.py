@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from interlock.core.globs import matches_any
-from interlock.core.instructions import CHARACTERS_MAX, Skill, globs, in_order, section, skill
+from interlock.conventions.instructions import CHARACTERS_MAX, Skill, globs, in_order, section, skill
+from interlock.text.globs import matches_any
 
 
 def test_the_usual_files_of_the_folder_and_of_those_above_it() -> None:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interlock.conventions.secret_forms import Stream, handed_out, is_telling, parts, spans, starred, to_find, to_mask
 from interlock.core.pipeline import AgentSpec, CommandLine, Gate, GateKind, Pipeline, Setup, Stage
-from interlock.core.secret_forms import Stream, handed_out, is_telling, parts, spans, starred, to_find, to_mask
 
 KEY = 'sk-very/secret+01"23\\45&6 789é'
 JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"

@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import assert_never
 
 from interlock.core.answers import human_verdict
-from interlock.core.changed import changed
 from interlock.core.events import (
     AnswerTaken,
     ApprovalAsked,
@@ -42,6 +41,7 @@ from interlock.core.events import (
 from interlock.core.fold import fold
 from interlock.core.ids import AttemptId
 from interlock.core.state import RunState
+from interlock.core.values import changed
 
 
 class AttemptPhase(StrEnum):

@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from interlock.core.globs import matches_any
-from interlock.core.judge_files import AGENT_FOLDERS, AGENT_IGNORES, AGENT_SETTINGS, INSTRUCTIONS
+from interlock.conventions.judge_files import AGENT_FOLDERS, AGENT_IGNORES, AGENT_SETTINGS, INSTRUCTIONS
+from interlock.text.globs import matches_any
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import dedent
 
-from interlock.core import examples, masks
-from interlock.core.examples import Documented
-from interlock.core.globs import matches_any
-from interlock.core.growth import grew
-from interlock.core.judge_files import NODE
+from interlock.conventions import doc_examples, masks
+from interlock.conventions.doc_examples import Documented
+from interlock.conventions.growth import grew
+from interlock.conventions.judge_files import NODE
+from interlock.text.globs import matches_any
 
 NOTHING = Documented()
 _RUST = ("*.rs",)
@@ -65,13 +65,13 @@ def may_hold(path: str, documented: Documented) -> bool:
 def blocks(path: str, text: str, documented: Documented = NOTHING) -> tuple[Block, ...]:
     """The tests inside a file. `documented` says which doc examples of Python the project runs."""
     if matches_any(_RUST, path):
-        return (*_of_rust(text), *_of_examples(examples.of_rust(text, masks.rust(text))))
+        return (*_of_rust(text), *_of_examples(doc_examples.of_rust(text, masks.rust(text))))
     if matches_any(NODE.sources, path):
         return tuple(_of_vitest(text)) if "vitest" in text else ()
     if documented.docstrings and matches_any(_PYTHON, path):
-        return tuple(_of_examples(examples.of_docstrings(text)))
-    found = [*examples.of_document(path, text)] if matches_any(documented.globs, path) else []
-    found += examples.of_markdown(text) if path in documented.of_rust else []
+        return tuple(_of_examples(doc_examples.of_docstrings(text)))
+    found = [*doc_examples.of_document(path, text)] if matches_any(documented.globs, path) else []
+    found += doc_examples.of_markdown(text) if path in documented.of_rust else []
     return tuple(_of_examples(found))
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from interlock.core import judge_files
-from interlock.core.judge_files import is_code, is_configuration, is_test, may_be_added
+from interlock.conventions import judge_files
+from interlock.conventions.judge_files import is_code, is_configuration, is_test, may_be_added
 
 TESTS = """
 test.js foo-test.js foo_spec.js index.test-d.ts blog/tests.py src/test_x.py src/pkg/tests/data/deep/x.json

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
-from interlock.core.budget import LimitUsage, amounts
-from interlock.core.costs import Costs, costs
 from interlock.core.effects import WaitUntil
 from interlock.core.events import (
     AnswerTaken,
@@ -15,12 +13,14 @@ from interlock.core.events import (
     InputPrepared,
     PauseReason,
 )
-from interlock.core.history import AttemptPhase, AttemptView, History, Past, VerdictView
 from interlock.core.ids import AttemptId
 from interlock.core.judging import find_gate
+from interlock.core.limits import LimitUsage, amounts
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.core.plan import plan
 from interlock.core.state import Phase, RunState, Spending, StageState
+from interlock.readmodel.costs import Costs, costs
+from interlock.readmodel.history import AttemptPhase, AttemptView, History, Past, VerdictView
 
 CUT_OFF, NOT_BEGUN = "cut off", "not begun"
 _PROTECTED = ("protected", "judged_table")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from interlock.core.canaries import named, recognised, stands_aside
+from interlock.conventions.commands import named, recognised, stands_aside
 from interlock.core.pipeline import CommandLine
 
 KNOWN = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from interlock.core.reconciled import is_reconciled
+from interlock.conventions.conflict_resolution import is_reconciled
 
 HEAD = "from app import add\n\n\ndef test_old():\n    assert add(1, 1) == 2\n"
 ONE = "\n\ndef test_one():\n    assert add(1, 0) == 1\n"

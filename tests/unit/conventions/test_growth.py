@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from interlock.conventions.growth import grew, may_grow
 from interlock.core import pipeline as parts
-from interlock.core.growth import grew, may_grow
 from interlock.core.pipeline import Gate, GateKind, Pipeline, Scope, Stage, When
 
 OLD = """\

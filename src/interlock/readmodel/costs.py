@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from interlock.core.history import AttemptPhase, AttemptView, Past, VerdictView
 from interlock.core.judging import find_gate
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import RunState, Spending
+from interlock.readmodel.history import AttemptPhase, AttemptView, Past, VerdictView
 
 _UNDECIDED = (AttemptPhase.WORKING, AttemptPhase.JUDGING)
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from interlock.core.admission import admit
-from interlock.core.branches import PART_BYTES_MAX, is_branch
 from interlock.core.events import Action, AnswerTaken, DeliveryBegun, Paused, PauseReason, RunStarted
 from interlock.core.state import RunState
+from interlock.text.names import PART_BYTES_MAX, is_branch
 
 NAMES = (
     "main", "a/b", "interlock/20260102-030405-k3x9qd", "a/-b", "a.b", "@a", "a@", "a{b", "ä/ö", "a.lock.b", "a'b",

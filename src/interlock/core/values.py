@@ -1,15 +1,18 @@
-"""Constructors of frozen dataclasses that take half the time, for reading long histories.
+"""Frozen dataclasses, constructed in half the time and copied in a tenth of it, for reading long histories.
 
 A frozen dataclass sets each field through `object.__setattr__`, which looks the field up by name every
 time. Here the slots' own descriptors are called, from a function written for the class, which is how
 dataclasses themselves make `__init__`. For classes with slots and without `__post_init__` only.
+
+`changed` does what `dataclasses.replace` does. It is for frozen dataclasses without slots and without `__post_init__`:
+their fields are their `__dict__`. To the type checker it is `replace` itself, which checks names and types of fields.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 T = TypeVar("T")
 
@@ -44,3 +47,18 @@ def default_of(each: Field[Any]) -> Any:  # noqa: ANN401
 
 def _parameter(each: Field[Any]) -> str:
     return each.name if default_of(each) is MISSING else f"{each.name}=default_{each.name}"
+
+
+if TYPE_CHECKING:
+    from dataclasses import replace as changed
+else:
+    _new, _set = object.__new__, object.__setattr__
+
+    def changed(value: T, /, **changes: object) -> T:
+        """A copy of `value` with these fields."""
+        made = _new(type(value))
+        _set(made, "__dict__", value.__dict__ | changes)
+        return made
+
+
+__all__ = ["changed", "constructor"]

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from interlock.core.globs import matches_any
-from interlock.core.growth import SNAPSHOTS, grew
-from interlock.core.imports import joined, names_more
-from interlock.core.judge_files import is_configuration, is_test_code
+from interlock.conventions.growth import SNAPSHOTS, grew, joined, names_more
+from interlock.conventions.judge_files import is_configuration, is_test_code
+from interlock.text.globs import matches_any
 
 _OURS, _BASE, _THEIRS, _END = b"<<<<<<< ", b"||||||| ", b"=======", b">>>>>>> "
 _TRIED_MAX = 100_000

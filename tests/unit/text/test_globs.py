@@ -2,7 +2,7 @@
 
 import pytest
 
-from interlock.core.globs import matches, matches_any
+from interlock.text.globs import matches, matches_any
 
 
 @pytest.mark.parametrize(

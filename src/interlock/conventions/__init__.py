@@ -1,0 +1,1 @@
+"""What is known of other tools: their files, command lines, languages and secrets. Pure."""

@@ -1,0 +1,1 @@
+"""What every interface shows of a run, computed from its history. Pure."""

@@ -1,0 +1,1 @@
+"""Text, glob patterns and names: pure functions that know nothing of Interlock."""
