@@ -347,7 +347,7 @@ def test_doctor_without_git(tmp_path: Path):
     said = interlock(tmp_path, "doctor", PATH=f"bin::{tmp_path}")
     assert "PATH: no program is looked for in bin, an empty entry of PATH" in said.out
     assert said.code == 5
-    assert "✗ git: git is not to be found" in said.out
+    assert "✗ git: git is not on the PATH" in said.out
 
 
 def test_schema_and_completion(tmp_path: Path):

@@ -96,6 +96,7 @@ def test_one():
 
 
 class TestMore:
+    @pytest.mark.slow  # REQ-12
     def test_two(self):
         pass
 
