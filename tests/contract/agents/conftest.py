@@ -22,6 +22,7 @@ _OF_AIDER = {
     "test_a_brief_longer_than_an_argument_may_be",
     "test_a_failing_model[aider-cut-unavailable-False]",
     "test_a_failing_model[aider-down-unavailable-False]",
+    "test_a_failing_model[aider-limit-rate_limited-False]",
     "test_a_model_that_never_answers_is_a_timeout",
     "test_no_change_at_all_is_completed_and_changes_nothing",
     "test_no_credit_is_out_of_budget[aider-quota]",
