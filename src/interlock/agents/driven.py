@@ -123,7 +123,7 @@ class AgentReport:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """An agent program. `program` is its name on PATH. What it takes and keeps is in its row of `core.programs`."""
+    """An agent program. `program` is its name on PATH. Its row in `conventions.programs` has the rest."""
 
     program: str
     start: Callable[[AttemptRequest], Start]

@@ -1,4 +1,4 @@
-"""Each adapter is a module in `agents.kinds` and a row in `core.programs`, and nothing else."""
+"""Each adapter is a module in `agents.kinds` and a row in `conventions.programs`."""
 
 from __future__ import annotations
 
@@ -45,3 +45,9 @@ _OTHERS = {"acp", "command", "model", "scripted"}  # which drive no program of t
 
 def test_a_row_for_each_adapter_and_an_adapter_for_each_row() -> None:
     assert {one.name for one in PROGRAMS} | _OTHERS == set(adapters({}))
+
+
+def test_no_two_programs_render_the_same_type_of_event() -> None:
+    """A type is looked for in every log."""
+    named = [kind for one in PROGRAMS for kind in one.renders]
+    assert sorted(named) == sorted(set(named))

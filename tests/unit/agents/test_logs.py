@@ -54,3 +54,8 @@ def test_other_lines_stay_as_printed() -> None:
     assert lines(*odd) == odd
     for event in ({"type": "assistant", "message": 3}, of_claude(3, None), {"type": "item.completed", "item": []}):
         assert lines(event) == []
+
+
+def test_an_error_of_another_shape_keeps_its_words() -> None:
+    event = {"type": "error", "text": "from my own agent"}
+    assert lines(event) == [f"error: {json.dumps(event)}"]

@@ -150,7 +150,7 @@ def render(event: Event) -> Iterator[str]:
     """The event as lines for people."""
     match text(event, "type"):
         case "turn.failed" | "error":
-            yield f"error: {text(event, 'message') or text(inner(event, 'error'), 'message')}"
+            yield f"error: {text(event, 'message') or text(inner(event, 'error'), 'message') or json.dumps(event)}"
         case "item.completed":
             yield from _rendered_item(inner(event, "item"))
         case _:
