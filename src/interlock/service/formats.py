@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from math import floor
 
 from interlock.core.events import Recorded, Usage
 from interlock.core.ids import AttemptId
@@ -82,8 +83,9 @@ def tokens(number: int) -> str:
 
 
 def cost(dollars: float, *, known: bool = True) -> str:
-    """A sum of which a part is not known is `at least` that."""
-    amount = f"${dollars:.2f}" if dollars >= 0.01 or dollars == 0 else f"${dollars:.4f}"
+    """A sum of which a part is not known is `at least` that, rounded down."""
+    digits = 2 if dollars >= 0.01 or dollars == 0 else 4
+    amount = f"${dollars if known else floor(dollars * 10**digits + 1e-9) / 10**digits:.{digits}f}"
     return amount if known else f"at least {amount}"
 
 

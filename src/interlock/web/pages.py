@@ -28,7 +28,7 @@ from interlock.readmodel.run import OVER, RunPhase, RunView, WaitView, attempt_w
 from interlock.service import AnswerRequest
 from interlock.service.answers import resume_answers
 from interlock.service.diffs import is_withheld, visible_diff
-from interlock.service.formats import duration
+from interlock.service.formats import cost, duration
 from interlock.text.cleaning import plain
 from interlock.web.pictures import graph, timeline
 from interlock.web.rendering import DiffLine, diff_lines, markdown
@@ -279,7 +279,7 @@ def _spent(spent: Spending) -> str:
     parts = [f"{spent.attempts} attempt{'' if spent.attempts == 1 else 's'}"]
     parts += [f"{spent.tokens:,} tokens"] if spent.tokens else []
     if spent.cost_usd or (spent.cost_known and spent.tokens):
-        parts.append(f"{'' if spent.cost_known else 'at least '}${spent.cost_usd:.2f}")
+        parts.append(cost(spent.cost_usd, known=spent.cost_known))
     return ", ".join(parts)
 
 

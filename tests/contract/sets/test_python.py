@@ -150,8 +150,10 @@ def test_what_speaks_for_pytest(project: Path, files: dict[str, str], reason: st
     assert resolve("python.test", lay(project, files)).why == f"pytest, because of {reason}"
 
 
-def test_ruff_reports_sarif_green_and_red(project: Path, tmp: Path):
-    ready = resolve("python.lint", lay(project, {**PYTEST, "ruff.toml": "line-length = 100\n"}))
+@pytest.mark.parametrize("option", ["line-length = 100", "fix = true", "fix-only = true"])
+def test_ruff_reports_sarif_green_and_red(project: Path, tmp: Path, option: str):
+    """A project that has ruff fix what it finds has its errors reported all the same."""
+    ready = resolve("python.lint", lay(project, {**PYTEST, "ruff.toml": f"{option}\n"}))
     assert ready.report is Report.SARIF
     assert run(ready, project, tmp).code == 0
     lay(project, {"src/adder.py": "import os\n"})

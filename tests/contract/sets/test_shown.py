@@ -36,7 +36,7 @@ needs_cargo = pytest.mark.skipif(shutil.which("cargo") is None, reason="Cargo is
         ("python.test", APART, "PYTHONPATH=src python3 -m unittest discover -s tests -t tests"),
         ("python.test", DJANGO, "python3 manage.py test"),
         ("python.test", {**DJANGO, "src/app.py": ""}, "PYTHONPATH=src python3 manage.py test"),
-        ("python.lint", PYTEST, "ruff check --no-cache ."),
+        ("python.lint", PYTEST, "ruff check --no-fix --no-fix-only --no-cache ."),
         ("node.test", NODE, "node --test"),
     ],
 )

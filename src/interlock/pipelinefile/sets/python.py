@@ -155,7 +155,8 @@ def _tool(folder: Path, name: str) -> bool:
 
 
 def _ruff(why: str, *, applies: bool = True) -> ResolvedGate:
-    run = 'ruff check --no-cache --output-format sarif --output-file "$REPORT" .'
+    # The project's own `fix = true` would correct the gate's checkout, and the judged tree would keep its errors.
+    run = 'ruff check --no-fix --no-fix-only --no-cache --output-format sarif --output-file "$REPORT" .'
     line = lines(
         require("python.lint", "ruff", "install it, or let the pipeline's setup make a .venv that has it"), run
     )
