@@ -53,11 +53,11 @@ def check(view, stage, gate, at):
         view.error((*at, "most"), "nobody reads lines of that length", "write 200 or less")
 
 
-def judge(bench, case, cancel):
-    widest = options_of(case.gate, Widest)
+def judge(context, request, cancel):
+    widest = options_of(request.gate, Widest)
     findings = []
-    for path in bench.workspaces.files(case.commit, widest.within):
-        content = bench.workspaces.read(case.commit, path, 1_000_000).decode()
+    for path in context.workspaces.files(request.commit, widest.within):
+        content = context.workspaces.read(request.commit, path, 1_000_000).decode()
         if any(len(line) > widest.most for line in content.splitlines()):
             findings.append(Finding("wide", f"{path}: a line of more than {widest.most} characters", file=path))
     return Judgement(VerdictStatus.FAILED if findings else VerdictStatus.PASSED, tuple(findings))
