@@ -18,7 +18,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-SIMULATION = ("tests/simulation/test_scenarios.py", "tests/simulation/test_campaign.py")
+SIMULATION = (
+    "tests/simulation/test_transcripts.py",
+    "tests/simulation/test_scenarios.py",
+    "tests/simulation/test_campaign.py",
+)
 PACKAGES: dict[str, tuple[str, ...]] = {
     "core": (
         "tests/unit/core",
@@ -27,6 +31,9 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "tests/unit/test_reconcile.py",
         *SIMULATION,
     ),
+    "conventions": ("tests/unit/conventions",),
+    "readmodel": ("tests/unit/readmodel", "tests/unit/core", "tests/unit/cli", "tests/simulation/test_transcripts.py"),
+    "text": ("tests/unit/text", "tests/unit/agents"),
     "execution": ("tests/unit/execution", "tests/unit/engines", *SIMULATION),
     "workspaces": ("tests/unit/workspaces",),
     "gates": ("tests/unit/gates",),
