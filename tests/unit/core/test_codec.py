@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, make_dataclass
 from enum import StrEnum
+from math import inf
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from interlock.core.codec import NewerFormat, array_reader, array_writer, object_reader, object_writer
+from interlock.core.codec import APART, Bound, NewerFormat, array_reader, array_writer, object_reader, object_writer
 from interlock.core.events import Event
+from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline
 from interlock.gates.kinds import all_kinds
 from interlock.journal import codec as journal
@@ -50,6 +52,91 @@ FULL = Tree("oak", 1.0, (Leaf("a"), Leaf("b")), Leaf("r"))
 def test_both_layouts_are_exact() -> None:
     assert array_reader(Tree)(json.loads(json.dumps(array_writer(Tree)(FULL)))) == FULL
     assert object_reader(Tree)(json.loads(json.dumps(object_writer(Tree)(FULL)))) == FULL
+
+
+def test_every_form_of_a_field_is_written_and_read() -> None:
+    """Of a class made anew: readers and writers are compiled once for each class."""
+    leaf = make_dataclass("NewLeaf", [("name", str), ("colour", Colour, Colour.RED)], frozen=True, slots=True)
+    forms: list[tuple[str, Any, object, object]] = [
+        ("attempt", AttemptId, AttemptId("code", 1, 2), "code/1.2"),
+        ("bound", Bound, 2.0, 2.0),
+        ("unbound", Bound, inf, None),
+        ("colour", Colour, Colour.RED, "red"),
+        ("pair", tuple[str, int], ("a", 1), ("a", 1)),
+        ("words", tuple[str, ...], ("a", "b"), ("a", "b")),
+        ("attempts", tuple[AttemptId, ...], (AttemptId("a", 1, 0),), ["a/1.0"]),
+        ("word", str | None, "w", "w"),
+        ("no_word", str | None, None, None),
+        ("maybe", AttemptId | None, AttemptId("b", 2, 1), "b/2.1"),
+        ("nobody", AttemptId | None, None, None),
+        ("size", float, 1.5, 1.5),
+        ("whole", float, 3, 3),
+        ("yes", bool, True, True),
+    ]
+    branch = make_dataclass(
+        "Branch",
+        [
+            *((name, hint) for name, hint, _, _ in forms),
+            ("leaf", leaf),
+            ("leaves", tuple[leaf, ...]),
+            ("last", leaf | None, None),
+        ],
+        frozen=True,
+        slots=True,
+    )
+    value = branch(*(each for _, _, each, _ in forms), leaf("x"), (leaf("y"), leaf("z")))
+    array = [*(each for *_, each in forms), ["x"], [["y"], ["z"]]]
+    assert array_writer(branch)(value) == array
+    assert array_reader(branch)(json.loads(json.dumps(array))) == value
+    named = {name: each for name, _, _, each in forms}
+    named |= {"leaf": {"name": "x", "colour": "red"}, "last": None}
+    named |= {"leaves": [{"name": "y", "colour": "red"}, {"name": "z", "colour": "red"}]}
+    assert object_writer(branch)(value) == named
+    assert object_reader(branch)(json.loads(json.dumps(named))) == value
+
+
+def test_fields_that_are_apart_or_hidden_are_neither_written_nor_read() -> None:
+    @dataclass
+    class Kept:
+        name: str
+        told: str = field(default="", metadata=APART)
+        _seen: str = ""
+
+    assert array_writer(Kept)(Kept("a", "b", "c")) == ["a"]
+    assert object_writer(Kept)(Kept("a", "b", "c")) == {"name": "a"}
+    with pytest.raises(NewerFormat, match="Kept has _seen, told, not known here"):
+        object_reader(Kept)({"name": "a", "told": "b", "_seen": "c"})
+
+
+@pytest.mark.parametrize(
+    ("hint", "value", "said"),
+    [
+        (str, 1, "1 is no str"),
+        (str, None, "None is no str"),
+        (int, 1.5, "1.5 is no int"),
+        (int, True, "True is no int"),
+        (float, "1", "'1' is no float"),
+        (bool, 1, "1 is no bool"),
+        (str | None, 1, "1 is no str"),
+        (list[int], [], "no form for a field of type"),
+        (str | int | None, "a", "no form for a field of type"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(hint: Any, value: object, said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        object_reader(make_dataclass("One", [("only", hint)]))({"only": value})
+
+
+def test_an_array_or_object_of_another_shape_is_refused() -> None:
+    two = make_dataclass("Two", [("name", str), ("size", int), ("more", int, 0)], slots=True)
+    with pytest.raises(ValueError, match="1 of at least 2 fields of Two"):
+        array_reader(two)(["a"])
+    for value in ([], "a", None):
+        with pytest.raises(TypeError, match="is no Two"):
+            object_reader(two)(value)  # type: ignore[arg-type]
+    coloured = make_dataclass("Coloured", [("colour", Colour)])
+    with pytest.raises(TypeError, match="is no Colour"):
+        object_reader(coloured)({"colour": 3})
 
 
 def test_what_an_older_version_did_not_know_has_its_default() -> None:

@@ -56,6 +56,12 @@ def test_a_stage_that_takes_no_part_cannot_be_put() -> None:
         Stages([("s0", StageState())]).having("s1", StageState())
 
 
+def test_it_is_shown_as_what_it_holds() -> None:
+    stages = Stages([("s0", StageState())])
+    assert repr(stages) == f"Stages({{'s0': {StageState()!r}}})"
+    assert ("s0" in stages, "s1" in stages, len(stages), list(stages)) == (True, False, 1, ["s0"])
+
+
 def test_the_cost_of_an_event_does_not_depend_on_settled_stages() -> None:
     assert _calls_per_event(300) <= 1.1 * _calls_per_event(20)
 

@@ -1,0 +1,183 @@
+"""Which events fit a run at which point of its history, and what is said of those that do not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.unit.core.histories import (
+    ACCEPTED,
+    ASKED,
+    DELIVERED,
+    DELIVERING,
+    FAILED,
+    JUDGING,
+    ONE,
+    PASSED,
+    PAUSED,
+    READY,
+    REJECTED,
+    SECOND,
+    TWO,
+    UNSURE,
+    WAITING,
+    WORKING,
+    after,
+    verdict,
+)
+
+from interlock.core.admission import admit
+from interlock.core.events import (
+    Action,
+    AnswerTaken,
+    ApprovalAsked,
+    AttemptErrored,
+    AttemptLost,
+    AttemptStarted,
+    CandidateProduced,
+    CandidateRejected,
+    Delivered,
+    DeliveryBegun,
+    EffectErrored,
+    Event,
+    HandoffAccepted,
+    InputPrepared,
+    OwnerChanged,
+    Paused,
+    PauseReason,
+    Refused,
+    RunFinished,
+    RunStarted,
+    RunStatus,
+    SentBack,
+    StageSkipped,
+    TimeReached,
+    VerdictGiven,
+    VerdictStatus,
+    WhenHeld,
+)
+from interlock.core.ids import AttemptId, base_of, input_of
+from interlock.core.state import RunState
+
+LATER, GHOST = AttemptId("code", 2, 1), AttemptId("ghost", 1, 1)
+BEGUN, BRANCH = DeliveryBegun("b", "d", "c1"), Delivered("b", "c9", "c1")
+RETRY = AnswerTaken("a1", Action.RETRY, "ann", stage="code")
+NOW = replace(RETRY, now=True)
+ACCEPT = AnswerTaken("a1", Action.ACCEPT, "ann", stage="code", subject=ONE)
+OVERRIDE = replace(ACCEPT, override=True)
+MINE = replace(RETRY, commit="mine")
+FINISHED = (*DELIVERED, RunFinished(RunStatus.ACCEPTED))
+DONE, DUE = "the gate has decided", "it is try 3, due is 2"
+STALE = "epoch 2 is over, the stage is in epoch 1"
+NO_STAGE = "the stage takes no part in this run"
+NOT_NEWEST = "it is not the attempt at work"
+ERRORED = VerdictGiven(ONE, "code/test", 1, VerdictStatus.ERRORED)
+ROWS: list[tuple[tuple[Event, ...], Event, str]] = [
+    ((), WAITING[0], ""),
+    ((), EffectErrored("x", 1, "why", 0.0), "the run has not started"),
+    ((), OwnerChanged(1, "me"), ""),
+    (WAITING, RunStarted("r", "p", "d", "task", "c0", "t0", ("code",)), "the run has started"),
+    (FINISHED, Refused("x", "", "late"), ""),
+    (FINISHED, TimeReached(9.0), ""),
+    (FINISHED, RETRY, "the run is accepted"),
+    # effects of the run
+    (WAITING, EffectErrored("x", 1, "why", 0.0), ""),
+    (WAITING, EffectErrored("x", 2, "why", 0.0), "it is try 2, due is 1"),
+    ((*WAITING, EffectErrored("x", 1, "why", 0.0)), EffectErrored("x", 2, "why", 0.0), ""),
+    ((*WAITING, EffectErrored("x", 1, "why", 0.0)), EffectErrored("x", 1, "why", 0.0), "it is try 1, due is 2"),
+    (UNSURE, Paused("", PauseReason.DELIVERY, "again"), "already paused"),
+    (WAITING, Paused("", PauseReason.INFRASTRUCTURE, "disk"), ""),
+    # the delivery and the end
+    (ACCEPTED, BEGUN, ""),
+    (ASKED, BEGUN, "it is not what the run has accepted"),
+    (ACCEPTED, replace(BEGUN, source="c0"), "it is not what the run has accepted"),
+    (DELIVERED, BEGUN, "the branch is delivered"),
+    (UNSURE, BEGUN, "the run is paused"),
+    ((*ACCEPTED, RETRY), BEGUN, "a person answered first"),
+    ((*ACCEPTED, AnswerTaken("a1", Action.CANCEL, "ann")), BEGUN, "ann cancelled the run"),
+    ((*ACCEPTED, AnswerTaken("a1", Action.CONTINUE, "ann", branch="mine")), BEGUN, "a person said branch mine"),
+    ((*ACCEPTED, AnswerTaken("a1", Action.CONTINUE, "ann", branch="b")), BEGUN, ""),
+    (DELIVERING, BRANCH, ""),
+    (DELIVERING, replace(BRANCH, source="c0"), "it is not what the run has accepted"),
+    (ACCEPTED, BRANCH, "its delivery had not begun"),
+    (DELIVERED, BRANCH, "the branch is delivered"),
+    (DELIVERED, RunFinished(RunStatus.ACCEPTED), ""),
+    (ACCEPTED, RunFinished(RunStatus.ACCEPTED), "not all of it is accepted and delivered"),
+    ((replace(WAITING[0], until="code"), *ACCEPTED[1:]), RunFinished(RunStatus.ACCEPTED), ""),  # type: ignore[type-var]
+    ((replace(WAITING[0], until="code"), *ASKED[1:]), RunFinished(RunStatus.ACCEPTED),  # type: ignore[type-var]
+     "not all of it is accepted and delivered"),
+    (ASKED, RunFinished(RunStatus.STOPPED), ""),
+    (ASKED, RunFinished(RunStatus.CANCELLED), "nobody cancelled it"),
+    ((*ASKED, AnswerTaken("a1", Action.CANCEL, "ann")), RunFinished(RunStatus.CANCELLED), ""),
+    # a stage and its attempts
+    (WAITING, InputPrepared(input_of("code", 1), "c0", "t0", ("c0",)), ""),
+    (READY, InputPrepared(input_of("code", 1), "c0", "t0", ("c0",)), "the stage is ready"),
+    (WAITING, InputPrepared(input_of("code", 2), "c0", "t0", ("c0",)), STALE),
+    (WAITING, InputPrepared(input_of("ghost", 1), "c0", "t0", ("c0",)), NO_STAGE),
+    (READY, WhenHeld(input_of("code", 1)), ""),
+    (READY, StageSkipped(input_of("code", 1), "why"), ""),
+    (WORKING, StageSkipped(input_of("code", 1), "why"), "the stage is working"),
+    (READY, AttemptStarted(ONE, "coder", "", "t0"), ""),
+    (READY, AttemptStarted(TWO, "coder", "", "t0"), "the attempt has another number"),
+    (READY, AttemptStarted(ONE, "", "", "t0", by="ann"), "the candidate comes from someone else"),
+    ((*PAUSED, MINE), AttemptStarted(TWO, "", "", "t0", by="ann"), ""),
+    ((*PAUSED, MINE), AttemptStarted(TWO, "", "", "t0", by="bob"), "the candidate comes from someone else"),
+    ((*PAUSED, MINE), AttemptStarted(TWO, "coder", "", "t0"), "the candidate comes from someone else"),
+    ((*REJECTED, OVERRIDE), AttemptStarted(TWO, "coder", "", "t0"), "a person answered first"),
+    (WORKING, CandidateProduced(ONE, "c1", "t1"), ""),
+    (WORKING, CandidateProduced(TWO, "c1", "t1"), NOT_NEWEST),
+    (WORKING, AttemptErrored(TWO, "why", 0.0), NOT_NEWEST),
+    (WORKING, AttemptLost(TWO, "why"), NOT_NEWEST),
+    ((*WORKING, OwnerChanged(2, "me")), CandidateProduced(ONE, "c1", "t1"), "its owner is gone"),
+    ((*WORKING, OwnerChanged(2, "me")), AttemptErrored(ONE, "why", 0.0), "its owner is gone"),
+    ((*WORKING, OwnerChanged(2, "me")), AttemptLost(ONE, "why"), ""),
+    (JUDGING, CandidateProduced(ONE, "c1", "t1"), "the stage is judging"),
+    # verdicts
+    (JUDGING, verdict("test"), ""),
+    (JUDGING, verdict("scope"), DONE),
+    (JUDGING, replace(verdict("test"), number=2), "it is try 2, due is 1"),
+    ((*JUDGING, ERRORED), replace(verdict("test"), number=2), ""),
+    ((*JUDGING, ERRORED), replace(verdict("test"), number=3), DUE),
+    (WORKING, verdict("test"), "the stage is working"),
+    (SECOND, verdict("test"), NOT_NEWEST),
+    (SECOND, verdict("test", attempt=LATER), STALE),
+    (SECOND, verdict("test", attempt=GHOST), NO_STAGE),
+    (WAITING, VerdictGiven(base_of("code"), "code/test", 1, PASSED), DONE),
+    (WAITING, VerdictGiven(base_of("code"), "code/other", 1, PASSED), ""),
+    (WAITING, VerdictGiven(input_of("code", 1), "code/test", 1, PASSED), "it has no input yet"),
+    (WORKING, VerdictGiven(input_of("code", 1), "code/test", 1, PASSED), ""),
+    (WORKING, VerdictGiven(input_of("code", 2), "code/test", 1, PASSED), STALE),
+    # a person's gate, and the decision
+    (JUDGING, ApprovalAsked(ONE, "code/look", "Good?"), ""),
+    (JUDGING, ApprovalAsked(TWO, "code/look", "Good?"), NOT_NEWEST),
+    (JUDGING, ApprovalAsked(ONE, "code/scope", "Good?"), "it was asked before"),
+    (ASKED, ApprovalAsked(ONE, "code/look", "Good?"), "it was asked before"),
+    ((*JUDGING, verdict("test", FAILED)), CandidateRejected(ONE, "t1", "", ""), ""),
+    ((*JUDGING, verdict("test", FAILED)), CandidateRejected(TWO, "t1", "", ""), NOT_NEWEST),
+    ((*JUDGING, OVERRIDE), CandidateRejected(ONE, "t1", "", ""), "a person answered first"),
+    (ASKED, HandoffAccepted(ONE, "c1", "t1", "record"), ""),
+    (ASKED, HandoffAccepted(TWO, "c1", "t1", "record"), NOT_NEWEST),
+    (ASKED, HandoffAccepted(ONE, "c1", "t1", "record", "ann"), "nobody overrode a gate"),
+    (REJECTED, HandoffAccepted(ONE, "c1", "t1", "record"), "the stage is rejected"),
+    ((*REJECTED, OVERRIDE), HandoffAccepted(ONE, "c1", "t1", "record", "ann"), ""),
+    ((*REJECTED, OVERRIDE), HandoffAccepted(ONE, "c1", "t1", "record", "bob"), "nobody overrode a gate"),
+    ((*REJECTED, OVERRIDE), HandoffAccepted(TWO, "c1", "t1", "record"), "a person answered otherwise"),
+    ((*ASKED, ACCEPT), HandoffAccepted(ONE, "c1", "t1", "record"), ""),
+    ((*ASKED, ACCEPT), HandoffAccepted(ONE, "c1", "t1", "record", "ann"), "nobody overrode a gate"),
+    ((*ASKED, NOW), HandoffAccepted(ONE, "c1", "t1", "record"), "a person answered otherwise"),
+    # back to an earlier stage
+    (REJECTED, SentBack(ONE, "code", 0, "", ("code",)), ""),
+    (SECOND, SentBack(ONE, "code", 0, "", ("code",)), "the stage is judging"),
+    (REJECTED, SentBack(TWO, "code", 0, "", ("code",)), "the stage is rejected"),
+    (REJECTED, SentBack(LATER, "code", 0, "", ("code",)), STALE),
+    (REJECTED, SentBack(ONE, "ghost", 0, "", ("code",)), NO_STAGE),
+    (REJECTED, SentBack(GHOST, "code", 0, "", ("code",)), NO_STAGE),
+    (ACCEPTED, SentBack(ONE, "code", -1, "", ("code",)), "the stage is accepted and nobody asked for it"),
+    ((*ACCEPTED, RETRY), SentBack(ONE, "code", -1, "", ("code",)), ""),
+    ((*REJECTED, RETRY), SentBack(ONE, "code", -1, "", ("code",)), "the stage is ready and nobody asked for it"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("events", "event", "why"), ROWS)
+def test_whether_an_event_fits(events: tuple[Event, ...], event: Event, why: str) -> None:
+    assert admit(after(*events) if events else RunState(), event) == why
