@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from interlock.core.feedback import for_worker, same_words
+from interlock.core.events import Finding, VerdictGiven, VerdictStatus
+from interlock.core.feedback import fingerprint, for_agent, for_worker, reasons, same_words
+from interlock.core.ids import AttemptId
 
 GATES = Path(__file__).parents[3] / "src/interlock/gates"
 _OF_PIPELINES = re.compile(
@@ -44,6 +46,51 @@ def test_no_message_of_a_gate_speaks_of_the_pipeline_to_a_worker() -> None:
 def test_findings_are_compared_without_numbers() -> None:
     assert same_words("g", "f", "took 3  s") == same_words("g", "f", "took 41 s")
     assert same_words("g", "f", "one") != same_words("g", "f", "two")
+
+
+ATTEMPT = AttemptId("code", 1, 1)
+
+
+def _verdict(*findings: Finding, gate: str = "code/test", status: VerdictStatus = VerdictStatus.FAILED) -> VerdictGiven:
+    return VerdictGiven(ATTEMPT, gate, 1, status, findings)
+
+
+def test_a_fingerprint_is_of_what_failed_and_not_of_lines_numbers_blanks_or_order() -> None:
+    one, other = Finding("F1", "took 3 s", file="a.py", line=7), Finding("F2", "bad \udce9 name", file="b\udce9.py")
+    same = fingerprint([_verdict(one, other)])
+    alike = Finding("F1", " TOOK  41 s", file="a.py", line=9)
+    assert fingerprint([_verdict(other, alike, alike)]) == same
+    passed = _verdict(Finding("F3", "more"), gate="code/lint", status=VerdictStatus.PASSED)
+    assert fingerprint([passed, _verdict(other), _verdict(one)]) == same
+    others = [
+        [_verdict(one)],
+        [_verdict(one, other, gate="code/lint")],
+        [_verdict(Finding("F9", "took 3 s", file="a.py"), other)],
+        [_verdict(Finding("F1", "took 3 s", file="c.py"), other)],
+        [_verdict(Finding("F1", "took long", file="a.py"), other)],
+    ]
+    assert len({same, *map(fingerprint, others)}) == 6
+    assert fingerprint([]) == fingerprint([passed])
+
+
+def test_an_agent_is_told_how_many_held_out_checks_failed_and_nothing_else_of_them() -> None:
+    seen, hidden = Finding("F1", "one"), Finding("H1", "secret", secret=True)
+    verdicts = [
+        _verdict(seen, hidden),
+        _verdict(hidden, hidden, gate="code/hidden"),
+        _verdict(seen, gate="code/lint", status=VerdictStatus.PASSED),
+    ]
+    assert for_agent(verdicts) == (
+        ("code/test", seen),
+        ("code/test", Finding("held-out", "1 held-out check failed")),
+        ("code/hidden", Finding("held-out", "2 held-out checks failed")),
+    )
+
+
+def test_reasons_are_those_of_what_failed() -> None:
+    failed = _verdict(Finding("F", "m", reason="style"), Finding("F", "m", reason="design"), Finding("F", "m"))
+    assert reasons([failed, failed]) == ("design", "style")
+    assert reasons([_verdict(Finding("F", "m", reason="x"), status=VerdictStatus.PASSED)]) == ()
 
 
 def _checks_the_file(node: ast.stmt) -> bool:
