@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.unit.core.histories import FAILED, READY, after
+from tests.unit.core.histories import FAILED, PASSED, READY, after
 
-from interlock.core.effects import Effect, Pause, SendBack, StartAttempt
+from interlock.core.effects import Effect, EvaluateGate, Pause, SendBack, StartAttempt
 from interlock.core.events import (
     Action,
     AnswerTaken,
@@ -38,6 +38,7 @@ from interlock.core.pipeline import (
     WorkspaceMode,
 )
 from interlock.core.plan import plan
+from interlock.gates.kinds.review import Review
 
 CODER = (AgentSpec("coder", "command"), AgentSpec("other", "command"))
 CODE = Stage("code", agent="coder", gates=(Gate("test", GateKind.RUN),), attempts_max=3)
@@ -223,3 +224,28 @@ def test_limits_are_near_from_four_fifths_on_and_the_least_is_what_remains() -> 
     start = next_of(*rejections(("t1", "a")), stage=stage, limits=limits)
     assert isinstance(start, StartAttempt)
     assert (start.remaining.tokens, start.remaining.cost_usd) == (37, 0.25)
+
+
+def test_a_review_is_told_what_hard_gates_noted_and_what_it_said_of_the_attempt_before() -> None:
+    gates = (Gate("test", GateKind.RUN), *(Gate(name, "review", options=Review(("other",))) for name in ("one", "two")))
+    pipeline = Pipeline("p", (replace(CODE, gates=gates),), CODER)
+    first, second = AttemptId("code", 1, 1), AttemptId("code", 1, 2)
+    before = [VerdictGiven(first, f"code/{name}", 1, FAILED, hard=False) for name in ("one", "two")]
+    hard = VerdictGiven(second, "code/test", 1, PASSED)
+    events = (
+        AttemptStarted(first, "coder", "", "t0"),
+        CandidateProduced(first, "c1", "t1"),
+        VerdictGiven(first, "code/test", 1, PASSED),
+        *before,
+        CandidateRejected(first, "t1", "", "print", gates=("code/one", "code/two")),
+        AttemptStarted(second, "coder", "", "t0"),
+        CandidateProduced(second, "c2", "t2"),
+        hard,
+    )
+    (one,) = plan(pipeline, after(*READY, *events))
+    said = VerdictGiven(second, "code/one", 1, PASSED, hard=False)
+    (two,) = plan(pipeline, after(*READY, *events, said))
+    assert isinstance(one, EvaluateGate)
+    assert isinstance(two, EvaluateGate)
+    assert [(one.gate, one.former), (two.gate, two.former)] == [("code/one", before[0]), ("code/two", before[1])]
+    assert one.hard_verdicts == two.hard_verdicts == (hard,)

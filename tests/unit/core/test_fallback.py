@@ -129,3 +129,12 @@ def test_who_a_rule_called_in_has_its_own_row() -> None:
     rule = Rule(after=1, agent="strong")
     assert agent_of(next_of(pipeline("first", rule), ("first", "rejected"))) == "strong"
     assert isinstance(next_of(pipeline("first", rule), ("first", "rejected"), ("strong", "permanent")), Pause)
+
+
+def test_who_stands_in_begins_without_the_failures_of_the_one_that_is_down() -> None:
+    own, other = (
+        next_of(pipeline(), *ends, now=100.0) for ends in ([("first", "crashed")] * 2, [("first", "crashed")] * 3)
+    )
+    assert isinstance(own, StartAttempt)
+    assert isinstance(other, StartAttempt)
+    assert [(own.agent, own.errors), (other.agent, other.errors)] == [("first", 2), ("second", 0)]
