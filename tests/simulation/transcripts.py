@@ -49,7 +49,9 @@ def _view(pipeline: Pipeline, records: list[Recorded]) -> Iterator[str]:
         history.gather(records[:count])
         view = describe(pipeline, history, owner)
         yield f"\n--- after event {count}, {'driven' if owner else 'not driven'}"
-        yield json.dumps(asdict(view), indent=1, default=str)
+        for name, value in asdict(view).items():
+            parts = value if isinstance(value, tuple) and name in ("stages", "base_verdicts") else (value,)
+            yield from (f"{name}: {json.dumps(part, default=str)}" for part in parts)
         yield from _words(view)
 
 

@@ -249,3 +249,24 @@ def test_a_review_is_told_what_hard_gates_noted_and_what_it_said_of_the_attempt_
     assert isinstance(two, EvaluateGate)
     assert [(one.gate, one.former), (two.gate, two.former)] == [("code/one", before[0]), ("code/two", before[1])]
     assert one.hard_verdicts == two.hard_verdicts == (hard,)
+
+
+@pytest.mark.parametrize(
+    ("most", "agent", "wanted"),
+    [(3, "coder", ["a", "b", "c"]), (2, "coder", ["a", "b"]), (1, "coder", ["a"]), (1, "", ["a", "b"])],
+)
+def test_no_more_attempts_begin_than_the_run_has_left(most: int, agent: str, wanted: list[str]) -> None:
+    """`a` is at work; where it is a script, which is not counted, one agent may begin."""
+    script = CommandLine(argv=("true",))
+    stages = (
+        Stage("a", agent=agent, command=None if agent else script),
+        Stage("b", agent="coder"),
+        Stage("c", agent="coder"),
+    )
+    pipeline = Pipeline("p", stages, CODER, limits=Limits(attempts=most))
+    state = after(
+        RunStarted("r", "p", "d", "task", "c0", "t0", ("a", "b", "c")),
+        *(InputPrepared(input_of(name, 1), "c0", "t0", ("c0",)) for name in ("a", "b", "c")),
+        AttemptStarted(AttemptId("a", 1, 1), agent, "", "t0"),
+    )
+    assert [each.attempt.stage for each in plan(pipeline, state) if isinstance(each, StartAttempt)] == wanted
