@@ -2,7 +2,14 @@
 
 import pytest
 
+from interlock.text import globs as module
 from interlock.text.globs import matches, matches_any
+
+
+@pytest.fixture(autouse=True)
+def _compiled_anew() -> None:
+    """Else `scripts/mutate` would ask what was compiled before the mutant was there."""
+    module._compiled.cache_clear()
 
 
 @pytest.mark.parametrize(
