@@ -7,97 +7,43 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.execution.recorder import NOW, Scene, Stopper
+from tests.unit.execution.attempts import (
+    CODE,
+    CODER,
+    CONTEXT,
+    DONE,
+    EFFECT,
+    ID,
+    MADE,
+    PLACE,
+    REF,
+    SPEC,
+    STAMP,
+    names,
+    scene_of,
+)
+from tests.unit.execution.recorder import NOW, Stopper
 
-from interlock.core import pipeline
-from interlock.core.effects import Remaining, StartAttempt
+from interlock.core.effects import Remaining
 from interlock.core.events import (
     AttemptErrored,
     AttemptStarted,
     CandidateProduced,
     Finding,
-    RunStarted,
     Usage,
 )
-from interlock.core.ids import AttemptId
-from interlock.core.pipeline import (
-    AgentSpec,
-    Artifact,
-    CommandLine,
-    Gate,
-    GateKind,
-    Pipeline,
-    Scope,
-    Setup,
-    Stage,
-    Text,
-)
-from interlock.execution.context import Context
 from interlock.execution.rehearsal import encode_rehearsal
 from interlock.ports import (
     Brief,
     Cancelled,
     Candidate,
-    Change,
-    Checkout,
-    CheckoutSpec,
     Ended,
     Fenced,
     InfrastructureError,
     Outcome,
-    Stamp,
     UnfitTree,
     UsageError,
 )
-
-ROOT = Path("/places/1")
-PLACE = Checkout(ROOT, ROOT / "tree", ROOT / "home", ROOT / "tmp", env=(("VIRTUAL_ENV", "/v"),))
-PLAN = Stage("plan", produces=(Artifact("plan", "plan.md"),), agent="coder")
-CODE = Stage(
-    "code",
-    needs=("plan",),
-    agent="coder",
-    brief=Text("{{ prompt }}{% if resumed %} again{% endif %}"),
-    instructions=(),
-    gates=(Gate("test", GateKind.RUN, CommandLine(("make", "test"))),),
-    env=("LANGUAGE",),
-    secrets=("TOKEN",),
-    dir="web",
-    timeout_s=70,
-    idle_timeout_s=7,
-    scope=Scope(writes=("web/**",)),
-)
-SCRIPT = Stage("script", command=CommandLine(shell="make all"), env=("LANGUAGE", "UNSET"), digest="its definition")
-CODER = AgentSpec("coder", "command", model="large", env=("EDITOR",), secrets=("KEY",))
-SETUP = (Setup(CommandLine(("make", "setup"))),)
-PIPELINE = Pipeline("p", (PLAN, CODE, SCRIPT, Stage("join", ("code",))), (CODER,), setup=SETUP, carry=(".env",))
-ENVIRON = {
-    "LANGUAGE": "ko", "TOKEN": "a-long-token", "KEY": "a-long-key", "EDITOR": "vi", "HOME": "/home/ann", "OTHER": "x",
-}  # fmt: skip
-STARTED = RunStarted("r1", "p", "digest", "Mend it.", "base", "base tree", (), inputs=(("level", "3"),))
-CONTEXT = Context("r1", PIPELINE, STARTED, 10.0, ENVIRON, 2.0)
-ID = AttemptId("code", 2, 3)
-EFFECT = StartAttempt(ID, "coder", "input", "input tree")
-SCRIPTED = StartAttempt(AttemptId("script", 1, 1), "", "input", "input tree")
-DONE = Outcome(Ended.COMPLETED, "done")
-MADE = Candidate("made", "made tree", ("a.pyc", "b.pyc"))
-STAMP = Stamp("interlock: code/2.3 by coder\n\nBy: coder\nRun: r1", 1_000)
-SPEC = CheckoutSpec(SETUP, (".env",), base="base")
-REF = "refs/interlock/r1/code/2.3"
-
-
-def with_stage(**changes: Any) -> Context:
-    stages = (PLAN, replace(CODE, **changes), SCRIPT)
-    return replace(CONTEXT, pipeline=replace(PIPELINE, stages=stages, _by_id={}))
-
-
-def scene_of(work: Any = DONE, **answers: Any) -> Scene:
-    usual = {"open": PLACE, "snapshot": MADE, "wipe": None, "read": None, "changes": (), "has": True}
-    return Scene(**{**usual, "work": work, **answers})
-
-
-def names(scene: Scene) -> list[str]:
-    return [call[0] for call in scene.calls]
 
 
 def test_an_agent_works_in_a_checkout_of_the_input_and_a_candidate_is_made_of_it() -> None:
@@ -303,131 +249,3 @@ def test_a_candidate_that_could_not_be_taken_is_taken_again(
     assert scene.cancel.waits == waits
     assert names(scene).count("work") == 1
     assert {call for call in scene.calls if call[0] == "snapshot"} == {("snapshot", PLACE, "input", SPEC, STAMP, REF)}
-
-
-# --- candidates that nobody works for -----------------------------------------------------------
-
-
-def test_the_work_of_a_person_is_adopted() -> None:
-    scene = scene_of(adopt=Candidate("adopted", "its tree"))
-    assert scene.perform(CONTEXT, replace(EFFECT, source="theirs", by="ann")) == [
-        AttemptStarted(ID, "coder", "large", "input tree", "ann"),
-        CandidateProduced(ID, "adopted", "its tree"),
-    ]
-    stamp = Stamp("interlock: code/2.3 by ann\n\nBy: ann\nRun: r1", 1_000)
-    assert scene.calls == [("adopt", "theirs", "input", stamp, REF), ("removal_failures",)]
-
-
-def test_the_candidate_of_a_stage_without_a_worker_is_its_input() -> None:
-    scene, attempt = scene_of(), AttemptId("join", 1, 1)
-    assert scene.perform(CONTEXT, StartAttempt(attempt, "", "input", "input tree")) == [
-        AttemptStarted(attempt, "", "", "input tree"),
-        CandidateProduced(attempt, "input", "input tree"),
-    ]
-    assert names(scene) == ["removal_failures"]
-
-
-def script_key(scene: Scene) -> str | None:
-    return scene.journal.recall("script-key", "made")
-
-
-def test_a_script_is_run_as_an_agent_and_its_result_is_known_under_a_key() -> None:
-    scene = scene_of()
-    scene.perform(CONTEXT, SCRIPTED)
-    [work] = [call for call in scene.calls if call[0] == "work"]
-    assert work[1] == AgentSpec("script", "command", SCRIPT.command)
-    assert (work[2].text, work[2].rehearsal, work[2].env["LANGUAGE"]) == ("", "", "ko")
-    key = script_key(scene)
-    assert key is not None
-    scene.journal.remember("script", key, "known")
-    scene.calls.clear()
-    scene.world.workspaces.answers["adopt"] = Candidate("adopted", "its tree")  # type: ignore[attr-defined]
-    [_, event] = scene.perform(CONTEXT, SCRIPTED)
-    assert event == CandidateProduced(SCRIPTED.attempt, "adopted", "its tree", cached=True)
-    stamp = Stamp("interlock: script/1.1 by script\n\nBy: script\nRun: r1", 1_000)
-    ref = "refs/interlock/r1/script/1.1"
-    assert scene.calls == [("has", "known"), ("adopt", "known", "input", stamp, ref), ("removal_failures",)]
-    scene.world.workspaces.answers["has"] = False  # type: ignore[attr-defined]
-    assert scene.perform(CONTEXT, SCRIPTED)[1] == CandidateProduced(
-        SCRIPTED.attempt, "made", "made tree", "done", left_out=2
-    )
-
-
-@pytest.mark.parametrize("ended", [Ended.CRASHED, Ended.TIMED_OUT, Ended.REFUSED])
-def test_a_script_that_fails_makes_no_candidate(ended: Ended) -> None:
-    scene = scene_of(Outcome(ended))
-    [_, event] = scene.perform(CONTEXT, SCRIPTED)
-    assert isinstance(event, AttemptErrored)
-    assert "snapshot" not in names(scene)
-    assert script_key(scene) is None
-
-
-def test_the_work_of_an_agent_is_known_under_no_key() -> None:
-    scene = scene_of()
-    scene.perform(CONTEXT, EFFECT)
-    assert script_key(scene) is None
-
-
-def test_the_key_of_a_script_hangs_on_all_that_it_sees_and_on_nothing_else() -> None:
-    def key(context: Context = CONTEXT, effect: StartAttempt = SCRIPTED) -> str | None:
-        scene = scene_of()
-        scene.perform(context, effect)
-        return script_key(scene)
-
-    def environ(**changes: str) -> Context:
-        return replace(CONTEXT, environ={**ENVIRON, **changes})
-
-    other = replace(PIPELINE, stages=(replace(SCRIPT, digest="another definition"),), _by_id={})
-    assert key() == key(environ(OTHER="y")) == key(environ(UNSET=""))
-    assert key() == key(effect=replace(SCRIPTED, attempt=AttemptId("script", 2, 2), input_commit="other"))
-    others = [
-        key(environ(LANGUAGE="pt")),
-        key(environ(UNSET="now set")),
-        key(effect=replace(SCRIPTED, input_tree="other tree")),
-        key(replace(CONTEXT, started=replace(STARTED, task="Mend more."))),
-        key(replace(CONTEXT, started=replace(STARTED, inputs=(("level", "4"),)))),
-        key(replace(CONTEXT, pipeline=other)),
-    ]
-    assert len({key(), *others}) == 1 + len(others)
-
-
-# --- work that is gone on with ------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("scope", "put_back"),
-    [
-        (Scope(), ("!.interlock/artifacts/code/**",)),
-        (
-            Scope(writes=("src/**",), protect=("tests/**", "!tests/new/**"), authors=("setup.cfg",)),
-            ("**", "!src/**", "tests/**", "!setup.cfg", "!.interlock/artifacts/code/**"),
-        ),
-        (Scope(protect=("tests/**", "!tests/new/**")), ("tests/**", "!tests/new/**", "!.interlock/artifacts/code/**")),
-        (
-            Scope(adds=("tests/*.py",)),
-            ("!tests/*.py", "!.interlock/artifacts/code/**", "/tests/a?b?.py", "/tests/test_changed.py"),
-        ),
-    ],
-)
-def test_what_is_not_its_own_is_put_back_where_work_goes_on(scope: Scope, put_back: tuple[str, ...]) -> None:
-    there = {"tests/test_grown.py": b"def test_a():\n    pass\n", "tests/test_changed.py": b"def test_a():\n    pass\n"}
-    changed = {
-        "tests/test_grown.py": there["tests/test_grown.py"] + b"\n\ndef test_b():\n    pass\n",
-        "tests/test_changed.py": b"def test_a():\n    return\n",
-    }
-    scene = scene_of(
-        restore="overlay",
-        changes=[tuple(Change(path, "M", "100644", "100644") for path in there), ()],
-        files=("tests/a[b].py", *there),
-        read=lambda commit, path, *_, **__: {"input": there, "theirs": changed}[commit].get(path),
-    )
-    if not scope.adds:
-        scene.answers["changes"] = ()
-    gate = Gate("test", GateKind.RUN, CommandLine(("pytest",)), tests=pipeline.Tests.BASE, used="python.test")
-    scene.perform(with_stage(scope=scope, gates=(gate,), needs=()), replace(EFFECT, source="theirs"))
-    assert [call for call in scene.calls if call[0] in ("restore", "open")] == [
-        ("restore", "theirs", "input", put_back, STAMP),
-        ("open", "r1", ID, "input", SPEC, {"overlay": "overlay"}),
-    ]
-    files = [("files", "input", scope.adds)] if scope.adds else []
-    assert [call for call in scene.calls if call[0] == "files"] == files

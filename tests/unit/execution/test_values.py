@@ -80,7 +80,8 @@ def test_an_attempt_has_a_name_and_a_ref_in_its_run() -> None:
         (99, 0.0, False, 60.0),
         (0, 0.0, True, 48.0), (1, 0.0, True, 192.0), (2, 0.0, True, 768.0), (3, 0.0, True, 1_800.0),
         (99, 0.0, True, 1_800.0),
-        (0, 100.0, False, 3.0), (0, 101.0, False, 1.0), (3, 5_000.0, True, 4_900.0), (0, 100.0 + WAIT_MAX_S + 1, True, WAIT_MAX_S),
+        (0, 100.0, False, 3.0), (0, 101.0, False, 1.0), (3, 5_000.0, True, 4_900.0),
+        (0, 100.0 + WAIT_MAX_S + 1, True, WAIT_MAX_S),
     ],
 )  # fmt: skip
 def test_waits_grow_and_end(tries: int, named: float, quota: bool, wait: float) -> None:
