@@ -142,3 +142,17 @@ def test_the_newest_patch_that_changes_something_is_shown() -> None:
     head = "The patch of code/1.1, which was rejected. It is not in the files."
     assert tried(Stage("code"), said, blobs) == (f"{head}\n\n```diff\n--- a\n+++ b\n```", "", b"")
     assert tried(STAGE, said[1:], blobs) == ("", "", b"")
+
+
+def test_only_findings_of_whole_files_are_named_together() -> None:
+    found = (
+        Found("code/lint", "E1", "web/a.py", 1), Found("code/lint", "E1", "web/b.py", 2), Found("code/lint", "E2"),
+        Found("code/lint", "E2"),
+        Found("code/lint", "E3\nmore", "web/a.py"), Found("code/lint", "E3\nmore", "web/b.py"),
+        Found("code/lint", "E4", "web/b.py"), Found("code/look", "E4", "web/b.py"),
+        Found("code/lint", "E4", "web/a.py"),
+    )  # fmt: skip
+    assert wrong(STAGE, [Rejection("code/1.1", found)]).split("\n- ") == [
+        "code/1.1 was rejected:", "lint: a.py:1: E1", "lint: b.py:2: E1", "lint: E2", "lint: E2",
+        "lint: a.py: E3\n  more", "lint: b.py: E3\n  more", "lint: E4 (2 files): a.py, b.py", "look: b.py: E4",
+    ]  # fmt: skip
