@@ -7,18 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.unit.execution.recorder import Scene
 
 from interlock.core.conflicts import Side, SideChange, Undecided
 from interlock.core.effects import StartAttempt
-from interlock.core.events import Finding
+from interlock.core.events import Finding, RunStarted
 from interlock.core.ids import AttemptId
-from interlock.core.pipeline import Artifact, Input, Pipeline, Scope, Stage, Text
-from interlock.execution.brief import preview
+from interlock.core.pipeline import AgentSpec, Artifact, Input, Pipeline, Scope, Stage, Text
+from interlock.execution.brief import compose, preview
 from interlock.execution.briefing.inputs import accepted, conflicts, documents
 from interlock.execution.briefing.rejections import Comment, Found, Rejection, read, tried, wrong
+from interlock.execution.context import Context
 from interlock.journal import MemoryBlobs
 from interlock.pipelinefile import render
-from interlock.ports import Change
+from interlock.ports import Change, Checkout
 
 STAGE = Stage("code", dir="web", scope=Scope(protect=("tests/**", "*.lock"), authors=("tests/mine/**",)))
 SIDES = (("plan", "c1"), ("docs", "c2"), ("data", "c3"))
@@ -156,3 +158,22 @@ def test_only_findings_of_whole_files_are_named_together() -> None:
         "code/1.1 was rejected:", "lint: a.py:1: E1", "lint: b.py:2: E1", "lint: E2", "lint: E2",
         "lint: a.py: E3\n  more", "lint: b.py: E3\n  more", "lint: E4 (2 files): a.py, b.py", "look: b.py: E4",
     ]  # fmt: skip
+
+
+def test_documents_and_changes_are_read_from_the_input() -> None:
+    scene = Scene(read=[b"\xff" + b"x" * 200_000, None], changes=(Change("web/new.py", "A", "000000", "100644"),))
+    plan = Stage("plan", produces=(Artifact("plan", "plan.md", max_bytes=300_000), Artifact("none", "none.md")))
+    code = Stage("code", ("plan",), "coder", brief=Text("{{ artifacts['plan/plan'] }} {{ accepted }}"), instructions=())
+    started = RunStarted("r1", "p", "d", "t", "base", "base tree", ())
+    context = Context("r1", Pipeline("p", (plan, code), (AgentSpec("coder", "command"),)), started, 0.0)
+    effect = StartAttempt(AttemptId("code", 1, 1), "coder", "input", "input tree")
+    place = Checkout(Path("/p"), Path("/p/tree"), Path("/p/home"), Path("/p/tmp"))
+    assert compose(scene.world, context, effect, place) == (
+        f"�{'x' * 199_999} - plan/plan: `.interlock/artifacts/plan/plan.md`\n\nChanged so far:\n- `web/new.py` (new)\n"
+    )
+    folder = ".interlock/artifacts/plan"
+    assert scene.calls == [
+        ("read", "input", f"{folder}/plan.md", {"max_bytes": 300_000}),
+        ("read", "input", f"{folder}/none.md", {"max_bytes": 10_000_000}),
+        ("changes", "base", "input"),
+    ]
