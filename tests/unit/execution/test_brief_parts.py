@@ -160,16 +160,20 @@ def test_only_findings_of_whole_files_are_named_together() -> None:
     ]  # fmt: skip
 
 
+VALUES = "{{ task }} {{ inputs.a }} {{ run.id }} {{ stage.id }} {{ artifacts['plan/plan'] }} {{ accepted }}"
+
+
 def test_documents_and_changes_are_read_from_the_input() -> None:
     scene = Scene(read=[b"\xff" + b"x" * 200_000, None], changes=(Change("web/new.py", "A", "000000", "100644"),))
     plan = Stage("plan", produces=(Artifact("plan", "plan.md", max_bytes=300_000), Artifact("none", "none.md")))
-    code = Stage("code", ("plan",), "coder", brief=Text("{{ artifacts['plan/plan'] }} {{ accepted }}"), instructions=())
-    started = RunStarted("r1", "p", "d", "t", "base", "base tree", ())
+    code = Stage("code", ("plan",), "coder", brief=Text(VALUES), instructions=())
+    started = RunStarted("r1", "p", "d", "t", "base", "base tree", (), (("a", "3"),))
     context = Context("r1", Pipeline("p", (plan, code), (AgentSpec("coder", "command"),)), started, 0.0)
     effect = StartAttempt(AttemptId("code", 1, 1), "coder", "input", "input tree")
     place = Checkout(Path("/p"), Path("/p/tree"), Path("/p/home"), Path("/p/tmp"))
     assert compose(scene.world, context, effect, place) == (
-        f"�{'x' * 199_999} - plan/plan: `.interlock/artifacts/plan/plan.md`\n\nChanged so far:\n- `web/new.py` (new)\n"
+        f"t 3 r1 code �{'x' * 199_999} - plan/plan: `.interlock/artifacts/plan/plan.md`\n\n"
+        "Changed so far:\n- `web/new.py` (new)\n"
     )
     folder = ".interlock/artifacts/plan"
     assert scene.calls == [

@@ -27,12 +27,13 @@ WITHHELD = (
     Gate("look", "review", options=Review(by=("critic",))),
     Gate("merge", GateKind.APPROVE, question="Merge?"),
 )
-PLAN = Stage("plan", agent="coder", produces=(Artifact("plan", "plan.md"),), gates=OFFERED)
+FIRST = Stage("first", gates=OFFERED)
+PLAN = Stage("plan", ("first",), agent="coder", produces=(Artifact("plan", "plan.md"),), gates=OFFERED)
 CODE = Stage("code", ("plan",), "coder", gates=(*WITHHELD[:1], *OFFERED, *WITHHELD[1:]), on_reject=(Rule(goto="plan"),))
 BASE = model.Tests.BASE
 LATER = Stage("ship", ("code",), gates=(Gate("old", GateKind.RUN, MAKE, dir="web", tests=BASE, used="python.test"),))
 SETUP = (Setup(MAKE),)
-PIPELINE = Pipeline("p", (PLAN, CODE, LATER), setup=SETUP, carry=(".env",), digest="its digest")
+PIPELINE = Pipeline("p", (FIRST, PLAN, CODE, LATER), setup=SETUP, carry=(".env",), digest="its digest")
 STARTED = RunStarted("r1", "p", "d", "Mend it.", "base", "tree", (), (("level", "3"),))
 CONTEXT = Context("r1", PIPELINE, STARTED, 0.0)
 UNDECIDED = Undecided("a.bin", "binary", (Side("a", "c1", SideChange.CHANGED),), "as it was", True)
@@ -46,7 +47,8 @@ def test_it_holds_the_gates_that_are_for_agents_and_names_the_others_but_the_hid
     assert told.conflicts == ("a.bin", "b.py")
     assert told.undecided == (replace(UNDECIDED, sides=(Side("a", "", SideChange.CHANGED),)),)
     assert told.pipeline.stages == (
-        Stage("plan", produces=PLAN.produces),
+        Stage("first"),
+        Stage("plan", ("first",), produces=PLAN.produces),
         replace(CODE, gates=OFFERED, on_reject=()),
         Stage("code-guards", ("code",), gates=(Gate("old", GateKind.RUN, dir="web", tests=BASE, used="python.test"),)),
     )
