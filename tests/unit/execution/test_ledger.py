@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from interlock.core.effects import PrepareInput
 from interlock.core.events import (
     Action,
     AnswerTaken,
@@ -13,15 +14,21 @@ from interlock.core.events import (
     CandidateProduced,
     DeliveryBegun,
     InputPrepared,
+    OwnerChanged,
+    Paused,
+    PauseReason,
+    Recorded,
+    Refused,
     RunStarted,
     TimeReached,
+    WhenHeld,
 )
 from interlock.core.fold import fold
 from interlock.core.ids import AttemptId, input_of
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.execution.ledger import Ledger
 from interlock.journal import MemoryBlobs, MemoryJournal
-from interlock.ports import Answer
+from interlock.ports import Answer, Fenced, InfrastructureError
 
 STARTED = RunStarted("r1", "p", "d", "t", "c", "t", ("code",))
 PIPELINE = Pipeline("p", (Stage("code"),))
@@ -69,6 +76,78 @@ def test_answers_are_recorded_in_the_order_they_were_given() -> None:
     events = [record.event for record in journal.records("r1")[1:]]
     assert [event.answer for event in events if isinstance(event, AnswerTaken)] == ["a1", "a2", "a3"]
     assert journal.answers("r1") == []
+
+
+def test_an_answer_is_taken_with_every_field_and_its_comment_is_feedback() -> None:
+    journal, blobs = MemoryJournal(), MemoryBlobs()
+    ledger = ledger_of(journal)
+    fields = {
+        "stage": "code", "gate": "code/look",
+        "comment": "no: \u00e9", "commit": "theirs", "override": True, "now": True,
+        "limits": (("attempts", 1.0),), "branch": "mine",
+    }  # fmt: skip
+    journal.put_answer(Answer("a1", "r1", Action.RAISE, "me", 1.0, subject="code/1.2", **fields))  # type: ignore[arg-type]
+    journal.put_answer(Answer("a2", "r1", Action.RAISE, "me", 1.0, subject="it", limits=(("attempts", 1.0),)))
+    assert ledger.take_answers(blobs) == 2
+    first, second = (record.event for record in journal.records("r1")[1:])
+    assert isinstance(first, AnswerTaken)
+    assert blobs.get(first.feedback) == b'{"by": "me", "comment": "no: \\u00e9"}'
+    about = AttemptId("code", 1, 2)
+    assert first == AnswerTaken("a1", Action.RAISE, "me", subject=about, feedback=first.feedback, **fields)  # type: ignore[arg-type]
+    assert second == AnswerTaken("a2", Action.RAISE, "me", limits=(("attempts", 1.0),))
+
+
+def test_what_does_not_fit_is_journalled_as_refused_with_what_it_was_about() -> None:
+    journal, attempt = MemoryJournal(), AttemptId("code", 1, 1)
+    ledger, heard = ledger_of(journal), list[Recorded]()
+    ledger.listen(heard.append)
+    assert ledger.run == "r1"
+    assert ledger.record(CandidateProduced(attempt, "c", "t")) is None
+    assert ledger.record(WhenHeld(input_of("code", 3))) is None
+    assert ledger.record(Paused("none", PauseReason.LOOP, "x")) is None
+    journal.put_answer(Answer("a1", "r1", Action.APPROVE, "me", 1.0, subject="code/1.1", gate="code/none"))
+    assert ledger.take_answers(MemoryBlobs()) == 1
+    refused = [record.event for record in journal.records("r1")[1:]]
+    assert [(event.what, event.subject, bool(event.why)) for event in refused if isinstance(event, Refused)] == [
+        ("CandidateProduced", "code/1.1", True),
+        ("WhenHeld", "code/3.0", True),
+        ("Paused", "none", True),
+        ("answer", "a1", True),
+    ]
+    assert heard == journal.records("r1")[1:]
+
+
+def test_an_owner_says_so_and_holds_the_fence_until_another_one_takes_it() -> None:
+    journal = MemoryJournal()
+    ledger = ledger_of(journal)
+    ledger.claim("me")
+    assert journal.records("r1")[-1].event == OwnerChanged(ledger.fence, "me")
+    assert ledger.holds_fence()
+    assert [type(effect) for effect in ledger.next_effects()] == [PrepareInput]
+    journal.take("r1")
+    assert not ledger.holds_fence()
+    with pytest.raises(Fenced):
+        ledger.record(TimeReached(0.0))
+
+
+def test_a_run_without_a_beginning_has_no_owner() -> None:
+    with pytest.raises(InfrastructureError, match="no beginning") as error:
+        Ledger(fold([]), PIPELINE, MemoryJournal(), Clock(), 1)
+    assert error.value.permanent
+
+
+@pytest.mark.parametrize("drift", [5.0, -5.0])
+def test_a_clock_may_drift_a_little_between_two_events(drift: float) -> None:
+    journal, clock = MemoryJournal(), Clock(at=1_000.0, passed=7.0)
+    ledger = ledger_of(journal, clock)
+    ledger.claim("me")
+    clock.at, clock.passed = 1_060.0 + drift, 67.0
+    ledger.claim("me")
+    assert len(journal.records("r1")) == 3
+    clock.at, clock.passed = clock.at + 2.0 * drift, 67.0
+    ledger.claim("me")
+    assert journal.records("r1")[3].event == TimeReached(clock.at, 2.0 * drift)
+    assert len(journal.records("r1")) == 5
 
 
 @pytest.mark.parametrize("jump", [3_600.0, -3_600.0])
