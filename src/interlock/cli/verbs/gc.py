@@ -36,7 +36,7 @@ def gc(dry_run: bool, json: bool) -> int:
         gone = app.workspaces.preview(live, DAY_S, now) if dry_run else app.workspaces.collect(live, DAY_S, now)
         merged = [] if json else _merged(app)
     if json:
-        say(document(dry_run=dry_run, collected=gone))
+        say(document(dry_run=dry_run, collected=collected_as_json(gone)))
         return 0
     say(freed(gone, dry_run=dry_run))
     note(f"stays: {why}" for why in gone.stays)
@@ -44,6 +44,13 @@ def gc(dry_run: bool, json: bool) -> int:
         are = "is" if len(merged) == 1 else "are"
         note(f"{count(len(merged), 'delivered branch')} {are} merged into HEAD: git branch -d {shlex.join(merged)}")
     return 0
+
+
+def collected_as_json(gone: Collected) -> dict[str, object]:
+    """The keys that `--json` has had from the start."""
+    return {
+        "bytes": gone.bytes, "objects": gone.objects, "refs": gone.refs, "places": gone.checkouts, "stays": gone.stays,
+    }  # fmt: skip
 
 
 def freed(gone: Collected, *, dry_run: bool) -> str:
