@@ -14,7 +14,7 @@ from functools import lru_cache
 from interlock.core.values import constructor
 
 STAGE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,47}")
-_STAGE_AND_ITEM = re.compile(r"(?P<stage>[a-z][a-z0-9_-]*)(?:\[(?P<item>[^\]]+)\])?")
+_STAGE_ITEM_EPOCH = re.compile(r"(?P<stage>[a-z][a-z0-9_-]*)(?:\[(?P<item>[^\]]+)\])?/(?P<epoch>\d+)")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,18 +51,18 @@ def input_of(stage: str, epoch: int) -> AttemptId:
 
 def parse_attempt(text: str) -> AttemptId:
     """Read `stage[item]/epoch.number`. Raises ValueError where the text has another shape."""
-    place, _, numbers = text.rpartition("/")
-    epoch, _, number = numbers.partition(".")
-    names = _stage_and_item(place)
-    if names is None or not epoch.isdecimal() or not number.isdecimal():
+    place, _, number = text.rpartition(".")
+    known = _stage_item_epoch(place)
+    if known is None or not number.isdecimal():
         raise ValueError(f"{text!r} is no attempt: expected STAGE/EPOCH.NUMBER such as code/1.2")
-    return _attempt_id(names[0], int(epoch), int(number), names[1])
+    stage, item, epoch = known
+    return _attempt_id(stage, epoch, int(number), item)
 
 
 _attempt_id = constructor(AttemptId)
 
 
 @lru_cache(maxsize=1 << 12)
-def _stage_and_item(text: str) -> tuple[str, str] | None:
-    match = _STAGE_AND_ITEM.fullmatch(text)
-    return None if match is None else (match["stage"], match["item"] or "")
+def _stage_item_epoch(text: str) -> tuple[str, str, int] | None:
+    match = _STAGE_ITEM_EPOCH.fullmatch(text)
+    return None if match is None else (match["stage"], match["item"] or "", int(match["epoch"]))

@@ -56,11 +56,11 @@ class Stages(Mapping[str, S]):
     def put(self, name: str, stage: S) -> None:
         """Change the state of one stage of a draft. Raises KeyError where there is no such stage."""
         place = self._places[name]
-        at, within = divmod(place, _CHUNK)
-        if at not in self._own:
-            self._chunks[at] = self._chunks[at].copy()
-            self._own.add(at)
+        at, within = place // _CHUNK, place % _CHUNK
         chunk = self._chunks[at]
+        if at not in self._own:
+            chunk = self._chunks[at] = chunk.copy()
+            self._own.add(at)
         former, chunk[within] = chunk[within], stage
         self.busy += stage.busy - former.busy
         if stage.live is not former.live:
