@@ -309,6 +309,7 @@ class Refused:
     what: str
     subject: str
     why: str
+    answer: AnswerTaken | None = None  # the answer that was refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ class Ledger:
                 if must_wait(self._state, answer.action):
                     continue
                 why = admit(self._state, event)
-                self._append(Refused("answer", answer.id, why) if why else event)
+                self._append(Refused("answer", answer.id, why, event) if why else event)
         return len(answers)
 
     def _append(self, event: Event) -> Recorded:

@@ -86,6 +86,26 @@ class AttemptView:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer of a person, and what became of it: `refused` says why it changed nothing; empty: it was taken."""
+
+    at: float
+    answer: AnswerTaken
+    refused: str = ""
+
+
+def taken_before(replies: Iterable[Reply], reply: Reply) -> Reply | None:
+    """The answer to the same question that was taken before this one was refused."""
+    mine = reply.answer
+    same = (
+        other
+        for other in replies
+        if not other.refused and (other.answer.subject, other.answer.gate) == (mine.subject, mine.gate)
+    )
+    return next(same, None) if reply.refused and mine.gate else None
+
+
 @dataclass(slots=True)
 class Past:
     """Of a run: every attempt, verdict and answer, oldest first."""
@@ -94,7 +114,7 @@ class Past:
     base: list[VerdictView] = field(default_factory=list)
     on_input: dict[str, list[VerdictView]] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
-    answers: list[AnswerTaken] = field(default_factory=list)
+    replies: list[Reply] = field(default_factory=list)
     refused: int = 0
 
     def attempt(self, attempt: AttemptId) -> AttemptView | None:
@@ -156,6 +176,8 @@ def _see(past: Past, record: Recorded) -> None:
             _answered(past, at, event)
         case Refused():
             past.refused += 1
+            if event.answer is not None:
+                past.replies.append(Reply(at, event.answer, event.why))
         case (
             RunStarted() | OwnerChanged() | InputPrepared() | WhenHeld() | Paused() | TimeReached()
             | EffectErrored() | DeliveryBegun() | Delivered() | RunFinished()
@@ -219,7 +241,7 @@ def _sent_back(past: Past, event: SentBack) -> None:
 
 
 def _answered(past: Past, at: float, event: AnswerTaken) -> None:
-    past.answers.append(event)
+    past.replies.append(Reply(at, event))
     view = past.attempt(event.subject) if event.subject is not None and event.gate else None
     if view is not None:
         _judged(past, at, human_verdict(event))

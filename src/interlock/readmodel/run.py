@@ -20,7 +20,8 @@ from interlock.core.pipeline import Pipeline, Stage
 from interlock.core.plan import plan
 from interlock.core.state import Phase, RunState, Spending, StageState
 from interlock.readmodel.costs import Costs, costs
-from interlock.readmodel.history import AttemptPhase, AttemptView, History, Past, VerdictView
+from interlock.readmodel.history import AttemptPhase, AttemptView, History, Past, Reply, VerdictView
+from interlock.readmodel.reasons import Reason, reasons
 
 CUT_OFF, NOT_BEGUN = "cut off", "not begun"
 _PROTECTED = ("protected", "judged_table")
@@ -115,8 +116,10 @@ class RunView(RunSummary):
     stages: tuple[StageView, ...]
     base_verdicts: tuple[VerdictView, ...]
     refused: int
-    answers: tuple[AnswerTaken, ...]
+    answers: tuple[AnswerTaken, ...]  # that were taken
     costs: Costs
+    replies: tuple[Reply, ...] = ()  # every answer, and what became of it
+    reasons: tuple[Reason, ...] = ()  # why it is not accepted
 
     def stage(self, stage_id: str) -> StageView:
         """Raises KeyError."""
@@ -142,9 +145,16 @@ def describe(pipeline: Pipeline, history: History, owner: str = "") -> RunView:
     stages = tuple(
         _stage_view(stage, state.stages[stage.id], past) for stage in pipeline.ordered() if stage.id in state.stages
     )
-    verdicts, answers = tuple(past.base), tuple(past.answers)
-    where = costs(pipeline, state, past)
-    return RunView(**known, stages=stages, base_verdicts=verdicts, refused=past.refused, answers=answers, costs=where)
+    return RunView(
+        **known,
+        stages=stages,
+        base_verdicts=tuple(past.base),
+        refused=past.refused,
+        answers=tuple(reply.answer for reply in past.replies if not reply.refused),
+        costs=costs(pipeline, state, past),
+        replies=tuple(past.replies),
+        reasons=tuple(reasons(state, past)),
+    )
 
 
 def locate(pipeline: Pipeline, state: RunState, owner: str = "") -> RunSummary:

@@ -26,7 +26,7 @@ from interlock.core.events import (
     VerdictStatus,
 )
 from interlock.core.ids import input_of
-from interlock.readmodel.history import AttemptPhase, AttemptView, History, VerdictView
+from interlock.readmodel.history import AttemptPhase, AttemptView, History, Reply, VerdictView, taken_before
 from interlock.readmodel.run import describe
 
 USAGE, EVIDENCE = Usage(3, 4, cost_usd=0.5), (Evidence("log", "d", 9),)
@@ -87,13 +87,23 @@ def test_what_waits_for_a_person_waits_until_it_is_answered_or_decided() -> None
     yes = AnswerTaken("a1", Action.APPROVE, "ann", stage="code", subject=ONE, gate="code/look")
     answered = seen(*ASKED, yes)
     view = answered.past.of_stage("code")[0]
-    assert (view.asked, answered.past.answers) == ((), [yes])
+    assert (view.asked, [reply.answer for reply in answered.past.replies]) == ((), [yes])
     assert [(each.at, each.verdict.gate, each.verdict.by) for each in view.verdicts[2:]] == [(9.0, "code/look", "ann")]
     accepted = newest(*ASKED, HandoffAccepted(ONE, "c1", "t1", "record", "ann"))
     assert (accepted.phase, accepted.asked, accepted.record, accepted.override_by) == ("accepted", (), "record", "ann")
     of_stage = replace(yes, action=Action.RETRY, gate="")
     assert newest(*ASKED, of_stage) == newest(*ASKED)
     assert newest(*REJECTED).phase is AttemptPhase.REJECTED
+
+
+def test_an_answer_that_came_too_late_is_kept_with_the_reason() -> None:
+    yes = AnswerTaken("a1", Action.APPROVE, "ann", stage="code", subject=ONE, gate="code/look")
+    no = AnswerTaken("a2", Action.REJECT, "bob", stage="code", subject=ONE, gate="code/look", comment="not so")
+    view = describe(PIPELINE, seen(*ASKED, yes, Refused("answer", "a2", "nothing waits", no)))
+    assert view.replies == (Reply(9.0, yes), Reply(10.0, no, "nothing waits"))
+    assert (view.answers, view.refused) == ((yes,), 1)
+    taken, refused = view.replies
+    assert (taken_before(view.replies, refused), taken_before(view.replies, taken)) == (taken, None)
 
 
 def test_what_is_sent_back_is_reset_where_it_was_undecided() -> None:

@@ -14,7 +14,8 @@ from interlock.gates.locks import WaitingWork
 from interlock.pipelinefile.scaffold import Detected
 from interlock.ports import Change
 from interlock.readmodel.costs import Costs, CostShare
-from interlock.readmodel.history import AttemptView, VerdictView
+from interlock.readmodel.history import AttemptView, Reply, VerdictView
+from interlock.readmodel.reasons import Reason
 from interlock.readmodel.run import RunSummary, RunView, StageView, WaitView
 from interlock.service.formats import to_json
 from interlock.workspaces.gc import Collected
@@ -25,12 +26,14 @@ SUMMARY = (
 )
 KEYS = {
     RunSummary: SUMMARY,
-    RunView: f"{SUMMARY} stages base_verdicts refused answers costs",
+    RunView: f"{SUMMARY} stages base_verdicts refused answers costs replies reasons",
     StageView: "id needs phase epoch worker attempts input commit skipped waits input_verdicts",
     WaitView: "stage subject gate reason detail commands hint",
     AttemptView: "id phase agent model by input_tree started_at ended_at commit tree outcome claim why cached usage"
     " evidence verdicts record override_by sent_back_to asked notes",
     VerdictView: "at verdict",
+    Reply: "at answer refused",
+    Reason: "stage attempt gate status hard message rule file line findings times",
     WaitingWork: "run subject gate why",
     Change: "path status old_mode new_mode added removed",
     Spending: "attempts tokens cost_usd cost_known wall_s",

@@ -1,0 +1,102 @@
+"""Why a run is not accepted: each gate that did not pass, with its first finding. Pure, from the past.
+
+Rule: hard gates come first. A reason says in how many attempts in a row the same was wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, takewhile
+
+from interlock.core.events import Finding, VerdictGiven, VerdictStatus
+from interlock.core.feedback import same_words
+from interlock.core.state import RunState
+from interlock.readmodel.history import AttemptPhase, AttemptView, Past
+
+_NO_CANDIDATE = (AttemptPhase.ERRORED, AttemptPhase.LOST)
+_Mark = tuple[str, frozenset[str]]  # a status and what the findings say: equal for what is wrong in the same way
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """`attempt` is empty for the base and for an input, `gate` (STAGE/GATE) for an attempt that ended without a
+    candidate. `times` counts this attempt and those directly before it in which the same was wrong."""
+
+    stage: str
+    attempt: str
+    gate: str
+    status: VerdictStatus
+    hard: bool
+    message: str
+    rule: str = ""
+    file: str = ""
+    line: int = 0
+    findings: int = 0
+    times: int = 1
+
+
+def reasons(state: RunState, past: Past) -> Iterator[Reason]:
+    """Of each stage that is not settled: from its newest attempt that has ended, else from its input. Before the first
+    attempt also from the base."""
+    found = [reason for name, stage in state.stages.items() if not stage.settled for reason in _of_stage(past, name)]
+    if not any(past.attempts.values()):
+        found += [_of_verdict("", "", verdict, 1) for verdict in _open(view.verdict for view in past.base)]
+    yield from sorted(found, key=lambda reason: not reason.hard)
+
+
+def alike(attempts: Iterable[AttemptView]) -> Iterator[Sequence[AttemptView]]:
+    """Attempts in a row that ended in the same way, for the same reasons, as one group."""
+    return (tuple(group) for _, group in groupby(attempts, key=lambda one: (one.phase, one.why, _marks(one))))
+
+
+def _of_stage(past: Past, name: str) -> Iterator[Reason]:
+    ended = [one for one in past.of_stage(name) if one.phase is not AttemptPhase.WORKING]
+    if not ended:
+        on_input = _open(view.verdict for view in past.on_input.get(name, ()))
+        yield from (_of_verdict(name, "", verdict, 1) for verdict in on_input)
+        return
+    newest, before = ended[-1], ended[-2::-1]
+    if newest.phase in _NO_CANDIDATE:
+        times = _in_a_row((one.phase, one.why) == (newest.phase, newest.why) for one in before)
+        yield Reason(name, str(newest.id), "", VerdictStatus.ERRORED, hard=True, message=newest.why, times=times)
+    for verdict in _open(view.verdict for view in newest.verdicts):
+        times = _in_a_row(_mark(verdict) in _marks(one) for one in before)
+        yield _of_verdict(name, str(newest.id), verdict, times)
+
+
+def _of_verdict(stage: str, attempt: str, verdict: VerdictGiven, times: int) -> Reason:
+    first = next(iter(verdict.findings), Finding("", ""))
+    return Reason(
+        stage,
+        attempt,
+        verdict.gate,
+        verdict.status,
+        verdict.hard,
+        first.message,
+        first.rule,
+        first.file,
+        first.line,
+        len(verdict.findings),
+        times,
+    )
+
+
+def _open(verdicts: Iterable[VerdictGiven]) -> Iterator[VerdictGiven]:
+    """The newest verdict of each gate, where it did not pass."""
+    newest = {verdict.gate: verdict for verdict in verdicts}
+    return (verdict for verdict in newest.values() if verdict.status is not VerdictStatus.PASSED)
+
+
+def _marks(attempt: AttemptView) -> frozenset[_Mark]:
+    return frozenset(_mark(verdict) for verdict in _open(view.verdict for view in attempt.verdicts))
+
+
+def _mark(verdict: VerdictGiven) -> _Mark:
+    findings = (same_words(verdict.gate, finding.file, finding.message) for finding in verdict.findings)
+    return verdict.status, frozenset((verdict.gate, *findings))
+
+
+def _in_a_row(before: Iterable[bool]) -> int:
+    """This one, and those directly before it."""
+    return 1 + sum(takewhile(bool, before))
