@@ -94,6 +94,20 @@ def _measure(application: Application, place: Path, environ: dict[str, str]) -> 
     }
 
 
+def long_history(place: Path, environ: dict[str, str], count: int) -> str:
+    """A run of `count` events, whatever the pipeline there; it waits for a person."""
+    (place / "interlock.history.yaml").write_text(PIPELINE)
+    application = build(place, environ)
+    try:
+        loaded = load_pipeline(place / "interlock.history.yaml", place)
+        base = application.workspaces.import_base()
+        run = application.service.start_run(RunRequest(loaded.pipeline, "wait", base.commit, base.tree))
+        _fill(application, run, count)
+        return run
+    finally:
+        application.close()
+
+
 def _started(application: Application, place: Path) -> str:
     loaded = load_pipeline(locate_pipeline(place), place)
     base = application.workspaces.import_base()

@@ -1,4 +1,5 @@
-"""(e) 50 runs at once and 100 readers of their events on loopback: lost events, how late they come, memory."""
+"""(e) 50 runs at once and 100 readers of their events on loopback: lost events, how late they come, memory. Before
+that, 100 readers read a run of 10,000 events from its beginning, while the page of the run is asked for."""
 
 from __future__ import annotations
 
@@ -14,11 +15,13 @@ from pathlib import Path
 
 import httpx
 
+from bench.history import long_history
 from bench.shell import environment, repository
 
 RUNS = 50
 READERS = 100
 LASTS_S = 60
+EVENTS = 10_000
 STAGES = 14
 PIPELINE = "version: 1\nstages:\n" + "".join(
     f"  s{n}: {{run: 'sleep 3; echo $RANDOM > {n}.txt', may_be_empty: true{f', needs: [s{n - 1}]' if n else ''}}}\n"
@@ -47,16 +50,53 @@ def measure() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         environ = environment(Path(folder))
         place = repository(Path(folder) / "repo", environ, PIPELINE, files=20)
+        long_run = long_history(place, environ, EVENTS)
         server = _started([sys.executable, "-m", "interlock", "serve", "--port", "0"], place, environ)
         try:
             line = server.stdout.readline() if server.stdout else ""
             found = re.match(r"(http://\S+:\d+)/\?token=(\S+)", line)
             if found is None:
                 raise RuntimeError(f"the server did not start: {line!r}")
-            return asyncio.run(_measured(found[1], found[2], server.pid, (place, environ)))
+            caught_up = asyncio.run(_caught_up(found[1], found[2], server.pid, long_run))
+            return caught_up | asyncio.run(_measured(found[1], found[2], server.pid, (place, environ)))
         finally:
             server.terminate()
             server.wait(30)
+
+
+async def _caught_up(base: str, token: str, pid: int, run: str) -> dict[str, float]:
+    """How long all readers take to the newest event, how long a page takes meanwhile, and what memory it costs."""
+    headers, limits = {"authorization": f"Bearer {token}"}, httpx.Limits(max_connections=READERS + 10)
+    async with httpx.AsyncClient(base_url=base, headers=headers, limits=limits, timeout=None) as client:
+        await client.get(f"/runs/{run}")
+        before, began = _memory_mb(pid, "VmRSS"), time.monotonic()
+        readers = [asyncio.create_task(_read_up_to(client, run, EVENTS)) for _ in range(READERS)]
+        pages = []
+        while not all(reader.done() for reader in readers):
+            asked = time.monotonic()
+            (await client.get(f"/runs/{run}")).raise_for_status()
+            pages.append(time.monotonic() - asked)
+            await asyncio.sleep(0.1)
+        took = max(await asyncio.gather(*readers)) - began
+    return {
+        "catch_up_s": took,
+        "catch_up_goal_s": 10.0,
+        "catch_up_page_worst_s": max(pages),
+        "catch_up_page_goal_s": 0.5,
+        "catch_up_memory_mb": _memory_mb(pid, "VmHWM") - before,
+        "catch_up_memory_goal_mb": 50.0,
+    }
+
+
+async def _read_up_to(client: httpx.AsyncClient, run: str, seq: int) -> float:
+    """The time at which event `seq` had come."""
+    last, kept = f"\nid: {seq}\n".encode(), b""
+    async with client.stream("GET", f"/api/v1/runs/{run}/events") as answer:
+        async for chunk in answer.aiter_raw():
+            kept = kept[-len(last) :] + chunk
+            if last in kept:
+                break
+    return time.monotonic()
 
 
 async def _measured(base: str, token: str, pid: int, where: tuple[Path, dict[str, str]]) -> dict[str, float]:
@@ -110,8 +150,6 @@ def _told(readers: list[Reader], newest: dict[str, int], pages: list[float], pid
     lost = sum(len(set(range(1, newest[one.run] + 1)) - set(one.seqs)) for one in readers)
     twice = sum(len(one.seqs) - len(set(one.seqs)) for one in readers)
     late = sorted(second for one in readers for second in one.late_s)
-    status = Path(f"/proc/{pid}/status").read_text()
-    peak = re.search(r"VmHWM:\s+(\d+) kB", status)
     return {
         "runs": len(newest),
         "readers": len(readers),
@@ -123,8 +161,14 @@ def _told(readers: list[Reader], newest: dict[str, int], pages: list[float], pid
         "late_p99_s": late[len(late) * 99 // 100],
         "page_median_s": sorted(pages)[len(pages) // 2],
         "page_worst_s": max(pages),
-        "server_peak_mb": int(peak[1]) / 1024 if peak else 0.0,
+        "server_peak_mb": _memory_mb(pid, "VmHWM"),
     }
+
+
+def _memory_mb(pid: int, name: str) -> float:
+    """A line of the process's status, such as VmRSS (now) or VmHWM (the peak)."""
+    found = re.search(rf"{name}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) / 1024 if found else 0.0
 
 
 def _started(argv: list[str], cwd: Path, environ: dict[str, str]) -> subprocess.Popen[str]:

@@ -41,6 +41,10 @@ class MemoryJournal:
     def runs(self) -> list[str]:
         return list(self._runs)
 
+    def heads(self, most: int) -> dict[str, int]:
+        newest = list(self._runs.items())[-most:]
+        return {run: len(found.history) for run, found in newest}
+
     def records(self, run: str, after: int = 0) -> list[Recorded]:
         found = self._runs.get(run)
         return found.history[after:] if found else []

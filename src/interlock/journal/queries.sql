@@ -28,6 +28,9 @@ SELECT id, seq, digest
 FROM run JOIN event ON event.run = number AND seq = (SELECT max(seq) FROM event WHERE event.run = number)
 WHERE digest IS NOT NULL;
 
+-- name: newest_heads
+SELECT id, (SELECT max(seq) FROM event WHERE event.run = number) FROM run ORDER BY number DESC LIMIT :most;
+
 -- name: adopted_runs
 SELECT count(*) FROM run WHERE adopted > 0;
 

@@ -70,6 +70,9 @@ class SqliteJournal:
     def runs(self) -> list[str]:
         return [row[0] for row in self._read("run_ids", {})]
 
+    def heads(self, most: int) -> dict[str, int]:
+        return dict(self._read("newest_heads", {"most": most}))
+
     def records(self, run: str, after: int = 0) -> list[Recorded]:
         """Raises Damaged if the history is not as it was recorded."""
         return [record for page in self.pages(run, after) for record in page]

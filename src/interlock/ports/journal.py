@@ -39,6 +39,9 @@ class Journal(Protocol):
     def runs(self) -> list[str]:
         """Ids, oldest first."""
 
+    def heads(self, most: int) -> dict[str, int]:
+        """The seq of the newest event of each of the `most` newest runs."""
+
     def records(self, run: str, after: int = 0) -> list[Recorded]:
         """The history of `run` after seq `after`. Empty if there is no such run."""
 

@@ -129,6 +129,10 @@ class Service:
         """Events beyond seq `after`."""
         return self.journal.records(run, after)
 
+    def page(self, run: str, after: int = 0) -> list[Recorded]:
+        """The next events beyond seq `after`: a bounded number; empty if there are none."""
+        return next(iter(self.journal.pages(run, after)), [])
+
     def choose_run(self, name: str, fits: Callable[[RunSummary], bool] = lambda _: True) -> RunSummary:
         """The run that `name` means (see `run_named`); without a name the only one that fits. Raises UsageError if none
         or several fit, or one fits and another cannot be read, which may be the one that is meant; InfrastructureError

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from pathlib import Path
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -16,9 +17,10 @@ from interlock.agents.program import log_path
 from interlock.ports import UsageError
 from interlock.readmodel.history import AttemptPhase
 from interlock.service.diffs import visible_diff
-from interlock.service.formats import document, event_line
+from interlock.service.formats import document, line
 from interlock.text.cleaning import plain
-from interlock.web.site import site_of
+from interlock.web.live import STREAMS_MAX
+from interlock.web.site import Site, site_of
 
 _PIECE_MAX = 200_000  # bytes
 _DOCUMENTS: Mapping[str, tuple[str, str]] = {
@@ -60,7 +62,7 @@ def attempt(request: Request) -> Response:
     return _json(run=view.id, attempt=site_of(request).attempt(request, view))
 
 
-def changes(request: Request) -> Response:
+def changed_files(request: Request) -> Response:
     site = site_of(request)
     view = site.view(request)
     made = site.attempt(request, view)
@@ -98,7 +100,8 @@ def _piece(path: Path, offset: int) -> tuple[str, int]:
 
 
 async def events(request: Request) -> Response:
-    """Server-sent events: the id of each is its seq in the journal; after `Last-Event-ID` the next ones follow."""
+    """Server-sent events: the id of each is its seq in the journal; after `Last-Event-ID` the next ones follow. The
+    stream ends with the run; 204 if the run has ended and nothing is left to read."""
     site = site_of(request)
     name = request.path_params["run"]
     after = request.headers.get("last-event-id") or request.query_params.get("after", "0")
@@ -107,19 +110,44 @@ async def events(request: Request) -> Response:
     if name not in site.app.service.run_ids():
         raise UsageError(f"no run {name} in this repository")
 
-    async def stream() -> AsyncIterator[ServerSentEvent]:
-        yield ServerSentEvent(comment="here", retry=1000)
-        async for record in site.hub.events(name, int(after)):
-            kind = type(record.event).__name__
-            yield ServerSentEvent(event_line(name, record), event=kind, id=str(record.seq))
+    if await site.hub.is_over(name, int(after)):
+        return Response(status_code=204)
+    return _stream(site, site.hub.events(name, int(after)))
 
-    return EventSourceResponse(stream(), ping=15, headers={"x-accel-buffering": "no"}, send_timeout=30)
+
+async def changes(request: Request) -> Response:
+    """Server-sent events: again and again, the runs that changed, with the seq of their newest event."""
+    site = site_of(request)
+
+    async def stream() -> AsyncGenerator[ServerSentEvent]:
+        async with aclosing(site.hub.changes()) as found:
+            async for newest in found:
+                yield ServerSentEvent(line(runs=newest), event="changes")
+
+    return _stream(site, stream())
+
+
+def _stream(site: Site, content: AsyncGenerator[bytes | ServerSentEvent]) -> Response:
+    if site.hub.is_full:
+        return Response(
+            document(error=f"{STREAMS_MAX} streams are open: close one"), 503, media_type="application/json"
+        )
+
+    async def opened() -> AsyncIterator[bytes | ServerSentEvent]:
+        yield ServerSentEvent(comment="here", retry=1000)
+        async with aclosing(content):
+            async for part in content:
+                yield part
+
+    return EventSourceResponse(opened(), ping=15, send_timeout=30)
 
 
 def openapi(request: Request) -> Response:
     paths: dict[str, object] = {path: _path(path, words, part) for path, (words, part) in _DOCUMENTS.items()}
     streamed = {"200": {"description": "The events", "content": {"text/event-stream": {}}}}
     operation = {"summary": "Events of the journal as they come; ids are their numbers", "responses": streamed}
+    told = {"summary": "The runs that changed, as they change", "responses": streamed}
+    paths["/api/v1/changes"] = {"get": told}
     paths["/api/v1/runs/{run}/events"] = {"get": {**operation, "parameters": _parameters("{run}")}}
     return _json(
         openapi="3.1.0",
@@ -144,11 +172,12 @@ def _parameters(path: str) -> list[object]:
 
 ROUTES = (
     Route("/api/v1/openapi.json", openapi),
+    Route("/api/v1/changes", changes),
     Route("/api/v1/runs", runs),
     Route("/api/v1/runs/{run}", run),
     Route("/api/v1/runs/{run}/events", events),
     Route("/api/v1/runs/{run}/stages/{stage}", stage),
     Route("/api/v1/runs/{run}/attempts/{stage}/{number}", attempt),
     Route("/api/v1/runs/{run}/log/{stage}/{number}", log),
-    Route("/api/v1/runs/{run}/changes/{stage}/{number}", changes),
+    Route("/api/v1/runs/{run}/changes/{stage}/{number}", changed_files),
 )

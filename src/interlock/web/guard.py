@@ -1,4 +1,4 @@
-"""Access: the token, the Host, the Origin, and the headers of every response.
+"""Access: the token, the Host, the Origin, the headers of every response, and connections that send no request.
 
 Rule: only a request with the token, to a Host that is allowed, gets past this. A page of another site can neither read
 (no cookie: SameSite=Strict) nor write (Origin, and a CSRF token in each form).
@@ -6,6 +6,7 @@ Rule: only a request with the token, to a Host that is allowed, gets past this. 
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 HEADERS: Mapping[str, str] = {
     "content-security-policy": (
@@ -29,6 +31,8 @@ HEADERS: Mapping[str, str] = {
     "x-frame-options": "DENY",
 }
 _SAFE = ("GET", "HEAD")
+REQUEST_S = 20.0
+CONNECTIONS_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +131,40 @@ def _with_headers(scope: Scope, send: Send) -> Send:
         await send(message)
 
     return sent
+
+
+class BoundedConnection(H11Protocol):
+    """A connection that must send each request, once begun, within REQUEST_S. A new one is closed at once while there
+    are CONNECTIONS_MAX."""
+
+    _deadline: asyncio.TimerHandle | None = None
+    _before: RequestResponseCycle | None = None  # the newest request when the deadline began
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS_MAX:
+            transport.abort()
+        else:
+            self._expect_request()
+
+    def data_received(self, data: bytes) -> None:
+        newest = self._newest_request()
+        if self._deadline is None and (newest is None or newest.response_complete):
+            self._expect_request()
+        super().data_received(data)
+        newest = self._newest_request()
+        if self._deadline is not None and newest not in (None, self._before) and not newest.more_body:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        super().connection_lost(exc)
+
+    def _newest_request(self) -> RequestResponseCycle | None:
+        return self.cycle
+
+    def _expect_request(self) -> None:
+        self._before = self._newest_request()
+        self._deadline = self.loop.call_later(REQUEST_S, self.transport.abort)

@@ -1,83 +1,160 @@
-"""New events of runs, for all pages that show them.
+"""The events of runs, for all that follow them.
 
-Rule: one poller for each run that has listeners, whatever their number. The queue of each listener is bounded; a
-listener that cannot keep up is disconnected: it connects again with `Last-Event-ID` and misses nothing.
+Rule: a page of events is read and encoded once, however many ask for it, and each reader takes pages at its own speed:
+a slow one holds up nobody and loses nothing. One poller looks for what is new, whatever the number of readers. A
+browser reads no events: it is told which runs changed, and asks again for the page that it shows.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import anyio.to_thread
+from sse_starlette import ServerSentEvent
 
-from interlock.core.events import Recorded
+from interlock.core.events import Recorded, RunFinished
+from interlock.ports import InterlockError
+from interlock.service.formats import event_line
 
 POLL_S = 0.25
-BEHIND_MAX = 2_000  # events that a listener may be behind
+STREAMS_MAX = 500  # at once
+PAGE = 900  # events: fewer than the journal reads at once
+_KEPT = 8  # pages
+_PIECE = 64_000  # bytes
 
 Read = Callable[[str, int], Sequence[Recorded]]
+Heads = Callable[[], Mapping[str, int]]
 
 
-@dataclass(slots=True, eq=False)
-class _Channel:
-    seq: int
-    listeners: set[asyncio.Queue[Recorded | None]] = field(default_factory=set)
-    poller: asyncio.Task[None] | None = None
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Encoded events beyond seq `after`. `over`: the last of them ended the run."""
+
+    after: int
+    events: Sequence[bytes]
+    over: bool
+
+    @property
+    def last(self) -> int:
+        return self.after + len(self.events)
+
+    def pieces(self, after: int) -> Iterator[bytes]:
+        """What is beyond `after`, in pieces that are quickly sent."""
+        piece: list[bytes] = []
+        length = 0
+        for event in self.events[max(0, after - self.after) :]:
+            piece.append(event)
+            length += len(event)
+            if length >= _PIECE:
+                yield b"".join(piece)
+                piece, length = [], 0
+        if piece:
+            yield b"".join(piece)
 
 
 @dataclass(slots=True)
 class Hub:
-    """To be used from one event loop."""
+    """To be used from one event loop. `read` gives a page of events of a run beyond a seq, `heads` the newest seq of
+    each of the newest runs."""
 
     read: Read
-    channels: dict[str, _Channel] = field(default_factory=dict)
+    heads: Heads
+    streams: int = 0
+    _newest: Mapping[str, int] = field(default_factory=dict)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _poller: asyncio.Task[None] | None = None
+    _pages: OrderedDict[tuple[str, int, int], asyncio.Task[_Page]] = field(default_factory=OrderedDict)
 
-    async def events(self, run: str, after: int) -> AsyncIterator[Recorded]:
-        """Each event of `run` beyond `after`, once and in order, while somebody listens."""
-        queue: asyncio.Queue[Recorded | None] = asyncio.Queue(BEHIND_MAX)
-        channel = self._join(run, after, queue)
+    @property
+    def is_full(self) -> bool:
+        return self.streams >= STREAMS_MAX
+
+    async def events(self, run: str, after: int) -> AsyncGenerator[bytes]:
+        """Each event of `run` beyond `after`, once and in order, as server-sent events. Ends with the run."""
+        with self._polling():
+            while True:
+                page = await self._page(run, after - after % PAGE)
+                for piece in page.pieces(after):
+                    yield piece
+                if page.over:
+                    return
+                if page.last <= after:
+                    await self._moved(run, after)
+                after = max(after, page.last)
+
+    async def changes(self) -> AsyncGenerator[Mapping[str, int]]:
+        """Again and again, the runs that changed, with their newest seq."""
+        with self._polling():
+            known = self._newest = await anyio.to_thread.run_sync(self.heads)
+            while True:
+                await self._news.wait()
+                newest = self._newest
+                yield {run: seq for run, seq in newest.items() if known.get(run) != seq}
+                known = newest
+
+    async def is_over(self, run: str, after: int) -> bool:
+        """Whether nothing can come beyond `after`."""
+        page = await self._page(run, max(0, after - 1) // PAGE * PAGE)
+        return page.over and page.last <= after
+
+    @contextmanager
+    def _polling(self) -> Iterator[None]:
+        self.streams += 1
+        if self._poller is None:
+            self._poller = asyncio.create_task(self._poll())
         try:
-            for record in await self._read(run, after):
-                yield record
-                after = record.seq
-            while (newer := await queue.get()) is not None:
-                if newer.seq > after:
-                    yield newer
-                    after = newer.seq
+            yield
         finally:
-            self._leave(run, channel, queue)
+            self.streams -= 1
+            if not self.streams and self._poller is not None:
+                self._poller.cancel()
+                self._poller = None
 
-    def _join(self, run: str, after: int, queue: asyncio.Queue[Recorded | None]) -> _Channel:
-        channel = self.channels.setdefault(run, _Channel(after))
-        channel.listeners.add(queue)
-        if channel.poller is None:
-            channel.poller = asyncio.create_task(self._poll(run, channel))
-        return channel
-
-    def _leave(self, run: str, channel: _Channel, queue: asyncio.Queue[Recorded | None]) -> None:
-        channel.listeners.discard(queue)
-        if not channel.listeners and channel.poller is not None:
-            channel.poller.cancel()
-            self.channels.pop(run, None)
-
-    async def _poll(self, run: str, channel: _Channel) -> None:
+    async def _poll(self) -> None:
         while True:
-            for record in await self._read(run, channel.seq):
-                channel.seq = record.seq
-                for queue in tuple(channel.listeners):
-                    _send(channel, queue, record)
+            newest = await anyio.to_thread.run_sync(self.heads)
+            if newest != self._newest:
+                self._newest, news, self._news = newest, self._news, asyncio.Event()
+                news.set()
             await asyncio.sleep(POLL_S)
 
-    async def _read(self, run: str, after: int) -> Sequence[Recorded]:
-        return await anyio.to_thread.run_sync(self.read, run, after)
+    async def _moved(self, run: str, seq: int) -> None:
+        """Until there may be events beyond `seq`. The reader of a run that is not among the newest looks itself."""
+        if self._newest.get(run, seq + 1) > seq:
+            await asyncio.sleep(POLL_S)
+        while self._newest.get(run, seq + 1) <= seq:
+            await self._news.wait()
+
+    async def _page(self, run: str, start: int) -> _Page:
+        """The page beyond `start`, a multiple of PAGE. One that cannot be known to be new enough is not kept."""
+        newest = min(self._newest.get(run, 0), start + PAGE)
+        if newest <= start:
+            return await self._read(run, start)
+        key = (run, start, newest)
+        if key not in self._pages:
+            self._pages[key] = asyncio.create_task(self._read(run, start))
+            if len(self._pages) > _KEPT:
+                self._pages.popitem(last=False)
+        self._pages.move_to_end(key)
+        try:
+            return await asyncio.shield(self._pages[key])
+        except InterlockError:
+            self._pages.pop(key, None)
+            raise
+
+    async def _read(self, run: str, start: int) -> _Page:
+        return await anyio.to_thread.run_sync(self._encoded, run, start)
+
+    def _encoded(self, run: str, start: int) -> _Page:
+        records = self.read(run, start)[:PAGE]
+        over = any(isinstance(record.event, RunFinished) for record in records)
+        return _Page(start, [_encode(run, record) for record in records], over)
 
 
-def _send(channel: _Channel, queue: asyncio.Queue[Recorded | None], record: Recorded) -> None:
-    try:
-        queue.put_nowait(record)
-    except asyncio.QueueFull:
-        channel.listeners.discard(queue)
-        queue.get_nowait()
-        queue.put_nowait(None)  # ends the stream: the listener asks for the rest again
+def _encode(run: str, record: Recorded) -> bytes:
+    kind = type(record.event).__name__
+    return ServerSentEvent(event_line(run, record), event=kind, id=str(record.seq), sep="\n").encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -20,6 +21,8 @@ from interlock.readmodel.history import AttemptView
 from interlock.readmodel.run import RunView, StageView
 from interlock.web.guard import Guard, Keys
 from interlock.web.live import Hub
+
+_FOLLOWED_MAX = 500  # runs, the newest: as many as the list shows
 
 Lifespan = Callable[[], AbstractAsyncContextManager[object]]
 
@@ -73,7 +76,7 @@ def application(
     """The whole site behind its guard. `mounts` are other surfaces by path, each with its lifespan."""
     from interlock.web import api, pages  # lazy: they import this module
 
-    site = Site(app, keys, person, Hub(app.service.history))
+    site = Site(app, keys, person, Hub(app.service.page, partial(app.service.journal.heads, _FOLLOWED_MAX)))
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -44,7 +44,7 @@ def serve(host: str, port: int, remote: tuple[str, ...], new_token: bool, with_m
     import uvicorn
 
     from interlock.web import application as site
-    from interlock.web.guard import Keys
+    from interlock.web.guard import BoundedConnection, Keys
 
     if host not in _LOOPBACK and not remote:
         raise UsageError(
@@ -66,7 +66,7 @@ def serve(host: str, port: int, remote: tuple[str, ...], new_token: bool, with_m
             note("this is plain HTTP: whoever sees the traffic sees the token; put TLS or a tunnel in front")
         config = uvicorn.Config(
             site(app, keys, app.person(), names, mounts), log_level="error", access_log=False, server_header=False,
-            timeout_graceful_shutdown=2, lifespan="on",
+            timeout_graceful_shutdown=2, lifespan="on", http=BoundedConnection,
         )  # fmt: skip
         uvicorn.Server(config).run([listening])
     return 0
