@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 from interlock.core.effects import WaitUntil
@@ -98,6 +98,7 @@ class RunSummary:
     sleeps_until: float
     sleeps_since: float  # with the waits before it, where it is a quota; else 0
     overrides: tuple[str, ...]  # attempts that a person accepted over a failed gate, and that count
+    progress: tuple[tuple[str, str], ...] = field(kw_only=True, default=())  # each stage and its phase, or `asked`
 
     @property
     def is_readable(self) -> bool:
@@ -184,6 +185,7 @@ def locate(pipeline: Pipeline, state: RunState, owner: str = "") -> RunSummary:
         sleeps_until=wait.at,
         sleeps_since=wait.since,
         overrides=tuple(_overrides(state)),
+        progress=tuple((name, "asked" if stage.asked else str(stage.phase)) for name, stage in state.stages.items()),
     )
 
 

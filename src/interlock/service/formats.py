@@ -75,6 +75,14 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def ago(seconds: float) -> str:
+    """How long since, roughly: `now`, `5 min ago`, `3 h ago`, `2 d ago`."""
+    for size_s, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size_s:
+            return f"{int(seconds // size_s)} {unit} ago"
+    return "now"
+
+
 def tokens(number: int) -> str:
     for unit, letter in ((1_000_000, "M"), (1_000, "k")):
         if number >= unit:

@@ -24,6 +24,7 @@ from interlock.web.site import Site, site_of
 
 _PIECE_MAX = 200_000  # bytes
 _DOCUMENTS: Mapping[str, tuple[str, str]] = {
+    "/api/v1/streams": ("How many streams of events are open", "streams"),
     "/api/v1/runs": ("The newest runs, newest first, as `interlock list --json`", "runs"),
     "/api/v1/runs/{run}": ("A run with all its past, as `interlock show RUN --json`", "run"),
     "/api/v1/runs/{run}/stages/{stage}": ("A stage, as `interlock show RUN STAGE --json`", "stage"),
@@ -127,6 +128,10 @@ async def changes(request: Request) -> Response:
     return _stream(site, stream())
 
 
+def streams(request: Request) -> Response:
+    return _json(streams=site_of(request).hub.streams)
+
+
 def _stream(site: Site, content: AsyncGenerator[bytes | ServerSentEvent]) -> Response:
     if site.hub.is_full:
         return Response(
@@ -173,6 +178,7 @@ def _parameters(path: str) -> list[object]:
 ROUTES = (
     Route("/api/v1/openapi.json", openapi),
     Route("/api/v1/changes", changes),
+    Route("/api/v1/streams", streams),
     Route("/api/v1/runs", runs),
     Route("/api/v1/runs/{run}", run),
     Route("/api/v1/runs/{run}/events", events),

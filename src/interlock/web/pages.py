@@ -28,8 +28,9 @@ from interlock.readmodel.run import OVER, RunPhase, RunView, WaitView, attempt_w
 from interlock.service import AnswerRequest
 from interlock.service.answers import resume_answers
 from interlock.service.diffs import is_withheld, visible_diff
-from interlock.service.formats import cost, duration
+from interlock.service.formats import ago, cost, duration
 from interlock.text.cleaning import plain
+from interlock.web.inbox import fits, groups, progress_words, state_word
 from interlock.web.pictures import graph, timeline
 from interlock.web.rendering import DiffLine, diff_lines, markdown
 from interlock.web.site import Site, site_of
@@ -41,20 +42,16 @@ _MARKS = {"passed": "✓", "failed": "✗", "errored": "!"}
 
 
 def runs(request: Request) -> Response:
-    """The newest runs, newest first, filtered by `q` and `phase`."""
-    words, phase = request.query_params.get("q", "").lower(), request.query_params.get("phase", "")
+    """The newest runs as an inbox, filtered by `q` and `phase`."""
+    words, phase = request.query_params.get("q", ""), request.query_params.get("phase", "")
     found = site_of(request).app.service.list_runs(_RUNS_MAX)
-    shown = [
-        run
-        for run in found
-        if (not phase or run.phase == phase) and words in f"{run.id} {run.pipeline} {run.task}".lower()
-    ]
-    history = list(reversed(found[:60]))
+    shown = list(groups(run for run in found if fits(run, words, phase)))
     return _page(
         request,
         "runs.html",
-        runs=shown,
-        history=history,
+        groups=shown,
+        needed=sum(len(group.runs) for group in groups(found) if group.id == "needed"),
+        total=len(found),
         q=words,
         phase=phase,
         phases=[*RunPhase],
@@ -108,6 +105,7 @@ def attempt(request: Request) -> Response:
         "others": others,
         "old": old,
         "brief": brief,
+        "over": view.phase in OVER,
     }
     return _page(request, "attempt.html", run=view, attempt=made, lines=changed, **parts)
 
@@ -261,6 +259,11 @@ def _templates() -> Environment:
     filters: dict[str, Callable[..., str]] = {
         "plain": lambda text, limit=400: plain(str(text), limit),
         "moment": lambda at: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)),
+        "iso": lambda at: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)),
+        "ago": lambda at: ago(time.time() - at),
+        "money": lambda spent: cost(spent.cost_usd, known=spent.cost_known) if spent.tokens or spent.cost_usd else "",
+        "state": state_word,
+        "progress": progress_words,
         "lasted": duration,
         "spent": _spent,
         "usage": _usage,

@@ -129,7 +129,8 @@ def test_changes_name_the_runs_that_changed_and_no_others() -> None:
     async def listen() -> list[dict[str, int]]:
         changes = hub.changes()
         task = asyncio.create_task(anext(changes))
-        await asyncio.sleep(0.03)
+        while not hub._news._waiters:  # it has read what there is, and waits
+            await asyncio.sleep(0.001)
         source.grow("b", TimeReached(0.0))
         first = await asyncio.wait_for(task, 10)
         source.grow("a", TimeReached(0.0), TimeReached(0.0))
