@@ -43,9 +43,8 @@ from interlock.settings import Owner as Holder
 
 if TYPE_CHECKING:  # loaded only when there is work: see _driver and the functions around it
     from interlock.engines.owner import Observer, Owner
-    from interlock.gates.context import GateContext
     from interlock.gates.locks import Slot, Slots, WaitingWork
-    from interlock.gates.referee import Referee
+    from interlock.gates.referee import GateContext, Referee
     from interlock.notify import Channel, Notices, Undelivered
     from interlock.service.pull_requests import PullRequests
     from interlock.workspaces import GitWorkspaces
@@ -238,9 +237,9 @@ def _gate_context(common: _Common, workspaces: GitWorkspaces) -> GateContext:
     from interlock.agents import adapters
     from interlock.agents.limits import DailyCap, with_daily_cap, with_slots
     from interlock.gates.ci_api import Outside
-    from interlock.gates.context import GateContext
     from interlock.gates.held_out import HeldOut
     from interlock.gates.locks import Slots
+    from interlock.gates.referee import GateContext
 
     settings, environ = common.settings, common.environ
     state = common.general.state

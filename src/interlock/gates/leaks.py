@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from interlock.conventions.secret_forms import Forms, MaskedChunk, Stream, spans, to_find
 from interlock.core.events import Finding
-from interlock.gates.context import GateContext
+from interlock.gates.referee import GateContext
 from interlock.ports import Change, GateRequest, secrets_of
 
 _ABSENT = "000000"

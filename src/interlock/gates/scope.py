@@ -15,7 +15,7 @@ from interlock.conventions.judge_files import is_configuration, is_test_code, ma
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.pipeline import ARTIFACTS, FOLDER, Stage
 from interlock.gates import conflicts, inline, leaks, manifests, reserved
-from interlock.gates.context import GateContext
+from interlock.gates.referee import GateContext
 from interlock.ports import Change, GateRequest, Judgement, UsageError, Workspaces
 from interlock.text.globs import matches_any
 
