@@ -14,8 +14,8 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from interlock.conventions.growth import grew
 from interlock.conventions.judge_files import tests_of
+from interlock.conventions.protected_changes import grew
 from interlock.core.events import Evidence, Finding, Severity, VerdictStatus
 from interlock.core.pipeline import CommandLine, Expect, Gate
 from interlock.gates import canary, inline

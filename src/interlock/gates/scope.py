@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from interlock.conventions import growth, judge_files
+from interlock.conventions import judge_files, protected_changes
 from interlock.conventions.judge_files import is_configuration, is_test_code, may_be_added
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.pipeline import ARTIFACTS, FOLDER, Stage
@@ -150,7 +150,7 @@ def _of_protected_content(
         return conflicts.protected_complaint(workspaces, request, change)
     return (
         _of_growth(workspaces, request, change)
-        if growth.may_grow(request.pipeline, request.stage, change.path)
+        if protected_changes.may_grow(request.pipeline, request.stage, change.path)
         else complaint
     )
 
@@ -164,7 +164,7 @@ def _of_growth(workspaces: Workspaces, request: GateRequest, change: Change) -> 
             )
         except UsageError as error:
             return "protected", f"and cannot be compared ({error}): put new tests into a new file"
-        if old is not None and new is not None and growth.grew(change.path, old, new):
+        if old is not None and new is not None and protected_changes.grew(change.path, old, new):
             return None
     if change.status == "A":
         return "protected", _of_protected(change, may_add=True)

@@ -30,8 +30,7 @@ from interlock.service.answers import resume_answers
 from interlock.service.diffs import is_withheld, visible_diff
 from interlock.service.formats import cost, duration
 from interlock.text.cleaning import plain
-from interlock.web.pictures import graph, timeline
-from interlock.web.rendering import DiffLine, diff_lines, markdown
+from interlock.web.rendering import DiffLine, diff_lines, graph, markdown, timeline
 from interlock.web.site import Site, site_of
 
 _RUNS_MAX = 500
