@@ -14,7 +14,7 @@ from interlock.conventions import judge_files, protected_changes
 from interlock.conventions.judge_files import is_configuration, is_test_code, may_be_added
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.pipeline import ARTIFACTS, FOLDER, Stage
-from interlock.gates import conflicts, inline, leaks, manifests, reserved
+from interlock.gates import conflicts, forbidden, inline, manifests
 from interlock.gates.referee import GateContext
 from interlock.ports import Change, GateRequest, Judgement, UsageError, Workspaces
 from interlock.text.globs import matches_any
@@ -35,9 +35,9 @@ def judge_changes(context: GateContext, request: GateRequest) -> Judgement:
     judged = tuple(change for change in changes if change.path not in as_one_side)
     of_paths = (*_empty(request), *_paths(context.workspaces, request, judged), *_sizes(request.stage, changes))
     of_paths = (*of_paths, *inline.judge(context.workspaces, request, judged))
-    for look in (_dependencies, reserved.ignored, reserved.collisions, reserved.repositories):
+    for look in (_dependencies, forbidden.ignored, forbidden.collisions, forbidden.repositories):
         of_paths = (*of_paths, *look(context.workspaces, request, changes))
-    of_paths = (*of_paths, *leaks.judge(context, request, changes))
+    of_paths = (*of_paths, *forbidden.leaked_secrets(context, request, changes))
     of_conflicts = (
         *conflicts.markers_left(context.workspaces, request),
         *conflicts.judge(context.workspaces, request, changes, ARTIFACTS),
@@ -56,7 +56,7 @@ def _empty(request: GateRequest) -> Iterator[Finding]:
 def _paths(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
     in_conflict = conflicts.writable(request, changes)
     for change in changes:
-        of_setup = reserved.complaint(request.pipeline.setup, change)
+        of_setup = forbidden.complaint(request.pipeline.setup, change)
         complaint = of_setup or _complaint(workspaces, request, change, in_conflict)
         if complaint is not None and complaint[0] == "protected":
             complaint = _of_protected_content(workspaces, request, change, complaint)
@@ -171,7 +171,7 @@ def _of_growth(workspaces: Workspaces, request: GateRequest, change: Change) -> 
     what = "but this stage only adds tests: keep every old line in its order, and each old test as it was;"
     return (
         "protected",
-        f"{what} new tests go between or below the old ones, or into a new file; {reserved.ONLY_AUTHORS}",
+        f"{what} new tests go between or below the old ones, or into a new file; {forbidden.ONLY_AUTHORS}",
     )
 
 
@@ -196,8 +196,8 @@ def _of_protected(change: Change, *, may_add: bool) -> str:
         return "but this stage adds tests and data alone, no configuration, no other code and no link: delete it"
     if may_add:
         mend = "put it back as it was, and write new tests into a new file"
-        return f"but this stage only adds tests: {mend}; {reserved.ONLY_AUTHORS}"
-    return f"but it is protected: {_undo(change)}; {reserved.ONLY_AUTHORS}"
+        return f"but this stage only adds tests: {mend}; {forbidden.ONLY_AUTHORS}"
+    return f"but it is protected: {_undo(change)}; {forbidden.ONLY_AUTHORS}"
 
 
 def _undo(change: Change) -> str:

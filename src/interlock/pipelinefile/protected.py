@@ -1,4 +1,4 @@
-"""The files of one project that no stage may change, beyond `core.judge_files.PROTECTED`: the files of the pipeline,
+"""The files of one project that no stage may change, beyond `conventions.judge_files.PROTECTED`: the files of the pipeline,
 those that gates run, and tests that only the project's configuration names.
 
 Rule: they are found by reading; nothing is run.
