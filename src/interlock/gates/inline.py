@@ -1,7 +1,7 @@
 """Tests inside source files: a candidate must keep them, and they are copied into another version of their file.
 
-Rule: `conventions.inline_tests` finds the blocks; this module knows which doc examples a project runs, and reads the files. An
-existing block may get new lines only if a gate with `tests: base` runs the old one.
+Rule: `conventions.inline_tests` finds the blocks; this module knows which doc examples a project runs, and reads the
+files. An existing block may get new lines only if a gate with `tests: base` runs the old one.
 """
 
 from __future__ import annotations
