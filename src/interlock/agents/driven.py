@@ -44,15 +44,19 @@ from interlock.agents.retries import (
     RESUME_PROMPT,
     RETRIES_MAX,
     RetryWatch,
+    Session,
+    find_session,
     is_silent,
     latest_usage,
+    load_session,
     may_retry,
     merge_outcomes,
     move_log,
     remaining_after,
     retry_delay_s,
+    save_session,
+    usage_since,
 )
-from interlock.agents.sessions import Session, find_session, load_session, save_session, usage_since
 from interlock.conventions.programs import obeyed
 from interlock.conventions.programs import program as program_row
 from interlock.core.events import Usage

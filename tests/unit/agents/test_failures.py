@@ -93,7 +93,7 @@ def test_a_region_is_permanent() -> None:
 
 
 _ACCESS = Access("codex", {})
-NOW = 1_772_663_400.0
+NOW = datetime(2026, 3, 4, 22, 30, tzinfo=UTC).timestamp()  # a Wednesday
 _BILLING = "You exceeded your current quota, please check your plan and billing details."
 _GEMINI = '[API Error: {"error":{"code":%d,"message":"%s","status":"%s"}}]'
 
@@ -160,7 +160,6 @@ def test_an_unknown_flag_is_recognized(words: str) -> None:
     assert unknown_flag_line(f"{{}}\n{words}") == ""
 
 
-NOW = datetime(2026, 3, 4, 22, 30, tzinfo=UTC).timestamp()  # a Wednesday
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 BERLIN = ZoneInfo("Europe/Berlin")
 

@@ -238,29 +238,29 @@ def test_marks_of_more_than_one_merge_are_nobodys_side() -> None:
     assert not is_reconciled(TESTS, nested.encode(), (HEAD + ONE + TWO).encode())
 
 
-OLD = "test('a', () => {\n    call();\n    return;\n});\n"
+BEFORE = "test('a', () => {\n    call();\n    return;\n});\n"
 ONE_JS, TWO_JS = (f"test('{name}', () => {{\n    other('{name}');\n    return;\n}});\n" for name in "bc")
 ENDS = "    return;\n});\n"  # of both, behind the marks, as git leaves it
-CLASH = f"{OLD}<<<<<<< x\n{ONE_JS.removesuffix(ENDS)}=======\n{TWO_JS.removesuffix(ENDS)}>>>>>>> y\n{ENDS}// end\n"
-JS = "test/a.test.js"
+CLASH = f"{BEFORE}<<<<<<< x\n{ONE_JS.removesuffix(ENDS)}=======\n{TWO_JS.removesuffix(ENDS)}>>>>>>> y\n{ENDS}// end\n"
+JS_TEST = "test/a.test.js"
 
 
-def holds(new: str, marked: str = CLASH, base: str = f"{OLD}// end\n") -> bool:
-    return is_reconciled(JS, marked.encode(), new.encode(), base.encode())
+def holds(new: str, marked: str = CLASH, base: str = f"{BEFORE}// end\n") -> bool:
+    return is_reconciled(JS_TEST, marked.encode(), new.encode(), base.encode())
 
 
 @pytest.mark.parametrize("added", [f"{ONE_JS}\n{TWO_JS}", TWO_JS + ONE_JS, ONE_JS, TWO_JS])
 def test_lines_that_both_sides_added_come_twice(added: str) -> None:
-    assert holds(f"{OLD}{added}// end\n")
+    assert holds(f"{BEFORE}{added}// end\n")
 
 
 @pytest.mark.parametrize(
     "old",
     [
-        OLD.replace("    call();\n", "    return;\n    call();\n"),
-        OLD.replace("    call();\n", "    call();\n    call();\n"),
-        OLD + "// end\n",
-        OLD + OLD,
+        BEFORE.replace("    call();\n", "    return;\n    call();\n"),
+        BEFORE.replace("    call();\n", "    call();\n    call();\n"),
+        BEFORE + "// end\n",
+        BEFORE + BEFORE,
         "",
     ],
 )
