@@ -10,42 +10,42 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from interlock.execution.histories import Histories
 from interlock.journal import FileBlobs, SetAsideRuns, SqliteJournal
-from interlock.ports import Brief, Cancel, InfrastructureError, UsageError, World
-from interlock.process import capture, detach, scrubbed
+from interlock.ports import Brief, Cancel, UsageError, World
+from interlock.process import capture, detach
 from interlock.readmodel.run import RunView
 from interlock.service import Service
 from interlock.service.integrity import lost_journal
 from interlock.settings import (
     Identity,
     NotifySettings,
-    Owned,
     Paths,
     RepositoryPaths,
     RunLock,
     Settings,
+    find_repository,
     identify,
     is_run_id,
     load_settings,
     new_run_id,
+    one_effect,
     owner_of,
     paths_of,
+    this_process,
 )
 from interlock.settings import Owner as Holder
 
 if TYPE_CHECKING:  # loaded only when there is work: see _driver and the functions around it
     from interlock.engines.owner import Observer, Owner
-    from interlock.gates.context import GateContext
     from interlock.gates.locks import Slot, Slots, WaitingWork
-    from interlock.gates.referee import Referee
+    from interlock.gates.referee import GateContext, Referee
     from interlock.notify import Channel, Notices, Undelivered
     from interlock.service.pull_requests import PullRequests
     from interlock.workspaces import GitWorkspaces
@@ -238,9 +238,9 @@ def _gate_context(common: _Common, workspaces: GitWorkspaces) -> GateContext:
     from interlock.agents import adapters
     from interlock.agents.limits import DailyCap, with_daily_cap, with_slots
     from interlock.gates.ci_api import Outside
-    from interlock.gates.context import GateContext
     from interlock.gates.held_out import HeldOut
     from interlock.gates.locks import Slots
+    from interlock.gates.referee import GateContext
 
     settings, environ = common.settings, common.environ
     state = common.general.state
@@ -285,7 +285,7 @@ def _driver(common: _Common, service: Service, gate_context: GateContext, notice
     from interlock.engines.owner import Owner
     from interlock.pipelinefile.templates import render
 
-    holder = _holder()
+    holder = this_process()
     stores = (common.blobs, common.journal, common.clock)
     service.settle()
     return Owner(
@@ -356,20 +356,7 @@ def _channels(notify: NotifySettings, config: Path, environ: Mapping[str, str]) 
 
 def repository_of(cwd: Path, environ: Mapping[str, str]) -> tuple[Path, Path]:
     """The root of the working tree and the common git directory, absolute. Raises UsageError."""
-    words = ("git", "rev-parse", "--path-format=absolute", "--show-toplevel", "--git-common-dir")
-    try:
-        done = capture(words, cwd=cwd, env=scrubbed(environ, ("HOME", "XDG_CONFIG_HOME")))
-    except InfrastructureError:
-        _check_version(environ)
-        raise
-    lines = os.fsdecode(done.out).split("\n")[:-1]
-    if done.code != 0 or len(lines) != 2:
-        _check_version(environ)  # an old git does not know these options, and prints something else
-    if done.code == 0 and len(lines) != 2:
-        raise UsageError(f"{os.fsdecode(done.out)!r}: a path with a line break cannot be used: rename the folder")
-    if done.code != 0:
-        raise UsageError(_no_repository(cwd, done.err.decode("utf-8", "replace").strip().removeprefix("fatal: ")))
-    return Path(lines[0]), Path(lines[1]).resolve()
+    return find_repository(cwd, environ, partial(_check_version, environ))
 
 
 def _check_version(environ: Mapping[str, str]) -> None:
@@ -378,42 +365,15 @@ def _check_version(environ: Mapping[str, str]) -> None:
     check_version(environ)
 
 
-def _no_repository(cwd: Path, said: str) -> str:
-    """`said` is the message of git."""
-    why = said.partition("\n")[0]
-    if "dubious ownership" in why:
-        return (
-            f"{cwd}: git does not trust it ({why}): run `git config --global --add safe.directory PATH` with that path"
-        )
-    because = f" ({why})" if why else ""
-    return (
-        f"{cwd} is not in the working tree of a git repository{because}: go to one, or make one with `git init` and a"
-        " first commit"
-    )
-
-
 def _lock(paths: RepositoryPaths, holder: Holder, run: str, *, seize: bool = False) -> RunLock:
     return RunLock(paths.run_lock(run), holder, seize=seize)
 
 
-@contextmanager
-def _effects(common: _Common, holder: Holder, run: str) -> Iterator[None]:
-    """One at a time, over all processes. The error names a process that does not finish."""
+def _effects(common: _Common, holder: Holder, run: str) -> AbstractContextManager[None]:
     wait_s = float(common.environ.get("INTERLOCK_EFFECTS_WAIT_S", EFFECTS_WAIT_S))
-    lock = RunLock(common.paths.effects_lock(run), holder, busy="delivered or pushed", wait_s=wait_s)
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(lock)
-        except Owned as error:
-            mend = f"wait for it, or end it if it was stopped (kill -9 {error.owner.pid})" if error.owner else "wait"
-            raise InfrastructureError(f"{error}: {mend}; then try again") from error
-        yield
+    return one_effect(common.paths.effects_lock(run), holder, wait_s)
 
 
 def _owner(paths: RepositoryPaths, run: str) -> str:
     holder = owner_of(paths.run_lock(run))
     return str(holder) if holder else ""
-
-
-def _holder() -> Holder:
-    return Holder(os.getpid(), os.uname().nodename, datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"))

@@ -12,9 +12,8 @@ from pathlib import Path
 from interlock.agents import adapters
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import CommandLine, Gate, GateKind, Pipeline, Scope, Stage
-from interlock.gates.context import GateContext
 from interlock.gates.locks import Slots
-from interlock.gates.referee import Referee
+from interlock.gates.referee import GateContext, Referee
 from interlock.ports import Change, Checkout, CheckoutSpec, GateRequest, Judgement, Stamp, UsageError
 from interlock.text.globs import matches_any
 

@@ -17,10 +17,9 @@ from interlock.core.events import VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Gate, Pipeline, Stage
 from interlock.gates.ci_api import Outside
-from interlock.gates.context import GateContext
 from interlock.gates.kinds.ci import Ci
 from interlock.gates.locks import Slots
-from interlock.gates.referee import Referee
+from interlock.gates.referee import GateContext, Referee
 from interlock.journal import FileBlobs
 from interlock.ports import Cancelled, Fenced, GateRequest, InfrastructureError, Judgement
 

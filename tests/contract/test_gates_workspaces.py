@@ -11,9 +11,8 @@ from tests.contract.gates_world import Cellar, Trees, run_gate
 from interlock.core.events import VerdictStatus
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import CommandLine, Gate, GateKind, Pipeline, Report, Scope, Setup, Stage
-from interlock.gates.context import GateContext
 from interlock.gates.locks import Slots
-from interlock.gates.referee import Referee
+from interlock.gates.referee import GateContext, Referee
 from interlock.ports import GateRequest, InfrastructureError
 from interlock.workspaces import GitWorkspaces
 

@@ -11,7 +11,7 @@ import pytest
 # Python's HTTP client and its mail parser, YAML, and whatever only a run at work needs.
 NEVER = (
     "asyncio", "email", "http.client", "jsonschema", "minijinja", "pydantic", "rich", "ssl", "urllib.request", "yaml",
-    "interlock.agents", "interlock.engines", "interlock.gates.context", "interlock.notify", "interlock.telemetry",
+    "interlock.agents", "interlock.engines", "interlock.gates.referee", "interlock.notify", "interlock.telemetry",
     "interlock.workspaces",
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ import apsw
 import pytest
 
 from interlock.core.events import TimeReached
-from interlock.journal import SqliteJournal, database, transactions
+from interlock.journal import SqliteJournal, database, sqlite
 from interlock.ports import InfrastructureError
 
 FIRST = TimeReached(0.5)
@@ -47,7 +47,7 @@ def _append_many(journal: SqliteJournal, run: str, fence: int) -> None:
 
 @pytest.mark.root
 def test_a_full_disk_is_said_and_nothing_is_lost(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transactions, "PAUSES_S", (0.01,))
+    monkeypatch.setattr(sqlite, "PAUSES_S", (0.01,))
     journal = SqliteJournal(small_disk / "journal.db")
     journal.create("r1", 0.0, FIRST)
     fence = journal.take("r1")
@@ -67,10 +67,10 @@ def test_a_disk_that_is_full_for_a_moment_is_waited_for(small_disk: Path, monkey
         journal.create("r1", 0.0, FIRST)
         fence = journal.take("r1")
         ballast = _fill(small_disk)
-        monkeypatch.setattr(transactions, "PAUSES_S", ())
+        monkeypatch.setattr(sqlite, "PAUSES_S", ())
         with pytest.raises(InfrastructureError, match="full"):
             _append_many(journal, "r1", fence)
-        monkeypatch.setattr(transactions, "PAUSES_S", (0.1,) * 20)
+        monkeypatch.setattr(sqlite, "PAUSES_S", (0.1,) * 20)
         after = len(journal.records("r1"))
         threading.Timer(0.3, ballast.unlink).start()
         assert journal.append("r1", fence, after, 0.0, FIRST).seq == after + 1
@@ -78,7 +78,7 @@ def test_a_disk_that_is_full_for_a_moment_is_waited_for(small_disk: Path, monkey
 
 @pytest.mark.root
 def test_a_full_disk_at_the_start_is_said(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transactions, "PAUSES_S", (0.01,))
+    monkeypatch.setattr(sqlite, "PAUSES_S", (0.01,))
     _fill(small_disk)
     with pytest.raises(InfrastructureError, match="full"):
         SqliteJournal(small_disk / "journal.db")

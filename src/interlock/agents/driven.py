@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from interlock.agents.check_server import CHECK_PROMPT, Check, offer_check
 from interlock.agents.credentials import lent_login, secret_tokens
 from interlock.agents.failures import (
     Access,
@@ -32,25 +31,32 @@ from interlock.agents.logs import Event, tail
 from interlock.agents.probe import login_path, version_in
 from interlock.agents.program import (
     ANSWER_BYTES_MAX,
+    CHECK_PROMPT,
     LOG_BYTES_MAX,
     NOT_RUNNABLE,
+    Check,
     folder_error,
     make_artifacts,
+    offer_check,
     without_secrets,
 )
 from interlock.agents.retries import (
     RESUME_PROMPT,
     RETRIES_MAX,
     RetryWatch,
+    Session,
+    find_session,
     is_silent,
     latest_usage,
+    load_session,
     may_retry,
     merge_outcomes,
     move_log,
     remaining_after,
     retry_delay_s,
+    save_session,
+    usage_since,
 )
-from interlock.agents.sessions import Session, find_session, load_session, save_session, usage_since
 from interlock.conventions.programs import obeyed
 from interlock.conventions.programs import program as program_row
 from interlock.core.events import Usage

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol, cast
 
-from interlock.agents.registry import LazyAgents
+from interlock.agents import LazyAgents
 from interlock.core.events import Usage
 from interlock.core.pipeline import AgentSpec
 from interlock.ports import Agent, Brief, Cancel, Checkout, Ended, Outcome

@@ -3,10 +3,14 @@
 Rule: a block is what a runner takes from the file and the product does not need: a Rust item under `#[cfg(test)]` or
 `#[test]`, a vitest block under `import.meta.vitest`, a doc example. It is kept line by line; it may move, and may be
 indented otherwise. What can be laid into another version of its file is `code`; a doc example cannot.
+
+Rule: a doc example is its lines without what they stand in, and, of Rust, the flags of its fence. An example of Rust
+that is marked `ignore`, or is in another language, is no test.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 from bisect import bisect_right
 from collections import Counter
@@ -14,13 +18,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import dedent
 
-from interlock.conventions import doc_examples, masks
-from interlock.conventions.doc_examples import Documented
-from interlock.conventions.growth import grew
+from interlock.conventions import masks
 from interlock.conventions.judge_files import NODE
+from interlock.conventions.protected_changes import grew
 from interlock.text.globs import matches_any
 
-NOTHING = Documented()
 _RUST = ("*.rs",)
 _PYTHON = ("*.py", "*.pyi")
 _ATTRIBUTE = re.compile(r"#\s*\[")
@@ -38,6 +40,19 @@ _MODULES = re.compile(r"\bmod\s+(?P<name>\w+)\s*(?=\{)|[{}]")
 _VITEST = re.compile(r"\bimport\s*\.\s*meta\s*\.\s*vitest\b")
 _IF = re.compile(r"\s*if\s*\(")
 _NAME_MAX = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Documented:
+    """Which doc examples the project runs: of Python those in docstrings, and in documents, by globs; `of_rust` are
+    documents that a source of Rust includes."""
+
+    docstrings: bool = False
+    globs: tuple[str, ...] = ()
+    of_rust: tuple[str, ...] = ()
+
+
+NOTHING = Documented()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +80,13 @@ def may_hold(path: str, documented: Documented) -> bool:
 def blocks(path: str, text: str, documented: Documented = NOTHING) -> tuple[Block, ...]:
     """The tests inside a file. `documented` says which doc examples of Python the project runs."""
     if matches_any(_RUST, path):
-        return (*_of_rust(text), *_of_examples(doc_examples.of_rust(text, masks.rust(text))))
+        return (*_of_rust(text), *_of_examples(of_rust(text, masks.rust(text))))
     if matches_any(NODE.sources, path):
         return tuple(_of_vitest(text)) if "vitest" in text else ()
     if documented.docstrings and matches_any(_PYTHON, path):
-        return tuple(_of_examples(doc_examples.of_docstrings(text)))
-    found = [*doc_examples.of_document(path, text)] if matches_any(documented.globs, path) else []
-    found += doc_examples.of_markdown(text) if path in documented.of_rust else []
+        return tuple(_of_examples(of_docstrings(text)))
+    found = [*of_document(path, text)] if matches_any(documented.globs, path) else []
+    found += of_markdown(text) if path in documented.of_rust else []
     return tuple(_of_examples(found))
 
 
@@ -249,3 +264,106 @@ def _block(text: str, place: tuple[int, int], name: str, inside: tuple[str, ...]
     indented = text[text.rfind("\n", 0, start) + 1 : start]
     lines = dedent(f"{indented if indented.isspace() else ''}{text[start:end]}").splitlines()
     return Block(name[:_NAME_MAX], tuple(line.rstrip() for line in lines), inside, start, end)
+
+
+# --- doc examples -------------------------------------------------------------------------------
+
+
+_DOC_LINE = re.compile(r"[ \t]*//[/!] ?(?P<text>[^\n]*)")
+_DOC_BLOCK = re.compile(r"/\*[*!](?P<text>.*?)\*/", re.S)
+_FENCE = re.compile(r"\s*(?P<fence>`{3,}|~{3,})(?P<flags>.*)")
+_OF_RUST = re.compile(
+    r"rust|should_panic|no_run|compile_fail|edition\d{4}|standalone(?:_crate)?|test_harness|E\d{4}|custom|\{.*|\..*|"
+)
+_PROMPT = re.compile(r"(?P<indent>\s*)>>>(?: |$)")
+
+
+def of_rust(text: str, masked: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The examples in doc comments, each with a name; `masked` is the text with comments and strings blanked."""
+    run: list[str] = []
+    at = 0
+    for line in text.split("\n"):
+        found = _DOC_LINE.fullmatch(line.rstrip("\r"))
+        is_doc = found is not None and not line.lstrip().startswith("////") and not masked[at : at + len(line)].strip()
+        if found and is_doc:
+            run.append(found["text"])
+        elif run:
+            yield from _fenced(run)
+            run = []
+        at += len(line) + 1
+    yield from _fenced(run)
+    for block in _DOC_BLOCK.finditer(text):
+        if not masked[block.start() : block.end()].strip():
+            yield from _fenced([re.sub(r"^\s*\* ?", "", line) for line in block["text"].split("\n")])
+
+
+def of_docstrings(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The examples of each docstring, by the name of what it describes."""
+    if ">>>" not in text:
+        return
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return  # nothing of it runs, and another gate says so
+    yield from _documented(tree, "the module")
+
+
+def of_document(path: str, text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The examples of a whole document."""
+    if lines := tuple(_prompted(text.splitlines())):
+        yield path, lines
+
+
+def of_markdown(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The examples of Rust in a document."""
+    yield from _fenced(text.splitlines())
+
+
+def _fenced(lines: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    fence, held = "", list[str]()
+    for line in (*lines, ""):
+        found = _FENCE.fullmatch(line)
+        if not fence and found:
+            fence, held = found["fence"], [_flags(found["flags"])]
+        elif fence and found and found["fence"].startswith(fence) and not found["flags"].strip():
+            yield from _example(held)
+            fence = ""
+        elif fence:
+            held.append(line.rstrip())
+    if fence:
+        yield from _example([*held[:-1]])
+
+
+def _flags(text: str) -> str:
+    return " ".join(sorted({*re.split(r"[\s,]+", text.strip())}))
+
+
+def _example(held: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    flags, *lines = held
+    if all(_OF_RUST.fullmatch(flag) for flag in flags.split(" ")):
+        first = next((line.strip() for line in lines if line.strip() and not line.startswith("# ")), "")
+        yield f"doc example `{first[:_NAME_MAX]}`", (flags, *lines)
+
+
+def _documented(node: ast.AST, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        text = ast.get_docstring(node, clean=True) or ""
+        if lines := tuple(_prompted(text.splitlines())):
+            yield f"the docstring of {name}", lines
+    for child in ast.iter_child_nodes(node):
+        named = isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        inside = "" if name == "the module" else f"{name}."
+        yield from _documented(child, f"{inside}{child.name}" if named else name)  # type: ignore[attr-defined]
+
+
+def _prompted(lines: Sequence[str]) -> Iterator[str]:
+    """The lines of all examples, what they expect included."""
+    indent: int | None = None
+    for line in lines:
+        found = _PROMPT.match(line)
+        if found:
+            indent = len(found["indent"])
+        elif not line.strip():
+            indent = None
+        if indent is not None:
+            yield line[indent:].rstrip()

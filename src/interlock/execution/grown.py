@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from interlock.conventions.growth import grew, may_grow
+from interlock.conventions.protected_changes import grew, may_grow
 from interlock.core.pipeline import Pipeline, Stage
 from interlock.ports import Change, UsageError, Workspaces
 

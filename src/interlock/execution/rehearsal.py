@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from interlock.conventions.growth import guards
+from interlock.conventions.protected_changes import guards
 from interlock.core.conflicts import Side, SideChange, Undecided
 from interlock.core.effects import StartAttempt
 from interlock.core.pipeline import Gate, GateClass, Pipeline, Stage

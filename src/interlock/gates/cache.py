@@ -23,9 +23,9 @@ from interlock.core.codec import object_reader, object_writer
 from interlock.core.events import Evidence
 from interlock.core.pipeline import Baseline, CommandLine, Expect
 from interlock.gates.canary import MustFail
-from interlock.gates.context import GateContext
 from interlock.gates.held_out import HeldOut
 from interlock.gates.held_out import digest as digest_held_out
+from interlock.gates.referee import GateContext
 from interlock.gates.reports import MESSAGE_MAX, junit
 from interlock.gates.running import CommandRun
 from interlock.ports import GateRequest, InfrastructureError

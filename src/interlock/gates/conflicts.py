@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from interlock.conventions import conflict_resolution
+from interlock.conventions import protected_changes
 from interlock.core.conflicts import Side, SideChange, Undecided
 from interlock.core.events import Finding
 from interlock.core.joins import DECISIONS, DELETED, EDITED, choices, described
@@ -86,15 +86,9 @@ def protected_complaint(workspaces: Workspaces, request: GateRequest, change: Ch
             old, new, base = (workspaces.read(commit, change.path, _BYTES_MAX) for commit in commits)
         except UsageError:
             old = new = base = None
-        if (
-            old is not None
-            and new is not None
-            and conflict_resolution.is_reconciled(change.path, old, new, base or b"")
-        ):
+        if old is not None and new is not None and protected_changes.is_reconciled(change.path, old, new, base or b""):
             return None
-    both = (
-        ", or keep every line of both sides and add nothing" if conflict_resolution.may_hold_both(change.path) else ""
-    )
+    both = ", or keep every line of both sides and add nothing" if protected_changes.may_hold_both(change.path) else ""
     return "protected", f"in a conflict, but it is protected: take the file as one side has it{both}"
 
 

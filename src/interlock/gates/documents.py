@@ -22,7 +22,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from interlock.core.pipeline import ARTIFACTS, Artifact, Text
-from interlock.gates.context import GateContext
+from interlock.gates.referee import GateContext
 from interlock.ports import GateRequest
 
 MISTAKES_MAX = 100

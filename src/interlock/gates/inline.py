@@ -1,7 +1,7 @@
 """Tests inside source files: a candidate must keep them, and they are copied into another version of their file.
 
-Rule: `core.inline` finds the blocks; this module knows which doc examples a project runs, and reads the files. An
-existing block may get new lines only if a gate with `tests: base` runs the old one.
+Rule: `conventions.inline_tests` finds the blocks; this module knows which doc examples a project runs, and reads the
+files. An existing block may get new lines only if a gate with `tests: base` runs the old one.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from interlock.conventions import conflict_resolution, inline_tests
-from interlock.conventions.doc_examples import Documented
-from interlock.conventions.growth import guards
-from interlock.conventions.inline_tests import Block
+from interlock.conventions import inline_tests, protected_changes
+from interlock.conventions.inline_tests import Block, Documented
 from interlock.conventions.judge_files import LANGUAGES
+from interlock.conventions.protected_changes import guards
 from interlock.core.events import Finding
 from interlock.core.pipeline import Gate
 from interlock.gates import conflicts
@@ -124,7 +123,7 @@ def _lost(workspaces: Workspaces, request: GateRequest, path: str, documented: D
     may_grow = _is_guarded(request, path)
     if path not in conflicts.marked(request):
         return inline_tests.lost(inline_tests.blocks(path, old, documented), now, may_grow=may_grow)
-    sides = conflict_resolution.sides_of(old.encode("utf-8", "surrogateescape"))
+    sides = protected_changes.sides_of(old.encode("utf-8", "surrogateescape"))
     base = _text(workspaces, request.base_commit, path)  # if the conflict markers cannot be parsed
     texts = [side.decode("utf-8", "surrogateescape") for side in sides] if sides else [base]
     missing = [inline_tests.lost(inline_tests.blocks(path, text, documented), now, may_grow=may_grow) for text in texts]

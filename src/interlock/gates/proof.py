@@ -14,16 +14,15 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from interlock.conventions.growth import grew
 from interlock.conventions.judge_files import tests_of
+from interlock.conventions.protected_changes import grew
 from interlock.core.events import Evidence, Finding, Severity, VerdictStatus
 from interlock.core.pipeline import CommandLine, Expect, Gate
 from interlock.gates import canary, inline
-from interlock.gates.baseline import broken
-from interlock.gates.context import GateContext
+from interlock.gates.baseline import Reason, broken, explained, load_reason, reason_of
+from interlock.gates.referee import GateContext
 from interlock.gates.reports import Unreadable, in_repository, junit, outside_of
 from interlock.gates.reports.junit import RanTest, Status, belongs
-from interlock.gates.reports.reasons import Reason, explained, load_reason, reason_of
 from interlock.gates.running import CommandRun
 from interlock.ports import GateRequest, Judgement, Stamp, UsageError
 from interlock.process import How

@@ -1,18 +1,54 @@
-"""The referee: it finds the kind of a gate by its name, lets it judge, and bounds its findings.
+"""The referee: it finds the kind of a gate by its name, lets it judge, and bounds its findings. `GateContext` is what a
+gate may use: ports, and the folders of its locks.
 
 Rule: whatever a candidate does ends in a judgement; only an infrastructure error is raised.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from interlock.gates import kinds
-from interlock.gates.context import GateContext
+from interlock.gates.ci_api import Outside
+from interlock.gates.held_out import HeldOut
+from interlock.gates.locks import SingleFlight, Slots
 from interlock.gates.reports import bounded
 from interlock.gates.suppressions import with_suppressions
-from interlock.ports import Cancel, Cancelled, GateRequest, Judgement, UsageError, secrets_of
+from interlock.ports import (
+    Agent,
+    Blobs,
+    Cancel,
+    Cancelled,
+    GateRequest,
+    Journal,
+    Judgement,
+    UsageError,
+    Workspaces,
+    secrets_of,
+)
 from interlock.process import MaskedBlobs, masked_finding
+
+
+@dataclass(frozen=True, slots=True)
+class GateContext:
+    """`environ` is our own environment; gates see the names of it that they list. `locks` is the repository's folder of
+    locks; `slots` are shared by all repositories of this user."""
+
+    workspaces: Workspaces
+    blobs: Blobs
+    journal: Journal
+    environ: Mapping[str, str]
+    locks: Path
+    slots: Slots
+    agents: Mapping[str, Agent] = field(default_factory=dict)  # reviewers, by the adapter's name
+    outside: Outside = field(default_factory=Outside)  # the CI of `ci` gates
+    flights: SingleFlight = field(default_factory=SingleFlight)
+    held_out: HeldOut = field(default_factory=HeldOut)  # where held-out files are
+
+
+# --- the referee --------------------------------------------------------------------------------
 
 
 class Referee:

@@ -15,8 +15,8 @@ from interlock.core.events import Evidence
 from interlock.core.pipeline import ARTIFACTS, BREAKS_MAX, Report
 from interlock.gates import canary, held_out
 from interlock.gates.canary import planting
-from interlock.gates.context import GateContext
 from interlock.gates.locks import Slot
+from interlock.gates.referee import GateContext
 from interlock.gates.reports import Unreadable, junit, read_report
 from interlock.ports import Cancel, Cancelled, Checkout, CheckoutSpec, GateRequest, secrets_of
 from interlock.process import Finished, How, Supervised, checkout_environment, masked, supervise

@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from interlock.conventions import growth, judge_files
+from interlock.conventions import judge_files, protected_changes
 from interlock.conventions.judge_files import is_configuration, is_test_code, may_be_added
 from interlock.core.events import Finding, VerdictStatus
 from interlock.core.pipeline import ARTIFACTS, FOLDER, Stage
-from interlock.gates import conflicts, inline, leaks, manifests, reserved
-from interlock.gates.context import GateContext
+from interlock.gates import conflicts, forbidden, inline, manifests
+from interlock.gates.referee import GateContext
 from interlock.ports import Change, GateRequest, Judgement, UsageError, Workspaces
 from interlock.text.globs import matches_any
 
@@ -35,9 +35,9 @@ def judge_changes(context: GateContext, request: GateRequest) -> Judgement:
     judged = tuple(change for change in changes if change.path not in as_one_side)
     of_paths = (*_empty(request), *_paths(context.workspaces, request, judged), *_sizes(request.stage, changes))
     of_paths = (*of_paths, *inline.judge(context.workspaces, request, judged))
-    for look in (_dependencies, reserved.ignored, reserved.collisions, reserved.repositories):
+    for look in (_dependencies, forbidden.ignored, forbidden.collisions, forbidden.repositories):
         of_paths = (*of_paths, *look(context.workspaces, request, changes))
-    of_paths = (*of_paths, *leaks.judge(context, request, changes))
+    of_paths = (*of_paths, *forbidden.leaked_secrets(context, request, changes))
     of_conflicts = (
         *conflicts.markers_left(context.workspaces, request),
         *conflicts.judge(context.workspaces, request, changes, ARTIFACTS),
@@ -56,7 +56,7 @@ def _empty(request: GateRequest) -> Iterator[Finding]:
 def _paths(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
     in_conflict = conflicts.writable(request, changes)
     for change in changes:
-        of_setup = reserved.complaint(request.pipeline.setup, change)
+        of_setup = forbidden.complaint(request.pipeline.setup, change)
         complaint = of_setup or _complaint(workspaces, request, change, in_conflict)
         if complaint is not None and complaint[0] == "protected":
             complaint = _of_protected_content(workspaces, request, change, complaint)
@@ -150,7 +150,7 @@ def _of_protected_content(
         return conflicts.protected_complaint(workspaces, request, change)
     return (
         _of_growth(workspaces, request, change)
-        if growth.may_grow(request.pipeline, request.stage, change.path)
+        if protected_changes.may_grow(request.pipeline, request.stage, change.path)
         else complaint
     )
 
@@ -164,14 +164,14 @@ def _of_growth(workspaces: Workspaces, request: GateRequest, change: Change) -> 
             )
         except UsageError as error:
             return "protected", f"and cannot be compared ({error}): put new tests into a new file"
-        if old is not None and new is not None and growth.grew(change.path, old, new):
+        if old is not None and new is not None and protected_changes.grew(change.path, old, new):
             return None
     if change.status == "A":
         return "protected", _of_protected(change, may_add=True)
     what = "but this stage only adds tests: keep every old line in its order, and each old test as it was;"
     return (
         "protected",
-        f"{what} new tests go between or below the old ones, or into a new file; {reserved.ONLY_AUTHORS}",
+        f"{what} new tests go between or below the old ones, or into a new file; {forbidden.ONLY_AUTHORS}",
     )
 
 
@@ -196,8 +196,8 @@ def _of_protected(change: Change, *, may_add: bool) -> str:
         return "but this stage adds tests and data alone, no configuration, no other code and no link: delete it"
     if may_add:
         mend = "put it back as it was, and write new tests into a new file"
-        return f"but this stage only adds tests: {mend}; {reserved.ONLY_AUTHORS}"
-    return f"but it is protected: {_undo(change)}; {reserved.ONLY_AUTHORS}"
+        return f"but this stage only adds tests: {mend}; {forbidden.ONLY_AUTHORS}"
+    return f"but it is protected: {_undo(change)}; {forbidden.ONLY_AUTHORS}"
 
 
 def _undo(change: Change) -> str:

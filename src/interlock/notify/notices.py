@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from interlock.core.events import Recorded
-from interlock.notify.channels import Channel, Refusal
-from interlock.notify.messages import kind_of, message
+from interlock.notify.channels import Channel, Refusal, kind_of, message
 from interlock.ports import Clock, InterlockError, Journal, started
 from interlock.readmodel.run import RunSummary
 

@@ -1,5 +1,5 @@
-"""The files of one project that no stage may change, beyond `core.judge_files.PROTECTED`: the files of the pipeline,
-those that gates run, and tests that only the project's configuration names.
+"""The files of one project that no stage may change, beyond `conventions.judge_files.PROTECTED`: the files of the
+pipeline, those that gates run, and tests that only the project's configuration names.
 
 Rule: they are found by reading; nothing is run.
 """

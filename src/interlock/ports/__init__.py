@@ -4,7 +4,6 @@ Adapters implement the ports; `execution` calls nothing else. To perform an effe
 these ports are enough. So the same code runs on a thread, in a simulation or on a worker.
 """
 
-from interlock.ports.agents import Agent, Brief, Ended, Lender, Outcome, secrets_of
 from interlock.ports.errors import (
     Cancelled,
     Damaged,
@@ -20,11 +19,36 @@ from interlock.ports.errors import (
     reports_machine_error,
     started,
 )
-from interlock.ports.gates import GateRequest, Gates, Judgement
-from interlock.ports.journal import Answer, Blobs, Journal
-from interlock.ports.time import Cancel, Clock, Permit, has_worked, may_begin
-from interlock.ports.workspaces import Candidate, Change, Checkout, CheckoutSpec, Merged, Stamp, Workspaces
-from interlock.ports.world import Render, World
+from interlock.ports.stores import (
+    Answer,
+    Blobs,
+    Candidate,
+    Change,
+    Checkout,
+    CheckoutSpec,
+    Journal,
+    Merged,
+    Stamp,
+    Workspaces,
+)
+from interlock.ports.world import (
+    Agent,
+    Brief,
+    Cancel,
+    Clock,
+    Ended,
+    GateRequest,
+    Gates,
+    Judgement,
+    Lender,
+    Outcome,
+    Permit,
+    Render,
+    World,
+    has_worked,
+    may_begin,
+    secrets_of,
+)
 
 __all__ = [
     "Agent",

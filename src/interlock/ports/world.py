@@ -1,17 +1,198 @@
-"""Rendering, and the ports that effects need, in one value."""
+"""The ports of what works, agents and gates, of time and cancellation, and the world: all ports in one value."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
-from interlock.ports.agents import Agent
-from interlock.ports.gates import Gates
-from interlock.ports.journal import Blobs, Journal
-from interlock.ports.time import Clock
-from interlock.ports.workspaces import Workspaces
+from interlock.conventions.secret_forms import handed_out
+from interlock.core.conflicts import Undecided
+from interlock.core.effects import Remaining
+from interlock.core.events import Evidence, Finding, Usage, VerdictGiven, VerdictStatus
+from interlock.core.ids import AttemptId
+from interlock.core.pipeline import AgentSpec, Gate, Pipeline, Scope, Stage
+from interlock.ports.stores import Blobs, Checkout, Journal, Workspaces
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Unix seconds."""
+
+    def elapsed(self) -> float:
+        """Seconds of a monotonic clock."""
+
+
+class Cancel(Protocol):
+    """Set when an effect in flight is no longer wanted. A threading.Event is one."""
+
+    def is_set(self) -> bool: ...
+    def wait(self, timeout: float | None = None) -> bool: ...
+
+
+class Permit(threading.Event):
+    """The Cancel of one effect. It can also be withheld: work that still waits for a slot must then not begin, and work
+    that has begun continues to its end."""
+
+    withheld = False
+    used = False
+
+    def withhold(self) -> None:
+        self.withheld = True
+
+
+def may_begin(cancel: Cancel) -> bool:
+    """Whether work that has not begun may still begin."""
+    return not isinstance(cancel, Permit) or cancel.used or not cancel.withheld
+
+
+def has_worked(cancel: Cancel) -> None:
+    """Record that the effect has begun, so that it is not withheld any more."""
+    if isinstance(cancel, Permit):
+        cancel.used = True
+
+
+# --- agents -------------------------------------------------------------------------------------
+
+
+class Ended(StrEnum):
+    COMPLETED = "completed"
+    REFUSED = "refused"
+    CRASHED = "crashed"
+    TIMED_OUT = "timed_out"
+    RATE_LIMITED = "rate_limited"
+    OUT_OF_BUDGET = "out_of_budget"
+    UNAVAILABLE = "unavailable"  # program not found, endpoint down
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What an agent gets. `text` is the rendered prompt, with artifacts and feedback."""
+
+    run: str
+    attempt: AttemptId
+    text: str
+    task: str
+    model: str
+    env: Mapping[str, str]  # the complete environment of the agent
+    timeout_s: int
+    idle_timeout_s: int
+    dir: str = ""  # where to work, relative to the checkout
+    session: Path | None = None  # the `kept_session` of the previous attempt's outcome
+    resumed: str = ""  # replaces `text` if that session can be resumed
+    remaining: Remaining = Remaining()  # what remains of the limits; an agent that reports its usage is stopped there
+    scope: Scope = Scope()  # the paths that may change: information only, the scope gate decides
+    secrets: tuple[str, ...] = ()  # values that nothing that is stored may contain
+    answer_schema: str = ""  # JSON Schema of the answer; empty if no answer is needed besides the work
+    rehearsal: str = ""  # read by `interlock mcp --inside`: the gates that the agent may run on its own work
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the agent claims. `log` is a file, bounded in size, with the output of the program."""
+
+    ended: Ended
+    message: str = ""
+    exit_code: int | None = None
+    usage: Usage = Usage()
+    model: str = ""
+    session: str = ""
+    log: Path | None = None
+    transcript: Path | None = None
+    kept_session: Path | None = None  # for the next attempt to resume
+    retry_at: float = 0.0
+    permanent: bool = False
+    worked: bool = False  # its model answered, or only the program itself says that it did not
+    sent_brief: str = ""  # the brief as it was sent
+    answer: str = ""  # the full answer, if the brief asks for one: JSON, or text that contains it
+    notes: tuple[str, ...] = ()  # for people, such as failures that the program recovered from
+
+
+@runtime_checkable
+class Lender(Protocol):
+    """An agent that may pass on the user's own login."""
+
+    def lends(self, spec: AgentSpec) -> tuple[tuple[str, str], ...]:
+        """The secrets in that login: names and values."""
+
+
+class Agent(Protocol):
+    def work(self, spec: AgentSpec, brief: Brief, checkout: Checkout, cancel: Cancel) -> Outcome:
+        """Do the work in `checkout.tree`. When this returns, every process it started is dead."""
+
+
+def secrets_of(
+    pipeline: Pipeline, environ: Mapping[str, str], agents: Mapping[str, object]
+) -> tuple[tuple[str, str], ...]:
+    """Name and value of each secret that agents get: variables, and the secrets in a login."""
+    found = [*handed_out(pipeline, environ)]
+    for spec in pipeline.agents:
+        agent = agents.get(spec.use)
+        found += agent.lends(spec) if isinstance(agent, Lender) else ()
+    return tuple(found)
+
+
+# --- gates --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class GateRequest:
+    """The question to a gate: is `commit` good, compared with the accepted input `input_commit`?
+
+    `baseline` is the gate's own report on the accepted input. `decided_on_input` says that the gate could decide
+    there; then a timeout or a missing report is a failure of the candidate.
+    """
+
+    run: str
+    subject: AttemptId
+    stage: Stage
+    gate: Gate
+    pipeline: Pipeline
+    commit: str
+    tree: str
+    input_commit: str
+    input_tree: str
+    base_commit: str
+    values: Mapping[str, str]  # TASK, INPUT_*, ARTIFACT_*: the variables of `run`
+    baseline: bytes | None = None
+    on_base: bytes | None = None  # its report on the base, if only tests that failed there may still fail
+    decided_on_input: bool = False
+    conflicts: tuple[str, ...] = ()
+    undecided: tuple[Undecided, ...] = ()  # conflicts without markers: the candidate must name the side that holds
+    sandbox: str = "none"
+    number: int = 1  # of the try
+    alone: Callable[[], AbstractContextManager[object]] = field(default=nullcontext, compare=False)  # as `World.alone`
+    hard_verdicts: tuple[VerdictGiven, ...] = ()  # of the hard gates; for reviews, and for traces in proofs
+    former: VerdictGiven | None = None  # for a review: its own verdict on the candidate that was rejected last
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict before it is recorded. The finding of an errored one says how to correct the problem."""
+
+    status: VerdictStatus
+    findings: tuple[Finding, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    digest: str = ""
+    cached: bool = False
+    flaky: bool = False
+    permanent: bool = False
+    usage: Usage = Usage()  # of reviewers
+    retry_at: float = 0.0  # when a quota resets
+    quota: bool = False  # errored because of a quota and for no other reason
+
+
+class Gates(Protocol):
+    def evaluate(self, case: GateRequest, cancel: Cancel) -> Judgement:
+        """Judge. Raises InfrastructureError if the machine fails, and nothing for what a candidate does."""
+
+
+# --- the world ----------------------------------------------------------------------------------
 
 
 class Render(Protocol):

@@ -5,11 +5,19 @@ that we do not trust (agents, scripts, gates), `detach` for an owner of a run th
 """
 
 from interlock.process.controller import prepare, supervise
-from interlock.process.environment import checkout_environment, own_environment, relative_path_entries, scrubbed
 from interlock.process.identity import alive, end_supervised, identity, kill_tree
 from interlock.process.masking import MaskedBlobs, masked, masked_finding, masked_text
-from interlock.process.programs import Captured, capture, detach, run_in_terminal
-from interlock.process.work import Finished, How, Supervised
+from interlock.process.programs import (
+    Captured,
+    capture,
+    checkout_environment,
+    detach,
+    own_environment,
+    relative_path_entries,
+    run_in_terminal,
+    scrubbed,
+)
+from interlock.process.spawner import Finished, How, Supervised
 
 __all__ = [
     "Captured",

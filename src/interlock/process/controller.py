@@ -20,8 +20,7 @@ from interlock.ports import Cancel, InfrastructureError
 from interlock.process.identity import note_supervisor
 from interlock.process.masking import Mask
 from interlock.process.monitor import BoundedLog, Pulse
-from interlock.process.spawner import Spawner, spawner
-from interlock.process.work import Finished, How, Supervised
+from interlock.process.spawner import Finished, How, Spawner, Supervised, spawner
 
 _TICK_S = 0.05  # the maximum delay before a cancel is seen
 _CHUNK = 1 << 20

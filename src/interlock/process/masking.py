@@ -1,6 +1,6 @@
 """Mask secrets before anything is stored, including secrets that are split between chunks or encoded.
 
-Rule: `core.secret_forms` lists the forms that are found. A secret in any other encoding is not masked.
+Rule: `conventions.secret_forms` lists the forms that are found. A secret in any other encoding is not masked.
 """
 
 from __future__ import annotations

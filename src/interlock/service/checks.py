@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from interlock.conventions.growth import guards
 from interlock.conventions.judge_files import matches_in_any_case
+from interlock.conventions.protected_changes import guards
 from interlock.core.conflicts import Undecided
 from interlock.core.events import Finding, RunStarted, VerdictStatus
 from interlock.core.ids import AttemptId, base_of

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from interlock.core.events import Finding
-from interlock.gates.leaks import RULE
+from interlock.gates.forbidden import RULE
 from interlock.gates.reports import FILE_MAX, FINDINGS_MAX
 from interlock.ports import Change, Workspaces
 from interlock.readmodel.history import AttemptView

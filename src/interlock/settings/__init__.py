@@ -1,11 +1,9 @@
 """Paths, the user's settings, the identity of repositories, locks of runs, and ids of runs."""
 
-from interlock.settings.file import Settings, load_settings
-from interlock.settings.identity import Identity, Record, identify, records_of
-from interlock.settings.lock import Owned, Owner, RunLock, owner_of
-from interlock.settings.paths import Paths, RepositoryPaths, paths_of, repository_key
-from interlock.settings.run_id import is_run_id, new_run_id
-from interlock.settings.sections import NotifySettings
+from interlock.settings.file import NotifySettings, Settings, load_settings
+from interlock.settings.identity import Identity, Record, find_repository, identify, records_of
+from interlock.settings.lock import Owned, Owner, RunLock, one_effect, owner_of, this_process
+from interlock.settings.paths import Paths, RepositoryPaths, is_run_id, new_run_id, paths_of, repository_key
 
 __all__ = [
     "Identity",
@@ -17,12 +15,15 @@ __all__ = [
     "RepositoryPaths",
     "RunLock",
     "Settings",
+    "find_repository",
     "identify",
     "is_run_id",
     "load_settings",
     "new_run_id",
+    "one_effect",
     "owner_of",
     "paths_of",
     "records_of",
     "repository_key",
+    "this_process",
 ]

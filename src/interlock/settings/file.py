@@ -1,23 +1,50 @@
 """The user's settings: `settings.yaml` or `settings.toml` in Interlock's config folder.
 
-Every mistake in the file is reported at once, each with what would be right.
+Every mistake in the file is reported at once, with the path of its key and what would be right. A value is built only
+if it has no mistake.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
 
 from interlock.ports import UsageError, machine_trouble
-from interlock.settings import sections
-from interlock.settings.sections import CiSettings, NotifySettings
+from interlock.text.names import is_name
 
 SANDBOX_LEVELS = ("none",)
+NOTIFY_EVENTS = ("waiting", "accepted", "failed")
 _COUNT_MAX = 256
+
+
+@dataclass(frozen=True, slots=True)
+class CiSettings:
+    """The API that `ci` gates ask, the environment variable with the token, the poll interval and the grace period."""
+
+    endpoint: str = "https://api.github.com"
+    token: str = "GITHUB_TOKEN"
+    poll_s: float = 15
+    grace_s: float = 120
+
+
+@dataclass(frozen=True, slots=True)
+class NotifySettings:
+    """Who is notified when a run waits for a person or has ended: an address, a program, both or none. `secret` names
+    the environment variable with the key of the signature."""
+
+    webhook: str = ""
+    secret: str = ""
+    command: tuple[str, ...] = ()
+    events: tuple[str, ...] = NOTIFY_EVENTS
+    timeout_s: float = 10
+    attempts: int = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +113,13 @@ def _settings(path: Path, found: object) -> Settings:
     mistakes = [f"{path}: {mistake}" for name, value in found.items() for mistake in _mistakes(name, value)]
     if mistakes:
         raise UsageError("\n".join(mistakes))
-    known = sections.SECTIONS
+    known = SECTIONS
     return Settings(**{name: known[name].read(value) if name in known else value for name, value in found.items()})
 
 
 def _mistakes(name: object, value: object) -> Iterator[str]:
-    if name in sections.SECTIONS:
-        yield from sections.SECTIONS[str(name)].mistakes(value)
+    if name in SECTIONS:
+        yield from SECTIONS[str(name)].mistakes(value)
         return
     if name not in _EXPECTED:
         near = get_close_matches(str(name), _EXPECTED, n=1)
@@ -100,7 +127,7 @@ def _mistakes(name: object, value: object) -> Iterator[str]:
             f"did you mean {near[0]}?" if near else f"there are {', '.join(_EXPECTED)}"
         )
     elif not _fits(str(name), value):
-        yield f"{name}: {sections.as_written(value)} does not fit: {_EXPECTED[str(name)]} is needed"
+        yield f"{name}: {as_written(value)} does not fit: {_EXPECTED[str(name)]} is needed"
 
 
 def _fits(name: str, value: object) -> bool:
@@ -110,3 +137,152 @@ def _fits(name: str, value: object) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
     most = float("inf") if name == "daily_tokens" else _COUNT_MAX
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
+
+
+# --- sections -----------------------------------------------------------------------------------
+
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LOCAL = ("localhost", "127.0.0.1", "::1")
+_ATTEMPTS_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    mistakes: Callable[[object], Iterator[str]]
+    read: Callable[[Any], Any]
+
+
+def is_address(value: object) -> bool:
+    """https anywhere, http only on this machine: requests carry a token or a signature."""
+    if not isinstance(value, str):
+        return False
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018 - raises where it is no number
+    except ValueError:
+        return False
+    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOCAL))
+
+
+def is_variable(value: object) -> bool:
+    return isinstance(value, str) and _VARIABLE.fullmatch(value) is not None
+
+
+def is_seconds(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 86_400
+
+
+def is_webhook(value: object) -> bool:
+    """An address without user and password, and without characters that no request can hold."""
+    return (
+        is_address(value)
+        and isinstance(value, str)
+        and value.isascii()
+        and value.isprintable()
+        and not (" " in value or "@" in urlsplit(value).netloc)
+    )
+
+
+def is_argv(value: object) -> bool:
+    words = value if isinstance(value, list) else [None]
+    return bool(words) and all(isinstance(word, str) and "\0" not in word for word in words) and bool(words[0])
+
+
+def is_events(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(name in NOTIFY_EVENTS for name in value)
+
+
+def is_attempts(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _ATTEMPTS_MAX
+
+
+ADDRESS = "an address that begins with https:// (http:// on this machine alone)"
+VARIABLE = "the name of an environment variable"
+SECONDS = "a number of seconds, at most 86400,"
+Known = Mapping[str, tuple[Callable[[object], bool], str]]
+
+_CI: Known = MappingProxyType(
+    {
+        "endpoint": (is_address, ADDRESS),
+        "token": (is_variable, VARIABLE),
+        "poll_s": (is_seconds, SECONDS),
+        "grace_s": (is_seconds, SECONDS),
+    }
+)
+
+_NOTIFY: Known = MappingProxyType(
+    {
+        "webhook": (is_webhook, f"{ADDRESS} and holds no password"),
+        "secret": (is_variable, VARIABLE),
+        "command": (is_argv, "a list of words, the program first,"),
+        "events": (is_events, f"a list of some of {', '.join(NOTIFY_EVENTS)}"),
+        "timeout_s": (is_seconds, SECONDS),
+        "attempts": (is_attempts, f"an integer from 1 to {_ATTEMPTS_MAX}"),
+    }
+)
+_NEVER_SHOWN = frozenset({"notify.webhook", "notify.secret"})  # a wrong value may be a secret
+
+
+def wrong_keys(value: object, known: Known, at: str) -> Iterator[str]:
+    """The mistakes of a mapping at the path `at`."""
+    if not isinstance(value, dict):
+        yield f"{at}: {as_written(value)} does not fit: a mapping of {', '.join(known)} is needed"
+        return
+    for name, item in value.items():
+        if name not in known:
+            yield f"{at}.{_key(name)}: no such setting: {_suggestion(name, known)}"
+        elif not known[name][0](item):
+            shown = "this" if f"{at}.{name}" in _NEVER_SHOWN else as_written(item)
+            yield f"{at}.{name}: {shown} does not fit: {known[name][1]} is needed"
+
+
+def as_written(value: object) -> str:
+    """A wrong value, as it is written in the file."""
+    words: dict[object, str] = {True: "true", False: "false", None: "null"}
+    return words[value] if value is None or isinstance(value, bool) else repr(value)
+
+
+def _key(name: object) -> str:
+    """A key as it is written: YAML 1.1 reads `on` as true."""
+    return {True: "on", False: "off"}[name] if isinstance(name, bool) else str(name)
+
+
+def _suggestion(name: object, known: Known) -> str:
+    near = get_close_matches(str(name), known, n=1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+
+
+def _wrong_notify(value: object) -> Iterator[str]:
+    yield from wrong_keys(value, _NOTIFY, "notify")
+    if not isinstance(value, dict):
+        return
+    if "webhook" not in value and "command" not in value:
+        yield "notify: nobody is told: webhook or command is needed"
+    elif "secret" in value and "webhook" not in value:
+        yield "notify.secret: it signs what a webhook is sent, and there is none: webhook is needed"
+
+
+def _notify(value: Mapping[str, Any]) -> NotifySettings:
+    lists = {name: tuple(value[name]) for name in ("command", "events") if name in value}
+    return NotifySettings(**{**value, **lists})
+
+
+def _wrong_held_out(value: object) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield f"held_out: {as_written(value)} does not fit: a mapping of names to absolute paths is needed"
+        return
+    for name, path in value.items():
+        if not isinstance(name, str) or not is_name(name):
+            yield f"held_out: {name!r} is no name: lower case letters, digits and - are, such as feature-a"
+        elif not isinstance(path, str) or not PurePath(path).is_absolute():
+            yield f"held_out.{name}: {as_written(path)} does not fit: an absolute path is needed"
+
+
+SECTIONS: Mapping[str, Section] = MappingProxyType(
+    {
+        "ci": Section(lambda value: wrong_keys(value, _CI, "ci"), lambda value: CiSettings(**value)),
+        "notify": Section(_wrong_notify, _notify),
+        "held_out": Section(_wrong_held_out, dict),
+    }
+)

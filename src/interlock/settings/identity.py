@@ -1,4 +1,5 @@
-"""Which state folder belongs to a repository: an id in its git directory tells, wherever the repository is moved.
+"""The repository around a folder, and which state folder belongs to it: an id in its git directory tells, wherever it
+is moved.
 
 Rule: the id is written when the first data of a repository is kept, and never replaced. It moves with the repository; a
 clone has none, and a copy (`cp -r`) has the same id. So a state folder records the id, and the path where its
@@ -10,14 +11,15 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 
-from interlock.ports import InfrastructureError
+from interlock.ports import InfrastructureError, UsageError
 from interlock.ports.disk import put_file, put_first, remove_stale
+from interlock.process import capture, scrubbed
 from interlock.settings.paths import Paths, RepositoryPaths, repository_key
 
 ID_FILE = "interlock-id"  # in the common git directory
@@ -70,6 +72,39 @@ class Record:
     root: Path
     place: Path
     known: str
+
+
+def find_repository(cwd: Path, environ: Mapping[str, str], check_version: Callable[[], None]) -> tuple[Path, Path]:
+    """The root of the working tree and the common git directory, absolute. `check_version` raises UsageError if git is
+    too old. Raises UsageError."""
+    words = ("git", "rev-parse", "--path-format=absolute", "--show-toplevel", "--git-common-dir")
+    try:
+        done = capture(words, cwd=cwd, env=scrubbed(environ, ("HOME", "XDG_CONFIG_HOME")))
+    except InfrastructureError:
+        check_version()
+        raise
+    lines = os.fsdecode(done.out).split("\n")[:-1]
+    if done.code != 0 or len(lines) != 2:
+        check_version()  # an old git does not know these options, and prints something else
+    if done.code == 0 and len(lines) != 2:
+        raise UsageError(f"{os.fsdecode(done.out)!r}: a path with a line break cannot be used: rename the folder")
+    if done.code != 0:
+        raise UsageError(_no_repository(cwd, done.err.decode("utf-8", "replace").strip().removeprefix("fatal: ")))
+    return Path(lines[0]), Path(lines[1]).resolve()
+
+
+def _no_repository(cwd: Path, said: str) -> str:
+    """`said` is the message of git."""
+    why = said.partition("\n")[0]
+    if "dubious ownership" in why:
+        return (
+            f"{cwd}: git does not trust it ({why}): run `git config --global --add safe.directory PATH` with that path"
+        )
+    because = f" ({why})" if why else ""
+    return (
+        f"{cwd} is not in the working tree of a git repository{because}: go to one, or make one with `git init` and a"
+        " first commit"
+    )
 
 
 def identify(paths: Paths, common_dir: Path) -> Identity:

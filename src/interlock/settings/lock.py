@@ -12,8 +12,10 @@ import json
 import os
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from interlock.ports import InfrastructureError, as_infrastructure
@@ -102,6 +104,23 @@ class RunLock:
 
     def _owned(self, holder: Owner | None) -> Owned:
         return Owned(f"{self._path.stem} is being {self._busy} by {holder or 'another process'}", holder)
+
+
+def this_process() -> Owner:
+    """This process, as the owner of what it locks."""
+    return Owner(os.getpid(), os.uname().nodename, datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"))
+
+
+@contextmanager
+def one_effect(path: Path, owner: Owner, wait_s: float) -> Iterator[None]:
+    """One delivery or push of a run at a time, over all processes. The error names a process that does not finish."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(RunLock(path, owner, busy="delivered or pushed", wait_s=wait_s))
+        except Owned as error:
+            mend = f"wait for it, or end it if it was stopped (kill -9 {error.owner.pid})" if error.owner else "wait"
+            raise InfrastructureError(f"{error}: {mend}; then try again") from error
+        yield
 
 
 def owner_of(path: Path) -> Owner | None:

@@ -1,4 +1,4 @@
-"""Where Interlock keeps files: pure functions of the environment and of the path of a repository.
+"""Where Interlock keeps files, and ids of runs: pure functions of the environment, a repository's path and the time.
 
 The XDG base directory specification applies on every system; a relative path in it is ignored, as it demands.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
@@ -123,3 +124,30 @@ def _base(environ: Mapping[str, str], name: str, below_home: str) -> Path:
     if not home or not Path(home).is_absolute():
         raise UsageError(f"neither {name} nor HOME says where to keep things: set one to an absolute path")
     return Path(home) / below_home / "interlock"
+
+
+# --- ids of runs --------------------------------------------------------------------------------
+
+
+# Crockford's base 32 in lower case: without i, l, o and u, so that it can be read out.
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_SUFFIX_LENGTH = 6
+ENTROPY_BYTES = 4
+_ID = re.compile(rf"\d{{8}}-\d{{6}}-[{_ALPHABET}]{{{_SUFFIX_LENGTH}}}")
+
+
+def new_run_id(now: float, random_bytes: bytes) -> str:
+    """Such as `20261123-224507-k3f9xq`: the second in UTC, then 30 random bits.
+
+    `now` is unix seconds. Raises ValueError for fewer than ENTROPY_BYTES random bytes.
+    """
+    if len(random_bytes) < ENTROPY_BYTES:
+        raise ValueError(f"{len(random_bytes)} random bytes are too few: {ENTROPY_BYTES} are needed")
+    number = int.from_bytes(random_bytes, "big")
+    suffix = "".join(_ALPHABET[number >> (5 * index) & 31] for index in range(_SUFFIX_LENGTH))
+    return f"{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}-{suffix}"
+
+
+def is_run_id(text: str) -> bool:
+    """Whether the text has the form of `new_run_id`."""
+    return _ID.fullmatch(text) is not None

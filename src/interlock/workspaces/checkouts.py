@@ -30,9 +30,8 @@ from interlock.workspaces import layout, setup_inputs, trees
 from interlock.workspaces.base import Origin
 from interlock.workspaces.checkout_git import TreePacks, exclude, write_index, write_repository
 from interlock.workspaces.contents import Contents
-from interlock.workspaces.layout import CheckoutIndex, copy_tree
+from interlock.workspaces.layout import CheckoutIndex, copy_tree, remove
 from interlock.workspaces.objects import Commit, Objects
-from interlock.workspaces.removal import remove
 from interlock.workspaces.setup import Recipes, SetupFailed, SetupInput, error_line
 from interlock.workspaces.trees import Listing
 

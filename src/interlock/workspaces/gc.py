@@ -16,7 +16,7 @@ from interlock.ports import InfrastructureError, disk
 from interlock.process import end_supervised
 from interlock.workspaces import storage
 from interlock.workspaces.git import Git
-from interlock.workspaces.removal import remove
+from interlock.workspaces.layout import remove
 
 YOUNG_S = 86_400.0
 _ROOTS = ("*/*-*.*-*", "room-*", "gate-*", "setup-*")

@@ -25,7 +25,7 @@ from interlock.ports import Checkout, InfrastructureError, disk
 from interlock.ports.disk import disk_error
 from interlock.process import Finished, How, Supervised, scrubbed, supervise
 from interlock.workspaces import layout
-from interlock.workspaces.removal import remove
+from interlock.workspaces.layout import remove
 from interlock.workspaces.setup_inputs import (
     folder_digest,
     key_variables,

@@ -19,7 +19,7 @@ from tests.model_server.languages import read
 from tests.model_server.script import Step, number_of
 from tests.model_server.server import serving
 
-from interlock.agents.check_server import offer_check
+from interlock.agents.program import offer_check
 from interlock.core.events import RunStarted
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline, Stage

@@ -14,7 +14,7 @@ from tests.contract.cli_world import new_world, stage_of
 from tests.model_server.script import Step
 from tests.model_server.server import serving
 
-from interlock.agents.sessions import Session, find_session, load_session, save_session, usage_since
+from interlock.agents.retries import Session, find_session, load_session, save_session, usage_since
 from interlock.core.events import Usage
 
 _PIPELINE = """\

@@ -14,7 +14,7 @@ from interlock.cli.app import VERBS, app
 from interlock.cli.exits import Exit
 from interlock.core.state import pictured
 from interlock.settings import Settings
-from interlock.settings.sections import SECTIONS
+from interlock.settings.file import SECTIONS
 
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 _PATH = re.compile(r"`((?:src|tests|docs|scripts|bench|demo)/[^`*\s{}]+)`")

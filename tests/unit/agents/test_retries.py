@@ -13,8 +13,7 @@ from tests.unit.agents.attempts import checkout_in, request_in
 
 from interlock.agents import driven, retries
 from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
-from interlock.agents.retries import errors_since_output, give_up_reason, may_retry
-from interlock.agents.sessions import Session
+from interlock.agents.retries import Session, errors_since_output, give_up_reason, may_retry
 from interlock.core.effects import Remaining
 from interlock.core.events import Usage
 from interlock.ports import Ended, Outcome

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from interlock.conventions.doc_examples import Documented
-from interlock.conventions.inline_tests import Block, blocks, laid, lost, only_tests_differ
+from interlock.conventions.inline_tests import Block, Documented, blocks, laid, lost, only_tests_differ
 
 DOCTESTS = Documented(docstrings=True, globs=("*.md",))
 

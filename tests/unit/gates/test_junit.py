@@ -2,9 +2,9 @@
 
 import pytest
 
+from interlock.gates.baseline import reason_of
 from interlock.gates.reports import Unreadable, junit
 from interlock.gates.reports.junit import RanTest, Status
-from interlock.gates.reports.reasons import reason_of
 
 PYTEST = b"""<?xml version="1.0" encoding="utf-8"?>
 <testsuites name="pytest tests"><testsuite name="pytest" errors="1" failures="1" skipped="1" tests="5" time="0.1" \

@@ -15,9 +15,8 @@ from interlock.core.events import VerdictStatus
 from interlock.core.pipeline import Gate, GateClass, Pipeline
 from interlock.execution.briefing.rules import checks
 from interlock.gates import kinds
-from interlock.gates.context import GateContext
 from interlock.gates.locks import Slots
-from interlock.gates.referee import Referee
+from interlock.gates.referee import GateContext, Referee
 from interlock.pipelinefile import (
     InvalidPipeline,
     decode_pipeline,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from interlock.gates.reserved import may_steer, planted
+from interlock.gates.forbidden import may_steer, planted
 
 BARE = ("pkg/HEAD", "pkg/objects/keep", "pkg/refs/keep")
 LINKED = ("pkg/HEAD", "pkg/commondir")

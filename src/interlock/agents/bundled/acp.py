@@ -14,7 +14,7 @@ from typing import Any, cast
 import acp
 from acp import schema
 
-from interlock.agents.bundled.results import Result, print_event, print_result, read_config
+from interlock.agents.bundled import Result, print_event, print_result, read_config
 from interlock.core.events import Usage
 from interlock.text.globs import matches_any
 

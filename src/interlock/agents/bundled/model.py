@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from interlock.agents.bundled.results import Result, print_event, print_result, read_config
+from interlock.agents.bundled import Result, print_event, print_result, read_config
 from interlock.core.events import Usage
 
 if TYPE_CHECKING:

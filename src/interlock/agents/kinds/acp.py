@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from interlock.agents.bundled.results import read_result, start_bundled
-from interlock.agents.check_server import SERVER
+from interlock.agents.bundled import read_result, start_bundled
 from interlock.agents.driven import AttemptRequest, Driven, Kind, Start
+from interlock.agents.program import SERVER
 from interlock.core.pipeline import AgentSpec
 from interlock.ports import Agent, Brief, Cancel, Checkout, Ended, Outcome
 

@@ -10,12 +10,11 @@ from dataclasses import replace
 from math import inf
 from pathlib import Path
 
-from interlock.agents.check_server import SERVER, TOOL, Check
 from interlock.agents.credentials import write_private
 from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
 from interlock.agents.logs import Event, count, events, inner, last_events, number, text, tool_call, tool_output
-from interlock.agents.retries import RETRY_WAIT_MAX_S
-from interlock.agents.sessions import Session
+from interlock.agents.program import SERVER, TOOL, Check
+from interlock.agents.retries import RETRY_WAIT_MAX_S, Session
 from interlock.core.events import Usage
 from interlock.ports import Agent
 

@@ -7,11 +7,10 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from interlock.agents.check_server import SERVER, TOOL, Check
 from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
 from interlock.agents.logs import Event, count, events, inner, last_events, text, tool_call, tool_output
-from interlock.agents.retries import give_up_reason
-from interlock.agents.sessions import Session
+from interlock.agents.program import SERVER, TOOL, Check
+from interlock.agents.retries import Session, give_up_reason
 from interlock.core.events import Usage
 from interlock.ports import Agent
 

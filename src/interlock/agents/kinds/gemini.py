@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from interlock.agents.check_server import SERVER, TOOL, Check
 from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
 from interlock.agents.isolation import without_mentions
 from interlock.agents.logs import Event, count, events, inner, text
+from interlock.agents.program import SERVER, TOOL, Check
 from interlock.core.events import Usage
 from interlock.ports import Agent
 

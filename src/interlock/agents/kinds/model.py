@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from interlock.agents.bundled.results import read_result, start_bundled
+from interlock.agents.bundled import read_result, start_bundled
 from interlock.agents.driven import AttemptRequest, Driven, Kind, Start
 from interlock.core.pipeline import AgentSpec
 from interlock.ports import Agent, Brief, Cancel, Checkout, Ended, Outcome

@@ -8,10 +8,10 @@ import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from interlock.agents.check_server import SERVER, Check
 from interlock.agents.credentials import write_private
 from interlock.agents.driven import AgentReport, AttemptRequest, Driven, Kind, Start
 from interlock.agents.logs import Event, count, events, inner, last_events, tail, text
+from interlock.agents.program import SERVER, Check
 from interlock.agents.retries import ERRORS_MAX, errors_since_output, give_up_reason
 from interlock.core.events import Usage
 from interlock.ports import Agent

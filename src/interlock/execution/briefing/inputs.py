@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 
-from interlock.conventions.conflict_resolution import may_hold_both
 from interlock.conventions.judge_files import matches_in_any_case
+from interlock.conventions.protected_changes import may_hold_both
 from interlock.core.effects import StartAttempt
 from interlock.core.joins import DECISIONS, DELETED, EDITED, choices, described
 from interlock.core.pipeline import ARTIFACTS, FOLDER, Artifact, Pipeline, Stage

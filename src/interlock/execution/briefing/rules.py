@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
-from interlock.conventions.growth import guards
 from interlock.conventions.judge_files import PROTECTED
+from interlock.conventions.protected_changes import guards
 from interlock.core.pipeline import FOLDER, Baseline, Expect, Gate, GateKind, Pipeline, Report, Scope, Stage, Tests
 from interlock.gates.kinds import find
 from interlock.pipelinefile.sets import short_command

@@ -29,7 +29,12 @@ _LANGUAGES = MappingProxyType(
     | {"go": "go", "cargo": "rust", "junit": "java"}
 )
 _MODULES = MappingProxyType(
-    {**_LANGUAGES, **dict.fromkeys(("node", "vitest", "jest", "mocha"), "javascript"), "script": "script"}
+    {
+        **dict.fromkeys(("pytest", "unittest"), "python"),
+        **dict.fromkeys(("node", "vitest", "jest", "mocha"), "javascript"),
+        **dict.fromkeys(("go", "cargo", "junit"), "compiled"),
+        "script": "script",
+    }
 )
 _ASIDE = ("**/example*/**", "**/docs/**", "**/fixtures/**", "**/testdata/**", "**/data/**", "**/templates/**",
           "**/e2e/**", "**/node_modules/**", "**/cypress/**", "**/bench*/**", "**/.*/**")  # fmt: skip

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from interlock.gates.context import GateContext
+    from interlock.gates.referee import GateContext
     from interlock.ports import Cancel, GateRequest, Judgement
 
 

@@ -23,7 +23,7 @@ from interlock.text.cleaning import cut
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from interlock.gates.context import GateContext
+    from interlock.gates.referee import GateContext
 
 _BACKOFF_MAX_S = 300.0
 _SUMMARY_MAX = 600

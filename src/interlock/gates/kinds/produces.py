@@ -15,7 +15,7 @@ from interlock.ports import Cancel, GateRequest, Judgement, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from interlock.gates.context import GateContext
+    from interlock.gates.referee import GateContext
 
 
 def judge(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgement:

@@ -10,7 +10,7 @@ from interlock.gates.kinds import KeyPath, Kind, OutsideRun, View, option, optio
 from interlock.text.cleaning import count, cut
 
 if TYPE_CHECKING:
-    from interlock.gates.context import GateContext
+    from interlock.gates.referee import GateContext
     from interlock.ports import Cancel, GateRequest, Judgement
 
 

@@ -13,7 +13,7 @@ from interlock.text.globs import matches_any
 from interlock.text.names import is_name
 
 if TYPE_CHECKING:
-    from interlock.gates.context import GateContext
+    from interlock.gates.referee import GateContext
     from interlock.ports import Cancel, GateRequest, Judgement
 
 OF_COMMANDS = (

@@ -8,7 +8,7 @@ from interlock.core.pipeline import Gate, Pipeline, Stage
 from interlock.gates.kinds import Kind, OutsideRun
 
 if TYPE_CHECKING:
-    from interlock.gates.context import GateContext
+    from interlock.gates.referee import GateContext
     from interlock.ports import Cancel, GateRequest, Judgement
 
 

@@ -21,7 +21,7 @@ from interlock.text.cleaning import cut, glob_here, path_here
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from interlock.gates.context import GateContext
+    from interlock.gates.referee import GateContext
 
 _FILE_MAX = 1_000_000  # bytes; larger files are data, and name no requirement
 _FILES_MAX = 20_000

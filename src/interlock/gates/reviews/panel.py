@@ -27,9 +27,9 @@ from interlock.core.codec import object_reader, object_writer
 from interlock.core.events import Evidence, Finding, Usage, VerdictStatus
 from interlock.core.pipeline import AgentSpec
 from interlock.gates.cache import digest_of
-from interlock.gates.context import GateContext
 from interlock.gates.kinds import options_of
 from interlock.gates.kinds.review import Review
+from interlock.gates.referee import GateContext
 from interlock.gates.reviews.answers import (
     ASKED_MAX,
     AnswerRequirements,

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from interlock.conventions import judge_files
 from interlock.conventions.instructions import FILE_BYTES_MAX, globs, in_order, is_skill, section
 from interlock.core.events import Finding, Severity
-from interlock.gates.context import GateContext
 from interlock.gates.documents import content, document, ids_in
 from interlock.gates.kinds.review import Review
+from interlock.gates.referee import GateContext
 from interlock.gates.reviews.answers import AnswerRequirements, schema
 from interlock.ports import Change, GateRequest, UsageError
 from interlock.text.cleaning import plain

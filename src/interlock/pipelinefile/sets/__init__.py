@@ -1,4 +1,5 @@
-"""Ready gates: what `use: python.test` stands for. Each language is one module in this package, found by its name.
+"""Ready gates: what `use: python.test` stands for. The table `GATES` of each module here has
+those of its languages.
 
 Rule: the command of a ready gate is decided when the pipeline is loaded, from the user's folder, and never from a
 candidate. If its tool is missing, the command ends with exit code 127 and names the tool: it never passes without it.
@@ -6,14 +7,14 @@ candidate. If its tool is missing, the command ends with exit code 127 and names
 
 from __future__ import annotations
 
-import pkgutil
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module, resources
 from pathlib import Path
+from types import MappingProxyType
 
 from interlock.core.pipeline import Gate, Report
 
@@ -87,7 +88,10 @@ def lines(*phrases: str) -> str:
     return "\n".join(phrase for phrase in phrases if phrase)
 
 
-LANGUAGES: tuple[str, ...] = tuple(sorted(found.name for found in pkgutil.iter_modules(__path__) if not found.ispkg))
+_MODULES = MappingProxyType(
+    {"go": "compiled", "java": "compiled", "node": "node", "python": "python", "rust": "compiled"}
+)
+LANGUAGES: tuple[str, ...] = tuple(_MODULES)
 MEMBERS: tuple[str, ...] = ("build", "lint", "types", "test")
 NAMES: tuple[str, ...] = tuple(f"{language}.{member}" for language in LANGUAGES for member in MEMBERS)
 
@@ -101,13 +105,9 @@ def resolve(name: str, folder: Path) -> ResolvedGate:
         near = get_close_matches(name, NAMES, n=1)
         guess = f"; did you mean {near[0]}?" if near else ""
         raise LookupError(f"there is no ready gate {name!r}{guess} (known: {', '.join(NAMES)})")
-    language, member = name.split(".")
-    return _member(language, member)(folder)
-
-
-def _member(language: str, member: str) -> Callable[[Path], ResolvedGate]:
-    found: Callable[[Path], ResolvedGate] = getattr(import_module(f"{__name__}.{language}"), member)
-    return found
+    module = import_module(f"{__name__}.{_MODULES[name.partition('.')[0]]}")  # lazy: a pipeline needs one language
+    gates: Mapping[str, Callable[[Path], ResolvedGate]] = module.GATES
+    return gates[name](folder)
 
 
 _TOOL = re.compile(r"^(?:\S*/)?(mvnw?|gradlew?|go|gotestsum)\b.*$", re.MULTILINE)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 
 from interlock.core.pipeline import Report
 from interlock.pipelinefile import repo
@@ -328,3 +329,13 @@ def _without_npx(words: Sequence[str]) -> list[str]:
     if rest and (found := re.fullmatch(local, rest[0])):
         return [found[1] or found[2], *rest[1:]]
     return rest
+
+
+GATES = MappingProxyType(
+    {
+        "node.build": build,
+        "node.lint": lint,
+        "node.types": types,
+        "node.test": test,
+    }
+)

@@ -10,6 +10,7 @@ import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from interlock.core.pipeline import Report
 from interlock.pipelinefile import repo
@@ -195,3 +196,13 @@ def _python(gate: str) -> str:
 def _sources_first(folder: Path) -> str:
     place = "$PWD/src" if repo.has(folder, "src") and not repo.has(folder, "src/__init__.py") else "$PWD"
     return f'export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="{place}${{PYTHONPATH:+:$PYTHONPATH}}"'
+
+
+GATES = MappingProxyType(
+    {
+        "python.build": build,
+        "python.lint": lint,
+        "python.types": types,
+        "python.test": test,
+    }
+)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from interlock.workspaces import removal
+from interlock.workspaces import layout
 
 
 @pytest.mark.parametrize("gone", ["place", "place/a", "place/a/b"])
@@ -17,13 +17,13 @@ def test_what_another_one_removes_meanwhile_does_not_stay(
 ) -> None:
     (tmp_path / "place/a/b").mkdir(parents=True)
     (tmp_path / "place/a/b/file").write_text("")
-    entries = removal._entries
+    entries = layout._entries
 
     def late(folder: bytes) -> list[os.DirEntry[bytes]]:
         if os.fsdecode(folder) == str(tmp_path / gone):
             shutil.rmtree(tmp_path / gone)
         return entries(folder)
 
-    monkeypatch.setattr(removal, "_entries", late)
-    removal.remove(tmp_path / "place")
+    monkeypatch.setattr(layout, "_entries", late)
+    layout.remove(tmp_path / "place")
     assert not (tmp_path / "place").exists()

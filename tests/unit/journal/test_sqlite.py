@@ -8,8 +8,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from interlock.journal import transactions
-from interlock.journal.transactions import PAUSES_S, GroupCommit, _Write, with_retries
+from interlock.journal import sqlite
+from interlock.journal.sqlite import PAUSES_S, GroupCommit, _Write, with_retries
 from interlock.ports import Fenced, InfrastructureError
 
 
@@ -117,7 +117,7 @@ def test_patience_has_an_end_and_is_for_what_may_pass(error: Exception, tries: i
 
 def test_what_was_slow_by_itself_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     hours = iter(range(0, 36_000, 3_600))
-    monkeypatch.setattr(transactions.time, "monotonic", lambda: next(hours))
+    monkeypatch.setattr(sqlite.time, "monotonic", lambda: next(hours))
     asked: list[int] = []
 
     def fail() -> None:
