@@ -9,8 +9,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from tests.contract.cli_world import new_world
 from tests.contract.web.world import served
 
-from interlock.mcp.program import Program
-from interlock.mcp.server import _artifact
+from interlock.mcp.server import Program, _artifact
 
 _KEY = "sk-very-secret-0123456789"
 _PIPELINE = """\

@@ -52,9 +52,9 @@ function patch(page) {
 function keepText(text) {
   const box = document.createElement("p");
   box.className = "unsent";
-  box.dataset.keep = "";
+  box.setAttribute("role", "status");
   box.textContent = `This was answered meanwhile. Your text was not sent: ${text}`;
-  document.querySelector("main").prepend(box);
+  document.querySelector("main").before(box);
 }
 
 let asking = false;
