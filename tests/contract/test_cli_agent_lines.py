@@ -24,7 +24,9 @@ agents:
 stages:
   code: {agent: coder}
 """
-KEEPS = "this run keeps the pipeline it began with: where a line of that is wrong, mend it, then `interlock cancel`"
+KEEPS = (
+    "This run keeps its own copy of the pipeline. If a line of it is wrong, correct the file, then `interlock cancel`"
+)
 
 
 def world_with(tmp_path: Path, run: str, **more: str) -> World:
@@ -37,7 +39,7 @@ def world_with(tmp_path: Path, run: str, **more: str) -> World:
 )
 def test_a_line_that_cannot_be_started_is_tried_once(tmp_path: Path, run: str, why: str) -> None:
     world = world_with(tmp_path, run, **{"agent.sh": "exit 0\n"})
-    said = world.ask("run", "-t", "x").ended(3, why, KEEPS, "a person must mend it")
+    said = world.ask("run", "-t", "x").ended(3, why, KEEPS, "a person must fix it")
     assert "code/1.2" not in said.text
     assert "again at" not in said.text
 

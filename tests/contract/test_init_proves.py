@@ -28,9 +28,9 @@ def test_tests_that_fail_today_are_named_and_may_go_on_failing(tmp_path: Path):
     world = new_world(tmp_path, RED)
     said = world.ask("init").ended(0, "1 of 2 tests fails on what is there now: tests.test_x::test_old")
     assert next_of(said.err) == [
-        "put the line that starts your coding agent into .interlock/common.yaml, under agents",
+        "add the command that starts your coding agent to .interlock/common.yaml, under `agents`",
         'git add .interlock && git commit -m "Interlock pipelines"',
-        'interlock run -p quick -t "what is to be done"',
+        'interlock run -p quick -t "the task"',
     ]
     assert "      # fails today, and may go on failing:\n      #   tests.test_x::test_old\n      - id: test\n" in quick(
         world
@@ -51,7 +51,7 @@ def test_a_gate_that_cannot_run_is_told_with_what_is_missing_and_what_brings_it(
     world = new_world(tmp_path, files)
     said = world.ask("init").ended(0, "test CANNOT RUN on what is there now: ")
     assert "the module nowhere_to_be_found is missing: the extra fancy brings it" in said.err
-    assert "mend test, as shown above, until this is green: interlock check -p quick" in next_of(said.err)
+    assert "fix test as shown above, until this passes: interlock check -p quick" in next_of(said.err)
     assert "      # it cannot run on what is there now: " in quick(world)
     assert world.ask("validate").code == 0
 
@@ -87,9 +87,9 @@ def test_nothing_is_asked_where_it_is_not_wanted_or_nothing_is_new(tmp_path: Pat
     world = new_world(tmp_path, RED)
     assert "run once" not in world.ask("init", "--no-verify").ended(0).err
     assert "no_worse" not in quick(world)
-    said = world.ask("init").ended(0, "everything was there already").err
+    said = world.ask("init").ended(0, "nothing to write: all files exist").err
     assert "run once" not in said
-    assert next_of(said)[-1] == 'interlock run -p quick -t "what is to be done"'
+    assert next_of(said)[-1] == 'interlock run -p quick -t "the task"'
     assert not any("git add" in line for line in next_of(said))
 
 
@@ -167,7 +167,7 @@ def burned(tmp_path_factory: pytest.TempPathFactory) -> World:
 def test_a_gate_that_is_red_on_the_base_is_told_before_the_first_attempt(tmp_path: Path):
     world = new_world(tmp_path, {"interlock.yaml": LATER, "b": "b\n"})
     lines = world.ask("run", "-t", "x", "--plain").ended(3).text.splitlines()
-    red = next(index for index, line in enumerate(lines) if "before any work: an attempt has to mend it" in line)
+    red = next(index for index, line in enumerate(lines) if "before any work: the agent must fix it" in line)
     first = next(index for index, line in enumerate(lines) if "coder works" in line)
     assert red < first
     assert "gate code/never failed" in lines[red]

@@ -46,7 +46,7 @@ def answer(app: Application, view: RunView, request: AnswerRequest, display: Dis
     if not app.service.owner_of(view.id):
         code = drive(app, view.id, display, after=view.seq)
         return Exit.USAGE if isinstance(_reply(app, view, put.id), Refused) else code
-    note(f"the answer went to {app.service.owner_of(view.id)}, who drives run {view.id}")
+    note(f"the answer went to {app.service.owner_of(view.id)}, which controls run {view.id}")
     reply = _wait_for_reply(app, view, put.id)
     if reply is None and not app.service.owner_of(view.id):  # the owner ended at that moment
         return drive(app, view.id, display, after=view.seq)

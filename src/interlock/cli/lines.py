@@ -114,10 +114,10 @@ class Story:
                 again = self._fallback(event, tries) or _again(
                     record.at, event.retry_at, permanent=event.permanent, tries=tries
                 )
-                charged = "one of the attempts of `limits` is used" if event.worked else "no attempt is charged"
+                charged = "this counts as one attempt" if event.worked else "this does not count as an attempt"
                 return f"infrastructure: {_first_line(event.why, 240)}; {again}; {charged}"
             case AttemptLost():
-                return f"cut off: {safe(event.why)}; no attempt is charged"
+                return f"lost: {safe(event.why)}; this does not count as an attempt"
             case VerdictGiven():
                 return self._judged(event)
             case Paused():
@@ -186,17 +186,17 @@ class Story:
             model = f" ({safe(event.model, 60)})" if event.model else ""
             return f"{event.agent}{model} works"
         stage = self.pipeline.stage(event.attempt.stage)
-        return "script runs" if stage.command is not None else "judges its input"
+        return "script runs" if stage.command is not None else "no agent: runs its gates on the accepted input"
 
     def _judged(self, event: VerdictGiven) -> str:
-        """A gate that fails on the base says so: an attempt passes it only if it mends that."""
+        """A gate that fails on the base says so: an attempt passes it only if it fixes that."""
         if event.status is VerdictStatus.ERRORED and event.retry_at and not event.permanent:
             return f"{verdict_words(event)}; again at {clock(event.retry_at)}"
         if event.status is not VerdictStatus.FAILED:
             return verdict_words(event)
         if event.subject.is_base:
             self._red.add(event.gate)
-            return f"{verdict_words(event)}, before any work: an attempt has to mend it"
+            return f"{verdict_words(event)}, before any work: the agent must fix it"
         return verdict_words(event) + (", as before any work" if event.gate in self._red else "")
 
     def _produced(self, event: CandidateProduced, at: float) -> str:
@@ -243,7 +243,7 @@ def _first_of_rows(pipeline: Pipeline, stage: str) -> Iterator[str]:
 def _again(now: float, retry_at: float, *, permanent: bool, tries: int) -> str:
     """When it is tried again, or that it is not."""
     if permanent:
-        return "a person must mend it"
+        return "a person must fix it"
     if tries >= TRIES_MAX:
         return f"tried {tries} times"
     return f"again at {clock(retry_at)}" if retry_at >= now + 1 else "again at once"
@@ -289,7 +289,8 @@ def _of_run(event: _OfRun, at: float) -> str:
         case RunStarted():
             return f"{event.run} started: {event.pipeline} on {short(event.base_commit)}, sandbox {event.sandbox}"
         case OwnerChanged():
-            return f"driven by {safe(event.owner, 80)}"
+            pid, _, host = safe(event.owner, 80).partition("@")
+            return f"controlled by process {pid}" + (f" on {host}" if host else "")
         case AnswerTaken():
             return _answer(event)
         case Refused():

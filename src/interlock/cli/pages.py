@@ -175,7 +175,7 @@ def _stage(stage: StageView, run: RunPhase, held_up: Sequence[WaitingWork] = ())
 
 def _head(view: RunView) -> Iterator[str]:
     phase = click.style(view.phase, fg=RUN_TONES[view.phase], bold=True)
-    owner = f", driven by {safe(view.owner)}" if view.owner else ""
+    owner = f", controlled by {safe(view.owner)}" if view.owner else ""
     yield f"run {view.id}  {phase}  {view.pipeline}, {moment(view.started_at)}, sandbox {view.sandbox}{owner}"
     if view.overrides:
         yield click.style(f"OVERRIDDEN by a person: {', '.join(view.overrides)}", fg="red", bold=True)

@@ -48,9 +48,7 @@ def judge_changes(context: GateContext, request: GateRequest) -> Judgement:
 
 def _empty(request: GateRequest) -> Iterator[Finding]:
     if request.tree == request.input_tree and request.stage.has_worker and not request.stage.may_be_empty:
-        yield Finding(
-            "empty", "the attempt changed nothing: make the change, or let the stage say `may_be_empty: true`"
-        )
+        yield Finding("empty", "the attempt changed nothing: make the change, or set `may_be_empty: true` in the stage")
 
 
 def _paths(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:

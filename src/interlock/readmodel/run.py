@@ -26,8 +26,8 @@ from interlock.readmodel.reasons import Reason, reasons
 CUT_OFF, NOT_BEGUN = "cut off", "not begun"
 _PROTECTED = ("protected", "judged_table")
 _OWN_PIPELINE = (
-    "this run keeps the pipeline it began with: where a line of that is wrong, mend it, then `interlock cancel` "
-    "and `interlock run`"
+    "This run keeps its own copy of the pipeline. If a line of it is wrong, correct the file, then `interlock cancel` "
+    "this run and `interlock run` a new one."
 )
 
 

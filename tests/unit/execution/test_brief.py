@@ -237,7 +237,7 @@ def test_work_that_is_gone_on_with_is_no_patch(pipeline: Pipeline) -> None:
     text = Told(pipeline, "code", said=said, effect={"source": "c1"}).brief()
     assert "as that attempt left them" in text
     assert "What did not work" not in text
-    assert "as they were before all of that" in Told(pipeline, "code", said=said).brief()
+    assert "None of the rejected work is left" in Told(pipeline, "code", said=said).brief()
 
 
 def test_a_session_that_goes_on_is_told_what_is_new(pipeline: Pipeline) -> None:
@@ -338,7 +338,7 @@ def test_what_is_protected_is_named_where_it_may_be_met(one: str, other: str, me
 
 def test_of_a_held_out_gate_not_even_its_name_is_recorded(pipeline: Pipeline) -> None:
     secret = Finding("junit", "test_rounding[2.5] failed", file="hidden.py", line=3, secret=True)
-    spoken = Finding("empty", "nothing was changed: make the change, or let the stage say `may_be_empty: true`")
+    spoken = Finding("empty", "nothing was changed: make the change, or set `may_be_empty: true` in the stage")
     attempt = AttemptId("code", 1, 1)
     verdicts = (
         VerdictGiven(attempt, "code/hidden-rounding", 1, VerdictStatus.FAILED, (secret,)),

@@ -67,19 +67,19 @@ class _AlreadyShown:
 
 
 @click.command()
-@click.option("-p", "--pipeline", "name", metavar="NAME|PATH", default="", help="One of them; without it all.")
-@click.option("--stage", "stages", metavar="S", multiple=True, help="The gates of this stage, its scope included.")
-@click.option("--all", "every", is_flag=True, help="The gates of every stage. That is the default.")
-@click.option("--commit", metavar="C", default="", help="Judge this commit; without it the working tree as it is.")
+@click.option("-p", "--pipeline", "name", metavar="NAME|PATH", default="", help="One pipeline; default: all.")
+@click.option("--stage", "stages", metavar="S", multiple=True, help="Run the gates of this stage, including its scope.")
+@click.option("--all", "every", is_flag=True, help="Run the gates of every stage (the default).")
+@click.option("--commit", metavar="C", default="", help="Judge this commit; default: the working tree.")
 @click.option(
-    "--base", metavar="REF", default="", help="Compare with REF and read the pipeline there; without it HEAD."
+    "--base", metavar="REF", default="", help="Compare with REF and read the pipeline from it; default: HEAD."
 )
 @click.option(
     "--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write the results to FILE as JUnit XML."
 )
 @click.option("--sarif", type=click.Path(path_type=Path), metavar="FILE", help="Write the findings to FILE as SARIF.")
 @click.option("--inside", type=click.Path(path_type=Path), hidden=True, help="As an agent asks, in its own checkout.")
-@click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
+@click.option("--json", "json", is_flag=True, help="Print JSON on stdout.")
 def check(
     name: str,
     stages: tuple[str, ...],
@@ -91,9 +91,9 @@ def check(
     inside: Path | None,
     json: bool,
 ) -> int:
-    """Ask the gates outside any run. Exit code 0: none said no; 1: one did; 5: one could not decide.
+    """Run the gates without a run. Exit code 0: no gate failed; 1: a gate failed; 5: a gate could not decide.
 
-    Under GitHub Actions findings become annotations too, and the job gets a summary.
+    On GitHub Actions, findings also become annotations, and the job gets a summary.
     """
     if stages and every:
         raise UsageError("--stage and --all exclude each other: give one of them")

@@ -49,15 +49,27 @@ class _Checkup:
 
 @click.command()
 @click.option(
-    "--live", "live", metavar="AGENT", default="", help="Make one tiny call of this agent. It costs a little."
+    "--live",
+    "live",
+    metavar="AGENT",
+    default="",
+    help="Call this agent once with a tiny prompt. This costs a few tokens.",
 )
-@click.option("--set-aside", "aside", metavar="RUN", multiple=True, help="Take a damaged run out of the lists; or all.")
-@click.option("--bring-back", "back", metavar="RUN", multiple=True, help="List one that was set aside again; or all.")
-@click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
+@click.option(
+    "--set-aside", "aside", metavar="RUN", multiple=True, help="Hide a damaged run (or `all`) from the lists."
+)
+@click.option(
+    "--bring-back",
+    "back",
+    metavar="RUN",
+    multiple=True,
+    help="Show a run that was set aside (or `all`) in the lists again.",
+)
+@click.option("--json", "json", is_flag=True, help="Print JSON on stdout.")
 def doctor(live: str, aside: tuple[str, ...], back: tuple[str, ...], json: bool) -> int:
     """Check git, Python, agents, the state folder, the disk and the pipelines, and read every run.
 
-    A damaged run that nothing can mend can be set aside: it leaves the lists, and nothing of it is removed."""
+    A damaged run that cannot be repaired can be set aside: it no longer appears in lists, but its files stay."""
     from interlock.service.formats import document
 
     if aside or back:

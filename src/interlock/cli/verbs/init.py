@@ -53,15 +53,15 @@ class GateProof:
 
 @click.command()
 @click.option("--force", is_flag=True, help="Replace files that differ.")
-@click.option("--agent", metavar="NAME", default="", help="The agent to take; without it the first that is found.")
+@click.option("--agent", metavar="NAME", default="", help="The agent to use; default: the first that is found.")
 @click.option("--reviewer", metavar="NAME", default="", help="The agent that reviews in feature; `none` for no review.")
-@click.option("--no-verify", is_flag=True, help="Write, and do not ask the gates on what is there now.")
-@click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
+@click.option("--no-verify", is_flag=True, help="Write the files without running setup and gates.")
+@click.option("--json", "json", is_flag=True, help="Print JSON on stdout.")
 def init(force: bool, agent: str, reviewer: str, no_verify: bool, json: bool) -> int:
-    """Find language, tools and agents, and write the pipelines `feature`, `quick` and `chore` into .interlock/.
+    """Find languages, tools and agents, and write the pipelines `feature`, `quick` and `chore` to .interlock/.
 
-    Then setup and gates run once on what is there now, and what is learned is written down: which tests fail today,
-    and which gate cannot run.
+    Then run setup and gates once on the code as it is, and write the result into the pipelines: which tests fail
+    today, and which gates cannot run.
     """
     from interlock.agents.probe import logged_in
     from interlock.cli.pipelines import repository_here
@@ -85,7 +85,7 @@ def init(force: bool, agent: str, reviewer: str, no_verify: bool, json: bool) ->
         say(document(written=written, found=found, notes=scaffold.notes, proved=proved))
         return 0
     if not written:
-        note("everything was there already")
+        note("nothing to write: all files exist")
     note("next:")
     note(f"  {line}" for line in _next_steps(scaffold, proved, is_new=bool(written)))
     return 0
@@ -103,14 +103,14 @@ def _agent_lines(names: Sequence[str]) -> Iterator[str]:
 def _next_steps(scaffold: Scaffold, proved: GateProof | None, *, is_new: bool) -> Iterator[str]:
     """What remains to be done, in order."""
     if scaffold.unfilled:
-        yield "put the line that starts your coding agent into .interlock/common.yaml, under agents"
+        yield "add the command that starts your coding agent to .interlock/common.yaml, under `agents`"
     if proved and proved.blocked:
-        yield f"mend {', '.join(proved.blocked)}, as shown above, until this is green: interlock check -p quick"
+        yield f"fix {', '.join(proved.blocked)} as shown above, until this passes: interlock check -p quick"
     elif is_new and not (proved and proved.green):
-        yield "see what the gates say of what is there now: interlock check -p quick"
+        yield "run the gates on the code as it is: interlock check -p quick"
     if is_new:
         yield 'git add .interlock && git commit -m "Interlock pipelines"'
-    yield 'interlock run -p quick -t "what is to be done"'
+    yield 'interlock run -p quick -t "the task"'
 
 
 def _newest_tag(root: Path) -> str:
@@ -131,7 +131,7 @@ def _prove_files(
     from interlock.pipelinefile.scaffold import GateTrials, write
     from interlock.ports import InterlockError
 
-    note("setup and gates run once on what is there now; --no-verify leaves it out, Ctrl-C ends it and keeps the files")
+    note("setup and gates run once on the code as it is; --no-verify skips this, Ctrl-C ends it and keeps the files")
     try:
         with application() as app:
             proved = prove(app, scaffold.tests)

@@ -23,12 +23,12 @@ _BYTES_MAX = 20_000_000  # of evidence that is made safe for a terminal; --raw h
 
 @click.command()
 @click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2] [GATE]", shell_complete=targets)
-@click.option("--raw", is_flag=True, help="Byte for byte: control characters, and the JSON of agents.")
-@click.option("--report", is_flag=True, help="The gate's report instead of its log.")
-@click.option("--of", "reviewer", metavar="NAME", default="", help="One reviewer's log alone, of a review.")
-@click.option("--json", "json", is_flag=True, help="The history of the run as NDJSON.")
+@click.option("--raw", is_flag=True, help="Print the bytes unchanged, with control characters and the JSON of agents.")
+@click.option("--report", is_flag=True, help="Print the gate's report instead of its log.")
+@click.option("--of", "reviewer", metavar="NAME", default="", help="Print only the log of this reviewer.")
+@click.option("--json", "json", is_flag=True, help="Print the history of the run as NDJSON.")
 def logs(target: tuple[str, ...], raw: bool, report: bool, reviewer: str, json: bool) -> int:
-    """What an attempt printed, or what GATE printed when it judged it; without a stage the story of the run."""
+    """Print the output of an attempt, or of GATE when it judged the attempt. Without a stage: the events of the run."""
     from interlock.cli.targets import find_target
 
     with application(looks=True) as app:

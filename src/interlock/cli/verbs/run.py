@@ -40,17 +40,17 @@ _TASK_BYTES_READ_MAX = 1_000_000  # more than any task may have: an endless file
     shell_complete=pipelines,
 )
 @click.option("--base", metavar="REF", help="Start from this commit; `worktree` includes uncommitted changes.")
-@click.option("--until", metavar="STAGE", default="", help="Leave out what comes after.")
+@click.option("--until", metavar="STAGE", default="", help="Leave out all stages after this one.")
 @click.option("-d", "--detach", "detach", is_flag=True, help="Run in the background.")
-@click.option("--dry-run", is_flag=True, help="Show what would be done, and write nothing.")
-@click.option("--sandbox", type=click.Choice(["none"]), help="How agents are confined; `none` is the only level yet.")
-@click.option("--plain", is_flag=True, help="One line for each transition, never redrawn.")
-@click.option("--json", "json", is_flag=True, help="Events as NDJSON on stdout.")
+@click.option("--dry-run", is_flag=True, help="Show what the run would do, without starting it.")
+@click.option("--sandbox", type=click.Choice(["none"]), help="How agents are isolated; only `none` exists so far.")
+@click.option("--plain", is_flag=True, help="Print one line for each event, without a live view.")
+@click.option("--json", "json", is_flag=True, help="Print events as NDJSON on stdout.")
 def run(
     words: tuple[str, ...], task: str | None, task_file: str | None, inputs: tuple[str, ...], name: str,
     base: str | None, until: str, detach: bool, dry_run: bool, sandbox: str | None, plain: bool, json: bool,
 ) -> int:  # fmt: skip
-    """Start a run and follow it to its end. TASK is text or @FILE; it may also come on standard input."""
+    """Start a run and follow it to its end. TASK is text or @FILE, or is read from standard input."""
     from interlock.cli.drive import DisplayOptions, drive, drive_detached
     from interlock.cli.words import NO_SANDBOX
 
@@ -68,16 +68,16 @@ def run(
 
 @click.command()
 @click.argument("run", required=False, default="", shell_complete=runs)
-@click.option("--take-over", is_flag=True, help="Also from an owner that is stopped but not dead.")
-@click.option("--raise", "raised", metavar="LIMIT=N", multiple=True, help="More of a limit, such as cost_usd=10.")
-@click.option("--branch", metavar="NAME", default=None, help="Deliver under this name.")
-@click.option("-d", "--detach", "detach", is_flag=True, help="In the background.")
-@click.option("--plain", is_flag=True, help="One line for each transition, never redrawn.")
-@click.option("--json", "json", is_flag=True, help="Events as NDJSON on stdout.")
+@click.option("--take-over", is_flag=True, help="Take the run from a process that hangs but has not exited.")
+@click.option("--raise", "raised", metavar="LIMIT=N", multiple=True, help="Raise a limit by N, such as cost_usd=10.")
+@click.option("--branch", metavar="NAME", default=None, help="Deliver to a branch of this name.")
+@click.option("-d", "--detach", "detach", is_flag=True, help="Run in the background.")
+@click.option("--plain", is_flag=True, help="Print one line for each event, without a live view.")
+@click.option("--json", "json", is_flag=True, help="Print events as NDJSON on stdout.")
 def resume(
     run: str, take_over: bool, raised: tuple[str, ...], branch: str | None, detach: bool, plain: bool, json: bool
 ) -> int:
-    """Resume RUN: after a crash, an interrupt, or a pause of the run's own."""
+    """Continue RUN after a crash, an interrupt or a pause."""
     from interlock.cli.answers import unfinished
     from interlock.cli.drive import DisplayOptions, drive, drive_detached, finish
     from interlock.readmodel.run import OVER
@@ -229,7 +229,7 @@ def _answer_owner(
     if codes:
         return max(codes)
     sleeps = f", and waits until {moment(run.sleeps_until)}: {safe(run.why)}" if run.phase is RunPhase.SLEEPING else ""
-    follow = f"`interlock watch {run.id}` follows it; --take-over is for an owner that hangs"
+    follow = f"`interlock watch {run.id}` follows it; use --take-over if that process hangs"
     raise InfrastructureError(f"run {run.id} is being run by {run.owner}{sleeps}: {follow}")
 
 

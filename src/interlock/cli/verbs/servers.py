@@ -30,17 +30,24 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 @click.command()
 @click.option(
-    "--host", default="127.0.0.1", show_default=True, help="The interface; other than loopback needs --allow-remote."
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="The network interface. All except loopback need --allow-remote.",
 )
-@click.option("--port", default=PORT, show_default=True, type=click.IntRange(0, 65_535), help="0: any that is free.")
+@click.option("--port", default=PORT, show_default=True, type=click.IntRange(0, 65_535), help="0: any free port.")
 @click.option(
-    "--allow-remote", "remote", metavar="NAME", multiple=True, help="Also answer to this Host, from elsewhere."
+    "--allow-remote",
+    "remote",
+    metavar="NAME",
+    multiple=True,
+    help="Accept requests for this host name from other machines.",
 )
-@click.option("--new-token", is_flag=True, help="Make a new token: pages that are open must be opened again.")
+@click.option("--new-token", is_flag=True, help="Make a new token. Open pages must be opened again.")
 @click.option("--mcp", "with_mcp", is_flag=True, help="Also serve agents over MCP, under /mcp with the same token.")
 @click.option("--allow-answers", is_flag=True, help="Let agents on /mcp approve, reject, retry and cancel.")
 def serve(host: str, port: int, remote: tuple[str, ...], new_token: bool, with_mcp: bool, allow_answers: bool) -> int:
-    """Show the runs of this repository in a browser, and steer them."""
+    """Show the runs of this repository in a browser, and answer, start and cancel them."""
     import uvicorn
 
     from interlock.web import application as site
@@ -112,7 +119,7 @@ def _mcp(app: Application, names: frozenset[str], allow_answers: bool) -> Mappin
 
 
 @click.command()
-@click.option("--allow-answers", is_flag=True, help="Also let the agent approve, reject, retry and cancel.")
+@click.option("--allow-answers", is_flag=True, help="Let the agent approve, reject, retry and cancel.")
 @click.option("--inside", type=click.Path(path_type=Path), hidden=True, help="Only `check`, for an agent in a stage.")
 def mcp(allow_answers: bool, inside: Path | None) -> int:
     """Serve MCP on stdin and stdout, for the repository around the current folder."""

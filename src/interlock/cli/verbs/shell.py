@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 @click.argument("target", nargs=-1, metavar="[RUN] STAGE | STAGE/1.2 | base", shell_complete=targets)
 @click.option("-c", "--command", "command", metavar="COMMAND", default="", help="Run this instead of $SHELL.")
 def shell(target: tuple[str, ...], command: str) -> int:
-    """A shell in a fresh checkout, as the gates of the stage see it. It is removed when the shell ends."""
+    """Open a shell in a fresh checkout, as the gates of the stage see it. The checkout is removed when the shell
+    ends."""
     from interlock.cli.targets import Target, find_run, find_target, require_no_rest
 
     with application() as app:

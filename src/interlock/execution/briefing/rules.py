@@ -38,7 +38,7 @@ def _allowed(pipeline: Pipeline, stage: Stage) -> Iterator[str]:
     added = tuple(_added(pipeline, stage))
     authored = [f"{glob_here(stage.dir, glob)} (though it is protected otherwise)" for glob in scope.authors]
     if scope.writes is None:
-        yield "You may change and add whatever the task needs, but for what is protected."
+        yield "You may change and add whatever the task needs, except what is protected."
         if authored:
             yield "You may change as well:\n" + listed(authored, _PATHS_MAX, _MORE)
     elif scope.writes or authored:

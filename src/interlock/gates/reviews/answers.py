@@ -317,9 +317,9 @@ def _counted(opinion: Opinion, status: VerdictStatus) -> Iterable[Finding]:
 
 def _silence(opinion: Opinion) -> Finding:
     if opinion.ended:
-        message = "was ended before it answered: after the other answers it could not change the verdict"
+        message = "stopped before it answered: its answer could no longer change the verdict"
         return Finding(opinion.reviewer, message)
-    return Finding(opinion.reviewer, f"gave no verdict: {opinion.why}")
+    return Finding(opinion.reviewer, f"the reviewer gave no verdict: {opinion.why}")
 
 
 def _known(amounts: Sequence[int | None]) -> int | None:

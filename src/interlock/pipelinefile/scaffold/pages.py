@@ -305,7 +305,7 @@ def _comment(gate: Choice, trial: GateTrial | None) -> list[str]:
 def _pairs(gate: Choice, *, no_worse: bool = False, proves: bool = False, old: bool = False) -> list[tuple[str, str]]:
     """The keys of a gate. `old`: those of its second gate, which runs the tests of the base."""
     does = ("run", scalar(gate.run)) if gate.run else ("use", gate.use)
-    pairs = [("id", f"{gate.id.removesuffix('test')}old" if old else gate.id), does, ("dir", scalar(gate.dir))]
+    pairs = [("id", f"{gate.id.removesuffix('test')}base_tests" if old else gate.id), does, ("dir", scalar(gate.dir))]
     pairs += [("baseline", "no_worse" if no_worse else ""), ("expect", "tests_prove_change" if proves else "")]
     pairs += [("tests", "base" if old else ""), ("breaks", _flow(gate.breaks) if gate.breaks else "")]
     return [(key, value) for key, value in pairs if value and value != '""']

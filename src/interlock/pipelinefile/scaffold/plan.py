@@ -195,7 +195,7 @@ def _agent_notes(content: Content, found: Detected, environ: Mapping[str, str], 
     for one, login in ((program, content.login), (content.reviewer, content.reviewer_login)):
         if one is not None and one is not UNKNOWN:
             notes += _missing_for(one.name, found, environ, login=login)
-    notes.append(f"to see whether it answers, for a few tokens: interlock doctor --live {content.agent}")
+    notes.append(f"to test that it answers (costs a few tokens): interlock doctor --live {content.agent}")
     return tuple(notes)
 
 
