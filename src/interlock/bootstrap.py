@@ -140,7 +140,7 @@ class Application:
         output = (done.err + done.out).decode("utf-8", "replace").strip()
         started = re.search(r"^run (\S+)$", output, re.MULTILINE)
         if done.code != 0 or started is None:
-            raise UsageError(output.removeprefix("error: ") or "the run did not start, and nothing was said")
+            raise UsageError(output.removeprefix("error: ") or "the run did not start, and printed no reason")
         return started[1]
 
     def undelivered(self, run: str) -> tuple[Undelivered, ...]:
@@ -366,7 +366,7 @@ def repository_of(cwd: Path, environ: Mapping[str, str]) -> tuple[Path, Path]:
     if done.code != 0 or len(lines) != 2:
         _check_version(environ)  # an old git does not know these options, and prints something else
     if done.code == 0 and len(lines) != 2:
-        raise UsageError(f"{os.fsdecode(done.out)!r}: a path with a line break cannot be used: rename the folder")
+        raise UsageError(f"{os.fsdecode(done.out)!r}: the path contains a line break: rename the folder")
     if done.code != 0:
         raise UsageError(_no_repository(cwd, done.err.decode("utf-8", "replace").strip().removeprefix("fatal: ")))
     return Path(lines[0]), Path(lines[1]).resolve()
@@ -387,8 +387,8 @@ def _no_repository(cwd: Path, said: str) -> str:
         )
     because = f" ({why})" if why else ""
     return (
-        f"{cwd} is not in the working tree of a git repository{because}: go to one, or make one with `git init` and a"
-        " first commit"
+        f"{cwd} is not in the working tree of a git repository{because}: change to one, or create one with `git init`"
+        " and a first commit"
     )
 
 

@@ -58,7 +58,9 @@ def test_a_crash_is_told_with_what_it_said_and_each_word_once_more_at_most(tmp_p
 
 def test_a_run_without_an_agent_is_refused_before_anything_is_done(tmp_path: Path) -> None:
     world = world_with(tmp_path, json.dumps(LINE))
-    world.ask("run", "-t", "x").ended(2, "interlock.yaml:4:", "no agent is there yet", "write the line that starts")
+    world.ask("run", "-t", "x").ended(
+        2, "interlock.yaml:4:", "none of its agents is installed", "write the line that starts"
+    )
     assert "no runs" in world.ask("status").text
 
 
@@ -69,7 +71,7 @@ def test_an_old_test_that_must_change_is_a_persons_to_decide(tmp_path: Path) -> 
     world.commit({"interlock.yaml": pipeline.replace("{agent: coder}", stage)})
     said = world.ask("run", "-t", "x").ended(3, "protected from this stage: tests/test_a.py", "--override")
     assert "only a stage that `authors` it may change it" in world.ask("show").text
-    assert "let a stage `authors` the file" in said.text
+    assert "add the file to `authors` of a stage" in said.text
 
 
 def told(*events: object, apart_s: float = 0.0) -> list[str]:

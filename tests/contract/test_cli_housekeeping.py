@@ -63,6 +63,6 @@ def test_runs_that_fit_are_told_with_state_and_task(tmp_path: Path) -> None:
     world = new_world(tmp_path / "user", {"interlock.yaml": PIPELINE})
     for task in ("mend the lamp", "paint the door"):
         world.ask("run", "-t", task).ended(3)
-    said = world.ask("resume").ended(2, "say which run:")
+    said = world.ask("resume").ended(2, "name a run:")
     told = [line.split(None, 2)[1:] for line in said.err.splitlines()[-2:]]
     assert told == [["waiting", "paint the door"], ["waiting", "mend the lamp"]]

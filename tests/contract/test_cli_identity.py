@@ -59,7 +59,7 @@ def test_the_configuration_that_the_environment_names_is_seen(world: World, tmp_
 
 def test_who_is_nobody_to_git_is_told_before_the_work(world: World, tmp_path: Path) -> None:
     world.ask("doctor").ended(0, "identity: commits are by Somebody <somebody@example.invalid>")
-    assert "git knows no name" not in world.ask("run", "-t", "x").ended(3).text
+    assert "git has no user name" not in world.ask("run", "-t", "x").ended(3).text
     named = tmp_path / "gitconfig"
     named.write_text("[user]\n\tuseConfigOnly = true\n")
     bare = world.environment

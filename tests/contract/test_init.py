@@ -77,7 +77,7 @@ def test_whatever_is_there_the_pipelines_are_valid_and_small(root: Path, files: 
     initialised(root, files, which)
     for name in ("feature", "quick", "chore"):
         said = [finding.message for finding in load_pipeline(page(root, name), root).findings]
-        assert [message for message in said if "no agent is there yet" not in message] == []
+        assert [message for message in said if "none of its agents is installed" not in message] == []
         assert bool(said) == (which("claude") is None)
         lines = page(root, name).read_text().splitlines()
         assert len(lines) <= 35
@@ -216,7 +216,7 @@ def test_without_an_agent_one_is_to_be_filled_in_and_all_say_so(root: Path):
     assert loaded.pipeline.stage("code").agent == "coder"
     (said,) = loaded.findings
     assert (said.file, said.level) == (".interlock/common.yaml", "warning")
-    assert "no agent is there yet" in said.message
+    assert "none of its agents is installed" in said.message
     done = subprocess.run(loaded.pipeline.agent("coder").command.words, capture_output=True, text=True, check=False)
     assert done.returncode == 127
     assert ".interlock/common.yaml" in done.stderr

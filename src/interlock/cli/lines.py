@@ -269,7 +269,7 @@ def _of_stage(event: _OfStage) -> str:
             over = f" by {safe(event.override_by, 120)} OVER A FAILED GATE" if event.override_by else ""
             return f"accepted{over}" + (f" by {safe(event.by, 120)}" if event.by and not over else "")
         case SentBack():
-            return f"sent back to {event.target}: {', '.join(event.resets)} start anew"
+            return f"sent back to {event.target}: {', '.join(event.resets)} start again"
         case _:
             assert_never(event)
 
@@ -296,7 +296,7 @@ def _of_run(event: _OfRun, at: float) -> str:
         case Refused():
             what = _TOO_LATE.get(event.what, event.what)
             subject = "" if event.what == "answer" else f" of {safe(event.subject, 80)}" if event.subject else ""
-            return f"{what}{subject} comes too late: {safe(event.why)}"
+            return f"{what}{subject} came too late: {safe(event.why)}"
         case EffectErrored():
             again = _again(at, event.retry_at, permanent=event.permanent, tries=event.number)
             return f"infrastructure: {event.effect}: {safe(event.why)}; {again}"
@@ -313,7 +313,7 @@ def _answer(event: AnswerTaken) -> str:
     comment = f': "{safe(event.comment, 160)}"' if event.comment else ""
     override = " with --override" if event.override else ""
     override += f", to deliver branch {safe(event.branch)}" if event.branch else ""
-    return f"{safe(event.by, 120)} says {event.action}{' ' + about if about else ''}{override}{comment}"
+    return f"{safe(event.by, 120)} answered {event.action}{' ' + about if about else ''}{override}{comment}"
 
 
 def _limits(event: AnswerTaken) -> tuple[str, ...]:

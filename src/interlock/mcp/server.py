@@ -115,7 +115,7 @@ def _runs(server: MCPServer, program: Program) -> None:
         output = (done.err + done.out).decode("utf-8", "replace")
         started = _STARTED.search(output)
         if done.code != 0 or started is None:
-            raise ToolError(output.strip() or "the run did not start, and nothing was said")
+            raise ToolError(output.strip() or "the run did not start, and printed no reason")
         return {"run": started[1], "next": "wait_run"}
 
     @server.tool()

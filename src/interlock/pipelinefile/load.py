@@ -27,7 +27,7 @@ LINE = (
     f"echo '{MARK}: put the line that starts your coding agent here, in .interlock/common.yaml under agents"
     " (the brief is on standard input, and in the file $BRIEF)' >&2; exit 127"
 )
-MESSAGE = "no agent is there yet"
+MESSAGE = "none of its agents is installed"
 HINT = "write the line that starts your coding agent; the brief is on its standard input, and in the file $BRIEF"
 
 

@@ -55,7 +55,7 @@ def load_settings(config: Path) -> Settings:
     if not found:
         return Settings()
     if len(found) > 1:
-        raise UsageError(f"{found[0]} and {found[1]} are both there: keep one of them")
+        raise UsageError(f"{found[0]} and {found[1]} both exist: keep one of them")
     return _settings(found[0], _parse(found[0]))
 
 
@@ -82,7 +82,7 @@ def _settings(path: Path, found: object) -> Settings:
     if found is None:
         return Settings()
     if not isinstance(found, dict):
-        raise UsageError(f"{path}: names with values are needed, such as `max_parallel: 4`")
+        raise UsageError(f"{path}: expected names with values, such as `max_parallel: 4`")
     mistakes = [f"{path}: {mistake}" for name, value in found.items() for mistake in _mistakes(name, value)]
     if mistakes:
         raise UsageError("\n".join(mistakes))
@@ -100,7 +100,7 @@ def _mistakes(name: object, value: object) -> Iterator[str]:
             f"did you mean {near[0]}?" if near else f"there are {', '.join(_EXPECTED)}"
         )
     elif not _fits(str(name), value):
-        yield f"{name}: {sections.as_written(value)} does not fit: {_EXPECTED[str(name)]} is needed"
+        yield f"{name}: {sections.as_written(value)} is not valid: expected {_EXPECTED[str(name)]}"
 
 
 def _fits(name: str, value: object) -> bool:

@@ -187,7 +187,7 @@ def test_what_is_no_rehearsal_is_refused(tmp_path: Path) -> None:
     file.write_text('{"stage": "code"}')
     said = world.ask("check", "--inside", str(file))
     assert said.code == 2
-    assert "not what an agent was given" in said.text
+    assert "not the file that an agent got" in said.text
 
 
 def test_without_gates_for_the_agent_there_is_nothing_to_ask() -> None:

@@ -98,7 +98,7 @@ def accept(target: tuple[str, ...], override: bool, message: str, plain: bool, j
     with application() as app:
         found = require_no_rest(find_target(app.service, target, only_one(app.service, unfinished)))
         if not found.stage:
-            raise UsageError(f"say which attempt to accept, as STAGE/1.2: `interlock show {found.view.id}` lists them")
+            raise UsageError(f"name the attempt to accept, as STAGE/1.2: `interlock show {found.view.id}` lists them")
         attempt = str(find_attempt(found).id)
         request = AnswerRequest(Action.ACCEPT, app.person(), found.stage, attempt, comment=message, override=override)
         return answer(app, found.view, request, DisplayOptions(plain, json))
@@ -122,7 +122,7 @@ def cancel(run: str, message: str, plain: bool, json: bool) -> int:
     with application() as app:
         view = app.service.describe_run(app.service.choose_run(run, unfinished).id)
         if view.phase is RunPhase.CANCELLED:
-            note(f"run {view.id} is cancelled already")
+            note(f"run {view.id} was cancelled before")
             return Exit.ACCEPTED
         if view.phase in OVER:
             raise UsageError(_too_late(view))
@@ -134,8 +134,10 @@ def cancel(run: str, message: str, plain: bool, json: bool) -> int:
 def _too_late(view: RunSummary) -> str:
     from interlock.cli.words import safe
 
-    over = f"run {view.id} is {view.phase}, and over"
+    over = f"run {view.id} has ended: it is {view.phase}"
     if view.branch:
         branch = safe(view.branch)
-        return f"{over}: its branch {branch} is delivered, and cancel takes nothing back: `git branch -D {branch}` does"
+        return (
+            f"{over}: its branch {branch} is delivered, and `cancel` does not remove it: use `git branch -D {branch}`"
+        )
     return f"{over}: there is nothing to cancel"

@@ -135,7 +135,9 @@ def _pipelines(app: Application, options: _Options, base: Base) -> Iterator[list
         return
     with app.workspaces.clean_checkout(base.commit, base.commit, CheckoutSpec()) as checkout:
         if not find_pipelines(checkout.tree):
-            raise UsageError(f"{options.base} has no pipeline, and `check --base` reads it there: commit one first")
+            raise UsageError(
+                f"{options.base} has no pipeline, but `check --base` reads the pipeline from there: commit one first"
+            )
         yield _with_stages(load_all(checkout.tree, options.name), options)
 
 
@@ -222,7 +224,7 @@ def _rehearsal(path: Path) -> Rehearsal:
     try:
         return decode_rehearsal(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise machine_trouble(error) or UsageError(f"{path}: it cannot be read: {error}") from error
+        raise machine_trouble(error) or UsageError(f"{path}: cannot be read: {error}") from error
 
 
 def _print_result(app: Application, result: _GateResult, shown: _AlreadyShown) -> None:
@@ -282,7 +284,7 @@ def _findings(result: _GateResult) -> Iterator[str]:
     for finding in findings[:FINDINGS_SHOWN_MAX]:
         yield from _finding(finding)
     if len(findings) > FINDINGS_SHOWN_MAX:
-        yield f"    and {count(len(findings) - FINDINGS_SHOWN_MAX, 'finding')} more: --json has all"
+        yield f"    and {count(len(findings) - FINDINGS_SHOWN_MAX, 'finding')} more: --json shows all"
 
 
 def _finding(finding: Finding) -> Iterator[str]:
@@ -302,7 +304,7 @@ def _summary(results: list[_GateResult]) -> str:
 
     numbers = {name: sum(one.status == name for one in results) for name in ("passed", "failed", "errored", "skipped")}
     text = ", ".join(f"{number} {name}" for name, number in numbers.items() if number)
-    return f"{count(len(results), 'gate')}: {text}" if results else "no gates: nothing was judged"
+    return f"{count(len(results), 'gate')}: {text}" if results else "no gates: nothing was checked"
 
 
 def _code(results: list[_GateResult]) -> Exit:
@@ -395,4 +397,4 @@ def _compare(app: Application, base: str, commit: str, *, inside: bool) -> _Comp
 def _merge_note(onto: Base, proposed: Base) -> str:
     from interlock.cli.words import safe
 
-    return f"{safe(proposed.ref)} is behind {safe(onto.ref)}: their merge is judged, as it would be there"
+    return f"{safe(proposed.ref)} is behind {safe(onto.ref)}: the gates judge their merge"

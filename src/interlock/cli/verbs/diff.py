@@ -60,7 +60,7 @@ def _run_and_names(service: Service, words: tuple[str, ...]) -> tuple[RunView, t
     if not names:
         names = ("base", _last_with_candidate(view))
     if len(names) > 2:
-        raise UsageError(f"one word too many: {names[2]}: expected [RUN] A [B]")
+        raise UsageError(f"unexpected argument: {names[2]}: expected [RUN] A [B]")
     return view, tuple(name.removeprefix(f"{view.id}/") for name in names)
 
 

@@ -138,13 +138,13 @@ def _prove_files(
     except InterlockError as error:  # such as the state folder: the files stay good
         proved = GateProof(GateTrials(), green=False, why=str(error))
     if proved.why:
-        note(f"not all of it was asked: {proved.why}: `interlock check` asks again")
+        note(f"not all gates ran: {proved.why}: `interlock check` runs them again")
     learned = plan(replace(known, learned=proved.learned))
     wanted = dict(learned.files)
     unchanged = [name for name, content in scaffold.files if (root / name).read_bytes() == content.encode()]
     files = tuple((name, wanted[name]) for name in unchanged if name in wanted)
     for path in write(replace(learned, files=files), root, force=True):
-        note(f"written down in {path.relative_to(root)}")
+        note(f"recorded in {path.relative_to(root)}")
     return proved
 
 
@@ -225,14 +225,14 @@ def _learn(app: Application, checked: Checked, tests: frozenset[str]) -> GateTri
         names = ", ".join(safe(name, 100) for name in failing[:FAILED_SHOWN_MAX])
         more = " ..." if len(failing) > FAILED_SHOWN_MAX else ""
         number = f"{len(failing)} of {count(len(ran), 'test')}"
-        note(f"{about} failed: {number} {'fails' if len(failing) == 1 else 'fail'} on what is there now: {names}{more}")
-        note("    they may go on failing (`baseline: no_worse`), and no other may")
+        note(f"{about} failed: {number} {'fails' if len(failing) == 1 else 'fail'} on the code as it is: {names}{more}")
+        note("    these may keep failing (`baseline: no_worse`), and no other test may fail")
         messages = "\n".join(test.message for test in ran if test.status == "failed")
         note(f"    {line}" for line in missing_dependencies(app.repository, messages))
         return GateTrial(checked.gate.id, failing)
     can_run = judgement.status is VerdictStatus.FAILED and bool(passed or not ran)
     reason = _reason(judgement)
-    note(f"{about} {'fails' if can_run else 'CANNOT RUN'} on what is there now: {reason}")
+    note(f"{about} {'fails' if can_run else 'CANNOT RUN'} on the code as it is: {reason}")
     learned = GateTrial(checked.gate.id, (), reason, can_run)
     note(f"    {line}" for line in _hints(app, judgement, learned, tests=learned.id in tests))
     return learned
@@ -245,7 +245,7 @@ def _broken_tests_pass(checked: Checked, paths: tuple[str, ...], about: str) -> 
 
     heeds = len(paths) < len(checked.gate.breaks)
     broken = ", ".join(safe(path, 100) for path in paths)
-    text = "goes by its exit code alone: it says yes as well where"
+    text = "is judged by its exit code alone: it also passes if"
     note(f"{about} {'passed, and ' if heeds else ''}{text} {broken} {'is' if len(paths) == 1 else 'are'} broken")
     return GateTrial(checked.gate.id, heeds=heeds, unheeded=paths)
 
@@ -291,10 +291,10 @@ def _hints(app: Application, judgement: Judgement, learned: GateTrial, *, tests:
     found = tuple(missing_dependencies(app.repository, output))
     yield from found
     if learned.is_off(tests=tests):
-        yield "it is written, but off: switch it on in .interlock/pipelines/ once it is green"
+        yield "it is written, but turned off: enable it in .interlock/pipelines/ when it passes"
     elif learned.can_run:
-        yield "no attempt can pass it until that is mended: mend it first, or take it out of .interlock/pipelines/"
+        yield "no attempt can pass it until this is fixed: fix it first, or remove it from .interlock/pipelines/"
     elif not found:
-        yield "no run can start until that is mended: see setup in .interlock/common.yaml, and .interlock/pipelines/"
+        yield "no run can start until this is fixed: see `setup` in .interlock/common.yaml, and .interlock/pipelines/"
     if log:
         yield f"log: {app.blobs.path(log)}"

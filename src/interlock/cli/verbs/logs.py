@@ -59,7 +59,7 @@ def _canary_note(app: Application, evidence: Sequence[Evidence]) -> Iterator[str
     report = next((item for item in evidence if item.name == "report"), None)
     if report is not None and (names := added_words(app.blobs.get(report.digest))):
         yield f"note: tests and files named with {', '.join(names)} are Interlock's own: some must fail, to show that "
-        yield "      failures are reported. They are named anew in each run and count for nothing else."
+        yield "      failures are reported. Their names are new in each run, and they count for nothing else."
 
 
 def _history(service: Service, found: Target) -> Iterator[str]:
@@ -88,7 +88,7 @@ def _evidence_of(found: Target) -> Sequence[Evidence]:
     from interlock.core.ids import parse_attempt
 
     if len(found.rest) > 1:
-        raise UsageError(f"one word too many: {found.rest[1]}: expected [RUN] STAGE/1.2 [GATE]")
+        raise UsageError(f"unexpected argument: {found.rest[1]}: expected [RUN] STAGE/1.2 [GATE]")
     gate = found.rest[0] if found.rest else ""
     if gate and found.attempt and parse_attempt(found.attempt).number == 0:
         return _gate_evidence(_input_verdicts(found), gate, found.attempt)

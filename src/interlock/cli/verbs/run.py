@@ -93,7 +93,7 @@ def resume(
             if branch or limits:
                 raise UsageError(too_late(found, branch or ""))
             app.owner.attend(found.id)
-            note(f"run {found.id} is over")
+            note(f"run {found.id} has ended")
             return finish(app, found.id, display)
         answers = tuple(resume_answers(found, limits, app.person(), branch or ""))
         if found.owner and not take_over:
@@ -118,10 +118,10 @@ def _positional(words: tuple[str, ...], text: str | None, name: str) -> str | No
     if not words:
         return text
     if text is not None:
-        raise UsageError("there are two tasks: give one, by -t or by position")
+        raise UsageError("two tasks are given: give one, with -t or as an argument")
     if not name and _is_pipeline(words[0]):
         task = _quoted(" ".join(words[1:]))
-        raise UsageError(f"{words[0]} is a pipeline and no task: `interlock run -p {words[0]} {task}`")
+        raise UsageError(f"{words[0]} is a pipeline, not a task: `interlock run -p {words[0]} {task}`")
     if len(words) > 1:
         chosen = f"-p {shlex.quote(name)} " if name else ""
         command = f"interlock run {chosen}{_quoted(' '.join(words))}"
@@ -146,13 +146,13 @@ def _task(text: str | None, file: str | None) -> str:
     if text is not None and file is not None:
         raise UsageError("-t and --task-file exclude each other: give one of them")
     if text is not None and text.startswith("@"):
-        return _read(text, Path(text[1:]), ": a task that begins with @ itself comes on standard input")
+        return _read(text, Path(text[1:]), ": pass a task that begins with @ on standard input")
     if text is not None and text != "-":
         return text
     if text is None and file is not None and file != "-":
         return _read(f"--task-file {file}", Path(file))
     if text is None and file is None and sys.stdin.isatty():
-        raise UsageError('there is no task: give it as in `interlock run "TASK"`, with @FILE or on standard input')
+        raise UsageError('no task given: use `interlock run "TASK"`, with @FILE or on standard input')
     return sys.stdin.buffer.read(_TASK_BYTES_READ_MAX).decode("utf-8", "replace")
 
 

@@ -126,7 +126,7 @@ def watch(run: str, plain: bool, json: bool) -> int:
             return watch_run(app, found, DisplayOptions(plain, json))
         except KeyboardInterrupt:
             if app.service.owner_of(found):
-                note(f"\nrun {found} goes on without being watched\nnext: interlock watch {found}")
+                note(f"\nrun {found} continues\nnext: interlock watch {found}")
             raise
 
 
@@ -164,7 +164,7 @@ def _pull_request(app: Application, view: RunView, url: str) -> list[str]:
     if url:
         return [f"pull request: {url}"]
     if app.pull_requests.is_missing(view):
-        return [f"pull request: none was opened: interlock resume {view.id} tries once more"]
+        return [f"pull request: not opened; `interlock resume {view.id}` tries again"]
     return []
 
 
@@ -182,4 +182,6 @@ def _brief(app: Application, found: Target) -> tuple[str, str]:
             if item.name == "brief":
                 return str(attempt.id), app.blobs.get(item.digest).decode("utf-8", "replace")
     which = str(attempts[0].id) if found.stage else f"run {found.view.id}"
-    raise UsageError(f"{which} has no brief: it is kept once an agent has ended (before that: interlock plan --brief)")
+    raise UsageError(
+        f"{which} has no brief yet: it is stored when the agent has ended (before that: interlock plan --brief)"
+    )

@@ -55,10 +55,10 @@ def serve(host: str, port: int, remote: tuple[str, ...], new_token: bool, with_m
 
     if host not in _LOOPBACK and not remote:
         raise UsageError(
-            f"--host {host} is open to others: say by which name with --allow-remote NAME, or leave it out"
+            f"--host {host} is reachable from other machines: name it with --allow-remote NAME, or omit --host"
         )
     if allow_answers and not with_mcp:
-        raise UsageError("--allow-answers is about agents: it needs --mcp")
+        raise UsageError("--allow-answers needs --mcp")
     with application() as app, _listening(host, port) as listening:
         port = listening.getsockname()[1]
         keys = Keys(_token(app, new_token))
@@ -70,7 +70,9 @@ def serve(host: str, port: int, remote: tuple[str, ...], new_token: bool, with_m
         if with_mcp:
             say(f"{address}mcp for agents, with the header `Authorization: Bearer {keys.token}`")
         if host not in _LOOPBACK:
-            note("this is plain HTTP: whoever sees the traffic sees the token; put TLS or a tunnel in front")
+            note(
+                "this is plain HTTP: anybody who can read the traffic can read the token; use TLS or a tunnel in front"
+            )
         config = uvicorn.Config(
             site(app, keys, app.person(), names, mounts), log_level="error", access_log=False, server_header=False,
             timeout_graceful_shutdown=2, lifespan="on", http=BoundedConnection,
@@ -85,7 +87,8 @@ def _listening(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=256)
     except OSError as error:
         raise InfrastructureError(
-            f"{host}:{port}: {error.strerror}: another `interlock serve`? `--port 0` takes a free one", permanent=True
+            f"{host}:{port}: {error.strerror}: is another `interlock serve` running? `--port 0` uses a free port",
+            permanent=True,
         ) from error
 
 

@@ -42,7 +42,7 @@ def completion(shell: str) -> int:
 
     found = get_completion_class(shell)
     if found is None:
-        raise UsageError(f"no completion for {shell}: there is {', '.join(SHELLS)}")
+        raise UsageError(f"no completion for {shell}: available: {', '.join(SHELLS)}")
     say(found(app, {}, "interlock", "_INTERLOCK_COMPLETE").source())
     return 0
 

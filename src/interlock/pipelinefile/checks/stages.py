@@ -205,4 +205,4 @@ def _proposed(view: View, asked: PullRequest) -> None:
         hint = "write the name that `git remote` prints, such as origin"
         view.error((*at, "remote"), f"{asked.remote!r} is no name of a remote", hint)
     if asked.base and not is_branch(asked.base):
-        view.error((*at, "base"), f"{asked.base} is no name of a branch", "write one such as main")
+        view.error((*at, "base"), f"{asked.base} is not a valid branch name", "write one such as main")

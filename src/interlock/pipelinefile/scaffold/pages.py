@@ -273,7 +273,7 @@ def _gates_off(content: Content) -> list[str]:
     lines = []
     for gate in content.gates:
         if _is_off(gate, content.learned) and (trial := content.learned.of(gate.id)):
-            why = f"      # off, since it fails on what is there now: {trial.why}"
+            why = f"      # off, since it fails on the code as it is: {trial.why}"
             lines += [why, f"      # - {_flow_of(_pairs(gate))}"]
     return lines
 
@@ -299,7 +299,7 @@ def _comment(gate: Choice, trial: GateTrial | None) -> list[str]:
         return comment_of(trial.failing)
     if trial.unheeded:
         return []
-    return [f"it {'fails' if trial.can_run else 'cannot run'} on what is there now: {trial.why}"]
+    return [f"it {'fails' if trial.can_run else 'cannot run'} on the code as it is: {trial.why}"]
 
 
 def _pairs(gate: Choice, *, no_worse: bool = False, proves: bool = False, old: bool = False) -> list[tuple[str, str]]:
