@@ -156,7 +156,7 @@ def test_a_hostile_task_is_only_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ("{remote: 'https://x'}", "is no name of a remote"),
+        ("{remote: 'https://x'}", "is not a valid name of a remote"),
         ("{base: '-x'}", "is not a valid branch name"),
         ("true", "deliver.pull_request"),
     ],

@@ -282,7 +282,7 @@ def test_no_path_and_no_source_of_the_change_goes_unseen(ask, world: World, tmp_
     assert "+last = 1" in change
     assert "more characters of this file's difference" in change
     assert "+/* \u2400 */ export const backdoor = 1;" in change
-    assert "a binary file: look at it if it matters" in change
+    assert "a binary file: read it if it matters" in change
     assert len(change) < 220_000
 
 
@@ -347,7 +347,7 @@ def test_one_that_takes_back_what_it_asked_for_is_for_a_person(ask) -> None:
     answer = revise(finding("use blanks"), earlier=[{"id": "1", "status": "reversed"}])
     judgement = ask(answers(answer), former=former(before))
     assert judgement.status is FAILED
-    assert Finding("critic0", "takes back what it asked for: use tabs", reason="escalate") in judgement.findings
+    assert Finding("critic0", "now asks for the opposite:  use tabs", reason="escalate") in judgement.findings
 
 
 def test_every_requirement_is_spoken_of(ask, tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_quick_lets_one_agent_write_fix_and_tests_where_a_gate_can_tell(root: Pa
     initialised(root, PYTEST, named("python3", "pytest", "codex"))
     code = load_pipeline(page(root, "quick"), root).pipeline.stage("code")
     assert (code.gate("test").expect, "test_*.py" in code.scope.adds) == (Expect.TESTS_PROVE_CHANGE, True)
-    assert "for work that needs none, take it out" in page(root, "quick").read_text()
+    assert "for work that needs none, remove it" in page(root, "quick").read_text()
     initialised(root / "go", GO, named("go"))
     code = load_pipeline(page(root / "go", "quick"), root / "go").pipeline.stage("code")
     assert (code.gate("test").expect, code.scope.adds) == (Expect.PASS, ())
@@ -257,7 +257,7 @@ def test_who_could_review_is_told_where_nobody_does(root: Path):
 
 def test_of_several_agents_the_chosen_one_is_taken(root: Path):
     lay(root, PYTEST)
-    assert any("could be used too" in note for note in plan_files(root, {}, everything).notes)
+    assert any("can be used instead" in note for note in plan_files(root, {}, everything).notes)
     write(plan_files(root, {}, everything, InitOptions("goose")), root, force=False)
     assert [agent.use for agent in load_pipeline(page(root, "quick"), root).pipeline.agents] == ["goose"]
     with pytest.raises(UsageError, match="choose one of claude"):

@@ -32,7 +32,7 @@ def test_tests_that_fail_today_are_named_and_may_go_on_failing(tmp_path: Path):
         'git add .interlock && git commit -m "Interlock pipelines"',
         'interlock run -p quick -t "the task"',
     ]
-    assert "      # fails today, and may go on failing:\n      #   tests.test_x::test_old\n      - id: test\n" in quick(
+    assert "      # fails today, and may keep failing:\n      #   tests.test_x::test_old\n      - id: test\n" in quick(
         world
     )
     assert "baseline: no_worse" in quick(world)
@@ -71,7 +71,7 @@ def test_what_nobody_could_pass_is_written_but_off(tmp_path: Path):
     said = world.ask("init").ended(0, "lint fails on the code as it is", "it is written, but turned off")
     assert not any("interlock check" in line for line in next_of(said.err))  # what is on is green
     assert "      # - {id: lint, use: node.lint}\n" in quick(world)
-    assert "off, since it fails on the code as it is: exit code 1" in quick(world)
+    assert "turned off, since it fails on the code as it is: exit code 1" in quick(world)
     world.ask("check", "-p", "quick").ended(0, "code/test passed")
 
 
@@ -80,7 +80,7 @@ def test_a_linter_of_the_makefile_is_off_in_the_words_as_in_the_page(tmp_path: P
     said = world.ask("init").ended(0, "lint fails on the code as it is", "it is written, but turned off").err
     assert "no attempt can pass it" not in said
     assert not any("mend" in line for line in next_of(said))
-    assert "off, since it fails on the code as it is" in quick(world)
+    assert "turned off, since it fails on the code as it is" in quick(world)
 
 
 def test_nothing_is_asked_where_it_is_not_wanted_or_nothing_is_new(tmp_path: Path):
@@ -213,7 +213,7 @@ def test_a_script_by_its_exit_code_is_seen_to_say_no(tmp_path: Path):
     assert 'breaks: ["/test.js"]\n' in quick(world)
     world.ask("check", "-p", "quick").ended(0, "code/test passed")
     (world.repository / "index.js").write_text("process.exit(0);\n")
-    world.ask("check", "-p", "quick").ended(1, "a test file was broken, and the command did not say no")
+    world.ask("check", "-p", "quick").ended(1, "a test file was broken, but the command did not fail")
 
 
 def test_a_target_of_a_makefile_as_well(tmp_path: Path):
@@ -228,5 +228,5 @@ def test_a_script_that_heeds_no_test_file(tmp_path: Path):
     world = new_world(tmp_path, files)
     world.ask("init").ended(0, "test is judged by its exit code alone: it also passes if tests/run.sh is broken")
     assert "breaks:" not in quick(world)
-    assert "      # judged by its exit code alone: it also passes with a broken test file\n" in quick(world)
+    assert "      # judged only by its exit code: it also passes with a broken test file\n" in quick(world)
     world.ask("check", "-p", "quick").ended(0, "code/test passed")

@@ -332,6 +332,6 @@ def test_a_harness_of_its_own_is_said_loudly(tmp_path: Path):
 
 def test_that_nothing_is_tested_is_said_loudly(tmp_path: Path):
     assert any(
-        note.startswith("WARNING: nothing but compilation is checked (python.build)")
+        note.startswith("WARNING: only compilation is checked (python.build)")
         for note in planned(tmp_path, {"a.py": "", "setup.cfg": ""}).notes
     )

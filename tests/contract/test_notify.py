@@ -432,7 +432,10 @@ def test_the_key_and_the_address_are_nowhere(world: World) -> None:
             "notify.webhook: this is not valid: expected an address that begins with https://",
         ),
         ("{webhook: 'https://u:k3y@example.org/'}", "holds no password"),
-        ("{webhook: 'https://example.org/', secret: k3y-itself}", "notify.secret: this is not valid: expected the name of an"),
+        (
+            "{webhook: 'https://example.org/', secret: k3y-itself}",
+            "notify.secret: this is not valid: expected the name of an",
+        ),
         ("{command: [x], secret: KEY}", "notify.secret: it signs webhook messages"),
         ("{command: tell me}", "notify.command: 'tell me' is not valid: expected a list of words, the program first"),
         ("{command: [x], on: [failed]}", "notify.on: no such setting"),

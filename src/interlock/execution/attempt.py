@@ -63,7 +63,7 @@ def _tried(
         with as_infrastructure():
             return _work(world, context, effect, stamp, cancel)
     except UnfitTree as unfit:
-        return _errored(world, context, effect, Outcome(Ended.CRASHED, f"its work cannot be used:  {unfit}"))
+        return _errored(world, context, effect, Outcome(Ended.CRASHED, f"its work cannot be used: {unfit}"))
     except (InfrastructureError, UsageError) as error:
         permanent = isinstance(error, UsageError) or error.permanent
         return _errored(world, context, effect, Outcome(Ended.UNAVAILABLE, str(error), permanent=permanent))

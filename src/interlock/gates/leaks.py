@@ -30,7 +30,7 @@ def judge(context: GateContext, request: GateRequest, changes: Sequence[Change])
     for path, line, name in found:
         if name not in known:
             where = f"{path}:{line}" if line else f"the name of {path}"
-            message = f"{where}: holds the value of {name}, which is a secret: take it out, and read it from the"
+            message = f"{where}: contains the value of {name}, which is a secret: remove it, and read it from the"
             yield Finding(RULE, f"{message} environment where it is needed", file=path, line=line)
 
 

@@ -30,7 +30,7 @@ def complaint(setups: Sequence[Setup], change: Change) -> tuple[str, str] | None
     for path in (path for setup in setups for path in setup.paths):
         own = f"{path.strip('/').casefold()}/"
         if changed.startswith(own) or own.startswith(changed):
-            return "setup_path", f"but setup creates {path} and replaces what is there: delete it"
+            return "setup_path", f"but setup creates {path} and replaces it: delete it"
     return None
 
 
@@ -75,7 +75,9 @@ def collisions(workspaces: Workspaces, request: GateRequest, changes: Sequence[C
     for path in added:
         others = [other for other in there.get(path.casefold(), ()) if other != path]
         if any(matches_any(request.stage.scope.protect, other) for other in others):
-            message = f"{path}: was added, and differs from {others[0]} by letter case alone: give it another name"
+            message = (
+                f"{path}: was added, and differs from {others[0]} only in upper and lower case: give it another name"
+            )
             yield Finding("letter_case", message, file=path)
 
 

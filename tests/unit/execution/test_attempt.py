@@ -172,7 +172,7 @@ WORKED = AttemptErrored(ID, "rate limited", NOW + 32.0, quota=True, worked=True)
         (DONE, {"open": LOST}, replace(ERRORED, why="unavailable: no room")),
         (DONE, {"open": GONE}, GONE_EVENT),
         (DONE, {"open": OSError("broken")}, replace(ERRORED, why="unavailable: broken")),
-        (DONE, {"open": UNFIT}, replace(ERRORED, why="crashed: its work cannot be used:  a device: tmp/***")),
+        (DONE, {"open": UNFIT}, replace(ERRORED, why="crashed: its work cannot be used: a device: tmp/***")),
         (UsageError("no such model"), {}, replace(ERRORED, why="unavailable: no such model", permanent=True)),
         (Outcome(Ended.COMPLETED, "x" * 2_001), {}, replace(PRODUCED, claim="x" * 2_000)),
         (Outcome(Ended.UNAVAILABLE, "x" * 2_001), {}, replace(ERRORED, why="unavailable: " + "x" * 2_000)),

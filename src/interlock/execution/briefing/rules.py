@@ -135,7 +135,7 @@ def _of_command(pipeline: Pipeline, stage: Stage, gate: Gate) -> Iterator[str]:
     if gate.report is Report.JUNIT and gate.expect is not Expect.NEW_TESTS_FAIL:
         kept = "no test that passed before may fail, be skipped or vanish"
         yield (
-            f"{kept}; others may go on failing" if gate.baseline is Baseline.NO_WORSE else f"every test passes; {kept}"
+            f"{kept}; others may keep failing" if gate.baseline is Baseline.NO_WORSE else f"every test passes; {kept}"
         )
     if gate.tests is Tests.BASE:
         yield "it runs the tests as they were before all of this work"
