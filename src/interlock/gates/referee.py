@@ -1,6 +1,6 @@
 """The referee: it finds the kind of a gate by its name, lets it judge, and bounds its findings.
 
-Rule: whatever a candidate does ends in a judgement; only an infrastructure error is raised.
+Rule: anything that a candidate does ends in a judgement; only an infrastructure error is raised.
 """
 
 from __future__ import annotations
