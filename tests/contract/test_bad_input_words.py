@@ -172,7 +172,7 @@ def test_blobs_and_store_that_went_missing_are_named(ground: Ground):
     for words in (("show",), ("status",), ("list",)):
         assert ground.ask(*words).code in (0, 5)
     logs = ground.ask("logs", "code/1.1")
-    logs.refused("evidence", "is missing", "put a copy back", code=5)
+    logs.refused("evidence", "is missing", "restore it from a backup", code=5)
     (state / "store.git").rename(state / "store.away")
     diff = ground.ask("diff", "base", "code")
     assert diff.code in (2, 5), diff.text

@@ -223,7 +223,7 @@ def test_a_cancelled_run_delivers_nothing(root: Path) -> None:
     assert world.git("branch", "--list", "interlock/*") == ""
     run = world.show()["id"]
     world.ask("resume", run).ended(1, "has ended")
-    world.ask("resume", run, "--branch", "mine").ended(2, f"run {run} is cancelled, and over: it delivers nothing")
+    world.ask("resume", run, "--branch", "mine").ended(2, f"run {run} has ended: it is cancelled: it delivers nothing")
     world.ask("resume", run, "--raise", "attempts=2").ended(2, "its limits cannot be raised")
 
 

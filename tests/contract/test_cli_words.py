@@ -89,7 +89,9 @@ def test_a_run_is_named_by_few_letters(world: World) -> None:
     assert world.ask("show", "@-1/code").ended(0).out == world.ask("show", oldest, "code").out
     assert world.show(newest[:-1])["id"] == newest
     world.ask("resume", "@-1").ended(0, f"run {oldest} has ended")
-    world.ask("cancel", "@").ended(2, f"run {newest} is accepted", f"`git branch -D interlock/{newest}` does")
+    world.ask("cancel", "@").ended(
+        2, f"run {newest} has ended: it is accepted", f"use `git branch -D interlock/{newest}`"
+    )
     world.ask("status", "2").ended(2, f"2 matches 2 runs: {newest}, {oldest}: type more of the id")
     world.ask("status", "@-2").ended(2, f"the oldest is {oldest}, or @-1")
 

@@ -76,13 +76,16 @@ def test_gc_removes_nothing_of_a_run_that_it_cannot_read(world: World) -> None:
 @pytest.mark.parametrize(
     ("sql", "said"),
     [
-        ("UPDATE event SET body = replace(body, 'passed', 'failed') WHERE seq > 3 AND {of}", "not as it was recorded"),
-        ("UPDATE event SET at = at + 1 WHERE seq = 5 AND {of}", "event 5 is not as it was recorded"),
-        ("DELETE FROM event WHERE seq = 5 AND {of}", "event 5 is not in the journal, though later ones are"),
-        ("DELETE FROM event WHERE seq > 7 AND {of}", "its history ends at event 7, and"),
-        ("DELETE FROM event WHERE {of}", "its history ends at event 0, and"),
+        (
+            "UPDATE event SET body = replace(body, 'passed', 'failed') WHERE seq > 3 AND {of}",
+            "was changed: its digest does not match",
+        ),
+        ("UPDATE event SET at = at + 1 WHERE seq = 5 AND {of}", "event 5 was changed"),
+        ("DELETE FROM event WHERE seq = 5 AND {of}", "event 5 is missing in the journal, but later ones exist"),
+        ("DELETE FROM event WHERE seq > 7 AND {of}", "its history ends at event 7, but"),
+        ("DELETE FROM event WHERE {of}", "its history ends at event 0, but"),
         ("PRAGMA foreign_keys = OFF; DELETE FROM run WHERE id = '{run}'", "its history ends at event 0"),
-        ("UPDATE event SET kind = 'Nonsense' WHERE seq = 5 AND {of}", "not as it was recorded"),
+        ("UPDATE event SET kind = 'Nonsense' WHERE seq = 5 AND {of}", "was changed: its digest does not match"),
     ],
 )
 def test_a_damaged_history_is_told_and_goes_no_further(world: World, sql: str, said: str) -> None:
@@ -100,7 +103,7 @@ def test_what_nothing_can_mend_is_set_aside_and_brought_back(world: World) -> No
     run, fine = runs(world)["waits"], runs(world)["accepted"]
     change(world, f"{UNGUARDED} UPDATE event SET at = 0 WHERE seq = 5 AND {OF.format(run=run)}")
     world.ask("doctor", "--set-aside", fine).ended(2, f"run {fine} is accepted, and not damaged")
-    world.ask("doctor", "--set-aside", run[-6:]).ended(0, f"run {run} is set aside: event 5 is not as it was recorded")
+    world.ask("doctor", "--set-aside", run[-6:]).ended(0, f"run {run} is set aside: event 5 was changed")
     assert run not in world.ask("list", "--json").ended(0, "not listed: 1 damaged run").out
     world.ask("doctor").ended(0, f"1 damaged run, in no list ({run}): interlock doctor --bring-back RUN")
     world.ask("doctor", "--bring-back", run).ended(0, f"run {run} is listed again")
@@ -169,7 +172,9 @@ def test_a_store_that_is_gone_is_told_with_the_way_out(tmp_path: Path) -> None:
     world.ask("doctor").ended(0, f"✓ store: {store}")
     store.rename(tmp_path / "kept")
     for words in (["doctor"], ["diff", known["accepted"]]):
-        world.ask(*words).ended(5, f"{store}", "is gone", "restore it from a backup, or start the run again")
+        world.ask(*words).ended(
+            5, f"{store}", "is missing, with the work of all runs", "restore it from a backup, or start the run again"
+        )
     (tmp_path / "kept").rename(store)
     shutil.rmtree(store / "refs/bases")
     world.ask("doctor").ended(5, f"✗ store: {store} lacks the base of 3 runs", "restore it from a backup")
@@ -224,7 +229,7 @@ def test_page_api_and_agents_are_told_the_same(world: World) -> None:
     change(world, f"{UNGUARDED} UPDATE event SET at = 0 WHERE seq = 5 AND {OF.format(run=run)}")
     with served(world) as site, site.client() as client:
         page = client.get("/").text
-        assert "event 5 is not as it was recorded" in page
+        assert "event 5 was changed" in page
         assert f"interlock doctor --set-aside {run}" in page
         assert known["accepted"] in page
         listed = {one["id"]: one["phase"] for one in client.get("/api/v1/runs").json()["runs"]}
@@ -232,12 +237,12 @@ def test_page_api_and_agents_are_told_the_same(world: World) -> None:
         for path in (f"/runs/{run}", f"/api/v1/runs/{run}"):
             found = client.get(path)
             assert found.status_code == 500
-            assert "event 5 is not as it was recorded" in found.text
+            assert "event 5 was changed" in found.text
         assert client.get(f"/runs/{known['accepted']}").status_code == 200
     program = Program(world.repository, world.environment())
     told = anyio.run(program.document, "list", "--json")
     assert [one["id"] for one in told["runs"] if one["phase"] == "damaged"] == [run]  # type: ignore[attr-defined]
-    with pytest.raises(ToolError, match="event 5 is not as it was recorded"):
+    with pytest.raises(ToolError, match="event 5 was changed"):
         anyio.run(program.document, "status", "--json", run)
 
 

@@ -178,5 +178,5 @@ def test_a_branch_that_was_changed_after_a_death_is_not_delivered_under_another_
     held.world.git("commit", "-q", "--amend", "-m", "mine")
     held.world.ask("resume", run, "--plain").ended(3, "which is not what is delivered", "git branch -m")
     held.world.ask("resume", run, "--branch", "other", "--plain").ended(3, "may already exist")
-    held.world.ask("cancel", run, "--plain").ended(0, f"branch interlock/{run} may be there")
+    held.world.ask("cancel", run, "--plain").ended(0, f"branch interlock/{run} may exist")
     assert not held.world.git("branch", "--list", "other")

@@ -249,7 +249,7 @@ def test_a_login_would_do_where_the_program_has_one(root: Path):
 
 def test_who_could_review_is_told_where_nobody_does(root: Path):
     lay(root, PYTEST)
-    told = "nobody reviews the code of feature: codex could (init --force --reviewer codex)"
+    told = "no agent reviews the code of feature: codex can (init --force --reviewer codex)"
     assert told in plan_files(root, {}, named("claude", "codex")).notes
     assert not any("reviews" in note for note in plan_files(root, {}, named("claude")).notes)
     assert not any("reviews" in note for note in plan_files(root, {}, everything, InitOptions(reviewer="none")).notes)
@@ -355,7 +355,7 @@ def test_another_program_is_one_line_and_every_stage_holds(root: Path):
     initialised(root, {**PYTEST, "ruff.toml": ""}, everything)
     common = root / ".interlock/common.yaml"
     text = common.read_text()
-    assert "coder:  # works in every stage: for another program change `use`" in text
+    assert "coder:  # works in every stage: to use another program, change `use`" in text
     common.write_text(text.replace("use: claude", "use: codex"))
     for name in ("feature", "quick", "chore"):
         loaded = load_pipeline(page(root, name), root)

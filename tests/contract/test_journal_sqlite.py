@@ -204,7 +204,7 @@ def test_a_history_that_ends_before_its_head_is_damaged(tmp_path: Path) -> None:
         journal._heads.write("gone", (1, bytes(32)))
         assert journal.lost() == ["gone"]
         for after in (0, 1):
-            with pytest.raises(Damaged, match="its history ends at event 1, and 3 were recorded"):
+            with pytest.raises(Damaged, match="its history ends at event 1, but 3 were recorded"):
                 journal.records("a/b", after)
         journal._heads.write("a/b", (1, bytes(32)))
         with pytest.raises(Damaged, match="event 1 is not the one that was recorded"):
@@ -233,7 +233,7 @@ def test_a_long_history_is_read_and_checked_in_pages(tmp_path: Path, monkeypatch
             with pytest.raises(Damaged, match=f"event {head} is not the one that was recorded"):
                 journal.records("a")
         journal._heads.write("a", (12, bytes(32)))
-        with pytest.raises(Damaged, match="its history ends at event 9, and 12 were recorded"):
+        with pytest.raises(Damaged, match="its history ends at event 9, but 12 were recorded"):
             journal.records("a")
         pages = journal.pages("a")
         assert [each.seq for each in next(pages)] == [1, 2, 3]
