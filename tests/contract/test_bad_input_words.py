@@ -50,11 +50,11 @@ def test_a_task_is_words_and_nothing_else(ground: Ground, name: str):
 def test_a_task_that_cannot_be_taken_is_refused(ground: Ground):
     ground.ask("run", stdin=b"").refused("the task is empty")
     ground.ask("run", "-t", " \n\t").refused("the task is empty")
-    ground.ask("run", stdin=b"before\0after").refused("the task holds a NUL character")
+    ground.ask("run", stdin=b"before\0after").refused("the task contains a NUL character")
     ground.ask("run", stdin="\U0001f600".encode() * 300_000).refused("the task is longer than 100000 bytes", "a file")
     ground.ask("run", "-t", "x", "--task-file", "y").refused("exclude each other")
     ground.ask("run", "--task-file", "nope").refused("--task-file nope", "there is no file nope")
-    ground.ask("run", "--task-file", "/dev/zero").refused("the task holds a NUL character")
+    ground.ask("run", "--task-file", "/dev/zero").refused("the task contains a NUL character")
     (ground.root / "bad").write_bytes(b"\xff")
     ground.ask("run", "--task-file", str(ground.root / "bad")).refused("cannot be read as UTF-8")
     ground.ask("run", "-t", "x", "-i", "nothing").refused("KEY=VALUE")
@@ -87,7 +87,7 @@ def test_a_run_that_is_not_there_or_is_not_the_only_one(ground: Ground):
     assert len(shared) > 2
     for verb in ("status", "resume"):
         ground.ask(verb, "zzzzzz").refused("zzzzzz")
-    ground.ask("status", shared).refused(f"{shared} is the name of 2 runs", *runs(ground))
+    ground.ask("status", shared).refused(f"{shared} matches 2 runs", *runs(ground))
     ground.ask("show", "\x1b[31m/../..").refused()
     ground.ask("show", "code/9.9").refused("no attempt code/9.9", "code/1.1")
     ground.ask("logs", "code/1.1", "nope").refused("nope", "done")

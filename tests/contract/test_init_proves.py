@@ -50,7 +50,7 @@ def test_a_gate_that_cannot_run_is_told_with_what_is_missing_and_what_brings_it(
     }
     world = new_world(tmp_path, files)
     said = world.ask("init").ended(0, "test CANNOT RUN on the code as it is: ")
-    assert "the module nowhere_to_be_found is missing: the extra fancy brings it" in said.err
+    assert "the module nowhere_to_be_found is missing: the extra fancy provides it" in said.err
     assert "fix test as shown above, until this passes: interlock check -p quick" in next_of(said.err)
     assert "      # it cannot run on the code as it is: " in quick(world)
     assert world.ask("validate").code == 0
@@ -112,7 +112,7 @@ def test_an_interrupt_leaves_what_was_written(tmp_path: Path):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    assert "not all of it was asked: stopped" in err
+    assert "not all gates ran: stopped" in err
     assert ".interlock/pipelines/quick.yaml" in out
     assert "no_worse" not in quick(world)
     assert world.ask("validate").code == 0
@@ -209,7 +209,7 @@ SCRIPT = {
 
 def test_a_script_by_its_exit_code_is_seen_to_say_no(tmp_path: Path):
     world = new_world(tmp_path, SCRIPT)
-    world.ask("init").ended(0, "WARNING: node.test is judged by its exit code alone", "test passed")
+    world.ask("init").ended(0, "WARNING: node.test is judged only by its exit code", "test passed")
     assert 'breaks: ["/test.js"]\n' in quick(world)
     world.ask("check", "-p", "quick").ended(0, "code/test passed")
     (world.repository / "index.js").write_text("process.exit(0);\n")
@@ -226,7 +226,7 @@ def test_a_target_of_a_makefile_as_well(tmp_path: Path):
 def test_a_script_that_heeds_no_test_file(tmp_path: Path):
     files = {"Makefile": "test:\n\ttrue\n", "tests/run.sh": "true\n"}
     world = new_world(tmp_path, files)
-    world.ask("init").ended(0, "test is judged by its exit code alone: it also passes if tests/run.sh is broken")
+    world.ask("init").ended(0, "test is judged only by its exit code: it also passes if tests/run.sh is broken")
     assert "breaks:" not in quick(world)
     assert "      # judged only by its exit code: it also passes with a broken test file\n" in quick(world)
     world.ask("check", "-p", "quick").ended(0, "code/test passed")

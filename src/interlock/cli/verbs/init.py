@@ -245,7 +245,7 @@ def _broken_tests_pass(checked: Checked, paths: tuple[str, ...], about: str) -> 
 
     heeds = len(paths) < len(checked.gate.breaks)
     broken = ", ".join(safe(path, 100) for path in paths)
-    text = "is judged by its exit code alone: it also passes if"
+    text = "is judged only by its exit code: it also passes if"
     note(f"{about} {'passed, and ' if heeds else ''}{text} {broken} {'is' if len(paths) == 1 else 'are'} broken")
     return GateTrial(checked.gate.id, heeds=heeds, unheeded=paths)
 
