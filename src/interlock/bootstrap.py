@@ -140,7 +140,7 @@ class Application:
         output = (done.err + done.out).decode("utf-8", "replace").strip()
         started = re.search(r"^run (\S+)$", output, re.MULTILINE)
         if done.code != 0 or started is None:
-            raise UsageError(output.removeprefix("error: ") or "the run did not start, and nothing was said")
+            raise UsageError(output.removeprefix("error: ") or "the run did not start, and printed no reason")
         return started[1]
 
     def undelivered(self, run: str) -> tuple[Undelivered, ...]:

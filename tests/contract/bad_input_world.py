@@ -57,7 +57,7 @@ class Said:
 
     def clean(self) -> Said:
         assert "Traceback" not in self.text, self.text
-        assert "a defect of Interlock" not in self.text, self.text
+        assert "a bug in Interlock" not in self.text, self.text
         return self
 
     def refused(self, *words: str, code: int = 2) -> Said:

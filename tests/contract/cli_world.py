@@ -83,7 +83,7 @@ class World:
         code, out, err = call(words, cwd or self.repository, self.environment(**environ), stdin.encode(), LIMIT_S)
         said = Said(code, out.decode(), err.decode())
         assert "Traceback" not in said.text, said.text
-        assert "a defect of Interlock" not in said.text, said.text
+        assert "a bug in Interlock" not in said.text, said.text
         assert "\x1b" not in said.text, said.text
         return said
 

@@ -50,11 +50,11 @@ def test_a_task_is_words_and_nothing_else(ground: Ground, name: str):
 def test_a_task_that_cannot_be_taken_is_refused(ground: Ground):
     ground.ask("run", stdin=b"").refused("the task is empty")
     ground.ask("run", "-t", " \n\t").refused("the task is empty")
-    ground.ask("run", stdin=b"before\0after").refused("the task holds a NUL character")
+    ground.ask("run", stdin=b"before\0after").refused("the task contains a NUL character")
     ground.ask("run", stdin="\U0001f600".encode() * 300_000).refused("the task is longer than 100000 bytes", "a file")
     ground.ask("run", "-t", "x", "--task-file", "y").refused("exclude each other")
     ground.ask("run", "--task-file", "nope").refused("--task-file nope", "there is no file nope")
-    ground.ask("run", "--task-file", "/dev/zero").refused("the task holds a NUL character")
+    ground.ask("run", "--task-file", "/dev/zero").refused("the task contains a NUL character")
     (ground.root / "bad").write_bytes(b"\xff")
     ground.ask("run", "--task-file", str(ground.root / "bad")).refused("cannot be read as UTF-8")
     ground.ask("run", "-t", "x", "-i", "nothing").refused("KEY=VALUE")
@@ -87,7 +87,7 @@ def test_a_run_that_is_not_there_or_is_not_the_only_one(ground: Ground):
     assert len(shared) > 2
     for verb in ("status", "resume"):
         ground.ask(verb, "zzzzzz").refused("zzzzzz")
-    ground.ask("status", shared).refused(f"{shared} is the name of 2 runs", *runs(ground))
+    ground.ask("status", shared).refused(f"{shared} matches 2 runs", *runs(ground))
     ground.ask("show", "\x1b[31m/../..").refused()
     ground.ask("show", "code/9.9").refused("no attempt code/9.9", "code/1.1")
     ground.ask("logs", "code/1.1", "nope").refused("nope", "done")
@@ -172,7 +172,7 @@ def test_blobs_and_store_that_went_missing_are_named(ground: Ground):
     for words in (("show",), ("status",), ("list",)):
         assert ground.ask(*words).code in (0, 5)
     logs = ground.ask("logs", "code/1.1")
-    logs.refused("evidence", "is missing", "put a copy back", code=5)
+    logs.refused("evidence", "is missing", "restore it from a backup", code=5)
     (state / "store.git").rename(state / "store.away")
     diff = ground.ask("diff", "base", "code")
     assert diff.code in (2, 5), diff.text

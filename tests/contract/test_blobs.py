@@ -53,7 +53,7 @@ def test_changed_content_is_noticed(tmp_path: Path) -> None:
     path = blobs.path(blobs.put(b"log"))
     path.chmod(0o644)
     path.write_bytes(b"lag")
-    with pytest.raises(InfrastructureError, match="does not have the content that its name says"):
+    with pytest.raises(InfrastructureError, match="does not match its digest"):
         blobs.get(sha256(b"log").hexdigest())
 
 

@@ -67,7 +67,7 @@ def test_one_pipeline_that_allows_the_change_is_enough(world: World) -> None:
 
 def test_what_is_skipped_is_one_line(world: World) -> None:
     said = ask(world, {"src/a.py": "b\n"}).ended(0, "✓ proposal/scope passed (allowed by chore, quick)")
-    assert "- 6 skipped: judges the work of one stage: --stage asks it (3); a person decides (3)" in said.out
+    assert "- 6 skipped: add `--stage STAGE` to run it (3); a person decides (3)" in said.out
     assert said.text.count("skipped") == 2  # that, and the sum
 
 

@@ -164,7 +164,7 @@ def test_a_bad_one_is_red_with_annotations_reports_and_a_summary(world: World) -
 def test_a_pull_request_behind_its_base_is_judged_as_their_merge(world: World) -> None:
     world.commit({"a.txt": "good and more\n"})
     moved_on(world)
-    under_actions(world, pull_request(world)).ended(0, "code/word passed", "merge is judged")
+    under_actions(world, pull_request(world)).ended(0, "code/word passed", "judge their merge")
 
 
 def test_a_push_has_no_base_and_is_judged_by_its_own_pipeline(world: World) -> None:
@@ -198,7 +198,7 @@ def under_gitlab(world: World) -> Said:
 def test_the_job_of_gitlab(world: World, text: str, code: int) -> None:
     world.commit({"a.txt": text + "more\n"})
     moved_on(world)
-    under_gitlab(world).ended(code, f"code/word {'failed' if code else 'passed'}", "merge is judged")
+    under_gitlab(world).ended(code, f"code/word {'failed' if code else 'passed'}", "judge their merge")
     report = GITLAB["interlock"]["artifacts"]["reports"]["junit"]
     assert 'name="word"' in (world.repository / report).read_text()
     assert "pip install --quiet interlock" in asked(world)

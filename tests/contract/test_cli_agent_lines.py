@@ -24,7 +24,9 @@ agents:
 stages:
   code: {agent: coder}
 """
-KEEPS = "this run keeps the pipeline it began with: where a line of that is wrong, mend it, then `interlock cancel`"
+KEEPS = (
+    "This run keeps its own copy of the pipeline. If a line of it is wrong, correct the file, then `interlock cancel`"
+)
 
 
 def world_with(tmp_path: Path, run: str, **more: str) -> World:
@@ -37,7 +39,7 @@ def world_with(tmp_path: Path, run: str, **more: str) -> World:
 )
 def test_a_line_that_cannot_be_started_is_tried_once(tmp_path: Path, run: str, why: str) -> None:
     world = world_with(tmp_path, run, **{"agent.sh": "exit 0\n"})
-    said = world.ask("run", "-t", "x").ended(3, why, KEEPS, "a person must mend it")
+    said = world.ask("run", "-t", "x").ended(3, why, KEEPS, "a person must fix it")
     assert "code/1.2" not in said.text
     assert "again at" not in said.text
 
@@ -56,7 +58,9 @@ def test_a_crash_is_told_with_what_it_said_and_each_word_once_more_at_most(tmp_p
 
 def test_a_run_without_an_agent_is_refused_before_anything_is_done(tmp_path: Path) -> None:
     world = world_with(tmp_path, json.dumps(LINE))
-    world.ask("run", "-t", "x").ended(2, "interlock.yaml:4:", "no agent is there yet", "write the line that starts")
+    world.ask("run", "-t", "x").ended(
+        2, "interlock.yaml:4:", "none of its agents is installed", "write the line that starts"
+    )
     assert "no runs" in world.ask("status").text
 
 
@@ -67,7 +71,7 @@ def test_an_old_test_that_must_change_is_a_persons_to_decide(tmp_path: Path) -> 
     world.commit({"interlock.yaml": pipeline.replace("{agent: coder}", stage)})
     said = world.ask("run", "-t", "x").ended(3, "protected from this stage: tests/test_a.py", "--override")
     assert "only a stage that `authors` it may change it" in world.ask("show").text
-    assert "let a stage `authors` the file" in said.text
+    assert "add the file to `authors` of a stage" in said.text
 
 
 def told(*events: object, apart_s: float = 0.0) -> list[str]:

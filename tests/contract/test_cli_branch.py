@@ -26,7 +26,7 @@ def world(tmp_path: Path) -> World:
 
 
 def test_inputs_that_make_no_branch_begin_no_run(world: World) -> None:
-    world.ask("run", "-t", "x", "-i", "name=a b").ended(2, "of task and inputs: 'work/a b' is no name of a branch")
+    world.ask("run", "-t", "x", "-i", "name=a b").ended(2, "of task and inputs: 'work/a b' is not a valid branch name")
     world.ask("list").ended(0, "no runs in this repository yet")
     world.ask("run", "-t", "x", "-i", "name=a b", "--until", "code").ended(0)  # it delivers none
 
@@ -36,8 +36,8 @@ def test_a_branch_that_is_taken_leads_to_another_name(world: World) -> None:
     said = world.ask("run", "-t", "x").ended(3, "paused (delivery)", "branch work/mine exists at").text
     run = world.show()["id"]
     assert f"interlock resume {run} --branch NAME" in said
-    world.ask("resume", "--branch", "a b").ended(2, "--branch: a b is no name of a branch")
-    world.ask("resume", "--branch", "").ended(2, "--branch: '' is no name of a branch")
+    world.ask("resume", "--branch", "a b").ended(2, "--branch: a b is not a valid branch name")
+    world.ask("resume", "--branch", "").ended(2, "--branch: '' is not a valid branch name")
     world.ask("resume", "--branch", "refs/heads/x").ended(2, "refs/heads/x is the full name of a ref, and x that of")
     world.ask("resume", "--branch", "work/other").ended(
         0, "to deliver branch work/other", "delivered: branch work/other"

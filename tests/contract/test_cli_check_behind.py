@@ -49,7 +49,7 @@ def moved(world: World, files: dict[str, str]) -> None:
 def test_what_main_added_meanwhile_is_not_taken_for_deleted(world: World, words: tuple[str, ...]) -> None:
     world.commit({"src/b.py": "new\n"})
     moved(world, {"src/c.py": "c\n", "tests/test_c.py": "c\n", "docs/c.md": "c\n", "checks/more.sh": "exit 0\n"})
-    said = world.ask(*NAMED, *words).ended(0, "behind main", "merge is judged", "word passed", "old passed")
+    said = world.ask(*NAMED, *words).ended(0, "behind main", "judge their merge", "word passed", "old passed")
     assert "not as proposed" not in said.text
 
 
@@ -99,7 +99,7 @@ def test_a_proposal_that_holds_main_is_judged_as_it_is(world: World) -> None:
     moved(world, {"tests/test_c.py": "c\n"})
     world.git("merge", "-q", "main")
     said = world.ask(*NAMED, "--json").ended(0)
-    assert "merge is judged" not in said.err
+    assert "judge their merge" not in said.err
     assert said.json()["tree"] == world.git("rev-parse", "proposal^{tree}")
 
 

@@ -360,7 +360,7 @@ def test_schema_and_completion(tmp_path: Path):
 
 def test_transform_names_what_is_wrong(tmp_path: Path):
     (tmp_path / "a.pdf").write_text("no pdf")
-    assert "is no PDF" in interlock(tmp_path, "transform", "pdf-to-text", "a.pdf").err
+    assert "is not a PDF" in interlock(tmp_path, "transform", "pdf-to-text", "a.pdf").err
     assert interlock(tmp_path, "transform", "docx", "a.pdf").code == 2
 
 

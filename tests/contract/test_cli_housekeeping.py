@@ -32,7 +32,7 @@ def test_gc_names_merged_branches_and_promises_no_bound(tmp_path: Path) -> None:
     world.git("merge", "-q", branch)
     said = world.ask("gc", "--dry-run").ended(0, f"1 delivered branch is merged into HEAD: git branch -d {branch}")
     assert "at most" not in said.out
-    assert "nothing to free but what packing saves: the rest is younger than a day" in said.out
+    assert "Nothing to remove: the rest is less than a day old" in said.out
     world.git("branch", "-q", "-d", branch)
     assert "git branch -d" not in world.ask("gc").text
 
@@ -43,11 +43,11 @@ def test_gc_names_merged_branches_and_promises_no_bound(tmp_path: Path) -> None:
         (
             Collected(2_000, 1, 2, 0),
             True,
-            "would free about 2.0 kB (1 object, 2 refs), and what packing the rest saves",
+            "would free about 2.0 kB (1 object, 2 refs), and more by packing the rest",
         ),
         (Collected(2_000, 1, 0, 3), False, "freed 2.0 kB (1 object, 3 checkouts)"),
         (Collected(2_000), False, "freed 2.0 kB (by packing)"),
-        (Collected(), False, "nothing to free: the rest is younger than a day"),
+        (Collected(), False, "Nothing to remove: the rest is less than a day old"),
     ],
 )
 def test_gc_tells_what_goes_and_not_what_there_is_none_of(gone: Collected, dry_run: bool, said: str) -> None:
@@ -63,6 +63,6 @@ def test_runs_that_fit_are_told_with_state_and_task(tmp_path: Path) -> None:
     world = new_world(tmp_path / "user", {"interlock.yaml": PIPELINE})
     for task in ("mend the lamp", "paint the door"):
         world.ask("run", "-t", task).ended(3)
-    said = world.ask("resume").ended(2, "say which run:")
+    said = world.ask("resume").ended(2, "name a run:")
     told = [line.split(None, 2)[1:] for line in said.err.splitlines()[-2:]]
     assert told == [["waiting", "paint the door"], ["waiting", "mend the lamp"]]

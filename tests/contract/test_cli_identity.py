@@ -59,15 +59,15 @@ def test_the_configuration_that_the_environment_names_is_seen(world: World, tmp_
 
 def test_who_is_nobody_to_git_is_told_before_the_work(world: World, tmp_path: Path) -> None:
     world.ask("doctor").ended(0, "identity: commits are by Somebody <somebody@example.invalid>")
-    assert "git knows no name" not in world.ask("run", "-t", "x").ended(3).text
+    assert "git has no user name" not in world.ask("run", "-t", "x").ended(3).text
     named = tmp_path / "gitconfig"
     named.write_text("[user]\n\tuseConfigOnly = true\n")
     bare = world.environment
     world.environment = lambda **more: {  # type: ignore[method-assign]
         name: value for name, value in bare(GIT_CONFIG_GLOBAL=str(named), **more).items() if name not in EITHER
     }
-    assert world.ask("run", "-t", "x").ended(3).err.count("warning: git knows no name and mail of yours here") == 1
-    world.ask("doctor").ended(0, "identity: git knows no name and mail of yours here", "user.email MAIL")
+    assert world.ask("run", "-t", "x").ended(3).err.count("warning: git has no user name and e-mail for you here") == 1
+    world.ask("doctor").ended(0, "identity: git has no user name and e-mail for you here", "user.email MAIL")
 
 
 def test_an_answer_names_the_user_and_who_that_is_to_git(world: World) -> None:

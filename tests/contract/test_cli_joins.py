@@ -49,7 +49,7 @@ def delivered(world: World) -> set[str]:
 
 def test_a_deletion_that_nobody_decided_about_rejects_the_join(tmp_path: Path) -> None:
     world = joined(tmp_path, CONFLICT.replace("AGENT", "other"))
-    world.ask("run", "-t", "x").ended(3, "f.txt (modify/delete)", "nobody decided this conflict")
+    world.ask("run", "-t", "x").ended(3, "f.txt (modify/delete)", "this conflict has no decision")
     first = stage_of(world.show(), "j")["attempts"][0]
     (finding,) = verdicts_of(first)["j/scope"]["findings"]
     assert (finding["rule"], finding["file"]) == ("undecided", "f.txt")

@@ -66,5 +66,5 @@ def test_a_ci_that_says_nothing_stops_the_run_and_it_goes_on_afterwards(world: W
 
 
 def test_check_says_that_it_is_not_asked(world: World) -> None:
-    world.ask("check", "--stage", "code").ended(0, "an outside CI is asked inside a run")
+    world.ask("check", "--stage", "code").ended(0, "an outside CI is asked only in a run")
     world.ask("validate", "--resolved").ended(0, "repository: acme/app", "timeout: 3600")

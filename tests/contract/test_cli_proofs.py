@@ -249,7 +249,7 @@ def test_a_test_below_the_old_ones_is_a_new_test(tmp_path: Path) -> None:
     (proven,) = verdicts_of(attempt)["code/test"]["findings"]
     assert (proven["rule"], proven["file"]) == ("proven", "tests/test_old.py")
     branch = world.git("branch", "--list", "interlock/*", "--format", "%(refname:short)")
-    assert "new tests in test files that are there" in world.git("show", f"{branch}:brief.txt")
+    assert "new tests in existing test files" in world.git("show", f"{branch}:brief.txt")
 
 
 def test_tests_that_come_first_may_stand_below_the_old_ones(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_a_question_for_a_person_waits_for_one(ground: Ground) -> None:
     pipeline(ground, HEAD + CODE)
     said = run(ground)
     assert said.code == 3
-    assert "is paused (escalated): gate code/review asks for a person" in said.text
+    assert "is paused (escalated): gate code/review asks for a decision by a person" in said.text
     assert "who may see this?" in said.text
     assert "interlock accept" in said.text
 

@@ -123,7 +123,7 @@ def test_a_detached_run_goes_on_and_can_be_watched(root: Path) -> None:
     slow = ONE.replace('cp "$BRIEF" brief.txt;', "read < go.fifo;")
     world = new_world(root, {"interlock.yaml": slow.replace("go.fifo", f"{root}/go.fifo")})
     os.mkfifo(root / "go.fifo")
-    world.ask("run", "-d", "-t", "x").ended(0, "goes on in the background", "next: interlock watch")
+    world.ask("run", "-d", "-t", "x").ended(0, "continues in the background", "next: interlock watch")
     assert world.ask("list", "--json").json()["runs"][0]["phase"] == "running"
     run = world.show()["id"]
     world.ask("resume", "@").ended(5, "is being run by process", f"`interlock watch {run}` follows it")
@@ -170,7 +170,7 @@ def test_a_no_is_feedback_and_a_yes_delivers(root: Path) -> None:
     verdict = stage_of(world.show(), "code")["attempts"][1]["verdicts"][-1]["verdict"]
     assert verdict["by"]
     world.ask("approve").ended(2)
-    world.ask("approve", world.show()["id"]).ended(2, "is accepted: nothing in it waits for an answer")
+    world.ask("approve", world.show()["id"]).ended(2, "is accepted: it does not wait for an answer")
 
 
 def test_work_that_a_no_at_a_later_stage_sends_back_is_in_the_brief(root: Path) -> None:
@@ -222,11 +222,9 @@ def test_a_cancelled_run_delivers_nothing(root: Path) -> None:
     assert "next:" not in world.ask("show").text
     assert world.git("branch", "--list", "interlock/*") == ""
     run = world.show()["id"]
-    world.ask("resume", run).ended(1, "is over")
-    world.ask("resume", run, "--branch", "mine").ended(
-        2, f"run {run} is cancelled, and over: nothing of it is delivered"
-    )
-    world.ask("resume", run, "--raise", "attempts=2").ended(2, "no limit of it can be raised")
+    world.ask("resume", run).ended(1, "has ended")
+    world.ask("resume", run, "--branch", "mine").ended(2, f"run {run} has ended: it is cancelled: it delivers nothing")
+    world.ask("resume", run, "--raise", "attempts=2").ended(2, "its limits cannot be raised")
 
 
 def test_a_cancel_of_a_run_at_work_elsewhere_says_how_it_ended(root: Path) -> None:
@@ -237,7 +235,7 @@ def test_a_cancel_of_a_run_at_work_elsewhere_says_how_it_ended(root: Path) -> No
     said = world.ask("cancel").ended(0, f"run {run} cancelled", f"next: interlock show {run}").text
     assert "watch" not in said
     assert said.count("next:") == 1
-    world.ask("cancel", run).ended(0, f"run {run} is cancelled already")
+    world.ask("cancel", run).ended(0, f"run {run} was cancelled before")
     assert "‖ code           cut off   code/1.1 coder" in world.ask("status").text
 
 
@@ -363,7 +361,7 @@ def test_an_interrupt_asks_what_is_meant(root: Path, name: str) -> None:
         assert child.wait(timeout=60) == code
     assert b"at work: code/1.1 (" in told
     assert b"it starts again when the run goes on" in told
-    assert (b"it is not cancelled" in told) == (b"n\r" in keys)
+    assert (b"the run is not cancelled" in told) == (b"n\r" in keys)
     assert world.show()["phase"] == phase
     if name == "stop":  # what nobody does is not shown as at work
         assert "cut off   code/1.1 coder" in world.ask("status").text

@@ -15,7 +15,7 @@ def test_wrong_settings_stop_what_works_alone(tmp_path: Path) -> None:
     file = Path(world.environment()["XDG_CONFIG_HOME"]) / "interlock/settings.yaml"
     file.parent.mkdir(parents=True)
     file.write_text("slotz: 3\nslots: true\n")
-    wrong = (f"{file}: slotz: no such setting: did you mean slots?", f"{file}: slots: true does not fit")
+    wrong = (f"{file}: slotz: no such setting: did you mean slots?", f"{file}: slots: true is not valid")
     for words in (["list"], ["status"], ["show"]):
         world.ask(*words).ended(0, f"warning: {wrong[0]}", f"warning: {wrong[1]}", "accepted")
     for words in (["run", "-t", "x"], ["run", "--dry-run"]):

@@ -40,12 +40,12 @@ def test_the_task_is_a_word_by_position_or_a_file_behind_an_at(world: World) -> 
 
 def test_what_cannot_be_the_task_is_told(world: World) -> None:
     world.ask("run", "fix", "it").ended(2, "2 words: quote the task, as in `interlock run 'fix it'`")
-    world.ask("run", "quick", "fix it").ended(2, "quick is a pipeline and no task: `interlock run -p quick 'fix it'`")
+    world.ask("run", "quick", "fix it").ended(2, "quick is a pipeline, not a task: `interlock run -p quick 'fix it'`")
     world.ask("run", "-p", "quick", "fix", "it").ended(2, "quote the task, as in `interlock run -p quick 'fix it'`")
-    world.ask("run", "quick").ended(2, "quick is a pipeline and no task: `interlock run -p quick TASK`")
-    world.ask("run", "fix it", "-t", "fix it").ended(2, "there are two tasks")
+    world.ask("run", "quick").ended(2, "quick is a pipeline, not a task: `interlock run -p quick TASK`")
+    world.ask("run", "fix it", "-t", "fix it").ended(2, "two tasks are given")
     world.ask("run", "@nobody").ended(
-        2, "@nobody: there is no file nobody", "begins with @ itself comes on standard input"
+        2, "@nobody: there is no file nobody", "pass a task that begins with @ on standard input"
     )
     world.ask("list").ended(0, "no runs in this repository yet")
 
@@ -88,9 +88,11 @@ def test_a_run_is_named_by_few_letters(world: World) -> None:
     assert world.ask("show", "@-1/code/1.1").ended(0).out == world.ask("show", oldest, "code/1.1").out
     assert world.ask("show", "@-1/code").ended(0).out == world.ask("show", oldest, "code").out
     assert world.show(newest[:-1])["id"] == newest
-    world.ask("resume", "@-1").ended(0, f"run {oldest} is over")
-    world.ask("cancel", "@").ended(2, f"run {newest} is accepted", f"`git branch -D interlock/{newest}` does")
-    world.ask("status", "2").ended(2, f"2 is the name of 2 runs: {newest}, {oldest}: say more of it")
+    world.ask("resume", "@-1").ended(0, f"run {oldest} has ended")
+    world.ask("cancel", "@").ended(
+        2, f"run {newest} has ended: it is accepted", f"use `git branch -D interlock/{newest}`"
+    )
+    world.ask("status", "2").ended(2, f"2 matches 2 runs: {newest}, {oldest}: type more of the id")
     world.ask("status", "@-2").ended(2, f"the oldest is {oldest}, or @-1")
 
 

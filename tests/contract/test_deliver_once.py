@@ -78,7 +78,7 @@ def until(holds: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize("held", ["unpack-objects"], indirect=True)
 def test_who_cancels_before_the_branch_is_made_gets_none(held: Held) -> None:
-    held.world.ask("cancel").ended(0, "the run ends as soon as what is at work in it has ended", "cancel taken")
+    held.world.ask("cancel").ended(0, "the run ends as soon as its running work has ended", "cancel taken")
     held.go()
     assert held.owner.returncode == 1
     assert held.world.show()["phase"] == "cancelled"
@@ -177,6 +177,6 @@ def test_a_branch_that_was_changed_after_a_death_is_not_delivered_under_another_
     run = _on_a_branch_of_the_dead(held)
     held.world.git("commit", "-q", "--amend", "-m", "mine")
     held.world.ask("resume", run, "--plain").ended(3, "which is not what is delivered", "git branch -m")
-    held.world.ask("resume", run, "--branch", "other", "--plain").ended(3, "may be there already")
-    held.world.ask("cancel", run, "--plain").ended(0, f"branch interlock/{run} may be there")
+    held.world.ask("resume", run, "--branch", "other", "--plain").ended(3, "may already exist")
+    held.world.ask("cancel", run, "--plain").ended(0, f"branch interlock/{run} may exist")
     assert not held.world.git("branch", "--list", "other")

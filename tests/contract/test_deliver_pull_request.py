@@ -96,7 +96,7 @@ def test_it_is_pushed_opened_and_told_once(tmp_path: Path) -> None:
 def test_without_gh_the_branch_is_pushed_and_the_command_is_told(tmp_path: Path) -> None:
     place = Place(tmp_path, gh=False)
     said = place.world.ask("run", "-t", "Tell the time.", "--plain").ended(
-        0, "gh is not installed", "gh pr create --head="
+        0, "`gh` is not installed", "gh pr create --head="
     )
     assert "pull request: http" not in said.text
     assert place.pushed()
@@ -110,7 +110,7 @@ def test_a_gh_that_fails_is_asked_again_by_resume(tmp_path: Path) -> None:
     place.world.ask("run", "-t", "Tell the time.", "--plain").ended(0, "must be a collaborator", "gh pr create --head=")
     run = place.world.show()["id"]
     assert "pull_request" not in json.loads(place.world.ask("show", "--json").out)
-    place.world.ask("show").ended(0, f"interlock resume {run} tries once more")
+    place.world.ask("show").ended(0, f"interlock resume {run} tries again")
     (place.bin / "fails").unlink()
     place.world.ask("resume", run).ended(0, f"pull request: {_URL}")
 
@@ -156,8 +156,8 @@ def test_a_hostile_task_is_only_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ("{remote: 'https://x'}", "is no name of a remote"),
-        ("{base: '-x'}", "is no name of a branch"),
+        ("{remote: 'https://x'}", "is not a valid name of a remote"),
+        ("{base: '-x'}", "is not a valid branch name"),
         ("true", "deliver.pull_request"),
     ],
 )

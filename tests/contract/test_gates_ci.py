@@ -238,7 +238,7 @@ def test_a_case_is_judged_alike_whatever_the_timeout(ground: Ground) -> None:
 
 def test_nothing_is_pushed_for_who_has_another_owner_or_is_no_longer_wanted(ground: Ground) -> None:
     def taken() -> AbstractContextManager[object]:
-        raise Fenced("run run1 has another owner")
+        raise Fenced("run run1 is controlled by another process")
 
     with pytest.raises(Fenced):
         Referee(ground.context).evaluate(replace(ground.request(), alone=taken), threading.Event())
@@ -269,7 +269,7 @@ def test_a_former_owner_leaves_the_branch_to_the_new_one(ground: Ground, ended: 
     @contextmanager
     def alone() -> Iterator[None]:
         if owners[-1] != "me":
-            raise Fenced("run run1 has another owner")
+            raise Fenced("run run1 is controlled by another process")
         yield
 
     ground.github.runs = runs

@@ -51,8 +51,8 @@ def test_what_nobody_decided_is_named_with_its_kind_and_what_to_write(joined: Jo
     for decisions in (None, {}, {"./f.txt": "b"}):
         (said,) = joined.said(decisions)
         assert said == (
-            "undecided f.txt: nobody decided this conflict (modify/delete: a deleted it, b changed it; the merge has it"
-            f' as b left it): write "f.txt" into {FILE}, with one of "a", "b", "deleted", "edited", and let the file'
+            "undecided f.txt: this conflict has no decision (modify/delete: a deleted it, b changed it; the merge has"
+            f' it as b left it): write "f.txt" into {FILE}, with one of "a", "b", "deleted", "edited", and let the file'
             " be so"
         )
 
@@ -81,7 +81,7 @@ def test_a_decision_that_the_tree_does_not_show_is_not(
     joined: Joined, word: str, content: str | None, actual: str
 ) -> None:
     (said,) = joined.said({"f.txt": word}, {"f.txt": content}, Scope(writes=()))
-    expected = f'f.txt: {FILE} says "{word}", but the file is {actual}: make it so, or decide otherwise'
+    expected = f'f.txt: {FILE} says "{word}", but the file is {actual}: change the file, or the decision'
     assert said == f"undecided {expected}"
 
 
@@ -95,14 +95,14 @@ def test_what_is_no_decision_is_refused_with_the_choices(joined: Joined, word: o
 def test_a_file_that_cannot_be_read_decides_nothing(joined: Joined, text: str) -> None:
     told, undecided = joined.said(text)
     assert told.startswith(f"undecided {FILE}: ")
-    assert "a JSON object was expected" in told
-    assert undecided.startswith("undecided f.txt: nobody decided")
+    assert "expected a JSON object" in told
+    assert undecided.startswith("undecided f.txt: this conflict has no decision")
 
 
 def test_decisions_that_were_there_before_are_nobodys(joined: Joined) -> None:
     earlier = joined.world.trees.commit({FILE: '{"f.txt": "b"}'}, joined.input)
     (said,) = replace(joined, input=earlier).said(None)
-    assert "nobody decided" in said
+    assert "this conflict has no decision" in said
 
 
 def test_a_protected_path_may_be_as_one_side_left_it_and_no_other_way(joined: Joined) -> None:

@@ -149,7 +149,10 @@ def _not_shown(ground: Ground, encoded: str) -> None:
         assert "***" in text
         assert KEY not in text
         assert encoded not in text
-    assert "encoded.txt is left out: it holds a secret that was handed out (see the findings of code/1.1)" in text
+    assert (
+        "encoded.txt is left out: it contains a secret that the agent had access to (see the findings of code/1.1)"
+        in text
+    )
     refused = ground.ask("diff", "code/1.1", "--raw")
     assert (refused.code, KEY in refused.text) == (2, False)
     whole = ground.ask("diff", "code/1.1", "--unmasked", "--raw").text

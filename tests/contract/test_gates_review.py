@@ -163,7 +163,7 @@ def test_an_escalation_is_for_a_person_whatever_the_others_say(ask) -> None:
 def test_what_has_not_the_asked_shape_is_never_a_pass(ask, tmp_path: Path, text: str) -> None:
     judgement = ask(answers(text))
     assert judgement.status is ERRORED
-    assert "gave no verdict: its answer does not match the schema" in messages(judgement)
+    assert "the reviewer gave no verdict: no valid JSON answer in 3 tries: " in messages(judgement)
     assert (tmp_path / "reviewer0/asked").read_text() == "3\n"
     assert "Your last answer was not valid" in brief(tmp_path, number=1)
 
@@ -282,7 +282,7 @@ def test_no_path_and_no_source_of_the_change_goes_unseen(ask, world: World, tmp_
     assert "+last = 1" in change
     assert "more characters of this file's difference" in change
     assert "+/* \u2400 */ export const backdoor = 1;" in change
-    assert "a binary file: look at it if it matters" in change
+    assert "a binary file: read it if it matters" in change
     assert len(change) < 220_000
 
 
@@ -347,7 +347,7 @@ def test_one_that_takes_back_what_it_asked_for_is_for_a_person(ask) -> None:
     answer = revise(finding("use blanks"), earlier=[{"id": "1", "status": "reversed"}])
     judgement = ask(answers(answer), former=former(before))
     assert judgement.status is FAILED
-    assert Finding("critic0", "takes back what it asked for: use tabs", reason="escalate") in judgement.findings
+    assert Finding("critic0", "now asks for the opposite:  use tabs", reason="escalate") in judgement.findings
 
 
 def test_every_requirement_is_spoken_of(ask, tmp_path: Path) -> None:
@@ -411,7 +411,7 @@ def test_a_reviewer_that_can_change_nothing_any_more_is_ended(ask) -> None:
     assert judgement.status is FAILED
     asked_for, ended = judgement.findings
     assert (ended.rule, ended.severity, asked_for.rule) == ("critic1", Severity.NOTE, "critic0")
-    assert "was ended before it answered" in ended.message
+    assert "stopped before it answered" in ended.message
     assert judgement.usage.cost_usd is None  # what it had used by then is not known
 
 

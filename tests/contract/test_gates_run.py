@@ -121,7 +121,7 @@ def test_a_name_is_looked_up_in_the_environment_then_in_the_settings(world: Worl
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("", r"nothing says where .*`held_out: \{feature: .*settings.*INTERLOCK_HELD_OUT_FEATURE"),
+        ("", r"no setting says where .*`held_out: \{feature: .*settings.*INTERLOCK_HELD_OUT_FEATURE"),
         ("beside", "need an absolute path"),
         ("/no/such/folder", "do not exist"),
         ("@", "are in the repository"),

@@ -122,11 +122,11 @@ def test_runs_that_are_kept_elsewhere_are_said_to_be(world: World, tmp_path: Pat
 def test_a_folder_of_runs_that_is_lost_is_remembered_when_a_run_begins_anew(world: World) -> None:
     (folder,) = folders(world)
     shutil.rmtree(folder.parent)
-    world.ask("list").ended(5, "this repository has had runs", "put the folder back")
+    world.ask("list").ended(5, "this repository has had runs", "restore the folder")
     began = world.ask("run", "-p", "joined", "-t", "anew", "--plain")
     began.ended(0, "warning: before this, this repository has had runs")
     assert "has had runs" not in world.ask("list").ended(0, "anew").text
-    world.ask("doctor").ended(0, "its folder was begun anew, with this notice: this repository has had runs")
+    world.ask("doctor").ended(0, "its state folder was created again, with this notice: this repository has had runs")
 
 
 def test_a_linked_worktree_shares_the_runs(world: World, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_whatever_is_there_the_pipelines_are_valid_and_small(root: Path, files: 
     initialised(root, files, which)
     for name in ("feature", "quick", "chore"):
         said = [finding.message for finding in load_pipeline(page(root, name), root).findings]
-        assert [message for message in said if "no agent is there yet" not in message] == []
+        assert [message for message in said if "none of its agents is installed" not in message] == []
         assert bool(said) == (which("claude") is None)
         lines = page(root, name).read_text().splitlines()
         assert len(lines) <= 35
@@ -113,7 +113,7 @@ def test_quick_lets_one_agent_write_fix_and_tests_where_a_gate_can_tell(root: Pa
     initialised(root, PYTEST, named("python3", "pytest", "codex"))
     code = load_pipeline(page(root, "quick"), root).pipeline.stage("code")
     assert (code.gate("test").expect, "test_*.py" in code.scope.adds) == (Expect.TESTS_PROVE_CHANGE, True)
-    assert "for work that needs none, take it out" in page(root, "quick").read_text()
+    assert "for work that needs none, remove it" in page(root, "quick").read_text()
     initialised(root / "go", GO, named("go"))
     code = load_pipeline(page(root / "go", "quick"), root / "go").pipeline.stage("code")
     assert (code.gate("test").expect, code.scope.adds) == (Expect.PASS, ())
@@ -216,7 +216,7 @@ def test_without_an_agent_one_is_to_be_filled_in_and_all_say_so(root: Path):
     assert loaded.pipeline.stage("code").agent == "coder"
     (said,) = loaded.findings
     assert (said.file, said.level) == (".interlock/common.yaml", "warning")
-    assert "no agent is there yet" in said.message
+    assert "none of its agents is installed" in said.message
     done = subprocess.run(loaded.pipeline.agent("coder").command.words, capture_output=True, text=True, check=False)
     assert done.returncode == 127
     assert ".interlock/common.yaml" in done.stderr
@@ -249,7 +249,7 @@ def test_a_login_would_do_where_the_program_has_one(root: Path):
 
 def test_who_could_review_is_told_where_nobody_does(root: Path):
     lay(root, PYTEST)
-    told = "nobody reviews the code of feature: codex could (init --force --reviewer codex)"
+    told = "no agent reviews the code of feature: codex can (init --force --reviewer codex)"
     assert told in plan_files(root, {}, named("claude", "codex")).notes
     assert not any("reviews" in note for note in plan_files(root, {}, named("claude")).notes)
     assert not any("reviews" in note for note in plan_files(root, {}, everything, InitOptions(reviewer="none")).notes)
@@ -257,7 +257,7 @@ def test_who_could_review_is_told_where_nobody_does(root: Path):
 
 def test_of_several_agents_the_chosen_one_is_taken(root: Path):
     lay(root, PYTEST)
-    assert any("could be used too" in note for note in plan_files(root, {}, everything).notes)
+    assert any("can be used instead" in note for note in plan_files(root, {}, everything).notes)
     write(plan_files(root, {}, everything, InitOptions("goose")), root, force=False)
     assert [agent.use for agent in load_pipeline(page(root, "quick"), root).pipeline.agents] == ["goose"]
     with pytest.raises(UsageError, match="choose one of claude"):
@@ -355,7 +355,7 @@ def test_another_program_is_one_line_and_every_stage_holds(root: Path):
     initialised(root, {**PYTEST, "ruff.toml": ""}, everything)
     common = root / ".interlock/common.yaml"
     text = common.read_text()
-    assert "coder:  # works in every stage: for another program change `use`" in text
+    assert "coder:  # works in every stage: to use another program, change `use`" in text
     common.write_text(text.replace("use: claude", "use: codex"))
     for name in ("feature", "quick", "chore"):
         loaded = load_pipeline(page(root, name), root)

@@ -85,7 +85,7 @@ def test_they_are_said_to_be_found_and_hold_in_every_stage(tmp_path: Path):
     root = lay(tmp_path, {**PYTEST, "tests/test_more.py": "import fakes\n", "fakes.py": ""})
     write(plan_files(root, {}, lambda name: name), root, force=False)
     page = (root / ".interlock/common.yaml").read_text()
-    assert "What tests import or open" in page
+    assert "What only tests import or open" in page
     pipeline = load_pipeline(root / ".interlock/pipelines/feature.yaml", root).pipeline
     assert all("/fakes.py" in stage.scope.protect for stage in pipeline.stages)
 

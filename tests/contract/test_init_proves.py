@@ -26,13 +26,13 @@ def quick(world: World) -> str:
 
 def test_tests_that_fail_today_are_named_and_may_go_on_failing(tmp_path: Path):
     world = new_world(tmp_path, RED)
-    said = world.ask("init").ended(0, "1 of 2 tests fails on what is there now: tests.test_x::test_old")
+    said = world.ask("init").ended(0, "1 of 2 tests fails on the code as it is: tests.test_x::test_old")
     assert next_of(said.err) == [
-        "put the line that starts your coding agent into .interlock/common.yaml, under agents",
+        "add the command that starts your coding agent to .interlock/common.yaml, under `agents`",
         'git add .interlock && git commit -m "Interlock pipelines"',
-        'interlock run -p quick -t "what is to be done"',
+        'interlock run -p quick -t "the task"',
     ]
-    assert "      # fails today, and may go on failing:\n      #   tests.test_x::test_old\n      - id: test\n" in quick(
+    assert "      # fails today, and may keep failing:\n      #   tests.test_x::test_old\n      - id: test\n" in quick(
         world
     )
     assert "baseline: no_worse" in quick(world)
@@ -49,10 +49,10 @@ def test_a_gate_that_cannot_run_is_told_with_what_is_missing_and_what_brings_it(
         "tests/test_x.py": "import pytest\nimport nowhere_to_be_found\n\n\ndef test_x():\n    pass\n",
     }
     world = new_world(tmp_path, files)
-    said = world.ask("init").ended(0, "test CANNOT RUN on what is there now: ")
-    assert "the module nowhere_to_be_found is missing: the extra fancy brings it" in said.err
-    assert "mend test, as shown above, until this is green: interlock check -p quick" in next_of(said.err)
-    assert "      # it cannot run on what is there now: " in quick(world)
+    said = world.ask("init").ended(0, "test CANNOT RUN on the code as it is: ")
+    assert "the module nowhere_to_be_found is missing: the extra fancy provides it" in said.err
+    assert "fix test as shown above, until this passes: interlock check -p quick" in next_of(said.err)
+    assert "      # it cannot run on the code as it is: " in quick(world)
     assert world.ask("validate").code == 0
 
 
@@ -68,28 +68,28 @@ def test_what_nobody_could_pass_is_written_but_off(tmp_path: Path):
         "a.test.js": "require('node:test')('a', () => {});\n",
     }
     world = new_world(tmp_path, files)
-    said = world.ask("init").ended(0, "lint fails on what is there now", "it is written, but off")
+    said = world.ask("init").ended(0, "lint fails on the code as it is", "it is written, but turned off")
     assert not any("interlock check" in line for line in next_of(said.err))  # what is on is green
     assert "      # - {id: lint, use: node.lint}\n" in quick(world)
-    assert "off, since it fails on what is there now: exit code 1" in quick(world)
+    assert "turned off, since it fails on the code as it is: exit code 1" in quick(world)
     world.ask("check", "-p", "quick").ended(0, "code/test passed")
 
 
 def test_a_linter_of_the_makefile_is_off_in_the_words_as_in_the_page(tmp_path: Path):
     world = new_world(tmp_path, {"Makefile": "lint:\n\t@exit 1\ntest:\n\t@true\n"})
-    said = world.ask("init").ended(0, "lint fails on what is there now", "it is written, but off").err
+    said = world.ask("init").ended(0, "lint fails on the code as it is", "it is written, but turned off").err
     assert "no attempt can pass it" not in said
     assert not any("mend" in line for line in next_of(said))
-    assert "off, since it fails on what is there now" in quick(world)
+    assert "turned off, since it fails on the code as it is" in quick(world)
 
 
 def test_nothing_is_asked_where_it_is_not_wanted_or_nothing_is_new(tmp_path: Path):
     world = new_world(tmp_path, RED)
     assert "run once" not in world.ask("init", "--no-verify").ended(0).err
     assert "no_worse" not in quick(world)
-    said = world.ask("init").ended(0, "everything was there already").err
+    said = world.ask("init").ended(0, "nothing to write: all files exist").err
     assert "run once" not in said
-    assert next_of(said)[-1] == 'interlock run -p quick -t "what is to be done"'
+    assert next_of(said)[-1] == 'interlock run -p quick -t "the task"'
     assert not any("git add" in line for line in next_of(said))
 
 
@@ -112,7 +112,7 @@ def test_an_interrupt_leaves_what_was_written(tmp_path: Path):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    assert "not all of it was asked: stopped" in err
+    assert "not all gates ran: stopped" in err
     assert ".interlock/pipelines/quick.yaml" in out
     assert "no_worse" not in quick(world)
     assert world.ask("validate").code == 0
@@ -121,16 +121,14 @@ def test_an_interrupt_leaves_what_was_written(tmp_path: Path):
 def test_a_repository_without_a_commit_is_written_to_and_not_asked(tmp_path: Path):
     world = new_world(tmp_path, RED)
     world.git("checkout", "-q", "--orphan", "other")
-    world.ask("init").ended(0, "not all of it was asked: ", "commit something first")
+    world.ask("init").ended(0, "not all gates ran: ", "commit something first")
     assert written_is_valid(world)
 
 
 def test_a_state_folder_that_cannot_be_used_is_told_and_the_files_stay(tmp_path: Path):
     world = new_world(tmp_path, RED)
     (tmp_path / "file").write_text("")
-    said = world.ask("init", INTERLOCK_STATE_HOME=str(tmp_path / "file" / "state")).ended(
-        0, "not all of it was asked: "
-    )
+    said = world.ask("init", INTERLOCK_STATE_HOME=str(tmp_path / "file" / "state")).ended(0, "not all gates ran: ")
     assert ".interlock/pipelines/quick.yaml" in said.out
     assert written_is_valid(world)
 
@@ -167,7 +165,7 @@ def burned(tmp_path_factory: pytest.TempPathFactory) -> World:
 def test_a_gate_that_is_red_on_the_base_is_told_before_the_first_attempt(tmp_path: Path):
     world = new_world(tmp_path, {"interlock.yaml": LATER, "b": "b\n"})
     lines = world.ask("run", "-t", "x", "--plain").ended(3).text.splitlines()
-    red = next(index for index, line in enumerate(lines) if "before any work: an attempt has to mend it" in line)
+    red = next(index for index, line in enumerate(lines) if "before any work: the agent must fix it" in line)
     first = next(index for index, line in enumerate(lines) if "coder works" in line)
     assert red < first
     assert "gate code/never failed" in lines[red]
@@ -211,11 +209,11 @@ SCRIPT = {
 
 def test_a_script_by_its_exit_code_is_seen_to_say_no(tmp_path: Path):
     world = new_world(tmp_path, SCRIPT)
-    world.ask("init").ended(0, "WARNING: node.test is judged by its exit code alone", "test passed")
+    world.ask("init").ended(0, "WARNING: node.test is judged only by its exit code", "test passed")
     assert 'breaks: ["/test.js"]\n' in quick(world)
     world.ask("check", "-p", "quick").ended(0, "code/test passed")
     (world.repository / "index.js").write_text("process.exit(0);\n")
-    world.ask("check", "-p", "quick").ended(1, "a test file was broken, and the command did not say no")
+    world.ask("check", "-p", "quick").ended(1, "a test file was broken, but the command did not fail")
 
 
 def test_a_target_of_a_makefile_as_well(tmp_path: Path):
@@ -228,7 +226,7 @@ def test_a_target_of_a_makefile_as_well(tmp_path: Path):
 def test_a_script_that_heeds_no_test_file(tmp_path: Path):
     files = {"Makefile": "test:\n\ttrue\n", "tests/run.sh": "true\n"}
     world = new_world(tmp_path, files)
-    world.ask("init").ended(0, "test goes by its exit code alone: it says yes as well where tests/run.sh is broken")
+    world.ask("init").ended(0, "test is judged only by its exit code: it also passes if tests/run.sh is broken")
     assert "breaks:" not in quick(world)
-    assert "      # judged by its exit code alone: it also passes with a broken test file\n" in quick(world)
+    assert "      # judged only by its exit code: it also passes with a broken test file\n" in quick(world)
     world.ask("check", "-p", "quick").ended(0, "code/test passed")

@@ -313,11 +313,11 @@ def test_a_makefile_adds_nothing_where_tests_are_found(tmp_path: Path):
 
 def test_a_test_gate_that_cannot_tell_tests_apart_is_said_loudly(tmp_path: Path):
     ava = {"package.json": json.dumps({"scripts": {"test": "ava"}, "devDependencies": {"ava": "6"}}), "test.js": ""}
-    said = "WARNING: {} is judged by its exit code alone"
+    said = "WARNING: {} is judged only by its exit code"
     assert any(note.startswith(said.format("node.test")) for note in planned(tmp_path / "ava", ava).notes)
     make = planned(tmp_path / "make", {"Makefile": "test:\n\ttrue\n"}).notes
     assert any(note.startswith(said.format("make test")) for note in make)
-    assert not any("exit code alone" in note for note in planned(tmp_path / "python", PACKAGE, "pytest").notes)
+    assert not any("only by its exit code" in note for note in planned(tmp_path / "python", PACKAGE, "pytest").notes)
 
 
 def test_a_harness_of_its_own_is_said_loudly(tmp_path: Path):
@@ -332,6 +332,6 @@ def test_a_harness_of_its_own_is_said_loudly(tmp_path: Path):
 
 def test_that_nothing_is_tested_is_said_loudly(tmp_path: Path):
     assert any(
-        note.startswith("WARNING: nothing but compilation is checked (python.build)")
+        note.startswith("WARNING: only compilation is checked (python.build)")
         for note in planned(tmp_path, {"a.py": "", "setup.cfg": ""}).notes
     )

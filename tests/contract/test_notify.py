@@ -141,7 +141,7 @@ def test_waiting_and_accepted_are_told_once_and_signed(world: World) -> None:
         world.ask("resume").ended(3)
         assert hook.events() == ["waiting"]
         world.ask("approve").ended(0, "accepted")
-        world.ask("resume", run).ended(0, "is over")
+        world.ask("resume", run).ended(0, "has ended")
     first, second = hook.told()
     assert [first["event"], second["event"]] == ["waiting", "accepted"]
     assert (first["run"], first["repository"], first["pipeline"]) == (run, str(world.repository), "small")
@@ -267,7 +267,7 @@ def test_a_server_that_hangs_does_not_hold_the_run(world: World) -> None:
         assert {stage["id"]: stage["phase"] for stage in world.show()["stages"]}["more"] == "accepted"
         (item,) = untold(world)
     assert (item["event"], item["why"]) == ("waiting", "no answer before interlock exited")
-    world.ask("show").ended(0, f"not told webhook 127.0.0.1:{port} of waiting", "interlock resume")
+    world.ask("show").ended(0, f"not sent webhook 127.0.0.1:{port}, waiting", "interlock resume")
 
 
 def test_a_try_ends_in_time_also_where_the_answer_drips(world: World) -> None:
@@ -319,7 +319,7 @@ def test_a_dead_server_is_told_at_the_next_resume(world: World) -> None:
     world.ask("approve").ended(0)  # an accepted run, and still nobody has heard of it
     assert [item["event"] for item in untold(world)] == ["waiting", "accepted"]
     with served(hook, port):
-        world.ask("resume", world.show()["id"]).ended(0, "is over")
+        world.ask("resume", world.show()["id"]).ended(0, "has ended")
     assert hook.events() == ["waiting", "accepted"]
     assert [message["phase"] for message in hook.told()] == ["accepted", "accepted"]
     assert hook.told()[0]["waits"]["commands"] == []  # somebody has answered meanwhile
@@ -335,7 +335,7 @@ def test_what_was_killed_before_it_was_told_is_told_later(world: World) -> None:
         process.kill()
         process.communicate(timeout=60)
         assert untold(world)[0]["why"] == ""
-        world.ask("show").ended(0, "nobody has tried to the end yet")
+        world.ask("show").ended(0, "no try has finished yet")
         assert hook.hold is not None
         hook.hold.set()
         world.ask("resume").ended(3)
@@ -425,20 +425,23 @@ def test_the_key_and_the_address_are_nowhere(world: World) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("3", "notify: 3 does not fit: a mapping of webhook, secret, command"),
-        ("{}", "notify: nobody is told: webhook or command is needed"),
+        ("3", "notify: 3 is not valid: expected a mapping of webhook, secret, command"),
+        ("{}", "notify: set `webhook` or `command`: without them nothing is sent"),
         (
             "{webhook: 'http://example.org/k3y'}",
-            "notify.webhook: this does not fit: an address that begins with https://",
+            "notify.webhook: this is not valid: expected an address that begins with https://",
         ),
         ("{webhook: 'https://u:k3y@example.org/'}", "holds no password"),
-        ("{webhook: 'https://example.org/', secret: k3y-itself}", "notify.secret: this does not fit: the name of an"),
-        ("{command: [x], secret: KEY}", "notify.secret: it signs what a webhook is sent"),
-        ("{command: tell me}", "notify.command: 'tell me' does not fit: a list of words, the program first, is needed"),
+        (
+            "{webhook: 'https://example.org/', secret: k3y-itself}",
+            "notify.secret: this is not valid: expected the name of an",
+        ),
+        ("{command: [x], secret: KEY}", "notify.secret: it signs webhook messages"),
+        ("{command: tell me}", "notify.command: 'tell me' is not valid: expected a list of words, the program first"),
         ("{command: [x], on: [failed]}", "notify.on: no such setting"),
-        ("{command: [x], events: [fail]}", "a list of some of waiting, accepted, failed is needed"),
+        ("{command: [x], events: [fail]}", "expected a list of some of waiting, accepted, failed"),
         ("{command: [x], timeout: 3}", "notify.timeout: no such setting: did you mean timeout_s?"),
-        ("{command: [x], attempts: 0}", "notify.attempts: 0 does not fit: an integer from 1 to 20 is needed"),
+        ("{command: [x], attempts: 0}", "notify.attempts: 0 is not valid: expected an integer from 1 to 20"),
     ],
 )
 def test_settings_that_are_wrong_are_told(world: World, text: str, words: str) -> None:

@@ -168,7 +168,9 @@ def test_a_store_that_is_gone_is_named_with_the_way_out(world: World, tmp_path: 
             lambda: gone.send(base, base, "work", stamp, (), sign=False),
             lambda: made_by_setup(again, base),
         ):
-            with pytest.raises(InfrastructureError, match=r"store.*is gone, .*: put it back from a copy, or") as found:
+            with pytest.raises(
+                InfrastructureError, match=r"the store is missing, .*: restore it from a backup, or"
+            ) as found:
                 ask()
             assert found.value.permanent
     assert not world.store.exists()

@@ -122,7 +122,7 @@ def traced(world: World, trace: Path, calls: str, *more: str) -> tuple[int, str]
     )  # fmt: skip
     said = (done.stdout + done.stderr).decode(errors="backslashreplace")
     assert "Traceback" not in said, said
-    assert "a defect of Interlock" not in said, said
+    assert "a bug in Interlock" not in said, said
     return done.returncode, said
 
 

@@ -30,7 +30,7 @@ stages:
 """
 RUN = ("run", "-t", "x", "--plain")
 SOMEONE = 47113  # a user that nobody is
-OUTSIDE = "is there room for more processes and threads"
+OUTSIDE = "raise the limit of processes and threads"
 
 
 @pytest.fixture
@@ -167,5 +167,5 @@ def under(prefix: list[str], world: World, *words: str) -> Said:
     )  # fmt: skip
     said = Said(done.returncode, done.stdout.decode(), done.stderr.decode())
     assert "Traceback" not in said.text, said.text
-    assert "a defect of Interlock" not in said.text, said.text
+    assert "a bug in Interlock" not in said.text, said.text
     return said

@@ -355,7 +355,7 @@ class Oracle:
             require(all(book.output for book in self.known.books.values()), "S2", "accepted with stages that are not")
         if event.status is RunStatus.CANCELLED:
             require(self.known.cancelled, "S4", "cancelled by nobody")
-            hidden = self.known.store.branches and not (self.known.delivering and "may be there" in event.why)
+            hidden = self.known.store.branches and not (self.known.delivering and "may exist" in event.why)
             require(not hidden, "S4", "cancelled, and the branch is there")
 
 

@@ -89,7 +89,7 @@ class OwnersFate:
         """As the owner's: it may be stopped right before, and nobody takes the run while it is held."""
         self.stopped()
         if self.ledger is not None and not self.ledger.holds_fence():
-            raise Fenced(f"{RUN} has another owner")
+            raise Fenced(f"{RUN} is controlled by another process")
         self.sim.held += 1
         try:
             yield

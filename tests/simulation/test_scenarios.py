@@ -38,7 +38,7 @@ def test_every_kind_of_scenario_is_there() -> None:
         seen.update({"a second owner": int(result.owners > 1), "reports of the dead": len(simulation.lost_facts)})
     wanted = {
         *("a diamond", "a join", "no worker", "a conflict", "sent back by a rule", "sent back by a person", "skipped"),
-        *("delivered under another name", "refused: no name of a branch"),
+        *("delivered under another name", "refused: not a valid branch name"),
         *("an errored gate", "an errored effect", "a late report", "a second owner", "reports of the dead"),
         *(f"paused: {reason}" for reason in PauseReason),
         *(f"answered: {action}" for action in Action),
@@ -69,7 +69,7 @@ def _kinds(record: Recorded) -> list[str]:
         case EffectErrored():
             return ["an errored effect"]
         case Refused(why=why):
-            return ["a late report", *["refused: no name of a branch"] * ("no name of a branch" in why)]
+            return ["a late report", *["refused: not a valid branch name"] * ("not a valid branch name" in why)]
         case Delivered(branch="elsewhere" | "another"):
             return ["delivered under another name"]
         case Paused(reason=reason):

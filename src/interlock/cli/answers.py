@@ -46,7 +46,7 @@ def answer(app: Application, view: RunView, request: AnswerRequest, display: Dis
     if not app.service.owner_of(view.id):
         code = drive(app, view.id, display, after=view.seq)
         return Exit.USAGE if isinstance(_reply(app, view, put.id), Refused) else code
-    note(f"the answer went to {app.service.owner_of(view.id)}, who drives run {view.id}")
+    note(f"the answer went to {app.service.owner_of(view.id)}, which controls run {view.id}")
     reply = _wait_for_reply(app, view, put.id)
     if reply is None and not app.service.owner_of(view.id):  # the owner ended at that moment
         return drive(app, view.id, display, after=view.seq)
@@ -84,7 +84,7 @@ def _conclude_cancel(
     if isinstance(reply, AnswerTaken):
         if _holds_within(_ENDED_S, lambda: app.service.locate_run(view.id).phase in OVER):
             return conclude(app, view.id, display)
-        note("the run ends as soon as what is at work in it has ended")
+        note("the run ends as soon as its running work has ended")
     return _print_reply(view, reply, display)
 
 
@@ -131,9 +131,7 @@ def _print_reply(view: RunView, reply: AnswerTaken | Refused | None, display: Di
         case Refused():
             words, code = f"refused by run {view.id}: {safe(reply.why)}", Exit.USAGE
         case None:
-            words = (
-                f"run {view.id} did not look at the answer in {_TAKEN_S:g} s; it stays in its inbox: its owner hangs"
-            )
+            words = f"run {view.id} did not read the answer within {_TAKEN_S:g} s: its process hangs; the answer stays"
             follow = "resume --take-over"
             code = Exit.INFRASTRUCTURE
         case _:
@@ -152,7 +150,7 @@ def _taken(run: str, event: AnswerTaken) -> str:
         case Action.CONTINUE if event.branch:
             return f"run {run} will deliver branch {safe(event.branch)}"
         case Action.CONTINUE:
-            return f"run {run} goes on"
+            return f"run {run} continues"
         case Action.RAISE:
             more = ", ".join(f"{amount:g} more of {name}" for name, amount in event.limits)
             return f"run {run} may use {more}"
@@ -170,7 +168,7 @@ def _typed_answer(app: Application, view: RunView, wait: WaitView) -> AnswerRequ
             case "a":
                 return AnswerRequest(Action.APPROVE, app.person(), wait.stage, wait.subject, wait.gate)
             case "r":
-                why = prompt("what is wrong (the next attempt is told)")
+                why = prompt("what is wrong (the next attempt gets this text)")
                 return AnswerRequest(
                     Action.REJECT, app.person(), wait.stage, wait.subject, wait.gate, plain(why, 10_000)
                 )

@@ -20,27 +20,27 @@ VERBS: dict[str, tuple[str, str]] = {
     "validate": ("interlock.cli.verbs.pipelines:validate", "Report every mistake in a pipeline file."),
     "plan": ("interlock.cli.verbs.pipelines:plan", "Show what a run would do."),
     "run": ("interlock.cli.verbs.run:run", "Start a run and follow it to its end."),
-    "status": ("interlock.cli.verbs.runs:status", "Where a run is, in a few lines."),
+    "status": ("interlock.cli.verbs.runs:status", "The state of a run, in a few lines."),
     "list": ("interlock.cli.verbs.runs:list_runs", "The runs of this repository, newest first."),
     "show": ("interlock.cli.verbs.runs:show", "Attempts, verdicts, findings, digests, cost."),
     "logs": ("interlock.cli.verbs.logs:logs", "What an attempt or a gate printed."),
-    "diff": ("interlock.cli.verbs.diff:diff", "What differs between attempts, stages and the base."),
+    "diff": ("interlock.cli.verbs.diff:diff", "The differences between attempts, stages and the base."),
     "watch": ("interlock.cli.verbs.runs:watch", "Follow a run."),
     "shell": ("interlock.cli.verbs.shell:shell", "A shell in a fresh checkout of a candidate."),
-    "resume": ("interlock.cli.verbs.run:resume", "Resume a run."),
-    "retry": ("interlock.cli.verbs.answers:retry", "Give a stage another attempt, with feedback or a fix of yours."),
-    "approve": ("interlock.cli.verbs.answers:approve", "Say yes to what waits for an approval."),
-    "reject": ("interlock.cli.verbs.answers:reject", "Say no to what waits for an approval."),
+    "resume": ("interlock.cli.verbs.run:resume", "Continue a run."),
+    "retry": ("interlock.cli.verbs.answers:retry", "Give a stage new attempts, with feedback or your own fix."),
+    "approve": ("interlock.cli.verbs.answers:approve", "Approve a stage that waits for an approval."),
+    "reject": ("interlock.cli.verbs.answers:reject", "Reject a stage that waits for an approval."),
     "accept": ("interlock.cli.verbs.answers:accept", "Accept a rejected candidate."),
     "cancel": ("interlock.cli.verbs.answers:cancel", "End a run for good."),
-    "check": ("interlock.cli.verbs.check:check", "Ask the gates outside any run."),
-    "transform": ("interlock.cli.verbs.standalone:transform", "Turn a document into text."),
+    "check": ("interlock.cli.verbs.check:check", "Run the gates without a run."),
+    "transform": ("interlock.cli.verbs.standalone:transform", "Convert a document to text."),
     "schema": ("interlock.cli.verbs.standalone:schema", "Print the JSON Schema of the pipeline file."),
     "export": ("interlock.cli.verbs.runs:export", "A run as JSON, JUnit, SARIF or Markdown."),
-    "serve": ("interlock.cli.verbs.servers:serve", "Show the runs in a browser, and steer them."),
+    "serve": ("interlock.cli.verbs.servers:serve", "Show the runs in a browser; answer, start and cancel them."),
     "mcp": ("interlock.cli.verbs.servers:mcp", "Serve agents over MCP, on stdin and stdout."),
     "doctor": ("interlock.cli.verbs.doctor:doctor", "Check what Interlock needs and uses on this machine."),
-    "gc": ("interlock.cli.verbs.gc:gc", "Remove what no run needs any more."),
+    "gc": ("interlock.cli.verbs.gc:gc", "Remove what no run needs."),
     "help": ("interlock.cli.verbs.standalone:help_verb", "The verbs, or the options of one."),
     "completion": ("interlock.cli.verbs.standalone:completion", "Print the script for shell completion."),
 }
@@ -73,9 +73,11 @@ class _Verbs(click.Group):
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "-v", "-V", "--version", message="interlock %(version)s")
-@click.option("-C", "folder", metavar="DIR", type=click.Path(exists=True, file_okay=False), help="Work as if from DIR.")
+@click.option(
+    "-C", "folder", metavar="DIR", type=click.Path(exists=True, file_okay=False), help="Run as if started in DIR."
+)
 def app(folder: str | None) -> None:
-    """Checked handoffs between coding agents: stages that each produce a candidate, and gates that judge it."""
+    """Checked handoffs between coding agents: each stage produces a candidate, and gates judge it."""
     if folder:
         os.chdir(Path(folder))
 

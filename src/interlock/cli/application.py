@@ -31,7 +31,7 @@ def application(*, looks: bool = False) -> Iterator[Application]:
             note(f"note: {plain(wired.notice, 1000)}")
         if lost := wired.service.lost_and_missed():
             them = ", ".join(lost[:3]) + (", ..." if len(lost) > 3 else "")
-            note(f"warning: the journal has lost {len(lost)} of its runs ({them}): `interlock doctor` says more")
+            note(f"warning: {len(lost)} runs are missing from the journal ({them}): `interlock doctor` says more")
         yield wired
         if vanished:  # a verb that looks for runs has ended with this as its error
             note(f"warning: before this, {plain(wired.service.vanished, 1000)}")
@@ -70,4 +70,4 @@ def _current_folder() -> Path:
     try:
         return Path.cwd()
     except FileNotFoundError as error:
-        raise UsageError("the current folder is gone: go to one that exists") from error
+        raise UsageError("the current folder no longer exists: change to one that does") from error

@@ -71,7 +71,7 @@ def check_runs(cwd: Path, environ: Mapping[str, str], identity: Identity) -> Ite
             yield DoctorResult("identity", "note", app.notice)
         if identity.begun_anew:
             yield DoctorResult(
-                "identity", "note", f"its folder was begun anew, with this notice: {identity.begun_anew}"
+                "identity", "note", f"its state folder was created again, with this notice: {identity.begun_anew}"
             )
         yield from _check_journal(app)
     except InterlockError as error:
@@ -91,7 +91,7 @@ def check_records(paths: Paths, identity: Identity) -> Iterator[DoctorResult]:
     names = [
         f"{record.root.name} (of {record.place}{', this one' if record.root == ours else ''})" for record in records
     ]
-    text = f"{len(records)} folders in {paths.state} are of this id: {', '.join(names[:_SHOWN_MAX])}"
+    text = f"{len(records)} folders in {paths.state} have this id: {', '.join(names[:_SHOWN_MAX])}"
     yield DoctorResult("identity", "note", text)
 
 
@@ -111,12 +111,12 @@ def _check_journal(app: Application) -> Iterator[DoctorResult]:
     readable = [run for run in runs if run.is_readable]
     unreadable = [run for run in runs if not run.is_readable]
     if unreadable:
-        others = "; the others are as they were recorded" if readable else ""
+        others = "; the others are intact" if readable else ""
         text = f"{len(unreadable)} of {count(len(runs), 'run')} cannot be read{others}"
         yield DoctorResult("journal", "bad", text, Exit.INFRASTRUCTURE)
         yield from _unreadable(unreadable)
     elif runs:
-        text = f"{count(len(runs), 'run')}, each as it was recorded{_adopted(app.journal.runs_without_digests())}"
+        text = f"{count(len(runs), 'run')}, all intact{_adopted(app.journal.runs_without_digests())}"
         yield DoctorResult("journal", "ok", text)
     else:
         yield DoctorResult("journal", "note", _NO_RUNS)
@@ -128,7 +128,7 @@ def _check_journal(app: Application) -> Iterator[DoctorResult]:
 
 def _adopted(number: int) -> str:
     """How many runs an upgrade found without digests."""
-    text = f"; {number} of them begun before events carried digests: these are as an upgrade found them"
+    text = f"; {number} of them started before events had digests: these are as they were when Interlock was upgraded"
     return text if number else ""
 
 
@@ -139,7 +139,7 @@ def _unreadable(runs: Sequence[RunSummary]) -> Iterator[DoctorResult]:
     for them in by_reason(runs):
         first = them.runs[0]
         way_out = first.way_out and (first.way_out if len(them.runs) == 1 else "interlock doctor --set-aside RUN")
-        out = f"; what stays so leaves the lists by: {way_out}" if way_out else ""
+        out = f"; to hide what cannot be repaired: {way_out}" if way_out else ""
         yield DoctorResult(them.which, "bad", f"{first.phase}: {first.why}{out}", Exit.INFRASTRUCTURE)
 
 
@@ -160,13 +160,13 @@ def _check_store(app: Application, runs: Sequence[RunSummary]) -> DoctorResult:
     from interlock.service.formats import count
     from interlock.workspaces import base_ref
 
-    store, mend = app.paths.store, "put it back from a copy, or start the run anew"
+    store, mend = app.paths.store, "restore it from a backup, or start the run again"
     if not store.is_dir():
-        text = f"{store} is gone, and with it what runs kept there: {mend}"
+        text = f"{store} is missing, with the work of all runs: {mend}"
         return DoctorResult("store", "bad", text, Exit.INFRASTRUCTURE)
     lacking = [run.id for run in runs if run.phase not in OVER and not (store / base_ref(run.base_commit)).is_file()]
     if lacking:
-        text = f"{store} lacks what {count(len(lacking), 'run')} started from ({_names(lacking)}): {mend}"
+        text = f"{store} lacks the base of {count(len(lacking), 'run')} ({_names(lacking)}): {mend}"
         return DoctorResult("store", "bad", text, Exit.INFRASTRUCTURE)
     return DoctorResult("store", "ok", str(store))
 
@@ -179,14 +179,14 @@ def _evidence(app: Application, runs: Sequence[RunSummary]) -> Iterator[DoctorRe
     found = check_evidence(app.journal, app.blobs, (run.id for run in runs))
     if not found.missing:
         if found.checked:
-            text = f"{count(found.checked, 'file')} of the newest events, each in its place"
+            text = f"{count(found.checked, 'file')} of the newest events, all present"
             yield DoctorResult("evidence", "ok", text)
         return
     names = _names(list(dict.fromkeys(run for run, _ in found.missing)))
     text = (
-        f"{len(found.missing)} of {count(found.checked, 'file')} that the newest events name are gone or cut short"
-        f" (of {names}), such as {found.missing[0][1]} in {app.paths.blobs}: put a copy back; runs that need none of"
-        " them go on"
+        f"{len(found.missing)} of {count(found.checked, 'file')} that the newest events name are missing or truncated"
+        f" (of {names}), such as {found.missing[0][1]} in {app.paths.blobs}: restore them from a backup; runs that do"
+        " not need them can continue"
     )
     yield DoctorResult("evidence", "bad", text, Exit.INFRASTRUCTURE)
 
@@ -217,7 +217,7 @@ def check_pipelines(pipelines: Sequence[PipelineRead]) -> Iterator[DoctorResult]
     from interlock.service.formats import count
 
     if not pipelines:
-        yield DoctorResult("pipelines", "note", "none yet: interlock init writes some")
+        yield DoctorResult("pipelines", "note", "none yet: `interlock init` writes some")
     for one in pipelines:
         if one.loaded is None:
             text = f"{one.name}: {count(one.mistakes, 'mistake')}: run interlock validate"
@@ -225,7 +225,7 @@ def check_pipelines(pipelines: Sequence[PipelineRead]) -> Iterator[DoctorResult]
         else:
             yield DoctorResult("pipeline", "ok", f"{one.name} is valid")
     findings = (each for one in pipelines if one.loaded is not None for each in one.loaded.findings)
-    unfilled = {line(each) for each in findings if each.message.startswith("no agent is there yet")}
+    unfilled = {line(each) for each in findings if each.message.startswith("none of its agents is installed")}
     yield from (DoctorResult("agent", "note", text) for text in sorted(unfilled))
 
 

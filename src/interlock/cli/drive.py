@@ -30,7 +30,7 @@ _DETACH_S = 20.0
 _POLL_S = 0.05
 _CHOICES = {"d": "detach", "detach": "detach", "s": "stop", "stop": "stop", "k": "", "keep": "", "keep going": ""}
 _QUESTION = (
-    "[d]etach: go on in the background, [s]top: resume later (or Ctrl-C), [k]eep going, or cancel: end it for good"
+    "[d]etach: continue in the background, [s]top: resume later (or Ctrl-C), [k]eep going, or cancel: end it for good"
 )
 _NO_OWNER_S = 3.0  # a run without an owner for so long has been left; before that a new owner may be starting
 _ANSWERED_S = 20.0  # the same while an answer is in the inbox: an owner is expected, and a busy machine is slow
@@ -140,12 +140,12 @@ def drive_detached(app: Application, run: str, display: DisplayOptions, *, take_
     seen = app.service.locate_run(run).seq
     log = app.drive_in_background(run, take_over=take_over)
     if not _has_new_owner(app, run, seen, take_over=take_over):
-        note(f"error: nobody took run {run} within {_DETACH_S:g} s: see {log}")
+        note(f"error: no process took run {run} within {_DETACH_S:g} s: see {log}")
         return Exit.INFRASTRUCTURE
     if display.json:
         say(line(run=run, kind="detached", log=str(log)))
     else:
-        say(f"run {run} goes on in the background\nnext: interlock watch {run}")
+        say(f"run {run} continues in the background\nnext: interlock watch {run}")
     return Exit.ACCEPTED
 
 
@@ -197,7 +197,7 @@ def _stop(work: _Drive) -> None:
             work.stop.set()
             if again and not reported:
                 reported = True
-                note("it is being stopped: what is at work is ended first")
+                note("stopping the run: its running work is ended first")
             time.sleep(_POLL_S)  # holds no lock that an interrupt could leave locked
         except KeyboardInterrupt:
             again = True
@@ -229,10 +229,10 @@ def _ask_after_interrupt(app: Application, run: str) -> str:
                 return _CHOICES[word]
             if word != "cancel":
                 note("type one of the letters in brackets, or the whole word cancel")
-            elif confirm(f"end run {run} for good, with no branch delivered?"):
+            elif confirm(f"end run {run} for good, without delivering a branch?"):
                 return "cancel"
             else:
-                note("it is not cancelled")
+                note("the run is not cancelled")
     except click.Abort:  # a second Ctrl-C, or the end of the input
         return "stop"
 
@@ -244,7 +244,7 @@ def _at_stake(app: Application, run: str) -> Iterator[str]:
     if working:
         now = app.service.clock.now()
         names = ", ".join(f"{each.id} ({duration(now - each.started_at)})" for each in working)
-        yield f"at work: {names}; detach and stop end it, and it starts again when the run goes on"
+        yield f"running: {names}; detach and stop end it, and it starts again when the run continues"
 
 
 # --- a run that another process drives ------------------------------------------------------------

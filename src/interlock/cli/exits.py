@@ -108,7 +108,7 @@ def _broken_pipe() -> int:
 def _bug(error: BaseException, environ: Mapping[str, str]) -> int:
     trace = "".join(traceback.format_exception(error))
     path = _save(f"interlock {__version__}, Python {sys.version}, {sys.platform}\n{sys.argv}\n\n{trace}", environ)
-    note(f"error: a defect of Interlock: {type(error).__name__}: {plain(str(error), 400)}")
+    note(f"error: a bug in Interlock: {type(error).__name__}: {plain(str(error), 400)}")
     if path is None:
         note(trace)
     else:

@@ -114,10 +114,10 @@ class Story:
                 again = self._fallback(event, tries) or _again(
                     record.at, event.retry_at, permanent=event.permanent, tries=tries
                 )
-                charged = "one of the attempts of `limits` is used" if event.worked else "no attempt is charged"
+                charged = "this counts as one attempt" if event.worked else "this does not count as an attempt"
                 return f"infrastructure: {_first_line(event.why, 240)}; {again}; {charged}"
             case AttemptLost():
-                return f"cut off: {safe(event.why)}; no attempt is charged"
+                return f"lost: {safe(event.why)}; this does not count as an attempt"
             case VerdictGiven():
                 return self._judged(event)
             case Paused():
@@ -186,17 +186,17 @@ class Story:
             model = f" ({safe(event.model, 60)})" if event.model else ""
             return f"{event.agent}{model} works"
         stage = self.pipeline.stage(event.attempt.stage)
-        return "script runs" if stage.command is not None else "judges its input"
+        return "script runs" if stage.command is not None else "no agent: runs its gates on the accepted input"
 
     def _judged(self, event: VerdictGiven) -> str:
-        """A gate that fails on the base says so: an attempt passes it only if it mends that."""
+        """A gate that fails on the base says so: an attempt passes it only if it fixes that."""
         if event.status is VerdictStatus.ERRORED and event.retry_at and not event.permanent:
             return f"{verdict_words(event)}; again at {clock(event.retry_at)}"
         if event.status is not VerdictStatus.FAILED:
             return verdict_words(event)
         if event.subject.is_base:
             self._red.add(event.gate)
-            return f"{verdict_words(event)}, before any work: an attempt has to mend it"
+            return f"{verdict_words(event)}, before any work: the agent must fix it"
         return verdict_words(event) + (", as before any work" if event.gate in self._red else "")
 
     def _produced(self, event: CandidateProduced, at: float) -> str:
@@ -243,7 +243,7 @@ def _first_of_rows(pipeline: Pipeline, stage: str) -> Iterator[str]:
 def _again(now: float, retry_at: float, *, permanent: bool, tries: int) -> str:
     """When it is tried again, or that it is not."""
     if permanent:
-        return "a person must mend it"
+        return "a person must fix it"
     if tries >= TRIES_MAX:
         return f"tried {tries} times"
     return f"again at {clock(retry_at)}" if retry_at >= now + 1 else "again at once"
@@ -269,7 +269,7 @@ def _of_stage(event: _OfStage) -> str:
             over = f" by {safe(event.override_by, 120)} OVER A FAILED GATE" if event.override_by else ""
             return f"accepted{over}" + (f" by {safe(event.by, 120)}" if event.by and not over else "")
         case SentBack():
-            return f"sent back to {event.target}: {', '.join(event.resets)} start anew"
+            return f"sent back to {event.target}: {', '.join(event.resets)} start again"
         case _:
             assert_never(event)
 
@@ -289,13 +289,14 @@ def _of_run(event: _OfRun, at: float) -> str:
         case RunStarted():
             return f"{event.run} started: {event.pipeline} on {short(event.base_commit)}, sandbox {event.sandbox}"
         case OwnerChanged():
-            return f"driven by {safe(event.owner, 80)}"
+            pid, _, host = safe(event.owner, 80).partition("@")
+            return f"controlled by process {pid}" + (f" on {host}" if host else "")
         case AnswerTaken():
             return _answer(event)
         case Refused():
             what = _TOO_LATE.get(event.what, event.what)
             subject = "" if event.what == "answer" else f" of {safe(event.subject, 80)}" if event.subject else ""
-            return f"{what}{subject} comes too late: {safe(event.why)}"
+            return f"{what}{subject} came too late: {safe(event.why)}"
         case EffectErrored():
             again = _again(at, event.retry_at, permanent=event.permanent, tries=event.number)
             return f"infrastructure: {event.effect}: {safe(event.why)}; {again}"
@@ -312,7 +313,7 @@ def _answer(event: AnswerTaken) -> str:
     comment = f': "{safe(event.comment, 160)}"' if event.comment else ""
     override = " with --override" if event.override else ""
     override += f", to deliver branch {safe(event.branch)}" if event.branch else ""
-    return f"{safe(event.by, 120)} says {event.action}{' ' + about if about else ''}{override}{comment}"
+    return f"{safe(event.by, 120)} answered {event.action}{' ' + about if about else ''}{override}{comment}"
 
 
 def _limits(event: AnswerTaken) -> tuple[str, ...]:

@@ -66,9 +66,9 @@ def _waiting(stage: StageView, held_up: Sequence[WaitingWork]) -> Iterator[str]:
 
 def _unread_answer(view: RunView) -> Iterator[str]:
     if not view.owner:
-        yield "an answer waits in its inbox until the run goes on"
+        yield "an answer waits in the inbox until the run continues"
         return
-    yield "an answer waits in its inbox until its owner looks; if the owner hangs:"
+    yield "an answer waits in the inbox until the process of the run reads it; if that process hangs:"
     yield f"  interlock resume --take-over {view.id}"
 
 
@@ -93,7 +93,7 @@ def _unreadable(run: RunSummary, tone: str, width: int) -> Iterator[str]:
     yield f"{run.id}  {tone} {lines[0] if lines else ''}"
     yield from (f"{indent}{line}" for line in lines[1:])
     if run.way_out:
-        yield f"{indent}out of the lists: {run.way_out}"
+        yield f"{indent}to hide it from lists: {run.way_out}"
 
 
 def run_page(
@@ -106,7 +106,7 @@ def run_page(
     yield f"spent    {spent(view)}"
     yield from _costs(view)
     if view.refused:
-        yield f"refused  {view.refused} reports or answers came too late and changed nothing"
+        yield f"refused  {view.refused} reports or answers came too late and had no effect"
     yield from _undelivered(view, undelivered)
     for verdict in view.base_verdicts:
         yield from _verdict(verdict, "base")
@@ -119,11 +119,11 @@ def run_page(
 
 def _undelivered(view: RunView, undelivered: Sequence[Undelivered]) -> Iterator[str]:
     for item in undelivered:
-        why = safe(item.why) or "nobody has tried to the end yet"
-        text = f"{safe(item.channel, 100)} of {item.event} at {moment(item.at)}: {why}"
-        yield f"not told {click.style(text, fg='yellow')}"
+        why = safe(item.why) or "no try has finished yet"
+        text = f"{safe(item.channel, 100)}, {item.event} at {moment(item.at)}: {why}"
+        yield f"not sent {click.style(text, fg='yellow')}"
     if undelivered:
-        yield f"         told again when the run goes on: interlock resume {view.id}"
+        yield f"         sent again when the run continues: interlock resume {view.id}"
 
 
 def _costs(view: RunView) -> Iterator[str]:
@@ -175,7 +175,7 @@ def _stage(stage: StageView, run: RunPhase, held_up: Sequence[WaitingWork] = ())
 
 def _head(view: RunView) -> Iterator[str]:
     phase = click.style(view.phase, fg=RUN_TONES[view.phase], bold=True)
-    owner = f", driven by {safe(view.owner)}" if view.owner else ""
+    owner = f", controlled by {safe(view.owner)}" if view.owner else ""
     yield f"run {view.id}  {phase}  {view.pipeline}, {moment(view.started_at)}, sandbox {view.sandbox}{owner}"
     if view.overrides:
         yield click.style(f"OVERRIDDEN by a person: {', '.join(view.overrides)}", fg="red", bold=True)

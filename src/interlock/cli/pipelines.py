@@ -26,7 +26,7 @@ def repository_here() -> Path:
     try:
         return repository_of(Path.cwd(), os.environ)[0]
     except FileNotFoundError as error:
-        raise UsageError("the current folder is gone: go to one that exists") from error
+        raise UsageError("the current folder no longer exists: change to one that does") from error
 
 
 def chosen(position: str, option: str) -> str:

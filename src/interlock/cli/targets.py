@@ -76,7 +76,7 @@ def find_run(service: Service, given: Sequence[str], choose: Choose) -> tuple[Ru
 def require_no_rest(target: Target) -> Target:
     """Raises UsageError if there are further words."""
     if target.rest:
-        raise UsageError(f"one word too many: {target.rest[0]}: expected [RUN] [STAGE | STAGE/EPOCH.NUMBER]")
+        raise UsageError(f"unexpected argument: {target.rest[0]}: expected [RUN] [STAGE | STAGE/EPOCH.NUMBER]")
     return target
 
 

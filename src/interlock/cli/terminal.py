@@ -115,7 +115,7 @@ def prompt(question: str, default: str = "", *, show_default: bool = True) -> st
 def confirm(question: str) -> bool:
     """Whether the person types yes, which is never the default. Raises as `prompt`."""
     while (typed := _read_line(f"{question} [y/N]: ").strip().lower()) not in ("", "y", "yes", "n", "no"):
-        click.echo(f"{typed[:20]!r} is neither yes nor no", err=True)
+        click.echo(f"{typed[:20]!r} is not yes or no", err=True)
     return typed.startswith("y")
 
 

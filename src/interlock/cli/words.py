@@ -18,7 +18,7 @@ from interlock.text.cleaning import plain
 NO_SANDBOX = "agents and gates run with your user's rights: there is no sandbox yet"
 
 NO_IDENTITY = (
-    "git knows no name and mail of yours here, so what is delivered is by Interlock: set them with"
+    "git has no user name and e-mail for you here, so commits will name Interlock as author: set them with"
     " `git config --global user.name NAME` and `git config --global user.email MAIL`"
 )
 
@@ -72,11 +72,7 @@ def path_warning(environ: Mapping[str, str]) -> str:
     """A warning about relative folders in PATH; empty if there are none."""
     entries = relative_path_entries(environ)
     named = ", ".join(safe(entry, 60) or "an empty entry" for entry in entries[:5])
-    return (
-        f"no program is looked for in {named} of PATH: that is a folder of the work; name absolute ones"
-        if named
-        else ""
-    )
+    return f"{named} in PATH is ignored: it is relative to the current folder; use absolute paths" if named else ""
 
 
 def safe(text: str, limit: int = 300) -> str:
@@ -195,12 +191,12 @@ def uncancelled(view: RunSummary) -> str:
     """What happened before a cancel of a run that was not over then; empty if nothing did."""
     if view.branch:
         branch = safe(view.branch)
-        return f"branch {branch} is delivered, which came first (`git branch -D {branch}` removes it)"
+        return f"branch {branch} was delivered before (`git branch -D {branch}` removes it)"
     match view.phase:
         case RunPhase.ACCEPTED:
-            return "it was accepted first"
+            return "it was accepted before"
         case RunPhase.STOPPED:
-            return f"it had stopped: {safe(view.why)}"
+            return f"it had already stopped: {safe(view.why)}"
         case _:
             return ""
 
@@ -222,7 +218,7 @@ def _outcome(view: RunSummary) -> str:
             since = f"since {moment(view.sleeps_since)}, " if view.sleeps_since else ""
             return f"run {view.id} waits {since}until {moment(view.sleeps_until)}: {safe(view.why)} ({used})"
         case RunPhase.INTERRUPTED:
-            return f"run {view.id} is interrupted: nobody drives it ({used})"
+            return f"run {view.id} is interrupted: no process runs it ({used})"
         case _:
             return f"run {view.id} {ended(view.phase, view.why)} ({used})"
 

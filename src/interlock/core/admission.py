@@ -109,7 +109,7 @@ def _admit_delivered(state: RunState, event: Delivered) -> str:
     if state.delivering is None:
         return "its delivery had not begun"
     if state.output is None or state.output[0] != event.source:
-        return "it is not what the run has accepted"
+        return "it is not what the run accepted"
     return ""
 
 
@@ -118,9 +118,9 @@ def _admit_finish(state: RunState, event: RunFinished) -> str:
         case RunStatus.ACCEPTED:
             until = state.started is not None and bool(state.started.until)
             done = state.output is not None and (state.delivered is not None or until)
-            return "" if done else "not all of it is accepted and delivered"
+            return "" if done else "not all stages are accepted, or the branch is not delivered"
         case RunStatus.CANCELLED:
-            return "" if state.cancelled_by else "nobody cancelled it"
+            return "" if state.cancelled_by else "no person cancelled the run"
         case RunStatus.STOPPED:
             return ""
 
@@ -131,7 +131,7 @@ def _admit_finish(state: RunState, event: RunFinished) -> str:
 def _admit_stage_event(state: RunState, event: AttemptEvent | Paused) -> str:
     stage = state.stages.get(stage_of(event))
     if stage is None:
-        return "the stage takes no part in this run"
+        return "the stage is not part of this run"
     subject = subject_of(event)
     if subject is not None and subject.epoch != stage.epoch:
         return _stale(subject, stage)
@@ -141,14 +141,14 @@ def _admit_stage_event(state: RunState, event: AttemptEvent | Paused) -> str:
         case AttemptStarted():
             return _admit_claim(stage, event)
         case AttemptErrored() | CandidateProduced():
-            return "its owner is gone" if stage.orphaned else _admit_newest(stage, event.attempt)
+            return "its process has ended" if stage.orphaned else _admit_newest(stage, event.attempt)
         case AttemptLost():
             return _admit_newest(stage, event.attempt)
         case CandidateRejected():
             return "a person answered first" if stage.answer else _admit_newest(stage, event.attempt)
         case ApprovalAsked():
             asked = event.gate in stage.asked or event.gate in stage.verdicts
-            return "it was asked before" if asked else _admit_newest(stage, event.subject)
+            return "this question was asked before" if asked else _admit_newest(stage, event.subject)
         case HandoffAccepted():
             return _admit_accept(stage, event)
         case InputPrepared() | StageSkipped() | WhenHeld() | Paused():
@@ -163,13 +163,13 @@ def _admit_claim(stage: StageState, event: AttemptStarted) -> str:
     if stage.answer is not None and stage.submission is None:
         return "a person answered first"
     if event.by != (stage.submission.by if stage.submission else ""):
-        return "the candidate comes from someone else"
+        return "another person submitted the candidate"
     return ""
 
 
 def _admit_newest(stage: StageState, attempt: AttemptId) -> str:
     if stage.attempt is None or stage.attempt.attempt != attempt:
-        return "it is not the attempt at work"
+        return "it is not the running attempt"
     return ""
 
 
@@ -177,25 +177,25 @@ def _admit_accept(stage: StageState, event: HandoffAccepted) -> str:
     answer = stage.answer
     if answer is None:
         if event.override_by:
-            return "nobody overrode a gate"
+            return "no person overrode a gate"
         return _admit_newest(stage, event.attempt) if stage.phase is Phase.JUDGING else f"the stage is {stage.phase}"
     if answer.action is not Action.ACCEPT or answer.subject != event.attempt:
-        return "a person answered otherwise"
+        return "a person gave another answer"
     if event.override_by and not (answer.override and event.override_by == answer.by):
-        return "nobody overrode a gate"
+        return "no person overrode a gate"
     return ""
 
 
 def _admit_verdict(state: RunState, event: VerdictGiven) -> str:
     stage = state.stages.get(event.subject.stage)
     if stage is None:
-        return "the stage takes no part in this run"
+        return "the stage is not part of this run"
     if event.subject.is_base:
         return _admit_try(state.base_verdicts.get(event.gate), event)
     if event.subject.epoch != stage.epoch:
         return _stale(event.subject, stage)
     if event.subject.is_input:
-        return _admit_try(stage.input_verdicts.get(event.gate), event) if stage.input else "it has no input yet"
+        return _admit_try(stage.input_verdicts.get(event.gate), event) if stage.input else "the stage has no input yet"
     if not fits(stage, event):
         return f"the stage is {stage.phase}"
     return _admit_newest(stage, event.subject) or _admit_try(stage.verdicts.get(event.gate), event)
@@ -208,21 +208,21 @@ def _admit_try(former: VerdictGiven | None, event: VerdictGiven) -> str:
 
 
 def _in_turn(former: int, number: int) -> str:
-    return "" if number == former + 1 else f"it is try {number}, due is {former + 1}"
+    return "" if number == former + 1 else f"it is try {number}, expected {former + 1}"
 
 
 def _admit_sent_back(state: RunState, event: SentBack) -> str:
     """A rule sends back what was just rejected; a person sends back what is settled."""
     stage = state.stages.get(event.attempt.stage)
     if stage is None or event.target not in state.stages:
-        return "the stage takes no part in this run"
+        return "the stage is not part of this run"
     if event.attempt.epoch != stage.epoch:
         return _stale(event.attempt, stage)
     if event.rule >= 0:
         rejected = stage.phase is Phase.REJECTED and stage.rejections[-1].event.attempt == event.attempt
         return "" if rejected else f"the stage is {stage.phase}"
     asked = stage.settled and stage.answer is not None and stage.answer.action is Action.RETRY
-    return "" if asked else f"the stage is {stage.phase} and nobody asked for it"
+    return "" if asked else f"the stage is {stage.phase} and no person asked for it"
 
 
 def _stale(subject: AttemptId, stage: StageState) -> str:

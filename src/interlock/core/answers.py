@@ -37,7 +37,7 @@ def admit_answer(state: RunState, event: AnswerTaken) -> str:
             if too_late := _delivered(state):
                 return too_late
             stage = state.stages.get(event.stage)
-            return _admit_to_stage(stage, event) if stage else "the stage takes no part in this run"
+            return _admit_to_stage(stage, event) if stage else "the stage is not part of this run"
         case _:
             assert_never(event.action)
 
@@ -110,8 +110,8 @@ def _admit_cancel(state: RunState) -> str:
 def _admit_branch(state: RunState, branch: str) -> str:
     """One run delivers one branch: not another one where one may be there."""
     if state.pause is not None and state.delivering is not None:
-        return f"branch {state.delivering.branch} may be there already"
-    return _delivered(state) or ("" if is_branch(branch) else f"{branch!r} is no name of a branch")
+        return f"branch {state.delivering.branch} may already exist"
+    return _delivered(state) or ("" if is_branch(branch) else f"{branch!r} is not a valid branch name")
 
 
 def _delivered(state: RunState) -> str:
@@ -126,7 +126,7 @@ def _admit_raise(state: RunState, event: AnswerTaken) -> str:
     if unknown or not event.limits:
         return f"there is no limit {', '.join(unknown) or 'named'}: expected one of {', '.join(known)}"
     fits = all(0 < amount < float("inf") for _, amount in event.limits)
-    return "" if fits else "a limit is raised by a positive number"
+    return "" if fits else "raise a limit by a positive number"
 
 
 def _admit_to_stage(stage: StageState, event: AnswerTaken) -> str:
@@ -138,14 +138,14 @@ def _admit_to_stage(stage: StageState, event: AnswerTaken) -> str:
     if event.action is Action.RETRY:
         return _admit_retry(stage, event, newest)
     waiting = fits(stage, event) and event.gate in stage.asked and event.subject == newest
-    return "" if waiting else "nothing of that attempt waits for this answer"
+    return "" if waiting else "nothing in that attempt waits for this answer"
 
 
 def _admit_retry(stage: StageState, event: AnswerTaken, newest: AttemptId | None) -> str:
     if event.subject is not None and event.subject != newest:
-        return f"{event.subject} is not the newest attempt, that is {newest}"
+        return f"{event.subject} is not the newest attempt, which is {newest}"
     if stage.phase in (Phase.WORKING, Phase.JUDGING) and not event.now:
-        return f"the stage is {stage.phase}; --now ends that first"
+        return f"the stage is {stage.phase}; --now ends it first"
     return ""
 
 
@@ -159,7 +159,7 @@ def _admit_acceptance(stage: StageState, event: AnswerTaken) -> str:
         return f"{event.subject or 'it'} has no candidate"
     passed = not rejected.event.hard if rejected else bool(stage.asked)
     if not passed and not event.override:
-        return "not every hard gate passed on it; --override accepts it all the same, and stays visible"
+        return "not every hard gate passed; --override accepts it anyway, and every later view shows that"
     return ""
 
 

@@ -68,16 +68,20 @@ def after_rejection(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterat
     index, rule = _matching(stage, now)
     rejection = now.rejections[-1].event
     if ESCALATE in rejection.reasons:
-        yield Pause(stage.id, PauseReason.ESCALATED, f"gate {', '.join(rejection.gates)} asks for a person")
+        yield Pause(
+            stage.id, PauseReason.ESCALATED, f"gate {', '.join(rejection.gates)} asks for a decision by a person"
+        )
     elif rule.goto and state.loops.get((stage.id, index), 0) < rule.max:
         resets = taking_part(pipeline, state, rule.goto)
         yield SendBack(rejection.attempt, rule.goto, index, rejection.feedback, resets)
     elif rule.goto:
         yield Pause(stage.id, PauseReason.LOOP, f"sent back to {rule.goto} {rule.max} times already")
     elif rule.pause:
-        yield Pause(stage.id, PauseReason.RULE, f"gate {', '.join(rejection.gates)} said no and on_reject says pause")
+        yield Pause(
+            stage.id, PauseReason.RULE, f"gate {', '.join(rejection.gates)} failed, and an `on_reject` rule says pause"
+        )
     elif not stage.has_worker:
-        yield Pause(stage.id, PauseReason.NO_RULE, "no on_reject rule leads anywhere from here")
+        yield Pause(stage.id, PauseReason.NO_RULE, "no `on_reject` rule applies")
     elif now.charged >= stage.attempts_max:
         yield Pause(stage.id, PauseReason.ATTEMPTS, f"{_used_up(now)}{_red_before(state, now)}")
     elif stuck := _no_progress(now):

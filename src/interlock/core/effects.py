@@ -94,7 +94,7 @@ class EvaluateGate:
     input_commit: str
     input_tree: str
     baseline: str = ""
-    on_base: str = ""  # digest of its report on the base, where what failed there may go on failing
+    on_base: str = ""  # digest of its report on the base, where what failed there may keep failing
     decided_on_input: bool = False  # the same gate could decide on the accepted input
     conflicts: tuple[str, ...] = ()
     undecided: tuple[Undecided, ...] = ()

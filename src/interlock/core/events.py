@@ -166,7 +166,7 @@ class AttemptErrored:
     attempt: AttemptId
     why: str
     retry_at: float
-    permanent: bool = False  # retrying cannot help: a person must mend it
+    permanent: bool = False  # retrying cannot help: a person must fix it
     quota: bool = False  # it waits for a quota: not counted as a try, and not against `wall`
     usage: Usage = USAGE_UNKNOWN
     evidence: tuple[Evidence, ...] = ()

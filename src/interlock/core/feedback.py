@@ -14,6 +14,7 @@ _FOR_AUTHORS = re.compile(
     r"""
     ; \s only \s a \s stage \s (that|with) \s `authors .*? \s may (\s change \s (it|that))? $
     | , \s or \s let \s the \s stage \s say \s `[^`]*`
+    | , \s or \s set \s `may_be_empty:[^`]*` \s in \s the \s stage
     | , \s or \s raise \s the \s gate's \s `timeout`
     | : \s install \s it, \s or \s correct \s the \s gate
     | , \s or \s correct \s the \s gate

@@ -46,7 +46,7 @@ class Report(StrEnum):
 
 class Baseline(StrEnum):
     KEEP = "keep"  # what passed in the accepted input must pass
-    NO_WORSE = "no_worse"  # and what failed there may go on failing
+    NO_WORSE = "no_worse"  # and what failed there may keep failing
 
 
 class Expect(StrEnum):

@@ -272,7 +272,7 @@ class RunState:
     @property
     def unknown(self) -> str:
         """What nobody could tell of a delivery, to be added to how the run ended."""
-        return f"; branch {self.delivering.branch} may be there" if self.delivering else ""
+        return f"; branch {self.delivering.branch} may exist" if self.delivering else ""
 
     @property
     def live(self) -> Iterator[StageState]:

@@ -23,8 +23,8 @@ REPEATS_MAX = 20  # of one effect without its fact being taken: a defect of ours
 
 LAUNCHES_MAX = 50  # tries to get a thread for an effect, one each turn while nothing else is at work
 NO_THREAD = (
-    "no thread can be started: is there room for more processes and threads (ulimit -u, or the container's limit)?"
-    " Make room, then resume the run"
+    "no thread can be started: raise the limit of processes and threads (ulimit -u, or the container's limit), then"
+    " resume the run"
 )
 
 _AT_ONCE = (Pause, SendBack, AskApproval, FinishRun)

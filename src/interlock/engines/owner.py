@@ -107,7 +107,7 @@ class Owner:
         """Nobody takes the run meanwhile; `turn` is for the threads of this process. Raises Fenced."""
         with turn, self.effects(ledger.run):
             if not ledger.holds_fence():
-                raise Fenced(f"run {ledger.run} has another owner")
+                raise Fenced(f"run {ledger.run} is controlled by another process")
             yield
 
     @contextmanager

@@ -63,7 +63,7 @@ def _tried(
         with as_infrastructure():
             return _work(world, context, effect, stamp, cancel)
     except UnfitTree as unfit:
-        return _errored(world, context, effect, Outcome(Ended.CRASHED, f"what it left cannot be taken: {unfit}"))
+        return _errored(world, context, effect, Outcome(Ended.CRASHED, f"its work cannot be used: {unfit}"))
     except (InfrastructureError, UsageError) as error:
         permanent = isinstance(error, UsageError) or error.permanent
         return _errored(world, context, effect, Outcome(Ended.UNAVAILABLE, str(error), permanent=permanent))
@@ -74,7 +74,7 @@ def _work(
 ) -> CandidateProduced | AttemptErrored:
     stage = context.pipeline.stage(effect.attempt.stage)
     if not world.holds_fence():
-        raise Fenced(f"run {context.run} has another owner")
+        raise Fenced(f"run {context.run} is controlled by another process")
     if effect.by:
         return _adopted(world, context, effect, effect.source, stamp)
     if not stage.has_worker:
@@ -99,7 +99,7 @@ def _worked(  # noqa: PLR0913 - the attempt's parts meet here once
     if cancel.is_set() or outcome.ended is Ended.CANCELLED:
         raise Cancelled(f"{effect.attempt} is no longer wanted")
     if not world.holds_fence():
-        raise Fenced(f"run {context.run} has another owner")
+        raise Fenced(f"run {context.run} is controlled by another process")
     if outcome.ended in _INFRASTRUCTURE or (key and outcome.ended is not Ended.COMPLETED):
         return _errored(world, context, effect, outcome)
     try:

@@ -30,7 +30,9 @@ class Ledger:
     def __init__(self, state: RunState, pipeline: Pipeline, journal: Journal, clock: Clock, fence: int) -> None:
         """`state` is of the whole history, read after `fence` was taken."""
         if state.started is None:
-            raise InfrastructureError("a run that has no beginning in the journal: it is damaged", permanent=True)
+            raise InfrastructureError(
+                "the first event of the run is missing in the journal: the run is damaged", permanent=True
+            )
         self.started, self.pipeline, self.fence = state.started, pipeline, fence
         self._journal, self._clock = journal, clock
         self._lock = threading.RLock()

@@ -78,7 +78,7 @@ Facts = Generator[Event, Recorded | None, None]
 def perform(world: World, context: Context, effect: Effect, cancel: Cancel) -> Facts:
     """Carry `effect` out. Raises Fenced and Cancelled; infrastructure becomes an event."""
     if not world.holds_fence():
-        raise Fenced(f"run {context.run} has another owner")
+        raise Fenced(f"run {context.run} is controlled by another process")
     secrets = secrets_of(context.pipeline, context.environ, world.agents)
     world = replace(world, blobs=MaskedBlobs(world.blobs, (value for _, value in secrets))) if secrets else world
     match effect:
@@ -172,7 +172,7 @@ def _check_when(world: World, context: Context, effect: CheckWhen) -> Event:
         return WhenHeld(effect.subject)
     if effect.broken:
         stage = effect.subject.stage
-        return Paused(stage, PauseReason.CONFLICT, f"{effect.broken}, and {stage} would be skipped: nobody mends it")
+        return Paused(stage, PauseReason.CONFLICT, f"{effect.broken}, and {stage} would be skipped: nobody fixes it")
     return StageSkipped(effect.subject, f"{when.artifact}{when.at} is {json.dumps(value)}, not {when.equals}")
 
 

@@ -127,13 +127,13 @@ def recorded_pipeline(journal: Journal, run: str, state_of: Callable[[str], RunS
     """As it was when the run started. Raises UsageError where there is no such run, Damaged."""
     text = journal.recall(_PIPELINE, run)
     if text is None and run in journal.runs():
-        raise Damaged("its pipeline is not in the journal any more")
+        raise Damaged("its pipeline is no longer in the journal")
     if text is None:
-        raise UsageError(f"no run {run} in this repository: `interlock list` shows those there are")
+        raise UsageError(f"no run {run} in this repository: `interlock list` shows all runs")
     started = state_of(run).started
     if started is not None and started.pipeline_text not in ("", _digest(text)):
         raise Damaged(
-            "its pipeline is not as it was recorded: its digest does not fit the first event: put the newest"
+            "its pipeline was changed: its digest does not match the first event: put the newest"
             " journal.db, with its -wal, back in its place"
         )
     return decode_pipeline(text)

@@ -72,7 +72,7 @@ def decode_rehearsal(text: str) -> Rehearsal:
             tuple(_undecided(item) for item in said.get("undecided", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"this is not what an agent was given to check itself with ({error!r})") from error
+        raise UsageError(f"this is not the file that an agent got for its own check ({error!r})") from error
 
 
 def _as_json(item: Undecided) -> dict[str, object]:

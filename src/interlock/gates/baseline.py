@@ -94,7 +94,9 @@ def _nothing_ran(gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest]
         return
     if gate.expect is Expect.NEW_TESTS_FAIL or (only_worse(gate) and before is not None):
         return
-    yield Finding("no_tests", "the report shows no test that ran: add one that the gate collects, or correct the gate")
+    yield Finding(
+        "no_tests", "the report shows no test that ran: add a test that the gate collects, or correct the gate"
+    )
 
 
 def _lost(gate: Gate, tests: Sequence[RanTest], before: Sequence[RanTest]) -> Iterator[Finding]:
@@ -183,7 +185,7 @@ def _new(tests: Sequence[RanTest], before: Sequence[RanTest]) -> Iterator[Findin
     for test in new:
         if test.status is not Status.FAILED:
             what = "passes already" if test.status is Status.PASSED else "is skipped"
-            message = f"{test.id} is new and {what}: let it assert what is still missing, or take it out"
+            message = f"{test.id} is new and {what}: make it assert what is still missing, or remove it"
             yield Finding("new_test_" + test.status, message, file=test.file, line=test.line)
         elif not reason_of(test).proves and test.stands_for not in proving_files:
             yield broken(test)
@@ -191,7 +193,7 @@ def _new(tests: Sequence[RanTest], before: Sequence[RanTest]) -> Iterator[Findin
 
 def broken(test: RanTest) -> Finding:
     """The finding on a new test whose failure shows nothing about the product."""
-    message = f"{test.stands_for or test.id} is new and fails {reason_of(test)}, which shows nothing: mend the test"
+    message = f"{test.stands_for or test.id} is new and fails {reason_of(test)}, which proves nothing: fix the test"
     return Finding("new_test_broken", f"{message}\n{test.message}".rstrip(), file=test.file, line=test.line)
 
 
@@ -201,7 +203,7 @@ def _tolerated_on_base(tests: Sequence[RanTest]) -> Iterator[Finding]:
     if failing:
         shown = ", ".join(failing[:_SHOWN_MAX]) + (", ..." if len(failing) > _SHOWN_MAX else "")
         what = "1 test or file fails" if len(failing) == 1 else f"{len(failing)} tests or files fail"
-        yield Finding("fails_before", f"{what} before any work, and may go on failing: {shown}", Severity.NOTE)
+        yield Finding("fails_before", f"{what} before any work, and may keep failing: {shown}", Severity.NOTE)
 
 
 def _notes(tests: Sequence[RanTest]) -> Iterator[Finding]:

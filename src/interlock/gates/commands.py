@@ -234,7 +234,7 @@ def _why_undecided(request: GateRequest, ran: CommandRun) -> _Undecided | None:
         return _Undecided("report", f"{ran.report} (exit code {ran.code})")
     setting = _needing_a_baseline(request)
     if setting and request.baseline is None and not _stands_alone(request):
-        message = f"{setting} needs the gate's own report on the accepted input, and there is none"
+        message = f"{setting} needs the gate's report on the accepted input, but there is none"
         return _Undecided("baseline", message, permanent=True)
     return None
 
@@ -291,7 +291,7 @@ def _unproven(request: GateRequest, ran: CommandRun) -> Judgement | None:
             "let the gate run all tests and report them, or let it say `canary: false`, or name its runner"
         )
         return Judgement(VerdictStatus.ERRORED, (Finding("canary", message),), permanent=True)
-    message = "a test that must fail did not: something in the candidate changes what the test runner reports"
+    message = "a test that must fail passed: something in the candidate changes what the test runner reports"
     return Judgement(VerdictStatus.FAILED, (Finding("canary", message),))
 
 
@@ -299,9 +299,9 @@ def _breaks_ignored(request: GateRequest, ran: CommandRun) -> Judgement:
     """A finding for each broken test file that the command accepted."""
     decided = _failed_on_input(request, ran)
     said = (
-        "a test file was broken, and the command did not say no as it must: something in the candidate ends it early"
+        "a test file was broken, but the command did not fail as it must: something in the candidate ends it early"
         if decided
-        else "it was broken, and the command said yes, or did not say what is wrong: name test files that it runs, "
+        else "it was broken, but the command passed, or did not name the error: name test files that it runs, "
         "or take `breaks` out"
     )
     found = tuple(Finding("canary", f"{path}: {said}", file=path) for path in ran.must_fail.unheeded)
@@ -316,7 +316,7 @@ def _failed_on_input(request: GateRequest, ran: CommandRun) -> bool:
 
 
 def _without_canary(ran: CommandRun) -> tuple[Finding, ...]:
-    message = f"no test that must fail was added: {ran.must_fail.why}: let the gate say `canary: false`"
+    message = f"no test that must fail was added: {ran.must_fail.why}: set `canary: false`"
     return (Finding("canary", message, Severity.WARNING),) if ran.must_fail.why else ()
 
 

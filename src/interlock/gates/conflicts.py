@@ -31,7 +31,7 @@ def judge(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change
         try:
             decisions = _read(workspaces.read(request.commit, file, _BYTES_MAX) or b"")
         except (UsageError, ValueError) as error:
-            message = f"{file}: {error}: a JSON object was expected, from each path to its decision"
+            message = f"{file}: {error}: expected a JSON object with a decision for each path"
             yield Finding("undecided", message, file=file)
     trees = _Trees(workspaces, request)
     for item in request.undecided:
@@ -69,11 +69,11 @@ def markers_left(workspaces: Workspaces, request: GateRequest) -> Iterator[Findi
         try:
             content = workspaces.read(request.commit, path, _MARKED_BYTES_MAX) or b""
         except UsageError:
-            yield Finding("conflict", f"{path}: too large to be looked through for conflict markers", file=path)
+            yield Finding("conflict", f"{path}: too large to search for conflict markers", file=path)
             continue
         for number, line in enumerate(content.splitlines(), 1):
             if line.startswith(_MARKERS):
-                message = f"{path}:{number}: a conflict marker is left: merge both sides and remove the markers"
+                message = f"{path}:{number}: a conflict marker remains: merge both sides and remove the markers"
                 yield Finding("conflict", message, file=path, line=number)
                 break
 
@@ -99,14 +99,14 @@ def _read(content: bytes) -> Mapping[str, object]:
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     if not isinstance(found, dict):
-        raise ValueError("it is no object")
+        raise ValueError("it is not an object")
     return found
 
 
 def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a path is there twice")
+        raise ValueError("a path occurs twice")
     return found
 
 
@@ -137,7 +137,7 @@ def _complaint(trees: _Trees, item: Undecided, decision: object, file: str) -> s
     key = json.dumps(item.path)
     if decision is None:
         return (
-            f"{item.path}: nobody decided this conflict ({described(item)}; the merge has it {item.left}):"
+            f"{item.path}: this conflict has no decision ({described(item)}; the merge has it {item.left}):"
             f" write {key} into {file}, with one of {options}, and let the file be so"
         )
     if decision not in choices(item):
@@ -145,7 +145,7 @@ def _complaint(trees: _Trees, item: Undecided, decision: object, file: str) -> s
     if _matches(trees, item, str(decision)):
         return ""
     actual = _actual(trees, item)
-    return f'{item.path}: {file} says "{decision}", but the file is {actual}: make it so, or decide otherwise'
+    return f'{item.path}: {file} says "{decision}", but the file is {actual}: change the file, or the decision'
 
 
 def _matches(trees: _Trees, item: Undecided, word: str) -> bool:

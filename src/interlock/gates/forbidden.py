@@ -36,7 +36,7 @@ def complaint(setups: Sequence[Setup], change: Change) -> tuple[str, str] | None
     for path in (path for setup in setups for path in setup.paths):
         own = f"{path.strip('/').casefold()}/"
         if changed.startswith(own) or own.startswith(changed):
-            return "setup_path", f"but setup creates {path} and replaces what is there: delete it"
+            return "setup_path", f"but setup creates {path} and replaces it: delete it"
     return None
 
 
@@ -81,7 +81,9 @@ def collisions(workspaces: Workspaces, request: GateRequest, changes: Sequence[C
     for path in added:
         others = [other for other in there.get(path.casefold(), ()) if other != path]
         if any(matches_any(request.stage.scope.protect, other) for other in others):
-            message = f"{path}: was added, and differs from {others[0]} by letter case alone: give it another name"
+            message = (
+                f"{path}: was added, and differs from {others[0]} only in upper and lower case: give it another name"
+            )
             yield Finding("letter_case", message, file=path)
 
 
@@ -159,7 +161,7 @@ def leaked_secrets(context: GateContext, request: GateRequest, changes: Sequence
     for path, line, name in found:
         if name not in known:
             where = f"{path}:{line}" if line else f"the name of {path}"
-            message = f"{where}: holds the value of {name}, which is a secret: take it out, and read it from the"
+            message = f"{where}: contains the value of {name}, which is a secret: remove it, and read it from the"
             yield Finding(RULE, f"{message} environment where it is needed", file=path, line=line)
 
 

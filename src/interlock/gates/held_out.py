@@ -42,7 +42,7 @@ class HeldOut:
         known = self.names()
         if is_name(name_or_path) and name_or_path not in known:
             raise HeldOutMissing(
-                f"nothing says where the held-out files `{name_or_path}` are: write "
+                f"no setting says where the held-out files `{name_or_path}` are: write "
                 f"`held_out: {{{name_or_path}: /where/they/are}}` into your settings "
                 f"(interlock doctor tells in which folder), or set {variable_of(name_or_path)}"
             )
@@ -96,7 +96,9 @@ def _files(source: Path) -> Iterator[Path]:
     skipped = {"__pycache__", ".git", ".pytest_cache"}
     files = sorted(path for path in source.rglob("*") if path.is_file() and not skipped.intersection(path.parts))
     if len(files) > _FILES_MAX:
-        raise HeldOutMissing(f"{source}: {len(files)} held-out files, at most {_FILES_MAX} are copied: hold out fewer")
+        raise HeldOutMissing(
+            f"{source}: {len(files)} held-out files, but at most {_FILES_MAX} are copied: hold out fewer files"
+        )
     yield from files
 
 

@@ -156,9 +156,9 @@ def _covers(gate: Gate, path: str) -> bool:
 
 def _complaint(block: Block) -> str:
     if block.is_code:
-        how = "put it back line by line; new tests go into a block of their own"
+        how = "put it back line by line; put new tests into a separate block"
     else:
-        how = "put it back as it was; new examples go below, or into one of their own"
+        how = "put it back as it was; put new examples below it, or into a separate one"
     return f"{block.name} was changed or deleted, but it is a test: {how}; only a stage that `authors` the file may"
 
 

@@ -128,7 +128,7 @@ def _yarn(text: str) -> Iterator[Pin]:
 def _yarn_pin(head: str, fields: Mapping[str, str]) -> Iterator[Pin]:
     named = re.fullmatch(rf"({_NPM_NAME})@(.*)", head)
     if not named:
-        raise Unreadable(f"{head[:80]!r} is no name with a range")
+        raise Unreadable(f"{head[:80]!r} is not a name with a range")
     alias = re.match(rf"npm:({_NPM_NAME})@", named[2])
     package = alias[1] if alias else named[1]
     address, integrity = fields.get("resolved", ""), fields.get("integrity", fields.get("checksum", ""))
@@ -172,7 +172,7 @@ def _all_read(text: str, word: str, count: int) -> None:
     """Raises Unreadable if a word that leads to an address is more frequent than the entries that were read."""
     plain = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     if len(re.findall(rf"(?<![\w-])(?:{word})(?=[\"']?(?::|[ ]+[\"']?http))", plain)) > count:
-        raise Unreadable("an entry of another form than the program writes")
+        raise Unreadable("an entry in a format that the program does not write")
 
 
 # --- Python, Rust, Go ----------------------------------------------------------------------------
@@ -257,7 +257,7 @@ def complaints(path: str, old: bytes | None, new: bytes | None, judges: Callable
     try:
         after = pins_of(path, new)
     except Unreadable as error:
-        yield f"it cannot be read for what it pins ({error})"
+        yield f"its pinned versions cannot be read ({error})"
         return
     try:
         before = pins_of(path, old)
@@ -300,7 +300,7 @@ def _source_complaint(
         return ""
     kind = pin.source.partition(":")[0]
     if kind in _EXACT and all(old.source != pin.source for old in before):
-        return f"{place}, a source that no dependency came from before"
+        return f"{place}, a source that no dependency used before"
     if kind == "local" and (judges(pin.name) or all(not old.source.startswith("local:") for old in before)):
         return f"{place}, a folder of the checkout"
     return ""
@@ -316,7 +316,7 @@ def _hash_complaint(pin: Pin, olds: Iterable[Pin]) -> str:
         changed = [name for name, value in old.hashes if name in now and now[name] != value]
         gone = [name for name, value in old.hashes if name == value and name not in now]  # hashes without file names
         if changed or gone:
-            return "has another hash than before, at the same version"
+            return "has a different hash than before for the same version"
     return ""
 
 

@@ -134,7 +134,9 @@ def _pause(path: Path, deadline: float, cancel: Cancel) -> None:
     if cancel.wait(_POLL_S) or not may_begin(cancel):
         raise Cancelled(f"no longer wanted while waiting for {path.name}")
     if time.monotonic() > deadline:
-        raise InfrastructureError(f"{path}: held by others for more than {_WAIT_MAX_S // 3600} hours: see who holds it")
+        raise InfrastructureError(
+            f"{path}: held by other processes for more than {_WAIT_MAX_S // 3600} hours: find them (lsof)"
+        )
 
 
 _FOLDER = "waiting"

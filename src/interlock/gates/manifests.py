@@ -50,13 +50,13 @@ def complaints(path: str, old: bytes | None, new: bytes | None) -> Iterator[str]
     """What is wrong with the dependencies that `new` has and `old` has not: a clause for each."""
     if matches_any(_LOCKS, path):
         for place in sorted(_places(path, new) - _places(path, old) - _REGISTRIES):
-            yield f"{place[:200]} is a source that no dependency came from before"
+            yield f"{place[:200]} is a source that no dependency used before"
         yield from lockfiles.complaints(path, old, new, lambda name: bool(_JUDGE.fullmatch(name)))
         return
     before, after = _dependencies(path, old), _dependencies(path, new)
     for name, spec in after.items():
         if before.get(name) != spec and not _BY_NAME.fullmatch(spec):
-            yield f"{name} ({spec[:200]}) would come from a source of its own"
+            yield f"{name} ({spec[:200]}) would come from a different source"
     for name, spec in before.items():
         if _JUDGE.fullmatch(name) and after.get(name) != spec:
             yield f"{name} judges, and {'its version was changed' if name in after else 'was removed'}"
@@ -280,7 +280,7 @@ def _cargo_tables(content: bytes) -> Iterator[tuple[str, str]]:
 def _package_tables(content: bytes) -> Iterator[tuple[str, str]]:
     whole = json.loads(content, object_pairs_hook=_unique_keys)
     if not isinstance(whole, dict):
-        raise TypeError("an object was expected")
+        raise TypeError("expected an object")
     yield from _flat(whole, lambda path: path == ["scripts"])
 
 
@@ -328,7 +328,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Of a duplicate key JSON readers may use the first or the last value."""
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key is there twice")
+        raise ValueError("a key occurs twice")
     return found
 
 

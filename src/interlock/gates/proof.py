@@ -235,15 +235,15 @@ def _unloaded_file(compared: _Compared, test: RanTest) -> RanTest | None:
 def _unproven(test: RanTest, shown: Reason | RanTest | None) -> Finding:
     place = {"file": test.file, "line": test.line}
     if test.status is Status.SKIPPED:
-        message = f"{test.id} is new and is skipped: let it run, and fail without the change"
+        message = f"{test.id} is new and is skipped: make it run, and fail without the change"
         return Finding("new_test_skipped", message, **place)  # type: ignore[arg-type]
     if isinstance(shown, RanTest) and shown.status is Status.FAILED:
         return broken(replace(shown, file=shown.file or test.file))
     if isinstance(shown, RanTest):
         what = "passes without the change too" if shown.status is Status.PASSED else "is skipped without the change"
-        message = f"{test.id} is new and {what}; let it assert what the change does, or add a test that does"
+        message = f"{test.id} is new and {what}; make it assert what the change does, or add a test that does"
         return Finding(f"new_test_{shown.status}", message, **place)  # type: ignore[arg-type]
-    message = f"{test.id} is new and did not run without the change: put it into a test file of its own"
+    message = f"{test.id} is new and did not run without the change: put it into a separate test file"
     return Finding("new_test_unproven", message, **place)  # type: ignore[arg-type]
 
 
@@ -255,7 +255,7 @@ def _without_guards(findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], t
 
 
 def _guards(finding: Finding) -> Finding:
-    message = f"{finding.message.partition(';')[0]}; it guards what was there, and proves nothing"
+    message = f"{finding.message.partition(';')[0]}; it tests old behaviour, and does not prove the change"
     return replace(finding, rule=GUARDS, message=message, severity=Severity.NOTE)
 
 
@@ -265,7 +265,7 @@ def _only_together(proven: Sequence[ProvingTest], alone: Sequence[RanTest]) -> I
     passed = {test.id for test in alone if test.status is Status.PASSED}
     for test in proven:
         if test.id not in passed:
-            message = f"{test.id} passes only together with tests of other files: let it pass by itself"
+            message = f"{test.id} passes only together with tests of other files: make it pass alone"
             yield Finding("new_test_unproven", message, file=test.file, line=test.line)
 
 

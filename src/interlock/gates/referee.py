@@ -1,7 +1,7 @@
 """The referee: it finds the kind of a gate by its name, lets it judge, and bounds its findings. `GateContext` is what a
 gate may use: ports, and the folders of its locks.
 
-Rule: whatever a candidate does ends in a judgement; only an infrastructure error is raised.
+Rule: anything that a candidate does ends in a judgement; only an infrastructure error is raised.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Referee:
             raise Cancelled(f"{request.stage.id}/{request.gate.id}: no longer wanted")
         judge = kinds.find(request.gate.kind).judge
         if judge is None:
-            raise UsageError(f"a gate of kind {request.gate.kind} is not judged by a program: a person answers it")
+            raise UsageError(f"a gate of kind {request.gate.kind} is answered by a person, not by a program")
         given = secrets_of(request.pipeline, self._context.environ, self._context.agents)
         secrets = tuple(value for _, value in given)
         context = replace(self._context, blobs=MaskedBlobs(self._context.blobs, secrets)) if secrets else self._context

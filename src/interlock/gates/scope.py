@@ -48,9 +48,7 @@ def judge_changes(context: GateContext, request: GateRequest) -> Judgement:
 
 def _empty(request: GateRequest) -> Iterator[Finding]:
     if request.tree == request.input_tree and request.stage.has_worker and not request.stage.may_be_empty:
-        yield Finding(
-            "empty", "the attempt changed nothing: make the change, or let the stage say `may_be_empty: true`"
-        )
+        yield Finding("empty", "the attempt changed nothing: make the change, or set `may_be_empty: true` in the stage")
 
 
 def _paths(workspaces: Workspaces, request: GateRequest, changes: Sequence[Change]) -> Iterator[Finding]:
@@ -78,7 +76,7 @@ def _tables(
     """A finding for each changed table of a mixed file that steers what judges; `strict`: for each that is not in
     `own`."""
     if _SYMLINK in (change.old_mode, change.new_mode):
-        message = "was made, or was, a symbolic link, and it steers what judges: let it be a regular file as before"
+        message = "is or was a symbolic link, but it controls the gates: keep it a regular file"
         yield Finding("judged_table", f"{change.path}: {message}", file=change.path)
         return
     try:
@@ -87,12 +85,12 @@ def _tables(
         )
         differing = manifests.changed_tables(change.path, old, new)
     except (manifests.Unparsable, UsageError) as error:
-        message = f"it cannot be read ({error}), and it steers what judges: mend it"
+        message = f"it cannot be read ({error}), but it controls the gates: fix it"
         yield Finding("judged_table", f"{change.path}: {message}", file=change.path)
         return
     for table in differing:
         if (table.judges or strict) and not any(f"{table.name}.".startswith(f"{name}.") for name in own):
-            why = "steers what judges" if table.judges else "is not among the tables that this stage may change"
+            why = "steers what judges" if table.judges else "is not a table that this stage may change"
             message = f"{table.name} was changed, but it {why}: put it back as it was; only a stage with"
             message = f'{change.path}: {message} `authors: ["{change.path}#{table.name}"]` may change it'
             yield Finding("judged_table", message, file=change.path)
@@ -110,7 +108,7 @@ def _dependencies(workspaces: Workspaces, request: GateRequest, changes: Sequenc
                 workspaces.read(commit, change.path, _LOCK_MAX) for commit in (request.input_commit, request.commit)
             )
         except UsageError as error:
-            yield Finding("dependency", f"{error}: it cannot be read for the sources of its dependencies")
+            yield Finding("dependency", f"{error}: the sources of its dependencies cannot be read")
             continue
         for why in manifests.complaints(change.path, old, new):
             message = f"{change.path}: {why}: put it back; only a stage that `authors` the file may change that"
@@ -123,7 +121,7 @@ def _complaint(
     """The rule that the change breaks and what would be right, or None."""
     stage, scope = request.stage, request.stage.scope
     if _GITLINK in (change.old_mode, change.new_mode):
-        return "submodule", "as a submodule: submodules are changed by people; leave it as it was"
+        return "submodule", "as a submodule: only people change submodules; leave it unchanged"
     if _is_below(change.path, _RESERVED):
         return _reserved(stage, change)
     if matches_any(scope.authored_files, change.path):
@@ -168,10 +166,10 @@ def _of_growth(workspaces: Workspaces, request: GateRequest, change: Change) -> 
             return None
     if change.status == "A":
         return "protected", _of_protected(change, may_add=True)
-    what = "but this stage only adds tests: keep every old line in its order, and each old test as it was;"
+    what = "but this stage only adds tests: keep every old line in its order, and each old test unchanged;"
     return (
         "protected",
-        f"{what} new tests go between or below the old ones, or into a new file; {forbidden.ONLY_AUTHORS}",
+        f"{what} put new tests between or below the old ones, or into a new file; {forbidden.ONLY_AUTHORS}",
     )
 
 
@@ -179,9 +177,9 @@ def _reserved(stage: Stage, change: Change) -> tuple[str, str] | None:
     own = f"{ARTIFACTS}/{stage.id}/"
     if not _is_below(change.path, own):
         whose = "an artifact of another stage" if _is_below(change.path, f"{ARTIFACTS}/") else "Interlock's own folder"
-        return "reserved", f"but that is {whose}: {_undo(change)}; artifacts of this stage go to {own}"
+        return "reserved", f"but that is {whose}:  {_undo(change)}; artifacts of this stage go to {own}"
     if change.new_mode == _SYMLINK:
-        return "artifact", "as a symbolic link: an artifact is a regular file"
+        return "artifact", "as a symbolic link: an artifact must be a regular file"
     return None
 
 
@@ -193,7 +191,7 @@ def _is_below(path: str, folder: str) -> bool:
 
 def _of_protected(change: Change, *, may_add: bool) -> str:
     if may_add and change.status == "A":
-        return "but this stage adds tests and data alone, no configuration, no other code and no link: delete it"
+        return "but this stage may add only tests and their data, no configuration, other code or links: delete it"
     if may_add:
         mend = "put it back as it was, and write new tests into a new file"
         return f"but this stage only adds tests: {mend}; {forbidden.ONLY_AUTHORS}"
@@ -226,10 +224,10 @@ def _sizes(stage: Stage, changes: Sequence[Change]) -> Iterator[Finding]:
     counted = [change for change in changes if not change.path.startswith(f"{ARTIFACTS}/{stage.id}/")]
     files, lines = len(counted), sum(change.added + change.removed for change in counted)
     if 0 < stage.scope.max_files < files:
-        message = f"{files} files were changed, at most {stage.scope.max_files} may be: make a smaller change"
+        message = f"{files} files were changed, but at most {stage.scope.max_files} may be: make a smaller change"
         yield Finding("max_files", message)
     if 0 < stage.scope.max_lines < lines:
-        message = f"{lines} lines were changed, at most {stage.scope.max_lines} may be: make a smaller change"
+        message = f"{lines} lines were changed, but at most {stage.scope.max_lines} may be: make a smaller change"
         yield Finding("max_lines", message)
 
 

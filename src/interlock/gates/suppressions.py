@@ -208,7 +208,7 @@ def _above_the_package(lines: list[str]) -> Iterator[Suppression]:
             yield Suppression(number, line.strip())
 
 
-_WHAT = "is hidden from type checkers: let them see it"
+_WHAT = "is hidden from type checkers: make it visible"
 # The values that checkers assume for these names, wherever they come from.
 _KNOWN = MappingProxyType({"TYPE_CHECKING": True, "MYPY": True, "PY3": True, "PY2": False})
 _UNCHECKED = frozenset({"no_type_check", "no_type_check_decorator"})

@@ -57,8 +57,8 @@ class FileBlobs:
             raise missing(digest, self._root) from error
         if sha256(content).hexdigest() != digest:
             raise InfrastructureError(
-                f"{target} does not have the content that its name says: the disk is failing, or somebody changed the"
-                " file: put a copy back, or start a new run",
+                f"{target} does not match its digest: the disk is failing, or somebody changed the"
+                " file: restore it from a backup, or start a new run",
                 permanent=True,
             )
         return content

@@ -65,17 +65,17 @@ def check_rows(run: str, after: int, rows: Sequence[Row], head: Head | None, *, 
 
 def _mismatch(expected: int, seq: int) -> Damaged:
     if seq != expected:
-        return Damaged(f"event {expected} is not in the journal, though later ones are: {_LAST_SEEN}")
-    return Damaged(f"event {expected} is not as it was recorded: its digest does not match: {_LAST_SEEN}")
+        return Damaged(f"event {expected} is missing in the journal, but later ones exist: {_LAST_SEEN}")
+    return Damaged(f"event {expected} was changed: its digest does not match: {_LAST_SEEN}")
 
 
 def _check_head(head: Head, after: int, rows: Sequence[Row], seq: int) -> None:
     if head[0] <= after:
         return
     if head[0] > seq:
-        raise Damaged(f"its history ends at event {seq}, and {head[0]} were recorded: {_LAST_SEEN}")
+        raise Damaged(f"its history ends at event {seq}, but {head[0]} were recorded: {_LAST_SEEN}")
     if rows[head[0] - after - 1][5] != head[1]:
-        raise Damaged(f"event {head[0]} is not the one that was recorded there: {_LAST_SEEN}")
+        raise Damaged(f"event {head[0]} is not the one that was recorded: {_LAST_SEEN}")
 
 
 # --- the newest event of each run ------------------------------------------------------------

@@ -99,7 +99,7 @@ def _unreadable(what: str, version: int, error: Exception) -> InfrastructureErro
             f"the history was written by a newer Interlock ({what}: {error}): upgrade Interlock", permanent=True
         )
     return Damaged(
-        f"the journal holds {what} (format {version}) in a shape that cannot be read ({type(error).__name__}: {error}):"
+        f"the journal holds {what} (format {version}) that cannot be read ({type(error).__name__}: {error}):"
         " it is damaged, or written by another program"
     )
 

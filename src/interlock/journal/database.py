@@ -203,7 +203,7 @@ def explain_error(error: apsw.Error | OSError, path: Path) -> InfrastructureErro
 def damaged_file(path: Path, why: str) -> InfrastructureError:
     """The file exists and is not a journal, or is damaged."""
     return Damaged(
-        f"the journal {path} is damaged or not a journal ({why}): put a copy back in its place, or move the folder"
+        f"the journal {path} is damaged or not a journal ({why}): restore it from a backup, or move the folder"
         f" {path.parent} away to start with an empty one"
     )
 

@@ -35,7 +35,7 @@ class MemoryJournal:
     def create(self, run: str, at: float, event: Event) -> None:
         with self._lock:
             if run in self._runs:
-                raise UsageError(f"run {run} exists already: a new run needs an id of its own")
+                raise UsageError(f"run {run} already exists: a new run needs a new id")
             self._runs[run] = _Run([Recorded(1, at, event)])
 
     def runs(self) -> list[str]:

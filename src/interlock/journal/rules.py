@@ -36,7 +36,7 @@ def check_append(run: str, fences: tuple[int, int], seqs: tuple[int, int]) -> No
     """Check that an event may be appended. Each pair is the writer's value and the journal's. Raises Fenced."""
     fence, newest_fence = fences
     if fence != newest_fence:
-        raise Fenced(f"another process has taken over run {run}: this one stops here")
+        raise Fenced(f"another process has taken over run {run}: this process stops")
     after, newest = seqs
     if after != newest:
         raise Fenced(f"the history of run {run} has {newest} events where {after} were expected: read it again")
@@ -61,11 +61,11 @@ def settles(event: Event) -> str:
 
 
 def no_such_run(run: str) -> UsageError:
-    return UsageError(f"there is no run {run} in this journal: `interlock list` shows the runs there are")
+    return UsageError(f"there is no run {run} in this journal: `interlock list` shows all runs")
 
 
 def missing(digest: str, where: object) -> InfrastructureError:
     """Evidence that the history names is missing."""
     return InfrastructureError(
-        f"the evidence {digest} is missing in {where}: put a copy back, or start a new run", permanent=True
+        f"the evidence {digest} is missing in {where}: restore it from a backup, or start a new run", permanent=True
     )

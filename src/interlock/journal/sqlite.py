@@ -68,7 +68,7 @@ class SqliteJournal:
 
         def write(connection: apsw.Connection) -> None:
             if connection.execute(statement("run_number"), {"run": run}).get is not None:
-                raise UsageError(f"run {run} exists already: a new run needs an id of its own")
+                raise UsageError(f"run {run} already exists: a new run needs a new id")
             number = connection.execute(statement("create_run"), {"run": run}).get
             _insert(connection, number, row, digest)
 

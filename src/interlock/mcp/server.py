@@ -124,7 +124,7 @@ def _runs(server: MCPServer, program: Program) -> None:
         output = (done.err + done.out).decode("utf-8", "replace")
         started = _STARTED.search(output)
         if done.code != 0 or started is None:
-            raise ToolError(output.strip() or "the run did not start, and nothing was said")
+            raise ToolError(output.strip() or "the run did not start, and printed no reason")
         return {"run": started[1], "next": "wait_run"}
 
     @server.tool()
@@ -230,7 +230,7 @@ def _prompts(server: MCPServer) -> None:
         """How to find out why a stage was rejected."""
         return (
             f"In run {run} the stage {stage} was rejected. Read get_stage, then get_verdicts of its newest attempt,"
-            " then get_diff and read_log where a finding needs them. Say what is wrong, where, and what would mend it."
+            " then get_diff and read_log where a finding needs them. Say what is wrong, where, and what would fix it."
             " Do not change the gates or what is protected."
         )
 
@@ -310,7 +310,7 @@ def _finding(shown: CheckDocument) -> CheckDocument:
 
 def _next_step(undecided: list[str], left_out: tuple[str, ...], *, failed: bool) -> str:
     if failed:
-        return "mend what did not pass, then call check again"
+        return "fix what did not pass, then call check again"
     later = f"; {', '.join(left_out)} will judge too" if left_out else ""
     if undecided:
         return f"end your work: {', '.join(undecided)} could not decide, which is no fault of your files{later}"

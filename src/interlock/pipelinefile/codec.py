@@ -35,7 +35,7 @@ def decode_pipeline(text: str) -> Pipeline:
     try:
         content = json.loads(text)
         if content["format"] > FORMAT:
-            raise NewerFormat(f"its format is {content['format']}, and {FORMAT} is known here")
+            raise NewerFormat(f"its format is {content['format']}, but this version reads format {FORMAT}")
         options = _pop_options(content["pipeline"])
         pipeline: Pipeline = object_reader(Pipeline)(content["pipeline"])
         pipeline = replace(

@@ -40,7 +40,7 @@ def read_duration(value: object) -> int:
         days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
         value = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
     if not isinstance(value, int) or isinstance(value, bool):
-        raise field_error(f"{_describe(value)} is no duration", hint)
+        raise field_error(f"{_describe(value)} is not a duration", hint)
     if not 1 <= value <= DURATION_MAX_S:
         raise field_error(f"{value} seconds is out of range", "a duration is from 1s to 30d")
     return value
@@ -55,7 +55,7 @@ def read_command(value: object) -> CommandLine:
     if isinstance(value, list) and value:
         odd = next((word for word in value if not isinstance(word, str)), "")
         raise field_error(f"the word {_describe(odd)} is not text", "put each word in quotes")
-    raise field_error(f"{_describe(value)} is no command", "write a line for the shell, or a list of words")
+    raise field_error(f"{_describe(value)} is not a command", "write a line for the shell, or a list of words")
 
 
 def read_text(value: object) -> Source:
@@ -63,7 +63,7 @@ def read_text(value: object) -> Source:
     if isinstance(value, str) and value.strip():
         if _PATH_LIKE.fullmatch(value.strip()) and "{{" not in value:
             raise field_error(
-                f"{value.strip()} looks like a path, and bare text is taken as it is", _file_or_text(value.strip())
+                f"{value.strip()} looks like a path, but plain text is used as it is", _file_or_text(value.strip())
             )
         return Source(text=value)
     if isinstance(value, dict) and len(value) == 1:
@@ -76,44 +76,44 @@ def read_text(value: object) -> Source:
 def read_name(value: object) -> str:
     if isinstance(value, str) and _NAME.fullmatch(value):
         return value
-    hint = "a name begins with a small letter and goes on with small letters, digits, - and _, 48 at most"
-    raise field_error(f"{_describe(value)} is no name", hint)
+    hint = "a name starts with a lower-case letter, then lower-case letters, digits, - and _, at most 48 characters"
+    raise field_error(f"{_describe(value)} is not a valid name", hint)
 
 
 def read_variable(value: object) -> str:
     """The name of an environment variable that is passed on."""
     if not isinstance(value, str) or not _VARIABLE.fullmatch(value):
         hint = "write the name alone, its value comes from the environment"
-        raise field_error(f"{_describe(value)} is no name of an environment variable", hint)
+        raise field_error(f"{_describe(value)} is not a name of an environment variable", hint)
     if _OWN_VARIABLES.fullmatch(value):
-        raise field_error(f"{value} is set by interlock itself", "take it out: it is there already")
+        raise field_error(f"{value} is set by interlock itself", "remove it: it already exists")
     return value
 
 
 def read_path(value: object) -> str:
     """A relative path that stays inside its folder, without a trailing slash."""
     if not isinstance(value, str) or not value.strip():
-        raise field_error(f"{_describe(value)} is no path", "write a relative path such as docs/plan.md")
+        raise field_error(f"{_describe(value)} is not a path", "write a relative path such as docs/plan.md")
     if value.startswith(("/", "~")) or "\\" in value:
         raise field_error(f"{value} is not a relative path", "write it relative, with forward slashes")
     parts = [part for part in value.split("/") if part not in ("", ".")]
     if ".." in parts:
         raise field_error(f"{value} leads upwards", "write a path that stays inside")
     if parts and parts[0] == ".git":
-        raise field_error(f"{value} lies in .git", "git's own files are out of reach")
+        raise field_error(f"{value} lies in .git", "git's own files cannot be used")
     return "/".join(parts)
 
 
 def read_glob(value: object) -> str:
     """A pattern like those of .gitignore."""
     if not isinstance(value, str) or not value.strip():
-        raise field_error(f"{_describe(value)} is no pattern", "write one such as src/** or '*.py'")
+        raise field_error(f"{_describe(value)} is not a pattern", "write one such as src/** or '*.py'")
     if value.startswith("!"):
-        raise field_error(f"{value} excludes", "list what is meant: patterns only include")
+        raise field_error(f"{value} excludes", "list what you mean: patterns can only include")
     if ".." in value.split("/") or value.startswith("~"):
         raise field_error(f"{value} leads out of the repository", "write a pattern relative to the repository's root")
     if value.count("[") != value.count("]"):
-        raise field_error(f"{value} has a bracket without its other half", "close it, or write \\[ for the character")
+        raise field_error(f"{value} has an unmatched bracket", "close it, or write \\[ for the character")
     return value.removeprefix("./")
 
 
@@ -130,7 +130,7 @@ def read_instructions(value: object) -> tuple[str, ...]:
 def read_bare(value: object) -> str | int | float | bool | None:
     if isinstance(value, dict | list):
         raise field_error(
-            f"{_describe(value)} stands where one value belongs", "write text, a number, true, false or null"
+            f"{_describe(value)} is here where one value belongs", "write text, a number, true, false or null"
         )
     return value if isinstance(value, str | int | float | bool) else None
 
@@ -150,7 +150,7 @@ def _describe(value: object) -> str:
 
 
 def _file_or_text(path: str) -> str:
-    return f"write {{file: {path}}}, or {{text: {path}}} if these very words are meant"
+    return f"write {{file: {path}}}, or {{text: {path}}} if this text is meant"
 
 
 _TEXT_SCHEMA = {

@@ -27,7 +27,7 @@ LINE = (
     f"echo '{MARK}: put the line that starts your coding agent here, in .interlock/common.yaml under agents"
     " (the brief is on standard input, and in the file $BRIEF)' >&2; exit 127"
 )
-MESSAGE = "no agent is there yet"
+MESSAGE = "none of its agents is installed"
 HINT = "write the line that starts your coding agent; the brief is on its standard input, and in the file $BRIEF"
 
 
@@ -70,7 +70,7 @@ def require_runnable(loaded: Loaded) -> None:
     """Raises UsageError if the pipeline needs what this version does not support yet, or an agent is a placeholder."""
     later = [str(finding) for finding in loaded.findings if finding.level is Level.LATER]
     if later:
-        raise UsageError("this pipeline is valid, and cannot be run yet:\n" + "\n".join(later))
+        raise UsageError("this pipeline is valid, but cannot be run yet:\n" + "\n".join(later))
     used = {
         name for stage in loaded.pipeline.stages for name in (stage.agent, *(rule.agent for rule in stage.on_reject))
     }
@@ -101,7 +101,7 @@ def _relative(path: Path, root: Path) -> str:
         full, base = path.resolve(), root.resolve()
     if not full.is_relative_to(base):
         hint = "keep the pipeline in interlock.yaml or in .interlock/pipelines/"
-        raise InvalidPipeline((Mistake(str(path), 1, 1, f"it lies outside of the repository at {root}", hint),))
+        raise InvalidPipeline((Mistake(str(path), 1, 1, f"it is outside the repository at {root}", hint),))
     return os.path.normpath(full.relative_to(base))
 
 

@@ -116,7 +116,7 @@ def shape(root: Mapping, mistakes: Mistakes) -> ParsedFile | None:
         mistakes.add(root.mark, "the file has no version", "begin with `version: 1`")
     for empty in list(_empty_keys(root, ())):
         if (mark := Where(root).key(*empty)) not in reported:
-            mistakes.add(mark, f"{empty[-1]} has no value", "give it one, or take the key out")
+            mistakes.add(mark, f"{empty[-1]} has no value", "give it a value, or remove the key")
         root = _without(root, empty, broken)
     for _ in range(_ROUNDS):
         where = Where(root)
@@ -296,7 +296,7 @@ def _wanted(kind: str, value: object, name: str) -> str:
     if kind == "string_type" and isinstance(value, int | float):
         return f'put it in quotes: "{_describe(value)}"'
     if kind == "int_type" and isinstance(value, str) and value.isdigit():
-        return f"take the quotes away: {value}"
+        return f"remove the quotes: {value}"
     if kind == "bool_type" and isinstance(value, str):
         return "write true or false, without quotes"
     if kind == "list_type" and isinstance(value, str):
@@ -304,7 +304,7 @@ def _wanted(kind: str, value: object, name: str) -> str:
     if kind == "model_type" and isinstance(value, str) and re.fullmatch(r"[\w-]+:\S.*", value):
         return "put a space after the colon"
     if name == "deliver":
-        return "write {branch: NAME}; what is accepted always becomes a branch of its own"
+        return "write {branch: NAME}; accepted work is always delivered as a new branch"
     return f"write {_EXPECTED[kind]}"
 
 

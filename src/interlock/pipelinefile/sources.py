@@ -51,7 +51,9 @@ class Sources:
         relative = os.path.normpath(os.path.join(folder, path))  # noqa: PTH118
         inside = (self.root / relative).resolve().is_relative_to(self.root)
         if relative.startswith("..") or not inside:
-            self._mistakes.add(mark, f"{path} leads out of the repository", "keep what a pipeline reads inside of it")
+            self._mistakes.add(
+                mark, f"{path} leads out of the repository", "a pipeline can read only files of the repository"
+            )
             return None
         return relative
 
@@ -100,7 +102,7 @@ def _read(path: str, mark: Mark, above: tuple[str, ...], sources: Sources, mista
     content, file = found
     if file in above:
         way = " -> ".join((*above[above.index(file) :], file))
-        mistakes.add(mark, f"{file} includes itself ({way})", "take one of these includes out")
+        mistakes.add(mark, f"{file} includes itself ({way})", "remove one of these includes")
         return None
     tree = read_yaml(content.encode("utf-8", "surrogatepass"), file, mistakes)
     if not isinstance(tree, Mapping):
@@ -164,7 +166,7 @@ def _union(section: str, mine: Mapping, other: Mapping, mistakes: Mistakes) -> M
 def _clash(key: Scalar, first: Scalar, name: str, mistakes: Mistakes) -> None:
     if key.mark == first.mark:
         return  # the same file, included on two paths
-    hint = f"it is at {first.mark.file}:{first.mark.line} too, keep one of them"
+    hint = f"it is at {first.mark.file}:{first.mark.line} too: keep one of them"
     mistakes.add(key.mark, f"{name} is defined twice", hint)
 
 

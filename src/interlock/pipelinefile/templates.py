@@ -127,7 +127,9 @@ def _no_escaping(name: str) -> bool:
 
 def _syntax(template: str, error: minijinja.TemplateError) -> Flaw:
     what = error.detail or error.message
-    return Flaw(_offset(template, error), f"the template is wrong ({what})", "mend the tag; {{ and }} hold a value")
+    return Flaw(
+        _offset(template, error), f"the template is wrong ({what})", "correct the tag; {{ and }} contain a value"
+    )
 
 
 def _offset(template: str, error: minijinja.TemplateError) -> int:
@@ -172,16 +174,16 @@ def _subscripts(template: str, known: KnownNames) -> Iterator[Flaw]:
             if owner == "inputs" and "inputs" in known.names and name not in known.inputs:
                 yield Flaw(offset, f"inputs['{name}'] is not defined", _undeclared_input(name, known))
             if owner == "artifacts" and "artifacts" in known.names and name not in known.artifacts:
-                yield Flaw(offset, f"artifacts['{name}'] is not there", _missing_artifact(name, known))
+                yield Flaw(offset, f"artifacts['{name}'] does not exist", _missing_artifact(name, known))
 
 
 def _missing_artifact(name: str, known: KnownNames) -> str:
     maker = (known.makers or {}).get(name, "")
     if maker and maker == known.stage:
-        return f"{maker} makes it itself, name one from before"
+        return f"{maker} produces it itself: name an earlier one"
     if maker:
         return f"add {maker} to the needs of {known.stage}"
-    return nearest(name, known.artifacts, "no stage that this one needs makes any")
+    return nearest(name, known.artifacts, "no stage that this one needs produces one")
 
 
 def _find(template: str, name: str) -> int:
@@ -207,6 +209,6 @@ def _try_rendering(template: str, known: KnownNames) -> list[Flaw]:
         _environment().render_str(template, **values)
     except minijinja.TemplateError as error:
         if error.kind in _UNKNOWN:
-            hint = "use one of minijinja's, or do without"
+            hint = "use one of minijinja's filters, or none"
             return [Flaw(_offset(template, error), error.detail or error.message, hint)]
     return []

@@ -69,19 +69,19 @@ def _check_file(path: Path) -> None:
     if size > INPUT_BYTES_MAX:
         raise UsageError(f"{path} has {size} bytes, more than {INPUT_BYTES_MAX}: split it")
     if b"%PDF-" not in head:
-        raise UsageError(f"{path} is no PDF: it does not begin with %PDF-")
+        raise UsageError(f"{path} is not a PDF: it does not begin with %PDF-")
 
 
 def _unlock(reader: PdfReader, path: Path) -> None:
     """Decrypt with the empty password, as every viewer does: many PDFs have that one."""
     from pypdf.errors import DependencyError
 
-    hint = "take its password off, for example with `qpdf --decrypt --password=... IN OUT`"
+    hint = "remove its password, for example with `qpdf --decrypt --password=... IN OUT`"
     try:
         if reader.is_encrypted and not reader.decrypt(""):
             raise UsageError(f"{path} is encrypted and needs a password: {hint}")
     except DependencyError as error:
-        raise UsageError(f"{path} is encrypted in a way that cannot be undone here: {hint}") from error
+        raise UsageError(f"{path} uses an encryption that is not supported: {hint}") from error
 
 
 def _bounded(reader: PdfReader, path: Path) -> Iterator[tuple[str, str]]:

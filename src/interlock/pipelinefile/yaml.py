@@ -95,7 +95,7 @@ def decode(content: bytes, file: str) -> str:
         ) from None
     if found := _CONTROL.search(text):
         what = f"the control character U+{ord(found.group()):04X}"
-        raise _unreadable(_mark_at(file, text[: found.start()].encode()), what, "take it out")
+        raise _unreadable(_mark_at(file, text[: found.start()].encode()), what, "remove it")
     return text
 
 
@@ -164,7 +164,7 @@ class _Builder:
     def _alias(self, event: yaml.AliasEvent) -> None:
         mark, name = self._mark(event), event.anchor
         if name in self._pending:
-            raise _unreadable(mark, f"*{name} stands inside what it names", "a value cannot contain itself")
+            raise _unreadable(mark, f"*{name} is inside the value that it refers to", "a value cannot contain itself")
         if name not in self._anchors:
             hint = f"name a value with &{name} above it, or put text that begins with * in quotes"
             raise _unreadable(mark, f"nothing is named &{name}", hint)
@@ -201,8 +201,8 @@ class _Builder:
             if not isinstance(key, Scalar) or not self._is_text(key):
                 continue
             if key.text in seen:
-                hint = f"the first is on line {seen[key.text]}, keep one of them"
-                self._mistakes.add(key.mark, f"the key {key.text} is there twice", hint)
+                hint = f"the first is on line {seen[key.text]}: keep one of them"
+                self._mistakes.add(key.mark, f"the key {key.text} occurs twice", hint)
                 continue
             seen[key.text] = key.mark.line
             entries.append((key, value))
@@ -211,7 +211,7 @@ class _Builder:
     def _is_text(self, key: Scalar) -> bool:
         if key.text == "<<" and not key.style:
             hint = "write the keys out, or put what is common into `defaults`"
-            self._mistakes.add(key.mark, "merge keys (<<) are no part of YAML 1.2", hint)
+            self._mistakes.add(key.mark, "merge keys (<<) are not part of YAML 1.2", hint)
             return False
         if not isinstance(key.value, str):
             self._mistakes.add(key.mark, f"the key {key.text or 'null'} is not text", "put it in quotes")
@@ -250,8 +250,8 @@ class _Builder:
 
     def _refuse_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
         if event.tag is not None:
-            hint = "take it out, or put text that begins with ! in quotes"
-            self._mistakes.add(self._mark(event), f"the tag {event.tag} is not used here", hint)
+            hint = "remove it, or put text that begins with ! in quotes"
+            self._mistakes.add(self._mark(event), f"the tag {event.tag} is not supported", hint)
 
     def _mark(self, event: yaml.Event) -> Mark:
         at = event.start_mark

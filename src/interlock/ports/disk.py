@@ -20,14 +20,14 @@ from interlock.ports.errors import InfrastructureError
 PRIVATE = 0o700
 _STALE_S = 3600.0  # no write of a file takes longer
 _SYNC_EACH_MAX = 32  # files; above, one call syncs the whole file system
-_ELSEWHERE = "name another folder in INTERLOCK_STATE_HOME or INTERLOCK_CACHE_HOME"
+_ELSEWHERE = "set another folder in INTERLOCK_STATE_HOME or INTERLOCK_CACHE_HOME"
 
 
 def disk_error(path: Path | str, error: OSError) -> InfrastructureError:
     """The error to raise if the disk fails at `path`."""
     advice = {
-        errno.ENOSPC: "the disk is full: make room",
-        errno.EDQUOT: "the quota is used up: make room",
+        errno.ENOSPC: "the disk is full: free some space",
+        errno.EDQUOT: "the disk quota is used up: free some space",
         errno.EROFS: f"the file system is read-only: mount it writable, or {_ELSEWHERE}",
         errno.EACCES: f"no permission: correct the permissions, or {_ELSEWHERE}",
     }

@@ -77,21 +77,21 @@ class DeliveryRefused(InterlockError):
 
 
 _ADVICE = {
-    errno.ENOSPC: "make room",
-    errno.EDQUOT: "make room, or have the quota raised",
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space, or raise the quota",
     errno.EROFS: "mount it writable",
-    errno.EIO: "look at the disk",
+    errno.EIO: "check the disk",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENFILE: "close programs that hold many files",
     errno.ENOMEM: "free memory",
-    errno.EAGAIN: "is there room for more processes and threads (ulimit -u, or the container's limit)?",
-    errno.ENOLCK: "this file system has no locks: name folders on a local one in INTERLOCK_STATE_HOME and"
+    errno.EAGAIN: "raise the limit of processes and threads (ulimit -u, or the container's limit)",
+    errno.ENOLCK: "this file system does not support locks: set folders on a local one in INTERLOCK_STATE_HOME and"
     " INTERLOCK_CACHE_HOME",
     errno.ENOBUFS: "free memory",
     errno.ESTALE: "mount it again",
-    errno.ENXIO: "look at the disk",
-    errno.ENODEV: "look at the disk",
-    errno.ETIMEDOUT: "is it on a network that is down?",
+    errno.ENXIO: "check the disk",
+    errno.ENODEV: "check the disk",
+    errno.ETIMEDOUT: "check the network if it is a network disk",
 }
 _MESSAGES = frozenset(os.strerror(number) for number in _ADVICE if number != errno.ETIMEDOUT)
 _THREAD = "can't start new thread"
@@ -102,7 +102,7 @@ def machine_trouble(error: BaseException) -> InfrastructureError | None:
     """The expected error, if the machine refused something; None for any other error."""
     match error:
         case MemoryError():
-            return InfrastructureError("there is no memory left: free some, then try again")
+            return InfrastructureError("the memory is full: free some, then try again")
         case RuntimeError() if _THREAD in str(error):
             return InfrastructureError(f"no thread can be started: {_ADVICE[errno.EAGAIN]}")
         case OSError(errno=int(number)) if number in _ADVICE:

@@ -26,8 +26,8 @@ from interlock.readmodel.reasons import Reason, reasons
 CUT_OFF, NOT_BEGUN = "cut off", "not begun"
 _PROTECTED = ("protected", "judged_table")
 _OWN_PIPELINE = (
-    "this run keeps the pipeline it began with: where a line of that is wrong, mend it, then `interlock cancel` "
-    "and `interlock run`"
+    "This run keeps its own copy of the pipeline. If a line of it is wrong, correct the file, then `interlock cancel` "
+    "this run and `interlock run` a new one."
 )
 
 
@@ -162,7 +162,7 @@ def locate(pipeline: Pipeline, state: RunState, owner: str = "") -> RunSummary:
     """As `describe`, without the past: this costs the same for a run of any length."""
     started = state.started
     if started is None:
-        raise ValueError("a run without a beginning")
+        raise ValueError("the first event of the run is missing")
     phase, wait = _phase(pipeline, state, owner)
     return RunSummary(
         id=started.run,
@@ -309,8 +309,8 @@ def _hint(stage: StageState) -> str:
         return ""
     shown = ", ".join(list(files)[:3]) + (", ..." if len(files) > 3 else "")
     return (
-        f"protected from this stage: {shown}. Where the change is right, accept it with --override; where such changes "
-        "are usual, let a stage `authors` the file"
+        f"protected from this stage: {shown}. If the change is right, accept it with --override. If such changes "
+        "are usual, add the file to `authors` of a stage"
     )
 
 

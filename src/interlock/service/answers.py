@@ -40,7 +40,7 @@ def to_answer(view: RunView, request: AnswerRequest, new_id: Callable[[], str], 
     if request.branch:
         check_branch(request.branch)
     if view.phase in OVER:
-        raise UsageError(f"run {view.id} is {view.phase}: nothing in it waits for an answer")
+        raise UsageError(f"run {view.id} is {view.phase}: it does not wait for an answer")
     stage, subject, gate = _subject(view, request)
     return Answer(
         id=new_id(),
@@ -79,13 +79,13 @@ def check_branch(name: str) -> None:
 
 def too_late(view: RunSummary, branch: str) -> str:
     """Why a run that is over takes neither another branch name nor more of a limit."""
-    over = f"run {view.id} is {view.phase}, and over"
+    over = f"run {view.id} has ended: it is {view.phase}"
     if not branch:
-        return f"{over}: no limit of it can be raised"
+        return f"{over}: its limits cannot be raised"
     if not view.branch:
-        return f"{over}: nothing of it is delivered"
+        return f"{over}: it delivers nothing"
     delivered = plain(view.branch, 300)
-    return f"{over}: it is delivered as {delivered} (`git branch {branch} {delivered}` gives that another name too)"
+    return f"{over}: it is delivered as {delivered} (`git branch {branch} {delivered}` creates another name for it)"
 
 
 def _subject(view: RunView, request: AnswerRequest) -> tuple[str, str, str]:
@@ -115,7 +115,7 @@ def _the_approval(view: RunView, request: AnswerRequest) -> WaitView:
     if not waiting:
         raise UsageError(f"nothing in run {view.id} waits for an approval: it is {view.phase}")
     named = ", ".join(f"{wait.subject} {wait.gate}" for wait in waiting)
-    raise UsageError(f"say which: {named} {'wait' if len(waiting) > 1 else 'waits'} for an approval")
+    raise UsageError(f"name one: {named} {'wait' if len(waiting) > 1 else 'waits'} for an approval")
 
 
 def _retry_stage(view: RunView, request: AnswerRequest) -> StageView:
@@ -124,12 +124,12 @@ def _retry_stage(view: RunView, request: AnswerRequest) -> StageView:
         paused = [stage for stage in view.stages if stage.phase is Phase.PAUSED]
         if len(paused) == 1:
             return paused[0]
-        raise UsageError(f"say which stage to retry: {', '.join(known)}")
+        raise UsageError(f"name the stage to retry: {', '.join(known)}")
     if request.stage not in known:
         raise UsageError(f"run {view.id} has no stage {request.stage}: it has {', '.join(known)}")
     stage = view.stage(request.stage)
     if stage.phase is Phase.WAITING:
-        raise UsageError(f"stage {request.stage} has not begun: it waits for {', '.join(stage.needs)}")
+        raise UsageError(f"stage {request.stage} has not started: it waits for {', '.join(stage.needs)}")
     if stage.phase in (Phase.WORKING, Phase.JUDGING) and not request.now:
         raise UsageError(f"stage {request.stage} is {stage.phase}: `--now` ends that attempt first")
     return stage
@@ -137,7 +137,7 @@ def _retry_stage(view: RunView, request: AnswerRequest) -> StageView:
 
 def _the_candidate(view: RunView, request: AnswerRequest) -> tuple[str, str, str]:
     if not request.subject:
-        raise UsageError("say which attempt to accept, as STAGE/EPOCH.NUMBER: `interlock show` lists them")
+        raise UsageError("name the attempt to accept, as STAGE/EPOCH.NUMBER: `interlock show` lists them")
     try:
         attempt = parse_attempt(request.subject)
         found = view.attempt(attempt)
@@ -153,7 +153,7 @@ def _the_candidate(view: RunView, request: AnswerRequest) -> tuple[str, str, str
             f"a hard gate rejected {attempt}: `--override` accepts it anyway, and every later view shows that"
         )
     if found.phase is AttemptPhase.ACCEPTED:
-        raise UsageError(f"{attempt} is accepted already")
+        raise UsageError(f"{attempt} was accepted before")
     return attempt.stage, str(attempt), ""
 
 
@@ -163,5 +163,5 @@ def _limits(view: RunView, request: AnswerRequest) -> tuple[tuple[str, float], .
         if name not in known:
             raise UsageError(f"--raise {name}: no such limit, there are {', '.join(known)}")
         if amount <= 0:
-            raise UsageError(f"--raise {name}={amount:g}: say how much more, above zero")
+            raise UsageError(f"--raise {name}={amount:g}: expected a positive number")
     return request.limits

@@ -33,7 +33,7 @@ class VisibleDiff:
     @property
     def notes(self) -> tuple[str, ...]:
         """A line for each file, for people."""
-        why = f"it holds a secret that was handed out (see the findings of {', '.join(self.attempts)})"
+        why = f"it contains a secret that the agent had access to (see the findings of {', '.join(self.attempts)})"
         return tuple(f"{name} is left out: {why}" for name in self.left_out)
 
 

@@ -49,22 +49,23 @@ def naming_run(run: str) -> Iterator[None]:
         raise kind(f"run {run} cannot be read: {error}", permanent=error.permanent) from error
     except (LookupError, ValueError, TypeError, AttributeError) as error:
         what = f"{type(error).__name__}: {error}"
-        raise Damaged(f"run {run} cannot be read: its history does not fit together ({what})") from error
+        raise Damaged(f"run {run} cannot be read: its history is inconsistent ({what})") from error
 
 
 def lost_run() -> Damaged:
     """The error for a run that was recorded and that the journal does not know."""
     return Damaged(
-        "it was recorded, and the journal knows nothing of it: journal.db or its -wal was removed, or an older copy is"
-        " in its place; put the newest one back"
+        "the journal does not contain it, although it was recorded: journal.db or its -wal was removed or"
+        " replaced by an older copy: put the newest one back"
     )
 
 
 def lost_journal(folder: Path) -> str:
     """What is wrong if the journal knows no run, although the folder was recorded, which the first run does."""
     return (
-        f"the journal {folder / 'journal.db'} holds no run, and some were recorded: it was removed, or an empty one is"
-        f" in its place; put the newest one back, with its -wal, or move the folder {folder} away to start anew"
+        f"the journal {folder / 'journal.db'} contains no runs, although some were recorded: it was removed or"
+        f" replaced by an empty one: put the newest one back, with its -wal, or move the folder {folder} away to start"
+        " with an empty journal"
     )
 
 

@@ -88,12 +88,13 @@ class PullRequests:
         self.push(view.commit, wanted.remote, view.branch)
         if shutil.which(words[0], path=self.environ.get("PATH", "")) is None:
             raise InfrastructureError(
-                f"{view.branch} was pushed to {wanted.remote}, but gh is not installed: install it, or open it by hand"
+                f"{view.branch} was pushed to {wanted.remote}, but `gh` is not installed: install it, or"
+                " open the pull request yourself"
             )
         existing = self._gh(["gh", "pr", "list", f"--head={view.branch}", "--json=url", "--jq=.[].url"])
         url = _address(existing) or _address(self._gh(words))
         if not url:
-            raise InfrastructureError(f"gh printed no address: see `gh pr list --head {view.branch}`")
+            raise InfrastructureError(f"gh printed no URL: see `gh pr list --head {view.branch}`")
         return url
 
     def _gh(self, words: list[str]) -> str:

@@ -55,7 +55,11 @@ def run_results(pipeline: Pipeline, view: RunView) -> list[Result]:
 def run_markdown(pipeline: Pipeline, view: RunView) -> str:
     """A run for a person: its phase, each stage, each gate."""
     rows = [f"| {cell(one.id)} | {one.phase.value} | {len(one.attempts)} | {one.commit[:10]} |" for one in view.stages]
-    over = [f"Accepted over a gate by a person: {cell(name)}", ""] if (name := ", ".join(view.overrides)) else []
+    over = (
+        [f"Accepted by a person although a gate failed: {cell(name)}", ""]
+        if (name := ", ".join(view.overrides))
+        else []
+    )
     head = [f"## Interlock: run {view.id} is {view.phase.value}", "", cell(view.task), "", *over]
     facts = [f"Spent: {cell(spent(view))}. Base: {view.base_commit[:10]}. Sandbox: {view.sandbox}.", ""]
     table = ["| stage | phase | attempts | accepted |", "|---|---|---|---|", *rows, ""]
@@ -127,10 +131,10 @@ def _stage_results(pipeline: str, stage: Stage, seen: StageView) -> Iterator[Res
 def _verdict(results: Sequence[Result]) -> str:
     statuses = {one.status for one in results}
     if "failed" in statuses:
-        return "a gate said no"
+        return "a gate failed"
     if "errored" in statuses:
         return "a gate could not decide"
-    return "no gate said no" if "passed" in statuses else "nothing was judged"
+    return "no gate failed" if "passed" in statuses else "nothing was checked"
 
 
 def _why(one: Result) -> str:

@@ -65,8 +65,8 @@ def _require_branch(pipeline: Pipeline, started: RunStarted) -> None:
     branch = delivery_branch(render, pipeline, started)
     if wrong := flaw(branch, repr(plain(branch, 200))):
         raise UsageError(
-            f"deliver.branch, of task and inputs: {wrong}"
-            " (`git help check-ref-format`): give others, or mend deliver.branch"
+            f"deliver.branch, with the task and the inputs filled in: {wrong}"
+            " (`git help check-ref-format`): change these, or correct deliver.branch"
         )
 
 
@@ -79,10 +79,11 @@ def _task(task: str) -> str:
 
 def _require_fit(what: str, text: str) -> None:
     if "\0" in text:
-        raise UsageError(f"{what} holds a NUL character: give text")
+        raise UsageError(f"{what} contains a NUL character: use text")
     if len(text.encode("utf-8", "surrogatepass")) > TASK_BYTES_MAX:
         raise UsageError(
-            f"{what} is longer than {TASK_BYTES_MAX} bytes: put the rest into a file of the repository and name it"
+            f"{what} is longer than {TASK_BYTES_MAX} bytes: put the rest into a file of the repository,"
+            " and name that file"
         )
 
 
@@ -142,9 +143,9 @@ def run_named(runs: Sequence[str], name: str) -> str:
         or [run for run in runs if run.endswith(name)]
     )
     if not found:
-        raise UsageError(f"no run {name} in this repository: `interlock list` shows those there are")
+        raise UsageError(f"no run {name} in this repository: `interlock list` shows all runs")
     if len(found) > 1:
-        raise UsageError(f"{name} is the name of {len(found)} runs: {_candidates(found)}: say more of it")
+        raise UsageError(f"{name} matches {len(found)} runs: {_candidates(found)}: type more of the id")
     return found[0]
 
 

@@ -145,17 +145,17 @@ class Service:
         fitting = [run for run in runs if run.is_readable and fits(run)]
         unreadable_runs = [run for run in runs if not run.is_readable]
         if unreadable_runs and fitting:
-            words = f"say which run: {unreadable_runs[0].id} cannot be read, and may be the one that is meant:"
+            words = f"name a run: {unreadable_runs[0].id} cannot be read, and may be the one that you mean:"
             raise UsageError("\n".join([words, *map(_row, fitting[:_SHOWN_MAX])]))
         if len(fitting) == 1:
             return fitting[0]
         if unreadable_runs:
-            raise _unreadable_error(unreadable_runs[0], "no run that can be read fits")
+            raise _unreadable_error(unreadable_runs[0], "no readable run fits")
         if not fitting:
             raise UsageError(
-                "no run fits: `interlock list` shows those there are, `interlock run -p PIPELINE TASK` starts one"
+                "no run fits: `interlock list` shows all runs, `interlock run -p PIPELINE TASK` starts one"
             )
-        raise UsageError("\n".join(["say which run:", *map(_row, fitting[:_SHOWN_MAX])]))
+        raise UsageError("\n".join(["name a run:", *map(_row, fitting[:_SHOWN_MAX])]))
 
     def latest_run(self, name: str = "", passed_over: Callable[[RunSummary], None] = lambda _: None) -> RunSummary:
         """The run of that name; without one the only unfinished run, else the newest. Raises UsageError, and

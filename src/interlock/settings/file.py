@@ -82,7 +82,7 @@ def load_settings(config: Path) -> Settings:
     if not found:
         return Settings()
     if len(found) > 1:
-        raise UsageError(f"{found[0]} and {found[1]} are both there: keep one of them")
+        raise UsageError(f"{found[0]} and {found[1]} both exist: keep one of them")
     return _settings(found[0], _parse(found[0]))
 
 
@@ -109,7 +109,7 @@ def _settings(path: Path, found: object) -> Settings:
     if found is None:
         return Settings()
     if not isinstance(found, dict):
-        raise UsageError(f"{path}: names with values are needed, such as `max_parallel: 4`")
+        raise UsageError(f"{path}: expected names with values, such as `max_parallel: 4`")
     mistakes = [f"{path}: {mistake}" for name, value in found.items() for mistake in _mistakes(name, value)]
     if mistakes:
         raise UsageError("\n".join(mistakes))
@@ -127,7 +127,7 @@ def _mistakes(name: object, value: object) -> Iterator[str]:
             f"did you mean {near[0]}?" if near else f"there are {', '.join(_EXPECTED)}"
         )
     elif not _fits(str(name), value):
-        yield f"{name}: {as_written(value)} does not fit: {_EXPECTED[str(name)]} is needed"
+        yield f"{name}: {as_written(value)} is not valid: expected {_EXPECTED[str(name)]}"
 
 
 def _fits(name: str, value: object) -> bool:
@@ -197,9 +197,9 @@ def is_attempts(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _ATTEMPTS_MAX
 
 
-ADDRESS = "an address that begins with https:// (http:// on this machine alone)"
+ADDRESS = "an address that begins with https:// (or http:// on this machine)"
 VARIABLE = "the name of an environment variable"
-SECONDS = "a number of seconds, at most 86400,"
+SECONDS = "a number of seconds, at most 86400"
 Known = Mapping[str, tuple[Callable[[object], bool], str]]
 
 _CI: Known = MappingProxyType(
@@ -215,7 +215,7 @@ _NOTIFY: Known = MappingProxyType(
     {
         "webhook": (is_webhook, f"{ADDRESS} and holds no password"),
         "secret": (is_variable, VARIABLE),
-        "command": (is_argv, "a list of words, the program first,"),
+        "command": (is_argv, "a list of words, the program first"),
         "events": (is_events, f"a list of some of {', '.join(NOTIFY_EVENTS)}"),
         "timeout_s": (is_seconds, SECONDS),
         "attempts": (is_attempts, f"an integer from 1 to {_ATTEMPTS_MAX}"),
@@ -227,14 +227,14 @@ _NEVER_SHOWN = frozenset({"notify.webhook", "notify.secret"})  # a wrong value m
 def wrong_keys(value: object, known: Known, at: str) -> Iterator[str]:
     """The mistakes of a mapping at the path `at`."""
     if not isinstance(value, dict):
-        yield f"{at}: {as_written(value)} does not fit: a mapping of {', '.join(known)} is needed"
+        yield f"{at}: {as_written(value)} is not valid: expected a mapping of {', '.join(known)}"
         return
     for name, item in value.items():
         if name not in known:
             yield f"{at}.{_key(name)}: no such setting: {_suggestion(name, known)}"
         elif not known[name][0](item):
             shown = "this" if f"{at}.{name}" in _NEVER_SHOWN else as_written(item)
-            yield f"{at}.{name}: {shown} does not fit: {known[name][1]} is needed"
+            yield f"{at}.{name}: {shown} is not valid: expected {known[name][1]}"
 
 
 def as_written(value: object) -> str:
@@ -258,9 +258,9 @@ def _wrong_notify(value: object) -> Iterator[str]:
     if not isinstance(value, dict):
         return
     if "webhook" not in value and "command" not in value:
-        yield "notify: nobody is told: webhook or command is needed"
+        yield "notify: set `webhook` or `command`: without them nothing is sent"
     elif "secret" in value and "webhook" not in value:
-        yield "notify.secret: it signs what a webhook is sent, and there is none: webhook is needed"
+        yield "notify.secret: it signs webhook messages, but `webhook` is not set"
 
 
 def _notify(value: Mapping[str, Any]) -> NotifySettings:
@@ -270,13 +270,13 @@ def _notify(value: Mapping[str, Any]) -> NotifySettings:
 
 def _wrong_held_out(value: object) -> Iterator[str]:
     if not isinstance(value, dict):
-        yield f"held_out: {as_written(value)} does not fit: a mapping of names to absolute paths is needed"
+        yield f"held_out: {as_written(value)} is not valid: expected a mapping of names to absolute paths"
         return
     for name, path in value.items():
         if not isinstance(name, str) or not is_name(name):
-            yield f"held_out: {name!r} is no name: lower case letters, digits and - are, such as feature-a"
+            yield f"held_out: {name!r} is not a valid name: use lower case letters, digits and -, such as feature-a"
         elif not isinstance(path, str) or not PurePath(path).is_absolute():
-            yield f"held_out.{name}: {as_written(path)} does not fit: an absolute path is needed"
+            yield f"held_out.{name}: {as_written(path)} is not valid: expected an absolute path"
 
 
 SECTIONS: Mapping[str, Section] = MappingProxyType(

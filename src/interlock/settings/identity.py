@@ -27,7 +27,7 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _RECORD = "repository"  # in the state folder: the id, and the path of the git directory
 _ANEW = "anew"  # in a state folder that was begun although the id was known: the notice of then
 _SHOWN_MAX = 5
-_ELSEWHERE = "if the runs are kept elsewhere, name that place in XDG_STATE_HOME or INTERLOCK_STATE_HOME"
+_ELSEWHERE = "if the runs are in another folder, set it in XDG_STATE_HOME or INTERLOCK_STATE_HOME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def find_repository(cwd: Path, environ: Mapping[str, str], check_version: Callab
     if done.code != 0 or len(lines) != 2:
         check_version()  # an old git does not know these options, and prints something else
     if done.code == 0 and len(lines) != 2:
-        raise UsageError(f"{os.fsdecode(done.out)!r}: a path with a line break cannot be used: rename the folder")
+        raise UsageError(f"{os.fsdecode(done.out)!r}: the path contains a line break: rename the folder")
     if done.code != 0:
         raise UsageError(_no_repository(cwd, done.err.decode("utf-8", "replace").strip().removeprefix("fatal: ")))
     return Path(lines[0]), Path(lines[1]).resolve()
@@ -102,8 +102,8 @@ def _no_repository(cwd: Path, said: str) -> str:
         )
     because = f" ({why})" if why else ""
     return (
-        f"{cwd} is not in the working tree of a git repository{because}: go to one, or make one with `git init` and a"
-        " first commit"
+        f"{cwd} is not in the working tree of a git repository{because}: change to one, or create one with `git init`"
+        " and a first commit"
     )
 
 
@@ -129,7 +129,7 @@ def read_id(common_dir: Path) -> str:
         return ""
     except OSError as error:
         why = error.strerror or str(error)
-        words = "by it the runs of this repository are found: let it be read, for example"
+        words = "it identifies the runs of this repository: make it readable, for example"
         raise InfrastructureError(f"{file}: cannot be read: {why}: {words} `chmod a+r {file}`") from error
     return text if _ID.fullmatch(text) else ""
 
@@ -167,8 +167,8 @@ def _moved_notice(record: Record, rivals: Sequence[Record]) -> str:
     if not rivals:
         return ""
     return (
-        f"the runs are those of {record.place}, which is gone; of the same id is also {_them(rivals)}: if this"
-        " repository is a copy of that, they are not its own"
+        f"the runs are those of {record.place}, which no longer exists; {_them(rivals)} has the same id: if"
+        " this repository is a copy of that one, the runs are not its own"
     )
 
 
@@ -179,14 +179,15 @@ def _not_found(paths: Paths, known: str, gone: Sequence[Record], records: Sequen
     if gone:
         return (
             f"this repository was moved or copied, and its runs could be those of {_them(gone)}: move it back, or write"
-            f" `{known} PLACE` with its git directory as PLACE into the file {_RECORD} of the folder that is meant"
+            f" `{known} PLACE` with its git directory as PLACE into the file {_RECORD} of the right folder"
         ), True
     if firsts:
         return f"this repository is a copy of {firsts[0].place}: it has none of its runs", False
     copied = f", or is a copy of {records[0].place}" if records else ""
     return (
-        f"this repository has had runs (its git directory has the {ID_FILE} {known}){copied}, and no folder in"
-        f" {paths.state} is of it: put the folder back from a copy; {_ELSEWHERE}; `interlock run` begins anew"
+        f"this repository has had runs (its git directory has the {ID_FILE} {known}){copied}, but no folder in"
+        f" {paths.state} belongs to it: restore the folder from a backup; {_ELSEWHERE}; `interlock run` starts with no"
+        " earlier runs"
     ), True
 
 
@@ -197,8 +198,8 @@ def _damaged(paths: Paths, here: Sequence[Record]) -> str:
     if not meant:
         return f"{problem} are in no folder of {paths.state}: {_ELSEWHERE}"
     return (
-        f"{problem} could be those of {_them(meant)}: write the id from the file {_RECORD} of the folder that is meant"
-        " into it; `interlock run` begins anew"
+        f"{problem} could be those of {_them(meant)}: write the id from the file {_RECORD} of the right folder"
+        " into it; `interlock run` starts with no earlier runs"
     )
 
 

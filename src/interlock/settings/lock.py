@@ -150,8 +150,8 @@ def _open(path: Path) -> int:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise InfrastructureError(
-            f"the lock {path} could not be made ({error.strerror}): make {path.parent} writable, or name another"
-            " place in INTERLOCK_STATE_HOME",
+            f"the lock {path} could not be made ({error.strerror}): make {path.parent} writable, or set another"
+            " folder in INTERLOCK_STATE_HOME",
             permanent=True,
         ) from error
 

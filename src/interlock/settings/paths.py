@@ -89,8 +89,8 @@ def paths_of(environ: Mapping[str, str]) -> Paths:
     )
     if paths.cache.is_relative_to(paths.state) or paths.state.is_relative_to(paths.cache):
         raise UsageError(
-            f"the state folder {paths.state} and the cache folder {paths.cache}, where agents work, are inside each"
-            " other: name another place in INTERLOCK_STATE_HOME or INTERLOCK_CACHE_HOME"
+            f"the state folder {paths.state} and the cache folder {paths.cache}, where agents work, contain each"
+            " other: set another folder in INTERLOCK_STATE_HOME or INTERLOCK_CACHE_HOME"
         )
     return paths
 
@@ -112,7 +112,7 @@ def _digest(path: Path) -> str:
 def _override(environ: Mapping[str, str], name: str) -> Path | None:
     given = environ.get(name, "")
     if given and not Path(given).is_absolute():
-        raise UsageError(f"{name} is {given!r}: an absolute path is needed")
+        raise UsageError(f"{name} is {given!r}: expected an absolute path")
     return Path(given) if given else None
 
 
@@ -122,7 +122,7 @@ def _base(environ: Mapping[str, str], name: str, below_home: str) -> Path:
         return Path(given) / "interlock"
     home = environ.get("HOME", "")
     if not home or not Path(home).is_absolute():
-        raise UsageError(f"neither {name} nor HOME says where to keep things: set one to an absolute path")
+        raise UsageError(f"neither {name} nor HOME is set: set one to an absolute path")
     return Path(home) / below_home / "interlock"
 
 

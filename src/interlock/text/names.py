@@ -20,7 +20,7 @@ def flaw(name: str, shown: str = "") -> str:
     """Why nothing can be delivered under `name`, which is told as `shown`; empty where something can."""
     shown = shown or name
     if not is_branch(name):
-        return f"{shown or repr(shown)} is no name of a branch"
+        return f"{shown or repr(shown)} is not a valid branch name"
     short = shown.removeprefix("refs/heads/")
     return f"{shown} is the full name of a ref, and {short} that of the branch" if short != shown else ""
 

@@ -47,7 +47,7 @@ class MissingObject(InfrastructureError, KeyError):
 
     def __init__(self, oid: str) -> None:
         super().__init__(
-            f"object {oid} is missing in the store: put the store back from a copy, or start the run anew",
+            f"object {oid} is missing in the store: restore the store from a backup, or start the run again",
             permanent=True,
         )
 

@@ -156,7 +156,7 @@ def _trouble(store: Path, path: Path, error: OSError) -> InfrastructureError:
     if exists(store):
         return disk_error(path, error)
     return InfrastructureError(
-        f"{store}: the store is gone, and with it what runs kept there: put it back from a copy, or start the run anew",
+        f"{store}: the store is missing, with the work of all runs: restore it from a backup, or start the run again",
         permanent=True,
     )
 

@@ -20,14 +20,14 @@ _YES, _NO, _NONE, _UNKNOWN = "yes", "-", "n/a", "?"
 
 # What a row says, and the tests that show it: their name, and what stands in brackets after the program's name.
 BEHAVIOURS: Mapping[str, tuple[str, str]] = {
-    "edits files, and tells its tokens to the digit": ("test_a_real_edit_and_tokens_to_the_digit", ""),
+    "edits files, and reports exact token counts": ("test_a_real_edit_and_tokens_to_the_digit", ""),
     "ends without a change, and says so": ("test_no_change_at_all_is_completed_and_changes_nothing", ""),
     "takes a brief longer than an argument may be": ("test_a_brief_longer_than_an_argument_may_be", ""),
     "reviews with a typed answer, and changes nothing": (
         "test_a_reviewer_gives_a_typed_answer_and_changes_nothing",
         "",
     ),
-    "prose is no review": ("test_prose_of_a_reviewer_is_no_answer", ""),
+    "prose is not accepted as a review": ("test_prose_of_a_reviewer_is_no_answer", ""),
     "as a worker, obeys nothing that was planted": ("test_a_worker_reads_nothing_that_was_planted", ""),
     "as a reviewer, obeys nothing that was planted": ("test_a_reviewer_reads_nothing_that_was_planted", ""),
     "leaves no process behind": ("test_a_daemon_is_dead_when_the_work_returns", ""),
@@ -35,18 +35,21 @@ BEHAVIOURS: Mapping[str, tuple[str, str]] = {
     "an endpoint that is down is waited for": ("test_a_failing_model", "-down-.*"),
     "a limit is waited for": ("test_a_failing_model", "-limit-.*"),
     "a bad key ends it at once": ("test_a_failing_model", "-key-.*"),
-    "a stream that broke off is no success": ("test_a_failing_model", "-cut-.*"),
-    "an error after the first call is no success": ("test_what_fails_after_the_first_call_is_no_success", "-.*"),
+    "a broken stream is not a success": ("test_a_failing_model", "-cut-.*"),
+    "an error after the first call is not a success": ("test_what_fails_after_the_first_call_is_no_success", "-.*"),
     "a busy endpoint costs no attempt": ("test_a_busy_endpoint_does_not_cost_the_attempt", ""),
-    "goes on after a short limit or a broken stream": ("test_a_short_limit_or_a_broken_stream_does_not_either", "-.*"),
+    "continues after a short limit or a broken stream": (
+        "test_a_short_limit_or_a_broken_stream_does_not_either",
+        "-.*",
+    ),
     "no credit is out of budget": ("test_no_credit_is_out_of_budget", "-.*"),
-    "an answer that was blocked is a refusal": ("test_an_answer_that_was_blocked_is_a_refusal", ""),
-    "goes on with its session": ("test_the_second_attempt_remembers_the_first_and_tokens_count_once", ""),
-    "is ended in the middle, at a limit of tokens": (
+    "a blocked answer is a refusal": ("test_an_answer_that_was_blocked_is_a_refusal", ""),
+    "resumes its session": ("test_the_second_attempt_remembers_the_first_and_tokens_count_once", ""),
+    "is stopped in the middle, at a token limit": (
         "test_an_attempt_ends_at_the_limit_and_goes_on_when_it_is_raised",
         "-tokens.*",
     ),
-    "asks its gates with `check`": ("test_a_real_agent_asks_in_its_first_turn_mends_and_is_accepted_at_once", ""),
+    "runs its gates with `check`": ("test_a_real_agent_asks_in_its_first_turn_mends_and_is_accepted_at_once", ""),
 }
 
 

@@ -63,7 +63,7 @@ def test_what_is_left_of_a_conflict_is_seen_before_it_is_handed_over(joined: tup
     (world.repository / "new.txt").write_text("new\n")
     said = world.ask("check", "--inside", str(file)).ended(1)
     assert "m.txt:1: conflict: a conflict marker is left" in said.text
-    assert "nobody decided this conflict" in said.text
+    assert "this conflict has no decision" in said.text
 
 
 @pytest.mark.parametrize(("word", "code"), [("b", 0), ("a", 1)])

@@ -59,7 +59,7 @@ def test_the_second_attempt_remembers_the_first_and_tokens_count_once(name: str,
     assert asked
     assert all("Make it three. SCENARIO:first" in body for body in asked)  # it remembers
     assert not any("SCENARIO:fresh" in body for body in asked)  # and the brief is not sent again
-    assert "The files here are as they were before all of that" in asked[0]
+    assert "None of the rejected work is left in these files" in asked[0]
     assert view["spent"]["tokens"] == served
     first, second = stage_of(view, "code")["attempts"]
     assert second["usage"]["cost_usd"] < 3 * first["usage"]["cost_usd"]

@@ -27,6 +27,7 @@ _STABLE = (
     (r"\b\d+(\.\d+)? s\b", "0.1 s"),
     (r"\b[0-9a-f]{40}\b", "5ca1ab1e" * 5),
     (r"\b[0-9a-f]{7,12}\b(?!-\d{6}-)", "5ca1ab1e00"),
+    (r"\bprocess \d+ on \S+", "process 4242 on here"),
     (r"\d+@\S+", "4242@here"),
 )
 

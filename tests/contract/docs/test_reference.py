@@ -12,6 +12,7 @@ from tests.contract.docs.pages import DOCS, PAGES, ROOT, generated
 
 from interlock.cli.app import VERBS, app
 from interlock.cli.exits import Exit
+from interlock.conventions.programs import PROGRAMS
 from interlock.core.state import pictured
 from interlock.settings import Settings
 from interlock.settings.file import SECTIONS
@@ -27,6 +28,23 @@ def test_the_states_are_those_of_the_transition_table():
 
 def test_the_verbs_are_those_of_the_program():
     generated(DOCS / "cli.md", "verbs", "\n".join(_verb(name) for name in VERBS))
+
+
+def test_the_agent_programs_are_those_of_the_adapters():
+    table = ["| `use` | keys | login | tested with | removed files |", "|---|---|---|---|---|"]
+    for one in PROGRAMS:
+        named = any(one.name == name for name in ("claude", "codex", "gemini", "qwen"))  # they call one provider
+        keys = " or ".join(f"`{key}`" for key in one.keys) if named else "of the model's provider"
+        files = ", ".join(f"`{glob}`" for glob in one.obeys)
+        login = "yes" if one.login else "no"
+        table.append(
+            f"| [`{one.name}`]({one.name}.md) | {keys} | {login} | {one.tested} | {files} |".replace("|  |", "| |")
+        )
+    table.append(
+        "| [`acp`](acp.md) | its own | no | goose 1.37.0 | all files that any agent program obeys, and `.env` |"
+    )
+    table.append("| [`model`](model.md) | of the model's provider | no | pydantic-ai 2.68 | |")
+    generated(DOCS / "agents/README.md", "programs", "\n".join([*table, ""]))
 
 
 def test_every_exit_code_is_told():

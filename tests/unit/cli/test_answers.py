@@ -31,7 +31,7 @@ def view(phase: RunPhase, **more: Any) -> RunView:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (TAKEN, f"run {RUN} goes on"),
+        (TAKEN, f"run {RUN} continues"),
         (replace(TAKEN, branch="work/mine"), f"run {RUN} will deliver branch work/mine"),
         (
             replace(TAKEN, action=Action.RAISE, limits=(("cost_usd", 2.5), ("code.tokens", 10.0))),
@@ -56,8 +56,11 @@ def test_status_tells_of_an_answer_that_waits() -> None:
         return click.unstyle("\n".join(status_page(run, unread=unread)))
 
     hangs = view(RunPhase.RUNNING, owner="process 7")
-    assert f"until its owner looks; if the owner hangs:\n  interlock resume --take-over {RUN}" in page(hangs)
-    assert "an answer waits in its inbox until the run goes on" in page(view(RunPhase.INTERRUPTED))
+    assert (
+        f"until the process of the run reads it; if that process hangs:\n  interlock resume --take-over {RUN}"
+        in page(hangs)
+    )
+    assert "an answer waits in the inbox until the run continues" in page(view(RunPhase.INTERRUPTED))
     assert "inbox" not in page(hangs, unread=False)
 
 

@@ -56,4 +56,4 @@ def test_an_interrupt_while_the_run_is_being_stopped_changes_nothing(
         choice = "interrupted"
         threading.Event().wait(1)  # the others of them
     assert (choice, ended) == ("stop", ["r1"])
-    assert capsys.readouterr().err.count("it is being stopped") == 1
+    assert capsys.readouterr().err.count("stopping the run") == 1

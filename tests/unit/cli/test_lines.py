@@ -26,8 +26,8 @@ from interlock.core.pipeline import AgentSpec, Pipeline, Stage
     ("event", "words"),
     [
         (
-            AttemptLost(AttemptId("code", 1, 1), "its owner drives the run no more"),
-            "cut off: its owner drives the run no more; no attempt is charged",
+            AttemptLost(AttemptId("code", 1, 1), "the Interlock process ended"),
+            "lost: the Interlock process ended; this does not count as an attempt",
         ),
         (RunFinished(RunStatus.CANCELLED, "cancelled by me: enough"), "cancelled by me: enough"),
         (RunFinished(RunStatus.STOPPED, "the base is red"), "stopped: the base is red"),
@@ -49,7 +49,7 @@ def test_who_is_down_is_taken_over_from_before_a_person_is_asked() -> None:
         _failed(story, 3, "b", AttemptErrored(AttemptId("code", 1, 3), "bad key", 900.0, permanent=True)),
         _failed(story, 4, "c", AttemptErrored(AttemptId("code", 1, 4), "bad key", 900.0, permanent=True)),
     ]
-    ends = ["b takes over", f"again at {clock(900.0)}", "c takes over", "a person must mend it"]
+    ends = ["b takes over", f"again at {clock(900.0)}", "c takes over", "a person must fix it"]
     assert [text.split("; ")[1] for text in said] == ends
 
 

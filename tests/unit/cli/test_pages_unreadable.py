@@ -28,5 +28,5 @@ def test_without_a_terminal_it_is_one_line() -> None:
 
 
 def test_the_way_out_is_told_of_what_is_damaged_alone() -> None:
-    assert rows(0)[-1].strip() == f"out of the lists: interlock doctor --set-aside {RUN}"
+    assert rows(0)[-1].strip() == f"to hide it from lists: interlock doctor --set-aside {RUN}"
     assert len(rows(0, damaged=False)) == 1

@@ -48,7 +48,7 @@ def test_what_is_damaged_names_doctor(capsys: pytest.CaptureFixture[str]) -> Non
 
 @pytest.mark.parametrize(
     ("phase", "words"),
-    [(RunPhase.ACCEPTED, "nothing needs to be done"), (RunPhase.WAITING, "`interlock cancel r1` ends it")],
+    [(RunPhase.ACCEPTED, "nothing to do"), (RunPhase.WAITING, "`interlock cancel r1` ends it")],
 )
 def test_a_run_that_can_be_read_is_not_set_aside(phase: RunPhase, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("interlock.cli.verbs.doctor.application", lambda: Opened(phase))

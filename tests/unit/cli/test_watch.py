@@ -64,7 +64,7 @@ def test_the_run_goes_on_unwatched(owner: str, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(verb, "application", lambda: nullcontext(SimpleNamespace(service=service)))
     monkeypatch.setattr(drive, "watch_run", interrupted)
     done = CliRunner().invoke(verb.watch, ["r1"])
-    assert ("run r1 goes on without being watched\nnext: interlock watch r1\n" in done.output) is bool(owner)
+    assert ("run r1 continues\nnext: interlock watch r1\n" in done.output) is bool(owner)
     assert done.exit_code == 1  # as click ends what was interrupted; the program has a code of its own
 
 

@@ -67,10 +67,10 @@ ACCEPT = AnswerTaken("a1", Action.ACCEPT, "ann", stage="code", subject=ONE)
 OVERRIDE = replace(ACCEPT, override=True)
 MINE = replace(RETRY, commit="mine")
 FINISHED = (*DELIVERED, RunFinished(RunStatus.ACCEPTED))
-DONE, DUE = "the gate has decided", "it is try 3, due is 2"
+DONE, DUE = "the gate has decided", "it is try 3, expected 2"
 STALE = "epoch 2 is over, the stage is in epoch 1"
-NO_STAGE = "the stage takes no part in this run"
-NOT_NEWEST = "it is not the attempt at work"
+NO_STAGE = "the stage is not part of this run"
+NOT_NEWEST = "it is not the running attempt"
 ERRORED = VerdictGiven(ONE, "code/test", 1, VerdictStatus.ERRORED)
 ROWS: list[tuple[tuple[Event, ...], Event, str]] = [
     ((), WAITING[0], ""),
@@ -82,15 +82,15 @@ ROWS: list[tuple[tuple[Event, ...], Event, str]] = [
     (FINISHED, RETRY, "the run is accepted"),
     # effects of the run
     (WAITING, EffectErrored("x", 1, "why", 0.0), ""),
-    (WAITING, EffectErrored("x", 2, "why", 0.0), "it is try 2, due is 1"),
+    (WAITING, EffectErrored("x", 2, "why", 0.0), "it is try 2, expected 1"),
     ((*WAITING, EffectErrored("x", 1, "why", 0.0)), EffectErrored("x", 2, "why", 0.0), ""),
-    ((*WAITING, EffectErrored("x", 1, "why", 0.0)), EffectErrored("x", 1, "why", 0.0), "it is try 1, due is 2"),
+    ((*WAITING, EffectErrored("x", 1, "why", 0.0)), EffectErrored("x", 1, "why", 0.0), "it is try 1, expected 2"),
     (UNSURE, Paused("", PauseReason.DELIVERY, "again"), "already paused"),
     (WAITING, Paused("", PauseReason.INFRASTRUCTURE, "disk"), ""),
     # the delivery and the end
     (ACCEPTED, BEGUN, ""),
-    (ASKED, BEGUN, "it is not what the run has accepted"),
-    (ACCEPTED, replace(BEGUN, source="c0"), "it is not what the run has accepted"),
+    (ASKED, BEGUN, "it is not what the run accepted"),
+    (ACCEPTED, replace(BEGUN, source="c0"), "it is not what the run accepted"),
     (DELIVERED, BEGUN, "the branch is delivered"),
     (UNSURE, BEGUN, "the run is paused"),
     ((*ACCEPTED, RETRY), BEGUN, "a person answered first"),
@@ -98,16 +98,16 @@ ROWS: list[tuple[tuple[Event, ...], Event, str]] = [
     ((*ACCEPTED, AnswerTaken("a1", Action.CONTINUE, "ann", branch="mine")), BEGUN, "a person said branch mine"),
     ((*ACCEPTED, AnswerTaken("a1", Action.CONTINUE, "ann", branch="b")), BEGUN, ""),
     (DELIVERING, BRANCH, ""),
-    (DELIVERING, replace(BRANCH, source="c0"), "it is not what the run has accepted"),
+    (DELIVERING, replace(BRANCH, source="c0"), "it is not what the run accepted"),
     (ACCEPTED, BRANCH, "its delivery had not begun"),
     (DELIVERED, BRANCH, "the branch is delivered"),
     (DELIVERED, RunFinished(RunStatus.ACCEPTED), ""),
-    (ACCEPTED, RunFinished(RunStatus.ACCEPTED), "not all of it is accepted and delivered"),
+    (ACCEPTED, RunFinished(RunStatus.ACCEPTED), "not all stages are accepted, or the branch is not delivered"),
     ((replace(WAITING[0], until="code"), *ACCEPTED[1:]), RunFinished(RunStatus.ACCEPTED), ""),  # type: ignore[type-var]
     ((replace(WAITING[0], until="code"), *ASKED[1:]), RunFinished(RunStatus.ACCEPTED),  # type: ignore[type-var]
-     "not all of it is accepted and delivered"),
+     "not all stages are accepted, or the branch is not delivered"),
     (ASKED, RunFinished(RunStatus.STOPPED), ""),
-    (ASKED, RunFinished(RunStatus.CANCELLED), "nobody cancelled it"),
+    (ASKED, RunFinished(RunStatus.CANCELLED), "no person cancelled the run"),
     ((*ASKED, AnswerTaken("a1", Action.CANCEL, "ann")), RunFinished(RunStatus.CANCELLED), ""),
     # a stage and its attempts
     (WAITING, InputPrepared(input_of("code", 1), "c0", "t0", ("c0",)), ""),
@@ -119,23 +119,23 @@ ROWS: list[tuple[tuple[Event, ...], Event, str]] = [
     (WORKING, StageSkipped(input_of("code", 1), "why"), "the stage is working"),
     (READY, AttemptStarted(ONE, "coder", "", "t0"), ""),
     (READY, AttemptStarted(TWO, "coder", "", "t0"), "the attempt has another number"),
-    (READY, AttemptStarted(ONE, "", "", "t0", by="ann"), "the candidate comes from someone else"),
+    (READY, AttemptStarted(ONE, "", "", "t0", by="ann"), "another person submitted the candidate"),
     ((*PAUSED, MINE), AttemptStarted(TWO, "", "", "t0", by="ann"), ""),
-    ((*PAUSED, MINE), AttemptStarted(TWO, "", "", "t0", by="bob"), "the candidate comes from someone else"),
-    ((*PAUSED, MINE), AttemptStarted(TWO, "coder", "", "t0"), "the candidate comes from someone else"),
+    ((*PAUSED, MINE), AttemptStarted(TWO, "", "", "t0", by="bob"), "another person submitted the candidate"),
+    ((*PAUSED, MINE), AttemptStarted(TWO, "coder", "", "t0"), "another person submitted the candidate"),
     ((*REJECTED, OVERRIDE), AttemptStarted(TWO, "coder", "", "t0"), "a person answered first"),
     (WORKING, CandidateProduced(ONE, "c1", "t1"), ""),
     (WORKING, CandidateProduced(TWO, "c1", "t1"), NOT_NEWEST),
     (WORKING, AttemptErrored(TWO, "why", 0.0), NOT_NEWEST),
     (WORKING, AttemptLost(TWO, "why"), NOT_NEWEST),
-    ((*WORKING, OwnerChanged(2, "me")), CandidateProduced(ONE, "c1", "t1"), "its owner is gone"),
-    ((*WORKING, OwnerChanged(2, "me")), AttemptErrored(ONE, "why", 0.0), "its owner is gone"),
+    ((*WORKING, OwnerChanged(2, "me")), CandidateProduced(ONE, "c1", "t1"), "its process has ended"),
+    ((*WORKING, OwnerChanged(2, "me")), AttemptErrored(ONE, "why", 0.0), "its process has ended"),
     ((*WORKING, OwnerChanged(2, "me")), AttemptLost(ONE, "why"), ""),
     (JUDGING, CandidateProduced(ONE, "c1", "t1"), "the stage is judging"),
     # verdicts
     (JUDGING, verdict("test"), ""),
     (JUDGING, verdict("scope"), DONE),
-    (JUDGING, replace(verdict("test"), number=2), "it is try 2, due is 1"),
+    (JUDGING, replace(verdict("test"), number=2), "it is try 2, expected 1"),
     ((*JUDGING, ERRORED), replace(verdict("test"), number=2), ""),
     ((*JUDGING, ERRORED), replace(verdict("test"), number=3), DUE),
     (WORKING, verdict("test"), "the stage is working"),
@@ -144,27 +144,27 @@ ROWS: list[tuple[tuple[Event, ...], Event, str]] = [
     (SECOND, verdict("test", attempt=GHOST), NO_STAGE),
     (WAITING, VerdictGiven(base_of("code"), "code/test", 1, PASSED), DONE),
     (WAITING, VerdictGiven(base_of("code"), "code/other", 1, PASSED), ""),
-    (WAITING, VerdictGiven(input_of("code", 1), "code/test", 1, PASSED), "it has no input yet"),
+    (WAITING, VerdictGiven(input_of("code", 1), "code/test", 1, PASSED), "the stage has no input yet"),
     (WORKING, VerdictGiven(input_of("code", 1), "code/test", 1, PASSED), ""),
     (WORKING, VerdictGiven(input_of("code", 2), "code/test", 1, PASSED), STALE),
     # a person's gate, and the decision
     (JUDGING, ApprovalAsked(ONE, "code/look", "Good?"), ""),
     (JUDGING, ApprovalAsked(TWO, "code/look", "Good?"), NOT_NEWEST),
-    (JUDGING, ApprovalAsked(ONE, "code/scope", "Good?"), "it was asked before"),
-    (ASKED, ApprovalAsked(ONE, "code/look", "Good?"), "it was asked before"),
+    (JUDGING, ApprovalAsked(ONE, "code/scope", "Good?"), "this question was asked before"),
+    (ASKED, ApprovalAsked(ONE, "code/look", "Good?"), "this question was asked before"),
     ((*JUDGING, verdict("test", FAILED)), CandidateRejected(ONE, "t1", "", ""), ""),
     ((*JUDGING, verdict("test", FAILED)), CandidateRejected(TWO, "t1", "", ""), NOT_NEWEST),
     ((*JUDGING, OVERRIDE), CandidateRejected(ONE, "t1", "", ""), "a person answered first"),
     (ASKED, HandoffAccepted(ONE, "c1", "t1", "record"), ""),
     (ASKED, HandoffAccepted(TWO, "c1", "t1", "record"), NOT_NEWEST),
-    (ASKED, HandoffAccepted(ONE, "c1", "t1", "record", "ann"), "nobody overrode a gate"),
+    (ASKED, HandoffAccepted(ONE, "c1", "t1", "record", "ann"), "no person overrode a gate"),
     (REJECTED, HandoffAccepted(ONE, "c1", "t1", "record"), "the stage is rejected"),
     ((*REJECTED, OVERRIDE), HandoffAccepted(ONE, "c1", "t1", "record", "ann"), ""),
-    ((*REJECTED, OVERRIDE), HandoffAccepted(ONE, "c1", "t1", "record", "bob"), "nobody overrode a gate"),
-    ((*REJECTED, OVERRIDE), HandoffAccepted(TWO, "c1", "t1", "record"), "a person answered otherwise"),
+    ((*REJECTED, OVERRIDE), HandoffAccepted(ONE, "c1", "t1", "record", "bob"), "no person overrode a gate"),
+    ((*REJECTED, OVERRIDE), HandoffAccepted(TWO, "c1", "t1", "record"), "a person gave another answer"),
     ((*ASKED, ACCEPT), HandoffAccepted(ONE, "c1", "t1", "record"), ""),
-    ((*ASKED, ACCEPT), HandoffAccepted(ONE, "c1", "t1", "record", "ann"), "nobody overrode a gate"),
-    ((*ASKED, NOW), HandoffAccepted(ONE, "c1", "t1", "record"), "a person answered otherwise"),
+    ((*ASKED, ACCEPT), HandoffAccepted(ONE, "c1", "t1", "record", "ann"), "no person overrode a gate"),
+    ((*ASKED, NOW), HandoffAccepted(ONE, "c1", "t1", "record"), "a person gave another answer"),
     # back to an earlier stage
     (REJECTED, SentBack(ONE, "code", 0, "", ("code",)), ""),
     (SECOND, SentBack(ONE, "code", 0, "", ("code",)), "the stage is judging"),
@@ -172,9 +172,9 @@ ROWS: list[tuple[tuple[Event, ...], Event, str]] = [
     (REJECTED, SentBack(LATER, "code", 0, "", ("code",)), STALE),
     (REJECTED, SentBack(ONE, "ghost", 0, "", ("code",)), NO_STAGE),
     (REJECTED, SentBack(GHOST, "code", 0, "", ("code",)), NO_STAGE),
-    (ACCEPTED, SentBack(ONE, "code", -1, "", ("code",)), "the stage is accepted and nobody asked for it"),
+    (ACCEPTED, SentBack(ONE, "code", -1, "", ("code",)), "the stage is accepted and no person asked for it"),
     ((*ACCEPTED, RETRY), SentBack(ONE, "code", -1, "", ("code",)), ""),
-    ((*REJECTED, RETRY), SentBack(ONE, "code", -1, "", ("code",)), "the stage is ready and nobody asked for it"),
+    ((*REJECTED, RETRY), SentBack(ONE, "code", -1, "", ("code",)), "the stage is ready and no person asked for it"),
 ]  # fmt: skip
 
 

@@ -61,8 +61,8 @@ def answer(action: Action, subject: AttemptId | None = None, **more: object) -> 
 
 
 ACCEPT, RETRY, APPROVE, RAISE = Action.ACCEPT, Action.RETRY, Action.APPROVE, Action.RAISE
-GATE_FAILED = "not every hard gate passed on it; --override accepts it all the same, and stays visible"
-NOT_ASKED = "nothing of that attempt waits for this answer"
+GATE_FAILED = "not every hard gate passed; --override accepts it anyway, and every later view shows that"
+NOT_ASKED = "nothing in that attempt waits for this answer"
 LIMITS = "attempts, tokens, cost_usd, wall, code.attempts, code.tokens, code.cost_usd"
 ADMITTED = [
     (ASKED, answer(APPROVE, ONE, gate="code/look"), ""),
@@ -82,13 +82,13 @@ ADMITTED = [
     (WAITING, answer(ACCEPT, ONE, override=True), "code/1.1 has no candidate"),
     (PAUSED, answer(RETRY), ""),
     (WAITING, answer(RETRY), ""),
-    (PAUSED, answer(RETRY, TWO), "code/1.2 is not the newest attempt, that is code/1.1"),
-    (WORKING, answer(RETRY), "the stage is working; --now ends that first"),
-    (JUDGING, answer(RETRY, ONE), "the stage is judging; --now ends that first"),
+    (PAUSED, answer(RETRY, TWO), "code/1.2 is not the newest attempt, which is code/1.1"),
+    (WORKING, answer(RETRY), "the stage is working; --now ends it first"),
+    (JUDGING, answer(RETRY, ONE), "the stage is judging; --now ends it first"),
     (WORKING, answer(RETRY, ONE, now=True), ""),
     (ACCEPTED, answer(ACCEPT, ONE), "the stage is accepted"),
     (ACCEPTED, answer(RETRY), ""),
-    (ACCEPTED, answer(RETRY, stage="ghost"), "the stage takes no part in this run"),
+    (ACCEPTED, answer(RETRY, stage="ghost"), "the stage is not part of this run"),
     (DELIVERING, answer(RETRY), "branch b is being delivered"),
     (DELIVERED, answer(RETRY), "branch b is delivered"),
     (DELIVERING, answer(Action.CANCEL), "branch b is being delivered"),
@@ -98,14 +98,14 @@ ADMITTED = [
     (JUDGING, answer(Action.CONTINUE), ""),
     (DELIVERED, answer(Action.CONTINUE), ""),
     (ACCEPTED, answer(Action.CONTINUE, branch="mine"), ""),
-    (ACCEPTED, answer(Action.CONTINUE, branch="a..b"), "'a..b' is no name of a branch"),
+    (ACCEPTED, answer(Action.CONTINUE, branch="a..b"), "'a..b' is not a valid branch name"),
     (DELIVERING, answer(Action.CONTINUE, branch="mine"), "branch b is being delivered"),
-    (UNSURE, answer(Action.CONTINUE, branch="mine"), "branch b may be there already"),
+    (UNSURE, answer(Action.CONTINUE, branch="mine"), "branch b may already exist"),
     (DELIVERED, answer(Action.CONTINUE, branch="mine"), "branch b is delivered"),
     (PAUSED, answer(RAISE, limits=(("attempts", 1.0), ("code.tokens", 5.0))), ""),
-    (PAUSED, answer(RAISE, limits=(("wall", 0.0),)), "a limit is raised by a positive number"),
-    (PAUSED, answer(RAISE, limits=(("wall", float("inf")),)), "a limit is raised by a positive number"),
-    (PAUSED, answer(RAISE, limits=(("wall", 1.0), ("tokens", -1.0))), "a limit is raised by a positive number"),
+    (PAUSED, answer(RAISE, limits=(("wall", 0.0),)), "raise a limit by a positive number"),
+    (PAUSED, answer(RAISE, limits=(("wall", float("inf")),)), "raise a limit by a positive number"),
+    (PAUSED, answer(RAISE, limits=(("wall", 1.0), ("tokens", -1.0))), "raise a limit by a positive number"),
     (PAUSED, answer(RAISE), f"there is no limit named: expected one of {LIMITS}"),
     (PAUSED, answer(RAISE, limits=(("code.wall", 1.0), ("x", 1.0))),
      f"there is no limit code.wall, x: expected one of {LIMITS}"),

@@ -115,11 +115,11 @@ def test_a_rule_a_reason_or_a_stage_without_worker_leads_to_a_person() -> None:
     escalated = next_of(
         *rejections(("t1", "a"), reasons=("escalate",)), stage=replace(CODE, on_reject=(Rule(goto="code"),))
     )
-    assert escalated == Pause("code", PauseReason.ESCALATED, "gate code/test asks for a person")
+    assert escalated == Pause("code", PauseReason.ESCALATED, "gate code/test asks for a decision by a person")
     paused = next_of(*one, stage=replace(CODE, on_reject=(Rule(pause=True),)))
-    assert paused == Pause("code", PauseReason.RULE, "gate code/test said no and on_reject says pause")
+    assert paused == Pause("code", PauseReason.RULE, "gate code/test failed, and an `on_reject` rule says pause")
     idle = next_of(*one, stage=replace(CODE, agent=""))
-    assert idle == Pause("code", PauseReason.NO_RULE, "no on_reject rule leads anywhere from here")
+    assert idle == Pause("code", PauseReason.NO_RULE, "no `on_reject` rule applies")
 
 
 def test_a_goto_is_followed_as_often_as_it_says_and_its_work_is_told() -> None:

@@ -13,7 +13,7 @@ from interlock.core.ids import AttemptId
 
 GATES = Path(__file__).parents[3] / "src/interlock/gates"
 _OF_PIPELINES = re.compile(
-    r"let the (stage|gate)|correct the gate|the gate's `|only a stage (that|with)|"
+    r"let the (stage|gate)|in the stage|correct the gate|the gate's `|only a stage (that|with)|"
     r"`(authors|may_be_empty|canary|breaks)|without `expect"
 )
 # Pieces that are put together, what is said where nothing is decided (no agent is told), and comments.
@@ -27,7 +27,7 @@ _NO_MESSAGES = (
 
 def test_what_is_for_the_author_of_the_pipeline_is_left_out() -> None:
     assert (
-        for_worker("the attempt changed nothing: make the change, or let the stage say `may_be_empty: true`")
+        for_worker("the attempt changed nothing: make the change, or set `may_be_empty: true` in the stage")
         == "the attempt changed nothing: make the change"
     )
     message = "x.toml: tool.ruff was changed, but it steers what judges: put it back as it was; only a stage with"

@@ -39,7 +39,7 @@ events: st.SearchStrategy[Event] = st.one_of(
     attempts.map(lambda one: CandidateProduced(one, "commit", "new tree")),
     attempts.map(lambda one: AttemptErrored(one, "limited", 5.0, quota=True)),
     attempts.map(lambda one: AttemptErrored(one, "gone", 0.0, permanent=True)),
-    attempts.map(lambda one: AttemptLost(one, "its owner is gone")),
+    attempts.map(lambda one: AttemptLost(one, "its process has ended")),
     attempts.map(lambda one: VerdictGiven(one, f"{one.stage}/test", 1, VerdictStatus.FAILED)),
     attempts.map(lambda one: VerdictGiven(base_of(one.stage), f"{one.stage}/test", 1, VerdictStatus.PASSED)),
     attempts.map(lambda one: CandidateRejected(one, "new tree", "feedback", "print")),

@@ -121,7 +121,7 @@ def test_who_no_longer_owns_the_run_says_nothing_and_leaves_nothing(held: int) -
     """The fence is looked at before the effect, before the work and after it."""
     scene = scene_of()
     scene.fence = [True] * held + [False]
-    with pytest.raises(Fenced, match="run r1 has another owner"):
+    with pytest.raises(Fenced, match="run r1 is controlled by another process"):
         scene.perform(CONTEXT, EFFECT)
     assert names(scene).count("open") == names(scene).count("wipe") == (1 if held == 2 else 0)
     assert "snapshot" not in names(scene)
@@ -172,7 +172,7 @@ WORKED = AttemptErrored(ID, "rate limited", NOW + 32.0, quota=True, worked=True)
         (DONE, {"open": LOST}, replace(ERRORED, why="unavailable: no room")),
         (DONE, {"open": GONE}, GONE_EVENT),
         (DONE, {"open": OSError("broken")}, replace(ERRORED, why="unavailable: broken")),
-        (DONE, {"open": UNFIT}, replace(ERRORED, why="crashed: what it left cannot be taken: a device: tmp/***")),
+        (DONE, {"open": UNFIT}, replace(ERRORED, why="crashed: its work cannot be used: a device: tmp/***")),
         (UsageError("no such model"), {}, replace(ERRORED, why="unavailable: no such model", permanent=True)),
         (Outcome(Ended.COMPLETED, "x" * 2_001), {}, replace(PRODUCED, claim="x" * 2_000)),
         (Outcome(Ended.UNAVAILABLE, "x" * 2_001), {}, replace(ERRORED, why="unavailable: " + "x" * 2_000)),

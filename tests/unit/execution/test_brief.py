@@ -70,7 +70,7 @@ def test_it_has_its_parts_in_this_order(pipeline: Pipeline) -> None:
     text = Told(pipeline, "code", artifacts=artifacts, said=[rejected("code/1.1", patch=PATCH)]).brief()
     heads = [line for line in text.splitlines() if line.startswith("## ")]
     assert heads == [
-        "## What was wrong", "## Task", "## What is there already", "## What may change", "## What will be checked",
+        "## What was wrong", "## Task", "## What already exists", "## What may change", "## What will be checked",
         "## What did not work", "## How to finish",
     ]  # fmt: skip
     assert "rejected" not in Told(pipeline, "code").brief()
@@ -78,7 +78,7 @@ def test_it_has_its_parts_in_this_order(pipeline: Pipeline) -> None:
 
 def test_documents_are_asked_for_with_all_that_they_are_judged_by(pipeline: Pipeline) -> None:
     text = Told(pipeline, "plan").brief()
-    assert "Every file of the repository stays as it is, but for the documents named below." in text
+    assert "Every file of the repository must stay unchanged, except the documents named below." in text
     assert "Write `.interlock/artifacts/plan/plan.md` (`$ARTIFACTS/plan.md`), with the Markdown headings" in text
     assert "`Goal`, `Out of scope` (of any level), of at most 9,000 bytes." in text
     assert '```json\n{"type": "object", "required": ["size"]}\n```' in text
@@ -146,9 +146,9 @@ def test_what_was_found_before_is_marked_and_what_was_found_earlier_is_not_lost(
     second = rejected("code/1.2", ("code/unit", "web/a.ts", 7, "3 is not 4"), ("code/unit", "web/c.ts", 1, "new"))
     text = Told(pipeline, "code", said=[first, second]).brief()
     assert "- unit: a.ts:7: 3 is not 4 (the same as in code/1.1)\n- unit: c.ts:1: new\n" in text
-    assert "Take another one." in text
+    assert "Try another one." in text
     assert "It must not come back:\n- unit: b.ts:1: old\n" in text
-    assert "Take another one." not in Told(pipeline, "code", said=[first]).brief()
+    assert "Try another one." not in Told(pipeline, "code", said=[first]).brief()
 
 
 def test_files_of_which_the_same_is_said_are_named_together(pipeline: Pipeline) -> None:
@@ -168,7 +168,7 @@ def test_a_stage_that_writes_documents_alone_is_not_told_to_do_the_task(pipeline
     assert "what you changed" in code
     assert "Do all of the task" not in text
     assert "Run the checks" not in text
-    assert "Write all that is to be left behind, and change nothing else." in text
+    assert "Write all of the documents above, and change nothing else." in text
     assert "what you wrote" in text
 
 
@@ -237,7 +237,7 @@ def test_work_that_is_gone_on_with_is_no_patch(pipeline: Pipeline) -> None:
     text = Told(pipeline, "code", said=said, effect={"source": "c1"}).brief()
     assert "as that attempt left them" in text
     assert "What did not work" not in text
-    assert "as they were before all of that" in Told(pipeline, "code", said=said).brief()
+    assert "None of the rejected work is left" in Told(pipeline, "code", said=said).brief()
 
 
 def test_a_session_that_goes_on_is_told_what_is_new(pipeline: Pipeline) -> None:
@@ -338,7 +338,7 @@ def test_what_is_protected_is_named_where_it_may_be_met(one: str, other: str, me
 
 def test_of_a_held_out_gate_not_even_its_name_is_recorded(pipeline: Pipeline) -> None:
     secret = Finding("junit", "test_rounding[2.5] failed", file="hidden.py", line=3, secret=True)
-    spoken = Finding("empty", "nothing was changed: make the change, or let the stage say `may_be_empty: true`")
+    spoken = Finding("empty", "nothing was changed: make the change, or set `may_be_empty: true` in the stage")
     attempt = AttemptId("code", 1, 1)
     verdicts = (
         VerdictGiven(attempt, "code/hidden-rounding", 1, VerdictStatus.FAILED, (secret,)),

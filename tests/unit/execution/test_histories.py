@@ -62,9 +62,9 @@ def test_a_view_has_the_past_whatever_was_looked_at_before(journal: Journal) -> 
 def test_there_is_no_view_of_a_run_without_events() -> None:
     histories = Histories(Journal())
     assert histories.state("none") == fold([])
-    with pytest.raises(ValueError, match="without a beginning"):
+    with pytest.raises(ValueError, match="the first event of the run is missing"):
         histories.standing(PIPELINE, "none", "")
-    with pytest.raises(ValueError, match="without a beginning"):
+    with pytest.raises(ValueError, match="the first event of the run is missing"):
         histories.view(PIPELINE, "none", "")
 
 

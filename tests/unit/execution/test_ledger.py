@@ -131,7 +131,7 @@ def test_an_owner_says_so_and_holds_the_fence_until_another_one_takes_it() -> No
 
 
 def test_a_run_without_a_beginning_has_no_owner() -> None:
-    with pytest.raises(InfrastructureError, match="no beginning") as error:
+    with pytest.raises(InfrastructureError, match="the first event of the run is missing") as error:
         Ledger(fold([]), PIPELINE, MemoryJournal(), Clock(), 1)
     assert error.value.permanent
 

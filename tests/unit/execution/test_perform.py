@@ -95,7 +95,7 @@ FAILED = VerdictGiven(
 def test_an_effect_of_a_former_owner_does_nothing() -> None:
     scene = Scene()
     scene.fence = [False]
-    with pytest.raises(Fenced, match="run r1 has another owner"):
+    with pytest.raises(Fenced, match="run r1 is controlled by another process"):
         scene.perform(CONTEXT, FinishRun(RunStatus.ACCEPTED, ""))
 
 
@@ -145,7 +145,7 @@ WANTED = b'{"files": [0, {"n": 1}]}'
 OTHER = "plan/size/files/1 is [2], not " + '{"n": 1}'
 NULL = "plan/size/files/1 is null, not " + '{"n": 1}'
 BROKEN = "the merge is broken"
-NOBODY = "the merge is broken, and code would be skipped: nobody mends it"
+NOBODY = "the merge is broken, and code would be skipped: nobody fixes it"
 
 
 @pytest.mark.parametrize(

@@ -76,5 +76,5 @@ def test_one_of_an_earlier_version_has_no_conflicts() -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}"])
 def test_something_else_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="this is not what an agent was given"):
+    with pytest.raises(UsageError, match="this is not the file that an agent got"):
         decode_rehearsal(text)

@@ -174,7 +174,7 @@ def test_what_may_go_on_failing_is_no_failure_of_the_base_either(gate: Gate) -> 
     assert compared.explained
     (note,) = compared.notes
     assert (note.rule, note.severity) == ("fails_before", "note")
-    assert note.message == "2 tests or files fail before any work, and may go on failing: b, c"
+    assert note.message == "2 tests or files fail before any work, and may keep failing: b, c"
 
 
 def test_the_base_alone_is_judged_so() -> None:

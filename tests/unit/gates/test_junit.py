@@ -105,9 +105,9 @@ def test_control_characters_and_bad_utf8_are_no_obstacle() -> None:
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (PYTEST[:-20], "no well-formed XML"),
-        (b"", "no well-formed XML"),
-        (b"{}", "no well-formed XML"),
+        (PYTEST[:-20], "not well-formed XML"),
+        (b"", "not well-formed XML"),
+        (b"{}", "not well-formed XML"),
         (b"<html/>", "neither testsuites nor testsuite"),
         (b'<!DOCTYPE a [<!ENTITY b "c">]><testsuite/>', "document type"),
         (b'<?xml version="1.0"?><!DOCTYPE testsuite SYSTEM "file:///etc/passwd"><testsuite/>', "document type"),
@@ -117,7 +117,7 @@ def test_control_characters_and_bad_utf8_are_no_obstacle() -> None:
         ),
         (b"<testsuite>" * 60 + b"</testsuite>" * 60, "deeper"),
         (b'<?xml version="1.0" encoding="rot13"?><testsuite/>', "report"),
-        (PYTEST + PYTEST, "no well-formed XML"),
+        (PYTEST + PYTEST, "not well-formed XML"),
     ],
 )
 def test_what_is_no_report(content: bytes, what: str) -> None:

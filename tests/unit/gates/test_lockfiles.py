@@ -180,7 +180,7 @@ def test_what_is_new_by_its_name_is_fine(path: str, old: str, swap: tuple[str, s
     assert said(path, old, swap) == ""
 
 
-HASH = "has another hash than before"
+HASH = "has a different hash than before"
 PACKAGE = "which is another package"
 NOT_BEFORE = "which it did not before"
 RUST_LANG = '"registry+https://github.com/rust-lang/crates.io-index"'

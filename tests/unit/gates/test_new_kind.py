@@ -149,8 +149,8 @@ def test_without_its_module_the_record_is_of_a_newer_version(tmp_path: Path, mon
         ("most: 100, ", "", "8:22: stages.code.gates[1].widest has no most: add most"),
         ("in: [", "inn: [", "8:42: unknown key inn: did you mean in?"),
         ("in: [src/**]", "in: ['!src']", "8:47: !src excludes"),
-        ("widest: {", "report: junit, widest: {", "report has no meaning for `widest`: take it out"),
-        ("id: narrow, ", "id: narrow, run: 'true', ", "the gate narrow is of two kinds (run and widest)"),
+        ("widest: {", "report: junit, widest: {", "report has no meaning for `widest`: remove it"),
+        ("id: narrow, ", "id: narrow, run: 'true', ", "the gate narrow has two kinds (run and widest)"),
         ("widest: {most: 100, in: [src/**]}", "timeout: 3s", "use, approve, ci, review, traces, widest"),
     ],
 )

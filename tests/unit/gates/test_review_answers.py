@@ -103,7 +103,7 @@ def test_who_is_not_understood_is_told_the_mark() -> None:
 
 
 def test_an_answer_has_a_bound() -> None:
-    with pytest.raises(NoAnswer, match="200000 at most"):
+    with pytest.raises(NoAnswer, match="at most 200000"):
         read(f"{APPROVE}{' ' * ANSWER_MAX}", AnswerRequirements("critic"))
 
 

@@ -29,5 +29,5 @@ def test_deletions_come_first_and_what_is_too_many_is_counted() -> None:
     told = listed([*added, Change("zzz", "D", "100644", "000000", 0, 3)]).splitlines()
     assert told[:2] == ["All paths that differ: 2001", "deleted: zzz (+0 -3)"]
     assert told[2].startswith("added: xxx")
-    assert told[-1].endswith(" added: too many to be listed]")
+    assert told[-1].endswith(" added: too many to list]")
     assert len("\n".join(told)) < 101_000

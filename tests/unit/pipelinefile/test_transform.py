@@ -89,8 +89,8 @@ def test_an_empty_password_is_none(brief: Path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is no PDF"),
-        (b"hello", "is no PDF"),
+        (b"", "is not a PDF"),
+        (b"hello", "is not a PDF"),
         (b"%PDF-1.4\n", "cannot be read as a PDF"),
         (b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog", "cannot be read as a PDF"),
     ],

@@ -29,7 +29,7 @@ def test_what_is_short_is_named_with_what_mends_it(name: str) -> None:
 
 def test_no_thread_and_no_memory() -> None:
     assert "no thread can be started" in str(machine_trouble(RuntimeError("can't start new thread")))
-    assert "no memory" in str(machine_trouble(MemoryError()))
+    assert "the memory is full" in str(machine_trouble(MemoryError()))
 
 
 @pytest.mark.parametrize("error", [RuntimeError("other"), refused("ENOENT"), KeyError("x"), OSError("no number")])

@@ -46,8 +46,8 @@ def newest(*events: Event) -> AttemptView:
 
 def test_an_attempt_that_ends_without_a_candidate_says_why() -> None:
     assert newest(*READY, STARTED) == WORKING
-    lost = newest(*READY, STARTED, AttemptLost(ONE, "its owner is gone"))
-    assert lost == replace(WORKING, phase=AttemptPhase.LOST, ended_at=5.0, why="its owner is gone")
+    lost = newest(*READY, STARTED, AttemptLost(ONE, "its process has ended"))
+    assert lost == replace(WORKING, phase=AttemptPhase.LOST, ended_at=5.0, why="its process has ended")
     errored = AttemptErrored(ONE, "crashed", 9.0, usage=USAGE, evidence=EVIDENCE, notes=("note",))
     assert newest(*READY, STARTED, errored) == replace(
         WORKING,

@@ -57,7 +57,7 @@ def test_all_that_is_left_of_it_counts_and_is_found_by_its_name(tmp_path: Path) 
     assert service.run_ids() == ["fine", "gone"]  # what `gc` spares
     assert service.choose_run("@").id == "fine"
     assert service.choose_run("").id == "fine"
-    with pytest.raises(Damaged, match="the journal knows nothing of it"):
+    with pytest.raises(Damaged, match="the journal does not contain it"):
         service.choose_run("gone")
 
 
@@ -77,9 +77,9 @@ def test_where_all_are_set_aside_there_were_some(tmp_path: Path) -> None:
 
 
 def test_no_run_where_some_were_recorded_is_damage(tmp_path: Path) -> None:
-    service = made(SetAsideRuns(tmp_path / "aside"), vanished="holds no run, and some were recorded")
+    service = made(SetAsideRuns(tmp_path / "aside"), vanished="contains no runs, although some were recorded")
     assert service.has_vanished()
     for ask in (service.run_ids, service.list_runs, service.latest_run, lambda: service.choose_run("x")):
-        with pytest.raises(Damaged, match="holds no run, and some were recorded"):
+        with pytest.raises(Damaged, match="contains no runs, although some were recorded"):
             ask()
     assert not made(SetAsideRuns(tmp_path / "aside")).has_vanished()

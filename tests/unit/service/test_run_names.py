@@ -19,10 +19,10 @@ def test_a_word_means_one_run(name: str, meant: int) -> None:
 
 
 def test_an_ambiguous_beginning_lists_the_candidates_newest_first() -> None:
-    with pytest.raises(UsageError, match=f"20261125 is the name of 2 runs: {RUNS[2]}, {RUNS[1]}: say more"):
+    with pytest.raises(UsageError, match=f"20261125 matches 2 runs: {RUNS[2]}, {RUNS[1]}: type more"):
         run_named(RUNS, "20261125")
     many = [f"20261125-0900{number:02}-aaaaaa" for number in range(30)]
-    with pytest.raises(UsageError, match=f"30 runs: {many[29]}, {many[28]}, .*{many[20]}, ...: say more"):
+    with pytest.raises(UsageError, match=f"30 runs: {many[29]}, {many[28]}, .*{many[20]}, ...: type more"):
         run_named(many, "2026")
 
 

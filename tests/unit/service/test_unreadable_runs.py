@@ -67,9 +67,9 @@ def test_a_damaged_run_is_named_by_its_end_where_nothing_can_be_read() -> None:
 def test_where_nothing_can_be_read_nothing_is_said_to_fit_or_not() -> None:
     with pytest.raises(Damaged, match=f"{NEW} is damaged: event 1 is not .*: `interlock doctor` says more"):
         made(OLD, NEW).choose_run("")
-    with pytest.raises(Damaged, match=f"no run that can be read fits: {NEW} is damaged"):
+    with pytest.raises(Damaged, match=f"no readable run fits: {NEW} is damaged"):
         made(NEW).choose_run("", lambda run: False)
-    with pytest.raises(UsageError, match="say which run"):
+    with pytest.raises(UsageError, match="name a run"):
         made(NEW).choose_run("")
     with pytest.raises(UsageError, match="no run fits"):
         made().choose_run("", lambda run: False)

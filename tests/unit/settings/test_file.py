@@ -38,17 +38,17 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
         load_settings(tmp_path)
     assert str(raised.value).splitlines() == [
         f"{file}: slot: no such setting: did you mean slots?",
-        f"{file}: sandbox: 'full' does not fit: one of none is needed",
-        f"{file}: max_parallel: true does not fit: an integer from 1 to 256 is needed",
+        f"{file}: sandbox: 'full' is not valid: expected one of none",
+        f"{file}: max_parallel: true is not valid: expected an integer from 1 to 256",
         f"{file}: whatever: no such setting: there are sandbox, slots, max_parallel, daily_tokens, daily_cost_usd, ci,"
         " notify, held_out",
-        f"{file}: daily_tokens: 0 does not fit: a positive integer is needed",
-        f"{file}: daily_cost_usd: 'x' does not fit: a positive number is needed",
-        f"{file}: ci.endpoint: 'http://example.org' does not fit: an address that begins with https://"
-        " (http:// on this machine alone) is needed",
-        f"{file}: ci.token: 'a-b' does not fit: the name of an environment variable is needed",
+        f"{file}: daily_tokens: 0 is not valid: expected a positive integer",
+        f"{file}: daily_cost_usd: 'x' is not valid: expected a positive number",
+        f"{file}: ci.endpoint: 'http://example.org' is not valid: expected an address that begins with https://"
+        " (or http:// on this machine)",
+        f"{file}: ci.token: 'a-b' is not valid: expected the name of an environment variable",
         f"{file}: ci.pol_s: no such setting: did you mean poll_s?",
-        f"{file}: ci.grace_s: 0 does not fit: a number of seconds, at most 86400, is needed",
+        f"{file}: ci.grace_s: 0 is not valid: expected a number of seconds, at most 86400",
     ]
 
 
@@ -59,15 +59,15 @@ def test_held_out_files_have_names_and_absolute_paths(tmp_path: Path) -> None:
     file.write_text("held_out: {Feature_A: /srv/a, b: srv/b, 1: /srv/c, d: 2}\n")
     with pytest.raises(UsageError) as raised:
         load_settings(tmp_path)
-    named = "is no name: lower case letters, digits and - are, such as feature-a"
+    named = "is not a valid name: use lower case letters, digits and -, such as feature-a"
     assert str(raised.value).splitlines() == [
         f"{file}: held_out: 'Feature_A' {named}",
-        f"{file}: held_out.b: 'srv/b' does not fit: an absolute path is needed",
+        f"{file}: held_out.b: 'srv/b' is not valid: expected an absolute path",
         f"{file}: held_out: 1 {named}",
-        f"{file}: held_out.d: 2 does not fit: an absolute path is needed",
+        f"{file}: held_out.d: 2 is not valid: expected an absolute path",
     ]
     file.write_text("held_out: [/srv/a]\n")
-    with pytest.raises(UsageError, match="a mapping of names to absolute paths is needed"):
+    with pytest.raises(UsageError, match="expected a mapping of names to absolute paths"):
         load_settings(tmp_path)
 
 

@@ -42,7 +42,7 @@ def test_the_cache_folder_can_be_named() -> None:
 
 @pytest.mark.parametrize(("state", "cache"), [("/i", "/i"), ("/i", "/i/cache"), ("/i/state", "/i")])
 def test_checkouts_and_state_do_not_lie_in_each_other(state: str, cache: str) -> None:
-    with pytest.raises(UsageError, match="inside each other"):
+    with pytest.raises(UsageError, match="contain each other"):
         paths_of({"HOME": "/h", "INTERLOCK_STATE_HOME": state, "INTERLOCK_CACHE_HOME": cache})
 
 

@@ -42,8 +42,8 @@ BEGUN = DeliveryBegun("one", "c", "s")
     ("state", "name", "why"),
     [
         (replace(BEGAN, pause=PAUSED), "two", ""),
-        (replace(BEGAN, pause=PAUSED), "a b", "'a b' is no name of a branch"),
-        (replace(BEGAN, pause=PAUSED, delivering=BEGUN), "two", "branch one may be there already"),
+        (replace(BEGAN, pause=PAUSED), "a b", "'a b' is not a valid branch name"),
+        (replace(BEGAN, pause=PAUSED, delivering=BEGUN), "two", "branch one may already exist"),
         (replace(BEGAN, pause=PAUSED, delivering=BEGUN), "", ""),
         (replace(BEGAN, delivering=BEGUN), "two", "branch one is being delivered"),
     ],

@@ -43,5 +43,5 @@ def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", none)
-    with pytest.raises(InfrastructureError, match="has no locks"):
+    with pytest.raises(InfrastructureError, match="does not support locks"):
         lock_file(opened(tmp_path / "l"), tmp_path / "l")

@@ -14,19 +14,19 @@ from interlock.ports import UsageError
 if TYPE_CHECKING:
     from interlock.readmodel.run import RunSummary
 
-_PLAIN = click.option("--plain", is_flag=True, help="One line for each transition, never redrawn.")
-_JSON = click.option("--json", "json", is_flag=True, help="Events as NDJSON on stdout.")
+_PLAIN = click.option("--plain", is_flag=True, help="Print one line for each event, without a live view.")
+_JSON = click.option("--json", "json", is_flag=True, help="Print events as NDJSON on stdout.")
 _GATE = click.option("-g", "--gate", metavar="GATE", default="", help="Which gate, if several wait.")
 
 
 @click.command()
 @click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2]", shell_complete=targets)
 @_GATE
-@click.option("-m", "--message", metavar="TEXT", default="", help="A comment, kept with the answer.")
+@click.option("-m", "--message", metavar="TEXT", default="", help="A comment. It is recorded with the answer.")
 @_PLAIN
 @_JSON
 def approve(target: tuple[str, ...], gate: str, message: str, plain: bool, json: bool) -> int:
-    """Say yes to what waits for an approval; the run goes on."""
+    """Approve what waits for an approval. The run continues."""
     from interlock.cli.answers import answer, waits_for_approval
     from interlock.cli.drive import DisplayOptions
     from interlock.cli.targets import find_target, only_one, require_no_rest
@@ -42,11 +42,11 @@ def approve(target: tuple[str, ...], gate: str, message: str, plain: bool, json:
 @click.command()
 @click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2]", shell_complete=targets)
 @_GATE
-@click.option("-m", "--message", metavar="TEXT", required=True, help="What is wrong: the next attempt is told.")
+@click.option("-m", "--message", metavar="TEXT", required=True, help="What is wrong. The next attempt gets this text.")
 @_PLAIN
 @_JSON
 def reject(target: tuple[str, ...], gate: str, message: str, plain: bool, json: bool) -> int:
-    """Say no to what waits for an approval; the run does what its rules say."""
+    """Reject what waits for an approval. The run continues as its `on_reject` rules say."""
     from interlock.cli.answers import answer, waits_for_approval
     from interlock.cli.drive import DisplayOptions
     from interlock.cli.targets import find_target, only_one, require_no_rest
@@ -62,12 +62,12 @@ def reject(target: tuple[str, ...], gate: str, message: str, plain: bool, json: 
 @click.command()
 @click.argument("target", nargs=-1, metavar="[RUN] [STAGE]", shell_complete=targets)
 @click.option("-m", "--message", metavar="TEXT", default="", help="What to do differently.")
-@click.option("--with", "commit", metavar="COMMIT", default="", help="Submit this commit of yours to the gates.")
-@click.option("--now", is_flag=True, help="End the attempt at work first.")
+@click.option("--with", "commit", metavar="COMMIT", default="", help="Submit your own commit to the gates.")
+@click.option("--now", is_flag=True, help="Stop the running attempt first.")
 @_PLAIN
 @_JSON
 def retry(target: tuple[str, ...], message: str, commit: str, now: bool, plain: bool, json: bool) -> int:
-    """Give STAGE new attempts: with feedback, or with a fix of your own in place of the agent's work."""
+    """Give STAGE new attempts: with feedback, or with your own fix instead of the agent's work."""
     from interlock.cli.answers import answer, unfinished
     from interlock.cli.drive import DisplayOptions
     from interlock.cli.targets import find_target, only_one, require_no_rest
@@ -83,8 +83,8 @@ def retry(target: tuple[str, ...], message: str, commit: str, now: bool, plain: 
 
 @click.command()
 @click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2]", shell_complete=targets)
-@click.option("--override", is_flag=True, help="Although a hard gate said no; this stays visible for good.")
-@click.option("-m", "--message", metavar="TEXT", default="", help="Why; kept with the acceptance.")
+@click.option("--override", is_flag=True, help="Accept although a hard gate failed. Every later view shows this.")
+@click.option("-m", "--message", metavar="TEXT", default="", help="Why. It is recorded with the acceptance.")
 @_PLAIN
 @_JSON
 def accept(target: tuple[str, ...], override: bool, message: str, plain: bool, json: bool) -> int:
@@ -98,7 +98,7 @@ def accept(target: tuple[str, ...], override: bool, message: str, plain: bool, j
     with application() as app:
         found = require_no_rest(find_target(app.service, target, only_one(app.service, unfinished)))
         if not found.stage:
-            raise UsageError(f"say which attempt to accept, as STAGE/1.2: `interlock show {found.view.id}` lists them")
+            raise UsageError(f"name the attempt to accept, as STAGE/1.2: `interlock show {found.view.id}` lists them")
         attempt = str(find_attempt(found).id)
         request = AnswerRequest(Action.ACCEPT, app.person(), found.stage, attempt, comment=message, override=override)
         return answer(app, found.view, request, DisplayOptions(plain, json))
@@ -106,12 +106,12 @@ def accept(target: tuple[str, ...], override: bool, message: str, plain: bool, j
 
 @click.command()
 @click.argument("run", required=False, default="", shell_complete=runs)
-@click.option("-m", "--message", metavar="TEXT", default="", help="Why; kept with the run.")
+@click.option("-m", "--message", metavar="TEXT", default="", help="Why. It is recorded with the run.")
 @_PLAIN
 @_JSON
 def cancel(run: str, message: str, plain: bool, json: bool) -> int:
-    """End RUN for good. What was accepted in it stays to be seen; nothing is delivered. If the branch is being created
-    at this moment, this waits for it, and the run is not cancelled."""
+    """End RUN for good. Accepted work stays visible; nothing is delivered. If the branch is being created at this
+    moment, `cancel` waits for it, and the run is not cancelled."""
     from interlock.cli.answers import answer, unfinished
     from interlock.cli.drive import DisplayOptions, report_uncancelled
     from interlock.cli.exits import Exit
@@ -122,7 +122,7 @@ def cancel(run: str, message: str, plain: bool, json: bool) -> int:
     with application() as app:
         view = app.service.describe_run(app.service.choose_run(run, unfinished).id)
         if view.phase is RunPhase.CANCELLED:
-            note(f"run {view.id} is cancelled already")
+            note(f"run {view.id} was cancelled before")
             return Exit.ACCEPTED
         if view.phase in OVER:
             raise UsageError(_too_late(view))
@@ -134,8 +134,10 @@ def cancel(run: str, message: str, plain: bool, json: bool) -> int:
 def _too_late(view: RunSummary) -> str:
     from interlock.cli.words import safe
 
-    over = f"run {view.id} is {view.phase}, and over"
+    over = f"run {view.id} has ended: it is {view.phase}"
     if view.branch:
         branch = safe(view.branch)
-        return f"{over}: its branch {branch} is delivered, and cancel takes nothing back: `git branch -D {branch}` does"
+        return (
+            f"{over}: its branch {branch} is delivered, and `cancel` does not remove it: use `git branch -D {branch}`"
+        )
     return f"{over}: there is nothing to cancel"

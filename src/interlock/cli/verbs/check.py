@@ -67,19 +67,19 @@ class _AlreadyShown:
 
 
 @click.command()
-@click.option("-p", "--pipeline", "name", metavar="NAME|PATH", default="", help="One of them; without it all.")
-@click.option("--stage", "stages", metavar="S", multiple=True, help="The gates of this stage, its scope included.")
-@click.option("--all", "every", is_flag=True, help="The gates of every stage. That is the default.")
-@click.option("--commit", metavar="C", default="", help="Judge this commit; without it the working tree as it is.")
+@click.option("-p", "--pipeline", "name", metavar="NAME|PATH", default="", help="One pipeline; default: all.")
+@click.option("--stage", "stages", metavar="S", multiple=True, help="Run the gates of this stage, including its scope.")
+@click.option("--all", "every", is_flag=True, help="Run the gates of every stage (the default).")
+@click.option("--commit", metavar="C", default="", help="Judge this commit; default: the working tree.")
 @click.option(
-    "--base", metavar="REF", default="", help="Compare with REF and read the pipeline there; without it HEAD."
+    "--base", metavar="REF", default="", help="Compare with REF and read the pipeline from it; default: HEAD."
 )
 @click.option(
     "--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write the results to FILE as JUnit XML."
 )
 @click.option("--sarif", type=click.Path(path_type=Path), metavar="FILE", help="Write the findings to FILE as SARIF.")
 @click.option("--inside", type=click.Path(path_type=Path), hidden=True, help="As an agent asks, in its own checkout.")
-@click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
+@click.option("--json", "json", is_flag=True, help="Print JSON on stdout.")
 def check(
     name: str,
     stages: tuple[str, ...],
@@ -91,9 +91,9 @@ def check(
     inside: Path | None,
     json: bool,
 ) -> int:
-    """Ask the gates outside any run. Exit code 0: none said no; 1: one did; 5: one could not decide.
+    """Run the gates without a run. Exit code 0: no gate failed; 1: a gate failed; 5: a gate could not decide.
 
-    Under GitHub Actions findings become annotations too, and the job gets a summary.
+    On GitHub Actions, findings also become annotations, and the job gets a summary.
     """
     if stages and every:
         raise UsageError("--stage and --all exclude each other: give one of them")
@@ -135,7 +135,9 @@ def _pipelines(app: Application, options: _Options, base: Base) -> Iterator[list
         return
     with app.workspaces.clean_checkout(base.commit, base.commit, CheckoutSpec()) as checkout:
         if not find_pipelines(checkout.tree):
-            raise UsageError(f"{options.base} has no pipeline, and `check --base` reads it there: commit one first")
+            raise UsageError(
+                f"{options.base} has no pipeline, but `check --base` reads the pipeline from there: commit one first"
+            )
         yield _with_stages(load_all(checkout.tree, options.name), options)
 
 
@@ -222,7 +224,7 @@ def _rehearsal(path: Path) -> Rehearsal:
     try:
         return decode_rehearsal(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise machine_trouble(error) or UsageError(f"{path}: it cannot be read: {error}") from error
+        raise machine_trouble(error) or UsageError(f"{path}: cannot be read: {error}") from error
 
 
 def _print_result(app: Application, result: _GateResult, shown: _AlreadyShown) -> None:
@@ -282,7 +284,7 @@ def _findings(result: _GateResult) -> Iterator[str]:
     for finding in findings[:FINDINGS_SHOWN_MAX]:
         yield from _finding(finding)
     if len(findings) > FINDINGS_SHOWN_MAX:
-        yield f"    and {count(len(findings) - FINDINGS_SHOWN_MAX, 'finding')} more: --json has all"
+        yield f"    and {count(len(findings) - FINDINGS_SHOWN_MAX, 'finding')} more: --json shows all"
 
 
 def _finding(finding: Finding) -> Iterator[str]:
@@ -302,7 +304,7 @@ def _summary(results: list[_GateResult]) -> str:
 
     numbers = {name: sum(one.status == name for one in results) for name in ("passed", "failed", "errored", "skipped")}
     text = ", ".join(f"{number} {name}" for name, number in numbers.items() if number)
-    return f"{count(len(results), 'gate')}: {text}" if results else "no gates: nothing was judged"
+    return f"{count(len(results), 'gate')}: {text}" if results else "no gates: nothing was checked"
 
 
 def _code(results: list[_GateResult]) -> Exit:
@@ -395,4 +397,4 @@ def _compare(app: Application, base: str, commit: str, *, inside: bool) -> _Comp
 def _merge_note(onto: Base, proposed: Base) -> str:
     from interlock.cli.words import safe
 
-    return f"{safe(proposed.ref)} is behind {safe(onto.ref)}: their merge is judged, as it would be there"
+    return f"{safe(proposed.ref)} is behind {safe(onto.ref)}: the gates judge their merge"

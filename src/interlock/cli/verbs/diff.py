@@ -23,12 +23,13 @@ _BYTES_MAX = 50_000_000
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="[RUN] A [B]", shell_complete=targets)
-@click.option("--stat", is_flag=True, help="Files and numbers of lines only.")
-@click.option("--raw", is_flag=True, help="Byte for byte, fit for `git apply`.")
-@click.option("--unmasked", is_flag=True, help="With the files of a candidate that hold a secret.")
-@click.option("--json", "json", is_flag=True, help="The files as JSON.")
+@click.option("--stat", is_flag=True, help="Only the files and their numbers of changed lines.")
+@click.option("--raw", is_flag=True, help="Print the bytes unchanged, for `git apply`.")
+@click.option("--unmasked", is_flag=True, help="Include files of a candidate that contain a secret.")
+@click.option("--json", "json", is_flag=True, help="Print the files as JSON.")
 def diff(words: tuple[str, ...], stat: bool, raw: bool, unmasked: bool, json: bool) -> int:
-    """From A to B, each one of: base, a stage (what was accepted), STAGE/1.2. With A alone: from its input to it."""
+    """Show the difference from A to B. Each is `base`, a stage (its accepted candidate) or an attempt such as code/1.2.
+    With A alone: the difference from its input."""
     from interlock.service.diffs import VisibleDiff, visible_diff
     from interlock.service.formats import document
 
@@ -59,7 +60,7 @@ def _run_and_names(service: Service, words: tuple[str, ...]) -> tuple[RunView, t
     if not names:
         names = ("base", _last_with_candidate(view))
     if len(names) > 2:
-        raise UsageError(f"one word too many: {names[2]}: expected [RUN] A [B]")
+        raise UsageError(f"unexpected argument: {names[2]}: expected [RUN] A [B]")
     return view, tuple(name.removeprefix(f"{view.id}/") for name in names)
 
 

@@ -49,15 +49,27 @@ class _Checkup:
 
 @click.command()
 @click.option(
-    "--live", "live", metavar="AGENT", default="", help="Make one tiny call of this agent. It costs a little."
+    "--live",
+    "live",
+    metavar="AGENT",
+    default="",
+    help="Call this agent once with a tiny prompt. This costs a few tokens.",
 )
-@click.option("--set-aside", "aside", metavar="RUN", multiple=True, help="Take a damaged run out of the lists; or all.")
-@click.option("--bring-back", "back", metavar="RUN", multiple=True, help="List one that was set aside again; or all.")
-@click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
+@click.option(
+    "--set-aside", "aside", metavar="RUN", multiple=True, help="Hide a damaged run (or `all`) from the lists."
+)
+@click.option(
+    "--bring-back",
+    "back",
+    metavar="RUN",
+    multiple=True,
+    help="Show a run that was set aside (or `all`) in the lists again.",
+)
+@click.option("--json", "json", is_flag=True, help="Print JSON on stdout.")
 def doctor(live: str, aside: tuple[str, ...], back: tuple[str, ...], json: bool) -> int:
     """Check git, Python, agents, the state folder, the disk and the pipelines, and read every run.
 
-    A damaged run that nothing can mend can be set aside: it leaves the lists, and nothing of it is removed."""
+    A damaged run that cannot be repaired can be set aside: it no longer appears in lists, but its files stay."""
     from interlock.service.formats import document
 
     if aside or back:
@@ -117,7 +129,7 @@ def _set_aside(names: Sequence[str], back: Sequence[str], *, json: bool) -> int:
         say(document(set_aside=gone, brought_back=here))
         return Exit.ACCEPTED
     for run, why in gone.items():
-        say([f"run {run} is set aside: {safe(why, 400)}", f"  listed again by: interlock doctor --bring-back {run}"])
+        say([f"run {run} is set aside: {safe(why, 400)}", f"  to list it again: interlock doctor --bring-back {run}"])
     say(f"run {run} is listed again" for run in here)
     if names and not gone:
         note("no run is damaged")
@@ -125,7 +137,7 @@ def _set_aside(names: Sequence[str], back: Sequence[str], *, json: bool) -> int:
 
 
 def set_aside(names: Sequence[str]) -> dict[str, str]:
-    """Take the named damaged runs, or all, out of the lists: nothing of them is removed or changed. Returns what is
+    """Hide the named damaged runs, or all, from the lists: nothing of them is removed or changed. Returns what is
     wrong with each. Raises UsageError, before it does anything; InfrastructureError if one is of a newer version."""
     from interlock.readmodel.run import OVER
     from interlock.service.runs import run_named
@@ -136,7 +148,7 @@ def set_aside(names: Sequence[str]) -> dict[str, str]:
         for run in chosen:
             if run not in damaged:
                 phase = app.service.locate_run(run).phase
-                cure = "nothing needs to be done" if phase in OVER else f"`interlock cancel {run}` ends it"
+                cure = "nothing to do" if phase in OVER else f"`interlock cancel {run}` ends it"
                 raise UsageError(f"run {run} is {phase}, and not damaged: {cure}")
         for run in chosen:
             app.aside.put(run, damaged[run])
@@ -192,7 +204,7 @@ def _settings(environ: Mapping[str, str]) -> DoctorResult:
     except InterlockError as error:
         return DoctorResult("settings", "bad", str(error), Exit.USAGE)
     return DoctorResult(
-        "settings", "ok", f"{config}: at most {found.slots} at work at once, {found.max_parallel} of one run"
+        "settings", "ok", f"{config}: at most {found.slots} in parallel, {found.max_parallel} in one run"
     )
 
 
@@ -233,10 +245,10 @@ def _live(name: str, cwd: Path, environ: Mapping[str, str], *, json: bool) -> in
         parts = {"agent": name, "ended": outcome.ended, "message": outcome.message, "model": outcome.model}
         say(document(**parts, usage=outcome.usage, seconds=passed))
     else:
-        used = usage(outcome.usage) or "what it used is not known"
+        used = usage(outcome.usage) or "its usage is not known"
         model = f" ({outcome.model})" if outcome.model else ""
         words = f"{outcome.ended.replace('_', ' ')} in {duration(passed)}{model}, {used}"
-        message = f": {outcome.message}" if outcome.message else ", and it said nothing"
+        message = f": {outcome.message}" if outcome.message else ", without a message"
         say(_line(DoctorResult(f"agent {name}", "ok" if done else "bad", words + message)))
     return Exit.ACCEPTED if done else Exit.INFRASTRUCTURE
 
@@ -307,7 +319,7 @@ def _check_folder(topic: str, folder: Path) -> DoctorResult:
     there = next((path for path in (folder, *folder.parents) if path.exists()), Path("/"))
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         name = f"INTERLOCK_{topic.upper()}_HOME"
-        text = f"{folder} cannot be written: make it writable, or name another place in {name}"
+        text = f"{folder} cannot be written: make it writable, or set another folder in {name}"
         return DoctorResult(topic, "bad", text, Exit.INFRASTRUCTURE)
     return DoctorResult(topic, "ok", str(folder))
 
@@ -347,4 +359,4 @@ def _disk_result(disk: Mapping[str, int]) -> DoctorResult:
     from interlock.service.formats import size
 
     parts = ", ".join(f"{name} {size(number)}" for name, number in disk.items())
-    return DoctorResult("disk", "ok", f"{size(sum(disk.values()))} ({parts}); interlock gc frees what no run needs")
+    return DoctorResult("disk", "ok", f"{size(sum(disk.values()))} ({parts}); `interlock gc` removes what no run needs")

@@ -22,12 +22,12 @@ DAY_S = 86_400.0
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
-@click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed, without removing it.")
+@click.option("--json", "json", is_flag=True, help="Print JSON on stdout.")
 def gc(dry_run: bool, json: bool) -> int:
     """Remove objects, setups and checkouts that no unfinished run needs and that are older than a day.
 
-    The history of every run and its evidence stay, and so do branches: those that are merged are named."""
+    The history and the evidence of every run stay. Branches stay too; merged ones are listed."""
     from interlock.service.formats import count, document
 
     with application() as app:
@@ -60,11 +60,11 @@ def freed(gone: Collected, *, dry_run: bool) -> str:
     things = ((gone.objects, "object"), (gone.refs, "ref"), (gone.checkouts, "checkout"))
     what = ", ".join(count(number, thing) for number, thing in things if number)
     if not what and not gone.bytes:
-        packing = " but what packing saves" if dry_run else ""
-        return f"nothing to free{packing}: the rest is younger than a day, or needed by a run that is not over"
+        packing = " `interlock gc` may still save space by packing." if dry_run else ""
+        return f"Nothing to remove: the rest is less than a day old, or an unfinished run needs it.{packing}"
     if dry_run:
         amount = f"about {size(gone.bytes)}" + (f" ({what})" if what else "")
-        return f"would free {amount}, and what packing the rest saves: interlock gc does it"
+        return f"would free {amount}, and more by packing the rest; `interlock gc` does it"
     return f"freed {size(gone.bytes)} ({what or 'by packing'})"
 
 

@@ -53,15 +53,15 @@ class GateProof:
 
 @click.command()
 @click.option("--force", is_flag=True, help="Replace files that differ.")
-@click.option("--agent", metavar="NAME", default="", help="The agent to take; without it the first that is found.")
+@click.option("--agent", metavar="NAME", default="", help="The agent to use; default: the first that is found.")
 @click.option("--reviewer", metavar="NAME", default="", help="The agent that reviews in feature; `none` for no review.")
-@click.option("--no-verify", is_flag=True, help="Write, and do not ask the gates on what is there now.")
-@click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
+@click.option("--no-verify", is_flag=True, help="Write the files without running setup and gates.")
+@click.option("--json", "json", is_flag=True, help="Print JSON on stdout.")
 def init(force: bool, agent: str, reviewer: str, no_verify: bool, json: bool) -> int:
-    """Find language, tools and agents, and write the pipelines `feature`, `quick` and `chore` into .interlock/.
+    """Find languages, tools and agents, and write the pipelines `feature`, `quick` and `chore` to .interlock/.
 
-    Then setup and gates run once on what is there now, and what is learned is written down: which tests fail today,
-    and which gate cannot run.
+    Then run setup and gates once on the code as it is, and write the result into the pipelines: which tests fail
+    today, and which gates cannot run.
     """
     from interlock.agents.probe import logged_in
     from interlock.cli.pipelines import repository_here
@@ -85,7 +85,7 @@ def init(force: bool, agent: str, reviewer: str, no_verify: bool, json: bool) ->
         say(document(written=written, found=found, notes=scaffold.notes, proved=proved))
         return 0
     if not written:
-        note("everything was there already")
+        note("nothing to write: all files exist")
     note("next:")
     note(f"  {line}" for line in _next_steps(scaffold, proved, is_new=bool(written)))
     return 0
@@ -103,14 +103,14 @@ def _agent_lines(names: Sequence[str]) -> Iterator[str]:
 def _next_steps(scaffold: Scaffold, proved: GateProof | None, *, is_new: bool) -> Iterator[str]:
     """What remains to be done, in order."""
     if scaffold.unfilled:
-        yield "put the line that starts your coding agent into .interlock/common.yaml, under agents"
+        yield "add the command that starts your coding agent to .interlock/common.yaml, under `agents`"
     if proved and proved.blocked:
-        yield f"mend {', '.join(proved.blocked)}, as shown above, until this is green: interlock check -p quick"
+        yield f"fix {', '.join(proved.blocked)} as shown above, until this passes: interlock check -p quick"
     elif is_new and not (proved and proved.green):
-        yield "see what the gates say of what is there now: interlock check -p quick"
+        yield "run the gates on the code as it is: interlock check -p quick"
     if is_new:
         yield 'git add .interlock && git commit -m "Interlock pipelines"'
-    yield 'interlock run -p quick -t "what is to be done"'
+    yield 'interlock run -p quick -t "the task"'
 
 
 def _newest_tag(root: Path) -> str:
@@ -131,20 +131,20 @@ def _prove_files(
     from interlock.pipelinefile.scaffold import GateTrials, write
     from interlock.ports import InterlockError
 
-    note("setup and gates run once on what is there now; --no-verify leaves it out, Ctrl-C ends it and keeps the files")
+    note("setup and gates run once on the code as it is; --no-verify skips this, Ctrl-C ends it and keeps the files")
     try:
         with application() as app:
             proved = prove(app, scaffold.tests)
     except InterlockError as error:  # such as the state folder: the files stay good
         proved = GateProof(GateTrials(), green=False, why=str(error))
     if proved.why:
-        note(f"not all of it was asked: {proved.why}: `interlock check` asks again")
+        note(f"not all gates ran: {proved.why}: `interlock check` runs them again")
     learned = plan(replace(known, learned=proved.learned))
     wanted = dict(learned.files)
     unchanged = [name for name, content in scaffold.files if (root / name).read_bytes() == content.encode()]
     files = tuple((name, wanted[name]) for name in unchanged if name in wanted)
     for path in write(replace(learned, files=files), root, force=True):
-        note(f"written down in {path.relative_to(root)}")
+        note(f"recorded in {path.relative_to(root)}")
     return proved
 
 
@@ -225,14 +225,14 @@ def _learn(app: Application, checked: Checked, tests: frozenset[str]) -> GateTri
         names = ", ".join(safe(name, 100) for name in failing[:FAILED_SHOWN_MAX])
         more = " ..." if len(failing) > FAILED_SHOWN_MAX else ""
         number = f"{len(failing)} of {count(len(ran), 'test')}"
-        note(f"{about} failed: {number} {'fails' if len(failing) == 1 else 'fail'} on what is there now: {names}{more}")
-        note("    they may go on failing (`baseline: no_worse`), and no other may")
+        note(f"{about} failed: {number} {'fails' if len(failing) == 1 else 'fail'} on the code as it is: {names}{more}")
+        note("    these may keep failing (`baseline: no_worse`), and no other test may fail")
         messages = "\n".join(test.message for test in ran if test.status == "failed")
         note(f"    {line}" for line in missing_dependencies(app.repository, messages))
         return GateTrial(checked.gate.id, failing)
     can_run = judgement.status is VerdictStatus.FAILED and bool(passed or not ran)
     reason = _reason(judgement)
-    note(f"{about} {'fails' if can_run else 'CANNOT RUN'} on what is there now: {reason}")
+    note(f"{about} {'fails' if can_run else 'CANNOT RUN'} on the code as it is: {reason}")
     learned = GateTrial(checked.gate.id, (), reason, can_run)
     note(f"    {line}" for line in _hints(app, judgement, learned, tests=learned.id in tests))
     return learned
@@ -245,7 +245,7 @@ def _broken_tests_pass(checked: Checked, paths: tuple[str, ...], about: str) -> 
 
     heeds = len(paths) < len(checked.gate.breaks)
     broken = ", ".join(safe(path, 100) for path in paths)
-    text = "goes by its exit code alone: it says yes as well where"
+    text = "is judged only by its exit code: it also passes if"
     note(f"{about} {'passed, and ' if heeds else ''}{text} {broken} {'is' if len(paths) == 1 else 'are'} broken")
     return GateTrial(checked.gate.id, heeds=heeds, unheeded=paths)
 
@@ -291,10 +291,10 @@ def _hints(app: Application, judgement: Judgement, learned: GateTrial, *, tests:
     found = tuple(missing_dependencies(app.repository, output))
     yield from found
     if learned.is_off(tests=tests):
-        yield "it is written, but off: switch it on in .interlock/pipelines/ once it is green"
+        yield "it is written, but turned off: enable it in .interlock/pipelines/ when it passes"
     elif learned.can_run:
-        yield "no attempt can pass it until that is mended: mend it first, or take it out of .interlock/pipelines/"
+        yield "no attempt can pass it until this is fixed: fix it first, or remove it from .interlock/pipelines/"
     elif not found:
-        yield "no run can start until that is mended: see setup in .interlock/common.yaml, and .interlock/pipelines/"
+        yield "no run can start until this is fixed: see `setup` in .interlock/common.yaml, and .interlock/pipelines/"
     if log:
         yield f"log: {app.blobs.path(log)}"

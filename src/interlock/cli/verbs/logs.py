@@ -23,12 +23,12 @@ _BYTES_MAX = 20_000_000  # of evidence that is made safe for a terminal; --raw h
 
 @click.command()
 @click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2] [GATE]", shell_complete=targets)
-@click.option("--raw", is_flag=True, help="Byte for byte: control characters, and the JSON of agents.")
-@click.option("--report", is_flag=True, help="The gate's report instead of its log.")
-@click.option("--of", "reviewer", metavar="NAME", default="", help="One reviewer's log alone, of a review.")
-@click.option("--json", "json", is_flag=True, help="The history of the run as NDJSON.")
+@click.option("--raw", is_flag=True, help="Print the bytes unchanged, with control characters and the JSON of agents.")
+@click.option("--report", is_flag=True, help="Print the gate's report instead of its log.")
+@click.option("--of", "reviewer", metavar="NAME", default="", help="Print only the log of this reviewer.")
+@click.option("--json", "json", is_flag=True, help="Print the history of the run as NDJSON.")
 def logs(target: tuple[str, ...], raw: bool, report: bool, reviewer: str, json: bool) -> int:
-    """What an attempt printed, or what GATE printed when it judged it; without a stage the story of the run."""
+    """Print the output of an attempt, or of GATE when it judged the attempt. Without a stage: the events of the run."""
     from interlock.cli.targets import find_target
 
     with application(looks=True) as app:
@@ -59,7 +59,7 @@ def _canary_note(app: Application, evidence: Sequence[Evidence]) -> Iterator[str
     report = next((item for item in evidence if item.name == "report"), None)
     if report is not None and (names := added_words(app.blobs.get(report.digest))):
         yield f"note: tests and files named with {', '.join(names)} are Interlock's own: some must fail, to show that "
-        yield "      failures are reported. They are named anew in each run and count for nothing else."
+        yield "      failures are reported. Their names are new in each run, and they count for nothing else."
 
 
 def _history(service: Service, found: Target) -> Iterator[str]:
@@ -88,7 +88,7 @@ def _evidence_of(found: Target) -> Sequence[Evidence]:
     from interlock.core.ids import parse_attempt
 
     if len(found.rest) > 1:
-        raise UsageError(f"one word too many: {found.rest[1]}: expected [RUN] STAGE/1.2 [GATE]")
+        raise UsageError(f"unexpected argument: {found.rest[1]}: expected [RUN] STAGE/1.2 [GATE]")
     gate = found.rest[0] if found.rest else ""
     if gate and found.attempt and parse_attempt(found.attempt).number == 0:
         return _gate_evidence(_input_verdicts(found), gate, found.attempt)

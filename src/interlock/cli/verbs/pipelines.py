@@ -38,9 +38,9 @@ class _ReadFile:
 
 @click.command()
 @click.argument("pipeline", required=False, default="", shell_complete=pipelines)
-@click.option("-p", "--pipeline", "name", metavar="NAME|PATH", default="", help="One of them; without it all.")
-@click.option("--resolved", is_flag=True, help="Print the pipeline with all that was filled in, as YAML.")
-@click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
+@click.option("-p", "--pipeline", "name", metavar="NAME|PATH", default="", help="One pipeline; default: all.")
+@click.option("--resolved", is_flag=True, help="Print the pipeline as YAML, with all defaults filled in.")
+@click.option("--json", "json", is_flag=True, help="Print JSON on stdout.")
 def validate(pipeline: str, name: str, resolved: bool, json: bool) -> int:
     """Report every mistake in a pipeline file, each as file:line:column. Exit code 2 if there are mistakes."""
     from interlock.cli.pipelines import chosen, locate_all, repository_here
@@ -58,11 +58,11 @@ def validate(pipeline: str, name: str, resolved: bool, json: bool) -> int:
 @click.command()
 @click.argument("pipeline", required=False, default="", shell_complete=pipelines)
 @click.option("-p", "--pipeline", "name", metavar="NAME|PATH", default="", help="Which pipeline.")
-@click.option("--until", metavar="STAGE", default="", help="Leave out what comes after.")
-@click.option("--brief", metavar="STAGE", default="", help="What the agent of STAGE will be told.")
-@click.option("--json", "json", is_flag=True, help="As JSON on stdout.")
+@click.option("--until", metavar="STAGE", default="", help="Leave out all stages after this one.")
+@click.option("--brief", metavar="STAGE", default="", help="Print the brief for the agent of STAGE.")
+@click.option("--json", "json", is_flag=True, help="Print JSON on stdout.")
 def plan(pipeline: str, name: str, until: str, brief: str, json: bool) -> int:
-    """Show the stages in order, their gates, loops and limits, and the worst case in attempts."""
+    """Show the stages in order, with their gates, loops and limits, and the largest possible number of attempts."""
     from interlock.cli.pipelines import chosen, lines, load, repository_here, worst_case
     from interlock.service.formats import document
 
@@ -212,7 +212,7 @@ def _worker(stage: Stage) -> str:
         return f"agent {stage.agent}, {count(stage.attempts_max, 'attempt')} of at most {_time(stage.timeout_s)}"
     if stage.command is not None:
         return f"script, {count(stage.attempts_max, 'attempt')} of at most {_time(stage.timeout_s)}"
-    return "judges its input"
+    return "no agent: runs its gates on the accepted input"
 
 
 def _stage_lines(pipeline: Pipeline, stage: Stage) -> Iterator[str]:

@@ -40,17 +40,17 @@ _TASK_BYTES_READ_MAX = 1_000_000  # more than any task may have: an endless file
     shell_complete=pipelines,
 )
 @click.option("--base", metavar="REF", help="Start from this commit; `worktree` includes uncommitted changes.")
-@click.option("--until", metavar="STAGE", default="", help="Leave out what comes after.")
+@click.option("--until", metavar="STAGE", default="", help="Leave out all stages after this one.")
 @click.option("-d", "--detach", "detach", is_flag=True, help="Run in the background.")
-@click.option("--dry-run", is_flag=True, help="Show what would be done, and write nothing.")
-@click.option("--sandbox", type=click.Choice(["none"]), help="How agents are confined; `none` is the only level yet.")
-@click.option("--plain", is_flag=True, help="One line for each transition, never redrawn.")
-@click.option("--json", "json", is_flag=True, help="Events as NDJSON on stdout.")
+@click.option("--dry-run", is_flag=True, help="Show what the run would do, without starting it.")
+@click.option("--sandbox", type=click.Choice(["none"]), help="How agents are isolated; only `none` exists so far.")
+@click.option("--plain", is_flag=True, help="Print one line for each event, without a live view.")
+@click.option("--json", "json", is_flag=True, help="Print events as NDJSON on stdout.")
 def run(
     words: tuple[str, ...], task: str | None, task_file: str | None, inputs: tuple[str, ...], name: str,
     base: str | None, until: str, detach: bool, dry_run: bool, sandbox: str | None, plain: bool, json: bool,
 ) -> int:  # fmt: skip
-    """Start a run and follow it to its end. TASK is text or @FILE; it may also come on standard input."""
+    """Start a run and follow it to its end. TASK is text or @FILE, or is read from standard input."""
     from interlock.cli.drive import DisplayOptions, drive, drive_detached
     from interlock.cli.words import NO_SANDBOX
 
@@ -68,16 +68,16 @@ def run(
 
 @click.command()
 @click.argument("run", required=False, default="", shell_complete=runs)
-@click.option("--take-over", is_flag=True, help="Also from an owner that is stopped but not dead.")
-@click.option("--raise", "raised", metavar="LIMIT=N", multiple=True, help="More of a limit, such as cost_usd=10.")
-@click.option("--branch", metavar="NAME", default=None, help="Deliver under this name.")
-@click.option("-d", "--detach", "detach", is_flag=True, help="In the background.")
-@click.option("--plain", is_flag=True, help="One line for each transition, never redrawn.")
-@click.option("--json", "json", is_flag=True, help="Events as NDJSON on stdout.")
+@click.option("--take-over", is_flag=True, help="Take the run from a process that hangs but has not exited.")
+@click.option("--raise", "raised", metavar="LIMIT=N", multiple=True, help="Raise a limit by N, such as cost_usd=10.")
+@click.option("--branch", metavar="NAME", default=None, help="Deliver to a branch of this name.")
+@click.option("-d", "--detach", "detach", is_flag=True, help="Run in the background.")
+@click.option("--plain", is_flag=True, help="Print one line for each event, without a live view.")
+@click.option("--json", "json", is_flag=True, help="Print events as NDJSON on stdout.")
 def resume(
     run: str, take_over: bool, raised: tuple[str, ...], branch: str | None, detach: bool, plain: bool, json: bool
 ) -> int:
-    """Resume RUN: after a crash, an interrupt, or a pause of the run's own."""
+    """Continue RUN after a crash, an interrupt or a pause."""
     from interlock.cli.answers import unfinished
     from interlock.cli.drive import DisplayOptions, drive, drive_detached, finish
     from interlock.readmodel.run import OVER
@@ -93,7 +93,7 @@ def resume(
             if branch or limits:
                 raise UsageError(too_late(found, branch or ""))
             app.owner.attend(found.id)
-            note(f"run {found.id} is over")
+            note(f"run {found.id} has ended")
             return finish(app, found.id, display)
         answers = tuple(resume_answers(found, limits, app.person(), branch or ""))
         if found.owner and not take_over:
@@ -118,10 +118,10 @@ def _positional(words: tuple[str, ...], text: str | None, name: str) -> str | No
     if not words:
         return text
     if text is not None:
-        raise UsageError("there are two tasks: give one, by -t or by position")
+        raise UsageError("two tasks are given: give one, with -t or as an argument")
     if not name and _is_pipeline(words[0]):
         task = _quoted(" ".join(words[1:]))
-        raise UsageError(f"{words[0]} is a pipeline and no task: `interlock run -p {words[0]} {task}`")
+        raise UsageError(f"{words[0]} is a pipeline, not a task: `interlock run -p {words[0]} {task}`")
     if len(words) > 1:
         chosen = f"-p {shlex.quote(name)} " if name else ""
         command = f"interlock run {chosen}{_quoted(' '.join(words))}"
@@ -146,13 +146,13 @@ def _task(text: str | None, file: str | None) -> str:
     if text is not None and file is not None:
         raise UsageError("-t and --task-file exclude each other: give one of them")
     if text is not None and text.startswith("@"):
-        return _read(text, Path(text[1:]), ": a task that begins with @ itself comes on standard input")
+        return _read(text, Path(text[1:]), ": pass a task that begins with @ on standard input")
     if text is not None and text != "-":
         return text
     if text is None and file is not None and file != "-":
         return _read(f"--task-file {file}", Path(file))
     if text is None and file is None and sys.stdin.isatty():
-        raise UsageError('there is no task: give it as in `interlock run "TASK"`, with @FILE or on standard input')
+        raise UsageError('no task given: use `interlock run "TASK"`, with @FILE or on standard input')
     return sys.stdin.buffer.read(_TASK_BYTES_READ_MAX).decode("utf-8", "replace")
 
 
@@ -229,7 +229,7 @@ def _answer_owner(
     if codes:
         return max(codes)
     sleeps = f", and waits until {moment(run.sleeps_until)}: {safe(run.why)}" if run.phase is RunPhase.SLEEPING else ""
-    follow = f"`interlock watch {run.id}` follows it; --take-over is for an owner that hangs"
+    follow = f"`interlock watch {run.id}` follows it; use --take-over if that process hangs"
     raise InfrastructureError(f"run {run.id} is being run by {run.owner}{sleeps}: {follow}")
 
 

@@ -23,11 +23,13 @@ FORMATS = ("json", "junit", "sarif", "markdown", "otlp")
 
 
 @click.command("list")
-@click.option("-n", "--count", default=20, show_default=True, type=click.IntRange(1, 10_000), help="How many at most.")
-@click.option("--json", "json", is_flag=True, help="As JSON.")
+@click.option(
+    "-n", "--count", default=20, show_default=True, type=click.IntRange(1, 10_000), help="Show at most this many."
+)
+@click.option("--json", "json", is_flag=True, help="Print JSON.")
 def list_runs(count: int, json: bool) -> int:
-    """The runs of this repository, newest first. One that cannot be read is a row that says why; 5 where one is
-    damaged."""
+    """List the runs of this repository, newest first. For a run that cannot be read, the row says why. Exit code 5 if
+    a run is damaged."""
     from interlock.cli.exits import Exit
     from interlock.cli.pages import list_page
     from interlock.readmodel.run import RunPhase
@@ -51,9 +53,9 @@ def list_runs(count: int, json: bool) -> int:
 
 @click.command()
 @click.argument("run", required=False, default="", shell_complete=runs)
-@click.option("--json", "json", is_flag=True, help="As JSON.")
+@click.option("--json", "json", is_flag=True, help="Print JSON.")
 def status(run: str, json: bool) -> int:
-    """Where RUN is, in a few lines: the only unfinished one, else the newest."""
+    """Show the state of RUN in a few lines. Default: the only unfinished run, else the newest."""
     from interlock.cli.application import unreadable_runs_noted
     from interlock.cli.pages import status_page
     from interlock.service.formats import document
@@ -74,10 +76,10 @@ def status(run: str, json: bool) -> int:
 
 @click.command()
 @click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2]", shell_complete=targets)
-@click.option("--brief", is_flag=True, help="What the agent was told, as it was sent.")
-@click.option("--json", "json", is_flag=True, help="As JSON.")
+@click.option("--brief", is_flag=True, help="Print the brief exactly as the agent got it.")
+@click.option("--json", "json", is_flag=True, help="Print JSON.")
 def show(target: tuple[str, ...], brief: bool, json: bool) -> int:
-    """All of a run, of one stage, or of one attempt."""
+    """Show everything about a run, a stage or an attempt."""
     from interlock.cli.application import unreadable_runs_noted
     from interlock.cli.pages import attempt_page, run_page, stage_page
     from interlock.cli.targets import find_attempt, find_target, require_no_rest
@@ -111,11 +113,11 @@ def show(target: tuple[str, ...], brief: bool, json: bool) -> int:
 
 @click.command()
 @click.argument("run", required=False, default="", shell_complete=runs)
-@click.option("--plain", is_flag=True, help="One line for each transition, never redrawn.")
-@click.option("--json", "json", is_flag=True, help="Events as NDJSON.")
+@click.option("--plain", is_flag=True, help="Print one line for each event, without a live view.")
+@click.option("--json", "json", is_flag=True, help="Print events as NDJSON.")
 def watch(run: str, plain: bool, json: bool) -> int:
-    """Follow RUN until it is over, or waits for a person, or nobody drives it. Watching changes nothing: the run goes
-    on after a Ctrl-C."""
+    """Follow RUN until it ends, waits for a person, or no process runs it. Ctrl-C ends only `watch`; the run
+    continues."""
     from interlock.cli.drive import DisplayOptions, watch_run
 
     with application() as app:
@@ -124,15 +126,17 @@ def watch(run: str, plain: bool, json: bool) -> int:
             return watch_run(app, found, DisplayOptions(plain, json))
         except KeyboardInterrupt:
             if app.service.owner_of(found):
-                note(f"\nrun {found} goes on without being watched\nnext: interlock watch {found}")
+                note(f"\nrun {found} continues\nnext: interlock watch {found}")
             raise
 
 
 @click.command()
 @click.argument("run", required=False, default="", shell_complete=runs)
-@click.option("--format", "form", type=click.Choice(FORMATS), default="json", show_default=True, help="As what.")
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="json", show_default=True, help="The output format."
+)
 def export(run: str, form: str) -> int:
-    """RUN on stdout, for other tools. Without RUN the only unfinished one, else the newest."""
+    """Print RUN on stdout, for other tools. Default: the only unfinished run, else the newest."""
     from interlock.service import reports
     from interlock.service.formats import document
     from interlock.service.reports import run_markdown, run_results
@@ -160,7 +164,7 @@ def _pull_request(app: Application, view: RunView, url: str) -> list[str]:
     if url:
         return [f"pull request: {url}"]
     if app.pull_requests.is_missing(view):
-        return [f"pull request: none was opened: interlock resume {view.id} tries once more"]
+        return [f"pull request: not opened; `interlock resume {view.id}` tries again"]
     return []
 
 
@@ -178,4 +182,6 @@ def _brief(app: Application, found: Target) -> tuple[str, str]:
             if item.name == "brief":
                 return str(attempt.id), app.blobs.get(item.digest).decode("utf-8", "replace")
     which = str(attempts[0].id) if found.stage else f"run {found.view.id}"
-    raise UsageError(f"{which} has no brief: it is kept once an agent has ended (before that: interlock plan --brief)")
+    raise UsageError(
+        f"{which} has no brief yet: it is stored when the agent has ended (before that: interlock plan --brief)"
+    )

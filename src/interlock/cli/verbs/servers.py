@@ -30,17 +30,24 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 @click.command()
 @click.option(
-    "--host", default="127.0.0.1", show_default=True, help="The interface; other than loopback needs --allow-remote."
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="The network interface. All except loopback need --allow-remote.",
 )
-@click.option("--port", default=PORT, show_default=True, type=click.IntRange(0, 65_535), help="0: any that is free.")
+@click.option("--port", default=PORT, show_default=True, type=click.IntRange(0, 65_535), help="0: any free port.")
 @click.option(
-    "--allow-remote", "remote", metavar="NAME", multiple=True, help="Also answer to this Host, from elsewhere."
+    "--allow-remote",
+    "remote",
+    metavar="NAME",
+    multiple=True,
+    help="Accept requests for this host name from other machines.",
 )
-@click.option("--new-token", is_flag=True, help="Make a new token: pages that are open must be opened again.")
+@click.option("--new-token", is_flag=True, help="Make a new token. Open pages must be opened again.")
 @click.option("--mcp", "with_mcp", is_flag=True, help="Also serve agents over MCP, under /mcp with the same token.")
 @click.option("--allow-answers", is_flag=True, help="Let agents on /mcp approve, reject, retry and cancel.")
 def serve(host: str, port: int, remote: tuple[str, ...], new_token: bool, with_mcp: bool, allow_answers: bool) -> int:
-    """Show the runs of this repository in a browser, and steer them."""
+    """Show the runs of this repository in a browser, and answer, start and cancel them."""
     import uvicorn
 
     from interlock.web import application as site
@@ -48,10 +55,10 @@ def serve(host: str, port: int, remote: tuple[str, ...], new_token: bool, with_m
 
     if host not in _LOOPBACK and not remote:
         raise UsageError(
-            f"--host {host} is open to others: say by which name with --allow-remote NAME, or leave it out"
+            f"--host {host} is reachable from other machines: name it with --allow-remote NAME, or omit --host"
         )
     if allow_answers and not with_mcp:
-        raise UsageError("--allow-answers is about agents: it needs --mcp")
+        raise UsageError("--allow-answers needs --mcp")
     with application() as app, _listening(host, port) as listening:
         port = listening.getsockname()[1]
         keys = Keys(_token(app, new_token))
@@ -63,7 +70,9 @@ def serve(host: str, port: int, remote: tuple[str, ...], new_token: bool, with_m
         if with_mcp:
             say(f"{address}mcp for agents, with the header `Authorization: Bearer {keys.token}`")
         if host not in _LOOPBACK:
-            note("this is plain HTTP: whoever sees the traffic sees the token; put TLS or a tunnel in front")
+            note(
+                "this is plain HTTP: anybody who can read the traffic can read the token; use TLS or a tunnel in front"
+            )
         config = uvicorn.Config(
             site(app, keys, app.person(), names, mounts), log_level="error", access_log=False, server_header=False,
             timeout_graceful_shutdown=2, lifespan="on", http=BoundedConnection,
@@ -78,7 +87,8 @@ def _listening(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=256)
     except OSError as error:
         raise InfrastructureError(
-            f"{host}:{port}: {error.strerror}: another `interlock serve`? `--port 0` takes a free one", permanent=True
+            f"{host}:{port}: {error.strerror}: is another `interlock serve` running? `--port 0` uses a free port",
+            permanent=True,
         ) from error
 
 
@@ -112,7 +122,7 @@ def _mcp(app: Application, names: frozenset[str], allow_answers: bool) -> Mappin
 
 
 @click.command()
-@click.option("--allow-answers", is_flag=True, help="Also let the agent approve, reject, retry and cancel.")
+@click.option("--allow-answers", is_flag=True, help="Let the agent approve, reject, retry and cancel.")
 @click.option("--inside", type=click.Path(path_type=Path), hidden=True, help="Only `check`, for an agent in a stage.")
 def mcp(allow_answers: bool, inside: Path | None) -> int:
     """Serve MCP on stdin and stdout, for the repository around the current folder."""

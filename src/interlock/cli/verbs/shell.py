@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 @click.argument("target", nargs=-1, metavar="[RUN] STAGE | STAGE/1.2 | base", shell_complete=targets)
 @click.option("-c", "--command", "command", metavar="COMMAND", default="", help="Run this instead of $SHELL.")
 def shell(target: tuple[str, ...], command: str) -> int:
-    """A shell in a fresh checkout, as the gates of the stage see it. It is removed when the shell ends."""
+    """Open a shell in a fresh checkout, as the gates of the stage see it. The checkout is removed when the shell
+    ends."""
     from interlock.cli.targets import Target, find_run, find_target, require_no_rest
 
     with application() as app:
@@ -35,7 +36,7 @@ def shell(target: tuple[str, ...], command: str) -> int:
         found = require_no_rest(find_target(app.service, target, app.service.latest_run))
         if not found.stage:
             shown = f"`interlock show {found.view.id}` lists them"
-            raise UsageError(f"say of what: expected STAGE, STAGE/1.2 or base: {shown}")
+            raise UsageError(f"name a candidate: expected STAGE, STAGE/1.2 or base: {shown}")
         return _shell(app, found, command)
 
 
@@ -50,7 +51,7 @@ def _shell(app: Application, found: Target, command: str) -> int:
     stage = pipeline.stage(found.stage) if found.stage else Stage("base")  # of no stage: no variables of gates
     spec = CheckoutSpec(setup=pipeline.setup, carry=pipeline.carry, protected=stage.scope.protect)
     with signals_as_interrupt(), app.workspaces.clean_checkout(commit, found.view.base_commit, spec) as checkout:
-        note(f"{name} at {commit[:10]} in {checkout.tree}; it is removed when this shell ends")
+        note(f"{name} at {commit[:10]} in {checkout.tree}; this checkout is removed when the shell ends")
         words = ("bash", "-c", command) if command else (app.environ.get("SHELL") or "/bin/sh",)
         return run_in_terminal(words, cwd=checkout.tree / stage.dir, env=_environment(app, found, stage, checkout))
 

@@ -19,7 +19,7 @@ SHELLS = ("bash", "zsh", "fish")
 @click.command("help")
 @click.argument("verb", required=False, default="")
 def help_verb(verb: str) -> int:
-    """The verbs, or the options of VERB."""
+    """List the verbs, or the options of VERB."""
     from interlock.cli.app import app, unknown
 
     root = click.get_current_context().find_root()
@@ -42,13 +42,13 @@ def completion(shell: str) -> int:
 
     found = get_completion_class(shell)
     if found is None:
-        raise UsageError(f"no completion for {shell}: there is {', '.join(SHELLS)}")
+        raise UsageError(f"no completion for {shell}: available: {', '.join(SHELLS)}")
     say(found(app, {}, "interlock", "_INTERLOCK_COMPLETE").source())
     return 0
 
 
 @click.command()
-@click.option("--brief", is_flag=True, help="The template of what agents are told, to be copied and changed.")
+@click.option("--brief", is_flag=True, help="Print the template of the brief, to copy and change.")
 def schema(brief: bool) -> int:
     """Print the JSON Schema of the pipeline file."""
     from interlock.pipelinefile import json_schema
@@ -65,7 +65,7 @@ def schema(brief: bool) -> int:
 @click.argument("kind", metavar="KIND")
 @click.argument("file", type=click.Path(path_type=Path))
 def transform(kind: str, file: Path) -> int:
-    """Turn FILE into text on stdout. KIND: pdf-to-text. The same bytes give the same text."""
+    """Convert FILE to text on stdout. KIND: pdf-to-text. The same bytes always give the same text."""
     from interlock.pipelinefile.transform import TRANSFORMS
 
     if kind not in TRANSFORMS:

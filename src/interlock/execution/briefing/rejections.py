@@ -129,7 +129,7 @@ def _rejected(stage: Stage, last: Rejection, before: Sequence[Rejection]) -> Ite
     yield f"{last.attempt}{whose} was rejected:\n" + listed(lines, _FINDINGS_MAX, "findings")
     again = [found for found in last.findings if same_words(found.gate, found.file, found.message) in known]
     if again:
-        yield "What is marked as the same was found before: the way that was taken does not mend it. Take another one."
+        yield "Findings marked as the same were found before: that approach does not fix them. Try another one."
     yield from _earlier(stage, last, before)
     for gate, output in list(last.output.items())[:3]:
         yield f"End of the output of {_gate(stage, gate)}:\n{fenced(plain(output, _OUTPUT_MAX))}"

@@ -38,17 +38,17 @@ def _allowed(pipeline: Pipeline, stage: Stage) -> Iterator[str]:
     added = tuple(_added(pipeline, stage))
     authored = [f"{glob_here(stage.dir, glob)} (though it is protected otherwise)" for glob in scope.authors]
     if scope.writes is None:
-        yield "You may change and add whatever the task needs, but for what is protected."
+        yield "You may change and add whatever the task needs, except what is protected."
         if authored:
             yield "You may change as well:\n" + listed(authored, _PATHS_MAX, _MORE)
     elif scope.writes or authored:
         own = [glob_here(stage.dir, glob) for glob in scope.writes]
         yield "You may change, add and delete:\n" + listed((*own, *authored), _PATHS_MAX, _MORE)
     if added:
-        yield "The tests that are there stay as they are. You may add:\n" + listed(added, _PATHS_MAX, _MORE)
+        yield "Existing tests must not change. You may add:\n" + listed(added, _PATHS_MAX, _MORE)
     if scope.writes is not None:
         rest = "All else" if scope.writes or authored or added else "Every file of the repository"
-        yield f"{rest} stays as it is{', but for the documents named below' if stage.produces else ''}."
+        yield f"{rest} must stay unchanged{', except the documents named below' if stage.produces else ''}."
 
 
 def _added(pipeline: Pipeline, stage: Stage) -> Iterator[str]:
@@ -57,7 +57,7 @@ def _added(pipeline: Pipeline, stage: Stage) -> Iterator[str]:
     yield from (f"new test files in {glob_here(stage.dir, glob)}" for glob in stage.scope.adds)
     guarding = list(guards(pipeline, stage))
     if guarding:
-        yield "new tests in test files that are there: below the old ones, with every old line kept"
+        yield "new tests in existing test files: below the old ones, with every old line kept"
     if any(gate.used.startswith("rust.") for gate in guarding):
         yield "new tests inside sources, under `#[cfg(test)]`: what is there stays"
 
@@ -103,7 +103,7 @@ def checks(pipeline: Pipeline, stage: Stage, inherited: Sequence[str]) -> str:
     said += [f"{name}, as the work that was merged was" for name in inherited if name not in held_out]
     hidden = len(held_out) + sum(1 for gate in stage.gates if gate.held_out)
     if hidden:
-        said.append(f"{count(hidden, 'held-out check')}, not shown to you: what the task asks is what counts there")
+        said.append(f"{count(hidden, 'held-out check')}, not shown to you: they check what the task asks for")
     text = listed(said, _GATES_MAX, _MORE)
     if any(gate.command is not None and "$REPORT" in short_command(gate) and not gate.held_out for gate in stage.gates):
         text += "\n\nWhere a command says `$REPORT`, set it to a file outside of this folder."
@@ -135,12 +135,12 @@ def _of_command(pipeline: Pipeline, stage: Stage, gate: Gate) -> Iterator[str]:
     if gate.report is Report.JUNIT and gate.expect is not Expect.NEW_TESTS_FAIL:
         kept = "no test that passed before may fail, be skipped or vanish"
         yield (
-            f"{kept}; others may go on failing" if gate.baseline is Baseline.NO_WORSE else f"every test passes; {kept}"
+            f"{kept}; others may keep failing" if gate.baseline is Baseline.NO_WORSE else f"every test passes; {kept}"
         )
     if gate.tests is Tests.BASE:
         yield "it runs the tests as they were before all of this work"
     if gate.used.endswith((".lint", ".types")):
-        yield "mend what it finds; do not switch it off for a file"
+        yield "fix what it finds; do not switch it off for a file"
 
 
 def _where(stage: Stage, gate: Gate) -> str:

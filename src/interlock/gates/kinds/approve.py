@@ -29,7 +29,7 @@ def _plan_line(gate: Gate) -> str:
 
 KIND = Kind(
     "approve",
-    "The question put to a human.",
+    "The question to a person.",
     None,
     names_files=False,
     for_agents=False,

@@ -35,20 +35,20 @@ class Ci(GateOptions):
     """An outside CI that judges: all `checks` must succeed; without names, all that exist."""
 
     remote: str = option("The git remote that the candidate is pushed to.", default="origin")
-    checks: tuple[str, ...] = option("Checks that must all say yes. Without names: all that there are.", default=())
-    repository: str = option("OWNER/NAME at the CI, where the remote's address does not say it.", default="")
+    checks: tuple[str, ...] = option("Checks that must all pass. Default: all checks.", default=())
+    repository: str = option("OWNER/NAME at the CI, if the remote's address does not contain it.", default="")
 
 
 def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
     ci = options_of(gate, Ci)
     if not re.fullmatch(r"[A-Za-z0-9_][\w./-]*", ci.remote) or "://" in ci.remote:
         hint = "write the name that `git remote` prints, such as origin"
-        view.error((*at, "remote"), f"{ci.remote!r} is no name of a remote", hint)
+        view.error((*at, "remote"), f"{ci.remote!r} is not a valid name of a remote", hint)
     if ci.repository and not re.fullmatch(r"[\w.-]+/[\w.-]+", ci.repository):
         view.error((*at, "repository"), f"{ci.repository!r} is no repository", "write OWNER/NAME")
     for index, name in enumerate(ci.checks):
         if not name.strip() or name in ci.checks[:index]:
-            hint = "write each name once, as the CI shows it"
+            hint = "write each name once, exactly as the CI shows it"
             view.error((*at, "checks", index), f"the check {name!r} is empty or named twice", hint)
 
 
@@ -138,7 +138,9 @@ def _wait_for_checks(context: GateContext, api: Api, request: GateRequest, cance
             if _is_settled(ci.checks, checks) and (ci.checks or before == checks):
                 return _decided(context, api, ci, checks)
             if watch.lasted >= api.outside.grace_s and (absent := _absent(ci.checks, checks)):
-                return _undecided("checks", f"{absent} after {api.outside.grace_s:g} s: let the CI run on this branch")
+                return _undecided(
+                    "checks", f"{absent} after {api.outside.grace_s:g} s: configure the CI to run on this branch"
+                )
         if watch.lasted + wait_s > request.gate.timeout_s:
             return _undecided("timeout", _timeout_message(request, checks, watch))
         if cancel.wait(wait_s):
@@ -262,7 +264,7 @@ def verdict(names: Sequence[str], checks: Sequence[Check]) -> Judgement:
         return Judgement(VerdictStatus.ERRORED, findings, permanent=True)
     if not any(check.state is CheckState.YES for check in count):
         listed = ", ".join(check.name for check in count)
-        message = f"no check said yes ({listed}: skipped or neutral): let one of them judge this branch"
+        message = f"no check passed ({listed}: skipped or neutral): at least one must run on this branch"
         return Judgement(VerdictStatus.ERRORED, (Finding("ci", message),), permanent=True)
     return Judgement(VerdictStatus.PASSED, tuple(_note(check) for check in count if check.state is CheckState.NOTHING))
 
@@ -314,13 +316,13 @@ def _number(item: dict[str, Any], key: str) -> int:
 
 
 def _outside_run(gate: Gate, conditions: OutsideRun) -> str:
-    return "an outside CI is asked inside a run"
+    return "an outside CI is asked only in a run"
 
 
 def _brief_line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:
     checks = options_of(gate, Ci).checks
     named = f" ({cut(', '.join(checks), 240)})" if checks else ""
-    return f"the project's CI{named} says yes"
+    return f"the project's CI{named} passes"
 
 
 def _plan_line(gate: Gate) -> str:
@@ -330,7 +332,7 @@ def _plan_line(gate: Gate) -> str:
 
 KIND = Kind(
     "ci",
-    "Push the candidate and wait for what an outside CI says.",
+    "Push the candidate and wait for the verdict of an outside CI.",
     judge,
     options=Ci,
     takes=("timeout",),

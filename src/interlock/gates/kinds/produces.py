@@ -41,7 +41,7 @@ def _artifact(context: GateContext, request: GateRequest, artifact: Artifact) ->
     if content is None:
         yield Finding("missing", f"{path}: {_what_exists(context, request, path)}: write the artifact there", file=path)
     elif not content.strip():
-        yield Finding("empty", f"{path}: the artifact is empty: write what the stage is to produce", file=path)
+        yield Finding("empty", f"{path}: the artifact is empty: write its content", file=path)
     else:
         yield from _shape(artifact, path, content)
 
@@ -74,7 +74,7 @@ def _shape(artifact: Artifact, path: str, content: bytes) -> Iterator[Finding]:
 def _outside_run(gate: Gate, conditions: OutsideRun) -> str:
     if conditions.inside:
         return ""
-    return "nothing differs from the base" if conditions.unchanged else "artifacts exist inside a run"
+    return "nothing differs from the base" if conditions.unchanged else "artifacts exist only in a run"
 
 
 def _brief_line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:

@@ -46,7 +46,7 @@ def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
         elif name in review.by[:index]:
             view.error((*at, "by", index), f"{name} is named twice", "name each reviewer once")
         elif stage.agent and _same_model(view, stage.agent, name):
-            hint = "let another model review: the same one is blind to its own mistakes"
+            hint = "use another model for the review: the same model overlooks its own mistakes"
             view.warn((*at, "by", index), f"{name} is the same model as the writer {stage.agent}", hint)
     if review.approvals > len(review.by):
         hint = f"name more reviewers, or ask for {len(review.by)} at most"
@@ -54,7 +54,7 @@ def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
     known = view.documents(stage)
     for index, name in enumerate(review.preserves):
         if name not in known:
-            otherwise = f"name a document of {stage.id} or of a stage that it hangs on, as STAGE/NAME"
+            otherwise = f"name a document of {stage.id} or of a stage that it depends on, as STAGE/NAME"
             view.error((*at, "preserves", index), f"there is no document {name}", view.nearest(name, known, otherwise))
 
 
@@ -71,7 +71,7 @@ def _same_model(view: View, writer: str, reviewer: str) -> bool:
 
 
 def _outside_run(gate: Gate, conditions: OutsideRun) -> str:
-    return "agents are asked inside a run"
+    return "agents review only in a run"
 
 
 def _brief_line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:

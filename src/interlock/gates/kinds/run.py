@@ -36,14 +36,14 @@ def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
         return
     if gate.expect is not Expect.PASS and gate.report is not Report.JUNIT:
         hint = "add `report: junit`, so that tests can be told apart"
-        view.at_key((*at, "expect"), f"`expect: {gate.expect}` without a report of tests", hint)
+        view.at_key((*at, "expect"), f"`expect: {gate.expect}` without a test report", hint)
     if view.has(*at, "baseline") and gate.report is not Report.JUNIT:
-        view.at_key((*at, "baseline"), "a baseline without a report of tests", "add `report: junit`, or take it out")
+        view.at_key((*at, "baseline"), "a baseline without a test report", "add `report: junit`, or remove it")
     if gate.base_green and gate.expect is Expect.NEW_TESTS_FAIL:
-        hint = "take one of them out: new tests are not in the base"
+        hint = "remove one of them: new tests are not in the base"
         view.at_key((*at, "base"), "`base: green` and `expect: new_tests_fail` contradict each other", hint)
     if gate.tests is Tests.BASE and gate.expect is not Expect.PASS:
-        hint = "take one of them out: new tests are not among the tests of the base"
+        hint = "remove one of them: new tests are not among the tests of the base"
         view.at_key((*at, "tests"), f"`tests: base` and `expect: {gate.expect}` contradict each other", hint)
     _report(view, gate, gate.command, at)
     _canary(view, gate, at)
@@ -56,12 +56,12 @@ def _canary(view: View, gate: Gate, at: KeyPath) -> None:
         return
     known = ", ".join(RECIPES)
     if gate.canary and gate.canary not in RECIPES:
-        hint = view.nearest(gate.canary, set(RECIPES), f"name one of {known}, or say `canary: false`")
-        view.error((*at, "canary"), f"no test that must fail is known for {gate.canary}", hint)
+        hint = view.nearest(gate.canary, set(RECIPES), f"name one of {known}, or set `canary: false`")
+        view.error((*at, "canary"), f"no failing test is known for {gate.canary}", hint)
     elif gate.canary and gate.report is Report.SARIF:
-        view.error((*at, "canary"), "a canary is a test, and the report is none of tests", "take it out")
+        view.error((*at, "canary"), "a canary is a test, and the report is none of tests", "remove it")
     elif not view.has(*at, "canary") and not gate.used and gate.report is Report.JUNIT and not gate.canary:
-        hint = f"name its runner as `canary` ({known}) where it runs all tests, or say `canary: false`"
+        hint = f"name its runner as `canary` ({known}) where it runs all tests, or set `canary: false`"
         view.warn(
             at, f"no test that must fail can be added to {gate.id}: it picks tests, or its runner is not known", hint
         )
@@ -70,12 +70,12 @@ def _canary(view: View, gate: Gate, at: KeyPath) -> None:
 def _breaks(view: View, gate: Gate, at: KeyPath) -> None:
     """Whether there is a file to break, in a gate without a report and a known runner."""
     if gate.report is not Report.NONE:
-        hint = "take breaks out: tests that must fail are added by `canary`"
+        hint = "remove breaks: tests that must fail are added by `canary`"
         view.error((*at, "breaks"), "files to break, and a report that tells test from test", hint)
     elif view.has(*at, "canary"):
-        view.error((*at, "breaks"), "`breaks` and `canary` are two ways to the same", "keep one")
+        view.error((*at, "breaks"), "`breaks` and `canary` do the same", "keep one")
     elif gate.held_out:
-        hint = "take breaks out: the files to break lie in the repository"
+        hint = "remove breaks: the files to break lie in the repository"
         view.error((*at, "breaks"), "`breaks` in a gate with held-out files", hint)
     elif len(gate.breaks) > BREAKS_MAX:
         hint = "name one file for each program of tests"
@@ -92,14 +92,16 @@ def _report(view: View, gate: Gate, command: CommandLine, at: KeyPath) -> None:
         return
     text = " ".join(command.words)
     if gate.report is Report.NONE and "$REPORT" in text.replace("{", ""):
-        view.error((*at, "run"), "it writes $REPORT, and nothing reads that", "add `report: junit` or `report: sarif`")
+        view.error(
+            (*at, "run"), "it writes $REPORT, but nothing reads that file", "add `report: junit` or `report: sarif`"
+        )
     program = (command.argv or command.shell.split())[0] if text.strip() else ""
     if gate.report is not Report.NONE and "REPORT" not in text and "/" not in program:
-        hint = f'let it write its {gate.report} report to "$REPORT"'
-        view.warn((*at, "report"), f"nothing in the command of {gate.id} names the report", hint)
+        hint = f'write its {gate.report} report to "$REPORT"'
+        view.warn((*at, "report"), f"the command of {gate.id} does not use $REPORT", hint)
     if gate.held_out and "HELD_OUT" not in text and "/" not in program:
-        hint = 'give "$HELD_OUT" to the command'
-        view.warn((*at, "held_out"), f"nothing in the command of {gate.id} names what is held out", hint)
+        hint = 'pass "$HELD_OUT" to the command'
+        view.warn((*at, "held_out"), f"the command of {gate.id} does not use $HELD_OUT", hint)
 
 
 def _held_out(view: View, gate: Gate, at: KeyPath) -> None:
@@ -112,16 +114,16 @@ def _held_out(view: View, gate: Gate, at: KeyPath) -> None:
         view.error(path_at, f"{gate.held_out} is neither a name nor an absolute path", hint)
     elif path.resolve().is_relative_to(root):
         hint = "move it outside, where no agent can read it"
-        view.error(path_at, f"{gate.held_out} lies in the repository", hint)
+        view.error(path_at, f"{gate.held_out} is in the repository", hint)
     elif root.is_relative_to(path.resolve()):
-        view.error(path_at, f"{gate.held_out} holds the repository itself", "name the folder of the checks alone")
+        view.error(path_at, f"{gate.held_out} contains the repository", "name only the folder of the checks")
     elif not path.exists():
         view.error(path_at, f"there is no {gate.held_out}", "create it, or name the right path")
     else:
         name = re.sub(r"[^a-z0-9]+", "-", path.name.lower()).strip("-") or "checks"
         name = name if is_name(name) else "checks"
         hint = f"write `held_out: {name}` here, and in your settings `held_out: {{{name}: {gate.held_out}}}`"
-        view.warn(path_at, "an agent can read here where the held-out files are", hint)
+        view.warn(path_at, "an agent can read this path to the held-out files", hint)
 
 
 def _outside_run(gate: Gate, conditions: OutsideRun) -> str:
@@ -131,7 +133,7 @@ def _outside_run(gate: Gate, conditions: OutsideRun) -> str:
 
 KIND = Kind(
     "run",
-    "A command that says yes with exit code 0.",
+    "A command that passes with exit code 0.",
     judge,
     takes=(*OF_COMMANDS, "timeout"),
     check=check,

@@ -21,7 +21,7 @@ def judge(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgeme
 def _outside_run(gate: Gate, conditions: OutsideRun) -> str:
     if conditions.proposes_nothing:
         return "nothing differs from the base"
-    return "" if conditions.scoped else "judges the work of one stage: --stage asks it"
+    return "" if conditions.scoped else "add `--stage STAGE` to run it"
 
 
 def _brief_line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:

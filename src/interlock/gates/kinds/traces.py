@@ -38,7 +38,7 @@ class Traces(GateOptions):
     )  # empty: the stage's own documents, or all files
     pattern: str = ""  # a regular expression; empty: ids such as REQ-12
     proven: bool = option(
-        "An id counts where a test names it that fails on the input and passes on the candidate.", default=False
+        "An id counts if it is named in a test that fails on the input and passes on the candidate.", default=False
     )
 
     @property
@@ -50,7 +50,7 @@ def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
     traces = options_of(gate, Traces)
     known = view.documents(stage) - {f"{stage.id}/{made.name}" for made in stage.produces}
     if traces.of not in known and stage.id not in view.partial:
-        hint = view.nearest(traces.of, known, f"name a document of a stage that {stage.id} hangs on, as STAGE/NAME")
+        hint = view.nearest(traces.of, known, f"name a document of a stage that {stage.id} depends on, as STAGE/NAME")
         view.error((*at, "of"), f"there is no document {traces.of} before {stage.id}", hint)
     before = stage.gates[: stage.gates.index(gate)]
     if traces.proven and not any(other.expect is Expect.TESTS_PROVE_CHANGE for other in before):
@@ -60,7 +60,7 @@ def check(view: View, stage: Stage, gate: Gate, at: KeyPath) -> None:
         re.compile(f"(?:{traces.pattern})")
     except re.error as error:
         hint = r"write one such as REQ-\d+"
-        view.error((*at, "pattern"), f"{traces.pattern} is no regular expression: {error}", hint)
+        view.error((*at, "pattern"), f"{traces.pattern} is not a regular expression: {error}", hint)
 
 
 def judge(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgement:
@@ -71,7 +71,7 @@ def judge(context: GateContext, request: GateRequest, cancel: Cancel) -> Judgeme
     wanted = dict.fromkeys(ids_in(document(context, request, traces.of), traces.pattern))
     if not wanted:
         shown = f"that {traces.pattern} matches" if traces.pattern else "such as REQ-1"
-        return _undecided(f"{traces.of} holds no id {shown}: its stage must give each requirement one")
+        return _undecided(f"{traces.of} contains no id {shown}: its stage must give each requirement an id")
     if traces.proven:
         return _in_proofs(context, request, traces, wanted)
     globs = traces.within or _own(request)
@@ -127,7 +127,7 @@ def _named(
 
 def _untraced(traces: Traces, name: str, globs: tuple[str, ...]) -> Finding:
     where = "any file" if globs is _EVERYWHERE else ", ".join(globs)
-    return Finding("untraced", f"{name} of {traces.of} is not named in {where}: say there where it is met")
+    return Finding("untraced", f"{name} of {traces.of} is not named in {where}: write there where it is met")
 
 
 def _undecided(why: str) -> Judgement:
@@ -136,8 +136,8 @@ def _undecided(why: str) -> Judgement:
 
 def _outside_run(gate: Gate, conditions: OutsideRun) -> str:
     if not conditions.inside:
-        return "artifacts exist inside a run"
-    return "hangs on what another gate proved of an attempt" if options_of(gate, Traces).proven else ""
+        return "artifacts exist only in a run"
+    return "depends on what another gate proved about an attempt" if options_of(gate, Traces).proven else ""
 
 
 def _brief_line(pipeline: Pipeline, stage: Stage, gate: Gate) -> str:

@@ -58,7 +58,7 @@ def _read_file(path: Path, bytes_max: int) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise Unreadable("the report is not a regular file")
         if status.st_size > bytes_max:
-            raise Unreadable(f"the report has {status.st_size} bytes, more than the {REPORT_BYTES_MAX} that are read")
+            raise Unreadable(f"the report has {status.st_size} bytes, but at most {REPORT_BYTES_MAX} are read")
         content = file.read(bytes_max)
     if not content.strip():
         raise Unreadable("the report is empty")

@@ -144,7 +144,7 @@ class _Reading:
         """The tests, and a failing one of our own if suites count failures that no test shows."""
         failed = (test.id.casefold() for test in self.tests if test.status is Status.FAILED)
         if self._unexplained and all(any(word in name for word in added) for name in failed):
-            message = "a suite counts failures or errors that no test case shows"
+            message = "a suite counts failures or errors, but no test case shows them"
             self.tests.append(RanTest("(suite)", Status.FAILED, message))
         return self.tests
 
@@ -191,7 +191,7 @@ def _parse_one(content: bytes, added: tuple[str, ...]) -> list[RanTest]:
     try:
         parser.Parse(_cleaned(content), True)
     except expat.ExpatError as error:
-        raise Unreadable(f"the report is no well-formed XML ({error}): it is cut short, or no JUnit at all") from None
+        raise Unreadable(f"the report is not well-formed XML ({error}): it is truncated, or not JUnit") from None
     except (ValueError, LookupError) as error:
         raise Unreadable(f"the report cannot be decoded: {error}") from None
     if not reading.is_report:
@@ -200,7 +200,7 @@ def _parse_one(content: bytes, added: tuple[str, ...]) -> list[RanTest]:
 
 
 def _refuse(*_: object) -> None:
-    raise Unreadable("the report declares a document type, which no test runner does")
+    raise Unreadable("the report declares a document type, which test runners do not do")
 
 
 def _cleaned(content: bytes) -> bytes:

@@ -28,10 +28,10 @@ def parse(content: bytes, tree: Path, folder: str) -> tuple[Finding, ...]:
     try:
         document = _mapping(json.loads(content))
     except (ValueError, RecursionError) as error:
-        raise Unreadable(f"the report is no JSON ({error}): it is cut short, or no SARIF at all") from None
+        raise Unreadable(f"the report is not JSON ({error}): it is truncated, or not SARIF") from None
     runs = document.get("runs")
     if not isinstance(runs, list) or not str(document.get("version", "")).startswith("2."):
-        raise Unreadable("the report is JSON, but not SARIF: it has no `version` 2.x and list of `runs`")
+        raise Unreadable("the report is JSON, but not SARIF: it has no `version` 2.x or no list of `runs`")
     findings: list[Finding] = []
     for run in map(_mapping, runs):
         _check_success(run)
@@ -45,7 +45,7 @@ def parse(content: bytes, tree: Path, folder: str) -> tuple[Finding, ...]:
 def _check_success(run: _Json) -> None:
     for invocation in _mappings(run.get("invocations")):
         if invocation.get("executionSuccessful") is False:
-            raise Unreadable("the report says that the analysis did not run to its end (executionSuccessful is false)")
+            raise Unreadable("the report says that the analysis did not finish (executionSuccessful is false)")
 
 
 def _results(run: _Json) -> Iterator[_Json]:

@@ -58,9 +58,9 @@ def schema(mark: str = "") -> str:
     """JSON Schema of an answer. No other keys, and each key required, as providers of structured output want it."""
     finding = _object(
         file={"type": "string", "description": "path in the repository, or empty"},
-        line={"type": "integer", "minimum": 0, "description": "from 1; 0 where it is about no line"},
+        line={"type": "integer", "minimum": 0, "description": "from 1; 0 if it is not about a line"},
         severity={"enum": [str(severity) for severity in Severity]},
-        reason={"enum": list(REASONS), "description": "what is at fault: the code itself, or what it came from"},
+        reason={"enum": list(REASONS), "description": "what is wrong: the code itself, or what it was made from"},
         message={"type": "string", "minLength": 1, "maxLength": 4_000},
     )
     earlier = _object(
@@ -96,16 +96,16 @@ def read(text: str, required: AnswerRequirements) -> ReviewAnswer:
     if decision is ReviewDecision.REVISE and not errors:
         raise NoAnswer("`revise` needs at least one finding of severity error that says what to change")
     if decision is ReviewDecision.ESCALATE and not findings:
-        raise NoAnswer("`escalate` needs a finding that says what a person is to decide")
+        raise NoAnswer("`escalate` needs a finding that says what a person must decide")
     if decision is ReviewDecision.APPROVE and errors:
-        raise NoAnswer("`approve` and something of severity error, open, or lost: approve, or ask for a revision")
+        raise NoAnswer("`approve` contradicts an error finding or a lost requirement: correct the answer")
     return ReviewAnswer(decision, tuple(findings))
 
 
 def _document(text: str, mark: str) -> dict[str, Any]:
     """The one answer in the text that matches the schema."""
     if len(text) > ANSWER_MAX:
-        raise NoAnswer(f"{len(text)} characters, {ANSWER_MAX} at most")
+        raise NoAnswer(f"{len(text)} characters, but at most {ANSWER_MAX} are allowed")
     try:
         content = final_object(text, mark)
     except NoFinal as error:
@@ -134,7 +134,7 @@ def _earlier(required: AnswerRequirements, items: Sequence[dict[str, Any]]) -> I
         if state == "open":
             yield finding
         elif state == "reversed":
-            yield Finding(required.reviewer, f"takes back what it asked for: {finding.message}", reason="escalate")
+            yield Finding(required.reviewer, f"now asks for the opposite: {finding.message}", reason="escalate")
 
 
 def _requirements(required: AnswerRequirements, items: Sequence[dict[str, Any]]) -> Iterable[Finding]:
@@ -195,7 +195,7 @@ def final_object(text: str, mark: str) -> str:
     marked = re.compile(rf'"{MARK}"\s*:\s*"{re.escape(mark)}"')
     if not mark or not marked.search(last.body):
         wanted = f', with "{MARK}": "{mark}" in it' if mark else ""
-        raise NoFinal(f"there is text before the object, which may be a quotation: {ASKED}{wanted}")
+        raise NoFinal(f"there is text before the object, so it may be a quotation: {ASKED}{wanted}")
     if marked.search(last.before):
         raise NoFinal(f"there are two answers: {ASKED}")
     return last.body
@@ -317,9 +317,9 @@ def _counted(opinion: Opinion, status: VerdictStatus) -> Iterable[Finding]:
 
 def _silence(opinion: Opinion) -> Finding:
     if opinion.ended:
-        message = "was ended before it answered: after the other answers it could not change the verdict"
+        message = "stopped before it answered: its answer could no longer change the verdict"
         return Finding(opinion.reviewer, message)
-    return Finding(opinion.reviewer, f"gave no verdict: {opinion.why}")
+    return Finding(opinion.reviewer, f"the reviewer gave no verdict: {opinion.why}")
 
 
 def _known(amounts: Sequence[int | None]) -> int | None:

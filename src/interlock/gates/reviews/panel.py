@@ -158,7 +158,7 @@ def _ask(
         except NoAnswer as error:
             times += 1
             if times >= ASKED_MAX:
-                return replace(silent, why=f"its answer does not match the schema ({error})", asked=times)
+                return replace(silent, why=f"no valid JSON answer in {times} tries: {error}", asked=times)
             text = ask_again(first, str(error))
             continue
         return replace(silent, answer=answer)

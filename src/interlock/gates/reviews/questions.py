@@ -187,7 +187,7 @@ def listed(changes: Sequence[Change]) -> str:
         if room < 0:
             rest = [_WORDS.get(other.status, other.status) for other in ordered[number:]]
             counted = ", ".join(f"{rest.count(word)} {word}" for word in dict.fromkeys(rest))
-            lines.append(f"[and {counted}: too many to be listed]")
+            lines.append(f"[and {counted}: too many to list]")
             break
         lines.append(line)
     return "\n".join(lines) + "\n"
@@ -233,7 +233,7 @@ def _of_binary(part: str, as_text: str) -> str:
     """A note in place of binary data; or the difference as text."""
     if as_text:
         return f"[git treats this file as binary: it has bytes that are no text, shown as \u2400 or \ufffd]\n{as_text}"
-    return f"{part[: part.index('GIT binary patch')]}[a binary file: look at it if it matters]"
+    return f"{part[: part.index('GIT binary patch')]}[a binary file: read it if it matters]"
 
 
 def _head(part: str) -> str:

@@ -36,13 +36,13 @@ def check(view: View) -> None:
     for stage in view.pipeline.stages:
         if stage.instructions is not None and not stage.agent and not view.is_broken("stages", stage.id):
             at = ("stages", stage.id, "instructions")
-            view.warn(at, f"{stage.id} has no agent that could get instructions", "take it out")
+            view.warn(at, f"{stage.id} has no agent that reads instructions", "remove it")
     used = used_agents(view)
     if not used <= known:
         return  # a misspelt name is reported already, and its agent only looks unused
     for agent in view.pipeline.agents:
         if agent.name not in used and not view.is_broken("stages"):
-            view.warn(("agents", agent.name), f"no stage uses the agent {agent.name}", "use it, or take it out")
+            view.warn(("agents", agent.name), f"no stage uses the agent {agent.name}", "use it, or remove it")
 
 
 def _sessions(view: View) -> None:
@@ -52,10 +52,10 @@ def _sessions(view: View) -> None:
         workers = (stage.agent, *(rule.agent for rule in stage.on_reject)) if stage.resumes else ()
         for name in dict.fromkeys(workers):
             if name in uses and uses[name] not in RESUMING:
-                hint = f"take session out, or let one of {', '.join(RESUMING)} do the work"
-                view.error(("stages", stage.id, "session"), f"{name} ({uses[name]}) keeps no session", hint)
+                hint = f"remove session, or use one of {', '.join(RESUMING)}"
+                view.error(("stages", stage.id, "session"), f"{name} ({uses[name]}) does not keep a session", hint)
         if stage.resumes and not stage.agent:
-            view.error(("stages", stage.id, "session"), f"{stage.id} has no agent that keeps a session", "take it out")
+            view.error(("stages", stage.id, "session"), f"{stage.id} has no agent that keeps a session", "remove it")
 
 
 def used_agents(view: View) -> set[str]:
@@ -98,7 +98,7 @@ def _adapter(view: View, agent: AgentSpec) -> None:
     if adapter.runs and agent.command is None and not view.is_broken(*at):
         view.at_key(at, f"the agent {agent.name} has no program", "add `run:` with the command to start")
     if not adapter.runs and agent.command is not None:
-        view.at_key((*at, "run"), f"`use: {agent.use}` starts its own program", "take run out, or write `use: command`")
+        view.at_key((*at, "run"), f"`use: {agent.use}` starts its own program", "remove run, or write `use: command`")
     if adapter.providers:
         _model(view, agent, adapter)
     if not adapter.writes_files:
@@ -116,7 +116,7 @@ def _model(view: View, agent: AgentSpec, adapter: Adapter) -> None:
 def _documents_only(view: View, agent: AgentSpec) -> None:
     for stage in view.pipeline.stages:
         if stage.agent == agent.name and not stage.produces:
-            hint = "let a program do the work, or add `produces`"
+            hint = "use an agent program, or add `produces`"
             message = f"{agent.name} (`use: {agent.use}`) writes only artifacts, and {stage.id} produces none"
             view.error(("stages", stage.id, "agent"), message, hint)
 
@@ -144,7 +144,7 @@ def _fallback(view: View, agent: AgentSpec) -> None:
     for index, name in enumerate(agent.fallback):
         path = ("agents", agent.name, "fallback", index)
         if name == agent.name:
-            view.error(path, f"{name} falls back on itself", "take it out")
+            view.error(path, f"{name} falls back on itself", "remove it")
         elif hint := view.unknown_agent(name):
             view.error(path, f"there is no agent {name}", hint)
 

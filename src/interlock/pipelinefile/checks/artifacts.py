@@ -66,7 +66,7 @@ def _file(view: View, artifact: Artifact, at: Path, files: dict[str, str]) -> No
             view.error((*at, "file"), f"{artifact.name} and {name} are a file and a folder of one name", "rename one")
     files[folded] = artifact.name
     if not artifact.file:
-        view.error((*at, "file"), "this is the folder itself", "name a file in it")
+        view.error((*at, "file"), "this is the artifact folder itself", "name a file in it")
 
 
 def _content(view: View, artifact: Artifact, at: Path) -> None:
@@ -111,18 +111,18 @@ def _when(view: View, stage: Stage, when: When) -> None:
     }
     artifact = made.get(when.artifact)
     if when.at and not when.at.startswith("/"):
-        view.error((*at, "at"), f"{when.at} is no JSON pointer", f"write /{when.at}")
+        view.error((*at, "at"), f"{when.at} is not a JSON pointer", f"write /{when.at}")
     if artifact is None:
         if stage.id not in view.partial and not view.is_broken("stages", name, "produces"):
-            hint = nearest(when.artifact, made, "no stage before this one makes any")
+            hint = nearest(when.artifact, made, "no earlier stage produces one")
             view.error((*at, "artifact"), f"{when.artifact} is not produced before {stage.id}", hint)
         return
     if not artifact.file.lower().endswith(".json"):
-        view.error((*at, "artifact"), f"{artifact_name} is not JSON ({artifact.file})", "ask about a JSON artifact")
+        view.error((*at, "artifact"), f"{artifact_name} is not JSON ({artifact.file})", "use a JSON artifact")
     elif artifact.schema and (wrong := _never_true(artifact.schema, when)):
         view.error(
             (*at, "equals"),
-            f"this never holds, and the gates of {stage.id} never run ({wrong})",
+            f"this is never true, so the gates of {stage.id} never run ({wrong})",
             _allowed(artifact.schema, when),
         )
 
@@ -144,7 +144,7 @@ def _never_true(schema: Text, when: When) -> str:
     }
     kind = found.get("type")
     if isinstance(kind, str) and kind in kinds and not isinstance(wanted, kinds[kind]):
-        return f"{when.equals} is no {kind}"
+        return f"{when.equals} is not a {kind}"
     return ""
 
 
@@ -238,7 +238,7 @@ def _warn_of_skipped(view: View, stage: Stage, at: Path) -> None:
             name = f"{other.id}/{artifact.name}"
             if re.search(rf"artifacts\s*\[\s*['\"]{name}['\"]", prompt):
                 hint = f"put it into {{% if '{name}' in artifacts %}} ... {{% endif %}}"
-                view.warn(at, f"{name} is not there when {other.id} is skipped", hint)
+                view.warn(at, f"{name} does not exist when {other.id} is skipped", hint)
 
 
 def _in_file(template: str, file: str, offset: int) -> Mark:
@@ -278,7 +278,7 @@ def check_briefs(view: View) -> None:
             continue
         at: Path = ("stages", stage.id, "brief") if part.brief is not None else ("defaults", "brief")
         if at == ("stages", stage.id, "brief") and stage.command and not stage.agent:
-            view.at_key(at, "a script has no brief", "take it out, or name an agent")
+            view.at_key(at, "a script has no brief", "remove it, or name an agent")
             continue
         _brief(view, stage, at, reported)
 
@@ -297,7 +297,7 @@ def _brief(view: View, stage: Stage, at: Path, reported: set[tuple[Path, str]]) 
         (_TASK, "the brief does not include the task", "write {{ prompt }} where the task belongs"),
         (
             _FEEDBACK,
-            "the brief does not say what was wrong",
+            "the brief does not contain what was wrong",
             "write {{ wrong }}, or a retry is like the first attempt",
         ),
     ):

@@ -35,8 +35,8 @@ def check(view: View) -> None:
 
 def _identity(view: View, stage: Stage, gate: Gate, at: Path, seen: dict[tuple[str, str], str]) -> None:
     if any(gate.id == kind.name and not kind.is_written for kind in kinds.all_kinds()):
-        hint = "give it another id: this one is built in, and there in each stage that it applies to"
-        view.error((*at, "id"), f"the id {gate.id} is taken", hint)
+        hint = "give it another id: this one is a built-in gate"
+        view.error((*at, "id"), f"the id {gate.id} is reserved", hint)
     elif (stage.id, gate.id) in seen:
         view.error((*at, "id"), f"{stage.id} has two gates {gate.id}", "give each gate of a stage its own id")
     seen[stage.id, gate.id] = gate.id
@@ -47,8 +47,8 @@ def _kind(view: View, part: GatePart, at: Path) -> bool:
     if len(said) == 1:
         return True
     if said:
-        hint = "keep one, or make two gates of it"
-        view.at_key((*at, said[1]), f"the gate {part.id} is of two kinds ({' and '.join(said)})", hint)
+        hint = "keep one, or split it into two gates"
+        view.at_key((*at, said[1]), f"the gate {part.id} has two kinds ({' and '.join(said)})", hint)
     elif not view.is_broken(*at):
         view.at_key(at, f"the gate {part.id} has no kind", f"add one of {', '.join(_keys())}")
     return False
@@ -67,10 +67,10 @@ def _kind_keys_of(part: GatePart) -> list[str]:
 def _modifiers(view: View, gate: Gate, part: GatePart, at: Path) -> None:
     for key in kinds.find(GateKind.RUN).takes:
         if key in part.model_fields_set and key not in kinds.find(gate.kind).takes:
-            view.at_key((*at, key), f"{key} has no meaning for `{_kind_keys_of(part)[0]}`", "take it out")
+            view.at_key((*at, key), f"{key} has no meaning for `{_kind_keys_of(part)[0]}`", "remove it")
     if part.use and part.report:
         view.at_key(
-            (*at, "report"), "a ready gate knows its report", "take report out, or write `run:` in place of use"
+            (*at, "report"), "a ready gate sets its own report", "remove report, or write `run:` in place of use"
         )
 
 
@@ -91,8 +91,8 @@ def _repeated(view: View, stage: Stage, gate: Gate, at: Path, same: dict[tuple[s
     )
     first = same.setdefault((stage.id, look), gate.id)
     if first != gate.id:
-        hint = f"take one out, or use `repeat` to run {first} more often"
-        view.at_key(at, f"the gate {gate.id} is never run: it is the same as {first}", hint)
+        hint = f"remove one, or use `repeat` to run {first} more often"
+        view.at_key(at, f"the gate {gate.id} never runs: it is the same as {first}", hint)
 
 
 _ACTIONS = ("goto", "agent", "pause", "drop")
@@ -116,12 +116,12 @@ def _rule_action(view: View, part: StagePart, rule: Rule, at: Path) -> None:
         hint = "keep one, or write two rules"
         view.at_key((*at, actions[1]), f"a rule with more than one action ({' and '.join(actions)})", hint)
     if not actions and not view.is_broken(*at):
-        hint = "add goto, agent or pause; without a rule the next attempt follows anyway"
+        hint = "add goto, agent or pause; without any rule, the next attempt starts anyway"
         view.at_key(at, "a rule without an action", hint)
     if view.has(*at, "max") and not rule.goto and not view.is_broken(*at):
-        view.at_key((*at, "max"), "max without goto", "take it out: it bounds a goto")
+        view.at_key((*at, "max"), "`max` without `goto`", "remove it: it limits a goto")
     if rule.drop and part.for_each is None:
-        view.at_key((*at, "drop"), "drop without for_each", "take it out: it drops one item of many")
+        view.at_key((*at, "drop"), "`drop` without `for_each`", "remove it: it drops one item of several")
 
 
 def _goto(view: View, stage: Stage, rule: Rule, at: Path) -> None:
@@ -133,7 +133,7 @@ def _goto(view: View, stage: Stage, rule: Rule, at: Path) -> None:
     if rule.goto not in known:
         view.error(path, f"there is no stage {rule.goto}", nearest(rule.goto, known))
     elif rule.goto == stage.id and not stage.has_worker and not view.is_broken("stages", stage.id):
-        hint = f"go to one before it: {', '.join(sorted(upstream)) or 'there is none yet'}"
+        hint = f"choose one before it: {', '.join(sorted(upstream)) or 'there is none yet'}"
         view.error(path, f"{stage.id} would judge the same tree again: it has no agent and no script", hint)
     elif rule.goto not in upstream and rule.goto != stage.id and stage.id not in view.partial:
         hint = f"it can go to {', '.join(sorted(upstream | {stage.id}))}"
@@ -156,10 +156,10 @@ def _conditions(view: View, stage: Stage, rule: Rule, at: Path) -> None:
     if rule.gate and rule.gate not in ids and not lost:
         view.error((*at, "gate"), f"{stage.id} has no gate {rule.gate}", nearest(rule.gate, ids))
     if rule.reason and not lost and not _gives_reasons(stage, rule.gate):
-        hint = "only reviews give reasons: take it out, or name a review"
+        hint = "only reviews give reasons: remove it, or name a review"
         view.at_key((*at, "reason"), f"no gate of {stage.id} gives reasons", hint)
     if rule.within and rule.gate in ids and not lost and not _names_files(stage, rule.gate):
-        hint = "take it out, or let the gate write a report that names files"
+        hint = "remove it, or let the gate write a report that names files"
         view.at_key((*at, "in"), f"findings of {rule.gate} name no files", hint)
     if rule.after > stage.attempts_max:
         hint = f"write a smaller number, or more attempts: there are {stage.attempts_max}"
@@ -198,8 +198,8 @@ def _unreachable(view: View, stage: Stage, index: int, at: Path) -> None:
             and before.after <= max(rule.after, 1)
             and not view.is_broken(*at)
         ):
-            hint = "put the narrower rule first, or take it out"
-            view.at_key(at, "this rule is never reached: one above it matches all that it does", hint)
+            hint = "put the narrower rule first, or remove it"
+            view.at_key(at, "this rule is never reached: a rule above it matches everything that it matches", hint)
             return
 
 
@@ -212,10 +212,10 @@ def _way_out(view: View, stage: Stage) -> None:
             continue
         leads = [rule for rule in stage.on_reject if rule.gate in ("", gate.id) and _is_wide(rule)]
         if not any(rule.goto or rule.pause or rule.drop for rule in leads):
-            hint = "add to on_reject a rule with goto (or pause), or an agent that works in it"
+            hint = "add an `on_reject` rule with goto or pause, or give the stage an agent"
             view.at_key(
                 ("stages", stage.id),
-                f"{stage.id} has no agent and no script, and a rejection by {gate.id} leads nowhere",
+                f"{stage.id} has no agent and no script, and no rule handles a rejection by {gate.id}",
                 hint,
             )
             return

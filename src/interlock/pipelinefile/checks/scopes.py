@@ -53,12 +53,12 @@ def _writes(view: View, stage: Stage) -> None:
         by = _protecting(scope.protect, glob)
         if by and not any(covers(own, glob) for own in scope.authors):
             where = "always" if by not in view.draft.file.protect else f"by {by}"
-            hint = "take it out, or list it under `authors`, or tests under `adds`"
-            hint = hint if by != RESERVED else "take it out: artifacts need no entry"
-            view.error((*at, index), f"{written[index]} can never be written, it is protected {where}", hint)
+            hint = "remove it, or list it under `authors`, or tests under `adds`"
+            hint = hint if by != RESERVED else "remove it: artifacts need no entry"
+            view.error((*at, index), f"{written[index]} can never be written: it is protected {where}", hint)
     nothing = scope.writes == () and not (scope.authors or scope.adds) and not stage.produces and stage.has_worker
     if nothing and not stage.may_be_empty and not view.is_broken("stages", stage.id):
-        hint = "let it produce an artifact, list what it writes, or say `may_be_empty: true`"
+        hint = "let it produce an artifact, list what it writes, or set `may_be_empty: true`"
         view.at_key(at, f"{stage.id} may change nothing, and an empty candidate is rejected", hint)
 
 
@@ -77,13 +77,13 @@ def _authors(view: View, stage: Stage) -> None:
         file, sign, table = glob.rpartition("/")[2].partition("#")
         if sign and (file not in MIXED or not table):
             hint = f"write FILE#TABLE with one of {', '.join(MIXED)}, such as pyproject.toml#tool.ruff"
-            view.error((*at, index), f"{glob} names no table of a file that is judged by its tables", hint)
+            view.error((*at, index), f"{glob} does not name a table of a file that is judged table by table", hint)
         elif sign:
             continue
         elif covers(RESERVED, glob) or covers(glob, RESERVED):
             view.error((*at, index), f"{glob} includes .interlock/, which no stage may change", "name less")
         elif not any(covers(known, glob) or covers(glob, known) for known in stage.scope.protect):
-            hint = "list it under `protect`, so that they cannot change it"
+            hint = "list it under `protect`, so that other stages cannot change it"
             view.warn((*at, index), f"{glob} is not protected from other stages", hint)
 
 
@@ -96,7 +96,7 @@ def _hidden(view: View, stage: Stage) -> None:
                 agent.use, stage.dir, _sample_path(glob.replace("**/", ""))
             ):  # the uppermost path that it matches
                 message = f"{agent.name} never sees {glob}: {agent.use} would obey it, so the file is hidden"
-                hint = "let an agent with another program do this stage"
+                hint = "use an agent with another program in this stage"
                 view.warn(("stages", stage.id, "authors", index), message, hint)
 
 
@@ -109,7 +109,7 @@ def _changed_tests(view: View, stage: Stage) -> None:
     old = any(gate.tests is Tests.BASE for one in later for gate in one.gates)
     if changed and not asked and not old and not view.is_broken("stages", stage.id):
         hint = "list new tests under `adds` instead; or add an `approve` gate here, or a gate with `tests: base` later"
-        message = f"{stage.id} may change existing tests, and no gate runs the old ones"
+        message = f"{stage.id} may change existing tests, but no gate runs the old ones"
         view.warn(("stages", stage.id, "authors", changed[0]), message, hint)
 
 
@@ -128,28 +128,32 @@ def _setup(view: View) -> None:
         check_no_template(view, setup.settle, ("setup", index, "settle"))
         check_variables(view, ("setup", index), setup.env, ())
         if setup.settle and not setup.paths:
-            hint = "name what it leaves under `paths`, or take settle out"
+            hint = "list what it creates under `paths`, or remove settle"
             view.at_key(("setup", index, "settle"), "settle without paths", hint)
         if "" in setup.paths:
-            view.at_key(("setup", index, "paths"), "the root itself is no path to leave", "name what is below it")
+            view.at_key(("setup", index, "paths"), "the root itself cannot be a path", "name a path below it")
         _installed_copy(view, index, setup)
         _code_in_key(view, index, setup)
     for agent in view.pipeline.agents:
         check_no_template(view, agent.command, ("agents", agent.name, "run"))
     for index, path in enumerate(view.pipeline.carry):
         if not (view.draft.sources.root / path).exists():
-            view.warn(("carry", index), f"there is no {path} to carry", "create it before a run, or take it out")
+            view.warn(
+                ("carry", index),
+                f"{path} does not exist, so it cannot be carried",
+                "create it before a run, or remove it",
+            )
 
 
 def _installed_copy(view: View, index: int, setup: Setup) -> None:
     """A copy of the project that setup installs does not change with the sources."""
     if installs_copy(setup.command):
-        message = "it installs a copy of the project, which would be judged in place of the checkout"
-        hint = "install dependencies only, or `-e .` with `settle`; until then it is made anew for each candidate"
+        message = "it installs a copy of the project, and the gates would judge the copy instead of the checkout"
+        hint = "install dependencies only, or `-e .` with `settle`; until then setup runs again for each candidate"
         view.warn(("setup", index, "run"), message, hint)
     elif not setup.key and setup.paths:
         hint = "list what it installs from under `key`"
-        view.warn(("setup", index, "run"), "without `key` it is made anew for each candidate", hint)
+        view.warn(("setup", index, "run"), "without `key`, setup runs again for each candidate", hint)
 
 
 def _code_in_key(view: View, index: int, setup: Setup) -> None:
@@ -157,8 +161,10 @@ def _code_in_key(view: View, index: int, setup: Setup) -> None:
     protected = (*PROTECTED, *view.draft.file.protect)
     for at, glob in enumerate(setup.key):
         if is_source(glob) and "*" not in glob and not _protecting(protected, glob):
-            hint = "leave it out, so that setup has the base's, or list it under `protect`"
-            view.warn(("setup", index, "key", at), f"{glob} is code, and runs in setup as a candidate left it", hint)
+            hint = "remove it, so that setup uses the base's version, or list it under `protect`"
+            view.warn(
+                ("setup", index, "key", at), f"{glob} is code, and setup would run it as a candidate changed it", hint
+            )
 
 
 def check_judges(view: View) -> None:
@@ -167,8 +173,8 @@ def check_judges(view: View) -> None:
             continue
         for path in files_run_by(gate, view.draft.sources.root):
             if _may_write(stage.scope, path):
-                hint = f"take {path} out of what {stage.id} may write, or let another stage author it"
-                view.warn((*at, "run"), f"{stage.id} may change {path}, which judges it", hint)
+                hint = f"remove {path} from what {stage.id} may write, or let another stage author it"
+                view.warn((*at, "run"), f"{stage.id} may change {path}, which is used to judge it", hint)
 
 
 def _may_write(scope: Scope, path: str) -> bool:

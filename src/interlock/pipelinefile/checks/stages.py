@@ -38,7 +38,7 @@ def _needs(view: View, stage: Stage) -> None:
     for index, need in enumerate(stage.needs):
         path = ("stages", stage.id, "needs", index)
         if need == stage.id:
-            view.error(path, f"{stage.id} needs itself", "take it out")
+            view.error(path, f"{stage.id} needs itself", "remove it")
         elif need not in known:
             view.error(path, f"there is no stage {need}", nearest(need, known - {stage.id}, "define it under stages"))
         elif need in stage.needs[:index]:
@@ -48,9 +48,9 @@ def _needs(view: View, stage: Stage) -> None:
 def _work(view: View, stage: Stage, part: StagePart) -> None:
     at = ("stages", stage.id)
     if stage.agent and stage.command:
-        view.at_key((*at, "run"), f"{stage.id} has both an agent and a script", "keep one, or make two stages of it")
+        view.at_key((*at, "run"), f"{stage.id} has both an agent and a script", "keep one, or split it into two stages")
     if part.prompt and stage.command and not stage.agent:
-        view.at_key((*at, "prompt"), "a script has no prompt", "take it out, or name an agent")
+        view.at_key((*at, "prompt"), "a script has no prompt", "remove it, or name an agent")
     if stage.has_worker or view.is_broken(*at):
         return
     for key in (
@@ -66,7 +66,7 @@ def _work(view: View, stage: Stage, part: StagePart) -> None:
         "max_lines",
     ):
         if view.has(*at, key):
-            hint = "add agent or run, or take it out"
+            hint = "add agent or run, or remove it"
             view.at_key((*at, key), f"{key} has no effect: {stage.id} has no agent and no script", hint)
 
 
@@ -82,7 +82,9 @@ def _gated(view: View, stage: Stage) -> None:
 def _later(view: View, stage: Stage, part: StagePart) -> None:
     for key, value in (("for_each", part.for_each), ("matrix", part.matrix)):
         if value is not None:
-            view.later(("stages", stage.id, key), f"{key} comes later", "write the stages out until then")
+            view.later(
+                ("stages", stage.id, key), f"{key} is not supported yet", "write each stage separately until then"
+            )
 
 
 def _cycle(view: View) -> bool:
@@ -94,7 +96,7 @@ def _cycle(view: View) -> bool:
         start = way.index(min(way[:-1], key=list(needs).index))
         turned = way[start:-1] + way[: start + 1]
         way_round = ", ".join(f"{one} needs {other}" for one, other in pairwise(turned))
-        hint = "take one of these needs out; to go back after a rejection use on_reject with goto"
+        hint = "remove one of these needs; to go back after a rejection, use `on_reject` with `goto`"
         view.error(("stages", turned[0], "needs"), f"stages need each other ({way_round})", hint)
         return True
     return False
@@ -110,7 +112,7 @@ def _one_end(view: View) -> None:
     ends = [stage.id for stage in view.pipeline.stages if stage.id not in needed]
     if len(ends) > 1:
         hint = f"add a stage with `needs: [{', '.join(ends)}]`, so that the tree that is delivered is judged"
-        view.at_key(("stages", ends[1]), f"several stages come last ({', '.join(ends)})", hint)
+        view.at_key(("stages", ends[1]), f"several stages are last ({', '.join(ends)})", hint)
 
 
 _REMOTE = re.compile(r"[A-Za-z0-9_][\w./-]*")
@@ -131,7 +133,7 @@ def _attempts(view: View) -> None:
     if view.draft.file.limits.attempts and view.pipeline.limits.attempts < len(working):
         hint = f"write {len(working)} at least: that many stages have work to do"
         view.error(
-            ("limits", "attempts"), f"with limits.attempts of {view.pipeline.limits.attempts} no run can finish", hint
+            ("limits", "attempts"), f"with limits.attempts of {view.pipeline.limits.attempts}, no run can finish", hint
         )
 
 
@@ -151,7 +153,7 @@ def _known_costs(view: View, used: set[str], at: Path) -> None:
             name = "limits.cost_usd" if at[0] == "limits" else f"cost_usd of {at[1]}"
             view.error(
                 at,
-                f"{name} cannot bind: {agent.use} reports no cost, and the agent {agent.name} has no price",
+                f"{name} has no effect: {agent.use} reports no cost, and the agent {agent.name} has no price",
                 f"add `price: {{input: 1.25, output: 10}}` to {agent.name}, in dollars per million tokens, or limit"
                 " tokens instead",
             )
@@ -172,7 +174,7 @@ def _timeouts(view: View) -> None:
 def _idle(view: View, at: Path, timeout: int | None, idle: int | None) -> None:
     if timeout and idle and idle > timeout:
         hint = f"write {timeout}s at most"
-        view.error((*at, "idle_timeout"), "idle_timeout is longer than timeout and never ends anything", hint)
+        view.error((*at, "idle_timeout"), "idle_timeout is longer than timeout, so it has no effect", hint)
 
 
 def _inputs(view: View) -> None:
@@ -191,10 +193,10 @@ def _branch(view: View) -> None:
             view.error(("deliver", "branch"), wrong, "write one such as interlock/{{ run.id }}")
         elif "run" not in tags:
             which = "runs with the same inputs" if "inputs" in tags else "every run"
-            hint = "put {{ run.id }} into it, since a branch that is there is never moved"
+            hint = "put {{ run.id }} into it, since an existing branch is never moved"
             view.warn(("deliver", "branch"), f"{which} would deliver the same branch", hint)
     if deliver.author and not _AUTHOR.fullmatch(deliver.author):
-        view.error(("deliver", "author"), f"{deliver.author} is no author", "write NAME <MAIL>")
+        view.error(("deliver", "author"), f"{deliver.author} is not a valid author", "write NAME <MAIL>")
     if deliver.pull_request is not None:
         _proposed(view, deliver.pull_request)
 
@@ -203,6 +205,6 @@ def _proposed(view: View, asked: PullRequest) -> None:
     at = ("deliver", "pull_request")
     if not _REMOTE.fullmatch(asked.remote):
         hint = "write the name that `git remote` prints, such as origin"
-        view.error((*at, "remote"), f"{asked.remote!r} is no name of a remote", hint)
+        view.error((*at, "remote"), f"{asked.remote!r} is not a valid name of a remote", hint)
     if asked.base and not is_branch(asked.base):
-        view.error((*at, "base"), f"{asked.base} is no name of a branch", "write one such as main")
+        view.error((*at, "base"), f"{asked.base} is not a valid branch name", "write one such as main")

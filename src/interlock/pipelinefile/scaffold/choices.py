@@ -70,12 +70,12 @@ def choose_gates(parts: Sequence[Part], root: Path, which: Which) -> tuple[tuple
     chosen = [_with_breaks(choice, root) for choice in chosen]
     notes += [f"{_name(choice)}: {choice.ready.why}" for choice in chosen if choice.ready]
     notes += [
-        f"WARNING: {_name(choice)} is judged by its exit code alone: single tests are not seen, nor that one disappears"
+        f"WARNING: {_name(choice)} is judged only by its exit code: single tests and lost tests are not seen"
         for choice in chosen
         if choice.tests and not reports_tests(choice)
     ]
     notes += [
-        f"WARNING: {path} has a harness of its own, and {_name(choice)} sees only its exit code: a gate "
+        f"WARNING: {path} has its own test harness, and {_name(choice)} sees only its exit code: a gate "
         f'{{run: "cargo test --test {name}", breaks: ["{path}"]}} shows whether it can fail'
         for choice in chosen
         if choice.use == "rust.test"
@@ -83,7 +83,7 @@ def choose_gates(parts: Sequence[Part], root: Path, which: Which) -> tuple[tuple
     ]
     if chosen and not any(choice.tests for choice in chosen):
         kinds = ", ".join(choice.use for choice in chosen)
-        what = "nothing but compilation is checked" if _only_compiles(chosen) else "no test is run"
+        what = "only compilation is checked" if _only_compiles(chosen) else "no test runs"
         notes.append(
             f"WARNING: {what} ({kinds}): no gate checks what a change does: add tests, or a gate that runs them"
         )
@@ -335,7 +335,7 @@ def comment_of(failing: tuple[str, ...]) -> list[str]:
     shown = [" ".join(name.split())[:150] for name in failing[:NAMES_MAX]]
     more = len(failing) - len(shown)
     return [
-        "fails today, and may go on failing:",
+        "fails today, and may keep failing:",
         *(f"  {name}" for name in shown),
         *([f"  and {more} more"] if more > 0 else []),
     ]

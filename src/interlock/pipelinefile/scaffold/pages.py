@@ -115,7 +115,7 @@ def chore_page(content: Content) -> str:
     """The pipeline `chore`: one stage for work that needs no new test, such as documents, dependencies, refactoring."""
     return _page(
         "# yaml-language-server: $schema=../schema.json",
-        "# For work that needs no new test: documents, dependencies, a change of structure.",
+        "# For work that needs no new test: documents, dependencies, refactoring.",
         "version: 1",
         "name: chore",
         "include: [../common.yaml]",
@@ -177,7 +177,7 @@ def scalar(text: str) -> str:
 def _test_scope(content: Content) -> list[str]:
     """The stage only adds tests, and leaves existing ones as they are."""
     globs = _added(content)
-    return ["    writes: []", f"    adds: {_flow(globs)}  # new tests; those that are there stay"] if globs else []
+    return ["    writes: []", f"    adds: {_flow(globs)}  # new tests; existing tests stay"] if globs else []
 
 
 def _added(content: Content) -> list[str]:
@@ -188,13 +188,13 @@ def _added(content: Content) -> list[str]:
 def _new_tests(content: Content) -> list[str]:
     """The tests that the stage may add if all gates of tests report each test: other gates then run the old ones."""
     if _proving_gate(content):
-        return [f"    adds: {_flow(_added(content))}  # new tests; those that are there stay"]
+        return [f"    adds: {_flow(_added(content))}  # new tests; existing tests stay"]
     tests = [gate for gate in content.gates if gate.tests]
     if not all(map(reports_tests, tests)):
         return []
     pairs = [(gate.dir, glob) for gate in tests for glob in TEST_FILES.get(gate.use.partition(".")[0], ())]
     globs = dict.fromkeys(_inside(folder, glob) for folder, glob in pairs)
-    why = "  # new tests; those that are there stay. Several gates judge, so none asks what new tests prove"
+    why = "  # new tests; existing tests stay. Several gates judge, so none checks what new tests prove"
     return [f"  {why}", "    adds:", *_items("      ", globs)] if globs else []
 
 
@@ -257,13 +257,11 @@ def _gates(content: Content, prover: str = "", *, old: bool = True) -> list[str]
             (key, value), *rest = pairs
             block = [f"      - {key}: {value}", *(f"        {key}: {value}" for key, value in rest)]
             if old and reports_tests(gate):
-                lines += [
-                    f"      - {_flow_of(_pairs(gate, old=True))}  # the tests that are there, without the new ones"
-                ]
+                lines += [f"      - {_flow_of(_pairs(gate, old=True))}  # the existing tests, without the new ones"]
             lines += [f"      # {line}" for line in _comment(gate, trial)]
             lines += [flow] if short else block
             if gate.id == prover:
-                lines[-1] += "  # new tests must fail without the change: for work that needs none, take it out"
+                lines[-1] += "  # new tests must fail without the change: for work that needs none, remove it"
     return [*lines, *_gates_off(content)]
 
 
@@ -273,7 +271,7 @@ def _gates_off(content: Content) -> list[str]:
     lines = []
     for gate in content.gates:
         if _is_off(gate, content.learned) and (trial := content.learned.of(gate.id)):
-            why = f"      # off, since it fails on what is there now: {trial.why}"
+            why = f"      # turned off, since it fails on the code as it is: {trial.why}"
             lines += [why, f"      # - {_flow_of(_pairs(gate))}"]
     return lines
 
@@ -294,18 +292,18 @@ def _comment(gate: Choice, trial: GateTrial | None) -> list[str]:
     if trial is None:
         return []
     if not trial.heeds:
-        return ["judged by its exit code alone: it also passes with a broken test file"]
+        return ["judged only by its exit code: it also passes with a broken test file"]
     if trial.failing:
         return comment_of(trial.failing)
     if trial.unheeded:
         return []
-    return [f"it {'fails' if trial.can_run else 'cannot run'} on what is there now: {trial.why}"]
+    return [f"it {'fails' if trial.can_run else 'cannot run'} on the code as it is: {trial.why}"]
 
 
 def _pairs(gate: Choice, *, no_worse: bool = False, proves: bool = False, old: bool = False) -> list[tuple[str, str]]:
     """The keys of a gate. `old`: those of its second gate, which runs the tests of the base."""
     does = ("run", scalar(gate.run)) if gate.run else ("use", gate.use)
-    pairs = [("id", f"{gate.id.removesuffix('test')}old" if old else gate.id), does, ("dir", scalar(gate.dir))]
+    pairs = [("id", f"{gate.id.removesuffix('test')}base_tests" if old else gate.id), does, ("dir", scalar(gate.dir))]
     pairs += [("baseline", "no_worse" if no_worse else ""), ("expect", "tests_prove_change" if proves else "")]
     pairs += [("tests", "base" if old else ""), ("breaks", _flow(gate.breaks) if gate.breaks else "")]
     return [(key, value) for key, value in pairs if value and value != '""']
@@ -314,7 +312,7 @@ def _pairs(gate: Choice, *, no_worse: bool = False, proves: bool = False, old: b
 def _agent(program: Worker, *, login: bool) -> list[str]:
     change = "`run`" if program.run else "`use`, and what it may see"
     return [
-        f"  {WORKER}:  # works in every stage: for another program change {change}; the name stays",
+        f"  {WORKER}:  # works in every stage: to use another program, change {change}; keep the name",
         *_agent_keys(program, login=login),
     ]
 
@@ -322,7 +320,7 @@ def _agent(program: Worker, *, login: bool) -> list[str]:
 def _reviewer(content: Content) -> list[str]:
     if content.reviewer is None:
         return []
-    key = f"  {REVIEWER}:  # another program than the one that writes: it reads the change, and changes nothing"
+    key = f"  {REVIEWER}:  # not the program that writes: it reads the change, and changes nothing"
     return ["agents:", key, *_agent_keys(content.reviewer, login=content.reviewer_login)]
 
 
@@ -350,14 +348,12 @@ def _agent_keys(program: Worker, *, login: bool) -> list[str]:
 
 
 def _protect(content: Content) -> list[str]:
-    first = (
-        "# Protected without being named: tests, and whatever steers tests, linters, builds and agents, by name at any"
-    )
+    first = "# Always protected: tests, and whatever controls tests, linters, builds and agents, by name at any"
     lines = [first, "# depth. Only a stage that `authors` such a file may change it."]
     _, protect, helpers = content.globs
     if not protect and not helpers:
         return lines
-    why = ["  # What tests import or open, and nothing else does: take out what is the product's."] if helpers else []
+    why = ["  # What only tests import or open: remove what belongs to the product."] if helpers else []
     return [*lines, "protect:", *_items("  ", protect), *why, *_items("  ", helpers)]
 
 

@@ -109,7 +109,7 @@ def plan_files(root: Path, environ: Mapping[str, str], which: Which, known: Init
     content = replace(content, reviewer_login=reviewer is not None and _uses_login(reviewer, known, environ))
     notes = (
         *notes,
-        *([f"protected, since nothing but tests uses them: {', '.join(helpers)}"] if helpers else []),
+        *([f"protected, since only tests use them: {', '.join(helpers)}"] if helpers else []),
         *(each.note for each in needed_recipes if each.note),
         *_gate_notes(content),
         *_agent_notes(content, found, environ, asked_none=known.reviewer == "none"),
@@ -177,25 +177,27 @@ def _gate_notes(content: Content) -> tuple[str, ...]:
     if content.gates:
         return ()
     if not content.languages:
-        return ("no language was recognised: a person judges, until the pipelines are given gates of their own",)
-    return ("no tests and no linter were found: a person judges, until the pipelines are given gates",)
+        return ("no language was recognised: a person judges until you add gates to the pipelines",)
+    return ("no tests and no linter were found: a person judges until you add gates to the pipelines",)
 
 
 def _agent_notes(content: Content, found: Detected, environ: Mapping[str, str], *, asked_none: bool) -> tuple[str, ...]:
     program = content.program
     if program is UNKNOWN:
-        return (f"no coding agent was found on PATH: the line that starts yours goes into {FOLDER}/common.yaml",)
+        return (f"no coding agent was found on PATH: write the command that starts yours into {FOLDER}/common.yaml",)
     notes = []
     if others := [name for name in found.agents if name != program.name]:
-        notes.append(f"the agent is {program.name}; {', '.join(others)} could be used too (init --force --agent NAME)")
+        notes.append(
+            f"the agent is {program.name}; {', '.join(others)} can be used instead (init --force --agent NAME)"
+        )
     if content.reviewer is not None:
         notes.append(f"{content.reviewer.name} reviews the code of feature (init --force --reviewer NAME, or none)")
     elif others and not asked_none:
-        notes.append(f"nobody reviews the code of feature: {others[0]} could (init --force --reviewer {others[0]})")
+        notes.append(f"no agent reviews the code of feature: {others[0]} can (init --force --reviewer {others[0]})")
     for one, login in ((program, content.login), (content.reviewer, content.reviewer_login)):
         if one is not None and one is not UNKNOWN:
             notes += _missing_for(one.name, found, environ, login=login)
-    notes.append(f"to see whether it answers, for a few tokens: interlock doctor --live {content.agent}")
+    notes.append(f"to test that it answers (costs a few tokens): interlock doctor --live {content.agent}")
     return tuple(notes)
 
 
@@ -269,7 +271,7 @@ def missing_dependencies(root: Path, output: str) -> Iterator[str]:
     for package in list(dict.fromkeys(_PACKAGE.findall(output)))[:MISSING_MAX]:
         yield f"the package {package} is missing: add it to the devDependencies, or to setup in .interlock/common.yaml"
     for program in list(dict.fromkeys(filter(None, (a or b for a, b in _PROGRAM.findall(output)))))[:MISSING_MAX]:
-        yield f"the program {program} is missing: install it, or let setup in .interlock/common.yaml bring it"
+        yield f"the program {program} is missing: install it, or add it to setup in .interlock/common.yaml"
     for fixture in list(dict.fromkeys(_FIXTURE.findall(output)))[:MISSING_MAX]:
         plugin = _FIXTURES.get(fixture, "the plugin of pytest that has it")
         yield f"the fixture {fixture} is missing: add {plugin} to setup in .interlock/common.yaml"
@@ -280,9 +282,9 @@ def _source_of(root: Path, module: str) -> str:
     for kind, tables in (("extra", extras_of(root)), ("group", groups_of(root))):
         for name, content in tables.items():
             if named.search(content):
-                return f"the {kind} {name} brings it: add it to setup in .interlock/common.yaml"
+                return f"the {kind} {name} provides it: add it to setup in .interlock/common.yaml"
     files = [name for name in repo.files(root) if re.search(r"require[^/]*\.(txt|in)$", name)]
     for name in files[:100]:
         if named.search(repo.text(root, name)):
-            return f"{name} brings it: add `-r {name}` to setup in .interlock/common.yaml"
-    return "add what brings it to setup in .interlock/common.yaml"
+            return f"{name} provides it: add `-r {name}` to setup in .interlock/common.yaml"
+    return "add the package that provides it to setup in .interlock/common.yaml"

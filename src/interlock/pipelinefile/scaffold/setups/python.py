@@ -27,7 +27,7 @@ from interlock.pipelinefile.scaffold.setups.recipes import Recipe, in_folder
 
 NOTE_FOLDER = "pwd > .venv/made-in"
 SETTLE = """\
-made=$(cat .venv/made-in)  # its scripts and links lead to where it was made: let them lead here
+made=$(cat .venv/made-in)  # its scripts and links contain the path where it was created: replace it with this path
 find .venv/bin .venv/lib/python*/site-packages -maxdepth 1 -type f -exec grep -lIF "$made" {} + |
   xargs sed -i.made "s|$made|$PWD|g\""""
 DEPENDENCIES = """\
@@ -35,7 +35,7 @@ DEPENDENCIES = """\
 extras = project.get("optional-dependencies", {})
 said = [*project.get("dependencies", []), *(each for name in %s for each in extras[name])]
 print(*said, sep="\\n")' > .venv/%s"""
-EMPTY_VENV = "--system-site-packages .venv  # nothing is needed yet: what is here today is there too"
+EMPTY_VENV = "--system-site-packages .venv  # nothing is needed yet: the packages of today's environment are visible"
 COPY = re.compile(r"^\s*\./?(\[[^\]]*\])?\s*(#.*)?$", re.M)
 COMPILES = re.compile(r"\bext_modules\b|\bExtension\(|\bcythonize\b|cffi_modules|rust_extensions")
 COMPILERS = ("maturin", "scikit_build_core", "mesonpy", "setuptools_rust")
@@ -70,7 +70,7 @@ def recipes(root: Path, parts: Sequence[str], which: Which, tag: str) -> tuple[R
     pip = _pip(others, which, tag, root)
     made = (*found, *((pip,) if pip else ()))
     if len(made) > 1:
-        note = "several environments of Python are made, and the first is the one that gates find: give the others one"
+        note = "several environments of Python are created, and gates find the first: give the others one"
         made = (replace(made[0], note=f"{made[0].note} {note}".strip()), *made[1:])
     return made
 
@@ -192,7 +192,7 @@ def _pip(parts: Sequence[_Part], which: Which, tag: str, root: Path) -> Recipe |
     lines = [f"{_interpreter(root, which)} -m venv {EMPTY_VENV if later else '.venv'}"]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in _version_variables(parts, tag)]
     if any(part.needs.groups for part in parts):
-        lines.append(".venv/bin/python3 -m pip install -q -U pip  # groups are younger than most")
+        lines.append(".venv/bin/python3 -m pip install -q -U pip  # dependency groups need a recent pip")
     lines += [_read_dependencies(part) for part in parts if part.static]
     compiled = [part for part in parts if part.editable and _compiles(part.root)]
     if compiled:
@@ -263,9 +263,9 @@ def _note(root: Path, parts: Sequence[_Part]) -> str:
         said.append(f"{what}: install {program}, then `interlock init --force` writes its setup")
     copied = [part.at(name) for part in parts for name in part.needs.files if COPY.search(repo.text(part.root, name))]
     if copied:
-        said.append(f"{', '.join(copied)} installs a copy of the project, which stays as it was: write `-e .` there")
+        said.append(f"{', '.join(copied)} installs a copy of the project, not the checkout: write `-e .` there")
     if any(part.editable and _compiles(part.root) for part in parts):
-        said.append("the project has compiled parts, which are built anew in each checkout")
+        said.append("the project has compiled parts, which are built again in each checkout")
     return "; ".join(said)
 
 
