@@ -230,7 +230,7 @@ def _outcome(view: RunSummary) -> str:
 def _overrides(view: RunSummary) -> list[str]:
     if not view.overrides:
         return []
-    return [f"accepted by a person although not every hard gate passed: {', '.join(view.overrides)}"]
+    return [f"accepted by a person although not every gate passed: {', '.join(view.overrides)}"]
 
 
 def _next(view: RunSummary) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
+from interlock.core.answers import passed_hard_gates
 from interlock.core.effects import WaitUntil
 from interlock.core.events import (
     AnswerTaken,
@@ -97,7 +98,7 @@ class RunSummary:
     commit: str  # delivered
     sleeps_until: float
     sleeps_since: float  # with the waits before it, where it is a quota; else 0
-    overrides: tuple[str, ...]  # attempts that a person accepted over a failed gate, and that count
+    overrides: tuple[str, ...]  # attempts that a person accepted over a gate that did not pass, and that count
     progress: tuple[tuple[str, str], ...] = field(kw_only=True, default=())  # each stage and its phase, or `asked`
 
     @property
@@ -289,21 +290,27 @@ def _answers_to_pause(run: str, name: str, stage: StageState) -> tuple[str, ...]
         case _:
             lines.append(f'interlock retry {run} {name} -m "what to do differently"')
             lines.append(f"interlock retry {run} {name} --with COMMIT")
-    if stage.rejections:
-        newest = stage.rejections[-1].event
-        override = " --override" if newest.hard else ""
-        lines.append(f"interlock accept {run} {newest.attempt}{override}")
+    if (attempt := _to_accept(stage)) is not None:
+        override = "" if passed_hard_gates(stage, attempt) else " --override"
+        lines.append(f"interlock accept {run} {attempt}{override}")
     lines.append(f"interlock cancel {run}")
     return tuple(lines)
+
+
+def _to_accept(stage: StageState) -> AttemptId | None:
+    """The newest attempt on whose candidate every hard gate passed, else the newest that was rejected."""
+    newest = (stage.candidate.attempt,) if stage.candidate is not None else ()
+    rejected = [item.event.attempt for item in reversed(stage.rejections)]
+    passed = (attempt for attempt in (*newest, *rejected) if passed_hard_gates(stage, attempt))
+    return next(passed, rejected[0] if rejected else None)
 
 
 def _hint(stage: StageState) -> str:
     """What the commands do not tell: that they cannot mend the pipeline; who may change a protected file."""
     if stage.pause is not None and stage.pause.reason is PauseReason.INFRASTRUCTURE:
         return _OWN_PIPELINE if _may_be_of_pipeline(stage.failure) else ""
-    findings = (
-        (item for verdict in stage.rejections[-1].verdicts for item in verdict.findings) if stage.rejections else ()
-    )
+    offered = [item for item in stage.rejections if item.event.attempt == _to_accept(stage)]
+    findings = (item for rejection in offered for verdict in rejection.verdicts for item in verdict.findings)
     files = dict.fromkeys(item.file for item in findings if item.rule in _PROTECTED and item.file)
     if not files:
         return ""

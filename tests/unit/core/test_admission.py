@@ -163,7 +163,8 @@ ROWS: list[tuple[tuple[Event, ...], Event, str]] = [
     ((*REJECTED, OVERRIDE), HandoffAccepted(ONE, "c1", "t1", "record", "bob"), "nobody overrode a gate"),
     ((*REJECTED, OVERRIDE), HandoffAccepted(TWO, "c1", "t1", "record"), "a person answered otherwise"),
     ((*ASKED, ACCEPT), HandoffAccepted(ONE, "c1", "t1", "record"), ""),
-    ((*ASKED, ACCEPT), HandoffAccepted(ONE, "c1", "t1", "record", "ann"), "nobody overrode a gate"),
+    ((*ASKED, ACCEPT), HandoffAccepted(ONE, "c1", "t1", "record", "ann"), ""),  # over a soft gate
+    ((*ASKED, ACCEPT), HandoffAccepted(ONE, "c1", "t1", "record", "bob"), "nobody overrode a gate"),
     ((*ASKED, NOW), HandoffAccepted(ONE, "c1", "t1", "record"), "a person answered otherwise"),
     # back to an earlier stage
     (REJECTED, SentBack(ONE, "code", 0, "", ("code",)), ""),
