@@ -189,6 +189,17 @@ def test_a_no_without_a_word_is_asked_for_one(root: Path) -> None:
     world.ask("reject").ended(2, "-m")
 
 
+def test_what_waits_is_named_where_no_run_is(root: Path) -> None:
+    world = new_world(root, {"interlock.yaml": ASKS, "fails.yaml": FAILS})
+    world.ask("run", "-p", "fails.yaml", "-t", "x").ended(3)
+    world.ask("approve").ended(2, "code is paused (attempts). One of:", "interlock retry")
+    for task in ("one", "two"):
+        world.ask("run", "-p", "interlock.yaml", "-t", task).ended(3)
+    said = world.ask("approve").ended(2, "say which run:").err
+    assert said.count("code/1.1 waits for an approval of gate") == 2
+    assert "paused" not in said
+
+
 def test_used_up_attempts_pause_and_every_way_on_works(root: Path) -> None:
     world = new_world(root, {"interlock.yaml": FAILS})
     said = world.ask("run", "-t", "x").ended(3, "is paused (attempts)", "--override", "interlock retry")
