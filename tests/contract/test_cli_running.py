@@ -10,6 +10,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -245,11 +246,12 @@ def test_a_cancel_of_a_run_at_work_elsewhere_says_how_it_ended(root: Path) -> No
     world = new_world(root, {"interlock.yaml": waits})
     world.ask("run", "-t", "x", "--detach").ended(0)
     run = world.show()["id"]
+    until_there(root / "begun")
     said = world.ask("cancel").ended(0, f"run {run} cancelled", f"next: interlock show {run}").text
     assert "watch" not in said
     assert said.count("next:") == 1
     world.ask("cancel", run).ended(0, f"run {run} is cancelled already")
-    assert "‖ code           cut off   code/1.1 coder" in world.ask("status").text
+    assert "‖ code           cancelled code/1.1 coder" in world.ask("status").text
 
 
 def test_more_of_a_limit_lets_it_go_on(root: Path) -> None:
@@ -315,6 +317,13 @@ def _own_terminal(descriptor: int) -> None:
     fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
 
 
+def until_there(path: Path) -> None:
+    ends = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < ends, f"{path} never came"
+        time.sleep(0.05)
+
+
 def until(descriptor: int, *marks: bytes) -> bytes:
     """What the terminal showed, up to one of `marks`, or to its end."""
     said, silences = b"", 0
@@ -377,7 +386,7 @@ def test_an_interrupt_asks_what_is_meant(root: Path, name: str) -> None:
     assert (b"it is not cancelled" in told) == (b"n\r" in keys)
     assert world.show()["phase"] == phase
     if name == "stop":  # what nobody does is not shown as at work
-        assert "cut off   code/1.1 coder" in world.ask("status").text
+        assert "interrupted code/1.1 coder" in world.ask("status").text
         assert "working" not in world.ask("show").text
 
 

@@ -116,7 +116,7 @@ class Story:
                 charged = "one of the attempts of `limits` is used" if event.worked else "no attempt is charged"
                 return f"infrastructure: {_first_line(event.why, 240)}; {again}; {charged}"
             case AttemptLost():
-                return f"cut off: {safe(event.why)}; no attempt is charged"
+                return f"lost: {safe(event.why)}; no attempt is charged"
             case VerdictGiven():
                 return self._judged(event)
             case Paused():
@@ -219,7 +219,7 @@ def verdict_words(event: VerdictGiven) -> str:
             return f"{name} failed{traits(event)}: {_findings(event)}"
         case VerdictStatus.ERRORED:
             why = safe(event.findings[0].message) if event.findings else "no reason given"
-            return f"{name} could not decide{traits(event)}: {why}"
+            return f"{name} errored{traits(event)}: {why}"
 
 
 def _findings(event: VerdictGiven) -> str:

@@ -287,9 +287,8 @@ def _verdict(view: VerdictView, stage: str, before: str = "", *, deep: bool = Fa
     verdict = view.verdict
     mark, tone = MARKS[verdict.status]
     name = gate_name(verdict.gate, stage)
-    status = "could not decide" if verdict.status is VerdictStatus.ERRORED else str(verdict.status)
     prefix = "base: " if stage == "base" else before
-    yield f"    {click.style(mark, fg=tone)} {prefix}{name:<12} {status}{traits(verdict)}"
+    yield f"    {click.style(mark, fg=tone)} {prefix}{name:<12} {verdict.status}{traits(verdict)}"
     for finding in verdict.findings[:_FINDINGS_MAX]:
         yield from (f"        {line}" for line in _finding(finding, deep=deep))
     if len(verdict.findings) > _FINDINGS_MAX:

@@ -24,7 +24,7 @@ from interlock.readmodel.costs import Costs, costs
 from interlock.readmodel.history import AttemptPhase, AttemptView, History, Past, Reply, VerdictView
 from interlock.readmodel.reasons import Reason, reasons
 
-CUT_OFF, NOT_BEGUN = "cut off", "not begun"
+NOT_BEGUN = "not begun"
 _PROTECTED = ("protected", "judged_table")
 _OWN_PIPELINE = (
     "this run keeps the pipeline it began with: where a line of that is wrong, mend it, then `interlock cancel` "
@@ -206,16 +206,16 @@ def phase_of(pipeline: Pipeline, state: RunState, owner: str) -> RunPhase:
 
 
 def stage_word(stage: StageView, run: RunPhase) -> str:
-    """Its phase as people are told it: nothing is at work, or to come, in a run that is over; nothing is at work in one
-    that nobody drives."""
+    """Its phase as people are told it: the run's own word where it says at work and nobody drives the run, or where it
+    says that more will come and the run is over."""
     if stage.phase in (Phase.ACCEPTED, Phase.SKIPPED) or (not _is_over(run) and run is not RunPhase.INTERRUPTED):
         return stage.phase
     if not _is_over(run):
         asked = bool(stage.attempts and stage.attempts[-1].asked)
-        return CUT_OFF if stage.phase is Phase.WORKING or (stage.phase is Phase.JUDGING and not asked) else stage.phase
+        return run if stage.phase is Phase.WORKING or (stage.phase is Phase.JUDGING and not asked) else stage.phase
     if stage.phase is Phase.REJECTED:
         return stage.phase
-    return CUT_OFF if stage.attempts else NOT_BEGUN
+    return run if stage.attempts else NOT_BEGUN
 
 
 def attempt_word(attempt: AttemptView, run: RunPhase) -> str:
@@ -223,7 +223,7 @@ def attempt_word(attempt: AttemptView, run: RunPhase) -> str:
     at_work = attempt.phase is AttemptPhase.WORKING or (
         attempt.phase is AttemptPhase.JUDGING and (_is_over(run) or not attempt.asked)
     )
-    return CUT_OFF if at_work and (_is_over(run) or run is RunPhase.INTERRUPTED) else attempt.phase
+    return run if at_work and (_is_over(run) or run is RunPhase.INTERRUPTED) else attempt.phase
 
 
 # --- the run's phase and what it waits for --------------------------------------------------------
