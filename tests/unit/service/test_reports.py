@@ -11,6 +11,7 @@ from interlock.service.reports import cell
 
 HOSTILE = (
     "[x](javascript:alert(1))",
+    "<b>bold</b> <script>x</script>",
     "![x](https://evil.example/x.png)",
     "[x]: https://evil.example (title)",
     '<img src=x onerror="alert(1)">',
@@ -34,7 +35,7 @@ def test_a_cell_is_plain_text(text: str, row: bool) -> None:
     html = markdown.render(source)
     inside = f"<td>{text}</td>" if row else f"<p>{text}</p>"
     assert inside in unescape(html)
-    assert sum(html.count(mark) for mark in ("<a", "<img", "<li", "<h", "<code", "<em", "<s>")) == 0
+    assert sum(html.count(mark) for mark in ("<a", "<img", "<li", "<h", "<code", "<em", "<s>", "<b", "<script")) == 0
     assert "://" not in source  # which GitHub makes a link of
     assert "www." not in source.lower()
 
