@@ -91,7 +91,8 @@ def test_a_run_that_is_not_there_or_is_not_the_only_one(ground: Ground):
     ground.ask("show", "\x1b[31m/../..").refused()
     ground.ask("show", "code/9.9").refused("no attempt code/9.9", "code/1.1")
     ground.ask("logs", "code/1.1", "nope").refused("nope", "done")
-    ground.ask("diff", "code/1.1", "nope").refused("nope")
+    ground.ask("diff", "code/1.1", "nope").refused("nope", "expected base, a stage (code)", "there are code/1.1")
+    ground.ask("diff", "code/7.7").refused("has no attempt code/7.7: there are code/1.1")
     ground.ask("retry", "code", "--with", "nope").refused()
     ground.ask("nosuchverb").refused("no such verb")
 

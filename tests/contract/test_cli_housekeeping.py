@@ -64,5 +64,9 @@ def test_runs_that_fit_are_told_with_state_and_task(tmp_path: Path) -> None:
     for task in ("mend the lamp", "paint the door"):
         world.ask("run", "-t", task).ended(3)
     said = world.ask("resume").ended(2, "name a run:")
-    told = [line.split(None, 2)[1:] for line in said.err.splitlines()[-2:]]
-    assert told == [["waiting", "paint the door"], ["waiting", "mend the lamp"]]
+    first, wait, second, same_wait = said.err.splitlines()[-4:]
+    assert [line.split(None, 2)[1:] for line in (first, second)] == [
+        ["waiting", "paint the door"],
+        ["waiting", "mend the lamp"],
+    ]
+    assert wait == same_wait == "    code/1.1 waits for an approval of gate look"

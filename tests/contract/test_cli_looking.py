@@ -242,5 +242,5 @@ def test_what_came_too_late_is_told_in_words() -> None:
     told = story.line(Recorded(1, 0.0, Refused("VerdictGiven", "code/1.1", "it is over")))
     answered = story.line(Recorded(2, 0.0, Refused("answer", "a1", "it is over")))
     assert (told and told.text, answered and answered.text) == (
-        "a verdict of code/1.1 came too late: it is over", "an answer came too late: it is over",
+        "a verdict of code/1.1 came too late: it is over", "an answer was refused: it is over",
     )  # fmt: skip

@@ -60,7 +60,7 @@ def test_an_outside_ci_sends_work_back_and_then_takes_it(world: World, github: G
 
 
 def test_a_ci_that_says_nothing_stops_the_run_and_it_goes_on_afterwards(world: World, github: GitHub) -> None:
-    world.ask("run", "-t", "x", "--plain").ended(3, "could not decide", "there is no check test after 2 s")
+    world.ask("run", "-t", "x", "--plain").ended(3, "gate outside errored", "there is no check test after 2 s")
     github.runs = lambda commit, asked: [run("test", "success")]
     world.ask("resume").ended(0, "accepted")
 

@@ -1,6 +1,7 @@
 """Reviews, agents that stand in, and what reviews lead to: whole runs, through the program."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -111,8 +112,21 @@ def test_a_review_overrules_no_hard_gate_and_a_person_may_overrule_a_review(grou
     assert "the same findings for the third time" in said.text or "all 3 attempts were rejected" in said.text
     accepted = ground.ask("accept", "code/1.2", "--plain")
     assert accepted.code == 0, accepted.text
-    assert "OVERRIDDEN" not in accepted.text
+    assert "OVER A GATE THAT DID NOT PASS" in accepted.text
+    assert re.search(r"OVERRIDDEN by a person: code/1.2 by .+: review \(soft\) failed", ground.ask("status").text)
     assert ground.content(ground.delivered(accepted), "app.txt") == b"try code/1.2\n"
+
+
+def test_a_person_may_accept_what_a_review_could_not_judge(ground: Ground) -> None:
+    script(ground, "writer", "echo hello > app.txt")
+    script(ground, "critic", "echo nonsense")
+    pipeline(ground, HEAD + CODE)
+    said = run(ground)
+    assert (said.code, "interlock accept" in said.text, "--override" in said.text) == (3, True, False)
+    accepted = ground.ask("accept", "code/1.1", "--plain")
+    assert accepted.code == 0, accepted.text
+    assert ground.content(ground.delivered(accepted), "app.txt") == b"hello\n"
+    assert re.search(r"OVERRIDDEN by a person: code/1.1 by .+: review \(soft\) errored", ground.ask("show").text)
 
 
 def test_a_flaw_of_the_plan_goes_back_to_the_plan(ground: Ground) -> None:

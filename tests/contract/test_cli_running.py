@@ -10,6 +10,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -189,6 +190,17 @@ def test_a_no_without_a_word_is_asked_for_one(root: Path) -> None:
     world.ask("reject").ended(2, "-m")
 
 
+def test_what_waits_is_named_where_no_run_is(root: Path) -> None:
+    world = new_world(root, {"interlock.yaml": ASKS, "fails.yaml": FAILS})
+    world.ask("run", "-p", "fails.yaml", "-t", "x").ended(3)
+    world.ask("approve").ended(2, "code is paused (attempts). One of:", "interlock retry")
+    for task in ("one", "two"):
+        world.ask("run", "-p", "interlock.yaml", "-t", task).ended(3)
+    said = world.ask("approve").ended(2, "name a run:").err
+    assert said.count("code/1.1 waits for an approval of gate") == 2
+    assert "paused" not in said
+
+
 def test_used_up_attempts_pause_and_every_way_on_works(root: Path) -> None:
     world = new_world(root, {"interlock.yaml": FAILS})
     said = world.ask("run", "-t", "x").ended(3, "is paused (attempts)", "--override", "interlock retry")
@@ -206,7 +218,7 @@ def test_used_up_attempts_pause_and_every_way_on_works(root: Path) -> None:
 def test_an_override_is_shown_for_good(root: Path) -> None:
     world = new_world(root, {"interlock.yaml": FAILS})
     world.ask("run", "-t", "x").ended(3)
-    world.ask("accept", "code/1.1", "--override", "-m", "I know").ended(0, "OVER A FAILED GATE", "code/1.1")
+    world.ask("accept", "code/1.1", "--override", "-m", "I know").ended(0, "OVER A GATE THAT DID NOT PASS", "code/1.1")
     for words in (["list"], ["status"], ["show"]):
         assert "OVERRIDDEN" in world.ask(*words).text
     assert world.show()["overrides"] == ["code/1.1"]
@@ -232,11 +244,12 @@ def test_a_cancel_of_a_run_at_work_elsewhere_says_how_it_ended(root: Path) -> No
     world = new_world(root, {"interlock.yaml": waits})
     world.ask("run", "-t", "x", "--detach").ended(0)
     run = world.show()["id"]
+    until_there(root / "begun")
     said = world.ask("cancel").ended(0, f"run {run} cancelled", f"next: interlock show {run}").text
     assert "watch" not in said
     assert said.count("next:") == 1
     world.ask("cancel", run).ended(0, f"run {run} was cancelled before")
-    assert "‖ code           cut off   code/1.1 coder" in world.ask("status").text
+    assert "‖ code           cancelled code/1.1 coder" in world.ask("status").text
 
 
 def test_more_of_a_limit_lets_it_go_on(root: Path) -> None:
@@ -302,6 +315,13 @@ def _own_terminal(descriptor: int) -> None:
     fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
 
 
+def until_there(path: Path) -> None:
+    ends = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < ends, f"{path} never came"
+        time.sleep(0.05)
+
+
 def until(descriptor: int, *marks: bytes) -> bytes:
     """What the terminal showed, up to one of `marks`, or to its end."""
     said, silences = b"", 0
@@ -364,7 +384,7 @@ def test_an_interrupt_asks_what_is_meant(root: Path, name: str) -> None:
     assert (b"the run is not cancelled" in told) == (b"n\r" in keys)
     assert world.show()["phase"] == phase
     if name == "stop":  # what nobody does is not shown as at work
-        assert "cut off   code/1.1 coder" in world.ask("status").text
+        assert "interrupted code/1.1 coder" in world.ask("status").text
         assert "working" not in world.ask("show").text
 
 

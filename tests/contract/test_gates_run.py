@@ -72,6 +72,40 @@ def test_dir(world: World, base: str) -> None:
     assert world.judge(run_gate("true", dir="out"), out, base, decided_on_input=True).status is FAILED
 
 
+# --- its own checkout ----------------------------------------------------------------------------
+
+
+def test_a_command_that_changes_files_of_its_checkout_is_named(world: World, base: str) -> None:
+    gate = run_gate("sed -i s/one/two/ src/app.py; rm sub/here; touch sub/new")
+    message = "the command changed src/app.py, sub/here in its checkout; nothing of it is kept: "
+    for cached in (False, True):  # and where its run was kept
+        judgement = world.judge(gate, base, base)
+        (note,) = judgement.findings
+        assert (judgement.status, judgement.cached) == (PASSED, cached)
+        assert (note.rule, note.severity) == ("changed_files", Severity.NOTE)
+        assert note.message.startswith(message)
+    failing = world.judge(run_gate("rm sub/here; exit 1"), base, base)
+    assert [finding.severity for finding in failing.findings] == [Severity.ERROR, Severity.NOTE]
+
+
+@pytest.mark.parametrize(
+    "shell", ["touch src/app.py", "cp src/app.py x; mv x src/app.py", "chmod u+x src/app.py", "echo > src/made.py"]
+)
+def test_what_leaves_the_tracked_files_as_they_are_is_not_named(world: World, base: str, shell: str) -> None:
+    assert world.judge(run_gate(shell), base, base).findings == ()
+
+
+def test_what_setup_puts_in_the_place_of_tracked_files_is_not_named(world: World, base: str) -> None:
+    gate = run_gate("rm -r sub")
+    pipeline = replace(world.request(gate, base, base).pipeline, setup=(Setup(Line(shell="true"), paths=("sub",)),))
+    assert world.judge(gate, base, base, pipeline=pipeline).findings == ()
+
+
+def test_a_command_cannot_let_a_link_be_read(world: World, base: str) -> None:
+    judgement = world.judge(run_gate("mkfifo p; mv p src/app.py; ln -sf /dev/zero sub/here"), base, base)
+    assert "src/app.py, sub/here" in judgement.findings[0].message
+
+
 # --- held-out files ------------------------------------------------------------------------------
 
 

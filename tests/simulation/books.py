@@ -171,7 +171,8 @@ class Known:
             hard = gate.gate_class is GateClass.HARD
             passed = verdict is not None and verdict.status is VerdictStatus.PASSED
             true = not hard or (gate.digest, event.tree, VerdictStatus.PASSED) in self.truth
-            needed = hard or not by_person
+            overruled = gate.gate_class is GateClass.HUMAN or event.override_by  # a soft one never without a mark
+            needed = hard or not (by_person and overruled)
             fits = (passed and true) or not needed
             require(fits, "S2", lambda g=gate: f"{event.attempt} was accepted without {g.id}")
         if book.merged and book.input is not None:

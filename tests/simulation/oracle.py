@@ -288,9 +288,9 @@ class Oracle:
         answer = self.known.accepts.get(event.attempt)
         if answer is None:
             self.known.alive(event.attempt, event, judged=True)
-        told = answer is not None and answer.override and event.override_by == answer.by
+        told = answer is not None and event.override_by == answer.by
         require(not event.override_by or told, "S2", lambda: f"nobody overrode {event.attempt}")
-        if not event.override_by:
+        if answer is None or not answer.override or not event.override_by:
             self.known.check_passed(event, tried, book, by_person=answer is not None)
         book.output, book.paused, book.asked = event.commit, "", set()
         self.known.blessed |= self.known.store.commits[event.commit].work

@@ -19,7 +19,7 @@ from tests.simulation.world import KEPT, Nature, SimAgent, SimBlobs, SimGates, S
 
 from interlock.core.events import Action, AnswerTaken, Delivered, EffectErrored, Event, Recorded, RunStarted, SentBack
 from interlock.core.fold import fold
-from interlock.core.pipeline import Pipeline, until
+from interlock.core.pipeline import Pipeline
 from interlock.core.state import RunState, fits, stage_of, trigger_name, trigger_of
 from interlock.engines.local import LocalEngine
 from interlock.execution.context import Context
@@ -200,7 +200,7 @@ class Simulation:
 
     def _begin(self) -> None:
         stop_at = self.stop_at()
-        taking_part = {stage.id for stage in until(self.pipeline, stop_at)} if stop_at else None
+        taking_part = {*self.pipeline.upstream(stop_at), stop_at} if stop_at else None
         stages = tuple(s.id for s in self.pipeline.ordered() if taking_part is None or s.id in taking_part)
         tree = self.store.commits[self.base].tree
         started = RunStarted(RUN, self.pipeline.name, "digest", "task", self.base, tree, stages, until=stop_at)

@@ -38,6 +38,8 @@ from interlock.agents.program import (
     folder_error,
     make_artifacts,
     offer_check,
+    silence_words,
+    timeout_words,
     without_secrets,
 )
 from interlock.agents.retries import (
@@ -349,10 +351,10 @@ def _ended(kind: Kind, request: AttemptRequest, finished: Finished, report: Agen
         case How.CANCELLED:
             return replace(common, ended=Ended.CANCELLED, message=f"{name} was stopped: its attempt is cancelled")
         case How.TIMED_OUT:
-            why = f"{name} did not end within {request.brief.timeout_s} s"
-            return replace(common, ended=Ended.TIMED_OUT, message=why)
+            return replace(common, ended=Ended.TIMED_OUT, message=timeout_words(name, request.brief.timeout_s))
         case How.IDLE:
-            return replace(common, ended=Ended.TIMED_OUT, message=f"{name} was silent")
+            why = silence_words(name, request.brief.idle_timeout_s, kind.quiet_s)
+            return replace(common, ended=Ended.TIMED_OUT, message=why)
         case How.NOT_FOUND:
             return replace(common, ended=Ended.UNAVAILABLE, message=f"{name}: cannot be started", permanent=True)
         case How.EXITED:

@@ -70,6 +70,7 @@ def run_program(
         "INTERLOCK_MODEL": brief.model,
         **({"INTERLOCK_ANSWER": str(aside / "answer")} if brief.answer_schema else {}),
     }
+    brief = brief if idle_timeout_s is None else replace(brief, idle_timeout_s=idle_timeout_s)
     work = Supervised(
         argv,
         cwd,
@@ -77,7 +78,7 @@ def run_program(
         aside / "log",
         timeout_s=brief.timeout_s,
         stdin=brief.text.encode(),
-        idle_timeout_s=brief.idle_timeout_s if idle_timeout_s is None else idle_timeout_s,
+        idle_timeout_s=brief.idle_timeout_s,
         log_bytes_max=LOG_BYTES_MAX,
         watch=(checkout.tree,),
         secrets=brief.secrets,
@@ -103,6 +104,18 @@ def folder_error(tree: Path, folder: str) -> str:
 def log_path(root: Path) -> Path:
     """Where the output of the program goes while it runs in the checkout at `root`."""
     return root / "agent" / "log"
+
+
+def timeout_words(name: str, timeout_s: float) -> str:
+    """Why a program was ended, and the key of the pipeline that says when."""
+    return f"{name} did not end within {timeout_s:g} s (`timeout`)"
+
+
+def silence_words(name: str, idle_timeout_s: float, least_s: float = 0) -> str:
+    """As `timeout_words`. `least_s` is what the program always gets."""
+    set_by = "the least for this program; the stage's `idle_timeout` may set more"
+    key = set_by if least_s > idle_timeout_s else "`idle_timeout` of the stage"
+    return f"{name} was silent for {max(idle_timeout_s, least_s):g} s: no output, no write, no computing ({key})"
 
 
 def without_secrets(outcome: Outcome, secrets: tuple[str, ...]) -> Outcome:
@@ -192,9 +205,9 @@ def _ended(program: str, brief: Brief, finished: Finished) -> tuple[Ended, str]:
                 f"{program}: not found: install it, or correct the agent's `run`",
             )
         case How.TIMED_OUT:
-            return Ended.TIMED_OUT, _with_words(f"{name} did not end within {brief.timeout_s} s", tail)
+            return Ended.TIMED_OUT, _with_words(timeout_words(name, brief.timeout_s), tail)
         case How.IDLE:
-            return Ended.TIMED_OUT, _with_words(f"{name} was silent: no output, no write, no computing", tail)
+            return Ended.TIMED_OUT, _with_words(silence_words(name, brief.idle_timeout_s), tail)
         case How.CANCELLED:
             return Ended.CANCELLED, f"{name} was stopped: its attempt is cancelled"
 

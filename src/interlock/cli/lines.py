@@ -57,7 +57,6 @@ _TOO_LATE = {
     "InputPrepared": "the input",
     "SentBack": "the loop back",
     "Paused": "the pause",
-    "answer": "an answer",
 }
 
 
@@ -220,7 +219,7 @@ def verdict_words(event: VerdictGiven) -> str:
             return f"{name} failed{traits(event)}: {_findings(event)}"
         case VerdictStatus.ERRORED:
             why = safe(event.findings[0].message) if event.findings else "no reason given"
-            return f"{name} could not decide{traits(event)}: {why}"
+            return f"{name} errored{traits(event)}: {why}"
 
 
 def _findings(event: VerdictGiven) -> str:
@@ -266,7 +265,7 @@ def _of_stage(event: _OfStage) -> str:
             gates = ", ".join(gate_name(gate, event.attempt.stage) for gate in event.gates)
             return f"rejected by {gates}" if gates else "rejected: it changed nothing" if event.empty else "rejected"
         case HandoffAccepted():
-            over = f" by {safe(event.override_by, 120)} OVER A FAILED GATE" if event.override_by else ""
+            over = f" by {safe(event.override_by, 120)} OVER A GATE THAT DID NOT PASS" if event.override_by else ""
             return f"accepted{over}" + (f" by {safe(event.by, 120)}" if event.by and not over else "")
         case SentBack():
             return f"sent back to {event.target}: {', '.join(event.resets)} start again"
@@ -294,8 +293,10 @@ def _of_run(event: _OfRun, at: float) -> str:
         case AnswerTaken():
             return _answer(event)
         case Refused():
+            if event.what == "answer":
+                return f"an answer was refused: {safe(event.why)}"
             what = _TOO_LATE.get(event.what, event.what)
-            subject = "" if event.what == "answer" else f" of {safe(event.subject, 80)}" if event.subject else ""
+            subject = f" of {safe(event.subject, 80)}" if event.subject else ""
             return f"{what}{subject} came too late: {safe(event.why)}"
         case EffectErrored():
             again = _again(at, event.retry_at, permanent=event.permanent, tries=event.number)

@@ -28,6 +28,7 @@ from interlock.cli.words import (
     traits,
 )
 from interlock.core.events import Finding, VerdictStatus
+from interlock.core.ids import parse_attempt
 from interlock.core.joins import conflict_text
 from interlock.core.state import Phase, Spending
 from interlock.readmodel.history import AttemptPhase, AttemptView, VerdictView
@@ -178,7 +179,20 @@ def _head(view: RunView) -> Iterator[str]:
     owner = f", controlled by {safe(view.owner)}" if view.owner else ""
     yield f"run {view.id}  {phase}  {view.pipeline}, {moment(view.started_at)}, sandbox {view.sandbox}{owner}"
     if view.overrides:
-        yield click.style(f"OVERRIDDEN by a person: {', '.join(view.overrides)}", fg="red", bold=True)
+        overrides = "; ".join(_override(view.attempt(parse_attempt(name))) for name in view.overrides)
+        yield click.style(f"OVERRIDDEN by a person: {overrides}", fg="red", bold=True)
+
+
+def _override(attempt: AttemptView) -> str:
+    """Which attempt, by whom, and over which gates."""
+    newest = {view.verdict.gate: view.verdict for view in attempt.verdicts}.values()
+    gates = [
+        f"{gate_name(verdict.gate, attempt.id.stage)} ({'hard' if verdict.hard else 'soft'}) {verdict.status}"
+        for verdict in newest
+        if verdict.status is not VerdictStatus.PASSED
+    ]
+    over = f": {', '.join(gates)}" if gates else ""
+    return f"{attempt.id} by {safe(attempt.override_by, 120)}{over}"
 
 
 def _stage_line(stage: StageView, run: RunPhase, held_up: Sequence[WaitingWork] = ()) -> str:
@@ -273,9 +287,8 @@ def _verdict(view: VerdictView, stage: str, before: str = "", *, deep: bool = Fa
     verdict = view.verdict
     mark, tone = MARKS[verdict.status]
     name = gate_name(verdict.gate, stage)
-    status = "could not decide" if verdict.status is VerdictStatus.ERRORED else str(verdict.status)
     prefix = "base: " if stage == "base" else before
-    yield f"    {click.style(mark, fg=tone)} {prefix}{name:<12} {status}{traits(verdict)}"
+    yield f"    {click.style(mark, fg=tone)} {prefix}{name:<12} {verdict.status}{traits(verdict)}"
     for finding in verdict.findings[:_FINDINGS_MAX]:
         yield from (f"        {line}" for line in _finding(finding, deep=deep))
     if len(verdict.findings) > _FINDINGS_MAX:

@@ -11,7 +11,7 @@ from interlock.core.limits import LimitUsage
 from interlock.core.state import Phase
 from interlock.process import relative_path_entries
 from interlock.readmodel.history import AttemptPhase
-from interlock.readmodel.run import CUT_OFF, NOT_BEGUN, RunPhase, RunSummary, StageView, WaitView, stage_word
+from interlock.readmodel.run import NOT_BEGUN, RunPhase, RunSummary, StageView, WaitView, stage_word
 from interlock.service.formats import cost, duration, spent, tokens, usage
 from interlock.text.cleaning import plain
 
@@ -57,7 +57,13 @@ ATTEMPT_TONES = {
     AttemptPhase.LOST: "yellow",
     AttemptPhase.RESET: "bright_black",
 }
-_IDLE_MARKS = {CUT_OFF: ("‖", "yellow"), NOT_BEGUN: ("·", "bright_black")}
+_ENDED_MARK = ("‖", "yellow")
+_IDLE_MARKS: dict[str, tuple[str, str]] = {
+    RunPhase.INTERRUPTED: _ENDED_MARK,
+    RunPhase.CANCELLED: _ENDED_MARK,
+    RunPhase.STOPPED: _ENDED_MARK,
+    NOT_BEGUN: ("·", "bright_black"),
+}
 _NAMED_MAX = 20
 
 
@@ -226,7 +232,7 @@ def _outcome(view: RunSummary) -> str:
 def _overrides(view: RunSummary) -> list[str]:
     if not view.overrides:
         return []
-    return [f"accepted by a person although not every hard gate passed: {', '.join(view.overrides)}"]
+    return [f"accepted by a person although not every gate passed: {', '.join(view.overrides)}"]
 
 
 def _next(view: RunSummary) -> list[str]:

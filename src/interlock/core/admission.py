@@ -181,7 +181,7 @@ def _admit_accept(stage: StageState, event: HandoffAccepted) -> str:
         return _admit_newest(stage, event.attempt) if stage.phase is Phase.JUDGING else f"the stage is {stage.phase}"
     if answer.action is not Action.ACCEPT or answer.subject != event.attempt:
         return "a person gave another answer"
-    if event.override_by and not (answer.override and event.override_by == answer.by):
+    if event.override_by not in ("", answer.by):
         return "no person overrode a gate"
     return ""
 

@@ -14,10 +14,10 @@ from interlock.core.attempts import taking_part
 from interlock.core.effects import AcceptHandoff, Effect, LoseAttempt, Pause, SendBack
 from interlock.core.events import Action, AnswerTaken, Finding, PauseReason, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId, input_of
-from interlock.core.judging import hard_gates_passed
+from interlock.core.judging import unpassed_gates
 from interlock.core.limits import bounded, limit_names
 from interlock.core.pipeline import Pipeline, Stage
-from interlock.core.state import Phase, QuotaWait, RunState, StageState, fits, moved
+from interlock.core.state import Phase, QuotaWait, Rejection, RunState, StageState, fits, moved
 from interlock.core.values import changed
 from interlock.text.names import is_branch
 
@@ -82,6 +82,17 @@ def human_verdict(event: AnswerTaken) -> VerdictGiven:
         by=event.by,
         hard=False,
     )
+
+
+def passed_hard_gates(stage: StageState, attempt: AttemptId | None) -> bool:
+    """Whether every hard gate passed on a candidate of the stage in this epoch. Its events tell: soft and human gates
+    are asked only after that."""
+    if (rejected := _rejection(stage, attempt)) is not None:
+        return not rejected.event.hard
+    verdicts = stage.verdicts.values()
+    if stage.candidate is None or stage.candidate.attempt != attempt or any(_is_hard_no(item) for item in verdicts):
+        return False
+    return bool(stage.asked) or _waits_to_review(stage) or any(not item.hard for item in verdicts)
 
 
 def carry_out(pipeline: Pipeline, state: RunState, stage: Stage, now: StageState) -> Iterator[Effect]:
@@ -152,15 +163,27 @@ def _admit_retry(stage: StageState, event: AnswerTaken, newest: AttemptId | None
 def _admit_acceptance(stage: StageState, event: AnswerTaken) -> str:
     """A candidate is needed, and `--override` unless every hard gate passed on it."""
     current = stage.candidate is not None and stage.candidate.attempt == event.subject
-    rejected = next((item for item in stage.rejections if item.event.attempt == event.subject), None)
+    rejected = _rejection(stage, event.subject) is not None
     if stage.settled:
         return f"the stage is {stage.phase}"
-    if not fits(stage, event) or (not current and rejected is None):
+    if not fits(stage, event) or not (current or rejected):
         return f"{event.subject or 'it'} has no candidate"
-    passed = not rejected.event.hard if rejected else bool(stage.asked)
-    if not passed and not event.override:
+    if not event.override and not passed_hard_gates(stage, event.subject):
         return "not every hard gate passed; --override accepts it anyway, and every later view shows that"
     return ""
+
+
+def _rejection(stage: StageState, attempt: AttemptId | None) -> Rejection | None:
+    return next((item for item in stage.rejections if item.event.attempt == attempt), None)
+
+
+def _is_hard_no(verdict: VerdictGiven) -> bool:
+    return verdict.hard and verdict.status is not VerdictStatus.PASSED
+
+
+def _waits_to_review(stage: StageState) -> bool:
+    """While a candidate is judged, a limit stops only a review."""
+    return stage.paused_from is Phase.JUDGING and _paused_for(stage, (PauseReason.LIMIT,))
 
 
 # --- what it changes ----------------------------------------------------------------------------
@@ -242,7 +265,7 @@ def _accept_as_told(pipeline: Pipeline, state: RunState, stage: Stage, now: Stag
         commit, tree, verdicts = now.candidate.commit, now.candidate.tree, tuple(now.verdicts.values())
     else:
         return
-    override = answer.by if answer.override and not hard_gates_passed(pipeline, state, stage, verdicts) else ""
+    override = answer.by if unpassed_gates(pipeline, state, stage, verdicts) else ""
     accept = AcceptHandoff(subject, commit, tree, now.input.tree, verdicts, override, answer.by, 1)
     paused = now.pause is not None and now.pause.reason is PauseReason.INFRASTRUCTURE
     for effect in bounded(state, accept, stage.id, PauseReason.INFRASTRUCTURE):

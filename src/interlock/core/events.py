@@ -244,7 +244,7 @@ class HandoffAccepted:
     commit: str
     tree: str
     record: str  # digest of the handoff's record in the store
-    override_by: str = ""  # who accepted it over a failed hard gate
+    override_by: str = ""  # who accepted it over a hard or soft gate that did not pass
     by: str = ""
 
 

@@ -73,11 +73,14 @@ def _took_part(state: RunState, stage_id: str) -> bool:
     return stage_id in state.stages and state.stages[stage_id].phase is not Phase.SKIPPED
 
 
-def hard_gates_passed(pipeline: Pipeline, state: RunState, stage: Stage, verdicts: Iterable[VerdictGiven]) -> bool:
-    """Whether every hard gate that judges candidates of the stage passed."""
+def unpassed_gates(
+    pipeline: Pipeline, state: RunState, stage: Stage, verdicts: Iterable[VerdictGiven]
+) -> tuple[str, ...]:
+    """The hard and soft gates that judge candidates of the stage and did not pass, as STAGE/GATE."""
     passed = {verdict.gate for verdict in verdicts if verdict.status is VerdictStatus.PASSED}
     pairs = gates_of_candidate(pipeline, state, stage)
-    return all(qualified(*pair) in passed for pair in pairs if pair[1].gate_class is GateClass.HARD)
+    names = (qualified(*pair) for pair in pairs if pair[1].gate_class is not GateClass.HUMAN)
+    return tuple(name for name in names if name not in passed)
 
 
 def baseline_of(state: RunState, stage: Stage, owner: Stage, gate: Gate) -> str:

@@ -7,7 +7,6 @@ repository's root (a stage's `dir` is already joined in).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from graphlib import TopologicalSorter
@@ -336,6 +335,7 @@ class Pipeline:
 
     def __post_init__(self) -> None:
         self._by_id.update({stage.id: stage for stage in self.stages})
+        self._needs.update({stage.id: frozenset(stage.needs) for stage in self.stages})
 
     def stage(self, stage_id: str) -> Stage:
         """Raises KeyError where there is no such stage."""
@@ -359,12 +359,11 @@ class Pipeline:
     def upstream(self, stage_id: str) -> tuple[str, ...]:
         """All that the stage hangs on, without itself, in topological order."""
         if stage_id not in self._upstream:
-            reached = {stage_id}
+            reached = set(self._needs.get(stage_id, ()))
             for stage in reversed(self.ordered()):
                 if stage.id in reached:
                     reached.update(stage.needs)
-            found = tuple(stage.id for stage in self.ordered() if stage.id in reached and stage.id != stage_id)
-            self._upstream[stage_id] = found
+            self._upstream[stage_id] = tuple(stage.id for stage in self.ordered() if stage.id in reached)
         return self._upstream[stage_id]
 
     def ordered(self) -> tuple[Stage, ...]:
@@ -376,8 +375,6 @@ class Pipeline:
 
     def needs(self, stage_id: str) -> frozenset[str]:
         """What the stage itself needs."""
-        if stage_id not in self._needs:
-            self._needs[stage_id] = frozenset(self.stage(stage_id).needs)
         return self._needs[stage_id]
 
     def merge_gates(self, stage_id: str) -> tuple[AlikeGates, ...]:
@@ -400,14 +397,3 @@ class Pipeline:
             found = tuple((stage, gate) for stage in owners for gate in stage.gates if gate.judges_base)
             self._base_gates[:] = [(stages, found)]
         return self._base_gates[0][1]
-
-    def last(self) -> tuple[Stage, ...]:
-        """The stages that nothing needs."""
-        needed = {need for stage in self.stages for need in stage.needs}
-        return tuple(stage for stage in self.stages if stage.id not in needed)
-
-
-def until(pipeline: Pipeline, stage_id: str) -> Iterator[Stage]:
-    """The stages of `run --until STAGE`: it and all that it hangs on."""
-    kept = {*pipeline.upstream(stage_id), stage_id}
-    return (stage for stage in pipeline.stages if stage.id in kept)

@@ -247,7 +247,7 @@ def _go_on(pipeline: Pipeline, state: RunState, stage: Stage) -> Iterator[Effect
     if now.attempt is None:
         return
     if now.orphaned:
-        yield LoseAttempt(now.attempt.attempt, "the Interlock process ended")
+        yield LoseAttempt(now.attempt.attempt, "the Interlock process that ran it has ended")
         return
     yield attempt_command(pipeline, state, stage, now.attempt.attempt, now.attempt.agent)
     yield from (effect for effect in _judge_input(pipeline, state, stage) if not isinstance(effect, Pause))

@@ -169,6 +169,7 @@ class _Kept:
     evidence: tuple[Evidence, ...]
     tree: str
     must_fail: MustFail
+    changed: tuple[str, ...] = ()
 
 
 def recall(context: GateContext, key: str) -> tuple[CommandRun, ...]:
@@ -201,11 +202,12 @@ def _is_there(context: GateContext, item: Evidence) -> bool:
 
 def _kept(ran: CommandRun) -> _Kept:
     tail = b64encode(ran.tail[-_TAIL_BYTES:]).decode() if ran.code else ""
-    return _Kept(ran.code or 0, tail, ran.evidence, str(ran.tree), ran.must_fail)
+    return _Kept(ran.code or 0, tail, ran.evidence, str(ran.tree), ran.must_fail, ran.changed)
 
 
 def _ran(context: GateContext, kept: _Kept) -> CommandRun:
     report = next((context.blobs.get(item.digest) for item in kept.evidence if item.name == "report"), None)
     contents = None if report is None else junit.split(report)
     tail, tree = b64decode(kept.tail), Path(kept.tree)
-    return CommandRun(How.EXITED, kept.code, tail, contents, kept.evidence, tree, must_fail=kept.must_fail)
+    ran = CommandRun(How.EXITED, kept.code, tail, contents, kept.evidence, tree, must_fail=kept.must_fail)
+    return replace(ran, changed=kept.changed)

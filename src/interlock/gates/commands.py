@@ -185,6 +185,7 @@ def _authored_tests(context: GateContext, request: GateRequest) -> Iterator[str]
 # Rules of findings on a run that did not end in a way that can be judged.
 UNFINISHED = frozenset({"dir", "not_found", "report", "timeout"})
 
+_NAMED_MAX = 5  # files
 _NOT_RUNNABLE = frozenset({126, 127})  # a shell's exit codes for a command that it cannot run or find
 
 
@@ -215,7 +216,7 @@ def verdict(request: GateRequest, ran: CommandRun) -> Judgement:
     silent = unproven.findings if unproven is not None else ()
     findings = (*silent, *compared.findings, *_exit(request, ran, compared))
     status = VerdictStatus.FAILED if findings else VerdictStatus.PASSED
-    return Judgement(status, (*findings, *compared.notes, *_without_canary(ran)))
+    return Judgement(status, (*findings, *compared.notes, *_without_canary(ran), *_changes_files(ran)))
 
 
 def _why_undecided(request: GateRequest, ran: CommandRun) -> _Undecided | None:
@@ -313,6 +314,14 @@ def _failed_on_input(request: GateRequest, ran: CommandRun) -> bool:
     if request.baseline is None or not ran.must_fail.rode:
         return request.decided_on_input
     return canary.result_of(junit.split(request.baseline)).failed
+
+
+def _changes_files(ran: CommandRun) -> tuple[Finding, ...]:
+    if not ran.changed:
+        return ()
+    names = ", ".join(ran.changed[:_NAMED_MAX]) + (", ..." if len(ran.changed) > _NAMED_MAX else "")
+    message = f"the command changed {names} in its checkout; nothing of it is kept: let it only check, without a fix"
+    return (Finding("changed_files", message, Severity.NOTE),)
 
 
 def _without_canary(ran: CommandRun) -> tuple[Finding, ...]:

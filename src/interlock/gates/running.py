@@ -6,6 +6,10 @@ what setup adds, and a few variables of our own. Values of `secrets` do not reac
 
 from __future__ import annotations
 
+import os
+import stat
+import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,6 +26,7 @@ from interlock.ports import Cancel, Cancelled, Checkout, CheckoutSpec, GateReque
 from interlock.process import Finished, How, Supervised, checkout_environment, masked, supervise
 
 LOG_BYTES_MAX = 10_000_000
+CHANGED_MAX = 20
 _NOTHING = planting.Planted()
 _NO_CANARY = canary.MustFail()
 
@@ -39,6 +44,7 @@ class CommandRun:
     tree: Path
     why: str = ""
     must_fail: canary.MustFail = _NO_CANARY
+    changed: tuple[str, ...] = ()  # tracked files that the command changed or removed, at most CHANGED_MAX
 
 
 def checkout_spec_of(request: GateRequest) -> CheckoutSpec:
@@ -112,11 +118,43 @@ def _run(context: GateContext, request: GateRequest, slot: Slot, cancel: Cancel,
         env = _environment(context, request, checkout, beside, slot)
         with _held_out_copy(context, request, beside) as own:
             planted = _planted(context, request, checkout, own) if planting else _NOTHING
+            since_ns = time.time_ns()
             finished = _finished(context, request, checkout, {**env, **own}, cancel)
             if finished is None:
                 why = f"{request.gate.dir}: no such folder in the checkout: the gate's `dir` must be one"
                 return CommandRun(None, None, b"", None, (), checkout.tree, why)
-            return _kept(context, request, finished, checkout, planted)
+            ran = _kept(context, request, finished, checkout, planted)
+            if request.gate.held_out:  # every finding of it is counted as one of the held-out files
+                return ran
+            return replace(ran, changed=tuple(_changed(context, request, checkout.tree, since_ns)))
+
+
+def _changed(context: GateContext, request: GateRequest, tree: Path, since_ns: int) -> Iterator[str]:
+    """Tracked files that the command changed. Read are only those whose ctime, which no program can set, is new."""
+    replaced = tuple(f"/{path.strip('/')}" for setup in request.pipeline.setup for path in setup.paths)
+    files = context.workspaces.files(request.commit, ("/**", *(f"!{path}" for path in replaced)))
+    touched = [path for path in files if _is_touched(tree / path, since_ns)][:CHANGED_MAX]
+    for path, chunks in context.workspaces.contents(request.commit, touched) if touched else ():
+        if not _has_content(tree / path, chunks):
+            yield path
+        deque(chunks, 0)  # all of it must be read before the next one
+
+
+def _is_touched(path: Path, since_ns: int) -> bool:
+    try:
+        return path.lstat().st_ctime_ns >= since_ns
+    except OSError:
+        return True
+
+
+def _has_content(path: Path, chunks: Iterator[bytes]) -> bool:
+    """Whether it is a regular file with this content. No link is followed."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            same = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            return same and all(file.read(len(chunk)) == chunk for chunk in chunks) and not file.read(1)
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -313,7 +313,7 @@ def _next_step(undecided: list[str], left_out: tuple[str, ...], *, failed: bool)
         return "fix what did not pass, then call check again"
     later = f"; {', '.join(left_out)} will judge too" if left_out else ""
     if undecided:
-        return f"end your work: {', '.join(undecided)} could not decide, which is no fault of your files{later}"
+        return f"end your work: {', '.join(undecided)} errored, which is no fault of your files{later}"
     return f"end your work: these gates have nothing against it{later}"
 
 

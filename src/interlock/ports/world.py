@@ -81,7 +81,7 @@ class Brief:
     model: str
     env: Mapping[str, str]  # the complete environment of the agent
     timeout_s: int
-    idle_timeout_s: int
+    idle_timeout_s: float
     dir: str = ""  # where to work, relative to the checkout
     session: Path | None = None  # the `kept_session` of the previous attempt's outcome
     resumed: str = ""  # replaces `text` if that session can be resumed

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
+from interlock.core.answers import passed_hard_gates
 from interlock.core.effects import WaitUntil
 from interlock.core.events import (
     AnswerTaken,
@@ -23,7 +24,7 @@ from interlock.readmodel.costs import Costs, costs
 from interlock.readmodel.history import AttemptPhase, AttemptView, History, Past, Reply, VerdictView
 from interlock.readmodel.reasons import Reason, reasons
 
-CUT_OFF, NOT_BEGUN = "cut off", "not begun"
+NOT_BEGUN = "not begun"
 _PROTECTED = ("protected", "judged_table")
 _OWN_PIPELINE = (
     "This run keeps its own copy of the pipeline. If a line of it is wrong, correct the file, then `interlock cancel` "
@@ -97,7 +98,7 @@ class RunSummary:
     commit: str  # delivered
     sleeps_until: float
     sleeps_since: float  # with the waits before it, where it is a quota; else 0
-    overrides: tuple[str, ...]  # attempts that a person accepted over a failed gate, and that count
+    overrides: tuple[str, ...]  # attempts that a person accepted over a gate that did not pass, and that count
     progress: tuple[tuple[str, str], ...] = field(kw_only=True, default=())  # each stage and its phase, or `asked`
 
     @property
@@ -205,16 +206,16 @@ def phase_of(pipeline: Pipeline, state: RunState, owner: str) -> RunPhase:
 
 
 def stage_word(stage: StageView, run: RunPhase) -> str:
-    """Its phase as people are told it: nothing is at work, or to come, in a run that is over; nothing is at work in one
-    that nobody drives."""
+    """Its phase as people are told it: the run's own word where it says at work and nobody drives the run, or where it
+    says that more will come and the run is over."""
     if stage.phase in (Phase.ACCEPTED, Phase.SKIPPED) or (not _is_over(run) and run is not RunPhase.INTERRUPTED):
         return stage.phase
     if not _is_over(run):
         asked = bool(stage.attempts and stage.attempts[-1].asked)
-        return CUT_OFF if stage.phase is Phase.WORKING or (stage.phase is Phase.JUDGING and not asked) else stage.phase
+        return run if stage.phase is Phase.WORKING or (stage.phase is Phase.JUDGING and not asked) else stage.phase
     if stage.phase is Phase.REJECTED:
         return stage.phase
-    return CUT_OFF if stage.attempts else NOT_BEGUN
+    return run if stage.attempts else NOT_BEGUN
 
 
 def attempt_word(attempt: AttemptView, run: RunPhase) -> str:
@@ -222,7 +223,7 @@ def attempt_word(attempt: AttemptView, run: RunPhase) -> str:
     at_work = attempt.phase is AttemptPhase.WORKING or (
         attempt.phase is AttemptPhase.JUDGING and (_is_over(run) or not attempt.asked)
     )
-    return CUT_OFF if at_work and (_is_over(run) or run is RunPhase.INTERRUPTED) else attempt.phase
+    return run if at_work and (_is_over(run) or run is RunPhase.INTERRUPTED) else attempt.phase
 
 
 # --- the run's phase and what it waits for --------------------------------------------------------
@@ -289,21 +290,27 @@ def _answers_to_pause(run: str, name: str, stage: StageState) -> tuple[str, ...]
         case _:
             lines.append(f'interlock retry {run} {name} -m "what to do differently"')
             lines.append(f"interlock retry {run} {name} --with COMMIT")
-    if stage.rejections:
-        newest = stage.rejections[-1].event
-        override = " --override" if newest.hard else ""
-        lines.append(f"interlock accept {run} {newest.attempt}{override}")
+    if (attempt := _to_accept(stage)) is not None:
+        override = "" if passed_hard_gates(stage, attempt) else " --override"
+        lines.append(f"interlock accept {run} {attempt}{override}")
     lines.append(f"interlock cancel {run}")
     return tuple(lines)
+
+
+def _to_accept(stage: StageState) -> AttemptId | None:
+    """The newest attempt on whose candidate every hard gate passed, else the newest that was rejected."""
+    newest = (stage.candidate.attempt,) if stage.candidate is not None else ()
+    rejected = [item.event.attempt for item in reversed(stage.rejections)]
+    passed = (attempt for attempt in (*newest, *rejected) if passed_hard_gates(stage, attempt))
+    return next(passed, rejected[0] if rejected else None)
 
 
 def _hint(stage: StageState) -> str:
     """What the commands do not tell: that they cannot mend the pipeline; who may change a protected file."""
     if stage.pause is not None and stage.pause.reason is PauseReason.INFRASTRUCTURE:
         return _OWN_PIPELINE if _may_be_of_pipeline(stage.failure) else ""
-    findings = (
-        (item for verdict in stage.rejections[-1].verdicts for item in verdict.findings) if stage.rejections else ()
-    )
+    offered = [item for item in stage.rejections if item.event.attempt == _to_accept(stage)]
+    findings = (item for rejection in offered for verdict in rejection.verdicts for item in verdict.findings)
     files = dict.fromkeys(item.file for item in findings if item.rule in _PROTECTED and item.file)
     if not files:
         return ""

@@ -11,7 +11,7 @@ from interlock.core.limits import limit_names
 from interlock.core.state import Phase
 from interlock.ports import Answer, UsageError
 from interlock.readmodel.history import AttemptPhase
-from interlock.readmodel.run import OVER, RunSummary, RunView, StageView, WaitView
+from interlock.readmodel.run import OVER, RunPhase, RunSummary, RunView, StageView, WaitView
 from interlock.text.cleaning import plain
 from interlock.text.names import flaw
 
@@ -113,9 +113,21 @@ def _the_approval(view: RunView, request: AnswerRequest) -> WaitView:
     if len(fitting) == 1:
         return fitting[0]
     if not waiting:
-        raise UsageError(f"nothing in run {view.id} waits for an approval: it is {view.phase}")
+        raise UsageError(_no_approval(view))
     named = ", ".join(f"{wait.subject} {wait.gate}" for wait in waiting)
     raise UsageError(f"name one: {named} {'wait' if len(waiting) > 1 else 'waits'} for an approval")
+
+
+def _no_approval(view: RunView) -> str:
+    """Why there is nothing to approve, and the commands that move the run on."""
+    nothing = f"nothing in run {view.id} waits for an approval"
+    if view.phase is RunPhase.INTERRUPTED:
+        return f"{nothing}: it is interrupted\nnext: interlock resume {view.id}"
+    if not view.waits:
+        return f"{nothing}: it is {view.phase}\nnext: interlock watch {view.id}"
+    paused = ", ".join(f"{wait.stage or 'it'} is paused ({wait.reason.replace('_', ' ')})" for wait in view.waits)
+    commands = dict.fromkeys(command for wait in view.waits for command in wait.commands)
+    return "\n".join([f"{nothing}: {paused}. One of:", *(f"  {command}" for command in commands)])
 
 
 def _retry_stage(view: RunView, request: AnswerRequest) -> StageView:

@@ -24,7 +24,8 @@ from interlock.text.cleaning import plain, without_place
 ANNOTATIONS_MAX = 50  # GitHub shows no more of a job
 _MESSAGE_MAX = 2_000
 _NO_XML = re.compile("[\ufffe\uffff]")
-_MARKUP = re.compile(r"[^\w\s.,/]", re.ASCII)
+# All that could be structure. Parentheses are none, since brackets are replaced; nor is a hyphen within a word.
+_MARKUP = re.compile(r"""[^\w\s.,/()'";?!%-]|(?<!\w)-|-(?!\w)|(?<=\bwww)\.""", re.ASCII | re.IGNORECASE)
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 _MARKS = {"passed": "✅", "failed": "❌", "errored": "⚠️", "skipped": "⏭️"}
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -79,7 +80,7 @@ def junit(results: Sequence[Result]) -> str:
 
 
 def sarif(results: Sequence[Result]) -> str:
-    """SARIF 2.1.0. A gate that could not decide is a notification, and makes the invocation a failed one."""
+    """SARIF 2.1.0. A gate that errored is a notification, and makes the invocation a failed one."""
     rules = dict.fromkeys(_rule(one, finding) for one in results for finding in _of_failed(one))
     driver = {"name": "interlock", "version": __version__, "rules": [{"id": rule} for rule in rules]}
     errors = [_notification(one) for one in results if one.status == "errored"]
@@ -111,7 +112,7 @@ def summary(results: Sequence[Result]) -> str:
 
 
 def cell(text: str) -> str:
-    """One line as entities, which are never structure in Markdown, nor markup in HTML."""
+    """One line that is never structure in Markdown, nor markup in HTML: what could be stands as entities."""
     return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", " ".join(text.split()))
 
 
@@ -133,7 +134,7 @@ def _verdict(results: Sequence[Result]) -> str:
     if "failed" in statuses:
         return "a gate failed"
     if "errored" in statuses:
-        return "a gate could not decide"
+        return "a gate errored"
     return "no gate failed" if "passed" in statuses else "nothing was checked"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from interlock.core.events import RunStarted
-from interlock.core.pipeline import Input, Pipeline, until
+from interlock.core.pipeline import Input, Pipeline
 from interlock.execution.records import delivery_branch, record_pipeline
 from interlock.ports import Journal, UsageError
 from interlock.text.cleaning import plain
@@ -93,7 +93,7 @@ def _stages(pipeline: Pipeline, last: str) -> tuple[str, ...]:
     known = [stage.id for stage in pipeline.ordered()]
     if last not in known:
         raise UsageError(f"--until {last}: no such stage, there are {', '.join(known)}")
-    selected = {stage.id for stage in until(pipeline, last)}
+    selected = {*pipeline.upstream(last), last}
     return tuple(name for name in known if name in selected)
 
 

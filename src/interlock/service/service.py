@@ -24,7 +24,7 @@ from interlock.ports import (
     UsageError,
     Workspaces,
 )
-from interlock.readmodel.run import OVER, RunPhase, RunSummary, RunView, unreadable
+from interlock.readmodel.run import OVER, RunPhase, RunSummary, RunView, WaitView, unreadable
 from interlock.service.answers import AnswerRequest, to_answer
 from interlock.service.checks import Checked, CheckRequest, check, check_proposal, with_judges_of_base
 from interlock.service.integrity import lost_run, naming_run
@@ -34,6 +34,7 @@ from interlock.text.cleaning import plain
 Seen = TypeVar("Seen", RunSummary, RunView)
 
 _SHOWN_MAX = 10
+_NAMED_MAX = 20  # attempts
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +135,10 @@ class Service:
         return next(iter(self.journal.pages(run, after)), [])
 
     def choose_run(self, name: str, fits: Callable[[RunSummary], bool] = lambda _: True) -> RunSummary:
-        """The run that `name` means (see `run_named`); without a name the only one that fits. Raises UsageError if none
-        or several fit, or one fits and another cannot be read, which may be the one that is meant; InfrastructureError
-        if none fits and one cannot be read."""
+        """The run that `name` means (see `run_named`). Without a name the only one that fits, or if none fits, the only
+        unfinished one, of which the caller can say why it does not fit. Raises UsageError if there is none or several,
+        or one fits and another cannot be read, which may be the one that is meant; InfrastructureError if none fits and
+        one cannot be read."""
         if name:
             aside = self.aside()
             newest_last = sorted(self.run_ids(), key=lambda run: run not in aside)  # `@` is a listed run
@@ -152,9 +154,7 @@ class Service:
         if unreadable_runs:
             raise _unreadable_error(unreadable_runs[0], "no readable run fits")
         if not fitting:
-            raise UsageError(
-                "no run fits: `interlock list` shows all runs, `interlock run -p PIPELINE TASK` starts one"
-            )
+            return _only_unfinished(runs)
         raise UsageError("\n".join(["name a run:", *map(_row, fitting[:_SHOWN_MAX])]))
 
     def latest_run(self, name: str = "", passed_over: Callable[[RunSummary], None] = lambda _: None) -> RunSummary:
@@ -214,7 +214,7 @@ class Service:
         try:
             commit = view.attempt(attempt).commit
         except KeyError as error:
-            raise UsageError(f"run {view.id} has no attempt {attempt}") from error
+            raise UsageError(f"run {view.id} has no attempt {attempt}: {_there_are(view)}") from error
         if not commit:
             raise UsageError(f"{attempt} has no candidate: it is {view.attempt(attempt).phase}")
         return commit
@@ -261,8 +261,16 @@ def _attempt(view: RunView, name: str) -> AttemptId:
         attempt = parse_attempt(name)
         view.stage(attempt.stage)
     except (ValueError, KeyError) as error:
-        raise UsageError(f"{name}: expected base, a stage ({known}) or STAGE/EPOCH.NUMBER") from error
+        expected = f"expected base, a stage ({known}) or STAGE/EPOCH.NUMBER"
+        raise UsageError(f"{name}: {expected}: {_there_are(view)}") from error
     return attempt
+
+
+def _there_are(view: RunView) -> str:
+    names = [str(attempt.id) for stage in view.stages for attempt in stage.attempts]
+    shown = ", ".join(names[-_NAMED_MAX:]) or "none yet"
+    more = f"; `interlock show {view.id}` lists all {len(names)}" if len(names) > _NAMED_MAX else ""
+    return f"there are {shown}{more}"
 
 
 def _unreadable_error(run: RunSummary, words: str) -> InfrastructureError:
@@ -270,6 +278,23 @@ def _unreadable_error(run: RunSummary, words: str) -> InfrastructureError:
     return kind(f"{words}: {run.id} is {run.phase}: {run.why}: `interlock doctor` says more", permanent=True)
 
 
+def _only_unfinished(runs: Sequence[RunSummary]) -> RunSummary:
+    unfinished = [run for run in runs if run.phase not in OVER]
+    if len(unfinished) == 1:
+        return unfinished[0]
+    if unfinished:
+        rows = map(_row, unfinished[:_SHOWN_MAX])
+        raise UsageError("\n".join(["no run fits. Of these, `interlock status RUN` shows what each needs:", *rows]))
+    raise UsageError("no run fits: `interlock list` shows those there are, `interlock run -p PIPELINE TASK` starts one")
+
+
 def _row(run: RunSummary) -> str:
     task = " ".join(plain(run.task, 200).split())
-    return f"  {run.id}  {run.phase:<11}  {task[:60]}{' ...' if len(task) > 60 else ''}"
+    row = f"  {run.id}  {run.phase:<11}  {task[:60]}{' ...' if len(task) > 60 else ''}"
+    return "\n".join([row, *(f"    {_wait(wait)}" for wait in run.waits)])
+
+
+def _wait(wait: WaitView) -> str:
+    if wait.reason == "approval":
+        return f"{wait.subject} waits for an approval of gate {wait.gate.partition('/')[2]}"
+    return f"{wait.subject or wait.stage or 'it'} is paused ({wait.reason.replace('_', ' ')})"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import Phase
 from interlock.readmodel.history import AttemptPhase, AttemptView
-from interlock.readmodel.run import CUT_OFF, NOT_BEGUN, OVER, RunPhase, RunView, StageView, stage_word
+from interlock.readmodel.run import OVER, RunPhase, RunView, StageView, stage_word
 
 WIDTH = 1000.0  # units from the run's beginning to its end
 _MARKS = 5
@@ -107,7 +107,7 @@ def _node(stage: StageView, run: RunPhase) -> dict[str, object]:
     waits = word == Phase.JUDGING and bool(stage.attempts and stage.attempts[-1].asked)
     return {
         "id": stage.id,
-        "phase": "asked" if waits else "waiting" if word in (CUT_OFF, NOT_BEGUN) else word,
+        "phase": "asked" if waits else word if word == stage.phase else "waiting",
         "says": "waits for a person" if waits else word,
         "worker": stage.worker,
         "detail": ", ".join(part for part in (attempts, epoch) if part),

@@ -120,7 +120,7 @@ def test_a_model_that_never_answers_is_a_timeout(name: str, model: ModelServer, 
 @pytest.mark.parametrize("name", ["aider", "mini"])
 def test_a_program_that_is_silent_by_nature_may_be(name: str, model: ModelServer, checkout: Checkout) -> None:
     outcome = work(name, model.base, "hang", checkout, timeout_s=9, idle_s=3)
-    assert (outcome.ended, outcome.message) == (Ended.TIMED_OUT, f"{name} did not end within 9 s")
+    assert (outcome.ended, outcome.message) == (Ended.TIMED_OUT, f"{name} did not end within 9 s (`timeout`)")
 
 
 def test_a_daemon_is_dead_when_the_work_returns(name: str, model: ModelServer, checkout: Checkout) -> None:

@@ -76,6 +76,23 @@ def test_an_old_error_is_not_the_cause_of_a_timeout(how: How, silent_s: int, end
         assert _outcome(kind, request_in(tmp_path), finished, AgentReport(error="status 429"), log).ended is ended
 
 
+@pytest.mark.parametrize(
+    ("how", "quiet_s", "why"),
+    [
+        (How.TIMED_OUT, 0, "did not end within 10 s (`timeout`)"),
+        (How.IDLE, 0, "was silent for 5 s: no output, no write, no computing (`idle_timeout` of the stage)"),
+        (How.IDLE, 900, "was silent for 900 s: no output, no write, no computing (the least for this program; "
+         "the stage's `idle_timeout` may set more)"),
+    ],
+)  # fmt: skip
+def test_a_timeout_says_how_long_it_was_and_which_key_sets_it(how: How, quiet_s: int, why: str, tmp_path: Path) -> None:
+    request = request_in(tmp_path)
+    request = replace(request, brief=replace(request.brief, timeout_s=10, idle_timeout_s=5))
+    finished = Finished(how, None, 0.0, truncated=False, tail=b"")
+    outcome = _outcome(replace(_KIND, quiet_s=quiet_s), request, finished, AgentReport(), tmp_path / "log")
+    assert (outcome.ended, outcome.message) == (Ended.TIMED_OUT, f"{_KIND.name} {why}")
+
+
 def test_missing_keys_are_reported_before_the_start(tmp_path: Path) -> None:
     """One of the program's keys is enough, also one from the stage."""
     kind = Kind("sh", _never, lambda request, log: AgentReport())

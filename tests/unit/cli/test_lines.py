@@ -1,4 +1,4 @@
-"""How the story of a run tells that it was cut off or ended."""
+"""How the story of a run tells that an attempt was lost or it ended."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from interlock.core.pipeline import AgentSpec, Pipeline, Stage
     ("event", "words"),
     [
         (
-            AttemptLost(AttemptId("code", 1, 1), "the Interlock process ended"),
-            "lost: the Interlock process ended; this does not count as an attempt",
+            AttemptLost(AttemptId("code", 1, 1), "the Interlock process that ran it has ended"),
+            "lost: the Interlock process that ran it has ended; this does not count as an attempt",
         ),
         (RunFinished(RunStatus.CANCELLED, "cancelled by me: enough"), "cancelled by me: enough"),
         (RunFinished(RunStatus.STOPPED, "the base is red"), "stopped: the base is red"),

@@ -163,7 +163,8 @@ ROWS: list[tuple[tuple[Event, ...], Event, str]] = [
     ((*REJECTED, OVERRIDE), HandoffAccepted(ONE, "c1", "t1", "record", "bob"), "no person overrode a gate"),
     ((*REJECTED, OVERRIDE), HandoffAccepted(TWO, "c1", "t1", "record"), "a person gave another answer"),
     ((*ASKED, ACCEPT), HandoffAccepted(ONE, "c1", "t1", "record"), ""),
-    ((*ASKED, ACCEPT), HandoffAccepted(ONE, "c1", "t1", "record", "ann"), "no person overrode a gate"),
+    ((*ASKED, ACCEPT), HandoffAccepted(ONE, "c1", "t1", "record", "ann"), ""),  # over a soft gate
+    ((*ASKED, ACCEPT), HandoffAccepted(ONE, "c1", "t1", "record", "bob"), "no person overrode a gate"),
     ((*ASKED, NOW), HandoffAccepted(ONE, "c1", "t1", "record"), "a person gave another answer"),
     # back to an earlier stage
     (REJECTED, SentBack(ONE, "code", 0, "", ("code",)), ""),

@@ -10,6 +10,7 @@ from tests.unit.core.histories import (
     ASKED,
     DELIVERED,
     DELIVERING,
+    GATES,
     JUDGING,
     ONE,
     PASSED,
@@ -41,6 +42,7 @@ from interlock.core.effects import (
 from interlock.core.events import (
     Action,
     AnswerTaken,
+    CandidateRejected,
     EffectErrored,
     Event,
     Paused,
@@ -51,7 +53,9 @@ from interlock.core.events import (
 )
 from interlock.core.fold import fold
 from interlock.core.ids import AttemptId
+from interlock.core.pipeline import Gate, Stage
 from interlock.core.plan import plan
+from interlock.gates.kinds.review import Review
 
 
 def answer(action: Action, subject: AttemptId | None = None, **more: object) -> AnswerTaken:
@@ -63,6 +67,14 @@ def answer(action: Action, subject: AttemptId | None = None, **more: object) -> 
 ACCEPT, RETRY, APPROVE, RAISE = Action.ACCEPT, Action.RETRY, Action.APPROVE, Action.RAISE
 GATE_FAILED = "not every hard gate passed; --override accepts it anyway, and every later view shows that"
 NOT_ASKED = "nothing in that attempt waits for this answer"
+REVIEW = Stage(
+    "code", agent="coder", gates=(*GATES[:2], Gate("review", "review", options=Review(("critic",))), GATES[2])
+)
+REVIEWED = replace(PIPELINE, stages=(REVIEW,), _by_id={})
+HARD_PASSED = (*JUDGING, verdict("test"))
+UNSAID = replace(verdict("review", VerdictStatus.ERRORED), hard=False)
+SAID_NO = (*HARD_PASSED, replace(UNSAID, status=VerdictStatus.FAILED), CandidateRejected(ONE, "t1", "", "", hard=False))
+LIMIT = Paused("code", PauseReason.LIMIT, "cost_usd: used")
 LIMITS = "attempts, tokens, cost_usd, wall, code.attempts, code.tokens, code.cost_usd"
 ADMITTED = [
     (ASKED, answer(APPROVE, ONE, gate="code/look"), ""),
@@ -75,6 +87,13 @@ ADMITTED = [
     (JUDGING, answer(ACCEPT, ONE), GATE_FAILED),
     (JUDGING, answer(ACCEPT, ONE, override=True), ""),
     (REJECTED, answer(ACCEPT, ONE), GATE_FAILED),
+    ((*HARD_PASSED, UNSAID), answer(ACCEPT, ONE), ""),  # the review could not decide
+    ((*HARD_PASSED, UNSAID, Paused("code", PauseReason.INFRASTRUCTURE, "why")), answer(ACCEPT, ONE), ""),
+    ((*HARD_PASSED, LIMIT), answer(ACCEPT, ONE), ""),  # which stops only a review
+    ((*READY, LIMIT), answer(ACCEPT, ONE), "code/1.1 has no candidate"),
+    (HARD_PASSED, answer(ACCEPT, ONE), GATE_FAILED),  # another hard gate may be next
+    ((*JUDGING, verdict("test", VerdictStatus.ERRORED), UNSAID), answer(ACCEPT, ONE), GATE_FAILED),
+    (SAID_NO, answer(ACCEPT, ONE), ""),
     (SECOND, answer(ACCEPT, ONE, override=True), ""),
     (SECOND, answer(ACCEPT, TWO, override=True), ""),
     (WORKING, answer(ACCEPT, ONE, override=True), "code/1.1 has no candidate"),
@@ -147,6 +166,12 @@ WANTED = [
 @pytest.mark.parametrize(("events", "said", "wanted"), WANTED)
 def test_what_an_answer_wants_done(events: tuple[Event, ...], said: AnswerTaken, wanted: Effect) -> None:
     assert plan(PIPELINE, after(*events, said)) == (wanted,)
+
+
+@pytest.mark.parametrize("events", [(*HARD_PASSED, UNSAID), SAID_NO, (*HARD_PASSED, LIMIT)])
+def test_who_overrules_a_review_is_in_the_acceptance_without_override_too(events: tuple[Event, ...]) -> None:
+    (accept,) = plan(REVIEWED, after(*events, answer(ACCEPT, ONE)))
+    assert accept == accepting(ONE, events, "ann")
 
 
 def test_what_could_not_be_recorded_is_tried_again_and_a_pause_is_said_once() -> None:

@@ -21,11 +21,11 @@ NEW = StageView("code", (), Phase.READY, 1, "coder", (), None)
     [
         (Phase.WAITING, (), "waiting", "waiting", "not begun"),
         (Phase.READY, (), "ready", "ready", "not begun"),
-        (Phase.READY, (TRIED,), "ready", "ready", "cut off"),
-        (Phase.WORKING, (TRIED,), "working", "cut off", "cut off"),
-        (Phase.JUDGING, (TRIED,), "judging", "cut off", "cut off"),
-        (Phase.JUDGING, (ASKED,), "judging", "judging", "cut off"),
-        (Phase.PAUSED, (TRIED,), "paused", "paused", "cut off"),
+        (Phase.READY, (TRIED,), "ready", "ready", "cancelled"),
+        (Phase.WORKING, (TRIED,), "working", "interrupted", "cancelled"),
+        (Phase.JUDGING, (TRIED,), "judging", "interrupted", "cancelled"),
+        (Phase.JUDGING, (ASKED,), "judging", "judging", "cancelled"),
+        (Phase.PAUSED, (TRIED,), "paused", "paused", "cancelled"),
         (Phase.REJECTED, (TRIED,), "rejected", "rejected", "rejected"),
         (Phase.ACCEPTED, (TRIED,), "accepted", "accepted", "accepted"),
         (Phase.SKIPPED, (), "skipped", "skipped", "skipped"),
@@ -41,7 +41,7 @@ def test_a_stage(
 
 def test_an_attempt() -> None:
     runs = (RunPhase.RUNNING, RunPhase.WAITING, RunPhase.INTERRUPTED, RunPhase.CANCELLED)
-    assert [attempt_word(TRIED, run) for run in runs] == ["working", "working", "cut off", "cut off"]
-    assert [attempt_word(ASKED, run) for run in runs] == ["judging", "judging", "judging", "cut off"]
+    assert [attempt_word(TRIED, run) for run in runs] == ["working", "working", "interrupted", "cancelled"]
+    assert [attempt_word(ASKED, run) for run in runs] == ["judging", "judging", "judging", "cancelled"]
     lost = replace(TRIED, phase=AttemptPhase.LOST)
     assert {attempt_word(lost, run) for run in runs} == {"lost"}

@@ -73,3 +73,9 @@ def test_where_nothing_can_be_read_nothing_is_said_to_fit_or_not() -> None:
         made(NEW).choose_run("")
     with pytest.raises(UsageError, match="no run fits"):
         made().choose_run("", lambda run: False)
+
+
+def test_where_no_run_fits_the_unfinished_ones_are_named() -> None:
+    service = made()
+    with pytest.raises(UsageError, match=f"no run fits. Of these, .*`interlock status RUN`.*:\n  {NEW} .*\n  {OLD}"):
+        service.choose_run("", lambda run: False)

@@ -178,14 +178,12 @@ def _base(root: Path, stack: ExitStack) -> Committed | None:
 
 
 def _stages_until(pipeline: Pipeline, last: str) -> list[Stage]:
-    from interlock.core.pipeline import until
-
     ordered = pipeline.ordered()
     if not last:
         return list(ordered)
     if last not in {stage.id for stage in ordered}:
         raise UsageError(f"--until {last}: no such stage, there are {', '.join(stage.id for stage in ordered)}")
-    names = {stage.id for stage in until(pipeline, last)}
+    names = {*pipeline.upstream(last), last}
     return [stage for stage in ordered if stage.id in names]
 
 

@@ -49,6 +49,11 @@ class View:
     def has(self, *path: str | int) -> bool:
         return self.draft.where.has(*path)
 
+    def is_included(self, *path: str | int) -> bool:
+        """Whether it stands in an included file, which other pipelines may share."""
+        where = self.draft.where
+        return where.key(*path).file != where.root.mark.file
+
     @property
     def root(self) -> FilePath:
         return self.draft.sources.root

@@ -41,7 +41,7 @@ def check(view: View) -> None:
     if not used <= known:
         return  # a misspelt name is reported already, and its agent only looks unused
     for agent in view.pipeline.agents:
-        if agent.name not in used and not view.is_broken("stages"):
+        if agent.name not in used and not view.is_broken("stages") and not view.is_included("agents", agent.name):
             view.warn(("agents", agent.name), f"no stage uses the agent {agent.name}", "use it, or remove it")
 
 

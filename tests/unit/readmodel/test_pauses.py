@@ -1,0 +1,65 @@
+"""Which attempt the commands of a pause offer to accept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.unit.core.histories import JUDGING, ONE, PASSED, PIPELINE, SECOND, TWO, after, verdict
+
+from interlock.core.events import CandidateRejected, Event, Finding, Paused, PauseReason, VerdictStatus
+from interlock.readmodel.run import WaitView, locate
+
+FAILED = VerdictStatus.FAILED
+NO_PROGRESS = Paused("code", PauseReason.NO_PROGRESS, "the same findings")
+MACHINE = Paused("code", PauseReason.INFRASTRUCTURE, "gate review: it did not answer")
+PROTECTED = (Finding(rule="protected", message="no", file="tests/test_a.py"),)
+SAID_NO = (
+    *JUDGING,
+    verdict("test"),
+    replace(verdict("review", FAILED), hard=False),
+    CandidateRejected(ONE, "t1", "told", "print", hard=False, gates=("code/review",)),
+)
+SECOND_OF = (*SAID_NO, *SECOND[-2:], verdict("scope", PASSED, TWO))
+TEST_FAILED = (
+    *SECOND_OF,
+    replace(verdict("test", FAILED, TWO), findings=PROTECTED),
+    CandidateRejected(TWO, "t2", "told", "other", gates=("code/test",)),
+)
+NOT_REVIEWED = (
+    *SECOND,
+    verdict("scope", PASSED, TWO),
+    verdict("test", PASSED, TWO),
+    replace(verdict("review", VerdictStatus.ERRORED, TWO), hard=False),
+)
+
+
+def only_wait(*events: Event) -> WaitView:
+    (wait,) = locate(PIPELINE, after(*events)).waits
+    return wait
+
+
+@pytest.mark.parametrize(
+    ("events", "offered"),
+    [
+        ((*TEST_FAILED, NO_PROGRESS), "code/1.1"),  # the newest on which every hard gate passed
+        ((*NOT_REVIEWED, MACHINE), "code/1.2"),  # not code/1.1, which failed a hard gate
+        ((*SAID_NO, NO_PROGRESS), "code/1.1"),
+        ((*SECOND, verdict("test", FAILED, TWO), CandidateRejected(TWO, "t2", "", "x"), NO_PROGRESS),
+         "code/1.2 --override"),
+        ((*SECOND, MACHINE), "code/1.1 --override"),
+        ((*JUDGING, MACHINE), ""),
+    ],
+)  # fmt: skip
+def test_a_pause_offers_the_newest_attempt_on_which_every_hard_gate_passed(
+    events: tuple[Event, ...], offered: str
+) -> None:
+    accepts = [line.removeprefix("interlock accept r ") for line in only_wait(*events).commands if "accept" in line]
+    assert accepts == ([offered] if offered else [])
+
+
+def test_what_is_said_of_protected_files_is_about_the_attempt_that_is_offered() -> None:
+    assert "tests/test_a.py" not in only_wait(*TEST_FAILED, NO_PROGRESS).hint
+    protected = replace(verdict("test", FAILED), findings=PROTECTED)
+    rejected = CandidateRejected(ONE, "t1", "", "", gates=("code/test",))
+    assert "tests/test_a.py" in only_wait(*JUDGING, protected, rejected, NO_PROGRESS).hint

@@ -1,0 +1,47 @@
+"""What others wrote is text in Markdown, and stays readable as source."""
+
+from __future__ import annotations
+
+from html import unescape
+
+import pytest
+from markdown_it import MarkdownIt
+
+from interlock.service.reports import cell
+
+HOSTILE = (
+    "[x](javascript:alert(1))",
+    "<b>bold</b> <script>x</script>",
+    "![x](https://evil.example/x.png)",
+    "[x]: https://evil.example (title)",
+    '<img src=x onerror="alert(1)">',
+    "<https://evil.example>",
+    "https://evil.example/?a=(b)",
+    "www.evil.example WWW.evil.example",
+    "a | b `c` ~~d~~ *e* \\[f](g)",
+    "- item",
+    "---",
+    "# head",
+    "&lt;img&gt; &#91;x](y)",
+    "@everyone #1",
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("row", [False, True])
+def test_a_cell_is_plain_text(text: str, row: bool) -> None:
+    markdown = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    source = f"| a |\n|---|\n| {cell(text)} |" if row else f"Task:\n{cell(text)}\n\n{cell(text)}"
+    html = markdown.render(source)
+    inside = f"<td>{text}</td>" if row else f"<p>{text}</p>"
+    assert inside in unescape(html)
+    assert sum(html.count(mark) for mark in ("<a", "<img", "<li", "<h", "<code", "<em", "<s>", "<b", "<script")) == 0
+    assert "://" not in source  # which GitHub makes a link of
+    assert "www." not in source.lower()
+
+
+@pytest.mark.parametrize(
+    "text", ["fix parse() (again)", 'it said "no"; why?', "a well-known no-op", "it doesn't cost 100% of 3/4, or 0.5!"]
+)
+def test_what_is_no_markup_is_not_replaced(text: str) -> None:
+    assert cell(text) == text
