@@ -28,8 +28,8 @@ def test_the_longest_come_first_and_a_folder_stays_together() -> None:
 @pytest.mark.parametrize(("pushed", "late"), [(1, ["b", "c"]), (2, ["c"]), (3, []), (4, [])])
 def test_of_a_table_the_first_rows_are_pushed(pushed: int, late: list[str]) -> None:
     rows = rest_at_night(["a", "b", "c"], pushed)
-    marked = [row.values[0] for row in rows if not isinstance(row, str) and [m.name for m in row.marks] == ["nightly"]]
-    assert marked == late
+    marked = [row.values for row in rows if not isinstance(row, str) and [m.name for m in row.marks] == ["nightly"]]
+    assert marked == [(row,) for row in late]
     assert rows[: len(rows) - len(late)] == ["a", "b", "c"][: 3 - len(late)]
 
 
