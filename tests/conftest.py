@@ -19,6 +19,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from tests.nightly import divided, longest_first
 from tests.plain_python import plain_python
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
@@ -53,15 +54,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without a path and without --all, what is marked `nightly` is left out, and counted as deselected."""
-    if config.getoption("all") or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+    """Without a path, the longest tests come first. Without --all as well, those marked `nightly` are deselected."""
+    if config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
         return
-    pushed: list[pytest.Item] = []
-    late: list[pytest.Item] = []
-    for item in items:
-        (late if item.get_closest_marker("nightly") else pushed).append(item)
-    config.hook.pytest_deselected(items=late)
-    items[:] = pushed
+    items[:] = longest_first(items, lambda item: item.nodeid)
+    if not config.getoption("all"):
+        items[:], late = divided(items, lambda item: item.get_closest_marker("nightly") is not None)
+        config.hook.pytest_deselected(items=late)
 
 
 def _hear_signals() -> None:

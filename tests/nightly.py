@@ -1,18 +1,46 @@
-"""What a push leaves to the night: `./scripts/test --all`, and whatever is named on the command line."""
+"""What a push runs and in which order. It leaves the rest to the night: `./scripts/test --all` runs everything, and a
+file or folder that is named is run as a whole."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import pytest
 
 Value = TypeVar("Value")
+# A test that takes as long as a hundred others must not be the last one: two workers would wait for the third.
+_LONGEST = (
+    "tests/simulation/",
+    "tests/kill/",
+    "tests/acceptance/",
+    "tests/faults/",
+    "tests/attacks/",
+    "tests/contract/",
+)
 
 
 def rest_at_night(values: Sequence[Value], pushed: int = 1) -> list[Value | object]:
     """Parameters of a test: the first `pushed` at every push, the others, which are like them, at night."""
     return [*values[:pushed], *map(_at_night, values[pushed:])]
+
+
+def divided(tests: Iterable[Value], is_nightly: Callable[[Value], bool]) -> tuple[list[Value], list[Value]]:
+    """The tests of a push, and those that it leaves to the night, each in the given order."""
+    pushed: list[Value] = []
+    late: list[Value] = []
+    for test in tests:
+        (late if is_nightly(test) else pushed).append(test)
+    return pushed, late
+
+
+def longest_first(tests: Iterable[Value], path: Callable[[Value], str]) -> list[Value]:
+    """By folder; the unit tests, which take milliseconds, come last. `path` begins at the repository."""
+    return sorted(tests, key=lambda test: _rank(path(test)))
+
+
+def _rank(path: str) -> int:
+    return next((rank for rank, folder in enumerate(_LONGEST) if path.startswith(folder)), len(_LONGEST))
 
 
 def _at_night(value: object) -> object:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from tests.contract.gates_world import World, run_gate
 from tests.contract.sets.projects import UNITTEST
+from tests.nightly import rest_at_night
 
 from interlock.core.events import Severity, VerdictStatus
 from interlock.core.ids import base_of
@@ -87,11 +88,15 @@ def test_without_tests_there_is_none(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("options", "more"),
-    [
-        ("tests -x", {}),
-        ("tests", {"pytest.ini": "[pytest]\naddopts = -q -x\n"}),
-        ("tests && ls", {}),
-    ],
+    # At night: -x again, but from a file.
+    rest_at_night(
+        [
+            ("tests -x", {}),
+            ("tests && ls", {}),
+            ("tests", {"pytest.ini": "[pytest]\naddopts = -q -x\n"}),
+        ],
+        2,
+    ),
 )
 def test_where_it_cannot_ride_along_a_second_run_shows_it(world: World, options: str, more: dict[str, str]) -> None:
     base = world.trees.commit({**FILES, **more})

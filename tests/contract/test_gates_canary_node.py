@@ -1,14 +1,16 @@
 """Node's runners as ready gates, real ones: each shows the test that must fail, and lies of the product show by it.
 
-vitest, jest and mocha are installed from the package index once for all tests here.
+vitest, jest and mocha are installed from the package index, each once for all tests here.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -84,17 +86,20 @@ LIES = {
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for each runner, with its node_modules."""
-    root = tmp_path_factory.mktemp("npm")
-    for runner, version in _VERSIONS.items():
-        (root / runner).mkdir()
-        (root / runner / "package.json").write_text(json.dumps({"devDependencies": {runner: version}}))
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The node_modules of a runner, installed when it is first asked for: a push runs one of them."""
+
+    @functools.cache
+    def of(runner: str) -> Path:
+        folder = tmp_path_factory.mktemp(runner)
+        (folder / "package.json").write_text(json.dumps({"devDependencies": {runner: _VERSIONS[runner]}}))
         argv = ["npm", "install", "--no-audit", "--no-fund", "--no-progress"]
-        done = subprocess.run(argv, cwd=root / runner, env=_OF_THE_USER, capture_output=True, text=True, check=False)
+        done = subprocess.run(argv, cwd=folder, env=_OF_THE_USER, capture_output=True, text=True, check=False)
         if done.returncode:
             pytest.fail(f"{runner} cannot be had from the package index, which this test needs:\n{done.stderr}")
-    return root
+        return folder / "node_modules"
+
+    return of
 
 
 @pytest.fixture
@@ -102,13 +107,17 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path / "world", {"PATH": os.environ["PATH"]})
 
 
-def ready(world: World, installed: Path | None, runner: str) -> Gate:
+def ready(world: World, packages: Path | None, runner: str) -> Gate:
     """The ready gate on the repository as it lies there; the checkout gets the packages as setup would lay them."""
     found = resolve("node.test", world.trees.repository)
-    line = f'ln -s "{installed / runner}/node_modules" node_modules\n{found.run}' if installed else found.run
+    line = f'ln -s "{packages}" node_modules\n{found.run}' if packages else found.run
     assert found.report is Report.JUNIT
     assert found.canary == runner
     return Gate("check", GateKind.RUN, CommandLine(shell=line), found.report, canary=found.canary, used="node.test")
+
+
+def _runner(project: str) -> str:
+    return project.partition(" ")[0].strip(",")
 
 
 def judged(world: World, gate: Gate, files: dict[str, str | None], base: str) -> Judgement:
@@ -118,10 +127,10 @@ def judged(world: World, gate: Gate, files: dict[str, str | None], base: str) ->
     return world.judge(gate, world.trees.commit(files, base), base, baseline=baseline, decided_on_input=True)
 
 
-def check(world: World, installed: Path | None, name: str) -> None:
+def check(world: World, packages: Path | None, name: str) -> None:
     files = PROJECTS[name]
     base = world.trees.commit(files)
-    gate = ready(world, installed, name.partition(" ")[0].strip(","))
+    gate = ready(world, packages, _runner(name))
     product = next(path for path in files if path.endswith("adder.js") and "test" not in path)
     right = judged(world, gate, {product: files[product].replace("a + b", "b + a")}, base)
     assert (right.status, right.findings) == (PASSED, ())
@@ -140,8 +149,8 @@ def test_node_test(world: World) -> None:
 @pytest.mark.parametrize(
     "name", rest_at_night(sorted({*PROJECTS} - {"node"}, key=lambda name: (name != "mocha", name)))
 )
-def test_runners_of_the_index(world: World, installed: Path, name: str) -> None:
-    check(world, installed, name)
+def test_runners_of_the_index(world: World, installed: Callable[[str], Path], name: str) -> None:
+    check(world, installed(_runner(name)), name)
 
 
 def test_what_the_project_keeps_open_does_not_keep_the_test_that_must_fail(world: World) -> None:

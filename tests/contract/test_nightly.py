@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.nightly import rest_at_night
 
 TESTS = Path(__file__).parents[1]
 PAGE = '[tool.pytest.ini_options]\ntestpaths = ["tests"]\npythonpath = ["."]\nmarkers = ["nightly"]\n'
@@ -59,7 +60,9 @@ def test_a_push_runs_the_first_rows_and_counts_the_others(project: Path) -> None
     assert "3 passed, 1 deselected" in last
 
 
-@pytest.mark.parametrize("words", ["--all", "tests", "tests/test_rows.py", "tests/test_rows.py::test_row"])
+@pytest.mark.parametrize(
+    "words", rest_at_night(["--all", "tests/test_rows.py::test_row", "tests", "tests/test_rows.py"], 2)
+)
 def test_all_of_them_run_at_night_or_where_they_are_named(project: Path, words: str) -> None:
     assert ran(project, words)[0] == ["one", "two", "three"]
 

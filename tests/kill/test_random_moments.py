@@ -43,7 +43,7 @@ def test_a_death_at_any_moment_changes_nothing_of_what_the_run_comes_to(scene: S
             raise
 
 
-@pytest.mark.parametrize("share", range(2))
+@pytest.mark.parametrize("share", rest_at_night(range(2)))
 def test_of_two_that_resume_one_wins_and_the_other_says_who_has_it(scene: Scene, share: int) -> None:
     scene.put_back("begun")
     for at in count(60 + 10 * share):

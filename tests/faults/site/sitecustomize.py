@@ -56,10 +56,18 @@ def _now():
         return _real_time() + float(file.read() or 0)
 
 
+def _give_up_soon():
+    """After some of the tries that the engine makes in 12 seconds."""
+    from interlock.engines import local
+
+    local.LAUNCHES_MAX = 8
+
+
 if "REFUSE" in os.environ:
     _call, _name, _word = os.environ["REFUSE"].split(":")
     if _call == "thread":
         _without_threads(_word)
+        _give_up_soon()
     else:
         _refusing(*_CALLS[_call], getattr(errno, _name), _word)
 if "OFFSET" in os.environ:
