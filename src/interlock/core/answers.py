@@ -23,6 +23,11 @@ from interlock.text.names import is_branch
 
 _WHY_MAX = 300  # characters
 
+_NOT_PASSED = (
+    "not every hard gate passed, or it is not judged yet: wait for its gates, or use --override, which accepts it"
+    " anyway and which every later view shows"
+)
+
 
 def admit_answer(state: RunState, event: AnswerTaken) -> str:
     """Why the answer does not fit the state, or empty where it does."""
@@ -169,7 +174,7 @@ def _admit_acceptance(stage: StageState, event: AnswerTaken) -> str:
     if not fits(stage, event) or not (current or rejected):
         return f"{event.subject or 'it'} has no candidate"
     if not event.override and not passed_hard_gates(stage, event.subject):
-        return "not every hard gate passed; --override accepts it anyway, and every later view shows that"
+        return _NOT_PASSED
     return ""
 
 

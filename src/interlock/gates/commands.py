@@ -319,7 +319,9 @@ def _failed_on_input(request: GateRequest, ran: CommandRun) -> bool:
 def _changes_files(ran: CommandRun) -> tuple[Finding, ...]:
     if not ran.changed:
         return ()
-    names = ", ".join(ran.changed[:_NAMED_MAX]) + (", ..." if len(ran.changed) > _NAMED_MAX else "")
+    names = ", ".join(" ".join(name.split()) for name in ran.changed[:_NAMED_MAX]) + (
+        ", ..." if len(ran.changed) > _NAMED_MAX else ""
+    )
     message = f"the command changed {names} in its checkout; nothing of it is kept: let it only check, without a fix"
     return (Finding("changed_files", message, Severity.NOTE),)
 

@@ -27,6 +27,7 @@ from interlock.process import Finished, How, Supervised, checkout_environment, m
 
 LOG_BYTES_MAX = 10_000_000
 CHANGED_MAX = 20
+_READ_MAX = 2_000
 _NOTHING = planting.Planted()
 _NO_CANARY = canary.MustFail()
 
@@ -130,12 +131,15 @@ def _run(context: GateContext, request: GateRequest, slot: Slot, cancel: Cancel,
 
 
 def _changed(context: GateContext, request: GateRequest, tree: Path, since_ns: int) -> Iterator[str]:
-    """Tracked files that the command changed. Read are only those whose ctime, which no program can set, is new."""
+    """Tracked files that the command changed, at most CHANGED_MAX. It reads only those whose ctime, which no program
+    can set, is new, and of these at most _READ_MAX."""
     replaced = tuple(f"/{path.strip('/')}" for setup in request.pipeline.setup for path in setup.paths)
     files = context.workspaces.files(request.commit, ("/**", *(f"!{path}" for path in replaced)))
-    touched = [path for path in files if _is_touched(tree / path, since_ns)][:CHANGED_MAX]
+    touched = [path for path in files if _is_touched(tree / path, since_ns)][:_READ_MAX]
+    found = 0
     for path, chunks in context.workspaces.contents(request.commit, touched) if touched else ():
-        if not _has_content(tree / path, chunks):
+        if found < CHANGED_MAX and not _has_content(tree / path, chunks):
+            found += 1
             yield path
         deque(chunks, 0)  # all of it must be read before the next one
 

@@ -25,7 +25,11 @@ ANNOTATIONS_MAX = 50  # GitHub shows no more of a job
 _MESSAGE_MAX = 2_000
 _NO_XML = re.compile("[\ufffe\uffff]")
 # All that could be structure. Parentheses are none, since brackets are replaced; nor is a hyphen within a word.
-_MARKUP = re.compile(r"""[^\w\s.,/()'";?!%-]|(?<!\w)-|-(?!\w)|(?<=\bwww)\.""", re.ASCII | re.IGNORECASE)
+_MARKUP = re.compile(
+    r"""[^\w\s.,/()'";?!%-]|(?<!\w)-|-(?!\w)|(?<=\bGH)-|(?<![^\W_])_|_(?![^\W_])|(?<=www)\.""", re.ASCII | re.IGNORECASE
+)
+_NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
+_NO_ADDRESS = "&#8288;"  # a word joiner: an entity for @ alone still makes a link
 _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 _MARKS = {"passed": "✅", "failed": "❌", "errored": "⚠️", "skipped": "⏭️"}
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -57,7 +61,7 @@ def run_markdown(pipeline: Pipeline, view: RunView) -> str:
     """A run for a person: its phase, each stage, each gate."""
     rows = [f"| {cell(one.id)} | {one.phase.value} | {len(one.attempts)} | {one.commit[:10]} |" for one in view.stages]
     over = (
-        [f"Accepted by a person although a gate failed: {cell(name)}", ""]
+        [f"Accepted by a person although a gate did not pass: {cell(name)}", ""]
         if (name := ", ".join(view.overrides))
         else []
     )
@@ -113,7 +117,12 @@ def summary(results: Sequence[Result]) -> str:
 
 def cell(text: str) -> str:
     """One line that is never structure in Markdown, nor markup in HTML: what could be stands as entities."""
-    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", " ".join(text.split()))
+    escaped = _MARKUP.sub(_entity, " ".join(text.split()))
+    return _NUMBERED.sub(lambda found: f"{found[1]}&#{ord(found[2])};", escaped)
+
+
+def _entity(found: re.Match[str]) -> str:
+    return f"&#{ord(found[0])};{_NO_ADDRESS if found[0] == '@' else ''}"
 
 
 def _stage_results(pipeline: str, stage: Stage, seen: StageView) -> Iterator[Result]:

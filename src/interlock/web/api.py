@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from pathlib import Path
 
+import anyio.to_thread
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,6 +24,7 @@ from interlock.web.live import STREAMS_MAX
 from interlock.web.site import Site, site_of
 
 _PIECE_MAX = 200_000  # bytes
+_DIGITS_MAX = 15
 _DOCUMENTS: Mapping[str, tuple[str, str]] = {
     "/api/v1/streams": ("How many streams of events are open", "streams"),
     "/api/v1/runs": ("The newest runs, newest first, as `interlock list --json`", "runs"),
@@ -77,14 +79,18 @@ def log(request: Request) -> Response:
     site = site_of(request)
     view = site.view(request)
     made = site.attempt(request, view)
-    given = request.query_params.get("offset", "0")
-    if not given.isdigit():
-        raise UsageError("offset: expected a number of bytes")
-    offset = int(given)
+    offset = _number(request.query_params.get("offset", "0"), "offset: expected a number of bytes")
     over = made.phase is not AttemptPhase.WORKING
     checkout = None if over else site.app.workspaces.checkout_root(view.id, made.id)
     text, end = _piece(log_path(checkout), offset) if checkout is not None else ("", offset)
     return _json(run=view.id, log={"text": text, "next_offset": end, "over": over})
+
+
+def _number(text: str, words: str) -> int:
+    """Raises UsageError with these words for what is no number that a file or a journal has."""
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):
+        raise UsageError(words)
+    return int(text)
 
 
 def _piece(path: Path, offset: int) -> tuple[str, int]:
@@ -105,15 +111,16 @@ async def events(request: Request) -> Response:
     stream ends with the run; 204 if the run has ended and nothing is left to read."""
     site = site_of(request)
     name = request.path_params["run"]
-    after = request.headers.get("last-event-id") or request.query_params.get("after", "0")
-    if not after.isdigit():
-        raise UsageError("Last-Event-ID: expected the number of an event")
+    given = request.headers.get("last-event-id") or request.query_params.get("after", "0")
+    after = _number(given, "Last-Event-ID: expected the number of an event")
     if name not in site.app.service.run_ids():
         raise UsageError(f"no run {name} in this repository")
-
-    if await site.hub.is_over(name, int(after)):
+    newest = (await anyio.to_thread.run_sync(site.app.service.locate_run, name)).seq
+    if after > newest:
+        raise UsageError(f"Last-Event-ID: the newest event of run {name} is {newest}, so none follows {after}")
+    if await site.hub.is_over(name, after):
         return Response(status_code=204)
-    return _stream(site, site.hub.events(name, int(after)))
+    return _stream(site, site.hub.events(name, after))
 
 
 async def changes(request: Request) -> Response:

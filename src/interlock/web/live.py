@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import anyio.to_thread
@@ -89,12 +89,14 @@ class Hub:
     async def changes(self) -> AsyncGenerator[Mapping[str, int]]:
         """Again and again, the runs that changed, with their newest seq."""
         with self._polling():
-            known = self._newest = await anyio.to_thread.run_sync(self.heads)
+            known = dict(await anyio.to_thread.run_sync(self.heads))
             while True:
-                await self._news.wait()
-                newest = self._newest
-                yield {run: seq for run, seq in newest.items() if known.get(run) != seq}
-                known = newest
+                changed = {run: seq for run, seq in self._newest.items() if seq > known.get(run, 0)}
+                if changed:
+                    known |= changed
+                    yield changed
+                else:
+                    await self._news.wait()
 
     async def is_over(self, run: str, after: int) -> bool:
         """Whether nothing can come beyond `after`."""
@@ -116,10 +118,11 @@ class Hub:
 
     async def _poll(self) -> None:
         while True:
-            newest = await anyio.to_thread.run_sync(self.heads)
-            if newest != self._newest:
-                self._newest, news, self._news = newest, self._news, asyncio.Event()
-                news.set()
+            with suppress(InterlockError):  # the journal is looked at again
+                newest = await anyio.to_thread.run_sync(self.heads)
+                if newest != self._newest:
+                    self._newest, news, self._news = newest, self._news, asyncio.Event()
+                    news.set()
             await asyncio.sleep(POLL_S)
 
     async def _moved(self, run: str, seq: int) -> None:

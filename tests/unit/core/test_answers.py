@@ -65,7 +65,10 @@ def answer(action: Action, subject: AttemptId | None = None, **more: object) -> 
 
 
 ACCEPT, RETRY, APPROVE, RAISE = Action.ACCEPT, Action.RETRY, Action.APPROVE, Action.RAISE
-GATE_FAILED = "not every hard gate passed; --override accepts it anyway, and every later view shows that"
+GATE_FAILED = (
+    "not every hard gate passed, or it is not judged yet: wait for its gates, or use --override, which accepts it"
+    " anyway and which every later view shows"
+)
 NOT_ASKED = "nothing in that attempt waits for this answer"
 REVIEW = Stage(
     "code", agent="coder", gates=(*GATES[:2], Gate("review", "review", options=Review(("critic",))), GATES[2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import unescape
 
 import pytest
@@ -24,6 +25,14 @@ HOSTILE = (
     "# head",
     "&lt;img&gt; &#91;x](y)",
     "@everyone #1",
+    "_www.evil.example/login",
+    "user@evil.example",
+    "__bold__ _em_",
+    "___",
+    "_ _ _",
+    "1. one",
+    "12) twelve",
+    "GH-26 gh-3",
 )
 
 
@@ -34,14 +43,23 @@ def test_a_cell_is_plain_text(text: str, row: bool) -> None:
     source = f"| a |\n|---|\n| {cell(text)} |" if row else f"Task:\n{cell(text)}\n\n{cell(text)}"
     html = markdown.render(source)
     inside = f"<td>{text}</td>" if row else f"<p>{text}</p>"
-    assert inside in unescape(html)
+    assert inside in unescape(html).replace("\u2060", "")
     assert sum(html.count(mark) for mark in ("<a", "<img", "<li", "<h", "<code", "<em", "<s>", "<b", "<script")) == 0
     assert "://" not in source  # which GitHub makes a link of
     assert "www." not in source.lower()
+    assert not re.search(r"@(?!&#8288;)|@\w|GH-\d", source, re.IGNORECASE)  # nor these
 
 
 @pytest.mark.parametrize(
-    "text", ["fix parse() (again)", 'it said "no"; why?', "a well-known no-op", "it doesn't cost 100% of 3/4, or 0.5!"]
+    "text",
+    [
+        "fix parse() (again)",
+        'it said "no"; why?',
+        "a well-known no-op",
+        "it doesn't cost 100% of 3/4, or 0.5!",
+        "a file test_a_b.py",
+        "2.5 of 3)",
+    ],
 )
 def test_what_is_no_markup_is_not_replaced(text: str) -> None:
     assert cell(text) == text

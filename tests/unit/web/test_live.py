@@ -156,3 +156,44 @@ def test_a_page_that_cannot_be_read_is_read_again_for_the_next_reader() -> None:
         return await read(hub, "a")
 
     assert asyncio.run(ask()) == [1, 2, 3]
+
+
+def test_who_opens_a_page_takes_no_change_from_others() -> None:
+    source = Source(a=1)
+    hub = Hub(source.read, source.heads)
+
+    async def follow() -> list[int]:
+        reader = asyncio.create_task(read(hub, "a", 1, until=3))
+        await asyncio.sleep(0.02)
+        others = []
+        for _ in range(2):
+            source.grow("a", TimeReached(0.0))
+            others.append(asyncio.create_task(anext(hub.changes())))
+            await asyncio.sleep(0.02)
+        found = await asyncio.wait_for(reader, 10)
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        return found
+
+    assert asyncio.run(follow()) == [2, 3]
+
+
+def test_the_journal_is_looked_at_again_after_it_could_not_be_read() -> None:
+    source = Source(a=1)
+    looks = iter([dict, source.heads])
+
+    def heads() -> dict[str, int]:
+        if next(looks, source.heads) is dict:
+            raise Damaged("for a moment")
+        return source.heads()
+
+    hub = Hub(source.read, heads)
+
+    async def follow() -> list[int]:
+        reader = asyncio.create_task(read(hub, "a", 1, until=2))
+        await asyncio.sleep(0.02)
+        source.grow("a", TimeReached(0.0))
+        return await asyncio.wait_for(reader, 10)
+
+    assert asyncio.run(follow()) == [2]
