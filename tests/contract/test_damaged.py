@@ -13,8 +13,8 @@ from tests.contract.cli_world import World
 from tests.contract.golden_world import BEFORE, TASKS, phases, runs, state_of, unpacked
 from tests.contract.web.world import served
 
-from interlock.mcp.program import Program
 from interlock.mcp.tool import ToolError
+from interlock.mcp.tools import Program
 
 UNGUARDED = "DROP TRIGGER event_is_never_changed; DROP TRIGGER event_is_never_removed;"
 OF = "run = (SELECT number FROM run WHERE id = '{run}')"

@@ -24,8 +24,8 @@ from mcp.shared.exceptions import MCPError
 from interlock import __version__
 from interlock.execution.rehearsal import decode_rehearsal
 from interlock.mcp import documents, tools
-from interlock.mcp.program import CHECK_S, Program
 from interlock.mcp.tool import RUNS_GATES, Document, Tool, ToolError, arguments, listed, nearest, refused, result
+from interlock.mcp.tools import CHECK_S, Program
 
 _FINDINGS_MAX = 20  # of a gate, for an agent in a stage
 _CHARACTERS_MAX = 4_000  # of a finding

@@ -8,9 +8,8 @@ import pytest
 from tests.contract.cli_world import new_world
 from tests.contract.web.world import served
 
-from interlock.mcp.program import Program
 from interlock.mcp.tool import ToolError
-from interlock.mcp.tools import artifact
+from interlock.mcp.tools import Program, artifact
 
 _KEY = "sk-very-secret-0123456789"
 _PIPELINE = """\
