@@ -55,7 +55,7 @@ def test_a_verb_without_a_name_takes_no_other_run_for_one_that_cannot_be_read(wo
         if task not in ("waits", "rejected"):
             world.ask("cancel", known[task])
     before = phases(world)
-    world.ask("cancel").ended(2, "say which run", f"{known['waits']} cannot be read", known["rejected"])
+    world.ask("cancel").ended(2, "name a run", f"{known['waits']} cannot be read", known["rejected"])
     assert phases(world) == before
 
 
@@ -76,13 +76,16 @@ def test_gc_removes_nothing_of_a_run_that_it_cannot_read(world: World) -> None:
 @pytest.mark.parametrize(
     ("sql", "said"),
     [
-        ("UPDATE event SET body = replace(body, 'passed', 'failed') WHERE seq > 3 AND {of}", "not as it was recorded"),
-        ("UPDATE event SET at = at + 1 WHERE seq = 5 AND {of}", "event 5 is not as it was recorded"),
-        ("DELETE FROM event WHERE seq = 5 AND {of}", "event 5 is not in the journal, though later ones are"),
-        ("DELETE FROM event WHERE seq > 7 AND {of}", "its history ends at event 7, and"),
-        ("DELETE FROM event WHERE {of}", "its history ends at event 0, and"),
+        (
+            "UPDATE event SET body = replace(body, 'passed', 'failed') WHERE seq > 3 AND {of}",
+            "was changed: its digest does not match",
+        ),
+        ("UPDATE event SET at = at + 1 WHERE seq = 5 AND {of}", "event 5 was changed"),
+        ("DELETE FROM event WHERE seq = 5 AND {of}", "event 5 is missing in the journal, but later ones exist"),
+        ("DELETE FROM event WHERE seq > 7 AND {of}", "its history ends at event 7, but"),
+        ("DELETE FROM event WHERE {of}", "its history ends at event 0, but"),
         ("PRAGMA foreign_keys = OFF; DELETE FROM run WHERE id = '{run}'", "its history ends at event 0"),
-        ("UPDATE event SET kind = 'Nonsense' WHERE seq = 5 AND {of}", "not as it was recorded"),
+        ("UPDATE event SET kind = 'Nonsense' WHERE seq = 5 AND {of}", "was changed: its digest does not match"),
     ],
 )
 def test_a_damaged_history_is_told_and_goes_no_further(world: World, sql: str, said: str) -> None:
@@ -100,7 +103,7 @@ def test_what_nothing_can_mend_is_set_aside_and_brought_back(world: World) -> No
     run, fine = runs(world)["waits"], runs(world)["accepted"]
     change(world, f"{UNGUARDED} UPDATE event SET at = 0 WHERE seq = 5 AND {OF.format(run=run)}")
     world.ask("doctor", "--set-aside", fine).ended(2, f"run {fine} is accepted, and not damaged")
-    world.ask("doctor", "--set-aside", run[-6:]).ended(0, f"run {run} is set aside: event 5 is not as it was recorded")
+    world.ask("doctor", "--set-aside", run[-6:]).ended(0, f"run {run} is set aside: event 5 was changed")
     assert run not in world.ask("list", "--json").ended(0, "not listed: 1 damaged run").out
     world.ask("doctor").ended(0, f"1 damaged run, in no list ({run}): interlock doctor --bring-back RUN")
     world.ask("doctor", "--bring-back", run).ended(0, f"run {run} is listed again")
@@ -114,12 +117,12 @@ def test_doctor_counts_what_is_whole_and_misses_evidence(world: World) -> None:
     shutil.rmtree(state_of(world) / "blobs")
     looked = world.ask("doctor", "--json").ended(5).json()["looked"]
     told = {one["topic"]: (one["level"], one["text"]) for one in looked}
-    assert told["journal"] == ("bad", "2 of 6 runs cannot be read; the others are as they were recorded")
+    assert told["journal"] == ("bad", "2 of 6 runs cannot be read; the others are intact")
     (topic,) = (topic for topic in told if topic.startswith("2 runs"))
     assert known["waits"] in topic
     assert known["accepted"] in topic
     assert told["evidence"][0] == "bad"
-    assert "that the newest events name are gone or cut short" in told["evidence"][1]
+    assert "that the newest events name are missing or truncated" in told["evidence"][1]
 
 
 def test_a_journal_that_is_gone_is_never_an_empty_list(world: World) -> None:
@@ -134,7 +137,7 @@ def test_a_journal_that_is_gone_is_never_an_empty_list(world: World) -> None:
         assert set(listed) == (set(known.values()) if heads else set(known.values()) & set(listed))
         assert known["accepted"] in listed
         world.ask("status").ended(5, "no run of this repository can be read")
-        world.ask("doctor").ended(5, known["accepted"], "the journal knows nothing of it")
+        world.ask("doctor").ended(5, known["accepted"], "the journal does not contain it")
     before = sorted((state_of(world) / "store.git/refs").rglob("*"))
     world.ask("gc").ended(0)
     assert sorted((state_of(world) / "store.git/refs").rglob("*")) == before
@@ -154,10 +157,10 @@ def test_runs_that_nothing_but_the_folder_tells_of_are_missed(world: World) -> N
     gone("heads", "locks")
     for words in (["list"], ["doctor"]):
         world.ask(*words).ended(
-            5, f"{state}/journal.db holds no run, and some were recorded", "put the newest one back"
+            5, f"{state}/journal.db contains no runs, although some were recorded", "put the newest one back"
         )
     world.ask("run", "-p", "joined", "-t", "anew", "--plain").ended(
-        0, "warning: before this, the journal", "holds no run, and some were recorded"
+        0, "warning: before this, the journal", "contains no runs, although some were recorded"
     )
     assert phases(world) == {"anew": "accepted"}
 
@@ -169,10 +172,12 @@ def test_a_store_that_is_gone_is_told_with_the_way_out(tmp_path: Path) -> None:
     world.ask("doctor").ended(0, f"✓ store: {store}")
     store.rename(tmp_path / "kept")
     for words in (["doctor"], ["diff", known["accepted"]]):
-        world.ask(*words).ended(5, f"{store}", "is gone", "put it back from a copy, or start the run anew")
+        world.ask(*words).ended(
+            5, f"{store}", "is missing, with the work of all runs", "restore it from a backup, or start the run again"
+        )
     (tmp_path / "kept").rename(store)
     shutil.rmtree(store / "refs/bases")
-    world.ask("doctor").ended(5, f"✗ store: {store} lacks what 3 runs started from", "put it back from a copy")
+    world.ask("doctor").ended(5, f"✗ store: {store} lacks the base of 3 runs", "restore it from a backup")
 
 
 def test_a_lost_wal_is_told(tmp_path: Path) -> None:
@@ -224,7 +229,7 @@ def test_page_api_and_agents_are_told_the_same(world: World) -> None:
     change(world, f"{UNGUARDED} UPDATE event SET at = 0 WHERE seq = 5 AND {OF.format(run=run)}")
     with served(world) as site, site.client() as client:
         page = client.get("/").text
-        assert "event 5 is not as it was recorded" in page
+        assert "event 5 was changed" in page
         assert f"interlock doctor --set-aside {run}" in page
         assert known["accepted"] in page
         listed = {one["id"]: one["phase"] for one in client.get("/api/v1/runs").json()["runs"]}
@@ -232,17 +237,17 @@ def test_page_api_and_agents_are_told_the_same(world: World) -> None:
         for path in (f"/runs/{run}", f"/api/v1/runs/{run}"):
             found = client.get(path)
             assert found.status_code == 500
-            assert "event 5 is not as it was recorded" in found.text
+            assert "event 5 was changed" in found.text
         assert client.get(f"/runs/{known['accepted']}").status_code == 200
     program = Program(world.repository, world.environment())
     told = anyio.run(program.document, "list", "--json")
     assert [one["id"] for one in told["runs"] if one["phase"] == "damaged"] == [run]
-    with pytest.raises(ToolError, match="event 5 is not as it was recorded"):
+    with pytest.raises(ToolError, match="event 5 was changed"):
         anyio.run(program.document, "status", "--json", run)
 
 
 def test_doctor_says_what_is_whole_and_since_when(world: World) -> None:
     looked = {one["topic"]: one for one in world.ask("doctor", "--json").json()["looked"]}
     assert looked["journal"]["level"] == "ok"
-    assert f"{len(TASKS)} runs, each as it was recorded" in looked["journal"]["text"]
-    assert f"{len(TASKS)} of them begun before events carried digests" in looked["journal"]["text"]
+    assert f"{len(TASKS)} runs, all intact" in looked["journal"]["text"]
+    assert f"{len(TASKS)} of them started before events had digests" in looked["journal"]["text"]

@@ -58,7 +58,7 @@ def pipelines_document(shown: Document, *, one: bool) -> Document:
     most = _FULL_MAX if one else _FINDINGS_MAX
 
     def pipeline(each: Document) -> Document:
-        more = "mend these first" if one else f'ask with pipeline="{each["file"]}"'
+        more = "fix these first" if one else f'ask with pipeline="{each["file"]}"'
         mistakes, rest = _first(each["mistakes"], most, more)
         named = {name: each.get(name) for name in ("name", "file", "valid")}
         return _kept({**named, "mistakes": [_kept(mistake) for mistake in mistakes], "more": rest})
@@ -71,7 +71,7 @@ def checked_document(shown: Document, *, full: bool) -> Document:
     told = [gate for gate in shown["gates"] if gate["status"] not in ("passed", "skipped") or _findings(gate)]
     quiet = [gate for gate in shown["gates"] if gate not in told]
     gates, more = _first(told, _FULL_MAX if full else _GATES_MAX, _FULL)
-    next_step = "mend what did not pass, then call `check` again" if not shown["passed"] else "nothing is against it"
+    next_step = "fix what did not pass, then call `check` again" if not shown["passed"] else "nothing is against it"
     document = {
         "passed": shown["passed"],
         "gates": [_checked_gate(gate, full=full) for gate in gates],
@@ -169,7 +169,7 @@ def _run_row(run: Document) -> Document:
 def _next_of_run(run: Document, *, answers: bool) -> str:
     phase = run["phase"]
     if phase in MOVING:
-        return "`get_run` with wait_s=60 waits until it needs a person or is over"
+        return "`get_run` with wait_s=45 waits until it needs a person or is over"
     if phase == "accepted":
         return '`read` with what="change" shows the work'
     subject = next((each["attempt"] for each in run["reasons"] if each["attempt"]), "")
@@ -263,7 +263,7 @@ def _next_of_attempt(attempt: Document) -> str:
 
 def _checked_gate(gate: Document, *, full: bool) -> Document:
     most, text = (_FINDINGS_PAGE, _FULL_TEXT_MAX) if full else (_FINDINGS_MAX, _TEXT_MAX)
-    findings, more = _first(_findings(gate), most, "mend these first" if full else _FULL)
+    findings, more = _first(_findings(gate), most, "fix these first" if full else _FULL)
     told = {"gate": _gate_name(gate), "status": gate["status"], "soft": gate["class"] != "hard"}
     told |= {"findings": [_finding(one, text) for one in findings], "more": more, **_some(gate, "failed_before")}
     return _kept(told, always=("findings",))

@@ -110,7 +110,7 @@ def checking_server(folder: Path, environ: Mapping[str, str], rehearsal: Path) -
         found = await program.document("check", "--json", f"--inside={rehearsal}", timeout_s=CHECK_S)
         return _told_inside(found, left_out)
 
-    about = "Ask the gates of your stage about the files as they are now; each that failed has findings to mend."
+    about = "Ask the gates of your stage about the files as they are now; each that failed has findings to fix."
     list_tools, call_tool = _handlers(Program(folder, environ), (Tool(check, about, RUNS_GATES, documents.CHECKED),))
     return Server("interlock", version=__version__, on_list_tools=list_tools, on_call_tool=call_tool)
 
@@ -191,7 +191,7 @@ def _prompt(name: str, given: Mapping[str, str]) -> types.GetPromptResult:
         run, stage = given["run"], given["stage"]
         text = (
             f"Find out why stage {stage} of run {run} was rejected: call get_attempt with attempt={stage}, then "
-            "read with what=diff or what=log where a finding needs it. Say what is wrong, where, and what would mend "
+            "read with what=diff or what=log where a finding needs it. Say what is wrong, where, and what would fix "
             "it. Do not change the gates or what is protected."
         )
     message = types.PromptMessage(role="user", content=types.TextContent(type="text", text=text))
@@ -214,7 +214,7 @@ def _gate(shown: Document) -> Document:
     told = {"gate": shown["gate"], "status": shown["status"], "skipped": shown["skipped"]}
     rest = len(findings) - _FINDINGS_MAX
     told |= {"findings": [_finding(one) for one in findings[:_FINDINGS_MAX]]}
-    told |= {"more": f"{rest} more: mend these first" if rest > 0 else ""}
+    told |= {"more": f"{rest} more: fix these first" if rest > 0 else ""}
     return {name: value for name, value in told.items() if value}
 
 
@@ -225,8 +225,8 @@ def _finding(shown: Document) -> Document:
 
 def _next_step(undecided: list[str], left_out: tuple[str, ...], *, failed: bool) -> str:
     if failed:
-        return "mend what did not pass, then call check again"
+        return "fix what did not pass, then call check again"
     later = f"; {', '.join(left_out)} will judge too" if left_out else ""
     if undecided:
-        return f"end your work: {', '.join(undecided)} could not decide, which is no fault of your files{later}"
+        return f"end your work: {', '.join(undecided)} errored, which is no fault of your files{later}"
     return f"end your work: these gates have nothing against it{later}"

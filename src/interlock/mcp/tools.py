@@ -52,7 +52,7 @@ _WAIT_S_MAX = 600
 _POLL_S = 0.5
 _COUNT_MAX = 100
 _ARTIFACT_BYTES_MAX = 5_000_000
-_STARTED = re.compile(r"^run (\S+) goes on", re.MULTILINE)
+_STARTED = re.compile(r"^run (\S+)", re.MULTILINE)
 _RUN = {"run": "call `list_runs` to find it"}
 
 Detail = Literal["compact", "full"]
@@ -118,7 +118,7 @@ class Program:
 
     def failed(self, done: Captured) -> ToolError:
         output = (done.err or done.out).decode("utf-8", "replace").strip()[-_OUTPUT_MAX:]
-        return self.error(output or f"it ended with exit code {done.code} and said nothing")
+        return self.error(output or f"it ended with exit code {done.code} and printed nothing")
 
     def error(self, words: str) -> ToolError:
         """The same words with tools and their arguments in place of commands and options. A command for which there is
@@ -163,7 +163,7 @@ async def start_run(  # noqa: PLR0913 - an argument each
     started = _STARTED.search((done.err + done.out).decode("utf-8", "replace"))
     if done.code != 0 or started is None:
         raise program.failed(done)
-    return {"run": started[1], "next": "`get_run` with wait_s=60 waits until it needs a person or is over"}
+    return {"run": started[1], "next": "`get_run` with wait_s=45 waits until it needs a person or is over"}
 
 
 async def list_runs(program: Program, count: int = 20) -> Document:
@@ -232,7 +232,7 @@ async def answer(  # noqa: PLR0913 - an argument each
     name, owner = await anyio.to_thread.run_sync(_answer, program, run, (action, stage, gate, comment, now))
     if not owner:
         await program.call("resume", "--detach", "--", name)
-    next_step = "`get_run` with wait_s=60 tells what became of it"
+    next_step = "`get_run` with wait_s=45 tells what became of it"
     return {"run": name, "taken_by": owner or "a new owner in the background", "next": next_step}
 
 
