@@ -105,7 +105,7 @@ def run_document(run: Document, *, full: bool, answers: bool) -> Document:
         counted = [{**stage, "attempts": len(stage["attempts"])} for stage in run["stages"]]
         every = {**head, "waits": run["waits"], "reasons": run["reasons"], "next": next_step, "stages": counted}
         every |= {name: value for name, value in run.items() if name not in every}
-        return {name: _bounded(value) for name, value in every.items()}
+        return _bounded(every)
     reasons, more_reasons = _first(run["reasons"], _REASONS_MAX, _FULL)
     stages, more_stages = _first(_unsettled_first(run["stages"]), _LIST_MAX, _FULL)
     document = {
@@ -155,7 +155,7 @@ def attempt_document(run: str, attempts: Sequence[Document], *, full: bool, gate
         "claim": _cut(attempt["claim"]),
         "earlier": [_earlier(one) for one in attempts[-1 - _EARLIER_MAX : -1]],
     }
-    return _kept({**document, **{name: _bounded(value) for name, value in every.items()}}, always=("verdicts",))
+    return _kept({**document, **_bounded(every)}, always=("verdicts",))
 
 
 # --- runs -------------------------------------------------------------------------------------------
@@ -313,14 +313,19 @@ def _cut(text: str, most: int = _TEXT_MAX) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
-def _bounded(value: object) -> object:
-    """With every list and text of a bounded length."""
+def _bounded(document: Document) -> Document:
+    """With every list and text of a bounded length, and what is said about the rest."""
+    told: Document = {}
+    for name, value in document.items():
+        told[name] = _bounded_value(value)
+        if isinstance(value, list) and len(value) > _FULL_MAX:
+            told[f"more_{name}"] = f"{len(value) - _FULL_MAX} more"
+    return told
+
+
+def _bounded_value(value: object) -> object:
     if isinstance(value, str):
         return _cut(value, _FULL_TEXT_MAX)
     if isinstance(value, list):
-        return [_bounded(one) for one in value[:_FULL_MAX]]
-    if isinstance(value, dict):
-        long = {f"more_{name}": f"{len(one) - _FULL_MAX} more" for name, one in value.items()
-                if isinstance(one, list) and len(one) > _FULL_MAX}  # fmt: skip
-        return {name: _bounded(one) for name, one in value.items()} | long
-    return value
+        return [_bounded_value(one) for one in value[:_FULL_MAX]]
+    return _bounded(value) if isinstance(value, dict) else value

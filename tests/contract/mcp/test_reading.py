@@ -175,5 +175,32 @@ def test_the_list_is_an_inbox() -> None:
     assert told[0]["task"].endswith("t...")
 
 
+def test_a_long_run_is_bounded_and_shows_what_is_not_settled() -> None:
+    stages = [{"id": f"s{number}", "phase": "accepted", "attempts": [1]} for number in range(300)]
+    stages[250]["phase"] = "working"
+    reason = {"gate": "s250/test", "attempt": "s250/1.1", "status": "failed", "file": "a.py", "line": 3}
+    reason |= {"message": "m" * 9_000, "times": 1, "findings": 4, "hard": True}
+    spent = {"attempts": 301, "tokens": 5, "cost_usd": 0.123456, "cost_known": False}
+    run = {"id": "r", "phase": "running", "why": "", "waits": [], "reasons": [reason] * 30, "stages": stages}
+    run |= {
+        "overrides": [],
+        "branch": "",
+        "spent": spent,
+        "limits": [],
+        "sandbox": "none",
+        "pipeline": "p",
+        "task": "t",
+    }
+    told = documents.run_document(run, full=False, answers=False)
+    assert told["stages"][0]["id"] == "s250"
+    assert (len(told["stages"]), told["more_stages"]) == (20, '280 more: ask with detail="full"')
+    assert (len(told["reasons"]), told["more_reasons"]) == (5, '25 more: ask with detail="full"')
+    assert (len(told["reasons"][0]["message"]), told["reasons"][0]["more_findings"]) == (300, 3)
+    assert told["spent"] == {"attempts": 301, "tokens": 5, "cost_usd": 0.1235, "cost_is_partial": True}
+    whole = documents.run_document(run, full=True, answers=False)
+    assert (len(whole["stages"]), whole["more_stages"]) == (200, "100 more")
+    assert len(whole["reasons"][0]["message"]) == 4_000
+
+
 def _tokens(document: dict[str, Any]) -> float:
     return len(json.dumps(document, ensure_ascii=False, separators=(",", ":"))) / 4
