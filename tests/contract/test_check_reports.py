@@ -9,6 +9,7 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 from tests.contract.cli_world import World, new_world
+from tests.contract.schemas import junit_mistakes, sarif_mistakes
 
 PIPELINE = """\
 version: 1
@@ -50,6 +51,7 @@ def test_files_hold_each_gate_and_its_findings(world: World, tmp_path: Path) -> 
     junit, sarif = tmp_path / "r.xml", tmp_path / "r.sarif"
     world.ask("check", "--junit", str(junit), "--sarif", str(sarif)).ended(1)
 
+    assert (junit_mistakes(junit), sarif_mistakes(sarif)) == ([], [])
     suites = Xml.parse(junit).getroot()
     assert (suites.get("tests"), suites.get("failures"), suites.get("errors")) == (
         str(len(suites.findall(".//testcase"))),
@@ -97,3 +99,12 @@ def test_json_stays_one_document_under_actions(world: World) -> None:
 
 def test_a_report_that_cannot_be_written_is_said(world: World, tmp_path: Path) -> None:
     world.ask("check", "--junit", str(tmp_path / "no" / "r.xml")).ended(5, "no/r.xml", "could not be written")
+
+
+def test_the_schemas_refuse_what_is_wrong(world: World, tmp_path: Path) -> None:
+    junit, sarif = tmp_path / "r.xml", tmp_path / "r.sarif"
+    world.ask("check", "--junit", str(junit), "--sarif", str(sarif)).ended(1)
+    junit.write_text(junit.read_text().replace("<testcase ", '<testcase surprise="1" ', 1))
+    sarif.write_text(sarif.read_text().replace('"startLine": 3', '"startLine": 0'))
+    assert "surprise" in junit_mistakes(junit)[0]
+    assert "startLine" in sarif_mistakes(sarif)[0]

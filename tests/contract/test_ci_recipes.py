@@ -19,6 +19,7 @@ import yaml
 from tests.contract.cli_world import LIMIT_S, Said, World, new_world
 from tests.contract.docs.pages import DOCS, ROOT, blocks
 from tests.contract.program import PROGRAM
+from tests.contract.schemas import action_mistakes
 
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
 GITLAB = yaml.safe_load(
@@ -132,6 +133,15 @@ def moved_on(world: World) -> None:
     world.git("checkout", "-q", "base")
     world.commit({"b.txt": "more\n"})
     world.git("checkout", "-q", proposal)
+
+
+def test_the_action_is_one_by_the_schema_of_actions(tmp_path: Path) -> None:
+    assert action_mistakes(ROOT / "action.yml") == []
+    wrong = tmp_path / "action.yml"
+    wrong.write_text((ROOT / "action.yml").read_text().replace("    - shell: bash\n", "    - shel: bash\n"))
+    assert "is not valid" in action_mistakes(wrong)[0]
+    used = set(re.findall(r"inputs\.(\w+)", (ROOT / "action.yml").read_text()))
+    assert used == set(ACTION["inputs"])
 
 
 def test_nothing_that_somebody_wrote_is_parsed_by_the_shell() -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 import anyio
 import apsw
 import pytest
-from mcp.server.mcpserver.exceptions import ToolError
 from tests.contract.cli_world import World
 from tests.contract.golden_world import BEFORE, TASKS, phases, runs, state_of, unpacked
 from tests.contract.web.world import served
 
-from interlock.mcp.server import Program
+from interlock.mcp.tool import ToolError
+from interlock.mcp.tools import Program
 
 UNGUARDED = "DROP TRIGGER event_is_never_changed; DROP TRIGGER event_is_never_removed;"
 OF = "run = (SELECT number FROM run WHERE id = '{run}')"
@@ -241,7 +241,7 @@ def test_page_api_and_agents_are_told_the_same(world: World) -> None:
         assert client.get(f"/runs/{known['accepted']}").status_code == 200
     program = Program(world.repository, world.environment())
     told = anyio.run(program.document, "list", "--json")
-    assert [one["id"] for one in told["runs"] if one["phase"] == "damaged"] == [run]  # type: ignore[attr-defined]
+    assert [one["id"] for one in told["runs"] if one["phase"] == "damaged"] == [run]
     with pytest.raises(ToolError, match="event 5 was changed"):
         anyio.run(program.document, "status", "--json", run)
 

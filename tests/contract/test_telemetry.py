@@ -7,14 +7,16 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.protobuf.json_format import Parse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from tests.contract.cli_world import World, new_world
 
 from interlock.telemetry import lacking, traces, wanted
@@ -101,6 +103,11 @@ def world(tmp_path: Path) -> World:
     return new_world(tmp_path / "w", {"interlock.yaml": _PIPELINE})
 
 
+def spans_of(out: str) -> list[dict[str, Any]]:
+    spans: list[dict[str, Any]] = json.loads(out)["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    return spans
+
+
 def parsed(out: str) -> ExportTraceServiceRequest:
     """OTLP's JSON writes ids in hexadecimal, where protobuf's would have base64."""
 
@@ -108,6 +115,14 @@ def parsed(out: str) -> ExportTraceServiceRequest:
         return f'"{found[1]}": "{base64.b64encode(bytes.fromhex(found[2])).decode()}"'
 
     return Parse(re.sub(r'"(\w+Id)": "([0-9a-f]+)"', in_base64, out), ExportTraceServiceRequest())
+
+
+def assert_legal_ids(spans: Iterable[Span]) -> None:
+    """As the specification of OTLP has them: 16 and 8 bytes, not all zero; a parent may be missing."""
+    for span in spans:
+        assert (len(span.trace_id), len(span.span_id)) == (16, 8)
+        assert len(span.parent_span_id) in (0, 8)
+        assert all(any(one) for one in (span.trace_id, span.span_id, span.parent_span_id or b"1"))
 
 
 def told(attributes) -> dict[str, object]:
@@ -131,8 +146,11 @@ def test_a_run_is_exported_as_otlp_and_the_same_each_time(world: World) -> None:
     gates = [span for span in others if span.parent_span_id == attempts[0].span_id]
     assert [told(span.attributes)[traces.VERDICT] for span in gates] == ["passed", "failed"]
     assert len({span.span_id for span in scope.spans}) == len(scope.spans)
+    assert_legal_ids(scope.spans)
+    ids = [value for span in spans_of(first.out) for name, value in span.items() if name.endswith("Id")]
+    assert all(re.fullmatch("(?!0+$)([0-9a-f]{32}|[0-9a-f]{16})", one) for one in ids if one)
+    assert {span["traceId"] for span in spans_of(first.out)} == {run.trace_id.hex()}
     for span in scope.spans:
-        assert len(span.trace_id) == 16
         assert run.start_time_unix_nano <= span.start_time_unix_nano <= span.end_time_unix_nano
 
 
@@ -155,6 +173,8 @@ def test_spans_and_metrics_come_live_and_agree_with_the_export(world: World, col
     exported = parsed(world.ask("export", "--format", "otlp").out)
     wanted_spans = {one.span_id: one for one in exported.resource_spans[0].scope_spans[0].spans}
     sent = {one.span_id: one for one in collector.spans()}
+    assert_legal_ids(sent.values())
+    assert {one.trace_id for one in sent.values()} == {one.trace_id for one in wanted_spans.values()}
     assert sent.keys() == wanted_spans.keys()
     for key, one in sent.items():
         assert (one.name, told(one.attributes)) == (wanted_spans[key].name, told(wanted_spans[key].attributes))

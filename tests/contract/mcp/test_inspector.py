@@ -44,9 +44,10 @@ def inspect(world: World, method: str, *words: str) -> dict[str, Any]:
 
 def test_it_lists_tools_resources_and_prompts(world: World) -> None:
     tools = {one["name"]: one for one in inspect(world, "tools/list")["tools"]}
-    assert {"start_run", "get_verdicts", "check"} <= set(tools)
+    assert {"start_run", "get_attempt", "check"} <= set(tools)
     assert "answer" not in tools
-    assert all(one["description"] and "outputSchema" in one for one in tools.values())
+    assert all(one["description"] and one["annotations"] for one in tools.values())
+    assert [name for name, one in tools.items() if "outputSchema" not in one] == ["read"]
     templates = inspect(world, "resources/templates/list")["resourceTemplates"]
     assert {one["uriTemplate"] for one in templates} == {"run://{run}", "artifact://{run}/{stage}/{file}"}
     assert {one["name"] for one in inspect(world, "prompts/list")["prompts"]} == {
@@ -67,4 +68,4 @@ def test_it_calls_tools_and_reads_a_resource(world: World) -> None:
 def test_an_error_says_what_to_do_next(world: World) -> None:
     refused = inspect(world, "tools/call", "--tool-name", "get_run", "--tool-arg", "run=nothing")
     assert refused["isError"] is True
-    assert "interlock list" in refused["content"][0]["text"]
+    assert "`list_runs`" in refused["content"][0]["text"]

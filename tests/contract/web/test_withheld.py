@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mcp.server.mcpserver.exceptions import ToolError
 from tests.contract.cli_world import new_world
 from tests.contract.web.world import served
 
-from interlock.mcp.server import Program, _artifact
+from interlock.mcp.tool import ToolError
+from interlock.mcp.tools import Program, artifact
 
 _KEY = "sk-very-secret-0123456789"
 _PIPELINE = """\
@@ -44,6 +44,6 @@ def test_nowhere_else_than_in_a_diff_that_asks_for_it(tmp_path: Path) -> None:
     assert "Fine" in page.text
     assert "***" in changes.text
     program = Program(world.repository, world.environment())
-    assert _artifact(program, run, "code/1.1", "other.md") == "# Fine\n"
+    assert artifact(program, run, "code/1.1", "other.md") == "# Fine\n"
     with pytest.raises(ToolError, match="holds a secret"):
-        _artifact(program, run, "code/1.1", "plan.md")
+        artifact(program, run, "code/1.1", "plan.md")

@@ -127,11 +127,11 @@ def _mcp(app: Application, names: frozenset[str], allow_answers: bool) -> Mappin
 def mcp(allow_answers: bool, inside: Path | None) -> int:
     """Serve MCP on stdin and stdout, for the repository around the current folder."""
     from interlock.cli.pipelines import repository_here
-    from interlock.mcp import checking_server, mcp_server  # lazy: no other verb needs it
+    from interlock.mcp import checking_server, mcp_server, serve_stdio  # lazy: no other verb needs it
 
     repository_here()
     if inside is not None:
-        checking_server(Path.cwd(), os.environ, inside.absolute()).run("stdio")
+        serve_stdio(checking_server(Path.cwd(), os.environ, inside.absolute()))
         return 0
-    mcp_server(Path.cwd(), os.environ, allow_answers=allow_answers).run("stdio")
+    serve_stdio(mcp_server(Path.cwd(), os.environ, allow_answers=allow_answers))
     return 0
