@@ -115,11 +115,11 @@ def test_a_run_is_started_from_the_page_and_its_log_is_followed(browser, site, t
     page.goto(page.url.split("/attempts")[0])
     page.get_by_text("waits for an approval of gate look").wait_for(timeout=120_000)
     assert page.locator("#graph a.node").count() == 3
-    assert page.locator("#graph .loop.gone").text_content() == "back, 1 of 2"
+    assert page.locator("#graph .loop.used").text_content() == "↩ 1 of 2"
     assert page.locator(".lane").count() == 3
     page.locator("#zoom").fill("8")
     assert page.evaluate(
-        "document.querySelector('.axis').clientWidth > 4 * document.querySelector('.timeline .wide').clientWidth"
+        "document.querySelector('.axis').clientWidth > 4 * document.querySelector('.lanes .wide').clientWidth"
     )
     shot(page, tmp_path, "run")
     assert asked == []
