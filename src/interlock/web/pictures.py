@@ -32,10 +32,11 @@ _FOLDED_MAX = 36.0  # percent: of all of them
 _TICK = 8.0  # percent: the least distance of two ticks
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)  # seconds
 
-ASKED = "asked"
-_ICONS = {
+ASKED, _FOR_YOU = "asked", "waiting for you"
+_WORDS: dict[str, str] = {Phase.PAUSED: "paused, needs you"}
+_ICONS: dict[str, str] = {
     ASKED: "?", Phase.ACCEPTED: "✓", Phase.REJECTED: "✗", Phase.WORKING: "▶", Phase.JUDGING: "◆", Phase.PAUSED: "‖",
-    Phase.SKIPPED: "»", "passed": "✓", "failed": "✗", "errored": "!", "lost": "!", "cut off": "■",
+    Phase.SKIPPED: "»", "passed": "✓", "failed": "✗", "errored": "!", "lost": "!", "ended": "■",
 }  # fmt: skip
 
 
@@ -150,22 +151,22 @@ def _cell(item: str, attempt: AttemptView, run: RunPhase) -> Cell:
 
 
 def _stage_state(stage: StageView, run: RunPhase) -> tuple[str, str]:
-    """Its class, and its word."""
+    """Its class, and its word. What the end of the run left unfinished is `ended`."""
     word = stage_word(stage, run)
     if word == Phase.JUDGING and stage.attempts and stage.attempts[-1].asked:
-        return ASKED, "waiting for you"
-    return word.replace(" ", "-"), word
+        return ASKED, _FOR_YOU
+    return (word, _WORDS.get(word, word)) if word == stage.phase else ("ended", word)
 
 
 def _attempt_state(attempt: AttemptView, run: RunPhase) -> tuple[str, str]:
     word = attempt_word(attempt, run)
     if word == AttemptPhase.JUDGING and attempt.asked:
-        return ASKED, "waiting for you"
-    return word.replace(" ", "-"), word
+        return ASKED, _FOR_YOU
+    return (word, word) if word == attempt.phase else ("ended", word)
 
 
 def _icon(phase: str) -> str:
-    return _ICONS.get(phase.replace("-", " "), "…")
+    return _ICONS.get(phase, "…")
 
 
 # --- the timeline -------------------------------------------------------------------------------------
@@ -173,8 +174,8 @@ def _icon(phase: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A duration; `x` and `width` are percent of the axis. `kind` is work, gate or wait; `tone` is a CSS class; `gate`
-    is the one whose verdict it ended with."""
+    """A duration; `x` and `width` are percent of the axis. `kind` is work, gate or wait, `tone` a CSS class,
+    `anchor` the place of its verdict on the page of the attempt."""
 
     kind: str
     tone: str
@@ -184,10 +185,15 @@ class Bar:
     start: float
     end: float
     attempt: AttemptView
-    gate: str = ""
+    anchor: str = ""
     x: float = 0.0
     width: float = 0.0
     row: int = 0
+
+    @property
+    def is_tall(self) -> bool:
+        """Work is, and a gate that says no: it does not differ by its colour alone."""
+        return self.kind == "work" or (self.kind == "gate" and self.tone != "passed")
 
     @property
     def words(self) -> str:
@@ -314,14 +320,14 @@ def _bars(stage: StageView, run: RunPhase, end: float) -> Iterator[Bar]:
             gate, status = item.verdict.gate.rpartition("/")[2], item.verdict.status.value
             kind = "wait" if item.verdict.by else "gate"
             what = f"wait for a person, gate {gate}" if item.verdict.by else f"gate {gate}"
-            result = "could not decide" if status == "errored" else status
-            yield Bar(kind, status, _icon(status), what, result, min(before, item.at), item.at, attempt, gate)
+            anchor = f"#gate-{gate}" + (f".{item.verdict.number}" if item.verdict.number > 1 else "")
+            yield Bar(kind, status, _icon(status), what, status, min(before, item.at), item.at, attempt, anchor)
             before = max(before, item.at)
         for asked in attempt.asked if phase == ASKED else ():
             gate = asked.rpartition("/")[2]
-            yield Bar("wait", ASKED, "?", f"wait for a person, gate {gate}", word, min(before, end), end, attempt, gate)
+            yield Bar("wait", ASKED, "?", f"wait for a person, gate {gate}", word, min(before, end), end, attempt)
     if stage.phase is Phase.PAUSED and run not in OVER:
-        yield Bar("wait", "paused", "‖", "pause", "waiting for you", min(before, end), end, stage.attempts[-1])
+        yield Bar("wait", "paused", "‖", "pause", _FOR_YOU, min(before, end), end, stage.attempts[-1])
 
 
 def _in_rows(bars: Sequence[Bar]) -> Iterator[Bar]:

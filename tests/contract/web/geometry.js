@@ -54,7 +54,7 @@
   look(id) {
     const link = document.querySelector(`#graph a[data-id="${id}"]`);
     const style = (name) => getComputedStyle(link.querySelector(name));
-    return [link.querySelector(".icon").textContent, style(".box").strokeDasharray, style(".sign").fill, style(".box").stroke];
+    return [link.querySelector(".glyph").textContent, style(".box").strokeDasharray, style(".sign").fill, style(".box").stroke];
   },
 
   scale() {

@@ -87,8 +87,8 @@ def test_what_is_later_is_never_to_the_left(spans: list[tuple[float, float]], mo
 def test_attempts_gates_and_waits_have_bars_in_words() -> None:
     made = attempt("code/1.1", "accepted", 0, 20, verdict(25, "tests"), verdict(3625, "look", by="ann"))
     shown = timeline(run(stage("code", "accepted", "", made), phase="accepted", end=3625), START)
-    assert [(bar.kind, bar.tone, bar.gate) for bar in bars(shown)] == [
-        ("work", "accepted", ""), ("gate", "passed", "tests"), ("wait", "passed", "look"),
+    assert [(bar.kind, bar.tone, bar.anchor) for bar in bars(shown)] == [
+        ("work", "accepted", ""), ("gate", "passed", "#gate-tests"), ("wait", "passed", "#gate-look"),
     ]  # fmt: skip
     work, gate, wait = bars(shown)
     assert work.words.startswith("code/1.1, work: accepted, 20 s, ")
@@ -120,7 +120,7 @@ def test_a_paused_stage_waits_up_to_now_and_only_while_the_run_is_not_over() -> 
 def test_an_attempt_at_work_lasts_to_now_and_in_a_run_that_is_over_it_is_cut_off() -> None:
     working = stage("code", "working", "", attempt("code/1.1", "working", 10))
     assert [(bar.tone, bar.end) for bar in bars(timeline(run(working), START + 60))] == [("working", START + 60)]
-    assert [bar.tone for bar in bars(timeline(run(working, phase="cancelled"), START + 60))] == ["cut-off"]
+    assert [bar.tone for bar in bars(timeline(run(working, phase="cancelled"), START + 60))] == ["ended"]
 
 
 def test_attempts_at_the_same_time_have_rows_of_their_own() -> None:
@@ -215,5 +215,5 @@ def test_every_state_has_an_icon(phase: str) -> None:
     view = run(stage("code", phase))
     (node,) = graph(pipeline(view), view).nodes
     assert node.icon
-    assert node.word == phase
+    assert node.word == ("paused, needs you" if phase == "paused" else phase)
     assert node.icon != "✓" or phase == "accepted"

@@ -4,7 +4,7 @@ import { placed } from "/static/routes.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const NARROW = 640; // px: below, the list is shown
-const HEIGHT = 62;
+const [HEIGHT, DENSE] = [62, 46]; // px; the second where many boxes stand below each other
 const CELL = 13;
 const [LEAST, MOST] = [0.3, 4]; // zoom
 const state = { zoom: 1, drawn: "", width: 0, fit: 1, full: false };
@@ -21,6 +21,7 @@ function made(name, attributes, ...children) {
 
 const BOLD = "700 13px system-ui, sans-serif";
 const SMALL = "11px system-ui, sans-serif";
+const WORD = `600 ${SMALL}`;
 
 function wide(text, font) {
   pen.font = font;
@@ -34,12 +35,22 @@ function cut(text, font, room) {
   return `${kept}…`;
 }
 
-function sizesOf(nodes) {
+// Whether many boxes stand below each other: then all are lower, and closer.
+function isDense(nodes) {
+  const levels = new Map();
+  for (const node of nodes) levels.set(node.id, 1 + Math.max(-1, ...node.needs.map((need) => levels.get(need))));
+  const counts = [...levels.values()].map((level) => [...levels.values()].filter((other) => other === level).length);
+  return Math.max(...counts) > 7;
+}
+
+function footOf(node) { return [node.worker, node.detail].filter(Boolean).join(" · "); }
+
+function sizesOf(nodes, dense) {
   const widest = (of) => Math.max(...nodes.map(of));
   const names = widest((node) => wide(node.id, BOLD) + 44);
-  const small = widest((node) => Math.max(wide(node.word, SMALL) + 44, wide(`${node.worker}  ${node.detail}`, SMALL) + 24));
-  const width = Math.ceil(Math.min(190, Math.max(116, names, small)));
-  return new Map(nodes.map((node) => [node.id, { width, height: HEIGHT + cellsHeight(node, width) }]));
+  const foot = dense ? (node) => wide(node.word, WORD) + wide(footOf(node), SMALL) + 54 : (node) => Math.max(wide(node.word, WORD) + 44, wide(footOf(node), SMALL) + 20);
+  const width = Math.ceil(Math.min(190, Math.max(116, names, widest(foot))));
+  return new Map(nodes.map((node) => [node.id, { width, height: (dense ? DENSE : HEIGHT) + cellsHeight(node, width) }]));
 }
 
 function perRow(width) { return Math.floor((width - 20) / (CELL + 3)); }
@@ -54,26 +65,26 @@ function wordsOf(node) {
   return [`${node.id}: ${node.word}`, node.detail, node.worker && `by ${node.worker}`, items].filter(Boolean).join(", ");
 }
 
-function boxOf(node, place) {
+function boxOf(node, place, dense) {
   const { width, height } = place;
   const left = place.x - width / 2;
   const top = place.y - height / 2;
-  const link = made("a", { href: `#stage-${node.id}`, class: `node state ${node.phase}`, "aria-label": wordsOf(node), "data-id": node.id, draggable: "false" });
-  const foot = [node.worker, node.detail].filter(Boolean).join(" · ");
+  const link = made("a", { href: `#stage-${node.id}`, class: `node tone ${node.phase}`, "aria-label": wordsOf(node), "data-id": node.id, draggable: "false" });
   link.append(
     made("title", {}, wordsOf(node)),
     made("rect", { class: "box", x: left, y: top, width, height, rx: 6 }),
     made("circle", { class: "sign", cx: left + 19, cy: top + 22, r: 10 }),
-    made("text", { class: "icon", x: left + 19, y: top + 26.5 }, node.icon),
+    made("text", { class: "glyph", x: left + 19, y: top + 26.5 }, node.icon),
     made("text", { class: "name", x: left + 35, y: top + 19 }, cut(node.id, BOLD, width - 43)),
-    made("text", { class: "word", x: left + 35, y: top + 35 }, cut(node.word, SMALL, width - 43)),
-    made("text", { class: "foot", x: left + 10, y: top + 53 }, cut(foot, SMALL, width - 18)),
+    made("text", { class: "word", x: left + 35, y: top + 35 }, cut(node.word, WORD, width - 43)),
   );
+  const [x, y] = dense ? [left + 35 + wide(node.word, WORD) + 8, top + 35] : [left + 10, top + 53];
+  link.append(made("text", { class: "foot", x, y }, cut(footOf(node), SMALL, left + width - 8 - x)));
   const across = perRow(width);
   node.cells.forEach((cell, number) => {
     const x = left + 10 + (CELL + 3) * (number % across);
-    const y = top + HEIGHT + (CELL + 3) * Math.floor(number / across);
-    const box = made("g", { class: `cell state ${cell.phase}` }, made("title", {}, `${cell.item}: ${cell.word}`));
+    const y = top + (dense ? DENSE : HEIGHT) + (CELL + 3) * Math.floor(number / across);
+    const box = made("g", { class: `cell tone ${cell.phase}` }, made("title", {}, `${cell.item}: ${cell.word}`));
     box.append(made("rect", { x, y, width: CELL, height: CELL, rx: 2 }), made("text", { x: x + CELL / 2, y: y + 10 }, cell.icon));
     link.append(box);
   });
@@ -121,14 +132,15 @@ function draw() {
 }
 
 function picture(data, width) {
-  const plan = placed(data, sizesOf(data.nodes), width);
+  const dense = isDense(data.nodes);
+  const plan = placed(data, sizesOf(data.nodes, dense), width, { between: dense ? 8 : 18 });
   state.fit = Math.min(1, width / plan.width);
   const svg = made("svg", { viewBox: `${plan.x} 0 ${plan.width} ${plan.height}`, role: "group", "aria-label": "The stages, and what follows what" });
   svg.dataset.width = plan.width;
   svg.dataset.height = plan.height;
   svg.append(arrow("arrow"), arrow("arrow-used"), ...plan.lines.map(lineOf));
   const nodes = new Map(data.nodes.map((node) => [node.id, node]));
-  svg.append(...plan.boxes.map((place) => boxOf(nodes.get(place.id), place)));
+  svg.append(...plan.boxes.map((place) => boxOf(nodes.get(place.id), place, dense)));
   return svg;
 }
 

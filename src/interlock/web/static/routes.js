@@ -9,10 +9,10 @@ const PAD = 4;
 const MARGIN = 60; // left and right of the boxes, for lines between bands
 const LABEL = 64; // room for the words of a loop
 
-// sizes: a Map of id to {width, height}; available: the width to fill, `least` the scale down to which a line of boxes is
-// not broken. Returns {boxes, lines, x, width, height, bands}; a box has its middle as x, y.
-export function placed(data, sizes, available, least = 0.85) {
-  const graph = laidOut(data, sizes);
+// sizes: a Map of id to {width, height}; available: the width to fill; `between`: pixels between boxes of a column; `least`:
+// the scale down to which a line of boxes is not broken. Returns {boxes, lines, x, width, height, bands}; a box has its middle as x, y.
+export function placed(data, sizes, available, { between = 18, least = 0.85 } = {}) {
+  const graph = laidOut(data, sizes, between);
   const boxes = new Map();
   for (const { id } of data.nodes) boxes.set(id, { id, ...graph.node(id) });
   const bands = bandsOf(columnsOf(boxes), available / least);
@@ -35,14 +35,27 @@ function extent(boxes, routes) {
   return [Math.min(...reached), Math.max(...reached)];
 }
 
-function laidOut(data, sizes) {
+function laidOut(data, sizes, between) {
   const graph = new Graph();
-  graph.setGraph({ rankdir: "LR", nodesep: 18, edgesep: 12, ranksep: GAP, marginx: 0, marginy: 0 });
+  graph.setGraph({ rankdir: "LR", nodesep: between, edgesep: 12, ranksep: GAP, marginx: 0, marginy: 0 });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const { id } of data.nodes) graph.setNode(id, { ...sizes.get(id) });
   for (const [from, to] of data.edges) graph.setEdge(from, to);
   layout(graph);
+  if (isReversed(data.nodes.map(({ id }) => graph.node(id)))) {
+    for (const { id } of data.nodes) graph.node(id).y *= -1;
+    for (const edge of graph.edges()) for (const point of graph.edge(edge).points) point.y *= -1;
+  }
   return graph;
+}
+
+// Whether most boxes that stand below each other are in the reverse order of the stages.
+function isReversed(places) {
+  let balance = 0;
+  places.forEach((one, number) => {
+    for (const two of places.slice(number + 1)) if (Math.abs(one.x - two.x) < 1) balance += Math.sign(one.y - two.y);
+  });
+  return balance > 0;
 }
 
 function columnsOf(boxes) {
