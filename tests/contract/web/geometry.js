@@ -67,6 +67,12 @@
     return [stage.scrollLeft, stage.scrollTop, stage.querySelector("svg").clientWidth];
   },
 
+  // Pixels by which the graph is higher than its place.
+  down() {
+    const stage = document.querySelector("#graph-canvas .scroll");
+    return stage.scrollHeight - stage.clientHeight;
+  },
+
   // Pixels by which the graph is wider than its place.
   over() {
     const stage = document.querySelector("#graph-canvas .scroll");

@@ -105,6 +105,13 @@ def test_loops_end_at_their_boxes_and_their_words_lie_on_nothing(browser, name: 
     assert asked(shown.page, "loose") == []
 
 
+def test_branches_stand_in_the_order_of_the_stages(browser) -> None:
+    shown = Shown(browser, *wide())
+    tops = [shown.page.locator(f"#graph a.node[data-id=part-{number}]").bounding_box()["y"] for number in range(12)]
+    assert tops == sorted(tops)
+    assert asked(shown.page, "down") <= 0  # without a scrollbar of its own
+
+
 def test_a_loop_says_how_often_it_was_taken(browser) -> None:
     shown = Shown(browser, *chain())
     assert shown.page.locator("#graph .loop.used").all_text_contents() == ["↩ 1 of 3"]

@@ -126,6 +126,13 @@ def test_a_run_is_started_from_the_page_and_its_log_is_followed(browser, site, t
     assert world.show(page.url.rpartition("/")[2])["task"] == "Make it right.\nWith care."
 
 
+def test_a_bar_of_the_timeline_opens_the_verdict(browser, site, run: str) -> None:
+    page = opened(browser, site[1], f"/runs/{run}")
+    page.locator("#timeline a.is-gate.failed").first.click()
+    page.wait_for_url(f"**/runs/{run}/attempts/code/1.1#gate-right")
+    assert page.locator("#gate-right").inner_text().startswith("✗ right failed")
+
+
 def test_documents_are_rendered_and_harmless(browser, site, run: str, tmp_path: Path) -> None:
     page = opened(browser, site[1], f"/runs/{run}/attempts/plan/1.1")
     rendered = page.locator(".rendered")
