@@ -35,16 +35,13 @@ class Shown:
         """What an update of the page does: it is patched around what is kept, or is all new."""
         self.view = view
         self.page.evaluate(
-            """([html, patched]) => {
-              const next = new DOMParser().parseFromString(html, "text/html");
-              if (patched) {
-                const now = document.querySelector("#graph-data");
-                now.textContent = next.querySelector("#graph-data").textContent;
-                document.querySelector(".outline").replaceWith(next.querySelector(".outline"));
-                document.querySelector("#timeline").replaceWith(next.querySelector("#timeline"));
-              } else {
-                document.querySelector("main").replaceWith(next.querySelector("main"));
-              }
+            """async ([html, patched]) => {
+              const { Idiomorph } = await import("/static/vendor/idiomorph.js");
+              const main = document.querySelector("main");
+              const next = new DOMParser().parseFromString(html, "text/html").querySelector("main");
+              const beforeNodeMorphed = (old) => old.dataset?.keep === undefined;
+              if (patched) Idiomorph.morph(main, next, { morphStyle: "outerHTML", callbacks: { beforeNodeMorphed } });
+              else main.replaceWith(next);
               document.dispatchEvent(new Event("drawn"));
             }""",
             [self._whole(), patched],
@@ -66,6 +63,5 @@ class Shown:
         head = (
             '<!doctype html><html lang="en"><title>r1</title><link rel="stylesheet" href="/static/page.css">'
             '<link rel="stylesheet" href="/static/pictures.css"><script type="module" src="/static/graph.js"></script>'
-            '<script type="module" src="/static/timeline.js"></script>'
         )
         return f'{head}<main><h1>r1</h1><div data-run="r1" data-over="true">{self.html()}{stages}</div></main></html>'

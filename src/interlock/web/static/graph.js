@@ -1,6 +1,7 @@
 // Draws the stages of a run. What it shows stands in words in the list that it replaces. The drawing is kept while the
 // page is patched (`data-keep`); at `drawn` it follows the data, and keeps zoom, scroll, focus and selection.
 import { placed } from "/static/routes.js";
+import "/static/timeline.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const NARROW = 640; // px: below, the list is shown
@@ -240,17 +241,20 @@ function suppressed(stage) {
   setTimeout(() => stage.removeEventListener("click", stop, { capture: true }));
 }
 
+// As a person opens it: by its summary, so that an update of the page leaves it open.
 function opened(id) {
   if (state.full) fill(false);
-  const stage = document.getElementById(`stage-${id}`);
-  for (let item = stage; item; item = item.parentElement?.closest("details")) if (item.tagName === "DETAILS") item.open = true;
-  stage?.querySelector("details")?.setAttribute("open", "");
+  for (let item = document.getElementById(`stage-${id}`); item; item = item.parentElement?.closest("details")) {
+    if (item.tagName === "DETAILS" && !item.open) item.querySelector("summary")?.click();
+  }
 }
 
+function chosen() { return /^#stage-(.+)/.exec(decodeURIComponent(location.hash))?.[1]; }
+
 function select() {
-  const chosen = decodeURIComponent(location.hash).replace(/^#stage-/, "");
+  const id = chosen();
   for (const link of document.querySelectorAll("#graph-canvas a.node")) {
-    if (link.dataset.id === chosen) link.setAttribute("aria-current", "true");
+    if (link.dataset.id === id) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
   }
 }
@@ -264,3 +268,4 @@ document.addEventListener("click", (event) => {
   if (link) opened(link.getAttribute("href").slice("#stage-".length));
 });
 draw();
+if (chosen()) opened(chosen());
