@@ -102,7 +102,7 @@ def test_a_run_is_started_from_the_page_and_its_log_is_followed(browser, site, t
     page.on("request", lambda request: asked.append(request.url) if one.base not in request.url else None)
     page.locator("#start").evaluate("form => { form.open = true; }")
     page.get_by_label("Task").fill("Make it right.\nWith care.")
-    page.get_by_role("button", name="Yes, start it").click()
+    page.get_by_role("button", name="Start the run").click()
     page.wait_for_url("**/runs/2*")
     page.locator("#graph a.node.working", has_text="code").wait_for(timeout=60_000)
     page.goto(f"{page.url}/attempts/code/1.1")
