@@ -134,8 +134,13 @@ function draw() {
 
 function picture(data, width) {
   const dense = isDense(data.nodes);
-  const plan = placed(data, sizesOf(data.nodes, dense), width, { between: dense ? 8 : 18 });
-  state.fit = Math.min(1, width / plan.width);
+  const sizes = sizesOf(data.nodes, dense);
+  let plan;
+  for (const least of [0.85, 0.72]) { // smaller before it is higher than the window
+    plan = placed(data, sizes, width, { between: dense ? 8 : 18, least });
+    state.fit = Math.min(1, width / plan.width);
+    if (plan.height * state.fit <= 0.8 * innerHeight) break;
+  }
   const svg = made("svg", { viewBox: `${plan.x} 0 ${plan.width} ${plan.height}`, role: "group", "aria-label": "The stages, and what follows what" });
   svg.dataset.width = plan.width;
   svg.dataset.height = plan.height;
