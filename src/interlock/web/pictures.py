@@ -19,7 +19,7 @@ from interlock.readmodel.run import OVER, RunPhase, RunView, StageView, attempt_
 from interlock.service.formats import duration
 
 FULL = 100.0  # percent: the whole axis
-_SHOWN_MAX = 100  # attempts of a stage, the newest
+_SHOWN_MAX, _SHOWN_LEAST, _SHOWN_ALL = 100, 20, 600  # attempts of a stage, the newest; of all stages about
 _CELLS_MAX = 60  # items of a stage
 _ROWS_MAX = 8  # of a lane: attempts at the same time
 _TABLE_MAX = 200  # rows, the newest
@@ -234,7 +234,8 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """`table` are the newest bars, in the order of time; `older` is the number of those that it leaves out."""
+    """`table` are the newest bars, in the order of time; `older` is the number of those that it leaves out. `undrawn`
+    is the number of earlier attempts that nothing shows."""
 
     lanes: tuple[Lane, ...]
     folds: tuple[Piece, ...]
@@ -242,13 +243,16 @@ class Timeline:
     table: tuple[Bar, ...]
     older: int
     rows: int
+    undrawn: int
 
 
 def timeline(view: RunView, now: float) -> Timeline:
     """The newest attempts of each stage, gates and waits on one axis, up to the newest event of a run that is over,
     else to `now`. Time in which nothing is at work is folded."""
     end = max(view.at if view.phase in OVER else now, view.started_at + 0.1)
-    found = {stage.id: tuple(_bars(stage, view.phase, end)) for stage in view.stages if stage.attempts}
+    begun = [stage for stage in view.stages if stage.attempts]
+    most = max(_SHOWN_LEAST, min(_SHOWN_MAX, _SHOWN_ALL // max(1, len(begun))))
+    found = {stage.id: tuple(_bars(stage, view.phase, end, most)) for stage in begun}
     every = sorted((bar for bars in found.values() for bar in bars), key=lambda bar: (bar.start, bar.end))
     pieces = fold(view.started_at, end, ((bar.start, bar.end) for bar in every if bar.kind != "wait"))
     lanes: list[Lane] = []
@@ -258,9 +262,8 @@ def timeline(view: RunView, now: float) -> Timeline:
         lanes.append(Lane(stage, rows, sum(lane.rows for lane in lanes), placed))
     folds = tuple(piece for piece in pieces if piece.folded)
     table = tuple(every[-_TABLE_MAX:])
-    return Timeline(
-        tuple(lanes), folds, tuple(_ticks(pieces)), table, len(every) - len(table), sum(lane.rows for lane in lanes)
-    )
+    rows, undrawn = sum(lane.rows for lane in lanes), sum(max(0, len(stage.attempts) - most) for stage in begun)
+    return Timeline(tuple(lanes), folds, tuple(_ticks(pieces)), table, len(every) - len(table), rows, undrawn)
 
 
 def fold(start: float, end: float, busy: Iterable[tuple[float, float]]) -> tuple[Piece, ...]:
@@ -309,9 +312,9 @@ def _merged(start: float, end: float, spans: Iterable[tuple[float, float]]) -> l
     return merged
 
 
-def _bars(stage: StageView, run: RunPhase, end: float) -> Iterator[Bar]:
+def _bars(stage: StageView, run: RunPhase, end: float, most: int) -> Iterator[Bar]:
     before = 0.0
-    for attempt in stage.attempts[-_SHOWN_MAX:]:
+    for attempt in stage.attempts[-most:]:
         phase, word = _attempt_state(attempt, run)
         done = attempt.ended_at or (end if phase == AttemptPhase.WORKING else attempt.started_at)
         yield Bar("work", phase, _icon(phase), "work", word, attempt.started_at, done, attempt)

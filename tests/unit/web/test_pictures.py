@@ -153,6 +153,21 @@ def test_the_table_has_the_newest_in_the_order_of_time() -> None:
     assert (len(shown.table), shown.older, shown.table[-1].attempt.id.stage) == (200, 1, "end")
 
 
+def test_what_is_not_drawn_is_counted() -> None:
+    def of(stages: int, attempts: int) -> Timeline:
+        made = [
+            stage(
+                f"s{each}", "rejected", "", *(attempt(f"s{each}/1.{n}", "rejected", n, n + 1) for n in range(attempts))
+            )
+            for each in range(stages)
+        ]
+        return timeline(run(*made), START + 500)
+
+    assert [(len(bars(of(*size))), of(*size).undrawn) for size in [(1, 100), (1, 101), (12, 60), (40, 21)]] == [
+        (100, 0), (100, 1), (600, 120), (800, 40),
+    ]  # fmt: skip
+
+
 @given(st.floats(1, 3e6), st.lists(st.integers(1, 10**5), max_size=6))
 def test_ticks_are_apart_and_on_the_axis(span: float, pauses: list[int]) -> None:
     at, made = 0.0, []
