@@ -1,114 +1,376 @@
-"""The data of a run's graph and timeline. Pure.
+"""The data of a run's graph and timeline. Pure, but for the time zone of the ticks.
 
 Rule: a picture shows nothing that the page does not say in words too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 
+from interlock.core.ids import AttemptId
 from interlock.core.pipeline import Pipeline
 from interlock.core.state import Phase
 from interlock.readmodel.history import AttemptPhase, AttemptView
-from interlock.readmodel.run import OVER, RunPhase, RunView, StageView, stage_word
+from interlock.readmodel.run import OVER, RunPhase, RunView, StageView, attempt_word, stage_word
+from interlock.service.formats import duration
 
-WIDTH = 1000.0  # units from the run's beginning to its end
-_MARKS = 5
-_SHOWN_MAX = 100  # attempts of a stage, the newest
-_LEAST = 2.0  # units: shorter bars would not be visible
+FULL = 100.0  # percent: the whole axis
+_SHOWN_MAX, _SHOWN_LEAST, _SHOWN_ALL = 100, 20, 600  # attempts of a stage, the newest; of all stages about
+_CELLS_MAX = 60  # items of a stage
+_ROWS_MAX = 8  # of a lane: attempts at the same time
+_TABLE_MAX = 200  # rows, the newest
+_LEAST = 0.3  # percent: shorter bars would not be visible
+_IDLE_S = 10.0  # shorter pauses are never folded
+_IDLE_SHARE = 0.05  # nor are those that are shorter than this share of the work
+_FOLDS_MAX = 12
+_FOLD = 4.0  # percent: the width of a folded pause
+_FOLDED_MAX = 36.0  # percent: of all of them
+_TICK = 8.0  # percent: the least distance of two ticks
+_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)  # seconds
+
+ASKED, _FOR_YOU = "asked", "waiting for you"
+_WORDS: dict[str, str] = {Phase.PAUSED: "paused, needs you"}
+_ICONS: dict[str, str] = {
+    ASKED: "?", Phase.ACCEPTED: "✓", Phase.REJECTED: "✗", Phase.WORKING: "▶", Phase.JUDGING: "◆", Phase.PAUSED: "‖",
+    Phase.SKIPPED: "»", "passed": "✓", "failed": "✗", "errored": "!", "lost": "!", "ended": "■",
+}  # fmt: skip
+
+
+# --- the graph ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One instance of a stage that has several."""
+
+    item: str
+    phase: str
+    icon: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A stage. `phase` is a CSS class; `depth` is the indent in the list; `more` are items without a cell."""
+
+    id: str
+    phase: str
+    icon: str
+    word: str
+    worker: str
+    detail: str
+    needs: tuple[str, ...]
+    depth: int
+    cells: tuple[Cell, ...]
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A way back, and how often it was taken."""
+
+    source: str
+    target: str
+    used: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    nodes: tuple[Node, ...]
+    loops: tuple[Loop, ...]
+
+    @property
+    def data(self) -> dict[str, object]:
+        """For the script that draws it."""
+        edges = [[need, node.id] for node in self.nodes for need in node.needs]
+        return {
+            "nodes": [asdict(node) for node in self.nodes],
+            "edges": edges,
+            "loops": [asdict(x) for x in self.loops],
+        }
+
+
+def graph(pipeline: Pipeline, view: RunView) -> Graph:
+    """Stages, their needs, and the loops back with how often they were used."""
+    known = {stage.id for stage in view.stages}
+    sent = Counter((stage.id, attempt.sent_back_to) for stage in view.stages for attempt in stage.attempts)
+    needs = {stage.id: tuple(need for need in stage.needs if need in known) for stage in view.stages}
+    deep = depths(needs)
+    loops = {
+        (stage.id, rule.goto): Loop(stage.id, rule.goto, sent[stage.id, rule.goto], rule.max)
+        for stage in pipeline.stages
+        for rule in stage.on_reject
+        if rule.goto and {stage.id, rule.goto} <= known
+    }
+    nodes = tuple(_node(stage, view.phase, needs[stage.id], deep[stage.id]) for stage in view.stages)
+    return Graph(nodes, tuple(loops.values()))
+
+
+def depths(needs: dict[str, tuple[str, ...]]) -> dict[str, int]:
+    """How far each stage is indented in a list: one more after a fork, one less after a join; a chain is one line.
+    `needs` is in topological order."""
+    followers = Counter(need for of_one in needs.values() for need in of_one)
+    deep: dict[str, int] = {}
+    for stage, before in needs.items():
+        if len(before) > 1:
+            deep[stage] = max(0, min(deep[need] for need in before) - 1)
+        else:
+            deep[stage] = sum(deep[need] + (followers[need] > 1) for need in before)
+    return deep
+
+
+def _node(stage: StageView, run: RunPhase, needs: tuple[str, ...], depth: int) -> Node:
+    phase, word = _stage_state(stage, run)
+    tried = len(stage.attempts)
+    attempts = f"{tried} attempt{'' if tried == 1 else 's'}" if tried else ""
+    epoch = f"epoch {stage.epoch}" if stage.epoch > 1 else ""
+    newest = {attempt.id.item: attempt for attempt in stage.attempts if attempt.id.item}
+    cells = tuple(_cell(item, attempt, run) for item, attempt in newest.items())
+    return Node(
+        id=stage.id,
+        phase=phase,
+        icon=_icon(phase),
+        word=word,
+        worker=stage.worker,
+        detail=", ".join(part for part in (attempts, epoch) if part),
+        needs=needs,
+        depth=depth,
+        cells=cells[:_CELLS_MAX],
+        more=max(0, len(cells) - _CELLS_MAX),
+    )
+
+
+def _cell(item: str, attempt: AttemptView, run: RunPhase) -> Cell:
+    phase, word = _attempt_state(attempt, run)
+    return Cell(item, phase, _icon(phase), word)
+
+
+def _stage_state(stage: StageView, run: RunPhase) -> tuple[str, str]:
+    """Its class, and its word. What the end of the run left unfinished is `ended`."""
+    word = stage_word(stage, run)
+    if word == Phase.JUDGING and stage.attempts and stage.attempts[-1].asked:
+        return ASKED, _FOR_YOU
+    return (word, _WORDS.get(word, word)) if word == stage.phase else ("ended", word)
+
+
+def _attempt_state(attempt: AttemptView, run: RunPhase) -> tuple[str, str]:
+    word = attempt_word(attempt, run)
+    if word == AttemptPhase.JUDGING and attempt.asked:
+        return ASKED, _FOR_YOU
+    return (word, word) if word == attempt.phase else ("ended", word)
+
+
+def _icon(phase: str) -> str:
+    return _ICONS.get(phase, "…")
+
+
+# --- the timeline -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A duration, in units of the axis. `kind` is work, gates or wait; `tone` is a phase or a status."""
+    """A duration; `x` and `width` are percent of the axis. `kind` is work, gate or wait, `tone` a CSS class,
+    `anchor` the place of its verdict on the page of the attempt."""
 
     kind: str
     tone: str
-    x: float
-    width: float
-    title: str
+    icon: str
+    what: str
+    result: str
+    start: float
+    end: float
     attempt: AttemptView
+    anchor: str = ""
+    x: float = 0.0
+    width: float = 0.0
+    row: int = 0
+
+    @property
+    def is_tall(self) -> bool:
+        """Work is, and a gate that says no: it does not differ by its colour alone."""
+        return self.kind == "work" or (self.kind == "gate" and self.tone != "passed")
+
+    @property
+    def words(self) -> str:
+        took = duration(self.end - self.start)
+        return f"{self.attempt.id}, {self.what}: {self.result}, {took}, {_clock(self.start)} to {_clock(self.end)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
+    """`rows` is more than one where attempts were at work at the same time; `top` is the number of rows above it."""
+
     stage: str
+    rows: int
+    top: int
     bars: tuple[Bar, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Timeline:
-    """`marks` are seconds since the start, from 0 to the end, at equal distances."""
+class Piece:
+    """Some time, from `start` to `end`, and where it lies on the axis in percent. What is folded is narrow."""
 
-    lanes: tuple[Lane, ...]
-    marks: tuple[float, ...]
+    start: float
+    end: float
+    x: float
+    width: float
+    folded: bool
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.start
 
 
 @dataclass(frozen=True, slots=True)
-class _Axis:
-    start: float
-    span: float
+class Tick:
+    x: float
+    label: str
 
-    def at(self, moment: float) -> float:
-        return min(WIDTH, max(0.0, (moment - self.start) / self.span * WIDTH))
 
-    def bar(self, kind: str, tone: str, ends: tuple[float, float], title: str, attempt: AttemptView) -> Bar:
-        left, right = self.at(ends[0]), self.at(ends[1])
-        return Bar(kind, tone, round(min(left, WIDTH - _LEAST), 2), round(max(_LEAST, right - left), 2), title, attempt)
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """`table` are the newest bars, in the order of time; `older` is the number of those that it leaves out. `undrawn`
+    is the number of earlier attempts that nothing shows."""
+
+    lanes: tuple[Lane, ...]
+    folds: tuple[Piece, ...]
+    ticks: tuple[Tick, ...]
+    table: tuple[Bar, ...]
+    older: int
+    rows: int
+    undrawn: int
 
 
 def timeline(view: RunView, now: float) -> Timeline:
     """The newest attempts of each stage, gates and waits on one axis, up to the newest event of a run that is over,
-    else to `now`."""
-    end = view.at if view.phase in OVER else now
-    span = max(end - view.started_at, 0.1)
-    axis = _Axis(view.started_at, span)
-    lanes = tuple(Lane(stage.id, tuple(_bars(stage, axis, end))) for stage in view.stages if stage.attempts)
-    return Timeline(lanes, tuple(span * number / (_MARKS - 1) for number in range(_MARKS)))
+    else to `now`. Time in which nothing is at work is folded."""
+    end = max(view.at if view.phase in OVER else now, view.started_at + 0.1)
+    begun = [stage for stage in view.stages if stage.attempts]
+    most = max(_SHOWN_LEAST, min(_SHOWN_MAX, _SHOWN_ALL // max(1, len(begun))))
+    found = {stage.id: tuple(_bars(stage, view.phase, end, most)) for stage in begun}
+    every = sorted((bar for bars in found.values() for bar in bars), key=lambda bar: (bar.start, bar.end))
+    pieces = fold(view.started_at, end, ((bar.start, bar.end) for bar in every if bar.kind != "wait"))
+    lanes: list[Lane] = []
+    for stage, bars in found.items():
+        placed = tuple(_placed(bar, pieces) for bar in _in_rows(bars))
+        rows = 1 + max(bar.row for bar in placed)
+        lanes.append(Lane(stage, rows, sum(lane.rows for lane in lanes), placed))
+    folds = tuple(piece for piece in pieces if piece.folded)
+    table = tuple(every[-_TABLE_MAX:])
+    rows, undrawn = sum(lane.rows for lane in lanes), sum(max(0, len(stage.attempts) - most) for stage in begun)
+    return Timeline(tuple(lanes), folds, tuple(_ticks(pieces)), table, len(every) - len(table), rows, undrawn)
 
 
-def _bars(stage: StageView, axis: _Axis, end: float) -> Iterator[Bar]:
-    for attempt in stage.attempts[-_SHOWN_MAX:]:
-        done = attempt.ended_at or (end if attempt.phase is AttemptPhase.WORKING else attempt.started_at)
-        words = f"{attempt.id} {attempt.phase}"
-        yield axis.bar("work", attempt.phase.value, (attempt.started_at, done), words, attempt)
+def fold(start: float, end: float, busy: Iterable[tuple[float, float]]) -> tuple[Piece, ...]:
+    """The time from `start` to `end` in pieces without a gap. Long pauses between what is `busy` are folded, at most
+    twelve; all other time has one scale."""
+    merged = _merged(start, end, busy)
+    work = sum(to - begin for begin, to in merged)
+    edges = [(start, start), *merged, (end, end)]
+    least = max(_IDLE_S, _IDLE_SHARE * work)
+    pauses = [(one[1], two[0]) for one, two in pairwise(edges) if two[0] - one[1] > least] if merged else []
+    folded = sorted(sorted(pauses, key=lambda pause: pause[0] - pause[1])[:_FOLDS_MAX])
+    shown = end - start - sum(to - begin for begin, to in folded)
+    if shown <= 0.001:  # nothing would be left but folds
+        folded, shown = [], end - start
+    narrow = min(_FOLD, _FOLDED_MAX / len(folded)) if folded else 0.0
+    scale = (FULL - narrow * len(folded)) / max(shown, 0.001)
+    pieces: list[Piece] = []
+    at, x = start, 0.0
+    for begin, to in [*folded, (end, end)]:
+        if begin > at:
+            pieces.append(Piece(at, begin, x, (begin - at) * scale, folded=False))
+            x += (begin - at) * scale
+        if to > begin:
+            pieces.append(Piece(begin, to, x, narrow, folded=True))
+            x += narrow
+        at = to
+    return tuple(pieces)
+
+
+def position(pieces: Sequence[Piece], moment: float) -> float:
+    """Where `moment` lies on the axis, in percent."""
+    for piece in pieces:
+        if moment <= piece.end:
+            share = (moment - piece.start) / piece.seconds if piece.seconds else 0.0
+            return piece.x + piece.width * max(0.0, share)
+    return FULL
+
+
+def _merged(start: float, end: float, spans: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    merged: list[tuple[float, float]] = []
+    for begin, to in sorted((max(start, begin), min(end, to)) for begin, to in spans):
+        if merged and begin <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], to))
+        elif begin <= to:
+            merged.append((begin, to))
+    return merged
+
+
+def _bars(stage: StageView, run: RunPhase, end: float, most: int) -> Iterator[Bar]:
+    before = 0.0
+    for attempt in stage.attempts[-most:]:
+        phase, word = _attempt_state(attempt, run)
+        done = attempt.ended_at or (end if phase == AttemptPhase.WORKING else attempt.started_at)
+        yield Bar("work", phase, _icon(phase), "work", word, attempt.started_at, done, attempt)
         before = done
         for item in sorted(attempt.verdicts, key=lambda one: one.at):
-            kind = "wait" if item.verdict.by else "gates"
-            title = f"{attempt.id} {item.verdict.gate.rpartition('/')[2]} {item.verdict.status}"
-            yield axis.bar(kind, item.verdict.status.value, (before, item.at), title, attempt)
+            gate, status = item.verdict.gate.rpartition("/")[2], item.verdict.status.value
+            kind = "wait" if item.verdict.by else "gate"
+            what = f"wait for a person, gate {gate}" if item.verdict.by else f"gate {gate}"
+            anchor = f"#gate-{gate}" + (f".{item.verdict.number}" if item.verdict.number > 1 else "")
+            yield Bar(kind, status, _icon(status), what, status, min(before, item.at), item.at, attempt, anchor)
             before = max(before, item.at)
-        if attempt.asked and attempt.phase is AttemptPhase.JUDGING:
-            yield axis.bar("wait", "waiting", (before, end), f"{attempt.id} waits for a person", attempt)
+        for asked in attempt.asked if phase == ASKED else ():
+            gate = asked.rpartition("/")[2]
+            yield Bar("wait", ASKED, "?", f"wait for a person, gate {gate}", word, min(before, end), end, attempt)
+    if stage.phase is Phase.PAUSED and run not in OVER:
+        yield Bar("wait", "paused", "‖", "pause", _FOR_YOU, min(before, end), end, stage.attempts[-1])
 
 
-def graph(pipeline: Pipeline, view: RunView) -> dict[str, object]:
-    """Stages, their needs, and the loops back with how often they were used: for a layout to draw."""
-    known = {stage.id for stage in view.stages}
-    sent = [(str(attempt.id.stage), attempt.sent_back_to) for stage in view.stages for attempt in stage.attempts]
-    return {
-        "nodes": [_node(stage, view.phase) for stage in view.stages],
-        "edges": [[need, stage.id] for stage in view.stages for need in stage.needs if need in known],
-        "loops": [
-            {"from": stage.id, "to": rule.goto, "gone": sent.count((stage.id, rule.goto)), "max": rule.max}
-            for stage in pipeline.stages
-            for rule in stage.on_reject
-            if rule.goto and {stage.id, rule.goto} <= known
-        ],
-    }
+def _in_rows(bars: Sequence[Bar]) -> Iterator[Bar]:
+    """Each attempt in the first row that is free when it starts."""
+    ends: dict[AttemptId, float] = {}
+    for bar in bars:
+        ends[bar.attempt.id] = max(ends.get(bar.attempt.id, 0.0), bar.end)
+    free: list[float] = []  # when each row is free again
+    rows: dict[AttemptId, int] = {}
+    for bar in bars:
+        if bar.attempt.id not in rows:
+            row = next((number for number, end in enumerate(free) if end <= bar.start), min(len(free), _ROWS_MAX - 1))
+            free[row : row + 1] = [ends[bar.attempt.id]]
+            rows[bar.attempt.id] = row
+        yield replace(bar, row=rows[bar.attempt.id])
 
 
-def _node(stage: StageView, run: RunPhase) -> dict[str, object]:
-    tried = len(stage.attempts)
-    attempts = f"{tried} attempt{'' if tried == 1 else 's'}" if tried else ""
-    epoch = f"epoch {stage.epoch}" if stage.epoch > 1 else ""
-    word = stage_word(stage, run)
-    waits = word == Phase.JUDGING and bool(stage.attempts and stage.attempts[-1].asked)
-    return {
-        "id": stage.id,
-        "phase": "asked" if waits else word if word == stage.phase else "waiting",
-        "says": "waits for a person" if waits else word,
-        "worker": stage.worker,
-        "detail": ", ".join(part for part in (attempts, epoch) if part),
-    }
+def _placed(bar: Bar, pieces: Sequence[Piece]) -> Bar:
+    left, right = position(pieces, bar.start), position(pieces, bar.end)
+    return replace(bar, x=round(min(left, FULL - _LEAST), 2), width=round(max(_LEAST, right - left), 2))
+
+
+def _ticks(pieces: Sequence[Piece]) -> Iterator[Tick]:
+    """Times of day at equal distances, and where time goes on after a fold."""
+    plain = [piece for piece in pieces if not piece.folded]
+    scale = max((piece.width / piece.seconds for piece in plain if piece.seconds), default=1.0)
+    step = next((step for step in _STEPS if step * scale >= _TICK), _STEPS[-1] * 7)
+    last, day = -FULL, ""
+    for piece in plain:
+        first = (piece.start // step + 1) * step
+        count = int(max(0.0, piece.end - first) // step) + 1 if first <= piece.end else 0
+        for moment in [piece.start, *(first + step * number for number in range(count))]:
+            x = position((piece,), moment)
+            if x - last < _TICK or x > FULL - _TICK / 2:
+                continue
+            today = time.strftime("%d %b", time.localtime(moment))
+            label = _clock(moment)[: 8 if step < 60 else 5]
+            yield Tick(round(x, 2), f"{today} {label}" if day and today != day else label)
+            last, day = x, today
+
+
+def _clock(moment: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(moment))

@@ -100,9 +100,9 @@ def test_a_run_is_started_from_the_page_and_its_log_is_followed(browser, site, t
     page = opened(browser, one)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if one.base not in request.url else None)
-    page.get_by_text("Start a run …").click()
+    page.locator("#start").evaluate("form => { form.open = true; }")
     page.get_by_label("Task").fill("Make it right.\nWith care.")
-    page.get_by_role("button", name="Yes, start it").click()
+    page.get_by_role("button", name="Start the run").click()
     page.wait_for_url("**/runs/2*")
     page.locator("#graph a.node.working", has_text="code").wait_for(timeout=60_000)
     page.goto(f"{page.url}/attempts/code/1.1")
@@ -113,17 +113,27 @@ def test_a_run_is_started_from_the_page_and_its_log_is_followed(browser, site, t
     page.locator("details.log output", has_text="1 lines").wait_for()
     assert page.locator("details.log[open] pre span:visible").count() == 1
     page.goto(page.url.split("/attempts")[0])
+    page.locator("#graph a.node", has_text="look").click()  # its stage stays open while the page is updated
     page.get_by_text("waits for an approval of gate look").wait_for(timeout=120_000)
     assert page.locator("#graph a.node").count() == 3
-    assert page.locator("#graph .loop.gone").text_content() == "back, 1 of 2"
+    assert page.locator("#graph a.node[aria-current]").get_attribute("data-id") == "look"
+    assert page.evaluate("document.querySelector('#stage-look').open")
+    assert page.locator("#graph .loop.used").text_content() == "↩ 1 of 2"
     assert page.locator(".lane").count() == 3
     page.locator("#zoom").fill("8")
     assert page.evaluate(
-        "document.querySelector('.axis').clientWidth > 4 * document.querySelector('.timeline .wide').clientWidth"
+        "document.querySelector('.axis').clientWidth > 4 * document.querySelector('.lanes .wide').clientWidth"
     )
     shot(page, tmp_path, "run")
     assert asked == []
-    assert world.show(page.url.rpartition("/")[2])["task"] == "Make it right.\nWith care."
+    assert world.show(page.url.rpartition("/")[2].partition("#")[0])["task"] == "Make it right.\nWith care."
+
+
+def test_a_bar_of_the_timeline_opens_the_verdict(browser, site, run: str) -> None:
+    page = opened(browser, site[1], f"/runs/{run}")
+    page.locator("#timeline a.is-gate.failed").first.click()
+    page.wait_for_url(f"**/runs/{run}/attempts/code/1.1#gate-right")
+    assert page.locator("#gate-right").inner_text().startswith("✗ right failed")
 
 
 def test_documents_are_rendered_and_harmless(browser, site, run: str, tmp_path: Path) -> None:
@@ -162,7 +172,7 @@ def test_axe_finds_nothing(browser, site, run: str, tmp_path: Path, scheme: str,
         ("/", f"/runs/{run}", f"/runs/{run}/attempts/code/1.1", f"/runs/{run}/attempts/plan/1.1")
     ):
         page.goto(one.base + path)
-        page.wait_for_load_state("networkidle") if "attempts" in path else page.wait_for_timeout(500)
+        page.wait_for_timeout(500)  # the stream of events is never idle
         for summary in page.locator("summary").all():
             summary.click()
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path

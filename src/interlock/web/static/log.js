@@ -1,4 +1,5 @@
 // Follows the log of an attempt that is at work, and searches in logs. Lines far from view are not laid out (CSS).
+// An update of the page (`drawn`) brings logs as text: they become lines again. The log that is followed is kept.
 const LINES_MAX = 20000;
 
 function lineOf(text) {
@@ -45,16 +46,31 @@ async function follow(box, apply) {
     offset = said.log.next_offset;
     if (lines.length) apply();
     if (atEnd) pre.scrollTop = pre.scrollHeight;
-    if (said.log.over) { location.reload(); return; }
+    if (said.log.over) { // the update of the page has the log of the finished attempt, unless it does not come
+      await new Promise((done) => setTimeout(done, 3000));
+      if (box.isConnected) location.reload();
+      return;
+    }
     if (!said.log.text) await new Promise((done) => setTimeout(done, 700));
   }
 }
 
-for (const box of document.querySelectorAll(".log")) {
-  const pre = box.querySelector("pre");
-  const text = pre.textContent;
-  pre.textContent = "";
-  if (text) pre.append(...text.split("\n").map(lineOf));
-  const apply = search(box);
-  if (box.dataset.follow) follow(box, apply);
+const applied = new WeakMap(); // boxes, with what searches them again
+
+function arrange() {
+  for (const box of document.querySelectorAll(".log")) {
+    const pre = box.querySelector("pre");
+    const isNew = !applied.has(box);
+    if (isNew) applied.set(box, search(box));
+    if (isNew && box.dataset.follow) {
+      pre.dataset.keep = "";
+      follow(box, applied.get(box));
+    } else if (pre.firstChild?.nodeType === Node.TEXT_NODE) {
+      pre.replaceChildren(...pre.textContent.split("\n").map(lineOf));
+      applied.get(box)();
+    }
+  }
 }
+
+document.addEventListener("drawn", arrange);
+arrange();
