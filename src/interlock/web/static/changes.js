@@ -1,0 +1,75 @@
+// A change for review: opens what an address leads to, switches between side by side and one column, and moves with
+// the keyboard. Without it all can be read.
+//
+// Keys: an element with `data-keys="KEY WORDS|KEY WORDS"` says which keys are its own; a list of all keys of a page
+// reads them there. The switch is an attribute of <html>, so that a page that is drawn anew keeps it.
+const KEPT = "interlock-review";
+const page = document.documentElement;
+
+function show(view) {
+  page.dataset.review = view === "unified" ? "unified" : "split";
+  for (const button of document.querySelectorAll(".switch [data-view]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.view === page.dataset.review));
+  }
+}
+
+function keep(view) {
+  try { localStorage.setItem(KEPT, view); } catch { /* a browser that keeps nothing */ }
+  show(view);
+}
+
+function kept() {
+  try { return localStorage.getItem(KEPT); } catch { return null; }
+}
+
+// What the address names: its file is opened, and it is scrolled to where it ends up after that.
+function arrive() {
+  let name = location.hash.slice(1);
+  try { name = decodeURIComponent(name); } catch { /* a name with a sign that only looks like a code */ }
+  const target = name && document.getElementById(name);
+  if (!target || !target.closest(".changes")) return;
+  for (let item = target.closest("details"); item; item = item.parentElement.closest("details")) item.open = true;
+  target.scrollIntoView({ block: target.matches("details") ? "start" : "center" });
+}
+
+function stops() {
+  return [...document.querySelectorAll(".changes details.file, .changes details[open] .finding")]
+    .filter((item) => item.checkVisibility());
+}
+
+// The next stop below the upper third of the window, or the one before.
+function jump(step) {
+  const all = stops();
+  const here = document.activeElement?.closest(".changes details.file > summary, .changes .finding");
+  const item = here?.matches("summary") ? here.parentElement : here;
+  let at = all.indexOf(item);
+  if (at < 0) {
+    at = all.findIndex((one) => one.getBoundingClientRect().top > 8);
+    if (at < 0) at = all.length;
+    if (step > 0) at -= 1;
+  }
+  const next = all[at + step];
+  if (!next) return;
+  const focus = next.matches("details") ? next.querySelector("summary") : next;
+  if (focus === next) next.tabIndex = -1;
+  next.scrollIntoView({ block: next.matches("details") ? "start" : "center" });
+  focus.focus({ preventScroll: true });
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.(".switch [data-view]");
+  if (button) keep(button.dataset.view);
+  const link = event.target.closest?.('a[href^="#"]');
+  if (link && link.hash === location.hash) arrive();  // no event tells a second click
+});
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || !document.querySelector(".changes")) return;
+  if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
+  if (event.key === "n") jump(1);
+  else if (event.key === "p") jump(-1);
+  else if (event.key === "v") keep(page.dataset.review === "unified" ? "split" : "unified");
+});
+addEventListener("hashchange", arrive);
+document.addEventListener("drawn", () => show(kept()));
+show(kept());
+arrive();
