@@ -83,7 +83,7 @@ def _sections(patch: bytes) -> Iterator[list[bytes]]:
     if not lines[-1]:
         lines.pop()
     starts = [number for number, line in enumerate(lines) if line.startswith(_FILE)]
-    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+    for start, end in zip(starts, [*starts, len(lines)][1:], strict=True):
         yield lines[start:end]
 
 

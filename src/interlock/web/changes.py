@@ -134,7 +134,7 @@ class _Source:
     view: RunView
     commit: str
     left: int = _READ_MAX
-    colours: Colours = field(default_factory=lambda: Colours(50_000, 0.3))
+    colours: Colours = field(default_factory=lambda: Colours(50_000, 0.2))
 
     def lines(self, path: str) -> Sequence[str]:
         """Of a text; nothing where there is none, it is withheld, or enough was read."""

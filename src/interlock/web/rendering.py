@@ -37,6 +37,7 @@ _HIDDEN = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e01ef]"
 )
+_NAMES = {0x00: "NUL", 0x08: "BS", 0x0C: "FF", 0x0D: "CR", 0x1B: "ESC", 0x7F: "DEL"}
 _CLASSES = {"k": "k", "ow": "k", "s": "s", "c": "c", "m": "m", "nf": "n", "nc": "n", "nt": "n"}
 
 
@@ -65,8 +66,8 @@ class Line:
 class Colours:
     """Colours the lines of files while there is room: `characters` and seconds of the processor that are left."""
 
-    characters: int = 400_000
-    seconds: float = 1.0
+    characters: int = 300_000
+    seconds: float = 0.5
 
     def tokens(self, lines: Sequence[str], file: str) -> list[Tokens]:
         """The lines with the syntax of the language that the name of `file` tells; without it if none is known."""
@@ -81,12 +82,12 @@ class Colours:
         size = sum(map(len, heads))
         found: list[Tokens] = [[]]
         if size <= self.characters and self.seconds > 0:
-            for kind, text in lexer.get_tokens("\n".join(heads)):
+            for number, (kind, text) in enumerate(lexer.get_tokens("\n".join(heads))):
                 name = _class(kind)
                 first, *more = text.split("\n")
                 found[-1].append((name, first))
                 found += [[(name, part)] for part in more]
-                if time.thread_time() - begun > self.seconds:
+                if number % 200 == 0 and time.thread_time() - begun > self.seconds:
                     break
             self.characters -= size
             self.seconds -= time.thread_time() - begun
@@ -221,7 +222,7 @@ def _sign(found: re.Match[str]) -> str:
     code = ord(found[0])
     if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8
         return f"\\x{code - 0xDC00:02x}"
-    return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else f"\u27e8U+{code:04X}\u27e9"
+    return f"\u27e8{_NAMES.get(code, f'U+{code:04X}')}\u27e9"
 
 
 def _pieces(lines: Sequence[str]) -> Iterator[list[str]]:

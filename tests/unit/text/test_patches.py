@@ -95,6 +95,10 @@ def test_an_end_without_a_newline_is_known() -> None:
     assert [(row.text, row.has_newline) for row in rows] == [("a", False), ("a", True)]
 
 
+def test_no_difference_is_no_file() -> None:
+    assert read_patch(b"") == ()
+
+
 def test_what_is_too_much_is_counted() -> None:
     many = patch_of([], [str(number) for number in range(10)], 3)
     one, two = read_patch(many + many, Bounds(lines=12, of_file=8))

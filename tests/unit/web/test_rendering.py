@@ -24,7 +24,9 @@ def marked(html: str) -> list[str]:
 
 
 def test_what_cannot_be_seen_is_shown() -> None:
-    assert visible("a\x1b[31m\r\u202e\u2066\x7f\udcff\u200b\tb") == "a␛[31m␍⟨U+202E⟩⟨U+2066⟩␡\\xff⟨U+200B⟩\tb"
+    assert (
+        visible("a\x1b[31m\r\u202e\u2066\x7f\udcff\u200b\tb") == "a⟨ESC⟩[31m⟨CR⟩⟨U+202E⟩⟨U+2066⟩⟨DEL⟩\\xff⟨U+200B⟩\tb"
+    )
     assert visible("häßlich 字 👍🏽") == "häßlich 字 👍🏽"
 
 
@@ -96,7 +98,7 @@ def test_lines_that_replace_each_other_are_compared() -> None:
 
 def test_ends_of_lines_are_shown_where_they_differ() -> None:
     assert [line.html for line in drawn_lines(rows(" a\r", "+b\r"), "x", Colours())] == ["a", "b"]
-    assert [line.html for line in drawn_lines(rows(" a", "+b\r"), "x", Colours())] == ["a", "b␍"]
+    assert [line.html for line in drawn_lines(rows(" a", "+b\r"), "x", Colours())] == ["a", "b⟨CR⟩"]
 
 
 def test_a_very_long_line_is_cut_and_says_so() -> None:

@@ -29,7 +29,15 @@ function arrive() {
   const target = name && document.getElementById(name);
   if (!target || !target.closest(".changes")) return;
   for (let item = target.closest("details"); item; item = item.parentElement.closest("details")) item.open = true;
+  reach(target);
+}
+
+// What is scrolled past gets its real height only then, so that it is looked again where the target is.
+function reach(target, tries = 5) {
+  const before = target.getBoundingClientRect().top;
   target.scrollIntoView({ block: target.matches("details") ? "start" : "center" });
+  const moved = Math.abs(target.getBoundingClientRect().top - before) > 1;
+  if (tries && (moved || tries === 5)) requestAnimationFrame(() => reach(target, tries - 1));
 }
 
 function stops() {
@@ -52,8 +60,8 @@ function jump(step) {
   if (!next) return;
   const focus = next.matches("details") ? next.querySelector("summary") : next;
   if (focus === next) next.tabIndex = -1;
-  next.scrollIntoView({ block: next.matches("details") ? "start" : "center" });
   focus.focus({ preventScroll: true });
+  reach(next);
 }
 
 document.addEventListener("click", (event) => {
