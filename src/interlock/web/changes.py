@@ -112,6 +112,7 @@ class Changes:
     total: int  # files
     placed: frozenset[str]  # the ids of findings that are shown
     command: str
+    digest: str  # of all that is shown
 
 
 _DrawnHunk = tuple[tuple[str, str], tuple[Line, ...]]  # its place: line numbers, and what stands there
@@ -173,6 +174,7 @@ def changes(workspaces: Workspaces, view: RunView, ends: Ends, verdicts: Sequenc
         len(drawn),
         frozenset(each.id for file in (*files, *elsewhere) for each in _all_findings(file)),
         ends.command,
+        sha256(repr((ends, findings, notes)).encode("utf-8", "replace")).hexdigest()[:16],
     )
 
 

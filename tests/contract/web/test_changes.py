@@ -198,7 +198,8 @@ def test_keys_lead_from_one_finding_or_file_to_the_next(browser, site, attempts:
     assert 0 < place(page.locator("[id='finding-code/lint-2']")) < 860
     page.keyboard.press("v")
     assert page.evaluate("document.documentElement.dataset.review") == "unified"
-    assert "n next finding" in page.locator("[data-keys]").get_attribute("data-keys")
+    page.keyboard.press("?")
+    assert "next finding or file" in page.locator("dialog").inner_text()
 
 
 @pytest.mark.parametrize(
@@ -209,6 +210,15 @@ def test_axe_finds_nothing(browser, site, attempts: str, tmp_path: Path, scheme:
     page.screenshot(path=str(tmp_path / f"changes-{scheme}-{width}.png"), full_page=True)
     found = axe.Axe().run(page)
     assert found.violations_count == 0, found.generate_report()[:3000]
+
+
+def test_a_page_that_is_patched_leaves_the_same_change_alone(browser, site, attempts: str) -> None:
+    page = opened(browser, site, f"{attempts}/code/1.1#f-large.py-L9")
+    page.locator("[id='f-core.py'] .l.added code").evaluate("line => { line.textContent = 'not drawn again'; }")
+    site[0].ask("cancel", attempts.split("/")[2]).ended(0)
+    page.locator("body[data-follow='']").wait_for(timeout=60_000, state="attached")  # it was patched: the run is over
+    assert page.locator("[id='f-core.py'] .l.added code").inner_text() == "not drawn again"
+    assert page.locator("[id='f-large.py'][open]").count() == 1
 
 
 _CONTENT = st.lists(

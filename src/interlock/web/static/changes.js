@@ -1,8 +1,8 @@
 // A change for review: opens what an address leads to, switches between side by side and one column, and moves with
 // the keyboard. Without it all can be read.
 //
-// Keys: an element with `data-keys="KEY WORDS|KEY WORDS"` says which keys are its own; a list of all keys of a page
-// reads them there. The switch is an attribute of <html>, so that a page that is drawn anew keeps it.
+// Its keys are in the page as hidden elements with data-key and data-key-name, where the list of keys reads them. The
+// switch is an attribute of <html>, and what is opened is clicked, so that a page that is patched keeps both.
 const KEPT = "interlock-review";
 const page = document.documentElement;
 
@@ -28,7 +28,9 @@ function arrive() {
   try { name = decodeURIComponent(name); } catch { /* a name with a sign that only looks like a code */ }
   const target = name && document.getElementById(name);
   if (!target || !target.closest(".changes")) return;
-  for (let item = target.closest("details"); item; item = item.parentElement.closest("details")) item.open = true;
+  for (let item = target.closest("details"); item; item = item.parentElement.closest("details")) {
+    if (!item.open) item.querySelector(":scope > summary").click();
+  }
   reach(target);
 }
 
@@ -59,7 +61,6 @@ function jump(step) {
   const next = all[at + step];
   if (!next) return;
   const focus = next.matches("details") ? next.querySelector("summary") : next;
-  if (focus === next) next.tabIndex = -1;
   focus.focus({ preventScroll: true });
   reach(next);
 }
@@ -70,12 +71,17 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest?.('a[href^="#"]');
   if (link && link.hash === location.hash) arrive();  // no event tells a second click
 });
+const KEYS = {
+  n: () => jump(1),
+  p: () => jump(-1),
+  v: () => keep(page.dataset.review === "unified" ? "split" : "unified"),
+};
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || !document.querySelector(".changes")) return;
-  if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;
-  if (event.key === "n") jump(1);
-  else if (event.key === "p") jump(-1);
-  else if (event.key === "v") keep(page.dataset.review === "unified" ? "split" : "unified");
+  const taken = event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]");
+  if (taken || !KEYS[event.key] || event.target.closest?.("input, textarea, select, [contenteditable]")) return;
+  if (!document.querySelector(".changes")) return;
+  event.preventDefault();
+  KEYS[event.key]();
 });
 addEventListener("hashchange", arrive);
 document.addEventListener("drawn", () => show(kept()));
