@@ -48,11 +48,6 @@ def visible_diff(workspaces: Workspaces, view: RunView, old: str, new: str, *, p
     return VisibleDiff(visible, text, tuple(names[path] for path in hidden), tuple(str(one.id) for one in attempts))
 
 
-def whole_change(workspaces: Workspaces, view: RunView, commit: str, *, patch: bool = True) -> VisibleDiff:
-    """Everything that the run changed up to `commit`, from the base that it started from."""
-    return visible_diff(workspaces, view, view.base_commit, commit, patch=patch)
-
-
 def is_withheld(view: RunView, commit: str, path: str) -> bool:
     """Whether a file of a candidate is not shown."""
     return bool(_masked_name(path, _with_secrets(view, (commit,))))

@@ -14,6 +14,7 @@ from hashlib import sha256
 from itertools import groupby
 
 from interlock.core.events import Finding
+from interlock.core.pipeline import ARTIFACTS
 from interlock.gates.reports import FILE_MAX
 from interlock.ports import UsageError, Workspaces
 from interlock.readmodel.history import VerdictView
@@ -321,11 +322,13 @@ def _facts(drawn: _Drawn) -> Iterator[str]:
 
 
 def _closed(files: Sequence[File]) -> Iterator[File]:
-    """Those that are large or that a tool writes are closed, unless a finding is in them."""
+    """Those that are large, that a tool writes, or that are shown elsewhere, unless a finding is in them."""
     for file in files:
         lines = file.added + file.removed
         why = ""
-        if matches_any(_LOCK_FILES, file.name):
+        if file.path.startswith(f"{ARTIFACTS}/"):
+            why = "document, not delivered"
+        elif matches_any(_LOCK_FILES, file.name):
             why = "lock file"
         elif matches_any(_GENERATED, file.name):
             why = "generated"

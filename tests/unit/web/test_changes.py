@@ -11,6 +11,7 @@ import pytest
 
 from interlock.core.events import Finding, Severity, VerdictGiven, VerdictStatus
 from interlock.core.ids import AttemptId
+from interlock.core.pipeline import ARTIFACTS
 from interlock.ports import Change, UsageError
 from interlock.readmodel.history import AttemptPhase, AttemptView, VerdictView
 from interlock.web.changes import Changes, Ends, File, anchor, changes, finding_id
@@ -119,7 +120,7 @@ def test_what_a_secret_withholds_is_named_and_never_read() -> None:
     store = Store("", {"key.txt": "sk-secret"})
     result = made(store, secret, stages=[SimpleNamespace(attempts=(attempt,))])
     assert result.files == ()
-    assert "key.txt is left out: it holds a secret" in result.notes[0]
+    assert "key.txt is left out" in result.notes[0]
     assert [(file.path, file.status, len(file.findings)) for file in result.elsewhere] == [("key.txt", "left out", 1)]
     assert store.read_paths == []
 
@@ -172,8 +173,10 @@ def test_characters_that_cannot_be_seen_are_told() -> None:
 
 def test_large_and_generated_files_are_closed_unless_a_finding_is_in_them() -> None:
     large = [f"+{number}" for number in range(501)]
-    store = Store(patch("a.py", *large) + patch("yarn.lock", "+x") + patch("x/b.min.js", "+x") + patch("c.py", "+x"))
-    assert [file.folded for file in made(store).files] == ["large", "lock file", "generated", ""]
+    names = ("yarn.lock", "x/b.min.js", "c.py", f"{ARTIFACTS}/plan/plan.md")
+    store = Store(patch("a.py", *large) + "".join(patch(name, "+x") for name in names))
+    wanted = ["large", "lock file", "generated", "", "document, not delivered"]
+    assert [file.folded for file in made(store).files] == wanted
     assert [file.folded for file in made(store, verdict(found("yarn.lock", 1))).files][1] == ""
     assert made(Store(patch("a.py", *large))).files[0].folded == ""  # there is no other to read
 
