@@ -27,6 +27,7 @@ from interlock.web.rendering import Colours, Line, drawn_lines, visible
 
 _BOUNDS = Bounds(lines=6_000, of_file=3_000, characters=3_000_000)
 _PATCH_MAX = 50_000_000  # bytes
+_KEPT_MAX = 2_000_000  # bytes of a patch whose lines are kept for the next request
 _FILES_MAX = 500
 _FINDINGS_MAX = 300
 _READ_MAX = 50  # files that are read for findings at lines that did not change
@@ -155,7 +156,8 @@ class _Source:
 def changes(workspaces: Workspaces, view: RunView, ends: Ends, verdicts: Sequence[VerdictView]) -> Changes:
     """The difference between two commits of a run, with the findings of `verdicts` on the newer one."""
     found = visible_diff(workspaces, view, ends.old, ends.new)
-    drawn = _drawn(found.patch[:_PATCH_MAX])
+    draw = _drawn if len(found.patch) <= _KEPT_MAX else _drawn.__wrapped__
+    drawn = draw(found.patch[:_PATCH_MAX])
     findings, source = _placed(verdicts), _Source(workspaces, view, ends.new)
     files = tuple(_closed(list(_files(drawn[:_FILES_MAX], findings, source))))
     changed = {plain(each.patch.path, FILE_MAX) for each in drawn}
@@ -340,7 +342,7 @@ def _closed(files: Sequence[File]) -> Iterator[File]:
 # --- lines ------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=8)  # a page is drawn again at each event of its run
 def _drawn(patch: bytes) -> tuple[_Drawn, ...]:
     colours = Colours()
     files = read_patch(patch, _BOUNDS)

@@ -14,7 +14,7 @@ from interlock.core.ids import AttemptId
 from interlock.core.pipeline import ARTIFACTS
 from interlock.ports import Change, UsageError
 from interlock.readmodel.history import AttemptPhase, AttemptView, VerdictView
-from interlock.web.changes import Changes, Ends, File, anchor, changes, finding_id
+from interlock.web.changes import Changes, Ends, File, _drawn, anchor, changes, finding_id
 
 _ENDS = Ends("old", "new", "interlock diff run code/1.1")
 
@@ -188,6 +188,14 @@ def test_what_is_too_much_is_counted() -> None:
     assert (result.added, result.total) == (15_000, 3)
     many = made(Store("".join(patch(f"{number}.txt", "+x") for number in range(502))))
     assert (len(many.files), many.notes) == (500, ("2 more files not shown",))
+
+
+def test_lines_are_drawn_once_unless_the_change_is_huge() -> None:
+    for size, hits in ((10, 1), (2_000_000, 0)):
+        _drawn.cache_clear()
+        store = Store(patch("a.txt", "+" + "x" * size))
+        assert made(store) == made(store)
+        assert _drawn.cache_info().hits == hits
 
 
 def test_findings_of_any_number_are_bounded() -> None:
