@@ -106,5 +106,7 @@ def test_what_is_too_much_is_counted() -> None:
     assert (len(two.hunks[0].rows), two.dropped, two.added) == (4, 6, 10)
     (short,) = read_patch(many, Bounds(characters=9))
     assert (len(short.hunks[0].rows), short.dropped) == (4, 6)
+    (cut,) = read_patch(patch_of([], ["1", "2" * 50, "3"], 3), Bounds(characters=9))
+    assert ([row.text for row in cut.hunks[0].rows], cut.dropped) == (["1"], 2)  # no gap inside
     (none,) = read_patch(many, Bounds(lines=0))
     assert (none.hunks, none.dropped) == ((), 10)

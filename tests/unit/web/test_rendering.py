@@ -96,6 +96,11 @@ def test_lines_that_replace_each_other_are_compared() -> None:
     assert [marked(line.html) for line in lines] == [["1"], [], [], ["2"], []]
 
 
+def test_lines_that_crossed_are_not_compared() -> None:
+    lines = drawn_lines(rows("-a = one(1)", "-b = two(3)", "+b = two(4)", "+a = one(2)", "+new"), "x.txt", Colours())
+    assert [marked(line.html) for line in lines] == [["1"], [], [], ["2"], []]
+
+
 def test_ends_of_lines_are_shown_where_they_differ() -> None:
     assert [line.html for line in drawn_lines(rows(" a\r", "+b\r"), "x", Colours())] == ["a", "b"]
     assert [line.html for line in drawn_lines(rows(" a", "+b\r"), "x", Colours())] == ["a", "b⟨CR⟩"]
