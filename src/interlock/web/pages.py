@@ -27,17 +27,20 @@ from interlock.readmodel.history import AttemptView
 from interlock.readmodel.run import OVER, RunPhase, RunView, WaitView, attempt_word, stage_word
 from interlock.service import AnswerRequest
 from interlock.service.answers import resume_answers
-from interlock.service.diffs import is_withheld, visible_diff
+from interlock.service.diffs import is_withheld
 from interlock.service.formats import ago, cost, duration
 from interlock.text.cleaning import plain
+from interlock.web.changes import Changes, Ends, anchor, changes, finding_id
 from interlock.web.inbox import fits, groups, progress_words, state_word
 from interlock.web.pictures import graph, timeline
-from interlock.web.rendering import DiffLine, diff_lines, markdown
+from interlock.web.rendering import markdown
 from interlock.web.site import Site, site_of
 
 _RUNS_MAX = 500
 _FORM_MAX = 100_000  # bytes
 _LOG_MAX = 400_000  # characters; a longer log is shown without its middle
+_OTHERS_MAX = 20  # attempts of the stage that an attempt can be compared with
+_INPUT = "input"
 _MARKS = {"passed": "✓", "failed": "✗", "errored": "!"}
 
 
@@ -85,9 +88,8 @@ def attempt(request: Request) -> Response:
     site = site_of(request)
     view = site.view(request)
     made = site.attempt(request, view)
-    others = [one for one in view.stage(made.id.stage).attempts if one.commit and one.id != made.id]
-    old = next((one for one in others if str(one.id) == request.query_params.get("against")), None)
-    changed = _changes(site, view, made, old) if made.commit else []
+    against = request.query_params.get("against", "") or _INPUT
+    change = _change(site, view, made, against) if made.commit else None
     documents = list(_documents(site, view, made)) if made.commit else []
     logs = [(item.name, readable(_log(site, item))) for item in made.evidence if item.name in ("log", "transcript")]
     logs += [
@@ -96,18 +98,16 @@ def attempt(request: Request) -> Response:
         for item in verdict.verdict.evidence
         if item.name.endswith(("log", "answer"))
     ]
-    known = frozenset(line.anchor for line in changed if line.anchor)
     brief = next((_log(site, item) for item in made.evidence if item.name == "brief"), "")
     parts: dict[str, Any] = {
         "documents": documents,
         "logs": logs,
-        "anchors": known,
-        "others": others,
-        "old": old,
+        "change": change,
+        "references": _references(view, made, against),
         "brief": brief,
         "over": view.phase in OVER,
     }
-    return _page(request, "attempt.html", run=view, attempt=made, lines=changed, **parts)
+    return _page(request, "attempt.html", run=view, attempt=made, **parts)
 
 
 async def start(request: Request) -> Response:
@@ -214,13 +214,21 @@ def _wait(wait: WaitView) -> dict[str, object]:
 # --- an attempt -------------------------------------------------------------------------------------
 
 
-def _changes(site: Site, view: RunView, made: AttemptView, old: AttemptView | None) -> list[DiffLine]:
-    """The diff against the attempt's input, or against the attempt `old`."""
-    commit = site.app.service.commit_of(view, str(made.id))
-    before = made.input_tree if old is None else site.app.service.commit_of(view, str(old.id))
-    found = visible_diff(site.app.workspaces, view, before, commit)
-    notes = [DiffLine("hunk", plain(note, 1000)) for note in found.notes]
-    return [*notes, *diff_lines(found.patch, f"interlock diff {view.id} {made.id}")]
+def _change(site: Site, view: RunView, made: AttemptView, against: str) -> Changes:
+    """What the attempt changed against its input, the run's base, or another attempt. Raises UsageError."""
+    service = site.app.service
+    old = made.input_tree if against == _INPUT else service.commit_of(view, against)
+    words = f"{made.id}" if against == _INPUT else f"{against} {made.id}"
+    ends = Ends(old, service.commit_of(view, str(made.id)), f"interlock diff {view.id} {words}")
+    return changes(site.app.workspaces, view, ends, made.verdicts)
+
+
+def _references(view: RunView, made: AttemptView, against: str) -> list[tuple[str, str, bool]]:
+    """What an attempt can be compared with: its name in the address, how it is called, and whether it is now."""
+    others = [str(one.id) for one in view.stage(made.id.stage).attempts if one.commit and one.id != made.id]
+    names = [(_INPUT, "its input"), ("base", "the run's base"), *((name, name) for name in others[-_OTHERS_MAX:])]
+    names += [] if against in dict(names) else [(against, against)]
+    return [(name, words, name == against) for name, words in names]
 
 
 def _documents(site: Site, view: RunView, made: AttemptView) -> Iterator[tuple[str, str, str]]:
@@ -265,12 +273,15 @@ def _templates() -> Environment:
         "state": state_word,
         "progress": progress_words,
         "lasted": duration,
+        "number": lambda number: f"{number:,}",
         "spent": _spent,
         "usage": _usage,
         "mark": lambda status: _MARKS.get(str(status), "?"),
         "gate": lambda name: str(name).rpartition("/")[2],
         "stage_word": lambda stage, run: stage_word(stage, run.phase),
         "attempt_word": lambda attempt, run: attempt_word(attempt, run.phase),
+        "anchor": lambda file, line=0: anchor(str(file), line),
+        "finding_id": finding_id,
         "attempt_path": lambda attempt: f"attempts/{attempt.id.stage}/{attempt.id.epoch}.{attempt.id.number}",
     }
     for name, made in filters.items():

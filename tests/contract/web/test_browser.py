@@ -57,7 +57,7 @@ def test_a_run_is_watched_approved_and_seen_to_finish(browser, tmp_path: Path) -
             "stage => { stage.open = true; }"
         )  # the page may be renewed beside a click
         page.get_by_role("link", name="code/1.1", exact=True).click()
-        page.get_by_text("+wrong").wait_for()
+        page.locator(".l.added", has_text="wrong").wait_for()
         page.go_back()
         page.get_by_text("Approve …").click()
         page.get_by_label("A word that stays with it").first.fill("good")

@@ -1,4 +1,4 @@
-"""Graph, timeline, documents, colours, the log of an attempt at work, and a run that is started from the page."""
+"""Graph, timeline, documents, the log of an attempt at work, and a run that is started from the page."""
 
 from __future__ import annotations
 
@@ -150,16 +150,6 @@ def test_documents_are_rendered_and_harmless(browser, site, run: str, tmp_path: 
     page.get_by_text("The brief as it was sent").click()
     page.locator("details[open] pre.document", has_text="Make it right.").wait_for()
     shot(page, tmp_path, "document")
-
-
-def test_lines_have_colours_and_attempts_are_compared(browser, site, run: str, tmp_path: Path) -> None:
-    page = opened(browser, site[1], f"/runs/{run}/attempts/code/2.1")
-    assert page.locator(".diff .added .c-k", has_text="def").count() == 1
-    assert page.locator(".diff .added").all_inner_texts() == ['+def right(): return "x"  # yes\n']
-    page.get_by_role("link", name="code/1.1").last.click()
-    page.get_by_role("heading", name="against code/1.1").wait_for()
-    assert page.locator(".diff .removed").all_inner_texts() == ["-def wrong(): pass\n"]
-    shot(page, tmp_path, "diff")
 
 
 @pytest.mark.parametrize(

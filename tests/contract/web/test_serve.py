@@ -154,7 +154,7 @@ def test_events_come_with_numbers_and_go_on_behind_the_last_one(site: Served, ru
 def test_a_finding_leads_to_its_line(site: Served, run: str) -> None:
     with site.client() as client:
         page = client.get(f"/runs/{run}/attempts/code/1.1").text
-    assert re.search(r'class="added" id="app.txt:1"', page)
+    assert re.search(r'class="l added" id="f-app.txt-L1"', page)
     assert "interlock diff" in page
 
 

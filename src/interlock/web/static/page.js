@@ -2,6 +2,7 @@
 // focus, selection, scroll position, opened details and typed text stay. Without this script the pages work, and stand still.
 //
 // What pages may use: data-follow (on body: a run, or * for all), data-state (on body), data-keep (never patched),
+// data-same (not patched while its value is the same),
 // data-key and data-key-name (a key that leads there), data-item (j and k), data-copy (the text to copy), time[data-at].
 import { Idiomorph } from "/static/vendor/idiomorph.js";
 
@@ -22,6 +23,10 @@ function isTyped(field) {
   return field.matches?.("textarea, input:not([type=hidden])") && field.value !== field.defaultValue;
 }
 
+function isSame(old, next) {
+  return Boolean(old.dataset?.same) && old.dataset.same === next.dataset?.same;
+}
+
 function patch(page) {
   const unsent = [...document.querySelectorAll("main textarea")].filter(isTyped).map((field) => [field, field.value]);
   const focused = document.activeElement;
@@ -29,7 +34,7 @@ function patch(page) {
   Idiomorph.morph(document.querySelector("main"), page.querySelector("main"), {
     morphStyle: "outerHTML",
     callbacks: {
-      beforeNodeMorphed: (old) => !(old.dataset?.keep !== undefined || isTyped(old)),
+      beforeNodeMorphed: (old, next) => !(old.dataset?.keep !== undefined || isTyped(old) || isSame(old, next)),
       beforeAttributeUpdated: (name, node) => !(name === "open" && touched.has(node)),
     },
   });
