@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, urlencode
 
 import anyio.to_thread
 from minijinja import Environment
@@ -19,28 +19,33 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from interlock.agents.logs import readable
-from interlock.core.events import Action, Evidence, Usage
+from interlock.core.events import Evidence, Finding, Usage
 from interlock.core.pipeline import ARTIFACTS
 from interlock.core.state import Spending
-from interlock.ports import UsageError
+from interlock.ports import InfrastructureError, UsageError
 from interlock.readmodel.history import AttemptView
-from interlock.readmodel.run import OVER, RunPhase, RunView, WaitView, attempt_word, stage_word
-from interlock.service import AnswerRequest
-from interlock.service.answers import resume_answers
+from interlock.readmodel.run import OVER, RunPhase, RunView, attempt_word, stage_word
 from interlock.service.diffs import is_withheld
 from interlock.service.formats import ago, cost, duration
-from interlock.text.cleaning import plain
+from interlock.text.cleaning import plain, without_place
 from interlock.web.changes import Changes, Ends, anchor, changes, finding_id
+from interlock.web.decisions import Stale, put
+from interlock.web.evidence import newest_verdicts
 from interlock.web.inbox import fits, groups, progress_words, state_word
+from interlock.web.outcomes import person
 from interlock.web.pictures import graph, timeline
 from interlock.web.rendering import markdown
+from interlock.web.run_parts import run_parts
 from interlock.web.site import Site, site_of
+from interlock.web.standing import limit_words, moment, standing
 
 _RUNS_MAX = 500
 _FORM_MAX = 100_000  # bytes
 _LOG_MAX = 400_000  # characters; a longer log is shown without its middle
 _OTHERS_MAX = 20  # attempts of the stage that an attempt can be compared with
 _INPUT = "input"
+_HEADLINE_MAX = 160  # characters
+_TYPED = {"mark": 100, "comment": 10_000, "amount": 40, "answered": 100}  # fields that the page shows again
 _MARKS = {"passed": "✓", "failed": "✗", "errored": "!"}
 
 
@@ -69,18 +74,13 @@ def _pipelines(site: Site) -> list[str]:
 
 
 def run(request: Request) -> Response:
-    """One run with its stages; the page follows the events from the seq that it shows."""
-    view = site_of(request).view(request)
-    over = view.phase in OVER
-    now = time.time()
-    shown: dict[str, Any] = {
-        "waits": [_wait(wait) for wait in view.waits],
-        "over": over,
-        "now": now,
-        "timeline": timeline(view, now),
-    }
-    drawn = graph(site_of(request).app.service.pipeline_of(view.id), view)
-    return _page(request, "run.html", run=view, stages=view.stages, graph=drawn, **shown)
+    """One run: its state, what waits, why, its stages; the page follows the events from the seq that it shows."""
+    site = site_of(request)
+    try:
+        view = site.view(request)
+    except InfrastructureError as error:
+        return _unreadable_page(request, error)
+    return _run_page(request, view, answered=request.query_params.get("answer", ""))
 
 
 def attempt(request: Request) -> Response:
@@ -122,18 +122,17 @@ async def start(request: Request) -> Response:
     return RedirectResponse(f"/runs/{quote(run)}", 303)
 
 
+def answers(request: Request) -> Response:
+    """Whoever opens the address of a form that was sent is led to the run."""
+    return RedirectResponse(f"/runs/{quote(request.path_params['run'])}#answers", 303)
+
+
 async def answer(request: Request) -> Response:
     """The forms of the run's page: the answer goes to the inbox, and the run is resumed."""
     given = await _form(request)
     if isinstance(given, Response):
         return given
-    site = site_of(request)
-    view = site.view(request)
-    for answer_request in _requests(view, given, f"{site.person} (web)"):
-        site.app.service.answer(site.app.service.describe_run(view.id), answer_request)
-    if not site.app.service.owner_of(view.id):
-        site.app.drive_in_background(view.id)
-    return RedirectResponse(f"/runs/{quote(view.id)}", 303)
+    return await anyio.to_thread.run_sync(_answer, request, given)
 
 
 def error_page(request: Request, why: str, status: int = 0) -> Response:
@@ -164,51 +163,42 @@ def _inputs(given: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-# --- answers ----------------------------------------------------------------------------------------
+# --- a run ------------------------------------------------------------------------------------------
 
 
-def _requests(view: RunView, given: Mapping[str, str], by: str) -> Iterator[AnswerRequest]:
-    """The answers of the form. Raises UsageError if it has none."""
-    stage, subject = given.get("stage", ""), given.get("subject", "")
-    comment, gate = plain(given.get("comment", ""), 10_000), given.get("gate", "")
-    match given.get("action", ""):
-        case "approve":
-            yield AnswerRequest(Action.APPROVE, by, stage, subject, gate, comment)
-        case "reject":
-            yield AnswerRequest(Action.REJECT, by, stage, subject, gate, comment)
-        case "retry":
-            yield AnswerRequest(Action.RETRY, by, stage, "", "", comment)
-        case "accept":
-            yield AnswerRequest(Action.ACCEPT, by, stage, subject, "", comment, override=given.get("override") == "yes")
-        case "cancel":
-            yield AnswerRequest(Action.CANCEL, by, comment=comment)
-        case "continue":
-            yield from resume_answers(view, (), by)
-        case "raise":
-            yield from resume_answers(view, ((given.get("limit", ""), _amount(given.get("amount", ""))),), by)
-        case other:
-            raise UsageError(f"{plain(other, 40) or 'nothing'} is not an answer")
-
-
-def _amount(text: str) -> float:
+def _answer(request: Request, given: Mapping[str, str]) -> Response:
+    """A redirect to what became of the answer; if it is refused, the page again, with what was typed."""
+    site = site_of(request)
+    view = site.view(request)
     try:
-        return float(text)
-    except ValueError:
-        raise UsageError(f"{plain(text, 40)}: how much more? a number is needed") from None
+        put_id = put(site.app.service, view, given, f"{site.person} (web)", time.time())
+    except UsageError as error:
+        newer, typed = site.view(request), {name: given.get(name, "") for name in _TYPED}
+        return _run_page(request, newer, 409 if isinstance(error, Stale) else 400, str(error), **typed)
+    if not site.app.service.owner_of(view.id):
+        site.app.drive_in_background(view.id)
+    more = f"?{urlencode({'answer': put_id})}" if put_id else ""
+    return RedirectResponse(f"/runs/{quote(view.id)}{more}", 303)
 
 
-def _wait(wait: WaitView) -> dict[str, object]:
-    """What waits, and the forms that answer it, taken from the commands that it names."""
-    verbs = {line.split()[1] for line in wait.commands}
-    newest = next((line.split()[3] for line in wait.commands if line.startswith("interlock accept")), "")
-    limit = wait.detail.split(":", 1)[0] if wait.reason == "limit" else ""
-    return {
-        "wait": wait,
-        "verbs": verbs,
-        "accept": newest,
-        "override": any("--override" in line for line in wait.commands),
-        "limit": limit,
-    }
+def _run_page(request: Request, view: RunView, status: int = 200, trouble: str = "", **given: str) -> Response:
+    """`trouble` says why the form `given` was refused; `answered` in it is an answer that was given just before."""
+    site = site_of(request)
+    now = time.time()
+    parts = run_parts(site.app, view, given.get("mark", ""), now)
+    pictures = {"graph": graph(site.app.service.pipeline_of(view.id), view), "timeline": timeline(view, now)}
+    typed = {name: plain(given.get(name, ""), most) for name, most in _TYPED.items()}
+    return _page(request, "run.html", status, run=view, now=now, trouble=trouble, typed=typed, **parts, **pictures)
+
+
+def _unreadable_page(request: Request, error: InfrastructureError) -> Response:
+    """A run whose history is damaged, or of another version. Raises the error if it is not known to be either."""
+    name = request.path_params["run"]
+    listed = (one for one in site_of(request).app.service.list_runs(_RUNS_MAX) if one.id == name)
+    found = next((one for one in listed if not one.is_readable), None)
+    if found is None:
+        raise error
+    return _page(request, "unreadable.html", 500, run=found, standing=standing(found))
 
 
 # --- an attempt -------------------------------------------------------------------------------------
@@ -264,14 +254,21 @@ def _templates() -> Environment:
     folder = resources.files("interlock.web").joinpath("templates")
     pages = {item.name: item.read_text(encoding="utf-8") for item in folder.iterdir() if item.name.endswith(".html")}
     environment = Environment(templates=pages)
-    filters: dict[str, Callable[..., str]] = {
+    filters: dict[str, Callable[..., object]] = {
         "plain": lambda text, limit=400: plain(str(text), limit),
-        "moment": lambda at: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)),
+        "moment": moment,
         "iso": lambda at: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)),
         "ago": lambda at: ago(time.time() - at),
         "money": lambda spent: cost(spent.cost_usd, known=spent.cost_known) if spent.tokens or spent.cost_usd else "",
         "state": state_word,
         "progress": progress_words,
+        "headline": _headline,
+        "person": person,
+        "words": lambda name: str(name).replace("_", " "),
+        "limit_words": limit_words,
+        "newest_verdicts": newest_verdicts,
+        "said": _said,
+        "sentence": lambda text: text[:1].upper() + text[1:],
         "lasted": duration,
         "number": lambda number: f"{number:,}",
         "spent": _spent,
@@ -282,11 +279,45 @@ def _templates() -> Environment:
         "attempt_word": lambda attempt, run: attempt_word(attempt, run.phase),
         "anchor": lambda file, line=0: anchor(str(file), line),
         "finding_id": finding_id,
-        "attempt_path": lambda attempt: f"attempts/{attempt.id.stage}/{attempt.id.epoch}.{attempt.id.number}",
+        "attempt_path": _attempt_path,
+        "gate_path": _gate_path,
+        "finding_path": _finding_path,
     }
     for name, made in filters.items():
         environment.add_filter(name, made)
     return environment
+
+
+def _attempt_path(attempt: AttemptView) -> str:
+    return f"attempts/{attempt.id.stage}/{attempt.id.epoch}.{attempt.id.number}"
+
+
+def _address(run: RunView | str, attempt: AttemptView) -> str:
+    return f"/runs/{run if isinstance(run, str) else run.id}/{_attempt_path(attempt)}"
+
+
+def _gate_path(run: RunView | str, attempt: AttemptView, gate: str) -> str:
+    """The address of the newest verdict of a gate."""
+    number = max((one.verdict.number for one in attempt.verdicts if one.verdict.gate == gate), default=1)
+    return f"{_address(run, attempt)}#gate-{gate.rpartition('/')[2]}{f'.{number}' if number > 1 else ''}"
+
+
+def _finding_path(run: RunView | str, attempt: AttemptView, gate: str, number: int) -> str:
+    """The address of a finding of the newest verdict of a gate."""
+    newest = next((one for one in reversed(attempt.verdicts) if one.verdict.gate == gate), None)
+    return f"{_address(run, attempt)}#{finding_id(newest, number)}" if newest else _address(run, attempt)
+
+
+def _headline(task: str, most: int = _HEADLINE_MAX) -> str:
+    """The first line of a task, cut at a word to `most` characters."""
+    first = next((line.strip() for line in plain(task, 20_000).splitlines() if line.strip()), "No task")
+    if len(first) <= most:
+        return first
+    return f"{first[:most].rpartition(' ')[0] or first[:most]} ..."
+
+
+def _said(finding: Finding) -> str:
+    return without_place(plain(finding.message, 4000), finding.file, finding.line)
 
 
 def _spent(spent: Spending) -> str:
@@ -309,5 +340,6 @@ ROUTES = (
     Route("/runs", start, methods=["POST"]),
     Route("/runs/{run}", run),
     Route("/runs/{run}/attempts/{stage}/{number}", attempt),
+    Route("/runs/{run}/answers", answers),
     Route("/runs/{run}/answers", answer, methods=["POST"]),
 )

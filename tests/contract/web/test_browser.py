@@ -51,18 +51,18 @@ def test_a_run_is_watched_approved_and_seen_to_finish(browser, tmp_path: Path) -
         assert "token" not in page.url
         assert world.ask("run", "-t", "Make it right.", "--plain", "-d").code == 0
         page.reload()
-        page.get_by_role("link", name="2026").or_(page.locator("tbody a")).first.click()
-        page.get_by_text("waits for an approval of gate look").wait_for(timeout=60_000)  # nobody reloads it
+        page.get_by_role("link", name="Make it right.").first.click()
+        page.get_by_role("button", name="Approve").wait_for(timeout=60_000)  # nobody reloads it
         page.locator("#stage-code").evaluate(
             "stage => { stage.open = true; }"
         )  # the page may be renewed beside a click
         page.get_by_role("link", name="code/1.1", exact=True).click()
         page.locator(".l.added", has_text="wrong").wait_for()
         page.go_back()
-        page.get_by_text("Approve …").click()
-        page.get_by_label("A word that stays with it").first.fill("good")
-        page.get_by_role("button", name="Yes, approve code/1.2").click()
+        page.get_by_label("Comment").fill("good")
+        page.get_by_role("button", name="Approve").click()
         page.get_by_text("Delivered: branch").wait_for(timeout=60_000)
+        page.locator("#answered", has_text="accepted as ").wait_for()  # nobody reloads it
         assert page.locator("h1").inner_text() == "Make it right."
         context.close()
     assert wrong == []

@@ -114,7 +114,7 @@ def test_a_run_is_started_from_the_page_and_its_log_is_followed(browser, site, t
     assert page.locator("details.log[open] pre span:visible").count() == 1
     page.goto(page.url.split("/attempts")[0])
     page.locator("#graph a.node", has_text="look").click()  # its stage stays open while the page is updated
-    page.get_by_text("waits for an approval of gate look").wait_for(timeout=120_000)
+    page.get_by_role("button", name="Approve").wait_for(timeout=120_000)
     assert page.locator("#graph a.node").count() == 3
     assert page.locator("#graph a.node[aria-current]").get_attribute("data-id") == "look"
     assert page.evaluate("document.querySelector('#stage-look').open")

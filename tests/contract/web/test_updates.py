@@ -96,7 +96,7 @@ def test_the_title_and_the_icon_show_the_state_and_the_list_is_live(
     assert world.ask("cancel", run, "--plain").code != 2
     inbox.locator(f".done #run-{run}").wait_for(timeout=30_000)
     page.locator("link[rel=icon][href$='failed.svg']").wait_for(state="attached", timeout=60_000)
-    assert "cancelled" in page.title()
+    assert "Cancelled" in page.title()
     page.close()
     inbox.close()
 

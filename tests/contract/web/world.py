@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from html import unescape
 
 import httpx
 import pytest
@@ -42,6 +43,15 @@ def served(world: World, *words: str) -> Iterator[Served]:
     finally:
         process.terminate()
         process.communicate(timeout=30)
+
+
+def hidden(page: str) -> dict[str, str]:
+    """The hidden fields of the first form that answers a question."""
+    found = re.search(r'<form[^>]* method="post" action="/runs/[^"]*/answers">(.*?)</form>', page, re.DOTALL)
+    assert found, page[:3000]
+    return {
+        name: unescape(value) for name, value in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', found[1])
+    }
 
 
 def chromium() -> str:

@@ -95,8 +95,9 @@ function hear(message) {
 
 function shared() {
   const { port } = new SharedWorker("/static/stream.js");
-  port.onmessage = ({ data }) => { hear(data); if (!body.dataset.follow) leave(); };
   const leave = () => { port.postMessage("leave"); live.textContent = ""; };
+  port.onmessage = ({ data }) => hear(data);
+  document.addEventListener("drawn", () => { if (!body.dataset.follow) leave(); }); // after its end nothing comes any more
   addEventListener("pagehide", leave);
   addEventListener("pageshow", () => { if (body.dataset.follow) port.postMessage("follow"); });
 }
