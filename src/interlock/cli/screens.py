@@ -12,7 +12,7 @@ import click
 
 from interlock.bootstrap import Application
 from interlock.cli.lines import Story, StoryLine
-from interlock.cli.terminal import note, redraws, say
+from interlock.cli.terminal import is_interactive, note, redraws, say
 from interlock.cli.words import nearly_used
 from interlock.core.events import AttemptErrored, CandidateProduced, Recorded, VerdictGiven
 from interlock.readmodel.run import RunSummary
@@ -63,12 +63,11 @@ def screen(app: Application, run: str, stream: TextIO, *, plain: bool, json: boo
         return LineScreen(
             Story(pipeline, closes=True), stream, lambda: service.locate_run(run), partial(app.waiting_work, run)
         )
-    from interlock.cli.live import (
-        LiveScreen,  # lazy: rich is slow to import
-        activity,
-    )
+    from interlock.cli.asking import Asking
+    from interlock.cli.live import LiveScreen, activity  # lazy: rich is slow to import
 
-    return LiveScreen(pipeline, run, service, stream, partial(activity, app, run))
+    asking = Asking(app, run) if is_interactive() else None
+    return LiveScreen(pipeline, run, service, stream, partial(activity, app, run), asking)
 
 
 class JsonScreen:

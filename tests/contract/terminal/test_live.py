@@ -54,7 +54,7 @@ def test_a_run_is_seen_at_work_and_ends_with_what_it_waits_for(terminal: Termina
     assert "owned" not in at_work
     (tmp_path / "go").touch()
     terminal.until("[a]pprove", "✓ done")
-    terminal.keys("l", "Enter")
+    terminal.keys("l")
     code, said = terminal.ended()
     assert code == 3, said
     assert "interlock approve" in said
@@ -68,7 +68,7 @@ def test_it_survives_a_resize_while_it_works(terminal: Terminal, tmp_path: Path)
         terminal.until("code", "ship")
     (tmp_path / "go").touch()
     terminal.until("[a]pprove")
-    terminal.keys("Enter")
+    terminal.keys("Enter", "Escape")
     assert terminal.ended()[0] == 3
 
 
@@ -95,7 +95,15 @@ def test_a_second_ctrl_c_stops_and_the_run_can_be_resumed(terminal: Terminal, wo
 def test_an_approval_is_answered_in_place(terminal: Terminal, world: World, tmp_path: Path) -> None:
     (tmp_path / "go").touch()
     terminal.until("[a]pprove")
-    terminal.keys("x", "Enter", "a", "Enter")
+    terminal.keys("x")
+    terminal.until("type one of the letters")
+    terminal.keys("a")
+    terminal.until("without looking at the diff? [y/N]")
+    terminal.keys("n")
+    terminal.when(lambda screen: screen.count("[a]pprove") == 3, "the question again")
+    terminal.keys("a")
+    terminal.when(lambda screen: screen.count("[y/N]") == 2, "the second question")
+    terminal.keys("y")
     code, said = terminal.ended()
     assert code == 0, said
     assert world.show()["phase"] == "accepted"
@@ -104,11 +112,11 @@ def test_an_approval_is_answered_in_place(terminal: Terminal, world: World, tmp_
 def test_a_rejection_in_place_says_why(terminal: Terminal, world: World, tmp_path: Path) -> None:
     (tmp_path / "go").touch()
     terminal.until("[a]pprove")
-    terminal.keys("r", "Enter")
+    terminal.keys("r")
     terminal.until("what is wrong")
     terminal.keys("too short", "Enter")
     assert terminal.ended()[0] == 3
-    assert "too short" in world.ask("show").text
+    assert "too short" in world.ask("show", "--full").text
 
 
 @pytest.mark.parametrize("setting", [{"TERM": "dumb"}, {"NO_COLOR": "1"}], ids=["dumb", "no-colour"])
@@ -118,7 +126,9 @@ def test_without_colours_nothing_is_coloured(world: World, tmp_path: Path, setti
     try:
         terminal.until("[a]pprove")
         assert not re.search(r"\x1b\[[0-9;]*(3[0-7]|9[0-7])m", terminal.screen(history=True, raw=True))
-        terminal.keys("a", "Enter")
+        terminal.keys("d")
+        terminal.until("+two")
+        terminal.keys("a")
         assert terminal.ended()[0] == 0
     finally:
         terminal.close()
