@@ -110,7 +110,9 @@ def test_list_has_one_line_for_a_run(world: World, run: str) -> None:
 
 
 def test_show_tells_attempts_verdicts_findings_and_digests(world: World) -> None:
-    said = world.ask("show").ended(0, "code/1.1  rejected", "code/1.2  accepted", "✗ test", "t.py:3: ", "it is wrong")
+    said = world.ask("show", "-v").ended(
+        0, "code/1.1  rejected", "code/1.2  accepted", "✗ test", "t.py:3: ", "it is wrong"
+    )
     view = world.show()
     first, second = stage_of(view, "code")["attempts"]
     assert verdicts_of(first)["code/test"]["status"] == "failed"

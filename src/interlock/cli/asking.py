@@ -63,7 +63,7 @@ class Asking:
         if wait is None:
             return ""
         if self.confirming == _key(wait):
-            return f"{wait.subject}: approve {wait.subject} without looking at the diff? [y/N]"
+            return f"Approve {wait.subject}? [y/N]"
         return f"{wait.subject}: {_OFFER}"
 
     def press(self, key: str, view: RunSummary, reader: Keys) -> bool:

@@ -108,7 +108,15 @@ class LiveScreen:
         asking = self._asking
         self._asked = asking.question(view) if asking is not None else ""
         width, height = self._console.size
-        frame = Frame(width, height, self._asked, asking.said if asking is not None else "", last)
+        wait = asking.current(view) if asking is not None else None
+        frame = Frame(
+            width,
+            height,
+            self._asked,
+            (wait.subject, wait.gate) if wait is not None else ("", ""),
+            asking.said if asking is not None else "",
+            last,
+        )
         lines = picture(Moment(self._pipeline, view, now, self._activity), frame)
         self._live.update(Group(*lines), refresh=True)
 

@@ -33,12 +33,13 @@ _SUBJECT, _NOW, _GATES, _PAST = 0, 1, 2, 3  # how important a further line is; t
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The room for a picture. `question` is what a key answers now. The last picture stays on the screen: of a run
+    """The room for a picture. `question` is what a key answers now, `said` what became of the last key. The last picture stays on the screen: of a run
     that is over it shows every stage, and what waits is printed after it."""
 
     width: int
     height: int
     question: str = ""
+    asked: tuple[str, str] = ("", "")  # subject and gate of the question
     said: str = ""
     last: bool = False
 
@@ -173,8 +174,8 @@ def _wait(wait: WaitView, frame: Frame) -> _Block:
     else:
         why = f"‖ {about} is paused ({wait.reason.replace('_', ' ')}): {in_a_line(wait.detail)}"
         block.add(_SUBJECT, Text(why, style="bold yellow"))
-    if frame.question.startswith(f"{about}:"):
-        block.add(_SUBJECT, Text(f"  {frame.question.partition(': ')[2]}", style="yellow"))
+    if frame.question and frame.asked == (wait.subject, wait.gate):
+        block.add(_SUBJECT, Text(f"  {frame.question.removeprefix(f'{about}: ')}", style="yellow"))
         return block
     for command in wait.commands:
         block.add(_NOW, Text(f"  {command}", style="yellow"))

@@ -183,7 +183,7 @@ def traits(verdict: VerdictGiven) -> str:
 
 def closing(view: RunSummary) -> list[str]:
     """The outcome, and the exact next command."""
-    return [_outcome(view), *_overrides(view), *nearly_used(view), *_next(view)]
+    return [_outcome(view), *_overrides(view), *nearly_used(view), *next_commands(view)]
 
 
 def ended(phase: str, why: str) -> str:
@@ -235,7 +235,8 @@ def _overrides(view: RunSummary) -> list[str]:
     return [f"accepted by a person although not every gate passed: {', '.join(view.overrides)}"]
 
 
-def _next(view: RunSummary) -> list[str]:
+def next_commands(view: RunSummary) -> list[str]:
+    """The exact next command, or those that answer what waits."""
     match view.phase:
         case RunPhase.ACCEPTED if view.branch:
             return [

@@ -98,7 +98,7 @@ def test_an_approval_is_answered_in_place(terminal: Terminal, world: World, tmp_
     terminal.keys("x")
     terminal.until("type one of the letters")
     terminal.keys("a")
-    terminal.until("without looking at the diff? [y/N]")
+    terminal.until("Approve ship/1.1? [y/N]")
     terminal.keys("n")
     terminal.when(lambda screen: screen.count("[a]pprove") == 3, "the question again")
     terminal.keys("a")
@@ -116,7 +116,7 @@ def test_a_rejection_in_place_says_why(terminal: Terminal, world: World, tmp_pat
     terminal.until("what is wrong")
     terminal.keys("too short", "Enter")
     assert terminal.ended()[0] == 3
-    assert "too short" in world.ask("show", "--full").text
+    assert "too short" in world.ask("show", "-v").text
 
 
 @pytest.mark.parametrize("setting", [{"TERM": "dumb"}, {"NO_COLOR": "1"}], ids=["dumb", "no-colour"])
