@@ -33,8 +33,8 @@ _SUBJECT, _NOW, _GATES, _PAST = 0, 1, 2, 3  # how important a further line is; t
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The room for a picture. `question` is what a key answers now, `said` what became of the last key. The last picture stays on the screen: of a run
-    that is over it shows every stage, and what waits is printed after it."""
+    """The room for a picture. `question` is what a key answers now, `said` what became of the last key. The last
+    picture stays on the screen: of a run that is over it shows every stage, and what waits is printed after it."""
 
     width: int
     height: int
