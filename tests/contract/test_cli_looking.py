@@ -67,7 +67,9 @@ def run(world: World) -> str:
 
 
 def test_status_says_where_it_is_and_what_is_next(world: World, run: str) -> None:
-    said = world.ask("status").ended(0, f"run {run}  waiting", "✓ plan", "✓ code", f"interlock approve {run} ship")
+    said = world.ask("status").ended(
+        0, f"run {run}  ? waiting for you", "✓ plan", "✓ code", f"interlock approve {run} ship"
+    )
     assert len(said.out.splitlines()) < 12
     assert world.ask("status", "--json").json()["run"]["phase"] == "waiting"
 

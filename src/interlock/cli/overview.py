@@ -6,6 +6,7 @@ in `pages`.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ _GROUPS_MAX = 2  # of attempts of a stage that ended alike
 _FILES_MAX = 3
 _ANSWERS_MAX = 5
 _STAGES_MAX = 9  # more are folded
+_NARROWEST = 20
 _LINE = 160  # characters, where the width is not known
 _UNSUCCESSFUL = (AttemptPhase.REJECTED, AttemptPhase.ERRORED, AttemptPhase.LOST)
 _FOLDED = {Phase.ACCEPTED: ("✓", "green", "accepted"), Phase.SKIPPED: ("-", "bright_black", "skipped"),
@@ -95,17 +97,25 @@ def _to_do(view: RunView, around: Around) -> Iterator[str]:
             yield f"ended    {ended(view.phase, view.why)}"
         case RunPhase.SLEEPING:
             since = f"since {moment(view.sleeps_since)}, " if view.sleeps_since else ""
-            yield f"sleeps   waits {since}until {moment(view.sleeps_until)}: {safe(view.why)}"
+            yield f"state    waits {since}until {moment(view.sleeps_until)}: {safe(view.why)}"
         case RunPhase.INTERRUPTED:
-            yield "stopped  no process runs it"
+            yield "state    no process runs it"
         case _:
             pass
-    yield from (line for line in next_commands(view) if line != f"next: interlock show {view.id}")
+    for line in next_commands(view):
+        if line != f"next: interlock show {view.id}":
+            is_command = line.startswith(("  ", "next: ", "      "))
+            yield from [line] if is_command else _wrapped(line, around.width)
     if around.unread and view.owner:
         yield "an answer waits in the inbox until the process of the run reads it; if that process hangs:"
         yield f"  interlock resume --take-over {view.id}"
     elif around.unread:
         yield "an answer waits in the inbox until the run continues"
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """The lines of `text`; one where no terminal says how wide they may be."""
+    return textwrap.wrap(text, width) if width > _NARROWEST else [text]
 
 
 def _near(view: RunView) -> Iterator[str]:
@@ -118,23 +128,26 @@ def _why(view: RunView, around: Around) -> Iterator[str]:
     left = [reason for reason in view.reasons if not reason.message or in_a_line(reason.message, 200) not in said]
     label = "why"
     for reason in left[:_REASONS_MAX]:
-        yield f"{label:<8} {click.style(_reason(view, reason, around), fg='red' if reason.hard else 'yellow')}"
-        label = ""
+        tone = "red" if reason.hard else "yellow"
+        for line in _wrapped(_reason(view, reason), around.width - 9):
+            yield f"{label:<8} {click.style(line, fg=tone)}"
+            label = ""
     if len(left) > _REASONS_MAX:
         yield f"         and {len(left) - _REASONS_MAX} more"
 
 
-def _reason(view: RunView, reason: Reason, around: Around) -> str:
+def _reason(view: RunView, reason: Reason) -> str:
     """`code/1.1-1.3 rejected by test: tests/test_a.py:3 1 != 2 (same 3 times)`."""
     gate = gate_name(reason.gate, reason.stage)
     where = reason.file + (f":{reason.line}" if reason.line else "") if reason.file else ""
-    message = without_place(reason.message, reason.file, reason.line).strip().partition("\n")[0]
+    message = without_place(reason.message, reason.file, reason.line)
     named = "" if where and message.startswith(where) else where
     more = f" (and {reason.findings - 1} more)" if reason.findings > 1 else ""
     same = f" (same {reason.times} times)" if reason.times > 1 else ""
     about = _about(view, reason)
     how = f"{about} {_how(view, reason, gate)}" if about else _how(view, reason, gate)
-    return f"{how}: {safe(' '.join(part for part in (named, message) if part) or 'no reason given', 200)}{more}{same}"
+    said = " ".join(part for part in (named, message.strip()) if part)
+    return f"{how}: {in_a_line(said or 'no reason given', 200)}{more}{same}"
 
 
 def _about(view: RunView, reason: Reason) -> str:
@@ -184,7 +197,7 @@ def _stages(view: RunView, around: Around, *, history: bool = False) -> Iterator
         if fold and stage.phase in _FOLDED and not (history and any(_past(view, stage))):
             folded.setdefault(stage.phase, []).append(stage.id)
             continue
-        yield stage_line(stage, view.phase, around.held_up)
+        yield stage_line(stage, view.phase, around.held_up, is_pause_told=True)
         yield from waiting_lines(stage, around.held_up)
         if history:
             yield from _history(view, stage, around)
@@ -226,5 +239,5 @@ def _group(group: Sequence[AttemptView]) -> str:
     finding = verdict.findings[0] if verdict.findings else None
     where = f"{finding.file}:{finding.line} " if finding and finding.file and finding.line else ""
     message = without_place(finding.message, finding.file, finding.line).strip() if finding else "no reason given"
-    said = message.partition("\n")[0]
+    said = in_a_line(message, 200)
     return f"{which} {newest.phase} by {gate}{same}: {'' if said.startswith(where.strip()) else where}{said}"

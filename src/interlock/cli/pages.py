@@ -23,6 +23,7 @@ from interlock.cli.words import (
     moment,
     nearly_used,
     place,
+    run_word,
     safe,
     short,
     stage_look,
@@ -56,6 +57,7 @@ def full_page(
     yield from head_lines(view)
     yield f"task     {safe(view.task, 400)}"
     yield f"base     {view.base_commit}"
+    yield f"started  {moment(view.started_at)}"
     yield f"spent    {spent(view)}"
     yield from _costs(view)
     if view.refused:
@@ -154,9 +156,9 @@ def _stage(stage: StageView, run: RunPhase, held_up: Sequence[WaitingWork] = ())
 
 
 def head_lines(view: RunView) -> Iterator[str]:
-    phase = click.style(view.phase, fg=RUN_TONES[view.phase], bold=True)
+    phase = click.style(run_word(view.phase), fg=RUN_TONES[view.phase], bold=True)
     owner = f", controlled by {safe(view.owner)}" if view.owner else ""
-    yield f"run {view.id}  {phase}  {view.pipeline}, {moment(view.started_at)}, sandbox {view.sandbox}{owner}"
+    yield f"run {view.id}  {phase}  {view.pipeline}, sandbox {view.sandbox}{owner}"
     if view.overrides:
         overrides = "; ".join(_override(view.attempt(parse_attempt(name))) for name in view.overrides)
         yield click.style(f"OVERRIDDEN by a person: {overrides}", fg="red", bold=True)
@@ -174,13 +176,16 @@ def _override(attempt: AttemptView) -> str:
     return f"{attempt.id} by {safe(attempt.override_by, 120)}{over}"
 
 
-def stage_line(stage: StageView, run: RunPhase, held_up: Sequence[WaitingWork] = ()) -> str:
+def stage_line(
+    stage: StageView, run: RunPhase, held_up: Sequence[WaitingWork] = (), *, is_pause_told: bool = False
+) -> str:
     """A stage whose worker waits for a slot is queued, not at work."""
     mark, tone, word = stage_look(stage, run)
     if stage.phase is Phase.WORKING and stage.attempts and _is_queued(stage.attempts[-1], held_up):
         mark, tone, word = "○", "bright_black", _QUEUED
     phase = click.style(f"{word:<9}", fg=tone)
-    return f"{click.style(mark, fg=tone)} {stage.id:<14} {phase} {_state(stage) if word != NOT_BEGUN else ''}".rstrip()
+    about = _state(stage, is_pause_told=is_pause_told) if word != NOT_BEGUN else ""
+    return f"{click.style(mark, fg=tone)} {stage.id:<14} {phase} {about}".rstrip()
 
 
 def waiting_lines(stage: StageView, held_up: Sequence[WaitingWork]) -> Iterator[str]:
@@ -188,7 +193,7 @@ def waiting_lines(stage: StageView, held_up: Sequence[WaitingWork]) -> Iterator[
     yield from (f"    {safe(held.about)} {safe(held.words)}" for held in held_up if held.stage == stage.id)
 
 
-def _state(stage: StageView) -> str:
+def _state(stage: StageView, *, is_pause_told: bool) -> str:
     """What to show of a stage beside its phase."""
     newest = stage.attempts[-1] if stage.attempts else None
     match stage.phase:
@@ -196,7 +201,7 @@ def _state(stage: StageView) -> str:
             return f"for {', '.join(stage.needs)}" if stage.needs else ""
         case Phase.SKIPPED:
             return safe(stage.skipped)
-        case Phase.PAUSED:
+        case Phase.PAUSED if not is_pause_told:
             return in_a_line(stage.waits, _WAITS_MAX)
         case Phase.JUDGING if newest and newest.asked:
             return f"{newest.id} waits for a person: {', '.join(gate_name(gate, stage.id) for gate in newest.asked)}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from rich.text import Text
 
 from interlock.cli.lines import verdict_words
-from interlock.cli.words import MARKS, RUN_TONES, gate_name, in_a_line, nearly_used, safe, stage_look
+from interlock.cli.words import MARKS, RUN_TONES, gate_name, in_a_line, nearly_used, run_word, safe, stage_look
 from interlock.core.events import VerdictStatus
 from interlock.core.ids import AttemptId, base_of
 from interlock.core.pipeline import GateKind, Pipeline
@@ -136,7 +136,7 @@ def _head(moment: Moment) -> Text:
     view = moment.view
     head = Text(f"{view.pipeline} ", style="bold")
     head.append(f"{view.id} ", style="default")
-    head.append(view.phase, style=f"bold {RUN_TONES[view.phase]}")
+    head.append(run_word(view.phase), style=f"bold {RUN_TONES[view.phase]}")
     if view.phase is RunPhase.SLEEPING:
         head.append(f" for {duration(view.sleeps_until - moment.now)}: {safe(view.why, 60)}")
     return head

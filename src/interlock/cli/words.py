@@ -48,6 +48,17 @@ RUN_TONES = {
     RunPhase.UNREADABLE: "red",
     RunPhase.DAMAGED: "red",
 }
+RUN_MARKS = {
+    RunPhase.RUNNING: "▶",
+    RunPhase.WAITING: "?",
+    RunPhase.SLEEPING: "○",
+    RunPhase.INTERRUPTED: "‖",
+    RunPhase.ACCEPTED: "✓",
+    RunPhase.CANCELLED: "✗",
+    RunPhase.STOPPED: "✗",
+    RunPhase.UNREADABLE: "!",
+    RunPhase.DAMAGED: "!",
+}
 ATTEMPT_TONES = {
     AttemptPhase.WORKING: "cyan",
     AttemptPhase.JUDGING: "cyan",
@@ -72,6 +83,11 @@ def stage_look(stage: StageView, run: RunPhase) -> tuple[str, str, str]:
     word = stage_word(stage, run)
     mark, tone = _IDLE_MARKS.get(word) or _STAGE_MARKS[stage.phase]
     return mark, tone, word
+
+
+def run_word(run: RunPhase) -> str:
+    """Its phase with a mark, as a person is told it."""
+    return f"{RUN_MARKS[run]} {'waiting for you' if run is RunPhase.WAITING else run}"
 
 
 def path_warning(environ: Mapping[str, str]) -> str:
