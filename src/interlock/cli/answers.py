@@ -13,9 +13,10 @@ from typing import assert_never
 
 from interlock.bootstrap import Application
 from interlock.cli.asking import Asking
-from interlock.cli.drive import DisplayOptions, conclude, drive
+from interlock.cli.drive import conclude, drive
 from interlock.cli.exits import Exit
 from interlock.cli.keys import Keys
+from interlock.cli.screens import DisplayOptions
 from interlock.cli.terminal import is_interactive, note, say
 from interlock.cli.words import safe
 from interlock.core.events import Action, AnswerTaken, Recorded, Refused
@@ -54,22 +55,24 @@ def answer(app: Application, view: RunView, request: AnswerRequest, display: Dis
     return _print_reply(view, reply, display)
 
 
-def ask_approval(app: Application, run: str) -> bool:
+def ask_approval(app: Application, run: str, asked: dict[str, Asking]) -> bool:
     """Ask the person about the approvals that wait, until one is answered; the answer goes to the inbox. False if none
-    waits or is answered."""
+    waits or is answered. `asked`: what the person was asked before."""
     waits = app.service.locate_run(run).waits if is_interactive() else ()  # the whole history is read only to ask
     if not any(wait.reason == "approval" for wait in waits):
         return False
-    asking = Asking(app, run)
+    asking = asked.setdefault(run, Asking(app, run))
     view, typed = app.service.describe_run(run), ""
     with Keys(sys.stdin) as keys:
+        if not asking.is_drawn:
+            keys.forget()
         try:
             while keys.is_open and (question := asking.question(view)):
                 if typed not in _BLANK:
                     note(question)
                 while not (typed := keys.typed(_KEY_S)):
                     pass
-                if asking.press(typed[0], view, keys):
+                if any(asking.press(key, view, keys) for key in typed):
                     return True
                 if asking.said:
                     note(asking.said)

@@ -40,6 +40,7 @@ class Asking:
     confirming: tuple[str, str] = ("", "")
     sent: dict[str, WaitView] = field(default_factory=dict)  # by the id of the answer
     said: str = ""
+    is_drawn: bool = False  # a question was on the screen
 
     @property
     def is_confirming(self) -> bool:

@@ -62,6 +62,11 @@ class Keys:
             return ""
         return text
 
+    def forget(self) -> None:
+        """Drop what was typed before now."""
+        if self.is_open:
+            termios.tcflush(self._fd, termios.TCIFLUSH)
+
     @contextmanager
     def released(self) -> Iterator[None]:
         """The terminal as it was before, for lines and for other programs."""

@@ -108,6 +108,8 @@ class LiveScreen:
         asking = self._asking
         self._asked = asking.question(view) if asking is not None else ""
         width, height = self._console.size
+        if asking is not None and self._asked:
+            asking.is_drawn = True
         wait = asking.current(view) if asking is not None else None
         frame = Frame(
             width,

@@ -10,8 +10,8 @@ import click
 import pytest
 
 from interlock.cli.answers import _print_reply
-from interlock.cli.drive import DisplayOptions
 from interlock.cli.overview import Around, status_page
+from interlock.cli.screens import DisplayOptions
 from interlock.cli.words import waiting
 from interlock.core.events import Action, AnswerTaken
 from interlock.core.state import Spending

@@ -127,7 +127,8 @@ def show(target: tuple[str, ...], full: bool, brief: bool, json: bool) -> int:
 def watch(run: str, plain: bool, json: bool) -> int:
     """Follow RUN until it ends, waits for a person, or no process runs it. Ctrl-C ends only `watch`; the run
     continues."""
-    from interlock.cli.drive import DisplayOptions, watch_run
+    from interlock.cli.drive import watch_run
+    from interlock.cli.screens import DisplayOptions
 
     with application() as app:
         found = app.service.latest_run(run).id
