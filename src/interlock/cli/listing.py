@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
-from rich.cells import cell_len, set_cell_size
 
 from interlock.cli.words import RUN_TONES, moment, safe
 from interlock.core.state import Phase
@@ -77,6 +76,8 @@ def _styled(run: RunSummary, name: str, names: Iterable[str], now: float, width:
 
 def _row(cells: tuple[str, ...], names: Iterable[str], width: int) -> str:
     """The cells of a line; the task gets the room that is left."""
+    from rich.cells import cell_len, set_cell_size  # lazy: only a terminal has columns
+
     name, phase, stages, pipeline, task, age = cells
     left = f"{name:<{max(map(len, names), default=0)}}  {phase:<{_PHASE_WIDTH}} "
     if width >= _STAGES_FROM:

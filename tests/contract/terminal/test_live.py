@@ -143,8 +143,9 @@ SIDE = """\
     on_reject: [{pause: true}]
 """
 LATER = "".join(
-    f"  t{n}:\n    needs: [ship]\n    gates: [{{id: ok, run: 'true'}}]\n    on_reject: [{{pause: true}}]\n"
-    for n in range(11)
+    f"  t{number}:\n    needs: [{f't{number - 1}' if number else 'ship, side'}]\n"
+    "    gates: [{id: ok, run: 'true'}]\n    on_reject: [{pause: true}]\n"
+    for number in range(11)
 )
 
 
