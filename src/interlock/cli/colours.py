@@ -36,8 +36,13 @@ def coloured_diff(patch: str) -> Iterator[str]:
 
 def show_in_pager(lines: Iterator[str], *, color: bool | None = None) -> None:
     """Short texts are printed as they are. `color` None: as the terminal allows."""
+    mine = "LESS" not in os.environ
     os.environ.setdefault("LESS", "FRX")
-    click.echo_via_pager(lines, color=wants_colours("auto") if color is None else color)
+    try:
+        click.echo_via_pager(lines, color=wants_colours("auto") if color is None else color)
+    finally:
+        if mine:  # nothing that is started later has it
+            os.environ.pop("LESS", None)
 
 
 def _coloured(line: str, *, in_body: bool) -> str:
