@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 from tests.unit.cli.views import ASKED, RUN, attempt_of, run_of, stage_of
 
@@ -26,7 +28,12 @@ PAUSE = WaitView("code", "code/1.3", "", "attempts", "all 3 attempts were reject
 
 
 def paused() -> RunView:
-    return run_of(stage_of("code", Phase.PAUSED, *TRIED), phase=RunPhase.WAITING, waits=(PAUSE,), reasons=(REASON,))
+    return run_of(
+        replace(stage_of("code", Phase.PAUSED, *TRIED), waits=PAUSE.detail),
+        phase=RunPhase.WAITING,
+        waits=(PAUSE,),
+        reasons=(REASON,),
+    )
 
 
 def said(view: RunView, around: Around | None = None) -> list[str]:
@@ -52,6 +59,7 @@ def test_each_thing_is_said_once_in_the_order_of_every_surface() -> None:
     assert sorted(order, key=text.index) == order
     assert "why      code/1.1\u20131.3 rejected by test: tests/test_a.py:3 1 is not 2 (same 3" in lines
     assert text.count("1 is not 2") == 1
+    assert text.count(PAUSE.detail) == 1
     assert "changes  1 file, +1 -2, from the base to code/1.3" in lines
     assert len(lines) < 24
 
