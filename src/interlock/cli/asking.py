@@ -96,15 +96,12 @@ class Asking:
 
     def hear(self, batch: Iterable[Recorded]) -> None:
         """What became of the answers that were sent."""
-        for record in batch:
-            match event := record.event:
-                case AnswerTaken() if event.answer in self.sent:
-                    self.said = f"✓ {self.sent.pop(event.answer).subject} {_DONE[event.action]} by you"
-                case Refused() if event.subject in self.sent:
-                    subject = self.sent.pop(event.subject).subject
-                    self.said = f"✗ the answer to {subject} was refused: {safe(event.why)}"
-                case _:
-                    pass
+        for event in (record.event for record in batch):
+            if isinstance(event, AnswerTaken) and event.answer in self.sent:
+                self.said = f"✓ {self.sent.pop(event.answer).subject} {_DONE[event.action]} by you"
+            elif isinstance(event, Refused) and event.subject in self.sent:
+                subject = self.sent.pop(event.subject).subject
+                self.said = f"✗ the answer to {subject} was refused: {safe(event.why)}"
 
     def _reject(self, wait: WaitView, reader: Keys) -> bool:
         with reader.released():
