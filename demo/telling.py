@@ -117,7 +117,7 @@ def _look_around(scene: Scene, outcome: Outcome) -> None:
 
 def _commands(scene: Scene, outcome: Outcome) -> list[tuple[str, str]]:
     failed = next((failure.attempt for failure in outcome.failures if failure.caught_by), "")
-    lines = [("../interlock show", "every attempt, verdict and digest")]
+    lines = [("../interlock show --full", "every attempt, verdict and digest")]
     if failed:
         lines.append((f"../interlock logs {failed}", "what the agent of a failed attempt said"))
         lines.append((f"../interlock diff base {failed}", "what it did"))

@@ -30,4 +30,4 @@ def test_a_file_that_cannot_be_loaded_is_one_thing_before_and_after(tmp_path: Pa
     base = [line for line in said.text.splitlines() if " base " in line]
     assert base
     assert all("passed" in line for line in base), said.text
-    assert "1 test or file fails before any work, and may keep failing: " in world.ask("show").out
+    assert "1 test or file fails before any work, and may keep failing: " in world.ask("show", "-v").out

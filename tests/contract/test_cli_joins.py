@@ -161,5 +161,6 @@ def test_a_protected_file_in_conflict_is_as_one_side_or_holds_both(tmp_path: Pat
     assert f"- {path}, or keep every line of both sides and add nothing" in brief
     if code:
         assert (
-            "in a conflict, but it is protected: take the file as one side has it" in said.text + world.ask("show").out
+            "in a conflict, but it is protected: take the file as one side has it"
+            in said.text + world.ask("show", "-v").out
         )

@@ -67,7 +67,9 @@ def run(world: World) -> str:
 
 
 def test_status_says_where_it_is_and_what_is_next(world: World, run: str) -> None:
-    said = world.ask("status").ended(0, f"run {run}  waiting", "✓ plan", "✓ code", f"interlock approve {run} ship")
+    said = world.ask("status").ended(
+        0, f"run {run}  ? waiting for you", "✓ plan", "✓ code", f"interlock approve {run} ship"
+    )
     assert len(said.out.splitlines()) < 12
     assert world.ask("status", "--json").json()["run"]["phase"] == "waiting"
 
@@ -110,7 +112,9 @@ def test_list_has_one_line_for_a_run(world: World, run: str) -> None:
 
 
 def test_show_tells_attempts_verdicts_findings_and_digests(world: World) -> None:
-    said = world.ask("show").ended(0, "code/1.1  rejected", "code/1.2  accepted", "✗ test", "t.py:3: ", "it is wrong")
+    said = world.ask("show", "-v").ended(
+        0, "code/1.1  rejected", "code/1.2  accepted", "✗ test", "t.py:3: ", "it is wrong"
+    )
     view = world.show()
     first, second = stage_of(view, "code")["attempts"]
     assert verdicts_of(first)["code/test"]["status"] == "failed"

@@ -89,7 +89,7 @@ def test_quick_accepts_a_fix_with_a_test_that_proves_it(tmp_path: Path) -> None:
 def test_quick_rejects_what_proves_nothing(tmp_path: Path, agent: str, said: str) -> None:
     world = begin(tmp_path, QUICK, agent)
     world.ask("run", "-t", "add must add").ended(3)
-    assert said in world.ask("show").out.replace("\n", " ")
+    assert said in world.ask("show", "-v").out.replace("\n", " ")
     assert "interlock/" not in world.git("branch", "--list")
 
 
@@ -115,9 +115,9 @@ def test_a_test_file_that_nobody_could_load_must_run_in_the_end(tmp_path: Path) 
     skips = FIX + "printf 'import pytest\\npytest.skip(allow_module_level=True)\\nmul = 0\\n' >> calc.py\n"
     world = begin(tmp_path, FEATURE % OWN_LINT, staged(tests_=test, code_=skips))
     world.ask("run", "-t", "multiply").ended(3)
-    assert "it could not be loaded in the accepted input, and is skipped now" in world.ask("show").out.replace(
-        "\n", " "
-    )
+    assert "it could not be loaded in the accepted input, and is skipped now" in world.ask(
+        "show", "--full"
+    ).out.replace("\n", " ")
 
 
 def test_code_goes_back_to_the_tests_whose_lint_is_at_fault(tmp_path: Path) -> None:
@@ -164,7 +164,9 @@ def test_old_tests_judge_the_code_where_a_stage_has_changed_them(tmp_path: Path)
     weak = write("tests/test_old.py", "def test_zero():\n    pass\n")
     world = begin(tmp_path, AUTHORED, staged(tests_=weak, code_=write("calc.py", "def add(a, b):\n    return 7\n")))
     said = world.ask("run", "-t", "add must add", "--plain").ended(3, "gate test passed", "rejected by old")
-    assert "test_zero failed (it passed in the accepted input)" in world.ask("show").out.replace("\n", " "), said.text
+    assert "test_zero failed (it passed in the accepted input)" in world.ask("show", "-v").out.replace("\n", " "), (
+        said.text
+    )
 
 
 TRACED = """\
@@ -285,7 +287,7 @@ def test_what_is_shown_of_findings_names_each_path_once_and_cuts_no_word(tmp_pat
     agent = f'case "$INTERLOCK_ATTEMPT" in *1.1) echo >> conftest.py ;; *) {FIX}\n{long};; esac\n'
     world = begin(tmp_path, GUARDED.replace("attempts: 1", "attempts: 2"), agent)
     world.ask("run", "-t", "add must add").ended(3)
-    shown = world.ask("show").out
+    shown = world.ask("show", "-v").out
     assert "conftest.py: was added but it is protected" in shown
     assert "conftest.py: conftest.py" not in shown
     assert "[...]" not in shown

@@ -54,7 +54,7 @@ def test_a_finished_attempt_counts_although_its_place_stays(folder: Path):
     attempts = stage_of(world.show(), "code")["attempts"]
     assert [attempt["phase"] for attempt in attempts] == ["accepted"]
     assert "build/x" in attempts[0]["notes"][0]
-    assert "build/x: cannot be removed" in world.ask("show").text
+    assert "build/x: cannot be removed" in world.ask("show", "-v").text
 
 
 def test_a_gate_that_passed_stays_passed(folder: Path):

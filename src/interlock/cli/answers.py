@@ -1,4 +1,4 @@
-"""Answers of a person: from the command line, or typed where a pending approval is shown, to the run's inbox.
+"""Answers of a person: from the command line, or by keys where a pending approval is shown, to the run's inbox.
 
 Rule: an answer goes to the inbox. If nobody owns the run, this process drives it; else it waits until the owner has
 taken or refused the answer, and prints which. Only a person at a terminal is asked, and no input is no answer.
@@ -6,29 +6,29 @@ taken or refused the answer, and prints which. Only a person at a terminal is as
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from typing import assert_never
 
-import click
-
 from interlock.bootstrap import Application
-from interlock.cli.drive import DisplayOptions, conclude, drive
+from interlock.cli.asking import Asking
+from interlock.cli.drive import conclude, drive
 from interlock.cli.exits import Exit
-from interlock.cli.terminal import is_interactive, note, prompt, say
+from interlock.cli.keys import Keys
+from interlock.cli.screens import DisplayOptions
+from interlock.cli.terminal import is_interactive, note, say
 from interlock.cli.words import safe
 from interlock.core.events import Action, AnswerTaken, Recorded, Refused
-from interlock.readmodel.run import OVER, RunSummary, RunView, WaitView
+from interlock.readmodel.run import OVER, RunSummary, RunView
 from interlock.service import AnswerRequest
-from interlock.service.diffs import visible_diff
 from interlock.service.formats import line
-from interlock.text.cleaning import plain
 
 _TAKEN_S = 30.0
 _ENDED_S = 3.0
 _POLL_S = 0.1
-_DIFF_MAX = 5_000_000
-_LATER = "later"
+_KEY_S = 0.5
+_BLANK = ("\n", "\r", " ")
 
 
 def unfinished(view: RunSummary) -> bool:
@@ -55,21 +55,31 @@ def answer(app: Application, view: RunView, request: AnswerRequest, display: Dis
     return _print_reply(view, reply, display)
 
 
-def ask_approval(app: Application, run: str) -> bool:
-    """Ask the person about the first approval that waits, and put the answer into the inbox. False if there is none."""
+def ask_approval(app: Application, run: str, asked: dict[str, Asking]) -> bool:
+    """Ask the person about the approvals that wait, until one is answered; the answer goes to the inbox. False if none
+    waits or is answered. `asked`: what the person was asked before."""
     waits = app.service.locate_run(run).waits if is_interactive() else ()  # the whole history is read only to ask
-    wait = next((one for one in waits if one.reason == "approval"), None)
-    if wait is None:
+    if not any(wait.reason == "approval" for wait in waits):
         return False
-    view = app.service.describe_run(run)
-    try:
-        request = _typed_answer(app, view, wait)
-    except click.Abort:
-        return False
-    if request is None:
-        return False
-    app.service.answer(view, request)
-    return True
+    asking = asked.setdefault(run, Asking(app, run))
+    view, typed = app.service.describe_run(run), ""
+    with Keys(sys.stdin) as keys:
+        if not asking.is_drawn:
+            keys.forget()
+        try:
+            while keys.is_open and (question := asking.question(view)):
+                if typed not in _BLANK:
+                    note(question)
+                while not (typed := keys.typed(_KEY_S)):
+                    pass
+                if any(asking.press(key, view, keys) for key in typed):
+                    return True
+                if asking.said:
+                    note(asking.said)
+                    asking.said = ""
+        except KeyboardInterrupt:
+            note("")
+    return False
 
 
 # --- what became of an answer ---------------------------------------------------------------------
@@ -156,31 +166,3 @@ def _taken(run: str, event: AnswerTaken) -> str:
             return f"run {run} may use {more}"
         case _:
             return f"{event.action} taken by run {run}"
-
-
-# --- an answer that is typed ----------------------------------------------------------------------
-
-
-def _typed_answer(app: Application, view: RunView, wait: WaitView) -> AnswerRequest | None:
-    question = f"{wait.subject}: [a]pprove, [r]eject, show the [d]iff, [l]ater"
-    while True:
-        match prompt(question, _LATER, show_default=False).lower()[:1]:
-            case "a":
-                return AnswerRequest(Action.APPROVE, app.person(), wait.stage, wait.subject, wait.gate)
-            case "r":
-                why = prompt("what is wrong (the next attempt gets this text)")
-                return AnswerRequest(
-                    Action.REJECT, app.person(), wait.stage, wait.subject, wait.gate, plain(why, 10_000)
-                )
-            case "d":
-                click.echo_via_pager(_diff(app, view, wait))
-            case "l":
-                return None
-            case _:
-                note("type one of the letters in brackets")
-
-
-def _diff(app: Application, view: RunView, wait: WaitView) -> str:
-    """Everything that the run changed, up to what waits."""
-    found = visible_diff(app.workspaces, view, view.base_commit, app.service.commit_of(view, wait.subject))
-    return plain("\n".join((*found.notes, found.patch.decode("utf-8", "replace"))), _DIFF_MAX) + "\n"

@@ -16,7 +16,7 @@ import click
 
 from interlock.bootstrap import Application
 from interlock.cli.exits import Exit, of_phase
-from interlock.cli.screens import Screen, follow, screen
+from interlock.cli.screens import DisplayOptions, Screen, follow, screen
 from interlock.cli.terminal import confirm, is_interactive, note, prompt, say, signals_as_interrupt, without_reader
 from interlock.cli.words import closing, path_warning, uncancelled
 from interlock.core.events import Action, OwnerChanged
@@ -34,14 +34,6 @@ _QUESTION = (
 )
 _NO_OWNER_S = 3.0  # a run without an owner for so long has been left; before that a new owner may be starting
 _ANSWERED_S = 20.0  # the same while an answer is in the inbox: an owner is expected, and a busy machine is slow
-
-
-@dataclass(frozen=True, slots=True)
-class DisplayOptions:
-    """`plain` never redraws; `json` prints NDJSON on stdout."""
-
-    plain: bool = False
-    json: bool = False
 
 
 # --- a run that this process drives ---------------------------------------------------------------
@@ -109,7 +101,7 @@ def finish(app: Application, run: str, display: DisplayOptions) -> int:
     code = conclude(app, run, display)
     if opened is not None and not opened.url:
         note([f"no pull request was opened: {opened.why}", f"  {opened.command}"])
-    if not display.json and ask_approval(app, run):
+    if not display.json and ask_approval(app, run, display.asked):
         return drive(app, run, display, after=seen)
     return code
 
@@ -168,7 +160,7 @@ def _drive_shown(
     """What the person at the terminal chooses after Ctrl-C; empty if the engine came to its own end."""
     work = _Drive(app, run, take_over)
     thread = threading.Thread(target=work.work, name="drive")
-    view = screen(app, run, sys.stderr, plain=display.plain, json=display.json)
+    view = screen(app, run, sys.stderr, display)
     thread.start()
     choice = ""
     try:
@@ -278,13 +270,13 @@ def watch_run(app: Application, run: str, display: DisplayOptions) -> int:
 
     after = 0
     while True:
-        view = screen(app, run, sys.stdout, plain=display.plain, json=display.json)
+        view = screen(app, run, sys.stdout, display)
         with view:
             for batch in follow(app.service, run, _AtRest(app, run), time.sleep, after):
                 view.show(batch)
                 after = batch[-1].seq if batch else after
         code = conclude(app, run, display)
-        if display.json or not ask_approval(app, run):
+        if display.json or not ask_approval(app, run, display.asked):
             return code
         if not app.service.owner_of(run):
             app.drive_in_background(run)

@@ -291,7 +291,7 @@ def _of_run(event: _OfRun, at: float) -> str:
             pid, _, host = safe(event.owner, 80).partition("@")
             return f"controlled by process {pid}" + (f" on {host}" if host else "")
         case AnswerTaken():
-            return _answer(event)
+            return answer_words(event)
         case Refused():
             if event.what == "answer":
                 return f"an answer was refused: {safe(event.why)}"
@@ -309,7 +309,7 @@ def _of_run(event: _OfRun, at: float) -> str:
             assert_never(event)
 
 
-def _answer(event: AnswerTaken) -> str:
+def answer_words(event: AnswerTaken) -> str:
     about = " ".join(part for part in (event.gate.rpartition("/")[2], *_limits(event)) if part)
     comment = f': "{safe(event.comment, 160)}"' if event.comment else ""
     override = " with --override" if event.override else ""

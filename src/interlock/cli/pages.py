@@ -5,12 +5,13 @@ Every page shows overrides and the sandbox level, because they say how far a ver
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
+from interlock.cli.lines import answer_words
 from interlock.cli.words import (
     ATTEMPT_TONES,
     MARKS,
@@ -22,6 +23,7 @@ from interlock.cli.words import (
     moment,
     nearly_used,
     place,
+    run_word,
     safe,
     short,
     stage_look,
@@ -31,8 +33,8 @@ from interlock.core.events import Finding, VerdictStatus
 from interlock.core.ids import parse_attempt
 from interlock.core.joins import conflict_text
 from interlock.core.state import Phase, Spending
-from interlock.readmodel.history import AttemptPhase, AttemptView, VerdictView
-from interlock.readmodel.run import NOT_BEGUN, RunPhase, RunSummary, RunView, StageView, attempt_word
+from interlock.readmodel.history import AttemptPhase, AttemptView, Reply, VerdictView, taken_before
+from interlock.readmodel.run import NOT_BEGUN, RunPhase, RunView, StageView, attempt_word
 from interlock.service.formats import count, duration, paid, spent, usage
 from interlock.text.cleaning import without_place
 
@@ -46,79 +48,58 @@ _FINDINGS_MAX = 50
 _WAITS_MAX = 60  # characters; the closing lines have the whole text
 _NOTHING = "-"
 _QUEUED = "queued"
-_PHASE_WIDTH = 11
-_NARROWEST = 40  # columns of a text beside others
 
 
-def status_page(view: RunView, held_up: Sequence[WaitingWork] = (), *, unread: bool = False) -> Iterator[str]:
-    """A few lines: the run, each stage, what waits for a slot, what is next. `unread`: an answer is in its inbox."""
-    yield from _head(view)
-    for stage in view.stages:
-        yield _stage_line(stage, view.phase, held_up)
-        yield from _waiting(stage, held_up)
-    if unread:
-        yield from ["", *_unread_answer(view)]
-    yield from ["", *closing(view)] if view.phase is not RunPhase.ACCEPTED else closing(view)[:1]
-
-
-def _waiting(stage: StageView, held_up: Sequence[WaitingWork]) -> Iterator[str]:
-    yield from (f"    {safe(held.about)} {safe(held.words)}" for held in held_up if held.stage == stage.id)
-
-
-def _unread_answer(view: RunView) -> Iterator[str]:
-    if not view.owner:
-        yield "an answer waits in the inbox until the run continues"
-        return
-    yield "an answer waits in the inbox until the process of the run reads it; if that process hangs:"
-    yield f"  interlock resume --take-over {view.id}"
-
-
-def list_page(runs: Sequence[RunSummary], width: int = 0, held_up: Sequence[WaitingWork] = ()) -> Iterator[str]:
-    """One line for each run, and one for each thing in it that waits for a slot. A run that cannot be read has more
-    lines, `width` columns wide if that is given."""
-    for run in runs:
-        tone = click.style(f"{run.phase:<{_PHASE_WIDTH}}", fg=RUN_TONES[run.phase])
-        if not run.is_readable:
-            yield from _unreadable(run, tone, width)
-            continue
-        over = " OVERRIDDEN" if run.overrides else ""
-        yield f"{run.id}  {tone} {run.pipeline:<12} {moment(run.started_at)}  {safe(run.task, 60)}{over}"
-        waits = (held for held in held_up if held.run == run.id)
-        yield from (f"{' ' * (len(run.id) + 2)}{safe(held.about)} {safe(held.words)}" for held in waits)
-
-
-def _unreadable(run: RunSummary, tone: str, width: int) -> Iterator[str]:
-    why = safe(run.why, 400)
-    indent = " " * (len(run.id) + len("  ") + _PHASE_WIDTH + 1)
-    lines = textwrap.wrap(why, max(width - len(indent), _NARROWEST)) if width else [why]
-    yield f"{run.id}  {tone} {lines[0] if lines else ''}"
-    yield from (f"{indent}{line}" for line in lines[1:])
-    if run.way_out:
-        yield f"{indent}to hide it from lists: {run.way_out}"
-
-
-def run_page(
+def full_page(
     view: RunView, undelivered: Sequence[Undelivered] = (), held_up: Sequence[WaitingWork] = ()
 ) -> Iterator[str]:
     """The whole run, with notifications that were not delivered, and what waits for a slot."""
-    yield from _head(view)
+    yield from head_lines(view)
     yield f"task     {safe(view.task, 400)}"
     yield f"base     {view.base_commit}"
+    yield f"started  {moment(view.started_at)}"
     yield f"spent    {spent(view)}"
     yield from _costs(view)
     if view.refused:
         yield f"refused  {view.refused} reports or answers came too late and had no effect"
-    yield from _undelivered(view, undelivered)
+    yield from undelivered_lines(view, undelivered)
     for verdict in view.base_verdicts:
         yield from _verdict(verdict, "base")
     for stage in view.stages:
         yield ""
         yield from _stage(stage, view.phase, held_up)
+    yield from answer_lines(view)
     yield ""
     yield from (line for line in closing(view) if line != f"next: interlock show {view.id}")  # this page
 
 
-def _undelivered(view: RunView, undelivered: Sequence[Undelivered]) -> Iterator[str]:
+def answer_lines(view: RunView, most: int = 1_000, *, short_names: bool = False) -> Iterator[str]:
+    """The newest answers of people with their words, and what became of them. A short name is without the address."""
+    if not view.replies:
+        return
+    yield ""
+    if len(view.replies) > most:
+        yield f"{count(len(view.replies) - most, 'answer')} before"
+    yield from (_answer(view, reply, short_names=short_names) for reply in view.replies[-most:])
+
+
+def _answer(view: RunView, reply: Reply, *, short_names: bool) -> str:
+    given = replace(reply.answer, by=reply.answer.by.partition(" (")[0]) if short_names else reply.answer
+    mark = click.style("✗", fg="red") if reply.refused else click.style("✓", fg="green")
+    about = str(reply.answer.subject) if reply.answer.subject else reply.answer.stage
+    said = f"{mark} {clock(reply.at)} {about + ': ' if about else ''}{answer_words(given)}"
+    if not reply.refused:
+        return said
+    before = taken_before(view.replies, reply)
+    first = (
+        f" ({safe(before.answer.by, 60)} had answered {before.answer.action} {duration(reply.at - before.at)} before)"
+        if before
+        else ""
+    )
+    return f"{said}; refused: {safe(reply.refused)}{first}"
+
+
+def undelivered_lines(view: RunView, undelivered: Sequence[Undelivered]) -> Iterator[str]:
     for item in undelivered:
         why = safe(item.why) or "no try has finished yet"
         text = f"{safe(item.channel, 100)}, {item.event} at {moment(item.at)}: {why}"
@@ -144,13 +125,13 @@ def _amount(spent: Spending) -> str:
 
 
 def stage_page(view: RunView, stage: StageView) -> Iterator[str]:
-    yield from _head(view)
+    yield from head_lines(view)
     yield from _stage(stage, view.phase)
 
 
 def attempt_page(view: RunView, attempt: AttemptView) -> Iterator[str]:
     """One attempt with its digests."""
-    yield from _head(view)
+    yield from head_lines(view)
     yield from _attempt(attempt, view.phase, deep=True)
     yield ""
     yield f"next: interlock logs {view.id} {attempt.id}"
@@ -161,8 +142,8 @@ def attempt_page(view: RunView, attempt: AttemptView) -> Iterator[str]:
 
 def _stage(stage: StageView, run: RunPhase, held_up: Sequence[WaitingWork] = ()) -> Iterator[str]:
     """With all its attempts."""
-    yield _stage_line(stage, run, held_up)
-    yield from _waiting(stage, held_up)
+    yield stage_line(stage, run, held_up)
+    yield from waiting_lines(stage, held_up)
     if stage.input and stage.input.conflicts:
         yield f"    input: {safe(conflict_text(stage.input))}"
     for verdict in stage.input_verdicts:
@@ -174,10 +155,10 @@ def _stage(stage: StageView, run: RunPhase, held_up: Sequence[WaitingWork] = ())
         first_with.setdefault(attempt.why, attempt)
 
 
-def _head(view: RunView) -> Iterator[str]:
-    phase = click.style(view.phase, fg=RUN_TONES[view.phase], bold=True)
+def head_lines(view: RunView) -> Iterator[str]:
+    phase = click.style(run_word(view.phase), fg=RUN_TONES[view.phase], bold=True)
     owner = f", controlled by {safe(view.owner)}" if view.owner else ""
-    yield f"run {view.id}  {phase}  {view.pipeline}, {moment(view.started_at)}, sandbox {view.sandbox}{owner}"
+    yield f"run {view.id}  {phase}  {view.pipeline}, sandbox {view.sandbox}{owner}"
     if view.overrides:
         overrides = "; ".join(_override(view.attempt(parse_attempt(name))) for name in view.overrides)
         yield click.style(f"OVERRIDDEN by a person: {overrides}", fg="red", bold=True)
@@ -195,16 +176,24 @@ def _override(attempt: AttemptView) -> str:
     return f"{attempt.id} by {safe(attempt.override_by, 120)}{over}"
 
 
-def _stage_line(stage: StageView, run: RunPhase, held_up: Sequence[WaitingWork] = ()) -> str:
+def stage_line(
+    stage: StageView, run: RunPhase, held_up: Sequence[WaitingWork] = (), *, is_pause_told: bool = False
+) -> str:
     """A stage whose worker waits for a slot is queued, not at work."""
     mark, tone, word = stage_look(stage, run)
     if stage.phase is Phase.WORKING and stage.attempts and _is_queued(stage.attempts[-1], held_up):
         mark, tone, word = "○", "bright_black", _QUEUED
     phase = click.style(f"{word:<9}", fg=tone)
-    return f"{click.style(mark, fg=tone)} {stage.id:<14} {phase} {_state(stage) if word != NOT_BEGUN else ''}".rstrip()
+    about = _state(stage, is_pause_told=is_pause_told) if word != NOT_BEGUN else ""
+    return f"{click.style(mark, fg=tone)} {stage.id:<14} {phase} {about}".rstrip()
 
 
-def _state(stage: StageView) -> str:
+def waiting_lines(stage: StageView, held_up: Sequence[WaitingWork]) -> Iterator[str]:
+    """What of the stage waits for a slot or a lock."""
+    yield from (f"    {safe(held.about)} {safe(held.words)}" for held in held_up if held.stage == stage.id)
+
+
+def _state(stage: StageView, *, is_pause_told: bool) -> str:
     """What to show of a stage beside its phase."""
     newest = stage.attempts[-1] if stage.attempts else None
     match stage.phase:
@@ -212,7 +201,7 @@ def _state(stage: StageView) -> str:
             return f"for {', '.join(stage.needs)}" if stage.needs else ""
         case Phase.SKIPPED:
             return safe(stage.skipped)
-        case Phase.PAUSED:
+        case Phase.PAUSED if not is_pause_told:
             return in_a_line(stage.waits, _WAITS_MAX)
         case Phase.JUDGING if newest and newest.asked:
             return f"{newest.id} waits for a person: {', '.join(gate_name(gate, stage.id) for gate in newest.asked)}"

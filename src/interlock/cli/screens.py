@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TextIO
 
@@ -12,7 +13,7 @@ import click
 
 from interlock.bootstrap import Application
 from interlock.cli.lines import Story, StoryLine
-from interlock.cli.terminal import note, redraws, say
+from interlock.cli.terminal import is_interactive, note, redraws, say
 from interlock.cli.words import nearly_used
 from interlock.core.events import AttemptErrored, CandidateProduced, Recorded, VerdictGiven
 from interlock.readmodel.run import RunSummary
@@ -20,10 +21,20 @@ from interlock.service import Service
 from interlock.service.formats import event_line
 
 if TYPE_CHECKING:
+    from interlock.cli.asking import Asking
     from interlock.gates.locks import WaitingWork
 
 POLL_S = 0.15
 _PAID = (AttemptErrored, CandidateProduced, VerdictGiven)
+
+
+@dataclass(frozen=True, slots=True)
+class DisplayOptions:
+    """`plain` never redraws; `json` prints NDJSON on stdout. `asked`: what the person was asked so far, by run."""
+
+    plain: bool = False
+    json: bool = False
+    asked: dict[str, Asking] = field(default_factory=dict, compare=False)
 
 
 class Screen(Protocol):
@@ -53,22 +64,21 @@ def follow(
             wait(POLL_S)
 
 
-def screen(app: Application, run: str, stream: TextIO, *, plain: bool, json: bool) -> Screen:
+def screen(app: Application, run: str, stream: TextIO, display: DisplayOptions) -> Screen:
     """NDJSON, a live view on a terminal, or one line for each transition."""
     service = app.service
     pipeline = service.pipeline_of(run)
-    if json:
+    if display.json:
         return JsonScreen(run)
-    if plain or not redraws(stream):
+    if display.plain or not redraws(stream):
         return LineScreen(
             Story(pipeline, closes=True), stream, lambda: service.locate_run(run), partial(app.waiting_work, run)
         )
-    from interlock.cli.live import (
-        LiveScreen,  # lazy: rich is slow to import
-        activity,
-    )
+    from interlock.cli.asking import Asking
+    from interlock.cli.live import LiveScreen, activity  # lazy: rich is slow to import
 
-    return LiveScreen(pipeline, run, service, stream, partial(activity, app, run))
+    asking = display.asked.setdefault(run, Asking(app, run)) if is_interactive() else None
+    return LiveScreen(pipeline, run, service, stream, partial(activity, app, run), asking)
 
 
 class JsonScreen:

@@ -40,6 +40,13 @@ def say(lines: str | Iterable[str]) -> None:
             click.echo(line, color=_coloured())
 
 
+def say_coloured(lines: Iterable[str], *, coloured: bool) -> None:
+    """Print lines that have their ends on stdout, with colours or without. Raises as `say` does."""
+    with _reader_may_end():
+        for line in lines:
+            click.echo(line, nl=False, color=coloured)
+
+
 def say_bytes(content: bytes) -> None:
     """Print data on stdout byte for byte. Raises as `say` does."""
     with _reader_may_end():

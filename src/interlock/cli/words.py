@@ -48,6 +48,17 @@ RUN_TONES = {
     RunPhase.UNREADABLE: "red",
     RunPhase.DAMAGED: "red",
 }
+RUN_MARKS = {
+    RunPhase.RUNNING: "▶",
+    RunPhase.WAITING: "?",
+    RunPhase.SLEEPING: "○",
+    RunPhase.INTERRUPTED: "‖",
+    RunPhase.ACCEPTED: "✓",
+    RunPhase.CANCELLED: "✗",
+    RunPhase.STOPPED: "✗",
+    RunPhase.UNREADABLE: "!",
+    RunPhase.DAMAGED: "!",
+}
 ATTEMPT_TONES = {
     AttemptPhase.WORKING: "cyan",
     AttemptPhase.JUDGING: "cyan",
@@ -72,6 +83,11 @@ def stage_look(stage: StageView, run: RunPhase) -> tuple[str, str, str]:
     word = stage_word(stage, run)
     mark, tone = _IDLE_MARKS.get(word) or _STAGE_MARKS[stage.phase]
     return mark, tone, word
+
+
+def run_word(run: RunPhase) -> str:
+    """Its phase with a mark, as a person is told it."""
+    return f"{RUN_MARKS[run]} {'waiting for you' if run is RunPhase.WAITING else run}"
 
 
 def path_warning(environ: Mapping[str, str]) -> str:
@@ -183,7 +199,7 @@ def traits(verdict: VerdictGiven) -> str:
 
 def closing(view: RunSummary) -> list[str]:
     """The outcome, and the exact next command."""
-    return [_outcome(view), *_overrides(view), *nearly_used(view), *_next(view)]
+    return [_outcome(view), *_overrides(view), *nearly_used(view), *next_commands(view)]
 
 
 def ended(phase: str, why: str) -> str:
@@ -235,7 +251,8 @@ def _overrides(view: RunSummary) -> list[str]:
     return [f"accepted by a person although not every gate passed: {', '.join(view.overrides)}"]
 
 
-def _next(view: RunSummary) -> list[str]:
+def next_commands(view: RunSummary) -> list[str]:
+    """The exact next command, or those that answer what waits."""
     match view.phase:
         case RunPhase.ACCEPTED if view.branch:
             return [

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.cli_world import World, new_world
+from tests.contract.cli_world import World, new_world, stage_of
 from tests.contract.terminal.world import SIZES, Terminal, opened
 from tests.nightly import rest_at_night
 
@@ -29,7 +29,7 @@ stages:
     on_reject: [{pause: true}]
 """
 AGENT = r"""printf '\033[2J\033]0;owned\007::error::owned\n'; printf '\033[31mreading the code\033[0m\033]0;owned\007\n'
-for _ in $(seq 300); do [ ! -e "$GO" ] || break; sleep 0.1; done
+for _ in $(seq 900); do [ ! -e "$GO" ] || break; sleep 0.1; done
 echo two > a.txt
 """
 
@@ -54,7 +54,7 @@ def test_a_run_is_seen_at_work_and_ends_with_what_it_waits_for(terminal: Termina
     assert "owned" not in at_work
     (tmp_path / "go").touch()
     terminal.until("[a]pprove", "✓ done")
-    terminal.keys("l", "Enter")
+    terminal.keys("l")
     code, said = terminal.ended()
     assert code == 3, said
     assert "interlock approve" in said
@@ -68,7 +68,7 @@ def test_it_survives_a_resize_while_it_works(terminal: Terminal, tmp_path: Path)
         terminal.until("code", "ship")
     (tmp_path / "go").touch()
     terminal.until("[a]pprove")
-    terminal.keys("Enter")
+    terminal.keys("Enter", "Escape")
     assert terminal.ended()[0] == 3
 
 
@@ -95,7 +95,15 @@ def test_a_second_ctrl_c_stops_and_the_run_can_be_resumed(terminal: Terminal, wo
 def test_an_approval_is_answered_in_place(terminal: Terminal, world: World, tmp_path: Path) -> None:
     (tmp_path / "go").touch()
     terminal.until("[a]pprove")
-    terminal.keys("x", "Enter", "a", "Enter")
+    terminal.keys("x")
+    terminal.until("type one of the letters")
+    terminal.keys("a")
+    terminal.until("Approve ship/1.1? [y/N]")
+    terminal.keys("n")
+    terminal.when(lambda screen: screen.count("[a]pprove") == 3, "the question again")
+    terminal.keys("a")
+    terminal.when(lambda screen: screen.count("[y/N]") == 2, "the second question")
+    terminal.keys("y")
     code, said = terminal.ended()
     assert code == 0, said
     assert world.show()["phase"] == "accepted"
@@ -104,11 +112,11 @@ def test_an_approval_is_answered_in_place(terminal: Terminal, world: World, tmp_
 def test_a_rejection_in_place_says_why(terminal: Terminal, world: World, tmp_path: Path) -> None:
     (tmp_path / "go").touch()
     terminal.until("[a]pprove")
-    terminal.keys("r", "Enter")
+    terminal.keys("r")
     terminal.until("what is wrong")
     terminal.keys("too short", "Enter")
     assert terminal.ended()[0] == 3
-    assert "too short" in world.ask("show").text
+    assert "too short" in world.ask("show", "-v").text
 
 
 @pytest.mark.parametrize("setting", [{"TERM": "dumb"}, {"NO_COLOR": "1"}], ids=["dumb", "no-colour"])
@@ -118,7 +126,76 @@ def test_without_colours_nothing_is_coloured(world: World, tmp_path: Path, setti
     try:
         terminal.until("[a]pprove")
         assert not re.search(r"\x1b\[[0-9;]*(3[0-7]|9[0-7])m", terminal.screen(history=True, raw=True))
-        terminal.keys("a", "Enter")
+        terminal.keys("d")
+        terminal.until("+two")
+        terminal.keys("a")
         assert terminal.ended()[0] == 0
     finally:
         terminal.close()
+
+
+# --- while other stages work ------------------------------------------------------------------------
+
+SIDE = """\
+  side:
+    gates:
+      - {id: merge, approve: "Is it right?"}
+    on_reject: [{pause: true}]
+"""
+LATER = "".join(
+    f"  t{number}:\n    needs: [{f't{number - 1}' if number else 'ship, side'}]\n"
+    "    gates: [{id: ok, run: 'true'}]\n    on_reject: [{pause: true}]\n"
+    for number in range(11)
+)
+
+
+@pytest.fixture
+def busy(world: World, tmp_path: Path) -> Iterator[Terminal]:
+    """14 stages at 80x15: one works, one waits for a person."""
+    world.commit({"interlock.yaml": (world.repository / "interlock.yaml").read_text() + SIDE + LATER})
+    made = opened(world, ("run", "-t", "Make it two."), (80, 15), GO=str(tmp_path / "go"))
+    yield made
+    made.close()
+
+
+def test_a_question_is_answered_with_a_key_while_another_stage_works(busy: Terminal, world: World) -> None:
+    seen = busy.until("? side/1.1 waits for you, merge: Is it right?", "[a]pprove", "working", "reading the code")
+    assert "stages to come: ship, t0" in seen
+    assert len(seen.splitlines()) <= 15
+    busy.keys("x")
+    busy.until("type one of the letters")
+    busy.keys("a")
+    busy.until("Approve side/1.1? [y/N]")
+    busy.keys("n")
+    busy.until("[a]pprove")
+    assert stage_of(world.show(), "side")["phase"] == "judging"
+    busy.keys("d")
+    busy.until("side/1.1 changes nothing", history=True)
+    busy.until("[a]pprove")
+    busy.keys("a")
+    busy.until("✓ side/1.1 approved by you", "✓ side", "working")
+    assert stage_of(world.show(), "side")["phase"] == "accepted"
+
+
+def test_watch_shows_the_same_and_a_rejection_has_its_words(busy: Terminal, world: World) -> None:
+    busy.until("[a]pprove", "working")
+    other = opened(world, ("watch",), (40, 15), "other")
+    try:
+        other.until("side/1.1 waits for you", "[a]pprove", "working")
+        other.keys("r")
+        other.until("what is wrong")
+        other.keys("too short", "Enter")
+        other.when(lambda screen: "rejected by you" in screen or "side" in screen, "what became of it")
+        busy.when(lambda screen: "side/1.1 waits for you" not in screen, "the end of the question")
+    finally:
+        other.close()
+    assert any(reply["answer"]["comment"] == "too short" for reply in world.show()["replies"])
+
+
+def test_what_is_put_off_is_not_asked_again(busy: Terminal, tmp_path: Path) -> None:
+    busy.until("[a]pprove", "working")
+    busy.keys("l")
+    busy.when(lambda screen: "[a]pprove" not in screen, "the question without its keys")
+    assert "interlock approve" in busy.until("side/1.1 waits for you")
+    (tmp_path / "go").touch()
+    busy.until("ship/1.1: [a]pprove", history=True)

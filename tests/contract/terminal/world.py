@@ -15,7 +15,7 @@ import pytest
 from tests.contract.cli_world import World
 
 LIMIT_S = 60  # only a hang meets it
-SIZES = ((80, 24), (200, 50), (40, 15))
+SIZES = ((80, 24), (80, 15), (200, 50), (40, 15))
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,14 @@ class Terminal:
         self.socket.unlink(missing_ok=True)
 
 
-def opened(world: World, words: tuple[str, ...], size: tuple[int, int], **environ: str) -> Terminal:
-    """`interlock WORDS` in a terminal of `size`, columns by lines. Skips where there is no tmux."""
+def opened(world: World, words: tuple[str, ...], size: tuple[int, int], name: str = "", **environ: str) -> Terminal:
+    """`interlock WORDS` in a terminal of `size`, columns by lines. `name` tells several apart.
+    Skips where there is no tmux."""
     if shutil.which("tmux") is None:
         pytest.skip("tmux is not installed: apt-get install tmux")
     env = {**world.environment(**environ), "LC_ALL": "C.UTF-8"}
     # A socket's path is short by law, and a test's folder is not.
-    terminal = Terminal(Path("/tmp") / f"il-{abs(hash(str(world.root))):x}.tmux", {**env, "TMUX": ""})
+    terminal = Terminal(Path("/tmp") / f"il-{abs(hash((str(world.root), name))):x}.tmux", {**env, "TMUX": ""})
     inner = shlex.join([sys.executable, "-m", "interlock", *words])
     term = f"TERM={shlex.quote(environ['TERM'])} " if "TERM" in environ else ""
     command = f"{term}{inner}; code=$?; echo; echo ended $code; sleep {LIMIT_S * 5}"

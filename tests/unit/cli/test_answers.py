@@ -10,8 +10,8 @@ import click
 import pytest
 
 from interlock.cli.answers import _print_reply
-from interlock.cli.drive import DisplayOptions
-from interlock.cli.pages import status_page
+from interlock.cli.overview import Around, status_page
+from interlock.cli.screens import DisplayOptions
 from interlock.cli.words import waiting
 from interlock.core.events import Action, AnswerTaken
 from interlock.core.state import Spending
@@ -53,7 +53,7 @@ def test_what_takes_the_run_from_an_owner_that_hangs(capsys: pytest.CaptureFixtu
 
 def test_status_tells_of_an_answer_that_waits() -> None:
     def page(run: RunView, *, unread: bool = True) -> str:
-        return click.unstyle("\n".join(status_page(run, unread=unread)))
+        return click.unstyle("\n".join(status_page(run, Around(unread=unread))))
 
     hangs = view(RunPhase.RUNNING, owner="process 7")
     assert (

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from interlock.cli import drive as drive_module
-from interlock.cli.drive import DisplayOptions
+from interlock.cli.screens import DisplayOptions
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ from typing import Any
 import click
 import pytest
 
-from interlock.cli.pages import list_page, run_page, status_page
+from interlock.cli.listing import list_page
+from interlock.cli.overview import Around, run_page, status_page
+from interlock.cli.pages import full_page
 from interlock.core.ids import AttemptId
 from interlock.core.state import Phase
 from interlock.gates.locks import Slots, WaitingWork
@@ -33,18 +35,22 @@ def view() -> RunView:
 
 
 def test_a_worker_without_a_slot_is_queued() -> None:
-    for page in (status_page(view(), (WAITS,)), run_page(view(), (), (WAITS,))):
-        said = click.unstyle("\n".join(page))
+    for page in (
+        status_page(view(), Around((WAITS,))),
+        run_page(view(), Around((WAITS,))),
+        full_page(view(), (), (WAITS,)),
+    ):
+        said = click.unstyle("\n".join([*page, ""]))
         assert "○ code           queued" in said
         assert "\n    code/1.1 waits for a slot: all 2 are taken\n" in said
         assert "working" not in said
     gate = replace(WAITS, gate="test")
-    assert "▶ code           working" in click.unstyle("\n".join(run_page(view(), (), (gate,))))
+    assert "▶ code           working" in click.unstyle("\n".join(full_page(view(), (), (gate,))))
 
 
 def test_the_list_tells_of_the_wait() -> None:
     others = replace(WAITS, run="r2")
-    rows = [click.unstyle(line) for line in list_page([view()], 0, (WAITS, others))]
+    rows = [click.unstyle(line) for line in list_page([view()], 0.0, 0, (WAITS, others))]
     assert rows[1:] == ["    code/1.1 waits for a slot: all 2 are taken"]
 
 

@@ -28,7 +28,7 @@ _GATE = click.option("-g", "--gate", metavar="GATE", default="", help="Which gat
 def approve(target: tuple[str, ...], gate: str, message: str, plain: bool, json: bool) -> int:
     """Approve what waits for an approval. The run continues."""
     from interlock.cli.answers import answer, waits_for_approval
-    from interlock.cli.drive import DisplayOptions
+    from interlock.cli.screens import DisplayOptions
     from interlock.cli.targets import find_target, only_one, require_no_rest
     from interlock.core.events import Action
     from interlock.service import AnswerRequest
@@ -48,7 +48,7 @@ def approve(target: tuple[str, ...], gate: str, message: str, plain: bool, json:
 def reject(target: tuple[str, ...], gate: str, message: str, plain: bool, json: bool) -> int:
     """Reject what waits for an approval. The run continues as its `on_reject` rules say."""
     from interlock.cli.answers import answer, waits_for_approval
-    from interlock.cli.drive import DisplayOptions
+    from interlock.cli.screens import DisplayOptions
     from interlock.cli.targets import find_target, only_one, require_no_rest
     from interlock.core.events import Action
     from interlock.service import AnswerRequest
@@ -69,7 +69,7 @@ def reject(target: tuple[str, ...], gate: str, message: str, plain: bool, json: 
 def retry(target: tuple[str, ...], message: str, commit: str, now: bool, plain: bool, json: bool) -> int:
     """Give STAGE new attempts: with feedback, or with your own fix instead of the agent's work."""
     from interlock.cli.answers import answer, unfinished
-    from interlock.cli.drive import DisplayOptions
+    from interlock.cli.screens import DisplayOptions
     from interlock.cli.targets import find_target, only_one, require_no_rest
     from interlock.core.events import Action
     from interlock.service import AnswerRequest
@@ -90,7 +90,7 @@ def retry(target: tuple[str, ...], message: str, commit: str, now: bool, plain: 
 def accept(target: tuple[str, ...], override: bool, message: str, plain: bool, json: bool) -> int:
     """Accept the candidate of an attempt, such as code/1.2, although it was rejected."""
     from interlock.cli.answers import answer, unfinished
-    from interlock.cli.drive import DisplayOptions
+    from interlock.cli.screens import DisplayOptions
     from interlock.cli.targets import find_attempt, find_target, only_one, require_no_rest
     from interlock.core.events import Action
     from interlock.service import AnswerRequest
@@ -113,8 +113,9 @@ def cancel(run: str, message: str, plain: bool, json: bool) -> int:
     """End RUN for good. Accepted work stays visible; nothing is delivered. If the branch is being created at this
     moment, `cancel` waits for it, and the run is not cancelled."""
     from interlock.cli.answers import answer, unfinished
-    from interlock.cli.drive import DisplayOptions, report_uncancelled
+    from interlock.cli.drive import report_uncancelled
     from interlock.cli.exits import Exit
+    from interlock.cli.screens import DisplayOptions
     from interlock.core.events import Action
     from interlock.readmodel.run import OVER, RunPhase
     from interlock.service import AnswerRequest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,11 +9,12 @@ import click
 
 from interlock.cli.application import application
 from interlock.cli.targets import targets
-from interlock.cli.terminal import say, say_bytes
+from interlock.cli.terminal import say, say_bytes, say_coloured
 from interlock.ports import UsageError
 from interlock.text.cleaning import plain
 
 if TYPE_CHECKING:
+    from interlock.cli.colours import Color
     from interlock.readmodel.run import RunView
     from interlock.service import Service
 
@@ -25,9 +25,16 @@ _BYTES_MAX = 50_000_000
 @click.argument("words", nargs=-1, metavar="[RUN] A [B]", shell_complete=targets)
 @click.option("--stat", is_flag=True, help="Only the files and their numbers of changed lines.")
 @click.option("--raw", is_flag=True, help="Print the bytes unchanged, for `git apply`.")
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Colours; `auto` is on a terminal only.",
+)
 @click.option("--unmasked", is_flag=True, help="Include files of a candidate that contain a secret.")
 @click.option("--json", "json", is_flag=True, help="Print the files as JSON.")
-def diff(words: tuple[str, ...], stat: bool, raw: bool, unmasked: bool, json: bool) -> int:
+def diff(words: tuple[str, ...], stat: bool, raw: bool, color: Color, unmasked: bool, json: bool) -> int:
     """Show the difference from A to B. Each is `base`, a stage (its accepted candidate) or an attempt such as code/1.2.
     With A alone: the difference from its input."""
     from interlock.service.diffs import VisibleDiff, visible_diff
@@ -48,7 +55,7 @@ def diff(words: tuple[str, ...], stat: bool, raw: bool, unmasked: bool, json: bo
             raise UsageError(f"{'; '.join(found.notes)}: --unmasked shows it")
         else:
             notes = "".join(f"{plain(line, 1000)}; --unmasked shows it\n" for line in found.notes)
-            _print_patch(notes.encode() + found.patch, raw=raw or not sys.stdout.isatty())
+            _print_patch(notes.encode() + found.patch, color, raw=raw)
     return 0
 
 
@@ -82,20 +89,18 @@ def _commits(service: Service, view: RunView, names: tuple[str, ...]) -> tuple[s
     return input_of(view, names[0]), new
 
 
-def _print_patch(patch: bytes, *, raw: bool) -> None:
+def _print_patch(patch: bytes, color: Color, *, raw: bool) -> None:
+    """In a pager on a terminal. Everywhere without what could steer a terminal, unless the bytes are asked for."""
+    from interlock.cli.colours import coloured_diff, show_in_pager, wants_colours
+
     if raw:
         say_bytes(patch)
         return
-    os.environ.setdefault("LESS", "FRX")
-    click.echo_via_pager(
-        "\n".join(_coloured(line) for line in plain(patch.decode("utf-8", "replace"), _BYTES_MAX).split("\n"))
-    )
-
-
-def _coloured(line: str) -> str:
-    tones = {"+": "green", "-": "red", "@": "cyan", "d": "bright_white"}
-    tone = tones.get(line[:1])
-    return click.style(line, fg=tone) if tone else line
+    text, coloured = plain(patch.decode("utf-8", "replace"), _BYTES_MAX), wants_colours(color)
+    if sys.stdout.isatty():
+        show_in_pager(coloured_diff(text), color=coloured)
+    elif text:
+        say_coloured(coloured_diff(text), coloured=coloured)
 
 
 def _name(path: str) -> str:

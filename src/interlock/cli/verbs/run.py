@@ -17,7 +17,7 @@ from interlock.ports import InfrastructureError, UsageError, machine_trouble
 
 if TYPE_CHECKING:
     from interlock.bootstrap import Application
-    from interlock.cli.drive import DisplayOptions
+    from interlock.cli.screens import DisplayOptions
     from interlock.readmodel.run import RunSummary
     from interlock.service import AnswerRequest, RunRequest
 
@@ -51,7 +51,8 @@ def run(
     base: str | None, until: str, detach: bool, dry_run: bool, sandbox: str | None, plain: bool, json: bool,
 ) -> int:  # fmt: skip
     """Start a run and follow it to its end. TASK is text or @FILE, or is read from standard input."""
-    from interlock.cli.drive import DisplayOptions, drive, drive_detached
+    from interlock.cli.drive import drive, drive_detached
+    from interlock.cli.screens import DisplayOptions
     from interlock.cli.words import NO_SANDBOX
 
     given, display = _inputs(inputs), DisplayOptions(plain, json)
@@ -79,7 +80,8 @@ def resume(
 ) -> int:
     """Continue RUN after a crash, an interrupt or a pause."""
     from interlock.cli.answers import unfinished
-    from interlock.cli.drive import DisplayOptions, drive, drive_detached, finish
+    from interlock.cli.drive import drive, drive_detached, finish
+    from interlock.cli.screens import DisplayOptions
     from interlock.readmodel.run import OVER
     from interlock.service.answers import check_branch, resume_answers, too_late
 

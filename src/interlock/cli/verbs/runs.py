@@ -14,8 +14,13 @@ from interlock.ports import UsageError
 from interlock.text.cleaning import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from interlock.bootstrap import Application
     from interlock.cli.targets import Target
+    from interlock.gates.locks import WaitingWork
+    from interlock.notify import Undelivered
+    from interlock.ports import Change
     from interlock.readmodel.run import RunView
 
 _BYTES_MAX = 20_000_000
@@ -28,10 +33,10 @@ FORMATS = ("json", "junit", "sarif", "markdown", "otlp")
 )
 @click.option("--json", "json", is_flag=True, help="Print JSON.")
 def list_runs(count: int, json: bool) -> int:
-    """List the runs of this repository, newest first. For a run that cannot be read, the row says why. Exit code 5 if
-    a run is damaged."""
+    """List the runs of this repository: first those that need you, then those that work; of each, the newest first. On
+    a terminal, ids are short. For a run that cannot be read, the row says why. Exit code 5 if a run is damaged."""
     from interlock.cli.exits import Exit
-    from interlock.cli.pages import list_page
+    from interlock.cli.listing import list_page
     from interlock.readmodel.run import RunPhase
     from interlock.service import formats
     from interlock.service.formats import document
@@ -43,7 +48,8 @@ def list_runs(count: int, json: bool) -> int:
             say(document(runs=found))
         elif found:
             held_up = [held for run in found if run.owner for held in app.waiting_work(run.id)]
-            say(list_page(found, columns(sys.stdout), held_up))
+            width, every = columns(sys.stdout), app.service.run_ids()
+            say(list_page(found, app.service.clock.now(), width, held_up, every))
         elif not aside:
             note("no runs in this repository yet: `interlock run -p PIPELINE TASK` starts one")
         if aside:
@@ -55,9 +61,9 @@ def list_runs(count: int, json: bool) -> int:
 @click.argument("run", required=False, default="", shell_complete=runs)
 @click.option("--json", "json", is_flag=True, help="Print JSON.")
 def status(run: str, json: bool) -> int:
-    """Show the state of RUN in a few lines. Default: the only unfinished run, else the newest."""
+    """Show the state of RUN: what to do, why, and each stage. Default: the only unfinished run, else the newest."""
     from interlock.cli.application import unreadable_runs_noted
-    from interlock.cli.pages import status_page
+    from interlock.cli.overview import Around, status_page
     from interlock.service.formats import document
 
     with application(looks=True) as app:
@@ -69,19 +75,21 @@ def status(run: str, json: bool) -> int:
         say(
             document(run=view, held_up=held_up, answer_waits=unread)
             if json
-            else status_page(view, held_up, unread=unread)
+            else status_page(view, Around(held_up, unread, width=columns(sys.stdout)))
         )
     return 0
 
 
 @click.command()
 @click.argument("target", nargs=-1, metavar="[RUN] [STAGE | STAGE/1.2]", shell_complete=targets)
+@click.option("-v", "--full", is_flag=True, help="Everything of the run: each attempt, verdict and finding.")
 @click.option("--brief", is_flag=True, help="Print the brief exactly as the agent got it.")
 @click.option("--json", "json", is_flag=True, help="Print JSON.")
-def show(target: tuple[str, ...], brief: bool, json: bool) -> int:
-    """Show everything about a run, a stage or an attempt."""
+def show(target: tuple[str, ...], full: bool, brief: bool, json: bool) -> int:
+    """Show a run in one screen: state, what to do, why, what changes, how it went. With STAGE or STAGE/1.2: everything
+    about that part."""
     from interlock.cli.application import unreadable_runs_noted
-    from interlock.cli.pages import attempt_page, run_page, stage_page
+    from interlock.cli.pages import attempt_page, full_page, stage_page
     from interlock.cli.targets import find_attempt, find_target, require_no_rest
     from interlock.service.formats import document
 
@@ -107,7 +115,8 @@ def show(target: tuple[str, ...], brief: bool, json: bool) -> int:
                 more = {"pull_request": url} if url else {}
                 say(document(run=view, untold=undelivered, held_up=held_up, **more))
             else:
-                say([*run_page(view, undelivered, held_up), *_pull_request(app, view, url)])
+                page = full_page(view, undelivered, held_up) if full else _overview(app, view, undelivered, held_up)
+                say([*page, *_pull_request(app, view, url)])
     return 0
 
 
@@ -118,7 +127,8 @@ def show(target: tuple[str, ...], brief: bool, json: bool) -> int:
 def watch(run: str, plain: bool, json: bool) -> int:
     """Follow RUN until it ends, waits for a person, or no process runs it. Ctrl-C ends only `watch`; the run
     continues."""
-    from interlock.cli.drive import DisplayOptions, watch_run
+    from interlock.cli.drive import watch_run
+    from interlock.cli.screens import DisplayOptions
 
     with application() as app:
         found = app.service.latest_run(run).id
@@ -158,6 +168,28 @@ def export(run: str, form: str) -> int:
         case _:
             say(document(run=view))
     return 0
+
+
+def _overview(
+    app: Application, view: RunView, undelivered: Sequence[Undelivered], held_up: Sequence[WaitingWork]
+) -> Iterator[str]:
+    """With what changes from the base up to what waits, else up to the newest candidate."""
+    from interlock.cli.overview import Around, run_page
+    from interlock.ports import InterlockError
+    from interlock.service.diffs import visible_diff
+
+    asked = [wait.subject for wait in view.waits if wait.reason == "approval"]
+    made = [str(attempt.id) for stage in view.stages for attempt in stage.attempts if attempt.commit]
+    up_to = next(iter([*asked, *reversed(made)]), "")
+    changes: Sequence[Change] = ()
+    if up_to:
+        try:
+            commit = app.service.commit_of(view, up_to)
+            changes = visible_diff(app.workspaces, view, view.base_commit, commit, patch=False).changes
+        except InterlockError:  # the commits are not there any more
+            up_to = ""
+    unread = app.service.has_answer(view.id)
+    return run_page(view, Around(held_up, unread, undelivered, changes, up_to, columns(sys.stdout)))
 
 
 def _pull_request(app: Application, view: RunView, url: str) -> list[str]:

@@ -1,0 +1,139 @@
+"""A pending approval, answered with a key: while it is drawn, or after the run has come to rest.
+
+Rule: nothing is approved by one key alone: who has not looked at the diff is asked once more. What is typed before the
+question is seen answers nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import click
+
+from interlock.bootstrap import Application
+from interlock.cli import keys
+from interlock.cli.colours import coloured_diff, show_in_pager
+from interlock.cli.keys import Keys
+from interlock.cli.terminal import prompt
+from interlock.cli.words import safe
+from interlock.core.events import Action, AnswerTaken, Recorded, Refused
+from interlock.readmodel.run import RunSummary, WaitView
+from interlock.service import AnswerRequest
+from interlock.service.diffs import visible_diff
+from interlock.text.cleaning import plain
+
+_OFFER = "[a]pprove, [r]eject, [d]iff, [l]ater"
+_WHAT_IS_WRONG = "what is wrong (the next attempt gets this text)"
+_DIFF_MAX = 5_000_000
+_DONE = {Action.APPROVE: "approved", Action.REJECT: "rejected"}
+
+
+@dataclass(slots=True)
+class Asking:
+    """What the person was asked, looked at and answered so far."""
+
+    app: Application
+    run: str
+    looked_at: set[str] = field(default_factory=set)  # subjects whose diff was shown
+    put_off: set[tuple[str, str]] = field(default_factory=set)
+    confirming: tuple[str, str] = ("", "")
+    sent: dict[str, WaitView] = field(default_factory=dict)  # by the id of the answer
+    said: str = ""
+    is_drawn: bool = False  # a question was on the screen
+
+    @property
+    def is_confirming(self) -> bool:
+        return bool(self.confirming[0])
+
+    def current(self, view: RunSummary) -> WaitView | None:
+        """The approval that a key answers now."""
+        answered = {_key(wait) for wait in self.sent.values()}
+        return next(
+            (
+                wait
+                for wait in view.waits
+                if wait.reason == "approval" and _key(wait) not in self.put_off and _key(wait) not in answered
+            ),
+            None,
+        )
+
+    def question(self, view: RunSummary) -> str:
+        """`ship/1.1: [a]pprove, ...`; empty if nothing is asked."""
+        wait = self.current(view)
+        if wait is None:
+            return ""
+        if self.confirming == _key(wait):
+            return f"Approve {wait.subject}? [y/N]"
+        return f"{wait.subject}: {_OFFER}"
+
+    def press(self, key: str, view: RunSummary, reader: Keys) -> bool:
+        """Act on a key. True if an answer was sent."""
+        wait = self.current(view)
+        if wait is None:
+            return False
+        self.said = ""
+        if self.confirming == _key(wait):
+            self.confirming = ("", "")
+            return key.lower() == "y" and self._send(_approval(self.app, wait), wait)
+        match key.lower():
+            case "a" if wait.subject in self.looked_at:
+                return self._send(_approval(self.app, wait), wait)
+            case "a":
+                self.confirming = _key(wait)
+            case "r":
+                return self._reject(wait, reader)
+            case "d":
+                with reader.released():
+                    self._show_diff(wait)
+            case "l" | keys.ESCAPE | keys.END_OF_INPUT:
+                self.put_off.add(_key(wait))
+            case "\n" | "\r" | " ":
+                pass
+            case _:
+                self.said = "type one of the letters in brackets"
+        return False
+
+    def hear(self, batch: Iterable[Recorded]) -> None:
+        """What became of the answers that were sent."""
+        for event in (record.event for record in batch):
+            if isinstance(event, AnswerTaken) and event.answer in self.sent:
+                self.said = f"✓ {self.sent.pop(event.answer).subject} {_DONE[event.action]} by you"
+            elif isinstance(event, Refused) and event.subject in self.sent:
+                subject = self.sent.pop(event.subject).subject
+                self.said = f"✗ the answer to {subject} was refused: {safe(event.why)}"
+
+    def _reject(self, wait: WaitView, reader: Keys) -> bool:
+        with reader.released():
+            try:
+                why = prompt(f"{wait.subject}: {_WHAT_IS_WRONG}")
+            except click.Abort:
+                self.said = "not rejected"
+                return False
+        request = AnswerRequest(
+            Action.REJECT, self.app.person(), wait.stage, wait.subject, wait.gate, plain(why, 10_000)
+        )
+        return self._send(request, wait)
+
+    def _send(self, request: AnswerRequest, wait: WaitView) -> bool:
+        put = self.app.service.answer(self.app.service.describe_run(self.run), request)
+        self.sent[put.id] = wait
+        self.said = f"{wait.subject}: your answer is recorded, and the run reads it"
+        return True
+
+    def _show_diff(self, wait: WaitView) -> None:
+        """Everything that the run changed, up to what waits."""
+        view = self.app.service.describe_run(self.run)
+        commit = self.app.service.commit_of(view, wait.subject)
+        found = visible_diff(self.app.workspaces, view, view.base_commit, commit)
+        text = plain("\n".join((*found.notes, found.patch.decode("utf-8", "replace"))), _DIFF_MAX)
+        show_in_pager(coloured_diff(text or f"{wait.subject} changes nothing"))
+        self.looked_at.add(wait.subject)
+
+
+def _approval(app: Application, wait: WaitView) -> AnswerRequest:
+    return AnswerRequest(Action.APPROVE, app.person(), wait.stage, wait.subject, wait.gate)
+
+
+def _key(wait: WaitView) -> tuple[str, str]:
+    return wait.subject, wait.gate

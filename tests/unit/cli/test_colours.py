@@ -1,0 +1,36 @@
+"""Diffs in colours."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from interlock.cli.colours import coloured_diff, wants_colours
+
+PATCH = """\
+diff --git a/x.sql b/x.sql
+--- a/x.sql
++++ b/x.sql
+@@ -1,2 +1,2 @@ select
+ same
+--- a comment that went
++++ a line that came"""
+
+
+def test_a_line_of_the_body_is_no_header() -> None:
+    lines = "".join(coloured_diff(PATCH)).splitlines()
+    assert lines[1] == click.style("--- a/x.sql", bold=True)
+    assert lines[3] == click.style("@@ -1,2 +1,2 @@", fg="cyan") + " select"
+    assert lines[4] == " same"
+    assert lines[5] == click.style("--- a comment that went", fg="red")
+    assert lines[6] == click.style("+++ a line that came", fg="green")
+
+
+def test_colours_change_no_text() -> None:
+    assert click.unstyle("".join(coloured_diff(PATCH))) == PATCH + "\n"
+
+
+@pytest.mark.parametrize(("choice", "wanted"), [("always", True), ("never", False), ("auto", False)])
+def test_who_wants_colours(choice: str, wanted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert wants_colours(choice) is wanted  # type: ignore[arg-type]

@@ -1,0 +1,113 @@
+"""A run in one screen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import click
+from tests.unit.cli.views import ASKED, RUN, attempt_of, run_of, stage_of
+
+from interlock.cli.overview import Around, run_page, status_page
+from interlock.cli.pages import full_page
+from interlock.core.events import Action, AnswerTaken, Finding, VerdictStatus
+from interlock.core.ids import AttemptId
+from interlock.core.state import Phase
+from interlock.ports import Change
+from interlock.readmodel.history import AttemptPhase, Reply
+from interlock.readmodel.reasons import Reason
+from interlock.readmodel.run import RunPhase, RunView, WaitView
+
+FINDING = Finding("x", "tests/test_a.py:3: 1 is not 2", file="tests/test_a.py", line=3)
+TRIED = [attempt_of("code", number, AttemptPhase.REJECTED, FINDING) for number in (1, 2, 3)]
+REASON = Reason(
+    "code", "code/1.3", "code/test", VerdictStatus.FAILED, hard=True, message=FINDING.message, file="tests/test_a.py",
+    line=3, findings=1, times=3,
+)  # fmt: skip
+CHANGE = Change("a.txt", "M", "100644", "100644", 1, 2)
+PAUSE = WaitView("code", "code/1.3", "", "attempts", "all 3 attempts were rejected", ("interlock retry R code",))
+
+
+def paused() -> RunView:
+    return run_of(
+        replace(stage_of("code", Phase.PAUSED, *TRIED), waits=PAUSE.detail),
+        phase=RunPhase.WAITING,
+        waits=(PAUSE,),
+        reasons=(REASON,),
+    )
+
+
+def said(view: RunView, around: Around | None = None) -> list[str]:
+    lines = [click.unstyle(line) for line in run_page(view, around or Around(width=80))]
+    assert all(len(line) <= 80 for line in lines if "interlock" not in line), lines
+    return lines
+
+
+def test_each_thing_is_said_once_in_the_order_of_every_surface() -> None:
+    lines = said(paused(), Around(width=80, up_to="code/1.3", changes=(CHANGE,)))
+    text = "\n".join(lines)
+    order = [
+        "waiting for you",
+        "is paused",
+        "interlock retry R code",
+        "why ",
+        "changes ",
+        "spent ",
+        "‖ code",
+        "details:",
+    ]
+    assert [text.count(word) for word in order] == [1] * len(order), text
+    assert sorted(order, key=text.index) == order
+    assert "why      code/1.1\u20131.3 rejected by test: tests/test_a.py:3 1 is not 2 (same 3" in lines
+    assert text.count("1 is not 2") == 1
+    assert text.count(PAUSE.detail) == 1
+    assert "changes  1 file, +1 -2, from the base to code/1.3" in lines
+    assert len(lines) < 24
+
+
+def test_a_pause_that_says_the_reason_is_not_repeated() -> None:
+    why = "the agent has no key"
+    lost = Reason("code", "code/1.1", "", VerdictStatus.ERRORED, hard=True, message=why)
+    wait = WaitView("code", "code/1.1", "", "infrastructure", f"{why}: set it", ())
+    view = run_of(stage_of("code", Phase.PAUSED), phase=RunPhase.WAITING, waits=(wait,), reasons=(lost,))
+    assert "\n".join(said(view)).count(why) == 1
+
+
+def test_status_has_no_history() -> None:
+    lines = [click.unstyle(line) for line in status_page(paused(), Around(width=80))]
+    assert any(line.startswith("why ") for line in lines)
+    assert not any(line.startswith(("task", "changes", "details")) for line in lines)
+
+
+def test_what_was_rejected_before_is_folded_under_its_stage() -> None:
+    done = attempt_of("code", 4, AttemptPhase.ACCEPTED)
+    lines = said(run_of(stage_of("code", Phase.ACCEPTED, *TRIED, done)))
+    assert "    1.1\u20131.3 rejected by test (3 times): tests/test_a.py:3 1 is not 2" in lines
+
+
+def test_many_stages_fit() -> None:
+    stages = [stage_of(f"d{number}", Phase.ACCEPTED) for number in range(8)]
+    view = run_of(*stages, stage_of("code", Phase.WORKING), *(stage_of(f"t{n}", Phase.WAITING) for n in range(8)))
+    lines = said(view)
+    assert "✓ 8 stages accepted: d0, d1, d2, d3, d4, d5, d6, d7" in lines
+    assert len(lines) < 24
+
+
+def test_answers_are_told_with_their_words_and_what_became_of_them() -> None:
+    subject = AttemptId("ship", 1, 1)
+    yes = AnswerTaken("1", Action.APPROVE, "Ann (Ann <a@b.c>)", subject=subject, stage="ship", gate="ship/merge")
+    no = AnswerTaken("2", Action.REJECT, "Bob", subject=subject, stage="ship", gate="ship/merge", comment="too short")
+    view = run_of(
+        stage_of("ship", Phase.ACCEPTED), replies=(Reply(10.0, yes), Reply(13.0, no, "ship/merge does not wait"))
+    )
+    for page in (run_page(view, Around(width=80)), full_page(view)):
+        text = click.unstyle("\n".join(page))
+        assert "ship/1.1: Ann" in text
+        assert 'ship/1.1: Bob answered reject merge: "too short"; refused: ship/merge does not wait' in text
+        assert " had answered approve 3.0 s before)" in text
+
+
+def test_what_waits_is_asked_with_its_commands() -> None:
+    view = run_of(stage_of("ship", Phase.JUDGING), phase=RunPhase.WAITING, waits=(ASKED,))
+    lines = said(view)
+    assert lines[0] == f"run {RUN}  ? waiting for you  feature, sandbox none"
+    assert "  interlock approve R ship" in lines
