@@ -26,7 +26,9 @@ def world(tmp_path: Path) -> World:
 
 
 def test_inputs_that_make_no_branch_begin_no_run(world: World) -> None:
-    world.ask("run", "-t", "x", "-i", "name=a b").ended(2, "of task and inputs: 'work/a b' is not a valid branch name")
+    world.ask("run", "-t", "x", "-i", "name=a b").ended(
+        2, "with the task and the inputs filled in: 'work/a b' is not a valid branch name"
+    )
     world.ask("list").ended(0, "no runs in this repository yet")
     world.ask("run", "-t", "x", "-i", "name=a b", "--until", "code").ended(0)  # it delivers none
 

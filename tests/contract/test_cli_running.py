@@ -227,10 +227,10 @@ def test_an_override_is_shown_for_good(root: Path) -> None:
 def test_a_cancelled_run_delivers_nothing(root: Path) -> None:
     world = new_world(root, {"interlock.yaml": ASKS})
     world.ask("run", "-t", "x").ended(3)
-    said = world.ask("cancel", "-m", "enough").ended(0, "says cancel", " cancelled by ").text
+    said = world.ask("cancel", "-m", "enough").ended(0, "answered cancel", " cancelled by ").text
     assert "cancelled: " not in said
     for verb in ("show", "status"):
-        assert re.search(r"^run \S+ cancelled by \S+ .*: enough \(", world.ask(verb).text, re.MULTILINE)
+        assert re.search(r"^ended +cancelled by \S+ .*: enough$", world.ask(verb).text, re.MULTILINE)
     assert "next:" not in world.ask("show").text
     assert world.git("branch", "--list", "interlock/*") == ""
     run = world.show()["id"]
@@ -353,7 +353,7 @@ def test_on_a_terminal_the_view_is_live(root: Path) -> None:
     assert b"code" in said
 
 
-ASKED = (b"[s]: ", b"delivered? [y/N]: ")
+ASKED = (b"[s]: ", b"branch? [y/N]: ")
 INTERRUPTS = {
     "stop": ([b"s\r"], 130, "interrupted"),
     "the word, confirmed": ([b"cancel\r", b"y\r"], 1, "cancelled"),
@@ -380,8 +380,8 @@ def test_an_interrupt_asks_what_is_meant(root: Path, name: str) -> None:
             os.write(screen, key)
         until(screen, b"next: ")
         assert child.wait(timeout=60) == code
-    assert b"at work: code/1.1 (" in told
-    assert b"it starts again when the run goes on" in told
+    assert b"running: code/1.1 (" in told
+    assert b"it starts again when the run continues" in told
     assert (b"the run is not cancelled" in told) == (b"n\r" in keys)
     assert world.show()["phase"] == phase
     if name == "stop":  # what nobody does is not shown as at work

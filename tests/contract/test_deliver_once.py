@@ -94,7 +94,7 @@ def test_who_cancels_while_the_branch_is_made_waits_and_is_told_that_it_won(held
     held.go()
     _, said = late.communicate(timeout=SOON_S)
     assert late.returncode == 2, said
-    assert "is delivered" in said
+    assert "was delivered before" in said
     assert "is being delivered" not in said
     assert "was not cancelled" in said
     assert said.count("error:") == 1

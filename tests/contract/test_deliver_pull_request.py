@@ -110,7 +110,7 @@ def test_a_gh_that_fails_is_asked_again_by_resume(tmp_path: Path) -> None:
     place.world.ask("run", "-t", "Tell the time.", "--plain").ended(0, "must be a collaborator", "gh pr create --head=")
     run = place.world.show()["id"]
     assert "pull_request" not in json.loads(place.world.ask("show", "--json").out)
-    place.world.ask("show").ended(0, f"interlock resume {run} tries again")
+    place.world.ask("show").ended(0, f"interlock resume {run}` tries again")
     (place.bin / "fails").unlink()
     place.world.ask("resume", run).ended(0, f"pull request: {_URL}")
 

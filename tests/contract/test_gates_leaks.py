@@ -52,7 +52,7 @@ def test_in_a_file(world: World, content: str, line: int) -> None:
     assert said.status is VerdictStatus.FAILED
     (finding,) = said.findings
     assert (finding.rule, finding.file, finding.line) == ("secret", "a.py", line)
-    assert finding.message.startswith(f"a.py:{line}: holds the value of AGENT_KEY")
+    assert finding.message.startswith(f"a.py:{line}: contains the value of AGENT_KEY")
     assert KEY[:8] not in finding.message
 
 
@@ -131,9 +131,9 @@ stages:
     said = ground.ask("run", "-t", "do it", "--plain")
     assert said.code == 0, said.text
     shown = ground.ask("show", "code/1.1").text
-    assert "made.txt:1: holds the value of AGENT_KEY" in shown
-    assert "encoded.txt:1: holds the value of AGENT_KEY" in shown
-    assert "the name of ***: holds" in shown
+    assert "made.txt:1: contains the value of AGENT_KEY" in shown
+    assert "encoded.txt:1: contains the value of AGENT_KEY" in shown
+    assert "the name of ***: contains" in shown
     assert KEY not in said.text + shown
     _not_shown(ground, encoded=base64.b64encode(KEY.encode()).decode())
     encoded = base64.b64encode(KEY.encode()).rstrip(b"=")[:-1]
@@ -174,7 +174,7 @@ def test_a_login_that_is_lent_is_a_secret_too(world: World, tmp_path: Path) -> N
         pipeline = Pipeline("test", (stage,), agents=(AgentSpec("coder", "codex", options=(("login", login),)),))
         said = Referee(context).evaluate(world.request(gate, after, before, stage, pipeline=pipeline), world.cancel)
         assert said.status is status
-        assert all("a.py:1: holds the value of your login of codex" in finding.message for finding in said.findings)
+        assert all("a.py:1: contains the value of your login of codex" in finding.message for finding in said.findings)
         assert KEY not in repr(said)
 
 

@@ -73,9 +73,7 @@ def test_beside_a_proof_a_test_that_passes_without_the_change_too_is_a_note(worl
     commit = world.trees.commit({"calc.py": FIXED, **tests}, base)
     judgement = judged(world, proving(world), commit, base)
     assert (judgement.status, [finding.rule for finding in judgement.findings]) == (PASSED, [PROVEN, GUARDS])
-    assert (
-        "test_one is new and passes without the change too; it guards what was there" in judgement.findings[1].message
-    )
+    assert "test_one is new and passes without the change too; it tests old behaviour" in judgement.findings[1].message
     (proven,) = json.loads(world.evidence(judgement, PROVEN))["tests"]
     assert proven["id"] == "tests.test_add::test_add"
 

@@ -347,7 +347,7 @@ def test_one_that_takes_back_what_it_asked_for_is_for_a_person(ask) -> None:
     answer = revise(finding("use blanks"), earlier=[{"id": "1", "status": "reversed"}])
     judgement = ask(answers(answer), former=former(before))
     assert judgement.status is FAILED
-    assert Finding("critic0", "now asks for the opposite:  use tabs", reason="escalate") in judgement.findings
+    assert Finding("critic0", "now asks for the opposite: use tabs", reason="escalate") in judgement.findings
 
 
 def test_every_requirement_is_spoken_of(ask, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_ids_of_another_shape(trace) -> None:
 def test_a_document_without_ids_is_never_a_pass(trace) -> None:
     judgement = trace({"a": "REQ-1"}, plan="# Plan\n\nall of it, in UTF-8\n")
     assert (judgement.status, judgement.permanent) == (ERRORED, True)
-    assert "plan/plan holds no id such as REQ-1" in judgement.findings[0].message
+    assert "plan/plan contains no id such as REQ-1" in judgement.findings[0].message
 
 
 def test_junk_and_large_files_are_no_trouble(trace) -> None:

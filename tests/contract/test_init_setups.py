@@ -269,7 +269,8 @@ def test_a_repository_of_several_parts_has_a_gate_for_each_in_its_folder(tmp_pat
     gates = {gate.id: (gate.used, gate.dir) for gate in pipeline.stage("code").gates if gate.used}
     backend, frontend = ("python.test", "backend"), ("node.test", "frontend")
     assert gates == {
-        "backend-old": backend, "backend-test": backend, "frontend-old": frontend, "frontend-test": frontend,
+        "backend-base_tests": backend, "backend-test": backend,
+        "frontend-base_tests": frontend, "frontend-test": frontend,
     }  # fmt: skip
     adds = pipeline.stage("code").scope.adds
     assert {"backend/**/tests/**", "backend/**/test_*.py", "frontend/**/*.test.*"} < set(adds)
@@ -323,7 +324,7 @@ def test_a_test_gate_that_cannot_tell_tests_apart_is_said_loudly(tmp_path: Path)
 def test_a_harness_of_its_own_is_said_loudly(tmp_path: Path):
     manifest = '[package]\nname = "a"\nversion = "1.0.0"\n\n[[test]]\nname = "h"\nharness = false\n'
     crate = {"Cargo.toml": manifest, "src/lib.rs": "", "tests/h.rs": "fn main() {}\n"}
-    said = "WARNING: tests/h.rs has a harness of its own"
+    said = "WARNING: tests/h.rs has its own test harness"
     notes = planned(tmp_path / "own", crate, "cargo").notes
     assert any(note.startswith(said) and 'breaks: ["tests/h.rs"]' in note for note in notes), notes
     usual = planned(tmp_path / "usual", {**crate, "Cargo.toml": manifest.replace("false", "true")}, "cargo").notes

@@ -51,7 +51,7 @@ def test_runs_are_listed_oldest_first_and_kept_apart(journal: Journal) -> None:
 
 def test_a_run_is_created_once(journal: Journal) -> None:
     journal.create("r1", 0.0, FIRST)
-    with pytest.raises(UsageError, match="r1 exists"):
+    with pytest.raises(UsageError, match="r1 already exists"):
         journal.create("r1", 0.0, TimeReached(7.0))
     assert [each.event for each in journal.records("r1")] == [FIRST]
 

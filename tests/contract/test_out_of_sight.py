@@ -143,7 +143,7 @@ def test_a_name_that_nothing_explains_stops_the_run_and_says_what_to_write(tmp_p
     assert said.code != 0
     assert "held_out: {prices: /where/they/are}" in said.text
     assert "INTERLOCK_HELD_OUT_PRICES" in said.text
-    doctor = world.ask("doctor").ended(2, "held out: prices: nothing says where", "code/hidden cannot be judged")
+    doctor = world.ask("doctor").ended(2, "held out: prices: no setting says where", "code/hidden cannot be judged")
     assert "settings" in doctor.text
     file = tmp_path / "file"
     file.write_text("right")
@@ -157,7 +157,9 @@ def test_a_path_in_a_pipeline_works_and_is_warned_of(tmp_path: Path) -> None:
     (tmp_path / "Some checks").write_text("right")
     held_out = json.dumps(str(tmp_path / "Some checks"))
     world = new_world(tmp_path / "w", {"interlock.yaml": HELD.format(held_out=held_out)})
-    said = world.ask("validate").ended(0, "interlock.yaml:7:", "warning: an agent can read here where")
+    said = world.ask("validate").ended(
+        0, "interlock.yaml:7:", "warning: an agent can read this path to the held-out files"
+    )
     assert f"held_out: {{some-checks: {tmp_path}/Some checks}}" in said.text
     world.ask("check").ended(0)
 
@@ -174,4 +176,4 @@ def test_doctor_tells_where_checkouts_lie_and_whether_they_can(tmp_path: Path) -
     file = tmp_path / "file"
     file.write_text("")
     said = world.ask("doctor", INTERLOCK_CACHE_HOME=str(file / "cache"))
-    said.ended(5, "cannot be written: make it writable, or name another place in INTERLOCK_CACHE_HOME")
+    said.ended(5, "cannot be written: make it writable, or set another folder in INTERLOCK_CACHE_HOME")

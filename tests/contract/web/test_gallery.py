@@ -24,7 +24,7 @@ def states(tmp_path_factory: pytest.TempPathFactory) -> Iterator[States]:
 def test_the_gallery_has_every_state() -> None:
     assert (DOCS / "README.md").read_text(encoding="utf-8") == index()
     names = {f"{state}-{width}-{scheme}.jpg" for state in STATES for width, scheme in KEPT}
-    assert {path.name for path in DOCS.glob("*.jpg")} == names
+    assert {path.name for path in DOCS.glob("*-*-*.jpg")} == names
 
 
 @pytest.mark.parametrize(("width", "scheme"), rest_at_night(SIZES, 3))
