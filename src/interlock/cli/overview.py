@@ -16,6 +16,7 @@ import click
 from interlock.cli.pages import answer_lines, head_lines, stage_line, undelivered_lines, waiting_lines
 from interlock.cli.words import ended, gate_name, in_a_line, moment, nearly_used, next_commands, safe, short
 from interlock.core.events import VerdictStatus
+from interlock.core.pipeline import ARTIFACTS
 from interlock.core.state import Phase
 from interlock.readmodel.history import AttemptPhase, AttemptView
 from interlock.readmodel.reasons import Reason, alike
@@ -177,15 +178,17 @@ def _how(view: RunView, reason: Reason, gate: str) -> str:
 def _changes(view: RunView, around: Around) -> Iterator[str]:
     if not around.up_to:
         return
-    changes = around.changes
+    documents = [each for each in around.changes if each.path.startswith(f"{ARTIFACTS}/")]
+    changes = [each for each in around.changes if each not in documents]
     added, removed = (sum(getattr(each, name) or 0 for each in changes) for name in ("added", "removed"))
     size = f"{count(len(changes), 'file')}, +{added} -{removed}" if changes else "nothing"
-    yield f"changes  {size}, from the base to {around.up_to}"
+    beside = f" and {count(len(documents), 'document')}, not delivered" if documents else ""
+    yield f"changes  {size}{beside}, from the base to {around.up_to}"
     for change in changes[:_FILES_MAX]:
         yield f"         {change.status} {safe(change.path, around.room - 30)} +{change.added} -{change.removed}"
     if len(changes) > _FILES_MAX:
         yield f"         and {count(len(changes) - _FILES_MAX, 'more file')}"
-    if changes:
+    if around.changes:
         yield f"         interlock diff {view.id} base {around.up_to}"
 
 

@@ -111,3 +111,10 @@ def test_what_waits_is_asked_with_its_commands() -> None:
     lines = said(view)
     assert lines[0] == f"run {RUN}  ? waiting for you  feature, sandbox none"
     assert "  interlock approve R ship" in lines
+
+
+def test_documents_are_counted_and_not_listed_as_files_that_are_delivered() -> None:
+    document = replace(CHANGE, path=".interlock/artifacts/plan/plan.md", added=9)
+    lines = said(paused(), Around(width=80, up_to="code/1.3", changes=(document, CHANGE)))
+    assert "changes  1 file, +1 -2 and 1 document, not delivered, from the base to code/1.3" in lines
+    assert not [line for line in lines if "plan.md" in line]
