@@ -88,6 +88,7 @@ class Story:
     _down: dict[str, set[str]] = field(default_factory=dict)
     _began: dict[AttemptId, float] = field(default_factory=dict)
     _red: set[str] = field(default_factory=set)
+    _statuses: dict[AttemptId, dict[str, VerdictStatus]] = field(default_factory=dict)
 
     def line(self, record: Recorded) -> StoryLine | None:
         """None for an event that is of no interest to people."""
@@ -126,7 +127,7 @@ class Story:
                 InputPrepared() | StageSkipped() | ApprovalAsked() | CandidateRejected() | HandoffAccepted()
                 | SentBack()
             ):  # fmt: skip
-                return _of_stage(event)
+                return _of_stage(event, self._although(event))
             case (
                 RunStarted() | OwnerChanged() | AnswerTaken() | Refused() | EffectErrored() | Delivered()
                 | RunFinished()
@@ -187,8 +188,19 @@ class Story:
         stage = self.pipeline.stage(event.attempt.stage)
         return "script runs" if stage.command is not None else "no agent: runs its gates on the accepted input"
 
+    def _although(self, event: _OfStage) -> str:
+        """The gates of an attempt that did not pass. Those that were judged before the story began are not known."""
+        if not isinstance(event, HandoffAccepted):
+            return ""
+        known = self._statuses.get(event.attempt, {})
+        bad = (name for name, status in known.items() if status is not VerdictStatus.PASSED)
+        gates = [gate_name(name, event.attempt.stage) for name in bad]
+        named = f"gate {gates[0]}" if len(gates) == 1 else f"gates {', '.join(gates)}"
+        return f"{named} did not pass" if gates else "not every gate passed"
+
     def _judged(self, event: VerdictGiven) -> str:
         """A gate that fails on the base says so: an attempt passes it only if it fixes that."""
+        self._statuses.setdefault(event.subject, {})[event.gate] = event.status
         if event.status is VerdictStatus.ERRORED and event.retry_at and not event.permanent:
             return f"{verdict_words(event)}; again at {clock(event.retry_at)}"
         if event.status is not VerdictStatus.FAILED:
@@ -253,7 +265,8 @@ def _first_line(text: str, limit: int = 140) -> str:
     return safe(text.strip().partition("\n")[0], limit)
 
 
-def _of_stage(event: _OfStage) -> str:
+def _of_stage(event: _OfStage, although: str) -> str:
+    """`although` says which gates of the attempt did not pass."""
     match event:
         case InputPrepared():
             return _input(event)
@@ -265,8 +278,9 @@ def _of_stage(event: _OfStage) -> str:
             gates = ", ".join(gate_name(gate, event.attempt.stage) for gate in event.gates)
             return f"rejected by {gates}" if gates else "rejected: it changed nothing" if event.empty else "rejected"
         case HandoffAccepted():
-            over = f" by {safe(event.override_by, 120)} OVER A GATE THAT DID NOT PASS" if event.override_by else ""
-            return f"accepted{over}" + (f" by {safe(event.by, 120)}" if event.by and not over else "")
+            person = event.override_by or event.by
+            by = f" by {safe(person, 120)}" if person else ""
+            return f"accepted{by}{', although ' + although if event.override_by else ''}"
         case SentBack():
             return f"sent back to {event.target}: {', '.join(event.resets)} start again"
         case _:

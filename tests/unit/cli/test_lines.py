@@ -12,11 +12,14 @@ from interlock.core.events import (
     AttemptLost,
     AttemptStarted,
     Event,
+    HandoffAccepted,
     Paused,
     PauseReason,
     Recorded,
     RunFinished,
     RunStatus,
+    VerdictGiven,
+    VerdictStatus,
 )
 from interlock.core.ids import AttemptId
 from interlock.core.pipeline import AgentSpec, Pipeline, Stage
@@ -38,6 +41,18 @@ def test_one_line(event: Event, words: str) -> None:
     told = Story(Pipeline("p", ())).line(Recorded(1, 0.0, event))
     assert told is not None
     assert told.text == words
+
+
+def test_what_a_person_accepts_over_is_named() -> None:
+    story, attempt = Story(Pipeline("p", (Stage("code", agent="a"),))), AttemptId("code", 1, 1)
+    accepted = HandoffAccepted(attempt, "c", "t", "r", override_by="ann")
+    assert _told(story, accepted) == "accepted by ann, although not every gate passed"  # judged before the story began
+    for gate, status in (("test", VerdictStatus.PASSED), ("review", VerdictStatus.FAILED)):
+        _told(story, VerdictGiven(attempt, f"code/{gate}", 1, status))
+    assert _told(story, accepted) == "accepted by ann, although gate review did not pass"
+    _told(story, VerdictGiven(attempt, "code/lint", 1, VerdictStatus.ERRORED))
+    assert _told(story, accepted) == "accepted by ann, although gates review, lint did not pass"
+    assert _told(story, HandoffAccepted(attempt, "c", "t", "r", by="ann")) == "accepted by ann"
 
 
 def test_who_is_down_is_taken_over_from_before_a_person_is_asked() -> None:
@@ -70,3 +85,9 @@ def _failed(story: Story, number: int, agent: str, event: AttemptErrored) -> str
     told = story.line(Recorded(number * 2 + 1, 0.0, event))
     assert told is not None
     return told.text
+
+
+def _told(story: Story, event: Event) -> str:
+    line = story.line(Recorded(1, 0.0, event))
+    assert line is not None
+    return line.text
