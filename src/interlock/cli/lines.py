@@ -41,6 +41,7 @@ from interlock.core.events import (
 from interlock.core.ids import AttemptId
 from interlock.core.limits import TRIES_MAX
 from interlock.core.pipeline import Pipeline
+from interlock.readmodel.reasons import about_command, without_notes
 from interlock.service.formats import count, duration, usage
 
 _OfStage = InputPrepared | StageSkipped | ApprovalAsked | CandidateRejected | HandoffAccepted | SentBack
@@ -226,7 +227,8 @@ def verdict_words(event: VerdictGiven) -> str:
     name = f"gate {gate_name(event.gate, '' if event.subject.is_base else event.subject.stage)}"
     match event.status:
         case VerdictStatus.PASSED:
-            return f"{name} passed{traits(event)}"
+            said = about_command(event.findings)
+            return f"{name} passed{traits(event)}" + (f"; note: {safe(said)}" if said else "")
         case VerdictStatus.FAILED:
             return f"{name} failed{traits(event)}: {_findings(event)}"
         case VerdictStatus.ERRORED:
@@ -237,12 +239,14 @@ def verdict_words(event: VerdictGiven) -> str:
 def _findings(event: VerdictGiven) -> str:
     if not event.findings:
         return "no findings given"
-    first = event.findings[0]
+    wrong = without_notes(event.findings)
+    first, notes = wrong[0], len(event.findings) - len(wrong)
     message = _first_line(first.message)
     named = "" if first.file and message.startswith(first.file) else place(first)
     where = " ".join(part for part in (named, message) if part)
     more = " ..." if len(event.findings) > 1 and not where.endswith("...") else ""
-    return f"{count(len(event.findings), 'finding')} ({where}{more})"
+    noted = f" and {count(notes, 'note')}" if notes else ""
+    return f"{count(len(wrong), 'finding')}{noted} ({where}{more})"
 
 
 def _first_of_rows(pipeline: Pipeline, stage: str) -> Iterator[str]:

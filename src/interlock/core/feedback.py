@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from interlock.core.events import Finding, Severity, VerdictGiven, VerdictStatus
 
+CHANGED_FILES = "changed_files"  # the rule of a note on a gate whose command changed files of its own checkout
 ESCALATE = "escalate"  # the reason class of a finding that only a person can answer
 # What a finding says to who wrote the pipeline: nothing that an agent can do.
 _FOR_AUTHORS = re.compile(

@@ -17,6 +17,7 @@ from xml.etree import ElementTree as Xml
 from interlock import __version__
 from interlock.core.events import Finding, Severity
 from interlock.core.pipeline import Pipeline, Stage
+from interlock.readmodel.reasons import about_command
 from interlock.readmodel.run import RunView, StageView
 from interlock.service.formats import spent
 from interlock.text.cleaning import plain, without_place
@@ -149,6 +150,8 @@ def _verdict(results: Sequence[Result]) -> str:
 
 
 def _why(one: Result) -> str:
+    if said := about_command(one.findings) if one.status == "passed" else "":
+        return f"note: {plain(said, 300)}"
     first = next(_visible(one), None) if one.status in ("failed", "errored") else None
     return one.skipped or (_message(first, 200) if first else "")
 
