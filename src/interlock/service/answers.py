@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from interlock.core.events import Action, PauseReason
@@ -82,11 +82,13 @@ def check_branch(name: str) -> None:
         raise UsageError(f"--branch: {wrong} (`git help check-ref-format`)")
 
 
-def too_late(view: RunSummary, branch: str) -> str:
+def too_late(view: RunSummary, branch: str, limits: tuple[tuple[str, float], ...] = ()) -> str:
     """Why a run that is over takes neither another branch name nor more of a limit."""
     over = f"run {view.id} has ended: it is {view.phase}"
+    known = limit_names(name for name, _ in view.progress)
+    unknown = [_no_limit(name, known) for name, _ in limits if name not in known]
     if not branch:
-        return f"{over}: its limits cannot be raised"
+        return "; ".join([f"{over}: its limits cannot be raised", *unknown])
     if not view.branch:
         return f"{over}: it delivers nothing"
     delivered = plain(view.branch, 300)
@@ -237,7 +239,11 @@ def _limits(view: RunView, request: AnswerRequest) -> tuple[tuple[str, float], .
     known = limit_names(stage.id for stage in view.stages)
     for name, amount in request.limits:
         if name not in known:
-            raise UsageError(f"--raise {name}: no such limit, there are {', '.join(known)}")
+            raise UsageError(_no_limit(name, known))
         if amount <= 0:
             raise UsageError(f"--raise {name}={amount:g}: expected a positive number")
     return request.limits
+
+
+def _no_limit(name: str, known: Iterable[str]) -> str:
+    return f"--raise {name}: no such limit, there are {', '.join(known)}"

@@ -15,7 +15,7 @@ from interlock.readmodel.costs import Costs
 from interlock.readmodel.history import AttemptPhase, AttemptView, Reply
 from interlock.readmodel.run import RunPhase, RunSummary, RunView, StageView, WaitView, unreadable
 from interlock.service import AnswerRequest
-from interlock.service.answers import to_answer, unnamed_attempt
+from interlock.service.answers import to_answer, too_late, unnamed_attempt
 from interlock.service.formats import moment
 
 PAUSED = WaitView("code", "code/1.2", "", "no_progress", "why", ("interlock retry r code", "interlock cancel r"))
@@ -102,3 +102,12 @@ def test_who_approved_before_and_when() -> None:
     going = replace(seen, phase=RunPhase.RUNNING)
     nothing = "nothing in run r waits for an approval any more"
     assert refusal(going, approve) == f"{nothing} ({by_ann}): it is running\nnext: interlock watch r"
+
+
+def test_an_ended_run_tells_a_limit_that_is_none() -> None:
+    seen = replace(view(RunPhase.ACCEPTED), progress=(("code", "accepted"),))
+    over = "run r has ended: it is accepted: its limits cannot be raised"
+    assert too_late(seen, "", (("code.attempts", 1.0),)) == over
+    told = too_late(seen, "", (("foo", 1.0),))
+    assert told.startswith(f"{over}; --raise foo: no such limit, there are attempts, ")
+    assert told.endswith("code.cost_usd")
