@@ -121,5 +121,11 @@ def paid(amount: Spending) -> Iterator[str]:
         yield cost(amount.cost_usd, known=amount.cost_known)
 
 
+def done(attempts: int, reviews: int = 0) -> str:
+    """`2 attempts`, `3 reviews`, `2 attempts, 1 review`."""
+    parts = [count(attempts, "attempt")] if attempts or not reviews else []
+    return ", ".join([*parts, *([count(reviews, "review")] if reviews else [])])
+
+
 def spent(view: RunSummary) -> str:
     return ", ".join([count(view.spent.attempts, "attempt"), *paid(view.spent), duration(view.spent.wall_s)])

@@ -68,8 +68,11 @@ def run_markdown(pipeline: Pipeline, view: RunView) -> str:
         else []
     )
     head = [f"## Interlock: run {view.id} is {view.phase.value}", "", cell(view.task), "", *over]
-    facts = [f"Spent: {cell(spent(view))}. Base: {view.base_commit[:10]}. Sandbox: {view.sandbox}.", ""]
-    table = ["| stage | phase | attempts | accepted |", "|---|---|---|---|", *rows, ""]
+    begun = sum(len(one.attempts) for one in view.stages)
+    free = f" ({begun} began; one that was lost, or that errored before it worked, does not count)"
+    counted = free if begun != view.spent.attempts else ""
+    facts = [f"Spent: {cell(spent(view))}{counted}. Base: {view.base_commit[:10]}. Sandbox: {view.sandbox}.", ""]
+    table = ["| stage | phase | attempts begun | accepted |", "|---|---|---|---|", *rows, ""]
     return "\n".join([*head, *facts, *table, *_answers(view), summary(run_results(pipeline, view)).rstrip("\n")])
 
 
