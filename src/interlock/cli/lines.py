@@ -104,6 +104,10 @@ class Story:
         bad, good = _is_bad_or_good(record.event)
         return StoryLine(record.at, _about(record.event), text, bad, good)
 
+    def saw(self, verdict: VerdictGiven) -> None:
+        """A verdict, also one of before the first line."""
+        self._statuses.setdefault(verdict.subject, {})[verdict.gate] = verdict.status
+
     def _text(self, record: Recorded) -> str:
         match event := record.event:
             case AttemptStarted():
@@ -190,7 +194,7 @@ class Story:
         return "script runs" if stage.command is not None else "no agent: runs its gates on the accepted input"
 
     def _although(self, event: _OfStage) -> str:
-        """The gates of an attempt that did not pass. Those that were judged before the story began are not known."""
+        """The gates of an attempt that did not pass, as far as the story saw them."""
         if not isinstance(event, HandoffAccepted):
             return ""
         known = self._statuses.get(event.attempt, {})
@@ -201,7 +205,7 @@ class Story:
 
     def _judged(self, event: VerdictGiven) -> str:
         """A gate that fails on the base says so: an attempt passes it only if it fixes that."""
-        self._statuses.setdefault(event.subject, {})[event.gate] = event.status
+        self.saw(event)
         if event.status is VerdictStatus.ERRORED and event.retry_at and not event.permanent:
             return f"{verdict_words(event)}; again at {clock(event.retry_at)}"
         if event.status is not VerdictStatus.FAILED:
